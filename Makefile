@@ -1,0 +1,57 @@
+# `make help` lists the targets. Everything installs into .venv; nothing else on the machine is touched.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+READY := $(VENV)/ready
+# What `make demo` prepares, and with how much memory.
+INPUT ?=
+MAX_RSS ?= 512M
+DEMO_SIZE ?= 200MB
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check screens live vm bench campaign kills clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 14
+
+setup: $(READY) ## install oomguard and what its tests need into .venv
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "error: $(PYTHON) is older than Python 3.11"; echo "  try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+		{ echo "error: Python's venv module does not work here"; echo "  try: sudo apt-get install python3-venv"; exit 1; }
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: $(READY) ## the main job on real input: make demo [INPUT=file] [MAX_RSS=512M]
+	@sh tools/demo.sh "$(RUN)" "$(MAX_RSS)" "$(DEMO_SIZE)" $(if $(INPUT),"$(INPUT)")
+
+test: check ## lint, types, and all tests; says what was skipped and why
+	$(RUN) -m pytest
+
+check: $(READY) ## lint and types only
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+screens: $(READY) ## write tests/screens anew; review reads the diff
+	$(RUN) -m pytest -q tests/cli tests/results --update-screens
+
+live: $(READY) ## only the tests that need a real memory cgroup (root)
+	$(RUN) -m pytest -m live
+
+vm: $(READY) ## cgroup v2 in a virtual machine (root, Debian, about 3 minutes)
+	OOMGUARD_VM=1 $(RUN) -m pytest tests/vm
+
+bench: $(READY) ## oomguard beside its rivals, answers checked; writes benchmarks/record
+	sh benchmarks/run.sh "$(RUN)"
+
+campaign: $(READY) ## 1 GB and 15 GB of text under 512M and 256M (30 GB of disk, 10 minutes)
+	$(RUN) -m benchmarks.budget_campaign
+
+kills: $(READY) ## 50 kills at random moments, then resume: the same sha256 each time
+	$(RUN) -m benchmarks.kill_campaign
+
+clean: ## remove what these targets made
+	rm -rf $(VENV) demo bench-data .venv-bench
