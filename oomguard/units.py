@@ -1,0 +1,43 @@
+"""Sizes as people write them, and back.
+
+"12G" and "12GiB" are 12 * 2**30 bytes, as in systemd and Docker; "12GB" is 12 * 10**9. Shown in KiB, MiB, GiB.
+"""
+
+from __future__ import annotations
+
+import re
+
+from oomguard.errors import BadInput
+
+KIB = 1 << 10
+MIB = 1 << 20
+GIB = 1 << 30
+
+_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5}
+_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)\s*([KMGTP]?)(i?B?)", re.IGNORECASE)
+
+
+def parse_size(text: str) -> int:
+    """Give the number of bytes that `text` names.
+
+    Raises: BadInput if it is not a size, or a size of less than one byte.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if match is None or (match[3].lower() in ("i", "ib") and not match[2]):
+        raise BadInput(f'"{text}" is not a size', do="write 8GiB (2**30 bytes each) or 8GB (10**9)")
+    number, prefix, suffix = match.groups()
+    base = 1000 if suffix.upper() == "B" and prefix else 1024
+    size = int(float(number) * base ** _POWERS[prefix.upper()])
+    if size < 1:
+        raise BadInput(f'"{text}" is less than one byte', do="write 8GiB (2**30 bytes each) or 8GB (10**9)")
+    return size
+
+
+def format_size(size: float) -> str:
+    """Show bytes with a binary unit and three digits that count: 1536 -> "1.5 KiB"."""
+    units = ["B", "KiB", "MiB", "GiB", "TiB"]
+    value = float(size)
+    while abs(value) >= 1024 and len(units) > 1:
+        value /= 1024
+        del units[0]
+    return f"{value:.0f} {units[0]}" if units[0] == "B" or abs(value) >= 100 else f"{value:.1f} {units[0]}"
