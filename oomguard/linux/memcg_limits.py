@@ -1,0 +1,80 @@
+"""Set the limits of a new memory cgroup, and read them back: only what the kernel repeats counts."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from oomguard.linux import cgroup_files
+from oomguard.linux.memcg_errors import LimitDidNotStick
+
+if TYPE_CHECKING:
+    from oomguard.linux.memcg_dir import MemcgDir
+
+PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
+
+_V2_NO_SWAP_LIMIT = "this kernel cannot limit swap (no memory.swap.max): where swap is on, the job may swap"
+_V1_NO_SWAP_LIMIT = (
+    "this kernel cannot limit swap (it needs the boot option swapaccount=1): "
+    "the job may swap when the whole machine is short of memory"
+)
+
+
+def set_limits(memcg: MemcgDir, memory_max: int, *, allow_swap: bool, left: tuple[MemcgDir, ...]) -> list[str]:
+    """Limit `memcg` to `memory_max` bytes, or to less where a cgroup in `left` had less. Gives the caveats.
+
+    `left` are the cgroups whose limits the process leaves behind when it moves into `memcg`.
+    Raises: OSError as the kernel answers; LimitDidNotStick if it reads back something else.
+    """
+    limit = min([memory_max, *(max_ for above in left if (max_ := above.memory_max()) is not None)])
+    file = "memory.max" if memcg.version == 2 else "memory.limit_in_bytes"
+    cgroup_files.write_setting(memcg.path, file, limit)
+    stuck = memcg.memory_max()
+    if stuck is None or not limit - PAGE_SIZE < stuck <= limit:  # the kernel rounds down to whole pages
+        raise LimitDidNotStick("the memory limit was set for", memcg.path, limit, stuck)
+    if memcg.version == 2:
+        caveats = _set_v2(memcg, allow_swap=allow_swap, left=left)
+    else:
+        caveats = _set_v1(memcg, stuck, allow_swap=allow_swap)
+    if not allow_swap and memcg.has_swap_accounting() and memcg.swap_max() != 0:
+        raise LimitDidNotStick("swap was closed for", memcg.path, 0, memcg.swap_max())
+    return caveats
+
+
+def lowest_limit(memcg: MemcgDir) -> tuple[int | None, str]:
+    """The lowest limit that holds in `memcg`, its own or from above, and whose it is in words for people."""
+    limits = [(max_, f"cgroup {above.name}") for above in memcg.ancestors() if (max_ := above.memory_max()) is not None]
+    hidden = memcg.hidden_memory_max()
+    if hidden is not None:
+        limits.append((hidden, "a cgroup above those visible here"))
+    return min(limits, key=lambda limit: limit[0], default=(None, ""))
+
+
+def _set_v2(memcg: MemcgDir, *, allow_swap: bool, left: tuple[MemcgDir, ...]) -> list[str]:
+    highs = [high for above in left if (high := above.memory_high()) is not None]
+    if highs:
+        cgroup_files.write_setting(memcg.path, "memory.high", min(highs))
+    if memcg.read("memory.oom.group") is not None:  # since Linux 4.19
+        # 1 would end the whole job where one worker is enough.
+        cgroup_files.write_setting(memcg.path, "memory.oom.group", 0)
+    if not memcg.has_swap_accounting():
+        return [] if allow_swap else [_V2_NO_SWAP_LIMIT]
+    swaps = [swap for above in left if (swap := above.swap_max()) is not None]
+    if swaps or not allow_swap:
+        cgroup_files.write_setting(memcg.path, "memory.swap.max", min(swaps) if allow_swap else 0)
+    return []
+
+
+def _set_v1(memcg: MemcgDir, memory_max: int, *, allow_swap: bool) -> list[str]:
+    if "oom_kill_disable 1" in (memcg.read("memory.oom_control") or ""):
+        # Inherited, and it would hang the job at its limit.
+        cgroup_files.write_setting(memcg.path, "memory.oom_control", 0)
+    if allow_swap:
+        return []
+    if memcg.has_swap_accounting():
+        # Memory and swap together; the kernel wants it set after the limit of memory alone, never below it.
+        cgroup_files.write_setting(memcg.path, "memory.memsw.limit_in_bytes", memory_max)
+        return []
+    # The next best: no swapping at the cgroup's own limit, but still when the machine is short.
+    cgroup_files.write_setting(memcg.path, "memory.swappiness", 0)
+    return [_V1_NO_SWAP_LIMIT]

@@ -1,0 +1,94 @@
+"""Small things a process asks of Linux that the standard library has no name for."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import signal
+from functools import cache
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1  # include/uapi/linux/prctl.h
+
+_SYNC_FILE_RANGE_WAIT_BEFORE = 1  # include/uapi/linux/fs.h
+_SYNC_FILE_RANGE_WRITE = 2
+_SYNC_FILE_RANGE_WAIT_AFTER = 4
+
+_FALLOC_FL_KEEP_SIZE = 1  # include/uapi/linux/falloc.h
+_FALLOC_FL_PUNCH_HOLE = 2
+
+
+def die_with_parent(parent_pid: int | None = None) -> None:
+    """Let the kernel SIGKILL this process as soon as its parent ends, so that no worker outlives its run.
+
+    Give `parent_pid`, taken before the fork: a parent that ended before this call sends nothing any more,
+    and only then is that noticed, and this process ended at once. The "parent" is the thread that forked:
+    when that thread ends, the signal comes too. A later exec of a set-uid program takes it off.
+    Raises: OSError if the kernel refuses, which Linux does not do.
+    """
+    parent_before = os.getppid() if parent_pid is None else parent_pid
+    if _libc().prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), *[ctypes.c_ulong(0)] * 3) != 0:
+        raise _last_error()
+    if os.getppid() != parent_before:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def set_oom_score_adj(value: int) -> bool:
+    """Make the OOM killer take this process sooner (up to 1000) or later (down to -1000).
+
+    Raising it needs no right; lowering it does, and a refusal is no reason to end a job: it says whether it
+    was set. Children inherit it.
+    """
+    try:
+        Path("/proc/self/oom_score_adj").write_text(f"{value}\n", encoding="ascii")
+    except OSError:
+        return False
+    return True
+
+
+def start_writeback(fd: int, offset: int, length: int, *, wait: bool) -> None:
+    """Start to write a range's dirty page cache to disk; with `wait`, also wait until it is written.
+
+    It bounds how much dirty cache a writer piles up in its cgroup. It is no fsync: file sizes and a disk's
+    own cache may still be lost. A `length` of 0 means to the end. Where the call is missing, fdatasync()
+    does more.
+    Raises: OSError, such as EIO or ENOSPC, when writing back failed.
+    """
+    flags = _SYNC_FILE_RANGE_WRITE
+    if wait:
+        flags |= _SYNC_FILE_RANGE_WAIT_BEFORE | _SYNC_FILE_RANGE_WAIT_AFTER
+    try:
+        call = _libc().sync_file_range
+    except AttributeError:  # a C library without it
+        os.fdatasync(fd)
+        return
+    if call(fd, ctypes.c_int64(offset), ctypes.c_int64(length), ctypes.c_uint(flags)) != 0:
+        error = _last_error()
+        if error.errno != errno.ENOSYS:
+            raise error
+        os.fdatasync(fd)
+
+
+def punch_hole(fd: int, offset: int, length: int) -> bool:
+    """Give a range's disk blocks and page cache back; the file keeps its size and reads as zeros there.
+
+    Says False where the file system has no holes. Raises: OSError for anything else, such as EBADF.
+    """
+    mode = _FALLOC_FL_PUNCH_HOLE | _FALLOC_FL_KEEP_SIZE
+    if _libc().fallocate(fd, ctypes.c_int(mode), ctypes.c_int64(offset), ctypes.c_int64(length)) == 0:
+        return True
+    error = _last_error()
+    if error.errno in (errno.EOPNOTSUPP, errno.ENOSYS):
+        return False
+    raise error
+
+
+@cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def _last_error() -> OSError:
+    number = ctypes.get_errno()
+    return OSError(number, os.strerror(number))
