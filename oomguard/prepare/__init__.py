@@ -1,0 +1,1 @@
+"""A corpus to shards: sources, safe cuts, encoders, writers, the manifest."""
