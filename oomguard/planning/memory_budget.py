@@ -1,0 +1,118 @@
+"""How a memory budget is divided among the processes of a run.
+
+The constants are anonymous memory measured on Linux 6.18, Python 3.11, x86_64 (docs/memory.md says how); all are bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from oomguard.errors import BudgetTooSmall
+from oomguard.units import MIB, format_size
+
+if TYPE_CHECKING:
+    from oomguard.planning.safe_cuts import Family
+
+COORDINATOR = 30 * MIB  # with its share of kernel memory, the progress display and the writer
+READER = 60 * MIB  # pyarrow, a batch of rows, a decompressor
+_ENCODER: dict[Family, int] = {"gpt2": 50 * MIB, "cl100k": 66 * MIB, "o200k": 80 * MIB}  # before it learned anything
+_REFERENCE: dict[Family, int] = {"gpt2": 22 * MIB, "cl100k": 40 * MIB, "o200k": 92 * MIB}  # tiktoken, for --verify
+_WORD_COST = 30  # gigatoken's memory for each byte of one very long word: 16 MiB took 23 a byte, plus its result
+# How far a tokenizer's cache may grow. With the least it is renewed each 30 MB of English, which takes longer than the
+# encoding; gigatoken's authors found no gain above 512 MiB on 12 GB.
+_LEAST_GROWTH = 8 * MIB
+_GOOD_GROWTH = 32 * MIB
+_MOST_GROWTH = 512 * MIB
+_LEAST_WORD = 1 * MIB
+_READER_SLOTS = 8  # how far the reader may be ahead where it takes turns with the encoders
+_RESERVE_FRACTION = 0.1  # never planned with: page tables, what a table holds twice while it grows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetPlan:
+    """What each process may use. Sizes in bytes."""
+
+    budget: int
+    workers: int
+    piece_bytes: int
+    growth: int  # by which a tokenizer's cache may grow before it is renewed
+    longest_piece: int  # of text without a safe cut
+    largest_document: int  # of a jsonl line or a parquet value
+    slots: int
+    verify_in_place: bool
+
+
+def plan_budget(
+    budget: int, *, family: Family, workers: int | None, cpus: int, reader: bool, verify: bool
+) -> BudgetPlan:
+    """Divide `budget` bytes: as many workers as there are CPUs and as fit, then caches, then pieces.
+
+    Raises: BudgetTooSmall if one worker does not fit, or the number asked for does not; both name what would.
+    """
+    fixed = COORDINATOR + (READER if reader else 0) + (_REFERENCE[family] if verify else 0)
+    usable = int(budget * (1 - _RESERVE_FRACTION)) - fixed
+    each = _ENCODER[family] + _worker_least()
+    fit = usable // each
+    wanted = workers or cpus
+    if fit < (workers or 1):
+        least = smallest_budget(family=family, workers=workers or 1, reader=reader, verify=verify)
+        who = f"{workers} workers do" if workers and workers > 1 else "one worker does"
+        raise BudgetTooSmall(
+            f"{who} not fit in {format_size(budget)}: this job needs at least {format_size(least)}",
+            do=f"--max-rss {-(-least // MIB)}M or more"
+            + (", or fewer --workers" if workers and workers > 1 and fit >= 1 else "")
+            + (", or --verify off" if verify else ""),
+        )
+    count = min(wanted, fit)
+    _, piece, growth = _divide(usable, count, family)
+    while workers is None and count > 1 and growth < _GOOD_GROWTH:
+        # One that remembers is faster than two that keep forgetting.
+        count -= 1
+        _, piece, growth = _divide(usable, count, family)
+    alone = usable - _ENCODER[family]
+    return BudgetPlan(
+        budget=budget,
+        workers=count,
+        piece_bytes=piece,
+        growth=growth,
+        longest_piece=max(2 * piece, min(alone // _WORD_COST, 64 * MIB), _LEAST_WORD),
+        largest_document=usable,
+        slots=2 * count + 3 + (_READER_SLOTS if reader else 0),
+        verify_in_place=verify,
+    )
+
+
+def smallest_budget(*, family: Family, workers: int, reader: bool, verify: bool) -> int:
+    """Give the least budget in bytes that `plan_budget` accepts."""
+    fixed = COORDINATOR + (READER if reader else 0) + (_REFERENCE[family] if verify else 0)
+    return int((fixed + workers * (_ENCODER[family] + _worker_least())) / (1 - _RESERVE_FRACTION)) + MIB
+
+
+def budget_for_word(size: int, *, family: Family) -> int:
+    """Give the budget in bytes with which a word of `size` bytes that cannot be cut is encoded."""
+    return int((COORDINATOR + READER + _ENCODER[family] + size * _WORD_COST) / (1 - _RESERVE_FRACTION)) + MIB
+
+
+def _divide(usable: int, count: int, family: Family) -> tuple[int, int, int]:
+    """Give each worker's share, its piece size, and its cache's growth: a third, since tables double as they grow."""
+    share = usable // count - _ENCODER[family]
+    piece = _piece_bytes(share)
+    return share, piece, max(_LEAST_GROWTH, min(_MOST_GROWTH, (share - 3 * piece) // 3))
+
+
+def encoder_bytes(family: Family) -> int:
+    """Give what an encoder takes before it has learned anything, in bytes."""
+    return _ENCODER[family]
+
+
+def _worker_least() -> int:
+    return _LEAST_GROWTH + 3 * MIB
+
+
+def _piece_bytes(share: int) -> int:
+    """Large pieces cost less to hand around; a worker has two under way, of text's size together in tokens."""
+    for piece in (4 * MIB, 2 * MIB, MIB):
+        if share >= 12 * piece:
+            return piece
+    return MIB // 2
