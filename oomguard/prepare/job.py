@@ -1,0 +1,146 @@
+"""Everything about a run that is settled before it starts."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from oomguard.errors import BadInput, OomguardError, WorkerFailed
+from oomguard.planning.memory_budget import BudgetPlan, budget_for_word, encoder_bytes
+from oomguard.prepare.messages import EncoderConfig, ReaderConfig
+from oomguard.prepare.work import CutRules, PlainFeed
+from oomguard.units import MIB
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from oomguard.prepare.messages import Encoded
+    from oomguard.prepare.options import PrepareOptions, ResolvedOptions
+    from oomguard.prepare.slots import Slots
+    from oomguard.prepare.sources import Source
+    from oomguard.prepare.token_sink import Split
+    from oomguard.prepare.work import Work
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Input, options and budget of one run."""
+
+    sources: list[Source]
+    options: PrepareOptions
+    resolved: ResolvedOptions
+    budget: BudgetPlan
+    rank_file: Path
+    sentinel: bytes  # between documents that no separator divides; random, so that no text can hold it
+    notes: tuple[str, ...] = ()  # what the user should know, for people
+
+    @property
+    def encoder_bytes(self) -> int:
+        """What one more encoder takes before it has learned anything."""
+        return encoder_bytes(self.resolved.spec.family)
+
+    @property
+    def by_document(self) -> bool:
+        """Whether the documents' numbers decide which split they belong to."""
+        return self.resolved.val_fraction not in (None, "0")
+
+    @property
+    def with_ends(self) -> bool:
+        """Whether encoders must say where documents end."""
+        return self.by_document
+
+    @property
+    def punches_slots(self) -> bool:
+        """Whether slots give their pages back after each piece: only where the budget is small."""
+        return self.budget.longest_piece * self.budget.slots * 3 > self.budget.budget // 4
+
+    def mark_of(self, source: Source) -> bytes:
+        """The text between two documents of a source; empty where it is one document."""
+        return self.resolved.separator if source.kind == "text" else self.sentinel
+
+    def text_bytes(self, work: Work, encoded: Encoded) -> int:
+        """Bytes of input in a piece: all but the sentinels that the reader put in."""
+        if work.mark != self.sentinel:
+            return work.task.size
+        return work.task.size - (encoded.documents - work.task.ends_document) * len(self.sentinel)
+
+    def stream_split(self, source: Source) -> Split | None:
+        """The split of a stream's pieces: one undivided text of unknown length is for training."""
+        undivided = source.kind == "text" and not self.resolved.separator
+        return "train" if self.by_document and undivided else None
+
+    def plain_feed(self, index: int, *, offset: int) -> PlainFeed:
+        """Begin to cut a plain text file.
+
+        Raises: BadInput if it cannot be read.
+        """
+        spec = self.resolved.spec
+        rules = CutRules(
+            family=spec.family,
+            separator=self.resolved.separator,
+            universal_newlines=self.options.newlines == "universal",
+            piece_bytes=self.budget.piece_bytes,
+            longest_piece=self.budget.longest_piece,
+            longest_needs=lambda size: f"--max-rss {budget_for_word(size, family=spec.family) // MIB}M",
+        )
+        feed = PlainFeed(index=index, source=self.sources[index], rules=rules, offset=offset)
+        if self.by_document and not rules.separator:
+            feed.set_val_fraction(float(self.resolved.val_fraction or 0))
+        return feed
+
+    def encoder_config(self, slots: Slots, *, mark: bytes, verify: bool) -> EncoderConfig:
+        """What an encoder is told. For a sample, one that verifies is enough: the reference needs memory too."""
+        mode = self.options.verify
+        return EncoderConfig(
+            encoding=self.resolved.spec.name,
+            rank_file=str(self.rank_file),
+            mark=mark.decode("latin-1"),
+            eot=self.resolved.eot,
+            newlines=self.options.newlines,
+            errors=self.options.errors,
+            with_ends=self.with_ends,
+            verify="off" if mode == "sample" and not verify else mode,
+            growth=self.budget.growth,
+            longest_piece=slots.layout.longest_piece,
+            slots=slots.layout.slots,
+            slots_fd=slots.fd,
+        )
+
+    def reader_config(self, slots: Slots) -> ReaderConfig:
+        """What the reader is told."""
+        return ReaderConfig(
+            sources=[asdict(source) for source in self.sources],
+            text_field=self.options.text_field,
+            errors=self.options.errors,
+            separator=self.resolved.separator.decode("latin-1"),
+            sentinel=self.sentinel.decode("latin-1"),
+            universal_newlines=self.options.newlines == "universal",
+            family=self.resolved.spec.family,
+            piece_bytes=min(self.budget.piece_bytes, MIB),
+            longest_piece=self.budget.longest_piece,
+            largest_document=self.budget.largest_document,
+            token_bytes=self.resolved.spec.token_bytes,
+            slots=slots.layout.slots,
+            slots_fd=slots.fd,
+            stdin=any(source.path == "-" for source in self.sources),
+        )
+
+    def text_error(self, work: Work, encoded: Encoded, *, documents: int) -> OomguardError:
+        """What an encoder found wrong with a text."""
+        where = work.where(encoded.error_at, documents + encoded.error_documents)
+        if encoded.error == "utf8":
+            return BadInput(
+                f"{where}: not UTF-8",
+                do="--errors replace (U+FFFD takes its place) or --errors skip (left out); either goes on from here",
+            )
+        if encoded.error == "differs":
+            return WorkerFailed(
+                f"{where}: gigatoken and tiktoken do not agree: {encoded.error_text}",
+                do="please report it with the text from there; pip uninstall gigatoken makes tiktoken do the work",
+            )
+        if encoded.error == "engine":
+            return BadInput(
+                f"{where}: tiktoken cannot encode this text (a very long run of white space)",
+                do="pip install gigatoken, which can",
+            )
+        return BadInput(f"{where}: {encoded.error_text}", do="check the file, then run the same command again")
