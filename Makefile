@@ -44,8 +44,13 @@ live: $(READY) ## only the tests that need a real memory cgroup (root)
 vm: $(READY) ## cgroup v2 in a virtual machine (root, Debian, about 3 minutes)
 	OOMGUARD_VM=1 $(RUN) -m pytest tests/vm
 
-bench: $(READY) ## oomguard beside its rivals, answers checked; writes benchmarks/record
-	sh benchmarks/run.sh "$(RUN)"
+bench: $(READY) .venv-bench/ready ## oomguard beside its rivals, answers checked; writes benchmarks/record
+	$(RUN) -m benchmarks.compare --write-readme
+
+.venv-bench/ready:
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/pip install --quiet --disable-pip-version-check 'datatrove[processing]' tokenizers orjson
+	@touch $@
 
 campaign: $(READY) ## 1 GB and 15 GB of text under 512M and 256M (30 GB of disk, 10 minutes)
 	$(RUN) -m benchmarks.budget_campaign

@@ -1,0 +1,1 @@
+"""Typer only: flags in, one call, the result shown."""

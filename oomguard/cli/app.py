@@ -1,0 +1,59 @@
+"""The command line: flags in, one call, its result shown. Only this module prints errors and exits."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from oomguard.cli.prepare import prepare_command
+from oomguard.cli.run import run_app
+from oomguard.errors import OomguardError, Stopped
+
+app = typer.Typer(
+    name="oomguard",
+    help="Data preparation that the kernel's OOM killer cannot end.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("prepare")(prepare_command)
+app.add_typer(run_app, name="run")
+
+_FAILED, _STOPPED = 1, 130
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"oomguard {version('oomguard')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; an error is two lines, what and what to do, and exit status 1 (130: stopped)."""
+    if sys.platform != "linux":
+        sys.exit("error: oomguard works with Linux's memory control groups\n  try: a Linux machine, a VM or WSL 2")
+    try:
+        app()
+    except OomguardError as error:
+        label = "stopped" if isinstance(error, Stopped) else "error"
+        sys.stderr.write(f"{label}: {error}\n  try: {error.do}\n")
+        sys.exit(_STOPPED if isinstance(error, Stopped) else _FAILED)
+    except BrokenPipeError:
+        # `oomguard ... | head`: what nobody reads is no error. Python would complain again when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(_FAILED)

@@ -1,0 +1,120 @@
+"""`oomguard prepare`: flags in, one call, the result shown."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from oomguard.results.shard_set import PreparePlan, ShardSet
+
+
+def prepare_command(
+    context: typer.Context,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[INPUT]...",
+            help="Files (.txt .jsonl .parquet; text and jsonl also .gz .zst .xz .bz2), folders, globs, - for "
+            "standard input. None: the corpus files of the current folder.",
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The folder for the shards.")] = Path("tokens"),
+    format: Annotated[  # noqa: A002 - the name of the flag
+        str, typer.Option(help="nanogpt (train.bin, val.bin) | npy (build-nanogpt) | llmc (llm.c, modded-nanogpt).")
+    ] = "nanogpt",
+    encoding: Annotated[str, typer.Option(help="gpt2 | r50k_base | p50k_base | cl100k_base | o200k_base.")] = "gpt2",
+    workers: Annotated[
+        int | None, typer.Option(help="Encoder processes. Default: one a CPU, as far as the budget allows.")
+    ] = None,
+    shard_tokens: Annotated[
+        int | None, typer.Option(help="Tokens in a shard of npy and llmc. Default: 100000000.")
+    ] = None,
+    val_fraction: Annotated[
+        str | None,
+        typer.Option(
+            metavar="F",
+            help="Share of the documents (of a text without --separator: its end) for validation; 0 for none. "
+            "Default: 0.0005 for nanogpt; the whole first shard for npy and llmc.",
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Beginning of the shards' names. Default: edufineweb (npy), fineweb (llmc).")
+    ] = None,
+    separator: Annotated[
+        str,
+        typer.Option(metavar="TEXT", help=r"What divides documents in a text file, such as '<|endoftext|>' or '\n\n'."),
+    ] = "",
+    text_field: Annotated[
+        str, typer.Option(metavar="NAME", help="The field of jsonl or column of parquet with the text.")
+    ] = "text",
+    eot: Annotated[
+        str | None,
+        typer.Option(
+            help="End-of-text: before | after each document | none. Default: after (nanogpt), before (npy, llmc)."
+        ),
+    ] = None,
+    errors: Annotated[
+        str,
+        typer.Option(
+            help="What cannot be read: strict (stop there) | replace (bytes by U+FFFD) | "
+            "skip (leave out bytes, lines, rows)."
+        ),
+    ] = "strict",
+    newlines: Annotated[
+        str, typer.Option(help="bytes (as they are) | universal (CR LF and CR become LF, as Python's open() does).")
+    ] = "bytes",
+    verify: Annotated[
+        str, typer.Option(help="Encode again with tiktoken and compare: sample | full | off.")
+    ] = "sample",
+    restart: Annotated[bool, typer.Option("--restart", help="Begin anew instead of going on.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done and stop.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress on standard error.")] = False,
+) -> None:
+    """Turn a corpus into training shards, with exactly tiktoken's tokens, in bounded memory.
+
+    Stopped, killed or out of disk: the same command goes on where it was.
+
+    Example: oomguard run --max-rss 12G prepare train.txt --out data/mine
+    """
+    from oomguard.cli.prepare_progress import show_events
+    from oomguard.prepare.options import PrepareOptions
+    from oomguard.preparing import plan_prepare, prepare
+
+    options = PrepareOptions(
+        inputs=tuple(inputs or ()),
+        out=out,
+        format=format,  # type: ignore[arg-type]  # resolve_options() checks these words, and says which there are
+        encoding=encoding,
+        workers=workers,
+        shard_tokens=shard_tokens,
+        val_fraction=val_fraction,
+        name=name,
+        separator=separator,
+        text_field=text_field,
+        eot=eot,  # type: ignore[arg-type]
+        errors=errors,  # type: ignore[arg-type]
+        newlines=newlines,  # type: ignore[arg-type]
+        verify=verify,  # type: ignore[arg-type]
+        restart=restart,
+    )
+    max_rss = context.obj if isinstance(context.obj, int) else None
+    if dry_run:
+        _show(plan_prepare(options, max_rss=max_rss), as_json=as_json)
+        return
+    with show_events(quiet=quiet) as events:
+        result = prepare(options, max_rss=max_rss, events=events)
+    _show(result, as_json=as_json)
+
+
+def _show(result: ShardSet | PreparePlan, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(result.to_json()))  # not through rich, which would wrap it
+        return
+    from rich.console import Console
+
+    Console(soft_wrap=True).print(result.render())

@@ -1,0 +1,117 @@
+"""Progress of `prepare` on standard error: a bar on a terminal, a line every few seconds elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.text import Text
+
+from oomguard.preparing import PrepareEvents
+from oomguard.results.hostile import printable
+from oomguard.units import format_size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from oomguard.linux.run_budget import RunBudget
+    from oomguard.prepare.job import Job
+    from oomguard.prepare.pipeline import PipelineState
+
+_LINE_SECONDS = 5.0
+_LISTED = 10
+
+
+@contextmanager
+def show_events(*, quiet: bool) -> Iterator[PrepareEvents]:
+    """Give the events that show progress until the block ends."""
+    if quiet:
+        yield PrepareEvents()
+        return
+    console = Console(stderr=True, highlight=False)
+    bar = Progress(
+        BarColumn(bar_width=None),
+        TextColumn("{task.fields[status]}", markup=False),
+        console=console,
+        transient=True,
+        refresh_per_second=5,
+    )
+    reporter = _Reporter(console, bar)
+    try:
+        yield PrepareEvents(on_start=reporter.start, on_state=reporter.update)
+    finally:
+        if console.is_terminal:
+            bar.stop()
+
+
+class _Reporter:
+    def __init__(self, console: Console, bar: Progress) -> None:
+        self._console = console
+        self._bar = bar
+        self._total: int | None = None
+        self._began = self._last = time.monotonic()
+        self._done_before = 0
+        self._read_before: int | None = None  # by an earlier run, or before the first look
+        self._budget = 0
+        self._task = bar.add_task("", total=None, status="")
+
+    def start(self, job: Job, budget: RunBudget, done_before: int) -> None:
+        """Say what is read, under which budget, and by whom it is enforced."""
+        plain = f"budget {format_size(budget.limit)} ({budget.explanation}), " + (
+            "measured but not enforced" if budget.enforced_by == "measurement" else f"enforced by {budget.enforced_by}"
+        )
+        self._say(f"{plain}; {job.budget.workers} {'worker' if job.budget.workers == 1 else 'workers'}")
+        for note in (*budget.notes, *job.notes):
+            self._say(f"note: {note}")
+        for source in job.sources[:_LISTED]:
+            size = "" if source.size is None else f"  {format_size(source.size)}"
+            self._say(f"reading {printable(source.path)}{size}")
+        if len(job.sources) > _LISTED:
+            self._say(f"and {len(job.sources) - _LISTED} more")
+        if done_before:
+            self._say(f"going on after {format_size(done_before)}")
+        sizes = [source.size for source in job.sources]
+        self._total = None if None in sizes else sum(size or 0 for size in sizes)
+        self._done_before = done_before
+        self._budget = budget.limit
+        self._began = self._last = time.monotonic()
+        if self._console.is_terminal:
+            self._bar.start()
+
+    def update(self, state: PipelineState) -> None:
+        """Show how far it is."""
+        now = time.monotonic()
+        if self._console.is_terminal:
+            self._bar.update(self._task, completed=state.bytes_read, total=self._total, status=self._status(state, now))
+        elif now - self._last >= _LINE_SECONDS:
+            self._last = now
+            self._say(self._status(state, now))
+
+    def _status(self, state: PipelineState, now: float) -> str:
+        done = state.totals.input_bytes
+        seconds = now - self._began
+        rate = (done - self._done_before) / seconds if seconds > 0 else 0.0
+        parts = [format_size(done), f"{format_size(rate)}/s", f"{state.totals.tokens / 1e6:,.1f} M tokens"]
+        if self._read_before is None:
+            self._read_before = state.bytes_read
+        speed = (state.bytes_read - self._read_before) / seconds if seconds > 0 else 0.0
+        if self._total and speed > 0:
+            parts[0] = f"{100 * state.bytes_read // self._total} %"
+            parts.append(f"{_clock((self._total - state.bytes_read) / speed)} left")
+        parts.append(f"{format_size(state.memory)} of {format_size(self._budget)}")
+        if state.restarts:
+            parts.append(f"{state.restarts} restarts")
+        return ", ".join(parts)
+
+    def _say(self, line: str) -> None:
+        self._console.print(Text(line), soft_wrap=True)
+        sys.stderr.flush()
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(max(0, round(seconds)), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"

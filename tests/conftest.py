@@ -1,0 +1,51 @@
+"""What all tests share. Nothing above the environment may import Typer, which reads it when it is imported."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from tests.running import run_oomguard
+
+os.environ.update(TERMINAL_WIDTH="80", COLUMNS="80", _TYPER_FORCE_DISABLE_TERMINAL="1")
+for name in ("FORCE_COLOR", "NO_COLOR", "PY_COLORS", "CLICOLOR_FORCE"):
+    os.environ.pop(name, None)
+if "OOMGUARD_DATA" in os.environ:  # the rank files of all encodings, so that no test needs the network
+    os.environ.setdefault("TIKTOKEN_CACHE_DIR", str(Path(os.environ["OOMGUARD_DATA"], "vocab")))
+
+settings.register_profile("oomguard", deadline=None)
+settings.load_profile("oomguard")
+
+SCREENS = Path(__file__).parent / "screens"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-screens", action="store_true", help="Rewrite tests/screens/ with what is seen now.")
+
+
+@pytest.fixture
+def check_screen(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Compare a text with a file of tests/screens/. Trailing spaces do not count: Rich pads with them."""
+
+    def check(name: str, seen: str) -> None:
+        file = SCREENS / name
+        seen = "".join(f"{line.rstrip()}\n" for line in seen.splitlines())
+        if request.config.getoption("--update-screens"):
+            file.write_text(seen, encoding="utf-8")
+        assert file.exists(), f"no {file}: pytest --update-screens makes it, then review it"
+        assert seen == file.read_text(encoding="utf-8")
+
+    return check
+
+
+@pytest.fixture
+def oomguard(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run the command in the test's own folder and wait for it."""
+
+    def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+        return run_oomguard(*arguments, **{"cwd": tmp_path, **options})
+
+    return run

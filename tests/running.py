@@ -1,0 +1,77 @@
+"""The command as people start it: a process of its own, in a folder of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+import oomguard
+
+_ROOT = str(Path(oomguard.__file__).parents[1])
+_PATIENCE_SECONDS = 60
+
+
+def run_oomguard(
+    *arguments: str, cwd: Path, env: dict[str, str] | None = None, stdin: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run the command and wait for it."""
+    return subprocess.run(
+        [sys.executable, "-m", "oomguard", *arguments],
+        cwd=cwd, env=_environment(env), input=stdin, capture_output=True, text=True, timeout=_PATIENCE_SECONDS, check=False,
+    )  # fmt: skip
+
+
+@contextmanager
+def started(*arguments: str, cwd: Path, checkpoint_seconds: float = 10.0) -> Iterator[subprocess.Popen[str]]:
+    """Start the command in a process group of its own and go on; at the end of the block nothing of it is left."""
+    program = (
+        "import oomguard.preparing as feature; from oomguard.cli.app import main; "
+        f"feature._CHECKPOINT_SECONDS = {checkpoint_seconds}; main()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, *arguments],
+        cwd=cwd, env=_environment(None), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    with process:
+        try:
+            yield process
+        finally:
+            for child in children_of(process):
+                child.kill()
+            process.kill()
+
+
+def children_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """The helper processes of a run that are alive."""
+    try:
+        return psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def kill_all(process: subprocess.Popen[str]) -> None:
+    """SIGKILL a run and its helpers at once, as the kernel or a power cut would."""
+    helpers = children_of(process)
+    os.killpg(process.pid, signal.SIGKILL)
+    for helper in helpers:
+        helper.kill()
+    process.wait(_PATIENCE_SECONDS)
+    psutil.wait_procs(helpers, timeout=_PATIENCE_SECONDS)
+
+
+def wait_until(condition: Callable[[], object], *, seconds: float = 30.0) -> None:
+    """Look again and again, a thousand times a second."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.001)
+
+
+def _environment(more: dict[str, str] | None) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": _ROOT, **(more or {})}
