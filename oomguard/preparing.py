@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oomguard.errors import BadInput, Changed, Stopped
+from oomguard.errors import Changed, OomguardError, Stopped
 from oomguard.linux.cpus import usable_cpus
 from oomguard.linux.filesystems import is_in_memory
 from oomguard.linux.run_budget import RunBudget, open_budget
@@ -196,7 +196,7 @@ def _run(job: Job, budget: RunBudget, sink: TokenSink, events: PrepareEvents, st
     except Stopped as stop:
         sink.checkpoint()
         raise Stopped(f"by {asked()} after {sink.totals.input_bytes:,} bytes; they are kept", do=stop.do) from stop
-    except BadInput:
+    except OomguardError:
         # What came before the bad place is kept, so that the next run begins there.
         _try_checkpoint(sink)
         raise
@@ -207,7 +207,7 @@ def _try_checkpoint(sink: TokenSink) -> None:
     """The disk may be what is wrong: then the last checkpoint stands."""
     try:
         sink.checkpoint()
-    except (BadInput, OSError):
+    except OomguardError:
         return
 
 

@@ -49,6 +49,7 @@ class Intake:
         self._reader: Child | None = None
         self._reading = False
         self._granted: set[int] = set()
+        self._large: set[int] = set()  # slots that hold an unusually long piece
         self._need: dict[str, Any] | None = None
         self._by_turns = False  # reader and encoders do not fit beside each other: one, then the other
         self._alone = False  # the next start of the reader waits until nothing else holds memory
@@ -95,8 +96,9 @@ class Intake:
     def free(self, slots: list[int]) -> None:
         """Take back slots that were written."""
         for slot in slots:
-            if self._job.punches_slots:
-                self._slots.free_pages(slot)
+            if slot in self._large:
+                self._slots.free_pages(slot)  # otherwise its pages serve the next piece: fresh ones cost time
+                self._large.discard(slot)
             self._free.append(slot)
 
     def close(self) -> None:
@@ -124,6 +126,8 @@ class Intake:
     def _number(self, work: Work) -> None:
         self._arrived.append(work)
         self.numbered += 1
+        if work.task.size > 2 * self._job.budget.piece_bytes:
+            self._large.add(work.task.slot)
 
     def _cut_plain(self) -> bool:
         if self._feed is None:
@@ -166,7 +170,7 @@ class Intake:
         while self._free and (self._by_turns or len(self._granted) < _GRANTED):
             slot = self._free.pop()
             self._granted.add(slot)
-            reader.channel.send({"slot": slot})
+            reader.channel.tell({"slot": slot})
         return False
 
     def _start_reading(self) -> None:
@@ -174,7 +178,7 @@ class Intake:
             config = self._job.reader_config(self._slots)
             self._reader = start_child("reader_process", config, mark=b"", share=(self._slots.fd,))
             self._selector.register(self._reader.channel.connection, selectors.EVENT_READ, self._reader)
-        self._reader.channel.send({"read": self._index, "resume": self._resume.get("resume")})
+        self._reader.channel.tell({"read": self._index, "resume": self._resume.get("resume")})
         self._reading = True
 
     def _answer_need(self, reader: Child, busy: bool, make_room: Callable[[], None]) -> None:
@@ -192,10 +196,10 @@ class Intake:
         if room >= size:
             # What was granted stays granted until the source ends.
             self._by_turns = room - size < self._job.encoder_bytes and not busy
-            reader.channel.send({"granted": True})
+            reader.channel.tell({"granted": True})
             return
         budget = self._governor.budget
-        reader.channel.send(
+        reader.channel.tell(
             {
                 "refused": f"{where}: needs {format_size(size)} of memory at once, and {format_size(max(0, room))} "
                 f"of the budget of {format_size(budget)} are free",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput, OomguardError, WorkerFailed
@@ -49,11 +50,6 @@ class Job:
         """Whether encoders must say where documents end."""
         return self.by_document
 
-    @property
-    def punches_slots(self) -> bool:
-        """Whether slots give their pages back after each piece: only where the budget is small."""
-        return self.budget.longest_piece * self.budget.slots * 3 > self.budget.budget // 4
-
     def mark_of(self, source: Source) -> bytes:
         """The text between two documents of a source; empty where it is one document."""
         return self.resolved.separator if source.kind == "text" else self.sentinel
@@ -85,7 +81,7 @@ class Job:
         )
         feed = PlainFeed(index=index, source=self.sources[index], rules=rules, offset=offset)
         if self.by_document and not rules.separator:
-            feed.set_val_fraction(float(self.resolved.val_fraction or 0))
+            feed.set_val_fraction(Fraction(self.resolved.val_fraction or 0))
         return feed
 
     def encoder_config(self, slots: Slots, *, mark: bytes, verify: bool) -> EncoderConfig:

@@ -95,6 +95,13 @@ class Channel:
         plain = message if isinstance(message, dict) else asdict(message)
         self.connection.sendall(json.dumps(plain, separators=(",", ":")).encode() + b"\n")
 
+    def tell(self, message: Any) -> None:
+        """Send to a side that may be gone: who listens to this channel will hear of that."""
+        try:
+            self.send(message)
+        except OSError:
+            return
+
     def receive(self) -> list[dict[str, Any]] | None:
         """Wait for messages and give all there are; None when the other side is gone."""
         try:

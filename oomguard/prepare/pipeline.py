@@ -268,4 +268,4 @@ class Pipeline:
         elif advice in ("renew", "fewer") and staying:
             largest = max(staying, key=lambda child: child.rss)
             if largest.ready:
-                largest.channel.send(RENEW)
+                largest.channel.tell(RENEW)

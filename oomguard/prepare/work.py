@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from oomguard.errors import BadInput
+from oomguard.errors import BadInput, Changed
 from oomguard.planning.safe_cuts import last_safe_cut
 from oomguard.prepare.cutting import find_first_cut, find_piece_end
 from oomguard.prepare.messages import EncodeTask
@@ -16,6 +16,7 @@ from oomguard.units import MIB, format_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from fractions import Fraction
 
     from oomguard.planning.safe_cuts import Family
     from oomguard.prepare.sources import Source
@@ -82,21 +83,31 @@ class PlainFeed:
         assert self.source.size is not None
         return self.source.size
 
-    def set_val_fraction(self, fraction: float) -> bool:
-        """Let validation begin where the last `fraction` does; False if the text cannot be cut near there."""
+    def set_val_fraction(self, fraction: Fraction) -> None:
+        """Let validation begin where the last `fraction` does; nothing is for it if there is no cut near there.
+
+        Raises: Changed if the file is shorter than when the run began.
+        """
         start = int(self.size * (1 - fraction))
-        self.val_from = find_first_cut(
-            self._read, self._cut, start=start, end=self.size, limit=min(self.size, start + _SPLIT_REACH)
-        )
-        return self.val_from is not None and self.val_from < self.size
+        limit = min(self.size, start + _SPLIT_REACH)
+        cut = find_first_cut(self._read, self._cut, start=start, end=self.size, limit=limit)
+        self.val_from = self.size if cut is None else cut
 
     def _read(self, offset: int, length: int) -> bytes:
-        return os.pread(self._fd, length, offset)
+        got = os.pread(self._fd, length, offset)
+        if len(got) < length:
+            raise Changed(
+                f"{printable(self.source.path)} became shorter while it was read: "
+                f"{offset + len(got)} bytes, and {self.size} when the run began",
+                do="give the same file again, or begin anew with --restart",
+            )
+        return got
 
     def next_task(self, slot: int) -> tuple[EncodeTask, Split | None, dict[str, Any]] | None:
         """Cut the next piece; None at the end of the file.
 
-        Raises: BadInput if a stretch that cannot be cut is longer than a piece may be.
+        Raises: BadInput if a stretch that cannot be cut is longer than a piece may be; Changed if the file is shorter
+        than when the run began.
         """
         if self.offset >= self.size:
             os.close(self._fd)

@@ -56,24 +56,6 @@ def run(program: str, *arguments: str) -> tuple[int, dict[str, object]]:
         return process.wait(120), facts
 
 
-@pytest.fixture(scope="module", autouse=True)
-def needs_a_cgroup() -> None:
-    with start(
-        """
-try:
-    with enter_budget_memcg(64 * MIB):
-        say(why="")
-except MemcgUnavailable as error:
-    say(why=str(error))
-"""
-    ) as process:
-        if why := facts_of(process)["why"]:
-            pytest.skip(
-                f"{why}; to turn it on: run as root where cgroupfs is writable, "
-                "or with systemd-run --user --scope -p Delegate=yes python -m pytest tests/live"
-            )
-
-
 @pytest.fixture(autouse=True)
 def test_process_stays_where_it_is() -> Iterator[None]:
     before = Path("/proc/self/cgroup").read_text()
