@@ -1,0 +1,1 @@
+"""Benchmarks of oomguard: how fast, in how much memory, and does it survive. See README.md here."""
