@@ -11,28 +11,32 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oomguard.errors import Changed, OomguardError, Stopped
+from oomguard.errors import OomguardError, Stopped
 from oomguard.linux.cpus import usable_cpus
 from oomguard.linux.filesystems import is_in_memory
 from oomguard.linux.run_budget import RunBudget, open_budget
 from oomguard.linux.stop_signals import stop_on_signals
 from oomguard.planning.memory_budget import plan_budget
-from oomguard.prepare.encodings import find_rank_file, gigatoken_is_installed
-from oomguard.prepare.governor import Governor
-from oomguard.prepare.job import Job
-from oomguard.prepare.manifest import STATE_FOLDER, Manifest, Progress
-from oomguard.prepare.options import PrepareOptions, ResolvedOptions, resolve_options
-from oomguard.prepare.pipeline import Pipeline, PipelineState
-from oomguard.prepare.preconditions import (
+from oomguard.preparation.encodings import find_rank_file, gigatoken_is_installed
+from oomguard.preparation.governor import Governor
+from oomguard.preparation.job import Job
+from oomguard.preparation.manifest import STATE_FOLDER, Manifest, Progress
+from oomguard.preparation.options import PrepareOptions, ResolvedOptions, resolve_options
+from oomguard.preparation.pipeline import Pipeline, PipelineState
+from oomguard.preparation.preconditions import (
     identity,
+    require_comparable,
+    require_folder,
     require_free_names,
     require_known_length,
     require_same_errors_policy,
+    require_shards,
+    require_some_text,
 )
-from oomguard.prepare.shard_writer import ShardPlan
-from oomguard.prepare.slots import SlotLayout, Slots
-from oomguard.prepare.sources import Source, find_sources
-from oomguard.prepare.token_sink import TokenSink, Totals
+from oomguard.preparation.shard_writer import ShardPlan
+from oomguard.preparation.slots import SlotLayout, Slots
+from oomguard.preparation.sources import Source, find_sources
+from oomguard.preparation.token_sink import TokenSink, Totals
 from oomguard.results.shard_set import PreparePlan, Shard, ShardSet
 
 if TYPE_CHECKING:
@@ -59,6 +63,7 @@ def prepare(options: PrepareOptions, *, max_rss: int | None = None, events: Prep
     """
     events = events or PrepareEvents()
     resolved = resolve_options(options)
+    require_folder(options.out)
     sources = find_sources(options.inputs, folder=Path(), exclude=options.out)
     rank_file = find_rank_file(resolved.spec)
     with ExitStack() as stack:
@@ -68,13 +73,16 @@ def prepare(options: PrepareOptions, *, max_rss: int | None = None, events: Prep
         if options.restart or not manifest.exists:
             require_free_names(job, ours=manifest.shard_names())
         progress = manifest.begin(identity(job), restart=options.restart)
-        if progress.result is not None:
-            return _finished(progress.result, options.out)
+        require_shards(job, progress.shards)
         require_same_errors_policy(progress, options)
-        sink = _open_sink(job, manifest, progress)
+        if progress.result is not None:
+            require_comparable(sources)
+            return _finished(progress.result, options.out)
+        sink = _open_sink(job, manifest, progress, stack)
         events.on_start(job, budget, sink.totals.input_bytes)
         began = time.monotonic()
         state = _run(job, budget, sink, events, stack)
+        require_some_text(sink.totals.tokens)
         result = _result(job, budget, sink, state, time.monotonic() - began, _before(progress))
         manifest.append(result=result.to_json())
         return result
@@ -86,6 +94,7 @@ def plan_prepare(options: PrepareOptions, *, max_rss: int | None = None) -> Prep
     Raises: OomguardError as `prepare` would.
     """
     resolved = resolve_options(options)
+    require_folder(options.out)
     sources = find_sources(options.inputs, folder=Path(), exclude=options.out)
     rank_file = find_rank_file(resolved.spec)
     with ExitStack() as stack:
@@ -103,11 +112,11 @@ def plan_prepare(options: PrepareOptions, *, max_rss: int | None = None) -> Prep
         limited_by=f"{budget.explanation}; {budget.enforced_by}",
         workers=plan.workers,
         piece_bytes=plan.piece_bytes,
-        longest_piece=plan.longest_piece,
+        longest_word=plan.longest_word,
         largest_document=plan.largest_document,
         estimated_output_bytes=int(tokens * resolved.spec.token_bytes) if plain else None,
         free_disk_bytes=shutil.disk_usage(_existing_parent(options.out)).free,
-        done_bytes=_peek_done(options.out),
+        done_bytes=_peek_done(job),
     )
 
 
@@ -136,6 +145,8 @@ def _open_job(
     notes = []
     if is_in_memory(options.out):
         notes.append(f"{options.out} is memory (tmpfs): what is written there counts against the budget")
+    if resolved.separator and not any(source.kind == "text" for source in sources):
+        notes.append("--separator divides text files only; here it does nothing")
     if not gigatoken_is_installed():
         notes.append("gigatoken is not installed: tiktoken does the work, some 30 times slower")
     job = Job(
@@ -151,7 +162,7 @@ def _open_job(
     return job, budget
 
 
-def _open_sink(job: Job, manifest: Manifest, progress: Progress) -> TokenSink:
+def _open_sink(job: Job, manifest: Manifest, progress: Progress, stack: ExitStack) -> TokenSink:
     resolved = job.resolved
     plan = ShardPlan(
         folder=job.options.out,
@@ -169,6 +180,7 @@ def _open_sink(job: Job, manifest: Manifest, progress: Progress) -> TokenSink:
         checkpoint_seconds=_CHECKPOINT_SECONDS,
         errors=job.options.errors,
     )
+    stack.callback(sink.close)
     sink.resume(progress)
     return sink
 
@@ -181,9 +193,11 @@ def _run(job: Job, budget: RunBudget, sink: TokenSink, events: PrepareEvents, st
     )
     governor = Governor(budget=budget.limit, measure=budget.measure, clock=time.monotonic)
     asked = stack.enter_context(stop_on_signals())
+    slots = Slots(layout)
+    stack.callback(slots.close)
     pipeline = Pipeline(
         job,
-        Slots(layout),
+        slots,
         sink,
         governor,
         oom_kills=budget.oom_kills,
@@ -219,13 +233,8 @@ def _result(
     job: Job, budget: RunBudget, sink: TokenSink, state: PipelineState, seconds: float, before: Totals
 ) -> ShardSet:
     totals = sink.totals
-    notes = [*budget.notes, *job.notes]
-    val_tokens = sum(shard["tokens"] for shard in sink.shards if shard["split"] == "val")
-    if job.by_document and val_tokens <= _NANOGPT_BLOCK:
-        notes.append(
-            f"only {val_tokens:,} validation tokens, and nanoGPT needs more than {_NANOGPT_BLOCK:,} (its block_size): "
-            "a larger --val-fraction, or --separator, gives more"
-        )
+    notes = list(job.notes)
+    notes += _split_notes(job, sink.shards)
     if before.input_bytes:
         notes.append(f"{before.input_bytes:,} bytes of it were done by an earlier run")
     return ShardSet(
@@ -249,20 +258,34 @@ def _result(
         restarted_workers=state.restarts,
         folder=str(job.options.out.absolute()),
         notes=tuple(notes),
+        budget_notes=budget.notes,
     )
 
 
-def _finished(result: dict[str, Any], out: Path) -> ShardSet:
-    """Show again what an earlier run of the same command made.
+def _split_notes(job: Job, shards: list[dict[str, Any]]) -> list[str]:
+    """Say when a loader would miss a split."""
+    tokens = {split: sum(shard["tokens"] for shard in shards if shard["split"] == split) for split in ("train", "val")}
+    note = ""
+    if job.resolved.val_fraction is None and not tokens["train"]:
+        note = (
+            "all fits in the first shard, which is for validation, and nothing is left to train on: "
+            f"--shard-tokens {max(1, tokens['val'] // 10)} or --val-fraction 0.01 gives both"
+        )
+    elif job.options.format == "nanogpt" and job.by_document and tokens["val"] <= _NANOGPT_BLOCK:
+        note = (
+            f"only {tokens['val']:,} validation tokens, and nanoGPT needs more than {_NANOGPT_BLOCK:,} "
+            "(its block_size): a larger --val-fraction, or --separator, gives more"
+        )
+    return [note] if note else []
 
-    Raises: Changed if a shard of it is gone.
-    """
+
+def _finished(result: dict[str, Any], out: Path) -> ShardSet:
+    """Show again what an earlier run of the same command made."""
     fields = {key: value for key, value in result.items() if key != "schema"}
-    fields |= {"shards": tuple(Shard(**shard) for shard in result["shards"]), "notes": tuple(result["notes"])}
+    fields |= {"shards": tuple(Shard(**shard) for shard in result["shards"]), "notes": tuple(result["notes"])} | {
+        "budget_notes": tuple(result["budget_notes"])
+    }
     shards = ShardSet(**fields)
-    for shard in shards.shards:
-        if not (out / shard.path).is_file():
-            raise Changed(f"{out / shard.path} was made by an earlier run and is gone", do="--restart makes it anew")
     return replace(shards, already_done=True, folder=str(out.absolute()))
 
 
@@ -270,9 +293,9 @@ def _existing_parent(folder: Path) -> Path:
     return next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
 
 
-def _peek_done(out: Path) -> int:
-    """Bytes of input that an earlier run has done, as its manifest says."""
-    progress = Manifest.peek(out / STATE_FOLDER)
+def _peek_done(job: Job) -> int:
+    """Bytes of input that an earlier run of the same job has done, as its manifest says."""
+    progress = Manifest.peek(job.options.out / STATE_FOLDER, identity(job))
     return _before(progress).input_bytes
 
 

@@ -15,6 +15,7 @@ import oomguard
 
 _ROOT = str(Path(oomguard.__file__).parents[1])
 _PATIENCE_SECONDS = 60
+NOWHERE = Path(os.devnull)
 
 
 def run_oomguard(
@@ -28,16 +29,34 @@ def run_oomguard(
 
 
 @contextmanager
-def started(*arguments: str, cwd: Path, checkpoint_seconds: float = 10.0) -> Iterator[subprocess.Popen[str]]:
-    """Start the command in a process group of its own and go on; at the end of the block nothing of it is left."""
-    program = (
-        "import oomguard.preparing as feature; from oomguard.cli.app import main; "
-        f"feature._CHECKPOINT_SECONDS = {checkpoint_seconds}; main()"
-    )
+def started(
+    *arguments: str, cwd: Path, checkpoint_seconds: float = 10.0, piece_bytes: int | None = None, stdin: Path = NOWHERE
+) -> Iterator[subprocess.Popen[str]]:
+    """Start the command in a process group of its own and go on; at the end of the block nothing of it is left.
+
+    Small pieces and frequent checkpoints let a small text behave as a large one does.
+    """
+    program = f"""
+import dataclasses
+import oomguard.preparing as feature
+from oomguard.cli.app import main
+
+feature._CHECKPOINT_SECONDS = {checkpoint_seconds}
+plan_budget = feature.plan_budget
+
+def plan(*arguments, **options):
+    made = plan_budget(*arguments, **options)
+    return dataclasses.replace(made, piece_bytes={piece_bytes} or made.piece_bytes)
+
+feature.plan_budget = plan
+main()
+"""
+    given = stdin.open("rb")
     process = subprocess.Popen(
         [sys.executable, "-c", program, *arguments],
-        cwd=cwd, env=_environment(None), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        cwd=cwd, env=_environment(None), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, stdin=given,
     )  # fmt: skip
+    given.close()
     with process:
         try:
             yield process
@@ -66,11 +85,11 @@ def kill_all(process: subprocess.Popen[str]) -> None:
 
 
 def wait_until(condition: Callable[[], object], *, seconds: float = 30.0) -> None:
-    """Look again and again, a thousand times a second."""
+    """Look again and again, some hundred times a second."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.001)
+        time.sleep(0.003)
 
 
 def _environment(more: dict[str, str] | None) -> dict[str, str]:

@@ -22,11 +22,12 @@ _WORD_COST = 30  # gigatoken's memory for each byte of one very long word: 16 Mi
 # How far a tokenizer's cache may grow. With the least it is renewed each 30 MB of English, which takes longer than the
 # encoding; gigatoken's authors found no gain above 512 MiB on 12 GB.
 _LEAST_GROWTH = 8 * MIB
-_GOOD_GROWTH = 32 * MIB
+_GOOD_GROWTH = 12 * MIB
 _MOST_GROWTH = 512 * MIB
-_LEAST_WORD = 1 * MIB
+_LEAST_WORD = MIB // 4
+_MOST_WORD = 64 * MIB
 _READER_SLOTS = 8  # how far the reader may be ahead where it takes turns with the encoders
-_RESERVE_FRACTION = 0.1  # never planned with: page tables, what a table holds twice while it grows
+_RESERVED_PART = 10  # one in so many bytes is never planned with: page tables, what a table holds twice while it grows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,8 @@ class BudgetPlan:
     workers: int
     piece_bytes: int
     growth: int  # by which a tokenizer's cache may grow before it is renewed
-    longest_piece: int  # of text without a safe cut
+    longest_word: int  # of text without a safe cut
+    longest_piece: int  # that a slot must hold
     largest_document: int  # of a jsonl line or a parquet value
     slots: int
     verify_in_place: bool
@@ -50,8 +52,7 @@ def plan_budget(
 
     Raises: BudgetTooSmall if one worker does not fit, or the number asked for does not; both name what would.
     """
-    fixed = COORDINATOR + (READER if reader else 0) + (_REFERENCE[family] if verify else 0)
-    usable = int(budget * (1 - _RESERVE_FRACTION)) - fixed
+    usable = budget * (_RESERVED_PART - 1) // _RESERVED_PART - _fixed(family, reader=reader, verify=verify)
     each = _ENCODER[family] + _worker_least()
     fit = usable // each
     wanted = workers or cpus
@@ -60,7 +61,7 @@ def plan_budget(
         who = f"{workers} workers do" if workers and workers > 1 else "one worker does"
         raise BudgetTooSmall(
             f"{who} not fit in {format_size(budget)}: this job needs at least {format_size(least)}",
-            do=f"--max-rss {-(-least // MIB)}M or more"
+            do=f"oomguard run --max-rss {-(-least // MIB)}M or more"
             + (", or fewer --workers" if workers and workers > 1 and fit >= 1 else "")
             + (", or --verify off" if verify else ""),
         )
@@ -70,13 +71,14 @@ def plan_budget(
         # One that remembers is faster than two that keep forgetting.
         count -= 1
         _, piece, growth = _divide(usable, count, family)
-    alone = usable - _ENCODER[family]
+    word = max(_LEAST_WORD, min((usable - _ENCODER[family]) // _WORD_COST, _MOST_WORD))
     return BudgetPlan(
         budget=budget,
         workers=count,
         piece_bytes=piece,
         growth=growth,
-        longest_piece=max(2 * piece, min(alone // _WORD_COST, 64 * MIB), _LEAST_WORD),
+        longest_word=word,
+        longest_piece=max(2 * piece, word),
         largest_document=usable,
         slots=2 * count + 3 + (_READER_SLOTS if reader else 0),
         verify_in_place=verify,
@@ -85,20 +87,29 @@ def plan_budget(
 
 def smallest_budget(*, family: Family, workers: int, reader: bool, verify: bool) -> int:
     """Give the least budget in bytes that `plan_budget` accepts."""
-    fixed = COORDINATOR + (READER if reader else 0) + (_REFERENCE[family] if verify else 0)
-    return int((fixed + workers * (_ENCODER[family] + _worker_least())) / (1 - _RESERVE_FRACTION)) + MIB
+    return _with_reserve(_fixed(family, reader=reader, verify=verify) + workers * (_ENCODER[family] + _worker_least()))
 
 
-def budget_for_word(size: int, *, family: Family) -> int:
+def budget_for_word(size: int, *, family: Family, reader: bool, verify: bool) -> int:
     """Give the budget in bytes with which a word of `size` bytes that cannot be cut is encoded."""
-    return int((COORDINATOR + READER + _ENCODER[family] + size * _WORD_COST) / (1 - _RESERVE_FRACTION)) + MIB
+    needs = max(size * _WORD_COST, _worker_least())
+    return _with_reserve(_fixed(family, reader=reader, verify=verify) + _ENCODER[family] + needs)
+
+
+def _fixed(family: Family, *, reader: bool, verify: bool) -> int:
+    return COORDINATOR + (READER if reader else 0) + (_REFERENCE[family] if verify else 0)
+
+
+def _with_reserve(usable: int) -> int:
+    """The least budget of which so much is left without the reserve."""
+    return -(-usable * _RESERVED_PART // (_RESERVED_PART - 1))
 
 
 def _divide(usable: int, count: int, family: Family) -> tuple[int, int, int]:
-    """Give each worker's share, its piece size, and its cache's growth: a third, since tables double as they grow."""
+    """Give each worker's share, its piece size, and its cache's growth: a sixth."""
     share = usable // count - _ENCODER[family]
     piece = _piece_bytes(share)
-    return share, piece, max(_LEAST_GROWTH, min(_MOST_GROWTH, (share - 3 * piece) // 3))
+    return share, piece, max(_LEAST_GROWTH, min(_MOST_GROWTH, (share - 3 * piece) // 6))
 
 
 def encoder_bytes(family: Family) -> int:

@@ -53,11 +53,14 @@ class ShardSet:
     restarted_workers: int
     folder: str
     notes: tuple[str, ...]
+    budget_notes: tuple[str, ...] = ()  # shown when the run begins, not again at its end
     already_done: bool = False
 
     def render(self) -> RenderableType:
         """Build the screen for people."""
         screen = Table.grid(padding=(0, 2))
+        screen.add_column()
+        screen.add_column(overflow="fold")
         for label, value in self._lines():
             screen.add_row(label, Text(value))
         return Group(screen, *(Text(line) for line in ("", *self._next())))
@@ -100,6 +103,8 @@ class ShardSet:
 
     def _next(self) -> list[str]:
         """The next command: how to train on it."""
+        if not self.tokens:
+            return ["nothing was written: the input holds no document"]
         folder = shlex.quote(printable(self.folder))
         match self.format:
             case "nanogpt":
@@ -125,7 +130,7 @@ class ShardSet:
         return lines if self.token_bytes == 2 else [*lines, f"tokens are uint32: {wide}"]
 
     def _pattern(self, split: str) -> str:
-        first = next((shard.path for shard in self.shards if shard.split == split), f"{split}_*.bin")
+        first = next((shard.path for shard in self.shards if shard.split == split), f"_{split}_*.bin")
         return f"{first.rpartition('_')[0]}_*.bin" if "_" in first else first
 
     def to_json(self) -> dict[str, Any]:
@@ -146,7 +151,7 @@ class PreparePlan:
     limited_by: str
     workers: int
     piece_bytes: int
-    longest_piece: int
+    longest_word: int
     largest_document: int
     estimated_output_bytes: int | None
     free_disk_bytes: int
@@ -155,6 +160,8 @@ class PreparePlan:
     def render(self) -> RenderableType:
         """Build the screen for people."""
         screen = Table.grid(padding=(0, 2))
+        screen.add_column()
+        screen.add_column(overflow="fold")
         for item in self.inputs[:_SHOWN]:
             size = "size unknown" if item["size"] is None else format_size(item["size"])
             packed = f", {item['compression']}" if item["compression"] else ""
@@ -174,7 +181,7 @@ class PreparePlan:
             ("disk", f"{format_size(self.free_disk_bytes)} free"),
             ("budget", f"{format_size(self.budget)} ({self.limited_by})"),
             ("workers", f"{self.workers}, pieces of {format_size(self.piece_bytes)}"),
-            ("largest", f"document {format_size(self.largest_document)}, word {format_size(self.longest_piece)}"),
+            ("largest", f"document {format_size(self.largest_document)}, word {format_size(self.longest_word)}"),
             (
                 "done",
                 f"{format_size(self.done_bytes)} of the input, by an earlier run" if self.done_bytes else "nothing yet",

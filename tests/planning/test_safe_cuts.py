@@ -37,8 +37,11 @@ def test_a_cut_changes_no_token(family: Family, text: str) -> None:
 
 
 @settings(max_examples=2000, deadline=None)
-@given(text=st.lists(st.sampled_from(["a", "b", " ", "\n", "\r\n", "x1", "==", "="]), max_size=40).map("".join),
-       separator=st.sampled_from(["\n\n", "==", " b", "a\n", "\n=", "b b"]), universal=st.booleans())
+@given(
+    text=st.lists(st.sampled_from(["a", "b", " ", "\n", "\r\n", "x1", "==", "="]), max_size=40).map("".join),
+    separator=st.sampled_from(["\n\n", "==", " b", "a\n", "\n=", "b b"]),
+    universal=st.booleans(),
+)
 def test_a_cut_never_moves_a_separator(text: str, separator: str, universal: bool) -> None:
     """Splitting the parts into documents gives the documents of the whole."""
     raw, mark = text.encode(), separator.encode()
@@ -56,7 +59,9 @@ def test_text_of_every_kind_has_cuts(family: Family) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("text", ["", "a", "aaaa" * 1000, " " * 5000, "\n" * 5000, "0123456789" * 300, "é" * 999, "!" * 999])
+@pytest.mark.parametrize(
+    "text", ["", "a", "aaaa" * 1000, " " * 5000, "\n" * 5000, "0123456789" * 300, "é" * 999, "!" * 999]
+)
 def test_text_without_a_cut_gives_none(family: Family, text: str) -> None:
     """One long run of one kind is one pretoken (or digits in threes, which depend on where the run began)."""
     assert last_safe_cut(text.encode(), family=family) is None

@@ -1,0 +1,32 @@
+"""Makes the allocators of the helper processes give back what they do not use."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from contextlib import suppress
+
+from oomguard.units import MIB
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # mallopt(3), glibc
+_MAPPED = 4 * MIB
+
+
+def settle_allocators() -> None:
+    """Let Arrow allocate through malloc, and malloc map large blocks on their own. Call before pyarrow is imported.
+
+    Measured, anonymous memory at the peak and after it: a parquet document of 40 MB, 118 MB then 27, against 160 then
+    160 with Arrow's default; small documents 45 MB against 90. pa.set_memory_pool() would come too late: parquet's
+    decompression takes the C++ default. Without fixed thresholds glibc raises its own to 32 MiB and keeps that much.
+    """
+    os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"
+    with suppress(OSError, AttributeError):  # another C library: its own ways are as good
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_M_MMAP_THRESHOLD, _MAPPED)
+        libc.mallopt(_M_TRIM_THRESHOLD, _MAPPED)
+
+
+def trim_heap() -> None:
+    """Give free memory inside the heap back to the kernel: malloc_trim(3), glibc."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)

@@ -1,0 +1,175 @@
+"""What a person may ask of `prepare`, checked and completed with what each format's anchor does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+from oomguard.errors import BadInput
+from oomguard.formats.shard_header import ShardFormat
+from oomguard.planning.safe_cuts import unify_newlines
+from oomguard.preparation.encodings import find_encoding
+from oomguard.preparation.messages import EotPlace, ErrorPolicy, Newlines, Verify
+
+if TYPE_CHECKING:
+    from oomguard.preparation.encodings import EncodingSpec
+
+# build-nanogpt's fineweb.py, llm.c's fineweb.py and modded-nanogpt's fineweb.py
+_SHARD_TOKENS = 10**8
+_NAMES: dict[ShardFormat, str] = {"nanogpt": "", "npy": "edufineweb", "llmc": "fineweb"}
+_EOT: dict[ShardFormat, EotPlace] = {"nanogpt": "after", "npy": "before", "llmc": "before"}
+_NANOGPT_VAL = "0.0005"  # nanoGPT's data/openwebtext/prepare.py
+_LLMC_MOST_TOKENS = (2**31 - 1024) // 2  # its loader seeks with an int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrepareOptions:
+    """All options of `oomguard prepare`; the defaults are the command's."""
+
+    inputs: tuple[str, ...] = ()
+    out: Path = Path("tokens")
+    format: ShardFormat = "nanogpt"
+    encoding: str = "gpt2"
+    workers: int | None = None  # None: one a CPU, as far as the budget allows
+    shard_tokens: int | None = None  # None: as the format's anchor
+    val_fraction: str | None = None  # None: as the format's anchor
+    name: str | None = None  # of the shards; None: as the format's anchor
+    separator: str = ""
+    text_field: str = "text"
+    eot: EotPlace | None = None  # None: as the format's anchor
+    errors: ErrorPolicy = "strict"
+    newlines: Newlines = "bytes"
+    verify: Verify = "sample"
+    restart: bool = False
+
+    def __post_init__(self) -> None:
+        """Take what a caller of the library means: one input, a folder's name, a fraction as a number."""
+        if isinstance(self.inputs, str):
+            object.__setattr__(self, "inputs", (self.inputs,))
+        object.__setattr__(self, "out", Path(self.out))
+        if self.val_fraction is not None:
+            object.__setattr__(self, "val_fraction", str(self.val_fraction))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedOptions:
+    """The same with every default filled in; what the shards' bytes depend on is in `identity`."""
+
+    spec: EncodingSpec
+    shard_tokens: int | None
+    val_fraction: str | None  # None: shard 0 is for validation; "0": nothing is
+    val_asked: bool
+    name: str
+    eot: EotPlace
+    separator: bytes
+
+
+def resolve_options(options: PrepareOptions) -> ResolvedOptions:
+    """Check the options and fill in what was left open.
+
+    Raises: BadInput for a value that cannot be, naming those that can.
+    """
+    _require(options.format, get_args(ShardFormat), "--format")
+    _require(options.errors, get_args(ErrorPolicy), "--errors")
+    _require(options.newlines, get_args(Newlines), "--newlines")
+    _require(options.verify, get_args(Verify), "--verify")
+    if options.eot is not None:
+        _require(options.eot, get_args(EotPlace), "--eot")
+    if options.workers is not None and options.workers < 1:
+        raise BadInput(f"--workers {options.workers}: at least one is needed", do="leave --workers out: one a CPU")
+    spec = find_encoding(options.encoding)
+    if options.format == "llmc" and spec.token_bytes > 2:
+        raise BadInput(
+            f'llm.c\'s gpt-2 format holds ids below 65,536, and "{options.encoding}" has {spec.vocabulary_size:,}',
+            do="--format npy or --format nanogpt (both write uint32 then), or --encoding gpt2",
+        )
+    return ResolvedOptions(
+        spec=spec,
+        shard_tokens=_shard_tokens(options),
+        val_fraction=_val_fraction(options),
+        val_asked=options.val_fraction is not None,
+        name=_name(options),
+        eot=options.eot or _EOT[options.format],
+        separator=_separator(options),
+    )
+
+
+def _require(value: str, allowed: tuple[str, ...], flag: str) -> None:
+    if value not in allowed:
+        raise BadInput(f'{flag} "{value}" is not possible', do=f"{flag} {' | '.join(allowed)}")
+
+
+def _shard_tokens(options: PrepareOptions) -> int | None:
+    asked = options.shard_tokens
+    if options.format == "nanogpt":
+        if asked is not None:
+            raise BadInput(
+                "--shard-tokens: nanoGPT reads one train.bin and one val.bin, not shards",
+                do="leave it out, or use --format npy or llmc",
+            )
+        return None
+    if asked is not None and asked < 1:
+        raise BadInput(f"--shard-tokens {asked}: a shard holds at least one token", do="--shard-tokens 100000000")
+    if options.format == "llmc" and asked is not None and asked > _LLMC_MOST_TOKENS:
+        raise BadInput(
+            f"--shard-tokens {asked}: llm.c's loader reads shards below 2 GiB only",
+            do=f"--shard-tokens {_LLMC_MOST_TOKENS} or fewer",
+        )
+    return asked or _SHARD_TOKENS
+
+
+def _val_fraction(options: PrepareOptions) -> str | None:
+    asked = options.val_fraction
+    if asked is None:
+        return _NANOGPT_VAL if options.format == "nanogpt" else None
+    try:
+        fraction = Fraction(asked)
+    except (ValueError, ZeroDivisionError):
+        fraction = Fraction(-1)
+    if not 0 <= fraction < 1 or len(asked) > 30:
+        raise BadInput(
+            f'--val-fraction "{asked[:40]}" is not a fraction',
+            do="--val-fraction 0.0005 (below 1; 0: no validation file)",
+        )
+    return asked if fraction else "0"
+
+
+def _name(options: PrepareOptions) -> str:
+    name = _NAMES[options.format] if options.name is None else options.name
+    if options.name is not None and options.format == "nanogpt":
+        raise BadInput(
+            "--name: nanoGPT's files are train.bin and val.bin", do="leave it out, or use --format npy or llmc"
+        )
+    if "/" in name or name.startswith(".") or not name.isprintable() or (not name and options.format != "nanogpt"):
+        raise BadInput(f"--name {name!r} is no beginning of a file name", do="--name edufineweb")
+    if "train" in name or "val" in name:
+        raise BadInput(
+            f'--name "{name}": loaders tell the splits apart by the words "train" and "val" in the file name',
+            do="--name edufineweb",
+        )
+    return name
+
+
+def _separator(options: PrepareOptions) -> bytes:
+    try:
+        separator = _unescape(options.separator).encode()
+    except UnicodeEncodeError as error:
+        raise BadInput(
+            f"--separator {options.separator!r} is not UTF-8, and no document can be divided by it",
+            do="--separator '<|endoftext|>'",
+        ) from error
+    # It is looked for in the text as that is read.
+    return unify_newlines(separator) if options.newlines == "universal" else separator
+
+
+def _unescape(text: str) -> str:
+    r"""Read \n, \r, \t and \\ in a separator: shells make a real line feed hard to type."""
+    pairs = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\"}
+    parts, rest = [], text
+    while "\\" in rest:
+        head, _, rest = rest.partition("\\")
+        parts += [head, pairs.get(rest[:1], "\\" + rest[:1])]
+        rest = rest[1:]
+    return "".join(parts) + rest

@@ -1,0 +1,272 @@
+"""The coordinator: sources -> pieces -> encoders -> shards, in the order of the text, inside the budget.
+
+It holds no text itself and imports nothing heavy. What may need much memory happens in processes that the kernel would
+end first, and a piece whose encoder died is done again.
+"""
+
+from __future__ import annotations
+
+import selectors
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from oomguard.errors import BudgetTooSmall, OomguardError, Stopped, WorkerFailed
+from oomguard.preparation.children import Child, start_child
+from oomguard.preparation.intake import Intake
+from oomguard.preparation.messages import RENEW, Encoded
+from oomguard.preparation.sink_thread import SinkThread
+from oomguard.preparation.token_sink import EncodedPiece, Totals
+from oomguard.units import format_size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from oomguard.preparation.governor import Governor
+    from oomguard.preparation.job import Job
+    from oomguard.preparation.slots import Slots
+    from oomguard.preparation.token_sink import TokenSink
+    from oomguard.preparation.work import Work
+
+_TICK_SECONDS = 0.05
+_DEPTH = 2  # pieces an encoder has at a time, so that it never waits for the next
+_ATTEMPTS = 3
+
+
+@dataclass(slots=True, kw_only=True)
+class PipelineState:
+    """What a progress display shows. Sizes in bytes."""
+
+    totals: Totals
+    bytes_read: int  # of the files on disk
+    workers: int
+    memory: int
+    peak: int
+    restarts: int
+    largest_rss: int
+
+
+class Pipeline:
+    """One run from a position in the input to its end."""
+
+    def __init__(
+        self,
+        job: Job,
+        slots: Slots,
+        sink: TokenSink,
+        governor: Governor,
+        *,
+        oom_kills: Callable[[], int],
+        stop_requested: Callable[[], bool],
+        on_state: Callable[[PipelineState], None],
+    ) -> None:
+        self._job = job
+        self._slots = slots
+        self._sink = SinkThread(sink)
+        self._governor = governor
+        self._oom_kills = oom_kills
+        self._stop_requested = stop_requested
+        self._on_state = on_state
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._sink.wake_fd, selectors.EVENT_READ)
+        self._encoders: list[Child] = []
+        self._allowed = job.budget.workers
+        self._ready: deque[Work] = deque()
+        self._results: dict[int, tuple[Work, Encoded] | OomguardError] = {}
+        self._next = 0
+        self._taken = replace(sink.totals)
+        self._restarts = 0
+        self._largest_rss = 0
+        self._intake = Intake(job, slots, self._selector, governor, position=sink.position or {"source": 0})
+
+    def run(self) -> PipelineState:
+        """Work until the input ends.
+
+        Raises: OomguardError for what is wrong with the input, the disk or the budget; Stopped on request. Either
+        way all that was encoded before is with the sink.
+        """
+        stopping = False
+        try:
+            while not self._is_done():
+                if stopping := self._stop_requested():
+                    raise Stopped("stopped on request", do="run the same command again: it goes on from here")
+                self._step()
+        finally:
+            self._intake.close()
+            for encoder in self._encoders:
+                encoder.close(kill=True)
+            self._selector.close()
+            self._sink.close(discard=stopping)
+        return self.state()
+
+    def state(self) -> PipelineState:
+        """Say how far it is."""
+        return PipelineState(
+            totals=self._taken,
+            bytes_read=self._intake.bytes_read(),
+            workers=len(self._encoders),
+            memory=self._governor.now,
+            peak=self._governor.peak,
+            restarts=self._restarts,
+            largest_rss=self._largest_rss,
+        )
+
+    def _is_done(self) -> bool:
+        return self._intake.is_done and self._next == self._intake.numbered and not self._results
+
+    def _step(self) -> None:
+        busy = any(encoder.outstanding for encoder in self._encoders)
+        work, failures = self._intake.collect(busy=busy or bool(self._ready), make_room=self._make_room)
+        self._ready.extend(work)
+        self._results.update(failures)
+        self._dispatch()
+        self._take_results()
+        if self._is_done():
+            return
+        for key, _ in self._selector.select(_TICK_SECONDS):
+            if isinstance(key.data, Child):
+                self._hear(key.data)
+        self._intake.free(self._sink.freed())
+        self._follow_advice()
+        self._on_state(self.state())
+
+    def _dispatch(self) -> None:
+        while self._ready:
+            work = self._ready[0]
+            encoder = self._encoder_for(work)
+            if encoder is None:
+                return
+            self._ready.popleft()
+            encoder.outstanding[work.task.slot] = work
+            try:
+                encoder.channel.send(work.task)
+            except OSError:
+                self._bury(encoder)
+
+    def _encoder_for(self, work: Work) -> Child | None:
+        """Give an encoder with time for a piece, starting or ending some where that is called for."""
+        for encoder in [child for child in self._encoders if child.mark != work.mark and not child.outstanding]:
+            self._retire(encoder)
+        able = [child for child in self._encoders if child.mark == work.mark and not child.leaving]
+        free = [child for child in able if len(child.outstanding) < _DEPTH]
+        idle = [child for child in free if not child.outstanding]
+        if not idle and len(self._encoders) < self._allowed and self._has_room_for_one_more():
+            config = self._job.encoder_config(self._slots, mark=work.mark, verify=not self._encoders)
+            child = start_child("encoder_process", config, mark=work.mark, share=(self._slots.fd,))
+            self._encoders.append(child)
+            self._selector.register(child.channel.connection, selectors.EVENT_READ, child)
+            idle = [child]
+        candidates = idle or free
+        return min(candidates, key=lambda child: len(child.outstanding), default=None)
+
+    def _has_room_for_one_more(self) -> bool:
+        return not self._encoders or self._governor.room() > self._job.encoder_bytes
+
+    def _hear(self, child: Child) -> None:
+        messages = child.channel.receive()
+        if messages is None:
+            if child in self._encoders:
+                self._bury(child)
+            else:
+                self._intake.reader_died(self._oom_kills())
+            return
+        for message in messages:
+            if child not in self._encoders:
+                self._intake.hear(message)
+            elif "ready" in message:
+                child.ready = True
+                child.rss = message["rss"]
+            else:
+                encoded = Encoded(**message)
+                work = child.outstanding.pop(encoded.slot)
+                child.rss = encoded.rss
+                self._largest_rss = max(self._largest_rss, encoded.rss)
+                self._results[work.number] = (work, encoded)
+        if child.leaving and not child.outstanding:
+            self._retire(child)
+
+    def _take_results(self) -> None:
+        while (result := self._results.pop(self._next, None)) is not None:
+            if isinstance(result, OomguardError):
+                raise result
+            work, encoded = result
+            if encoded.error is not None:
+                raise self._job.text_error(work, encoded, documents=self._taken.documents)
+            count = Totals(
+                tokens=encoded.tokens,
+                documents=encoded.documents - work.goes_on,
+                input_bytes=self._job.text_bytes(work, encoded),
+                repaired_bytes=encoded.repaired,
+                left_out=work.left_out,
+                verified_documents=encoded.verified_documents,
+                verified_bytes=encoded.verified_bytes,
+            )
+            self._taken = self._taken.plus(count)
+            slot = work.task.slot
+            self._sink.put(
+                slot,
+                EncodedPiece(
+                    tokens=self._slots.tokens(slot, encoded.tokens),
+                    ends=self._slots.ends(slot, encoded.documents) if self._job.with_ends else None,
+                    split=work.split,
+                    count=count,
+                    position=work.position,
+                ),
+            )
+            self._next += 1
+
+    def _bury(self, encoder: Child) -> None:
+        """An encoder died: do its pieces again, more carefully."""
+        self._selector.unregister(encoder.channel.connection)
+        status = encoder.close()
+        self._encoders.remove(encoder)
+        self._restarts += 1
+        lost = sorted(encoder.outstanding.values(), key=lambda work: work.number)
+        if not encoder.ready and not lost and self._restarts > _ATTEMPTS:
+            raise WorkerFailed(f"encoders cannot start (exit status {status})", do="its message is above")
+        for work in lost:
+            work.attempts += 1
+            if work.attempts >= _ATTEMPTS:
+                raise self._piece_error(work, status)
+        if self._oom_kills() or self._restarts > _ATTEMPTS:
+            self._allowed = 1
+        self._ready.extendleft(reversed(lost))
+
+    def _piece_error(self, work: Work, status: int) -> OomguardError:
+        where = work.where(0, self._taken.documents)
+        if kills := self._oom_kills():
+            return BudgetTooSmall(
+                f"{where}: the {format_size(work.task.size)} there do not fit in the budget "
+                f"({kills} processes were ended by the kernel)",
+                do=f"--max-rss {2 * self._governor.budget // (1 << 20)}M",
+            )
+        return WorkerFailed(
+            f"{where}: the encoder ended {_ATTEMPTS} times (exit status {status})",
+            do="its message is above; please report it with the text from there",
+        )
+
+    def _retire(self, encoder: Child) -> None:
+        self._selector.unregister(encoder.channel.connection)
+        self._encoders.remove(encoder)
+        encoder.close()
+
+    def _make_room(self) -> None:
+        """End all encoders: something large is about to be held. They come back when there is work."""
+        for encoder in list(self._encoders):
+            self._retire(encoder)
+
+    def _follow_advice(self) -> None:
+        advice = self._governor.advise()
+        staying = [encoder for encoder in self._encoders if not encoder.leaving]
+        if advice == "more":
+            self._allowed = min(self._allowed + 1, self._job.budget.workers)
+        if advice == "fewer" and len(staying) > 1:
+            self._allowed = len(staying) - 1
+            largest = max(staying, key=lambda child: child.rss)
+            largest.leaving = True
+            if not largest.outstanding:
+                self._retire(largest)
+        elif advice in ("renew", "fewer") and staying:
+            largest = max(staying, key=lambda child: child.rss)
+            if largest.ready:
+                largest.channel.tell(RENEW)

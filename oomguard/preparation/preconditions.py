@@ -1,0 +1,144 @@
+"""What must hold before a run writes its first byte."""
+
+from __future__ import annotations
+
+import glob
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from oomguard.errors import BadInput, Changed, NothingFound
+from oomguard.formats.shard_header import SUFFIXES, shard_header
+from oomguard.preparation.sources import STDIN
+from oomguard.results.hostile import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from oomguard.preparation.job import Job
+    from oomguard.preparation.manifest import Progress
+    from oomguard.preparation.options import PrepareOptions
+    from oomguard.preparation.sources import Source
+
+
+def require_folder(out: Path) -> None:
+    """The output is a folder, or can become one.
+
+    Raises: BadInput if it is something else.
+    """
+    if out.exists() and not out.is_dir():
+        raise BadInput(f"--out {printable(str(out))} is no folder", do="--out FOLDER")
+
+
+def require_known_length(job: Job) -> None:
+    """A validation split of an undivided text is its end, and that of a stream is not known before it comes.
+
+    Raises: BadInput if a fraction was asked for all the same.
+    """
+    if not job.by_document or not job.resolved.val_asked or job.resolved.separator:
+        return
+    for source in job.sources:
+        if source.kind == "text" and not source.seekable_text:
+            last = f"its last {job.resolved.val_fraction}"
+            raise BadInput(
+                f"{printable(source.path)}: where {last} begins is not known before it is read",
+                do="--val-fraction 0, or --separator TEXT if it holds documents, or unpack it first",
+            )
+
+
+def identity(job: Job) -> dict[str, Any]:
+    """All that the bytes of the shards depend on."""
+    resolved, options = job.resolved, job.options
+    return {
+        "input": [
+            {"path": _full_path(s), "bytes": s.size, "changed": s.mtime_ns, "kind": s.kind, "packed": s.compression}
+            for s in job.sources
+        ],
+        "format": options.format,
+        "encoding": resolved.spec.name,
+        "shard_tokens": resolved.shard_tokens,
+        "val_fraction": resolved.val_fraction,
+        "name": resolved.name,
+        "eot": resolved.eot,
+        "separator": options.separator,
+        "text_field": options.text_field,
+        "newlines": options.newlines,
+    }
+
+
+def _full_path(source: Source) -> str:
+    return source.path if source.path == "-" else str(Path(source.path).resolve())
+
+
+def require_same_errors_policy(progress: Progress, options: PrepareOptions) -> None:
+    """Another policy may go on only where the first one has not changed a byte yet.
+
+    Raises: Changed.
+    """
+    if progress.checkpoint is None:
+        return
+    before, totals = progress.checkpoint["errors"], progress.checkpoint["totals"]
+    if before != options.errors and (totals["repaired_bytes"] or totals["left_out"]):
+        raise Changed(
+            f"the shards here were begun with --errors {before}, and now it is {options.errors}",
+            do=f"--errors {before} to go on, --restart to begin anew, or another --out FOLDER",
+        )
+
+
+def require_shards(job: Job, shards: list[dict[str, Any]]) -> None:
+    """What an earlier run finished must still be there as it was.
+
+    Raises: Changed with the first shard that is gone or has another size.
+    """
+    token_bytes = job.resolved.spec.token_bytes
+    for shard in shards:
+        file = job.options.out / Path(shard["path"]).name
+        header = shard_header(job.options.format, tokens=shard["tokens"], token_bytes=token_bytes)
+        size = len(header) + shard["tokens"] * token_bytes
+        if not file.is_file() or file.stat().st_size != size:
+            now = f"has {file.stat().st_size:,} bytes and not {size:,}" if file.is_file() else "is gone"
+            raise Changed(
+                f"{printable(str(file))} was made by an earlier run and {now}", do="--restart makes all of it anew"
+            )
+
+
+def require_comparable(sources: list[Source]) -> None:
+    """A finished run is shown again only if it is known to be the same one: standard input is gone.
+
+    Raises: Changed.
+    """
+    if any(source.path == STDIN for source in sources):
+        raise Changed(
+            "the shards here were made of an earlier standard input, and whether this one is the same cannot be told",
+            do="--restart to make them anew, or another --out FOLDER",
+        )
+
+
+def require_some_text(tokens: int) -> None:
+    """A wrong glob or field is noticed, where an empty training set would only fail later.
+
+    Raises: NothingFound if nothing was read.
+    """
+    if not tokens:
+        raise NothingFound(
+            "the input holds no text: no shard was written",
+            do="check the files, and --text-field for jsonl and parquet",
+        )
+
+
+def require_free_names(job: Job, *, ours: set[str]) -> None:
+    """Shards never overwrite what something else made; `ours` are names that may be taken.
+
+    Raises: BadInput with the first name that is taken.
+    """
+    out, suffix = job.options.out, SUFFIXES[job.options.format]
+    names: Iterable[Path]
+    if job.resolved.shard_tokens is None:
+        names = [path for path in (out / "train.bin", out / "val.bin") if path.exists()]
+    else:
+        names = out.glob(f"{glob.escape(job.resolved.name)}_[tv]*{suffix}")
+    foreign = min((path for path in names if path.name not in ours), default=None)
+    if foreign is not None:
+        raise BadInput(
+            f"{printable(str(foreign))} is already there and was not made by this run",
+            do="another --out FOLDER, or move it away",
+        )

@@ -1,0 +1,176 @@
+"""A disk that is full or may not be written, and an input that changes under the run."""
+
+import hashlib
+import json
+import os
+import random
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.running import children_of, run_oomguard, started, wait_until
+
+MIB = 1 << 20
+TEXT = " ".join(random.Random(3).choices(["one", "zwei", "trois\n\n", "четыре", "五", "6"], k=700_000))
+FORMATS = {
+    "nanogpt": ("--separator", r"\n\n", "--val-fraction", "0.3"),
+    "llmc": ("--format", "llmc", "--shard-tokens", "30000"),
+}
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[str], None]]:
+    """A file system of its own at "out"; gives a function that mounts it again with other options."""
+    out = tmp_path / "out"
+    out.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(out)], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip(
+            f"may not mount a small file system: {mounted.stderr.strip()}; run the tests as root to turn this on"
+        )
+    yield lambda options: subprocess.run(["mount", "-o", f"remount,{options}", str(out)], check=True)
+    subprocess.run(["umount", "-l", str(out)], check=True)
+
+
+def sums_of(folder: Path) -> dict[str, str]:
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.iterdir() if file.is_file()}
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_full_disk_is_an_error_and_with_more_room_it_goes_on(
+    tmp_path: Path, small_disk: Callable[[str], None], kind: str
+) -> None:
+    """Nothing is lost or doubled, however often it fills up."""
+    (tmp_path / "text.txt").write_text(TEXT)
+    assert run_oomguard("prepare", "text.txt", *FORMATS[kind], "--out", "whole", cwd=tmp_path).returncode == 0
+    needs = sum(file.stat().st_size for file in (tmp_path / "whole").iterdir() if file.is_file())
+    assert needs > 2 * MIB
+    kept = []
+    for size in ("1m", "1500k", "2m"):
+        small_disk(f"size={size}")
+        # Pieces so small that the disk fills up after many of them.
+        with started(
+            "prepare",
+            "text.txt",
+            *FORMATS[kind],
+            "--out",
+            "out",
+            cwd=tmp_path,
+            piece_bytes=1 << 15,
+            checkpoint_seconds=0.02,
+        ) as run:
+            _, said = run.communicate(timeout=60)
+        assert run.returncode == 1
+        assert "No space left on device" in said
+        assert "same command again" in said
+        assert "Traceback" not in said
+        shown = run_oomguard("prepare", "text.txt", *FORMATS[kind], "--out", "out", "--dry-run", "--json", cwd=tmp_path)
+        kept.append(json.loads(shown.stdout)["done_bytes"])
+    assert kept == sorted(kept)
+    assert kept[-1] > kept[0] > 0
+    small_disk("size=20m")
+    done = run_oomguard("prepare", "text.txt", *FORMATS[kind], "--out", "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert sums_of(tmp_path / "out") == sums_of(tmp_path / "whole")
+
+
+def test_a_disk_that_is_full_from_the_start(tmp_path: Path, small_disk: Callable[[str], None]) -> None:
+    """Not even the manifest fits."""
+    (tmp_path / "out" / "fills").write_bytes(b"x" * (MIB - 12 * 1024))
+    (tmp_path / "text.txt").write_text(TEXT)
+    run = run_oomguard("prepare", "text.txt", "--out", "out", cwd=tmp_path)
+    assert run.returncode == 1
+    assert "No space left on device" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_a_disk_that_is_read_only(tmp_path: Path, small_disk: Callable[[str], None]) -> None:
+    small_disk("ro")
+    (tmp_path / "text.txt").write_text("hello")
+    run = run_oomguard("prepare", "text.txt", "--out", "out", cwd=tmp_path)
+    assert run.returncode == 1
+    assert "error: cannot write in the output folder" in run.stderr
+    assert "Read-only file system" in run.stderr
+    assert "try: " in run.stderr
+
+
+def test_a_folder_that_may_not_be_written(tmp_path: Path) -> None:
+    """Root may write everywhere, so that somebody else has to try."""
+    (tmp_path / "text.txt").write_text("hello")
+    if os.geteuid() == 0:
+        run = run_oomguard("prepare", "text.txt", "--out", "/proc/sys/kernel", cwd=tmp_path)
+    else:
+        (tmp_path / "out").mkdir(mode=0o555)
+        run = run_oomguard("prepare", "text.txt", "--out", "out", cwd=tmp_path)
+    assert run.returncode == 1
+    assert "error: cannot write in the output folder" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize("end", [1, 200_000, 3_000_000])
+def test_a_file_that_becomes_shorter_while_it_is_read(tmp_path: Path, end: int) -> None:
+    """Said as it is, and what is left of the file is refused the next time."""
+    file = tmp_path / "text.txt"
+    file.write_text(TEXT)
+    size = file.stat().st_size
+    with started(
+        "prepare",
+        "text.txt",
+        "--out",
+        "out",
+        "--val-fraction",
+        "0",
+        "--workers",
+        "1",
+        cwd=tmp_path,
+        piece_bytes=1 << 16,
+    ) as run:
+        wait_until(lambda: children_of(run) and (tmp_path / "out").exists())
+        os.truncate(file, end)
+        _, said = run.communicate(timeout=60)
+    assert run.returncode == 1
+    assert "text.txt" in said
+    assert "became shorter" in said
+    assert "Traceback" not in said
+    again = run_oomguard("prepare", "text.txt", "--out", "out", "--val-fraction", "0", cwd=tmp_path)
+    assert again.returncode == 1
+    assert f"{size:,} bytes" in again.stderr
+    assert f"{end:,} bytes" in again.stderr
+
+
+def test_a_file_that_grows_while_it_is_read(tmp_path: Path) -> None:
+    """Shards are never made of two versions of a file."""
+    file = tmp_path / "text.txt"
+    file.write_text(TEXT)
+    size = file.stat().st_size
+    with started(
+        "prepare", "text.txt", "--out", "out", "--val-fraction", "0", "--json", cwd=tmp_path, piece_bytes=1 << 16
+    ) as run:
+        wait_until(lambda: children_of(run) and (tmp_path / "out").exists())
+        with file.open("a") as more:
+            more.write("and more")
+        _, said = run.communicate(timeout=60)
+    assert run.returncode == 1
+    assert "text.txt was changed while it was read" in said
+    assert f"{size:,} bytes" in said
+    assert not (tmp_path / "out" / "train.bin").exists()
+    again = run_oomguard("prepare", "text.txt", "--out", "out", "--val-fraction", "0", cwd=tmp_path)
+    assert again.returncode == 1
+    assert f"{size + 8:,} bytes" in again.stderr
+
+
+def test_a_file_that_is_removed_while_it_is_read(tmp_path: Path) -> None:
+    """An open file lives on for who has it open; an encoder that opens it later says that it is gone."""
+    (tmp_path / "text.txt").write_text(TEXT)
+    with started(
+        "prepare", "text.txt", "--out", "out", "--val-fraction", "0", cwd=tmp_path, piece_bytes=1 << 16
+    ) as run:
+        wait_until(lambda: (tmp_path / "out").exists())
+        (tmp_path / "text.txt").unlink()
+        _, said = run.communicate(timeout=60)
+    assert "Traceback" not in said
+    assert run.returncode == 0 or (run.returncode == 1 and "text.txt" in said and "No such file" in said)
