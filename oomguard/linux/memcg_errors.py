@@ -90,7 +90,7 @@ def _with_rights(memory_max: int, place: MemcgDir, root: Path) -> str:
         return (
             f"give the container its limit: {_docker(memory_max)}" if _in_container(root) else "run with CAP_SYS_ADMIN"
         )
-    return "sudo oomguard prepare ..."
+    return f"sudo oomguard run --max-rss {-(-memory_max // MIB)}M prepare ..."
 
 
 def _own_scope(memory_max: int, root: Path) -> str:

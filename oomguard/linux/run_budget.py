@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from oomguard.formats.meminfo import parse_meminfo
 from oomguard.formats.smaps_rollup import parse_smaps_rollup
 from oomguard.linux.budget_memcg import MemcgUnavailable, enter_budget_memcg
 from oomguard.linux.headroom import read_headroom
@@ -44,19 +46,26 @@ def open_budget(max_rss: int | None) -> Iterator[RunBudget]:
         limit = int(room.available * _OF_HEADROOM)
         yield _measured(limit, f"80 % of {format_size(room.available)}: {room.limited_by}", ())
         return
+    total = parse_meminfo(Path("/proc/meminfo").read_text(encoding="ascii")).total
+    too_much: tuple[str, ...] = ()
+    if total is not None and max_rss > total:
+        too_much = (f"--max-rss is {format_size(max_rss)}, and this machine has {format_size(total)}",)
+        max_rss = total
     # What this process holds stays charged to its old cgroup, and the budget is for all of it.
     before = _own_unreclaimable()
+    asked = max(max_rss - before, max_rss // 2) // mmap.PAGESIZE * mmap.PAGESIZE  # as the kernel keeps it
     try:
-        memcg = enter_budget_memcg(max(max_rss - before, max_rss // 2))
+        memcg = enter_budget_memcg(asked)
     except MemcgUnavailable as error:
-        yield _measured(max_rss, "--max-rss", (f"no memory cgroup: {error}; to have one: {error.do}",))
+        yield _measured(max_rss, "--max-rss", (*too_much, f"no memory cgroup: {error}; to have one: {error.do}"))
         return
     with memcg:
         yield RunBudget(
-            limit=memcg.memory_max + before,
+            # A lower limit of a cgroup above counts what was held before, too.
+            limit=min(max_rss, memcg.memory_max + before) if memcg.memory_max >= asked else memcg.memory_max,
             enforced_by=memcg.kind,
             explanation="--max-rss",
-            notes=memcg.caveats,
+            notes=(*too_much, *memcg.caveats),
             measure=lambda: memcg.unreclaimable() + before,
             oom_kills=lambda: memcg.oom_kills() or 0,
         )

@@ -12,7 +12,7 @@ import pytest
 
 from oomguard.formats.memcg import parse_memory_stat_v1, parse_memory_stat_v2
 from oomguard.linux.memcg_dir import find_own_cgroup
-from tests.prepare.expecting import read_tokens, tokens_of
+from tests.preparation.expecting import read_tokens, tokens_of
 from tests.running import children_of, run_oomguard, started, wait_until
 
 pytestmark = pytest.mark.live
@@ -85,9 +85,13 @@ def unreclaimable(cgroup: Path) -> int:
 
 
 def budgets_left() -> Iterator[Path]:
+    """Budgets whose run is over; others may run on this machine at the same time."""
     own = find_own_cgroup()
     assert own is not None
-    return own.path.glob("oomguard-*")
+    for budget in own.path.glob("oomguard-*"):
+        number = re.fullmatch(r"oomguard-([0-9]+)(?:-[0-9]+)?", budget.name)
+        if number is not None and not psutil.pid_exists(int(number[1])):
+            yield budget
 
 
 @pytest.mark.parametrize("text", [english(60 * MIB), never_repeated(12 * MIB)], ids=["english", "random words"])
