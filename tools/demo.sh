@@ -5,8 +5,9 @@ python=$1 max_rss=$2 size=$3 input=${4:-demo/corpus.txt}
 mkdir -p demo
 if [ "$#" -lt 4 ] && [ ! -f "$input" ]; then
     echo "making $size of text: $input"
-    "$python" -m benchmarks.corpus --size "$size" --out "$input"
+    "$python" -m benchmarks.corpus --size "$size" --out "$input" >/dev/null
 fi
-echo "+ oomguard run --max-rss $max_rss prepare $input --out demo/tokens"
-# The same input goes on or is shown again; another one begins anew.
-"$python" -m oomguard run --max-rss "$max_rss" prepare "$input" --out "demo/tokens-$(basename "$input")"
+# Each input has its folder: the same one goes on or is shown again.
+out="demo/tokens-$(basename "$input")"
+echo "+ oomguard run --max-rss $max_rss prepare $input --out $out"
+"$python" -m oomguard run --max-rss "$max_rss" prepare "$input" --out "$out"

@@ -11,6 +11,7 @@ import typer
 from oomguard.cli.prepare import prepare_command
 from oomguard.cli.run import run_app
 from oomguard.errors import OomguardError, Stopped
+from oomguard.results.hostile import printable
 
 app = typer.Typer(
     name="oomguard",
@@ -43,16 +44,33 @@ def _root(
     pass
 
 
+def _open_standard_streams() -> None:
+    """Give what a daemon may have closed to /dev/null, before a file of ours gets its number."""
+    inheritable = True
+    for fd, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_RDWR), fd)
+            os.set_inheritable(fd, inheritable)  # dup2 of a descriptor onto itself does not
+            setattr(sys, name, open(fd, mode, closefd=False, encoding="utf-8"))  # noqa: SIM115 - for good
+
+
 def main() -> None:
     """Run the command line; an error is two lines, what and what to do, and exit status 1 (130: stopped)."""
+    _open_standard_streams()
     if sys.platform != "linux":
         sys.exit("error: oomguard works with Linux's memory control groups\n  try: a Linux machine, a VM or WSL 2")
     try:
         app()
     except OomguardError as error:
         label = "stopped" if isinstance(error, Stopped) else "error"
-        sys.stderr.write(f"{label}: {error}\n  try: {error.do}\n")
+        # Both may quote what somebody gave; a terminal must not obey it.
+        sys.stderr.write(f"{label}: {printable(str(error))}\n  try: {printable(error.do)}\n")
         sys.exit(_STOPPED if isinstance(error, Stopped) else _FAILED)
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped\n")
+        sys.exit(_STOPPED)
     except BrokenPipeError:
         # `oomguard ... | head`: what nobody reads is no error. Python would complain again when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

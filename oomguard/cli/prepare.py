@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from oomguard.errors import BadInput
 
 if TYPE_CHECKING:
     from oomguard.results.shard_set import PreparePlan, ShardSet
@@ -82,7 +85,7 @@ def prepare_command(
     Example: oomguard run --max-rss 12G prepare train.txt --out data/mine
     """
     from oomguard.cli.prepare_progress import show_events
-    from oomguard.prepare.options import PrepareOptions
+    from oomguard.preparation.options import PrepareOptions
     from oomguard.preparing import plan_prepare, prepare
 
     options = PrepareOptions(
@@ -112,9 +115,25 @@ def prepare_command(
 
 
 def _show(result: ShardSet | PreparePlan, *, as_json: bool) -> None:
+    try:
+        typer.echo(_text(result, as_json=as_json))
+        sys.stdout.flush()
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise BadInput(
+            f"could not write the result to standard output: {error.strerror}",
+            do="the shards are complete; the same command shows the result again",
+        ) from error
+
+
+def _text(result: ShardSet | PreparePlan, *, as_json: bool) -> str:
     if as_json:
-        typer.echo(json.dumps(result.to_json()))  # not through rich, which would wrap it
-        return
+        return json.dumps(result.to_json())  # not through rich, which would wrap it
     from rich.console import Console
 
-    Console(soft_wrap=True).print(result.render())
+    console = Console(soft_wrap=True)
+    with console.capture() as capture:
+        console.print(result.render())
+    # Rich pads with spaces, which a file or a paste does not need.
+    return "\n".join(line.rstrip() for line in capture.get().splitlines())

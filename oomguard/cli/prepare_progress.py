@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from oomguard.linux.run_budget import RunBudget
-    from oomguard.prepare.job import Job
-    from oomguard.prepare.pipeline import PipelineState
+    from oomguard.preparation.job import Job
+    from oomguard.preparation.pipeline import PipelineState
 
 _LINE_SECONDS = 5.0
 _LISTED = 10
+_MEASURED = "measured but not enforced"
 
 
 @contextmanager
@@ -62,10 +63,12 @@ class _Reporter:
     def start(self, job: Job, budget: RunBudget, done_before: int) -> None:
         """Say what is read, under which budget, and by whom it is enforced."""
         plain = f"budget {format_size(budget.limit)} ({budget.explanation}), " + (
-            "measured but not enforced" if budget.enforced_by == "measurement" else f"enforced by {budget.enforced_by}"
+            _MEASURED if budget.enforced_by == "measurement" else f"enforced by {budget.enforced_by}"
         )
         self._say(f"{plain}; {job.budget.workers} {'worker' if job.budget.workers == 1 else 'workers'}")
-        for note in (*budget.notes, *job.notes):
+        if budget.enforced_by == "measurement" and not budget.notes:
+            self._say("note: oomguard run --max-rss SIZE prepare ... lets the kernel enforce a budget")
+        for note in budget.notes:
             self._say(f"note: {note}")
         for source in job.sources[:_LISTED]:
             size = "" if source.size is None else f"  {format_size(source.size)}"

@@ -21,7 +21,7 @@ def run_callback(
         str, typer.Option("--max-rss", metavar="SIZE", help="The budget: 12G (= 12GiB, 2**30 bytes each) or 12GB.")
     ],
 ) -> None:
-    """Run a command under a memory budget that the kernel enforces.
+    """Run `prepare` under a memory budget that the kernel enforces.
 
     Example: oomguard run --max-rss 12G prepare train.txt
     """
