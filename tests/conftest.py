@@ -14,7 +14,7 @@ os.environ.update(TERMINAL_WIDTH="80", COLUMNS="80", _TYPER_FORCE_DISABLE_TERMIN
 for name in ("FORCE_COLOR", "NO_COLOR", "PY_COLORS", "CLICOLOR_FORCE"):
     os.environ.pop(name, None)
 if "OOMGUARD_DATA" in os.environ:  # the rank files of all encodings, so that no test needs the network
-    os.environ.setdefault("TIKTOKEN_CACHE_DIR", str(Path(os.environ["OOMGUARD_DATA"], "vocab")))
+    os.environ["TIKTOKEN_CACHE_DIR"] = str(Path(os.environ["OOMGUARD_DATA"], "vocab"))
 
 settings.register_profile("oomguard", deadline=None)
 settings.load_profile("oomguard")
