@@ -51,10 +51,11 @@ nice -n 10 qemu-system-x86_64 -M q35 -nodefaults -no-user-config -display none -
   -kernel "$k/vmlinuz" -initrd "$k/initrd.img" -append "$cmdline" -serial "file:$w/console" -device virtio-serial-pci $disks \
   $(port pout out vm.out) $(port perr err vm.err) $(port pctl ctl vm.ctl) 8<&- 2> "$w/qemu.err" < /dev/null &
 qpid=$!
-st=; deadline=$(( ${EPOCHREALTIME%.*} + timeout ))
+st='' said='' deadline=$(( ${EPOCHREALTIME%.*} + timeout ))
 while :; do
-  if read -r -t 1 -u 8 what a; then case $what in
-    START) ;; EXIT) st=$a; break;; *) echo "guest: $what $a" >&2;; esac
+  part=; read -r -t 1 -u 8 part; got=$?; said+=$part   # a read that times out in the middle of a line keeps its half
+  if [ $got = 0 ]; then case $said in
+    START*) ;; "EXIT "*) st=${said#EXIT }; break;; *) echo "guest: $said" >&2;; esac; said=
   elif ! kill -0 "$qpid" 2>/dev/null; then break
   elif [ "${EPOCHREALTIME%.*}" -ge "$deadline" ]; then echo "run.sh: timeout after $timeout s" >&2; kill "$qpid"; st=124; break; fi
 done
