@@ -8,6 +8,7 @@ Nothing heavy is imported before it is used.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,10 +16,15 @@ if TYPE_CHECKING:
 
 __all__ = ["PrepareEvents", "PrepareOptions", "plan_prepare", "prepare"]
 
+_HOMES = {  # each public name's module, imported when the name is first used
+    "PrepareEvents": "oomguard.preparing",
+    "PrepareOptions": "oomguard.preparing",
+    "plan_prepare": "oomguard.preparing",
+    "prepare": "oomguard.preparing",
+}
+
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
-        from oomguard import preparing
-
-        return getattr(preparing, name)
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
