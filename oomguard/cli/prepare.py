@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from oomguard.errors import BadInput
-
-if TYPE_CHECKING:
-    from oomguard.results.shard_set import PreparePlan, ShardSet
+from oomguard.cli.showing import show
 
 
 def prepare_command(
@@ -107,33 +102,8 @@ def prepare_command(
     )
     max_rss = context.obj if isinstance(context.obj, int) else None
     if dry_run:
-        _show(plan_prepare(options, max_rss=max_rss), as_json=as_json)
+        show(plan_prepare(options, max_rss=max_rss), as_json=as_json)
         return
     with show_events(quiet=quiet) as events:
         result = prepare(options, max_rss=max_rss, events=events)
-    _show(result, as_json=as_json)
-
-
-def _show(result: ShardSet | PreparePlan, *, as_json: bool) -> None:
-    try:
-        typer.echo(_text(result, as_json=as_json))
-        sys.stdout.flush()
-    except OSError as error:
-        if isinstance(error, BrokenPipeError):
-            raise
-        raise BadInput(
-            f"could not write the result to standard output: {error.strerror}",
-            do="the shards are complete; the same command shows the result again",
-        ) from error
-
-
-def _text(result: ShardSet | PreparePlan, *, as_json: bool) -> str:
-    if as_json:
-        return json.dumps(result.to_json())  # not through rich, which would wrap it
-    from rich.console import Console
-
-    console = Console(soft_wrap=True)
-    with console.capture() as capture:
-        console.print(result.render())
-    # Rich pads with spaces, which a file or a paste does not need.
-    return "\n".join(line.rstrip() for line in capture.get().splitlines())
+    show(result, as_json=as_json, kept="the shards are complete; the same command shows the result again")

@@ -1,0 +1,50 @@
+"""Show a result: a screen for people, or JSON for programs, on standard output."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Protocol
+
+import typer
+
+from oomguard.errors import BadInput
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+class Result(Protocol):
+    """What every feature gives back."""
+
+    def render(self) -> RenderableType:
+        """Build the screen for people."""
+        ...
+
+    def to_json(self) -> dict[str, object]:
+        """Give the same facts for programs."""
+        ...
+
+
+def show(result: Result, *, as_json: bool, kept: str = "the same command shows it again") -> None:
+    """Print a result.
+
+    Raises: BadInput when standard output does not take it; `kept` says what is not lost by that.
+    """
+    try:
+        typer.echo(json.dumps(result.to_json()) if as_json else screen(result.render()))
+        sys.stdout.flush()
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise BadInput(f"could not write the result to standard output: {error.strerror}", do=kept) from error
+
+
+def screen(shown: RenderableType) -> str:
+    """Lay out what Rich draws as text, without the spaces that it pads with and a file or a paste does not need."""
+    from rich.console import Console
+
+    console = Console(soft_wrap=True)
+    with console.capture() as capture:
+        console.print(shown)
+    return "\n".join(line.rstrip() for line in capture.get().splitlines())
