@@ -6,75 +6,33 @@ Turned on by OOMGUARD_VM=1, as it takes minutes, and installs qemu and builds te
 
 from __future__ import annotations
 
-import importlib.util
-import json
-import os
 import shutil
-import subprocess
-import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-import oomguard
+from tests.vm.machine import GUEST, Facts, Machine
 
 pytestmark = pytest.mark.live
 
-HERE = Path(__file__).parent
+LIVE = Path(__file__).parents[1] / "live"
 MIB = 1 << 20
 BUDGET = 160 * MIB
 PYTEST_PARTS = ("pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments", "py")
 
-Facts = dict[str, Any]
-
-
-class Machine:
-    """Starts guests, and remembers how long each took."""
-
-    def __init__(self, folder: Path) -> None:
-        self.share = folder / "share"
-        self.folder = folder
-        shutil.copytree(Path(oomguard.__file__).parent, self.share / "oomguard")
-        for file in ("check_budget.py", "scenarios.sh"):
-            shutil.copy(HERE / "guest" / file, self.share)
-        (self.share / "tests/live").mkdir(parents=True)
-        shutil.copy(HERE.parent / "live/test_budget_memcg.py", self.share / "tests/live")
-        for part in PYTEST_PARTS:  # all of pure Python, so the guest's own interpreter runs them
-            spec = importlib.util.find_spec(part)
-            assert spec is not None
-            assert spec.origin is not None
-            if Path(spec.origin).name == "__init__.py":
-                shutil.copytree(Path(spec.origin).parent, self.share / part)
-            else:
-                shutil.copy(spec.origin, self.share)
-
-    def run(self, name: str, command: str, *options: str, timeout: int = 300) -> dict[str, Facts]:
-        """Boot, run `command`, and give the JSON results that it left, by name."""
-        out = self.folder / name
-        started = time.monotonic()
-        boot = [HERE / "run.sh", "--mem", "768", "--timeout", str(timeout), "--share", self.share, "--out", out]
-        guest = subprocess.run([*boot, *options, "--", command], capture_output=True, text=True, check=False)
-        assert guest.returncode == 0, guest.stdout + guest.stderr
-        print(f"{name}: {time.monotonic() - started:.0f} s with boot")
-        return {path.stem: json.loads(path.read_text()) for path in out.glob("*.json")}
-
 
 @pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
-    if os.environ.get("OOMGUARD_VM") != "1":
-        pytest.skip("boots virtual machines for some minutes; turn it on with OOMGUARD_VM=1")
-    if not (HERE / "cache/root.img").exists() or not shutil.which("qemu-system-x86_64"):
-        if os.getuid() != 0 or not shutil.which("apt-get"):
-            pytest.skip("building the guest needs root on Debian; do it once with tests/vm/build.sh")
-        build = subprocess.run([HERE / "build.sh"], capture_output=True, text=True, check=False)
-        if build.returncode != 0:
-            pytest.skip(f"tests/vm/build.sh failed (it needs a Debian mirror): {build.stderr[-500:]}")
-    return Machine(tmp_path_factory.mktemp("vm"))
+def machine(machine: Machine) -> Machine:
+    machine.share_files(GUEST / "check_budget.py")
+    return machine
 
 
 @pytest.fixture(scope="module")
 def under_systemd(machine: Machine) -> dict[str, Facts]:
+    machine.share_files(GUEST / "scenarios.sh")
+    machine.share_modules(*PYTEST_PARTS)  # all of pure Python, so the guest's own interpreter runs them
+    (machine.share / "tests/live").mkdir(parents=True)
+    shutil.copy(LIVE / "test_budget_memcg.py", machine.share / "tests/live")
     return machine.run("systemd", "bash /host/scenarios.sh", timeout=600)
 
 
@@ -178,8 +136,6 @@ def test_nothing_is_left_behind_after_the_next_run(machine: Machine, under_syste
     ],
 )
 def test_other_machines(machine: Machine, name: str, kind: str, parent: str, options: list[str]) -> None:
-    if "--kernel" in options and not (HERE / "cache/kernels" / options[1] / "initrd.img").exists():
-        pytest.skip(f"this kernel was not built; do it with tests/vm/build.sh {options[1]}")
     command = "PYTHONPATH=/host python3 /host/check_budget.py /out/budget.json"
     facts = machine.run(name, command, *options)["budget"]
     check_enforced(facts, parent, kind=kind)
