@@ -23,6 +23,8 @@ _NEW_IN_THREE: dict[int, npt.NDArray[np.uint16]] = {
     0xEA: np.array([0x9F8E, 0x9F8F, 0x9F92, 0x9F94, 0x9FB1], np.uint16),
 }
 
+_FEW = 64
+
 
 def holds_new_characters(text: bytes) -> bool:
     """Whether a well-formed UTF-8 text may hold such a character. Costs about 0.2 ns a byte.
@@ -33,7 +35,7 @@ def holds_new_characters(text: bytes) -> bool:
     if text.isascii():
         return False
     data = np.frombuffer(text, np.uint8)
-    if int(data.max()) >= 0xF0 and _is_new_in_four(data):
+    if (largest := int(data.max())) >= 0xF0 and _is_new_in_four(data, _places_of_four(text, data, largest)):
         return True
     return any(first.to_bytes() in text and _is_new_in_three(data, first) for first in _NEW_IN_THREE)
 
@@ -42,8 +44,17 @@ def _is_new_in_three(data: npt.NDArray[np.uint8], first: int) -> bool:
     return bool(np.isin(_behind(data, np.flatnonzero(data == first)), _NEW_IN_THREE[first]).any())
 
 
-def _is_new_in_four(data: npt.NDArray[np.uint8]) -> bool:
-    places = np.flatnonzero(data >= 0xF0)
+def _places_of_four(text: bytes, data: npt.NDArray[np.uint8], largest: int) -> npt.NDArray[np.intp]:
+    """Where sequences of four bytes begin. A few emoji are found faster one by one than by looking at every byte."""
+    places: list[int] = []
+    at = text.find(b"\xf0") if largest == 0xF0 else 0
+    while largest == 0xF0 and at >= 0 and len(places) < _FEW:
+        places.append(at)
+        at = text.find(b"\xf0", at + 4)
+    return np.array(places, np.intp) if at < 0 else np.flatnonzero(data >= 0xF0)
+
+
+def _is_new_in_four(data: npt.NDArray[np.uint8], places: npt.NDArray[np.intp]) -> bool:
     first, behind = data[places], _behind(data, places)
     old_plane_1 = ((behind >= 0x9F80) & (behind <= 0x9FBF)) | ((behind >= 0x9D80) & (behind <= 0x9DBB))
     old_plane_2 = (behind >= 0xA080) & (behind <= 0xAABF) & ((behind < 0xAA9B) | (behind > 0xAA9B))
