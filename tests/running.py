@@ -30,7 +30,13 @@ def run_oomguard(
 
 @contextmanager
 def started(
-    *arguments: str, cwd: Path, checkpoint_seconds: float = 10.0, piece_bytes: int | None = None, stdin: Path = NOWHERE
+    *arguments: str,
+    cwd: Path,
+    checkpoint_seconds: float = 10.0,
+    piece_bytes: int | None = None,
+    learn: int | None = None,
+    growth: int | None = None,
+    stdin: Path = NOWHERE,
 ) -> Iterator[subprocess.Popen[str]]:
     """Start the command in a process group of its own and go on; at the end of the block nothing of it is left.
 
@@ -46,7 +52,8 @@ plan_budget = feature.plan_budget
 
 def plan(*arguments, **options):
     made = plan_budget(*arguments, **options)
-    return dataclasses.replace(made, piece_bytes={piece_bytes} or made.piece_bytes)
+    wanted = dict(piece_bytes={piece_bytes}, learn={learn}, growth={growth})
+    return dataclasses.replace(made, **{{name: value for name, value in wanted.items() if value is not None}})
 
 feature.plan_budget = plan
 main()

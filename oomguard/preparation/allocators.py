@@ -20,6 +20,7 @@ def settle_allocators() -> None:
     decompression takes the C++ default. Without fixed thresholds glibc raises its own to 32 MiB and keeps that much.
     """
     os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"
+    os.environ["JE_ARROW_MALLOC_CONF"] = "background_thread:false"  # which would be lost in a fork, and warned of
     with suppress(OSError, AttributeError):  # another C library: its own ways are as good
         libc = ctypes.CDLL(None)
         libc.mallopt(_M_MMAP_THRESHOLD, _MAPPED)

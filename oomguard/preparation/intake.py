@@ -93,7 +93,7 @@ class Intake:
         if self._feed is not None:
             return done + self._feed.offset
         if self._reading and self._reader is not None:
-            done += file_position(self._reader.process.pid, sources[self._index].path) or 0
+            done += file_position(self._reader.pid, sources[self._index].path) or 0
         return done
 
     def free(self, slots: list[int]) -> None:
@@ -223,6 +223,10 @@ class Intake:
                 break
             time.sleep(_ROOM_SECONDS)
         return room
+
+    def is_reader(self, child: Child) -> bool:
+        """Whether this is the reader process."""
+        return child is self._reader
 
     def hear(self, message: dict[str, Any]) -> None:
         """Take a message from the reader."""

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput, BudgetTooSmall, OomguardError, WorkerFailed
-from oomguard.planning.memory_budget import BudgetPlan, budget_for_word, encoder_bytes
+from oomguard.planning.memory_budget import BudgetPlan, budget_for_word, forked_bytes, nursery_bytes
 from oomguard.preparation.messages import EncoderConfig, ReaderConfig
 from oomguard.preparation.work import CutRules, PlainFeed
 from oomguard.units import MIB, format_size
@@ -62,8 +62,13 @@ class Job:
 
     @property
     def encoder_bytes(self) -> int:
-        """What one more encoder takes before it has learned anything."""
-        return encoder_bytes(self.resolved.spec.family)
+        """What the first encoder takes before it has learned anything."""
+        return nursery_bytes(self.resolved.spec.family)
+
+    @property
+    def forked_bytes(self) -> int:
+        """What one more encoder takes."""
+        return forked_bytes()
 
     @property
     def by_document(self) -> bool:
@@ -127,6 +132,7 @@ class Job:
             errors=self.options.errors,
             with_ends=self.with_ends,
             verify="off" if mode == "sample" and not verify else mode,
+            learn=self.budget.learn,
             growth=self.budget.growth,
             longest_word=self.budget.longest_word,
             longest_piece=slots.layout.longest_piece,

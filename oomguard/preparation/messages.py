@@ -1,19 +1,23 @@
 """What the processes of a run say to each other: one JSON object a line, over a socket pair.
 
-The coordinator sends `EncodeTask` and `RENEW` to an encoder, which answers each task with `Encoded`. It sends the
-reader `{"read": source, "resume": ...}` and free slots `{"slot": n}`; the reader answers each slot with a piece, or
-`{"end": source}`, `{"error": ...}`, or asks `{"need": bytes, "where": ...}` before it holds something large and waits
-for `{"granted": true}` or `{"refused": ...}`. Either side's death is the end of the stream.
+The coordinator sends each `EncodeTask` to an encoder, which answers with `Encoded`. The nursery also gets
+`{"fork": true, "verify": ...}` with a socket, on which its new process first says `{"ready": true, "pid": ..., "rss":
+...}`; when one of them ends, the nursery says `{"ended": pid, "status": ...}`.
+
+It sends the reader `{"read": source, "resume": ...}` and free slots `{"slot": n}`; the reader answers each slot with a
+piece, or `{"end": source}`, `{"error": ...}`, or asks `{"need": bytes, "where": ...}` before it holds something large
+and waits for `{"granted": true}` or `{"refused": ...}`. Either side's death is the end of the stream.
 """
 
 from __future__ import annotations
 
 import json
+import socket
+from collections import deque
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Iterator
 
     from oomguard.planning.safe_cuts import Family
@@ -22,7 +26,7 @@ ErrorPolicy = Literal["strict", "replace", "skip"]
 EotPlace = Literal["before", "after", "none"]
 Newlines = Literal["bytes", "universal"]
 Verify = Literal["sample", "full", "off"]
-RENEW = {"renew": True}
+_DESCRIPTORS = 4  # that may come with one message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +41,8 @@ class EncoderConfig:
     errors: ErrorPolicy
     with_ends: bool
     verify: Verify
-    growth: int  # bytes of anonymous memory by which a tokenizer may grow before it is renewed
+    learn: int  # bytes by which a tokenizer that knows nothing yet may grow before its process takes no more pieces
+    growth: int  # the same for one that was forked from a nursery which had learned
     longest_word: int
     longest_piece: int
     slots: int
@@ -75,7 +80,7 @@ class Encoded:
     verified_documents: int = 0
     verified_bytes: int = 0
     rss: int = 0  # of the process
-    renewals: int = 0
+    leaves: bool = False  # its tokenizer has grown as far as it may: it takes no more pieces
     error: str | None = None  # "utf8", "word", "separator", "differs", "engine", "read"
     error_at: int = 0  # bytes from the start of the piece
     error_documents: int = 0  # documents of the piece that end before
@@ -87,12 +92,22 @@ class Channel:
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
+        self.descriptors: list[int] = []  # that came with the messages, in their order
         self._pending = b""
+        self._received: deque[dict[str, Any]] = deque()
 
     def send(self, message: Any) -> None:
         """Send a dataclass or a dict. Raises: OSError if the other side is gone."""
         plain = message if isinstance(message, dict) else asdict(message)
         self.connection.sendall(json.dumps(plain, separators=(",", ":")).encode() + b"\n")
+
+    def tell_with_descriptor(self, message: dict[str, Any], descriptor: int) -> None:
+        """Send a message and a file descriptor to a side that may be gone."""
+        line = json.dumps(message, separators=(",", ":")).encode() + b"\n"
+        try:
+            socket.send_fds(self.connection, [line], [descriptor])  # unix(7): it comes with the line's first byte
+        except OSError:
+            return
 
     def tell(self, message: Any) -> None:
         """Send to a side that may be gone: who listens to this channel will hear of that."""
@@ -103,19 +118,37 @@ class Channel:
 
     def receive(self) -> list[dict[str, Any]] | None:
         """Wait for messages and give all there are; None when the other side is gone."""
+        if not self._fill():
+            return None
+        messages = list(self._received)
+        self._received.clear()
+        return messages
+
+    @property
+    def has_received(self) -> bool:
+        """Whether a message is here that was not given yet."""
+        return bool(self._received)
+
+    def _fill(self) -> bool:
+        """Receive once, unless something is there already; False when the other side is gone."""
+        if self._received:
+            return True
         try:
-            got = self.connection.recv(1 << 16)
+            got, descriptors, _, _ = socket.recv_fds(self.connection, 1 << 16, _DESCRIPTORS)
         except (ConnectionResetError, BrokenPipeError):
-            return None
+            return False
         if not got:
-            return None
+            return False
+        self.descriptors += descriptors
         *lines, self._pending = (self._pending + got).split(b"\n")
-        return [json.loads(line) for line in lines]
+        self._received += map(json.loads, lines)
+        return True
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        """Give messages until the other side is gone."""
-        while (messages := self.receive()) is not None:
-            yield from messages
+        """Give messages until the other side is gone; who stops in between misses none."""
+        while self._fill():
+            while self._received:
+                yield self._received.popleft()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from oomguard.preparation.allocators import trim_heap
 from oomguard.preparation.cutting import split_pieces
 from oomguard.preparation.encodings import find_encoding
 from oomguard.preparation.engines import EngineCannotEncode, make_engine
+from oomguard.preparation.learning import Learning
 from oomguard.preparation.messages import Encoded, EncoderConfig, EncodeTask
 from oomguard.preparation.own_memory import OwnMemory
 from oomguard.preparation.slots import SlotLayout, Slots
@@ -66,18 +68,15 @@ class PieceEncoder:
         )
         self._engine = make_engine(self._spec, Path(config.rank_file), mark=self._mark)
         self._verifier = Verifier(config, self._spec, self._mark)
-        self._renew_at = self.memory.anonymous() + config.growth
-        self._renewals = 0
+        self._learning = Learning(self.memory.anonymous(), learn=config.learn, growth=config.growth)
         self._file: tuple[str, int] | None = None
 
-    def renew(self) -> None:
-        """Give back what the tokenizer learned."""
-        self._engine.renew()
-        trim_heap()
-        self._renewals += 1
-        # The mark stays where it is, so that what a heap cannot give back is not added up from one time to the next;
-        # but there is room to learn something.
-        self._renew_at = max(self._renew_at, self.memory.anonymous() + self._config.growth // 2)
+    def be_forked(self, *, verify: bool) -> None:
+        """Go on as a process that has just been forked from this one."""
+        self._learning.begin_anew(self.memory.anonymous())
+        self._verifier = Verifier(
+            self._config if verify else replace(self._config, verify="off"), self._spec, self._mark
+        )
 
     def encode(self, task: EncodeTask) -> Encoded:
         """Encode a piece into its slot.
@@ -101,8 +100,8 @@ class PieceEncoder:
                 return self._problem(problem, task.slot, done, raw, output.documents)
             output.add(tokens)
             repaired += lost
-            if self.memory.anonymous() > self._renew_at:
-                self.renew()
+            if self._learning.is_too_much(self.memory.anonymous(), len(raw)):
+                self._forget()
         try:
             self._verifier.finish_piece()
         except EngineDiffers as problem:
@@ -117,8 +116,14 @@ class PieceEncoder:
             verified_documents=documents,
             verified_bytes=sample,
             rss=self.memory.rss(),
-            renewals=self._renewals,
+            leaves=self._learning.is_enough(self.memory.anonymous()),
         )
+
+    def _forget(self) -> None:
+        """Give back what the tokenizer learned: a piece of nothing but new words cannot wait for its end."""
+        self._engine.renew()
+        trim_heap()
+        self._learning.forgot(self.memory.anonymous())
 
     def _fitting(self, raw: bytes) -> bytes:
         if len(raw) > max(self._config.longest_word, 2 * _STRETCH):

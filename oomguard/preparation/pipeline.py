@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BudgetTooSmall, OomguardError, Stopped, WorkerFailed
-from oomguard.preparation.children import Child, start_child
+from oomguard.preparation.children import Child
+from oomguard.preparation.encoder_pool import EncoderPool
 from oomguard.preparation.intake import Intake
-from oomguard.preparation.messages import RENEW, Encoded
 from oomguard.preparation.sink_thread import SinkThread
 from oomguard.preparation.token_sink import EncodedPiece, Totals
 from oomguard.units import format_size
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
     from oomguard.preparation.governor import Governor
     from oomguard.preparation.job import Job
+    from oomguard.preparation.messages import Encoded
     from oomguard.preparation.slots import Slots
     from oomguard.preparation.token_sink import TokenSink
     from oomguard.preparation.work import Work
 
 _TICK_SECONDS = 0.05
-_DEPTH = 2  # pieces an encoder has at a time, so that it never waits for the next
 _ATTEMPTS = 3
 
 
@@ -69,14 +69,11 @@ class Pipeline:
         self._on_state = on_state
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._sink.wake_fd, selectors.EVENT_READ)
-        self._encoders: list[Child] = []
-        self._allowed = job.budget.workers
+        self._encoders = EncoderPool(job, slots, self._selector, room=governor.room)
         self._ready: deque[Work] = deque()
         self._results: dict[int, tuple[Work, Encoded] | OomguardError] = {}
         self._next = 0
         self._taken = replace(sink.totals)
-        self._restarts = 0
-        self._largest_rss = 0
         self._intake = Intake(job, slots, self._selector, governor, position=sink.position or {"source": 0})
 
     def run(self) -> PipelineState:
@@ -93,8 +90,7 @@ class Pipeline:
                 self._step()
         finally:
             self._intake.close()
-            for encoder in self._encoders:
-                encoder.close(kill=True)
+            self._encoders.end_all(kill=True)
             self._selector.close()
             self._sink.close(discard=stopping)
         return self.state()
@@ -107,16 +103,16 @@ class Pipeline:
             workers=len(self._encoders),
             memory=self._governor.now,
             peak=self._governor.peak,
-            restarts=self._restarts,
-            largest_rss=self._largest_rss,
+            restarts=self._encoders.restarts,
+            largest_rss=self._encoders.largest_rss,
         )
 
     def _is_done(self) -> bool:
         return self._intake.is_done and self._next == self._intake.numbered and not self._results
 
     def _step(self) -> None:
-        busy = any(encoder.outstanding for encoder in self._encoders)
-        work, failures = self._intake.collect(busy=busy or bool(self._ready), make_room=self._make_room)
+        busy = self._encoders.is_busy or bool(self._ready)
+        work, failures = self._intake.collect(busy=busy, make_room=self._encoders.end_all)
         self._ready.extend(work)
         self._results.update(failures)
         self._dispatch()
@@ -133,7 +129,7 @@ class Pipeline:
     def _dispatch(self) -> None:
         while self._ready:
             work = self._ready[0]
-            encoder = self._encoder_for(work)
+            encoder = self._encoders.encoder_for(work)
             if encoder is None:
                 return
             self._ready.popleft()
@@ -143,47 +139,27 @@ class Pipeline:
             except OSError:
                 self._bury(encoder)
 
-    def _encoder_for(self, work: Work) -> Child | None:
-        """Give an encoder with time for a piece, starting or ending some where that is called for."""
-        for encoder in [child for child in self._encoders if child.mark != work.mark and not child.outstanding]:
-            self._retire(encoder)
-        able = [child for child in self._encoders if child.mark == work.mark and not child.leaving]
-        free = [child for child in able if len(child.outstanding) < _DEPTH]
-        idle = [child for child in free if not child.outstanding]
-        if not idle and len(self._encoders) < self._allowed and self._has_room_for_one_more():
-            config = self._job.encoder_config(self._slots, mark=work.mark, verify=not self._encoders)
-            child = start_child("encoder_process", config, mark=work.mark, share=(self._slots.fd,))
-            self._encoders.append(child)
-            self._selector.register(child.channel.connection, selectors.EVENT_READ, child)
-            idle = [child]
-        candidates = idle or free
-        return min(candidates, key=lambda child: len(child.outstanding), default=None)
-
-    def _has_room_for_one_more(self) -> bool:
-        return not self._encoders or self._governor.room() > self._job.encoder_bytes
-
     def _hear(self, child: Child) -> None:
-        messages = child.channel.receive()
+        if self._intake.is_reader(child):
+            self._hear_reader(child)
+            return
+        if child not in self._encoders:
+            return  # it ended with another one that was heard just before
+        heard = self._encoders.hear(child)
+        if heard is None:
+            self._bury(child)
+            return
+        answers, left = heard
+        self._results.update({work.number: (work, encoded) for work, encoded in answers})
+        self._ready.extendleft(reversed(left))
+
+    def _hear_reader(self, reader: Child) -> None:
+        messages = reader.channel.receive()
         if messages is None:
-            if child in self._encoders:
-                self._bury(child)
-            else:
-                self._intake.reader_died(self._oom_kills())
+            self._intake.reader_died(self._oom_kills())
             return
         for message in messages:
-            if child not in self._encoders:
-                self._intake.hear(message)
-            elif "ready" in message:
-                child.ready = True
-                child.rss = message["rss"]
-            else:
-                encoded = Encoded(**message)
-                work = child.outstanding.pop(encoded.slot)
-                child.rss = encoded.rss
-                self._largest_rss = max(self._largest_rss, encoded.rss)
-                self._results[work.number] = (work, encoded)
-        if child.leaving and not child.outstanding:
-            self._retire(child)
+            self._intake.hear(message)
 
     def _take_results(self) -> None:
         while (result := self._results.pop(self._next, None)) is not None:
@@ -217,22 +193,20 @@ class Pipeline:
 
     def _bury(self, encoder: Child) -> None:
         """An encoder died: do its pieces again, more carefully."""
-        self._selector.unregister(encoder.channel.connection)
-        status = encoder.close()
-        self._encoders.remove(encoder)
-        self._restarts += 1
-        lost = sorted(encoder.outstanding.values(), key=lambda work: work.number)
-        if not encoder.ready and not lost and self._restarts > _ATTEMPTS:
+        was_ready = encoder.ready
+        lost, others = self._encoders.bury(encoder)
+        restarts, status = self._encoders.restarts, self._encoders.last_status
+        if not was_ready and not lost and restarts > _ATTEMPTS:
             raise WorkerFailed(f"encoders cannot start (exit status {status})", do="its message is above")
         for work in lost:
             work.attempts += 1
             if work.attempts >= _ATTEMPTS:
                 raise self._piece_error(work, status)
-        if self._oom_kills() or self._restarts > _ATTEMPTS:
-            self._allowed = 1
-        self._ready.extendleft(reversed(lost))
+        if self._oom_kills() or restarts > _ATTEMPTS:
+            self._encoders.allowed = 1
+        self._ready.extendleft(sorted(lost + others, key=lambda work: -work.number))
 
-    def _piece_error(self, work: Work, status: int) -> OomguardError:
+    def _piece_error(self, work: Work, status: int | None) -> OomguardError:
         where = work.where(0, self._taken.documents)
         if kills := self._oom_kills():
             return BudgetTooSmall(
@@ -245,28 +219,11 @@ class Pipeline:
             do="its message is above; please report it with the text from there",
         )
 
-    def _retire(self, encoder: Child) -> None:
-        self._selector.unregister(encoder.channel.connection)
-        self._encoders.remove(encoder)
-        encoder.close()
-
-    def _make_room(self) -> None:
-        """End all encoders: something large is about to be held. They come back when there is work."""
-        for encoder in list(self._encoders):
-            self._retire(encoder)
-
     def _follow_advice(self) -> None:
         advice = self._governor.advise()
-        staying = [encoder for encoder in self._encoders if not encoder.leaving]
         if advice == "more":
-            self._allowed = min(self._allowed + 1, self._job.budget.workers)
-        if advice == "fewer" and len(staying) > 1:
-            self._allowed = len(staying) - 1
-            largest = max(staying, key=lambda child: child.rss)
-            largest.leaving = True
-            if not largest.outstanding:
-                self._retire(largest)
-        elif advice in ("renew", "fewer") and staying:
-            largest = max(staying, key=lambda child: child.rss)
-            if largest.ready:
-                largest.channel.tell(RENEW)
+            self._encoders.one_more()
+        elif advice == "fewer":
+            self._encoders.one_less()
+        elif advice == "renew":
+            self._encoders.exchange_largest()

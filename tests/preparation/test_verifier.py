@@ -25,7 +25,7 @@ SLOTS = Slots(LAYOUT)
 def config_of(verify: Verify) -> EncoderConfig:
     return EncoderConfig(
         encoding="gpt2", rank_file=str(find_rank_file(SPEC)), mark="", eot="after", newlines="bytes", errors="strict",
-        with_ends=False, verify=verify, growth=1 << 30, longest_word=1 << 16, longest_piece=LAYOUT.longest_piece, slots=1, slots_fd=SLOTS.fd,
+        with_ends=False, verify=verify, learn=1 << 30, growth=1 << 30, longest_word=1 << 16, longest_piece=LAYOUT.longest_piece, slots=1, slots_fd=SLOTS.fd,
     )  # fmt: skip
 
 

@@ -7,11 +7,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests import running
+from tests.preparation.disturbing import bytes_written
 from tests.preparation.expecting import last_checkpoint, read_tokens, tokens_of
-from tests.running import run_oomguard, started
+from tests.running import children_of, run_oomguard, started, wait_until
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -116,3 +118,35 @@ def test_a_module_in_the_users_folder_is_never_imported(oomguard: Run, tmp_path:
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     assert read_tokens(tmp_path / "tokens" / "train.bin") == tokens_of(["hello"])
+
+
+@pytest.mark.parametrize("verify", ["sample", "full"])
+def test_encoders_that_are_exchanged_all_the_time_change_nothing(tmp_path: Path, verify: str) -> None:
+    """Each learns next to nothing before another, forked from the nursery, takes its place."""
+    (tmp_path / "text.txt").write_text(TEXT)
+    options = ("prepare", "text.txt", "--val-fraction", "0", "--workers", "3", "--verify", verify, "--json")
+    with started(*options, cwd=tmp_path, piece_bytes=1 << 15, learn=1, growth=1 << 20) as run:
+        shown, said = run.communicate(timeout=60)
+    assert run.returncode == 0, said
+    assert read_tokens(tmp_path / "tokens" / "train.bin") == tokens_of([TEXT])
+    result = json.loads(shown)
+    assert result["restarted_workers"] == 0
+    assert result["verified_bytes"] == len(TEXT) if verify == "full" else result["verified_bytes"] > 0
+
+
+def test_a_nursery_that_is_killed_takes_nothing_with_it(tmp_path: Path) -> None:
+    """All encoders end with it, and their pieces are done again by those of a new one."""
+    (tmp_path / "text.txt").write_text(TEXT * 8)
+    options = ("prepare", "text.txt", "--val-fraction", "0", "--workers", "2", "--verify", "full", "--json")
+    with started(*options, cwd=tmp_path, piece_bytes=1 << 15, learn=1) as run:
+        wait_until(lambda: bytes_written(tmp_path / "tokens") > 100_000)
+        nursery = next(child for child in children_of(run) if child.ppid() == run.pid)
+        encoders = nursery.children()
+        nursery.kill()
+        psutil.wait_procs([nursery, *encoders], timeout=10)
+        shown, said = run.communicate(timeout=120)
+    assert run.returncode == 0, said
+    assert encoders
+    assert not any(encoder.is_running() for encoder in encoders)
+    assert read_tokens(tmp_path / "tokens" / "train.bin") == tokens_of([TEXT * 8])
+    assert json.loads(shown)["restarted_workers"] >= 1
