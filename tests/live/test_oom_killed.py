@@ -31,7 +31,7 @@ def oom_kills(cgroup: Path) -> int:
 
 @pytest.fixture
 def text(tmp_path: Path) -> Path:
-    (tmp_path / "text.txt").write_text(english(12 * MIB))
+    (tmp_path / "text.txt").write_text(english(32 * MIB))
     return tmp_path / "text.txt"
 
 
