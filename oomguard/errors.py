@@ -8,6 +8,8 @@ OomguardError           what happened, and what to do next
 ├── NeedsPrivilege      the kernel answered EPERM or EACCES
 ├── NothingFound        the request is fine, but there is nothing to work on
 ├── Stopped             the user or a signal ended it; what was done is kept
+├── SwapFailed          a step of making or removing swap failed; what went before is undone
+├── SwapRefused         swap cannot, or should not, be made or removed there; nothing was changed
 └── WorkerFailed        a helper process ended when it should not have
 """
 
@@ -48,6 +50,14 @@ class NothingFound(OomguardError):
 
 class Stopped(OomguardError):
     """Ended by the user or a signal; what was done is kept."""
+
+
+class SwapFailed(OomguardError):
+    """A step failed in the middle; what went before it is undone."""
+
+
+class SwapRefused(OomguardError):
+    """It cannot or should not be done there; nothing was changed."""
 
 
 class WorkerFailed(OomguardError):
