@@ -70,6 +70,20 @@ def start_writeback(fd: int, offset: int, length: int, *, wait: bool) -> None:
         os.fdatasync(fd)
 
 
+def allocate(fd: int, length: int) -> bool:
+    """Give a file `length` bytes of disk at once, without writing them: they read as zeros.
+
+    Says False where the file system cannot do that (the C library's posix_fallocate() would then write).
+    Raises: OSError for anything else, such as ENOSPC.
+    """
+    if _libc().fallocate(fd, ctypes.c_int(0), ctypes.c_int64(0), ctypes.c_int64(length)) == 0:
+        return True
+    error = _last_error()
+    if error.errno in (errno.EOPNOTSUPP, errno.ENOSYS):
+        return False
+    raise error
+
+
 def punch_hole(fd: int, offset: int, length: int) -> bool:
     """Give a range's disk blocks and page cache back; the file keeps its size and reads as zeros there.
 
