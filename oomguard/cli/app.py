@@ -10,6 +10,7 @@ import typer
 
 from oomguard.cli.prepare import prepare_command
 from oomguard.cli.run import run_app
+from oomguard.cli.swap import swap_app
 from oomguard.errors import OomguardError, Stopped
 from oomguard.results.hostile import printable
 
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 app.command("prepare")(prepare_command)
 app.add_typer(run_app, name="run")
+app.add_typer(swap_app, name="swap")
 
 _FAILED, _STOPPED = 1, 130
 
