@@ -1,4 +1,4 @@
-"""What `swap` does, on standard error: each step, a bar on a terminal where one takes long, notes."""
+"""What `swap` does, on standard error: a bar on a terminal where a step takes long, a line now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -18,21 +18,16 @@ from oomguard.units import format_size
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from oomguard.results.swap_plan import SwapStep
-
 _LINE_SECONDS = 5.0
 
 
 @contextmanager
-def show_swap_events(*, quiet: bool = False) -> Iterator[SwapEvents]:
-    """Give the events that show progress until the block ends. Notes are shown also when `quiet`."""
+def show_swap_events() -> Iterator[SwapEvents]:
+    """Give the events that show progress and notes until the block ends."""
     console = Console(stderr=True, highlight=False)
     reporter = _Reporter(console)
     try:
-        if quiet:
-            yield SwapEvents(on_note=reporter.note)
-        else:
-            yield SwapEvents(on_step=reporter.step, on_progress=reporter.progress, on_note=reporter.note)
+        yield SwapEvents(on_progress=reporter.progress, on_note=reporter.note)
     finally:
         reporter.close()
 
@@ -43,9 +38,6 @@ class _Reporter:
         self._bar: Progress | None = None
         self._task = TaskID(0)
         self._last = time.monotonic()
-
-    def step(self, step: SwapStep) -> None:
-        self._say(f"+ {step.command}" if step.stdin is None else f"+ {step.command}  ({step.stdin})")
 
     def note(self, line: str) -> None:
         self._say(f"note: {line}")

@@ -8,6 +8,7 @@ import re
 import shutil
 from pathlib import Path
 
+from oomguard.formats.fstab import parse_fstab
 from oomguard.formats.meminfo import parse_meminfo
 from oomguard.formats.swaps import SwapArea, parse_swaps
 from oomguard.linux.headroom import read_headroom
@@ -38,6 +39,7 @@ def read_swap_machine(root: Path = Path("/")) -> SwapMachine:
         container=container_name(root),
         may_swapon=may_swapon(root),
         missing_tools=tuple(tool for tool in ("mkswap", "swapon", "swapoff") if system_tool(tool) is None),
+        fstab_targets=frozenset(entry.target for entry in parse_fstab(read_kernel_text(root / "etc/fstab") or "")),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from oomguard.results.swap_plan import SwapConcern
@@ -15,7 +16,7 @@ _ZSWAP_ON = "echo Y | sudo tee /sys/module/zswap/parameters/enabled"
 
 
 def swap_concerns(
-    place: PlaceFacts, machine: SwapMachine, size: int, *, peak: int | None = None
+    place: PlaceFacts, machine: SwapMachine, size: int, *, peak: int | None = None, persist: bool = False
 ) -> tuple[SwapConcern, ...]:
     """Give what speaks against swap of `size` bytes there, what slows it down, and what to know.
 
@@ -29,6 +30,7 @@ def swap_concerns(
         _zram(machine),
         _zswap(machine),
         _btrfs(place),
+        _not_mounted_at_boot(place, machine) if persist else None,
     )
     return tuple(concern for concern in found if concern is not None)
 
@@ -44,8 +46,8 @@ def _closed_for_us(machine: SwapMachine, size: int) -> SwapConcern | None:
     return SwapConcern(
         effect="none",
         text=f"{machine.swap_max_of} is closed for swap (memory.swap.max): nothing started from here can use it; "
-        "other programs of this machine can",
-        command="systemd-run --scope -p MemorySwapMax=infinity COMMAND, or docker run --memory-swap SIZE ...",
+        "other programs of this machine can. To open it for a job (in Docker: docker run --memory-swap SIZE):",
+        command="systemd-run --scope -p MemorySwapMax=infinity COMMAND",
     )
 
 
@@ -97,8 +99,9 @@ def _zram(machine: SwapMachine) -> SwapConcern | None:
     return SwapConcern(
         effect="note",
         text=f"compressed memory is swap already ({zram[0].path}, {format_size(zram[0].size)}, priority "
-        f"{zram[0].priority}) and fills first: what is swapped last, and needed soonest, then goes to the disk",
-        command=f"oomguard swap remove {zram[0].path}, where the disk is fast; zswap does better in front of it",
+        f"{zram[0].priority}) and fills first: what is swapped last, and needed soonest, then goes to the disk. "
+        "On a fast disk, zswap in front of it does better; to let the zram go:",
+        command=f"oomguard swap remove {shlex.quote(zram[0].path)}",
     )
 
 
@@ -120,3 +123,12 @@ def _btrfs(place: PlaceFacts) -> SwapConcern | None:
     else:
         text = "while it is on, the subvolume around it cannot be snapshotted; a --path in a new folder avoids that"
     return SwapConcern(effect="note", text=text)
+
+
+def _not_mounted_at_boot(place: PlaceFacts, machine: SwapMachine) -> SwapConcern | None:
+    if place.mount_point == "/" or place.mount_point in machine.fstab_targets:
+        return None
+    return SwapConcern(
+        effect="note",
+        text=f"fstab does not mount {place.mount_point}: unless something else does, the swap is not found at boot",
+    )

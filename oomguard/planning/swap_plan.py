@@ -60,7 +60,7 @@ def plan_swap_file(
         for_command=for_command,
         fstab_line=fstab_line,
         steps=_steps(place, recipe, size, priority=priority, fstab_line=fstab_line),
-        concerns=swap_concerns(place, machine, size, peak=peak),
+        concerns=swap_concerns(place, machine, size, peak=peak, persist=persist),
         as_root=as_root,
     )
 

@@ -56,3 +56,4 @@ class SwapMachine:
     container: str | None  # "docker" ...
     may_swapon: bool  # CAP_SYS_ADMIN in the machine's own user namespace
     missing_tools: tuple[str, ...]
+    fstab_targets: frozenset[str] = frozenset({"/"})  # where fstab mounts something

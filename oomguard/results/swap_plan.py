@@ -112,7 +112,7 @@ class SwapPlan:
             ),
             ("speed", self._speed()),
             ("lasts", self._lasts()),
-            ("helps", {"yes": "yes", "slowly": "slowly; see below", "no": "no; see below"}[self.helps]),
+            ("helps", {"yes": "yes", "slowly": "yes, slowly; see below", "no": "no; see below"}[self.helps]),
         ]
         for concern in self.concerns:
             lines.append(("note" if concern.effect == "note" else "but", printable(concern.text)))

@@ -133,7 +133,7 @@ class SwapStatus:
             )
         if self.pressure is not None:
             lines.append(
-                ("waiting", f"{100 * self.pressure.some_10s:.0f} % of the last 10 s, some task waited for memory (PSI)")
+                ("waiting", f"some task waited for memory in {100 * self.pressure.some_10s:.0f} % of the last 10 s")
             )
         lines += [
             (each.name, f"holds {format_size(each.holds)} in {format_size(each.takes)} of memory")

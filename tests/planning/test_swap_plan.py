@@ -172,3 +172,10 @@ def test_commands_are_for_this_user_and_quote_the_path() -> None:
         "printf '%s\\n' '/data/a\\040b;\\040rm\\040-rf\\040$HOME none swap nofail,pri=9 0 0' | sudo tee -a /etc/fstab"
     )
     assert SSD.name in str(plan.to_json())
+
+
+def test_swap_that_is_to_last_is_on_a_disk_that_does() -> None:
+    plan = plan_swap_file(place(), machine(), GIB, persist=True)
+    assert "fstab does not mount /data" in str(plan.concerns)
+    plan = plan_swap_file(place(), machine(fstab_targets=frozenset({"/data"})), GIB, persist=True)
+    assert plan.concerns == ()

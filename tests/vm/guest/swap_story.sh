@@ -1,0 +1,27 @@
+# Runs in the guest as root: a job that does not fit, without swap and with it, each command given what the one
+# before found; one JSON in /out for each answer.
+export PYTHONPATH=/host PYTHONDONTWRITEBYTECODE=1
+oomguard() { python3 -m oomguard "$@"; }
+swaps() { tail -n +2 /proc/swaps; }
+cp /etc/fstab /out/fstab-before 2>/dev/null || : > /out/fstab-before
+
+# a third more than there is: filled, and read back with its sum checked
+available=$(sed -n 's/^MemAvailable: *\([0-9]*\) kB/\1/p' /proc/meminfo)
+mib=$(( available * 4 / 3 / 1024 ))
+python3 /host/swap_job.py $mib; alone=$?
+
+# for as long as the job runs
+oomguard swap --size $(( mib - available / 1024 + 64 ))M --path /out/swap --yes --json --for -- python3 /host/swap_job.py $mib \
+  > /out/for.json 2> /out/for.txt; with_swap=$?
+left=$(swaps | wc -l)
+
+# what the kernel said about the kill, as oomguard.diagnosis/1
+python3 /host/swap_diagnosis.py > /out/killed.json
+oomguard swap --from /out/killed.json --path /out/swap --yes --json --persist > /out/from.json 2> /out/from.txt; made=$?
+cp /etc/fstab /out/fstab-persist
+python3 /host/swap_job.py $mib; from=$?
+oomguard swap status --json > /out/status.json
+oomguard swap remove --yes --json > /out/remove.json 2> /out/remove.txt; removed=$?
+cmp -s /etc/fstab /out/fstab-before; fstab=$?
+printf '{"alone": %d, "with_swap": %d, "left": %d, "made": %d, "from": %d, "removed": %d, "on": %d, "fstab": %d, "files": %d, "mib": %d, "available": %d}\n' \
+  $alone $with_swap $left $made $from $removed "$(swaps | wc -l)" $fstab "$(ls /out/swap /var/lib/oomguard 2>/dev/null | wc -l)" $mib $available > /out/codes.json
