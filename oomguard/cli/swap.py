@@ -25,8 +25,8 @@ class _CommandAfterDashes(TyperGroup):
     """`swap --size 8G --for -- CMD ...`: what follows -- is the command, not one of ours."""
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        if "--" in args and "--for" in args[: args.index("--")]:
-            at = args.index("--")
+        at = args.index("--") if "--" in args else len(args)
+        if not set(args[:at]) & set(self.commands):
             ctx.obj, args = args[at + 1 :], args[:at]
         return super().parse_args(ctx, args)
 
@@ -153,6 +153,8 @@ def _options(
 def _check_flags(command: list[str], *, for_command: bool, persist: bool) -> None:
     if for_command and not command:
         raise typer.BadParameter("--for needs the command after --, such as --for -- python prepare.py")
+    if command and not for_command:
+        raise typer.BadParameter("the command after -- needs --for: it has the swap until it ends")
     if for_command and persist:
         raise typer.BadParameter("--for removes the swap and --persist keeps it: give one of the two")
 

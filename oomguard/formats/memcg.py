@@ -74,18 +74,17 @@ def parse_proc_cgroup(text: str) -> dict[str, str]:
 
 def parse_cgroup_mounts(text: str) -> list[CgroupMount]:
     """Find the cgroup mounts in /proc/PID/mountinfo that no later mount hides. Raises: nothing."""
-    mounts: dict[str, CgroupMount] = {}
-    for mount in parse_mountinfo(text):
-        mounts.pop(mount.mount_point, None)  # whatever is mounted later on the same place hides what was there
-        if mount.file_system in ("cgroup", "cgroup2"):
-            mounts[mount.mount_point] = CgroupMount(
-                mount_point=mount.mount_point,
-                root=mount.root,
-                version=2 if mount.file_system == "cgroup2" else 1,
-                controllers=mount.super_options - {"rw", "ro"} if mount.file_system == "cgroup" else frozenset(),
-                read_only=mount.read_only,
-            )
-    return list(mounts.values())
+    return [
+        CgroupMount(
+            mount_point=mount.mount_point,
+            root=mount.root,
+            version=2 if mount.file_system == "cgroup2" else 1,
+            controllers=mount.super_options - {"rw", "ro"} if mount.file_system == "cgroup" else frozenset(),
+            read_only="ro" in mount.options or "ro" in mount.super_options,
+        )
+        for mount in parse_mountinfo(text)
+        if mount.file_system in ("cgroup", "cgroup2")
+    ]
 
 
 def path_in_mount(cgroup: str, mount: CgroupMount) -> str | None:

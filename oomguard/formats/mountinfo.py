@@ -1,4 +1,4 @@
-"""What is mounted where. Source: Linux fs/proc_namespace.c, show_mountinfo(); proc_pid_mountinfo(5)."""
+"""Which file systems are mounted where. Source: Linux fs/proc_namespace.c, show_mountinfo(); proc_pid_mountinfo(5)."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ from dataclasses import dataclass
 
 _MOUNT_ID = re.compile(r"[0-9]{1,10}")
 _OCTAL_ESCAPE = re.compile(r"\\([0-7]{3})")
+_DEVICE = re.compile(r"([0-9]{1,7}):([0-9]{1,7})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mount:
-    """One mount that this process sees."""
+    """One mounted file system."""
 
     mount_id: int
-    device: str  # "major:minor" of the file system; major 0 where no block device alone is behind it
-    root: str  # what of the file system is mounted: "/", or a folder of it (a bind mount, a subvolume)
+    major: int  # of the file system's device; 0 where no single block device is behind it
+    minor: int
+    root: str  # the folder of the file system that is seen at the mount point
     mount_point: str
-    options: frozenset[str]  # of this mount: "ro", "relatime" ...
-    super_options: frozenset[str]  # of the whole file system: "ro", "compress=zstd:3", a v1 cgroup's controllers ...
-    file_system: str
+    file_system: str  # its type: "ext4", "tmpfs", "cgroup2"
     source: str  # "/dev/vda1", "server:/home", "tmpfs"
+    options: frozenset[str]  # of this mount
+    super_options: frozenset[str]  # of the file system, for all its mounts
 
     @property
     def read_only(self) -> bool:
@@ -29,26 +31,28 @@ class Mount:
 
 
 def parse_mountinfo(text: str) -> list[Mount]:
-    """Read /proc/PID/mountinfo, in the order of mounting. Raises: nothing. A line that is none is left out."""
-    mounts = []
+    """Read /proc/PID/mountinfo; what a later mount on the same place hides is left out. Raises: nothing."""
+    mounts: dict[str, Mount] = {}
     for line in text.split("\n"):
         fields, _, after = line.partition(" - ")
         mount_fields, super_fields = fields.split(" "), after.split(" ")
         if len(mount_fields) < 6 or len(super_fields) < 3 or not _MOUNT_ID.fullmatch(mount_fields[0]):
             continue
-        mounts.append(
-            Mount(
-                mount_id=int(mount_fields[0]),
-                device=mount_fields[2],
-                root=unescape_octal(mount_fields[3]),
-                mount_point=unescape_octal(mount_fields[4]),
-                options=frozenset(mount_fields[5].split(",")),
-                super_options=frozenset(super_fields[2].split(",")),
-                file_system=super_fields[0],
-                source=unescape_octal(super_fields[1]),
-            )
+        device = _DEVICE.fullmatch(mount_fields[2])
+        root, mount_point = (unescape_octal(field) for field in mount_fields[3:5])
+        mounts.pop(mount_point, None)
+        mounts[mount_point] = Mount(
+            mount_id=int(mount_fields[0]),
+            major=int(device[1]) if device else 0,
+            minor=int(device[2]) if device else 0,
+            root=root,
+            mount_point=mount_point,
+            file_system=super_fields[0],
+            source=unescape_octal(super_fields[1]),
+            options=frozenset(mount_fields[5].split(",")),
+            super_options=frozenset(super_fields[2].split(",")),
         )
-    return mounts
+    return list(mounts.values())
 
 
 def unescape_octal(field: str) -> str:

@@ -56,14 +56,14 @@ def disk_of(mount: Mount, *, root: Path = Path("/"), measure: bool = True) -> Di
 
 def _device_number(mount: Mount, root: Path) -> str:
     """The mount's "major:minor"; of btrfs, whose own number is made up, its source's."""
-    if mount.device.startswith("0:") and mount.source.startswith("/dev/"):
+    if mount.major == 0 and mount.source.startswith("/dev/"):
         try:
             source = (root / mount.source.lstrip("/")).stat()
         except OSError:
-            return mount.device
+            return "0:0"
         if stat.S_ISBLK(source.st_mode):
             return f"{os.major(source.st_rdev)}:{os.minor(source.st_rdev)}"
-    return mount.device
+    return f"{mount.major}:{mount.minor}"
 
 
 def _kind(folder: Path) -> DiskKind:

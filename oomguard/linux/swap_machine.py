@@ -17,7 +17,7 @@ from oomguard.linux.surroundings import container_name
 from oomguard.results.swap_facts import SwapMachine
 
 _CAP_SYS_ADMIN = 1 << 21  # include/uapi/linux/capability.h
-_EFFECTIVE = re.compile(r"^CapEff:\s+([0-9a-f]{1,16})$", re.MULTILINE)
+_CAPABILITIES = re.compile(r"^(Cap[A-Z][a-z]+):\s+([0-9a-f]{1,16})$", re.MULTILINE)
 
 
 def read_swap_machine(root: Path = Path("/")) -> SwapMachine:
@@ -37,7 +37,7 @@ def read_swap_machine(root: Path = Path("/")) -> SwapMachine:
         swap_max=swap_max,
         swap_max_of=whose,
         container=container_name(root),
-        may_swapon=may_swapon(root),
+        root_may_swapon=root_may_swapon(root),
         missing_tools=tuple(tool for tool in ("mkswap", "swapon", "swapoff") if system_tool(tool) is None),
         fstab_targets=frozenset(entry.target for entry in parse_fstab(read_kernel_text(root / "etc/fstab") or "")),
     )
@@ -66,10 +66,19 @@ def least_swap_max(root: Path = Path("/")) -> tuple[int | None, str]:
 
 
 def may_swapon(root: Path = Path("/")) -> bool:
-    """Whether this process has CAP_SYS_ADMIN, and that of the machine, not of a user namespace."""
-    effective = _EFFECTIVE.search(read_kernel_text(root / "proc/self/status") or "")
+    """Whether this process may switch swap on: CAP_SYS_ADMIN, and the machine's, not a user namespace's."""
+    return _has_sys_admin("CapEff", root)
+
+
+def root_may_swapon(root: Path = Path("/")) -> bool:
+    """Whether root may do it here, which in most containers it may not."""
+    return _has_sys_admin("CapBnd", root)
+
+
+def _has_sys_admin(which: str, root: Path) -> bool:
+    sets = dict(_CAPABILITIES.findall(read_kernel_text(root / "proc/self/status") or ""))
     mapped = (read_kernel_text(root / "proc/self/uid_map") or "").split()
-    return effective is not None and bool(int(effective[1], 16) & _CAP_SYS_ADMIN) and mapped[:2] in ([], ["0", "0"])
+    return bool(int(sets.get(which, "0"), 16) & _CAP_SYS_ADMIN) and mapped[:2] in ([], ["0", "0"])
 
 
 def kernel_version() -> tuple[int, int]:

@@ -22,7 +22,7 @@ _ELSEWHERE = "oomguard swap --size SIZE --path FILE, with a FILE on a disk of ex
 
 def check_machine(machine: SwapMachine) -> None:
     """Raises: SwapRefused where no swap can be switched on, wherever its file is."""
-    if machine.container and not machine.may_swapon:
+    if machine.container and not machine.root_may_swapon:
         raise SwapRefused(
             f"a container ({machine.container}) cannot add swap: it belongs to the machine",
             do="oomguard swap on the host; then let the container use it: docker run --memory-swap SIZE ...",

@@ -54,6 +54,6 @@ class SwapMachine:
     swap_max: int | None  # the least that a memory cgroup above this process lets it swap; None: no limit
     swap_max_of: str  # whose that is: "cgroup /x"
     container: str | None  # "docker" ...
-    may_swapon: bool  # CAP_SYS_ADMIN in the machine's own user namespace
+    root_may_swapon: bool  # root has CAP_SYS_ADMIN here, and in the machine's own user namespace
     missing_tools: tuple[str, ...]
     fstab_targets: frozenset[str] = frozenset({"/"})  # where fstab mounts something

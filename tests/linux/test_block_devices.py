@@ -11,8 +11,9 @@ from oomguard.linux.block_devices import disk_of
 
 
 def mount(device: str) -> Mount:
+    major, minor = map(int, device.split(":"))
     return Mount(
-        mount_id=1, device=device, root="/", mount_point="/", options=frozenset({"rw"}), super_options=frozenset({"rw"}),
+        mount_id=1, major=major, minor=minor, root="/", mount_point="/", options=frozenset({"rw"}), super_options=frozenset({"rw"}),
         file_system="ext4", source="/dev/root",
     )  # fmt: skip
 

@@ -20,7 +20,7 @@ def place(**changed: Any) -> PlaceFacts:
 def machine(**changed: Any) -> SwapMachine:
     facts: dict[str, Any] = {
         "kernel": (6, 1), "ram": 16 * GIB, "available": 12 * GIB, "limited_by": "this machine's free memory",
-        "areas": (), "zswap": True, "swap_max": None, "swap_max_of": "", "container": None, "may_swapon": True,
+        "areas": (), "zswap": True, "swap_max": None, "swap_max_of": "", "container": None, "root_may_swapon": True,
         "missing_tools": (),
     }  # fmt: skip
     return SwapMachine(**{**facts, **changed})

@@ -76,7 +76,7 @@ def test_a_place_that_does_not_do_is_refused_with_the_reason(facts: dict[str, An
 @pytest.mark.parametrize(
     ("facts", "words"),
     [
-        ({"container": "docker", "may_swapon": False}, ["container (docker)", "host"]),
+        ({"container": "docker", "root_may_swapon": False}, ["container (docker)", "host"]),
         ({"missing_tools": ("mkswap",)}, ["mkswap", "util-linux"]),
         ({"areas": (ZRAM,) * 23}, ["23 swap areas"]),
         ({"kernel": (4, 19)}, ["btrfs has swap files since Linux 5.0"]),
