@@ -32,7 +32,6 @@ class MemcgReader:
         self._sizes: dict[str, tuple[int | None, int | None]] = {}
         self._stat: dict[str, int] = {}
         self._in_stats = False
-        self._whole = False  # the statistics of the limit's own cgroup are complete; those below it are skipped
 
     def __bool__(self) -> bool:
         return bool(self._sizes or self._stat or self.limit_memcg)
@@ -59,22 +58,16 @@ class MemcgReader:
         return True
 
     def _begin_stats(self, found: re.Match[str]) -> None:
-        if self.stats_of is None:
-            self.stats_of = found[1]
-        elif found[1] != self.stats_of:
-            self._whole = True  # up to 5.2 each cgroup below follows, with numbers that are in the first already
+        self.stats_of = self.stats_of or found[1]
         self._in_stats = True
-        for name, size in _IN_KIB.findall(found[2]):
-            self._add(name, kib(size))
+        for name, size in _IN_KIB.findall(found[2]):  # up to 5.2 one line for each cgroup below, without its children
+            self._stat[name] = self._stat.get(name, 0) + (kib(size) or 0)
         self._add_all(found[2])
 
     def _add_all(self, text: str) -> None:
         for name, size in _IN_BYTES.findall(text):
-            self._add(name, number(size))
-
-    def _add(self, name: str, size: int | None) -> None:
-        if size is not None and not self._whole and len(self._stat) < _MOST_KEYS:
-            self._stat.setdefault(name, size)
+            if len(self._stat) < _MOST_KEYS:
+                self._stat.setdefault(name, number(size) or 0)
 
     def finish(self) -> MemcgReport | None:
         """Give the report; None: not a line of it was there."""

@@ -39,7 +39,8 @@ class OomLogReader:
         self._idle = 0
         self._foreign = False  # the next Mem-Info is of a failed allocation or of SysRq-m
         self._manual: Message | None = None
-        self._slab_refused: Message | None = None
+        self._slab_refused = False
+        self._slab_memcg: str | None = None
         self._notes: list[str] = []
         self._victims: OrderedDict[tuple[int, str], None] = OrderedDict()
         self._kill_lines: OrderedDict[str, None] = OrderedDict()
@@ -102,7 +103,9 @@ class OomLogReader:
                 self._foreign = True
             return False
         elif oom_lines.SLAB_REFUSED.match(joined):
-            self._slab_refused = message
+            self._slab_refused = True
+        elif "cache: " in joined and (found := oom_lines.SLAB_CACHE.match(joined)):
+            self._slab_memcg = found["memcg"]
         else:
             return False
         return True
@@ -134,8 +137,9 @@ class OomLogReader:
         if self._manual is not None:
             report.manual = True
             report.cite("manual", self._manual.text)
-        report.slab_refused = self._slab_refused is not None
-        self._manual = self._slab_refused = None
+        report.slab_refused, report.slab_memcg = self._slab_refused, self._slab_memcg
+        self._manual = self._slab_memcg = None
+        self._slab_refused = False
 
     def _start(self, message: Message) -> OomReport:
         """Begin a report, after whatever was open."""

@@ -75,6 +75,8 @@ LOST = re.compile(
 SLAB_REFUSED = re.compile(
     r"SLUB: Unable to allocate memory on node|SLAB: Unable to allocate memory|slab_out_of_memory: "
 )
+# Per-cgroup caches (up to 5.8) are named "cache(ID:CGROUP)".
+SLAB_CACHE = re.compile(r"\s*cache: [\w-]{1,64}\([0-9]{1,10}:(?P<memcg>[^)]{1,200})\), object size")
 
 # What begins a Mem-Info block that has nothing to do with the OOM killer.
 OTHER_REPORT = re.compile(

@@ -50,6 +50,7 @@ class OomReport:
         self.task_memcg: str | None = None
         self.victims: dict[int, Victim] = {}
         self.oom_group = self.no_victim = self.panicked = self.slab_refused = self.quoted = False
+        self.slab_memcg: str | None = None
         self.memcg = MemcgReader()
         self.mem_info = MemInfoReader()
         self.tasks = TaskTableReader()
@@ -251,6 +252,7 @@ class OomReport:
             evidence=dict(self.evidence),
             quoted=self.quoted,
             slab_refused=self.slab_refused,
+            slab_memcg=self.slab_memcg,
         )
 
     def _outcome(self) -> Outcome:

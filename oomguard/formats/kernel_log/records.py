@@ -172,6 +172,7 @@ class OomEvent:
     evidence: Mapping[str, str]  # what was read from which line
     quoted: bool = False  # only another program's line tells of it
     slab_refused: bool = False  # the slab allocator was refused memory just before
+    slab_memcg: str | None = None  # the last part of the cgroup in whose limit that was
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
