@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from oomguard.diagnosing import diagnose
     from oomguard.preparing import PrepareEvents, PrepareOptions, plan_prepare, prepare
     from oomguard.removing_swap import plan_swap_removal, remove_swap
     from oomguard.swapping import SwapEvents, SwapOptions, add_swap, plan_swap, run_with_swap, temporary_swap
@@ -23,6 +24,7 @@ __all__ = [
     "SwapEvents",
     "SwapOptions",
     "add_swap",
+    "diagnose",
     "plan_prepare",
     "plan_swap",
     "plan_swap_removal",
@@ -39,6 +41,7 @@ _HOMES = {  # each public name's module, imported when the name is first used
     "SwapEvents": "oomguard.swapping",
     "SwapOptions": "oomguard.swapping",
     "add_swap": "oomguard.swapping",
+    "diagnose": "oomguard.diagnosing",
     "plan_prepare": "oomguard.preparing",
     "plan_swap": "oomguard.swapping",
     "plan_swap_removal": "oomguard.removing_swap",
