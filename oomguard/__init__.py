@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from oomguard.diagnosing import diagnose
+    from oomguard.doctoring import doctor
     from oomguard.preparing import PrepareEvents, PrepareOptions, plan_prepare, prepare
     from oomguard.removing_swap import plan_swap_removal, remove_swap
     from oomguard.swapping import SwapEvents, SwapOptions, add_swap, plan_swap, run_with_swap, temporary_swap
@@ -25,6 +26,7 @@ __all__ = [
     "SwapOptions",
     "add_swap",
     "diagnose",
+    "doctor",
     "plan_prepare",
     "plan_swap",
     "plan_swap_removal",
@@ -42,6 +44,7 @@ _HOMES = {  # each public name's module, imported when the name is first used
     "SwapOptions": "oomguard.swapping",
     "add_swap": "oomguard.swapping",
     "diagnose": "oomguard.diagnosing",
+    "doctor": "oomguard.doctoring",
     "plan_prepare": "oomguard.preparing",
     "plan_swap": "oomguard.swapping",
     "plan_swap_removal": "oomguard.removing_swap",

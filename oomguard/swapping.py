@@ -164,8 +164,11 @@ def _size(options: SwapOptions, machine: SwapMachine) -> tuple[int, str, int | N
         assert options.size is not None
         return options.size, "", None
     found = predicted_peak(_read_report(options.report))
-    size = swap_size(found.peak, machine.available)
-    room = f"{format_size(machine.available)} are available ({machine.limited_by})"
+    available = machine.available if found.limit is None else min(machine.available, found.limit)
+    size = swap_size(found.peak, available)
+    room = f"{format_size(available)} are available ({machine.limited_by})"
+    if available != machine.available:
+        room = f"{format_size(available)} is what {found.limit_of} allows, which must let it swap (memory.swap.max)"
     if size == 0:
         return 0, f"{found.because}, and {room}", found.peak
     return size, f"{found.because}; {room}; the rest and 10 % more is {format_size(size)}", found.peak

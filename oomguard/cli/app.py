@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from oomguard.cli.diagnose import diagnose_command
+from oomguard.cli.doctor import doctor_command
 from oomguard.cli.prepare import prepare_command
 from oomguard.cli.run import run_app
 from oomguard.cli.swap import swap_app
@@ -24,6 +25,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("prepare")(prepare_command)
+app.command("doctor")(doctor_command)
 app.command("diagnose")(diagnose_command)
 app.add_typer(run_app, name="run")
 app.add_typer(swap_app, name="swap")

@@ -16,7 +16,7 @@ from oomguard.linux.memcg_dir import find_own_memcg, read_kernel_text
 from oomguard.linux.surroundings import container_name
 from oomguard.results.swap_facts import SwapMachine
 
-_CAP_SYS_ADMIN = 1 << 21  # include/uapi/linux/capability.h
+_CAP_SYS_ADMIN = 21  # include/uapi/linux/capability.h
 _CAPABILITIES = re.compile(r"^(Cap[A-Z][a-z]+):\s+([0-9a-f]{1,16})$", re.MULTILINE)
 
 
@@ -67,18 +67,22 @@ def least_swap_max(root: Path = Path("/")) -> tuple[int | None, str]:
 
 def may_swapon(root: Path = Path("/")) -> bool:
     """Whether this process may switch swap on: CAP_SYS_ADMIN, and the machine's, not a user namespace's."""
-    return _has_sys_admin("CapEff", root)
+    return has_capability(_CAP_SYS_ADMIN, root=root) and _is_the_machines_user(root)
 
 
 def root_may_swapon(root: Path = Path("/")) -> bool:
     """Whether root may do it here, which in most containers it may not."""
-    return _has_sys_admin("CapBnd", root)
+    return has_capability(_CAP_SYS_ADMIN, "CapBnd", root=root) and _is_the_machines_user(root)
 
 
-def _has_sys_admin(which: str, root: Path) -> bool:
+def has_capability(number: int, which: str = "CapEff", *, root: Path = Path("/")) -> bool:
+    """Whether a capability is in this process's set: "CapEff" what it has, "CapBnd" what it could ever get."""
     sets = dict(_CAPABILITIES.findall(read_kernel_text(root / "proc/self/status") or ""))
-    mapped = (read_kernel_text(root / "proc/self/uid_map") or "").split()
-    return bool(int(sets.get(which, "0"), 16) & _CAP_SYS_ADMIN) and mapped[:2] in ([], ["0", "0"])
+    return bool(int(sets.get(which, "0"), 16) >> number & 1)
+
+
+def _is_the_machines_user(root: Path) -> bool:
+    return (read_kernel_text(root / "proc/self/uid_map") or "").split()[:2] in ([], ["0", "0"])
 
 
 def kernel_version() -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from oomguard.errors import BadInput
@@ -19,6 +19,8 @@ class PredictedPeak:
 
     peak: int
     because: str  # how that is known, for people
+    limit: int | None = None  # of the cgroup whose limit killed it; None: it was no cgroup's
+    limit_of: str = ""
 
 
 def predicted_peak(report: Any) -> PredictedPeak:
@@ -81,10 +83,15 @@ def _of_diagnosis(report: dict[str, Any]) -> PredictedPeak | None:
     killed = [event for event in events if _victims(event)] if isinstance(events, list) else []
     if not killed:
         return None
+    newest = killed[0]
     held = sum(
-        (_size(victim.get("anon_rss")) or 0) + (_size(victim.get("shmem_rss")) or 0) for victim in _victims(killed[-1])
+        (_size(victim.get("anon_rss")) or 0) + (_size(victim.get("shmem_rss")) or 0) for victim in _victims(newest)
     )
-    return _twice(held) if held else None
+    found = _twice(held) if held else None
+    limit = _size(newest.get("memcg_limit")) if newest.get("constraint") == "memcg" else None
+    if found is None or limit is None:
+        return found
+    return replace(found, limit=limit, limit_of=f"cgroup {str(newest.get('oom_memcg'))[:200]}")
 
 
 def _twice(held: int) -> PredictedPeak:

@@ -46,7 +46,7 @@ def victim(anon: int | None, shmem: int | None = 0) -> dict[str, Any]:
         ({"schema": "oomguard.run_outcome/1", "peak_unreclaimable": 3 * GIB, "stopped_by": "budget",
           "inputs": [{"path": "a", "position": 25 * MIB, "size": 100 * MIB}, {"path": "b", "position": 1, "size": 1}]}, 12 * GIB, "25 %"),
         ({"schema": "oomguard.run_outcome/1", "peak_unreclaimable": 3 * GIB, "stopped_by": "budget", "inputs": []}, 6 * GIB, "twice"),
-        (diagnosis({"victims": [victim(GIB)]}, {"victims": [victim(2 * GIB, GIB), victim(GIB, None)]}), 8 * GIB, "had 4.0 GiB"),
+        (diagnosis({"victims": []}, {"victims": [victim(2 * GIB, GIB), victim(GIB, None)]}, {"victims": [victim(GIB)]}), 8 * GIB, "had 4.0 GiB"),
     ],
 )  # fmt: skip
 def test_each_schema_tells_the_peak(report: dict[str, Any], peak: int, words: str) -> None:
@@ -100,3 +100,12 @@ def test_the_size_is_what_is_missing_and_a_tenth(peak: int, available: int) -> N
         assert size == 0
     else:
         assert 0 <= size - 1.1 * (peak - available) <= MIB + 1
+
+
+def test_a_cgroups_limit_is_what_was_available() -> None:
+    """Where the limit of a cgroup killed it, the machine's memory was not what was missing."""
+    event = {"victims": [victim(2 * GIB)], "constraint": "memcg", "oom_memcg": "/a.slice", "memcg_limit": 2 * GIB}
+    found = predicted_peak(diagnosis(event))
+    assert (found.peak, found.limit, found.limit_of) == (4 * GIB, 2 * GIB, "cgroup /a.slice")
+    assert predicted_peak(diagnosis({**event, "constraint": "global"})).limit is None
+    assert predicted_peak(diagnosis({**event, "memcg_limit": None})).limit is None

@@ -27,7 +27,7 @@ SCREENS = (
 
 @pytest.fixture(scope="module")
 def story(machine: Machine) -> dict[str, Facts]:
-    machine.share_files(*(GUEST / name for name in ("swap_story.sh", "swap_job.py", "swap_diagnosis.py")))
+    machine.share_files(*(GUEST / name for name in ("swap_story.sh", "swap_job.py")))
     machine.share_modules(*SCREENS)
     return machine.run("story", "bash /host/swap_story.sh", memory=384)
 

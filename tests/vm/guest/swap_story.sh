@@ -15,8 +15,7 @@ oomguard swap --size $(( mib - available / 1024 + 64 ))M --path /out/swap --yes 
   > /out/for.json 2> /out/for.txt; with_swap=$?
 left=$(swaps | wc -l)
 
-# what the kernel said about the kill, as oomguard.diagnosis/1
-python3 /host/swap_diagnosis.py > /out/killed.json
+oomguard diagnose --json > /out/killed.json
 oomguard swap --from /out/killed.json --path /out/swap --yes --json --persist > /out/from.json 2> /out/from.txt; made=$?
 cp /etc/fstab /out/fstab-persist
 python3 /host/swap_job.py $mib; from=$?
