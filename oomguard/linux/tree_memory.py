@@ -58,6 +58,12 @@ class TreeMemory:
         """The tree's memory, each page once. Units: bytes."""
         return sum(self._exact(pid, bound) for pid, bound in bounds.items())
 
+    def mapped_shmem(self, pids: Iterable[int], *, exact: bool) -> int:
+        """Shared memory and tmpfs files that the processes map, each page once if `exact`. Units: bytes."""
+        if exact:
+            return sum(parse_smaps_rollup(self._proc.read(f"{pid}/smaps_rollup")).pss_shmem or 0 for pid in pids)
+        return sum(parse_status_memory(self._proc.read(f"{pid}/status")).rss_shmem or 0 for pid in pids)
+
     def largest_rss(self) -> int:
         """The resident memory of the largest single process, file pages included. Units: bytes."""
         return max(self._rss_of_each(), default=0)
