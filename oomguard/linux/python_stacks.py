@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oomguard.linux.proc_files import ProcFiles
+from oomguard.linux.process_control import die_with_parent
 from oomguard.results.process_facts import ProcessStack, StackFrame
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ _MOST_THREADS = 32
 _MOST_VARIABLES = 20
 _LONGEST_VALUE = 200
 _LONGEST_MESSAGE = 8 << 20
+_MOST_DESCRIPTORS = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,10 +81,10 @@ def _read_in_a_child(pids: Sequence[int], seconds: float) -> Iterator[tuple[int,
     waiting = list(pids)
     while waiting:
         ours, theirs = os.pipe()
+        parent = os.getpid()
         child = os.fork()
         if child == 0:
-            os.close(ours)
-            _serve_stacks(waiting, theirs)
+            _serve_stacks(waiting, theirs, parent)
         os.close(theirs)
         try:
             for answer in _messages(ours, first_seconds=_IMPORT_SECONDS, seconds=seconds):
@@ -97,9 +99,12 @@ def _read_in_a_child(pids: Sequence[int], seconds: float) -> Iterator[tuple[int,
             yield waiting.pop(0), f"pystack crashed, or took more than {seconds:g} s"
 
 
-def _serve_stacks(pids: Sequence[int], fd: int) -> None:
+def _serve_stacks(pids: Sequence[int], fd: int, parent: int) -> None:
     """In the forked child: a line of JSON when pystack is there, and then one for each pid. Never returns."""
     try:
+        die_with_parent(parent)
+        for other in (range(3, fd), range(fd + 1, _MOST_DESCRIPTORS)):  # whoever waits for one to close must not wait
+            os.closerange(other.start, other.stop)
         nowhere = os.open(os.devnull, os.O_RDWR)
         for standard in (0, 1, 2):
             os.dup2(nowhere, standard)

@@ -14,6 +14,7 @@ class StackFrame:
     function: str
     arguments: dict[str, str]  # name -> a short repr() of the value
     locals: dict[str, str]  # the other local variables, the same way
+    source: str = ""  # the line's text, where its file is there to read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,14 +35,6 @@ class OpenInput:
     pid: int
     path: str
     position: int  # of the file as it lies on disk: of a compressed one, compressed bytes
-    size: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MemoryShare:
-    """What a kind of mapping holds of a process's unreclaimable memory. Units: bytes."""
-
-    mapping: str  # "[heap]", "anonymous", "[stack]", or a file
     size: int
 
 
