@@ -7,20 +7,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from oomguard.errors import BadInput, BudgetTooSmall, CannotStart
-from oomguard.linux.headroom import read_headroom
 from oomguard.linux.job_guard import GUARDED_SIGNALS, GuardEvents, JobGuard
 from oomguard.linux.job_start import start_job
-from oomguard.linux.kernel_victims import name_victim
 from oomguard.linux.signal_file import SignalFile
 from oomguard.planning.job_limits import LEAST_BUDGET
-from oomguard.planning.run_advice import advise
-from oomguard.results.run_outcome import RunOutcome, StoppedBy
 from oomguard.units import format_size, parse_size
 
 if TYPE_CHECKING:
     from oomguard.linux.job_guard import GuardRecord, OnLimit
     from oomguard.linux.job_start import StartedJob
     from oomguard.planning.enforcement import Choice, Enforcement
+    from oomguard.results.run_outcome import RunOutcome, StoppedBy
 
 __all__ = ["RunEvents", "RunOptions", "guard_command", "read_budget"]
 
@@ -55,6 +52,8 @@ def read_budget(text: str) -> int:
         number = text.strip().removesuffix("%")
         if not (number.isascii() and number.isdecimal() and 0 < int(number[:4]) <= 100 and len(number) < 4):
             raise BadInput(f'"{text}" is not a percentage from 1% to 100%', do="--max-rss 80%, or a size such as 12G")
+        from oomguard.linux.headroom import read_headroom
+
         return read_headroom().available * int(number) // 100
     budget = parse_size(text)
     if budget < LEAST_BUDGET:
@@ -118,6 +117,9 @@ def _begin(job: StartedJob, program: str) -> None:
 
 
 def _outcome(job: StartedJob, options: RunOptions, record: GuardRecord) -> RunOutcome:
+    from oomguard.linux.kernel_victims import name_victim
+    from oomguard.results.run_outcome import RunOutcome
+
     enforcement, samples, held = job.enforcement, record.samples, record.held
     code, stopped_by = _judge(record)
     outcome = RunOutcome(
@@ -142,6 +144,9 @@ def _outcome(job: StartedJob, options: RunOptions, record: GuardRecord) -> RunOu
     )
     if held is None:
         return outcome
+    from oomguard.linux.headroom import read_headroom
+    from oomguard.planning.run_advice import advise
+
     available = read_headroom().available
     return replace(
         outcome,

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from oomguard.cli.plain_group import PlainGroup
 from oomguard.cli.prepare import prepare_command
 from oomguard.cli.release import release_command
 from oomguard.cli.run import run_app
@@ -21,6 +22,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    cls=PlainGroup,
 )
 app.command("prepare")(prepare_command)
 app.add_typer(run_app, name="run")

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path  # noqa: TC003 - Typer reads the annotations
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
+from oomguard.cli.plain_group import PlainGroup
 from oomguard.cli.prepare import prepare_command
 
 _COMMAND = "oomguard.run.command"  # what stood after "--", in the context's meta
 
 
-class RunGroup(TyperGroup):
+class RunGroup(PlainGroup):
     """Tells `-- COMMAND` from a job of ours by the "--": both are what is left when the options are read."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -55,9 +54,7 @@ def run_callback(
             "the keys r and s) | kill.",
         ),
     ] = "stop",
-    grace: Annotated[
-        float, typer.Option(metavar="SECONDS", min=0.0, max=86400.0, help="From SIGTERM to SIGKILL.")
-    ] = 10.0,
+    grace: Annotated[str, typer.Option(metavar="SECONDS", help="From SIGTERM to SIGKILL.")] = "10",
     enforce: Annotated[
         str, typer.Option(metavar="WAY", help="auto (the best to be had) | cgroup | systemd | watchdog.")
     ] = "auto",
@@ -65,7 +62,7 @@ def run_callback(
         str | None,
         typer.Option(metavar="[=SIZE]", help="Let the job be swapped out, as far as SIZE; else its swap is closed."),
     ] = None,
-    report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report there, as JSON.")] = None,
+    report: Annotated[str | None, typer.Option(metavar="FILE", help="Write the report there, as JSON.")] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="The report as JSON on standard error, where the screen would be.")
     ] = False,

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput
 from oomguard.planning.enforcement import read_choice
-from oomguard.planning.run_advice import suggest_max_rss
-from oomguard.planning.run_forecast import ASSUMPTION
 from oomguard.results.hostile import printable
 from oomguard.running import RunOptions, read_budget
 from oomguard.units import format_size, parse_size
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from oomguard.linux.job_guard import OnLimit
     from oomguard.planning.enforcement import Enforcement
     from oomguard.planning.run_forecast import Forecast
@@ -25,6 +21,8 @@ if TYPE_CHECKING:
     from oomguard.results.process_facts import OpenInput
     from oomguard.results.run_outcome import RunOutcome
 
+_LONGEST_NUMBER = 20
+_LONGEST_GRACE_SECONDS = 86_400
 _ON_LIMIT: tuple[OnLimit, ...] = ("stop", "hold", "kill")
 
 
@@ -33,6 +31,7 @@ def need_max_rss(command: tuple[str, ...] | None) -> str:
     import shlex
 
     from oomguard.linux.headroom import read_headroom
+    from oomguard.planning.run_advice import suggest_max_rss
 
     room = read_headroom()
     budget = suggest_max_rss(room.available)
@@ -54,9 +53,19 @@ def read_options(command: tuple[str, ...], max_rss: str, **flags: Any) -> RunOpt
         max_rss=read_budget(max_rss),
         enforce=read_choice(flags["enforce"]),
         on_limit=on_limit,
-        grace_seconds=flags["grace"],
+        grace_seconds=_read_seconds(flags["grace"]),
         swap_max=0 if swap is None else None if swap == "max" else parse_size(swap),
     )
+
+
+def _read_seconds(text: str) -> float:
+    try:
+        seconds = float(text[:_LONGEST_NUMBER])
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= _LONGEST_GRACE_SECONDS:
+        raise BadInput(f'--grace "{text}" is not a number of seconds', do="--grace 30, or 0 for none")
+    return seconds
 
 
 class ShowEvents:
@@ -76,6 +85,8 @@ class ShowEvents:
 
     def forecast(self, forecast: Forecast, read: OpenInput) -> None:
         """Warn early."""
+        from oomguard.planning.run_forecast import ASSUMPTION
+
         if self._quiet:
             return
         _say(
@@ -96,12 +107,14 @@ class ShowEvents:
         _say(f"released: it goes on with a budget of {format_size(budget)}")
 
 
-def show_outcome(outcome: RunOutcome, *, report: Path | None, as_json: bool, quiet: bool, **_: Any) -> None:
+def show_outcome(outcome: RunOutcome, *, report: str | None, as_json: bool, quiet: bool, **_: Any) -> None:
     """Write the report, and show it. Raises: BadInput if the file cannot be written."""
+    import json
+
     text = json.dumps(outcome.to_json())
     if report is not None:
         try:
-            report.write_text(text + "\n", encoding="utf-8")
+            Path(report).write_text(text + "\n", encoding="utf-8")
         except OSError as error:
             sys.stderr.write(_laid_out(outcome.render()) + "\n")
             raise BadInput(

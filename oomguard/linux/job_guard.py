@@ -9,11 +9,9 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from oomguard.linux.job_look import look_at
 from oomguard.linux.job_samples import JobSamples
 from oomguard.linux.memcg_errors import LimitDidNotStick
 from oomguard.linux.process_control import stay_awake
-from oomguard.linux.release_door import ReleaseDoor
 from oomguard.linux.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -186,6 +184,8 @@ class JobGuard:
         if not parked and not self._has_no_room(measure.unreclaimable):
             self._enforcer.thaw()  # it gave some back meanwhile, or the bound was too high
             return
+        from oomguard.linux.job_look import look_at  # here, so that the command need not wait for it
+
         held = look_at(self._enforcer, self._began)
         self._record.held = held
         self._record.samples.take(held)
@@ -216,6 +216,8 @@ class JobGuard:
 
     def _wait_for_release(self, suggested: int) -> bool:
         """Stay frozen until somebody says what is to become of the job. True: it goes on."""
+        from oomguard.linux.release_door import ReleaseDoor
+
         with ReleaseDoor() as door, self._terminal.keys() as keys:
             while not self._asked_to_end and self._exited is None:
                 ready = self._wait(60.0, [*door.wake_on(), *keys.wake_on()])

@@ -5,15 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from oomguard.linux.headroom import read_headroom
-from oomguard.linux.open_inputs import read_open_inputs
-from oomguard.linux.process_memory import read_processes
-from oomguard.planning.run_forecast import Forecast, ReadSample, forecast_end
 from oomguard.units import MIB
 
 if TYPE_CHECKING:
     from oomguard.linux.job_measure import Measure
     from oomguard.linux.job_start import Enforcer
+    from oomguard.planning.run_forecast import Forecast, ReadSample
     from oomguard.results.held_job import HeldJob
     from oomguard.results.process_facts import OpenInput, ProcessFacts
 
@@ -73,6 +70,8 @@ class JobSamples:
 
     def suggest_budget(self, budget: int) -> int:
         """With how much more a held job could go on: what the line says, or half as much again; if it is there."""
+        from oomguard.linux.headroom import read_headroom
+
         found = self._line()
         wanted = found[0].at_end * _FORECAST_MARGIN if found is not None else budget * _WITHOUT_FORECAST
         most = budget + read_headroom().available * _OF_AVAILABLE
@@ -87,6 +86,10 @@ class JobSamples:
         self.peak_unreclaimable = max(self.peak_unreclaimable, self._enforcer.measure().unreclaimable)
 
     def _look_at_each(self, unreclaimable: int) -> None:
+        from oomguard.linux.open_inputs import read_open_inputs  # here, so that the command need not wait for them
+        from oomguard.linux.process_memory import read_processes
+        from oomguard.planning.run_forecast import ReadSample
+
         pids = self._enforcer.pids()
         self._take_processes(read_processes(pids, exact=False))
         self._inputs = read_open_inputs(pids)[:_MOST_INPUTS]
@@ -104,6 +107,8 @@ class JobSamples:
 
     def _line(self) -> tuple[Forecast, OpenInput] | None:
         """Of the inputs that have a line, the largest one's."""
+        from oomguard.planning.run_forecast import forecast_end
+
         for opened in self._inputs:  # largest first
             found = forecast_end(self._read.get((opened.pid, opened.path), ()), opened.size)
             if found is not None:

@@ -12,18 +12,17 @@ from oomguard.linux.job_memcg import JobMemcg, open_job_memcg
 from oomguard.linux.memcg_dir import find_own_cgroup, read_kernel_text
 from oomguard.linux.memcg_errors import MemcgUnavailable
 from oomguard.linux.process_control import become_subreaper
-from oomguard.linux.systemd_scope import ScopeManager, find_scope_manager, open_scope
-from oomguard.linux.watchdog import Watchdog
 from oomguard.planning.enforcement import Enforcement, Refusal, ways_to_try
 from oomguard.planning.job_limits import LimitAbove
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from oomguard.linux.systemd_scope import ScopeManager
+    from oomguard.linux.watchdog import Watchdog
     from oomguard.planning.enforcement import Choice, Way
 
-
-Enforcer = JobMemcg | Watchdog
+    Enforcer = JobMemcg | Watchdog  # the two have the same methods
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +94,8 @@ def _find_place(
             if way in ("cgroup v2", "cgroup v1"):
                 return open_job_memcg(asked, above, swap_max=swap_max), None, refusals
             if way == "systemd scope":
+                from oomguard.linux.systemd_scope import find_scope_manager  # here: most runs need none of it
+
                 return None, find_scope_manager(), refusals
         except MemcgUnavailable as error:
             refusals.append(Refusal(way=way, why=str(error), do=error.do))
@@ -126,6 +127,8 @@ def _enforce(
         else:
             return memcg
     if manager is not None:
+        from oomguard.linux.systemd_scope import open_scope
+
         try:
             return open_scope(manager, keeper.job_pid, asked, above, swap_max=swap_max)
         except MemcgUnavailable as error:
@@ -133,6 +136,8 @@ def _enforce(
     if choice not in ("auto", "watchdog"):
         last = refusals[-1]
         raise MemcgUnavailable(f"--enforce {choice}: {last.why}", do=f"{last.do}; or leave --enforce out")
+    from oomguard.linux.watchdog import Watchdog
+
     watchdog = Watchdog(asked, above)
     watchdog.watch_below(keeper.pid)
     return watchdog
