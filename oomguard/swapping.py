@@ -18,7 +18,7 @@ from oomguard.linux.swap_area import SwapEvents, make_area, remove_area, remove_
 from oomguard.linux.swap_machine import may_swapon, read_swap_machine, read_swaps
 from oomguard.linux.swap_place import places_to_pick, read_place
 from oomguard.linux.swap_records import locked_records
-from oomguard.linux.waited_command import cannot_start, wait_for_command
+from oomguard.linux.waited_command import check_can_start, wait_for_command
 from oomguard.planning.swap_plan import no_swap_needed, pick_place, plan_swap_file
 from oomguard.planning.swap_refusals import check_machine, check_size
 from oomguard.planning.swap_size import predicted_peak, swap_size
@@ -107,16 +107,14 @@ def temporary_swap(plan: SwapPlan, *, events: SwapEvents | None = None) -> Itera
 def run_with_swap(plan: SwapPlan, command: Sequence[str], *, events: SwapEvents | None = None) -> SwapAdded:
     """Run a command while the planned swap is on, and remove the swap when it ends, however it ends.
 
-    The result's `exit_code` is the command's own; 126 or 127 if it cannot be started: then nothing was made. For
-    the main thread. Where the swap cannot be removed at the end, `removed` is False and a note says why.
-    Raises: as add_swap(); SwapRefused if the command could not use the swap.
+    The result's `exit_code` is the command's own. For the main thread. Where the swap cannot be removed at the
+    end, `removed` is False and a note says why.
+    Raises: as add_swap(); CannotStart; SwapRefused if the command could not use the swap.
     """
     following = events or SwapEvents()
-    none_made = replace(_added(plan, 0.0), path=None, size=0, command=tuple(command))
-    if (code := cannot_start(command)) is not None:
-        return replace(none_made, exit_code=code)
+    check_can_start(command[0])
     if plan.place is None:
-        return replace(none_made, exit_code=wait_for_command(command))
+        return replace(_added(plan, 0.0), command=tuple(command), exit_code=wait_for_command(command))
     if plan.helps == "no":
         reason = next(concern for concern in plan.concerns if concern.effect == "none")
         raise SwapRefused(f"it would not help {command[0]}: {reason.text}", do=reason.command or "another machine")

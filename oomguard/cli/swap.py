@@ -10,15 +10,14 @@ import typer
 from typer.core import TyperGroup
 
 from oomguard.cli.showing import screen, show
-from oomguard.errors import NeedsPrivilege, OomguardError, Stopped, SwapRefused
-from oomguard.results.hostile import printable
+from oomguard.errors import CannotStart, NeedsPrivilege, OomguardError, Stopped, SwapRefused
 
 if TYPE_CHECKING:
     from oomguard.results.swap_change import SwapRemoval
     from oomguard.results.swap_plan import SwapPlan
     from oomguard.swapping import SwapOptions
 
-_FAILED_ITSELF = 125  # as timeout(1): the command was not even started
+_FAILED_ITSELF = 125  # as timeout(1): any other may be the command's own
 
 
 class _CommandAfterDashes(TyperGroup):
@@ -87,11 +86,10 @@ def swap_command(
         return
     try:
         code = _make_for(options, command, dry_run=dry_run, yes=yes, as_json=as_json)
-    except Stopped:
-        raise
     except OomguardError as error:
-        sys.stderr.write(f"error: {printable(str(error))}\n  try: {printable(error.do)}\n")
-        code = _FAILED_ITSELF
+        if not isinstance(error, (CannotStart, Stopped)):
+            error.exit_status = _FAILED_ITSELF
+        raise
     raise typer.Exit(code)
 
 
@@ -184,16 +182,9 @@ def _make_for(options: SwapOptions, command: list[str], *, dry_run: bool, yes: b
             return 0
         _agree(plan, yes=yes)
         added = run_with_swap(plan, command, events=events)
-    _say_if_not_started(command, added.exit_code)
     if as_json:
         show(added, as_json=True)
     return added.exit_code or 0
-
-
-def _say_if_not_started(command: list[str], code: int | None) -> None:
-    reason = {126: "cannot be executed", 127: "cannot be found"}.get(code or 0)
-    if reason:
-        sys.stderr.write(f"note: exit code {code}: where {printable(command[0])} did not give it, it {reason}\n")
 
 
 def _agree(plan: SwapPlan, *, yes: bool) -> None:

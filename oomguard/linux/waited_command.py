@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import signal
 import subprocess
@@ -9,31 +10,35 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from oomguard.errors import CannotStart
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import FrameType
 
-NOT_EXECUTABLE, NOT_FOUND = 126, 127
 _KILLED_BY = 128
 
 
-def cannot_start(command: Sequence[str]) -> int | None:
-    """126 or 127, as a shell says it, where the command cannot be started; None where it can."""
-    if shutil.which(command[0]) is not None:
-        return None
-    return NOT_EXECUTABLE if Path(command[0]).exists() else NOT_FOUND
+def check_can_start(command: str) -> None:
+    """See that a command can be started, before anything is made for it.
+
+    Raises: CannotStart, whose exit status is 126 or 127, as a shell has it.
+    """
+    if shutil.which(command) is None:
+        raise CannotStart(command, errno.EACCES if Path(command).exists() else errno.ENOENT)
 
 
 def wait_for_command(command: Sequence[str], *, inherited: Sequence[int] = ()) -> int:
     """Run the command with our terminal, and give its exit code; 128 + N when signal N ended it.
 
-    126 where it is no program after all. It keeps the descriptors `inherited` open. Ctrl-C reaches it from the
-    terminal itself; SIGTERM and SIGHUP to us are passed on. For the main thread.
+    It keeps the descriptors `inherited` open. Ctrl-C reaches it from the terminal itself; SIGTERM and SIGHUP to us
+    are passed on. For the main thread.
+    Raises: CannotStart if it is no program after all.
     """
     try:
         process = subprocess.Popen(list(command), pass_fds=tuple(inherited))
-    except OSError:
-        return NOT_EXECUTABLE
+    except OSError as error:
+        raise CannotStart(command[0], error.errno or errno.ENOEXEC) from error
     with _signals_to(process):
         code = process.wait()
     return _KILLED_BY - code if code < 0 else code
