@@ -87,16 +87,17 @@ def _lowest(level: CgroupLimit) -> int | None:
 
 
 def _enforcement(facts: DoctorFacts) -> list[Finding]:
+    """How a job would be held, then each better way with what it needs."""
     enforcement = facts.enforcement
     if enforcement is None:
         return []
     text = f"oomguard run would hold a job by {enforcement.way}"
     if enforcement.cannot:
         text = f"{text}, not exactly: {enforcement.cannot}"
-    if not enforcement.better:
-        return [Finding(topic="run", text=text, fine=not enforcement.cannot)]
-    best = enforcement.better[0]
-    return [Finding(topic="run", text=f"{text}; no {best.way}: {best.why}", fine=False, do=best.do)]
+    better = [
+        Finding(topic="run", text=f"no {each.way}: {each.why}", fine=False, do=each.do) for each in enforcement.better
+    ]
+    return [Finding(topic="run", text=text, fine=not enforcement.cannot), *better]
 
 
 def _stacks(stacks: StackFacts) -> Finding:

@@ -45,8 +45,11 @@ class DoctorReport:
         screen.add_column(no_wrap=True)
         screen.add_column(no_wrap=True)
         screen.add_column(overflow="fold")
+        above = ""
         for finding in self.findings:
-            screen.add_row(finding.topic, "" if finding.fine else "!", Text(printable(finding.text)))
+            topic = "" if finding.topic == above else finding.topic
+            screen.add_row(topic, "" if finding.fine else "!", Text(printable(finding.text)))
+            above = finding.topic
             if finding.do:
                 screen.add_row("", "", Text(f"  {printable(finding.do)}"))
         worse = sum(not finding.fine for finding in self.findings)

@@ -103,7 +103,7 @@ def test_in_a_container_like_place_the_refusal_is_named() -> None:
     script = 'for m in $(awk \'$3 ~ "^cgroup" {print $2}\' /proc/self/mounts); do mount -o remount,bind,ro "$m"; done; exec "$@"'
     found = run_doctor("unshare", "--mount", "sh", "-c", script, "sh")
     assert found["facts"]["cgroup"]["read_only"]
-    (line,) = [finding for finding in found["findings"] if finding["topic"] == "run"]
+    assert found["facts"]["enforcement"]["way"] == "watchdog"
+    (line,) = [finding for finding in found["findings"] if "read-only here" in finding["text"]]
     assert not line["fine"]
-    assert "read-only" in line["text"]
     assert "docker run --memory" in line["do"]

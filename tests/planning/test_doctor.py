@@ -103,8 +103,6 @@ def test_memory_that_could_be_better(changed: dict[str, Any], topic: str, words:
          "/user.slice allows 4.0 GiB, 3.0 GiB left", "systemctl set-property user.slice"),
         ({"cgroup": CgroupFacts(layout="v2", read_only=False, levels=(replace(TIGHT, memory_max=None),), hidden_max=None)}, "limit",
          "closed for swap", "MemorySwapMax=infinity"),
-        ({"enforcement": EnforcementFacts(way="watchdog", cannot="a burst can pass it", better=(BetterWay(way="cgroup v2", why="read-only", do="docker run"),))},
-         "run", "watchdog, not exactly: a burst can pass it; no cgroup v2: read-only", "docker run"),
         ({"stacks": StackFacts(readers=(), ptrace_scope=1, may_trace_all=True)}, "stacks", "nothing is installed", "oomguard[stack]"),
         ({"stacks": StackFacts(readers=("py-spy",), ptrace_scope=2, may_trace_all=False)}, "stacks", "only root", "ptrace_scope=1"),
         ({"stacks": StackFacts(readers=("py-spy",), ptrace_scope=3, may_trace_all=False)}, "stacks", "next boot", "sysctl.d"),
@@ -124,6 +122,16 @@ def test_limits_that_could_be_better(changed: dict[str, Any], topic: str, words:
     assert finding.topic == topic
     assert words in finding.text
     assert do in (finding.do or "")
+
+
+def test_how_a_job_would_be_held_and_what_each_better_way_needs() -> None:
+    better = tuple(BetterWay(way=way, why=f"why {way}", do=f"do {way}") for way in ("cgroup v2", "systemd scope"))
+    held = EnforcementFacts(way="watchdog", cannot="a burst can pass it", better=better)
+    first, *others = worse(report(replace(GOOD, enforcement=held)))
+    assert first.text == "oomguard run would hold a job by watchdog, not exactly: a burst can pass it"
+    assert [(other.text, other.do) for other in others] == [
+        (f"no {way}: why {way}", f"do {way}") for way in ("cgroup v2", "systemd scope")
+    ]
 
 
 def test_what_is_only_to_be_known_is_fine() -> None:
