@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -96,7 +95,8 @@ def temporary_swap(plan: SwapPlan, *, events: SwapEvents | None = None) -> Itera
     if plan.place is None:
         yield _added(plan, 0.0)
         return
-    added, record, alive = _make_held(plan, following)
+    with _stoppable(following) as watched:
+        added, record, alive = _make_held(plan, watched)
     try:
         yield added
     finally:
@@ -121,8 +121,7 @@ def run_with_swap(plan: SwapPlan, command: Sequence[str], *, events: SwapEvents 
     with _stoppable(following) as watched:
         added, record, alive = _make_held(plan, watched)
         try:
-            asked = watched.stop_asked()
-            exit_code = 128 + signal.Signals[asked] if asked else wait_for_command(command, inherited=(alive,))
+            exit_code = wait_for_command(command, inherited=(alive,), stop_asked=watched.stop_asked)
         finally:
             os.close(alive)
             removed = _removed(record, following)
@@ -133,8 +132,8 @@ def _make_held(plan: SwapPlan, events: SwapEvents) -> tuple[SwapAdded, SwapRecor
     """Make swap that is in use while the descriptor given back, or a copy that a child inherited, is open."""
     began = time.monotonic()
     _check_may_apply(plan)
-    with _stoppable(events) as watched, locked_records() as records:
-        record = make_area(plan, records, until="command", events=watched)
+    with locked_records() as records:
+        record = make_area(plan, records, until="command", events=events)
         alive = records.hold(plan.path)
     return _added(plan, time.monotonic() - began), record, alive
 

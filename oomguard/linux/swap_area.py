@@ -82,8 +82,8 @@ class _Maker:
         self._fd = -1
         self.record = SwapRecord(
             path=plan.path, size=plan.size, state="making", until=until, persist=False,
-            subvolume=plan.place.new_subvolume if plan.place else None, inode=None, maker_pid=os.getpid(),
-            begun=time.time(),
+            subvolume=plan.place.new_subvolume if plan.place else None, inode=None, generation=None,
+            maker_pid=os.getpid(), begun=time.time(),
         )  # fmt: skip
         self._do: dict[StepKind, Callable[[], None]] = {
             "subvolume": self._make_subvolume,
@@ -124,10 +124,11 @@ class _Maker:
 
     def _create(self) -> None:
         self._fd = swap_file.create_file(self._plan.path)
-        self._note(inode=os.fstat(self._fd).st_ino)
+        self._note(inode=os.fstat(self._fd).st_ino, generation=swap_file.generation_of(self._fd))
 
     def _allocate(self) -> None:
-        if not swap_file.allocate_blocks(self._fd, self._plan.path, self._plan.size):
+        path, size, stop_asked = self._plan.path, self._plan.size, self._events.stop_asked
+        if not swap_file.allocate_blocks(self._fd, path, size, stop_asked=stop_asked):
             self._write_zeros()
 
     def _write_zeros(self) -> None:
@@ -220,12 +221,16 @@ def remove_left_over(records: SwapRecords, *, root: Path = Path("/"), events: Sw
 def is_its_file(record: SwapRecord) -> bool:
     """Whether the file at the record's path is the one that oomguard made, not another put in its place."""
     try:
-        status = Path(record.path).lstat()
+        fd = os.open(record.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return False
-    if not stat.S_ISREG(status.st_mode) or status.st_uid != 0 or status.st_nlink != 1:
-        return False
-    if record.inode is not None:
-        return status.st_ino == record.inode
-    # Killed between making the file and noting its number: then it is still empty, and younger than the record.
-    return status.st_size == 0 and stat.S_IMODE(status.st_mode) == 0o600 and status.st_ctime > record.begun - 1
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != 0 or status.st_nlink != 1:
+            return False
+        if record.inode is not None:
+            return (status.st_ino, swap_file.generation_of(fd)) == (record.inode, record.generation)
+        # Killed between making it and noting its number: then it is still empty, and younger than the record.
+        return status.st_size == 0 and stat.S_IMODE(status.st_mode) == 0o600 and status.st_ctime > record.begun - 1
+    finally:
+        os.close(fd)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # include/uapi/linux/fs.h, btrfs.h, f2fs.h; the flags' ioctls are declared with long and take an int
 _FS_IOC_GETFLAGS, _FS_IOC_SETFLAGS = 0x80086601, 0x40086602
+_FS_IOC_GETVERSION = 0x80087601
 _FS_COMPR_FL, _FS_NOCOW_FL = 0x00000004, 0x00800000
 _BTRFS_IOC_SUBVOL_CREATE = 0x5000940E
 _BTRFS_NAME = struct.Struct("q4088s")
@@ -52,6 +53,14 @@ def create_file(path: str) -> int:
     return fd
 
 
+def generation_of(fd: int) -> int | None:
+    """The inode's generation, which tells it from a later one with the same number. None: none is kept."""
+    try:
+        return int(struct.unpack("l", fcntl.ioctl(fd, _FS_IOC_GETVERSION, struct.pack("l", 0)))[0])
+    except OSError:
+        return None
+
+
 def set_no_copy_on_write(fd: int, path: str) -> None:
     """Let btrfs write this file's pages where they are: only an empty file takes that, and it says nothing if not.
 
@@ -70,16 +79,21 @@ def pin(fd: int, path: str) -> None:
         fcntl.ioctl(fd, _F2FS_IOC_SET_PIN_FILE, struct.pack("I", 1))
 
 
-def allocate_blocks(fd: int, path: str, size: int) -> bool:
+def allocate_blocks(fd: int, path: str, size: int, *, stop_asked: Callable[[], str | None] = lambda: None) -> bool:
     """Give the file its blocks at once. Says False where the file system cannot, and zeros must be written.
 
-    Raises: SwapFailed, as when there is no room after all.
+    Raises: SwapFailed, as when there is no room after all; Stopped.
     """
     with _explained(f"give {format_size(size)} to", path):
-        done = allocate(fd, size)
-        if done:
-            os.fsync(fd)
-        return done
+        while True:
+            try:
+                done = allocate(fd, size)
+            except InterruptedError:  # a signal, in the middle of a large file
+                _check_stop(path, stop_asked)
+                continue
+            if done:
+                os.fsync(fd)
+            return done
 
 
 def write_zeros(
@@ -102,8 +116,7 @@ def write_zeros(
             start_writeback(fd, max(0, done - len(_ZEROS)), len(_ZEROS), wait=True)
             if on_progress is not None:
                 on_progress(done, size)
-            if asked := stop_asked():
-                raise Stopped(f"{asked}; nothing of {path} is left", do="the same command begins again")
+            _check_stop(path, stop_asked)
         os.fsync(fd)
 
 
@@ -125,6 +138,11 @@ def remove_subvolume(folder: str) -> None:
             raise SwapFailed(
                 f"cannot remove {folder}: {error.strerror}", do=f"btrfs subvolume delete {shlex.quote(folder)}"
             ) from error
+
+
+def _check_stop(path: str, stop_asked: Callable[[], str | None]) -> None:
+    if asked := stop_asked():
+        raise Stopped(f"{asked}; nothing of {path} is left", do="the same command begins again")
 
 
 def _flags(fd: int) -> int:

@@ -35,6 +35,7 @@ class SwapRecord:
     persist: bool  # oomguard wrote, or was about to write, its line in fstab
     subvolume: str | None  # the btrfs subvolume that was made for it
     inode: int | None  # of the file; None: it may not have been made yet
+    generation: int | None  # of the inode, whose number a later file may get; None: this file system keeps none
     maker_pid: int
     begun: float  # seconds since 1970
 

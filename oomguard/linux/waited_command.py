@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from oomguard.errors import CannotStart
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from types import FrameType
 
 _KILLED_BY = 128
@@ -28,36 +28,60 @@ def check_can_start(command: str) -> None:
         raise CannotStart(command, errno.EACCES if Path(command).exists() else errno.ENOENT)
 
 
-def wait_for_command(command: Sequence[str], *, inherited: Sequence[int] = ()) -> int:
+def wait_for_command(
+    command: Sequence[str], *, inherited: Sequence[int] = (), stop_asked: Callable[[], str | None] = lambda: None
+) -> int:
     """Run the command with our terminal, and give its exit code; 128 + N when signal N ended it.
 
     It keeps the descriptors `inherited` open. Ctrl-C reaches it from the terminal itself; SIGTERM and SIGHUP to us
-    are passed on. For the main thread.
+    are passed on. Where `stop_asked` names a signal that came before, it is not started. For the main thread.
     Raises: CannotStart if it is no program after all.
     """
-    try:
-        process = subprocess.Popen(list(command), pass_fds=tuple(inherited))
-    except OSError as error:
-        raise CannotStart(command[0], error.errno or errno.ENOEXEC) from error
-    with _signals_to(process):
+    with _signals_kept() as passing:
+        if asked := stop_asked():
+            return _KILLED_BY + signal.Signals[asked]
+        try:
+            process = subprocess.Popen(list(command), pass_fds=tuple(inherited))
+        except OSError as error:
+            raise CannotStart(command[0], error.errno or errno.ENOEXEC) from error
+        passing.to(process)
         code = process.wait()
     return _KILLED_BY - code if code < 0 else code
 
 
+class _Passing:
+    """Signals on their way to a command; those that come before it is there wait for it."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._waiting: list[int] = []
+
+    def take(self, number: int, _: FrameType | None) -> None:
+        if self._process is None:
+            self._waiting.append(number)
+        else:
+            self._process.send_signal(number)
+
+    def to(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        for number in self._waiting:
+            process.send_signal(number)
+
+
 @contextmanager
-def _signals_to(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    def pass_on(number: int, _: FrameType | None) -> None:
-        process.send_signal(number)
+def _signals_kept() -> Iterator[_Passing]:
+    passing = _Passing()
 
     def leave_to_it(_number: int, _: FrameType | None) -> None:
-        """The terminal sent it to the command, too."""
+        """The terminal sends it to the command, too."""
 
     handlers = {
-        signal.SIGTERM: pass_on, signal.SIGHUP: pass_on, signal.SIGINT: leave_to_it, signal.SIGQUIT: leave_to_it
+        signal.SIGTERM: passing.take, signal.SIGHUP: passing.take,
+        signal.SIGINT: leave_to_it, signal.SIGQUIT: leave_to_it,
     }  # fmt: skip
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
-        yield
+        yield passing
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -393,3 +394,109 @@ def test_what_cannot_start_makes_no_swap(tmp_path: Path) -> None:
     run = run_oomguard("swap", "--size", "16M", "--path", "/dev/shm/x", "--yes", "--for", "--", "true", cwd=tmp_path)
     assert run.returncode == 125
     assert "tmpfs" in run.stderr
+
+
+@pytest.mark.parametrize(("kind", "name"), [("ext4", "my swap"), ("ext3", "s"), ("xfs", "s"), ("btrfs", "new/s")])
+def test_the_commands_of_a_plan_do_the_same(tmp_path: Path, kind: str, name: str) -> None:
+    """What somebody without root pastes with sudo."""
+    with disk(tmp_path / "disk", kind) as mounted:
+        path = mounted / name
+        plan = swap(tmp_path, "--size", "32M", "--path", str(path), "--dry-run", "--priority", "3")
+        assert not path.exists()
+        for line in plan["commands"]:  # type: ignore[attr-defined]
+            shell("sh", "-c", line)
+        assert str(path).replace(" ", "\\040") in areas()
+        assert (stat.S_IMODE(path.stat().st_mode), path.stat().st_size) == (0o600, 32 * MIB)
+        removal = swap(tmp_path, "remove", str(path), "--dry-run")
+        assert not removal["areas"][0]["by_oomguard"]  # type: ignore[index]
+        for line in removal["commands"]:  # type: ignore[attr-defined]
+            shell("sh", "-c", line)
+        assert not path.exists()
+
+
+def test_an_area_of_others_goes_only_when_it_is_named(tmp_path: Path) -> None:
+    with disk(tmp_path / "disk", "ext4", size="100M") as mounted:
+        path = mounted / "theirs"
+        path.touch(0o600)
+        shell("fallocate", "-l", "16M", path)
+        shell("mkswap", path)
+        shell("swapon", path)
+        (mounted / "data").write_text("precious")
+        assert "no swap that could go" in str(swap(tmp_path, "remove", "--yes", code=1)["said"])
+        assert "no swap area" in str(swap(tmp_path, "remove", str(mounted / "data"), "--yes", code=1)["said"])
+        assert (mounted / "data").exists()
+        assert str(path) in areas()
+        swap(tmp_path, "remove", str(path), "--yes")
+        assert not path.exists()
+
+
+def test_a_file_put_in_the_place_of_ours_stays(tmp_path: Path) -> None:
+    with disk(tmp_path / "disk", "ext4", size="100M") as mounted:
+        path = mounted / "swap"
+        swap(tmp_path, "--size", "16M", "--path", str(path), "--yes")
+        shell("swapoff", path)
+        path.unlink()
+        path.write_text("precious")
+        assert swap(tmp_path, "status")["areas"][0]["state"] == "off"  # type: ignore[index]
+        swap(tmp_path, "remove", "--yes")
+        assert path.read_text() == "precious"
+        path.unlink()
+
+
+def test_asked_on_a_terminal_no_means_nothing(tmp_path: Path) -> None:
+    with disk(tmp_path / "disk", "ext4", size="100M") as mounted:
+        files = listing(mounted)
+        for answer, code in (("n", 1), ("y", 0)):
+            main, terminal = os.openpty()
+            line = [sys.executable, "-m", "oomguard", "swap", "--size", "16M", "--path", str(mounted / "swap")]
+            with subprocess.Popen(line, stdin=terminal, stdout=terminal, stderr=terminal, env=environment()) as run:
+                os.close(terminal)
+                said = b""
+                while b"make it?" not in said:
+                    said += os.read(main, 4096)
+                os.write(main, f"{answer}\n".encode())
+                with contextlib.suppress(OSError):
+                    while chunk := os.read(main, 4096):
+                        said += chunk
+                assert run.wait(30) == code, said
+            os.close(main)
+            if answer == "n":
+                assert listing(mounted) == files
+        assert list(areas()) == [str(mounted / "swap")]
+        swap(tmp_path, "remove", "--yes")
+
+
+def test_ctrl_c_while_zeros_are_written(tmp_path: Path) -> None:
+    with disk(tmp_path / "disk", "ext3", size="1G") as mounted:
+        files = listing(mounted)
+        line = ["swap", "--size", "800M", "--path", str(mounted / "swap"), "--yes"]
+        with subprocess.Popen(
+            [sys.executable, "-m", "oomguard", *line], stderr=subprocess.PIPE, text=True, env=environment()
+        ) as run:
+            wait_until(lambda: (mounted / "swap").exists() and (mounted / "swap").stat().st_size > 8 * MIB)
+            run.send_signal(signal.SIGINT)
+            said = run.communicate()[1]
+        assert run.returncode == 130
+        assert "stopped: SIGINT; nothing of" in said
+        assert listing(mounted) == files
+
+
+def test_as_a_library(tmp_path: Path) -> None:
+    """Also when the block ends by an exception."""
+    with disk(tmp_path / "disk", "ext4", size="100M") as mounted:
+        files = listing(mounted)
+        plan = oomguard.plan_swap(oomguard.SwapOptions(size=16 * MIB, path=mounted))
+        with pytest.raises(ZeroDivisionError), oomguard.temporary_swap(plan) as added:
+            assert str(added.path) in areas()
+            raise ZeroDivisionError
+        assert listing(mounted) == files
+
+
+def test_a_job_that_fits_gets_no_swap(tmp_path: Path) -> None:
+    report = {"schema": "oomguard.run_outcome/1", "peak_unreclaimable": MIB, "stopped_by": None, "inputs": []}
+    (tmp_path / "run.json").write_text(json.dumps(report))
+    made = swap(tmp_path, "--from", "run.json", "--yes")
+    assert (made["path"], made["size"]) == (None, 0)
+    run = run_oomguard("swap", "--from", "run.json", "--for", "--", "sh", "-c", "exit 5", cwd=tmp_path)
+    assert run.returncode == 5
+    assert "none is needed" in run.stderr
