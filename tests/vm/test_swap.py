@@ -51,3 +51,26 @@ def test_what_killed_it_tells_how_much_swap_it_needs(story: dict[str, Facts], ma
     (area,) = story["status"]["areas"]
     assert (area["path"], area["made_by_oomguard"], area["size"]) == ("/out/swap", True, made["size"] - 4096)
     assert (codes["on"], codes["fstab"], codes["files"]) == (0, 0, 0)
+
+
+def lines_of(report: Facts, topic: str) -> str:
+    return " | ".join(f"{line['text']} -> {line['do']}" for line in report["findings"] if line["topic"] == topic)
+
+
+def test_the_doctor_on_cgroup_v2(story: dict[str, Facts]) -> None:
+    """To root, to a user, and in a container: what each may do, and the command where it may not."""
+    root, user, container = (story[f"doctor-{whom}"] for whom in ("root", "user", "container"))
+    for report in (root, user):
+        assert report["facts"]["cgroup"]["layout"] == "v2"
+        assert "killed 1 process " in lines_of(report, "kills")  # with swap --for it was not
+        assert "oomguard swap --size" in lines_of(report, "swap")
+    assert root["facts"]["enforcement"]["way"] == "cgroup v2"
+    assert "readable" in lines_of(root, "kernel log")
+    assert user["facts"]["enforcement"]["way"] == "watchdog"
+    assert "no cgroup v2" in lines_of(user, "run")
+    assert "not be read" in lines_of(user, "kernel log")
+    assert container["facts"]["container"] == "podman"
+    assert container["facts"]["cgroup"]["read_only"]
+    assert "200 MiB" in lines_of(container, "limit")
+    assert "closed for swap" in lines_of(container, "limit")
+    assert "read-only" in lines_of(container, "run")

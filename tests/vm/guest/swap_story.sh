@@ -24,3 +24,9 @@ oomguard swap remove --yes --json > /out/remove.json 2> /out/remove.txt; removed
 cmp -s /etc/fstab /out/fstab-before; fstab=$?
 printf '{"alone": %d, "with_swap": %d, "left": %d, "made": %d, "from": %d, "removed": %d, "on": %d, "fstab": %d, "files": %d, "mib": %d, "available": %d}\n' \
   $alone $with_swap $left $made $from $removed "$(swaps | wc -l)" $fstab "$(ls /out/swap /var/lib/oomguard 2>/dev/null | wc -l)" $mib $available > /out/codes.json
+
+# what the doctor says: to root, to a user, in a container whose cgroupfs is read-only
+oomguard doctor --json > /out/doctor-root.json
+chmod 755 /root; runuser -u nobody -- python3 -m oomguard doctor --json > /out/doctor-user.json
+systemd-run -q --scope -p MemoryMax=200M -p MemorySwapMax=0 unshare -C -m bash -c 'umount -l /sys/fs/cgroup; mount -t cgroup2 -o ro none /sys/fs/cgroup;
+  mount -t tmpfs none /run/systemd; touch /run/.containerenv; python3 -m oomguard doctor --json > /out/doctor-container.json'
