@@ -29,7 +29,7 @@ def parse_meminfo(text: str) -> Meminfo:
     Units: the kernel prints "kB" and means KiB; the result is bytes.
     Raises: nothing. A line that is missing or unreadable gives None.
     """
-    sizes = {name: int(kib) * KIB for name, kib in _LINE.findall(text)}
+    sizes = parse_meminfo_sizes(text)
     return Meminfo(
         total=sizes.get("MemTotal"),
         free=sizes.get("MemFree"),
@@ -39,3 +39,8 @@ def parse_meminfo(text: str) -> Meminfo:
         swap_total=sizes.get("SwapTotal"),
         swap_free=sizes.get("SwapFree"),
     )
+
+
+def parse_meminfo_sizes(text: str) -> dict[str, int]:
+    """Every size in /proc/meminfo by its name there, such as "Zswapped". Units: bytes. Raises: nothing."""
+    return {name: int(kib) * KIB for name, kib in _LINE.findall(text)}

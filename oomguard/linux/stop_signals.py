@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -27,3 +28,13 @@ def stop_on_signals() -> Iterator[Callable[[], str | None]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def stoppable(also: Callable[[], str | None]) -> Iterator[Callable[[], str | None]]:
+    """As stop_on_signals(), joined with another such function; in any thread: only the main one sees to signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield also
+        return
+    with stop_on_signals() as asked:
+        yield lambda: asked() or also()

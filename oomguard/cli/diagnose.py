@@ -1,0 +1,49 @@
+"""`oomguard diagnose`: what killed it, and what to do."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+_FOUND_NOTHING = 3
+
+
+def diagnose_command(
+    log: Annotated[
+        str | None, typer.Option(metavar="FILE", help="A saved log, also .gz .xz .bz2 .zst; - is standard input.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Only kills of processes of this name.")] = None,
+    pid: Annotated[int | None, typer.Option(help="Only the kill of this process (a pid of the host's).")] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Only kills since then: 2h, 10:30, 2026-11-25.")
+    ] = None,
+    script: Annotated[str | None, typer.Option(metavar="FILE", help="Your program, for the advice.")] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Every kill that the logs tell of, not only the newest.")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Where every byte was, and the lines that say so.")
+    ] = False,
+    page: Annotated[str | None, typer.Option("--html", metavar="FILE", help="Also write a page for a ticket.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Say what killed a process for lack of memory, whose limit it was, who filled it, and what to do.
+
+    Exit status 0: a kill was found; 3: none was. Works without root as far as the logs may be read.
+
+    Example: oomguard diagnose
+    """
+    from dataclasses import replace
+    from pathlib import Path
+
+    from oomguard.cli.showing import show
+    from oomguard.diagnosing import diagnose, write_page
+
+    found = diagnose(log, since=since, pid=pid, name=name, script=script, every=every)
+    if page is not None:
+        write_page(found, Path(page))
+    show(replace(found, verbose=verbose, every=every), as_json=as_json)
+    if found.verdict == "none":
+        sys.exit(_FOUND_NOTHING)

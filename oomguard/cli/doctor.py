@@ -1,0 +1,25 @@
+"""`oomguard doctor`: flags in, one call, the result shown."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from oomguard.cli.showing import show
+
+
+def doctor_command(
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 where a line could be better.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,
+) -> None:
+    """Say what this machine would do to a big job: each line is fine, or what it costs and the command for it.
+
+    Example: oomguard doctor
+    """
+    from oomguard.doctoring import doctor
+
+    report = doctor()
+    show(report, as_json=as_json)
+    if strict and not report.fine:
+        raise typer.Exit(1)

@@ -1,0 +1,129 @@
+"""Physical lines into whole messages: escapes undone, what a mail program or the journal broke put together again.
+
+A line without a prefix that follows one with a prefix continues it. That is how `dmesg` and `journalctl` show a
+message of several lines, and how a line that was wrapped looks. Whether the parts are one record or several is
+for the reader of the message to say, so they are kept apart.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from oomguard.formats.kernel_log.prefixes import LogLine, peel
+from oomguard.formats.kernel_log.records import LogTime
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+LONGEST_LINE = 1 << 16  # characters; the kernel's own limit for a record is below 9 KiB
+_MOST_PARTS = 256
+
+# Two records that lost the line end between them: another's console output, or a torn write.
+_INSIDE = re.compile(r"(?<=.)(?=\[ {0,4}[0-9]{1,10}\.[0-9]{6}\](?:\[ *[TC][0-9]{1,10}\])? )")
+# Between messages: nothing, the fence of a quotation, the frame of pretty-printed JSON.
+_BETWEEN = re.compile(r'[\s>]*(?:```.*|~~~.*|[\]\[{},]{1,4}|"(?:pri|fac|caller|dmesg|_[A-Z_]+|PRIORITY)"\s*:.*)?\s*')
+_JSON_TIME = re.compile(r'\s*"time"\s*:\s*([0-9]{1,10}(?:\.[0-9]{1,9})?)')
+# How a record that the mail program broke ends, where no line has a prefix to tell that the next belongs to it.
+_UNFINISHED = re.compile(
+    r"(?: invoked|oom-killer:|gfp_mask=[^=]*,|Killed process [0-9]+(?: \(.{1,20}\))?|rss:[0-9]+kB,|pgtables_bytes"
+    r"|swapents|nr_ptes|total_vm)\s*$"
+)
+_BROKEN_ROW = re.compile(r"\[ *[0-9]{1,10}\](?:\s+-?[0-9]+){3,8}\s*")
+
+
+@dataclass(slots=True)
+class Message:
+    """One message; `parts` are the lines that may continue it."""
+
+    line: LogLine
+    parts: list[str] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """Its first line."""
+        return self.line.text
+
+    @property
+    def time(self) -> LogTime | None:
+        """When it was written."""
+        return self.line.time
+
+    def joined(self) -> str:
+        """The message as one line."""
+        return f"{self.line.text.rstrip()} {' '.join(part.strip() for part in self.parts)}" if self.parts else self.text
+
+
+def read_messages(lines: Iterable[str]) -> Iterator[Message]:
+    """Put lines together into messages. Raises: nothing. Holds one message at a time, of bounded size."""
+    message: Message | None = None
+    json_time: LogTime | None = None
+    for raw in _physical_lines(lines):
+        if found := _JSON_TIME.match(raw):
+            json_time = LogTime(text=f"[{found[1]}]", monotonic=float(found[1]))
+            continue
+        line = None if _BETWEEN.fullmatch(raw) else peel(raw)
+        if line and message and not line.prefixed and _continues(message):
+            message.parts.append(line.text)
+            continue
+        if message is not None:
+            yield message
+        message = None
+        if line is not None:
+            line.time = line.time or json_time
+            *whole, message = (Message(part) for part in _split(line))
+            yield from whole
+    if message is not None:
+        yield message
+
+
+def _physical_lines(lines: Iterable[str]) -> Iterator[str]:
+    for given in lines:
+        line = given[:LONGEST_LINE].rstrip("\r\n")
+        if "#012" in line:  # rsyslog's way to write a line end
+            first, *rest = line.split("#012")
+            yield first
+            yield from rest
+        elif "." in line and _INSIDE.search(line[1:]) and not line.startswith(("{", '"')):
+            yield from _apart(line)
+        else:
+            yield line
+
+
+def _apart(line: str) -> Iterable[str]:
+    """Divide a line where a second kernel time stamp begins, unless what is before is only its prefix."""
+    *heads, last = _INSIDE.split(line)
+    pieces = []
+    held = ""
+    for head in heads:
+        held += head
+        before = peel(held)
+        if not before.from_kernel:  # a program that quotes the kernel
+            return [line]
+        if before.text.strip():
+            pieces.append(held)
+            held = ""
+    return [*pieces, held + last]
+
+
+def _split(line: LogLine) -> list[LogLine]:
+    """A message of several lines in one record (JSON, /dev/kmsg) is as many messages."""
+    if "\n" not in line.text:
+        return [line]
+    texts = line.text.split("\n")[:_MOST_PARTS]
+    made = []
+    for text in texts:
+        part = LogLine(line.raw[:LONGEST_LINE])
+        part.text, part.time, part.ident, part.pid, part.prefixed = text, line.time, line.ident, line.pid, True
+        made.append(part)
+    return made
+
+
+def _continues(message: Message) -> bool:
+    if len(message.parts) >= _MOST_PARTS:
+        return False
+    if message.line.prefixed:
+        return True
+    last = message.parts[-1] if message.parts else message.text
+    return bool(_UNFINISHED.search(last[-200:]) or _BROKEN_ROW.fullmatch(last))

@@ -1,0 +1,95 @@
+"""The single lines of an OOM report that each prove something by themselves.
+
+Source: Linux mm/oom_kill.c, dump_header(), dump_oom_victim(), __oom_kill_process(), oom_reap_task(),
+check_panic_on_oom(), out_of_memory(); drivers/tty/sysrq.c. The names of processes and cgroups are printed as they
+are: they may hold spaces, commas, brackets, and words of these lines.
+"""
+
+from __future__ import annotations
+
+import re
+
+INVOKED = re.compile(r"(?P<name>.{0,400}?) invoked oom-killer(?P<more>:.*|\s*$)", re.DOTALL)
+GFP_MASK = re.compile(r"gfp_mask=0x(?P<mask>[0-9a-f]{1,16})(?:\((?P<flags>[^)]{0,2000})\))?")
+ORDER = re.compile(r"order=(?P<order>-?[0-9]{1,3})\b")
+NODEMASK = re.compile(r"nodemask=(?P<nodes>\(null\)|[0-9][0-9,-]{0,2000})(?:,|$)")
+CPUSET = re.compile(r".{1,48} cpuset=(?P<cpuset>.{0,500}) mems_allowed=(?P<nodes>[0-9][0-9,-]{0,500})", re.DOTALL)
+CPU = re.compile(
+    r"(?:CPU: [0-9]{1,5} (?:UID: [0-9]{1,10} )?PID: (?P<pid>[0-9]{1,10}) Comm: |Pid: (?P<old>[0-9]{1,10}), comm: )(?P<name>.{1,48}?) "
+    r"(?:Kdump: loaded )?(?P<taint>Not tainted|Tainted: [A-Z \[\]=]{1,200}?)\s+(?P<kernel>[0-9]{1,3}\.[0-9]\S{0,200})"
+)
+SYSRQ = re.compile(r"[Ss]ys[Rr]q ?: (?P<what>[Mm]anual OOM execution)")
+HARDWARE = re.compile(r"Hardware name: (?P<name>.{1,200})")
+FRAME = re.compile(
+    r"\s*(?:\[<[0-9a-f]{4,16}>\]\s?)?(?P<unsure>\? )?\(?(?P<name>[A-Za-z_][\w.]{1,120})(?:\+0x[0-9a-f]+/0x[0-9a-f]+| from )"
+)
+
+CONSTRAINT = re.compile(r"oom-kill:\s?constraint=(?P<constraint>[A-Z][A-Z0-9_]{0,63})(?P<more>,.*|$)", re.DOTALL)
+MEMCGS = re.compile(r",oom_memcg=(?P<oom>/.*),task_memcg=(?P<task>/.*?)(?:,task=|$)", re.DOTALL)
+TASK_MEMCG = re.compile(r",(?:global_oom,)?task_memcg=(?P<task>/.*),task=", re.DOTALL)
+TASK = re.compile(r",task=(?P<name>.{0,48}),pid=(?P<pid>[0-9]{1,10})(?P<rest>,uid=(?P<uid>[0-9]{1,10}))?", re.DOTALL)
+MEMS = re.compile(r",mems_allowed=(?P<nodes>[0-9][0-9,-]{0,500})(?=,[a-z]|$)")
+
+# Up to the last bracket that the text after a name can follow: a name may be "(sd-pam)". 48 characters leave room
+# for what bytes that are no UTF-8 become of the 15 that a name has.
+KILLED = re.compile(
+    r"(?P<head>.{0,120}?)\bKilled process (?P<pid>[0-9]{1,10})(?:, UID (?P<uid>[0-9]{1,10}),)? "
+    r"\((?P<name>.{0,48})\)(?=,? ?(?:UID|total-vm|vsz|score)|[,.]?\s*$|[,.]\s)",
+    re.DOTALL,
+)
+KILLED_CUT = re.compile(
+    r"(?P<head>.{0,120}?)\bKilled process (?P<pid>[0-9]{1,10})(?P<uid>) \((?P<name>[^)]{1,15})$", re.DOTALL
+)
+# The kernel's own words before "Killed process"; anything else quotes it.
+OWN_HEAD = re.compile(r"(?:Memory cgroup o|O)ut of [Mm]emory(?: \(oom_kill_allocating_task\))?: |")
+KILL = re.compile(
+    r"(?P<head>.{0,120}?)\b[Kk]ill process (?P<pid>[0-9]{1,10}) \((?P<name>.{0,48}?)\)\s+score (?P<score>[0-9]{1,10})",
+    re.DOTALL,
+)
+SIZES = {
+    "total_vm": re.compile(r"(?:total-vm|vsz):([0-9]{1,20})kB"),
+    "anon_rss": re.compile(r"anon-rss:([0-9]{1,20})kB"),
+    "file_rss": re.compile(r"file-rss:([0-9]{1,20})kB"),
+    "shmem_rss": re.compile(r"shmem-rss:([0-9]{1,20})kB"),
+    "pgtables": re.compile(r"pgtables:([0-9]{1,20})kB"),
+}
+UID = re.compile(r",? UID:? ?(?P<uid>[0-9]{1,10})(?=,| pgtables)")
+SCORE_ADJ = re.compile(r"oom_score_adj:(?P<adj>-?[0-9]{1,4})\b")
+REAPED = re.compile(
+    r"oom_reaper: reaped process :?(?P<pid>[0-9]{1,10}) \((?P<name>.{0,48})\), now anon-rss:(?P<more>.*)", re.DOTALL
+)
+UNREAPED = re.compile(r"oom_reaper: unable to reap pid:(?P<pid>[0-9]{1,10}) \((?P<name>.{0,48})\)")
+GROUP = re.compile(r"Tasks in (?P<memcg>/.*) are going to be killed due to memory\.oom\.group set")
+
+NO_VICTIM = re.compile(
+    r"(?:Out of memory and no killable processes|Memory cgroup out of memory and no killable)", re.IGNORECASE
+)
+PANIC = re.compile(
+    r"Kernel panic - not syncing: ?(?P<why>Out of memory: .{0,200}|out of memory\. .{0,200}|System is deadlocked on memory|Attempted to kill init!.{0,80})"
+)
+SUPPRESSED = re.compile(r"(?:oom_kill_process|dump_header): (?P<count>[0-9]{1,10}) callbacks suppressed")
+LOST = re.compile(
+    r"(?:imuxsock(?:\[pid: [0-9]+\])? (?:lost|begins to drop)|[0-9]+ printk messages dropped|printk: [0-9]+ messages suppressed"
+    r"|Missed [0-9]+ kernel messages|messages? (?:lost|dropped) due to rate-limiting|Suppressed [0-9]+ messages from)"
+)
+SLAB_REFUSED = re.compile(
+    r"SLUB: Unable to allocate memory on node|SLAB: Unable to allocate memory|slab_out_of_memory: "
+)
+# Per-cgroup caches (up to 5.8) are named "cache(ID:CGROUP)".
+SLAB_CACHE = re.compile(r"\s*cache: [\w-]{1,64}\([0-9]{1,10}:(?P<memcg>[^)]{1,200})\), object size")
+
+# What begins a Mem-Info block that has nothing to do with the OOM killer.
+OTHER_REPORT = re.compile(
+    r"page allocation (?:failure|stalls)|alloc failure: order|vmalloc error|[Ss]ys[Rr]q ?: Show [Mm]emory|SysRq : Show Regs|warn_alloc\+0x"
+    r"|allocation failed: out of vmalloc"
+)
+UNIT_KILLED = re.compile(
+    r"(?P<unit>\S{1,255}\.(?:service|scope|slice|socket|mount)): (?:A process of this unit has been killed by the OOM killer)"
+)
+UNIT_FAILED = re.compile(r"(?P<unit>\S{1,255}\.(?:service|scope|slice)): Failed with result '?oom-kill'?")
+SLAB_ROW = re.compile(r"\s?([\w.:()\[\]-]{1,64})\s+([0-9]{1,12})KB\s+([0-9]{1,12})KB\s*")
+SLAB_BEGIN = re.compile(r"Unreclaimable slab info:")
+ALLOCATION = re.compile(
+    r"\s*([0-9]{1,20}(?:\.[0-9]{1,3})?)(?: ([KMGT]?i?B))?\s+[0-9]{1,20} (\S{1,200}(?: \[\w+\])? func:\S{1,120})"
+)
+ALLOCATIONS_BEGIN = re.compile(r"Memory allocations:")

@@ -1,0 +1,160 @@
+"""What oomguard made on this machine, written down before it is made: a killed run's leavings are found again.
+
+One JSON file for each swap file, in /var/lib/oomguard/swap. Only root writes there; anybody may read.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from oomguard.errors import InUse, NeedsPrivilege, SwapFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_FOLDER = "var/lib/oomguard/swap"
+_LOCK = "run/oomguard/swap.lock"
+_SCHEMA = "oomguard.swap_record/1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwapRecord:
+    """One swap file that oomguard makes, or made."""
+
+    path: str
+    size: int  # bytes
+    state: Literal["making", "on"]  # "making" without a running oomguard: it was killed in the middle
+    until: Literal["removed", "command"]  # "command": it goes when the command of --for ends
+    persist: bool  # oomguard wrote, or was about to write, its line in fstab
+    subvolume: str | None  # the btrfs subvolume that was made for it
+    inode: int | None  # of the file; None: it may not have been made yet
+    generation: int | None  # of the inode, whose number a later file may get; None: this file system keeps none
+    maker_pid: int
+    begun: float  # seconds since 1970
+
+
+class SwapRecords:
+    """The records of a machine, for as long as its lock is held."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def all(self) -> list[SwapRecord]:
+        """Every record that can be read."""
+        return read_records(self._root)
+
+    def write(self, record: SwapRecord) -> None:
+        """Write or replace a record, on the disk before it returns.
+
+        Raises: SwapFailed if it cannot be written.
+        """
+        file = _file(record.path, self._root)
+        new = file.with_suffix(".new")
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with new.open("w", encoding="utf-8", errors="surrogateescape") as stream:
+                json.dump({"schema": _SCHEMA, **asdict(record)}, stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            new.replace(file)
+            fd = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            os.fsync(fd)
+            os.close(fd)
+        except OSError as error:
+            raise SwapFailed(
+                f"cannot write down what is made in {file.parent}: {error.strerror}", do=f"df -h {file.parent}"
+            ) from error
+
+    def forget(self, path: str) -> None:
+        """Remove a record, and the folder after the last. Harmless if there is none."""
+        file = _file(path, self._root)
+        file.unlink(missing_ok=True)
+        file.with_suffix(".alive").unlink(missing_ok=True)
+        for folder in (file.parent, file.parent.parent):
+            with suppress(OSError):  # other records are in it, or it is gone
+                folder.rmdir()
+
+    def hold(self, path: str) -> int:
+        """Mark a swap file as used by a command: as long as this descriptor, also an inherited one, is open."""
+        fd = os.open(_file(path, self._root).with_suffix(".alive"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return fd
+
+
+def read_records(root: Path = Path("/")) -> list[SwapRecord]:
+    """Every record that can be read; needs no right and no lock."""
+    try:
+        files = sorted((root / _FOLDER).glob("*.json"))
+    except OSError:
+        return []
+    found = [_parse(file) for file in files]
+    return [record for record in found if record is not None]
+
+
+def is_left_over(record: SwapRecord, root: Path = Path("/")) -> bool:
+    """Whether a killed run left it. Ask while the lock is held: then nobody is just making it."""
+    if record.state == "making":
+        return True
+    return record.until == "command" and not _is_held(_file(record.path, root).with_suffix(".alive"))
+
+
+@contextmanager
+def locked_records(root: Path = Path("/")) -> Iterator[SwapRecords]:
+    """Hold the machine's records until the block ends. The lock ends with the process, however it ends.
+
+    Raises: InUse if another oomguard holds them; NeedsPrivilege where they may not be written.
+    """
+    lock = root / _LOCK
+    try:
+        lock.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        kind = NeedsPrivilege if isinstance(error, PermissionError) else SwapFailed
+        raise kind(f"cannot open {lock}: {error.strerror}", do="the same as root: sudo oomguard swap ...") from error
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield SwapRecords(root)
+    except BlockingIOError as error:
+        raise InUse(
+            "another oomguard is just making or removing swap", do="wait for it, then the same again"
+        ) from error
+    finally:
+        os.close(fd)
+
+
+def _file(path: str, root: Path) -> Path:
+    digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
+    return root / _FOLDER / f"{digest}.json"
+
+
+def _is_held(alive: Path) -> bool:
+    try:
+        fd = os.open(alive, os.O_RDONLY | os.O_CLOEXEC)
+    except PermissionError:
+        return True  # a user cannot tell; root's next call will
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def _parse(file: Path) -> SwapRecord | None:
+    try:
+        found: Any = json.loads(file.read_text(encoding="utf-8", errors="surrogateescape"))
+        if found.get("schema") != _SCHEMA:
+            return None
+        return SwapRecord(**{field.name: found[field.name] for field in fields(SwapRecord)})
+    except (OSError, ValueError, KeyError, AttributeError):
+        return None
