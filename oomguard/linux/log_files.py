@@ -77,7 +77,7 @@ def _unpacked(path: Path, file: BinaryIO, head: bytes) -> Iterator[bytes]:
     if head.startswith(_GZIP):
         source = gzip.GzipFile(fileobj=file)  # type: ignore[assignment]
     elif head.startswith(_XZ):
-        source = lzma.LZMAFile(file)  # type: ignore[assignment]
+        source = lzma.LZMAFile(file)  # type: ignore[assignment]  # noqa: SIM115 - closed with `source`
     elif head.startswith(_BZIP2):
         source = bz2.BZ2File(file)  # type: ignore[assignment]
     with file, source:
