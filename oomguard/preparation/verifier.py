@@ -32,15 +32,20 @@ class Verifier:
 
     def __init__(self, config: EncoderConfig, spec: EncodingSpec, mark: bytes) -> None:
         self._mode = config.verify
-        self._reference: TiktokenEngine | None = None
-        self._spec = spec
-        self._rank_file = Path(config.rank_file)
         self._mark = mark
+        # Loaded now, so that processes which are forked later share it.
+        self._reference = None if self._mode == "off" else TiktokenEngine(spec, Path(config.rank_file), mark=mark)
         self._began = time.monotonic()
         self._spent = 0.0
         self._first: tuple[bytes, Tokens] | None = None
         self._documents = 0
         self._bytes = 0
+
+    def be_forked(self, *, verify: bool) -> None:
+        """Go on as a process that has just been forked, which looks at its own text or at none."""
+        if not verify:
+            self._mode = "off"
+        self._began, self._spent, self._first = time.monotonic(), 0.0, None
 
     def counts(self) -> tuple[int, int]:
         """Documents of which a part was compared, and bytes."""
@@ -75,8 +80,7 @@ class Verifier:
             self._compare(text, tokens)
 
     def _compare(self, text: bytes, tokens: Tokens) -> None:
-        if self._reference is None:
-            self._reference = TiktokenEngine(self._spec, self._rank_file, mark=self._mark)
+        assert self._reference is not None
         try:
             expected = self._reference.encode(text)
         except EngineCannotEncode:
