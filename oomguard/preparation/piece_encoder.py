@@ -81,6 +81,8 @@ class PieceEncoder:
 
         Raises: OSError if its file cannot be read.
         """
+        if self._verifier.needs_loading:
+            self._load_reference()
         output = _SlotWriter(self._slots, task.slot, self._dtype, self._spec.eot, self._config)
         output.begin(starts_document=task.starts_document)
         repaired = 0
@@ -116,6 +118,12 @@ class PieceEncoder:
             rss=self.memory.rss(),
             leaves=self._has_learned_enough(),
         )
+
+    def _load_reference(self) -> None:
+        """Not before others were forked, which can begin meanwhile. It is not counted as what was learned."""
+        before = self.memory.anonymous()
+        self._verifier.load()
+        self._learning.empty += max(0, self.memory.anonymous() - before)
 
     def _has_learned_enough(self) -> bool:
         held = self.memory.anonymous()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,13 +34,24 @@ class Verifier:
     def __init__(self, config: EncoderConfig, spec: EncodingSpec, mark: bytes) -> None:
         self._mode = config.verify
         self._mark = mark
-        # Loaded now, so that processes which are forked later share it.
-        self._reference = None if self._mode == "off" else TiktokenEngine(spec, Path(config.rank_file), mark=mark)
+        self._load = partial(TiktokenEngine, spec, Path(config.rank_file), mark=mark)
+        self._reference: TiktokenEngine | None = None
+        if self._mode == "full":
+            self.load()  # every process will use it: those that are forked later share it
         self._began = time.monotonic()
         self._spent = 0.0
         self._first: tuple[bytes, Tokens] | None = None
         self._documents = 0
         self._bytes = 0
+
+    @property
+    def needs_loading(self) -> bool:
+        """Whether it will look at text and has no reference yet."""
+        return self._mode != "off" and self._reference is None
+
+    def load(self) -> None:
+        """Load the reference."""
+        self._reference = self._load()
 
     def be_forked(self, *, verify: bool) -> None:
         """Go on as a process that has just been forked, which looks at its own text or at none."""
@@ -80,6 +92,8 @@ class Verifier:
             self._compare(text, tokens)
 
     def _compare(self, text: bytes, tokens: Tokens) -> None:
+        if self._reference is None:
+            self.load()
         assert self._reference is not None
         try:
             expected = self._reference.encode(text)
