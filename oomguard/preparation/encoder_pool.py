@@ -54,7 +54,8 @@ class EncoderPool:
         free = [child for child in self._working if len(child.outstanding) < _DEPTH and not child.leaving]
         idle = [child for child in free if not child.outstanding]
         if not idle and len(self._working) < self.allowed and self._has_room_for_one_more():
-            idle = [self._start(work.mark)]
+            self._start(work.mark)
+            idle = [child for child in self._working if not child.outstanding]
         return min(idle or free, key=lambda child: len(child.outstanding), default=None)
 
     def hear(self, child: Child) -> tuple[list[tuple[Work, Encoded]], list[Work]] | None:
@@ -128,18 +129,26 @@ class EncoderPool:
     def _has_room_for_one_more(self) -> bool:
         return not self._working or self._room() > self._job.forked_bytes
 
-    def _start(self, mark: bytes) -> Child:
-        verify = not any(child.verifies for child in self._working)
-        if self._nursery is None:
-            config = self._job.encoder_config(self._slots, mark=mark, verify=verify)
-            child = start_child("encoder_process", config, mark=mark, share=(self._slots.fd,))
-            child.verifies = verify
-            self._nursery = child
-        else:
-            child = fork_child(self._nursery, verify=verify or self._job.options.verify == "full")
+    def _start(self, mark: bytes) -> None:
+        if self._nursery is not None:
+            self._fork(self._nursery)
+            return
+        config = self._job.encoder_config(self._slots, mark=mark)
+        self._nursery = start_child("encoder_process", config, mark=mark, share=(self._slots.fd,))
+        self._nursery.verifies = True
+        self._add(self._nursery)
+        room = self._room() - self._job.encoder_bytes
+        for _ in range(min(self.allowed - 1, room // self._job.forked_bytes)):
+            self._fork(self._nursery)  # now, so that they need not wait for its first piece
+
+    def _fork(self, nursery: Child) -> None:
+        # For a sample, one that verifies is enough: the reference needs memory too.
+        verify = self._job.options.verify == "full" or not any(child.verifies for child in self._working)
+        self._add(fork_child(nursery, verify=verify))
+
+    def _add(self, child: Child) -> None:
         self._working.append(child)
         self._selector.register(child.channel.connection, selectors.EVENT_READ, child)
-        return child
 
     def _let_go(self, child: Child) -> list[Work]:
         """A process takes no more pieces: give those that were under way to it. The nursery stays, to fork others."""

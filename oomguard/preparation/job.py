@@ -120,9 +120,8 @@ class Job:
         texts = sum(source.seekable_text for source in self.sources)
         return texts * Fraction(self.resolved.val_fraction or 0) >= 1
 
-    def encoder_config(self, slots: Slots, *, mark: bytes, verify: bool) -> EncoderConfig:
-        """What an encoder is told. For a sample, one that verifies is enough: the reference needs memory too."""
-        mode = self.options.verify
+    def encoder_config(self, slots: Slots, *, mark: bytes) -> EncoderConfig:
+        """What the first encoder is told, and so all that are forked from it."""
         return EncoderConfig(
             encoding=self.resolved.spec.name,
             rank_file=str(self.rank_file),
@@ -131,7 +130,7 @@ class Job:
             newlines=self.options.newlines,
             errors=self.options.errors,
             with_ends=self.with_ends,
-            verify="off" if mode == "sample" and not verify else mode,
+            verify=self.options.verify,
             learn=self.budget.learn,
             growth=self.budget.growth,
             longest_word=self.budget.longest_word,

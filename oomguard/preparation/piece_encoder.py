@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,16 +72,17 @@ class PieceEncoder:
 
     def be_forked(self, *, verify: bool) -> None:
         """Go on as a process that has just been forked from this one."""
+        self.memory = OwnMemory()  # what was opened before the fork shows the other process
         self._learning.begin_anew(self.memory.anonymous())
-        self._verifier = Verifier(
-            self._config if verify else replace(self._config, verify="off"), self._spec, self._mark
-        )
+        self._verifier.be_forked(verify=verify)
 
     def encode(self, task: EncodeTask) -> Encoded:
         """Encode a piece into its slot.
 
         Raises: OSError if its file cannot be read.
         """
+        if self._verifier.needs_loading:
+            self._load_reference()
         output = _SlotWriter(self._slots, task.slot, self._dtype, self._spec.eot, self._config)
         output.begin(starts_document=task.starts_document)
         repaired = 0
@@ -116,8 +116,21 @@ class PieceEncoder:
             verified_documents=documents,
             verified_bytes=sample,
             rss=self.memory.rss(),
-            leaves=self._learning.is_enough(self.memory.anonymous()),
+            leaves=self._has_learned_enough(),
         )
+
+    def _load_reference(self) -> None:
+        """Not before others were forked, which can begin meanwhile. It is not counted as what was learned."""
+        before = self.memory.anonymous()
+        self._verifier.load()
+        self._learning.empty += max(0, self.memory.anonymous() - before)
+
+    def _has_learned_enough(self) -> bool:
+        held = self.memory.anonymous()
+        enough = self._learning.is_enough(held)
+        if enough and not self._learning.is_worth_keeping(held):
+            self._forget()  # else every process would be born with it
+        return enough
 
     def _forget(self) -> None:
         """Give back what the tokenizer learned: a piece of nothing but new words cannot wait for its end."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,15 +33,31 @@ class Verifier:
 
     def __init__(self, config: EncoderConfig, spec: EncodingSpec, mark: bytes) -> None:
         self._mode = config.verify
-        self._reference: TiktokenEngine | None = None
-        self._spec = spec
-        self._rank_file = Path(config.rank_file)
         self._mark = mark
+        self._load = partial(TiktokenEngine, spec, Path(config.rank_file), mark=mark)
+        self._reference: TiktokenEngine | None = None
+        if self._mode == "full":
+            self.load()  # every process will use it: those that are forked later share it
         self._began = time.monotonic()
         self._spent = 0.0
         self._first: tuple[bytes, Tokens] | None = None
         self._documents = 0
         self._bytes = 0
+
+    @property
+    def needs_loading(self) -> bool:
+        """Whether it will look at text and has no reference yet."""
+        return self._mode != "off" and self._reference is None
+
+    def load(self) -> None:
+        """Load the reference."""
+        self._reference = self._load()
+
+    def be_forked(self, *, verify: bool) -> None:
+        """Go on as a process that has just been forked, which looks at its own text or at none."""
+        if not verify:
+            self._mode = "off"
+        self._began, self._spent, self._first = time.monotonic(), 0.0, None
 
     def counts(self) -> tuple[int, int]:
         """Documents of which a part was compared, and bytes."""
@@ -76,7 +93,8 @@ class Verifier:
 
     def _compare(self, text: bytes, tokens: Tokens) -> None:
         if self._reference is None:
-            self._reference = TiktokenEngine(self._spec, self._rank_file, mark=self._mark)
+            self.load()
+        assert self._reference is not None
         try:
             expected = self._reference.encode(text)
         except EngineCannotEncode:

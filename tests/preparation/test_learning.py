@@ -72,20 +72,39 @@ def test_one_that_was_forked_before_anything_was_learned_is_like_the_nursery() -
     process = Process(account())
     process.account.begin_anew(EMPTY)
     assert process.encode_until_enough() == 90
+    grown = account()
+    grown.begin_anew(EMPTY)
+    assert [grown.is_enough(EMPTY + size * MIB) for size in (19, 20)] == [False, True]
 
 
 def test_whoever_is_born_with_much_has_room_for_a_little_more() -> None:
     """A nursery that learned in one leap may have learned more than others may ever hold."""
     born = account()
+    born.is_too_much(EMPTY, MIB)
     born.begin_anew(EMPTY + 80 * MIB)
     assert not born.is_enough(EMPTY + 80 * MIB)
     assert born.is_enough(EMPTY + 100 * MIB)
+
+
+def test_what_is_worth_keeping_is_met_again() -> None:
+    """A language's words are; a text of words at random gives a table larger than itself."""
+    language, random = Process(account()), Process(account(growth=1000))
+    language.encode_until_enough()
+    random.encode_until_enough(words=10)
+    assert language.account.is_worth_keeping(language.memory)
+    assert not random.account.is_worth_keeping(random.memory)
 
 
 def test_a_leap_in_the_middle_of_a_piece_is_too_much_and_forgetting_leaves_room() -> None:
     leaping = account()
     assert not leaping.is_too_much(EMPTY + 50 * MIB, MIB)
     assert leaping.is_too_much(EMPTY + 51 * MIB, MIB)
+    forked = account()
+    forked.begin_anew(EMPTY)
+    assert not forked.is_too_much(EMPTY + 100 * MIB, MIB)  # it can leave behind the piece
+    assert forked.is_too_much(EMPTY + 101 * MIB, MIB)
+    forked.forgot(EMPTY + 90 * MIB)
+    assert forked.is_enough(EMPTY + 90 * MIB)
     leaping.forgot(EMPTY + 40 * MIB)  # a heap that was given back in part
     assert not leaping.is_too_much(EMPTY + 40 * MIB, MIB)
     assert not leaping.is_too_much(EMPTY + 60 * MIB, MIB)

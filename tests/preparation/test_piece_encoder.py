@@ -1,6 +1,7 @@
 """One piece of text into tokens, in stretches of a few bytes, against tiktoken on whole documents."""
 
 import itertools
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
@@ -238,6 +239,23 @@ def test_a_small_cache_is_given_back_and_changes_nothing(file: Path, monkeypatch
     tokens, _, _ = encode_file(encoder, file, text.encode(), piece_bytes=1 << 14)
     assert len(forgotten) > 3
     assert tokens == tokens_of([text])
+
+
+def test_a_process_that_was_forked_sees_its_own_memory(file: Path) -> None:
+    """And leaves by it: /proc/self is whose it was when it was opened."""
+    encoder = encoder_of(Setting("gpt2", eot="none"))
+    before = encoder.memory.anonymous()
+    reading, writing = os.pipe()
+    if not (pid := os.fork()):
+        encoder.be_forked(verify=False)
+        held = bytearray(os.urandom(1 << 16) * 512)
+        os.write(writing, str(encoder.memory.anonymous() - before + 0 * len(held)).encode())
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert int(os.read(reading, 100)) >= 30 << 20
+    assert encoder.memory.anonymous() - before < 10 << 20
+    os.close(reading)
+    os.close(writing)
 
 
 def test_text_in_a_slot_gives_the_same(file: Path) -> None:
