@@ -85,7 +85,7 @@ def _physical_lines(lines: Iterable[str]) -> Iterator[str]:
             first, *rest = line.split("#012")
             yield first
             yield from rest
-        elif "." in line and _INSIDE.search(line[1:]) and not line.startswith(("{", '"')):
+        elif "." in line and _INSIDE.search(line[1:]) and not line.startswith('"') and '{"' not in line:
             yield from _apart(line)
         else:
             yield line

@@ -33,6 +33,9 @@ _WORDS: dict[bytes, tuple[bytes, ...]] = {
     ),
     b"SIG": (b"sending SIG", b"Sending SIG"),
     b"viction": (b"viction manager",),
+    # The journal's JSON writes what is no UTF-8 as numbers: a process chose its name so.
+    b"111,111,109,45": (b"111,111,109,45,107,105,108,108",),  # oom-kill
+    b"75,105,108,108": (b"75,105,108,108,101,100,32,112",),  # Killed p
 }  # fmt: skip
 
 
