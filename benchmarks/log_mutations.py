@@ -173,7 +173,9 @@ def main() -> None:
     with ProcessPoolExecutor(os.cpu_count()) as workers:
         sizes = [min(BATCH, first + count - start) for start in starts]
         victims = sum(workers.map(run_batch, starts, sizes))
-    print(f"{count:,} damaged logs from {len(seeds())} real ones: nothing raised, {victims:,} victims named, each in its text")
+    print(
+        f"{count:,} damaged logs from {len(seeds())} real ones: nothing raised, {victims:,} victims named, each in its text"
+    )
     print(f"{time.monotonic() - began:.0f} s")
 
 

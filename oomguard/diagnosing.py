@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput, OomguardError
 from oomguard.formats.kernel_log import OomEvent, OtherKill, UnitNotice
-from oomguard.formats.kernel_log.log_stream import find_in_blocks
+from oomguard.formats.kernel_log.log_stream import find_in_blocks, find_newest
 from oomguard.linux.kernel_log import Readable, boot_epoch, find_sources, named_source, reading_error
 from oomguard.linux.oom_counters import read_oom_counters, units_killed_for_memory
 from oomguard.planning.counted_kills import explain_counters
@@ -107,7 +107,7 @@ def diagnose(
     collected = _Collected()
     if log is not None:
         readable = named_source(str(log))
-        _collect(collected, find_in_blocks(readable.read()), wanted, None)
+        _read_source(collected, readable, wanted, every=every)
         return _conclude(collected, [readable.source], wanted, script, None)
     sources = _read_machine(collected, find_sources(root), wanted, every=every)
     counters = None
@@ -156,14 +156,28 @@ def _read_machine(collected: _Collected, found: list[Readable], wanted: Wanted, 
         if source.unread is None:
             try:
                 older_kills = _Collected() if older else collected
-                findings = find_in_blocks(readable.read())
-                _collect(older_kills, findings, wanted, booted if source.name == "kmsg" else None)
+                _read_source(
+                    older_kills, readable, wanted, every=every, booted=booted if source.name == "kmsg" else None
+                )
                 if older:
                     _put_before(collected, older_kills)
             except OomguardError as error:
                 source = dataclasses.replace(source, unread=reading_error(error), do=error.do)
         sources.append(source)
     return sources
+
+
+def _read_source(
+    collected: _Collected, readable: Readable, wanted: Wanted, *, every: bool, booted: float | None = None
+) -> None:
+    """Read one log: all of it where a kill must be looked for, else its newest kills."""
+    if every or str(wanted):
+        _collect(collected, find_in_blocks(readable.read()), wanted, booted)
+        return
+    findings, before = find_newest(readable.read())
+    _collect(collected, findings, wanted, booted)
+    collected.found += before
+    collected.all_found += before
 
 
 def _put_before(collected: _Collected, older: _Collected) -> None:
@@ -173,8 +187,9 @@ def _put_before(collected: _Collected, older: _Collected) -> None:
         reversed(fresh[-(_KEPT - len(collected.kills)) :] if len(collected.kills) < _KEPT else [])
     )
     collected.units.extendleft(reversed(older.units))
-    collected.found += len(fresh)
-    collected.all_found += len(fresh)
+    repeated = len(older.kills) - len(fresh)
+    collected.found += older.found - repeated
+    collected.all_found += older.all_found - repeated
     for kill in fresh:
         _remember(collected, kill)
 

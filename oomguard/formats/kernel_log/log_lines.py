@@ -60,7 +60,7 @@ def read_messages(lines: Iterable[str]) -> Iterator[Message]:
     message: Message | None = None
     json_time: LogTime | None = None
     for raw in _physical_lines(lines):
-        if found := _JSON_TIME.match(raw):
+        if '"time"' in raw and (found := _JSON_TIME.match(raw)):
             json_time = LogTime(text=f"[{found[1]}]", monotonic=float(found[1]))
             continue
         line = None if _BETWEEN.fullmatch(raw) else peel(raw)
