@@ -142,7 +142,7 @@ def check(text: bytes, *, shown: bool) -> int:
         advice = tuple(advise(explained[0].event, explained[0].cause)) if explained else ()
         diagnosis = Diagnosis(
             verdict="proved" if events else "none", killer=None, events=explained, others=(), units=(), counters=None,
-            advice=advice, sources=(), found=len(events), verbose=True, every=True,
+            main=explained[0] if explained else None, advice=advice, sources=(), found=len(events), verbose=True, every=True,
         )  # fmt: skip
         diagnosis.to_json()
         screen, page = str(diagnosis.render()), diagnosis_page(diagnosis, made="")

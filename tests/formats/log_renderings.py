@@ -54,15 +54,30 @@ def _indented(prefix: Callable[[float], str]) -> Renderer:
 def _day(names: list[str], months: list[str], form: str) -> Callable[[float], str]:
     def prefix(seconds: float) -> str:
         when = _when(seconds)
-        return form.format(day=names[when.weekday()], month=months[when.month - 1], d=when.day, time=when.strftime("%H:%M:%S"), y=when.year)
+        return form.format(
+            day=names[when.weekday()],
+            month=months[when.month - 1],
+            d=when.day,
+            time=when.strftime("%H:%M:%S"),
+            y=when.year,
+        )
 
     return prefix
 
 
-GERMAN = (["Mo", "Di", "Mi", "Do", "Fr", "Sa", "So"], ["Jan", "Feb", "Mär", "Apr", "Mai", "Jun", "Jul", "Aug", "Sep", "Okt", "Nov", "Dez"])
-FRENCH = (["lun.", "mar.", "mer.", "jeu.", "ven.", "sam.", "dim."], ["janv.", "févr.", "mars", "avril", "mai", "juin", "juil.", "août", "sept.", "oct.", "nov.", "déc."])
+GERMAN = (
+    ["Mo", "Di", "Mi", "Do", "Fr", "Sa", "So"],
+    ["Jan", "Feb", "Mär", "Apr", "Mai", "Jun", "Jul", "Aug", "Sep", "Okt", "Nov", "Dez"],
+)
+FRENCH = (
+    ["lun.", "mar.", "mer.", "jeu.", "ven.", "sam.", "dim."],
+    ["janv.", "févr.", "mars", "avril", "mai", "juin", "juil.", "août", "sept.", "oct.", "nov.", "déc."],
+)
 CHINESE = (list("一二三四五六日"), [f"{month:2}月" for month in range(1, 13)])
-ENGLISH = (["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"], ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"])
+ENGLISH = (
+    ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"],
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"],
+)
 
 
 def _syslog(seconds: float) -> str:
@@ -85,10 +100,19 @@ def _journal_json(as_bytes: bool = False) -> Renderer:  # noqa: FBT002
         for seconds, text in records:
             micros = round(_when(seconds).timestamp() * 1e6)
             message: object = list(text.encode()) if as_bytes else text
-            lines.append(json.dumps({
-                "_TRANSPORT": "kernel", "SYSLOG_IDENTIFIER": "kernel", "PRIORITY": "4", "MESSAGE": message,
-                "__REALTIME_TIMESTAMP": str(micros), "_SOURCE_MONOTONIC_TIMESTAMP": str(round(seconds * 1e6)),
-            }, separators=(",", ":")))  # fmt: skip - as journalctl does
+            lines.append(
+                json.dumps(
+                    {
+                        "_TRANSPORT": "kernel",
+                        "SYSLOG_IDENTIFIER": "kernel",
+                        "PRIORITY": "4",
+                        "MESSAGE": message,
+                        "__REALTIME_TIMESTAMP": str(micros),
+                        "_SOURCE_MONOTONIC_TIMESTAMP": str(round(seconds * 1e6)),
+                    },
+                    separators=(",", ":"),
+                )
+            )  # fmt: skip - as journalctl does
         return "\n".join(lines) + "\n"
 
     return render
@@ -97,11 +121,15 @@ def _journal_json(as_bytes: bool = False) -> Renderer:  # noqa: FBT002
 def _docker(records: list[Record]) -> str:
     inner = RENDERERS["dmesg"](records)
     stamp = "2026-11-22T21:44:00.123456789Z"
-    return "".join(json.dumps({"log": f"{line}\n", "stream": "stderr", "time": stamp}) + "\n" for line in inner.splitlines())
+    return "".join(
+        json.dumps({"log": f"{line}\n", "stream": "stderr", "time": stamp}) + "\n" for line in inner.splitlines()
+    )
 
 
 def _cri(records: list[Record]) -> str:
-    return "".join(f"2026-11-22T21:44:00.123456789Z stderr F {line}\n" for line in RENDERERS["dmesg"](records).splitlines())
+    return "".join(
+        f"2026-11-22T21:44:00.123456789Z stderr F {line}\n" for line in RENDERERS["dmesg"](records).splitlines()
+    )
 
 
 def _dmesg_json(records: list[Record]) -> str:
@@ -114,7 +142,9 @@ def _quoted(records: list[Record]) -> str:
 
 
 def _rsyslog_octal(records: list[Record]) -> str:
-    return "".join(f"{_syslog(seconds)}[{seconds:12.6f}] {text.replace(chr(10), '#012')}\n" for seconds, text in records)
+    return "".join(
+        f"{_syslog(seconds)}[{seconds:12.6f}] {text.replace(chr(10), '#012')}\n" for seconds, text in records
+    )
 
 
 RENDERERS: dict[str, Renderer] = {

@@ -27,7 +27,13 @@ CAUSES = {
     "p43": ["memcg"], "p45": ["low_zone"], "p47": ["manual"], "p53": ["fragmentation"], "u11": ["false_alarm"],
 }  # fmt: skip
 # What filled the memory, from the same sentences.
-FILLERS = {"p01": ["anon"], "p15": [None, "dirty"], "p21": ["kernel", None], "p31": ["anon", "unaccounted"], "p33": ["slab"]}
+FILLERS = {
+    "p01": ["anon"],
+    "p15": [None, "dirty"],
+    "p21": ["kernel", None],
+    "p31": ["anon", "unaccounted"],
+    "p33": ["slab"],
+}
 
 
 @dataclass
@@ -92,7 +98,9 @@ def score_all(cases: list[Case]) -> Score:
     for case in cases:
         told = case.truth["events"]
         victims = {(kill["pid"], kill["name"]) for event in told for kill in event["kills"]}
-        score.check(case, "victims", victims, {(kill.pid, kill.name) for event in case.events for kill in event.victims})
+        score.check(
+            case, "victims", victims, {(kill.pid, kill.name) for event in case.events for kill in event.victims}
+        )
         score.check(case, "events", len(told), len(case.events))
         if killer := case.truth.get("killer"):
             score.check(case, "killer", [killer.removesuffix(" memory monitor")], [kill.killer for kill in case.others])
@@ -152,7 +160,11 @@ def _fields(case: Case, truth: dict[str, Any], event: OomEvent) -> list[tuple[st
         ("swap free", truth["swap_free_kb"], _kib(mem_info and mem_info.swap_free)),
         ("task rows", truth["task_table_rows"], tasks and tasks.rows),
         ("page size", case.truth["page_size_kb"], page // KIB),
-        ("largest", top and (top["pid"], top["name"], top["rss_pages"]), largest and (largest.pid, largest.name, largest.rss // page)),
+        (
+            "largest",
+            top and (top["pid"], top["name"], top["rss_pages"]),
+            largest and (largest.pid, largest.name, largest.rss // page),
+        ),
         ("outcome", OUTCOMES.get(truth["outcome"], truth["outcome"]), event.outcome),
     ]
 

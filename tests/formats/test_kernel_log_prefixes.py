@@ -25,7 +25,11 @@ NOISE = [
 
 def answer(findings: list[LogFinding]) -> list[OomEvent]:
     """All that a report says but when, and how the lines looked."""
-    return [dataclasses.replace(found, time=None, evidence={}, notes=()) for found in findings if isinstance(found, OomEvent)]
+    return [
+        dataclasses.replace(found, time=None, evidence={}, notes=())
+        for found in findings
+        if isinstance(found, OomEvent)
+    ]
 
 
 EXPECTED = answer(list(parse_kernel_log(CAPTURE.read_text().split("\n"))))
@@ -34,7 +38,11 @@ EXPECTED = answer(list(parse_kernel_log(CAPTURE.read_text().split("\n"))))
 def test_what_the_capture_says() -> None:
     """Read in it by hand."""
     first, second, group = EXPECTED
-    assert [(e.constraint, e.oom_memcg) for e in EXPECTED] == [("memcg", "/system.slice/capped.scope"), ("global", None), ("memcg", "/grp")]
+    assert [(e.constraint, e.oom_memcg) for e in EXPECTED] == [
+        ("memcg", "/system.slice/capped.scope"),
+        ("global", None),
+        ("memcg", "/grp"),
+    ]
     assert [(v.pid, v.name, v.anon_rss, v.uid) for v in first.victims] == [(167, "python3", 65264 << 10, 0)]
     assert [v.pid for v in second.victims] == [171]
     assert [v.pid for v in group.victims] == [173, 174, 175]

@@ -37,7 +37,9 @@ def check(step: str, facts: Facts) -> list[str]:
     if step == "plain-user":
         expect("verdict", "likely", answer["verdict"])
         expect("killer", "kernel", answer["killer"])
-        expect("names what it could not read", True, any(source["unread"] and source["do"] for source in answer["sources"]))
+        expect(
+            "names what it could not read", True, any(source["unread"] and source["do"] for source in answer["sources"])
+        )
         return wrong
     killer = step if step in ("earlyoom", "nohang", "systemd-oomd") else "kernel"
     expect("killer", killer, answer["killer"])

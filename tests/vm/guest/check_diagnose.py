@@ -87,7 +87,8 @@ def systemd_oomd() -> dict[str, object]:
     conf.write_text("[OOM]\nSwapUsedLimit=60%\n")
     subprocess.run(["systemctl", "start", "systemd-oomd"], check=True)
     subprocess.run(
-        ["systemd-run", "-q", "--unit=swapper", "--slice=oomds.slice", "--service-type=exec", *eat(900, 0.01)], check=True
+        ["systemd-run", "-q", "--unit=swapper", "--slice=oomds.slice", "--service-type=exec", *eat(900, 0.01)],
+        check=True,
     )
     subprocess.run(["systemctl", "set-property", "--runtime", "oomds.slice", "ManagedOOMSwap=kill"], check=True)
     deadline = time.monotonic() + 90
@@ -121,9 +122,14 @@ def main() -> None:
         truth = STEPS[name]()
         time.sleep(0.5)  # the journal's own pace
         asked = time.monotonic()
-        answer = truth.pop("answer", None) or oomguard.diagnose(since=str(time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(began - 1)))).to_json()
+        answer = (
+            truth.pop("answer", None)
+            or oomguard.diagnose(since=str(time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(began - 1)))).to_json()
+        )
         seconds = time.monotonic() - asked
-        (OUT / f"{name}.json").write_text(json.dumps({"truth": truth, "answer": answer, "seconds": seconds, "kernel": os.uname().release}))
+        (OUT / f"{name}.json").write_text(
+            json.dumps({"truth": truth, "answer": answer, "seconds": seconds, "kernel": os.uname().release})
+        )
 
 
 if __name__ == "__main__":
