@@ -22,7 +22,7 @@ _TEMPLATES = (  # pattern of a path's last part, kind, words
     (re.compile(r"ecstasks-(?P<name>[0-9a-f-]+)\.slice"), "other", "the Amazon ECS task {name}"),
     (re.compile(r"session-(?P<name>[^/]+)\.scope"), "scope", "the login session {name}"),
     (re.compile(r"vte-spawn-[^/]+\.scope"), "scope", "a terminal window"),
-    (re.compile(r"app-(?:[a-z0-9]+-)?(?P<name>[^/]+?)(?:-[0-9]+)?\.scope"), "scope", "the application {name}"),
+    (re.compile(r"app-(?:[A-Za-z0-9]+-)?(?P<name>[^/]+?)(?:-[0-9]+)?\.scope"), "scope", "the application {name}"),
     # Made by systemd-run for one command, and gone with it: there is no limit to raise afterwards.
     (re.compile(r"run-(?P<name>[ru][0-9a-f]+\.(?P<kind>scope|service))"), "scope", "the systemd-run {kind} run-{name}"),
     (re.compile(r"oomguard-(?P<name>[0-9-]+)"), "budget", "the budget of oomguard run (pid {name})"),

@@ -94,7 +94,7 @@ def _kmsg(records: list[Record]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _journal_json(as_bytes: bool = False) -> Renderer:  # noqa: FBT002
+def _journal_json(as_bytes: bool = False) -> Renderer:
     def render(records: list[Record]) -> str:
         lines = []
         for seconds, text in records:

@@ -104,7 +104,7 @@ def score_all(cases: list[Case]) -> Score:
         score.check(case, "events", len(told), len(case.events))
         if killer := case.truth.get("killer"):
             score.check(case, "killer", [killer.removesuffix(" memory monitor")], [kill.killer for kill in case.others])
-            score.check(case, "other's victim", True, _names(case, case.truth["victim"], case.truth["victim_pid"]))
+            score.check(case, "other's victim", ["named"], _names(case, case.truth["victim"], case.truth["victim_pid"]))
         else:
             score.check(case, "no killer", [], case.others)
         for number, (truth, event) in enumerate(zip(told, case.events, strict=False)):
@@ -112,9 +112,10 @@ def score_all(cases: list[Case]) -> Score:
     return score
 
 
-def _names(case: Case, victim: str, pid: int | None) -> bool:
+def _names(case: Case, victim: str, pid: int | None) -> list[str]:
     kill = case.others[0]
-    return kill.pid == pid and victim in (kill.name, kill.cgroup, (kill.cgroup or "").rpartition("/")[2])
+    right = kill.pid == pid and victim in (kill.name, kill.cgroup, (kill.cgroup or "").rpartition("/")[2])
+    return ["named" if right else str(kill)]
 
 
 def _score_event(score: Score, case: Case, truth: dict[str, Any], event: OomEvent, number: int) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from tests.vm.machine import Facts, Machine
 from tests.vm.vmkills import boot, check
+
+if TYPE_CHECKING:
+    from tests.vm.machine import Facts, Machine
 
 pytestmark = pytest.mark.live
 
