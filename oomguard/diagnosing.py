@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput, OomguardError
 from oomguard.formats.kernel_log import OomEvent, OtherKill, UnitNotice
-from oomguard.formats.kernel_log.log_stream import find_in_blocks
+from oomguard.formats.kernel_log.log_stream import find_in_blocks, find_newest
 from oomguard.linux.kernel_log import Readable, boot_epoch, find_sources, named_source, reading_error
 from oomguard.linux.oom_counters import read_oom_counters, units_killed_for_memory
+from oomguard.planning.common_advice import PYTHON_NAMES
 from oomguard.planning.counted_kills import explain_counters
 from oomguard.planning.kill_cause import find_cause
 from oomguard.planning.oom_advice import advise
@@ -45,6 +46,7 @@ class Wanted:
     since: float | None = None
     pid: int | None = None
     name: str | None = None
+    script: str | None = None
 
     def __str__(self) -> str:
         parts = []
@@ -52,6 +54,8 @@ class Wanted:
             parts.append(f"pid {self.pid}")
         if self.name is not None:
             parts.append(f'name "{self.name}"')
+        if self.script is not None:
+            parts.append(f"a run of {self.script}")
         if self.since is not None:
             parts.append(f"since {datetime.fromtimestamp(self.since, UTC).astimezone().isoformat(timespec='seconds')}")
         return ", ".join(parts)
@@ -60,7 +64,7 @@ class Wanted:
         """Whether a kill is one of those; one without a time fits any."""
         if self.since is not None and finding.time and finding.time.epoch and finding.time.epoch < self.since:
             return False
-        if isinstance(finding, UnitNotice) or (self.pid is None and self.name is None):
+        if isinstance(finding, UnitNotice) or (self.pid is None and self.name is None and self.script is None):
             return True
         if isinstance(finding, OtherKill):
             return self._is(finding.pid, finding.name) or (
@@ -71,7 +75,9 @@ class Wanted:
     def _is(self, pid: int | None, name: str | None) -> bool:
         if self.pid is not None and pid != self.pid:
             return False
-        return self.name is None or (name is not None and name[:_COMM] == self.name[:_COMM])
+        if self.name is not None and (name is None or name[:_COMM] != self.name[:_COMM]):
+            return False
+        return self.script is None or (name is not None and may_run(self.script, name))
 
 
 @dataclass(slots=True)
@@ -99,15 +105,15 @@ def diagnose(
 
     `log` is a file, plain or packed, or "-" for standard input. `since` is a time (2026-11-25, 10:30) or an age
     (2h); `pid` and `name` are the victim's; `every` reads all logs instead of stopping at the newest that tells
-    of a kill. `script` is the user's program, for the advice.
+    of a kill. `script` is the user's program: only kills that may have been it are looked at.
     Raises: NothingFound, NeedsPrivilege or BadInput if `log` cannot be read; BadInput for a bad `since`. Finding
     no kill is no error: the verdict is "none".
     """
-    wanted = Wanted(since=parse_since(since) if since else None, pid=pid, name=_name_of(name, script))
+    wanted = Wanted(since=parse_since(since) if since else None, pid=pid, name=name or None, script=script)
     collected = _Collected()
     if log is not None:
         readable = named_source(str(log))
-        _collect(collected, find_in_blocks(readable.read()), wanted, None)
+        _read_source(collected, readable, wanted, every=every)
         return _conclude(collected, [readable.source], wanted, script, None)
     sources = _read_machine(collected, find_sources(root), wanted, every=every)
     counters = None
@@ -138,10 +144,10 @@ def parse_since(text: str) -> float:
     )
 
 
-def _name_of(name: str | None, script: str | None) -> str | None:
-    """The victim's name to look for. A script runs under its interpreter's name, which is no proof: not used."""
-    del script
-    return name or None
+def may_run(script: str, name: str) -> bool:
+    """Whether a process of this name may have run this script: the kernel tells 15 bytes of a name, no command line."""
+    own = Path(script).name
+    return name in (own[:_COMM], Path(own).stem[:_COMM]) or (own.endswith(".py") and name.startswith(PYTHON_NAMES))
 
 
 def _read_machine(collected: _Collected, found: list[Readable], wanted: Wanted, *, every: bool) -> list[LogSource]:
@@ -156,14 +162,28 @@ def _read_machine(collected: _Collected, found: list[Readable], wanted: Wanted, 
         if source.unread is None:
             try:
                 older_kills = _Collected() if older else collected
-                findings = find_in_blocks(readable.read())
-                _collect(older_kills, findings, wanted, booted if source.name == "kmsg" else None)
+                _read_source(
+                    older_kills, readable, wanted, every=every, booted=booted if source.name == "kmsg" else None
+                )
                 if older:
                     _put_before(collected, older_kills)
             except OomguardError as error:
                 source = dataclasses.replace(source, unread=reading_error(error), do=error.do)
         sources.append(source)
     return sources
+
+
+def _read_source(
+    collected: _Collected, readable: Readable, wanted: Wanted, *, every: bool, booted: float | None = None
+) -> None:
+    """Read one log: all of it where a kill must be looked for, else its newest kills."""
+    if every or str(wanted):
+        _collect(collected, find_in_blocks(readable.read()), wanted, booted)
+        return
+    findings, before = find_newest(readable.read())
+    _collect(collected, findings, wanted, booted)
+    collected.found += before
+    collected.all_found += before
 
 
 def _put_before(collected: _Collected, older: _Collected) -> None:
@@ -173,8 +193,9 @@ def _put_before(collected: _Collected, older: _Collected) -> None:
         reversed(fresh[-(_KEPT - len(collected.kills)) :] if len(collected.kills) < _KEPT else [])
     )
     collected.units.extendleft(reversed(older.units))
-    collected.found += len(fresh)
-    collected.all_found += len(fresh)
+    repeated = len(older.kills) - len(fresh)
+    collected.found += older.found - repeated
+    collected.all_found += older.all_found - repeated
     for kill in fresh:
         _remember(collected, kill)
 
@@ -227,12 +248,15 @@ def _dated(when: LogTime | None, booted: float) -> LogTime | None:
 def _conclude(
     collected: _Collected, sources: list[LogSource], wanted: Wanted, script: str | None, counters: OomCounters | None
 ) -> Diagnosis:
-    newest_first = sorted(collected.kills, key=lambda kill: -(kill.time.epoch or 0) if kill.time else 0)
+    newest_first = list(collected.kills)
+    newest_first.reverse()
+    newest_first.sort(key=_age)  # two logs may have been read one after the other; those without a day stay in order
     events = tuple(
         ExplainedEvent(event=kill, cause=find_cause(kill)) for kill in newest_first if isinstance(kill, OomEvent)
     )
     others = tuple(kill for kill in newest_first if isinstance(kill, OtherKill))
-    is_other = bool(newest_first) and isinstance(newest_first[0], OtherKill)
+    ended = [kill for kill in newest_first if isinstance(kill, OtherKill) or kill.outcome != "unknown"]
+    is_other = bool(ended) and isinstance(ended[0], OtherKill)
     counted = explain_counters(counters) if counters else None
     verdict, killer = _judge(newest_first, collected.units, counted.verdict if counted else "none")
     return Diagnosis(
@@ -247,6 +271,18 @@ def _conclude(
         found=collected.found or collected.all_found,
         asked=str(wanted) or None,
         newest_is_other=is_other,
+        main=_main(events),
+    )
+
+
+def _age(kill: OomEvent | OtherKill) -> float:
+    return -kill.time.epoch if kill.time and kill.time.epoch else 0.0
+
+
+def _main(events: tuple[ExplainedEvent, ...]) -> ExplainedEvent | None:
+    """The newest kill that the log tells the end of, rather than a report that is cut off after its first lines."""
+    return next(
+        (explained for explained in events if explained.event.outcome != "unknown"), events[0] if events else None
     )
 
 
@@ -257,7 +293,7 @@ def _judge(
         if any(True for _ in units):
             return "likely", "kernel"
         return counted, None if counted == "none" else "kernel"
-    newest = kills[0]
+    newest = next((kill for kill in kills if isinstance(kill, OtherKill) or kill.outcome != "unknown"), kills[0])
     if isinstance(newest, OtherKill):
         return "proved", newest.killer
     return ("likely" if newest.quoted or newest.outcome == "unknown" else "proved"), "kernel"
@@ -274,8 +310,8 @@ def _advice(
 ) -> list[Advice]:
     if is_other:
         return advise_other(others[0])
-    if events:
-        return advise(events[0].event, events[0].cause, script=script)
+    if main := _main(events):
+        return advise(main.event, main.cause, script=script)
     if collected.units:
         return advise_unit(collected.units[-1].unit)
     if counters is not None and verdict != "none":

@@ -19,7 +19,9 @@ def diagnose_command(
     since: Annotated[
         str | None, typer.Option(metavar="TIME", help="Only kills since then: 2h, 10:30, 2026-11-25.")
     ] = None,
-    script: Annotated[str | None, typer.Option(metavar="FILE", help="Your program, for the advice.")] = None,
+    script: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Your program: only kills that may have been it.")
+    ] = None,
     every: Annotated[
         bool, typer.Option("--all", help="Every kill that the logs tell of, not only the newest.")
     ] = False,

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput, NeedsPrivilege, NothingFound
+from oomguard.formats.kernel_log import OomEvent
+from oomguard.formats.kernel_log.log_stream import find_in_blocks
 from oomguard.linux.log_files import BLOCK, read_log, read_stdin
 from oomguard.results.log_source import LogSource
 
@@ -56,6 +58,18 @@ def survey_sources(root: Path = Path("/")) -> list[LogSource]:
 def find_sources(root: Path = Path("/")) -> list[Readable]:
     """Find every log of this machine, newest first. Raises: nothing."""
     return [*_kmsg(root), *_journal(root, "0", "this boot"), *_journal(root, "-1", "the boot before"), *_files(root)]
+
+
+def kernel_kills_since(began: float, root: Path = Path("/")) -> list[OomEvent]:
+    """The kernel's kills since then (seconds since 1970) that its log still holds, oldest first.
+
+    For a parent whose child was killed a moment ago. Raises: nothing; where the log may not be read it is empty.
+    """
+    booted = boot_epoch()
+    found = [finding for readable in _kmsg(root) for finding in find_in_blocks(readable.read())]
+    kills = [finding for finding in found if isinstance(finding, OomEvent) and finding.time]
+    # A second: the kernel's clock and the system's drift apart.
+    return [kill for kill in kills if kill.time and booted + (kill.time.monotonic or 0) > began - 1]
 
 
 def named_source(log: str) -> Readable:

@@ -73,14 +73,7 @@ def _unpacked(path: Path, file: BinaryIO, head: bytes) -> Iterator[bytes]:
     if head.startswith(_ZSTD):
         yield from _zstd(path, file)
         return
-    source: BinaryIO = file
-    if head.startswith(_GZIP):
-        source = gzip.GzipFile(fileobj=file)  # type: ignore[assignment]
-    elif head.startswith(_XZ):
-        source = lzma.LZMAFile(file)  # type: ignore[assignment]  # noqa: SIM115 - closed with `source`
-    elif head.startswith(_BZIP2):
-        source = bz2.BZ2File(file)  # type: ignore[assignment]
-    with file, source:
+    with file, _decoder(file, head) as source:
         try:
             while block := source.read(BLOCK):
                 yield block
@@ -88,6 +81,14 @@ def _unpacked(path: Path, file: BinaryIO, head: bytes) -> Iterator[bytes]:
             raise BadInput(
                 f"{path}: the archive is torn: {error}", do=f"zcat -f '{path}' | oomguard diagnose --log -"
             ) from error
+
+
+def _decoder(file: BinaryIO, head: bytes) -> BinaryIO:
+    if head.startswith(_GZIP):
+        return gzip.GzipFile(fileobj=file)  # type: ignore[return-value]
+    if head.startswith(_XZ):
+        return lzma.LZMAFile(file)  # type: ignore[return-value]
+    return bz2.BZ2File(file) if head.startswith(_BZIP2) else file  # type: ignore[return-value]
 
 
 def _zstd(path: Path, file: BinaryIO) -> Iterator[bytes]:

@@ -16,20 +16,23 @@ _CONTAINER = re.compile(
 _POD = re.compile(r"(?:kubepods(?:-(?P<qos1>besteffort|burstable))?-)?pod(?P<uid>[0-9a-f][0-9a-f_-]{3,40})(?:\.slice)?")
 _QOS = re.compile(r"kubepods-(?P<qos>besteffort|burstable)\.slice|(?P<plain>besteffort|burstable)")
 _SLURM = re.compile(r"job_(?P<job>[0-9]+)(?:/step_(?P<step>[^/]+))?(?:/(?:user/)?task_(?P<task>[^/]+))?", re.ASCII)
-_TEMPLATES = (
-    (re.compile(r"lxc(?:\.payload)?[./](?P<name>[^/]+)"), "the LXC container {name}"),
-    (re.compile(r"machine-qemu\\x2d[0-9]+\\x2d(?P<name>[^/]+)\.scope"), "the virtual machine {name}"),
-    (re.compile(r"machine-(?P<name>[^/]+)\.scope"), "the container or machine {name}"),
-    (re.compile(r"ecstasks-(?P<name>[0-9a-f-]+)\.slice"), "the Amazon ECS task {name}"),
-    (re.compile(r"session-(?P<name>[^/]+)\.scope"), "the login session {name}"),
-    (re.compile(r"vte-spawn-[^/]+\.scope"), "a terminal window"),
-    (re.compile(r"app-(?:[a-z0-9]+-)?(?P<name>[^/]+?)(?:-[0-9]+)?\.scope"), "the application {name}"),
-    (re.compile(r"run-(?P<name>[ru][0-9a-f]+)\.(?P<kind>scope|service)"), "the systemd-run {kind} run-{name}.{kind}"),
-    (re.compile(r"oomguard-(?P<name>[0-9-]+)"), "the budget of oomguard run (pid {name})"),
-    (re.compile(r"user@(?P<name>[0-9]+)\.service"), "everything that user {name} runs"),
-    (re.compile(r"user-(?P<name>[0-9]+)\.slice"), "everything of user {name}"),
-    (re.compile(r"(?P<name>[^/]+)\.(?P<kind>service|scope|slice|socket|mount)"), "the systemd {kind} {name}.{kind}"),
+_TEMPLATES = (  # pattern of a path's last part, kind, words
+    (re.compile(r"machine-qemu\\x2d[0-9]+\\x2d(?P<name>[^/]+)\.scope"), "machine", "the virtual machine {name}"),
+    (re.compile(r"machine-(?P<name>[^/]+)\.scope"), "machine", "the container or machine {name}"),
+    (re.compile(r"ecstasks-(?P<name>[0-9a-f-]+)\.slice"), "other", "the Amazon ECS task {name}"),
+    (re.compile(r"session-(?P<name>[^/]+)\.scope"), "scope", "the login session {name}"),
+    (re.compile(r"vte-spawn-[^/]+\.scope"), "scope", "a terminal window"),
+    (re.compile(r"app-(?:[A-Za-z0-9]+-)?(?P<name>[^/]+?)(?:-[0-9]+)?\.scope"), "scope", "the application {name}"),
+    # Made by systemd-run for one command, and gone with it: there is no limit to raise afterwards.
+    (re.compile(r"run-(?P<name>[ru][0-9a-f]+\.(?P<kind>scope|service))"), "scope", "the systemd-run {kind} run-{name}"),
+    (re.compile(r"oomguard-(?P<name>[0-9-]+)"), "budget", "the budget of oomguard run (pid {name})"),
+    (re.compile(r"user@(?P<name>[0-9]+)\.service"), "slice", "everything that user {name} runs"),
+    (re.compile(r"user-(?P<name>[0-9]+)\.slice"), "slice", "everything of user {name}"),
+    (re.compile(r"(?P<name>[^/]+\.service)"), "service", "the systemd service {name}"),
+    (re.compile(r"(?P<name>[^/]+\.scope)"), "scope", "the systemd scope {name}"),
+    (re.compile(r"(?P<name>[^/]+\.slice)"), "slice", "the systemd slice {name}"),
 )
+_LXC = re.compile(r"(?:^|/)lxc(?:\.payload)?[./](?P<name>[^/]+)")
 _WHOLE = {
     "/": "the whole machine",
     "/kubepods.slice": "all pods on this node together",
@@ -107,17 +110,13 @@ def _pod(path: str, found: re.Match[str]) -> CgroupName:
 
 
 def _by_template(path: str, last: str) -> CgroupName:
-    for pattern, words in _TEMPLATES:
-        if found := pattern.fullmatch(last) or (pattern.search(path) if "lxc" in pattern.pattern else None):
+    if found := _LXC.search(path):
+        return CgroupName(kind="lxc", words=f"the LXC container {unescape(found['name'])}", name=found["name"])
+    for pattern, kind, words in _TEMPLATES:
+        if found := pattern.fullmatch(last):
             groups = {key: unescape(text) for key, text in found.groupdict().items()}
-            kind = words.split()[-1] if not groups else last.rpartition(".")[2]
-            kind = {"window": "scope"}.get(kind, kind if kind in ("service", "scope", "slice") else "other")
-            if "lxc" in pattern.pattern:
-                kind = "lxc"
-            elif last.startswith("oomguard-"):
-                kind = "budget"
             return CgroupName(kind=kind, words=words.format(**groups), name=last)
-    return CgroupName(kind="other", words=f"the cgroup {unescape(path)}", name=path)
+    return CgroupName(kind="other", words=f"the group of processes {unescape(path)} (a cgroup)", name=path)
 
 
 def unescape(name: str) -> str:

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from oomguard.results.kill_cause import KillCause
 
 _MANY = 3  # processes of one name: a pool of workers
-_PYTHON = ("python", "ray::", "VLLM", "pt_main_thread", "ipykernel", "jupyter", "torchrun", "pt_data_worker")
+# What Python's processes are called, and those of libraries that rename them.
+PYTHON_NAMES = ("python", "ray::", "VLLM", "pt_main_thread", "ipykernel", "jupyter", "torchrun", "pt_data_worker")
 
 
 def size_argument(size: float) -> str:
@@ -27,7 +28,7 @@ def size_argument(size: float) -> str:
 def job_of(event: OomEvent) -> str:
     """The command that the victim's name lets us guess, to be completed."""
     names = [victim.name for victim in event.victims] or [event.trigger_name or ""]
-    return "python SCRIPT" if any(name.startswith(_PYTHON) for name in names) else "COMMAND"
+    return "python SCRIPT" if any(name.startswith(PYTHON_NAMES) for name in names) else "COMMAND"
 
 
 def biggest_group(event: OomEvent) -> TaskGroup | None:

@@ -18,16 +18,22 @@ def advise_other(kill: OtherKill) -> list[Advice]:
     ceiling = Advice(
         text="run it under a budget: it is stopped in time, and you are told what held the memory", command=budget
     )
+    if kill.killer == "systemd-oomd":
+        return [ceiling, *_oomd(kill)]
     return [ceiling, *_OTHER.get(kill.killer, ())]
 
 
-_OTHER = {
-    "systemd-oomd": (
+def _oomd(kill: OtherKill) -> tuple[Advice, ...]:
+    unit = (kill.cgroup or "UNIT").rpartition("/")[2]
+    user = "--user " if "/user@" in (kill.cgroup or "") or "app-" in unit else ""
+    spare = f"systemctl {user}set-property {shlex.quote(unit)} ManagedOOMPreference=avoid"
+    return (
         Advice(text="see what it watches, and how near each group is", command="oomctl"),
-        Advice(
-            text="or let it spare this unit", command="systemctl edit UNIT   # [Service] ManagedOOMPreference=avoid"
-        ),
-    ),
+        Advice(text="or let it spare this one", command=spare),
+    )
+
+
+_OTHER = {
     "earlyoom": (
         Advice(
             text="or let it spare the program: EARLYOOM_ARGS with --avoid", command="sudoedit /etc/default/earlyoom"

@@ -47,6 +47,7 @@ class Diagnosis:
     verdict: Verdict
     killer: str | None
     events: tuple[ExplainedEvent, ...]
+    main: ExplainedEvent | None  # of them, the one that the six lines tell of
     others: tuple[OtherKill, ...]  # by programs
     units: tuple[UnitNotice, ...]
     counters: CounterFinding | None
@@ -61,7 +62,7 @@ class Diagnosis:
     @property
     def cause(self) -> str | None:
         """The cause of the newest kernel kill; None: the kernel killed nothing."""
-        return self.events[0].cause.kind if self.events and not self.newest_is_other else None
+        return self.main.cause.kind if self.main and not self.newest_is_other else None
 
     def render(self) -> RenderableType:
         """Build the screen for people: six lines, and with `verbose` the whole accounting."""

@@ -27,14 +27,16 @@ def render_detail(diagnosis: Diagnosis) -> RenderableType:
     blocks = [lay_out(lines_of(diagnosis)[:-2])]
     if diagnosis.every:
         blocks += [
-            _brief(explained, diagnosis) for explained in diagnosis.events[0 if diagnosis.newest_is_other else 1 :]
+            _brief(explained, diagnosis)
+            for explained in diagnosis.events
+            if diagnosis.newest_is_other or explained is not diagnosis.main
         ]
         blocks += [
             lay_out([("killed by", f"{other.killer} {other.time.text if other.time else ''}"), ("line", other.line)])
             for other in diagnosis.others[1 if diagnosis.newest_is_other else 0 :]
         ]
     if diagnosis.verbose:
-        blocks += [block for explained in diagnosis.events[:1] for block in detail_blocks(explained)]
+        blocks += detail_blocks(diagnosis.main) if diagnosis.main else []
         blocks += [_lines("systemd said", [unit.line for unit in diagnosis.units[:4]])] if diagnosis.units else []
         blocks.append(_sources(diagnosis))
     return Text("\n\n".join(block for block in blocks if block))

@@ -19,7 +19,7 @@ def diagnosis_json(diagnosis: Diagnosis) -> dict[str, Any]:
         "verdict": diagnosis.verdict,
         "killer": diagnosis.killer,
         "cause": diagnosis.cause,
-        "events": [event_json(explained) for explained in diagnosis.events],
+        "events": [event_json(explained) for explained in reversed(diagnosis.events)],  # oldest first, as in the log
         "other_kills": [_other_json(other) for other in diagnosis.others],
         "units": [_unit_json(unit) for unit in diagnosis.units],
         "counters": asdict(diagnosis.counters) if diagnosis.counters else None,

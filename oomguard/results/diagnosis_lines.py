@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ _SHOWN_GROUPS = 3
 _LONG_NAME = 100
 _WIDTH, _LABEL = 80, 11
 _COMMAND = "   "
+_EARLY = ("systemd-oomd", "earlyoom", "nohang", "oomd")  # they act before the kernel has to
 
 _KILLERS = {
     "systemd-oomd": "systemd-oomd, which ends whole units before memory runs out",
@@ -50,7 +52,7 @@ def lay_out(lines: list[tuple[str, str]]) -> str:
         if value.startswith(_COMMAND):
             made.append(f"{'':{_LABEL}}{shown}")
             continue
-        wrapped = textwrap.wrap(shown, _WIDTH - _LABEL, break_on_hyphens=False) or [""]
+        wrapped = textwrap.wrap(shown, _WIDTH - _LABEL, break_on_hyphens=False, break_long_words=False) or [""]
         made += [f"{label if number == 0 else '':{_LABEL}}{part}".rstrip() for number, part in enumerate(wrapped)]
     return "\n".join(made)
 
@@ -59,9 +61,8 @@ def lines_of(diagnosis: Diagnosis) -> list[tuple[str, str]]:
     """The lines as label and text, not yet made safe to show."""
     if diagnosis.newest_is_other and diagnosis.others:
         told = _other_lines(diagnosis.others[0])
-    elif diagnosis.events:
-        explained = diagnosis.events[0]
-        told = event_lines(explained.event, explained.cause, diagnosis)
+    elif diagnosis.main:
+        told = event_lines(diagnosis.main.event, diagnosis.main.cause, diagnosis)
     elif diagnosis.counters or diagnosis.units:
         told = _counter_lines(diagnosis)
     else:
@@ -135,14 +136,16 @@ def _victim_text(victim: Victim) -> str:
     if victim.rss and victim.shmem_rss and victim.shmem_rss > victim.rss / 2:
         text += " (most of it shared memory)"
     if victim.oom_score_adj is not None and abs(victim.oom_score_adj) >= 200:
-        likelier = "made likelier" if victim.oom_score_adj > 0 else "made unlikely, there was nothing else"
-        text += f" [{likelier}: oom_score_adj {victim.oom_score_adj}]"
+        spared = "marked to be spared, but nothing else was left"
+        marked = "marked to go before others" if victim.oom_score_adj > 0 else spared
+        text += f" ({marked}: oom_score_adj {victim.oom_score_adj})"
     return text
 
 
 def _unit_text(diagnosis: Diagnosis, event: OomEvent) -> str:
     """Systemd takes the rest of a unit down after a kill in it (OOMPolicy=stop), which looks like a second kill."""
-    failed = next((unit for unit in diagnosis.units if unit.failed), None)
+    places = f"{event.task_memcg or ''}/{event.oom_memcg or ''}".split("/")
+    failed = next((unit for unit in diagnosis.units if unit.failed and unit.unit in places), None)
     if failed is None or not event.victims:
         return ""
     return f"; systemd then stopped the rest of {short(failed.unit)} (OOMPolicy)"
@@ -201,10 +204,25 @@ def _other_lines(kill: OtherKill) -> list[tuple[str, str]]:
     return [
         ("killed by", f"{_KILLERS.get(kill.killer, kill.killer)}{when}: proved by its log"),
         ("what died", died),
-        ("why", kill.reason or "memory ran low; its log gives no more"),
-        ("filled by", "its log does not say; the kernel itself killed nothing here"),
-        ("room", "see why"),
+        ("why", _reason_text(kill)),
+        ("filled by", "its log does not say"),
+        (
+            "room",
+            "memory had not run out: the kernel killed nothing" if kill.killer in _EARLY else "its log does not say",
+        ),
     ]
+
+
+def _reason_text(kill: OtherKill) -> str:
+    """Its own words, with sizes that can be read."""
+    if kill.reason is None:
+        return "memory ran low; its log says no more"
+    reason = re.sub(r"(?<=\()[0-9]{6,15}(?=\))", lambda size: format_size(int(size[0])), kill.reason)
+    if reason.startswith("memory pressure"):
+        return f"its processes spent their time waiting for memory: {reason}"
+    if kill.killer == "ray" and reason[:1].isdigit():
+        return f"the memory of the node was at {reason}"
+    return reason
 
 
 def _counter_lines(diagnosis: Diagnosis) -> list[tuple[str, str]]:
@@ -271,5 +289,5 @@ def _hints(diagnosis: Diagnosis) -> list[tuple[str, str]]:
     kept = len(diagnosis.events) + len(diagnosis.others)
     if kept > 1:
         more = diagnosis.found - 1
-        return [("", ""), ("", f"{more} earlier kill{'s' if more != 1 else ''}: --all; how it was reckoned: --verbose")]
+        return [("", ""), ("", f"{more} other kill{'s' if more != 1 else ''}: --all; how it was reckoned: --verbose")]
     return [("", ""), ("", "how it was reckoned, and the lines it comes from: --verbose")] if kept else []

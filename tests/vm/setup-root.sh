@@ -16,6 +16,8 @@ for u in systemd-udevd.service systemd-udevd-control.socket systemd-udevd-kernel
   systemd-tmpfiles-setup-dev-early.service tmp.mount run-lock.mount systemd-journal-catalog-update.service ldconfig.service systemd-update-done.service \
   apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer systemd-tmpfiles-clean.timer; do
   ln -sfn /dev/null "$r/etc/systemd/system/$u"; done
+# programs that kill when memory is low start only where a test starts them
+for u in earlyoom nohang nohang-desktop systemd-oomd; do rm -f "$r"/etc/systemd/system/*.wants/$u*.service; done
 mkdir -p "$r/etc/systemd/journald.conf.d"
 printf '[Journal]\nStorage=volatile\nRateLimitIntervalSec=0\nRateLimitBurst=0\nRuntimeMaxUse=48M\nForwardToSyslog=no\n' > "$r/etc/systemd/journald.conf.d/vm.conf"
 : > "$r/etc/fstab"; echo guest > "$r/etc/hostname"; printf '127.0.0.1 localhost guest\n' > "$r/etc/hosts"

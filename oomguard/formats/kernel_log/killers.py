@@ -121,7 +121,9 @@ class OtherKillReader:
                 return done  # a detail of nothing: a table, a status
             self._open = said
         else:
-            self._open = _merge(held, said, replace_pid=not self._is_kill)
+            self._open = _merge(
+                held, said, first_kill=words.kind == "kill" and not self._is_kill, replace_pid=not self._is_kill
+            )
         self._is_kill = self._is_kill or words.kind == "kill"
         return done
 
@@ -143,7 +145,7 @@ def _same_kill(words: _Words, held: OtherKill, said: OtherKill) -> bool:
     return not (unit and held_unit and unit != held_unit)
 
 
-def _merge(held: OtherKill, said: OtherKill, *, replace_pid: bool) -> OtherKill:
+def _merge(held: OtherKill, said: OtherKill, *, first_kill: bool, replace_pid: bool) -> OtherKill:
     longest = max((held.cgroup, said.cgroup), key=lambda path: len(path or ""))
     new_pid = said.pid if replace_pid and said.pid else held.pid or said.pid
     new_name = said.name if replace_pid and said.name else held.name or said.name
@@ -154,7 +156,7 @@ def _merge(held: OtherKill, said: OtherKill, *, replace_pid: bool) -> OtherKill:
         cgroup=longest,
         processes=held.processes or said.processes,
         rss=held.rss or said.rss,
-        reason=held.reason or said.reason,
+        reason=(said.reason or held.reason) if first_kill else (held.reason or said.reason),
         line=said.line if not held.pid and said.pid else held.line,
     )
 

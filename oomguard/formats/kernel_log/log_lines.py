@@ -60,7 +60,7 @@ def read_messages(lines: Iterable[str]) -> Iterator[Message]:
     message: Message | None = None
     json_time: LogTime | None = None
     for raw in _physical_lines(lines):
-        if found := _JSON_TIME.match(raw):
+        if '"time"' in raw and (found := _JSON_TIME.match(raw)):
             json_time = LogTime(text=f"[{found[1]}]", monotonic=float(found[1]))
             continue
         line = None if _BETWEEN.fullmatch(raw) else peel(raw)
@@ -85,7 +85,7 @@ def _physical_lines(lines: Iterable[str]) -> Iterator[str]:
             first, *rest = line.split("#012")
             yield first
             yield from rest
-        elif "." in line and _INSIDE.search(line[1:]) and not line.startswith(("{", '"')):
+        elif "." in line and _INSIDE.search(line[1:]) and not line.startswith('"') and '{"' not in line:
             yield from _apart(line)
         else:
             yield line

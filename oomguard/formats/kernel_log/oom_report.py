@@ -191,7 +191,7 @@ class OomReport:
                 self.kernel = found["kernel"]
                 self.tainted = found["taint"].partition("Tainted: ")[2].strip() or None
             return True
-        if found := oom_lines.HARDWARE.match(text.lstrip()):
+        if found := oom_lines.HARDWARE.match(joined.lstrip()):
             self.hardware = self.hardware or found["name"].strip()
         elif (found := oom_lines.CPUSET.match(joined)) and self.triggered:
             self.mems_allowed = found["nodes"]

@@ -106,7 +106,7 @@ def _peel_one(line: LogLine, first: str) -> None:
         pass
     elif found := _ISO.match(line.text):
         _peel_iso(line, found)
-    elif line.ident is None and (found := _SYSLOG.match(line.text)):
+    elif found := _SYSLOG.match(line.text):
         line.set_time(found["time"])
         _name(line, found["ident"], found["pid"])
         _take(line, found)
@@ -147,8 +147,7 @@ def _peel_bracket(line: LogLine) -> None:
     if found := _MONOTONIC.match(line.text):
         line.set_time(found[0].strip(), monotonic=float(found["seconds"]))
         _take(line, found)
-        if line.ident is None:  # journalctl -o short-monotonic
-            _take_named(line)
+        _take_named(line)  # journalctl -o short-monotonic
     elif found := _BRACKETED.match(line.text):
         line.set_time(found["time"].strip(), epoch=parse_iso(found["time"]))
         _take(line, found)
@@ -161,7 +160,7 @@ def _peel_iso(line: LogLine, found: re.Match[str]) -> None:
     _take(line, found)
     if cri := _CRI.match(line.text):
         _take(line, cri)
-    elif line.ident is None:
+    else:
         _take_named(line)
 
 

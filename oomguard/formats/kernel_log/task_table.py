@@ -82,7 +82,7 @@ class TaskTableReader:
 
     def take_header(self, text: str) -> bool:
         """Read a header. An unknown word ends what is read from the left; the rest is read from the right."""
-        found = _HEADER.search(text)
+        found = _HEADER.search(text) if "tgid" in text else None
         if found is None:
             return False
         words = f"uid tgid total_vm rss {found['more']}".split()
@@ -93,6 +93,8 @@ class TaskTableReader:
 
     def take_row(self, text: str, joined: str) -> bool:
         """Read a row, alone or together with the lines that a mail program made of it."""
+        if not text.lstrip().startswith("["):
+            return False
         found = _ROW.match(text.lstrip())
         row = found and self._read(found)
         if not row and joined is not text and (whole := _ROW.match(joined.lstrip())):
