@@ -107,6 +107,7 @@ class JobGuard:
         self._least_step = 0.002 if job.enforcement.way != "cgroup v2" else 0.01
         self._last_unreclaimable = 0
         self._calm_looks = 0
+        self._is_near = True
         self._record = GuardRecord(samples=JobSamples(job.enforcer, self._began))
 
     def run(self) -> GuardRecord:
@@ -114,7 +115,7 @@ class JobGuard:
         samples = self._record.samples
         step_seconds = 0.0
         while self._exited is None:
-            self._wait(step_seconds, self._enforcer.wake_on())
+            self._wait(step_seconds, self._enforcer.wake_on() if self._is_near else [])
             if self._exited is not None:
                 break
             at_the_limit = self._enforcer.is_at_the_limit()
@@ -136,6 +137,8 @@ class JobGuard:
         self._last_unreclaimable = unreclaimable
         self._calm_looks = 0 if grown else self._calm_looks + 1
         headroom = self._enforcer.limits.budget - unreclaimable
+        # v2 tells of every reclaim at memory.high, also while only page cache is there to reclaim.
+        self._is_near = headroom < self._enforcer.limits.budget // 2
         least = _CALM_STEP_SECONDS if self._calm_looks > _CALM_LOOKS else self._least_step
         return min(max(headroom / _FASTEST_BYTES_A_SECOND, least), _LONGEST_STEP_SECONDS)
 

@@ -130,7 +130,7 @@ def _enforce(
         from oomguard.linux.systemd_scope import open_scope
 
         try:
-            return open_scope(manager, keeper.job_pid, asked, above, swap_max=swap_max)
+            return open_scope(manager, keeper.job_pid, keeper.pid, asked, above, swap_max=swap_max)
         except MemcgUnavailable as error:
             refusals.append(Refusal(way="systemd scope", why=str(error), do=error.do))
     if choice not in ("auto", "watchdog"):
