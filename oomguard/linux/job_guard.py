@@ -189,6 +189,8 @@ class JobGuard:
             return
         from oomguard.linux.job_look import look_at  # here, so that the command need not wait for it
 
+        # Before it is read: to show a page that it had given back, the kernel charges it anew. It cannot use it up.
+        self._enforcer.give_grace()
         held = look_at(self._enforcer, self._began)
         self._record.held = held
         self._record.samples.take(held)
@@ -207,7 +209,6 @@ class JobGuard:
 
     def _ask_to_end(self) -> None:
         """SIGTERM, with some memory for the code that ends it, and time; a second signal makes it shorter."""
-        self._enforcer.give_grace()
         self._enforcer.signal(signal.SIGTERM)
         self._enforcer.thaw()
         until = time.monotonic() + self._grace_seconds

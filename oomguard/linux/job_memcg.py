@@ -65,7 +65,9 @@ class JobMemcg:
     @property
     def cannot(self) -> str:
         """What this enforcement does not do, for people."""
-        return "" if self.kind != "systemd scope" else "it ends with your last login session, unless you linger"
+        if self.kind == "systemd scope" and os.getuid() != 0:
+            return "systemd ends it with your last login session (loginctl enable-linger keeps it)"
+        return ""
 
     def add(self, pid: int) -> None:
         """Move a process in, with all it starts later. Raises: OSError; LimitDidNotStick if it is not in then."""
