@@ -61,7 +61,7 @@ def find_scope_manager(root: Path = Path("/")) -> ScopeManager:
         mount.version == 2 and _has_memory(root / mount.mount_point.lstrip("/")) for mount in cgroup_mounts(root)
     ):
         raise MemcgUnavailable(
-            "systemd runs with cgroup v1 here: a scope of its may not be divided",
+            "a systemd scope needs cgroup v2 with the memory controller: here it is on v1, or switched off",
             do="boot with systemd.unified_cgroup_hierarchy=1",
         )
     if os.getuid() == 0:
