@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from oomguard.linux.job_samples import JobSamples
 from oomguard.linux.memcg_errors import LimitDidNotStick
 from oomguard.linux.process_control import stay_awake
+from oomguard.linux.process_signals import signal_if
 from oomguard.linux.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -107,6 +108,8 @@ class JobGuard:
         self._least_step = 0.002 if job.enforcement.way != "cgroup v2" else 0.01
         self._last_unreclaimable = 0
         self._calm_looks = 0
+        self._is_near = True
+        self._is_held = False
         self._record = GuardRecord(samples=JobSamples(job.enforcer, self._began))
 
     def run(self) -> GuardRecord:
@@ -114,7 +117,7 @@ class JobGuard:
         samples = self._record.samples
         step_seconds = 0.0
         while self._exited is None:
-            self._wait(step_seconds, self._enforcer.wake_on())
+            self._wait(step_seconds, self._enforcer.wake_on() if self._is_near else [])
             if self._exited is not None:
                 break
             at_the_limit = self._enforcer.is_at_the_limit()
@@ -136,6 +139,8 @@ class JobGuard:
         self._last_unreclaimable = unreclaimable
         self._calm_looks = 0 if grown else self._calm_looks + 1
         headroom = self._enforcer.limits.budget - unreclaimable
+        # v2 tells of every reclaim at memory.high, also while only page cache is there to reclaim.
+        self._is_near = headroom < self._enforcer.limits.budget // 2
         least = _CALM_STEP_SECONDS if self._calm_looks > _CALM_LOOKS else self._least_step
         return min(max(headroom / _FASTEST_BYTES_A_SECOND, least), _LONGEST_STEP_SECONDS)
 
@@ -156,9 +161,12 @@ class JobGuard:
         for arrived in self._signals.read():
             if arrived.number in _ENDING:
                 self._asked_to_end = True
-            if not arrived.from_kernel and self._exited is None:
-                # What the terminal sends, it sends to the job as well: both are in one group.
-                os.kill(self._keeper.job_pid, arrived.number)
+            # What the terminal sends, it sends to the job as well: both are in one group.
+            if not arrived.from_kernel and not (self._is_held and arrived.number == signal.SIGCONT):
+                self._signal_the_command(arrived.number)
+
+    def _signal_the_command(self, number: int) -> None:
+        signal_if(self._keeper.job_pid, number, lambda stat: stat.parent_pid == self._keeper.pid)
 
     def _follow(self, event: JobEvent) -> None:
         if event.kind == "exited":
@@ -172,20 +180,23 @@ class JobGuard:
     def _stop_with_the_job(self) -> None:
         """A shell waits for the guard, and must see it stop when the job stops; fg then continues both."""
         if not self._terminal.somebody_continues_us():
-            os.kill(self._keeper.job_pid, signal.SIGCONT)  # as the kernel does for a group that nobody waits for
+            self._signal_the_command(signal.SIGCONT)  # as the kernel does for a group that nobody waits for
             return
         os.kill(os.getpid(), signal.SIGSTOP)
-        os.kill(self._keeper.job_pid, signal.SIGCONT)
+        self._signal_the_command(signal.SIGCONT)
 
     def _hold(self, *, parked: bool) -> None:
         """At the budget: hold, look, and then what was asked for."""
+        self._is_held = True
         stands_still = self._enforcer.freeze()
         measure = self._enforcer.measure(exact=True)
         if not parked and not self._has_no_room(measure.unreclaimable):
-            self._enforcer.thaw()  # it gave some back meanwhile, or the bound was too high
+            self._let_go()  # it gave some back meanwhile, or the bound was too high
             return
         from oomguard.linux.job_look import look_at  # here, so that the command need not wait for it
 
+        # Before it is read: to show a page that it had given back, the kernel charges it anew. It cannot use it up.
+        self._enforcer.give_grace()
         held = look_at(self._enforcer, self._began)
         self._record.held = held
         self._record.samples.take(held)
@@ -202,11 +213,14 @@ class JobGuard:
         if self._exited is None:
             self._exited = signal.SIGKILL  # not even that ends a process in an uninterruptible sleep
 
+    def _let_go(self) -> None:
+        self._is_held = False
+        self._enforcer.thaw()
+
     def _ask_to_end(self) -> None:
         """SIGTERM, with some memory for the code that ends it, and time; a second signal makes it shorter."""
-        self._enforcer.give_grace()
         self._enforcer.signal(signal.SIGTERM)
-        self._enforcer.thaw()
+        self._let_go()
         until = time.monotonic() + self._grace_seconds
         self._asked_to_end = False
         while self._enforcer.pids() and time.monotonic() < until and not self._asked_to_end:
@@ -246,7 +260,7 @@ class JobGuard:
                 self._events.released(limits.budget)
                 if wanted is not None:
                     wanted.answer(ok=True, text="the job goes on", budget=limits.budget)
-                self._enforcer.thaw()
+                self._let_go()
                 return True
         return False
 

@@ -13,6 +13,7 @@ import os
 import select
 import signal
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -64,7 +65,9 @@ class JobMemcg:
     @property
     def cannot(self) -> str:
         """What this enforcement does not do, for people."""
-        return "" if self.kind != "systemd scope" else "it ends with your last login session, unless you linger"
+        if self.kind == "systemd scope" and os.getuid() != 0:
+            return "systemd ends it with your last login session (loginctl enable-linger keeps it)"
+        return ""
 
     def add(self, pid: int) -> None:
         """Move a process in, with all it starts later. Raises: OSError; LimitDidNotStick if it is not in then."""
@@ -90,7 +93,8 @@ class JobMemcg:
                 os.read(self._oom_event, 8)
             return "under_oom 1" in (self.memcg.read("memory.oom_control") or "")
         assert self._events_file is not None
-        os.pread(self._events_file, 4096, 0)  # arms POLLPRI again
+        with suppress(OSError):  # the cgroup is gone
+            os.pread(self._events_file, 4096, 0)  # arms POLLPRI again
         return False
 
     def measure(self, *, exact: bool = False) -> Measure:  # noqa: ARG002 - the kernel's own account always is

@@ -84,19 +84,19 @@ def probe_enforcement(asked: int, choice: Choice = "auto") -> Enforcement:
 
 
 def _find_place(
-    asked: int, above: list[LimitAbove], choice: Choice, swap_max: int | None
+    asked: int, above: list[LimitAbove], choice: Choice, swap_max: int | None, root: Path = Path("/")
 ) -> tuple[JobMemcg | None, ScopeManager | None, list[Refusal]]:
     """The best way that can be found before there is a process: a cgroup of ours, or a systemd to ask for one."""
-    own = find_own_cgroup()
+    own = find_own_cgroup(root)
     ways, refusals = ways_to_try(choice, own.version if own is not None else None)
     for way in ways:
         try:
             if way in ("cgroup v2", "cgroup v1"):
-                return open_job_memcg(asked, above, swap_max=swap_max), None, refusals
+                return open_job_memcg(asked, above, swap_max=swap_max, root=root), None, refusals
             if way == "systemd scope":
                 from oomguard.linux.systemd_scope import find_scope_manager  # here: most runs need none of it
 
-                return None, find_scope_manager(), refusals
+                return None, find_scope_manager(root), refusals
         except MemcgUnavailable as error:
             refusals.append(Refusal(way=way, why=str(error), do=error.do))
     return None, None, refusals
@@ -130,7 +130,7 @@ def _enforce(
         from oomguard.linux.systemd_scope import open_scope
 
         try:
-            return open_scope(manager, keeper.job_pid, asked, above, swap_max=swap_max)
+            return open_scope(manager, keeper.job_pid, keeper.pid, asked, above, swap_max=swap_max)
         except MemcgUnavailable as error:
             refusals.append(Refusal(way="systemd scope", why=str(error), do=error.do))
     if choice not in ("auto", "watchdog"):

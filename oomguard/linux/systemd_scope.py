@@ -61,7 +61,7 @@ def find_scope_manager(root: Path = Path("/")) -> ScopeManager:
         mount.version == 2 and _has_memory(root / mount.mount_point.lstrip("/")) for mount in cgroup_mounts(root)
     ):
         raise MemcgUnavailable(
-            "systemd runs with cgroup v1 here: a scope of its may not be divided",
+            "a systemd scope needs cgroup v2 with the memory controller: here it is on v1, or switched off",
             do="boot with systemd.unified_cgroup_hierarchy=1",
         )
     if os.getuid() == 0:
@@ -78,14 +78,22 @@ def find_scope_manager(root: Path = Path("/")) -> ScopeManager:
 
 
 def open_scope(
-    manager: ScopeManager, pid: int, asked: int, more_above: list[LimitAbove], *, swap_max: int | None
+    manager: ScopeManager,
+    pid: int,
+    keeper_pid: int,
+    asked: int,
+    more_above: list[LimitAbove],
+    *,
+    swap_max: int | None,
 ) -> JobMemcg:
     """Have `pid` moved into a new scope, and limit it there to `asked` bytes.
 
-    Raises: MemcgUnavailable, with what would make it possible; `pid` may be in the scope then, without a limit.
+    The keeper goes there as well, beside the job and without a limit: systemd removes a scope that is empty, and with
+    it what the kernel counted. Raises: MemcgUnavailable, with what would make it possible; both may be in the scope
+    then, without a limit.
     """
     name = f"oomguard-{os.getpid()}-{pid}.scope"
-    _start(manager, name, pid)
+    _start(manager, name, [pid, keeper_pid])
     scope = _scope_of(pid, name)
     if "memory" not in (scope.read("cgroup.controllers") or "").split():
         raise MemcgUnavailable(
@@ -95,7 +103,10 @@ def open_scope(
     memcg = MemcgDir(scope.path / "job", 2, scope.mount_point)
     try:
         cgroup_files.make_cgroup(memcg.path)
-        cgroup_files.write_setting(memcg.path, "cgroup.procs", pid)  # a cgroup that hands memory out holds nobody
+        cgroup_files.make_cgroup(scope.path / "keeper")
+        cgroup_files.write_setting(memcg.path, "cgroup.procs", pid)
+        cgroup_files.write_setting(scope.path / "keeper", "cgroup.procs", keeper_pid)
+        # Now that it holds nobody itself, it may hand memory out.
         cgroup_files.write_setting(scope.path, "cgroup.subtree_control", "+memory")
         limits = plan_job_limits(asked, [*more_above, *limits_above(memcg)])
         return limit_job(
@@ -119,12 +130,12 @@ def _remove(path: Path) -> None:
     cgroup_files.remove_when_empty(path)
 
 
-def _start(manager: ScopeManager, name: str, pid: int) -> None:
+def _start(manager: ScopeManager, name: str, pids: list[int]) -> None:
     import subprocess
 
     properties = [
         *("Description", "s", "a job under oomguard run"),
-        *("PIDs", "au", "1", str(pid)),
+        *("PIDs", "au", str(len(pids)), *(str(pid) for pid in pids)),
         *("Delegate", "b", "true"),
         *("CollectMode", "s", "inactive-or-failed"),
     ]

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from oomguard.formats.proc_stat import ProcStat
 
-CANNOT = "a burst between two looks can pass it, kernel memory is not counted, and swap stays open"
+CANNOT = "nothing but looking and signals: a burst can pass it, kernel memory is not counted, swap stays open"
 _NEAR_FRACTION = 0.8  # of the budget: from here on shared pages are divided, which costs 8.6 ms for each GB
 _EXACT_COST_PART = 10  # exact looks take at most one tenth of the time
 _KILL_PATIENCE_SECONDS = 10.0

@@ -44,7 +44,7 @@ class Enforcement:
         """What a person should know beside the budget and the way, one thing a line."""
         told = [f"no {refusal.way}: {refusal.why}; to have it: {refusal.do}" for refusal in self.refusals]
         if self.cannot:
-            told.insert(0, f"the {self.way} is not exact: {self.cannot}")
+            told.insert(0, self.cannot)
         return [*told, *self.notes]
 
 

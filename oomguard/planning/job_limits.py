@@ -56,7 +56,8 @@ def plan_job_limits(asked: int, above: list[LimitAbove]) -> JobLimits:
     budget, notes = asked, []
     lowest = min(above, key=lambda limit: limit.limit, default=None)
     if lowest is not None and asked + reserve_of(asked) > lowest.limit:
-        budget = max(_under(lowest.limit), _PAGE)
+        budget = min(asked, max(_under(lowest.limit), _PAGE))
+    if lowest is not None and budget < asked:
         notes.append(
             f"{lowest.whose} is {format_size(lowest.limit)}: the job is held at {format_size(budget)}, "
             f"not at {format_size(asked)}"

@@ -161,14 +161,32 @@ def process_lines(
 
 
 def stack_lines(stacks: tuple[ProcessStack, ...], unread: dict[int, str]) -> list[tuple[str, str]]:
-    """The first stacks, innermost frame first, with the line of code that it was in."""
+    """Where the first stacks were, innermost frame first; those at a line that was shown already are counted only.
+
+    Frames of Python's own library (a pool's workers have seven of them) are left out below the innermost frame.
+    """
     lines: list[tuple[str, str]] = []
-    for stack in stacks[:_SHOWN_STACKS]:
-        for index, frame in enumerate(stack.frames[:_SHOWN_FRAMES]):
+    seen: dict[tuple[str, int], int] = {}
+    for stack in stacks:
+        if not stack.frames:
+            continue
+        at = (stack.frames[0].file, stack.frames[0].line)
+        seen[at] = seen.get(at, 0) + 1
+        if seen[at] > 1 or len(seen) > _SHOWN_STACKS:
+            continue
+        own = [frame for frame in stack.frames[1:] if not _of_the_library(frame)]
+        for index, frame in enumerate((stack.frames[0], *own[: _SHOWN_FRAMES - 1])):
             lines.append(("" if lines else "python", f"{'  ' if index else f'{stack.pid}  '}{_called(frame)}"))
             if frame.source and not index:
                 lines.append(("", f"      {frame.source}"))
+    more = sum(seen.values()) - min(len(seen), _SHOWN_STACKS)
+    if more:
+        lines.append(("", f"and {more} more {'stack' if more == 1 else 'stacks'}, in --report"))
     return lines + [("no stack", f"{pid}  {why}") for pid, why in list(unread.items())[:_SHOWN_STACKS]]
+
+
+def _of_the_library(frame: StackFrame) -> bool:
+    return "/lib/python3" in frame.file and "-packages/" not in frame.file
 
 
 def input_lines(inputs: tuple[OpenInput, ...]) -> list[tuple[str, str]]:

@@ -38,6 +38,7 @@ NEW_V1 = {
     "memory.swappiness": "60\n",
     "memory.oom_control": "oom_kill_disable 0\nunder_oom 0\noom_kill 0\n",
     "memory.stat": "total_cache 0\ntotal_rss 0\ntotal_shmem 0\n",
+    "cgroup.event_control": "",
     "cgroup.procs": "",
 }
 
@@ -104,6 +105,8 @@ class FakeKernel:
             self._move(cgroup)
         elif file == "cgroup.subtree_control":
             self._switch(cgroup, str(value))
+        elif file == "cgroup.event_control" or value == "max":
+            (cgroup / file).write_text(f"{value}\n")
         elif file == "memory.oom_control":
             (cgroup / file).write_text(f"oom_kill_disable {value}\nunder_oom 0\noom_kill 0\n")
         elif file.startswith("memory.memsw") and int(value) < int(self.text(cgroup, "memory.limit_in_bytes")):

@@ -1,0 +1,141 @@
+"""A run in a terminal, under a shell with job control: keys reach the job, stopping and going on work, nothing is left raw."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.live.run_cases import environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.live
+
+RUN = f"{sys.executable} -m oomguard run --quiet --max-rss 100M"
+WAYS = ["cgroup", "watchdog"]
+
+
+class Shell:
+    """bash with job control on a terminal of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.chdir(folder)
+            os.execvpe(
+                "bash", ["bash", "--norc", "--noprofile", "-i"], {**environment(), "PS1": "ready> ", "TERM": "dumb"}
+            )
+        self.seen = ""
+        self.expect("ready> ")
+
+    def type(self, text: str) -> None:
+        os.write(self.fd, text.encode())
+
+    def expect(self, words: str, seconds: float = 20) -> str:
+        """Wait for it; gives what came before."""
+        deadline = time.monotonic() + seconds
+        while (found := re.search(words, self.seen)) is None:
+            assert select.select([self.fd], [], [], max(0, deadline - time.monotonic()))[0], (
+                f"no {words!r} in {self.seen!r}"
+            )
+            self.seen += os.read(self.fd, 4096).decode()
+        before, self.seen = self.seen[: found.end()], self.seen[found.end() :]
+        return before
+
+    def close(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        os.close(self.fd)
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    shell = Shell(tmp_path)
+    yield shell
+    shell.close()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_stopped_continued_and_interrupted_as_without_it(shell: Shell, way: str) -> None:
+    shell.type(f"{RUN} --enforce {way} -- cat; echo status $?\n")
+    time.sleep(0.5)
+    shell.type("hello\n")
+    shell.expect("hello\r\nhello")
+    shell.type("\x1a")
+    shell.expect("Stopped")
+    shell.expect("ready> ")
+    shell.type("fg\n")
+    shell.expect("-- cat")
+    shell.type("again\n")
+    shell.expect("again\r\nagain")
+    shell.type("\x03")
+    shell.expect("ready> ")
+    shell.type("echo now $?\n")
+    shell.expect("now 130")
+
+
+def test_in_a_pipeline_the_reader_has_the_terminal_too(shell: Shell) -> None:
+    """The other members of a pipeline are in the job's group, and may read keys, as a pager does."""
+    shell.type(f"{RUN} -- echo from the job | (cat; read line < /dev/tty; echo got $line)\n")
+    shell.expect("from the job")
+    shell.type("a key\n")
+    shell.expect("got a key")
+
+
+def test_an_interactive_shell_inside(shell: Shell) -> None:
+    """It makes groups of its own, takes the terminal, and gives it back."""
+    shell.type(f"{RUN} -- bash --norc --noprofile -i\n")
+    shell.expect("ready> ")
+    shell.type("sleep 60\n")
+    time.sleep(0.3)
+    shell.type("\x1a")
+    shell.expect("Stopped")
+    shell.type("kill -9 %1; sleep 0.3; exit 5\n")
+    shell.expect("exit 5")
+    shell.type("echo inner said $?\n")
+    shell.expect("inner said 5")
+
+
+RAW = """
+import sys, termios, tty
+tty.setraw(0)
+held = []
+while True:
+    held.append(bytearray(b"x") * (1 << 20))
+"""
+
+
+def test_a_raw_terminal_is_set_back_when_the_job_is_ended(shell: Shell, tmp_path: Path) -> None:
+    """A shell without job control, which does not do that itself."""
+    (tmp_path / "raw.py").write_text(RAW)
+    (tmp_path / "both.sh").write_text(f"{RUN} -- {sys.executable} raw.py; echo status $?; stty -a\n")
+    shell.type("sh both.sh\n")
+    shell.expect("status 137")
+    settings = shell.expect("echoke")
+    assert " icanon" in settings
+    assert " echo " in settings
+
+
+@pytest.mark.parametrize(("key", "status", "said"), [("r", 0, "150"), ("s", 137, "stopped")])
+def test_keys_of_a_held_job(shell: Shell, tmp_path: Path, key: str, status: int, said: str) -> None:
+    (tmp_path / "job.py").write_text(
+        "held = [bytearray(b'x') * (1 << 20) for _ in range(140)]\nprint(len(held) + 10)\n"
+    )
+    shell.type(f"{RUN} --on-limit hold -- {sys.executable} job.py; echo status $?\n")
+    shell.expect("key s")
+    time.sleep(0.3)
+    shell.type(key)
+    shell.expect(said)
+    shell.expect(f"status {status}")
+    shell.type("echo typed\n")
+    shell.expect("typed\r\ntyped")  # the echo is on again
