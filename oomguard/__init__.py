@@ -15,23 +15,30 @@ if TYPE_CHECKING:
     from oomguard.diagnosing import diagnose
     from oomguard.doctoring import doctor
     from oomguard.preparing import PrepareEvents, PrepareOptions, plan_prepare, prepare
+    from oomguard.releasing import release
     from oomguard.removing_swap import plan_swap_removal, remove_swap
+    from oomguard.results.run_outcome import RunOutcome
+    from oomguard.running import budget, run
     from oomguard.swapping import SwapEvents, SwapOptions, add_swap, plan_swap, run_with_swap, temporary_swap
     from oomguard.watching_swap import swap_status
 
 __all__ = [
     "PrepareEvents",
     "PrepareOptions",
+    "RunOutcome",
     "SwapEvents",
     "SwapOptions",
     "add_swap",
+    "budget",
     "diagnose",
     "doctor",
     "plan_prepare",
     "plan_swap",
     "plan_swap_removal",
     "prepare",
+    "release",
     "remove_swap",
+    "run",
     "run_with_swap",
     "swap_status",
     "temporary_swap",
@@ -40,16 +47,20 @@ __all__ = [
 _HOMES = {  # each public name's module, imported when the name is first used
     "PrepareEvents": "oomguard.preparing",
     "PrepareOptions": "oomguard.preparing",
+    "RunOutcome": "oomguard.results.run_outcome",
     "SwapEvents": "oomguard.swapping",
     "SwapOptions": "oomguard.swapping",
     "add_swap": "oomguard.swapping",
+    "budget": "oomguard.running",
     "diagnose": "oomguard.diagnosing",
     "doctor": "oomguard.doctoring",
     "plan_prepare": "oomguard.preparing",
     "plan_swap": "oomguard.swapping",
     "plan_swap_removal": "oomguard.removing_swap",
     "prepare": "oomguard.preparing",
+    "release": "oomguard.releasing",
     "remove_swap": "oomguard.removing_swap",
+    "run": "oomguard.running",
     "run_with_swap": "oomguard.swapping",
     "swap_status": "oomguard.watching_swap",
     "temporary_swap": "oomguard.swapping",

@@ -2,6 +2,7 @@
 
 OomguardError           what happened, and what to do next
 ├── BadInput            the data cannot be used as it is: file, position, reason
+├── BudgetExceeded      the children of this process were ended at their budget
 ├── BudgetTooSmall      the job does not fit in the memory it was given
 ├── CannotStart         the command of a run is not there, or cannot be executed
 ├── Changed             what is on disk was made from another input, with other options
@@ -18,6 +19,10 @@ from __future__ import annotations
 
 import errno
 import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from oomguard.results.run_outcome import RunOutcome
 
 
 class OomguardError(Exception):
@@ -37,6 +42,14 @@ class BadInput(OomguardError):
     """The data cannot be used as it is."""
 
 
+class BudgetExceeded(OomguardError):
+    """The children that were started under a budget were ended at it; `outcome` is the report."""
+
+    def __init__(self, what: str, *, do: str, outcome: RunOutcome) -> None:
+        super().__init__(what, do=do)
+        self.outcome = outcome
+
+
 class BudgetTooSmall(OomguardError):
     """The job does not fit in the memory it was given."""
 
@@ -53,6 +66,7 @@ class CannotStart(OomguardError):
             else f"ls -l {command}; chmod +x {command}",
         )
         self.exit_status = 127 if missing else 126
+        self.number = number
 
 
 class Changed(OomguardError):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from oomguard.errors import BadInput, BudgetTooSmall, CannotStart
+from oomguard.errors import BadInput, BudgetExceeded, BudgetTooSmall, CannotStart
 from oomguard.linux.job_guard import GUARDED_SIGNALS, GuardEvents, JobGuard
 from oomguard.linux.job_start import start_job
 from oomguard.linux.signal_file import SignalFile
@@ -14,12 +15,16 @@ from oomguard.planning.job_limits import LEAST_BUDGET
 from oomguard.units import format_size, parse_size
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from oomguard.linux.job_guard import GuardRecord, OnLimit
+    from oomguard.linux.job_samples import JobSamples
     from oomguard.linux.job_start import StartedJob
     from oomguard.planning.enforcement import Choice, Enforcement
+    from oomguard.results.held_job import HeldJob
     from oomguard.results.run_outcome import RunOutcome, StoppedBy
 
-__all__ = ["RunEvents", "RunOptions", "guard_command", "read_budget"]
+__all__ = ["ChildrenBudget", "RunEvents", "RunOptions", "budget", "guard_command", "read_budget", "run"]
 
 _STOPPED_CODE = 137  # 128 + SIGKILL, as a shell shows a process that the kernel's OOM killer ended
 
@@ -41,6 +46,85 @@ class RunEvents(GuardEvents, Protocol):
 
     def begins(self, enforcement: Enforcement) -> None:
         """The command is inside of its limits, and begins now."""
+
+
+def run(
+    command: Sequence[str],
+    *,
+    max_rss: int | str,
+    enforce: Choice = "auto",
+    on_limit: OnLimit = "stop",
+    grace_seconds: float = 10.0,
+    swap_max: int | None = 0,
+    cwd: str | os.PathLike[str] | None = None,
+    env: Mapping[str, str] | None = None,
+    stdin: Any = None,
+    stdout: Any = None,
+    stderr: Any = None,
+) -> RunOutcome:
+    """Run a command under a budget and wait for it; the outcome says what became of it, and why.
+
+    `max_rss` is in bytes, or as on the command line: "12GiB", "80%". `swap_max`: bytes that may be swapped out; None:
+    no limit. The rest is as in subprocess.run(). The guard is a process of its own, so that this one keeps its
+    signals, children and memory to itself.
+    Raises: CannotStart if there is no such command; BadInput; BudgetTooSmall; MemcgUnavailable if `enforce` leaves
+    no way.
+    """
+    from oomguard.guard_process import run_in_guard
+
+    options = RunOptions(
+        command=tuple(os.fspath(part) for part in command),
+        max_rss=_as_budget(max_rss),
+        enforce=enforce,
+        on_limit=on_limit,
+        grace_seconds=grace_seconds,
+        swap_max=swap_max,
+    )
+    return run_in_guard(options, cwd=cwd, env=env, stdin=stdin, stdout=stdout, stderr=stderr)
+
+
+@dataclass(slots=True)
+class ChildrenBudget:
+    """The budget of a `with oomguard.budget()` block."""
+
+    outcome: RunOutcome | None = None  # what became of the children; None until the block ends
+
+
+@contextmanager
+def budget(max_rss: int | str, *, grace_seconds: float = 2.0) -> Iterator[ChildrenBudget]:
+    """Hold what this process starts within the block, and what that starts, to a budget together.
+
+    This process itself, and its children from before, do not count and are not touched. The children are watched over
+    /proc by a process of its own: one that leaves its parents by a double fork is lost from sight. At the budget they
+    are stopped, read, and ended.
+    Raises: BudgetExceeded at the end of the block if that happened; what the block raised meanwhile (a broken pool, a
+    failed command) is its cause.
+    """
+    from oomguard.children_process import watch_children
+
+    held = ChildrenBudget()
+    failure: Exception | None = None
+    with watch_children(_as_budget(max_rss), grace_seconds) as watcher:
+        try:
+            yield held
+        except Exception as error:  # noqa: BLE001 - raised again below
+            failure = error
+        held.outcome = watcher.finish()
+    if held.outcome.stopped_by == "budget":
+        stopped = held.outcome
+        where = f": {stopped.where()}" if stopped.where() else ""
+        raise BudgetExceeded(
+            f"the children of this process held {format_size(stopped.held_unreclaimable or 0)}, and "
+            f"{format_size(stopped.budget)} were allowed{where}",
+            do=stopped.advice[0] if stopped.advice else "fewer children at a time, or a larger budget",
+            outcome=stopped,
+        ) from failure
+    if failure is not None:
+        raise failure
+
+
+def _as_budget(max_rss: int | str) -> int:
+    return read_budget(max_rss if isinstance(max_rss, str) else str(max_rss))
 
 
 def read_budget(text: str) -> int:
@@ -139,15 +223,15 @@ def _outcome(job: StartedJob, options: RunOptions, record: GuardRecord) -> RunOu
         victim=name_victim(job.enforcer, record) if stopped_by == "kernel" else None,
         left_behind=record.left_behind,
         notes=tuple(enforcement.lines()),
-        unread_stacks={},
-        memory_maps={},
     )
-    if held is None:
-        return outcome
+    return outcome if held is None else with_held(outcome, held, samples)
+
+
+def with_held(outcome: RunOutcome, held: HeldJob, samples: JobSamples) -> RunOutcome:
+    """Add what was seen of the job while it was held, and what follows from that."""
     from oomguard.linux.headroom import read_headroom
     from oomguard.planning.run_advice import advise
 
-    available = read_headroom().available
     return replace(
         outcome,
         held_seconds=held.seconds,
@@ -159,7 +243,7 @@ def _outcome(job: StartedJob, options: RunOptions, record: GuardRecord) -> RunOu
         memory_maps=held.maps,
         inputs=held.inputs,
         files_in_memory=held.files_in_memory,
-        advice=advise(held, samples.last_forecast(), machine_available=available),
+        advice=advise(held, samples.last_forecast(), machine_available=read_headroom().available),
     )
 
 

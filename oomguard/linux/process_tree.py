@@ -14,10 +14,13 @@ class ProcessTree:
     (`oomguard.linux.process_control.become_subreaper`).
     """
 
-    def __init__(self, root_pid: int, *, with_root: bool = True, root: Path = Path("/")) -> None:
-        """Look at the tree under `root_pid`, and at that process itself if `with_root`."""
+    def __init__(
+        self, root_pid: int, *, with_root: bool = True, without: frozenset[int] = frozenset(), root: Path = Path("/")
+    ) -> None:
+        """Look at the tree under `root_pid`, that process itself if `with_root`, but at none of `without` and below."""
         self._root_pid = root_pid
         self._with_root = with_root
+        self._without = without
         self._proc = ProcFiles(root)
         # Kernels without CONFIG_PROC_CHILDREN lack these files; then every process's parent is read instead.
         self._has_children_files = (root / f"proc/{root_pid}/task/{root_pid}/children").exists()
@@ -30,7 +33,8 @@ class ProcessTree:
         while to_ask:
             pid = to_ask.pop()
             children = self._children(pid) if children_of is None else children_of.get(pid, [])
-            to_ask += [child for child in children if child not in pids]
+            children = [child for child in children if child not in pids and child not in self._without]
+            to_ask += children
             pids |= dict.fromkeys(children)
         return list(pids) if self._with_root else list(pids)[1:]
 

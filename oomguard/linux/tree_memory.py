@@ -31,11 +31,19 @@ class TreeMemory:
     them, this does not.
     """
 
-    def __init__(self, root_pid: int, *, exact_above: int = 0, with_root: bool = True, root: Path = Path("/")) -> None:
+    def __init__(
+        self,
+        root_pid: int,
+        *,
+        exact_above: int = 0,
+        with_root: bool = True,
+        without: frozenset[int] = frozenset(),
+        root: Path = Path("/"),
+    ) -> None:
         """Measure the tree under `root_pid`, exactly when it may hold more than `exact_above` bytes."""
         self._exact_above = exact_above
         self._proc = ProcFiles(root)
-        self._tree = ProcessTree(root_pid, with_root=with_root, root=root)
+        self._tree = ProcessTree(root_pid, with_root=with_root, without=without, root=root)
 
     def unreclaimable(self) -> int:
         """Anonymous, shared and swapped-out memory of the tree. Units: bytes.

@@ -31,7 +31,7 @@ _KILL_PATIENCE_SECONDS = 10.0
 
 
 class Watchdog:
-    """Watches the descendants of the keeper, which is a subreaper: none gets out by a double fork."""
+    """Watches the descendants of one process. Below a subreaper, as the keeper is, none gets out by a double fork."""
 
     kind = "watchdog"
     cannot = CANNOT
@@ -49,11 +49,11 @@ class Watchdog:
         self._shared_twice = 0  # what the bound counted too often, at the last exact look
         self._next_exact = 0.0
 
-    def watch_below(self, keeper_pid: int) -> None:
-        """The job is what lives below this process."""
-        self._root = keeper_pid
-        self._tree = ProcessTree(keeper_pid, with_root=False)
-        self._memory = TreeMemory(keeper_pid, with_root=False)
+    def watch_below(self, pid: int, *, without: frozenset[int] = frozenset()) -> None:
+        """The job is what lives below this process, such as the keeper; except for `without` and what they start."""
+        self._root = pid
+        self._tree = ProcessTree(pid, with_root=False, without=without)
+        self._memory = TreeMemory(pid, with_root=False, without=without)
 
     def add(self, pid: int) -> None:
         """Nothing to do: the job is below the keeper."""
@@ -134,14 +134,15 @@ class Watchdog:
     def kill(self) -> None:
         """SIGKILL all of it, and wait until nothing is left. Raises: nothing."""
         until = time.monotonic() + _KILL_PATIENCE_SECONDS
-        while self._alive() and time.monotonic() < until:
+        while self.is_alive() and time.monotonic() < until:
             self.signal(signal.SIGKILL)
             time.sleep(0.002)
 
     def close(self) -> None:
         """Nothing was made, so nothing is left."""
 
-    def _alive(self) -> bool:
+    def is_alive(self) -> bool:
+        """Whether any of its processes still runs; a zombie does not."""
         stats = [self._proc.stat(pid) for pid in self.pids()]
         return any(stat is not None and stat.state not in "ZX" for stat in stats)
 

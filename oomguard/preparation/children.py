@@ -7,12 +7,10 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import oomguard
+from oomguard.linux.own_process import own_command
 from oomguard.preparation.messages import Channel
 
 if TYPE_CHECKING:
@@ -20,8 +18,6 @@ if TYPE_CHECKING:
     from oomguard.preparation.work import Work
 
 _PATIENCE_SECONDS = 5.0
-# -P and an appended path: a file named json.py in the folder where the user works is never imported.
-_START = "import sys; sys.path.append({path!r}); from {module} import main; main()"
 
 
 @dataclass(eq=False)
@@ -96,9 +92,8 @@ def start_child(module: str, config: EncoderConfig | ReaderConfig, *, mark: byte
     """Start `oomguard.preparation.<module>` with the file descriptors `share`; the config is its first message."""
     ours, theirs = socket.socketpair()
     with theirs:
-        code = _START.format(path=str(Path(oomguard.__file__).parents[1]), module=f"oomguard.preparation.{module}")
         process = subprocess.Popen(
-            [sys.executable, "-P", "-c", code, str(theirs.fileno()), str(os.getpid())],
+            own_command(f"oomguard.preparation.{module}", str(theirs.fileno()), str(os.getpid())),
             stdin=None if getattr(config, "stdin", False) else subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             pass_fds=(theirs.fileno(), *share),

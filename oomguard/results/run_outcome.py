@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import signal
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from oomguard.formats.smaps import MemoryShare
@@ -47,8 +47,8 @@ class RunOutcome:
     look_seconds: float | None = None
     processes: tuple[ProcessFacts, ...] = ()
     stacks: tuple[ProcessStack, ...] = ()
-    unread_stacks: dict[int, str]
-    memory_maps: dict[int, tuple[MemoryShare, ...]]
+    unread_stacks: dict[int, str] = field(default_factory=dict)
+    memory_maps: dict[int, tuple[MemoryShare, ...]] = field(default_factory=dict)
     inputs: tuple[OpenInput, ...] = ()
     files_in_memory: tuple[tuple[str, int], ...] = ()
     oom_kills: int = 0
@@ -90,7 +90,7 @@ class RunOutcome:
     @classmethod
     def from_json(cls, facts: dict[str, Any]) -> RunOutcome:
         """The outcome again, from what to_json() gave. Keys of later versions are left out."""
-        known = {field.name for field in fields(cls)}
+        known = {each.name for each in fields(cls)}
         given = {name: value for name, value in facts.items() if name in known}
         given["processes"] = tuple(
             ProcessFacts(**{**each, "command": tuple(each["command"])}) for each in facts["processes"]
@@ -108,6 +108,11 @@ class RunOutcome:
         for name in ("command", "advice", "notes"):
             given[name] = tuple(facts[name])
         return cls(**given)
+
+    def where(self) -> str:
+        """The innermost frame of the first stack, in one line; "" if none was read."""
+        frames = next((stack.frames for stack in self.stacks if stack.frames), ())
+        return printable(_called(frames[0])) if frames else ""
 
     def _verdict_lines(self) -> list[tuple[str, str]]:
         if self.stopped_by == "budget":

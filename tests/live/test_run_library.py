@@ -1,0 +1,92 @@
+"""Budgets from within a program: oomguard.run(), and a block whose children are held together."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
+from typing import TYPE_CHECKING
+
+import pytest
+
+import oomguard
+from oomguard.errors import BadInput, BudgetExceeded, BudgetTooSmall, CannotStart
+from tests.live.run_cases import CASES, Bystander, leftovers
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.live
+
+MIB = 1 << 20
+
+
+def test_a_command_that_ends_well(tmp_path: Path) -> None:
+    with (tmp_path / "out").open("w") as out:
+        outcome = oomguard.run(["sh", "-c", "pwd; exit 3"], max_rss="100M", cwd=tmp_path, stdout=out)
+    assert (outcome.exit_code, outcome.stopped_by, outcome.budget) == (3, None, 100 * MIB)
+    assert (tmp_path / "out").read_text() == f"{tmp_path}\n"
+    assert leftovers() == []
+
+
+def test_a_command_that_is_ended_at_its_budget(tmp_path: Path) -> None:
+    case = CASES["single"]
+    (tmp_path / "hog.py").write_text(case.program)
+    with Bystander() as bystander:
+        outcome = oomguard.run([sys.executable, "hog.py"], max_rss=200 * MIB, cwd=tmp_path, stderr=subprocess.DEVNULL)
+        assert bystander.end() == []
+    assert (outcome.exit_code, outcome.stopped_by) == (137, "budget")
+    assert f"hog.py:{case.line}" in outcome.where()
+    assert outcome.peak_unreclaimable >= 190 * MIB
+    assert leftovers() == []
+
+
+def test_what_cannot_be_run_is_raised_here() -> None:
+    with pytest.raises(CannotStart) as missing:
+        oomguard.run(["no-such-program"], max_rss="100M")
+    assert missing.value.exit_status == 127
+    with pytest.raises(CannotStart) as folder:
+        oomguard.run(["/etc"], max_rss="100M")
+    assert folder.value.exit_status == 126
+    with pytest.raises(BadInput, match="8 gigs"):
+        oomguard.run(["true"], max_rss="8 gigs")
+    with pytest.raises(BudgetTooSmall):
+        oomguard.run(["true"], max_rss=1000)
+
+
+def hold(size: int) -> int:
+    held = b"x" * size
+    time.sleep(0.2)
+    return len(held)
+
+
+def test_children_that_stay_below_their_budget() -> None:
+    before = subprocess.Popen([sys.executable, "-c", f"held = b'x' * {120 * MIB}; input()"], stdin=subprocess.PIPE)
+    with before, oomguard.budget("100M") as held:
+        with ProcessPoolExecutor(2, mp_context=get_context("fork")) as pool:
+            assert list(pool.map(hold, [20 * MIB] * 4)) == [20 * MIB] * 4
+        assert held.outcome is None
+    assert held.outcome is not None
+    assert held.outcome.stopped_by is None
+    assert 15 * MIB < held.outcome.peak_unreclaimable < 100 * MIB
+    assert before.returncode == 1  # it read the end of its input: it was there before, and was not touched
+
+
+def test_children_that_pass_it_together_are_ended_and_the_line_is_named() -> None:
+    with (
+        pytest.raises(BudgetExceeded, match=r"were allowed.*hold") as caught,
+        oomguard.budget(150 * MIB, grace_seconds=0.5),
+        ProcessPoolExecutor(3, mp_context=get_context("fork")) as pool,
+    ):
+        list(pool.map(hold, [80 * MIB] * 30))
+    assert isinstance(caught.value.__cause__, BrokenProcessPool)
+    assert caught.value.outcome.stopped_by == "budget"
+    assert caught.value.do
+
+
+def test_what_the_block_raises_is_raised() -> None:
+    with pytest.raises(ZeroDivisionError), oomguard.budget("100M"):
+        1 / 0  # noqa: B018
