@@ -9,7 +9,7 @@ MAX_RSS ?= 512M
 DEMO_SIZE ?= 200MB
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check screens live vm bench campaign kills clean
+.PHONY: help setup demo test check screens live vm bench campaign kills runs clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 14
@@ -57,6 +57,9 @@ campaign: $(READY) ## 1 GB and 15 GB of text under 512M and 256M (30 GB of disk,
 
 kills: $(READY) ## 50 kills at random moments, then resume: the same sha256 each time
 	$(RUN) -m benchmarks.kill_campaign
+
+runs: $(READY) ## 50 runs over budget of each program: the line is named each time (20 minutes)
+	$(RUN) -m benchmarks.run_campaign
 
 clean: ## remove what these targets made
 	rm -rf $(VENV) demo bench-data .venv-bench
