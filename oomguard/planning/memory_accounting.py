@@ -36,11 +36,10 @@ def account_machine(event: OomEvent) -> Accounting | None:
     shares = [share for share in _shares(mem_info, page) if share.size > 0]
     if (huge := next((share for share in shares if share.key == "hugetlb"), None)) and huge.size > total:
         shares.remove(huge)
-    shares.sort(key=lambda share: -share.size)
-    known = sum(share.size for share in shares if not share.nested)
+    known = sum(share.size for share in shares if share.within is None)
     return Accounting(
         total=max(1, total),
-        shares=tuple(shares),
+        shares=_in_order(shares),
         unaccounted=total - known,
         free=mem_info.pages["free"] * page,
         notes=tuple(notes),
@@ -57,9 +56,9 @@ def _shares(mem_info: MemInfo, page: int) -> list[Share]:
         Share(
             key="anon", label="processes", size=pages("active_anon", "inactive_anon", "isolated_anon", "isolated(anon)")
         ),
-        Share(key="shmem", label="of it tmpfs, /dev/shm, shared", size=pages("shmem"), nested=True),
+        Share(key="shmem", label="of it tmpfs, /dev/shm, shared", size=pages("shmem"), within="anon"),
         Share(key="cache", label="file cache", size=file),
-        Share(key="dirty", label="of it not yet on disk", size=min(dirty, file), nested=True),
+        Share(key="dirty", label="of it not yet on disk", size=min(dirty, file), within="cache"),
         Share(key="unevictable", label="locked in memory", size=pages("unevictable")),
         Share(key="slab", label="kernel objects (slab)", size=pages("slab_reclaimable", "slab_unreclaimable")),
         Share(key="pagetables", label="page tables", size=pages("pagetables", "sec_pagetables")),
@@ -84,14 +83,19 @@ def account_memcg(memcg: MemcgReport) -> Accounting | None:
         Share(key="anon", label="processes", size=_first(stat, "anon", "total_rss", "rss")),
         Share(key="shmem", label="tmpfs, /dev/shm, shared", size=shmem),
         Share(key="cache", label="file cache", size=max(0, file - shmem)),
-        Share(key="dirty", label="of it not yet on disk", size=min(dirty, max(0, file - shmem)), nested=True),
+        Share(key="dirty", label="of it not yet on disk", size=min(dirty, max(0, file - shmem)), within="cache"),
         Share(key="kernel", label="kernel memory", size=_kernel(memcg)),
         Share(key="sock", label="network buffers", size=_first(stat, "sock")),
         Share(key="swapcached", label="being swapped", size=swap_cache),
     ]
-    kept = sorted((share for share in shares if share.size > 0), key=lambda share: -share.size)
-    known = sum(share.size for share in kept if not share.nested)
-    return Accounting(total=memcg.usage, shares=tuple(kept), unaccounted=memcg.usage - known if kept else 0, free=0)
+    kept = _in_order([share for share in shares if share.size > 0])
+    known = sum(share.size for share in kept if share.within is None)
+    return Accounting(total=memcg.usage, shares=kept, unaccounted=memcg.usage - known if kept else 0, free=0)
+
+
+def _in_order(shares: list[Share]) -> tuple[Share, ...]:
+    parts = sorted((share for share in shares if share.within is None), key=lambda share: -share.size)
+    return tuple(shown for part in parts for shown in (part, *(share for share in shares if share.within == part.key)))
 
 
 def _kernel(memcg: MemcgReport) -> int:

@@ -63,7 +63,7 @@ def detail_blocks(explained: ExplainedEvent) -> list[str]:
 
 def accounting_text(accounting: Accounting) -> str:
     """Where the memory was, largest first, each with a bar."""
-    rows = [(share.label, share.size, share.nested) for share in accounting.shares]
+    rows = [(share.label, share.size, share.within is not None) for share in accounting.shares]
     if accounting.unaccounted > 0.005 * accounting.total:
         rows.append(("not listed by the kernel", accounting.unaccounted, False))
     lines = [f"where {format_size(accounting.total)} of memory was"]

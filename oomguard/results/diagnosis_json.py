@@ -88,8 +88,8 @@ def _accounting_json(accounting: Accounting | None) -> dict[str, Any] | None:
         return None
     return {
         "total": accounting.total,
-        "parts": {share.key: share.size for share in accounting.shares if not share.nested},
-        "within_parts": {share.key: share.size for share in accounting.shares if share.nested},
+        "parts": {share.key: share.size for share in accounting.shares if share.within is None},
+        "within_parts": {share.key: share.size for share in accounting.shares if share.within},
         "unaccounted": accounting.unaccounted,
     }
 

@@ -64,7 +64,7 @@ def _six_lines(diagnosis: Diagnosis) -> str:
 
 
 def _accounting(accounting: Accounting) -> str:
-    rows = [(share.label, share.size, share.nested) for share in accounting.shares]
+    rows = [(share.label, share.size, share.within is not None) for share in accounting.shares]
     if accounting.unaccounted > 0:
         rows.append(("not listed by the kernel", accounting.unaccounted, False))
     shown = "".join(

@@ -16,12 +16,12 @@ Filler = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
-    """A part of the memory. `nested`: it is inside another part, and not added to it."""
+    """A part of the memory. `within`: it is inside that part, shown below it and not added."""
 
     key: str
     label: str
     size: int  # bytes
-    nested: bool = False
+    within: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class Accounting:
     """Where every byte was. Of the machine: `total` is what the kernel manages. Of a cgroup: its usage."""
 
     total: int
-    shares: tuple[Share, ...]  # largest first
+    shares: tuple[Share, ...]  # largest first, each followed by those within it
     unaccounted: int  # total - shares; more than what the kernel lists can be below 0
     free: int
     notes: tuple[str, ...] = ()
