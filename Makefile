@@ -9,7 +9,7 @@ MAX_RSS ?= 512M
 DEMO_SIZE ?= 200MB
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check screens live vm bench campaign kills runs clean
+.PHONY: help setup demo test check screens live vm bench campaign kills runs logspeed fuzz vmkills clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 14
@@ -60,6 +60,16 @@ kills: $(READY) ## 50 kills at random moments, then resume: the same sha256 each
 
 runs: $(READY) ## 50 runs over budget of each program: the line is named each time (20 minutes)
 	$(RUN) -m benchmarks.run_campaign
+
+logspeed: $(READY) ## a gigabyte of log: diagnose beside grep -c, seconds and memory (5 GB of disk, 5 minutes)
+	$(RUN) -m benchmarks.log_speed
+
+fuzz: $(READY) ## 100,000 damaged logs: nothing is raised, no victim is invented (15 minutes)
+	$(RUN) -m benchmarks.log_mutations 100000
+
+vmkills: $(READY) ## real kills on kernels 5.10, 6.1 and 6.12, by the kernel and by other killers (root, 10 minutes)
+	tests/vm/build.sh 6.1 5.10 6.12
+	$(RUN) -m tests.vm.vmkills 5.10 6.1 6.12
 
 clean: ## remove what these targets made
 	rm -rf $(VENV) demo bench-data .venv-bench
