@@ -9,7 +9,7 @@ MAX_RSS ?= 512M
 DEMO_SIZE ?= 200MB
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check screens live vm bench campaign kills clean
+.PHONY: help setup demo test check screens live vm bench campaign kills costs clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 14
@@ -58,5 +58,13 @@ campaign: $(READY) ## 1 GB and 15 GB of text under 512M and 256M (30 GB of disk,
 kills: $(READY) ## 50 kills at random moments, then resume: the same sha256 each time
 	$(RUN) -m benchmarks.kill_campaign
 
+costs: $(READY) .venv-costs/ready ## what the usual ways to hold a corpus take, beside what `check` says (5 minutes)
+	.venv-costs/bin/python -m benchmarks.trap_costs
+
+.venv-costs/ready:
+	$(PYTHON) -m venv .venv-costs
+	.venv-costs/bin/pip install --quiet --disable-pip-version-check --editable . datasets pandas
+	@touch $@
+
 clean: ## remove what these targets made
-	rm -rf $(VENV) demo bench-data .venv-bench
+	rm -rf $(VENV) demo bench-data .venv-bench .venv-costs
