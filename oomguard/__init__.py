@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from oomguard.checking import check_script
+    from oomguard.estimating import plan
     from oomguard.preparing import PrepareEvents, PrepareOptions, plan_prepare, prepare
 
-__all__ = ["PrepareEvents", "PrepareOptions", "check_script", "plan_prepare", "prepare"]
+__all__ = ["PrepareEvents", "PrepareOptions", "check_script", "plan", "plan_prepare", "prepare"]
 
 _HOMES = {  # each public name's module, imported when the name is first used
     "PrepareEvents": "oomguard.preparing",
     "PrepareOptions": "oomguard.preparing",
     "check_script": "oomguard.checking",
+    "plan": "oomguard.estimating",
     "plan_prepare": "oomguard.preparing",
     "prepare": "oomguard.preparing",
 }

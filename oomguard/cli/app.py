@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from oomguard.cli.check import check_command
+from oomguard.cli.plan import plan_command
 from oomguard.cli.prepare import prepare_command
 from oomguard.cli.run import run_app
 from oomguard.errors import OomguardError, Stopped
@@ -23,6 +24,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("prepare")(prepare_command)
+app.command("plan")(plan_command)
 app.command("check")(check_command)
 app.add_typer(run_app, name="run")
 

@@ -23,6 +23,12 @@ class SamplePiece:
 
     documents: tuple[str, ...]
     taken: int  # of the file, or of the text where it is decompressed
+    text: str | None = None  # with what stands between the documents, where that is text, too
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """What is encoded."""
+        return self.documents if self.text is None else (self.text,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +74,8 @@ def describe_corpus(
         shape = replace(shape, widest=max(shape.widest, character_width(widest)))
     else:
         widest = max(map(max, filter(None, documents)))
-    text = [sum(len(document.encode(errors="replace")) for document in piece.documents) for piece in pieces]
-    tokens = [sum(count(document)[0] for document in piece.documents) for piece in pieces]
+    text = [sum(len(one.encode(errors="replace")) for one in piece.texts) for piece in pieces]
+    tokens = [sum(count(one)[0] for one in piece.texts) for piece in pieces]
     taken = [piece.taken for piece in pieces]
     unseen = _UNSEEN if from_start else 0.0
     text_bytes = (

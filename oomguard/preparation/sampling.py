@@ -35,16 +35,19 @@ _LONGEST_LINE = 8 * MIB
 _BLANK_LINES = re.compile(r"\n[ \t]*\n")
 
 
-def sample_corpus(sources: Sequence[Source], *, spec: EncodingSpec, text_field: str = "text") -> CorpusSample:
+def sample_corpus(
+    sources: Sequence[Source], *, spec: EncodingSpec, text_field: str = "text", separator: bytes = b""
+) -> CorpusSample:
     """Estimate text, tokens and shape of a corpus from 4 MiB of it.
 
+    `separator` divides documents in text; without it, blank lines count as that, for lack of a better sign.
     Raises: NothingFound if there is no text in what was looked at; BadInput if it cannot be read, or is a stream.
     """
     if any(source.size is None for source in sources):
         raise BadInput(
             "standard input can be read only once, so it cannot be sampled", do="save it in a file, then name the file"
         )
-    looked = _Look(text_field)
+    looked = _Look(text_field, separator.decode(errors="replace"))
     chosen = sources if len(sources) <= _MOST_FILES else sources[:: -(-len(sources) // _MOST_FILES)]
     everything = sum(source.size or 0 for source in sources)
     seen = sum(source.size or 0 for source in chosen)
@@ -95,6 +98,7 @@ class _Look:
     """Gathers pieces; `of_bytes` is what their `taken` bytes are a sample of."""
 
     text_field: str
+    separator: str
     pieces: list[SamplePiece] = field(default_factory=list)
     of_bytes: int = 0
     from_start: bool = False
@@ -120,7 +124,11 @@ class _Look:
         whole = _whole_characters(data)
         text = whole.decode(errors="replace")
         self.widest = max(self.widest, max(text, default=""))
-        self.pieces.append(SamplePiece(documents=tuple(_paragraphs(text)), taken=len(whole)))
+        if self.separator:
+            documents = text.split(self.separator)
+            self.pieces.append(SamplePiece(documents=tuple(documents[1:] or documents), taken=len(whole)))
+        else:
+            self.pieces.append(SamplePiece(documents=tuple(_paragraphs(text)), taken=len(whole), text=text))
 
     def _lines(self, data: bytes) -> None:
         documents = []
