@@ -3,6 +3,7 @@
 OomguardError           what happened, and what to do next
 ├── BadInput            the data cannot be used as it is: file, position, reason
 ├── BudgetTooSmall      the job does not fit in the memory it was given
+├── CannotStart         the command of a run is not there, or cannot be executed
 ├── Changed             what is on disk was made from another input, with other options
 ├── InUse               another run works in the same folder
 ├── NeedsPrivilege      the kernel answered EPERM or EACCES
@@ -13,9 +14,17 @@ OomguardError           what happened, and what to do next
 
 from __future__ import annotations
 
+import errno
+import os
+
 
 class OomguardError(Exception):
-    """Carries `do`, the next step. It is required, so no error can be written without one."""
+    """Carries `do`, the next step. It is required, so no error can be written without one.
+
+    `exit_status` is what the command line ends with; `run -- COMMAND` has its own, as 1 may be the command's.
+    """
+
+    exit_status = 1
 
     def __init__(self, what: str, *, do: str) -> None:
         super().__init__(what)
@@ -28,6 +37,20 @@ class BadInput(OomguardError):
 
 class BudgetTooSmall(OomguardError):
     """The job does not fit in the memory it was given."""
+
+
+class CannotStart(OomguardError):
+    """The command of a run is not there, or cannot be executed. Its exit status is that of a shell."""
+
+    def __init__(self, command: str, number: int) -> None:
+        missing = number in (errno.ENOENT, errno.ENOTDIR)
+        super().__init__(
+            f'cannot run "{command}": {"there is no such command" if missing else os.strerror(number)}',
+            do="look for a slip of the pen, or give its whole path"
+            if missing
+            else f"ls -l {command}; chmod +x {command}",
+        )
+        self.exit_status = 127 if missing else 126
 
 
 class Changed(OomguardError):
@@ -48,6 +71,8 @@ class NothingFound(OomguardError):
 
 class Stopped(OomguardError):
     """Ended by the user or a signal; what was done is kept."""
+
+    exit_status = 130
 
 
 class WorkerFailed(OomguardError):

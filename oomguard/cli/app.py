@@ -9,8 +9,10 @@ from typing import Annotated
 import typer
 
 from oomguard.cli.check import check_command
+from oomguard.cli.plain_group import PlainGroup
 from oomguard.cli.plan import plan_command
 from oomguard.cli.prepare import prepare_command
+from oomguard.cli.release import release_command
 from oomguard.cli.run import run_app
 from oomguard.errors import OomguardError, Stopped
 from oomguard.results.hostile import printable
@@ -22,13 +24,15 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    cls=PlainGroup,
 )
 app.command("prepare")(prepare_command)
 app.command("plan")(plan_command)
 app.command("check")(check_command)
 app.add_typer(run_app, name="run")
+app.command("release")(release_command)
 
-_FAILED, _STOPPED = 1, 130
+_FAILED, _STOPPED = OomguardError.exit_status, Stopped.exit_status
 
 
 def _show_version(wanted: bool) -> None:
@@ -71,7 +75,7 @@ def main() -> None:
         label = "stopped" if isinstance(error, Stopped) else "error"
         # Both may quote what somebody gave; a terminal must not obey it.
         sys.stderr.write(f"{label}: {printable(str(error))}\n  try: {printable(error.do)}\n")
-        sys.exit(_STOPPED if isinstance(error, Stopped) else _FAILED)
+        sys.exit(error.exit_status)
     except KeyboardInterrupt:
         sys.stderr.write("stopped\n")
         sys.exit(_STOPPED)

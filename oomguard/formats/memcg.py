@@ -1,7 +1,7 @@
 """What the kernel writes about memory cgroups, version 1 and 2.
 
 Source: Linux Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst; kernel/cgroup/cgroup.c,
-proc_cgroup_show(); fs/proc_namespace.c, show_mountinfo(); mm/memcontrol.c, memory_stat_format().
+proc_cgroup_show(); mm/memcontrol.c, memory_stat_format().
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-_OCTAL_ESCAPE = re.compile(r"\\([0-7]{3})")
+from oomguard.formats.mountinfo import parse_mountinfo
+
 _NUMBER = re.compile(r"[0-9]{1,20}")  # bounded: int() refuses texts of more than 4300 digits
 
 # v1 writes "no limit" as LONG_MAX rounded down to a page (9223372036854771712 with 4 KiB pages). No machine
@@ -73,29 +74,17 @@ def parse_proc_cgroup(text: str) -> dict[str, str]:
 
 def parse_cgroup_mounts(text: str) -> list[CgroupMount]:
     """Find the cgroup mounts in /proc/PID/mountinfo that no later mount hides. Raises: nothing."""
-    mounts: dict[str, CgroupMount] = {}
-    for line in text.split("\n"):
-        fields, _, after = line.partition(" - ")
-        mount_fields, super_fields = fields.split(" "), after.split(" ")
-        if len(mount_fields) < 6 or len(super_fields) < 3:
-            continue
-        root, mount_point = (_unescape(field) for field in mount_fields[3:5])
-        file_system, super_options = super_fields[0], super_fields[2].split(",")
-        mounts.pop(mount_point, None)  # whatever is mounted later on the same place hides what was there
-        if file_system in ("cgroup", "cgroup2"):
-            controllers = set(super_options) - {"rw", "ro"} if file_system == "cgroup" else ()
-            mounts[mount_point] = CgroupMount(
-                mount_point=mount_point,
-                root=root,
-                version=2 if file_system == "cgroup2" else 1,
-                controllers=frozenset(controllers),
-                read_only="ro" in mount_fields[5].split(",") or "ro" in super_options,
-            )
-    return list(mounts.values())
-
-
-def _unescape(field: str) -> str:
-    return _OCTAL_ESCAPE.sub(lambda escape: chr(int(escape[1], 8)), field)
+    return [
+        CgroupMount(
+            mount_point=mount.mount_point,
+            root=mount.root,
+            version=2 if mount.file_system == "cgroup2" else 1,
+            controllers=mount.super_options - {"rw", "ro"} if mount.file_system == "cgroup" else frozenset(),
+            read_only="ro" in mount.options or "ro" in mount.super_options,
+        )
+        for mount in parse_mountinfo(text)
+        if mount.file_system in ("cgroup", "cgroup2")
+    ]
 
 
 def path_in_mount(cgroup: str, mount: CgroupMount) -> str | None:

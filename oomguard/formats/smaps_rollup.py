@@ -39,6 +39,8 @@ class StatusMemory:
     rss_anon: int | None
     rss_shmem: int | None
     swap: int | None
+    rss_file: int | None = None
+    peak_rss: int | None = None  # the most that `rss` ever was; after a fork without exec, the parent's too
 
     @property
     def unreclaimable_bound(self) -> int | None:
@@ -72,6 +74,8 @@ def parse_status_memory(text: str) -> StatusMemory:
         rss_anon=sizes.get("RssAnon"),
         rss_shmem=sizes.get("RssShmem"),
         swap=sizes.get("VmSwap"),
+        rss_file=sizes.get("RssFile"),
+        peak_rss=sizes.get("VmHWM"),
     )
 
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Self
 from oomguard.formats.smaps_rollup import parse_status_memory
 from oomguard.linux import cgroup_files
 from oomguard.linux.memcg_dir import MemcgDir, find_own_cgroup, read_kernel_text
-from oomguard.linux.memcg_errors import LimitDidNotStick, MemcgUnavailable, explain_refusals, no_controller
+from oomguard.linux.memcg_errors import LimitDidNotStick, MemcgUnavailable
 from oomguard.linux.memcg_limits import PAGE_SIZE, lowest_limit, set_limits
-from oomguard.linux.memcg_place import MadeMemcg, make_child
+from oomguard.linux.memcg_place import MadeMemcg, at_first_place
 from oomguard.units import format_size
 
 if TYPE_CHECKING:
@@ -88,39 +88,20 @@ def enter_budget_memcg(memory_max: int, *, allow_swap: bool = False, root: Path 
     """Make a memory cgroup limited to `memory_max` bytes and move the calling process into it.
 
     What it forks from then on is inside too. Call it early: memory held before stays outside
-    (`held_before`). v1 puts it under the own cgroup. v2 allows that only where no process is in the parent, so
-    it goes under the nearest cgroup from the own one upwards that may have it; limits left behind that way
-    are applied to it. Swap is closed for it unless `allow_swap`. Budgets that killed runs left there are
-    removed.
+    (`held_before`). Limits that it leaves behind by moving are applied to it. Swap is closed for it unless
+    `allow_swap`.
     Raises: MemcgUnavailable, with what would make it possible; nothing has changed then.
     """
     if memory_max < PAGE_SIZE:
         raise ValueError(f"memory_max must be at least a page, got {memory_max}")
-    own = find_own_cgroup(root)
-    if own is None:
-        raise no_controller(memory_max, root)
-    refusals: list[tuple[MemcgDir, OSError]] = []
-    for parent in own.ancestors() if own.version == 2 else [own]:
-        cgroup_files.remove_stale_budgets(parent.path, root)
-        try:
-            made = make_child(parent, own, root)
-        except OSError as error:
-            refusals.append((parent, error))
-            continue
-        try:
-            return _limit_and_enter(made, memory_max, allow_swap=allow_swap, root=root)
-        except OSError as error:
-            made.undo()
-            refusals.append((parent, error))
-        except BaseException:
-            made.undo()
-            raise
-    raise explain_refusals(refusals, memory_max, root)
+    return at_first_place(
+        lambda made: _limit_and_enter(made, memory_max, allow_swap=allow_swap, root=root), memory_max, root=root
+    )
 
 
 def _limit_and_enter(made: MadeMemcg, memory_max: int, *, allow_swap: bool, root: Path) -> BudgetMemcg:
     memcg = made.memcg
-    caveats = set_limits(memcg, memory_max, allow_swap=allow_swap, left=made.left)
+    caveats = set_limits(memcg, memory_max, swap_max=None if allow_swap else 0, left=made.left)
     status = parse_status_memory(read_kernel_text(root / "proc/self/status") or "")
     held_before = status.unreclaimable_bound or 0
     if not made.moved_in:

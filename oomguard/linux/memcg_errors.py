@@ -85,18 +85,22 @@ def explain_refusals(refusals: list[tuple[MemcgDir, OSError]], memory_max: int, 
 def _with_rights(memory_max: int, place: MemcgDir, root: Path) -> str:
     user_manager = root / f"run/user/{os.getuid()}/systemd"
     if place.version == 2 and user_manager.exists():
-        return f"systemd-run --user --scope {_properties(memory_max)} oomguard prepare ..."
+        return f"systemd-run --user --scope {_properties(memory_max)} {_run(memory_max)}"
     if os.getuid() == 0:
         return (
             f"give the container its limit: {_docker(memory_max)}" if _in_container(root) else "run with CAP_SYS_ADMIN"
         )
-    return f"sudo oomguard run --max-rss {-(-memory_max // MIB)}M prepare ..."
+    return f"sudo {_run(memory_max)}"
 
 
 def _own_scope(memory_max: int, root: Path) -> str:
     if (root / "run/systemd/system").exists():
-        return f"systemd-run --scope {_properties(memory_max)} oomguard prepare ..."
+        return f"systemd-run --scope {_properties(memory_max)} {_run(memory_max)}"
     return _docker(memory_max)
+
+
+def _run(memory_max: int) -> str:
+    return f"oomguard run --max-rss {-(-memory_max // MIB)}M ..."
 
 
 def _properties(memory_max: int) -> str:

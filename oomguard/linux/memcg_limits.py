@@ -20,25 +20,34 @@ _V1_NO_SWAP_LIMIT = (
 )
 
 
-def set_limits(memcg: MemcgDir, memory_max: int, *, allow_swap: bool, left: tuple[MemcgDir, ...]) -> list[str]:
+def set_limits(memcg: MemcgDir, memory_max: int, *, swap_max: int | None, left: tuple[MemcgDir, ...]) -> list[str]:
     """Limit `memcg` to `memory_max` bytes, or to less where a cgroup in `left` had less. Gives the caveats.
 
-    `left` are the cgroups whose limits the process leaves behind when it moves into `memcg`.
+    `left` are the cgroups whose limits the process leaves behind when it moves into `memcg`. `swap_max`: how
+    much may be swapped out beside that; None: no limit.
     Raises: OSError as the kernel answers; LimitDidNotStick if it reads back something else.
     """
     limit = min([memory_max, *(max_ for above in left if (max_ := above.memory_max()) is not None)])
-    file = "memory.max" if memcg.version == 2 else "memory.limit_in_bytes"
-    cgroup_files.write_setting(memcg.path, file, limit)
+    stuck = set_memory_max(memcg, limit)
+    if memcg.version == 2:
+        caveats = _set_v2(memcg, swap_max=swap_max, left=left)
+    else:
+        caveats = _set_v1(memcg, stuck, swap_max=swap_max)
+    if swap_max == 0 and memcg.has_swap_accounting() and memcg.swap_max() != 0:
+        raise LimitDidNotStick("swap was closed for", memcg.path, 0, memcg.swap_max())
+    return caveats
+
+
+def set_memory_max(memcg: MemcgDir, limit: int) -> int:
+    """Set the hard limit alone, and give what the kernel made of it: whole pages.
+
+    Raises: OSError as the kernel answers; LimitDidNotStick if it reads back something else.
+    """
+    cgroup_files.write_setting(memcg.path, "memory.max" if memcg.version == 2 else "memory.limit_in_bytes", limit)
     stuck = memcg.memory_max()
     if stuck is None or not limit - PAGE_SIZE < stuck <= limit:  # the kernel rounds down to whole pages
         raise LimitDidNotStick("the memory limit was set for", memcg.path, limit, stuck)
-    if memcg.version == 2:
-        caveats = _set_v2(memcg, allow_swap=allow_swap, left=left)
-    else:
-        caveats = _set_v1(memcg, stuck, allow_swap=allow_swap)
-    if not allow_swap and memcg.has_swap_accounting() and memcg.swap_max() != 0:
-        raise LimitDidNotStick("swap was closed for", memcg.path, 0, memcg.swap_max())
-    return caveats
+    return stuck
 
 
 def lowest_limit(memcg: MemcgDir) -> tuple[int | None, str]:
@@ -50,7 +59,7 @@ def lowest_limit(memcg: MemcgDir) -> tuple[int | None, str]:
     return min(limits, key=lambda limit: limit[0], default=(None, ""))
 
 
-def _set_v2(memcg: MemcgDir, *, allow_swap: bool, left: tuple[MemcgDir, ...]) -> list[str]:
+def _set_v2(memcg: MemcgDir, *, swap_max: int | None, left: tuple[MemcgDir, ...]) -> list[str]:
     highs = [high for above in left if (high := above.memory_high()) is not None]
     if highs:
         cgroup_files.write_setting(memcg.path, "memory.high", min(highs))
@@ -58,22 +67,22 @@ def _set_v2(memcg: MemcgDir, *, allow_swap: bool, left: tuple[MemcgDir, ...]) ->
         # 1 would end the whole job where one worker is enough.
         cgroup_files.write_setting(memcg.path, "memory.oom.group", 0)
     if not memcg.has_swap_accounting():
-        return [] if allow_swap else [_V2_NO_SWAP_LIMIT]
-    swaps = [swap for above in left if (swap := above.swap_max()) is not None]
-    if swaps or not allow_swap:
-        cgroup_files.write_setting(memcg.path, "memory.swap.max", min(swaps) if allow_swap else 0)
+        return [] if swap_max is None else [_V2_NO_SWAP_LIMIT]
+    swaps = [swap for swap in (swap_max, *(above.swap_max() for above in left)) if swap is not None]
+    if swaps:
+        cgroup_files.write_setting(memcg.path, "memory.swap.max", min(swaps))
     return []
 
 
-def _set_v1(memcg: MemcgDir, memory_max: int, *, allow_swap: bool) -> list[str]:
+def _set_v1(memcg: MemcgDir, memory_max: int, *, swap_max: int | None) -> list[str]:
     if "oom_kill_disable 1" in (memcg.read("memory.oom_control") or ""):
         # Inherited, and it would hang the job at its limit.
         cgroup_files.write_setting(memcg.path, "memory.oom_control", 0)
-    if allow_swap:
+    if swap_max is None:
         return []
     if memcg.has_swap_accounting():
         # Memory and swap together; the kernel wants it set after the limit of memory alone, never below it.
-        cgroup_files.write_setting(memcg.path, "memory.memsw.limit_in_bytes", memory_max)
+        cgroup_files.write_setting(memcg.path, "memory.memsw.limit_in_bytes", memory_max + swap_max)
         return []
     # The next best: no swapping at the cgroup's own limit, but still when the machine is short.
     cgroup_files.write_setting(memcg.path, "memory.swappiness", 0)

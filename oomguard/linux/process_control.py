@@ -10,6 +10,9 @@ from functools import cache
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1  # include/uapi/linux/prctl.h
+_PR_SET_CHILD_SUBREAPER = 36
+
+_EAGER_NICE = -10
 
 _SYNC_FILE_RANGE_WAIT_BEFORE = 1  # include/uapi/linux/fs.h
 _SYNC_FILE_RANGE_WRITE = 2
@@ -32,6 +35,27 @@ def die_with_parent(parent_pid: int | None = None) -> None:
         raise _last_error()
     if os.getppid() != parent_before:
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def become_subreaper() -> None:
+    """Be the parent of every descendant whose own parent ends: none leaves the tree, and each must be waited for.
+
+    Raises: OSError if the kernel refuses, which Linux does not do.
+    """
+    if _libc().prctl(_PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(1), *[ctypes.c_ulong(0)] * 3) != 0:
+        raise _last_error()
+
+
+def stay_awake() -> bool:
+    """Let this process run before others that want the same CPU, if it may; says whether. Children inherit it.
+
+    A guard that waits for a CPU behind the processes it guards sees too late what they do.
+    """
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, _EAGER_NICE)
+    except OSError:
+        return False
+    return True
 
 
 def set_oom_score_adj(value: int) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from oomguard import errors
 from oomguard.errors import BudgetTooSmall, OomguardError, WorkerFailed
-from oomguard.linux.file_positions import file_position
+from oomguard.linux.open_inputs import file_position
 from oomguard.preparation.children import Child, start_child
 from oomguard.preparation.messages import EncodeTask
 from oomguard.preparation.sources import require_unchanged

@@ -236,7 +236,7 @@ def test_not_permitted_with_and_without_a_user_manager(kernel_of: MakeKernel, mo
     assert error.do.startswith("sudo ")
     (kernel.root / "run/user/1000/systemd").mkdir(parents=True)
     assert refusal(kernel).do == (
-        "systemd-run --user --scope -p Delegate=yes -p MemoryMax=512M -p MemorySwapMax=0 oomguard prepare ..."
+        "systemd-run --user --scope -p Delegate=yes -p MemoryMax=512M -p MemorySwapMax=0 oomguard run --max-rss 512M ..."
     )
 
 

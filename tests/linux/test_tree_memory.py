@@ -98,7 +98,7 @@ def test_zombie_holds_nothing() -> None:
 def put_process(root: Path, pid: int, parent: int, files: dict[str, str]) -> None:
     folder = root / "proc" / str(pid)
     (folder / "task" / str(pid)).mkdir(parents=True)
-    (folder / "stat").write_text(f"{pid} (a) b) S {parent} 1 1 0\n")
+    (folder / "stat").write_text(f"{pid} (a) b) S {parent} {'0 ' * 18}\n")
     for file, text in files.items():
         (folder / file).write_text(text)
 

@@ -1,0 +1,140 @@
+"""What a person sees of a run, all of it on standard error: the command has the rest of the terminal for itself."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from oomguard.errors import BadInput
+from oomguard.planning.enforcement import read_choice
+from oomguard.results.hostile import printable
+from oomguard.running import RunOptions, read_budget
+from oomguard.units import format_size, parse_size
+
+if TYPE_CHECKING:
+    from oomguard.linux.job_guard import OnLimit
+    from oomguard.planning.enforcement import Enforcement
+    from oomguard.planning.run_forecast import Forecast
+    from oomguard.results.held_job import HeldJob
+    from oomguard.results.process_facts import OpenInput
+    from oomguard.results.run_outcome import RunOutcome
+
+_LONGEST_NUMBER = 20
+_LONGEST_GRACE_SECONDS = 86_400
+_ON_LIMIT: tuple[OnLimit, ...] = ("stop", "hold", "kill")
+
+
+def need_max_rss(command: tuple[str, ...] | None) -> str:
+    """What to say to somebody who gave no budget: a number that would do."""
+    import shlex
+
+    from oomguard.linux.headroom import read_headroom
+    from oomguard.planning.run_advice import suggest_max_rss
+
+    room = read_headroom()
+    budget = suggest_max_rss(room.available)
+    rest = f"-- {shlex.join(command)}" if command else "..."
+    return (
+        f"a run needs a budget. {format_size(room.available)} are available now ({room.limited_by}): "
+        f"oomguard run --max-rss {budget} {rest}"
+    )
+
+
+def read_options(command: tuple[str, ...], max_rss: str, **flags: Any) -> RunOptions:
+    """Make options of flags. Raises: BadInput, BudgetTooSmall."""
+    on_limit = next((each for each in _ON_LIMIT if each == flags["on_limit"]), None)
+    if on_limit is None:
+        raise BadInput(f'--on-limit "{flags["on_limit"]}" is nothing to do', do=f"--on-limit {' | '.join(_ON_LIMIT)}")
+    swap = flags["allow_swap"]
+    return RunOptions(
+        command=command,
+        max_rss=read_budget(max_rss),
+        enforce=read_choice(flags["enforce"]),
+        on_limit=on_limit,
+        grace_seconds=_read_seconds(flags["grace"]),
+        swap_max=0 if swap is None else None if swap == "max" else parse_size(swap),
+    )
+
+
+def _read_seconds(text: str) -> float:
+    try:
+        seconds = float(text[:_LONGEST_NUMBER])
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= _LONGEST_GRACE_SECONDS:
+        raise BadInput(f'--grace "{text}" is not a number of seconds', do="--grace 30, or 0 for none")
+    return seconds
+
+
+class ShowEvents:
+    """Says what happens, one line each."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        """With `quiet`, only that the job is held."""
+        self._quiet = quiet
+
+    def begins(self, enforcement: Enforcement) -> None:
+        """Name the budget and who enforces it."""
+        if self._quiet:
+            return
+        _say(f"budget {format_size(enforcement.budget)} (--max-rss), enforced by {enforcement.way}")
+        for line in enforcement.lines():
+            _say(f"  {line}")
+
+    def forecast(self, forecast: Forecast, read: OpenInput) -> None:
+        """Warn early."""
+        from oomguard.planning.run_forecast import ASSUMPTION
+
+        if self._quiet:
+            return
+        _say(
+            f"warning: at the end of {read.path} it would hold about {format_size(forecast.at_end)}, more than the "
+            f"budget: {ASSUMPTION} ({forecast.read_fraction:.0%} read)"
+        )
+
+    def held(self, held: HeldJob, *, waits: bool, suggested: int) -> None:
+        """Show where a job that waits stands; one that is stopped has its report soon."""
+        if not waits:
+            return
+        from oomguard.results.held_screen import render_held
+
+        sys.stderr.write(_laid_out(render_held(held, os.getpid(), suggested)) + "\n")
+
+    def released(self, budget: int) -> None:
+        """It goes on."""
+        _say(f"released: it goes on with a budget of {format_size(budget)}")
+
+
+def show_outcome(outcome: RunOutcome, *, report: str | None, as_json: bool, quiet: bool, **_: Any) -> None:
+    """Write the report, and show it. Raises: BadInput if the file cannot be written."""
+    import json
+
+    text = json.dumps(outcome.to_json())
+    if report is not None:
+        try:
+            Path(report).write_text(text + "\n", encoding="utf-8")
+        except OSError as error:
+            sys.stderr.write(_laid_out(outcome.render()) + "\n")
+            raise BadInput(
+                f'cannot write the report to "{report}": {error.strerror}',
+                do="give --report a file in a folder of yours",
+            ) from error
+    if as_json:
+        sys.stderr.write(text + "\n")
+    elif not quiet or outcome.stopped_by in ("budget", "kernel"):
+        sys.stderr.write(_laid_out(outcome.render()) + "\n")
+        if outcome.left_behind:
+            _say(f"{outcome.left_behind} processes that it started go on in the background, under the same budget")
+
+
+def _laid_out(shown: Any) -> str:
+    from oomguard.cli.showing import screen
+
+    return screen(shown)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"oomguard: {printable(text)}\n")
+    sys.stderr.flush()

@@ -1,0 +1,151 @@
+"""The budget of a job where no cgroup is to be had: its processes are measured over /proc, and stopped by signals.
+
+What it cannot do: a burst between two looks passes the budget (measured: 3 to 7 MB at 1.8 GB/s with a look each
+5 ms); swap stays open; kernel memory is not seen.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import TYPE_CHECKING
+
+from oomguard.linux.freezer import StopSignals
+from oomguard.linux.job_measure import Measure
+from oomguard.linux.proc_files import ProcFiles
+from oomguard.linux.process_signals import signal_if
+from oomguard.linux.process_tree import ProcessTree
+from oomguard.linux.tmpfs_files import TmpfsFiles
+from oomguard.linux.tree_memory import TreeMemory
+from oomguard.planning.job_limits import JobLimits, LimitAbove, plan_job_limits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from oomguard.formats.proc_stat import ProcStat
+
+CANNOT = "nothing but looking and signals: a burst can pass it, kernel memory is not counted, swap stays open"
+_NEAR_FRACTION = 0.8  # of the budget: from here on shared pages are divided, which costs 8.6 ms for each GB
+_EXACT_COST_PART = 10  # exact looks take at most one tenth of the time
+_KILL_PATIENCE_SECONDS = 10.0
+
+
+class Watchdog:
+    """Watches the descendants of the keeper, which is a subreaper: none gets out by a double fork."""
+
+    kind = "watchdog"
+    cannot = CANNOT
+
+    def __init__(self, asked: int, above: list[LimitAbove]) -> None:
+        """Watch for `asked` bytes, less where `above` has less."""
+        self.limits: JobLimits = plan_job_limits(asked, above)
+        self.caveats: tuple[str, ...] = self.limits.notes
+        self._root: int | None = None
+        self._tree: ProcessTree | None = None
+        self._memory: TreeMemory | None = None
+        self._stopper = StopSignals(self.pids, self._membership)
+        self._tmpfs = TmpfsFiles()
+        self._proc = ProcFiles()
+        self._shared_twice = 0  # what the bound counted too often, at the last exact look
+        self._next_exact = 0.0
+
+    def watch_below(self, keeper_pid: int) -> None:
+        """The job is what lives below this process."""
+        self._root = keeper_pid
+        self._tree = ProcessTree(keeper_pid, with_root=False)
+        self._memory = TreeMemory(keeper_pid, with_root=False)
+
+    def add(self, pid: int) -> None:
+        """Nothing to do: the job is below the keeper."""
+
+    def wake_on(self) -> list[tuple[int, int]]:
+        """Nothing tells of the budget; only looking does."""
+        return []
+
+    def is_at_the_limit(self) -> bool:
+        """There is no limit to be at."""
+        return False
+
+    def measure(self, *, exact: bool = False) -> Measure:
+        """The upper bound, less what it was found to count twice; or what it really is, if `exact` is asked for.
+
+        Near the budget it finds that out anew, now and then: it costs 8.6 ms for each GB.
+        """
+        assert self._memory is not None
+        bounds = self._memory.bounds()
+        files = self._tmpfs.size(list(bounds))
+        bound = sum(bounds.values()) + self._unmapped(files, bounds, exact=False)
+        began = time.monotonic()
+        is_near = bound - self._shared_twice >= _NEAR_FRACTION * self.limits.budget
+        if not exact and (not is_near or began < self._next_exact):
+            return Measure(unreclaimable=max(0, bound - self._shared_twice), shmem=files, cache=None, exact=False)
+        held = self._memory.exact(bounds) + self._unmapped(files, bounds, exact=True)
+        self._next_exact = began + (time.monotonic() - began) * _EXACT_COST_PART
+        self._shared_twice = max(0, bound - held)
+        return Measure(unreclaimable=held, shmem=files, cache=None, exact=True)
+
+    def _unmapped(self, files: int, bounds: dict[int, int], *, exact: bool) -> int:
+        """Of `files` bytes in tmpfs, those that no process maps: what is mapped is in its account already."""
+        assert self._memory is not None
+        return max(0, files - self._memory.mapped_shmem(bounds, exact=exact)) if files else 0
+
+    def peak_with_cache(self) -> int | None:
+        """Page cache is in no process's account."""
+        return None
+
+    def oom_kills(self) -> int:
+        """Nobody counts them for a tree."""
+        return 0
+
+    def swap_left(self) -> int:
+        """What is swapped out is counted as used here, so that swap is no way out of the budget."""
+        return 0
+
+    def pids(self) -> list[int]:
+        """The job's processes."""
+        return self._tree.pids() if self._tree is not None else []
+
+    def freeze(self) -> bool:
+        """SIGSTOP to each; False: one still runs, in a system call. Raises: nothing."""
+        return self._stopper.freeze()
+
+    def thaw(self) -> None:
+        """SIGCONT to those that were stopped. Raises: nothing."""
+        self._stopper.thaw()
+
+    def set_budget(self, budget: int, *, swap_max: int | None) -> JobLimits:  # noqa: ARG002 - swap is not in its hand
+        """Watch for another budget from now on."""
+        self.limits = plan_job_limits(budget, [])
+        return self.limits
+
+    def give_grace(self) -> None:
+        """There is nothing to give: nothing holds it but signals."""
+
+    def leave_to_the_kernel(self) -> None:
+        """There is no limit that the kernel could hold."""
+
+    def signal(self, number: int) -> None:
+        """Send a signal to each process of the job. Raises: nothing."""
+        pids = self.pids()
+        is_member = self._membership(pids)
+        for pid in pids:
+            signal_if(pid, number, is_member)
+
+    def kill(self) -> None:
+        """SIGKILL all of it, and wait until nothing is left. Raises: nothing."""
+        until = time.monotonic() + _KILL_PATIENCE_SECONDS
+        while self._alive() and time.monotonic() < until:
+            self.signal(signal.SIGKILL)
+            time.sleep(0.002)
+
+    def close(self) -> None:
+        """Nothing was made, so nothing is left."""
+
+    def _alive(self) -> bool:
+        stats = [self._proc.stat(pid) for pid in self.pids()]
+        return any(stat is not None and stat.state not in "ZX" for stat in stats)
+
+    def _membership(self, pids: list[int]) -> Callable[[ProcStat], bool]:
+        """Whether a process's parent is the keeper or one of `pids`: that of a reused pid is another."""
+        parents = {self._root, *pids}
+        return lambda stat: stat.parent_pid in parents

@@ -1,0 +1,174 @@
+"""`oomguard run --max-rss SIZE -- COMMAND`: any command, unmodified, held at its budget, read, and only then ended."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+from oomguard.errors import BadInput, BudgetTooSmall, CannotStart
+from oomguard.linux.job_guard import GUARDED_SIGNALS, GuardEvents, JobGuard
+from oomguard.linux.job_start import start_job
+from oomguard.linux.signal_file import SignalFile
+from oomguard.planning.job_limits import LEAST_BUDGET
+from oomguard.units import format_size, parse_size
+
+if TYPE_CHECKING:
+    from oomguard.linux.job_guard import GuardRecord, OnLimit
+    from oomguard.linux.job_start import StartedJob
+    from oomguard.planning.enforcement import Choice, Enforcement
+    from oomguard.results.run_outcome import RunOutcome, StoppedBy
+
+__all__ = ["RunEvents", "RunOptions", "guard_command", "read_budget"]
+
+_STOPPED_CODE = 137  # 128 + SIGKILL, as a shell shows a process that the kernel's OOM killer ended
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """How to run a command. Sizes in bytes."""
+
+    command: tuple[str, ...]
+    max_rss: int
+    enforce: Choice = "auto"
+    on_limit: OnLimit = "stop"
+    grace_seconds: float = 10.0
+    swap_max: int | None = 0  # how much may be swapped out; None: no limit
+
+
+class RunEvents(GuardEvents, Protocol):
+    """What happens while a command runs."""
+
+    def begins(self, enforcement: Enforcement) -> None:
+        """The command is inside of its limits, and begins now."""
+
+
+def read_budget(text: str) -> int:
+    """Read a budget: a size, or a percentage of what is available now to a new job.
+
+    Raises: BadInput if it is neither; BudgetTooSmall.
+    """
+    if text.strip().endswith("%"):
+        number = text.strip().removesuffix("%")
+        if not (number.isascii() and number.isdecimal() and 0 < int(number[:4]) <= 100 and len(number) < 4):
+            raise BadInput(f'"{text}" is not a percentage from 1% to 100%', do="--max-rss 80%, or a size such as 12G")
+        from oomguard.linux.headroom import read_headroom
+
+        return read_headroom().available * int(number) // 100
+    budget = parse_size(text)
+    if budget < LEAST_BUDGET:
+        raise BudgetTooSmall(
+            f"--max-rss {text} is {format_size(budget)}, and a process that only starts needs "
+            f"{format_size(LEAST_BUDGET)}",
+            do="12G is 12 GiB; a number alone is bytes",
+        )
+    return budget
+
+
+def guard_command(options: RunOptions, events: RunEvents) -> RunOutcome:
+    """Run a command in this process's place, as far as its terminal, signals and children go, under a budget.
+
+    For a process that does nothing else: it becomes a subreaper and takes its signals. A program that has more to do
+    calls oomguard.run(), which starts such a process.
+    Raises: CannotStart if there is no such command; MemcgUnavailable if `enforce` leaves no way to hold it.
+    """
+    signals = SignalFile(GUARDED_SIGNALS)
+    try:
+        job = start_job(
+            options.command,
+            options.max_rss,
+            choice=options.enforce,
+            swap_max=options.swap_max,
+            mask=signals.mask_before,
+        )
+        return _guard(job, options, events, signals)
+    finally:
+        signals.close()
+
+
+def _guard(job: StartedJob, options: RunOptions, events: RunEvents, signals: SignalFile) -> RunOutcome:
+    try:
+        events.begins(job.enforcement)
+        _begin(job, options.command[0])
+        guard = JobGuard(
+            job,
+            signals,
+            events,
+            on_limit=options.on_limit,
+            grace_seconds=options.grace_seconds,
+            swap_max=options.swap_max,
+        )
+        record = guard.run()
+    except BaseException:
+        job.abort()
+        raise
+    outcome = _outcome(job, options, record)
+    if record.left_behind:
+        job.linger()
+    else:
+        job.keeper.finish()
+        job.enforcer.close()
+    return outcome
+
+
+def _begin(job: StartedJob, program: str) -> None:
+    if number := job.keeper.start():
+        raise CannotStart(program, number)
+
+
+def _outcome(job: StartedJob, options: RunOptions, record: GuardRecord) -> RunOutcome:
+    from oomguard.linux.kernel_victims import name_victim
+    from oomguard.results.run_outcome import RunOutcome
+
+    enforcement, samples, held = job.enforcement, record.samples, record.held
+    code, stopped_by = _judge(record)
+    outcome = RunOutcome(
+        command=options.command,
+        exit_code=code,
+        stopped_by=stopped_by,
+        enforced_by=enforcement.way,
+        budget=job.enforcer.limits.budget,
+        hard_limit=enforcement.hard_limit,
+        peak_unreclaimable=samples.peak_unreclaimable,
+        peak_with_cache=record.peak_with_cache,
+        peak_shmem=samples.peak_shmem,
+        largest_process=samples.largest_rss,
+        wall_seconds=record.seconds,
+        processes=tuple(samples.processes),
+        oom_kills=record.oom_kills,
+        victim=name_victim(job.enforcer, record) if stopped_by == "kernel" else None,
+        left_behind=record.left_behind,
+        notes=tuple(enforcement.lines()),
+        unread_stacks={},
+        memory_maps={},
+    )
+    if held is None:
+        return outcome
+    from oomguard.linux.headroom import read_headroom
+    from oomguard.planning.run_advice import advise
+
+    available = read_headroom().available
+    return replace(
+        outcome,
+        held_seconds=held.seconds,
+        held_unreclaimable=held.unreclaimable,
+        look_seconds=held.look_seconds,
+        processes=held.processes,
+        stacks=held.stacks,
+        unread_stacks=held.unread,
+        memory_maps=held.maps,
+        inputs=held.inputs,
+        files_in_memory=held.files_in_memory,
+        advice=advise(held, samples.last_forecast(), machine_available=available),
+    )
+
+
+def _judge(record: GuardRecord) -> tuple[int, StoppedBy | None]:
+    """The exit code, and who ended the job when it did not end by itself."""
+    if record.stopped:
+        return _STOPPED_CODE, "budget"
+    code = os.waitstatus_to_exitcode(record.status)
+    code = code if code >= 0 else 128 - code
+    if record.oom_kills and code != 0:
+        return code, "kernel"
+    return code, "signal" if code == 128 + os.WTERMSIG(record.status) and os.WIFSIGNALED(record.status) else None
