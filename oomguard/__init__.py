@@ -12,8 +12,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from oomguard.checking import check_script
     from oomguard.diagnosing import diagnose
     from oomguard.doctoring import doctor
+    from oomguard.estimating import plan
     from oomguard.preparing import PrepareEvents, PrepareOptions, plan_prepare, prepare
     from oomguard.releasing import release
     from oomguard.removing_swap import plan_swap_removal, remove_swap
@@ -30,8 +32,10 @@ __all__ = [
     "SwapOptions",
     "add_swap",
     "budget",
+    "check_script",
     "diagnose",
     "doctor",
+    "plan",
     "plan_prepare",
     "plan_swap",
     "plan_swap_removal",
@@ -52,8 +56,10 @@ _HOMES = {  # each public name's module, imported when the name is first used
     "SwapOptions": "oomguard.swapping",
     "add_swap": "oomguard.swapping",
     "budget": "oomguard.running",
+    "check_script": "oomguard.checking",
     "diagnose": "oomguard.diagnosing",
     "doctor": "oomguard.doctoring",
+    "plan": "oomguard.estimating",
     "plan_prepare": "oomguard.preparing",
     "plan_swap": "oomguard.swapping",
     "plan_swap_removal": "oomguard.removing_swap",

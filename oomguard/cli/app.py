@@ -8,9 +8,11 @@ from typing import Annotated
 
 import typer
 
+from oomguard.cli.check import check_command
 from oomguard.cli.diagnose import diagnose_command
 from oomguard.cli.doctor import doctor_command
 from oomguard.cli.plain_group import PlainGroup
+from oomguard.cli.plan import plan_command
 from oomguard.cli.prepare import prepare_command
 from oomguard.cli.release import release_command
 from oomguard.cli.run import run_app
@@ -27,12 +29,15 @@ app = typer.Typer(
     rich_markup_mode=None,
     cls=PlainGroup,
 )
-app.command("prepare")(prepare_command)
-app.command("doctor")(doctor_command)
+# In the order of the questions that follow the word Killed.
 app.command("diagnose")(diagnose_command)
+app.command("check")(check_command)
+app.command("plan")(plan_command)
+app.command("prepare")(prepare_command)
 app.add_typer(run_app, name="run")
-app.add_typer(swap_app, name="swap")
 app.command("release")(release_command)
+app.add_typer(swap_app, name="swap")
+app.command("doctor")(doctor_command)
 
 _FAILED, _STOPPED = OomguardError.exit_status, Stopped.exit_status
 

@@ -84,6 +84,10 @@ class ByteStream:
             raise _shorter(self._name, size, offset)
         self._file.seek(offset)
 
+    def compressed_position(self) -> int:
+        """Give how many bytes of the file itself have been taken so far."""
+        return self._file.tell()
+
     def _ask(self, reserve: Reserve) -> int:
         head = self._file.read(64 * KIB)
         self._file.seek(0)

@@ -83,7 +83,7 @@ class ShardSet:
         if len(self.shards) > _SHOWN:
             lines.append(("", f"and {len(self.shards) - _SHOWN} more"))
         lines += [
-            ("took", f"{_duration(self.wall_seconds)}, {rate}"),
+            ("took", f"{show_duration(self.wall_seconds)}, {rate}"),
             (
                 "memory",
                 f"at most {format_size(self.peak_unreclaimable)} of {format_size(self.budget)} ({self.enforced_by})",
@@ -199,7 +199,8 @@ def _plural(word: str, count: int) -> str:
     return word if count == 1 else f"{word}s"
 
 
-def _duration(seconds: float) -> str:
+def show_duration(seconds: float) -> str:
+    """Show seconds as a person says them: "4.2 s", "3 min 20 s", "2 h 5 min"."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -1,0 +1,155 @@
+"""`oomguard plan`: how to do a preparation job here, measured on the input itself."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from oomguard.errors import WorkerFailed
+from oomguard.linux.headroom import read_headroom
+from oomguard.planning.calibration import ShortRun, choose_sizes, combine_runs, forecast_run
+from oomguard.planning.corpus_sample import Estimate
+from oomguard.planning.naive_ways import naive_ways
+from oomguard.preparation.options import PrepareOptions, resolve_options
+from oomguard.preparation.sample_files import write_sample
+from oomguard.preparation.sampling import sample_corpus
+from oomguard.preparation.sources import find_sources
+from oomguard.preparing import plan_prepare
+from oomguard.results.job_plan import JobPlan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from oomguard.planning.corpus_sample import CorpusSample
+    from oomguard.preparation.sources import Source
+    from oomguard.results.shard_set import PreparePlan
+
+_LAST_RUN_SECONDS = 1.5  # of encoding, as far as it was seen; with what else a run does it takes about twice that
+_LEAST_TEXT = 2 << 20  # of a text so small, nothing can be told that it does not tell itself
+_MOST_TEXT = 256 << 20  # the last of the short runs
+_TIMES = (1, 2, 2)  # how often each of the short runs is done
+_PATIENCE_SECONDS = 120
+_MARGIN = 1 << 20  # of disk: the manifest, headers
+
+
+def plan(options: PrepareOptions, *, max_rss: int | None = None, calibrate: bool = True) -> JobPlan:
+    """Say how to prepare `options.inputs` here: tokens, disk, workers, peak, time, and what other ways would need.
+
+    It reads a sample, and (`calibrate`) does the job on three small parts of the input, in a folder beside the output
+    that is gone afterwards. Raises: OomguardError as `prepare` would; BudgetTooSmall names the least budget.
+    """
+    resolved = resolve_options(options)
+    sources = find_sources(options.inputs, folder=Path(), exclude=options.out)
+    corpus = sample_corpus(sources, spec=resolved.spec, text_field=options.text_field, separator=resolved.separator)
+    prepared = plan_prepare(options, max_rss=max_rss)
+    began = time.monotonic()
+    runs, notes = _try(sources, corpus, prepared, options, max_rss) if calibrate else ((), ())
+    room = read_headroom()
+    tokens = _with_ends(corpus, sources, options, resolved.eot != "none")
+    return JobPlan(
+        prepare=prepared,
+        corpus=corpus,
+        tokens=tokens,
+        disk_needed=tokens.high * resolved.spec.token_bytes + _MARGIN,
+        forecast=forecast_run(runs, text_bytes=corpus.text_bytes.value, budget=prepared.budget) if runs else None,
+        tried=runs,
+        calibration_seconds=round(time.monotonic() - began, 2),
+        naive=tuple(naive_ways(corpus.shape, text_bytes=corpus.text_bytes.value, available=room.available)),
+        available=room.available,
+        available_limited_by=room.limited_by,
+        command=_command(options, max_rss, options.inputs, options.out),
+        notes=notes,
+    )
+
+
+def _with_ends(corpus: CorpusSample, sources: Sequence[Source], options: PrepareOptions, ends: bool) -> Estimate:
+    """The tokens, with one more for each document's end."""
+    undivided = all(source.kind == "text" for source in sources) and not options.separator
+    documents = len(sources) if undivided else corpus.documents
+    more = documents if ends else 0
+    return Estimate(value=corpus.tokens.value + more, low=corpus.tokens.low + more, high=corpus.tokens.high + more)
+
+
+def _command(
+    options: PrepareOptions, max_rss: int | None, inputs: Sequence[str], out: Path, *more: str
+) -> tuple[str, ...]:
+    """The command line of `prepare` with these options: only those that are not the defaults."""
+    default = PrepareOptions()
+    flags: list[str] = ["--out", str(out)]
+    names = ("format", "encoding", "workers", "shard_tokens", "val_fraction", "name", "separator", "text_field")
+    for name in (*names, "eot", "errors", "newlines", "verify"):
+        value = getattr(options, name)
+        if value != getattr(default, name):
+            flags += [f"--{name.replace('_', '-')}", str(value)]
+    limit = ["run", "--max-rss", f"{max_rss}B"] if max_rss is not None and max_rss % (1 << 20) else None
+    if limit is None and max_rss is not None:
+        limit = ["run", "--max-rss", f"{max_rss >> 20}M"]
+    return ("oomguard", *(limit or ()), "prepare", *inputs, *flags, *more)
+
+
+def _try(
+    sources: list[Source], corpus: CorpusSample, prepared: PreparePlan, options: PrepareOptions, max_rss: int | None
+) -> tuple[tuple[ShortRun, ...], tuple[str, ...]]:
+    """Do the job on three parts of the input; where that cannot be, say why."""
+    text = corpus.text_bytes.value
+    if text < _LEAST_TEXT:
+        return (), (f"the input is too small to try a part of it ({text:,} bytes of text)",)
+    rate = prepared.workers / corpus.seconds_to_encode if corpus.seconds_to_encode else _MOST_TEXT
+    sizes = choose_sizes(min(text, 2 * _MOST_TEXT), bytes_per_second=rate, seconds=_LAST_RUN_SECONDS)
+    try:
+        with _scratch(options.out) as folder:
+            runs = tuple(
+                combine_runs(
+                    [_run_part(sources, size / text, folder / str(size), options, max_rss) for _ in range(times)]
+                )
+                for size, times in zip(sizes, _TIMES, strict=True)
+            )
+    except OSError as error:
+        return (), (f"no part of the input could be tried: {error.strerror}",)
+    return runs, ()
+
+
+@contextlib.contextmanager
+def _scratch(out: Path) -> Iterator[Path]:
+    """A folder on the disk of the output."""
+    parent = next(parent for parent in (out.absolute().parent, *out.absolute().parents) if parent.is_dir())
+    folder = Path(tempfile.mkdtemp(prefix=".oomguard-plan-", dir=parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _run_part(
+    sources: list[Source], fraction: float, folder: Path, options: PrepareOptions, max_rss: int | None
+) -> ShortRun:
+    """Do the job on a part. Raises: WorkerFailed with what the run said, if it failed."""
+    given, out = folder / "in", folder / "out"
+    given.mkdir(parents=True)
+    write_sample(sources, given, fraction=min(1.0, fraction))
+    tried = replace(options, val_fraction="0", shard_tokens=options.shard_tokens)
+    command = _command(tried, max_rss, [str(given)], out, "--json", "--quiet")
+    began = time.monotonic()
+    run = subprocess.run(
+        [sys.executable, "-m", *command], capture_output=True, text=True, timeout=_PATIENCE_SECONDS, check=False
+    )
+    seconds = time.monotonic() - began
+    shutil.rmtree(folder, ignore_errors=True)
+    if run.returncode:
+        first = (run.stderr.strip().splitlines() or ["it said nothing"])[0].removeprefix("error: ")
+        raise WorkerFailed(
+            f"a short run on a part of the input failed: {first}", do="oomguard plan --no-calibration ..."
+        )
+    result = json.loads(run.stdout)
+    return ShortRun(text_bytes=result["input_bytes"], peak=result["peak_unreclaimable"], seconds=seconds)
+
+
+__all__ = ["plan"]
