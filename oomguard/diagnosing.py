@@ -19,7 +19,7 @@ from oomguard.linux.oom_counters import read_oom_counters, units_killed_for_memo
 from oomguard.planning.common_advice import PYTHON_NAMES
 from oomguard.planning.counted_kills import explain_counters
 from oomguard.planning.kill_cause import find_cause
-from oomguard.planning.oom_advice import advise
+from oomguard.planning.oom_advice import SuspectScript, advise
 from oomguard.planning.other_advice import advise_counters, advise_nothing_found, advise_other, advise_unit
 from oomguard.results.diagnosis import Diagnosis, ExplainedEvent
 
@@ -98,6 +98,7 @@ def diagnose(
     pid: int | None = None,
     name: str | None = None,
     script: str | None = None,
+    input_file: str | None = None,
     every: bool = False,
     root: Path = Path("/"),
 ) -> Diagnosis:
@@ -105,22 +106,24 @@ def diagnose(
 
     `log` is a file, plain or packed, or "-" for standard input. `since` is a time (2026-11-25, 10:30) or an age
     (2h); `pid` and `name` are the victim's; `every` reads all logs instead of stopping at the newest that tells
-    of a kill. `script` is the user's program: only kills that may have been it are looked at.
+    of a kill. `script` is the user's program: only kills that may have been it are looked at, and the advice names its
+    line that holds most; `input_file` is what it was to read.
     Raises: NothingFound, NeedsPrivilege or BadInput if `log` cannot be read; BadInput for a bad `since`. Finding
     no kill is no error: the verdict is "none".
     """
+    suspect = None if script is None else _suspect(script, input_file)
     wanted = Wanted(since=parse_since(since) if since else None, pid=pid, name=name or None, script=script)
     collected = _Collected()
     if log is not None:
         readable = named_source(str(log))
         _read_source(collected, readable, wanted, every=every)
-        return _conclude(collected, [readable.source], wanted, script, None)
+        return _conclude(collected, [readable.source], wanted, suspect, None)
     sources = _read_machine(collected, find_sources(root), wanted, every=every)
     counters = None
     if not collected.kills:
         collected.units.extend(unit for unit in units_killed_for_memory() if root == Path("/"))
         counters = read_oom_counters(root)
-    return _conclude(collected, sources, wanted, script, counters)
+    return _conclude(collected, sources, wanted, suspect, counters)
 
 
 def parse_since(text: str) -> float:
@@ -246,7 +249,11 @@ def _dated(when: LogTime | None, booted: float) -> LogTime | None:
 
 
 def _conclude(
-    collected: _Collected, sources: list[LogSource], wanted: Wanted, script: str | None, counters: OomCounters | None
+    collected: _Collected,
+    sources: list[LogSource],
+    wanted: Wanted,
+    script: SuspectScript | None,
+    counters: OomCounters | None,
 ) -> Diagnosis:
     newest_first = list(collected.kills)
     newest_first.reverse()
@@ -272,6 +279,22 @@ def _conclude(
         asked=str(wanted) or None,
         newest_is_other=is_other,
         main=_main(events),
+    )
+
+
+def _suspect(script: str, input_file: str | None) -> SuspectScript:
+    """Read the script, where that is possible here: a log may come from another machine."""
+    from oomguard.checking import check_script
+
+    try:
+        findings = check_script(script).findings
+    except OomguardError:
+        findings = ()
+    if not findings:
+        return SuspectScript(path=script, input_file=input_file)
+    most = max(findings, key=lambda finding: finding.held_per_byte)
+    return SuspectScript(
+        path=script, input_file=input_file, line=most.line, code=most.code, held_per_byte=most.held_per_byte
     )
 
 
@@ -306,7 +329,7 @@ def _advice(
     verdict: Verdict,
     collected: _Collected,
     counters: OomCounters | None,
-    script: str | None,
+    script: SuspectScript | None,
 ) -> list[Advice]:
     if is_other:
         return advise_other(others[0])

@@ -20,7 +20,10 @@ def diagnose_command(
         str | None, typer.Option(metavar="TIME", help="Only kills since then: 2h, 10:30, 2026-11-25.")
     ] = None,
     script: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Your program: only kills that may have been it.")
+        str | None, typer.Option(metavar="FILE", help="Your program: only kills that may have been it; names its line.")
+    ] = None,
+    input_file: Annotated[
+        str | None, typer.Option("--input", metavar="FILE", help="What the program was to read.")
     ] = None,
     every: Annotated[
         bool, typer.Option("--all", help="Every kill that the logs tell of, not only the newest.")
@@ -43,7 +46,7 @@ def diagnose_command(
     from oomguard.cli.showing import show
     from oomguard.diagnosing import diagnose, write_page
 
-    found = diagnose(log, since=since, pid=pid, name=name, script=script, every=every)
+    found = diagnose(log, since=since, pid=pid, name=name, script=script, input_file=input_file, every=every)
     if page is not None:
         write_page(found, Path(page))
     show(replace(found, verbose=verbose, every=every), as_json=as_json)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from oomguard.planning.common_advice import (
@@ -25,7 +25,18 @@ if TYPE_CHECKING:
     from oomguard.results.kill_cause import KillCause
 
 
-def advise(event: OomEvent, cause: KillCause, *, script: str | None = None) -> list[Advice]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuspectScript:
+    """The user's program, and the line of it that holds most of its input, where that could be read."""
+
+    path: str
+    input_file: str | None = None
+    line: int | None = None
+    code: str = ""
+    held_per_byte: float = 0.0  # bytes of memory for each byte of input
+
+
+def advise(event: OomEvent, cause: KillCause, *, script: SuspectScript | None = None) -> list[Advice]:
     """Give what to do, the most useful first: three things at most, for somebody who wants the job done."""
     makers = {
         "manual": _manual,
@@ -44,12 +55,22 @@ def advise(event: OomEvent, cause: KillCause, *, script: str | None = None) -> l
         and cause.filler in ("anon", "shmem", None)
         and cause.kind in ("memcg", "exhaustion", "unknown")
     ):
-        shown = shlex.quote(script)
-        advice.insert(
-            0, Advice(text="see which line of your script holds the memory", command=f"oomguard check {shown}")
-        )
+        advice.insert(0, _check_script(script))
     first = replace(advice[0], text=advice[0].text.removeprefix("or "))
     return [first, *advice[1:4]]
+
+
+def _check_script(script: SuspectScript) -> Advice:
+    command = f"oomguard check {shlex.quote(script.path)}"
+    if script.input_file is not None:
+        command += f" --input {shlex.quote(script.input_file)}"
+    text = "see which line of your script holds the memory"
+    if script.line is not None:
+        text = (
+            f"line {script.line} of your script takes {script.held_per_byte:.1f} bytes for each byte of its input: "
+            f"{script.code}"
+        )
+    return Advice(text=text, command=command)
 
 
 def _manual(_event: OomEvent, _cause: KillCause) -> list[Advice]:

@@ -33,6 +33,20 @@ def test_the_six_lines(oomguard: Run, check_screen: Check) -> None:
     )
 
 
+def test_the_line_of_a_script_that_was_killed(oomguard: Run, tmp_path: Path) -> None:
+    """The kernel's numbers beside what the script holds; a script that cannot be read is no reason to say nothing."""
+    script = tmp_path / "prepare.py"
+    script.write_text("text = open('train.txt').read()\nprint(len(text))\n")
+    flags = ("diagnose", "--log", THREE, "--pid", "167", "--script", str(script))
+    advice = json.loads(oomguard(*flags, "--input", "train.txt", "--json").stdout)["advice"][0]
+    # Python's str takes 1, 2 or 4 bytes a character, by the widest there is.
+    assert re.match(r"line 1 of your script takes [124]\.0 bytes for each byte of its input: text = o", advice["text"])
+    assert advice["command"] == f"oomguard check {script} --input train.txt"
+    script.write_text("not python (")
+    advice = json.loads(oomguard(*flags, "--json").stdout)["advice"][0]
+    assert advice["command"] == f"oomguard check {script}"
+
+
 def test_the_whole_accounting(oomguard: Run, check_screen: Check) -> None:
     check_screen(
         "diagnose-verbose.txt", without_folder(oomguard("diagnose", "--log", THREE, "--pid", "171", "--verbose").stdout)

@@ -6,7 +6,7 @@ import pytest
 
 from oomguard.formats.kernel_log import OomEvent, parse_kernel_log
 from oomguard.planning.kill_cause import find_cause
-from oomguard.planning.oom_advice import advise, size_argument
+from oomguard.planning.oom_advice import SuspectScript, advise, size_argument
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -106,8 +106,9 @@ def test_the_limit_of_an_ancestor_is_not_the_containers_own() -> None:
 
 def test_numbers_in_the_advice_come_from_the_report() -> None:
     event = report()
-    commands = [advice.command or "" for advice in advise(event, find_cause(event), script="my prepare.py")]
-    assert commands[0] == "oomguard check 'my prepare.py'"
+    script = SuspectScript(path="my prepare.py", input_file="train.txt")
+    commands = [advice.command or "" for advice in advise(event, find_cause(event), script=script)]
+    assert commands[0] == "oomguard check 'my prepare.py' --input train.txt"
     # 85 % of 3.81 GiB without 79 MiB of slab, 257 MiB that is not listed and 4 MiB of bash: 2.96 GiB.
     assert any(command.startswith("oomguard run --max-rss 2.9G -- python SCRIPT") for command in commands), commands
     assert any(command.startswith("oomguard swap --size ") for command in commands)
