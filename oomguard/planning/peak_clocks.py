@@ -1,0 +1,71 @@
+"""The peak by two clocks: samples, and the kernel's high-water mark, which is exact in time and counts page cache.
+
+Where the mark can be set back (cgroup v1; v2 since Linux 6.12) it tells of each interval between two samples. What was
+unreclaimable at the mark is the mark less the page cache of that moment, which lay between that of the two samples.
+Without a mark, a spike between two samples is bounded by how fast this machine can fill memory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from oomguard.units import MIB
+
+if TYPE_CHECKING:
+    from oomguard.results.memory_sample import MemorySample
+
+_SLACK = 2 * MIB  # the kernel charges in batches for each CPU
+_SLACK_PART = 64
+
+
+@dataclass(slots=True)
+class PeakClocks:
+    """Takes samples in order; `fill_rate` is bytes a second that this machine can hand out at most."""
+
+    fill_rate: float
+    peak: int = 0  # unreclaimable, each page once
+    peak_seconds: float = 0.0
+    by_the_mark: bool = False  # it lies between two samples
+    peak_with_cache: int = 0
+    largest_process: int = 0
+    summed_rss: int = 0
+    samples: int = 0
+    longest_gap: float = 0.0  # seconds
+    _bound: int = 0  # no peak was above this
+    _before: MemorySample | None = None
+
+    def take(self, sample: MemorySample) -> bool:
+        """Take a sample; says whether it is the highest so far."""
+        self.samples += 1
+        self.peak_with_cache = max(self.peak_with_cache, sample.most or 0, sample.unreclaimable + (sample.cache or 0))
+        self.largest_process = max(self.largest_process, sample.largest_process)
+        self.summed_rss = max(self.summed_rss, sample.summed_rss)
+        self._look_between(sample)
+        self._before = sample
+        if sample.unreclaimable <= self.peak:
+            return False
+        self.peak, self.peak_seconds, self.by_the_mark = sample.unreclaimable, sample.seconds, False
+        return True
+
+    @property
+    def missed_at_most(self) -> int:
+        """How much higher than `peak` the truth can be. Units: bytes."""
+        return max(0, self._bound - self.peak)
+
+    def _look_between(self, sample: MemorySample) -> None:
+        before = self._before
+        gap = sample.seconds - (before.seconds if before is not None else 0.0)
+        self.longest_gap = max(self.longest_gap, gap)
+        if sample.most is None:
+            start = before.unreclaimable if before is not None else 0
+            self._bound = max(self._bound, sample.unreclaimable, int(start + self.fill_rate * gap))
+            return
+        caches = [one.cache or 0 for one in (before, sample) if one is not None]
+        # Memory that the mark counts and memory.stat does not: reclaimable slab, batches of the CPUs.
+        uncounted = max(0, (sample.charged or 0) - sample.unreclaimable - (sample.cache or 0))
+        self._bound = max(self._bound, sample.unreclaimable, sample.most - min(caches) - uncounted)
+        sure = sample.most - max(caches) - uncounted
+        slack = _SLACK + self.peak // _SLACK_PART
+        if sure > max(self.peak, sample.unreclaimable) + slack:
+            self.peak, self.peak_seconds, self.by_the_mark = sure, sample.seconds, True

@@ -1,0 +1,39 @@
+"""How long to wait until the next sample: short while memory grows, long while it rests, and never too dear."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from oomguard.units import MIB
+
+_SHORTEST = 0.005  # seconds
+_RESTING = 0.1  # a process that holds something for 0.2 s is seen
+_LONGEST = 0.5
+_AFTER_REST = 120.0  # seconds without a change, after which the longest step will do
+_GROWTH = 1 * MIB
+_GROWTH_PART = 256  # of what is held
+_CALM_PART = 120  # a sample takes at most one part of so many of the time, while nothing grows
+_BUSY_PART = 8
+
+
+@dataclass(slots=True)
+class SamplingStep:
+    """Adapts after each sample."""
+
+    step: float = _SHORTEST
+    _last: int = 0
+    _changed: float = 0.0
+
+    def after(self, unreclaimable: int, *, seconds: float, cost: float) -> float:
+        """Give the seconds to wait, after a sample at `seconds` that took `cost`."""
+        change = abs(unreclaimable - self._last)
+        self._last = unreclaimable
+        if change > _GROWTH + unreclaimable // _GROWTH_PART:
+            self._changed = seconds
+            self.step = max(_SHORTEST, _BUSY_PART * cost)
+        else:
+            most = _LONGEST if seconds - self._changed > _AFTER_REST else _RESTING
+            self.step = min(most, self.step * 1.5)
+        # Whoever rests costs little: then a dear sample, of many processes, comes seldom.
+        calm = self.step >= _RESTING
+        return max(self.step, _CALM_PART * cost) if calm else max(self.step, _BUSY_PART * cost)

@@ -1,0 +1,44 @@
+"""One look at the memory of a tree of processes, as a recording keeps it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessMemory:
+    """What one process held. Units: bytes; of pages that several share, the whole."""
+
+    pid: int
+    anon: int
+    shmem: int
+    file: int
+    swap: int
+
+    @property
+    def growing(self) -> int:
+        """What a line of code makes grow: all but the file pages."""
+        return self.anon + self.shmem + self.swap
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemorySample:
+    """The tree at one moment. Units: seconds since the beginning, bytes."""
+
+    seconds: float
+    unreclaimable: int  # each page once, where `exact`; else an upper bound
+    exact: bool
+    cache: int | None  # page cache charged to the job; None: only a cgroup knows
+    processes: tuple[ProcessMemory, ...]
+    most: int | None = None  # the kernel's own high-water mark since the sample before, page cache in it
+    charged: int | None = None  # what it says now
+
+    @property
+    def summed_rss(self) -> int:
+        """Resident memory summed over the processes: shared pages count once for each."""
+        return sum(process.anon + process.shmem + process.file for process in self.processes)
+
+    @property
+    def largest_process(self) -> int:
+        """Resident memory of the largest process."""
+        return max((process.anon + process.shmem + process.file for process in self.processes), default=0)
