@@ -1,0 +1,86 @@
+"""Which line of code memory grew in: the growth of a process is charged to the line that its stack was in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_MOST_PIECES = 200  # of one process: then the smallest are put together by line
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Line:
+    """A line of a program, or (line 0) a program whose stack could not be read."""
+
+    file: str
+    line: int
+    function: str
+
+
+@dataclass(slots=True)
+class LineGrowth:
+    """What each process holds, by the line that it grew in. What shrinks is taken from what grew last. Units: bytes."""
+
+    at_peak: dict[Line, int] = field(default_factory=dict)
+    _held: dict[int, list[tuple[Line, int]]] = field(default_factory=dict)  # oldest first
+    _size: dict[int, int] = field(default_factory=dict)
+
+    def size(self, pid: int) -> int | None:
+        """What `pid` held when it was last taken. None: it was not seen yet."""
+        return self._size.get(pid)
+
+    def take(self, pid: int, size: int, line: Line | None, *, inherited: int = 0) -> None:
+        """Process `pid` holds `size` now, and was in `line`; of its first size, `inherited` is no growth of its own."""
+        before = self._size.get(pid, min(size, inherited))
+        self._size[pid] = size
+        pieces = self._held.setdefault(pid, [])
+        if size > before and line is not None:
+            self._add(pieces, line, size - before)
+        elif size < before:
+            _drop(pieces, before - size)
+
+    def keep_only(self, pids: set[int]) -> None:
+        """Forget the processes that have ended."""
+        for pid in [pid for pid in self._size if pid not in pids]:
+            del self._size[pid]
+            self._held.pop(pid, None)
+
+    def now(self) -> dict[Line, int]:
+        """What is held now, by line."""
+        held: dict[Line, int] = {}
+        for pieces in self._held.values():
+            for line, size in pieces:
+                held[line] = held.get(line, 0) + size
+        return held
+
+    def note_peak(self) -> None:
+        """Memory was never higher than now."""
+        self.at_peak = self.now()
+
+    @staticmethod
+    def _add(pieces: list[tuple[Line, int]], line: Line, size: int) -> None:
+        if pieces and pieces[-1][0] == line:
+            pieces[-1] = (line, pieces[-1][1] + size)
+        else:
+            pieces.append((line, size))
+        if len(pieces) > _MOST_PIECES:
+            together: dict[Line, int] = {}
+            for one, held in pieces:
+                together[one] = together.get(one, 0) + held
+            pieces[:] = together.items()
+
+
+def _drop(pieces: list[tuple[Line, int]], size: int) -> None:
+    while size > 0 and pieces:
+        line, held = pieces.pop()
+        if held > size:
+            pieces.append((line, held - size))
+        size -= held
+
+
+def largest_lines(held: Mapping[Line, int], count: int) -> list[tuple[Line, int]]:
+    """The lines that hold most, the largest first."""
+    return sorted(((line, size) for line, size in held.items() if size > 0), key=lambda one: (-one[1], one[0]))[:count]
