@@ -1,0 +1,84 @@
+"""How far a tree of processes is in its inputs, and what that says about its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from oomguard.planning.run_forecast import Forecast, ReadSample, forecast_end
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from oomguard.results.process_facts import OpenInput
+
+_MOST_SAMPLES = 400
+_MOST_INPUTS = 16
+_READ_IN_ONE_GO = 0.5  # of the file between two looks
+_BACK = 1 << 20  # bytes; readers look back a little at times
+
+
+@dataclass(slots=True)
+class _Input:
+    size: int
+    samples: list[ReadSample] = field(default_factory=list)
+    pid: int = 0
+    is_open: bool = True
+    withdrawn: str = ""  # why nothing can be said
+
+
+@dataclass(slots=True)
+class ReadProgress:
+    """Follows the inputs. A forecast from one is withdrawn when it is read again, or by a second process."""
+
+    _inputs: dict[str, _Input] = field(default_factory=dict)
+
+    def take(self, opened: Sequence[OpenInput], unreclaimable: int) -> None:
+        """Take one look at the open files (largest first), when the tree held so much."""
+        seen = set()
+        for one in opened[:_MOST_INPUTS]:
+            seen.add(one.path)
+            self._take_one(one, unreclaimable)
+        for path, known in self._inputs.items():
+            known.is_open = path in seen
+
+    def _take_one(self, opened: OpenInput, unreclaimable: int) -> None:
+        known = self._inputs.get(opened.path)
+        if known is None:
+            if len(self._inputs) >= _MOST_INPUTS:
+                return
+            known = self._inputs[opened.path] = _Input(size=opened.size, pid=opened.pid)
+        last = known.samples[-1].position if known.samples else 0
+        if opened.position + _BACK < last or (not known.is_open and last > 0 and opened.position < last):
+            known.withdrawn = "it is read more than once"
+        elif opened.pid != known.pid and last > 0 and opened.position > 0:
+            known.withdrawn = "several processes read it"
+        elif opened.position - last > _READ_IN_ONE_GO * opened.size and opened.size > _BACK:
+            known.withdrawn = "it was read in one go"
+        known.size = max(known.size, opened.size)
+        if known.samples and known.samples[-1].position >= opened.position:
+            # No line is drawn from standing still, but what grows without reading must show: the last one counts.
+            known.samples[-1] = ReadSample(position=known.samples[-1].position, unreclaimable=unreclaimable)
+        else:
+            known.samples.append(ReadSample(position=opened.position, unreclaimable=unreclaimable))
+        if len(known.samples) > _MOST_SAMPLES:
+            del known.samples[1:-1:2]
+
+    def main_input(self) -> tuple[str, int, int] | None:
+        """The largest input: its path, how far it was read, and its size. Units: bytes. None: no file was seen."""
+        path = max(self._inputs, key=lambda one: self._inputs[one].size, default=None)
+        if path is None:
+            return None
+        known = self._inputs[path]
+        return path, known.samples[-1].position if known.samples else 0, known.size
+
+    def forecast(self) -> Forecast | str:
+        """What the whole of the largest input will need; or why that cannot be said."""
+        main = self.main_input()
+        if main is None:
+            return "no file of its own was seen open: what it reads is not known"
+        known = self._inputs[main[0]]
+        if known.withdrawn:
+            return known.withdrawn
+        found = forecast_end(known.samples, known.size)
+        return found or "too little was read yet, or memory did not grow along a line"
