@@ -1,0 +1,94 @@
+"""A memory cgroup's two clocks: what it holds now, and the most it held since it was asked last.
+
+The mark is set back at each look: v1's memory.max_usage_in_bytes by writing to it, v2's memory.peak by writing to an
+open descriptor, for that descriptor alone (since Linux 6.12). Where that is not possible, the mark since the beginning
+tells of an interval only when it rose. Source: Linux Documentation/admin-guide/cgroup-v2.rst, cgroup-v1/memory.rst.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from oomguard.formats.memcg import parse_count
+
+if TYPE_CHECKING:
+    from oomguard.linux.memcg_dir import MemcgDir
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemcgReading:
+    """Units: bytes."""
+
+    unreclaimable: int
+    cache: int  # page cache, without shared memory
+    charged: int | None
+    most: int | None  # charged, since the reading before; None: not known
+
+
+class MemcgClock:
+    """Reads one cgroup. close() it."""
+
+    def __init__(self, memcg: MemcgDir) -> None:
+        """Begin to watch `memcg`."""
+        self._memcg = memcg
+        self._highest = 0  # where the mark cannot be set back
+        self._peak_fd: int | None = None
+        if memcg.version == 2:
+            try:
+                self._peak_fd = os.open(memcg.path / "memory.peak", os.O_RDWR | os.O_CLOEXEC)
+            except OSError:
+                self._peak_fd = None  # before 5.19 there is none; before 6.12 it cannot be written
+        self._resets = self._reset()
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the mark tells of each interval."""
+        return self._resets
+
+    def read(self) -> MemcgReading:
+        """Look now."""
+        most = self._read_mark()
+        self._reset()
+        usage = "memory.current" if self._memcg.version == 2 else "memory.usage_in_bytes"
+        charged = parse_count(self._memcg.read(usage) or "")
+        stat = self._memcg.memory_stat()
+        return MemcgReading(
+            unreclaimable=stat.unreclaimable or 0,
+            cache=max(0, (stat.file or 0) - (stat.shmem or 0)),
+            charged=charged,
+            most=most,
+        )
+
+    def close(self) -> None:
+        """Let go of the descriptor."""
+        if self._peak_fd is not None:
+            os.close(self._peak_fd)
+            self._peak_fd = None
+
+    def _read_mark(self) -> int | None:
+        if self._memcg.version == 1 or self._peak_fd is None:
+            mark = self._memcg.peak_charged()
+        else:
+            mark = parse_count(os.pread(self._peak_fd, 64, 0).decode("ascii", errors="replace"))
+        if self._resets or mark is None:
+            return mark
+        rose, self._highest = mark > self._highest, max(mark, self._highest)
+        return mark if rose else None
+
+    def _reset(self) -> bool:
+        try:
+            if self._memcg.version == 1:
+                fd = os.open(self._memcg.path / "memory.max_usage_in_bytes", os.O_WRONLY | os.O_CLOEXEC)
+                try:
+                    os.write(fd, b"0")
+                finally:
+                    os.close(fd)
+            elif self._peak_fd is not None:
+                os.pwrite(self._peak_fd, b"reset\n", 0)
+            else:
+                return False
+        except OSError:
+            return False
+        return True

@@ -1,0 +1,126 @@
+"""Samples of a tree of processes: in all, each page once, and of each process what kinds of memory it holds.
+
+Measured (Linux 6.18, 2 cores): a cgroup's files 0.1 ms; status 28 us and the tree 40 us for each process; smaps_rollup
+8.6 ms for each GB. So what is exact without a cgroup is read only where the cheap upper bound might be a new peak.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from oomguard.formats.smaps_rollup import parse_smaps_rollup, parse_status_memory
+from oomguard.linux.proc_files import ProcFiles
+from oomguard.results.memory_sample import MemorySample, ProcessMemory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from oomguard.linux.memcg_clock import MemcgClock
+
+_EXACT_PART = 12  # exact looks take at most one part of so many of the time
+_CLOSE = 0.97  # of the peak: a bound so high may be a new one
+_EACH_PROCESS_SECONDS = 0.25  # at rest, so often each process is looked at where a cgroup has the sum
+_KEPT = 40  # processes in a sample; the rest are put together under pid 0
+_SWITCH = 1 << 20
+
+
+class MemorySampler:
+    """Looks at the processes that `pids` gives, and at their cgroup where there is one."""
+
+    def __init__(
+        self, pids: Callable[[], list[int]], clock: MemcgClock | None, *, began: float, root: Path = Path("/")
+    ) -> None:
+        """Times are counted from `began`, on the monotonic clock."""
+        self._pids = pids
+        self._clock = clock
+        self._began = began
+        self._proc = ProcFiles(root)
+        self._peak = 0
+        self._next_exact = 0.0
+        self._shared_twice = 0  # by how much the last bound was too high
+        self._last_bound = 0
+        self._last_pids: list[int] = []
+        self._processes: tuple[ProcessMemory, ...] = ()
+        self._next_processes = 0.0
+        self._last_unreclaimable = 0
+
+    def look(self) -> MemorySample:
+        """Take a sample now. Raises: nothing; processes that end meanwhile are left out."""
+        now = time.monotonic()
+        if self._clock is None:
+            return self._look_at_processes(now)
+        reading = self._clock.read()
+        changed = abs(reading.unreclaimable - self._last_unreclaimable) > _SWITCH
+        if changed or now >= self._next_processes:
+            self._processes = self._read_all(self._pids())
+            self._next_processes = now + _EACH_PROCESS_SECONDS
+        self._last_unreclaimable = reading.unreclaimable
+        return MemorySample(
+            seconds=now - self._began,
+            unreclaimable=reading.unreclaimable,
+            exact=True,
+            cache=reading.cache,
+            processes=self._processes,
+            most=reading.most,
+            charged=reading.charged,
+        )
+
+    def _look_at_processes(self, now: float) -> MemorySample:
+        pids = self._pids()
+        processes = self._read_all(pids)
+        bound = sum(process.growing for process in processes)
+        exact, held = False, max(0, bound - self._shared_twice)
+        # The same processes, holding no more than when they were read exactly: nothing new to be seen.
+        news = pids != self._last_pids or bound > self._last_bound + bound // 200
+        if bound >= _CLOSE * self._peak and news and now >= self._next_exact:
+            exact, held = True, self._exact(pids, processes)
+            cost = time.monotonic() - now
+            self._next_exact = now + _EXACT_PART * cost
+            self._shared_twice = max(0, bound - held)
+            self._last_bound, self._last_pids = bound, pids
+            self._peak = max(self._peak, held)
+        return MemorySample(
+            seconds=now - self._began, unreclaimable=held, exact=exact, cache=None, processes=_shortened(processes)
+        )
+
+    def _exact(self, pids: list[int], processes: tuple[ProcessMemory, ...]) -> int:
+        bounds = {process.pid: process.growing for process in processes}
+        total = 0
+        for pid in pids:
+            share = parse_smaps_rollup(self._proc.read(f"{pid}/smaps_rollup")).unreclaimable
+            total += bounds.get(pid, 0) if share is None else share
+        return total
+
+    def _read_all(self, pids: list[int]) -> tuple[ProcessMemory, ...]:
+        return tuple(found for pid in pids if (found := self._read(pid)) is not None)
+
+    def _read(self, pid: int) -> ProcessMemory | None:
+        status = parse_status_memory(self._proc.read(f"{pid}/status"))
+        if status.rss_anon is None:
+            return None  # gone, or a zombie
+        return ProcessMemory(pid, status.rss_anon, status.rss_shmem or 0, status.rss_file or 0, status.swap or 0)
+
+
+def _shortened(processes: tuple[ProcessMemory, ...]) -> tuple[ProcessMemory, ...]:
+    if len(processes) <= _KEPT:
+        return processes
+    largest = sorted(processes, key=lambda process: process.growing, reverse=True)
+    rest = largest[_KEPT:]
+    sums = (sum(getattr(process, kind) for process in rest) for kind in ("anon", "shmem", "file", "swap"))
+    return (*largest[:_KEPT], ProcessMemory(0, *sums))
+
+
+def measure_fill_rate(*, size: int = 8 << 20) -> float:
+    """Bytes a second that one CPU of this machine can hand out as new memory, at most: what no sample can outrun."""
+    import mmap
+
+    best = 0.0
+    for _ in range(3):
+        began = time.perf_counter()
+        with mmap.mmap(-1, size) as memory:
+            for page in range(0, size, mmap.PAGESIZE):
+                memory[page] = 1
+        best = max(best, size / (time.perf_counter() - began))
+    return best
