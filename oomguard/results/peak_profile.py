@@ -1,0 +1,191 @@
+"""What a program needed: its peak by two clocks, when, in which line, and what all of its input will need."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from oomguard.results.hostile import printable
+from oomguard.results.text_chart import chart_rows
+from oomguard.units import format_size
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from oomguard.results.memory_sample import MemorySample
+    from oomguard.results.recording import ForecastMade, GrownLine, Peaks, RecordingEnd, RecordingHead, SeenProcess
+
+_CHART_WIDTH, _CHART_HEIGHT = 60, 7
+_LINES_SHOWN = 6
+_STAGES_SHOWN = 8
+_CODE_WIDTH = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageBand:
+    """A stage of the program. Units: seconds since it began; `end` None: it was still in it."""
+
+    name: str
+    pid: int
+    begin: float
+    end: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeakProfile:
+    """A profile, or what a recording tells of one."""
+
+    head: RecordingHead
+    peaks: Peaks
+    lines: tuple[GrownLine, ...]
+    stages: tuple[StageBand, ...]
+    timeline: tuple[MemorySample, ...]
+    processes: tuple[SeenProcess, ...]
+    forecast: ForecastMade | None
+    end: RecordingEnd | None  # None: the recording stops before the program did
+    notes: tuple[str, ...] = ()
+
+    @property
+    def fits(self) -> bool | None:
+        """Whether all of the input fits in what was available; None where that cannot be said."""
+        at_end = self.forecast.at_end if self.forecast else None
+        return None if at_end is None else at_end <= self.head.available
+
+    def render(self) -> RenderableType:
+        """Build the screen for people."""
+        screen = Table.grid(padding=(0, 2))
+        screen.add_column()
+        screen.add_column(overflow="fold")
+        for label, value in [*self._head_rows(), *self._line_rows(), *self._stage_rows(), *self._end_rows()]:
+            screen.add_row(label, Text(value))
+        return Group(screen) if not self.timeline else Group(screen, Text(""), *map(Text, self._chart()))
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the same facts for programs. Units: bytes, seconds."""
+        return {
+            "schema": "oomguard.peak_profile/1",
+            "command": list(self.head.command),
+            "exit_code": self.end.exit_code if self.end else None,
+            "wall_seconds": self.end.seconds if self.end else None,
+            "stopped": (self.end.stopped or None) if self.end else None,
+            "measured_by": self.head.tier,
+            **{key: value for key, value in asdict(self.peaks).items() if key != "longest_gap"},
+            "longest_gap_seconds": self.peaks.longest_gap,
+            "available": self.head.available,
+            "lines": [asdict(line) for line in self.lines],
+            "stages": [asdict(stage) for stage in self.stages],
+            "timeline": [[round(sample.seconds, 3), sample.unreclaimable, sample.cache] for sample in self.timeline],
+            "processes": [asdict(process) for process in self.processes],
+            "forecast": self._forecast_json(),
+            "notes": list(self.notes),
+        }
+
+    def _forecast_json(self) -> dict[str, Any] | None:
+        made = self.forecast
+        if made is None:
+            return None
+        return {
+            "input": made.input,
+            "input_bytes": made.input_bytes,
+            "read_bytes": made.read_bytes,
+            "peak_unreclaimable": made.at_end,
+            "band": made.band,
+            "per_byte": made.per_byte,
+            "method": made.method,
+            "why_not": made.why_not or None,
+            "fits": self.fits,
+        }
+
+    def _head_rows(self) -> list[tuple[str, str]]:
+        peaks = self.peaks
+        command = printable(shlex.join(self.head.command))
+        between = ", between two samples, by the kernel's mark" if peaks.by_the_mark else ""
+        peak, cache = format_size(peaks.peak_unreclaimable), format_size(peaks.peak_with_cache)
+        largest = format_size(peaks.largest_process)
+        return [
+            ("profile", f"{command}: {self._how_it_ended()}"),
+            ("peak", f"{peak} unreclaimable, each page once, {peaks.peak_seconds:.1f} s after it began{between}"),
+            ("", f"missed at most {format_size(peaks.missed_at_most)} ({self.head.tier}, {peaks.samples:,} samples)"),
+            (
+                "beside",
+                f"{cache} with page cache; largest process {largest}; summed RSS {format_size(peaks.summed_rss)}",
+            ),
+        ]
+
+    def _how_it_ended(self) -> str:
+        if self.end is None:
+            last = self.timeline[-1].seconds if self.timeline else 0.0
+            return f"the recording ends after {last:.1f} s, before the program did"
+        if self.end.stopped:
+            return f"{self.end.stopped}, after {self.end.seconds:.1f} s"
+        return f"exit status {self.end.exit_code} after {self.end.seconds:.1f} s"
+
+    def _line_rows(self) -> list[tuple[str, str]]:
+        rows, total = [], self.peaks.peak_unreclaimable
+        for number, line in enumerate(self.lines[:_LINES_SHOWN]):
+            where = f"{line.file}:{line.line}" + (f" in {line.function}" if line.function else "")
+            where = where if line.line else f"{line.file} (no Python line could be read)"
+            grew = f"{format_size(line.grew_bytes)} of {format_size(total)} grew in {printable(where)}"
+            rows.append(("lines" if number == 0 else "", grew))
+            if line.source:
+                rows.append(("", f"  {printable(line.source.strip())[:_CODE_WIDTH]}"))
+        return rows
+
+    def _stage_rows(self) -> list[tuple[str, str]]:
+        rows = []
+        for number, stage in enumerate(self.stages[:_STAGES_SHOWN]):
+            last = self.timeline[-1].seconds if self.timeline else stage.begin
+            end = stage.end if stage.end is not None else last
+            inside = [sample.unreclaimable for sample in self.timeline if stage.begin <= sample.seconds <= end]
+            peak = f", at most {format_size(max(inside))}" if inside else ""
+            rows.append(
+                ("stages" if number == 0 else "", f"{printable(stage.name)}: {stage.begin:.1f} to {end:.1f} s{peak}")
+            )
+        if len(self.stages) > _STAGES_SHOWN:
+            rows.append(("", f"and {len(self.stages) - _STAGES_SHOWN} more"))
+        return rows
+
+    def _end_rows(self) -> list[tuple[str, str]]:
+        rows = [("note", printable(note)) for note in self.notes]
+        made = self.forecast
+        if made is None:
+            return rows
+        name = printable(made.input)
+        if made.at_end is None:
+            return [*rows, ("forecast", f"none: {made.why_not}")]
+        how = "if it is read once" if made.method == "read position" else "by runs on beginnings of it"
+        needs = f"{format_size(made.at_end)}, give or take {format_size(made.band)}"
+        rows.append(("forecast", f"all of {name} ({format_size(made.input_bytes)}) needs {needs}, {how}"))
+        return [*rows, *self._fit_rows(made.at_end, made)]
+
+    def _fit_rows(self, at_end: int, made: ForecastMade) -> list[tuple[str, str]]:
+        available, why = self.head.available, self.head.limited_by
+        if at_end <= available:
+            return [
+                ("fits", f"{format_size(available)} were available ({why}): {format_size(available - at_end)} more")
+            ]
+        rows = [
+            ("fits", f"no: {format_size(available)} were available ({why}), {format_size(at_end - available)} less")
+        ]
+        if made.per_byte > 0:
+            position = min(made.input_bytes, max(0, int((available - made.base) / made.per_byte)))
+            rows.append(("", f"it would die at {format_size(position)} of {format_size(made.input_bytes)}"))
+        missing = -(-(at_end - available) * 11 // 10 // (1 << 20))
+        rows.append(("do", "oomguard check SCRIPT shows what to write instead; if tokens are what it is for:"))
+        rows.append(("", f"  oomguard run --max-rss 512M prepare {printable(shlex.quote(made.input))}"))
+        rows.append(("", f"  or, slower: oomguard swap --size {missing}M"))
+        return rows
+
+    def _chart(self) -> list[str]:
+        points = [(sample.seconds, float(sample.unreclaimable)) for sample in self.timeline]
+        rows = chart_rows(points, width=_CHART_WIDTH, height=_CHART_HEIGHT)
+        most = format_size(max(value for _, value in points))
+        labels = [most, *[""] * (len(rows) - 2), "0"] if len(rows) > 1 else [most]
+        drawn = [f"{label:>10} |{row}" for label, row in zip(labels, rows, strict=True)]
+        first, last = f"{points[0][0]:.1f} s", f"{points[-1][0]:.1f} s"
+        return [*drawn, f"{'':10}  {first}{last:>{_CHART_WIDTH - len(first)}}"]
