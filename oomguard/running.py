@@ -15,7 +15,7 @@ from oomguard.planning.job_limits import LEAST_BUDGET
 from oomguard.units import format_size, parse_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from oomguard.linux.job_guard import GuardRecord, OnLimit
     from oomguard.linux.job_samples import JobSamples
@@ -149,11 +149,14 @@ def read_budget(text: str) -> int:
     return budget
 
 
-def guard_command(options: RunOptions, events: RunEvents) -> RunOutcome:
+def guard_command(
+    options: RunOptions, events: RunEvents, *, watch: Callable[[StartedJob], Callable[[], float]] | None = None
+) -> RunOutcome:
     """Run a command in this process's place, as far as its terminal, signals and children go, under a budget.
 
     For a process that does nothing else: it becomes a subreaper and takes its signals. A program that has more to do
-    calls oomguard.run(), which starts such a process.
+    calls oomguard.run(), which starts such a process. `watch` makes, of the job that is about to begin, what is to look
+    at it as well: a function that gives the seconds until it wants to look again.
     Raises: CannotStart if there is no such command; MemcgUnavailable if `enforce` leaves no way to hold it.
     """
     signals = SignalFile(GUARDED_SIGNALS)
@@ -165,13 +168,20 @@ def guard_command(options: RunOptions, events: RunEvents) -> RunOutcome:
             swap_max=options.swap_max,
             mask=signals.mask_before,
         )
-        return _guard(job, options, events, signals)
+        return _guard(job, options, events, signals, watch)
     finally:
         signals.close()
 
 
-def _guard(job: StartedJob, options: RunOptions, events: RunEvents, signals: SignalFile) -> RunOutcome:
+def _guard(
+    job: StartedJob,
+    options: RunOptions,
+    events: RunEvents,
+    signals: SignalFile,
+    watch: Callable[[StartedJob], Callable[[], float]] | None,
+) -> RunOutcome:
     try:
+        look = watch(job) if watch is not None else None
         events.begins(job.enforcement)
         _begin(job, options.command[0])
         guard = JobGuard(
@@ -181,6 +191,7 @@ def _guard(job: StartedJob, options: RunOptions, events: RunEvents, signals: Sig
             on_limit=options.on_limit,
             grace_seconds=options.grace_seconds,
             swap_max=options.swap_max,
+            watch=look,
         )
         record = guard.run()
     except BaseException:

@@ -16,6 +16,8 @@ from oomguard.linux.process_signals import signal_if
 from oomguard.linux.terminal import Terminal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from oomguard.linux.job_keeper import JobEvent
     from oomguard.linux.job_start import StartedJob
     from oomguard.linux.signal_file import SignalFile
@@ -90,8 +92,9 @@ class JobGuard:
         on_limit: OnLimit = "stop",
         grace_seconds: float = 10.0,
         swap_max: int | None = 0,
+        watch: Callable[[], float] | None = None,
     ) -> None:
-        """Guard `job`, which has begun."""
+        """Guard `job`, which has begun. `watch` looks at it as well, and gives the seconds until it wants to again."""
         self._keeper = job.keeper
         self._enforcer = job.enforcer
         self._signals = signals
@@ -99,6 +102,7 @@ class JobGuard:
         self._on_limit = on_limit
         self._grace_seconds = grace_seconds
         self._swap_max = swap_max
+        self._watch = watch
         self._began = time.monotonic()
         stay_awake()
         self._terminal = Terminal()
@@ -127,6 +131,10 @@ class JobGuard:
             elif (warning := samples.forecast()) is not None:
                 self._events.forecast(*warning)
             step_seconds = self._step(measure.unreclaimable)
+            if self._watch is not None:
+                step_seconds = min(step_seconds, self._watch())
+        if self._watch is not None:
+            self._watch()  # once more, while the kernel's account of it is there
         return self._finish()
 
     def _has_no_room(self, unreclaimable: int) -> bool:
