@@ -9,7 +9,7 @@ MAX_RSS ?= 512M
 DEMO_SIZE ?= 200MB
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check screens live vm bench campaign kills runs logspeed fuzz vmkills costs clean
+.PHONY: help setup demo test check screens live vm bench campaign kills runs logspeed fuzz vmkills costs profiles clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 14
@@ -74,9 +74,12 @@ vmkills: $(READY) ## real kills on kernels 5.10, 6.1 and 6.12, by the kernel and
 costs: $(READY) .venv-costs/ready ## what the usual ways to hold a corpus take, beside what `check` says (5 minutes)
 	.venv-costs/bin/python -m benchmarks.trap_costs
 
+profiles: $(READY) .venv-costs/ready ## how far `profile` is from the truth: peak, spike, forecast, ladder, lines, cost (10 minutes)
+	.venv-costs/bin/python -m benchmarks.profile_campaign
+
 .venv-costs/ready:
 	$(PYTHON) -m venv .venv-costs
-	.venv-costs/bin/pip install --quiet --disable-pip-version-check --editable . datasets pandas
+	.venv-costs/bin/pip install --quiet --disable-pip-version-check --editable . datasets memray pandas
 	@touch $@
 
 clean: ## remove what these targets made

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from oomguard.removing_swap import plan_swap_removal, remove_swap
     from oomguard.results.run_outcome import RunOutcome
     from oomguard.running import budget, run
+    from oomguard.stages import stage
     from oomguard.swapping import SwapEvents, SwapOptions, add_swap, plan_swap, run_with_swap, temporary_swap
     from oomguard.watching_swap import swap_status
 
@@ -44,6 +45,7 @@ __all__ = [
     "remove_swap",
     "run",
     "run_with_swap",
+    "stage",
     "swap_status",
     "temporary_swap",
 ]
@@ -68,6 +70,7 @@ _HOMES = {  # each public name's module, imported when the name is first used
     "remove_swap": "oomguard.removing_swap",
     "run": "oomguard.running",
     "run_with_swap": "oomguard.swapping",
+    "stage": "oomguard.stages",
     "swap_status": "oomguard.watching_swap",
     "temporary_swap": "oomguard.swapping",
 }

@@ -7,18 +7,12 @@ import os
 import subprocess
 import sys
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from oomguard import errors
 from oomguard.linux.own_process import own_command
 from oomguard.results.run_outcome import RunOutcome
-from oomguard.running import RunOptions, guard_command
-
-if TYPE_CHECKING:
-    from oomguard.planning.enforcement import Enforcement
-    from oomguard.planning.run_forecast import Forecast
-    from oomguard.results.held_job import HeldJob
-    from oomguard.results.process_facts import OpenInput
+from oomguard.running import RunOptions, Silence, guard_command
 
 
 def run_in_guard(options: RunOptions, *, env: Any, **streams: Any) -> RunOutcome:
@@ -65,15 +59,6 @@ def _error_class(name: str) -> type[errors.OomguardError]:
     return errors.OomguardError
 
 
-class _Silence:
-    """A library says nothing: the outcome does."""
-
-    def begins(self, enforcement: Enforcement) -> None: ...
-    def forecast(self, forecast: Forecast, read: OpenInput) -> None: ...
-    def held(self, held: HeldJob, *, waits: bool, suggested: int) -> None: ...
-    def released(self, budget: int) -> None: ...
-
-
 def main() -> None:
     """The guard's side: guard, and answer."""
     fd = int(sys.argv[1])
@@ -82,7 +67,7 @@ def main() -> None:
     options = RunOptions(**{**given, "command": tuple(given["command"])})
     answer: dict[str, Any]
     try:
-        answer = {"outcome": guard_command(options, _Silence()).to_json()}
+        answer = {"outcome": guard_command(options, Silence()).to_json()}
     except errors.CannotStart as error:
         answer = {"error": "CannotStart", "program": options.command[0], "number": error.number}
     except errors.OomguardError as error:

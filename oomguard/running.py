@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from oomguard.linux.job_samples import JobSamples
     from oomguard.linux.job_start import StartedJob
     from oomguard.planning.enforcement import Choice, Enforcement
+    from oomguard.planning.run_forecast import Forecast
     from oomguard.results.held_job import HeldJob
+    from oomguard.results.process_facts import OpenInput
     from oomguard.results.run_outcome import RunOutcome, StoppedBy
 
-__all__ = ["ChildrenBudget", "RunEvents", "RunOptions", "budget", "guard_command", "read_budget", "run"]
+__all__ = ["ChildrenBudget", "RunEvents", "RunOptions", "Silence", "budget", "guard_command", "read_budget", "run"]
 
 _STOPPED_CODE = 137  # 128 + SIGKILL, as a shell shows a process that the kernel's OOM killer ended
 
@@ -46,6 +48,22 @@ class RunEvents(GuardEvents, Protocol):
 
     def begins(self, enforcement: Enforcement) -> None:
         """The command is inside of its limits, and begins now."""
+
+
+class Silence:
+    """Says nothing while a command runs: the outcome does."""
+
+    def begins(self, enforcement: Enforcement) -> None:
+        """It begins."""
+
+    def forecast(self, forecast: Forecast, read: OpenInput) -> None:
+        """It will not fit."""
+
+    def held(self, held: HeldJob, *, waits: bool, suggested: int) -> None:
+        """It is held."""
+
+    def released(self, budget: int) -> None:
+        """It goes on."""
 
 
 def run(

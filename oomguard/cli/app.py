@@ -14,7 +14,9 @@ from oomguard.cli.doctor import doctor_command
 from oomguard.cli.plain_group import PlainGroup
 from oomguard.cli.plan import plan_command
 from oomguard.cli.prepare import prepare_command
+from oomguard.cli.profile import ProfileCommand, profile_command
 from oomguard.cli.release import release_command
+from oomguard.cli.report import report_command
 from oomguard.cli.run import run_app
 from oomguard.cli.swap import swap_app
 from oomguard.errors import OomguardError, Stopped
@@ -34,6 +36,8 @@ app.command("diagnose")(diagnose_command)
 app.command("check")(check_command)
 app.command("plan")(plan_command)
 app.command("prepare")(prepare_command)
+app.command("profile", cls=ProfileCommand)(profile_command)
+app.command("report")(report_command)
 app.add_typer(run_app, name="run")
 app.command("release")(release_command)
 app.add_typer(swap_app, name="swap")

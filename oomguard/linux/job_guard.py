@@ -118,24 +118,28 @@ class JobGuard:
 
     def run(self) -> GuardRecord:
         """Stay until the command has ended. Raises: what a broken machine does; the job is ended then."""
-        samples = self._record.samples
-        step_seconds = 0.0
+        now = look_at = watch_at = time.monotonic()
         while self._exited is None:
-            self._wait(step_seconds, self._enforcer.wake_on() if self._is_near else [])
-            if self._exited is not None:
-                break
-            at_the_limit = self._enforcer.is_at_the_limit()
-            measure = samples.look()
-            if at_the_limit or self._has_no_room(measure.unreclaimable):
-                self._hold(parked=at_the_limit)
-            elif (warning := samples.forecast()) is not None:
-                self._events.forecast(*warning)
-            step_seconds = self._step(measure.unreclaimable)
-            if self._watch is not None:
-                step_seconds = min(step_seconds, self._watch())
-        if self._watch is not None:
-            self._watch()  # once more, while the kernel's account of it is there
+            until = look_at if self._watch is None else min(look_at, watch_at)
+            woken = self._wait(max(0.0, until - now), self._enforcer.wake_on() if self._is_near else [])
+            now = time.monotonic()
+            if self._exited is None and (woken or now >= look_at):
+                look_at = now + self._look()
+            if self._watch is not None and (now >= watch_at or self._exited is not None):
+                watch_at = now + self._watch()  # the last time while the kernel's account of the job is still there
+            now = time.monotonic()
         return self._finish()
+
+    def _look(self) -> float:
+        """Look at the job once, and do what is to be done; gives the seconds until the next time."""
+        samples = self._record.samples
+        at_the_limit = self._enforcer.is_at_the_limit()
+        measure = samples.look()
+        if at_the_limit or self._has_no_room(measure.unreclaimable):
+            self._hold(parked=at_the_limit)
+        elif (warning := samples.forecast()) is not None:
+            self._events.forecast(*warning)
+        return self._step(measure.unreclaimable)
 
     def _has_no_room(self, unreclaimable: int) -> bool:
         """Whether the budget is used up, and swap, if it was allowed, with it."""

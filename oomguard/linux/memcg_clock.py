@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING
 from oomguard.formats.memcg import parse_count
 
 if TYPE_CHECKING:
+    from oomguard.formats.memcg import MemoryStat
     from oomguard.linux.memcg_dir import MemcgDir
+
+
+def _without_kernel(stat: MemoryStat) -> int | None:
+    """v1 does not say what of its kernel memory is cache: 6 MB of buffer heads for a file of 200 MB, for instance."""
+    return None if stat.anon is None else stat.anon + (stat.shmem or 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +61,7 @@ class MemcgClock:
         charged = parse_count(self._memcg.read(usage) or "")
         stat = self._memcg.memory_stat()
         return MemcgReading(
-            unreclaimable=stat.unreclaimable or 0,
+            unreclaimable=(stat.unreclaimable if self._memcg.version == 2 else _without_kernel(stat)) or 0,
             cache=max(0, (stat.file or 0) - (stat.shmem or 0)),
             charged=charged,
             most=most,

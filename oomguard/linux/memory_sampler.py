@@ -7,6 +7,7 @@ Measured (Linux 6.18, 2 cores): a cgroup's files 0.1 ms; status 28 us and the tr
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,10 +21,27 @@ if TYPE_CHECKING:
     from oomguard.linux.memcg_clock import MemcgClock
 
 _EXACT_PART = 12  # exact looks take at most one part of so many of the time
+_TRIES = 3  # while processes come and go
 _CLOSE = 0.97  # of the peak: a bound so high may be a new one
 _EACH_PROCESS_SECONDS = 0.25  # at rest, so often each process is looked at where a cgroup has the sum
 _KEPT = 40  # processes in a sample; the rest are put together under pid 0
 _SWITCH = 1 << 20
+
+Processes = tuple[ProcessMemory, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sharing:
+    """What processes were found to share. It becomes less as they write to it, and more only by fork or shared memory."""
+
+    pids: list[int]
+    bound: int  # each page once for each process that has it
+    shmem: int
+    shared_twice: int  # by how much that is too high
+
+    def has(self, processes: Processes) -> bool:
+        """Whether it holds for them still."""
+        return self.pids == [one.pid for one in processes] and _shmem(processes) <= self.shmem + _SWITCH
 
 
 class MemorySampler:
@@ -39,9 +57,7 @@ class MemorySampler:
         self._proc = ProcFiles(root)
         self._peak = 0
         self._next_exact = 0.0
-        self._shared_twice = 0  # by how much the last bound was too high
-        self._last_bound = 0
-        self._last_pids: list[int] = []
+        self._known = _Sharing([], 0, 0, 0)
         self._processes: tuple[ProcessMemory, ...] = ()
         self._next_processes = 0.0
         self._last_unreclaimable = 0
@@ -68,30 +84,38 @@ class MemorySampler:
         )
 
     def _look_at_processes(self, now: float) -> MemorySample:
-        pids = self._pids()
-        processes = self._read_all(pids)
-        bound = sum(process.growing for process in processes)
-        exact, held = False, max(0, bound - self._shared_twice)
+        processes = self._read_all(self._pids())
+        known = self._known
         # The same processes, holding no more than when they were read exactly: nothing new to be seen.
-        news = pids != self._last_pids or bound > self._last_bound + bound // 200
-        if bound >= _CLOSE * self._peak and news and now >= self._next_exact:
-            exact, held = True, self._exact(pids, processes)
-            cost = time.monotonic() - now
-            self._next_exact = now + _EXACT_PART * cost
-            self._shared_twice = max(0, bound - held)
-            self._last_bound, self._last_pids = bound, pids
-            self._peak = max(self._peak, held)
+        news = not known.has(processes) or _sum(processes) > known.bound + known.bound // 200
+        if _sum(processes) >= _CLOSE * self._peak and news and now >= self._next_exact:
+            began = time.thread_time()
+            if (exact := self._read_exactly(processes)) is not None:
+                self._known, processes = known, _ = exact
+                self._peak = max(self._peak, known.bound - known.shared_twice)
+            self._next_exact = now + _EXACT_PART * (time.thread_time() - began)
         return MemorySample(
-            seconds=now - self._began, unreclaimable=held, exact=exact, cache=None, processes=_shortened(processes)
+            seconds=now - self._began,
+            unreclaimable=max(0, _sum(processes) - known.shared_twice),
+            exact=known.has(processes),
+            cache=None,
+            processes=_shortened(processes),
         )
 
-    def _exact(self, pids: list[int], processes: tuple[ProcessMemory, ...]) -> int:
-        bounds = {process.pid: process.growing for process in processes}
-        total = 0
-        for pid in pids:
-            share = parse_smaps_rollup(self._proc.read(f"{pid}/smaps_rollup")).unreclaimable
-            total += bounds.get(pid, 0) if share is None else share
-        return total
+    def _read_exactly(self, processes: Processes) -> tuple[_Sharing, Processes] | None:
+        """What they share, and the processes as they were then. None: they came and went too fast to say."""
+        for _ in range(_TRIES):
+            shares = [parse_smaps_rollup(self._proc.read(f"{one.pid}/smaps_rollup")).unreclaimable for one in processes]
+            after = self._read_all(self._pids())
+            if [one.pid for one in processes] == [one.pid for one in after]:
+                # One that may not be looked into counts as a whole.
+                held = sum(
+                    one.growing if share is None else share for one, share in zip(processes, shares, strict=True)
+                )
+                bound = max(_sum(processes), held)
+                return _Sharing([one.pid for one in after], bound, _shmem(processes), bound - held), processes
+            processes = after  # one of them took its share of the pages along
+        return None
 
     def _read_all(self, pids: list[int]) -> tuple[ProcessMemory, ...]:
         return tuple(found for pid in pids if (found := self._read(pid)) is not None)
@@ -101,6 +125,14 @@ class MemorySampler:
         if status.rss_anon is None:
             return None  # gone, or a zombie
         return ProcessMemory(pid, status.rss_anon, status.rss_shmem or 0, status.rss_file or 0, status.swap or 0)
+
+
+def _sum(processes: Processes) -> int:
+    return sum(process.growing for process in processes)
+
+
+def _shmem(processes: Processes) -> int:
+    return sum(process.shmem for process in processes)
 
 
 def _shortened(processes: tuple[ProcessMemory, ...]) -> tuple[ProcessMemory, ...]:

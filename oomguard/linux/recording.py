@@ -13,14 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput
 from oomguard.results.hostile import printable
+from oomguard.results.recording import event_line, read_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
+
+    from oomguard.results.recording import Event
 
 _FULL = 8 << 20  # bytes
 _GATHER_SECONDS = 0.05
 _MOST_GATHERED = 1 << 16
+_LONGEST_LINE = 1 << 20
 
 
 class RecordingFile:
@@ -102,3 +106,21 @@ def _write_all(fd: int, data: bytes) -> bool:
     except OSError:
         return False
     return True
+
+
+def read_events(path: Path) -> Iterator[Event]:
+    """Read what a recording says, to the last whole line. Raises: OSError."""
+    with path.open("rb") as file:
+        while line := file.readline(_LONGEST_LINE):
+            event = read_line(line)
+            if event is not None:
+                yield event
+
+
+def append_event(path: Path, event: Event) -> None:
+    """Add what is known only after the end of a recording. Raises: nothing; the profile on the screen has it, too."""
+    try:
+        with path.open("ab") as file:
+            file.write(_encode(event_line(event)))
+    except OSError:
+        return

@@ -39,14 +39,24 @@ def with_source_lines(stacks: Iterable[ProcessStack], *, root: Path = Path("/"))
     )
 
 
+def read_source_line(pid: int, file: str, line: int, *, root: Path = Path("/")) -> str:
+    """The text of a line of code that process `pid` runs; "" if it cannot be read. Raises: nothing."""
+    return _source(file, line, pid, ProcFiles(root), {})
+
+
 def _with_source(frame: StackFrame, pid: int, proc: ProcFiles, cache: dict[Path, list[str]]) -> StackFrame:
-    if not frame.file.endswith(".py") or "\0" in frame.file:
-        return frame
-    path = Path(proc.link(f"{pid}/cwd") or "/", frame.file)
+    source = _source(frame.file, frame.line, pid, proc, cache)
+    return replace(frame, source=source) if source else frame
+
+
+def _source(file: str, line: int, pid: int, proc: ProcFiles, cache: dict[Path, list[str]]) -> str:
+    if not file.endswith(".py") or "\0" in file:
+        return ""
+    path = Path(proc.link(f"{pid}/cwd") or "/", file)
     if path not in cache:
         cache[path] = _read_lines(path)
     lines = cache[path]
-    return replace(frame, source=lines[frame.line - 1]) if 0 < frame.line <= len(lines) else frame
+    return lines[line - 1] if 0 < line <= len(lines) else ""
 
 
 def _read_lines(path: Path) -> list[str]:

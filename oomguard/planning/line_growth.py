@@ -32,13 +32,13 @@ class LineGrowth:
         """What `pid` held when it was last taken. None: it was not seen yet."""
         return self._size.get(pid)
 
-    def take(self, pid: int, size: int, line: Line | None, *, inherited: int = 0) -> None:
-        """Process `pid` holds `size` now, and was in `line`; of its first size, `inherited` is no growth of its own."""
-        before = self._size.get(pid, min(size, inherited))
+    def take(self, pid: int, size: int, line: Line | None, *, not_new: int = 0) -> None:
+        """Process `pid` holds `size` now, and was in `line`; of what it grew by, others held `not_new` before."""
+        before = self._size.get(pid, 0)
         self._size[pid] = size
         pieces = self._held.setdefault(pid, [])
-        if size > before and line is not None:
-            self._add(pieces, line, size - before)
+        if size > before + not_new and line is not None:
+            self._add(pieces, line, size - before - not_new)
         elif size < before:
             _drop(pieces, before - size)
 

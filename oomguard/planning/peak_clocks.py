@@ -43,8 +43,8 @@ class PeakClocks:
         self.summed_rss = max(self.summed_rss, sample.summed_rss)
         self._look_between(sample)
         self._before = sample
-        if sample.unreclaimable <= self.peak:
-            return False
+        if sample.unreclaimable <= self.peak or not sample.exact:
+            return False  # an upper bound is no peak; it is in the bound
         self.peak, self.peak_seconds, self.by_the_mark = sample.unreclaimable, sample.seconds, False
         return True
 

@@ -16,6 +16,9 @@ _MOST_SAMPLES = 400
 _MOST_INPUTS = 16
 _READ_IN_ONE_GO = 0.5  # of the file between two looks
 _BACK = 1 << 20  # bytes; readers look back a little at times
+_FLAT_BYTES, _FLAT_PART = 4 << 20, 0.03  # memory that rises and falls by less has stopped to grow
+_FLAT_READ, _FLAT_SAMPLES = 0.05, 10
+_UNKNOWN = "too little was read yet, or memory did not grow along a line"
 
 
 @dataclass(slots=True)
@@ -25,6 +28,10 @@ class _Input:
     pid: int = 0
     is_open: bool = True
     withdrawn: str = ""  # why nothing can be said
+
+    @property
+    def moved(self) -> bool:
+        return bool(self.samples) and self.samples[-1].position > 0
 
 
 @dataclass(slots=True)
@@ -65,8 +72,11 @@ class ReadProgress:
             del known.samples[1:-1:2]
 
     def main_input(self) -> tuple[str, int, int] | None:
-        """The largest input: its path, how far it was read, and its size. Units: bytes. None: no file was seen."""
-        path = max(self._inputs, key=lambda one: self._inputs[one].size, default=None)
+        """The largest input that is being read, else the largest: its path, how far it was read, and its size.
+
+        Units: bytes. None: no file was seen.
+        """
+        path = max(self._inputs, key=lambda one: (self._inputs[one].moved, self._inputs[one].size), default=None)
         if path is None:
             return None
         known = self._inputs[path]
@@ -80,5 +90,23 @@ class ReadProgress:
         known = self._inputs[main[0]]
         if known.withdrawn:
             return known.withdrawn
-        found = forecast_end(known.samples, known.size)
-        return found or "too little was read yet, or memory did not grow along a line"
+        if main[1] == 0:
+            return "its position stays at 0: it is mapped, or read with pread()"
+        return forecast_end(known.samples, known.size) or _flat(known) or _UNKNOWN
+
+
+def _flat(known: _Input) -> Forecast | None:
+    """The forecast for a program that streams: what it holds does not depend on how far it is."""
+    later = known.samples[len(known.samples) // 4 :]  # the beginning is its start-up
+    if len(later) < _FLAT_SAMPLES or later[-1].position - later[0].position < _FLAT_READ * known.size:
+        return None
+    held = [sample.unreclaimable for sample in later]
+    if max(held) - min(held) > _FLAT_BYTES + _FLAT_PART * max(held):
+        return None
+    return Forecast(
+        at_end=max(held),
+        base=max(held),
+        per_byte=0.0,
+        read_fraction=later[-1].position / known.size,
+        residual=max(held) - min(held),
+    )

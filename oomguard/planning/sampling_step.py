@@ -14,6 +14,7 @@ _GROWTH = 1 * MIB
 _GROWTH_PART = 256  # of what is held
 _CALM_PART = 120  # a sample takes at most one part of so many of the time, while nothing grows
 _BUSY_PART = 8
+_CALM_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -25,15 +26,15 @@ class SamplingStep:
     _changed: float = 0.0
 
     def after(self, unreclaimable: int, *, seconds: float, cost: float) -> float:
-        """Give the seconds to wait, after a sample at `seconds` that took `cost`."""
+        """Give the seconds to wait, after a sample at `seconds` that took `cost` seconds of CPU."""
         change = abs(unreclaimable - self._last)
         self._last = unreclaimable
         if change > _GROWTH + unreclaimable // _GROWTH_PART:
             self._changed = seconds
-            self.step = max(_SHORTEST, _BUSY_PART * cost)
+            self.step = _SHORTEST
         else:
             most = _LONGEST if seconds - self._changed > _AFTER_REST else _RESTING
             self.step = min(most, self.step * 1.5)
         # Whoever rests costs little: then a dear sample, of many processes, comes seldom.
-        calm = self.step >= _RESTING
-        return max(self.step, _CALM_PART * cost) if calm else max(self.step, _BUSY_PART * cost)
+        part = _CALM_PART if seconds - self._changed > _CALM_SECONDS else _BUSY_PART
+        return min(_LONGEST, max(self.step, part * cost))

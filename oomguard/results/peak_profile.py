@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _CHART_WIDTH, _CHART_HEIGHT = 60, 7
 _LINES_SHOWN = 6
+_ALL = 0.98  # of an input
 _STAGES_SHOWN = 8
 _CODE_WIDTH = 60
 
@@ -123,18 +124,24 @@ class PeakProfile:
             return f"the recording ends after {last:.1f} s, before the program did"
         if self.end.stopped:
             return f"{self.end.stopped}, after {self.end.seconds:.1f} s"
+        if self.end.exit_code is None:
+            return f"it ended after {self.end.seconds:.1f} s"
         return f"exit status {self.end.exit_code} after {self.end.seconds:.1f} s"
 
     def _line_rows(self) -> list[tuple[str, str]]:
         rows, total = [], self.peaks.peak_unreclaimable
         for number, line in enumerate(self.lines[:_LINES_SHOWN]):
-            where = f"{line.file}:{line.line}" + (f" in {line.function}" if line.function else "")
-            where = where if line.line else f"{line.file} (no Python line could be read)"
-            grew = f"{format_size(line.grew_bytes)} of {format_size(total)} grew in {printable(where)}"
+            grew = f"{format_size(line.grew_bytes)} of {format_size(total)} {self._while_in(line)}"
             rows.append(("lines" if number == 0 else "", grew))
             if line.source:
                 rows.append(("", f"  {printable(line.source.strip())[:_CODE_WIDTH]}"))
         return rows
+
+    def _while_in(self, line: GrownLine) -> str:
+        if not line.line:
+            return f"in {printable(line.file)}, no line of Python"
+        file = line.file.removeprefix(self.head.folder.rstrip("/") + "/")
+        return f"while in {printable(file)}:{line.line}" + (f" {printable(line.function)}" if line.function else "")
 
     def _stage_rows(self) -> list[tuple[str, str]]:
         rows = []
@@ -153,7 +160,7 @@ class PeakProfile:
     def _end_rows(self) -> list[tuple[str, str]]:
         rows = [("note", printable(note)) for note in self.notes]
         made = self.forecast
-        if made is None:
+        if made is None or self._is_over(made):
             return rows
         name = printable(made.input)
         if made.at_end is None:
@@ -162,6 +169,10 @@ class PeakProfile:
         needs = f"{format_size(made.at_end)}, give or take {format_size(made.band)}"
         rows.append(("forecast", f"all of {name} ({format_size(made.input_bytes)}) needs {needs}, {how}"))
         return [*rows, *self._fit_rows(made.at_end, made)]
+
+    def _is_over(self, made: ForecastMade) -> bool:
+        """Whether all of the input was read: then the peak is what there is to say."""
+        return made.method == "read position" and made.read_bytes >= _ALL * made.input_bytes
 
     def _fit_rows(self, at_end: int, made: ForecastMade) -> list[tuple[str, str]]:
         available, why = self.head.available, self.head.limited_by

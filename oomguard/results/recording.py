@@ -23,6 +23,7 @@ class RecordingHead:
     """How a profile began. Units: bytes, seconds since 1970."""
 
     command: tuple[str, ...]
+    folder: str  # where it was started
     began: float
     tier: str  # "cgroup v1", "cgroup v2", "systemd scope", "samples of /proc"
     exact_mark: bool  # the kernel's high-water mark tells of each interval
@@ -98,7 +99,7 @@ class ForecastMade:
 class RecordingEnd:
     """How it ended."""
 
-    exit_code: int
+    exit_code: int | None  # None: it was let alone, and goes on
     seconds: float
     stopped: str  # why the profiler ended it itself; "" when it did not
 
@@ -153,11 +154,14 @@ def _event(found: dict[str, Any]) -> Event | None:
     if "s" in found:
         return _sample(found["s"])
     if "recording" in found:
-        head = _typed(RecordingHead, {**found, "command": tuple(_text(part) for part in found["command"])})
+        head: RecordingHead = _typed(
+            RecordingHead, {**found, "command": tuple(_text(part) for part in found["command"])}
+        )
         return head if found["recording"] == VERSION else None
     for key, kind in _KINDS.items():
         if key in found:
-            return _typed(kind, found[key])
+            known: Event = _typed(kind, found[key])
+            return known
     if "lines" in found:
         return tuple(_typed(GrownLine, line) for line in found["lines"][:200])
     return _text(found["note"]) if "note" in found else None
@@ -165,7 +169,7 @@ def _event(found: dict[str, Any]) -> Event | None:
 
 def _typed(kind: Any, fields: dict[str, Any]) -> Any:
     """Make a dataclass of a JSON object: each field must have its type, and numbers are bounded."""
-    values = {}
+    values: dict[str, Any] = {}
     for name, wanted in kind.__annotations__.items():
         if name not in fields:
             continue

@@ -1,0 +1,95 @@
+"""What a person sees of a profile; on standard error while a program runs that has the rest for itself."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from oomguard.cli.showing import screen
+from oomguard.errors import BadInput, CannotStart, OomguardError
+from oomguard.laddering import profile_ladder
+from oomguard.linux.own_process import own_command
+from oomguard.planning.enforcement import read_choice
+from oomguard.profiling import ProfileOptions, profile_command, profile_process
+from oomguard.results.hostile import printable
+from oomguard.units import format_size
+
+if TYPE_CHECKING:
+    from oomguard.results.peak_profile import PeakProfile
+
+_OURS_FAILED = 125  # as for run: any other status may be the command's own
+
+
+class ShowBegin:
+    """Says where the recording is, before there is a profile."""
+
+    def begins(self, recording: Path, tier: str) -> None:
+        """One line: if this process is killed, that file is what there is."""
+        sys.stderr.write(f"oomguard: recording to {printable(str(recording))} (by {tier})\n")
+        sys.stderr.flush()
+
+    def climbs(self, number: int, input_bytes: int) -> None:
+        """One line for each run."""
+        sys.stderr.write(f"oomguard: run {number}, on {format_size(input_bytes)} of the input\n")
+
+
+def run_profile(
+    command: tuple[str, ...],
+    *,
+    ours: bool,
+    output: str | None,
+    html: str | None,
+    ladder: str | None,
+    pid: str | None,
+    enforce: str,
+    as_json: bool,
+) -> int:
+    """Profile, show it, and give the exit status."""
+    try:
+        options = ProfileOptions(
+            command=tuple(own_command("oomguard.cli.app", *command)) if ours else command,
+            recording=Path(output) if output else None,
+            enforce=read_choice(enforce),
+        )
+        if pid is not None:
+            done = profile_process(_read_pid(pid), options, ShowBegin())
+        elif ladder is not None:
+            done = profile_ladder(options, Path(ladder), ShowBegin())
+        else:
+            done = profile_command(options, ShowBegin())
+        _show(done.profile, as_json=as_json)
+        if html is not None:
+            write_page(done.profile, Path(html))
+    except OomguardError as error:
+        if not isinstance(error, CannotStart):
+            error.exit_status = _OURS_FAILED
+        raise
+    return done.exit_code
+
+
+def _read_pid(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 10):
+        raise BadInput(
+            f'--pid "{printable(text)}" is no number of a process', do="pgrep -af python lists those of Python"
+        )
+    return int(text)
+
+
+def _show(profile: PeakProfile, *, as_json: bool) -> None:
+    sys.stderr.write((json.dumps(profile.to_json()) if as_json else screen(profile.render())) + "\n")
+
+
+def write_page(profile: PeakProfile, path: Path) -> None:
+    """Write the page. Raises: BadInput if the file cannot be written; NothingFound without plotly."""
+    from oomguard.results.profile_page import profile_page
+
+    page = profile_page(profile)
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise BadInput(
+            f"cannot write the page to {printable(str(path))}: {error.strerror}",
+            do="give --html a file in a folder of yours",
+        ) from error

@@ -1,0 +1,28 @@
+"""`oomguard report FILE`: flags in, one call, the result shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from oomguard.cli.showing import show
+
+
+def report_command(
+    recording: Annotated[Path, typer.Argument(metavar="FILE", help="A recording that `oomguard profile` made.")],
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write it as a page, too.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,
+) -> None:
+    """Show a recorded profile again; also one that a kill cut short.
+
+    Example: oomguard report profile-prepare.py-4711.jsonl --html profile.html
+    """
+    from oomguard.cli.profile_screens import write_page
+    from oomguard.profiling import read_recording
+
+    profile = read_recording(recording)
+    if html is not None:
+        write_page(profile, html)
+    show(profile, as_json=as_json)

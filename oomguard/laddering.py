@@ -1,0 +1,98 @@
+"""`oomguard profile --ladder FILE`: the command on growing beginnings of its input, and what all of it will need."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from oomguard.errors import BadInput
+from oomguard.linux.input_prefix import check_can_be_cut, write_prefix
+from oomguard.linux.recording import append_event
+from oomguard.planning.ladder import PREFIXES, Rung, climb
+from oomguard.profiling import Profiled, ProfileEvents, ProfileOptions, profile_command
+from oomguard.results.hostile import printable
+from oomguard.results.recording import ForecastMade
+from oomguard.units import format_size
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class LadderEvents(ProfileEvents, Protocol):
+    """What happens before there is a profile."""
+
+    def climbs(self, number: int, input_bytes: int) -> None:
+        """The command begins on so much of the input."""
+
+
+def profile_ladder(options: ProfileOptions, input_file: Path, events: LadderEvents) -> Profiled:
+    """Profile `options.command` on 1/16, 1/8 and 1/4 of `input_file`; the profile of the last run has the forecast.
+
+    The file is an argument of the command; a part of it stands in its place, under the same name in another folder.
+    A run that fails ends the ladder, without a forecast.
+    Raises: BadInput if the file is no text, or not in the command; what profile_command() does.
+    """
+    size = check_can_be_cut(input_file)
+    if not _places(options.command, input_file):
+        raise BadInput(
+            f"{printable(str(input_file))} is no argument of the command, so that no part of it can stand in its place",
+            do=f"let the program take it from its command line: ... -- {options.command[0]} ... FILE",
+        )
+    rungs: list[Rung] = []
+    done: Profiled | None = None
+    with tempfile.TemporaryDirectory(prefix="oomguard-ladder-") as folder:
+        part = Path(folder, input_file.name)
+        for number, fraction in enumerate(PREFIXES, 1):
+            cut = write_prefix(input_file, int(size * fraction), part)
+            events.climbs(number, cut)
+            done = profile_command(replace(options, command=_with_part(options.command, input_file, part)), events)
+            if done.exit_code != 0 or (done.profile.end is not None and done.profile.end.stopped):
+                break
+            rungs.append(Rung(input_bytes=cut, peak=done.profile.peaks.peak_unreclaimable))
+    assert done is not None
+    return _with_forecast(done, rungs, input_file, size)
+
+
+def _with_forecast(done: Profiled, rungs: Sequence[Rung], input_file: Path, size: int) -> Profiled:
+    found = climb(rungs, size)
+    read = rungs[-1].input_bytes if rungs else 0
+    end = done.profile.end.seconds if done.profile.end is not None else 0.0
+    made = ForecastMade(
+        seconds=end,
+        input=str(input_file),
+        input_bytes=size,
+        read_bytes=read,
+        at_end=None if isinstance(found, str) else found.at_end,
+        base=0 if isinstance(found, str) else found.base,
+        per_byte=0.0 if isinstance(found, str) else found.per_byte,
+        band=0 if isinstance(found, str) else found.high - found.at_end,
+        method="ladder",
+        why_not=found if isinstance(found, str) else "",
+    )
+    notes = tuple(f"on {format_size(rung.input_bytes)} of it: {format_size(rung.peak)}" for rung in rungs)
+    append_event(done.recording, made)
+    for note in notes:
+        append_event(done.recording, note)
+    return replace(done, profile=replace(done.profile, forecast=made, notes=(*done.profile.notes, *notes)))
+
+
+def _places(command: Sequence[str], input_file: Path) -> list[int]:
+    """Which words of the command name the file, alone or as --flag=FILE."""
+    return [number for number, word in enumerate(command) if number and _is_file(word.rpartition("=")[2], input_file)]
+
+
+def _is_file(word: str, input_file: Path) -> bool:
+    try:
+        return bool(word) and Path(word).resolve() == input_file.resolve()
+    except (OSError, ValueError):
+        return False
+
+
+def _with_part(command: Sequence[str], input_file: Path, part: Path) -> tuple[str, ...]:
+    places = set(_places(command, input_file))
+    return tuple(
+        "".join((*word.rpartition("=")[:2], str(part))) if number in places else word
+        for number, word in enumerate(command)
+    )

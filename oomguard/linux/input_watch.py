@@ -1,0 +1,82 @@
+"""Follows how far a tree of processes is in the files it reads, as often as that is cheap."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from oomguard.linux.open_inputs import read_open_inputs
+from oomguard.planning.read_progress import ReadProgress
+from oomguard.results.recording import ForecastMade
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from oomguard.results.memory_sample import MemorySample
+
+_LEAST_SECONDS = 0.02
+_COST_PART = 100  # looks take at most one part of so many of the time
+_TOLD_SECONDS = 0.25  # a forecast that is not news is not told more often
+
+
+class InputWatch:
+    """`made` is the newest forecast."""
+
+    def __init__(self) -> None:
+        """Nothing was seen yet."""
+        self.made: ForecastMade | None = None
+        self._progress = ReadProgress()
+        self._next = 0.0
+        self._told = 0.0
+
+    def look(self, pids: Callable[[], list[int]], sample: MemorySample) -> ForecastMade | None:
+        """Look if it is time; gives a forecast when there is a new one to tell."""
+        if sample.seconds < self._next:
+            return None
+        began = time.thread_time()
+        self._progress.take(read_open_inputs(pids()), sample.unreclaimable)
+        cost = time.thread_time() - began
+        self._next = sample.seconds + max(_LEAST_SECONDS, _COST_PART * cost)
+        before, self.made = self.made, self._forecast(sample.seconds)
+        if self.made is None or sample.seconds < self._told + _TOLD_SECONDS or _same(before, self.made):
+            return None
+        self._told = sample.seconds
+        return self.made
+
+    def _forecast(self, seconds: float) -> ForecastMade | None:
+        main, found = self._progress.main_input(), self._progress.forecast()
+        if main is None:
+            return None
+        path, position, size = main
+        if isinstance(found, str):
+            return ForecastMade(
+                seconds=seconds,
+                input=path,
+                input_bytes=size,
+                read_bytes=position,
+                at_end=None,
+                base=0,
+                per_byte=0.0,
+                band=0,
+                method="read position",
+                why_not=found,
+            )
+        return ForecastMade(
+            seconds=seconds,
+            input=path,
+            input_bytes=size,
+            read_bytes=position,
+            at_end=found.at_end,
+            base=found.base,
+            per_byte=found.per_byte,
+            band=round(found.residual / max(found.read_fraction, 0.01)),
+            method="read position",
+        )
+
+
+def _same(before: ForecastMade | None, now: ForecastMade) -> bool:
+    return before is not None and (before.read_bytes, before.at_end, before.why_not) == (
+        now.read_bytes,
+        now.at_end,
+        now.why_not,
+    )
