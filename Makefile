@@ -79,7 +79,7 @@ profiles: $(READY) .venv-costs/ready ## how far `profile` is from the truth: pea
 
 .venv-costs/ready:
 	$(PYTHON) -m venv .venv-costs
-	.venv-costs/bin/pip install --quiet --disable-pip-version-check --editable . datasets memray pandas
+	.venv-costs/bin/pip install --quiet --disable-pip-version-check --editable '.[stack]' datasets memray pandas
 	@touch $@
 
 clean: ## remove what these targets made
