@@ -40,6 +40,7 @@ class MemoryStat:
     kernel: int | None  # stacks, page tables, slab ... ; None on v1 kernels without kmem accounting
     slab_reclaimable: int | None  # the part of `kernel` that is dentries, inodes and the like; None on v1
     sock: int | None  # network buffers, which v2 charges beside `kernel`; v1 charges them elsewhere
+    swap: int | None = None  # swapped out, and charged no more; v2 says it in memory.swap.current
 
     @property
     def unreclaimable(self) -> int | None:
@@ -151,6 +152,7 @@ def parse_memory_stat_v1(text: str, kmem_usage: str = "") -> MemoryStat:
         kernel=_parse_number(kmem_usage.strip()),
         slab_reclaimable=None,
         sock=None,
+        swap=stat.get("total_swap"),
     )
 
 

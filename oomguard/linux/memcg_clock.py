@@ -2,7 +2,8 @@
 
 The mark is set back at each look: v1's memory.max_usage_in_bytes by writing to it, v2's memory.peak by writing to an
 open descriptor, for that descriptor alone (since Linux 6.12). Where that is not possible, the mark since the beginning
-tells of an interval only when it rose. Source: Linux Documentation/admin-guide/cgroup-v2.rst, cgroup-v1/memory.rst.
+tells of an interval only when it rose. What was swapped out is held as well, though no mark counts it.
+Source: Linux Documentation/admin-guide/cgroup-v2.rst, cgroup-v1/memory.rst.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ def _without_kernel(stat: MemoryStat) -> int | None:
 class MemcgReading:
     """Units: bytes."""
 
-    unreclaimable: int
-    cache: int  # page cache, without shared memory
+    unreclaimable: int  # what was swapped out, too
+    swap: int
+    cache: int  # what the kernel can take back: page cache without shared memory, reclaimable slab; v1: all kernel memory
     charged: int | None
     most: int | None  # charged, since the reading before; None: not known
 
@@ -47,6 +49,8 @@ class MemcgClock:
             except OSError:
                 self._peak_fd = None  # before 5.19 there is none; before 6.12 it cannot be written
         self._resets = self._reset()
+        if not self._resets:
+            self._highest = memcg.peak_charged() or 0  # of before: a cgroup may be old
 
     @property
     def is_exact(self) -> bool:
@@ -59,10 +63,13 @@ class MemcgClock:
         self._reset()
         usage = "memory.current" if self._memcg.version == 2 else "memory.usage_in_bytes"
         charged = parse_count(self._memcg.read(usage) or "")
-        stat = self._memcg.memory_stat()
+        stat, version = self._memcg.memory_stat(), self._memcg.version
+        swap = stat.swap if version == 1 else parse_count(self._memcg.read("memory.swap.current") or "")
         return MemcgReading(
-            unreclaimable=(stat.unreclaimable if self._memcg.version == 2 else _without_kernel(stat)) or 0,
-            cache=max(0, (stat.file or 0) - (stat.shmem or 0)),
+            unreclaimable=((stat.unreclaimable if version == 2 else _without_kernel(stat)) or 0) + (swap or 0),
+            swap=swap or 0,
+            cache=max(0, (stat.file or 0) - (stat.shmem or 0))
+            + ((stat.slab_reclaimable if version == 2 else stat.kernel) or 0),
             charged=charged,
             most=most,
         )
