@@ -7,6 +7,7 @@ Measured (Linux 6.18, 2 cores): a cgroup's files 0.1 ms; status 28 us and the tr
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -144,15 +145,20 @@ def _shortened(processes: tuple[ProcessMemory, ...]) -> tuple[ProcessMemory, ...
     return (*largest[:_KEPT], ProcessMemory(0, *sums))
 
 
-def measure_fill_rate(*, size: int = 8 << 20) -> float:
-    """Bytes a second that one CPU of this machine can hand out as new memory, at most: what no sample can outrun."""
+def measure_fill_rate(*, size: int = 16 << 20) -> float:
+    """Bytes a second that one CPU of this machine can hand out as new memory, at most: what no sample can outrun.
+
+    With huge pages, where programs may have them: numpy asks for them, and they are five times as fast.
+    """
     import mmap
 
     best = 0.0
     for _ in range(3):
-        began = time.perf_counter()
-        with mmap.mmap(-1, size) as memory:
+        with mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
+            with suppress(OSError):  # a kernel without them
+                memory.madvise(mmap.MADV_HUGEPAGE)
+            began = time.perf_counter()
             for page in range(0, size, mmap.PAGESIZE):
                 memory[page] = 1
-        best = max(best, size / (time.perf_counter() - began))
+            best = max(best, size / (time.perf_counter() - began))
     return best
