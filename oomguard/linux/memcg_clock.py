@@ -30,7 +30,7 @@ class MemcgReading:
 
     unreclaimable: int  # what was swapped out, too
     swap: int
-    cache: int  # what the kernel can take back: page cache without shared memory, reclaimable slab; v1: all kernel memory
+    cache: int  # what the kernel can take back: page cache without shared memory, reclaimable slab (v1: all of kmem)
     charged: int | None
     most: int | None  # charged, since the reading before; None: not known
 
