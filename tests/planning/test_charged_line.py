@@ -35,7 +35,11 @@ def test_the_innermost_own_line() -> None:
 
 def test_a_program_on_the_command_line() -> None:
     """python -c: its frames are "<string>", whatever library is below."""
-    frames = [("/usr/lib/python3.11/json/decoder.py", 5, "decode"), ("<string>", 2, "__init__"), ("<string>", 1, "<module>")]
+    frames = [
+        ("/usr/lib/python3.11/json/decoder.py", 5, "decode"),
+        ("<string>", 2, "__init__"),
+        ("<string>", 1, "<module>"),
+    ]
     assert charged_line(frames, "python") == Line("<string>", 1, "<module>")
 
 

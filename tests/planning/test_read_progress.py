@@ -15,7 +15,9 @@ def opened(position: int, *, pid: int = 7, path: str = "/data/train.txt", size: 
     return OpenInput(pid=pid, path=path, position=position, size=size)
 
 
-def read(progress: ReadProgress, until: int, *, begin: int = 0, looks: int = 20, beside: list[OpenInput] | None = None) -> None:
+def read(
+    progress: ReadProgress, until: int, *, begin: int = 0, looks: int = 20, beside: list[OpenInput] | None = None
+) -> None:
     """A program that keeps three bytes for each that it reads."""
     for look in range(looks + 1):
         position = begin + (until - begin) * look // looks

@@ -35,7 +35,9 @@ def test_bounded_in_order_and_nothing_high_is_lost(gaps: list[float], sizes: ran
     # Each sample has a neighbour that is as high, no further than a few of what the points are apart.
     apart = 8 * (taken[-1].seconds - taken[0].seconds) / most
     for one in taken:
-        assert any(other.unreclaimable >= one.unreclaimable and abs(other.seconds - one.seconds) <= apart for other in kept)
+        assert any(
+            other.unreclaimable >= one.unreclaimable and abs(other.seconds - one.seconds) <= apart for other in kept
+        )
 
 
 def test_a_week() -> None:
