@@ -133,7 +133,7 @@ def test_hostile_lines_are_left_out(line: bytes) -> None:
 
 
 HEAD: dict[str, Any] = {
-    **{name: 1 for name in ("began", "available", "cpus")},
+    **dict.fromkeys(("began", "available", "cpus"), 1),
     **dict.fromkeys(("folder", "tier", "limited_by"), "x"),
     "command": ["python"],
     "exact_mark": True,
