@@ -6,11 +6,14 @@ import os
 import subprocess
 import sys
 import timeit
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from oomguard import stages
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HOSTILE = ["\x1b]0;owned\x07", "a\nb\tend\tc", "\u202egnp", "\udcff", "x" * 10_000_000, "", "[bold red]x[/]"]
 
