@@ -23,7 +23,7 @@ def chart_rows(points: Sequence[tuple[float, float]], *, width: int, height: int
     for time, value in points:
         part = min(1.0, max(0.0, (time - first) / (last - first))) if last > first else 0.0
         column = min(width - 1, int(part * width))
-        columns[column], newest[column] = max(columns[column], value), value
+        columns[column], newest[column] = max(columns[column], value, 0.0), max(value, 0.0)
     held = 0.0
     for number, value in enumerate(columns):
         columns[number], held = (value, newest[number]) if value >= 0 else (held, held)
