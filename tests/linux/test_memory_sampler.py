@@ -156,8 +156,8 @@ def test_exact_looks_that_tell_nothing_new_become_seldom(tree: FakeTree, monkeyp
     for runs, forked, growth in ((1, {1: 300, 2: 300}, 0), (2, {}, 20)):
         tree.own, tree.forked = {1: 10, 2: 10}, forked
         sampler = sampler_of(tree)
-        for _ in range(100):
-            now += 1.0
+        for _ in range(50):
+            now += 2.0
             tree.own[1] += growth
             sample = look(sampler, tree)
             assert sample.exact

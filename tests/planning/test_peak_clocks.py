@@ -90,7 +90,7 @@ def fastest(intervals: list[list[Moment]]) -> float:
 
 
 @pytest.mark.parametrize("mark", ["reset", "kept", "none"])
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(intervals=cgroups())
 def test_never_above_the_truth_nor_the_truth_above_the_bound(mark: str, intervals: list[list[Moment]]) -> None:
     clocks = watch(intervals, mark=mark, fill_rate=fastest(intervals))

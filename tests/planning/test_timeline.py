@@ -16,7 +16,7 @@ def sample(seconds: float, size: int) -> MemorySample:
     return MemorySample(seconds=seconds, unreclaimable=size, exact=True, cache=None, processes=())
 
 
-@settings(max_examples=80)
+@settings(max_examples=40)
 @given(
     gaps=st.lists(st.sampled_from([0.0, 0.005, 0.1, 0.5, 30.0]), min_size=1, max_size=300),
     sizes=st.randoms(use_true_random=False),
@@ -46,10 +46,10 @@ def test_a_week() -> None:
     steps = random.Random(5)
     seconds, count = 0.0, 0
     while seconds < 7 * 86400:
-        seconds += steps.choice((0.005, 0.1, 10.0))
+        seconds += steps.choice((0.005, 0.5, 30.0))
         count += 1
-        timeline.add(sample(seconds, 9000 if count == 70_000 else count % 100))
-    assert count > 150_000
+        timeline.add(sample(seconds, 9000 if count == 20_000 else count % 100))
+    assert count > 50_000
     assert MOST_POINTS // 3 <= len(timeline) <= MOST_POINTS
     assert max(one.unreclaimable for one in timeline) == 9000
     gaps = [after.seconds - before.seconds for before, after in itertools.pairwise(timeline)]

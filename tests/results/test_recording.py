@@ -48,7 +48,7 @@ def encoded(event: recording.Event) -> bytes:
     return json.dumps(event_line(event)).encode() + b"\n"
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(event=EVENTS)
 def test_each_event_comes_back(event: recording.Event) -> None:
     assert read_line(encoded(event)) == event
@@ -72,7 +72,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(event=EVENTS, data=st.data())
 def test_a_value_of_any_kind_in_any_place_never_raises(event: recording.Event, data: st.DataObject) -> None:
     """And what is taken is of the type it says, and bounded."""
