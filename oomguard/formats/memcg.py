@@ -41,6 +41,8 @@ class MemoryStat:
     slab_reclaimable: int | None  # the part of `kernel` that is dentries, inodes and the like; None on v1
     sock: int | None  # network buffers, which v2 charges beside `kernel`; v1 charges them elsewhere
     swap: int | None = None  # swapped out, and charged no more; v2 says it in memory.swap.current
+    page_faults: int | None = None  # since the cgroup was made, as is the next
+    huge_pages: int | None = None  # that faults got, or khugepaged made; v1 does not say
 
     @property
     def unreclaimable(self) -> int | None:
@@ -136,6 +138,8 @@ def parse_memory_stat_v2(text: str) -> MemoryStat:
         kernel=kernel,
         slab_reclaimable=stat.get("slab_reclaimable"),
         sock=stat.get("sock"),
+        page_faults=stat.get("pgfault"),
+        huge_pages=parse_huge_pages(text),
     )
 
 
@@ -153,7 +157,15 @@ def parse_memory_stat_v1(text: str, kmem_usage: str = "") -> MemoryStat:
         slab_reclaimable=None,
         sock=None,
         swap=stat.get("total_swap"),
+        page_faults=stat.get("total_pgfault"),
     )
+
+
+def parse_huge_pages(text: str) -> int | None:
+    """Read how many huge pages were handed out, from v2's memory.stat, or for the whole machine from /proc/vmstat."""
+    stat = _parse_table(text)
+    faults = stat.get("thp_fault_alloc")
+    return None if faults is None else faults + stat.get("thp_collapse_alloc", 0)
 
 
 def parse_v1_hierarchical_limit(text: str) -> int | None:

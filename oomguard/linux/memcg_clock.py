@@ -8,15 +8,20 @@ Source: Linux Documentation/admin-guide/cgroup-v2.rst, cgroup-v1/memory.rst.
 
 from __future__ import annotations
 
+import mmap
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.formats.memcg import parse_count
+from oomguard.formats.memcg import parse_count, parse_huge_pages
+from oomguard.linux.memcg_dir import read_kernel_text
 
 if TYPE_CHECKING:
     from oomguard.formats.memcg import MemoryStat
     from oomguard.linux.memcg_dir import MemcgDir
+
+_HUGE_PAGE = mmap.PAGESIZE * mmap.PAGESIZE // 8  # what one page of page table entries maps
 
 
 def _without_kernel(stat: MemoryStat) -> int | None:
@@ -33,14 +38,18 @@ class MemcgReading:
     cache: int  # what the kernel can take back: page cache without shared memory, reclaimable slab (v1: all of kmem)
     charged: int | None
     most: int | None  # charged, since the reading before; None: not known
+    filled: int | None = None  # what page faults since then can have filled at most; None: not known
 
 
 class MemcgClock:
     """Reads one cgroup. close() it."""
 
-    def __init__(self, memcg: MemcgDir) -> None:
+    def __init__(self, memcg: MemcgDir, *, root: Path = Path("/")) -> None:
         """Begin to watch `memcg`."""
         self._memcg = memcg
+        self._vmstat = root / "proc/vmstat"
+        self._faults = self._huge_pages = 0
+        self._filled(memcg.memory_stat())
         self._highest = 0  # where the mark cannot be set back
         self._peak_fd: int | None = None
         if memcg.version == 2:
@@ -72,6 +81,7 @@ class MemcgClock:
             + ((stat.slab_reclaimable if version == 2 else stat.kernel) or 0),
             charged=charged,
             most=most,
+            filled=self._filled(stat),
         )
 
     def close(self) -> None:
@@ -79,6 +89,17 @@ class MemcgClock:
         if self._peak_fd is not None:
             os.close(self._peak_fd)
             self._peak_fd = None
+
+    def _filled(self, stat: MemoryStat) -> int | None:
+        """Anonymous memory comes by page faults alone: one page for each, or a huge one. Page cache mostly does not."""
+        huge = stat.huge_pages
+        if huge is None:  # v1: of the whole machine, so it is no less
+            huge = parse_huge_pages(read_kernel_text(self._vmstat) or "")
+        if stat.page_faults is None:
+            return None
+        faults, self._faults = stat.page_faults - self._faults, stat.page_faults
+        pages, self._huge_pages = (huge or 0) - self._huge_pages, huge or 0
+        return faults * mmap.PAGESIZE + pages * _HUGE_PAGE
 
     def _read_mark(self) -> int | None:
         if self._memcg.version == 1 or self._peak_fd is None:

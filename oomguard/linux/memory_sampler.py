@@ -72,6 +72,7 @@ class MemorySampler:
             processes=self._processes,
             most=reading.most,
             charged=reading.charged,
+            filled=reading.filled,
             swap=reading.swap,
         )
 

@@ -2,8 +2,9 @@
 
 Where the mark can be set back (cgroup v1; v2 since Linux 6.12) it tells of each interval between two samples. What was
 unreclaimable at the mark is the mark less the page cache of that moment. That is taken to lie between what the two
-samples saw: page cache that comes and goes within one interval, such as a file that is written and deleted in a tenth
-of a second, is counted as memory; cache that goes and comes again hides as much of it.
+samples saw; cache that goes and comes again within one interval hides as much memory. Cache that comes and goes, such
+as of a file that is written and deleted in a tenth of a second, is not taken for memory: that comes by page faults, and
+is no more than those of the interval can have filled.
 Without a mark, a spike between two samples is bounded by how fast this machine can fill memory.
 """
 
@@ -74,6 +75,8 @@ class PeakClocks:
         # What the mark counts and memory.stat does not say: batches of the CPUs.
         uncounted = max(0, (sample.charged or 0) + sample.swap - sample.unreclaimable - (sample.cache or 0))
         sure = sample.most - max(caches) - uncounted + min(swapped)
+        if sample.filled is not None:
+            sure = min(sure, (before.unreclaimable if before is not None else 0) + sample.filled)
         slack = _SLACK + self.peak // _SLACK_PART
         if sure > max(self.peak, sample.unreclaimable) + slack:
             self.peak, self.peak_seconds, self.by_the_mark = sure, sample.seconds, True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import shutil
 import subprocess
@@ -63,6 +64,27 @@ def test_v1_reads_each_kind(tmp_path: Path) -> None:
     assert reading.unreclaimable == 1000 + 100 + 64
     assert reading.cache == (500 - 100) + 300  # v1 does not say what of its kernel memory is cache
     assert (reading.swap, reading.charged) == (64, 1700)
+
+
+def test_what_page_faults_can_have_filled(tmp_path: Path) -> None:
+    """A page for each, and a huge one for each of those: v2 counts them for the cgroup, /proc/vmstat for all."""
+    page, huge = mmap.PAGESIZE, mmap.PAGESIZE**2 // 8
+    memcg = captured("systemd-scope-v2", tmp_path / "v2")
+    write(memcg, stat="anon 1\npgfault 100\nthp_fault_alloc 5\nthp_collapse_alloc 1\n")
+    clock = MemcgClock(memcg)
+    assert clock.read().filled == 0
+    write(memcg, stat="anon 1\npgfault 110\nthp_fault_alloc 7\nthp_collapse_alloc 2\n")
+    assert clock.read().filled == 10 * page + 3 * huge
+    write(memcg, stat="anon 1\n")
+    assert clock.read().filled is None
+    memcg = captured("nested-v1", tmp_path / "v1")
+    vmstat = tmp_path / "v1/root/proc/vmstat"
+    write(memcg, stat="total_rss 1\ntotal_pgfault 100\n")
+    vmstat.write_text("thp_fault_alloc 50\n")
+    clock = MemcgClock(memcg, root=tmp_path / "v1/root")
+    write(memcg, stat="total_rss 1\ntotal_pgfault 102\n")
+    vmstat.write_text("thp_fault_alloc 51\n")
+    assert clock.read().filled == 2 * page + huge
 
 
 @pytest.mark.parametrize("capture", ["systemd-scope-v2", "nested-v1"])
@@ -145,6 +167,15 @@ def test_a_real_cgroup_s_spikes_are_in_the_mark_of_their_interval(tmp_path: Path
         assert spike.most is not None and calm.unreclaimable is not None
         assert 79 * MIB <= spike.most - calm.unreclaimable < 84 * MIB
         assert spike.unreclaimable < calm.unreclaimable + 3 * MIB
+        assert spike.filled is not None and spike.filled > 79 * MIB
+        # Page cache that came and went is in the mark, and was not filled by faults.
+        scratch = f"f = open({str(tmp_path / 'scratch')!r}, 'wb'); [f.write(bytes(1 << 16)) for _ in range(1280)]; "
+        do(process, f"{scratch}f.close(); os.unlink(f.name)")
+        file = clock.read()
+        assert file.most is not None and file.most - calm.unreclaimable > 70 * MIB
+        assert file.cache < 5 * MIB
+        huge_elsewhere = 40 * MIB  # v1 knows of huge pages for the whole machine
+        assert file.filled is not None and file.filled < 10 * MIB + huge_elsewhere
         after = clock.read()
         assert after.most is not None and after.most < calm.unreclaimable + 6 * MIB
         do(process, "held.append(bytearray(b'x') * (50 << 20))")

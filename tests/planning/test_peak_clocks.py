@@ -31,10 +31,10 @@ class Moment:
         return self.unreclaimable - self.swap + self.cache + self.batch
 
 
-def sample(number: int, now: Moment, *, most: int | None) -> MemorySample:
+def sample(number: int, now: Moment, *, most: int | None, filled: int | None = None) -> MemorySample:
     return MemorySample(
         seconds=number * STEP, unreclaimable=now.unreclaimable, exact=True, cache=now.cache, processes=(),
-        most=most, charged=now.charged, swap=now.swap,
+        most=most, charged=now.charged, swap=now.swap, filled=filled,
     )  # fmt: skip
 
 
@@ -49,8 +49,9 @@ def watch(intervals: list[list[Moment]], *, mark: str, fill_rate: float = 0.0) -
         if mark == "none" or (mark == "kept" and most is not None and most <= highest):
             most = None
         highest = max(highest, most or 0)
+        filled = sum(max(0, b.unreclaimable - a.unreclaimable) for a, b in itertools.pairwise([last, *interval]))
         last = interval[-1]
-        clocks.take(sample(number, last, most=most))
+        clocks.take(sample(number, last, most=most, filled=filled))
     return clocks
 
 
@@ -123,6 +124,15 @@ def test_a_spike_of_a_grandchild_between_two_samples() -> None:
     without = watch([calm, spike, calm], mark="none", fill_rate=fastest([calm, spike]))
     assert (without.peak, without.by_the_mark) == (100 * MIB, False)
     assert without.missed_at_most >= 300 * MIB
+
+
+def test_a_file_that_is_written_and_deleted_between_two_samples_is_no_peak() -> None:
+    """Its page cache is in the mark, and in neither sample. That it was memory cannot be ruled out by the mark alone."""
+    calm = rest(10, unreclaimable=100 * MIB, cache=40 * MIB)
+    some = [Moment(102 * MIB, 40 * MIB), Moment(101 * MIB, 340 * MIB), calm[0]]
+    clocks = watch([calm, some, calm], mark="reset")
+    assert clocks.peak == 100 * MIB
+    assert clocks.missed_at_most == 301 * MIB
 
 
 def test_a_sample_above_the_mark_of_before_is_the_peak() -> None:
