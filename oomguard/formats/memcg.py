@@ -12,6 +12,7 @@ from typing import Literal
 
 from oomguard.formats.mountinfo import parse_mountinfo
 
+_HUGE_PAGES = re.compile(r"^thp_(?:fault|collapse)_alloc ([0-9]{1,20})$", re.MULTILINE)
 _NUMBER = re.compile(r"[0-9]{1,20}")  # bounded: int() refuses texts of more than 4300 digits
 
 # v1 writes "no limit" as LONG_MAX rounded down to a page (9223372036854771712 with 4 KiB pages). No machine
@@ -163,9 +164,8 @@ def parse_memory_stat_v1(text: str, kmem_usage: str = "") -> MemoryStat:
 
 def parse_huge_pages(text: str) -> int | None:
     """Read how many huge pages were handed out, from v2's memory.stat, or for the whole machine from /proc/vmstat."""
-    stat = _parse_table(text)
-    faults = stat.get("thp_fault_alloc")
-    return None if faults is None else faults + stat.get("thp_collapse_alloc", 0)
+    found = _HUGE_PAGES.findall(text)
+    return sum(map(int, found)) if found else None
 
 
 def parse_v1_hierarchical_limit(text: str) -> int | None:
