@@ -12,6 +12,7 @@ from typing import Literal
 
 from oomguard.formats.mountinfo import parse_mountinfo
 
+_HUGE_PAGES = re.compile(r"^thp_(?:fault|collapse)_alloc ([0-9]{1,20})$", re.MULTILINE)
 _NUMBER = re.compile(r"[0-9]{1,20}")  # bounded: int() refuses texts of more than 4300 digits
 
 # v1 writes "no limit" as LONG_MAX rounded down to a page (9223372036854771712 with 4 KiB pages). No machine
@@ -40,6 +41,9 @@ class MemoryStat:
     kernel: int | None  # stacks, page tables, slab ... ; None on v1 kernels without kmem accounting
     slab_reclaimable: int | None  # the part of `kernel` that is dentries, inodes and the like; None on v1
     sock: int | None  # network buffers, which v2 charges beside `kernel`; v1 charges them elsewhere
+    swap: int | None = None  # swapped out, and charged no more; v2 says it in memory.swap.current
+    page_faults: int | None = None  # since the cgroup was made, as is the next
+    huge_pages: int | None = None  # that faults got, or khugepaged made; v1 does not say
 
     @property
     def unreclaimable(self) -> int | None:
@@ -135,6 +139,8 @@ def parse_memory_stat_v2(text: str) -> MemoryStat:
         kernel=kernel,
         slab_reclaimable=stat.get("slab_reclaimable"),
         sock=stat.get("sock"),
+        page_faults=stat.get("pgfault"),
+        huge_pages=parse_huge_pages(text),
     )
 
 
@@ -151,7 +157,15 @@ def parse_memory_stat_v1(text: str, kmem_usage: str = "") -> MemoryStat:
         kernel=_parse_number(kmem_usage.strip()),
         slab_reclaimable=None,
         sock=None,
+        swap=stat.get("total_swap"),
+        page_faults=stat.get("total_pgfault"),
     )
+
+
+def parse_huge_pages(text: str) -> int | None:
+    """Read how many huge pages were handed out, from v2's memory.stat, or for the whole machine from /proc/vmstat."""
+    found = _HUGE_PAGES.findall(text)
+    return sum(map(int, found)) if found else None
 
 
 def parse_v1_hierarchical_limit(text: str) -> int | None:

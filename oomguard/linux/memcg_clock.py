@@ -2,20 +2,26 @@
 
 The mark is set back at each look: v1's memory.max_usage_in_bytes by writing to it, v2's memory.peak by writing to an
 open descriptor, for that descriptor alone (since Linux 6.12). Where that is not possible, the mark since the beginning
-tells of an interval only when it rose. Source: Linux Documentation/admin-guide/cgroup-v2.rst, cgroup-v1/memory.rst.
+tells of an interval only when it rose. What was swapped out is held as well, though no mark counts it.
+Source: Linux Documentation/admin-guide/cgroup-v2.rst, cgroup-v1/memory.rst.
 """
 
 from __future__ import annotations
 
+import mmap
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.formats.memcg import parse_count
+from oomguard.formats.memcg import parse_count, parse_huge_pages
+from oomguard.linux.memcg_dir import read_kernel_text
 
 if TYPE_CHECKING:
     from oomguard.formats.memcg import MemoryStat
     from oomguard.linux.memcg_dir import MemcgDir
+
+_HUGE_PAGE = mmap.PAGESIZE * mmap.PAGESIZE // 8  # what one page of page table entries maps
 
 
 def _without_kernel(stat: MemoryStat) -> int | None:
@@ -27,18 +33,23 @@ def _without_kernel(stat: MemoryStat) -> int | None:
 class MemcgReading:
     """Units: bytes."""
 
-    unreclaimable: int
-    cache: int  # page cache, without shared memory
+    unreclaimable: int  # what was swapped out, too
+    swap: int
+    cache: int  # what the kernel can take back: page cache without shared memory, reclaimable slab (v1: all of kmem)
     charged: int | None
     most: int | None  # charged, since the reading before; None: not known
+    filled: int | None = None  # what page faults since then can have filled at most; None: not known
 
 
 class MemcgClock:
     """Reads one cgroup. close() it."""
 
-    def __init__(self, memcg: MemcgDir) -> None:
+    def __init__(self, memcg: MemcgDir, *, root: Path = Path("/")) -> None:
         """Begin to watch `memcg`."""
         self._memcg = memcg
+        self._vmstat = root / "proc/vmstat"
+        self._faults = self._huge_pages = 0
+        self._filled(memcg.memory_stat())
         self._highest = 0  # where the mark cannot be set back
         self._peak_fd: int | None = None
         if memcg.version == 2:
@@ -47,6 +58,8 @@ class MemcgClock:
             except OSError:
                 self._peak_fd = None  # before 5.19 there is none; before 6.12 it cannot be written
         self._resets = self._reset()
+        if not self._resets:
+            self._highest = memcg.peak_charged() or 0  # of before: a cgroup may be old
 
     @property
     def is_exact(self) -> bool:
@@ -59,12 +72,16 @@ class MemcgClock:
         self._reset()
         usage = "memory.current" if self._memcg.version == 2 else "memory.usage_in_bytes"
         charged = parse_count(self._memcg.read(usage) or "")
-        stat = self._memcg.memory_stat()
+        stat, version = self._memcg.memory_stat(), self._memcg.version
+        swap = stat.swap if version == 1 else parse_count(self._memcg.read("memory.swap.current") or "")
         return MemcgReading(
-            unreclaimable=(stat.unreclaimable if self._memcg.version == 2 else _without_kernel(stat)) or 0,
-            cache=max(0, (stat.file or 0) - (stat.shmem or 0)),
+            unreclaimable=((stat.unreclaimable if version == 2 else _without_kernel(stat)) or 0) + (swap or 0),
+            swap=swap or 0,
+            cache=max(0, (stat.file or 0) - (stat.shmem or 0))
+            + ((stat.slab_reclaimable if version == 2 else stat.kernel) or 0),
             charged=charged,
             most=most,
+            filled=self._filled(stat),
         )
 
     def close(self) -> None:
@@ -72,6 +89,17 @@ class MemcgClock:
         if self._peak_fd is not None:
             os.close(self._peak_fd)
             self._peak_fd = None
+
+    def _filled(self, stat: MemoryStat) -> int | None:
+        """Anonymous memory comes by page faults alone: one page for each, or a huge one. Page cache mostly does not."""
+        huge = stat.huge_pages
+        if huge is None:  # v1: of the whole machine, so it is no less
+            huge = parse_huge_pages(read_kernel_text(self._vmstat) or "")
+        if stat.page_faults is None:
+            return None
+        faults, self._faults = stat.page_faults - self._faults, stat.page_faults
+        pages, self._huge_pages = (huge or 0) - self._huge_pages, huge or 0
+        return faults * mmap.PAGESIZE + pages * _HUGE_PAGE
 
     def _read_mark(self) -> int | None:
         if self._memcg.version == 1 or self._peak_fd is None:

@@ -1,13 +1,14 @@
 """Samples of a tree of processes: in all, each page once, and of each process what kinds of memory it holds.
 
 Measured (Linux 6.18, 2 cores): a cgroup's files 0.1 ms; status 28 us and the tree 40 us for each process; smaps_rollup
-8.6 ms for each GB. So what is exact without a cgroup is read only where the cheap upper bound might be a new peak.
+8.6 ms for each GB. So without a cgroup an exact look comes now and then, and between two of them what the processes
+grew by counts: a process that is new counts as a fork, which has its parent's pages, until an exact look says more.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,28 +21,15 @@ if TYPE_CHECKING:
 
     from oomguard.linux.memcg_clock import MemcgClock
 
-_EXACT_PART = 12  # exact looks take at most one part of so many of the time
+_EXACT_PART = 12  # exact looks take at most one part of so many of the time, while they tell something new,
+_MOST_PATIENCE = 240  # and one of so many, when they do not
+_NEWS_PART = 200
 _TRIES = 3  # while processes come and go
-_CLOSE = 0.97  # of the peak: a bound so high may be a new one
 _EACH_PROCESS_SECONDS = 0.25  # at rest, so often each process is looked at where a cgroup has the sum
 _KEPT = 40  # processes in a sample; the rest are put together under pid 0
 _SWITCH = 1 << 20
 
 Processes = tuple[ProcessMemory, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Sharing:
-    """What processes were found to share. It becomes less as they write to it, and more only by fork or shared memory."""
-
-    pids: list[int]
-    bound: int  # each page once for each process that has it
-    shmem: int
-    shared_twice: int  # by how much that is too high
-
-    def has(self, processes: Processes) -> bool:
-        """Whether it holds for them still."""
-        return self.pids == [one.pid for one in processes] and _shmem(processes) <= self.shmem + _SWITCH
 
 
 class MemorySampler:
@@ -55,10 +43,13 @@ class MemorySampler:
         self._clock = clock
         self._began = began
         self._proc = ProcFiles(root)
-        self._peak = 0
-        self._next_exact = 0.0
-        self._known = _Sharing([], 0, 0, 0)
-        self._processes: tuple[ProcessMemory, ...] = ()
+        self._exact_ended = self._exact_cost = 0.0
+        self._patience = _EXACT_PART
+        self._too_high = 0  # how much of the sum over the processes is counted twice
+        self._known: set[int] = set()
+        self._exact_pids: list[int] = []
+        self._exact_sum = self._exact_shmem = 0
+        self._processes: Processes = ()
         self._next_processes = 0.0
         self._last_unreclaimable = 0
 
@@ -81,43 +72,76 @@ class MemorySampler:
             processes=self._processes,
             most=reading.most,
             charged=reading.charged,
+            filled=reading.filled,
+            swap=reading.swap,
         )
 
     def _look_at_processes(self, now: float) -> MemorySample:
         processes = self._read_all(self._pids())
-        known = self._known
-        # The same processes, holding no more than when they were read exactly: nothing new to be seen.
-        news = not known.has(processes) or _sum(processes) > known.bound + known.bound // 200
-        if _sum(processes) >= _CLOSE * self._peak and news and now >= self._next_exact:
+        held = self._estimate(processes)
+        if self._is_due(now, processes):
             began = time.thread_time()
-            if (exact := self._read_exactly(processes)) is not None:
-                self._known, processes = known, _ = exact
-                self._peak = max(self._peak, known.bound - known.shared_twice)
-            self._next_exact = now + _EXACT_PART * (time.thread_time() - began)
+            found = self._exact(processes)
+            self._exact_ended, self._exact_cost = time.monotonic(), time.thread_time() - began
+            if found is not None:
+                processes, true = found
+                self._learn(processes, true, surprise=abs(true - held))
+                held = true
         return MemorySample(
             seconds=now - self._began,
-            unreclaimable=max(0, _sum(processes) - known.shared_twice),
-            exact=known.has(processes),
+            unreclaimable=held,
+            exact=self._still_holds(processes),
             cache=None,
             processes=_shortened(processes),
         )
 
-    def _read_exactly(self, processes: Processes) -> tuple[_Sharing, Processes] | None:
-        """What they share, and the processes as they were then. None: they came and went too fast to say."""
+    def _still_holds(self, processes: Processes) -> bool:
+        """Whether they share no more than they were found to: less by writing to it, more only by fork or mmap."""
+        pids = [process.pid for process in processes]
+        return pids == self._exact_pids and _shmem(processes) <= self._exact_shmem + _SWITCH
+
+    def _estimate(self, processes: Processes) -> int:
+        """What they hold, by what an exact look found and what they grew by since."""
+        self._too_high += sum(process.growing for process in processes if process.pid not in self._known)
+        self._known |= {process.pid for process in processes}
+        largest = max((process.growing for process in processes), default=0)
+        return max(largest, _sum(processes) - self._too_high)
+
+    def _is_due(self, now: float, processes: Processes) -> bool:
+        """Whether an exact look may tell something new, and is not too dear.
+
+        Also where nothing seems to change: a fork that writes to its parent's pages gets its own, and its numbers stay.
+        """
+        others = [process.pid for process in processes] != self._exact_pids
+        grown = _sum(processes) > self._exact_sum + self._exact_sum // _NEWS_PART
+        if not (others or grown or self._too_high > self._exact_sum // _NEWS_PART):
+            return False
+        part = _EXACT_PART if others else self._patience
+        return now >= self._exact_ended + part * self._exact_cost
+
+    def _learn(self, processes: Processes, held: int, *, surprise: int) -> None:
+        self._exact_sum, self._exact_shmem = _sum(processes), _shmem(processes)
+        self._too_high = self._exact_sum - held
+        self._exact_pids = [process.pid for process in processes]
+        self._known = set(self._exact_pids)
+        news = surprise > held // _NEWS_PART
+        self._patience = _EXACT_PART if news else min(2 * self._patience, _MOST_PATIENCE)
+
+    def _exact(self, processes: Processes) -> tuple[Processes, int] | None:
+        """Each process's share of its pages, summed. None: one began or ended meanwhile, and took its share along."""
         for _ in range(_TRIES):
-            shares = [parse_smaps_rollup(self._proc.read(f"{one.pid}/smaps_rollup")).unreclaimable for one in processes]
+            shares = [parse_smaps_rollup(self._proc.read(f"{p.pid}/smaps_rollup")).unreclaimable for p in processes]
             after = self._read_all(self._pids())
-            if [one.pid for one in processes] == [one.pid for one in after]:
+            if [process.pid for process in processes] == [process.pid for process in after]:
                 # One that may not be looked into counts as a whole.
-                held = sum(
-                    one.growing if share is None else share for one, share in zip(processes, shares, strict=True)
+                return after, sum(
+                    process.growing if share is None else share
+                    for process, share in zip(processes, shares, strict=True)
                 )
-                bound = max(_sum(processes), held)
-                return _Sharing([one.pid for one in after], bound, _shmem(processes), bound - held), processes
-            processes = after  # one of them took its share of the pages along
+            processes = after
         return None
 
-    def _read_all(self, pids: list[int]) -> tuple[ProcessMemory, ...]:
+    def _read_all(self, pids: list[int]) -> Processes:
         return tuple(found for pid in pids if (found := self._read(pid)) is not None)
 
     def _read(self, pid: int) -> ProcessMemory | None:
@@ -128,14 +152,17 @@ class MemorySampler:
 
 
 def _sum(processes: Processes) -> int:
-    return sum(process.growing for process in processes)
+    """Of memory that several map at once, what the largest has of it: that they map it is no growth."""
+    return sum(process.growing - process.shmem for process in processes) + max(
+        (process.shmem for process in processes), default=0
+    )
 
 
 def _shmem(processes: Processes) -> int:
     return sum(process.shmem for process in processes)
 
 
-def _shortened(processes: tuple[ProcessMemory, ...]) -> tuple[ProcessMemory, ...]:
+def _shortened(processes: Processes) -> Processes:
     if len(processes) <= _KEPT:
         return processes
     largest = sorted(processes, key=lambda process: process.growing, reverse=True)
@@ -144,15 +171,20 @@ def _shortened(processes: tuple[ProcessMemory, ...]) -> tuple[ProcessMemory, ...
     return (*largest[:_KEPT], ProcessMemory(0, *sums))
 
 
-def measure_fill_rate(*, size: int = 8 << 20) -> float:
-    """Bytes a second that one CPU of this machine can hand out as new memory, at most: what no sample can outrun."""
+def measure_fill_rate(*, size: int = 16 << 20) -> float:
+    """Bytes a second that one CPU of this machine can hand out as new memory, at most: what no sample can outrun.
+
+    With huge pages, where programs may have them: numpy asks for them, and they are five times as fast.
+    """
     import mmap
 
     best = 0.0
     for _ in range(3):
-        began = time.perf_counter()
-        with mmap.mmap(-1, size) as memory:
+        with mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
+            with suppress(OSError):  # a kernel without them
+                memory.madvise(mmap.MADV_HUGEPAGE)
+            began = time.perf_counter()
             for page in range(0, size, mmap.PAGESIZE):
                 memory[page] = 1
-        best = max(best, size / (time.perf_counter() - began))
+            best = max(best, size / (time.perf_counter() - began))
     return best

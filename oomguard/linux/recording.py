@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-import time
+import stat
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput
@@ -17,13 +19,10 @@ from oomguard.results.recording import event_line, read_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
 
     from oomguard.results.recording import Event
 
 _FULL = 8 << 20  # bytes
-_GATHER_SECONDS = 0.05
-_MOST_GATHERED = 1 << 16
 _LONGEST_LINE = 1 << 20
 
 
@@ -35,59 +34,58 @@ class RecordingFile:
         self.path = path
         self._anew = anew
         self._full = full
-        self._gathered: list[bytes] = []
-        self._gathered_size = 0
-        self._since = 0.0
         self._size = 0
+        self._torn = False  # a full disk cut the last line
         self._fd = self._open(path)
+        self._is_file = stat.S_ISREG(os.fstat(self._fd).st_mode)  # a device or a pipe is never full, nor replaced
 
-    def write(self, line: dict[str, Any], *, now: bool = False) -> None:
-        """Append a line; it is in the file within 50 ms, or at once."""
-        text = _encode(line)
-        self._gathered.append(text)
-        self._gathered_size += len(text)
-        clock = time.monotonic()
-        if now or clock - self._since > _GATHER_SECONDS or self._gathered_size > _MOST_GATHERED:
-            self._since = clock
-            self.flush()
-
-    def flush(self) -> None:
-        """Hand what was gathered to the kernel. A full disk ends the recording, not the job: the rest is dropped."""
-        data = b"".join(self._gathered)
-        self._gathered.clear()
-        self._gathered_size = 0
+    def write(self, line: dict[str, Any]) -> None:
+        """Append a line, at once: 7 us. A full disk ends the recording, not the job: what has no room is dropped."""
+        data = _encode(line)
         self._size += len(data)
-        if self._size > self._full:
+        if self._size > self._full and self._is_file:
             self._begin_anew()
             return
-        _write_all(self._fd, data)
+        self._torn = not _write_all(self._fd, b"\n" + data if self._torn else data)
 
     def close(self) -> None:
-        """Write the last lines."""
-        self.flush()
+        """Let go of the file."""
         os.close(self._fd)
 
     def _begin_anew(self) -> None:
         data = b"".join(_encode(line) for line in self._anew())
-        part = self.path.with_name(f"{self.path.name}.part")
-        try:
-            fd = self._open(part)
-            if not _write_all(fd, data):
-                os.close(fd)
-                part.unlink(missing_ok=True)
-                return
-            part.replace(self.path)
-        except (OSError, BadInput):
-            return
-        os.close(self._fd)
-        self._fd, self._size = fd, len(data)
         # What stands for all before must not fill the file by itself.
-        self._full = max(self._full, 2 * len(data))
+        self._full, self._size, self._torn = max(self._full, 2 * len(data)), len(data), False
+        if not self._replace(data):
+            with suppress(OSError):  # no room for a second file, or no right to make one: what there is makes room
+                os.ftruncate(self._fd, 0)
+            self._torn = not _write_all(self._fd, data)
+
+    def _replace(self, data: bytes) -> bool:
+        """Put `data` in the file's place, where a reader sees the old or the new."""
+        target = Path(os.path.realpath(self.path))  # a link stays one
+        part = target.with_name(f"{target.name}.part")
+        try:
+            part.unlink(missing_ok=True)
+            fd = self._open(part, os.O_EXCL)  # in a folder that others write to, it may lead elsewhere
+        except (OSError, BadInput):
+            return False
+        try:
+            if _write_all(fd, data):
+                part.replace(target)
+                fd, self._fd = self._fd, fd
+                return True
+            part.unlink()
+        except OSError:
+            return False
+        finally:
+            os.close(fd)
+        return False
 
     @staticmethod
-    def _open(path: Path) -> int:
+    def _open(path: Path, flags: int = os.O_TRUNC) -> int:
         try:
-            return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | flags, 0o600)
         except OSError as error:
             shown = printable(str(path))
             raise BadInput(

@@ -138,6 +138,9 @@ def _serve(asked: int, answer: int, parent: int) -> None:
     """In the forked helper: for each pid that is asked, a line of JSON. Never returns."""
     try:
         die_with_parent(parent)
+        signal.set_wakeup_fd(-1)  # the profiler's handlers are not for this process
+        for number, handler in ((signal.SIGINT, signal.SIG_IGN), (signal.SIGTERM, signal.SIG_DFL)):
+            signal.signal(number, handler)
         keep = sorted((asked, answer))
         for first, last in ((3, keep[0]), (keep[0] + 1, keep[1]), (keep[1] + 1, _MOST_DESCRIPTORS)):
             os.closerange(first, last)

@@ -9,19 +9,21 @@ from oomguard.planning.line_growth import Line
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Of an interpreter's libraries and of what was installed into them; "<frozen ...>" and "<string>" are no files.
-_GIVEN = ("<string>", "<stdin>")
+# Of an interpreter's libraries and of what was installed into them.
 _LIBRARIES = ("/site-packages/", "/dist-packages/", "/lib/python3", "/lib64/python3")
+_GIVEN = ("<string>", "<stdin>")
 
 
 def charged_line(frames: Sequence[tuple[str, int, str]], program: str) -> Line:
     """Give the line for a stack of (file, line, function), innermost first; line 0 of `program` if none has a file.
 
-    What a library allocates, it allocates for the line that called it. Code without a file is the user's own only
-    where it was given with -c or on standard input.
+    What a library allocates, it allocates for the line that called it; so does code that was made at run time, such as
+    a dataclass's __init__ in "<string>". But that is also the name of a program that was given with -c.
     """
-    for file, line, function in frames:
-        if file in _GIVEN or not (file.startswith("<") or any(part in file for part in _LIBRARIES)):
+    files = [frame for frame in frames if not frame[0].startswith("<")]
+    for file, line, function in files:
+        if not any(part in file for part in _LIBRARIES):
             return Line(file, line, function)
-    outermost = next((frame for frame in reversed(frames) if not frame[0].startswith("<")), None)
-    return Line(*outermost) if outermost is not None else Line(program, 0, "")
+    given = [frame for frame in frames if frame[0] in _GIVEN]
+    outermost = (given or files)[-1:]
+    return Line(*outermost[0]) if outermost else Line(program, 0, "")

@@ -1,7 +1,10 @@
 """The peak by two clocks: samples, and the kernel's high-water mark, which is exact in time and counts page cache.
 
 Where the mark can be set back (cgroup v1; v2 since Linux 6.12) it tells of each interval between two samples. What was
-unreclaimable at the mark is the mark less the page cache of that moment, which lay between that of the two samples.
+unreclaimable at the mark is the mark less the page cache of that moment. That is taken to lie between what the two
+samples saw; cache that goes and comes again within one interval hides as much memory. Cache that comes and goes, such
+as of a file that is written and deleted in a tenth of a second, is not taken for memory: that comes by page faults, and
+is no more than those of the interval can have filled.
 Without a mark, a spike between two samples is bounded by how fast this machine can fill memory.
 """
 
@@ -33,6 +36,7 @@ class PeakClocks:
     samples: int = 0
     longest_gap: float = 0.0  # seconds
     _bound: int = 0  # no peak was above this
+    _mark: int | None = None  # the highest; what is known of the whole run
     _before: MemorySample | None = None
 
     def take(self, sample: MemorySample) -> bool:
@@ -57,15 +61,29 @@ class PeakClocks:
         before = self._before
         gap = sample.seconds - (before.seconds if before is not None else 0.0)
         self.longest_gap = max(self.longest_gap, gap)
+        if sample.most is not None:
+            self._mark = max(self._mark or 0, sample.most)
+        caches = self._caches(sample, gap)
+        swapped = (before.swap if before is not None else 0, sample.swap)
         if sample.most is None:
-            start = before.unreclaimable if before is not None else 0
-            self._bound = max(self._bound, sample.unreclaimable, int(start + self.fill_rate * gap))
+            bound = (before.unreclaimable if before is not None else 0) + int(self.fill_rate * gap)
+            # A mark that cannot be set back is given only when it rose: without one, the highest so far still holds.
+            bound = bound if self._mark is None else min(bound, self._mark - min(caches) + max(swapped))
+            self._bound = max(self._bound, sample.unreclaimable, bound)
             return
-        caches = [one.cache or 0 for one in (before, sample) if one is not None]
-        # Memory that the mark counts and memory.stat does not: reclaimable slab, batches of the CPUs.
-        uncounted = max(0, (sample.charged or 0) - sample.unreclaimable - (sample.cache or 0))
-        self._bound = max(self._bound, sample.unreclaimable, sample.most - min(caches) - uncounted)
-        sure = sample.most - max(caches) - uncounted
+        self._bound = max(self._bound, sample.unreclaimable, sample.most - min(caches) + max(swapped))
+        # What the mark counts and memory.stat does not say: batches of the CPUs.
+        uncounted = max(0, (sample.charged or 0) + sample.swap - sample.unreclaimable - (sample.cache or 0))
+        sure = sample.most - max(caches) - uncounted + min(swapped)
+        if sample.filled is not None:
+            sure = min(sure, (before.unreclaimable if before is not None else 0) + sample.filled)
         slack = _SLACK + self.peak // _SLACK_PART
         if sure > max(self.peak, sample.unreclaimable) + slack:
             self.peak, self.peak_seconds, self.by_the_mark = sure, sample.seconds, True
+
+    def _caches(self, sample: MemorySample, gap: float) -> tuple[int, int]:
+        """The page cache at the two ends of the interval. Before the first sample it grew as fast as it can."""
+        cache = sample.cache or 0
+        if self._before is None:
+            return max(0, cache - int(self.fill_rate * gap)), cache
+        return self._before.cache or 0, cache

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 _MOST_SAMPLES = 400
 _MOST_INPUTS = 16
+_MOST_LOOKED_AT = 500
 _READ_IN_ONE_GO = 0.5  # of the file between two looks
+_COMPARABLE = 0.25  # of the largest input: so large a file is a part of the input, not a vocabulary
 _BACK = 1 << 20  # bytes; readers look back a little at times
 _FLAT_BYTES, _FLAT_PART = 4 << 20, 0.03  # memory that rises and falls by less has stopped to grow
 _FLAT_READ, _FLAT_SAMPLES = 0.05, 10
@@ -30,8 +32,9 @@ class _Input:
     withdrawn: str = ""  # why nothing can be said
 
     @property
-    def moved(self) -> bool:
-        return bool(self.samples) and self.samples[-1].position > 0
+    def was_read(self) -> bool:
+        """More than a header: the loader of shared libraries reads one, and maps the rest."""
+        return bool(self.samples) and self.samples[-1].position > _BACK
 
 
 @dataclass(slots=True)
@@ -42,9 +45,11 @@ class ReadProgress:
 
     def take(self, opened: Sequence[OpenInput], unreclaimable: int) -> None:
         """Take one look at the open files (largest first), when the tree held so much."""
-        seen = set()
-        for one in opened[:_MOST_INPUTS]:
-            seen.add(one.path)
+        seen: dict[str, int] = {}  # with the position of this look
+        for one in opened[:_MOST_LOOKED_AT]:
+            if one.path in seen and abs(one.position - seen[one.path]) <= _BACK:
+                continue  # a forked worker has its parent's file: the same position, which any of them moves
+            seen.setdefault(one.path, one.position)
             self._take_one(one, unreclaimable)
         for path, known in self._inputs.items():
             known.is_open = path in seen
@@ -72,11 +77,12 @@ class ReadProgress:
             del known.samples[1:-1:2]
 
     def main_input(self) -> tuple[str, int, int] | None:
-        """The largest input that is being read, else the largest: its path, how far it was read, and its size.
+        """The largest input: its path, how far it was read, and its size. Units: bytes. None: no file was seen.
 
-        Units: bytes. None: no file was seen.
+        One that was closed before it was read, such as a library, counts only where there is no other.
         """
-        path = max(self._inputs, key=lambda one: (self._inputs[one].moved, self._inputs[one].size), default=None)
+        likely = {path: one for path, one in self._inputs.items() if one.was_read or one.is_open} or self._inputs
+        path = max(likely, key=lambda one: likely[one].size, default=None)
         if path is None:
             return None
         known = self._inputs[path]
@@ -90,6 +96,8 @@ class ReadProgress:
         known = self._inputs[main[0]]
         if known.withdrawn:
             return known.withdrawn
+        if sum(one.size >= _COMPARABLE * known.size for one in self._inputs.values() if one.was_read) > 1:
+            return "several files are read, and what all of them need is not known"
         if main[1] == 0:
             return "its position stays at 0: it is mapped, or read with pread()"
         return forecast_end(known.samples, known.size) or _flat(known) or _UNKNOWN

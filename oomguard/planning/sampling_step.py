@@ -15,6 +15,7 @@ _GROWTH_PART = 256  # of what is held
 _CALM_PART = 120  # a sample takes at most one part of so many of the time, while nothing grows
 _BUSY_PART = 8
 _CALM_SECONDS = 1.0
+_CREDIT = 0.2  # seconds of CPU: what growth may cost before it is as dear as rest
 
 
 @dataclass(slots=True)
@@ -24,6 +25,7 @@ class SamplingStep:
     step: float = _SHORTEST
     _last: int = 0
     _changed: float = 0.0
+    _spent: float = 0.0  # seconds of CPU
 
     def after(self, unreclaimable: int, *, seconds: float, cost: float) -> float:
         """Give the seconds to wait, after a sample at `seconds` that took `cost` seconds of CPU."""
@@ -35,6 +37,8 @@ class SamplingStep:
         else:
             most = _LONGEST if seconds - self._changed > _AFTER_REST else _RESTING
             self.step = min(most, self.step * 1.5)
-        # Whoever rests costs little: then a dear sample, of many processes, comes seldom.
-        part = _CALM_PART if seconds - self._changed > _CALM_SECONDS else _BUSY_PART
+        # Whoever rests costs little: then a dear sample, of many processes, comes seldom. Whoever grows for hours, too.
+        self._spent += cost
+        calm = seconds - self._changed > _CALM_SECONDS or self._spent > _CREDIT + seconds / _CALM_PART
+        part = _CALM_PART if calm else _BUSY_PART
         return min(_LONGEST, max(self.step, part * cost))

@@ -50,4 +50,6 @@ class Timeline:
                 begin = point.seconds
             elif point.unreclaimable > kept[-1].unreclaimable:
                 kept[-1] = point
-        self._points = kept
+        if len(kept) > 1 + self.most // 2:  # they were all taken at one moment
+            kept = [max(kept[at : at + 2], key=lambda point: point.unreclaimable) for at in range(0, len(kept), 2)]
+        self._points, self._last = kept, begin

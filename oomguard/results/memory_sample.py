@@ -32,6 +32,8 @@ class MemorySample:
     processes: tuple[ProcessMemory, ...]
     most: int | None = None  # the kernel's own high-water mark since the sample before, page cache in it
     charged: int | None = None  # what it says now
+    filled: int | None = None  # what page faults since the sample before can have filled at most
+    swap: int = 0  # of `unreclaimable`: swapped out, which a mark does not count
 
     @property
     def summed_rss(self) -> int:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from oomguard.results.hostile import printable
 from oomguard.results.text_chart import chart_rows
-from oomguard.units import format_size
+from oomguard.units import GIB, format_size
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -25,6 +25,7 @@ _LINES_SHOWN = 6
 _ALL = 0.98  # of an input
 _STAGES_SHOWN = 8
 _CODE_WIDTH = 60
+_FURTHEST = float(1 << 62)  # bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +64,8 @@ class PeakProfile:
         screen.add_column()
         screen.add_column(overflow="fold")
         for label, value in [*self._head_rows(), *self._line_rows(), *self._stage_rows(), *self._end_rows()]:
-            screen.add_row(label, Text(value))
-        return Group(screen) if not self.timeline else Group(screen, Text(""), *map(Text, self._chart()))
+            screen.add_row(label, Text(printable(value)))  # most of it is the program's own text
+        return Group(screen, *map(Text, self._chart()))
 
     def to_json(self) -> dict[str, Any]:
         """Give the same facts for programs. Units: bytes, seconds."""
@@ -104,14 +105,14 @@ class PeakProfile:
 
     def _head_rows(self) -> list[tuple[str, str]]:
         peaks = self.peaks
-        command = printable(shlex.join(self.head.command))
-        between = ", between two samples, by the kernel's mark" if peaks.by_the_mark else ""
-        peak, cache = format_size(peaks.peak_unreclaimable), format_size(peaks.peak_with_cache)
-        largest = format_size(peaks.largest_process)
+        seen = "seen by the kernel's mark between two samples; " if peaks.by_the_mark else ""
+        missed = f"at most {format_size(peaks.missed_at_most)} more was missed"
+        cache, largest = format_size(peaks.peak_with_cache), format_size(peaks.largest_process)
+        peak = format_size(peaks.peak_unreclaimable)
         return [
-            ("profile", f"{command}: {self._how_it_ended()}"),
-            ("peak", f"{peak} unreclaimable, each page once, {peaks.peak_seconds:.1f} s after it began{between}"),
-            ("", f"missed at most {format_size(peaks.missed_at_most)} ({self.head.tier}, {peaks.samples:,} samples)"),
+            ("profile", f"{shlex.join(self.head.command)}: {self._how_it_ended()}"),
+            ("peak", f"{peak} at {peaks.peak_seconds:.1f} s, unreclaimable, each page counted once"),
+            ("", f"{seen}{missed} ({peaks.samples:,} samples, {self.head.tier})"),
             (
                 "beside",
                 f"{cache} with page cache; largest process {largest}; summed RSS {format_size(peaks.summed_rss)}",
@@ -139,9 +140,11 @@ class PeakProfile:
 
     def _while_in(self, line: GrownLine) -> str:
         if not line.line:
-            return f"in {printable(line.file)}, no line of Python"
-        file = line.file.removeprefix(self.head.folder.rstrip("/") + "/")
-        return f"while in {printable(file)}:{line.line}" + (f" {printable(line.function)}" if line.function else "")
+            return f"in {line.file}, no line of Python"
+        return f"while in {self._short(line.file)}:{line.line} {line.function}".rstrip()
+
+    def _short(self, path: str) -> str:
+        return path.removeprefix(self.head.folder.rstrip("/") + "/")
 
     def _stage_rows(self) -> list[tuple[str, str]]:
         rows = []
@@ -150,21 +153,19 @@ class PeakProfile:
             end = stage.end if stage.end is not None else last
             inside = [sample.unreclaimable for sample in self.timeline if stage.begin <= sample.seconds <= end]
             peak = f", at most {format_size(max(inside))}" if inside else ""
-            rows.append(
-                ("stages" if number == 0 else "", f"{printable(stage.name)}: {stage.begin:.1f} to {end:.1f} s{peak}")
-            )
+            rows.append(("stages" if number == 0 else "", f"{stage.name}: {stage.begin:.1f} to {end:.1f} s{peak}"))
         if len(self.stages) > _STAGES_SHOWN:
             rows.append(("", f"and {len(self.stages) - _STAGES_SHOWN} more"))
         return rows
 
     def _end_rows(self) -> list[tuple[str, str]]:
-        rows = [("note", printable(note)) for note in self.notes]
+        rows = [("note", note) for note in self.notes]
         made = self.forecast
         if made is None or self._is_over(made):
             return rows
-        name = printable(made.input)
+        name = self._short(made.input)
         if made.at_end is None:
-            return [*rows, ("forecast", f"none: {made.why_not}")]
+            return [*rows, ("forecast", f"none for {name}: {made.why_not}")]
         how = "if it is read once" if made.method == "read position" else "by runs on beginnings of it"
         needs = f"{format_size(made.at_end)}, give or take {format_size(made.band)}"
         rows.append(("forecast", f"all of {name} ({format_size(made.input_bytes)}) needs {needs}, {how}"))
@@ -176,27 +177,46 @@ class PeakProfile:
 
     def _fit_rows(self, at_end: int, made: ForecastMade) -> list[tuple[str, str]]:
         available, why = self.head.available, self.head.limited_by
+        were = f"{format_size(available)} that were available ({why})"
         if at_end <= available:
-            return [
-                ("fits", f"{format_size(available)} were available ({why}): {format_size(available - at_end)} more")
-            ]
-        rows = [
-            ("fits", f"no: {format_size(available)} were available ({why}), {format_size(at_end - available)} less")
-        ]
+            return [("fits", f"yes: it leaves {format_size(available - at_end)} of the {were}")]
+        rows = [("fits", f"no: it needs {format_size(at_end - available)} more than the {were}")]
         if made.per_byte > 0:
-            position = min(made.input_bytes, max(0, int((available - made.base) / made.per_byte)))
+            position = min(made.input_bytes, max(0, int(min((available - made.base) / made.per_byte, _FURTHEST))))
             rows.append(("", f"it would die at {format_size(position)} of {format_size(made.input_bytes)}"))
-        missing = -(-(at_end - available) * 11 // 10 // (1 << 20))
-        rows.append(("do", "oomguard check SCRIPT shows what to write instead; if tokens are what it is for:"))
-        rows.append(("", f"  oomguard run --max-rss 512M prepare {printable(shlex.quote(made.input))}"))
-        rows.append(("", f"  or, slower: oomguard swap --size {missing}M"))
-        return rows
+        missing = -(-(at_end - available) * 11 // (10 * GIB))
+        script = next((part for part in self.head.command if part.endswith(".py")), "SCRIPT")
+        name = shlex.quote(made.input)
+        return [
+            *rows,
+            ("try", f"oomguard check {shlex.quote(script)}"),
+            ("", "  what to write instead, line by line"),
+            ("", f"oomguard run --max-rss 512M prepare {name}"),
+            ("", "  where tokens are what it makes: in any amount of memory"),
+            ("", f"oomguard swap --size {missing}G"),
+            ("", "  to run it as it is, slower"),
+        ]
 
     def _chart(self) -> list[str]:
+        """The timeline, and a bar for each stage below it. One sample makes no chart."""
         points = [(sample.seconds, float(sample.unreclaimable)) for sample in self.timeline]
+        if len(points) < 2:
+            return []
         rows = chart_rows(points, width=_CHART_WIDTH, height=_CHART_HEIGHT)
-        most = format_size(max(value for _, value in points))
-        labels = [most, *[""] * (len(rows) - 2), "0"] if len(rows) > 1 else [most]
-        drawn = [f"{label:>10} |{row}" for label, row in zip(labels, rows, strict=True)]
-        first, last = f"{points[0][0]:.1f} s", f"{points[-1][0]:.1f} s"
-        return [*drawn, f"{'':10}  {first}{last:>{_CHART_WIDTH - len(first)}}"]
+        labels = [format_size(max(value for _, value in points)), *[""] * (len(rows) - 2), "0"]
+        begin, end = points[0][0], points[-1][0]
+        bars = [
+            (printable(stage.name)[:10], _bar(stage.begin, end if stage.end is None else stage.end, begin, end))
+            for stage in self.stages[:_STAGES_SHOWN]
+        ]
+        drawn = [f"{label:>10} |{row}" for label, row in [*zip(labels, rows, strict=True), *bars]]
+        first, last = f"{begin:.1f} s", f"{end:.1f} s"
+        return ["", *drawn, f"{'':10}  {first}{last:>{_CHART_WIDTH - len(first)}}"]
+
+
+def _bar(begin: float, end: float, first: float, last: float) -> str:
+    """A bar from `begin` to `end`, below a chart from `first` to `last`; a short one is still seen."""
+    length = max(last - first, 1e-9)
+    left, right = (round(min(1.0, max(0.0, (at - first) / length)) * _CHART_WIDTH) for at in (begin, end))
+    left = min(left, _CHART_WIDTH - 1)
+    return " " * left + "-" * max(1, right - left)

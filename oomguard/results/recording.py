@@ -157,7 +157,7 @@ def _event(found: dict[str, Any]) -> Event | None:
         head: RecordingHead = _typed(
             RecordingHead, {**found, "command": tuple(_text(part) for part in found["command"])}
         )
-        return head if found["recording"] == VERSION else None
+        return head if _whole(found["recording"]) == VERSION else None
     for key, kind in _KINDS.items():
         if key in found:
             known: Event = _typed(kind, found[key])
@@ -177,11 +177,11 @@ def _typed(kind: Any, fields: dict[str, Any]) -> Any:
         if value is None and optional:
             values[name] = None
         elif wanted.startswith("int"):
-            values[name] = _number(value)
+            values[name] = _whole(value)
         elif wanted == "float":
             values[name] = float(_number(value))
         elif wanted == "bool":
-            values[name] = bool(value)
+            values[name] = _truth(value)
         elif wanted == "str":
             values[name] = _text(value)
         else:
@@ -195,6 +195,24 @@ def _number(value: Any) -> Any:
     return value
 
 
+def _whole(value: Any) -> int:
+    if not isinstance(value, int):
+        raise TypeError("no whole number")
+    return int(_number(value))
+
+
+def _size(value: Any) -> int:
+    if _whole(value) < 0:
+        raise ValueError("a size below nothing")
+    return int(value)
+
+
+def _truth(value: Any) -> bool:
+    if value not in (True, False):  # 0 and 1 as well: a sample's
+        raise TypeError("neither true nor false")
+    return bool(value)
+
+
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError("no text")
@@ -205,8 +223,8 @@ def _sample(parts: list[Any]) -> MemorySample:
     seconds, unreclaimable, exact, cache, processes = parts
     return MemorySample(
         seconds=float(_number(seconds)),
-        unreclaimable=int(_number(unreclaimable)),
-        exact=bool(exact),
-        cache=None if cache is None else int(_number(cache)),
-        processes=tuple(ProcessMemory(*(int(_number(value)) for value in process)) for process in processes[:100]),
+        unreclaimable=_size(unreclaimable),
+        exact=_truth(exact),
+        cache=None if cache is None else _size(cache),
+        processes=tuple(ProcessMemory(*map(_size, process)) for process in processes[:100]),
     )

@@ -19,13 +19,14 @@ def chart_rows(points: Sequence[tuple[float, float]], *, width: int, height: int
     if not points or width < 1 or height < 1:
         return []
     first, last = points[0][0], points[-1][0]
-    columns = [-1.0] * width
+    columns, newest = [-1.0] * width, [0.0] * width
     for time, value in points:
-        column = min(width - 1, int((time - first) / (last - first) * width)) if last > first else 0
-        columns[column] = max(columns[column], value)
+        part = min(1.0, max(0.0, (time - first) / (last - first))) if last > first else 0.0
+        column = min(width - 1, int(part * width))
+        columns[column], newest[column] = max(columns[column], value, 0.0), max(value, 0.0)
     held = 0.0
     for number, value in enumerate(columns):
-        held = columns[number] = value if value >= 0 else held
+        columns[number], held = (value, newest[number]) if value >= 0 else (held, held)
     most = max(columns) or 1.0
     eighths = [math.ceil(value / most * height * 8) for value in columns]
     return [

@@ -106,7 +106,14 @@ def test_v2_stat_before_5_18_sums_the_parts_of_kernel_memory() -> None:
     assert "\nkernel " not in text
     # By hand from the capture: kernel_stack 49152 + percpu 0 + slab 394160.
     assert parse_memory_stat_v2(text) == MemoryStat(
-        anon=6352896, file=16490496, shmem=6217728, kernel=443312, slab_reclaimable=262968, sock=0
+        anon=6352896,
+        file=16490496,
+        shmem=6217728,
+        kernel=443312,
+        slab_reclaimable=262968,
+        sock=0,
+        page_faults=8745,
+        huge_pages=0,
     )
     assert parse_memory_stat_v2(text).unreclaimable == 6352896 + 6217728 + 49152 + 131192
 
