@@ -62,7 +62,7 @@ class PeakProfile:
         screen = Table.grid(padding=(0, 2))
         screen.add_column()
         screen.add_column(overflow="fold")
-        for label, value in [*self._head_rows(), *self._line_rows(), *self._stage_rows(), *self._end_rows()]:
+        for label, value in [*self._head_rows(), *self._line_rows(), *self._stage_rows(), *self.end_rows()]:
             screen.add_row(label, Text(value))
         return Group(screen) if not self.timeline else Group(screen, Text(""), *map(Text, self._chart()))
 
@@ -109,7 +109,7 @@ class PeakProfile:
         peak, cache = format_size(peaks.peak_unreclaimable), format_size(peaks.peak_with_cache)
         largest = format_size(peaks.largest_process)
         return [
-            ("profile", f"{command}: {self._how_it_ended()}"),
+            ("profile", f"{command}: {self.how_it_ended()}"),
             ("peak", f"{peak} unreclaimable, each page once, {peaks.peak_seconds:.1f} s after it began{between}"),
             ("", f"missed at most {format_size(peaks.missed_at_most)} ({self.head.tier}, {peaks.samples:,} samples)"),
             (
@@ -118,7 +118,8 @@ class PeakProfile:
             ),
         ]
 
-    def _how_it_ended(self) -> str:
+    def how_it_ended(self) -> str:
+        """Say with which status, or why, and when."""
         if self.end is None:
             last = self.timeline[-1].seconds if self.timeline else 0.0
             return f"the recording ends after {last:.1f} s, before the program did"
@@ -157,7 +158,8 @@ class PeakProfile:
             rows.append(("", f"and {len(self.stages) - _STAGES_SHOWN} more"))
         return rows
 
-    def _end_rows(self) -> list[tuple[str, str]]:
+    def end_rows(self) -> list[tuple[str, str]]:
+        """Give notes, forecast, whether it fits and what to do, as labels and lines for people."""
         rows = [("note", printable(note)) for note in self.notes]
         made = self.forecast
         if made is None or self._is_over(made):
