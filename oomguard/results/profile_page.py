@@ -143,9 +143,10 @@ def _peaks(profile: PeakProfile) -> str:
         ("Available", head.available, f"to a new job, when it began ({head.limited_by})", "available"),
     ]
     whole = max(size for _, size, _, _ in rows[:-1])
+    whole = head.available if whole < head.available < 4 * whole else whole  # beyond that, no bar can show it
     shown = "".join(
         f"<tr class='{kind}'><th>{label}</th><td class=size>{format_size(size)}</td>"
-        f"<td class=wide>{_bar(size, whole, kind)}<span>{_safe(text)}</span></td></tr>"
+        f"<td class=wide>{_bar(size, whole, kind) if size <= whole else ''}<span>{_safe(text)}</span></td></tr>"
         for label, size, text, kind in rows
     )
     return f"<table class=bars>{shown}</table>"
@@ -178,7 +179,8 @@ def _lines(profile: PeakProfile) -> str:
         place = f"{_name(line.file)}:{line.line}" if line.line else f"{_name(line.file)} (no line of Python)"
         inside = f" in {_name(line.function)}" if line.function else ""
         source = f"<pre>{_safe(_cut(line.source.strip()))}</pre>" if line.source.strip() else ""
-        share = f"{100 * line.grew_bytes / whole:.0f} % of the peak" if whole > 0 else ""
+        percent = 100 * line.grew_bytes / whole if whole > 0 else 0
+        share = f"{percent:.0f} % of the peak" if percent >= 1 else "under 1 % of the peak"
         rows.append(
             f"<tr><td class=size>{format_size(line.grew_bytes)}<br> <small>{share}</small></td>"
             f"<td class=wide>{_bar(line.grew_bytes, whole)}<span>{place}{inside}</span>{source}</td></tr>"
