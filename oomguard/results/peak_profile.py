@@ -141,8 +141,13 @@ class PeakProfile:
     def _while_in(self, line: GrownLine) -> str:
         if not line.line:
             return f"in {printable(line.file)}, no line of Python"
-        file = line.file.removeprefix(self.head.folder.rstrip("/") + "/")
-        return f"while in {printable(file)}:{line.line}" + (f" {printable(line.function)}" if line.function else "")
+        return f"while in {printable(self.relative(line.file))}:{line.line}" + (
+            f" {printable(line.function)}" if line.function else ""
+        )
+
+    def relative(self, file: str) -> str:
+        """Give a file as it is seen from the folder where the command began."""
+        return file.removeprefix(self.head.folder.rstrip("/") + "/")
 
     def _stage_rows(self) -> list[tuple[str, str]]:
         rows = []
@@ -162,7 +167,7 @@ class PeakProfile:
         """Give notes, forecast, whether it fits and what to do, as labels and lines for people."""
         rows = [("note", printable(note)) for note in self.notes]
         made = self.forecast
-        if made is None or self._is_over(made):
+        if made is None or self.is_over(made):
             return rows
         name = printable(made.input)
         if made.at_end is None:
@@ -172,7 +177,7 @@ class PeakProfile:
         rows.append(("forecast", f"all of {name} ({format_size(made.input_bytes)}) needs {needs}, {how}"))
         return [*rows, *self._fit_rows(made.at_end, made)]
 
-    def _is_over(self, made: ForecastMade) -> bool:
+    def is_over(self, made: ForecastMade) -> bool:
         """Whether all of the input was read: then the peak is what there is to say."""
         return made.method == "read position" and made.read_bytes >= _ALL * made.input_bytes
 

@@ -117,6 +117,8 @@ def _verdict(profile: PeakProfile) -> str:
     ended, peak = profile.how_it_ended(), format_size(profile.peaks.peak_unreclaimable)
     available, made = format_size(profile.head.available), profile.forecast
     begin = f"{ended[:1].upper()}{ended[1:]}. Peak {peak}."
+    if made is not None and profile.is_over(made):
+        return f"{begin} All of its input was read; {available} were available."
     if made is None or made.at_end is None:
         return f"{begin} {available} were available."
     fits = "It fits" if profile.fits else "It does not fit"
@@ -176,7 +178,11 @@ def _lines(profile: PeakProfile) -> str:
     whole = profile.peaks.peak_unreclaimable
     rows = []
     for line in profile.lines[:_LINES]:
-        place = f"{_name(line.file)}:{line.line}" if line.line else f"{_name(line.file)} (no line of Python)"
+        place = (
+            f"{_name(profile.relative(line.file))}:{line.line}"
+            if line.line
+            else f"{_name(line.file)} (no line of Python)"
+        )
         inside = f" in {_name(line.function)}" if line.function else ""
         source = f"<pre>{_safe(_cut(line.source.strip()))}</pre>" if line.source.strip() else ""
         percent = 100 * line.grew_bytes / whole if whole > 0 else 0
@@ -192,7 +198,7 @@ def _lines(profile: PeakProfile) -> str:
 
 
 def _forecast(profile: PeakProfile) -> str:
-    if profile.forecast is None:
+    if profile.forecast is None or profile.is_over(profile.forecast):
         return ""
     rows = [(label, text) for label, text in profile.end_rows() if label != "note"]
     shown = "".join(

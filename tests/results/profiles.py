@@ -42,7 +42,7 @@ TIMELINE = tuple(_sample(step * STEP) for step in range(int(SECONDS / STEP)))
 TOP = max(TIMELINE, key=lambda sample: sample.unreclaimable)
 PROFILE = PeakProfile(
     head=RecordingHead(
-        command=("python", "data/fineweb/prepare.py", "train.txt"), began=1_790_000_000.0, tier="cgroup v2", exact_mark=True,
+        command=("python", "data/fineweb/prepare.py", "train.txt"), folder="/home/ada", began=1_790_000_000.0, tier="cgroup v2", exact_mark=True,
         available=15 * GIB, limited_by="MemAvailable", cpus=2,
     ),
     peaks=Peaks(

@@ -70,7 +70,7 @@ def test_says_what_the_profile_says() -> None:
         "With page cache",
         "not the peak: one process of the tree",
         "not the peak: a shared page counts once for each process",
-        "6.1 GiB 54 % of the peak/home/ada/data/fineweb/prepare.py:61 in mainids.extend(enc.encode_ordinary(text))",
+        "6.1 GiB 54 % of the peakdata/fineweb/prepare.py:61 in mainids.extend(enc.encode_ordinary(text))",
         "/usr/bin/zstd (no line of Python)",
         "all of train.txt (14.0 GiB) needs 119 GiB, give or take 6.0 GiB, if it is read once",
         "tokenize471120.0 s45.0 s7.1 GiB",
@@ -88,6 +88,8 @@ def test_says_what_the_profile_says() -> None:
     [
         ({"forecast": replace(PROFILE.forecast, at_end=None, why_not="it was opened twice")}, "none: it was opened twice"),
         ({"forecast": replace(PROFILE.forecast, at_end=GIB)}, "It fits: all of the input needs 1.0 GiB"),
+        ({"forecast": replace(PROFILE.forecast, read_bytes=15_000_000_000)}, "All of its input was read; 15.0 GiB were"),
+        ({"end": replace(PROFILE.end, exit_code=None)}, "It ended after 60.9 s."),
         ({"forecast": None}, "15.0 GiB were available."),
         ({"end": None}, "The recording ends after 60.8 s, before the program did."),
         ({"timeline": ()}, "No sample was taken."),
