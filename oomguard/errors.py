@@ -7,6 +7,7 @@ OomguardError           what happened, and what to do next
 ├── CannotStart         the command of a run is not there, or cannot be executed
 ├── Changed             what is on disk was made from another input, with other options
 ├── InUse               another run works in the same folder
+├── MissingExtra        an optional part of oomguard is not installed
 ├── NeedsPrivilege      the kernel answered EPERM or EACCES
 ├── NothingFound        the request is fine, but there is nothing to work on
 ├── Stopped             the user or a signal ended it; what was done is kept
@@ -75,6 +76,13 @@ class Changed(OomguardError):
 
 class InUse(OomguardError):
     """Another run works in the same folder."""
+
+
+class MissingExtra(OomguardError):
+    """An optional part of oomguard is not installed; `extra` is its name in square brackets."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(what, do=f"pip install 'oomguard[{extra}]'")
 
 
 class NeedsPrivilege(OomguardError):

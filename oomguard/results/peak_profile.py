@@ -63,7 +63,7 @@ class PeakProfile:
         screen = Table.grid(padding=(0, 2))
         screen.add_column()
         screen.add_column(overflow="fold")
-        for label, value in [*self._head_rows(), *self._line_rows(), *self._stage_rows(), *self._end_rows()]:
+        for label, value in [*self._head_rows(), *self._line_rows(), *self._stage_rows(), *self.end_rows()]:
             screen.add_row(label, Text(printable(value)))  # most of it is the program's own text
         return Group(screen, *map(Text, self._chart()))
 
@@ -110,7 +110,7 @@ class PeakProfile:
         cache, largest = format_size(peaks.peak_with_cache), format_size(peaks.largest_process)
         peak = format_size(peaks.peak_unreclaimable)
         return [
-            ("profile", f"{shlex.join(self.head.command)}: {self._how_it_ended()}"),
+            ("profile", f"{shlex.join(self.head.command)}: {self.how_it_ended()}"),
             ("peak", f"{peak} at {peaks.peak_seconds:.1f} s, unreclaimable, each page counted once"),
             ("", f"{seen}{missed} ({peaks.samples:,} samples, {self.head.tier})"),
             (
@@ -119,7 +119,8 @@ class PeakProfile:
             ),
         ]
 
-    def _how_it_ended(self) -> str:
+    def how_it_ended(self) -> str:
+        """Say with which status, or why, and when."""
         if self.end is None:
             last = self.timeline[-1].seconds if self.timeline else 0.0
             return f"the recording ends after {last:.1f} s, before the program did"
@@ -141,9 +142,10 @@ class PeakProfile:
     def _while_in(self, line: GrownLine) -> str:
         if not line.line:
             return f"in {line.file}, no line of Python"
-        return f"while in {self._short(line.file)}:{line.line} {line.function}".rstrip()
+        return f"while in {self.relative(line.file)}:{line.line} {line.function}".rstrip()
 
-    def _short(self, path: str) -> str:
+    def relative(self, path: str) -> str:
+        """Give a file as it is seen from the folder where the command began."""
         return path.removeprefix(self.head.folder.rstrip("/") + "/")
 
     def _stage_rows(self) -> list[tuple[str, str]]:
@@ -158,12 +160,13 @@ class PeakProfile:
             rows.append(("", f"and {len(self.stages) - _STAGES_SHOWN} more"))
         return rows
 
-    def _end_rows(self) -> list[tuple[str, str]]:
+    def end_rows(self) -> list[tuple[str, str]]:
+        """Give notes, forecast, whether it fits and what to do, as labels and lines for people, hostile still."""
         rows = [("note", note) for note in self.notes]
         made = self.forecast
-        if made is None or self._is_over(made):
+        if made is None or self.is_over(made):
             return rows
-        name = self._short(made.input)
+        name = self.relative(made.input)
         if made.at_end is None:
             return [*rows, ("forecast", f"none for {name}: {made.why_not}")]
         how = "if it is read once" if made.method == "read position" else "by runs on beginnings of it"
@@ -171,7 +174,7 @@ class PeakProfile:
         rows.append(("forecast", f"all of {name} ({format_size(made.input_bytes)}) needs {needs}, {how}"))
         return [*rows, *self._fit_rows(made.at_end, made)]
 
-    def _is_over(self, made: ForecastMade) -> bool:
+    def is_over(self, made: ForecastMade) -> bool:
         """Whether all of the input was read: then the peak is what there is to say."""
         return made.method == "read position" and made.read_bytes >= _ALL * made.input_bytes
 
