@@ -72,9 +72,9 @@ class JobWatch:
         began = time.thread_time()
         sample = self._sampler.look()
         cost = time.thread_time() - began
-        self._record(sample)
         self._clocks.take(sample)
         self._timeline.add(sample)
+        self._record(sample)  # last: a file that is full is written anew with all of them
         self._see_processes(sample)
         self._growth.take(sample)
         self._follow_stages()
