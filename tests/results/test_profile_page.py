@@ -119,6 +119,9 @@ def test_a_chart_gets_no_markup() -> None:
     """plotly takes <b>, <a href> and entities in each text it draws, and this JSON stands in a script element."""
     data = re.search(r'id="data">(.*?)</script>', profile_page(named(*HOSTILE)), re.DOTALL)[1]
     assert not set("<>&\u2028\u2029") & set(data)
+    written = page_module._json(HOSTILE[:-2])  # whatever comes into the data later
+    assert not set("<>&\u2028\u2029") & set(written)
+    assert json.loads(written) == HOSTILE[:-2]
     chart = json.loads(data)
     labels = [part["label"] for part in (*chart["processes"], *chart["stages"])]
     assert len(labels) == 10
