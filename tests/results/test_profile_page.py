@@ -86,7 +86,7 @@ def test_says_what_the_profile_says() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"forecast": replace(PROFILE.forecast, at_end=None, why_not="it was opened twice")}, "none: it was opened twice"),
+        ({"forecast": replace(PROFILE.forecast, at_end=None, why_not="it was opened twice")}, "it was opened twice"),
         ({"forecast": replace(PROFILE.forecast, at_end=GIB)}, "It fits: all of the input needs 1.0 GiB"),
         ({"forecast": replace(PROFILE.forecast, read_bytes=15_000_000_000)}, "All of its input was read; 15.0 GiB were"),
         ({"end": replace(PROFILE.end, exit_code=None)}, "It ended after 60.9 s."),
