@@ -83,6 +83,11 @@ def test_says_what_the_profile_says() -> None:
 
 
 @pytest.mark.usefixtures("_small")
+def test_what_to_paste_is_set_as_code() -> None:
+    assert "<dd><code>oomguard run --max-rss 512M prepare train.txt</code></dd>" in profile_page(PROFILE)
+
+
+@pytest.mark.usefixtures("_small")
 @pytest.mark.parametrize(
     ("change", "said"),
     [
