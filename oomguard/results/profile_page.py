@@ -201,11 +201,12 @@ def _forecast(profile: PeakProfile) -> str:
     if profile.forecast is None or profile.is_over(profile.forecast):
         return ""
     rows = [(label, text) for label, text in profile.end_rows() if label != "note"]
-    shown = "".join(
-        f"<dt>{_safe(label)}</dt><dd>{f'<code>{_safe(text.strip())}</code>' if text[:2] == '  ' else _safe(text)}</dd>"
-        for label, text in rows
-    )
+    shown = "".join(f"<dt>{_safe(label)}</dt><dd>{_line_or_command(text.strip())}</dd>" for label, text in rows)
     return f"<dl>{shown}</dl>{_forecast_bars(profile, profile.forecast)}"
+
+
+def _line_or_command(text: str) -> str:
+    return f"<code>{_safe(text)}</code>" if text.startswith("oomguard ") else _safe(text)
 
 
 def _forecast_bars(profile: PeakProfile, made: ForecastMade) -> str:

@@ -83,10 +83,15 @@ def test_says_what_the_profile_says() -> None:
 
 
 @pytest.mark.usefixtures("_small")
+def test_what_to_paste_is_set_as_code() -> None:
+    assert "<dd><code>oomguard run --max-rss 512M prepare train.txt</code></dd>" in profile_page(PROFILE)
+
+
+@pytest.mark.usefixtures("_small")
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"forecast": replace(PROFILE.forecast, at_end=None, why_not="it was opened twice")}, "none: it was opened twice"),
+        ({"forecast": replace(PROFILE.forecast, at_end=None, why_not="it was opened twice")}, "it was opened twice"),
         ({"forecast": replace(PROFILE.forecast, at_end=GIB)}, "It fits: all of the input needs 1.0 GiB"),
         ({"forecast": replace(PROFILE.forecast, read_bytes=15_000_000_000)}, "All of its input was read; 15.0 GiB were"),
         ({"end": replace(PROFILE.end, exit_code=None)}, "It ended after 60.9 s."),
@@ -119,6 +124,9 @@ def test_a_chart_gets_no_markup() -> None:
     """plotly takes <b>, <a href> and entities in each text it draws, and this JSON stands in a script element."""
     data = re.search(r'id="data">(.*?)</script>', profile_page(named(*HOSTILE)), re.DOTALL)[1]
     assert not set("<>&\u2028\u2029") & set(data)
+    written = page_module._json(HOSTILE[:-2])  # whatever comes into the data later
+    assert not set("<>&\u2028\u2029") & set(written)
+    assert json.loads(written) == HOSTILE[:-2]
     chart = json.loads(data)
     labels = [part["label"] for part in (*chart["processes"], *chart["stages"])]
     assert len(labels) == 10
