@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.linux.proc_files import ProcFiles
+from oomguard.linux.python_frames import PythonFrames
+from oomguard.linux.python_stacks import is_python
 from oomguard.linux.source_lines import read_source_line
 from oomguard.linux.stack_sampler import StackSampler
 from oomguard.planning.charged_line import charged_line
@@ -22,11 +24,8 @@ _LEAST_PART = 4096  # of the peak
 _JUMP_PART = 16  # of the peak: so much growth is charged at once, whatever a stack costs
 _STACKS_PART = 10  # stacks take at most one part of so many of the time
 _LONGEST_COST = 0.01  # seconds of a stack: the rest of the time it took, it waited for a CPU
-_FIRST_PATIENCE, _STARTING, _LAST_PATIENCE = (
-    0.02,
-    0.1,
-    30.0,
-)  # seconds, after which a process that could not be read is tried again
+# Seconds, after which a process that could not be read is tried again.
+_FIRST_PATIENCE, _STARTING, _LAST_PATIENCE = 0.01, 0.16, 30.0
 _NEAR_PEAK = 0.97
 HELD_BEFORE = "held before it was looked at"
 _MOST_SOURCES = 1000
@@ -37,6 +36,7 @@ _LINES_KEPT = 20
 class _Refused:
     until: float
     patience: float
+    starts: bool  # an interpreter, perhaps: what it grows by is charged when it can be read
     why: str
 
 
@@ -47,7 +47,8 @@ class GrowthWatch:
         """Watch the processes of the machine at `root`; what they hold at first is no growth unless `from_start`."""
         self._from_start = from_start
         self._growth = LineGrowth()
-        self._stacks = StackSampler()
+        self._frames = PythonFrames(root)
+        self._stacks = StackSampler()  # for the others
         self._proc = ProcFiles(root)
         self._next_stack = self._asked_at = 0.0
         self._asked_size = 0
@@ -70,7 +71,9 @@ class GrowthWatch:
         self._not_charged = max(0, self._not_charged + sample.unreclaimable - self._last_unreclaimable + shrunk)
         self._last_unreclaimable = sample.unreclaimable
         self._ask(grown)
-        self._growth.keep_only({process.pid for process in sample.processes})
+        alive = {process.pid for process in sample.processes}
+        self._growth.keep_only(alive)
+        self._frames.keep_only(alive)
         if sample.unreclaimable >= _NEAR_PEAK * self._peak:
             self._growth.note_peak()
 
@@ -93,7 +96,8 @@ class GrowthWatch:
         return {refused.why for refused in self._refused.values() if refused.why}
 
     def close(self) -> None:
-        """End the reader of stacks."""
+        """End the readers of stacks."""
+        self._frames.close()
         self._stacks.close()
 
     def _changes(self, sample: MemorySample) -> tuple[list[tuple[int, ProcessMemory]], int]:
@@ -124,13 +128,32 @@ class GrowthWatch:
         for size, process in grown:
             if size < least:
                 return
+            if self._charge_at_once(process, now):
+                continue
             refused = self._refused.get(process.pid)
             if refused is not None and now < refused.until:
-                if refused.patience < _STARTING and size < self._peak // _JUMP_PART:
+                if refused.starts:
                     continue  # an interpreter that starts can be read soon
                 self._charge(process.pid, process.growing, Line(self._program(process.pid), 0, ""))
             elif (now >= self._next_stack or size >= self._peak // _JUMP_PART) and self._stacks.ask(process.pid):
                 self._asked_size, self._asked_at = process.growing, now
+
+    def _charge_at_once(self, process: ProcessMemory, now: float) -> bool:
+        """Charge what can be read in no time, as most can."""
+        refused = self._refused.get(process.pid)
+        if refused is not None and now < refused.until:
+            return False
+        frames = self._frames.read(process.pid)
+        if frames is None:
+            return False
+        if not frames:
+            self._refuse(process.pid, now)
+            return True
+        line = charged_line(frames, "")
+        self._refused.pop(process.pid, None)
+        self._keep_source(process.pid, line)
+        self._charge(process.pid, process.growing, line)
+        return True
 
     def _take_answer(self) -> None:
         answer = self._stacks.answer()
@@ -144,10 +167,17 @@ class GrowthWatch:
             self._refused.pop(pid, None)
             self._keep_source(pid, line)
         else:
-            patience = 2 * self._refused[pid].patience if pid in self._refused else _FIRST_PATIENCE
-            self._refused[pid] = _Refused(now + patience, min(_LAST_PATIENCE, patience), self._stacks.refused)
+            self._refuse(pid, now)
+            if self._refused[pid].starts:
+                return
         if (self._growth.size(pid) or 0) < self._asked_size:
             self._charge(pid, self._asked_size, line)
+
+    def _refuse(self, pid: int, now: float) -> None:
+        before = self._refused.get(pid)
+        patience = min(_LAST_PATIENCE, 2 * before.patience) if before is not None else _FIRST_PATIENCE
+        starts = patience <= _STARTING and (before is not None or is_python(pid))
+        self._refused[pid] = _Refused(now + patience, patience, starts, self._stacks.refused)
 
     def _charge(self, pid: int, size: int, line: Line) -> None:
         before = self._growth.size(pid)
