@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 
 from oomguard.results.recording import StageMark
 
@@ -15,9 +14,11 @@ class StageFile:
     """Made empty, followed while the program appends to it. close() it."""
 
     def __init__(self, began: float) -> None:
-        """Times are counted from `began`, in seconds since 1970. Raises: OSError if there is no room for a file."""
+        """Times are counted from `began`, in seconds since 1970."""
         self._began = began
-        self._fd, self.path = tempfile.mkstemp(prefix="oomguard-stages-")
+        # A name that goes with this process, however it ends: nothing is left behind.
+        self._fd = os.memfd_create("oomguard-stages")
+        self.path = f"/proc/{os.getpid()}/fd/{self._fd}"
         self._read = 0
         self._torn = b""
 
@@ -30,12 +31,8 @@ class StageFile:
         return [mark for line in lines if (mark := self._parse(line)) is not None]
 
     def close(self) -> None:
-        """Remove the file. Raises: nothing."""
+        """Let the file go."""
         os.close(self._fd)
-        try:
-            os.unlink(self.path)  # noqa: PTH108 - a name from mkstemp()
-        except OSError:
-            return
 
     def _parse(self, line: bytes) -> StageMark | None:
         parts = line.decode(errors="replace").split("\t")
