@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from oomguard.results.memory_sample import MemorySample
 
 _LEAST_SECONDS = 0.02
-_COST_PART = 100  # looks take at most one part of so many of the time
+_MOVING_PART, _RESTING_PART = 100, 1000  # looks take at most one part of so many of the time
+_REST_SECONDS = 5.0
 _TOLD_SECONDS = 0.25  # a forecast that is not news is not told more often
 
 
@@ -26,6 +27,8 @@ class InputWatch:
         """Nothing was seen yet."""
         self.made: ForecastMade | None = None
         self._progress = ReadProgress()
+        self._main: tuple[str, int, int] | None = None
+        self._moved = 0.0
         self._next = 0.0
         self._told = 0.0
 
@@ -36,7 +39,10 @@ class InputWatch:
         began = time.thread_time()
         self._progress.take(read_open_inputs(pids()), sample.unreclaimable)
         cost = time.thread_time() - began
-        self._next = sample.seconds + max(_LEAST_SECONDS, _COST_PART * cost)
+        if (main := self._progress.main_input()) != self._main:
+            self._main, self._moved = main, sample.seconds
+        part = _RESTING_PART if sample.seconds - self._moved > _REST_SECONDS else _MOVING_PART
+        self._next = sample.seconds + max(_LEAST_SECONDS, part * cost)
         before, self.made = self.made, self._forecast(sample.seconds)
         if self.made is None or sample.seconds < self._told + _TOLD_SECONDS or _same(before, self.made):
             return None

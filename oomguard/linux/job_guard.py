@@ -114,7 +114,7 @@ class JobGuard:
         self._calm_looks = 0
         self._is_near = True
         self._is_held = False
-        self._record = GuardRecord(samples=JobSamples(job.enforcer, self._began))
+        self._record = GuardRecord(samples=JobSamples(job.enforcer, self._began, at_each=watch is None))
 
     def run(self) -> GuardRecord:
         """Stay until the command has ended. Raises: what a broken machine does; the job is ended then."""

@@ -27,10 +27,13 @@ _OF_AVAILABLE = 0.9
 class JobSamples:
     """Filled by look(). Units: bytes."""
 
-    def __init__(self, enforcer: Enforcer, began: float) -> None:
-        """Look at the job of `enforcer`, which began at `began` on the monotonic clock."""
+    def __init__(self, enforcer: Enforcer, began: float, *, at_each: bool = True) -> None:
+        """Look at the job of `enforcer`, which began at `began` on the monotonic clock.
+
+        `at_each`: look at its processes and their files as well, unless somebody else does.
+        """
         self._enforcer = enforcer
-        self._next_slow = began + _FIRST_SLOW_LOOK_SECONDS
+        self._next_slow = began + _FIRST_SLOW_LOOK_SECONDS if at_each else float("inf")
         self._read: dict[tuple[int, str], list[ReadSample]] = {}
         self._inputs: list[OpenInput] = []
         self._warned = False

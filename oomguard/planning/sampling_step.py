@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from oomguard.units import MIB
 
 _SHORTEST = 0.005  # seconds
-_RESTING = 0.1  # a process that holds something for 0.2 s is seen
 _LONGEST = 0.5
-_AFTER_REST = 120.0  # seconds without a change, after which the longest step will do
+# Seconds without a change, and the longest step after them. At first a process that holds something for 0.2 s is seen.
+_RESTING = ((120.0, _LONGEST), (30.0, 0.2), (0.0, 0.1))
 _GROWTH = 1 * MIB
 _GROWTH_PART = 256  # of what is held
-_CALM_PART = 120  # a sample takes at most one part of so many of the time, while nothing grows
+_CALM_PART = 200  # a sample takes at most one part of so many of the time, while nothing grows
 _BUSY_PART = 8
 _CALM_SECONDS = 1.0
 _CREDIT = 0.2  # seconds of CPU: what growth may cost before it is as dear as rest
@@ -35,7 +35,8 @@ class SamplingStep:
             self._changed = seconds
             self.step = _SHORTEST
         else:
-            most = _LONGEST if seconds - self._changed > _AFTER_REST else _RESTING
+            rested = seconds - self._changed
+            most = next(step for after, step in _RESTING if rested >= after)
             self.step = min(most, self.step * 1.5)
         # Whoever rests costs little: then a dear sample, of many processes, comes seldom. Whoever grows for hours, too.
         self._spent += cost
