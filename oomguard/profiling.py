@@ -20,12 +20,13 @@ from oomguard.linux.proc_files import ProcFiles
 from oomguard.linux.process_tree import ProcessTree
 from oomguard.linux.recording import read_events
 from oomguard.linux.stage_file import StageFile
+from oomguard.planning.job_limits import LEAST_BUDGET
 from oomguard.planning.recorded_profile import build_profile
 from oomguard.results.hostile import printable
 from oomguard.results.recording import RecordingHead
 from oomguard.running import RunOptions, Silence, guard_command
 from oomguard.stages import STAGES_VARIABLE
-from oomguard.units import format_size
+from oomguard.units import MIB, format_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from oomguard.results.peak_profile import PeakProfile
     from oomguard.results.run_outcome import RunOutcome
 
+_RESERVE, _RESERVE_PART = 48 * MIB, 64
 _SAMPLES_OF_PROC = "samples of /proc"
 
 
@@ -92,7 +94,8 @@ def profile_command(options: ProfileOptions, events: ProfileEvents) -> Profiled:
         return watched.look
 
     try:
-        run = RunOptions(command=options.command, max_rss=room.available, enforce=options.enforce, swap_max=None)
+        most = _leave_some(room.available)
+        run = RunOptions(command=options.command, max_rss=most, enforce=options.enforce, swap_max=None)
         outcome = guard_command(run, Silence(), watch=watch)
         made[0].end(outcome.exit_code, stopped=_why_stopped(outcome, room.available))
     finally:
@@ -172,6 +175,11 @@ def _head(command: tuple[str, ...], room: Headroom, began: float, *, tier: str, 
         limited_by=room.limited_by,
         cpus=usable_cpus(),
     )
+
+
+def _leave_some(available: int) -> int:
+    """What the job may use: the profiler has to live as well, and tell."""
+    return max(LEAST_BUDGET, available - max(_RESERVE, available // _RESERVE_PART))
 
 
 def _why_stopped(outcome: RunOutcome, available: int) -> str:

@@ -1,0 +1,293 @@
+"""Really profile programs of 30 to 250 MiB, whose peak, lines and ends are known."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from oomguard.profiling import read_recording
+from tests.live.run_cases import environment, leftovers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.live
+
+MIB = 1 << 20
+WAYS = ["cgroup", "watchdog"]
+OOMGUARD = [sys.executable, "-m", "oomguard"]
+
+# It says itself what its three processes hold while all stand still; the two children share its first 40 MiB.
+TREE = """import os, time
+def anonymous(pid):
+    with open(f"/proc/{pid}/smaps_rollup") as file:
+        return sum(int(line.split()[1]) << 10 for line in file if line.startswith("Pss_Anon:"))
+held = bytearray(b"1") * (40 << 20)
+ours, ready = os.pipe()
+children = []
+for size in (60 << 20, 20 << 20):
+    child = os.fork()
+    if child == 0:
+        mine = bytearray(b"1") * size
+        os.write(ready, b"1")
+        time.sleep(60)
+    children.append(child)
+    os.read(ours, 1)
+print(sum(map(anonymous, (os.getpid(), *children))))
+time.sleep(0.2)
+for child in children:
+    os.kill(child, 9)
+    os.waitpid(child, 0)
+"""
+SPIKE = """
+import os, time
+time.sleep(0.6)
+if os.fork() == 0:
+    if os.fork() == 0:
+        held = bytearray(b"1") * (100 << 20)
+        time.sleep(0.1)
+        os._exit(0)
+    os.wait()
+    os._exit(0)
+os.wait()
+time.sleep(0.2)
+"""
+KEEPS_LINES = """import sys
+kept = []
+with open(sys.argv[1]) as file:
+    for line in file:
+        kept.append(line)
+        sum(range(400))
+        if len(kept) == int(sys.argv[2]):
+            break
+"""
+STAGES = """import oomguard, time
+with oomguard.stage("load <b>"):
+    held = bytearray(b"1") * (30 << 20)
+    time.sleep(0.3)
+with oomguard.stage("work"):
+    time.sleep(0.3)
+"""
+GROWS = """import time
+held = []
+while True:
+    held.append(bytearray(b"1") * (1 << 19) if sum(range(300_000)) else 0)  # some 50 MB a second
+"""
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    yield
+    deadline = time.monotonic() + 10
+    while leftovers() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert leftovers() == []
+
+
+def oomguard(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*OOMGUARD, *arguments], cwd=folder, env=environment(), capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def profile(
+    folder: Path, *arguments: str, way: str = "auto"
+) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
+    done = oomguard(folder, "profile", "--json", "-o", "r.jsonl", "--enforce", way, *arguments)
+    return done, json.loads(done.stderr.splitlines()[-1])
+
+
+def python(folder: Path, text: str, *arguments: str) -> list[str]:
+    (folder / "job.py").write_text(text)
+    return ["--", sys.executable, "job.py", *arguments]
+
+
+def lines_of_text(folder: Path, count: int) -> Path:
+    (folder / "input.txt").write_text("".join(f"{number:<99}\n" for number in range(count)))
+    return folder / "input.txt"
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_peak_of_a_tree_is_each_page_once(tmp_path: Path, way: str) -> None:
+    done, facts = profile(tmp_path, *python(tmp_path, TREE), way=way)
+    truth = int(done.stdout)
+    assert abs(facts["peak_unreclaimable"] / truth - 1) <= (0.01 if way == "cgroup" else 0.03)
+    assert facts["largest_process"] < truth < facts["summed_rss"]  # neither is the peak, and each stands beside it
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_spike_between_two_looks(tmp_path: Path, way: str) -> None:
+    _, facts = profile(tmp_path, *python(tmp_path, SPIKE), way=way)
+    if way == "cgroup":
+        assert facts["peak_unreclaimable"] >= 99 * MIB
+    assert facts["peak_unreclaimable"] + facts["missed_at_most"] >= 100 * MIB
+
+
+def test_growth_is_charged_to_the_line_and_in_a_child_too(tmp_path: Path) -> None:
+    _, facts = profile(tmp_path, *python(tmp_path, TREE))
+    grew = {line["line"]: line for line in facts["lines"] if line["file"].endswith("job.py")}
+    assert grew[5]["source"] == 'held = bytearray(b"1") * (40 << 20)'
+    assert grew[5]["grew_bytes"] == pytest.approx(40 * MIB, rel=0.25)
+    assert grew[11]["grew_bytes"] == pytest.approx(80 * MIB, rel=0.25)
+    assert sum(line["grew_bytes"] for line in facts["lines"]) <= facts["peak_unreclaimable"] + 2 * MIB
+
+
+def test_stages_are_bands(tmp_path: Path) -> None:
+    done, facts = profile(tmp_path, *python(tmp_path, STAGES))
+    assert done.returncode == 0
+    (load, work) = facts["stages"]
+    assert (load["name"], work["name"]) == ("load <b>", "work")
+    assert load["end"] - load["begin"] >= 0.3
+    assert load["end"] <= work["begin"] < work["end"]
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [(["sh", "-c", "exit 7"], 7), (["sh", "-c", "kill -TERM $$"], 143), (["no-such-program"], 127)],
+)
+def test_the_exit_status_is_the_commands(tmp_path: Path, command: list[str], code: int) -> None:
+    done = oomguard(tmp_path, "profile", "-o", "r.jsonl", "--", *command)
+    assert done.returncode == code
+    assert done.stdout == ""
+
+
+def test_a_job_that_is_killed_leaves_a_whole_recording(tmp_path: Path) -> None:
+    grow = GROWS.replace("while True", "while len(held) < 120") + "import os\nos.kill(os.getpid(), 9)\n"
+    done, facts = profile(tmp_path, *python(tmp_path, grow))
+    assert (done.returncode, facts["exit_code"]) == (137, 137)
+    assert facts["peak_unreclaimable"] >= 60 * MIB
+    shown = oomguard(tmp_path, "report", "r.jsonl", "--json")
+    told = json.loads(shown.stdout)
+    for key in ("peak_unreclaimable", "missed_at_most", "lines", "exit_code", "forecast", "stages", "samples"):
+        assert told[key] == facts[key], key
+
+
+def test_a_profiler_that_is_killed_leaves_a_recording_to_the_last_second(tmp_path: Path) -> None:
+    profiler = subprocess.Popen(
+        [*OOMGUARD, "profile", "-o", "r.jsonl", *python(tmp_path, GROWS)],
+        cwd=tmp_path, env=environment(), stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    with profiler:
+        time.sleep(2.0)
+        profiler.kill()
+        died = time.time()
+    told = read_recording(tmp_path / "r.jsonl")
+    assert told.end is None
+    assert died - (told.head.began + told.timeline[-1].seconds) < 1.0
+    assert told.peaks.peak_unreclaimable >= 20 * MIB
+    assert told.lines[0].line == 4
+    assert "before the program did" in " ".join(oomguard(tmp_path, "report", "r.jsonl").stdout.split())
+
+
+def test_the_forecast_is_made_from_how_far_the_input_was_read(tmp_path: Path) -> None:
+    text = lines_of_text(tmp_path, 400_000)
+    whole, facts = profile(tmp_path, *python(tmp_path, KEEPS_LINES, str(text), "400000"))
+    part, made = profile(tmp_path, *python(tmp_path, KEEPS_LINES, str(text), "120000"))
+    assert (whole.returncode, part.returncode) == (0, 0)
+    forecast = made["forecast"]
+    assert 0.2 < forecast["read_bytes"] / forecast["input_bytes"] <= 0.31
+    assert forecast["peak_unreclaimable"] == pytest.approx(facts["peak_unreclaimable"], rel=0.10)
+    assert forecast["fits"] is True
+
+
+def test_what_was_read_whole_has_no_forecast(tmp_path: Path) -> None:
+    text = lines_of_text(tmp_path, 200_000)
+    program = "import sys, time\ntext = open(sys.argv[1]).read()\ntime.sleep(0.3)\nopen(sys.argv[1]).read(9)\n"
+    _, facts = profile(tmp_path, *python(tmp_path, program, str(text)))
+    assert facts["forecast"] is None or facts["forecast"]["peak_unreclaimable"] is None
+
+
+def test_the_ladder_foresees_what_reads_its_input_twice(tmp_path: Path) -> None:
+    text = lines_of_text(tmp_path, 640_000)
+    program = "import sys\ntext = open(sys.argv[1]).read()\nwords = text.split('\\n')\n"
+    command = python(tmp_path, program, str(text))
+    _, made = profile(tmp_path, "--ladder", "input.txt", *command)
+    _, facts = profile(tmp_path, *command)
+    assert made["forecast"]["method"] == "ladder"
+    assert made["forecast"]["peak_unreclaimable"] == pytest.approx(facts["peak_unreclaimable"], rel=0.15)
+    shown = json.loads(oomguard(tmp_path, "report", "r.jsonl", "--json").stdout)
+    assert shown["forecast"] is None or shown["forecast"]["method"] != "ladder"  # r.jsonl is that of the last profile
+
+
+def test_a_ladder_that_fails_says_so(tmp_path: Path) -> None:
+    text = lines_of_text(tmp_path, 1000)
+    done, facts = profile(tmp_path, "--ladder", "input.txt", "--", "sh", "-c", "exit 3", str(text))
+    assert (done.returncode, facts["forecast"]["peak_unreclaimable"]) == (3, None)
+    no_argument = oomguard(tmp_path, "profile", "--ladder", "input.txt", "--", "true")
+    assert no_argument.returncode == 125
+    assert "no argument of the command" in no_argument.stderr
+    (tmp_path / "binary").write_bytes(b"\0" * 100)
+    binary = oomguard(tmp_path, "profile", "--ladder", "binary", "--", "cat", "binary")
+    assert (binary.returncode, "is not text" in binary.stderr) == (125, True)
+
+
+def test_what_runs_already_is_profiled_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "job.py").write_text(GROWS.replace("while True", "while len(held) < 160"))
+    with subprocess.Popen([sys.executable, "job.py"], cwd=tmp_path) as job:
+        time.sleep(0.3)
+        done, facts = profile(tmp_path, "--pid", str(job.pid))
+    assert (done.returncode, job.returncode, facts["exit_code"]) == (0, 0, None)
+    assert facts["peak_unreclaimable"] >= 80 * MIB
+    assert {"held before it was looked at"} <= {line["file"] for line in facts["lines"]}
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as job:
+        profiler = subprocess.Popen(
+            [*OOMGUARD, "profile", "-o", "p.jsonl", "--pid", str(job.pid)],
+            cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        with profiler:
+            assert profiler.stderr is not None
+            assert "recording" in profiler.stderr.readline()
+            time.sleep(0.3)
+            profiler.send_signal(signal.SIGINT)
+            assert "let alone" in profiler.stderr.read()
+        assert job.poll() is None
+        job.communicate(b"\n")
+    assert oomguard(tmp_path, "profile", "--pid", str(job.pid)).returncode == 125
+
+
+def test_a_job_that_uses_up_what_is_available_is_ended_first(tmp_path: Path) -> None:
+    """The cgroup around it stands for a machine of 150 MiB: the profile is there to read afterwards."""
+    inner = [*OOMGUARD, "profile", "-o", "r.jsonl", *python(tmp_path, GROWS)]
+    done = oomguard(tmp_path, "run", "--max-rss", "150M", "--quiet", "--", *inner)
+    assert done.returncode == 137, done.stderr
+    told = read_recording(tmp_path / "r.jsonl")
+    assert told.end is not None
+    assert "that were available" in told.end.stopped
+    assert told.head.available < 150 * MIB
+
+
+def test_a_job_of_ours(tmp_path: Path) -> None:
+    text = lines_of_text(tmp_path, 1000)
+    done, facts = profile(tmp_path, "prepare", str(text), "--out", "tokens", "--quiet")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "tokens").is_dir()
+    assert facts["peak_unreclaimable"] > 10 * MIB
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["profile"], "one of them is needed"),
+        (["profile", "python", "x.py"], "-- python x.py"),
+        (["profile", "--"], "no command after --"),
+        (["profile", "--pid", "x"], "no number of a process"),
+        (["profile", "-o", "nowhere/r", "--", "true"], "cannot be written"),
+        (["report", "nothing.jsonl"], "there is no recording"),
+        (["report", "/dev/null"], "no recording of a profile"),
+        (["report", "."], "cannot be read"),
+    ],
+)
+def test_wrong_arguments(tmp_path: Path, arguments: list[str], says: str) -> None:
+    done = oomguard(tmp_path, *arguments)
+    assert done.returncode not in (0, 137)
+    assert says in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+    assert os.listdir(tmp_path) == []
