@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from oomguard.linux.job_samples import JobSamples
 from oomguard.linux.memcg_errors import LimitDidNotStick
 from oomguard.linux.process_control import stay_awake
-from oomguard.linux.process_signals import signal_if
+from oomguard.linux.process_signals import is_ending_by, signal_if
 from oomguard.linux.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ _CALM_LOOKS = 16  # without growth, after which a job near its budget is looked 
 _CALM_STEP_SECONDS = 0.02
 _LEAST_SWAP = 1 << 20  # bytes: what is left of a full swap is no room
 _AFTER_KILL_SECONDS = 10.0
+_TAKES_A_SIGNAL_SECONDS = 0.2
 _FORWARDED = {
     signal.SIGHUP,
     signal.SIGINT,
@@ -221,12 +222,15 @@ class JobGuard:
         """SIGTERM, with some memory for the code that ends it, and time; a second signal makes it shorter."""
         self._enforcer.signal(signal.SIGTERM)
         self._let_go()
-        until = time.monotonic() + self._grace_seconds
+        asked = time.monotonic()
         self._asked_to_end = False
-        while self._enforcer.pids() and time.monotonic() < until and not self._asked_to_end:
+        while self._enforcer.pids() and time.monotonic() < asked + self._grace_seconds and not self._asked_to_end:
             self._wait(0.02, [])
             if self._enforcer.is_at_the_limit():
                 return  # what it was given back is used up: it would not get any further
+            if time.monotonic() > asked + _TAKES_A_SIGNAL_SECONDS:
+                # Who is deep in a system call, and has no code to run at its end, needs no grace.
+                self._enforcer.signal(signal.SIGKILL, only=lambda pid: is_ending_by(pid, signal.SIGTERM))
 
     def _wait_for_release(self, suggested: int) -> bool:
         """Stay frozen until somebody says what is to become of the job. True: it goes on."""

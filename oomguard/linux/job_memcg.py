@@ -175,9 +175,9 @@ class JobMemcg:
         except OSError:
             return
 
-    def signal(self, number: int) -> None:
-        """Send a signal to each of its processes. Raises: nothing."""
-        for pid in self.pids():
+    def signal(self, number: int, only: Callable[[int], bool] = lambda _: True) -> None:
+        """Send a signal to each of its processes, or to those of them that `only` names. Raises: nothing."""
+        for pid in filter(only, self.pids()):
             signal_if(pid, number, self._is_member)
 
     def kill(self) -> None:

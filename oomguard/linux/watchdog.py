@@ -124,11 +124,11 @@ class Watchdog:
     def leave_to_the_kernel(self) -> None:
         """There is no limit that the kernel could hold."""
 
-    def signal(self, number: int) -> None:
-        """Send a signal to each process of the job. Raises: nothing."""
+    def signal(self, number: int, only: Callable[[int], bool] = lambda _: True) -> None:
+        """Send a signal to each process of the job, or to those of them that `only` names. Raises: nothing."""
         pids = self.pids()
         is_member = self._membership(pids)
-        for pid in pids:
+        for pid in filter(only, pids):
             signal_if(pid, number, is_member)
 
     def kill(self) -> None:
