@@ -9,7 +9,7 @@ MAX_RSS ?= 512M
 DEMO_SIZE ?= 200MB
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check screens live vm bench campaign kills runs logspeed fuzz vmkills costs clean
+.PHONY: help setup demo test check screens live vm bench campaign kills runs vmruns logspeed fuzz vmkills costs clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 14
@@ -58,8 +58,11 @@ campaign: $(READY) ## 1 GB and 15 GB of text under 512M and 256M (30 GB of disk,
 kills: $(READY) ## 50 kills at random moments, then resume: the same sha256 each time
 	$(RUN) -m benchmarks.kill_campaign
 
-runs: $(READY) ## 50 runs over budget of each program: the line is named each time (20 minutes)
+runs: $(READY) ## 50 runs over budget of each program: the line is named each time (10 minutes)
 	$(RUN) -m benchmarks.run_campaign
+
+vmruns: $(READY) ## the same in a virtual machine, on cgroup v2, as often as 7 minutes allow (root)
+	OOMGUARD_VM=1 $(RUN) -m tests.vm.vmruns
 
 logspeed: $(READY) ## a gigabyte of log: diagnose beside grep -c, seconds and memory (5 GB of disk, 5 minutes)
 	$(RUN) -m benchmarks.log_speed
