@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -173,11 +174,13 @@ def guard_command(options: RunOptions, events: RunEvents) -> RunOutcome:
 def _guard(job: StartedJob, options: RunOptions, events: RunEvents, signals: SignalFile) -> RunOutcome:
     try:
         events.begins(job.enforcement)
+        began = time.monotonic()
         _begin(job, options.command[0])
         guard = JobGuard(
             job,
             signals,
             events,
+            began=began,
             on_limit=options.on_limit,
             grace_seconds=options.grace_seconds,
             swap_max=options.swap_max,

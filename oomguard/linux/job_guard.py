@@ -88,11 +88,12 @@ class JobGuard:
         signals: SignalFile,
         events: GuardEvents,
         *,
+        began: float,
         on_limit: OnLimit = "stop",
         grace_seconds: float = 10.0,
         swap_max: int | None = 0,
     ) -> None:
-        """Guard `job`, which has begun."""
+        """Guard `job`, which began when the monotonic clock said `began`."""
         self._keeper = job.keeper
         self._enforcer = job.enforcer
         self._signals = signals
@@ -100,7 +101,7 @@ class JobGuard:
         self._on_limit = on_limit
         self._grace_seconds = grace_seconds
         self._swap_max = swap_max
-        self._began = time.monotonic()
+        self._began = began
         stay_awake()
         self._terminal = Terminal()
         self._exited: int | None = None
