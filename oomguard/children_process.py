@@ -119,7 +119,7 @@ def _outcome(watchdog: Watchdog, samples: JobSamples, began: float, *, stopped: 
         peak_unreclaimable=samples.peak_unreclaimable,
         peak_with_cache=None,
         peak_shmem=samples.peak_shmem,
-        largest_process=samples.largest_rss,
+        largest_process=samples.largest_rss or None,
         wall_seconds=time.monotonic() - began,
         processes=tuple(samples.processes),
         notes=(watchdog.cannot,),

@@ -219,7 +219,7 @@ def _outcome(job: StartedJob, options: RunOptions, record: GuardRecord) -> RunOu
         peak_unreclaimable=samples.peak_unreclaimable,
         peak_with_cache=record.peak_with_cache,
         peak_shmem=samples.peak_shmem,
-        largest_process=samples.largest_rss,
+        largest_process=samples.largest_rss or None,
         wall_seconds=record.seconds,
         processes=tuple(samples.processes),
         oom_kills=record.oom_kills,

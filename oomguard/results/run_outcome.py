@@ -40,7 +40,7 @@ class RunOutcome:
     peak_unreclaimable: int
     peak_with_cache: int | None
     peak_shmem: int
-    largest_process: int
+    largest_process: int | None  # None: it ended before anybody looked
     wall_seconds: float
     held_seconds: float | None = None  # when it was held, after its start
     held_unreclaimable: int | None = None

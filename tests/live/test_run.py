@@ -481,17 +481,23 @@ def time_to_begin(folder: Path, way: str) -> float:
 
 
 def test_report_has_the_keys_that_programs_rely_on(tmp_path: Path) -> None:
-    _, facts, _, _ = run_case(CASES["single"], tmp_path, "--json")
+    _, facts, said, _ = run_case(CASES["single"], tmp_path, "--json")
+    assert json.loads(said) == facts  # and nothing else was said
     assert facts["schema"] == "oomguard.run_outcome/1"
-    keys = {
-        "exit_code", "stopped_by", "enforced_by", "budget", "peak_unreclaimable", "peak_with_cache", "largest_process",
-        "wall_seconds", "processes", "stacks", "inputs", "advice",
+    assert set(facts) == {
+        "schema", "exit_code", "stopped_by", "enforced_by", "budget", "peak_unreclaimable", "peak_with_cache",
+        "largest_process", "wall_seconds", "processes", "stacks", "inputs", "advice",
+        # and beside what is promised
+        "command", "hard_limit", "peak_shmem", "held_seconds", "held_unreclaimable", "look_seconds", "unread_stacks",
+        "memory_maps", "files_in_memory", "oom_kills", "victim", "left_behind", "notes",
     }  # fmt: skip
-    assert keys <= set(facts)
     (stack,) = facts["stacks"]
     assert {"pid", "language", "frames"} <= set(stack)
-    assert {"file", "line", "function", "arguments"} <= set(stack["frames"][0])
-    assert all(isinstance(facts[key], int) for key in ("budget", "peak_unreclaimable", "largest_process"))
+    assert [set(frame) >= {"file", "line", "function", "arguments"} for frame in stack["frames"]] == [True, True]
+    assert [frame["function"] for frame in stack["frames"]] == ["load", "<module>"]  # innermost first
+    sizes = ("exit_code", "budget", "peak_unreclaimable", "peak_with_cache", "largest_process")
+    assert [type(facts[key]) for key in sizes] == [int] * len(sizes)
+    assert facts["held_seconds"] < facts["wall_seconds"]
     # A report that cannot be written is an error of oomguard's own, and the screen is shown all the same.
     done, _ = run(tmp_path, "--report", "nowhere/report.json", "--", "true")
     assert (done.returncode, "cannot write the report" in done.stderr) == (125, True)
