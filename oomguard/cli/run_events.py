@@ -81,7 +81,7 @@ class ShowEvents:
             return
         _say(f"budget {format_size(enforcement.budget)} (--max-rss), enforced by {enforcement.way}")
         for line in enforcement.lines():
-            _say(f"  {line}")
+            _say(line, indent="  ")
 
     def forecast(self, forecast: Forecast, read: OpenInput) -> None:
         """Warn early."""
@@ -135,6 +135,17 @@ def _laid_out(shown: Any) -> str:
     return screen(shown)
 
 
-def _say(text: str) -> None:
-    sys.stderr.write(f"oomguard: {printable(text)}\n")
+def _say(text: str, *, indent: str = "") -> None:
+    """One thing, in lines of the terminal's width; a word is never broken, so that a command can be pasted."""
+    import shutil
+    import textwrap
+
+    lines = textwrap.wrap(
+        f"oomguard: {indent}{printable(text)}",
+        shutil.get_terminal_size().columns,
+        subsequent_indent=" " * (len("oomguard: ") + 2),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    sys.stderr.write("\n".join(lines) + "\n")
     sys.stderr.flush()
