@@ -13,17 +13,18 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from oomguard.errors import WorkerFailed
+from oomguard.linux.fork_family import ForkFamily
 from oomguard.linux.job_samples import JobSamples
 from oomguard.linux.own_process import own_command
 from oomguard.linux.process_tree import ProcessTree
 from oomguard.linux.watchdog import Watchdog
+from oomguard.planning.job_limits import FASTEST_BYTES_A_SECOND
 from oomguard.results.run_outcome import RunOutcome
 from oomguard.running import with_held
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_FASTEST_BYTES_A_SECOND = 6e9
 _LEAST_STEP_SECONDS, _LONGEST_STEP_SECONDS = 0.002, 0.1  # a new child must be seen soon
 _STOPPED_CODE = 137
 
@@ -63,7 +64,7 @@ def main() -> None:
     parent, max_rss, grace_seconds = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
     before = frozenset(ProcessTree(parent, with_root=False).pids())  # this process is one of them
     watchdog = Watchdog(max_rss, [])
-    watchdog.watch_below(parent, without=before)
+    watchdog.watch_below(parent, without=before, family=ForkFamily(parent))
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     outcome = _watch(watchdog, grace_seconds)
@@ -78,7 +79,7 @@ def _watch(watchdog: Watchdog, grace_seconds: float) -> RunOutcome:
     while not select.select([0], [], [], step_seconds)[0]:
         measure = samples.look()
         headroom = watchdog.limits.budget - measure.unreclaimable
-        step_seconds = min(max(headroom / _FASTEST_BYTES_A_SECOND, _LEAST_STEP_SECONDS), _LONGEST_STEP_SECONDS)
+        step_seconds = min(max(headroom / FASTEST_BYTES_A_SECOND, _LEAST_STEP_SECONDS), _LONGEST_STEP_SECONDS)
         if headroom > 0:
             continue
         outcome = _end_children(watchdog, samples, began, grace_seconds)

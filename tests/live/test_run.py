@@ -212,6 +212,31 @@ def test_files_in_dev_shm_count_and_are_named(tmp_path: Path, way: str) -> None:
     assert "tmpfs and /dev/shm count" in " ".join(facts["advice"])
 
 
+WRITES_TO_WHAT_IT_SHARES = """
+import os, time
+def spoil(held):
+    for at in range(0, len(held), 4096):
+        held[at] = 1
+held = bytearray(b"x") * (120 << 20)
+for _ in range(2):
+    if os.fork() == 0:
+        time.sleep(0.7)  # looked at meanwhile, while it shares all of that
+        spoil(held)
+        time.sleep(60)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_forked_children_that_write_to_what_they_share_are_seen(tmp_path: Path, way: str) -> None:
+    """120 MiB shared by three is 120, and 360 when each child has written to it: resident memory shows no change."""
+    (tmp_path / "spoil.py").write_text(WRITES_TO_WHAT_IT_SHARES)
+    done, facts = run(tmp_path, "--", sys.executable, "spoil.py", way=way, budget="200M")
+    assert (done.returncode, facts["stopped_by"]) == (137, "budget"), done.stderr
+    assert facts["held_seconds"] > 0.7
+    assert "spoil" in [frame["function"] for stack in facts["stacks"] for frame in stack["frames"]]
+
+
 ESCAPE = """
 import os, sys, time
 if os.fork():
