@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from oomguard.errors import BadInput, BudgetExceeded, BudgetTooSmall, CannotStart
-from oomguard.linux.job_guard import GUARDED_SIGNALS, GuardEvents, JobGuard
+from oomguard.linux.guard_record import GuardEvents
+from oomguard.linux.job_guard import GUARDED_SIGNALS, JobGuard
 from oomguard.linux.job_start import start_job
 from oomguard.linux.signal_file import SignalFile
 from oomguard.planning.job_limits import LEAST_BUDGET
@@ -18,7 +19,7 @@ from oomguard.units import format_size, parse_size
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from oomguard.linux.job_guard import GuardRecord, OnLimit
+    from oomguard.linux.guard_record import GuardRecord, OnLimit
     from oomguard.linux.job_samples import JobSamples
     from oomguard.linux.job_start import StartedJob
     from oomguard.planning.enforcement import Choice, Enforcement

@@ -14,7 +14,7 @@ from oomguard.running import RunOptions, read_budget
 from oomguard.units import format_size, parse_size
 
 if TYPE_CHECKING:
-    from oomguard.linux.job_guard import OnLimit
+    from oomguard.linux.guard_record import OnLimit
     from oomguard.planning.enforcement import Enforcement
     from oomguard.planning.run_forecast import Forecast
     from oomguard.results.held_job import HeldJob
@@ -105,6 +105,10 @@ class ShowEvents:
     def released(self, budget: int) -> None:
         """It goes on."""
         _say(f"released: it goes on with a budget of {format_size(budget)}")
+
+    def stays_held(self, why: str) -> None:
+        """It does not."""
+        _say(f"stays held: {why}")
 
 
 def show_outcome(outcome: RunOutcome, *, report: str | None, as_json: bool, quiet: bool, **_: Any) -> None:

@@ -143,18 +143,20 @@ class JobMemcg:
         """Let them go on. Raises: nothing."""
         self._freezer().thaw()
 
-    def set_budget(self, budget: int, *, swap_max: int | None) -> JobLimits:
-        """Raise (or lower) the budget, and read it back; less where a cgroup above allows less.
+    def plan_budget(self, budget: int) -> JobLimits:
+        """The limits that set_budget() would set: less where a cgroup above allows less."""
+        return plan_job_limits(budget, limits_above(self.memcg))
+
+    def set_budget(self, limits: JobLimits, *, swap_max: int | None) -> None:
+        """Raise (or lower) the budget, and read it back. A job that holds more is killed by v2; v1 refuses.
 
         Raises: OSError as the kernel answers; LimitDidNotStick.
         """
-        limits = plan_job_limits(budget, limits_above(self.memcg))
         self.swap_max = swap_max
         self._set_hard(limits.hard)
         if self.memcg.version == 2:
             cgroup_files.write_setting(self.memcg.path, "memory.high", limits.slow)
         self.limits = limits
-        return limits
 
     def give_grace(self) -> None:
         """Give a reserve back, so that the job can run the code that ends it. Raises: nothing."""

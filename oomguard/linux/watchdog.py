@@ -137,10 +137,13 @@ class Watchdog:
         """SIGCONT to those that were stopped. Raises: nothing."""
         self._stopper.thaw()
 
-    def set_budget(self, budget: int, *, swap_max: int | None) -> JobLimits:  # noqa: ARG002 - swap is not in its hand
+    def plan_budget(self, budget: int) -> JobLimits:
+        """The limits that set_budget() would watch for."""
+        return plan_job_limits(budget, [])
+
+    def set_budget(self, limits: JobLimits, *, swap_max: int | None) -> None:  # noqa: ARG002 - swap is not in its hand
         """Watch for another budget from now on."""
-        self.limits = plan_job_limits(budget, [])
-        return self.limits
+        self.limits = limits
 
     def give_grace(self) -> None:
         """There is nothing to give: nothing holds it but signals."""

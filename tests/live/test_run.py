@@ -318,6 +318,7 @@ def test_held_and_released(tmp_path: Path, way: str) -> None:
         too_little = subprocess.run([*OOMGUARD, "release", str(guard.pid), "--max-rss", "90M"], env=environment(), capture_output=True, text=True, check=False)  # fmt: skip
         assert too_little.returncode == 1
         assert "holds that much already" in too_little.stderr
+        assert "90.0 MiB were to be its budget" in " ".join(too_little.stderr.split())
         released = subprocess.run([*OOMGUARD, "release", str(job), "--max-rss", "300M", "--json"], env=environment(), capture_output=True, text=True, check=True)  # fmt: skip
         assert json.loads(released.stdout) == {
             "schema": "oomguard.release/1",
