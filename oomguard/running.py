@@ -259,4 +259,6 @@ def _judge(record: GuardRecord) -> tuple[int, StoppedBy | None]:
     code = code if code >= 0 else 128 - code
     if record.oom_kills and code != 0:
         return code, "kernel"
+    if record.refused and code != 0:
+        return code, "budget"  # it ended by itself, because of the budget
     return code, "signal" if code == 128 + os.WTERMSIG(record.status) and os.WIFSIGNALED(record.status) else None

@@ -36,6 +36,7 @@ class GuardRecord:
 
     status: int = 0  # as waitpid() gives it
     stopped: bool = False  # by the guard, at the budget
+    refused: bool = False  # memory, by the kernel at the hard limit, before the guard had looked
     oom_kills: int = 0
     seconds: float = 0.0
     peak_with_cache: int | None = None

@@ -256,6 +256,15 @@ class JobGuard:
             f"it holds that much already: {format_size(held)}, and {format_size(limits.budget)} were to be its budget"
         )
 
+    def _was_refused(self) -> bool:
+        """Whether it was seen to hold its budget, and met the hard limit, with nobody there to hold it.
+
+        On v1 a system call is refused memory then (a write() to /dev/shm: ENOMEM), where a page fault would park.
+        """
+        if self._record.stopped or self._swap_max != 0 or not self._enforcer.met_its_limit():
+            return False
+        return self._record.samples.peak_unreclaimable >= self._enforcer.limits.budget
+
     def _wait_for_the_end(self, seconds: float) -> None:
         until = time.monotonic() + seconds
         while self._exited is None and time.monotonic() < until:
@@ -268,6 +277,7 @@ class JobGuard:
         record.samples.close()
         record.peak_with_cache = self._enforcer.peak_with_cache()
         record.oom_kills = self._enforcer.oom_kills()
+        record.refused = self._was_refused()
         if record.stopped:
             self._terminal.restore()
         left = self._enforcer.pids()

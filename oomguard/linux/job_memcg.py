@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from oomguard.formats.proc_stat import ProcStat
 
 _KILL_PATIENCE_SECONDS = 10.0
+_LARGEST_FOLIO = 2 << 20  # bytes: what is charged at once, and so may be missing to a limit that was met
 
 
 @dataclass(kw_only=True)
@@ -109,6 +110,13 @@ class JobMemcg:
     def oom_kills(self) -> int:
         """How many of its processes the kernel killed for memory."""
         return (self.memcg.oom_kills() or 0) - self._oom_kills_before
+
+    def met_its_limit(self) -> bool:
+        """Whether it was charged as far as the hard limit, page cache counted in, where v1 refuses system calls memory.
+
+        Not by memory.failcnt: Linux 6.18 does not count there. v2's kernel kills instead, and counts that.
+        """
+        return self.memcg.version == 1 and (self.memcg.peak_charged() or 0) >= self.limits.hard - _LARGEST_FOLIO
 
     def swap_left(self) -> int:
         """How much more of the job may be swapped out: what its limit leaves, and the machine has. Units: bytes."""

@@ -121,6 +121,10 @@ class Watchdog:
         """Nobody counts them for a tree."""
         return 0
 
+    def met_its_limit(self) -> bool:
+        """Nobody refuses it anything."""
+        return False
+
     def swap_left(self) -> int:
         """What is swapped out is counted as used here, so that swap is no way out of the budget."""
         return 0

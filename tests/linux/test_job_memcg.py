@@ -117,6 +117,14 @@ def test_never_more_than_a_cgroup_above_allows(kernel_of: MakeKernel) -> None:
     job.close()
 
 
+def test_on_v1_the_high_water_mark_says_whether_the_hard_limit_was_met(kernel_of: MakeKernel) -> None:
+    job = open_at(kernel_of("nested-v1"))
+    for peak, met in ((70 * MIB, False), (80 * MIB, True)):
+        (job.memcg.path / "memory.max_usage_in_bytes").write_text(f"{peak}\n")
+        assert job.met_its_limit() is met
+    job.close()
+
+
 def test_limits_left_behind_and_the_machine_hold_too(kernel_of: MakeKernel) -> None:
     """systemd keeps the scope, with its 300M and soft 250M, to itself: the job goes beside it."""
     kernel = kernel_of("systemd-scope-v2")

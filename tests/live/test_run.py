@@ -212,6 +212,31 @@ def test_files_in_dev_shm_count_and_are_named(tmp_path: Path, way: str) -> None:
     assert "tmpfs and /dev/shm count" in " ".join(facts["advice"])
 
 
+def test_who_is_refused_memory_while_nobody_looks_is_told_why(tmp_path: Path) -> None:
+    """With the guard asleep, a write() to /dev/shm fails on v1, and the job ends by itself; v2's kernel kills it."""
+    file = Path(f"/dev/shm/oomguard-test-{os.getpid()}")
+    (tmp_path / "shm.py").write_text("import sys\nsys.stdin.readline()" + IN_MEMORY)
+    with started(tmp_path, "--report", "report.json", "--", sys.executable, "shm.py", str(file)) as guard:
+        try:
+            job = child_of(child_of(guard.pid))
+            time.sleep(0.5)
+            guard.send_signal(signal.SIGSTOP)
+            assert guard.stdin is not None
+            guard.stdin.write("\n")
+            guard.stdin.flush()
+            wait_for(lambda: state(job) in (None, "Z"))
+            guard.send_signal(signal.SIGCONT)
+            _, said = guard.communicate(timeout=30)
+        finally:
+            file.unlink(missing_ok=True)
+    facts = json.loads((tmp_path / "report.json").read_text())
+    if facts["enforced_by"] == "cgroup v1":
+        assert (guard.returncode, facts["stopped_by"], facts["held_seconds"]) == (1, "budget", None), said
+        assert "the kernel gave it no more at 116 MiB" in " ".join(said.split())
+    else:
+        assert (guard.returncode, facts["stopped_by"]) == (137, "kernel"), said
+
+
 WRITES_TO_WHAT_IT_SHARES = """
 import os, time
 def spoil(held):
