@@ -252,9 +252,7 @@ class JobGuard:
         held = self._enforcer.measure(exact=True).unreclaimable
         if held < limits.budget:
             return None
-        return (
-            f"it holds that much already: {format_size(held)}, and {format_size(limits.budget)} were to be its budget"
-        )
+        return f"it holds {format_size(held)} already, and {format_size(limits.budget)} would not be more"
 
     def _was_refused(self) -> bool:
         """Whether it was seen to hold its budget, and met the hard limit, with nobody there to hold it.
