@@ -15,7 +15,9 @@ import select
 import shutil
 import signal
 import time
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -108,6 +110,8 @@ def _serve_stacks(pids: Sequence[int], fd: int, parent: int) -> None:
         nowhere = os.open(os.devnull, os.O_RDWR)
         for standard in (0, 1, 2):
             os.dup2(nowhere, standard)
+        with suppress(ImportError):  # each pid says so below
+            import_module("pystack.engine")
         _send(fd, None)
         for pid in pids:
             try:
