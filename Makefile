@@ -7,6 +7,8 @@ READY := $(VENV)/ready
 INPUT ?=
 MAX_RSS ?= 512M
 DEMO_SIZE ?= 200MB
+# What `make vmkills` boots.
+KERNELS ?= 5.10 6.1 6.12
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check screens live vm bench campaign kills runs vmruns logspeed fuzz vmkills costs clean
@@ -71,8 +73,8 @@ fuzz: $(READY) ## 100,000 damaged logs: nothing is raised, no victim is invented
 	$(RUN) -m benchmarks.log_mutations 100000
 
 vmkills: $(READY) ## real kills on kernels 5.10, 6.1 and 6.12, by the kernel and by other killers (root, 10 minutes)
-	tests/vm/build.sh 6.1 5.10 6.12
-	$(RUN) -m tests.vm.vmkills 5.10 6.1 6.12
+	tests/vm/build.sh $(KERNELS)
+	$(RUN) -m tests.vm.vmkills $(KERNELS)
 
 costs: $(READY) .venv-costs/ready ## what the usual ways to hold a corpus take, beside what `check` says (5 minutes)
 	.venv-costs/bin/python -m benchmarks.trap_costs
