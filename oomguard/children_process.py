@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oomguard.errors import WorkerFailed
@@ -24,6 +25,8 @@ from oomguard.running import with_held
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from oomguard.results.held_job import HeldJob
 
 _LEAST_STEP_SECONDS, _LONGEST_STEP_SECONDS = 0.002, 0.1  # a new child must be seen soon
 _STOPPED_CODE = 137
@@ -97,7 +100,7 @@ def _end_children(watchdog: Watchdog, samples: JobSamples, began: float, grace_s
     if watchdog.measure(exact=True).unreclaimable < watchdog.limits.budget:
         watchdog.thaw()
         return None
-    held = look_at(watchdog, began)
+    held = _without_the_callers_pages(look_at(watchdog, began))
     samples.take(held)
     outcome = with_held(_outcome(watchdog, samples, began, stopped=True), held, samples)
     watchdog.signal(signal.SIGTERM)
@@ -107,6 +110,16 @@ def _end_children(watchdog: Watchdog, samples: JobSamples, began: float, grace_s
         time.sleep(0.01)
     watchdog.kill()
     return outcome
+
+
+def _without_the_callers_pages(held: HeldJob) -> HeldJob:
+    """Take off what is in the children's shares and does not count, from each the same: they were forked alike."""
+    each = max(0, sum(process.unreclaimable for process in held.processes) - held.unreclaimable)
+    each //= len(held.processes) or 1
+    processes = [
+        replace(process, unreclaimable=max(0, process.unreclaimable - each), exact=False) for process in held.processes
+    ]
+    return replace(held, processes=tuple(processes)) if each else held
 
 
 def _outcome(watchdog: Watchdog, samples: JobSamples, began: float, *, stopped: bool = False) -> RunOutcome:
