@@ -19,6 +19,7 @@ _FIRST_SLOW_LOOK_SECONDS = 0.02
 _SLOW_LOOK_SECONDS = 0.25
 _SLOW_LOOK_COST_PART = 200  # looks at each process take at most this part of the time
 _FIRST_SLOW_LOOK_COST_SECONDS = 0.01  # its imports: 7 ms
+_SLOW_LOOK_COST_SECONDS = 0.001
 _CALM_GROWTH = 1 << 16  # bytes from one look to the next
 _MOST_SAMPLES = 200
 _MOST_INPUTS = 32
@@ -53,18 +54,18 @@ class JobSamples:
         self.peak_shmem = max(self.peak_shmem, measure.shmem)
         now = time.monotonic()
         if now >= self._next_slow and self._has_time(measure.unreclaimable):
-            self._take_a_slow_look(measure.unreclaimable, now)
+            self._take_a_slow_look(now)
         self._last_unreclaimable = measure.unreclaimable
         return measure
 
-    def _take_a_slow_look(self, unreclaimable: int, now: float) -> None:
+    def _take_a_slow_look(self, now: float) -> None:
         """Look at each process, and say when to do so again: by the CPU time that it took, less the first's imports."""
         cpu_before = time.process_time()
-        self._look_at_each(unreclaimable)
-        cost = time.process_time() - cpu_before if self._has_looked else 0.0
+        self._look_at_each()
+        cpu_seconds = time.process_time() - cpu_before if self._has_looked else 0.0
+        self._slow_cost_seconds = time.monotonic() - now if self._has_looked else _SLOW_LOOK_COST_SECONDS
         self._has_looked = True
-        self._slow_cost_seconds = time.monotonic() - now
-        self._next_slow = now + max(_SLOW_LOOK_SECONDS, _SLOW_LOOK_COST_PART * cost)
+        self._next_slow = now + max(_SLOW_LOOK_SECONDS, _SLOW_LOOK_COST_PART * cpu_seconds)
 
     def _has_time(self, unreclaimable: int) -> bool:
         """Whether the job cannot reach its budget while each process is looked at, or does not grow at all."""
@@ -108,14 +109,15 @@ class JobSamples:
         self.peak_unreclaimable = max(self.peak_unreclaimable, measure.unreclaimable)
         self.peak_shmem = max(self.peak_shmem, measure.shmem)
 
-    def _look_at_each(self, unreclaimable: int) -> None:
+    def _look_at_each(self) -> None:
         from oomguard.linux.open_inputs import read_open_inputs  # here, so that the command need not wait for them
         from oomguard.linux.process_memory import read_processes
         from oomguard.planning.run_forecast import ReadSample
 
         pids = self._enforcer.pids()
-        self._take_processes(read_processes(pids, exact=False))
         self._inputs = read_open_inputs(pids)[:_MOST_INPUTS]
+        unreclaimable = self._enforcer.measure().unreclaimable  # of the moment that the positions are of
+        self._take_processes(read_processes(pids, exact=False))
         for opened in self._inputs:
             samples = self._read.setdefault((opened.pid, opened.path), [])
             samples.append(ReadSample(position=opened.position, unreclaimable=unreclaimable))

@@ -508,7 +508,7 @@ def test_a_forecast_warns_early_and_once(tmp_path: Path) -> None:
     assert "stopped" not in before
     assert "if the file is read once" in warning.partition("stopped")[0]
     told = float(warning.partition("about ")[2].split()[0])
-    assert 750 < told < 850
+    assert 720 < told < 890  # 10 %: it is drawn from the beginning
     (opened,) = facts["inputs"]
     assert (opened["path"], opened["size"]) == (str(tmp_path / "train.txt"), 400 * MIB)
     assert 0.3 < opened["position"] / opened["size"] < 0.42
