@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _FIRST_SLOW_LOOK_SECONDS = 0.02
 _SLOW_LOOK_SECONDS = 0.25
-_SLOW_LOOK_COST_PART = 200  # looks at each process take at most this part of the time
+_SLOW_LOOK_COST_PART = 400  # looks at each process take at most this part of the time
 _FIRST_SLOW_LOOK_COST_SECONDS = 0.01  # its imports: 7 ms
 _SLOW_LOOK_COST_SECONDS = 0.001
 _CALM_GROWTH = 1 << 16  # bytes from one look to the next
