@@ -7,9 +7,11 @@ READY := $(VENV)/ready
 INPUT ?=
 MAX_RSS ?= 512M
 DEMO_SIZE ?= 200MB
+# What `make vmkills` boots.
+KERNELS ?= 5.10 6.1 6.12
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check screens live vm bench campaign kills runs logspeed fuzz vmkills costs profiles clean
+.PHONY: help setup demo test check screens live vm bench campaign kills runs vmruns logspeed fuzz vmkills costs profiles clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 14
@@ -58,8 +60,11 @@ campaign: $(READY) ## 1 GB and 15 GB of text under 512M and 256M (30 GB of disk,
 kills: $(READY) ## 50 kills at random moments, then resume: the same sha256 each time
 	$(RUN) -m benchmarks.kill_campaign
 
-runs: $(READY) ## 50 runs over budget of each program: the line is named each time (20 minutes)
+runs: $(READY) ## 50 runs over budget of each program: the line is named each time (10 minutes)
 	$(RUN) -m benchmarks.run_campaign
+
+vmruns: $(READY) ## the same in a virtual machine, on cgroup v2, as often as 7 minutes allow (root)
+	OOMGUARD_VM=1 $(RUN) -m tests.vm.vmruns
 
 logspeed: $(READY) ## a gigabyte of log: diagnose beside grep -c, seconds and memory (5 GB of disk, 5 minutes)
 	$(RUN) -m benchmarks.log_speed
@@ -68,8 +73,8 @@ fuzz: $(READY) ## 100,000 damaged logs: nothing is raised, no victim is invented
 	$(RUN) -m benchmarks.log_mutations 100000
 
 vmkills: $(READY) ## real kills on kernels 5.10, 6.1 and 6.12, by the kernel and by other killers (root, 10 minutes)
-	tests/vm/build.sh 6.1 5.10 6.12
-	$(RUN) -m tests.vm.vmkills 5.10 6.1 6.12
+	tests/vm/build.sh $(KERNELS)
+	$(RUN) -m tests.vm.vmkills $(KERNELS)
 
 costs: $(READY) .venv-costs/ready ## what the usual ways to hold a corpus take, beside what `check` says (5 minutes)
 	.venv-costs/bin/python -m benchmarks.trap_costs

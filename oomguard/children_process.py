@@ -10,20 +10,24 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oomguard.errors import WorkerFailed
+from oomguard.linux.fork_family import ForkFamily
 from oomguard.linux.job_samples import JobSamples
 from oomguard.linux.own_process import own_command
 from oomguard.linux.process_tree import ProcessTree
 from oomguard.linux.watchdog import Watchdog
+from oomguard.planning.job_limits import FASTEST_BYTES_A_SECOND
 from oomguard.results.run_outcome import RunOutcome
 from oomguard.running import with_held
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_FASTEST_BYTES_A_SECOND = 6e9
+    from oomguard.results.held_job import HeldJob
+
 _LEAST_STEP_SECONDS, _LONGEST_STEP_SECONDS = 0.002, 0.1  # a new child must be seen soon
 _STOPPED_CODE = 137
 
@@ -63,7 +67,7 @@ def main() -> None:
     parent, max_rss, grace_seconds = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
     before = frozenset(ProcessTree(parent, with_root=False).pids())  # this process is one of them
     watchdog = Watchdog(max_rss, [])
-    watchdog.watch_below(parent, without=before)
+    watchdog.watch_below(parent, without=before, family=ForkFamily(parent))
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     outcome = _watch(watchdog, grace_seconds)
@@ -78,7 +82,7 @@ def _watch(watchdog: Watchdog, grace_seconds: float) -> RunOutcome:
     while not select.select([0], [], [], step_seconds)[0]:
         measure = samples.look()
         headroom = watchdog.limits.budget - measure.unreclaimable
-        step_seconds = min(max(headroom / _FASTEST_BYTES_A_SECOND, _LEAST_STEP_SECONDS), _LONGEST_STEP_SECONDS)
+        step_seconds = min(max(headroom / FASTEST_BYTES_A_SECOND, _LEAST_STEP_SECONDS), _LONGEST_STEP_SECONDS)
         if headroom > 0:
             continue
         outcome = _end_children(watchdog, samples, began, grace_seconds)
@@ -96,7 +100,7 @@ def _end_children(watchdog: Watchdog, samples: JobSamples, began: float, grace_s
     if watchdog.measure(exact=True).unreclaimable < watchdog.limits.budget:
         watchdog.thaw()
         return None
-    held = look_at(watchdog, began)
+    held = _without_the_callers_pages(look_at(watchdog, began))
     samples.take(held)
     outcome = with_held(_outcome(watchdog, samples, began, stopped=True), held, samples)
     watchdog.signal(signal.SIGTERM)
@@ -106,6 +110,16 @@ def _end_children(watchdog: Watchdog, samples: JobSamples, began: float, grace_s
         time.sleep(0.01)
     watchdog.kill()
     return outcome
+
+
+def _without_the_callers_pages(held: HeldJob) -> HeldJob:
+    """Take off what is in the children's shares and does not count, from each the same: they were forked alike."""
+    each = max(0, sum(process.unreclaimable for process in held.processes) - held.unreclaimable)
+    each //= len(held.processes) or 1
+    processes = [
+        replace(process, unreclaimable=max(0, process.unreclaimable - each), exact=False) for process in held.processes
+    ]
+    return replace(held, processes=tuple(processes)) if each else held
 
 
 def _outcome(watchdog: Watchdog, samples: JobSamples, began: float, *, stopped: bool = False) -> RunOutcome:
@@ -119,7 +133,7 @@ def _outcome(watchdog: Watchdog, samples: JobSamples, began: float, *, stopped: 
         peak_unreclaimable=samples.peak_unreclaimable,
         peak_with_cache=None,
         peak_shmem=samples.peak_shmem,
-        largest_process=samples.largest_rss,
+        largest_process=samples.largest_rss or None,
         wall_seconds=time.monotonic() - began,
         processes=tuple(samples.processes),
         notes=(watchdog.cannot,),

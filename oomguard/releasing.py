@@ -6,7 +6,7 @@ from oomguard.errors import BadInput, BudgetTooSmall
 from oomguard.linux.release_door import ask_to_release
 from oomguard.results.release import Released
 from oomguard.running import read_budget
-from oomguard.units import format_size, parse_size
+from oomguard.units import parse_size
 
 
 def release(pid: int, *, max_rss: str | None = None, stop: bool = False, allow_swap: str | None = None) -> Released:
@@ -25,7 +25,5 @@ def release(pid: int, *, max_rss: str | None = None, stop: bool = False, allow_s
         swap_max=None if allow_swap in (None, "max") else parse_size(allow_swap),
     )
     if not answer["ok"]:
-        budget = answer["budget"]
-        given = "" if budget is None else f" ({format_size(budget)})"
-        raise BudgetTooSmall(f"it stays held: {answer['text']}{given}", do=f"oomguard release {pid} --max-rss MORE")
+        raise BudgetTooSmall(f"it stays held: {answer['text']}", do=f"oomguard release {pid} --max-rss MORE")
     return Released(pid=pid, stopped=stop, budget=answer["budget"])

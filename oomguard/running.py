@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from oomguard.errors import BadInput, BudgetExceeded, BudgetTooSmall, CannotStart
-from oomguard.linux.job_guard import GUARDED_SIGNALS, GuardEvents, JobGuard
+from oomguard.linux.guard_record import GuardEvents
+from oomguard.linux.job_guard import GUARDED_SIGNALS, JobGuard
 from oomguard.linux.job_start import start_job
 from oomguard.linux.signal_file import SignalFile
 from oomguard.planning.job_limits import LEAST_BUDGET
@@ -17,7 +19,7 @@ from oomguard.units import format_size, parse_size
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from oomguard.linux.job_guard import GuardRecord, OnLimit
+    from oomguard.linux.guard_record import GuardRecord, OnLimit
     from oomguard.linux.job_samples import JobSamples
     from oomguard.linux.job_start import StartedJob
     from oomguard.planning.enforcement import Choice, Enforcement
@@ -64,6 +66,9 @@ class Silence:
 
     def released(self, budget: int) -> None:
         """It goes on."""
+
+    def stays_held(self, why: str) -> None:
+        """It cannot go on."""
 
 
 def run(
@@ -201,11 +206,13 @@ def _guard(
     try:
         look = watch(job) if watch is not None else None
         events.begins(job.enforcement)
+        began = time.monotonic()
         _begin(job, options.command[0])
         guard = JobGuard(
             job,
             signals,
             events,
+            began=began,
             on_limit=options.on_limit,
             grace_seconds=options.grace_seconds,
             swap_max=options.swap_max,
@@ -245,7 +252,7 @@ def _outcome(job: StartedJob, options: RunOptions, record: GuardRecord) -> RunOu
         peak_unreclaimable=samples.peak_unreclaimable,
         peak_with_cache=record.peak_with_cache,
         peak_shmem=samples.peak_shmem,
-        largest_process=samples.largest_rss,
+        largest_process=samples.largest_rss or None,
         wall_seconds=record.seconds,
         processes=tuple(samples.processes),
         oom_kills=record.oom_kills,
@@ -284,4 +291,6 @@ def _judge(record: GuardRecord) -> tuple[int, StoppedBy | None]:
     code = code if code >= 0 else 128 - code
     if record.oom_kills and code != 0:
         return code, "kernel"
+    if record.refused and code != 0:
+        return code, "budget"  # it ended by itself, because of the budget
     return code, "signal" if code == 128 + os.WTERMSIG(record.status) and os.WIFSIGNALED(record.status) else None

@@ -84,6 +84,8 @@ def run_callback(
     if max_rss is None:
         raise typer.BadParameter(need_max_rss(command), param_hint="--max-rss")
     if command is None:
+        if context.invoked_subcommand is None:
+            context.fail("there is nothing to run: -- COMMAND for a program of yours, or prepare FILE")
         from oomguard.units import parse_size
 
         context.obj = parse_size(max_rss)

@@ -14,7 +14,7 @@ from oomguard.running import RunOptions, read_budget
 from oomguard.units import format_size, parse_size
 
 if TYPE_CHECKING:
-    from oomguard.linux.job_guard import OnLimit
+    from oomguard.linux.guard_record import OnLimit
     from oomguard.planning.enforcement import Enforcement
     from oomguard.planning.run_forecast import Forecast
     from oomguard.results.held_job import HeldJob
@@ -81,7 +81,7 @@ class ShowEvents:
             return
         _say(f"budget {format_size(enforcement.budget)} (--max-rss), enforced by {enforcement.way}")
         for line in enforcement.lines():
-            _say(f"  {line}")
+            _say(line, indent="  ")
 
     def forecast(self, forecast: Forecast, read: OpenInput) -> None:
         """Warn early."""
@@ -105,6 +105,10 @@ class ShowEvents:
     def released(self, budget: int) -> None:
         """It goes on."""
         _say(f"released: it goes on with a budget of {format_size(budget)}")
+
+    def stays_held(self, why: str) -> None:
+        """It does not."""
+        _say(f"stays held: {why}")
 
 
 def show_outcome(outcome: RunOutcome, *, report: str | None, as_json: bool, quiet: bool, **_: Any) -> None:
@@ -135,6 +139,17 @@ def _laid_out(shown: Any) -> str:
     return screen(shown)
 
 
-def _say(text: str) -> None:
-    sys.stderr.write(f"oomguard: {printable(text)}\n")
+def _say(text: str, *, indent: str = "") -> None:
+    """One thing, in lines of the terminal's width; a word is never broken, so that a command can be pasted."""
+    import shutil
+    import textwrap
+
+    lines = textwrap.wrap(
+        f"oomguard: {indent}{printable(text)}",
+        shutil.get_terminal_size().columns,
+        subsequent_indent=" " * (len("oomguard: ") + 2),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    sys.stderr.write("\n".join(lines) + "\n")
     sys.stderr.flush()

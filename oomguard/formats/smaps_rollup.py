@@ -22,6 +22,7 @@ class SmapsRollup:
     pss_anon: int | None
     pss_shmem: int | None
     swap_pss: int | None
+    anonymous: int | None = None  # like `rss`: each page counts whole
 
     @property
     def unreclaimable(self) -> int | None:
@@ -63,6 +64,7 @@ def parse_smaps_rollup(text: str) -> SmapsRollup:
         pss_anon=sizes.get("Pss_Anon"),
         pss_shmem=sizes.get("Pss_Shmem"),
         swap_pss=sizes.get("SwapPss"),
+        anonymous=sizes.get("Anonymous"),
     )
 
 

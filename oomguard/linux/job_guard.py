@@ -6,34 +6,33 @@ import os
 import select
 import signal
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING
 
+from oomguard.linux.guard_record import GuardRecord
 from oomguard.linux.job_samples import JobSamples
 from oomguard.linux.memcg_errors import LimitDidNotStick
 from oomguard.linux.process_control import stay_awake
-from oomguard.linux.process_signals import signal_if
+from oomguard.linux.process_signals import is_ending_by, signal_if
 from oomguard.linux.terminal import Terminal
+from oomguard.planning.job_limits import FASTEST_BYTES_A_SECOND
+from oomguard.units import format_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from oomguard.linux.guard_record import GuardEvents, OnLimit
     from oomguard.linux.job_keeper import JobEvent
     from oomguard.linux.job_start import StartedJob
+    from oomguard.linux.release_door import Wanted
     from oomguard.linux.signal_file import SignalFile
-    from oomguard.planning.run_forecast import Forecast
-    from oomguard.results.held_job import HeldJob
-    from oomguard.results.process_facts import OpenInput
+    from oomguard.planning.job_limits import JobLimits
 
-OnLimit = Literal["stop", "hold", "kill"]
-
-# Memory cannot grow faster than this on any machine of today: earlyoom's model, measured 1.8 GB/s here.
-_FASTEST_BYTES_A_SECOND = 6e9
 _LONGEST_STEP_SECONDS = 0.5
 _CALM_LOOKS = 16  # without growth, after which a job near its budget is looked at less often
 _CALM_STEP_SECONDS = 0.02
 _LEAST_SWAP = 1 << 20  # bytes: what is left of a full swap is no room
 _AFTER_KILL_SECONDS = 10.0
+_TAKES_A_SIGNAL_SECONDS = 0.2
 _FORWARDED = {
     signal.SIGHUP,
     signal.SIGINT,
@@ -53,33 +52,6 @@ _ENDING = {signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM}
 _STOPS_OF_A_TERMINAL = {signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU}
 
 
-class GuardEvents(Protocol):
-    """What the guard tells while it works."""
-
-    def forecast(self, forecast: Forecast, read: OpenInput) -> None:
-        """The input will not fit: once in a run."""
-
-    def held(self, held: HeldJob, *, waits: bool, suggested: int) -> None:
-        """The job is held; if it `waits`, until it is released, for instance with `suggested` bytes."""
-
-    def released(self, budget: int) -> None:
-        """It goes on with another budget."""
-
-
-@dataclass(kw_only=True)
-class GuardRecord:
-    """What became of the job. Units: bytes, seconds."""
-
-    status: int = 0  # as waitpid() gives it
-    stopped: bool = False  # by the guard, at the budget
-    oom_kills: int = 0
-    seconds: float = 0.0
-    peak_with_cache: int | None = None
-    held: HeldJob | None = None
-    left_behind: int = 0  # processes that go on in the background
-    samples: JobSamples = field(repr=False)
-
-
 class JobGuard:
     """One guard for one job. The calling process must have the signals of GUARDED_SIGNALS in `signals`."""
 
@@ -89,12 +61,16 @@ class JobGuard:
         signals: SignalFile,
         events: GuardEvents,
         *,
+        began: float,
         on_limit: OnLimit = "stop",
         grace_seconds: float = 10.0,
         swap_max: int | None = 0,
         watch: Callable[[], float] | None = None,
     ) -> None:
-        """Guard `job`, which has begun. `watch` looks at it as well, and gives the seconds until it wants to again."""
+        """Guard `job`, which began when the monotonic clock said `began`.
+
+        `watch` looks at it as well, and gives the seconds until it wants to again.
+        """
         self._keeper = job.keeper
         self._enforcer = job.enforcer
         self._signals = signals
@@ -103,7 +79,7 @@ class JobGuard:
         self._grace_seconds = grace_seconds
         self._swap_max = swap_max
         self._watch = watch
-        self._began = time.monotonic()
+        self._began = began
         stay_awake()
         self._terminal = Terminal()
         self._exited: int | None = None
@@ -154,7 +130,7 @@ class JobGuard:
         # v2 tells of every reclaim at memory.high, also while only page cache is there to reclaim.
         self._is_near = headroom < self._enforcer.limits.budget // 2
         least = _CALM_STEP_SECONDS if self._calm_looks > _CALM_LOOKS else self._least_step
-        return min(max(headroom / _FASTEST_BYTES_A_SECOND, least), _LONGEST_STEP_SECONDS)
+        return min(max(headroom / FASTEST_BYTES_A_SECOND, least), _LONGEST_STEP_SECONDS)
 
     def _wait(self, seconds: float, also: list[tuple[int, int]]) -> set[int]:
         """Wait, and do what signals and the keeper ask for; gives the other descriptors that are ready."""
@@ -212,7 +188,7 @@ class JobGuard:
         held = look_at(self._enforcer, self._began)
         self._record.held = held
         self._record.samples.take(held)
-        suggested = self._record.samples.suggest_budget(self._enforcer.limits.budget)
+        suggested = self._record.samples.suggest_budget(max(self._enforcer.limits.budget, held.unreclaimable))
         self._events.held(held, waits=self._on_limit == "hold", suggested=suggested)
         self._asked_to_end = False
         if self._on_limit == "hold" and self._wait_for_release(suggested):
@@ -233,12 +209,15 @@ class JobGuard:
         """SIGTERM, with some memory for the code that ends it, and time; a second signal makes it shorter."""
         self._enforcer.signal(signal.SIGTERM)
         self._let_go()
-        until = time.monotonic() + self._grace_seconds
+        asked = time.monotonic()
         self._asked_to_end = False
-        while self._enforcer.pids() and time.monotonic() < until and not self._asked_to_end:
+        while self._enforcer.pids() and time.monotonic() < asked + self._grace_seconds and not self._asked_to_end:
             self._wait(0.02, [])
             if self._enforcer.is_at_the_limit():
                 return  # what it was given back is used up: it would not get any further
+            if time.monotonic() > asked + _TAKES_A_SIGNAL_SECONDS:
+                # Who is deep in a system call, and has no code to run at its end, needs no grace.
+                self._enforcer.signal(signal.SIGKILL, only=lambda pid: is_ending_by(pid, signal.SIGTERM))
 
     def _wait_for_release(self, suggested: int) -> bool:
         """Stay frozen until somebody says what is to become of the job. True: it goes on."""
@@ -256,25 +235,48 @@ class JobGuard:
                 if wanted is not None and wanted.stop:
                     wanted.answer(ok=True, text="the job is ended")
                     return False
-                budget = wanted.max_rss if wanted is not None and wanted.max_rss else suggested
-                try:
-                    self._swap_max = wanted.swap_max if wanted is not None and wanted.opens_swap else self._swap_max
-                    limits = self._enforcer.set_budget(budget, swap_max=self._swap_max)
-                except (OSError, LimitDidNotStick) as error:
-                    if wanted is not None:
-                        wanted.answer(ok=False, text=f"the kernel did not take the new budget: {error}")
-                    continue
-                if limits.budget <= self._enforcer.measure().unreclaimable:
-                    if wanted is not None:
-                        wanted.answer(ok=False, text="the job holds that much already", budget=limits.budget)
-                    continue
-                self._record.held = None
-                self._events.released(limits.budget)
-                if wanted is not None:
-                    wanted.answer(ok=True, text="the job goes on", budget=limits.budget)
-                self._let_go()
-                return True
+                if self._release(wanted, suggested):
+                    return True
         return False
+
+    def _release(self, wanted: Wanted | None, suggested: int) -> bool:
+        """Let it go on with what is `wanted`, or, by a key, what was `suggested`. False: it holds too much for that."""
+        swap_max = wanted.swap_max if wanted is not None and wanted.opens_swap else self._swap_max
+        limits = self._enforcer.plan_budget(wanted.max_rss if wanted is not None and wanted.max_rss else suggested)
+        refusal = self._refusal(limits)
+        if refusal is None:
+            try:
+                self._enforcer.set_budget(limits, swap_max=swap_max)
+            except (OSError, LimitDidNotStick) as error:
+                refusal = f"the kernel did not take the new budget: {error}"
+        if refusal is not None:
+            self._events.stays_held(refusal)
+            if wanted is not None:
+                wanted.answer(ok=False, text=refusal, budget=limits.budget)
+            return False
+        self._swap_max = swap_max
+        self._record.held = None
+        self._events.released(limits.budget)
+        if wanted is not None:
+            wanted.answer(ok=True, text="the job goes on", budget=limits.budget)
+        self._let_go()
+        return True
+
+    def _refusal(self, limits: JobLimits) -> str | None:
+        """Why it could not go on under these limits. Asked before the kernel is: v2 would kill it, v1 says EBUSY."""
+        held = self._enforcer.measure(exact=True).unreclaimable
+        if held < limits.budget:
+            return None
+        return f"it holds {format_size(held)} already, and {format_size(limits.budget)} would not be more"
+
+    def _was_refused(self) -> bool:
+        """Whether it was seen to hold its budget, and met the hard limit, with nobody there to hold it.
+
+        On v1 a system call is refused memory then (a write() to /dev/shm: ENOMEM), where a page fault would park.
+        """
+        if self._record.stopped or self._swap_max != 0 or not self._enforcer.met_its_limit():
+            return False
+        return self._record.samples.peak_unreclaimable >= self._enforcer.limits.budget
 
     def _wait_for_the_end(self, seconds: float) -> None:
         until = time.monotonic() + seconds
@@ -288,6 +290,7 @@ class JobGuard:
         record.samples.close()
         record.peak_with_cache = self._enforcer.peak_with_cache()
         record.oom_kills = self._enforcer.oom_kills()
+        record.refused = self._was_refused()
         if record.stopped:
             self._terminal.restore()
         left = self._enforcer.pids()

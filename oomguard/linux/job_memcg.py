@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from oomguard.formats.proc_stat import ProcStat
 
 _KILL_PATIENCE_SECONDS = 10.0
+_LARGEST_FOLIO = 2 << 20  # bytes: what is charged at once, and so may be missing to a limit that was met
 
 
 @dataclass(kw_only=True)
@@ -110,6 +111,13 @@ class JobMemcg:
         """How many of its processes the kernel killed for memory."""
         return (self.memcg.oom_kills() or 0) - self._oom_kills_before
 
+    def met_its_limit(self) -> bool:
+        """Whether it was charged as far as the hard limit, page cache counted in, where v1 refuses system calls memory.
+
+        Not by memory.failcnt: Linux 6.18 does not count there. v2's kernel kills instead, and counts that.
+        """
+        return self.memcg.version == 1 and (self.memcg.peak_charged() or 0) >= self.limits.hard - _LARGEST_FOLIO
+
     def swap_left(self) -> int:
         """How much more of the job may be swapped out: what its limit leaves, and the machine has. Units: bytes."""
         if self.swap_max == 0:
@@ -143,18 +151,20 @@ class JobMemcg:
         """Let them go on. Raises: nothing."""
         self._freezer().thaw()
 
-    def set_budget(self, budget: int, *, swap_max: int | None) -> JobLimits:
-        """Raise (or lower) the budget, and read it back; less where a cgroup above allows less.
+    def plan_budget(self, budget: int) -> JobLimits:
+        """The limits that set_budget() would set: less where a cgroup above allows less."""
+        return plan_job_limits(budget, limits_above(self.memcg))
+
+    def set_budget(self, limits: JobLimits, *, swap_max: int | None) -> None:
+        """Raise (or lower) the budget, and read it back. A job that holds more is killed by v2; v1 refuses.
 
         Raises: OSError as the kernel answers; LimitDidNotStick.
         """
-        limits = plan_job_limits(budget, limits_above(self.memcg))
         self.swap_max = swap_max
         self._set_hard(limits.hard)
         if self.memcg.version == 2:
             cgroup_files.write_setting(self.memcg.path, "memory.high", limits.slow)
         self.limits = limits
-        return limits
 
     def give_grace(self) -> None:
         """Give a reserve back, so that the job can run the code that ends it. Raises: nothing."""
@@ -175,9 +185,9 @@ class JobMemcg:
         except OSError:
             return
 
-    def signal(self, number: int) -> None:
-        """Send a signal to each of its processes. Raises: nothing."""
-        for pid in self.pids():
+    def signal(self, number: int, only: Callable[[int], bool] = lambda _: True) -> None:
+        """Send a signal to each of its processes, or to those of them that `only` names. Raises: nothing."""
+        for pid in filter(only, self.pids()):
             signal_if(pid, number, self._is_member)
 
     def kill(self) -> None:

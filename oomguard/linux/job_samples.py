@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from oomguard.planning.job_limits import FASTEST_BYTES_A_SECOND
 from oomguard.units import MIB
 
 if TYPE_CHECKING:
@@ -14,9 +15,12 @@ if TYPE_CHECKING:
     from oomguard.results.held_job import HeldJob
     from oomguard.results.process_facts import OpenInput, ProcessFacts
 
-_FIRST_SLOW_LOOK_SECONDS = 0.05
+_FIRST_SLOW_LOOK_SECONDS = 0.02
 _SLOW_LOOK_SECONDS = 0.25
-_SLOW_LOOK_COST_PART = 200  # looks at each process take at most this part of the time
+_SLOW_LOOK_COST_PART = 400  # looks at each process take at most this part of the time
+_FIRST_SLOW_LOOK_COST_SECONDS = 0.01  # its imports: 7 ms
+_SLOW_LOOK_COST_SECONDS = 0.001
+_CALM_GROWTH = 1 << 16  # bytes from one look to the next
 _MOST_SAMPLES = 200
 _MOST_INPUTS = 32
 _FORECAST_MARGIN = 1.1
@@ -34,6 +38,9 @@ class JobSamples:
         """
         self._enforcer = enforcer
         self._next_slow = began + _FIRST_SLOW_LOOK_SECONDS if at_each else float("inf")
+        self._slow_cost_seconds = _FIRST_SLOW_LOOK_COST_SECONDS
+        self._has_looked = False
+        self._last_unreclaimable = 0
         self._read: dict[tuple[int, str], list[ReadSample]] = {}
         self._inputs: list[OpenInput] = []
         self._warned = False
@@ -49,11 +56,26 @@ class JobSamples:
         self.peak_unreclaimable = max(self.peak_unreclaimable, measure.unreclaimable)
         self.peak_shmem = max(self.peak_shmem, measure.shmem)
         now = time.monotonic()
-        if now >= self._next_slow:
-            self._look_at_each(measure.unreclaimable)
-            cost = time.monotonic() - now
-            self._next_slow = now + max(_SLOW_LOOK_SECONDS, _SLOW_LOOK_COST_PART * cost)
+        if now >= self._next_slow and self._has_time(measure.unreclaimable):
+            self._take_a_slow_look(now)
+        self._last_unreclaimable = measure.unreclaimable
         return measure
+
+    def _take_a_slow_look(self, now: float) -> None:
+        """Look at each process, and say when to do so again: by the CPU time that it took, less the first's imports."""
+        cpu_before = time.process_time()
+        self._look_at_each()
+        cpu_seconds = time.process_time() - cpu_before if self._has_looked else 0.0
+        self._slow_cost_seconds = time.monotonic() - now if self._has_looked else _SLOW_LOOK_COST_SECONDS
+        self._has_looked = True
+        self._next_slow = now + max(_SLOW_LOOK_SECONDS, _SLOW_LOOK_COST_PART * cpu_seconds)
+
+    def _has_time(self, unreclaimable: int) -> bool:
+        """Whether the job cannot reach its budget while each process is looked at, or does not grow at all."""
+        if unreclaimable - self._last_unreclaimable < _CALM_GROWTH:
+            return True
+        headroom = self._enforcer.limits.budget - unreclaimable
+        return headroom / FASTEST_BYTES_A_SECOND >= self._slow_cost_seconds
 
     def take(self, held: HeldJob) -> None:
         """Take over what was seen while the job was held."""
@@ -86,16 +108,19 @@ class JobSamples:
 
     def close(self) -> None:
         """Measure once more: a short job may have ended between two looks."""
-        self.peak_unreclaimable = max(self.peak_unreclaimable, self._enforcer.measure().unreclaimable)
+        measure = self._enforcer.measure()
+        self.peak_unreclaimable = max(self.peak_unreclaimable, measure.unreclaimable)
+        self.peak_shmem = max(self.peak_shmem, measure.shmem)
 
-    def _look_at_each(self, unreclaimable: int) -> None:
+    def _look_at_each(self) -> None:
         from oomguard.linux.open_inputs import read_open_inputs  # here, so that the command need not wait for them
         from oomguard.linux.process_memory import read_processes
         from oomguard.planning.run_forecast import ReadSample
 
         pids = self._enforcer.pids()
-        self._take_processes(read_processes(pids, exact=False))
         self._inputs = read_open_inputs(pids)[:_MOST_INPUTS]
+        unreclaimable = self._enforcer.measure().unreclaimable  # of the moment that the positions are of
+        self._take_processes(read_processes(pids, exact=False))
         for opened in self._inputs:
             samples = self._read.setdefault((opened.pid, opened.path), [])
             samples.append(ReadSample(position=opened.position, unreclaimable=unreclaimable))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from oomguard.linux.job_guard import GuardRecord
+    from oomguard.linux.guard_record import GuardRecord
     from oomguard.linux.job_start import Enforcer
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+from oomguard.formats.signal_masks import only_ends_by
 from oomguard.linux.proc_files import ProcFiles
 
 if TYPE_CHECKING:
@@ -38,3 +39,12 @@ def signal_if(pid: int, number: int, is_meant: Callable[[ProcStat], bool]) -> Pr
     finally:
         os.close(fd)
     return before
+
+
+def is_ending_by(pid: int, number: int) -> bool:
+    """Whether `pid` has signal `number` still before it, and will do nothing with it but end. Raises: nothing.
+
+    A signal that came while the freezer held the process does not break off a system call as it otherwise would:
+    it waits for the end of the call, which may be a read() of gigabytes.
+    """
+    return only_ends_by(ProcFiles().read(f"{pid}/status"), number)

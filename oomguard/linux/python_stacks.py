@@ -15,7 +15,9 @@ import select
 import shutil
 import signal
 import time
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 _READ_SECONDS = 2.0  # for one process
+_FIRST_READ_SECONDS = 10.0  # the largest, whose line is what a report is for: on a busy machine it may need them
 _IMPORT_SECONDS = 10.0  # the first use reads 14 MB from disk
 _MOST_FRAMES = 40  # innermost: a recursion has thousands
 _MOST_THREADS = 32
@@ -46,7 +49,7 @@ class StackReading:
 
 
 def read_python_stacks(pids: Iterable[int], *, seconds: float = _READ_SECONDS, root: Path = Path("/")) -> StackReading:
-    """Read the stacks of those of `pids` that run Python. At most `seconds` for each. Raises: nothing."""
+    """Read the stacks of those of `pids` that run Python. At most `seconds` for each but the first. Raises: nothing."""
     wanted = [pid for pid in pids if is_python(pid, root=root)]
     stacks: list[ProcessStack] = []
     unread: dict[int, str] = {}
@@ -87,7 +90,9 @@ def _read_in_a_child(pids: Sequence[int], seconds: float) -> Iterator[tuple[int,
             _serve_stacks(waiting, theirs, parent)
         os.close(theirs)
         try:
-            for answer in _messages(ours, first_seconds=_IMPORT_SECONDS, seconds=seconds):
+            patience = max(seconds, _FIRST_READ_SECONDS) if len(waiting) == len(pids) else seconds
+            for answer in _messages(ours, import_seconds=_IMPORT_SECONDS, first_seconds=patience, seconds=seconds):
+                patience = seconds
                 yield waiting.pop(0), answer
                 if not waiting:
                     break
@@ -96,7 +101,7 @@ def _read_in_a_child(pids: Sequence[int], seconds: float) -> Iterator[tuple[int,
             os.kill(child, signal.SIGKILL)  # not reaped yet, so the pid is still its own
             os.waitpid(child, 0)
         if waiting:
-            yield waiting.pop(0), f"pystack crashed, or took more than {seconds:g} s"
+            yield waiting.pop(0), f"pystack crashed, or took more than {patience:g} s"
 
 
 def _serve_stacks(pids: Sequence[int], fd: int, parent: int) -> None:
@@ -109,6 +114,8 @@ def _serve_stacks(pids: Sequence[int], fd: int, parent: int) -> None:
         for standard in (0, 1, 2):
             os.dup2(nowhere, standard)
         read_without_copies()
+        with suppress(ImportError):  # each pid says so below
+            import_module("pystack.engine")
         _send(fd, None)
         for pid in pids:
             try:
@@ -125,17 +132,19 @@ def _send(fd: int, message: object) -> None:
         line = line[os.write(fd, line) :]
 
 
-def _messages(fd: int, *, first_seconds: float, seconds: float) -> Iterator[list[ProcessStack] | str]:
+def _messages(
+    fd: int, *, import_seconds: float, first_seconds: float, seconds: float
+) -> Iterator[list[ProcessStack] | str]:
     """What the child sends, until it takes too long, or ends."""
     buffered = b""
-    until = time.monotonic() + first_seconds
+    until = time.monotonic() + import_seconds
     poll = select.poll()
     poll.register(fd, select.POLLIN)
     while len(buffered) < _LONGEST_MESSAGE:
         line, newline, rest = buffered.partition(b"\n")
         if newline:
-            buffered, until = rest, time.monotonic() + seconds
             message = json.loads(line)
+            buffered, until = rest, time.monotonic() + (first_seconds if message is None else seconds)
             if message is not None:
                 yield message if isinstance(message, str) else [_from_dict(stack) for stack in message]
             continue

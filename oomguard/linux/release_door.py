@@ -112,6 +112,8 @@ def ask_to_release(
     """
     guard, connection = _find_guard(pid)
     with connection:
+        if os.getuid() not in (0, _peer(connection)[1]):
+            raise NeedsPrivilege(f"the guard {guard} belongs to another user", do=f"sudo oomguard release {pid}")
         connection.settimeout(_ANSWER_SECONDS)
         asked = {"stop": stop, "max_rss": max_rss, "opens_swap": opens_swap, "swap_max": swap_max}
         try:
@@ -120,7 +122,7 @@ def ask_to_release(
         except OSError as error:
             raise OomguardError(f"the guard {guard} does not answer: {error}", do=f"kill {guard}") from error
     if not answer:
-        raise NeedsPrivilege(f"the guard {guard} belongs to another user", do=f"sudo oomguard release {pid}")
+        raise OomguardError(f"the guard {guard} did not understand", do="use the same version of oomguard for both")
     got: dict[str, Any] = json.loads(answer)
     return got
 

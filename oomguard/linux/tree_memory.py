@@ -64,7 +64,7 @@ class TreeMemory:
 
     def exact(self, bounds: dict[int, int]) -> int:
         """The tree's memory, each page once. Units: bytes."""
-        return sum(self._exact(pid, bound) for pid, bound in bounds.items())
+        return sum(self._exact(pid) for pid in bounds)
 
     def mapped_shmem(self, pids: Iterable[int], *, exact: bool) -> int:
         """Shared memory and tmpfs files that the processes map, each page once if `exact`. Units: bytes."""
@@ -89,6 +89,6 @@ class TreeMemory:
     def _bound(self, pid: int) -> int:
         return parse_status_memory(self._proc.read(f"{pid}/status")).unreclaimable_bound or 0
 
-    def _exact(self, pid: int, bound: int) -> int:
+    def _exact(self, pid: int) -> int:
         exact = parse_smaps_rollup(self._proc.read(f"{pid}/smaps_rollup")).unreclaimable
-        return bound if exact is None else exact
+        return self._bound(pid) if exact is None else exact  # asked anew: one that ended meanwhile holds nothing

@@ -17,12 +17,13 @@ from oomguard.linux.process_signals import signal_if
 from oomguard.linux.process_tree import ProcessTree
 from oomguard.linux.tmpfs_files import TmpfsFiles
 from oomguard.linux.tree_memory import TreeMemory
-from oomguard.planning.job_limits import JobLimits, LimitAbove, plan_job_limits
+from oomguard.planning.job_limits import FASTEST_BYTES_A_SECOND, JobLimits, LimitAbove, plan_job_limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from oomguard.formats.proc_stat import ProcStat
+    from oomguard.linux.fork_family import ForkFamily
 
 CANNOT = "nothing but looking and signals: a burst can pass it, kernel memory is not counted, swap stays open"
 _NEAR_FRACTION = 0.8  # of the budget: from here on shared pages are divided, which costs 8.6 ms for each GB
@@ -46,12 +47,18 @@ class Watchdog:
         self._stopper = StopSignals(self.pids, self._membership)
         self._tmpfs = TmpfsFiles()
         self._proc = ProcFiles()
-        self._shared_twice = 0  # what the bound counted too often, at the last exact look
+        self._family: ForkFamily | None = None
+        self._looked_at: frozenset[int] = frozenset()  # the processes of the last exact look
+        self._shared_twice = 0  # what the bound counted too often then
         self._next_exact = 0.0
 
-    def watch_below(self, pid: int, *, without: frozenset[int] = frozenset()) -> None:
-        """The job is what lives below this process, such as the keeper; except for `without` and what they start."""
+    def watch_below(self, pid: int, *, without: frozenset[int] = frozenset(), family: ForkFamily | None = None) -> None:
+        """The job is what lives below this process, such as the keeper; except for `without` and what they start.
+
+        Pages that a member of the `family` maps too do not count.
+        """
         self._root = pid
+        self._family = family
         self._tree = ProcessTree(pid, with_root=False, without=without)
         self._memory = TreeMemory(pid, with_root=False, without=without)
 
@@ -67,27 +74,44 @@ class Watchdog:
         return False
 
     def measure(self, *, exact: bool = False) -> Measure:
-        """The upper bound, less what it was found to count twice; or what it really is, if `exact` is asked for.
+        """The upper bound; near the budget, less what it was found to count twice; or `exact`, what it really is.
 
-        Near the budget it finds that out anew, now and then: it costs 8.6 ms for each GB.
+        What is counted twice changes without the bound when a process ends, forks, or writes to a page that it shared,
+        so near the budget it is found out anew, at once or now and then: it costs 8.6 ms for each GB.
         """
         assert self._memory is not None
         bounds = self._memory.bounds()
         files = self._tmpfs.size(list(bounds))
         bound = sum(bounds.values()) + self._unmapped(files, bounds, exact=False)
         began = time.monotonic()
-        is_near = bound - self._shared_twice >= _NEAR_FRACTION * self.limits.budget
-        if not exact and (not is_near or began < self._next_exact):
+        is_near = bound >= _NEAR_FRACTION * self.limits.budget
+        if not exact and not is_near:
+            return Measure(unreclaimable=bound, shmem=files, cache=None, exact=False)
+        if not exact and self._looked_at == bounds.keys() and began < self._next_exact:
             return Measure(unreclaimable=max(0, bound - self._shared_twice), shmem=files, cache=None, exact=False)
-        held = self._memory.exact(bounds) + self._unmapped(files, bounds, exact=True)
-        self._next_exact = began + (time.monotonic() - began) * _EXACT_COST_PART
+        # The family first: what changes meanwhile, a fork or an end, then makes the answer too low for one look, and
+        # nobody is stopped for pages that are another's.
+        of_the_family = self._family.shared_since() if self._family is not None else 0
+        held = max(0, self._memory.exact(bounds) - of_the_family) + self._unmapped(files, bounds, exact=True)
+        self._looked_at = frozenset(bounds)
         self._shared_twice = max(0, bound - held)
+        self._next_exact = began + self._pause_seconds(time.monotonic() - began, bound, held)
         return Measure(unreclaimable=held, shmem=files, cache=None, exact=True)
+
+    def _pause_seconds(self, cost_seconds: float, bound: int, held: int) -> float:
+        """Until the next exact look; sooner where the job can pass its budget without the bound growing."""
+        longest = cost_seconds * _EXACT_COST_PART
+        if bound < self.limits.budget:
+            return longest
+        return min(longest, max(cost_seconds, (self.limits.budget - held) / FASTEST_BYTES_A_SECOND))
 
     def _unmapped(self, files: int, bounds: dict[int, int], *, exact: bool) -> int:
         """Of `files` bytes in tmpfs, those that no process maps: what is mapped is in its account already."""
         assert self._memory is not None
-        return max(0, files - self._memory.mapped_shmem(bounds, exact=exact)) if files else 0
+        if not files:
+            return 0
+        family = self._family.pids if self._family is not None else []
+        return max(0, files - self._memory.mapped_shmem([*bounds, *family], exact=exact))
 
     def peak_with_cache(self) -> int | None:
         """Page cache is in no process's account."""
@@ -96,6 +120,10 @@ class Watchdog:
     def oom_kills(self) -> int:
         """Nobody counts them for a tree."""
         return 0
+
+    def met_its_limit(self) -> bool:
+        """Nobody refuses it anything."""
+        return False
 
     def swap_left(self) -> int:
         """What is swapped out is counted as used here, so that swap is no way out of the budget."""
@@ -113,10 +141,13 @@ class Watchdog:
         """SIGCONT to those that were stopped. Raises: nothing."""
         self._stopper.thaw()
 
-    def set_budget(self, budget: int, *, swap_max: int | None) -> JobLimits:  # noqa: ARG002 - swap is not in its hand
+    def plan_budget(self, budget: int) -> JobLimits:
+        """The limits that set_budget() would watch for."""
+        return plan_job_limits(budget, [])
+
+    def set_budget(self, limits: JobLimits, *, swap_max: int | None) -> None:  # noqa: ARG002 - swap is not in its hand
         """Watch for another budget from now on."""
-        self.limits = plan_job_limits(budget, [])
-        return self.limits
+        self.limits = limits
 
     def give_grace(self) -> None:
         """There is nothing to give: nothing holds it but signals."""
@@ -124,11 +155,11 @@ class Watchdog:
     def leave_to_the_kernel(self) -> None:
         """There is no limit that the kernel could hold."""
 
-    def signal(self, number: int) -> None:
-        """Send a signal to each process of the job. Raises: nothing."""
+    def signal(self, number: int, only: Callable[[int], bool] = lambda _: True) -> None:
+        """Send a signal to each process of the job, or to those of them that `only` names. Raises: nothing."""
         pids = self.pids()
         is_member = self._membership(pids)
-        for pid in pids:
+        for pid in filter(only, pids):
             signal_if(pid, number, is_member)
 
     def kill(self) -> None:

@@ -33,14 +33,14 @@ class RunOutcome:
 
     command: tuple[str, ...]
     exit_code: int  # the command's own; 137 when it was stopped at the budget; 128+N when signal N ended it
-    stopped_by: StoppedBy | None
+    stopped_by: StoppedBy | None  # "budget" with held_seconds None: it ended by itself, refused memory at hard_limit
     enforced_by: str
     budget: int
     hard_limit: int | None
     peak_unreclaimable: int
     peak_with_cache: int | None
     peak_shmem: int
-    largest_process: int
+    largest_process: int | None  # None: it ended before anybody looked
     wall_seconds: float
     held_seconds: float | None = None  # when it was held, after its start
     held_unreclaimable: int | None = None
@@ -115,6 +115,23 @@ class RunOutcome:
         return printable(_called(frames[0])) if frames else ""
 
     def _verdict_lines(self) -> list[tuple[str, str]]:
+        if self.stopped_by == "budget" and self.held_seconds is None:
+            return [
+                (
+                    "refused",
+                    (
+                        f"{shlex.join(self.command)[:200]}: it held {format_size(self.peak_unreclaimable)}, and "
+                        f"{format_size(self.budget)} were allowed ({self.enforced_by})"
+                    ),
+                ),
+                (
+                    "how",
+                    (
+                        f"the kernel gave it no more at {format_size(self.hard_limit or self.budget)}, before the "
+                        f"guard had looked; it ended by itself, with status {self.exit_code}"
+                    ),
+                ),
+            ]
         if self.stopped_by == "budget":
             held = format_size(self.held_unreclaimable or self.peak_unreclaimable)
             return [

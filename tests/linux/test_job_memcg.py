@@ -111,8 +111,17 @@ def test_never_more_than_a_cgroup_above_allows(kernel_of: MakeKernel) -> None:
     assert (
         "the memory limit of cgroup /sandbox is 48.0 MiB: the job is held at 32.0 MiB, not at 64.0 MiB" in job.caveats
     )
-    raised = job.set_budget(500 * MIB, swap_max=0)
+    raised = job.plan_budget(500 * MIB)
+    job.set_budget(raised, swap_max=0)
     assert raised.budget == 32 * MIB
+    job.close()
+
+
+def test_on_v1_the_high_water_mark_says_whether_the_hard_limit_was_met(kernel_of: MakeKernel) -> None:
+    job = open_at(kernel_of("nested-v1"))
+    for peak, met in ((70 * MIB, False), (80 * MIB, True)):
+        (job.memcg.path / "memory.max_usage_in_bytes").write_text(f"{peak}\n")
+        assert job.met_its_limit() is met
     job.close()
 
 
@@ -130,16 +139,16 @@ def test_raised_and_grace_are_read_back(kernel_of: MakeKernel) -> None:
     for capture in ("nested-v1", "systemd-scope-v2"):
         kernel = kernel_of(capture)
         job = open_at(kernel)
-        assert job.set_budget(128 * MIB, swap_max=0).hard == 144 * MIB
+        job.set_budget(job.plan_budget(128 * MIB), swap_max=0)
         assert job.memcg.memory_max() == 144 * MIB
         job.give_grace()
         assert job.memcg.memory_max() == 160 * MIB
-        assert job.set_budget(100 * MIB, swap_max=0).hard == 116 * MIB  # and lowered again: memsw follows
+        job.set_budget(job.plan_budget(100 * MIB), swap_max=0)  # and lowered again: memsw follows
         assert job.memcg.memory_max() == 116 * MIB
         assert job.memcg.swap_max() == 0
         kernel.ignored |= {"memory.limit_in_bytes", "memory.max"}
         with pytest.raises(LimitDidNotStick):
-            job.set_budget(200 * MIB, swap_max=0)
+            job.set_budget(job.plan_budget(200 * MIB), swap_max=0)
         kernel.ignored.clear()
         job.close()
         import shutil

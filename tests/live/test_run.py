@@ -128,6 +128,8 @@ def test_what_cannot_be_run(tmp_path: Path) -> None:
     (tmp_path / "plain").chmod(0o755)
     done, _ = run(tmp_path, "--quiet", "--", "./plain")  # no "#!": as every shell does
     assert (done.returncode, done.stdout, done.stderr) == (0, "from a shell\n", "")
+    done, _ = run(tmp_path)
+    assert (done.returncode, "there is nothing to run" in done.stderr) == (2, True)
     done, _ = run(tmp_path, "--on-limit", "explode", "--", "true")
     assert done.returncode == 125
     assert 'error: --on-limit "explode"' in done.stderr
@@ -212,6 +214,69 @@ def test_files_in_dev_shm_count_and_are_named(tmp_path: Path, way: str) -> None:
     assert "tmpfs and /dev/shm count" in " ".join(facts["advice"])
 
 
+def test_who_is_refused_memory_while_nobody_looks_is_told_why(tmp_path: Path) -> None:
+    """With the guard asleep, a write() to /dev/shm fails on v1, and the job ends by itself; v2's kernel kills it."""
+    file = Path(f"/dev/shm/oomguard-test-{os.getpid()}")
+    (tmp_path / "shm.py").write_text("import sys\nsys.stdin.readline()" + IN_MEMORY)
+    with started(tmp_path, "--report", "report.json", "--", sys.executable, "shm.py", str(file)) as guard:
+        try:
+            job = child_of(child_of(guard.pid))
+            time.sleep(0.5)
+            guard.send_signal(signal.SIGSTOP)
+            assert guard.stdin is not None
+            guard.stdin.write("\n")
+            guard.stdin.flush()
+            wait_for(lambda: state(job) in (None, "Z"))
+            guard.send_signal(signal.SIGCONT)
+            _, said = guard.communicate(timeout=30)
+        finally:
+            file.unlink(missing_ok=True)
+    facts = json.loads((tmp_path / "report.json").read_text())
+    if facts["enforced_by"] == "cgroup v1":
+        assert (guard.returncode, facts["stopped_by"], facts["held_seconds"]) == (1, "budget", None), said
+        assert "the kernel gave it no more at 116 MiB" in " ".join(said.split())
+    else:
+        assert (guard.returncode, facts["stopped_by"]) == (137, "kernel"), said
+
+
+SHARED = """
+import os, time
+def spoil(held):
+    for at in range(0, len(held), 4096):
+        held[at] = 1
+    time.sleep(60)
+def grow():
+    more = []
+    while True:
+        more.append(bytearray(b"x") * (1 << 20))
+held = bytearray(b"x") * (120 << 20)
+children = []
+for _ in range(2):
+    children.append(os.fork())
+    if children[-1] == 0:
+        time.sleep(0.7)  # it is looked at meanwhile, while all of that is shared
+        {child}
+for child in children:
+    os.waitpid(child, 0)
+{parent}
+"""
+SHARING = {
+    "spoil": SHARED.format(child="spoil(held)", parent=""),
+    "grow": SHARED.format(child="os._exit(0)", parent="grow()"),
+}
+
+
+@pytest.mark.parametrize("function", SHARING)
+def test_what_is_shared_is_found_out_anew(tmp_path: Path, function: str) -> None:
+    """120 MiB in three processes are 120; 360 when each child has written to them, and 120 when both have ended."""
+    (tmp_path / "share.py").write_text(SHARING[function])
+    done, facts = run(tmp_path, "--", sys.executable, "share.py", way="watchdog", budget="200M")
+    assert (done.returncode, facts["stopped_by"]) == (137, "budget"), done.stderr
+    assert facts["held_seconds"] > 0.7
+    assert 195 * MIB < facts["held_unreclaimable"] < 300 * MIB
+    assert function in [frame["function"] for stack in facts["stacks"] for frame in stack["frames"]]
+
+
 ESCAPE = """
 import os, sys, time
 if os.fork():
@@ -292,7 +357,7 @@ def test_held_and_released(tmp_path: Path, way: str) -> None:
         assert Path(f"/proc/{job}/stat").read_text() == before
         too_little = subprocess.run([*OOMGUARD, "release", str(guard.pid), "--max-rss", "90M"], env=environment(), capture_output=True, text=True, check=False)  # fmt: skip
         assert too_little.returncode == 1
-        assert "holds that much already" in too_little.stderr
+        assert "MiB already, and 90.0 MiB would not be more" in too_little.stderr
         released = subprocess.run([*OOMGUARD, "release", str(job), "--max-rss", "300M", "--json"], env=environment(), capture_output=True, text=True, check=True)  # fmt: skip
         assert json.loads(released.stdout) == {
             "schema": "oomguard.release/1",
@@ -439,11 +504,11 @@ def test_a_forecast_warns_early_and_once(tmp_path: Path) -> None:
         file.truncate(400 * MIB)
     (tmp_path / "slow.py").write_text(SLOW_GROWTH)
     done, facts = run(tmp_path, "--", sys.executable, "slow.py", budget="300M")
-    (warning,) = [line for line in done.stderr.splitlines() if "warning" in line]
-    assert "if the file is read once" in warning
-    assert done.stderr.index("warning") < done.stderr.index("stopped")
+    before, warning = " ".join(done.stderr.split()).split("warning:")  # once
+    assert "stopped" not in before
+    assert "if the file is read once" in warning.partition("stopped")[0]
     told = float(warning.partition("about ")[2].split()[0])
-    assert 750 < told < 850
+    assert 720 < told < 890  # 10 %: it is drawn from the beginning
     (opened,) = facts["inputs"]
     assert (opened["path"], opened["size"]) == (str(tmp_path / "train.txt"), 400 * MIB)
     assert 0.3 < opened["position"] / opened["size"] < 0.42
@@ -466,7 +531,8 @@ def test_the_guard_costs_little(tmp_path: Path, way: str) -> None:
         assert [name for name in ("numpy", "pyarrow", "tiktoken", "gigatoken", "pydantic") if name in maps] == []
         guard.send_signal(signal.SIGTERM)
     best = min(time_to_begin(tmp_path, way) for _ in range(10))
-    assert best < 0.15
+    is_busy = os.getloadavg()[0] > (os.cpu_count() or 1)  # then each CPU does less in its time: caches, hyperthreads
+    assert best < (0.3 if is_busy else 0.15)
 
 
 def cpu_ticks(pid: int) -> int:
@@ -475,23 +541,36 @@ def cpu_ticks(pid: int) -> int:
 
 
 def time_to_begin(folder: Path, way: str) -> float:
+    """Seconds until the command runs, less those that guard, keeper and command waited for a CPU that others had."""
+    asks = r"cat /proc/$$/schedstat /proc/\$PPID/schedstat /proc/\$\$/schedstat; date +%s%N"
+    guarded = f'exec {" ".join(OOMGUARD)} run --quiet --max-rss 1G --enforce {way} -- sh -c "{asks}"'
     began = time.time_ns()
-    done, _ = run(folder, "--quiet", "--", "date", "+%s%N", budget="1G", way=way)
-    return (int(done.stdout) - began) / 1e9
+    done = subprocess.run(
+        ["sh", "-c", guarded], cwd=folder, env=environment(), capture_output=True, text=True, check=True
+    )
+    *schedstats, now = done.stdout.splitlines()
+    waited = sum(int(line.split()[1]) for line in schedstats)
+    return (int(now) - began - waited) / 1e9
 
 
 def test_report_has_the_keys_that_programs_rely_on(tmp_path: Path) -> None:
-    _, facts, _, _ = run_case(CASES["single"], tmp_path, "--json")
+    _, facts, said, _ = run_case(CASES["single"], tmp_path, "--json")
+    assert json.loads(said) == facts  # and nothing else was said
     assert facts["schema"] == "oomguard.run_outcome/1"
-    keys = {
-        "exit_code", "stopped_by", "enforced_by", "budget", "peak_unreclaimable", "peak_with_cache", "largest_process",
-        "wall_seconds", "processes", "stacks", "inputs", "advice",
+    assert set(facts) == {
+        "schema", "exit_code", "stopped_by", "enforced_by", "budget", "peak_unreclaimable", "peak_with_cache",
+        "largest_process", "wall_seconds", "processes", "stacks", "inputs", "advice",
+        # and beside what is promised
+        "command", "hard_limit", "peak_shmem", "held_seconds", "held_unreclaimable", "look_seconds", "unread_stacks",
+        "memory_maps", "files_in_memory", "oom_kills", "victim", "left_behind", "notes",
     }  # fmt: skip
-    assert keys <= set(facts)
     (stack,) = facts["stacks"]
     assert {"pid", "language", "frames"} <= set(stack)
-    assert {"file", "line", "function", "arguments"} <= set(stack["frames"][0])
-    assert all(isinstance(facts[key], int) for key in ("budget", "peak_unreclaimable", "largest_process"))
+    assert [set(frame) >= {"file", "line", "function", "arguments"} for frame in stack["frames"]] == [True, True]
+    assert [frame["function"] for frame in stack["frames"]] == ["load", "<module>"]  # innermost first
+    sizes = ("exit_code", "budget", "peak_unreclaimable", "peak_with_cache", "largest_process")
+    assert [type(facts[key]) for key in sizes] == [int] * len(sizes)
+    assert facts["held_seconds"] < facts["wall_seconds"]
     # A report that cannot be written is an error of oomguard's own, and the screen is shown all the same.
     done, _ = run(tmp_path, "--report", "nowhere/report.json", "--", "true")
     assert (done.returncode, "cannot write the report" in done.stderr) == (125, True)

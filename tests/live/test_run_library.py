@@ -63,7 +63,14 @@ def hold(size: int) -> int:
     return len(held)
 
 
-def test_children_that_stay_below_their_budget() -> None:
+@pytest.fixture
+def large_parent() -> bytearray:
+    """300 MiB in this process, which its forked children share."""
+    return bytearray(b"x") * (300 * MIB)
+
+
+def test_children_that_stay_below_their_budget(large_parent: bytearray) -> None:
+    """What they share with this process is not theirs, and what was there before is not touched."""
     before = subprocess.Popen([sys.executable, "-c", f"held = b'x' * {120 * MIB}; input()"], stdin=subprocess.PIPE)
     with before, oomguard.budget("100M") as held:
         with ProcessPoolExecutor(2, mp_context=get_context("fork")) as pool:
@@ -73,18 +80,47 @@ def test_children_that_stay_below_their_budget() -> None:
     assert held.outcome.stopped_by is None
     assert 15 * MIB < held.outcome.peak_unreclaimable < 100 * MIB
     assert before.returncode == 1  # it read the end of its input: it was there before, and was not touched
+    assert len(large_parent) == 300 * MIB
 
 
-def test_children_that_pass_it_together_are_ended_and_the_line_is_named() -> None:
+def test_children_that_pass_it_together_are_ended_and_the_line_is_named(large_parent: bytearray) -> None:
     with (
-        pytest.raises(BudgetExceeded, match=r"were allowed.*hold") as caught,
+        pytest.raises(BudgetExceeded, match=r"were allowed.*hold\(size=83886080\)") as caught,
         oomguard.budget(150 * MIB, grace_seconds=0.5),
         ProcessPoolExecutor(3, mp_context=get_context("fork")) as pool,
     ):
         list(pool.map(hold, [80 * MIB] * 30))
     assert isinstance(caught.value.__cause__, BrokenProcessPool)
     assert caught.value.outcome.stopped_by == "budget"
+    assert 150 * MIB <= caught.value.outcome.held_unreclaimable < 300 * MIB
+    shares = [process.unreclaimable for process in caught.value.outcome.processes]
+    assert 0.9 < sum(shares) / caught.value.outcome.held_unreclaimable < 1.1
     assert caught.value.do
+    assert len(large_parent) == 300 * MIB
+
+
+def spoil(_: int) -> int:
+    """Write to each page of what was this process's when the child was forked."""
+    for at in range(0, len(_inherited), 4096):
+        _inherited[at] = 1
+    time.sleep(1)
+    return len(_inherited)
+
+
+_inherited = bytearray()
+
+
+def test_what_a_child_writes_to_is_its_own_from_then_on() -> None:
+    _inherited.extend(bytes(100 * MIB))
+    try:
+        with (
+            pytest.raises(BudgetExceeded, match=r"were allowed.*spoil"),
+            oomguard.budget(150 * MIB, grace_seconds=0.5),
+            ProcessPoolExecutor(3, mp_context=get_context("fork")) as pool,
+        ):
+            list(pool.map(spoil, range(3)))
+    finally:
+        _inherited.clear()
 
 
 def test_what_the_block_raises_is_raised() -> None:

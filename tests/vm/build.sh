@@ -12,7 +12,8 @@ need=(); for p in qemu-system-x86 mmdebstrap cpio zstd xz-utils busybox-static k
 if [ ${#need[@]} -gt 0 ]; then
   apt-get -q update >/dev/null; DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "${need[@]}" >/dev/null; fi
 
-if [ ! -s cache/root.img ]; then
+has_all() { while read -r p; do grep -q "^$p[:[:blank:]]" cache/root.packages || return 1; done < packages.txt; }
+if [ ! -s cache/root.img ] || ! has_all; then
   apt_suite bookworm true
   rm -rf cache/root.tmp
   mmdebstrap --quiet --variant=essential --include="$(paste -sd, packages.txt)" \

@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-import importlib.util
-import shutil
-from pathlib import Path
-
 import pytest
 
 from tests.vm.machine import GUEST, Facts, Machine
-from tests.vm.test_swap import SCREENS
+from tests.vm.vmruns import share_programs
 
 pytestmark = pytest.mark.live
-
-LIVE = Path(__file__).parents[1] / "live"
-MIB = 1 << 20
 
 
 @pytest.fixture(scope="module")
 def places(machine: Machine) -> dict[str, Facts]:
     machine.share_files(GUEST / "check_run.py", GUEST / "run_scenarios.sh")
-    machine.share_modules(*SCREENS, "pystack")
-    spec = importlib.util.find_spec("pystack")
-    assert spec is not None
-    assert spec.origin is not None
-    libraries = Path(spec.origin).parents[1] / "pystack.libs"
-    shutil.copytree(libraries, machine.share / libraries.name)
-    (machine.share / "tests/live").mkdir(parents=True)
-    for name in ("run_cases.py", "__init__.py"):
-        shutil.copy(LIVE / name, machine.share / "tests/live")
+    share_programs(machine)
     return machine.run("run", "bash /host/run_scenarios.sh", timeout=900, memory=1536)  # "burst" asks for 1 GiB
 
 
