@@ -48,6 +48,10 @@ def run_profile(
 ) -> int:
     """Profile, show it, and give the exit status."""
     try:
+        if html is not None:
+            from oomguard.results.profile_page import need_plotly  # here: it is large, and few ask for it
+
+            need_plotly()
         options = ProfileOptions(
             command=tuple(own_command("oomguard.cli.app", *command)) if ours else command,
             recording=Path(output) if output else None,
@@ -82,7 +86,7 @@ def _show(profile: PeakProfile, *, as_json: bool) -> None:
 
 
 def write_page(profile: PeakProfile, path: Path) -> None:
-    """Write the page. Raises: BadInput if the file cannot be written; NothingFound without plotly."""
+    """Write the page. Raises: BadInput if the file cannot be written; MissingExtra without plotly."""
     from oomguard.results.profile_page import profile_page
 
     page = profile_page(profile)

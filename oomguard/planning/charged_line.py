@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.planning.line_growth import Line
@@ -9,8 +10,8 @@ from oomguard.planning.line_growth import Line
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# Of an interpreter's libraries and of what was installed into them.
-_LIBRARIES = ("/site-packages/", "/dist-packages/", "/lib/python3", "/lib64/python3")
+# Ours, an interpreter's, and what was installed into one.
+_LIBRARIES = (f"{Path(__file__).parents[1]}/", "/site-packages/", "/dist-packages/", "/lib/python3", "/lib64/python3")
 _GIVEN = ("<string>", "<stdin>")
 
 
@@ -21,9 +22,13 @@ def charged_line(frames: Sequence[tuple[str, int, str]], program: str) -> Line:
     a dataclass's __init__ in "<string>". But that is also the name of a program that was given with -c.
     """
     files = [frame for frame in frames if not frame[0].startswith("<")]
-    for file, line, function in files:
-        if not any(part in file for part in _LIBRARIES):
-            return Line(file, line, function)
+    own = [frame for frame in files if not any(part in frame[0] for part in _LIBRARIES)]
+    for number, (file, line, function) in enumerate(own):
+        # A comprehension on the line that runs it is no function of its own to people.
+        around = own[number + 1] if number + 1 < len(own) else None
+        if function.endswith(">") and around is not None and around[:2] == (file, line):
+            continue
+        return Line(file, line, function)
     given = [frame for frame in frames if frame[0] in _GIVEN]
     outermost = (given or files)[-1:]
     return Line(*outermost[0]) if outermost else Line(program, 0, "")

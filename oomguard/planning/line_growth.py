@@ -82,5 +82,10 @@ def _drop(pieces: list[tuple[Line, int]], size: int) -> None:
 
 
 def largest_lines(held: Mapping[Line, int], count: int) -> list[tuple[Line, int]]:
-    """The lines that hold most, the largest first."""
-    return sorted(((line, size) for line, size in held.items() if size > 0), key=lambda one: (-one[1], one[0]))[:count]
+    """The lines that hold most, the largest first; a comprehension's part of a line is that of the line."""
+    together: dict[tuple[str, int], tuple[Line, int]] = {}
+    for line, size in sorted(held.items(), key=lambda one: (-one[1], one[0])):
+        if size > 0:
+            named, before = together.get((line.file, line.line), (line, 0))
+            together[line.file, line.line] = (named, before + size)
+    return sorted(together.values(), key=lambda one: (-one[1], one[0]))[:count]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _CHART_WIDTH, _CHART_HEIGHT = 60, 7
 _LINES_SHOWN = 6
+_LEAST_SHOWN = 0.01  # of the peak
 _ALL = 0.98  # of an input
 _STAGES_SHOWN = 8
 _CODE_WIDTH = 60
@@ -132,7 +133,8 @@ class PeakProfile:
 
     def _line_rows(self) -> list[tuple[str, str]]:
         rows, total = [], self.peaks.peak_unreclaimable
-        for number, line in enumerate(self.lines[:_LINES_SHOWN]):
+        shown = [line for line in self.lines if line.grew_bytes >= _LEAST_SHOWN * total] or self.lines
+        for number, line in enumerate(shown[:_LINES_SHOWN]):
             grew = f"{format_size(line.grew_bytes)} of {format_size(total)} {self._while_in(line)}"
             rows.append(("lines" if number == 0 else "", grew))
             if line.source:

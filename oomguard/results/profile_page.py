@@ -9,6 +9,7 @@ import json
 import shlex
 from datetime import UTC, datetime
 from importlib.resources import files
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from oomguard.errors import MissingExtra
@@ -26,13 +27,21 @@ if TYPE_CHECKING:
 _LINES, _STAGES, _PROCESSES, _NOTES = 20, 40, 40, 40  # rows shown; the rest is counted
 _TITLE, _LONGEST = 120, 300  # characters of a name
 
+_NO_PLOTLY = "the page's timeline needs plotly, which is not installed"
+
+
+def need_plotly() -> None:
+    """Say before a long run that the page could not be made after it. Raises: MissingExtra."""
+    if find_spec("plotly") is None:
+        raise MissingExtra(_NO_PLOTLY, "html")
+
 
 def plotly_script() -> str:
     """Give plotly.js, the whole library. Raises: MissingExtra if plotly is not installed."""
     try:
         from plotly.offline import get_plotlyjs
     except ImportError as error:
-        raise MissingExtra("the page's timeline needs plotly, which is not installed", "html") from error
+        raise MissingExtra(_NO_PLOTLY, "html") from error
     # As a browser's parser hands it on: one kind of line end; and nothing that ends the element it stands in.
     return str(get_plotlyjs()).replace("\r\n", "\n").replace("\r", "\n").replace("</script", "<\\/script")
 

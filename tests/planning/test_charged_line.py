@@ -43,6 +43,14 @@ def test_a_program_on_the_command_line() -> None:
     assert charged_line(frames, "python") == Line("<string>", 1, "<module>")
 
 
+def test_a_comprehension_is_the_line_that_runs_it() -> None:
+    frames = [("own.py", 8, "load.<locals>.<genexpr>"), ("own.py", 8, "load"), OWN]
+    assert charged_line(frames, "python") == Line("own.py", 8, "load")
+    elsewhere = [("own.py", 3, "<lambda>"), ("own.py", 8, "load")]
+    assert charged_line(elsewhere, "python") == Line("own.py", 3, "<lambda>")
+    assert charged_line([("own.py", 8, "<module>")], "python") == Line("own.py", 8, "<module>")
+
+
 def test_nothing_but_a_library() -> None:
     """python -m json.tool."""
     json = "/usr/lib/python3.11/json"

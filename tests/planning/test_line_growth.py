@@ -99,6 +99,11 @@ def test_a_long_run_remembers_no_more_than_its_lines() -> None:
     assert len(growth._held[7]) <= 200
 
 
+def test_a_comprehension_s_part_of_a_line_is_that_of_the_line() -> None:
+    held = {Line("a.py", 8, "f"): 50, Line("a.py", 8, "f.<locals>.<genexpr>"): 20, Line("a.py", 9, "f"): 60}
+    assert largest_lines(held, 9) == [(Line("a.py", 8, "f"), 70), (Line("a.py", 9, "f"), 60)]
+
+
 def test_the_largest_lines() -> None:
     held = {A: 5, B: 50, C: 0, Line("a.py", 1, "f"): 5}
     assert largest_lines(held, 2) == [(B, 50), (Line("a.py", 1, "f"), 5)]
