@@ -21,6 +21,8 @@ class ProcStat:
     session: int
     tty: int  # the controlling terminal's device number; 0: none
     start_ticks: int  # clock ticks after boot
+    faults: int = 0  # page faults, minor and major
+    faults_of_children: int = 0  # of those that it has waited for, and theirs
 
 
 def parse_proc_stat(text: str) -> ProcStat | None:
@@ -38,4 +40,6 @@ def parse_proc_stat(text: str) -> ProcStat | None:
         session=numbers[2],
         tty=numbers[3],
         start_ticks=numbers[18],
+        faults=numbers[6] + numbers[8],
+        faults_of_children=numbers[7] + numbers[9],
     )

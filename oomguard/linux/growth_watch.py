@@ -149,7 +149,7 @@ class GrowthWatch:
         if not frames:
             self._refuse(process.pid, now)
             return True
-        line = charged_line(frames, "")
+        line = charged_line(frames, self._program(process.pid))
         self._refused.pop(process.pid, None)
         self._keep_source(process.pid, line)
         self._charge(process.pid, process.growing, line)

@@ -8,7 +8,6 @@ Source: Linux Documentation/admin-guide/cgroup-v2.rst, cgroup-v1/memory.rst.
 
 from __future__ import annotations
 
-import mmap
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +15,11 @@ from typing import TYPE_CHECKING
 
 from oomguard.formats.memcg import parse_count, parse_huge_pages
 from oomguard.linux.memcg_dir import read_kernel_text
+from oomguard.linux.tree_faults import HUGE_PAGE, largest_fault
 
 if TYPE_CHECKING:
     from oomguard.formats.memcg import MemoryStat
     from oomguard.linux.memcg_dir import MemcgDir
-
-_HUGE_PAGE = mmap.PAGESIZE * mmap.PAGESIZE // 8  # what one page of page table entries maps
 
 
 def _without_kernel(stat: MemoryStat) -> int | None:
@@ -48,6 +46,7 @@ class MemcgClock:
         """Begin to watch `memcg`."""
         self._memcg = memcg
         self._vmstat = root / "proc/vmstat"
+        self._page = largest_fault(root)
         self._faults = self._huge_pages = 0
         self._filled(memcg.memory_stat())
         self._highest = 0  # where the mark cannot be set back
@@ -99,7 +98,7 @@ class MemcgClock:
             return None
         faults, self._faults = stat.page_faults - self._faults, stat.page_faults
         pages, self._huge_pages = (huge or 0) - self._huge_pages, huge or 0
-        return faults * mmap.PAGESIZE + pages * _HUGE_PAGE
+        return faults * self._page + pages * HUGE_PAGE
 
     def _read_mark(self) -> int | None:
         if self._memcg.version == 1 or self._peak_fd is None:

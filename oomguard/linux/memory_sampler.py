@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.formats.smaps_rollup import parse_smaps_rollup, parse_status_memory
 from oomguard.linux.proc_files import ProcFiles
+from oomguard.linux.tree_faults import TreeFaults
 from oomguard.results.memory_sample import MemorySample, ProcessMemory
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class MemorySampler:
         self._clock = clock
         self._began = began
         self._proc = ProcFiles(root)
+        self._faults = TreeFaults(root)
         self._exact_ended = self._exact_cost = 0.0
         self._patience = _EXACT_PART
         self._too_high = 0  # how much of the sum over the processes is counted twice
@@ -77,7 +79,9 @@ class MemorySampler:
         )
 
     def _look_at_processes(self, now: float) -> MemorySample:
-        processes = self._read_all(self._pids())
+        pids = self._pids()
+        filled = self._faults.filled(pids)  # first: what comes from now on is the next interval's
+        processes = self._read_all(pids)
         held = self._estimate(processes)
         if self._is_due(now, processes):
             began = time.thread_time()
@@ -93,6 +97,7 @@ class MemorySampler:
             exact=self._still_holds(processes),
             cache=None,
             processes=_shortened(processes),
+            filled=filled,
         )
 
     def _still_holds(self, processes: Processes) -> bool:

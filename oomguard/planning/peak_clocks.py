@@ -66,7 +66,9 @@ class PeakClocks:
         caches = self._caches(sample, gap)
         swapped = (before.swap if before is not None else 0, sample.swap)
         if sample.most is None:
-            bound = (before.unreclaimable if before is not None else 0) + int(self.fill_rate * gap)
+            fastest = int(self.fill_rate * gap)
+            filled = fastest if sample.filled is None else min(fastest, sample.filled)
+            bound = (before.unreclaimable if before is not None else 0) + filled
             # A mark that cannot be set back is given only when it rose: without one, the highest so far still holds.
             bound = bound if self._mark is None else min(bound, self._mark - min(caches) + max(swapped))
             self._bound = max(self._bound, sample.unreclaimable, bound)

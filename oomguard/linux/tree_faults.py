@@ -1,0 +1,66 @@
+"""How much memory the page faults of a tree of processes can have brought: what no spike between two looks passed.
+
+Anonymous memory comes by page faults alone. The kernel counts them for each process, and for the children that it has
+waited for, so that a process which came and went is in its parent's number. Source: proc_pid_stat(5), fields 10 to 13;
+thp_fault_alloc of /proc/vmstat.
+"""
+
+from __future__ import annotations
+
+import mmap
+import re
+from pathlib import Path
+
+from oomguard.formats.memcg import parse_huge_pages
+from oomguard.linux.memcg_dir import read_kernel_text
+from oomguard.linux.proc_files import ProcFiles
+
+HUGE_PAGE = 2 << 20
+_SIZES = "sys/kernel/mm/transparent_hugepage"
+
+
+class TreeFaults:
+    """Asked in order."""
+
+    def __init__(self, root: Path = Path("/")) -> None:
+        """Count for the machine at `root`."""
+        self._proc = ProcFiles(root)
+        self._vmstat = root / "proc/vmstat"
+        self._page = largest_fault(root)
+        self._own: dict[int, int] = {}
+        self._of_children = self._huge = 0
+
+    def filled(self, pids: list[int]) -> int | None:
+        """The bytes that came since the last time, at most; `pids` with the parents first, zombies too.
+
+        None: a process ended that nobody waits for, and took its count along. Raises: nothing.
+        """
+        stats = [stat for pid in pids if (stat := self._proc.stat(pid)) is not None]
+        above = self._proc.stat(stats[0].parent_pid) if stats else None
+        own = {stat.pid: stat.faults for stat in stats}
+        of_children = sum(stat.faults_of_children for stat in stats) + (above.faults_of_children if above else 0)
+        gone = sum(faults for pid, faults in self._own.items() if pid not in own)
+        faults = sum(own.values()) + of_children - sum(self._own.values()) - self._of_children
+        moved = of_children - self._of_children
+        self._own, self._of_children = own, of_children
+        huge = parse_huge_pages(read_kernel_text(self._vmstat) or "") or 0
+        pages, self._huge = huge - self._huge, huge
+        return None if moved < gone or faults < 0 else faults * self._page + pages * HUGE_PAGE
+
+
+def largest_fault(root: Path = Path("/")) -> int:
+    """The most bytes that one page fault may bring here, but for huge pages, which are counted."""
+    largest = mmap.PAGESIZE
+    inherited = _chosen(root / _SIZES / "enabled")
+    for file in (root / _SIZES).glob("hugepages-*kB/enabled"):
+        size = re.fullmatch(r"hugepages-([0-9]{1,9})kB", file.parent.name)
+        chosen = _chosen(file)
+        chosen = inherited if chosen == "inherit" else chosen
+        if size is not None and chosen in ("always", "madvise") and int(size[1]) << 10 != HUGE_PAGE:
+            largest = max(largest, int(size[1]) << 10)
+    return largest
+
+
+def _chosen(file: Path) -> str:
+    match = re.search(r"\[(\w+)\]", read_kernel_text(file) or "")
+    return match[1] if match is not None else ""
