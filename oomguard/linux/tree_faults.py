@@ -28,7 +28,10 @@ class TreeFaults:
         self._vmstat = root / "proc/vmstat"
         self._page = largest_fault(root)
         self._own: dict[int, int] = {}
-        self._of_children = self._huge = 0
+        self._of_children = 0
+        self._parent = 0
+        self._above: int | None = None
+        self._huge = self._huge_pages()
 
     def filled(self, pids: list[int]) -> int | None:
         """The bytes that came since the last time, at most; `pids` with the parents first, zombies too.
@@ -36,16 +39,23 @@ class TreeFaults:
         None: a process ended that nobody waits for, and took its count along. Raises: nothing.
         """
         stats = [stat for pid in pids if (stat := self._proc.stat(pid)) is not None]
-        above = self._proc.stat(stats[0].parent_pid) if stats else None
+        self._parent = stats[0].parent_pid if stats else self._parent  # it outlives the tree, and waits for it
+        above = self._proc.stat(self._parent)
         own = {stat.pid: stat.faults for stat in stats}
-        of_children = sum(stat.faults_of_children for stat in stats) + (above.faults_of_children if above else 0)
+        above_now = above.faults_of_children if above else 0
+        if self._above is None:
+            self._of_children = self._above = above_now  # those of before are others'
+        of_children = sum(stat.faults_of_children for stat in stats) + above_now
         gone = sum(faults for pid, faults in self._own.items() if pid not in own)
         faults = sum(own.values()) + of_children - sum(self._own.values()) - self._of_children
         moved = of_children - self._of_children
         self._own, self._of_children = own, of_children
-        huge = parse_huge_pages(read_kernel_text(self._vmstat) or "") or 0
+        huge = self._huge_pages()
         pages, self._huge = huge - self._huge, huge
         return None if moved < gone or faults < 0 else faults * self._page + pages * HUGE_PAGE
+
+    def _huge_pages(self) -> int:
+        return parse_huge_pages(read_kernel_text(self._vmstat) or "") or 0
 
 
 def largest_fault(root: Path = Path("/")) -> int:
