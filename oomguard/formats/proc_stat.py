@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import signal
 from dataclasses import dataclass
 
 # The name may hold anything, ")" and line ends too; what follows it is numbers, and bounded for int()'s sake.
 _STAT = re.compile(r"([0-9]{1,10}) \((.*)\) (\S)((?: -?[0-9]{1,20}){19,})\s*", re.DOTALL)
+_IGNORED = 29  # field 33, the signals that it ignores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +25,7 @@ class ProcStat:
     start_ticks: int  # clock ticks after boot
     faults: int = 0  # page faults, minor and major
     faults_of_children: int = 0  # of those that it has waited for, and theirs
+    ignores_children: bool = False  # SIGCHLD: the kernel waits for them, and nobody gets their numbers
 
 
 def parse_proc_stat(text: str) -> ProcStat | None:
@@ -42,4 +45,5 @@ def parse_proc_stat(text: str) -> ProcStat | None:
         start_ticks=numbers[18],
         faults=numbers[6] + numbers[8],
         faults_of_children=numbers[7] + numbers[9],
+        ignores_children=len(numbers) > _IGNORED and bool(numbers[_IGNORED] >> signal.SIGCHLD - 1 & 1),
     )

@@ -36,7 +36,7 @@ class TreeFaults:
     def filled(self, pids: list[int]) -> int | None:
         """The bytes that came since the last time, at most; `pids` with the parents first, zombies too.
 
-        None: a process ended that nobody waits for, and took its count along. Raises: nothing.
+        None: there are processes that nobody waits for, which take their counts along. Raises: nothing.
         """
         stats = [stat for pid in pids if (stat := self._proc.stat(pid)) is not None]
         self._parent = stats[0].parent_pid if stats else self._parent  # it outlives the tree, and waits for it
@@ -52,7 +52,8 @@ class TreeFaults:
         self._own, self._of_children = own, of_children
         huge = self._huge_pages()
         pages, self._huge = huge - self._huge, huge
-        return None if moved < gone or faults < 0 else faults * self._page + pages * HUGE_PAGE
+        lost = moved < gone or faults < 0 or any(stat.ignores_children for stat in stats)
+        return None if lost else faults * self._page + pages * HUGE_PAGE
 
     def _huge_pages(self) -> int:
         return parse_huge_pages(read_kernel_text(self._vmstat) or "") or 0
