@@ -47,7 +47,8 @@ def profile_ladder(options: ProfileOptions, input_file: Path, events: LadderEven
         for number, fraction in enumerate(PREFIXES, 1):
             cut = write_prefix(input_file, int(size * fraction), part)
             events.climbs(number, cut)
-            done = profile_command(replace(options, command=_with_part(options.command, input_file, part)), events)
+            command, shown = (_with_part(words, input_file, part) for words in (options.command, options.shown))
+            done = profile_command(replace(options, command=command, shown=shown), events)
             if done.exit_code != 0 or (done.profile.end is not None and done.profile.end.stopped):
                 break
             rungs.append(Rung(input_bytes=cut, peak=done.profile.peaks.peak_unreclaimable))

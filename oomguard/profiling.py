@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from oomguard.errors import BadInput, NeedsPrivilege, NothingFound
+from oomguard.errors import BadInput, CannotStart, NeedsPrivilege, NothingFound
 from oomguard.linux.cpus import usable_cpus
 from oomguard.linux.headroom import read_headroom
 from oomguard.linux.job_memcg import JobMemcg
@@ -46,6 +46,7 @@ class ProfileOptions:
     """How to profile a command."""
 
     command: tuple[str, ...]
+    shown: tuple[str, ...] = ()  # the command as people know it; the same, if it is empty
     recording: Path | None = None  # None: a file in the current folder, or in that for temporary files
     enforce: Choice = "auto"
 
@@ -74,7 +75,7 @@ def profile_command(options: ProfileOptions, events: ProfileEvents) -> Profiled:
     """
     room = read_headroom()
     began, clock = time.time(), time.monotonic()
-    path = options.recording or _default_recording(options.command)
+    path = options.recording or _default_recording(options.shown or options.command)
     stages = StageFile(began)
     os.environ[STAGES_VARIABLE] = stages.path  # for the job, which inherits it
     made: list[JobWatch] = []
@@ -82,7 +83,7 @@ def profile_command(options: ProfileOptions, events: ProfileEvents) -> Profiled:
     def watch(job: StartedJob) -> Callable[[], float]:
         memcg = MemcgClock(job.enforcer.memcg) if isinstance(job.enforcer, JobMemcg) else None
         head = _head(
-            options.command,
+            options.shown or options.command,
             room,
             began,
             tier=_SAMPLES_OF_PROC if memcg is None else job.enforcement.way,
@@ -98,6 +99,9 @@ def profile_command(options: ProfileOptions, events: ProfileEvents) -> Profiled:
         run = RunOptions(command=options.command, max_rss=most, enforce=options.enforce, swap_max=None)
         outcome = guard_command(run, Silence(), watch=watch)
         made[0].end(outcome.exit_code, stopped=_why_stopped(outcome, room.available))
+    except CannotStart:
+        path.unlink(missing_ok=True)  # there is nothing in it
+        raise
     finally:
         stages.close()
     return Profiled(profile=build_profile(made[0].events()), recording=path, exit_code=outcome.exit_code)

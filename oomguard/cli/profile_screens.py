@@ -54,6 +54,7 @@ def run_profile(
             need_plotly()
         options = ProfileOptions(
             command=tuple(own_command("oomguard.cli.app", *command)) if ours else command,
+            shown=("oomguard", *command) if ours else (),
             recording=Path(output) if output else None,
             enforce=read_choice(enforce),
         )

@@ -1,13 +1,21 @@
 """What the tests share that really limit processes."""
 
+from __future__ import annotations
+
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import oomguard
+from tests.live.run_cases import leftovers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _TRY = """
 from oomguard.linux.budget_memcg import MemcgUnavailable, enter_budget_memcg
@@ -29,3 +37,13 @@ def needs_a_cgroup() -> None:
             f"{why}; to turn it on: run as root where cgroupfs is writable, "
             "or with systemd-run --user --scope -p Delegate=yes python -m pytest tests/live"
         )
+
+
+@pytest.fixture
+def nothing_is_left() -> Iterator[None]:
+    """No cgroup and no process of a test outlives it."""
+    yield
+    deadline = time.monotonic() + 10
+    while leftovers() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert leftovers() == []

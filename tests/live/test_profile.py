@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from oomguard.profiling import read_recording
-from tests.live.run_cases import environment, leftovers
+from tests.live.run_cases import environment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.usefixtures("nothing_is_left")]
 
 MIB = 1 << 20
 WAYS = ["cgroup", "watchdog"]
@@ -81,15 +80,6 @@ held = []
 while True:
     held.append(bytearray(b"1") * (1 << 19) if sum(range(300_000)) else 0)  # some 50 MB a second
 """
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left() -> Iterator[None]:
-    yield
-    deadline = time.monotonic() + 10
-    while leftovers() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert leftovers() == []
 
 
 def oomguard(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

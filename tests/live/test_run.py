@@ -14,25 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.live.run_cases import CASES, Bystander, environment, faults, leftovers, run_case
+from tests.live.run_cases import CASES, Bystander, environment, faults, run_case
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.usefixtures("nothing_is_left")]
 
 MIB = 1 << 20
 WAYS = ["cgroup", "watchdog"]
 OOMGUARD = [sys.executable, "-m", "oomguard"]
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left() -> Iterator[None]:
-    yield
-    deadline = time.monotonic() + 10
-    while leftovers() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert leftovers() == []
 
 
 def run(
