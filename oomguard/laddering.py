@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from oomguard.errors import BadInput
 from oomguard.linux.input_prefix import check_can_be_cut, write_prefix
+from oomguard.linux.part_in_place import why_not_in_place, with_part_in_place
 from oomguard.linux.recording import append_event
 from oomguard.planning.ladder import PREFIXES, Rung, climb
 from oomguard.profiling import Profiled, ProfileEvents, ProfileOptions, profile_command
@@ -30,15 +31,17 @@ class LadderEvents(ProfileEvents, Protocol):
 def profile_ladder(options: ProfileOptions, input_file: Path, events: LadderEvents) -> Profiled:
     """Profile `options.command` on 1/16, 1/8 and 1/4 of `input_file`; the profile of the last run has the forecast.
 
-    The file is an argument of the command; a part of it stands in its place, under the same name in another folder.
+    Where the file is an argument of the command, a part of it stands there: of the same name, in another folder.
+    Else the part is mounted over the file, for the command alone.
     A run that fails ends the ladder, without a forecast.
-    Raises: BadInput if the file is no text, or not in the command; what profile_command() does.
+    Raises: BadInput if the file is no text, or cannot be put in its place; what profile_command() does.
     """
     size = check_can_be_cut(input_file)
-    if not _places(options.command, input_file):
+    named = bool(_places(options.command, input_file))
+    if not named and (why := why_not_in_place(str(input_file.resolve()))):
         raise BadInput(
-            f"{printable(str(input_file))} is no argument of the command, so that no part of it can stand in its place",
-            do=f"let the program take it from its command line: ... -- {options.command[0]} ... FILE",
+            f"{printable(str(input_file))} is no argument of the command, and cannot be put in its place here: {why}",
+            do=f"let it take the file from its command line: -- {options.command[0]} ... FILE; or run this as root",
         )
     rungs: list[Rung] = []
     done: Profiled | None = None
@@ -47,7 +50,11 @@ def profile_ladder(options: ProfileOptions, input_file: Path, events: LadderEven
         for number, fraction in enumerate(PREFIXES, 1):
             cut = write_prefix(input_file, int(size * fraction), part)
             events.climbs(number, cut)
-            command, shown = (_with_part(words, input_file, part) for words in (options.command, options.shown))
+            if named:
+                command, shown = (_with_part(words, input_file, part) for words in (options.command, options.shown))
+            else:
+                command = with_part_in_place(options.command, str(input_file.resolve()), str(part))
+                shown = options.shown or options.command
             done = profile_command(replace(options, command=command, shown=shown), events)
             if done.exit_code != 0 or (done.profile.end is not None and done.profile.end.stopped):
                 break
