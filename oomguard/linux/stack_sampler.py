@@ -109,7 +109,7 @@ class StackSampler:
 
     def _line(self) -> bytes | None:
         while b"\n" not in self._buffer:
-            if self._answer < 0 or not select.select([self._answer], [], [], 0)[0]:
+            if self._answer < 0 or not _is_readable(self._answer):
                 return None
             got = os.read(self._answer, 1 << 16)
             if not got or len(self._buffer) > _LONGEST_ANSWER:
@@ -131,6 +131,12 @@ class StackSampler:
             _serve(their_ask, their_answer, parent)
         os.close(their_ask)
         os.close(their_answer)
+
+
+def _is_readable(fd: int) -> bool:
+    poll = select.poll()  # unlike select(), for any number
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _serve(asked: int, answer: int, parent: int) -> None:

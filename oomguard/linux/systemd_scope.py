@@ -25,8 +25,8 @@ from oomguard.planning.job_limits import LimitAbove, plan_job_limits
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_CALL_SECONDS = 10
-_START_SECONDS = 10.0
+_CALL_SECONDS = 25  # a machine that is short of memory is slow, and a scope is worth the wait
+_START_SECONDS = 25.0
 _MANAGER = ("org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager")
 
 _DELEGATE_MEMORY = (

@@ -39,7 +39,7 @@ def test_each_place_has_its_way_and_says_why_not_a_better_one(
 ) -> None:
     facts = places[place][case]
     assert facts["faults"] == [], facts["said"]
-    assert way in facts["enforced_by"]
+    assert way in facts["enforced_by"], facts["notes"]
     assert words in " ".join(facts["notes"])
     assert places[place]["back"]
 

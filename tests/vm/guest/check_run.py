@@ -49,7 +49,7 @@ def run_held(folder: Path, what: str) -> dict[str, object]:
         asked = subprocess.run(release, env=environment(), capture_output=True, text=True, check=False)
         facts["release"] = [asked.returncode, asked.stdout + asked.stderr]
     try:
-        out, err = guard.communicate(timeout=60)
+        out, err = guard.communicate(timeout=300)
     except subprocess.TimeoutExpired:
         guard.kill()
         out, err = guard.communicate()
