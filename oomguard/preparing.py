@@ -6,7 +6,6 @@ start, and what else the run needs is imported meanwhile.
 
 from __future__ import annotations
 
-import secrets
 import shutil
 from contextlib import ExitStack
 from functools import partial
@@ -16,11 +15,12 @@ from typing import TYPE_CHECKING
 from oomguard.linux.cpus import usable_cpus
 from oomguard.linux.filesystems import is_in_memory
 from oomguard.linux.run_budget import RunBudget, open_budget
-from oomguard.planning.memory_budget import plan_budget
+from oomguard.planning.memory_budget import BudgetPlan, plan_budget
 from oomguard.preparation.children import Child, start_child
 from oomguard.preparation.encodings import find_rank_file, gigatoken_is_installed
 from oomguard.preparation.events import PrepareEvents
 from oomguard.preparation.job import Job
+from oomguard.preparation.messages import new_sentinel
 from oomguard.preparation.options import PrepareOptions, ResolvedOptions, resolve_options
 from oomguard.preparation.preconditions import identity, require_folder, require_known_length
 from oomguard.preparation.slots import SlotLayout, Slots
@@ -114,19 +114,10 @@ def _open_job(
     max_rss: int | None,
 ) -> tuple[Job, RunBudget]:
     """Settle the plan and enter the budget, which `stack` leaves."""
-    plan = partial(
-        plan_budget,
-        family=resolved.spec.family,
-        workers=options.workers,
-        cpus=usable_cpus(),
-        reader=not all(source.seekable_text for source in sources),
-        verify=options.verify != "off",
-    )
+    plan = partial(divide_budget, sources=sources, options=options, resolved=resolved)
     if max_rss is not None:
         plan(max_rss)  # before it is enforced: this process itself may not fit in what is too small
     budget = stack.enter_context(open_budget(max_rss))
-    # U+FDD0 and U+FDD1 are noncharacters, and nobody can guess what is between them.
-    sentinel = f"\ufdd0{secrets.token_hex(12)}\ufdd1".encode()
     notes = []
     if is_in_memory(options.out):
         notes.append(f"{options.out} is memory (tmpfs): what is written there counts against the budget")
@@ -140,11 +131,25 @@ def _open_job(
         resolved=resolved,
         budget=plan(budget.limit),
         rank_file=rank_file,
-        sentinel=sentinel,
+        sentinel=new_sentinel(),
         notes=tuple(notes),
     )
     require_known_length(job)
     return job, budget
+
+
+def divide_budget(
+    budget: int, *, sources: list[Source], options: PrepareOptions, resolved: ResolvedOptions
+) -> BudgetPlan:
+    """Divide `budget` bytes among the processes of this job. Raises: BudgetTooSmall."""
+    return plan_budget(
+        budget,
+        family=resolved.spec.family,
+        workers=options.workers,
+        cpus=usable_cpus(),
+        reader=not all(source.seekable_text for source in sources),
+        verify=options.verify != "off",
+    )
 
 
 def _existing_parent(folder: Path) -> Path:
