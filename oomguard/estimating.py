@@ -9,33 +9,40 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.errors import WorkerFailed
 from oomguard.linux.headroom import read_headroom
+from oomguard.linux.own_process import own_command
 from oomguard.planning.calibration import ShortRun, choose_sizes, combine_runs, forecast_run
 from oomguard.planning.corpus_sample import Estimate
 from oomguard.planning.naive_ways import naive_ways
+from oomguard.planning.tokenizer_growth import TokenizerGrowth, continue_growth
+from oomguard.preparation.encodings import find_rank_file
+from oomguard.preparation.growth_process import GrowthTask
 from oomguard.preparation.options import PrepareOptions, resolve_options
 from oomguard.preparation.sample_files import write_sample
 from oomguard.preparation.sampling import sample_corpus
 from oomguard.preparation.sources import find_sources
-from oomguard.preparing import plan_prepare
+from oomguard.preparing import divide_budget, plan_prepare
 from oomguard.results.job_plan import JobPlan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from oomguard.planning.corpus_sample import CorpusSample
+    from oomguard.planning.memory_budget import BudgetPlan
     from oomguard.preparation.sources import Source
-    from oomguard.results.shard_set import PreparePlan
 
 _LAST_RUN_SECONDS = 1.5  # of encoding, as far as it was seen; with what else a run does it takes about twice that
 _LEAST_TEXT = 2 << 20  # of a text so small, nothing can be told that it does not tell itself
 _MOST_TEXT = 256 << 20  # the last of the short runs
+_GROWTH_TEXT = 512 << 20  # shown to one tokenizer at most
+_GROWTH_SECONDS = 2.0
 _TIMES = (1, 2, 2)  # how often each of the short runs is done
+_WITHOUT = "oomguard plan --no-calibration ..."
 _PATIENCE_SECONDS = 120
 _MARGIN = 1 << 20  # of disk: the manifest, headers
 
@@ -51,7 +58,8 @@ def plan(options: PrepareOptions, *, max_rss: int | None = None, calibrate: bool
     corpus = sample_corpus(sources, spec=resolved.spec, text_field=options.text_field, separator=resolved.separator)
     prepared = plan_prepare(options, max_rss=max_rss)
     began = time.monotonic()
-    runs, notes = _try(sources, corpus, prepared, options, max_rss) if calibrate else ((), ())
+    division = divide_budget(prepared.budget, sources=sources, options=options, resolved=resolved)
+    runs, growth, notes = _try(sources, corpus, division, options, max_rss) if calibrate else ((), None, ())
     room = read_headroom()
     tokens = _with_ends(corpus, sources, options, resolved.eot != "none")
     return JobPlan(
@@ -59,7 +67,7 @@ def plan(options: PrepareOptions, *, max_rss: int | None = None, calibrate: bool
         corpus=corpus,
         tokens=tokens,
         disk_needed=tokens.high * resolved.spec.token_bytes + _MARGIN,
-        forecast=forecast_run(runs, text_bytes=corpus.text_bytes.value, budget=prepared.budget) if runs else None,
+        forecast=forecast_run(runs, text_bytes=corpus.text_bytes.value, plan=division, growth=growth) if runs else None,
         tried=runs,
         calibration_seconds=round(time.monotonic() - began, 2),
         naive=tuple(naive_ways(corpus.shape, text_bytes=corpus.text_bytes.value, available=room.available)),
@@ -96,13 +104,13 @@ def _command(
 
 
 def _try(
-    sources: list[Source], corpus: CorpusSample, prepared: PreparePlan, options: PrepareOptions, max_rss: int | None
-) -> tuple[tuple[ShortRun, ...], tuple[str, ...]]:
-    """Do the job on three parts of the input; where that cannot be, say why."""
+    sources: list[Source], corpus: CorpusSample, division: BudgetPlan, options: PrepareOptions, max_rss: int | None
+) -> tuple[tuple[ShortRun, ...], TokenizerGrowth | None, tuple[str, ...]]:
+    """Do the job on three parts of the input, and let one tokenizer grow; where that cannot be, say why."""
     text = corpus.text_bytes.value
     if text < _LEAST_TEXT:
-        return (), (f"the input is too small to try a part of it ({text:,} bytes of text)",)
-    rate = prepared.workers / corpus.seconds_to_encode if corpus.seconds_to_encode else _MOST_TEXT
+        return (), None, (f"the input is too small to try a part of it ({text:,} bytes of text)",)
+    rate = division.workers / corpus.seconds_to_encode if corpus.seconds_to_encode else _MOST_TEXT
     sizes = choose_sizes(min(text, 2 * _MOST_TEXT), bytes_per_second=rate, seconds=_LAST_RUN_SECONDS)
     try:
         with _scratch(options.out) as folder:
@@ -112,9 +120,34 @@ def _try(
                 )
                 for size, times in zip(sizes, _TIMES, strict=True)
             )
+            growth = _let_grow(sources, min(1.0, _GROWTH_TEXT / text), folder, options, most=2 * division.growth)
     except OSError as error:
-        return (), (f"no part of the input could be tried: {error.strerror}",)
-    return runs, ()
+        return (), None, (f"no part of the input could be tried: {error.strerror}",)
+    return runs, growth, ()
+
+
+def _let_grow(
+    sources: list[Source], fraction: float, folder: Path, options: PrepareOptions, *, most: int
+) -> TokenizerGrowth | None:
+    """Show one tokenizer a part of the input, until it holds `most` bytes. None: that told nothing."""
+    write_sample(sources, folder, fraction=fraction)
+    spec = resolve_options(options).spec
+    task = GrowthTask(
+        files=[str(folder)],
+        encoding=spec.name,
+        rank_file=str(find_rank_file(spec)),
+        text_field=options.text_field,
+        seconds=_GROWTH_SECONDS,
+        most=most,
+    )
+    run = subprocess.run(
+        own_command("oomguard.preparation.growth_process", json.dumps(asdict(task))),
+        capture_output=True, text=True, timeout=_PATIENCE_SECONDS, check=False,
+    )  # fmt: skip
+    if run.returncode:
+        said = (run.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise WorkerFailed(f"a tokenizer could not be shown a part of the input: {said}", do=_WITHOUT)
+    return continue_growth(json.loads(run.stdout))
 
 
 @contextlib.contextmanager
@@ -145,9 +178,7 @@ def _run_part(
     shutil.rmtree(folder, ignore_errors=True)
     if run.returncode:
         first = (run.stderr.strip().splitlines() or ["it said nothing"])[0].removeprefix("error: ")
-        raise WorkerFailed(
-            f"a short run on a part of the input failed: {first}", do="oomguard plan --no-calibration ..."
-        )
+        raise WorkerFailed(f"a short run on a part of the input failed: {first}", do=_WITHOUT)
     result = json.loads(run.stdout)
     return ShortRun(text_bytes=result["input_bytes"], peak=result["peak_unreclaimable"], seconds=seconds)
 

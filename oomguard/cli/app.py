@@ -11,7 +11,7 @@ import typer
 from oomguard.cli.check import check_command
 from oomguard.cli.diagnose import diagnose_command
 from oomguard.cli.doctor import doctor_command
-from oomguard.cli.plain_group import PlainGroup
+from oomguard.cli.plain_options import PlainCommand, PlainGroup
 from oomguard.cli.plan import plan_command
 from oomguard.cli.prepare import prepare_command
 from oomguard.cli.profile import ProfileCommand, profile_command
@@ -35,7 +35,7 @@ app = typer.Typer(
 app.command("diagnose")(diagnose_command)
 app.command("check")(check_command)
 app.command("plan")(plan_command)
-app.command("prepare")(prepare_command)
+app.command("prepare", cls=PlainCommand)(prepare_command)
 app.command("profile", cls=ProfileCommand)(profile_command)
 app.command("report")(report_command)
 app.add_typer(run_app, name="run")

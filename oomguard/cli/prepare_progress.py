@@ -7,16 +7,15 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
-from rich.text import Text
-
-from oomguard.preparing import PrepareEvents
+from oomguard.preparation.events import PrepareEvents
 from oomguard.results.hostile import printable
 from oomguard.units import format_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from rich.console import Console
+    from rich.progress import Progress
 
     from oomguard.linux.run_budget import RunBudget
     from oomguard.preparation.job import Job
@@ -33,35 +32,28 @@ def show_events(*, quiet: bool) -> Iterator[PrepareEvents]:
     if quiet:
         yield PrepareEvents()
         return
-    console = Console(stderr=True, highlight=False)
-    bar = Progress(
-        BarColumn(bar_width=None),
-        TextColumn("{task.fields[status]}", markup=False),
-        console=console,
-        transient=True,
-        refresh_per_second=5,
-    )
-    reporter = _Reporter(console, bar)
+    reporter = _Reporter()
     try:
         yield PrepareEvents(on_start=reporter.start, on_state=reporter.update)
     finally:
-        if console.is_terminal:
-            bar.stop()
+        reporter.stop()
 
 
 class _Reporter:
-    def __init__(self, console: Console, bar: Progress) -> None:
-        self._console = console
-        self._bar = bar
+    def __init__(self) -> None:
+        self._console: Console
+        self._bar: Progress | None = None
         self._total: int | None = None
         self._began = self._last = time.monotonic()
         self._done_before = 0
         self._read_before: int | None = None  # by an earlier run, or before the first look
         self._budget = 0
-        self._task = bar.add_task("", total=None, status="")
 
     def start(self, job: Job, budget: RunBudget, done_before: int) -> None:
         """Say what is read, under which budget, and by whom it is enforced."""
+        from rich.console import Console  # now, when the first encoder starts beside it
+
+        self._console = Console(stderr=True, highlight=False)
         plain = f"budget {format_size(budget.limit)} ({budget.explanation}), " + (
             _MEASURED if budget.enforced_by == "measurement" else f"enforced by {budget.enforced_by}"
         )
@@ -83,16 +75,36 @@ class _Reporter:
         self._budget = budget.limit
         self._began = self._last = time.monotonic()
         if self._console.is_terminal:
-            self._bar.start()
+            self._open_bar()
 
     def update(self, state: PipelineState) -> None:
         """Show how far it is."""
         now = time.monotonic()
-        if self._console.is_terminal:
-            self._bar.update(self._task, completed=state.bytes_read, total=self._total, status=self._status(state, now))
+        if self._bar is not None:
+            self._bar.update(
+                self._bar.task_ids[0], completed=state.bytes_read, total=self._total, status=self._status(state, now)
+            )
         elif now - self._last >= _LINE_SECONDS:
             self._last = now
             self._say(self._status(state, now))
+
+    def stop(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+
+    def _open_bar(self) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        self._bar = Progress(
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[status]}", markup=False),
+            console=self._console,
+            transient=True,
+            refresh_per_second=5,
+        )
+        self._bar.add_task("", total=None, status="")
+        self._bar.start()
 
     def _status(self, state: PipelineState, now: float) -> str:
         done = state.totals.input_bytes
@@ -111,6 +123,8 @@ class _Reporter:
         return ", ".join(parts)
 
     def _say(self, line: str) -> None:
+        from rich.text import Text
+
         self._console.print(Text(line), soft_wrap=True)
         sys.stderr.flush()
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from oomguard.cli.plain_group import PlainGroup
+from oomguard.cli.plain_options import PlainCommand, PlainGroup
 from oomguard.cli.prepare import prepare_command
 
 _COMMAND = "oomguard.run.command"  # what stood after "--", in the context's meta
@@ -78,10 +78,10 @@ def run_callback(
 
     Example: oomguard run --max-rss 12G prepare train.txt
     """
-    from oomguard.cli.run_events import need_max_rss
-
     command = context.meta.get(_COMMAND)
     if max_rss is None:
+        from oomguard.cli.run_events import need_max_rss
+
         raise typer.BadParameter(need_max_rss(command), param_hint="--max-rss")
     if command is None:
         if context.invoked_subcommand is None:
@@ -121,4 +121,4 @@ def _run(command: tuple[str, ...], max_rss: str, **flags: Any) -> None:
     sys.exit(outcome.exit_code)
 
 
-run_app.command("prepare")(prepare_command)
+run_app.command("prepare", cls=PlainCommand)(prepare_command)

@@ -1,23 +1,33 @@
 """From three short runs on a part of the input, each four times the one before, to the whole run.
 
-Measured on a 1 GB text under 256M, 512M and 2G: peaks of 16, 64 and 256 MB give that of 1000 MB within 4 %. What grows
-is what a tokenizer remembers. Without a limit it follows the vocabulary (Heaps' law: 2.3 times more for 4 times the
-text); near its limit each step adds less than the one before. Both are a geometric series in the steps.
+The peak is what the tokenizers hold, which follows from how one of them was seen to grow and from the rules by which
+processes are exchanged, and all else, which is the same in a short run: its peak less what its own tokenizers held.
+
+Where no growth was seen (a small input, a tokenizer without a table), what each run added to the one before is
+continued as a geometric series: without a limit it follows the vocabulary (Heaps' law: 2.3 times more for 4 times the
+text), near its limit each step adds less than the one before.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import median
 from typing import TYPE_CHECKING
+
+from oomguard.planning.peak_simulation import simulate_peak
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from oomguard.planning.memory_budget import BudgetPlan
+    from oomguard.planning.tokenizer_growth import TokenizerGrowth
 
 STEP = 4  # each run takes so many times the text of the one before
 _FASTEST = STEP**0.6  # how much more than the step before a step may add
 _NOISE = 0.05  # of a peak: two runs of the same job differ by so much, and so does a step
 _USUAL_STEP = 0.8  # of the step before, where the steps tell nothing: a cache near its limit
+_UNSURE = 0.1  # of a peak that was played through
 _SURE_TIME = 0.15
 
 
@@ -59,31 +69,49 @@ def combine_runs(runs: Sequence[ShortRun]) -> ShortRun:
     )
 
 
-def forecast_run(runs: Sequence[ShortRun], *, text_bytes: int, budget: int) -> RunForecast:
+def forecast_run(
+    runs: Sequence[ShortRun], *, text_bytes: int, plan: BudgetPlan, growth: TokenizerGrowth | None = None
+) -> RunForecast:
     """Extrapolate three runs, the shortest first, to all of the text; no peak can pass the budget.
 
+    `growth` is that of one tokenizer on this text; None: it showed nothing.
     Raises: ValueError for another number of runs (a caller's bug).
     """
     if len(runs) != 3:
         raise ValueError(f"three runs are needed, got {len(runs)}")
-    small, middle, large = runs
-    steps = max(0.0, math.log(max(1.0, text_bytes / large.text_bytes), STEP))
-    grown = _series(middle.peak - small.peak, large.peak - middle.peak, steps, noise=_NOISE * large.peak)
-    peak = min(budget, large.peak + grown)
-    unsure = _NOISE * peak + grown / 2
+    large = runs[-1]
+    peak, unsure = _series_peak(runs, text_bytes) if growth is None else _played_peak(runs, text_bytes, plan, growth)
+    peak = min(plan.budget, peak)
     rate = _rate(runs)
     start = max(0.0, large.seconds - large.text_bytes / rate)
     seconds = max(large.seconds, start + text_bytes / rate)
     return RunForecast(
         peak=round(peak),
-        peak_low=round(max(large.peak * (1 - _NOISE), peak - unsure)),
-        peak_high=round(min(budget, peak + unsure)),
+        peak_low=round(max(0, peak - unsure)),
+        peak_high=round(min(plan.budget, peak + unsure)),
         seconds=round(seconds, 2),
         seconds_low=round(seconds * (1 - _SURE_TIME), 2),
         seconds_high=round(seconds * (1 + _SURE_TIME), 2),
         bytes_per_second=round(rate),
         start_seconds=round(start, 2),
     )
+
+
+def _played_peak(
+    runs: Sequence[ShortRun], text_bytes: int, plan: BudgetPlan, growth: TokenizerGrowth
+) -> tuple[float, float]:
+    """The peak, and how far off it may be."""
+    rest = median(run.peak - simulate_peak(growth, plan, text_bytes=run.text_bytes) for run in runs)
+    peak = rest + simulate_peak(growth, plan, text_bytes=text_bytes)
+    return peak, _UNSURE * peak
+
+
+def _series_peak(runs: Sequence[ShortRun], text_bytes: int) -> tuple[float, float]:
+    small, middle, large = runs
+    steps = max(0.0, math.log(max(1.0, text_bytes / large.text_bytes), STEP))
+    grown = _series(middle.peak - small.peak, large.peak - middle.peak, steps, noise=_NOISE * large.peak)
+    peak = large.peak + grown
+    return peak, _NOISE * peak + grown / 2
 
 
 def _series(before: float, last: float, steps: float, *, noise: float) -> float:

@@ -14,7 +14,6 @@ from oomguard.linux.own_process import own_command
 from oomguard.preparation.messages import Channel
 
 if TYPE_CHECKING:
-    from oomguard.preparation.messages import EncoderConfig, ReaderConfig
     from oomguard.preparation.work import Work
 
 _PATIENCE_SECONDS = 5.0
@@ -88,21 +87,22 @@ def _has_ended(pidfd: int, seconds: float) -> bool:
     return bool(poll.poll(seconds * 1000))
 
 
-def start_child(module: str, config: EncoderConfig | ReaderConfig, *, mark: bytes, share: tuple[int, ...]) -> Child:
-    """Start `oomguard.preparation.<module>` with the file descriptors `share`; the config is its first message."""
+def start_child(module: str, *, share: tuple[int, ...], stdin: bool = False) -> Child:
+    """Start `oomguard.preparation.<module>` with the file descriptors `share`; its first message must be its config.
+
+    Not an argument, whose length is limited: thousands of sources are named in it.
+    """
     ours, theirs = socket.socketpair()
     with theirs:
         process = subprocess.Popen(
             own_command(f"oomguard.preparation.{module}", str(theirs.fileno()), str(os.getpid())),
-            stdin=None if getattr(config, "stdin", False) else subprocess.DEVNULL,
+            stdin=None if stdin else subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             pass_fds=(theirs.fileno(), *share),
             process_group=0,  # Ctrl-C is the coordinator's to handle
             env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1", "ARROW_NUM_THREADS": "1"},
         )
-    child = Child(channel=Channel(ours), process=process, pid=process.pid, mark=mark)
-    child.channel.tell(config)  # not as an argument, whose length is limited: thousands of sources are named in it
-    return child
+    return Child(channel=Channel(ours), process=process, pid=process.pid)
 
 
 def fork_child(nursery: Child, *, verify: bool) -> Child:

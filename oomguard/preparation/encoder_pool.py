@@ -21,8 +21,16 @@ _DEPTH = 2  # pieces an encoder has at a time, so that it never waits for the ne
 class EncoderPool:
     """Starts a nursery, forks encoders from it, and exchanges those whose tokenizers have grown too large."""
 
-    def __init__(self, job: Job, slots: Slots, selector: selectors.BaseSelector, *, room: Callable[[], int]) -> None:
-        """`room` gives the bytes of the budget that are free."""
+    def __init__(
+        self,
+        job: Job,
+        slots: Slots,
+        nursery: Child,
+        selector: selectors.BaseSelector,
+        *,
+        room: Callable[[], int],
+    ) -> None:
+        """`nursery` has been started and waits for its config; `room` gives the bytes of the budget that are free."""
         self.allowed = job.budget.workers
         self.restarts = 0  # encoders that ended when they should not have
         self.largest_rss = 0
@@ -31,6 +39,7 @@ class EncoderPool:
         self._slots = slots
         self._selector = selector
         self._room = room
+        self._waiting: Child | None = nursery
         self._nursery: Child | None = None
         self._working: list[Child] = []  # with the nursery, as long as it encodes
 
@@ -133,9 +142,10 @@ class EncoderPool:
         if self._nursery is not None:
             self._fork(self._nursery)
             return
-        config = self._job.encoder_config(self._slots, mark=mark)
-        self._nursery = start_child("encoder_process", config, mark=mark, share=(self._slots.fd,))
-        self._nursery.verifies = True
+        self._nursery = self._waiting or start_child("encoder_process", share=(self._slots.fd,))
+        self._waiting = None
+        self._nursery.mark, self._nursery.verifies = mark, True
+        self._nursery.channel.tell(self._job.encoder_config(self._slots, mark=mark))
         self._add(self._nursery)
         room = self._room() - self._job.encoder_bytes
         for _ in range(min(self.allowed - 1, room // self._job.forked_bytes)):

@@ -41,12 +41,16 @@ def main() -> None:
     settle_allocators()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the coordinator's to handle
     os.environ["OPENBLAS_NUM_THREADS"] = os.environ["RAYON_NUM_THREADS"] = "1"
-    channel = Channel(socket.socket(fileno=socket_fd))
-    config = EncoderConfig(**next(iter(channel)))
-
     from oomguard.preparation.piece_encoder import PieceEncoder
 
-    encoder = PieceEncoder(config)
+    with suppress(ImportError):
+        import gigatoken  # noqa: F401 - now, while the coordinator is not yet there to say what to do
+
+    channel = Channel(socket.socket(fileno=socket_fd))
+    config = next(iter(channel), None)
+    if config is None:
+        return
+    encoder = PieceEncoder(EncoderConfig(**config))
     gc.collect()
     gc.freeze()  # else each fork's first collection would touch, and so copy, every page of objects
     _be_nursery(channel, encoder)

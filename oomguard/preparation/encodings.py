@@ -5,7 +5,7 @@ Source: tiktoken_ext/openai_public.py (names, addresses, sha256 of the rank file
 
 from __future__ import annotations
 
-import base64
+import binascii
 import hashlib
 import os
 import tempfile
@@ -129,8 +129,8 @@ def _tiktoken_cache() -> Path:
 
 def read_ranks(rank_file: Path) -> dict[bytes, int]:
     """Read a rank file: a line holds a word in base64 and its rank."""
-    lines = rank_file.read_bytes().splitlines()
-    return {base64.b64decode(word): int(rank) for word, rank in (line.split() for line in lines)}
+    fields = rank_file.read_bytes().split()
+    return dict(zip(map(binascii.a2b_base64, fields[::2]), map(int, fields[1::2]), strict=True))
 
 
 def load_tiktoken(spec: EncodingSpec, rank_file: Path) -> tiktoken.Encoding:

@@ -184,7 +184,8 @@ class Intake:
     def _start_reading(self) -> None:
         if self._reader is None:
             config = self._job.reader_config(self._slots)
-            self._reader = start_child("reader_process", config, mark=b"", share=(self._slots.fd,))
+            self._reader = start_child("reader_process", share=(self._slots.fd,), stdin=config.stdin)
+            self._reader.channel.tell(config)
             self._selector.register(self._reader.channel.connection, selectors.EVENT_READ, self._reader)
         self._reader.channel.tell({"read": self._index, "resume": self._resume.get("resume")})
         self._reading = True

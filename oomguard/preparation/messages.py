@@ -12,6 +12,7 @@ and waits for `{"granted": true}` or `{"refused": ...}`. Either side's death is 
 from __future__ import annotations
 
 import json
+import secrets
 import socket
 from collections import deque
 from dataclasses import asdict, dataclass
@@ -85,6 +86,11 @@ class Encoded:
     error_at: int = 0  # bytes from the start of the piece
     error_documents: int = 0  # documents of the piece that end before
     error_text: str = ""
+
+
+def new_sentinel() -> bytes:
+    """Make a text to stand between documents: U+FDD0 and U+FDD1 are noncharacters, and nobody can guess the rest."""
+    return f"\ufdd0{secrets.token_hex(12)}\ufdd1".encode()
 
 
 class Channel:

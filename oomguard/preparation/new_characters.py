@@ -37,21 +37,26 @@ def holds_new_characters(text: bytes) -> bool:
     data = np.frombuffer(text, np.uint8)
     if (largest := int(data.max())) >= 0xF0 and _is_new_in_four(data, _places_of_four(text, data, largest)):
         return True
-    return any(first.to_bytes() in text and _is_new_in_three(data, first) for first in _NEW_IN_THREE)
+    return any(_is_new_in_three(data, first, _places(text, data, first)) for first in _NEW_IN_THREE)
 
 
-def _is_new_in_three(data: npt.NDArray[np.uint8], first: int) -> bool:
-    return bool(np.isin(_behind(data, np.flatnonzero(data == first)), _NEW_IN_THREE[first]).any())
+def _is_new_in_three(data: npt.NDArray[np.uint8], first: int, places: npt.NDArray[np.intp]) -> bool:
+    return bool(len(places)) and bool(np.isin(_behind(data, places), _NEW_IN_THREE[first]).any())
 
 
 def _places_of_four(text: bytes, data: npt.NDArray[np.uint8], largest: int) -> npt.NDArray[np.intp]:
-    """Where sequences of four bytes begin. A few emoji are found faster one by one than by looking at every byte."""
+    """Where sequences of four bytes begin."""
+    return _places(text, data, 0xF0) if largest == 0xF0 else np.flatnonzero(data >= 0xF0)
+
+
+def _places(text: bytes, data: npt.NDArray[np.uint8], byte: int) -> npt.NDArray[np.intp]:
+    """Where a byte is. A few are found faster one by one than by looking at every byte."""
     places: list[int] = []
-    at = text.find(b"\xf0") if largest == 0xF0 else 0
-    while largest == 0xF0 and at >= 0 and len(places) < _FEW:
+    at = text.find(byte)
+    while at >= 0 and len(places) < _FEW:
         places.append(at)
-        at = text.find(b"\xf0", at + 4)
-    return np.array(places, np.intp) if at < 0 else np.flatnonzero(data >= 0xF0)
+        at = text.find(byte, at + 1)
+    return np.array(places, np.intp) if at < 0 else np.flatnonzero(data == byte)
 
 
 def _is_new_in_four(data: npt.NDArray[np.uint8], places: npt.NDArray[np.intp]) -> bool:

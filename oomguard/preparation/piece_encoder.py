@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from oomguard.planning.learning import Learning
 from oomguard.planning.safe_cuts import last_safe_cut, unify_newlines
 from oomguard.preparation.allocators import trim_heap
 from oomguard.preparation.cutting import split_pieces
 from oomguard.preparation.encodings import find_encoding
 from oomguard.preparation.engines import EngineCannotEncode, make_engine
-from oomguard.preparation.learning import Learning
 from oomguard.preparation.messages import Encoded, EncoderConfig, EncodeTask
 from oomguard.preparation.own_memory import OwnMemory
 from oomguard.preparation.slots import SlotLayout, Slots

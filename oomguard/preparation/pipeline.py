@@ -53,6 +53,7 @@ class Pipeline:
         self,
         job: Job,
         slots: Slots,
+        nursery: Child,
         sink: TokenSink,
         governor: Governor,
         *,
@@ -69,7 +70,7 @@ class Pipeline:
         self._on_state = on_state
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._sink.wake_fd, selectors.EVENT_READ)
-        self._encoders = EncoderPool(job, slots, self._selector, room=governor.room)
+        self._encoders = EncoderPool(job, slots, nursery, self._selector, room=governor.room)
         self._ready: deque[Work] = deque()
         self._results: dict[int, tuple[Work, Encoded] | OomguardError] = {}
         self._next = 0

@@ -86,12 +86,19 @@ def _write_parquet(source: Source, target: Path, fraction: float) -> None:
                 # Row groups as long as the file's own, since pages and dictionaries take their size from them.
                 full = sum(one.num_rows for one in held) >= first.num_rows
                 if wanted <= 0 or full or sum(one.nbytes for one in held) > _LARGEST_GROUP:
-                    writer.write_table(pa.Table.from_batches(held))
-                    held = []
+                    held = _write_group(writer, held, first.num_rows)
                 if wanted <= 0:
                     break
-            if held:
-                writer.write_table(pa.Table.from_batches(held))
+            while held:
+                held = _write_group(writer, held, first.num_rows)
+
+
+def _write_group(writer: pq.ParquetWriter, held: list[pa.RecordBatch], rows: int) -> list[pa.RecordBatch]:
+    """Write a row group, and give what is left. In one chunk: of several, the writer makes other pages."""
+    table = pa.Table.from_batches(held).combine_chunks()
+    writer.write_table(table[:rows])
+    left: list[pa.RecordBatch] = table[rows:].to_batches()
+    return left
 
 
 def _some_groups(file: pq.ParquetFile, fraction: float) -> list[int]:

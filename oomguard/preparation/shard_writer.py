@@ -98,7 +98,9 @@ class SplitWriter:
         end = self._size
         if end - self._written_back >= _WRITEBACK_BYTES:
             # Waits for the stretch before this one, so at most two are dirty.
-            start_writeback(self._fd, max(0, self._written_back - _WRITEBACK_BYTES), _WRITEBACK_BYTES, wait=True)
+            before = max(0, self._written_back - _WRITEBACK_BYTES)
+            start_writeback(self._fd, before, self._written_back - before, wait=True)
+            os.posix_fadvise(self._fd, 0, self._written_back, os.POSIX_FADV_DONTNEED)
             start_writeback(self._fd, self._written_back, end - self._written_back, wait=False)
             self._written_back = end
 

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oomguard.errors import OomguardError
+from oomguard.preparation.conducting import try_checkpoint
 from oomguard.preparation.manifest import Manifest
 from oomguard.preparation.token_sink import Totals
-from oomguard.preparing import _try_checkpoint
 from tests.preparation.expecting import last_checkpoint
 from tests.preparation.token_streams import Stream, files_in, write_all
 
@@ -145,7 +145,7 @@ def test_a_disk_that_fails_at_any_step_is_an_error_and_changes_nothing(tmp_path:
                     sink.finish()
                 except OomguardError as error:
                     assert "No space left" in str(error)
-                    _try_checkpoint(sink)
+                    try_checkpoint(sink)
                 else:
                     break
         except OomguardError as error:
