@@ -6,25 +6,27 @@ import sys
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
+
+from oomguard.cli.plain_options import PlainCommand
 
 _COMMAND = "oomguard.profile.command"  # what stood after "--", in the context's meta
+_OURS = "oomguard.profile.ours"
+_WITH_VALUE = ("-o", "--output", "--html", "--ladder", "--pid", "--enforce")
 
 
-class ProfileCommand(TyperCommand):
+class ProfileCommand(PlainCommand):
     """Puts the command after "--" aside, so that none of its options is taken for ours."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Take `-- COMMAND`, or `prepare` and all that follows it."""
-        end = next((number for number, arg in enumerate(args) if arg in ("--", "prepare")), len(args))
+        values = {number + 1 for number, arg in enumerate(args) if arg in _WITH_VALUE}
+        ends = (number for number, arg in enumerate(args) if arg in ("--", "prepare") and number not in values)
+        end = next(ends, len(args))
         if end < len(args):
             ctx.meta[_COMMAND] = tuple(args[end + 1 :] if args[end] == "--" else args[end:])
             ctx.meta[_OURS] = args[end] == "prepare"
         left: list[str] = super().parse_args(ctx, args[:end])
         return left
-
-
-_OURS = "oomguard.profile.ours"
 
 
 def profile_command(
