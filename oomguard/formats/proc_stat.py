@@ -23,6 +23,7 @@ class ProcStat:
     session: int
     tty: int  # the controlling terminal's device number; 0: none
     start_ticks: int  # clock ticks after boot
+    rss_pages: int = 0  # what is resident, as far as the kernel has counted it together
     faults: int = 0  # page faults, minor and major
     faults_of_children: int = 0  # of those that it has waited for, and theirs
     ignores_children: bool = False  # SIGCHLD: the kernel waits for them, and nobody gets their numbers
@@ -43,6 +44,7 @@ def parse_proc_stat(text: str) -> ProcStat | None:
         session=numbers[2],
         tty=numbers[3],
         start_ticks=numbers[18],
+        rss_pages=numbers[20] if len(numbers) > _IGNORED else 0,
         faults=numbers[6] + numbers[8],
         faults_of_children=numbers[7] + numbers[9],
         ignores_children=len(numbers) > _IGNORED and bool(numbers[_IGNORED] >> signal.SIGCHLD - 1 & 1),

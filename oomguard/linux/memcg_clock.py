@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.formats.memcg import parse_count, parse_huge_pages
-from oomguard.linux.memcg_dir import read_kernel_text
-from oomguard.linux.tree_faults import HUGE_PAGE, largest_fault
+from oomguard.formats.memcg import parse_count
+from oomguard.linux.tree_faults import FaultSizes
 
 if TYPE_CHECKING:
     from oomguard.formats.memcg import MemoryStat
@@ -45,10 +44,8 @@ class MemcgClock:
     def __init__(self, memcg: MemcgDir, *, root: Path = Path("/")) -> None:
         """Begin to watch `memcg`."""
         self._memcg = memcg
-        self._vmstat = root / "proc/vmstat"
-        self._page = largest_fault(root)
-        self._faults = self._huge_pages = 0
-        self._filled(memcg.memory_stat())
+        stat = memcg.memory_stat()
+        self._sizes, self._faults = FaultSizes(root, stat.huge_pages), stat.page_faults or 0
         self._highest = 0  # where the mark cannot be set back
         self._peak_fd: int | None = None
         if memcg.version == 2:
@@ -91,14 +88,10 @@ class MemcgClock:
 
     def _filled(self, stat: MemoryStat) -> int | None:
         """Anonymous memory comes by page faults alone: one page for each, or a huge one. Page cache mostly does not."""
-        huge = stat.huge_pages
-        if huge is None:  # v1: of the whole machine, so it is no less
-            huge = parse_huge_pages(read_kernel_text(self._vmstat) or "")
         if stat.page_faults is None:
             return None
         faults, self._faults = stat.page_faults - self._faults, stat.page_faults
-        pages, self._huge_pages = (huge or 0) - self._huge_pages, huge or 0
-        return faults * self._page + pages * HUGE_PAGE
+        return self._sizes.filled(faults, stat.huge_pages)
 
     def _read_mark(self) -> int | None:
         if self._memcg.version == 1 or self._peak_fd is None:

@@ -20,6 +20,7 @@ from oomguard.results.memory_sample import MemorySample, ProcessMemory
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from oomguard.formats.proc_stat import ProcStat
     from oomguard.linux.memcg_clock import MemcgClock
 
 _EXACT_PART = 12  # exact looks take at most one part of so many of the time, while they tell something new,
@@ -29,6 +30,7 @@ _TRIES = 3  # while processes come and go
 _EACH_PROCESS_SECONDS = 0.25  # at rest, so often each process is looked at where a cgroup has the sum
 _KEPT = 40  # processes in a sample; the rest are put together under pid 0
 _SWITCH = 1 << 20
+_MOST_REMEMBERED = 4000
 
 Processes = tuple[ProcessMemory, ...]
 
@@ -45,6 +47,9 @@ class MemorySampler:
         self._began = began
         self._proc = ProcFiles(root)
         self._faults = TreeFaults(root)
+        self._last_pid = ""
+        self._tree: list[int] = []
+        self._last_read: dict[int, tuple[tuple[int, int, int, bool], ProcessMemory | None]] = {}
         self._exact_ended = self._exact_cost = 0.0
         self._patience = _EXACT_PART
         self._too_high = 0  # how much of the sum over the processes is counted twice
@@ -63,7 +68,7 @@ class MemorySampler:
         reading = self._clock.read()
         changed = abs(reading.unreclaimable - self._last_unreclaimable) > _SWITCH
         if changed or now >= self._next_processes:
-            self._processes = self._read_all(self._pids())
+            self._processes = self._read_all(self._stats())
             self._next_processes = now + _EACH_PROCESS_SECONDS
         self._last_unreclaimable = reading.unreclaimable
         return MemorySample(
@@ -79,9 +84,9 @@ class MemorySampler:
         )
 
     def _look_at_processes(self, now: float) -> MemorySample:
-        pids = self._pids()
-        filled = self._faults.filled(pids)  # first: what comes from now on is the next interval's
-        processes = self._read_all(pids)
+        stats = self._stats()
+        filled = self._faults.filled(stats)  # first: what comes from now on is the next interval's
+        processes = self._read_all(stats)
         held = self._estimate(processes)
         if self._is_due(now, processes):
             began = time.thread_time()
@@ -136,7 +141,7 @@ class MemorySampler:
         """Each process's share of its pages, summed. None: one began or ended meanwhile, and took its share along."""
         for _ in range(_TRIES):
             shares = [parse_smaps_rollup(self._proc.read(f"{p.pid}/smaps_rollup")).unreclaimable for p in processes]
-            after = self._read_all(self._pids())
+            after = self._read_all(self._stats())
             if [process.pid for process in processes] == [process.pid for process in after]:
                 # One that may not be looked into counts as a whole.
                 return after, sum(
@@ -146,10 +151,27 @@ class MemorySampler:
             processes = after
         return None
 
-    def _read_all(self, pids: list[int]) -> Processes:
-        return tuple(found for pid in pids if (found := self._read(pid)) is not None)
+    def _stats(self) -> list[ProcStat]:
+        """All processes, zombies too. They are searched for anew when the machine gave a pid to anybody since."""
+        last_pid = self._proc.read("loadavg").rpartition(" ")[2]
+        if last_pid != self._last_pid or not last_pid:
+            self._last_pid, self._tree = last_pid, self._pids()
+        return [stat for pid in self._tree if (stat := self._proc.stat(pid)) is not None]
 
-    def _read(self, pid: int) -> ProcessMemory | None:
+    def _read_all(self, stats: list[ProcStat]) -> Processes:
+        return tuple(found for stat in stats if (found := self._read(stat)) is not None)
+
+    def _read(self, stat: ProcStat) -> ProcessMemory | None:
+        """What it holds; where nothing came and nothing went since it was read, that is what it was."""
+        state = (stat.start_ticks, stat.faults, stat.rss_pages, stat.state in "ZX")
+        known = self._last_read.get(stat.pid)
+        if known is None or known[0] != state:
+            if len(self._last_read) > _MOST_REMEMBERED:
+                self._last_read.clear()
+            known = self._last_read[stat.pid] = (state, self._read_status(stat.pid))
+        return known[1]
+
+    def _read_status(self, pid: int) -> ProcessMemory | None:
         status = parse_status_memory(self._proc.read(f"{pid}/status"))
         if status.rss_anon is None:
             return None  # gone, or a zombie

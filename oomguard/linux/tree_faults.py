@@ -10,10 +10,16 @@ from __future__ import annotations
 import mmap
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from oomguard.formats.memcg import parse_huge_pages
 from oomguard.linux.memcg_dir import read_kernel_text
 from oomguard.linux.proc_files import ProcFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from oomguard.formats.proc_stat import ProcStat
 
 HUGE_PAGE = 2 << 20
 _SIZES = "sys/kernel/mm/transparent_hugepage"
@@ -25,20 +31,17 @@ class TreeFaults:
     def __init__(self, root: Path = Path("/")) -> None:
         """Count for the machine at `root`."""
         self._proc = ProcFiles(root)
-        self._vmstat = root / "proc/vmstat"
-        self._page = largest_fault(root)
+        self._sizes = FaultSizes(root)
         self._own: dict[int, int] = {}
         self._of_children = 0
         self._parent = 0
         self._above: int | None = None
-        self._huge = self._huge_pages()
 
-    def filled(self, pids: list[int]) -> int | None:
-        """The bytes that came since the last time, at most; `pids` with the parents first, zombies too.
+    def filled(self, stats: Sequence[ProcStat]) -> int | None:
+        """The bytes that came since the last time, at most; `stats` of the whole tree, its root first, zombies too.
 
         None: there are processes that nobody waits for, which take their counts along. Raises: nothing.
         """
-        stats = [stat for pid in pids if (stat := self._proc.stat(pid)) is not None]
         self._parent = stats[0].parent_pid if stats else self._parent  # it outlives the tree, and waits for it
         above = self._proc.stat(self._parent)
         own = {stat.pid: stat.faults for stat in stats}
@@ -50,12 +53,28 @@ class TreeFaults:
         faults = sum(own.values()) + of_children - sum(self._own.values()) - self._of_children
         moved = of_children - self._of_children
         self._own, self._of_children = own, of_children
-        huge = self._huge_pages()
-        pages, self._huge = huge - self._huge, huge
         lost = moved < gone or faults < 0 or any(stat.ignores_children for stat in stats)
-        return None if lost else faults * self._page + pages * HUGE_PAGE
+        return None if lost else self._sizes.filled(faults)
 
-    def _huge_pages(self) -> int:
+
+class FaultSizes:
+    """What page faults brought. Asked in order."""
+
+    def __init__(self, root: Path = Path("/"), huge_pages: int | None = None) -> None:
+        """Look at the machine at `root`; `huge_pages` came until now, where somebody counts those of the job alone."""
+        self._vmstat = root / "proc/vmstat"
+        self._page = largest_fault(root)
+        self._huge = self._count_huge_pages() if huge_pages is None else huge_pages
+
+    def filled(self, faults: int, huge_pages: int | None = None) -> int:
+        """The bytes of so many page faults, at most; `huge_pages` came until now, where somebody counts them."""
+        if faults <= 0:
+            return 0  # and what others did is not read: 0.1 ms
+        huge = self._count_huge_pages() if huge_pages is None else huge_pages  # of the whole machine, so it is no less
+        pages, self._huge = huge - self._huge, huge
+        return min(faults * HUGE_PAGE, faults * self._page + pages * HUGE_PAGE)
+
+    def _count_huge_pages(self) -> int:
         return parse_huge_pages(read_kernel_text(self._vmstat) or "") or 0
 
 

@@ -30,6 +30,7 @@ class FakeTree:
         self.own: dict[int, int] = {}  # pid -> MiB of its own
         self.forked: dict[int, int] = {}  # pid -> MiB that it has from the first process, which has them too
         self.shmem: dict[int, int] = {}  # pid -> MiB of one mapping, as far as it touched it
+        self.faults: dict[int, int] = {}
         self.unreadable: set[int] = set()
         self.exact_looks = 0
 
@@ -47,6 +48,10 @@ class FakeTree:
                 f"Name:\tx\nVmRSS:\t{1024 * (anon + shmem)} kB\nRssAnon:\t{1024 * anon} kB\nRssFile:\t0 kB\n"
                 f"RssShmem:\t{1024 * shmem} kB\nVmSwap:\t0 kB\n"
             )
+            pages = 256 * (anon + shmem)  # each came by a fault, and was written to since the last time by another
+            self.faults[pid] = self.faults.get(pid, 0) + pages
+            numbers = ["1"] * 6 + [str(self.faults[pid])] + ["0"] * 13 + [str(pages)] + ["0"] * 30
+            folder.joinpath("stat").write_text(f"{pid} (x) S {' '.join(numbers)}\n")
             sharers = sum(1 for size in self.forked.values() if size) or 1
             assert all(size in (0, everywhere) for size in self.forked.values())
             mappers = len(self.shmem) or 1

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from oomguard.linux.proc_files import ProcFiles
 from oomguard.linux.process_tree import ProcessTree
 from oomguard.linux.tree_faults import TreeFaults, largest_fault
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from oomguard.formats.proc_stat import ProcStat
 
 MIB = 1 << 20
 # A line on standard input makes it go on.
@@ -32,19 +35,24 @@ input()
 """
 
 
+def stats(tree: ProcessTree) -> list[ProcStat]:
+    proc = ProcFiles()
+    return [stat for pid in tree.pids() if (stat := proc.stat(pid)) is not None]
+
+
 def test_a_process_that_came_and_went_is_in_its_parent_s_number() -> None:
     with subprocess.Popen([sys.executable, "-c", GRANDCHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
         assert program.stdin is not None
         assert program.stdout is not None
         time.sleep(0.2)
         faults, tree = TreeFaults(), ProcessTree(program.pid)
-        faults.filled(tree.pids())
+        faults.filled(stats(tree))
         time.sleep(0.05)
-        at_rest = faults.filled(tree.pids())
+        at_rest = faults.filled(stats(tree))
         program.stdin.write(b"\n")
         program.stdin.flush()
         assert program.stdout.readline() == b"done\n"
-        spike = faults.filled(tree.pids())
+        spike = faults.filled(stats(tree))
         program.communicate(b"\n")
     assert at_rest is not None
     assert spike is not None
@@ -58,7 +66,7 @@ def test_what_nobody_waits_for_is_not_known() -> None:
     with subprocess.Popen([sys.executable, "-c", text], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
         assert program.stdout is not None
         program.stdout.readline()
-        assert TreeFaults().filled(ProcessTree(program.pid).pids()) is None
+        assert TreeFaults().filled(stats(ProcessTree(program.pid))) is None
         program.communicate(b"\n")
 
 
