@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from statistics import median
+from statistics import mean
 from typing import TYPE_CHECKING
 
 from oomguard.planning.peak_simulation import simulate_peak
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from oomguard.planning.memory_budget import BudgetPlan
+    from oomguard.planning.peak_simulation import Held
     from oomguard.planning.tokenizer_growth import TokenizerGrowth
 
 STEP = 4  # each run takes so many times the text of the one before
@@ -101,9 +102,15 @@ def _played_peak(
     runs: Sequence[ShortRun], text_bytes: int, plan: BudgetPlan, growth: TokenizerGrowth
 ) -> tuple[float, float]:
     """The peak, and how far off it may be."""
-    rest = median(run.peak - simulate_peak(growth, plan, text_bytes=run.text_bytes) for run in runs)
-    peak = rest + simulate_peak(growth, plan, text_bytes=text_bytes)
+    _, *longer = runs  # the first is over before all that it shares has been touched
+    rest = mean(run.peak - _seen(simulate_peak(growth, plan, text_bytes=run.text_bytes)) for run in longer)
+    peak = rest + simulate_peak(growth, plan, text_bytes=text_bytes).moment
     return peak, _UNSURE * peak
+
+
+def _seen(held: Held) -> float:
+    """What a short run is likely to have seen of its peak: it meets few of the moments, a long one many."""
+    return (held.lasting + held.moment) / 2
 
 
 def _series_peak(runs: Sequence[ShortRun], text_bytes: int) -> tuple[float, float]:

@@ -22,6 +22,14 @@ _STEPS = 4000  # at most; a step is never less than a piece
 _COPIED = 0.03
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The most that the tokenizers of a run hold together. Units: bytes."""
+
+    lasting: int  # from one piece to the next
+    moment: int  # with a table that doubles, for some milliseconds: whoever looks now and then may miss it
+
+
 @dataclass(slots=True)
 class _Encoder:
     account: Learning
@@ -48,7 +56,8 @@ class _Run:
     plan: BudgetPlan
     working: list[_Encoder] = field(default_factory=list)
     nursery: _Encoder | None = None  # once it only forks
-    peak: float = 0.0
+    lasting: float = 0.0
+    moment: float = 0.0
 
     def begin(self) -> None:
         """The nursery and those that are forked before its first piece."""
@@ -65,13 +74,14 @@ class _Run:
             encoder.text += text
             encoder.held = self.growth.at(encoder.text)
             more = leap.most - encoder.held if leap is not None else 0.0
-            self.peak = max(self.peak, self.total() + max(0.0, more))
+            self.moment = max(self.moment, self.total() + max(0.0, more))
             if encoder.account.is_too_much(int(encoder.held), int(text)):
                 encoder.forget()
             if encoder.account.is_enough(int(encoder.held)):
                 if not encoder.account.is_worth_keeping(int(encoder.held)):
                     encoder.forget()
                 self._leave(encoder)
+            self.lasting = max(self.lasting, self.total())
 
     def total(self) -> float:
         """All that their tokenizers hold."""
@@ -90,8 +100,8 @@ class _Run:
         self.working[self.working.index(encoder)] = forked
 
 
-def simulate_peak(growth: TokenizerGrowth, plan: BudgetPlan, *, text_bytes: int) -> int:
-    """Give the most that the tokenizers of a run hold together, in bytes, when it encodes so much text."""
+def simulate_peak(growth: TokenizerGrowth, plan: BudgetPlan, *, text_bytes: int) -> Held:
+    """Play a run through that encodes so much text."""
     run = _Run(growth, plan)
     run.begin()
     share = text_bytes / plan.workers
@@ -100,4 +110,4 @@ def simulate_peak(growth: TokenizerGrowth, plan: BudgetPlan, *, text_bytes: int)
     while done < share:
         run.step(min(step, share - done))
         done += step
-    return round(run.peak)
+    return Held(round(run.lasting), round(run.moment))

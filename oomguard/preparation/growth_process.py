@@ -60,6 +60,8 @@ def _measure(task: GrowthTask) -> list[tuple[int, int]]:
             points.append((done, max(0, held)))
         if held > task.most or time.monotonic() > until:
             break
+    if done > points[-1][0]:
+        points.append((done, max(0, held)))
     return points
 
 

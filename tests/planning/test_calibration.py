@@ -1,10 +1,13 @@
 """Three short runs to a whole one: on runs that were measured, and properties that hold for any."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from oomguard.planning.calibration import ShortRun, choose_sizes, combine_runs, forecast_run
+from oomguard.planning.memory_budget import BudgetPlan, plan_budget
 from oomguard.planning.naive_ways import machine_with, naive_ways
 from oomguard.planning.text_shape import ENGLISH
 from oomguard.units import GIB, MIB
@@ -18,6 +21,11 @@ MEASURED = {
 RUNS = st.tuples(st.integers(1, 1 << 20), st.integers(1, 1 << 34), st.floats(0.01, 1000))
 
 
+def plan(budget: int) -> BudgetPlan:
+    enough = plan_budget(2 * GIB, family="gpt2", workers=None, cpus=2, reader=False, verify=True)
+    return replace(enough, budget=budget)
+
+
 def short(megabytes: float, peak: float, seconds: float) -> ShortRun:
     return ShortRun(text_bytes=int(megabytes * MB), peak=int(peak * MIB), seconds=seconds)
 
@@ -25,7 +33,7 @@ def short(megabytes: float, peak: float, seconds: float) -> ShortRun:
 @pytest.mark.parametrize("budget", MEASURED)
 def test_measured_runs_give_the_next_one(budget: str) -> None:
     *runs, (size, peak, seconds) = MEASURED[budget]
-    forecast = forecast_run([short(*run) for run in runs], text_bytes=size * MB, budget=2 * GIB)
+    forecast = forecast_run([short(*run) for run in runs], text_bytes=size * MB, plan=plan(2 * GIB))
     assert forecast.peak == pytest.approx(peak * MIB, rel=0.1)
     assert forecast.seconds == pytest.approx(seconds, rel=0.25)
     assert forecast.peak_low <= peak * MIB <= forecast.peak_high
@@ -36,7 +44,7 @@ def test_a_forecast_is_never_above_the_budget_and_its_band_holds_it(
     runs: list[tuple[int, int, float]], size: int, budget: int
 ) -> None:
     some = [ShortRun(text_bytes=text, peak=peak, seconds=seconds) for text, peak, seconds in runs]
-    forecast = forecast_run(some, text_bytes=size, budget=budget)
+    forecast = forecast_run(some, text_bytes=size, plan=plan(budget))
     assert 0 <= forecast.peak <= budget
     assert forecast.peak <= forecast.peak_high <= budget
     assert forecast.seconds_low <= forecast.seconds <= forecast.seconds_high
