@@ -100,7 +100,8 @@ def profile_command(options: ProfileOptions, events: ProfileEvents) -> Profiled:
         outcome = guard_command(run, Silence(), watch=watch)
         made[0].end(outcome.exit_code, stopped=_why_stopped(outcome, room.available))
     except CannotStart:
-        path.unlink(missing_ok=True)  # there is nothing in it
+        if path.is_file() and not path.is_symlink():  # /dev/null stays
+            path.unlink()  # there is nothing in it
         raise
     finally:
         stages.close()

@@ -23,15 +23,23 @@ _OURS_FAILED = 125  # as for run: any other status may be the command's own
 
 
 class ShowBegin:
-    """Says where the recording is, before there is a profile."""
+    """Says where the recording is, before there is a profile; with `as_json`, only the JSON is told."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        """Tell people, unless a program reads what is told."""
+        self._is_silent = as_json
 
     def begins(self, recording: Path, tier: str) -> None:
         """One line: if this process is killed, that file is what there is."""
+        if self._is_silent:
+            return
         sys.stderr.write(f"oomguard: recording to {printable(str(recording))} (by {tier})\n")
         sys.stderr.flush()
 
     def climbs(self, number: int, input_bytes: int) -> None:
         """One line for each run."""
+        if self._is_silent:
+            return
         sys.stderr.write(f"oomguard: run {number}, on {format_size(input_bytes)} of the input\n")
 
 
@@ -59,11 +67,11 @@ def run_profile(
             enforce=read_choice(enforce),
         )
         if pid is not None:
-            done = profile_process(_read_pid(pid), options, ShowBegin())
+            done = profile_process(_read_pid(pid), options, ShowBegin(as_json=as_json))
         elif ladder is not None:
-            done = profile_ladder(options, Path(ladder), ShowBegin())
+            done = profile_ladder(options, Path(ladder), ShowBegin(as_json=as_json))
         else:
-            done = profile_command(options, ShowBegin())
+            done = profile_command(options, ShowBegin(as_json=as_json))
         _show(done.profile, as_json=as_json)
         if html is not None:
             write_page(done.profile, Path(html))

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 _POSITION = re.compile(r"^pos:\s+([0-9]{1,19})$", re.MULTILINE)
 _FLAGS = re.compile(r"^flags:\s+([0-7]{1,12})$", re.MULTILINE)
+_NO_INPUT = re.compile(
+    r"^/(dev|proc|sys)/|^/memfd:|\.so(\.[0-9]+)*$"
+)  # memory, and what the loader of libraries has open
 _MOST_DESCRIPTORS = 1000  # of one process: a server with 100,000 sockets must not stop the guard
 
 
@@ -40,7 +43,7 @@ def read_open_inputs(pids: Iterable[int], *, at_least: int = 1 << 20, root: Path
 
 def _read_descriptor(pid: int, number: str, at_least: int, proc: ProcFiles) -> OpenInput | None:
     path = proc.link(f"{pid}/fd/{number}")
-    if not path.startswith("/") or path.startswith(("/dev/", "/proc/", "/sys/")):
+    if not path.startswith("/") or _NO_INPUT.search(path):
         return None
     try:
         status = os.stat(proc.path(f"{pid}/fd/{number}"))  # noqa: PTH116 - the link leads also where names do not

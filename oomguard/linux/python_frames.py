@@ -40,10 +40,12 @@ class Torn(Exception):
 class _Program:
     """An interpreter in a process."""
 
+    pid: int
     memory: int  # /proc/PID/mem, open
     runtime: int
     layout: PythonLayout
     codes: dict[int, tuple[bytes, str, str, bytes]] = field(default_factory=dict)
+    ran: dict[int, int] = field(default_factory=dict)  # by thread: nanoseconds on a CPU, when it was looked at last
 
 
 class PythonFrames:
@@ -55,8 +57,9 @@ class PythonFrames:
         self._programs: dict[int, _Program] = {}
 
     def read(self, pid: int) -> Frames | None:
-        """The calls of the thread that holds the interpreter's lock, else of the oldest; [] while it has none.
+        """The calls of the thread that holds the interpreter's lock; [] while there is no thread.
 
+        While none holds it, it is the thread that ran most since the last time; else the oldest.
         None: this is no Python that is known here, or its memory may not be read. Raises: nothing.
         """
         for _ in range(2):  # a process that executed another program is found out by that its memory is gone
@@ -97,7 +100,7 @@ class PythonFrames:
                 memory = os.open(self._proc.path(f"{pid}/mem"), os.O_RDONLY | os.O_CLOEXEC)
             except OSError:
                 continue
-            program = _examine(memory, loaded + symbols[1], loaded + symbols[2])
+            program = _examine(pid, memory, loaded + symbols[1], loaded + symbols[2])
             if program is not None:
                 self._programs[pid] = program
                 return program
@@ -109,7 +112,7 @@ class PythonFrames:
         interpreter = _word(program, program.runtime + layout.interpreters)
         if not interpreter:
             return []  # it starts
-        thread = _thread(program, interpreter)
+        thread = self._thread(program, interpreter)
         at = thread if layout.cframe is None else _word(program, thread + layout.cframe)
         frame = _word(program, at + layout.current_frame)
         frames: Frames = []
@@ -120,6 +123,31 @@ class PythonFrames:
                 frames.append(_frame(program, data))
             frame = _WORD.unpack_from(data, layout.previous)[0]
         return frames
+
+    def _thread(self, program: _Program, interpreter: int) -> int:
+        """The thread that holds the lock. While all wait: the one that ran most lately; the oldest is the main one."""
+        layout = program.layout
+        lock = program.runtime if layout.gil is None else _word(program, interpreter + layout.gil)
+        holder = _word(program, lock + layout.gil_holder)
+        if holder and _word(program, lock + layout.gil_locked) & 0xFFFFFFFF:
+            return holder
+        thread = _word(program, interpreter + layout.threads)
+        threads = [thread]
+        while following := _word(program, thread + layout.next_thread):  # newest first
+            if len(threads) >= _MOST_THREADS:
+                raise Torn
+            thread = following
+            threads.append(thread)
+        if len(threads) == 1:
+            return thread
+        ran = {each: self._ran(program.pid, _word(program, each + layout.native_id)) for each in reversed(threads)}
+        before, program.ran = program.ran, ran
+        return max(ran, key=lambda each: ran[each] - before.get(each, 0))
+
+    def _ran(self, pid: int, tid: int) -> int:
+        """Nanoseconds that a thread was on a CPU; 0: the kernel does not say."""
+        told = self._proc.read(f"{pid}/task/{tid}/schedstat").split()
+        return int(told[0]) if told and told[0].isdecimal() else 0
 
 
 def _symbols(path: str) -> tuple[int, int, int] | None:
@@ -139,29 +167,13 @@ def _symbols(path: str) -> tuple[int, int, int] | None:
 _KNOWN: dict[tuple[int, int], tuple[int, int, int]] = {}  # a few interpreters on a machine
 
 
-def _examine(memory: int, runtime: int, version: int) -> _Program | None:
+def _examine(pid: int, memory: int, runtime: int, version: int) -> _Program | None:
     try:
         number = os.pread(memory, 8, version)
         layout = python_layout(_WORD.unpack(number)[0] & 0xFFFFFFFF, os.pread(memory, DEBUG_OFFSETS_SIZE, runtime))
     except (OSError, OverflowError, struct.error):
         return None
-    return None if layout is None else _Program(memory, runtime, layout)
-
-
-def _thread(program: _Program, interpreter: int) -> int:
-    """The thread that holds the lock; else the oldest, which is the main one."""
-    layout = program.layout
-    lock = program.runtime if layout.gil is None else _word(program, interpreter + layout.gil)
-    holder = _word(program, lock + layout.gil_holder)
-    if holder and _word(program, lock + layout.gil_locked) & 0xFFFFFFFF:
-        return holder
-    thread = _word(program, interpreter + layout.threads)
-    for _ in range(_MOST_THREADS):  # newest first
-        following = _word(program, thread + layout.next_thread)
-        if not following:
-            return thread
-        thread = following
-    raise Torn
+    return None if layout is None else _Program(pid, memory, runtime, layout)
 
 
 def _frame(program: _Program, data: bytes) -> tuple[str, int, str]:

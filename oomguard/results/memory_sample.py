@@ -42,5 +42,5 @@ class MemorySample:
 
     @property
     def largest_process(self) -> int:
-        """Resident memory of the largest process."""
-        return max((process.anon + process.shmem + process.file for process in self.processes), default=0)
+        """Resident memory of the largest process; pid 0 is many, put together, none of them the largest."""
+        return max((each.anon + each.shmem + each.file for each in self.processes if each.pid), default=0)

@@ -256,3 +256,12 @@ def test_nothing_fills_memory_faster_than_the_fill_rate() -> None:
             memory.write(data)
             assert size / (time.perf_counter() - began) < 1.5 * rate
     assert rate < 1e12
+
+
+def test_many_put_together_are_not_the_largest_process(tmp_path: Path) -> None:
+    tree = FakeTree(tmp_path)
+    tree.own = dict.fromkeys(range(100, 160), 10)
+    tree.write()
+    sample = MemorySampler(lambda: sorted(tree.own), None, began=time.monotonic(), root=tmp_path).look()
+    assert sample.largest_process == 10 * MIB
+    assert sample.summed_rss == 600 * MIB

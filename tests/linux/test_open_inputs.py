@@ -53,3 +53,17 @@ def test_fake_tree_and_its_gaps(tmp_path: Path) -> None:
             (tmp_path / f"proc/{pid}/fdinfo/3").write_text(info)
     found = read_open_inputs([7, 8, 9, 10], root=tmp_path)
     assert [(opened.pid, opened.position, opened.size) for opened in found] == [(7, 5, 2 << 20)]
+
+
+def test_libraries_and_memory_are_no_input(tmp_path: Path) -> None:
+    for name in ("libx.so", "libx.so.1.0", "libx.so.txt"):
+        (tmp_path / name).write_bytes(bytes(2 << 20))
+    reading = [os.open(path, os.O_RDONLY) for path in sorted(tmp_path.iterdir())]
+    reading.append(os.memfd_create("slots"))
+    os.truncate(reading[-1], 2 << 20)
+    try:
+        found = {opened.path for opened in read_open_inputs([os.getpid()]) if opened.size == 2 << 20}
+    finally:
+        for fd in reading:
+            os.close(fd)
+    assert found == {str(tmp_path / "libx.so.txt")}

@@ -176,3 +176,30 @@ time.sleep(60)
 def private(pid: int) -> int:
     rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
     return sum(int(line.split()[1]) << 10 for line in rollup.splitlines() if line.startswith("Private_Dirty"))
+
+
+THREADS = """import threading, time
+def works():
+    kept = []
+    while True:
+        kept.append(sum(range(20_000)))
+        time.sleep(0.002)
+def waits():
+    time.sleep(60)
+for target in (waits, works, waits):
+    threading.Thread(target=target, daemon=True).start()
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+def test_while_all_threads_wait_it_is_the_one_that_ran_most(tmp_path: Path) -> None:
+    frames = PythonFrames()
+    names = []
+    with running(Path(sys.executable), THREADS, tmp_path) as program:
+        for _ in range(40):
+            found = frames.read(program.pid)
+            names += [name for _, _, name in found or () if name in ("works", "waits", "<module>")][:1]
+            time.sleep(0.02)
+    frames.close()
+    assert names[1:].count("works") > 0.9 * len(names)  # the first counts from the program's beginning

@@ -291,3 +291,14 @@ def test_wrong_arguments(tmp_path: Path, arguments: list[str], says: str) -> Non
     assert says in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
     assert os.listdir(tmp_path) == []
+
+
+def test_no_device_is_taken_away_where_a_command_cannot_start(tmp_path: Path) -> None:
+    (tmp_path / "nowhere").symlink_to("/dev/null")
+    done = oomguard(tmp_path, "profile", "-o", "nowhere", "--", "no-such-program")
+    assert (done.returncode, (tmp_path / "nowhere").is_symlink()) == (127, True)
+
+
+def test_with_json_there_is_only_json(tmp_path: Path) -> None:
+    done = oomguard(tmp_path, "profile", "--json", "-o", "r.jsonl", "--", "true")
+    assert json.loads(done.stderr)["command"] == ["true"]
