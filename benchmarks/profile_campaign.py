@@ -85,12 +85,14 @@ def run_spike() -> bool:
 
 
 def forecast_at(recording: Path, fraction: float) -> dict[str, Any] | None:
-    """The first forecast that was made when so much of the input had been read."""
+    """The first forecast that was made when so much of the input had been read; else the last."""
+    last: dict[str, Any] | None = None
     for line in recording.read_text().splitlines():
         found = json.loads(line).get("forecast")
         if found and found["read_bytes"] >= fraction * found["input_bytes"]:
             return dict(found)
-    return None
+        last = found or last
+    return last
 
 
 def run_forecast(text: Path) -> bool:

@@ -177,7 +177,9 @@ def main() -> None:
     record, worst = [], 0.0
     for name, documents in texts(arguments.megabytes).items():
         with tempfile.TemporaryDirectory(prefix="oomguard-costs-") as folder:
-            shape = measure_shape(documents, count)  # first: pyarrow leaves a UTF-8 copy in each document, as tiktoken does
+            shape = measure_shape(
+                documents, count
+            )  # first: pyarrow leaves a UTF-8 copy in each document, as tiktoken does
             paths = {times: write_files(Path(folder), documents, times) for times in (1, 6)}
             for way in (way for way in WAYS if way.name.startswith(arguments.only)):
                 found = measure(way, paths[way.times])

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PREFIXES = (1 / 16, 1 / 8, 1 / 4)
+_SLOWER = 0.9
 _LEAST_BAND = 0.05
 # A line through three sizes misses n * n by 8.6 % of its rise; lists and buffers, which grow by an eighth at a time,
 # by 3 %. Two runs of the same program differ by the noise.
@@ -42,6 +43,7 @@ def climb(rungs: Sequence[Rung], size: int) -> LadderForecast | str:
     """Fit base + slope * size by least squares; a text says why there is no forecast.
 
     The band is the largest residual, carried out to `size` as the line's own error grows, and never under 5 %.
+    Where growth slows down, as when buffers of a fixed size are full, the last two sizes say how it goes on.
     What bends less than n * sqrt(n) looks straight from three sizes, and is not refused.
     """
     sizes = {rung.input_bytes for rung in rungs}
@@ -56,6 +58,7 @@ def climb(rungs: Sequence[Rung], size: int) -> LadderForecast | str:
     rise = slope * (max(xs) - min(xs))
     if residual > max(_CURVED * rise, _NOISE + max(ys) / _NOISE_PART):
         return "memory does not grow along a line with the input"
+    slope, base = _flattened(rungs) or (slope, base)
     at_end = base + slope * size
     reach = 1 + abs(size - middle_x) / (max(xs) - min(xs))
     band = max(residual * reach, _LEAST_BAND * at_end)
@@ -67,3 +70,15 @@ def climb(rungs: Sequence[Rung], size: int) -> LadderForecast | str:
         per_byte=slope,
         rungs=tuple(rungs),
     )
+
+
+def _flattened(rungs: Sequence[Rung]) -> tuple[float, float] | None:
+    """The slope and base of the last two sizes, if memory grows slower between them than before."""
+    first, middle, last = sorted(rungs, key=lambda rung: rung.input_bytes)[-3:]
+    if not first.input_bytes < middle.input_bytes < last.input_bytes:
+        return None
+    before = (middle.peak - first.peak) / (middle.input_bytes - first.input_bytes)
+    slope = (last.peak - middle.peak) / (last.input_bytes - middle.input_bytes)
+    if not 0 < slope < _SLOWER * before:
+        return None
+    return slope, last.peak - slope * last.input_bytes

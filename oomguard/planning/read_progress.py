@@ -19,7 +19,7 @@ _READ_IN_ONE_GO = 0.5  # of the file between two looks
 _COMPARABLE = 0.25  # of the largest input: so large a file is a part of the input, not a vocabulary
 _BACK = 1 << 20  # bytes; readers look back a little at times
 _FLAT_BYTES, _FLAT_PART = 4 << 20, 0.03  # memory that rises and falls by less has stopped to grow
-_FLAT_READ, _FLAT_SAMPLES = 0.05, 10
+_FLAT_READ, _FLAT_SAMPLES = 0.05, 5
 _UNKNOWN = "too little was read yet, or memory did not grow along a line"
 
 
