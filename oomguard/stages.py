@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from contextlib import contextmanager, nullcontext
+from contextlib import ContextDecorator, contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,8 +16,20 @@ if TYPE_CHECKING:
 
 STAGES_VARIABLE = "OOMGUARD_STAGES"  # a file that the profiler follows
 _LONGEST_NAME = 80
-_NOTHING: AbstractContextManager[None] = nullcontext()
 _FILE = os.environ.get(STAGES_VARIABLE)  # once: this module is imported anew in each program
+
+
+class _Nothing(ContextDecorator):
+    """Does nothing, around a block or a function: what works in a profile works outside of it."""
+
+    def __enter__(self) -> None:
+        """Nothing."""
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing."""
+
+
+_NOTHING = _Nothing()
 
 
 def stage(name: str) -> AbstractContextManager[None]:

@@ -99,3 +99,16 @@ for child in range(4):
     for pid in pids:
         own = [line[2] for line in lines if line[1] == pid]
         assert own == ["begin", "end"] * 200
+
+
+@pytest.mark.parametrize("profiled", [False, True])
+def test_a_function_can_be_a_stage(profiled: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("oomguard.stages._FILE", str(tmp_path / "told") if profiled else None)
+    (tmp_path / "told").touch()
+
+    @stages.stage("twice")
+    def double(number: int) -> int:
+        return 2 * number
+
+    assert [double(1), double(2)] == [2, 4]
+    assert (tmp_path / "told").read_text().count("twice") == (4 if profiled else 0)
