@@ -79,7 +79,10 @@ def _with_forecast(done: Profiled, rungs: Sequence[Rung], input_file: Path, size
         method="ladder",
         why_not=found if isinstance(found, str) else "",
     )
-    notes = tuple(f"on {format_size(rung.input_bytes)} of it: {format_size(rung.peak)}" for rung in rungs)
+    name = printable(input_file.name)
+    notes = tuple(f"with {format_size(rung.input_bytes)} of {name}: {format_size(rung.peak)}" for rung in rungs)
+    if notes:
+        notes = (*notes[:-1], f"{notes[-1]}; this is the run that the profile shows")
     append_event(done.recording, made)
     for note in notes:
         append_event(done.recording, note)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import tempfile
 import time
 from dataclasses import dataclass
@@ -121,8 +122,8 @@ def profile_process(pid: int, options: ProfileOptions, events: ProfileEvents) ->
     with os.fdopen(pidfd):
         if not proc.read(f"{pid}/smaps_rollup"):
             raise NeedsPrivilege(
-                f"the memory of process {pid} may not be looked into, as it belongs to somebody else",
-                do=f"sudo oomguard profile --pid {pid}",
+                f"the memory of process {pid} may not be looked into: it is the kernel's, or somebody else's",
+                do=f"as the user that it runs as, or root: sudo oomguard profile --pid {pid}",
             )
         path = options.recording or _default_recording((f"pid-{pid}",))
         head = _head(proc.command(pid), read_headroom(), time.time(), tier=_SAMPLES_OF_PROC, exact_mark=False)
@@ -142,14 +143,18 @@ def profile_process(pid: int, options: ProfileOptions, events: ProfileEvents) ->
 
 
 def _look_until_the_end(watched: JobWatch, pidfd: int) -> bool:
-    """True: the process ended. False: somebody pressed Ctrl-C."""
+    """True: the process ended. False: somebody pressed Ctrl-C, or sent SIGTERM."""
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
+    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         while not poll.poll(1000 * watched.look()):
             pass
     except KeyboardInterrupt:
         return False
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
     return True
 
 

@@ -69,8 +69,10 @@ def profile_command(
     command = context.meta.get(_COMMAND)
     if unread:
         context.fail(f"{unread[0]!r} is no job of oomguard's. For a program of yours: -- {' '.join(unread)}")
-    if (command is None) == (pid is None):
+    if command is None and pid is None:
         context.fail("one of them is needed: -- COMMAND, prepare FILE, or --pid PID")
+    if command is not None and pid is not None:
+        context.fail("--pid is for what runs already: leave it, or the command, out")
     if command is not None and not command:
         context.fail("there is no command after --")
     sys.exit(

@@ -107,6 +107,8 @@ class JobWatch:
         if self._input.made is not None:
             yield self._input.made
         yield from sorted(self._growth.refusals())
+        if self._file.lost_some:
+            yield "the recording is not whole: its disk is full"
         if self._end is not None:
             yield self._end
 

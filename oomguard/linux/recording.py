@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from oomguard.results.recording import Event
 
 _FULL = 8 << 20  # bytes
+_FIRST = b'{"recording":'
 _LONGEST_LINE = 1 << 20
 
 
@@ -30,12 +31,14 @@ class RecordingFile:
     """Takes lines; `anew` gives those that stand for all before, when the file is full."""
 
     def __init__(self, path: Path, *, anew: Callable[[], Iterable[dict[str, Any]]], full: int = _FULL) -> None:
-        """Begin an empty recording. Raises: BadInput if the file cannot be made."""
+        """Begin an empty recording. Raises: BadInput if the file cannot be made, or is something else already."""
         self.path = path
         self._anew = anew
         self._full = full
         self._size = 0
         self._torn = False  # a full disk cut the last line
+        self.lost_some = False
+        _refuse_other(path)
         self._fd = self._open(path)
         self._is_file = stat.S_ISREG(os.fstat(self._fd).st_mode)  # a device or a pipe is never full, nor replaced
 
@@ -47,6 +50,7 @@ class RecordingFile:
             self._begin_anew()
             return
         self._torn = not _write_all(self._fd, b"\n" + data if self._torn else data)
+        self.lost_some |= self._torn
 
     def close(self) -> None:
         """Let go of the file."""
@@ -104,6 +108,19 @@ def _write_all(fd: int, data: bytes) -> bool:
     except OSError:
         return False
     return True
+
+
+def _refuse_other(path: Path) -> None:
+    """A recording may be written anew; what somebody named by mistake is not."""
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(len(_FIRST)) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else b""
+    except OSError:
+        return  # it is not there, or cannot be written either
+    if beginning and beginning != _FIRST:
+        raise BadInput(
+            f"{printable(str(path))} is there and is no recording: it is left as it is", do="-o FILE names another"
+        )
 
 
 def read_events(path: Path) -> Iterator[Event]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _CHART_WIDTH, _CHART_HEIGHT = 60, 7
 _LINES_SHOWN = 6
-_LEAST_SHOWN = 0.01  # of the peak
+_LEAST_SHOWN, _REST_SHOWN = 0.01, 0.1  # of the peak
 _ALL = 0.98  # of an input
 _STAGES_SHOWN = 8
 _CODE_WIDTH = 60
@@ -139,6 +139,10 @@ class PeakProfile:
             rows.append(("lines" if number == 0 else "", grew))
             if line.source:
                 rows.append(("", f"  {printable(line.source.strip())[:_CODE_WIDTH]}"))
+        rest = total - sum(line.grew_bytes for line in self.lines)
+        if self.lines and rest > _REST_SHOWN * total:
+            rows.append(("", f"{format_size(rest)} of {format_size(total)} in no line: pages that forked children"))
+            rows.append(("", "  copied by writing to them, or what grew before it could be read"))
         return rows
 
     def _while_in(self, line: GrownLine) -> str:

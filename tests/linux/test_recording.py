@@ -96,7 +96,7 @@ for number in range(10**7):
     print(number, flush=True)
 """
     for seconds in (0.02, 0.05, 0.11):
-        path = tmp_path / "killed.rec"
+        path = tmp_path / f"killed-{seconds}.rec"
         writer = subprocess.Popen([sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE)
         with writer:
             assert writer.stdout is not None

@@ -36,7 +36,7 @@ def test_busctl_is_called_with_both_processes_and_delegation(tmp_path: Path, mon
     monkeypatch.setattr(systemd_scope, "_START_SECONDS", 0.01)
     assert "had not moved it there" in str(refusal())
     called = (tmp_path / "called").read_text()
-    assert called.startswith("/run/user/1000 --user --timeout=10 call org.freedesktop.systemd1 ")
+    assert called.startswith("/run/user/1000 --user --timeout=25 call org.freedesktop.systemd1 ")
     assert "PIDs au 2 7 8 Delegate b true" in called
 
 

@@ -237,6 +237,11 @@ def test_what_runs_already_is_profiled_and_left_alone(tmp_path: Path) -> None:
     assert (done.returncode, job.returncode, facts["exit_code"]) == (0, 0, None)
     assert facts["peak_unreclaimable"] >= 80 * MIB
     assert {"held before it was looked at"} <= {line["file"] for line in facts["lines"]}
+    assert oomguard(tmp_path, "profile", "--pid", str(job.pid)).returncode == 125
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_who_ends_the_profile_of_what_runs_already_sees_it_and_the_process_goes_on(tmp_path: Path, number: int) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as job:
         profiler = subprocess.Popen(
             [*OOMGUARD, "profile", "-o", "p.jsonl", "--pid", str(job.pid)],
@@ -246,11 +251,10 @@ def test_what_runs_already_is_profiled_and_left_alone(tmp_path: Path) -> None:
             assert profiler.stderr is not None
             assert "recording" in profiler.stderr.readline()
             time.sleep(0.3)
-            profiler.send_signal(signal.SIGINT)
+            profiler.send_signal(number)
             assert "let alone" in profiler.stderr.read()
         assert job.poll() is None
         job.communicate(b"\n")
-    assert oomguard(tmp_path, "profile", "--pid", str(job.pid)).returncode == 125
 
 
 def test_a_job_that_uses_up_what_is_available_is_ended_first(tmp_path: Path) -> None:
@@ -262,6 +266,18 @@ def test_a_job_that_uses_up_what_is_available_is_ended_first(tmp_path: Path) -> 
     assert told.end is not None
     assert "that were available" in told.end.stopped
     assert told.head.available < 180 * MIB  # of the 169 that the guard around it allows
+
+
+def test_a_recording_takes_no_other_file_s_place_and_a_full_disk_is_told(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("dear notes")
+    refused = oomguard(tmp_path, "profile", "-o", "notes.txt", "--", "true")
+    assert (refused.returncode, "no recording" in refused.stderr) == (125, True)
+    assert (tmp_path / "notes.txt").read_text() == "dear notes"
+    for _ in range(2):
+        assert oomguard(tmp_path, "profile", "-o", "r.jsonl", "--", "true").returncode == 0
+    full = oomguard(tmp_path, "profile", "-o", "/dev/full", "--", "true")
+    assert full.returncode == 0
+    assert "the recording is not whole" in " ".join(full.stderr.split())
 
 
 def test_a_job_of_ours(tmp_path: Path) -> None:

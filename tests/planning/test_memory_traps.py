@@ -83,3 +83,10 @@ def test_no_script_makes_it_fail_or_wait(hostile: str) -> None:
         find_traps(hostile.encode(), ENGLISH)
     except RecursionError:  # promised for what is nested deeply
         assert hostile.count("+") > 1000
+
+
+@pytest.mark.parametrize("number", ["hash(word) % 50257", "len(word)"])
+def test_a_number_for_each_word_is_an_id(number: str) -> None:
+    text = f"ids = []\nwith open('train.txt') as file:\n    for line in file:\n        ids.extend({number} for word in line.split())\n"
+    assert found(text) == {(4, "token-list")}
+    assert found(text.replace("ids.extend(", "total += sum(").replace("ids = []", "total = 0")) == set()

@@ -99,6 +99,9 @@ class Iteration(Interpretation):
                     item = Thing(
                         sort=passed.sort, of_input=passed.of_input, weight=passed.weight
                     )  # a table looked up for each
+                elif item.sort in ("unknown", "number") and not item.of_input and passed.sort == "word":
+                    # a number for each word: there are about as many as tokens
+                    item = Thing(sort="token", of_input=passed.of_input, weight=passed.weight)
             whole = max(loop.share, share, item.share)
         return item, whole, iterable
 
