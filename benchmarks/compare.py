@@ -31,7 +31,7 @@ from oomguard.units import parse_size
 HERE = recording.HERE
 sys.path.insert(0, str(HERE / "rivals"))
 
-from token_stream import stream_sha256  # noqa: E402
+from token_stream import stream_sha256  # noqa: E402 - found by the path above
 
 TIMEOUT_SECONDS = 3600.0
 

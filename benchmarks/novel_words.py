@@ -138,7 +138,7 @@ class NovelWords:
         self._uses[rng.integers(0, max(self._used, 1), late.size)] = late
 
 
-def _with_room(array: NDArray, needed: int) -> NDArray:  # type: ignore[type-arg]
+def _with_room(array: NDArray, needed: int) -> NDArray:  # type: ignore[type-arg]  # of any type
     if needed <= array.size:
         return array
     grown = np.empty(max(needed, array.size * 3 // 2), array.dtype)

@@ -31,7 +31,7 @@ class _AsGiven:
 
 def _read_plainly(command: Any, ctx: Any) -> None:
     for param in command.get_params(ctx):
-        param._runtime_param = _AsGiven()  # noqa: SLF001
+        param._runtime_param = _AsGiven()  # noqa: SLF001 - where Typer keeps the converter
 
 
 class PlainGroup(TyperGroup):

@@ -94,10 +94,10 @@ def prepare_command(
         name=name,
         separator=separator,
         text_field=text_field,
-        eot=eot,  # type: ignore[arg-type]
-        errors=errors,  # type: ignore[arg-type]
-        newlines=newlines,  # type: ignore[arg-type]
-        verify=verify,  # type: ignore[arg-type]
+        eot=eot,  # type: ignore[arg-type]  # likewise
+        errors=errors,  # type: ignore[arg-type]  # likewise
+        newlines=newlines,  # type: ignore[arg-type]  # likewise
+        verify=verify,  # type: ignore[arg-type]  # likewise
         restart=restart,
     )
     max_rss = context.obj if isinstance(context.obj, int) else None

@@ -25,7 +25,7 @@ class RunGroup(PlainGroup):
         before = len(args) - len(rest) - 1
         if before >= 0 and args[before] == "--":
             ctx.meta[_COMMAND] = tuple(rest)
-            ctx._protected_args, ctx.args = [], []  # noqa: SLF001
+            ctx._protected_args, ctx.args = [], []  # noqa: SLF001 - as above
         elif rest and rest[0] not in self.commands:
             ctx.fail(f"{rest[0]!r} is no job of oomguard's. For a program of yours: -- {' '.join(rest)}")
         left: list[str] = ctx.args

@@ -23,7 +23,7 @@ _FAILED_ITSELF = 125  # as timeout(1): any other may be the command's own
 class _CommandAfterDashes(TyperGroup):
     """`swap --size 8G --for -- CMD ...`: what follows -- is the command, not one of ours."""
 
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]  # Typer has a Click of its own
         at = args.index("--") if "--" in args else len(args)
         if not set(args[:at]) & set(self.commands):
             ctx.obj, args = args[at + 1 :], args[:at]

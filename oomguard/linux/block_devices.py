@@ -77,7 +77,7 @@ def _kind(folder: Path) -> DiskKind:
     if "/session" in str(folder):  # iSCSI
         return "network"
     rotational = (read_kernel_text(folder / "queue/rotational") or "").strip()
-    return {"0": "ssd", "1": "hdd"}.get(rotational, "unknown")  # type: ignore[return-value]
+    return {"0": "ssd", "1": "hdd"}.get(rotational, "unknown")  # type: ignore[return-value]  # those words
 
 
 def _children(folder: Path) -> list[Path]:

@@ -105,5 +105,5 @@ class StopSignals:
     def thaw(self) -> None:
         """Continue those that were stopped here. Raises: nothing."""
         for pid, start_ticks in self._stopped.items():
-            signal_if(pid, signal.SIGCONT, lambda stat, same=start_ticks: stat.start_ticks == same)  # type: ignore[misc]
+            signal_if(pid, signal.SIGCONT, lambda stat, same=start_ticks: stat.start_ticks == same)  # type: ignore[misc]  # mypy: a lambda's default
         self._stopped.clear()

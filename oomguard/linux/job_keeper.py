@@ -242,7 +242,7 @@ def _end_all() -> None:
         if len(members) == 1:
             return
         for pid in members - {os.getpid()}:
-            signal_if(pid, signal.SIGKILL, lambda stat, among=members: stat.parent_pid in among)  # type: ignore[misc]
+            signal_if(pid, signal.SIGKILL, lambda stat, among=members: stat.parent_pid in among)  # type: ignore[misc]  # mypy: a lambda's default
         _changed_children()
         time.sleep(0.002)
 

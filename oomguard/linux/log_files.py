@@ -85,10 +85,10 @@ def _unpacked(path: Path, file: BinaryIO, head: bytes) -> Iterator[bytes]:
 
 def _decoder(file: BinaryIO, head: bytes) -> BinaryIO:
     if head.startswith(_GZIP):
-        return gzip.GzipFile(fileobj=file)  # type: ignore[return-value]
+        return gzip.GzipFile(fileobj=file)  # type: ignore[return-value]  # reads bytes as one
     if head.startswith(_XZ):
-        return lzma.LZMAFile(file)  # type: ignore[return-value]
-    return bz2.BZ2File(file) if head.startswith(_BZIP2) else file  # type: ignore[return-value]
+        return lzma.LZMAFile(file)  # type: ignore[return-value]  # reads bytes as one
+    return bz2.BZ2File(file) if head.startswith(_BZIP2) else file  # type: ignore[return-value]  # reads bytes as one
 
 
 def _zstd(path: Path, file: BinaryIO) -> Iterator[bytes]:

@@ -76,7 +76,7 @@ def _bound(event: OomEvent, machine: Accounting | None) -> KillCause:
     elif machine is None:
         room = "how full the other nodes were is not in this log"
     return KillCause(
-        kind=event.constraint or "unknown",  # type: ignore[arg-type]
+        kind=event.constraint or "unknown",  # type: ignore[arg-type]  # the parser's words
         why=(
             f"the process may use only {where}, by {by}, and that was full. Memory of other nodes was out of its reach."
         ),

@@ -154,7 +154,7 @@ class Intake:
                     split=split,
                     position=position,
                     goes_on=split == "train" and task.ends_document and "offset" in position,
-                    where=lambda into, documents, start=task.offset: feed.where(start, into, documents),  # type: ignore[misc]
+                    where=lambda into, documents, start=task.offset: feed.where(start, into, documents),  # type: ignore[misc]  # mypy takes no default of a lambda
                 )
             )
         return False

@@ -122,9 +122,9 @@ def _write_compressed(source: Source, target: Path, fraction: float) -> None:
 
 def _compressor(target: Path, compression: str) -> BinaryIO:
     if compression == "gz":
-        return gzip.open(target, "wb", compresslevel=1)  # type: ignore[return-value]
+        return gzip.open(target, "wb", compresslevel=1)  # type: ignore[return-value]  # writes bytes as one
     if compression == "xz":
-        return lzma.open(target, "wb", preset=0)  # type: ignore[return-value]
+        return lzma.open(target, "wb", preset=0)  # type: ignore[return-value]  # writes bytes as one
     if compression == "bz2":
-        return bz2.open(target, "wb", compresslevel=1)  # type: ignore[return-value]
-    return pa.CompressedOutputStream(str(target), "zstd")  # type: ignore[no-any-return]
+        return bz2.open(target, "wb", compresslevel=1)  # type: ignore[return-value]  # writes bytes as one
+    return pa.CompressedOutputStream(str(target), "zstd")  # type: ignore[no-any-return]  # Arrow has no types

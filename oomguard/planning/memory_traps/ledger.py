@@ -91,7 +91,7 @@ class Ledger:
 
     def new(self, sort: str, **fields: object) -> Thing:
         """Make a thing in the loops that run now."""
-        return Thing(sort=sort, born=tuple(loop.number for loop in self.loops), **fields)  # type: ignore[arg-type]
+        return Thing(sort=sort, born=tuple(loop.number for loop in self.loops), **fields)  # type: ignore[arg-type]  # Thing's own fields
 
     def make(
         self, rule: str, node: ast.AST, sort: str, share: float, *, way: str = "", more: float = 0.0, each: bool = False
