@@ -340,21 +340,3 @@ def _advice(
     if counters is not None and verdict != "none":
         return advise_counters(batch_job=counters.batch_job, in_kubernetes=counters.in_kubernetes)
     return advise_nothing_found()
-
-
-def write_page(diagnosis: Diagnosis, page: Path) -> None:
-    """Write a diagnosis as one HTML file that needs nothing else.
-
-    Raises: BadInput if the file cannot be written.
-    """
-    from importlib.metadata import version
-
-    from oomguard.results.diagnosis_page import diagnosis_page
-
-    now = datetime.now().astimezone().isoformat(timespec="seconds")
-    try:
-        page.write_text(diagnosis_page(diagnosis, made=f"oomguard {version('oomguard')}, {now}"), encoding="utf-8")
-    except OSError as error:
-        raise BadInput(
-            f"could not write {page}: {error.strerror}", do="oomguard diagnose --html /tmp/oom.html"
-        ) from error

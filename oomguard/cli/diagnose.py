@@ -43,12 +43,21 @@ def diagnose_command(
     from dataclasses import replace
     from pathlib import Path
 
-    from oomguard.cli.showing import show
-    from oomguard.diagnosing import diagnose, write_page
+    from oomguard.cli.showing import show, write_page
+    from oomguard.diagnosing import diagnose
 
     found = diagnose(log, since=since, pid=pid, name=name, script=script, input_file=input_file, every=every)
     if page is not None:
-        write_page(found, Path(page))
+        from oomguard.results.diagnosis_page import diagnosis_page
+
+        write_page(diagnosis_page(found, made=_made_now()), Path(page))
     show(replace(found, verbose=verbose, every=every), as_json=as_json)
     if found.verdict == "none":
         sys.exit(_FOUND_NOTHING)
+
+
+def _made_now() -> str:
+    from datetime import datetime
+    from importlib.metadata import version
+
+    return f"oomguard {version('oomguard')}, {datetime.now().astimezone().isoformat(timespec='seconds')}"

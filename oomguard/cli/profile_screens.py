@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.cli.showing import screen
+from oomguard.cli.showing import screen, write_page
 from oomguard.errors import BadInput, CannotStart, OomguardError
 from oomguard.laddering import profile_ladder
 from oomguard.linux.own_process import own_command
@@ -57,7 +57,7 @@ def run_profile(
     """Profile, show it, and give the exit status."""
     try:
         if html is not None:
-            from oomguard.results.profile_page import need_plotly  # here: it is large, and few ask for it
+            from oomguard.results.profile_page import need_plotly, profile_page  # here: it is large, and few ask for it
 
             need_plotly()
         options = ProfileOptions(
@@ -74,7 +74,7 @@ def run_profile(
             done = profile_command(options, ShowBegin(as_json=as_json))
         _show(done.profile, as_json=as_json)
         if html is not None:
-            write_page(done.profile, Path(html))
+            write_page(profile_page(done.profile), Path(html))
     except OomguardError as error:
         if not isinstance(error, CannotStart):
             error.exit_status = _OURS_FAILED
@@ -92,17 +92,3 @@ def _read_pid(text: str) -> int:
 
 def _show(profile: PeakProfile, *, as_json: bool) -> None:
     sys.stderr.write((json.dumps(profile.to_json()) if as_json else screen(profile.render())) + "\n")
-
-
-def write_page(profile: PeakProfile, path: Path) -> None:
-    """Write the page. Raises: BadInput if the file cannot be written; MissingExtra without plotly."""
-    from oomguard.results.profile_page import profile_page
-
-    page = profile_page(profile)
-    try:
-        path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise BadInput(
-            f"cannot write the page to {printable(str(path))}: {error.strerror}",
-            do="give --html a file in a folder of yours",
-        ) from error

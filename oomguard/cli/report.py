@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from oomguard.cli.showing import show
+from oomguard.cli.showing import show, write_page
 
 
 def report_command(
@@ -17,12 +17,13 @@ def report_command(
 ) -> None:
     """Show a recorded profile again; also one that a kill cut short.
 
-    Example: oomguard report profile-prepare.py-4711.jsonl --html profile.html
+    Example: oomguard report profile-prepare.py-4711.oomguard --html profile.html
     """
-    from oomguard.cli.profile_screens import write_page
     from oomguard.profiling import read_recording
 
     profile = read_recording(recording)
     if html is not None:
-        write_page(profile, html)
+        from oomguard.results.profile_page import profile_page
+
+        write_page(profile_page(profile), html)
     show(profile, as_json=as_json)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 import typer
 
 from oomguard.errors import BadInput
+from oomguard.results.hostile import printable
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import RenderableType
 
 
@@ -38,6 +42,19 @@ def show(result: Result, *, as_json: bool, kept: str = "the same command shows i
         if isinstance(error, BrokenPipeError):
             raise
         raise BadInput(f"could not write the result to standard output: {error.strerror}", do=kept) from error
+
+
+def write_page(page: str, path: Path) -> None:
+    """Write an HTML page. Raises: BadInput if the file cannot be written."""
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        with suppress(OSError):
+            if path.is_file() and not path.stat().st_size:
+                path.unlink()  # a full disk leaves an empty file behind
+        raise BadInput(
+            f"could not write {printable(str(path))}: {error.strerror}", do="give --html a file in a folder of yours"
+        ) from error
 
 
 def screen(shown: RenderableType) -> str:
