@@ -65,20 +65,18 @@ def profile_ladder(options: ProfileOptions, input_file: Path, events: LadderEven
 
 def _with_forecast(done: Profiled, rungs: Sequence[Rung], input_file: Path, size: int) -> Profiled:
     found = climb(rungs, size)
-    read = rungs[-1].input_bytes if rungs else 0
-    end = done.profile.end.seconds if done.profile.end is not None else 0.0
     made = ForecastMade(
-        seconds=end,
+        seconds=done.profile.end.seconds if done.profile.end is not None else 0.0,
         input=str(input_file),
         input_bytes=size,
-        read_bytes=read,
-        at_end=None if isinstance(found, str) else found.at_end,
-        base=0 if isinstance(found, str) else found.base,
-        per_byte=0.0 if isinstance(found, str) else found.per_byte,
-        band=0 if isinstance(found, str) else found.high - found.at_end,
+        read_bytes=rungs[-1].input_bytes if rungs else 0,
         method="ladder",
-        why_not=found if isinstance(found, str) else "",
     )
+    if isinstance(found, str):
+        made = replace(made, why_not=found)
+    else:
+        band = found.high - found.at_end
+        made = replace(made, at_end=found.at_end, base=found.base, per_byte=found.per_byte, band=band)
     name = printable(input_file.name)
     notes = tuple(f"with {format_size(rung.input_bytes)} of {name}: {format_size(rung.peak)}" for rung in rungs)
     if notes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oomguard.linux.open_inputs import read_open_inputs
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 _LEAST_SECONDS = 0.02
 _MOVING_PART, _RESTING_PART = 100, 1000  # looks take at most one part of so many of the time
 _REST_SECONDS = 5.0
+_LEAST_FRACTION = 0.01  # of the input: a band is not carried out further than so
 _TOLD_SECONDS = 0.25  # a forecast that is not news is not told more often
 
 
@@ -54,30 +56,11 @@ class InputWatch:
         if main is None:
             return None
         path, position, size = main
+        made = ForecastMade(seconds=seconds, input=path, input_bytes=size, read_bytes=position, method="read position")
         if isinstance(found, str):
-            return ForecastMade(
-                seconds=seconds,
-                input=path,
-                input_bytes=size,
-                read_bytes=position,
-                at_end=None,
-                base=0,
-                per_byte=0.0,
-                band=0,
-                method="read position",
-                why_not=found,
-            )
-        return ForecastMade(
-            seconds=seconds,
-            input=path,
-            input_bytes=size,
-            read_bytes=position,
-            at_end=found.at_end,
-            base=found.base,
-            per_byte=found.per_byte,
-            band=round(found.residual / max(found.read_fraction, 0.01)),
-            method="read position",
-        )
+            return replace(made, why_not=found)
+        band = round(found.residual / max(found.read_fraction, _LEAST_FRACTION))
+        return replace(made, at_end=found.at_end, base=found.base, per_byte=found.per_byte, band=band)
 
 
 def _same(before: ForecastMade | None, now: ForecastMade) -> bool:

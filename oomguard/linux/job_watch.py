@@ -63,7 +63,7 @@ class JobWatch:
         self._marks: list[StageMark] = []
         self._end: RecordingEnd | None = None
         self._next_peaks = 0.0
-        self._told: tuple[Peaks, tuple[GrownLine, ...]] = (self._peaks(), ())
+        self._told: tuple[Peaks, tuple[GrownLine, ...]] = (self._clocks.told(), ())
         self._file = RecordingFile(path, anew=lambda: map(event_line, self.events()))
         self._record(head)
 
@@ -102,7 +102,7 @@ class JobWatch:
         yield from self._seen.values()
         yield from self._timeline
         yield from self._marks
-        yield self._peaks()
+        yield self._clocks.told()
         yield self._growth.lines()
         if self._input.made is not None:
             yield self._input.made
@@ -116,26 +116,12 @@ class JobWatch:
         self._file.write(event_line(event))
 
     def _record_peaks(self) -> None:
-        peaks, lines = self._peaks(), self._growth.lines()
+        peaks, lines = self._clocks.told(), self._growth.lines()
         if peaks != self._told[0]:
             self._record(peaks)
         if lines != self._told[1]:
             self._record(lines)
         self._told = (peaks, lines)
-
-    def _peaks(self) -> Peaks:
-        clocks = self._clocks
-        return Peaks(
-            peak_unreclaimable=clocks.peak,
-            peak_seconds=clocks.peak_seconds,
-            by_the_mark=clocks.by_the_mark,
-            peak_with_cache=clocks.peak_with_cache,
-            largest_process=clocks.largest_process,
-            summed_rss=clocks.summed_rss,
-            missed_at_most=clocks.missed_at_most,
-            samples=clocks.samples,
-            longest_gap=clocks.longest_gap,
-        )
 
     def _see_processes(self, sample: MemorySample) -> None:
         for process in sample.processes:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from oomguard.results.recording import Peaks
 from oomguard.units import MIB
 
 if TYPE_CHECKING:
@@ -56,6 +57,20 @@ class PeakClocks:
     def missed_at_most(self) -> int:
         """How much higher than `peak` the truth can be. Units: bytes."""
         return max(0, self._bound - self.peak)
+
+    def told(self) -> Peaks:
+        """Give the peaks so far, as a recording keeps them."""
+        return Peaks(
+            peak_unreclaimable=self.peak,
+            peak_seconds=self.peak_seconds,
+            by_the_mark=self.by_the_mark,
+            peak_with_cache=self.peak_with_cache,
+            largest_process=self.largest_process,
+            summed_rss=self.summed_rss,
+            missed_at_most=self.missed_at_most,
+            samples=self.samples,
+            longest_gap=self.longest_gap,
+        )
 
     def _look_between(self, sample: MemorySample) -> None:
         before = self._before

@@ -17,17 +17,6 @@ if TYPE_CHECKING:
     from oomguard.results.recording import Event
 
 _MOST_KEPT = 4000  # of each kind, whatever a file says
-_NO_PEAKS = Peaks(
-    peak_unreclaimable=0,
-    peak_seconds=0.0,
-    by_the_mark=False,
-    peak_with_cache=0,
-    largest_process=0,
-    summed_rss=0,
-    missed_at_most=0,
-    samples=0,
-    longest_gap=0.0,
-)
 
 
 def build_profile(events: Iterable[Event]) -> PeakProfile:
@@ -36,7 +25,7 @@ def build_profile(events: Iterable[Event]) -> PeakProfile:
     seen: dict[int, SeenProcess] = {}
     marks: list[StageMark] = []
     notes: dict[str, None] = {}
-    timeline, later = Timeline(), _NO_PEAKS
+    timeline, later = Timeline(), Peaks()
     for event in events:
         match event:
             case MemorySample():
@@ -56,7 +45,7 @@ def build_profile(events: Iterable[Event]) -> PeakProfile:
     peaks, lines, forecast, end = (last.get(kind) for kind in (Peaks, tuple, ForecastMade, RecordingEnd))
     return PeakProfile(
         head=head,
-        peaks=_latest(peaks if isinstance(peaks, Peaks) else _NO_PEAKS, later),
+        peaks=_latest(peaks if isinstance(peaks, Peaks) else Peaks(), later),
         lines=lines if isinstance(lines, tuple) else (),
         stages=_bands(marks),
         timeline=tuple(timeline),

@@ -57,15 +57,15 @@ class StageMark:
 class Peaks:
     """The peaks so far. Units: bytes, seconds."""
 
-    peak_unreclaimable: int
-    peak_seconds: float
-    by_the_mark: bool
-    peak_with_cache: int
-    largest_process: int
-    summed_rss: int
-    missed_at_most: int
-    samples: int
-    longest_gap: float
+    peak_unreclaimable: int = 0
+    peak_seconds: float = 0.0
+    by_the_mark: bool = False
+    peak_with_cache: int = 0
+    largest_process: int = 0
+    summed_rss: int = 0
+    missed_at_most: int = 0
+    samples: int = 0
+    longest_gap: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,11 +87,11 @@ class ForecastMade:
     input: str
     input_bytes: int
     read_bytes: int
-    at_end: int | None  # None: `why_not` says why nothing can be said
-    base: int
-    per_byte: float
-    band: int
     method: str  # "read position", "ladder"
+    at_end: int | None = None  # None: `why_not` says why nothing can be said
+    base: int = 0
+    per_byte: float = 0.0
+    band: int = 0
     why_not: str = ""
 
 
