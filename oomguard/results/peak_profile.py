@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from oomguard.results.hostile import printable
+from oomguard.results.signal_name import signal_name
 from oomguard.results.text_chart import chart_rows
 from oomguard.units import GIB, format_size
 
@@ -129,7 +130,9 @@ class PeakProfile:
             return f"{self.end.stopped}, after {self.end.seconds:.1f} s"
         if self.end.exit_code is None:
             return f"it ended after {self.end.seconds:.1f} s"
-        return f"exit status {self.end.exit_code} after {self.end.seconds:.1f} s"
+        code = self.end.exit_code
+        by = f" ({signal_name(code - 128)})" if code > 128 else ""
+        return f"exit status {code}{by} after {self.end.seconds:.1f} s"
 
     def _line_rows(self) -> list[tuple[str, str]]:
         rows, total = [], self.peaks.peak_unreclaimable

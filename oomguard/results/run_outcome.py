@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shlex
-import signal
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from oomguard.formats.smaps import MemoryShare
 from oomguard.results.hostile import printable
 from oomguard.results.process_facts import OpenInput, ProcessFacts, ProcessStack, StackFrame
+from oomguard.results.signal_name import signal_name
 from oomguard.units import format_size
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ class RunOutcome:
             times = "once" if self.oom_kills == 1 else f"{self.oom_kills} times"
             return [("killed", f"{who}: the kernel's OOM killer was faster than the guard ({times})")]
         if self.stopped_by == "signal":
-            return [("ended", f"by {_signal_name(self.exit_code - 128)}")]
+            return [("ended", f"by {signal_name(self.exit_code - 128)}")]
         return []
 
     def _peaks(self) -> str:
@@ -232,10 +232,3 @@ def _called(frame: StackFrame) -> str:
 
 def _short(value: str) -> str:
     return value if len(value) <= _LONGEST_SHOWN else f"{value[:_LONGEST_SHOWN]}..."
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
