@@ -202,4 +202,4 @@ def _default_recording(command: tuple[str, ...]) -> Path:
     word = next((part for part in command[1:] if part.endswith(".py")), command[0])
     name = "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in Path(word).name)[:40]
     folder = Path.cwd() if os.access(".", os.W_OK) else Path(tempfile.gettempdir())
-    return folder / f"profile-{name}-{os.getpid()}.jsonl"
+    return folder / f"profile-{name}-{os.getpid()}.oomguard"  # no .jsonl: prepare takes those of a folder for its input
