@@ -23,6 +23,7 @@ _LEAST_GROWTH = 1 << 18  # bytes: less waits until it is more
 _LEAST_PART = 4096  # of the peak
 _JUMP_PART = 16  # of the peak: so much growth is charged at once, whatever a stack costs
 _STACKS_PART = 10  # stacks take at most one part of so many of the time
+_STACKS_AT_A_LOOK = 16  # 0.1 ms each
 _LONGEST_COST = 0.01  # seconds of a stack: the rest of the time it took, it waited for a CPU
 # Seconds, after which a process that could not be read is tried again.
 _FIRST_PATIENCE, _STARTING, _LAST_PATIENCE = 0.01, 0.16, 30.0
@@ -125,7 +126,7 @@ class GrowthWatch:
         """Ask for the stack of what grew most; what cannot be read is charged to its program."""
         least = max(_LEAST_GROWTH, self._peak // _LEAST_PART)
         now = time.monotonic()
-        for size, process in grown:
+        for size, process in grown[:_STACKS_AT_A_LOOK]:  # the others are larger next time
             if size < least:
                 return
             if self._charge_at_once(process, now):
@@ -144,8 +145,8 @@ class GrowthWatch:
         if refused is not None and now < refused.until:
             return False
         frames = self._frames.read(process.pid)
-        if frames is None:
-            return False
+        if frames is None and is_python(process.pid):
+            return False  # one that pystack may know
         if not frames:
             self._refuse(process.pid, now)
             return True
@@ -176,8 +177,9 @@ class GrowthWatch:
     def _refuse(self, pid: int, now: float) -> None:
         before = self._refused.get(pid)
         patience = min(_LAST_PATIENCE, 2 * before.patience) if before is not None else _FIRST_PATIENCE
-        starts = patience <= _STARTING and (before is not None or is_python(pid))
-        self._refused[pid] = _Refused(now + patience, patience, starts, self._stacks.refused)
+        python = is_python(pid)
+        starts = patience <= _STARTING and python
+        self._refused[pid] = _Refused(now + patience, patience, starts, self._stacks.refused if python else "")
 
     def _charge(self, pid: int, size: int, line: Line) -> None:
         before = self._growth.size(pid)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput, NothingFound
@@ -21,6 +22,8 @@ def check_can_be_cut(path: Path) -> int:
     """Give the size of a file of text lines. Raises: NothingFound; BadInput if it is no such file."""
     shown = printable(str(path))
     try:
+        if not stat.S_ISREG(path.stat().st_mode) or not path.stat().st_size:
+            raise BadInput(f"{shown} is no file with something in it", do="--ladder names the input of the command")
         with path.open("rb") as file:
             beginning = file.read(_PIECE)
     except FileNotFoundError as error:

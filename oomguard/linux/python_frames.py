@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -151,6 +152,8 @@ class PythonFrames:
 
 
 def _symbols(path: str) -> tuple[int, int, int] | None:
+    if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 - a path of another root
+        return None
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     with os.fdopen(fd, "rb") as file:
         known = _KNOWN.get((os.fstat(fd).st_dev, os.fstat(fd).st_ino))

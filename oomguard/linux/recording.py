@@ -113,8 +113,10 @@ def _write_all(fd: int, data: bytes) -> bool:
 def _refuse_other(path: Path) -> None:
     """A recording may be written anew; what somebody named by mistake is not."""
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return  # a pipe or a device, which opening might wait for
         with path.open("rb") as file:
-            beginning = file.read(len(_FIRST)) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else b""
+            beginning = file.read(len(_FIRST))
     except OSError:
         return  # it is not there, or cannot be written either
     if beginning and beginning != _FIRST:

@@ -153,6 +153,7 @@ def test_a_job_that_is_killed_leaves_a_whole_recording(tmp_path: Path) -> None:
     grow = GROWS.replace("while True", "while len(held) < 120") + "import os\nos.kill(os.getpid(), 9)\n"
     done, facts = profile(tmp_path, *python(tmp_path, grow))
     assert (done.returncode, facts["exit_code"]) == (137, 137)
+    assert "exit status 137 (SIGKILL)" in " ".join(oomguard(tmp_path, "report", "r.jsonl").stdout.split())
     assert facts["peak_unreclaimable"] >= 60 * MIB
     shown = oomguard(tmp_path, "report", "r.jsonl", "--json")
     told = json.loads(shown.stdout)
@@ -229,6 +230,20 @@ def test_a_ladder_that_fails_says_so(tmp_path: Path) -> None:
     assert (binary.returncode, "is not text" in binary.stderr) == (125, True)
 
 
+def test_what_has_no_beginning_is_refused_and_waited_for_by_nobody(tmp_path: Path) -> None:
+    """A pipe would be waited for for ever by whoever opens it."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "empty").touch()
+    for name in ("pipe", "empty", "/dev/null", "."):
+        done = oomguard(tmp_path, "profile", "--ladder", name, "--", "cat", name)
+        assert (done.returncode, "no file with something in it" in done.stderr) == (125, True), name
+    reader = subprocess.Popen(["cat", "pipe"], cwd=tmp_path, stdout=subprocess.PIPE)
+    with reader:
+        assert oomguard(tmp_path, "profile", "-o", "pipe", "--", "true").returncode == 0
+        recorded, _ = reader.communicate(timeout=30)
+    assert recorded.startswith(b'{"recording":')
+
+
 def test_what_runs_already_is_profiled_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / "job.py").write_text(GROWS.replace("while True", "while len(held) < 160"))
     with subprocess.Popen([sys.executable, "job.py"], cwd=tmp_path) as job:
@@ -278,6 +293,8 @@ def test_a_recording_takes_no_other_file_s_place_and_a_full_disk_is_told(tmp_pat
     full = oomguard(tmp_path, "profile", "-o", "/dev/full", "--", "true")
     assert full.returncode == 0
     assert "the recording is not whole" in " ".join(full.stderr.split())
+    page = oomguard(tmp_path, "report", "r.jsonl", "--html", "/dev/full")
+    assert (page.returncode, "could not write /dev/full" in page.stderr) == (1, True)
 
 
 def test_a_job_of_ours(tmp_path: Path) -> None:
