@@ -14,21 +14,20 @@ import select
 import signal
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.formats.memcg import parse_count, parse_proc_cgroup, path_in_mount
+from oomguard.formats.memcg import parse_count, parse_proc_cgroup
 from oomguard.formats.meminfo import parse_meminfo
 from oomguard.linux import cgroup_files
 from oomguard.linux.freezer import CgroupFreezer, StopSignals
 from oomguard.linux.job_measure import Measure
-from oomguard.linux.memcg_dir import MemcgDir, cgroup_mounts, read_kernel_text
+from oomguard.linux.memcg_dir import MemcgDir, read_kernel_text
 from oomguard.linux.memcg_errors import LimitDidNotStick
-from oomguard.linux.memcg_limits import set_limits, set_memory_max
-from oomguard.linux.memcg_place import MadeMemcg, at_first_place
+from oomguard.linux.memcg_limits import limits_above, set_memory_max
 from oomguard.linux.process_signals import signal_if
-from oomguard.planning.job_limits import JobLimits, LimitAbove, plan_job_limits
+from oomguard.planning.job_limits import JobLimits, plan_job_limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -250,112 +249,6 @@ class JobMemcg:
         cgroups = parse_proc_cgroup(read_kernel_text(Path(f"/proc/{pid}/cgroup")) or "")
         cgroup = cgroups.get("memory" if self.memcg.version == 1 else "")
         return cgroup is not None and f"{self.memcg.name}/" in f"{cgroup}/"
-
-
-def limits_above(memcg: MemcgDir) -> list[LimitAbove]:
-    """The limits that hold for `memcg` from above, and those that are hidden from us."""
-    above: list[LimitAbove] = []
-    for parent in memcg.ancestors()[1:]:
-        for limit, kind in ((parent.memory_max(), "limit"), (parent.memory_high(), "soft limit (memory.high)")):
-            if limit is not None:
-                above.append(LimitAbove(whose=f"the memory {kind} of cgroup {parent.name}", limit=limit))
-    hidden = memcg.ancestors()[1].hidden_memory_max() if len(memcg.ancestors()) > 1 else None
-    if hidden is not None and all(hidden < limit.limit for limit in above):
-        above.append(LimitAbove(whose="a memory limit above the visible cgroups", limit=hidden))
-    return above
-
-
-def open_job_memcg(
-    asked: int, more_above: list[LimitAbove], *, swap_max: int | None, root: Path = Path("/")
-) -> JobMemcg:
-    """Make an empty memory cgroup for a job of `asked` bytes; this process stays outside.
-
-    `more_above` are limits that hold from elsewhere, such as the machine's memory. `swap_max`: how much may be
-    swapped out; 0 closes swap, None sets no limit.
-    Raises: MemcgUnavailable, with what would make it possible; nothing has changed then.
-    """
-    return at_first_place(
-        lambda made: _limit(made, asked, more_above, swap_max, root), asked, for_others=True, root=root
-    )
-
-
-def limit_job(
-    memcg: MemcgDir,
-    limits: JobLimits,
-    kind: str,
-    *,
-    left: tuple[MemcgDir, ...],
-    swap_max: int | None,
-    companion: Path | None,
-    undo: Callable[[], None],
-) -> JobMemcg:
-    """Set the limits of a new, empty cgroup and read them back. Raises: OSError; LimitDidNotStick."""
-    caveats = set_limits(memcg, limits.hard, swap_max=swap_max, left=left)
-    if memcg.version == 2:
-        cgroup_files.write_setting(memcg.path, "memory.high", limits.slow)
-        if memcg.read("memory.high") is None:
-            raise LimitDidNotStick("memory.high was set for", memcg.path, limits.slow, None)
-        if memcg.read("memory.oom.group") is not None:
-            # Should the kernel be faster than the guard: all of the job, not the one worker its parent waits for.
-            cgroup_files.write_setting(memcg.path, "memory.oom.group", 1)
-    return JobMemcg(
-        kind=kind,
-        memcg=memcg,
-        limits=replace(limits, notes=()),
-        caveats=(*limits.notes, *caveats),
-        swap_max=swap_max,
-        companion=companion,
-        undo=undo,
-    )
-
-
-def _limit(made: MadeMemcg, asked: int, more_above: list[LimitAbove], swap_max: int | None, root: Path) -> JobMemcg:
-    memcg = made.memcg
-    left = [
-        LimitAbove(whose=f"the memory limit of cgroup {above.name}, where it would have been", limit=limit)
-        for above in made.left
-        for limit in (above.memory_max(), above.memory_high())
-        if limit is not None
-    ]
-    limits = plan_job_limits(asked, [*more_above, *limits_above(memcg), *left])
-    companion = _make_companion(memcg.path.name, root) if memcg.version == 1 else None
-    try:
-        job = limit_job(
-            memcg,
-            limits,
-            f"cgroup v{memcg.version}",
-            left=made.left,
-            swap_max=swap_max,
-            companion=companion,
-            undo=made.undo,
-        )
-    except BaseException:
-        if companion is not None:
-            cgroup_files.remove_when_empty(companion)
-        raise
-    job.caveats = (*job.caveats, *made.caveats)
-    return job
-
-
-def _make_companion(name: str, root: Path) -> Path | None:
-    """A v2 cgroup under our own one there; None where that cannot be, which costs only the better freezer."""
-    cgroup = parse_proc_cgroup(read_kernel_text(root / "proc/self/cgroup") or "").get("")
-    if cgroup is None:
-        return None
-    for mount in cgroup_mounts(root):
-        parent = path_in_mount(cgroup, mount) if mount.version == 2 else None
-        if parent is None:
-            continue
-        path = root / parent.lstrip("/") / name
-        try:
-            cgroup_files.remove_stale_budgets(path.parent, root)
-            cgroup_files.make_cgroup(path)
-        except OSError:
-            continue
-        if (path / "cgroup.freeze").exists():  # since Linux 5.2
-            return path
-        cgroup_files.remove_when_empty(path)
-    return None
 
 
 def _park_at_the_limit(path: Path) -> int:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, cast
 
 from oomguard.formats.meminfo import parse_meminfo
 from oomguard.linux.job_keeper import Keeper, start_keeper
-from oomguard.linux.job_memcg import JobMemcg, open_job_memcg
+from oomguard.linux.job_memcg import JobMemcg
+from oomguard.linux.job_memcg_making import open_job_memcg
 from oomguard.linux.memcg_dir import find_own_cgroup, read_kernel_text
 from oomguard.linux.memcg_errors import MemcgUnavailable
 from oomguard.linux.process_control import become_subreaper

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.linux import cgroup_files
 from oomguard.linux.memcg_errors import LimitDidNotStick
+from oomguard.planning.job_limits import LimitAbove
 
 if TYPE_CHECKING:
     from oomguard.linux.memcg_dir import MemcgDir
@@ -87,3 +88,16 @@ def _set_v1(memcg: MemcgDir, memory_max: int, *, swap_max: int | None) -> list[s
     # The next best: no swapping at the cgroup's own limit, but still when the machine is short.
     cgroup_files.write_setting(memcg.path, "memory.swappiness", 0)
     return [_V1_NO_SWAP_LIMIT]
+
+
+def limits_above(memcg: MemcgDir) -> list[LimitAbove]:
+    """The limits that hold for `memcg` from above, and those that are hidden from us."""
+    above: list[LimitAbove] = []
+    for parent in memcg.ancestors()[1:]:
+        for limit, kind in ((parent.memory_max(), "limit"), (parent.memory_high(), "soft limit (memory.high)")):
+            if limit is not None:
+                above.append(LimitAbove(whose=f"the memory {kind} of cgroup {parent.name}", limit=limit))
+    hidden = memcg.ancestors()[1].hidden_memory_max() if len(memcg.ancestors()) > 1 else None
+    if hidden is not None and all(hidden < limit.limit for limit in above):
+        above.append(LimitAbove(whose="a memory limit above the visible cgroups", limit=hidden))
+    return above

@@ -17,13 +17,16 @@ from typing import TYPE_CHECKING
 
 from oomguard.formats.memcg import parse_proc_cgroup, path_in_mount
 from oomguard.linux import cgroup_files
-from oomguard.linux.job_memcg import JobMemcg, limit_job, limits_above
+from oomguard.linux.job_memcg_making import limit_job
 from oomguard.linux.memcg_dir import MemcgDir, cgroup_mounts, read_kernel_text
 from oomguard.linux.memcg_errors import MemcgUnavailable
+from oomguard.linux.memcg_limits import limits_above
 from oomguard.planning.job_limits import LimitAbove, plan_job_limits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from oomguard.linux.job_memcg import JobMemcg
 
 _CALL_SECONDS = 25  # a machine that is short of memory is slow, and a scope is worth the wait
 _START_SECONDS = 25.0

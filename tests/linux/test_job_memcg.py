@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from oomguard.linux import job_start
-from oomguard.linux.job_memcg import JobMemcg, open_job_memcg
+from oomguard.linux.job_memcg_making import open_job_memcg
 from oomguard.linux.memcg_errors import LimitDidNotStick, MemcgUnavailable
 from oomguard.linux.systemd_scope import find_scope_manager
 from oomguard.planning.job_limits import LimitAbove
@@ -19,6 +19,7 @@ from tests.linux.fake_cgroups import FakeKernel
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from oomguard.linux.job_memcg import JobMemcg
     from oomguard.planning.enforcement import Choice, Refusal
 
 MIB = 1 << 20

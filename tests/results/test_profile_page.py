@@ -61,7 +61,9 @@ class _Structure(HTMLParser):
 def test_says_what_the_profile_says() -> None:
     text = " ".join(_Structure(profile_page(PROFILE)).text.split())
     peak = format_size(PROFILE.peaks.peak_unreclaimable)
-    assert text.index(f"Exit status 137 (SIGKILL) after 60.9 s. Peak {peak}. It does not fit:") < 8000  # the style is before it
+    assert (
+        text.index(f"Exit status 137 (SIGKILL) after 60.9 s. Peak {peak}. It does not fit:") < 8000
+    )  # the style is before it
     for said in (
         "python data/fineweb/prepare.py train.txt",
         "all of the input needs 119 GiB, 15.0 GiB were available",
