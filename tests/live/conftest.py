@@ -13,6 +13,7 @@ import pytest
 
 import oomguard
 from tests.live.run_cases import leftovers
+from tests.live.swap_areas import RECORDS, listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,3 +48,15 @@ def nothing_is_left() -> Iterator[None]:
     while leftovers() and time.monotonic() < deadline:
         time.sleep(0.05)
     assert leftovers() == []
+
+
+@pytest.fixture
+def machine_is_as_before() -> Iterator[None]:
+    """Whatever a test does: the areas that are on, fstab and the records are the same afterwards."""
+    if os.geteuid() != 0:
+        pytest.skip("switching swap on needs root")
+    seen = [Path("/proc/swaps").read_text(), Path("/etc/fstab").read_text() if Path("/etc/fstab").exists() else ""]
+    records = listing(RECORDS) if RECORDS.exists() else []
+    yield
+    assert [Path("/proc/swaps").read_text(), *seen[1:]] == seen
+    assert (listing(RECORDS) if RECORDS.exists() else []) == records

@@ -13,16 +13,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from oomguard.profiling import read_recording
+from tests.live.guarded import MIB, OOMGUARD, WAYS
 from tests.live.run_cases import environment
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = [pytest.mark.live, pytest.mark.usefixtures("nothing_is_left")]
-
-MIB = 1 << 20
-WAYS = ["cgroup", "watchdog"]
-OOMGUARD = [sys.executable, "-m", "oomguard"]
 
 # It says itself what its three processes hold while all stand still; the two children share its first 40 MiB.
 TREE = """import os, time

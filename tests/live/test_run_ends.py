@@ -1,0 +1,228 @@
+"""How jobs and their guards end: by signals, held and released, killed, with daemons, and with the kernel faster."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.live.guarded import MIB, OOMGUARD, WAYS, child_of, read_until, run, started, state, wait_for
+from tests.live.run_cases import environment
+
+pytestmark = [pytest.mark.live, pytest.mark.usefixtures("nothing_is_left")]
+
+
+ESCAPE = """
+import os, sys, time
+if os.fork():
+    time.sleep(60)
+os.setsid()
+if os.fork():
+    os._exit(0)
+os.setpgid(0, 0)
+def hide(path):
+    held = []
+    while True:
+        held.append(bytearray(b"x") * (1 << 20))
+hide("train.txt")
+"""
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_daemon_does_not_get_away(tmp_path: Path, way: str) -> None:
+    """Another session, another group, its parent gone: it is found, named, and ended with the rest."""
+    (tmp_path / "escape.py").write_text(ESCAPE)
+    done, facts = run(tmp_path, "--", sys.executable, "escape.py", way=way)
+    assert (done.returncode, facts["stopped_by"]) == (137, "budget"), done.stderr
+    assert "hide" in [frame["function"] for frame in facts["stacks"][0]["frames"]]
+    assert not [pid for pid in (process["pid"] for process in facts["processes"]) if state(pid) not in (None, "Z")]
+
+
+CLEANS_UP = """
+import signal, sys
+def stop(number, frame):
+    raise SystemExit(0)
+signal.signal(signal.SIGTERM, stop)
+held = []
+try:
+    while True:
+        held.append(bytearray(b"x") * (1 << 20))
+finally:
+    more = bytearray(b"x") * (4 << 20)
+    open("cleaned", "w").write("up")
+"""
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_grace_is_enough_to_clean_up(tmp_path: Path, way: str) -> None:
+    """SIGTERM comes with some memory for `finally`; the exit status stays 137. With kill there is neither."""
+    (tmp_path / "clean.py").write_text(CLEANS_UP)
+    done, _ = run(tmp_path, "--", sys.executable, "clean.py", way=way)
+    assert (done.returncode, (tmp_path / "cleaned").read_text()) == (137, "up")
+    (tmp_path / "cleaned").unlink()
+    done, _ = run(tmp_path, "--on-limit", "kill", "--", sys.executable, "clean.py", way=way)
+    assert (done.returncode, (tmp_path / "cleaned").exists()) == (137, False)
+
+
+IGNORES = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nheld = []\nwhile True: held.append(bytearray(b'x') * (1 << 16))\n"
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_who_ignores_sigterm_is_ended_after_the_grace(tmp_path: Path, way: str) -> None:
+    (tmp_path / "ignore.py").write_text(IGNORES)
+    began = time.monotonic()
+    done, facts = run(tmp_path, "--grace", "0.5", "--", sys.executable, "ignore.py", way=way)
+    assert (done.returncode, facts["stopped_by"]) == (137, "budget")
+    assert time.monotonic() - began < 10
+
+
+GROW_AND_SAY = "held = [bytearray(b'x') * (1 << 20) for _ in range(150)]\nprint(len(held))\n"
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_held_and_released(tmp_path: Path, way: str) -> None:
+    """It stands still for as long as it must, and then ends as if nothing had been."""
+    (tmp_path / "job.py").write_text(GROW_AND_SAY)
+    with started(tmp_path, "--on-limit", "hold", "--", sys.executable, "job.py", way=way) as guard:
+        said = read_until(guard, "key s")
+        assert "job.py:1in<listcomp>" in "".join(said.split())
+        job = child_of(child_of(guard.pid))
+        before = Path(f"/proc/{job}/stat").read_text()
+        time.sleep(0.3)
+        assert Path(f"/proc/{job}/stat").read_text() == before
+        too_little = subprocess.run([*OOMGUARD, "release", str(guard.pid), "--max-rss", "90M"], env=environment(), capture_output=True, text=True, check=False)  # fmt: skip
+        assert too_little.returncode == 1
+        assert "MiB already, and 90.0 MiB would not be more" in too_little.stderr
+        released = subprocess.run([*OOMGUARD, "release", str(job), "--max-rss", "300M", "--json"], env=environment(), capture_output=True, text=True, check=True)  # fmt: skip
+        assert json.loads(released.stdout) == {
+            "schema": "oomguard.release/1",
+            "pid": job,
+            "stopped": False,
+            "budget": 300 * MIB,
+        }
+        out, err = guard.communicate(timeout=60)
+    assert (guard.returncode, out) == (0, "150\n"), err
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_held_and_stopped_and_the_guard_killed(tmp_path: Path, way: str) -> None:
+    (tmp_path / "job.py").write_text(GROW_AND_SAY)
+    hold = ["--on-limit", "hold", "--", sys.executable, "job.py"]
+    with started(tmp_path, *hold, way=way) as guard:
+        read_until(guard, "key s")
+        subprocess.run(
+            [*OOMGUARD, "release", str(guard.pid), "--stop"], env=environment(), capture_output=True, check=True
+        )
+        out, _ = guard.communicate(timeout=60)
+        assert (guard.returncode, out) == (137, "")
+    with started(tmp_path, *hold, way=way) as guard:
+        read_until(guard, "key s")
+        job = child_of(child_of(guard.pid))
+        guard.kill()
+        wait_for(lambda: state(job) is None)
+    nobody = subprocess.run(
+        [*OOMGUARD, "release", str(guard.pid)], env=environment(), capture_output=True, text=True, check=False
+    )
+    assert nobody.returncode == 1
+    assert "is held" in nobody.stderr
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_running_job_does_not_outlive_its_guard(tmp_path: Path, way: str) -> None:
+    """Whole: with a child of it in another session, and one whose parent is gone."""
+    program = "setsid sleep 60 & (setsid sleep 60 & ) ; echo ready; sleep 60; true"
+    with started(tmp_path, "--", "bash", "-c", program, way=way) as guard:
+        assert guard.stdout is not None
+        assert guard.stdout.readline() == "ready\n"
+        keeper = child_of(guard.pid)
+        wait_for(lambda: len(descendants(keeper)) == 4)
+        members = descendants(keeper)
+        guard.kill()
+        wait_for(lambda: all(state(pid) is None for pid in [keeper, *members]))
+
+
+def descendants(pid: int) -> list[int]:
+    try:
+        children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+    return [*children, *(below for child in children for below in descendants(child))]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_signals_reach_the_job_once(tmp_path: Path, way: str) -> None:
+    program = "trap 'echo got; n=$((n+1))' TERM USR1; trap 'exit 7' INT; echo ready; while :; do sleep 0.05; done"
+    with started(tmp_path, "--", "bash", "-c", program, way=way) as guard:
+        assert guard.stdout is not None
+        assert guard.stdout.readline() == "ready\n"
+        guard.send_signal(signal.SIGUSR1)
+        assert guard.stdout.readline() == "got\n"
+        guard.send_signal(signal.SIGTERM)
+        assert guard.stdout.readline() == "got\n"
+        guard.send_signal(signal.SIGINT)
+        assert guard.stdout.read() == ""
+        assert guard.wait(20) == 7
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_it_leaves_in_the_background_goes_on_under_the_budget(tmp_path: Path, way: str) -> None:
+    """The command's own exit status at once; the rest lives, and no cgroup is left when it has ended."""
+    (tmp_path / "late.py").write_text(
+        "import time\ntime.sleep(0.7)\nopen('late', 'w').write('x')\nheld = []\nwhile True: held.append(bytearray(b'x') << 20 if 0 else bytearray(b'x') * (1 << 20))\n"
+    )
+    program = f"{sys.executable} late.py >/dev/null 2>&1 </dev/null & exit 4"
+    done, facts = run(tmp_path, "--", "bash", "-c", program, way=way)
+    assert (done.returncode, facts["left_behind"], facts["wall_seconds"] < 0.7) == (4, 1, True)
+    assert "go on in the background" in done.stderr
+    wait_for(lambda: (tmp_path / "late").exists())
+    wait_for(lambda: not processes_of("late.py"))  # it meets the budget, and ends
+
+
+def processes_of(program: str) -> list[str]:
+    found = []
+    for path in Path("/proc").iterdir():
+        if path.name.isdecimal() and (path / "cmdline").exists():
+            try:
+                found += [path.name] if program in (path / "cmdline").read_text() else []
+            except OSError:
+                continue
+    return found
+
+
+def test_the_kernel_was_faster(tmp_path: Path) -> None:
+    """With the guard asleep and parking switched off, the kernel kills; the verdict says so and names the victim."""
+    memory = Path("/sys/fs/cgroup/memory")
+    program = "import sys\nsys.stdin.readline()\nheld = [bytearray(b'x') * (1 << 20) for _ in range(400)]\n"
+    (tmp_path / "hog.py").write_text(program)
+    with started(tmp_path, "--report", "report.json", "--", sys.executable, "hog.py") as guard:
+        job = child_of(child_of(guard.pid))
+        wait_for(
+            lambda: (
+                "hog.py" in Path(f"/proc/{job}/cmdline").read_text()
+                and int(Path(f"/proc/{job}/statm").read_text().split()[1]) > 1000
+            )
+        )
+        time.sleep(0.5)
+        if memory.exists():
+            name = next(
+                line.split(":")[2]
+                for line in Path(f"/proc/{job}/cgroup").read_text().splitlines()
+                if ":memory:" in line
+            )
+            (memory / name.lstrip("/") / "memory.oom_control").write_text("0")
+        guard.send_signal(signal.SIGSTOP)
+        assert guard.stdin is not None
+        guard.stdin.write("\n")
+        guard.stdin.flush()
+        wait_for(lambda: state(job) in (None, "Z"))
+        guard.send_signal(signal.SIGCONT)
+        _, said = guard.communicate(timeout=30)
+    facts = json.loads((tmp_path / "report.json").read_text())
+    assert (guard.returncode, facts["stopped_by"], facts["oom_kills"]) == (137, "kernel", 1), said
+    assert facts["victim"].startswith("python")
+    assert "OOM killer was faster" in said
