@@ -31,6 +31,7 @@ _EACH_PROCESS_SECONDS = 0.25  # at rest, so often each process is looked at wher
 _KEPT = 40  # processes in a sample; the rest are put together under pid 0
 _SWITCH = 1 << 20
 _MOST_REMEMBERED = 4000
+_UNKNOWN = 1 << 62  # bytes
 
 Processes = tuple[ProcessMemory, ...]
 
@@ -56,6 +57,7 @@ class MemorySampler:
         self._known: set[int] = set()
         self._exact_pids: list[int] = []
         self._exact_sum = self._exact_shmem = 0
+        self._filled_since = 0  # what page faults can have brought since then
         self._processes: Processes = ()
         self._next_processes = 0.0
         self._last_unreclaimable = 0
@@ -86,6 +88,7 @@ class MemorySampler:
     def _look_at_processes(self, now: float) -> MemorySample:
         stats = self._stats()
         filled = self._faults.filled(stats)  # first: what comes from now on is the next interval's
+        self._filled_since += _UNKNOWN if filled is None else filled
         processes = self._read_all(stats)
         held = self._estimate(processes)
         if self._is_due(now, processes):
@@ -120,11 +123,13 @@ class MemorySampler:
     def _is_due(self, now: float, processes: Processes) -> bool:
         """Whether an exact look may tell something new, and is not too dear.
 
-        Also where nothing seems to change: a fork that writes to its parent's pages gets its own, and its numbers stay.
+        Also where no process grows: a fork that writes to its parent's pages gets its own, and its numbers stay. But
+        each of those comes by a page fault.
         """
         others = [process.pid for process in processes] != self._exact_pids
         grown = _sum(processes) > self._exact_sum + self._exact_sum // _NEWS_PART
-        if not (others or grown or self._too_high > self._exact_sum // _NEWS_PART):
+        parted = min(self._too_high, self._filled_since) > self._exact_sum // _NEWS_PART
+        if not (others or grown or parted):
             return False
         part = _EXACT_PART if others else self._patience
         return now >= self._exact_ended + part * self._exact_cost
@@ -132,6 +137,7 @@ class MemorySampler:
     def _learn(self, processes: Processes, held: int, *, surprise: int) -> None:
         self._exact_sum, self._exact_shmem = _sum(processes), _shmem(processes)
         self._too_high = self._exact_sum - held
+        self._filled_since = 0
         self._exact_pids = [process.pid for process in processes]
         self._known = set(self._exact_pids)
         news = surprise > held // _NEWS_PART

@@ -27,6 +27,7 @@ class LineGrowth:
     at_peak: dict[Line, int] = field(default_factory=dict)
     _held: dict[int, list[tuple[Line, int]]] = field(default_factory=dict)  # oldest first
     _size: dict[int, int] = field(default_factory=dict)
+    _changed: bool = False  # since the peak was noted
 
     def size(self, pid: int) -> int | None:
         """What `pid` held when it was last taken. None: it was not seen yet."""
@@ -36,6 +37,7 @@ class LineGrowth:
         """Process `pid` holds `size` now, and was in `line`; of what it grew by, others held `not_new` before."""
         before = self._size.get(pid, 0)
         self._size[pid] = size
+        self._changed = True
         pieces = self._held.setdefault(pid, [])
         if size > before + not_new and line is not None:
             self._add(pieces, line, size - before - not_new)
@@ -47,6 +49,7 @@ class LineGrowth:
         for pid in [pid for pid in self._size if pid not in pids]:
             del self._size[pid]
             self._held.pop(pid, None)
+            self._changed = True
 
     def now(self) -> dict[Line, int]:
         """What is held now, by line."""
@@ -58,7 +61,8 @@ class LineGrowth:
 
     def note_peak(self) -> None:
         """Memory was never higher than now."""
-        self.at_peak = self.now()
+        if self._changed:
+            self.at_peak, self._changed = self.now(), False
 
     @staticmethod
     def _add(pieces: list[tuple[Line, int]], line: Line, size: int) -> None:
