@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _CHART_WIDTH, _CHART_HEIGHT = 60, 7
 _LINES_SHOWN = 6
 _LEAST_SHOWN, _REST_SHOWN = 0.01, 0.1  # of the peak
-_ALL = 0.98  # of an input
+_ALL = 0.9  # of an input
 _STAGES_SHOWN = 8
 _CODE_WIDTH = 60
 _FURTHEST = float(1 << 62)  # bytes
