@@ -9,19 +9,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.errors import WorkerFailed
 from oomguard.linux.headroom import read_headroom
-from oomguard.linux.own_process import own_command
 from oomguard.planning.calibration import ShortRun, choose_sizes, combine_runs, forecast_run
 from oomguard.planning.corpus_sample import Estimate
 from oomguard.planning.naive_ways import naive_ways
 from oomguard.planning.tokenizer_growth import TokenizerGrowth, continue_growth
 from oomguard.preparation.encodings import find_rank_file
-from oomguard.preparation.growth_process import GrowthTask
+from oomguard.preparation.growth_run import watch_growth
+from oomguard.preparation.job import Job
+from oomguard.preparation.messages import new_sentinel
 from oomguard.preparation.options import PrepareOptions, resolve_options
 from oomguard.preparation.sample_files import write_sample
 from oomguard.preparation.sampling import sample_corpus
@@ -120,34 +121,23 @@ def _try(
                 )
                 for size, times in zip(sizes, _TIMES, strict=True)
             )
-            growth = _let_grow(sources, min(1.0, _GROWTH_TEXT / text), folder, options, most=2 * division.growth)
     except OSError as error:
         return (), None, (f"no part of the input could be tried: {error.strerror}",)
-    return runs, growth, ()
+    return runs, continue_growth(_let_grow(sources, division, options)), ()
 
 
-def _let_grow(
-    sources: list[Source], fraction: float, folder: Path, options: PrepareOptions, *, most: int
-) -> TokenizerGrowth | None:
-    """Show one tokenizer a part of the input, until it holds `most` bytes. None: that told nothing."""
-    write_sample(sources, folder, fraction=fraction)
-    spec = resolve_options(options).spec
-    task = GrowthTask(
-        files=[str(folder)],
-        encoding=spec.name,
-        rank_file=str(find_rank_file(spec)),
-        text_field=options.text_field,
-        seconds=_GROWTH_SECONDS,
-        most=most,
+def _let_grow(sources: list[Source], division: BudgetPlan, options: PrepareOptions) -> list[tuple[int, int]]:
+    """Show one tokenizer the input from its beginning, as far as it tells something."""
+    resolved = resolve_options(options)
+    job = Job(
+        sources=sources,
+        options=options,
+        resolved=resolved,
+        budget=division,
+        rank_file=find_rank_file(resolved.spec),
+        sentinel=new_sentinel(),
     )
-    run = subprocess.run(
-        own_command("oomguard.preparation.growth_process", json.dumps(asdict(task))),
-        capture_output=True, text=True, timeout=_PATIENCE_SECONDS, check=False,
-    )  # fmt: skip
-    if run.returncode:
-        said = (run.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise WorkerFailed(f"a tokenizer could not be shown a part of the input: {said}", do=_WITHOUT)
-    return continue_growth(json.loads(run.stdout))
+    return watch_growth(job, seconds=_GROWTH_SECONDS, most_text=_GROWTH_TEXT, most_memory=2 * division.growth)
 
 
 @contextlib.contextmanager

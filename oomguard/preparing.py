@@ -16,15 +16,14 @@ from oomguard.linux.cpus import usable_cpus
 from oomguard.linux.filesystems import is_in_memory
 from oomguard.linux.run_budget import RunBudget, open_budget
 from oomguard.planning.memory_budget import BudgetPlan, plan_budget
-from oomguard.preparation.children import Child, start_child
 from oomguard.preparation.encodings import find_rank_file, gigatoken_is_installed
 from oomguard.preparation.events import PrepareEvents
 from oomguard.preparation.job import Job
 from oomguard.preparation.messages import new_sentinel
 from oomguard.preparation.options import PrepareOptions, ResolvedOptions, resolve_options
 from oomguard.preparation.preconditions import identity, require_folder, require_known_length
-from oomguard.preparation.slots import SlotLayout, Slots
 from oomguard.preparation.sources import Source, find_sources
+from oomguard.preparation.starting import open_slots, start_nursery
 
 if TYPE_CHECKING:
     from oomguard.results.shard_set import PreparePlan, ShardSet
@@ -45,30 +44,12 @@ def prepare(options: PrepareOptions, *, max_rss: int | None = None, events: Prep
     rank_file = find_rank_file(resolved.spec)
     with ExitStack() as stack:
         job, budget = _open_job(stack, sources, options, resolved, rank_file, max_rss)
-        slots = _open_slots(job, stack)
-        nursery = _start_nursery(slots, stack)
+        slots = open_slots(job, stack)
+        nursery = start_nursery(slots, stack)
         from oomguard.preparation.conducting import conduct
 
         events = events or PrepareEvents()
         return conduct(job, budget, slots, nursery, events, stack, checkpoint_seconds=_CHECKPOINT_SECONDS)
-
-
-def _open_slots(job: Job, stack: ExitStack) -> Slots:
-    layout = SlotLayout(
-        longest_piece=job.budget.longest_piece,
-        token_bytes=job.resolved.spec.token_bytes,
-        slots=job.budget.slots,
-    )
-    slots = Slots(layout)
-    stack.callback(slots.close)
-    return slots
-
-
-def _start_nursery(slots: Slots, stack: ExitStack) -> Child:
-    """Start the first encoder, which imports what it needs and waits to be told what to do."""
-    nursery = start_child("encoder_process", share=(slots.fd,))
-    stack.callback(nursery.close, kill=True)  # harmless where it has been closed
-    return nursery
 
 
 def plan_prepare(options: PrepareOptions, *, max_rss: int | None = None) -> PreparePlan:

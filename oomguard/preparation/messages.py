@@ -81,6 +81,7 @@ class Encoded:
     verified_documents: int = 0
     verified_bytes: int = 0
     rss: int = 0  # of the process
+    learned: int = 0  # bytes by which the process has grown since its tokenizer knew nothing
     leaves: bool = False  # its tokenizer has grown as far as it may: it takes no more pieces
     error: str | None = None  # "utf8", "word", "separator", "differs", "engine", "read"
     error_at: int = 0  # bytes from the start of the piece

@@ -116,6 +116,7 @@ class PieceEncoder:
             verified_documents=documents,
             verified_bytes=sample,
             rss=self.memory.rss(),
+            learned=self.memory.anonymous() - self._learning.empty,
             leaves=self._has_learned_enough(),
         )
 

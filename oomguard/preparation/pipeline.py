@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from oomguard.preparation.governor import Governor
     from oomguard.preparation.job import Job
     from oomguard.preparation.messages import Encoded
+    from oomguard.preparation.sink_thread import Sink
     from oomguard.preparation.slots import Slots
-    from oomguard.preparation.token_sink import TokenSink
     from oomguard.preparation.work import Work
 
 _TICK_SECONDS = 0.05
@@ -44,6 +44,7 @@ class PipelineState:
     peak: int
     restarts: int
     largest_rss: int
+    learned: int  # by which the process that encoded the last piece had grown with what its tokenizer learned
 
 
 class Pipeline:
@@ -54,7 +55,7 @@ class Pipeline:
         job: Job,
         slots: Slots,
         nursery: Child,
-        sink: TokenSink,
+        sink: Sink,
         governor: Governor,
         *,
         oom_kills: Callable[[], int],
@@ -74,6 +75,7 @@ class Pipeline:
         self._ready: deque[Work] = deque()
         self._results: dict[int, tuple[Work, Encoded] | OomguardError] = {}
         self._next = 0
+        self._learned = 0
         self._taken = replace(sink.totals)
         self._intake = Intake(job, slots, self._selector, governor, position=sink.position or {"source": 0})
 
@@ -106,6 +108,7 @@ class Pipeline:
             peak=self._governor.peak,
             restarts=self._encoders.restarts,
             largest_rss=self._encoders.largest_rss,
+            learned=self._learned,
         )
 
     def _is_done(self) -> bool:
@@ -179,6 +182,7 @@ class Pipeline:
                 verified_bytes=encoded.verified_bytes,
             )
             self._taken = self._taken.plus(count)
+            self._learned = encoded.learned
             slot = work.task.slot
             self._sink.put(
                 slot,

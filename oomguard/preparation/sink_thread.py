@@ -6,16 +6,27 @@ import contextlib
 import os
 import queue
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from oomguard.preparation.token_sink import EncodedPiece, TokenSink
+    from oomguard.preparation.token_sink import EncodedPiece, Totals
+
+
+class Sink(Protocol):
+    """Where encoded pieces go, one after another."""
+
+    totals: Totals
+    position: dict[str, Any]  # in the input: where to go on from
+
+    def take(self, piece: EncodedPiece) -> None:
+        """Take the next one."""
+        ...
 
 
 class SinkThread:
     """Hands pieces to a sink in order and gives their slots back."""
 
-    def __init__(self, sink: TokenSink) -> None:
+    def __init__(self, sink: Sink) -> None:
         self._sink = sink
         self._pieces: queue.SimpleQueue[tuple[int, EncodedPiece] | None] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[int] = queue.SimpleQueue()

@@ -1,27 +1,29 @@
-"""How a tokenizer grows is the same whatever file the text comes in: what reading takes is not counted."""
+"""How a tokenizer grows is the same whatever file the text comes in."""
 
 import json
 import random
-import subprocess
-from dataclasses import asdict
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from oomguard.linux.own_process import own_command
 from oomguard.planning.tokenizer_growth import continue_growth
-from oomguard.preparation.encodings import find_encoding, find_rank_file
-from oomguard.preparation.growth_process import GrowthTask
+from oomguard.preparation.encodings import find_rank_file
+from oomguard.preparation.growth_run import watch_growth
+from oomguard.preparation.job import Job
+from oomguard.preparation.messages import new_sentinel
+from oomguard.preparation.options import PrepareOptions, resolve_options
+from oomguard.preparation.sources import find_sources
+from oomguard.preparing import divide_budget
 from oomguard.units import MIB
 
-DOCUMENTS = 1000
+DOCUMENTS = 2500
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """3 MB of words at random: nearly each is a new one, and the table doubles again and again."""
+    """8 MB of words at random: nearly each is a new one, and the table doubles again and again."""
     folder = tmp_path_factory.mktemp("growth")
     chance = random.Random(5)
     letters = "abcdefghijklmnopqrstuvwxyz"
@@ -32,18 +34,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def grow(file: Path, **other: float) -> list[tuple[int, int]]:
-    spec = find_encoding("gpt2")
-    task = GrowthTask(
-        files=[str(file)],
-        encoding="gpt2",
-        rank_file=str(find_rank_file(spec)),
-        text_field="text",
-        **{"seconds": 60.0, "most": 1 << 40, **other},  # type: ignore[arg-type]
+def grow(file: Path, most_text: int = 1 << 40, most_memory: int = 1 << 40) -> list[tuple[int, int]]:
+    options = PrepareOptions(inputs=(str(file),))
+    resolved = resolve_options(options)
+    sources = find_sources(options.inputs, folder=Path(), exclude=None)
+    job = Job(
+        sources=sources,
+        options=options,
+        resolved=resolved,
+        budget=divide_budget(256 * MIB, sources=sources, options=options, resolved=resolved),
+        rank_file=find_rank_file(resolved.spec),
+        sentinel=new_sentinel(),
     )
-    command = own_command("oomguard.preparation.growth_process", json.dumps(asdict(task)))
-    run = subprocess.run(command, capture_output=True, text=True, check=True)
-    return [(text, held) for text, held in json.loads(run.stdout)]
+    return watch_growth(job, seconds=60.0, most_text=most_text, most_memory=most_memory)
 
 
 def test_growth_does_not_depend_on_the_kind_of_file(folder: Path) -> None:
@@ -56,6 +59,6 @@ def test_growth_does_not_depend_on_the_kind_of_file(folder: Path) -> None:
 
 
 def test_it_ends_when_it_knows_enough(folder: Path) -> None:
-    points = grow(folder / "words.txt", most=4 * MIB)
-    assert points[-1][0] < 3 * MIB
+    points = grow(folder / "words.txt", most_memory=4 * MIB)
+    assert points[-1][0] < 5 * MIB
     assert continue_growth(grow(folder / "words.txt")) is not None
