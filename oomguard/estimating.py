@@ -42,7 +42,7 @@ _LEAST_TEXT = 2 << 20  # of a text so small, nothing can be told that it does no
 _MOST_TEXT = 256 << 20  # the last of the short runs
 _GROWTH_TEXT = 512 << 20  # shown to one tokenizer at most
 _GROWTH_SECONDS = 2.0
-_TIMES = (1, 2, 2)  # how often each of the short runs is done
+_TURNS = 3
 _WITHOUT = "oomguard plan --no-calibration ..."
 _PATIENCE_SECONDS = 120
 _MARGIN = 1 << 20  # of disk: the manifest, headers
@@ -115,12 +115,7 @@ def _try(
     sizes = choose_sizes(min(text, 2 * _MOST_TEXT), bytes_per_second=rate, seconds=_LAST_RUN_SECONDS)
     try:
         with _scratch(options.out) as folder:
-            runs = tuple(
-                combine_runs(
-                    [_run_part(sources, size / text, folder / str(size), options, max_rss) for _ in range(times)]
-                )
-                for size, times in zip(sizes, _TIMES, strict=True)
-            )
+            runs = _run_parts(sources, [size / text for size in sizes], folder, options, max_rss)
     except OSError as error:
         return (), None, (f"no part of the input could be tried: {error.strerror}",)
     return runs, continue_growth(_let_grow(sources, division, options)), ()
@@ -151,21 +146,30 @@ def _scratch(out: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _run_part(
-    sources: list[Source], fraction: float, folder: Path, options: PrepareOptions, max_rss: int | None
-) -> ShortRun:
-    """Do the job on a part. Raises: WorkerFailed with what the run said, if it failed."""
-    given, out = folder / "in", folder / "out"
-    given.mkdir(parents=True)
-    write_sample(sources, given, fraction=min(1.0, fraction))
+def _run_parts(
+    sources: list[Source], fractions: Sequence[float], folder: Path, options: PrepareOptions, max_rss: int | None
+) -> tuple[ShortRun, ...]:
+    """Do the job on three parts, the shortest first. Raises: WorkerFailed with what a run said, if it failed."""
     tried = replace(options, val_fraction="0", shard_tokens=options.shard_tokens)
-    command = _command(tried, max_rss, [str(given)], out, "--json", "--quiet")
+    commands = []
+    for number, fraction in enumerate(fractions):
+        given = folder / str(number)
+        given.mkdir()
+        write_sample(sources, given, fraction=min(1.0, fraction))
+        commands.append(_command(tried, max_rss, [str(given)], folder / "out", "--json", "--quiet"))
+    shortest, middle, longest = commands
+    # By turns: a machine's speed drifts by a third from minute to minute, and the time is told from differences.
+    turns = [(_time_run(middle, folder / "out"), _time_run(longest, folder / "out")) for _ in range(_TURNS)]
+    return _time_run(shortest, folder / "out"), *map(combine_runs, zip(*turns, strict=True))
+
+
+def _time_run(command: Sequence[str], out: Path) -> ShortRun:
     began = time.monotonic()
     run = subprocess.run(
         [sys.executable, "-m", *command], capture_output=True, text=True, timeout=_PATIENCE_SECONDS, check=False
     )
     seconds = time.monotonic() - began
-    shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(out, ignore_errors=True)
     if run.returncode:
         first = (run.stderr.strip().splitlines() or ["it said nothing"])[0].removeprefix("error: ")
         raise WorkerFailed(f"a short run on a part of the input failed: {first}", do=_WITHOUT)

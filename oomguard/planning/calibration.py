@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from operator import mul
 from statistics import mean
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,8 @@ _FASTEST = STEP**0.6  # how much more than the step before a step may add
 _NOISE = 0.05  # of a peak: two runs of the same job differ by so much, and so does a step
 _USUAL_STEP = 0.8  # of the step before, where the steps tell nothing: a cache near its limit
 _UNSURE = 0.1  # of a peak that was played through
-_SURE_TIME = 0.15
+_UNEVEN = 0.2  # of the text: encoders do not get equal shares of it
+_SURE_TIME = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +64,11 @@ def choose_sizes(text_bytes: int, *, bytes_per_second: float, seconds: float) ->
 
 
 def combine_runs(runs: Sequence[ShortRun]) -> ShortRun:
-    """Make one of several runs on the same part: the mean peak, and the time of the one that was disturbed least."""
+    """Make one of several runs on the same part: the means."""
     return ShortRun(
         text_bytes=runs[0].text_bytes,
-        peak=round(sum(run.peak for run in runs) / len(runs)),
-        seconds=min(run.seconds for run in runs),
+        peak=round(mean(run.peak for run in runs)),
+        seconds=mean(run.seconds for run in runs),
     )
 
 
@@ -103,9 +105,24 @@ def _played_peak(
 ) -> tuple[float, float]:
     """The peak, and how far off it may be."""
     _, *longer = runs  # the first is over before all that it shares has been touched
-    rest = mean(run.peak - _seen(simulate_peak(growth, plan, text_bytes=run.text_bytes)) for run in longer)
-    peak = rest + simulate_peak(growth, plan, text_bytes=text_bytes).moment
+    rests, weights = zip(*(_rest(run, plan, growth) for run in longer), strict=True)
+    peak = math.fsum(map(mul, rests, weights)) / math.fsum(weights)
+    peak += simulate_peak(growth, plan, text_bytes=text_bytes).moment
     return peak, _UNSURE * peak
+
+
+def _rest(run: ShortRun, plan: BudgetPlan, growth: TokenizerGrowth) -> tuple[float, float]:
+    """What a run took beside its tokenizers, and the weight of that.
+
+    Where processes are about to be exchanged, a little more or less text makes a large difference: such a run tells
+    little.
+    """
+    less, more = (
+        _seen(simulate_peak(growth, plan, text_bytes=round(run.text_bytes * around)))
+        for around in (1 - _UNEVEN, 1 + _UNEVEN)
+    )
+    seen = _seen(simulate_peak(growth, plan, text_bytes=run.text_bytes))
+    return run.peak - seen, 1 / (_NOISE * run.peak + more - less)
 
 
 def _seen(held: Held) -> float:
