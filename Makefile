@@ -24,6 +24,7 @@ $(READY): pyproject.toml
 	@$(PYTHON) -m venv $(VENV) || \
 		{ echo "error: Python's venv module does not work here"; echo "  try: sudo apt-get install python3-venv"; exit 1; }
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(RUN) -m compileall -q oomguard
 	@touch $@
 
 demo: $(READY) ## the main job on real input: make demo [INPUT=file] [MAX_RSS=512M]

@@ -1,6 +1,7 @@
 """What all tests share. Nothing above the environment may import Typer, which reads it when it is imported."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,11 @@ for name in ("FORCE_COLOR", "NO_COLOR", "PY_COLORS", "CLICOLOR_FORCE"):
     os.environ.pop(name, None)
 if "OOMGUARD_DATA" in os.environ:  # the rank files of all encodings, so that no test needs the network
     os.environ["TIKTOKEN_CACHE_DIR"] = str(Path(os.environ["OOMGUARD_DATA"], "vocab"))
+
+# Started in the background or by nohup, this process ignores signals, and all that it starts would.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for number in (signal.SIGHUP, signal.SIGQUIT):
+    signal.signal(number, signal.SIG_DFL)
 
 settings.register_profile("oomguard", deadline=None)
 settings.load_profile("oomguard")

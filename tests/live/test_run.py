@@ -232,7 +232,10 @@ def test_a_forecast_warns_early_and_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_the_guard_costs_little(tmp_path: Path, way: str) -> None:
-    """Under 40 MB, under 1 % of a core while far from the budget, and the command begins within 150 ms."""
+    """Under 40 MB, under 1 % of a core while far from the budget, and the command begins within 150 ms.
+
+    That is where Python with everyday modules takes 30; a slower or busier machine has as much longer.
+    """
     with started(tmp_path, "--quiet", "--", "sleep", "30", budget="1G", way=way) as guard:
         wait_for(lambda: Path(f"/proc/{guard.pid}/task/{guard.pid}/children").read_text())
         time.sleep(0.5)
@@ -246,8 +249,17 @@ def test_the_guard_costs_little(tmp_path: Path, way: str) -> None:
         assert [name for name in ("numpy", "pyarrow", "tiktoken", "gigatoken", "pydantic") if name in maps] == []
         guard.send_signal(signal.SIGTERM)
     best = min(time_to_begin(tmp_path, way) for _ in range(10))
-    is_busy = os.getloadavg()[0] > (os.cpu_count() or 1)  # then each CPU does less in its time: caches, hyperthreads
-    assert best < (0.3 if is_busy else 0.15)
+    assert best < 0.15 * max(1.0, time_of_python() / 0.03)  # what it takes is imports, for the most part
+
+
+def time_of_python() -> float:
+    """Seconds in which Python starts and imports what most programs do."""
+    times = []
+    for _ in range(10):
+        began = time.perf_counter()
+        subprocess.run([sys.executable, "-c", "import argparse, json, socket, subprocess, tempfile"], check=True)
+        times.append(time.perf_counter() - began)
+    return min(times)
 
 
 def cpu_ticks(pid: int) -> int:
