@@ -33,9 +33,12 @@ def run(
 
 @contextmanager
 def started(folder: Path, *arguments: str, budget: str = "100M", way: str = "auto") -> Iterator[subprocess.Popen[str]]:
+    # In a group of its own, as a shell would: a group whose last tie to its session goes while one of it is stopped is
+    # sent SIGHUP by the kernel, and this one would be the tests' own.
     guard = subprocess.Popen(
         [*OOMGUARD, "run", "--max-rss", budget, "--enforce", way, *arguments],
         cwd=folder, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        process_group=0,
     )  # fmt: skip
     with guard:
         try:
