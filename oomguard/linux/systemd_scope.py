@@ -97,7 +97,7 @@ def open_scope(
     """
     name = f"oomguard-{os.getpid()}-{pid}.scope"
     _start(manager, name, [pid, keeper_pid])
-    scope = _scope_of(pid, name)
+    scope = _scope_of([pid, keeper_pid], name)
     if "memory" not in (scope.read("cgroup.controllers") or "").split():
         raise MemcgUnavailable(
             "systemd made a scope, but without the memory controller: it is not delegated to this user",
@@ -168,12 +168,16 @@ def _status(manager: ScopeManager) -> str:
     return "systemctl --user status" if manager.of_user else "systemctl status"
 
 
-def _scope_of(pid: int, name: str) -> MemcgDir:
-    """The scope's directory, as soon as `pid` is in it: StartTransientUnit() answers before it has done it."""
+def _scope_of(pids: Sequence[int], name: str, root: Path = Path("/")) -> MemcgDir:
+    """The scope's directory, as soon as all are in it: StartTransientUnit() answers before it has done it.
+
+    systemd moves one after the other, and one that it moves when the scope has been divided makes that fail.
+    """
     until = time.monotonic() + _START_SECONDS
     while time.monotonic() < until:
-        cgroup = parse_proc_cgroup(read_kernel_text(Path(f"/proc/{pid}/cgroup")) or "").get("", "")
-        for mount in cgroup_mounts() if cgroup.endswith(f"/{name}") else []:
+        cgroups = {_cgroup_of(pid, root) for pid in pids}
+        cgroup = cgroups.pop()
+        for mount in cgroup_mounts(root) if not cgroups and cgroup.endswith(f"/{name}") else []:
             path = path_in_mount(cgroup, mount) if mount.version == 2 else None
             if path is not None:
                 return MemcgDir(Path(path), 2, Path(mount.mount_point))
@@ -182,6 +186,10 @@ def _scope_of(pid: int, name: str) -> MemcgDir:
         f"systemd took the job for the scope {name}, and had not moved it there after {_START_SECONDS:g} s",
         do="systemctl --user status " + name,
     )
+
+
+def _cgroup_of(pid: int, root: Path) -> str:
+    return parse_proc_cgroup(read_kernel_text(root / f"proc/{pid}/cgroup") or "").get("", "")
 
 
 def _has_memory(cgroup: Path) -> bool:

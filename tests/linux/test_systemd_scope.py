@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
+from threading import Timer
 
 import pytest
 
@@ -11,9 +12,6 @@ from oomguard.linux import systemd_scope
 from oomguard.linux.memcg_dir import MemcgDir
 from oomguard.linux.memcg_errors import MemcgUnavailable
 from oomguard.linux.systemd_scope import ScopeManager, open_scope
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 USER = ScopeManager(of_user=True, environment={"XDG_RUNTIME_DIR": "/run/user/1000"})
 MIB = 1 << 20
@@ -61,3 +59,19 @@ def test_a_scope_without_the_memory_controller_is_no_limit(tmp_path: Path, monke
     assert "without the memory controller" in str(error)
     assert "Delegate=cpu memory pids" in error.do
     assert os.listdir(tmp_path) == ["cgroup.controllers"]
+
+
+def test_it_waits_until_both_have_been_moved(tmp_path: Path) -> None:
+    """systemd moves one after the other; divided in between, the scope still holds one and gets no controller."""
+    for pid in ("self", "7", "8"):
+        (tmp_path / "proc" / pid).mkdir(parents=True)
+    (tmp_path / "proc/self/mountinfo").write_text("30 1 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n")
+    (tmp_path / "proc/7/cgroup").write_text("0::/user.slice/app.slice/oomguard-1-7.scope\n")
+    keeper = tmp_path / "proc/8/cgroup"
+    keeper.write_text("0::/user.slice/session-2.scope\n")
+    moving = Timer(0.2, keeper.write_text, ["0::/user.slice/app.slice/oomguard-1-7.scope\n"])
+    moving.start()
+    scope = systemd_scope._scope_of([7, 8], "oomguard-1-7.scope", tmp_path)
+    assert "session-2" not in keeper.read_text()
+    assert scope.path == Path("/sys/fs/cgroup/user.slice/app.slice/oomguard-1-7.scope")
+    moving.join()
