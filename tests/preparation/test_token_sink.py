@@ -4,7 +4,7 @@ import errno
 import hashlib
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -133,11 +133,11 @@ def test_a_disk_that_fails_at_any_step_is_an_error_and_changes_nothing(tmp_path:
     while True:
         at += 1
         folder = tmp_path / str(at)
-        manifest = Manifest(folder)
         try:
-            with going_wrong(at, lambda: OSError(errno.ENOSPC, "No space left on device")):
+            with going_wrong(at, lambda: OSError(errno.ENOSPC, "No space left on device")), ExitStack() as stack:
+                manifest = stack.enter_context(closing(Manifest(folder)))
                 progress = manifest.begin({"stream": stream.seed}, restart=False)
-                sink = stream.sink(folder, manifest)
+                sink = stack.enter_context(closing(stream.sink(folder, manifest)))
                 sink.resume(progress)
                 try:
                     for piece in stream.pieces(sink.position, 13):
@@ -150,8 +150,6 @@ def test_a_disk_that_fails_at_any_step_is_an_error_and_changes_nothing(tmp_path:
                     break
         except OomguardError as error:
             assert "No space left" in str(error)
-        finally:
-            manifest.close()
         with going_wrong(0, Crash):
             write_all(stream, folder, size=29)
         assert files_in(folder) == stream.expected(), f"failure at step {at}"

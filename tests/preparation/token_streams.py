@@ -3,6 +3,7 @@
 import io
 import random
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import ceil
@@ -93,17 +94,14 @@ class Stream:
 
 def write_all(stream: Stream, folder: Path, *, size: int = 13, checkpoint_seconds: float = 0.0) -> TokenSink:
     """What a run does between its encoders and the disk: begin or go on, take all pieces, finish."""
-    manifest = Manifest(folder)
-    try:
+    with closing(Manifest(folder)) as manifest:
         progress = manifest.begin({"stream": stream.seed}, restart=False)
-        sink = stream.sink(folder, manifest, checkpoint_seconds=checkpoint_seconds)
-        sink.resume(progress)
-        for piece in stream.pieces(sink.position, size):
-            sink.take(piece)
-        sink.finish()
-    finally:
-        manifest.close()
-    return sink
+        with closing(stream.sink(folder, manifest, checkpoint_seconds=checkpoint_seconds)) as sink:
+            sink.resume(progress)
+            for piece in stream.pieces(sink.position, size):
+                sink.take(piece)
+            sink.finish()
+            return sink
 
 
 def files_in(folder: Path) -> dict[str, bytes]:
