@@ -29,7 +29,7 @@ def write(path: Path, documents: list[Any], kind: Any = None, **how: Any) -> Non
     )
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(
     documents=st.lists(texts, max_size=3).map(lambda lists: [text for some in lists for text in some]),
     nulls=st.sets(st.integers(0, 100), max_size=4),

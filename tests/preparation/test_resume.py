@@ -161,11 +161,11 @@ def test_standard_input_goes_on_where_it_was(tmp_path: Path, corpus: Path, undis
 
 
 def test_nothing_is_done_twice_and_soon_ended_runs_do_no_harm(tmp_path: Path, corpus: Path, undisturbed: Sums) -> None:
-    """Killed within the first moments, ten times: while it starts, makes its folder, takes the lock, begins to write."""
+    """Killed within the first moments, seven times: while it starts, makes its folder, takes the lock, begins to write."""
     command = ("prepare", str(corpus / "text.txt"), "--out", "out", *FORMATS["llmc"])
-    for number in range(10):
+    for number in range(7):
         with started(*command, cwd=tmp_path) as process:
-            time.sleep(0.04 * number)
+            time.sleep(0.06 * number)
             kill_all(process)
     assert run_oomguard(*command, cwd=tmp_path).returncode == 0
     assert sums_of(tmp_path / "out") == undisturbed("llmc")
