@@ -40,9 +40,9 @@ if TYPE_CHECKING:
 _LAST_RUN_SECONDS = 1.5  # of encoding, as far as it was seen; with what else a run does it takes about twice that
 _LEAST_TEXT = 2 << 20  # of a text so small, nothing can be told that it does not tell itself
 _MOST_TEXT = 256 << 20  # the last of the short runs
-_GROWTH_TEXT = 512 << 20  # shown to one tokenizer at most
+_GROWTH_TEXT = 512 << 20  # shown to one encoder at most
 _GROWTH_SECONDS = 2.0
-_TURNS = 3
+_TURNS = 3  # of the two longer ones
 _WITHOUT = "oomguard plan --no-calibration ..."
 _PATIENCE_SECONDS = 120
 _MARGIN = 1 << 20  # of disk: the manifest, headers
@@ -116,9 +116,10 @@ def _try(
     try:
         with _scratch(options.out) as folder:
             runs = _run_parts(sources, [size / text for size in sizes], folder, options, max_rss)
+        growth = continue_growth(_let_grow(sources, division, options))
     except OSError as error:
         return (), None, (f"no part of the input could be tried: {error.strerror}",)
-    return runs, continue_growth(_let_grow(sources, division, options)), ()
+    return runs, growth, ()
 
 
 def _let_grow(sources: list[Source], division: BudgetPlan, options: PrepareOptions) -> list[tuple[int, int]]:

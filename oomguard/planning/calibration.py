@@ -122,7 +122,7 @@ def _rest(run: ShortRun, plan: BudgetPlan, growth: TokenizerGrowth) -> tuple[flo
         for around in (1 - _UNEVEN, 1 + _UNEVEN)
     )
     seen = _seen(simulate_peak(growth, plan, text_bytes=run.text_bytes))
-    return run.peak - seen, 1 / (_NOISE * run.peak + more - less)
+    return run.peak - seen, 1 / (1 + _NOISE * run.peak + more - less)
 
 
 def _seen(held: Held) -> float:
