@@ -142,6 +142,7 @@ class Pipeline:
                 encoder.channel.send(work.task)
             except OSError:
                 self._bury(encoder)
+                return  # it may have been forked from a nursery whose own end is yet to be heard
 
     def _hear(self, child: Child) -> None:
         if self._intake.is_reader(child):

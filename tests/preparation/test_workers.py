@@ -2,14 +2,19 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
+from oomguard.preparation.messages import Channel, EncodeTask
+from oomguard.preparation.pipeline import Pipeline
 from tests import running
 from tests.preparation.disturbing import bytes_written
 from tests.preparation.expecting import last_checkpoint, read_tokens, tokens_of
@@ -150,3 +155,32 @@ def test_a_nursery_that_is_killed_takes_nothing_with_it(tmp_path: Path) -> None:
     assert not any(encoder.is_running() for encoder in encoders)
     assert read_tokens(tmp_path / "tokens" / "train.bin") == tokens_of([TEXT * 8])
     assert json.loads(shown)["restarted_workers"] >= 1
+
+
+class DeadNursery:
+    """Encoders as they are when the nursery has ended and nobody has heard of it: what is forked from it is dead."""
+
+    restarts, last_status, allowed = 0, 3, 2
+
+    def __init__(self) -> None:
+        self.forked = 0
+
+    def encoder_for(self, _: object) -> SimpleNamespace:
+        self.forked += 1
+        assert self.forked == 1, "forked again and again, and never listened"
+        ours, theirs = socket.socketpair()
+        theirs.close()
+        return SimpleNamespace(outstanding={}, channel=Channel(ours), ready=False)
+
+    def bury(self, child: SimpleNamespace) -> tuple[list[object], list[object]]:
+        child.channel.connection.close()
+        return [], list(child.outstanding.values())
+
+
+def test_a_nursery_that_has_ended_is_heard_before_more_is_forked_from_it() -> None:
+    """It span there for ever, 3 of 38 times when encoders died again and again on a busy machine."""
+    pipeline = Pipeline.__new__(Pipeline)
+    work = SimpleNamespace(number=0, task=EncodeTask(slot=0, size=1, starts_document=True, ends_document=True))
+    pipeline._ready, pipeline._encoders, pipeline._oom_kills = deque([work]), DeadNursery(), lambda: 0  # type: ignore[assignment]  # stands in
+    pipeline._dispatch()
+    assert list(pipeline._ready) == [work]
