@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from oomguard.profiling import read_recording
 from tests.live.guarded import MIB, OOMGUARD, WAYS
+from tests.live.profiled import lines_of_text, oomguard, profile, python
 from tests.live.run_cases import environment
 
 if TYPE_CHECKING:
@@ -56,15 +57,6 @@ if os.fork() == 0:
 os.wait()
 time.sleep(0.2)
 """
-KEEPS_LINES = """import sys
-kept = []
-with open(sys.argv[1]) as file:
-    for line in file:
-        kept.append(line)
-        sum(range(400))
-        if len(kept) == int(sys.argv[2]):
-            break
-"""
 STAGES = """import oomguard, time
 with oomguard.stage("load <b>"):
     held = bytearray(b"1") * (30 << 20)
@@ -77,29 +69,6 @@ held = []
 while True:
     held.append(bytearray(b"1") * (1 << 19) if sum(range(300_000)) else 0)  # some 50 MB a second
 """
-
-
-def oomguard(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*OOMGUARD, *arguments], cwd=folder, env=environment(), capture_output=True, text=True, timeout=120, check=False
-    )
-
-
-def profile(
-    folder: Path, *arguments: str, way: str = "auto"
-) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
-    done = oomguard(folder, "profile", "--json", "-o", "r.jsonl", "--enforce", way, *arguments)
-    return done, json.loads(done.stderr.splitlines()[-1])
-
-
-def python(folder: Path, text: str, *arguments: str) -> list[str]:
-    (folder / "job.py").write_text(text)
-    return ["--", sys.executable, "job.py", *arguments]
-
-
-def lines_of_text(folder: Path, count: int) -> Path:
-    (folder / "input.txt").write_text("".join(f"{number:<99}\n" for number in range(count)))
-    return folder / "input.txt"
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -173,72 +142,6 @@ def test_a_profiler_that_is_killed_leaves_a_recording_to_the_last_second(tmp_pat
     assert told.peaks.peak_unreclaimable >= 20 * MIB
     assert told.lines[0].line == 4
     assert "before the program did" in " ".join(oomguard(tmp_path, "report", "r.jsonl").stdout.split())
-
-
-def test_the_forecast_is_made_from_how_far_the_input_was_read(tmp_path: Path) -> None:
-    text = lines_of_text(tmp_path, 400_000)
-    whole, facts = profile(tmp_path, *python(tmp_path, KEEPS_LINES, str(text), "400000"))
-    part, made = profile(tmp_path, *python(tmp_path, KEEPS_LINES, str(text), "120000"))
-    assert (whole.returncode, part.returncode) == (0, 0)
-    forecast = made["forecast"]
-    assert 0.2 < forecast["read_bytes"] / forecast["input_bytes"] <= 0.31
-    assert forecast["peak_unreclaimable"] == pytest.approx(facts["peak_unreclaimable"], rel=0.10)
-    assert forecast["fits"] is True
-
-
-def test_what_was_read_whole_has_no_forecast(tmp_path: Path) -> None:
-    text = lines_of_text(tmp_path, 200_000)
-    program = "import sys, time\ntext = open(sys.argv[1]).read()\ntime.sleep(0.3)\nopen(sys.argv[1]).read(9)\n"
-    _, facts = profile(tmp_path, *python(tmp_path, program, str(text)))
-    assert facts["forecast"] is None or facts["forecast"]["peak_unreclaimable"] is None
-
-
-def test_the_ladder_foresees_what_reads_its_input_twice(tmp_path: Path) -> None:
-    text = lines_of_text(tmp_path, 640_000)
-    program = "import sys\ntext = open(sys.argv[1]).read()\nwords = text.split('\\n')\n"
-    command = python(tmp_path, program, str(text))
-    _, made = profile(tmp_path, "--ladder", "input.txt", *command)
-    _, facts = profile(tmp_path, *command)
-    assert made["forecast"]["method"] == "ladder"
-    assert made["forecast"]["peak_unreclaimable"] == pytest.approx(facts["peak_unreclaimable"], rel=0.15)
-    shown = json.loads(oomguard(tmp_path, "report", "r.jsonl", "--json").stdout)
-    assert shown["forecast"] is None or shown["forecast"]["method"] != "ladder"  # r.jsonl is that of the last profile
-
-
-def test_the_ladder_puts_parts_in_the_place_of_a_file_that_the_program_names_itself(tmp_path: Path) -> None:
-    text = lines_of_text(tmp_path, 640_000)
-    program = "lines = open('input.txt').readlines()\nprint(len(lines))\n"
-    done, made = profile(tmp_path, "--ladder", "input.txt", *python(tmp_path, program))
-    if "cannot be put in its place" in done.stderr:
-        pytest.skip(done.stderr)
-    assert done.stdout.split() == ["40001", "80001", "160001"]  # the last line is whole
-    _, facts = profile(tmp_path, *python(tmp_path, program))
-    assert made["forecast"]["peak_unreclaimable"] == pytest.approx(facts["peak_unreclaimable"], rel=0.15)
-    assert made["command"][1:] == ["job.py"]
-    assert len(text.read_text().splitlines()) == 640_000
-
-
-def test_a_ladder_that_fails_says_so(tmp_path: Path) -> None:
-    text = lines_of_text(tmp_path, 1000)
-    done, facts = profile(tmp_path, "--ladder", "input.txt", "--", "sh", "-c", "exit 3", str(text))
-    assert (done.returncode, facts["forecast"]["peak_unreclaimable"]) == (3, None)
-    (tmp_path / "binary").write_bytes(b"\0" * 100)
-    binary = oomguard(tmp_path, "profile", "--ladder", "binary", "--", "cat", "binary")
-    assert (binary.returncode, "is not text" in binary.stderr) == (125, True)
-
-
-def test_what_has_no_beginning_is_refused_and_waited_for_by_nobody(tmp_path: Path) -> None:
-    """A pipe would be waited for for ever by whoever opens it."""
-    os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "empty").touch()
-    for name in ("pipe", "empty", "/dev/null", "."):
-        done = oomguard(tmp_path, "profile", "--ladder", name, "--", "cat", name)
-        assert (done.returncode, "no file with something in it" in done.stderr) == (125, True), name
-    reader = subprocess.Popen(["cat", "pipe"], cwd=tmp_path, stdout=subprocess.PIPE)
-    with reader:
-        assert oomguard(tmp_path, "profile", "-o", "pipe", "--", "true").returncode == 0
-        recorded, _ = reader.communicate(timeout=30)
-    assert recorded.startswith(b'{"recording":')
 
 
 def test_what_runs_already_is_profiled_and_left_alone(tmp_path: Path) -> None:
