@@ -20,10 +20,7 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from oomguard.supervision.model import RunOutcome
+from typing import Any
 
 
 class OomguardError(Exception):
@@ -44,9 +41,9 @@ class BadInput(OomguardError):
 
 
 class BudgetExceeded(OomguardError):
-    """The children that were started under a budget were ended at it; `outcome` is the report."""
+    """The children that were started under a budget were ended at it; `outcome` is the report, a RunOutcome."""
 
-    def __init__(self, what: str, *, do: str, outcome: RunOutcome) -> None:
+    def __init__(self, what: str, *, do: str, outcome: Any) -> None:
         super().__init__(what, do=do)
         self.outcome = outcome
 

@@ -16,11 +16,9 @@ from typing import TYPE_CHECKING
 from oomguard.errors import WorkerFailed
 from oomguard.estimation.baselines import naive_ways
 from oomguard.estimation.calibration import ShortRun, choose_sizes, combine_runs, forecast_run
-from oomguard.estimation.corpus_sample import Estimate
 from oomguard.estimation.growth_run import watch_growth
 from oomguard.estimation.model import JobPlan
 from oomguard.estimation.sample_files import write_sample
-from oomguard.estimation.sampling import sample_corpus
 from oomguard.estimation.tokenizer_growth import TokenizerGrowth, continue_growth
 from oomguard.kernel.machine.headroom import read_headroom
 from oomguard.preparation.api import divide_budget, plan_prepare
@@ -28,13 +26,15 @@ from oomguard.preparation.encoding.encodings import find_rank_file
 from oomguard.preparation.engines.messages import new_sentinel
 from oomguard.preparation.job import Job
 from oomguard.preparation.options import PrepareOptions, resolve_options
+from oomguard.preparation.reading.corpus_sample import Estimate
+from oomguard.preparation.reading.sampling import sample_corpus
 from oomguard.preparation.reading.sources import find_sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from oomguard.estimation.corpus_sample import CorpusSample
     from oomguard.preparation.engines.memory_budget import BudgetPlan
+    from oomguard.preparation.reading.corpus_sample import CorpusSample
     from oomguard.preparation.reading.sources import Source
 
 _LAST_RUN_SECONDS = 1.5  # of encoding, as far as it was seen; with what else a run does it takes about twice that

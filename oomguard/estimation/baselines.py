@@ -9,7 +9,7 @@ from oomguard.script_analysis.interpreter import find_traps
 from oomguard.units import GIB, MIB
 
 if TYPE_CHECKING:
-    from oomguard.script_analysis.text_shape import TextShape
+    from oomguard.preparation.reading.text_shape import TextShape
 
 _PROGRAM = 90 * MIB  # the interpreter with numpy and tiktoken
 _OF_RAM = 0.94  # what a machine of this size has left for a job: firmware, kernel and system take the rest

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from oomguard.estimation.baselines import NaiveWay
     from oomguard.estimation.calibration import RunForecast, ShortRun
-    from oomguard.estimation.corpus_sample import CorpusSample, Estimate
     from oomguard.preparation.model import PreparePlan
+    from oomguard.preparation.reading.corpus_sample import CorpusSample, Estimate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from oomguard.supervision.growth.progress import ReadProgress
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from oomguard.profiling.model import MemorySample
+    from oomguard.supervision.growth.model import MemorySample
 
 _LEAST_SECONDS = 0.02
 _MOVING_PART, _RESTING_PART = 100, 1000  # looks take at most one part of so many of the time

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from oomguard.formats.proc.smaps_rollup import parse_smaps_rollup, parse_status_memory
 from oomguard.kernel.proc.files import ProcFiles
-from oomguard.profiling.model import MemorySample, ProcessMemory
 from oomguard.profiling.page_faults import TreeFaults
+from oomguard.supervision.growth.model import MemorySample, ProcessMemory
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,15 +18,8 @@ from oomguard.units import GIB, format_size
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from oomguard.profiling.model import MemorySample
-    from oomguard.profiling.recording.events import (
-        ForecastMade,
-        GrownLine,
-        Peaks,
-        RecordingEnd,
-        RecordingHead,
-        SeenProcess,
-    )
+    from oomguard.profiling.recording.events import ForecastMade, Peaks, RecordingEnd, RecordingHead, SeenProcess
+    from oomguard.supervision.growth.model import GrownLine, MemorySample
 
 _CHART_WIDTH, _CHART_HEIGHT = 60, 7
 _LINES_SHOWN = 6

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from oomguard.profiling.cgroup_clock import MemcgClock
-    from oomguard.profiling.model import MemorySample
-    from oomguard.profiling.recording.events import Event, GrownLine, StageMark
+    from oomguard.profiling.recording.events import Event, StageMark
     from oomguard.profiling.stage_file import StageFile
+    from oomguard.supervision.growth.model import GrownLine, MemorySample
 
 _PEAKS_SECONDS = 0.5
 _MOST_PROCESSES = 2000

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput
 from oomguard.kernel.machine.headroom import read_headroom
+from oomguard.preparation.reading.text_shape import ENGLISH, TextShape
 from oomguard.script_analysis.advice import ADVICE
 from oomguard.script_analysis.interpreter import Traps, find_traps
 from oomguard.script_analysis.model import CheckedInput, Finding, ScriptCheck
-from oomguard.script_analysis.text_shape import ENGLISH, TextShape
 from oomguard.text import printable
 from oomguard.units import MIB, format_size
 
 if TYPE_CHECKING:
-    from oomguard.estimation.corpus_sample import CorpusSample
+    from oomguard.preparation.reading.corpus_sample import CorpusSample
     from oomguard.script_analysis.interpreter import Trap
 
 _LONGEST_SCRIPT = 8 * MIB
@@ -67,8 +67,8 @@ def _no_python(path: Path, error: SyntaxError | ValueError) -> BadInput:
 
 
 def _sample(path: str) -> CorpusSample:
-    from oomguard.estimation.sampling import sample_corpus
     from oomguard.preparation.encoding.encodings import find_encoding
+    from oomguard.preparation.reading.sampling import sample_corpus
     from oomguard.preparation.reading.sources import find_sources
 
     return sample_corpus(find_sources([path], folder=Path(), exclude=None), spec=find_encoding("gpt2"))

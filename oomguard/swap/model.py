@@ -3,22 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from oomguard.formats.swaps import SwapArea
-
-DiskKind = Literal["nvme", "ssd", "hdd", "card", "virtual", "loop", "memory", "network", "unknown"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DiskFacts:
-    """The block device under a file system."""
-
-    name: str  # "nvme0n1"; "" where no single device is behind it
-    kind: DiskKind
-    bytes_per_second: float  # reading, as measured; else what such disks usually do
-    measured: bool
+    from oomguard.kernel.storage.model import DiskFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from oomguard.estimation.baselines import machine_with, naive_ways
 from oomguard.estimation.calibration import ShortRun, choose_sizes, combine_runs, forecast_run
 from oomguard.preparation.engines.memory_budget import BudgetPlan, plan_budget
-from oomguard.script_analysis.text_shape import ENGLISH
+from oomguard.preparation.reading.text_shape import ENGLISH
 from oomguard.units import GIB, MIB
 
 MB = 1_000_000

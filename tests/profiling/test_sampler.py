@@ -17,7 +17,7 @@ from tests.kernel.proc.test_tree_memory import TREE, running
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from oomguard.profiling.model import MemorySample
+    from oomguard.supervision.growth.model import MemorySample
 
 MIB = 1 << 20
 

@@ -10,16 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from oomguard.cli.showing import screen
-from oomguard.profiling.model import MemorySample, ProcessMemory
-from oomguard.profiling.recording.events import (
-    ForecastMade,
-    GrownLine,
-    Peaks,
-    RecordingEnd,
-    RecordingHead,
-    SeenProcess,
-)
+from oomguard.profiling.recording.events import ForecastMade, Peaks, RecordingEnd, RecordingHead, SeenProcess
 from oomguard.profiling.screen import PeakProfile, StageBand
+from oomguard.supervision.growth.model import GrownLine, MemorySample, ProcessMemory
 
 if TYPE_CHECKING:
     from collections.abc import Callable

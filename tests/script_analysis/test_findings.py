@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from oomguard.preparation.reading.text_shape import ENGLISH, HELD
 from oomguard.script_analysis.advice import ADVICE
 from oomguard.script_analysis.interpreter import find_traps
-from oomguard.script_analysis.text_shape import ENGLISH, HELD
 
 SCRIPTS = Path(__file__).parent / "scripts"
 TRAPS = sorted((SCRIPTS / "traps").glob("*.py"))

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from oomguard.swap.model import DiskFacts, PlaceFacts, SwapMachine
+from oomguard.kernel.storage.model import DiskFacts
+from oomguard.swap.model import PlaceFacts, SwapMachine
 
 GIB = 1 << 30
 SSD = DiskFacts(name="nvme0n1", kind="nvme", bytes_per_second=2e9, measured=True)

@@ -9,7 +9,7 @@ import pytest
 from oomguard.cli.showing import screen
 from oomguard.formats.pressure import Pressure
 from oomguard.formats.swaps import SwapArea
-from oomguard.swap.model import DiskFacts
+from oomguard.kernel.storage.model import DiskFacts
 from oomguard.swap.rules.plan import no_swap_needed, plan_swap_file
 from oomguard.swap.screens.change import RemovedArea, SwapAdded, SwapRemoval
 from oomguard.swap.screens.status import AreaStatus, CompressedSwap, SwapHolder, SwapSpeed, SwapStatus

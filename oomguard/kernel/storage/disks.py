@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.kernel.cgroup.directory import read_kernel_text
-from oomguard.swap.model import DiskFacts, DiskKind
+from oomguard.kernel.storage.model import DiskFacts, DiskKind
 from oomguard.units import MIB
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from oomguard.text import printable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from oomguard.profiling.model import MemorySample, ProcessMemory
     from oomguard.profiling.screen import PeakProfile, StageBand
+    from oomguard.supervision.growth.model import MemorySample, ProcessMemory
 
 KINDS = ("anon", "shmem", "file", "swap")
 MOST_MOMENTS = 1000

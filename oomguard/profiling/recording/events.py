@@ -10,7 +10,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from oomguard.profiling.model import MemorySample, ProcessMemory
+from oomguard.supervision.growth.model import GrownLine, MemorySample, ProcessMemory
 
 VERSION = 1
 _LONGEST_LINE = 1 << 20
@@ -66,17 +66,6 @@ class Peaks:
     missed_at_most: int = 0
     samples: int = 0
     longest_gap: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GrownLine:
-    """A line of code, and what of the peak had grown while it ran. Units: bytes."""
-
-    file: str
-    line: int  # 0: not a line of Python; `file` is the program
-    function: str
-    source: str
-    grew_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

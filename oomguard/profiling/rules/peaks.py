@@ -17,7 +17,7 @@ from oomguard.profiling.recording.events import Peaks
 from oomguard.units import MIB
 
 if TYPE_CHECKING:
-    from oomguard.profiling.model import MemorySample
+    from oomguard.supervision.growth.model import MemorySample
 
 _SLACK = 2 * MIB  # the kernel charges in batches for each CPU
 _SLACK_PART = 64

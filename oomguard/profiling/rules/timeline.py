@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from oomguard.profiling.model import MemorySample
+    from oomguard.supervision.growth.model import MemorySample
 
 MOST_POINTS = 3000
 

@@ -11,7 +11,7 @@ from oomguard.script_analysis.interpreter.memory_model import Ledger, Trap
 from oomguard.script_analysis.interpreter.statements import Interpreter
 
 if TYPE_CHECKING:
-    from oomguard.script_analysis.text_shape import TextShape
+    from oomguard.preparation.reading.text_shape import TextShape
 
 __all__ = ["Trap", "Traps", "find_traps"]
 

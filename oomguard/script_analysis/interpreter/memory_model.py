@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from oomguard.preparation.reading.text_shape import HELD, PEAK, TextShape
 from oomguard.script_analysis.interpreter.values import LIST_OF, WAY, Thing
-from oomguard.script_analysis.text_shape import HELD, PEAK, TextShape
 
 if TYPE_CHECKING:
     import ast

@@ -1,7 +1,7 @@
 """What a script's expressions stand for: how much of the input each holds, and how it is held.
 
 A `sort` says what a thing is; the tables here say what a list of such things is, what one item of it is, and which way
-of oomguard.script_analysis.text_shape says what it costs.
+of oomguard.preparation.reading.text_shape says what it costs.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Which function or method of Python and of the usual libraries does what: the one place where they are looked up.
 
-Sources: the libraries' own documentation; what each holds was measured (oomguard.script_analysis.text_shape).
+Sources: the libraries' own documentation; what each holds was measured (oomguard.preparation.reading.text_shape).
 """
 
 from __future__ import annotations

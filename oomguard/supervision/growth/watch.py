@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.kernel.proc.files import ProcFiles
-from oomguard.profiling.recording.events import GrownLine
 from oomguard.stacks.cpython import PythonFrames
 from oomguard.stacks.pystack import is_python
 from oomguard.stacks.sampler import StackSampler
 from oomguard.stacks.source import read_source_line
 from oomguard.supervision.growth.attribution import charged_line
 from oomguard.supervision.growth.line_growth import Line, LineGrowth, largest_lines
+from oomguard.supervision.growth.model import GrownLine
 
 if TYPE_CHECKING:
-    from oomguard.profiling.model import MemorySample, ProcessMemory
+    from oomguard.supervision.growth.model import MemorySample, ProcessMemory
 
 _LEAST_GROWTH = 1 << 18  # bytes: less waits until it is more
 _LEAST_PART = 4096  # of the peak

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oomguard.errors import MissingExtra, OomguardError
-from oomguard.profiling.model import MemorySample, ProcessMemory
 from oomguard.profiling.page import page as page_module
 from oomguard.profiling.page.page import plotly_script, profile_page
 from oomguard.profiling.page.timeline import KINDS, MOST_CURVES, MOST_MOMENTS, chart_data, chart_label, thinned
+from oomguard.supervision.growth.model import MemorySample, ProcessMemory
 from oomguard.units import format_size
 from tests.profiling.profiles import GIB, PROFILE, named
 

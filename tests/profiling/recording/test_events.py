@@ -9,12 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oomguard.profiling.model import MemorySample, ProcessMemory
 from oomguard.profiling.recording import events as recording
 from oomguard.profiling.recording.events import (
     VERSION,
     ForecastMade,
-    GrownLine,
     Peaks,
     RecordingEnd,
     RecordingHead,
@@ -23,6 +21,7 @@ from oomguard.profiling.recording.events import (
     event_line,
     read_line,
 )
+from oomguard.supervision.growth.model import GrownLine, MemorySample, ProcessMemory
 
 SIZE = st.integers(0, 1 << 60)
 TEXT = st.text(max_size=30)

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oomguard.profiling.model import MemorySample, ProcessMemory
 from oomguard.profiling.rules.peaks import PeakClocks
+from oomguard.supervision.growth.model import MemorySample, ProcessMemory
 
 MIB = 1 << 20
 STEP = 0.01  # seconds between two moments of the model

@@ -1,4 +1,4 @@
-"""One look at the memory of a tree of processes, as a recording keeps it."""
+"""What was sampled of the memory of a tree of processes, and which line of code it grew in."""
 
 from __future__ import annotations
 
@@ -44,3 +44,14 @@ class MemorySample:
     def largest_process(self) -> int:
         """Resident memory of the largest process; pid 0 is many, put together, none of them the largest."""
         return max((each.anon + each.shmem + each.file for each in self.processes if each.pid), default=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrownLine:
+    """A line of code, and what of the peak had grown while it ran. Units: bytes."""
+
+    file: str
+    line: int  # 0: not a line of Python; `file` is the program
+    function: str
+    source: str
+    grew_bytes: int

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oomguard.estimation.corpus_sample import SamplePiece, describe_corpus
-from oomguard.script_analysis.text_shape import ENGLISH, HELD, PEAK, measure_shape
+from oomguard.preparation.reading.corpus_sample import SamplePiece, describe_corpus
+from oomguard.preparation.reading.text_shape import ENGLISH, HELD, PEAK, measure_shape
 
 TEXTS = st.lists(st.text(st.characters(codec="utf-8"), max_size=80), min_size=1, max_size=20).filter(any)
 

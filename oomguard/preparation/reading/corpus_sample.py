@@ -6,12 +6,12 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from oomguard.script_analysis.text_shape import character_width, measure_shape
+from oomguard.preparation.reading.text_shape import character_width, measure_shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from oomguard.script_analysis.text_shape import TextShape
+    from oomguard.preparation.reading.text_shape import TextShape
 
 _SURE = 2.6  # standard errors: 99 of 100 samples
 _UNSEEN = 0.1  # how far the rest may differ where only the beginning could be read

@@ -11,9 +11,9 @@ import pytest
 
 from oomguard.errors import BadInput, NothingFound
 from oomguard.estimation.sample_files import write_sample
-from oomguard.estimation.sampling import sample_corpus
 from oomguard.preparation.encoding.encodings import find_encoding, find_rank_file
 from oomguard.preparation.encoding.tokenizers import make_engine
+from oomguard.preparation.reading.sampling import sample_corpus
 from oomguard.preparation.reading.sources import Source, find_sources
 
 SPEC = find_encoding("gpt2")

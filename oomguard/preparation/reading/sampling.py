@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from oomguard.errors import BadInput, NothingFound
-from oomguard.estimation.corpus_sample import CorpusSample, SamplePiece, describe_corpus
 from oomguard.preparation.encoding.encodings import find_rank_file
 from oomguard.preparation.encoding.tokenizers import make_engine
 from oomguard.preparation.reading.byte_stream import ByteStream
-from oomguard.script_analysis.text_shape import SMALL_INT
+from oomguard.preparation.reading.corpus_sample import CorpusSample, SamplePiece, describe_corpus
+from oomguard.preparation.reading.text_shape import SMALL_INT
 from oomguard.text import printable
 from oomguard.units import KIB, MIB
 
