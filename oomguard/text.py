@@ -1,6 +1,8 @@
-"""Text that others chose (file names, log lines, fields of a document) made safe to show."""
+"""Words for people: text that others chose (file names, log lines) made safe to show, and the names of signals."""
 
 from __future__ import annotations
+
+import signal
 
 
 def printable(text: str) -> str:
@@ -13,3 +15,11 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def signal_name(number: int) -> str:
+    """Give a signal's name, such as SIGKILL; "signal 70" for one without. Raises: nothing."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from oomguard.estimation.learning import Learning
+from oomguard.preparation.engines.learning import Learning
 from oomguard.preparation.engines.memory_budget import forked_bytes
 
 if TYPE_CHECKING:

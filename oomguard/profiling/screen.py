@@ -10,9 +10,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from oomguard.kernel.process.signal_name import signal_name
 from oomguard.profiling.text_chart import chart_rows
-from oomguard.text import printable
+from oomguard.text import printable, signal_name
 from oomguard.units import GIB, format_size
 
 if TYPE_CHECKING:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from oomguard.formats.proc.smaps import MemoryShare
 from oomguard.kernel.proc.model import OpenInput, ProcessFacts, ProcessStack, StackFrame
-from oomguard.kernel.process.signal_name import signal_name
-from oomguard.text import printable
+from oomguard.text import printable, signal_name
 from oomguard.units import format_size
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from oomguard.estimation.learning import Learning
 from oomguard.preparation.encoding.cutting import split_pieces
 from oomguard.preparation.encoding.encodings import find_encoding
 from oomguard.preparation.encoding.safe_cuts import last_safe_cut, unify_newlines
 from oomguard.preparation.encoding.tokenizers import EngineCannotEncode, make_engine
 from oomguard.preparation.encoding.verifier import PROBE_BYTES, EngineDiffers, Verifier
 from oomguard.preparation.engines.allocators import trim_heap
+from oomguard.preparation.engines.learning import Learning
 from oomguard.preparation.engines.messages import Encoded, EncoderConfig, EncodeTask
 from oomguard.preparation.engines.own_memory import OwnMemory
 from oomguard.preparation.engines.slots import SlotLayout, Slots

@@ -1,6 +1,6 @@
 """When a process has learned enough: by its memory, and by the text that its table has room for."""
 
-from oomguard.estimation.learning import Learning
+from oomguard.preparation.engines.learning import Learning
 from oomguard.units import MIB
 
 EMPTY = 100 * MIB
