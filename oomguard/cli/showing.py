@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import typer
 
@@ -13,6 +13,7 @@ from oomguard.errors import BadInput
 from oomguard.text import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from rich.console import RenderableType
@@ -21,27 +22,37 @@ if TYPE_CHECKING:
 class Result(Protocol):
     """What every feature gives back."""
 
-    def render(self) -> RenderableType:
-        """Build the screen for people."""
-        ...
-
     def to_json(self) -> dict[str, object]:
         """Give the same facts for programs."""
         ...
 
 
-def show(result: Result, *, as_json: bool, kept: str = "the same command shows it again") -> None:
-    """Print a result.
+R = TypeVar("R", bound=Result)
+
+
+def show(
+    result: R,
+    *,
+    as_json: bool,
+    render: Callable[[R], RenderableType] | None = None,
+    kept: str = "the same command shows it again",
+) -> None:
+    """Print a result: `render` builds the screen for people; without one, the result does it itself.
 
     Raises: BadInput when standard output does not take it; `kept` says what is not lost by that.
     """
     try:
-        typer.echo(json.dumps(result.to_json()) if as_json else screen(result.render()))
+        typer.echo(json.dumps(result.to_json()) if as_json else screen(_rendered(result, render)))
         sys.stdout.flush()
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             raise
         raise BadInput(f"could not write the result to standard output: {error.strerror}", do=kept) from error
+
+
+def _rendered(result: R, render: Callable[[R], RenderableType] | None) -> RenderableType:
+    drawn: Any = result
+    return render(result) if render else drawn.render()
 
 
 def write_page(page: str, path: Path) -> None:

@@ -13,9 +13,9 @@ from oomguard.cli.showing import screen, show
 from oomguard.errors import CannotStart, NeedsPrivilege, OomguardError, Stopped, SwapRefused
 
 if TYPE_CHECKING:
-    from oomguard.swap.add import SwapOptions
-    from oomguard.swap.screens.change import SwapRemoval
-    from oomguard.swap.screens.plan import SwapPlan
+    from rich.console import RenderableType
+
+    from oomguard.swap.model import SwapOptions, SwapPlan
 
 _FAILED_ITSELF = 125  # as timeout(1): any other may be the command's own
 
@@ -99,9 +99,10 @@ def status_command(as_json: JsonFlag = False) -> None:
 
     Example: oomguard swap status
     """
-    from oomguard.swap.status import swap_status
+    from oomguard.swap.api import swap_status
+    from oomguard.swap.screens import render_status
 
-    show(swap_status(), as_json=as_json)
+    show(swap_status(), render=render_status, as_json=as_json)
 
 
 @swap_app.command("remove")
@@ -118,22 +119,23 @@ def remove_command(
     Example: oomguard swap remove /oomguard.swap
     """
     from oomguard.cli.swap_progress import show_swap_events
-    from oomguard.swap.remove import plan_swap_removal, remove_swap
+    from oomguard.swap.api import plan_swap_removal, remove_swap
+    from oomguard.swap.screens import render_removal
 
     planned = plan_swap_removal(path)
     if dry_run:
-        show(planned, as_json=as_json)
+        show(planned, render=render_removal, as_json=as_json)
         return
-    _ask(planned, "remove it?", yes=yes, line="oomguard swap remove --yes")
+    _ask(render_removal(planned), "remove it?", yes=yes, line="oomguard swap remove --yes")
     with show_swap_events() as events:
         removed = remove_swap(planned, events=events)
-    show(removed, as_json=as_json)
+    show(removed, render=render_removal, as_json=as_json)
 
 
 def _options(
     size: str | None, report: Path | None, path: Path | None, priority: int | None, *, persist: bool, for_command: bool
 ) -> SwapOptions:
-    from oomguard.swap.add import SwapOptions
+    from oomguard.swap.model import SwapOptions
     from oomguard.units import parse_size
 
     if (size is None) == (report is None):
@@ -159,47 +161,51 @@ def _check_flags(command: list[str], *, for_command: bool, persist: bool) -> Non
 
 def _make(options: SwapOptions, *, dry_run: bool, yes: bool, as_json: bool) -> None:
     from oomguard.cli.swap_progress import show_swap_events
-    from oomguard.swap.add import add_swap, plan_swap
+    from oomguard.swap.api import add_swap, plan_swap
+    from oomguard.swap.screens import render_added, render_plan
 
     with show_swap_events() as events:
         plan = plan_swap(options, clean=not dry_run, events=events)
         if dry_run:
-            show(plan, as_json=as_json)
+            show(plan, render=render_plan, as_json=as_json)
             return
         _agree(plan, yes=yes)
         added = add_swap(plan, events=events)
-    show(added, as_json=as_json, kept="the swap is on; oomguard swap status shows it")
+    show(added, render=render_added, as_json=as_json, kept="the swap is on; oomguard swap status shows it")
 
 
 def _make_for(options: SwapOptions, command: list[str], *, dry_run: bool, yes: bool, as_json: bool) -> int:
     from oomguard.cli.swap_progress import show_swap_events
-    from oomguard.swap.add import plan_swap, run_with_swap
+    from oomguard.swap.api import plan_swap, run_with_swap
+    from oomguard.swap.screens import render_added, render_plan
 
     with show_swap_events() as events:
         plan = plan_swap(options, clean=not dry_run, events=events)
         if dry_run:
-            show(plan, as_json=as_json)
+            show(plan, render=render_plan, as_json=as_json)
             return 0
         _agree(plan, yes=yes)
         added = run_with_swap(plan, command, events=events)
     if as_json:
-        show(added, as_json=True)
+        show(added, render=render_added, as_json=True)
     return added.exit_code or 0
 
 
 def _agree(plan: SwapPlan, *, yes: bool) -> None:
     """Show the plan and ask. Without the right to do it, the plan is what there is to have."""
+    from oomguard.swap.screens import render_plan
+
     if plan.place is None:
-        sys.stderr.write(f"{screen(plan.render())}\n")
+        sys.stderr.write(f"{screen(render_plan(plan))}\n")
         return
     if not plan.as_root:
-        sys.stderr.write(f"{screen(plan.render())}\n\n")
+        sys.stderr.write(f"{screen(render_plan(plan))}\n\n")
         raise NeedsPrivilege("only root can make swap", do="the same with sudo, or paste the commands above")
-    _ask(plan, "make it?", yes=yes, line="oomguard swap --yes ...")
+    _ask(render_plan(plan), "make it?", yes=yes, line="oomguard swap --yes ...")
 
 
-def _ask(planned: SwapPlan | SwapRemoval, question: str, *, yes: bool, line: str) -> None:
-    sys.stderr.write(f"{screen(planned.render())}\n\n")
+def _ask(planned: RenderableType, question: str, *, yes: bool, line: str) -> None:
+    sys.stderr.write(f"{screen(planned)}\n\n")
     sys.stderr.flush()
     if yes:
         return
