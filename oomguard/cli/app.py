@@ -11,6 +11,7 @@ import typer
 from oomguard.cli.check import check_command
 from oomguard.cli.diagnose import diagnose_command
 from oomguard.cli.doctor import doctor_command
+from oomguard.cli.hook import hook_command
 from oomguard.cli.plain_options import PlainCommand, PlainGroup
 from oomguard.cli.plan import plan_command
 from oomguard.cli.prepare import prepare_command
@@ -42,6 +43,7 @@ app.add_typer(run_app, name="run")
 app.command("release")(release_command)
 app.add_typer(swap_app, name="swap")
 app.command("doctor")(doctor_command)
+app.command("hook")(hook_command)
 
 _FAILED, _STOPPED = OomguardError.exit_status, Stopped.exit_status
 
