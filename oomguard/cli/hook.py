@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+if TYPE_CHECKING:
+    from oomguard.diagnosis.hook.api import Shell
 
-class _ShellName(StrEnum):
-    bash = "bash"
-    zsh = "zsh"
-    fish = "fish"
+
+def _known(shell: str | None) -> str | None:
+    if shell not in (None, "bash", "zsh", "fish"):
+        raise typer.BadParameter(f"{shell!r} is not one of bash, zsh, fish")
+    return shell
 
 
 def hook_command(
-    shell: Annotated[_ShellName | None, typer.Argument(help="Your shell. Default: the one in $SHELL.")] = None,
+    shell: Annotated[
+        str | None,
+        typer.Argument(metavar="[bash|zsh|fish]", callback=_known, help="Your shell. Default: the one in $SHELL."),
+    ] = None,
     install: Annotated[
         bool, typer.Option("--install", help="Have each new shell read it: one file, one line in the shell's rc file.")
     ] = False,
@@ -30,7 +35,7 @@ def hook_command(
     from oomguard.diagnosis.hook.api import hook_script, install_hook, own_shell
     from oomguard.text import printable
 
-    name = own_shell() if shell is None else shell.value
+    name = own_shell() if shell is None else cast("Shell", shell)
     if not install:
         typer.echo(hook_script(name), nl=False)
         return

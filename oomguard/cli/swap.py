@@ -7,8 +7,8 @@ from pathlib import Path  # noqa: TC003 - Typer reads the annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.core import TyperGroup
 
+from oomguard.cli.commands import Command, Group, RunsProgram, at_least, program_of
 from oomguard.cli.showing import screen, show
 from oomguard.errors import CannotStart, NeedsPrivilege, OomguardError, Stopped, SwapRefused
 
@@ -20,19 +20,13 @@ if TYPE_CHECKING:
 _FAILED_ITSELF = 125  # as timeout(1): any other may be the command's own
 
 
-class _CommandAfterDashes(TyperGroup):
-    """`swap --size 8G --for -- CMD ...`: what follows -- is the command, not one of ours."""
+class _SwapGroup(RunsProgram, Group):
+    """`swap --size 8G --for -- PROGRAM ...`."""
 
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]  # Typer has a Click of its own
-        at = args.index("--") if "--" in args else len(args)
-        if not set(args[:at]) & set(self.commands):
-            ctx.obj, args = args[at + 1 :], args[:at]
-        return super().parse_args(ctx, args)
+    usage = "[-- PROGRAM...] | COMMAND"
 
 
-swap_app = typer.Typer(
-    cls=_CommandAfterDashes, invoke_without_command=True, rich_markup_mode=None, subcommand_metavar="[-- CMD...]"
-)
+swap_app = typer.Typer(cls=_SwapGroup, invoke_without_command=True, rich_markup_mode=None)
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")]
 YesFlag = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -55,13 +49,17 @@ def swap_command(
     ] = None,
     path: Annotated[
         Path | None,
-        typer.Option(help="The swap file to make, or a folder for it. Default: the fastest suitable disk with room."),
+        typer.Option(
+            metavar="PATH",
+            help="The swap file, or a folder for it. Default: the fastest suitable disk with room.",
+        ),
     ] = None,
     priority: Annotated[
-        int | None, typer.Option(min=0, max=32767, help="Higher is filled first. Default: after all that are on.")
+        int | None,
+        at_least(0, "N", "0 to 32767, the highest is filled first. Default: the last.", "--priority", most=32767),
     ] = None,
     persist: Annotated[
-        bool, typer.Option("--persist", help="On again after each boot: one line in /etc/fstab.")
+        bool, typer.Option("--persist", help="Switch it on again after each boot: one line in /etc/fstab.")
     ] = False,
     for_command: Annotated[
         bool, typer.Option("--for", help="Run the command after --, and remove the swap when it ends.")
@@ -70,15 +68,15 @@ def swap_command(
     yes: YesFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """More memory for a while: make a swap file, switch it on, see that it is; or say why not.
+    """Add swap for a while, or permanently.
 
-    Shows what it would do and whether that helps, asks, and does it; whatever fails, nothing is left behind.
+    Shows what it would do and whether that helps, asks, and does it. If a step fails, nothing is left behind.
 
     Example: oomguard swap --size 64G --for -- python prepare.py
     """
     if context.invoked_subcommand is not None:
         return
-    command: list[str] = context.obj if isinstance(context.obj, list) else []
+    command = list(program_of(context) or ())
     options = _options(size, report, path, priority, persist=persist, for_command=for_command)
     _check_flags(command, for_command=for_command, persist=persist)
     if not for_command:
@@ -93,9 +91,9 @@ def swap_command(
     raise typer.Exit(code)
 
 
-@swap_app.command("status")
+@swap_app.command("status", cls=Command)
 def status_command(as_json: JsonFlag = False) -> None:
-    """Show the swap areas, how full they are, whose memory is in them, and how fast it moves now.
+    """Show swap areas, who uses them, and how fast they move.
 
     Example: oomguard swap status
     """
@@ -105,7 +103,7 @@ def status_command(as_json: JsonFlag = False) -> None:
     show(swap_status(), render=render_status, as_json=as_json)
 
 
-@swap_app.command("remove")
+@swap_app.command("remove", cls=Command)
 def remove_command(
     path: Annotated[
         Path | None, typer.Argument(metavar="[FILE]", help="The area to remove. Default: all that oomguard made.")
@@ -114,7 +112,9 @@ def remove_command(
     yes: YesFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Switch swap off that oomguard made, or that is named: memory takes back what is swapped, then the file goes.
+    """Switch off swap and delete its file.
+
+    What is swapped out is read back into memory first.
 
     Example: oomguard swap remove /oomguard.swap
     """
