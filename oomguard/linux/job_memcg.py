@@ -25,7 +25,7 @@ from oomguard.linux.freezer import CgroupFreezer, StopSignals
 from oomguard.linux.job_measure import Measure
 from oomguard.linux.memcg_dir import MemcgDir, read_kernel_text
 from oomguard.linux.memcg_errors import LimitDidNotStick
-from oomguard.linux.memcg_limits import limits_above, set_memory_max
+from oomguard.linux.memcg_limits import set_memory_max
 from oomguard.linux.process_signals import signal_if
 from oomguard.planning.job_limits import JobLimits, plan_job_limits
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from oomguard.formats.proc_stat import ProcStat
+    from oomguard.planning.job_limits import LimitAbove
 
 _KILL_PATIENCE_SECONDS = 10.0
 _LARGEST_FOLIO = 2 << 20  # bytes: what is charged at once, and so may be missing to a limit that was met
@@ -49,6 +50,7 @@ class JobMemcg:
     swap_max: int | None  # None: no limit
     companion: Path | None  # a v2 cgroup without controllers, beside a v1 memory cgroup
     undo: Callable[[], None]
+    above: Callable[[], list[LimitAbove]]  # what holds for it from elsewhere, read anew
     _oom_event: int | None = None  # v1: readable when a process was parked
     _events_file: int | None = None  # v2: memory.events; POLLPRI when it changed
     _oom_kills_before: int = 0
@@ -152,7 +154,7 @@ class JobMemcg:
 
     def plan_budget(self, budget: int) -> JobLimits:
         """The limits that set_budget() would set: less where a cgroup above allows less."""
-        return plan_job_limits(budget, limits_above(self.memcg))
+        return plan_job_limits(budget, self.above())
 
     def set_budget(self, limits: JobLimits, *, swap_max: int | None) -> None:
         """Raise (or lower) the budget, and read it back. A job that holds more is killed by v2; v1 refuses.

@@ -12,9 +12,10 @@ from oomguard.linux.job_memcg import JobMemcg
 from oomguard.linux.job_memcg_making import open_job_memcg
 from oomguard.linux.memcg_dir import find_own_cgroup, read_kernel_text
 from oomguard.linux.memcg_errors import MemcgUnavailable
+from oomguard.linux.memcg_limits import limits_around
 from oomguard.linux.process_control import become_subreaper
 from oomguard.planning.enforcement import Enforcement, Refusal, ways_to_try
-from oomguard.planning.job_limits import LimitAbove
+from oomguard.planning.job_limits import GUARDS_MEMORY, LimitAbove
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -139,7 +140,7 @@ def _enforce(
         raise MemcgUnavailable(f"--enforce {choice}: {last.why}", do=f"{last.do}; or leave --enforce out")
     from oomguard.linux.watchdog import Watchdog
 
-    watchdog = Watchdog(asked, above)
+    watchdog = Watchdog(asked, [*above, *limits_around()])
     watchdog.watch_below(keeper.pid)
     return watchdog
 
@@ -161,7 +162,7 @@ def _describe(enforcer: Enforcer, refusals: list[Refusal], swap_max: int | None)
 
 def _machine_limit() -> list[LimitAbove]:
     total = parse_meminfo(read_kernel_text(Path("/proc/meminfo")) or "").total
-    return [] if total is None else [LimitAbove(whose="this machine's memory", limit=total)]
+    return [] if total is None else [LimitAbove(whose="this machine's memory", limit=total, beside=GUARDS_MEMORY)]
 
 
 def _nothing() -> None:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oomguard.linux.proc_files import ProcFiles
-from oomguard.linux.process_control import die_with_parent
+from oomguard.linux.process_control import die_with_parent, set_oom_score_adj
 from oomguard.results.process_facts import ProcessStack, StackFrame
 
 if TYPE_CHECKING:
@@ -101,13 +101,16 @@ def _read_in_a_child(pids: Sequence[int], seconds: float) -> Iterator[tuple[int,
             os.kill(child, signal.SIGKILL)  # not reaped yet, so the pid is still its own
             os.waitpid(child, 0)
         if waiting:
-            yield waiting.pop(0), f"pystack crashed, or took more than {patience:g} s"
+            yield waiting.pop(0), f"pystack crashed, was killed for memory, or took more than {patience:g} s"
 
 
 def _serve_stacks(pids: Sequence[int], fd: int, parent: int) -> None:
     """In the forked child: a line of JSON when pystack is there, and then one for each pid. Never returns."""
     try:
         die_with_parent(parent)
+        # pystack copies mappings of up to 50 MB: in a small container that is much, and of all that are in it this
+        # process is the one that may go.
+        set_oom_score_adj(1000)
         for other in (range(3, fd), range(fd + 1, _MOST_DESCRIPTORS)):  # whoever waits for one to close must not wait
             os.closerange(other.start, other.stop)
         nowhere = os.open(os.devnull, os.O_RDWR)

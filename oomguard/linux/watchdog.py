@@ -39,6 +39,7 @@ class Watchdog:
 
     def __init__(self, asked: int, above: list[LimitAbove]) -> None:
         """Watch for `asked` bytes, less where `above` has less."""
+        self._above = above
         self.limits: JobLimits = plan_job_limits(asked, above)
         self.caveats: tuple[str, ...] = self.limits.notes
         self._root: int | None = None
@@ -143,7 +144,7 @@ class Watchdog:
 
     def plan_budget(self, budget: int) -> JobLimits:
         """The limits that set_budget() would watch for."""
-        return plan_job_limits(budget, [])
+        return plan_job_limits(budget, self._above)
 
     def set_budget(self, limits: JobLimits, *, swap_max: int | None) -> None:  # noqa: ARG002 - swap is not in its hand
         """Watch for another budget from now on."""

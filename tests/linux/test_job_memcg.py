@@ -13,7 +13,7 @@ from oomguard.linux import job_start
 from oomguard.linux.job_memcg_making import open_job_memcg
 from oomguard.linux.memcg_errors import LimitDidNotStick, MemcgUnavailable
 from oomguard.linux.systemd_scope import find_scope_manager
-from oomguard.planning.job_limits import LimitAbove
+from oomguard.planning.job_limits import GUARDS_MEMORY, LimitAbove
 from tests.linux.fake_cgroups import FakeKernel
 
 if TYPE_CHECKING:
@@ -105,16 +105,33 @@ def test_swap_as_far_as_allowed(kernel_of: MakeKernel, capture: str, swap_max: i
 
 def test_never_more_than_a_cgroup_above_allows(kernel_of: MakeKernel) -> None:
     kernel = kernel_of("nested-v1")
-    (kernel.own.parent / "memory.limit_in_bytes").write_text(f"{48 * MIB}\n")
+    (kernel.own.parent / "memory.limit_in_bytes").write_text(f"{88 * MIB}\n")
     job = open_at(kernel)
     assert (job.limits.budget, job.limits.hard) == (32 * MIB, 48 * MIB)
     assert job.memcg.memory_max() == 48 * MIB
     assert (
-        "the memory limit of cgroup /sandbox is 48.0 MiB: the job is held at 32.0 MiB, not at 64.0 MiB" in job.caveats
-    )
+        "the memory limit of cgroup /sandbox is 88.0 MiB, and oomguard itself needs 40.0 MiB of it: the job is held at "
+        "32.0 MiB, not at 64.0 MiB"
+    ) in job.caveats
     raised = job.plan_budget(500 * MIB)
     job.set_budget(raised, swap_max=0)
     assert raised.budget == 32 * MIB
+    job.close()
+
+
+@pytest.mark.parametrize("asked", [30 * MIB, 256 * MIB, 8192 * MIB])
+@pytest.mark.parametrize("limit", [90 * MIB, 128 * MIB, 257 * MIB, 272 * MIB, 512 * MIB, 1024 * MIB, 2200 * MIB])
+@pytest.mark.parametrize("capture", ["nested-v1", "delegated-user-v2"])
+def test_in_a_container_the_job_has_what_fits_beside_its_guard(
+    kernel_of: MakeKernel, capture: str, limit: int, asked: int
+) -> None:
+    """All of them together stay under the container's limit, and hardly a page of it is given away."""
+    kernel = kernel_of(capture)
+    (kernel.own / ("memory.max" if capture.endswith("v2") else "memory.limit_in_bytes")).write_text(f"{limit}\n")
+    job = open_at(kernel, asked)
+    hard, budget = job.memcg.memory_max() or 0, job.limits.budget
+    assert budget == asked or limit - GUARDS_MEMORY - hard <= 2 * 4096
+    assert budget <= hard <= limit - GUARDS_MEMORY
     job.close()
 
 
