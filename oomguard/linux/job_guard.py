@@ -289,7 +289,8 @@ class JobGuard:
         record.seconds = time.monotonic() - self._began
         record.samples.close()
         record.peak_with_cache = self._enforcer.peak_with_cache()
-        record.oom_kills = self._enforcer.oom_kills()
+        by_sigkill = os.WIFSIGNALED(record.status) and os.WTERMSIG(record.status) == signal.SIGKILL
+        record.oom_kills = self._enforcer.oom_kills(ended_by_sigkill=by_sigkill)
         record.refused = self._was_refused()
         if record.stopped:
             self._terminal.restore()

@@ -16,6 +16,7 @@ from oomguard.linux.proc_files import ProcFiles
 from oomguard.linux.process_signals import signal_if
 from oomguard.linux.process_tree import ProcessTree
 from oomguard.linux.tmpfs_files import TmpfsFiles
+from oomguard.linux.tree_kills import TreeKills
 from oomguard.linux.tree_memory import TreeMemory
 from oomguard.planning.job_limits import FASTEST_BYTES_A_SECOND, JobLimits, LimitAbove, plan_job_limits
 
@@ -47,6 +48,8 @@ class Watchdog:
         self._memory: TreeMemory | None = None
         self._stopper = StopSignals(self.pids, self._membership)
         self._tmpfs = TmpfsFiles()
+        self._kills = TreeKills()
+        self._seen: set[int] = set()
         self._proc = ProcFiles()
         self._family: ForkFamily | None = None
         self._looked_at: frozenset[int] = frozenset()  # the processes of the last exact look
@@ -82,6 +85,7 @@ class Watchdog:
         """
         assert self._memory is not None
         bounds = self._memory.bounds()
+        self._seen |= bounds.keys()
         files = self._tmpfs.size(list(bounds))
         bound = sum(bounds.values()) + self._unmapped(files, bounds, exact=False)
         began = time.monotonic()
@@ -118,9 +122,9 @@ class Watchdog:
         """Page cache is in no process's account."""
         return None
 
-    def oom_kills(self) -> int:
-        """Nobody counts them for a tree."""
-        return 0
+    def oom_kills(self, *, ended_by_sigkill: bool) -> int:
+        """How many of its processes the kernel killed for memory, as far as it says."""
+        return self._kills.count(self._seen, ended_by_sigkill=ended_by_sigkill)
 
     def met_its_limit(self) -> bool:
         """Nobody refuses it anything."""

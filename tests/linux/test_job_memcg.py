@@ -143,6 +143,24 @@ def test_on_v1_the_high_water_mark_says_whether_the_hard_limit_was_met(kernel_of
     job.close()
 
 
+@pytest.mark.parametrize(
+    ("used", "above_is_full", "at_the_limit"),
+    [(35, True, False), (79, True, True), (79, False, True), (60, False, True)],
+)
+def test_on_v1_a_full_cgroup_above_is_not_the_jobs_own_limit(
+    kernel_of: MakeKernel, used: int, above_is_full: bool, at_the_limit: bool
+) -> None:
+    """The kernel marks all that is below it, and tells them: Linux mm/memcontrol-v1.c, mem_cgroup_mark_under_oom()."""
+    kernel = kernel_of("nested-v1")
+    job = open_at(kernel)
+    (job.memcg.path / "memory.oom_control").write_text("oom_kill_disable 1\nunder_oom 1\noom_kill 0\n")
+    (job.memcg.path / "memory.usage_in_bytes").write_text(f"{used * MIB}\n")
+    full = int(above_is_full)
+    (kernel.own / "memory.oom_control").write_text(f"oom_kill_disable 0\nunder_oom {full}\noom_kill 0\n")
+    assert job.is_at_the_limit() is at_the_limit
+    job.close()
+
+
 def test_limits_left_behind_and_the_machine_hold_too(kernel_of: MakeKernel) -> None:
     """systemd keeps the scope, with its 300M and soft 250M, to itself: the job goes beside it."""
     kernel = kernel_of("systemd-scope-v2")

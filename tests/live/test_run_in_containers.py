@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -46,3 +47,39 @@ def test_in_a_container_the_job_is_held_before_the_kernel_kills(
         fits = given // MIB - 20
         done, facts = run_inside(inside, tmp_path, budget * MIB, HOLDS.format(fits), "--enforce", way)
         assert (done.returncode, done.stdout, facts["stopped_by"]) == (0, "done\n", None), done.stderr
+
+
+# Each smaller than the job, which is the kernel's victim then.
+NEIGHBOURS = """
+import os, sys, time
+for number in range(5):
+    ours, theirs = os.pipe()
+    if os.fork() == 0:
+        held = bytearray(b"x") * (30 << 20)
+        os.write(theirs, b"1")
+        sys.stdin.read()  # until the test closes it
+        os._exit(0)
+    os.read(ours, 1)
+print("hold", flush=True)
+sys.stdin.read()
+"""
+SLOWLY = "import time\nheld = []\nwhile True:\n    held.append(bytearray(b'x') * (1 << 20))\n    time.sleep(0.002)\n"
+
+
+@pytest.mark.parametrize("way", ["cgroup", "watchdog"])
+def test_who_is_killed_for_a_limit_above_is_not_told_as_over_its_budget(tmp_path: Path, way: str) -> None:
+    """Neighbours fill the container: the kernel kills there, and that is said, not "it held 60, 150 were allowed"."""
+    neighbours = [sys.executable, "-c", NEIGHBOURS]
+    with (
+        container(260 * MIB) as inside,
+        inside.popen(neighbours, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as beside,
+    ):
+        assert beside.stdout is not None
+        assert beside.stdout.readline() == "hold\n"
+        done, facts = run_inside(inside, tmp_path, 150 * MIB, SLOWLY, "--enforce", way)
+        beside.communicate()
+    assert (done.returncode, facts["stopped_by"], facts["oom_kills"]) == (137, "kernel", 1), done.stderr
+    assert facts["victim"].startswith("python")
+    assert facts["peak_unreclaimable"] < facts["budget"]
+    assert "a limit above it" in " ".join(done.stderr.split())
+    assert "were allowed" not in done.stderr
