@@ -160,6 +160,8 @@ class JobGuard:
         if event.kind == "exited":
             self._exited = event.status
         elif event.kind == "gone":
+            self._keeper.bury()  # first: until it is gone for good, its children are nowhere for a moment
+            self._enforcer.take_over()
             self._enforcer.kill()
             self._exited = self._exited if self._exited is not None else signal.SIGKILL
         elif event.kind == "stopped" and (event.status in _STOPS_OF_A_TERMINAL or self._terminal.is_ours()):

@@ -54,6 +54,7 @@ class Keeper:
     _gate_fd: int
     _exec_fd: int
     _buffer: bytes = field(default=b"", repr=False)
+    _is_buried: bool = False
 
     def start(self) -> int:
         """Let the command begin. Gives 0, or the errno with which it could not be executed. Raises: nothing."""
@@ -78,7 +79,13 @@ class Keeper:
     def finish(self) -> None:
         """The job is over: let the keeper end, and wait for it. Raises: nothing."""
         self._say(b"done\n")
-        os.waitpid(self.pid, 0)
+        self.bury()
+
+    def bury(self) -> None:
+        """Wait for its end. From then on what it kept is the guard's own children. Raises: nothing."""
+        if not self._is_buried:
+            os.waitpid(self.pid, 0)
+        self._is_buried = True
 
     def linger(self, kind: str, budget: int, cgroup: Path | None) -> None:
         """The command is over, and some of what it started goes on: let the keeper see to that alone."""
@@ -88,7 +95,7 @@ class Keeper:
         """End the job before it began, or after a failure. Raises: nothing."""
         os.close(self._control_fd)  # as if the guard had died
         self._control_fd = -1
-        os.waitpid(self.pid, 0)
+        self.bury()
 
     def _say(self, message: bytes) -> None:
         try:

@@ -201,6 +201,9 @@ class JobMemcg:
             time.sleep(0.002)
         self.thaw()
 
+    def take_over(self) -> None:
+        """The keeper is gone: what is in the cgroup is in it all the same."""
+
     def close(self) -> None:
         """Remove the cgroup; one with processes in it stays. Raises: nothing."""
         for fd in filter(None, (self._oom_event, self._events_file)):

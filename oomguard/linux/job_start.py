@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -14,6 +15,7 @@ from oomguard.linux.memcg_dir import find_own_cgroup, read_kernel_text
 from oomguard.linux.memcg_errors import MemcgUnavailable
 from oomguard.linux.memcg_limits import limits_around
 from oomguard.linux.process_control import become_subreaper
+from oomguard.linux.process_tree import ProcessTree
 from oomguard.planning.enforcement import Enforcement, Refusal, ways_to_try
 from oomguard.planning.job_limits import GUARDS_MEMORY, LimitAbove
 
@@ -59,6 +61,7 @@ def start_job(
     `swap_max`: how much of it may be swapped out; None: no limit. `mask`: the signal mask that it gets.
     Raises: MemcgUnavailable if `choice` leaves no way; nothing is left of the job then.
     """
+    bystanders = frozenset(ProcessTree(os.getpid(), with_root=False).pids())
     become_subreaper()
     above = _machine_limit()
     memcg, manager, refusals = _find_place(asked, above, choice, swap_max)
@@ -66,7 +69,7 @@ def start_job(
         command, clean_up=memcg.close if memcg is not None else _nothing, mask=mask if mask is not None else set()
     )
     try:
-        enforcer = _enforce(memcg, manager, keeper, asked, above, choice, swap_max, refusals)
+        enforcer = _enforce(memcg, manager, keeper, asked, above, choice, swap_max, refusals, bystanders)
     except BaseException:
         keeper.abort()
         if memcg is not None:
@@ -113,6 +116,7 @@ def _enforce(
     choice: Choice,
     swap_max: int | None,
     refusals: list[Refusal],
+    bystanders: frozenset[int],
 ) -> Enforcer:
     if memcg is not None:
         try:
@@ -140,7 +144,7 @@ def _enforce(
         raise MemcgUnavailable(f"--enforce {choice}: {last.why}", do=f"{last.do}; or leave --enforce out")
     from oomguard.linux.watchdog import Watchdog
 
-    watchdog = Watchdog(asked, [*above, *limits_around()])
+    watchdog = Watchdog(asked, [*above, *limits_around()], bystanders)
     watchdog.watch_below(keeper.pid)
     return watchdog
 

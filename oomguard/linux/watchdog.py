@@ -6,8 +6,10 @@ What it cannot do: a burst between two looks passes the budget (measured: 3 to 7
 
 from __future__ import annotations
 
+import os
 import signal
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from oomguard.linux.freezer import StopSignals
@@ -30,6 +32,7 @@ CANNOT = "nothing but looking and signals: a burst can pass it, kernel memory is
 _NEAR_FRACTION = 0.8  # of the budget: from here on shared pages are divided, which costs 8.6 ms for each GB
 _EXACT_COST_PART = 10  # exact looks take at most one tenth of the time
 _KILL_PATIENCE_SECONDS = 10.0
+_SURE_LOOKS = 3
 
 
 class Watchdog:
@@ -38,8 +41,12 @@ class Watchdog:
     kind = "watchdog"
     cannot = CANNOT
 
-    def __init__(self, asked: int, above: list[LimitAbove]) -> None:
-        """Watch for `asked` bytes, less where `above` has less."""
+    def __init__(self, asked: int, above: list[LimitAbove], bystanders: frozenset[int] = frozenset()) -> None:
+        """Watch for `asked` bytes, less where `above` has less.
+
+        `bystanders` are the processes that were below this one before there was a job.
+        """
+        self._bystanders = bystanders
         self._above = above
         self.limits: JobLimits = plan_job_limits(asked, above)
         self.caveats: tuple[str, ...] = self.limits.notes
@@ -65,6 +72,10 @@ class Watchdog:
         self._family = family
         self._tree = ProcessTree(pid, with_root=False, without=without)
         self._memory = TreeMemory(pid, with_root=False, without=without)
+
+    def take_over(self) -> None:
+        """The keeper is gone: what it kept is below this process now, which is a subreaper too."""
+        self.watch_below(os.getpid(), without=self._bystanders)
 
     def add(self, pid: int) -> None:
         """Nothing to do: the job is below the keeper."""
@@ -170,9 +181,13 @@ class Watchdog:
     def kill(self) -> None:
         """SIGKILL all of it, and wait until nothing is left. Raises: nothing."""
         until = time.monotonic() + _KILL_PATIENCE_SECONDS
-        while self.is_alive() and time.monotonic() < until:
+        looks = 0  # one that ends while the tree is read hands on children that were not seen
+        while looks < _SURE_LOOKS and time.monotonic() < until:
+            looks = 0 if self.is_alive() else looks + 1
             self.signal(signal.SIGKILL)
             time.sleep(0.002)
+        if self._root == os.getpid():
+            _bury(self.pids())
 
     def close(self) -> None:
         """Nothing was made, so nothing is left."""
@@ -186,3 +201,9 @@ class Watchdog:
         """Whether a process's parent is the keeper or one of `pids`: that of a reused pid is another."""
         parents = {self._root, *pids}
         return lambda stat: stat.parent_pid in parents
+
+
+def _bury(pids: list[int]) -> None:
+    for pid in pids:
+        with suppress(ChildProcessError):  # its own parent still lives
+            os.waitpid(pid, os.WNOHANG)

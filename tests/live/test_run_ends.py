@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -152,6 +153,48 @@ def descendants(pid: int) -> list[int]:
     except OSError:
         return []
     return [*children, *(below for child in children for below in descendants(child))]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_job_does_not_outlive_its_keeper_and_who_was_there_before_does(tmp_path: Path, way: str) -> None:
+    """Its processes are the guard's own children by then; so is what the shell had begun before it became the guard."""
+    command = [*OOMGUARD, "run", "--max-rss", "100M", "--enforce", way, "--report", "report.json", "--"]
+    job = ["bash", "-c", "setsid sleep 61 & (setsid sleep 61 & ) ; echo ready; sleep 61; true"]
+    before = ["sh", "-c", 'sleep 59 >/dev/null 2>&1 & exec "$@"', "sh"]
+    guard = subprocess.Popen(
+        [*before, *command, *job],
+        cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0,
+    )  # fmt: skip
+    with guard:
+        try:
+            assert guard.stdout is not None
+            assert guard.stdout.readline() == "ready\n"
+            children = [int(pid) for pid in Path(f"/proc/{guard.pid}/task/{guard.pid}/children").read_text().split()]
+            bystander = next(pid for pid in children if Path(f"/proc/{pid}/comm").read_text() == "sleep\n")
+            (keeper,) = set(children) - {bystander}
+            wait_for(lambda: len(below(keeper)) == 4)
+            members = below(keeper)
+            guard.send_signal(signal.SIGSTOP)  # so that the kernel has handed them on before it looks
+            wait_for(lambda: state(guard.pid) == "T")
+            os.kill(keeper, signal.SIGKILL)
+            wait_for(lambda: state(keeper) == "Z")
+            guard.send_signal(signal.SIGCONT)
+            wait_for(lambda: state(guard.pid) in (None, "Z"))
+            alive = [pid for pid in members if state(pid) not in (None, "Z")]
+            left = state(bystander)
+            for pid in [*alive, bystander]:
+                os.kill(pid, signal.SIGKILL)
+            _, said = guard.communicate(timeout=30)
+        finally:
+            guard.kill()
+    assert (alive, left) == ([], "S")
+    facts = json.loads((tmp_path / "report.json").read_text())
+    assert (guard.returncode, facts["left_behind"]) == (137, 0), said
+
+
+def below(pid: int) -> list[int]:
+    children = [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return children + [each for child in children for each in below(child)]
 
 
 @pytest.mark.parametrize("way", WAYS)
