@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     Enforcer = JobMemcg | Watchdog  # the two have the same methods
 
+_DESCRIPTORS = 24  # that a guard opens at most, at its start or while it looks
+
 
 @dataclass(frozen=True, kw_only=True)
 class StartedJob:
@@ -59,15 +61,22 @@ def start_job(
     """Fork `command` under a budget of `asked` bytes, held by the best way that `choice` allows.
 
     `swap_max`: how much of it may be swapped out; None: no limit. `mask`: the signal mask that it gets.
-    Raises: MemcgUnavailable if `choice` leaves no way; nothing is left of the job then.
+    Raises: MemcgUnavailable if `choice` leaves no way; OSError if there are no descriptors or processes to be had.
+    Nothing is left of the job then.
     """
+    _need_descriptors()
     bystanders = frozenset(ProcessTree(os.getpid(), with_root=False).pids())
     become_subreaper()
     above = _machine_limit()
     memcg, manager, refusals = _find_place(asked, above, choice, swap_max)
-    keeper = start_keeper(
-        command, clean_up=memcg.close if memcg is not None else _nothing, mask=mask if mask is not None else set()
-    )
+    try:
+        keeper = start_keeper(
+            command, clean_up=memcg.close if memcg is not None else _nothing, mask=mask if mask is not None else set()
+        )
+    except BaseException:
+        if memcg is not None:
+            memcg.close()
+        raise
     try:
         enforcer = _enforce(memcg, manager, keeper, asked, above, choice, swap_max, refusals, bystanders)
     except BaseException:
@@ -162,6 +171,17 @@ def _describe(enforcer: Enforcer, refusals: list[Refusal], swap_max: int | None)
         notes=tuple(notes),
         refusals=tuple(refusals),
     )
+
+
+def _need_descriptors() -> None:
+    """Fail before there is a job, not when it must be looked at. Raises: OSError."""
+    opened: list[int] = []
+    try:
+        for _ in range(_DESCRIPTORS):
+            opened.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))  # noqa: PERF401 - those before a failure too
+    finally:
+        for fd in opened:
+            os.close(fd)
 
 
 def _machine_limit() -> list[LimitAbove]:
