@@ -149,8 +149,10 @@ class JobGuard:
         for arrived in self._signals.read():
             if arrived.number in _ENDING:
                 self._asked_to_end = True
-            # What the terminal sends, it sends to the job as well: both are in one group.
-            if not arrived.from_kernel and not (self._is_held and arrived.number == signal.SIGCONT):
+            # What the terminal sends, it sends to the job as well: both are in one group. Its hang-up alone goes to the
+            # leader of the session only, which without a guard would be the command.
+            is_ours_alone = arrived.number == signal.SIGHUP and os.getsid(0) == os.getpid()
+            if (is_ours_alone or not arrived.from_kernel) and not (self._is_held and arrived.number == signal.SIGCONT):
                 self._signal_the_command(arrived.number)
 
     def _signal_the_command(self, number: int) -> None:

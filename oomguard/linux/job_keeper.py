@@ -123,8 +123,10 @@ def start_keeper(command: Sequence[str], *, clean_up: Callable[[], None], mask: 
     while not first.endswith(b"\n"):
         got = os.read(status[0], 1)
         if not got:
+            for fd in (status[0], control[1], gate[1], executed[0]):  # a command at its gate ends by that
+                os.close(fd)
             os.waitpid(pid, 0)
-            raise OSError(errno.EAGAIN, "the process that keeps the job could not fork")
+            raise OSError(errno.EAGAIN, "the process that keeps the job could not fork, or was killed")
         first += got
     return Keeper(
         pid=pid,
@@ -154,6 +156,8 @@ def _keep(
         signals = SignalFile(everything)
         job_pid = os.fork()
         if job_pid == 0:
+            for fd in (status_fd, control_fd):  # the guard must see it at once if the keeper is killed
+                os.close(fd)
             _become_the_command(command, gate_fd, exec_fd, group, mask)
         for fd in (gate_fd, exec_fd):
             os.close(fd)
