@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
 from oomguard.linux import cgroup_files
-from oomguard.linux.process_control import become_subreaper
+from oomguard.linux.process_control import become_subreaper, die_with_parent, set_name
 from oomguard.linux.process_signals import signal_if
 from oomguard.linux.process_tree import ProcessTree
 from oomguard.linux.signal_file import SignalFile
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+# Another than the guard's, so that one `killall oomguard` does not take both: the kernel keeps 15 bytes.
+KEEPER_NAME = "oomguard-reaper"
 _ERRNO = struct.Struct("=i")
 _END_SECONDS = 20.0
 _LINGER_STEP_SECONDS = 0.2
@@ -151,14 +153,16 @@ def _keep(
     """The keeper's life. Never returns."""
     try:
         os.setpgid(0, 0)
+        set_name(KEEPER_NAME)
         become_subreaper()
+        keeper_pid = os.getpid()
         everything = set(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP}
         signals = SignalFile(everything)
         job_pid = os.fork()
         if job_pid == 0:
             for fd in (status_fd, control_fd):  # the guard must see it at once if the keeper is killed
                 os.close(fd)
-            _become_the_command(command, gate_fd, exec_fd, group, mask)
+            _become_the_command(command, gate_fd, exec_fd, group, mask, keeper_pid)
         for fd in (gate_fd, exec_fd):
             os.close(fd)
         nowhere = os.open(os.devnull, os.O_RDWR)
@@ -171,8 +175,11 @@ def _keep(
         os._exit(0)
 
 
-def _become_the_command(command: Sequence[str], gate_fd: int, exec_fd: int, group: int, mask: set[int]) -> NoReturn:
+def _become_the_command(
+    command: Sequence[str], gate_fd: int, exec_fd: int, group: int, mask: set[int], keeper_pid: int
+) -> NoReturn:
     try:
+        die_with_parent(keeper_pid)  # should both be killed, guard and keeper: nobody would thaw it, or hold it
         os.setpgid(0, group)
         for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and that would be inherited
             signal.signal(number, signal.SIG_DFL)
