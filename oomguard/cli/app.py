@@ -21,7 +21,7 @@ from oomguard.cli.run import run_app
 from oomguard.cli.standard_error import tell
 from oomguard.cli.swap import swap_app
 from oomguard.errors import OomguardError, Stopped
-from oomguard.results.hostile import printable
+from oomguard.text import printable
 
 app = typer.Typer(
     name="oomguard",

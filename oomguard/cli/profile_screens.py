@@ -10,15 +10,15 @@ from oomguard.cli.own_failure import own_failures_are_told
 from oomguard.cli.showing import screen, write_page
 from oomguard.cli.standard_error import tell
 from oomguard.errors import BadInput
-from oomguard.laddering import profile_ladder
-from oomguard.linux.own_process import own_command
-from oomguard.planning.enforcement import read_choice
-from oomguard.profiling import ProfileOptions, profile_command, profile_process
-from oomguard.results.hostile import printable
+from oomguard.kernel.process.self_exec import own_command
+from oomguard.profiling.api import ProfileOptions, profile_command, profile_process
+from oomguard.profiling.scaling.api import profile_ladder
+from oomguard.supervision.rules.choice import read_choice
+from oomguard.text import printable
 from oomguard.units import format_size
 
 if TYPE_CHECKING:
-    from oomguard.results.peak_profile import PeakProfile
+    from oomguard.profiling.screen import PeakProfile
 
 
 class ShowBegin:
@@ -55,7 +55,7 @@ def run_profile(
     """Profile, show it, and give the exit status."""
     with own_failures_are_told():
         if html is not None:
-            from oomguard.results.profile_page import need_plotly, profile_page  # here: it is large, and few ask for it
+            from oomguard.profiling.page.page import need_plotly, profile_page  # here: it is large, and few ask for it
 
             need_plotly()
         options = ProfileOptions(

@@ -110,7 +110,7 @@ def _run(command: tuple[str, ...], max_rss: str, **flags: Any) -> None:
 
     with own_failures_are_told():
         from oomguard.cli.run_events import ShowEvents, read_options, show_outcome
-        from oomguard.running import guard_command
+        from oomguard.supervision.api import guard_command
 
         options = read_options(command, max_rss, **flags)
         outcome = guard_command(options, ShowEvents(quiet=flags["quiet"] or flags["as_json"]))

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from oomguard.formats.memcg import parse_count
-from oomguard.linux.memcg_dir import find_own_cgroup
+from oomguard.formats.cgroup.memory import parse_count
+from oomguard.kernel.cgroup.directory import find_own_cgroup
 from tests.live.run_cases import environment
 
 if TYPE_CHECKING:
