@@ -19,6 +19,7 @@ from oomguard.cli.profile import ProfileCommand, profile_command
 from oomguard.cli.release import release_command
 from oomguard.cli.report import report_command
 from oomguard.cli.run import run_app
+from oomguard.cli.standard_error import tell
 from oomguard.cli.swap import swap_app
 from oomguard.errors import OomguardError, Stopped
 from oomguard.text import printable
@@ -121,10 +122,10 @@ def main() -> None:
     except OomguardError as error:
         label = "stopped" if isinstance(error, Stopped) else "error"
         # Both may quote what somebody gave; a terminal must not obey it.
-        sys.stderr.write(f"{label}: {printable(str(error))}\n  try: {printable(error.do)}\n")
+        tell(f"{label}: {printable(str(error))}\n  try: {printable(error.do)}\n")
         sys.exit(error.exit_status)
     except KeyboardInterrupt:
-        sys.stderr.write("stopped\n")
+        tell("stopped\n")
         sys.exit(_STOPPED)
     except BrokenPipeError:
         # `oomguard ... | head`: what nobody reads is no error. Python would complain again when it exits.

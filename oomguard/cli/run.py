@@ -106,18 +106,15 @@ def run_callback(
 
 
 def _run(command: tuple[str, ...], max_rss: str, **flags: Any) -> None:
-    from oomguard.cli.run_events import ShowEvents, read_options, show_outcome
-    from oomguard.errors import CannotStart, OomguardError
-    from oomguard.supervision.api import guard_command
+    from oomguard.cli.own_failure import own_failures_are_told
 
-    try:
+    with own_failures_are_told():
+        from oomguard.cli.run_events import ShowEvents, read_options, show_outcome
+        from oomguard.supervision.api import guard_command
+
         options = read_options(command, max_rss, **flags)
         outcome = guard_command(options, ShowEvents(quiet=flags["quiet"] or flags["as_json"]))
         show_outcome(outcome, **flags)
-    except OomguardError as error:
-        if not isinstance(error, CannotStart):
-            error.exit_status = 125  # any other may be the command's own
-        raise
     sys.exit(outcome.exit_code)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from contextlib import suppress
@@ -68,11 +69,22 @@ def write_page(page: str, path: Path) -> None:
         ) from error
 
 
+class _LikeStandardOutput(io.StringIO):
+    """What Rich asks standard output for, without being it: Rich writes there, nothing, at the end of a capture too."""
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # StringIO's is an attribute
+        return getattr(sys.stdout, "encoding", None) or "utf-8"
+
+    def isatty(self) -> bool:
+        return sys.stdout.isatty()
+
+
 def screen(shown: RenderableType) -> str:
     """Lay out what Rich draws as text, without the spaces that it pads with and a file or a paste does not need."""
     from rich.console import Console
 
-    console = Console(soft_wrap=True)
+    console = Console(soft_wrap=True, file=_LikeStandardOutput())
     with console.capture() as capture:
         console.print(shown)
     return "\n".join(line.rstrip() for line in capture.get().splitlines())

@@ -298,6 +298,3 @@ def test_report_has_the_keys_that_programs_rely_on(tmp_path: Path) -> None:
     sizes = ("exit_code", "budget", "peak_unreclaimable", "peak_with_cache", "largest_process")
     assert [type(facts[key]) for key in sizes] == [int] * len(sizes)
     assert facts["held_seconds"] < facts["wall_seconds"]
-    # A report that cannot be written is an error of oomguard's own, and the screen is shown all the same.
-    done, _ = run(tmp_path, "--report", "nowhere/report.json", "--", "true")
-    assert (done.returncode, "cannot write the report" in done.stderr) == (125, True)
