@@ -137,6 +137,7 @@ class Job:
             longest_piece=slots.layout.longest_piece,
             slots=slots.layout.slots,
             slots_fd=slots.fd,
+            mark_is_added=mark == self.sentinel,
         )
 
     def budget_for_word(self, size: int) -> str:
