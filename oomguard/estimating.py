@@ -118,7 +118,7 @@ def _try(
             runs = _run_parts(sources, [size / text for size in sizes], folder, options, max_rss)
         growth = continue_growth(_let_grow(sources, division, options))
     except OSError as error:
-        return (), None, (f"no part of the input could be tried: {error.strerror}",)
+        return (), None, (f"no part of the input could be tried: {error.strerror or error}",)
     return runs, growth, ()
 
 

@@ -73,7 +73,7 @@ def _spans(file: BinaryIO, size: int, fraction: float) -> Iterator[bytes]:
 
 
 def _write_parquet(source: Source, target: Path, fraction: float) -> None:
-    with pq.ParquetFile(source.path, pre_buffer=False, buffer_size=64 * KIB) as file:
+    with pq.ParquetFile(source.path, pre_buffer=False, buffer_size=64 * KIB, page_checksum_verification=True) as file:
         if not file.num_row_groups:
             raise OSError(None, "the file has no rows")
         first = file.metadata.row_group(0)
