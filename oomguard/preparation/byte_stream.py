@@ -11,6 +11,7 @@ import pyarrow as pa
 from oomguard.errors import BadInput, Changed
 from oomguard.planning.safe_cuts import unify_newlines
 from oomguard.preparation.packed_streams import DamagedStream, PackedStreams
+from oomguard.preparation.recognising import compression_of
 from oomguard.results.hostile import printable
 from oomguard.units import KIB, MIB
 
@@ -49,12 +50,18 @@ class ByteStream:
         self._given = 0  # bytes
         self._file = _open(source)
         self.seekable = source.compression is None and source.path != "-"
+        head = b""
+        if source.path == "-":  # it has no name that could say how it is compressed
+            head = self._file.read(64 * KIB)
+            self._compression = compression_of(head)
+            self._file = _Rest(head, self._file)  # type: ignore[assignment]  # all that decoders need of a file
         self._reserve = reserve
         self.held = 0  # bytes of memory that the decoder takes beyond the usual
         try:
-            if self._compression is not None:
-                self._ask(self._file.read(64 * KIB))
+            if self._compression is not None and source.path != "-":
+                head = self._file.read(64 * KIB)
                 self._file.seek(0)
+            self._ask(head)
             self._decoded = self._decode()
         except BaseException:
             self._file.close()
@@ -110,6 +117,25 @@ class ByteStream:
             f"{self._name}: damaged or cut off, after {self._given} bytes of decompressed text: {error}",
             do=f"{_CHECKERS[self._compression]} {self._name}, and get the file again",
         )
+
+
+class _Rest:
+    """A stream of which the begin was looked at."""
+
+    def __init__(self, head: bytes, file: BinaryIO) -> None:
+        self._head = head
+        self._file = file
+
+    @property
+    def closed(self) -> bool:
+        return self._file.closed
+
+    def read(self, size: int, /) -> bytes:
+        head, self._head = self._head[:size], self._head[size:]
+        return head + self._file.read(size - len(head)) if len(head) < size else head
+
+    def close(self) -> None:
+        self._file.close()
 
 
 class UnifiedNewlines:

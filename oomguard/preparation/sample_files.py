@@ -6,7 +6,6 @@ import bz2
 import gzip
 import lzma
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import pyarrow as pa
@@ -17,6 +16,7 @@ from oomguard.units import KIB, MIB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from oomguard.preparation.sources import Source
 
@@ -37,8 +37,8 @@ def write_sample(sources: Sequence[Source], folder: Path, *, fraction: float) ->
         fraction = min(1.0, fraction * sum(s.size or 0 for s in sources) / max(1, sum(s.size or 0 for s in chosen)))
     made = []
     for number, source in enumerate(chosen):
-        ending = "".join(Path(source.path).suffixes[-2:]) if source.compression else Path(source.path).suffix
-        target = folder / f"{number:04d}{ending or '.txt'}"
+        ending = {"text": ".txt", "jsonl": ".jsonl", "parquet": ".parquet"}[source.kind]
+        target = folder / f"{number:04d}{ending}{f'.{source.compression}' if source.compression else ''}"
         _write(source, target, fraction)
         made.append(target)
     return made

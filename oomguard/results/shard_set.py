@@ -162,6 +162,7 @@ class PreparePlan:
     estimated_output_bytes: int | None
     free_disk_bytes: int
     done_bytes: int
+    notes: tuple[str, ...] = ()
 
     def render(self) -> RenderableType:
         """Build the screen for people."""
@@ -192,6 +193,7 @@ class PreparePlan:
                 "done",
                 f"{format_size(self.done_bytes)} of the input, by an earlier run" if self.done_bytes else "nothing yet",
             ),
+            *(("note", note) for note in self.notes),
         ):
             screen.add_row(label, Text(value))
         return screen
