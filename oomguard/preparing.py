@@ -107,6 +107,8 @@ def _open_job(
         notes.append(f"{options.out} is memory (tmpfs): what is written there counts against the budget")
     if resolved.separator and not any(source.kind == "text" for source in sources):
         notes.append("--separator divides text files only; here it does nothing")
+    if resolved.wanted.field_asked and all(source.kind == "text" for source in sources):
+        notes.append("--text-field names a field of jsonl or parquet; here it does nothing")
     if not gigatoken_is_installed():
         notes.append("gigatoken is not installed: tiktoken does the work, some 30 times slower")
     job = Job(

@@ -92,11 +92,12 @@ def compression_of(head: bytes) -> Compression | None:
 def looks_like_json_lines(head: bytes) -> bool:
     """Whether each of the first lines begins an object, and the first one is a whole one, as far as `head` goes."""
     lines = head[:HEAD].removeprefix(_BOM).split(b"\n")
-    begun = [line for line in lines[:_LINES] if line.strip()]
-    if not begun or not all(_OBJECT.match(line) for line in begun[:-1] or begun):
+    whole = lines if len(head) < HEAD else lines[:-1]
+    if not whole:
+        return bool(_OBJECT.match(lines[0]))  # one long line
+    begun = [line for line in whole[:_LINES] if line.strip()]
+    if not begun or not all(map(_OBJECT.match, begun)):
         return False
-    if len(lines) == 1 and len(head) >= HEAD:
-        return True  # one long line: it goes on behind what was looked at
     try:
         return isinstance(json.loads(begun[0]), dict)
     except (ValueError, RecursionError):

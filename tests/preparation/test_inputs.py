@@ -97,6 +97,26 @@ def test_parquet_without_its_name(oomguard: Run, tmp_path: Path) -> None:
     assert "cannot come through a pipe" in refused.stderr
 
 
+def test_a_field_of_a_text_is_said_to_do_nothing(oomguard: Run, tmp_path: Path) -> None:
+    """Also where the first of two lines could be JSON."""
+    for name in ("a.txt", "part-00000"):
+        (tmp_path / name).write_text('{"text": "one"}\nplain')
+        done = oomguard("prepare", name, *NO_VAL, "--text-field", "text", "--restart")
+        assert done.returncode == 0, done.stderr
+        assert "--text-field names a field" in done.stderr
+        assert tokens_in(tmp_path) == tokens_of(['{"text": "one"}\nplain'])
+
+
+@pytest.mark.parametrize("name", ["long", "long.gz"])
+def test_a_long_first_line(oomguard: Run, tmp_path: Path, name: str) -> None:
+    """It goes on behind what is looked at."""
+    lines = json.dumps({"text": "word " * 50_000}) + "\n" + LINES
+    (tmp_path / name).write_bytes(gzip.compress(lines.encode()) if name.endswith("gz") else lines.encode())
+    done = oomguard("prepare", name, *NO_VAL)
+    assert done.returncode == 0, done.stderr
+    assert tokens_in(tmp_path) == tokens_of(["word " * 50_000, *DOCUMENTS])
+
+
 def test_plan_knows_them_too(oomguard: Run, tmp_path: Path) -> None:
     """Its estimate is of the documents, and its command gives the same again."""
     (tmp_path / "part-00000").write_text(LINES * 2000)
