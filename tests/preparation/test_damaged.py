@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from oomguard.errors import BadInput
-from oomguard.preparation.byte_stream import ByteStream
+from oomguard.preparation.reading.byte_stream import ByteStream
 from tests.preparation.expecting import read_tokens, tokens_of
-from tests.preparation.reading import granted, source
+from tests.preparation.reading.reads import granted, source
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.preparation.expecting import read_tokens, tokens_of
-from tests.preparation.reading import PACKERS
+from tests.preparation.reading.reads import PACKERS
 from tests.running import started
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
