@@ -28,7 +28,16 @@ def plan_command(
     ] = "gpt2",
     workers: Annotated[int | None, at_least(1, "N", "Worker processes.", "--workers")] = None,
     separator: Annotated[str, typer.Option(metavar="TEXT", help="What divides documents in a text file.")] = "",
-    text_field: Annotated[str, typer.Option(metavar="NAME", help="The field or column with the text.")] = "text",
+    text_field: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The field or column with the text. Default: text.")
+    ] = None,
+    input_format: Annotated[
+        str,
+        typer.Option(
+            help="What all inputs are, whatever their names: auto (by name, else by the first bytes) | text | jsonl | "
+            "parquet."
+        ),
+    ] = "auto",
     calibrate: Annotated[
         bool,
         typer.Option("--calibration/--no-calibration", help="Try the job on parts of the input first."),
@@ -53,6 +62,7 @@ def plan_command(
         workers=workers,
         separator=separator,
         text_field=text_field,
+        input_format=input_format,  # type: ignore[arg-type]  # likewise
     )
     budget = parse_size(max_rss) if max_rss is not None else None
     show(plan(options, max_rss=budget, calibrate=calibrate), as_json=as_json)

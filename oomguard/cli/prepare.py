@@ -58,8 +58,16 @@ def prepare_command(
         typer.Option(metavar="TEXT", help=r"What divides documents in a text file, such as '<|endoftext|>' or '\n\n'."),
     ] = "",
     text_field: Annotated[
-        str, typer.Option(metavar="NAME", help="The field of jsonl or column of parquet with the text.")
-    ] = "text",
+        str | None,
+        typer.Option(metavar="NAME", help="The field of jsonl or column of parquet with the text. Default: text."),
+    ] = None,
+    input_format: Annotated[
+        str,
+        typer.Option(
+            help="What all inputs are, whatever their names: auto (by name, else by the first bytes) | text | jsonl | "
+            "parquet."
+        ),
+    ] = "auto",
     eot: Annotated[
         str | None,
         choice(
@@ -107,6 +115,7 @@ def prepare_command(
         name=name,
         separator=separator,
         text_field=text_field,
+        input_format=input_format,  # type: ignore[arg-type]  # likewise
         eot=eot,  # type: ignore[arg-type]  # likewise
         errors=errors,  # type: ignore[arg-type]  # likewise
         newlines=newlines,  # type: ignore[arg-type]  # likewise

@@ -173,6 +173,7 @@ def _result(
         folder=str(job.options.out.absolute()),
         notes=tuple(notes),
         budget_notes=budget.notes,
+        verify=job.options.verify,
     )
 
 

@@ -137,6 +137,7 @@ class Job:
             longest_piece=slots.layout.longest_piece,
             slots=slots.layout.slots,
             slots_fd=slots.fd,
+            mark_is_added=mark == self.sentinel,
         )
 
     def budget_for_word(self, size: int) -> str:
@@ -155,7 +156,7 @@ class Job:
         """What the reader is told."""
         return ReaderConfig(
             sources=[asdict(source) for source in self.sources],
-            text_field=self.options.text_field,
+            text_field=self.resolved.text_field,
             errors=self.options.errors,
             separator=self.resolved.separator.decode("latin-1"),
             sentinel=self.sentinel.decode("latin-1"),

@@ -60,7 +60,7 @@ def identity(job: Job) -> dict[str, Any]:
         "name": resolved.name,
         "eot": resolved.eot,
         "separator": options.separator,
-        "text_field": options.text_field,
+        "text_field": resolved.text_field,
         "newlines": options.newlines,
     }
 

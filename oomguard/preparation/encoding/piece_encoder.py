@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from oomguard.preparation.encoding.cutting import split_pieces
 from oomguard.preparation.encoding.encodings import find_encoding
-from oomguard.preparation.encoding.safe_cuts import last_safe_cut, unify_newlines
+from oomguard.preparation.encoding.safe_cuts import Separators, last_safe_cut, unify_newlines
 from oomguard.preparation.encoding.tokenizers import EngineCannotEncode, make_engine
 from oomguard.preparation.encoding.verifier import PROBE_BYTES, EngineDiffers, Verifier
 from oomguard.preparation.engines.allocators import trim_heap
@@ -65,6 +65,9 @@ class PieceEncoder:
             separator=self._mark,
             universal_newlines=config.newlines == "universal",
         )
+        self._separators = (
+            Separators(self._mark, universal_newlines=config.newlines == "universal") if self._mark else None
+        )
         self._engine = make_engine(self._spec, Path(config.rank_file), mark=self._mark)
         self._verifier = Verifier(config, self._spec, self._mark)
         self._learning = Learning(self.memory.anonymous(), learn=config.learn, growth=config.growth)
@@ -88,7 +91,9 @@ class PieceEncoder:
         repaired = 0
         done = 0
         verified = self._verifier.counts()
-        for raw in split_pieces(self._reader(task), self._cut, size=task.size, target=self._stretch_bytes):
+        for raw in split_pieces(
+            self._reader(task), self._cut, size=task.size, target=self._stretch_bytes, separators=self._separators
+        ):
             try:
                 done += len(raw)
                 stretch, lost = self._clean(self._fitting(raw))

@@ -34,6 +34,7 @@ class Verifier:
     def __init__(self, config: EncoderConfig, spec: EncodingSpec, mark: bytes) -> None:
         self._mode = config.verify
         self._mark = mark
+        self._mark_is_read = not config.mark_is_added
         self._load = partial(TiktokenEngine, spec, Path(config.rank_file), mark=mark)
         self._reference: TiktokenEngine | None = None
         if self._mode == "full":
@@ -60,7 +61,7 @@ class Verifier:
         self._began, self._spent, self._first = time.monotonic(), 0.0, None
 
     def counts(self) -> tuple[int, int]:
-        """Documents of which a part was compared, and bytes."""
+        """Documents of which a part was compared, and bytes of the input."""
         return self._documents, self._bytes
 
     def is_due(self) -> bool:
@@ -106,5 +107,6 @@ class Verifier:
                 f"token {at} of a stretch of {len(text)} bytes: "
                 f"gigatoken {tokens[at : at + 4].tolist()}, tiktoken {expected[at : at + 4].tolist()}"
             )
-        self._documents += (text.count(self._mark) if self._mark else 0) + 1
-        self._bytes += len(text)
+        marks = text.count(self._mark) if self._mark else 0
+        self._documents += marks + 1
+        self._bytes += len(text) - (0 if self._mark_is_read else marks * len(self._mark))

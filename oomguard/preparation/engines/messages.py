@@ -48,6 +48,7 @@ class EncoderConfig:
     longest_piece: int
     slots: int
     slots_fd: int
+    mark_is_added: bool = False  # the reader put the marks in: they are no bytes of the input
 
     @property
     def family(self) -> Family:

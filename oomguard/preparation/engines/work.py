@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, Changed
 from oomguard.preparation.encoding.cutting import find_first_cut, find_piece_end
-from oomguard.preparation.encoding.safe_cuts import last_safe_cut
+from oomguard.preparation.encoding.safe_cuts import Separators, last_safe_cut
 from oomguard.preparation.engines.messages import EncodeTask
 from oomguard.text import printable
 from oomguard.units import MIB, format_size
@@ -64,6 +64,7 @@ class PlainFeed:
     val_from: int | None = None  # where validation begins
     _fd: int = field(init=False)
     _cut: Callable[[bytes], int | None] = field(init=False)
+    _separators: Separators | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         try:
@@ -77,6 +78,8 @@ class PlainFeed:
             separator=self.rules.separator,
             universal_newlines=self.rules.universal_newlines,
         )
+        if self.rules.separator:
+            self._separators = Separators(self.rules.separator, universal_newlines=self.rules.universal_newlines)
 
     @property
     def size(self) -> int:
@@ -124,6 +127,7 @@ class PlainFeed:
             target=rules.piece_bytes,
             end=stop,
             longest=max(rules.longest_word, 2 * rules.piece_bytes),
+            separators=self._separators,
         )
         if end is None:
             raise self._uncuttable(start)

@@ -48,7 +48,9 @@ def iter_parquet(
     with raw:
         with _damage(name, "reading its footer"):
             _ask_for_footer(raw, name, reserve)
-            file = pa.parquet.ParquetFile(source.path, pre_buffer=False, buffer_size=_BUFFER)
+            file = pa.parquet.ParquetFile(
+                source.path, pre_buffer=False, buffer_size=_BUFFER, page_checksum_verification=True
+            )
         with file:
             reader = _ColumnReader(name, raw, file, options, reserve)
             if position["row_group"] > file.num_row_groups:
