@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import OomguardError, Stopped
@@ -16,9 +17,10 @@ from oomguard.preparation.preconditions import (
     require_comparable,
     require_free_names,
     require_same_errors_policy,
-    require_shards,
     require_some_text,
 )
+from oomguard.preparation.progress_check import require_sense
+from oomguard.preparation.shard_check import require_own_leftovers, require_shards
 from oomguard.preparation.shard_writer import ShardPlan
 from oomguard.preparation.token_sink import TokenSink, Totals
 from oomguard.results.shard_set import Shard, ShardSet
@@ -53,11 +55,7 @@ def conduct(
     options = job.options
     manifest = Manifest(options.out)
     stack.callback(manifest.close)
-    if options.restart or not manifest.exists:
-        require_free_names(job, ours=manifest.shard_names())
-    progress = manifest.begin(identity(job), restart=options.restart)
-    require_shards(job, progress.shards)
-    require_same_errors_policy(progress, options)
+    progress = manifest.begin(identity(job), restart=options.restart, check=partial(_check, job))
     if progress.result is not None:
         require_comparable(job.sources)
         return _finished(progress.result, options.out)
@@ -69,6 +67,24 @@ def conduct(
     result = _result(job, budget, sink, state, time.monotonic() - began, totals_before(progress))
     manifest.append(result=result.to_json())
     return result
+
+
+def _check(job: Job, progress: Progress) -> None:
+    """Whether the run can go on from there; nothing on disk is changed before."""
+    options = job.options
+    require_free_names(job, ours=progress.files.keys() | progress.told.keys())
+    if options.restart:
+        require_own_leftovers(options.out, progress)
+        return
+    require_sense(job, progress)
+    require_same_errors_policy(progress, options)
+    require_shards(
+        options.out,
+        progress,
+        token_format=options.format,
+        token_bytes=job.resolved.spec.token_bytes,
+        every_byte=options.verify == "full",
+    )
 
 
 def _open_sink(

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from oomguard.planning.val_split import ValSplit
+from oomguard.preparation.shard_check import require_own_leftovers
 from oomguard.preparation.shard_writer import ShardPlan, SplitWriter
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class TokenSink:
         self.totals = Totals()
         self.shards: list[dict[str, Any]] = []
         self.position: dict[str, Any] = {}
+        self._folder = plan.folder
         self._manifest = manifest
         self._errors = errors
         self._token_bytes = plan.token_bytes
@@ -82,13 +84,21 @@ class TokenSink:
             )
 
     def resume(self, progress: Progress) -> None:
-        """Go on from a manifest's last checkpoint."""
-        if progress.checkpoint is None:
-            return
-        self.totals = Totals(**progress.checkpoint["totals"])
-        self.position = progress.checkpoint["position"]
+        """Go on from a manifest's last checkpoint.
+
+        Raises: OomguardError if what is on disk is not what the earlier run left there, or cannot be read.
+        """
+        left = require_own_leftovers(self._folder, progress)
+        if progress.checkpoint is not None:
+            self._go_on(progress, progress.checkpoint)
+        for file in left:  # but for one that is open again, and has lost its name
+            file.unlink(missing_ok=True)
+
+    def _go_on(self, progress: Progress, checkpoint: dict[str, Any]) -> None:
+        self.totals = Totals(**checkpoint["totals"])
+        self.position = checkpoint["position"]
         self.shards = list(progress.shards)
-        for split, at in progress.checkpoint["open"].items():
+        for split, at in checkpoint["open"].items():
             self._writers[split].resume(at)
 
     def take(self, piece: EncodedPiece) -> None:
@@ -123,9 +133,14 @@ class TokenSink:
         self._writers["train"].write(piece.tokens[done:])
 
     def checkpoint(self) -> None:
-        """Put all that was taken on disk; a run that is stopped later goes on from here at the latest."""
+        """Put all that was taken on disk; a run that is stopped later goes on from here at the latest.
+
+        Raises: BadInput if the disk refuses. Then this was the last try: what the kernel could not write it reports
+        once, and a second sync would be told that all is well.
+        """
         if not self._is_whole:
             return
+        self._is_whole = False
         at = {split: writer.sync() for split, writer in self._writers.items()}
         self._manifest.append(
             checkpoint={
@@ -135,6 +150,7 @@ class TokenSink:
                 "errors": self._errors,
             }
         )
+        self._is_whole = True
         self._last_checkpoint = self._clock()
 
     def finish(self) -> None:
@@ -150,9 +166,9 @@ class TokenSink:
         for writer in self._writers.values():
             writer.close()
 
-    def _tell_name(self, name: str) -> None:
-        self._manifest.append(naming=name)
+    def _tell_name(self, name: str, sha256: str) -> None:
+        self._manifest.append(naming=name, sha256=sha256)
 
-    def _keep_shard(self, shard: dict[str, Any]) -> None:
+    def _keep_shard(self, shard: dict[str, Any], file: list[int]) -> None:
         self.shards.append(shard)
-        self._manifest.append(shard=shard)
+        self._manifest.append(shard=shard, file=file)
