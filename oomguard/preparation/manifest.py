@@ -10,6 +10,7 @@ The folder's name keeps clear of "train" and "val": loaders list files by those 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -36,8 +37,9 @@ if TYPE_CHECKING:
 SCHEMA = "oomguard.manifest/2"
 _OLD_WORK = (b'{"checkpoint"', b'{"shard"', b'{"naming"', b'{"result"')  # so 0.1.0 began its lines
 STATE_FOLDER = ".oomguard"
-AGAIN = "make room, then run the same command again: it goes on from the last checkpoint"
+AGAIN = "run the same command again: it goes on from the last checkpoint"
 _ELSEWHERE = "--restart to make the shards anew, or another --out FOLDER"
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _YEAR_9999 = 253_370_764_800 * 10**9  # nanoseconds; datetime ends there
 
 
@@ -285,7 +287,7 @@ def disk_error(error: OSError, file: Path) -> OomguardError:
     """What a disk that refuses means for the run."""
     return BadInput(
         f"could not write {file}: {error.strerror}",
-        do=AGAIN,
+        do=f"{'make room' if error.errno in _FULL else 'see what is wrong with the disk (dmesg | tail)'}, then {AGAIN}",
     )
 
 
