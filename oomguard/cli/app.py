@@ -76,7 +76,7 @@ def _open_standard_streams() -> None:
 
 
 def main() -> None:
-    """Run the command line; an error is two lines, what and what to do, and exit status 1 (130: stopped)."""
+    """Run the command line; an error is two lines, what and what to do, and status 1 (stopped: 128 and the signal)."""
     _open_standard_streams()
     if sys.platform != "linux":
         sys.exit("error: oomguard works with Linux's memory control groups\n  try: a Linux machine, a VM or WSL 2")

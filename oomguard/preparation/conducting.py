@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from dataclasses import replace
 from functools import partial
@@ -138,7 +139,10 @@ def _run(
         sink.finish()
     except Stopped as stop:
         sink.checkpoint()
-        raise Stopped(f"by {asked()} after {sink.totals.input_bytes:,} bytes; they are kept", do=stop.do) from stop
+        name = asked() or signal.SIGINT.name
+        stopped = Stopped(f"by {name} after {sink.totals.input_bytes:,} bytes; they are kept", do=stop.do)
+        stopped.exit_status = 128 + signal.Signals[name]
+        raise stopped from stop
     except OomguardError:
         # What came before the bad place is kept, so that the next run begins there.
         try_checkpoint(sink)
