@@ -21,6 +21,7 @@ from oomguard.preparation.preconditions import (
     require_some_text,
 )
 from oomguard.preparation.progress_check import require_sense
+from oomguard.preparation.read_parts import ReadParts, require_same_inputs
 from oomguard.preparation.shard_check import require_own_leftovers, require_shards
 from oomguard.preparation.shard_writer import ShardPlan
 from oomguard.preparation.token_sink import TokenSink, Totals
@@ -79,6 +80,7 @@ def _check(job: Job, progress: Progress) -> None:
         return
     require_sense(job, progress)
     require_same_errors_policy(progress, options)
+    require_same_inputs(job.sources, progress.inputs, progress)
     require_shards(
         options.out,
         progress,
@@ -107,6 +109,7 @@ def _open_sink(
         val_fraction=resolved.val_fraction if job.by_document else None,
         checkpoint_seconds=checkpoint_seconds,
         errors=job.options.errors,
+        read_parts=ReadParts(job.sources),
     )
     stack.callback(sink.close)
     sink.resume(progress)

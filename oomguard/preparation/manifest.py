@@ -40,6 +40,7 @@ STATE_FOLDER = ".oomguard"
 AGAIN = "run the same command again: it goes on from the last checkpoint"
 _ELSEWHERE = "--restart to make the shards anew, or another --out FOLDER"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_TOUCHES = ("changed", "inode", "ctime")  # of an input
 _YEAR_9999 = 253_370_764_800 * 10**9  # nanoseconds; datetime ends there
 
 
@@ -52,6 +53,8 @@ class Progress:
     files: dict[str, list[int]] = field(default_factory=dict)  # of each shard, by its name: see file_identity()
     told: dict[str, list[str]] = field(default_factory=dict)  # sha256 of what got a name behind the last checkpoint
     result: dict[str, Any] | None = None
+    read: dict[int, list[list[int]]] = field(default_factory=dict)  # [start, end, CRC-32] of each source
+    inputs: list[dict[str, Any]] = field(default_factory=list, compare=False)  # as the header has them
 
 
 class Manifest:
@@ -89,7 +92,7 @@ class Manifest:
         Raises: Changed if it is damaged.
         """
         lines = _read_lines(state / "manifest.jsonl")
-        if header is not None and lines and lines[0] != _header_line(header):
+        if header is not None and lines and not _is_same(lines[0], _header_line(header)):
             return Progress()
         return _progress(lines)
 
@@ -116,14 +119,14 @@ class Manifest:
             self._write_anew([header])
             return Progress()
         lines = _read_lines(self._file)
-        if lines and lines[0].get("schema") == SCHEMA and lines[0] != header and not _holds_work(lines):
+        if lines and lines[0].get("schema") == SCHEMA and not _is_same(lines[0], header) and not _holds_work(lines):
             lines = []  # an earlier attempt that came to nothing keeps nobody from another job
         if lines:
             _require_same(lines[0], header)
         kept = _kept(lines)
         progress = _progress(kept)
         check(progress)
-        self._write_anew(kept or [header])
+        self._write_anew([header, *kept[1:]])
         return progress
 
     def _write_anew(self, lines: list[dict[str, Any]]) -> None:
@@ -235,13 +238,16 @@ def _holds_work(lines: list[dict[str, Any]]) -> bool:
 
 
 def _progress(lines: list[dict[str, Any]]) -> Progress:
-    progress = Progress()
+    progress = Progress(inputs=lines[0].get("input", []) if lines else [])
     for line in lines:
         if "shard" in line:
             progress.shards.append(line["shard"])
             progress.files[line["shard"]["path"]] = line["file"]
         elif "naming" in line:
             progress.told.setdefault(line["naming"], []).append(line["sha256"])
+        elif "checkpoint" in line:
+            for source, *part in line["checkpoint"].get("read", ()):
+                progress.read.setdefault(source, []).append(part)
         progress.checkpoint = line.get("checkpoint", progress.checkpoint)
         progress.result = line.get("result", progress.result)
     for name in progress.files:
@@ -249,10 +255,21 @@ def _progress(lines: list[dict[str, Any]]) -> Progress:
     return progress
 
 
+def _is_same(old: dict[str, Any], new: dict[str, Any]) -> bool:
+    return old.keys() == new.keys() and all(_content(old[key]) == _content(new[key]) for key in new)
+
+
+def _content(value: Any) -> Any:
+    """Leave out what may differ between files of the same bytes: require_same_inputs() sees to those."""
+    if isinstance(value, list):
+        return [_content(item) for item in value]
+    return {key: value[key] for key in value if key not in _TOUCHES} if isinstance(value, dict) else value
+
+
 def _require_same(old: dict[str, Any], new: dict[str, Any]) -> None:
     for key in dict.fromkeys([*new, *old]):  # in the order of the header: the input first
         before, now = old.get(key), new.get(key)
-        if before != now:
+        if _content(before) != _content(now):
             raise Changed(
                 f"another job's shards are here: {key} was {_words(before, now)}, and now it is {_words(now, before)}",
                 do="another --out FOLDER; or the same as before to go on, or --restart to begin anew here",

@@ -117,7 +117,14 @@ def _makes_sense(line: dict[str, Any]) -> bool:
         return is_shard_name(line["naming"]) and is_sha256(line.get("sha256"))
     if kinds == ["shard"]:
         return _is_shard(line["shard"]) and _is_file(line.get("file"))
-    return isinstance(line[kinds[0]], dict)
+    return isinstance(line[kinds[0]], dict) and _are_parts(line[kinds[0]].get("read", []))
+
+
+def _are_parts(parts: Any) -> bool:
+    """What was read: [source, start, end, CRC-32] each."""
+    return isinstance(parts, list) and all(
+        isinstance(part, list) and len(part) == 4 and all(map(is_count, part)) and part[1] <= part[2] for part in parts
+    )
 
 
 def _is_shard(shard: Any) -> bool:

@@ -53,7 +53,15 @@ def identity(job: Job) -> dict[str, Any]:
     resolved, options = job.resolved, job.options
     return {
         "input": [
-            {"path": _full_path(s), "bytes": s.size, "changed": s.mtime_ns, "kind": s.kind, "packed": s.compression}
+            {
+                "path": _full_path(s),
+                "bytes": s.size,
+                "kind": s.kind,
+                "packed": s.compression,
+                "changed": s.mtime_ns,
+                "inode": s.inode,
+                "ctime": s.ctime_ns,
+            }
             for s in job.sources
         ],
         "format": options.format,

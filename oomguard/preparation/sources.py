@@ -43,6 +43,8 @@ class Source:
     compression: Compression | None
     size: int | None  # bytes on disk; None: a stream
     mtime_ns: int | None
+    inode: int | None = None
+    ctime_ns: int | None = None
 
     @property
     def seekable_text(self) -> bool:
@@ -217,7 +219,15 @@ def _source(path: Path) -> Source:
         )
     if extension == ".json" and not compression:
         _refuse_array(path, shown)
-    return Source(path=str(path), kind=kind, compression=compression, size=status.st_size, mtime_ns=status.st_mtime_ns)
+    return Source(
+        path=str(path),
+        kind=kind,
+        compression=compression,
+        size=status.st_size,
+        mtime_ns=status.st_mtime_ns,
+        inode=status.st_ino,
+        ctime_ns=status.st_ctime_ns,
+    )
 
 
 def _refuse_array(path: Path, shown: str) -> None:

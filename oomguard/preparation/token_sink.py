@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from oomguard.planning.val_split import ValSplit
+from oomguard.preparation.read_parts import ReadParts
 from oomguard.preparation.shard_check import require_own_leftovers
 from oomguard.preparation.shard_writer import ShardPlan, SplitWriter
 
@@ -44,6 +45,7 @@ class EncodedPiece:
     split: Split | None  # the whole piece belongs there; None: it depends on its documents
     count: Totals
     position: dict[str, Any]
+    read: tuple[int, int, int, int | None] | None = None  # of the input, for ReadParts.note()
 
 
 class TokenSink:
@@ -57,6 +59,7 @@ class TokenSink:
         val_fraction: str | None,
         checkpoint_seconds: float,
         errors: str = "strict",
+        read_parts: ReadParts | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.totals = Totals()
@@ -65,6 +68,7 @@ class TokenSink:
         self._folder = plan.folder
         self._manifest = manifest
         self._errors = errors
+        self._read_parts = read_parts or ReadParts()
         self._token_bytes = plan.token_bytes
         self._split = ValSplit(val_fraction) if val_fraction is not None else None
         self._checkpoint_seconds = checkpoint_seconds
@@ -97,6 +101,7 @@ class TokenSink:
     def _go_on(self, progress: Progress, checkpoint: dict[str, Any]) -> None:
         self.totals = Totals(**checkpoint["totals"])
         self.position = checkpoint["position"]
+        self._read_parts.go_on(progress.read)
         self.shards = list(progress.shards)
         for split, at in checkpoint["open"].items():
             self._writers[split].resume(at)
@@ -113,6 +118,8 @@ class TokenSink:
             self._write_by_document(piece, self._split)
         self.totals = self.totals.plus(piece.count)
         self.position = piece.position
+        if piece.read is not None:
+            self._read_parts.note(*piece.read)
         self._is_whole = True
         if self._clock() - self._last_checkpoint >= self._checkpoint_seconds:
             self.checkpoint()
@@ -141,6 +148,7 @@ class TokenSink:
         if not self._is_whole:
             return
         self._is_whole = False
+        read = self._read_parts.take()
         at = {split: writer.sync() for split, writer in self._writers.items()}
         self._manifest.append(
             checkpoint={
@@ -148,13 +156,19 @@ class TokenSink:
                 "position": self.position,
                 "open": at,
                 "errors": self._errors,
+                "read": read,
             }
         )
         self._is_whole = True
         self._last_checkpoint = self._clock()
 
     def finish(self) -> None:
-        """Finish the last shard of each split."""
+        """Finish the last shard of each split.
+
+        Raises: BadInput if the disk refuses; Changed if the input is not what was read.
+        """
+        self.checkpoint()
+        self._read_parts.require_unchanged()
         self._is_whole = False
         for writer in self._writers.values():
             writer.finish_shard()
