@@ -6,7 +6,7 @@ import glob
 import os
 import re
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -43,8 +43,8 @@ class Source:
     compression: Compression | None
     size: int | None  # bytes on disk; None: a stream
     mtime_ns: int | None
-    inode: int | None = None
-    ctime_ns: int | None = None
+    inode: int | None = field(default=None, compare=False)
+    ctime_ns: int | None = field(default=None, compare=False)
 
     @property
     def seekable_text(self) -> bool:
