@@ -38,7 +38,7 @@ def changed_program(
     """The command as a text for `python -c`: small pieces and frequent checkpoints let a small text behave as a large one."""
     return f"""
 import dataclasses
-import oomguard.preparing as feature
+import oomguard.preparation.api as feature
 from oomguard.cli.app import main
 
 feature._CHECKPOINT_SECONDS = {checkpoint_seconds}

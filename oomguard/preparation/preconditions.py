@@ -8,19 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, Changed, NothingFound
-from oomguard.formats.shard_header import SUFFIXES
-from oomguard.preparation.shard_check import not_ours
-from oomguard.preparation.sources import STDIN
-from oomguard.results.hostile import printable
+from oomguard.preparation.reading.sources import STDIN
+from oomguard.preparation.writing.shard_check import not_ours
+from oomguard.preparation.writing.shard_header import SUFFIXES
+from oomguard.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from collections.abc import Set as AbstractSet
 
     from oomguard.preparation.job import Job
-    from oomguard.preparation.manifest import Progress
     from oomguard.preparation.options import PrepareOptions
-    from oomguard.preparation.sources import Source
+    from oomguard.preparation.reading.sources import Source
+    from oomguard.preparation.writing.manifest import Progress
 
 
 def require_folder(out: Path) -> None:

@@ -33,10 +33,10 @@ main()
         "oomguard.cli.app",
         "typer",
         "oomguard.cli.swap",
-        "oomguard.preparing",
+        "oomguard.preparation.api",
         "oomguard.preparation.options",
-        "oomguard.preparation.conducting",
-        "oomguard.preparation.pipeline",
+        "oomguard.preparation.execution",
+        "oomguard.preparation.engines.pipeline",
     ],
 )
 def test_no_traceback(tmp_path: Path, module: str) -> None:
