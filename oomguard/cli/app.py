@@ -100,14 +100,15 @@ def _show_usage_error(error: Any) -> int:
     """Print what is wrong with the arguments; gives the exit status."""
     asked = next((arg for arg in sys.argv[1:] if not arg.startswith("-")), "")
     path = f"oomguard {asked}" if asked in _ORDER else "oomguard"
-    sys.stderr.write(f"error: {printable(error.format_message())}\n  try: {path} --help\n")
+    tell(f"error: {printable(error.format_message())}\n  try: {path} --help\n")
     return _FAILED_ITSELF if asked in ("run", "profile") else _WRONG_ARGUMENTS
 
 
 def main() -> None:
     """Run the command line; an error is two lines, what and what to do.
 
-    Exit status: 2 for wrong arguments, 1 for what failed, 130 stopped; 125 instead of these for run and profile.
+    Exit status: 2 for wrong arguments, 1 for what failed, 128 and the signal where one stopped it; for run and
+    profile 125, since any other may be the program's own.
     """
     _open_standard_streams()
     if sys.platform != "linux":
@@ -117,7 +118,7 @@ def main() -> None:
     except _UsageError as error:
         sys.exit(_show_usage_error(error))
     except typer.Abort:
-        sys.stderr.write("stopped\n")
+        tell("stopped\n")
         sys.exit(_FAILED)
     except OomguardError as error:
         label = "stopped" if isinstance(error, Stopped) else "error"

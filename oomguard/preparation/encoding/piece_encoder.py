@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,13 +90,14 @@ class PieceEncoder:
         output = _SlotWriter(self._slots, task.slot, self._dtype, self._spec.eot, self._config)
         output.begin(starts_document=task.starts_document)
         repaired = 0
-        done = 0
+        done = crc = 0
         verified = self._verifier.counts()
         for raw in split_pieces(
             self._reader(task), self._cut, size=task.size, target=self._stretch_bytes, separators=self._separators
         ):
             try:
                 done += len(raw)
+                crc = zlib.crc32(raw, crc)
                 stretch, lost = self._clean(self._fitting(raw))
                 if task.strip_mark and done == task.size and self._ends_with_mark(raw):
                     stretch = stretch[: -len(self._mark)]
@@ -118,6 +120,7 @@ class PieceEncoder:
             tokens=output.count,
             documents=output.documents,
             repaired=repaired,
+            crc=crc,
             verified_documents=documents,
             verified_bytes=sample,
             rss=self.memory.rss(),

@@ -153,6 +153,8 @@ class Intake:
                     mark=feed.rules.separator,
                     split=split,
                     position=position,
+                    source=self._index,
+                    read=(task.offset, task.offset + task.size),
                     goes_on=split == "train" and task.ends_document and "offset" in position,
                     where=lambda into, documents, start=task.offset: feed.where(start, into, documents),  # type: ignore[misc]  # mypy takes no default of a lambda
                 )
@@ -268,6 +270,8 @@ class Intake:
                 mark=self._job.mark_of(source),
                 split=self._job.stream_split(source),
                 position=dict(self._resume),
+                source=self._index,
+                read=None if message["read_to"] is None else (0, message["read_to"]),
                 where=lambda _, documents: f"{name}: document {documents + 1} of the input, at or after {place}",
                 left_out=message["resume"].get("skipped", 0) - skipped_before,
             )

@@ -81,6 +81,7 @@ class Encoded:
     repaired: int = 0  # invalid bytes replaced or left out
     verified_documents: int = 0
     verified_bytes: int = 0
+    crc: int = 0  # CRC-32 of the piece, as it was read
     rss: int = 0  # of the process
     learned: int = 0  # bytes by which the process has grown since its tokenizer knew nothing
     leaves: bool = False  # its tokenizer has grown as far as it may: it takes no more pieces

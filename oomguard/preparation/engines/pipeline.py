@@ -193,6 +193,7 @@ class Pipeline:
                     split=work.split,
                     count=count,
                     position=work.position,
+                    read=work.part(encoded.crc),
                 ),
             )
             self._next += 1

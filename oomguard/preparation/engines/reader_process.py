@@ -6,9 +6,11 @@ process, and the coordinator still knows which file it was and what is done.
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oomguard import errors
@@ -46,6 +48,8 @@ class _Reader:
         self._channel = channel
         self._messages = messages
         self._free: list[int] = []
+        self._path: str | None = None
+        self._fd = -1  # its descriptor
         layout = SlotLayout(longest_piece=config.longest_piece, token_bytes=config.token_bytes, slots=config.slots)
         self._slots = Slots(layout, config.slots_fd)
 
@@ -65,6 +69,7 @@ class _Reader:
 
         config = self._config
         source = Source(**config.sources[index])
+        self._fd, self._path = -1, None if source.path == "-" or source.kind == "parquet" else source.path
         separator = config.separator.encode("latin-1") if source.kind == "text" else b""
         options = ReadOptions(
             text_field=config.text_field,
@@ -92,8 +97,17 @@ class _Reader:
                 "ends_document": piece.ends_document,
                 "resume": piece.resume,
                 "where": piece.where,
+                "read_to": self._reached(),
             }
         )
+
+    def _reached(self) -> int | None:
+        """How far the file was read that the pieces come from; None where it is not read from its begin to its end."""
+        if self._path is None:
+            return None
+        if self._fd < 0:
+            self._fd = _descriptor_of(self._path)
+        return os.lseek(self._fd, 0, os.SEEK_CUR) if self._fd >= 0 else None
 
     def _reserve(self, size: int, where: str) -> None:
         self._channel.send({"need": size, "where": where})
@@ -116,6 +130,19 @@ class _Reader:
         if message is None:
             raise SystemExit
         return message
+
+
+def _descriptor_of(path: str) -> int:
+    """The descriptor of a file that is open here; -1 for none."""
+    wanted = Path(path).stat()
+    for number in sorted(int(entry.name) for entry in Path("/proc/self/fd").iterdir()):
+        try:
+            found = os.fstat(number)
+        except OSError:
+            continue  # the one that listed them
+        if (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino):
+            return number
+    return -1
 
 
 if __name__ == "__main__":

@@ -35,10 +35,16 @@ class Work:
     mark: bytes
     split: Split | None
     position: dict[str, Any]  # where reading goes on after it
+    read: tuple[int, int] | None  # of its file: from there to there, or from 0 to where the reader was
     where: Callable[[int, int], str]  # (bytes into the piece, documents before it in the run) -> words for people
     left_out: int = 0
     goes_on: bool = False  # its document ends here for a split's sake only: the next piece has the rest
     attempts: int = 0
+    source: int = 0
+
+    def part(self, crc: int) -> tuple[int, int, int, int | None] | None:
+        """What was read of its source, for `ReadParts`; `crc`: of the piece, which need not be the file's own bytes."""
+        return None if self.read is None else (self.source, *self.read, crc if self.task.path is not None else None)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -50,6 +50,8 @@ class Source:
     size: int | None  # bytes on disk; None: a stream
     mtime_ns: int | None
     guessed: bool = False  # taken as text because nothing said what it is, and it was not looked into
+    inode: int | None = field(default=None, compare=False)
+    ctime_ns: int | None = field(default=None, compare=False)
 
     @property
     def seekable_text(self) -> bool:
@@ -232,7 +234,7 @@ class _Finder:
         kind, compression, guessed = self._what(path)
         return Source(
             path=str(path), kind=kind, compression=compression, size=status.st_size, mtime_ns=status.st_mtime_ns,
-            guessed=guessed,
+            inode=status.st_ino, ctime_ns=status.st_ctime_ns, guessed=guessed,
         )  # fmt: skip
 
     def _what(self, path: Path) -> tuple[Kind, Compression | None, bool]:
