@@ -22,11 +22,12 @@ from oomguard.preparation.engines.starting import open_slots, start_nursery
 from oomguard.preparation.job import Job
 from oomguard.preparation.options import PrepareOptions, ResolvedOptions, resolve_options
 from oomguard.preparation.preconditions import identity, require_folder, require_known_length
-from oomguard.preparation.reading.sources import Found, Source, find_inputs
+from oomguard.preparation.reading.sources import Found, find_inputs
 from oomguard.supervision.run_budget import RunBudget, open_budget
 
 if TYPE_CHECKING:
     from oomguard.preparation.model import PreparePlan, ShardSet
+    from oomguard.preparation.reading.source import Source
 
 _CHECKPOINT_SECONDS = 10.0
 _BYTES_PER_TOKEN = 4.4  # English text in gpt2; only for the estimate of --dry-run

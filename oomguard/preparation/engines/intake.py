@@ -12,7 +12,7 @@ from oomguard.kernel.proc.open_files import file_position
 from oomguard.preparation.engines.children import Child, start_child
 from oomguard.preparation.engines.messages import EncodeTask
 from oomguard.preparation.engines.work import PlainFeed, Work
-from oomguard.preparation.reading.sources import require_unchanged
+from oomguard.preparation.reading.source import require_unchanged
 from oomguard.text import printable
 from oomguard.units import MIB, format_size
 

@@ -65,7 +65,7 @@ class _Reader:
 
     def _pieces(self, index: int, resume: dict[str, Any] | None) -> Iterator[Piece]:
         from oomguard.preparation.reading.document_reader import ReadOptions, iter_pieces
-        from oomguard.preparation.reading.sources import Source
+        from oomguard.preparation.reading.source import Source
 
         config = self._config
         source = Source(**config.sources[index])

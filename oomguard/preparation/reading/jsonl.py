@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from oomguard.preparation.reading.line_blocks import LineBlock
     from oomguard.preparation.reading.pieces import Piece, ReadOptions, Reserve
-    from oomguard.preparation.reading.sources import Source
+    from oomguard.preparation.reading.source import Source
 
 _BOM = b"\xef\xbb\xbf"
 _ARROW_LONGEST = 2**31 - 2  # bytes of a block

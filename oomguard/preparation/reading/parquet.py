@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from oomguard.preparation.reading.parquet_pages import ChunkPages
     from oomguard.preparation.reading.pieces import Piece, ReadOptions, Reserve
-    from oomguard.preparation.reading.sources import Source
+    from oomguard.preparation.reading.source import Source
 
 _BUFFER = 64 * KIB
 _TAIL = 8  # bytes at the end of the file: the footer's length, and a magic number

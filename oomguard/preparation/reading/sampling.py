@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from oomguard.preparation.encoding.encodings import EncodingSpec
-    from oomguard.preparation.reading.sources import Source
+    from oomguard.preparation.reading.source import Source
 
 _PIECES = 64
 _PIECE = 64 * KIB

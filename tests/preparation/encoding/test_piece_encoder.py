@@ -19,7 +19,7 @@ from oomguard.preparation.encoding.tokenizers import make_engine
 from oomguard.preparation.engines.messages import Encoded, EncoderConfig, EncodeTask
 from oomguard.preparation.engines.slots import SlotLayout, Slots
 from oomguard.preparation.engines.work import CutRules, PlainFeed
-from oomguard.preparation.reading.sources import Source
+from oomguard.preparation.reading.source import Source
 from tests.preparation.expecting import documents_of, tokens_of
 from tests.reference import CHARACTERS, encoding_of
 

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from oomguard.preparation.reading.document_reader import Piece, ReadOptions, iter_pieces
-from oomguard.preparation.reading.sources import Source
+from oomguard.preparation.reading.source import Source
 
 SENTINEL = b"\xef\xb7\x90oomguard-test\xef\xb7\x91"
 PACKERS = {

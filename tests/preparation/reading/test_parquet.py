@@ -238,7 +238,7 @@ from oomguard.preparation.engines.allocators import settle_allocators
 settle_allocators()
 from oomguard.preparation.reading.document_reader import ReadOptions, iter_pieces
 from oomguard.preparation.engines.own_memory import OwnMemory
-from oomguard.preparation.reading.sources import Source
+from oomguard.preparation.reading.source import Source
 memory, peak, asked = OwnMemory(), 0, [0]
 done = threading.Event()
 def watch():

@@ -14,7 +14,8 @@ from oomguard.estimation.sample_files import write_sample
 from oomguard.preparation.encoding.encodings import find_encoding, find_rank_file
 from oomguard.preparation.encoding.tokenizers import make_engine
 from oomguard.preparation.reading.sampling import sample_corpus
-from oomguard.preparation.reading.sources import Source, find_sources
+from oomguard.preparation.reading.source import Source
+from oomguard.preparation.reading.sources import find_sources
 
 SPEC = find_encoding("gpt2")
 WORDS = [

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oomguard.errors import BadInput, NothingFound
-from oomguard.preparation.reading.sources import Source, Wanted, find_inputs, find_sources
+from oomguard.preparation.reading.source import Source
+from oomguard.preparation.reading.sources import Wanted, find_inputs, find_sources
 from oomguard.preparation.reading.sources import _natural as natural
 
 
