@@ -106,7 +106,7 @@ def test_a_function_can_be_a_stage(profiled: bool, tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("oomguard.stages._FILE", str(tmp_path / "told") if profiled else None)
     (tmp_path / "told").touch()
 
-    @stages.stage("twice")
+    @stages.stage("twice")  # type: ignore[operator]  # its annotation promises only a context manager
     def double(number: int) -> int:
         return 2 * number
 

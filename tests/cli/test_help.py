@@ -29,6 +29,7 @@ def test_help_imports_nothing_heavy() -> None:
     assert "Usage" in run.stdout
 
 
+@pytest.mark.slow
 def test_help_takes_less_than_200_milliseconds() -> None:
     """The best of ten: other programs on the machine are not ours to measure."""
     best = float("inf")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from oomguard.formats.kernel_log import OomEvent, parse_kernel_log
+from oomguard.planning.common_advice import size_argument
 from oomguard.planning.kill_cause import find_cause
-from oomguard.planning.oom_advice import SuspectScript, advise, size_argument
+from oomguard.planning.oom_advice import SuspectScript, advise
 
 MIB = 1 << 20
 GIB = 1 << 30

@@ -21,6 +21,8 @@ from oomguard.preparation.encodings import find_encoding
 from oomguard.results.shard_set import ShardSet
 from tests.reference import encoding_of
 
+pytestmark = pytest.mark.slow  # whole runs
+
 Prepare = Callable[..., ShardSet]
 WORDS = ["It", " was", " the", " best", " of", " times", ",", "\n", " été", " 字", " 1775"]
 

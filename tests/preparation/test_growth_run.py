@@ -18,6 +18,8 @@ from oomguard.preparation.sources import find_sources
 from oomguard.preparing import divide_budget
 from oomguard.units import MIB
 
+pytestmark = pytest.mark.slow  # whole runs
+
 DOCUMENTS = 2500
 
 

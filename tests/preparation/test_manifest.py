@@ -130,7 +130,7 @@ def test_another_schema_is_refused(tmp_path: Path) -> None:
 def test_restart_takes_away_what_was_made_here_and_nothing_else(tmp_path: Path) -> None:
     begin(tmp_path, add=[{"shard": SHARD}, {"shard": {**SHARD, "path": "../outside.npy"}}, {"checkpoint": CHECKPOINT}])
     ours, theirs, partial = (
-        tmp_path / SHARD["path"],
+        tmp_path / str(SHARD["path"]),
         tmp_path / "x_train_000009.npy",
         tmp_path / ".oomguard" / "t000002.partial",
     )

@@ -10,12 +10,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from oomguard.errors import BadInput, BudgetTooSmall, Changed
 from oomguard.preparation.document_reader import iter_pieces
 from tests.preparation.reading import check_every_resume, documents_in, options, read, skipped_in, source
+from tests.properties import examples
 
 texts = st.lists(
     st.one_of(st.sampled_from(["", "a", "one two three ", "word " * 60, "漢字 かな", "\n\n"]), st.text(max_size=30)),
@@ -29,7 +30,7 @@ def write(path: Path, documents: list[Any], kind: Any = None, **how: Any) -> Non
     )
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(
     documents=st.lists(texts, max_size=3).map(lambda lists: [text for some in lists for text in some]),
     nulls=st.sets(st.integers(0, 100), max_size=4),
@@ -255,6 +256,7 @@ print(total, peak, max(asked))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["small parquet", "small jsonl", "dictionary", "plain", "jsonl"])
 def test_memory_of_the_whole_process(tmp_path: Path, case: str) -> None:
     """Below 60 MiB for small documents; with a large one below that and what was asked for."""
