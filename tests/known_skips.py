@@ -7,6 +7,7 @@ import re
 import shutil
 import tomllib
 from collections import Counter
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,10 @@ def _kernel_log() -> bool:
     return True
 
 
+def _pyarrow(major: int) -> bool:
+    return int(version("pyarrow").split(".")[0]) >= major
+
+
 # What a test can need -> is it here?
 HERE: dict[str, Callable[[], bool]] = {
     "root": lambda: os.geteuid() == 0,
@@ -50,6 +55,7 @@ HERE: dict[str, Callable[[], bool]] = {
     "writable cgroupfs": lambda: _cgroup_mount("cgroup", "memory", "rw") or _cgroup_mount("cgroup2", "rw"),
     "kernel log": _kernel_log,
     "chromium": _command("chromium", "chromium-browser", "google-chrome"),
+    "pyarrow 26": lambda: _pyarrow(26),
     "xz": _command("xz"),
     "zstd": _command("zstd"),
     "mkfs.ext4": _command("mkfs.ext4"),

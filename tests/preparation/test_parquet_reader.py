@@ -78,7 +78,10 @@ def test_columns_of_text(tmp_path: Path, kind: Any) -> None:
     written = ["one", "", "zwei é", "one", None, "words " * 100]
     plain = kind.value_type if pa.types.is_dictionary(kind) else kind
     array = pa.array([text if text is None else text.encode() for text in written], pa.binary()).cast(pa.string())
-    array = array.dictionary_encode().cast(kind) if plain is not kind else array.cast(kind)
+    try:
+        array = array.dictionary_encode().cast(kind) if plain is not kind else array.cast(kind)
+    except pa.ArrowNotImplementedError:
+        pytest.skip(f"this pyarrow makes no {kind}: {pa.__version__}")
     pq.write_table(pa.table({"text": array}), path)
     pieces = read(path, "parquet", errors="skip", piece_bytes=100)
     assert documents_in(pieces) == [text.encode() for text in written if text is not None]
