@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 import timeit
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,8 @@ def test_outside_of_a_profile_it_costs_less_than_a_microsecond() -> None:
             pass
 
     assert stages._FILE is None
-    assert min(timeit.repeat(block, number=20_000, repeat=5)) / 20_000 < 1e-6
+    # Of CPU: other programs on the machine are not ours to measure.
+    assert min(timeit.repeat(block, timer=time.process_time, number=20_000, repeat=5)) / 20_000 < 1e-6
 
 
 def test_begin_and_end_also_of_a_block_that_fails(profiled: Path) -> None:
