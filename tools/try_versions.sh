@@ -15,6 +15,15 @@ skip() {
     echo "skipped: $1" | tee -a "$skips"
 }
 
+find_python() { # on PATH, or one of pyenv's, which its shims alone do not start
+    for found in "python$1" "${PYENV_ROOT:-$HOME/.pyenv}/versions/$1".*/bin/python; do
+        if "$found" -c 'import sys; print(sys.executable)' 2>/dev/null; then
+            return 0
+        fi
+    done
+    return 1
+}
+
 if ! "$python" -m uv --version >/dev/null 2>&1 && ! "$python" -m pip install --quiet --disable-pip-version-check uv; then
     skip "other versions: uv could not be installed"
     exit 0
@@ -29,7 +38,7 @@ for version in "$@"; do
         resolution=lowest-direct
     else
         resolution=highest
-        if ! of=$("$python" -m uv python find --no-project "$version" 2>/dev/null); then
+        if ! of=$(find_python "$version"); then
             skip "Python $version: there is none on this machine"
             continue
         fi
