@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import settings
 
 _THOROUGH = "thorough"
-_FEWER = 8  # each costs a fifth of a second of somebody's time on every run; seeds differ from run to run
+_FEWER = 8  # seeds differ from run to run, so that daily runs add up
 _LEAST = 25
 
 
