@@ -39,7 +39,7 @@ MOST_PROBLEMS = 3  # then it ends: more of the same teaches nothing
 # The same program in every other respect: argv is as `python -m oomguard` would leave it.
 WITH_CHECKPOINTS = """
 import sys
-from oomguard import preparing
+from oomguard.preparation import api as preparing
 from oomguard.cli.app import main
 assert preparing._CHECKPOINT_SECONDS > 0, "its name has changed: adapt benchmarks/kill_campaign.py"
 preparing._CHECKPOINT_SECONDS = float(sys.argv.pop(1))

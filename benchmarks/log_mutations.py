@@ -15,12 +15,12 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+from oomguard.diagnosis.advice.kernel import advise
+from oomguard.diagnosis.causes.find import find_cause
+from oomguard.diagnosis.model import Diagnosis, ExplainedEvent
+from oomguard.diagnosis.screens.page import diagnosis_page
 from oomguard.formats.kernel_log import OomEvent
 from oomguard.formats.kernel_log.log_stream import find_in_blocks
-from oomguard.planning.kill_cause import find_cause
-from oomguard.planning.oom_advice import advise
-from oomguard.results.diagnosis import Diagnosis, ExplainedEvent
-from oomguard.results.diagnosis_page import diagnosis_page
 
 CAPTURES = Path(__file__).parents[1] / "tests/captures/kernel_log"
 MOST_LINES = 160  # of a log that one mutation starts from: the campaign shall see many, not few large ones

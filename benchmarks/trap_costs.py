@@ -3,7 +3,7 @@
 Each way runs in a process of its own, on three texts: FineWeb (English, with curly quotes), the same without any
 character outside ASCII, and subtitles (short lines, Chinese, Russian, Thai with emoji). Measured are the anonymous
 memory it holds when it is done (RssAnon of /proc/self/status, after less before) and the most it took meanwhile (VmHWM,
-reset through /proc/self/clear_refs). Beside each stands what oomguard.planning.text_shape predicts, and how far off it is.
+reset through /proc/self/clear_refs). Beside each stands what oomguard.script_analysis.text_shape predicts, and how far off it is.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ print(json.dumps({"held": held, "peak": field("VmHWM") - resident}))
 """
 ENC = """
 import ctypes, numpy as np
-from oomguard.preparation.encodings import find_encoding, find_rank_file, load_tiktoken
+from oomguard.preparation.encoding.encodings import find_encoding, find_rank_file, load_tiktoken
 enc = load_tiktoken(find_encoding("gpt2"), find_rank_file(find_encoding("gpt2")))
 enc.encode_ordinary("warm up")
 """
@@ -54,7 +54,7 @@ LIST = SEEN + "ids = []\nfor doc in docs: ids.extend(enc.encode_ordinary(doc))\n
 class Way:
     """One way to hold a corpus: what is there before, and the step that is measured."""
 
-    name: str  # as in oomguard.planning.text_shape.HELD
+    name: str  # as in oomguard.script_analysis.text_shape.HELD
     step: str
     setup: str = ""
     times: int = 1  # the corpus so often: a library's buffers and threads must not count
@@ -160,8 +160,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if not DATA.is_dir():
         sys.exit("error: OOMGUARD_DATA names no folder with corpora/\n  try: OOMGUARD_DATA=/path/to/data make costs")
-    from oomguard.planning.text_shape import HELD, PEAK, SMALL_INT, measure_shape
-    from oomguard.preparation.encodings import find_encoding, find_rank_file, load_tiktoken
+    from oomguard.preparation.encoding.encodings import find_encoding, find_rank_file, load_tiktoken
+    from oomguard.script_analysis.text_shape import HELD, PEAK, SMALL_INT, measure_shape
 
     encoding = load_tiktoken(find_encoding("gpt2"), find_rank_file(find_encoding("gpt2")))
 

@@ -12,18 +12,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from oomguard.checking import check_script
-    from oomguard.diagnosing import diagnose
-    from oomguard.doctoring import doctor
-    from oomguard.estimating import plan
-    from oomguard.preparing import PrepareEvents, PrepareOptions, plan_prepare, prepare
-    from oomguard.releasing import release
-    from oomguard.removing_swap import plan_swap_removal, remove_swap
-    from oomguard.results.run_outcome import RunOutcome
-    from oomguard.running import budget, run
+    from oomguard.diagnosis.api import diagnose
+    from oomguard.estimation.api import plan
+    from oomguard.machine_report.api import doctor
+    from oomguard.preparation.api import PrepareEvents, PrepareOptions, plan_prepare, prepare
+    from oomguard.script_analysis.api import check_script
     from oomguard.stages import stage
-    from oomguard.swapping import SwapEvents, SwapOptions, add_swap, plan_swap, run_with_swap, temporary_swap
-    from oomguard.watching_swap import swap_status
+    from oomguard.supervision.api import budget, run
+    from oomguard.supervision.model import RunOutcome
+    from oomguard.supervision.release import release
+    from oomguard.swap.add import SwapEvents, SwapOptions, add_swap, plan_swap, run_with_swap, temporary_swap
+    from oomguard.swap.remove import plan_swap_removal, remove_swap
+    from oomguard.swap.status import swap_status
 
 __all__ = [
     "PrepareEvents",
@@ -51,28 +51,28 @@ __all__ = [
 ]
 
 _HOMES = {  # each public name's module, imported when the name is first used
-    "PrepareEvents": "oomguard.preparing",
-    "PrepareOptions": "oomguard.preparing",
-    "RunOutcome": "oomguard.results.run_outcome",
-    "SwapEvents": "oomguard.swapping",
-    "SwapOptions": "oomguard.swapping",
-    "add_swap": "oomguard.swapping",
-    "budget": "oomguard.running",
-    "check_script": "oomguard.checking",
-    "diagnose": "oomguard.diagnosing",
-    "doctor": "oomguard.doctoring",
-    "plan": "oomguard.estimating",
-    "plan_prepare": "oomguard.preparing",
-    "plan_swap": "oomguard.swapping",
-    "plan_swap_removal": "oomguard.removing_swap",
-    "prepare": "oomguard.preparing",
-    "release": "oomguard.releasing",
-    "remove_swap": "oomguard.removing_swap",
-    "run": "oomguard.running",
-    "run_with_swap": "oomguard.swapping",
+    "PrepareEvents": "oomguard.preparation.api",
+    "PrepareOptions": "oomguard.preparation.api",
+    "RunOutcome": "oomguard.supervision.model",
+    "SwapEvents": "oomguard.swap.add",
+    "SwapOptions": "oomguard.swap.add",
+    "add_swap": "oomguard.swap.add",
+    "budget": "oomguard.supervision.api",
+    "check_script": "oomguard.script_analysis.api",
+    "diagnose": "oomguard.diagnosis.api",
+    "doctor": "oomguard.machine_report.api",
+    "plan": "oomguard.estimation.api",
+    "plan_prepare": "oomguard.preparation.api",
+    "plan_swap": "oomguard.swap.add",
+    "plan_swap_removal": "oomguard.swap.remove",
+    "prepare": "oomguard.preparation.api",
+    "release": "oomguard.supervision.release",
+    "remove_swap": "oomguard.swap.remove",
+    "run": "oomguard.supervision.api",
+    "run_with_swap": "oomguard.swap.add",
     "stage": "oomguard.stages",
-    "swap_status": "oomguard.watching_swap",
-    "temporary_swap": "oomguard.swapping",
+    "swap_status": "oomguard.swap.status",
+    "temporary_swap": "oomguard.swap.add",
 }
 
 

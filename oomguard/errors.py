@@ -23,7 +23,7 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from oomguard.results.run_outcome import RunOutcome
+    from oomguard.supervision.model import RunOutcome
 
 
 class OomguardError(Exception):

@@ -11,7 +11,7 @@ from tiktoken_ext import openai_public
 
 import oomguard
 
-SHIPPED = Path(oomguard.__file__).parent / "vocab"
+SHIPPED = Path(oomguard.__file__).parent / "preparation/encoding/vocab"
 
 # One or more of each Unicode class that the split patterns tell apart, and what is known to trip tokenizers.
 CHARACTERS = [

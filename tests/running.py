@@ -44,7 +44,7 @@ def started(
     """
     program = f"""
 import dataclasses
-import oomguard.preparing as feature
+import oomguard.preparation.api as feature
 from oomguard.cli.app import main
 
 feature._CHECKPOINT_SECONDS = {checkpoint_seconds}

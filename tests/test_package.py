@@ -10,7 +10,7 @@ import oomguard
 ORDERS = [
     "import oomguard; oomguard.prepare; first = oomguard.prepare",
     "import oomguard; oomguard.PrepareOptions; first = oomguard.prepare",
-    "import oomguard.preparing; first = oomguard.prepare",
+    "import oomguard.preparation.api; first = oomguard.prepare",
     "from oomguard import PrepareOptions, prepare as first",
     "from oomguard.preparation.options import PrepareOptions; from oomguard import prepare as first",
     "from oomguard import *; first = prepare",

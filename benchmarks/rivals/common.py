@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import tiktoken
 
 EOT = 50256
-RANKS = Path(__file__).resolve().parents[2] / "oomguard" / "vocab" / "r50k_base.tiktoken"
+RANKS = Path(__file__).resolve().parents[2] / "oomguard" / "preparation" / "encoding" / "vocab" / "r50k_base.tiktoken"
 BETWEEN_DOCUMENTS = b"\n\n"
 _SAFE_CUT = re.compile(rb"(?s:.*)[0-9A-Za-z](?=[ \t\r\n])")  # up to the last one: GPT-2 splits here for certain
 

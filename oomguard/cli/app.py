@@ -20,7 +20,7 @@ from oomguard.cli.report import report_command
 from oomguard.cli.run import run_app
 from oomguard.cli.swap import swap_app
 from oomguard.errors import OomguardError, Stopped
-from oomguard.results.hostile import printable
+from oomguard.text import printable
 
 app = typer.Typer(
     name="oomguard",

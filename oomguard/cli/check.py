@@ -24,7 +24,7 @@ def check_command(
 
     Example: oomguard check prepare.py --input train.txt
     """
-    from oomguard.checking import check_script
+    from oomguard.script_analysis.api import check_script
 
     result = check_script(script, data)
     show(result, as_json=as_json)

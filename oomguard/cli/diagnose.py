@@ -44,11 +44,11 @@ def diagnose_command(
     from pathlib import Path
 
     from oomguard.cli.showing import show, write_page
-    from oomguard.diagnosing import diagnose
+    from oomguard.diagnosis.api import diagnose
 
     found = diagnose(log, since=since, pid=pid, name=name, script=script, input_file=input_file, every=every)
     if page is not None:
-        from oomguard.results.diagnosis_page import diagnosis_page
+        from oomguard.diagnosis.screens.page import diagnosis_page
 
         write_page(diagnosis_page(found, made=_made_now()), Path(page))
     show(replace(found, verbose=verbose, every=every), as_json=as_json)

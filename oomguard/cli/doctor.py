@@ -17,7 +17,7 @@ def doctor_command(
 
     Example: oomguard doctor
     """
-    from oomguard.doctoring import doctor
+    from oomguard.machine_report.api import doctor
 
     report = doctor()
     show(report, as_json=as_json)

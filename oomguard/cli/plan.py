@@ -33,7 +33,7 @@ def plan_command(
 
     Example: oomguard plan train.txt --max-rss 12G
     """
-    from oomguard.estimating import plan
+    from oomguard.estimation.api import plan
     from oomguard.preparation.options import PrepareOptions
     from oomguard.units import parse_size
 

@@ -80,8 +80,8 @@ def prepare_command(
     Example: oomguard run --max-rss 12G prepare train.txt --out data/mine
     """
     from oomguard.cli.prepare_progress import show_events
+    from oomguard.preparation.api import plan_prepare, prepare
     from oomguard.preparation.options import PrepareOptions
-    from oomguard.preparing import plan_prepare, prepare
 
     options = PrepareOptions(
         inputs=tuple(inputs or ()),

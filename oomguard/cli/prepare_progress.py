@@ -7,8 +7,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from oomguard.preparation.events import PrepareEvents
-from oomguard.results.hostile import printable
+from oomguard.preparation.engines.events import PrepareEvents
+from oomguard.text import printable
 from oomguard.units import format_size
 
 if TYPE_CHECKING:
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
-    from oomguard.linux.run_budget import RunBudget
+    from oomguard.preparation.engines.pipeline import PipelineState
     from oomguard.preparation.job import Job
-    from oomguard.preparation.pipeline import PipelineState
+    from oomguard.supervision.run_budget import RunBudget
 
 _LINE_SECONDS = 5.0
 _LISTED = 10

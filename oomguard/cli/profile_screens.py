@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 from oomguard.cli.showing import screen, write_page
 from oomguard.errors import BadInput, CannotStart, OomguardError
-from oomguard.laddering import profile_ladder
-from oomguard.linux.own_process import own_command
-from oomguard.planning.enforcement import read_choice
-from oomguard.profiling import ProfileOptions, profile_command, profile_process
-from oomguard.results.hostile import printable
+from oomguard.kernel.process.self_exec import own_command
+from oomguard.profiling.api import ProfileOptions, profile_command, profile_process
+from oomguard.profiling.scaling.api import profile_ladder
+from oomguard.supervision.rules.choice import read_choice
+from oomguard.text import printable
 from oomguard.units import format_size
 
 if TYPE_CHECKING:
-    from oomguard.results.peak_profile import PeakProfile
+    from oomguard.profiling.screen import PeakProfile
 
 _OURS_FAILED = 125  # as for run: any other status may be the command's own
 
@@ -57,7 +57,7 @@ def run_profile(
     """Profile, show it, and give the exit status."""
     try:
         if html is not None:
-            from oomguard.results.profile_page import need_plotly, profile_page  # here: it is large, and few ask for it
+            from oomguard.profiling.page.page import need_plotly, profile_page  # here: it is large, and few ask for it
 
             need_plotly()
         options = ProfileOptions(

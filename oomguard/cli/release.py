@@ -29,6 +29,6 @@ def release_command(
     Example: oomguard release 4711 --max-rss 20G
     """
     from oomguard.cli.showing import show
-    from oomguard.releasing import release
+    from oomguard.supervision.release import release
 
     show(release(pid, max_rss=max_rss, stop=stop, allow_swap=allow_swap), as_json=as_json)

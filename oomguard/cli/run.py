@@ -108,7 +108,7 @@ def run_callback(
 def _run(command: tuple[str, ...], max_rss: str, **flags: Any) -> None:
     from oomguard.cli.run_events import ShowEvents, read_options, show_outcome
     from oomguard.errors import CannotStart, OomguardError
-    from oomguard.running import guard_command
+    from oomguard.supervision.api import guard_command
 
     try:
         options = read_options(command, max_rss, **flags)

@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput
-from oomguard.planning.enforcement import read_choice
-from oomguard.results.hostile import printable
-from oomguard.running import RunOptions, read_budget
+from oomguard.supervision.api import RunOptions, read_budget
+from oomguard.supervision.rules.choice import read_choice
+from oomguard.text import printable
 from oomguard.units import format_size, parse_size
 
 if TYPE_CHECKING:
-    from oomguard.linux.guard_record import OnLimit
-    from oomguard.planning.enforcement import Enforcement
-    from oomguard.planning.run_forecast import Forecast
-    from oomguard.results.held_job import HeldJob
-    from oomguard.results.process_facts import OpenInput
-    from oomguard.results.run_outcome import RunOutcome
+    from oomguard.kernel.proc.model import OpenInput
+    from oomguard.supervision.growth.forecast import Forecast
+    from oomguard.supervision.guard_record import OnLimit
+    from oomguard.supervision.held_job import HeldJob
+    from oomguard.supervision.model import RunOutcome
+    from oomguard.supervision.rules.choice import Enforcement
 
 _LONGEST_NUMBER = 20
 _LONGEST_GRACE_SECONDS = 86_400
@@ -30,8 +30,8 @@ def need_max_rss(command: tuple[str, ...] | None) -> str:
     """What to say to somebody who gave no budget: a number that would do."""
     import shlex
 
-    from oomguard.linux.headroom import read_headroom
-    from oomguard.planning.run_advice import suggest_max_rss
+    from oomguard.kernel.machine.headroom import read_headroom
+    from oomguard.supervision.rules.advice import suggest_max_rss
 
     room = read_headroom()
     budget = suggest_max_rss(room.available)
@@ -85,7 +85,7 @@ class ShowEvents:
 
     def forecast(self, forecast: Forecast, read: OpenInput) -> None:
         """Warn early."""
-        from oomguard.planning.run_forecast import ASSUMPTION
+        from oomguard.supervision.growth.forecast import ASSUMPTION
 
         if self._quiet:
             return
@@ -98,7 +98,7 @@ class ShowEvents:
         """Show where a job that waits stands; one that is stopped has its report soon."""
         if not waits:
             return
-        from oomguard.results.held_screen import render_held
+        from oomguard.supervision.screens.held import render_held
 
         sys.stderr.write(_laid_out(render_held(held, os.getpid(), suggested)) + "\n")
 

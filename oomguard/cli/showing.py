@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import typer
 
 from oomguard.errors import BadInput
-from oomguard.results.hostile import printable
+from oomguard.text import printable
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,9 +13,9 @@ from oomguard.cli.showing import screen, show
 from oomguard.errors import CannotStart, NeedsPrivilege, OomguardError, Stopped, SwapRefused
 
 if TYPE_CHECKING:
-    from oomguard.results.swap_change import SwapRemoval
-    from oomguard.results.swap_plan import SwapPlan
-    from oomguard.swapping import SwapOptions
+    from oomguard.swap.add import SwapOptions
+    from oomguard.swap.screens.change import SwapRemoval
+    from oomguard.swap.screens.plan import SwapPlan
 
 _FAILED_ITSELF = 125  # as timeout(1): any other may be the command's own
 
@@ -99,7 +99,7 @@ def status_command(as_json: JsonFlag = False) -> None:
 
     Example: oomguard swap status
     """
-    from oomguard.watching_swap import swap_status
+    from oomguard.swap.status import swap_status
 
     show(swap_status(), as_json=as_json)
 
@@ -118,7 +118,7 @@ def remove_command(
     Example: oomguard swap remove /oomguard.swap
     """
     from oomguard.cli.swap_progress import show_swap_events
-    from oomguard.removing_swap import plan_swap_removal, remove_swap
+    from oomguard.swap.remove import plan_swap_removal, remove_swap
 
     planned = plan_swap_removal(path)
     if dry_run:
@@ -133,7 +133,7 @@ def remove_command(
 def _options(
     size: str | None, report: Path | None, path: Path | None, priority: int | None, *, persist: bool, for_command: bool
 ) -> SwapOptions:
-    from oomguard.swapping import SwapOptions
+    from oomguard.swap.add import SwapOptions
     from oomguard.units import parse_size
 
     if (size is None) == (report is None):
@@ -159,7 +159,7 @@ def _check_flags(command: list[str], *, for_command: bool, persist: bool) -> Non
 
 def _make(options: SwapOptions, *, dry_run: bool, yes: bool, as_json: bool) -> None:
     from oomguard.cli.swap_progress import show_swap_events
-    from oomguard.swapping import add_swap, plan_swap
+    from oomguard.swap.add import add_swap, plan_swap
 
     with show_swap_events() as events:
         plan = plan_swap(options, clean=not dry_run, events=events)
@@ -173,7 +173,7 @@ def _make(options: SwapOptions, *, dry_run: bool, yes: bool, as_json: bool) -> N
 
 def _make_for(options: SwapOptions, command: list[str], *, dry_run: bool, yes: bool, as_json: bool) -> int:
     from oomguard.cli.swap_progress import show_swap_events
-    from oomguard.swapping import plan_swap, run_with_swap
+    from oomguard.swap.add import plan_swap, run_with_swap
 
     with show_swap_events() as events:
         plan = plan_swap(options, clean=not dry_run, events=events)

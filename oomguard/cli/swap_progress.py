@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from oomguard.results.hostile import printable
-from oomguard.swapping import SwapEvents
+from oomguard.swap.add import SwapEvents
+from oomguard.text import printable
 from oomguard.units import format_size
 
 if TYPE_CHECKING:

@@ -7,20 +7,20 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput, BudgetTooSmall, OomguardError, WorkerFailed
-from oomguard.planning.memory_budget import BudgetPlan, budget_for_word, forked_bytes, nursery_bytes
-from oomguard.preparation.messages import EncoderConfig, ReaderConfig
-from oomguard.preparation.work import CutRules, PlainFeed
+from oomguard.preparation.engines.memory_budget import BudgetPlan, budget_for_word, forked_bytes, nursery_bytes
+from oomguard.preparation.engines.messages import EncoderConfig, ReaderConfig
+from oomguard.preparation.engines.work import CutRules, PlainFeed
 from oomguard.units import MIB, format_size
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from oomguard.preparation.messages import Encoded
+    from oomguard.preparation.engines.messages import Encoded
+    from oomguard.preparation.engines.slots import Slots
+    from oomguard.preparation.engines.work import Work
     from oomguard.preparation.options import PrepareOptions, ResolvedOptions
-    from oomguard.preparation.slots import Slots
-    from oomguard.preparation.sources import Source
-    from oomguard.preparation.token_sink import Split
-    from oomguard.preparation.work import Work
+    from oomguard.preparation.reading.sources import Source
+    from oomguard.preparation.writing.token_sink import Split
 
 
 _HEAD_BYTES = 4096  # an error this near to the beginning is in the first stretch

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from oomguard.errors import BadInput
-from oomguard.formats.shard_header import ShardFormat
-from oomguard.planning.safe_cuts import unify_newlines
-from oomguard.preparation.encodings import find_encoding
-from oomguard.preparation.messages import EotPlace, ErrorPolicy, Newlines, Verify
+from oomguard.preparation.encoding.encodings import find_encoding
+from oomguard.preparation.encoding.safe_cuts import unify_newlines
+from oomguard.preparation.engines.messages import EotPlace, ErrorPolicy, Newlines, Verify
+from oomguard.preparation.writing.shard_header import ShardFormat
 
 if TYPE_CHECKING:
-    from oomguard.preparation.encodings import EncodingSpec
+    from oomguard.preparation.encoding.encodings import EncodingSpec
 
 # build-nanogpt's fineweb.py, llm.c's fineweb.py and modded-nanogpt's fineweb.py
 _SHARD_TOKENS = 10**8

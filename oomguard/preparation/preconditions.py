@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, Changed, NothingFound
-from oomguard.formats.shard_header import SUFFIXES, shard_header
-from oomguard.preparation.sources import STDIN
-from oomguard.results.hostile import printable
+from oomguard.preparation.reading.sources import STDIN
+from oomguard.preparation.writing.shard_header import SUFFIXES, shard_header
+from oomguard.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from oomguard.preparation.job import Job
-    from oomguard.preparation.manifest import Progress
     from oomguard.preparation.options import PrepareOptions
-    from oomguard.preparation.sources import Source
+    from oomguard.preparation.reading.sources import Source
+    from oomguard.preparation.writing.manifest import Progress
 
 
 def require_folder(out: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Check = Callable[[str, str], None]
 
-SCRIPTS = Path("tests/planning/scripts").absolute()
+SCRIPTS = Path("tests/script_analysis/scripts").absolute()
 TEXT = "It was the best of times, it was the worst of times. \U0001f642\n" * 2000
 ESCAPE = "\x1b"
 

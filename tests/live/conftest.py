@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _TRY = """
-from oomguard.linux.budget_memcg import MemcgUnavailable, enter_budget_memcg
+from oomguard.supervision.backends.budget_memcg import MemcgUnavailable, enter_budget_memcg
 try:
     with enter_budget_memcg(64 << 20):
         pass

@@ -17,7 +17,7 @@ RECORDS = Path("/var/lib/oomguard/swap")
 USER = """
 import os, sys, time
 from pathlib import Path
-from oomguard.linux.budget_memcg import enter_budget_memcg
+from oomguard.supervision.backends.budget_memcg import enter_budget_memcg
 folder = Path(sys.argv[1])
 with enter_budget_memcg(32 << 20, allow_swap=True):
     blocks = [os.urandom(1 << 20) for _ in range(64)]

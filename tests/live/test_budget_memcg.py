@@ -26,8 +26,8 @@ LIMIT = 64 * MIB
 PREAMBLE = """
 import gc, json, os, signal, sys, time
 from pathlib import Path
-from oomguard.linux.budget_memcg import MemcgUnavailable, enter_budget_memcg
-from oomguard.linux.memcg_dir import find_own_cgroup
+from oomguard.supervision.backends.budget_memcg import MemcgUnavailable, enter_budget_memcg
+from oomguard.kernel.cgroup.directory import find_own_cgroup
 MIB = 1 << 20
 def say(**facts):
     print(json.dumps(facts), flush=True)
@@ -164,7 +164,7 @@ def test_page_cache_is_not_counted_and_does_not_kill(tmp_path: Path) -> None:
     """A file of twice the budget is written and read; the kernel takes its cache back by itself."""
     code, facts = run(
         """
-from oomguard.linux.process_control import start_writeback
+from oomguard.kernel.process.prctl import start_writeback
 with enter_budget_memcg(64 * MIB) as budget:
     held = fill(16 * MIB)
     with open(sys.argv[1], "wb", buffering=0) as file:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from oomguard.linux.kernel_log import kernel_kills_since, survey_sources
+from oomguard.kernel.logs.sources import kernel_kills_since, survey_sources
 from tests.live.test_budget_memcg import facts_of, start
 from tests.running import run_oomguard
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from oomguard.profiling import read_recording
+from oomguard.profiling.api import read_recording
 from tests.live.guarded import MIB, OOMGUARD, WAYS
 from tests.live.profiled import lines_of_text, oomguard, profile, python
 from tests.live.run_cases import environment

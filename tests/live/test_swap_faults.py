@@ -22,14 +22,15 @@ pytestmark = [pytest.mark.live, pytest.mark.usefixtures("machine_is_as_before")]
 FAULTS = """
 import os, sys, time
 from pathlib import Path
-from oomguard.linux import swap_file, swap_switch
-from oomguard.linux.swap_area import SwapEvents, make_area
-from oomguard.linux.swap_records import locked_records
+from oomguard.swap.system import file as swap_file
+from oomguard.swap.system import switch as swap_switch
+from oomguard.swap.system.area import SwapEvents, make_area
+from oomguard.swap.system.records import locked_records
 from oomguard.errors import OomguardError
-from oomguard.linux.stop_signals import stop_on_signals
-from oomguard.linux.swap_place import read_place
-from oomguard.linux.swap_machine import read_swap_machine
-from oomguard.planning.swap_plan import plan_swap_file
+from oomguard.kernel.process.stop_request import stop_on_signals
+from oomguard.swap.system.place import read_place
+from oomguard.swap.system.facts import read_swap_machine
+from oomguard.swap.rules.plan import plan_swap_file
 path, root, fault, at = sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
 plan = plan_swap_file(read_place(Path(path), measure=False), read_swap_machine(), 32 << 20, persist=True)
 seen = []
@@ -61,8 +62,8 @@ except OomguardError as error:
 CLEAN = """
 import sys
 from pathlib import Path
-from oomguard.linux.swap_area import SwapEvents, remove_left_over
-from oomguard.linux.swap_records import locked_records
+from oomguard.swap.system.area import SwapEvents, remove_left_over
+from oomguard.swap.system.records import locked_records
 with locked_records(Path(sys.argv[1])) as records:
     print(remove_left_over(records, root=Path(sys.argv[1]), events=SwapEvents()))
 """
@@ -107,7 +108,7 @@ def test_stopped_or_killed_at_any_step_nothing_stays(tmp_path: Path, fake_root: 
                     assert f"{path} none swap nofail 0 0\n" in (fake_root / "etc/fstab").read_text()
                     undo = CLEAN.replace(
                         "remove_left_over(records, ",
-                        "[__import__('oomguard.linux.swap_area').linux.swap_area.remove_area(r, records, ",
+                        "[__import__('oomguard.swap.system.area').linux.swap_area.remove_area(r, records, ",
                     ).replace("events=SwapEvents())", "events=SwapEvents()) for r in records.all()]")
                     assert python(undo, fake_root).communicate()[0] == "[None]\n"
                     assert state_of(mounted, fake_root) == before

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from oomguard.preparation.encodings import find_encoding
+from oomguard.preparation.encoding.encodings import find_encoding
 from tests.reference import CHARACTERS, encoding_of
 
 SEPARATORS = ["<|endoftext|>", "\n\n", "aa", "==="]  # three of them overlap themselves

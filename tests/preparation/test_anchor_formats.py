@@ -17,8 +17,8 @@ import pytest
 
 import oomguard
 from oomguard.errors import BadInput
-from oomguard.preparation.encodings import find_encoding
-from oomguard.results.shard_set import ShardSet
+from oomguard.preparation.encoding.encodings import find_encoding
+from oomguard.preparation.model import ShardSet
 from tests.reference import encoding_of
 
 pytestmark = pytest.mark.slow  # whole runs

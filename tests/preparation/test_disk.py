@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from oomguard.preparation.manifest import Manifest
+from oomguard.preparation.writing.manifest import Manifest
 from tests.running import children_of, run_oomguard, started, wait_until
 
 pytestmark = pytest.mark.slow  # whole runs

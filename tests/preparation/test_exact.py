@@ -15,11 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 
 import oomguard
-from oomguard import preparing
-from oomguard.planning.memory_budget import plan_budget
-from oomguard.planning.safe_cuts import unify_newlines
-from oomguard.preparation.encodings import find_encoding
-from oomguard.results.shard_set import ShardSet
+from oomguard.preparation import api as preparing
+from oomguard.preparation.encoding.encodings import find_encoding
+from oomguard.preparation.encoding.safe_cuts import unify_newlines
+from oomguard.preparation.engines.memory_budget import plan_budget
+from oomguard.preparation.model import ShardSet
 from tests.preparation.expecting import SEPARATORS, documents_of, hostile_documents, read_tokens, tokens_of
 from tests.reference import encoding_of
 

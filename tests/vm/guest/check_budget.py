@@ -13,9 +13,9 @@ import time
 from pathlib import Path
 
 from oomguard.errors import OomguardError
-from oomguard.linux.budget_memcg import BudgetMemcg, enter_budget_memcg
-from oomguard.linux.headroom import read_headroom
-from oomguard.linux.memcg_dir import find_own_cgroup
+from oomguard.kernel.cgroup.directory import find_own_cgroup
+from oomguard.kernel.machine.headroom import read_headroom
+from oomguard.supervision.backends.budget_memcg import BudgetMemcg, enter_budget_memcg
 
 MIB = 1 << 20
 BUDGET, KNOWN, FILE = 160 * MIB, 100 * MIB, 64 * MIB

@@ -1,0 +1,1 @@
+"""Why a kill happened: facts to causes; pure."""

@@ -1,0 +1,58 @@
+"""What counters prove, where no log could be read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from oomguard.diagnosis.causes.names import describe_cgroup
+from oomguard.diagnosis.model import CounterFinding
+from oomguard.units import format_size
+
+if TYPE_CHECKING:
+    from oomguard.formats.cgroup.oom_counters import MemcgCounters, OomCounters
+
+_FULL = 0.98
+
+
+def explain_counters(counters: OomCounters) -> CounterFinding:
+    """Rank what the counters say: a kill in our own cgroup is likely ours, one in a shared machine possibly."""
+    killed_in = next((memcg for memcg in counters.memcgs if memcg.oom_kills), None)
+    if killed_in is not None:
+        return _in_cgroup(killed_in, counters)
+    kills = counters.machine_kills or 0
+    if not kills:
+        return CounterFinding(verdict="none", text="", limit_text="", oom_kills=0, since="")
+    shared = counters.in_container
+    return CounterFinding(
+        verdict="possible" if shared else "likely",
+        text="the kernel killed somewhere on this machine"
+        + (
+            "; in a container that may have been in any other"
+            if shared
+            else ", none of them in the cgroup of this shell that can be seen"
+        ),
+        limit_text="not counted",
+        oom_kills=kills,
+        since="since boot, on the whole machine",
+        evidence=f"/proc/vmstat: oom_kill {kills}",
+    )
+
+
+def _in_cgroup(memcg: MemcgCounters, counters: OomCounters) -> CounterFinding:
+    where = describe_cgroup(memcg.name).words
+    limited = next((above for above in counters.memcgs if above.limit is not None), None)
+    room = "no memory limit that can be seen from here: then it was the machine's memory"
+    if limited is not None and limited.limit is not None:
+        room = f"{describe_cgroup(limited.name).words} may have {format_size(limited.limit)}"
+        if limited.peak is not None:
+            full = ": it was full" if limited.peak >= _FULL * limited.limit else ""
+            room += f", and had up to {format_size(limited.peak)}{full}"
+    return CounterFinding(
+        verdict="likely",
+        text=f"the kernel killed in {where}, which this shell is in",
+        limit_text=room,
+        oom_kills=memcg.oom_kills,
+        since="since that group was made",
+        memcg=memcg.name,
+        evidence=f"{memcg.name}: oom_kill {memcg.oom_kills}",
+    )

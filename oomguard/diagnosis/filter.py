@@ -1,0 +1,89 @@
+"""Which kills somebody asks for: since when, of which process, by which program."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from oomguard.diagnosis.advice.common import PYTHON_NAMES
+from oomguard.errors import BadInput
+from oomguard.formats.kernel_log import OtherKill, UnitNotice
+
+if TYPE_CHECKING:
+    from oomguard.formats.kernel_log import LogFinding
+
+_COMM = 15  # bytes of a process's name that the kernel keeps
+_AGO = re.compile(r"([0-9]{1,9})\s*(s|sec|min|m|h|d|days?|hours?|minutes?|seconds?)(?: ago)?")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which kills to look for. None: any. `pid` is the host's: one from inside a container is another."""
+
+    since: float | None = None
+    pid: int | None = None
+    name: str | None = None
+    script: str | None = None
+
+    def __str__(self) -> str:
+        parts = []
+        if self.pid is not None:
+            parts.append(f"pid {self.pid}")
+        if self.name is not None:
+            parts.append(f'name "{self.name}"')
+        if self.script is not None:
+            parts.append(f"a run of {self.script}")
+        if self.since is not None:
+            parts.append(f"since {datetime.fromtimestamp(self.since, UTC).astimezone().isoformat(timespec='seconds')}")
+        return ", ".join(parts)
+
+    def fits(self, finding: LogFinding) -> bool:
+        """Whether a kill is one of those; one without a time fits any."""
+        if self.since is not None and finding.time and finding.time.epoch and finding.time.epoch < self.since:
+            return False
+        if isinstance(finding, UnitNotice) or (self.pid is None and self.name is None and self.script is None):
+            return True
+        if isinstance(finding, OtherKill):
+            return self._is(finding.pid, finding.name) or (
+                self.name is not None and self.name in (finding.cgroup or "")
+            )
+        return any(self._is(victim.pid, victim.name) for victim in finding.victims)
+
+    def _is(self, pid: int | None, name: str | None) -> bool:
+        if self.pid is not None and pid != self.pid:
+            return False
+        if self.name is not None and (name is None or name[:_COMM] != self.name[:_COMM]):
+            return False
+        return self.script is None or (name is not None and may_run(self.script, name))
+
+
+def parse_since(text: str) -> float:
+    """Read a point in time, in seconds since 1970: "2h", "30 min ago", "2026-11-25", "10:30", "today", "yesterday".
+
+    Raises: BadInput for anything else.
+    """
+    now = time.time()
+    today = datetime.now().astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
+    if text.strip() in ("today", "yesterday"):
+        return today.timestamp() - (86400 if text.strip() == "yesterday" else 0)
+    if age := _AGO.fullmatch(text.strip()):
+        return now - int(age[1]) * _SECONDS[age[2][0]]
+    for given in (text.strip(), f"{today.date().isoformat()} {text.strip()}"):
+        try:
+            return datetime.fromisoformat(given).astimezone().timestamp()
+        except ValueError:
+            continue
+    raise BadInput(
+        f'"{text}" is no time', do="write an age (30min, 2h, 3d) or a time (2026-11-25 10:30, 10:30, yesterday)"
+    )
+
+
+def may_run(script: str, name: str) -> bool:
+    """Whether a process of this name may have run this script: the kernel tells 15 bytes of a name, no command line."""
+    own = Path(script).name
+    return name in (own[:_COMM], Path(own).stem[:_COMM]) or (own.endswith(".py") and name.startswith(PYTHON_NAMES))

@@ -1,0 +1,1 @@
+"""`oomguard plan`: tokens, disk, memory and time of a job, measured on parts of its input."""

@@ -1,0 +1,110 @@
+"""How to do a preparation job on this machine: what it takes, how long, and what other ways would take."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from oomguard.preparation.model import show_duration
+from oomguard.text import printable
+from oomguard.units import format_size
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from oomguard.estimation.baselines import NaiveWay
+    from oomguard.estimation.calibration import RunForecast, ShortRun
+    from oomguard.estimation.corpus_sample import CorpusSample, Estimate
+    from oomguard.preparation.model import PreparePlan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobPlan:
+    """What `oomguard plan` found. Sizes in bytes."""
+
+    prepare: PreparePlan
+    corpus: CorpusSample
+    tokens: Estimate  # with end-of-text
+    disk_needed: int  # at most, by the band of the tokens
+    forecast: RunForecast | None  # None: nothing was tried
+    tried: tuple[ShortRun, ...]
+    calibration_seconds: float
+    naive: tuple[NaiveWay, ...]
+    available: int  # memory of this machine, or of the cgroup that limits us
+    available_limited_by: str
+    command: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def render(self) -> RenderableType:
+        """Build the screen for people."""
+        screen = Table.grid(padding=(0, 2))
+        screen.add_column()
+        screen.add_column(overflow="fold")
+        for label, value in (*self._job(), *self._forecast()):
+            screen.add_row(label, Text(value))
+        return Group(screen, Text(""), *self._others(), Text(""), *(Text(line) for line in self._next()))
+
+    def _job(self) -> list[tuple[str, str]]:
+        corpus, plan = self.corpus, self.prepare
+        text = f"{_band(corpus.text_bytes)} of text"
+        packed = f" in {format_size(corpus.disk_bytes)}" if corpus.disk_bytes != corpus.text_bytes.value else ""
+        files = f"{len(plan.inputs)} files" if len(plan.inputs) != 1 else printable(str(plan.inputs[0]["path"]))
+        spread = (self.tokens.high - self.tokens.low) / 2 / max(1, self.tokens.value)
+        beginning = "the first" if corpus.from_start else "pieces from all over it:"
+        enough = "" if self.disk_needed <= plan.free_disk_bytes else ": NOT ENOUGH"
+        ids = f"{self.tokens.value:,} ± {100 * spread:.1f} %"
+        return [
+            ("input", f"{files}  {text}{packed}"),
+            ("seen", f"{beginning} {format_size(corpus.sampled_bytes)}"),
+            ("tokens", f"{ids} ({plan.encoding}, {corpus.bytes_per_token:.2f} bytes each)"),
+            ("disk", f"{format_size(self.disk_needed)} needed, {format_size(plan.free_disk_bytes)} free{enough}"),
+            ("budget", f"{format_size(plan.budget)} ({plan.limited_by})"),
+            ("workers", f"{plan.workers}, pieces of {format_size(plan.piece_bytes)}"),
+        ]
+
+    def _forecast(self) -> list[tuple[str, str]]:
+        run = self.forecast
+        if run is None:
+            return [("peak", "not tried (--no-calibration)")]
+        peak = f"{format_size(run.peak)} ({format_size(run.peak_low)} to {format_size(run.peak_high)})"
+        time = f"{show_duration(run.seconds)} ({show_duration(run.seconds_low)} to {show_duration(run.seconds_high)})"
+        return [
+            ("peak", f"{peak}: the budget is enough"),
+            ("time", f"{time}, {format_size(run.bytes_per_second)}/s"),
+            ("tried", f"short runs on {len(self.tried)} parts of this input, {self.calibration_seconds:.1f} s"),
+        ]
+
+    def _others(self) -> list[RenderableType]:
+        table = Table.grid(padding=(0, 2))
+        for _ in range(4):
+            table.add_column(overflow="fold")
+        table.add_row("other ways", "need", "here", "would do")
+        for way in self.naive:
+            here = "fits" if way.dies_at is None else f"dies at {format_size(way.dies_at)}"
+            size = f"{way.machine_gib} GiB ({way.machine})" if way.machine_gib else way.machine
+            swap = f", or {format_size(way.swap)} of swap" if way.swap else ""
+            table.add_row(way.name, format_size(way.needs), here, f"{size}{swap}")
+        memory = f"here: {format_size(self.available)} ({self.available_limited_by})"
+        wide = f"U+{ord(self.corpus.widest_character):04X}" if self.corpus.widest_character else "-"
+        kept = f"its widest character, {wide}, makes Python store {self.corpus.shape.widest} bytes for each"
+        return [table, Text(memory), Text(kept)]
+
+    def _next(self) -> list[str]:
+        notes = [f"note: {note}" for note in self.notes]
+        return [*notes, "next:", f"  {printable(shlex.join(self.command))}"]
+
+    def to_json(self) -> dict[str, Any]:
+        """The same facts for programs: sizes are integers of bytes."""
+        facts = asdict(self) | {"command": list(self.command), "command_line": shlex.join(self.command)}
+        return {"schema": "oomguard.plan/1", **facts}
+
+
+def _band(estimate: Estimate) -> str:
+    if estimate.low == estimate.high:
+        return format_size(estimate.value)
+    return f"about {format_size(estimate.value)} ({format_size(estimate.low)} to {format_size(estimate.high)})"

@@ -1,0 +1,1 @@
+"""The only package that opens /proc, /sys and /dev, spawns processes and sends signals."""

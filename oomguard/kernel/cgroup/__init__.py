@@ -1,0 +1,1 @@
+"""Memory cgroups, version 1 and 2: find, make, limit, freeze, remove."""

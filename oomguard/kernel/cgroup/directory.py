@@ -1,0 +1,146 @@
+"""One existing memory cgroup directory, version 1 or 2 behind one interface."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from oomguard.formats.cgroup.memory import (
+    CgroupMount,
+    MemoryStat,
+    parse_cgroup_mounts,
+    parse_count,
+    parse_limit,
+    parse_memory_stat_v1,
+    parse_memory_stat_v2,
+    parse_proc_cgroup,
+    parse_v1_hierarchical_limit,
+    path_in_mount,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MemcgDir:
+    """A memory cgroup. Each question reads the kernel's files anew; None: no limit, or it did not say."""
+
+    path: Path
+    version: Literal[1, 2]
+    mount_point: Path
+
+    @property
+    def name(self) -> str:
+        """The cgroup's name for people: its path below the mount, "/" for the mount itself."""
+        return "/" + self.path.relative_to(self.mount_point).as_posix().removeprefix(".")
+
+    def memory_stat(self) -> MemoryStat:
+        """What the charged pages are, the cgroups below counted in. Units: bytes."""
+        stat = self.read("memory.stat") or ""
+        if self.version == 2:
+            return parse_memory_stat_v2(stat)
+        return parse_memory_stat_v1(stat, self.read("memory.kmem.usage_in_bytes") or "")
+
+    def unreclaimable(self) -> int | None:
+        """Memory that only ending a process gives back; see MemoryStat. Units: bytes."""
+        return self.memory_stat().unreclaimable
+
+    def memory_max(self) -> int | None:
+        """The hard limit of this cgroup alone; see ancestors() for those above. Units: bytes."""
+        return self._limit("memory.max" if self.version == 2 else "memory.limit_in_bytes")
+
+    def memory_high(self) -> int | None:
+        """The limit above which v2 slows the processes down; v1 has none. Units: bytes."""
+        return self._limit("memory.high") if self.version == 2 else None
+
+    def hidden_memory_max(self) -> int | None:
+        """The lowest limit of this cgroup and all above, even outside of a container; only v1 tells it."""
+        return parse_v1_hierarchical_limit(self.read("memory.stat") or "") if self.version == 1 else None
+
+    def swap_max(self) -> int | None:
+        """How much may be swapped out: 0 = closed. None: no limit, or no swap accounting. Units: bytes."""
+        if self.version == 2:
+            return self._limit("memory.swap.max")
+        memory, memory_and_swap = self.memory_max(), self._limit("memory.memsw.limit_in_bytes")
+        return None if memory is None or memory_and_swap is None else max(0, memory_and_swap - memory)
+
+    def has_swap_accounting(self) -> bool:
+        """Whether the kernel can limit swap for this cgroup."""
+        file = "memory.swap.max" if self.version == 2 else "memory.memsw.limit_in_bytes"
+        return self.read(file) is not None
+
+    def peak_charged(self) -> int | None:
+        """The kernel's own high-water mark: exact in time, page cache included. On v2 since Linux 5.19."""
+        file = "memory.peak" if self.version == 2 else "memory.max_usage_in_bytes"
+        return parse_count(self.read(file) or "")
+
+    def oom_kills(self) -> int | None:
+        """Processes of this cgroup (v2: and of those below) that the kernel killed for memory."""
+        events = "memory.events" if self.version == 2 else "memory.oom_control"
+        return parse_count(self.read(events) or "", "oom_kill")
+
+    def ancestors(self) -> list[MemcgDir]:
+        """The cgroup itself and each above it, up to the last that is visible here."""
+        paths = [self.path]
+        while paths[-1] != self.mount_point:
+            paths.append(paths[-1].parent)
+        return [MemcgDir(path, self.version, self.mount_point) for path in paths]
+
+    def read(self, file: str) -> str | None:
+        """The text of one of the cgroup's files. None: it is not there, or may not be read."""
+        return read_kernel_text(self.path / file)
+
+    def _limit(self, file: str) -> int | None:
+        return parse_limit(self.read(file) or "")
+
+
+def find_own_memcg(root: Path = Path("/")) -> MemcgDir | None:
+    """Find the memory cgroup whose limits hold for the calling process.
+
+    On v2 that may be one above its own: where a cgroup has no memory controller, the nearest above that has
+    one counts for it. None: no memory controller, or it is mounted nowhere.
+    """
+    placed = find_own_cgroup(root)
+    if placed is None or placed.version == 1:
+        return placed
+    for memcg in placed.ancestors():
+        if memcg.read("memory.stat") is not None:
+            return memcg
+    return None
+
+
+def find_own_cgroup(root: Path = Path("/")) -> MemcgDir | None:
+    """Find the directory of the calling process's own cgroup in the hierarchy that has the memory controller.
+
+    On v2 it may lack the memory files. None: no such hierarchy is mounted where it shows our cgroup.
+    """
+    cgroups = parse_proc_cgroup(read_kernel_text(root / "proc/self/cgroup") or "")
+    version: Literal[1, 2] = 1 if "memory" in cgroups else 2
+    cgroup = cgroups.get("memory" if version == 1 else "")
+    if cgroup is None:
+        return None
+    for mount in cgroup_mounts(root):
+        path = path_in_mount(cgroup, mount)
+        if path is None or mount.version != version or (version == 1 and "memory" not in mount.controllers):
+            continue
+        found = MemcgDir(root / path.lstrip("/"), version, root / mount.mount_point.lstrip("/"))
+        if version == 1 or _offers_memory(found):
+            return found
+    return None
+
+
+def cgroup_mounts(root: Path = Path("/")) -> list[CgroupMount]:
+    """The cgroup hierarchies mounted here, writable ones first."""
+    mounts = parse_cgroup_mounts(read_kernel_text(root / "proc/self/mountinfo") or "")
+    return sorted(mounts, key=lambda mount: mount.read_only)
+
+
+def _offers_memory(cgroup: MemcgDir) -> bool:
+    return any("memory" in (above.read("cgroup.controllers") or "").split() for above in cgroup.ancestors())
+
+
+def read_kernel_text(path: Path) -> str | None:
+    """Read a whole file of /proc or /sys. None: it is not there, or vanished, or may not be read."""
+    try:
+        return path.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return None

@@ -1,0 +1,1 @@
+"""The kernel's log and the files that it is kept in."""

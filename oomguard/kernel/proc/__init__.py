@@ -1,0 +1,1 @@
+"""What /proc tells of processes: their tree, their memory, their open files."""

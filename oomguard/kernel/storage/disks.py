@@ -1,0 +1,109 @@
+"""The disk under a file system: what it is, and about how fast it reads.
+
+Source: Linux Documentation/ABI/stable/sysfs-block; the numbers of disks that cannot be measured are what such
+disks commonly read, rounded down.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import re
+import stat
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from oomguard.kernel.cgroup.directory import read_kernel_text
+from oomguard.swap.model import DiskFacts, DiskKind
+from oomguard.units import MIB
+
+if TYPE_CHECKING:
+    from oomguard.formats.mountinfo import Mount
+
+_USUAL_BYTES_PER_SECOND: dict[DiskKind, float] = {
+    "nvme": 1.5e9, "ssd": 0.4e9, "hdd": 0.1e9, "card": 0.03e9, "virtual": 0.2e9, "loop": 0.2e9, "memory": 5e9,
+    "network": 0.05e9, "unknown": 0.1e9,
+}  # fmt: skip
+_BY_NAME: tuple[tuple[str, DiskKind], ...] = (
+    ("nvme", "nvme"), ("mmcblk", "card"), ("vd", "virtual"), ("xvd", "virtual"), ("loop", "loop"),
+    ("zram", "memory"), ("ram", "memory"), ("pmem", "nvme"), ("nbd", "network"),
+    ("rbd", "network"), ("drbd", "network"),
+)  # fmt: skip
+_MEASURE_SECONDS = 0.15
+_MEASURE_BLOCK = MIB
+
+
+def disk_of(mount: Mount, *, root: Path = Path("/"), measure: bool = True) -> DiskFacts:
+    """Find the disk under a mount. Where it may be read (by root) and `measure` is set, measure it."""
+    number = _device_number(mount, root)
+    folder = root / "sys/dev/block" / number
+    if number.startswith("0:") or not folder.exists():
+        kind: DiskKind = "unknown"
+        return DiskFacts(name="", kind=kind, bytes_per_second=_USUAL_BYTES_PER_SECOND[kind], measured=False)
+    folder = folder.resolve()
+    if (folder / "partition").exists():
+        folder = folder.parent
+    kind = _kind(folder)
+    rate = _measure(root / "dev" / folder.name) if measure else None
+    return DiskFacts(
+        name=folder.name,
+        kind=kind,
+        bytes_per_second=rate or _USUAL_BYTES_PER_SECOND[kind],
+        measured=rate is not None,
+    )
+
+
+def _device_number(mount: Mount, root: Path) -> str:
+    """The mount's "major:minor"; of btrfs, whose own number is made up, its source's."""
+    if mount.major == 0 and mount.source.startswith("/dev/"):
+        try:
+            source = (root / mount.source.lstrip("/")).stat()
+        except OSError:
+            return "0:0"
+        if stat.S_ISBLK(source.st_mode):
+            return f"{os.major(source.st_rdev)}:{os.minor(source.st_rdev)}"
+    return f"{mount.major}:{mount.minor}"
+
+
+def _kind(folder: Path) -> DiskKind:
+    """What a disk is, by its name, the disks below it (device mapper, RAID), and what it says of itself."""
+    below = [_kind(slave.resolve()) for slave in _children(folder / "slaves")]
+    if below:
+        return min(below, key=lambda kind: _USUAL_BYTES_PER_SECOND[kind])
+    for start, kind in _BY_NAME:
+        if re.match(rf"{start}[0-9a-z]", folder.name):
+            return kind
+    if "/session" in str(folder):  # iSCSI
+        return "network"
+    rotational = (read_kernel_text(folder / "queue/rotational") or "").strip()
+    return {"0": "ssd", "1": "hdd"}.get(rotational, "unknown")  # type: ignore[return-value]  # those words
+
+
+def _children(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _measure(device: Path) -> float | None:
+    """Read blocks from all over a disk, past the page cache, for a moment. Gives bytes a second, None if it may not."""
+    try:
+        fd = os.open(device, os.O_RDONLY | os.O_DIRECT | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        blocks = os.lseek(fd, 0, os.SEEK_END) // _MEASURE_BLOCK
+        with mmap.mmap(-1, _MEASURE_BLOCK) as buffer:  # aligned to a page, as O_DIRECT wants it
+            done, began = 0, time.monotonic()
+            # A step that no stripe size divides, so that all parts are visited.
+            for number in range(0, blocks * 7919, 7919):
+                done += os.preadv(fd, [buffer], number % blocks * _MEASURE_BLOCK)
+                if time.monotonic() - began > _MEASURE_SECONDS:
+                    break
+            return done / max(time.monotonic() - began, 1e-6) if done else None
+    except OSError:
+        return None
+    finally:
+        os.close(fd)

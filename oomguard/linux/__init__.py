@@ -1,1 +1,0 @@
-"""The only package that opens /proc and /sys and talks to the kernel."""

@@ -1,0 +1,1 @@
+"""`oomguard doctor`: what this machine would do to a big job."""

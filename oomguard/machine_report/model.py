@@ -1,0 +1,111 @@
+"""What is known of a machine, before it is judged. Sizes in bytes; None: the machine does not say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from oomguard.formats.pressure import Pressure
+    from oomguard.formats.swaps import SwapArea
+    from oomguard.kernel.logs.model import LogSource
+    from oomguard.swap.screens.status import CompressedSwap
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryFacts:
+    """The machine's memory and swap."""
+
+    total: int | None
+    available: int | None
+    areas: tuple[SwapArea, ...]
+    zswap: bool | None  # None: not in this kernel
+    compressed: tuple[CompressedSwap, ...]
+    overcommit: int | None  # vm.overcommit_memory: 0, 1 or 2
+    committed: int | None  # address space that was promised
+    commit_limit: int | None
+    pressure: Pressure | None
+    oom_kills: int | None  # since boot
+    tmpfs: tuple[TmpfsFacts, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TmpfsFacts:
+    """A folder whose files are memory."""
+
+    mount_point: str
+    size: int
+    used: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CgroupLimit:
+    """One memory cgroup, with what it limits."""
+
+    name: str
+    memory_max: int | None  # None: no limit
+    memory_high: int | None
+    swap_max: int | None
+    unreclaimable: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CgroupFacts:
+    """Where this process is."""
+
+    layout: Literal["v1", "v2", "hybrid", "none"]  # hybrid: v2 is there, and the memory controller on v1
+    read_only: bool
+    levels: tuple[CgroupLimit, ...]  # the own cgroup, then outwards
+    hidden_max: int | None  # the lowest limit of all, also of cgroups that a container does not see (v1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BetterWay:
+    """A way to hold a job that was not to be had."""
+
+    way: str
+    why: str
+    do: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnforcementFacts:
+    """How `oomguard run` would hold a job here."""
+
+    way: str
+    cannot: str  # "" if nothing is missing
+    better: tuple[BetterWay, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackFacts:
+    """Whether the stack of a Python job can be read when it meets its budget."""
+
+    readers: tuple[str, ...]  # "pystack", "py-spy": those that are installed
+    ptrace_scope: int | None  # kernel.yama.ptrace_scope; None: no Yama
+    may_trace_all: bool  # CAP_SYS_PTRACE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KillerFacts:
+    """A program that ends others when memory is low."""
+
+    name: str
+    acts: str  # when, in words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoctorFacts:
+    """All of it."""
+
+    memory: MemoryFacts
+    cgroup: CgroupFacts
+    enforcement: EnforcementFacts | None  # None: it was not tried
+    stacks: StackFacts
+    logs: tuple[LogSource, ...]
+    killers: tuple[KillerFacts, ...]
+    ulimits: dict[str, int | None]
+    oom_score_adj: int | None
+    container: str | None
+    scheduler: str | None
+    wsl: bool

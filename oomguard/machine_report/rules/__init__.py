@@ -1,0 +1,1 @@
+"""Facts of a machine to judgements; pure."""

@@ -1,0 +1,1 @@
+"""Text to token ids: encodings, safe cuts, the verifier."""

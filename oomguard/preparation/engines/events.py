@@ -1,0 +1,21 @@
+"""What a run tells while it runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from oomguard.preparation.engines.pipeline import PipelineState
+    from oomguard.preparation.job import Job
+    from oomguard.supervision.run_budget import RunBudget
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrepareEvents:
+    """What a caller may want to see while it runs."""
+
+    on_start: Callable[[Job, RunBudget, int], None] = lambda *_: None  # with the bytes done by an earlier run
+    on_state: Callable[[PipelineState], None] = lambda _: None

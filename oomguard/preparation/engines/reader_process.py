@@ -1,0 +1,122 @@
+"""The reader: a process of its own that turns compressed text, jsonl and parquet into pieces in shared memory.
+
+A process of its own because one bad file can make a library need any amount of memory: then the kernel ends this
+process, and the coordinator still knows which file it was and what is done.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+from typing import TYPE_CHECKING, Any
+
+from oomguard import errors
+from oomguard.kernel.process.prctl import die_with_parent, set_oom_score_adj
+from oomguard.preparation.engines.allocators import settle_allocators
+from oomguard.preparation.engines.messages import Channel, ReaderConfig
+from oomguard.preparation.engines.slots import SlotLayout, Slots
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from oomguard.preparation.reading.pieces import Piece
+
+_OOM_SCORE_ADJ = 600
+
+
+def main() -> None:
+    """Read what the coordinator names until it is gone."""
+    socket_fd, parent_pid = map(int, sys.argv[1:])
+    die_with_parent(parent_pid)
+    set_oom_score_adj(_OOM_SCORE_ADJ)
+    settle_allocators()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the coordinator's to handle
+    channel = Channel(socket.socket(fileno=socket_fd))
+    messages = iter(channel)
+    reader = _Reader(ReaderConfig(**next(messages)), channel, messages)
+    while (message := reader.wait()) is not None:
+        if "read" in message:
+            reader.read(message["read"], message["resume"])
+
+
+class _Reader:
+    def __init__(self, config: ReaderConfig, channel: Channel, messages: Iterator[dict[str, Any]]) -> None:
+        self._config = config
+        self._channel = channel
+        self._messages = messages
+        self._free: list[int] = []
+        layout = SlotLayout(longest_piece=config.longest_piece, token_bytes=config.token_bytes, slots=config.slots)
+        self._slots = Slots(layout, config.slots_fd)
+
+    def read(self, index: int, resume: dict[str, Any] | None) -> None:
+        """Send a source's pieces, each in a slot that the coordinator gave."""
+        try:
+            for piece in self._pieces(index, resume):
+                self._send(piece)
+        except errors.OomguardError as error:
+            self._channel.send({"error": {"class": type(error).__name__, "what": str(error), "do": error.do}})
+        else:
+            self._channel.send({"end": index})
+
+    def _pieces(self, index: int, resume: dict[str, Any] | None) -> Iterator[Piece]:
+        from oomguard.preparation.reading.document_reader import ReadOptions, iter_pieces
+        from oomguard.preparation.reading.sources import Source
+
+        config = self._config
+        source = Source(**config.sources[index])
+        separator = config.separator.encode("latin-1") if source.kind == "text" else b""
+        options = ReadOptions(
+            text_field=config.text_field,
+            errors=config.errors,
+            separator=separator,
+            sentinel=separator if source.kind == "text" else config.sentinel.encode("latin-1"),
+            universal_newlines=config.universal_newlines,
+            piece_bytes=config.piece_bytes,
+            longest_piece=config.longest_piece,
+            largest_document=config.largest_document,
+            family=config.family,
+        )
+        return iter_pieces(source, options=options, resume=resume, reserve=self._reserve)
+
+    def _send(self, piece: Piece) -> None:
+        while not self._free:
+            self._wait_or_end()
+        slot = self._free.pop()
+        self._slots.text(slot, len(piece.data))[:] = piece.data
+        self._channel.send(
+            {
+                "slot": slot,
+                "size": len(piece.data),
+                "starts_document": piece.starts_document,
+                "ends_document": piece.ends_document,
+                "resume": piece.resume,
+                "where": piece.where,
+            }
+        )
+
+    def _reserve(self, size: int, where: str) -> None:
+        self._channel.send({"need": size, "where": where})
+        while True:
+            answer = self._wait_or_end()
+            if answer.get("granted"):
+                return
+            if "refused" in answer:
+                raise errors.BudgetTooSmall(answer["refused"], do=answer["do"])
+
+    def wait(self) -> dict[str, Any] | None:
+        """Give the next message, with a slot already noted; None when the coordinator is gone."""
+        message = next(self._messages, None)
+        if message is not None and "slot" in message:
+            self._free.append(message["slot"])
+        return message
+
+    def _wait_or_end(self) -> dict[str, Any]:
+        message = self.wait()
+        if message is None:
+            raise SystemExit
+        return message
+
+
+if __name__ == "__main__":
+    main()

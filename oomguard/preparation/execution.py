@@ -1,0 +1,203 @@
+"""A run from its manifest to its result, once its budget is open and its nursery starts."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from oomguard.errors import OomguardError, Stopped
+from oomguard.kernel.process.stop_request import stop_on_signals
+from oomguard.preparation.engines.governor import Governor
+from oomguard.preparation.engines.pipeline import Pipeline, PipelineState
+from oomguard.preparation.model import Shard, ShardSet
+from oomguard.preparation.preconditions import (
+    identity,
+    require_comparable,
+    require_free_names,
+    require_same_errors_policy,
+    require_shards,
+    require_some_text,
+)
+from oomguard.preparation.writing.manifest import Manifest, Progress
+from oomguard.preparation.writing.shard_writer import ShardPlan
+from oomguard.preparation.writing.token_sink import TokenSink, Totals
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+    from pathlib import Path
+
+    from oomguard.preparation.engines.children import Child
+    from oomguard.preparation.engines.events import PrepareEvents
+    from oomguard.preparation.engines.slots import Slots
+    from oomguard.preparation.job import Job
+    from oomguard.supervision.run_budget import RunBudget
+
+_NANOGPT_BLOCK = 1024  # train.py's default block_size: get_batch() fails on a shorter file
+
+
+def conduct(
+    job: Job,
+    budget: RunBudget,
+    slots: Slots,
+    nursery: Child,
+    events: PrepareEvents,
+    stack: ExitStack,
+    *,
+    checkpoint_seconds: float,
+) -> ShardSet:
+    """Do what the manifest says is left to do; `stack` closes what is opened.
+
+    Raises: OomguardError, as `prepare` does.
+    """
+    options = job.options
+    manifest = Manifest(options.out)
+    stack.callback(manifest.close)
+    if options.restart or not manifest.exists:
+        require_free_names(job, ours=manifest.shard_names())
+    progress = manifest.begin(identity(job), restart=options.restart)
+    require_shards(job, progress.shards)
+    require_same_errors_policy(progress, options)
+    if progress.result is not None:
+        require_comparable(job.sources)
+        return _finished(progress.result, options.out)
+    sink = _open_sink(job, manifest, progress, stack, checkpoint_seconds)
+    events.on_start(job, budget, sink.totals.input_bytes)
+    began = time.monotonic()
+    state = _run(job, budget, slots, nursery, sink, events, stack)
+    require_some_text(sink.totals.tokens)
+    result = _result(job, budget, sink, state, time.monotonic() - began, totals_before(progress))
+    manifest.append(result=result.to_json())
+    return result
+
+
+def _open_sink(
+    job: Job, manifest: Manifest, progress: Progress, stack: ExitStack, checkpoint_seconds: float
+) -> TokenSink:
+    resolved = job.resolved
+    plan = ShardPlan(
+        folder=job.options.out,
+        state=manifest.state,
+        format=job.options.format,
+        token_bytes=resolved.spec.token_bytes,
+        shard_tokens=resolved.shard_tokens,
+        name=resolved.name,
+        first_is_val=resolved.val_fraction is None,
+    )
+    sink = TokenSink(
+        plan,
+        manifest,
+        val_fraction=resolved.val_fraction if job.by_document else None,
+        checkpoint_seconds=checkpoint_seconds,
+        errors=job.options.errors,
+    )
+    stack.callback(sink.close)
+    sink.resume(progress)
+    return sink
+
+
+def _run(
+    job: Job,
+    budget: RunBudget,
+    slots: Slots,
+    nursery: Child,
+    sink: TokenSink,
+    events: PrepareEvents,
+    stack: ExitStack,
+) -> PipelineState:
+    governor = Governor(budget=budget.limit, measure=budget.measure, clock=time.monotonic)
+    asked = stack.enter_context(stop_on_signals())
+    pipeline = Pipeline(
+        job,
+        slots,
+        nursery,
+        sink,
+        governor,
+        oom_kills=budget.oom_kills,
+        stop_requested=lambda: asked() is not None,
+        on_state=events.on_state,
+    )
+    try:
+        state = pipeline.run()
+        sink.finish()
+    except Stopped as stop:
+        sink.checkpoint()
+        raise Stopped(f"by {asked()} after {sink.totals.input_bytes:,} bytes; they are kept", do=stop.do) from stop
+    except OomguardError:
+        # What came before the bad place is kept, so that the next run begins there.
+        try_checkpoint(sink)
+        raise
+    return replace(state, peak=max(state.peak, governor.look()))
+
+
+def try_checkpoint(sink: TokenSink) -> None:
+    """Take a checkpoint if that can be. The disk may be what is wrong: then the last checkpoint stands."""
+    try:
+        sink.checkpoint()
+    except OomguardError:
+        return
+
+
+def totals_before(progress: Progress) -> Totals:
+    """What earlier runs of the same command have done."""
+    return Totals(**progress.checkpoint["totals"]) if progress.checkpoint else Totals()
+
+
+def _result(
+    job: Job, budget: RunBudget, sink: TokenSink, state: PipelineState, seconds: float, before: Totals
+) -> ShardSet:
+    totals = sink.totals
+    notes = list(job.notes)
+    notes += _split_notes(job, sink.shards)
+    if before.input_bytes:
+        notes.append(f"{before.input_bytes:,} bytes of it were done by an earlier run")
+    return ShardSet(
+        tokens=totals.tokens,
+        documents=totals.documents,
+        input_bytes=totals.input_bytes,
+        shards=tuple(Shard(**shard) for shard in sink.shards),
+        encoding=job.options.encoding,
+        format=job.options.format,
+        token_bytes=job.resolved.spec.token_bytes,
+        wall_seconds=round(seconds, 3),
+        bytes_per_second=round((totals.input_bytes - before.input_bytes) / seconds) if seconds else 0,
+        budget=budget.limit,
+        peak_unreclaimable=state.peak,
+        peak_rss=state.largest_rss,
+        enforced_by=budget.enforced_by,
+        verified_documents=min(totals.verified_documents, totals.documents),
+        verified_bytes=totals.verified_bytes,
+        repaired_bytes=totals.repaired_bytes,
+        left_out=totals.left_out,
+        restarted_workers=state.restarts,
+        folder=str(job.options.out.absolute()),
+        notes=tuple(notes),
+        budget_notes=budget.notes,
+    )
+
+
+def _split_notes(job: Job, shards: list[dict[str, Any]]) -> list[str]:
+    """Say when a loader would miss a split."""
+    tokens = {split: sum(shard["tokens"] for shard in shards if shard["split"] == split) for split in ("train", "val")}
+    note = ""
+    if job.resolved.val_fraction is None and not tokens["train"]:
+        note = (
+            "all fits in the first shard, which is for validation, and nothing is left to train on: "
+            f"--shard-tokens {max(1, tokens['val'] // 10)} or --val-fraction 0.01 gives both"
+        )
+    elif job.options.format == "nanogpt" and job.by_document and tokens["val"] <= _NANOGPT_BLOCK:
+        note = (
+            f"only {tokens['val']:,} validation tokens, and nanoGPT needs more than {_NANOGPT_BLOCK:,} "
+            "(its block_size): a larger --val-fraction, or --separator, gives more"
+        )
+    return [note] if note else []
+
+
+def _finished(result: dict[str, Any], out: Path) -> ShardSet:
+    """Show again what an earlier run of the same command made."""
+    fields = {key: value for key, value in result.items() if key != "schema"}
+    fields |= {"shards": tuple(Shard(**shard) for shard in result["shards"]), "notes": tuple(result["notes"])} | {
+        "budget_notes": tuple(result["budget_notes"])
+    }
+    shards = ShardSet(**fields)
+    return replace(shards, already_done=True, folder=str(out.absolute()))

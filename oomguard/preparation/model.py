@@ -1,0 +1,207 @@
+"""What `prepare` made, and what it plans to make."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from oomguard.text import printable
+from oomguard.units import format_size
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+_SHOWN = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shard:
+    """One finished file."""
+
+    path: str
+    split: str
+    tokens: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardSet:
+    """A finished run. Sizes in bytes; `peak_unreclaimable` and `budget` as in docs/numbers.md."""
+
+    tokens: int
+    documents: int
+    input_bytes: int
+    shards: tuple[Shard, ...]
+    encoding: str
+    format: str
+    token_bytes: int
+    wall_seconds: float
+    bytes_per_second: float
+    budget: int
+    peak_unreclaimable: int
+    peak_rss: int
+    enforced_by: str
+    verified_documents: int
+    verified_bytes: int
+    repaired_bytes: int
+    left_out: int
+    restarted_workers: int
+    folder: str
+    notes: tuple[str, ...]
+    budget_notes: tuple[str, ...] = ()  # shown when the run begins, not again at its end
+    already_done: bool = False
+
+    def render(self) -> RenderableType:
+        """Build the screen for people."""
+        screen = Table.grid(padding=(0, 2))
+        screen.add_column()
+        screen.add_column(overflow="fold")
+        for label, value in self._lines():
+            screen.add_row(label, Text(value))
+        return Group(screen, *(Text(line) for line in ("", *self._next())))
+
+    def _lines(self) -> list[tuple[str, str]]:
+        per_byte = self.input_bytes / self.tokens if self.tokens else 0
+        rate = f"{format_size(self.bytes_per_second)}/s" if self.wall_seconds else "-"
+        lines = [
+            ("done already" if self.already_done else "done", printable(self.folder)),
+            (
+                "read",
+                f"{format_size(self.input_bytes)} of text, {self.documents:,} {_plural('document', self.documents)}",
+            ),
+            (
+                "wrote",
+                f"{self.tokens:,} tokens ({self.encoding}, {per_byte:.2f} bytes each, uint{8 * self.token_bytes})",
+            ),
+            *(("", f"{shard.path}  {shard.tokens:,} tokens") for shard in self.shards[:_SHOWN]),
+        ]
+        if len(self.shards) > _SHOWN:
+            lines.append(("", f"and {len(self.shards) - _SHOWN} more"))
+        lines += [
+            ("took", f"{show_duration(self.wall_seconds)}, {rate}"),
+            (
+                "memory",
+                f"at most {format_size(self.peak_unreclaimable)} of {format_size(self.budget)} ({self.enforced_by})",
+            ),
+            (
+                "checked",
+                f"{format_size(self.verified_bytes)} encoded again by tiktoken: the same"
+                if self.verified_bytes
+                else "nothing (--verify off)",
+            ),
+        ]
+        if self.repaired_bytes:
+            lines.append(("repaired", f"{self.repaired_bytes:,} bytes were no UTF-8"))
+        if self.left_out:
+            lines.append(("left out", f"{self.left_out:,} lines or rows that could not be read"))
+        return lines + [("note", note) for note in self.notes]
+
+    def _next(self) -> list[str]:
+        """The next command: how to train on it."""
+        if not self.tokens:
+            return ["nothing was written: the input holds no document"]
+        folder = shlex.quote(printable(self.folder))
+        match self.format:
+            case "nanogpt":
+                lines = [
+                    "next: in a nanoGPT checkout, with this folder as data/mine:",
+                    f"  ln -s {folder} data/mine",
+                    "  python train.py --dataset=mine",
+                ]
+                wide = "train.py and sample.py read uint16: change np.uint16 to np.uint32 there, and vocab_size"
+            case "npy":
+                lines = [
+                    "next: in a build-nanogpt checkout:",
+                    f"  ln -s {folder} edu_fineweb10B",
+                    "  python train_gpt2.py",
+                ]
+                wide = "load_tokens() keeps them, but the model needs a vocab_size to match"
+            case _:
+                lines = [
+                    "next: in an llm.c checkout:",
+                    f"  ./train_gpt2cu -i {folder}/'{self._pattern('train')}' -j {folder}/'{self._pattern('val')}'",
+                ]
+                wide = ""
+        return lines if self.token_bytes == 2 else [*lines, f"tokens are uint32: {wide}"]
+
+    def _pattern(self, split: str) -> str:
+        first = next((shard.path for shard in self.shards if shard.split == split), f"_{split}_*.bin")
+        return f"{first.rpartition('_')[0]}_*.bin" if "_" in first else first
+
+    def to_json(self) -> dict[str, Any]:
+        """The same facts for programs: sizes are integers of bytes."""
+        return {"schema": "oomguard.shard_set/1", **asdict(self)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparePlan:
+    """What `prepare` would do (`--dry-run`). Sizes in bytes."""
+
+    inputs: tuple[dict[str, Any], ...]
+    folder: str
+    format: str
+    encoding: str
+    token_bytes: int
+    budget: int
+    limited_by: str
+    workers: int
+    piece_bytes: int
+    longest_word: int
+    largest_document: int
+    estimated_output_bytes: int | None
+    free_disk_bytes: int
+    done_bytes: int
+
+    def render(self) -> RenderableType:
+        """Build the screen for people."""
+        screen = Table.grid(padding=(0, 2))
+        screen.add_column()
+        screen.add_column(overflow="fold")
+        for item in self.inputs[:_SHOWN]:
+            size = "size unknown" if item["size"] is None else format_size(item["size"])
+            packed = f", {item['compression']}" if item["compression"] else ""
+            screen.add_row("input", Text(f"{printable(item['path'])}  {size} ({item['kind']}{packed})"))
+        if len(self.inputs) > _SHOWN:
+            screen.add_row("", f"and {len(self.inputs) - _SHOWN} more")
+        output = (
+            "size unknown"
+            if self.estimated_output_bytes is None
+            else f"about {format_size(self.estimated_output_bytes)}"
+        )
+        for label, value in (
+            (
+                "output",
+                f"{printable(self.folder)}  {output} ({self.format}, {self.encoding}, uint{8 * self.token_bytes})",
+            ),
+            ("disk", f"{format_size(self.free_disk_bytes)} free"),
+            ("budget", f"{format_size(self.budget)} ({self.limited_by})"),
+            ("workers", f"{self.workers}, pieces of {format_size(self.piece_bytes)}"),
+            ("largest", f"document {format_size(self.largest_document)}, word {format_size(self.longest_word)}"),
+            (
+                "done",
+                f"{format_size(self.done_bytes)} of the input, by an earlier run" if self.done_bytes else "nothing yet",
+            ),
+        ):
+            screen.add_row(label, Text(value))
+        return screen
+
+    def to_json(self) -> dict[str, Any]:
+        """The same facts for programs."""
+        return {"schema": "oomguard.prepare_plan/1", **asdict(self)}
+
+
+def _plural(word: str, count: int) -> str:
+    return word if count == 1 else f"{word}s"
+
+
+def show_duration(seconds: float) -> str:
+    """Show seconds as a person says them: "4.2 s", "3 min 20 s", "2 h 5 min"."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,1 @@
+"""Corpora in: one module for each input format."""

@@ -1,0 +1,200 @@
+"""Files and standard input as one stream of bytes, decompressed on the way."""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+import zlib
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, Self
+
+import pyarrow as pa
+
+from oomguard.errors import BadInput, Changed
+from oomguard.preparation.encoding.safe_cuts import unify_newlines
+from oomguard.text import printable
+from oomguard.units import KIB, MIB
+
+if TYPE_CHECKING:
+    from oomguard.preparation.reading.pieces import Reserve
+    from oomguard.preparation.reading.sources import Source
+
+STDIN_FD = 0
+
+_ARROW_CODECS = {"gz": "gzip", "zst": "zstd"}
+_CHECKERS = {"gz": "gzip -t", "zst": "zstd -t", "xz": "xz -t", "bz2": "bzip2 -t"}
+_USUAL_DECODER = 16 * MIB  # xz -6 and zstd -19 take 9 and 8 MiB: within the reader's usual need
+_LARGEST_XZ = 8192 * MIB  # more than any dictionary, which is 4 GiB at most: xz(1)
+_DAMAGES = (OSError, EOFError, lzma.LZMAError, pa.ArrowException)
+
+
+class Readable(Protocol):
+    """What the readers of text and lines need of a stream."""
+
+    def read(self, size: int, /) -> bytes:
+        """Give the next bytes, at most `size`; b"" only at the end."""
+
+
+class ByteStream:
+    """The decompressed bytes of a source, in order.
+
+    All members of a .gz, frames of a .zst and streams of a .xz or .bz2 are read.
+    """
+
+    def __init__(self, source: Source, *, reserve: Reserve) -> None:
+        """Open the source, after asking for the memory of a decoder with a large window (xz -9, zstd --long).
+
+        Raises: BadInput if it cannot be opened; whatever `reserve` does.
+        """
+        self._name = printable(source.path)
+        self._compression = source.compression
+        self._given = 0  # bytes
+        self._file = _open(source)
+        self.seekable = source.compression is None and source.path != "-"
+        self.held = 0  # bytes of memory that the decoder takes beyond the usual
+        try:
+            if source.path != "-":
+                self.held = self._ask(reserve)
+            self._decoded = self._decode()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def read(self, size: int, /) -> bytes:
+        """Give the next bytes, at most `size`; b"" only at the end.
+
+        Raises: BadInput where the compressed data is damaged or cut off, or the file cannot be read.
+        """
+        try:
+            got: bytes = self._decoded.read(size)
+        except _DAMAGES as error:
+            raise self._damaged(error) from error
+        self._given += len(got)
+        return got
+
+    def seek(self, offset: int) -> None:
+        """Go on at `offset`; only where `seekable`. Raises: Changed if the file is shorter."""
+        size = self._file.seek(0, 2)
+        if size < offset:
+            raise _shorter(self._name, size, offset)
+        self._file.seek(offset)
+
+    def compressed_position(self) -> int:
+        """Give how many bytes of the file itself have been taken so far."""
+        return self._file.tell()
+
+    def _ask(self, reserve: Reserve) -> int:
+        head = self._file.read(64 * KIB)
+        self._file.seek(0)
+        window = {"xz": _xz_memory, "zst": _zstd_window}.get(self._compression or "", _no_window)(head)
+        if window <= _USUAL_DECODER:
+            return 0
+        reserve(window, f"{self._name}: its {self._compression} dictionary")
+        return window
+
+    def _decode(self) -> Any:
+        if self._compression is None:
+            return self._file
+        if self._compression == "xz":
+            return lzma.open(self._file)
+        if self._compression == "bz2":
+            return bz2.open(self._file)  # Arrow's stops at an empty stream among others
+        return pa.CompressedInputStream(pa.PythonFile(self._file, mode="r"), _ARROW_CODECS[self._compression])
+
+    def _damaged(self, error: Exception) -> BadInput:
+        if self._compression is None:
+            return BadInput(f"{self._name} cannot be read: {error}", do=f"ls -l {self._name}")
+        return BadInput(
+            f"{self._name}: damaged or cut off, after {self._given} bytes of decompressed text: {error}",
+            do=f"{_CHECKERS[self._compression]} {self._name}, and get the file again",
+        )
+
+
+class UnifiedNewlines:
+    """A stream with CR LF and CR read as LF, as in Python's text mode."""
+
+    def __init__(self, stream: Readable) -> None:
+        self._stream = stream
+        self._half = b""  # a CR that may be the first half of a line end
+        self._ready = b""
+
+    def read(self, size: int, /) -> bytes:
+        """Give the next bytes, at most `size`; b"" only at the end."""
+        while not self._ready:
+            got = self._stream.read(size)
+            text = self._half + got
+            self._half = b"\r" if got and text.endswith(b"\r") else b""
+            self._ready = unify_newlines(text.removesuffix(self._half))
+            if not got:
+                break
+        given, self._ready = self._ready[:size], self._ready[size:]
+        return given
+
+
+def skip_bytes(stream: Readable, size: int, *, crc: int | None, name: str) -> None:
+    """Read past what an earlier run has read; `crc`: the CRC-32 these bytes must have.
+
+    Raises: Changed if the stream is shorter, or other bytes.
+    """
+    now = done = 0
+    while done < size:
+        got = stream.read(min(MIB, size - done))
+        if not got:
+            raise _shorter(name, done, size)
+        done += len(got)
+        if crc is not None:
+            now = zlib.crc32(got, now)
+    if crc is not None and now != crc:
+        raise Changed(
+            f"{name}: its first {size} bytes are not those that the earlier run read",
+            do="give the same input again, or begin again with --restart",
+        )
+
+
+def _open(source: Source) -> BinaryIO:
+    try:
+        if source.path == "-":
+            return open(STDIN_FD, "rb", closefd=False)
+        return open(source.path, "rb")  # noqa: PTH123 - shorter than through Path, and a str from the plan
+    except OSError as error:
+        name = printable(source.path)
+        raise BadInput(f"{name} cannot be opened: {error.strerror}", do=f"ls -l {name}") from error
+
+
+def _shorter(name: str, size: int, offset: int) -> Changed:
+    return Changed(
+        f"{name}: {size} bytes are there, but the earlier run had read {offset}",
+        do="give the same input again, or begin again with --restart",
+    )
+
+
+def _no_window(_: bytes) -> int:
+    return 0
+
+
+def _zstd_window(head: bytes) -> int:
+    """Bytes of the window of a frame with a window descriptor. Source: RFC 8878, 3.1.1.1.2."""
+    if len(head) < 6 or not head.startswith(b"\x28\xb5\x2f\xfd") or head[4] & 0x20:
+        return 0  # 0x20: a single segment, of which the size is the window: a small file, or written by the library
+    base = 1 << (10 + (head[5] >> 3))
+    return base + base // 8 * (head[5] & 7)
+
+
+def _xz_memory(head: bytes) -> int:
+    """Bytes that decoding takes, by trying limits: the library does not tell what it would need."""
+    limit = _USUAL_DECODER
+    while limit < _LARGEST_XZ:
+        try:
+            lzma.LZMADecompressor(memlimit=limit).decompress(head, max_length=1)
+        except lzma.LZMAError as error:
+            if "emory" not in str(error):
+                return 0  # damaged: the reading will say so
+            limit *= 2
+        else:
+            break
+    return limit

@@ -1,0 +1,124 @@
+"""The pages of a column chunk: how much memory reading on takes, known before it is taken."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from oomguard.preparation.reading.parquet_page import NotAPage, PageHeader, parse_page_header
+from oomguard.units import KIB, MIB
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_HEADER_READ = KIB  # a header without statistics has 20 to 40 bytes
+_LONGEST_HEADER = 16 * MIB  # with the smallest and the largest document as statistics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkPages:
+    """The pages of one column chunk without repetition: a value is a row."""
+
+    rows: int
+    first_rows: list[int]  # of each data page
+    pages: list[PageHeader]  # the data pages
+    dictionary: PageHeader | None
+
+    def rows_within(self, row: int, size: int, *, most: int) -> int:
+        """How many rows from `row` on make about `size` bytes of text, at least one, and none of a later page.
+
+        Surely no more than `most` bytes, except for one row or a plain page: a few bytes of numbers can stand for many
+        times the largest value of a dictionary.
+        """
+        index = self._index(row)
+        page = self.pages[index]
+        rows = self._end(index) - row
+        mean = page.uncompressed / max(page.values, 1)
+        if page.uses_dictionary and self.dictionary:
+            values, largest = self.dictionary.values, self.dictionary.uncompressed
+            mean = largest / max(values, 1)
+            coded = sum(page.values for page in self.pages if page.uses_dictionary)
+            if largest * (1 + max(0, coded - values)) > most:
+                rows = min(rows, most // largest)
+        return max(1, min(rows, int(size / max(mean, 1))))
+
+    def need(self, row: int) -> int:
+        """The bytes at the peak of reading the page of `row`, were it one large value.
+
+        Measured with such pages: the page, the values copied out of it, and these again when their buffer is cut to
+        size. Values in a dictionary are there once more, and while it is decompressed so is its other form.
+        """
+        page = self.pages[self._index(row)]
+        if page.uses_dictionary and self.dictionary:
+            return 4 * self.dictionary.uncompressed + page.uncompressed + page.compressed
+        kept = self.dictionary.uncompressed if self.dictionary else 0
+        return max(3 * page.uncompressed, page.uncompressed + page.compressed) + kept
+
+    def page_rows(self, row: int) -> tuple[int, int]:
+        """The first and the last row of the page that `row` is in."""
+        page = self._index(row)
+        return self.first_rows[page], self._end(page) - 1
+
+    def _index(self, row: int) -> int:
+        return bisect_right(self.first_rows, row) - 1
+
+    def _end(self, page: int) -> int:
+        return self.first_rows[page + 1] if page + 1 < len(self.first_rows) else self.rows
+
+
+def read_chunk_pages(file: BinaryIO, chunk: Any) -> ChunkPages:
+    """Read the page headers of a column chunk, a pyarrow ColumnChunkMetaData.
+
+    Headers that make no sense, for instance encrypted ones, give one page of the whole chunk.
+    Raises: OSError.
+    """
+    start, first = chunk.data_page_offset, chunk.dictionary_page_offset
+    if first is not None and 0 < first < start:
+        start = first
+    data: list[PageHeader] = []
+    dictionary: PageHeader | None = None
+    try:
+        for page in _headers(file, start, chunk.num_values):
+            if page.is_dictionary:
+                dictionary = page
+            elif page.is_data:
+                data.append(page)
+    except NotAPage:
+        dictionary = None
+        data = [
+            PageHeader(
+                is_dictionary=False,
+                is_data=True,
+                uses_dictionary=False,
+                values=chunk.num_values,
+                uncompressed=chunk.total_uncompressed_size,
+                compressed=chunk.total_compressed_size,
+                header=0,
+            )
+        ]
+    first_rows, row = [], 0
+    for page in data:
+        first_rows.append(row)
+        row += page.values
+    return ChunkPages(rows=row, first_rows=first_rows, pages=data, dictionary=dictionary)
+
+
+def _headers(file: BinaryIO, at: int, values: int) -> Iterator[PageHeader]:
+    seen = 0
+    while seen < values:
+        size = _HEADER_READ
+        while True:
+            file.seek(at)
+            data = file.read(size)
+            try:
+                page = parse_page_header(data)
+            except NotAPage:
+                if len(data) < size or size >= _LONGEST_HEADER:
+                    raise
+                size *= 8
+            else:
+                break
+        yield page
+        at += page.header + page.compressed
+        seen += page.values if page.is_data else 0

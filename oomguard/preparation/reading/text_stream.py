@@ -1,0 +1,117 @@
+"""Text that cannot be read at any place, compressed or from standard input, in pieces."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, Any
+
+from oomguard.preparation.encoding.safe_cuts import last_safe_cut
+from oomguard.preparation.reading.byte_stream import ByteStream, UnifiedNewlines, skip_bytes
+from oomguard.preparation.reading.pieces import Piece, no_cut
+from oomguard.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from oomguard.preparation.reading.byte_stream import Readable
+    from oomguard.preparation.reading.pieces import ReadOptions, Reserve
+    from oomguard.preparation.reading.sources import Source
+
+_COPIES = 3  # of a long stretch without a cut: what is read, the window that is searched, the piece
+
+
+def iter_text(
+    source: Source, *, options: ReadOptions, resume: dict[str, Any] | None, reserve: Reserve
+) -> Iterator[Piece]:
+    """Give the stream in pieces, cut between documents or at safe cuts.
+
+    The documents are `text.split(separator)`; a separator at the very end ends the last one and begins no other, and
+    an empty stream has none. Positions count decompressed bytes, after `universal_newlines` took effect. From standard
+    input they carry the CRC-32 of all bytes before, so that a resumed run notices another stream.
+    Raises: BadInput for damaged data and for text that cannot be cut; Changed; whatever `reserve` does.
+    """
+    with ByteStream(source, reserve=reserve) as raw:
+        stream: Readable = UnifiedNewlines(raw) if options.universal_newlines else raw
+        reader = _TextReader(printable(source.path), stream, options, reserve, held=raw.held)
+        yield from reader.pieces(resume, digest=source.path == "-")
+
+
+class _TextReader:
+    def __init__(self, name: str, stream: Readable, options: ReadOptions, reserve: Reserve, *, held: int) -> None:
+        self._name = name
+        self._stream = stream
+        self._options = options
+        self._reserve = reserve
+        self._held = held
+        self._window = b""
+        self._offset = 0
+        self._at_end = False
+
+    def pieces(self, resume: dict[str, Any] | None, *, digest: bool) -> Iterator[Piece]:
+        position = resume or {"offset": 0, "starts": True, "crc": 0}
+        crc: int | None = position["crc"] if digest else None
+        skip_bytes(self._stream, position["offset"], crc=crc, name=self._name)
+        self._offset, starts = position["offset"], position["starts"]
+        while True:
+            self._fill(self._options.piece_bytes)
+            if not self._window and starts:
+                return
+            data, taken, documents, ends = self._next()
+            if crc is not None:
+                crc = zlib.crc32(memoryview(self._window)[:taken], crc)
+            where = f"byte {self._offset}"
+            self._offset += taken
+            self._window = self._window[taken:]
+            after: dict[str, Any] = {"offset": self._offset, "starts": ends}
+            if crc is not None:
+                after["crc"] = crc
+            yield Piece(data, starts, ends, documents, after, where)
+            starts = ends
+            if self._at_end and not self._window:
+                return
+
+    def _fill(self, reach: int) -> None:
+        """Have more than `reach` bytes in the window, or all there are."""
+        parts, size = [self._window], len(self._window)
+        while size <= reach and not self._at_end:
+            got = self._stream.read(reach + 1 - size)
+            parts.append(got)
+            size += len(got)
+            self._at_end = not got
+        self._window = b"".join(parts)
+
+    def _next(self) -> tuple[bytes, int, int, bool]:
+        """Give a piece, the bytes of the window it takes, the documents that end in it, whether it ends with one."""
+        separator, reach = self._options.separator, self._options.piece_bytes
+        while True:
+            self._fill(reach)
+            head = self._window[:reach]
+            documents = head.split(separator) if separator else [head]
+            tail, whole = documents[-1], len(documents) - 1
+            if self._at_end and len(self._window) <= reach:
+                return self._last(tail, whole)
+            if whole and len(tail) <= len(head) // 2:
+                return self._up_to(len(head) - len(tail), whole)
+            # A separator may begin in the last bytes and be completed by the next ones: no cut among those.
+            clear = tail[: len(tail) - max(0, len(separator) - 1)] if separator else tail
+            cut = last_safe_cut(clear, family=self._options.family)
+            if cut is not None:
+                taken = len(head) - len(tail) + cut
+                return self._window[:taken], taken, whole, False
+            if whole:
+                return self._up_to(len(head) - len(tail), whole)
+            if reach >= self._options.longest_piece:
+                raise no_cut(self._name, f"byte {self._offset}", reach)
+            reach = min(2 * reach, self._options.longest_piece)
+            if reach > self._options.unasked:
+                self._reserve(_COPIES * reach + self._held, f"{self._name}: byte {self._offset}")
+
+    def _up_to(self, taken: int, whole: int) -> tuple[bytes, int, int, bool]:
+        """End with the last separator; it is left out, because the end of the piece says the same."""
+        return self._window[: taken - len(self._options.separator)], taken, whole, True
+
+    def _last(self, tail: bytes, whole: int) -> tuple[bytes, int, int, bool]:
+        taken = len(self._window)
+        if whole and not tail:
+            return self._up_to(taken, whole)
+        return self._window, taken, whole + 1, True

@@ -1,0 +1,1 @@
+"""Token ids out: shards, manifest, validation split."""

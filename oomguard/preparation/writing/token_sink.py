@@ -1,0 +1,158 @@
+"""Takes encoded pieces in the order of the text and puts their tokens where they belong."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal
+
+from oomguard.preparation.writing.shard_writer import ShardPlan, SplitWriter
+from oomguard.preparation.writing.val_split import ValSplit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from oomguard.preparation.writing.manifest import Manifest, Progress
+
+Split = Literal["train", "val"]
+
+
+@dataclass(slots=True, kw_only=True)
+class Totals:
+    """What has been taken so far."""
+
+    tokens: int = 0
+    documents: int = 0  # whose end has been seen
+    input_bytes: int = 0
+    repaired_bytes: int = 0
+    left_out: int = 0  # lines or rows that could not be read
+    verified_documents: int = 0
+    verified_bytes: int = 0
+
+    def plus(self, other: Totals) -> Totals:
+        """Give the sum."""
+        return Totals(**{item.name: getattr(self, item.name) + getattr(other, item.name) for item in fields(self)})
+
+
+@dataclass(slots=True, kw_only=True)
+class EncodedPiece:
+    """One piece's tokens, and how far the input has been read once they are taken."""
+
+    tokens: memoryview  # as bytes
+    ends: memoryview | None  # int64[document_count], for a split by documents
+    split: Split | None  # the whole piece belongs there; None: it depends on its documents
+    count: Totals
+    position: dict[str, Any]
+
+
+class TokenSink:
+    """Owns the shards of a run. Not thread-safe: one thread takes the pieces."""
+
+    def __init__(
+        self,
+        plan: ShardPlan,
+        manifest: Manifest,
+        *,
+        val_fraction: str | None,
+        checkpoint_seconds: float,
+        errors: str = "strict",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.totals = Totals()
+        self.shards: list[dict[str, Any]] = []
+        self.position: dict[str, Any] = {}
+        self._manifest = manifest
+        self._errors = errors
+        self._token_bytes = plan.token_bytes
+        self._split = ValSplit(val_fraction) if val_fraction is not None else None
+        self._checkpoint_seconds = checkpoint_seconds
+        self._clock = clock
+        self._last_checkpoint = clock()
+        self._is_whole = True  # every piece was written to its end
+        # As the anchors number them: shard 0 is for validation, training begins at 1.
+        train_from = 1 if self._split is not None and plan.shard_tokens is not None else 0
+        self._writers: dict[Split, SplitWriter] = {
+            "train": SplitWriter(
+                plan, "train", first_index=train_from, on_naming=self._tell_name, on_shard=self._keep_shard
+            )
+        }
+        if self._split is not None:
+            self._writers["val"] = SplitWriter(
+                plan, "val", first_index=0, on_naming=self._tell_name, on_shard=self._keep_shard
+            )
+
+    def resume(self, progress: Progress) -> None:
+        """Go on from a manifest's last checkpoint."""
+        if progress.checkpoint is None:
+            return
+        self.totals = Totals(**progress.checkpoint["totals"])
+        self.position = progress.checkpoint["position"]
+        self.shards = list(progress.shards)
+        for split, at in progress.checkpoint["open"].items():
+            self._writers[split].resume(at)
+
+    def take(self, piece: EncodedPiece) -> None:
+        """Write a piece's tokens; now and then, make sure that they are on disk and say so in the manifest.
+
+        Raises: BadInput if the disk refuses. Then shards and position no longer agree, and no checkpoint is taken.
+        """
+        self._is_whole = False
+        if self._split is None or piece.split is not None:
+            self._writers[piece.split or "train"].write(piece.tokens)
+        else:
+            self._write_by_document(piece, self._split)
+        self.totals = self.totals.plus(piece.count)
+        self.position = piece.position
+        self._is_whole = True
+        if self._clock() - self._last_checkpoint >= self._checkpoint_seconds:
+            self.checkpoint()
+
+    def _write_by_document(self, piece: EncodedPiece, split: ValSplit) -> None:
+        assert piece.ends is not None
+        first, ends, done = self.totals.documents, piece.ends, 0
+        val = split.next_val(first)
+        while val is not None and val - first <= len(ends):
+            # Part number k of the piece belongs to document first + k; the last part has no end yet.
+            part = val - first
+            start = ends[part - 1] * self._token_bytes if part else 0
+            stop = ends[part] * self._token_bytes if part < len(ends) else len(piece.tokens)
+            self._writers["train"].write(piece.tokens[done:start])
+            self._writers["val"].write(piece.tokens[start:stop])
+            done = stop
+            val = split.next_val(val + 1)
+        self._writers["train"].write(piece.tokens[done:])
+
+    def checkpoint(self) -> None:
+        """Put all that was taken on disk; a run that is stopped later goes on from here at the latest."""
+        if not self._is_whole:
+            return
+        at = {split: writer.sync() for split, writer in self._writers.items()}
+        self._manifest.append(
+            checkpoint={
+                "totals": asdict(self.totals),
+                "position": self.position,
+                "open": at,
+                "errors": self._errors,
+            }
+        )
+        self._last_checkpoint = self._clock()
+
+    def finish(self) -> None:
+        """Finish the last shard of each split."""
+        self._is_whole = False
+        for writer in self._writers.values():
+            writer.finish_shard()
+        self._is_whole = True
+        self.checkpoint()
+
+    def close(self) -> None:
+        """Close what a run that did not end well left open."""
+        for writer in self._writers.values():
+            writer.close()
+
+    def _tell_name(self, name: str) -> None:
+        self._manifest.append(naming=name)
+
+    def _keep_shard(self, shard: dict[str, Any]) -> None:
+        self.shards.append(shard)
+        self._manifest.append(shard=shard)

@@ -1,0 +1,1 @@
+"""`oomguard profile`: what a program needs at its peak, and where it grew."""

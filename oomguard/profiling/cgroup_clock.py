@@ -1,0 +1,120 @@
+"""A memory cgroup's two clocks: what it holds now, and the most it held since it was asked last.
+
+The mark is set back at each look: v1's memory.max_usage_in_bytes by writing to it, v2's memory.peak by writing to an
+open descriptor, for that descriptor alone (since Linux 6.12). Where that is not possible, the mark since the beginning
+tells of an interval only when it rose. What was swapped out is held as well, though no mark counts it.
+Source: Linux Documentation/admin-guide/cgroup-v2.rst, cgroup-v1/memory.rst.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from oomguard.formats.cgroup.memory import parse_count
+from oomguard.profiling.page_faults import FaultSizes
+
+if TYPE_CHECKING:
+    from oomguard.formats.cgroup.memory import MemoryStat
+    from oomguard.kernel.cgroup.directory import MemcgDir
+
+
+def _without_kernel(stat: MemoryStat) -> int | None:
+    """v1 does not say what of its kernel memory is cache: 6 MB of buffer heads for a file of 200 MB, for instance."""
+    return None if stat.anon is None else stat.anon + (stat.shmem or 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemcgReading:
+    """Units: bytes."""
+
+    unreclaimable: int  # what was swapped out, too
+    swap: int
+    cache: int  # what the kernel can take back: page cache without shared memory, reclaimable slab (v1: all of kmem)
+    charged: int | None
+    most: int | None  # charged, since the reading before; None: not known
+    filled: int | None = None  # what page faults since then can have filled at most; None: not known
+
+
+class MemcgClock:
+    """Reads one cgroup. close() it."""
+
+    def __init__(self, memcg: MemcgDir, *, root: Path = Path("/")) -> None:
+        """Begin to watch `memcg`."""
+        self._memcg = memcg
+        stat = memcg.memory_stat()
+        self._sizes, self._faults = FaultSizes(root, stat.huge_pages), stat.page_faults or 0
+        self._highest = 0  # where the mark cannot be set back
+        self._peak_fd: int | None = None
+        if memcg.version == 2:
+            try:
+                self._peak_fd = os.open(memcg.path / "memory.peak", os.O_RDWR | os.O_CLOEXEC)
+            except OSError:
+                self._peak_fd = None  # before 5.19 there is none; before 6.12 it cannot be written
+        self._resets = self._reset()
+        if not self._resets:
+            self._highest = memcg.peak_charged() or 0  # of before: a cgroup may be old
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the mark tells of each interval."""
+        return self._resets
+
+    def read(self) -> MemcgReading:
+        """Look now."""
+        most = self._read_mark()
+        self._reset()
+        usage = "memory.current" if self._memcg.version == 2 else "memory.usage_in_bytes"
+        charged = parse_count(self._memcg.read(usage) or "")
+        stat, version = self._memcg.memory_stat(), self._memcg.version
+        swap = stat.swap if version == 1 else parse_count(self._memcg.read("memory.swap.current") or "")
+        return MemcgReading(
+            unreclaimable=((stat.unreclaimable if version == 2 else _without_kernel(stat)) or 0) + (swap or 0),
+            swap=swap or 0,
+            cache=max(0, (stat.file or 0) - (stat.shmem or 0))
+            + ((stat.slab_reclaimable if version == 2 else stat.kernel) or 0),
+            charged=charged,
+            most=most,
+            filled=self._filled(stat),
+        )
+
+    def close(self) -> None:
+        """Let go of the descriptor."""
+        if self._peak_fd is not None:
+            os.close(self._peak_fd)
+            self._peak_fd = None
+
+    def _filled(self, stat: MemoryStat) -> int | None:
+        """Anonymous memory comes by page faults alone: one page for each, or a huge one. Page cache mostly does not."""
+        if stat.page_faults is None:
+            return None
+        faults, self._faults = stat.page_faults - self._faults, stat.page_faults
+        return self._sizes.filled(faults, stat.huge_pages)
+
+    def _read_mark(self) -> int | None:
+        if self._memcg.version == 1 or self._peak_fd is None:
+            mark = self._memcg.peak_charged()
+        else:
+            mark = parse_count(os.pread(self._peak_fd, 64, 0).decode("ascii", errors="replace"))
+        if self._resets or mark is None:
+            return mark
+        rose, self._highest = mark > self._highest, max(mark, self._highest)
+        return mark if rose else None
+
+    def _reset(self) -> bool:
+        try:
+            if self._memcg.version == 1:
+                fd = os.open(self._memcg.path / "memory.max_usage_in_bytes", os.O_WRONLY | os.O_CLOEXEC)
+                try:
+                    os.write(fd, b"0")
+                finally:
+                    os.close(fd)
+            elif self._peak_fd is not None:
+                os.pwrite(self._peak_fd, b"reset\n", 0)
+            else:
+                return False
+        except OSError:
+            return False
+        return True

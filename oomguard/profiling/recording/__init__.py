@@ -1,0 +1,1 @@
+"""The file that a profile is recorded in: its lines, written and read."""

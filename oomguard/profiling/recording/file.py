@@ -1,0 +1,143 @@
+"""The file that a profile is recorded in: lines of JSON, appended while it goes on, so that a kill loses nothing.
+
+A line that was written is the kernel's to keep, whoever is killed then; only what a power cut takes is lost. It stays
+below a size however long the run: full, it is written anew with what the profiler remembers, and renamed into place.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from oomguard.errors import BadInput
+from oomguard.profiling.recording.events import event_line, read_line
+from oomguard.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from oomguard.profiling.recording.events import Event
+
+_FULL = 8 << 20  # bytes
+_FIRST = b'{"recording":'
+_LONGEST_LINE = 1 << 20
+
+
+class RecordingFile:
+    """Takes lines; `anew` gives those that stand for all before, when the file is full."""
+
+    def __init__(self, path: Path, *, anew: Callable[[], Iterable[dict[str, Any]]], full: int = _FULL) -> None:
+        """Begin an empty recording. Raises: BadInput if the file cannot be made, or is something else already."""
+        self.path = path
+        self._anew = anew
+        self._full = full
+        self._size = 0
+        self._torn = False  # a full disk cut the last line
+        self.lost_some = False
+        _refuse_other(path)
+        self._fd = self._open(path)
+        self._is_file = stat.S_ISREG(os.fstat(self._fd).st_mode)  # a device or a pipe is never full, nor replaced
+
+    def write(self, line: dict[str, Any]) -> None:
+        """Append a line, at once: 7 us. A full disk ends the recording, not the job: what has no room is dropped."""
+        data = _encode(line)
+        self._size += len(data)
+        if self._size > self._full and self._is_file:
+            self._begin_anew()
+            return
+        self._torn = not _write_all(self._fd, b"\n" + data if self._torn else data)
+        self.lost_some |= self._torn
+
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self._fd)
+
+    def _begin_anew(self) -> None:
+        data = b"".join(_encode(line) for line in self._anew())
+        # What stands for all before must not fill the file by itself.
+        self._full, self._size, self._torn = max(self._full, 2 * len(data)), len(data), False
+        if not self._replace(data):
+            with suppress(OSError):  # no room for a second file, or no right to make one: what there is makes room
+                os.ftruncate(self._fd, 0)
+            self._torn = not _write_all(self._fd, data)
+
+    def _replace(self, data: bytes) -> bool:
+        """Put `data` in the file's place, where a reader sees the old or the new."""
+        target = Path(os.path.realpath(self.path))  # a link stays one
+        part = target.with_name(f"{target.name}.part")
+        try:
+            part.unlink(missing_ok=True)
+            fd = self._open(part, os.O_EXCL)  # in a folder that others write to, it may lead elsewhere
+        except (OSError, BadInput):
+            return False
+        try:
+            if _write_all(fd, data):
+                part.replace(target)
+                fd, self._fd = self._fd, fd
+                return True
+            part.unlink()
+        except OSError:
+            return False
+        finally:
+            os.close(fd)
+        return False
+
+    @staticmethod
+    def _open(path: Path, flags: int = os.O_TRUNC) -> int:
+        try:
+            return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | flags, 0o600)
+        except OSError as error:
+            shown = printable(str(path))
+            raise BadInput(
+                f"the recording {shown} cannot be written: {error.strerror}", do="-o FILE names another"
+            ) from error
+
+
+def _encode(line: dict[str, Any]) -> bytes:
+    return json.dumps(line, separators=(",", ":")).encode() + b"\n"
+
+
+def _write_all(fd: int, data: bytes) -> bool:
+    try:
+        while data:
+            data = data[os.write(fd, data) :]
+    except OSError:
+        return False
+    return True
+
+
+def _refuse_other(path: Path) -> None:
+    """A recording may be written anew; what somebody named by mistake is not."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return  # a pipe or a device, which opening might wait for
+        with path.open("rb") as file:
+            beginning = file.read(len(_FIRST))
+    except OSError:
+        return  # it is not there, or cannot be written either
+    if beginning and beginning != _FIRST:
+        raise BadInput(
+            f"{printable(str(path))} is there and is no recording: it is left as it is", do="-o FILE names another"
+        )
+
+
+def read_events(path: Path) -> Iterator[Event]:
+    """Read what a recording says, to the last whole line. Raises: OSError."""
+    with path.open("rb") as file:
+        while line := file.readline(_LONGEST_LINE):
+            event = read_line(line)
+            if event is not None:
+                yield event
+
+
+def append_event(path: Path, event: Event) -> None:
+    """Add what is known only after the end of a recording. Raises: nothing; the profile on the screen has it, too."""
+    try:
+        with path.open("ab") as file:
+            file.write(_encode(event_line(event)))
+    except OSError:
+        return

@@ -1,0 +1,1 @@
+"""Samples and events to peaks and timelines; pure."""

@@ -1,0 +1,84 @@
+"""The beginning of a text file as a file of its own, cut where a line ends."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from typing import TYPE_CHECKING
+
+from oomguard.errors import BadInput, NothingFound
+from oomguard.text import printable
+from oomguard.units import format_size
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_PIECE = 1 << 20
+_COPIED = 64 << 20  # bytes at once
+
+
+def check_can_be_cut(path: Path) -> int:
+    """Give the size of a file of text lines. Raises: NothingFound; BadInput if it is no such file."""
+    shown = printable(str(path))
+    try:
+        if not stat.S_ISREG(path.stat().st_mode) or not path.stat().st_size:
+            raise BadInput(f"{shown} is no file with something in it", do="--ladder names the input of the command")
+        with path.open("rb") as file:
+            beginning = file.read(_PIECE)
+    except FileNotFoundError as error:
+        raise NothingFound(f"there is no file {shown}", do="--ladder names the input of the command") from error
+    except OSError as error:
+        raise BadInput(
+            f"{shown} cannot be read: {error.strerror}", do="--ladder names the input of the command"
+        ) from error
+    if b"\0" in beginning or beginning[:4] == b"PAR1":
+        raise BadInput(
+            f"{shown} is not text: a part of it would be no file of its kind",
+            do="profile runs on smaller inputs of that kind yourself, or without --ladder",
+        )
+    if b"\n" not in beginning and len(beginning) == _PIECE:
+        raise BadInput(
+            f"{shown} has no line end in its first {format_size(_PIECE)}, so no place to cut it",
+            do="profile without --ladder",
+        )
+    return path.stat().st_size
+
+
+def write_prefix(path: Path, wanted: int, target: Path) -> int:
+    """Copy about the first `wanted` bytes of `path`, to the end of a line; gives how many.
+
+    On file systems that share blocks between files nothing is copied.
+    Raises: BadInput if there is no room.
+    """
+    free = shutil.disk_usage(target.parent).free
+    if free < wanted + _PIECE:
+        raise BadInput(
+            f"a part of {printable(str(path))} needs {format_size(wanted)} in {target.parent}: "
+            f"{format_size(free)} are free",
+            do="TMPDIR=FOLDER names another folder",
+        )
+    with path.open("rb") as source, target.open("wb") as copy:
+        source.seek(wanted)
+        size = wanted + len(source.readline(_PIECE))
+        try:
+            _copy(source.fileno(), copy.fileno(), size)
+        except OSError as error:
+            raise BadInput(
+                f"a part of {printable(str(path))} could not be written: {error.strerror}",
+                do="TMPDIR=FOLDER names another folder",
+            ) from error
+    return size
+
+
+def _copy(source: int, target: int, size: int) -> None:
+    done = 0
+    while done < size:
+        try:
+            got = os.copy_file_range(source, target, min(_COPIED, size - done), done, done)
+        except OSError:
+            piece = os.pread(source, min(_PIECE, size - done), done)
+            got = os.pwrite(target, piece, done)
+        if got == 0:
+            return  # it became shorter meanwhile
+        done += got

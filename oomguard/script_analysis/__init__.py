@@ -1,0 +1,1 @@
+"""`oomguard check`: what in a script holds memory that grows with its input."""

@@ -1,0 +1,103 @@
+"""What a script's expressions stand for: how much of the input each holds, and how it is held.
+
+A `sort` says what a thing is; the tables here say what a list of such things is, what one item of it is, and which way
+of oomguard.script_analysis.text_shape says what it costs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import ast
+
+# What one item of it is, when it is gone through.
+ITEM = {
+    "text": "character", "line": "character", "document": "character", "word": "character", "character": "character",
+    "bytes": "number", "chunk": "number", "characters": "character", "lines": "line", "words": "word",
+    "documents": "document", "chunks": "chunk", "tokens": "token", "token_lists": "tokens", "token_arrays": "array2",
+    "array2": "token", "array4": "token", "array8": "token", "records": "record", "json": "record", "dataset": "record",
+    "column": "document", "file": "line", "table": "record", "frame_csv": "record", "frame_json": "record",
+    "frame_parquet": "record", "frames": "frame_csv",
+}  # fmt: skip
+
+# What a list of such things is, when each is appended. What is not here costs little for each document: numbers, paths.
+LIST_OF = {
+    "text": "documents", "line": "lines", "document": "documents", "word": "words", "character": "characters",
+    "bytes": "chunks", "chunk": "chunks", "lines": "lines", "words": "words", "documents": "documents",
+    "characters": "characters", "token": "tokens", "tokens": "token_lists", "token_lists": "token_lists",
+    "token_arrays": "token_arrays", "array2": "token_arrays", "array4": "array4", "array8": "array8",
+    "record": "records", "records": "records", "json": "records", "frame_csv": "frames", "frame_json": "frames",
+    "frame_parquet": "frames", "table": "frames", "chunks": "chunks", "column": "documents", "frames": "frames",
+}  # fmt: skip
+
+# The way of HELD that says what all of it costs.
+WAY = {
+    "text": "text", "bytes": "bytes", "chunk": "bytes", "chunks": "bytes", "line": "text", "document": "text",
+    "lines": "lines", "words": "words", "characters": "characters", "documents": "documents", "tokens": "tokens",
+    "token_lists": "token_lists", "token_arrays": "token_arrays", "array2": "array2", "array4": "array4",
+    "array8": "array8", "records": "records", "json": "json", "frame_csv": "frame_csv", "frame_json": "frame_json",
+    "frame_parquet": "frame_parquet", "table": "table", "utf8_copy": "utf8_copy", "frames": "frame_csv",
+    "dataset": "dataset",
+}  # fmt: skip
+
+TEXTS = frozenset({"text", "line", "document", "word", "character"})
+ARRAYS = {"array2": 2, "array4": 4, "array8": 8}
+FRAMES = frozenset({"frame_csv", "frame_json", "frame_parquet", "table"})
+LISTS = frozenset(
+    {"lines", "words", "documents", "characters", "tokens", "token_lists", "token_arrays", "records", "chunks"}
+)
+_RULES = {
+    "tokens": "token-list",
+    "token_lists": "token-list",
+    "token_arrays": "growing-list",
+    "frames": "growing-list",
+    "text": "growing-text",
+    "bytes": "growing-text",
+}
+_HOLDERS = LISTS | {"json", "column"}
+POINTER = 0.05  # of the cost of a document's objects, or less: a list's slot for each
+TOKEN_POINTER = 0.23  # a slot, of a slot and an int
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class Thing:
+    """One object of the script, as far as memory goes."""
+
+    sort: str = "unknown"
+    share: float = 0.0  # of the input that it holds, or goes over: 1 is all of it, 0 a piece of bounded size
+    weight: float = 1.0  # of its sort's cost: a slice of a list shares its items
+    of_input: bool = False  # made from the input
+    each: bool = False  # it holds one of many files whole, and not all of them at once
+    small: bool = False  # a file that is no corpus: a vocabulary, a configuration
+    item: Thing | None = None
+    parts: dict[str, Thing] = field(default_factory=dict)  # what it keeps alive: attributes, elements
+    born: tuple[int, ...] = ()  # the loops that were running when it was made
+    value: Any = None  # a constant, a dotted name, a function's node
+    fraction: float | None = None  # of a number: its part of the input's length
+    home: dict[str, Thing] | None = None  # the names around a function
+    fixed: float = 0.0  # bytes, whatever the input
+    line: int = 0
+
+    def one(self) -> Thing:
+        """Give what going through it gives, an item at a time."""
+        if self.item is not None:
+            return self.item
+        sort = ITEM.get(self.sort, "unknown")
+        weight = 1.0
+        if self.share > 0 and self.sort in _HOLDERS:  # the item is there already; what takes it in adds a pointer
+            weight = TOKEN_POINTER if sort == "token" else POINTER
+        return Thing(sort=sort, of_input=self.of_input or self.share > 0, born=self.born, weight=weight)
+
+
+def text_source(node: ast.AST | None) -> str:
+    """Give an expression as text, for looking at the names in it."""
+    import ast as syntax
+
+    return "" if node is None else syntax.unparse(node)
+
+
+def rule_for(sort: str) -> str:
+    """Give the trap's name for a list of this sort."""
+    return _RULES.get(sort, "growing-array" if sort in ARRAYS else "list-of-input")

@@ -1,0 +1,1 @@
+"""What is known of Python's own functions and of the usual libraries."""

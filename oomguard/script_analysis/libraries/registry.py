@@ -1,0 +1,156 @@
+"""Which function or method of Python and of the usual libraries does what: the one place where they are looked up.
+
+Sources: the libraries' own documentation; what each holds was measured (oomguard.script_analysis.text_shape).
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from oomguard.script_analysis.interpreter.values import TEXTS, Thing
+from oomguard.script_analysis.libraries import containers as known_containers
+from oomguard.script_analysis.libraries import files as known_files
+from oomguard.script_analysis.libraries import pools as known_pools
+from oomguard.script_analysis.libraries import python as known_python
+from oomguard.script_analysis.libraries import tables as known_tables
+from oomguard.script_analysis.libraries import texts as known_texts
+from oomguard.script_analysis.libraries import tokenizers as known_tokenizers
+
+if TYPE_CHECKING:
+    from oomguard.script_analysis.interpreter.calls import Call, Handler
+    from oomguard.script_analysis.interpreter.expressions import Expressions
+    from oomguard.script_analysis.interpreter.memory_model import Ledger
+
+_FUNCTIONS: dict[str, Handler] = {
+    **known_files.FUNCTIONS,
+    **known_python.FUNCTIONS,
+    **known_containers.FUNCTIONS,
+    **known_tables.FUNCTIONS,
+    **known_pools.FUNCTIONS,
+}
+# Whatever they are imported from.
+_LAST_NAMES: dict[str, Handler] = {
+    **known_python.LAST_NAMES,
+    **known_tokenizers.LAST_NAMES,
+    **known_pools.LAST_NAMES,
+}
+_METHODS = {
+    sort: handler
+    for methods in (
+        known_files.METHODS,
+        known_texts.METHODS,
+        known_containers.METHODS,
+        known_tables.METHODS,
+        known_pools.METHODS,
+    )
+    for sorts, handler in methods
+    for sort in sorts
+}
+_PATHS = ("path", "unknown", "parameter", "path_of_many")  # what may be a path, as far as anybody knows
+
+
+def attribute(ledger: Ledger, name: str) -> Thing:
+    """Give a library's attribute; of most only its name is known."""
+    if name in ("sys.stdin", "sys.stdin.buffer"):
+        return ledger.new("file", value="stdin")
+    return Thing(sort="module", value=name)
+
+
+def call_function(it: Expressions, name: str, call: Call) -> Thing | None:
+    """Give what a call of the function with this dotted name gives; None where it is not known."""
+    last_two, last = ".".join(name.split(".")[-2:]), name.rpartition(".")[2]
+    known = _FUNCTIONS.get(name) or _FUNCTIONS.get(last_two) or _LAST_NAMES.get(last)
+    return known(it, call) if known is not None else None
+
+
+def call_method(it: Expressions, call: Call) -> Thing:
+    """Give what a call of the method `call.name` of `call.owner` gives."""
+    owner, name = call.owner, call.name
+    if name == "add_argument":
+        return _remember_default(it, call)
+    known = _METHODS.get(owner.sort)
+    given = known(it, call) if known is not None else None
+    if given is None and name in known_tokenizers.ENCODERS and owner.sort not in (*TEXTS, "bytes", "chunk"):
+        return _encode(it, call)
+    if given is None and name in _ANYWHERE:
+        given = _ANYWHERE[name](it, call)
+    if given is not None:
+        return given
+    if known_tokenizers.is_tokenizer(name):
+        return known_tokenizers.encode(it, call.node, call.args, call.kwargs, wrapped=True)
+    return it.unknown_call(name, [owner, *call.args] if owner.of_input else call.args)
+
+
+def _encode(it: Expressions, call: Call) -> Thing:
+    if call.name == "tokenize" and call.owner.sort not in ("tokenizer", "unknown", "parameter", "object"):
+        return it.unknown_call(call.name, call.args)
+    return known_tokenizers.encode(it, call.node, call.args, call.kwargs, name=call.name)
+
+
+def _remember_default(it: Expressions, call: Call) -> Thing:
+    """argparse: the default of a flag is what the script runs with."""
+    default = call.kwargs.get("default")
+    for argument in call.node.args:
+        if default is None or default.value is None:
+            break
+        if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+            it.defaults[argument.value.lstrip("-").replace("-", "_")] = default.value
+    return Thing()
+
+
+# Methods that tell by their name what they do, whatever they are called on.
+
+
+def _join(it: Expressions, call: Call) -> Thing | None:
+    return known_texts.join(it, call.node, call.args[0]) if call.args else None
+
+
+def _tolist(it: Expressions, call: Call) -> Thing:
+    return known_containers.tolist(it, call.node, call.owner)
+
+
+def _list_folder(it: Expressions, call: Call) -> Thing | None:
+    return it.ledger.new("paths", share=1.0) if call.owner.sort in (*_PATHS, "module") else None
+
+
+def _open(it: Expressions, call: Call) -> Thing | None:
+    return known_files.open_path(it, call) if call.owner.sort in _PATHS else None
+
+
+def _submit(it: Expressions, call: Call) -> Thing | None:
+    return known_pools.use_pool(it, call) if call.args else None
+
+
+def _map_with(it: Expressions, call: Call) -> Thing | None:
+    if call.owner.sort in ("unknown", "parameter") and len(call.args) > 1:
+        return known_pools.use_pool(it, call) or Thing()
+    return None
+
+
+def _first_argument(_: Expressions, call: Call) -> Thing | None:
+    return call.args[0] if call.args else None
+
+
+def _itself(_: Expressions, call: Call) -> Thing | None:
+    return call.owner if call.owner.share > 0 else None
+
+
+def _download(it: Expressions, call: Call) -> Thing:
+    item = Thing(sort="line" if call.name == "iter_lines" else "chunk", of_input=True)
+    return it.ledger.new("stream", share=1.0, item=item)
+
+
+_ANYWHERE: dict[str, Handler] = {
+    "join": _join,
+    "tolist": _tolist,
+    **dict.fromkeys(("glob", "rglob", "iterdir", "walk"), _list_folder),
+    "open": _open,
+    **dict.fromkeys(("read_text", "read_bytes"), known_files.read_path),
+    "submit": _submit,
+    **dict.fromkeys(("map", "apply", "imap"), _map_with),
+    "stream_reader": _first_argument,
+    **dict.fromkeys(("get", "result", "wait", "numpy", "cpu", "copy"), _itself),
+    **dict.fromkeys(("iter_content", "iter_lines", "iter_bytes"), _download),
+    **known_tokenizers.LAST_NAMES,
+}

@@ -1,0 +1,1 @@
+"""Python stacks of other processes, and the source lines they name."""

@@ -1,0 +1,1 @@
+"""Where CPython keeps its frames, and where ELF files keep CPython."""

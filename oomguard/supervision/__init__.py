@@ -1,0 +1,1 @@
+"""`oomguard run`, budget(), and the budget of every other command: one supervisor."""

@@ -1,0 +1,1 @@
+"""Who holds a job to its budget: cgroup, systemd scope, polling."""

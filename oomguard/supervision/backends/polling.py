@@ -1,0 +1,183 @@
+"""The budget of a job where no cgroup is to be had: its processes are measured over /proc, and stopped by signals.
+
+What it cannot do: a burst between two looks passes the budget (measured: 3 to 7 MB at 1.8 GB/s with a look each
+5 ms); swap stays open; kernel memory is not seen.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import TYPE_CHECKING
+
+from oomguard.kernel.cgroup.freezer import StopSignals
+from oomguard.kernel.proc.files import ProcFiles
+from oomguard.kernel.proc.tmpfs import TmpfsFiles
+from oomguard.kernel.proc.tree import ProcessTree
+from oomguard.kernel.proc.tree_memory import TreeMemory
+from oomguard.kernel.process.signals import signal_if
+from oomguard.supervision.backends.base import Measure
+from oomguard.supervision.rules.limits import FASTEST_BYTES_A_SECOND, JobLimits, LimitAbove, plan_job_limits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from oomguard.formats.proc.stat import ProcStat
+    from oomguard.kernel.proc.fork_family import ForkFamily
+
+CANNOT = "nothing but looking and signals: a burst can pass it, kernel memory is not counted, swap stays open"
+_NEAR_FRACTION = 0.8  # of the budget: from here on shared pages are divided, which costs 8.6 ms for each GB
+_EXACT_COST_PART = 10  # exact looks take at most one tenth of the time
+_KILL_PATIENCE_SECONDS = 10.0
+
+
+class Watchdog:
+    """Watches the descendants of one process. Below a subreaper, as the keeper is, none gets out by a double fork."""
+
+    kind = "watchdog"
+    cannot = CANNOT
+
+    def __init__(self, asked: int, above: list[LimitAbove]) -> None:
+        """Watch for `asked` bytes, less where `above` has less."""
+        self.limits: JobLimits = plan_job_limits(asked, above)
+        self.caveats: tuple[str, ...] = self.limits.notes
+        self._root: int | None = None
+        self._tree: ProcessTree | None = None
+        self._memory: TreeMemory | None = None
+        self._stopper = StopSignals(self.pids, self._membership)
+        self._tmpfs = TmpfsFiles()
+        self._proc = ProcFiles()
+        self._family: ForkFamily | None = None
+        self._looked_at: frozenset[int] = frozenset()  # the processes of the last exact look
+        self._shared_twice = 0  # what the bound counted too often then
+        self._next_exact = 0.0
+
+    def watch_below(self, pid: int, *, without: frozenset[int] = frozenset(), family: ForkFamily | None = None) -> None:
+        """The job is what lives below this process, such as the keeper; except for `without` and what they start.
+
+        Pages that a member of the `family` maps too do not count.
+        """
+        self._root = pid
+        self._family = family
+        self._tree = ProcessTree(pid, with_root=False, without=without)
+        self._memory = TreeMemory(pid, with_root=False, without=without)
+
+    def add(self, pid: int) -> None:
+        """Nothing to do: the job is below the keeper."""
+
+    def wake_on(self) -> list[tuple[int, int]]:
+        """Nothing tells of the budget; only looking does."""
+        return []
+
+    def is_at_the_limit(self) -> bool:
+        """There is no limit to be at."""
+        return False
+
+    def measure(self, *, exact: bool = False) -> Measure:
+        """The upper bound; near the budget, less what it was found to count twice; or `exact`, what it really is.
+
+        What is counted twice changes without the bound when a process ends, forks, or writes to a page that it shared,
+        so near the budget it is found out anew, at once or now and then: it costs 8.6 ms for each GB.
+        """
+        assert self._memory is not None
+        bounds = self._memory.bounds()
+        files = self._tmpfs.size(list(bounds))
+        bound = sum(bounds.values()) + self._unmapped(files, bounds, exact=False)
+        began = time.monotonic()
+        is_near = bound >= _NEAR_FRACTION * self.limits.budget
+        if not exact and not is_near:
+            return Measure(unreclaimable=bound, shmem=files, cache=None, exact=False)
+        if not exact and self._looked_at == bounds.keys() and began < self._next_exact:
+            return Measure(unreclaimable=max(0, bound - self._shared_twice), shmem=files, cache=None, exact=False)
+        # The family first: what changes meanwhile, a fork or an end, then makes the answer too low for one look, and
+        # nobody is stopped for pages that are another's.
+        of_the_family = self._family.shared_since() if self._family is not None else 0
+        held = max(0, self._memory.exact(bounds) - of_the_family) + self._unmapped(files, bounds, exact=True)
+        self._looked_at = frozenset(bounds)
+        self._shared_twice = max(0, bound - held)
+        self._next_exact = began + self._pause_seconds(time.monotonic() - began, bound, held)
+        return Measure(unreclaimable=held, shmem=files, cache=None, exact=True)
+
+    def _pause_seconds(self, cost_seconds: float, bound: int, held: int) -> float:
+        """Until the next exact look; sooner where the job can pass its budget without the bound growing."""
+        longest = cost_seconds * _EXACT_COST_PART
+        if bound < self.limits.budget:
+            return longest
+        return min(longest, max(cost_seconds, (self.limits.budget - held) / FASTEST_BYTES_A_SECOND))
+
+    def _unmapped(self, files: int, bounds: dict[int, int], *, exact: bool) -> int:
+        """Of `files` bytes in tmpfs, those that no process maps: what is mapped is in its account already."""
+        assert self._memory is not None
+        if not files:
+            return 0
+        family = self._family.pids if self._family is not None else []
+        return max(0, files - self._memory.mapped_shmem([*bounds, *family], exact=exact))
+
+    def peak_with_cache(self) -> int | None:
+        """Page cache is in no process's account."""
+        return None
+
+    def oom_kills(self) -> int:
+        """Nobody counts them for a tree."""
+        return 0
+
+    def met_its_limit(self) -> bool:
+        """Nobody refuses it anything."""
+        return False
+
+    def swap_left(self) -> int:
+        """What is swapped out is counted as used here, so that swap is no way out of the budget."""
+        return 0
+
+    def pids(self) -> list[int]:
+        """The job's processes."""
+        return self._tree.pids() if self._tree is not None else []
+
+    def freeze(self) -> bool:
+        """SIGSTOP to each; False: one still runs, in a system call. Raises: nothing."""
+        return self._stopper.freeze()
+
+    def thaw(self) -> None:
+        """SIGCONT to those that were stopped. Raises: nothing."""
+        self._stopper.thaw()
+
+    def plan_budget(self, budget: int) -> JobLimits:
+        """The limits that set_budget() would watch for."""
+        return plan_job_limits(budget, [])
+
+    def set_budget(self, limits: JobLimits, *, swap_max: int | None) -> None:  # noqa: ARG002 - swap is not in its hand
+        """Watch for another budget from now on."""
+        self.limits = limits
+
+    def give_grace(self) -> None:
+        """There is nothing to give: nothing holds it but signals."""
+
+    def leave_to_the_kernel(self) -> None:
+        """There is no limit that the kernel could hold."""
+
+    def signal(self, number: int, only: Callable[[int], bool] = lambda _: True) -> None:
+        """Send a signal to each process of the job, or to those of them that `only` names. Raises: nothing."""
+        pids = self.pids()
+        is_member = self._membership(pids)
+        for pid in filter(only, pids):
+            signal_if(pid, number, is_member)
+
+    def kill(self) -> None:
+        """SIGKILL all of it, and wait until nothing is left. Raises: nothing."""
+        until = time.monotonic() + _KILL_PATIENCE_SECONDS
+        while self.is_alive() and time.monotonic() < until:
+            self.signal(signal.SIGKILL)
+            time.sleep(0.002)
+
+    def close(self) -> None:
+        """Nothing was made, so nothing is left."""
+
+    def is_alive(self) -> bool:
+        """Whether any of its processes still runs; a zombie does not."""
+        stats = [self._proc.stat(pid) for pid in self.pids()]
+        return any(stat is not None and stat.state not in "ZX" for stat in stats)
+
+    def _membership(self, pids: list[int]) -> Callable[[ProcStat], bool]:
+        """Whether a process's parent is the keeper or one of `pids`: that of a reused pid is another."""
+        parents = {self._root, *pids}
+        return lambda stat: stat.parent_pid in parents

@@ -1,0 +1,140 @@
+"""Who watches the children of a process that is in a `with oomguard.budget()` block: a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from oomguard.errors import WorkerFailed
+from oomguard.kernel.proc.fork_family import ForkFamily
+from oomguard.kernel.proc.tree import ProcessTree
+from oomguard.kernel.process.self_exec import own_command
+from oomguard.supervision.api import with_held
+from oomguard.supervision.backends.polling import Watchdog
+from oomguard.supervision.model import RunOutcome
+from oomguard.supervision.rules.limits import FASTEST_BYTES_A_SECOND
+from oomguard.supervision.sampling import JobSamples
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from oomguard.supervision.held_job import HeldJob
+
+_LEAST_STEP_SECONDS, _LONGEST_STEP_SECONDS = 0.002, 0.1  # a new child must be seen soon
+_STOPPED_CODE = 137
+
+
+class ChildrenWatcher:
+    """The calling process's side."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        """`process` has said that it is ready."""
+        self._process = process
+
+    def finish(self) -> RunOutcome:
+        """Let it end, and give what it saw. Raises: WorkerFailed if it is gone."""
+        got, _ = self._process.communicate()
+        if not got:
+            raise WorkerFailed("the process that watches the children ended: nobody held them", do="see the kernel log")
+        return RunOutcome.from_json(json.loads(got))
+
+
+@contextmanager
+def watch_children(max_rss: int, grace_seconds: float) -> Iterator[ChildrenWatcher]:
+    """Have what the calling process starts in the block watched."""
+    command = own_command("oomguard.supervision.children", str(os.getpid()), str(max_rss), str(grace_seconds))
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0) as process:
+        try:
+            assert process.stdout is not None
+            if process.stdout.readline() != b"ready\n":
+                raise WorkerFailed("the process that watches the children did not start", do="see its traceback above")
+            yield ChildrenWatcher(process)
+        finally:
+            if process.poll() is None and process.stdin is not None and not process.stdin.closed:
+                process.kill()
+
+
+def main() -> None:
+    """The watcher's side: watch until the block ends, which closes standard input."""
+    parent, max_rss, grace_seconds = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+    before = frozenset(ProcessTree(parent, with_root=False).pids())  # this process is one of them
+    watchdog = Watchdog(max_rss, [])
+    watchdog.watch_below(parent, without=before, family=ForkFamily(parent))
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    outcome = _watch(watchdog, grace_seconds)
+    sys.stdout.write(json.dumps(outcome.to_json()))
+
+
+def _watch(watchdog: Watchdog, grace_seconds: float) -> RunOutcome:
+    began = time.monotonic()
+    samples = JobSamples(watchdog, began)
+    stopped: RunOutcome | None = None
+    step_seconds = 0.0
+    while not select.select([0], [], [], step_seconds)[0]:
+        measure = samples.look()
+        headroom = watchdog.limits.budget - measure.unreclaimable
+        step_seconds = min(max(headroom / FASTEST_BYTES_A_SECOND, _LEAST_STEP_SECONDS), _LONGEST_STEP_SECONDS)
+        if headroom > 0:
+            continue
+        outcome = _end_children(watchdog, samples, began, grace_seconds)
+        stopped = stopped or outcome
+    if stopped is not None:
+        return stopped
+    return _outcome(watchdog, samples, began)
+
+
+def _end_children(watchdog: Watchdog, samples: JobSamples, began: float, grace_seconds: float) -> RunOutcome | None:
+    """Hold them, look, and end them; None if they held less after all."""
+    from oomguard.supervision.snapshot import look_at
+
+    watchdog.freeze()
+    if watchdog.measure(exact=True).unreclaimable < watchdog.limits.budget:
+        watchdog.thaw()
+        return None
+    held = _without_the_callers_pages(look_at(watchdog, began))
+    samples.take(held)
+    outcome = with_held(_outcome(watchdog, samples, began, stopped=True), held, samples)
+    watchdog.signal(signal.SIGTERM)
+    watchdog.thaw()
+    until = time.monotonic() + grace_seconds
+    while watchdog.is_alive() and time.monotonic() < until:
+        time.sleep(0.01)
+    watchdog.kill()
+    return outcome
+
+
+def _without_the_callers_pages(held: HeldJob) -> HeldJob:
+    """Take off what is in the children's shares and does not count, from each the same: they were forked alike."""
+    each = max(0, sum(process.unreclaimable for process in held.processes) - held.unreclaimable)
+    each //= len(held.processes) or 1
+    processes = [
+        replace(process, unreclaimable=max(0, process.unreclaimable - each), exact=False) for process in held.processes
+    ]
+    return replace(held, processes=tuple(processes)) if each else held
+
+
+def _outcome(watchdog: Watchdog, samples: JobSamples, began: float, *, stopped: bool = False) -> RunOutcome:
+    return RunOutcome(
+        command=(),
+        exit_code=_STOPPED_CODE if stopped else 0,
+        stopped_by="budget" if stopped else None,
+        enforced_by=watchdog.kind,
+        budget=watchdog.limits.budget,
+        hard_limit=None,
+        peak_unreclaimable=samples.peak_unreclaimable,
+        peak_with_cache=None,
+        peak_shmem=samples.peak_shmem,
+        largest_process=samples.largest_rss or None,
+        wall_seconds=time.monotonic() - began,
+        processes=tuple(samples.processes),
+        notes=(watchdog.cannot,),
+    )

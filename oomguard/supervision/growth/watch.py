@@ -1,0 +1,203 @@
+"""Watches which line each process is in while it grows: stacks are read when there is growth to charge."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from oomguard.kernel.proc.files import ProcFiles
+from oomguard.profiling.recording.events import GrownLine
+from oomguard.stacks.cpython import PythonFrames
+from oomguard.stacks.pystack import is_python
+from oomguard.stacks.sampler import StackSampler
+from oomguard.stacks.source import read_source_line
+from oomguard.supervision.growth.attribution import charged_line
+from oomguard.supervision.growth.line_growth import Line, LineGrowth, largest_lines
+
+if TYPE_CHECKING:
+    from oomguard.profiling.model import MemorySample, ProcessMemory
+
+_LEAST_GROWTH = 1 << 18  # bytes: less waits until it is more
+_LEAST_PART = 4096  # of the peak
+_JUMP_PART = 16  # of the peak: so much growth is charged at once, whatever a stack costs
+_STACKS_PART = 10  # stacks take at most one part of so many of the time
+_STACKS_AT_A_LOOK = 16  # 0.1 ms each
+_LONGEST_COST = 0.01  # seconds of a stack: the rest of the time it took, it waited for a CPU
+# Seconds, after which a process that could not be read is tried again.
+_FIRST_PATIENCE, _STARTING, _LAST_PATIENCE = 0.01, 0.16, 30.0
+_NEAR_PEAK = 0.97
+HELD_BEFORE = "held before it was looked at"
+_MOST_SOURCES = 1000
+_LINES_KEPT = 20
+
+
+@dataclass(slots=True)
+class _Refused:
+    until: float
+    patience: float
+    starts: bool  # an interpreter, perhaps: what it grows by is charged when it can be read
+    why: str
+
+
+class GrowthWatch:
+    """Takes samples in order. close() it."""
+
+    def __init__(self, *, from_start: bool = True, root: Path = Path("/")) -> None:
+        """Watch the processes of the machine at `root`; what they hold at first is no growth unless `from_start`."""
+        self._from_start = from_start
+        self._growth = LineGrowth()
+        self._frames = PythonFrames(root)
+        self._stacks = StackSampler()  # for the others
+        self._proc = ProcFiles(root)
+        self._next_stack = self._asked_at = 0.0
+        self._asked_size = 0
+        self._refused: dict[int, _Refused] = {}
+        self._sources: dict[tuple[str, int], str] = {}
+        self._seen: tuple[ProcessMemory, ...] = ()
+        self._not_charged = 0  # how much the tree grew that no line has yet
+        self._last_unreclaimable = 0
+        self._peak = 0
+
+    def take(self, sample: MemorySample) -> None:
+        """Charge what grew since the sample before."""
+        self._take_answer()
+        if sample.processes is self._seen:
+            return  # the processes were not looked at
+        self._seen = sample.processes
+        self._peak = max(self._peak, sample.unreclaimable)
+        grown, shrunk = self._changes(sample)
+        # Memory that is shared grows in each of its processes, and in the tree once: no more than that is charged.
+        self._not_charged = max(0, self._not_charged + sample.unreclaimable - self._last_unreclaimable + shrunk)
+        self._last_unreclaimable = sample.unreclaimable
+        self._ask(grown)
+        alive = {process.pid for process in sample.processes}
+        self._growth.keep_only(alive)
+        self._frames.keep_only(alive)
+        if sample.unreclaimable >= _NEAR_PEAK * self._peak:
+            self._growth.note_peak()
+
+    def lines(self) -> tuple[GrownLine, ...]:
+        """The lines that held most at the peak, the largest first."""
+        largest = largest_lines(self._growth.at_peak, _LINES_KEPT)
+        return tuple(
+            GrownLine(
+                file=line.file,
+                line=line.line,
+                function=line.function,
+                source=self._sources.get((line.file, line.line), ""),
+                grew_bytes=size,
+            )
+            for line, size in largest
+        )
+
+    def refusals(self) -> set[str]:
+        """Why stacks could not be read, for people."""
+        return {refused.why for refused in self._refused.values() if refused.why}
+
+    def close(self) -> None:
+        """End the readers of stacks."""
+        self._frames.close()
+        self._stacks.close()
+
+    def _changes(self, sample: MemorySample) -> tuple[list[tuple[int, ProcessMemory]], int]:
+        grown, shrunk = [], 0
+        for process in sample.processes:
+            if process.pid == 0:
+                continue  # the rest of a large tree, put together
+            known = self._growth.size(process.pid)
+            if known is None and not self._from_start:
+                known = process.growing
+                self._growth.take(process.pid, known, Line(HELD_BEFORE, 0, ""))
+            elif known is None:
+                # A fork begins with its parent's pages.
+                known = min(process.growing, self._growth.size(self._parent(process.pid)) or 0)
+                self._growth.take(process.pid, known, None, not_new=known)
+            if process.growing < known:
+                shrunk += known - process.growing
+                self._growth.take(process.pid, process.growing, None)
+            elif process.growing > known:
+                grown.append((process.growing - known, process))
+        self._from_start = True
+        return sorted(grown, key=lambda one: -one[0]), shrunk
+
+    def _ask(self, grown: list[tuple[int, ProcessMemory]]) -> None:
+        """Ask for the stack of what grew most; what cannot be read is charged to its program."""
+        least = max(_LEAST_GROWTH, self._peak // _LEAST_PART)
+        now = time.monotonic()
+        for size, process in grown[:_STACKS_AT_A_LOOK]:  # the others are larger next time
+            if size < least:
+                return
+            if self._charge_at_once(process, now):
+                continue
+            refused = self._refused.get(process.pid)
+            if refused is not None and now < refused.until:
+                if refused.starts:
+                    continue  # an interpreter that starts can be read soon
+                self._charge(process.pid, process.growing, Line(self._program(process.pid), 0, ""))
+            elif (now >= self._next_stack or size >= self._peak // _JUMP_PART) and self._stacks.ask(process.pid):
+                self._asked_size, self._asked_at = process.growing, now
+
+    def _charge_at_once(self, process: ProcessMemory, now: float) -> bool:
+        """Charge what can be read in no time, as most can."""
+        refused = self._refused.get(process.pid)
+        if refused is not None and now < refused.until:
+            return False
+        frames = self._frames.read(process.pid)
+        if frames is None and is_python(process.pid):
+            return False  # one that pystack may know
+        if not frames:
+            self._refuse(process.pid, now)
+            return True
+        line = charged_line(frames, self._program(process.pid))
+        self._refused.pop(process.pid, None)
+        self._keep_source(process.pid, line)
+        self._charge(process.pid, process.growing, line)
+        return True
+
+    def _take_answer(self) -> None:
+        answer = self._stacks.answer()
+        if answer is None:
+            return
+        pid, frames = answer
+        now = time.monotonic()
+        self._next_stack = now + _STACKS_PART * min(now - self._asked_at, _LONGEST_COST)
+        line = charged_line(frames, self._program(pid))
+        if frames:
+            self._refused.pop(pid, None)
+            self._keep_source(pid, line)
+        else:
+            self._refuse(pid, now)
+            if self._refused[pid].starts:
+                return
+        if (self._growth.size(pid) or 0) < self._asked_size:
+            self._charge(pid, self._asked_size, line)
+
+    def _refuse(self, pid: int, now: float) -> None:
+        before = self._refused.get(pid)
+        patience = min(_LAST_PATIENCE, 2 * before.patience) if before is not None else _FIRST_PATIENCE
+        python = is_python(pid)
+        starts = patience <= _STARTING and python
+        self._refused[pid] = _Refused(now + patience, patience, starts, self._stacks.refused if python else "")
+
+    def _charge(self, pid: int, size: int, line: Line) -> None:
+        before = self._growth.size(pid)
+        if before is None:
+            return  # it ended
+        new = min(size - before, self._not_charged)
+        self._growth.take(pid, size, line, not_new=size - before - new)
+        self._not_charged -= new
+
+    def _keep_source(self, pid: int, line: Line) -> None:
+        where = (line.file, line.line)
+        if where not in self._sources and len(self._sources) < _MOST_SOURCES:
+            self._sources[where] = read_source_line(pid, line.file, line.line)
+
+    def _program(self, pid: int) -> str:
+        stat = self._proc.stat(pid)
+        return stat.name if stat is not None else "a process that ended"
+
+    def _parent(self, pid: int) -> int:
+        stat = self._proc.stat(pid)
+        return stat.parent_pid if stat is not None else 0

@@ -1,0 +1,28 @@
+"""What was seen of a job while it was held at its budget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from oomguard.formats.proc.smaps import MemoryShare
+    from oomguard.kernel.proc.model import OpenInput, ProcessFacts, ProcessStack
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldJob:
+    """Every process stood still when this was read. Units: bytes, seconds."""
+
+    seconds: float  # since the job began
+    budget: int
+    unreclaimable: int
+    shmem: int  # of it, in tmpfs, /dev/shm and shared memory
+    cache: int | None  # page cache beside it; None: only a cgroup knows
+    processes: tuple[ProcessFacts, ...]  # the largest first
+    stacks: tuple[ProcessStack, ...]  # of the largest process first; in each, the thread that ran first
+    unread: dict[int, str]  # the Python processes whose stack could not be read, and why
+    maps: dict[int, tuple[MemoryShare, ...]]  # of the largest that run no Python: what holds their memory
+    inputs: tuple[OpenInput, ...]
+    files_in_memory: tuple[tuple[str, int], ...]  # files of the job's in tmpfs, with their sizes
+    look_seconds: float  # how long it took to read all this

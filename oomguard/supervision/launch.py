@@ -1,0 +1,168 @@
+"""Start a command under the best enforcement to be had: it is inside of its limits before it executes anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from oomguard.formats.meminfo import parse_meminfo
+from oomguard.kernel.cgroup.directory import find_own_cgroup, read_kernel_text
+from oomguard.kernel.cgroup.refusals import MemcgUnavailable
+from oomguard.kernel.process.prctl import become_subreaper
+from oomguard.supervision.backends.cgroup import JobMemcg
+from oomguard.supervision.backends.cgroup_setup import open_job_memcg
+from oomguard.supervision.reaper import Keeper, start_keeper
+from oomguard.supervision.rules.choice import Enforcement, Refusal, ways_to_try
+from oomguard.supervision.rules.limits import LimitAbove
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from oomguard.supervision.backends.polling import Watchdog
+    from oomguard.supervision.backends.systemd import ScopeManager
+    from oomguard.supervision.rules.choice import Choice, Way
+
+    Enforcer = JobMemcg | Watchdog  # the two have the same methods
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartedJob:
+    """A job that waits at its gate: `keeper.start()` lets it begin."""
+
+    keeper: Keeper
+    enforcer: Enforcer
+    enforcement: Enforcement
+
+    def linger(self) -> None:
+        """The command is over, and some of what it started goes on: the keeper sees to it, and cleans up after it."""
+        cgroup = self.enforcer.memcg.path if isinstance(self.enforcer, JobMemcg) else None
+        self.keeper.linger(self.enforcer.kind, self.enforcer.limits.budget, cgroup)
+
+    def abort(self) -> None:
+        """End it before it began, or after a failure of the guard's. Raises: nothing."""
+        self.keeper.abort()
+        self.enforcer.close()
+
+
+def start_job(
+    command: Sequence[str],
+    asked: int,
+    *,
+    choice: Choice = "auto",
+    swap_max: int | None = 0,
+    mask: set[int] | None = None,
+) -> StartedJob:
+    """Fork `command` under a budget of `asked` bytes, held by the best way that `choice` allows.
+
+    `swap_max`: how much of it may be swapped out; None: no limit. `mask`: the signal mask that it gets.
+    Raises: MemcgUnavailable if `choice` leaves no way; nothing is left of the job then.
+    """
+    become_subreaper()
+    above = _machine_limit()
+    memcg, manager, refusals = _find_place(asked, above, choice, swap_max)
+    keeper = start_keeper(
+        command, clean_up=memcg.close if memcg is not None else _nothing, mask=mask if mask is not None else set()
+    )
+    try:
+        enforcer = _enforce(memcg, manager, keeper, asked, above, choice, swap_max, refusals)
+    except BaseException:
+        keeper.abort()
+        if memcg is not None:
+            memcg.close()
+        raise
+    return StartedJob(keeper=keeper, enforcer=enforcer, enforcement=_describe(enforcer, refusals, swap_max))
+
+
+def probe_enforcement(asked: int, choice: Choice = "auto") -> Enforcement:
+    """Say how a job of `asked` bytes would be held here, by trying it with a command that never begins.
+
+    Raises: MemcgUnavailable if `choice` leaves no way.
+    """
+    job = start_job(["true"], asked, choice=choice)
+    job.abort()
+    return job.enforcement
+
+
+def _find_place(
+    asked: int, above: list[LimitAbove], choice: Choice, swap_max: int | None, root: Path = Path("/")
+) -> tuple[JobMemcg | None, ScopeManager | None, list[Refusal]]:
+    """The best way that can be found before there is a process: a cgroup of ours, or a systemd to ask for one."""
+    own = find_own_cgroup(root)
+    ways, refusals = ways_to_try(choice, own.version if own is not None else None)
+    for way in ways:
+        try:
+            if way in ("cgroup v2", "cgroup v1"):
+                return open_job_memcg(asked, above, swap_max=swap_max, root=root), None, refusals
+            if way == "systemd scope":
+                from oomguard.supervision.backends.systemd import find_scope_manager  # here: most runs need none of it
+
+                return None, find_scope_manager(root), refusals
+        except MemcgUnavailable as error:
+            refusals.append(Refusal(way=way, why=str(error), do=error.do))
+    return None, None, refusals
+
+
+def _enforce(
+    memcg: JobMemcg | None,
+    manager: ScopeManager | None,
+    keeper: Keeper,
+    asked: int,
+    above: list[LimitAbove],
+    choice: Choice,
+    swap_max: int | None,
+    refusals: list[Refusal],
+) -> Enforcer:
+    if memcg is not None:
+        try:
+            memcg.add(keeper.job_pid)
+        except (OSError, MemcgUnavailable) as error:
+            memcg.close()
+            refusals.append(
+                Refusal(
+                    way=cast("Way", memcg.kind),
+                    why=f"the job could not be moved into {memcg.memcg.path}: {error}",
+                    do="systemd-run --scope -p Delegate=yes oomguard run ...",
+                )
+            )
+        else:
+            return memcg
+    if manager is not None:
+        from oomguard.supervision.backends.systemd import open_scope
+
+        try:
+            return open_scope(manager, keeper.job_pid, keeper.pid, asked, above, swap_max=swap_max)
+        except MemcgUnavailable as error:
+            refusals.append(Refusal(way="systemd scope", why=str(error), do=error.do))
+    if choice not in ("auto", "watchdog"):
+        last = refusals[-1]
+        raise MemcgUnavailable(f"--enforce {choice}: {last.why}", do=f"{last.do}; or leave --enforce out")
+    from oomguard.supervision.backends.polling import Watchdog
+
+    watchdog = Watchdog(asked, above)
+    watchdog.watch_below(keeper.pid)
+    return watchdog
+
+
+def _describe(enforcer: Enforcer, refusals: list[Refusal], swap_max: int | None) -> Enforcement:
+    way = cast("Way", enforcer.kind)
+    notes = list(enforcer.caveats)
+    if way == "watchdog" and swap_max == 0:
+        notes.append("swap cannot be closed without a cgroup: what was swapped out counts as used")
+    return Enforcement(
+        way=way,
+        budget=enforcer.limits.budget,
+        hard_limit=None if way == "watchdog" else enforcer.limits.hard,
+        cannot=enforcer.cannot,
+        notes=tuple(notes),
+        refusals=tuple(refusals),
+    )
+
+
+def _machine_limit() -> list[LimitAbove]:
+    total = parse_meminfo(read_kernel_text(Path("/proc/meminfo")) or "").total
+    return [] if total is None else [LimitAbove(whose="this machine's memory", limit=total)]
+
+
+def _nothing() -> None:
+    """Clean up after a job that has no cgroup."""

@@ -1,0 +1,268 @@
+"""The process between the guard and its job: it outlives the guard by a moment, and then nothing of the job is left.
+
+    guard ── keeper ── the command ── ...
+
+The keeper is the subreaper of all that the command starts: a process that leaves by a double fork stays below it. It
+does nothing but wait. When the guard ends without a word (SIGKILL, the OOM killer), the pipe between them closes, and
+the keeper ends the job, frozen or not, and removes its cgroup. It is in a process group of its own, so that what is
+sent to the guard's group does not reach it; the command is in the guard's group, so that a terminal's keys, and a
+shell's job control, reach the command as if there were no guard.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import signal
+import struct
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NoReturn
+
+from oomguard.kernel.cgroup import write as cgroup_files
+from oomguard.kernel.proc.tree import ProcessTree
+from oomguard.kernel.process.prctl import become_subreaper
+from oomguard.kernel.process.signalfd import SignalFile
+from oomguard.kernel.process.signals import signal_if
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+_ERRNO = struct.Struct("=i")
+_END_SECONDS = 20.0
+_LINGER_STEP_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class JobEvent:
+    """What the keeper saw of the command."""
+
+    kind: str  # "stopped", "continued", "exited", "gone" (the keeper itself)
+    status: int  # the signal that stopped it; as waitpid() gives it for "exited"
+
+
+@dataclass(kw_only=True)
+class Keeper:
+    """The guard's side."""
+
+    pid: int
+    job_pid: int
+    status_fd: int  # readable: ask events()
+    _control_fd: int
+    _gate_fd: int
+    _exec_fd: int
+    _buffer: bytes = field(default=b"", repr=False)
+
+    def start(self) -> int:
+        """Let the command begin. Gives 0, or the errno with which it could not be executed. Raises: nothing."""
+        try:
+            os.write(self._gate_fd, b"1")
+        except BrokenPipeError:
+            return errno.ESRCH  # it was killed while it waited
+        os.close(self._gate_fd)
+        got = os.read(self._exec_fd, _ERRNO.size)  # closes when exec succeeds
+        os.close(self._exec_fd)
+        number: int = _ERRNO.unpack(got)[0] if len(got) == _ERRNO.size else 0
+        return number
+
+    def events(self) -> list[JobEvent]:
+        """What happened since the last time."""
+        got = os.read(self.status_fd, 4096)
+        if not got:
+            return [JobEvent("gone", 0)]
+        *lines, self._buffer = (self._buffer + got).split(b"\n")
+        return [JobEvent(kind, int(status)) for kind, status in (line.decode().split() for line in lines)]
+
+    def finish(self) -> None:
+        """The job is over: let the keeper end, and wait for it. Raises: nothing."""
+        self._say(b"done\n")
+        os.waitpid(self.pid, 0)
+
+    def linger(self, kind: str, budget: int, cgroup: Path | None) -> None:
+        """The command is over, and some of what it started goes on: let the keeper see to that alone."""
+        self._say(f"linger\t{kind}\t{budget}\t{cgroup or ''}\n".encode())
+
+    def abort(self) -> None:
+        """End the job before it began, or after a failure. Raises: nothing."""
+        os.close(self._control_fd)  # as if the guard had died
+        self._control_fd = -1
+        os.waitpid(self.pid, 0)
+
+    def _say(self, message: bytes) -> None:
+        try:
+            os.write(self._control_fd, message)
+        except BrokenPipeError:
+            return
+
+
+def start_keeper(command: Sequence[str], *, clean_up: Callable[[], None], mask: set[int]) -> Keeper:
+    """Fork the keeper, and it the command, which waits until Keeper.start().
+
+    `clean_up` removes the job's cgroup; `mask` is the signal mask that the command gets. Single-threaded callers only.
+    Raises: OSError if there is no process to be had.
+    """
+    status, control, gate, executed = (os.pipe() for _ in range(4))
+    group = os.getpgrp()
+    pid = os.fork()
+    if pid == 0:
+        for fd in (status[0], control[1], gate[1], executed[0]):
+            os.close(fd)
+        _keep(command, status[1], control[0], gate[0], executed[1], group, mask, clean_up)
+    for fd in (status[1], control[0], gate[0], executed[1]):
+        os.close(fd)
+    first = b""
+    while not first.endswith(b"\n"):
+        got = os.read(status[0], 1)
+        if not got:
+            os.waitpid(pid, 0)
+            raise OSError(errno.EAGAIN, "the process that keeps the job could not fork")
+        first += got
+    return Keeper(
+        pid=pid,
+        job_pid=int(first.split()[1]),
+        status_fd=status[0],
+        _control_fd=control[1],
+        _gate_fd=gate[1],
+        _exec_fd=executed[0],
+    )
+
+
+def _keep(
+    command: Sequence[str],
+    status_fd: int,
+    control_fd: int,
+    gate_fd: int,
+    exec_fd: int,
+    group: int,
+    mask: set[int],
+    clean_up: Callable[[], None],
+) -> NoReturn:
+    """The keeper's life. Never returns."""
+    try:
+        os.setpgid(0, 0)
+        become_subreaper()
+        everything = set(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP}
+        signals = SignalFile(everything)
+        job_pid = os.fork()
+        if job_pid == 0:
+            _become_the_command(command, gate_fd, exec_fd, group, mask)
+        for fd in (gate_fd, exec_fd):
+            os.close(fd)
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for standard in (0, 1, 2):  # whoever reads the job's output must not wait for the keeper
+            os.dup2(nowhere, standard)
+        os.write(status_fd, f"forked {job_pid}\n".encode())
+        if _wait(job_pid, status_fd, control_fd, signals):
+            clean_up()
+    finally:
+        os._exit(0)
+
+
+def _become_the_command(command: Sequence[str], gate_fd: int, exec_fd: int, group: int, mask: set[int]) -> NoReturn:
+    try:
+        os.setpgid(0, group)
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and that would be inherited
+            signal.signal(number, signal.SIG_DFL)
+        if os.read(gate_fd, 1):
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            _execute(command)
+    except OSError as error:
+        os.write(exec_fd, _ERRNO.pack(error.errno or errno.EIO))
+    finally:
+        os._exit(125)
+
+
+def _execute(command: Sequence[str]) -> None:
+    try:
+        os.execvp(command[0], list(command))  # noqa: S606 - the user's own command
+    except OSError as error:
+        if error.errno != errno.ENOEXEC:
+            raise
+        # A script without a first line that names its interpreter: as a shell, and execvp(3), do.
+        os.execv("/bin/sh", ["/bin/sh", *command])  # noqa: S606 - the user's own command
+
+
+def _wait(job_pid: int, status_fd: int, control_fd: int, signals: SignalFile) -> bool:
+    """Tell the guard what happens, until there is nothing to keep. Says whether the guard is gone by then."""
+    poll = select.poll()
+    poll.register(control_fd, select.POLLIN)
+    poll.register(signals.fd, select.POLLIN)
+    while True:
+        ready = {fd for fd, _ in poll.poll()}
+        if signals.fd in ready:
+            signals.read()
+            _tell_and_reap(job_pid, status_fd)
+        if control_fd in ready:
+            message = os.read(control_fd, 4096).decode()
+            if message == "done\n":
+                return False
+            if message:
+                _linger(*message.rstrip("\n").split("\t")[1:], signals=signals)
+            else:
+                _end_all()
+            return True
+
+
+def _tell_and_reap(job_pid: int, status_fd: int) -> None:
+    for pid, status in _changed_children():
+        if pid != job_pid:
+            continue
+        if os.WIFSTOPPED(status):
+            told = f"stopped {os.WSTOPSIG(status)}"
+        elif os.WIFCONTINUED(status):
+            told = "continued 0"
+        else:
+            told = f"exited {status}"
+        try:
+            os.write(status_fd, f"{told}\n".encode())
+        except BrokenPipeError:
+            return
+
+
+def _changed_children() -> list[tuple[int, int]]:
+    changed: list[tuple[int, int]] = []
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
+        except ChildProcessError:
+            return changed
+        if pid == 0:
+            return changed
+        changed.append((pid, status))
+
+
+def _end_all() -> None:
+    """SIGKILL every descendant until none is left: it ends the frozen, the stopped and the parked too."""
+    tree = ProcessTree(os.getpid(), with_root=False)
+    until = time.monotonic() + _END_SECONDS
+    while time.monotonic() < until:
+        members = {os.getpid(), *tree.pids()}
+        if len(members) == 1:
+            return
+        for pid in members - {os.getpid()}:
+            signal_if(pid, signal.SIGKILL, lambda stat, among=members: stat.parent_pid in among)  # type: ignore[misc]  # mypy: a lambda's default
+        _changed_children()
+        time.sleep(0.002)
+
+
+def _linger(kind: str, budget: str, cgroup: str, *, signals: SignalFile) -> None:
+    """The command ended, and what it left in the background goes on: under the same budget, until it ends."""
+    from pathlib import Path
+
+    watchdog = None
+    if kind == "watchdog":
+        from oomguard.supervision.backends.polling import Watchdog
+
+        watchdog = Watchdog(int(budget), [])
+        watchdog.watch_below(os.getpid())
+    tree = ProcessTree(os.getpid(), with_root=False)
+    while tree.pids():
+        select.select([signals.fd], [], [], _LINGER_STEP_SECONDS)
+        signals.read()
+        _changed_children()
+        if watchdog is not None and watchdog.measure().unreclaimable >= watchdog.limits.budget:
+            _end_all()
+    if cgroup:
+        cgroup_files.remove_when_empty(Path(cgroup))

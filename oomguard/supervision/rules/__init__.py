@@ -1,0 +1,1 @@
+"""Facts to decisions: limits, choice of backend, advice; pure."""

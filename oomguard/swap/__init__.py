@@ -1,0 +1,1 @@
+"""`oomguard swap`: more memory for a while."""

@@ -1,0 +1,1 @@
+"""Facts about places and machines to plans and refusals; pure."""

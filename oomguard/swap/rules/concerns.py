@@ -1,0 +1,134 @@
+"""Whether swap will help at all, said before it is made."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from oomguard.swap.screens.plan import SwapConcern
+from oomguard.units import format_size
+
+if TYPE_CHECKING:
+    from oomguard.swap.model import PlaceFacts, SwapMachine
+
+_SLOW_BYTES_PER_SECOND = 150e6
+_ZSWAP_ON = "echo Y | sudo tee /sys/module/zswap/parameters/enabled"
+
+
+def swap_concerns(
+    place: PlaceFacts, machine: SwapMachine, size: int, *, peak: int | None = None, persist: bool = False
+) -> tuple[SwapConcern, ...]:
+    """Give what speaks against swap of `size` bytes there, what slows it down, and what to know.
+
+    `peak` is what the job is predicted to need, where that is known.
+    """
+    found = (
+        _closed_for_us(machine, size),
+        _thrashing(machine, size, peak),
+        _slow_disk(place),
+        _loop_device(place),
+        _zram(machine),
+        _zswap(machine),
+        _btrfs(place),
+        _not_mounted_at_boot(place, machine) if persist else None,
+    )
+    return tuple(concern for concern in found if concern is not None)
+
+
+def _closed_for_us(machine: SwapMachine, size: int) -> SwapConcern | None:
+    if machine.swap_max is None or machine.swap_max >= size:
+        return None
+    if machine.swap_max > 0:
+        return SwapConcern(
+            effect="note",
+            text=f"{machine.swap_max_of} lets what runs here use {format_size(machine.swap_max)} of swap, not more",
+        )
+    return SwapConcern(
+        effect="none",
+        text=f"{machine.swap_max_of} is closed for swap (memory.swap.max): nothing started from here can use it; "
+        "other programs of this machine can. To open it for a job (in Docker: docker run --memory-swap SIZE):",
+        command="systemd-run --scope -p MemorySwapMax=infinity COMMAND",
+    )
+
+
+def _thrashing(machine: SwapMachine, size: int, peak: int | None) -> SwapConcern | None:
+    if machine.ram is None:
+        return None
+    needed = peak if peak is not None else machine.ram + size
+    if needed <= 2 * machine.ram:
+        return None
+    whose = "the job needs" if peak is not None else "memory and this swap are"
+    return SwapConcern(
+        effect="slow",
+        text=f"{whose} {format_size(needed)}, and the memory is {format_size(machine.ram)}: a job that uses all of it "
+        "again and again in no order (Python dicts and lists of objects) would wait for the disk most of the time; "
+        "one that fills it once and reads it through (arrays, tables) is fine",
+    )
+
+
+def _slow_disk(place: PlaceFacts) -> SwapConcern | None:
+    disk = place.disk
+    if disk.kind == "network":
+        return SwapConcern(
+            effect="slow",
+            text=f"{disk.name} is reached over the network: the kernel may need memory to free memory, "
+            "and hang when there is none",
+        )
+    if disk.kind in ("hdd", "card"):
+        what = "spins" if disk.kind == "hdd" else "is a memory card, which many small writes wear out"
+        return SwapConcern(
+            effect="slow", text=f"{disk.name} {what}: pages that come back in no order do so at about 1 MB/s"
+        )
+    if disk.measured and disk.bytes_per_second < _SLOW_BYTES_PER_SECOND:
+        return SwapConcern(effect="slow", text=f"{disk.name} reads {disk.bytes_per_second / 1e6:.0f} MB/s only")
+    return None
+
+
+def _loop_device(place: PlaceFacts) -> SwapConcern | None:
+    if place.disk.kind != "loop":
+        return None
+    return SwapConcern(
+        effect="note", text=f"{place.disk.name} is a file in another file system: good for a test, slow in earnest"
+    )
+
+
+def _zram(machine: SwapMachine) -> SwapConcern | None:
+    zram = [area for area in machine.areas if area.is_zram]
+    if not zram:
+        return None
+    return SwapConcern(
+        effect="note",
+        text=f"compressed memory is swap already ({zram[0].path}, {format_size(zram[0].size)}, priority "
+        f"{zram[0].priority}) and fills first: what is swapped last, and needed soonest, then goes to the disk. "
+        "On a fast disk, zswap in front of it does better; to let the zram go:",
+        command=f"oomguard swap remove {shlex.quote(zram[0].path)}",
+    )
+
+
+def _zswap(machine: SwapMachine) -> SwapConcern | None:
+    if machine.zswap is not False or any(area.is_zram for area in machine.areas):
+        return None
+    return SwapConcern(
+        effect="note",
+        text="zswap is off; it keeps compressed pages in memory before they go to the disk. To switch it on:",
+        command=_ZSWAP_ON,
+    )
+
+
+def _btrfs(place: PlaceFacts) -> SwapConcern | None:
+    if place.file_system != "btrfs":
+        return None
+    if place.new_subvolume is not None:
+        text = "snapshots go on as before, as the file gets a subvolume of its own; balance and resize wait for it"
+    else:
+        text = "while it is on, the subvolume around it cannot be snapshotted; a --path in a new folder avoids that"
+    return SwapConcern(effect="note", text=text)
+
+
+def _not_mounted_at_boot(place: PlaceFacts, machine: SwapMachine) -> SwapConcern | None:
+    if place.mount_point == "/" or place.mount_point in machine.fstab_targets:
+        return None
+    return SwapConcern(
+        effect="note",
+        text=f"fstab does not mount {place.mount_point}: unless something else does, the swap is not found at boot",
+    )

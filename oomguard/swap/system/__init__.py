@@ -1,0 +1,1 @@
+"""The machine's side of swap: areas, files, fstab, records."""

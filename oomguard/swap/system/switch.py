@@ -1,0 +1,135 @@
+"""Format a file as swap, switch it on and off, with the commands of util-linux; what counts is /proc/swaps."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+from oomguard.errors import Stopped, SwapFailed
+from oomguard.formats.swaps import find_area
+from oomguard.kernel.logs.kmsg import KernelMessages
+from oomguard.swap.rules.kernel_answer import SwaponRefusal, explain_swapon
+from oomguard.swap.system.facts import read_swaps, system_tool
+from oomguard.units import KIB, format_size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_LOOK_SECONDS = 0.1
+_HEADER = 64 * KIB  # the largest page there is; the first page of an area holds no swapped one
+
+_MUST_TAKE = 0.8
+
+
+def format_as_swap(path: str) -> None:
+    """Run mkswap. Raises: SwapFailed."""
+    ended = _run("mkswap", path)
+    if ended.returncode != 0:
+        raise SwapFailed(
+            f"mkswap {path} failed: {_last_line(ended.stderr)}", do=f"mkswap --verbose {shlex.quote(path)}"
+        )
+
+
+def switch_on(path: str, *, priority: int | None) -> SwaponRefusal | None:
+    """Run swapon. Gives the reason where the kernel refuses, with what its log says.
+
+    Raises: SwapFailed if there is no swapon.
+    """
+    with KernelMessages() as log:
+        options = [] if priority is None else ["-p", str(priority)]
+        ended = _run("swapon", *options, path)
+        return None if ended.returncode == 0 else explain_swapon(ended.stderr, log.read())
+
+
+def check_is_on(path: str, size: int) -> str | None:
+    """See in /proc/swaps that the area is on, with its size. Gives a note where it is a little smaller.
+
+    On a file system whose blocks are smaller than a page, pages that lie in two pieces are left out.
+    Raises: SwapFailed if it is not on, or the kernel took much less.
+    """
+    area = find_area(read_swaps(), path)
+    if area is None:
+        raise SwapFailed(
+            f"swapon {path} reported success, but /proc/swaps does not list it", do="cat /proc/swaps; dmesg | tail"
+        )
+    if area.size >= size - _HEADER:
+        return None
+    took = f"of {format_size(size)} the kernel took {format_size(area.size)} as swap"
+    if area.size < size * _MUST_TAKE:
+        raise SwapFailed(f"{took}: the file lies in too many pieces", do="--path FILE on a disk with more room")
+    return f"{took}: the rest lies in pieces smaller than a page"
+
+
+def switch_off(
+    path: str,
+    *,
+    on_progress: Callable[[int, int], None] | None = None,
+    stop_asked: Callable[[], str | None] = lambda: None,
+) -> None:
+    """Run swapoff, which reads back all that is swapped. Harmless if the area is not on.
+
+    `on_progress` gets what is read back and what there was, in bytes.
+    Raises: SwapFailed if the kernel does not do it; Stopped if the user does not want to wait. The area is on then.
+    """
+    area = find_area(read_swaps(), path)
+    if area is None:
+        return
+    started = time.monotonic()
+    process = _start("swapoff", path)
+    try:
+        while True:
+            try:
+                _, said = process.communicate(timeout=_LOOK_SECONDS)
+                break
+            except subprocess.TimeoutExpired:
+                left = find_area(read_swaps(), path)
+                if on_progress is not None and left is not None:
+                    on_progress(max(0, area.used - left.used), area.used)
+            if stop_asked():
+                process.terminate()  # the kernel stops between two pages and leaves the area on
+    except BaseException:
+        process.terminate()
+        process.wait()
+        raise
+    if find_area(read_swaps(), path) is None:
+        return
+    if asked := stop_asked():
+        raise Stopped(
+            f"{asked} after {time.monotonic() - started:.0f} s; {path} is still on", do="oomguard swap remove, later"
+        )
+    raise SwapFailed(
+        f"swapoff {path} failed: {_last_line(said)}",
+        do="make memory free: oomguard swap status shows who holds the swap; then the same again",
+    )
+
+
+def _run(tool: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    process = _start(tool, *arguments)
+    out, said = process.communicate()
+    return subprocess.CompletedProcess([tool, *arguments], process.returncode, out, said)
+
+
+def _start(tool: str, *arguments: str) -> subprocess.Popen[str]:
+    found = system_tool(tool)
+    if found is None:
+        raise SwapFailed(
+            f"{tool} cannot be found, in PATH or /usr/sbin", do="sudo apt-get install util-linux (so named everywhere)"
+        )
+    # A group of its own: Ctrl-C is for oomguard, which then undoes in order.
+    return subprocess.Popen(
+        [found, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        env={"LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+        start_new_session=True,
+    )
+
+
+def _last_line(said: str) -> str:
+    lines = said.strip().splitlines()
+    return lines[-1][:200] if lines else "it does not say why"

@@ -1,0 +1,112 @@
+"""What is told from a sample is true of the whole: text and tokens within the band, whatever the kind of file."""
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from oomguard.errors import BadInput, NothingFound
+from oomguard.estimation.sample_files import write_sample
+from oomguard.estimation.sampling import sample_corpus
+from oomguard.preparation.encoding.encodings import find_encoding, find_rank_file
+from oomguard.preparation.encoding.tokenizers import make_engine
+from oomguard.preparation.reading.sources import Source, find_sources
+
+SPEC = find_encoding("gpt2")
+WORDS = [
+    "the",
+    "river",
+    "was",
+    "wide",
+    "and",
+    "slow,",
+    "nobody",
+    "had",
+    "crossed",
+    "it",
+    "since",
+    "1893",
+    "but",
+    "birds",
+]
+
+
+@pytest.fixture(scope="module")
+def documents() -> list[str]:
+    """12 MB: long and short documents, some of other words, so that pieces differ."""
+    rng = np.random.default_rng(7)
+    made = []
+    for number in range(6000):
+        words = rng.choice(WORDS, int(rng.integers(20, 600)))
+        made.append(" ".join(words) if number % 9 else " ".join(f"{word}{number}" for word in words))
+    return made
+
+
+@pytest.fixture(scope="module", params=["txt", "jsonl", "parquet", "txt.gz"])
+def corpus(request: pytest.FixtureRequest, documents: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("corpus") / f"corpus.{request.param}"
+    if request.param == "parquet":
+        pq.write_table(pa.table({"id": range(len(documents)), "text": documents}), path, row_group_size=500)
+    elif request.param == "jsonl":
+        path.write_text("".join(json.dumps({"n": 1, "text": document}) + "\n" for document in documents))
+    elif request.param == "txt.gz":
+        path.write_bytes(gzip.compress("\n\n".join(documents).encode(), compresslevel=1))
+    else:
+        path.write_text("\n\n".join(documents))
+    return path
+
+
+def sources_of(path: Path) -> list[Source]:
+    return find_sources([str(path)], folder=Path(), exclude=None)
+
+
+def test_text_and_tokens_are_within_the_band(corpus: Path, documents: list[str]) -> None:
+    engine = make_engine(SPEC, find_rank_file(SPEC), mark=b"")
+    texts = ["\n\n".join(documents)] if corpus.suffix in (".txt", ".gz") else documents
+    text = sum(len(one.encode()) for one in texts)
+    tokens = sum(len(engine.encode(one.encode())) for one in texts)
+    sample = sample_corpus(sources_of(corpus), spec=SPEC)
+    assert sample.text_bytes.low * 0.999 <= text <= sample.text_bytes.high * 1.001
+    assert sample.tokens.low <= tokens <= sample.tokens.high
+    assert sample.tokens.value == pytest.approx(tokens, rel=0.06)
+    assert sample.documents == pytest.approx(len(documents), rel=0.15)
+
+
+def test_a_part_to_try_is_of_the_same_kind_and_about_as_large_as_asked(corpus: Path, tmp_path: Path) -> None:
+    made = write_sample(sources_of(corpus), tmp_path, fraction=0.25)
+    assert [path.suffixes for path in made] == [corpus.suffixes]
+    whole = sample_corpus(sources_of(corpus), spec=SPEC)
+    part = sample_corpus(sources_of(tmp_path), spec=SPEC)
+    assert part.text_bytes.value == pytest.approx(whole.text_bytes.value / 4, rel=0.3)
+    assert part.bytes_per_token == pytest.approx(whole.bytes_per_token, rel=0.1)
+
+
+def test_a_wide_character_anywhere_in_the_sample_counts(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("plain text " * 2000 + "\U0001f642" + " more" * 2000)
+    sample = sample_corpus(sources_of(path), spec=SPEC)
+    assert sample.shape.widest == 4
+    assert sample.widest_character == "\U0001f642"
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"{}\n" * 10, b"not json\n" * 10])
+def test_a_file_without_text_is_said_to_have_none(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(NothingFound):
+        sample_corpus(sources_of(path), spec=SPEC)
+
+
+def test_damaged_text_is_looked_at_all_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"\xff\xfe broken \xf0\x9f\x99" * 50_000)
+    assert sample_corpus(sources_of(path), spec=SPEC).tokens.value > 0
+
+
+def test_standard_input_cannot_be_sampled() -> None:
+    with pytest.raises(BadInput, match="read only once"):
+        sample_corpus(find_sources(["-"], folder=Path(), exclude=None), spec=SPEC)

@@ -1,0 +1,295 @@
+"""JSON Lines in, the same documents out, whatever the size of pieces and wherever reading is broken off."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from oomguard.errors import BadInput, BudgetTooSmall, Changed
+from oomguard.preparation.reading import jsonl as jsonl_reader
+from oomguard.preparation.reading.document_reader import iter_pieces
+from tests.preparation.reading.reads import PACKERS, check_every_resume, documents_in, options, read, skipped_in, source
+from tests.properties import examples
+
+words = st.lists(st.sampled_from(["a", "bc ", "d e f ", "1", "\n", "é", "漢字", "😀 ", '"', "\\", "\t", "\x7f"])).map(
+    "".join
+)
+texts = st.one_of(words, st.text(st.characters(codec="utf-8"), max_size=40))
+values = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5)),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=3), inner, max_size=3)),
+    max_leaves=5,
+)
+objects = st.dictionaries(st.text(max_size=4), values, max_size=3)
+
+
+@st.composite
+def lines(draw: st.DrawFn, text: st.SearchStrategy[str] = texts) -> tuple[str, str]:
+    """One line, written in one of many ways, and its document."""
+    document = draw(text)
+    fields = {**draw(objects), "text": document, **draw(objects)}
+    fields["text"] = document
+    line = json.dumps(
+        fields,
+        ensure_ascii=draw(st.booleans()),
+        separators=draw(st.sampled_from([(",", ":"), (", ", ": "), (" ,\t", " : ")])),
+    )
+    before, after = draw(st.sampled_from([("", ""), (" ", ""), ("", " \t"), ("\n", ""), ("", "\r"), ("\r\n \n", "")]))
+    return before + line + after, document
+
+
+def tiktoken_bytes(text: str) -> bytes:
+    """What tiktoken encodes for a text, lone surrogates or not."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+
+
+@examples(150)
+@given(
+    written=st.lists(lines(), max_size=12),
+    last=st.sampled_from(["\n", "", "\r\n", "\n\n"]),
+    piece_bytes=st.integers(1, 300),
+    bom=st.booleans(),
+)
+def test_documents_in_are_documents_out(written: list[tuple[str, str]], last: str, piece_bytes: int, bom: bool) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "a.jsonl")
+        body = "\n".join(line for line, _ in written) + last
+        path.write_bytes(b"\xef\xbb\xbf" * bom + body.encode())
+        pieces = read(path, "jsonl", piece_bytes=piece_bytes)
+        assert documents_in(pieces) == [text.encode() for _, text in written]
+        check_every_resume(path, "jsonl", pieces, piece_bytes=piece_bytes)
+        again = read(path, "jsonl", piece_bytes=piece_bytes, errors="skip")
+        assert documents_in(again) == documents_in(pieces)
+
+
+@examples(150)
+@given(written=st.lists(lines(st.text(st.characters(exclude_categories=[]), max_size=20)), min_size=1, max_size=6))
+@example(written=[('{"text": "\\ud83d\\ud83d\\ude00\\ude00"}', "\ud83d\U0001f600\ude00")])
+@example(written=[('{"text": 1, "text": "b"}', "b")])
+@example(written=[('{"text": "a", "n": 1e999, "m": ' + "1" * 5000 + "}", "a")])
+@example(
+    written=[('{"text": "a", "n": ' + "[" * 100_000 + "]" * 100_000 + "}", "a"), ('{"text": "\\udc00"}', "\udc00")]
+)
+def test_both_parsers_read_the_same(written: list[tuple[str, str]]) -> None:
+    """Arrow on blocks and Python on lines: lone surrogates, equal keys, long numbers and deep lists as well."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "a.jsonl")
+        path.write_bytes("\n".join(line for line, _ in written).encode("utf-8", "replace"))
+        expected = [tiktoken_bytes(json.loads(json.dumps(text))) for _, text in written]
+        if any("\udc00" <= c <= "\udfff" or "\ud800" <= c <= "\udbff" for line, _ in written for c in line):
+            return  # a surrogate that was not escaped is no UTF-8
+        assert documents_in(read(path, "jsonl")) == expected
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(jsonl_reader, "_is_tidy", lambda *_: False)
+            patch.setattr(jsonl_reader._Parser, "_with_arrow", _only_when_python_cannot(jsonl_reader._Parser))
+            assert documents_in(read(path, "jsonl")) == expected
+
+
+def _only_when_python_cannot(parser: Any) -> object:
+    real = parser._with_arrow
+
+    def with_arrow(self: object, text: object) -> object:
+        return real(self, text) if isinstance(text, bytes) else None  # whole blocks come as a memoryview
+
+    return with_arrow
+
+
+def test_an_object_over_two_lines_is_refused_in_any_block(tmp_path: Path) -> None:
+    """Arrow alone would take it, and two objects on one line too."""
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "a"} {"text": "b"}\n{"text":\n"c"}\n')
+    with pytest.raises(BadInput, match=r"a\.jsonl:1: no JSON: Extra data, at character 15"):
+        read(path, "jsonl")
+
+
+@pytest.mark.parametrize("name", PACKERS)
+def test_compressed(tmp_path: Path, name: str) -> None:
+    """Members, frames and streams that follow each other are one stream, empty ones too."""
+    path = tmp_path / "a.jsonl"
+    halves = [b'{"text": "one"}\n{"text": "tw', b'o"}\n{"text": ""}\n']
+    path.write_bytes(PACKERS[name](halves[0]) + PACKERS[name](b"") + PACKERS[name](halves[1]))
+    for piece_bytes in (5, 1 << 20):
+        pieces = read(path, "jsonl", compression=name, piece_bytes=piece_bytes)
+        assert documents_in(pieces) == [b"one", b"two", b""]
+        check_every_resume(path, "jsonl", pieces, compression=name, piece_bytes=piece_bytes)
+
+
+@pytest.mark.parametrize("name", PACKERS)
+def test_truncated_compression(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "a.jsonl"
+    noise = np.random.default_rng(1).integers(97, 123, 300_000, np.uint8).tobytes().decode()
+    packed = PACKERS[name](json.dumps({"text": noise}).encode() + b"\n")
+    path.write_bytes(packed[: len(packed) // 2])
+    with pytest.raises(
+        BadInput, match=r"a\.jsonl: damaged or cut off, after [0-9]+ bytes of decompressed text"
+    ) as caught:
+        read(path, "jsonl", compression=name)
+    assert " -t " in caught.value.do
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("hello", "a.jsonl:2: no JSON: Expecting value, at character 1"),
+        ('{"text": "a"', "a.jsonl:2: no JSON: Expecting ',' delimiter, at character 13"),
+        ("[1, 2]", "a.jsonl:2: a JSON array, not an object"),
+        ("7", "a.jsonl:2: a number, not an object"),
+        ('{"content": "a", "id\\u001b": 1}', 'a.jsonl:2: no field "text"; there are: "content", "id\\x1b"'),
+        ("{}", 'a.jsonl:2: no field "text"; there are: none'),
+        ('{"text": null}', 'a.jsonl:2: the field "text" is null, not a string'),
+        ('{"text": 5}', 'a.jsonl:2: the field "text" is a number, not a string'),
+        ('{"text": ["a"]}', 'a.jsonl:2: the field "text" is a JSON array, not a string'),
+        ('{"text": "a\tb"}', "a.jsonl:2: no JSON: Invalid control character at, at character 12"),
+    ],
+)
+def test_bad_lines(tmp_path: Path, line: str, problem: str) -> None:
+    """Named when strict; left out and counted when skipped, in whatever block they are."""
+    path = tmp_path / "a.jsonl"
+    path.write_text(f'{{"text": "one"}}\n{line}\n{{"text": "two"}}\n{line}\n')
+    with pytest.raises(BadInput) as caught:
+        read(path, "jsonl")
+    assert str(caught.value) == f"{tmp_path}/{problem}"
+    for piece_bytes in (1, 30, 1 << 20):
+        pieces = read(path, "jsonl", errors="skip", piece_bytes=piece_bytes)
+        assert documents_in(pieces) == [b"one", b"two"]
+        assert skipped_in(pieces) == 2
+        check_every_resume(path, "jsonl", pieces, errors="skip", piece_bytes=piece_bytes)
+
+
+def test_a_file_that_is_one_array(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('[\n{"text": "a"}\n]')
+    with pytest.raises(BadInput, match=r"a\.jsonl:1: no JSON"):
+        read(path, "jsonl")
+    path.write_text('[{"text": "a"}]')
+    with pytest.raises(BadInput, match=r"a\.jsonl:1: a JSON array, not an object") as caught:
+        read(path, "jsonl")
+    assert "jq -c '.[]'" in caught.value.do
+
+
+def test_bytes_that_are_no_utf8(tmp_path: Path) -> None:
+    """Strict: refused with line and byte. Else the encoder gets them as they are, from either parser."""
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"text": "one"}\n{"text": "\xc3\xa9\xff"}\n')
+    with pytest.raises(BadInput, match=r"a\.jsonl:2: not UTF-8 at byte 12 of the line"):
+        read(path, "jsonl")
+    assert documents_in(read(path, "jsonl", errors="replace")) == [b"one", b"\xc3\xa9\xff"]
+    path.write_bytes(b'{"text": "one"}\n{"text": "\xc3\xa9\xff"}\n{"text": "\\ud800"}')
+    assert documents_in(read(path, "jsonl", errors="skip")) == [b"one", b"\xc3\xa9\xff", "�".encode()]
+
+
+def test_the_first_document_of_each_piece_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text("\n\n" + "\n".join(json.dumps({"text": f"{i:03}"}) for i in range(40)))
+    for piece_bytes in (1, 7, 200, 5000):
+        for piece in read(path, "jsonl", piece_bytes=piece_bytes):
+            assert piece.where == f"line {int(piece.data[:3]) + 3}"
+
+
+@pytest.mark.parametrize("compression", [None, "gz"])
+@pytest.mark.parametrize("character", ["x", "é", "😀"])
+def test_a_large_line_is_asked_for_and_cut(tmp_path: Path, compression: str | None, character: str) -> None:
+    path = tmp_path / "a.jsonl"
+    large = "word " * 100_000 + character * 5 + " word" * 100_000
+    body = "".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in ("one", large, "two")).encode()
+    path.write_bytes(PACKERS["gz"](body) if compression else body)
+    asked: list[tuple[int, str]] = []
+    how = options(piece_bytes=1 << 16, unasked=1 << 18)
+    pieces = list(
+        iter_pieces(
+            source(path, "jsonl", compression), options=how, resume=None, reserve=lambda *ask: asked.append(ask)
+        )
+    )
+    assert documents_in(pieces) == [b"one", large.encode(), b"two"]
+    assert max(len(piece.data) for piece in pieces) <= 1 << 16
+    assert {where for _, where in asked} == {f"{path}: line 2"}
+    assert max(asked)[0] >= 3 * len(large)
+    assert [piece.where for piece in pieces][:3] == [
+        "line 1",
+        "line 2",
+        f"line 2, byte {len(pieces[1].data)} of the document",
+    ]
+    for piece in pieces[:: len(pieces) // 3]:
+        rest = read(path, "jsonl", compression=compression, resume=piece.resume, piece_bytes=1 << 16)
+        assert documents_in(rest) == documents_in(pieces[pieces.index(piece) + 1 :])
+
+
+def test_a_refused_line_is_named_with_its_size(tmp_path: Path) -> None:
+    """The reader reads on to the end of the line to tell its size, without holding it."""
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "one"}\n' + json.dumps({"text": "word " * 200_000}) + '\n{"text": "two"}\n')
+    size = 200_000 * 5 + 13
+    asked: list[int] = []
+
+    def refuse(need: int, where: str) -> None:
+        asked.append(need)
+        raise BudgetTooSmall(f"{where} needs {need}", do="more")
+
+    pieces = iter_pieces(
+        source(path, "jsonl"), options=options(piece_bytes=1 << 12, unasked=1 << 14), resume=None, reserve=refuse
+    )
+    assert next(pieces).data == b"one"
+    with pytest.raises(BudgetTooSmall, match=r"a\.jsonl: line 2 needs 310"):
+        next(pieces)
+    assert 3 * size < asked[-1] < 3.2 * size
+    with pytest.raises(BudgetTooSmall, match=r"a\.jsonl: line 2 is 977 KiB long and needs 3\.0 MiB of memory"):
+        read(path, "jsonl", piece_bytes=1 << 12, largest_document=1 << 14)
+
+
+def test_a_large_line_that_arrow_refuses(tmp_path: Path) -> None:
+    """Python reads it if there is the memory; what cannot be an object is refused without."""
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "' + "word " * 20_000 + '\\ud800"}')
+    how: dict[str, Any] = {"piece_bytes": 1 << 12, "unasked": 1 << 14}
+    assert documents_in(read(path, "jsonl", **how)) == [b"word " * 20_000 + "�".encode()]
+
+    def refuse(need: int, where: str) -> None:
+        if "Arrow" in where:
+            raise BudgetTooSmall(where, do="more")
+
+    with pytest.raises(BudgetTooSmall, match="line 1, which Arrow's JSON reader refuses"):
+        list(iter_pieces(source(path, "jsonl"), options=options(**how), resume=None, reserve=refuse))
+    path.write_text('["' + "word " * 20_000 + '"]')
+    with pytest.raises(BadInput, match=r"a\.jsonl:1: a JSON array, not an object"):
+        list(iter_pieces(source(path, "jsonl"), options=options(**how), resume=None, reserve=refuse))
+
+
+def test_a_word_that_cannot_be_cut(tmp_path: Path) -> None:
+    """Taken whole up to the longest piece, refused beyond."""
+    path = tmp_path / "a.jsonl"
+    text = "a " + "x" * 5000 + " b"
+    path.write_text(json.dumps({"text": text}))
+    assert documents_in(read(path, "jsonl", piece_bytes=64, longest_piece=8192)) == [text.encode()]
+    with pytest.raises(BadInput, match=r"a\.jsonl: line 1: the next 1\.0 KiB are one word"):
+        read(path, "jsonl", piece_bytes=64, longest_piece=1024)
+
+
+def test_a_changed_input_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "one two three four"}\n{"text": "five"}\n')
+    first, *_ = read(path, "jsonl", piece_bytes=8)
+    assert first.resume["inside"]
+    path.write_text('{"text": "x"}\n')
+    with pytest.raises(Changed, match="shorter than the part already done"):
+        read(path, "jsonl", resume=first.resume)
+    with pytest.raises(Changed, match="14 bytes are there, but the earlier run had read 100"):
+        read(path, "jsonl", resume={"offset": 100, "line": 9})
+
+
+def test_a_document_with_the_sentinel_is_a_bug_that_shows(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "a-b"}\n')
+    with pytest.raises(RuntimeError, match="sentinel"):
+        read(path, "jsonl", sentinel=b"-")
+
+
+@pytest.mark.parametrize("text", ["", "\n \n\r\n", "\ufeff"])
+def test_nothing_in_it(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(text)
+    assert read(path, "jsonl") == []

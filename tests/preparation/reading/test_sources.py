@@ -1,0 +1,234 @@
+"""From what a person types to the files that are read, in an order that never changes."""
+
+import json
+import os
+import random
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oomguard.errors import BadInput, NothingFound
+from oomguard.preparation.reading.sources import Source, find_sources
+from oomguard.preparation.reading.sources import _natural as natural
+
+
+@pytest.fixture
+def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to stand in, with files of every kind."""
+    for name in (
+        "b10.txt", "b2.txt", "a.jsonl", "A.TXT", "c.ndjson.zst", "d.parquet", "e.text.gz", "readme.md", "config.json",
+        "f.parquet.gz", "noise.bin", ".hidden.txt", "sub/x.txt", "sub/deep/y.jsonl.xz", "sub/.git/z.txt",
+        "sub/.oomguard/z.txt", "out/shard.txt",
+    ):  # fmt: skip
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def found(*inputs: str, exclude: Path | None = None, **how: Any) -> list[str]:
+    return [source.path for source in find_sources(inputs, folder=Path(), exclude=exclude, **how)]
+
+
+def test_no_input_means_the_files_right_here(corpus: Path) -> None:
+    assert found() == ["A.TXT", "a.jsonl", "b2.txt", "b10.txt", "c.ndjson.zst", "d.parquet", "e.text.gz"]
+
+
+def test_a_folder_means_all_that_is_below(corpus: Path) -> None:
+    assert found("sub") == ["sub/deep/y.jsonl.xz", "sub/x.txt"]
+    assert found(".", exclude=Path("out"))[-2:] == ["sub/deep/y.jsonl.xz", "sub/x.txt"]
+    assert "out/shard.txt" not in found(".", exclude=corpus / "out")
+    assert "out/shard.txt" in found(".")
+
+
+def test_files_come_in_the_order_given(corpus: Path) -> None:
+    assert found("d.parquet", "b10.txt", "a.jsonl") == ["d.parquet", "b10.txt", "a.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("b*.txt", ["b2.txt", "b10.txt"]),
+        ("b[12]*.txt", ["b2.txt", "b10.txt"]),
+        ("**/*.txt", ["b2.txt", "b10.txt", "sub/x.txt"]),
+        ("**/y*", ["sub/deep/y.jsonl.xz"]),
+        ("s*", ["sub/deep/y.jsonl.xz", "sub/x.txt"]),
+        ("*.bin", ["noise.bin"]),
+    ],
+)
+def test_globs(corpus: Path, pattern: str, names: list[str]) -> None:
+    assert found(pattern, exclude=Path("out")) == names
+
+
+def test_a_name_that_looks_like_a_glob(corpus: Path) -> None:
+    (corpus / "b[12].txt").touch()
+    assert found("b[12].txt") == ["b[12].txt"]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "compression"),
+    [
+        ("A.TXT", "text", None),
+        ("a.jsonl", "jsonl", None),
+        ("c.ndjson.zst", "jsonl", "zst"),
+        ("d.parquet", "parquet", None),
+        ("e.text.gz", "text", "gz"),
+        ("config.json", "jsonl", None),
+        ("noise.bin", "text", None),
+        ("readme.md", "text", None),
+    ],
+)
+def test_kinds(corpus: Path, name: str, kind: Any, compression: Any) -> None:
+    status = (corpus / name).stat()
+    assert find_sources([name], folder=Path(), exclude=None) == [
+        Source(path=name, kind=kind, compression=compression, size=status.st_size, mtime_ns=status.st_mtime_ns)
+    ]
+
+
+def test_only_plain_text_files_can_be_read_at_any_place(corpus: Path) -> None:
+    every = find_sources(["A.TXT", "noise.bin", "a.jsonl", "e.text.gz", "d.parquet", "-"], folder=Path(), exclude=None)
+    assert [source.seekable_text for source in every] == [True, True, False, False, False, False]
+
+
+@pytest.mark.parametrize("kind", ["text", "jsonl"])
+def test_standard_input(kind: Any) -> None:
+    expected = Source(path="-", kind=kind, compression=None, size=None, mtime_ns=None)
+    for name in ("-", "/dev/stdin"):
+        assert find_sources([name], folder=Path(), exclude=None, stdin_kind=kind) == [expected]
+
+
+def test_names_start_from_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").touch()
+    for name in ("a.txt", "*.txt", str(tmp_path / "a.txt"), "."):
+        assert [source.path for source in find_sources([name], folder=tmp_path, exclude=None)] == [f"{tmp_path}/a.txt"]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "problem"),
+    [
+        (["a.jsonl", "a.jsonl"], "a.jsonl is there twice"),
+        (["b2.txt", "./sub/../b2.txt"], r"sub/../b2.txt is there twice (also as b2.txt)"),
+        (["sub", "sub/x.txt"], "sub/x.txt is there twice"),
+        (["b2.txt", "link.txt"], "link.txt is there twice (also as b2.txt)"),
+        (["-", "-"], "- is there twice"),
+        (["f.parquet.gz"], "f.parquet.gz is a compressed parquet file"),
+        (["out/shard.txt"], "out/shard.txt is in the output folder, which is never read as input"),
+        (["broken.txt"], "broken.txt cannot be opened: No such file or directory"),
+        (["pipe"], "pipe is a pipe, not a file"),
+        (["/dev/null"], "/dev/null is a device or socket, not a file"),
+        (["socket"], "socket is a device or socket, not a file"),
+    ],
+)
+def test_input_that_is_refused(corpus: Path, inputs: list[str], problem: str) -> None:
+    Path("link.txt").symlink_to("b2.txt")
+    Path("broken.txt").symlink_to("nowhere")
+    os.mkfifo("pipe")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("socket")
+        with pytest.raises(BadInput) as caught:
+            found(*inputs, exclude=Path("out"))
+    assert str(caught.value).startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("name", "problem", "do"),
+    [
+        (
+            "nope.txt",
+            '"nope.txt" does not exist',
+            "there are: A.TXT, a.jsonl, b2.txt, b10.txt, c.ndjson.zst and 2 more",
+        ),
+        ("nope/*.txt", '"nope/*.txt" matches no file', "there are: A.TXT"),
+        ("sub/*.parquet", '"sub/*.parquet" matches no file', "there are: sub/x.txt"),
+        ("empty", '"empty" holds no corpus files', "oomguard prepare"),
+        ("", '"" does not exist', "there are: A.TXT"),
+        ("\x1b[2J\n", r'"\x1b[2J\n" matches no file', "there are: A.TXT"),
+    ],
+)
+def test_nothing_found(corpus: Path, name: str, problem: str, do: str) -> None:
+    Path("empty").mkdir()
+    with pytest.raises(NothingFound) as caught:
+        found(name)
+    assert str(caught.value).startswith(problem)
+    assert caught.value.do.startswith(do)
+
+
+def test_nothing_in_the_current_folder(tmp_path: Path) -> None:
+    (tmp_path / "notes.md").touch()
+    (tmp_path / "sub.txt").mkdir()
+    with pytest.raises(NothingFound, match=r"no corpus files in .*: \.txt \.text \.jsonl"):
+        find_sources([], folder=tmp_path, exclude=None)
+
+
+def test_hostile_names_are_shown_escaped(tmp_path: Path) -> None:
+    (tmp_path / "a\x1b]0;x\x07.txt").touch()
+    (tmp_path / os.fsdecode(b"\xff\n.txt")).touch()
+    assert len(find_sources(["*.txt"], folder=tmp_path, exclude=None)) == 2
+    with pytest.raises(NothingFound) as caught:
+        find_sources(["nope"], folder=tmp_path, exclude=None)
+    assert (str(caught.value) + caught.value.do).isprintable()
+    assert r"a\x1b]0;x\x07.txt" in caught.value.do
+
+
+def test_links_in_a_circle_end(corpus: Path) -> None:
+    Path("sub/deep/up").symlink_to("..")
+    assert found("sub") == ["sub/deep/y.jsonl.xz", "sub/x.txt"]
+
+
+def test_a_linked_folder_is_followed(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    away = tmp_path_factory.mktemp("away")
+    (away / "z.txt").touch()
+    Path("sub/more").symlink_to(away)
+    assert found("sub") == ["sub/deep/y.jsonl.xz", "sub/more/z.txt", "sub/x.txt"]
+
+
+@pytest.mark.parametrize("start", ["[", "\n\t [", "\ufeff["])
+def test_a_json_array_is_refused(tmp_path: Path, start: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(start + json.dumps({"text": "a"}) + "]")
+    with pytest.raises(BadInput, match=r"a\.json is one JSON array") as caught:
+        find_sources(["a.json"], folder=tmp_path, exclude=None)
+    assert "jq -c '.[]'" in caught.value.do
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that anyone may enter, while this process may not do all that root may."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
+def test_what_may_not_be_read(open_folder: Path) -> None:
+    (open_folder / "a.txt").touch(mode=0)
+    (open_folder / "sub").mkdir(mode=0)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)  # nobody
+    try:
+        with pytest.raises(BadInput, match=r"a\.txt may not be read"):
+            find_sources([], folder=open_folder, exclude=None)
+        with pytest.raises(BadInput, match=r"may not list .*sub: Permission denied"):
+            find_sources(["sub"], folder=open_folder, exclude=None)
+    finally:
+        os.seteuid(user)
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="/\x00"), min_size=1, max_size=6), unique=True))
+def test_natural_order_is_an_order(names: list[str]) -> None:
+    """It is total, and does not depend on the order in which the file system lists."""
+    shuffled = random.Random(0).sample(names, len(names))
+    assert sorted(names, key=natural) == sorted(shuffled, key=natural)
+
+
+def test_natural_order() -> None:
+    """Number by number, folder by folder; equal numbers as they are written."""
+    names = ["01/a", "1/b", "a/9.txt", "a/10.txt", "a2/1.txt", "a10/1.txt", "x9y9", "x9y10", "x10"]
+    assert sorted(random.Random(1).sample(names, len(names)), key=natural) == names

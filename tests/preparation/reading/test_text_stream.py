@@ -1,0 +1,172 @@
+"""Compressed text and standard input: cut between documents or at safe cuts, and resumed byte by byte."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oomguard.errors import BadInput, BudgetTooSmall, Changed
+from oomguard.preparation.encoding.safe_cuts import unify_newlines
+from oomguard.preparation.reading import byte_stream
+from oomguard.preparation.reading.document_reader import iter_pieces
+from tests.preparation.reading.reads import PACKERS, check_every_resume, documents_in, granted, options, read, source
+from tests.properties import examples
+from tests.reference import CHARACTERS, encoding_of
+
+characters = st.one_of(st.sampled_from(["a", "b ", "word ", "\n", "\r\n", "\r", "==", "=", "|", "é", "漢"]),
+                       st.sampled_from(CHARACTERS))  # fmt: skip
+bodies = st.lists(characters, max_size=60).map("".join)
+separators = st.sampled_from(["", "==", "\n\n", "|", "\n", "<|endoftext|>", "=a="])
+
+
+def documents_of(text: bytes, separator: bytes) -> list[bytes]:
+    """The slow, obvious way."""
+    documents = text.split(separator) if separator else [text]
+    return documents[:-1] if not documents[-1] else documents
+
+
+@examples(500)
+@given(text=bodies, separator=separators, piece_bytes=st.integers(1, 60), universal=st.booleans())
+def test_documents_in_are_documents_out(text: str, separator: str, piece_bytes: int, universal: bool) -> None:
+    mark = separator.encode()
+    how = {"separator": mark, "piece_bytes": piece_bytes, "universal_newlines": universal, "longest_piece": 1 << 12}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "a.txt.gz")
+        path.write_bytes(PACKERS["gz"](text.encode()))
+        pieces = read(path, "text", compression="gz", **how)
+        whole = unify_newlines(text.encode()) if universal else text.encode()
+        assert documents_in(pieces, mark) == documents_of(whole, mark)
+        check_every_resume(path, "text", pieces, mark, compression="gz", **how)
+        tokens = encoding_of("r50k_base").encode_ordinary
+        if not mark:
+            assert [t for p in pieces for t in tokens(p.data.decode())] == tokens(whole.decode())
+
+
+@pytest.mark.parametrize("name", PACKERS)
+def test_members_that_follow_each_other_are_one_stream(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "a.txt"
+    pack = PACKERS[name]
+    path.write_bytes(pack(b"one tw") + pack(b"") + pack(b"o three"))
+    for piece_bytes in (4, 1 << 20):
+        pieces = read(path, "text", compression=name, piece_bytes=piece_bytes)
+        assert documents_in(pieces, b"") == [b"one two three"]
+        check_every_resume(path, "text", pieces, b"", compression=name, piece_bytes=piece_bytes)
+
+
+@pytest.mark.parametrize("name", PACKERS)
+@pytest.mark.parametrize("kept", [1, 5, 200, -4])
+def test_a_file_that_was_cut_off(tmp_path: Path, name: str, kept: int) -> None:
+    """The end of the data is never taken for the end of the text."""
+    path = tmp_path / "a.txt"
+    path.write_bytes(PACKERS[name](os.urandom(3000).hex().encode())[:kept])
+    with pytest.raises(BadInput, match=r"a\.txt: damaged or cut off"):
+        read(path, "text", compression=name)
+
+
+def test_a_file_that_is_not_compressed(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt.gz"
+    path.write_text("plain text")
+    for name in PACKERS:
+        with pytest.raises(BadInput, match="damaged or cut off, after 0 bytes"):
+            read(path, "text", compression=name)
+
+
+def test_positions_count_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt.xz"
+    text = b"one two three|four five|six"
+    path.write_bytes(PACKERS["xz"](text))
+    pieces = read(path, "text", compression="xz", separator=b"|", piece_bytes=8)
+    assert [piece.where for piece in pieces][:2] == ["byte 0", f"byte {len(pieces[0].data)}"]
+    for piece in pieces:
+        assert text[int(piece.where.removeprefix("byte ")) :].startswith(piece.data)
+    assert pieces[-1].resume["offset"] == len(text)
+
+
+def test_a_word_that_cannot_be_cut(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt.gz"
+    text = b"a " + b"x" * 5000 + b" b"
+    path.write_bytes(PACKERS["gz"](text))
+    asked: list[int] = []
+    how = options(piece_bytes=64, longest_piece=8192, unasked=2048)
+    pieces = list(
+        iter_pieces(source(path, "text", "gz"), options=how, resume=None, reserve=lambda size, _: asked.append(size))
+    )
+    assert documents_in(pieces, b"") == [text]
+    assert asked[-1] >= 3 * 5000
+    with pytest.raises(BadInput, match=r"a\.txt\.gz: byte 1: the next 1\.0 KiB are one word"):
+        read(path, "text", compression="gz", piece_bytes=64, longest_piece=1024)
+
+
+@pytest.fixture
+def stdin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], None]]:
+    """Give bytes to be read from what stands for descriptor 0."""
+    opened: list[int] = []
+
+    def give(data: bytes) -> None:
+        file = tmp_path / "stdin"
+        file.write_bytes(data)
+        opened.append(os.open(file, os.O_RDONLY))
+        monkeypatch.setattr(byte_stream, "STDIN_FD", opened[-1])
+
+    yield give
+    for fd in opened:
+        os.close(fd)
+
+
+@pytest.mark.parametrize("kind", ["text", "jsonl"])
+def test_standard_input_is_checked_when_it_comes_again(stdin: Callable[[bytes], None], kind: str) -> None:
+    body = b"".join(b'{"text": "number %d is here"}\n' % i for i in range(20))
+    mark = b"\n" if kind == "text" else options().sentinel
+    how: dict[str, Any] = {"piece_bytes": 64, "separator": b"\n"}
+    stdin(body)
+    pieces = read(Path("-"), kind, **how)
+    expected = documents_in(pieces, mark)
+    assert len(expected) == 20
+    for number, piece in enumerate(pieces):
+        stdin(body)
+        rest = read(Path("-"), kind, resume=piece.resume, **how)
+        assert documents_in(rest, mark) == documents_in(pieces[number + 1 :], mark)
+    stdin(body.replace(b"number 1 ", b"number 2 "))
+    with pytest.raises(Changed, match=r"-: its first [0-9]+ bytes are not those that the earlier run read"):
+        read(Path("-"), kind, resume=pieces[-2].resume, **how)
+    stdin(body[:100])
+    with pytest.raises(Changed, match=r"-: 100 bytes are there, but the earlier run had read"):
+        read(Path("-"), kind, resume=pieces[-2].resume, **how)
+
+
+def test_a_pipe_that_gives_little_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    with subprocess.Popen(
+        ["sh", "-c", "for i in 1 2 3 4; do printf 'part %d ' $i; sleep 0.05; done"], stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        monkeypatch.setattr(byte_stream, "STDIN_FD", child.stdout.fileno())
+        pieces = list(iter_pieces(source(Path("-"), "text"), options=options(), resume=None, reserve=granted))
+    assert documents_in(pieces, b"") == [b"part 1 part 2 part 3 part 4 "]
+    assert len(pieces) == 1
+
+
+@pytest.mark.parametrize(
+    ("tool", "compression", "least"), [("xz -9", "xz", 64 << 20), ("zstd --long=27", "zst", 1 << 27)]
+)
+def test_a_large_dictionary_is_asked_for(tmp_path: Path, tool: str, compression: str, least: int) -> None:
+    """Before the decoder takes it: these settings cost as much when the file is read."""
+    if shutil.which(tool.split(maxsplit=1)[0]) is None:
+        pytest.skip(f"needs {tool.split(maxsplit=1)[0]}: install it")
+    packed = subprocess.run([*tool.split(), "-c"], input=b"some text " * 9000, capture_output=True, check=True).stdout
+    path = tmp_path / "a.txt"
+    path.write_bytes(packed)
+
+    def refuse(need: int, where: str) -> None:
+        raise BudgetTooSmall(f"{where}: {need}", do="more")
+
+    with pytest.raises(BudgetTooSmall, match=f"its {compression} dictionary: ([0-9]+)") as caught:
+        list(iter_pieces(source(path, "text", compression), options=options(), resume=None, reserve=refuse))
+    assert least <= int(str(caught.value).split()[-1]) <= 2 * least
+    assert documents_in(read(path, "text", compression=compression), b"") == [b"some text " * 9000]
