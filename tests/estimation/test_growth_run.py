@@ -18,6 +18,8 @@ from oomguard.preparation.options import PrepareOptions, resolve_options
 from oomguard.preparation.reading.sources import find_sources
 from oomguard.units import MIB
 
+pytestmark = pytest.mark.slow  # whole runs
+
 DOCUMENTS = 2500
 
 

@@ -29,6 +29,7 @@ def surroundings(c: str) -> str:
     return "|".join(parts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["r50k_base", "cl100k_base", "o200k_base"])
 def test_every_code_point_has_the_tokens_of_tiktoken(name: str) -> None:
     encoding = encoding_of(name)

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from oomguard.preparation.encoding import piece_encoder
@@ -21,6 +22,7 @@ from oomguard.preparation.engines.slots import SlotLayout, Slots
 from oomguard.preparation.engines.work import CutRules, PlainFeed
 from oomguard.preparation.reading.source import Source
 from tests.preparation.expecting import documents_of, tokens_of
+from tests.properties import examples
 from tests.reference import CHARACTERS, encoding_of
 
 LONGEST = 1 << 16
@@ -44,9 +46,9 @@ class Setting:
 
     encoding: str
     mark: str = ""
-    eot: str = "after"
-    errors: str = "strict"
-    newlines: str = "bytes"
+    eot: Any = "after"
+    errors: Any = "strict"
+    newlines: Any = "bytes"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -71,7 +73,7 @@ def slots_of(token_bytes: int) -> Slots:
 
 
 @cache
-def encoder_of(setting: Setting, verify: str = "off", growth: int = 1 << 30) -> PieceEncoder:
+def encoder_of(setting: Setting, verify: Any = "off", growth: int = 1 << 30) -> PieceEncoder:
     spec = find_encoding(setting.encoding)
     config = EncoderConfig(
         encoding=setting.encoding, rank_file=str(find_rank_file(spec)), mark=setting.mark.encode().decode("latin-1"),
@@ -100,7 +102,7 @@ def encode_file(
     answers = []
     while (cut := feed.next_task(0)) is not None:
         answer = encoder.encode(cut[0])
-        width = "H" if slots.layout.token_bytes == 2 else "I"
+        width: Any = "H" if slots.layout.token_bytes == 2 else "I"
         ends += [len(tokens) + end for end in slots.ends(0, answer.documents)]
         tokens += slots.tokens(0, answer.tokens).cast(width)
         answers.append(answer)
@@ -112,7 +114,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("text") / "text.txt"
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(
     text=texts,
     marks=st.lists(st.integers(0, 40), max_size=6),
@@ -138,7 +140,7 @@ def test_tokens_of_a_text_are_those_of_each_whole_document(
     )
 
 
-@settings(max_examples=100)
+@examples(100)
 @example(parts=["x", b"\xe4\xb8", "\n\n"], errors="replace", newlines="bytes")
 @given(
     parts=st.lists(st.one_of(texts, invalid), max_size=12),
@@ -162,10 +164,10 @@ def test_invalid_bytes_become_what_python_makes_of_them(
     documents = [seen] if raw else []
     if mark:
         unified = unify_newlines(raw) if newlines == "universal" else raw
-        parts = unified.split(mark.encode())
+        found = unified.split(mark.encode())
         # Invalid bytes behind the last separator are a document, be it an empty one.
         documents = [
-            part.decode(errors={"skip": "ignore"}.get(errors, errors)) for part in (parts if parts[-1] else parts[:-1])
+            part.decode(errors={"skip": "ignore"}.get(errors, errors)) for part in (found if found[-1] else found[:-1])
         ]
     assert tokens == tokens_of(documents, encoding=encoding)
     assert sum(answer.repaired for answer in answers) == lost
@@ -192,7 +194,7 @@ def test_the_document_of_an_error_is_counted_as_the_text_reads(file: Path) -> No
 
 
 @pytest.mark.parametrize("mark", ["", "aa", "\n\n"])
-@settings(max_examples=150)
+@examples(150)
 @given(text=texts, place=st.integers(0, 100), bad=invalid, after=texts)
 def test_strict_says_where_the_first_invalid_byte_is(
     file: Path, mark: str, text: str, place: int, bad: bytes, after: str
@@ -210,7 +212,7 @@ def test_strict_says_where_the_first_invalid_byte_is(
     assert answers[0].error_documents == (raw[:expected].count(mark.encode()) if mark else 0)
 
 
-@settings(max_examples=1000)
+@examples(1000)
 @given(
     raw=st.one_of(
         st.binary(max_size=12),

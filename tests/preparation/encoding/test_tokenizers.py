@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from oomguard.preparation.encoding.encodings import find_encoding, find_rank_file
@@ -16,6 +16,7 @@ from oomguard.preparation.encoding.tokenizers import (
     make_engine,
 )
 from tests.preparation.expecting import SEPARATORS, hostile_text, tokens_of
+from tests.properties import examples
 from tests.reference import encoding_of
 
 NAMES = ["gpt2", "p50k_base", "cl100k_base", "o200k_base"]
@@ -99,7 +100,7 @@ def gpt2() -> Engine:
     return engine_of(GigatokenEngine, "gpt2")
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(
     space=st.lists(st.sampled_from([" ", "\n", "\t", "\u3000", "\r"]), max_size=40).map("".join),
     after=st.sampled_from(["", "x", "1", "."]),

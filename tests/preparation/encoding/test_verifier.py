@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from oomguard.preparation.encoding import piece_encoder
@@ -15,6 +15,7 @@ from oomguard.preparation.encoding.tokenizers import Engine, make_engine
 from oomguard.preparation.encoding.verifier import EngineDiffers, Verifier
 from oomguard.preparation.engines.messages import EncoderConfig, EncodeTask, Verify
 from oomguard.preparation.engines.slots import SlotLayout, Slots
+from tests.properties import examples
 
 SPEC = find_encoding("gpt2")
 ENGINE = make_engine(SPEC, find_rank_file(SPEC), mark=b"")
@@ -49,7 +50,7 @@ class Falsified:
         self.engine.renew()
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(
     parts=st.lists(st.text(st.sampled_from("ab 1.\n"), min_size=1, max_size=30), min_size=1, max_size=5),
     wrong=st.integers(0, 4),

@@ -1,6 +1,7 @@
 """A budget's parts never add up to more than it, and the minimum it names is the minimum."""
 
 import re
+from typing import Any
 
 import pytest
 from hypothesis import assume, given
@@ -28,8 +29,8 @@ DOUBLING = 2.8  # of a tokenizer's memory, measured: old and new table for a mom
 LEAST = 8 * MIB  # growth, where the budget is the smallest: its doubling is what the reserve is for
 
 
-def plan(budget: int, **options: object) -> BudgetPlan | None:
-    defaults = {"family": "gpt2", "workers": None, "cpus": 2, "reader": False, "verify": True}
+def plan(budget: int, **options: Any) -> BudgetPlan | None:
+    defaults: dict[str, Any] = {"family": "gpt2", "workers": None, "cpus": 2, "reader": False, "verify": True}
     try:
         return plan_budget(budget, **{**defaults, **options})
     except BudgetTooSmall:
@@ -51,7 +52,7 @@ def test_the_parts_are_below_the_budget(
     made = plan(budget, family=family, workers=workers, cpus=cpus, reader=reader, verify=verify)
     assume(made is not None)
     pieces = made.workers * PIECES_EACH * made.piece_bytes
-    held = COORDINATOR + reader * READER + nursery_bytes(family) + pieces
+    held: float = COORDINATOR + reader * READER + nursery_bytes(family) + pieces
     if made.workers > 1:
         held += min(2.1 * made.learn, made.growth) + made.workers * forked_bytes()
     held += made.workers * (made.growth * DOUBLING if made.growth > LEAST else LEAST)
@@ -99,7 +100,7 @@ def test_the_minimum_that_is_named_is_the_minimum(
     family: Family, workers: int | None, reader: bool, verify: bool, asked: int
 ) -> None:
     """What the error says to paste is accepted, and one MiB less is not."""
-    options = {"family": family, "workers": workers, "reader": reader, "verify": verify, "cpus": 2}
+    options: dict[str, Any] = {"family": family, "workers": workers, "reader": reader, "verify": verify, "cpus": 2}
     with pytest.raises(BudgetTooSmall) as caught:
         plan_budget(asked, **options)
     named = int(re.findall(r"--max-rss (\d+)M", caught.value.do)[0]) * MIB

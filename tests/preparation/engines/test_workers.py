@@ -20,6 +20,8 @@ from tests.preparation.disturbing import bytes_written
 from tests.preparation.expecting import last_checkpoint, read_tokens, tokens_of
 from tests.running import children_of, run_oomguard, started, wait_until
 
+pytestmark = pytest.mark.slow  # whole runs
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 # A module that is found before the real gigatoken, and puts a wrapper around its tokenizer.
@@ -181,6 +183,6 @@ def test_a_nursery_that_has_ended_is_heard_before_more_is_forked_from_it() -> No
     """It span there for ever, 3 of 38 times when encoders died again and again on a busy machine."""
     pipeline = Pipeline.__new__(Pipeline)
     work = SimpleNamespace(number=0, task=EncodeTask(slot=0, size=1, starts_document=True, ends_document=True))
-    pipeline._ready, pipeline._encoders, pipeline._oom_kills = deque([work]), DeadNursery(), lambda: 0  # type: ignore[assignment]  # stands in
+    pipeline._ready, pipeline._encoders, pipeline._oom_kills = deque([work]), DeadNursery(), lambda: 0  # type: ignore[assignment, list-item]  # stands in
     pipeline._dispatch()
     assert list(pipeline._ready) == [work]

@@ -3,7 +3,7 @@
 import bz2
 import gzip
 import lzma
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from oomguard.preparation.reading.document_reader import Piece, ReadOptions, ite
 from oomguard.preparation.reading.source import Source
 
 SENTINEL = b"\xef\xb7\x90oomguard-test\xef\xb7\x91"
-PACKERS = {
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "gz": gzip.compress,
     "zst": lambda data: pa.compress(data, codec="zstd", asbytes=True),
     "xz": lzma.compress,
@@ -25,7 +25,7 @@ def options(**changes: Any) -> ReadOptions:
     return ReadOptions(**{"sentinel": SENTINEL, "family": "gpt2", **changes})
 
 
-def source(path: Path, kind: str, compression: str | None = None) -> Source:
+def source(path: Path, kind: Any, compression: Any = None) -> Source:
     return Source(path=str(path), kind=kind, compression=compression, size=None, mtime_ns=None)
 
 

@@ -3,16 +3,18 @@
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from oomguard.errors import BadInput, BudgetTooSmall, Changed
 from oomguard.preparation.reading import jsonl as jsonl_reader
 from oomguard.preparation.reading.document_reader import iter_pieces
 from tests.preparation.reading.reads import PACKERS, check_every_resume, documents_in, options, read, skipped_in, source
+from tests.properties import examples
 
 words = st.lists(st.sampled_from(["a", "bc ", "d e f ", "1", "\n", "é", "漢字", "😀 ", '"', "\\", "\t", "\x7f"])).map(
     "".join
@@ -46,7 +48,7 @@ def tiktoken_bytes(text: str) -> bytes:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(
     written=st.lists(lines(), max_size=12),
     last=st.sampled_from(["\n", "", "\r\n", "\n\n"]),
@@ -65,7 +67,7 @@ def test_documents_in_are_documents_out(written: list[tuple[str, str]], last: st
         assert documents_in(again) == documents_in(pieces)
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(written=st.lists(lines(st.text(st.characters(exclude_categories=[]), max_size=20)), min_size=1, max_size=6))
 @example(written=[('{"text": "\\ud83d\\ud83d\\ude00\\ude00"}', "\ud83d\U0001f600\ude00")])
 @example(written=[('{"text": 1, "text": "b"}', "b")])
@@ -88,7 +90,7 @@ def test_both_parsers_read_the_same(written: list[tuple[str, str]]) -> None:
             assert documents_in(read(path, "jsonl")) == expected
 
 
-def _only_when_python_cannot(parser: type) -> object:
+def _only_when_python_cannot(parser: Any) -> object:
     real = parser._with_arrow
 
     def with_arrow(self: object, text: object) -> object:
@@ -243,7 +245,7 @@ def test_a_large_line_that_arrow_refuses(tmp_path: Path) -> None:
     """Python reads it if there is the memory; what cannot be an object is refused without."""
     path = tmp_path / "a.jsonl"
     path.write_text('{"text": "' + "word " * 20_000 + '\\ud800"}')
-    how = {"piece_bytes": 1 << 12, "unasked": 1 << 14}
+    how: dict[str, Any] = {"piece_bytes": 1 << 12, "unasked": 1 << 14}
     assert documents_in(read(path, "jsonl", **how)) == [b"word " * 20_000 + "�".encode()]
 
     def refuse(need: int, where: str) -> None:

@@ -6,9 +6,10 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from oomguard.errors import BadInput, BudgetTooSmall, Changed
@@ -16,6 +17,7 @@ from oomguard.preparation.encoding.safe_cuts import unify_newlines
 from oomguard.preparation.reading import byte_stream
 from oomguard.preparation.reading.document_reader import iter_pieces
 from tests.preparation.reading.reads import PACKERS, check_every_resume, documents_in, granted, options, read, source
+from tests.properties import examples
 from tests.reference import CHARACTERS, encoding_of
 
 characters = st.one_of(st.sampled_from(["a", "b ", "word ", "\n", "\r\n", "\r", "==", "=", "|", "é", "漢"]),
@@ -30,7 +32,7 @@ def documents_of(text: bytes, separator: bytes) -> list[bytes]:
     return documents[:-1] if not documents[-1] else documents
 
 
-@settings(max_examples=500)
+@examples(500)
 @given(text=bodies, separator=separators, piece_bytes=st.integers(1, 60), universal=st.booleans())
 def test_documents_in_are_documents_out(text: str, separator: str, piece_bytes: int, universal: bool) -> None:
     mark = separator.encode()
@@ -122,7 +124,7 @@ def stdin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
 def test_standard_input_is_checked_when_it_comes_again(stdin: Callable[[bytes], None], kind: str) -> None:
     body = b"".join(b'{"text": "number %d is here"}\n' % i for i in range(20))
     mark = b"\n" if kind == "text" else options().sentinel
-    how = {"piece_bytes": 64, "separator": b"\n"}
+    how: dict[str, Any] = {"piece_bytes": 64, "separator": b"\n"}
     stdin(body)
     pieces = read(Path("-"), kind, **how)
     expected = documents_in(pieces, mark)
