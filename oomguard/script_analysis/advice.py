@@ -1,4 +1,4 @@
-"""For each trap: what it does to memory, and what to write instead."""
+"""For each finding: what it does to memory, and what to write instead."""
 
 from __future__ import annotations
 

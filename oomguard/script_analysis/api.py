@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from oomguard.errors import BadInput
 from oomguard.kernel.machine.headroom import read_headroom
 from oomguard.script_analysis.advice import ADVICE
-from oomguard.script_analysis.interpreter import Traps, find_traps
+from oomguard.script_analysis.interpreter import Analysis, analyze_source
 from oomguard.script_analysis.model import CheckedInput, Finding, ScriptCheck
 from oomguard.script_analysis.text_shape import ENGLISH, TextShape
 from oomguard.text import printable
@@ -16,7 +16,7 @@ from oomguard.units import MIB, format_size
 
 if TYPE_CHECKING:
     from oomguard.estimation.corpus_sample import CorpusSample
-    from oomguard.script_analysis.interpreter import Trap
+    from oomguard.script_analysis.interpreter import LineFinding
 
 _LONGEST_SCRIPT = 8 * MIB
 _LONGEST_CODE = 200  # characters of a line that are kept
@@ -32,14 +32,14 @@ def check_script(path: Path | str, input: Path | str | None = None) -> ScriptChe
     sample = None if input is None else _sample(str(input))
     shape = ENGLISH if sample is None else sample.shape
     try:
-        traps = find_traps(source, shape)
+        findings = analyze_source(source, shape)
     except (SyntaxError, ValueError) as error:
         raise _no_python(Path(path), error) from error
     except (RecursionError, MemoryError) as error:
         raise BadInput(
             f"{printable(str(path))} is nested too deeply to be read", do="is it a generated file?"
         ) from error
-    return _check(Path(path), source, traps, sample, None if input is None else str(input))
+    return _check(Path(path), source, findings, sample, None if input is None else str(input))
 
 
 def _read_script(path: Path) -> bytes:
@@ -74,19 +74,19 @@ def _sample(path: str) -> CorpusSample:
     return sample_corpus(find_sources([path], folder=Path(), exclude=None), spec=find_encoding("gpt2"))
 
 
-def _check(path: Path, source: bytes, traps: Traps, sample: CorpusSample | None, name: str | None) -> ScriptCheck:
+def _check(path: Path, source: bytes, findings: Analysis, sample: CorpusSample | None, name: str | None) -> ScriptCheck:
     room = read_headroom()
     text = None if sample is None else sample.text_bytes.value
-    fixed = _INTERPRETER + int(traps.peak_fixed)
-    needed = None if text is None else int(traps.peak * text) + fixed
-    largest = int(max(0, room.available - fixed) / traps.peak) if traps.peak > 0 else None
+    fixed = _INTERPRETER + int(findings.peak_fixed)
+    needed = None if text is None else int(findings.peak * text) + fixed
+    largest = int(max(0, room.available - fixed) / findings.peak) if findings.peak > 0 else None
     lines = source.decode(errors="replace").splitlines()
     return ScriptCheck(
         script=str(path),
         input=None if sample is None or name is None else _input(name, sample, sample.shape),
-        findings=tuple(_finding(trap, lines, text) for trap in traps.traps),
-        peak_per_byte=round(traps.peak, 3),
-        peak_line=traps.peak_line,
+        findings=tuple(_finding(finding, lines, text) for finding in findings.findings),
+        peak_per_byte=round(findings.peak, 3),
+        peak_line=findings.peak_line,
         fixed_bytes=fixed,
         needed_bytes=needed,
         available_bytes=room.available,
@@ -108,22 +108,22 @@ def _input(name: str, sample: CorpusSample, shape: TextShape) -> CheckedInput:
     )
 
 
-def _finding(trap: Trap, lines: list[str], text: int | None) -> Finding:
-    advice = ADVICE[trap.rule]
-    code = lines[trap.line - 1].strip() if 0 < trap.line <= len(lines) else ""
+def _finding(finding: LineFinding, lines: list[str], text: int | None) -> Finding:
+    advice = ADVICE[finding.rule]
+    code = lines[finding.line - 1].strip() if 0 < finding.line <= len(lines) else ""
     return Finding(
-        line=trap.line,
+        line=finding.line,
         code=printable(code[:_LONGEST_CODE]),
-        rule=trap.rule,
+        rule=finding.rule,
         why=advice.why,
         do=advice.do,
-        held_per_byte=round(trap.held, 3),
-        peak_per_byte=round(trap.peak, 3),
-        disk_per_byte=trap.disk,
-        fixed_bytes=int(trap.fixed),
-        held_bytes=None if text is None else int(trap.held * text + trap.fixed),
-        peak_bytes=None if text is None else int(trap.peak * text + trap.fixed),
-        each_file=trap.each,
+        held_per_byte=round(finding.held, 3),
+        peak_per_byte=round(finding.peak, 3),
+        disk_per_byte=finding.disk,
+        fixed_bytes=int(finding.fixed),
+        held_bytes=None if text is None else int(finding.held * text + finding.fixed),
+        peak_bytes=None if text is None else int(finding.peak * text + finding.fixed),
+        each_file=finding.each,
     )
 
 

@@ -7,26 +7,26 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from oomguard.script_analysis.interpreter.memory_model import Ledger, Trap
+from oomguard.script_analysis.interpreter.memory_model import LineFinding, MemoryModel
 from oomguard.script_analysis.interpreter.statements import Interpreter
 
 if TYPE_CHECKING:
     from oomguard.script_analysis.text_shape import TextShape
 
-__all__ = ["Trap", "Traps", "find_traps"]
+__all__ = ["Analysis", "LineFinding", "analyze_source"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Traps:
-    """What a script holds. The peak is of all that lives at one moment, which may be less than the traps' sum."""
+class Analysis:
+    """What a script holds. The peak is of all that lives at one moment, which may be less than the findings' sum."""
 
-    traps: tuple[Trap, ...]  # by line
+    findings: tuple[LineFinding, ...]  # by line
     peak: float  # bytes for each byte of the input
     peak_fixed: float  # bytes besides
     peak_line: int
 
 
-def find_traps(source: bytes, shape: TextShape) -> Traps:
+def analyze_source(source: bytes, shape: TextShape) -> Analysis:
     """Find what grows with the input, of which `shape` says what it is like.
 
     Raises: SyntaxError for what is no Python (ValueError for a NUL in it); RecursionError for too deep a nesting.
@@ -34,7 +34,9 @@ def find_traps(source: bytes, shape: TextShape) -> Traps:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the script's own string escapes
         module = ast.parse(source)
-    ledger = Ledger(shape)
-    Interpreter(ledger).run(module)
-    traps = sorted(ledger.traps.values(), key=lambda trap: (trap.line, trap.rule))
-    return Traps(traps=tuple(traps), peak=ledger.peak, peak_fixed=ledger.peak_fixed, peak_line=ledger.peak_line)
+    memory = MemoryModel(shape)
+    Interpreter(memory).run(module)
+    findings = sorted(memory.findings.values(), key=lambda finding: (finding.line, finding.rule))
+    return Analysis(
+        findings=tuple(findings), peak=memory.peak, peak_fixed=memory.peak_fixed, peak_line=memory.peak_line
+    )

@@ -1,4 +1,4 @@
-"""The books of a script's memory: what is alive, what grows in which loop, where a trap was seen, and the peak."""
+"""The books of a script's memory: what is alive, what grows in which loop, where a finding was seen, and the peak."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from oomguard.script_analysis.interpreter.values import LIST_OF, WAY, Thing
+from oomguard.script_analysis.interpreter.values import LIST_OF, REPRESENTATION, AbstractValue
 from oomguard.script_analysis.text_shape import HELD, PEAK, TextShape
 
 if TYPE_CHECKING:
@@ -17,12 +17,12 @@ _WORTH_TELLING = 0.15  # bytes for each byte of the input
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trap:
+class LineFinding:
     """A line that holds a part of the input that grows with the input."""
 
     line: int
     rule: str
-    sort: str  # what it holds
+    kind: str  # what it holds
     held: float  # bytes for each byte of the input, once it is done
     peak: float  # meanwhile
     disk: float = 0.0  # bytes of disk for each byte of the input
@@ -35,21 +35,21 @@ class Loop:
     """A loop that runs."""
 
     number: int
-    share: float  # of the input that it goes over; more than 0 makes it a loop over the input
+    fraction: float  # of the input that it goes over; more than 0 makes it a loop over the input
     bounded: bool = False  # it stops after a number of items
-    grown: list[tuple[Thing, Thing, bool, ast.AST]] = field(default_factory=list)
-    flushed: list[Thing] = field(default_factory=list)
+    grown: list[tuple[AbstractValue, AbstractValue, bool, ast.AST]] = field(default_factory=list)
+    flushed: list[AbstractValue] = field(default_factory=list)
 
 
-class Ledger:
+class MemoryModel:
     """Counts as the script is gone through."""
 
     def __init__(self, shape: TextShape) -> None:
         self.shape = shape
-        self.frames: list[dict[str, Thing]] = []
-        self.held: list[Thing] = []  # temporaries of the expression that is looked at
+        self.frames: list[dict[str, AbstractValue]] = []
+        self.held: list[AbstractValue] = []  # temporaries of the expression that is looked at
         self.loops: list[Loop] = []
-        self.traps: dict[tuple[int, str], Trap] = {}
+        self.findings: dict[tuple[int, str], LineFinding] = {}
         self.peak = 0.0  # bytes for each byte of the input
         self.peak_fixed = 0.0  # and bytes besides, at the same moment
         self.peak_line = 0
@@ -57,31 +57,35 @@ class Ledger:
 
     # what is alive
 
-    def cost(self, thing: Thing) -> float:
-        """Give the bytes that `thing` itself holds, for each byte of the input."""
-        way = WAY.get(thing.sort)
-        return thing.share * thing.weight * HELD[way](self.shape) if way and thing.share else 0.0
+    def cost(self, abstract: AbstractValue) -> float:
+        """Give the bytes that `value` itself holds, for each byte of the input."""
+        representation = REPRESENTATION.get(abstract.kind)
+        return (
+            abstract.fraction * abstract.weight * HELD[representation](self.shape)
+            if representation and abstract.fraction
+            else 0.0
+        )
 
     def note_peak(self, more: float = 0.0, fixed: float = 0.0, line: int = 0) -> None:
         """Add up what is alive now, and `more` on top."""
-        alive: dict[int, Thing] = {}
-        to_see = [*self.held, *(thing for frame in self.frames for thing in frame.values())]
+        alive: dict[int, AbstractValue] = {}
+        to_see = [*self.held, *(abstract for frame in self.frames for abstract in frame.values())]
         while to_see:
-            thing = to_see.pop()
-            if id(thing) not in alive:
-                alive[id(thing)] = thing
-                to_see += thing.parts.values()
+            abstract = to_see.pop()
+            if id(abstract) not in alive:
+                alive[id(abstract)] = abstract
+                to_see += abstract.parts.values()
         total = sum(map(self.cost, alive.values())) + more
         # Some bytes whatever the input count as if the input were a gigabyte, so that the two can be compared.
-        fixed += sum(thing.fixed for thing in alive.values())
+        fixed += sum(abstract.fixed for abstract in alive.values())
         if total + fixed / 1e9 > self.peak + self.peak_fixed / 1e9:
             self.peak, self.peak_fixed, self.peak_line = total, fixed, line
 
     @contextmanager
-    def keeping(self, things: Iterable[Thing]) -> Iterator[None]:
+    def keeping(self, abstracts: Iterable[AbstractValue]) -> Iterator[None]:
         """Keep temporaries alive within the block."""
         before = len(self.held)
-        self.held += things
+        self.held += abstracts
         try:
             yield
         finally:
@@ -89,47 +93,55 @@ class Ledger:
 
     # what is made
 
-    def new(self, sort: str, **fields: object) -> Thing:
-        """Make a thing in the loops that run now."""
-        return Thing(sort=sort, born=tuple(loop.number for loop in self.loops), **fields)  # type: ignore[arg-type]  # Thing's own fields
+    def new(self, kind: str, **fields: object) -> AbstractValue:
+        """Make a value in the loops that run now."""
+        return AbstractValue(kind=kind, born=tuple(loop.number for loop in self.loops), **fields)  # type: ignore[arg-type]  # AbstractValue's own fields
 
     def make(
-        self, rule: str, node: ast.AST, sort: str, share: float, *, way: str = "", more: float = 0.0, each: bool = False
-    ) -> Thing:
-        """Make a thing that holds `share` of the input, and note the trap where it is more than a piece."""
-        thing = self.new(sort, share=share, of_input=True, each=each, line=getattr(node, "lineno", 0))
-        if share > 0:
-            key = way or WAY.get(sort, "")
-            held, peak = (share * table[key](self.shape) if key else 0.0 for table in (HELD, PEAK))
-            self.trap(rule, node, sort, held=held + more, peak=peak + more, each=each)
-            self.note_peak(peak + more, line=thing.line)
-        return thing
+        self,
+        rule: str,
+        node: ast.AST,
+        kind: str,
+        fraction: float,
+        *,
+        representation: str = "",
+        more: float = 0.0,
+        each: bool = False,
+    ) -> AbstractValue:
+        """Make a value that holds `share` of the input, and note the finding where it is more than a piece."""
+        abstract = self.new(kind, fraction=fraction, of_input=True, each=each, line=getattr(node, "lineno", 0))
+        if fraction > 0:
+            key = representation or REPRESENTATION.get(kind, "")
+            held, peak = (fraction * table[key](self.shape) if key else 0.0 for table in (HELD, PEAK))
+            self.report(rule, node, kind, held=held + more, peak=peak + more, each=each)
+            self.note_peak(peak + more, line=abstract.line)
+        return abstract
 
-    def trap_of(self, thing: Thing, rule: str, node: ast.AST) -> None:
-        """Write down what `thing` holds, unless it is little more than pointers to what is there already."""
-        if thing.weight == 1.0 or self.cost(thing) >= _WORTH_TELLING:
-            self.trap(rule, node, thing.sort, held=self.cost(thing))
+    def report_growth(self, abstract: AbstractValue, rule: str, node: ast.AST) -> None:
+        """Write down what `value` holds, unless it is little more than pointers to what is there already."""
+        if abstract.weight == 1.0 or self.cost(abstract) >= _WORTH_TELLING:
+            self.report(rule, node, abstract.kind, held=self.cost(abstract))
 
-    def trap(
-        self, rule: str, node: ast.AST, sort: str, *, held: float, peak: float = 0.0, disk: float = 0.0,
+    def report(
+        self, rule: str, node: ast.AST, kind: str, *, held: float, peak: float = 0.0, disk: float = 0.0,
         fixed: float = 0.0, each: bool = False,
     ) -> None:  # fmt: skip
-        """Write a trap down; of two at one line, the larger."""
+        """Write a finding down; of two at one line, the larger."""
         line = getattr(node, "lineno", 0)
-        trap = Trap(
-            line=line, rule=rule, sort=sort, held=held, peak=max(held, peak), disk=disk, fixed=fixed, each=each
+        finding = LineFinding(
+            line=line, rule=rule, kind=kind, held=held, peak=max(held, peak), disk=disk, fixed=fixed, each=each
         )  # fmt: skip
-        known = self.traps.get((line, rule))
-        if known is None or (trap.peak, trap.disk) > (known.peak, known.disk):
-            self.traps[line, rule] = trap
+        known = self.findings.get((line, rule))
+        if known is None or (finding.peak, finding.disk) > (known.peak, known.disk):
+            self.findings[line, rule] = finding
 
     # loops
 
     @contextmanager
-    def loop(self, share: float, *, bounded: bool = False) -> Iterator[Loop]:
-        """Run a loop; what has grown in it, and was not emptied, holds the loop's share of the input at its end."""
+    def loop(self, fraction: float, *, bounded: bool = False) -> Iterator[Loop]:
+        """Run a loop; what has grown in it, and was not emptied, holds the loop's fraction of the input at its end."""
         self._loops_so_far += 1
-        loop = Loop(self._loops_so_far, 0.0 if bounded else share, bounded)
+        loop = Loop(self._loops_so_far, 0.0 if bounded else fraction, bounded)
         self.loops.append(loop)
         try:
             yield loop
@@ -137,91 +149,98 @@ class Ledger:
             self.loops.pop()
             self._settle(loop)
 
-    def went_on(self, source: Thing) -> None:
+    def advance(self, source: AbstractValue) -> None:
         """A piece was taken from `source`: the loops around that did not open it go over the input by that."""
         for loop in self.loops:
             if loop.number not in source.born and not loop.bounded:
-                loop.share = max(loop.share, 1.0)
+                loop.fraction = max(loop.fraction, 1.0)
 
-    def grow(self, thing: Thing, item: Thing, node: ast.AST, *, spread: bool) -> None:
-        """`thing` takes `item` in, or (`spread`) all that `item` consists of."""
-        if thing.sort == "bounded":
+    def grow(self, abstract: AbstractValue, item: AbstractValue, node: ast.AST, *, spread: bool) -> None:
+        """`value` takes `item` in, or (`spread`) all that `item` consists of."""
+        if abstract.kind == "bounded":
             return
-        if item.share > 0 and item.sort not in ("file", "dataset", "stream"):
-            self._add_whole(thing, item, node, spread=spread)
+        if item.fraction > 0 and item.kind not in ("file", "dataset", "stream"):
+            self._add_whole(abstract, item, node, spread=spread)
             return
-        if spread and item.sort in ("stream", "file", "dataset") and item.share > 0:
-            self._become(thing, item.one(), node, item.share, spread=False)
+        if spread and item.kind in ("stream", "file", "dataset") and item.fraction > 0:
+            self._become(abstract, item.one(), node, item.fraction, spread=False)
             return
         for loop in self.loops:
-            if loop.number not in thing.born:
-                loop.grown.append((thing, item, spread, node))
+            if loop.number not in abstract.born:
+                loop.grown.append((abstract, item, spread, node))
 
-    def flush(self, thing: Thing) -> None:
-        """`thing` was emptied or let go: what grew in it does not stay."""
+    def flush(self, abstract: AbstractValue) -> None:
+        """`value` was emptied or let go: what grew in it does not stay."""
         for loop in self.loops:
-            if loop.number not in thing.born:
-                loop.flushed.append(thing)
+            if loop.number not in abstract.born:
+                loop.flushed.append(abstract)
 
     def _settle(self, loop: Loop) -> None:
-        if loop.share <= 0:
+        if loop.fraction <= 0:
             return
-        for thing, item, spread, node in loop.grown:
-            if not any(thing is flushed for flushed in loop.flushed):
-                self._become(thing, item, node, loop.share, spread=spread)
+        for abstract, item, spread, node in loop.grown:
+            if not any(abstract is flushed for flushed in loop.flushed):
+                self._become(abstract, item, node, loop.fraction, spread=spread)
 
-    def _become(self, thing: Thing, item: Thing, node: ast.AST, share: float, *, spread: bool) -> None:
-        sort = _collected(thing, item, spread=spread)
-        if sort is None or thing.share >= share:
+    def _become(
+        self, abstract: AbstractValue, item: AbstractValue, node: ast.AST, fraction: float, *, spread: bool
+    ) -> None:
+        kind = _collected(abstract, item, spread=spread)
+        if kind is None or abstract.fraction >= fraction:
             return
-        thing.sort, thing.share, thing.of_input, thing.line = sort, share, True, getattr(node, "lineno", 0)
-        thing.weight = item.weight
-        self.trap_of(thing, _rule(sort), node)
-        self.note_peak(line=thing.line)
+        abstract.kind, abstract.fraction, abstract.of_input, abstract.line = (
+            kind,
+            fraction,
+            True,
+            getattr(node, "lineno", 0),
+        )
+        abstract.weight = item.weight
+        self.report_growth(abstract, _rule(kind), node)
+        self.note_peak(line=abstract.line)
 
-    def _add_whole(self, thing: Thing, item: Thing, node: ast.AST, *, spread: bool) -> None:
+    def _add_whole(self, abstract: AbstractValue, item: AbstractValue, node: ast.AST, *, spread: bool) -> None:
         """What holds much already is taken in; its objects are shared unless they are text or an array."""
-        sort = _collected(thing, item, spread=spread)
-        copies = spread and (item.sort in ("text", "bytes") or item.sort.startswith("array"))
-        thing.parts[f"item {len(thing.parts)}"] = item
-        if sort is None:
+        kind = _collected(abstract, item, spread=spread)
+        copies = spread and (item.kind in ("text", "bytes") or item.kind.startswith("array"))
+        abstract.parts[f"item {len(abstract.parts)}"] = item
+        if kind is None:
             return
         if copies:
-            thing.sort, thing.share = item.sort, thing.share + item.share
-            self.trap(_rule(sort), node, thing.sort, held=self.cost(thing))
-            thing.parts.clear()
+            abstract.kind, abstract.fraction = item.kind, abstract.fraction + item.fraction
+            self.report(_rule(kind), node, abstract.kind, held=self.cost(abstract))
+            abstract.parts.clear()
         elif spread:
-            thing.sort, thing.share, thing.of_input = sort, max(thing.share, item.share), True
-            self.trap(_rule(sort), node, sort, held=self.cost(item))
-            thing.parts.clear()
+            abstract.kind, abstract.fraction, abstract.of_input = kind, max(abstract.fraction, item.fraction), True
+            self.report(_rule(kind), node, kind, held=self.cost(item))
+            abstract.parts.clear()
         self.note_peak(line=getattr(node, "lineno", 0))
 
 
-def _collected(thing: Thing, item: Thing, *, spread: bool) -> str | None:
+def _collected(abstract: AbstractValue, item: AbstractValue, *, spread: bool) -> str | None:
     """What a container is that holds many of `item`; None: it costs little."""
-    if thing.sort in ("text", "buffer", "textbuffer"):
-        return "text" if item.sort not in ("bytes", "chunk") else "bytes"
-    if thing.sort in ("bytes", "bytebuffer"):
-        return item.sort if item.sort.startswith("array") else "bytes"
-    if thing.sort == "compact":  # array.array
+    if abstract.kind in ("text", "buffer", "textbuffer"):
+        return "text" if item.kind not in ("bytes", "chunk") else "bytes"
+    if abstract.kind in ("bytes", "bytebuffer"):
+        return item.kind if item.kind.startswith("array") else "bytes"
+    if abstract.kind == "compact":  # array.array
         return "array2"
-    if thing.sort.startswith("array"):
-        return thing.sort
-    if thing.sort == "set" and item.sort not in ("line", "document", "text", "record"):
+    if abstract.kind.startswith("array"):
+        return abstract.kind
+    if abstract.kind == "set" and item.kind not in ("line", "document", "text", "record"):
         return None
     if not spread:
-        return LIST_OF.get(item.sort)
-    if item.sort in ("stream", "unknown", "file"):
-        return LIST_OF.get(item.one().sort)
+        return LIST_OF.get(item.kind)
+    if item.kind in ("stream", "unknown", "file"):
+        return LIST_OF.get(item.one().kind)
     one = item.one()
-    return LIST_OF.get(one.sort)
+    return LIST_OF.get(one.kind)
 
 
-def _rule(sort: str) -> str:
-    if sort in ("tokens", "token_lists"):
+def _rule(kind: str) -> str:
+    if kind in ("tokens", "token_lists"):
         return "token-list"
-    if sort in ("text", "bytes"):
+    if kind in ("text", "bytes"):
         return "growing-text"
-    if sort.startswith("array"):
+    if kind.startswith("array"):
         return "growing-array"
     return "growing-list"

@@ -1,4 +1,4 @@
-"""Goes through a script's statements, once, and keeps the ledger. Nothing of the script is run."""
+"""Goes through a script's statements, once, and keeps the memory model. Nothing of the script is run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING, TypeGuard
 
 from oomguard.script_analysis.interpreter.functions import Functions
-from oomguard.script_analysis.interpreter.values import LISTS, Thing, text_source
+from oomguard.script_analysis.interpreter.values import LISTS, AbstractValue, text_source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,12 +21,12 @@ class Interpreter(Functions):
 
     def run(self, module: ast.Module) -> None:
         """Go through the module, and then through each function that it does not call itself."""
-        self.ledger.frames.append(self.module)
+        self.memory.frames.append(self.module)
         self.statements(module.body)
-        for function in [thing for thing in self.functions if id(thing.value) not in self.called]:
+        for function in [abstract for abstract in self.functions if id(abstract.value) not in self.called]:
             if id(function.value) not in self.called:
-                self.call_function(function, [], {}, unknown=Thing(sort="parameter"))
-        self.ledger.note_peak()
+                self.call_function(function, [], {}, unknown=AbstractValue(kind="parameter"))
+        self.memory.note_peak()
 
     def statements(self, body: Sequence[ast.stmt]) -> None:
         for statement in body:
@@ -34,15 +34,15 @@ class Interpreter(Functions):
             if self.steps > _MOST_STATEMENTS:
                 return
             self.line = statement.lineno
-            before = len(self.ledger.held)
-            handler = getattr(self, f"do_{type(statement).__name__}", None)
+            before = len(self.memory.held)
+            handler = getattr(self, f"visit_{type(statement).__name__}", None)
             if handler is not None:
                 handler(statement)
-            del self.ledger.held[before:]
+            del self.memory.held[before:]
 
     # names
 
-    def do_Assign(self, statement: ast.Assign) -> None:
+    def visit_Assign(self, statement: ast.Assign) -> None:
         target = statement.targets[0]
         if len(statement.targets) == 1 and self._grows_itself(target, statement.value):
             return
@@ -50,54 +50,54 @@ class Interpreter(Functions):
         for target in statement.targets:
             self.bind(target, value)
 
-    def do_AnnAssign(self, statement: ast.AnnAssign) -> None:
+    def visit_AnnAssign(self, statement: ast.AnnAssign) -> None:
         if statement.value is not None:
             self.bind(statement.target, self.evaluate(statement.value, hint=text_source(statement.target)))
 
-    def do_AugAssign(self, statement: ast.AugAssign) -> None:
+    def visit_AugAssign(self, statement: ast.AugAssign) -> None:
         added = self.evaluate(statement.value)
         target = self.evaluate(statement.target)
-        if not isinstance(statement.op, ast.Add) or added.sort in ("number", "unknown") or added.value is not None:
+        if not isinstance(statement.op, ast.Add) or added.kind in ("number", "unknown") or added.value is not None:
             return
-        if target.sort in ("number", "unknown", "parameter"):
-            target = self.ledger.new("text" if added.sort in ("text", "line", "document", "word") else "list")
+        if target.kind in ("number", "unknown", "parameter"):
+            target = self.memory.new("text" if added.kind in ("text", "line", "document", "word") else "list")
             target.born = ()
             self.bind(statement.target, target)
-        self.ledger.grow(target, added, statement, spread=True)
+        self.memory.grow(target, added, statement, spread=True)
 
-    def bind(self, target: ast.expr, value: Thing) -> None:
+    def bind(self, target: ast.expr, value: AbstractValue) -> None:
         """Give a value to a name, an attribute, an element or several of them; what was there is let go."""
         if isinstance(target, ast.Name):
             frame = self.frame_of(target.id)
             old = frame.get(target.id)
             if old is not None and old is not value:
-                self.ledger.flush(old)
+                self.memory.flush(old)
             frame[target.id] = value
         elif isinstance(target, ast.Attribute):
             owner = self.evaluate(target.value)
             old = owner.parts.get(target.attr)
             if old is not None and old is not value:
-                self.ledger.flush(old)
+                self.memory.flush(old)
             owner.parts[target.attr] = value
         elif isinstance(target, ast.Subscript):
             owner = self.evaluate(target.value)
             if isinstance(target.slice, ast.Slice):
-                if owner.sort in ("list", *LISTS):
-                    self.ledger.flush(owner)
-            elif owner.sort in ("dict", "list", *LISTS):
-                self.ledger.grow(owner, value, target, spread=False)
+                if owner.kind in ("list", *LISTS):
+                    self.memory.flush(owner)
+            elif owner.kind in ("dict", "list", *LISTS):
+                self.memory.grow(owner, value, target, spread=False)
         elif isinstance(target, ast.Starred):
             self.bind(target.value, value)
         elif isinstance(target, (ast.Tuple, ast.List)):
             self._bind_several(target.elts, value)
 
-    def _bind_several(self, targets: list[ast.expr], value: Thing) -> None:
-        elements = value.parts if value.sort == "tuple" else {}
+    def _bind_several(self, targets: list[ast.expr], value: AbstractValue) -> None:
+        elements = value.parts if value.kind == "tuple" else {}
         starred = any(isinstance(target, ast.Starred) for target in targets)
         for number, target in enumerate(targets):
             element = elements.get(str(number)) if not starred else None
             if element is None:
-                element = value if isinstance(target, ast.Starred) else value.one() if not elements else Thing()
+                element = value if isinstance(target, ast.Starred) else value.one() if not elements else AbstractValue()
             self.bind(target, element)
 
     def _grows_itself(self, target: ast.expr, value: ast.expr) -> bool:
@@ -113,22 +113,22 @@ class Interpreter(Functions):
             others = [one for one in among if text_source(one) != name]
         else:
             return False
-        thing = self.evaluate(target)
-        if thing.sort in ("number", "parameter"):
+        abstract = self.evaluate(target)
+        if abstract.kind in ("number", "parameter"):
             return False
         for other in others:
             added = self.evaluate(other)
-            if thing.sort == "unknown" or (
-                thing.share == 0 and thing.sort in ("list", "buffer2") and isinstance(value, ast.Call)
+            if abstract.kind == "unknown" or (
+                abstract.fraction == 0 and abstract.kind in ("list", "buffer2") and isinstance(value, ast.Call)
             ):
-                thing = self.ledger.new(added.sort if added.sort.startswith(("array", "frame")) else thing.sort)
-                thing.born = ()
-                self.bind(target, thing)
-            if added.sort not in ("number", "unknown"):
-                self.ledger.grow(thing, added, value, spread=True)
+                abstract = self.memory.new(added.kind if added.kind.startswith(("array", "frame")) else abstract.kind)
+                abstract.born = ()
+                self.bind(target, abstract)
+            if added.kind not in ("number", "unknown"):
+                self.memory.grow(abstract, added, value, spread=True)
         return True
 
-    def do_Delete(self, statement: ast.Delete) -> None:
+    def visit_Delete(self, statement: ast.Delete) -> None:
         for target in statement.targets:
             if isinstance(target, ast.Name):
                 old = self.frame_of(target.id).pop(target.id, None)
@@ -137,43 +137,43 @@ class Interpreter(Functions):
             else:
                 old = self.evaluate(target.value) if isinstance(target, ast.Subscript) else None
             if old is not None:
-                self.ledger.flush(old)
+                self.memory.flush(old)
 
-    def do_Global(self, statement: ast.Global | ast.Nonlocal) -> None:
+    def visit_Global(self, statement: ast.Global | ast.Nonlocal) -> None:
         self.globals[-1].update(statement.names)
 
-    do_Nonlocal = do_Global
+    visit_Nonlocal = visit_Global
 
-    def do_Import(self, statement: ast.Import) -> None:
+    def visit_Import(self, statement: ast.Import) -> None:
         for alias in statement.names:
             name = alias.name if alias.asname else alias.name.partition(".")[0]
-            self.bind(ast.Name(id=alias.asname or name), Thing(sort="module", value=name))
+            self.bind(ast.Name(id=alias.asname or name), AbstractValue(kind="module", value=name))
 
-    def do_ImportFrom(self, statement: ast.ImportFrom) -> None:
+    def visit_ImportFrom(self, statement: ast.ImportFrom) -> None:
         for alias in statement.names:
             dotted = f"{statement.module or ''}.{alias.name}"
-            self.bind(ast.Name(id=alias.asname or alias.name), Thing(sort="module", value=dotted))
+            self.bind(ast.Name(id=alias.asname or alias.name), AbstractValue(kind="module", value=dotted))
 
     # branches
 
-    def do_Expr(self, statement: ast.Expr) -> None:
+    def visit_Expr(self, statement: ast.Expr) -> None:
         self.evaluate(statement.value)
 
-    def do_Return(self, statement: ast.Return) -> None:
+    def visit_Return(self, statement: ast.Return) -> None:
         if statement.value is not None:
             self.returned[-1].append(self.evaluate(statement.value))
 
-    def do_If(self, statement: ast.If) -> None:
+    def visit_If(self, statement: ast.If) -> None:
         self.evaluate(statement.test)
         guarded = self._guarded(statement.test)
-        before = [thing.sort for thing in guarded]
-        for thing in guarded:
-            thing.sort = "bounded"
+        before = [abstract.kind for abstract in guarded]
+        for abstract in guarded:
+            abstract.kind = "bounded"
         self._branches([statement.body, statement.orelse])
-        for thing, sort in zip(guarded, before, strict=True):
-            thing.sort = sort
+        for abstract, kind in zip(guarded, before, strict=True):
+            abstract.kind = kind
 
-    def _guarded(self, test: ast.expr) -> list[Thing]:
+    def _guarded(self, test: ast.expr) -> list[AbstractValue]:
         """What `if len(x) < n:` keeps small."""
         tests = test.values if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And) else [test]
         compared = [one for one in tests if isinstance(one, ast.Compare) and isinstance(one.ops[0], (ast.Lt, ast.LtE))]
@@ -181,7 +181,7 @@ class Interpreter(Functions):
 
     def _branches(self, bodies: Sequence[Sequence[ast.stmt]]) -> None:
         """Go through each from the same names; of what a name may be then, the one that holds most stays."""
-        frame = self.ledger.frames[-1]
+        frame = self.memory.frames[-1]
         start, seen = dict(frame), []
         for body in bodies:
             frame.clear()
@@ -189,76 +189,76 @@ class Interpreter(Functions):
             self.statements(body)
             seen.append(dict(frame))
         for after in seen:
-            for name, thing in after.items():
+            for name, abstract in after.items():
                 other = frame.get(name)
-                if other is None or (thing is not other and self._says_more(thing, other)):
-                    frame[name] = thing
+                if other is None or (abstract is not other and self._says_more(abstract, other)):
+                    frame[name] = abstract
 
-    def _says_more(self, thing: Thing, other: Thing) -> bool:
+    def _says_more(self, abstract: AbstractValue, other: AbstractValue) -> bool:
         unknown = ("unknown", "number", "none")
-        return self.ledger.cost(thing) > self.ledger.cost(other) or (
-            other.sort in unknown and thing.sort not in unknown
+        return self.memory.cost(abstract) > self.memory.cost(other) or (
+            other.kind in unknown and abstract.kind not in unknown
         )
 
-    def do_Try(self, statement: ast.Try) -> None:
+    def visit_Try(self, statement: ast.Try) -> None:
         self.statements(statement.body)
         for handler in statement.handlers:
             self.statements(handler.body)
         self.statements(statement.orelse)
         self.statements(statement.finalbody)
 
-    do_TryStar = do_Try
+    visit_TryStar = visit_Try
 
-    def do_Match(self, statement: ast.Match) -> None:
+    def visit_Match(self, statement: ast.Match) -> None:
         self.evaluate(statement.subject)
         self._branches([case.body for case in statement.cases])
 
-    def do_With(self, statement: ast.With | ast.AsyncWith) -> None:
+    def visit_With(self, statement: ast.With | ast.AsyncWith) -> None:
         for item in statement.items:
             value = self.evaluate(item.context_expr, hint=text_source(item.optional_vars))
             if item.optional_vars is not None:
                 self.bind(item.optional_vars, value)
         self.statements(statement.body)
 
-    do_AsyncWith = do_With
+    visit_AsyncWith = visit_With
 
-    def do_Assert(self, statement: ast.Assert) -> None:
+    def visit_Assert(self, statement: ast.Assert) -> None:
         self.evaluate(statement.test)
 
-    def do_Raise(self, statement: ast.Raise) -> None:
+    def visit_Raise(self, statement: ast.Raise) -> None:
         if statement.exc is not None:
             self.evaluate(statement.exc)
 
     # loops
 
-    def do_For(self, statement: ast.For | ast.AsyncFor) -> None:
+    def visit_For(self, statement: ast.For | ast.AsyncFor) -> None:
         iterable = self.iterated(self.evaluate(statement.iter))
-        if iterable.sort in ("file", "stream"):
-            self.ledger.went_on(iterable)
+        if iterable.kind in ("file", "stream"):
+            self.memory.advance(iterable)
         bounded = self._stops_early(statement)
-        with self.ledger.keeping([iterable]), self.ledger.loop(iterable.share, bounded=bounded) as loop:
+        with self.memory.keeping([iterable]), self.memory.loop(iterable.fraction, bounded=bounded) as loop:
             self.bind(statement.target, self.item_in(loop, iterable))
             self.statements(statement.body)
         self.statements(statement.orelse)
 
-    do_AsyncFor = do_For
+    visit_AsyncFor = visit_For
 
-    def item_in(self, loop: Loop, iterable: Thing) -> Thing:
-        """Give one item, born in the loop unless it is one of several things that are known."""
+    def item_in(self, loop: Loop, iterable: AbstractValue) -> AbstractValue:
+        """Give one item, born in the loop unless it is one of several values that are known."""
         item = iterable.one()
         if not item.born:
-            item.born = tuple(one.number for one in self.ledger.loops)
-        if loop.share > 0:
+            item.born = tuple(one.number for one in self.memory.loops)
+        if loop.fraction > 0:
             item.of_input = True
         return item
 
-    def do_While(self, statement: ast.While) -> None:
+    def visit_While(self, statement: ast.While) -> None:
         bounded = (
             isinstance(statement.test, ast.Compare)
             and isinstance(statement.test.ops[0], (ast.Lt, ast.LtE))
             and _is_len(statement.test.left)
         )
-        with self.ledger.loop(0.0, bounded=bounded or self._stops_early(statement)):
+        with self.memory.loop(0.0, bounded=bounded or self._stops_early(statement)):
             self.evaluate(statement.test)
             self.statements(statement.body)
         self.statements(statement.orelse)

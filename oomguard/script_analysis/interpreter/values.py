@@ -1,6 +1,6 @@
 """What a script's expressions stand for: how much of the input each holds, and how it is held.
 
-A `sort` says what a thing is; the tables here say what a list of such things is, what one item of it is, and which way
+A `kind` says what a value is; the tables here say what a list of such values is, what one item of it is, and which way
 of oomguard.script_analysis.text_shape says what it costs.
 """
 
@@ -22,7 +22,7 @@ ITEM = {
     "frame_parquet": "record", "frames": "frame_csv",
 }  # fmt: skip
 
-# What a list of such things is, when each is appended. What is not here costs little for each document: numbers, paths.
+# What a list of such values is, when each is appended. What is not here costs little for each document: numbers, paths.
 LIST_OF = {
     "text": "documents", "line": "lines", "document": "documents", "word": "words", "character": "characters",
     "bytes": "chunks", "chunk": "chunks", "lines": "lines", "words": "words", "documents": "documents",
@@ -33,7 +33,7 @@ LIST_OF = {
 }  # fmt: skip
 
 # The way of HELD that says what all of it costs.
-WAY = {
+REPRESENTATION = {
     "text": "text", "bytes": "bytes", "chunk": "bytes", "chunks": "bytes", "line": "text", "document": "text",
     "lines": "lines", "words": "words", "characters": "characters", "documents": "documents", "tokens": "tokens",
     "token_lists": "token_lists", "token_arrays": "token_arrays", "array2": "array2", "array4": "array4",
@@ -62,33 +62,33 @@ TOKEN_POINTER = 0.23  # a slot, of a slot and an int
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
-class Thing:
+class AbstractValue:
     """One object of the script, as far as memory goes."""
 
-    sort: str = "unknown"
-    share: float = 0.0  # of the input that it holds, or goes over: 1 is all of it, 0 a piece of bounded size
-    weight: float = 1.0  # of its sort's cost: a slice of a list shares its items
+    kind: str = "unknown"
+    fraction: float = 0.0  # of the input that it holds, or goes over: 1 is all of it, 0 a piece of bounded size
+    weight: float = 1.0  # of its kind's cost: a slice of a list shares its items
     of_input: bool = False  # made from the input
     each: bool = False  # it holds one of many files whole, and not all of them at once
     small: bool = False  # a file that is no corpus: a vocabulary, a configuration
-    item: Thing | None = None
-    parts: dict[str, Thing] = field(default_factory=dict)  # what it keeps alive: attributes, elements
+    item: AbstractValue | None = None
+    parts: dict[str, AbstractValue] = field(default_factory=dict)  # what it keeps alive: attributes, elements
     born: tuple[int, ...] = ()  # the loops that were running when it was made
     value: Any = None  # a constant, a dotted name, a function's node
-    fraction: float | None = None  # of a number: its part of the input's length
-    home: dict[str, Thing] | None = None  # the names around a function
+    of_length: float | None = None  # of a number: its part of the input's length
+    home: dict[str, AbstractValue] | None = None  # the names around a function
     fixed: float = 0.0  # bytes, whatever the input
     line: int = 0
 
-    def one(self) -> Thing:
+    def one(self) -> AbstractValue:
         """Give what going through it gives, an item at a time."""
         if self.item is not None:
             return self.item
-        sort = ITEM.get(self.sort, "unknown")
+        kind = ITEM.get(self.kind, "unknown")
         weight = 1.0
-        if self.share > 0 and self.sort in _HOLDERS:  # the item is there already; what takes it in adds a pointer
-            weight = TOKEN_POINTER if sort == "token" else POINTER
-        return Thing(sort=sort, of_input=self.of_input or self.share > 0, born=self.born, weight=weight)
+        if self.fraction > 0 and self.kind in _HOLDERS:  # the item is there already; what takes it in adds a pointer
+            weight = TOKEN_POINTER if kind == "token" else POINTER
+        return AbstractValue(kind=kind, of_input=self.of_input or self.fraction > 0, born=self.born, weight=weight)
 
 
 def text_source(node: ast.AST | None) -> str:
@@ -98,6 +98,6 @@ def text_source(node: ast.AST | None) -> str:
     return "" if node is None else syntax.unparse(node)
 
 
-def rule_for(sort: str) -> str:
-    """Give the trap's name for a list of this sort."""
-    return _RULES.get(sort, "growing-array" if sort in ARRAYS else "list-of-input")
+def rule_for(kind: str) -> str:
+    """Give the finding's name for a list of this kind."""
+    return _RULES.get(kind, "growing-array" if kind in ARRAYS else "list-of-input")

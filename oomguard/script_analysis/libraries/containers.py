@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from oomguard.script_analysis.interpreter.values import ARRAYS, FRAMES, LISTS, Thing, text_source
+from oomguard.script_analysis.interpreter.values import ARRAYS, FRAMES, LISTS, AbstractValue, text_source
 from oomguard.script_analysis.libraries.python import same
 
 if TYPE_CHECKING:
@@ -42,67 +42,67 @@ def _bits(text: str) -> int | None:
     return 8 if re.search(r"64|long|\bint\b", text) else None
 
 
-def _array(it: Expressions, call: Call) -> Thing:
-    source = it.iterated(call.args[0]) if call.args else Thing()
-    sort = f"array{dtype_bytes(call.node) or 8}"
-    if source.share <= 0 or source.sort in ("paths", "column"):
-        return it.ledger.new(sort, of_input=source.of_input)
-    if source.sort in ARRAYS and not text_source(call.node.func).endswith(("array", "tensor")):
+def _array(it: Expressions, call: Call) -> AbstractValue:
+    source = it.iterated(call.args[0]) if call.args else AbstractValue()
+    kind = f"array{dtype_bytes(call.node) or 8}"
+    if source.fraction <= 0 or source.kind in ("paths", "column"):
+        return it.memory.new(kind, of_input=source.of_input)
+    if source.kind in ARRAYS and not text_source(call.node.func).endswith(("array", "tensor")):
         return source
-    if source.sort in ARRAYS and "asarray" in text_source(call.node.func):
+    if source.kind in ARRAYS and "asarray" in text_source(call.node.func):
         return source
-    rule = "copy" if source.sort in ARRAYS else "array-of-list"
-    return it.ledger.make(rule, call.node, sort, source.share)
+    rule = "copy" if source.kind in ARRAYS else "array-of-list"
+    return it.memory.make(rule, call.node, kind, source.fraction)
 
 
-def _joined_arrays(it: Expressions, call: Call) -> Thing:
-    given = call.args[0] if call.args else Thing()
-    several = list(given.parts.values()) if given.sort in ("tuple", "list") and given.parts else [given, *call.args[1:]]
-    source = it.largest([one for one in several if one.sort != "number"])
-    share = min(1.0, sum(one.share for one in several))
-    if share <= 0:
-        return it.ledger.new(source.one().sort if source.sort in LISTS else source.sort, of_input=source.of_input)
+def _joined_arrays(it: Expressions, call: Call) -> AbstractValue:
+    given = call.args[0] if call.args else AbstractValue()
+    several = list(given.parts.values()) if given.kind in ("tuple", "list") and given.parts else [given, *call.args[1:]]
+    source = it.largest([one for one in several if one.kind != "number"])
+    fraction = min(1.0, sum(one.fraction for one in several))
+    if fraction <= 0:
+        return it.memory.new(source.one().kind if source.kind in LISTS else source.kind, of_input=source.of_input)
     item = source.one()
-    sort = item.sort if source.sort in ("token_arrays", "frames") else source.sort
-    sort = sort if sort in (*ARRAYS, *FRAMES) else "array8" if source.sort in LISTS else source.sort
-    return it.ledger.make("concatenate", call.node, sort, share)
+    kind = item.kind if source.kind in ("token_arrays", "frames") else source.kind
+    kind = kind if kind in (*ARRAYS, *FRAMES) else "array8" if source.kind in LISTS else source.kind
+    return it.memory.make("concatenate", call.node, kind, fraction)
 
 
-def _empty(it: Expressions, call: Call) -> Thing:
-    size = call.args[0] if call.args else call.kwargs.get("shape", Thing())
-    if size.sort == "tuple" and size.parts:
+def _empty(it: Expressions, call: Call) -> AbstractValue:
+    size = call.args[0] if call.args else call.kwargs.get("shape", AbstractValue())
+    if size.kind == "tuple" and size.parts:
         size = next(iter(size.parts.values()))
     width = dtype_bytes(call.node) or 8
-    if size.fraction:
-        return it.ledger.make("growing-array", call.node, f"array{width}", size.fraction)
-    made = it.ledger.new(f"array{width}")
+    if size.of_length:
+        return it.memory.make("growing-array", call.node, f"array{width}", size.of_length)
+    made = it.memory.new(f"array{width}")
     if isinstance(size.value, int) and 0 < size.value < 1 << 50:
         made.value, made.fixed = size.value, float(width * size.value)
     return made
 
 
-def _container(it: Expressions, call: Call) -> Thing | None:
+def _container(it: Expressions, call: Call) -> AbstractValue | None:
     if call.name in ("append", "add", "appendleft", "insert", "push", "write", "put") and call.args:
-        it.ledger.grow(
+        it.memory.grow(
             call.owner,
             call.args[-1],
             call.node,
-            spread=call.owner.sort in ("text", "bytes", "textbuffer", "bytebuffer"),
+            spread=call.owner.kind in ("text", "bytes", "textbuffer", "bytebuffer"),
         )
-        return Thing()
+        return AbstractValue()
     if call.name in ("extend", "extendleft", "update", "fromlist", "frombytes"):
-        if call.args and not (call.name == "update" and call.owner.sort in ("set", "dict")):
+        if call.args and not (call.name == "update" and call.owner.kind in ("set", "dict")):
             source = call.args[0]
-            it.ledger.grow(call.owner, source, call.node, spread=True)
-        return Thing()
+            it.memory.grow(call.owner, source, call.node, spread=True)
+        return AbstractValue()
     if call.name == "setdefault" and len(call.args) > 1:
         return call.owner
     if call.name in ("clear", "pop", "popleft", "popitem", "truncate"):
-        it.ledger.flush(call.owner)
+        it.memory.flush(call.owner)
         return (
             call.owner.one()
             if call.name.startswith("pop") and call.owner.item is not None
-            else Thing(of_input=call.owner.of_input)
+            else AbstractValue(of_input=call.owner.of_input)
         )
     if call.name in ("getvalue", "getbuffer"):
         return call.owner
@@ -111,34 +111,34 @@ def _container(it: Expressions, call: Call) -> Thing | None:
     if call.name in ("values", "items", "keys", "copy"):
         return call.owner
     if call.name == "get":
-        return call.owner.one() if call.owner.share > 0 or call.owner.of_input else Thing()
+        return call.owner.one() if call.owner.fraction > 0 or call.owner.of_input else AbstractValue()
     if call.name in ("astype", "to", "view", "reshape", "flatten", "ravel", "tobytes", "numpy", "long", "int", "cpu"):
         return _array_copy(it, call.node, call.owner, call.name)
     return (
-        Thing(sort="number")
+        AbstractValue(kind="number")
         if call.name in ("index", "count", "sort", "reverse", "tofile", "seek", "tell", "sum", "max", "min")
         else None
     )
 
 
-def _array_copy(it: Expressions, node: ast.Call, owner: Thing, name: str) -> Thing:
-    if name in ("view", "reshape", "ravel", "numpy", "cpu") or owner.share <= 0:
+def _array_copy(it: Expressions, node: ast.Call, owner: AbstractValue, name: str) -> AbstractValue:
+    if name in ("view", "reshape", "ravel", "numpy", "cpu") or owner.fraction <= 0:
         return owner
-    sort = f"array{dtype_bytes(node) or _bits(text_source(node)) or 8}" if name in ("astype", "to") else owner.sort
-    return it.ledger.make("copy", node, sort, owner.share)
+    kind = f"array{dtype_bytes(node) or _bits(text_source(node)) or 8}" if name in ("astype", "to") else owner.kind
+    return it.memory.make("copy", node, kind, owner.fraction)
 
 
-def tolist(it: Expressions, node: ast.Call, owner: Thing) -> Thing:
+def tolist(it: Expressions, node: ast.Call, owner: AbstractValue) -> AbstractValue:
     """array.tolist(): Python ints of an array's elements."""
-    if owner.sort in ("column", *FRAMES):
-        return it.ledger.make("tolist", node, "documents", owner.share)
-    if owner.share > 0:
-        return it.ledger.make("tolist", node, "tokens", owner.share, way="tolist")
-    elements = owner.value if owner.sort in ARRAYS and isinstance(owner.value, int) else 0
+    if owner.kind in ("column", *FRAMES):
+        return it.memory.make("tolist", node, "documents", owner.fraction)
+    if owner.fraction > 0:
+        return it.memory.make("tolist", node, "tokens", owner.fraction, representation="tolist")
+    elements = owner.value if owner.kind in ARRAYS and isinstance(owner.value, int) else 0
     if elements * _LIST_ELEMENT > _FIXED_TOLIST:
-        it.ledger.trap("tolist", node, "tokens", held=0.0, fixed=elements * _LIST_ELEMENT)
-        it.ledger.note_peak(fixed=elements * _LIST_ELEMENT, line=node.lineno)
-    return it.ledger.new("tokens", of_input=owner.of_input)
+        it.memory.report("tolist", node, "tokens", held=0.0, fixed=elements * _LIST_ELEMENT)
+        it.memory.note_peak(fixed=elements * _LIST_ELEMENT, line=node.lineno)
+    return it.memory.new("tokens", of_input=owner.of_input)
 
 
 FUNCTIONS: dict[str, Handler] = {
@@ -151,8 +151,8 @@ FUNCTIONS: dict[str, Handler] = {
          "torch.concat", "pandas.concat", "polars.concat"), _joined_arrays,
     ),
     **dict.fromkeys(("numpy.empty", "numpy.zeros", "numpy.ones", "numpy.full"), _empty),
-    **dict.fromkeys(("numpy.memmap", "numpy.lib.format.open_memmap"), lambda *_: Thing(sort="output")),
+    **dict.fromkeys(("numpy.memmap", "numpy.lib.format.open_memmap"), lambda *_: AbstractValue(kind="output")),
     **dict.fromkeys(("numpy.frombuffer", "torch.from_numpy"), same),
-    "numpy.load": lambda *_: Thing(),
+    "numpy.load": lambda *_: AbstractValue(),
 }  # fmt: skip
 METHODS: Methods = ((_CONTAINERS, _container),)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oomguard.script_analysis.interpreter.values import LIST_OF, Thing
+from oomguard.script_analysis.interpreter.values import LIST_OF, AbstractValue
 from oomguard.script_analysis.libraries.python import same
 from oomguard.script_analysis.libraries.tokenizers import apply
 
@@ -20,50 +20,50 @@ _STREAMS = {"imap", "imap_unordered", "istarmap"}
 _MAKERS = ("Pool", "ThreadPool", "ProcessPoolExecutor", "ThreadPoolExecutor")
 
 
-def collect_results(it: Expressions, node: ast.AST, args: list[Thing]) -> Thing:
+def collect_results(it: Expressions, node: ast.AST, args: list[AbstractValue]) -> AbstractValue:
     """Joblib's Parallel(...)(calls): a list of all results."""
-    source = args[0] if args else Thing()
-    sort = LIST_OF.get(source.one().sort)
-    if source.share <= 0 or sort is None:
-        return it.ledger.new("list")
-    return it.ledger.make("pool-map", node, sort, source.share)
+    source = args[0] if args else AbstractValue()
+    kind = LIST_OF.get(source.one().kind)
+    if source.fraction <= 0 or kind is None:
+        return it.memory.new("list")
+    return it.memory.make("pool-map", node, kind, source.fraction)
 
 
-def use_pool(it: Expressions, call: Call) -> Thing | None:
+def use_pool(it: Expressions, call: Call) -> AbstractValue | None:
     """A pool's map, imap, apply_async, submit."""
     if call.name in ("apply_async", "submit", "apply") and call.args:
         given = (
-            call.args[1].parts.get("0", Thing())
-            if len(call.args) > 1 and call.args[1].sort == "tuple"
+            call.args[1].parts.get("0", AbstractValue())
+            if len(call.args) > 1 and call.args[1].kind == "tuple"
             else call.args[1]
             if len(call.args) > 1
-            else Thing()
+            else AbstractValue()
         )
         return apply(it, call.node, call.args[0], given)
     if call.name not in _LISTS | _STREAMS or len(call.args) < 2:
-        return call.owner if call.name == "__enter__" else Thing()
+        return call.owner if call.name == "__enter__" else AbstractValue()
     source = it.iterated(call.args[1])
     lazy = call.name in _STREAMS or "buffersize" in call.kwargs
-    with it.ledger.loop(source.share):
+    with it.memory.loop(source.fraction):
         result = apply(it, call.node, call.args[0], source.one())
     if lazy:
-        return it.ledger.new("stream", share=source.share, item=result, of_input=True, parts={"of": source})
-    sort = LIST_OF.get(result.sort) if result.of_input or result.share > 0 else None
-    queued = LIST_OF.get(source.one().sort) if source.sort in ("stream", "file") else None
-    share = max(source.share, result.share)
-    if share <= 0 or (sort is None and queued is None):
-        return it.ledger.new("list")
-    more = it.ledger.cost(Thing(sort=queued, share=share)) if queued else 0.0
-    if sort is None:
-        it.ledger.trap("pool-map", call.node, queued or "", held=more)
-        it.ledger.note_peak(more, line=call.node.lineno)
-        return it.ledger.new("list")
-    return it.ledger.make("pool-map", call.node, sort, share, more=more)
+        return it.memory.new("stream", fraction=source.fraction, item=result, of_input=True, parts={"of": source})
+    kind = LIST_OF.get(result.kind) if result.of_input or result.fraction > 0 else None
+    queued = LIST_OF.get(source.one().kind) if source.kind in ("stream", "file") else None
+    fraction = max(source.fraction, result.fraction)
+    if fraction <= 0 or (kind is None and queued is None):
+        return it.memory.new("list")
+    more = it.memory.cost(AbstractValue(kind=queued, fraction=fraction)) if queued else 0.0
+    if kind is None:
+        it.memory.report("pool-map", call.node, queued or "", held=more)
+        it.memory.note_peak(more, line=call.node.lineno)
+        return it.memory.new("list")
+    return it.memory.make("pool-map", call.node, kind, fraction, more=more)
 
 
 FUNCTIONS: dict[str, Handler] = {
-    "joblib.Parallel": lambda it, _: it.ledger.new("parallel"),
+    "joblib.Parallel": lambda it, _: it.memory.new("parallel"),
     "joblib.delayed": same,
 }
-LAST_NAMES: dict[str, Handler] = dict.fromkeys(_MAKERS, lambda it, _: it.ledger.new("pool"))
+LAST_NAMES: dict[str, Handler] = dict.fromkeys(_MAKERS, lambda it, _: it.memory.new("pool"))
 METHODS: Methods = ((frozenset({"pool"}), use_pool),)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from oomguard.script_analysis.interpreter.values import TEXTS, Thing
+from oomguard.script_analysis.interpreter.values import TEXTS, AbstractValue
 from oomguard.script_analysis.libraries import containers as known_containers
 from oomguard.script_analysis.libraries import files as known_files
 from oomguard.script_analysis.libraries import pools as known_pools
@@ -20,7 +20,7 @@ from oomguard.script_analysis.libraries import tokenizers as known_tokenizers
 if TYPE_CHECKING:
     from oomguard.script_analysis.interpreter.calls import Call, Handler
     from oomguard.script_analysis.interpreter.expressions import Expressions
-    from oomguard.script_analysis.interpreter.memory_model import Ledger
+    from oomguard.script_analysis.interpreter.memory_model import MemoryModel
 
 _FUNCTIONS: dict[str, Handler] = {
     **known_files.FUNCTIONS,
@@ -36,7 +36,7 @@ _LAST_NAMES: dict[str, Handler] = {
     **known_pools.LAST_NAMES,
 }
 _METHODS = {
-    sort: handler
+    kind: handler
     for methods in (
         known_files.METHODS,
         known_texts.METHODS,
@@ -44,34 +44,34 @@ _METHODS = {
         known_tables.METHODS,
         known_pools.METHODS,
     )
-    for sorts, handler in methods
-    for sort in sorts
+    for kinds, handler in methods
+    for kind in kinds
 }
 _PATHS = ("path", "unknown", "parameter", "path_of_many")  # what may be a path, as far as anybody knows
 
 
-def attribute(ledger: Ledger, name: str) -> Thing:
+def attribute(memory: MemoryModel, name: str) -> AbstractValue:
     """Give a library's attribute; of most only its name is known."""
     if name in ("sys.stdin", "sys.stdin.buffer"):
-        return ledger.new("file", value="stdin")
-    return Thing(sort="module", value=name)
+        return memory.new("file", value="stdin")
+    return AbstractValue(kind="module", value=name)
 
 
-def call_function(it: Expressions, name: str, call: Call) -> Thing | None:
+def call_function(it: Expressions, name: str, call: Call) -> AbstractValue | None:
     """Give what a call of the function with this dotted name gives; None where it is not known."""
     last_two, last = ".".join(name.split(".")[-2:]), name.rpartition(".")[2]
     known = _FUNCTIONS.get(name) or _FUNCTIONS.get(last_two) or _LAST_NAMES.get(last)
     return known(it, call) if known is not None else None
 
 
-def call_method(it: Expressions, call: Call) -> Thing:
+def call_method(it: Expressions, call: Call) -> AbstractValue:
     """Give what a call of the method `call.name` of `call.owner` gives."""
     owner, name = call.owner, call.name
     if name == "add_argument":
         return _remember_default(it, call)
-    known = _METHODS.get(owner.sort)
+    known = _METHODS.get(owner.kind)
     given = known(it, call) if known is not None else None
-    if given is None and name in known_tokenizers.ENCODERS and owner.sort not in (*TEXTS, "bytes", "chunk"):
+    if given is None and name in known_tokenizers.ENCODERS and owner.kind not in (*TEXTS, "bytes", "chunk"):
         return _encode(it, call)
     if given is None and name in _ANYWHERE:
         given = _ANYWHERE[name](it, call)
@@ -82,13 +82,13 @@ def call_method(it: Expressions, call: Call) -> Thing:
     return it.unknown_call(name, [owner, *call.args] if owner.of_input else call.args)
 
 
-def _encode(it: Expressions, call: Call) -> Thing:
-    if call.name == "tokenize" and call.owner.sort not in ("tokenizer", "unknown", "parameter", "object"):
+def _encode(it: Expressions, call: Call) -> AbstractValue:
+    if call.name == "tokenize" and call.owner.kind not in ("tokenizer", "unknown", "parameter", "object"):
         return it.unknown_call(call.name, call.args)
     return known_tokenizers.encode(it, call.node, call.args, call.kwargs, name=call.name)
 
 
-def _remember_default(it: Expressions, call: Call) -> Thing:
+def _remember_default(it: Expressions, call: Call) -> AbstractValue:
     """argparse: the default of a flag is what the script runs with."""
     default = call.kwargs.get("default")
     for argument in call.node.args:
@@ -96,49 +96,49 @@ def _remember_default(it: Expressions, call: Call) -> Thing:
             break
         if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
             it.defaults[argument.value.lstrip("-").replace("-", "_")] = default.value
-    return Thing()
+    return AbstractValue()
 
 
 # Methods that tell by their name what they do, whatever they are called on.
 
 
-def _join(it: Expressions, call: Call) -> Thing | None:
+def _join(it: Expressions, call: Call) -> AbstractValue | None:
     return known_texts.join(it, call.node, call.args[0]) if call.args else None
 
 
-def _tolist(it: Expressions, call: Call) -> Thing:
+def _tolist(it: Expressions, call: Call) -> AbstractValue:
     return known_containers.tolist(it, call.node, call.owner)
 
 
-def _list_folder(it: Expressions, call: Call) -> Thing | None:
-    return it.ledger.new("paths", share=1.0) if call.owner.sort in (*_PATHS, "module") else None
+def _list_folder(it: Expressions, call: Call) -> AbstractValue | None:
+    return it.memory.new("paths", fraction=1.0) if call.owner.kind in (*_PATHS, "module") else None
 
 
-def _open(it: Expressions, call: Call) -> Thing | None:
-    return known_files.open_path(it, call) if call.owner.sort in _PATHS else None
+def _open(it: Expressions, call: Call) -> AbstractValue | None:
+    return known_files.open_path(it, call) if call.owner.kind in _PATHS else None
 
 
-def _submit(it: Expressions, call: Call) -> Thing | None:
+def _submit(it: Expressions, call: Call) -> AbstractValue | None:
     return known_pools.use_pool(it, call) if call.args else None
 
 
-def _map_with(it: Expressions, call: Call) -> Thing | None:
-    if call.owner.sort in ("unknown", "parameter") and len(call.args) > 1:
-        return known_pools.use_pool(it, call) or Thing()
+def _map_with(it: Expressions, call: Call) -> AbstractValue | None:
+    if call.owner.kind in ("unknown", "parameter") and len(call.args) > 1:
+        return known_pools.use_pool(it, call) or AbstractValue()
     return None
 
 
-def _first_argument(_: Expressions, call: Call) -> Thing | None:
+def _first_argument(_: Expressions, call: Call) -> AbstractValue | None:
     return call.args[0] if call.args else None
 
 
-def _itself(_: Expressions, call: Call) -> Thing | None:
-    return call.owner if call.owner.share > 0 else None
+def _itself(_: Expressions, call: Call) -> AbstractValue | None:
+    return call.owner if call.owner.fraction > 0 else None
 
 
-def _download(it: Expressions, call: Call) -> Thing:
-    item = Thing(sort="line" if call.name == "iter_lines" else "chunk", of_input=True)
-    return it.ledger.new("stream", share=1.0, item=item)
+def _download(it: Expressions, call: Call) -> AbstractValue:
+    item = AbstractValue(kind="line" if call.name == "iter_lines" else "chunk", of_input=True)
+    return it.memory.new("stream", fraction=1.0, item=item)
 
 
 _ANYWHERE: dict[str, Handler] = {

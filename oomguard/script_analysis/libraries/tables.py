@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from oomguard.script_analysis.file_names import is_small_file, path_name
-from oomguard.script_analysis.interpreter.values import FRAMES, LIST_OF, Thing, rule_for
+from oomguard.script_analysis.interpreter.values import FRAMES, LIST_OF, AbstractValue, rule_for
 from oomguard.script_analysis.libraries.python import same
 from oomguard.script_analysis.libraries.tokenizers import apply
 
@@ -21,108 +21,114 @@ FRAME_METHODS = frozenset(
 )  # fmt: skip
 
 
-def _frame(sort: str, *flags: str) -> Handler:
+def _frame(kind: str, *flags: str) -> Handler:
     """A table that is read whole, unless one of the flags makes it come in pieces."""
 
-    def read(it: Expressions, call: Call) -> Thing:
+    def read(it: Expressions, call: Call) -> AbstractValue:
         asked = [flag for flag in flags if flag in call.kwargs and _is_set(call.kwargs[flag])]
-        path = call.args[0] if call.args else Thing()
+        path = call.args[0] if call.args else AbstractValue()
         named_small = bool(call.node.args) and is_small_file(path_name(call.node.args[0]), call.hint)
         if path.small or named_small or {"nrows", "n_rows", "max_rows"}.intersection(asked):
-            return Thing()
+            return AbstractValue()
         if asked:
-            return it.ledger.new("stream", share=1.0, item=Thing(sort=sort, of_input=True), of_input=True)
-        each = path.sort == "path_of_many" or "many" in path.parts
-        return it.ledger.make("dataframe", call.node, sort, 1.0, each=each)
+            return it.memory.new("stream", fraction=1.0, item=AbstractValue(kind=kind, of_input=True), of_input=True)
+        each = path.kind == "path_of_many" or "many" in path.parts
+        return it.memory.make("dataframe", call.node, kind, 1.0, each=each)
 
     return read
 
 
-def _is_set(flag: Thing) -> bool:
-    return flag.sort != "none" and flag.value is not False
+def _is_set(flag: AbstractValue) -> bool:
+    return flag.kind != "none" and flag.value is not False
 
 
-def _parquet_file(it: Expressions, call: Call) -> Thing:
-    return it.ledger.new(
+def _parquet_file(it: Expressions, call: Call) -> AbstractValue:
+    return it.memory.new(
         "parquet",
         of_input=True,
-        parts={"many": call.args[0]} if call.args and call.args[0].sort == "path_of_many" else {},
+        parts={"many": call.args[0]} if call.args and call.args[0].kind == "path_of_many" else {},
     )
 
 
-def _load_dataset(it: Expressions, call: Call) -> Thing:
+def _load_dataset(it: Expressions, call: Call) -> AbstractValue:
     streaming = call.kwargs.get("streaming")
     if streaming is not None and streaming.value is not False:
-        return it.ledger.new(
-            "stream", share=1.0, item=Thing(sort="record", of_input=True), of_input=True, value="dataset"
+        return it.memory.new(
+            "stream", fraction=1.0, item=AbstractValue(kind="record", of_input=True), of_input=True, value="dataset"
         )
-    dataset = it.ledger.new("dataset", share=1.0, of_input=True)
+    dataset = it.memory.new("dataset", fraction=1.0, of_input=True)
     in_memory = call.kwargs.get("keep_in_memory")
     if in_memory is not None and in_memory.value:
-        return it.ledger.make("load-dataset", call.node, "table", 1.0)
+        return it.memory.make("load-dataset", call.node, "table", 1.0)
     if "data_files" in call.kwargs or "data_dir" in call.kwargs:
-        it.ledger.trap("load-dataset", call.node, "dataset", held=0.0, disk=1.0)
+        it.memory.report("load-dataset", call.node, "dataset", held=0.0, disk=1.0)
     return dataset
 
 
-def _frame_method(it: Expressions, call: Call) -> Thing | None:
-    share = call.owner.share
+def _frame_method(it: Expressions, call: Call) -> AbstractValue | None:
+    fraction = call.owner.fraction
     if call.name in ("tolist", "to_list", "to_pylist"):
-        return it.ledger.make("tolist", call.node, "records" if call.owner.sort in FRAMES else "documents", share)
+        return it.memory.make("tolist", call.node, "records" if call.owner.kind in FRAMES else "documents", fraction)
     if call.name == "to_dict":
-        return it.ledger.make("list-of-input", call.node, "records", share)
+        return it.memory.make("list-of-input", call.node, "records", fraction)
     if call.name in ("iterrows", "itertuples", "iter_rows", "to_batches", "iter_slices", "items"):
-        return it.ledger.new(
-            "stream", share=share, item=Thing(sort="record", of_input=True), of_input=True, parts={"of": call.owner}
+        return it.memory.new(
+            "stream",
+            fraction=fraction,
+            item=AbstractValue(kind="record", of_input=True),
+            of_input=True,
+            parts={"of": call.owner},
         )
     if call.name in ("apply", "map", "progress_apply", "map_elements") and call.args:
-        item = apply(it, call.node, call.args[0], Thing(sort="document", of_input=True))
-        kept = LIST_OF.get(item.sort)
-        if kept is None or share <= 0:
-            return it.ledger.new("column", of_input=True)
-        return it.ledger.make(rule_for(kept), call.node, kept, share)
+        item = apply(it, call.node, call.args[0], AbstractValue(kind="document", of_input=True))
+        kept = LIST_OF.get(item.kind)
+        if kept is None or fraction <= 0:
+            return it.memory.new("column", of_input=True)
+        return it.memory.make(rule_for(kept), call.node, kept, fraction)
     if call.name in ("column", "__getitem__"):
-        return Thing(
-            sort="column", share=share, weight=0.0, of_input=True, parts={"of": call.owner}, born=call.owner.born
+        return AbstractValue(
+            kind="column", fraction=fraction, weight=0.0, of_input=True, parts={"of": call.owner}, born=call.owner.born
         )
     if call.name == "to_pandas":
-        return it.ledger.make("dataframe", call.node, "frame_parquet", share)
+        return it.memory.make("dataframe", call.node, "frame_parquet", fraction)
     if call.name in ("head", "sample"):
-        return it.ledger.new(call.owner.sort, of_input=True)
+        return it.memory.new(call.owner.kind, of_input=True)
     return call.owner
 
 
-def _dataset(it: Expressions, call: Call) -> Thing | None:
-    stream = call.owner.sort == "stream"
+def _dataset(it: Expressions, call: Call) -> AbstractValue | None:
+    stream = call.owner.kind == "stream"
     if call.name in ("to_pandas", "to_polars"):
-        return it.ledger.make("dataframe", call.node, "frame_parquet", 1.0)
+        return it.memory.make("dataframe", call.node, "frame_parquet", 1.0)
     if call.name in ("to_list", "to_dict"):
-        return it.ledger.make("list-of-input", call.node, "records", 1.0)
+        return it.memory.make("list-of-input", call.node, "records", 1.0)
     if call.name == "map" and call.args:
-        apply(it, call.node, call.args[0], Thing(sort="record", of_input=True))
+        apply(it, call.node, call.args[0], AbstractValue(kind="record", of_input=True))
         if stream:
             return call.owner
         if call.kwargs.get("keep_in_memory") is not None and call.kwargs["keep_in_memory"].value:
-            return it.ledger.make("load-dataset", call.node, "table", 1.0)
+            return it.memory.make("load-dataset", call.node, "table", 1.0)
         return call.owner
     if call.name in ("iter", "batch"):
-        return it.ledger.new("stream", share=1.0, item=Thing(sort="record", of_input=True), of_input=True)
+        return it.memory.new("stream", fraction=1.0, item=AbstractValue(kind="record", of_input=True), of_input=True)
     if call.name == "take":
-        return it.ledger.new("stream", share=0.0, item=Thing(sort="record", of_input=True), of_input=True)
+        return it.memory.new("stream", fraction=0.0, item=AbstractValue(kind="record", of_input=True), of_input=True)
     return (
-        call.owner if call.name not in ("save_to_disk", "to_json", "to_parquet", "to_csv", "push_to_hub") else Thing()
+        call.owner
+        if call.name not in ("save_to_disk", "to_json", "to_parquet", "to_csv", "push_to_hub")
+        else AbstractValue()
     )
 
 
-def _parquet(it: Expressions, call: Call) -> Thing | None:
+def _parquet(it: Expressions, call: Call) -> AbstractValue | None:
     if call.name == "read":
-        return it.ledger.make("dataframe", call.node, "table", 1.0, each="many" in call.owner.parts)
+        return it.memory.make("dataframe", call.node, "table", 1.0, each="many" in call.owner.parts)
     if call.name == "iter_batches":
-        return it.ledger.new("stream", share=1.0, item=Thing(sort="table", of_input=True), of_input=True)
+        return it.memory.new("stream", fraction=1.0, item=AbstractValue(kind="table", of_input=True), of_input=True)
     if call.name in ("read_row_group", "read_row_groups"):
-        it.ledger.went_on(call.owner)
-        return it.ledger.new("table", of_input=True)
-    return Thing()
+        it.memory.advance(call.owner)
+        return it.memory.new("table", of_input=True)
+    return AbstractValue()
 
 
 FUNCTIONS: dict[str, Handler] = {
@@ -146,7 +152,7 @@ FUNCTIONS: dict[str, Handler] = {
     "datasets.concatenate_datasets": same,
     **dict.fromkeys(
         ("datasets.load_from_disk", "datasets.Dataset.from_generator"),
-        lambda it, _: it.ledger.new("dataset", share=1.0, of_input=True),
+        lambda it, _: it.memory.new("dataset", fraction=1.0, of_input=True),
     ),
 }  # fmt: skip
 METHODS: Methods = (
