@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from oomguard.script_analysis.interpreter import analyze_source
+from oomguard.script_analysis.analysis import analyze_source
 from oomguard.units import GIB, MIB
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from oomguard.errors import BadInput
 from oomguard.kernel.machine.headroom import read_headroom
 from oomguard.script_analysis.advice import ADVICE
-from oomguard.script_analysis.interpreter import Analysis, analyze_source
+from oomguard.script_analysis.analysis import Analysis, analyze_source
 from oomguard.script_analysis.model import CheckedInput, Finding, ScriptCheck
 from oomguard.script_analysis.text_shape import ENGLISH, TextShape
 from oomguard.text import printable
@@ -16,7 +16,7 @@ from oomguard.units import MIB, format_size
 
 if TYPE_CHECKING:
     from oomguard.estimation.corpus_sample import CorpusSample
-    from oomguard.script_analysis.interpreter import LineFinding
+    from oomguard.script_analysis.analysis import LineFinding
 
 _LONGEST_SCRIPT = 8 * MIB
 _LONGEST_CODE = 200  # characters of a line that are kept

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from oomguard.script_analysis.advice import ADVICE
-from oomguard.script_analysis.interpreter import analyze_source
+from oomguard.script_analysis.analysis import analyze_source
 from oomguard.script_analysis.text_shape import ENGLISH, HELD
 
 SCRIPTS = Path(__file__).parent / "scripts"

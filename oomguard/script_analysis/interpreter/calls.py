@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from oomguard.script_analysis.interpreter.values import AbstractValue
 
 if TYPE_CHECKING:
     import ast
+
+    from oomguard.script_analysis.interpreter.memory_model import MemoryModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,3 +29,25 @@ class Call:
 # What an expression's call gives; None: this method is not known there. The first argument is the Expressions at work.
 Handler = Callable[[Any, Call], AbstractValue | None]
 Methods = tuple[tuple[frozenset[str], Handler], ...]
+
+
+class Libraries(Protocol):
+    """What the interpreter asks of those who know Python's own functions and the usual libraries."""
+
+    def attribute(self, memory: MemoryModel, name: str) -> AbstractValue:
+        """Give a library's attribute by its dotted name."""
+
+    def call_function(self, it: Any, name: str, call: Call) -> AbstractValue | None:
+        """Give what a function with this dotted name gives; None where it is not known."""
+
+    def call_method(self, it: Any, call: Call) -> AbstractValue:
+        """Give what the method `call.name` of `call.owner` gives."""
+
+    def call_value(self, it: Any, function: AbstractValue, name: str, call: Call) -> AbstractValue | None:
+        """Give what calling `function` gives, which is neither the script's own nor a library's by its name."""
+
+    def makes_tokens(self, name: str) -> bool:
+        """Whether a method of this name makes token ids of a text."""
+
+    def is_frame_method(self, name: str) -> bool:
+        """Whether a table has a method of this name, rather than a column."""

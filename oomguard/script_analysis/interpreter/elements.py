@@ -6,9 +6,6 @@ import ast
 
 from oomguard.script_analysis.interpreter.interpretation import Interpretation
 from oomguard.script_analysis.interpreter.values import ARRAYS, FRAMES, LISTS, TEXTS, TOKEN_POINTER, AbstractValue
-from oomguard.script_analysis.libraries import registry as known
-from oomguard.script_analysis.libraries.tables import FRAME_METHODS
-from oomguard.script_analysis.libraries.tokenizers import ENCODERS
 
 _SPLITS = {"train", "validation", "test", "val", "valid", "dev"}
 
@@ -79,12 +76,12 @@ class Elements(Interpretation):
         name = node.attr
         if name in owner.parts:
             return owner.parts[name]
-        if name in ENCODERS and owner.kind not in (*TEXTS, "bytes", "chunk"):
+        if self.libraries.makes_tokens(name) and owner.kind not in (*TEXTS, "bytes", "chunk"):
             return AbstractValue(kind="tokenizer", value=name)
         if owner.kind == "object" and name in owner.parts.get("class", AbstractValue()).parts:
             return owner.parts["class"].parts[name]
         if owner.kind == "module":
-            return known.attribute(self.memory, f"{owner.value}.{name}")
+            return self.libraries.attribute(self.memory, f"{owner.value}.{name}")
         if name in self.defaults and owner.kind in ("unknown", "parameter"):
             return AbstractValue(
                 kind="number" if isinstance(self.defaults[name], (int, float)) else "unknown", value=self.defaults[name]
@@ -93,7 +90,7 @@ class Elements(Interpretation):
             return owner.one() if owner.kind == "encoding" else owner
         if name == "st_size":
             return AbstractValue(kind="number", of_length=1.0)
-        if owner.kind in FRAMES and name not in FRAME_METHODS:
+        if owner.kind in FRAMES and not self.libraries.is_frame_method(name):
             return AbstractValue(
                 kind="column", fraction=owner.fraction, weight=0.0, of_input=True, parts={"of": owner}, born=owner.born
             )

@@ -10,9 +10,6 @@ from oomguard.script_analysis.interpreter.calls import Call
 from oomguard.script_analysis.interpreter.elements import Elements
 from oomguard.script_analysis.interpreter.iteration import Iteration
 from oomguard.script_analysis.interpreter.values import AbstractValue, text_source
-from oomguard.script_analysis.libraries import pools as known_pools
-from oomguard.script_analysis.libraries import registry as known
-from oomguard.script_analysis.libraries import tokenizers as known_tokenizers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,7 +134,7 @@ class Expressions(Elements, Iteration):
             if owner.kind != "module":
                 args, kwargs = self._given(node)
                 with self.memory.keeping([owner, *args, *kwargs.values()]):
-                    return known.call_method(
+                    return self.libraries.call_method(
                         self, Call(node=node, owner=owner, name=node.func.attr, args=args, kwargs=kwargs, hint=hint)
                     )
         function = self.evaluate(node.func)
@@ -169,22 +166,12 @@ class Expressions(Elements, Iteration):
             return self.call_function(function, args, kwargs)
         if function.kind == "class":
             return self._make_object(function, args, kwargs)
-        if function.kind == "module":
-            found = known.call_function(self, function.value, Call(node=node, args=args, kwargs=kwargs, hint=hint))
-            if found is not None:
-                return found
-            name = str(function.value)
-            if known_tokenizers.is_tokenizer(name):
-                return known_tokenizers.encode(self, node, args, kwargs, wrapped=True)
-        elif function.kind == "tokenizer":
-            name = str(function.value or "")
-            return known_tokenizers.encode(self, node, args, kwargs, name=name, wrapped=not name)
-        elif function.kind == "parallel":
-            return known_pools.collect_results(self, node, args)
-        else:
-            name = text_source(node.func)
-            if known_tokenizers.is_tokenizer(name):
-                return known_tokenizers.encode(self, node, args, kwargs, wrapped=True)
+        given = Call(node=node, args=args, kwargs=kwargs, hint=hint)
+        name = str(function.value) if function.kind == "module" else text_source(node.func)
+        found = self.libraries.call_function(self, name, given) if function.kind == "module" else None
+        found = found or self.libraries.call_value(self, function, name, given)
+        if found is not None:
+            return found
         return self.unknown_call(name, args)
 
     def _make_object(

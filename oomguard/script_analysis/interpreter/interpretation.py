@@ -12,6 +12,7 @@ from oomguard.script_analysis.interpreter.values import AbstractValue
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from oomguard.script_analysis.interpreter.calls import Libraries
     from oomguard.script_analysis.interpreter.memory_model import Loop, MemoryModel
 
 CALLED = "a call's result"
@@ -20,8 +21,9 @@ CALLED = "a call's result"
 class Interpretation:
     """The state of going through a script."""
 
-    def __init__(self, memory: MemoryModel) -> None:
+    def __init__(self, memory: MemoryModel, libraries: Libraries) -> None:
         self.memory = memory
+        self.libraries = libraries
         self.module: dict[str, AbstractValue] = {}
         self.functions: list[AbstractValue] = []
         self.called: set[int] = set()

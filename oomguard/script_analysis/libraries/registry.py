@@ -50,36 +50,59 @@ _METHODS = {
 _PATHS = ("path", "unknown", "parameter", "path_of_many")  # what may be a path, as far as anybody knows
 
 
-def attribute(memory: MemoryModel, name: str) -> AbstractValue:
-    """Give a library's attribute; of most only its name is known."""
-    if name in ("sys.stdin", "sys.stdin.buffer"):
-        return memory.new("file", value="stdin")
-    return AbstractValue(kind="module", value=name)
+class _Libraries:
+    """All that is known here, behind one object that the interpreter is given."""
+
+    def attribute(self, memory: MemoryModel, name: str) -> AbstractValue:
+        """Give a library's attribute; of most only its name is known."""
+        if name in ("sys.stdin", "sys.stdin.buffer"):
+            return memory.new("file", value="stdin")
+        return AbstractValue(kind="module", value=name)
+
+    def call_function(self, it: Expressions, name: str, call: Call) -> AbstractValue | None:
+        """Give what a call of the function with this dotted name gives; None where it is not known."""
+        last_two, last = ".".join(name.split(".")[-2:]), name.rpartition(".")[2]
+        known = _FUNCTIONS.get(name) or _FUNCTIONS.get(last_two) or _LAST_NAMES.get(last)
+        return known(it, call) if known is not None else None
+
+    def call_method(self, it: Expressions, call: Call) -> AbstractValue:
+        """Give what a call of the method `call.name` of `call.owner` gives."""
+        owner, name = call.owner, call.name
+        if name == "add_argument":
+            return _remember_default(it, call)
+        known = _METHODS.get(owner.kind)
+        given = known(it, call) if known is not None else None
+        if given is None and name in known_tokenizers.ENCODERS and owner.kind not in (*TEXTS, "bytes", "chunk"):
+            return _encode(it, call)
+        if given is None and name in _ANYWHERE:
+            given = _ANYWHERE[name](it, call)
+        if given is not None:
+            return given
+        if known_tokenizers.is_tokenizer(name):
+            return known_tokenizers.encode(it, call.node, call.args, call.kwargs, wrapped=True)
+        return it.unknown_call(name, [owner, *call.args] if owner.of_input else call.args)
+
+    def call_value(self, it: Expressions, function: AbstractValue, name: str, call: Call) -> AbstractValue | None:
+        """Give what calling a tokenizer, joblib's Parallel, or what is named like a tokenizer gives."""
+        if function.kind == "tokenizer":
+            method = str(function.value or "")
+            return known_tokenizers.encode(it, call.node, call.args, call.kwargs, name=method, wrapped=not method)
+        if function.kind == "parallel":
+            return known_pools.collect_results(it, call.node, call.args)
+        if known_tokenizers.is_tokenizer(name):
+            return known_tokenizers.encode(it, call.node, call.args, call.kwargs, wrapped=True)
+        return None
+
+    def makes_tokens(self, name: str) -> bool:
+        """Whether a method of this name makes token ids of a text."""
+        return name in known_tokenizers.ENCODERS
+
+    def is_frame_method(self, name: str) -> bool:
+        """Whether a table has a method of this name, rather than a column."""
+        return name in known_tables.FRAME_METHODS
 
 
-def call_function(it: Expressions, name: str, call: Call) -> AbstractValue | None:
-    """Give what a call of the function with this dotted name gives; None where it is not known."""
-    last_two, last = ".".join(name.split(".")[-2:]), name.rpartition(".")[2]
-    known = _FUNCTIONS.get(name) or _FUNCTIONS.get(last_two) or _LAST_NAMES.get(last)
-    return known(it, call) if known is not None else None
-
-
-def call_method(it: Expressions, call: Call) -> AbstractValue:
-    """Give what a call of the method `call.name` of `call.owner` gives."""
-    owner, name = call.owner, call.name
-    if name == "add_argument":
-        return _remember_default(it, call)
-    known = _METHODS.get(owner.kind)
-    given = known(it, call) if known is not None else None
-    if given is None and name in known_tokenizers.ENCODERS and owner.kind not in (*TEXTS, "bytes", "chunk"):
-        return _encode(it, call)
-    if given is None and name in _ANYWHERE:
-        given = _ANYWHERE[name](it, call)
-    if given is not None:
-        return given
-    if known_tokenizers.is_tokenizer(name):
-        return known_tokenizers.encode(it, call.node, call.args, call.kwargs, wrapped=True)
-    return it.unknown_call(name, [owner, *call.args] if owner.of_input else call.args)
+LIBRARIES = _Libraries()
 
 
 def _encode(it: Expressions, call: Call) -> AbstractValue:
