@@ -39,5 +39,5 @@ def analyze_source(source: bytes, shape: TextShape) -> Analysis:
     Interpreter(memory, LIBRARIES).run(module)
     findings = sorted(memory.findings.values(), key=lambda finding: (finding.line, finding.rule))
     return Analysis(
-        findings=tuple(findings), peak=memory.peak, peak_fixed=memory.peak_fixed, peak_line=memory.peak_line
+        findings=tuple(findings), peak=memory.peak.per_byte, peak_fixed=memory.peak.fixed, peak_line=memory.peak.line
     )

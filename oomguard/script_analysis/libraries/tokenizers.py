@@ -10,7 +10,7 @@ from oomguard.script_analysis.interpreter.values import LISTS, AbstractValue
 if TYPE_CHECKING:
     import ast
 
-    from oomguard.script_analysis.interpreter.calls import Handler
+    from oomguard.script_analysis.interpreter.calls import Call, Handler
     from oomguard.script_analysis.interpreter.expressions import Expressions
 
 
@@ -60,15 +60,23 @@ def encode(
             else it.memory.new("array4", of_input=text.of_input)
         )
     elif text.fraction > 0 and text.kind in (*LISTS, "column", "stream", "file", "json"):
-        made = it.memory.make("token-list", node, "token_lists", text.fraction)
+        made = it.memory.make("token-list", node, "token_lists", text.fraction, each=text.each)
     elif text.fraction > 0:
         made = it.memory.make(
-            "token-list", node, "tokens", text.fraction, representation="tokens_whole", more=_utf8_copy(it, text)
+            "token-list",
+            node,
+            "tokens",
+            text.fraction,
+            representation="tokens_whole",
+            more=_utf8_copy(it, text),
+            each=text.each,
         )
     elif text.kind in (*LISTS, "list") and text.kind != "tokens":
         made = it.memory.new("token_lists", of_input=text.of_input)
     else:
-        made = it.memory.new("tokens", of_input=text.of_input or text.kind in ("unknown", "text"))
+        made = it.memory.new(
+            "tokens", of_input=text.of_input or (text.kind in ("unknown", "text") and not text.is_constant)
+        )
     if wrapped or name in ("batch_encode_plus", "encode_plus"):
         return it.memory.new("encoding", item=made, of_input=made.of_input, parts={"ids": made, "input_ids": made})
     return made
@@ -78,17 +86,25 @@ def _utf8_copy(it: Expressions, text: AbstractValue) -> float:
     """Tiktoken leaves a UTF-8 copy in a text that is not ASCII, for as long as the text lives."""
     if it.memory.shape.widest == 1:
         return 0.0
-    text.parts["utf8"] = AbstractValue(kind="bytes", fraction=text.fraction)
+    text.parts["utf8"] = AbstractValue(kind="bytes", fraction=text.fraction, each=text.each)
     return 0.0  # counted with the text from now on
 
 
 def apply(it: Expressions, node: ast.Call, function: AbstractValue, item: AbstractValue) -> AbstractValue:
     """Give what `function` gives for one item, as map() and pools call it."""
-    if function.kind in ("function", "class", "module"):
+    if function.kind in ("function", "class", "module", "bound"):
         return it.call(node, function, [item], {})
     if function.kind == "tokenizer":
         return encode(it, node, [item], {})
-    return it.unknown_call("", [item])
+    return it.unknown_call("", [item], node=node)
+
+
+def _train(it: Expressions, call: Call) -> AbstractValue:
+    """SentencePiece reads all sentences into memory before it begins."""
+    if "input_sentence_size" in call.kwargs:
+        return AbstractValue()
+    it.memory.read_at(call.node)
+    return it.memory.make("trainer", call.node, "lines", 1.0)
 
 
 def _tokenizer(*_: object) -> AbstractValue:
@@ -98,3 +114,7 @@ def _tokenizer(*_: object) -> AbstractValue:
 LAST_NAMES: dict[str, Handler] = dict.fromkeys(
     ("get_encoding", "encoding_for_model", "from_pretrained", "from_file"), _tokenizer
 )
+FUNCTIONS: dict[str, Handler] = dict.fromkeys(
+    ("sentencepiece.SentencePieceTrainer.train", "sentencepiece.SentencePieceTrainer.Train",
+     "SentencePieceTrainer.train", "SentencePieceTrainer.Train"), _train,
+)  # fmt: skip
