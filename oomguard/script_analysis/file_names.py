@@ -73,8 +73,11 @@ _READS = re.compile(
     r"lines|records|texts|samples|examples|reader|crawl)s?(_|$)|Reader$|Loader$|Dataset$|Corpus$|File$",
     re.IGNORECASE,
 )
-_NO_DATA = re.compile(r"model|tokenizer|processor|config|settings|checkpoint|weights|env|plugin|font|image|logger|args|"
-                      r"argument|parser|schema|metric|credential|secret|nlp|pipeline|extension|urlopen|vocab", re.IGNORECASE)  # fmt: skip
+_NO_DATA = re.compile(
+    r"model|tokenizer|processor|config|settings|checkpoint|weights|env|plugin|font|image|logger|args|argument|parser|"
+    r"schema|metric|credential|secret|nlp|pipeline|extension|vocab|spacy",
+    re.IGNORECASE,
+)
 _COLLECTS = re.compile(
     r"^_?(add|insert|append|push|put|update|extend|index|store|feed|train|enqueue|partial_fit|register|collect|"
     r"accumulate|observe|log_prob)(_|$)",
@@ -85,11 +88,11 @@ _WRITES = re.compile(
     r"set_|assert|sleep|show|display|plot|makedirs|remove|exit)",
     re.IGNORECASE,
 )
-# Libraries of which what is not listed in libraries/ holds nothing that grows: it computes, counts, shows or configures.
+# Libraries of which what is not listed in libraries/ holds nothing that grows: it computes, shows or configures.
 _INSIDE = frozenset({
     "numpy", "np", "tqdm", "tiktoken", "regex", "yaml", "rich", "click", "typer", "colorama", "loguru", "psutil",
     "ftfy", "dotenv", "absl", "hydra", "omegaconf", "fire", "wandb", "termcolor", "tabulate", "dateutil", "pytz",
-    "requests", "oomguard", "torch", "setuptools", "packaging", "builtins", "__future__", "self", "cls",
+    "requests", "torch", "setuptools", "packaging", "builtins", "__future__", "self", "cls",
     "pandas", "polars", "pyarrow", "datasets", "joblib", "six", "attr", "attrs", "humanize", "xxhash", "mmh3", "emoji",
     "orjson", "ujson", "simplejson", "zstandard", "lz4", "smart_open", "fsspec", "unidecode", "ray", "jieba",
 })  # fmt: skip

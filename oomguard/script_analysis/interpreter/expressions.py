@@ -190,7 +190,8 @@ class Expressions(Elements, Iteration):
         found = found or self.libraries.call_value(self, function, name, given)
         if found is not None:
             return found
-        return self.unknown_call(name, [*args, *kwargs.values()], node=node)
+        owner = None if function.kind == "module" else function
+        return self.unknown_call(name, [*args, *kwargs.values()], node=node, owner=owner)
 
     def _call_bound(
         self, node: ast.Call, bound: AbstractValue, args: list[AbstractValue], kwargs: dict[str, AbstractValue]

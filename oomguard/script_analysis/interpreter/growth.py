@@ -11,7 +11,7 @@ from oomguard.script_analysis.text_shape import HELD, TextShape
 if TYPE_CHECKING:
     import ast
 
-# Bytes of CPython 3.11's objects on a 64-bit machine: sizes by sys.getsizeof, with the slot or entry that refers to them.
+# Bytes of CPython 3.11's objects on a 64-bit machine, by sys.getsizeof, with the slot or entry that refers to them.
 _SLOT = 8.0
 _NUMBER = 40.0  # an int above 256 or a float, and its slot in a list
 _ENTRY = 100.0  # of a dict or set: 32 to 104 by how full its table is, and the key's place
@@ -60,7 +60,7 @@ def retained(growth: Growth, fraction: float, shape: TextShape) -> Retained:
 
 def _small_bytes(growth: Growth, kind: str | None) -> float:
     """Give the bytes of one item, and of its place, that its kind does not count."""
-    item = growth.item
+    item = growth.item.one() if growth.spread else growth.item
     table = growth.holder.kind in _TABLES
     if table and item.kind in _VOCABULARY:
         return 0.0
@@ -73,7 +73,7 @@ def _small_bytes(growth: Growth, kind: str | None) -> float:
         return _DIGEST + place
     if item.kind == "none" or growth.holder.kind not in ("list", *_TABLES):
         return 0.0
-    return max(place, _NUMBER) if item.kind in ("number", "unknown", "set", "list", "dict") else place
+    return max(place, _NUMBER) if item.kind in ("number", "unknown", "set", "list", "dict", "element") else place
 
 
 def main_part(item: AbstractValue, depth: int = 0) -> AbstractValue | None:

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from oomguard.script_analysis.interpreter.calls import Libraries
     from oomguard.script_analysis.interpreter.memory_model import Loop, MemoryModel
 
-FindModule = "Callable[[str], ast.Module | None]"
 _WHOLE = frozenset({"file", "parquet", *STREAMED})
 
 
@@ -23,11 +22,15 @@ class Interpretation:
     """The state of going through a script."""
 
     def __init__(
-        self, memory: MemoryModel, libraries: Libraries, find_module: Callable[[str], ast.Module | None] | None = None
+        self,
+        memory: MemoryModel,
+        libraries: Libraries,
+        find_module: Callable[[str, int], ast.Module | None] | None = None,
     ) -> None:
         self.memory = memory
         self.libraries = libraries
-        self.find_module = find_module or (lambda _: None)
+        self.find_module = find_module or (lambda _, __: None)
+        self.trees: list[ast.Module] = []
         self.own_modules: dict[str, AbstractValue] = {}
         self.module = Frame()
         self.functions: list[AbstractValue] = []
@@ -40,6 +43,8 @@ class Interpretation:
         self.yielded: list[list[tuple[AbstractValue, list[Loop]]]] = [[]]
         self.defaults: dict[str, object] = {}  # of the script's own flags: argparse's add_argument(default=)
         self.classes: dict[int, str] = {}  # of which class a method is
+        self.imported = 0  # how many modules are being gone through, one within the other
+        self.runs = True
         self.steps = 0
         self.line = 0
 

@@ -33,10 +33,10 @@ class Iteration(Interpretation):
                 born=abstract.born,
             )
         if abstract.kind in FRAMES and abstract.fraction > 0:
+            item = AbstractValue(kind="unknown")
             return AbstractValue(
-                kind="stream", fraction=abstract.fraction, item=AbstractValue(kind="unknown"), parts={"frame": abstract},
-                each=abstract.each,
-            )  # fmt: skip
+                kind="stream", fraction=abstract.fraction, item=item, parts={"frame": abstract}, each=abstract.each
+            )
         if abstract.kind == "unknown" and abstract.origin:
             return self._foreign(abstract)
         if abstract.kind == "tee":
@@ -174,11 +174,11 @@ class _Passed:
 
 def _counted(item: AbstractValue, by: AbstractValue) -> AbstractValue:
     """A number for each character, word or token: there are about as many."""
-    if item.of_input or item.kind not in ("unknown", "number", "list", "dict"):
+    if item.of_input or item.kind not in ("unknown", "number", "list", "dict", "element"):
         return item
     if by.kind in ("character", "token"):
         return AbstractValue(kind=by.kind, of_input=by.of_input, weight=by.weight)  # a table looked up for each
-    if by.kind == "word" and item.kind in ("unknown", "number"):
+    if by.kind == "word" and item.kind in ("unknown", "number", "element"):
         return AbstractValue(kind="token", of_input=by.of_input)
     return item
 

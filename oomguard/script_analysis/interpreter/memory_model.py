@@ -153,6 +153,7 @@ class MemoryModel:
         if fraction > 0:
             key = representation or REPRESENTATION.get(kind, "")
             held, peak = (fraction * weight * table[key](self.shape) if key else 0.0 for table in (HELD, PEAK))
+            self.read_at(node)
             self.report(rule, node, kind, held=held + more, peak=peak + more, each=each)
             self.note_peak(peak + more, line=line, each=each)
         return made

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from oomguard.script_analysis.interpreter.memory_model import Loop
 
 _MOST_STATEMENTS = 200_000  # functions that call each other can be gone through very often
+_FILE_LINES = 10_000_000  # the lines of the n-th file begin at n times this
 _MANY = 12  # fields of a line
 
 
@@ -191,16 +192,18 @@ class Interpreter(Uncalled):
                 continue
             if own is not None and own.home is not None and alias.name in own.home:
                 member = own.home[alias.name]
-            elif own is not None or statement.level:
+            else:
                 member = self.own_module(dotted, statement.level) or member
             self.bind(ast.Name(id=alias.asname or alias.name), member)
 
     def own_module(self, name: str, level: int = 0) -> AbstractValue | None:
         """Go through a module of the script's own folder, once; None: it is not one."""
         key = "." * level + name
+        if level:
+            key = f"{key} in {self.line // _FILE_LINES}"
         if key in self.own_modules:
             return self.own_modules[key]
-        parsed = self.find_module(key)
+        parsed = self.find_module("." * level + name, self.line)
         if parsed is None:
             return None
         frame = Frame(entered=())
@@ -209,9 +212,12 @@ class Interpreter(Uncalled):
         self.homes.append([frame])
         self.globals.append(set())
         line = self.line
+        self.imported += 1
+        self.trees.append(parsed)
         try:
             self.statements(parsed.body)
         finally:
+            self.imported -= 1
             self.memory.frames.pop()
             self.homes.pop()
             self.globals.pop()
@@ -229,6 +235,8 @@ class Interpreter(Uncalled):
 
     def visit_If(self, statement: ast.If) -> None:
         self.evaluate(statement.test)
+        if self.imported and "__name__" in text_source(statement.test):
+            return  # what a module does as a script
         guarded = self._guarded(statement.test)
         before = [abstract.kind for abstract in guarded]
         for abstract in guarded:

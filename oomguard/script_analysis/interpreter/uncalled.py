@@ -12,15 +12,18 @@ _PLAIN = {"property", "staticmethod", "classmethod", "contextmanager", "lru_cach
           "abstractmethod", "dataclass", "override", "njit", "jit", "no_grad"}  # fmt: skip
 
 
+_OTHER_FILES = 10_000_000  # from here on lines are those of imported modules
+
+
 class Uncalled(Functions):
     """Goes through what nothing called."""
 
     def uncalled(self, module: ast.Module) -> None:
         """Go through each function that was not called; what a script that runs never mentions does not count."""
-        runs = bool(self.called or self.memory.readers or self.memory.findings or self.memory.outsiders)
-        mentioned = _mentioned(module)
+        runs = self.runs = bool(self.called or self.memory.readers or self.memory.findings or self.memory.outsiders)
+        mentioned = set().union(*map(_mentioned, [module, *self.trees]))
         for function in [abstract for abstract in self.functions if id(abstract.value) not in self.called]:
-            if id(function.value) in self.called:
+            if id(function.value) in self.called or function.value.lineno >= _OTHER_FILES:
                 continue
             self.memory.reached = not runs or self._is_reached(function.value, mentioned)
             self.call_function(function, [], {}, unknown=AbstractValue(kind="parameter"))

@@ -97,7 +97,7 @@ def _read_array(it: Expressions, call: Call) -> AbstractValue:
 def _all_by_all(it: Expressions, call: Call) -> AbstractValue:
     """Similarities or distances of all rows to all rows."""
     rows = call.args[0] if call.args else AbstractValue()
-    if rows.fraction <= 0 or call.name in ("radius_neighbors",):
+    if rows.fraction <= 0 or call.name == "radius_neighbors":
         return it.unknown_call(text_source(call.node.func), call.args, node=call.node)
     return pairwise(it, call.node, rows)
 

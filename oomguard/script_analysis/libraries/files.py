@@ -92,7 +92,8 @@ def _file_size(_: Expressions, __: Call) -> AbstractValue:
     return AbstractValue(kind="number", of_length=1.0)
 
 
-def _map_file(it: Expressions, _: Call) -> AbstractValue:
+def _map_file(it: Expressions, call: Call) -> AbstractValue:
+    it.memory.read_at(call.node)
     return it.memory.new("mapped", fraction=1.0, of_input=True)
 
 

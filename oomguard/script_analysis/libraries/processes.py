@@ -74,6 +74,12 @@ def _response(it: Expressions, call: Call) -> AbstractValue | None:
     return AbstractValue() if call.name != "__enter__" else call.owner
 
 
+def _bounded(it: Expressions, call: Call) -> AbstractValue:
+    """Our own: it keeps the budget that it is given."""
+    it.memory.read_at(call.node)
+    return it.memory.new("number")
+
+
 def _database(it: Expressions, call: Call) -> AbstractValue | None:
     """sqlite3: rows come one by one, or all at once."""
     if call.name in ("execute", "cursor", "executescript"):
@@ -106,6 +112,7 @@ FUNCTIONS: dict[str, Handler] = {
     "subprocess.run": _run,
     **dict.fromkeys(("subprocess.Popen", "os.popen"), _popen),
     **dict.fromkeys(("requests.get", "requests.post", "httpx.get", "requests.request"), _request),
+    **dict.fromkeys(("oomguard.prepare", "oomguard.run", "oomguard.convert"), _bounded),
     "sqlite3.connect": lambda it, _: it.memory.new("database"),
 }
 METHODS: Methods = (

@@ -63,6 +63,7 @@ def _parquet_file(it: Expressions, call: Call) -> AbstractValue:
 
 
 def _load_dataset(it: Expressions, call: Call) -> AbstractValue:
+    it.memory.read_at(call.node)
     streaming = call.kwargs.get("streaming")
     if streaming is not None and streaming.value is not False:
         return it.memory.new(
@@ -220,6 +221,7 @@ def _parquet(it: Expressions, call: Call) -> AbstractValue | None:
         return it.memory.new("stream", fraction=1.0, item=AbstractValue(kind="table", of_input=True), of_input=True)
     if call.name in ("read_row_group", "read_row_groups"):
         it.memory.advance(call.owner)
+        it.memory.read_at(call.node)
         return it.memory.new("table", of_input=True)
     return AbstractValue()
 
