@@ -11,7 +11,7 @@ _SMALL = frozenset({
     "tokenizer", "encoder", "manifest", "state", "progress", "checkpoint", "ckpt", "index", "stats", "statistics",
     "special", "schema", "template", "prompt", "license", "readme", "settings", "params", "hparams", "version",
     "requirements", "stopwords", "blocklist", "blacklist", "whitelist", "labels", "mapping", "lock", "proc", "sys",
-    "etc", "secrets", "credentials", "ranks", "bpe", "report", "summary", "log", "args", "options", "env", "yaml",
+    "etc", "secrets", "credentials", "ranks", "bpe", "report", "summary", "args", "options", "env", "yaml",
     "yml", "toml", "ini", "css", "html", "spm", "completions", "done", "offsets", "names", "cursor", "split", "splits",
     "schemas", "tasks", "categories", "classes", "keywords", "languages", "patterns", "rules", "stopword", "taxonomy",
     "whitelists", "blacklists", "vocabs", "templates", "prompts", "weights", "fonts",

@@ -54,7 +54,11 @@ class Expressions(Elements, Iteration):
         if not elements:
             return self.memory.new("set" if isinstance(node, ast.Set) else "list")
         if isinstance(node, ast.Tuple) or any(element.fraction > 0 for element in elements):
-            return self.memory.new("tuple", parts={str(number): one for number, one in enumerate(elements)})
+            return self.memory.new(
+                "tuple",
+                parts={str(number): one for number, one in enumerate(elements)},
+                of_input=any(element.of_input for element in elements),
+            )
         made = self.memory.new("list", of_input=any(one.of_input for one in elements))
         one = self.largest(elements)
         if isinstance(node.elts[0], ast.Starred) or any(isinstance(element, ast.Starred) for element in node.elts):
@@ -143,6 +147,10 @@ class Expressions(Elements, Iteration):
             if bound is not None:
                 args, kwargs = self._given(node)
                 return self.call_function(bound, [owner, *args], kwargs)
+            held = owner.parts.get(node.func.attr) if owner.kind == "object" else None
+            if held is not None and held.kind in ("bound", "function", "partial", "class"):
+                args, kwargs = self._given(node)
+                return self.call(node, held, args, kwargs, hint=hint)
             if owner.kind == "own_module":
                 args, kwargs = self._given(node)
                 member = owner.home.get(node.func.attr, AbstractValue()) if owner.home is not None else AbstractValue()
@@ -182,6 +190,9 @@ class Expressions(Elements, Iteration):
             return self.call_function(function, args, kwargs)
         if function.kind == "class":
             return self._make_object(function, args, kwargs)
+        if function.kind == "partial":
+            first = list(function.parts.values())
+            return self.call(node, function.parts["function"], [*first[1:], *args], {**function.value, **kwargs})
         if function.kind == "bound":
             return self._call_bound(node, function, args, kwargs)
         given = Call(node=node, args=args, kwargs=kwargs, hint=hint)

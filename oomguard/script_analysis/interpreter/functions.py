@@ -17,12 +17,27 @@ _DEEPEST_CALL = 12
 _MOST_CALLS = 60  # of one function: some call each other very often
 
 
+def _keeps_all(decorator: ast.expr) -> bool:
+    """`@cache`, `@lru_cache(maxsize=None)`: it never forgets."""
+    called = isinstance(decorator, ast.Call)
+    name = ast.unparse(decorator.func if isinstance(decorator, ast.Call) else decorator).rpartition(".")[2]
+    if name == "cache":
+        return True
+    if name not in ("lru_cache", "memoize", "cached") or not isinstance(decorator, ast.Call):
+        return False
+    given = [word.value for word in decorator.keywords if word.arg == "maxsize"] + decorator.args[:1]
+    return called and bool(given) and isinstance(given[0], ast.Constant) and given[0].value is None
+
+
 class Functions(Expressions):
     """Definitions and calls."""
 
     def visit_FunctionDef(self, statement: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         function = AbstractValue(kind="function", value=statement, home=self.memory.frames[-1])
         self.functions.append(function)
+        cached = next(filter(_keeps_all, statement.decorator_list), None)
+        if cached is not None:
+            function.parts["cache"] = self.memory.new("dict", value=cached)
         self.bind(ast.Name(id=statement.name), function)
 
     visit_AsyncFunctionDef = visit_FunctionDef
@@ -55,6 +70,10 @@ class Functions(Expressions):
             if id(node) not in self.calls:
                 self.memory.cannot_see_line(self.line, "calls functions so deep or so often that they are not followed")
             return AbstractValue()
+        cache = function.parts.get("cache")
+        if cache is not None:
+            for one in args:
+                self.memory.grow(cache, one, cache.value, spread=False)
         frame = self._arguments(node.args, args, kwargs, unknown or AbstractValue())
         around = [f for f in (function.home,) if f is not None and f is not self.module]
         self.calls.append(id(node))

@@ -122,6 +122,8 @@ def growth_rule(kind: str | None, holder: AbstractValue) -> str:
         return "growing-text"
     if kind is not None and (kind in ARRAYS or kind == "file_array"):
         return "growing-array"
+    if holder.kind == "dict" and holder.value is not None:
+        return "cache"
     return "growing-table" if holder.kind in (*_TABLES, "counter") else "growing-list"
 
 

@@ -98,7 +98,7 @@ class Interpretation:
         if gives_a_number(name) or writes(name):
             return AbstractValue(kind="number" if gives_a_number(name) else "unknown")
         if outside:
-            self._outside(name, args, node, method=owner is not None)
+            self._outside(name, args, node, owner)
         piece = next((argument for argument in args if argument.of_input or argument.fraction > 0), None)
         if piece is None:
             return self.memory.new("unknown", origin=origin if outside else "")
@@ -108,7 +108,11 @@ class Interpretation:
             return piece
         return self.memory.new("unknown", of_input=True, origin=origin if outside else "")
 
-    def _outside(self, name: str, args: Sequence[AbstractValue], node: ast.AST, *, method: bool) -> None:
+    def _outlives(self, owner: AbstractValue) -> bool:
+        """Whether it was there before a loop over the input began."""
+        return any(loop.fraction > 0 and loop.number not in owner.born for loop in self.memory.loops)
+
+    def _outside(self, name: str, args: Sequence[AbstractValue], node: ast.AST, owner: AbstractValue | None) -> None:
         """Note a call of a library that nothing is known of."""
         line = getattr(node, "lineno", 0)
         if self.memory.reached:
@@ -116,5 +120,7 @@ class Interpretation:
         whole = [one for one in args if not one.small and (one.kind in _WHOLE or (one.fraction > 0 and not one.each))]
         if any(one.kind != "paths" for one in whole):
             self.memory.cannot_see(node, f"{name}() is given all of it, and may hold it")
-        elif method and collects(name) and self.memory.loops and any(one.of_input for one in args):
+        elif (
+            owner is not None and collects(name) and self._outlives(owner) and any(not one.is_constant for one in args)
+        ):
             self.memory.cannot_see(node, f"{name}() may keep each piece that it is given")

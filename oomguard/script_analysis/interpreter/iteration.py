@@ -40,6 +40,10 @@ class Iteration(Interpretation):
         if abstract.kind == "unknown" and abstract.origin:
             return self._foreign(abstract)
         if abstract.kind == "tee":
+            source = abstract.parts["source"]
+            kind = LIST_OF.get(source.one().kind)
+            if source.fraction > 0 and kind is not None:
+                self.memory.make("growing-list", abstract.value, kind, source.fraction, each=source.each)
             return abstract.parts["source"]
         return abstract
 

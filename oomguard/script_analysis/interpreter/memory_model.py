@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 WORTH_TELLING = 0.15  # bytes for each byte of the input
 _MOST_OPAQUE = 200
+_DEEPEST_SOURCE = 6
 _GIGABYTE = 1e9  # bytes whatever the input count as if the input were one, so that the two can be compared
 
 
@@ -179,6 +180,11 @@ class MemoryModel:
         if self.reached:
             self.readers.add(getattr(node, "lineno", 0))
 
+    def assume_small(self, node: ast.AST) -> None:
+        """The file that is read whole here is no corpus, by its name."""
+        if self.reached and len(self.assumptions) < _MOST_OPAQUE:
+            self.assumptions.setdefault(getattr(node, "lineno", 0), "this file is small, as its name says")
+
     def cannot_see(self, node: ast.AST, why: str) -> None:
         """Nobody can tell what this line holds."""
         self.cannot_see_line(getattr(node, "lineno", 0), why)
@@ -202,10 +208,18 @@ class MemoryModel:
             self.loops.pop()
             self._settle(loop)
 
-    def passes(self, loop: Loop, item: AbstractValue) -> None:
-        """Such items pass by in the loop."""
-        kind = COUNT.get(item.kind)
-        loop.count = float(getattr(self.shape, kind)) if kind else self.shape.documents
+    def passes(self, loop: Loop, iterable: AbstractValue) -> None:
+        """The items of this pass by in the loop: as many as there are lines, documents, words or tokens."""
+        kinds: set[str] = set()
+        to_see = [(iterable, 0)]
+        while to_see:
+            abstract, depth = to_see.pop()
+            item = abstract.one()
+            kinds |= {item.kind, *(part.kind for part in item.parts.values() if item.kind == "tuple")}
+            if depth < _DEEPEST_SOURCE and not COUNT.get(item.kind):
+                to_see += [(part, depth + 1) for name, part in abstract.parts.items() if name != "class"]
+        counts = [float(getattr(self.shape, COUNT[kind])) for kind in kinds if kind in COUNT]
+        loop.count = max(counts, default=self.shape.documents)
 
     def lines_are_documents(self) -> None:
         """Each line is a JSON document, as `json.loads` is called on it."""
@@ -246,14 +260,17 @@ class MemoryModel:
 
     def _take_kind(self, holder: AbstractValue, item: AbstractValue, *, spread: bool) -> None:
         """A list that is filled piece by piece, and may be kept whole, is of its items' kind from the first on."""
-        if holder.fraction > 0 or holder.kind not in ("list", "text", "bytes"):
+        if holder.fraction > 0:
+            return
+        foreign = item.kind == "unknown" and item.origin and not item.of_input
+        if holder.kind in ("list", "dict") and (foreign or item.kind in ("output", "file", "object", "queue")):
+            holder.item = holder.item or item
+        if holder.kind not in ("list", "text", "bytes"):
             return
         if item.of_input or item.kind == "token":
             kind = collected(holder, item, spread=spread)
             if kind is not None:
                 holder.kind, holder.of_input = kind, True
-        elif holder.kind == "list" and holder.item is None and item.kind in ("output", "file", "object", "queue"):
-            holder.item = item
         if holder.value is not None:
             holder.value = None  # it is no constant any more
 

@@ -87,12 +87,15 @@ class Interpreter(Uncalled):
             owner.parts[target.attr] = value
         elif isinstance(target, ast.Subscript):
             owner = self.evaluate(target.value)
-            if isinstance(target.slice, ast.Slice):
+            if isinstance(target.slice, ast.Slice) and _is_len(target.slice.lower) and target.slice.upper is None:
+                self.memory.grow(owner, value, target, spread=True)  # x[len(x):] = more
+            elif isinstance(target.slice, ast.Slice):
                 if owner.kind in ("list", *LISTS):
                     self.memory.flush(owner)
             elif owner.kind in ("dict", "list", "element", *LISTS):
                 holder = owner.parts["of"] if owner.kind == "element" else owner
-                self.memory.grow(holder, value, target, spread=False)
+                if not self._is_small_entry(holder, target, value):
+                    self.memory.grow(holder, value, target, spread=False)
                 self._grow_key(target)
         elif isinstance(target, ast.Starred):
             self.bind(target.value, value)
@@ -111,6 +114,11 @@ class Interpreter(Uncalled):
             return ()
         frame = self.frame_of(target.id)
         return frame.births.get(target.id, frame.entered)
+
+    def _is_small_entry(self, holder: AbstractValue, target: ast.Subscript, value: AbstractValue) -> bool:
+        """`numbers[word] = n`: what the table takes is decided by its keys."""
+        key = self.evaluate(target.slice)
+        return holder.kind in ("dict", "counter") and key.of_input and not value.of_input and value.fraction <= 0
 
     def _grow_key(self, target: ast.Subscript) -> None:
         """`counts[line] += 1`: the table keeps its keys, too."""
@@ -310,6 +318,8 @@ class Interpreter(Uncalled):
             if iterable.fraction > 0:
                 self.memory.read_at(statement)
         bounded = self._stops_early(statement)
+        if iterable.value == "iterparse" and not _mentions(statement, "clear"):
+            self.memory.make("object-load", statement, "tree", 1.0, each=iterable.each)
         with (
             self.memory.keeping([iterable]),
             self.memory.loop(iterable.fraction, bounded=bounded, each=iterable.each) as loop,
@@ -323,7 +333,7 @@ class Interpreter(Uncalled):
     def item_in(self, loop: Loop, iterable: AbstractValue) -> AbstractValue:
         """Give one item, born in the loop unless it is one of several values that are known."""
         item = iterable.one()
-        self.memory.passes(loop, item)
+        self.memory.passes(loop, iterable)
         if not item.born:
             item.born = tuple(one.number for one in self.memory.loops)
         if loop.fraction > 0:
@@ -363,7 +373,11 @@ def _last_name(node: ast.expr) -> str:
     return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
 
 
-def _is_len(node: ast.expr) -> TypeGuard[ast.Call]:
+def _mentions(loop: ast.AST, name: str) -> bool:
+    return any(isinstance(node, ast.Attribute) and node.attr == name for node in ast.walk(loop))
+
+
+def _is_len(node: ast.expr | None) -> TypeGuard[ast.Call]:
     return isinstance(node, ast.Call) and _last_name(node.func) == "len" and len(node.args) == 1
 
 

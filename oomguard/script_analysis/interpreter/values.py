@@ -49,7 +49,7 @@ REPRESENTATION = {
 # Which count of the input's shape says how many of them there are.
 COUNT = {
     "line": "lines", "value": "lines", "document": "documents", "record": "documents", "word": "words",
-    "token": "tokens", "character": "characters", "tuple": "documents", "lines": "documents",
+    "token": "tokens", "character": "characters", "lines": "documents",
 }  # fmt: skip
 
 TEXTS = frozenset({"text", "line", "document", "word", "character", "value"})
@@ -71,6 +71,8 @@ _RULES = {
 }
 _HOLDERS = LISTS | {"json", "column"}
 POINTER = 0.05  # of the cost of a document's objects, or less: a list's slot for each
+_DOCUMENT_POINTER = 0.005
+_SMALL = frozenset({"line", "word", "character", "value"})
 TOKEN_POINTER = 0.23  # a slot, of a slot and an int
 
 
@@ -111,7 +113,7 @@ class AbstractValue:
         kind = ITEM.get(self.kind, "unknown")
         weight = 1.0
         if self.fraction > 0 and self.kind in _HOLDERS:  # the item is there already; what takes it in adds a pointer
-            weight = TOKEN_POINTER if kind == "token" else POINTER
+            weight = TOKEN_POINTER if kind == "token" else POINTER if kind in _SMALL else _DOCUMENT_POINTER
         return AbstractValue(
             kind=kind,
             of_input=self.of_input or self.fraction > 0,

@@ -83,7 +83,8 @@ def _read_array(it: Expressions, call: Call) -> AbstractValue:
         return it.memory.new("mapped", fraction=1.0, of_input=True)
     count = call.kwargs.get("count") or (call.args[2] if len(call.args) > 2 else None)
     named = is_small_file(path_name(call.node.args[0]), call.hint) if call.node.args else False
-    if path.small or named or path.kind == "array4":
+    if path.small or named:
+        it.memory.assume_small(call.node)
         return AbstractValue()
     if count is not None and not (isinstance(count.value, int) and count.value < 0):
         it.memory.advance(path)

@@ -50,7 +50,7 @@ def _opened(it: Expressions, path: AbstractValue, mode: str, *, small: bool) -> 
     small = path.small or small
     made = it.memory.new("file", small=small, item=AbstractValue(kind="line", of_input=not small))
     made.value = "binary" if "b" in mode else "text"
-    if path.kind == "path_of_many":
+    if path.kind == "path_of_many" or path.of_input:
         made.parts["many"] = path
     return made
 
@@ -60,6 +60,7 @@ def read_whole(
 ) -> AbstractValue:
     """All of a file at once; of many files in a folder, one is a document."""
     if file.small:
+        it.memory.assume_small(node)
         return AbstractValue()
     it.memory.read_at(node)
     if file.kind == "path_of_many" or "many" in file.parts:
@@ -88,6 +89,12 @@ def _listing(it: Expressions, _: Call) -> AbstractValue:
     return it.memory.new("paths", fraction=1.0)
 
 
+def _read_descriptor(it: Expressions, call: Call) -> AbstractValue:
+    it.memory.advance(call.args[0] if call.args else AbstractValue())
+    it.memory.read_at(call.node)
+    return it.memory.new("chunk", of_input=True)
+
+
 def _file_size(_: Expressions, __: Call) -> AbstractValue:
     return AbstractValue(kind="number", of_length=1.0)
 
@@ -103,7 +110,8 @@ def _lines_of(it: Expressions, call: Call) -> AbstractValue:
     if source.small:
         return AbstractValue()
     fraction = 1.0 if source.kind in ("file", "unknown", "parameter", "path", "text", "stream") else source.fraction
-    return it.memory.new("stream", fraction=fraction, item=AbstractValue(kind="record", of_input=True), of_input=True)
+    kind = "line" if text_source(call.node.func).endswith("fileinput.input") else "record"
+    return it.memory.new("stream", fraction=fraction, item=AbstractValue(kind=kind, of_input=True), of_input=True)
 
 
 def _load_objects(it: Expressions, call: Call) -> AbstractValue:
@@ -111,6 +119,8 @@ def _load_objects(it: Expressions, call: Call) -> AbstractValue:
     file = call.args[0] if call.args else AbstractValue()
     named = is_small_file(path_name(call.node.args[0]), call.hint) if call.node.args else True
     if file.small or named or file.kind in ("parameter", "chunk", "bytebuffer"):
+        if call.args and file.kind not in ("parameter", "chunk", "bytebuffer"):
+            it.memory.assume_small(call.node)
         return AbstractValue()
     if file.kind == "file" and any(loop.number not in file.born for loop in it.memory.loops):
         it.memory.advance(file)
@@ -172,6 +182,8 @@ def _member(it: Expressions, call: Call) -> AbstractValue:
 def _json_load(it: Expressions, call: Call) -> AbstractValue:
     file = call.args[0] if call.args else AbstractValue()
     if file.kind != "file" or file.small or is_small_file(call.hint):
+        if file.kind == "file":
+            it.memory.assume_small(call.node)
         return AbstractValue()
     return it.memory.make("json-load", call.node, "json", 1.0, each="many" in file.parts)
 
@@ -203,7 +215,7 @@ def _file(it: Expressions, call: Call) -> AbstractValue | None:
         it.memory.read_at(call.node)
         return it.memory.new("chunk" if binary else "document", of_input=True)
     if call.name == "readlines" and not call.args:
-        return AbstractValue() if call.owner.small else _all_lines(it, call)
+        return _all_lines(it, call)
     if call.name == "readlines":
         it.memory.advance(call.owner)
         return it.memory.new("lines", of_input=True)
@@ -215,6 +227,9 @@ def _file(it: Expressions, call: Call) -> AbstractValue | None:
 
 
 def _all_lines(it: Expressions, call: Call) -> AbstractValue:
+    if call.owner.small:
+        it.memory.assume_small(call.node)
+        return AbstractValue()
     it.memory.read_at(call.node)
     return it.memory.make("readlines", call.node, "lines", 1.0, each="many" in call.owner.parts)
 
@@ -251,7 +266,8 @@ FUNCTIONS: dict[str, Handler] = {
     **dict.fromkeys(
         ("builtins.open", "io.open", "codecs.open", "gzip.open", "bz2.open", "lzma.open", "smart_open.open",
          "tensorflow.io.gfile.GFile", "tf.io.gfile.GFile", "gfile.GFile", "gfile.Open", "io.gfile.GFile",
-         "fsspec.open", "urllib.request.urlopen", "pgzip.open", "indexed_gzip.open", "igzip.open", "zstandard.open", "xopen.xopen", "aiofiles.open", "bz2.BZ2File", "gzip.GzipFile",
+         "fsspec.open", "urllib.request.urlopen", "pgzip.open", "indexed_gzip.open", "igzip.open",
+         "zstandard.open", "xopen.xopen", "aiofiles.open", "bz2.BZ2File", "gzip.GzipFile",
          "lzma.LZMAFile"), open_file,
     ),
     **dict.fromkeys(
@@ -280,6 +296,7 @@ FUNCTIONS: dict[str, Handler] = {
          "fileinput.input"), _lines_of,
     ),
     "os.walk": _walk,
+    **dict.fromkeys(("os.read", "os.pread"), _read_descriptor),
     "os.path.getsize": _file_size,
     "mmap.mmap": _map_file,
 }  # fmt: skip

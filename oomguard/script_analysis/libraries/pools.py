@@ -32,15 +32,11 @@ def collect_results(it: Expressions, node: ast.AST, args: list[AbstractValue]) -
 def use_pool(it: Expressions, call: Call) -> AbstractValue | None:
     """A pool's map, imap, apply_async, submit."""
     if call.name in ("apply_async", "submit", "apply") and call.args:
-        given = (
-            call.args[1].parts.get("0", AbstractValue())
-            if len(call.args) > 1 and call.args[1].kind == "tuple"
-            else call.args[1]
-            if len(call.args) > 1
-            else AbstractValue()
-        )
+        given = call.args[1:]
+        if call.name != "submit" and given and given[0].kind == "tuple":  # apply_async(f, (a, b))
+            given = list(given[0].parts.values())
         with it.memory.loop(0.0):
-            result = apply(it, call.node, call.args[0], given)
+            result = apply(it, call.node, call.args[0], *given)
         if call.name == "apply":
             return result
         return it.memory.new("future", item=result, of_input=result.of_input or result.fraction > 0)
@@ -67,6 +63,25 @@ def use_pool(it: Expressions, call: Call) -> AbstractValue | None:
         it.memory.note_peak(more, line=call.node.lineno)
         return it.memory.new("list")
     return it.memory.make("pool-map", call.node, kind, fraction, more=more)
+
+
+def _make_queue(it: Expressions, call: Call) -> AbstractValue:
+    given = call.kwargs.get("maxsize") or (call.args[0] if call.args else None)
+    bounded = given is not None and given.value != 0
+    return it.memory.new("queue", value="" if bounded else "unbounded")
+
+
+def _use_queue(it: Expressions, call: Call) -> AbstractValue:
+    """A queue without a maximum keeps all that its readers have not taken yet."""
+    if call.name == "Queue":  # of a Manager
+        return _make_queue(it, call)
+    if call.name in ("put", "put_nowait") and call.owner.value == "unbounded":
+        put = call.args[0] if call.args else AbstractValue()
+        parts = [put, *put.parts.values()]
+        loops = [loop for loop in it.memory.loops if loop.fraction > 0 and loop.number not in call.owner.born]
+        if loops and any(one.of_input for one in parts):
+            it.memory.cannot_see(call.node, "a queue without maxsize keeps all that its readers have not taken yet")
+    return AbstractValue(of_input=call.name.startswith("get"))
 
 
 def _gathered(it: Expressions, call: Call) -> AbstractValue:
@@ -107,12 +122,12 @@ FUNCTIONS: dict[str, Handler] = {
             "queue.SimpleQueue",
             "multiprocessing.Manager",
         ),
-        lambda it, _: it.memory.new("queue"),
+        _make_queue,
     ),
-    "ray.get": lambda it, call: _gathered(it, call),
+    "ray.get": _gathered,
 }
 LAST_NAMES: dict[str, Handler] = {
     **dict.fromkeys(_MAKERS, lambda it, _: it.memory.new("pool")),
     **dict.fromkeys(("Thread", "Process"), _start),
 }
-METHODS: Methods = ((frozenset({"pool"}), use_pool),)
+METHODS: Methods = ((frozenset({"pool"}), use_pool), (frozenset({"queue"}), _use_queue))

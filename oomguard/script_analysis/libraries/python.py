@@ -87,6 +87,20 @@ def _substitute(it: Expressions, call: Call) -> AbstractValue:
     return it.memory.new("document", of_input=text.of_input)
 
 
+def _partial(it: Expressions, call: Call) -> AbstractValue:
+    """functools.partial: the function, with these to begin with."""
+    if not call.args:
+        return AbstractValue()
+    first = {"function": call.args[0]} | {str(number): one for number, one in enumerate(call.args[1:])}
+    return it.memory.new("partial", parts=first, value=call.kwargs)
+
+
+def _range(it: Expressions, call: Call) -> AbstractValue:
+    """`range(len(all))` goes over all."""
+    lengths = [one.of_length for one in call.args[:2] if one.of_length]
+    return it.memory.new("range", fraction=min(1.0, max(lengths, default=0.0)), item=AbstractValue(kind="number"))
+
+
 def _digest(it: Expressions, _: Call) -> AbstractValue:
     return it.memory.new("digest", of_input=True)
 
@@ -237,7 +251,8 @@ FUNCTIONS: dict[str, Handler] = {
     "builtins.iter": _iter,
     "builtins.next": _next,
     "itertools.islice": _islice,
-    "builtins.range": lambda *_: AbstractValue(kind="range"),
+    "builtins.range": _range,
+    "functools.partial": _partial,
     "builtins.print": lambda *_: AbstractValue(),
     "builtins.isinstance": lambda *_: AbstractValue(),
     "builtins.bytearray": _buffer("bytes"),

@@ -90,13 +90,13 @@ def _utf8_copy(it: Expressions, text: AbstractValue) -> float:
     return 0.0  # counted with the text from now on
 
 
-def apply(it: Expressions, node: ast.Call, function: AbstractValue, item: AbstractValue) -> AbstractValue:
+def apply(it: Expressions, node: ast.Call, function: AbstractValue, *items: AbstractValue) -> AbstractValue:
     """Give what `function` gives for one item, as map() and pools call it."""
-    if function.kind in ("function", "class", "module", "bound"):
-        return it.call(node, function, [item], {})
+    if function.kind in ("function", "class", "module", "bound", "partial"):
+        return it.call(node, function, list(items), {})
     if function.kind == "tokenizer":
-        return encode(it, node, [item], {})
-    return it.unknown_call("", [item], node=node)
+        return encode(it, node, list(items), {})
+    return it.unknown_call("", list(items), node=node)
 
 
 def _train(it: Expressions, call: Call) -> AbstractValue:
