@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _LONGEST_CODE = 200  # characters of a line that are kept
 _MOST_OUTSIDERS = 5
-_WORTH_TELLING = 0.15  # bytes for each byte of the input
+_GROWS = 0.5  # bytes for each byte of the input, of things that are too small to be findings
 
 
 def assess(
@@ -81,7 +81,7 @@ def _verdict(
     *,
     named: bool,
 ) -> Verdict:
-    grows = analysis.peak >= _WORTH_TELLING or any(finding.holds_memory for finding in findings)
+    grows = analysis.peak >= _GROWS or any(finding.holds_memory for finding in findings)
     if needed > available or (grows and not named):
         return "does not fit"
     return "cannot say" if unseen else "fits"

@@ -58,9 +58,8 @@ def _read(path: Path, script: str) -> Counter[Pin] | None:
         raise BadInput(f"{shown} cannot be read: {error.strerror}", do=f"ls -l {shown}") from error
     try:
         pins = json.loads(content)
-        if pins["schema"] != _SCHEMA:
-            raise ValueError(pins["schema"])
-        return Counter(tuple(str(pin[key]) for key in _KEYS) for pin in pins["findings"])  # type: ignore[misc]  # four
+        known = {_SCHEMA: pins["findings"]}[pins["schema"]]
+        return Counter((str(p["file"]), str(p["function"]), str(p["text"]), str(p["kind"])) for p in known)
     except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise BadInput(
             f"{shown} does not hold pinned findings", do=f"oomguard check {printable(script)} --pin NEW_FILE"

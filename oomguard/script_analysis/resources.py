@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _INTERPRETER = 8 * MIB  # CPython with the modules of its library that a script usually imports
-# Anonymous memory after `import NAME` in a bare interpreter, less the interpreter's own, in MiB: CPython 3.11, Linux
-# 6.18; numpy 2.4, pandas 3.1, pyarrow 26.0, datasets 5.2, tiktoken 0.14, scikit-learn 1.9, transformers 5 without torch.
+# Anonymous memory after `import NAME` in a bare interpreter, less the interpreter's own, in MiB. CPython 3.11, Linux
+# 6.18; numpy 2.4, pandas 3.1, pyarrow 26.0, datasets 5.2, tiktoken 0.14; transformers without torch.
 _IMPORTS = {
     "numpy": 10, "pandas": 48, "pyarrow": 16, "datasets": 78, "polars": 24, "tokenizers": 3, "transformers": 36,
     "sklearn": 98, "scipy": 25, "sentencepiece": 5, "dask": 15, "ray": 34, "joblib": 18, "spacy": 53, "duckdb": 12,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from rich.console import Group
@@ -31,7 +32,8 @@ def render(check: ScriptCheck) -> RenderableType:
     if check.input is not None:
         for label, value in _input(check.input):
             head.add_row(label, Text(value))
-    lines = [*_unseen(check), *_assumptions(check), "", *_verdict(check), *_fixed(check), *_next(check)]
+    said = [line for sentence in (*_verdict(check), *_fixed(check)) for line in wrap(sentence, _WIDTH)]
+    lines = [*_unseen(check), *_assumptions(check), "", *said, *_next(check)]
     return Group(head, *_findings(check.findings), *(Text(line) for line in lines))
 
 
@@ -97,7 +99,7 @@ def _unseen(check: ScriptCheck) -> list[str]:
         return []
     lines = ["", "not seen through"]
     for unseen in check.unseen[:_MOST_UNSEEN]:
-        lines += [_cut(f"    {_place(unseen)}  {unseen.code}"), f"        {unseen.why}"]
+        lines += [_cut(f"    {_place(unseen)}  {unseen.code}"), *_indented(unseen.why)]
     if len(check.unseen) > _MOST_UNSEEN:
         lines.append(f"    {len(check.unseen) - _MOST_UNSEEN} more: --json")
     return lines
@@ -108,7 +110,7 @@ def _assumptions(check: ScriptCheck) -> list[str]:
         return []
     lines = ["", "on condition that"]
     for one in check.assumptions[:_MOST_UNSEEN]:
-        lines += [_cut(f"    {_place(one)}  {one.code}"), f"        {one.why}"]
+        lines += [_cut(f"    {_place(one)}  {one.code}"), *_indented(one.why)]
     return lines
 
 
@@ -133,7 +135,7 @@ def _verdict(check: ScriptCheck) -> list[str]:
         most = max(check.peak_per_byte, check.peak_per_byte_of_each_file)
         what = "" if whole else " a file"
         return [
-            f"does not fit beyond {format_size(check.largest_input_bytes)} of text{what}: "
+            f"does not fit beyond {format_size(check.largest_input_bytes)} of text{what}:",
             f"needs {most:.1f} bytes at once for each byte of {of} ({_peak_place(check)})",
             room,
         ]
@@ -178,6 +180,10 @@ def _next(check: ScriptCheck) -> list[str]:
     if check.verdict == "cannot say":
         return [f"next: oomguard profile -- python {script}    measures what reading cannot tell"]
     return []
+
+
+def _indented(sentence: str) -> list[str]:
+    return [f"        {line}" for line in wrap(printable(sentence), _WIDTH - 8)]
 
 
 def _cut(text: str) -> str:

@@ -136,23 +136,23 @@ def read_script(path: Path) -> bytes:
     most = _LONGEST_NOTEBOOK if path.suffix == ".ipynb" else _LONGEST_SCRIPT
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise BadInput(
+                    f"{shown} is not a regular file", do="oomguard check prepare.py   with a script's own name"
+                )
+            if status.st_size > most:
+                raise BadInput(
+                    f"{shown} has {format_size(status.st_size)}; a script of more than {format_size(most)} is not read",
+                    do="oomguard check SCRIPT --input DATA   if this is the data",
+                )
+            with open(descriptor, "rb", closefd=False) as file:
+                return file.read(most + 1)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise BadInput(f"{shown} cannot be read: {error.strerror}", do=f"ls -l {shown}") from error
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise BadInput(
-                f"{shown} is not a regular file", do="oomguard check prepare.py   with the script's own file"
-            )
-        if status.st_size > most:
-            raise BadInput(
-                f"{shown} has {format_size(status.st_size)}; a script of more than {format_size(most)} is not read",
-                do="oomguard check SCRIPT --input DATA   if this is the data",
-            )
-        try:
-            return file.read(most + 1)
-        except OSError as error:
-            raise BadInput(f"{shown} cannot be read: {error.strerror}", do=f"ls -l {shown}") from error
 
 
 def find_package_entry(name: str, folder: Path) -> Path:

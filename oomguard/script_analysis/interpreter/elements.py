@@ -61,6 +61,8 @@ class Elements(Interpretation):
             return self._field(owner, key)
         if owner.kind == "value":
             return self.memory.new("value", of_input=True)
+        if owner.kind in LISTS and owner.item is not None:
+            return owner.item
         if owner.kind == "words":
             return self.memory.new("line", of_input=owner.of_input)
         if owner.kind in ("list", "dict", "element") and owner.item is None:
@@ -118,14 +120,14 @@ class Elements(Interpretation):
         name = node.attr
         if name in owner.parts:
             return owner.parts[name]
-        if self.libraries.makes_tokens(name) and owner.kind not in (*TEXTS, "bytes", "chunk"):
-            return AbstractValue(kind="tokenizer", value=name)
-        if owner.kind == "own_module" and owner.home is not None:
-            return owner.home.get(name, AbstractValue())
         if owner.kind == "object" and name in owner.parts.get("class", AbstractValue()).parts:
             member = owner.parts["class"].parts[name]
             parts = {"self": owner, "function": member}
             return member if member.kind != "function" else AbstractValue(kind="bound", value=name, parts=parts)
+        if self.libraries.makes_tokens(name) and owner.kind not in (*TEXTS, "bytes", "chunk"):
+            return AbstractValue(kind="tokenizer", value=name)
+        if owner.kind == "own_module" and owner.home is not None:
+            return owner.home.get(name, AbstractValue())
         if name in _BOUND and owner.kind not in ("module", "unknown", "parameter", "object", "response"):
             return AbstractValue(kind="bound", value=name, parts={"self": owner}, born=owner.born)
         if owner.kind == "response" and name in ("text", "content"):

@@ -65,6 +65,8 @@ class Expressions(Elements, Iteration):
             made.item = one.one()
         elif one.of_input:
             made.item = one
+        elif elements[-1].kind in ("tuple", "output", "file", "object", "queue"):
+            made.item = elements[-1]
         return made
 
     visit_Tuple = visit_List

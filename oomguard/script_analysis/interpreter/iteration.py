@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from oomguard.script_analysis.file_names import reads
 from oomguard.script_analysis.interpreter.growth import Growth, retained
 from oomguard.script_analysis.interpreter.interpretation import Interpretation
-from oomguard.script_analysis.interpreter.memory_model import WORTH_TELLING
-from oomguard.script_analysis.interpreter.values import FRAMES, LIST_OF, AbstractValue, Frame, rule_for
+from oomguard.script_analysis.interpreter.memory_model import SMALL_OBJECTS
+from oomguard.script_analysis.interpreter.values import FRAMES, LIST_OF, AbstractValue, Frame, kept_item, rule_for
 
 
 class Iteration(Interpretation):
@@ -119,8 +119,7 @@ class Iteration(Interpretation):
                 )  # fmt: skip
                 self.memory.report_slots(made, rule_for(cost.kind), node)
                 self.memory.note_peak(self.memory.cost(made), line=node.lineno)
-        if item.kind in ("tuple", "object", "future"):
-            made.item = item
+        made.item = item if item.kind in ("tuple", "object", "future") else kept_item(item)
         return made
 
     def _kept_small(
@@ -133,7 +132,7 @@ class Iteration(Interpretation):
         made = self.memory.new(container, of_input=item.of_input, line=node.lineno, each=passed.each)
         if item.of_input or item.kind in ("output", "file", "object", "queue", "future"):
             made.item = item
-        if extra >= WORTH_TELLING:
+        if extra >= SMALL_OBJECTS:
             made.extra = extra
             self.memory.report("growing-list" if container == "list" else "growing-table", node, "numbers", held=extra)
         return made

@@ -13,6 +13,7 @@ from oomguard.script_analysis.interpreter.values import (
     STREAMED,
     AbstractValue,
     Frame,
+    kept_item,
 )
 from oomguard.script_analysis.text_shape import HELD, PEAK, TextShape
 
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 WORTH_TELLING = 0.15  # bytes for each byte of the input
+SMALL_OBJECTS = 0.3  # the same, for numbers and keys: how many there are is less sure
 _MOST_OPAQUE = 200
+_MANY_ALIVE = 100  # values; of a script with more the sum is taken less often, and at its end
 _DEEPEST_SOURCE = 6
 _GIGABYTE = 1e9  # bytes whatever the input count as if the input were one, so that the two can be compared
 
@@ -81,6 +84,7 @@ class MemoryModel:
         self.peak_each = Peak()  # of the one of many files that is being worked on
         self.reached = True  # False: going through a function that is never called
         self._loops_so_far = 0
+        self._calls = self._alive = 0
 
     # what is alive
 
@@ -92,7 +96,8 @@ class MemoryModel:
 
     def note_peak(self, more: float = 0.0, fixed: float = 0.0, line: int = 0, *, each: bool = False) -> None:
         """Add up what is alive now, and `more` on top."""
-        if not self.reached:
+        self._calls += 1
+        if not self.reached or (line and self._calls % (1 + self._alive // _MANY_ALIVE)):
             return
         seen: set[int] = set()
         to_see = [*self.held, *(abstract for frame in self.frames for abstract in frame.values())]
@@ -112,6 +117,7 @@ class MemoryModel:
                     total += cost
             if abstract.parts:
                 to_see += abstract.parts.values()
+        self._alive = len(seen)
         line = line or largest[1]
         _raise(self.peak, total + (0.0 if each else more), fixed, line)
         _raise(self.peak_each, total_each + (more if each else 0.0), 0.0, line)
@@ -262,7 +268,7 @@ class MemoryModel:
         """A list that is filled piece by piece, and may be kept whole, is of its items' kind from the first on."""
         if holder.fraction > 0:
             return
-        foreign = item.kind == "unknown" and item.origin and not item.of_input
+        foreign = item.kind == "unknown" and item.origin
         if holder.kind in ("list", "dict") and (foreign or item.kind in ("output", "file", "object", "queue")):
             holder.item = holder.item or item
         if holder.kind not in ("list", "text", "bytes"):
@@ -295,7 +301,8 @@ class MemoryModel:
         """The container holds what all these places have put in; each that puts in much is reported."""
         costs = [(growth, retained(growth, fraction, self.shape)) for growth in growths]
         for growth, cost in costs:
-            if cost.total >= WORTH_TELLING or (cost.kind and cost.weight == 1.0 and cost.cost > 0):
+            worth = WORTH_TELLING if cost.kind else SMALL_OBJECTS
+            if cost.total >= worth or (cost.kind and cost.weight == 1.0 and cost.cost > 0):
                 rule = growth_rule(cost.kind, holder)
                 self.report(rule, growth.node, cost.kind or "numbers", held=cost.total, each=each)
             if cost.kind is None and growth.item.kind == "unknown" and growth.item.of_input:
@@ -310,6 +317,8 @@ class MemoryModel:
         if not holder.line or cost.total > self.cost(holder):
             holder.line = getattr(growth.node, "lineno", 0)
         holder.each = each and (holder.fraction <= 0 or holder.each)
+        if cost.kind is not None and not growth.spread:
+            holder.item = holder.item or kept_item(growth.item)
         if cost.kind is not None and holder.fraction < fraction:
             holder.kind, holder.fraction, holder.of_input, holder.weight = cost.kind, fraction, True, cost.weight
 

@@ -20,7 +20,7 @@ ITEM = {
     "array2": "token", "array4": "token", "array8": "token", "records": "record", "json": "record", "dataset": "record",
     "column": "document", "file": "line", "table": "record", "frame_csv": "record", "frame_json": "record",
     "frame_parquet": "record", "frames": "frame_csv", "record": "value", "rows": "record", "file_array": "number",
-    "tree": "record", "value": "character", "fields": "value", "values": "value", "pairs": "tuple",
+    "tree": "record", "token": "token", "value": "character", "fields": "value", "values": "value", "pairs": "tuple",
 }  # fmt: skip
 
 # What a list of such values is, when each is appended. What is not here costs little for each document: numbers, paths.
@@ -138,3 +138,11 @@ def text_source(node: ast.AST | None) -> str:
 def rule_for(kind: str) -> str:
     """Give the finding's name for a list of this kind."""
     return _RULES.get(kind, "growing-array" if kind in ARRAYS or kind == "file_array" else "list-of-input")
+
+
+def kept_item(item: AbstractValue) -> AbstractValue | None:
+    """Of a list of lists, one of the lists, which is there already; None: its kind says what an item is."""
+    if item.kind not in LISTS - {"tokens", "token_lists", "rows", "records"}:
+        return None
+    inner = AbstractValue(kind=ITEM.get(item.kind, "unknown"), of_input=True, weight=POINTER)
+    return AbstractValue(kind=item.kind, of_input=True, weight=_DOCUMENT_POINTER, item=item.item or inner)

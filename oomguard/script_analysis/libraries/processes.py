@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 # Programs whose output is a few lines.
 _SMALL = frozenset({
     "git", "nproc", "which", "uname", "hostname", "nvidia-smi", "wc", "date", "df", "du", "python", "python3", "pip",
-    "id", "whoami", "free", "lscpu", "stat", "sysctl", "lsb_release", "ldconfig", "gcc", "make", "mkdir", "rm", "cp", "mv",
-    "ps", "uptime", "nvcc", "conda", "sha256sum", "md5sum", "file", "test", "sinfo", "scontrol", "squeue",
+    "id", "whoami", "free", "lscpu", "stat", "sysctl", "lsb_release", "ldconfig", "gcc", "make", "mkdir", "rm", "cp",
+    "mv", "ps", "uptime", "nvcc", "conda", "sha256sum", "md5sum", "file", "test", "sinfo", "scontrol", "squeue",
 })  # fmt: skip
 
 
@@ -63,12 +63,12 @@ def _process(it: Expressions, call: Call) -> AbstractValue | None:
     return call.owner if call.name == "__enter__" else AbstractValue(kind="number")
 
 
-def _request(it: Expressions, call: Call) -> AbstractValue:
+def _request(it: Expressions, _: Call) -> AbstractValue:
     """requests.get: the answer is whole where its text or content is taken, and it is kept."""
     return it.memory.new("response")
 
 
-def _response(it: Expressions, call: Call) -> AbstractValue | None:
+def _response(_: Expressions, call: Call) -> AbstractValue | None:
     if call.name in ("iter_content", "iter_lines", "iter_bytes", "iter_text", "iter_raw"):
         return None
     return AbstractValue() if call.name != "__enter__" else call.owner

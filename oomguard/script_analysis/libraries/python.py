@@ -134,7 +134,7 @@ def _enumerate(it: Expressions, call: Call) -> AbstractValue:
     pair.of_input = any(item.of_input for item in items)
     fraction = max((source.fraction for source in several), default=0.0)
     kept = {str(number): source for number, source in enumerate(several)}
-    each = all(source.each for source in several if source.fraction > 0)
+    each = fraction > 0 and all(source.each for source in several if source.fraction > 0)
     return it.memory.new("stream", fraction=fraction, item=pair, of_input=pair.of_input, parts=kept, each=each)
 
 

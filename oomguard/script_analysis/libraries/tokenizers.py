@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 _TOKENIZERS = re.compile(r"(^|[._])(enc|encoder|encoding|tok|tokenizer|tokeniser|tkn|bpe|sp|hf_tok\w*)$", re.IGNORECASE)
+_MAKES = re.compile(r"^_?(get|build|make|create|load|init|setup|new|train|save)_", re.IGNORECASE)
 ENCODERS = frozenset(
     {
         "encode_ordinary",
@@ -38,7 +39,8 @@ ENCODERS = frozenset(
 
 def is_tokenizer(name: str) -> bool:
     """Whether a value of this name is called to make token ids of a text."""
-    return bool(_TOKENIZERS.search(name))
+    last = name.rpartition(".")[2]
+    return bool(_TOKENIZERS.search(name)) and not _MAKES.match(last)
 
 
 def encode(
