@@ -17,10 +17,11 @@ from pathlib import Path
 
 from oomguard.diagnosis.advice.kernel import advise
 from oomguard.diagnosis.causes.find import find_cause
-from oomguard.diagnosis.model import Diagnosis, ExplainedEvent
+from oomguard.diagnosis.log_reading import find_in_blocks
+from oomguard.diagnosis.model import ExplainedEvent
+from oomguard.diagnosis.result import Diagnosis
 from oomguard.diagnosis.screens.page import diagnosis_page
 from oomguard.formats.kernel_log import OomEvent
-from oomguard.formats.kernel_log.log_stream import find_in_blocks
 
 CAPTURES = Path(__file__).parents[1] / "tests/captures/kernel_log"
 MOST_LINES = 160  # of a log that one mutation starts from: the campaign shall see many, not few large ones

@@ -34,6 +34,7 @@ class SuspectScript:
     line: int | None = None
     code: str = ""
     held_per_byte: float = 0.0  # bytes of memory for each byte of input
+    text: str = ""  # the program itself, where it could be read
 
 
 def advise(event: OomEvent, cause: KillCause, *, script: SuspectScript | None = None) -> list[Advice]:

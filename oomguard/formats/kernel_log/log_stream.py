@@ -19,6 +19,7 @@ from oomguard.formats.kernel_log.oom_events import OomLogReader
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from oomguard.formats.kernel_log.programs import Programs
     from oomguard.formats.kernel_log.records import LogFinding
 
 KEPT_BYTES = 4 << 20  # of the text around words that matter, where only the newest kills are asked for
@@ -27,19 +28,16 @@ _PATIENCE_BYTES = 1 << 20  # of an open report without a row of its table
 _SAMPLE_BYTES = 1 << 12
 _BLOCK = 1 << 18
 
-# Each begins with a word that can be searched for fast; what follows tells the kill from other talk of it.
-_WORDS = tuple(
+# Each begins with a word that can be searched for fast; what follows tells the kernel's kill from other talk of it.
+_KERNEL_WORDS = tuple(
     re.compile(pattern)
     for pattern in (
+        (rb"oom(?:-kill|_reaper: |_adj name|_score_adj name|\.group set|d killed|_kill_process: |_score [0-9])"),
+        rb"OOM(?: execution| [Kk]ill)",
+        rb"Kill(?:ed process| process)",
         (
-            rb"oom(?:-kill|_reaper: |_adj name|_score_adj name|\.group set|d killed|d kill:|d(?:\[[0-9]+\])?: (?:Marked|Killed|Trying)"
-            rb"|_kill_process: |_kill event|(?:\[[0-9]+\])?: (?:sending|low|Killing|killing|Out)|_score [0-9])"
-        ),
-        rb"OOM(?: execution| [Kk]ill|Kill| event|(?<=SystemOOM))",
-        rb"Kill(?:ed process|ed[ \r]*\n|ed /|ed [0-9]+: | process|ing process| '|ing ')",
-        (
-            rb"emory(?:: [Kk]ill| and no killable| cgroup out of|! a| values in pages| budget| limit| status that requires| \(oom_kill_all"
-            rb"|Error|killer|(?<=on memory)|(?<=resource: memory)|(?<=ut of memory)[ \r]*\n)"
+            rb"emory(?:: [Kk]ill| and no killable| cgroup out of| values in pages| \(oom_kill_all"
+            rb"|(?<=ut of memory)[ \r]*\n)"
         ),
         # The journal's JSON writes what is no UTF-8 as numbers, and a process may choose such a name: oom-, Kille.
         rb'E":\[[0-9,]{0,4000}(?:111,111,109,45|75,105,108,108,101,100)',
@@ -52,27 +50,31 @@ PASSED_OVER = b"\noomguard passed over the middle of this report\n"
 _KILL = re.compile(rb"Killed process ([0-9]{1,10})[ ,][^\n]{0,80}")
 
 
-def find_in_blocks(blocks: Iterable[bytes]) -> Iterator[LogFinding]:
-    """Find everything that was killed for lack of memory in a log, oldest first.
+def find_in_blocks(blocks: Iterable[bytes], programs: Programs | None = None) -> Iterator[LogFinding]:
+    """Find everything that was killed for lack of memory in a log, oldest first; `programs`: by others too.
 
     Holds a block or two and one report, whatever the size of the log or of a line in it. Raises: nothing of its own.
     """
-    return _parse(_passages(whole_lines(blocks)))
+    return _parse(_passages(whole_lines(blocks), _words(programs)), programs)
 
 
-def find_newest(blocks: Iterable[bytes]) -> tuple[list[LogFinding], int]:
+def find_newest(blocks: Iterable[bytes], programs: Programs | None = None) -> tuple[list[LogFinding], int]:
     """Find the newest kills in a log, oldest first, and count the kernel's kills before them, read no further.
 
     As fast as the words are found, however many reports there are. Holds KEPT_BYTES more than find_in_blocks().
     """
     held = _Held()
-    for text in _passages(whole_lines(blocks)):
+    for text in _passages(whole_lines(blocks), _words(programs)):
         held.add(text)
-    return list(_parse(piece.text for piece in held.pieces)), held.counted
+    return list(_parse((piece.text for piece in held.pieces), programs)), held.counted
 
 
-def _parse(texts: Iterable[bytes]) -> Iterator[LogFinding]:
-    reader = OomLogReader()
+def _words(programs: Programs | None) -> tuple[re.Pattern[bytes], ...]:
+    return _KERNEL_WORDS + (programs.words if programs else ())
+
+
+def _parse(texts: Iterable[bytes], programs: Programs | None) -> Iterator[LogFinding]:
+    reader = OomLogReader(programs.reader() if programs else None)
     for message in read_messages(line for text in texts for line in _decoded(text)):
         yield from reader.feed(message)
     yield from reader.close()
@@ -111,7 +113,7 @@ def whole_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
         yield b"".join(held)
 
 
-def _passages(blocks: Iterable[bytes]) -> Iterator[bytes]:
+def _passages(blocks: Iterable[bytes], words: tuple[re.Pattern[bytes], ...]) -> Iterator[bytes]:
     """Give the text that matters, in pieces of whole lines of about _AROUND bytes.
 
     Where one does not go on where the last one ended, an empty line keeps their messages apart.
@@ -120,7 +122,7 @@ def _passages(blocks: Iterable[bytes]) -> Iterator[bytes]:
     owed = 0  # bytes from here on that still belong to the last find
     touching = False
     for block in blocks:
-        spans = _spans(block)
+        spans = _spans(block, words)
         place = 0
         while place < len(block):
             start, end = next(((start, end) for start, end in spans if end > place), (len(block), len(block)))
@@ -139,10 +141,10 @@ def _passages(blocks: Iterable[bytes]) -> Iterator[bytes]:
             owed = _owed(piece, owed - len(piece))
 
 
-def _spans(block: bytes) -> list[tuple[int, int]]:
+def _spans(block: bytes, patterns: tuple[re.Pattern[bytes], ...]) -> list[tuple[int, int]]:
     """Where text that matters begins and ends, in order, not overlapping."""
     spans: list[tuple[int, int]] = []
-    for place in sorted(found.start() for words in _WORDS for found in words.finditer(block)):
+    for place in sorted(found.start() for words in patterns for found in words.finditer(block)):
         start = block.rfind(b"\n", 0, max(0, place - _AROUND)) + 1
         end = _line_end(block, place + _AROUND)
         if spans and start <= spans[-1][1]:

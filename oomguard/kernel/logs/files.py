@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 BLOCK = 1 << 20
+SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"  # root starts nothing that another user put in front
 _GZIP, _XZ, _BZIP2, _ZSTD, _JOURNAL = b"\x1f\x8b", b"\xfd7zXZ\x00", b"BZh", b"\x28\xb5\x2f\xfd", b"LPKSHHRH"
 
 
@@ -93,7 +94,7 @@ def _decoder(file: BinaryIO, head: bytes) -> BinaryIO:
 
 def _zstd(path: Path, file: BinaryIO) -> Iterator[bytes]:
     """Python reads .zst from 3.14 on; before, the zstd command or pyarrow does it."""
-    if program := shutil.which("zstd"):
+    if program := shutil.which("zstd", path=SYSTEM_PATH):
         with (
             file,
             subprocess.Popen(
