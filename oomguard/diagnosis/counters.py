@@ -12,7 +12,7 @@ from oomguard.formats.cgroup.memory import parse_count
 from oomguard.formats.cgroup.oom_counters import MemcgCounters, OomCounters
 from oomguard.formats.kernel_log import UnitNotice
 from oomguard.kernel.cgroup.directory import MemcgDir, find_own_cgroup, read_kernel_text
-from oomguard.kernel.logs.files import SYSTEM_PATH
+from oomguard.kernel.logs.packing import SYSTEM_PATH
 from oomguard.kernel.machine.container import container_name
 
 _PATIENCE_SECONDS = 10

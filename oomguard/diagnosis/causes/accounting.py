@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from oomguard.formats.kernel_log import MemcgReport, MemInfo, OomEvent
 
 _NEAR = 0.9
+_LARGE = frozenset(["active_anon", "inactive_anon", "active_file", "inactive_file", "slab_unreclaimable"])
 
 
 def account_machine(event: OomEvent) -> Accounting | None:
@@ -42,6 +43,7 @@ def account_machine(event: OomEvent) -> Accounting | None:
         shares=_in_order(shares),
         unaccounted=total - known,
         free=mem_info.pages["free"] * page,
+        complete=_LARGE.issubset(mem_info.pages) or "mapped-anon" in mem_info.pages,
         notes=tuple(notes),
     )
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _PLACES = (  # facts that say what or where, and how they are shown
     ("container", "container {}"), ("pod", "pod {}"), ("namespace", "namespace {}"), ("unit", "unit {}"),
     ("service", "service {}"), ("function", "function {}"), ("app", "dyno {}"), ("job", "job {}"), ("step", "step {}"),
-    ("node", "on {}"),
+    ("node", "node {}"),
 )  # fmt: skip
 _TIMES = (
     ("started", "started {}"),
@@ -42,7 +42,8 @@ def other_lines(kill: OtherKill, diagnosis: Findings) -> Lines:
 def died_text(kill: OtherKill) -> str:
     """What died, and what is told of it."""
     died = " ".join(filter(None, (short(kill.name) if kill.name else "", f"(pid {kill.pid})" if kill.pid else "")))
-    if kill.cgroup:
+    is_step = kill.cgroup is not None and not kill.cgroup.startswith("/") and "job" in kill.facts
+    if kill.cgroup and not is_step:
         died += f"{' in ' if died else ''}{short(kill.cgroup)}"
     places = [form.format(short(kill.facts[key])) for key, form in _PLACES if key in kill.facts]
     if places:
@@ -105,12 +106,12 @@ def notice_lines(diagnosis: Findings) -> Lines:
     return [
         (
             "killed by",
-            "not in this text: it tells of a sudden end, and names neither who sent SIGKILL nor why",
+            "not in this text: it tells of a sudden end, not who sent SIGKILL nor why",
         ),
         ("what died", _who(notice, name)),
         (
             "why",
-            "whether memory was the reason, only the kernel's log of that machine tells; exit status 137 or -9 alone does not",
+            "whether memory was the reason, only the kernel's log of that machine tells; 137 or -9 alone does not",
         ),
         *_peak(notice),
     ]

@@ -40,7 +40,7 @@ def lines_of(diagnosis: Findings) -> Lines:
 def event_lines(event: OomEvent, cause: KillCause, diagnosis: Findings) -> Lines:
     """The lines about a kill of the kernel's."""
     return [
-        ("killed by", headline(event, diagnosis)),
+        ("killed by", headline(event)),
         ("what died", victims_text(event) + _unit_text(diagnosis, event)),
         *_asked_by_program(event, diagnosis),
         ("why", cause.why),
@@ -64,7 +64,7 @@ def _asked_by_program(event: OomEvent, diagnosis: Findings) -> Lines:
     return told[:1]
 
 
-def headline(event: OomEvent, diagnosis: Findings) -> str:
+def headline(event: OomEvent) -> str:
     """Who killed, when, and how sure that is."""
     when = when_text(event.time)
     who = "the Linux kernel, out of memory"
@@ -72,9 +72,11 @@ def headline(event: OomEvent, diagnosis: Findings) -> str:
         who = "the Linux kernel, because it was asked to"
     if event.quoted:
         return f"{who}{when}: likely, told only by another program's log"
+    if event.outcome == "unknown" and event.chosen is not None:
+        return f"{who}{when}: likely; the kernel chose what to kill, and the log ends there"
     if event.outcome == "unknown":
         return f"{who}{when}: the kernel looked for something to kill; the log ends before it says what"
-    return f"{who}{when}: {diagnosis.verdict} by the kernel's log" if diagnosis.verdict == "proved" else f"{who}{when}"
+    return f"{who}{when}: proved by the kernel's log"
 
 
 def _unit_text(diagnosis: Findings, event: OomEvent) -> str:
@@ -90,12 +92,20 @@ def _filled(event: OomEvent, cause: KillCause) -> str:
     tasks = event.tasks
     if cause.kind == "manual":
         return "nothing: memory was not the reason"
+    if tasks is not None and not tasks.rows:
+        return "nothing: the table of processes is empty"
     if tasks is None or not tasks.groups:
         where = {"kernel": "the kernel", "slab": "the kernel", "unaccounted": "nothing that is listed"}.get(
             cause.filler or ""
         )
         return where or "not in this log: the table of processes is missing"
     total = cause.accounting.total if cause.accounting else None
+    return _groups_text(event, cause, total)
+
+
+def _groups_text(event: OomEvent, cause: KillCause, total: int | None) -> str:
+    tasks = event.tasks
+    assert tasks is not None
     parts = [group_text(group, total) for group in tasks.groups[:_SHOWN_GROUPS] if group.rss or group.swap]
     text = ", ".join(parts) or "no process held anything"
     if total and tasks.rss > 1.05 * total and tasks.rows > 1:

@@ -47,7 +47,7 @@ def _without_victim(event: OomEvent) -> str:
 
 def _victim_text(victim: Victim, event: OomEvent) -> str:
     text = f"{short(victim.name)} (pid {victim.pid})"
-    held = [format_size(victim.rss)] if victim.rss is not None else []
+    held = [_held(victim, event)] if victim.rss is not None else []
     if victim.swap:
         held.append(f"{format_size(victim.swap)} in swap")
     text += f", holding {' and '.join(held)}" if held else ""
@@ -56,6 +56,17 @@ def _victim_text(victim: Victim, event: OomEvent) -> str:
     if choice := _choice_text(victim, event):
         text += f" ({choice})"
     return text
+
+
+def _held(victim: Victim, event: OomEvent) -> str:
+    """Resident memory; where that is more than the limit, its own part: others may be charged for files."""
+    rss, anon = victim.rss or 0, victim.anon_rss
+    limit = event.memcg.limit if event.memcg else None
+    if limit is None or rss <= limit or anon is None or anon > limit:
+        return format_size(rss)
+    return (
+        f"{format_size(anon)} of its own (with {format_size(rss - anon)} of files and shared memory, charged elsewhere)"
+    )
 
 
 def _choice_text(victim: Victim, event: OomEvent) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.formats.kernel_log.log_lines import LONGEST_LINE, read_messages
 from oomguard.formats.kernel_log.oom_events import OomLogReader
+from oomguard.formats.kernel_log.order import oldest_first
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -75,7 +76,7 @@ def _words(programs: Programs | None) -> tuple[re.Pattern[bytes], ...]:
 
 def _parse(texts: Iterable[bytes], programs: Programs | None) -> Iterator[LogFinding]:
     reader = OomLogReader(programs.reader() if programs else None)
-    for message in read_messages(line for text in texts for line in _decoded(text)):
+    for message in oldest_first(read_messages(line for text in texts for line in _decoded(text))):
         yield from reader.feed(message)
     yield from reader.close()
 
@@ -106,11 +107,21 @@ def whole_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
         if end:
             yield text[:end]
             text = text[end:]
+        if len(text) > LONGEST_LINE and (cut := _between_entries(text)):
+            yield text[:cut] + b"\n"
+            text = text[cut:]
         if len(text) > LONGEST_LINE:
             text, skipping = text[:LONGEST_LINE], True
         held, size = [text], len(text)
     if size:
         yield b"".join(held)
+
+
+def _between_entries(text: bytes) -> int:
+    """Where a JSON export that is one long line can be cut. 0: nowhere, or it is another kind of line."""
+    if text[:1] not in b"{[,":
+        return 0
+    return max(text.rfind(b"},{", 0, LONGEST_LINE), text.rfind(b"}, {", 0, LONGEST_LINE)) + 1
 
 
 def _passages(blocks: Iterable[bytes], words: tuple[re.Pattern[bytes], ...]) -> Iterator[bytes]:

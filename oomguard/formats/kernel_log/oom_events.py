@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from oomguard.formats.kernel_log import oom_lines
 from oomguard.formats.kernel_log.log_lines import Message, read_messages
 from oomguard.formats.kernel_log.oom_report import OomReport
+from oomguard.formats.kernel_log.order import oldest_first
 from oomguard.formats.kernel_log.records import LogFinding, SwapNotes, UnitNotice
 from oomguard.formats.kernel_log.task_table import ROW_BEFORE_ITS_KILL
 
@@ -29,7 +30,7 @@ def parse_kernel_log(lines: Iterable[str], programs: ProgramReader | None = None
     Raises: nothing, whatever the text.
     """
     reader = OomLogReader(programs)
-    for message in read_messages(lines):
+    for message in oldest_first(read_messages(lines)):
         yield from reader.feed(message)
     yield from reader.close()
 
