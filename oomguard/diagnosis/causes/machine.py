@@ -115,7 +115,7 @@ def _without_filler(event: OomEvent, machine: Accounting) -> KillCause:
     why = "the whole machine ran out of memory; "
     if not machine.complete and machine.unaccounted > _INCOMPLETE * (machine.total - machine.free):
         why += "the counters in this log are incomplete: what filled it is not known from it"
-    elif event.tasks is not None and not event.tasks.rows and not event.victims:
+    elif event.tasks is not None and event.tasks.killable == 0 and not event.tasks.rows and not event.victims:
         why += f"no program was running yet: {format_size(machine.total)} was too little for the system to start"
     else:
         parts = [f"{share.label} {format_size(share.size)}" for share in machine.shares if share.within is None][:3]

@@ -23,6 +23,6 @@ from oomguard.diagnosis.killers import (
 
 KILLERS = (
     systemd_oomd.KILLER, earlyoom.KILLER, nohang.KILLER, oomd.KILLER, slurm.KILLER, ray.KILLER, dask.KILLER, kubernetes.EVICTION,
-    kubernetes.LIMIT, containers.KILLER, lmkd.KILLER, *systems.SYSTEMS, *elsewhere.MESSAGES, *sigkill.MESSAGES,
+    kubernetes.LIMIT, kubernetes.NODE, containers.KILLER, lmkd.KILLER, *systems.SYSTEMS, *elsewhere.MESSAGES, *sigkill.MESSAGES,
 )  # fmt: skip
 BY_IDENT = {killer.ident: killer for killer in KILLERS}

@@ -32,7 +32,7 @@ KILLER = Killer(
     identifiers=("dockerd", "docker", "podman", "conmon"),
     wordings=(
         wording(
-            r"(?:[^#]{0,60000}?[{,\s])?\\?\"?OOMKilled\\?\"?:\s?\\?\"?[Tt]rue\b",
+            r"(?:(?:map|&)?[{\[].{0,60000}?[{,\[\s])?\\?\"?OOMKilled\\?\"?:\s?\\?\"?[Tt]rue\b",
             r'OOMKilled\\?"?: ?\\?"?[Tt]rue',
             '            "OOMKilled": true,',
         ),
@@ -42,8 +42,8 @@ KILLER = Killer(
             "2026-03-01T10:00:00.123456789Z container oom 5954f621c17f13706c25a215db06fe2bf7b9a9a6c732a909eb0db39d62346724 (image=prep:1, name=web)",
         ),
         wording(
-            r"(?:[^#]{0,2000}?[{,\s])?\"(?:status|Action|action)\":\s?\"oom\"",
-            '"oom"',
+            r"(?:[{\[].{0,2000}?[{,\s])?\"?(?:status|Action|action)\":\s?\"oom\"",
+            r'"oom\\?"',
             '{"status":"oom","id":"5954f621c17f","from":"prep:1","Type":"container","Action":"oom"}',
         ),
     ),

@@ -90,7 +90,7 @@ MESSAGES: tuple[Killer, ...] = (
         "node",
         "the heap of Node.js (V8)",
         wording(
-            r"(?:.{0,80}?\s)?(?P<reason>FATAL ERROR: .{0,160}?JavaScript heap out of memory)",
+            r"(?:.{0,80}?\s)?(?P<reason>(?:FATAL )?ERROR: .{0,160}?JavaScript heap out of memory)",
             "(?:JavaScript heap out of memory)",
             "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory",
         ),
@@ -105,7 +105,7 @@ MESSAGES: tuple[Killer, ...] = (
             "MemoryError: Unable to allocate",
             "numpy.core._exceptions._ArrayMemoryError: Unable to allocate 14.9 GiB for an array with shape (2000000000,) and data type float64",
         ),
-        wording(r"(?P<reason>MemoryError)\s*$", r"MemoryError[ \t\r]*(?:\n|\Z)", "MemoryError"),
+        wording(r"(?P<reason>MemoryError)\s*$", r"MemoryError(?:[ \t\r]*(?:\n|\Z)|\x1b|\\n|\")", "MemoryError"),
         wording(
             r"(?:terminate called after throwing an instance of '|.{0,80}?what\(\):\s+)(?P<reason>std::bad_alloc)",
             r"std::bad_alloc",

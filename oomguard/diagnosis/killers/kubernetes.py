@@ -15,6 +15,7 @@ from oomguard.diagnosis.killers.sizes import ask_for, in_gib
 if TYPE_CHECKING:
     from oomguard.formats.kernel_log import OtherKill
 
+_EVENT = r"(?:[\w-]{1,20}\s+)?(?:(?:[0-9smhd]{2,12}|<unknown>)(?: \(x[0-9]+ over [0-9smhd]{2,12}\))?\s+)?(?:Warning\s+)"
 _NAME = r"[a-z0-9](?:[-a-z0-9.]{0,250}[a-z0-9])?"
 _FACTS = (
     fact("pod", r"^Name:\s+(\S+)$", "before"),
@@ -88,7 +89,7 @@ EVICTION = Killer(
     identifiers=("kubelet",),
     wordings=(
         wording(
-            r"(?:.{0,200}?\s)?(?P<reason>[Tt]he node was low on resource: memory.{0,400})",
+            rf"(?:{_EVENT}Evicted\s.{{0,120}}?)?(?P<reason>[Tt]he node was low on resource: memory.{{0,400}})",
             "he node was low on resource: memory",
             "Warning  Evicted    12m   kubelet            The node was low on resource: memory. Threshold quantity: 100Mi, available: 77712Ki. Container prep was using 6912864Ki, request is 0, has larger consumption of memory.",
         ),
@@ -108,7 +109,18 @@ EVICTION = Killer(
     why="the node ran low on memory",
 )
 
-_EVENT = r"(?:\S{1,20}\s+)?(?:(?:[0-9smhd]{2,12}|<unknown>)(?: \(x[0-9]+ over [0-9smhd]{2,12}\))?\s+)?(?:Warning\s+)"
+def _node(kill: OtherKill) -> tuple[Advice, ...]:
+    node = shlex.quote(kill.facts.get("node", "NODE"))
+    return (
+        Advice(text="see what its pods request and may take", command=f"kubectl describe node {node} | grep -A12 Allocated"),
+        Advice(text="give pods limits, so that one of them is killed before the node is full"),
+        Advice(
+            text="read the kernel's report, which has the numbers",
+            command=f"kubectl debug node/{node} -it --profile=sysadmin --image=busybox -- chroot /host dmesg",
+        ),
+    )
+
+
 LIMIT = Killer(
     ident="kubernetes",
     what="the Linux kernel, at the memory limit of a container (Kubernetes: OOMKilled)",
@@ -122,7 +134,7 @@ LIMIT = Killer(
             "      Reason:       OOMKilled",
         ),
         wording(
-            r"(?:[^#\n]{0,3000}?[{,'\"\s])?['\"](?:reason|Reason)['\"]\s?:\s?['\"]OOMKilled['\"]",
+            r"(?:[{\[].{0,3000}?[{,\s])?['\"]?(?:reason|Reason)['\"]\s?:\s?['\"]OOMKilled['\"]",
             "OOMKilled",
             '                        "reason": "OOMKilled",',
         ),
@@ -137,19 +149,10 @@ LIMIT = Killer(
             'kube_pod_container_status_last_terminated_reason{container="prep",namespace="default",pod="web-1",reason="OOMKilled"} 1',
         ),
         wording(
-            _EVENT + r"(?:OOMKilling|SystemOOM)\s.{0,300}?Killed process (?P<pid>[0-9]{1,10}) \((?P<name>.{1,48}?)\)",
-            "OOMKilling |SystemOOM ",
+            _EVENT
+            + r"OOMKilling\s.{0,300}?emory cgroup out of memory(?:: Killed process (?P<pid>[0-9]{1,10}) \((?P<name>.{1,48}?)\))?",
+            "OOMKilling ",
             "  Warning  OOMKilling  5m  kernel-monitor  Memory cgroup out of memory: Killed process 2131 (stress) total-vm:2400000kB, anon-rss:2048000kB, file-rss:2780kB, shmem-rss:0kB",
-        ),
-        wording(
-            r"(?:.{0,200}?[\s\"])?System OOM encountered, victim process: (?P<name>.{1,48}?), pid: (?P<pid>[0-9]{1,10})",
-            "System OOM encountered, victim",
-            "  Warning  SystemOOM  12m  kubelet  System OOM encountered, victim process: stress, pid: 470521",
-        ),
-        wording(
-            _EVENT + r"(?P<reason>OOMKilling|SystemOOM)(?:\s|$)",
-            "OOMKilling |SystemOOM ",
-            "5m          Warning   OOMKilling   node/n3   Memory cgroup out of memory",
         ),
         wording(
             r"(?:time=\S{1,60} level=\w{1,10} )?(?:msg=)?\"?(?:TaskOOM event|received container oom event)[\s\"]",
@@ -162,4 +165,30 @@ LIMIT = Killer(
         fact("container", r"[cC]ontainer_?(?:ID|id):\s?\\?\"?([0-9a-f]{12})[0-9a-f]{0,52}"),
     ),
     advise=_raise_limit,
+)
+
+NODE = Killer(
+    ident="kubernetes-node",
+    what="the Linux kernel: the node itself ran out of memory (Kubernetes: SystemOOM)",
+    killer="kernel",
+    why="the node had no memory left; no container's limit was the reason",
+    wordings=(
+        wording(
+            _EVENT + r"OOMKilling\s.{0,300}?Out of memory: Killed process (?P<pid>[0-9]{1,10}) \((?P<name>.{1,48}?)\)",
+            "OOMKilling ",
+            "  Warning  OOMKilling  5m  kernel-monitor  Out of memory: Killed process 2131 (stress) total-vm:2400000kB",
+        ),
+        wording(
+            rf"(?:{_EVENT}SystemOOM\s.{{0,120}}?)?\"?System OOM encountered, victim process: (?P<name>.{{1,48}}?), pid: (?P<pid>[0-9]{{1,10}})",
+            "System OOM encountered, victim",
+            "  Warning  SystemOOM  12m  kubelet  System OOM encountered, victim process: stress, pid: 470521",
+        ),
+        wording(
+            _EVENT + r"(?P<reason>OOMKilling|SystemOOM)(?:\s|$)",
+            "OOMKilling |SystemOOM ",
+            "5m          Warning   SystemOOM   node/n3   System OOM encountered",
+        ),
+    ),
+    facts=(fact("node", r"\bnode/([\w.-]{1,120})"),),
+    advise=_node,
 )

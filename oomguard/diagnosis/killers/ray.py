@@ -27,7 +27,7 @@ KILLER = Killer(
     why="the memory of the node passed the threshold at which Ray kills (0.95 of it unless set)",
     wordings=(
         wording(
-            r"(?:.{0,120}?Error: )?(?P<reason>Task was killed due to the node running low on memory)",
+            r"(?:\S{0,120}Error: )?(?P<reason>Task was killed due to the node running low on memory)",
             "Task was killed due to the node",
             "ray.exceptions.OutOfMemoryError: Task was killed due to the node running low on memory.",
         ),

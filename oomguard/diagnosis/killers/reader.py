@@ -72,12 +72,13 @@ class KillerReader:
         said = False
         found: list[LogFinding] = []
         if self._matters(joined):
-            joined_line = _Line(joined[:_LONGEST], starts(joined[:_LONGEST]), ident, message, is_part=False)
-            said = self._try(joined_line, found)
-            if not said and message.parts:
-                for number, text in enumerate((message.text, *message.parts)):
-                    line = _Line(text[:_LONGEST], starts(text[:_LONGEST]), "" if number else ident, message, number > 0)
-                    said = self._try(line, found) or said
+            for number, text in enumerate((message.text, *message.parts) if message.parts else ()):
+                part = "" if number else ident
+                line = _Line(text[:_LONGEST], starts(text[:_LONGEST]), part, message, is_part=number > 0)
+                said = self._try(line, found) or said
+            if not said:  # in one line, or broken by a mail program
+                whole = _Line(joined[:_LONGEST], starts(joined[:_LONGEST]), ident, message, is_part=False)
+                said = self._try(whole, found)
         self._remember(message)
         found += self._ripe()
         return said, found

@@ -62,7 +62,7 @@ KILLER = Killer(
             "srun: error: n7: task 0: Out Of Memory",
         ),
         wording(
-            rf"(?P<job>{_JOB})(?:\.(?P<step>\w{{1,20}}))?[\s|].{{0,200}}?(?P<reason>OUT_OF_ME(?:\+|MORY))(?=[\s|]|$)",
+            rf"(?P<job>{_JOB})(?:\.(?P<step>\w{{1,20}}))?[\s|][^'\"`()]{{0,200}}?(?P<reason>OUT_OF_ME(?:\+|MORY))(?=[\s|]|$)",
             "OUT_OF_ME",
             "4711.batch        batch               ann          4 OUT_OF_ME+    0:125",
         ),

@@ -30,7 +30,7 @@ def _system(
         size = ask_for(kill)
         words = {
             "job": "JOB", "container": "CONTAINER", "service": "SERVICE", "function": "FUNCTION", "app": "APP", "pool": "POOL",
-            "unit": "UNIT", "workflow": "WORKFLOW", **kill.facts, "size": in_gib(size, suffix=suffix, small=small),
+            "unit": "UNIT", "workflow": "WORKFLOW", "pid": kill.pid or "PID", **kill.facts, "size": in_gib(size, suffix=suffix, small=small),
             "mib": str(size // MIB) if size else "MIB",
         }  # fmt: skip
         return tuple(
@@ -69,7 +69,7 @@ SYSTEMS: tuple[Killer, ...] = (
             "=>> PBS: job killed: mem 8405120kb exceeded limit 8388608kb",
         ),
         wording(
-            r"(?:PBS|pbs_\w+|Job;)?.{0,80}?(?P<reason>Cgroup mem(?:ory|sw)? limit exceeded)",
+            r"(?:[\w.;@\[\]-]{1,80}\s){0,2}(?P<reason>Cgroup mem(?:ory|sw)? limit exceeded)",
             "Cgroup mem",
             "11042.pbs Cgroup mem limit exceeded: oom-kill",
         ),
@@ -85,7 +85,7 @@ SYSTEMS: tuple[Killer, ...] = (
         "sge",
         "Grid Engine, at the memory limit of the job",
         wording(
-            r"(?:.{0,200}?\|)?(?:.{0,40}?)job (?P<job>[0-9]{1,12})(?:\.[0-9]+)? (?P<reason>exceeds job hard limit \"(?:h_vmem|h_rss|h_data)\".{0,200})",
+            r"(?:[0-9/]{8,10} [0-9:]{8}\|\s*\w{1,20}\|\S{1,64}\|\w\|)?job (?P<job>[0-9]{1,12})(?:\.[0-9]+)? (?P<reason>exceeds job hard limit \"(?:h_vmem|h_rss|h_data)\".{0,200})",
             "exceeds job hard limit",
             '06/20/2026 12:47:02|  main|n7|W|job 4711 exceeds job hard limit "h_vmem" of queue "all.q@n7" (8590983168.00000 > limit:8589934592.00000) - sending SIGKILL',
         ),
@@ -96,7 +96,7 @@ SYSTEMS: tuple[Killer, ...] = (
         "htcondor",
         "HTCondor, at the memory that the job had asked for",
         wording(
-            r"(?:.{0,120}?\s)?(?P<reason>(?:[Jj]ob has )?gone over (?:cgroup )?memory limit of (?P<limit>[0-9]{1,12} megabytes)\.(?: (?:Last measured|Peak) usage: (?P<used>[0-9]{1,12}))?)",
+            r"(?:Error from \S{1,80}: )?(?P<reason>[Jj]ob has gone over (?:cgroup )?memory limit of (?P<limit>[0-9]{1,12} megabytes)\.(?: (?:Last measured|Peak) usage: (?P<used>[0-9]{1,12}))?)",
             "memory limit of",
             "Error from slot1_3@n12: Job has gone over cgroup memory limit of 2048 megabytes. Last measured usage: 2041 megabytes.  Consider resubmitting with a higher request_memory.",
         ),
@@ -118,12 +118,12 @@ SYSTEMS: tuple[Killer, ...] = (
         "yarn",
         "YARN, at the memory limit of the container",
         wording(
-            r"(?:.{0,300}?)(?P<reason>running (?:[0-9]+B )?beyond (?:the )?'?(?:physical|virtual|PHYSICAL|VIRTUAL)'? memory limits?\. Current usage: (?P<used>[0-9.]+ [KMGT]?B) of (?P<limit>[0-9.]+ [KMGT]?B))",
+            r"(?:.{0,300}?(?:Diagnostics|message|due to)\s?: )?Container \[[^\]]{1,300}\] is (?P<reason>running (?:[0-9]+B )?beyond (?:the )?'?(?:physical|virtual|PHYSICAL|VIRTUAL)'? memory limits?\. Current usage: (?P<used>[0-9.]+ [KMGT]?B) of (?P<limit>[0-9.]+ [KMGT]?B))",
             "memory limit",
             "Container [pid=4210,containerID=container_1_0001_01_000002] is running beyond physical memory limits. Current usage: 9.8 GB of 9.8 GB physical memory used; 11.1 GB of 20.6 GB virtual memory used. Killing container.",
         ),
         wording(
-            r"(?:.{0,300}?)(?P<reason>Container killed by YARN for exceeding (?:physical |virtual )?memory limits?\.? (?P<used>[0-9.]+ [KMGT]?B) of (?P<limit>[0-9.]+ [KMGT]?B))",
+            r"(?:(?:ExecutorLostFailure|Lost executor|Container marked|Application)[^#]{0,300}?(?:Reason|Diagnostics|on \S{1,80}): )?(?P<reason>Container killed by YARN for exceeding (?:physical |virtual )?memory limits?\.? (?P<used>[0-9.]+ [KMGT]?B) of (?P<limit>[0-9.]+ [KMGT]?B))",
             "Container killed by YARN for exceeding",
             "ExecutorLostFailure (executor 3 exited caused by one of the running tasks) Reason: Container killed by YARN for exceeding physical memory limits. 9.8 GB of 9.8 GB physical memory used.",
         ),
@@ -146,7 +146,7 @@ SYSTEMS: tuple[Killer, ...] = (
         "ecs",
         "the Linux kernel, at the memory limit of an Amazon ECS (or AWS Batch) container",
         wording(
-            r"(?:[^#]{0,2000}?[\s\"'])?(?P<reason>OutOfMemoryError: Container killed due to memory usage)",
+            r"(?:(?:[{\[].{0,3000}?)?\"?(?:stoppedReason|reason|statusReason)\":\s?\")?(?P<reason>OutOfMemoryError: Container killed due to memory usage)",
             "OutOfMemoryError: Container killed",
             "Stopped reason: OutOfMemoryError: Container killed due to memory usage",
         ),
@@ -168,17 +168,17 @@ SYSTEMS: tuple[Killer, ...] = (
         "cloud-run",
         "Google Cloud Run (or Functions), at the memory limit of the instance",
         wording(
-            r"(?:[^#]{0,1000}?[\s\":])?(?P<reason>Memory limit of (?P<limit>[0-9.]+ ?[KMG]i?B?) exceeded with (?P<used>[0-9.]+ ?[KMG]i?B?) used)",
+            r"(?:[A-Z]{3,7} [0-9]{3} )?(?P<reason>Memory limit of (?P<limit>[0-9.]+ ?[KMG]i?B?) exceeded with (?P<used>[0-9.]+ ?[KMG]i?B?) used)",
             "Memory limit of [0-9.]+ ?[KMG]",
             "Memory limit of 512 MiB exceeded with 515 MiB used. Consider increasing the memory limit, see https://cloud.google.com/run/docs/configuring/memory-limits",
         ),
         wording(
-            r"(?:[^#]{0,1000}?[\s\":])?(?P<reason>Function invocation was interrupted\. Error: memory limit exceeded)",
+            r"(?P<reason>Function invocation was interrupted\. Error: memory limit exceeded)",
             "Error: memory limit exceeded",
             "Function invocation was interrupted. Error: memory limit exceeded.",
         ),
         wording(
-            r"(?:[^#]{0,1000}?[\s\":])?(?P<reason>Exceeded (?:soft|hard) (?:private )?memory limit of (?P<limit>[0-9.]+ ?[KMG]i?B) with (?P<used>[0-9.]+ ?[KMG]i?B))",
+            r"(?P<reason>Exceeded (?:soft|hard) (?:private )?memory limit of (?P<limit>[0-9.]+ ?[KMG]i?B) with (?P<used>[0-9.]+ ?[KMG]i?B))",
             "memory limit of",
             "Exceeded hard memory limit of 512 MiB with 515 MiB after servicing 3 requests total.",
         ),
@@ -191,7 +191,7 @@ SYSTEMS: tuple[Killer, ...] = (
         "heroku",
         "Heroku, at twice the memory of the dyno",
         wording(
-            r"(?:.{0,200}?\s)?(?P<reason>Error R15 \(Memory quota vastly exceeded\))",
+            r"(?P<reason>Error R15 \(Memory quota vastly exceeded\))",
             r"Error R15 \(Memory",
             "2026-03-01T10:00:00.000000+00:00 heroku[worker.1]: Error R15 (Memory quota vastly exceeded)",
         ),
@@ -205,7 +205,7 @@ SYSTEMS: tuple[Killer, ...] = (
         "lambda",
         "AWS Lambda, which ended the function",
         wording(
-            r"(?:[^#]{0,600}?[\s\"])?(?P<reason>Runtime exited with error: signal: killed)",
+            r"(?:(?:\{.{0,600}?)?\"errorMessage\":\s?\")?(?:RequestId: \S{1,80} )?(?:Error: )?(?P<reason>Runtime exited with error: signal: killed)",
             "Runtime exited with error: signal: killed",
             "RequestId: 8f5 Error: Runtime exited with error: signal: killed",
         ),
@@ -226,7 +226,7 @@ SYSTEMS: tuple[Killer, ...] = (
         "vertex",
         "Vertex AI, whose replica ran out of memory",
         wording(
-            r"(?:[^#]{0,1000}?[\s\":])?(?P<reason>[Tt]he replica (?P<name>[\w-]{1,64}) ran out[- ]of[- ]memory and exited with a non-zero status of [0-9]+\(SIGKILL\))",
+            r"(?P<reason>[Tt]he replica (?P<name>[\w-]{1,64}) ran out[- ]of[- ]memory and exited with a non-zero status of [0-9]+\(SIGKILL\))",
             "memory and exited",
             "The replica workerpool0-0 ran out-of-memory and exited with a non-zero status of 137(SIGKILL).",
         ),
@@ -262,7 +262,7 @@ SYSTEMS: tuple[Killer, ...] = (
         "nomad",
         "the Linux kernel, at the memory limit of a Nomad task",
         wording(
-            r"(?:.{0,200}?\s)?Exit Code: 137, Exit Message: \"(?P<reason>OOM Killed)\"|(?:.{0,120}?\s)?(?P<said>OOM Killed) \(?[0-9]*",
+            r"(?:Terminated\s+)?Exit Code: 137, Exit Message: \"(?P<reason>OOM Killed)\"",
             'Exit Message: "OOM Killed',
             'Terminated  Exit Code: 137, Exit Message: "OOM Killed"',
         ),
@@ -274,17 +274,17 @@ SYSTEMS: tuple[Killer, ...] = (
         "macos",
         "macOS, which ends processes when memory and swap run out (jetsam)",
         wording(
-            r"(?:kernel\S{0,40}?: )?(?:.{0,60}?\s)?(?P<reason>(?:memorystatus: |low swap: )killing (?:largest compressed process|top process|largest process|idle process|due to .{1,40}?))(?: with pid)?,? ?(?:(?P<pid>[0-9]{1,10}) [\[(](?P<name>[^\])]{1,64})[\])]|(?P<name2>\S{1,64}) \[(?P<pid2>[0-9]{1,10})\])",
+            r"(?:[0-9][^#'\"]{0,120}?kernel: )?(?:\([^)]{1,60}\) )?(?P<reason>(?:memorystatus: |low swap: )killing (?:largest compressed process|top process|largest process|idle process|due to .{1,40}?))(?: with pid)?,? ?(?:(?P<pid>[0-9]{1,10}) [\[(](?P<name>[^\])]{1,64})[\])]|(?P<name2>\S{1,64}) \[(?P<pid2>[0-9]{1,10})\])",
             "killing (?:largest|top|idle|due to)",
             "low swap: killing largest compressed process with pid 4123 (python3.11) and size 24576 MB",
         ),
         wording(
-            r"(?:.{0,120}?\s)?memorystatus: killing_(?P<reason>\w{1,60}) (?:process |pid )?(?P<pid>[0-9]{1,10}) \[(?P<name>[^\]]{1,64})\]",
+            r"(?:[0-9][^#'\"]{0,120}?kernel: )?(?:\([^)]{1,60}\) )?memorystatus: killing_(?P<reason>\w{1,60}) (?:process |pid )?(?P<pid>[0-9]{1,10}) \[(?P<name>[^\]]{1,64})\]",
             "memorystatus: killing_",
             "memorystatus: killing_highwater_process pid 4123 [python3.11] (highwater 100) 1234KB",
         ),
         wording(
-            r"(?:.{0,200}?[\s{\"])?(?P<reason>JETSAM_REASON_MEMORY_\w{1,40})",
+            r"(?:exited due to SIGKILL[,| ]+(?:sent by \S{1,60} )?)?(?P<reason>JETSAM_REASON_MEMORY_\w{1,40})",
             "JETSAM_REASON_MEMORY_",
             "exited due to SIGKILL, JETSAM_REASON_MEMORY_PERPROCESSLIMIT",
         ),
@@ -304,7 +304,7 @@ SYSTEMS: tuple[Killer, ...] = (
         ),
         do=(
             ("or add swap, on FreeBSD", "swapctl -l; truncate -s 8g /usr/swap0 && chmod 0600 /usr/swap0"),
-            ("or protect the process, on FreeBSD", "protect -p PID"),
+            ("or protect the process, on FreeBSD", "protect -p {pid}"),
         ),
     ),
     _system(

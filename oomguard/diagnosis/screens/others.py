@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _PLACES = (  # facts that say what or where, and how they are shown
     ("container", "container {}"), ("pod", "pod {}"), ("namespace", "namespace {}"), ("unit", "unit {}"),
     ("service", "service {}"), ("function", "function {}"), ("app", "dyno {}"), ("job", "job {}"), ("step", "step {}"),
-    ("node", "node {}"),
+    ("node", "on node {}"),
 )  # fmt: skip
 _TIMES = (
     ("started", "started {}"),
@@ -48,7 +48,7 @@ def died_text(kill: OtherKill) -> str:
     places = [form.format(short(kill.facts[key])) for key, form in _PLACES if key in kill.facts]
     if places:
         died += f"{' in ' if died else ''}{', '.join(places)}"
-    died = died or _NOT_SAID
+    died = f"what ran {died}" if died.startswith("on node") else died or _NOT_SAID
     if kill.rss:
         died += f", holding {format_size(kill.rss)}"
     if kill.processes:

@@ -92,7 +92,7 @@ def _filled(event: OomEvent, cause: KillCause) -> str:
     tasks = event.tasks
     if cause.kind == "manual":
         return "nothing: memory was not the reason"
-    if tasks is not None and not tasks.rows:
+    if tasks is not None and not tasks.rows and tasks.killable == 0:
         return "nothing: the table of processes is empty"
     if tasks is None or not tasks.groups:
         where = {"kernel": "the kernel", "slab": "the kernel", "unaccounted": "nothing that is listed"}.get(

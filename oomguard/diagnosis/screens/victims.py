@@ -64,9 +64,7 @@ def _held(victim: Victim, event: OomEvent) -> str:
     limit = event.memcg.limit if event.memcg else None
     if limit is None or rss <= limit or anon is None or anon > limit:
         return format_size(rss)
-    return (
-        f"{format_size(anon)} of its own (with {format_size(rss - anon)} of files and shared memory, charged elsewhere)"
-    )
+    return f"{format_size(anon)} of its own (and {format_size(rss - anon)} of files, perhaps charged elsewhere)"
 
 
 def _choice_text(victim: Victim, event: OomEvent) -> str:

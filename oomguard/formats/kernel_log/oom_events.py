@@ -307,6 +307,8 @@ class OomLogReader:
         found = oom_lines.KILLED.search(joined)
         if found is None or "total-vm" not in joined or len(self._quoted) >= 256:
             return
+        if not message.line.prefixed and oom_lines.PROSE.search(found["head"]):
+            return
         who = (int(found["pid"]), found["name"])
         if who not in self._victims and who not in self._quoted:
             report = OomReport()

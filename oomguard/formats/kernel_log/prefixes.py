@@ -66,9 +66,10 @@ _BRACKETED = re.compile(
 _CALLER = re.compile(r"\[ *[TC][0-9]{1,10}\] ?")
 _UNIX = re.compile(r"(?P<epoch>[0-9]{9,11}\.[0-9]{6}) ")
 _QUOTE = re.compile(r"(?:> ?){1,8}")
-# Blanks before one of these are a code block's; before anything else they continue a message of several lines.
+# Blanks before one of these are a code block's; before anything else they continue a message of several lines. The
+# name and number of `grep -n` likewise.
 _INDENTED = re.compile(
-    r"[ \t]{1,40}(?=\[ *[0-9]{1,10}\.[0-9]{1,9}[ \]]|<[0-9]{1,3}>\[|[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:|[^\W\d]{3} [ 0-9][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2} \S)"
+    r"(?:[ \t]{1,40}|[\w./~+-]{1,200}[:-][0-9]{1,9}[:-]|[\w./~+-]{0,200}\.(?:log|txt|gz|[0-9]+)[:-]|[0-9]{1,9}[:-])(?=\[ *[0-9]{1,10}\.[0-9]{1,9}[ \]]|<[0-9]{1,3}>\[|[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:|[^\W\d]{3} [ 0-9][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2} \S|[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\.)"
 )
 _DROPPED = re.compile(r"\*\* [0-9]{1,10} printk messages dropped \*\* ?")
 _KERNEL = re.compile(r"kernel: ?")
@@ -120,7 +121,9 @@ def peel(raw: str) -> LogLine:
             if "\x1b" in line.text:
                 line.text = _COLOUR.sub("", line.text)
             continue
-        if first in " \t" and (indent := _INDENTED.match(before)):
+        if (first in " \t" or (not line.prefixed and (":" in before[:240] or "-" in before[:240]))) and (
+            indent := _INDENTED.match(before)
+        ):
             line.text = before[indent.end() :]
             continue
         if "%|" in before[:120] and (bar := _BAR.match(before)):
