@@ -360,7 +360,7 @@ MESSAGES: tuple[Killer, ...] = (
         "shell",
         "a command of a shell",
         wording(
-            rf"(?:\S{{1,200}}: line [0-9]{{1,9}}:\s+|\[[0-9]{{1,6}}\][+-]?\s+)?(?:{_PIDS}\s+)?Killed(?:\s+(?P<name>\S.{{0,200}}))?\s*$",
+            rf"(?:\S{{1,200}}: line [0-9]{{1,9}}:\s+|\[[0-9]{{1,6}}\][+-]?\s+)?(?:{_PIDS}\s+)?Killed(?:\s{{2,}}(?P<name>[\w./~-].{{0,200}}))?\s*$",
             r"Killed(?:[ \t]{2,}\S|[ \t\r]*\n|[ \t\r]*\Z)",
             "./run.sh: line 3: 12345 Killed                  python prep.py",
         ),

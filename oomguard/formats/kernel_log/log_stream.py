@@ -30,7 +30,7 @@ _SAMPLE_BYTES = 1 << 12
 _BLOCK = 1 << 18
 
 # Each begins with a word that can be searched for fast; what follows tells the kernel's kill from other talk of it.
-_KERNEL_WORDS = tuple(
+KERNEL_WORDS = tuple(
     re.compile(pattern)
     for pattern in (
         (rb"oom(?:-kill|_reaper: |_adj name|_score_adj name|\.group set|d killed|_kill_process: |_score [0-9])"),
@@ -71,7 +71,7 @@ def find_newest(blocks: Iterable[bytes], programs: Programs | None = None) -> tu
 
 
 def _words(programs: Programs | None) -> tuple[re.Pattern[bytes], ...]:
-    return _KERNEL_WORDS + (programs.words if programs else ())
+    return KERNEL_WORDS + (programs.words if programs else ())
 
 
 def _parse(texts: Iterable[bytes], programs: Programs | None) -> Iterator[LogFinding]:

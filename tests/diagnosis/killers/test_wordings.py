@@ -81,7 +81,9 @@ def test_a_registration_is_complete() -> None:
         assert killer.what
         assert killer.wordings
         assert any(wording.kind == "kill" for wording in killer.wordings)
-        assert killer.advise is not Killer.__dataclass_fields__["advise"].default or killer.says == "sigkill", killer.ident
+        assert killer.advise is not Killer.__dataclass_fields__["advise"].default or killer.says == "sigkill", (
+            killer.ident
+        )
         assert bool(killer.acts) >= bool(killer.settings_files)
         for wording in killer.wordings:
             assert wording.example
@@ -142,7 +144,9 @@ def test_what_is_denied_is_not_a_kill(text: str) -> None:
 
 
 def test_a_container_that_was_not_killed_for_memory_is_no_kill_even_with_137() -> None:
-    text = '[{"Id": "5954f621c17f", "State": {"Status": "exited", "OOMKilled": false, "ExitCode": 137}, "Name": "/web"}]\n'
+    text = (
+        '[{"Id": "5954f621c17f", "State": {"Status": "exited", "OOMKilled": false, "ExitCode": 137}, "Name": "/web"}]\n'
+    )
     assert [found for found in findings(text.encode()) if isinstance(found, OtherKill)] == []
 
 
