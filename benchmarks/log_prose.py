@@ -11,12 +11,15 @@ import gzip
 import sys
 import sysconfig
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from oomguard.diagnosis.log_reading import PROGRAMS, find_in_blocks
 from oomguard.formats.kernel_log import Notice, OomEvent, OtherKill
 from oomguard.formats.kernel_log.log_stream import KERNEL_WORDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 LARGEST = 8 << 20
 # Quotes of real logs, line for line.

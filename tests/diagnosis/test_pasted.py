@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from oomguard.diagnosis.api import diagnose
-from oomguard.diagnosis.result import Diagnosis
+
+if TYPE_CHECKING:
+    from oomguard.diagnosis.result import Diagnosis
 
 PASTED = Path(__file__).parents[1] / "captures/pasted"
 

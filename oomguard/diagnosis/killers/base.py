@@ -40,6 +40,7 @@ class Fact:
     key: str
     pattern: re.Pattern[str]
     where: Literal["near", "before", "after"] = "near"
+    unit: str = ""  # of a bare number
 
 
 def _no_advice(_kill: OtherKill) -> tuple[Advice, ...]:
@@ -76,13 +77,13 @@ class Killer:
 # comment or code may not.
 _LEAD = re.compile(
     r"\[[^\]\n]{1,120}\]:?\s*|\([^()\n]{1,80}\)\s+"
+    r"|(?:WARNING|ERROR|INFO|CRITICAL):[\w.]{1,80}:"
     r"|(?:INFO|WARN(?:ING)?|ERROR|DEBUG|CRITICAL|FATAL|NOTICE|TRACE)\b[:\s]\s*"
+    r"|[0-9][0-9:.,TZ+/-]{3,40}\s+"
     r"|[IWEF][0-9]{4} [0-9:.]{8,15}\s+[0-9]+ [\w.-]{1,80}:[0-9]+\]\s*"
     r"|[\w.@/+=-]{1,120}(?:\[[\w.]{1,40}\]|\([0-9]+\))?(?::[0-9]{1,9}){0,2}:(?:\s+|(?<=[0-9]:))"
-    r"|(?:WARNING|ERROR|INFO|CRITICAL):[\w.]{1,80}:"
     r"|[A-Z][\w-]{1,30} [\w-]{1,30}:\s+"
     r"|[\w.-]{1,80} +\| "
-    r"|[0-9][0-9:.,TZ+/-]{3,40}\s+"
     r"|E {2,4}|[-|>*\u2022\u25cf\u00d7\"'`]+\s*|\s+"
     r"|[^\[\]|\n]{0,80}?[0-9]{1,3}%\|[^|\n]{0,200}\|[^\[\]\n]{0,60}(?:\[[^\[\]\n]{0,100}\])?,?\s*"
     r"|[^\[\]\n]{0,60}?[0-9]+/[0-9]+ \[[=>. -]{3,80}\][^\n]{0,60}?(?=[a-z]+: )"
@@ -103,9 +104,9 @@ def wording(pattern: str, word: str, example: str, *, kind: Kind = "kill", own_l
     return Wording(pattern=re.compile(pattern, re.DOTALL), word=word, example=example, kind=kind, own_log=own_log)
 
 
-def fact(key: str, pattern: str, where: Literal["near", "before", "after"] = "near") -> Fact:
-    """Register a fact: the first group of the pattern, whose ^ and $ are ends of lines."""
-    return Fact(key=key, pattern=re.compile(pattern, re.MULTILINE), where=where)
+def fact(key: str, pattern: str, where: Literal["near", "before", "after"] = "near", *, unit: str = "") -> Fact:
+    """Register a fact: the first group of the pattern, whose ^ and $ are ends of lines; a bare number is in `unit`."""
+    return Fact(key=key, pattern=re.compile(pattern, re.MULTILINE), where=where, unit=unit)
 
 
 @dataclass(slots=True)
@@ -130,5 +131,6 @@ class Around:
             if not found and each.where == "near":
                 found = each.pattern.search(after)
             if found and found[1]:
-                told[each.key] = found[1].strip()[:200]
+                value = found[1].strip()[:200]
+                told[each.key] = value + each.unit if value.isdigit() else value
         return told

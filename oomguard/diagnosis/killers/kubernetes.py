@@ -28,7 +28,7 @@ _FACTS = (
     fact("namespace", rf"\bpod=\\?\"?({_NAME})/{_NAME}"),
     fact("namespace", rf"^  namespace: ({_NAME})$", "before"),
     fact("namespace", rf"\bnamespace=\\?\"({_NAME})"),
-    fact("container", r"^  ([a-z0-9][-a-z0-9.]{0,62}):$", "before"),
+    fact("container", r"^  ([a-z0-9][-a-z0-9.]{0,62}):\n\s+(?:Container ID|Image):", "before"),
     fact("container", r"\bcontainer=\\?\"([a-z0-9][-a-z0-9.]{0,62})"),
     fact("container", r"Container ([a-z0-9][-a-z0-9.]{0,62}) was using", "near"),
     fact("container", r"^ {4}(?:  )?name: ([a-z0-9][-a-z0-9.]{0,62})$", "after"),
@@ -109,10 +109,13 @@ EVICTION = Killer(
     why="the node ran low on memory",
 )
 
+
 def _node(kill: OtherKill) -> tuple[Advice, ...]:
     node = shlex.quote(kill.facts.get("node", "NODE"))
     return (
-        Advice(text="see what its pods request and may take", command=f"kubectl describe node {node} | grep -A12 Allocated"),
+        Advice(
+            text="see what its pods request and may take", command=f"kubectl describe node {node} | grep -A12 Allocated"
+        ),
         Advice(text="give pods limits, so that one of them is killed before the node is full"),
         Advice(
             text="read the kernel's report, which has the numbers",

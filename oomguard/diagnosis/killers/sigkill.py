@@ -261,8 +261,8 @@ MESSAGES: tuple[Killer, ...] = (
         "jupyter",
         "a kernel of Jupyter",
         wording(
-            r"(?:.{0,60}?\s)?(?:[Tt]he kernel (?:for .{1,120}? )?(?:appears to have died|died|has died)|Canceled future for execute_request message before replies were done|Kernel died(?: with exit code -?9)?, restarting)",
-            "appears to have died|kernel died|has died|Canceled future for execute_request|Kernel died",
+            r"(?:.{0,60}?\s)?(?:[Tt]he kernel (?:for .{1,120}? )?(?:appears to have died|died|has died)|Canceled future for execute_request message before replies were done|Kernel died(?: with exit code -?9)?, restarting|AsyncIOLoopKernelRestarter: restarting kernel)",
+            "appears to have died|kernel died|has died|Canceled future for execute_request|Kernel died|KernelRestarter: restarting",
             "The kernel appears to have died. It will restart automatically.",
         ),
     ),

@@ -11,22 +11,25 @@ from oomguard.units import GIB, KIB, MIB
 if TYPE_CHECKING:
     from oomguard.formats.kernel_log import OtherKill
 
-_SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)\s*([kKMGT]?)(?:i?[bB]|ytes|egabytes|egs?|[bcn])?\b")
-_POWER = {"": 1, "k": KIB, "K": KIB, "M": MIB, "G": GIB, "T": GIB * KIB}
+_SIZE = re.compile(
+    r"(?P<number>[0-9]{1,15}(?:\.[0-9]{1,6})?)\s*(?:(?P<power>[kKMGT])i?(?:[bB](?:ytes?)?)?|(?P<small>[mg])(?:b|egabytes?|igabytes?)|[bB](?:ytes?)?)?(?=$|[\s,;:)>\]])"
+)
+_POWER = {"": 1, "K": KIB, "M": MIB, "G": GIB, "T": GIB * KIB}
 _ENOUGH = 1.5
 
 
 def parse_size(text: str | None, *, unit: str = "") -> int | None:
     """Read "512Mi", "8405120kb", "9.8 GB", "2048 megabytes" in bytes; a bare number is in `unit`. None: no size."""
-    found = _SIZE.match((text or "").strip().replace("mega", "M").replace("mb", "MB").replace("gb", "GB"))
+    found = _SIZE.match((text or "").strip())
     if found is None:
         return None
-    return int(float(found[1]) * _POWER[found[2] or unit])
+    power = (found["power"] or found["small"] or "").upper()
+    return int(float(found["number"]) * _POWER[power or unit])
 
 
 def size_told(kill: OtherKill, key: str) -> int | None:
-    """A size among the facts, whose unit its own text or the key "KEY_unit" names."""
-    return parse_size(kill.facts.get(key), unit=kill.facts.get(f"{key}_unit", ""))
+    """A size among the facts."""
+    return parse_size(kill.facts.get(key))
 
 
 def ask_for(kill: OtherKill) -> int | None:

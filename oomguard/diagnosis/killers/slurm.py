@@ -78,7 +78,17 @@ KILLER = Killer(
         fact("step", rf"(?:StepId=|step ){_JOB}\.(\w{{1,20}})"),
         fact("used", r"Memory Utilized: ([0-9.]+ [KMGT]?B)"),
         fact("used", r"MaxRSS=([0-9.]+[KMGT])"),
-        fact("used", r"exceeded memory limit \(([0-9]+)"),
+        # Printed in KiB by older versions and in bytes by newer ones; 64 MiB to a GiB of either would be the other.
+        fact("used", r"exceeded (?:job |step )?memory limit \(([0-9]{4,7}|[1-6][0-9]{7})\s?>", unit="K"),
+        fact("used", r"exceeded (?:job |step )?memory limit \(([0-9]{10,15})\s?>"),
+        fact("limit", r"exceeded (?:job |step )?memory limit \([0-9]+ > ([0-9]{4,7}|[1-6][0-9]{7})\)", unit="K"),
+        fact("limit", r"exceeded (?:job |step )?memory limit \([0-9]+ > ([0-9]{10,15})\)"),
+        # sacct --format=JobID,State,ExitCode,ReqMem,MaxRSS, with bars or blanks between the columns
+        fact("limit", r"OUT_OF_ME\S{0,5}[|\s]+[0-9]+:[0-9]+[|\s]+([0-9.]+[KMGT])[cn]?\b"),
+        fact(
+            "used",
+            r"OUT_OF_ME\S{0,5}[|\s]+[0-9]+:[0-9]+(?:\|[0-9.KMGTcn]*\||\s+(?:[0-9.]+[KMGT][cn]?\s+)?)([0-9.]+K)\b",
+        ),
         fact("limit", r"Memory Efficiency: [0-9.]+% of ([0-9.]+ [KMGT]?B)"),
         fact("limit", r"(?:ReqMem|--mem|AllocMem|mem)=([0-9.]+[KMGT])"),
     ),

@@ -96,7 +96,7 @@ SYSTEMS: tuple[Killer, ...] = (
         "htcondor",
         "HTCondor, at the memory that the job had asked for",
         wording(
-            r"(?:Error from \S{1,80}: )?(?P<reason>[Jj]ob has gone over (?:cgroup )?memory limit of (?P<limit>[0-9]{1,12} megabytes)\.(?: (?:Last measured|Peak) usage: (?P<used>[0-9]{1,12}))?)",
+            r"(?:Error from \S{1,80}: )?(?P<reason>[Jj]ob has gone over (?:cgroup )?memory limit of (?P<limit>[0-9]{1,12} megabytes)\.(?: (?:Last measured|Peak) usage: [0-9]{1,12})?)",
             "memory limit of",
             "Error from slot1_3@n12: Job has gone over cgroup memory limit of 2048 megabytes. Last measured usage: 2041 megabytes.  Consider resubmitting with a higher request_memory.",
         ),
@@ -107,7 +107,7 @@ SYSTEMS: tuple[Killer, ...] = (
         ),
         facts=(
             fact("job", r"\(([0-9]{1,12}\.[0-9]{3})\.[0-9]{3}\)"),
-            fact("used", r"usage: ([0-9]{1,12} megabytes)"),
+            fact("used", r"usage: ([0-9]{1,12})\b", unit="M"),
         ),
         do=(
             ("or ask for more in the submit file", "request_memory = {mib}"),
@@ -197,7 +197,7 @@ SYSTEMS: tuple[Killer, ...] = (
         ),
         facts=(
             fact("used", r"Process running mem=([0-9]+[KMG])"),
-            fact("app", r"heroku\[([\w.]+)\]"),
+            fact("app", r"heroku\[([a-z_]+)"),
         ),
         do=(("or take a larger dyno", "heroku ps:resize {app}=performance-l"),),
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from oomguard.diagnosis.killers.sizes import parse_size
 from oomguard.diagnosis.screens.layout import Lines, short
 from oomguard.diagnosis.screens.times import when_text
 from oomguard.units import format_size
@@ -24,6 +25,7 @@ _TIMES = (
     ("restarts", "restarted {} times"),
     ("exit", "exit status {}"),
 )
+_FRACTION = re.compile(r"(?<=:[0-9]{2})\.[0-9]{3,9}")
 _NOT_SAID = "its log does not say"
 
 
@@ -31,12 +33,16 @@ def other_lines(kill: OtherKill, diagnosis: Findings) -> Lines:
     """The lines about a kill by a program, or told by one."""
     name = diagnosis.names.get(kill.told_by, kill.told_by)
     return [
-        ("killed by", f"{name}{when_text(kill.time)}: proved by its log"),
+        ("killed by", f"{name}{when_text(kill.time) or _finished(kill)}: proved by its log"),
         ("what died", died_text(kill)),
         ("why", _reason_text(kill, diagnosis.reasons.get(kill.told_by, ""))),
         ("filled by", _filled(kill)),
         ("room", _room(kill, diagnosis)),
     ]
+
+
+def _finished(kill: OtherKill) -> str:
+    return f", {_FRACTION.sub('', kill.facts['finished'])}" if "finished" in kill.facts else ""
 
 
 def died_text(kill: OtherKill) -> str:
@@ -47,13 +53,15 @@ def died_text(kill: OtherKill) -> str:
         died += f"{' in ' if died else ''}{short(kill.cgroup)}"
     places = [form.format(short(kill.facts[key])) for key, form in _PLACES if key in kill.facts]
     if places:
-        died += f"{' in ' if died else ''}{', '.join(places)}"
+        died += f"{' ' if places[0].startswith('on ') and died else ' in ' if died else ''}{', '.join(places)}"
     died = f"what ran {died}" if died.startswith("on node") else died or _NOT_SAID
     if kill.rss:
-        died += f", holding {format_size(kill.rss)}"
+        died = (
+            f"{'a process that its log does not name' if died == _NOT_SAID else died}, holding {format_size(kill.rss)}"
+        )
     if kill.processes:
         died += f" ({kill.processes} process{'es' if kill.processes != 1 else ''})"
-    times = [form.format(kill.facts[key]) for key, form in _TIMES if key in kill.facts]
+    times = [form.format(_FRACTION.sub("", kill.facts[key])) for key, form in _TIMES if key in kill.facts]
     return died + (f"; {', '.join(times)}" if times else "")
 
 
@@ -78,16 +86,20 @@ def _filled(kill: OtherKill) -> str:
     used = kill.facts.get("used")
     if used is None:
         return _NOT_SAID
-    size = format_size(int(used)) if used.isdigit() and len(used) > 6 else used
-    return f"what ran in it: {size} in use"
+    return f"what ran in it: {_size_text(used)} in use"
+
+
+def _size_text(told: str) -> str:
+    size = parse_size(told)
+    return told if size is None or (told.isdigit() and len(told) < 7) else format_size(size)
 
 
 def _room(kill: OtherKill, diagnosis: Findings) -> str:
     limit, available = kill.facts.get("limit"), kill.facts.get("available")
     if available:
-        return f"{available} was available on the node"
+        return f"{_size_text(available)} was available on the node"
     if limit:
-        return f"the limit was {format_size(int(limit)) if limit.isdigit() and len(limit) > 6 else limit}"
+        return f"the limit was {_size_text(limit)}"
     if kill.told_by in diagnosis.early:
         return "it acts before memory has run out; of a kill by the kernel nothing is in this log"
     return _NOT_SAID

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,6 +13,9 @@ from oomguard.diagnosis.killers.words import alternatives, compile_words, litera
 from oomguard.diagnosis.log_reading import find_in_blocks
 from oomguard.formats.kernel_log import LogFinding, Notice, OtherKill
 from oomguard.kernel.logs.packing import _as_utf8
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ALONE = {
     f"{killer.ident}: {number}": (killer, wording)
