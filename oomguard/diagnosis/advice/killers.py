@@ -32,8 +32,8 @@ def advise_nothing_found(*, unfiltered: str | None = None) -> list[Advice]:
     return [
         Advice(
             text=(
-                "an exit status of 137 or -9 only says SIGKILL: kill -9, docker stop, timeout -s KILL, a batch system's "
-                "time limit send it too"
+                "an exit status of 137 or -9 only says SIGKILL: kill -9, docker stop, timeout -s KILL, a batch "
+                "system's time limit send it too"
             )
         ),
         Advice(text="next time run it under a watch that tells", command="oomguard run --max-rss SIZE -- COMMAND"),
