@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from oomguard.diagnosis.log_reading import PROGRAMS, find_in_blocks
 from oomguard.formats.kernel_log import Notice, OomEvent, OtherKill
-from oomguard.formats.kernel_log.log_stream import KERNEL_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +38,7 @@ def folders() -> list[Path]:
 
 def texts(where: list[Path]) -> Iterator[tuple[Path, bytes]]:
     """Every file that holds a word that matters."""
-    words = (*KERNEL_WORDS, *PROGRAMS.words)
+    words = (*PROGRAMS.words, *PROGRAMS.few)
     for folder in where:
         for path in sorted(folder.rglob("*")):
             try:

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from oomguard.formats.kernel_log import LogFinding
 
 PROGRAMS = Programs(
-    words=compile_words(wording.word for killer in KILLERS for wording in killer.wordings), reader=KillerReader
+    words=compile_words(
+        (wording.word for killer in KILLERS if killer.in_logs for wording in killer.wordings), log_stream.KERNEL_WORDS
+    ),
+    few=compile_words(wording.word for killer in KILLERS if not killer.in_logs for wording in killer.wordings),
+    reader=KillerReader,
 )
 IDENTIFIERS = tuple(dict.fromkeys(ident for killer in KILLERS for ident in killer.identifiers))
 

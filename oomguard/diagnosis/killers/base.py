@@ -57,6 +57,7 @@ class Killer:
     says: Says = "kill"
     killer: str = ""  # who killed, where that is another: "kernel"; empty: itself
     early: bool = False  # acts before the kernel has to
+    in_logs: bool = False  # writes into logs that may be long; others are met in short texts that people paste
     identifiers: tuple[str, ...] = ()  # of its lines in the journal
     comm: str = ""  # how a running one is found
     facts: tuple[Fact, ...] = ()

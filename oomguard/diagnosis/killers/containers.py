@@ -30,6 +30,7 @@ KILLER = Killer(
     killer="kernel",
     why="the container reached its memory limit",
     identifiers=("dockerd", "docker", "podman", "conmon"),
+    in_logs=True,
     wordings=(
         wording(
             r"(?:(?:map|&)?[{\[].{0,60000}?[{,\[\s])?\\?\"?OOMKilled\\?\"?:\s?\\?\"?[Tt]rue\b",

@@ -23,6 +23,7 @@ def _advise(_kill: OtherKill) -> tuple[Advice, ...]:
 KILLER = Killer(
     ident="dask",
     what="Dask's nanny, which restarts a worker that passes its memory limit",
+    in_logs=True,
     wordings=(
         wording(
             r"(?:distributed\.\S{1,60} - WARNING - |- )?Worker (?P<name>\S{1,200}) (?:\(pid[ =](?P<pid>[0-9]{1,10})\) )?exceeded (?P<reason>[0-9]{1,3}% memory budget)[.,]\s{0,4}[Rr]estarting",

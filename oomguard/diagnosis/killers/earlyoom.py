@@ -37,6 +37,7 @@ KILLER = Killer(
     early=True,
     identifiers=("earlyoom",),
     comm="earlyoom",
+    in_logs=True,
     wordings=(
         wording(
             r"(?P<reason>low memory! at or below SIG(?:TERM|KILL) limits: .{0,200})",

@@ -87,6 +87,7 @@ EVICTION = Killer(
     ident="kubelet",
     what="the kubelet of Kubernetes, which evicts pods when its node runs low on memory",
     identifiers=("kubelet",),
+    in_logs=True,
     wordings=(
         wording(
             rf"(?:{_EVENT}Evicted\s.{{0,120}}?)?(?P<reason>[Tt]he node was low on resource: memory.{{0,400}})",
@@ -130,6 +131,7 @@ LIMIT = Killer(
     killer="kernel",
     why="the container reached its memory limit",
     identifiers=("containerd", "crio", "k3s", "k0s"),
+    in_logs=True,
     wordings=(
         wording(
             r"(?:Last State:\s+\S+\s+)?(?:[Rr]eason|Message|message):\s+OOMKilled(?: \(exit code [0-9]+\))?,?\s*$",
@@ -175,6 +177,7 @@ NODE = Killer(
     what="the Linux kernel: the node itself ran out of memory (Kubernetes: SystemOOM)",
     killer="kernel",
     why="the node had no memory left; no container's limit was the reason",
+    in_logs=True,
     wordings=(
         wording(
             _EVENT + r"OOMKilling\s.{0,300}?Out of memory: Killed process (?P<pid>[0-9]{1,10}) \((?P<name>.{1,48}?)\)",

@@ -23,6 +23,7 @@ def _advise(_kill: OtherKill) -> tuple[Advice, ...]:
 KILLER = Killer(
     ident="lmkd",
     what="Android's low memory killer",
+    in_logs=True,
     wordings=(
         wording(
             _DAEMON,

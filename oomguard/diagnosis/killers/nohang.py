@@ -34,6 +34,7 @@ KILLER = Killer(
     early=True,
     identifiers=("nohang", "nohang-desktop"),
     comm="nohang",
+    in_logs=True,
     wordings=(
         wording(
             r"Memory status that requires(?: a)? corrective actions?",

@@ -21,6 +21,7 @@ KILLER = Killer(
     early=True,
     identifiers=("oomd",),
     comm="oomd",
+    in_logs=True,
     wordings=(
         wording(
             r"oomd kill: (?:[0-9.]+ ){3}(?P<cgroup>\S{1,1000}) (?P<size>[0-9]{1,20})(?P<unit>) (?P<reason>.{0,300})",

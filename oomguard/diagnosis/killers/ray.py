@@ -25,6 +25,7 @@ KILLER = Killer(
     ident="ray",
     what="Ray's memory monitor",
     why="the memory of the node passed the threshold at which Ray kills (0.95 of it unless set)",
+    in_logs=True,
     wordings=(
         wording(
             r"(?:\S{0,120}Error: )?(?P<reason>Task was killed due to the node running low on memory)",

@@ -35,6 +35,7 @@ KILLER = Killer(
     what="the limit of the Slurm job (the kernel killed, Slurm reports it)",
     why="the job passed the memory that it had asked for",
     identifiers=("slurmstepd", "slurmd"),
+    in_logs=True,
     wordings=(
         wording(
             r"(?:slurmstepd(?:-\S{1,64})?: )?(?:error: )?(?:\*\*\* )?Detected (?P<count>[1-9][0-9]{0,8}) oom[-_ ]kill(?: or \S+)? event\(?s?\)? in (?P<cgroup>(?:StepId=|step )\S{1,64}?)(?: cgroup)?\.(?:\s|$)",

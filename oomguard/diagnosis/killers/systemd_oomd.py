@@ -47,6 +47,7 @@ KILLER = Killer(
     early=True,
     identifiers=("systemd-oomd",),
     comm="systemd-oomd",
+    in_logs=True,
     wordings=(
         wording(
             r"Killed (?P<cgroup>/.{1,1000}?) due to (?P<reason>memory (?:pressure|used) .{0,300})",

@@ -86,7 +86,7 @@ SYSTEMS: tuple[Killer, ...] = (
         "Grid Engine, at the memory limit of the job",
         wording(
             r"(?:[0-9/]{8,10} [0-9:]{8}\|\s*\w{1,20}\|\S{1,64}\|\w\|)?job (?P<job>[0-9]{1,12})(?:\.[0-9]+)? (?P<reason>exceeds job hard limit \"(?:h_vmem|h_rss|h_data)\".{0,200})",
-            "exceeds job hard limit",
+            "sending SIGKILL",
             '06/20/2026 12:47:02|  main|n7|W|job 4711 exceeds job hard limit "h_vmem" of queue "all.q@n7" (8590983168.00000 > limit:8589934592.00000) - sending SIGKILL',
         ),
         facts=(fact("limit", r"limit:([0-9]+)"), fact("used", r"\(([0-9]+)(?:\.[0-9]+)? > limit")),

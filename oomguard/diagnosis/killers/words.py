@@ -11,25 +11,11 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 _STEMS = (
-    "emory",
-    "OOM",
-    "oom",
-    "Kill",
-    "kill",
-    "SIGKILL",
-    "SIGTERM",
-    "ignal 9",
-    "137",
-    "orker",
-    "died",
-    "abruptly",
-    "alloc",
-    "code",
-    "Memory",
-)
+    "ending SIG", "emory", "OOM", "oom", "Kill", "kill", "ignal 9", "137", "orker", "died", "abruptly", "alloc", "code",
+)  # fmt: skip
 _LITERAL = re.compile(r"(?:[^\\.\[\](){}*+?|^$]|\\[().\[\]{}*+?|^$!])*")
 _QUANTIFIED = re.compile(r"[*+?{]")
 
@@ -73,9 +59,9 @@ def literal_prefix(word: str) -> tuple[str, str]:
     return re.sub(r"\\(.)", r"\1", literal), rest
 
 
-def compile_words(words: Iterable[str]) -> tuple[re.Pattern[bytes], ...]:
-    """Make the expressions. Each begins with a fixed word."""
-    by_stem: dict[str, list[str]] = defaultdict(list)
+def compile_words(words: Iterable[str], beside: Mapping[str, str] | None = None) -> tuple[re.Pattern[bytes], ...]:
+    """Make the expressions. Each begins with a fixed word. `beside`: what else is searched for, by its first letters."""
+    by_stem: dict[str, list[str]] = defaultdict(list, {stem: [rest] for stem, rest in (beside or {}).items()})
     for word in dict.fromkeys(part for whole in words for part in alternatives(whole) if part):
         literal, rest = literal_prefix(word)
         if len(literal) < 4:

@@ -18,7 +18,7 @@ from oomguard.formats.kernel_log.oom_events import OomLogReader
 from oomguard.formats.kernel_log.order import oldest_first
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from oomguard.formats.kernel_log.programs import Programs
     from oomguard.formats.kernel_log.records import LogFinding
@@ -29,26 +29,42 @@ _PATIENCE_BYTES = 1 << 20  # of an open report without a row of its table
 _SAMPLE_BYTES = 1 << 12
 _BLOCK = 1 << 18
 
-# Each begins with a word that can be searched for fast; what follows tells the kernel's kill from other talk of it.
-KERNEL_WORDS = tuple(
-    re.compile(pattern)
-    for pattern in (
-        (rb"oom(?:-kill|_reaper: |_adj name|_score_adj name|\.group set|d killed|_kill_process: |_score [0-9])"),
-        rb"OOM(?: execution| [Kk]ill)",
-        rb"Kill(?:ed process| process)",
-        (
-            rb"emory(?:: [Kk]ill| and no killable| cgroup out of| values in pages| \(oom_kill_all"
-            rb"|(?<=ut of memory)[ \r]*\n)"
-        ),
-        # The journal's JSON writes what is no UTF-8 as numbers, and a process may choose such a name: oom-, Kille.
-        rb'E":\[[0-9,]{0,4000}(?:111,111,109,45|75,105,108,108,101,100)',
-    )
-)
+# What is searched for, by its first letters, which are found fast; what follows tells the kernel's kill from other talk of it.
+KERNEL_WORDS = {
+    "oom": r"-kill|_reaper: |_adj name|_score_adj name|\.group set|d killed|_kill_process: |_score [0-9]",
+    "OOM": r" execution| [Kk]ill| request ignored",
+    "Kill": r"ed process| process",
+    "emory": (
+        r": [Kk]ill| and no killable| cgroup out of| values in pages| \(oom_kill_all|(?<=ut of memory)(?:[ \r]*\n|\. )"
+    ),
+    # The journal's JSON writes what is no UTF-8 as numbers, and a process may choose such a name: oom-, Kille.
+    'E":[': r"[0-9,]{0,4000}(?:111,111,109,45|75,105,108,108,101,100)",
+}
+# What the kernel says once, mostly at boot, and explains a kill much later.
+KERNEL_FEW = {"k swap on": " ", "zswap: loaded": " ", "zram: Added": " "}
+FEW_BYTES = 16 << 20  # at the beginning of a log that are searched for those
+
+
+def compile_stems(stems: Mapping[str, str]) -> tuple[re.Pattern[bytes], ...]:
+    """One expression for each, which begins with fixed letters."""
+    return tuple(re.compile(f"{re.escape(stem)}(?:{rest})".encode()) for stem, rest in stems.items())
+
+
+_KERNEL_ALONE = compile_stems(KERNEL_WORDS)
+_KERNEL_FEW = compile_stems(KERNEL_FEW)
 _BEGINS, _ENDS = (b"oom-killer", b"values in pages"), (b"ed process", b"killable", b"anic - not")
 _TRIGGER = b" invoked oom-killer"
 _ROW = re.compile(rb"\[ *[0-9]{1,10}\] +[0-9]{1,10} +[0-9]{1,10} +[0-9]{1,12} ")
 PASSED_OVER = b"\noomguard passed over the middle of this report\n"
 _KILL = re.compile(rb"Killed process ([0-9]{1,10})[ ,][^\n]{0,80}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """What is searched for: everywhere, and only where a log begins and ends, as pasted texts are short."""
+
+    always: tuple[re.Pattern[bytes], ...]
+    few: tuple[re.Pattern[bytes], ...]
 
 
 def find_in_blocks(blocks: Iterable[bytes], programs: Programs | None = None) -> Iterator[LogFinding]:
@@ -70,8 +86,10 @@ def find_newest(blocks: Iterable[bytes], programs: Programs | None = None) -> tu
     return list(_parse((piece.text for piece in held.pieces), programs)), held.counted
 
 
-def _words(programs: Programs | None) -> tuple[re.Pattern[bytes], ...]:
-    return KERNEL_WORDS + (programs.words if programs else ())
+def _words(programs: Programs | None) -> _Words:
+    if programs is None:
+        return _Words(always=_KERNEL_ALONE, few=_KERNEL_FEW)
+    return _Words(always=programs.words, few=(*_KERNEL_FEW, *programs.few))
 
 
 def _parse(texts: Iterable[bytes], programs: Programs | None) -> Iterator[LogFinding]:
@@ -124,7 +142,7 @@ def _between_entries(text: bytes) -> int:
     return max(text.rfind(b"},{", 0, LONGEST_LINE), text.rfind(b"}, {", 0, LONGEST_LINE)) + 1
 
 
-def _passages(blocks: Iterable[bytes], words: tuple[re.Pattern[bytes], ...]) -> Iterator[bytes]:
+def _passages(blocks: Iterable[bytes], words: _Words) -> Iterator[bytes]:
     """Give the text that matters, in pieces of whole lines of about _AROUND bytes.
 
     Where one does not go on where the last one ended, an empty line keeps their messages apart.
@@ -132,8 +150,8 @@ def _passages(blocks: Iterable[bytes], words: tuple[re.Pattern[bytes], ...]) -> 
     before = b""
     owed = 0  # bytes from here on that still belong to the last find
     touching = False
-    for block in blocks:
-        spans = _spans(block, words)
+    for block, is_edge in _with_edges(blocks):
+        spans = _spans(block, (*words.always, *words.few) if is_edge else words.always)
         place = 0
         while place < len(block):
             start, end = next(((start, end) for start, end in spans if end > place), (len(block), len(block)))
@@ -150,6 +168,19 @@ def _passages(blocks: Iterable[bytes], words: tuple[re.Pattern[bytes], ...]) -> 
             yield piece if touching else b"\n" + piece
             before, touching, place = b"", True, stop
             owed = _owed(piece, owed - len(piece))
+
+
+def _with_edges(blocks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """Each block, and whether it is of the first FEW_BYTES or the last block."""
+    held: bytes | None = None
+    size = 0
+    for block in blocks:
+        if held is not None:
+            yield held, size < FEW_BYTES
+            size += len(held)
+        held = block
+    if held is not None:
+        yield held, True
 
 
 def _spans(block: bytes, patterns: tuple[re.Pattern[bytes], ...]) -> list[tuple[int, int]]:

@@ -27,7 +27,12 @@ class ProgramReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Programs:
-    """All programs that are to be understood: the words that their lines hold, and who reads them."""
+    """All programs that are to be understood: the words that their lines hold, and who reads them.
+
+    `words` hold the kernel's own too; `few` are those of messages that people paste, looked for where a log begins and
+    where it ends.
+    """
 
     words: tuple[re.Pattern[bytes], ...]
+    few: tuple[re.Pattern[bytes], ...]
     reader: Callable[[], ProgramReader]
