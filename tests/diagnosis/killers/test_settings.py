@@ -3,7 +3,17 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oomguard.machine_report.killer_settings import earlyoom_acts, nohang_acts, oomd_acts
+from oomguard.diagnosis.killers.earlyoom import earlyoom_acts
+from oomguard.diagnosis.killers.nohang import nohang_acts as _nohang_acts
+from oomguard.diagnosis.killers.systemd_oomd import oomd_acts as _oomd_acts
+
+
+def oomd_acts(settings: str) -> str:
+    return _oomd_acts([], settings)
+
+
+def nohang_acts(settings: str) -> str:
+    return _nohang_acts([], settings)
 
 
 def test_earlyoom() -> None:
