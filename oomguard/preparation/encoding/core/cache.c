@@ -1,0 +1,102 @@
+/* The way of a word that is not in the cache: encode it, and remember it in a place of fixed size. */
+#include "cache.h"
+
+/* The oldest entry that was not seen again goes; where all four were, they begin anew. Order of arrival without marks has
+ * 10 to 35 % more misses; last in, first out 35 % more; exact recency is no better than marks. */
+static void remember(struct bucket *bucket, const uint64_t key[2], const uint8_t *tokens, unsigned count, unsigned token_size)
+{
+    unsigned hand = (meta_of(bucket->values[0]) & HAND_BITS) >> HAND_SHIFT, way = hand, looked = 0;
+    while (looked < WAYS && meta_of(bucket->values[way]) & IN_USE) {
+        way = (way + 1) % WAYS;
+        looked++;
+    }
+    if (looked == WAYS)
+        for (unsigned each = 0; each < WAYS; each++)
+            set_meta(bucket->values[each], meta_of(bucket->values[each]) & ~IN_USE);
+    memcpy(bucket->keys[way], key, KEY);
+    memcpy(bucket->values[way], tokens, (size_t)count * token_size);
+    set_meta(bucket->values[way], count);
+    hand = (way + 1) % WAYS;
+    set_meta(bucket->values[0], (meta_of(bucket->values[0]) & ~HAND_BITS) | hand << HAND_SHIFT);
+}
+
+static bool make_key(const uint8_t *word, uint64_t size, uint64_t key[2])
+{
+    uint8_t bytes[KEY];
+    if (size > KEY || memchr(word, 0xFF, size))
+        return false;
+    memset(bytes, 0xFF, KEY);
+    memcpy(bytes, word, size);
+    memcpy(key, bytes, KEY);
+    return true;
+}
+
+/* The vocabulary is in the cache from the start, the rarest tokens first, so that the commonest stay. A token with the byte
+ * 0xFF would be mistaken for padding: it is in no valid text, so it is left out. */
+void og_seed(struct og_state *state)
+{
+    const struct og_vocabulary *v = state->vocabulary;
+    const uint32_t *offsets = token_offsets(v);
+    uint64_t places = UINT64_C(1) << state->cache_bits;
+    uint32_t from = v->token_count > places ? (uint32_t)places : v->token_count;
+    for (uint32_t token = from; token-- > 0;) {
+        uint64_t key[2];
+        uint32_t size = offsets[token + 1] - offsets[token], id = token + state->first_id;
+        if (size == 0 || !make_key(token_text(v) + offsets[token], size, key))
+            continue;
+        uint8_t bytes[4];
+        memcpy(bytes, &id, 4);
+        remember(&state->buckets[key_hash(key[0], key[1]) >> (64 - state->cache_bits)], key, bytes, 1, state->token_size);
+    }
+}
+
+static uint64_t hash_long(const uint8_t *word, uint64_t size)
+{
+    uint64_t hash = size * UINT64_C(0x9E3779B97F4A7C15), tail = 0;
+    for (; size >= 8; word += 8, size -= 8)
+        hash = (hash ^ load64(word)) * UINT64_C(0xC2B2AE3D27D4EB4F), hash ^= hash >> 32;
+    memcpy(&tail, word, size);
+    hash = (hash ^ tail) * UINT64_C(0x9E3779B97F4A7C15);
+    return hash ^ hash >> 29;
+}
+
+/* Words of 17 to 56 bytes: a second cache, an eighth as large, two ways, the newer one first. */
+static uint8_t *long_word(struct og_state *state, const uint8_t *word, uint64_t size, struct scratch *scratch, uint8_t *out)
+{
+    uint64_t place = hash_long(word, size) * UINT64_C(0x9E3779B97F4A7C15) >> (64 - state->long_bits) << 1;
+    struct long_entry *entry = &state->long_entries[place];
+    for (unsigned way = 0; way < 2; way++)
+        if (entry[way].size == size && memcmp(entry[way].word, word, size) == 0) {
+            unsigned bytes = entry[way].count * state->token_size;
+            memcpy(out, entry[way].tokens, bytes);
+            return out + bytes;
+        }
+    uint8_t *end = og_encode_word(state, word, size, scratch, out);
+    unsigned count = (unsigned)((size_t)(end - out) / state->token_size);
+    if (count <= most_long_tokens(state->token_size)) {
+        entry[1] = entry[0];
+        memcpy(entry[0].word, word, size);
+        entry[0].size = (uint8_t)size;
+        entry[0].count = (uint8_t)count;
+        memcpy(entry[0].tokens, out, (size_t)count * state->token_size);
+    }
+    return end;
+}
+
+uint8_t *og_miss(struct og_state *state, struct batch *batch, unsigned span, struct bucket *bucket, uint8_t *out)
+{
+    const uint8_t *word = batch->text + batch->starts[span];
+    uint64_t size = batch->starts[span + 1] - batch->starts[span], key[2];
+    if (size > KEY && size <= LONG_KEY)
+        return long_word(state, word, size, &batch->scratch, out);
+    uint8_t *end = og_encode_word(state, word, size, &batch->scratch, out);
+    if (size > KEY) {
+        if (UNLIKELY(batch->scratch.needed) && batch->too_long == batch->count)
+            batch->too_long = span;
+        return end;
+    }
+    unsigned count = (unsigned)((size_t)(end - out) / state->token_size);
+    if (count <= most_tokens(state->token_size) && make_key(word, size, key))
+        remember(bucket, key, out, count, state->token_size);
+    return end;
+}

@@ -1,0 +1,157 @@
+/* What the files of the core share. */
+#ifndef OG_INTERNAL_H
+#define OG_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "api.h"
+
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "the core reads keys and offsets as little-endian words"
+#endif
+
+#define INLINE static inline __attribute__((always_inline))
+#define LIKELY(x) __builtin_expect(!!(x), 1)
+#define UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define JOIN_(a, b) a##_##b
+#define JOIN(a, b) JOIN_(a, b)
+#define TIERED(name) JOIN(name, OG_TIER) /* OG_TIER: the suffix that the build gives, -DOG_TIER=avx2 */
+
+INLINE uint64_t load64(const void *at) { uint64_t x; memcpy(&x, at, 8); return x; }
+INLINE unsigned lowest(uint64_t bits) { return (unsigned)__builtin_ctzll(bits); }
+INLINE unsigned highest(uint64_t bits) { return 63 - (unsigned)__builtin_clzll(bits); }
+INLINE uint64_t below(unsigned n) { return n >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << n) - 1; }
+
+/* ---- the vocabulary: one block without pointers, the same wherever it is mapped ---- */
+
+#define NO_TOKEN 0xFFFFFFu /* ids have 20 bits */
+#define MOST_TOKENS (1u << 20)
+
+struct og_vocabulary {
+    char magic[16];
+    uint64_t size;        /* of the block */
+    uint32_t token_count; /* the highest rank + 1 */
+    uint32_t word_bits;   /* of the table of words */
+    uint32_t group_bits, pair_bits;
+    uint32_t longest; /* token, in bytes */
+    uint32_t unused;
+    /* where the parts begin, from the start of the block */
+    uint64_t text_at, offsets_at, words_at, two_at, crosses_at, groups_at, pairs_at;
+    uint32_t byte[256]; /* the token of each single byte */
+};
+
+INLINE const void *part(const struct og_vocabulary *v, uint64_t at) { return (const char *)v + at; }
+INLINE const uint8_t *token_text(const struct og_vocabulary *v) { return part(v, v->text_at); }
+INLINE const uint32_t *token_offsets(const struct og_vocabulary *v) { return part(v, v->offsets_at); }
+
+INLINE bool may_cross(const struct og_vocabulary *v, uint8_t left, uint8_t right)
+{
+    const uint8_t *bits = part(v, v->crosses_at);
+    unsigned pair = (unsigned)left << 8 | right;
+    return bits[pair >> 3] >> (pair & 7) & 1;
+}
+
+/* The place of a pair of tokens: a perfect hash by displacement (see vocabulary.c), so no branch and no probing. */
+INLINE uint64_t pair_hash(uint64_t key) { return key * UINT64_C(0x9E3779B97F4A7C15); }
+INLINE uint64_t pair_place(uint64_t hash, uint32_t displacement)
+{
+    return (hash >> 8) + displacement * (hash >> 20 | 1);
+}
+INLINE uint32_t find_pair(const struct og_vocabulary *v, uint32_t left, uint32_t right)
+{
+    uint64_t key = (uint64_t)left << 20 | right, hash = pair_hash(key);
+    const uint16_t *groups = part(v, v->groups_at);
+    const uint64_t *pairs = part(v, v->pairs_at);
+    uint64_t mask = (UINT64_C(1) << v->pair_bits) - 1;
+    uint64_t entry = pairs[pair_place(hash, groups[hash >> (64 - v->group_bits)]) & mask];
+    return entry >> 24 == key ? (uint32_t)(entry & NO_TOKEN) : NO_TOKEN;
+}
+
+uint32_t og_find_word(const struct og_vocabulary *v, const uint8_t *word, uint64_t size);
+
+/* ---- a state: one thread's cache of words, of a size that never changes ---- */
+
+#define BATCH 512          /* pretokens between two looks at the room for tokens */
+#define BLOCK 64           /* bytes that are classified together */
+#define KEY 16             /* bytes of a word that the cache takes whole */
+#define LONG_KEY 56        /* and of one that the second cache takes */
+#define WAYS 4
+
+/* Line 1: four keys. Line 2: their tokens, up to 7 of 16 bits or 3 of 32, the rest says how many (see cache.h). */
+struct bucket {
+    uint64_t keys[WAYS][2];
+    uint8_t values[WAYS][16];
+};
+
+struct long_entry {
+    uint8_t word[LONG_KEY];
+    uint8_t size;  /* 0: empty */
+    uint8_t count; /* tokens */
+    uint8_t tokens[70];
+};
+
+struct splitter { uint32_t family, switches; };
+
+/* What is known of the character before a block; all 0: a pretoken begins with the block. */
+struct carry { uint64_t letter, number, punct, white, space, punct_start, lower, other; };
+
+/* How far the search for pretokens has come. Places count from `text`. */
+struct scan {
+    const uint8_t *text;
+    uint64_t end;      /* of the document, or of what is known of it */
+    uint64_t readable; /* so far memory may be read */
+    uint64_t base;     /* of the next block */
+    struct carry carry;
+    bool fresh;        /* base begins a pretoken that is not in the list yet */
+    bool last;         /* the document ends with `end` */
+    uint64_t error_at;
+};
+
+enum scan_stop { SCAN_BATCH, SCAN_END, SCAN_MORE, SCAN_BAD };
+
+/* Memory of the caller's for words that are long even when they are divided. */
+struct scratch {
+    void *memory;
+    uint64_t size;
+    uint64_t needed; /* out: more than there is; 0: it was enough */
+};
+
+struct batch {
+    const uint8_t *text;
+    const uint8_t *readable_end;
+    const uint32_t *starts; /* count + 1 */
+    unsigned count;
+    unsigned too_long; /* out: the first word that needs more scratch; count: none */
+    struct scratch scratch;
+};
+
+struct og_state;
+struct tier {
+    enum scan_stop (*scan[3])(const struct splitter *, struct scan *, uint32_t *starts, unsigned *count);
+    uint8_t *(*look_up[2])(struct og_state *, struct batch *, uint8_t *out);
+};
+
+struct og_state {
+    const struct og_vocabulary *vocabulary;
+    struct tier tier;
+    struct splitter splitter;
+    uint32_t cache_bits, long_bits, token_size, first_id;
+    uint32_t batches; /* counts batches, for the marks */
+    uint32_t magic;
+    struct bucket *buckets;
+    struct long_entry *long_entries;
+    uint32_t starts[BATCH + BLOCK + 32];
+};
+
+#define STATE_MAGIC 0x6f676331u
+
+enum scan_stop og_pretoken_end(const struct splitter *, const struct scan *, uint64_t start, uint64_t *end,
+                               uint64_t *error_at);
+uint8_t *og_encode_word(const struct og_state *, const uint8_t *word, uint64_t size, struct scratch *, uint8_t *out);
+uint8_t *og_miss(struct og_state *, struct batch *, unsigned span, struct bucket *, uint8_t *out);
+void og_seed(struct og_state *);
+
+#endif

@@ -1,0 +1,112 @@
+/* From pretokens to tokens by the cache, the loop in which half of the time goes. */
+#include "cache.h"
+
+#if defined(OG_USE_AVX2)
+#include <immintrin.h>
+#elif defined(OG_USE_SSE2)
+#include <emmintrin.h>
+#endif
+
+#define GROUP 64 /* pretokens whose cache lines are on their way together: 32 costs 11 to 17 %, 128 costs 4 % */
+
+#define ROW(n) [n] = {n < 8 ? ~UINT64_C(0) << (8 * (n & 7)) : 0, n < 16 ? ~UINT64_C(0) << (n < 8 ? 0 : 8 * (n & 7)) : 0}
+static const uint64_t beyond[KEY + 2][2] __attribute__((aligned(64))) = {
+    ROW(0), ROW(1), ROW(2), ROW(3), ROW(4), ROW(5), ROW(6), ROW(7), ROW(8), ROW(9), ROW(10), ROW(11), ROW(12), ROW(13), ROW(14),
+    ROW(15), ROW(16), [17] = {~UINT64_C(0), ~UINT64_C(0)},
+};
+
+/* The way whose key this is, or WAYS. Masks and a count of zeros: a comparison by branches is mispredicted on 15 % of the
+ * words. */
+INLINE unsigned find_way(const struct bucket *bucket, const uint64_t key[2])
+{
+#if defined(OG_USE_AVX2)
+    __m256i k = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)key));
+    __m256i a = _mm256_cmpeq_epi64(k, _mm256_load_si256((const __m256i *)bucket->keys[0]));
+    __m256i b = _mm256_cmpeq_epi64(k, _mm256_load_si256((const __m256i *)bucket->keys[2]));
+    unsigned words = (unsigned)_mm256_movemask_pd(_mm256_castsi256_pd(a)) |
+                     (unsigned)_mm256_movemask_pd(_mm256_castsi256_pd(b)) << 4;
+    unsigned found = words & words >> 1 & 0x55;
+    return lowest(found | 0x100) >> 1;
+#elif defined(OG_USE_SSE2)
+    __m128i k = _mm_loadu_si128((const __m128i *)key), e[WAYS];
+    for (unsigned way = 0; way < WAYS; way++)
+        e[way] = _mm_cmpeq_epi32(k, _mm_load_si128((const __m128i *)bucket->keys[way]));
+    __m128i all = _mm_packs_epi16(_mm_packs_epi32(e[0], e[1]), _mm_packs_epi32(e[2], e[3]));
+    unsigned words = (unsigned)_mm_movemask_epi8(all);
+    unsigned found = words & words >> 1 & words >> 2 & words >> 3 & 0x1111;
+    return lowest(found | 0x10000) >> 2;
+#else
+    unsigned found = 0;
+    for (unsigned way = 0; way < WAYS; way++)
+        found |= (unsigned)(((bucket->keys[way][0] ^ key[0]) | (bucket->keys[way][1] ^ key[1])) == 0) << way;
+    return lowest(found | 1 << WAYS);
+#endif
+}
+
+/* Two passes over a group: keys, hashes and prefetches; then comparisons. In one pass: 170 instead of 232 MB/s. */
+INLINE uint8_t *look_up_group(struct og_state *state, struct batch *batch, unsigned from, unsigned to, uint8_t *out,
+                              unsigned token_size, bool marking)
+{
+    uint64_t keys[GROUP][2];
+    struct bucket *buckets[GROUP];
+    const uint32_t *starts = batch->starts;
+    unsigned shift = 64 - state->cache_bits;
+    for (unsigned i = from; i < to; i++) {
+        const uint8_t *word = batch->text + starts[i];
+        uint32_t size = starts[i + 1] - starts[i];
+        const uint64_t *row = beyond[size < KEY + 1 ? size : KEY + 1];
+        uint64_t first[2] = {0, 0};
+        if (LIKELY(batch->readable_end - word >= KEY))
+            memcpy(first, word, KEY);
+        else
+            memcpy(first, word, size);
+        uint64_t *key = keys[i - from];
+        key[0] = first[0] | row[0];
+        key[1] = first[1] | row[1];
+        struct bucket *bucket = &state->buckets[key_hash(key[0], key[1]) >> shift];
+        buckets[i - from] = bucket;
+        __builtin_prefetch(bucket->keys);
+        __builtin_prefetch(bucket->values);
+    }
+    for (unsigned i = from; i < to; i++) {
+        struct bucket *bucket = buckets[i - from];
+        unsigned way = find_way(bucket, keys[i - from]);
+        if (UNLIKELY(way == WAYS)) {
+            out = og_miss(state, batch, i, bucket, out);
+            continue;
+        }
+        uint8_t *value = bucket->values[way];
+        unsigned meta = meta_of(value);
+        memcpy(out, value, 16);
+        out += (meta & COUNT_BITS) * token_size;
+        if (marking)
+            set_meta(value, meta | IN_USE);
+    }
+    return out;
+}
+
+/* Marks are set in one batch of eight, by a second copy of the loop: enough to tell what is in use. */
+INLINE uint8_t *look_up(struct og_state *state, struct batch *batch, uint8_t *out, unsigned token_size)
+{
+    bool marking = (state->batches++ & 7) == 0;
+    for (unsigned from = 0; from < batch->count; from += GROUP) {
+        unsigned to = from + GROUP < batch->count ? from + GROUP : batch->count;
+        if (marking)
+            out = look_up_group(state, batch, from, to, out, token_size, true);
+        else
+            out = look_up_group(state, batch, from, to, out, token_size, false);
+    }
+    return out;
+}
+
+uint8_t *TIERED(og_look_up_16)(struct og_state *state, struct batch *batch, uint8_t *out);
+uint8_t *TIERED(og_look_up_16)(struct og_state *state, struct batch *batch, uint8_t *out)
+{
+    return look_up(state, batch, out, 2);
+}
+
+uint8_t *TIERED(og_look_up_32)(struct og_state *state, struct batch *batch, uint8_t *out);
+uint8_t *TIERED(og_look_up_32)(struct og_state *state, struct batch *batch, uint8_t *out)
+{
+    return look_up(state, batch, out, 4);
+}
