@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from oomguard.kernel.machine.cpus import usable_cpus
 from oomguard.kernel.storage.filesystems import is_in_memory
 from oomguard.preparation.encoding.encodings import find_rank_file
-from oomguard.preparation.encoding.load_engine import core_is_built, prepare_vocabulary
+from oomguard.preparation.encoding.load_engine import core_is_built, fill_vocabulary, open_vocabulary
 from oomguard.preparation.engines.events import PrepareEvents
 from oomguard.preparation.engines.memory_sum import BudgetPlan, Needs, plan_budget
 from oomguard.preparation.engines.worker_pool import WorkerPool, open_slots
@@ -45,6 +45,9 @@ def prepare(options: PrepareOptions, *, max_rss: int | None = None, events: Prep
         job, budget = _open_job(stack, sources, options, resolved, rank_file, max_rss)
         slots = open_slots(job, stack)
         workers = WorkerPool(job, slots, stack)
+        if job.vocabulary_fd >= 0:
+            fill_vocabulary(rank_file, job.vocabulary_fd)
+        workers.configure()
         from oomguard.preparation.execution import conduct
 
         events = events or PrepareEvents()
@@ -113,7 +116,7 @@ def _open_job(
         budget=plan(budget.limit),
         rank_file=rank_file,
         needs=needs,
-        vocabulary_fd=prepare_vocabulary(resolved.spec, rank_file, stack) if needs.native else -1,
+        vocabulary_fd=open_vocabulary(stack) if needs.native else -1,
         notes=tuple(notes),
     )
     require_known_length(job)

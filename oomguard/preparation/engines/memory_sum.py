@@ -28,7 +28,7 @@ _WORKER: Mapping[Input, int] = {  # an interpreter, what it imports, the chunk t
 _STREAM_READER = 26 * MIB  # an interpreter and a decompressor
 _VOCABULARY: Mapping[Family, int] = {"gpt2": 5 * MIB // 2, "cl100k": 7 * MIB, "o200k": 10 * MIB}  # shared by all
 _REFERENCE: Mapping[Family, int] = {"gpt2": 22 * MIB, "cl100k": 40 * MIB, "o200k": 92 * MIB}  # tiktoken
-_STATES = ((19, 18 * MIB), (18, 9 * MIB), (17, 9 * MIB // 2), (16, 5 * MIB // 2), (15, 5 * MIB // 4), (14, 3 * MIB // 4))
+_STATES = ((17, 18 * MIB), (16, 9 * MIB), (15, 9 * MIB // 2), (14, 9 * MIB // 4), (13, 9 * MIB // 8), (12, 9 * MIB // 16))
 _TOKEN_SHARE = 0.35  # tokens for each byte of text, with some to spare
 _CHUNK = MIB
 _USUAL_ROWS = 4 * MIB  # of text in a page, as most writers make them
@@ -37,6 +37,8 @@ _WORD_COST = 44  # for each byte of one word that cannot be divided: it is merge
 _UNCUT_COST = 8  # for each byte of text without a cut: the text, its tokens, what takes its place where it is no UTF-8
 _LEAST_WORD = MIB // 4
 _MOST_WORD = 64 * MIB
+_MOST_DOCUMENT = 1024 * MIB
+_LEAST_PIECE = 8 * MIB  # a slot holds what usual pages hold; what is not touched takes no memory
 SCRATCH = 256 * KIB  # that a worker may take for a long word without asking
 _READER_SLOTS = 2  # how far the stream reader may be ahead
 
@@ -89,22 +91,25 @@ def plan_budget(budget: int, *, needs: Needs, workers: int | None, cpus: int) ->
             + (", or --verify off" if needs.verify and needs.native else ""),
         )
     count = min(workers or cpus, fit)
-    bits, state = next((bits, size) for bits, size in _STATES if _sum(needs, count, size) <= usable or size == least_state or not needs.native)
-    total = _sum(needs, count, state if needs.native else 0)
+    bits, state = _STATES[-1][0], least_state
+    if needs.native:
+        bits, state = next(one for one in _STATES if _sum(needs, count, one[1]) <= usable or one is _STATES[-1])
+    total = _sum(needs, count, state)
     alone = max(0, usable - total)
     # One that waits for the others may use what they do not use meanwhile: their chunks and most of the ring.
     alone += (count - 1) * _CHUNK
     word = max(_LEAST_WORD, min(alone // _UNCUT_COST, _MOST_WORD))
+    largest = min(_MOST_DOCUMENT, max(2 * _CHUNK, alone // 3))
     return BudgetPlan(
         budget=budget,
         workers=count,
         piece_bytes=_CHUNK,
         cache_bits=bits,
         longest_word=word,
-        longest_piece=max(2 * _CHUNK, word),
-        largest_document=max(2 * _CHUNK, alone // 3),
+        longest_piece=max(_LEAST_PIECE, word, largest),
+        largest_document=largest,
         slots=_slots(needs, count),
-        sum=total + budget // _RESERVED_PART if False else total,
+        sum=total,
         alone=alone,
     )
 

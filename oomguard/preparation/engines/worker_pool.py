@@ -42,10 +42,17 @@ class WorkerPool:
         self._slots = slots
         self._selector: selectors.BaseSelector | None = None
         self._workers: list[Child] = []
+        self._is_set_up = False
         self.allowed = job.budget.workers
         stack.callback(self.end_all, kill=True)
         for _ in range(job.budget.workers):
             self._start()
+
+    def configure(self) -> None:
+        """Tell those that have been started what they need to know: all that they share is there now."""
+        self._is_set_up = True
+        for worker in self._workers:
+            self._configure(worker)
 
     def __len__(self) -> int:
         return len(self._workers)
@@ -116,10 +123,14 @@ class WorkerPool:
         worker = start_child("worker", share=self._job.shared_descriptors(self._slots))
         # For a sample, one that verifies is enough: the reference needs memory too.
         worker.verifies = self._job.options.verify == "full" or not any(one.verifies for one in self._workers)
-        worker.channel.tell(self._job.worker_config(self._slots, verify=worker.verifies))
+        if self._is_set_up:
+            self._configure(worker)
         self._workers.append(worker)
         if self._selector is not None:
             self._selector.register(worker.channel.connection, selectors.EVENT_READ, worker)
+
+    def _configure(self, worker: Child) -> None:
+        worker.channel.tell(self._job.worker_config(self._slots, verify=worker.verifies))
 
     def _remove(self, child: Child, *, kill: bool = False) -> None:
         if self._selector is not None:
