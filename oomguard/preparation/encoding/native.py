@@ -1,6 +1,6 @@
 """The encoder core in core/, by ctypes: text in, tokens into a buffer of the caller's, the GIL released meanwhile.
 
-Buffers are whatever has the buffer protocol: bytes, bytearray, memoryview, mmap, ctypes and numpy arrays, Arrow's buffers.
+Buffers are what has the buffer protocol: bytes, bytearray, memoryview, mmap, arrays of ctypes and numpy, Arrow's buffers.
 Sizes are in bytes and counts in tokens or documents, as the names say. Source of the structures: core/api.h.
 """
 
@@ -175,7 +175,7 @@ def private_memory(size: int) -> mmap.mmap:
 
 
 class Vocabulary:
-    """A vocabulary block: read-only, the same for all encoders of a process and, mapped from a file, of all processes."""
+    """A vocabulary block: read-only, shared by the encoders of a process and, mapped from a file, of all processes."""
 
     def __init__(self, block: mmap.mmap | memoryview) -> None:
         """Take a block that is whole and trusted.
@@ -246,7 +246,7 @@ def state_size(cache_bits: int) -> int:
 
 
 class Encoder:
-    """Encodes text for one thread: its state has a fixed size, is private memory, and knows no text but by its cache."""
+    """Encodes text for one thread; its state has a fixed size and is private memory."""
 
     def __init__(
         self,
@@ -298,8 +298,8 @@ class Encoder:
     ) -> Progress:
         """Encode text[start:] into `tokens`; call again from `consumed` with more text, or more room.
 
-        The documents are what is between delimiters, as in bytes.split, but a delimiter at the very end begins no other;
-        with no delimiter the text is one. After each come `end_of_text`, if given, and its end in `ends`.
+        The documents are what is between delimiters, as in bytes.split, but a delimiter at the very end begins no
+        other; with no delimiter the text is one. After each come `end_of_text`, if given, and its end in `ends`.
 
         text: uint8[n], the whole or a window; last: whether the text ends with it.
         tokens: uint16 or uint32[room]; needs SLACK_TOKENS more than the bytes of the longest word.
@@ -383,7 +383,9 @@ class Encoder:
             job.scratch, job.scratch_size = room.address, room.size
             status = Status(function(self._memory.address, ctypes.byref(job)))
         if status is Status.BAD_CALL:
-            raise ValueError("the arguments contradict each other: places beyond the text, or ids beyond the token's size")
+            raise ValueError(
+                "the arguments contradict each other: places beyond the text, or ids beyond the token's size"
+            )
         return Progress(
             status=status,
             consumed=job.consumed,
