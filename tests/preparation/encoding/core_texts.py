@@ -9,7 +9,7 @@ import pytest
 
 import oomguard
 from oomguard.preparation.encoding import native
-from oomguard.preparation.encoding.native import CoreNotBuilt, Encoder, Tier, Vocabulary
+from oomguard.preparation.encoding.native import CoreUnavailable, Encoder, Tier, Vocabulary
 from oomguard.preparation.encoding.splitters import find_splitter
 from tests.reference import CHARACTERS, encoding_of, pattern_of
 
@@ -37,7 +37,7 @@ def vocabulary_of(name: str) -> Vocabulary:
     """A vocabulary block, built in memory; the test skips where the core or the ranks are not there."""
     try:
         native.load_core()
-    except CoreNotBuilt as error:
+    except CoreUnavailable as error:
         pytest.skip(f"{error}: {error.do}")
     file = Path(oomguard.__file__).parent / "vocab" / f"{name}.tiktoken"
     if not file.exists():
@@ -58,7 +58,7 @@ def tiers() -> list[Tier]:
     """What can be tried here; the plain tier where nothing can, so that its test says why it skips."""
     try:
         return native.available_tiers()
-    except CoreNotBuilt:
+    except CoreUnavailable:
         return [Tier.PLAIN]
 
 
