@@ -11,7 +11,7 @@ DEMO_SIZE ?= 200MB
 KERNELS ?= 5.10 6.1 6.12
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check screens live vm bench campaign kills runs vmruns logspeed fuzz vmkills costs profiles clean
+.PHONY: help setup demo test core check screens live vm bench campaign kills runs vmruns logspeed fuzz vmkills costs profiles clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 14
@@ -32,6 +32,9 @@ demo: $(READY) ## the main job on real input: make demo [INPUT=file] [MAX_RSS=51
 
 test: check ## lint, types, and all tests; says what was skipped and why
 	$(RUN) -m pytest
+
+core: ## compile the encoder core in place (cc, or pip install ziglang)
+	$(PYTHON) hatch_build.py
 
 check: $(READY) ## lint and types only
 	$(RUN) -m ruff check .

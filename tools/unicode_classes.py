@@ -1,6 +1,6 @@
-"""Write the C table of character classes by asking the installed tiktoken: `python tools/unicode_classes.py > FILE`.
+r"""Write the C table of character classes by asking the installed tiktoken: `python tools/unicode_classes.py > FILE`.
 
-tiktoken drops what its pattern does not match, so encoding all code points with the pattern `\\p{L}` gives the letters.
+tiktoken drops what its pattern does not match, so encoding all code points with the pattern `\p{L}` gives the letters.
 It is asked rather than unicodedata, because the tokens of a text depend on the Unicode version that tiktoken was built
 with, which is neither Python's nor the newest.
 """
@@ -40,7 +40,7 @@ def classes() -> bytearray:
 
 def unicode_version(table: bytearray) -> str:
     """The newest version whose characters are known."""
-    return max((version for version, code in FIRST_OF_VERSION.items() if table[code]), key=lambda v: float(v))
+    return max((version for version, code in FIRST_OF_VERSION.items() if table[code]), key=float)
 
 
 def main() -> None:
@@ -60,7 +60,7 @@ def main() -> None:
     for at in range(0, len(index), 32):
         out.write("    " + ",".join(map(str, index[at : at + 32])) + ",\n")
     out.write(f"}};\n\n/* One digit a code point, see enum character_class; {BLOCK} a line. */\n")
-    out.write(f"static const char og_classes[] =\n")
+    out.write("static const char og_classes[] =\n")
     for block in blocks:
         out.write('    "' + "".join(map(str, block)) + '"\n')
     out.write("    ;\n\n#endif\n")

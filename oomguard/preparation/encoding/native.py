@@ -1,6 +1,6 @@
 """The encoder core in core/, by ctypes: text in, tokens into a buffer of the caller's, the GIL released meanwhile.
 
-Buffers are whatever has the buffer protocol: bytes, bytearray, memoryview, mmap, ctypes and numpy arrays, Arrow's buffers.
+Buffers are what has the buffer protocol: bytes, bytearray, memoryview, mmap, ctypes, numpy, Arrow.
 Sizes are in bytes and counts in tokens or documents, as the names say. Source of the structures: core/api.h.
 """
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
     from oomguard.preparation.encoding.splitters import Splitter
 
-_ABI = 1
+ABI = 1
 _LIBRARY = Path(__file__).parent / "core.so"
 SLACK_TOKENS = 64  # of room beyond the tokens that are written
 SCRATCH_PER_BYTE = 36  # for a word longer than 64 bytes of which no part is independent
 _PAGE = mmap.PAGESIZE
 
 
-class CoreNotBuilt(OomguardError):
+class CoreUnavailable(OomguardError):
     """The library is not there or cannot be loaded: whoever catches this can encode with tiktoken, which is slow."""
 
 
@@ -85,18 +85,18 @@ class _Job(ctypes.Structure):
 def load_core(library: Path = _LIBRARY) -> ctypes.CDLL:
     """Load the library.
 
-    Raises: CoreNotBuilt if it is not there, is not this version's, or cannot be loaded.
+    Raises: CoreUnavailable if it is not there, is not this version's, or cannot be loaded.
     """
     rebuild = f"{sys.executable} -m pip install --force-reinstall --no-deps oomguard, with a C compiler (cc) installed"
     if not library.exists():
-        raise CoreNotBuilt("the encoder core is not built", do=rebuild)
+        raise CoreUnavailable("the encoder core is not built", do=rebuild)
     try:
         core = ctypes.CDLL(str(library))
     except OSError as error:
-        raise CoreNotBuilt(f"the encoder core cannot be loaded: {error}", do=rebuild) from error
+        raise CoreUnavailable(f"the encoder core cannot be loaded: {error}", do=rebuild) from error
     core.og_abi.restype = ctypes.c_uint32
-    if core.og_abi() != _ABI:
-        raise CoreNotBuilt(f"the encoder core is version {core.og_abi()}, not {_ABI}", do=rebuild)
+    if core.og_abi() != ABI:
+        raise CoreUnavailable(f"the encoder core is version {core.og_abi()}, not {ABI}", do=rebuild)
     pointer, u32, u64 = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64
     core.og_unicode_version.restype = ctypes.c_char_p
     core.og_tiers.restype = u32
@@ -175,7 +175,7 @@ def private_memory(size: int) -> mmap.mmap:
 
 
 class Vocabulary:
-    """A vocabulary block: read-only, the same for all encoders of a process and, mapped from a file, of all processes."""
+    """A vocabulary block: read-only, shared by the encoders of a process and, mapped from a file, of all processes."""
 
     def __init__(self, block: mmap.mmap | memoryview) -> None:
         """Take a block that is whole and trusted.
@@ -246,7 +246,7 @@ def state_size(cache_bits: int) -> int:
 
 
 class Encoder:
-    """Encodes text for one thread: its state has a fixed size, is private memory, and knows no text but by its cache."""
+    """Encodes text for one thread; its state has a fixed size and is private memory."""
 
     def __init__(
         self,
@@ -298,8 +298,8 @@ class Encoder:
     ) -> Progress:
         """Encode text[start:] into `tokens`; call again from `consumed` with more text, or more room.
 
-        The documents are what is between delimiters, as in bytes.split, but a delimiter at the very end begins no other;
-        with no delimiter the text is one. After each come `end_of_text`, if given, and its end in `ends`.
+        The documents are what is between delimiters, as in bytes.split, but a delimiter at the very end begins no
+        other; with no delimiter the text is one. After each come `end_of_text`, if given, and its end in `ends`.
 
         text: uint8[n], the whole or a window; last: whether the text ends with it.
         tokens: uint16 or uint32[room]; needs SLACK_TOKENS more than the bytes of the longest word.
@@ -383,7 +383,9 @@ class Encoder:
             job.scratch, job.scratch_size = room.address, room.size
             status = Status(function(self._memory.address, ctypes.byref(job)))
         if status is Status.BAD_CALL:
-            raise ValueError("the arguments contradict each other: places beyond the text, or ids beyond the token's size")
+            raise ValueError(
+                "the arguments contradict each other: places beyond the text, or ids beyond the token's size"
+            )
         return Progress(
             status=status,
             consumed=job.consumed,

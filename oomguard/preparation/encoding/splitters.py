@@ -54,9 +54,7 @@ _PATTERNS = {
     r"|\s+(?!\S)|\s": CL100K,
     _CONTRACTION + r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*" + _BLANKS: LLAMA3,
     _CONTRACTION + r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*" + _BLANKS: QWEN2,
-    _WORDS.replace("{contraction}", _CONTRACTION + "?")
-    + r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*"
-    + _BLANKS: O200K,
+    _WORDS.replace("{contraction}", _CONTRACTION + "?") + r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*" + _BLANKS: O200K,
     _WORDS.replace("{contraction}", "") + r"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*" + _BLANKS: TEKKEN,
 }
 
