@@ -82,6 +82,7 @@ def plan_prepare(options: PrepareOptions, *, max_rss: int | None = None) -> Prep
         piece_bytes=plan.piece_bytes,
         longest_word=plan.longest_word,
         largest_document=plan.largest_document,
+        sum=plan.sum,
         estimated_output_bytes=int(tokens * resolved.spec.token_bytes) if plain else None,
         free_disk_bytes=shutil.disk_usage(_existing_parent(options.out)).free,
         done_bytes=_peek_done(job),

@@ -7,8 +7,9 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput, BudgetTooSmall, OomguardError, WorkerFailed
+from oomguard.kernel.machine.cpus import usable_cpus
 from oomguard.preparation.engines.line_feed import LineFeed
-from oomguard.preparation.engines.memory_sum import SCRATCH, BudgetPlan, Needs, budget_for_word
+from oomguard.preparation.engines.memory_sum import SCRATCH, BudgetPlan, Needs, budget_with_room
 from oomguard.preparation.engines.messages import ReaderConfig, WorkerConfig
 from oomguard.preparation.engines.row_feed import RowFeed
 from oomguard.preparation.engines.work import CutRules, PlainFeed
@@ -96,7 +97,7 @@ class Job:
         return RowFeed(
             index=index,
             source=source,
-            field=self.options.text_field,
+            column=self.options.text_field,
             ask=ask,
             chunk=budget.piece_bytes,
             most=budget.longest_piece,
@@ -121,7 +122,7 @@ class Job:
             universal_newlines=self.options.newlines == "universal",
             piece_bytes=self.budget.piece_bytes,
             longest_word=self.budget.longest_word,
-            longest_needs=self.budget_for_word,
+            flag_with_room=self.flag_with_room,
         )
         feed = PlainFeed(index=index, source=self.sources[index], rules=rules, offset=offset)
         if self.by_document and not rules.separator and not self._has_many_texts:
@@ -157,12 +158,10 @@ class Job:
             slots_fd=slots.fd,
         )
 
-    def budget_for_word(self, size: int) -> str:
-        """The flag with which a word of `size` bytes fits."""
-        return f"--max-rss {self._word_budget(size) // MIB + 1}M"
-
-    def _word_budget(self, size: int) -> int:
-        return budget_for_word(size, needs=self.needs)
+    def flag_with_room(self, alone: int) -> str:
+        """The flag with which a chunk may take so many bytes while it is alone."""
+        budget = budget_with_room(alone, needs=self.needs, workers=self.options.workers, cpus=usable_cpus())
+        return f"--max-rss {budget // MIB}M"
 
     def reader_config(self, slots: Slots) -> ReaderConfig:
         """What the reader is told."""
@@ -207,10 +206,10 @@ class Job:
 
     def room_error(self, work: Work, *, documents: int, line: int) -> OomguardError:
         """A chunk takes more memory than there is, even when it is alone."""
-        where = work.where(0, documents, line)
-        need = -(-(self.budget.budget + work.needs - self.budget.alone) * 33 // 32 // MIB) + 1
+        where, free = work.where(0, documents, line), format_size(self.budget.alone)
+        what = "holds a word that cannot be cut without changing tokens" if work.is_word else "is one document"
         return BudgetTooSmall(
-            f"{where}: the {format_size(work.task.size)} from there on cannot be cut without changing tokens, and need "
-            f"{format_size(work.needs)} of memory at once; {format_size(self.budget.alone)} are free",
-            do=f"--max-rss {need}M, or look at the file: such text is rarely meant to be there",
+            f"{where}: the {format_size(work.task.size)} from there on: {what}, and needs {format_size(work.needs)} "
+            f"of memory at once; {free} are free",
+            do=f"{self.flag_with_room(work.needs)}, or look at the file: such text is rarely meant to be there",
         )

@@ -153,6 +153,7 @@ class PreparePlan:
     piece_bytes: int
     longest_word: int
     largest_document: int
+    sum: int  # of memory: what the run takes
     estimated_output_bytes: int | None
     free_disk_bytes: int
     done_bytes: int
@@ -180,7 +181,8 @@ class PreparePlan:
             ),
             ("disk", f"{format_size(self.free_disk_bytes)} free"),
             ("budget", f"{format_size(self.budget)} ({self.limited_by})"),
-            ("workers", f"{self.workers}, pieces of {format_size(self.piece_bytes)}"),
+            ("memory", f"{format_size(self.sum)}, whatever the size of the input"),
+            ("workers", f"{self.workers}, chunks of {format_size(self.piece_bytes)}"),
             ("largest", f"document {format_size(self.largest_document)}, word {format_size(self.longest_word)}"),
             (
                 "done",

@@ -6,15 +6,17 @@ import mmap
 import os
 from typing import TYPE_CHECKING, Any
 
+from oomguard.preparation.encoding.block_cache import open_vocabulary
+from oomguard.preparation.encoding.block_cache import open_vocabulary
 from oomguard.preparation.encoding.native import SLACK_TOKENS, Encoder, Status, Vocabulary
 from oomguard.preparation.encoding.splitters import CL100K, O200K, R50K
 from oomguard.preparation.encoding.tokenizers import BadUtf8, NeedsRoom
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from pathlib import Path
 
     from oomguard.preparation.encoding.encodings import EncodingSpec
-    from oomguard.preparation.encoding.native import Progress
+from oomguard.preparation.encoding.native import Progress
 
 _SPLITTERS = {"gpt2": R50K, "cl100k": CL100K, "o200k": O200K}
 
@@ -47,10 +49,15 @@ class NativeEngine:
                 end_of_text=eot if eot >= 0 else None,
                 scratch=room,
             )
-            count, documents, at, in_document = count + done.tokens, documents + done.documents, done.consumed, done.in_document
+            count, documents, at, in_document = (
+                count + done.tokens,
+                documents + done.documents,
+                done.consumed,
+                done.in_document,
+            )
             if done.status is Status.DONE:
                 break
-            room = self._more(done, room, scratch)
+            room = self._scratch(done, scratch)
         if not _ends_with(text, mark):  # the core has ended the last document as well
             documents -= 1
             count -= eot >= 0
@@ -80,10 +87,10 @@ class NativeEngine:
             document, at = done.document, done.consumed
             if done.status is Status.DONE:
                 return count
-            room = self._more(done, room, scratch)
+            room = self._scratch(done, scratch)
 
-    def _more(self, done: Progress, room: mmap.mmap | None, scratch: int) -> mmap.mmap | None:
-        """Give scratch for the next call, if that is what is missing."""
+    def _scratch(self, done: Progress, scratch: int) -> mmap.mmap:
+        """Give scratch for the next call, if that is what is missing. Raises: as `Engine.encode`."""
         if done.status is Status.BAD_UTF8:
             raise BadUtf8(done.error_at)
         if done.status is Status.TOO_LONG:
@@ -100,13 +107,12 @@ def _ends_with(text: Any, mark: bytes) -> bool:
     return bytes(text).split(mark)[-1] == b""
 
 
-def write_vocabulary(rank_file: str, fd: int) -> None:
+def write_vocabulary(rank_file: Path, fd: int) -> None:
     """Write a rank file to an empty file in memory, in the form that the core uses. Raises: ValueError, OSError."""
-    with open(rank_file, "rb") as file:  # noqa: PTH123 - a str
-        block = Vocabulary.build(file.read()).block
+    block = open_vocabulary(rank_file).block
     os.ftruncate(fd, len(block))
     with mmap.mmap(fd, len(block)) as shared:
-        shared[:] = block
+        shared[:] = bytes(block)
 
 
 def map_vocabulary(fd: int) -> Vocabulary:

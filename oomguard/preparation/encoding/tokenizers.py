@@ -61,7 +61,15 @@ class Engine(Protocol):
         ...
 
     def encode_documents(
-        self, text: Any, offsets: Sequence[int], *, eot: int, tokens: memoryview, ends: memoryview, before: int, scratch: int
+        self,
+        text: Any,
+        offsets: Sequence[int],
+        *,
+        eot: int,
+        tokens: memoryview,
+        ends: memoryview,
+        before: int,
+        scratch: int,
     ) -> int:
         """Give the tokens of documents that stand one behind the other, from offset to offset.
 
@@ -94,7 +102,15 @@ class TiktokenEngine:
         return count, len(parts) - 1
 
     def encode_documents(
-        self, text: Any, offsets: Sequence[int], *, eot: int, tokens: memoryview, ends: memoryview, before: int, scratch: int
+        self,
+        text: Any,
+        offsets: Sequence[int],
+        *,
+        eot: int,
+        tokens: memoryview,
+        ends: memoryview,
+        before: int,
+        scratch: int,
     ) -> int:
         """Encode as `Engine` says."""
         count = 0

@@ -124,7 +124,9 @@ class Verifier:
         return expected
 
     def _words(self, got: list[int], expected: list[int], size: int) -> str:
-        at = next((i for i, (a, b) in enumerate(zip(got, expected, strict=False)) if a != b), min(len(got), len(expected)))
+        at = next(
+            (i for i, (a, b) in enumerate(zip(got, expected, strict=False)) if a != b), min(len(got), len(expected))
+        )
         return (
             f"token {at} of a stretch of {size} bytes: {self._engine} {got[at : at + 4]}, "
             f"tiktoken {expected[at : at + 4]}"

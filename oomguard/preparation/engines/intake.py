@@ -1,4 +1,4 @@
-"""Where chunks come from: files of which any part can be read are cut by feeds, all else comes from the stream reader."""
+"""Where chunks come from: files of which any part can be read are cut by feeds, all else is read as a stream."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from oomguard.preparation.engines.line_feed import LINE_COST, LineTooLong
 from oomguard.preparation.engines.stream_intake import StreamIntake
 from oomguard.preparation.reading.sources import require_unchanged
 from oomguard.text import printable
-from oomguard.units import MIB, format_size
+from oomguard.units import format_size
 
 if TYPE_CHECKING:
     import selectors
@@ -152,8 +152,7 @@ class Intake:
             return BudgetTooSmall(
                 f"{name}: line {line} is {format_size(size)} long and needs {need} of memory to read; "
                 f"the longest that fits here is {format_size(plan.largest_document)}",
-                do=f"--max-rss {-(-(plan.budget + LINE_COST * size - plan.alone) * 33 // 32 // MIB) + 1}M, "
-                f"or take line {line} out",
+                do=f"{self._job.flag_with_room(LINE_COST * size)}, or take line {line} out",
             )
 
         return failure
@@ -170,7 +169,7 @@ class Intake:
             slots, error = self.stream.died(oom_kills(), numbered=self.numbered)
             self._free += slots
             if error is not None:
-                self._fail(lambda _: error)
+                self._fail(lambda _, error=error: error)  # type: ignore[misc]  # mypy takes no default of a lambda
             return
         for message in messages:
             if "slot" in message:

@@ -28,15 +28,24 @@ _WORKER: Mapping[Input, int] = {  # an interpreter, what it imports, the chunk t
 _STREAM_READER = 26 * MIB  # an interpreter and a decompressor
 _VOCABULARY: Mapping[Family, int] = {"gpt2": 5 * MIB // 2, "cl100k": 7 * MIB, "o200k": 10 * MIB}  # shared by all
 _REFERENCE: Mapping[Family, int] = {"gpt2": 22 * MIB, "cl100k": 40 * MIB, "o200k": 92 * MIB}  # tiktoken
-_STATES = ((17, 18 * MIB), (16, 9 * MIB), (15, 9 * MIB // 2), (14, 9 * MIB // 4), (13, 9 * MIB // 8), (12, 9 * MIB // 16))
+_STATES = (
+    (17, 18 * MIB),
+    (16, 9 * MIB),
+    (15, 9 * MIB // 2),
+    (14, 9 * MIB // 4),
+    (13, 9 * MIB // 8),
+    (12, 9 * MIB // 16),
+)
 _TOKEN_SHARE = 0.35  # tokens for each byte of text, with some to spare
 _CHUNK = MIB
 _USUAL_ROWS = 4 * MIB  # of text in a page, as most writers make them
 _RESERVED_PART = 32  # one in so many bytes is never planned with: page tables, sockets
-_WORD_COST = 44  # for each byte of one word that cannot be divided: it is merged in 36, and its tokens
 _UNCUT_COST = 8  # for each byte of text without a cut: the text, its tokens, what takes its place where it is no UTF-8
 _LEAST_WORD = MIB // 4
 _MOST_WORD = 64 * MIB
+# What is kept free before states are made larger: for a document of 8 MiB, for a word.
+_ROOM_FOR_DOCUMENTS = 32 * MIB
+_ROOM_FOR_WORDS = 8 * MIB
 _MOST_DOCUMENT = 1024 * MIB
 _LEAST_PIECE = 8 * MIB  # a slot holds what usual pages hold; what is not touched takes no memory
 SCRATCH = 256 * KIB  # that a worker may take for a long word without asking
@@ -93,7 +102,8 @@ def plan_budget(budget: int, *, needs: Needs, workers: int | None, cpus: int) ->
     count = min(workers or cpus, fit)
     bits, state = _STATES[-1][0], least_state
     if needs.native:
-        bits, state = next(one for one in _STATES if _sum(needs, count, one[1]) <= usable or one is _STATES[-1])
+        spare = usable - (_ROOM_FOR_DOCUMENTS if needs.inputs != {"text"} else _ROOM_FOR_WORDS)
+        bits, state = next(one for one in _STATES if _sum(needs, count, one[1]) <= spare or one is _STATES[-1])
     total = _sum(needs, count, state)
     alone = max(0, usable - total)
     # One that waits for the others may use what they do not use meanwhile: their chunks and most of the ring.
@@ -119,9 +129,12 @@ def smallest_budget(*, needs: Needs, workers: int) -> int:
     return _with_reserve(_sum(needs, workers, _STATES[-1][1] if needs.native else 0))
 
 
-def budget_for_word(size: int, *, needs: Needs) -> int:
-    """Give the budget in bytes with which a word of `size` bytes that cannot be cut is encoded."""
-    return _with_reserve(_sum(needs, 1, _STATES[-1][1] if needs.native else 0) + size * _WORD_COST)
+def budget_with_room(alone: int, *, needs: Needs, workers: int | None, cpus: int) -> int:
+    """Give a budget in bytes, a whole number of MiB, with which a chunk may take `alone` bytes while it is alone."""
+    budget = -(-smallest_budget(needs=needs, workers=workers or 1) // MIB) * MIB
+    while plan_budget(budget, needs=needs, workers=workers, cpus=cpus).alone < alone:
+        budget += max(MIB, budget // 128 // MIB * MIB)
+    return budget
 
 
 def _sum(needs: Needs, workers: int, state: int) -> int:

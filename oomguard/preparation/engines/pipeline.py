@@ -161,7 +161,7 @@ class Pipeline:
         answers, plans = heard
         for work, encoded in answers:
             if encoded.error == "room":
-                work.needs = max(encoded.needs, work.needs + 1)
+                work.needs, work.is_word = work.needs + encoded.needs, True
                 self._ready.appendleft(work)
             else:
                 self._results[work.number] = (work, encoded)

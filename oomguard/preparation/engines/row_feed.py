@@ -26,7 +26,7 @@ class RowFeed:
 
     index: int
     source: Source
-    field: str
+    column: str
     ask: Callable[[dict[str, Any]], None]  # sends a request for a plan to a worker
     chunk: int
     most: int  # bytes of text in a range
@@ -52,7 +52,7 @@ class RowFeed:
             self._is_asked = True
             self.ask(
                 {
-                    "plan": self.index, "path": self.source.path, "field": self.field, "group": self._next_group,
+                    "plan": self.index, "path": self.source.path, "field": self.column, "group": self._next_group,
                     "groups": _GROUPS, "row": self.row if self._next_group == self.group else 0,
                     "chunk": self.chunk, "most": self.most,
                 }

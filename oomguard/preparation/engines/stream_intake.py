@@ -87,8 +87,7 @@ class StreamIntake:
             {
                 "refused": f"{where}: needs {format_size(size)} of memory at once, and {format_size(plan.alone)} "
                 f"of the budget of {format_size(plan.budget)} are free",
-                "do": f"--max-rss {-(-(plan.budget + size - plan.alone) * 33 // 32 // MIB) + 1}M; "
-                "what was done so far is kept",
+                "do": f"{self._job.flag_with_room(size)}; what was done so far is kept",
             }
         )
 

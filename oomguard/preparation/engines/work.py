@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # How far to look for a cut where a validation split is to begin.
 _SPLIT_REACH = 64 * MIB
+_UNCUT_ROOM = 8  # as in the sum of memory, which says how long a stretch may be
 _UNCUT_COST = 5  # bytes of memory for each byte of a long chunk: the text, its tokens
 
 
@@ -41,6 +42,7 @@ class Work:
     goes_on: bool = False  # its document ends here for a split's sake only: the next chunk has the rest
     attempts: int = 0
     needs: int = 0  # bytes that it takes beyond the usual share of a chunk; then it is alone
+    is_word: bool = False  # for a word that cannot be divided
 
     def where(self, into: int, documents: int, line: int) -> str:
         """Say where something is: `into` bytes, lines or rows into it; with `documents` and `line` before it."""
@@ -83,7 +85,7 @@ class CutRules:
     universal_newlines: bool
     piece_bytes: int
     longest_word: int
-    longest_needs: Callable[[int], str]  # a piece of this many bytes -> the budget it needs, for people
+    flag_with_room: Callable[[int], str]  # bytes that a chunk takes while it is alone -> the budget, for people
 
     def need(self, size: int) -> int:
         """Bytes that a chunk takes beyond the usual share of one."""
@@ -212,6 +214,6 @@ class PlainFeed:
         return BadInput(
             f"{printable(self.source.path)}: the {format_size(longest)} from byte {start} on are one word "
             "that cannot be cut without changing tokens",
-            do=f"give it more memory ({self.rules.longest_needs(2 * longest)} for twice as long a word), "
+            do=f"give it more memory ({self.rules.flag_with_room(_UNCUT_ROOM * 2 * longest)} for twice as long a word), "
             "or look at the file: text of that kind is rarely meant to be there",
         )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from oomguard.preparation.reading.byte_stream import Readable
     from oomguard.preparation.reading.pieces import ReadOptions, Reserve
 
-# Bytes held for a line by the stream reader and then by a worker, by bytes of the line: it as it comes, in the slot, its
+# Bytes held for a line by the stream reader and then by a worker, by bytes of the line: as it comes, in the slot, its
 # parsed text, that as UTF-8.
 LINE_PEAK = 4
 _STEP = 8 * MIB  # by which a line grows between two questions

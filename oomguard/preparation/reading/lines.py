@@ -155,7 +155,9 @@ def _is_utf8(data: bytes) -> bool:
 
 def _to_utf8(text: str, *, is_utf8: bool) -> bytes:
     try:
-        return text.encode(errors="strict" if is_utf8 else "surrogateescape")  # bytes that are no UTF-8 stay as they are
+        return text.encode(
+            errors="strict" if is_utf8 else "surrogateescape"
+        )  # bytes that are no UTF-8 stay as they are
     except UnicodeEncodeError:  # a lone surrogate, as tiktoken's Encoding.encode_ordinary treats it
         return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from oomguard.preparation.engines.allocators import settle_allocators
@@ -114,7 +114,8 @@ def read_rows(task: EncodeTask, *, field: str, errors: str) -> DecodedRows:
     if texts.null_count:
         valid = texts.is_valid().to_pylist()
         if errors != "skip":
-            raise BadRow(valid.index(False), f'null in the column "{printable(field)}"', "leave such rows out with --errors skip")  # fmt: skip
+            null = f'null in the column "{printable(field)}"'
+            raise BadRow(valid.index(False), null, "leave such rows out with --errors skip")
         rows = [row for row, is_there in enumerate(valid) if is_there]
         texts = texts.drop_null()
     text, offsets = _buffers(texts)
@@ -125,8 +126,9 @@ def _buffers(texts: pa.Array) -> tuple[Any, memoryview]:
     if not len(texts):
         return b"", memoryview(b"\0" * 4).cast("i")
     _, offsets, data = texts.buffers()
-    kind = "q" if pa.types.is_large_binary(texts.type) else "i"
-    view = memoryview(offsets).cast("B").cast(kind)[texts.offset : texts.offset + len(texts) + 1]
+    places = memoryview(offsets).cast("B")
+    places = places.cast("q") if pa.types.is_large_binary(texts.type) else places.cast("i")
+    view = places[texts.offset : texts.offset + len(texts) + 1]
     return (memoryview(data) if data is not None else b""), view
 
 
