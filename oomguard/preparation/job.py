@@ -100,7 +100,6 @@ class Job:
             column=self.options.text_field,
             ask=ask,
             chunk=budget.piece_bytes,
-            most=budget.longest_piece,
             group=position.get("row_group", 0),
             row=position.get("row", 0),
         )

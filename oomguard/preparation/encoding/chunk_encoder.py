@@ -166,13 +166,15 @@ class ChunkEncoder:
         from oomguard.preparation.reading.parquet import BadRow, read_rows
 
         try:
-            found = read_rows(task, field=self._config.text_field, errors=self._config.errors)
+            found = read_rows(
+                task, field=self._config.text_field, errors=self._config.errors, most=self._config.longest_piece
+            )
         except BadRow as problem:
             return Encoded(
                 slot=task.slot, error="input", error_at=problem.row, error_text=problem.what, error_do=problem.do
             )
         answer = self._documents_answer(task, found.text, found.offsets, rows=found.rows)
-        return _with(answer, left_out=found.left_out)
+        return _with(answer, left_out=found.left_out, rows=found.done)
 
     def _documents_answer(self, task: EncodeTask, text: Any, offsets: Any, *, rows: Sequence[int]) -> Encoded:
         if len(offsets) <= 1:

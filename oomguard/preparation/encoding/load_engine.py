@@ -38,7 +38,7 @@ def open_vocabulary(stack: ExitStack) -> int:
 
 
 def fill_vocabulary(rank_file: Path, fd: int) -> None:
-    """Put the vocabulary where all workers share it. It takes 4 ms for GPT-2, and 40 the first time, in which they can start."""
+    """Put the vocabulary where all workers share it, in 4 ms for GPT-2 and 40 the first time: they start meanwhile."""
     write_vocabulary(rank_file, fd)
 
 

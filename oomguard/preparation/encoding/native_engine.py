@@ -7,7 +7,6 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from oomguard.preparation.encoding.block_cache import open_vocabulary
-from oomguard.preparation.encoding.block_cache import open_vocabulary
 from oomguard.preparation.encoding.native import SLACK_TOKENS, Encoder, Status, Vocabulary
 from oomguard.preparation.encoding.splitters import CL100K, O200K, R50K
 from oomguard.preparation.encoding.tokenizers import BadUtf8, NeedsRoom

@@ -77,6 +77,7 @@ class Encoded:
     tokens: int = 0
     documents: int = 0  # that end in the chunk
     text_bytes: int = 0
+    rows: int = 0  # that were done: the others are for another time
     lines: int = 0  # of the input, with those that are blank or left out
     left_out: int = 0
     repaired: int = 0  # invalid bytes replaced or left out

@@ -75,6 +75,7 @@ class Pipeline:
         workers.listen_with(self._selector)
         self._ready: deque[Work] = deque()
         self._results: dict[int, tuple[Work, Encoded] | Callable[[int], OomguardError]] = {}
+        self._rests: dict[int, Work] = {}  # by the slot that they take up again once it is written
         self._next = 0
         self._taken = replace(sink.totals)
         position = sink.position or {"source": 0}
@@ -127,7 +128,7 @@ class Pipeline:
         for key, _ in self._selector.select(_TICK_SECONDS):
             if isinstance(key.data, Child):
                 self._hear(key.data)
-        self._intake.free(self._sink.freed())
+        self._take_back(self._sink.freed())
         self._meter.look_now_and_then()
         self._on_state(self.state())
 
@@ -178,6 +179,7 @@ class Pipeline:
             if encoded.error is not None:
                 raise self._job.text_error(work, encoded, documents=self._taken.documents, line=self._line)
             self._line += encoded.lines
+            rest = work.rest_after(encoded.rows)
             count = Totals(
                 tokens=encoded.tokens,
                 documents=encoded.documents - work.goes_on,
@@ -196,10 +198,21 @@ class Pipeline:
                     ends=self._slots.ends(slot, encoded.documents) if self._job.with_ends else None,
                     split=work.split,
                     count=count,
-                    position=self._position_behind(work),
+                    position=self._position_behind(work) if rest is None else rest.position_before,
                 ),
             )
-            self._next += 1
+            if rest is None:
+                self._next += 1
+            else:
+                self._rests[slot] = rest
+
+    def _take_back(self, slots: list[int]) -> None:
+        """A slot that was written is free, or goes on with the rest of its work, which all others wait for."""
+        for slot in slots:
+            if slot in self._rests:
+                self._ready.appendleft(self._rests.pop(slot))
+            else:
+                self._intake.free([slot])
 
     def _position_behind(self, work: Work) -> dict[str, Any]:
         if work.task.kind == "lines" and "offset" in work.position:

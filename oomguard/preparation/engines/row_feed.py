@@ -29,7 +29,6 @@ class RowFeed:
     column: str
     ask: Callable[[dict[str, Any]], None]  # sends a request for a plan to a worker
     chunk: int
-    most: int  # bytes of text in a range
     group: int = 0
     row: int = 0
     offset: int = 0
@@ -54,7 +53,7 @@ class RowFeed:
                 {
                     "plan": self.index, "path": self.source.path, "field": self.column, "group": self._next_group,
                     "groups": _GROUPS, "row": self.row if self._next_group == self.group else 0,
-                    "chunk": self.chunk, "most": self.most,
+                    "chunk": self.chunk,
                 }
             )  # fmt: skip
         if not self._ranges:

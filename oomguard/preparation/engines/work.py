@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -53,6 +53,23 @@ class Work:
         if self.place:
             return f"{self.name}: document {documents + 1} of the input, at or after {self.place}"
         return f"{self.name}: byte {self.task.offset + into} (document {documents + 1})"
+
+    @property
+    def position_before(self) -> dict[str, Any]:
+        """Of rows: where reading goes on before them."""
+        return {"source": self.source, "row_group": self.task.group, "row": int(self.place)}
+
+    def rest_after(self, rows: int) -> Work | None:
+        """Of rows: what is left when so many are done; None: nothing."""
+        task = self.task
+        if task.kind != "rows" or rows >= task.rows:
+            return None
+        return replace(
+            self,
+            task=replace(task, skip=task.skip + rows, rows=task.rows - rows),
+            place=str(int(self.place) + rows),
+            attempts=0,
+        )
 
 
 class Feed(Protocol):
@@ -214,6 +231,6 @@ class PlainFeed:
         return BadInput(
             f"{printable(self.source.path)}: the {format_size(longest)} from byte {start} on are one word "
             "that cannot be cut without changing tokens",
-            do=f"give it more memory ({self.rules.flag_with_room(_UNCUT_ROOM * 2 * longest)} for twice as long a word), "
+            do=f"{self.rules.flag_with_room(_UNCUT_ROOM * 2 * longest)} (for twice as long a word), "
             "or look at the file: text of that kind is rarely meant to be there",
         )

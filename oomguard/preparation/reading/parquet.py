@@ -11,6 +11,7 @@ from oomguard.preparation.engines.allocators import settle_allocators
 
 settle_allocators()
 
+import numpy as np  # noqa: E402
 import pyarrow as pa  # noqa: E402 - its memory pool is chosen when it is imported
 import pyarrow.parquet  # noqa: E402
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 _BUFFER = 64 * KIB
 _NAMES_SHOWN = 12
-_SPLIT = 8  # a page of more than so many chunks is divided by rows
 
 
 class BadRow(Exception):
@@ -46,10 +46,11 @@ class DecodedRows:
     offsets: memoryview  # int32 or int64[document_count + 1]: where each begins
     rows: Sequence[int]  # of each document, from the first that was asked for
     left_out: int
+    done: int  # rows, of those that were asked for
 
 
 def plan_groups(asked: dict[str, Any]) -> dict[str, Any]:
-    """Divide the rows of some row groups into ranges: whole pages of about `chunk` bytes of text, or parts of one.
+    """Divide the rows of some row groups into ranges: whole pages of about `chunk` bytes of text.
 
     What is wrong with the file is in the answer.
     """
@@ -65,38 +66,38 @@ def plan_groups(asked: dict[str, Any]) -> dict[str, Any]:
         ranges: list[dict[str, Any]] = []
         for group in range(asked["group"], last):
             first = asked["row"] if group == asked["group"] else 0
-            ranges += _ranges(column, group, first, chunk=asked["chunk"], most=asked["most"])
+            ranges += _ranges(column, group, first, chunk=asked["chunk"])
     except OomguardError as error:
         return {"error": {"class": type(error).__name__, "what": str(error), "do": error.do}}
     return {"total": total, "next": last, "ranges": ranges}
 
 
-def _ranges(column: _Column, group: int, first: int, *, chunk: int, most: int) -> Iterator[dict[str, Any]]:
+def _ranges(column: _Column, group: int, first: int, *, chunk: int) -> Iterator[dict[str, Any]]:
+    """Give pages that follow each other, all with a dictionary or all without, of about `chunk` bytes of text."""
     pages = column.pages(group)
     index = 0
     while index < len(pages.pages):
         count, text = 1, pages.text_of(index)
-        while index + count < len(pages.pages) and text + pages.text_of(index + count) <= chunk:
+        while (
+            index + count < len(pages.pages)
+            and pages.pages[index + count].uses_dictionary == pages.pages[index].uses_dictionary
+            and text + pages.text_of(index + count) <= chunk
+        ):
             text += pages.text_of(index + count)
             count += 1
         start, end = pages.first_rows[index], pages.end(index + count - 1)
-        step = end - start
-        if count == 1 and pages.most_text_of(index) > min(most, _SPLIT * chunk):
-            step = pages.rows_within(start, chunk, most=most)
-        for low in range(start, end, step):
-            high = min(low + step, end)
-            if high > first:
-                # A range that was begun is read from its beginning, and what was done is passed over.
-                yield {
-                    "group": group, "page": index, "pages": count, "skip": max(low, first) - start,
-                    "rows": high - max(low, first), "size": text, "offset": pages.place(index),
-                    "first": max(low, first), "end": high, "need": pages.need(start),
-                }  # fmt: skip
+        if end > first:
+            # Pages that were begun are read from their beginning, and the rows that were done are passed over.
+            yield {
+                "group": group, "page": index, "pages": count, "skip": max(0, first - start),
+                "rows": end - max(start, first), "size": text, "offset": pages.place(index),
+                "first": max(start, first), "end": end, "need": pages.need(start),
+            }  # fmt: skip
         index += count
 
 
-def read_rows(task: EncodeTask, *, field: str, errors: str) -> DecodedRows:
-    """Decode some rows.
+def read_rows(task: EncodeTask, *, field: str, errors: str, most: int) -> DecodedRows:
+    """Decode some rows, as many as have no more than `most` bytes of text, at least one.
 
     The column may hold strings of any Arrow type, dictionaries of them, or binary values, which are taken as UTF-8.
     Raises: BadRow for a null, unless errors="skip" leaves such rows out, and for damaged pages.
@@ -105,12 +106,11 @@ def read_rows(task: EncodeTask, *, field: str, errors: str) -> DecodedRows:
     try:
         column = _open(task.path, field)
         with _damage("", f"row group {task.group}"):
-            texts = column.texts(task)
+            texts = column.texts(task, most)
     except OomguardError as error:
         raise BadRow(0, str(error).removeprefix(f"{printable(task.path)}: "), error.do) from error
-    if len(texts) != task.rows:
-        raise BadRow(len(texts), f"fewer rows than the footer says ({len(texts)} of {task.rows})", "get the file again")
-    rows: Sequence[int] = range(len(texts))
+    done = len(texts)
+    rows: Sequence[int] = range(done)
     if texts.null_count:
         valid = texts.is_valid().to_pylist()
         if errors != "skip":
@@ -119,7 +119,7 @@ def read_rows(task: EncodeTask, *, field: str, errors: str) -> DecodedRows:
         rows = [row for row, is_there in enumerate(valid) if is_there]
         texts = texts.drop_null()
     text, offsets = _buffers(texts)
-    return DecodedRows(text, offsets, rows, task.rows - len(rows))
+    return DecodedRows(text, offsets, rows, done - len(rows), done)
 
 
 def _buffers(texts: pa.Array) -> tuple[Any, memoryview]:
@@ -160,28 +160,32 @@ class _Column:
                 self._pages = group, read_chunk_pages(self._raw, self._chunk(group))
         return self._pages[1]
 
-    def texts(self, task: EncodeTask) -> pa.Array:
-        """Give `binary or large_binary[task.rows]`."""
+    def texts(self, task: EncodeTask, most: int) -> pa.Array:
+        """Give `binary or large_binary[...]`: the task's rows, or the first of them up to `most` bytes."""
         pages = self.pages(task.group)
         facts = self._facts(task.group)
         if not pages.places or facts.codec not in CODECS or facts.physical_type not in TYPES:
-            return _taken(self._file, task, column=self._field, group=task.group)
+            return _rows(self._file, task, most, column=self._field, group=task.group)
         end = task.page + task.pages
         first, last = pages.place(task.page), pages.place_behind(end - 1)
         head = b""
-        if pages.dictionary is not None:
+        is_coded = pages.dictionary is not None and pages.pages[task.page].uses_dictionary
+        if pages.dictionary is not None and is_coded:
             head = self._read(pages.dictionary_at, pages.dictionary.header + pages.dictionary.compressed)
-        values = pages.end(end - 1) - pages.first_rows[task.page]
         data = wrap_pages(
             head + self._read(first, last - first),
             column=facts,
-            values=values,
+            values=pages.end(end - 1) - pages.first_rows[task.page],
             dictionary=len(head),
             uncompressed=sum(page.uncompressed + page.header for page in pages.pages[task.page : end]),
         )
-        reader = pa.BufferReader(data)
-        with pa.parquet.ParquetFile(reader, pre_buffer=False, page_checksum_verification=True) as file:
-            return _taken(file, task, column="text", group=0)
+        with pa.parquet.ParquetFile(
+            pa.BufferReader(data),
+            pre_buffer=False,
+            read_dictionary=["text"] if is_coded else None,  # a few bytes of numbers may stand for any amount of text
+            page_checksum_verification=True,
+        ) as file:
+            return _rows(file, task, most, column="text", group=0)
 
     def _read(self, at: int, size: int) -> bytes:
         self._raw.seek(at)
@@ -223,36 +227,76 @@ class _Column:
         return paths.index(field)
 
 
-def _taken(file: Any, task: EncodeTask, *, column: str, group: int) -> pa.Array:
-    """Take the rows of a task, in steps that hold no more than it: what is passed over may be much longer."""
-    skip = task.skip
+def _rows(file: Any, task: EncodeTask, most: int, *, column: str, group: int) -> pa.Array:
+    skip, left, room = task.skip, task.rows, most
     parts: list[pa.Array] = []
-    left = task.rows
-    if not left:
-        return pa.array([], pa.binary())
-    for batch in file.iter_batches(batch_size=task.rows, row_groups=[group], columns=[column], use_threads=False):
+    for batch in file.iter_batches(
+        batch_size=task.skip + task.rows, row_groups=[group], columns=[column], use_threads=False
+    ):
         texts = batch.column(0)
         if skip >= len(texts):
             skip -= len(texts)
             continue
-        texts = _plain(texts.slice(skip, left))
-        skip = 0
+        texts, skip = texts.slice(skip, left), 0
+        fitting = _fitting(texts, room, at_least=not parts)
+        texts = _plain(texts[:fitting])
         parts.append(texts)
-        left -= len(texts)
-        if not left:
-            break
-    return parts[0] if len(parts) == 1 else pa.concat_arrays(parts or [pa.array([], pa.binary())])
+        left -= fitting
+        room -= _size(texts)
+        if not left or room <= 0:
+            return parts[0] if len(parts) == 1 else pa.concat_arrays(parts)
+    if left and sum(map(len, parts)) + left == task.rows and room > 0:
+        raise BadInput(f"{left} rows fewer than the footer says", do="get the file again")
+    return pa.concat_arrays(parts)
+
+
+def _fitting(texts: pa.Array, most: int, *, at_least: bool) -> int:
+    """How many of the first texts have no more than `most` bytes together."""
+    if not pa.types.is_dictionary(texts.type):
+        texts = _plain(texts)
+        offsets = _offsets(texts)
+        found = int(np.searchsorted(offsets - offsets[0], most, side="right")) - 1 if len(texts) else 0
+    else:
+        lengths = np.diff(_offsets(_plain(texts.dictionary)))
+        codes = (
+            texts.indices.fill_null(0).to_numpy(zero_copy_only=False) if texts.null_count else texts.indices.to_numpy()
+        )
+        found = int(np.searchsorted(np.cumsum(lengths[codes]), most, side="right")) if len(lengths) else len(texts)
+    return max(min(found, len(texts)), int(at_least))
+
+
+def _offsets(texts: pa.Array) -> Any:
+    """Where each text begins in the values, and where the last one ends: int64[text_count + 1]."""
+    places = texts.buffers()[1]
+    if not len(texts) or places is None:
+        return np.zeros(1, np.int64)
+    width = np.int64 if pa.types.is_large_binary(texts.type) else np.int32
+    return np.frombuffer(places, width)[texts.offset : texts.offset + len(texts) + 1].astype(np.int64)
+
+
+def _size(texts: pa.Array) -> int:
+    offsets = _offsets(texts)
+    return int(offsets[-1] - offsets[0])
 
 
 def _plain(texts: pa.Array) -> pa.Array:
     """Give `texts: binary or large_binary[...]`."""
     if pa.types.is_dictionary(texts.type):
-        texts = texts.dictionary_decode()
+        texts = _spelled_out(texts)
     if pa.types.is_large_string(texts.type) or pa.types.is_large_binary(texts.type):
         return texts.view(pa.large_binary())
     if pa.types.is_string(texts.type) or pa.types.is_binary(texts.type):
         return texts.view(pa.binary())
     return texts.cast(pa.large_binary())  # views, fixed width
+
+
+def _spelled_out(texts: pa.Array) -> pa.Array:
+    """Decode a dictionary; where each of its values follows the one before, they are there already."""
+    if not texts.null_count and len(texts):
+        codes = texts.indices.to_numpy()
+        if int(codes[-1]) - int(codes[0]) == len(codes) - 1 and (np.diff(codes) == 1).all():
+            return texts.dictionary.slice(int(codes[0]), len(codes))
+    return texts.dictionary_decode()
 
 
 def _is_text(kind: Any) -> bool:
