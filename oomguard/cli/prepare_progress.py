@@ -14,7 +14,6 @@ from oomguard.units import format_size
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rich.console import Console
     from rich.progress import Progress
 
     from oomguard.preparation.engines.pipeline import PipelineState
@@ -41,7 +40,6 @@ def show_events(*, quiet: bool) -> Iterator[PrepareEvents]:
 
 class _Reporter:
     def __init__(self) -> None:
-        self._console: Console
         self._bar: Progress | None = None
         self._total: int | None = None
         self._began = self._last = time.monotonic()
@@ -51,9 +49,6 @@ class _Reporter:
 
     def start(self, job: Job, budget: RunBudget, done_before: int) -> None:
         """Say what is read, under which budget, and by whom it is enforced."""
-        from rich.console import Console  # now, when the first encoder starts beside it
-
-        self._console = Console(stderr=True, highlight=False)
         plain = f"budget {format_size(budget.limit)} ({budget.explanation}), " + (
             _MEASURED if budget.enforced_by == "measurement" else f"enforced by {budget.enforced_by}"
         )
@@ -74,7 +69,7 @@ class _Reporter:
         self._done_before = done_before
         self._budget = budget.limit
         self._began = self._last = time.monotonic()
-        if self._console.is_terminal:
+        if sys.stderr.isatty():
             self._open_bar()
 
     def update(self, state: PipelineState) -> None:
@@ -94,12 +89,13 @@ class _Reporter:
             self._bar.stop()
 
     def _open_bar(self) -> None:
+        from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
 
         self._bar = Progress(
             BarColumn(bar_width=None),
             TextColumn("{task.fields[status]}", markup=False),
-            console=self._console,
+            console=Console(stderr=True, highlight=False),
             transient=True,
             refresh_per_second=5,
         )
@@ -123,9 +119,7 @@ class _Reporter:
         return ", ".join(parts)
 
     def _say(self, line: str) -> None:
-        from rich.text import Text
-
-        self._console.print(Text(line), soft_wrap=True)
+        sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
 
 

@@ -23,11 +23,14 @@ from oomguard.preparation.options import PrepareOptions, ResolvedOptions, resolv
 from oomguard.preparation.preconditions import identity, require_folder, require_known_length
 from oomguard.preparation.reading.sources import Source, find_sources
 from oomguard.supervision.run_budget import RunBudget, open_budget
+from oomguard.units import MIB
 
 if TYPE_CHECKING:
     from oomguard.preparation.model import PreparePlan, ShardSet
 
 _CHECKPOINT_SECONDS = 10.0
+_MANY = 1 << 20
+_INFLATES = 4  # how much text a compressed file may hold, by its bytes
 _BYTES_PER_TOKEN = 4.4  # English text in gpt2; only for the estimate of --dry-run
 
 
@@ -132,14 +135,22 @@ def memory_needs(sources: list[Source], *, options: PrepareOptions, resolved: Re
         token_bytes=resolved.spec.token_bytes,
         inputs=frozenset(kinds[source.kind] for source in sources),  # type: ignore[misc]  # the values are Inputs
         stream=any(source.kind != "parquet" and (source.compression or source.path == "-") for source in sources),
+        chunks=_chunks(sources),
         native=core_is_built(),
         verify=options.verify != "off",
     )
 
 
+def _chunks(sources: list[Source]) -> int:
+    """How many chunks there are at the least: more workers would have nothing to do."""
+    if any(source.size is None for source in sources):
+        return _MANY
+    return sum(-(-(source.size or 0) * (_INFLATES if source.compression else 1) // MIB) for source in sources) or 1
+
+
 def divide_budget(budget: int, *, needs: Needs, options: PrepareOptions) -> BudgetPlan:
     """Divide `budget` bytes among the processes of this job. Raises: BudgetTooSmall."""
-    return plan_budget(budget, needs=needs, workers=options.workers, cpus=usable_cpus())
+    return plan_budget(budget, needs=needs, workers=options.workers, cpus=min(usable_cpus(), needs.chunks))
 
 
 def _existing_parent(folder: Path) -> Path:

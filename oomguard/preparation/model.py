@@ -6,10 +6,6 @@ import shlex
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Group
-from rich.table import Table
-from rich.text import Text
-
 from oomguard.text import printable
 from oomguard.units import format_size
 
@@ -58,6 +54,10 @@ class ShardSet:
 
     def render(self) -> RenderableType:
         """Build the screen for people."""
+        from rich.console import Group
+        from rich.table import Table
+        from rich.text import Text
+
         screen = Table.grid(padding=(0, 2))
         screen.add_column()
         screen.add_column(overflow="fold")
@@ -160,6 +160,9 @@ class PreparePlan:
 
     def render(self) -> RenderableType:
         """Build the screen for people."""
+        from rich.table import Table
+        from rich.text import Text
+
         screen = Table.grid(padding=(0, 2))
         screen.add_column()
         screen.add_column(overflow="fold")

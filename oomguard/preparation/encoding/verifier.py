@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from array import array
 from functools import partial
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from oomguard.preparation.engines.messages import Verify
 
 _STRETCH = 64 * KIB  # of text that is compared at a time
-_FIRST = 32 * KIB  # of the first sample: a short run is not to wait for it
+_FIRST = 32 * KIB  # of the first sample
+_MOST = MIB  # of any
+_REFERENCE_SPEED = 10 * MIB  # bytes that tiktoken encodes in a second
 _LONGEST_COMPARED = MIB  # a longer stretch is one word, on which tiktoken takes 38 bytes of memory a byte
 _COST = 0.01  # of the worker's time goes into samples
 
@@ -92,7 +95,7 @@ class Verifier:
         if self._reference is None:
             self._reference = self._load()
             began = time.monotonic()  # loading is paid once
-        first = not self._spent
+        most = self._most_bytes()
         at = position = 0
         for end, stretch in stretches:
             try:
@@ -106,9 +109,15 @@ class Verifier:
             at += len(stretch)
             self.documents += (stretch.count(mark) if mark else 0) + 1
             self.bytes += len(stretch)
-            if first and self._mode == "sample" and at >= _FIRST:
+            if at >= most:
                 break
         self._spent += time.monotonic() - began
+
+    def _most_bytes(self) -> int:
+        """How much of a chunk is compared: little at first, since a short run is not to wait for it."""
+        if self._mode == "full":
+            return sys.maxsize
+        return max(_FIRST, min(_MOST, int(_COST * (time.monotonic() - self._began) * _REFERENCE_SPEED)))
 
     def _expected(self, stretch: bytes, end: int | None, *, mark: bytes, eot: int) -> array[int]:
         assert self._reference is not None

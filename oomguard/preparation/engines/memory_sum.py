@@ -78,6 +78,7 @@ class Needs:
     stream: bool  # something is read as a stream: compressed, or standard input
     native: bool
     verify: bool
+    chunks: int  # about how many there are: more workers would have nothing to do
 
 
 def plan_budget(budget: int, *, needs: Needs, workers: int | None, cpus: int) -> BudgetPlan:
