@@ -42,7 +42,7 @@ check: $(READY) ## lint and types only
 	$(RUN) -m mypy
 
 screens: $(READY) ## write tests/screens anew; review reads the diff
-	$(RUN) -m pytest -q tests/cli tests/swap tests/profiling --update-screens
+	$(RUN) -m pytest -q tests/cli tests/results --update-screens
 
 live: $(READY) ## only the tests that need a real memory cgroup (root)
 	$(RUN) -m pytest -m live

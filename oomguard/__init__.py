@@ -21,9 +21,17 @@ if TYPE_CHECKING:
     from oomguard.supervision.api import budget, run
     from oomguard.supervision.model import RunOutcome
     from oomguard.supervision.release import release
-    from oomguard.swap.add import SwapEvents, SwapOptions, add_swap, plan_swap, run_with_swap, temporary_swap
-    from oomguard.swap.remove import plan_swap_removal, remove_swap
-    from oomguard.swap.status import swap_status
+    from oomguard.swap.api import (
+        SwapEvents,
+        SwapOptions,
+        add_swap,
+        plan_swap,
+        plan_swap_removal,
+        remove_swap,
+        run_with_swap,
+        swap_status,
+        temporary_swap,
+    )
 
 __all__ = [
     "PrepareEvents",
@@ -54,25 +62,25 @@ _HOMES = {  # each public name's module, imported when the name is first used
     "PrepareEvents": "oomguard.preparation.api",
     "PrepareOptions": "oomguard.preparation.api",
     "RunOutcome": "oomguard.supervision.model",
-    "SwapEvents": "oomguard.swap.add",
-    "SwapOptions": "oomguard.swap.add",
-    "add_swap": "oomguard.swap.add",
+    "SwapEvents": "oomguard.swap.api",
+    "SwapOptions": "oomguard.swap.api",
+    "add_swap": "oomguard.swap.api",
     "budget": "oomguard.supervision.api",
     "check_script": "oomguard.script_analysis.api",
     "diagnose": "oomguard.diagnosis.api",
     "doctor": "oomguard.machine_report.api",
     "plan": "oomguard.estimation.api",
     "plan_prepare": "oomguard.preparation.api",
-    "plan_swap": "oomguard.swap.add",
-    "plan_swap_removal": "oomguard.swap.remove",
+    "plan_swap": "oomguard.swap.api",
+    "plan_swap_removal": "oomguard.swap.api",
     "prepare": "oomguard.preparation.api",
     "release": "oomguard.supervision.release",
-    "remove_swap": "oomguard.swap.remove",
+    "remove_swap": "oomguard.swap.api",
     "run": "oomguard.supervision.api",
-    "run_with_swap": "oomguard.swap.add",
+    "run_with_swap": "oomguard.swap.api",
     "stage": "oomguard.stages",
-    "swap_status": "oomguard.swap.status",
-    "temporary_swap": "oomguard.swap.add",
+    "swap_status": "oomguard.swap.api",
+    "temporary_swap": "oomguard.swap.api",
 }
 
 

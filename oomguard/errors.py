@@ -91,7 +91,7 @@ class NothingFound(OomguardError):
 
 
 class Stopped(OomguardError):
-    """Ended by the user or a signal; what was done is kept."""
+    """Ended by the user or a signal; what was done is kept. The status is that of a shell: 128 and the signal."""
 
     exit_status = 130
 

@@ -28,21 +28,15 @@ def run_oomguard(
     )  # fmt: skip
 
 
-@contextmanager
-def started(
-    *arguments: str,
-    cwd: Path,
+def changed_program(
+    *,
     checkpoint_seconds: float = 10.0,
     piece_bytes: int | None = None,
     learn: int | None = None,
     growth: int | None = None,
-    stdin: Path = NOWHERE,
-) -> Iterator[subprocess.Popen[str]]:
-    """Start the command in a process group of its own and go on; at the end of the block nothing of it is left.
-
-    Small pieces and frequent checkpoints let a small text behave as a large one does.
-    """
-    program = f"""
+) -> str:
+    """The command as a text for `python -c`: small pieces and frequent checkpoints let a small text behave as a large one."""
+    return f"""
 import dataclasses
 import oomguard.preparation.api as feature
 from oomguard.cli.app import main
@@ -58,6 +52,25 @@ def plan(*arguments, **options):
 feature.plan_budget = plan
 main()
 """
+
+
+@contextmanager
+def started(
+    *arguments: str,
+    cwd: Path,
+    checkpoint_seconds: float = 10.0,
+    piece_bytes: int | None = None,
+    learn: int | None = None,
+    growth: int | None = None,
+    stdin: Path = NOWHERE,
+) -> Iterator[subprocess.Popen[str]]:
+    """Start the command in a process group of its own and go on; at the end of the block nothing of it is left.
+
+    Small pieces and frequent checkpoints let a small text behave as a large one does.
+    """
+    program = changed_program(
+        checkpoint_seconds=checkpoint_seconds, piece_bytes=piece_bytes, learn=learn, growth=growth
+    )
     given = stdin.open("rb")
     process = subprocess.Popen(
         [sys.executable, "-c", program, *arguments],

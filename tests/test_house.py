@@ -18,7 +18,6 @@ TABLES = {"oomguard", "oomguard.cli.app"}
 STILL_WIDE = {
     "oomguard.cli.profile_screens",
     "oomguard.cli.run_events",
-    "oomguard.cli.swap",
     "oomguard.diagnosis.api",
     "oomguard.estimation.api",
     "oomguard.formats.kernel_log.oom_report",
@@ -43,9 +42,6 @@ STILL_WIDE = {
     "oomguard.supervision.sampling",
     "oomguard.supervision.snapshot",
     "oomguard.supervision.supervisor",
-    "oomguard.swap.add",
-    "oomguard.swap.remove",
-    "oomguard.swap.system.area",
 }
 
 # Packages with a cycle inside; none is to be left.

@@ -4,46 +4,64 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from oomguard.cli.check import check_command
+from oomguard.cli.commands import SETTINGS, Command, Group
 from oomguard.cli.diagnose import diagnose_command
 from oomguard.cli.doctor import doctor_command
-from oomguard.cli.plain_options import PlainCommand, PlainGroup
+from oomguard.cli.hook import hook_command
 from oomguard.cli.plan import plan_command
 from oomguard.cli.prepare import prepare_command
 from oomguard.cli.profile import ProfileCommand, profile_command
 from oomguard.cli.release import release_command
 from oomguard.cli.report import report_command
 from oomguard.cli.run import run_app
+from oomguard.cli.standard_error import tell
 from oomguard.cli.swap import swap_app
 from oomguard.errors import OomguardError, Stopped
 from oomguard.text import printable
 
+_ORDER = (
+    "diagnose", "check", "profile", "report", "plan", "prepare", "run", "release", "swap", "doctor", "hook",
+)  # fmt: skip
+
+
+class _Root(Group):
+    """In the order of the questions that follow the word Killed."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # noqa: ARG002 - Typer has a Click of its own, which passes it
+        """The names, as --help lists them."""
+        return list(_ORDER)
+
+
 app = typer.Typer(
     name="oomguard",
     help="Data preparation that the kernel's OOM killer cannot end.",
-    no_args_is_help=True,
-    add_completion=False,
+    invoke_without_command=True,
+    add_completion=True,
+    context_settings=SETTINGS,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    cls=PlainGroup,
+    cls=_Root,
 )
-# In the order of the questions that follow the word Killed.
-app.command("diagnose")(diagnose_command)
-app.command("check")(check_command)
-app.command("plan")(plan_command)
-app.command("prepare", cls=PlainCommand)(prepare_command)
+app.command("diagnose", cls=Command)(diagnose_command)
+app.command("check", cls=Command)(check_command)
+app.command("plan", cls=Command)(plan_command)
+app.command("prepare", cls=Command)(prepare_command)
 app.command("profile", cls=ProfileCommand)(profile_command)
-app.command("report")(report_command)
+app.command("report", cls=Command)(report_command)
 app.add_typer(run_app, name="run")
-app.command("release")(release_command)
+app.command("release", cls=Command)(release_command)
 app.add_typer(swap_app, name="swap")
-app.command("doctor")(doctor_command)
+app.command("doctor", cls=Command)(doctor_command)
+app.command("hook", cls=Command)(hook_command)
 
 _FAILED, _STOPPED = OomguardError.exit_status, Stopped.exit_status
+_WRONG_ARGUMENTS, _FAILED_ITSELF = 2, 125  # of run and profile, any other status may be the program's own
+_UsageError: type[Any] = typer.BadParameter.__mro__[1]  # what Typer raises for any wrong argument
 
 
 def _show_version(wanted: bool) -> None:
@@ -56,11 +74,14 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
+    context: typer.Context,
     _version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    pass
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+        raise typer.Exit(_WRONG_ARGUMENTS)
 
 
 def _open_standard_streams() -> None:
@@ -75,20 +96,37 @@ def _open_standard_streams() -> None:
             setattr(sys, name, open(fd, mode, closefd=False, encoding="utf-8"))  # noqa: SIM115 - for good
 
 
+def _show_usage_error(error: Any) -> int:
+    """Print what is wrong with the arguments; gives the exit status."""
+    asked = next((arg for arg in sys.argv[1:] if not arg.startswith("-")), "")
+    path = f"oomguard {asked}" if asked in _ORDER else "oomguard"
+    tell(f"error: {printable(error.format_message())}\n  try: {path} --help\n")
+    return _FAILED_ITSELF if asked in ("run", "profile") else _WRONG_ARGUMENTS
+
+
 def main() -> None:
-    """Run the command line; an error is two lines, what and what to do, and exit status 1 (130: stopped)."""
+    """Run the command line; an error is two lines, what and what to do.
+
+    Exit status: 2 for wrong arguments, 1 for what failed, 128 and the signal where one stopped it; for run and
+    profile 125, since any other may be the program's own.
+    """
     _open_standard_streams()
     if sys.platform != "linux":
         sys.exit("error: oomguard works with Linux's memory control groups\n  try: a Linux machine, a VM or WSL 2")
     try:
-        app()
+        sys.exit(app(prog_name="oomguard", standalone_mode=False) or 0)
+    except _UsageError as error:
+        sys.exit(_show_usage_error(error))
+    except typer.Abort:
+        tell("stopped\n")
+        sys.exit(_FAILED)
     except OomguardError as error:
         label = "stopped" if isinstance(error, Stopped) else "error"
         # Both may quote what somebody gave; a terminal must not obey it.
-        sys.stderr.write(f"{label}: {printable(str(error))}\n  try: {printable(error.do)}\n")
+        tell(f"{label}: {printable(str(error))}\n  try: {printable(error.do)}\n")
         sys.exit(error.exit_status)
     except KeyboardInterrupt:
-        sys.stderr.write("stopped\n")
+        tell("stopped\n")
         sys.exit(_STOPPED)
     except BrokenPipeError:
         # `oomguard ... | head`: what nobody reads is no error. Python would complain again when it exits.

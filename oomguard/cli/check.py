@@ -18,7 +18,9 @@ def check_command(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,
 ) -> None:
-    """Find what in a script holds its input in memory: the line, why, how much, and what to write instead.
+    """Find the lines of a script that hold its input in memory.
+
+    For each: why, how much, and what to write instead.
 
     Exit status 1 when it does not fit in this machine.
 

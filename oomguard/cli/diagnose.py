@@ -14,8 +14,10 @@ def diagnose_command(
     log: Annotated[
         str | None, typer.Option(metavar="FILE", help="A saved log, also .gz .xz .bz2 .zst; - is standard input.")
     ] = None,
-    name: Annotated[str | None, typer.Option(help="Only kills of processes of this name.")] = None,
-    pid: Annotated[int | None, typer.Option(help="Only the kill of this process (a pid of the host's).")] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="Only kills of processes of this name.")] = None,
+    pid: Annotated[
+        int | None, typer.Option(metavar="PID", help="Only the kill of this process (a pid of the host's).")
+    ] = None,
     since: Annotated[
         str | None, typer.Option(metavar="TIME", help="Only kills since then: 2h, 10:30, 2026-11-25.")
     ] = None,
@@ -34,7 +36,9 @@ def diagnose_command(
     page: Annotated[str | None, typer.Option("--html", metavar="FILE", help="Also write a page for a ticket.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Say what killed a process for lack of memory, whose limit it was, who filled it, and what to do.
+    """Say what killed a process for lack of memory.
+
+    And whose limit it was, who filled the memory, and what to do.
 
     Exit status 0: a kill was found; 3: none was. Works without root as far as the logs may be read.
 

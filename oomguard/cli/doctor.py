@@ -13,7 +13,9 @@ def doctor_command(
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 where a line could be better.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,
 ) -> None:
-    """Say what this machine would do to a big job: each line is fine, or what it costs and the command for it.
+    """Say what this machine would do to a big job.
+
+    Each line is fine, or says what it costs and the command that changes it.
 
     Example: oomguard doctor
     """

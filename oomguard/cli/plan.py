@@ -7,29 +7,46 @@ from typing import Annotated
 
 import typer
 
+from oomguard.cli.commands import at_least, choice
 from oomguard.cli.showing import show
 
 
 def plan_command(
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="As for `oomguard prepare`, but no -.")],
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="As for prepare, but not -.")],
     max_rss: Annotated[
         str | None,
         typer.Option(
             "--max-rss", metavar="SIZE", help="The budget: 12G (= 12GiB) or 12GB. Default: what is left here."
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="The folder for the shards.")] = Path("tokens"),
-    format: Annotated[str, typer.Option(help="nanogpt | npy | llmc.")] = "nanogpt",  # noqa: A002 - the name of the flag
-    encoding: Annotated[str, typer.Option(help="gpt2 | r50k_base | p50k_base | cl100k_base | o200k_base.")] = "gpt2",
-    workers: Annotated[int | None, typer.Option(help="Encoder processes.")] = None,
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="The folder for the shards.")] = Path("tokens"),
+    format: Annotated[  # noqa: A002 - the name of the flag
+        str, choice(("nanogpt", "npy", "llmc"), "As for prepare.")
+    ] = "nanogpt",
+    encoding: Annotated[
+        str, choice(("gpt2", "r50k_base", "p50k_base", "cl100k_base", "o200k_base"), "The tokenizer.")
+    ] = "gpt2",
+    workers: Annotated[int | None, at_least(1, "N", "Worker processes.", "--workers")] = None,
     separator: Annotated[str, typer.Option(metavar="TEXT", help="What divides documents in a text file.")] = "",
-    text_field: Annotated[str, typer.Option(metavar="NAME", help="The field or column with the text.")] = "text",
+    text_field: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The field or column with the text. Default: text.")
+    ] = None,
+    input_format: Annotated[
+        str,
+        typer.Option(
+            help="What all inputs are, whatever their names: auto (by name, else by the first bytes) | text | jsonl | "
+            "parquet."
+        ),
+    ] = "auto",
     calibrate: Annotated[
-        bool, typer.Option("--calibration/--no-calibration", help="Try the job on parts of the input, some seconds.")
+        bool,
+        typer.Option("--calibration/--no-calibration", help="Try the job on parts of the input first."),
     ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,
 ) -> None:
-    """Say how `prepare` would do here: tokens, disk, memory, time; and what the usual other ways would need.
+    """Estimate tokens, disk, memory and time of a prepare job.
+
+    Also says what the usual other ways of doing it would need.
 
     Example: oomguard plan train.txt --max-rss 12G
     """
@@ -45,6 +62,7 @@ def plan_command(
         workers=workers,
         separator=separator,
         text_field=text_field,
+        input_format=input_format,  # type: ignore[arg-type]  # likewise
     )
     budget = parse_size(max_rss) if max_rss is not None else None
     show(plan(options, max_rss=budget, calibrate=calibrate), as_json=as_json)

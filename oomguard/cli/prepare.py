@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from oomguard.cli.commands import at_least, choice
 from oomguard.cli.showing import show
 
 
@@ -15,21 +16,28 @@ def prepare_command(
     inputs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[INPUT]...",
+            metavar="[INPUT...]",
             help="Files (.txt .jsonl .parquet; text and jsonl also .gz .zst .xz .bz2), folders, globs, - for "
             "standard input. None: the corpus files of the current folder.",
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="The folder for the shards.")] = Path("tokens"),
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="The folder for the shards.")] = Path("tokens"),
     format: Annotated[  # noqa: A002 - the name of the flag
-        str, typer.Option(help="nanogpt (train.bin, val.bin) | npy (build-nanogpt) | llmc (llm.c, modded-nanogpt).")
+        str,
+        choice(
+            ("nanogpt", "npy", "llmc"),
+            "nanogpt: train.bin and val.bin; npy: for build-nanogpt; llmc: for llm.c and modded-nanogpt.",
+        ),
     ] = "nanogpt",
-    encoding: Annotated[str, typer.Option(help="gpt2 | r50k_base | p50k_base | cl100k_base | o200k_base.")] = "gpt2",
+    encoding: Annotated[
+        str, choice(("gpt2", "r50k_base", "p50k_base", "cl100k_base", "o200k_base"), "The tokenizer.")
+    ] = "gpt2",
     workers: Annotated[
-        int | None, typer.Option(help="Encoder processes. Default: one a CPU, as far as the budget allows.")
+        int | None,
+        at_least(1, "N", "Worker processes. Default: one for each CPU, as far as the budget allows.", "--workers"),
     ] = None,
     shard_tokens: Annotated[
-        int | None, typer.Option(help="Tokens in a shard of npy and llmc. Default: 100000000.")
+        int | None, at_least(1, "N", "Tokens in a shard of npy and llmc. Default: 100000000.", "--shard-tokens")
     ] = None,
     val_fraction: Annotated[
         str | None,
@@ -40,42 +48,55 @@ def prepare_command(
         ),
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="Beginning of the shards' names. Default: edufineweb (npy), fineweb (llmc).")
+        str | None,
+        typer.Option(
+            metavar="NAME", help="What the shards' names begin with. Default: edufineweb (npy), fineweb (llmc)."
+        ),
     ] = None,
     separator: Annotated[
         str,
         typer.Option(metavar="TEXT", help=r"What divides documents in a text file, such as '<|endoftext|>' or '\n\n'."),
     ] = "",
     text_field: Annotated[
-        str, typer.Option(metavar="NAME", help="The field of jsonl or column of parquet with the text.")
-    ] = "text",
+        str | None,
+        typer.Option(metavar="NAME", help="The field of jsonl or column of parquet with the text. Default: text."),
+    ] = None,
+    input_format: Annotated[
+        str,
+        typer.Option(
+            help="What all inputs are, whatever their names: auto (by name, else by the first bytes) | text | jsonl | "
+            "parquet."
+        ),
+    ] = "auto",
     eot: Annotated[
         str | None,
-        typer.Option(
-            help="End-of-text: before | after each document | none. Default: after (nanogpt), before (npy, llmc)."
+        choice(
+            ("before", "after", "none"),
+            "End-of-text token, before or after each document. Default: after (nanogpt), before (npy, llmc).",
         ),
     ] = None,
     errors: Annotated[
         str,
-        typer.Option(
-            help="What cannot be read: strict (stop there) | replace (bytes by U+FFFD) | "
-            "skip (leave out bytes, lines, rows)."
+        choice(
+            ("strict", "replace", "skip"),
+            "At data that cannot be read: stop; replace bytes by U+FFFD; or skip bytes, lines, rows.",
         ),
     ] = "strict",
     newlines: Annotated[
-        str, typer.Option(help="bytes (as they are) | universal (CR LF and CR become LF, as Python's open() does).")
+        str,
+        choice(("bytes", "universal"), "universal: CR LF and CR become LF, as with Python's open()."),
     ] = "bytes",
     verify: Annotated[
-        str, typer.Option(help="Encode again with tiktoken and compare: sample | full | off.")
+        str, choice(("sample", "full", "off"), "How much to encode again with tiktoken and compare.")
     ] = "sample",
-    restart: Annotated[bool, typer.Option("--restart", help="Begin anew instead of going on.")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Start over instead of resuming.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done and stop.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress on standard error.")] = False,
 ) -> None:
-    """Turn a corpus into training shards, with exactly tiktoken's tokens, in bounded memory.
+    """Turn a corpus into training shards in bounded memory.
 
-    Stopped, killed or out of disk: the same command goes on where it was.
+    The tokens are exactly tiktoken's. After a stop, a kill or a full disk the same command resumes where it was.
 
     Example: oomguard run --max-rss 12G prepare train.txt --out data/mine
     """
@@ -94,6 +115,7 @@ def prepare_command(
         name=name,
         separator=separator,
         text_field=text_field,
+        input_format=input_format,  # type: ignore[arg-type]  # likewise
         eot=eot,  # type: ignore[arg-type]  # likewise
         errors=errors,  # type: ignore[arg-type]  # likewise
         newlines=newlines,  # type: ignore[arg-type]  # likewise

@@ -55,7 +55,7 @@ class _Reporter:
         self._say(f"{plain}; {job.budget.workers} {'worker' if job.budget.workers == 1 else 'workers'}")
         if budget.enforced_by == "measurement" and not budget.notes:
             self._say("note: oomguard run --max-rss SIZE prepare ... lets the kernel enforce a budget")
-        for note in budget.notes:
+        for note in (*budget.notes, *job.notes):
             self._say(f"note: {note}")
         for source in job.sources[:_LISTED]:
             size = "" if source.size is None else f"  {format_size(source.size)}"

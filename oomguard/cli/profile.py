@@ -7,38 +7,39 @@ from typing import Annotated, Any
 
 import typer
 
-from oomguard.cli.plain_options import PlainCommand
+from oomguard.cli.commands import Command, RunsProgram, choice, job_index, program_of
 
-_COMMAND = "oomguard.profile.command"  # what stood after "--", in the context's meta
-_OURS = "oomguard.profile.ours"
-_WITH_VALUE = ("-o", "--output", "--html", "--ladder", "--pid", "--enforce")
+_PREPARE = "oomguard.profile.prepare"  # in the context's meta: a prepare job and its flags
 
 
-class ProfileCommand(PlainCommand):
-    """Puts the command after "--" aside, so that none of its options is taken for ours."""
+class ProfileCommand(RunsProgram, Command):
+    """`profile -- PROGRAM ...`, or `profile prepare ...`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Take `-- COMMAND`, or `prepare` and all that follows it."""
-        values = {number + 1 for number, arg in enumerate(args) if arg in _WITH_VALUE}
-        ends = (number for number, arg in enumerate(args) if arg in ("--", "prepare") and number not in values)
-        end = next(ends, len(args))
-        if end < len(args):
-            ctx.meta[_COMMAND] = tuple(args[end + 1 :] if args[end] == "--" else args[end:])
-            ctx.meta[_OURS] = args[end] == "prepare"
-        left: list[str] = super().parse_args(ctx, args[:end])
-        return left
+        """Put `prepare` and all that follows it aside, so that none of its flags is taken for ours."""
+        at = job_index(args, "prepare", self, ctx)
+        if at is not None:
+            ctx.meta[_PREPARE] = tuple(args[at:])
+            args = args[:at]
+        return super().parse_args(ctx, args)
 
 
 def profile_command(
     context: typer.Context,
     unread: Annotated[
-        list[str] | None, typer.Argument(metavar="(prepare ... | -- COMMAND)", help="What to run.")
+        list[str] | None, typer.Argument(metavar="-- PROGRAM... | prepare ...", help="What to run.")
     ] = None,
     output: Annotated[
-        str | None, typer.Option("-o", "--output", metavar="FILE", help="The recording. Default: one in this folder.")
+        str | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="The recording. Default: a new file in this folder (in /tmp where it is read-only).",
+        ),
     ] = None,
     html: Annotated[
-        str | None, typer.Option("--html", metavar="FILE", help="Write the profile as a page, too.")
+        str | None, typer.Option("--html", metavar="FILE", help="Also write the profile as a page.")
     ] = None,
     ladder: Annotated[
         str | None,
@@ -48,17 +49,18 @@ def profile_command(
         ),
     ] = None,
     pid: Annotated[
-        str | None, typer.Option("--pid", metavar="PID", help="Profile what runs already, until Ctrl-C.")
+        str | None, typer.Option("--pid", metavar="PID", help="Profile a running process until Ctrl-C.")
     ] = None,
     enforce: Annotated[
-        str, typer.Option(metavar="WAY", help="How the job is kept from the machine's last memory; as for run.")
+        str,
+        choice(("auto", "cgroup", "systemd", "watchdog"), "What enforces the limit; as for run."),
     ] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="The profile as JSON where the screen would be.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the profile as JSON instead of the screen.")] = False,
 ) -> None:
-    """Say what a program needs at its peak, all its processes together, and which lines of it grew.
+    """Measure what a program needs, and which lines grow.
 
-    The profile is shown on standard error, as the program has standard output for itself. Exit status: the program's
-    own; else as for run.
+    All its processes are counted together. The profile goes to standard error, since standard output is the program's
+    own. Exit status: the program's own; else as for run.
 
     Example: oomguard profile -- python prepare.py
 
@@ -66,19 +68,20 @@ def profile_command(
     """
     from oomguard.cli.profile_screens import run_profile
 
-    command = context.meta.get(_COMMAND)
+    job = context.meta.get(_PREPARE)
+    command = job if job is not None else program_of(context)
     if unread:
-        context.fail(f"{unread[0]!r} is no job of oomguard's. For a program of yours: -- {' '.join(unread)}")
+        context.fail(f"{unread[0]!r} is not a job of oomguard's. To profile your program: -- {' '.join(unread)}")
     if command is None and pid is None:
-        context.fail("one of them is needed: -- COMMAND, prepare FILE, or --pid PID")
+        context.fail("nothing to profile: give -- PROGRAM, prepare FILE, or --pid PID")
     if command is not None and pid is not None:
-        context.fail("--pid is for what runs already: leave it, or the command, out")
+        context.fail("--pid profiles what runs already: leave out either it or the program")
     if command is not None and not command:
-        context.fail("there is no command after --")
+        context.fail("there is no program after --")
     sys.exit(
         run_profile(
             command or (),
-            ours=context.meta.get(_OURS, False),
+            ours=job is not None,
             output=output,
             html=html,
             ladder=ladder,

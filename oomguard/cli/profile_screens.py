@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from oomguard.cli.own_failure import own_failures_are_told
 from oomguard.cli.showing import screen, write_page
-from oomguard.errors import BadInput, CannotStart, OomguardError
+from oomguard.cli.standard_error import tell
+from oomguard.errors import BadInput
 from oomguard.kernel.process.self_exec import own_command
 from oomguard.profiling.api import ProfileOptions, profile_command, profile_process
 from oomguard.profiling.scaling.api import profile_ladder
@@ -18,8 +19,6 @@ from oomguard.units import format_size
 
 if TYPE_CHECKING:
     from oomguard.profiling.screen import PeakProfile
-
-_OURS_FAILED = 125  # as for run: any other status may be the command's own
 
 
 class ShowBegin:
@@ -33,14 +32,13 @@ class ShowBegin:
         """One line: if this process is killed, that file is what there is."""
         if self._is_silent:
             return
-        sys.stderr.write(f"oomguard: recording to {printable(str(recording))} (by {tier})\n")
-        sys.stderr.flush()
+        tell(f"oomguard: recording to {printable(str(recording))} (by {tier})\n")
 
     def climbs(self, number: int, input_bytes: int) -> None:
         """One line for each run."""
         if self._is_silent:
             return
-        sys.stderr.write(f"oomguard: run {number}, on {format_size(input_bytes)} of the input\n")
+        tell(f"oomguard: run {number}, on {format_size(input_bytes)} of the input\n")
 
 
 def run_profile(
@@ -55,7 +53,7 @@ def run_profile(
     as_json: bool,
 ) -> int:
     """Profile, show it, and give the exit status."""
-    try:
+    with own_failures_are_told():
         if html is not None:
             from oomguard.profiling.page.page import need_plotly, profile_page  # here: it is large, and few ask for it
 
@@ -75,10 +73,6 @@ def run_profile(
         _show(done.profile, as_json=as_json)
         if html is not None:
             write_page(profile_page(done.profile), Path(html))
-    except OomguardError as error:
-        if not isinstance(error, CannotStart):
-            error.exit_status = _OURS_FAILED
-        raise
     return done.exit_code
 
 
@@ -91,4 +85,4 @@ def _read_pid(text: str) -> int:
 
 
 def _show(profile: PeakProfile, *, as_json: bool) -> None:
-    sys.stderr.write((json.dumps(profile.to_json()) if as_json else screen(profile.render())) + "\n")
+    tell((json.dumps(profile.to_json()) if as_json else screen(profile.render())) + "\n")

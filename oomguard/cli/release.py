@@ -1,4 +1,4 @@
-"""`oomguard release PID`: let a held job go on, or end it."""
+"""`oomguard release PID`: flags in, one call, the result shown."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from typing import Annotated
 
 import typer
 
+from oomguard.cli.commands import at_least
+
 
 def release_command(
-    pid: Annotated[int, typer.Argument(metavar="PID", help="The process of `oomguard run`, or one of its job.", min=1)],
+    pid: Annotated[int, at_least(1, "PID", "The process of oomguard run, or one of its job.")],
     max_rss: Annotated[
         str | None,
-        typer.Option("--max-rss", metavar="SIZE", help="Its new budget. Left out: what its screen suggested."),
+        typer.Option("--max-rss", metavar="SIZE", help="Its new budget. Default: what its screen suggested."),
     ] = None,
     stop: Annotated[
         bool, typer.Option("--stop", help="End it instead: SIGTERM, and SIGKILL after its --grace.")
@@ -19,12 +21,14 @@ def release_command(
     allow_swap: Annotated[
         str | None,
         typer.Option(
-            metavar="SIZE", help="Let as much of it be swapped out, or max; after oomguard swap, for instance."
+            metavar="SIZE", help="How much of it may be swapped out, or max; after oomguard swap, for example."
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The answer as JSON.")] = False,
 ) -> None:
-    """Let a job that `oomguard run --on-limit hold` holds at its budget go on with more, or end it.
+    """Continue or end a job that is frozen at its budget.
+
+    The job was started by oomguard run --on-limit hold.
 
     Example: oomguard release 4711 --max-rss 20G
     """

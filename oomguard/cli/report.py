@@ -11,11 +11,13 @@ from oomguard.cli.showing import show, write_page
 
 
 def report_command(
-    recording: Annotated[Path, typer.Argument(metavar="FILE", help="A recording that `oomguard profile` made.")],
+    recording: Annotated[Path, typer.Argument(metavar="FILE", help="A recording that oomguard profile made.")],
     html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write it as a page, too.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,
 ) -> None:
-    """Show a recorded profile again; also one that a kill cut short.
+    """Show a recorded profile again.
+
+    Also one that a kill cut short.
 
     Example: oomguard report profile-prepare.py-4711.oomguard --html profile.html
     """

@@ -7,32 +7,30 @@ from typing import Annotated, Any
 
 import typer
 
-from oomguard.cli.plain_options import PlainCommand, PlainGroup
+from oomguard.cli.commands import Command, Group, RunsProgram, choice, program_of
 from oomguard.cli.prepare import prepare_command
 
-_COMMAND = "oomguard.run.command"  # what stood after "--", in the context's meta
 
+class _RunGroup(RunsProgram, Group):
+    """`run --max-rss SIZE -- PROGRAM ...`, or one of our jobs."""
 
-class RunGroup(PlainGroup):
-    """Tells `-- COMMAND` from a job of ours by the "--": both are what is left when the options are read."""
+    usage = "-- PROGRAM... | prepare ..."
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put the command after "--" aside, so that none of ours is looked for under its name."""
+        """Take --allow-swap without a size as all of it."""
         end = args.index("--") if "--" in args else len(args)
-        args = [*("--allow-swap=max" if arg == "--allow-swap" else arg for arg in args[:end]), *args[end:]]
-        super().parse_args(ctx, list(args))
-        rest = [*ctx._protected_args, *ctx.args]  # noqa: SLF001 - where Typer keeps the name of the subcommand
-        before = len(args) - len(rest) - 1
-        if before >= 0 and args[before] == "--":
-            ctx.meta[_COMMAND] = tuple(rest)
-            ctx._protected_args, ctx.args = [], []  # noqa: SLF001 - as above
-        elif rest and rest[0] not in self.commands:
-            ctx.fail(f"{rest[0]!r} is no job of oomguard's. For a program of yours: -- {' '.join(rest)}")
-        left: list[str] = ctx.args
-        return left
+        return super().parse_args(
+            ctx, ["--allow-swap=max" if arg == "--allow-swap" else arg for arg in args[:end]] + args[end:]
+        )
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find our job, or say how a program is run."""
+        if args[0] not in self.commands:
+            ctx.fail(f"{args[0]!r} is not a job of oomguard's. To run your program: -- {' '.join(args)}")
+        return super().resolve_command(ctx, args)
 
 
-run_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, cls=RunGroup)
+run_app = typer.Typer(rich_markup_mode=None, cls=_RunGroup)
 
 
 @run_app.callback(invoke_without_command=True)
@@ -48,50 +46,52 @@ def run_callback(
     ] = None,
     on_limit: Annotated[
         str,
-        typer.Option(
-            metavar="WHAT",
-            help="At the budget, once it was read: stop (SIGTERM, then SIGKILL) | hold (until oomguard release, or "
-            "the keys r and s) | kill.",
+        choice(
+            ("stop", "hold", "kill"),
+            "At the budget, after the stacks were read: stop it (SIGTERM, then SIGKILL), hold it (until oomguard "
+            "release, or the keys r and s), or kill it.",
         ),
     ] = "stop",
     grace: Annotated[str, typer.Option(metavar="SECONDS", help="From SIGTERM to SIGKILL.")] = "10",
     enforce: Annotated[
-        str, typer.Option(metavar="WAY", help="auto (the best to be had) | cgroup | systemd | watchdog.")
+        str, choice(("auto", "cgroup", "systemd", "watchdog"), "What enforces the budget. auto: the best available.")
     ] = "auto",
     allow_swap: Annotated[
         str | None,
-        typer.Option(metavar="[=SIZE]", help="Let the job be swapped out, as far as SIZE; else its swap is closed."),
+        typer.Option(metavar="[=SIZE]", help="Let the job swap, up to SIZE; otherwise it may not."),
     ] = None,
-    report: Annotated[str | None, typer.Option(metavar="FILE", help="Write the report there, as JSON.")] = None,
+    report: Annotated[str | None, typer.Option(metavar="FILE", help="Write the report to FILE as JSON.")] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="The report as JSON on standard error, where the screen would be.")
+        bool, typer.Option("--json", help="Print the report as JSON on standard error, instead of the screen.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing unless the job is stopped.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing unless the job is stopped.")] = False,
 ) -> None:
-    """Run any program, or a job of oomguard's, under a memory budget that is enforced.
+    """Run a program or an oomguard job under a memory budget.
 
-    At the budget the program is held where it is, and read: you see the line of code, its arguments, and how far it
-    was in its input. Exit status: the program's own; 137 stopped at the budget; 125 oomguard failed; 126, 127 the
-    program cannot be run, is not found; 128+N ended by signal N.
+    At the budget the program is frozen and its stacks are read: you see the line of code, its arguments, and how far
+    it was in its input. Exit status: the program's own; 137 stopped at the budget; 125 oomguard failed; 126 the
+    program cannot be run; 127 it is not found; 128+N killed by signal N.
 
     Example: oomguard run --max-rss 12G -- python prepare.py
 
     Example: oomguard run --max-rss 12G prepare train.txt
     """
-    command = context.meta.get(_COMMAND)
+    command = program_of(context)
+    if command is None and {"-h", "--help"} & set(sys.argv):
+        return  # of the job's, which Typer shows next
     if max_rss is None:
         from oomguard.cli.run_events import need_max_rss
 
         raise typer.BadParameter(need_max_rss(command), param_hint="--max-rss")
     if command is None:
         if context.invoked_subcommand is None:
-            context.fail("there is nothing to run: -- COMMAND for a program of yours, or prepare FILE")
+            context.fail("nothing to run: give -- PROGRAM for your own program, or prepare FILE")
         from oomguard.units import parse_size
 
         context.obj = parse_size(max_rss)
         return
     if not command:
-        context.fail("there is no command after --")
+        context.fail("there is no program after --")
     _run(
         command,
         max_rss,
@@ -106,19 +106,16 @@ def run_callback(
 
 
 def _run(command: tuple[str, ...], max_rss: str, **flags: Any) -> None:
-    from oomguard.cli.run_events import ShowEvents, read_options, show_outcome
-    from oomguard.errors import CannotStart, OomguardError
-    from oomguard.supervision.api import guard_command
+    from oomguard.cli.own_failure import own_failures_are_told
 
-    try:
+    with own_failures_are_told():
+        from oomguard.cli.run_events import ShowEvents, read_options, show_outcome
+        from oomguard.supervision.api import guard_command
+
         options = read_options(command, max_rss, **flags)
         outcome = guard_command(options, ShowEvents(quiet=flags["quiet"] or flags["as_json"]))
         show_outcome(outcome, **flags)
-    except OomguardError as error:
-        if not isinstance(error, CannotStart):
-            error.exit_status = 125  # any other may be the command's own
-        raise
     sys.exit(outcome.exit_code)
 
 
-run_app.command("prepare", cls=PlainCommand)(prepare_command)
+run_app.command("prepare", cls=Command)(prepare_command)

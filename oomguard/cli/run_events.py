@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from oomguard.cli.standard_error import tell
 from oomguard.errors import BadInput
 from oomguard.supervision.api import RunOptions, read_budget
 from oomguard.supervision.rules.choice import read_choice
@@ -100,7 +101,7 @@ class ShowEvents:
             return
         from oomguard.supervision.screens.held import render_held
 
-        sys.stderr.write(_laid_out(render_held(held, os.getpid(), suggested)) + "\n")
+        tell(_laid_out(render_held(held, os.getpid(), suggested)) + "\n")
 
     def released(self, budget: int) -> None:
         """It goes on."""
@@ -112,25 +113,36 @@ class ShowEvents:
 
 
 def show_outcome(outcome: RunOutcome, *, report: str | None, as_json: bool, quiet: bool, **_: Any) -> None:
-    """Write the report, and show it. Raises: BadInput if the file cannot be written."""
+    """Write the report, and show it. Raises: nothing: what cannot be written does not change the command's status."""
     import json
 
     text = json.dumps(outcome.to_json())
-    if report is not None:
-        try:
-            Path(report).write_text(text + "\n", encoding="utf-8")
-        except OSError as error:
-            sys.stderr.write(_laid_out(outcome.render()) + "\n")
-            raise BadInput(
-                f'cannot write the report to "{report}": {error.strerror}',
-                do="give --report a file in a folder of yours",
-            ) from error
+    unwritten = None if report is None else _write_report(Path(report), text + "\n")
     if as_json:
-        sys.stderr.write(text + "\n")
-    elif not quiet or outcome.stopped_by in ("budget", "kernel"):
-        sys.stderr.write(_laid_out(outcome.render()) + "\n")
+        tell(text + "\n")
+    elif not quiet or unwritten is not None or outcome.stopped_by in ("budget", "kernel"):
+        tell(_laid_out(outcome.render()) + "\n")
         if outcome.left_behind:
             _say(f"{outcome.left_behind} processes that it started go on in the background, under the same budget")
+    if unwritten is not None:
+        _say(f'warning: cannot write the report to "{report}": {unwritten}')
+
+
+def _write_report(path: Path, text: str) -> str | None:
+    """Write it whole or not at all; gives why not."""
+    try:
+        with path.open("w", encoding="utf-8") as file:
+            is_file = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+            try:
+                file.write(text)
+                file.flush()
+            except OSError:
+                if is_file and not path.is_symlink():
+                    path.unlink()  # half a report, or none, would be taken for one
+                raise
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
 
 
 def _laid_out(shown: Any) -> str:
@@ -151,5 +163,4 @@ def _say(text: str, *, indent: str = "") -> None:
         break_long_words=False,
         break_on_hyphens=False,
     )
-    sys.stderr.write("\n".join(lines) + "\n")
-    sys.stderr.flush()
+    tell("\n".join(lines) + "\n")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import typer
 
@@ -13,6 +14,7 @@ from oomguard.errors import BadInput
 from oomguard.text import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from rich.console import RenderableType
@@ -21,27 +23,37 @@ if TYPE_CHECKING:
 class Result(Protocol):
     """What every feature gives back."""
 
-    def render(self) -> RenderableType:
-        """Build the screen for people."""
-        ...
-
     def to_json(self) -> dict[str, object]:
         """Give the same facts for programs."""
         ...
 
 
-def show(result: Result, *, as_json: bool, kept: str = "the same command shows it again") -> None:
-    """Print a result.
+R = TypeVar("R", bound=Result)
+
+
+def show(
+    result: R,
+    *,
+    as_json: bool,
+    render: Callable[[R], RenderableType] | None = None,
+    kept: str = "the same command shows it again",
+) -> None:
+    """Print a result: `render` builds the screen for people; without one, the result does it itself.
 
     Raises: BadInput when standard output does not take it; `kept` says what is not lost by that.
     """
     try:
-        typer.echo(json.dumps(result.to_json()) if as_json else screen(result.render()))
+        typer.echo(json.dumps(result.to_json()) if as_json else screen(_rendered(result, render)))
         sys.stdout.flush()
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             raise
         raise BadInput(f"could not write the result to standard output: {error.strerror}", do=kept) from error
+
+
+def _rendered(result: R, render: Callable[[R], RenderableType] | None) -> RenderableType:
+    drawn: Any = result
+    return render(result) if render else drawn.render()
 
 
 def write_page(page: str, path: Path) -> None:
@@ -57,11 +69,22 @@ def write_page(page: str, path: Path) -> None:
         ) from error
 
 
+class _LikeStandardOutput(io.StringIO):
+    """What Rich asks standard output for, without being it: Rich writes there, nothing, at the end of a capture too."""
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # StringIO's is an attribute
+        return getattr(sys.stdout, "encoding", None) or "utf-8"
+
+    def isatty(self) -> bool:
+        return sys.stdout.isatty()
+
+
 def screen(shown: RenderableType) -> str:
     """Lay out what Rich draws as text, without the spaces that it pads with and a file or a paste does not need."""
     from rich.console import Console
 
-    console = Console(soft_wrap=True)
+    console = Console(soft_wrap=True, file=_LikeStandardOutput())
     with console.capture() as capture:
         console.print(shown)
     return "\n".join(line.rstrip() for line in capture.get().splitlines())

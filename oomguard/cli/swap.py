@@ -7,32 +7,26 @@ from pathlib import Path  # noqa: TC003 - Typer reads the annotations
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.core import TyperGroup
 
+from oomguard.cli.commands import Command, Group, RunsProgram, at_least, program_of
 from oomguard.cli.showing import screen, show
 from oomguard.errors import CannotStart, NeedsPrivilege, OomguardError, Stopped, SwapRefused
 
 if TYPE_CHECKING:
-    from oomguard.swap.add import SwapOptions
-    from oomguard.swap.screens.change import SwapRemoval
-    from oomguard.swap.screens.plan import SwapPlan
+    from rich.console import RenderableType
+
+    from oomguard.swap.model import SwapOptions, SwapPlan
 
 _FAILED_ITSELF = 125  # as timeout(1): any other may be the command's own
 
 
-class _CommandAfterDashes(TyperGroup):
-    """`swap --size 8G --for -- CMD ...`: what follows -- is the command, not one of ours."""
+class _SwapGroup(RunsProgram, Group):
+    """`swap --size 8G --for -- PROGRAM ...`."""
 
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]  # Typer has a Click of its own
-        at = args.index("--") if "--" in args else len(args)
-        if not set(args[:at]) & set(self.commands):
-            ctx.obj, args = args[at + 1 :], args[:at]
-        return super().parse_args(ctx, args)
+    usage = "[-- PROGRAM...] | COMMAND"
 
 
-swap_app = typer.Typer(
-    cls=_CommandAfterDashes, invoke_without_command=True, rich_markup_mode=None, subcommand_metavar="[-- CMD...]"
-)
+swap_app = typer.Typer(cls=_SwapGroup, invoke_without_command=True, rich_markup_mode=None)
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")]
 YesFlag = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -55,13 +49,17 @@ def swap_command(
     ] = None,
     path: Annotated[
         Path | None,
-        typer.Option(help="The swap file to make, or a folder for it. Default: the fastest suitable disk with room."),
+        typer.Option(
+            metavar="PATH",
+            help="The swap file, or a folder for it. Default: the fastest suitable disk with room.",
+        ),
     ] = None,
     priority: Annotated[
-        int | None, typer.Option(min=0, max=32767, help="Higher is filled first. Default: after all that are on.")
+        int | None,
+        at_least(0, "N", "0 to 32767, the highest is filled first. Default: the last.", "--priority", most=32767),
     ] = None,
     persist: Annotated[
-        bool, typer.Option("--persist", help="On again after each boot: one line in /etc/fstab.")
+        bool, typer.Option("--persist", help="Switch it on again after each boot: one line in /etc/fstab.")
     ] = False,
     for_command: Annotated[
         bool, typer.Option("--for", help="Run the command after --, and remove the swap when it ends.")
@@ -70,15 +68,15 @@ def swap_command(
     yes: YesFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """More memory for a while: make a swap file, switch it on, see that it is; or say why not.
+    """Add swap for a while, or permanently.
 
-    Shows what it would do and whether that helps, asks, and does it; whatever fails, nothing is left behind.
+    Shows what it would do and whether that helps, asks, and does it. If a step fails, nothing is left behind.
 
     Example: oomguard swap --size 64G --for -- python prepare.py
     """
     if context.invoked_subcommand is not None:
         return
-    command: list[str] = context.obj if isinstance(context.obj, list) else []
+    command = list(program_of(context) or ())
     options = _options(size, report, path, priority, persist=persist, for_command=for_command)
     _check_flags(command, for_command=for_command, persist=persist)
     if not for_command:
@@ -93,18 +91,19 @@ def swap_command(
     raise typer.Exit(code)
 
 
-@swap_app.command("status")
+@swap_app.command("status", cls=Command)
 def status_command(as_json: JsonFlag = False) -> None:
-    """Show the swap areas, how full they are, whose memory is in them, and how fast it moves now.
+    """Show swap areas, who uses them, and how fast they move.
 
     Example: oomguard swap status
     """
-    from oomguard.swap.status import swap_status
+    from oomguard.swap.api import swap_status
+    from oomguard.swap.screens import render_status
 
-    show(swap_status(), as_json=as_json)
+    show(swap_status(), render=render_status, as_json=as_json)
 
 
-@swap_app.command("remove")
+@swap_app.command("remove", cls=Command)
 def remove_command(
     path: Annotated[
         Path | None, typer.Argument(metavar="[FILE]", help="The area to remove. Default: all that oomguard made.")
@@ -113,27 +112,30 @@ def remove_command(
     yes: YesFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Switch swap off that oomguard made, or that is named: memory takes back what is swapped, then the file goes.
+    """Switch off swap and delete its file.
+
+    What is swapped out is read back into memory first.
 
     Example: oomguard swap remove /oomguard.swap
     """
     from oomguard.cli.swap_progress import show_swap_events
-    from oomguard.swap.remove import plan_swap_removal, remove_swap
+    from oomguard.swap.api import plan_swap_removal, remove_swap
+    from oomguard.swap.screens import render_removal
 
     planned = plan_swap_removal(path)
     if dry_run:
-        show(planned, as_json=as_json)
+        show(planned, render=render_removal, as_json=as_json)
         return
-    _ask(planned, "remove it?", yes=yes, line="oomguard swap remove --yes")
+    _ask(render_removal(planned), "remove it?", yes=yes, line="oomguard swap remove --yes")
     with show_swap_events() as events:
         removed = remove_swap(planned, events=events)
-    show(removed, as_json=as_json)
+    show(removed, render=render_removal, as_json=as_json)
 
 
 def _options(
     size: str | None, report: Path | None, path: Path | None, priority: int | None, *, persist: bool, for_command: bool
 ) -> SwapOptions:
-    from oomguard.swap.add import SwapOptions
+    from oomguard.swap.model import SwapOptions
     from oomguard.units import parse_size
 
     if (size is None) == (report is None):
@@ -159,47 +161,51 @@ def _check_flags(command: list[str], *, for_command: bool, persist: bool) -> Non
 
 def _make(options: SwapOptions, *, dry_run: bool, yes: bool, as_json: bool) -> None:
     from oomguard.cli.swap_progress import show_swap_events
-    from oomguard.swap.add import add_swap, plan_swap
+    from oomguard.swap.api import add_swap, plan_swap
+    from oomguard.swap.screens import render_added, render_plan
 
     with show_swap_events() as events:
         plan = plan_swap(options, clean=not dry_run, events=events)
         if dry_run:
-            show(plan, as_json=as_json)
+            show(plan, render=render_plan, as_json=as_json)
             return
         _agree(plan, yes=yes)
         added = add_swap(plan, events=events)
-    show(added, as_json=as_json, kept="the swap is on; oomguard swap status shows it")
+    show(added, render=render_added, as_json=as_json, kept="the swap is on; oomguard swap status shows it")
 
 
 def _make_for(options: SwapOptions, command: list[str], *, dry_run: bool, yes: bool, as_json: bool) -> int:
     from oomguard.cli.swap_progress import show_swap_events
-    from oomguard.swap.add import plan_swap, run_with_swap
+    from oomguard.swap.api import plan_swap, run_with_swap
+    from oomguard.swap.screens import render_added, render_plan
 
     with show_swap_events() as events:
         plan = plan_swap(options, clean=not dry_run, events=events)
         if dry_run:
-            show(plan, as_json=as_json)
+            show(plan, render=render_plan, as_json=as_json)
             return 0
         _agree(plan, yes=yes)
         added = run_with_swap(plan, command, events=events)
     if as_json:
-        show(added, as_json=True)
+        show(added, render=render_added, as_json=True)
     return added.exit_code or 0
 
 
 def _agree(plan: SwapPlan, *, yes: bool) -> None:
     """Show the plan and ask. Without the right to do it, the plan is what there is to have."""
+    from oomguard.swap.screens import render_plan
+
     if plan.place is None:
-        sys.stderr.write(f"{screen(plan.render())}\n")
+        sys.stderr.write(f"{screen(render_plan(plan))}\n")
         return
     if not plan.as_root:
-        sys.stderr.write(f"{screen(plan.render())}\n\n")
+        sys.stderr.write(f"{screen(render_plan(plan))}\n\n")
         raise NeedsPrivilege("only root can make swap", do="the same with sudo, or paste the commands above")
-    _ask(plan, "make it?", yes=yes, line="oomguard swap --yes ...")
+    _ask(render_plan(plan), "make it?", yes=yes, line="oomguard swap --yes ...")
 
 
-def _ask(planned: SwapPlan | SwapRemoval, question: str, *, yes: bool, line: str) -> None:
-    sys.stderr.write(f"{screen(planned.render())}\n\n")
+def _ask(planned: RenderableType, question: str, *, yes: bool, line: str) -> None:
+    sys.stderr.write(f"{screen(planned)}\n\n")
     sys.stderr.flush()
     if yes:
         return

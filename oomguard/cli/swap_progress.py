@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from oomguard.swap.add import SwapEvents
+from oomguard.swap.api import SwapEvents
 from oomguard.text import printable
 from oomguard.units import format_size
 

@@ -23,7 +23,7 @@ from oomguard.preparation.api import divide_budget, memory_needs, plan_prepare
 from oomguard.preparation.options import PrepareOptions, resolve_options
 from oomguard.preparation.reading.corpus_sample import Estimate
 from oomguard.preparation.reading.sampling import sample_corpus
-from oomguard.preparation.reading.sources import find_sources
+from oomguard.preparation.reading.sources import find_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -48,8 +48,8 @@ def plan(options: PrepareOptions, *, max_rss: int | None = None, calibrate: bool
     that is gone afterwards. Raises: OomguardError as `prepare` would; BudgetTooSmall names the least budget.
     """
     resolved = resolve_options(options)
-    sources = find_sources(options.inputs, folder=Path(), exclude=options.out)
-    corpus = sample_corpus(sources, spec=resolved.spec, text_field=options.text_field, separator=resolved.separator)
+    sources = find_inputs(options.inputs, folder=Path(), exclude=options.out, wanted=resolved.wanted).sources
+    corpus = sample_corpus(sources, spec=resolved.spec, text_field=resolved.text_field, separator=resolved.separator)
     prepared = plan_prepare(options, max_rss=max_rss)
     began = time.monotonic()
     division = divide_budget(
@@ -88,7 +88,17 @@ def _command(
     """The command line of `prepare` with these options: only those that are not the defaults."""
     default = PrepareOptions()
     flags: list[str] = ["--out", str(out)]
-    names = ("format", "encoding", "workers", "shard_tokens", "val_fraction", "name", "separator", "text_field")
+    names = (
+        "format",
+        "encoding",
+        "workers",
+        "shard_tokens",
+        "val_fraction",
+        "name",
+        "separator",
+        "text_field",
+        "input_format",
+    )
     for name in (*names, "eot", "errors", "newlines", "verify"):
         value = getattr(options, name)
         if value != getattr(default, name):
@@ -112,7 +122,7 @@ def _try(
         with _scratch(options.out) as folder:
             runs = _run_parts(sources, [size / text for size in sizes], folder, options, max_rss)
     except OSError as error:
-        return (), (f"no part of the input could be tried: {error.strerror}",)
+        return (), (f"no part of the input could be tried: {error.strerror or error}",)
     return runs, ()
 
 
@@ -131,7 +141,8 @@ def _run_parts(
     sources: list[Source], fractions: Sequence[float], folder: Path, options: PrepareOptions, max_rss: int | None
 ) -> tuple[ShortRun, ...]:
     """Do the job on three parts, the shortest first. Raises: WorkerFailed with what a run said, if it failed."""
-    tried = replace(options, val_fraction="0", shard_tokens=options.shard_tokens)
+    # The parts have names that say what they are.
+    tried = replace(options, val_fraction="0", shard_tokens=options.shard_tokens, input_format="auto")
     commands = []
     for number, fraction in enumerate(fractions):
         given = folder / str(number)

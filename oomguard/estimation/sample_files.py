@@ -6,7 +6,6 @@ import bz2
 import gzip
 import lzma
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import pyarrow as pa
@@ -17,6 +16,7 @@ from oomguard.units import KIB, MIB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from oomguard.preparation.reading.sources import Source
 
@@ -37,8 +37,8 @@ def write_sample(sources: Sequence[Source], folder: Path, *, fraction: float) ->
         fraction = min(1.0, fraction * sum(s.size or 0 for s in sources) / max(1, sum(s.size or 0 for s in chosen)))
     made = []
     for number, source in enumerate(chosen):
-        ending = "".join(Path(source.path).suffixes[-2:]) if source.compression else Path(source.path).suffix
-        target = folder / f"{number:04d}{ending or '.txt'}"
+        ending = {"text": ".txt", "jsonl": ".jsonl", "parquet": ".parquet"}[source.kind]
+        target = folder / f"{number:04d}{ending}{f'.{source.compression}' if source.compression else ''}"
         _write(source, target, fraction)
         made.append(target)
     return made
@@ -73,7 +73,7 @@ def _spans(file: BinaryIO, size: int, fraction: float) -> Iterator[bytes]:
 
 
 def _write_parquet(source: Source, target: Path, fraction: float) -> None:
-    with pq.ParquetFile(source.path, pre_buffer=False, buffer_size=64 * KIB) as file:
+    with pq.ParquetFile(source.path, pre_buffer=False, buffer_size=64 * KIB, page_checksum_verification=True) as file:
         if not file.num_row_groups:
             raise OSError(None, "the file has no rows")
         first = file.metadata.row_group(0)

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from oomguard.formats.pressure import Pressure
     from oomguard.formats.swaps import SwapArea
     from oomguard.kernel.logs.model import LogSource
-    from oomguard.swap.screens.status import CompressedSwap
+    from oomguard.swap.model import CompressedSwap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from oomguard.preparation.engines.worker_pool import WorkerPool, open_slots
 from oomguard.preparation.job import Job
 from oomguard.preparation.options import PrepareOptions, ResolvedOptions, resolve_options
 from oomguard.preparation.preconditions import identity, require_folder, require_known_length
-from oomguard.preparation.reading.sources import Source, find_sources
+from oomguard.preparation.reading.sources import Found, Source, find_inputs
 from oomguard.supervision.run_budget import RunBudget, open_budget
 from oomguard.units import MIB
 
@@ -42,10 +42,10 @@ def prepare(options: PrepareOptions, *, max_rss: int | None = None, events: Prep
     """
     resolved = resolve_options(options)
     require_folder(options.out)
-    sources = find_sources(options.inputs, folder=Path(), exclude=options.out)
+    found = find_inputs(options.inputs, folder=Path(), exclude=options.out, wanted=resolved.wanted)
     rank_file = find_rank_file(resolved.spec)
     with ExitStack() as stack:
-        job, budget = _open_job(stack, sources, options, resolved, rank_file, max_rss)
+        job, budget = _open_job(stack, found, options, resolved, rank_file, max_rss)
         slots = open_slots(job, stack)
         workers = WorkerPool(job, slots, stack)
         if job.vocabulary_fd >= 0:
@@ -66,10 +66,11 @@ def plan_prepare(options: PrepareOptions, *, max_rss: int | None = None) -> Prep
 
     resolved = resolve_options(options)
     require_folder(options.out)
-    sources = find_sources(options.inputs, folder=Path(), exclude=options.out)
+    found = find_inputs(options.inputs, folder=Path(), exclude=options.out, wanted=resolved.wanted)
     rank_file = find_rank_file(resolved.spec)
     with ExitStack() as stack:
-        job, budget = _open_job(stack, sources, options, resolved, rank_file, max_rss)
+        job, budget = _open_job(stack, found, options, resolved, rank_file, max_rss)
+    sources = found.sources
     plain = all(source.size is not None and source.seekable_text for source in sources)
     tokens = sum(source.size or 0 for source in sources) / _BYTES_PER_TOKEN
     plan = job.budget
@@ -89,28 +90,32 @@ def plan_prepare(options: PrepareOptions, *, max_rss: int | None = None) -> Prep
         estimated_output_bytes=int(tokens * resolved.spec.token_bytes) if plain else None,
         free_disk_bytes=shutil.disk_usage(_existing_parent(options.out)).free,
         done_bytes=_peek_done(job),
+        notes=job.notes,
     )
 
 
 def _open_job(
     stack: ExitStack,
-    sources: list[Source],
+    found: Found,
     options: PrepareOptions,
     resolved: ResolvedOptions,
     rank_file: Path,
     max_rss: int | None,
 ) -> tuple[Job, RunBudget]:
     """Settle the plan and enter the budget, which `stack` leaves."""
+    sources = found.sources
     needs = memory_needs(sources, options=options, resolved=resolved)
     plan = partial(divide_budget, needs=needs, options=options)
     if max_rss is not None:
         plan(max_rss)  # before it is enforced: this process itself may not fit in what is too small
     budget = stack.enter_context(open_budget(max_rss))
-    notes = []
+    notes = list(found.notes)
     if is_in_memory(options.out):
         notes.append(f"{options.out} is memory (tmpfs): what is written there counts against the budget")
     if resolved.separator and not any(source.kind == "text" for source in sources):
         notes.append("--separator divides text files only; here it does nothing")
+    if resolved.wanted.field_asked and all(source.kind == "text" for source in sources):
+        notes.append("--text-field names a field of jsonl or parquet; here it does nothing")
     if not needs.native:
         notes.append("the native core was not built here: tiktoken does the work, some 30 times slower")
     job = Job(

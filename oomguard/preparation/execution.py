@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import OomguardError, Stopped
@@ -16,10 +18,12 @@ from oomguard.preparation.preconditions import (
     require_comparable,
     require_free_names,
     require_same_errors_policy,
-    require_shards,
     require_some_text,
 )
 from oomguard.preparation.writing.manifest import Manifest, Progress
+from oomguard.preparation.writing.progress_check import require_sense
+from oomguard.preparation.writing.read_parts import ReadParts, require_same_inputs
+from oomguard.preparation.writing.shard_check import require_own_leftovers, require_shards
 from oomguard.preparation.writing.shard_writer import ShardPlan
 from oomguard.preparation.writing.token_sink import TokenSink, Totals
 
@@ -53,11 +57,7 @@ def conduct(
     options = job.options
     manifest = Manifest(options.out)
     stack.callback(manifest.close)
-    if options.restart or not manifest.exists:
-        require_free_names(job, ours=manifest.shard_names())
-    progress = manifest.begin(identity(job), restart=options.restart)
-    require_shards(job, progress.shards)
-    require_same_errors_policy(progress, options)
+    progress = manifest.begin(identity(job), restart=options.restart, check=partial(_check, job))
     if progress.result is not None:
         require_comparable(job.sources)
         return _finished(progress.result, options.out)
@@ -69,6 +69,25 @@ def conduct(
     result = _result(job, budget, sink, state, time.monotonic() - began, totals_before(progress))
     manifest.append(result=result.to_json())
     return result
+
+
+def _check(job: Job, progress: Progress) -> None:
+    """Whether the run can go on from there; nothing on disk is changed before."""
+    options = job.options
+    require_free_names(job, ours=progress.files.keys() | progress.told.keys())
+    if options.restart:
+        require_own_leftovers(options.out, progress)
+        return
+    require_sense(job, progress)
+    require_same_errors_policy(progress, options)
+    require_same_inputs(job.sources, progress.inputs, progress)
+    require_shards(
+        options.out,
+        progress,
+        token_format=options.format,
+        token_bytes=job.resolved.spec.token_bytes,
+        every_byte=options.verify == "full",
+    )
 
 
 def _open_sink(
@@ -90,6 +109,7 @@ def _open_sink(
         val_fraction=resolved.val_fraction if job.by_document else None,
         checkpoint_seconds=checkpoint_seconds,
         errors=job.options.errors,
+        read_parts=ReadParts(job.sources),
     )
     stack.callback(sink.close)
     sink.resume(progress)
@@ -122,7 +142,10 @@ def _run(
         sink.finish()
     except Stopped as stop:
         sink.checkpoint()
-        raise Stopped(f"by {asked()} after {sink.totals.input_bytes:,} bytes; they are kept", do=stop.do) from stop
+        name = asked() or signal.SIGINT.name
+        stopped = Stopped(f"by {name} after {sink.totals.input_bytes:,} bytes; they are kept", do=stop.do)
+        stopped.exit_status = 128 + signal.Signals[name]
+        raise stopped from stop
     except OomguardError:
         # What came before the bad place is kept, so that the next run begins there.
         try_checkpoint(sink)
@@ -173,6 +196,7 @@ def _result(
         folder=str(job.options.out.absolute()),
         notes=tuple(notes),
         budget_notes=budget.notes,
+        verify=job.options.verify,
     )
 
 

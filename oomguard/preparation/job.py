@@ -6,13 +6,14 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from oomguard.errors import BadInput, BudgetTooSmall, OomguardError, WorkerFailed
+from oomguard.errors import BadInput, BudgetTooSmall, Changed, OomguardError, WorkerFailed
 from oomguard.kernel.machine.cpus import usable_cpus
 from oomguard.preparation.engines.line_feed import LineFeed
 from oomguard.preparation.engines.memory_sum import SCRATCH, BudgetPlan, Needs, budget_with_room
 from oomguard.preparation.engines.messages import ReaderConfig, WorkerConfig
 from oomguard.preparation.engines.row_feed import RowFeed
 from oomguard.preparation.engines.work import CutRules, PlainFeed
+from oomguard.text import printable
 from oomguard.units import MIB, format_size
 
 if TYPE_CHECKING:
@@ -86,22 +87,30 @@ class Job:
 
         Raises: BadInput if it cannot be read.
         """
-        source, budget = self.sources[index], self.budget
-        offset = position.get("offset", 0)
+        source, budget, resume = self.sources[index], self.budget, position.get("resume") or {}
+        if resume.get("inside"):
+            raise Changed(
+                f"{printable(source.path)}: the run was begun by oomguard 0.1, and stopped within a document",
+                do="finish it with that version, or --restart to make the shards anew",
+            )
         if source.kind == "text":
-            return self.plain_feed(index, offset=offset)
+            return self.plain_feed(index, offset=position.get("offset", 0))
         if source.kind == "jsonl":
             return LineFeed(
-                index=index, source=source, chunk=budget.piece_bytes, longest=budget.largest_document, offset=offset
+                index=index,
+                source=source,
+                chunk=budget.piece_bytes,
+                longest=budget.largest_document,
+                offset=resume.get("offset", 0),
             )
         return RowFeed(
             index=index,
             source=source,
-            column=self.options.text_field,
+            column=self.resolved.text_field,
             ask=ask,
             chunk=budget.piece_bytes,
-            group=position.get("row_group", 0),
-            row=position.get("row", 0),
+            group=resume.get("row_group", 0),
+            row=resume.get("row", 0),
         )
 
     def stream_split(self, source: Source) -> Split | None:
@@ -146,7 +155,7 @@ class Job:
             eot=self.resolved.eot,
             newlines=self.options.newlines,
             errors=self.options.errors,
-            text_field=self.options.text_field,
+            text_field=self.resolved.text_field,
             with_ends=self.with_ends,
             verify=self.options.verify if verify else "off",
             cache_bits=self.budget.cache_bits,

@@ -51,6 +51,7 @@ class ShardSet:
     notes: tuple[str, ...]
     budget_notes: tuple[str, ...] = ()  # shown when the run begins, not again at its end
     already_done: bool = False
+    verify: str = ""  # what was asked with --verify; empty: made by a version that did not note it
 
     def render(self) -> RenderableType:
         """Build the screen for people."""
@@ -88,18 +89,23 @@ class ShardSet:
                 "memory",
                 f"at most {format_size(self.peak_unreclaimable)} of {format_size(self.budget)} ({self.enforced_by})",
             ),
-            (
-                "checked",
-                f"{format_size(self.verified_bytes)} encoded again by tiktoken: the same"
-                if self.verified_bytes
-                else "nothing (--verify off)",
-            ),
+            ("checked", self._checked()),
         ]
         if self.repaired_bytes:
             lines.append(("repaired", f"{self.repaired_bytes:,} bytes were no UTF-8"))
         if self.left_out:
             lines.append(("left out", f"{self.left_out:,} lines or rows that could not be read"))
         return lines + [("note", note) for note in self.notes]
+
+    def _checked(self) -> str:
+        checked, read = format_size(self.verified_bytes), format_size(self.input_bytes)
+        if self.verified_bytes:
+            of = f" of {read}" if self.verify == "full" and checked != read else ""
+            return f"{checked}{of} encoded again by tiktoken: the same"
+        if self.verify in ("sample", "full") and self.input_bytes:
+            what = "this text" if self.verify == "full" else "what was sampled"
+            return f"nothing: {what} cannot be cut into parts that tiktoken can encode"
+        return "nothing (--verify off)" if self.verify == "off" else "nothing"
 
     def _next(self) -> list[str]:
         """The next command: how to train on it."""
@@ -157,6 +163,7 @@ class PreparePlan:
     estimated_output_bytes: int | None
     free_disk_bytes: int
     done_bytes: int
+    notes: tuple[str, ...] = ()
 
     def render(self) -> RenderableType:
         """Build the screen for people."""
@@ -191,6 +198,7 @@ class PreparePlan:
                 "done",
                 f"{format_size(self.done_bytes)} of the input, by an earlier run" if self.done_bytes else "nothing yet",
             ),
+            *(("note", note) for note in self.notes),
         ):
             screen.add_row(label, Text(value))
         return screen

@@ -11,6 +11,7 @@ from oomguard.errors import BadInput
 from oomguard.preparation.encoding.encodings import find_encoding
 from oomguard.preparation.encoding.safe_cuts import unify_newlines
 from oomguard.preparation.engines.messages import EotPlace, ErrorPolicy, Newlines, Verify
+from oomguard.preparation.reading.sources import InputFormat, Wanted
 from oomguard.preparation.writing.shard_header import ShardFormat
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ class PrepareOptions:
     val_fraction: str | None = None  # None: as the format's anchor
     name: str | None = None  # of the shards; None: as the format's anchor
     separator: str = ""
-    text_field: str = "text"
+    text_field: str | None = None  # None: "text"
+    input_format: InputFormat = "auto"  # what all inputs are; auto: by names, else by first bytes
     eot: EotPlace | None = None  # None: as the format's anchor
     errors: ErrorPolicy = "strict"
     newlines: Newlines = "bytes"
@@ -64,6 +66,12 @@ class ResolvedOptions:
     name: str
     eot: EotPlace
     separator: bytes
+    wanted: Wanted  # of the inputs
+
+    @property
+    def text_field(self) -> str:
+        """The field or column with the text."""
+        return self.wanted.text_field
 
 
 def resolve_options(options: PrepareOptions) -> ResolvedOptions:
@@ -75,6 +83,7 @@ def resolve_options(options: PrepareOptions) -> ResolvedOptions:
     _require(options.errors, get_args(ErrorPolicy), "--errors")
     _require(options.newlines, get_args(Newlines), "--newlines")
     _require(options.verify, get_args(Verify), "--verify")
+    _require(options.input_format, get_args(InputFormat), "--input-format")
     if options.eot is not None:
         _require(options.eot, get_args(EotPlace), "--eot")
     if options.workers is not None and options.workers < 1:
@@ -93,6 +102,11 @@ def resolve_options(options: PrepareOptions) -> ResolvedOptions:
         name=_name(options),
         eot=options.eot or _EOT[options.format],
         separator=_separator(options),
+        wanted=Wanted(
+            format=options.input_format,
+            text_field="text" if options.text_field is None else options.text_field,
+            field_asked=options.text_field is not None,
+        ),
     )
 
 

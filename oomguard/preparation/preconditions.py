@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import glob
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, Changed, NothingFound
 from oomguard.preparation.reading.sources import STDIN
-from oomguard.preparation.writing.shard_header import SUFFIXES, shard_header
+from oomguard.preparation.writing.shard_check import not_ours
+from oomguard.preparation.writing.shard_header import SUFFIXES
 from oomguard.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from collections.abc import Set as AbstractSet
 
     from oomguard.preparation.job import Job
     from oomguard.preparation.options import PrepareOptions
@@ -50,7 +53,15 @@ def identity(job: Job) -> dict[str, Any]:
     resolved, options = job.resolved, job.options
     return {
         "input": [
-            {"path": _full_path(s), "bytes": s.size, "changed": s.mtime_ns, "kind": s.kind, "packed": s.compression}
+            {
+                "path": _full_path(s),
+                "bytes": s.size,
+                "kind": s.kind,
+                "packed": s.compression,
+                "changed": s.mtime_ns,
+                "inode": s.inode,
+                "ctime": s.ctime_ns,
+            }
             for s in job.sources
         ],
         "format": options.format,
@@ -60,7 +71,7 @@ def identity(job: Job) -> dict[str, Any]:
         "name": resolved.name,
         "eot": resolved.eot,
         "separator": options.separator,
-        "text_field": options.text_field,
+        "text_field": resolved.text_field,
         "newlines": options.newlines,
     }
 
@@ -82,23 +93,6 @@ def require_same_errors_policy(progress: Progress, options: PrepareOptions) -> N
             f"the shards here were begun with --errors {before}, and now it is {options.errors}",
             do=f"--errors {before} to go on, --restart to begin anew, or another --out FOLDER",
         )
-
-
-def require_shards(job: Job, shards: list[dict[str, Any]]) -> None:
-    """What an earlier run finished must still be there as it was.
-
-    Raises: Changed with the first shard that is gone or has another size.
-    """
-    token_bytes = job.resolved.spec.token_bytes
-    for shard in shards:
-        file = job.options.out / Path(shard["path"]).name
-        header = shard_header(job.options.format, tokens=shard["tokens"], token_bytes=token_bytes)
-        size = len(header) + shard["tokens"] * token_bytes
-        if not file.is_file() or file.stat().st_size != size:
-            now = f"has {file.stat().st_size:,} bytes and not {size:,}" if file.is_file() else "is gone"
-            raise Changed(
-                f"{printable(str(file))} was made by an earlier run and {now}", do="--restart makes all of it anew"
-            )
 
 
 def require_comparable(sources: list[Source]) -> None:
@@ -125,20 +119,18 @@ def require_some_text(tokens: int) -> None:
         )
 
 
-def require_free_names(job: Job, *, ours: set[str]) -> None:
-    """Shards never overwrite what something else made; `ours` are names that may be taken.
+def require_free_names(job: Job, *, ours: AbstractSet[str]) -> None:
+    """Shards never overwrite what something else made, nor stand among its files; `ours` are names that may be taken.
 
     Raises: BadInput with the first name that is taken.
     """
     out, suffix = job.options.out, SUFFIXES[job.options.format]
     names: Iterable[Path]
     if job.resolved.shard_tokens is None:
-        names = [path for path in (out / "train.bin", out / "val.bin") if path.exists()]
+        names = [path for path in (out / "train.bin", out / "val.bin") if os.path.lexists(path)]
     else:
-        names = out.glob(f"{glob.escape(job.resolved.name)}_[tv]*{suffix}")
+        name = glob.escape(job.resolved.name)
+        names = [path for split in ("train", "val") for path in out.glob(f"{name}_{split}*{suffix}")]
     foreign = min((path for path in names if path.name not in ours), default=None)
     if foreign is not None:
-        raise BadInput(
-            f"{printable(str(foreign))} is already there and was not made by this run",
-            do="another --out FOLDER, or move it away",
-        )
+        raise not_ours(foreign)

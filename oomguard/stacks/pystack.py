@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from oomguard.kernel.proc.files import ProcFiles
 from oomguard.kernel.proc.model import ProcessStack, StackFrame
-from oomguard.kernel.process.prctl import die_with_parent
+from oomguard.kernel.process.prctl import die_with_parent, set_oom_score_adj
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -83,12 +83,11 @@ def _read_in_a_child(pids: Sequence[int], seconds: float) -> Iterator[tuple[int,
     """Each pid with its stacks, or why there are none."""
     waiting = list(pids)
     while waiting:
-        ours, theirs = os.pipe()
-        parent = os.getpid()
-        child = os.fork()
-        if child == 0:
-            _serve_stacks(waiting, theirs, parent)
-        os.close(theirs)
+        try:
+            child, ours = _start_reader(waiting)
+        except OSError as error:  # the job, for one, has used up the processes of its user
+            yield from ((pid, f"there was no process to read it with: {error.strerror}") for pid in waiting)
+            return
         try:
             patience = max(seconds, _FIRST_READ_SECONDS) if len(waiting) == len(pids) else seconds
             for answer in _messages(ours, import_seconds=_IMPORT_SECONDS, first_seconds=patience, seconds=seconds):
@@ -101,13 +100,33 @@ def _read_in_a_child(pids: Sequence[int], seconds: float) -> Iterator[tuple[int,
             os.kill(child, signal.SIGKILL)  # not reaped yet, so the pid is still its own
             os.waitpid(child, 0)
         if waiting:
-            yield waiting.pop(0), f"pystack crashed, or took more than {patience:g} s"
+            yield waiting.pop(0), f"pystack crashed, was killed for memory, or took more than {patience:g} s"
+
+
+def _start_reader(pids: Sequence[int]) -> tuple[int, int]:
+    """Fork it; gives its pid, and where its answers come. Raises: OSError if there is no process to be had."""
+    ours, theirs = os.pipe()
+    parent = os.getpid()
+    try:
+        child = os.fork()
+    except OSError:
+        os.close(ours)
+        raise
+    else:
+        if child == 0:
+            _serve_stacks(pids, theirs, parent)
+    finally:
+        os.close(theirs)
+    return child, ours
 
 
 def _serve_stacks(pids: Sequence[int], fd: int, parent: int) -> None:
     """In the forked child: a line of JSON when pystack is there, and then one for each pid. Never returns."""
     try:
         die_with_parent(parent)
+        # pystack copies mappings of up to 50 MB: in a small container that is much, and of all that are in it this
+        # process is the one that may go.
+        set_oom_score_adj(1000)
         for other in (range(3, fd), range(fd + 1, _MOST_DESCRIPTORS)):  # whoever waits for one to close must not wait
             os.closerange(other.start, other.stop)
         nowhere = os.open(os.devnull, os.O_RDWR)

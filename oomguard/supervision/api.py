@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from oomguard.errors import BadInput, BudgetExceeded, BudgetTooSmall, CannotStart
+from oomguard.errors import BadInput, BudgetExceeded, BudgetTooSmall, CannotStart, WorkerFailed
 from oomguard.kernel.process.signalfd import SignalFile
 from oomguard.supervision.guard_record import GuardEvents
 from oomguard.supervision.launch import start_job
@@ -180,7 +181,8 @@ def guard_command(
     For a process that does nothing else: it becomes a subreaper and takes its signals. A program that has more to do
     calls oomguard.run(), which starts such a process. `watch` makes, of the job that is about to begin, what is to look
     at it as well: a function that gives the seconds until it wants to look again.
-    Raises: CannotStart if there is no such command; MemcgUnavailable if `enforce` leaves no way to hold it.
+    Raises: CannotStart if there is no such command; MemcgUnavailable if `enforce` leaves no way to hold it;
+    WorkerFailed if it was killed before it began.
     """
     signals = SignalFile(GUARDED_SIGNALS)
     try:
@@ -233,6 +235,8 @@ def _guard(
 
 def _begin(job: StartedJob, program: str) -> None:
     if number := job.keeper.start():
+        if number == errno.ESRCH:
+            raise WorkerFailed("the command was killed before it began", do="the same command again")
         raise CannotStart(program, number)
 
 

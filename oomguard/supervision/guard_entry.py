@@ -72,5 +72,7 @@ def main() -> None:
         answer = {"error": "CannotStart", "program": options.command[0], "number": error.number}
     except errors.OomguardError as error:
         answer = {"error": type(error).__name__, "what": str(error), "do": error.do}
+    except OSError as error:
+        answer = {"error": "WorkerFailed", "what": f"the guard failed: {error}", "do": "ulimit -a; df -h"}
     with os.fdopen(fd, "wb") as out:
         out.write(json.dumps(answer).encode())

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from oomguard.formats.meminfo import parse_meminfo
 from oomguard.kernel.cgroup.directory import find_own_cgroup, read_kernel_text
+from oomguard.kernel.cgroup.limits import limits_around
 from oomguard.kernel.cgroup.refusals import MemcgUnavailable
+from oomguard.kernel.proc.tree import ProcessTree
 from oomguard.kernel.process.prctl import become_subreaper
 from oomguard.supervision.backends.cgroup import JobMemcg
 from oomguard.supervision.backends.cgroup_setup import open_job_memcg
 from oomguard.supervision.reaper import Keeper, start_keeper
 from oomguard.supervision.rules.choice import Enforcement, Refusal, ways_to_try
-from oomguard.supervision.rules.limits import LimitAbove
+from oomguard.supervision.rules.limits import GUARDS_MEMORY, LimitAbove
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from oomguard.supervision.rules.choice import Choice, Way
 
     Enforcer = JobMemcg | Watchdog  # the two have the same methods
+
+_DESCRIPTORS = 24  # that a guard opens at most, at its start or while it looks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,16 +61,24 @@ def start_job(
     """Fork `command` under a budget of `asked` bytes, held by the best way that `choice` allows.
 
     `swap_max`: how much of it may be swapped out; None: no limit. `mask`: the signal mask that it gets.
-    Raises: MemcgUnavailable if `choice` leaves no way; nothing is left of the job then.
+    Raises: MemcgUnavailable if `choice` leaves no way; OSError if there are no descriptors or processes to be had.
+    Nothing is left of the job then.
     """
+    _need_descriptors()
+    bystanders = frozenset(ProcessTree(os.getpid(), with_root=False).pids())
     become_subreaper()
     above = _machine_limit()
     memcg, manager, refusals = _find_place(asked, above, choice, swap_max)
-    keeper = start_keeper(
-        command, clean_up=memcg.close if memcg is not None else _nothing, mask=mask if mask is not None else set()
-    )
     try:
-        enforcer = _enforce(memcg, manager, keeper, asked, above, choice, swap_max, refusals)
+        keeper = start_keeper(
+            command, clean_up=memcg.close if memcg is not None else _nothing, mask=mask if mask is not None else set()
+        )
+    except BaseException:
+        if memcg is not None:
+            memcg.close()
+        raise
+    try:
+        enforcer = _enforce(memcg, manager, keeper, asked, above, choice, swap_max, refusals, bystanders)
     except BaseException:
         keeper.abort()
         if memcg is not None:
@@ -112,6 +125,7 @@ def _enforce(
     choice: Choice,
     swap_max: int | None,
     refusals: list[Refusal],
+    bystanders: frozenset[int],
 ) -> Enforcer:
     if memcg is not None:
         try:
@@ -139,7 +153,7 @@ def _enforce(
         raise MemcgUnavailable(f"--enforce {choice}: {last.why}", do=f"{last.do}; or leave --enforce out")
     from oomguard.supervision.backends.polling import Watchdog
 
-    watchdog = Watchdog(asked, above)
+    watchdog = Watchdog(asked, [*above, *limits_around()], bystanders)
     watchdog.watch_below(keeper.pid)
     return watchdog
 
@@ -159,9 +173,20 @@ def _describe(enforcer: Enforcer, refusals: list[Refusal], swap_max: int | None)
     )
 
 
+def _need_descriptors() -> None:
+    """Fail before there is a job, not when it must be looked at. Raises: OSError."""
+    opened: list[int] = []
+    try:
+        for _ in range(_DESCRIPTORS):
+            opened.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))  # noqa: PERF401 - those before a failure too
+    finally:
+        for fd in opened:
+            os.close(fd)
+
+
 def _machine_limit() -> list[LimitAbove]:
     total = parse_meminfo(read_kernel_text(Path("/proc/meminfo")) or "").total
-    return [] if total is None else [LimitAbove(whose="this machine's memory", limit=total)]
+    return [] if total is None else [LimitAbove(whose="this machine's memory", limit=total, beside=GUARDS_MEMORY)]
 
 
 def _nothing() -> None:

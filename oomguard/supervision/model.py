@@ -24,6 +24,7 @@ _SHOWN_INPUTS = 3
 _SHOWN_ARGUMENTS = 4
 _LONGEST_SHOWN = 60
 _LONGEST_COMMAND = 120
+_LARGEST_FOLIO = 2 << 20  # bytes: what is charged at once, and so may be missing to a limit that was met
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,10 +147,21 @@ class RunOutcome:
         if self.stopped_by == "kernel":
             who = self.victim or (self.processes[0].name if self.processes else "a process")
             times = "once" if self.oom_kills == 1 else f"{self.oom_kills} times"
+            if self._was_killed_below_its_limit():
+                return [
+                    ("killed", f"{who}: by the kernel's OOM killer ({times})"),
+                    ("why", "it had not reached its own limit: a limit above it, or the machine, was out of memory"),
+                ]
             return [("killed", f"{who}: the kernel's OOM killer was faster than the guard ({times})")]
         if self.stopped_by == "signal":
             return [("ended", f"by {signal_name(self.exit_code - 128)}")]
         return []
+
+    def _was_killed_below_its_limit(self) -> bool:
+        """Whether the kernel's own high-water mark says so, or, without limits of its own, what was seen."""
+        if self.hard_limit is None:
+            return self.peak_unreclaimable < self.budget
+        return self.peak_with_cache is not None and self.peak_with_cache < self.hard_limit - _LARGEST_FOLIO
 
     def _peaks(self) -> str:
         parts = [f"at most {format_size(self.peak_unreclaimable)} of {format_size(self.budget)}"]

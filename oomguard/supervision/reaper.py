@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from oomguard.kernel.cgroup import write as cgroup_files
 from oomguard.kernel.proc.tree import ProcessTree
-from oomguard.kernel.process.prctl import become_subreaper
+from oomguard.kernel.process.prctl import become_subreaper, die_with_parent, set_name
 from oomguard.kernel.process.signalfd import SignalFile
 from oomguard.kernel.process.signals import signal_if
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+# Another than the guard's, so that one `killall oomguard` does not take both: the kernel keeps 15 bytes.
+KEEPER_NAME = "oomguard-reaper"
 _ERRNO = struct.Struct("=i")
 _END_SECONDS = 20.0
 _LINGER_STEP_SECONDS = 0.2
@@ -54,6 +56,7 @@ class Keeper:
     _gate_fd: int
     _exec_fd: int
     _buffer: bytes = field(default=b"", repr=False)
+    _is_buried: bool = False
 
     def start(self) -> int:
         """Let the command begin. Gives 0, or the errno with which it could not be executed. Raises: nothing."""
@@ -78,7 +81,13 @@ class Keeper:
     def finish(self) -> None:
         """The job is over: let the keeper end, and wait for it. Raises: nothing."""
         self._say(b"done\n")
-        os.waitpid(self.pid, 0)
+        self.bury()
+
+    def bury(self) -> None:
+        """Wait for its end. From then on what it kept is the guard's own children. Raises: nothing."""
+        if not self._is_buried:
+            os.waitpid(self.pid, 0)
+        self._is_buried = True
 
     def linger(self, kind: str, budget: int, cgroup: Path | None) -> None:
         """The command is over, and some of what it started goes on: let the keeper see to that alone."""
@@ -88,7 +97,7 @@ class Keeper:
         """End the job before it began, or after a failure. Raises: nothing."""
         os.close(self._control_fd)  # as if the guard had died
         self._control_fd = -1
-        os.waitpid(self.pid, 0)
+        self.bury()
 
     def _say(self, message: bytes) -> None:
         try:
@@ -116,8 +125,10 @@ def start_keeper(command: Sequence[str], *, clean_up: Callable[[], None], mask: 
     while not first.endswith(b"\n"):
         got = os.read(status[0], 1)
         if not got:
+            for fd in (status[0], control[1], gate[1], executed[0]):  # a command at its gate ends by that
+                os.close(fd)
             os.waitpid(pid, 0)
-            raise OSError(errno.EAGAIN, "the process that keeps the job could not fork")
+            raise OSError(errno.EAGAIN, "the process that keeps the job could not fork, or was killed")
         first += got
     return Keeper(
         pid=pid,
@@ -142,12 +153,16 @@ def _keep(
     """The keeper's life. Never returns."""
     try:
         os.setpgid(0, 0)
+        set_name(KEEPER_NAME)
         become_subreaper()
+        keeper_pid = os.getpid()
         everything = set(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP}
         signals = SignalFile(everything)
         job_pid = os.fork()
         if job_pid == 0:
-            _become_the_command(command, gate_fd, exec_fd, group, mask)
+            for fd in (status_fd, control_fd):  # the guard must see it at once if the keeper is killed
+                os.close(fd)
+            _become_the_command(command, gate_fd, exec_fd, group, mask, keeper_pid)
         for fd in (gate_fd, exec_fd):
             os.close(fd)
         nowhere = os.open(os.devnull, os.O_RDWR)
@@ -160,8 +175,11 @@ def _keep(
         os._exit(0)
 
 
-def _become_the_command(command: Sequence[str], gate_fd: int, exec_fd: int, group: int, mask: set[int]) -> NoReturn:
+def _become_the_command(
+    command: Sequence[str], gate_fd: int, exec_fd: int, group: int, mask: set[int], keeper_pid: int
+) -> NoReturn:
     try:
+        die_with_parent(keeper_pid)  # should both be killed, guard and keeper: nobody would thaw it, or hold it
         os.setpgid(0, group)
         for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and that would be inherited
             signal.signal(number, signal.SIG_DFL)

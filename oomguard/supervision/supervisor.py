@@ -149,8 +149,10 @@ class JobGuard:
         for arrived in self._signals.read():
             if arrived.number in _ENDING:
                 self._asked_to_end = True
-            # What the terminal sends, it sends to the job as well: both are in one group.
-            if not arrived.from_kernel and not (self._is_held and arrived.number == signal.SIGCONT):
+            # What the terminal sends, it sends to the job as well: both are in one group. Its hang-up alone goes to the
+            # leader of the session only, which without a guard would be the command.
+            is_ours_alone = arrived.number == signal.SIGHUP and os.getsid(0) == os.getpid()
+            if (is_ours_alone or not arrived.from_kernel) and not (self._is_held and arrived.number == signal.SIGCONT):
                 self._signal_the_command(arrived.number)
 
     def _signal_the_command(self, number: int) -> None:
@@ -160,6 +162,8 @@ class JobGuard:
         if event.kind == "exited":
             self._exited = event.status
         elif event.kind == "gone":
+            self._keeper.bury()  # first: until it is gone for good, its children are nowhere for a moment
+            self._enforcer.take_over()
             self._enforcer.kill()
             self._exited = self._exited if self._exited is not None else signal.SIGKILL
         elif event.kind == "stopped" and (event.status in _STOPS_OF_A_TERMINAL or self._terminal.is_ours()):
@@ -289,7 +293,8 @@ class JobGuard:
         record.seconds = time.monotonic() - self._began
         record.samples.close()
         record.peak_with_cache = self._enforcer.peak_with_cache()
-        record.oom_kills = self._enforcer.oom_kills()
+        by_sigkill = os.WIFSIGNALED(record.status) and os.WTERMSIG(record.status) == signal.SIGKILL
+        record.oom_kills = self._enforcer.oom_kills(ended_by_sigkill=by_sigkill)
         record.refused = self._was_refused()
         if record.stopped:
             self._terminal.restore()

@@ -11,7 +11,7 @@ from oomguard.formats.pressure import parse_pressure
 from oomguard.formats.swaps import find_area
 from oomguard.kernel.cgroup.directory import read_kernel_text
 from oomguard.kernel.machine.headroom import read_headroom
-from oomguard.swap.screens.status import AreaStatus, SwapStatus
+from oomguard.swap.model import AreaStatus, SwapStatus
 from oomguard.swap.system.facts import read_swaps, read_zswap
 from oomguard.swap.system.holders import compressed_swap, swap_holders, swap_speed
 from oomguard.swap.system.records import is_left_over, read_records

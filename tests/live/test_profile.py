@@ -208,7 +208,7 @@ def test_a_job_of_ours(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["profile"], "one of them is needed"),
+        (["profile"], "nothing to profile"),
         (["profile", "python", "x.py"], "-- python x.py"),
         (["profile", "--"], "no command after --"),
         (["profile", "--pid", "x"], "no number of a process"),

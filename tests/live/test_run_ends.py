@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -152,6 +153,79 @@ def descendants(pid: int) -> list[int]:
     except OSError:
         return []
     return [*children, *(below for child in children for below in descendants(child))]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_job_does_not_outlive_its_keeper_and_who_was_there_before_does(tmp_path: Path, way: str) -> None:
+    """Its processes are the guard's own children by then; so is what the shell had begun before it became the guard."""
+    command = [*OOMGUARD, "run", "--max-rss", "100M", "--enforce", way, "--report", "report.json", "--"]
+    job = ["bash", "-c", "setsid sleep 61 & (setsid sleep 61 & ) ; echo ready; sleep 61; true"]
+    before = ["sh", "-c", 'sleep 59 >/dev/null 2>&1 & exec "$@"', "sh"]
+    guard = subprocess.Popen(
+        [*before, *command, *job],
+        cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0,
+    )  # fmt: skip
+    with guard:
+        try:
+            assert guard.stdout is not None
+            assert guard.stdout.readline() == "ready\n"
+            children = [int(pid) for pid in Path(f"/proc/{guard.pid}/task/{guard.pid}/children").read_text().split()]
+            bystander = next(pid for pid in children if Path(f"/proc/{pid}/comm").read_text() == "sleep\n")
+            (keeper,) = set(children) - {bystander}
+            wait_for(lambda: len(below(keeper)) == 4)
+            members = below(keeper)
+            guard.send_signal(signal.SIGSTOP)  # so that the kernel has handed them on before it looks
+            wait_for(lambda: state(guard.pid) == "T")
+            os.kill(keeper, signal.SIGKILL)
+            wait_for(lambda: state(keeper) == "Z")
+            guard.send_signal(signal.SIGCONT)
+            wait_for(lambda: state(guard.pid) in (None, "Z"))
+            alive = [pid for pid in members if state(pid) not in (None, "Z")]
+            left = state(bystander)
+            for pid in [*alive, bystander]:
+                os.kill(pid, signal.SIGKILL)
+            _, said = guard.communicate(timeout=30)
+        finally:
+            guard.kill()
+    assert (alive, left) == ([], "S")
+    facts = json.loads((tmp_path / "report.json").read_text())
+    assert (guard.returncode, facts["left_behind"]) == (137, 0), said
+
+
+@pytest.mark.parametrize("moment", ["running", "held"])
+@pytest.mark.parametrize("way", WAYS)
+def test_guard_and_keeper_killed_at_once_the_command_ends_with_them(tmp_path: Path, way: str, moment: str) -> None:
+    """Nobody would thaw it, or hold it: not frozen for ever, and not on without a limit."""
+    program = "import time\nprint('begun', flush=True)\ntime.sleep(60)\n" if moment == "running" else GROW_AND_SAY
+    with started(tmp_path, "--on-limit", "hold", "--", sys.executable, "-c", program, way=way) as guard:
+        assert guard.stdout is not None
+        read_until(guard, "key s") if moment == "held" else guard.stdout.readline()
+        keeper = child_of(guard.pid)
+        job = child_of(keeper)
+        assert Path(f"/proc/{keeper}/comm").read_text() != Path(f"/proc/{guard.pid}/comm").read_text()
+        os.kill(guard.pid, signal.SIGSTOP)
+        os.kill(keeper, signal.SIGSTOP)
+        os.kill(guard.pid, signal.SIGKILL)
+        os.kill(keeper, signal.SIGKILL)
+        wait_for(lambda: state(job) in (None, "Z"))
+    subprocess.run(
+        [*OOMGUARD, "run", "--max-rss", "50M", "--", "true"], env=environment(), check=True
+    )  # removes the rest
+
+
+def test_a_keeper_killed_at_its_first_moments_hangs_nobody(tmp_path: Path) -> None:
+    for milliseconds in (0, 1, 2, 3, 5, 8):
+        with started(tmp_path, "--", "sleep", "60") as guard:
+            keeper = child_of(guard.pid)
+            time.sleep(milliseconds / 1000)
+            os.kill(keeper, signal.SIGKILL)
+            _, said = guard.communicate(timeout=30)
+            assert (guard.returncode in (125, 137), "Traceback" in said) == (True, False), said
+
+
+def below(pid: int) -> list[int]:
+    children = [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return children + [each for child in children for each in below(child)]
 
 
 @pytest.mark.parametrize("way", WAYS)

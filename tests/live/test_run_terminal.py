@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -9,15 +10,16 @@ import select
 import signal
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.live.guarded import OOMGUARD, child_of, state, wait_for
 from tests.live.run_cases import environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.live
 
@@ -139,3 +141,52 @@ def test_keys_of_a_held_job(shell: Shell, tmp_path: Path, key: str, status: int,
     shell.expect(f"status {status}")
     shell.type("echo typed\n")
     shell.expect("typed\r\ntyped")  # the echo is on again
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("job", ["sleep 60", "trap 'echo heard > heard; exit 3' HUP; while :; do sleep 0.05; done"])
+def test_the_hang_up_of_a_terminal_that_is_all_its_own_reaches_the_job(tmp_path: Path, way: str, job: str) -> None:
+    """As in `ssh -t host oomguard run ...`: the kernel tells the leader of the session only, which is the guard."""
+    command = [*OOMGUARD, "run", "--max-rss", "100M", "--enforce", way, "--", "sh", "-c", f"echo begun > begun; {job}"]
+    guard, terminal = pty.fork()
+    if guard == 0:
+        os.chdir(tmp_path)
+        os.execvpe(command[0], command, environment())
+    try:
+        wait_for((tmp_path / "begun").exists)
+        (job_pid,) = [
+            int(pid) for pid in Path(f"/proc/{child_of(guard)}/task/{child_of(guard)}/children").read_text().split()
+        ]
+        os.close(terminal)
+        wait_for(lambda: state(job_pid) in (None, "Z") and state(guard) in (None, "Z"))
+    finally:
+        os.kill(guard, signal.SIGKILL)
+        _, status = os.waitpid(guard, 0)
+    told = "trap" in job
+    assert (os.waitstatus_to_exitcode(status), (tmp_path / "heard").exists()) == (3 if told else 129, told)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_held_job_whose_terminal_goes_hears_of_it_is_ended_and_reported(tmp_path: Path, way: str) -> None:
+    hold = ["--on-limit", "hold", "--report", "report.json"]
+    job = "import signal, sys\nfor number in (signal.SIGHUP, signal.SIGTERM):\n"
+    job += "    signal.signal(number, lambda *_: (open('heard', 'w').close(), sys.exit()))\n"
+    job += "held = []\nwhile True: held.append(bytearray(b'x') * (1 << 20))\n"
+    command = [*OOMGUARD, "run", "--max-rss", "100M", "--enforce", way, *hold, "--", sys.executable, "-c", job]
+    guard, terminal = pty.fork()
+    if guard == 0:
+        os.chdir(tmp_path)
+        os.execvpe(command[0], command, environment())
+    try:
+        said = b""
+        while b"key s" not in said:
+            said += os.read(terminal, 4096)
+        time.sleep(0.3)
+        os.close(terminal)
+        wait_for(lambda: state(guard) in (None, "Z"))
+    finally:
+        os.kill(guard, signal.SIGKILL)
+        _, status = os.waitpid(guard, 0)
+    assert os.waitstatus_to_exitcode(status) == 137
+    assert json.loads((tmp_path / "report.json").read_text())["stopped_by"] == "budget"
+    assert (tmp_path / "heard").exists()

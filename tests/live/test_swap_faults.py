@@ -108,7 +108,7 @@ def test_stopped_or_killed_at_any_step_nothing_stays(tmp_path: Path, fake_root: 
                     assert f"{path} none swap nofail 0 0\n" in (fake_root / "etc/fstab").read_text()
                     undo = CLEAN.replace(
                         "remove_left_over(records, ",
-                        "[__import__('oomguard.swap.system.area').linux.swap_area.remove_area(r, records, ",
+                        "[__import__('oomguard.swap.system.area').swap.system.area.remove_area(r, records, ",
                     ).replace("events=SwapEvents())", "events=SwapEvents()) for r in records.all()]")
                     assert python(undo, fake_root).communicate()[0] == "[None]\n"
                     assert state_of(mounted, fake_root) == before

@@ -1,12 +1,15 @@
 """A run that goes on with another input or other options is refused, with both values, and does no harm."""
 
+import gzip
 import json
+import lzma
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.preparation.disturbing import FORMATS, SLOW, sums_of
+from tests.preparation.disturbing import FORMATS, SLOW, bytes_written, sums_of
 from tests.preparation.expecting import last_checkpoint
 from tests.reference import encoding_of
 from tests.running import kill_all, run_oomguard, started, wait_until
@@ -67,8 +70,119 @@ def test_what_changes_no_token_may_change(begun: Path) -> None:
     assert sums_of(begun / "tokens") == sums_of(begun / "fresh")
 
 
+KINDS = {
+    "text.txt": ("nanogpt", SLOW),
+    "text.jsonl.gz": ("nanogpt", SLOW),
+    "text.jsonl": ("nanogpt", SLOW),
+    "text.txt.xz": ("nanogpt", SLOW),
+    "text.parquet": ("nanogpt", SLOW),
+}
+CHECKED = [name for name in KINDS if not name.endswith("parquet")]
+
+
+@pytest.fixture(scope="module")
+def inputs(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The corpus in all kinds of file."""
+    folder = tmp_path_factory.mktemp("inputs")
+    for name in ("text.txt", "text.jsonl.gz", "text.parquet"):
+        shutil.copy(corpus / name, folder)
+    (folder / "text.jsonl").write_bytes(gzip.decompress((corpus / "text.jsonl.gz").read_bytes()))
+    (folder / "text.txt.xz").write_bytes(lzma.compress((corpus / "text.txt").read_bytes(), preset=0))
+    return folder
+
+
+def killed_half_way(folder: Path, inputs: Path, name: str) -> tuple[Path, tuple[str, ...]]:
+    """Give the copy of an input in `folder` and the command that was killed over it."""
+    shutil.copy(inputs / name, folder)
+    kind, slow = KINDS[name]
+    command = ("prepare", name, "--quiet", *FORMATS[kind])
+    with started(*command, *slow, cwd=folder, piece_bytes=1 << 16, checkpoint_seconds=0.01) as process:
+        wait_until(lambda: bytes_written(folder / "tokens") > 400_000)
+        kill_all(process)
+    assert last_checkpoint(folder / "tokens")["totals"]["tokens"] > 0
+    return folder / name, command
+
+
+def change_a_byte(file: Path, at: int) -> None:
+    """In place, with size and mtime as they were."""
+    status = file.stat()
+    with file.open("r+b") as same:
+        byte = os.pread(same.fileno(), 1, at)[0]
+        os.pwrite(same.fileno(), bytes([byte ^ 1]), at)
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_byte_that_changed_under_the_same_mtime_is_a_change(tmp_path: Path, inputs: Path, name: str) -> None:
+    """In what was read before: refused, with nothing lost, and the same bytes again are gone on with."""
+    file, command = killed_half_way(tmp_path, inputs, name)
+    before = sums_of(tmp_path / "tokens")
+    change_a_byte(file, 5000)
+    refused = run_oomguard(*command, cwd=tmp_path)
+    assert refused.returncode == 1
+    assert f"{name} was " in refused.stderr
+    assert "--restart" in refused.stderr
+    assert sums_of(tmp_path / "tokens") == before
+    if name in CHECKED:
+        change_a_byte(file, 5000)
+        assert_goes_on(tmp_path, command)
+
+
+def assert_goes_on(folder: Path, command: tuple[str, ...]) -> None:
+    """And ends with what a fresh run gives."""
+    done = run_oomguard(*command, "--json", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "were done by an earlier run" in done.stdout
+    assert run_oomguard(*command, "--out", "fresh", cwd=folder).returncode == 0
+    assert sums_of(folder / "tokens") == sums_of(folder / "fresh")
+
+
+@pytest.mark.parametrize("how", ["touched", "copied", "mode"])
+@pytest.mark.parametrize("name", CHECKED)
+def test_the_same_bytes_are_the_same_input(tmp_path: Path, inputs: Path, name: str, how: str) -> None:
+    """Whatever their times and inode."""
+    file, command = killed_half_way(tmp_path, inputs, name)
+    match how:
+        case "touched":
+            file.touch()
+        case "copied":
+            shutil.copyfile(file, tmp_path / "copy")
+            (tmp_path / "copy").replace(file)
+        case _:
+            file.chmod(0o600)
+    assert_goes_on(tmp_path, command)
+
+
+@pytest.mark.parametrize("name", CHECKED)
+def test_a_finished_run_is_not_shown_for_another_input(tmp_path: Path, inputs: Path, name: str) -> None:
+    """A touch is none."""
+    shutil.copy(inputs / name, tmp_path)
+    command = ("prepare", name, "--quiet", "--json", *FORMATS[KINDS[name][0]])
+    assert run_oomguard(*command, cwd=tmp_path).returncode == 0
+    (tmp_path / name).touch()
+    assert json.loads(run_oomguard(*command, cwd=tmp_path).stdout)["already_done"]
+    size = (tmp_path / name).stat().st_size
+    change_a_byte(tmp_path / name, size // 2)
+    refused = run_oomguard(*command, cwd=tmp_path)
+    assert refused.returncode == 1
+    assert f"{name} was changed" in refused.stderr
+
+
+def test_a_byte_that_changes_while_it_is_read_is_a_change(tmp_path: Path, inputs: Path) -> None:
+    """Behind the reader, with its mtime kept."""
+    shutil.copy(inputs / "text.txt", tmp_path)
+    command = ("prepare", "text.txt", "--quiet", *FORMATS["nanogpt"])
+    with started(*command, *SLOW, cwd=tmp_path, piece_bytes=1 << 16) as process:
+        wait_until(lambda: bytes_written(tmp_path / "tokens") > 400_000)
+        change_a_byte(tmp_path / "text.txt", 5000)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "text.txt was changed" in said
+    assert not (tmp_path / "tokens" / "train.bin").exists()
+
+
 def test_another_input_is_refused_and_restart_begins_anew(begun: Path) -> None:
-    """A byte more in the file, or only another time of change: it may be another text."""
+    """A byte more in the file."""
     with (begun / "text.txt").open("a") as file:
         file.write("x")
     refused = run_oomguard("prepare", "text.txt", *FORMATS["llmc"], cwd=begun)

@@ -39,9 +39,15 @@ def test_screen_says_what_where_how_fast_and_within_what() -> None:
 
 
 def test_what_went_wrong_is_not_hidden() -> None:
-    screen = shown(replace(MADE, repaired_bytes=3, left_out=7, verified_bytes=0, notes=("a note",), already_done=True))
+    made = replace(MADE, repaired_bytes=3, left_out=7, verified_bytes=0, notes=("a note",), already_done=True)
+    screen = shown(replace(made, verify="off"))
     for words in ("repaired", "3 bytes", "left out", "7 lines", "--verify off", "a note", "done already"):
         assert words in screen, words
+    for verify in ("sample", "full", ""):
+        screen = shown(replace(made, verify=verify))
+        assert "checked       nothing" in screen
+        assert "--verify off" not in screen
+    assert "5.0 MiB of 9.0 GiB encoded again" in shown(replace(MADE, verify="full"))
 
 
 @pytest.mark.parametrize(("format", "words"), [("nanogpt", "np.uint32"), ("npy", "vocab_size")])

@@ -62,7 +62,7 @@ def test_killed_again_and_again(tmp_path: Path, corpus: Path, undisturbed: Sums,
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 def test_stopped_by_a_signal(tmp_path: Path, corpus: Path, undisturbed: Sums, number: signal.Signals) -> None:
-    """It ends soon, with 130, keeps all that was done, says how to go on, and leaves no process behind."""
+    """It ends soon, with 128 and the signal, keeps all that was done, says how to go on, and leaves no process behind."""
     command = ("prepare", str(corpus / "text.txt"), "--out", "out", *FORMATS["nanogpt"])
     with started(*command, *SLOW, cwd=tmp_path, piece_bytes=1 << 16) as process:
         wait_until(lambda: (tmp_path / "out").exists() and bytes_written(tmp_path / "out") > 100_000)
@@ -71,7 +71,7 @@ def test_stopped_by_a_signal(tmp_path: Path, corpus: Path, undisturbed: Sums, nu
         began = time.monotonic()
         _, said = process.communicate(timeout=30)
     assert time.monotonic() - began < 5
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
     assert f"stopped: by {number.name} after" in said
     assert "try: run the same command again" in said
     assert "Traceback" not in said

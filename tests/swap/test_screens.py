@@ -10,9 +10,18 @@ from oomguard.cli.showing import screen
 from oomguard.formats.pressure import Pressure
 from oomguard.formats.swaps import SwapArea
 from oomguard.kernel.storage.model import DiskFacts
+from oomguard.swap.model import (
+    AreaStatus,
+    CompressedSwap,
+    RemovedArea,
+    SwapAdded,
+    SwapHolder,
+    SwapRemoval,
+    SwapSpeed,
+    SwapStatus,
+)
 from oomguard.swap.rules.plan import no_swap_needed, plan_swap_file
-from oomguard.swap.screens.change import RemovedArea, SwapAdded, SwapRemoval
-from oomguard.swap.screens.status import AreaStatus, CompressedSwap, SwapHolder, SwapSpeed, SwapStatus
+from oomguard.swap.screens import render_added, render_plan, render_removal, render_status
 from tests.swap.swap_places import GIB, machine, place
 
 Check = Callable[[str, str], None]
@@ -55,37 +64,38 @@ REMOVAL = SwapRemoval(
 
 
 def test_screens(check_screen: Check) -> None:
-    check_screen("swap-plan.txt", screen(PLAN.render()))
+    check_screen("swap-plan.txt", screen(render_plan(PLAN)))
     worse = plan_swap_file(
         place(disk=HDD, file_system="btrfs", new_subvolume="/data/oomguard-swap", path="/data/oomguard-swap/oomguard.swap"),
         machine(areas=(ZRAM,), swap_max=0, swap_max_of="cgroup /user.slice", zswap=False),
         40 * GIB, because="the profile foresees 50.0 GiB for the whole input", peak=50 * GIB, as_root=False,
     )  # fmt: skip
-    check_screen("swap-plan-concerns.txt", screen(worse.render()))
+    check_screen("swap-plan-concerns.txt", screen(render_plan(worse)))
     check_screen(
         "swap-not-needed.txt",
-        screen(no_swap_needed("the run needed 3.0 GiB, and 12.0 GiB are available", as_root=True).render()),
+        screen(render_plan(no_swap_needed("the run needed 3.0 GiB, and 12.0 GiB are available", as_root=True))),
     )
-    check_screen("swap-added.txt", screen(ADDED.render()))
-    check_screen("swap-status.txt", screen(STATUS.render()))
+    check_screen("swap-added.txt", screen(render_added(ADDED)))
+    check_screen("swap-status.txt", screen(render_status(STATUS)))
     check_screen(
-        "swap-status-none.txt", screen(replace(STATUS, areas=(), holders=(), compressed=(), pressure=None).render())
+        "swap-status-none.txt",
+        screen(render_status(replace(STATUS, areas=(), holders=(), compressed=(), pressure=None))),
     )
-    check_screen("swap-remove.txt", screen(REMOVAL.render()))
-    check_screen("swap-removed.txt", screen(replace(REMOVAL, done=True).render()))
+    check_screen("swap-remove.txt", screen(render_removal(REMOVAL)))
+    check_screen("swap-removed.txt", screen(render_removal(replace(REMOVAL, done=True))))
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_names_are_neither_markup_nor_escapes(hostile: str) -> None:
     """A process, a folder or a cgroup may be called anything."""
     area = replace(STATUS.areas[0], path=f"/{hostile}")
-    for result in (
-        plan_swap_file(place(path=f"/{hostile}", mount_point=f"/{hostile}"), machine(swap_max=0, swap_max_of=f"cgroup /{hostile}"), GIB, persist=True),
-        replace(STATUS, areas=(area,), holders=(SwapHolder(pid=1, name=hostile, uid=0, swap=GIB),)),
-        replace(REMOVAL, areas=(replace(AREA, path=f"/{hostile}"),)),
-        replace(ADDED, path=f"/{hostile}"),
+    for result, render in (
+        (plan_swap_file(place(path=f"/{hostile}", mount_point=f"/{hostile}"), machine(swap_max=0, swap_max_of=f"cgroup /{hostile}"), GIB, persist=True), render_plan),
+        (replace(STATUS, areas=(area,), holders=(SwapHolder(pid=1, name=hostile, uid=0, swap=GIB),)), render_status),
+        (replace(REMOVAL, areas=(replace(AREA, path=f"/{hostile}"),)), render_removal),
+        (replace(ADDED, path=f"/{hostile}"), render_added),
     ):  # fmt: skip
-        shown = screen(result.render())
+        shown = screen(render(result))
         assert not set("\x1b\x07\u202e") & set(shown)
         assert "a\nb" not in shown
         assert hostile != "[bold red]x[/]" or "[bold red]" in shown

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.kernel.cgroup import write as cgroup_files
+from oomguard.kernel.cgroup.directory import find_own_cgroup, find_own_memcg
 from oomguard.kernel.cgroup.refusals import LimitDidNotStick
-from oomguard.supervision.rules.limits import LimitAbove
+from oomguard.supervision.rules.limits import GUARDS_MEMORY, LimitAbove
 
 if TYPE_CHECKING:
     from oomguard.kernel.cgroup.directory import MemcgDir
@@ -90,14 +92,28 @@ def _set_v1(memcg: MemcgDir, memory_max: int, *, swap_max: int | None) -> list[s
     return [_V1_NO_SWAP_LIMIT]
 
 
-def limits_above(memcg: MemcgDir) -> list[LimitAbove]:
+def limits_above(memcg: MemcgDir, root: Path = Path("/")) -> list[LimitAbove]:
     """The limits that hold for `memcg` from above, and those that are hidden from us."""
+    above = memcg.ancestors()[1:]
+    return _limits_of(above, root) if above else []
+
+
+def limits_around(root: Path = Path("/")) -> list[LimitAbove]:
+    """The limits that hold for the calling process, and for what it starts without a cgroup of its own."""
+    own = find_own_memcg(root)
+    return [] if own is None else _limits_of(own.ancestors(), root)
+
+
+def _limits_of(memcgs: list[MemcgDir], root: Path) -> list[LimitAbove]:
+    own = find_own_cgroup(root)
     above: list[LimitAbove] = []
-    for parent in memcg.ancestors()[1:]:
-        for limit, kind in ((parent.memory_max(), "limit"), (parent.memory_high(), "soft limit (memory.high)")):
+    for memcg in memcgs:
+        beside = GUARDS_MEMORY if own is not None and memcg.path in (own.path, *own.path.parents) else 0
+        for limit, kind in ((memcg.memory_max(), "limit"), (memcg.memory_high(), "soft limit (memory.high)")):
             if limit is not None:
-                above.append(LimitAbove(whose=f"the memory {kind} of cgroup {parent.name}", limit=limit))
-    hidden = memcg.ancestors()[1].hidden_memory_max() if len(memcg.ancestors()) > 1 else None
+                above.append(LimitAbove(whose=f"the memory {kind} of cgroup {memcg.name}", limit=limit, beside=beside))
+    hidden = memcgs[0].hidden_memory_max()
     if hidden is not None and all(hidden < limit.limit for limit in above):
-        above.append(LimitAbove(whose="a memory limit above the visible cgroups", limit=hidden))
+        whose = "a memory limit above the visible cgroups"
+        above.append(LimitAbove(whose=whose, limit=hidden, beside=GUARDS_MEMORY))
     return above

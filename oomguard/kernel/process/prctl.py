@@ -12,6 +12,8 @@ from pathlib import Path
 _PR_SET_PDEATHSIG = 1  # include/uapi/linux/prctl.h
 _PR_SET_CHILD_SUBREAPER = 36
 
+_PR_SET_NAME = 15
+
 _EAGER_NICE = -10
 
 _SYNC_FILE_RANGE_WAIT_BEFORE = 1  # include/uapi/linux/fs.h
@@ -44,6 +46,11 @@ def become_subreaper() -> None:
     """
     if _libc().prctl(_PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(1), *[ctypes.c_ulong(0)] * 3) != 0:
         raise _last_error()
+
+
+def set_name(name: str) -> None:
+    """Call this process `name` in /proc/PID/comm, in ps and top; its children inherit that, until they execute."""
+    _libc().prctl(_PR_SET_NAME, ctypes.c_char_p(name.encode()), *[ctypes.c_ulong(0)] * 3)
 
 
 def stay_awake() -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import select
 import termios
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -80,10 +80,12 @@ class Terminal:
         single = [*now]
         single[_LOCAL_FLAGS] &= ~(termios.ICANON | termios.ECHO)
         try:
-            termios.tcsetattr(self._fd, termios.TCSADRAIN, single)
+            with suppress(termios.error):
+                termios.tcsetattr(self._fd, termios.TCSADRAIN, single)
             yield Keys(self._fd)
         finally:
-            termios.tcsetattr(self._fd, termios.TCSADRAIN, now)
+            with suppress(termios.error):  # the terminal has gone
+                termios.tcsetattr(self._fd, termios.TCSADRAIN, now)
 
     def _settings(self) -> list[Any] | None:
         if self._fd is None:

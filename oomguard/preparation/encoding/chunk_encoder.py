@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,7 @@ class ChunkEncoder:
         self._verifier = Verifier(config.verify, self._spec, config.rank_file, engine=self._engine.name)
         self._eot = self._spec.eot if config.eot != "none" else -1
         self._buffer = bytearray()
+        self._crc = 0  # of the bytes of the file that the chunk is
         self._file: tuple[str, int] | None = None
         self._statm = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
 
@@ -55,12 +57,14 @@ class ChunkEncoder:
         Raises: OSError if its file cannot be read.
         """
         before = self._verifier.documents, self._verifier.bytes
+        self._crc = 0
         encode = {"text": self._encode_text, "lines": self._encode_lines, "rows": self._encode_rows}[task.kind]
         answer = encode(task)
         if answer.error is not None:
             return answer
         return _with(
             answer,
+            crc=self._crc,
             verified_documents=self._verifier.documents - before[0],
             verified_bytes=self._verifier.bytes - before[1],
             rss=self._rss(),
@@ -235,6 +239,7 @@ class ChunkEncoder:
             if not more:
                 raise OSError(0, "the file became shorter while it was read")
             got += more
+        self._crc = zlib.crc32(view)
         return view
 
     def _open(self, path: str) -> int:

@@ -1,9 +1,14 @@
-"""Where a piece ends: at a safe cut near the size that is wanted."""
+"""Where a piece ends: at a safe cut near the size that is wanted, or else at the end of a document."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from oomguard.preparation.encoding.safe_cuts import Separators
 
 Read = Callable[[int, int], bytes]  # (offset, length) -> the bytes there, fewer at the end
 Cut = Callable[[bytes], int | None]  # a window -> its last safe cut
@@ -13,15 +18,21 @@ _WIDEST_WINDOW = 1 << 20
 _OVERLAP = 64  # bytes; a cut at the edge of one window is seen whole in the next
 
 
-def find_piece_end(read: Read, cut: Cut, *, start: int, target: int, end: int, longest: int) -> int | None:
-    """Give the end of the piece that begins at `start`: a safe cut near `start + target`, or `end`.
+def find_piece_end(
+    read: Read, cut: Cut, *, start: int, target: int, end: int, longest: int, separators: Separators | None = None
+) -> int | None:
+    """Give the end of the piece that begins at `start`: a cut near `start + target`, or `end`.
 
-    Looks back from the target first, so that most pieces are no longer than asked, then forward.
-    None: the text has no safe cut in its next `longest` bytes. All arguments are bytes.
+    Looks back from the target first, so that most pieces are no longer than asked, then forward; for a safe cut, and
+    where there is none, for the end of a document: behind one of the `separators`.
+    None: the text has neither in its next `longest` bytes. All other arguments are bytes; no separator begins before
+    `start` and ends behind it.
     """
     goal = start + target
     if end <= goal:
         return end
+    find_behind = partial(_find_document_end, read, separators, start=start, goal=goal, end=end)
+    behind = None
     window = _FIRST_WINDOW
     low = goal
     while low > start:
@@ -30,8 +41,42 @@ def find_piece_end(read: Read, cut: Cut, *, start: int, target: int, end: int, l
         found = cut(read(low, high - low))
         if found is not None:
             return low + found
+        if window == _FIRST_WINDOW:  # to look for separators is ten times as fast as to find no cut
+            behind = find_behind(limit=goal)
+            if behind is not None and behind > start + target // 2:
+                return behind
         window = min(window * 8, window + _WIDEST_WINDOW)
-    return find_next_cut(read, cut, start=max(start, goal - _OVERLAP), end=end, limit=start + longest)
+    if behind is not None:
+        return behind
+    limit = start + longest
+    behind = find_behind(limit=limit)
+    return find_next_cut(read, cut, start=max(start, goal - _OVERLAP), end=behind or end, limit=limit)
+
+
+def _find_document_end(
+    read: Read, separators: Separators | None, *, start: int, goal: int, end: int, limit: int
+) -> int | None:
+    """Give the end of the last separator up to `goal`, else of the first one up to `limit`; None if there is none.
+
+    All of the text from `start` on is looked at, because which of two separators that overlap counts is told by those
+    before.
+    """
+    if separators is None:
+        return None
+    found = None
+    low, step = start, max(_WIDEST_WINDOW, 4 * separators.longest)
+    while low < min(end, goal if found else limit):
+        high = min(low + step, end)
+        behind = low
+        for stop in separators.ends(read(low, high - low), is_end=high == end):
+            behind = low + stop
+            if behind > goal:
+                return found or (behind if behind <= limit else None)
+            found = behind
+        if high == end:
+            break
+        low = max(behind, high - separators.longest)
+    return found
 
 
 def find_next_cut(read: Read, cut: Cut, *, start: int, end: int, limit: int) -> int | None:
@@ -68,11 +113,13 @@ def find_first_cut(read: Read, cut: Cut, *, start: int, end: int, limit: int) ->
     return low + (cut(text[:shortest]) or 0) if shortest <= len(text) else bound
 
 
-def split_pieces(read: Read, cut: Cut, *, size: int, target: Callable[[], int]) -> Iterator[bytes]:
-    """Split `size` bytes into pieces of about `target()` bytes; a stretch without a safe cut stays whole."""
+def split_pieces(
+    read: Read, cut: Cut, *, size: int, target: Callable[[], int], separators: Separators | None = None
+) -> Iterator[bytes]:
+    """Split `size` bytes into pieces of about `target()` bytes; a stretch without a cut stays whole."""
     start = 0
     while start < size:
-        stop = find_piece_end(read, cut, start=start, target=target(), end=size, longest=size)
+        stop = find_piece_end(read, cut, start=start, target=target(), end=size, longest=size, separators=separators)
         assert stop is not None
         yield read(start, stop - start)
         start = stop

@@ -19,6 +19,7 @@ And by family, between a line end and a character that is not white space:
    line feed that stands alone.
 
 Letters are ASCII and a few ranges that no version of Unicode will change; text in other scripts is cut at its spaces.
+The end of a document, behind the separator that ends it, is a cut in any script: documents are encoded apart.
 Everything works on bytes: a is required to be well-formed UTF-8, because invalid bytes may later be dropped.
 """
 
@@ -26,7 +27,10 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Family = Literal["gpt2", "cl100k", "o200k"]
 
@@ -122,6 +126,25 @@ def _cuts_separator(window: bytes, cut: int, separator: bytes, *, universal_newl
         left, right = unify_newlines(left), unify_newlines(right)
     left, right = left[len(left) - min(len(left), len(separator) - 1) :], right[: len(separator) - 1]
     return separator in left + right
+
+
+class Separators:
+    """Finds where the separators of a text end, as `split` finds them; it is ready to be used many times."""
+
+    def __init__(self, separator: bytes, *, universal_newlines: bool = False) -> None:
+        """`separator` is not empty; with `universal_newlines`, its line feeds stand for any line end."""
+        self.longest = len(separator) * (2 if universal_newlines else 1)  # bytes that one takes at most
+        line_end = rb"(?:\r\n|\r(?!\n)|\n)" if universal_newlines else b"\n"
+        self._pattern = re.compile(line_end.join(re.escape(part) for part in separator.split(b"\n")))
+
+    def ends(self, window: bytes, *, is_end: bool) -> Iterator[int]:
+        """Give where each separator ends in `window`, in which the first one that counts is a whole one.
+
+        Unless it `is_end` of the text, one at its very end is left to the next window: a CR may become a CR LF.
+        """
+        for match in self._pattern.finditer(window):
+            if is_end or match.end() < len(window):
+                yield match.end()
 
 
 def unify_newlines(text: bytes) -> bytes:

@@ -77,7 +77,10 @@ class LineFeed:
             ),
             source=self.index,
             split=None,
-            position={"source": self.index, "offset": end} if end < self.size else {"source": self.index + 1},
+            position={"source": self.index, "resume": {"offset": end}}
+            if end < self.size
+            else {"source": self.index + 1},
+            read=(start, end),
             name=printable(self.source.path),
             needs=LINE_COST * size if size > 2 * self.chunk else 0,
         )

@@ -44,6 +44,7 @@ class WorkerConfig:
     longest_piece: int
     slots: int
     slots_fd: int
+    mark_is_added: bool = False  # the reader put the marks in: they are no bytes of the input
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +84,7 @@ class Encoded:
     repaired: int = 0  # invalid bytes replaced or left out
     verified_documents: int = 0
     verified_bytes: int = 0
+    crc: int = 0  # CRC-32 of the chunk, as it was read
     rss: int = 0  # of the process
     error: str | None = None  # "utf8", "room", "separator", "differs", "engine", "read", "input"
     error_at: int = 0  # bytes from the start of the chunk; of lines and rows: which of them, from 0

@@ -80,7 +80,7 @@ class Pipeline:
         self._taken = replace(sink.totals)
         position = sink.position or {"source": 0}
         self._source: int = position["source"]
-        self._line: int = position.get("line") or (position.get("resume") or {}).get("line") or 1  # of what comes next
+        self._line: int = (position.get("resume") or {}).get("line") or 1  # of what comes next
         self._intake = Intake(job, slots, self._selector, position=position, ask_plan=workers.ask_plan)
 
     def run(self) -> PipelineState:
@@ -199,6 +199,7 @@ class Pipeline:
                     split=work.split,
                     count=count,
                     position=self._position_behind(work) if rest is None else rest.position_before,
+                    read=work.part(encoded.crc),
                 ),
             )
             if rest is None:
@@ -215,8 +216,8 @@ class Pipeline:
                 self._intake.free([slot])
 
     def _position_behind(self, work: Work) -> dict[str, Any]:
-        if work.task.kind == "lines" and "offset" in work.position:
-            return {**work.position, "line": self._line}
+        if work.task.kind == "lines" and "resume" in work.position:
+            return {**work.position, "resume": {**work.position["resume"], "line": self._line}}
         return work.position
 
     def _bury(self, worker: Child) -> None:

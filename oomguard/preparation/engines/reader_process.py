@@ -7,9 +7,11 @@ it was and what is done.
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oomguard import errors
@@ -45,6 +47,8 @@ class _Reader:
         self._channel = channel
         self._messages = messages
         self._free: list[int] = []
+        self._path: str | None = None
+        self._fd = -1  # its descriptor
         layout = SlotLayout(longest_piece=config.longest_piece, token_bytes=config.token_bytes, slots=config.slots)
         self._slots = Slots(layout, config.slots_fd)
 
@@ -66,6 +70,7 @@ class _Reader:
 
         config = self._config
         source = Source(**config.sources[index])
+        self._fd, self._path = -1, None if source.path == "-" else source.path
         options = ReadOptions(
             errors=config.errors,
             separator=config.separator.encode("latin-1") if source.kind == "text" else b"",
@@ -91,8 +96,17 @@ class _Reader:
                 "ends_document": piece.ends_document,
                 "resume": piece.resume,
                 "where": piece.where,
+                "read_to": self._reached(),
             }
         )
+
+    def _reached(self) -> int | None:
+        """How far the file was read that the pieces come from; None where it is not read from its begin to its end."""
+        if self._path is None:
+            return None
+        if self._fd < 0:
+            self._fd = _descriptor_of(self._path)
+        return os.lseek(self._fd, 0, os.SEEK_CUR) if self._fd >= 0 else None
 
     def _reserve(self, size: int, where: str) -> None:
         self._channel.send({"need": size, "where": where})
@@ -115,6 +129,19 @@ class _Reader:
         if message is None:
             raise SystemExit
         return message
+
+
+def _descriptor_of(path: str) -> int:
+    """The descriptor of a file that is open here; -1 for none."""
+    wanted = Path(path).stat()
+    for number in sorted(int(entry.name) for entry in Path("/proc/self/fd").iterdir()):
+        try:
+            found = os.fstat(number)
+        except OSError:
+            continue  # the one that listed them
+        if (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino):
+            return number
+    return -1
 
 
 if __name__ == "__main__":

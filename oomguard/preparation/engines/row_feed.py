@@ -62,7 +62,7 @@ class RowFeed:
         first, end, need = found.pop("first"), found.pop("end"), found.pop("need")
         self.offset = found["offset"]
         is_last = not self._ranges and self._groups is not None and self._next_group >= self._groups
-        after = {"source": self.index, "row_group": found["group"], "row": end}
+        after = {"source": self.index, "resume": {"row_group": found["group"], "row": end}}
         return Work(
             number=number,
             task=EncodeTask(slot=slot, kind="rows", path=self.source.path, **found),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from oomguard.errors import BadInput, Changed
 from oomguard.preparation.encoding.cutting import find_first_cut, find_piece_end
-from oomguard.preparation.encoding.safe_cuts import last_safe_cut
+from oomguard.preparation.encoding.safe_cuts import Separators, last_safe_cut
 from oomguard.preparation.engines.messages import EncodeTask
 from oomguard.text import printable
 from oomguard.units import MIB, format_size
@@ -43,6 +43,11 @@ class Work:
     attempts: int = 0
     needs: int = 0  # bytes that it takes beyond the usual share of a chunk; then it is alone
     is_word: bool = False  # for a word that cannot be divided
+    read: tuple[int, int] | None = None  # of its file: from there to there, or from 0 to where the stream reader was
+
+    def part(self, crc: int) -> tuple[int, int, int, int | None] | None:
+        """What was read of its source, for `ReadParts`; `crc`: of the chunk, which need not be the file's own bytes."""
+        return None if self.read is None else (self.source, *self.read, crc if self.task.path is not None else None)
 
     def where(self, into: int, documents: int, line: int) -> str:
         """Say where something is: `into` bytes, lines or rows into it; with `documents` and `line` before it."""
@@ -57,7 +62,7 @@ class Work:
     @property
     def position_before(self) -> dict[str, Any]:
         """Of rows: where reading goes on before them."""
-        return {"source": self.source, "row_group": self.task.group, "row": int(self.place)}
+        return {"source": self.source, "resume": {"row_group": self.task.group, "row": int(self.place)}}
 
     def rest_after(self, rows: int) -> Work | None:
         """Of rows: what is left when so many are done; None: nothing."""
@@ -120,6 +125,7 @@ class PlainFeed:
     val_from: int | None = None  # where validation begins
     _fd: int = field(init=False)
     _cut: Callable[[bytes], int | None] = field(init=False)
+    _separators: Separators | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         try:
@@ -133,6 +139,8 @@ class PlainFeed:
             separator=self.rules.separator,
             universal_newlines=self.rules.universal_newlines,
         )
+        if self.rules.separator:
+            self._separators = Separators(self.rules.separator, universal_newlines=self.rules.universal_newlines)
 
     @property
     def size(self) -> int:
@@ -180,6 +188,7 @@ class PlainFeed:
             target=rules.piece_bytes,
             end=stop,
             longest=max(rules.longest_word, 2 * rules.piece_bytes),
+            separators=self._separators,
         )
         if end is None:
             raise self._uncuttable(start)
@@ -216,6 +225,7 @@ class PlainFeed:
             split=split,
             position=position,
             name=printable(self.source.path),
+            read=(task.offset, task.offset + task.size),
             goes_on=split == "train" and task.ends_document and "offset" in position,
             needs=self.rules.need(task.size),
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bz2
 import lzma
 import zlib
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, Self
@@ -11,6 +10,8 @@ import pyarrow as pa
 
 from oomguard.errors import BadInput, Changed
 from oomguard.preparation.encoding.safe_cuts import unify_newlines
+from oomguard.preparation.reading.packed_streams import DamagedStream, PackedStreams
+from oomguard.preparation.reading.recognising import compression_of
 from oomguard.text import printable
 from oomguard.units import KIB, MIB
 
@@ -20,11 +21,10 @@ if TYPE_CHECKING:
 
 STDIN_FD = 0
 
-_ARROW_CODECS = {"gz": "gzip", "zst": "zstd"}
 _CHECKERS = {"gz": "gzip -t", "zst": "zstd -t", "xz": "xz -t", "bz2": "bzip2 -t"}
 _USUAL_DECODER = 16 * MIB  # xz -6 and zstd -19 take 9 and 8 MiB: within the reader's usual need
 _LARGEST_XZ = 8192 * MIB  # more than any dictionary, which is 4 GiB at most: xz(1)
-_DAMAGES = (OSError, EOFError, lzma.LZMAError, pa.ArrowException)
+_DAMAGES = (OSError, DamagedStream, pa.ArrowException)
 
 
 class Readable(Protocol):
@@ -41,19 +41,27 @@ class ByteStream:
     """
 
     def __init__(self, source: Source, *, reserve: Reserve) -> None:
-        """Open the source, after asking for the memory of a decoder with a large window (xz -9, zstd --long).
+        """Open the source; the memory of a decoder with a large window (xz -9, zstd --long) is asked for before it.
 
-        Raises: BadInput if it cannot be opened; whatever `reserve` does.
+        Raises: BadInput if it cannot be opened; whatever `reserve` does, here or in `read`, for a further stream.
         """
         self._name = printable(source.path)
         self._compression = source.compression
         self._given = 0  # bytes
         self._file = _open(source)
         self.seekable = source.compression is None and source.path != "-"
+        head = b""
+        if source.path == "-":  # it has no name that could say how it is compressed
+            head = self._file.read(64 * KIB)
+            self._compression = compression_of(head)
+            self._file = _Rest(head, self._file)  # type: ignore[assignment]  # all that decoders need of a file
+        self._reserve = reserve
         self.held = 0  # bytes of memory that the decoder takes beyond the usual
         try:
-            if source.path != "-":
-                self.held = self._ask(reserve)
+            if self._compression is not None and source.path != "-":
+                head = self._file.read(64 * KIB)
+                self._file.seek(0)
+            self._ask(head)
             self._decoded = self._decode()
         except BaseException:
             self._file.close()
@@ -88,23 +96,19 @@ class ByteStream:
         """Give how many bytes of the file itself have been taken so far."""
         return self._file.tell()
 
-    def _ask(self, reserve: Reserve) -> int:
-        head = self._file.read(64 * KIB)
-        self._file.seek(0)
+    def _ask(self, head: bytes) -> None:
+        """Ask for the memory that the stream which begins with `head` takes, where that is more than was asked for."""
         window = {"xz": _xz_memory, "zst": _zstd_window}.get(self._compression or "", _no_window)(head)
-        if window <= _USUAL_DECODER:
-            return 0
-        reserve(window, f"{self._name}: its {self._compression} dictionary")
-        return window
+        if window > max(self.held, _USUAL_DECODER):
+            self._reserve(window, f"{self._name}: its {self._compression} dictionary")
+            self.held = window
 
     def _decode(self) -> Any:
         if self._compression is None:
             return self._file
-        if self._compression == "xz":
-            return lzma.open(self._file)
-        if self._compression == "bz2":
-            return bz2.open(self._file)  # Arrow's stops at an empty stream among others
-        return pa.CompressedInputStream(pa.PythonFile(self._file, mode="r"), _ARROW_CODECS[self._compression])
+        if self._compression == "zst":
+            return pa.CompressedInputStream(pa.PythonFile(self._file, mode="r"), "zstd")
+        return PackedStreams(self._file, self._compression, before_stream=self._ask)
 
     def _damaged(self, error: Exception) -> BadInput:
         if self._compression is None:
@@ -113,6 +117,25 @@ class ByteStream:
             f"{self._name}: damaged or cut off, after {self._given} bytes of decompressed text: {error}",
             do=f"{_CHECKERS[self._compression]} {self._name}, and get the file again",
         )
+
+
+class _Rest:
+    """A stream of which the begin was looked at."""
+
+    def __init__(self, head: bytes, file: BinaryIO) -> None:
+        self._head = head
+        self._file = file
+
+    @property
+    def closed(self) -> bool:
+        return self._file.closed
+
+    def read(self, size: int, /) -> bytes:
+        head, self._head = self._head[:size], self._head[size:]
+        return head + self._file.read(size - len(head)) if len(head) < size else head
+
+    def close(self) -> None:
+        self._file.close()
 
 
 class UnifiedNewlines:

@@ -178,12 +178,18 @@ class _Look:
         import pyarrow.parquet as pq
 
         try:
-            with pq.ParquetFile(source.path, pre_buffer=False, buffer_size=_PIECE) as file:
+            with pq.ParquetFile(
+                source.path, pre_buffer=False, buffer_size=_PIECE, page_checksum_verification=True
+            ) as file:
                 sizes = _column_sizes(file, self.text_field)
                 self.of_bytes += sum(sizes)
                 step = max(1, -(-file.num_row_groups // pieces))
                 for group in range(0, file.num_row_groups, step):
                     self._row_group(file, group, sizes[group])
+        except OSError as error:  # Arrow's own for damaged data, too
+            raise BadInput(
+                f"{printable(source.path)} cannot be read, or is damaged: {error}", do="get the file again"
+            ) from error
         except (pa.ArrowException, KeyError) as error:
             raise BadInput(
                 f'{printable(source.path)}: no text could be read from column "{printable(self.text_field)}": {error}',

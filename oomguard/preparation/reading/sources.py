@@ -5,22 +5,27 @@ from __future__ import annotations
 import glob
 import os
 import re
+import shlex
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from oomguard.errors import BadInput, Changed, NothingFound
+from oomguard.preparation.reading.recognising import recognise
 from oomguard.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from oomguard.preparation.reading.recognising import Recognised
+
 Kind = Literal["text", "jsonl", "parquet"]
 Compression = Literal["gz", "zst", "xz", "bz2"]
+InputFormat = Literal["auto", "text", "jsonl", "parquet"]
 
 STDIN = "-"
-KNOWN = ".txt .text .jsonl .ndjson (also .gz .zst .xz .bz2 of these) .parquet"
+KNOWN = ".txt .text .jsonl .ndjson .json (also .gz .zst .xz .bz2 of these) .parquet"
 
 _KINDS: dict[str, Kind] = {
     ".txt": "text",
@@ -32,6 +37,7 @@ _KINDS: dict[str, Kind] = {
 _COMPRESSIONS: dict[str, Compression] = {".gz": "gz", ".zst": "zst", ".xz": "xz", ".bz2": "bz2"}
 _STATE = ".oomguard"
 _LISTED = 5  # file names shown in an error
+_KINDS_LISTED = 8  # of what was passed over
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +49,9 @@ class Source:
     compression: Compression | None
     size: int | None  # bytes on disk; None: a stream
     mtime_ns: int | None
+    guessed: bool = False  # taken as text because nothing said what it is, and it was not looked into
+    inode: int | None = field(default=None, compare=False)
+    ctime_ns: int | None = field(default=None, compare=False)
 
     @property
     def seekable_text(self) -> bool:
@@ -50,23 +59,42 @@ class Source:
         return self.kind == "text" and self.compression is None and self.path != STDIN
 
 
-def find_sources(
-    inputs: Sequence[str], *, folder: Path, exclude: Path | None, stdin_kind: Literal["text", "jsonl"] = "text"
-) -> list[Source]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a run reads, and what a person should know of how it was found."""
+
+    sources: list[Source]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What the options say of the inputs."""
+
+    format: InputFormat = "auto"  # what all of them are, whatever their names
+    text_field: str = "text"
+    field_asked: bool = False  # a field was named: then what has no known name is no text, if it can be otherwise
+
+
+def find_sources(inputs: Sequence[str], *, folder: Path, exclude: Path | None) -> list[Source]:
+    """Find what to read, as `find_inputs` does, by names and content alone."""
+    return find_inputs(inputs, folder=folder, exclude=exclude, wanted=Wanted()).sources
+
+
+def find_inputs(inputs: Sequence[str], *, folder: Path, exclude: Path | None, wanted: Wanted) -> Found:
     """Find what to read, in the order given; what one input expands to is in natural order (2 before 10).
 
     `inputs` are files, folders (with all that is below them), globs (`**` for any depth) and "-". Relative ones start
     from `folder`; none at all means the corpus files directly in `folder`. A folder gives the files with a known
-    extension; a file that is named, or matched by a glob, is taken as text when its extension is another, and `.json`
-    as JSON Lines. Hidden files, `.oomguard` and whatever is in `exclude`, the output folder, are passed over.
+    extension, and `.json` where it is JSON Lines; the notes say what it passes over. A file that is named, or matched
+    by a glob, is what its first bytes say when its extension is another, else text. Hidden files, `.oomguard` and
+    whatever is in `exclude`, the output folder, are never looked at.
     Raises: NothingFound if an input gives no file; BadInput for a file that cannot be read, or is there twice.
     """
-    finder = _Finder(folder=folder, exclude=exclude, stdin_kind=stdin_kind)
-    if not inputs:
-        return finder.folder_itself()
-    found = [source for given in inputs for source in finder.expand(given)]
-    _refuse_twice(found)
-    return found
+    finder = _Finder(folder=folder, exclude=exclude, wanted=wanted, passed_over=[], recognised={})
+    sources = [source for given in inputs for source in finder.expand(given)] if inputs else finder.folder_itself()
+    _refuse_twice(sources)
+    return Found(sources=sources, notes=(*finder.recognised_words(), *finder.passed_over_words()))
 
 
 def require_unchanged(source: Source) -> None:
@@ -91,33 +119,66 @@ def require_unchanged(source: Source) -> None:
 class _Finder:
     folder: Path
     exclude: Path | None
-    stdin_kind: Literal["text", "jsonl"]
+    wanted: Wanted
+    passed_over: list[Path]
+    recognised: dict[str, list[str]]
 
     def folder_itself(self) -> list[Source]:
-        names = [entry for entry in _listing(self.folder) if _kind_of(entry.name)]
-        found = [
-            _source(path) for path in sorted(names, key=_natural) if not path.is_dir() and not self._excluded(path)
-        ]
+        paths = [path for path in sorted(_listing(self.folder), key=_natural) if not path.is_dir()]
+        found = [self._source(path) for path in paths if not self._excluded(path) and self._is_taken(path)]
         if not found:
             raise NothingFound(
-                f"no corpus files in {printable(str(self.folder.absolute()))}: {KNOWN}",
+                f"no corpus files in {printable(str(self.folder.absolute()))}: {KNOWN}{self._but()}",
                 do="oomguard prepare FILE_OR_FOLDER",
             )
         return found
 
+    def recognised_words(self) -> Iterator[str]:
+        """Say which files are read as what their first bytes say, a line for each kind."""
+        for kind, names in self.recognised.items():
+            more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
+            name = {"jsonl": "JSON Lines", "parquet": "Parquet"}[kind]
+            yield f"{names[0]}{more}: read as {name}, which the first bytes show (as text: --input-format text)"
+
+    def passed_over_words(self) -> tuple[str, ...]:
+        """Say in one line what folders held that is not read, if anything."""
+        if not self.passed_over:
+            return ()
+        kinds = list(dict.fromkeys(_ending(path.name) for path in self.passed_over))
+        more = " ..." if len(kinds) > _KINDS_LISTED else ""
+        files = "1 file" if len(self.passed_over) == 1 else f"{len(self.passed_over):,} files"
+        return (f"passed over: {files} ({printable(' '.join(kinds[:_KINDS_LISTED]))}{more})",)
+
+    def _but(self) -> str:
+        return "".join(f"; {words}" for words in self.passed_over_words())
+
     def expand(self, given: str) -> list[Source]:
         if given in (STDIN, "/dev/stdin"):
-            return [Source(path=STDIN, kind=self.stdin_kind, compression=None, size=None, mtime_ns=None)]
+            return [self._stdin()]
         path = self.folder / given
         if given and path.is_dir():
-            found = [_source(file) for file in self._walk(path, seen=set())]
+            found = [self._source(file) for file in self._walk(path, seen=set())]
         elif given and os.path.lexists(path):  # before globs: a file may be called "a[1].txt"
             found = [self._named(path)]
         else:
             found = self._glob(given) if glob.has_magic(given) else []
         if not found:
-            raise NothingFound(f'"{printable(given)}" {_why_nothing(given, path)}', do=self._instead(path))
+            raise NothingFound(f'"{printable(given)}" {_why_nothing(given, path)}{self._but()}', do=self._instead(path))
         return found
+
+    def _stdin(self) -> Source:
+        kind: Kind = "text"
+        if self.wanted.format == "parquet":
+            raise BadInput(
+                "-: parquet is read by seeking in it, and cannot come through a pipe",
+                do="cat > input.parquet, then oomguard prepare input.parquet",
+            )
+        if self.wanted.format != "auto":
+            kind = self.wanted.format
+        elif self.wanted.field_asked:
+            kind = "jsonl"
+        guessed = kind == "text" and self.wanted.format == "auto"
+        return Source(path=STDIN, kind=kind, compression=None, size=None, mtime_ns=None, guessed=guessed)
 
     def _named(self, path: Path) -> Source:
         if self._excluded(path):
@@ -125,7 +186,7 @@ class _Finder:
                 f"{printable(str(path))} is in the output folder, which is never read as input",
                 do="choose another folder with --out, or move the file",
             )
-        return _source(path)
+        return self._source(path)
 
     def _glob(self, pattern: str) -> list[Source]:
         found: list[Source] = []
@@ -135,9 +196,9 @@ class _Finder:
             if _STATE in path.parts or self._excluded(path):
                 continue
             if not path.is_dir():
-                found.append(_source(path))
+                found.append(self._source(path))
             elif "**" not in pattern:  # as the shell's own expansion would be taken; `**` lists what is in there itself
-                found.extend(_source(file) for file in self._walk(path, seen=set()))
+                found.extend(self._source(file) for file in self._walk(path, seen=set()))
         return found
 
     def _walk(self, folder: Path, *, seen: set[str]) -> Iterator[Path]:
@@ -148,8 +209,59 @@ class _Finder:
         for path in sorted(_listing(folder), key=_natural):
             if path.is_dir():
                 yield from self._walk(path, seen=seen)
-            elif _kind_of(path.name) and not self._excluded(path):
+            elif not self._excluded(path) and self._is_taken(path):
                 yield path
+
+    def _is_taken(self, path: Path) -> bool:
+        """Whether a folder gives this file; if not, it is noted."""
+        extension, compression = _split_name(path.name)
+        taken = _kind_of(path.name) is not None
+        if extension == ".json" and path.is_file():
+            # A folder of parquet has its dataset_infos.json, and one of a model its config.json.
+            taken = self.wanted.format != "auto" or compression == "zst" or self._is_json_lines(path, compression)
+        if not taken:
+            self.passed_over.append(path)
+        return taken
+
+    def _is_json_lines(self, path: Path, compression: Compression | None) -> bool:
+        try:
+            return recognise(path, compression).holds_field(self.wanted.text_field)
+        except BadInput:
+            return True  # that it cannot be read is said where it is opened
+
+    def _source(self, path: Path) -> Source:
+        status = _status_of(path)
+        kind, compression, guessed = self._what(path)
+        return Source(
+            path=str(path), kind=kind, compression=compression, size=status.st_size, mtime_ns=status.st_mtime_ns,
+            inode=status.st_ino, ctime_ns=status.st_ctime_ns, guessed=guessed,
+        )  # fmt: skip
+
+    def _what(self, path: Path) -> tuple[Kind, Compression | None, bool]:
+        """Give the kind, the compression, and whether the kind is a guess."""
+        shown = printable(str(path))
+        extension, compression = _split_name(path.name)
+        named: Kind | None = "jsonl" if extension == ".json" else _KINDS.get(extension)
+        looked: Recognised | None = None
+        if named is None:
+            looked = recognise(path, compression)
+            compression = looked.compression
+        kind = self.wanted.format if self.wanted.format != "auto" else named
+        if kind == "parquet" and compression:
+            raise BadInput(
+                f"{shown} is a compressed parquet file; parquet compresses inside, and is read by seeking in it",
+                do="decompress the file first",
+            )
+        if extension == ".json" and not compression and kind == "jsonl":
+            _refuse_array(path, shown)
+        if kind is not None:
+            return kind, compression, False
+        assert looked is not None
+        if looked.kind is None and not looked.head and compression:  # not looked into
+            return ("jsonl", compression, False) if self.wanted.field_asked else ("text", compression, True)
+        if looked.kind is not None:
+            self.recognised.setdefault(looked.kind, []).append(shown)
+        return looked.kind or "text", compression, False
 
     def _excluded(self, path: Path) -> bool:
         if self.exclude is None:
@@ -163,6 +275,8 @@ class _Finder:
             names = [entry for entry in sorted(_listing(near), key=_natural) if _kind_of(entry.name)]
         except BadInput:
             names = []
+        if not names and self.passed_over and path.is_dir():
+            return f"name the files if they are text: oomguard prepare {shlex.quote(printable(str(path)))}/*"
         if not names:
             return "oomguard prepare FILE_OR_FOLDER"
         more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
@@ -197,7 +311,14 @@ def _kind_of(name: str) -> Kind | None:
     return None if kind == "parquet" and compression else kind
 
 
-def _source(path: Path) -> Source:
+def _ending(name: str) -> str:
+    """Give the extension as a list of them names it: ".csv", ".tar.gz"."""
+    extension, _ = _split_name(name)
+    return "".join(dict.fromkeys((extension, Path(name.lower()).suffix))) or "without an extension"
+
+
+def _status_of(path: Path) -> os.stat_result:
+    """Raises: BadInput if this is no file that can be read."""
     shown = printable(str(path))
     try:
         status = path.stat()
@@ -208,16 +329,7 @@ def _source(path: Path) -> Source:
         raise BadInput(f"{shown} is {what}, not a file", do=f"cat {shown} | oomguard prepare -")
     if not os.access(path, os.R_OK, effective_ids=True):
         raise BadInput(f"{shown} may not be read", do=f"ls -l {shown}")
-    extension, compression = _split_name(path.name)
-    kind = "jsonl" if extension == ".json" else _KINDS.get(extension, "text")
-    if kind == "parquet" and compression:
-        raise BadInput(
-            f"{shown} is a compressed parquet file; parquet compresses inside, and is read by seeking in it",
-            do="decompress the file first",
-        )
-    if extension == ".json" and not compression:
-        _refuse_array(path, shown)
-    return Source(path=str(path), kind=kind, compression=compression, size=status.st_size, mtime_ns=status.st_mtime_ns)
+    return status
 
 
 def _refuse_array(path: Path, shown: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from oomguard.preparation.encoding.safe_cuts import last_safe_cut
 from oomguard.preparation.reading.byte_stream import ByteStream, UnifiedNewlines, skip_bytes
 from oomguard.preparation.reading.pieces import Piece, no_cut
+from oomguard.preparation.reading.recognising import HEAD, refuse_json_lines
 from oomguard.text import printable
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def iter_text(
     with ByteStream(source, reserve=reserve) as raw:
         stream: Readable = UnifiedNewlines(raw) if options.universal_newlines else raw
         reader = _TextReader(printable(source.path), stream, options, reserve, held=raw.held)
-        yield from reader.pieces(resume, digest=source.path == "-")
+        yield from reader.pieces(resume, digest=source.path == "-", guessed=source.guessed)
 
 
 class _TextReader:
@@ -47,11 +48,14 @@ class _TextReader:
         self._offset = 0
         self._at_end = False
 
-    def pieces(self, resume: dict[str, Any] | None, *, digest: bool) -> Iterator[Piece]:
+    def pieces(self, resume: dict[str, Any] | None, *, digest: bool, guessed: bool) -> Iterator[Piece]:
         position = resume or {"offset": 0, "starts": True, "crc": 0}
         crc: int | None = position["crc"] if digest else None
         skip_bytes(self._stream, position["offset"], crc=crc, name=self._name)
         self._offset, starts = position["offset"], position["starts"]
+        if guessed and resume is None:
+            self._fill(max(HEAD, self._options.piece_bytes))
+            refuse_json_lines(self._name, self._window)
         while True:
             self._fill(self._options.piece_bytes)
             if not self._window and starts:

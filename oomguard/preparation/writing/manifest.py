@@ -2,25 +2,46 @@
 
 The first line says what the shards are made of; then a line for each finished shard and each checkpoint; at the end
 one for the result. Lines are only ever appended, after what they speak of is on disk, so that a torn last line is
-all that a power cut can leave. Only a shard's name is told before the shard has it: what bears that name is ours.
+all that a power cut can leave. Only a shard's name is told before the shard has it, with its sha256: what bears that
+name and is those bytes is ours. After a write or a sync that failed nothing is appended any more: the kernel reports
+a failed writeback once, and the next sync would be believed.
 The folder's name keeps clear of "train" and "val": loaders list files by those words.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
+import stat
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, Changed, InUse, OomguardError
+from oomguard.preparation.writing.manifest_lines import (
+    DamagedLine,
+    decode_lines,
+    encode_line,
+    is_count,
+    old_shards,
+    salvage_lines,
+)
 from oomguard.text import printable
 
-SCHEMA = "oomguard.manifest/1"
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+SCHEMA = "oomguard.manifest/2"
+_OLD_WORK = (b'{"checkpoint"', b'{"shard"', b'{"naming"', b'{"result"')  # so 0.1.0 began its lines
 STATE_FOLDER = ".oomguard"
+AGAIN = "run the same command again: it goes on from the last checkpoint"
+_ELSEWHERE = "--restart to make the shards anew, or another --out FOLDER"
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_TOUCHES = ("changed", "inode", "ctime")  # of an input
+_YEAR_9999 = 253_370_764_800 * 10**9  # nanoseconds; datetime ends there
 
 
 @dataclass(slots=True)
@@ -29,7 +50,11 @@ class Progress:
 
     checkpoint: dict[str, Any] | None = None
     shards: list[dict[str, Any]] = field(default_factory=list)
+    files: dict[str, list[int]] = field(default_factory=dict)  # of each shard, by its name: see file_identity()
+    told: dict[str, list[str]] = field(default_factory=dict)  # sha256 of what got a name behind the last checkpoint
     result: dict[str, Any] | None = None
+    read: dict[int, list[list[int]]] = field(default_factory=dict)  # [start, end, CRC-32] of each source
+    inputs: list[dict[str, Any]] = field(default_factory=list, compare=False)  # as the header has them
 
 
 class Manifest:
@@ -57,22 +82,17 @@ class Manifest:
             ) from error
         self._file = self.state / "manifest.jsonl"
         self._fd = -1
-
-    @property
-    def exists(self) -> bool:
-        """Whether an earlier run left one."""
-        return self._file.exists()
-
-    def shard_names(self) -> set[str]:
-        """Names of the shards that earlier runs made here."""
-        return _shard_names(_read_lines(self._file)) if self.exists else set()
+        self._lines = 0
+        self._has_failed = False
 
     @staticmethod
     def peek(state: Path, header: dict[str, Any] | None = None) -> Progress:
-        """Read what is done without a lock: nothing where there is no manifest, or (with `header`) another job's."""
-        file = state / "manifest.jsonl"
-        lines = _read_lines(file) if file.is_file() else []
-        if header is not None and lines and lines[0] != json.loads(json.dumps({"schema": SCHEMA, **header})):
+        """Read what is done without a lock: nothing where there is no manifest, or (with `header`) another job's.
+
+        Raises: Changed if it is damaged.
+        """
+        lines = _read_lines(state / "manifest.jsonl")
+        if header is not None and lines and not _is_same(lines[0], _header_line(header)):
             return Progress()
         return _progress(lines)
 
@@ -82,99 +102,174 @@ class Manifest:
             os.close(self._fd)
         os.close(self._lock)
 
-    def begin(self, header: dict[str, Any], *, restart: bool) -> Progress:
+    def begin(
+        self, header: dict[str, Any], *, restart: bool, check: Callable[[Progress], None] = lambda _: None
+    ) -> Progress:
         """Open the manifest, new or to go on with, and give what is done already.
 
-        Raises: Changed if it was made from another input or with other options; both values are shown. BadInput if
-        the disk refuses.
+        `check` sees what is done (with `restart`: what is then taken away), and may raise before the disk is changed.
+        Raises: Changed if it was made from another input or with other options (both values are shown), or if it is
+        damaged. BadInput if the disk refuses.
         """
-        lines = _read_lines(self._file) if self._file.exists() else []
+        header = _header_line(header)
         if restart:
-            self._remove_shards(lines)
-            lines = []
-        header = json.loads(json.dumps({"schema": SCHEMA, **header}))
-        if lines and lines[0].get("schema") == SCHEMA and lines[0] != header and not _holds_work(lines):
+            done = _salvaged(self._file)
+            check(done)
+            self._remove(done)
+            self._write_anew([header])
+            return Progress()
+        lines = _read_lines(self._file)
+        if lines and lines[0].get("schema") == SCHEMA and not _is_same(lines[0], header) and not _holds_work(lines):
             lines = []  # an earlier attempt that came to nothing keeps nobody from another job
         if lines:
             _require_same(lines[0], header)
-            # Shards that were finished after the last checkpoint are done again.
-            points = [number for number, line in enumerate(lines) if "checkpoint" in line or "result" in line]
-            kept = lines[: points[-1] + 1 if points else 1]
-            lines = kept + [{"naming": name} for name in sorted(_shard_names(lines) - _shard_names(kept))]
-        self._write_anew(b"".join(json.dumps(line).encode() + b"\n" for line in lines or [header]))
-        return _progress(lines)
+        kept = _kept(lines)
+        progress = _progress(kept)
+        check(progress)
+        self._write_anew([header, *kept[1:]])
+        return progress
 
-    def _write_anew(self, content: bytes) -> None:
+    def _write_anew(self, lines: list[dict[str, Any]]) -> None:
         """Drop a torn last line, or replace an old manifest, in one step."""
         new = self._file.with_suffix(".new")
         try:
-            with new.open("wb") as file:
-                file.write(content)
+            new.unlink(missing_ok=True)  # it may be anything, and lead anywhere
+            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644), "wb") as file:
+                file.writelines(encode_line(line, number) for number, line in enumerate(lines))
                 file.flush()
                 os.fsync(file.fileno())
             new.replace(self._file)
             sync_folder(self.state)
-            self._fd = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+            self._fd = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW)
         except OSError as error:
             raise disk_error(error, self._file) from error
+        self._lines = len(lines)
 
     def append(self, **line: Any) -> None:
         """Add a line and wait until it is on disk.
 
-        Raises: BadInput if the disk refuses.
+        Raises: BadInput if the disk refuses, or did before.
         """
+        if self._has_failed:
+            raise BadInput(f"{self._file} could not be written before", do=AGAIN)
+        self._has_failed = True
         try:
-            write_all(self._fd, memoryview(json.dumps(line, separators=(",", ":")).encode() + b"\n"))
+            write_all(self._fd, memoryview(encode_line(line, self._lines)))
             os.fdatasync(self._fd)
         except OSError as error:
             raise disk_error(error, self._file) from error
+        self._lines += 1
+        self._has_failed = False
 
-    def _remove_shards(self, lines: list[dict[str, Any]]) -> None:
-        """Take away what the manifest says was made here, and nothing else."""
-        for name in _shard_names(lines):
-            (self.state.parent / name).unlink(missing_ok=True)
-        for partial in self.state.glob("*.partial"):
-            partial.unlink()
+    def _remove(self, done: Progress) -> None:
+        """Take away what was made here, and nothing else."""
+        try:
+            for name in (*done.files, *done.told):
+                (self.state.parent / name).unlink(missing_ok=True)
+            for partial in self.state.glob("*.partial"):
+                partial.unlink()
+        except OSError as error:
+            raise disk_error(error, self._file) from error
+
+
+def _salvaged(file: Path) -> Progress:
+    """What a manifest says was made here, however damaged it is otherwise."""
+    try:
+        content = _read(file)
+    except Changed:
+        return Progress()
+    progress = _progress(salvage_lines(content))
+    if _is_old(content):
+        progress.told |= old_shards(content)
+    return progress
+
+
+def _header_line(header: dict[str, Any]) -> dict[str, Any]:
+    line: dict[str, Any] = json.loads(json.dumps({"schema": SCHEMA, **header}))
+    return line
+
+
+def _read(file: Path) -> bytes:
+    """Raises: Changed if it is there and cannot be read as a file."""
+    try:
+        fd = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with os.fdopen(fd, "rb") as opened:
+            if stat.S_ISREG(os.fstat(fd).st_mode):
+                return opened.read()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise Changed(f"{printable(str(file))} cannot be read: {error.strerror}", do=_ELSEWHERE) from error
+    raise Changed(f"{printable(str(file))} is not a regular file", do=_ELSEWHERE)
 
 
 def _read_lines(file: Path) -> list[dict[str, Any]]:
-    lines = []
-    for line in file.read_bytes().split(b"\n")[:-1]:
-        try:
-            parsed = json.loads(line)
-        except ValueError:
-            break  # torn by a power cut; nothing after it counts
-        if not isinstance(parsed, dict):
-            break
-        lines.append(parsed)
-    return lines
+    """Raises: Changed if the file is damaged, or of oomguard 0.1.0 and not without work."""
+    content = _read(file)
+    if _is_old(content):
+        if not any(line.startswith(_OLD_WORK) for line in content.split(b"\n")):
+            return []
+        raise Changed(
+            "the shards here are of oomguard 0.1.0, whose manifest has no checksums to go on from",
+            do="--restart to make them anew, another --out FOLDER, or oomguard 0.1.0 to finish them",
+        )
+    try:
+        return decode_lines(content)
+    except DamagedLine as damage:
+        raise Changed(f"{printable(str(file))} is damaged in line {damage.number}", do=_ELSEWHERE) from damage
+
+
+def _is_old(content: bytes) -> bool:
+    return content.startswith(b'{"schema": "oomguard.manifest/1"')
+
+
+def _kept(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What counts of the lines: shards that were finished after the last checkpoint are done again."""
+    points = [number for number, line in enumerate(lines) if "checkpoint" in line or "result" in line]
+    end = points[-1] + 1 if points else 1
+    done = {line["shard"]["path"] for line in lines[:end] if "shard" in line}
+    return lines[:end] + [line for line in lines[end:] if "naming" in line and line["naming"] not in done]
 
 
 def _holds_work(lines: list[dict[str, Any]]) -> bool:
-    checkpoints = [line["checkpoint"]["totals"]["input_bytes"] for line in lines if "checkpoint" in line]
-    return any(checkpoints) or bool(_shard_names(lines)) or any("result" in line for line in lines)
-
-
-def _shard_names(lines: list[dict[str, Any]]) -> set[str]:
-    """Names that shards have, or were about to get."""
-    told = [line["shard"]["path"] if "shard" in line else line.get("naming", "") for line in lines[1:]]
-    return {Path(name).name for name in told if name}
+    points = [line["checkpoint"].get("totals") for line in lines if "checkpoint" in line]
+    nothing = all(isinstance(totals, dict) and not any(totals.values()) for totals in points)
+    return not nothing or any("result" in line or "shard" in line or "naming" in line for line in lines)
 
 
 def _progress(lines: list[dict[str, Any]]) -> Progress:
-    progress = Progress()
-    for line in lines[1:]:
+    progress = Progress(inputs=lines[0].get("input", []) if lines else [])
+    for line in lines:
         if "shard" in line:
             progress.shards.append(line["shard"])
+            progress.files[line["shard"]["path"]] = line["file"]
+        elif "naming" in line:
+            progress.told.setdefault(line["naming"], []).append(line["sha256"])
+        elif "checkpoint" in line:
+            for source, *part in line["checkpoint"].get("read", ()):
+                progress.read.setdefault(source, []).append(part)
         progress.checkpoint = line.get("checkpoint", progress.checkpoint)
         progress.result = line.get("result", progress.result)
+    for name in progress.files:
+        progress.told.pop(name, None)
     return progress
+
+
+def _is_same(old: dict[str, Any], new: dict[str, Any]) -> bool:
+    return old.keys() == new.keys() and all(_content(old[key]) == _content(new[key]) for key in new)
+
+
+def _content(value: Any) -> Any:
+    """Leave out what may differ between files of the same bytes: require_same_inputs() sees to those."""
+    if isinstance(value, list):
+        return [_content(item) for item in value]
+    return {key: value[key] for key in value if key not in _TOUCHES} if isinstance(value, dict) else value
 
 
 def _require_same(old: dict[str, Any], new: dict[str, Any]) -> None:
     for key in dict.fromkeys([*new, *old]):  # in the order of the header: the input first
         before, now = old.get(key), new.get(key)
-        if before != now:
+        if _content(before) != _content(now):
             raise Changed(
                 f"another job's shards are here: {key} was {_words(before, now)}, and now it is {_words(now, before)}",
                 do="another --out FOLDER; or the same as before to go on, or --restart to begin anew here",
@@ -188,11 +283,14 @@ def _words(value: Any, other: Any) -> str:
         differs = next((item for item in value if item not in others), value[0] if value else None)
         more = f" and {len(value) - 1} more" if len(value) > 1 else ""
         return f"{_words(differs, None)}{more}"
-    if isinstance(value, dict) and "path" in value:
-        if value.get("bytes") is None or value.get("changed") is None:
-            return f"{printable(value['path'])} ({value.get('bytes')} bytes)"
-        changed = datetime.fromtimestamp(value["changed"] / 1e9).astimezone().isoformat(" ", "microseconds")
-        return f"{printable(value['path'])} ({value['bytes']:,} bytes, changed {changed})"
+    if isinstance(value, dict) and isinstance(value.get("path"), str):
+        size: Any = value.get("bytes")
+        changed: Any = value.get("changed")
+        words = f"{size:,} bytes" if is_count(size) else f"{size} bytes"
+        if is_count(changed) and changed < _YEAR_9999:
+            when = datetime.fromtimestamp(changed / 1e9).astimezone().isoformat(" ", "microseconds")
+            words += f", changed {when}"
+        return f"{printable(value['path'])} ({words})"
     return json.dumps(value)
 
 
@@ -206,7 +304,7 @@ def disk_error(error: OSError, file: Path) -> OomguardError:
     """What a disk that refuses means for the run."""
     return BadInput(
         f"could not write {file}: {error.strerror}",
-        do="make room, then run the same command again: it goes on from the last checkpoint",
+        do=f"{'make room' if error.errno in _FULL else 'see what is wrong with the disk (dmesg | tail)'}, then {AGAIN}",
     )
 
 

@@ -6,6 +6,7 @@ stopped and goes on, with other piece sizes, writes the same bytes.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from oomguard.errors import Changed
 from oomguard.kernel.process.prctl import start_writeback
 from oomguard.preparation.writing.manifest import disk_error, sync_folder, write_all
+from oomguard.preparation.writing.shard_check import file_identity, hash_part, not_ours
 from oomguard.preparation.writing.shard_header import SUFFIXES, ShardFormat, shard_header
 from oomguard.units import MIB
 
@@ -56,10 +58,10 @@ class SplitWriter:
         split: str,
         *,
         first_index: int,
-        on_naming: Callable[[str], None],
-        on_shard: Callable[[dict[str, Any]], None],
+        on_naming: Callable[[str, str], None],
+        on_shard: Callable[[dict[str, Any], list[int]], None],
     ) -> None:
-        """`on_naming` hears a shard's name before it gets it, `on_shard` all about it afterwards."""
+        """`on_naming` hears a shard's name and sha256 before it gets it, `on_shard` all about it afterwards."""
         self._plan = plan
         self._split = split
         self._on_naming = on_naming
@@ -117,7 +119,8 @@ class SplitWriter:
 
     def _open(self) -> None:
         try:
-            self._fd = os.open(self._temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+            self._temporary.unlink(missing_ok=True)  # it may be anything, and lead anywhere
+            self._fd = os.open(self._temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
             write_all(self._fd, memoryview(self._header))
             sync_folder(self._plan.state)  # a checkpoint may speak of this file
         except OSError as error:
@@ -134,9 +137,12 @@ class SplitWriter:
             self._complete_header()
             os.fsync(self._fd)
             final = self._final(self._index)
-            self._on_naming(final.name)
+            if os.path.lexists(final):  # since the run began: then all names were free
+                raise not_ours(final)
+            self._on_naming(final.name, self._hash.hexdigest())
             self._temporary.rename(final)
             sync_folder(self._plan.folder)
+            identity = file_identity(os.fstat(self._fd))
             # What is done with is not kept in the page cache, where it would count against the budget.
             os.posix_fadvise(self._fd, 0, 0, os.POSIX_FADV_DONTNEED)
             os.close(self._fd)
@@ -151,68 +157,71 @@ class SplitWriter:
         }
         self._index += 1
         self._tokens = 0
-        self._on_shard(shard)
+        self._on_shard(shard, identity)
 
     def _complete_header(self) -> None:
         """Write the real count into the header of a shard that is not full."""
         header = shard_header(self._plan.format, tokens=self._tokens, token_bytes=self._plan.token_bytes)
         if header != self._header:
-            os.pwrite(self._fd, header, 0)
-            self._hash = _hash_file(self._fd, len(header) + self._tokens * self._plan.token_bytes)
+            if os.pwrite(self._fd, header, 0) < len(header):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            end = len(header) + self._tokens * self._plan.token_bytes
+            self._hash = hash_part(self._fd, hashlib.sha256(header), len(header), end)
 
-    def sync(self) -> dict[str, int]:
+    def sync(self) -> dict[str, Any]:
         """Put all that was written on disk and give the position to go on from."""
         if self._fd >= 0:
             try:
                 os.fdatasync(self._fd)
             except OSError as error:
                 raise disk_error(error, self._temporary) from error
-        return {"index": self._index, "tokens": self._tokens if self._fd >= 0 else 0}
+        if self._fd < 0:
+            return {"index": self._index, "tokens": 0}
+        return {"index": self._index, "tokens": self._tokens, "sha256": self._hash.hexdigest()}
 
-    def resume(self, position: dict[str, int]) -> None:
+    def resume(self, position: dict[str, Any]) -> None:
         """Go on from a position that `sync` gave.
 
-        Raises: Changed if the file is not there as it was left; BadInput if the disk refuses.
+        Raises: Changed if the file does not hold what it was left with; BadInput if the disk refuses.
         """
         self._index = position["index"]
         try:
-            self._reopen(position["tokens"])
+            self._reopen(position["tokens"], position.get("sha256"))
         except FileNotFoundError as error:
             raise Changed(f"{self._temporary} is gone, so the run cannot go on", do="--restart begins anew") from error
         except OSError as error:
             raise disk_error(error, self._temporary) from error
 
-    def _reopen(self, tokens: int) -> None:
-        # A later shard may have got its name after the checkpoint: it is done again.
-        for later in self._plan.state.glob(f"{self._split[0]}*.partial"):
-            if later != self._temporary:
-                later.unlink()
-        if not tokens:
-            return
+    def _reopen(self, tokens: int, sha256: str | None) -> None:
         final = self._final(self._index)
-        if not self._temporary.exists() and final.exists():
-            final.rename(self._temporary)
-        self._fd = os.open(self._temporary, os.O_RDWR | os.O_CLOEXEC)
+        if tokens:
+            self._take_back(
+                final if not self._temporary.exists() and final.exists() else self._temporary, tokens, sha256
+            )
+        # Later shards are begun anew.
+        for later in self._plan.state.glob(f"{self._split[0]}*.partial"):
+            if later != self._temporary or not tokens:
+                later.unlink()
+
+    def _take_back(self, file: Path, tokens: int, sha256: str | None) -> None:
+        """Open the shard that was not full, which may have got its name after the checkpoint."""
+        self._fd = os.open(file, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         self._tokens = tokens
         if os.fstat(self._fd).st_size < self._size:
-            raise Changed(f"{self._temporary} is shorter than the run left it", do="--restart begins anew")
+            raise Changed(f"{file} is shorter than the run left it", do="--restart begins anew")
+        self._hash = hash_part(self._fd, hashlib.sha256(self._header), len(self._header), self._size)
+        if self._hash.hexdigest() != sha256:
+            raise Changed(f"{file} holds other bytes than the run left there", do="--restart begins anew")
+        if file != self._temporary:
+            file.rename(self._temporary)
         os.ftruncate(self._fd, self._size)
-        os.pwrite(self._fd, self._header, 0)
+        if os.pwrite(self._fd, self._header, 0) < len(self._header):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         os.lseek(self._fd, 0, os.SEEK_END)
         self._written_back = self._size
-        self._hash = _hash_file(self._fd, self._size)
 
     def close(self) -> None:
         """Close an open shard as it is; harmless after `finish_shard`."""
         if self._fd >= 0:
             os.close(self._fd)
         self._fd = -1
-
-
-def _hash_file(fd: int, size: int) -> Any:
-    digest = hashlib.sha256()
-    buffer = memoryview(bytearray(MIB))
-    for start in range(0, size, MIB):
-        got = os.preadv(fd, [buffer[: min(MIB, size - start)]], start)
-        digest.update(buffer[:got])
-    return digest

@@ -6,6 +6,8 @@ import time
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
+from oomguard.preparation.writing.read_parts import ReadParts
+from oomguard.preparation.writing.shard_check import require_own_leftovers
 from oomguard.preparation.writing.shard_writer import ShardPlan, SplitWriter
 from oomguard.preparation.writing.val_split import ValSplit
 
@@ -43,6 +45,7 @@ class EncodedPiece:
     split: Split | None  # the whole piece belongs there; None: it depends on its documents
     count: Totals
     position: dict[str, Any]
+    read: tuple[int, int, int, int | None] | None = None  # of the input, for ReadParts.note()
 
 
 class TokenSink:
@@ -56,13 +59,16 @@ class TokenSink:
         val_fraction: str | None,
         checkpoint_seconds: float,
         errors: str = "strict",
+        read_parts: ReadParts | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.totals = Totals()
         self.shards: list[dict[str, Any]] = []
         self.position: dict[str, Any] = {}
+        self._folder = plan.folder
         self._manifest = manifest
         self._errors = errors
+        self._read_parts = read_parts or ReadParts()
         self._token_bytes = plan.token_bytes
         self._split = ValSplit(val_fraction) if val_fraction is not None else None
         self._checkpoint_seconds = checkpoint_seconds
@@ -82,13 +88,22 @@ class TokenSink:
             )
 
     def resume(self, progress: Progress) -> None:
-        """Go on from a manifest's last checkpoint."""
-        if progress.checkpoint is None:
-            return
-        self.totals = Totals(**progress.checkpoint["totals"])
-        self.position = progress.checkpoint["position"]
+        """Go on from a manifest's last checkpoint.
+
+        Raises: OomguardError if what is on disk is not what the earlier run left there, or cannot be read.
+        """
+        left = require_own_leftovers(self._folder, progress)
+        if progress.checkpoint is not None:
+            self._go_on(progress, progress.checkpoint)
+        for file in left:  # but for one that is open again, and has lost its name
+            file.unlink(missing_ok=True)
+
+    def _go_on(self, progress: Progress, checkpoint: dict[str, Any]) -> None:
+        self.totals = Totals(**checkpoint["totals"])
+        self.position = checkpoint["position"]
+        self._read_parts.go_on(progress.read)
         self.shards = list(progress.shards)
-        for split, at in progress.checkpoint["open"].items():
+        for split, at in checkpoint["open"].items():
             self._writers[split].resume(at)
 
     def take(self, piece: EncodedPiece) -> None:
@@ -103,6 +118,8 @@ class TokenSink:
             self._write_by_document(piece, self._split)
         self.totals = self.totals.plus(piece.count)
         self.position = piece.position
+        if piece.read is not None:
+            self._read_parts.note(*piece.read)
         self._is_whole = True
         if self._clock() - self._last_checkpoint >= self._checkpoint_seconds:
             self.checkpoint()
@@ -123,9 +140,15 @@ class TokenSink:
         self._writers["train"].write(piece.tokens[done:])
 
     def checkpoint(self) -> None:
-        """Put all that was taken on disk; a run that is stopped later goes on from here at the latest."""
+        """Put all that was taken on disk; a run that is stopped later goes on from here at the latest.
+
+        Raises: BadInput if the disk refuses. Then this was the last try: what the kernel could not write it reports
+        once, and a second sync would be told that all is well.
+        """
         if not self._is_whole:
             return
+        self._is_whole = False
+        read = self._read_parts.take()
         at = {split: writer.sync() for split, writer in self._writers.items()}
         self._manifest.append(
             checkpoint={
@@ -133,12 +156,19 @@ class TokenSink:
                 "position": self.position,
                 "open": at,
                 "errors": self._errors,
+                "read": read,
             }
         )
+        self._is_whole = True
         self._last_checkpoint = self._clock()
 
     def finish(self) -> None:
-        """Finish the last shard of each split."""
+        """Finish the last shard of each split.
+
+        Raises: BadInput if the disk refuses; Changed if the input is not what was read.
+        """
+        self.checkpoint()
+        self._read_parts.require_unchanged()
         self._is_whole = False
         for writer in self._writers.values():
             writer.finish_shard()
@@ -150,9 +180,9 @@ class TokenSink:
         for writer in self._writers.values():
             writer.close()
 
-    def _tell_name(self, name: str) -> None:
-        self._manifest.append(naming=name)
+    def _tell_name(self, name: str, sha256: str) -> None:
+        self._manifest.append(naming=name, sha256=sha256)
 
-    def _keep_shard(self, shard: dict[str, Any]) -> None:
+    def _keep_shard(self, shard: dict[str, Any], file: list[int]) -> None:
         self.shards.append(shard)
-        self._manifest.append(shard=shard)
+        self._manifest.append(shard=shard, file=file)

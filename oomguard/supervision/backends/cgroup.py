@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.formats.cgroup.memory import parse_count, parse_proc_cgroup
+from oomguard.formats.cgroup.memory import parse_count, parse_limit, parse_proc_cgroup
 from oomguard.formats.meminfo import parse_meminfo
 from oomguard.kernel.cgroup import write as cgroup_files
 from oomguard.kernel.cgroup.directory import MemcgDir, read_kernel_text
 from oomguard.kernel.cgroup.freezer import CgroupFreezer, StopSignals
-from oomguard.kernel.cgroup.limits import limits_above, set_memory_max
+from oomguard.kernel.cgroup.limits import set_memory_max
 from oomguard.kernel.cgroup.refusals import LimitDidNotStick
 from oomguard.kernel.process.signals import signal_if
 from oomguard.supervision.backends.base import Measure
@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from oomguard.formats.proc.stat import ProcStat
+    from oomguard.supervision.rules.limits import LimitAbove
 
 _KILL_PATIENCE_SECONDS = 10.0
+_SURE_LOOKS, _SURE_STEP_SECONDS = 4, 0.002
 _LARGEST_FOLIO = 2 << 20  # bytes: what is charged at once, and so may be missing to a limit that was met
 
 
@@ -49,6 +51,7 @@ class JobMemcg:
     swap_max: int | None  # None: no limit
     companion: Path | None  # a v2 cgroup without controllers, beside a v1 memory cgroup
     undo: Callable[[], None]
+    above: Callable[[], list[LimitAbove]]  # what holds for it from elsewhere, read anew
     _oom_event: int | None = None  # v1: readable when a process was parked
     _events_file: int | None = None  # v2: memory.events; POLLPRI when it changed
     _oom_kills_before: int = 0
@@ -91,7 +94,7 @@ class JobMemcg:
         if self._oom_event is not None:
             if select.select([self._oom_event], [], [], 0)[0]:
                 os.read(self._oom_event, 8)
-            return "under_oom 1" in (self.memcg.read("memory.oom_control") or "")
+            return self._is_parked()
         assert self._events_file is not None
         with suppress(OSError):  # the cgroup is gone
             os.pread(self._events_file, 4096, 0)  # arms POLLPRI again
@@ -106,7 +109,7 @@ class JobMemcg:
         """The kernel's high-water mark, page cache in it; exact in time. None: v2 before Linux 5.19."""
         return self.memcg.peak_charged()
 
-    def oom_kills(self) -> int:
+    def oom_kills(self, *, ended_by_sigkill: bool) -> int:  # noqa: ARG002 - its own counter needs no second witness
         """How many of its processes the kernel killed for memory."""
         return (self.memcg.oom_kills() or 0) - self._oom_kills_before
 
@@ -152,7 +155,7 @@ class JobMemcg:
 
     def plan_budget(self, budget: int) -> JobLimits:
         """The limits that set_budget() would set: less where a cgroup above allows less."""
-        return plan_job_limits(budget, limits_above(self.memcg))
+        return plan_job_limits(budget, self.above())
 
     def set_budget(self, limits: JobLimits, *, swap_max: int | None) -> None:
         """Raise (or lower) the budget, and read it back. A job that holds more is killed by v2; v1 refuses.
@@ -198,6 +201,9 @@ class JobMemcg:
             time.sleep(0.002)
         self.thaw()
 
+    def take_over(self) -> None:
+        """The keeper is gone: what is in the cgroup is in it all the same."""
+
     def close(self) -> None:
         """Remove the cgroup; one with processes in it stays. Raises: nothing."""
         for fd in filter(None, (self._oom_event, self._events_file)):
@@ -224,6 +230,30 @@ class JobMemcg:
             swap = "max" if self.swap_max is None else self.swap_max
             cgroup_files.write_setting(self.memcg.path, "memory.swap.max", swap)
 
+    def _is_parked(self) -> bool:
+        """Whether v1 parks the job at its own limit.
+
+        A cgroup above that is out of memory marks all below it too, and tells them, while the kernel kills there.
+        """
+        for _ in range(_SURE_LOOKS):
+            if not _is_under_oom(self.memcg.path):
+                return False
+            if self._is_full():
+                return True
+            time.sleep(_SURE_STEP_SECONDS)
+            if _is_under_oom(self.memcg.path.parent):
+                return False
+        return True
+
+    def _is_full(self) -> bool:
+        """Whether as much is charged as its hard limit lets."""
+        for kind in ("memory", "memory.memsw"):
+            used = parse_count(self.memcg.read(f"{kind}.usage_in_bytes") or "")
+            limit = parse_limit(self.memcg.read(f"{kind}.limit_in_bytes") or "")
+            if used is not None and limit is not None and used >= limit - _LARGEST_FOLIO:
+                return True
+        return False
+
     def _freezer(self) -> CgroupFreezer | StopSignals:
         path = self.memcg.path if self.memcg.version == 2 else self.companion
         if path is not None and (path / "cgroup.freeze").exists():
@@ -249,6 +279,10 @@ class JobMemcg:
         cgroups = parse_proc_cgroup(read_kernel_text(Path(f"/proc/{pid}/cgroup")) or "")
         cgroup = cgroups.get("memory" if self.memcg.version == 1 else "")
         return cgroup is not None and f"{self.memcg.name}/" in f"{cgroup}/"
+
+
+def _is_under_oom(path: Path) -> bool:
+    return parse_count(read_kernel_text(path / "memory.oom_control") or "", "under_oom") == 1
 
 
 def _park_at_the_limit(path: Path) -> int:

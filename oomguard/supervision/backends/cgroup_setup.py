@@ -13,7 +13,7 @@ from oomguard.kernel.cgroup.limits import limits_above, set_limits
 from oomguard.kernel.cgroup.placement import MadeMemcg, at_first_place
 from oomguard.kernel.cgroup.refusals import LimitDidNotStick
 from oomguard.supervision.backends.cgroup import JobMemcg
-from oomguard.supervision.rules.limits import JobLimits, LimitAbove, plan_job_limits
+from oomguard.supervision.rules.limits import LimitAbove, plan_job_limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +35,8 @@ def open_job_memcg(
 
 def limit_job(
     memcg: MemcgDir,
-    limits: JobLimits,
+    asked: int,
+    above: Callable[[], list[LimitAbove]],
     kind: str,
     *,
     left: tuple[MemcgDir, ...],
@@ -44,6 +45,7 @@ def limit_job(
     undo: Callable[[], None],
 ) -> JobMemcg:
     """Set the limits of a new, empty cgroup and read them back. Raises: OSError; LimitDidNotStick."""
+    limits = plan_job_limits(asked, above())
     caveats = set_limits(memcg, limits.hard, swap_max=swap_max, left=left)
     if memcg.version == 2:
         cgroup_files.write_setting(memcg.path, "memory.high", limits.slow)
@@ -60,6 +62,7 @@ def limit_job(
         swap_max=swap_max,
         companion=companion,
         undo=undo,
+        above=above,
     )
 
 
@@ -71,12 +74,12 @@ def _limit(made: MadeMemcg, asked: int, more_above: list[LimitAbove], swap_max: 
         for limit in (above.memory_max(), above.memory_high())
         if limit is not None
     ]
-    limits = plan_job_limits(asked, [*more_above, *limits_above(memcg), *left])
     companion = _make_companion(memcg.path.name, root) if memcg.version == 1 else None
     try:
         job = limit_job(
             memcg,
-            limits,
+            asked,
+            lambda: [*more_above, *limits_above(memcg, root), *left],
             f"cgroup v{memcg.version}",
             left=made.left,
             swap_max=swap_max,

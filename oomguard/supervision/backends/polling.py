@@ -6,8 +6,10 @@ What it cannot do: a burst between two looks passes the budget (measured: 3 to 7
 
 from __future__ import annotations
 
+import os
 import signal
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from oomguard.kernel.cgroup.freezer import StopSignals
@@ -18,6 +20,7 @@ from oomguard.kernel.proc.tree_memory import TreeMemory
 from oomguard.kernel.process.signals import signal_if
 from oomguard.supervision.backends.base import Measure
 from oomguard.supervision.rules.limits import FASTEST_BYTES_A_SECOND, JobLimits, LimitAbove, plan_job_limits
+from oomguard.supervision.tree_kills import TreeKills
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +32,7 @@ CANNOT = "nothing but looking and signals: a burst can pass it, kernel memory is
 _NEAR_FRACTION = 0.8  # of the budget: from here on shared pages are divided, which costs 8.6 ms for each GB
 _EXACT_COST_PART = 10  # exact looks take at most one tenth of the time
 _KILL_PATIENCE_SECONDS = 10.0
+_SURE_LOOKS = 3
 
 
 class Watchdog:
@@ -37,8 +41,13 @@ class Watchdog:
     kind = "watchdog"
     cannot = CANNOT
 
-    def __init__(self, asked: int, above: list[LimitAbove]) -> None:
-        """Watch for `asked` bytes, less where `above` has less."""
+    def __init__(self, asked: int, above: list[LimitAbove], bystanders: frozenset[int] = frozenset()) -> None:
+        """Watch for `asked` bytes, less where `above` has less.
+
+        `bystanders` are the processes that were below this one before there was a job.
+        """
+        self._bystanders = bystanders
+        self._above = above
         self.limits: JobLimits = plan_job_limits(asked, above)
         self.caveats: tuple[str, ...] = self.limits.notes
         self._root: int | None = None
@@ -46,6 +55,8 @@ class Watchdog:
         self._memory: TreeMemory | None = None
         self._stopper = StopSignals(self.pids, self._membership)
         self._tmpfs = TmpfsFiles()
+        self._kills = TreeKills()
+        self._seen: set[int] = set()
         self._proc = ProcFiles()
         self._family: ForkFamily | None = None
         self._looked_at: frozenset[int] = frozenset()  # the processes of the last exact look
@@ -61,6 +72,10 @@ class Watchdog:
         self._family = family
         self._tree = ProcessTree(pid, with_root=False, without=without)
         self._memory = TreeMemory(pid, with_root=False, without=without)
+
+    def take_over(self) -> None:
+        """The keeper is gone: what it kept is below this process now, which is a subreaper too."""
+        self.watch_below(os.getpid(), without=self._bystanders)
 
     def add(self, pid: int) -> None:
         """Nothing to do: the job is below the keeper."""
@@ -81,6 +96,7 @@ class Watchdog:
         """
         assert self._memory is not None
         bounds = self._memory.bounds()
+        self._seen |= bounds.keys()
         files = self._tmpfs.size(list(bounds))
         bound = sum(bounds.values()) + self._unmapped(files, bounds, exact=False)
         began = time.monotonic()
@@ -117,9 +133,9 @@ class Watchdog:
         """Page cache is in no process's account."""
         return None
 
-    def oom_kills(self) -> int:
-        """Nobody counts them for a tree."""
-        return 0
+    def oom_kills(self, *, ended_by_sigkill: bool) -> int:
+        """How many of its processes the kernel killed for memory, as far as it says."""
+        return self._kills.count(self._seen, ended_by_sigkill=ended_by_sigkill)
 
     def met_its_limit(self) -> bool:
         """Nobody refuses it anything."""
@@ -143,7 +159,7 @@ class Watchdog:
 
     def plan_budget(self, budget: int) -> JobLimits:
         """The limits that set_budget() would watch for."""
-        return plan_job_limits(budget, [])
+        return plan_job_limits(budget, self._above)
 
     def set_budget(self, limits: JobLimits, *, swap_max: int | None) -> None:  # noqa: ARG002 - swap is not in its hand
         """Watch for another budget from now on."""
@@ -165,9 +181,13 @@ class Watchdog:
     def kill(self) -> None:
         """SIGKILL all of it, and wait until nothing is left. Raises: nothing."""
         until = time.monotonic() + _KILL_PATIENCE_SECONDS
-        while self.is_alive() and time.monotonic() < until:
+        looks = 0  # one that ends while the tree is read hands on children that were not seen
+        while looks < _SURE_LOOKS and time.monotonic() < until:
+            looks = 0 if self.is_alive() else looks + 1
             self.signal(signal.SIGKILL)
             time.sleep(0.002)
+        if self._root == os.getpid():
+            _bury(self.pids())
 
     def close(self) -> None:
         """Nothing was made, so nothing is left."""
@@ -181,3 +201,9 @@ class Watchdog:
         """Whether a process's parent is the keeper or one of `pids`: that of a reused pid is another."""
         parents = {self._root, *pids}
         return lambda stat: stat.parent_pid in parents
+
+
+def _bury(pids: list[int]) -> None:
+    for pid in pids:
+        with suppress(ChildProcessError):  # its own parent still lives
+            os.waitpid(pid, os.WNOHANG)

@@ -21,12 +21,12 @@ from oomguard.kernel.cgroup.directory import MemcgDir, cgroup_mounts, read_kerne
 from oomguard.kernel.cgroup.limits import limits_above
 from oomguard.kernel.cgroup.refusals import MemcgUnavailable
 from oomguard.supervision.backends.cgroup_setup import limit_job
-from oomguard.supervision.rules.limits import LimitAbove, plan_job_limits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from oomguard.supervision.backends.cgroup import JobMemcg
+    from oomguard.supervision.rules.limits import LimitAbove
 
 _CALL_SECONDS = 25  # a machine that is short of memory is slow, and a scope is worth the wait
 _START_SECONDS = 25.0
@@ -111,10 +111,10 @@ def open_scope(
         cgroup_files.write_setting(scope.path / "keeper", "cgroup.procs", keeper_pid)
         # Now that it holds nobody itself, it may hand memory out.
         cgroup_files.write_setting(scope.path, "cgroup.subtree_control", "+memory")
-        limits = plan_job_limits(asked, [*more_above, *limits_above(memcg)])
         return limit_job(
             memcg,
-            limits,
+            asked,
+            lambda: [*more_above, *limits_above(memcg)],
             "systemd scope",
             left=(),
             swap_max=swap_max,

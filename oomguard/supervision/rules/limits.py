@@ -7,6 +7,7 @@ the job is just under its budget (a job whose pages fill a hard limit reads its 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 
 from oomguard.units import MIB, format_size
@@ -15,6 +16,9 @@ _LEAST_RESERVE, _MOST_RESERVE = 16 * MIB, 256 * MIB
 _RESERVE_PART = 8  # of the budget
 # A process that only starts needs about this: less is a slip of the pen.
 LEAST_BUDGET = MIB
+# What the guard, the keeper and the reader of stacks hold while they read a job: measured 29 MiB, without the kernel's
+# memory for them and the program text that must stay in memory.
+GUARDS_MEMORY = 40 * MIB
 # Memory cannot grow faster than this on any machine of today: earlyoom's model, measured 1.8 GB/s here.
 FASTEST_BYTES_A_SECOND = 6e9
 _PAGE = 4096
@@ -27,12 +31,8 @@ class JobLimits:
     budget: int  # unreclaimable memory: at this the job is held
     slow: int  # memory charged, page cache too: above this v2 makes the job wait (memory.high)
     hard: int  # the same: more than this the kernel gives to nobody
+    grace: int  # the hard limit while the job is asked to end, so that it can run the code that ends it
     notes: tuple[str, ...] = ()
-
-    @property
-    def grace(self) -> int:
-        """The hard limit while the job is asked to end, so that it can run the code that ends it."""
-        return self.hard + reserve_of(self.budget)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +41,12 @@ class LimitAbove:
 
     whose: str  # in words for people
     limit: int
+    beside: int = 0  # of it, what is left to those outside of the job: GUARDS_MEMORY, where the guard is under it too
+
+    @property
+    def room(self) -> int:
+        """What is left to the job; where the guard alone fills the limit, a process that only starts."""
+        return max(self.limit - self.beside, min(self.limit, 2 * LEAST_BUDGET))
 
 
 def reserve_of(budget: int) -> int:
@@ -55,29 +61,32 @@ def plan_job_limits(asked: int, above: list[LimitAbove]) -> JobLimits:
     """
     if asked < LEAST_BUDGET:
         raise ValueError(f"a budget must be at least {LEAST_BUDGET}, got {asked}")
+    lowest = min(above, key=lambda limit: limit.room, default=None)
     budget, notes = asked, []
-    lowest = min(above, key=lambda limit: limit.limit, default=None)
-    if lowest is not None and asked + reserve_of(asked) > lowest.limit:
-        budget = min(asked, max(_under(lowest.limit), _PAGE))
+    if lowest is not None and _needs(asked) > lowest.room:
+        budget = min(asked, max(_largest_under(lowest.room), _PAGE))
     if lowest is not None and budget < asked:
+        beside = f", and oomguard itself needs {format_size(lowest.beside)} of it" if lowest.beside else ""
         notes.append(
-            f"{lowest.whose} is {format_size(lowest.limit)}: the job is held at {format_size(budget)}, "
+            f"{lowest.whose} is {format_size(lowest.limit)}{beside}: the job is held at {format_size(budget)}, "
             f"not at {format_size(asked)}"
         )
-    reserve = reserve_of(budget)
-    hard = budget + reserve if lowest is None else min(budget + reserve, lowest.limit)
+    room = budget + 2 * reserve_of(budget) if lowest is None else lowest.room
+    hard = min(budget + reserve_of(budget), room) // _PAGE * _PAGE
     return JobLimits(
         budget=budget,
         slow=budget + (hard - budget) // 2 // _PAGE * _PAGE,
-        hard=hard // _PAGE * _PAGE,
+        hard=hard,
+        grace=max(hard, min(hard + reserve_of(budget), room)),
         notes=tuple(notes),
     )
 
 
-def _under(limit: int) -> int:
-    """The largest budget whose reserve still fits under `limit`."""
-    for reserve in (_MOST_RESERVE, None, _LEAST_RESERVE):
-        budget = limit - reserve if reserve is not None else limit * _RESERVE_PART // (_RESERVE_PART + 1)
-        if budget > 0 and budget + reserve_of(budget) <= limit:
-            return budget
-    return limit // 2
+def _needs(budget: int) -> int:
+    """What a budget takes with its reserve. A small one is content with one of its own size, or it had no room."""
+    return budget + min(reserve_of(budget), budget)
+
+
+def _largest_under(room: int) -> int:
+    """The largest budget, in whole pages, that fits into `room` with its reserve."""
+    return (bisect_right(range(room // _PAGE + 1), room, key=lambda pages: _needs(pages * _PAGE)) - 1) * _PAGE

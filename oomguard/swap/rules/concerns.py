@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from oomguard.swap.screens.plan import SwapConcern
+from oomguard.swap.model import SwapConcern
 from oomguard.units import format_size
 
 if TYPE_CHECKING:

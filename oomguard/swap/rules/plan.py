@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.errors import SwapRefused
 from oomguard.formats.fstab import swap_line
+from oomguard.swap.model import SwapPlan, SwapStep
 from oomguard.swap.rules.concerns import swap_concerns
 from oomguard.swap.rules.refusals import (
     check_file_system,
@@ -16,7 +17,6 @@ from oomguard.swap.rules.refusals import (
     check_size,
     largest_size,
 )
-from oomguard.swap.screens.plan import SwapPlan, SwapStep
 from oomguard.units import MIB, format_size
 
 if TYPE_CHECKING:

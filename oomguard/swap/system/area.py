@@ -10,19 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.errors import OomguardError, Stopped, SwapFailed
-from oomguard.kernel.machine.headroom import read_headroom
-from oomguard.swap.rules.removal import check_memory
 from oomguard.swap.system import file as swap_file
 from oomguard.swap.system import fstab as fstab_file
 from oomguard.swap.system import switch as swap_switch
-from oomguard.swap.system.facts import read_swaps
+from oomguard.swap.system.facts import check_can_be_off
 from oomguard.swap.system.records import SwapRecord, is_left_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Literal
 
-    from oomguard.swap.screens.plan import StepKind, SwapPlan, SwapStep
+    from oomguard.swap.model import RemovedArea, StepKind, SwapPlan, SwapStep
     from oomguard.swap.system.records import SwapRecords
 
 
@@ -186,12 +184,8 @@ def remove_area(
     Raises: SwapRefused if memory cannot take back what is swapped; SwapFailed, Stopped. What was not done yet can
     be done by the same call again.
     """
-    check_memory(record.path, read_swaps(), read_headroom(root).machine_available)
-    swap_switch.switch_off(
-        record.path,
-        on_progress=lambda done, total: events.on_progress("reading back what is swapped", done, total),
-        stop_asked=events.stop_asked,
-    )
+    check_can_be_off(record.path, root)
+    _switch_off(record.path, events)
     if record.persist:
         fstab_file.remove_swap_line(record.path, root=root)
     if is_its_file(record):
@@ -201,6 +195,27 @@ def remove_area(
     if record.subvolume is not None:
         swap_file.remove_subvolume(record.subvolume)
     records.forget(record.path)
+
+
+def remove_foreign_area(area: RemovedArea, *, events: SwapEvents) -> None:
+    """Switch off an area that oomguard did not make, and remove its line in fstab and its file.
+
+    Raises: SwapRefused if memory cannot take back what is swapped; SwapFailed, Stopped.
+    """
+    check_can_be_off(area.path)
+    _switch_off(area.path, events)
+    if area.in_fstab:
+        fstab_file.remove_swap_line(area.path)
+    if area.deletes:
+        swap_file.remove_file(area.path)
+
+
+def _switch_off(path: str, events: SwapEvents) -> None:
+    swap_switch.switch_off(
+        path,
+        on_progress=lambda done, total: events.on_progress("reading back what is swapped", done, total),
+        stop_asked=events.stop_asked,
+    )
 
 
 def remove_left_over(records: SwapRecords, *, root: Path = Path("/"), events: SwapEvents) -> list[str]:

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from oomguard.formats.fstab import parse_fstab
 from oomguard.formats.meminfo import parse_meminfo
-from oomguard.formats.swaps import SwapArea, parse_swaps
+from oomguard.formats.swaps import SwapArea, find_area, parse_swaps
 from oomguard.kernel.cgroup.directory import find_own_memcg, read_kernel_text
 from oomguard.kernel.machine.container import container_name
 from oomguard.kernel.machine.headroom import read_headroom
 from oomguard.swap.model import SwapMachine
+from oomguard.swap.rules.removal import check_memory
 
 _CAP_SYS_ADMIN = 21  # include/uapi/linux/capability.h
 _CAPABILITIES = re.compile(r"^(Cap[A-Z][a-z]+):\s+([0-9a-f]{1,16})$", re.MULTILINE)
@@ -46,6 +47,19 @@ def read_swap_machine(root: Path = Path("/")) -> SwapMachine:
 def read_swaps(root: Path = Path("/")) -> list[SwapArea]:
     """The swap areas that are on now."""
     return parse_swaps(read_kernel_text(root / "proc/swaps") or "")
+
+
+def read_area(path: str) -> SwapArea | None:
+    """The area at `path`, where it is on."""
+    return find_area(read_swaps(), path)
+
+
+def check_can_be_off(path: str, root: Path = Path("/")) -> None:
+    """See that memory, and the other areas, can take back what is swapped out to `path` now.
+
+    Raises: SwapRefused if not, with both numbers.
+    """
+    check_memory(path, read_swaps(root), read_headroom(root).machine_available)
 
 
 def read_zswap(root: Path = Path("/")) -> bool | None:

@@ -12,7 +12,7 @@ from oomguard.formats.cgroup.memory import parse_count
 from oomguard.formats.meminfo import parse_meminfo_sizes
 from oomguard.formats.proc.smaps_rollup import parse_status_memory
 from oomguard.kernel.cgroup.directory import read_kernel_text
-from oomguard.swap.screens.status import CompressedSwap, SwapHolder, SwapSpeed
+from oomguard.swap.model import CompressedSwap, SwapHolder, SwapSpeed
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oomguard.errors import BadInput, NothingFound
-from oomguard.preparation.reading.sources import Source, find_sources
+from oomguard.preparation.reading.sources import Source, Wanted, find_inputs, find_sources
 from oomguard.preparation.reading.sources import _natural as natural
 
 
@@ -100,7 +100,7 @@ def test_only_plain_text_files_can_be_read_at_any_place(corpus: Path) -> None:
 def test_standard_input(kind: str) -> None:
     expected = Source(path="-", kind=kind, compression=None, size=None, mtime_ns=None)
     for name in ("-", "/dev/stdin"):
-        assert find_sources([name], folder=Path(), exclude=None, stdin_kind=kind) == [expected]
+        assert find_inputs([name], folder=Path(), exclude=None, wanted=Wanted(format=kind)).sources == [expected]
 
 
 def test_names_start_from_the_folder(tmp_path: Path) -> None:

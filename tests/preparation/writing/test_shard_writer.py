@@ -36,7 +36,13 @@ class Folder:
             name=name,
             first_is_val=first == 0,
         )
-        return SplitWriter(plan, split, first_index=first, on_naming=self.named.append, on_shard=self.finished.append)
+        return SplitWriter(
+            plan,
+            split,
+            first_index=first,
+            on_naming=lambda name, _: self.named.append(name),
+            on_shard=lambda shard, _: self.finished.append(shard),
+        )
 
     def names(self) -> list[str]:
         return sorted(file.name for file in self.path.iterdir() if file.is_file())
@@ -99,9 +105,12 @@ def test_going_on_gives_the_same_files(folder: Folder, done: int, more: int) -> 
     first = folder.writer()
     first.write(data(0, done))
     position = first.sync()
+    before = len(folder.named)
     first.write(data(0, more))  # other tokens than will come: they must not be seen again
     second = folder.writer()
     second.resume(position)
+    for name in folder.named[before:]:  # as TokenSink does
+        (folder.path / name).unlink(missing_ok=True)
     second.write(data(done, 420))
     second.finish_shard()
     seen = np.concatenate([np.load(folder.path / name) for name in folder.names()[:5]])
@@ -125,7 +134,7 @@ def test_a_shard_that_got_its_name_too_early_goes_on_as_temporary(folder: Folder
     assert np.load(folder.path / "x_train_000001.npy").tolist() == list(range(100))
 
 
-@pytest.mark.parametrize("damage", ["gone", "shorter"])
+@pytest.mark.parametrize("damage", ["gone", "shorter", "other bytes"])
 def test_a_temporary_file_that_is_not_as_it_was_left_is_refused(folder: Folder, damage: str) -> None:
     """Never a hole of zeros in a shard."""
     first = folder.writer(shard_tokens=None)
@@ -137,7 +146,8 @@ def test_a_temporary_file_that_is_not_as_it_was_left_is_refused(folder: Folder, 
     if damage == "gone":
         partial.unlink()
     else:
-        partial.write_bytes(partial.read_bytes()[:-2])
+        content = partial.read_bytes()
+        partial.write_bytes(content[:-2] if damage == "shorter" else content[:-1] + b"\xff")
     with pytest.raises(Changed, match=damage) as caught:
         folder.writer(shard_tokens=None).resume(position)
     assert "--restart" in caught.value.do

@@ -13,7 +13,7 @@ from oomguard.kernel.cgroup.refusals import LimitDidNotStick, MemcgUnavailable
 from oomguard.supervision import launch as job_start
 from oomguard.supervision.backends.cgroup_setup import open_job_memcg
 from oomguard.supervision.backends.systemd import find_scope_manager
-from oomguard.supervision.rules.limits import LimitAbove
+from oomguard.supervision.rules.limits import GUARDS_MEMORY, LimitAbove
 from tests.kernel.fake_cgroups import FakeKernel
 
 if TYPE_CHECKING:
@@ -105,16 +105,33 @@ def test_swap_as_far_as_allowed(kernel_of: MakeKernel, capture: str, swap_max: i
 
 def test_never_more_than_a_cgroup_above_allows(kernel_of: MakeKernel) -> None:
     kernel = kernel_of("nested-v1")
-    (kernel.own.parent / "memory.limit_in_bytes").write_text(f"{48 * MIB}\n")
+    (kernel.own.parent / "memory.limit_in_bytes").write_text(f"{88 * MIB}\n")
     job = open_at(kernel)
     assert (job.limits.budget, job.limits.hard) == (32 * MIB, 48 * MIB)
     assert job.memcg.memory_max() == 48 * MIB
     assert (
-        "the memory limit of cgroup /sandbox is 48.0 MiB: the job is held at 32.0 MiB, not at 64.0 MiB" in job.caveats
-    )
+        "the memory limit of cgroup /sandbox is 88.0 MiB, and oomguard itself needs 40.0 MiB of it: the job is held at "
+        "32.0 MiB, not at 64.0 MiB"
+    ) in job.caveats
     raised = job.plan_budget(500 * MIB)
     job.set_budget(raised, swap_max=0)
     assert raised.budget == 32 * MIB
+    job.close()
+
+
+@pytest.mark.parametrize("asked", [30 * MIB, 256 * MIB, 8192 * MIB])
+@pytest.mark.parametrize("limit", [90 * MIB, 128 * MIB, 257 * MIB, 272 * MIB, 512 * MIB, 1024 * MIB, 2200 * MIB])
+@pytest.mark.parametrize("capture", ["nested-v1", "delegated-user-v2"])
+def test_in_a_container_the_job_has_what_fits_beside_its_guard(
+    kernel_of: MakeKernel, capture: str, limit: int, asked: int
+) -> None:
+    """All of them together stay under the container's limit, and hardly a page of it is given away."""
+    kernel = kernel_of(capture)
+    (kernel.own / ("memory.max" if capture.endswith("v2") else "memory.limit_in_bytes")).write_text(f"{limit}\n")
+    job = open_at(kernel, asked)
+    hard, budget = job.memcg.memory_max() or 0, job.limits.budget
+    assert budget == asked or limit - GUARDS_MEMORY - hard <= 2 * 4096
+    assert budget <= hard <= limit - GUARDS_MEMORY
     job.close()
 
 
@@ -123,6 +140,24 @@ def test_on_v1_the_high_water_mark_says_whether_the_hard_limit_was_met(kernel_of
     for peak, met in ((70 * MIB, False), (80 * MIB, True)):
         (job.memcg.path / "memory.max_usage_in_bytes").write_text(f"{peak}\n")
         assert job.met_its_limit() is met
+    job.close()
+
+
+@pytest.mark.parametrize(
+    ("used", "above_is_full", "at_the_limit"),
+    [(35, True, False), (79, True, True), (79, False, True), (60, False, True)],
+)
+def test_on_v1_a_full_cgroup_above_is_not_the_jobs_own_limit(
+    kernel_of: MakeKernel, used: int, above_is_full: bool, at_the_limit: bool
+) -> None:
+    """The kernel marks all that is below it, and tells them: Linux mm/memcontrol-v1.c, mem_cgroup_mark_under_oom()."""
+    kernel = kernel_of("nested-v1")
+    job = open_at(kernel)
+    (job.memcg.path / "memory.oom_control").write_text("oom_kill_disable 1\nunder_oom 1\noom_kill 0\n")
+    (job.memcg.path / "memory.usage_in_bytes").write_text(f"{used * MIB}\n")
+    full = int(above_is_full)
+    (kernel.own / "memory.oom_control").write_text(f"oom_kill_disable 0\nunder_oom {full}\noom_kill 0\n")
+    assert job.is_at_the_limit() is at_the_limit
     job.close()
 
 

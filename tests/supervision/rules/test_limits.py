@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oomguard.supervision.rules.limits import LEAST_BUDGET, LimitAbove, plan_job_limits, reserve_of
+from oomguard.supervision.rules.limits import (
+    GUARDS_MEMORY,
+    LEAST_BUDGET,
+    JobLimits,
+    LimitAbove,
+    plan_job_limits,
+    reserve_of,
+)
 
 MIB, GIB, TIB = 1 << 20, 1 << 30, 1 << 40
 SIZES = st.integers(LEAST_BUDGET, 4 * TIB)
@@ -18,11 +25,54 @@ def test_never_above_what_holds_already(asked: int, above: list[int]) -> None:
     assert 0 < limits.budget <= asked
     assert limits.budget <= limits.slow <= limits.hard <= min([*above, limits.hard])
     assert limits.hard % 4096 == 0 or limits.hard == limits.budget
-    assert limits.grace > limits.hard
+    assert limits.hard <= limits.grace <= min([*above, limits.hard + reserve_of(limits.budget)])
     lowered = limits.budget < asked
     assert lowered is bool(limits.notes)
     if lowered:
         assert f"cgroup {above.index(min(above))} is" in limits.notes[0]  # whose it is
+
+
+PAGE = 4096
+BESIDE = st.sampled_from([0, GUARDS_MEMORY])
+# Where the old plan failed, from a container's 64 MiB to where the reserve has its most, and everything else.
+LIMITS = st.one_of(st.integers(64 * MIB, 3 * GIB), SIZES)
+
+
+def under(limit: int, beside: int, asked: int) -> JobLimits:
+    return plan_job_limits(asked, [LimitAbove(whose="the container", limit=limit, beside=beside)])
+
+
+def fits(budget: int, limit: int, beside: int) -> bool:
+    """With what the guard needs for itself, and room for a burst: an eighth, or as much as itself if it is small."""
+    return budget + min(reserve_of(budget), budget) + beside <= limit
+
+
+@given(limit=LIMITS, beside=BESIDE, asked=SIZES)
+def test_under_a_limit_it_is_the_largest_that_fits(limit: int, beside: int, asked: int) -> None:
+    """Not one page more would; and what fits is had whole."""
+    budget = under(limit, beside, asked).budget
+    if fits(asked, limit, beside):
+        assert budget == asked
+    elif limit >= beside + 2 * LEAST_BUDGET:
+        assert fits(budget, limit, beside)
+        assert not fits(budget + PAGE, limit, beside)
+
+
+@given(limit=LIMITS, more=st.integers(0, GIB), beside=BESIDE, asked=SIZES, asked_more=st.integers(0, GIB))
+def test_more_room_or_a_larger_wish_never_give_less(
+    limit: int, more: int, beside: int, asked: int, asked_more: int
+) -> None:
+    budget = under(limit, beside, asked).budget
+    assert under(limit + more, beside, asked).budget >= budget
+    assert under(limit, beside, asked + asked_more).budget >= budget
+
+
+@pytest.mark.parametrize(
+    ("limit", "least"), [(257, 190), (272, 200), (300, 225), (512, 410), (1024, 865), (2048, 1770), (4096, 3790)]
+)
+def test_a_container_keeps_most_of_its_memory_for_the_job(limit: int, least: int) -> None:
+    """From 257 MiB to 2.25 GiB it was cut for nothing, down to 1 MiB."""
+    assert least * MIB <= under(limit * MIB, GUARDS_MEMORY, limit * MIB).budget < limit * MIB
 
 
 @given(budget=SIZES)
@@ -30,6 +80,7 @@ def test_what_was_asked_for_is_what_is_had(budget: int) -> None:
     limits = plan_job_limits(budget, [LimitAbove(whose="x", limit=budget + reserve_of(budget))])
     assert limits.budget == budget
     assert limits.notes == ()
+    assert plan_job_limits(budget, []).grace > limits.hard  # room for the code that ends it
 
 
 @pytest.mark.parametrize(("budget", "reserve"), [(MIB, 16), (200 * MIB, 25), (12 * GIB, 256), (TIB, 256)])

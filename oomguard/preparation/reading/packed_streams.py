@@ -1,0 +1,148 @@
+"""Compressed streams that follow each other in a file, each decoded to its end and nothing between them passed over.
+
+Python's own lzma.open and bz2.open take whatever is wrong in the first 8 KiB of a further stream for the end of the
+data; Arrow's readers stop at an empty bz2 stream, and refuse the zeros that tapes and tar put behind a gzip file.
+"""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+import zlib
+from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
+
+from oomguard.errors import OomguardError
+from oomguard.units import KIB
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Packed = Literal["gz", "xz", "bz2"]
+
+_READ = 64 * KIB
+_XZ_PADDING = 4  # bytes; stream padding is a multiple of it: the .xz file format, 2.2
+_GZIP = 31  # zlib's wbits for a gzip header and trailer, which holds a checksum
+
+
+class DamagedStream(Exception):
+    """Says what is wrong, in which stream, and where in the file that begins."""
+
+
+class _Decoder(Protocol):
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def needs_input(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, max_length: int) -> bytes: ...
+
+
+class PackedStreams:
+    """Decodes the streams of a file; zeros behind one, up to the next one or the end, are padding."""
+
+    def __init__(self, file: BinaryIO, packed: Packed, *, before_stream: Callable[[bytes], None]) -> None:
+        """`before_stream` is shown the head of each stream before it is decoded, and may refuse it."""
+        self._file = file
+        self._packed = packed
+        self._before_stream = before_stream
+        self._decoder: _Decoder | None = None
+        self._unread = b""
+        self._taken = 0  # bytes of the file
+        self._number = 0  # of the stream, from 1
+        self._start = 0  # of the stream in the file
+        self._problem: Exception | None = None
+
+    def read(self, size: int) -> bytes:
+        """Give the next bytes, at most `size`, and holding not much more; b"" only at the end.
+
+        Raises: DamagedStream, once all that was decoded before is given; OSError; whatever `before_stream` does.
+        """
+        parts: list[bytes] = []
+        room = size
+        try:
+            while room and self._problem is None and (self._decoder is not None or self._next_stream()):
+                got = self._decode(room)
+                room -= len(got)
+                parts.append(got)
+        except (DamagedStream, OSError, OomguardError) as problem:
+            self._problem = problem
+        if self._problem is not None and room == size:
+            raise self._problem
+        return b"".join(parts)
+
+    def _next_stream(self) -> bool:
+        """Begin the next stream; False at the end of the file."""
+        zeros = 0
+        while self._fill():
+            left = self._unread.lstrip(b"\0") if self._number else self._unread
+            zeros += len(self._unread) - len(left)
+            self._unread = left
+            if left:
+                break
+        if self._packed == "xz" and zeros % _XZ_PADDING:
+            raise DamagedStream(
+                f"{zeros} zero bytes behind stream {self._number}, where padding is a multiple of {_XZ_PADDING}"
+            )
+        if not self._unread and self._number:
+            return False
+        self._number += 1
+        self._start = self._taken - len(self._unread)
+        self._before_stream(self._unread)
+        self._decoder = _new_decoder(self._packed)
+        return True
+
+    def _decode(self, size: int) -> bytes:
+        assert self._decoder is not None
+        if self._decoder.needs_input and not self._fill():
+            raise self._damaged("the file ends before the stream does")
+        data, self._unread = self._unread, b""
+        try:
+            got = self._decoder.decompress(data, size)
+        except (OSError, EOFError, ValueError, lzma.LZMAError, zlib.error) as error:
+            raise self._damaged(str(error)) from error
+        if self._decoder.eof:
+            self._unread = self._decoder.unused_data
+            self._decoder = None
+        return got
+
+    def _fill(self) -> bool:
+        """Have something unread; False at the end of the file."""
+        if not self._unread:
+            self._unread = self._file.read(_READ)
+            self._taken += len(self._unread)
+        return bool(self._unread)
+
+    def _damaged(self, what: str) -> DamagedStream:
+        return DamagedStream(f"stream {self._number}, which begins at byte {self._start} of the file: {what}")
+
+
+class _GzipDecoder:
+    """zlib's decoder with the ways of lzma's and bz2's."""
+
+    def __init__(self) -> None:
+        self._decoder = zlib.decompressobj(_GZIP)
+
+    @property
+    def eof(self) -> bool:
+        return self._decoder.eof
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._decoder.unconsumed_tail
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._decoder.unused_data
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        return self._decoder.decompress(self._decoder.unconsumed_tail + data, max_length)
+
+
+def _new_decoder(packed: Packed) -> _Decoder:
+    if packed == "xz":
+        return lzma.LZMADecompressor()
+    return bz2.BZ2Decompressor() if packed == "bz2" else _GzipDecoder()

@@ -1,0 +1,128 @@
+"""Whether what a manifest says is done can be true of this job. Its checksums say only that it is as it was written."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from oomguard.errors import Changed
+from oomguard.preparation.model import ShardSet
+from oomguard.preparation.writing.manifest_lines import is_count, is_sha256
+from oomguard.preparation.writing.token_sink import Totals
+
+if TYPE_CHECKING:
+    from oomguard.preparation.job import Job
+    from oomguard.preparation.reading.sources import Source
+    from oomguard.preparation.writing.manifest import Progress
+
+_TOTALS = {field.name for field in fields(Totals)}
+_CHECKPOINT = {"totals", "position", "open", "errors"}
+_RESULT_TYPES: dict[str, Any] = {"int": int, "float": (int, float), "str": str, "bool": bool}
+
+
+def require_sense(job: Job, progress: Progress) -> None:
+    """Checkpoint, shards and result agree with each other and with the job.
+
+    Raises: Changed.
+    """
+    if len(progress.files) < len(progress.shards):
+        _refuse("a shard is there twice")
+    point = progress.checkpoint
+    if point is None:
+        if progress.shards or progress.result is not None:
+            _refuse("there is no checkpoint")
+        return
+    if not point.keys() >= _CHECKPOINT or point["errors"] not in ("strict", "replace", "skip"):
+        _refuse("a checkpoint is not whole")
+    _check_totals(point["totals"])
+    _check_open(job, progress, point["open"])
+    _check_position(job, point["position"], point["totals"])
+    if progress.result is not None:
+        _check_result(job, progress, progress.result)
+
+
+def _check_totals(totals: Any) -> None:
+    if not isinstance(totals, dict) or totals.keys() != _TOTALS or not all(map(is_count, totals.values())):
+        _refuse("the totals are no numbers")
+
+
+def _check_open(job: Job, progress: Progress, opened: Any) -> None:
+    """Each split has as many shards as its number says, and all tokens are in one."""
+    splits = {"train", "val"} if job.by_document else {"train"}
+    if not isinstance(opened, dict) or opened.keys() != splits:
+        _refuse("the open shards are others")
+    most = job.resolved.shard_tokens
+    tokens = sum(shard["tokens"] for shard in progress.shards)
+    for split, at in opened.items():
+        if not isinstance(at, dict) or not is_count(at.get("index")) or not is_count(at.get("tokens")):
+            _refuse("an open shard has no place")
+        if (at["tokens"] and not is_sha256(at.get("sha256"))) or (most is not None and at["tokens"] >= most):
+            _refuse("an open shard is none")
+        shards = [shard for shard in progress.shards if len(splits) == 1 or shard["split"] == split]
+        first = 1 if split == "train" and len(splits) > 1 and most is not None else 0
+        if at["index"] != first + len(shards):
+            _refuse("a shard is missing")
+        tokens += at["tokens"]
+    assert progress.checkpoint is not None
+    if tokens != progress.checkpoint["totals"]["tokens"]:
+        _refuse("the shards hold another number of tokens")
+
+
+def _check_position(job: Job, position: Any, totals: dict[str, Any]) -> None:
+    if position == {} and not any(totals.values()):
+        return  # stopped before the first piece
+    index: Any = position.get("source") if isinstance(position, dict) else None
+    if not is_count(index) or index > len(job.sources):
+        _refuse("its position is in no input")
+    before, rest = job.sources[:index], {key: value for key, value in position.items() if key != "source"}
+    if index == len(job.sources):
+        if rest:
+            _refuse("its position is behind the input")
+        offset = 0
+    else:
+        offset = _offset(job.sources[index], rest)
+    if all(source.seekable_text for source in job.sources[: index + 1]):
+        done = sum(source.size or 0 for source in before) + offset
+        if done != totals["input_bytes"]:
+            _refuse("its position is another one than its number of bytes")
+
+
+def _offset(source: Source, rest: dict[str, Any]) -> int:
+    """Give how far reading is in a source, as far as that is known."""
+    if rest.get("resume") is None and rest.keys() <= {"resume"}:
+        return 0
+    if source.seekable_text:
+        offset: Any = rest.get("offset")
+        if rest.keys() != {"offset"} or not is_count(offset) or offset > (source.size or 0):
+            _refuse("its position is behind the end of the file")
+        return int(offset)
+    resume = rest.get("resume")
+    if rest.keys() != {"resume"} or not isinstance(resume, dict):
+        _refuse("its position is none")
+    if not all(is_count(value) or isinstance(value, bool) for value in resume.values()):
+        _refuse("its position is none")
+    return 0
+
+
+def _check_result(job: Job, progress: Progress, result: dict[str, Any]) -> None:
+    types = {field.name: str(field.type) for field in fields(ShardSet)}
+    if result.keys() - {"schema"} != types.keys() or result.get("shards") != progress.shards:
+        _refuse("its result is another one")
+    for name, kind in types.items():
+        value = result[name]
+        expected = _RESULT_TYPES.get(kind, list)
+        if not isinstance(value, expected) or (isinstance(value, bool) and kind != "bool"):
+            _refuse(f"{name} of its result is none")
+        if kind == "tuple[str, ...]" and not all(isinstance(note, str) for note in value):
+            _refuse(f"{name} of its result are no notes")
+    if result["tokens"] != sum(shard["tokens"] for shard in progress.shards):
+        _refuse("its result has another number of tokens")
+    if (result["format"], result["encoding"]) != (job.options.format, job.options.encoding):
+        _refuse("its result is of another format")
+
+
+def _refuse(why: str) -> NoReturn:
+    raise Changed(
+        f"the manifest of the run that was begun here makes no sense: {why}",
+        do="--restart to make the shards anew, or another --out FOLDER",
+    )

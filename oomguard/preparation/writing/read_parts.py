@@ -1,0 +1,182 @@
+"""What was read of each input, with a checksum: a run goes on only with the bytes that it began with.
+
+The CRC-32 of a plain text is taken by the encoders, of the very bytes that they encode; that of a file which only the
+reader can read is taken here, of all that the reader has taken from it, when a checkpoint needs it. So nobody has to
+trust the times of a file: where its inode, mtime or ctime is another one, what was read of it is read again.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from oomguard.errors import BadInput, Changed
+from oomguard.text import printable
+from oomguard.units import MIB
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from oomguard.preparation.reading.sources import Source
+    from oomguard.preparation.writing.manifest import Progress
+
+_POLYNOMIAL = 0xEDB88320  # of CRC-32, as zlib has it: the highest power is the lowest bit
+_ONE = 1 << 31
+
+
+class ReadParts:
+    """Collects what was read since the last checkpoint: [source, start, end, CRC-32] each."""
+
+    def __init__(self, sources: Sequence[Source] = ()) -> None:
+        self._sources = sources
+        self._known: dict[int, int] = {}  # how far each file's checksum reaches
+        self._parts: list[list[int]] = []
+        self._reaches: dict[int, int] = {}  # how far the reader was in files whose checksum is yet to be taken
+        self._done: dict[int, list[list[int]]] = {}
+
+    def go_on(self, parts: dict[int, list[list[int]]]) -> None:
+        """Begin with what earlier runs noted."""
+        self._done = {source: list(known) for source, known in parts.items()}
+        self._known = {source: max(end for _, end, _ in known) for source, known in parts.items()}
+
+    def note(self, source: int, start: int, end: int, crc: int | None) -> None:
+        """A piece was taken: it is the bytes from `start` to `end`, or (without `crc`) lies somewhere before `end`."""
+        if crc is None:
+            self._reaches[source] = max(end, self._reaches.get(source, 0))
+            return
+        last = self._parts[-1] if self._parts else None
+        if last is not None and last[0] == source and last[2] == start:
+            last[2:] = end, join_crc(last[3], crc, end - start)
+        else:
+            self._parts.append([source, start, end, crc])
+
+    def take(self) -> list[list[int]]:
+        """Give all that is new for a checkpoint.
+
+        Raises: Changed if a file is no longer the one that is read; BadInput if it cannot be read.
+        """
+        for index, end in self._reaches.items():
+            start = self._known.get(index, 0)
+            if end > start:
+                self._parts.append([index, start, end, self._read_again(self._sources[index], start, end)])
+                self._known[index] = end
+        self._reaches.clear()
+        parts, self._parts = self._parts, []
+        for source, *part in parts:
+            self._done.setdefault(source, []).append(part)
+        return parts
+
+    def require_unchanged(self) -> None:
+        """At the end of a run: no file was changed behind its times.
+
+        Raises: Changed.
+        """
+        for index, parts in self._done.items():
+            source = self._sources[index]
+            try:
+                now = _identity(Path(source.path).stat())
+            except OSError:
+                continue  # gone since: what was open has been read to its end
+            if now != source_identity(source):
+                require_same_bytes(source, parts)
+
+    def _read_again(self, source: Source, start: int, end: int) -> int:
+        crc, identity = read_crc(source, start, end)
+        if identity != source_identity(source):
+            raise Changed(
+                f"{printable(source.path)} was changed while it was read",
+                do="run the same command again: it compares what was read before, and goes on or says how",
+            )
+        return crc
+
+
+def source_identity(source: Source) -> list[int | None]:
+    """What tells that a file was replaced or changed."""
+    return [source.inode, source.mtime_ns, source.ctime_ns]
+
+
+def _identity(status: os.stat_result) -> list[int | None]:
+    return [status.st_ino, status.st_mtime_ns, status.st_ctime_ns]
+
+
+def require_same_inputs(sources: Sequence[Source], before: list[Any], progress: Progress) -> None:
+    """What was read of each file is there as it was, if it is not known to be untouched.
+
+    `before`: what the manifest says of each source.
+    Raises: Changed with the first file that holds other bytes, or of which that cannot be told.
+    """
+    position = progress.checkpoint["position"] if progress.checkpoint else {}
+    begun = position.get("source", 0) + bool(position.keys() & {"offset", "resume"})
+    for index, source in enumerate(sources[:begun]):
+        known = before[index]
+        if source.size is None or [known.get(key) for key in ("inode", "changed", "ctime")] == source_identity(source):
+            continue
+        parts = progress.read.get(index)
+        if parts:
+            require_same_bytes(source, parts)
+        elif source.size:
+            raise Changed(
+                f"{printable(source.path)} was touched or replaced since it was read, "
+                f"and of a {source.kind} file no checksum tells whether its bytes are the same",
+                do="--restart to make the shards anew, or another --out FOLDER",
+            )
+
+
+def require_same_bytes(source: Source, parts: Sequence[Sequence[int]]) -> None:
+    """Compare what was read of a file with what is there. Raises: Changed; BadInput if it cannot be read."""
+    for start, end, crc in parts:
+        if read_crc(source, start, end)[0] != crc:
+            raise Changed(
+                f"{printable(source.path)} was changed: its bytes {start:,} to {end:,} are not those that were read",
+                do="give the same file again, or --restart to make the shards anew, or another --out FOLDER",
+            )
+
+
+def read_crc(source: Source, start: int, end: int) -> tuple[int, list[int | None]]:
+    """Give the CRC-32 of a part of a file, and the file's identity after it was read. Raises: BadInput."""
+    crc = 0
+    try:
+        fd = os.open(source.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            while start < end and (got := os.pread(fd, min(MIB, end - start), start)):
+                crc = zlib.crc32(got, crc)
+                start += len(got)
+            return crc if start == end else ~crc & 0xFFFFFFFF, _identity(os.fstat(fd))
+        finally:
+            os.close(fd)
+    except OSError as error:
+        name = printable(source.path)
+        raise BadInput(f"{name} cannot be read: {error.strerror}", do=f"ls -l {name}") from error
+
+
+def join_crc(first: int, second: int, size: int) -> int:
+    """Give the CRC-32 of two texts, one after the other, from that of each and the bytes of the second."""
+    shift, power = _ONE, 0
+    while size:
+        if size & 1:
+            shift = _multiply(shift, _power(power))
+        size, power = size >> 1, power + 1
+    return _multiply(shift, first) ^ second
+
+
+_powers = [1 << 23]  # x to the 8 times 2 to the n, modulo the polynomial
+
+
+def _power(number: int) -> int:
+    while len(_powers) <= number:
+        _powers.append(_multiply(_powers[-1], _powers[-1]))
+    return _powers[number]
+
+
+def _multiply(left: int, right: int) -> int:
+    """Multiply two polynomials modulo that of CRC-32."""
+    product = 0
+    while left:
+        if left & _ONE:
+            product ^= right
+        left = left << 1 & 0xFFFFFFFF
+        right = right >> 1 ^ (_POLYNOMIAL if right & 1 else 0)
+    return product

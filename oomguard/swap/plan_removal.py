@@ -1,0 +1,67 @@
+"""Which swap can be taken away: what oomguard made, or an area that is named."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from oomguard.errors import NothingFound, SwapRefused
+from oomguard.formats.swaps import SwapArea, find_area
+from oomguard.kernel.cgroup.directory import read_kernel_text
+from oomguard.swap.model import RemovedArea, SwapRemoval
+from oomguard.swap.system.area import is_its_file
+from oomguard.swap.system.facts import check_can_be_off, read_swaps
+from oomguard.swap.system.fstab import has_line
+from oomguard.swap.system.records import SwapRecord, is_left_over, read_records
+
+
+def plan_swap_removal(path: Path | None = None) -> SwapRemoval:
+    """Decide what goes: the area named, or (None) all that oomguard made and no command uses.
+
+    Raises: NothingFound if there is none; SwapRefused if memory cannot take back what is swapped, or the area is
+    used by a command or for hibernation.
+    """
+    records, areas = read_records(), read_swaps()
+    if path is None:
+        chosen = [record for record in records if record.until == "removed" or is_left_over(record)]
+        if not chosen:
+            raise NothingFound("oomguard has made no swap that could go", do="oomguard swap status shows what is on")
+        planned = tuple(_of_record(record, areas) for record in chosen)
+    else:
+        planned = (_named(os.path.abspath(path), records, areas),)  # noqa: PTH100 - links are not followed
+    for area in planned:
+        check_can_be_off(area.path)
+    return SwapRemoval(areas=planned, done=False, as_root=os.geteuid() == 0)
+
+
+def _named(path: str, records: list[SwapRecord], areas: list[SwapArea]) -> RemovedArea:
+    own = next((record for record in records if record.path == path), None)
+    if own is not None:
+        if own.until == "command" and not is_left_over(own):
+            raise SwapRefused(
+                f"a command that oomguard started uses {path} (pid {own.maker_pid})", do="it goes when the command ends"
+            )
+        return _of_record(own, areas)
+    area = find_area(areas, path)
+    if area is None:
+        raise NothingFound(f'"{path}" is no swap area that is on or that oomguard made', do="oomguard swap status")
+    if area.kind == "file" and "resume" in (read_kernel_text(Path("/proc/cmdline")) or ""):
+        raise SwapRefused(
+            f"oomguard did not make {path}, and this machine hibernates (resume= on the kernel's command line), "
+            "perhaps to that file",
+            do=f"swapoff {path}, if you know that it is another",
+        )
+    is_file = stat.S_ISREG(Path(path).lstat().st_mode) if os.path.lexists(path) else False
+    return RemovedArea(
+        path=path, size=area.size, used=area.used, on=True, by_oomguard=False,
+        in_fstab=is_file and has_line(path), deletes=is_file,
+    )  # fmt: skip
+
+
+def _of_record(record: SwapRecord, areas: list[SwapArea]) -> RemovedArea:
+    area = find_area(areas, record.path)
+    return RemovedArea(
+        path=record.path, size=record.size, used=area.used if area else 0, on=area is not None, by_oomguard=True,
+        in_fstab=record.persist and has_line(record.path), deletes=is_its_file(record),
+    )  # fmt: skip

@@ -1,0 +1,181 @@
+"""What an input is, by its name, its content or an option; and what a folder does not take is said."""
+
+import gzip
+import io
+import json
+import subprocess
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.preparation.expecting import read_tokens, tokens_of
+from tests.preparation.reading.reads import PACKERS
+from tests.running import started
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+DOCUMENTS = ["one", 'two "quoted"\n{', "", "three 字 🙂"]
+LINES = "".join(json.dumps({"n": 1, "text": document}) + "\n" for document in DOCUMENTS)
+NO_VAL = ("--val-fraction", "0")
+
+
+def tokens_in(folder: Path) -> list[int]:
+    return read_tokens(folder / "tokens" / "train.bin")
+
+
+def prepare_stdin(folder: Path, data: bytes, *options: str) -> tuple[int, str]:
+    """The exit status and what was said on standard error."""
+    (folder / "stdin").write_bytes(data)
+    with started("prepare", "-", *NO_VAL, *options, cwd=folder, stdin=folder / "stdin") as run:
+        _, said = run.communicate(timeout=60)
+    return run.returncode, said
+
+
+@pytest.mark.parametrize("packed", ["", *PACKERS])
+def test_json_lines_on_standard_input_are_never_text_in_silence(tmp_path: Path, packed: str) -> None:
+    """They are refused with the options that say what they are; each of these gives that. Compressed or not."""
+    data = PACKERS[packed](LINES.encode()) if packed else LINES.encode()
+    status, said = prepare_stdin(tmp_path, data)
+    assert status == 1
+    assert "JSON" in said
+    assert "--input-format jsonl" in said
+    assert not tokens_in(tmp_path)
+    for options in (["--text-field", "text"], ["--input-format", "jsonl"]):
+        status, said = prepare_stdin(tmp_path, data, *options, "--restart")
+        assert status == 0, said
+        assert tokens_in(tmp_path) == tokens_of(DOCUMENTS)
+    status, said = prepare_stdin(tmp_path, data, "--input-format", "text", "--restart")
+    assert status == 0, said
+    assert tokens_in(tmp_path) == tokens_of([LINES])
+
+
+@pytest.mark.parametrize("text", ["{", '{"a": 1}\nplain\n', "plain\n", "[1]\n", '{\n  "a": 1\n}\n', "{x}\n{y}\n", ""])
+def test_other_text_on_standard_input_stays_text(tmp_path: Path, text: str) -> None:
+    """Also where some of it is JSON."""
+    status, said = prepare_stdin(tmp_path, f"{text}and more".encode())
+    assert status == 0, said
+    assert tokens_in(tmp_path) == tokens_of([f"{text}and more"])
+
+
+@pytest.mark.parametrize("name", ["part-00000", "a.jl", "3f5a", "part.gz", "part.xz", "part.bz2", "part.zst", "blob"])
+def test_files_without_a_known_name_are_what_they_hold(oomguard: Run, tmp_path: Path, name: str) -> None:
+    """JSON Lines are read as that, and it is said; in zstd, which is not looked into before, they are refused."""
+    packed = {"blob": "gz"}.get(name, name.partition(".")[2])
+    data = PACKERS[packed](LINES.encode()) if packed in PACKERS else LINES.encode()
+    (tmp_path / name).write_bytes(data)
+    done = oomguard("prepare", name, *NO_VAL, "--json")
+    if packed == "zst":
+        assert done.returncode == 1
+        assert "--input-format jsonl" in done.stderr
+        done = oomguard("prepare", name, *NO_VAL, "--input-format", "jsonl", "--json")
+    else:
+        assert f"{name}: read as JSON Lines" in done.stderr
+        assert any("read as JSON Lines" in note for note in json.loads(done.stdout)["notes"])
+        assert "read as JSON Lines" in oomguard("prepare", name, *NO_VAL, "--dry-run").stdout
+    assert done.returncode == 0, done.stderr
+    assert tokens_in(tmp_path) == tokens_of(DOCUMENTS)
+    field = oomguard("prepare", name, *NO_VAL, "--text-field", "text", "--out", "field")
+    assert field.returncode == 0, field.stderr
+    assert read_tokens(tmp_path / "field" / "train.bin") == tokens_of(DOCUMENTS)
+    raw = oomguard("prepare", name, *NO_VAL, "--input-format", "text", "--out", "raw")
+    assert raw.returncode == 0, raw.stderr
+    assert read_tokens(tmp_path / "raw" / "train.bin") == tokens_of([LINES])
+
+
+def test_parquet_without_its_name(oomguard: Run, tmp_path: Path) -> None:
+    """As the Hugging Face hub's cache keeps it."""
+    pq.write_table(pa.table({"text": DOCUMENTS}), tmp_path / "blob")
+    done = oomguard("prepare", "blob", *NO_VAL)
+    assert done.returncode == 0, done.stderr
+    assert "blob: read as Parquet" in done.stderr
+    assert tokens_in(tmp_path) == tokens_of(DOCUMENTS)
+    refused = oomguard("prepare", "-", "--input-format", "parquet")
+    assert refused.returncode == 1
+    assert "cannot come through a pipe" in refused.stderr
+
+
+def test_a_field_of_a_text_is_said_to_do_nothing(oomguard: Run, tmp_path: Path) -> None:
+    """Also where the first of two lines could be JSON."""
+    for name in ("a.txt", "part-00000"):
+        (tmp_path / name).write_text('{"text": "one"}\nplain')
+        done = oomguard("prepare", name, *NO_VAL, "--text-field", "text", "--restart")
+        assert done.returncode == 0, done.stderr
+        assert "--text-field names a field" in done.stderr
+        assert tokens_in(tmp_path) == tokens_of(['{"text": "one"}\nplain'])
+
+
+@pytest.mark.parametrize("name", ["long", "long.gz"])
+def test_a_long_first_line(oomguard: Run, tmp_path: Path, name: str) -> None:
+    """It goes on behind what is looked at."""
+    lines = json.dumps({"text": "word " * 50_000}) + "\n" + LINES
+    (tmp_path / name).write_bytes(gzip.compress(lines.encode()) if name.endswith("gz") else lines.encode())
+    done = oomguard("prepare", name, *NO_VAL)
+    assert done.returncode == 0, done.stderr
+    assert tokens_in(tmp_path) == tokens_of(["word " * 50_000, *DOCUMENTS])
+
+
+def test_plan_knows_them_too(oomguard: Run, tmp_path: Path) -> None:
+    """Its estimate is of the documents, and its command gives the same again."""
+    (tmp_path / "part-00000").write_text(LINES * 2000)
+    expected = len(tokens_of(DOCUMENTS)) * 2000
+    for options in ([], ["--input-format", "jsonl"]):
+        planned = oomguard("plan", "part-00000", "--no-calibration", "--json", *options)
+        assert planned.returncode == 0, planned.stderr
+        made = json.loads(planned.stdout)
+        assert made["tokens"]["low"] <= expected <= made["tokens"]["high"]
+        assert ("--input-format" in made["command"]) == bool(options)
+
+
+@pytest.mark.parametrize("name", ["a.tar.gz", "a.tgz", "a.tar"])
+def test_an_archive_is_not_text(oomguard: Run, tmp_path: Path, name: str) -> None:
+    """Its headers would be tokens."""
+    with tarfile.open(tmp_path / name, "w:gz" if name.endswith("gz") else "w") as archive:
+        entry = tarfile.TarInfo("a.txt")
+        entry.size = 5
+        archive.addfile(entry, io.BytesIO(b"hello"))
+    refused = oomguard("prepare", name)
+    assert refused.returncode == 1
+    assert "tar archive" in refused.stderr
+
+
+def test_a_folder_takes_what_it_takes_when_named_and_says_the_rest(oomguard: Run, tmp_path: Path) -> None:
+    """On the screen, in the JSON and in the dry run, in one line."""
+    folder = tmp_path / "c"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "a.jsonl").write_text('{"text": "in a"}\n')
+    (folder / "b.json").write_text('{"text": "in b"}\n')
+    (folder / "deep" / "c.json.gz").write_bytes(gzip.compress(b'{"text": "in c"}\n'))
+    (folder / "dataset_infos.json").write_text('{"default": {"features": {}}}')
+    (folder / "config.json").write_text('{\n  "text": 1\n}\n')
+    (folder / "array.json").write_text('[{"text": "in an array"}]')
+    for name in ("notes.csv", "deep/more.csv", "x.arrow", "part-00000"):
+        (folder / name).write_text("other")
+    dry = " ".join(oomguard("prepare", "c", *NO_VAL, "--dry-run").stdout.split())
+    done = oomguard("prepare", "c", *NO_VAL, "--json")
+    assert done.returncode == 0, done.stderr
+    assert tokens_in(tmp_path) == tokens_of(["in a", "in b", "in c"])
+    (note,) = json.loads(done.stdout)["notes"]
+    assert f"note {note}" in dry
+    assert note.startswith("passed over: 7 files (")
+    for kind in (".json", ".csv", ".arrow", "without an extension"):
+        assert kind in note
+    assert f"note: {note}" in done.stderr
+    assert "passed over: 7 files" in " ".join(oomguard("prepare", "c", *NO_VAL).stdout.split())
+
+
+def test_a_folder_of_nothing_but_json_gz(oomguard: Run, tmp_path: Path) -> None:
+    """As C4 and Dolma come; all that is there is read, and nothing is said to be passed over."""
+    (tmp_path / "c").mkdir()
+    for number in range(3):
+        (tmp_path / "c" / f"c4-{number}.json.gz").write_bytes(gzip.compress(LINES.encode()))
+    for out, inputs in (("a", ["c"]), ("b", ["c/*.json.gz"])):
+        done = oomguard("prepare", *inputs, *NO_VAL, "--out", out)
+        assert done.returncode == 0, done.stderr
+        assert "passed over" not in done.stdout + done.stderr
+        assert read_tokens(tmp_path / out / "train.bin") == tokens_of(DOCUMENTS * 3)
+    other = oomguard("prepare", "c", "--text-field", "content")
+    assert other.returncode == 1
+    assert "passed over: 3 files (.json.gz)" in other.stderr
