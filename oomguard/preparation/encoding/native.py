@@ -168,6 +168,9 @@ class _Memory:
             self._held = False
             _release_buffer(ctypes.byref(self._view))
 
+    def __del__(self) -> None:
+        self.__exit__()  # a vocabulary or a state is held as long as its object lives
+
 
 def private_memory(size: int) -> mmap.mmap:
     """Zeroed memory of this process alone; Python's default is shared, and is counted as shmem."""

@@ -107,10 +107,10 @@ def _document(line: bytes, row: int, field: str) -> bytes:
     except json.JSONDecodeError as error:
         raise BadLine(row, f"no JSON: {error.msg}, at character {error.colno}", correct) from error
     except RecursionError as error:
-        texts = _at_once(line, field)
-        if texts is None or len(texts) != 1:
+        text = _with_arrow(line, field)
+        if text is None:
             raise BadLine(row, f"no JSON with a string in the field: {error}", correct) from error
-        return texts[0]
+        return text
     if not isinstance(value, dict):
         if row == 0 and isinstance(value, list):
             correct = "JSON Lines has one object a line: jq -c '.[]' FILE > documents.jsonl"
@@ -128,6 +128,24 @@ def _document(line: bytes, row: int, field: str) -> bytes:
         f'no field "{shown}"; there are: {", ".join(names) or "none"}{more}',
         f"name the field with --text-field NAME, {_SKIP}",
     )
+
+
+def _with_arrow(line: bytes, field: str) -> bytes | None:
+    """Give the field of one object; this parser has no limit of depth."""
+    import pyarrow as pa
+    import pyarrow.json
+
+    how = pa.json.ParseOptions(explicit_schema=pa.schema([(field, pa.string())]), unexpected_field_behavior="ignore")
+    options = pa.json.ReadOptions(use_threads=False, block_size=len(line) + 1)
+    try:
+        table = pa.json.read_json(pa.BufferReader(line), read_options=options, parse_options=how)
+    except pa.ArrowInvalid:
+        return None
+    column = table.column(0)
+    if len(column) != 1 or column.null_count:
+        return None
+    text: bytes = column.chunk(0).view(pa.binary())[0].as_py()
+    return text
 
 
 def _refuse_bad_utf8(data: bytes) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from oomguard.preparation.engines.allocators import settle_allocators
@@ -132,23 +131,43 @@ def _buffers(texts: pa.Array) -> tuple[Any, memoryview]:
     return (memoryview(data) if data is not None else b""), view
 
 
-@lru_cache(maxsize=1)
 def _open(path: str, field: str) -> _Column:
-    return _Column(path, field)
+    """Give a file's column; the file stays open until another one is asked for."""
+    if (path, field) not in _held:
+        close_file()
+        _held[path, field] = _Column(path, field)
+    return _held[path, field]
+
+
+def close_file() -> None:
+    """Close the file that was read last."""
+    while _held:
+        _held.popitem()[1].close()
+
+
+_held: dict[tuple[str, str], _Column] = {}
 
 
 class _Column:
     def __init__(self, path: str, field: str) -> None:
         self.name = printable(path)
         self._field = field
+        self._pages: tuple[int, ChunkPages] | None = None
         with _damage(self.name, "opening it"):
             self._raw = open(path, "rb")  # noqa: SIM115, PTH123 - open as long as the worker reads this file
-        with _damage(self.name, "reading its footer"):
-            self._file = pa.parquet.ParquetFile(
-                path, pre_buffer=False, buffer_size=_BUFFER, page_checksum_verification=True
-            )
-        self._index = self._find()
-        self._pages: tuple[int, ChunkPages] | None = None
+        try:
+            with _damage(self.name, "reading its footer"):
+                self._file = pa.parquet.ParquetFile(
+                    path, pre_buffer=False, buffer_size=_BUFFER, page_checksum_verification=True
+                )
+            self._index = self._find()
+        except BaseException:
+            self._raw.close()
+            raise
+
+    def close(self) -> None:
+        self._raw.close()
+        self._file.close()
 
     @property
     def groups(self) -> int:
@@ -239,15 +258,13 @@ def _rows(file: Any, task: EncodeTask, most: int, *, column: str, group: int) ->
             continue
         texts, skip = texts.slice(skip, left), 0
         fitting = _fitting(texts, room, at_least=not parts)
-        texts = _plain(texts[:fitting])
-        parts.append(texts)
+        is_full = fitting < len(texts)
+        parts.append(_plain(texts[:fitting]))
         left -= fitting
-        room -= _size(texts)
-        if not left or room <= 0:
+        room -= _size(parts[-1])
+        if not left or is_full:
             return parts[0] if len(parts) == 1 else pa.concat_arrays(parts)
-    if left and sum(map(len, parts)) + left == task.rows and room > 0:
-        raise BadInput(f"{left} rows fewer than the footer says", do="get the file again")
-    return pa.concat_arrays(parts)
+    raise BadInput(f"{left} rows fewer than the footer says", do="get the file again")
 
 
 def _fitting(texts: pa.Array, most: int, *, at_least: bool) -> int:
