@@ -20,16 +20,11 @@ static void remember(struct bucket *bucket, const uint64_t key[2], const uint8_t
     set_meta(bucket->values[0], (meta_of(bucket->values[0]) & ~HAND_BITS) | hand << HAND_SHIFT);
 }
 
-static bool make_key(const uint8_t *word, uint64_t size, uint64_t key[2])
-{
-    uint8_t bytes[KEY];
-    if (size > KEY || memchr(word, 0xFF, size))
-        return false;
-    memset(bytes, 0xFF, KEY);
-    memcpy(bytes, word, size);
-    memcpy(key, bytes, KEY);
-    return true;
-}
+#define ROW(n) [n] = {n < 8 ? ~UINT64_C(0) << (8 * (n & 7)) : 0, n < 16 ? ~UINT64_C(0) << (n < 8 ? 0 : 8 * (n & 7)) : 0}
+const uint64_t og_beyond[KEY + 2][2] __attribute__((aligned(64))) = {
+    ROW(0),  ROW(1),  ROW(2),  ROW(3),  ROW(4),  ROW(5),  ROW(6),  ROW(7),  ROW(8),  ROW(9),
+    ROW(10), ROW(11), ROW(12), ROW(13), ROW(14), ROW(15), ROW(16), [17] = {~UINT64_C(0), ~UINT64_C(0)},
+};
 
 /* The vocabulary is in the cache from the start, the rarest tokens first, so that the commonest stay. A token with the byte
  * 0xFF would be mistaken for padding: it is in no valid text, so it is left out. */
@@ -42,8 +37,11 @@ void og_seed(struct og_state *state)
     for (uint32_t token = from; token-- > 0;) {
         uint64_t key[2];
         uint32_t size = offsets[token + 1] - offsets[token], id = token + state->first_id;
-        if (size == 0 || !make_key(token_text(v) + offsets[token], size, key))
+        const uint8_t *text = token_text(v) + offsets[token];
+        if (size == 0 || size > KEY || memchr(text, 0xFF, size))
             continue;
+        for (unsigned i = 0; i < 2; i++) /* the text has room for a whole key behind its last token */
+            key[i] = load64(text + 8 * i) | og_beyond[size][i];
         uint8_t bytes[4];
         memcpy(bytes, &id, 4);
         remember(&state->buckets[key_hash(key[0], key[1]) >> (64 - state->cache_bits)], key, bytes, 1, state->token_size);
@@ -83,20 +81,27 @@ static uint8_t *long_word(struct og_state *state, const uint8_t *word, uint64_t 
     return end;
 }
 
-uint8_t *og_miss(struct og_state *state, struct batch *batch, unsigned span, struct bucket *bucket, uint8_t *out)
+uint8_t *og_miss(struct og_state *state, struct batch *batch, unsigned span, struct bucket *bucket, const uint64_t key[2],
+                 uint8_t *out)
 {
     const uint8_t *word = batch->text + batch->starts[span];
-    uint64_t size = batch->starts[span + 1] - batch->starts[span], key[2];
-    if (size > KEY && size <= LONG_KEY)
-        return long_word(state, word, size, &batch->scratch, out);
-    uint8_t *end = og_encode_word(state, word, size, &batch->scratch, out);
-    if (size > KEY) {
+    uint64_t size = batch->starts[span + 1] - batch->starts[span];
+    uint8_t *end = out;
+    if (size > LONG_KEY) {
+        end = og_encode_word(state, word, size, &batch->scratch, out);
         if (UNLIKELY(batch->scratch.needed) && batch->too_long == batch->count)
             batch->too_long = span;
         return end;
     }
+    if (size > KEY)
+        return long_word(state, word, size, &batch->scratch, out);
+    uint32_t whole = og_find_key(state->vocabulary, key, size);
+    if (whole != NO_TOKEN)
+        put_token(&end, whole + state->first_id, state->token_size);
+    else
+        end = og_merge_word(state, word, size, &batch->scratch, out);
     unsigned count = (unsigned)((size_t)(end - out) / state->token_size);
-    if (count <= most_tokens(state->token_size) && make_key(word, size, key))
+    if (count <= most_tokens(state->token_size))
         remember(bucket, key, out, count, state->token_size);
     return end;
 }

@@ -13,14 +13,8 @@ INLINE unsigned most_long_tokens(unsigned token_size) { return token_size == 2 ?
 INLINE uint16_t meta_of(const uint8_t *value) { uint16_t meta; memcpy(&meta, value + META, 2); return meta; }
 INLINE void set_meta(uint8_t *value, unsigned meta) { uint16_t m = (uint16_t)meta; memcpy(value + META, &m, 2); }
 
-/* A key is the word's first 16 bytes with 0xFF from its end on: that byte is in no valid text, so no length is needed. A
- * longer word has the key of all 0xFF, which is never in a bucket: it takes the way of a miss without a branch of its own.
- * An empty place is ~0 and 0, which is no key either. */
-INLINE uint64_t key_hash(uint64_t k0, uint64_t k1)
-{
-    return k0 * UINT64_C(0x9E3779B97F4A7C15) + (k1 ^ k1 >> 29) * UINT64_C(0xC2B2AE3D27D4EB4F);
-}
-
+/* An empty place has the key ~0 and 0, which is no word's; nor is the key of all 0xFF ever in a bucket, so words that are
+ * longer than a key take the way of a miss without a branch of their own. */
 INLINE void put_token(uint8_t **out, uint32_t token, unsigned token_size)
 {
     memcpy(*out, &token, 4); /* two bytes too many for uint16: there is slack, and the next token overwrites them */

@@ -23,6 +23,25 @@
 INLINE uint64_t load64(const void *at) { uint64_t x; memcpy(&x, at, 8); return x; }
 INLINE unsigned lowest(uint64_t bits) { return (unsigned)__builtin_ctzll(bits); }
 INLINE unsigned highest(uint64_t bits) { return 63 - (unsigned)__builtin_clzll(bits); }
+/* For loops without a branch: anything for 0. */
+INLINE unsigned lowest_or_any(uint64_t bits)
+{
+#if defined(__BMI__)
+    return (unsigned)__builtin_ia32_tzcnt_u64(bits);
+#else
+    return lowest(bits | UINT64_C(1) << 63);
+#endif
+}
+INLINE unsigned count_bits(uint64_t x)
+{
+#if defined(__POPCNT__) || defined(__aarch64__)
+    return (unsigned)__builtin_popcountll(x);
+#else /* the compiler would call a function */
+    x -= x >> 1 & UINT64_C(0x5555555555555555);
+    x = (x & UINT64_C(0x3333333333333333)) + (x >> 2 & UINT64_C(0x3333333333333333));
+    return (unsigned)(((x + (x >> 4)) & UINT64_C(0x0F0F0F0F0F0F0F0F)) * UINT64_C(0x0101010101010101) >> 56);
+#endif
+}
 INLINE uint64_t below(unsigned n) { return n >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << n) - 1; }
 
 /* ---- the vocabulary: one block without pointers, the same wherever it is mapped ---- */
@@ -70,14 +89,24 @@ INLINE uint32_t find_pair(const struct og_vocabulary *v, uint32_t left, uint32_t
     return entry >> 24 == key ? (uint32_t)(entry & NO_TOKEN) : NO_TOKEN;
 }
 
+/* A key is the word's first 16 bytes with 0xFF from its end on: that byte is in no valid text, so no length is needed.
+ * og_beyond[size] has the 0xFF; the row after 16 is all 0xFF, for everything longer. */
+#define KEY 16
+extern const uint64_t og_beyond[KEY + 2][2];
+
+INLINE uint64_t key_hash(uint64_t k0, uint64_t k1)
+{
+    return k0 * UINT64_C(0x9E3779B97F4A7C15) + (k1 ^ k1 >> 29) * UINT64_C(0xC2B2AE3D27D4EB4F);
+}
+
 uint32_t og_find_word(const struct og_vocabulary *v, const uint8_t *word, uint64_t size);
+uint32_t og_find_key(const struct og_vocabulary *v, const uint64_t key[2], uint64_t size);
 
 /* ---- a state: one thread's cache of words, of a size that never changes ---- */
 
 #define BATCH 512          /* pretokens between two looks at the room for tokens */
 #define BLOCK 64           /* bytes that are classified together */
-#define KEY 16             /* bytes of a word that the cache takes whole */
-#define LONG_KEY 56        /* and of one that the second cache takes */
+#define LONG_KEY 56        /* bytes of a word that the second cache takes */
 #define WAYS 4
 
 /* Line 1: four keys. Line 2: their tokens, up to 7 of 16 bits or 3 of 32, the rest says how many (see cache.h). */
@@ -151,7 +180,8 @@ struct og_state {
 enum scan_stop og_pretoken_end(const struct splitter *, const struct scan *, uint64_t start, uint64_t *end,
                                uint64_t *error_at);
 uint8_t *og_encode_word(const struct og_state *, const uint8_t *word, uint64_t size, struct scratch *, uint8_t *out);
-uint8_t *og_miss(struct og_state *, struct batch *, unsigned span, struct bucket *, uint8_t *out);
+uint8_t *og_merge_word(const struct og_state *, const uint8_t *word, uint64_t size, struct scratch *, uint8_t *out);
+uint8_t *og_miss(struct og_state *, struct batch *, unsigned span, struct bucket *, const uint64_t key[2], uint8_t *out);
 void og_seed(struct og_state *);
 
 #endif

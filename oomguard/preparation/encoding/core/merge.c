@@ -133,6 +133,12 @@ uint8_t *og_encode_word(const struct og_state *state, const uint8_t *word, uint6
         put_token(&out, whole + state->first_id, state->token_size);
         return out;
     }
+    return og_merge_word(state, word, size, scratch, out);
+}
+
+uint8_t *og_merge_word(const struct og_state *state, const uint8_t *word, uint64_t size, struct scratch *scratch, uint8_t *out)
+{
+    const struct og_vocabulary *v = state->vocabulary;
     while (size) {
         uint64_t n = part_size(v, word, size);
         if (n == 1) {
