@@ -5,19 +5,19 @@
  * 10 to 35 % more misses; last in, first out 35 % more; exact recency is no better than marks. */
 static void remember(struct bucket *bucket, const uint64_t key[2], const uint8_t *tokens, unsigned count, unsigned token_size)
 {
-    unsigned hand = (meta_of(bucket->values[0]) & HAND_BITS) >> HAND_SHIFT, way = hand, looked = 0;
-    while (looked < WAYS && meta_of(bucket->values[way]) & IN_USE) {
+    uint8_t *const first = &bucket->values[0][META];
+    unsigned way = (*first & HAND_BITS) >> HAND_SHIFT, looked = 0;
+    while (looked < WAYS && bucket->values[way][META] & IN_USE) {
         way = (way + 1) % WAYS;
         looked++;
     }
     if (looked == WAYS)
         for (unsigned each = 0; each < WAYS; each++)
-            set_meta(bucket->values[each], meta_of(bucket->values[each]) & ~IN_USE);
+            bucket->values[each][META] &= (uint8_t)~IN_USE;
     memcpy(bucket->keys[way], key, KEY);
-    memcpy(bucket->values[way], tokens, (size_t)count * token_size);
-    set_meta(bucket->values[way], count);
-    hand = (way + 1) % WAYS;
-    set_meta(bucket->values[0], (meta_of(bucket->values[0]) & ~HAND_BITS) | hand << HAND_SHIFT);
+    keep_tokens(bucket->values[way], tokens, count, token_size);
+    bucket->values[way][META] = (uint8_t)((bucket->values[way][META] & HAND_BITS) | count * token_size);
+    *first = (uint8_t)((*first & ~HAND_BITS) | (way + 1) % WAYS << HAND_SHIFT);
 }
 
 #define ROW(n) [n] = {n < 8 ? ~UINT64_C(0) << (8 * (n & 7)) : 0, n < 16 ? ~UINT64_C(0) << (n < 8 ? 0 : 8 * (n & 7)) : 0}
@@ -65,9 +65,12 @@ static uint8_t *long_word(struct og_state *state, const uint8_t *word, uint64_t 
     struct long_entry *entry = &state->long_entries[place];
     for (unsigned way = 0; way < 2; way++)
         if (entry[way].size == size && memcmp(entry[way].word, word, size) == 0) {
-            unsigned bytes = entry[way].count * state->token_size;
-            memcpy(out, entry[way].tokens, bytes);
-            return out + bytes;
+            for (unsigned i = 0; i < entry[way].count; i++) {
+                uint32_t token = 0;
+                memcpy(&token, entry[way].tokens + i * kept_size(state->token_size), kept_size(state->token_size));
+                put_token(&out, token, state->token_size);
+            }
+            return out;
         }
     uint8_t *end = og_encode_word(state, word, size, scratch, out);
     unsigned count = (unsigned)((size_t)(end - out) / state->token_size);
@@ -76,7 +79,7 @@ static uint8_t *long_word(struct og_state *state, const uint8_t *word, uint64_t 
         memcpy(entry[0].word, word, size);
         entry[0].size = (uint8_t)size;
         entry[0].count = (uint8_t)count;
-        memcpy(entry[0].tokens, out, (size_t)count * state->token_size);
+        keep_tokens(entry[0].tokens, out, count, state->token_size);
     }
     return end;
 }

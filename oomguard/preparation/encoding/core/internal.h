@@ -9,6 +9,8 @@
 
 #include "api.h"
 
+#pragma GCC visibility push(hidden)
+
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "the core reads keys and offsets as little-endian words"
 #endif
@@ -74,6 +76,7 @@ INLINE bool may_cross(const struct og_vocabulary *v, uint8_t left, uint8_t right
 }
 
 /* The place of a pair of tokens: a perfect hash by displacement (see vocabulary.c), so no branch and no probing. */
+INLINE uint64_t pair_key(uint32_t left, uint32_t right) { return (uint64_t)left << 20 | right; }
 INLINE uint64_t pair_hash(uint64_t key) { return key * UINT64_C(0x9E3779B97F4A7C15); }
 INLINE uint64_t pair_place(uint64_t hash, uint32_t displacement)
 {
@@ -81,7 +84,7 @@ INLINE uint64_t pair_place(uint64_t hash, uint32_t displacement)
 }
 INLINE uint32_t find_pair(const struct og_vocabulary *v, uint32_t left, uint32_t right)
 {
-    uint64_t key = (uint64_t)left << 20 | right, hash = pair_hash(key);
+    uint64_t key = pair_key(left, right), hash = pair_hash(key);
     const uint16_t *groups = part(v, v->groups_at);
     const uint64_t *pairs = part(v, v->pairs_at);
     uint64_t mask = (UINT64_C(1) << v->pair_bits) - 1;
@@ -96,7 +99,8 @@ extern const uint64_t og_beyond[KEY + 2][2];
 
 INLINE uint64_t key_hash(uint64_t k0, uint64_t k1)
 {
-    return k0 * UINT64_C(0x9E3779B97F4A7C15) + (k1 ^ k1 >> 29) * UINT64_C(0xC2B2AE3D27D4EB4F);
+    unsigned __int128 product = (unsigned __int128)(k0 ^ UINT64_C(0x9E3779B97F4A7C15)) * (k1 ^ UINT64_C(0xC2B2AE3D27D4EB4F));
+    return (uint64_t)(product >> 64) ^ (uint64_t)product;
 }
 
 uint32_t og_find_word(const struct og_vocabulary *v, const uint8_t *word, uint64_t size);
@@ -108,8 +112,9 @@ uint32_t og_find_key(const struct og_vocabulary *v, const uint64_t key[2], uint6
 #define BLOCK 64           /* bytes that are classified together */
 #define LONG_KEY 56        /* bytes of a word that the second cache takes */
 #define WAYS 4
+#define PAIR_CACHE_BITS 12
 
-/* Line 1: four keys. Line 2: their tokens, up to 7 of 16 bits or 3 of 32, the rest says how many (see cache.h). */
+/* Line 1: four keys. Line 2: their tokens, up to 7 of 16 bits or 5 of 24, and a byte that says how many (see cache.h). */
 struct bucket {
     uint64_t keys[WAYS][2];
     uint8_t values[WAYS][16];
@@ -172,6 +177,7 @@ struct og_state {
     uint32_t magic;
     struct bucket *buckets;
     struct long_entry *long_entries;
+    uint64_t pairs[1 << PAIR_CACHE_BITS]; /* what pairs of tokens made, as in the vocabulary */
     uint32_t starts[BATCH + BLOCK + 32];
 };
 
@@ -179,9 +185,11 @@ struct og_state {
 
 enum scan_stop og_pretoken_end(const struct splitter *, const struct scan *, uint64_t start, uint64_t *end,
                                uint64_t *error_at);
-uint8_t *og_encode_word(const struct og_state *, const uint8_t *word, uint64_t size, struct scratch *, uint8_t *out);
-uint8_t *og_merge_word(const struct og_state *, const uint8_t *word, uint64_t size, struct scratch *, uint8_t *out);
+uint8_t *og_encode_word(struct og_state *, const uint8_t *word, uint64_t size, struct scratch *, uint8_t *out);
+uint8_t *og_merge_word(struct og_state *, const uint8_t *word, uint64_t size, struct scratch *, uint8_t *out);
 uint8_t *og_miss(struct og_state *, struct batch *, unsigned span, struct bucket *, const uint64_t key[2], uint8_t *out);
 void og_seed(struct og_state *);
+
+#pragma GCC visibility pop
 
 #endif

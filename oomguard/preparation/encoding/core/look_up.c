@@ -9,8 +9,16 @@
 
 #define GROUP 64 /* pretokens whose cache lines are on their way together: 32 costs 11 to 17 %, 128 costs 4 % */
 
-/* The way whose key this is, or WAYS. Masks and a count of zeros: a comparison by branches is mispredicted on 15 % of the
- * words. */
+/* A bit for the way whose key this is: way << WAY_SHIFT is its place. Masks and a count of zeros, because a comparison by
+ * branches is mispredicted on 15 % of the words. */
+#if defined(OG_USE_AVX2)
+#define WAY_SHIFT 1
+#elif defined(OG_USE_SSE2)
+#define WAY_SHIFT 2
+#else
+#define WAY_SHIFT 0
+#endif
+
 INLINE unsigned find_way(const struct bucket *bucket, const uint64_t key[2])
 {
 #if defined(OG_USE_AVX2)
@@ -19,22 +27,43 @@ INLINE unsigned find_way(const struct bucket *bucket, const uint64_t key[2])
     __m256i b = _mm256_cmpeq_epi64(k, _mm256_load_si256((const __m256i *)bucket->keys[2]));
     unsigned words = (unsigned)_mm256_movemask_pd(_mm256_castsi256_pd(a)) |
                      (unsigned)_mm256_movemask_pd(_mm256_castsi256_pd(b)) << 4;
-    unsigned found = words & words >> 1 & 0x55;
-    return lowest(found | 0x100) >> 1;
+    return words & words >> 1 & 0x55;
 #elif defined(OG_USE_SSE2)
     __m128i k = _mm_loadu_si128((const __m128i *)key), e[WAYS];
     for (unsigned way = 0; way < WAYS; way++)
         e[way] = _mm_cmpeq_epi32(k, _mm_load_si128((const __m128i *)bucket->keys[way]));
     __m128i all = _mm_packs_epi16(_mm_packs_epi32(e[0], e[1]), _mm_packs_epi32(e[2], e[3]));
     unsigned words = (unsigned)_mm_movemask_epi8(all);
-    unsigned found = words & words >> 1 & words >> 2 & words >> 3 & 0x1111;
-    return lowest(found | 0x10000) >> 2;
+    return words & words >> 1 & words >> 2 & words >> 3 & 0x1111;
 #else
     unsigned found = 0;
     for (unsigned way = 0; way < WAYS; way++)
         found |= (unsigned)(((bucket->keys[way][0] ^ key[0]) | (bucket->keys[way][1] ^ key[1])) == 0) << way;
-    return lowest(found | 1 << WAYS);
+    return found;
 #endif
+}
+
+/* All that a value can hold is written; how much of it counts is added by the caller. */
+INLINE void write_tokens(uint8_t *out, const uint8_t *value, unsigned token_size)
+{
+    uint32_t token;
+    if (token_size == 2) {
+        memcpy(out, value, 16);
+        return;
+    }
+#if defined(OG_USE_AVX2)
+    const __m128i spread = _mm_setr_epi8(0, 1, 2, -1, 3, 4, 5, -1, 6, 7, 8, -1, 9, 10, 11, -1);
+    _mm_storeu_si128((__m128i *)out, _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)value), spread));
+#else
+    for (unsigned i = 0; i < 4; i++) {
+        memcpy(&token, value + 3 * i, 4);
+        token &= 0xFFFFFF;
+        memcpy(out + 4 * i, &token, 4);
+    }
+#endif
+    memcpy(&token, value + 12, 4);
+    token &= 0xFFFFFF;
+    memcpy(out + 16, &token, 4);
 }
 
 /* A word near the end of readable memory: no more of it may be loaded than it has. */
@@ -54,36 +83,38 @@ INLINE uint8_t *look_up_group(struct og_state *state, struct batch *batch, unsig
     struct bucket *buckets[GROUP];
     struct bucket *const all = state->buckets;
     const uint32_t *starts = batch->starts + from;
-    const uint8_t *text = batch->text, *safe_end = batch->readable_end - KEY;
-    unsigned shift = 64 - state->cache_bits, count = to - from;
-    for (unsigned i = 0; i < count; i++) {
+    const uint8_t *text = batch->text;
+    unsigned shift = 64 - state->cache_bits, count = to - from, safe = count;
+    while (safe && batch->readable_end - (text + starts[safe - 1]) < KEY)
+        safe--;
+    for (unsigned i = 0; i < safe; i++) {
         const uint8_t *word = text + starts[i];
         uint32_t size = starts[i + 1] - starts[i];
-        if (LIKELY(word <= safe_end)) {
-            const uint64_t *row = og_beyond[size < KEY + 1 ? size : KEY + 1];
-            keys[i][0] = load64(word) | row[0];
-            keys[i][1] = load64(word + 8) | row[1];
-        } else {
-            careful_key(word, size, keys[i]);
-        }
-        struct bucket *bucket = &all[key_hash(keys[i][0], keys[i][1]) >> shift];
-        buckets[i] = bucket;
-        __builtin_prefetch(bucket->keys);
-        __builtin_prefetch(bucket->values);
+        const uint64_t *row = og_beyond[size < KEY + 1 ? size : KEY + 1];
+        uint64_t k0 = load64(word) | row[0], k1 = load64(word + 8) | row[1];
+        keys[i][0] = k0;
+        keys[i][1] = k1;
+        buckets[i] = &all[key_hash(k0, k1) >> shift];
+        __builtin_prefetch(buckets[i]->keys);
+        __builtin_prefetch(buckets[i]->values);
+    }
+    for (unsigned i = safe; i < count; i++) {
+        careful_key(text + starts[i], starts[i + 1] - starts[i], keys[i]);
+        buckets[i] = &all[key_hash(keys[i][0], keys[i][1]) >> shift];
     }
     for (unsigned i = 0; i < count; i++) {
         struct bucket *bucket = buckets[i];
-        unsigned way = find_way(bucket, keys[i]);
-        if (UNLIKELY(way == WAYS)) {
+        unsigned found = find_way(bucket, keys[i]);
+        if (UNLIKELY(!found)) {
             out = og_miss(state, batch, from + i, bucket, keys[i], out);
             continue;
         }
-        uint8_t *value = bucket->values[way];
-        unsigned meta = meta_of(value);
-        memcpy(out, value, 16);
-        out += (meta & COUNT_BITS) * token_size;
+        uint8_t *value = bucket->values[0] + (lowest(found) << (4 - WAY_SHIFT));
+        unsigned meta = value[META];
+        write_tokens(out, value, token_size);
+        out += meta & SIZE_BITS;
         if (marking)
-            set_meta(value, meta | IN_USE);
+            value[META] = (uint8_t)(meta | IN_USE);
     }
     return out;
 }

@@ -13,8 +13,18 @@ static uint64_t part_size(const struct og_vocabulary *v, const uint8_t *word, ui
     return n;
 }
 
+/* The pairs of a language come again and again, and the vocabulary's table of them is larger than the second-level cache:
+ * the latest answers are kept in 32 KiB. */
+INLINE uint32_t pair_made(struct og_state *state, uint32_t left, uint32_t right)
+{
+    uint64_t key = pair_key(left, right), *kept = &state->pairs[pair_hash(key) >> (64 - PAIR_CACHE_BITS)];
+    if (*kept >> 24 != key)
+        *kept = key << 24 | find_pair(state->vocabulary, left, right);
+    return (uint32_t)(*kept & NO_TOKEN);
+}
+
 /* Search and shift: for so few parts faster than a heap or sets of bits. */
-static uint8_t *merge_short(const struct og_state *state, const uint8_t *word, unsigned n, uint8_t *out)
+static uint8_t *merge_short(struct og_state *state, const uint8_t *word, unsigned n, uint8_t *out)
 {
     const struct og_vocabulary *v = state->vocabulary;
     const uint32_t *two = part(v, v->two_at);
@@ -39,9 +49,9 @@ static uint8_t *merge_short(const struct og_state *state, const uint8_t *word, u
         for (unsigned i = at; i + 1 < n; i++)
             pair[i] = pair[i + 1];
         if (at > 0)
-            pair[at - 1] = find_pair(v, token[at - 1], token[at]);
+            pair[at - 1] = pair_made(state, token[at - 1], token[at]);
         if (at + 1 < n)
-            pair[at] = find_pair(v, token[at], token[at + 1]);
+            pair[at] = pair_made(state, token[at], token[at + 1]);
     }
     for (unsigned i = 0; i < n; i++)
         put_token(&out, token[i] + state->first_id, state->token_size);
@@ -82,7 +92,7 @@ static uint64_t pop(struct heap *h)
 #define PLACE_BITS 32
 
 /* scratch: three entries of the heap a byte (n - 1 at first, and two for each of n - 1 merges), and three numbers. */
-static uint8_t *merge_long(const struct og_state *state, const uint8_t *word, uint32_t n, void *scratch, uint8_t *out)
+static uint8_t *merge_long(struct og_state *state, const uint8_t *word, uint32_t n, void *scratch, uint8_t *out)
 {
     const struct og_vocabulary *v = state->vocabulary;
     struct heap heap = {scratch, 0};
@@ -93,14 +103,14 @@ static uint8_t *merge_long(const struct og_state *state, const uint8_t *word, ui
         previous[i] = i ? i - 1 : NONE;
     }
     for (uint32_t i = 0; i + 1 < n; i++) {
-        uint32_t made = find_pair(v, token[i], token[i + 1]);
+        uint32_t made = pair_made(state, token[i], token[i + 1]);
         if (made != NO_TOKEN)
             push(&heap, (uint64_t)made << PLACE_BITS | i);
     }
     while (heap.count) {
         uint64_t top = pop(&heap);
         uint32_t made = (uint32_t)(top >> PLACE_BITS), left = (uint32_t)top;
-        if (token[left] == NO_TOKEN || next[left] == NONE || find_pair(v, token[left], token[next[left]]) != made)
+        if (token[left] == NO_TOKEN || next[left] == NONE || pair_made(state, token[left], token[next[left]]) != made)
             continue;
         uint32_t right = next[left], after = next[right], before_left = previous[left], pair;
         token[left] = made;
@@ -108,12 +118,12 @@ static uint8_t *merge_long(const struct og_state *state, const uint8_t *word, ui
         next[left] = after;
         if (after != NONE) {
             previous[after] = left;
-            pair = find_pair(v, made, token[after]);
+            pair = pair_made(state, made, token[after]);
             if (pair != NO_TOKEN)
                 push(&heap, (uint64_t)pair << PLACE_BITS | left);
         }
         if (before_left != NONE) {
-            pair = find_pair(v, token[before_left], made);
+            pair = pair_made(state, token[before_left], made);
             if (pair != NO_TOKEN)
                 push(&heap, (uint64_t)pair << PLACE_BITS | before_left);
         }
@@ -125,7 +135,7 @@ static uint8_t *merge_long(const struct og_state *state, const uint8_t *word, ui
 
 /* The caller has made sure of room for a token a byte and OG_SLACK. Where the scratch is too small it says so; the tokens are
  * of no use then. */
-uint8_t *og_encode_word(const struct og_state *state, const uint8_t *word, uint64_t size, struct scratch *scratch, uint8_t *out)
+uint8_t *og_encode_word(struct og_state *state, const uint8_t *word, uint64_t size, struct scratch *scratch, uint8_t *out)
 {
     const struct og_vocabulary *v = state->vocabulary;
     uint32_t whole = og_find_word(v, word, size);
@@ -136,7 +146,7 @@ uint8_t *og_encode_word(const struct og_state *state, const uint8_t *word, uint6
     return og_merge_word(state, word, size, scratch, out);
 }
 
-uint8_t *og_merge_word(const struct og_state *state, const uint8_t *word, uint64_t size, struct scratch *scratch, uint8_t *out)
+uint8_t *og_merge_word(struct og_state *state, const uint8_t *word, uint64_t size, struct scratch *scratch, uint8_t *out)
 {
     const struct og_vocabulary *v = state->vocabulary;
     while (size) {
