@@ -84,27 +84,46 @@ static uint8_t *long_word(struct og_state *state, const uint8_t *word, uint64_t 
     return end;
 }
 
-uint8_t *og_miss(struct og_state *state, struct batch *batch, unsigned span, struct bucket *bucket, const uint64_t key[2],
-                 uint8_t *out)
+/* What was missed, together: words that are tokens, and the merges of the others. Long words wait until they are written. */
+void og_resolve(struct og_state *state, const struct batch *batch)
 {
-    const uint8_t *word = batch->text + batch->starts[span];
-    uint64_t size = batch->starts[span + 1] - batch->starts[span];
+    struct missed *merged[MOST_MISSED];
+    unsigned merged_count = 0;
+    for (unsigned i = 0; i < state->missed_count; i++) {
+        struct missed *m = &state->missed[i];
+        m->size = batch->starts[m->span + 1] - batch->starts[m->span];
+        m->count = 0;
+        if (m->size <= KEY)
+            og_prefetch_key(state->vocabulary, m->key);
+    }
+    for (unsigned i = 0; i < state->missed_count; i++) {
+        struct missed *m = &state->missed[i];
+        if (m->size > KEY)
+            continue;
+        m->token[0] = og_find_key(state->vocabulary, m->key, m->size);
+        if (m->token[0] != NO_TOKEN)
+            m->count = 1;
+        else
+            merged[merged_count++] = m;
+    }
+    og_merge_together(state, merged, merged_count);
+}
+
+uint8_t *og_put_missed(struct og_state *state, struct batch *batch, const struct missed *m, uint8_t *out)
+{
     uint8_t *end = out;
-    if (size > LONG_KEY) {
-        end = og_encode_word(state, word, size, &batch->scratch, out);
-        if (UNLIKELY(batch->scratch.needed) && batch->too_long == batch->count)
-            batch->too_long = span;
+    if (m->size <= KEY) {
+        for (unsigned i = 0; i < m->count; i++)
+            put_token(&end, m->token[i] + state->first_id, state->token_size);
+        if (m->count <= most_tokens(state->token_size))
+            remember(m->bucket, m->key, out, m->count, state->token_size);
         return end;
     }
-    if (size > KEY)
-        return long_word(state, word, size, &batch->scratch, out);
-    uint32_t whole = og_find_key(state->vocabulary, key, size);
-    if (whole != NO_TOKEN)
-        put_token(&end, whole + state->first_id, state->token_size);
-    else
-        end = og_merge_word(state, word, size, &batch->scratch, out);
-    unsigned count = (unsigned)((size_t)(end - out) / state->token_size);
-    if (count <= most_tokens(state->token_size))
-        remember(bucket, key, out, count, state->token_size);
+    const uint8_t *word = batch->text + batch->starts[m->span];
+    if (m->size <= LONG_KEY)
+        return long_word(state, word, m->size, &batch->scratch, out);
+    end = og_encode_word(state, word, m->size, &batch->scratch, out);
+    if (UNLIKELY(batch->scratch.needed) && batch->too_long == batch->count)
+        batch->too_long = m->span;
     return end;
 }

@@ -82,13 +82,16 @@ INLINE uint64_t pair_place(uint64_t hash, uint32_t displacement)
 {
     return (hash >> 8) + displacement * (hash >> 20 | 1);
 }
-INLINE uint32_t find_pair(const struct og_vocabulary *v, uint32_t left, uint32_t right)
+INLINE const uint64_t *pair_entry(const struct og_vocabulary *v, uint64_t hash)
 {
-    uint64_t key = pair_key(left, right), hash = pair_hash(key);
     const uint16_t *groups = part(v, v->groups_at);
     const uint64_t *pairs = part(v, v->pairs_at);
     uint64_t mask = (UINT64_C(1) << v->pair_bits) - 1;
-    uint64_t entry = pairs[pair_place(hash, groups[hash >> (64 - v->group_bits)]) & mask];
+    return &pairs[pair_place(hash, groups[hash >> (64 - v->group_bits)]) & mask];
+}
+INLINE uint32_t find_pair(const struct og_vocabulary *v, uint32_t left, uint32_t right)
+{
+    uint64_t key = pair_key(left, right), entry = *pair_entry(v, pair_hash(key));
     return entry >> 24 == key ? (uint32_t)(entry & NO_TOKEN) : NO_TOKEN;
 }
 
@@ -104,12 +107,14 @@ INLINE uint64_t key_hash(uint64_t k0, uint64_t k1)
 }
 
 uint32_t og_find_word(const struct og_vocabulary *v, const uint8_t *word, uint64_t size);
+void og_prefetch_key(const struct og_vocabulary *v, const uint64_t key[2]);
 uint32_t og_find_key(const struct og_vocabulary *v, const uint64_t key[2], uint64_t size);
 
 /* ---- a state: one thread's cache of words, of a size that never changes ---- */
 
 #define BATCH 512          /* pretokens between two looks at the room for tokens */
 #define BLOCK 64           /* bytes that are classified together */
+#define MOST_STARTS (BATCH + BLOCK + 32) /* a batch ends with the block in which it is full; and what is written unasked */
 #define LONG_KEY 56        /* bytes of a word that the second cache takes */
 #define WAYS 4
 #define PAIR_CACHE_BITS 12
@@ -126,6 +131,22 @@ struct long_entry {
     uint8_t count; /* tokens */
     uint8_t tokens[70];
 };
+
+/* A word of at most KEY bytes that the cache did not have, on its way through the merges (see merge.c). */
+struct missed {
+    uint64_t key[2];
+    struct bucket *bucket;
+    unsigned span; /* in the batch */
+    unsigned size; /* bytes */
+    unsigned count; /* tokens so far */
+    unsigned at;    /* where the last merge was */
+    uint64_t left, right; /* the keys of the pairs that it made, or NO_PAIR */
+    uint32_t token[KEY], pair[KEY]; /* pair[i]: what token[i] and token[i + 1] make */
+};
+#define NO_PAIR UINT64_MAX
+
+#define GROUP 64 /* words whose cache lines are on their way together: 32 costs 11 to 17 %, 128 costs 4 % */
+#define MOST_MISSED (2 * GROUP)
 
 struct splitter { uint32_t family, switches; };
 
@@ -178,16 +199,23 @@ struct og_state {
     struct bucket *buckets;
     struct long_entry *long_entries;
     uint64_t pairs[1 << PAIR_CACHE_BITS]; /* what pairs of tokens made, as in the vocabulary */
-    uint32_t starts[BATCH + BLOCK + 32];
+    uint32_t starts[MOST_STARTS];
+    uint8_t found[MOST_STARTS][16]; /* the values of a batch's words */
+    struct missed missed[MOST_MISSED];
+    unsigned missed_count;
 };
 
 #define STATE_MAGIC 0x6f676331u
+
+_Static_assert(sizeof(struct bucket) == 128 && sizeof(struct long_entry) == 128, "two cache lines");
 
 enum scan_stop og_pretoken_end(const struct splitter *, const struct scan *, uint64_t start, uint64_t *end,
                                uint64_t *error_at);
 uint8_t *og_encode_word(struct og_state *, const uint8_t *word, uint64_t size, struct scratch *, uint8_t *out);
 uint8_t *og_merge_word(struct og_state *, const uint8_t *word, uint64_t size, struct scratch *, uint8_t *out);
-uint8_t *og_miss(struct og_state *, struct batch *, unsigned span, struct bucket *, const uint64_t key[2], uint8_t *out);
+void og_resolve(struct og_state *, const struct batch *);
+void og_merge_together(struct og_state *, struct missed *const *words, unsigned count);
+uint8_t *og_put_missed(struct og_state *, struct batch *, const struct missed *, uint8_t *out);
 void og_seed(struct og_state *);
 
 #pragma GCC visibility pop

@@ -7,8 +7,6 @@
 #include <emmintrin.h>
 #endif
 
-#define GROUP 64 /* pretokens whose cache lines are on their way together: 32 costs 11 to 17 %, 128 costs 4 % */
-
 /* A bit for the way whose key this is: way << WAY_SHIFT is its place. Masks and a count of zeros, because a comparison by
  * branches is mispredicted on 15 % of the words. */
 #if defined(OG_USE_AVX2)
@@ -75,9 +73,9 @@ static void careful_key(const uint8_t *word, uint32_t size, uint64_t key[2])
     memcpy(key, bytes, KEY);
 }
 
-/* Two passes over a group: keys, hashes and prefetches; then comparisons. In one pass: 170 instead of 232 MB/s. */
-INLINE uint8_t *look_up_group(struct og_state *state, struct batch *batch, unsigned from, unsigned to, uint8_t *out,
-                              unsigned token_size, bool marking)
+/* Two passes over a group: keys, hashes and prefetches; then comparisons. In one pass: 170 instead of 232 MB/s. What is
+ * found is copied, because resolving what is not may replace it. */
+INLINE void look_up_group(struct og_state *state, const struct batch *batch, unsigned from, unsigned to, bool marking)
 {
     uint64_t keys[GROUP][2];
     struct bucket *buckets[GROUP];
@@ -106,29 +104,52 @@ INLINE uint8_t *look_up_group(struct og_state *state, struct batch *batch, unsig
         struct bucket *bucket = buckets[i];
         unsigned found = find_way(bucket, keys[i]);
         if (UNLIKELY(!found)) {
-            out = og_miss(state, batch, from + i, bucket, keys[i], out);
+            struct missed *missed = &state->missed[state->missed_count++];
+            memcpy(missed->key, keys[i], KEY);
+            missed->bucket = bucket;
+            missed->span = from + i;
             continue;
         }
         uint8_t *value = bucket->values[0] + (lowest(found) << (4 - WAY_SHIFT));
-        unsigned meta = value[META];
-        write_tokens(out, value, token_size);
-        out += meta & SIZE_BITS;
+        memcpy(state->found[from + i], value, 16);
         if (marking)
-            value[META] = (uint8_t)(meta | IN_USE);
+            value[META] |= IN_USE;
+    }
+}
+
+INLINE uint8_t *write_group(const struct og_state *state, unsigned from, unsigned to, uint8_t *out, unsigned token_size)
+{
+    for (unsigned i = from; i < to; i++) {
+        write_tokens(out, state->found[i], token_size);
+        out += state->found[i][META] & SIZE_BITS;
     }
     return out;
 }
 
-/* Marks are set in one batch of eight, by a second copy of the loop: enough to tell what is in use. */
+/* In rounds: a batch, or until many words were missed. Those are resolved together, so that their ways to memory overlap,
+ * and then all is written in order. Marks are set in one batch of eight, by a second copy of the loop: enough to tell what
+ * is in use. */
 INLINE uint8_t *look_up(struct og_state *state, struct batch *batch, uint8_t *out, unsigned token_size)
 {
     bool marking = (state->batches++ & 7) == 0;
-    for (unsigned from = 0; from < batch->count; from += GROUP) {
-        unsigned to = from + GROUP < batch->count ? from + GROUP : batch->count;
-        if (marking)
-            out = look_up_group(state, batch, from, to, out, token_size, true);
-        else
-            out = look_up_group(state, batch, from, to, out, token_size, false);
+    for (unsigned from = 0, to = 0; from < batch->count; from = to) {
+        state->missed_count = 0;
+        while (to < batch->count && state->missed_count <= MOST_MISSED - GROUP) {
+            unsigned group = to;
+            to = to + GROUP < batch->count ? to + GROUP : batch->count;
+            if (marking)
+                look_up_group(state, batch, group, to, true);
+            else
+                look_up_group(state, batch, group, to, false);
+        }
+        og_resolve(state, batch);
+        for (unsigned i = 0; i < state->missed_count; i++) {
+            const struct missed *missed = &state->missed[i];
+            out = write_group(state, from, missed->span, out, token_size);
+            out = og_put_missed(state, batch, missed, out);
+            from = missed->span + 1;
+        }
+        out = write_group(state, from, to, out, token_size);
     }
     return out;
 }

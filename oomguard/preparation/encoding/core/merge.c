@@ -58,6 +58,84 @@ static uint8_t *merge_short(struct og_state *state, const uint8_t *word, unsigne
     return out;
 }
 
+/* One merge of a word: the lowest pair, the leftmost among equals. False when there is none. */
+static bool merge_once(struct missed *m)
+{
+    unsigned at = 0, n = m->count;
+    uint32_t best = NO_TOKEN;
+    for (unsigned i = 0; i + 1 < n; i++) {
+        at = m->pair[i] < best ? i : at;
+        best = m->pair[i] < best ? m->pair[i] : best;
+    }
+    if (best == NO_TOKEN)
+        return false;
+    m->count = --n;
+    m->at = at;
+    m->token[at] = best;
+    for (unsigned i = at + 1; i < n; i++) {
+        m->token[i] = m->token[i + 1];
+        m->pair[i - 1] = m->pair[i];
+    }
+    m->left = at > 0 ? pair_key(m->token[at - 1], best) : NO_PAIR;
+    m->right = at + 1 < n ? pair_key(best, m->token[at + 1]) : NO_PAIR;
+    return true;
+}
+
+/* Where a pair's answer is or will be kept; on the way from memory if it is not there yet. */
+static void fetch_group(struct og_state *state, uint64_t key)
+{
+    const struct og_vocabulary *v = state->vocabulary;
+    const uint16_t *groups = part(v, v->groups_at);
+    if (key != NO_PAIR && state->pairs[pair_hash(key) >> (64 - PAIR_CACHE_BITS)] >> 24 != key)
+        __builtin_prefetch(&groups[pair_hash(key) >> (64 - v->group_bits)]);
+}
+
+static void fetch_pair(struct og_state *state, uint64_t key)
+{
+    if (key != NO_PAIR && state->pairs[pair_hash(key) >> (64 - PAIR_CACHE_BITS)] >> 24 != key)
+        __builtin_prefetch(pair_entry(state->vocabulary, pair_hash(key)));
+}
+
+/* Short words, one merge of each in turn, in three steps with a prefetch between them: the vocabulary is larger than the
+ * second-level cache, and so the words wait for it together. */
+void og_merge_together(struct og_state *state, struct missed *const *words, unsigned count)
+{
+    const struct og_vocabulary *v = state->vocabulary;
+    const uint32_t *two = part(v, v->two_at);
+    struct missed *left[MOST_MISSED];
+    for (unsigned i = 0; i < count; i++) {
+        struct missed *m = words[i];
+        const uint8_t *word = (const uint8_t *)m->key;
+        for (unsigned k = 0; k < m->size; k++)
+            m->token[k] = v->byte[word[k]];
+        for (unsigned k = 0; k + 1 < m->size; k++)
+            m->pair[k] = two[(unsigned)word[k] << 8 | word[k + 1]];
+        m->count = m->size;
+        left[i] = m;
+    }
+    while (count) {
+        unsigned merged = 0;
+        for (unsigned i = 0; i < count; i++)
+            if (merge_once(left[i])) {
+                fetch_group(state, left[i]->left);
+                fetch_group(state, left[i]->right);
+                left[merged++] = left[i];
+            }
+        count = merged;
+        for (unsigned i = 0; i < count; i++) {
+            fetch_pair(state, left[i]->left);
+            fetch_pair(state, left[i]->right);
+        }
+        for (unsigned i = 0; i < count; i++) {
+            struct missed *m = left[i];
+            if (m->left != NO_PAIR)
+                m->pair[m->at - 1] = pair_made(state, m->token[m->at - 1], m->token[m->at]);
+            if (m->right != NO_PAIR)
+                m->pair[m->at] = pair_made(state, m->token[m->at], m->token[m->at + 1]);
+        }
+    }
+}
+
 /* A heap of pairs, by rank and then by place. An entry is stale when the tokens at its place make another pair by then. */
 struct heap {
     uint64_t *entries;

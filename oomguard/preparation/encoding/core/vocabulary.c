@@ -28,6 +28,13 @@ static void short_key(const uint8_t *word, uint64_t size, uint64_t key[2])
     memcpy(key, bytes, KEY);
 }
 
+void og_prefetch_key(const struct og_vocabulary *v, const uint64_t key[2])
+{
+    const uint32_t *words = part(v, v->words_at);
+    uint64_t hash = key_hash(key[0], key[1]);
+    __builtin_prefetch(&words[(hash ^ hash >> 32) & ((UINT64_C(1) << v->word_bits) - 1)]);
+}
+
 /* A word of at most 16 bytes whose key is at hand: its hash has two multiplications, its comparison no loop. (The text of
  * tokens may hold 0xFF, but then it has another size or another key.) */
 uint32_t og_find_key(const struct og_vocabulary *v, const uint64_t key[2], uint64_t size)
