@@ -4,23 +4,23 @@
 
 #include "internal.h"
 
-/* The last two bytes of a bucket's value. The hand, in the first way, is where the next replacement begins. */
-enum { META = 14, COUNT_BITS = 15, IN_USE = 0x8000, HAND_SHIFT = 8, HAND_BITS = 3 << HAND_SHIFT };
+/* The last byte of a bucket's value: the bytes that its tokens take in the output; whether it was seen again; and, in the
+ * first way, the hand: where the next replacement begins. */
+enum { META = 15, SIZE_BITS = 0x1F, HAND_SHIFT = 5, HAND_BITS = 3 << HAND_SHIFT, IN_USE = 0x80 };
 
-INLINE unsigned most_tokens(unsigned token_size) { return token_size == 2 ? 7 : 3; }
-INLINE unsigned most_long_tokens(unsigned token_size) { return token_size == 2 ? 35 : 17; }
+/* Tokens of 32 bits are kept in 24, which makes room for 5 instead of 3: words of other scripts often have so many. */
+INLINE unsigned kept_size(unsigned token_size) { return token_size == 2 ? 2 : 3; }
+INLINE unsigned most_tokens(unsigned token_size) { return META / kept_size(token_size); }
+INLINE unsigned most_long_tokens(unsigned token_size) { return sizeof ((struct long_entry *)0)->tokens / kept_size(token_size); }
 
-INLINE uint16_t meta_of(const uint8_t *value) { uint16_t meta; memcpy(&meta, value + META, 2); return meta; }
-INLINE void set_meta(uint8_t *value, unsigned meta) { uint16_t m = (uint16_t)meta; memcpy(value + META, &m, 2); }
-
-/* A key is the word's first 16 bytes with 0xFF from its end on: that byte is in no valid text, so no length is needed. A
- * longer word has the key of all 0xFF, which is never in a bucket: it takes the way of a miss without a branch of its own.
- * An empty place is ~0 and 0, which is no key either. */
-INLINE uint64_t key_hash(uint64_t k0, uint64_t k1)
+INLINE void keep_tokens(uint8_t *kept, const uint8_t *tokens, unsigned count, unsigned token_size)
 {
-    return k0 * UINT64_C(0x9E3779B97F4A7C15) + (k1 ^ k1 >> 29) * UINT64_C(0xC2B2AE3D27D4EB4F);
+    for (unsigned i = 0; i < count; i++)
+        memcpy(kept + i * kept_size(token_size), tokens + i * token_size, kept_size(token_size));
 }
 
+/* An empty place has the key ~0 and 0, which is no word's; nor is the key of all 0xFF ever in a bucket, so words that are
+ * longer than a key take the way of a miss without a branch of their own. */
 INLINE void put_token(uint8_t **out, uint32_t token, unsigned token_size)
 {
     memcpy(*out, &token, 4); /* two bytes too many for uint16: there is slack, and the next token overwrites them */

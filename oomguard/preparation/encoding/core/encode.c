@@ -88,6 +88,7 @@ int og_state_init(void *memory, uint64_t size, const void *vocabulary, uint32_t 
         for (unsigned way = 0; way < WAYS; way++)
             state->buckets[i].keys[way][0] = ~UINT64_C(0); /* and 0: no word has this key */
     og_seed(state);
+    memset(state->pairs, 0xFF, sizeof state->pairs);
     state->magic = STATE_MAGIC;
     return 0;
 }

@@ -9,6 +9,8 @@
 
 #include "api.h"
 
+#pragma GCC visibility push(hidden)
+
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "the core reads keys and offsets as little-endian words"
 #endif
@@ -23,6 +25,25 @@
 INLINE uint64_t load64(const void *at) { uint64_t x; memcpy(&x, at, 8); return x; }
 INLINE unsigned lowest(uint64_t bits) { return (unsigned)__builtin_ctzll(bits); }
 INLINE unsigned highest(uint64_t bits) { return 63 - (unsigned)__builtin_clzll(bits); }
+/* For loops without a branch: anything for 0. */
+INLINE unsigned lowest_or_any(uint64_t bits)
+{
+#if defined(__BMI__)
+    return (unsigned)__builtin_ia32_tzcnt_u64(bits);
+#else
+    return lowest(bits | UINT64_C(1) << 63);
+#endif
+}
+INLINE unsigned count_bits(uint64_t x)
+{
+#if defined(__POPCNT__) || defined(__aarch64__)
+    return (unsigned)__builtin_popcountll(x);
+#else /* the compiler would call a function */
+    x -= x >> 1 & UINT64_C(0x5555555555555555);
+    x = (x & UINT64_C(0x3333333333333333)) + (x >> 2 & UINT64_C(0x3333333333333333));
+    return (unsigned)(((x + (x >> 4)) & UINT64_C(0x0F0F0F0F0F0F0F0F)) * UINT64_C(0x0101010101010101) >> 56);
+#endif
+}
 INLINE uint64_t below(unsigned n) { return n >= 64 ? ~UINT64_C(0) : (UINT64_C(1) << n) - 1; }
 
 /* ---- the vocabulary: one block without pointers, the same wherever it is mapped ---- */
@@ -55,32 +76,50 @@ INLINE bool may_cross(const struct og_vocabulary *v, uint8_t left, uint8_t right
 }
 
 /* The place of a pair of tokens: a perfect hash by displacement (see vocabulary.c), so no branch and no probing. */
+INLINE uint64_t pair_key(uint32_t left, uint32_t right) { return (uint64_t)left << 20 | right; }
 INLINE uint64_t pair_hash(uint64_t key) { return key * UINT64_C(0x9E3779B97F4A7C15); }
 INLINE uint64_t pair_place(uint64_t hash, uint32_t displacement)
 {
     return (hash >> 8) + displacement * (hash >> 20 | 1);
 }
-INLINE uint32_t find_pair(const struct og_vocabulary *v, uint32_t left, uint32_t right)
+INLINE const uint64_t *pair_entry(const struct og_vocabulary *v, uint64_t hash)
 {
-    uint64_t key = (uint64_t)left << 20 | right, hash = pair_hash(key);
     const uint16_t *groups = part(v, v->groups_at);
     const uint64_t *pairs = part(v, v->pairs_at);
     uint64_t mask = (UINT64_C(1) << v->pair_bits) - 1;
-    uint64_t entry = pairs[pair_place(hash, groups[hash >> (64 - v->group_bits)]) & mask];
+    return &pairs[pair_place(hash, groups[hash >> (64 - v->group_bits)]) & mask];
+}
+INLINE uint32_t find_pair(const struct og_vocabulary *v, uint32_t left, uint32_t right)
+{
+    uint64_t key = pair_key(left, right), entry = *pair_entry(v, pair_hash(key));
     return entry >> 24 == key ? (uint32_t)(entry & NO_TOKEN) : NO_TOKEN;
 }
 
+/* A key is the word's first 16 bytes with 0xFF from its end on: that byte is in no valid text, so no length is needed.
+ * og_beyond[size] has the 0xFF; the row after 16 is all 0xFF, for everything longer. */
+#define KEY 16
+extern const uint64_t og_beyond[KEY + 2][2];
+
+INLINE uint64_t key_hash(uint64_t k0, uint64_t k1)
+{
+    unsigned __int128 product = (unsigned __int128)(k0 ^ UINT64_C(0x9E3779B97F4A7C15)) * (k1 ^ UINT64_C(0xC2B2AE3D27D4EB4F));
+    return (uint64_t)(product >> 64) ^ (uint64_t)product;
+}
+
 uint32_t og_find_word(const struct og_vocabulary *v, const uint8_t *word, uint64_t size);
+void og_prefetch_key(const struct og_vocabulary *v, const uint64_t key[2]);
+uint32_t og_find_key(const struct og_vocabulary *v, const uint64_t key[2], uint64_t size);
 
 /* ---- a state: one thread's cache of words, of a size that never changes ---- */
 
 #define BATCH 512          /* pretokens between two looks at the room for tokens */
 #define BLOCK 64           /* bytes that are classified together */
-#define KEY 16             /* bytes of a word that the cache takes whole */
-#define LONG_KEY 56        /* and of one that the second cache takes */
+#define MOST_STARTS (BATCH + BLOCK + 32) /* a batch ends with the block in which it is full; and what is written unasked */
+#define LONG_KEY 56        /* bytes of a word that the second cache takes */
 #define WAYS 4
+#define PAIR_CACHE_BITS 12
 
-/* Line 1: four keys. Line 2: their tokens, up to 7 of 16 bits or 3 of 32, the rest says how many (see cache.h). */
+/* Line 1: four keys. Line 2: their tokens, up to 7 of 16 bits or 5 of 24, and a byte that says how many (see cache.h). */
 struct bucket {
     uint64_t keys[WAYS][2];
     uint8_t values[WAYS][16];
@@ -92,6 +131,22 @@ struct long_entry {
     uint8_t count; /* tokens */
     uint8_t tokens[70];
 };
+
+/* A word of at most KEY bytes that the cache did not have, on its way through the merges (see merge.c). */
+struct missed {
+    uint64_t key[2];
+    struct bucket *bucket;
+    unsigned span; /* in the batch */
+    unsigned size; /* bytes */
+    unsigned count; /* tokens so far */
+    unsigned at;    /* where the last merge was */
+    uint64_t left, right; /* the keys of the pairs that it made, or NO_PAIR */
+    uint32_t token[KEY], pair[KEY]; /* pair[i]: what token[i] and token[i + 1] make */
+};
+#define NO_PAIR UINT64_MAX
+
+#define GROUP 64 /* words whose cache lines are on their way together: 32 costs 11 to 17 %, 128 costs 4 % */
+#define MOST_MISSED (2 * GROUP)
 
 struct splitter { uint32_t family, switches; };
 
@@ -143,15 +198,26 @@ struct og_state {
     uint32_t magic;
     struct bucket *buckets;
     struct long_entry *long_entries;
-    uint32_t starts[BATCH + BLOCK + 32];
+    uint64_t pairs[1 << PAIR_CACHE_BITS]; /* what pairs of tokens made, as in the vocabulary */
+    uint32_t starts[MOST_STARTS];
+    uint8_t found[MOST_STARTS][16]; /* the values of a batch's words */
+    struct missed missed[MOST_MISSED];
+    unsigned missed_count;
 };
 
 #define STATE_MAGIC 0x6f676331u
 
+_Static_assert(sizeof(struct bucket) == 128 && sizeof(struct long_entry) == 128, "two cache lines");
+
 enum scan_stop og_pretoken_end(const struct splitter *, const struct scan *, uint64_t start, uint64_t *end,
                                uint64_t *error_at);
-uint8_t *og_encode_word(const struct og_state *, const uint8_t *word, uint64_t size, struct scratch *, uint8_t *out);
-uint8_t *og_miss(struct og_state *, struct batch *, unsigned span, struct bucket *, uint8_t *out);
+uint8_t *og_encode_word(struct og_state *, const uint8_t *word, uint64_t size, struct scratch *, uint8_t *out);
+uint8_t *og_merge_word(struct og_state *, const uint8_t *word, uint64_t size, struct scratch *, uint8_t *out);
+void og_resolve(struct og_state *, const struct batch *);
+void og_merge_together(struct og_state *, struct missed *const *words, unsigned count);
+uint8_t *og_put_missed(struct og_state *, struct batch *, const struct missed *, uint8_t *out);
 void og_seed(struct og_state *);
+
+#pragma GCC visibility pop
 
 #endif

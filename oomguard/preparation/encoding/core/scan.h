@@ -116,9 +116,9 @@ static uint64_t family_starts(const struct splitter *, struct masks *, struct bl
 /* Writes the places of the bits, 12 without asking, because most blocks have no more. */
 INLINE unsigned write_places(uint64_t bits, uint32_t base, uint32_t *starts)
 {
-    unsigned count = (unsigned)__builtin_popcountll(bits);
+    unsigned count = count_bits(bits);
     for (unsigned i = 0; i < 12; i++) {
-        starts[i] = base + (bits ? lowest(bits) : 0);
+        starts[i] = base + lowest_or_any(bits);
         bits &= bits - 1;
     }
     if (UNLIKELY(count > 12))

@@ -20,10 +20,50 @@ static uint64_t word_hash(const uint8_t *word, uint64_t size)
     return hash ^ hash >> 32;
 }
 
+static void short_key(const uint8_t *word, uint64_t size, uint64_t key[2])
+{
+    uint8_t bytes[KEY];
+    memset(bytes, 0xFF, KEY);
+    memcpy(bytes, word, size);
+    memcpy(key, bytes, KEY);
+}
+
+void og_prefetch_key(const struct og_vocabulary *v, const uint64_t key[2])
+{
+    const uint32_t *words = part(v, v->words_at);
+    uint64_t hash = key_hash(key[0], key[1]);
+    __builtin_prefetch(&words[(hash ^ hash >> 32) & ((UINT64_C(1) << v->word_bits) - 1)]);
+}
+
+/* A word of at most 16 bytes whose key is at hand: its hash has two multiplications, its comparison no loop. (The text of
+ * tokens may hold 0xFF, but then it has another size or another key.) */
+uint32_t og_find_key(const struct og_vocabulary *v, const uint64_t key[2], uint64_t size)
+{
+    const uint32_t *words = part(v, v->words_at), *offsets = token_offsets(v);
+    uint64_t hash = key_hash(key[0], key[1]), mask = (UINT64_C(1) << v->word_bits) - 1;
+    uint32_t tag = (uint32_t)(hash >> 32) & WORD_TAG;
+    hash ^= hash >> 32; /* the low bits of a product know little of the key's end */
+    for (uint64_t at = hash & mask; words[at] != NO_WORD; at = (at + 1) & mask) {
+        if ((words[at] & WORD_TAG) != tag)
+            continue;
+        uint32_t token = words[at] & ~WORD_TAG;
+        const uint8_t *text = token_text(v) + offsets[token];
+        if (offsets[token + 1] - offsets[token] == size && (load64(text) | og_beyond[size][0]) == key[0] &&
+            (load64(text + 8) | og_beyond[size][1]) == key[1])
+            return token;
+    }
+    return NO_TOKEN;
+}
+
 uint32_t og_find_word(const struct og_vocabulary *v, const uint8_t *word, uint64_t size)
 {
     if (size > v->longest)
         return NO_TOKEN;
+    if (size <= KEY) {
+        uint64_t key[2];
+        short_key(word, size, key);
+        return og_find_key(v, key, size);
+    }
     const uint32_t *words = part(v, v->words_at), *offsets = token_offsets(v);
     uint64_t hash = word_hash(word, size), mask = (UINT64_C(1) << v->word_bits) - 1;
     uint32_t tag = (uint32_t)(hash >> 32) & WORD_TAG;
@@ -44,7 +84,15 @@ static bool add_word(struct og_vocabulary *v, uint32_t *words, uint32_t token)
     uint32_t size = offsets[token + 1] - offsets[token];
     if (og_find_word(v, word, size) != NO_TOKEN)
         return false;
-    uint64_t hash = word_hash(word, size), mask = (UINT64_C(1) << v->word_bits) - 1, at = hash & mask;
+    uint64_t hash, key[2], mask = (UINT64_C(1) << v->word_bits) - 1, at;
+    if (size <= KEY) {
+        short_key(word, size, key);
+        hash = key_hash(key[0], key[1]);
+        at = (hash ^ hash >> 32) & mask;
+    } else {
+        hash = word_hash(word, size);
+        at = hash & mask;
+    }
     while (words[at] != NO_WORD)
         at = (at + 1) & mask;
     words[at] = ((uint32_t)(hash >> 32) & WORD_TAG) | token;
