@@ -163,4 +163,7 @@ def _slot(needs: Needs) -> int:
 
 def _with_reserve(usable: int) -> int:
     """The least budget of which so much is left without the reserve."""
-    return -(-usable * _RESERVED_PART // (_RESERVED_PART - 1)) + 1
+    budget = usable * _RESERVED_PART // (_RESERVED_PART - 1) - 2
+    while budget - budget // _RESERVED_PART < usable:
+        budget += 1
+    return budget
