@@ -52,7 +52,8 @@ class _Reporter:
         plain = f"budget {format_size(budget.limit)} ({budget.explanation}), " + (
             _MEASURED if budget.enforced_by == "measurement" else f"enforced by {budget.enforced_by}"
         )
-        self._say(f"{plain}; {job.budget.workers} {'worker' if job.budget.workers == 1 else 'workers'}")
+        engine = "" if job.needs.native else " with tiktoken, some 30 times slower: the native core was not built here"
+        self._say(f"{plain}; {job.budget.workers} {'worker' if job.budget.workers == 1 else 'workers'}{engine}")
         if budget.enforced_by == "measurement" and not budget.notes:
             self._say("note: oomguard run --max-rss SIZE prepare ... lets the kernel enforce a budget")
         for note in (*budget.notes, *job.notes):
