@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, Changed, NothingFound
-from oomguard.preparation.reading.sources import STDIN
+from oomguard.preparation.reading.source import STDIN
 from oomguard.preparation.writing.shard_check import not_ours
 from oomguard.preparation.writing.shard_header import SUFFIXES
 from oomguard.text import printable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from oomguard.preparation.job import Job
     from oomguard.preparation.options import PrepareOptions
-    from oomguard.preparation.reading.sources import Source
+    from oomguard.preparation.reading.source import Source
     from oomguard.preparation.writing.manifest import Progress
 
 

@@ -12,6 +12,8 @@ import pytest
 from tests.preparation.expecting import documents_of, last_checkpoint, read_tokens, tokens_of
 from tests.running import started
 
+pytestmark = pytest.mark.slow  # whole runs
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 MIB = 1 << 20
 

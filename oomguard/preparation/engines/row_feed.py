@@ -14,7 +14,7 @@ from oomguard.units import MIB
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from oomguard.preparation.reading.sources import Source
+    from oomguard.preparation.reading.source import Source
 
 _GROUPS = 16  # row groups that are planned at a time
 _LOW = 8  # ranges left when the next are asked for

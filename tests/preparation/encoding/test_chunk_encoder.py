@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from oomguard.preparation.encoding import chunk_encoder
@@ -16,11 +17,12 @@ from oomguard.preparation.encoding.encodings import find_encoding, find_rank_fil
 from oomguard.preparation.encoding.load_engine import load_engine
 from oomguard.preparation.encoding.safe_cuts import unify_newlines
 from oomguard.preparation.encoding.tokenizers import Engine, TiktokenEngine
-from oomguard.preparation.engines.messages import Encoded, EncodeTask, WorkerConfig
+from oomguard.preparation.engines.messages import Encoded, EncodeTask, Verify, WorkerConfig
 from oomguard.preparation.engines.slots import SlotLayout, Slots
 from oomguard.preparation.engines.work import CutRules, PlainFeed
-from oomguard.preparation.reading.sources import Source
+from oomguard.preparation.reading.source import Source
 from tests.preparation.expecting import documents_of, tokens_of
+from tests.properties import examples
 from tests.reference import CHARACTERS, encoding_of
 
 LONGEST = 1 << 16
@@ -44,9 +46,9 @@ class Setting:
 
     encoding: str
     mark: str = ""
-    eot: str = "after"
-    errors: str = "strict"
-    newlines: str = "bytes"
+    eot: Any = "after"
+    errors: Any = "strict"
+    newlines: Any = "bytes"
 
 
 @pytest.fixture(scope="module", autouse=True, params=["core", "tiktoken"])
@@ -77,7 +79,7 @@ def slots_of(token_bytes: int) -> Slots:
 
 
 @cache
-def encoder_of(setting: Setting, verify: str = "off") -> ChunkEncoder:
+def encoder_of(setting: Setting, verify: Verify = "off") -> ChunkEncoder:
     spec = find_encoding(setting.encoding)
     config = WorkerConfig(
         encoding=setting.encoding, rank_file=str(find_rank_file(spec)), eot=setting.eot, newlines=setting.newlines,
@@ -111,7 +113,7 @@ def encode_file(
     answers = []
     while (cut := feed.next_task(0)) is not None:
         answer = encoder.encode(cut[0])
-        width = "H" if slots.layout.token_bytes == 2 else "I"
+        width: Any = "H" if slots.layout.token_bytes == 2 else "I"
         ends += [len(tokens) + end for end in slots.ends(0, answer.documents)]
         tokens += slots.tokens(0, answer.tokens).cast(width)
         answers.append(answer)
@@ -123,7 +125,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("text") / "text.txt"
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(
     text=texts,
     marks=st.lists(st.integers(0, 40), max_size=6),
@@ -149,7 +151,7 @@ def test_tokens_of_a_text_are_those_of_each_whole_document(
     )
 
 
-@settings(max_examples=100)
+@examples(100)
 @example(parts=["x", b"\xe4\xb8", "\n\n"], errors="replace", newlines="bytes")
 @given(
     parts=st.lists(st.one_of(texts, invalid), max_size=12),
@@ -173,10 +175,10 @@ def test_invalid_bytes_become_what_python_makes_of_them(
     documents = [seen] if raw else []
     if mark:
         unified = unify_newlines(raw) if newlines == "universal" else raw
-        parts = unified.split(mark.encode())
+        found = unified.split(mark.encode())
         # Invalid bytes behind the last separator are a document, be it an empty one.
         documents = [
-            part.decode(errors={"skip": "ignore"}.get(errors, errors)) for part in (parts if parts[-1] else parts[:-1])
+            part.decode(errors={"skip": "ignore"}.get(errors, errors)) for part in (found if found[-1] else found[:-1])
         ]
     assert tokens == tokens_of(documents, encoding=encoding)
     assert sum(answer.repaired for answer in answers) == lost
@@ -203,7 +205,7 @@ def test_the_document_of_an_error_is_counted_as_the_text_reads(file: Path) -> No
 
 
 @pytest.mark.parametrize("mark", ["", "aa", "\n\n"])
-@settings(max_examples=150)
+@examples(150)
 @given(text=texts, place=st.integers(0, 100), bad=invalid, after=texts)
 def test_strict_says_where_the_first_invalid_byte_is(
     file: Path, mark: str, text: str, place: int, bad: bytes, after: str

@@ -4,7 +4,7 @@ from array import array
 from functools import cache
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from oomguard.preparation.encoding.encodings import find_encoding, find_rank_file
@@ -17,6 +17,7 @@ from oomguard.preparation.encoding.tokenizers import (
     TiktokenEngine,
 )
 from tests.preparation.expecting import SEPARATORS, hostile_text, tokens_of
+from tests.properties import examples
 from tests.reference import encoding_of
 
 NAMES = ["gpt2", "p50k_base", "cl100k_base", "o200k_base"]
@@ -98,7 +99,7 @@ def test_special_tokens_of_the_encoding_are_text(name: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=300)
+@examples(300)
 @given(before=st.text(max_size=8), bad=st.binary(max_size=4), after=st.text(max_size=4))
 def test_what_counts_as_utf8_is_what_python_decodes(kind: str, before: str, bad: bytes, after: str) -> None:
     """Surrogates, overlong forms and code points above U+10FFFF included; the place is that of Python's decoder."""

@@ -4,24 +4,25 @@ from array import array
 from itertools import accumulate
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from oomguard.preparation.encoding.encodings import find_encoding, find_rank_file
 from oomguard.preparation.encoding.verifier import EngineDiffers, Verifier
 from tests.preparation.expecting import tokens_of
+from tests.properties import examples
 
 SPEC = find_encoding("gpt2")
 RANKS = str(find_rank_file(SPEC))
 FULL = Verifier("full", SPEC, RANKS, engine="core")
 
 
-def tokens_in(text: str, mark: str) -> array:
+def tokens_in(text: str, mark: str) -> array[int]:
     parts = text.split(mark) if mark else [text]
     return array("H", tokens_of(parts, eot="before")[1:])
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(
     parts=st.lists(st.text(st.sampled_from("ab 1.\n"), max_size=30), min_size=1, max_size=5),
     wrong=st.integers(0, 50),
@@ -47,7 +48,7 @@ def test_full_catches_every_wrong_id(parts: list[str], wrong: int, how: str, mar
         FULL.look_at_text(text.encode(), memoryview(given), mark=mark.encode(), eot=SPEC.eot)
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(documents=st.lists(st.text(max_size=20), min_size=1, max_size=8), wrong=st.integers(0, 100))
 def test_documents_in_an_array(documents: list[str], wrong: int) -> None:
     raw = [document.encode() for document in documents]
@@ -83,7 +84,7 @@ def test_a_sample_costs_a_hundredth(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("oomguard.preparation.encoding.verifier.time.monotonic", lambda: now[0])
     verifier = Verifier("sample", SPEC, RANKS, engine="core")
 
-    def expected(*_: object, **__: object) -> array:
+    def expected(*_: object, **__: object) -> array[int]:
         now[0] += 0.5
         return array("H", [1])
 

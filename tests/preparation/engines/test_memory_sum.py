@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from oomguard.errors import BudgetTooSmall
 from oomguard.preparation.engines.memory_sum import (
     BudgetPlan,
+    Input,
     Needs,
     budget_with_room,
     plan_budget,
@@ -88,7 +89,7 @@ def test_the_error_offers_what_would_help() -> None:
 
 
 @pytest.mark.parametrize(("megabytes", "inputs"), [(96, "text"), (160, "lines"), (160, "rows")])
-def test_two_workers_fit_in_little(megabytes: int, inputs: str) -> None:
+def test_two_workers_fit_in_little(megabytes: int, inputs: Input) -> None:
     """gpt2 with a sample verified; also with a stream of lines."""
     stream = inputs == "lines"
     needs = Needs(

@@ -15,6 +15,8 @@ from tests.preparation.disturbing import bytes_written
 from tests.preparation.expecting import last_checkpoint, read_tokens, tokens_of
 from tests.running import children_of, run_oomguard, started, wait_until
 
+pytestmark = pytest.mark.slow  # whole runs
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 # Python imports it when it starts; in workers it puts a wrapper around what encodes.

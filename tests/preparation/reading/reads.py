@@ -19,7 +19,7 @@ from oomguard.preparation.reading.line_stream import iter_lines
 from oomguard.preparation.reading.lines import BadLine, parse_lines
 from oomguard.preparation.reading.parquet import BadRow, close_file, plan_groups, read_rows
 from oomguard.preparation.reading.pieces import Piece, ReadOptions
-from oomguard.preparation.reading.sources import Source
+from oomguard.preparation.reading.source import Source
 from oomguard.preparation.reading.text_stream import iter_text
 
 PACKERS = {
@@ -44,7 +44,7 @@ def options(**changes: Any) -> ReadOptions:
     return ReadOptions(**{"family": "gpt2", **changes})
 
 
-def source(path: Path, kind: str, compression: str | None = None) -> Source:
+def source(path: Path, kind: Any, compression: Any = None) -> Source:
     size = path.stat().st_size if path.exists() else None
     return Source(path=str(path), kind=kind, compression=compression, size=size, mtime_ns=None)
 
