@@ -114,15 +114,18 @@ def _rows(path: Path, resume: dict[str, Any], size: int, errs: str, field: str, 
                 raise getattr(errors, plan["error"]["class"])(plan["error"]["what"], do=plan["error"]["do"])
             feed.planned(plan)
         while work is not None:
+            documents, done, left_out = [], 0, 0
             try:
-                found = read_rows(work.task, field=field, errors=errs, most=most)
+                for found in read_rows(work.task, field=field, errors=errs, most=most):
+                    text = bytes(found.text)
+                    documents += [text[a:b] for a, b in pairwise(found.offsets)]
+                    done += found.done
+                    left_out += found.left_out
             except BadRow as bad:
                 raise BadInput(f"{work.where(bad.row, 0, 0)}: {bad.what}", do=bad.do) from bad
-            text, ends = bytes(found.text), list(found.offsets)
-            documents = [text[a:b] for a, b in pairwise(ends)]
-            rest = work.rest_after(found.done)
+            rest = work.rest_after(done)
             after = (rest.position_before if rest else work.position).get("resume", {})
-            yield Chunk(documents, after, found.left_out, work.where(0, 0, 0))
+            yield Chunk(documents, after, left_out, work.where(0, 0, 0))
             work = rest
 
 
