@@ -15,7 +15,7 @@ uint64_t og_part_size(const struct og_vocabulary *v, const uint8_t *word, uint64
 }
 
 /* The pairs of a language come again and again, and the vocabulary's table of them is larger than the second-level cache:
- * the latest answers are kept in 32 KiB. */
+ * the latest answers are kept in 64 KiB. */
 INLINE uint32_t pair_made(struct og_state *state, uint32_t left, uint32_t right)
 {
     uint64_t key = pair_key(left, right), *kept = &state->pairs[pair_hash(key) >> (64 - PAIR_CACHE_BITS)];
