@@ -17,7 +17,7 @@ static void remember(struct bucket *bucket, const uint64_t key[2], const uint8_t
     memcpy(bucket->keys[way], key, KEY);
     keep_tokens(bucket->values[way], tokens, count, token_size);
     bucket->values[way][META] = (uint8_t)((bucket->values[way][META] & HAND_BITS) | count * token_size);
-    *first = (uint8_t)((*first & ~HAND_BITS) | (way + 1) % WAYS << HAND_SHIFT);
+    *first = (uint8_t)((*first & (0xFFu ^ HAND_BITS)) | (way + 1) % WAYS << HAND_SHIFT);
 }
 
 #define ROW(n) [n] = {n < 8 ? ~UINT64_C(0) << (8 * (n & 7)) : 0, n < 16 ? ~UINT64_C(0) << (n < 8 ? 0 : 8 * (n & 7)) : 0}
