@@ -62,3 +62,8 @@ _PATTERNS = {
 def find_splitter(pattern: str) -> Splitter | None:
     """Give the splitter that is exactly `pattern`; None if the core has none, be the difference ever so small."""
     return _PATTERNS.get(pattern)
+
+
+def pattern_of(splitter: Splitter) -> str:
+    """Give the regular expression that a splitter stands for."""
+    return next(pattern for pattern, found in _PATTERNS.items() if found == splitter)
