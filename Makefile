@@ -16,7 +16,7 @@ PYTEST = $(RUN) -m pytest -q --hypothesis-profile=$(EXAMPLES)
 BESIDE = -n $(JOBS) --maxprocesses 8
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check lint test coverage wheel versions screens live vm bench campaign kills runs vmruns logspeed fuzz vmkills costs profiles clean
+.PHONY: help setup demo check core lint test coverage wheel versions screens live vm bench campaign kills runs vmruns logspeed fuzz vmkills costs profiles clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 14
@@ -37,6 +37,9 @@ demo: $(READY) ## the main job on real input: make demo [INPUT=file] [MAX_RSS=51
 
 check: lint ## lint, types, import contracts, and all pure and fast tests (under 90 seconds on two cores)
 	$(PYTEST) $(BESIDE) -m "not slow and not live and not vm"
+
+core: ## compile the encoder core in place (cc, or pip install ziglang)
+	$(PYTHON) hatch_build.py
 
 lint: $(READY) ## lint, types and import contracts only
 	$(RUN) -m ruff check --quiet .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from contextlib import contextmanager
@@ -14,7 +15,6 @@ from oomguard.units import format_size
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rich.console import Console
     from rich.progress import Progress
 
     from oomguard.preparation.engines.pipeline import PipelineState
@@ -22,15 +22,23 @@ if TYPE_CHECKING:
     from oomguard.supervision.run_budget import RunBudget
 
 _LINE_SECONDS = 5.0
+_JSON_SECONDS = 1.0
 _LISTED = 10
 _MEASURED = "measured but not enforced"
 
 
 @contextmanager
-def show_events(*, quiet: bool) -> Iterator[PrepareEvents]:
-    """Give the events that show progress until the block ends."""
+def show_events(*, quiet: bool, as_json: bool = False) -> Iterator[PrepareEvents]:
+    """Give the events that show progress until the block ends, for people or (`as_json`) for programs."""
     if quiet:
         yield PrepareEvents()
+        return
+    if as_json:
+        lines = _JsonLines()
+        try:
+            yield PrepareEvents(on_start=lines.start, on_state=lines.update)
+        finally:
+            lines.stop()
         return
     reporter = _Reporter()
     try:
@@ -39,9 +47,53 @@ def show_events(*, quiet: bool) -> Iterator[PrepareEvents]:
         reporter.stop()
 
 
+class _JsonLines:
+    """One JSON object a second, and one at the end. Sizes are in bytes."""
+
+    def __init__(self) -> None:
+        self._began = self._next = time.monotonic()
+        self._total: int | None = None
+        self._last: PipelineState | None = None
+
+    def start(self, job: Job, _: RunBudget, __: int) -> None:
+        """Note how much there is to read; None where that is not known."""
+        sizes = [source.size for source in job.sources]
+        self._total = None if None in sizes else sum(size or 0 for size in sizes)
+
+    def update(self, state: PipelineState) -> None:
+        """Say how far it is, if the last time is a second ago."""
+        self._last = state
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + _JSON_SECONDS
+            self._say(state, now)
+
+    def stop(self) -> None:
+        """Say how far it came."""
+        if self._last is not None:
+            self._say(self._last, time.monotonic())
+
+    def _say(self, state: PipelineState, now: float) -> None:
+        totals = state.totals
+        line = {
+            "schema": "oomguard.prepare_progress/1",
+            "seconds": round(now - self._began, 3),
+            "bytes_read": state.bytes_read,
+            "bytes_to_read": self._total,
+            "text_bytes": totals.input_bytes,
+            "documents": totals.documents,
+            "tokens": totals.tokens,
+            "workers": state.workers,
+            "memory": state.memory,
+            "peak_memory": state.peak,
+            "restarted_workers": state.restarts,
+        }
+        sys.stderr.write(json.dumps(line) + "\n")
+        sys.stderr.flush()
+
+
 class _Reporter:
     def __init__(self) -> None:
-        self._console: Console
         self._bar: Progress | None = None
         self._total: int | None = None
         self._began = self._last = time.monotonic()
@@ -51,13 +103,11 @@ class _Reporter:
 
     def start(self, job: Job, budget: RunBudget, done_before: int) -> None:
         """Say what is read, under which budget, and by whom it is enforced."""
-        from rich.console import Console  # now, when the first encoder starts beside it
-
-        self._console = Console(stderr=True, highlight=False)
         plain = f"budget {format_size(budget.limit)} ({budget.explanation}), " + (
             _MEASURED if budget.enforced_by == "measurement" else f"enforced by {budget.enforced_by}"
         )
-        self._say(f"{plain}; {job.budget.workers} {'worker' if job.budget.workers == 1 else 'workers'}")
+        engine = "" if job.needs.native else " with tiktoken, some 30 times slower: the native core was not built here"
+        self._say(f"{plain}; {job.budget.workers} {'worker' if job.budget.workers == 1 else 'workers'}{engine}")
         if budget.enforced_by == "measurement" and not budget.notes:
             self._say("note: oomguard run --max-rss SIZE prepare ... lets the kernel enforce a budget")
         for note in (*budget.notes, *job.notes):
@@ -74,7 +124,7 @@ class _Reporter:
         self._done_before = done_before
         self._budget = budget.limit
         self._began = self._last = time.monotonic()
-        if self._console.is_terminal:
+        if sys.stderr.isatty():
             self._open_bar()
 
     def update(self, state: PipelineState) -> None:
@@ -94,12 +144,13 @@ class _Reporter:
             self._bar.stop()
 
     def _open_bar(self) -> None:
+        from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn
 
         self._bar = Progress(
             BarColumn(bar_width=None),
             TextColumn("{task.fields[status]}", markup=False),
-            console=self._console,
+            console=Console(stderr=True, highlight=False),
             transient=True,
             refresh_per_second=5,
         )
@@ -123,9 +174,7 @@ class _Reporter:
         return ", ".join(parts)
 
     def _say(self, line: str) -> None:
-        from rich.text import Text
-
-        self._console.print(Text(line), soft_wrap=True)
+        sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
 
 

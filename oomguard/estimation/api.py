@@ -16,15 +16,10 @@ from typing import TYPE_CHECKING
 from oomguard.errors import WorkerFailed
 from oomguard.estimation.baselines import naive_ways
 from oomguard.estimation.calibration import ShortRun, choose_sizes, combine_runs, forecast_run
-from oomguard.estimation.growth_run import watch_growth
 from oomguard.estimation.model import JobPlan
 from oomguard.estimation.sample_files import write_sample
-from oomguard.estimation.tokenizer_growth import TokenizerGrowth, continue_growth
 from oomguard.kernel.machine.headroom import read_headroom
-from oomguard.preparation.api import divide_budget, plan_prepare
-from oomguard.preparation.encoding.encodings import find_rank_file
-from oomguard.preparation.engines.messages import new_sentinel
-from oomguard.preparation.job import Job
+from oomguard.preparation.api import divide_budget, memory_needs, plan_prepare
 from oomguard.preparation.options import PrepareOptions, resolve_options
 from oomguard.preparation.reading.corpus_sample import Estimate
 from oomguard.preparation.reading.sampling import sample_corpus
@@ -33,15 +28,13 @@ from oomguard.preparation.reading.sources import find_inputs
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from oomguard.preparation.engines.memory_budget import BudgetPlan
+    from oomguard.preparation.engines.memory_sum import BudgetPlan
     from oomguard.preparation.reading.corpus_sample import CorpusSample
     from oomguard.preparation.reading.source import Source
 
 _LAST_RUN_SECONDS = 1.5  # of encoding, as far as it was seen; with what else a run does it takes about twice that
 _LEAST_TEXT = 2 << 20  # of a text so small, nothing can be told that it does not tell itself
 _MOST_TEXT = 256 << 20  # the last of the short runs
-_GROWTH_TEXT = 512 << 20  # shown to one encoder at most
-_GROWTH_SECONDS = 2.0
 _TURNS = 3  # of the two longer ones
 _WITHOUT = "oomguard plan --no-calibration ..."
 _PATIENCE_SECONDS = 120
@@ -59,8 +52,10 @@ def plan(options: PrepareOptions, *, max_rss: int | None = None, calibrate: bool
     corpus = sample_corpus(sources, spec=resolved.spec, text_field=resolved.text_field, separator=resolved.separator)
     prepared = plan_prepare(options, max_rss=max_rss)
     began = time.monotonic()
-    division = divide_budget(prepared.budget, sources=sources, options=options, resolved=resolved)
-    runs, growth, notes = _try(sources, corpus, division, options, max_rss) if calibrate else ((), None, ())
+    division = divide_budget(
+        prepared.budget, needs=memory_needs(sources, options=options, resolved=resolved), options=options
+    )
+    runs, notes = _try(sources, corpus, division, options, max_rss) if calibrate else ((), ())
     room = read_headroom()
     tokens = _with_ends(corpus, sources, options, resolved.eot != "none")
     return JobPlan(
@@ -68,7 +63,7 @@ def plan(options: PrepareOptions, *, max_rss: int | None = None, calibrate: bool
         corpus=corpus,
         tokens=tokens,
         disk_needed=tokens.high * resolved.spec.token_bytes + _MARGIN,
-        forecast=forecast_run(runs, text_bytes=corpus.text_bytes.value, plan=division, growth=growth) if runs else None,
+        forecast=forecast_run(runs, text_bytes=corpus.text_bytes.value, plan=division) if runs else None,
         tried=runs,
         calibration_seconds=round(time.monotonic() - began, 2),
         naive=tuple(naive_ways(corpus.shape, text_bytes=corpus.text_bytes.value, available=room.available)),
@@ -116,34 +111,19 @@ def _command(
 
 def _try(
     sources: list[Source], corpus: CorpusSample, division: BudgetPlan, options: PrepareOptions, max_rss: int | None
-) -> tuple[tuple[ShortRun, ...], TokenizerGrowth | None, tuple[str, ...]]:
-    """Do the job on three parts of the input, and let one tokenizer grow; where that cannot be, say why."""
+) -> tuple[tuple[ShortRun, ...], tuple[str, ...]]:
+    """Do the job on three parts of the input; where that cannot be, say why."""
     text = corpus.text_bytes.value
     if text < _LEAST_TEXT:
-        return (), None, (f"the input is too small to try a part of it ({text:,} bytes of text)",)
+        return (), (f"the input is too small to try a part of it ({text:,} bytes of text)",)
     rate = division.workers / corpus.seconds_to_encode if corpus.seconds_to_encode else _MOST_TEXT
     sizes = choose_sizes(min(text, 2 * _MOST_TEXT), bytes_per_second=rate, seconds=_LAST_RUN_SECONDS)
     try:
         with _scratch(options.out) as folder:
             runs = _run_parts(sources, [size / text for size in sizes], folder, options, max_rss)
-        growth = continue_growth(_let_grow(sources, division, options))
     except OSError as error:
-        return (), None, (f"no part of the input could be tried: {error.strerror or error}",)
-    return runs, growth, ()
-
-
-def _let_grow(sources: list[Source], division: BudgetPlan, options: PrepareOptions) -> list[tuple[int, int]]:
-    """Show one tokenizer the input from its beginning, as far as it tells something."""
-    resolved = resolve_options(options)
-    job = Job(
-        sources=sources,
-        options=options,
-        resolved=resolved,
-        budget=division,
-        rank_file=find_rank_file(resolved.spec),
-        sentinel=new_sentinel(),
-    )
-    return watch_growth(job, seconds=_GROWTH_SECONDS, most_text=_GROWTH_TEXT, most_memory=2 * division.growth)
+        return (), (f"no part of the input could be tried: {error.strerror or error}",)
+    return runs, ()
 
 
 @contextlib.contextmanager

@@ -69,12 +69,12 @@ class JobPlan:
 
     def _forecast(self) -> list[tuple[str, str]]:
         run = self.forecast
+        peak = f"{format_size(self.prepare.sum)}, whatever the size of the input: the budget is enough"
         if run is None:
-            return [("peak", "not tried (--no-calibration)")]
-        peak = f"{format_size(run.peak)} ({format_size(run.peak_low)} to {format_size(run.peak_high)})"
+            return [("peak", peak), ("time", "not tried (--no-calibration)")]
         time = f"{show_duration(run.seconds)} ({show_duration(run.seconds_low)} to {show_duration(run.seconds_high)})"
         return [
-            ("peak", f"{peak}: the budget is enough"),
+            ("peak", peak),
             ("time", f"{time}, {format_size(run.bytes_per_second)}/s"),
             ("tried", f"short runs on {len(self.tried)} parts of this input, {self.calibration_seconds:.1f} s"),
         ]

@@ -1,7 +1,6 @@
 """`oomguard prepare`: a corpus into training shards, inside a memory budget, with exactly tiktoken's tokens.
 
-Imported here is what a run needs before its first encoder, the nursery, can be started. The nursery takes 0.2 s to
-start, and what else the run needs is imported meanwhile.
+Imported here is what a run needs before its workers can be started; what else it needs is imported while they start.
 """
 
 from __future__ import annotations
@@ -14,22 +13,25 @@ from typing import TYPE_CHECKING
 
 from oomguard.kernel.machine.cpus import usable_cpus
 from oomguard.kernel.storage.filesystems import is_in_memory
-from oomguard.preparation.encoding.encodings import find_rank_file, gigatoken_is_installed
+from oomguard.preparation.encoding.encodings import find_rank_file
+from oomguard.preparation.encoding.load_engine import core_is_built, fill_vocabulary, open_vocabulary
 from oomguard.preparation.engines.events import PrepareEvents
-from oomguard.preparation.engines.memory_budget import BudgetPlan, plan_budget
-from oomguard.preparation.engines.messages import new_sentinel
-from oomguard.preparation.engines.starting import open_slots, start_nursery
+from oomguard.preparation.engines.memory_sum import BudgetPlan, Needs, plan_budget
+from oomguard.preparation.engines.worker_pool import WorkerPool, open_slots
 from oomguard.preparation.job import Job
 from oomguard.preparation.options import PrepareOptions, ResolvedOptions, resolve_options
 from oomguard.preparation.preconditions import identity, require_folder, require_known_length
 from oomguard.preparation.reading.sources import Found, find_inputs
 from oomguard.supervision.run_budget import RunBudget, open_budget
+from oomguard.units import MIB
 
 if TYPE_CHECKING:
     from oomguard.preparation.model import PreparePlan, ShardSet
     from oomguard.preparation.reading.source import Source
 
 _CHECKPOINT_SECONDS = 10.0
+_MANY = 1 << 20
+_INFLATES = 4  # how much text a compressed file may hold, by its bytes
 _BYTES_PER_TOKEN = 4.4  # English text in gpt2; only for the estimate of --dry-run
 
 
@@ -46,11 +48,14 @@ def prepare(options: PrepareOptions, *, max_rss: int | None = None, events: Prep
     with ExitStack() as stack:
         job, budget = _open_job(stack, found, options, resolved, rank_file, max_rss)
         slots = open_slots(job, stack)
-        nursery = start_nursery(slots, stack)
+        workers = WorkerPool(job, slots, stack)
+        if job.vocabulary_fd >= 0:
+            fill_vocabulary(rank_file, job.vocabulary_fd)
+        workers.configure()
         from oomguard.preparation.execution import conduct
 
         events = events or PrepareEvents()
-        return conduct(job, budget, slots, nursery, events, stack, checkpoint_seconds=_CHECKPOINT_SECONDS)
+        return conduct(job, budget, slots, workers, events, stack, checkpoint_seconds=_CHECKPOINT_SECONDS)
 
 
 def plan_prepare(options: PrepareOptions, *, max_rss: int | None = None) -> PreparePlan:
@@ -82,6 +87,7 @@ def plan_prepare(options: PrepareOptions, *, max_rss: int | None = None) -> Prep
         piece_bytes=plan.piece_bytes,
         longest_word=plan.longest_word,
         largest_document=plan.largest_document,
+        sum=plan.sum,
         estimated_output_bytes=int(tokens * resolved.spec.token_bytes) if plain else None,
         free_disk_bytes=shutil.disk_usage(_existing_parent(options.out)).free,
         done_bytes=_peek_done(job),
@@ -99,7 +105,8 @@ def _open_job(
 ) -> tuple[Job, RunBudget]:
     """Settle the plan and enter the budget, which `stack` leaves."""
     sources = found.sources
-    plan = partial(divide_budget, sources=sources, options=options, resolved=resolved)
+    needs = memory_needs(sources, options=options, resolved=resolved)
+    plan = partial(divide_budget, needs=needs, options=options)
     if max_rss is not None:
         plan(max_rss)  # before it is enforced: this process itself may not fit in what is too small
     budget = stack.enter_context(open_budget(max_rss))
@@ -110,33 +117,46 @@ def _open_job(
         notes.append("--separator divides text files only; here it does nothing")
     if resolved.wanted.field_asked and all(source.kind == "text" for source in sources):
         notes.append("--text-field names a field of jsonl or parquet; here it does nothing")
-    if not gigatoken_is_installed():
-        notes.append("gigatoken is not installed: tiktoken does the work, some 30 times slower")
+    if not needs.native:
+        notes.append("the native core was not built here: tiktoken does the work, some 30 times slower")
     job = Job(
         sources=sources,
         options=options,
         resolved=resolved,
         budget=plan(budget.limit),
         rank_file=rank_file,
-        sentinel=new_sentinel(),
+        needs=needs,
+        vocabulary_fd=open_vocabulary(stack) if needs.native else -1,
         notes=tuple(notes),
     )
     require_known_length(job)
     return job, budget
 
 
-def divide_budget(
-    budget: int, *, sources: list[Source], options: PrepareOptions, resolved: ResolvedOptions
-) -> BudgetPlan:
-    """Divide `budget` bytes among the processes of this job. Raises: BudgetTooSmall."""
-    return plan_budget(
-        budget,
+def memory_needs(sources: list[Source], *, options: PrepareOptions, resolved: ResolvedOptions) -> Needs:
+    """What decides how much memory this job takes."""
+    kinds = {"text": "text", "jsonl": "lines", "parquet": "rows"}
+    return Needs(
         family=resolved.spec.family,
-        workers=options.workers,
-        cpus=usable_cpus(),
-        reader=not all(source.seekable_text for source in sources),
+        token_bytes=resolved.spec.token_bytes,
+        inputs=frozenset(kinds[source.kind] for source in sources),  # type: ignore[misc]  # the values are Inputs
+        stream=any(source.kind != "parquet" and (source.compression or source.path == "-") for source in sources),
+        chunks=_chunks(sources),
+        native=core_is_built(),
         verify=options.verify != "off",
     )
+
+
+def _chunks(sources: list[Source]) -> int:
+    """How many chunks there are at the least: more workers would have nothing to do."""
+    if any(source.size is None for source in sources):
+        return _MANY
+    return sum(-(-(source.size or 0) * (_INFLATES if source.compression else 1) // MIB) for source in sources) or 1
+
+
+def divide_budget(budget: int, *, needs: Needs, options: PrepareOptions) -> BudgetPlan:
+    """Divide `budget` bytes among the processes of this job. Raises: BudgetTooSmall."""
+    return plan_budget(budget, needs=needs, workers=options.workers, cpus=min(usable_cpus(), needs.chunks))
 
 
 def _existing_parent(folder: Path) -> Path:

@@ -1,4 +1,4 @@
-"""A run from its manifest to its result, once its budget is open and its nursery starts."""
+"""A run from its manifest to its result, once its budget is open and its workers start."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import OomguardError, Stopped
 from oomguard.kernel.process.stop_request import stop_on_signals
-from oomguard.preparation.engines.governor import Governor
+from oomguard.preparation.engines.meter import MemoryMeter
 from oomguard.preparation.engines.pipeline import Pipeline, PipelineState
 from oomguard.preparation.model import Shard, ShardSet
 from oomguard.preparation.preconditions import (
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from contextlib import ExitStack
     from pathlib import Path
 
-    from oomguard.preparation.engines.children import Child
     from oomguard.preparation.engines.events import PrepareEvents
     from oomguard.preparation.engines.slots import Slots
+    from oomguard.preparation.engines.worker_pool import WorkerPool
     from oomguard.preparation.job import Job
     from oomguard.supervision.run_budget import RunBudget
 
@@ -44,7 +44,7 @@ def conduct(
     job: Job,
     budget: RunBudget,
     slots: Slots,
-    nursery: Child,
+    workers: WorkerPool,
     events: PrepareEvents,
     stack: ExitStack,
     *,
@@ -64,7 +64,7 @@ def conduct(
     sink = _open_sink(job, manifest, progress, stack, checkpoint_seconds)
     events.on_start(job, budget, sink.totals.input_bytes)
     began = time.monotonic()
-    state = _run(job, budget, slots, nursery, sink, events, stack)
+    state = _run(job, budget, slots, workers, sink, events, stack)
     require_some_text(sink.totals.tokens)
     result = _result(job, budget, sink, state, time.monotonic() - began, totals_before(progress))
     manifest.append(result=result.to_json())
@@ -120,19 +120,19 @@ def _run(
     job: Job,
     budget: RunBudget,
     slots: Slots,
-    nursery: Child,
+    workers: WorkerPool,
     sink: TokenSink,
     events: PrepareEvents,
     stack: ExitStack,
 ) -> PipelineState:
-    governor = Governor(budget=budget.limit, measure=budget.measure, clock=time.monotonic)
+    meter = MemoryMeter(budget=budget.limit, measure=budget.measure, clock=time.monotonic)
     asked = stack.enter_context(stop_on_signals())
     pipeline = Pipeline(
         job,
         slots,
-        nursery,
+        workers,
         sink,
-        governor,
+        meter,
         oom_kills=budget.oom_kills,
         stop_requested=lambda: asked() is not None,
         on_state=events.on_state,
@@ -150,7 +150,7 @@ def _run(
         # What came before the bad place is kept, so that the next run begins there.
         try_checkpoint(sink)
         raise
-    return replace(state, peak=max(state.peak, governor.look()))
+    return replace(state, peak=max(state.peak, meter.look()))
 
 
 def try_checkpoint(sink: TokenSink) -> None:

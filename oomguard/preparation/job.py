@@ -6,18 +6,24 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from oomguard.errors import BadInput, BudgetTooSmall, OomguardError, WorkerFailed
-from oomguard.preparation.engines.memory_budget import BudgetPlan, budget_for_word, forked_bytes, nursery_bytes
-from oomguard.preparation.engines.messages import EncoderConfig, ReaderConfig
+from oomguard.errors import BadInput, BudgetTooSmall, Changed, OomguardError, WorkerFailed
+from oomguard.kernel.machine.cpus import usable_cpus
+from oomguard.preparation.engines.line_feed import LineFeed
+from oomguard.preparation.engines.memory_sum import SCRATCH, BudgetPlan, Needs, budget_with_room
+from oomguard.preparation.engines.messages import ReaderConfig, WorkerConfig
+from oomguard.preparation.engines.row_feed import RowFeed
 from oomguard.preparation.engines.work import CutRules, PlainFeed
+from oomguard.text import printable
 from oomguard.units import MIB, format_size
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+    from typing import Any
 
     from oomguard.preparation.engines.messages import Encoded
     from oomguard.preparation.engines.slots import Slots
-    from oomguard.preparation.engines.work import Work
+    from oomguard.preparation.engines.work import Feed, Work
     from oomguard.preparation.options import PrepareOptions, ResolvedOptions
     from oomguard.preparation.reading.source import Source
     from oomguard.preparation.writing.token_sink import Split
@@ -43,7 +49,7 @@ _PROBLEMS = {
     ),
     "engine": (
         "tiktoken cannot encode this text (a very long run of white space)",
-        "pip install gigatoken, which can",
+        "install oomguard where its native core can be built, which can",
     ),
 }
 
@@ -57,18 +63,9 @@ class Job:
     resolved: ResolvedOptions
     budget: BudgetPlan
     rank_file: Path
-    sentinel: bytes  # between documents that no separator divides; random, so that no text can hold it
+    needs: Needs  # what decides how much memory it takes
+    vocabulary_fd: int = -1
     notes: tuple[str, ...] = ()  # what the user should know, for people
-
-    @property
-    def encoder_bytes(self) -> int:
-        """What the first encoder takes before it has learned anything."""
-        return nursery_bytes(self.resolved.spec.family)
-
-    @property
-    def forked_bytes(self) -> int:
-        """What one more encoder takes."""
-        return forked_bytes()
 
     @property
     def by_document(self) -> bool:
@@ -80,15 +77,41 @@ class Job:
         """Whether encoders must say where documents end."""
         return self.by_document
 
-    def mark_of(self, source: Source) -> bytes:
-        """The text between two documents of a source; empty where it is one document."""
-        return self.resolved.separator if source.kind == "text" else self.sentinel
+    def is_cut(self, index: int) -> bool:
+        """Whether workers read a source themselves, each a range of it; else it comes from the stream reader."""
+        source = self.sources[index]
+        return source.kind == "parquet" or (source.compression is None and source.path != "-")
 
-    def text_bytes(self, work: Work, encoded: Encoded) -> int:
-        """Bytes of input in a piece: all but the sentinels that the reader put in."""
-        if work.mark != self.sentinel:
-            return work.task.size
-        return work.task.size - (encoded.documents - work.task.ends_document) * len(self.sentinel)
+    def feed(self, index: int, position: dict[str, Any], ask: Callable[[dict[str, Any]], None]) -> Feed:
+        """Begin to cut a source, from a position on.
+
+        Raises: BadInput if it cannot be read.
+        """
+        source, budget, resume = self.sources[index], self.budget, position.get("resume") or {}
+        if resume.get("inside"):
+            raise Changed(
+                f"{printable(source.path)}: the run was begun by oomguard 0.1, and stopped within a document",
+                do="finish it with that version, or --restart to make the shards anew",
+            )
+        if source.kind == "text":
+            return self.plain_feed(index, offset=position.get("offset", 0))
+        if source.kind == "jsonl":
+            return LineFeed(
+                index=index,
+                source=source,
+                chunk=budget.piece_bytes,
+                longest=budget.largest_document,
+                offset=resume.get("offset", 0),
+            )
+        return RowFeed(
+            index=index,
+            source=source,
+            column=self.resolved.text_field,
+            ask=ask,
+            chunk=budget.piece_bytes,
+            group=resume.get("row_group", 0),
+            row=resume.get("row", 0),
+        )
 
     def stream_split(self, source: Source) -> Split | None:
         """The split of a stream's pieces: one undivided text of unknown length is for training."""
@@ -107,7 +130,7 @@ class Job:
             universal_newlines=self.options.newlines == "universal",
             piece_bytes=self.budget.piece_bytes,
             longest_word=self.budget.longest_word,
-            longest_needs=self.budget_for_word,
+            flag_with_room=self.flag_with_room,
         )
         feed = PlainFeed(index=index, source=self.sources[index], rules=rules, offset=offset)
         if self.by_document and not rules.separator and not self._has_many_texts:
@@ -120,46 +143,42 @@ class Job:
         texts = sum(source.seekable_text for source in self.sources)
         return texts * Fraction(self.resolved.val_fraction or 0) >= 1
 
-    def encoder_config(self, slots: Slots, *, mark: bytes) -> EncoderConfig:
-        """What the first encoder is told, and so all that are forked from it."""
-        return EncoderConfig(
+    def shared_descriptors(self, slots: Slots) -> tuple[int, ...]:
+        """What workers inherit."""
+        return (slots.fd,) if self.vocabulary_fd < 0 else (slots.fd, self.vocabulary_fd)
+
+    def worker_config(self, slots: Slots, *, verify: bool) -> WorkerConfig:
+        """What a worker is told; of a sample, one that verifies is enough."""
+        return WorkerConfig(
             encoding=self.resolved.spec.name,
             rank_file=str(self.rank_file),
-            mark=mark.decode("latin-1"),
             eot=self.resolved.eot,
             newlines=self.options.newlines,
             errors=self.options.errors,
+            text_field=self.resolved.text_field,
             with_ends=self.with_ends,
-            verify=self.options.verify,
-            learn=self.budget.learn,
-            growth=self.budget.growth,
-            longest_word=self.budget.longest_word,
+            verify=self.options.verify if verify else "off",
+            cache_bits=self.budget.cache_bits,
+            vocabulary_fd=self.vocabulary_fd,
+            scratch=SCRATCH,
             longest_piece=slots.layout.longest_piece,
             slots=slots.layout.slots,
             slots_fd=slots.fd,
-            mark_is_added=mark == self.sentinel,
         )
 
-    def budget_for_word(self, size: int) -> str:
-        """The flag with which a word of `size` bytes fits."""
-        return f"--max-rss {self._word_budget(size) // MIB + 1}M"
-
-    def _word_budget(self, size: int) -> int:
-        return budget_for_word(
-            size,
-            family=self.resolved.spec.family,
-            reader=not all(source.seekable_text for source in self.sources),
-            verify=self.options.verify != "off",
+    def flag_with_room(self, alone: int) -> str:
+        """The flag with which a chunk may take so many bytes while it is alone."""
+        budget = budget_with_room(
+            alone, needs=self.needs, workers=self.options.workers, cpus=min(usable_cpus(), self.needs.chunks)
         )
+        return f"--max-rss {budget // MIB}M"
 
     def reader_config(self, slots: Slots) -> ReaderConfig:
         """What the reader is told."""
         return ReaderConfig(
             sources=[asdict(source) for source in self.sources],
-            text_field=self.resolved.text_field,
             errors=self.options.errors,
             separator=self.resolved.separator.decode("latin-1"),
-            sentinel=self.sentinel.decode("latin-1"),
             universal_newlines=self.options.newlines == "universal",
             family=self.resolved.spec.family,
             piece_bytes=min(self.budget.piece_bytes, MIB),
@@ -171,13 +190,15 @@ class Job:
             stdin=any(source.path == "-" for source in self.sources),
         )
 
-    def text_error(self, work: Work, encoded: Encoded, *, documents: int) -> OomguardError:
-        """What an encoder found wrong with a text."""
-        where = work.where(encoded.error_at, documents + encoded.error_documents)
+    def text_error(self, work: Work, encoded: Encoded, *, documents: int, line: int) -> OomguardError:
+        """What a worker found wrong with a text."""
+        where = work.where(encoded.error_at, documents + encoded.error_documents, line)
+        if encoded.error == "input":
+            return BadInput(f"{where}: {encoded.error_text}", do=encoded.error_do)
         if encoded.error == "utf8":
             start = bytes.fromhex(encoded.error_text)
             known = next((words for magic, words in _NO_TEXT.items() if start.startswith(magic)), None)
-            if known and work.task.starts_document and encoded.error_at < _HEAD_BYTES:
+            if known and work.task.kind == "text" and work.task.starts_document and encoded.error_at < _HEAD_BYTES:
                 return BadInput(f"{where}: this is no text but {known[0]}", do=known[1])
             return BadInput(
                 f"{where}: not UTF-8",
@@ -185,16 +206,20 @@ class Job:
             )
         if encoded.error == "differs":
             return WorkerFailed(
-                f"{where}: gigatoken and tiktoken do not agree: {encoded.error_text}",
-                do="please report it with the text from there; pip uninstall gigatoken makes tiktoken do the work",
-            )
-        if encoded.error == "word":
-            size = int(encoded.error_text)
-            return BudgetTooSmall(
-                f"{where}: a word of {format_size(size)} that cannot be cut without changing tokens does not fit",
-                do=f"{self.budget_for_word(size)}, or look at the file: such text is rarely meant to be there",
+                f"{where}: the core and tiktoken do not agree: {encoded.error_text}",
+                do="please report it with the text from there; OOMGUARD_ENGINE=tiktoken makes tiktoken do the work",
             )
         what, do = _PROBLEMS.get(
             encoded.error or "", (encoded.error_text, "check the file, then run the same command again")
         )
         return BadInput(f"{where}: {what}", do=do)
+
+    def room_error(self, work: Work, *, documents: int, line: int) -> OomguardError:
+        """A chunk takes more memory than there is, even when it is alone."""
+        where, free = work.where(0, documents, line), format_size(self.budget.alone)
+        what = "holds a word that cannot be cut without changing tokens" if work.is_word else "is one document"
+        return BudgetTooSmall(
+            f"{where}: the {format_size(work.task.size)} from there on: {what}, and needs {format_size(work.needs)} "
+            f"of memory at once; {free} are free",
+            do=f"{self.flag_with_room(work.needs)}, or look at the file: such text is rarely meant to be there",
+        )

@@ -6,10 +6,6 @@ import shlex
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Group
-from rich.table import Table
-from rich.text import Text
-
 from oomguard.text import printable
 from oomguard.units import format_size
 
@@ -59,6 +55,10 @@ class ShardSet:
 
     def render(self) -> RenderableType:
         """Build the screen for people."""
+        from rich.console import Group
+        from rich.table import Table
+        from rich.text import Text
+
         screen = Table.grid(padding=(0, 2))
         screen.add_column()
         screen.add_column(overflow="fold")
@@ -159,6 +159,7 @@ class PreparePlan:
     piece_bytes: int
     longest_word: int
     largest_document: int
+    sum: int  # of memory: what the run takes
     estimated_output_bytes: int | None
     free_disk_bytes: int
     done_bytes: int
@@ -166,6 +167,9 @@ class PreparePlan:
 
     def render(self) -> RenderableType:
         """Build the screen for people."""
+        from rich.table import Table
+        from rich.text import Text
+
         screen = Table.grid(padding=(0, 2))
         screen.add_column()
         screen.add_column(overflow="fold")
@@ -187,7 +191,8 @@ class PreparePlan:
             ),
             ("disk", f"{format_size(self.free_disk_bytes)} free"),
             ("budget", f"{format_size(self.budget)} ({self.limited_by})"),
-            ("workers", f"{self.workers}, pieces of {format_size(self.piece_bytes)}"),
+            ("memory", f"{format_size(self.sum)}, whatever the size of the input"),
+            ("workers", f"{self.workers}, chunks of {format_size(self.piece_bytes)}"),
             ("largest", f"document {format_size(self.largest_document)}, word {format_size(self.longest_word)}"),
             (
                 "done",

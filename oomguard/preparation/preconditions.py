@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, Changed, NothingFound
+from oomguard.preparation.encoding.unicode_probe import tiktoken_unicode
 from oomguard.preparation.reading.source import STDIN
 from oomguard.preparation.writing.shard_check import not_ours
 from oomguard.preparation.writing.shard_header import SUFFIXES
@@ -66,6 +67,7 @@ def identity(job: Job) -> dict[str, Any]:
         ],
         "format": options.format,
         "encoding": resolved.spec.name,
+        "unicode": tiktoken_unicode(),
         "shard_tokens": resolved.shard_tokens,
         "val_fraction": resolved.val_fraction,
         "name": resolved.name,

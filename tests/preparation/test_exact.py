@@ -18,7 +18,7 @@ import oomguard
 from oomguard.preparation import api as preparing
 from oomguard.preparation.encoding.encodings import find_encoding
 from oomguard.preparation.encoding.safe_cuts import unify_newlines
-from oomguard.preparation.engines.memory_budget import plan_budget
+from oomguard.preparation.engines.memory_sum import plan_budget
 from oomguard.preparation.model import ShardSet
 from tests.preparation.expecting import SEPARATORS, documents_of, hostile_documents, read_tokens, tokens_of
 from tests.reference import encoding_of

@@ -89,8 +89,8 @@ def test_stopped_by_a_signal(tmp_path: Path, corpus: Path, undisturbed: Sums, nu
 @pytest.mark.parametrize(
     ("name", "helper", "frozen"),
     [
-        ("text.txt", "encoder_process", False),
-        ("text.jsonl.gz", "encoder_process", True),
+        ("text.txt", "engines.worker", False),
+        ("text.jsonl.gz", "engines.worker", True),
         ("text.jsonl.gz", "reader_process", False),
         ("text.jsonl.gz", "reader_process", True),
     ],

@@ -1,112 +1,142 @@
-"""tiktoken looks over gigatoken's shoulder: a sample of the text is encoded a second time while the job runs."""
+"""tiktoken looks over the core's shoulder: a sample of the text is encoded a second time while the job runs."""
 
 from __future__ import annotations
 
+import sys
 import time
+from array import array
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from oomguard.preparation.encoding.cutting import split_pieces
+from oomguard.preparation.encoding.safe_cuts import last_safe_cut
 from oomguard.preparation.encoding.tokenizers import EngineCannotEncode, TiktokenEngine
+from oomguard.units import KIB, MIB
 
 if TYPE_CHECKING:
-    from oomguard.preparation.encoding.encodings import EncodingSpec
-    from oomguard.preparation.encoding.tokenizers import Tokens
-    from oomguard.preparation.engines.messages import EncoderConfig
+    from collections.abc import Iterable, Iterator, Sequence
 
-PROBE_BYTES = 1 << 15
-_LONGEST_COMPARED = 1 << 20  # a longer stretch is one word, on which tiktoken takes 38 bytes of memory a byte
-_COST = 0.01  # of the encoder's time goes into a sample
+    from oomguard.preparation.encoding.encodings import EncodingSpec
+    from oomguard.preparation.engines.messages import Verify
+
+_STRETCH = 64 * KIB  # of text that is compared at a time
+_FIRST = 32 * KIB  # of the first sample
+_MOST = MIB  # of any
+_REFERENCE_SPEED = 10 * MIB  # bytes that tiktoken encodes in a second
+_LONGEST_COMPARED = MIB  # a longer stretch is one word, on which tiktoken takes 38 bytes of memory a byte
+_COST = 0.01  # of the worker's time goes into samples
 
 
 class EngineDiffers(Exception):
-    """The two gave different ids; carries both."""
+    """The two gave different ids; carries both, and how far into the text they agree."""
+
+    def __init__(self, what: str, at: int) -> None:
+        super().__init__(what)
+        self.at = at
 
 
 class Verifier:
-    """Compares pairs of neighbouring stretches, encoded apart, with the reference on both at once.
+    """Compares the tokens of chunks with the reference's."""
 
-    So the place where the text was cut is tested with the encoder.
-    """
-
-    def __init__(self, config: EncoderConfig, spec: EncodingSpec, mark: bytes) -> None:
-        self._mode = config.verify
-        self._mark = mark
-        self._mark_is_read = not config.mark_is_added
-        self._load = partial(TiktokenEngine, spec, Path(config.rank_file), mark=mark)
+    def __init__(self, mode: Verify, spec: EncodingSpec, rank_file: str, *, engine: str) -> None:
+        """`engine` names what is compared; the reference is not compared with itself."""
+        self._mode = mode if engine != TiktokenEngine.name else "off"
+        self._spec = spec
+        self._engine = engine
+        self._load = partial(TiktokenEngine, spec, Path(rank_file))
         self._reference: TiktokenEngine | None = None
-        if self._mode == "full":
-            self.load()  # every process will use it: those that are forked later share it
+        self._typecode = "H" if spec.token_bytes == 2 else "I"
         self._began = time.monotonic()
         self._spent = 0.0
-        self._first: tuple[bytes, Tokens] | None = None
-        self._documents = 0
-        self._bytes = 0
-
-    @property
-    def needs_loading(self) -> bool:
-        """Whether it will look at text and has no reference yet."""
-        return self._mode != "off" and self._reference is None
-
-    def load(self) -> None:
-        """Load the reference."""
-        self._reference = self._load()
-
-    def be_forked(self, *, verify: bool) -> None:
-        """Go on as a process that has just been forked, which looks at its own text or at none."""
-        if not verify:
-            self._mode = "off"
-        self._began, self._spent, self._first = time.monotonic(), 0.0, None
-
-    def counts(self) -> tuple[int, int]:
-        """Documents of which a part was compared, and bytes of the input."""
-        return self._documents, self._bytes
+        self.documents = 0  # of which a part was compared
+        self.bytes = 0  # of the input
 
     def is_due(self) -> bool:
-        """Whether the next stretch is looked at. A sample takes a hundredth of the time."""
-        if self._mode != "sample":
+        """Whether the next chunk is compared. A sample takes a hundredth of the time."""
+        if self._mode == "off":
             return False
-        return self._first is not None or self._spent <= _COST * (time.monotonic() - self._began)
+        return self._mode == "full" or self._spent <= _COST * (time.monotonic() - self._began)
 
-    def look_at(self, text: bytes, tokens: Tokens) -> None:
-        """Compare this stretch and the one before, if a comparison is due.
+    def look_at_text(self, text: Any, tokens: memoryview, *, mark: bytes, eot: int) -> None:
+        """Compare a text in which each `mark` ends a document.
 
         Raises: EngineDiffers if the ids are not the same.
         """
-        if (self._mode != "full" and not self.is_due()) or len(text) > _LONGEST_COMPARED:
-            return
-        if self._first is None:
-            # A copy, because the caller's array may be a view into what is reused.
-            self._first = (text, np.array(tokens, np.uint32))
-            return
+        self._compare(((None, stretch) for stretch in self._stretches(text, mark)), tokens, mark=mark, eot=eot)
+
+    def look_at_documents(self, text: Any, offsets: Sequence[int], tokens: memoryview, *, eot: int) -> None:
+        """Compare documents that stand one behind the other.
+
+        Raises: EngineDiffers if the ids are not the same.
+        """
+
+        def stretches() -> Iterator[tuple[int | None, bytes]]:
+            for start, stop in pairwise(offsets):
+                parts = list(self._stretches(text[start:stop], b"")) or [b""]
+                yield from ((None, part) for part in parts[:-1])
+                yield eot, parts[-1]
+
+        self._compare(stretches(), tokens, mark=b"", eot=eot)
+
+    def _stretches(self, text: Any, mark: bytes) -> Iterator[bytes]:
+        def read(start: int, length: int) -> bytes:
+            return bytes(text[start : start + length])
+
+        cut = partial(last_safe_cut, family=self._spec.family, separator=mark)
+        size = _FIRST if self._mode == "sample" and not self._spent else _STRETCH
+        return split_pieces(read, cut, size=len(text), target=lambda: size)
+
+    def _compare(
+        self, stretches: Iterable[tuple[int | None, bytes]], tokens: memoryview, *, mark: bytes, eot: int
+    ) -> None:
         began = time.monotonic()
-        (first_text, first_tokens), self._first = self._first, None
-        self._compare(first_text + text, np.concatenate([first_tokens, tokens]))
+        if self._reference is None:
+            self._reference = self._load()
+            began = time.monotonic()  # loading is paid once
+        most = self._most_bytes()
+        at = position = 0
+        for end, stretch in stretches:
+            try:
+                expected = self._expected(stretch, end, mark=mark, eot=eot)
+            except EngineCannotEncode:
+                break  # nor is what comes behind, whose place among the tokens is not known
+            got = tokens[position : position + len(expected)]
+            if got.tobytes() != expected.tobytes():
+                raise EngineDiffers(self._words(got.tolist(), expected.tolist(), len(stretch)), at)
+            position += len(expected)
+            at += len(stretch)
+            self.documents += (stretch.count(mark) if mark else 0) + 1
+            self.bytes += len(stretch)
+            if at >= most:
+                break
         self._spent += time.monotonic() - began
 
-    def finish_piece(self) -> None:
-        """Compare what still waits for a neighbour: pieces are not neighbours in the text."""
-        if self._first is not None:
-            (text, tokens), self._first = self._first, None
-            self._compare(text, tokens)
+    def _most_bytes(self) -> int:
+        """How much of a chunk is compared: little at first, since a short run is not to wait for it."""
+        if self._mode == "full":
+            return sys.maxsize
+        return max(_FIRST, min(_MOST, int(_COST * (time.monotonic() - self._began) * _REFERENCE_SPEED)))
 
-    def _compare(self, text: bytes, tokens: Tokens) -> None:
-        if self._reference is None:
-            self.load()
+    def _expected(self, stretch: bytes, end: int | None, *, mark: bytes, eot: int) -> array[int]:
         assert self._reference is not None
-        try:
-            expected = self._reference.encode(text)
-        except EngineCannotEncode:
-            return  # a text that stops tiktoken cannot be compared
-        if not np.array_equal(tokens, expected):
-            differs = np.flatnonzero(tokens[: len(expected)] != expected[: len(tokens)])
-            at = int(differs[0]) if len(differs) else min(len(tokens), len(expected))
-            raise EngineDiffers(
-                f"token {at} of a stretch of {len(text)} bytes: "
-                f"gigatoken {tokens[at : at + 4].tolist()}, tiktoken {expected[at : at + 4].tolist()}"
-            )
-        marks = text.count(self._mark) if self._mark else 0
-        self._documents += marks + 1
-        self._bytes += len(text) - (0 if self._mark_is_read else marks * len(self._mark))
+        if len(stretch) > _LONGEST_COMPARED:
+            raise EngineCannotEncode
+        expected = array(self._typecode)
+        for number, part in enumerate(stretch.split(mark) if mark else [stretch]):
+            if number and eot >= 0:
+                expected.append(eot)
+            expected.extend(self._reference.ids(part))
+        if end is not None and end >= 0:
+            expected.append(end)
+        return expected
+
+    def _words(self, got: list[int], expected: list[int], size: int) -> str:
+        at = next(
+            (i for i, (a, b) in enumerate(zip(got, expected, strict=False)) if a != b), min(len(got), len(expected))
+        )
+        return (
+            f"token {at} of a stretch of {size} bytes: {self._engine} {got[at : at + 4]}, "
+            f"tiktoken {expected[at : at + 4]}"
+        )

@@ -1,7 +1,7 @@
-"""The coordinator: sources -> pieces -> encoders -> shards, in the order of the text, inside the budget.
+"""The coordinator: sources -> chunks -> workers -> shards, in the order of the input, inside the budget.
 
 It holds no text itself and imports nothing heavy. What may need much memory happens in processes that the kernel would
-end first, and a piece whose encoder died is done again.
+end first, and a chunk whose worker died is done again.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from oomguard.errors import BudgetTooSmall, OomguardError, Stopped, WorkerFailed
 from oomguard.preparation.engines.children import Child
-from oomguard.preparation.engines.encoder_pool import EncoderPool
 from oomguard.preparation.engines.intake import Intake
 from oomguard.preparation.writing.sink_thread import SinkThread
 from oomguard.preparation.writing.token_sink import EncodedPiece, Totals
@@ -21,11 +20,13 @@ from oomguard.units import format_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
-    from oomguard.preparation.engines.governor import Governor
     from oomguard.preparation.engines.messages import Encoded
+    from oomguard.preparation.engines.meter import MemoryMeter
     from oomguard.preparation.engines.slots import Slots
     from oomguard.preparation.engines.work import Work
+    from oomguard.preparation.engines.worker_pool import WorkerPool
     from oomguard.preparation.job import Job
     from oomguard.preparation.writing.sink_thread import Sink
 
@@ -44,7 +45,6 @@ class PipelineState:
     peak: int
     restarts: int
     largest_rss: int
-    learned: int  # by which the process that encoded the last piece had grown with what its tokenizer learned
 
 
 class Pipeline:
@@ -54,9 +54,9 @@ class Pipeline:
         self,
         job: Job,
         slots: Slots,
-        nursery: Child,
+        workers: WorkerPool,
         sink: Sink,
-        governor: Governor,
+        meter: MemoryMeter,
         *,
         oom_kills: Callable[[], int],
         stop_requested: Callable[[], bool],
@@ -65,19 +65,23 @@ class Pipeline:
         self._job = job
         self._slots = slots
         self._sink = SinkThread(sink)
-        self._governor = governor
+        self._meter = meter
         self._oom_kills = oom_kills
         self._stop_requested = stop_requested
         self._on_state = on_state
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._sink.wake_fd, selectors.EVENT_READ)
-        self._encoders = EncoderPool(job, slots, nursery, self._selector, room=governor.room)
+        self._workers = workers
+        workers.listen_with(self._selector)
         self._ready: deque[Work] = deque()
-        self._results: dict[int, tuple[Work, Encoded] | OomguardError] = {}
+        self._results: dict[int, tuple[Work, Encoded] | Callable[[int], OomguardError]] = {}
+        self._rests: dict[int, Work] = {}  # by the slot that they take up again once it is written
         self._next = 0
-        self._learned = 0
         self._taken = replace(sink.totals)
-        self._intake = Intake(job, slots, self._selector, governor, position=sink.position or {"source": 0})
+        position = sink.position or {"source": 0}
+        self._source: int = position["source"]
+        self._line: int = (position.get("resume") or {}).get("line") or 1  # of what comes next
+        self._intake = Intake(job, slots, self._selector, position=position, ask_plan=workers.ask_plan)
 
     def run(self) -> PipelineState:
         """Work until the input ends.
@@ -93,30 +97,30 @@ class Pipeline:
                 self._step()
         finally:
             self._intake.close()
-            self._encoders.end_all(kill=True)
+            self._workers.end_all(kill=True)
             self._selector.close()
             self._sink.close(discard=stopping)
-        return self.state()
+        state = self.state()
+        self._on_state(state)
+        return state
 
     def state(self) -> PipelineState:
         """Say how far it is."""
         return PipelineState(
             totals=self._taken,
             bytes_read=self._intake.bytes_read(),
-            workers=len(self._encoders),
-            memory=self._governor.now,
-            peak=self._governor.peak,
-            restarts=self._encoders.restarts,
-            largest_rss=self._encoders.largest_rss,
-            learned=self._learned,
+            workers=len(self._workers),
+            memory=self._meter.now,
+            peak=self._meter.peak,
+            restarts=self._workers.restarts,
+            largest_rss=self._workers.largest_rss,
         )
 
     def _is_done(self) -> bool:
         return self._intake.is_done and self._next == self._intake.numbered and not self._results
 
     def _step(self) -> None:
-        busy = self._encoders.is_busy or bool(self._ready)
-        work, failures = self._intake.collect(busy=busy, make_room=self._encoders.end_all)
+        work, failures = self._intake.collect(busy=self._workers.is_busy or bool(self._ready))
         self._ready.extend(work)
         self._results.update(failures)
         self._dispatch()
@@ -126,64 +130,68 @@ class Pipeline:
         for key, _ in self._selector.select(_TICK_SECONDS):
             if isinstance(key.data, Child):
                 self._hear(key.data)
-        self._intake.free(self._sink.freed())
-        self._follow_advice()
+        self._take_back(self._sink.freed())
+        self._meter.look_now_and_then()
         self._on_state(self.state())
 
     def _dispatch(self) -> None:
         while self._ready:
             work = self._ready[0]
-            encoder = self._encoders.encoder_for(work)
-            if encoder is None:
+            if work.needs > self._job.budget.alone:
+                self._ready.popleft()
+                self._results[work.number] = self._no_room(work)
+                continue
+            worker = self._workers.worker_for(work)
+            if worker is None:
                 return
             self._ready.popleft()
-            encoder.outstanding[work.task.slot] = work
+            worker.outstanding[work.task.slot] = work
             try:
-                encoder.channel.send(work.task)
+                worker.channel.send(replace(work.task, scratch=work.needs))
             except OSError:
-                self._bury(encoder)
-                return  # it may have been forked from a nursery whose own end is yet to be heard
+                self._bury(worker)
 
     def _hear(self, child: Child) -> None:
         if self._intake.is_reader(child):
-            self._hear_reader(child)
+            self._intake.hear_stream(self._oom_kills)
             return
-        if child not in self._encoders:
-            return  # it ended with another one that was heard just before
-        heard = self._encoders.hear(child)
+        if child not in self._workers:
+            return  # it was buried a moment ago
+        heard = self._workers.hear(child)
         if heard is None:
             self._bury(child)
             return
-        answers, left = heard
-        self._results.update({work.number: (work, encoded) for work, encoded in answers})
-        self._ready.extendleft(reversed(left))
-
-    def _hear_reader(self, reader: Child) -> None:
-        messages = reader.channel.receive()
-        if messages is None:
-            self._intake.reader_died(self._oom_kills())
-            return
-        for message in messages:
-            self._intake.hear(message)
+        answers, plans = heard
+        for work, encoded in answers:
+            if encoded.error == "room":
+                work.needs, work.is_word = work.needs + encoded.needs, True
+                self._ready.appendleft(work)
+            else:
+                self._results[work.number] = (work, encoded)
+        for plan in plans:
+            self._intake.planned(plan)
 
     def _take_results(self) -> None:
         while (result := self._results.pop(self._next, None)) is not None:
-            if isinstance(result, OomguardError):
-                raise result
+            if callable(result):
+                raise result(self._line)
             work, encoded = result
+            if work.source != self._source:
+                self._source, self._line = work.source, 1
             if encoded.error is not None:
-                raise self._job.text_error(work, encoded, documents=self._taken.documents)
+                raise self._job.text_error(work, encoded, documents=self._taken.documents, line=self._line)
+            self._line += encoded.lines
+            rest = work.rest_after(encoded.rows)
             count = Totals(
                 tokens=encoded.tokens,
                 documents=encoded.documents - work.goes_on,
-                input_bytes=self._job.text_bytes(work, encoded),
+                input_bytes=encoded.text_bytes,
                 repaired_bytes=encoded.repaired,
-                left_out=work.left_out,
+                left_out=encoded.left_out,
                 verified_documents=encoded.verified_documents,
                 verified_bytes=encoded.verified_bytes,
             )
             self._taken = self._taken.plus(count)
-            self._learned = encoded.learned
             slot = work.task.slot
             self._sink.put(
                 slot,
@@ -192,45 +200,62 @@ class Pipeline:
                     ends=self._slots.ends(slot, encoded.documents) if self._job.with_ends else None,
                     split=work.split,
                     count=count,
-                    position=work.position,
+                    position=self._position_behind(work) if rest is None else rest.position_before,
                     read=work.part(encoded.crc),
                 ),
             )
-            self._next += 1
+            if rest is None:
+                self._next += 1
+            else:
+                self._rests[slot] = rest
 
-    def _bury(self, encoder: Child) -> None:
-        """An encoder died: do its pieces again, more carefully."""
-        was_ready = encoder.ready
-        lost, others = self._encoders.bury(encoder)
-        restarts, status = self._encoders.restarts, self._encoders.last_status
-        if not was_ready and not lost and restarts > _ATTEMPTS:
-            raise WorkerFailed(f"encoders cannot start (exit status {status})", do="its message is above")
-        for work in lost:
+    def _take_back(self, slots: list[int]) -> None:
+        """A slot that was written is free, or goes on with the rest of its work, which all others wait for."""
+        for slot in slots:
+            if slot in self._rests:
+                self._ready.appendleft(self._rests.pop(slot))
+            else:
+                self._intake.free([slot])
+
+    def _position_behind(self, work: Work) -> dict[str, Any]:
+        if work.task.kind == "lines" and "resume" in work.position:
+            return {**work.position, "resume": {**work.position["resume"], "line": self._line}}
+        return work.position
+
+    def _bury(self, worker: Child) -> None:
+        """A worker died: do its chunks again, more carefully."""
+        was_ready = worker.ready
+        lost, planning = self._workers.bury(worker)
+        restarts, status = self._workers.restarts, self._workers.last_status
+        if planning is not None:
+            self._intake.plan_lost(planning)
+        if not was_ready and restarts > _ATTEMPTS:
+            raise WorkerFailed(f"workers cannot start (exit status {status})", do="its message is above")
+        for work in lost[:1]:  # those behind it were not begun
             work.attempts += 1
             if work.attempts >= _ATTEMPTS:
-                raise self._piece_error(work, status)
+                raise self._chunk_error(work, status)
+            if work.attempts > 1:
+                work.needs = max(work.needs, 1)  # alone, so that nothing else takes the memory
         if self._oom_kills() or restarts > _ATTEMPTS:
-            self._encoders.allowed = 1
-        self._ready.extendleft(sorted(lost + others, key=lambda work: -work.number))
+            self._workers.allowed = 1
+        self._ready.extendleft(sorted(lost, key=lambda work: -work.number))
 
-    def _piece_error(self, work: Work, status: int | None) -> OomguardError:
-        where = work.where(0, self._taken.documents)
+    def _no_room(self, work: Work) -> Callable[[int], OomguardError]:
+        def failure(line: int) -> OomguardError:
+            return self._job.room_error(work, documents=self._taken.documents, line=line)
+
+        return failure
+
+    def _chunk_error(self, work: Work, status: int | None) -> OomguardError:
+        where = work.where(0, self._taken.documents, self._line)
         if kills := self._oom_kills():
             return BudgetTooSmall(
                 f"{where}: the {format_size(work.task.size)} there do not fit in the budget "
                 f"({kills} processes were ended by the kernel)",
-                do=f"--max-rss {2 * self._governor.budget // (1 << 20)}M",
+                do=f"--max-rss {2 * self._meter.budget // (1 << 20)}M",
             )
         return WorkerFailed(
-            f"{where}: the encoder ended {_ATTEMPTS} times (exit status {status})",
+            f"{where}: the worker ended {_ATTEMPTS} times (exit status {status})",
             do="its message is above; please report it with the text from there",
         )
-
-    def _follow_advice(self) -> None:
-        advice = self._governor.advise()
-        if advice == "more":
-            self._encoders.one_more()
-        elif advice == "fewer":
-            self._encoders.one_less()
-        elif advice == "renew":
-            self._encoders.exchange_largest()

@@ -1,7 +1,8 @@
-"""The reader: a process of its own that turns compressed text, jsonl and parquet into pieces in shared memory.
+"""The stream reader: a process of its own that inflates what only one can inflate, and cuts it into chunks.
 
-A process of its own because one bad file can make a library need any amount of memory: then the kernel ends this
-process, and the coordinator still knows which file it was and what is done.
+It hands compressed text and lines, and standard input, to the workers in shared memory. One bad file can make a
+decompressor need any amount of memory: then the kernel ends this process, and the coordinator still knows which file
+it was and what is done.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from oomguard import errors
 from oomguard.kernel.process.prctl import die_with_parent, set_oom_score_adj
-from oomguard.preparation.engines.allocators import settle_allocators
 from oomguard.preparation.engines.messages import Channel, ReaderConfig
 from oomguard.preparation.engines.slots import SlotLayout, Slots
 
@@ -32,7 +32,6 @@ def main() -> None:
     socket_fd, parent_pid = map(int, sys.argv[1:])
     die_with_parent(parent_pid)
     set_oom_score_adj(_OOM_SCORE_ADJ)
-    settle_allocators()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the coordinator's to handle
     channel = Channel(socket.socket(fileno=socket_fd))
     messages = iter(channel)
@@ -64,25 +63,25 @@ class _Reader:
             self._channel.send({"end": index})
 
     def _pieces(self, index: int, resume: dict[str, Any] | None) -> Iterator[Piece]:
-        from oomguard.preparation.reading.document_reader import ReadOptions, iter_pieces
+        from oomguard.preparation.reading.line_stream import iter_lines
+        from oomguard.preparation.reading.pieces import ReadOptions
         from oomguard.preparation.reading.source import Source
+        from oomguard.preparation.reading.text_stream import iter_text
 
         config = self._config
         source = Source(**config.sources[index])
-        self._fd, self._path = -1, None if source.path == "-" or source.kind == "parquet" else source.path
-        separator = config.separator.encode("latin-1") if source.kind == "text" else b""
+        self._fd, self._path = -1, None if source.path == "-" else source.path
         options = ReadOptions(
-            text_field=config.text_field,
             errors=config.errors,
-            separator=separator,
-            sentinel=separator if source.kind == "text" else config.sentinel.encode("latin-1"),
+            separator=config.separator.encode("latin-1") if source.kind == "text" else b"",
             universal_newlines=config.universal_newlines,
             piece_bytes=config.piece_bytes,
             longest_piece=config.longest_piece,
             largest_document=config.largest_document,
             family=config.family,
         )
-        return iter_pieces(source, options=options, resume=resume, reserve=self._reserve)
+        read = iter_text if source.kind == "text" else iter_lines
+        return read(source, options=options, resume=resume, reserve=self._reserve)
 
     def _send(self, piece: Piece) -> None:
         while not self._free:

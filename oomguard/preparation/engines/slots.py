@@ -1,6 +1,6 @@
-"""Memory that the processes of a run share: one slot for each piece that is under way.
+"""Memory that the processes of a run share: one slot for each chunk that is under way.
 
-A slot holds the piece's text (when a reader process made it), then its tokens, then where its documents end. The file
+A slot holds the chunk's text (when the stream reader made it), then its tokens, then where its documents end. The file
 has no name, so nothing is left behind however the run ends, and pages that were never touched cost nothing.
 """
 
@@ -82,6 +82,16 @@ class Slots:
         """The first `count` document ends in a slot, int64: the token after each document's last."""
         start = slot * self.layout.slot_bytes + self.layout.ends_at
         return self.view[start : start + 8 * count].cast("q")
+
+    def token_room(self, slot: int) -> memoryview:
+        """All the room for tokens in a slot, as an array of them."""
+        start, end = self.tokens_start(slot), slot * self.layout.slot_bytes + self.layout.ends_at
+        return self.view[start:end].cast("H" if self.layout.token_bytes == 2 else "I")
+
+    def end_room(self, slot: int) -> memoryview:
+        """All the room for document ends in a slot, int64."""
+        start = slot * self.layout.slot_bytes
+        return self.view[start + self.layout.ends_at : start + self.layout.slot_bytes].cast("q")
 
     def tokens_start(self, slot: int) -> int:
         """Offset of a slot's tokens in the whole memory."""

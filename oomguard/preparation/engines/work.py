@@ -1,11 +1,11 @@
-"""Pieces under way, and the feed that cuts them out of a plain text file."""
+"""Chunks under way, and the feed that cuts them out of a plain text file."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from oomguard.errors import BadInput, Changed
 from oomguard.preparation.encoding.cutting import find_first_cut, find_piece_end
@@ -24,27 +24,78 @@ if TYPE_CHECKING:
 
 # How far to look for a cut where a validation split is to begin.
 _SPLIT_REACH = 64 * MIB
+_UNCUT_ROOM = 8  # as in the sum of memory, which says how long a stretch may be
+_UNCUT_COST = 5  # bytes of memory for each byte of a long chunk: the text, its tokens
 
 
 @dataclass(slots=True, kw_only=True)
 class Work:
-    """One piece on its way through an encoder. Its number is its place in the text."""
+    """One chunk on its way through a worker. Its number is its place in the input."""
 
     number: int
     task: EncodeTask
-    mark: bytes
+    source: int  # its place in the list of sources
     split: Split | None
-    position: dict[str, Any]  # where reading goes on after it
-    read: tuple[int, int] | None  # of its file: from there to there, or from 0 to where the reader was
-    where: Callable[[int, int], str]  # (bytes into the piece, documents before it in the run) -> words for people
-    left_out: int = 0
-    goes_on: bool = False  # its document ends here for a split's sake only: the next piece has the rest
+    position: dict[str, Any]  # where reading goes on after it; of lines, without their number
+    name: str  # of the source, for people
+    place: str = ""  # where in it the chunk is, for people; "": a byte says it
+    goes_on: bool = False  # its document ends here for a split's sake only: the next chunk has the rest
     attempts: int = 0
-    source: int = 0
+    needs: int = 0  # bytes that it takes beyond the usual share of a chunk; then it is alone
+    is_word: bool = False  # for a word that cannot be divided
+    read: tuple[int, int] | None = None  # of its file: from there to there, or from 0 to where the stream reader was
 
     def part(self, crc: int) -> tuple[int, int, int, int | None] | None:
-        """What was read of its source, for `ReadParts`; `crc`: of the piece, which need not be the file's own bytes."""
+        """What was read of its source, for `ReadParts`; `crc`: of the chunk, which need not be the file's own bytes."""
         return None if self.read is None else (self.source, *self.read, crc if self.task.path is not None else None)
+
+    def where(self, into: int, documents: int, line: int) -> str:
+        """Say where something is: `into` bytes, lines or rows into it; with `documents` and `line` before it."""
+        if self.task.kind == "lines":
+            return f"{self.name}:{line + into}"
+        if self.task.kind == "rows":
+            return f"{self.name}: row group {self.task.group}, row {int(self.place) + into}"
+        if self.place:
+            return f"{self.name}: document {documents + 1} of the input, at or after {self.place}"
+        return f"{self.name}: byte {self.task.offset + into} (document {documents + 1})"
+
+    @property
+    def position_before(self) -> dict[str, Any]:
+        """Of rows: where reading goes on before them."""
+        return {"source": self.source, "resume": {"row_group": self.task.group, "row": int(self.place)}}
+
+    def rest_after(self, rows: int) -> Work | None:
+        """Of rows: what is left when so many are done; None: nothing."""
+        task = self.task
+        if task.kind != "rows" or rows >= task.rows:
+            return None
+        return replace(
+            self,
+            task=replace(task, skip=task.skip + rows, rows=task.rows - rows),
+            place=str(int(self.place) + rows),
+            attempts=0,
+        )
+
+
+class Feed(Protocol):
+    """Cuts one source into chunks."""
+
+    index: int
+    source: Source
+
+    def next_work(self, number: int, slot: int) -> Work | None:
+        """Cut the next chunk; None where there is none now. Raises: OomguardError."""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the source has been cut to its end."""
+
+    @property
+    def offset(self) -> int:
+        """How far into the file it is, in bytes."""
+
+    def close(self) -> None:
+        """Close the file. Harmless twice."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -56,7 +107,11 @@ class CutRules:
     universal_newlines: bool
     piece_bytes: int
     longest_word: int
-    longest_needs: Callable[[int], str]  # a piece of this many bytes -> the budget it needs, for people
+    flag_with_room: Callable[[int], str]  # bytes that a chunk takes while it is alone -> the budget, for people
+
+    def need(self, size: int) -> int:
+        """Bytes that a chunk takes beyond the usual share of one."""
+        return _UNCUT_COST * size if size > 2 * self.piece_bytes else 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -143,6 +198,7 @@ class PlainFeed:
             size=end - start,
             path=self.source.path,
             offset=start,
+            mark=rules.separator.decode("latin-1"),
             starts_document=start in (0, self.val_from),
             ends_document=end == stop,
             strip_mark=end == self.size and bool(rules.separator),
@@ -151,21 +207,40 @@ class PlainFeed:
         position = {"source": self.index, "offset": end} if end < self.size else {"source": self.index + 1}
         return task, split, position
 
+    @property
+    def is_done(self) -> bool:
+        """Whether the file has been cut to its end."""
+        return self.offset >= self.size
+
+    def next_work(self, number: int, slot: int) -> Work | None:
+        """Cut the next chunk; None at the end. Raises: as `next_task`."""
+        cut = self.next_task(slot)
+        if cut is None:
+            return None
+        task, split, position = cut
+        return Work(
+            number=number,
+            task=task,
+            source=self.index,
+            split=split,
+            position=position,
+            name=printable(self.source.path),
+            read=(task.offset, task.offset + task.size),
+            goes_on=split == "train" and task.ends_document and "offset" in position,
+            needs=self.rules.need(task.size),
+        )
+
     def close(self) -> None:
         """Close the file. Harmless twice."""
         if self._fd >= 0:
             os.close(self._fd)
         self._fd = -1
 
-    def where(self, start: int, into: int, documents: int) -> str:
-        """Say where a byte is: file, offset, document (from 1, over the whole input)."""
-        return f"{printable(self.source.path)}: byte {start + into} (document {documents + 1})"
-
     def _uncuttable(self, start: int) -> BadInput:
         longest = max(self.rules.longest_word, 2 * self.rules.piece_bytes)
         return BadInput(
             f"{printable(self.source.path)}: the {format_size(longest)} from byte {start} on are one word "
             "that cannot be cut without changing tokens",
-            do=f"give it more memory ({self.rules.longest_needs(2 * longest)} for twice as long a word), "
+            do=f"{self.rules.flag_with_room(_UNCUT_ROOM * 2 * longest)} (for twice as long a word), "
             "or look at the file: text of that kind is rarely meant to be there",
         )

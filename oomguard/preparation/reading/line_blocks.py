@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from oomguard.errors import BudgetTooSmall, OomguardError
 from oomguard.units import MIB, format_size
@@ -16,48 +15,27 @@ if TYPE_CHECKING:
     from oomguard.preparation.reading.byte_stream import Readable
     from oomguard.preparation.reading.pieces import ReadOptions, Reserve
 
-# Bytes held at the peak of reading a line with Arrow, by bytes of the line. Measured: 3.0 for ASCII, for escapes, and
-# with an emoji among ASCII: the line, the parsed string, its copy in the result.
-LINE_PEAK = 3.1
+# Bytes held for a line by the stream reader and then by a worker, by bytes of the line: as it comes, in the slot, its
+# parsed text, that as UTF-8.
+LINE_PEAK = 4
 _STEP = 8 * MIB  # by which a line grows between two questions
 
 
+@dataclass(frozen=True, slots=True)
 class LineBlock:
-    """Whole lines that follow each other."""
+    """Whole lines that follow each other, and the positions of their first byte and of the one behind the last."""
 
-    def __init__(self, data: bytes | bytearray, start: dict[str, Any], *, one_line: bool = False) -> None:
-        """`start` is the position of its first byte: {"offset", "line", "crc" if it is followed}."""
-        self.data = data
-        self.start = start
-        # int64[line_feed_count], their places; not looked for in a long line: that takes a byte for each of its own.
-        self.feeds = np.flatnonzero(np.frombuffer(b"" if one_line else data, np.uint8) == ord("\n"))
-        self.lines = 1 if one_line else len(self.feeds) + (not data.endswith(b"\n"))
-        self.end = self._position(len(data), self.lines)
+    data: bytes | bytearray
+    start: dict[str, Any]  # {"offset", "line", "crc" if it is followed}
+    end: dict[str, Any]
 
-    @property
-    def line(self) -> int:
-        """The number of its first line."""
-        number: int = self.start["line"]
-        return number
 
-    def after(self, lines: int) -> dict[str, Any]:
-        """The position behind the first `lines` lines."""
-        if lines == self.lines:
-            return self.end
-        if not lines:
-            return self.start
-        return self._position(int(self.feeds[lines - 1]) + 1, lines)
-
-    def release(self) -> None:
-        """Forget the text of a block of one line: only its two ends are positions."""
-        assert self.lines == 1
-        self.data = b""
-
-    def _position(self, size: int, lines: int) -> dict[str, Any]:
-        position = {"offset": self.start["offset"] + size, "line": self.start["line"] + lines}
-        if "crc" in self.start:
-            position["crc"] = zlib.crc32(memoryview(self.data)[:size], self.start["crc"])
-        return position
+def _block(data: bytes | bytearray, start: dict[str, Any]) -> LineBlock:
+    lines = data.count(b"\n") + (not data.endswith(b"\n"))
+    end = {"offset": start["offset"] + len(data), "line": start["line"] + lines}
+    if "crc" in start:
+        end["crc"] = zlib.crc32(data, start["crc"])
+    return LineBlock(data, start, end)
 
 
 class LineReader:
@@ -85,17 +63,17 @@ class LineReader:
                 if not end:
                     continue
                 chunk = chunk[end:]
-                block, rest = LineBlock(rest, start, one_line=True), bytearray()
+                block, rest = _block(rest, start), bytearray()
                 yield block
                 start = block.end
             end = chunk.rfind(b"\n") + 1
             if end:
-                block, rest = LineBlock(rest + chunk[:end], start), bytearray()
+                block, rest = _block(rest + chunk[:end], start), bytearray()
                 yield block
                 start = block.end
             rest += chunk[end:]
         if rest:
-            block, rest = LineBlock(rest, start, one_line=True), bytearray()  # without a line feed, that is
+            block, rest = _block(rest, start), bytearray()  # without a line feed, that is
             yield block
 
     def _grow(self, line: bytearray, more: bytes, number: int) -> None:

@@ -1,213 +1,331 @@
-"""Parquet: the documents of one column, page by page and never a row group at once."""
+"""Parquet: the documents of one column, some pages at a time, and never a row group at once."""
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet
+from oomguard.preparation.engines.allocators import settle_allocators
 
-from oomguard.errors import BadInput, BudgetTooSmall, Changed, OomguardError
-from oomguard.preparation.reading.parquet_pages import read_chunk_pages
-from oomguard.preparation.reading.pieces import PieceBuilder
-from oomguard.text import printable
-from oomguard.units import KIB, MIB, format_size
+settle_allocators()
+
+import numpy as np  # noqa: E402
+import pyarrow as pa  # noqa: E402 - its memory pool is chosen when it is imported
+import pyarrow.parquet  # noqa: E402
+
+from oomguard.errors import BadInput, Changed, OomguardError  # noqa: E402
+from oomguard.preparation.reading.parquet_file import CODECS, PAGES_AT, TYPES, ColumnFacts, begin_file, end_file  # noqa: E402
+from oomguard.preparation.reading.parquet_pages import ChunkPages, read_chunk_pages  # noqa: E402
+from oomguard.text import printable  # noqa: E402
+from oomguard.units import KIB, MIB  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from oomguard.preparation.reading.parquet_pages import ChunkPages
-    from oomguard.preparation.reading.pieces import Piece, ReadOptions, Reserve
-    from oomguard.preparation.reading.source import Source
+    from oomguard.preparation.engines.messages import EncodeTask
 
 _BUFFER = 64 * KIB
-_TAIL = 8  # bytes at the end of the file: the footer's length, and a magic number
-_USUAL_FOOTER = MIB
-_FOOTER_PEAK = 12  # bytes held to parse a footer, by its bytes
 _NAMES_SHOWN = 12
+_STEP = MIB  # of text that is spelled out at a time
 
 
-def iter_parquet(
-    source: Source, *, options: ReadOptions, resume: dict[str, Any] | None, reserve: Reserve
-) -> Iterator[Piece]:
-    """Give the documents of a parquet file in pieces.
+class BadRow(Exception):
+    """What is wrong with a row; rows count from the first that was asked for."""
 
-    The column may hold strings of any Arrow type, dictionaries of them, or binary values, which are taken as UTF-8.
-    Memory goes with the largest page (which holds its documents whole), not with the row group.
-    Raises: BadInput for a damaged file, a missing or other column, and a null, unless errors="skip" leaves such rows
-    out; BudgetTooSmall for too long a document; Changed; whatever `reserve` does.
-    """
-    position = resume or {"row_group": 0, "row": 0}
-    name = printable(source.path)
-    builder = PieceBuilder(name, options, inside=position.get("inside", 0), skipped=position.get("skipped", 0))
-    with _damage(name, "opening it"):
-        raw = open(source.path, "rb")  # noqa: SIM115, PTH123 - closed below
-    with raw:
-        with _damage(name, "reading its footer"):
-            _ask_for_footer(raw, name, reserve)
-            file = pa.parquet.ParquetFile(
-                source.path, pre_buffer=False, buffer_size=_BUFFER, page_checksum_verification=True
-            )
-        with file:
-            reader = _ColumnReader(name, raw, file, options, reserve)
-            if position["row_group"] > file.num_row_groups:
-                raise Changed(
-                    f"{name}: {file.num_row_groups} row groups; the earlier run had read {position['row_group']}",
-                    do="give the same input again, or begin again with --restart",
-                )
-            try:
-                for group in range(position["row_group"], file.num_row_groups):
-                    first = position["row"] if group == position["row_group"] else 0
-                    for texts, rows in reader.batches(group, first):
-                        yield from builder.add(texts, rows)
-                        del texts
-            except OomguardError:
-                yield from builder.flush()  # what was read before stays read
-                raise
-            end = {"row_group": file.num_row_groups, "row": 0}
-            yield from builder.finish(end, left_out=reader.left_out)
+    def __init__(self, row: int, what: str, do: str) -> None:
+        super().__init__(what)
+        self.row, self.what, self.do = row, what, do
 
 
 @dataclass(frozen=True, slots=True)
-class _Rows:
-    """Where the documents of a batch stand."""
+class DecodedRows:
+    """The documents of some rows, one behind the other in Arrow's own buffers."""
 
-    group: int
-    rows: Sequence[int]  # of each document, in the row group
-    end: int  # the row behind the batch
-    left_before: int
-    first: int  # row of the batch
-
-    def before(self, document: int) -> dict[str, Any]:
-        return {"row_group": self.group, "row": self.rows[document]}
-
-    def after(self, document: int) -> dict[str, Any]:
-        return {"row_group": self.group, "row": self._behind(document)}
-
-    def where(self, document: int) -> str:
-        return f"row group {self.group}, row {self.rows[document]}"
-
-    def left_out(self, document: int, *, behind: bool) -> int:
-        if behind:
-            return self.left_before + self._behind(document) - self.first - document - 1
-        return self.left_before + self.rows[document] - self.first - document
-
-    def _behind(self, document: int) -> int:
-        return self.end if document == len(self.rows) - 1 else self.rows[document] + 1
+    text: Any
+    offsets: memoryview  # int32 or int64[document_count + 1]: where each begins
+    rows: Sequence[int]  # of each document, from the first that was asked for
+    left_out: int
+    done: int  # rows, of those that were asked for
 
 
-class _ColumnReader:
-    def __init__(self, name: str, raw: Any, file: Any, options: ReadOptions, reserve: Reserve) -> None:
-        self.left_out = 0
-        self._name = name
-        self._raw = raw
-        self._file = file
-        self._options = options
-        self._reserve = reserve
-        self._asked = 3 * options.unasked  # bytes; what pages of `unasked` bytes need
-        self._column = self._find_column()
+def plan_groups(asked: dict[str, Any]) -> dict[str, Any]:
+    """Divide the rows of some row groups into ranges: whole pages of about `chunk` bytes of text.
 
-    def batches(self, group: int, first: int) -> Iterator[tuple[pa.Array, _Rows]]:
-        """Give the documents of a row group from row `first` on, about `piece_bytes` at a time."""
-        rows = self._file.metadata.row_group(group).num_rows
-        if first >= rows:
+    What is wrong with the file is in the answer.
+    """
+    try:
+        column = _open(asked["path"], asked["field"])
+        total = column.groups
+        if asked["group"] > total:
+            raise Changed(
+                f"{column.name}: {total} row groups; the earlier run had read {asked['group']}",
+                do="give the same input again, or begin again with --restart",
+            )
+        last = min(total, asked["group"] + asked["groups"])
+        ranges: list[dict[str, Any]] = []
+        for group in range(asked["group"], last):
+            first = asked["row"] if group == asked["group"] else 0
+            ranges += _ranges(column, group, first, chunk=asked["chunk"])
+    except OomguardError as error:
+        return {"error": {"class": type(error).__name__, "what": str(error), "do": error.do}}
+    return {"total": total, "next": last, "ranges": ranges}
+
+
+def _ranges(column: _Column, group: int, first: int, *, chunk: int) -> Iterator[dict[str, Any]]:
+    """Give pages that follow each other, all with a dictionary or all without, of about `chunk` bytes of text."""
+    pages = column.pages(group)
+    index = 0
+    while index < len(pages.pages):
+        count, text = 1, pages.text_of(index)
+        while (
+            index + count < len(pages.pages)
+            and pages.pages[index + count].uses_dictionary == pages.pages[index].uses_dictionary
+            and text + pages.text_of(index + count) <= chunk
+        ):
+            text += pages.text_of(index + count)
+            count += 1
+        start, end = pages.first_rows[index], pages.end(index + count - 1)
+        if end > first:
+            # Pages that were begun are read from their beginning, and the rows that were done are passed over.
+            yield {
+                "group": group, "page": index, "pages": count, "skip": max(0, first - start),
+                "rows": end - max(start, first), "size": text, "offset": pages.place(index),
+                "first": max(start, first), "end": end, "need": pages.need(start),
+            }  # fmt: skip
+        index += count
+
+
+def read_rows(task: EncodeTask, *, field: str, errors: str, most: int) -> Iterator[DecodedRows]:
+    """Decode some rows, a part at a time, as many as have no more than `most` bytes of text together, one at least.
+
+    The column may hold strings of any Arrow type, dictionaries of them, or binary values, which are taken as UTF-8.
+    Raises: BadRow for a null, unless errors="skip" leaves such rows out, and for damaged pages.
+    """
+    assert task.path is not None
+    first = 0
+    try:
+        column = _open(task.path, field)
+        with _damage("", f"row group {task.group}"):
+            for texts in column.texts(task, most):
+                yield _decoded(texts, first, field=field, errors=errors)
+                first += len(texts)
+                del texts
+    except OomguardError as error:
+        raise BadRow(first, str(error).removeprefix(f"{printable(task.path)}: "), error.do) from error
+
+
+def _decoded(texts: pa.Array, first: int, *, field: str, errors: str) -> DecodedRows:
+    done = len(texts)
+    rows: Sequence[int] = range(first, first + done)
+    if texts.null_count:
+        valid = texts.is_valid().to_pylist()
+        if errors != "skip":
+            null = f'null in the column "{printable(field)}"'
+            raise BadRow(first + valid.index(False), null, "leave such rows out with --errors skip")
+        rows = [first + row for row, is_there in enumerate(valid) if is_there]
+        texts = texts.drop_null()
+    text, offsets = _buffers(texts)
+    return DecodedRows(text, offsets, rows, done - len(rows), done)
+
+
+def _buffers(texts: pa.Array) -> tuple[Any, memoryview]:
+    if not len(texts):
+        return b"", memoryview(b"\0" * 4).cast("i")
+    _, offsets, data = texts.buffers()
+    places = memoryview(offsets).cast("B")
+    places = places.cast("q") if pa.types.is_large_binary(texts.type) else places.cast("i")
+    view = places[texts.offset : texts.offset + len(texts) + 1]
+    return (memoryview(data) if data is not None else b""), view
+
+
+def _open(path: str, field: str) -> _Column:
+    """Give a file's column; the file stays open until another one is asked for."""
+    if (path, field) not in _held:
+        close_file()
+        _held[path, field] = _Column(path, field)
+    return _held[path, field]
+
+
+def close_file() -> None:
+    """Close the file that was read last."""
+    while _held:
+        _held.popitem()[1].close()
+
+
+_held: dict[tuple[str, str], _Column] = {}
+
+
+class _Column:
+    def __init__(self, path: str, field: str) -> None:
+        self.name = printable(path)
+        self._field = field
+        self._pages: tuple[int, ChunkPages] | None = None
+        with _damage(self.name, "opening it"):
+            self._raw = open(path, "rb")  # noqa: SIM115, PTH123 - open as long as the worker reads this file
+        try:
+            with _damage(self.name, "reading its footer"):
+                self._file = pa.parquet.ParquetFile(
+                    path, pre_buffer=False, buffer_size=_BUFFER, page_checksum_verification=True
+                )
+            self._index = self._find()
+        except BaseException:
+            self._raw.close()
+            raise
+
+    def close(self) -> None:
+        self._raw.close()
+        self._file.close()
+
+    @property
+    def groups(self) -> int:
+        return int(self._file.num_row_groups)
+
+    def pages(self, group: int) -> ChunkPages:
+        if self._pages is None or self._pages[0] != group:
+            with _damage(self.name, f"row group {group}"):
+                self._pages = group, read_chunk_pages(self._raw, self._chunk(group))
+        return self._pages[1]
+
+    def texts(self, task: EncodeTask, most: int) -> Iterator[pa.Array]:
+        """Give `binary or large_binary[...]` each: the task's rows, or the first of them up to `most` bytes."""
+        pages = self.pages(task.group)
+        facts = self._facts(task.group)
+        if not pages.places or facts.codec not in CODECS or facts.physical_type not in TYPES:
+            yield from _rows(self._file, task, most, column=self._field, group=task.group)
             return
-        with _damage(self._name, f"row group {group}"):
-            pages = read_chunk_pages(self._raw, self._file.metadata.row_group(group).column(self._column))
-        size = max(1, self._options.piece_bytes * 15 // 16)  # most batches then fit a piece
-        batches = self._file.iter_batches(
-            batch_size=pages.rows_within(0, size, most=self._options.unasked),
-            row_groups=[group],
-            columns=[self._options.text_field],
-            use_threads=False,
+        end = task.page + task.pages
+        first, last = pages.place(task.page), pages.place_behind(end - 1)
+        is_coded = pages.dictionary is not None and pages.pages[task.page].uses_dictionary
+        head = pages.dictionary.header + pages.dictionary.compressed if pages.dictionary and is_coded else 0
+        data = begin_file(head + last - first)
+        self._read_into(data, PAGES_AT, pages.dictionary_at, head)
+        self._read_into(data, PAGES_AT + head, first, last - first)
+        end_file(
+            data,
+            column=facts,
+            values=pages.end(end - 1) - pages.first_rows[task.page],
+            dictionary=head,
+            uncompressed=sum(page.uncompressed + page.header for page in pages.pages[task.page : end]),
         )
-        row = 0
-        while row < rows:
-            self._ask(pages, group, row)
-            if row:  # read anew for each batch: one iterator gives batches of many sizes
-                self._file.reader.set_batch_size(pages.rows_within(row, size, most=self._options.unasked))
-            with _damage(self._name, f"row group {group}, row {row} on"):
-                batch = next(batches, None)
-            if batch is None or not batch.num_rows:
-                raise BadInput(
-                    f"{self._name}: row group {group} has {row} rows, but {rows} by its footer",
-                    do="get the file again",
-                )
-            texts = batch.column(0)
-            behind = row + len(texts)
-            if behind > first:
-                yield self._documents(texts.slice(max(0, first - row)), group, max(row, first))
-            del batch, texts
-            row = behind
+        with pa.parquet.ParquetFile(
+            pa.BufferReader(data),
+            pre_buffer=False,
+            # A few bytes of numbers may stand for any amount of text; where they do not, Arrow is faster without.
+            read_dictionary=["text"] if is_coded and pages.most_coded_text() > most else None,
+            page_checksum_verification=True,
+        ) as file:
+            yield from _rows(file, task, most, column="text", group=0)
 
-    def _ask(self, pages: ChunkPages, group: int, row: int) -> None:
-        need = pages.need(row)
-        if need > self._asked:
-            low, high = pages.page_rows(row)
-            self._reserve(need, f"{self._name}: row group {group}, the page of rows {low} to {high}")
-            self._asked = need
+    def _read_into(self, data: bytearray, start: int, at: int, size: int) -> None:
+        with memoryview(data) as view:
+            if os.preadv(self._raw.fileno(), [view[start : start + size]], at) < size:
+                raise OSError("the file ends within a page")
 
-    def _documents(self, texts: pa.Array, group: int, first: int) -> tuple[pa.Array, _Rows]:
-        end = first + len(texts)
-        rows: Sequence[int] = range(first, end)
-        left_before = self.left_out
-        if texts.null_count:
-            present = np.flatnonzero(texts.is_valid().to_numpy(zero_copy_only=False)) + first
-            rows = present.tolist()
-            if self._options.errors != "skip":
-                null = next(row for row in range(first, end) if row - first >= len(rows) or rows[row - first] != row)
-                raise BadInput(
-                    f"{self._name}: row group {group}, row {null}: null in the column "
-                    f'"{printable(self._options.text_field)}"',
-                    do="leave such rows out with --errors skip",
-                )
-            self.left_out += end - first - len(rows)
-            texts = texts.drop_null()
-        return self._plain(texts, group, rows), _Rows(group, rows, end, left_before, first)
+    def _chunk(self, group: int) -> Any:
+        return self._file.metadata.row_group(group).column(self._index)
 
-    def _plain(self, texts: pa.Array, group: int, rows: Sequence[int]) -> pa.Array:
-        """Give `texts: binary or large_binary[...]`, refusing a document of more than `largest_document`."""
-        if pa.types.is_dictionary(texts.type):
-            texts = texts.dictionary_decode()
-        if pa.types.is_large_string(texts.type) or pa.types.is_large_binary(texts.type):
-            texts = texts.view(pa.large_binary())
-        elif pa.types.is_string(texts.type) or pa.types.is_binary(texts.type):
-            texts = texts.view(pa.binary())
-        else:  # views, fixed width
-            texts = texts.cast(pa.large_binary())
-        if texts.nbytes > self._options.largest_document:
-            for row, text in zip(rows, texts, strict=True):
-                size = text.as_buffer().size
-                if size > self._options.largest_document:
-                    raise BudgetTooSmall(
-                        f"{self._name}: row group {group}, row {row}: a document of {format_size(size)}, and the "
-                        f"longest that fits here is {format_size(self._options.largest_document)}",
-                        do=f"give --max-rss {format_size(2 * size)} more than now, or take the row out",
-                    )
-        return texts
+    def _facts(self, group: int) -> ColumnFacts:
+        column = self._file.schema.column(self._index)
+        return ColumnFacts(
+            physical_type=column.physical_type,
+            length=max(0, column.length),
+            optional=column.max_definition_level > 0,
+            codec=self._chunk(group).compression,
+        )
 
-    def _find_column(self) -> int:
-        schema, field = self._file.schema_arrow, self._options.text_field
+    def _find(self) -> int:
+        schema, field = self._file.schema_arrow, self._field
         found = schema.get_all_field_indices(field)
         if len(found) != 1:
             names = [f'"{printable(name)}"' for name in schema.names[:_NAMES_SHOWN]]
             more = ", ..." if len(schema.names) > _NAMES_SHOWN else ""
             what = f'no column "{printable(field)}"' if not found else f'{len(found)} columns "{printable(field)}"'
             raise BadInput(
-                f"{self._name}: {what}; there are: {', '.join(names) or 'none'}{more}",
+                f"{self.name}: {what}; there are: {', '.join(names) or 'none'}{more}",
                 do="name the column with --text-field NAME",
             )
         kind = schema.field(field).type
         if not _is_text(kind.value_type if pa.types.is_dictionary(kind) else kind):
             raise BadInput(
-                f'{self._name}: the column "{printable(field)}" holds {kind}, not strings',
+                f'{self.name}: the column "{printable(field)}" holds {kind}, not strings',
                 do="name the column with the text with --text-field NAME",
             )
         paths = [self._file.schema.column(i).path for i in range(len(self._file.schema))]
         return paths.index(field)
+
+
+def _rows(file: Any, task: EncodeTask, most: int, *, column: str, group: int) -> Iterator[pa.Array]:
+    skip, left, room = task.skip, task.rows, most
+    step = max(1, (task.skip + task.rows) * _STEP // max(task.size, 1))
+    for batch in file.iter_batches(batch_size=step, row_groups=[group], columns=[column], use_threads=False):
+        texts = batch.column(0)
+        if skip >= len(texts):
+            skip -= len(texts)
+            continue
+        texts, skip = texts.slice(skip, left), 0
+        fitting = _fitting(texts, room, at_least=left == task.rows)
+        if not fitting:
+            return
+        part = _plain(texts[:fitting])
+        left -= fitting
+        room -= _size(part)
+        is_full = fitting < len(texts)
+        del batch, texts
+        yield part
+        if not left or is_full:
+            return
+    raise BadInput(f"{left} rows fewer than the footer says", do="get the file again")
+
+
+def _fitting(texts: pa.Array, most: int, *, at_least: bool) -> int:
+    """How many of the first texts have no more than `most` bytes together."""
+    if not pa.types.is_dictionary(texts.type):
+        texts = _plain(texts)
+        offsets = _offsets(texts)
+        found = int(np.searchsorted(offsets - offsets[0], most, side="right")) - 1 if len(texts) else 0
+    else:
+        lengths = np.diff(_offsets(_plain(texts.dictionary)))
+        codes = (
+            texts.indices.fill_null(0).to_numpy(zero_copy_only=False) if texts.null_count else texts.indices.to_numpy()
+        )
+        found = int(np.searchsorted(np.cumsum(lengths[codes]), most, side="right")) if len(lengths) else len(texts)
+    return max(min(found, len(texts)), int(at_least))
+
+
+def _offsets(texts: pa.Array) -> Any:
+    """Where each text begins in the values, and where the last one ends: int64[text_count + 1]."""
+    places = texts.buffers()[1]
+    if not len(texts) or places is None:
+        return np.zeros(1, np.int64)
+    width = np.int64 if pa.types.is_large_binary(texts.type) else np.int32
+    return np.frombuffer(places, width)[texts.offset : texts.offset + len(texts) + 1].astype(np.int64)
+
+
+def _size(texts: pa.Array) -> int:
+    offsets = _offsets(texts)
+    return int(offsets[-1] - offsets[0])
+
+
+def _plain(texts: pa.Array) -> pa.Array:
+    """Give `texts: binary or large_binary[...]`."""
+    if pa.types.is_dictionary(texts.type):
+        texts = _spelled_out(texts)
+    if pa.types.is_large_string(texts.type) or pa.types.is_large_binary(texts.type):
+        return texts.view(pa.large_binary())
+    if pa.types.is_string(texts.type) or pa.types.is_binary(texts.type):
+        return texts.view(pa.binary())
+    return texts.cast(pa.large_binary())  # views, fixed width
+
+
+def _spelled_out(texts: pa.Array) -> pa.Array:
+    """Decode a dictionary; where each of its values follows the one before, they are there already."""
+    if not texts.null_count and len(texts):
+        codes = texts.indices.to_numpy()
+        if int(codes[-1]) - int(codes[0]) == len(codes) - 1 and (np.diff(codes) == 1).all():
+            return texts.dictionary.slice(int(codes[0]), len(codes))
+    return texts.dictionary_decode()
 
 
 def _is_text(kind: Any) -> bool:
@@ -215,23 +333,14 @@ def _is_text(kind: Any) -> bool:
     return any(getattr(pa.types, f"is_{check}")(kind) for check in checks)
 
 
-def _ask_for_footer(raw: Any, name: str, reserve: Reserve) -> None:
-    """Ask for the memory of a large footer; one of a thousand row groups of three columns has 300 KiB."""
-    size = raw.seek(0, 2)
-    raw.seek(max(0, size - _TAIL))
-    tail = raw.read(_TAIL)
-    footer = int.from_bytes(tail[:4], "little")
-    if tail[4:] == b"PAR1" and _USUAL_FOOTER < footer < size:
-        reserve(_FOOTER_PEAK * footer, f"{name}: its footer")
-
-
 @contextmanager
 def _damage(name: str, where: str) -> Iterator[None]:
+    start = f"{name}: " if name else ""
     try:
         yield
     except (OSError, pa.ArrowException) as error:
         if isinstance(error, OSError) and error.errno is not None:
-            raise BadInput(f"{name} cannot be read: {error.strerror}", do=f"ls -l {name}") from error
+            raise BadInput(f"{name or 'the file'} cannot be read: {error.strerror}", do=f"ls -l {name}") from error
         raise BadInput(
-            f"{name}: {where}: damaged or cut off, or no parquet file: {error}", do="get the file again"
+            f"{start}{where}: damaged or cut off, or no parquet file: {error}", do="get the file again"
         ) from error

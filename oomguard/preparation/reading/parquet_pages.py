@@ -24,24 +24,10 @@ class ChunkPages:
     first_rows: list[int]  # of each data page
     pages: list[PageHeader]  # the data pages
     dictionary: PageHeader | None
-
-    def rows_within(self, row: int, size: int, *, most: int) -> int:
-        """How many rows from `row` on make about `size` bytes of text, at least one, and none of a later page.
-
-        Surely no more than `most` bytes, except for one row or a plain page: a few bytes of numbers can stand for many
-        times the largest value of a dictionary.
-        """
-        index = self._index(row)
-        page = self.pages[index]
-        rows = self._end(index) - row
-        mean = page.uncompressed / max(page.values, 1)
-        if page.uses_dictionary and self.dictionary:
-            values, largest = self.dictionary.values, self.dictionary.uncompressed
-            mean = largest / max(values, 1)
-            coded = sum(page.values for page in self.pages if page.uses_dictionary)
-            if largest * (1 + max(0, coded - values)) > most:
-                rows = min(rows, most // largest)
-        return max(1, min(rows, int(size / max(mean, 1))))
+    places: list[int]  # where each data page's header begins in the file; empty: they are not known one by one
+    dictionary_at: int = 0
+    start: int = 0  # of the whole column chunk, and its bytes in the file
+    size: int = 0
 
     def need(self, row: int) -> int:
         """The bytes at the peak of reading the page of `row`, were it one large value.
@@ -55,15 +41,38 @@ class ChunkPages:
         kept = self.dictionary.uncompressed if self.dictionary else 0
         return max(3 * page.uncompressed, page.uncompressed + page.compressed) + kept
 
+    def text_of(self, page: int) -> int:
+        """About how many bytes of text a page holds."""
+        one = self.pages[page]
+        if one.uses_dictionary and self.dictionary:
+            return one.values * self.dictionary.uncompressed // max(self.dictionary.values, 1)
+        return one.uncompressed
+
+    def most_coded_text(self) -> int:
+        """More text the pages with a dictionary cannot hold, all together: each value is used once at least."""
+        if self.dictionary is None:
+            return 0
+        coded = sum(page.values for page in self.pages if page.uses_dictionary)
+        return self.dictionary.uncompressed * (1 + max(0, coded - self.dictionary.values))
+
+    def place(self, page: int) -> int:
+        """Where a page begins in the file."""
+        return self.places[page] if self.places else self.start
+
+    def place_behind(self, page: int) -> int:
+        """Where a page ends in the file."""
+        return self.places[page] + self.pages[page].header + self.pages[page].compressed
+
     def page_rows(self, row: int) -> tuple[int, int]:
         """The first and the last row of the page that `row` is in."""
         page = self._index(row)
-        return self.first_rows[page], self._end(page) - 1
+        return self.first_rows[page], self.end(page) - 1
 
     def _index(self, row: int) -> int:
         return bisect_right(self.first_rows, row) - 1
 
-    def _end(self, page: int) -> int:
+    def end(self, page: int) -> int:
+        """The row behind a page's last."""
         return self.first_rows[page + 1] if page + 1 < len(self.first_rows) else self.rows
 
 
@@ -77,15 +86,18 @@ def read_chunk_pages(file: BinaryIO, chunk: Any) -> ChunkPages:
     if first is not None and 0 < first < start:
         start = first
     data: list[PageHeader] = []
+    places: list[int] = []
     dictionary: PageHeader | None = None
+    dictionary_at = 0
     try:
-        for page in _headers(file, start, chunk.num_values):
+        for at, page in _headers(file, start, chunk.num_values):
             if page.is_dictionary:
-                dictionary = page
+                dictionary, dictionary_at = page, at
             elif page.is_data:
                 data.append(page)
+                places.append(at)
     except NotAPage:
-        dictionary = None
+        dictionary, places = None, []
         data = [
             PageHeader(
                 is_dictionary=False,
@@ -101,10 +113,19 @@ def read_chunk_pages(file: BinaryIO, chunk: Any) -> ChunkPages:
     for page in data:
         first_rows.append(row)
         row += page.values
-    return ChunkPages(rows=row, first_rows=first_rows, pages=data, dictionary=dictionary)
+    return ChunkPages(
+        rows=row,
+        first_rows=first_rows,
+        pages=data,
+        dictionary=dictionary,
+        places=places,
+        dictionary_at=dictionary_at,
+        start=start,
+        size=chunk.total_compressed_size,
+    )
 
 
-def _headers(file: BinaryIO, at: int, values: int) -> Iterator[PageHeader]:
+def _headers(file: BinaryIO, at: int, values: int) -> Iterator[tuple[int, PageHeader]]:
     seen = 0
     while seen < values:
         size = _HEADER_READ
@@ -119,6 +140,6 @@ def _headers(file: BinaryIO, at: int, values: int) -> Iterator[PageHeader]:
                 size *= 8
             else:
                 break
-        yield page
+        yield at, page
         at += page.header + page.compressed
         seen += page.values if page.is_data else 0

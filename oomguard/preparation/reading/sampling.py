@@ -12,7 +12,7 @@ import numpy as np
 
 from oomguard.errors import BadInput, NothingFound
 from oomguard.preparation.encoding.encodings import find_rank_file
-from oomguard.preparation.encoding.tokenizers import make_engine
+from oomguard.preparation.encoding.load_engine import load_engine
 from oomguard.preparation.reading.byte_stream import ByteStream
 from oomguard.preparation.reading.corpus_sample import CorpusSample, SamplePiece, describe_corpus
 from oomguard.preparation.reading.text_shape import SMALL_INT
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    import numpy.typing as npt
+
     from oomguard.preparation.encoding.encodings import EncodingSpec
     from oomguard.preparation.reading.source import Source
 
@@ -32,6 +34,8 @@ _FROM_START = 16 * MIB  # of decompressed text
 _MOST_FILES = 200
 _FOUR_BYTES = 0xF0  # UTF-8: a lead byte from here on begins a character beyond U+FFFF
 _LONGEST_LINE = 8 * MIB
+_SPARE = 64  # tokens of room that the core wants beyond one a byte
+_SCRATCH_PER_BYTE = 40  # of memory for a long word
 _BLANK_LINES = re.compile(r"\n[ \t]*\n")
 
 
@@ -74,7 +78,9 @@ class _Counter:
     """Counts tokens, and takes the time: loading and the first words are not in it."""
 
     def __init__(self, spec: EncodingSpec, rank_file: Path) -> None:
-        self._engine = make_engine(spec, rank_file, mark=b"")
+        self._engine = load_engine(spec, rank_file)
+        self._dtype = np.dtype(f"u{spec.token_bytes}")
+        self._room = memoryview(bytearray())
         self._known: dict[int, tuple[int, int]] = {}
         self._bytes = self._seconds = 0.0
 
@@ -83,11 +89,21 @@ class _Counter:
             return self._known[id(document)]
         text = document.encode(errors="replace")
         began = time.perf_counter()
-        tokens = self._engine.encode(text) if text else np.empty(0, np.uint32)
+        tokens = self._encode(text)
         self._seconds += time.perf_counter() - began
         self._bytes += len(text)
         found = self._known[id(document)] = (len(tokens), int(np.count_nonzero(tokens > SMALL_INT)))
         return found
+
+    def _encode(self, text: bytes) -> npt.NDArray[np.uint32]:
+        size = (len(text) + _SPARE) * self._dtype.itemsize
+        if len(self._room) < size:
+            self._room = memoryview(bytearray(size))
+        room = self._room.cast("H" if self._dtype.itemsize == 2 else "I")
+        count, _ = self._engine.encode(
+            text, mark=b"", eot=-1, tokens=room, ends=memoryview(b""), before=0, scratch=_SCRATCH_PER_BYTE * len(text)
+        )
+        return np.frombuffer(room, self._dtype, count)
 
     def seconds_a_byte(self) -> float:
         return self._seconds / self._bytes if self._bytes else 0.0

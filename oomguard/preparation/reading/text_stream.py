@@ -60,7 +60,7 @@ class _TextReader:
             self._fill(self._options.piece_bytes)
             if not self._window and starts:
                 return
-            data, taken, documents, ends = self._next()
+            data, taken, ends = self._next()
             if crc is not None:
                 crc = zlib.crc32(memoryview(self._window)[:taken], crc)
             where = f"byte {self._offset}"
@@ -69,7 +69,7 @@ class _TextReader:
             after: dict[str, Any] = {"offset": self._offset, "starts": ends}
             if crc is not None:
                 after["crc"] = crc
-            yield Piece(data, starts, ends, documents, after, where)
+            yield Piece(data, starts, ends, after, where)
             starts = ends
             if self._at_end and not self._window:
                 return
@@ -84,8 +84,8 @@ class _TextReader:
             self._at_end = not got
         self._window = b"".join(parts)
 
-    def _next(self) -> tuple[bytes, int, int, bool]:
-        """Give a piece, the bytes of the window it takes, the documents that end in it, whether it ends with one."""
+    def _next(self) -> tuple[bytes, int, bool]:
+        """Give a piece, the bytes of the window it takes, whether it ends with a document."""
         separator, reach = self._options.separator, self._options.piece_bytes
         while True:
             self._fill(reach)
@@ -95,27 +95,27 @@ class _TextReader:
             if self._at_end and len(self._window) <= reach:
                 return self._last(tail, whole)
             if whole and len(tail) <= len(head) // 2:
-                return self._up_to(len(head) - len(tail), whole)
+                return self._up_to(len(head) - len(tail))
             # A separator may begin in the last bytes and be completed by the next ones: no cut among those.
             clear = tail[: len(tail) - max(0, len(separator) - 1)] if separator else tail
             cut = last_safe_cut(clear, family=self._options.family)
             if cut is not None:
                 taken = len(head) - len(tail) + cut
-                return self._window[:taken], taken, whole, False
+                return self._window[:taken], taken, False
             if whole:
-                return self._up_to(len(head) - len(tail), whole)
+                return self._up_to(len(head) - len(tail))
             if reach >= self._options.longest_piece:
                 raise no_cut(self._name, f"byte {self._offset}", reach)
             reach = min(2 * reach, self._options.longest_piece)
             if reach > self._options.unasked:
                 self._reserve(_COPIES * reach + self._held, f"{self._name}: byte {self._offset}")
 
-    def _up_to(self, taken: int, whole: int) -> tuple[bytes, int, int, bool]:
+    def _up_to(self, taken: int) -> tuple[bytes, int, bool]:
         """End with the last separator; it is left out, because the end of the piece says the same."""
-        return self._window[: taken - len(self._options.separator)], taken, whole, True
+        return self._window[: taken - len(self._options.separator)], taken, True
 
-    def _last(self, tail: bytes, whole: int) -> tuple[bytes, int, int, bool]:
+    def _last(self, tail: bytes, whole: int) -> tuple[bytes, int, bool]:
         taken = len(self._window)
         if whole and not tail:
-            return self._up_to(taken, whole)
-        return self._window, taken, whole + 1, True
+            return self._up_to(taken)
+        return self._window, taken, True

@@ -3,7 +3,6 @@
 import json
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,8 +10,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from oomguard.errors import BadInput, BudgetTooSmall, Changed
-from oomguard.preparation.reading import jsonl as jsonl_reader
-from oomguard.preparation.reading.document_reader import iter_pieces
+from oomguard.preparation.engines.line_feed import LineTooLong
+from oomguard.preparation.reading import lines as line_parser
+from oomguard.preparation.reading.line_stream import iter_lines
 from tests.preparation.reading.reads import PACKERS, check_every_resume, documents_in, options, read, skipped_in, source
 from tests.properties import examples
 
@@ -76,7 +76,7 @@ def test_documents_in_are_documents_out(written: list[tuple[str, str]], last: st
     written=[('{"text": "a", "n": ' + "[" * 100_000 + "]" * 100_000 + "}", "a"), ('{"text": "\\udc00"}', "\udc00")]
 )
 def test_both_parsers_read_the_same(written: list[tuple[str, str]]) -> None:
-    """Arrow on blocks and Python on lines: lone surrogates, equal keys, long numbers and deep lists as well."""
+    """msgspec and Python's json: lone surrogates, equal keys, long numbers and deep lists as well."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "a.jsonl")
         path.write_bytes("\n".join(line for line, _ in written).encode("utf-8", "replace"))
@@ -85,22 +85,14 @@ def test_both_parsers_read_the_same(written: list[tuple[str, str]]) -> None:
             return  # a surrogate that was not escaped is no UTF-8
         assert documents_in(read(path, "jsonl")) == expected
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(jsonl_reader, "_is_tidy", lambda *_: False)
-            patch.setattr(jsonl_reader._Parser, "_with_arrow", _only_when_python_cannot(jsonl_reader._Parser))
+            real = line_parser._at_once
+            # It is asked again for what Python's own decoder gives up on.
+            patch.setattr(line_parser, "_at_once", lambda data, field: real(data, field) if b"[[[" in data else None)
             assert documents_in(read(path, "jsonl")) == expected
 
 
-def _only_when_python_cannot(parser: Any) -> object:
-    real = parser._with_arrow
-
-    def with_arrow(self: object, text: object) -> object:
-        return real(self, text) if isinstance(text, bytes) else None  # whole blocks come as a memoryview
-
-    return with_arrow
-
-
 def test_an_object_over_two_lines_is_refused_in_any_block(tmp_path: Path) -> None:
-    """Arrow alone would take it, and two objects on one line too."""
+    """A parser of whole blocks would take it, and two objects on one line too."""
     path = tmp_path / "a.jsonl"
     path.write_text('{"text": "a"} {"text": "b"}\n{"text":\n"c"}\n')
     with pytest.raises(BadInput, match=r"a\.jsonl:1: no JSON: Extra data, at character 15"):
@@ -183,46 +175,49 @@ def test_bytes_that_are_no_utf8(tmp_path: Path) -> None:
     assert documents_in(read(path, "jsonl", errors="skip")) == [b"one", b"\xc3\xa9\xff", "�".encode()]
 
 
-def test_the_first_document_of_each_piece_is_named(tmp_path: Path) -> None:
+def test_the_first_line_of_each_chunk_is_known(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text("\n\n" + "\n".join(json.dumps({"text": f"{i:03}"}) for i in range(40)))
     for piece_bytes in (1, 7, 200, 5000):
-        for piece in read(path, "jsonl", piece_bytes=piece_bytes):
-            assert piece.where == f"line {int(piece.data[:3]) + 3}"
+        for chunk in read(path, "jsonl", piece_bytes=piece_bytes):
+            if chunk.documents and chunk.where != "line 1":
+                assert chunk.where == f"line {int(chunk.documents[0]) + 3}"
 
 
-@pytest.mark.parametrize("compression", [None, "gz"])
 @pytest.mark.parametrize("character", ["x", "é", "😀"])
-def test_a_large_line_is_asked_for_and_cut(tmp_path: Path, compression: str | None, character: str) -> None:
+def test_a_large_line_is_a_chunk_of_its_own(tmp_path: Path, character: str) -> None:
     path = tmp_path / "a.jsonl"
     large = "word " * 100_000 + character * 5 + " word" * 100_000
     body = "".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in ("one", large, "two")).encode()
-    path.write_bytes(PACKERS["gz"](body) if compression else body)
+    path.write_bytes(body)
+    chunks = read(path, "jsonl", piece_bytes=1 << 16)
+    assert [chunk.documents for chunk in chunks] == [[b"one"], [large.encode()], [b"two"]]
+    check_every_resume(path, "jsonl", chunks, piece_bytes=1 << 16)
+    with pytest.raises(LineTooLong) as caught:
+        read(path, "jsonl", piece_bytes=1 << 16, longest=1 << 18)
+    assert caught.value.size == len(large.encode()) + 13
+
+
+def test_a_large_line_of_a_stream_is_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl.gz"
+    large = "word " * 200_000
+    body = "".join(json.dumps({"text": text}) + "\n" for text in ("one", large, "two")).encode()
+    path.write_bytes(PACKERS["gz"](body))
     asked: list[tuple[int, str]] = []
     how = options(piece_bytes=1 << 16, unasked=1 << 18)
     pieces = list(
-        iter_pieces(
-            source(path, "jsonl", compression), options=how, resume=None, reserve=lambda *ask: asked.append(ask)
-        )
+        iter_lines(source(path, "jsonl", "gz"), options=how, resume=None, reserve=lambda *ask: asked.append(ask))
     )
-    assert documents_in(pieces) == [b"one", large.encode(), b"two"]
-    assert max(len(piece.data) for piece in pieces) <= 1 << 16
+    assert b"".join(piece.data for piece in pieces) == body
     assert {where for _, where in asked} == {f"{path}: line 2"}
-    assert max(asked)[0] >= 3 * len(large)
-    assert [piece.where for piece in pieces][:3] == [
-        "line 1",
-        "line 2",
-        f"line 2, byte {len(pieces[1].data)} of the document",
-    ]
-    for piece in pieces[:: len(pieces) // 3]:
-        rest = read(path, "jsonl", compression=compression, resume=piece.resume, piece_bytes=1 << 16)
-        assert documents_in(rest) == documents_in(pieces[pieces.index(piece) + 1 :])
+    assert max(asked)[0] >= 4 * len(large)
 
 
 def test_a_refused_line_is_named_with_its_size(tmp_path: Path) -> None:
     """The reader reads on to the end of the line to tell its size, without holding it."""
-    path = tmp_path / "a.jsonl"
-    path.write_text('{"text": "one"}\n' + json.dumps({"text": "word " * 200_000}) + '\n{"text": "two"}\n')
+    path = tmp_path / "a.jsonl.gz"
+    text = '{"text": "one"}\n' + json.dumps({"text": "word " * 200_000}) + '\n{"text": "two"}\n'
+    path.write_bytes(PACKERS["gz"](text.encode()))
     size = 200_000 * 5 + 13
     asked: list[int] = []
 
@@ -230,66 +225,26 @@ def test_a_refused_line_is_named_with_its_size(tmp_path: Path) -> None:
         asked.append(need)
         raise BudgetTooSmall(f"{where} needs {need}", do="more")
 
-    pieces = iter_pieces(
-        source(path, "jsonl"), options=options(piece_bytes=1 << 12, unasked=1 << 14), resume=None, reserve=refuse
-    )
-    assert next(pieces).data == b"one"
-    with pytest.raises(BudgetTooSmall, match=r"a\.jsonl: line 2 needs 310"):
+    how = options(piece_bytes=1 << 12, unasked=1 << 14)
+    pieces = iter_lines(source(path, "jsonl", "gz"), options=how, resume=None, reserve=refuse)
+    assert next(pieces).data == b'{"text": "one"}\n'
+    with pytest.raises(BudgetTooSmall, match=r"a\.jsonl\.gz: line 2 needs 400"):
         next(pieces)
-    assert 3 * size < asked[-1] < 3.2 * size
-    with pytest.raises(BudgetTooSmall, match=r"a\.jsonl: line 2 is 977 KiB long and needs 3\.0 MiB of memory"):
-        read(path, "jsonl", piece_bytes=1 << 12, largest_document=1 << 14)
-
-
-def test_a_large_line_that_arrow_refuses(tmp_path: Path) -> None:
-    """Python reads it if there is the memory; what cannot be an object is refused without."""
-    path = tmp_path / "a.jsonl"
-    path.write_text('{"text": "' + "word " * 20_000 + '\\ud800"}')
-    how: dict[str, Any] = {"piece_bytes": 1 << 12, "unasked": 1 << 14}
-    assert documents_in(read(path, "jsonl", **how)) == [b"word " * 20_000 + "�".encode()]
-
-    def refuse(need: int, where: str) -> None:
-        if "Arrow" in where:
-            raise BudgetTooSmall(where, do="more")
-
-    with pytest.raises(BudgetTooSmall, match="line 1, which Arrow's JSON reader refuses"):
-        list(iter_pieces(source(path, "jsonl"), options=options(**how), resume=None, reserve=refuse))
-    path.write_text('["' + "word " * 20_000 + '"]')
-    with pytest.raises(BadInput, match=r"a\.jsonl:1: a JSON array, not an object"):
-        list(iter_pieces(source(path, "jsonl"), options=options(**how), resume=None, reserve=refuse))
-
-
-def test_a_word_that_cannot_be_cut(tmp_path: Path) -> None:
-    """Taken whole up to the longest piece, refused beyond."""
-    path = tmp_path / "a.jsonl"
-    text = "a " + "x" * 5000 + " b"
-    path.write_text(json.dumps({"text": text}))
-    assert documents_in(read(path, "jsonl", piece_bytes=64, longest_piece=8192)) == [text.encode()]
-    with pytest.raises(BadInput, match=r"a\.jsonl: line 1: the next 1\.0 KiB are one word"):
-        read(path, "jsonl", piece_bytes=64, longest_piece=1024)
+    assert 4 * size == asked[-1]
+    with pytest.raises(BudgetTooSmall, match=r"line 2 is 977 KiB long and needs 3\.8 MiB of memory"):
+        read(path, "jsonl", compression="gz", piece_bytes=1 << 12, longest=1 << 14)
 
 
 def test_a_changed_input_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
-    path.write_text('{"text": "one two three four"}\n{"text": "five"}\n')
-    first, *_ = read(path, "jsonl", piece_bytes=8)
-    assert first.resume["inside"]
     path.write_text('{"text": "x"}\n')
-    with pytest.raises(Changed, match="shorter than the part already done"):
-        read(path, "jsonl", resume=first.resume)
+    path.write_bytes(PACKERS["gz"](path.read_bytes()))
     with pytest.raises(Changed, match="14 bytes are there, but the earlier run had read 100"):
-        read(path, "jsonl", resume={"offset": 100, "line": 9})
-
-
-def test_a_document_with_the_sentinel_is_a_bug_that_shows(tmp_path: Path) -> None:
-    path = tmp_path / "a.jsonl"
-    path.write_text('{"text": "a-b"}\n')
-    with pytest.raises(RuntimeError, match="sentinel"):
-        read(path, "jsonl", sentinel=b"-")
+        read(path, "jsonl", compression="gz", resume={"offset": 100, "line": 9})
 
 
 @pytest.mark.parametrize("text", ["", "\n \n\r\n", "\ufeff"])
 def test_nothing_in_it(tmp_path: Path, text: str) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text(text)
-    assert read(path, "jsonl") == []
+    assert documents_in(read(path, "jsonl")) == []

@@ -11,11 +11,11 @@ import pytest
 
 from oomguard.errors import BadInput, NothingFound
 from oomguard.estimation.sample_files import write_sample
-from oomguard.preparation.encoding.encodings import find_encoding, find_rank_file
-from oomguard.preparation.encoding.tokenizers import make_engine
+from oomguard.preparation.encoding.encodings import find_encoding
 from oomguard.preparation.reading.sampling import sample_corpus
 from oomguard.preparation.reading.source import Source
 from oomguard.preparation.reading.sources import find_sources
+from tests.preparation.expecting import tokens_of
 
 SPEC = find_encoding("gpt2")
 WORDS = [
@@ -66,10 +66,9 @@ def sources_of(path: Path) -> list[Source]:
 
 
 def test_text_and_tokens_are_within_the_band(corpus: Path, documents: list[str]) -> None:
-    engine = make_engine(SPEC, find_rank_file(SPEC), mark=b"")
     texts = ["\n\n".join(documents)] if corpus.suffix in (".txt", ".gz") else documents
     text = sum(len(one.encode()) for one in texts)
-    tokens = sum(len(engine.encode(one.encode())) for one in texts)
+    tokens = len(tokens_of(texts, eot="none"))
     sample = sample_corpus(sources_of(corpus), spec=SPEC)
     assert sample.text_bytes.low * 0.999 <= text <= sample.text_bytes.high * 1.001
     assert sample.tokens.low <= tokens <= sample.tokens.high

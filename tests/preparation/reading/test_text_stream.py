@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from oomguard.errors import BadInput, BudgetTooSmall, Changed
 from oomguard.preparation.encoding.safe_cuts import unify_newlines
 from oomguard.preparation.reading import byte_stream
-from oomguard.preparation.reading.document_reader import iter_pieces
-from tests.preparation.reading.reads import PACKERS, check_every_resume, documents_in, granted, options, read, source
+from oomguard.preparation.reading.pieces import Piece
+from oomguard.preparation.reading.text_stream import iter_text
+from tests.preparation.reading.reads import PACKERS, documents_in, granted, options, read, read_text, source
+from tests.preparation.reading.reads import text_documents_in as text_in
 from tests.properties import examples
 from tests.reference import CHARACTERS, encoding_of
 
@@ -32,6 +34,15 @@ def documents_of(text: bytes, separator: bytes) -> list[bytes]:
     return documents[:-1] if not documents[-1] else documents
 
 
+def check_every_resume(path: Path, pieces: list[Piece], between: bytes, **how: Any) -> None:
+    """Reading from behind any piece gives the rest of the text, document by document."""
+    for number, piece in enumerate(pieces):
+        rest = read_text(path, resume=piece.resume, **how)
+        assert text_in(rest, between) == text_in(pieces[number + 1 :], between)
+        if rest:
+            assert rest[0].starts_document == pieces[number + 1].starts_document
+
+
 @examples(500)
 @given(text=bodies, separator=separators, piece_bytes=st.integers(1, 60), universal=st.booleans())
 def test_documents_in_are_documents_out(text: str, separator: str, piece_bytes: int, universal: bool) -> None:
@@ -40,10 +51,10 @@ def test_documents_in_are_documents_out(text: str, separator: str, piece_bytes: 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "a.txt.gz")
         path.write_bytes(PACKERS["gz"](text.encode()))
-        pieces = read(path, "text", compression="gz", **how)
+        pieces = read_text(path, compression="gz", **how)
         whole = unify_newlines(text.encode()) if universal else text.encode()
-        assert documents_in(pieces, mark) == documents_of(whole, mark)
-        check_every_resume(path, "text", pieces, mark, compression="gz", **how)
+        assert text_in(pieces, mark) == documents_of(whole, mark)
+        check_every_resume(path, pieces, mark, compression="gz", **how)
         tokens = encoding_of("r50k_base").encode_ordinary
         if not mark:
             assert [t for p in pieces for t in tokens(p.data.decode())] == tokens(whole.decode())
@@ -55,9 +66,9 @@ def test_members_that_follow_each_other_are_one_stream(tmp_path: Path, name: str
     pack = PACKERS[name]
     path.write_bytes(pack(b"one tw") + pack(b"") + pack(b"o three"))
     for piece_bytes in (4, 1 << 20):
-        pieces = read(path, "text", compression=name, piece_bytes=piece_bytes)
-        assert documents_in(pieces, b"") == [b"one two three"]
-        check_every_resume(path, "text", pieces, b"", compression=name, piece_bytes=piece_bytes)
+        pieces = read_text(path, compression=name, piece_bytes=piece_bytes)
+        assert text_in(pieces, b"") == [b"one two three"]
+        check_every_resume(path, pieces, b"", compression=name, piece_bytes=piece_bytes)
 
 
 @pytest.mark.parametrize("name", PACKERS)
@@ -67,7 +78,7 @@ def test_a_file_that_was_cut_off(tmp_path: Path, name: str, kept: int) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes(PACKERS[name](os.urandom(3000).hex().encode())[:kept])
     with pytest.raises(BadInput, match=r"a\.txt: damaged or cut off"):
-        read(path, "text", compression=name)
+        read_text(path, compression=name)
 
 
 def test_a_file_that_is_not_compressed(tmp_path: Path) -> None:
@@ -75,14 +86,14 @@ def test_a_file_that_is_not_compressed(tmp_path: Path) -> None:
     path.write_text("plain text")
     for name in PACKERS:
         with pytest.raises(BadInput, match="damaged or cut off, after 0 bytes"):
-            read(path, "text", compression=name)
+            read_text(path, compression=name)
 
 
 def test_positions_count_bytes(tmp_path: Path) -> None:
     path = tmp_path / "a.txt.xz"
     text = b"one two three|four five|six"
     path.write_bytes(PACKERS["xz"](text))
-    pieces = read(path, "text", compression="xz", separator=b"|", piece_bytes=8)
+    pieces = read_text(path, compression="xz", separator=b"|", piece_bytes=8)
     assert [piece.where for piece in pieces][:2] == ["byte 0", f"byte {len(pieces[0].data)}"]
     for piece in pieces:
         assert text[int(piece.where.removeprefix("byte ")) :].startswith(piece.data)
@@ -96,12 +107,12 @@ def test_a_word_that_cannot_be_cut(tmp_path: Path) -> None:
     asked: list[int] = []
     how = options(piece_bytes=64, longest_piece=8192, unasked=2048)
     pieces = list(
-        iter_pieces(source(path, "text", "gz"), options=how, resume=None, reserve=lambda size, _: asked.append(size))
+        iter_text(source(path, "text", "gz"), options=how, resume=None, reserve=lambda size, _: asked.append(size))
     )
-    assert documents_in(pieces, b"") == [text]
+    assert text_in(pieces, b"") == [text]
     assert asked[-1] >= 3 * 5000
     with pytest.raises(BadInput, match=r"a\.txt\.gz: byte 1: the next 1\.0 KiB are one word"):
-        read(path, "text", compression="gz", piece_bytes=64, longest_piece=1024)
+        read_text(path, compression="gz", piece_bytes=64, longest_piece=1024)
 
 
 @pytest.fixture
@@ -120,25 +131,38 @@ def stdin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
         os.close(fd)
 
 
-@pytest.mark.parametrize("kind", ["text", "jsonl"])
-def test_standard_input_is_checked_when_it_comes_again(stdin: Callable[[bytes], None], kind: str) -> None:
-    body = b"".join(b'{"text": "number %d is here"}\n' % i for i in range(20))
-    mark = b"\n" if kind == "text" else options().sentinel
+def test_text_from_standard_input_is_checked_when_it_comes_again(stdin: Callable[[bytes], None]) -> None:
+    body = b"".join(b"number %d is here\n" % i for i in range(20))
     how: dict[str, Any] = {"piece_bytes": 64, "separator": b"\n"}
     stdin(body)
-    pieces = read(Path("-"), kind, **how)
-    expected = documents_in(pieces, mark)
-    assert len(expected) == 20
+    pieces = read_text(Path("-"), **how)
+    assert len(text_in(pieces, b"\n")) == 20
     for number, piece in enumerate(pieces):
         stdin(body)
-        rest = read(Path("-"), kind, resume=piece.resume, **how)
-        assert documents_in(rest, mark) == documents_in(pieces[number + 1 :], mark)
+        rest = read_text(Path("-"), resume=piece.resume, **how)
+        assert text_in(rest, b"\n") == text_in(pieces[number + 1 :], b"\n")
+    check_other_input(stdin, body, lambda: read_text(Path("-"), resume=pieces[-2].resume, **how))
+
+
+def test_lines_from_standard_input_are_checked_when_they_come_again(stdin: Callable[[bytes], None]) -> None:
+    body = b"".join(b'{"text": "number %d is here"}\n' % i for i in range(20))
+    how: dict[str, Any] = {"compression": "stdin", "piece_bytes": 64}  # it is read as a stream
+    stdin(body)
+    chunks = read(Path("-"), "jsonl", **how)
+    assert len(documents_in(chunks)) == 20
+    for number, chunk in enumerate(chunks):
+        stdin(body)
+        assert documents_in(read(Path("-"), "jsonl", resume=chunk.resume, **how)) == documents_in(chunks[number + 1 :])
+    check_other_input(stdin, body, lambda: read(Path("-"), "jsonl", resume=chunks[-2].resume, **how))
+
+
+def check_other_input(stdin: Callable[[bytes], None], body: bytes, again: Callable[[], object]) -> None:
     stdin(body.replace(b"number 1 ", b"number 2 "))
     with pytest.raises(Changed, match=r"-: its first [0-9]+ bytes are not those that the earlier run read"):
-        read(Path("-"), kind, resume=pieces[-2].resume, **how)
+        again()
     stdin(body[:100])
     with pytest.raises(Changed, match=r"-: 100 bytes are there, but the earlier run had read"):
-        read(Path("-"), kind, resume=pieces[-2].resume, **how)
+        again()
 
 
 def test_a_pipe_that_gives_little_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,8 +171,8 @@ def test_a_pipe_that_gives_little_at_a_time(monkeypatch: pytest.MonkeyPatch) -> 
     ) as child:
         assert child.stdout is not None
         monkeypatch.setattr(byte_stream, "STDIN_FD", child.stdout.fileno())
-        pieces = list(iter_pieces(source(Path("-"), "text"), options=options(), resume=None, reserve=granted))
-    assert documents_in(pieces, b"") == [b"part 1 part 2 part 3 part 4 "]
+        pieces = list(iter_text(source(Path("-"), "text"), options=options(), resume=None, reserve=granted))
+    assert text_in(pieces, b"") == [b"part 1 part 2 part 3 part 4 "]
     assert len(pieces) == 1
 
 
@@ -167,6 +191,6 @@ def test_a_large_dictionary_is_asked_for(tmp_path: Path, tool: str, compression:
         raise BudgetTooSmall(f"{where}: {need}", do="more")
 
     with pytest.raises(BudgetTooSmall, match=f"its {compression} dictionary: ([0-9]+)") as caught:
-        list(iter_pieces(source(path, "text", compression), options=options(), resume=None, reserve=refuse))
+        list(iter_text(source(path, "text", compression), options=options(), resume=None, reserve=refuse))
     assert least <= int(str(caught.value).split()[-1]) <= 2 * least
-    assert documents_in(read(path, "text", compression=compression), b"") == [b"some text " * 9000]
+    assert text_in(read_text(path, compression=compression), b"") == [b"some text " * 9000]

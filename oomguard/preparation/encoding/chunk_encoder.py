@@ -1,0 +1,310 @@
+"""One chunk of the input into tokens: read, check, encode, count documents, compare a sample."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from oomguard.preparation.encoding.encodings import find_encoding
+from oomguard.preparation.encoding.load_engine import load_engine
+from oomguard.preparation.encoding.safe_cuts import unify_newlines
+from oomguard.preparation.encoding.tokenizers import BadUtf8, EngineCannotEncode, NeedsRoom
+from oomguard.preparation.encoding.verifier import EngineDiffers, Verifier
+from oomguard.preparation.engines.messages import Encoded, EncodeTask, WorkerConfig
+from oomguard.preparation.engines.slots import SlotLayout, Slots
+from oomguard.units import MIB
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_USUAL_CHUNK = 2 * MIB  # whose buffer is kept
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_NO_ENDS = memoryview(b"")
+
+
+class SeparatorAppears(Exception):
+    """Leaving out the invalid bytes of a chunk makes or moves a separator."""
+
+
+class ChunkEncoder:
+    """Encodes one chunk after another into the slots."""
+
+    def __init__(self, config: WorkerConfig) -> None:
+        self._config = config
+        self._spec = find_encoding(config.encoding)
+        layout = SlotLayout(longest_piece=config.longest_piece, token_bytes=self._spec.token_bytes, slots=config.slots)
+        self._slots = Slots(layout, config.slots_fd)
+        self._engine = load_engine(
+            self._spec, Path(config.rank_file), cache_bits=config.cache_bits, vocabulary_fd=config.vocabulary_fd
+        )
+        self._verifier = Verifier(config.verify, self._spec, config.rank_file, engine=self._engine.name)
+        self._eot = self._spec.eot if config.eot != "none" else -1
+        self._buffer = bytearray()
+        self._crc = 0  # of the bytes of the file that the chunk is
+        self._file: tuple[str, int] | None = None
+        self._statm = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+
+    @property
+    def engine_name(self) -> str:
+        """What encodes."""
+        return self._engine.name
+
+    def encode(self, task: EncodeTask) -> Encoded:
+        """Encode a chunk into its slot; what is wrong with its text is in the answer.
+
+        Raises: OSError if its file cannot be read.
+        """
+        before = self._verifier.documents, self._verifier.bytes
+        self._crc = 0
+        encode = {"text": self._encode_text, "lines": self._encode_lines, "rows": self._encode_rows}[task.kind]
+        answer = encode(task)
+        if answer.error is not None:
+            return answer
+        return _with(
+            answer,
+            crc=self._crc,
+            verified_documents=self._verifier.documents - before[0],
+            verified_bytes=self._verifier.bytes - before[1],
+            rss=self._rss(),
+        )
+
+    # ---- text ----
+
+    def _encode_text(self, task: EncodeTask) -> Encoded:
+        raw = self._read(task)
+        mark = task.mark.encode("latin-1")
+        strip = task.strip_mark and self._ends_with_mark(raw, mark)
+        text: Any = unify_newlines(bytes(raw)) if self._config.newlines == "universal" else raw
+        repaired = 0
+        try:
+            try:
+                return self._text_answer(task, text, mark, strip=strip, repaired=0)
+            except BadUtf8:
+                text, repaired = self._clean(bytes(raw), mark)
+                return self._text_answer(task, text, mark, strip=strip, repaired=repaired)
+        except (BadUtf8, NeedsRoom, EngineDiffers, EngineCannotEncode, SeparatorAppears) as problem:
+            at = getattr(problem, "at", 0)
+            documents = self._unified(bytes(raw[:at])).count(mark) if mark else 0
+            return _problem(task, problem, at=at, documents=documents, start=bytes(raw[at : at + 4]))
+
+    def _text_answer(self, task: EncodeTask, text: Any, mark: bytes, *, strip: bool, repaired: int) -> Encoded:
+        if strip:
+            text = text[: len(text) - len(mark)]
+        tokens, ends = self._room(task)
+        base = 0
+        if task.starts_document and self._config.eot == "before":
+            tokens[0] = self._eot
+            base = 1
+        count, documents = self._engine.encode(
+            text,
+            mark=mark,
+            eot=self._eot,
+            tokens=tokens[base:],
+            ends=ends,
+            before=base - (self._config.eot == "before"),
+            scratch=self._scratch(task),
+        )
+        if self._verifier.is_due():
+            self._verifier.look_at_text(text, tokens[base : base + count], mark=mark, eot=self._eot)
+        count += base
+        if task.ends_document:
+            if self._config.eot == "after":
+                tokens[count] = self._eot
+                count += 1
+            if len(ends):
+                ends[documents] = count
+            documents += 1
+        return Encoded(slot=task.slot, tokens=count, documents=documents, text_bytes=task.size, repaired=repaired)
+
+    def _clean(self, raw: bytes, mark: bytes) -> tuple[bytes, int]:
+        """Give well-formed text with the line ends that were asked for, and how many bytes were no UTF-8."""
+        if self._config.errors == "strict":
+            try:
+                raw.decode()
+            except UnicodeDecodeError as error:
+                raise BadUtf8(error.start) from error
+        kept = raw.decode(errors="ignore").encode()
+        if self._config.errors == "skip":
+            self._require_same_documents(raw, kept, mark)
+            return self._unified(kept), len(raw) - len(kept)
+        return self._unified(raw.decode(errors="replace").encode()), len(raw) - len(kept)
+
+    def _unified(self, text: bytes) -> bytes:
+        return unify_newlines(text) if self._config.newlines == "universal" else text
+
+    def _ends_with_mark(self, raw: Any, mark: bytes) -> bool:
+        r"""Not so "a\n\n\n" for "\n\n": its last document is a line feed. Invalid bytes are a document too."""
+        if not mark or not self._unified(bytes(raw[-2 * len(mark) :])).endswith(mark):
+            return False
+        *documents, last = self._unified(bytes(raw)).split(mark)
+        return bool(documents) and not last
+
+    def _require_same_documents(self, raw: bytes, kept: bytes, mark: bytes) -> None:
+        """Cuts keep clear of the separators that are in the file; one that only now appears could be on both sides."""
+        if not mark:
+            return
+        documents = [part.decode(errors="ignore").encode() for part in self._unified(raw).split(mark)]
+        if documents != self._unified(kept).split(mark):
+            raise SeparatorAppears
+
+    # ---- documents of JSON Lines and Parquet ----
+
+    def _encode_lines(self, task: EncodeTask) -> Encoded:
+        from oomguard.preparation.reading.lines import BadLine, parse_lines
+
+        raw = bytes(self._read(task))
+        try:
+            found = parse_lines(
+                raw, field=self._config.text_field, errors=self._config.errors, at_start=task.starts_document
+            )
+        except BadLine as problem:
+            return _bad_input(task, problem)
+        answer = self._documents_answer(task, Encoded(slot=task.slot), found.text, found.offsets, rows=found.rows)
+        return _with(self._end_documents(answer), lines=found.lines, left_out=len(found.bad))
+
+    def _encode_rows(self, task: EncodeTask) -> Encoded:
+        from oomguard.preparation.reading.parquet import BadRow, read_rows
+
+        answer = Encoded(slot=task.slot)
+        config = self._config
+        try:
+            for found in read_rows(task, field=config.text_field, errors=config.errors, most=config.longest_piece):
+                answer = self._documents_answer(task, answer, found.text, found.offsets, rows=found.rows)
+                if answer.error is not None:
+                    return answer
+                answer = _with(answer, rows=answer.rows + found.done, left_out=answer.left_out + found.left_out)
+                del found
+        except BadRow as problem:
+            return _bad_input(task, problem)
+        return self._end_documents(answer)
+
+    def _documents_answer(
+        self, task: EncodeTask, before: Encoded, text: Any, offsets: Any, *, rows: Sequence[int]
+    ) -> Encoded:
+        """Encode documents behind those of the chunk that were encoded `before`."""
+        if len(offsets) <= 1:
+            return before
+        try:
+            try:
+                return self._encode_documents(task, before, text, offsets, repaired=0)
+            except BadUtf8:
+                if self._config.errors == "strict":
+                    raise
+                text, offsets, repaired = _clean_documents(text, offsets, self._config.errors)
+                return self._encode_documents(task, before, text, offsets, repaired=repaired)
+        except (BadUtf8, NeedsRoom, EngineDiffers, EngineCannotEncode) as problem:
+            at = getattr(problem, "at", 0)
+            document = max((i for i in range(len(offsets) - 1) if offsets[i] <= at), default=0)
+            start = bytes(memoryview(text)[at : at + 4])
+            return _problem(task, problem, at=rows[document], documents=before.documents + document, start=start)
+
+    def _encode_documents(
+        self, task: EncodeTask, before: Encoded, text: Any, offsets: Any, *, repaired: int
+    ) -> Encoded:
+        tokens, ends = self._room(task)
+        base = before.tokens
+        is_before = self._config.eot == "before"
+        if is_before and not before.documents:
+            tokens[0] = self._eot
+            base = 1
+        count = self._engine.encode_documents(
+            text,
+            offsets,
+            eot=self._eot,
+            tokens=tokens[base:],
+            ends=ends[before.documents :],
+            before=base - is_before,
+            scratch=self._scratch(task),
+        )
+        if self._verifier.is_due():
+            self._verifier.look_at_documents(text, offsets, tokens[base : base + count], eot=self._eot)
+        return _with(
+            before,
+            tokens=base + count,
+            documents=before.documents + len(offsets) - 1,
+            text_bytes=before.text_bytes + offsets[-1] - offsets[0],
+            repaired=before.repaired + repaired,
+        )
+
+    def _end_documents(self, answer: Encoded) -> Encoded:
+        """With end-of-text before each document, what was written behind the last one would be the next one's."""
+        extra = self._config.eot == "before" and answer.documents and answer.error is None
+        return _with(answer, tokens=answer.tokens - 1) if extra else answer
+
+    # ---- memory ----
+
+    def _room(self, task: EncodeTask) -> tuple[memoryview, memoryview]:
+        ends = self._slots.end_room(task.slot) if self._config.with_ends else _NO_ENDS
+        return self._slots.token_room(task.slot), ends
+
+    def _scratch(self, task: EncodeTask) -> int:
+        return max(task.scratch, self._config.scratch)
+
+    def _read(self, task: EncodeTask) -> memoryview:
+        if task.path is None:
+            return self._slots.text(task.slot, task.size)
+        if len(self._buffer) < task.size or len(self._buffer) > max(_USUAL_CHUNK, task.size):
+            self._buffer = bytearray(max(task.size, _USUAL_CHUNK // 2))
+        view, fd, got = memoryview(self._buffer)[: task.size], self._open(task.path), 0
+        while got < task.size:
+            more = os.preadv(fd, [view[got:]], task.offset + got)
+            if not more:
+                raise OSError(0, "the file became shorter while it was read")
+            got += more
+        self._crc = zlib.crc32(view)
+        return view
+
+    def _open(self, path: str) -> int:
+        if self._file is None or self._file[0] != path:
+            if self._file is not None:
+                os.close(self._file[1])
+            self._file = None
+            self._file = (path, os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+        return self._file[1]
+
+    def _rss(self) -> int:
+        return int(os.pread(self._statm, 64, 0).split()[1]) * _PAGE
+
+
+def _clean_documents(text: Any, offsets: Any, errors: str) -> tuple[bytes, list[int], int]:
+    """Give the documents as well-formed UTF-8, where they begin, and how many bytes were none."""
+    view, parts, ends, lost = memoryview(text), [], [0], 0
+    for i in range(len(offsets) - 1):
+        raw = bytes(view[offsets[i] : offsets[i + 1]])
+        kept = raw.decode(errors="ignore").encode()
+        lost += len(raw) - len(kept)
+        parts.append(kept if errors == "skip" else raw.decode(errors="replace").encode())
+        ends.append(ends[-1] + len(parts[-1]))
+    return b"".join(parts), ends, lost
+
+
+_PROBLEMS: dict[type[Exception], str] = {
+    BadUtf8: "utf8",
+    NeedsRoom: "room",
+    SeparatorAppears: "separator",
+    EngineDiffers: "differs",
+    EngineCannotEncode: "engine",
+}
+
+
+def _problem(task: EncodeTask, problem: Exception, *, at: int, documents: int, start: bytes) -> Encoded:
+    return Encoded(
+        slot=task.slot,
+        error=_PROBLEMS[type(problem)],
+        error_at=at,
+        error_documents=documents,
+        error_text=start.hex() if isinstance(problem, BadUtf8) else str(problem),
+        needs=problem.size if isinstance(problem, NeedsRoom) else 0,
+    )
+
+
+def _bad_input(task: EncodeTask, problem: Any) -> Encoded:
+    """What a reader found wrong: a BadLine or a BadRow."""
+    return Encoded(slot=task.slot, error="input", error_at=problem.row, error_text=problem.what, error_do=problem.do)
+
+
+def _with(answer: Encoded, **more: Any) -> Encoded:
+    return replace(answer, **more)

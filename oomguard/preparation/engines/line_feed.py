@@ -1,0 +1,123 @@
+"""Cuts a plain JSON Lines file into ranges of whole lines; the workers read and parse them."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from oomguard.errors import BadInput, Changed
+from oomguard.preparation.engines.messages import EncodeTask
+from oomguard.preparation.engines.work import Work
+from oomguard.text import printable
+from oomguard.units import MIB
+
+if TYPE_CHECKING:
+    from oomguard.preparation.reading.source import Source
+
+_WINDOW = 64 * 1024
+_WIDEST = MIB
+LINE_COST = 4  # bytes of memory for each byte of a long line: the line, its parsed text, that as UTF-8, its tokens
+
+
+class LineTooLong(Exception):
+    """A line is longer than what fits; carries its bytes."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.size = size
+
+
+@dataclass(slots=True, kw_only=True)
+class LineFeed:
+    """Gives ranges of about `chunk` bytes; a longer line is a range of its own."""
+
+    index: int
+    source: Source
+    chunk: int
+    longest: int  # bytes of a line
+    offset: int = 0
+    _fd: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        try:
+            self._fd = os.open(self.source.path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            name = printable(self.source.path)
+            raise BadInput(f"cannot read {name}: {error.strerror}", do="check the name and its permissions") from error
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file when the run began."""
+        assert self.source.size is not None
+        return self.source.size
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the file has been cut to its end."""
+        return self.offset >= self.size
+
+    def next_work(self, number: int, slot: int) -> Work | None:
+        """Cut the next range; None at the end.
+
+        Raises: LineTooLong; Changed if the file is shorter than when the run began.
+        """
+        if self.is_done:
+            self.close()
+            return None
+        start, end = self.offset, self._end_of_range()
+        if end - start > self.longest:
+            raise LineTooLong(end - start)
+        self.offset = end
+        size = end - start
+        return Work(
+            number=number,
+            task=EncodeTask(
+                slot=slot, kind="lines", path=self.source.path, offset=start, size=size, starts_document=start == 0
+            ),
+            source=self.index,
+            split=None,
+            position={"source": self.index, "resume": {"offset": end}}
+            if end < self.size
+            else {"source": self.index + 1},
+            read=(start, end),
+            name=printable(self.source.path),
+            needs=LINE_COST * size if size > 2 * self.chunk else 0,
+        )
+
+    def _end_of_range(self) -> int:
+        """The end of the last line before the goal, else of the first one behind it."""
+        goal = self.offset + self.chunk
+        if goal >= self.size:
+            return self.size
+        low = max(self.offset, goal - _WINDOW)
+        before = self._read(low, goal - low).rfind(b"\n")
+        if before >= 0:
+            return low + before + 1
+        if low > self.offset:
+            before = self._read(self.offset, low - self.offset).rfind(b"\n")
+            if before >= 0:
+                return self.offset + before + 1
+        at, step = goal, _WINDOW
+        while at < self.size:
+            found = self._read(at, min(step, self.size - at)).find(b"\n")
+            if found >= 0:
+                return at + found + 1
+            at, step = at + step, _WIDEST
+        return self.size
+
+    def _read(self, offset: int, length: int) -> bytes:
+        got = os.pread(self._fd, length, offset)
+        if len(got) < length:
+            raise Changed(
+                f"{printable(self.source.path)} became shorter while it was read: "
+                f"{offset + len(got)} bytes, and {self.size} when the run began",
+                do="give the same file again, or begin anew with --restart",
+            )
+        return got
+
+    def close(self) -> None:
+        """Close the file. Harmless twice."""
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd = -1
