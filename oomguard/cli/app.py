@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from oomguard.cli.check import check_command
+from oomguard.cli.colour import coloured, wants_colour
 from oomguard.cli.commands import SETTINGS, Command, Group
 from oomguard.cli.diagnose import diagnose_command
 from oomguard.cli.doctor import doctor_command
@@ -100,8 +101,14 @@ def _show_usage_error(error: Any) -> int:
     """Print what is wrong with the arguments; gives the exit status."""
     asked = next((arg for arg in sys.argv[1:] if not arg.startswith("-")), "")
     path = f"oomguard {asked}" if asked in _ORDER else "oomguard"
-    tell(f"error: {printable(error.format_message())}\n  try: {path} --help\n")
+    _tell_failure("error", error.format_message(), f"{path} --help")
     return _FAILED_ITSELF if asked in ("run", "profile") else _WRONG_ARGUMENTS
+
+
+def _tell_failure(label: str, what: str, do: str) -> None:
+    """Print two lines: what, and what to do. Both may quote what somebody gave; a terminal must not obey it."""
+    text = f"{label}: {printable(what)}\n  try: {printable(do)}\n"
+    tell(coloured(text) if wants_colour(sys.stderr) else text)
 
 
 def main() -> None:
@@ -122,8 +129,7 @@ def main() -> None:
         sys.exit(_FAILED)
     except OomguardError as error:
         label = "stopped" if isinstance(error, Stopped) else "error"
-        # Both may quote what somebody gave; a terminal must not obey it.
-        tell(f"{label}: {printable(str(error))}\n  try: {printable(error.do)}\n")
+        _tell_failure(label, str(error), error.do)
         sys.exit(error.exit_status)
     except KeyboardInterrupt:
         tell("stopped\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,4 +86,4 @@ def _read_pid(text: str) -> int:
 
 
 def _show(profile: PeakProfile, *, as_json: bool) -> None:
-    tell((json.dumps(profile.to_json()) if as_json else screen(profile.render())) + "\n")
+    tell((json.dumps(profile.to_json()) if as_json else screen(profile.render(), to=sys.stderr)) + "\n")

@@ -10,14 +10,20 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import typer
 
+from oomguard.cli.colour import coloured, wants_colour
 from oomguard.errors import BadInput
 from oomguard.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+    from typing import TextIO
 
     from rich.console import RenderableType
+
+
+_NARROWEST = 40
+_BLOCKS = str.maketrans("▁▂▃▄▅▆▇█", "..::++##")  # of a chart, where the locale has no better
 
 
 class Result(Protocol):
@@ -69,22 +75,27 @@ def write_page(page: str, path: Path) -> None:
         ) from error
 
 
-class _LikeStandardOutput(io.StringIO):
-    """What Rich asks standard output for, without being it: Rich writes there, nothing, at the end of a capture too."""
+def screen(shown: RenderableType, *, to: TextIO | None = None) -> str:
+    """Lay out what Rich draws as text for a stream, standard output or another, with colour where it shows any.
 
-    @property
-    def encoding(self) -> str:  # type: ignore[override]  # StringIO's is an attribute
-        return getattr(sys.stdout, "encoding", None) or "utf-8"
-
-    def isatty(self) -> bool:
-        return sys.stdout.isatty()
-
-
-def screen(shown: RenderableType) -> str:
-    """Lay out what Rich draws as text, without the spaces that it pads with and a file or a paste does not need."""
+    Without the spaces that Rich pads with: a file or a paste does not need them. Nothing is written anywhere.
+    """
     from rich.console import Console
 
-    console = Console(soft_wrap=True, file=_LikeStandardOutput())
-    with console.capture() as capture:
-        console.print(shown)
-    return "\n".join(line.rstrip() for line in capture.get().splitlines())
+    stream = to or sys.stdout
+    drawn = io.StringIO()
+    console = Console(file=drawn, color_system=None, soft_wrap=True)
+    console.width = max(_NARROWEST, console.width)
+    console.print(shown)
+    text = "\n".join(line.rstrip() for line in drawn.getvalue().splitlines())
+    if not _shows_blocks(stream):
+        text = text.translate(_BLOCKS)
+    return coloured(text) if wants_colour(stream) else text
+
+
+def _shows_blocks(stream: TextIO) -> bool:
+    try:
+        "█".encode(getattr(stream, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -196,16 +196,16 @@ def _agree(plan: SwapPlan, *, yes: bool) -> None:
     from oomguard.swap.screens import render_plan
 
     if plan.place is None:
-        sys.stderr.write(f"{screen(render_plan(plan))}\n")
+        sys.stderr.write(f"{screen(render_plan(plan), to=sys.stderr)}\n")
         return
     if not plan.as_root:
-        sys.stderr.write(f"{screen(render_plan(plan))}\n\n")
+        sys.stderr.write(f"{screen(render_plan(plan), to=sys.stderr)}\n\n")
         raise NeedsPrivilege("only root can make swap", do="the same with sudo, or paste the commands above")
     _ask(render_plan(plan), "make it?", yes=yes, line="oomguard swap --yes ...")
 
 
 def _ask(planned: RenderableType, question: str, *, yes: bool, line: str) -> None:
-    sys.stderr.write(f"{screen(planned)}\n\n")
+    sys.stderr.write(f"{screen(planned, to=sys.stderr)}\n\n")
     sys.stderr.flush()
     if yes:
         return
