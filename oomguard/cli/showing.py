@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 
 _NARROWEST = 40
+_GENERATOR = '<meta name="generator" content="oomguard">'  # tells a page of ours from another file
+_ANOTHER = "--html page.html, or another new file in a folder of yours"
 _BLOCKS = str.maketrans("▁▂▃▄▅▆▇█", "..::++##")  # of a chart, where the locale has no better
 
 
@@ -63,16 +66,32 @@ def _rendered(result: R, render: Callable[[R], RenderableType] | None) -> Render
 
 
 def write_page(page: str, path: Path) -> None:
-    """Write an HTML page. Raises: BadInput if the file cannot be written."""
+    """Write an HTML page, whole or not at all, over an older one of oomguard's and nothing else.
+
+    Raises: BadInput if the file cannot be written, or is something else.
+    """
+    shown = printable(str(path))
+    made = page.replace("<head>", f"<head>{_GENERATOR}", 1)
+    beside = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
-        path.write_text(page, encoding="utf-8")
+        if path.is_file() and path.stat().st_size and not _is_page(path):
+            raise BadInput(f"{shown} exists and is not a page of oomguard's: it is left as it is", do=_ANOTHER)
+        if path.exists() and not path.is_file():
+            path.write_text(made, encoding="utf-8")  # a pipe, or a device
+            return
+        with beside.open("x", encoding="utf-8") as file:
+            file.write(made)
+        beside.replace(path.resolve())  # a link goes on leading to it
     except OSError as error:
+        raise BadInput(f"could not write {shown}: {error.strerror}", do=_ANOTHER) from error
+    finally:
         with suppress(OSError):
-            if path.is_file() and not path.stat().st_size:
-                path.unlink()  # a full disk leaves an empty file behind
-        raise BadInput(
-            f"could not write {printable(str(path))}: {error.strerror}", do="give --html a file in a folder of yours"
-        ) from error
+            beside.unlink()
+
+
+def _is_page(path: Path) -> bool:
+    with path.open("rb") as file:
+        return _GENERATOR.encode() in file.read(4096)
 
 
 def screen(shown: RenderableType, *, to: TextIO | None = None) -> str:

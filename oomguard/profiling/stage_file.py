@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from oomguard.profiling.recording.events import StageMark
+from oomguard.stages import STAGES_VARIABLE
 
 _MOST_READ = 1 << 16  # bytes at a look
 _MOST_NUMBER = 1 << 31
@@ -12,6 +13,8 @@ _MOST_NUMBER = 1 << 31
 
 class StageFile:
     """Made empty, followed while the program appends to it. close() it."""
+
+    variable = STAGES_VARIABLE  # of the environment, which names it to the program
 
     def __init__(self, began: float) -> None:
         """Times are counted from `began`, in seconds since 1970."""

@@ -167,7 +167,7 @@ def test_who_ends_the_profile_of_what_runs_already_sees_it_and_the_process_goes_
             assert "recording" in profiler.stderr.readline()
             time.sleep(0.3)
             profiler.send_signal(number)
-            assert "let alone" in profiler.stderr.read()
+            assert "detached" in profiler.stderr.read()
         assert job.poll() is None
         job.communicate(b"\n")
 
@@ -210,8 +210,8 @@ def test_a_job_of_ours(tmp_path: Path) -> None:
     [
         (["profile"], "nothing to profile"),
         (["profile", "python", "x.py"], "-- python x.py"),
-        (["profile", "--"], "no command after --"),
-        (["profile", "--pid", "x"], "no number of a process"),
+        (["profile", "--"], "no program after --"),
+        (["profile", "--pid", "x"], "is not a whole number"),
         (["profile", "-o", "nowhere/r", "--", "true"], "cannot be written"),
         (["report", "nothing.jsonl"], "there is no recording"),
         (["report", "/dev/null"], "no recording of a profile"),

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput
+from oomguard.profiling.model import PeakProfile, StageBand
 from oomguard.profiling.recording.events import ForecastMade, Peaks, RecordingEnd, RecordingHead, SeenProcess, StageMark
 from oomguard.profiling.rules.timeline import Timeline
-from oomguard.profiling.screen import PeakProfile, StageBand
 from oomguard.supervision.growth.model import MemorySample
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from random import Random
 
 import pytest
 
+from oomguard.profiling.model import PeakProfile
 from oomguard.profiling.page.page import profile_page
 from oomguard.profiling.page.timeline import chart_label
-from oomguard.profiling.screen import PeakProfile
 from oomguard.text import printable
 from oomguard.units import format_size
 from tests.profiling.page.chromium import CHROMIUM, Chromium
