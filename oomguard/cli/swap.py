@@ -200,7 +200,9 @@ def _agree(plan: SwapPlan, *, yes: bool) -> None:
         return
     if not plan.as_root:
         sys.stderr.write(f"{screen(render_plan(plan), to=sys.stderr)}\n\n")
-        raise NeedsPrivilege("only root can make swap", do="the same with sudo, or paste the commands above")
+        raise NeedsPrivilege(
+            "only root can make swap", do="sudo $(command -v oomguard) swap ..., or the commands above"
+        )
     _ask(render_plan(plan), "make it?", yes=yes, line="oomguard swap --yes ...")
 
 
@@ -210,6 +212,7 @@ def _ask(planned: RenderableType, question: str, *, yes: bool, line: str) -> Non
     if yes:
         return
     if not sys.stdin.isatty():
-        raise SwapRefused("nothing was changed: there is no terminal to ask on", do=f"{line}, to do it unasked")
+        raise SwapRefused("nothing was changed: there is no terminal to ask on, and --yes was not given", do=line)
     if not typer.confirm(question, err=True):
-        raise SwapRefused("nothing was changed", do=f"{line}, to do it unasked")
+        sys.stderr.write("nothing was changed\n")
+        raise typer.Exit(1)

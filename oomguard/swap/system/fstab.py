@@ -65,7 +65,7 @@ def _replace(text: str, before: str, root: Path) -> None:
     except OSError as error:
         fstab.with_name(_NEW).unlink(missing_ok=True)
         kind = NeedsPrivilege if isinstance(error, PermissionError) else SwapFailed
-        raise kind(f"cannot change {fstab}: {error.strerror}", do="leave out --persist, or run it as root") from error
+        raise kind(f"cannot change {fstab}: {error.strerror}", do="run it without --persist, or as root") from error
 
 
 def _write(path: Path, text: str, *, like: Path) -> None:

@@ -17,6 +17,7 @@ from oomguard.kernel.cgroup.directory import read_kernel_text
 from oomguard.kernel.storage.disks import disk_of
 from oomguard.swap.model import PlaceFacts
 from oomguard.swap.rules.recipes import is_suitable
+from oomguard.text import as_root
 
 if TYPE_CHECKING:
     from oomguard.formats.mountinfo import Mount
@@ -42,7 +43,7 @@ def read_place(path: Path, *, measure: bool = True) -> PlaceFacts:
             found = _walk(absolute)
         return _facts(absolute, found, mount, measure=measure)
     except PermissionError as error:
-        raise NeedsPrivilege(f"may not look into {error.filename}", do="the same with sudo") from error
+        raise NeedsPrivilege(f"may not read {error.filename}", do=as_root("swap ...")) from error
 
 
 def places_to_pick(kernel: tuple[int, int]) -> list[PlaceFacts]:

@@ -114,9 +114,7 @@ def _run(tool: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 def _start(tool: str, *arguments: str) -> subprocess.Popen[str]:
     found = system_tool(tool)
     if found is None:
-        raise SwapFailed(
-            f"{tool} cannot be found, in PATH or /usr/sbin", do="sudo apt-get install util-linux (so named everywhere)"
-        )
+        raise SwapFailed(f"{tool} not found, in PATH or /usr/sbin", do="sudo apt-get install util-linux")
     # A group of its own: Ctrl-C is for oomguard, which then undoes in order.
     return subprocess.Popen(
         [found, *arguments],
