@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from pathlib import Path
 
@@ -14,7 +15,6 @@ from oomguard.swap.system.area import is_its_file
 from oomguard.swap.system.facts import check_can_be_off, read_swaps
 from oomguard.swap.system.fstab import has_line
 from oomguard.swap.system.records import SwapRecord, is_left_over, read_records
-from oomguard.text import shell_word
 
 
 def plan_swap_removal(path: Path | None = None) -> SwapRemoval:
@@ -52,7 +52,7 @@ def _named(path: str, records: list[SwapRecord], areas: list[SwapArea]) -> Remov
         raise SwapRefused(
             f"oomguard did not make {path}, and this machine hibernates (resume= on the kernel's command line), "
             "perhaps to that file",
-            do=f"sudo swapoff {shell_word(path)}  # if you know that it hibernates to another",
+            do=f"sudo swapoff {shlex.quote(path)}  # if you know that it hibernates to another",
         )
     is_file = stat.S_ISREG(Path(path).lstat().st_mode) if os.path.lexists(path) else False
     return RemovedArea(

@@ -37,7 +37,7 @@ class Ascii(io.StringIO):
         ("fits     no: it needs 3.0 GiB more", RED, "fits     no"),
         ("fits     yes: it leaves 3.0 GiB", GREEN, "fits     yes"),
         ("swap       ! none", YELLOW, "!"),
-        ("           ! cgroup /user.slice is closed for swap", YELLOW, "!"),
+        ("           ! cgroup /user.slice is may not swap", YELLOW, "!"),
         ("/dev/shm   ! 64.0 MiB", YELLOW, "!"),
     ],
 )

@@ -114,7 +114,7 @@ def test_whether_it_helps_is_said_before() -> None:
     assert "cgroup /a.slice may not swap" in said
     helps, said = concerns(swap_max=MIB, swap_max_of="cgroup /a.slice")
     assert helps == "yes"
-    assert "1.0 MiB of swap, not more" in said
+    assert "only 1.0 MiB of swap" in said
     helps, said = concerns(size=20 * GIB)
     assert helps == "slowly"
     assert "36.0 GiB" in said
