@@ -5,17 +5,22 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tools.readme import README, ROOT, blocks, seen, shape
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 TEXT = README.read_text(encoding="utf-8")
 RUN = [marker for kind, marker, _ in blocks(TEXT) if kind == "run"]
 FILES = [marker for kind, marker, _ in blocks(TEXT) if kind == "file"]
 SHOWN = {marker: shown for _, marker, shown in blocks(TEXT)}
-DOCUMENT = "It was the best of times, it was the worst of times, it was the age of wisdom … it was the age of foolishness.\n"
+DOCUMENT = (
+    "It was the best of times, it was the worst of times, it was the age of wisdom … it was the age of foolishness.\n"
+)
 QUICK = ("oomguard diagnose ", "oomguard check ")
 NEEDS_ROOT = ("oomguard run --max-rss 256M -- ",)
 

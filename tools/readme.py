@@ -1,4 +1,4 @@
-"""Fill the screens of README.md: `python tools/readme.py` runs each command between its markers and writes what it says.
+"""Fill the screens of README.md: `python tools/readme.py` runs each command and writes what it says.
 
 <!-- run: COMMAND -->             the command, and what a terminal of 80 columns shows of it
 <!-- file: FILE as: COMMAND -->   a screen that the tests keep, where this machine cannot show it (swap, a container)
@@ -35,9 +35,8 @@ def seen(kind: str, marker: str, *, folder: Path = ROOT) -> str:
     if kind == "file":
         file, _, command = marker.partition(" as: ")
         return f"$ {command}\n{(ROOT / file).read_text(encoding='utf-8')}"
-    done = subprocess.run(
-        marker, shell=True, cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-    )  # fmt: skip
+    both = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    done = subprocess.run(marker, shell=True, cwd=folder, env=environment(), text=True, check=False, **both)  # type: ignore[call-overload]
     lines = "".join(f"{line.rstrip()}\n" for line in done.stdout.splitlines())
     return f"$ {marker}\n{lines.replace(str(folder), _SHOWN_ROOT)}"
 
@@ -45,7 +44,7 @@ def seen(kind: str, marker: str, *, folder: Path = ROOT) -> str:
 def environment() -> dict[str, str]:
     """A terminal's width, this checkout's command, and GPT-2's ranks, which oomguard brings, where tiktoken looks."""
     vocab = ROOT / "demo" / "vocab"
-    ranks = vocab / sha1(_RANKS.encode()).hexdigest()  # noqa: S324 - a name that tiktoken chose
+    ranks = vocab / sha1(_RANKS.encode()).hexdigest()
     if not ranks.exists():
         vocab.mkdir(parents=True, exist_ok=True)
         shipped = ROOT / "oomguard/preparation/encoding/vocab/r50k_base.tiktoken"

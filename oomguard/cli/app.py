@@ -40,7 +40,7 @@ class _Root(Group):
 
 app = typer.Typer(
     name="oomguard",
-    help="Data preparation that the kernel's OOM killer cannot end.",
+    help="Find out why your job was killed for memory, and run it so that it is not.",
     invoke_without_command=True,
     add_completion=True,
     context_settings=SETTINGS,
