@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import Annotated, Any
@@ -121,7 +122,9 @@ def main() -> None:
     if sys.platform != "linux":
         sys.exit("error: oomguard works with Linux's memory control groups\n  try: a Linux machine, a VM or WSL 2")
     try:
-        sys.exit(app(prog_name="oomguard", standalone_mode=False) or 0)
+        status = app(prog_name="oomguard", standalone_mode=False) or 0
+        sys.stdout.flush()
+        sys.exit(status)
     except _UsageError as error:
         sys.exit(_show_usage_error(error))
     except typer.Abort:
@@ -134,7 +137,10 @@ def main() -> None:
     except KeyboardInterrupt:
         tell("stopped\n")
         sys.exit(_STOPPED)
-    except BrokenPipeError:
-        # `oomguard ... | head`: what nobody reads is no error. Python would complain again when it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        if error.filename is not None or error.errno not in (errno.EPIPE, errno.ENOSPC, errno.EIO):
+            raise
+        if error.errno != errno.EPIPE:  # `oomguard ... | head`: what nobody reads is not an error
+            _tell_failure("error", f"could not write to standard output: {error.strerror}", "df -h")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python would complain again when it exits
         sys.exit(_FAILED)

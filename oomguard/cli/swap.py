@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path  # noqa: TC003 - Typer reads the annotations
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,6 +24,12 @@ class _SwapGroup(RunsProgram, Group):
     """`swap --size 8G --for -- PROGRAM ...`."""
 
     usage = "[-- PROGRAM...] | COMMAND"
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command, or say where a size belongs."""
+        if args[0] not in self.commands and args[0][:1].isdigit():
+            ctx.fail(f"{args[0]!r} is not a command. For swap of that size: oomguard swap --size {args[0]}")
+        return super().resolve_command(ctx, args)
 
 
 swap_app = typer.Typer(cls=_SwapGroup, invoke_without_command=True, rich_markup_mode=None)

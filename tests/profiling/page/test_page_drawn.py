@@ -207,3 +207,15 @@ def test_odd_profiles_are_drawn(shown, change: dict) -> None:
         assert "available" in page.ask("document.querySelector('.annotation-text').textContent")
     assert page.errors == []
     assert page.requests == [page.ask("location.href")]
+
+
+def test_the_axis_is_in_the_unit_of_what_it_reaches_to(shown) -> None:
+    """A peak of some MiB beside 400 GiB that were available: not "400k MiB"."""
+    timeline = tuple(replace(s, unreclaimable=s.unreclaimable // 1000, cache=None) for s in PROFILE.timeline)
+    small = replace(PROFILE.peaks, peak_unreclaimable=PROFILE.peaks.peak_unreclaimable // 1000)
+    head = replace(PROFILE.head, available=400 * GIB)
+    page = shown(replace(PROFILE, timeline=timeline, peaks=small, head=head, forecast=None))
+    suffix = "document.getElementById('chart').layout.yaxis.ticksuffix"
+    assert page.ask(suffix) == " MiB"
+    _choose(page, "whole")
+    assert page.ask(suffix) == " GiB"
