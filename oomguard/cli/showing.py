@@ -81,7 +81,7 @@ def write_page(page: str, path: Path) -> None:
             return
         with beside.open("x", encoding="utf-8") as file:
             file.write(made)
-        beside.replace(path.resolve())  # a link goes on leading to it
+        beside.replace(path.resolve())  # a symbolic link keeps pointing to it
     except OSError as error:
         raise BadInput(f"could not write {shown}: {error.strerror}", do=_ANOTHER) from error
     finally:

@@ -16,7 +16,7 @@ _THIS_MACHINE = Path("/")
 def doctor(*, root: Path = _THIS_MACHINE) -> DoctorReport:
     """Check this machine, and try how `oomguard run` would enforce a budget: a cgroup is made and removed.
 
-    Under another `root`, such as a copy of somebody's /proc and /sys, nothing is tried. Raises: nothing.
+    Under another `root`, such as a copy of another machine's /proc and /sys, nothing is tried. Raises: nothing.
     """
     facts = read_doctor_facts(survey_enforcement() if root == _THIS_MACHINE else None, root)
     return DoctorReport(findings=(*memory_findings(facts.memory), *limit_findings(facts)), facts=facts)

@@ -50,7 +50,7 @@ def profile_process(pid: int, options: ProfileOptions, events: ProfileEvents) ->
 
 
 def _sample_until_the_end(watched: JobWatch, pidfd: int) -> bool:
-    """True: the process ended. False: somebody pressed Ctrl-C, or sent SIGTERM."""
+    """True: the process ended. False: Ctrl-C was pressed, or SIGTERM sent."""
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
     before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}

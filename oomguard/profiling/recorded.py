@@ -24,7 +24,7 @@ def read_recording(path: Path) -> PeakProfile:
         return build_profile(read_events(path))
     except FileNotFoundError as error:
         raise NothingFound(
-            f"there is no recording {printable(str(path))}", do="oomguard profile -o FILE -- COMMAND makes one"
+            f"there is no recording {printable(str(path))}", do="oomguard profile -o FILE -- COMMAND"
         ) from error
     except OSError as error:
         raise BadInput(

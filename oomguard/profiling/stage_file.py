@@ -26,7 +26,7 @@ class StageFile:
         self._torn = b""
 
     def marks(self) -> list[StageMark]:
-        """The stages that began or ended since the last time. Raises: nothing; what is no mark is left out."""
+        """The stages that began or ended since the last time. Raises: nothing; what is not a mark is skipped."""
         data = os.pread(self._fd, _MOST_READ, self._read)
         self._read += len(data)
         *lines, self._torn = (self._torn + data).split(b"\n")

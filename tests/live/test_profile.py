@@ -186,7 +186,7 @@ def test_a_job_that_uses_up_what_is_available_is_ended_first(tmp_path: Path) -> 
 def test_a_recording_takes_no_other_file_s_place_and_a_full_disk_is_told(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("dear notes")
     refused = oomguard(tmp_path, "profile", "-o", "notes.txt", "--", "true")
-    assert (refused.returncode, "no recording" in refused.stderr) == (125, True)
+    assert (refused.returncode, "not a recording" in refused.stderr) == (125, True)
     assert (tmp_path / "notes.txt").read_text() == "dear notes"
     for _ in range(2):
         assert oomguard(tmp_path, "profile", "-o", "r.jsonl", "--", "true").returncode == 0
@@ -213,8 +213,8 @@ def test_a_job_of_ours(tmp_path: Path) -> None:
         (["profile", "--"], "no program after --"),
         (["profile", "--pid", "x"], "is not a whole number"),
         (["profile", "-o", "nowhere/r", "--", "true"], "cannot be written"),
-        (["report", "nothing.jsonl"], "there is no recording"),
-        (["report", "/dev/null"], "no recording of a profile"),
+        (["report", "nothing.jsonl"], "there is not a recording"),
+        (["report", "/dev/null"], "not a recording of a profile"),
         (["report", "."], "cannot be read"),
     ],
 )

@@ -43,7 +43,7 @@ def fit_line(runs: Sequence[ScalingRun], size: int) -> ScalingForecast | str:
     """Fit base + slope * size by least squares; a text says why there is no forecast.
 
     The band is the largest residual, carried out to `size` as the line's own error grows, and never under 5 %.
-    Where growth slows down, as when buffers of a fixed size are full, the last two sizes say how it goes on.
+    Where growth slows down, as when buffers of a fixed size are full, the last two sizes say how it continues.
     What bends less than n * sqrt(n) looks straight from three sizes, and is not refused.
     """
     if len(runs) < len(PREFIXES):

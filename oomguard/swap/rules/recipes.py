@@ -69,7 +69,7 @@ _KNOWN = {  # each with the Linux since when it holds
 
 
 def swap_recipe(file_system: str, kernel: tuple[int, int]) -> SwapRecipe | NoRecipe:
-    """Give the way to make a swap file on `file_system` under Linux `kernel` (major, minor)."""
+    """Give the recipe for a swap file on `file_system` under Linux `kernel` (major, minor)."""
     if file_system.startswith("fuse"):
         return _FUSE
     if file_system in _REFUSED:

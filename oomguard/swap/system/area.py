@@ -168,7 +168,7 @@ class _Maker:
 
 def _take_back(record: SwapRecord, records: SwapRecords, root: Path) -> None:
     """Undo what a making had done. If that fails too, the record stays, and the next call tries again."""
-    if record.inode is None:  # so a file at that path is somebody else's
+    if record.inode is None:  # so a file at that path is not ours
         if record.subvolume is not None:
             swap_file.remove_subvolume(record.subvolume)
         records.forget(record.path)
@@ -219,7 +219,7 @@ def _switch_off(path: str, events: SwapEvents) -> None:
 
 
 def remove_left_over(records: SwapRecords, *, root: Path = Path("/"), events: SwapEvents) -> list[str]:
-    """Remove what killed runs left. Gives the paths; one that cannot be removed is told and stays."""
+    """Remove what killed runs left. Gives the paths; one that cannot be removed is reported and stays."""
     removed = []
     for record in records.all():
         if is_left_over(record, root):

@@ -41,7 +41,7 @@ def remove_swap_line(path: str, *, root: Path = Path("/")) -> bool:
 
 def _read(root: Path) -> str:
     try:
-        # Bytes that are no UTF-8 in somebody's comment come back as they were.
+        # Bytes that are not UTF-8, in a comment, are kept as they were.
         with (root / "etc/fstab").open(encoding="utf-8", errors="surrogateescape", newline="") as fstab:
             return fstab.read()
     except FileNotFoundError:

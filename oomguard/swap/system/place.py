@@ -32,7 +32,7 @@ _KINDS = ((stat.S_ISREG, "a file"), (stat.S_ISDIR, "a folder"), (stat.S_ISBLK, "
 def read_place(path: Path, *, measure: bool = True) -> PlaceFacts:
     """Read what is known of `path`. A folder stands for a new name in it.
 
-    Raises: NeedsPrivilege if a folder on the way may not be looked into.
+    Raises: NeedsPrivilege if a folder on the way may not be read.
     """
     absolute = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow the links that are looked for
     try:
@@ -160,7 +160,7 @@ def _facts(path: Path, found: _Walked, mount: Mount, *, measure: bool) -> PlaceF
 
 
 def _btrfs_layout(folder: Path) -> tuple[int, tuple[str, ...]]:
-    """How many disks a btrfs is on, and the profiles its data has ("single", "raid1" ...; () if not told)."""
+    """How many disks a btrfs is on, and the profiles its data has ("single", "raid1" ...; () if unknown)."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         _, devices, fsid = struct.unpack_from("QQ16s", fcntl.ioctl(fd, _BTRFS_IOC_FS_INFO, bytes(1024)))

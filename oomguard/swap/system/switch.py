@@ -101,7 +101,7 @@ def switch_off(
         )
     raise SwapFailed(
         f"swapoff {path} failed: {_last_line(said)}",
-        do="make memory free: oomguard swap status shows who holds the swap; then the same again",
+        do="oomguard swap status  # shows whose memory it is: end that process, then try again",
     )
 
 
