@@ -3,10 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/ready
-# What `make demo` prepares, and with how much memory.
+# What `make demo` reads, and with how much memory.
 INPUT ?=
-MAX_RSS ?= 512M
-DEMO_SIZE ?= 200MB
+MAX_RSS ?= 256M
+DEMO_SIZE ?= 60MB
 # What `make vmkills` boots.
 KERNELS ?= 5.10 6.1 6.12
 # How many tests run side by side, and how often a property is tried: EXAMPLES=thorough is about eight times as often.
@@ -16,23 +16,26 @@ PYTEST = $(RUN) -m pytest -q --hypothesis-profile=$(EXAMPLES)
 BESIDE = -n $(JOBS) --maxprocesses 8
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check core lint test coverage wheel versions screens live vm bench campaign kills runs vmruns logspeed fuzz vmkills costs profiles clean
+.PHONY: help setup demo readme docs man check core lint test coverage wheel versions screens live vm bench campaign kills runs vmruns logspeed fuzz vmkills costs profiles clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 14
 
-setup: $(READY) ## install oomguard and what its tests need into .venv
+setup: $(READY) ## install oomguard and what its tests need into .venv (a minute)
 
 $(READY): pyproject.toml
+	@$(PYTHON) -c '' 2>/dev/null || \
+		{ echo "error: $(PYTHON) cannot be run"; echo "  try: make PYTHON=python3 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "error: $(PYTHON) is older than Python 3.11"; echo "  try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "installing oomguard and what its tests need into $(VENV): 350 MB, usually a minute"
 	@$(PYTHON) -m venv $(VENV) || \
 		{ echo "error: Python's venv module does not work here"; echo "  try: sudo apt-get install python3-venv"; exit 1; }
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(VENV)/bin/pip install --disable-pip-version-check --editable '.[dev]'
 	$(RUN) -m compileall -q oomguard
 	@touch $@
 
-demo: $(READY) ## the main job on real input: make demo [INPUT=file] [MAX_RSS=512M]
+demo: $(READY) ## a script stopped for memory, and the same job done in bounds: make demo [INPUT=file] [MAX_RSS=256M] (30 seconds)
 	@sh tools/demo.sh "$(RUN)" "$(MAX_RSS)" "$(DEMO_SIZE)" $(if $(INPUT),"$(INPUT)")
 
 check: lint ## lint, types, import contracts, and all pure and fast tests (under 90 seconds on two cores)
@@ -114,6 +117,16 @@ profiles: $(READY) .venv-costs/ready ## how far `profile` is from the truth: pea
 	$(PYTHON) -m venv .venv-costs
 	.venv-costs/bin/pip install --quiet --disable-pip-version-check --editable '.[stack]' datasets memray pandas
 	@touch $@
+
+readme: $(READY) ## run the commands of README.md, and write what they say into it (2 minutes)
+	@test -f demo/corpus.txt || { mkdir -p demo; $(RUN) -m benchmarks.corpus --size $(DEMO_SIZE) --out demo/corpus.txt; }
+	$(RUN) tools/readme.py
+
+docs: $(READY) ## write docs/cli.md, docs/api.md, docs/json.md and the man page anew
+	$(RUN) tools/reference.py
+
+man: $(READY) ## write man/oomguard.1 anew; read it with: man ./man/oomguard.1
+	$(RUN) tools/reference.py man
 
 clean: ## remove what these targets made
 	rm -rf $(VENV) demo bench-data .venv-bench .venv-costs .venv-tries .coverage .coverage.* htmlcov

@@ -1,9 +1,10 @@
 """The encoder core beside gigatoken and tiktoken, in memory, one thread: `python -m benchmarks.core_speed`.
 
-Texts are passed once, as a job does: laps of 8 MB that no encoder has seen, each lap given to all of them in turn, so that
-what else the machine does hits them alike. Numbers are MB of text per second of CPU time of the thread, and ratios of
-these. The core gets windows of 256 KiB and the state that a budget of 512M gives; gigatoken's `encode`, its fastest call,
-pieces of that size cut before a blank after a letter or digit, since it has no way to stream; tiktoken a few MB of each.
+Texts are passed once, as a job does: laps of 8 MB that no encoder has seen, each lap given to all of them in turn, so
+that what else the machine does hits them alike. Numbers are MB of text per second of CPU time of the thread, and ratios
+of these. The core gets windows of 256 KiB and the state that a budget of 512M gives; gigatoken's `encode`, its fastest
+call, pieces of that size cut before a blank after a letter or digit, since it has no way to stream; tiktoken a few MB
+of each.
 Every lap's tokens are compared. What this does not show: several threads, reading, writing.
 
 --texts english multilingual code random-words   (english and random words are made, see benchmarks.corpus)
@@ -26,8 +27,8 @@ import tiktoken
 
 from benchmarks import corpus, recording
 from oomguard.preparation.encoding import splitters
+from oomguard.preparation.encoding.encodings import find_encoding, find_rank_file, load_tiktoken, read_ranks
 from oomguard.preparation.encoding.native import SCRATCH_PER_BYTE, SLACK_TOKENS, Encoder, Status, Tier, Vocabulary
-from oomguard.preparation.encodings import find_encoding, find_rank_file, load_tiktoken, read_ranks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Data preparation that the kernel's OOM killer cannot end.
+"""Find out why a job was killed for memory, and run it so that it is not.
 
     >>> import oomguard
     >>> shards = oomguard.prepare(oomguard.PrepareOptions(inputs=("train.txt",)), max_rss=512 << 20)
@@ -13,7 +13,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from oomguard.diagnosis.api import diagnose
+    from oomguard.errors import (
+        BadInput,
+        BudgetExceeded,
+        BudgetTooSmall,
+        CannotStart,
+        Changed,
+        InUse,
+        MissingExtra,
+        NeedsPrivilege,
+        NothingFound,
+        OomguardError,
+        Stopped,
+        SwapFailed,
+        SwapRefused,
+        WorkerFailed,
+    )
     from oomguard.estimation.api import plan
+    from oomguard.kernel.cgroup.refusals import LimitDidNotStick, MemcgNotPermitted, MemcgUnavailable
     from oomguard.machine_report.api import doctor
     from oomguard.preparation.api import PrepareEvents, PrepareOptions, plan_prepare, prepare
     from oomguard.script_analysis.api import check_script
@@ -34,11 +51,28 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "BadInput",
+    "BudgetExceeded",
+    "BudgetTooSmall",
+    "CannotStart",
+    "Changed",
+    "InUse",
+    "LimitDidNotStick",
+    "MemcgNotPermitted",
+    "MemcgUnavailable",
+    "MissingExtra",
+    "NeedsPrivilege",
+    "NothingFound",
+    "OomguardError",
     "PrepareEvents",
     "PrepareOptions",
     "RunOutcome",
+    "Stopped",
     "SwapEvents",
+    "SwapFailed",
     "SwapOptions",
+    "SwapRefused",
+    "WorkerFailed",
     "add_swap",
     "budget",
     "check_script",
@@ -59,11 +93,28 @@ __all__ = [
 ]
 
 _HOMES = {  # each public name's module, imported when the name is first used
+    "BadInput": "oomguard.errors",
+    "BudgetExceeded": "oomguard.errors",
+    "BudgetTooSmall": "oomguard.errors",
+    "CannotStart": "oomguard.errors",
+    "Changed": "oomguard.errors",
+    "InUse": "oomguard.errors",
+    "LimitDidNotStick": "oomguard.kernel.cgroup.refusals",
+    "MemcgNotPermitted": "oomguard.kernel.cgroup.refusals",
+    "MemcgUnavailable": "oomguard.kernel.cgroup.refusals",
+    "MissingExtra": "oomguard.errors",
+    "NeedsPrivilege": "oomguard.errors",
+    "NothingFound": "oomguard.errors",
+    "OomguardError": "oomguard.errors",
     "PrepareEvents": "oomguard.preparation.api",
     "PrepareOptions": "oomguard.preparation.api",
     "RunOutcome": "oomguard.supervision.model",
+    "Stopped": "oomguard.errors",
     "SwapEvents": "oomguard.swap.api",
+    "SwapFailed": "oomguard.errors",
     "SwapOptions": "oomguard.swap.api",
+    "SwapRefused": "oomguard.errors",
+    "WorkerFailed": "oomguard.errors",
     "add_swap": "oomguard.swap.api",
     "budget": "oomguard.supervision.api",
     "check_script": "oomguard.script_analysis.api",

@@ -1,8 +1,69 @@
-"""Words for people: text that others chose (file names, log lines) made safe to show, and the names of signals."""
+"""Words for people: text that others chose (file names, log lines) made safe to show, rows, and commands to paste."""
 
 from __future__ import annotations
 
+import re
+import shlex
 import signal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.console import Console, ConsoleOptions
+    from rich.text import Text
+
+_NARROWEST = 20  # columns of text
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A line to paste, or another that must stay whole, such as one of source code."""
+
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Labels, and beside them texts in lines of the terminal's width, as Rich draws them; a command is never broken.
+
+    All of it is made printable here, whoever chose it.
+    """
+
+    rows: Sequence[tuple[str, str | Command]]
+    gap: int = 2  # columns between a label and its text
+
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        """Draw it in the width there is."""
+        from rich.text import Text
+
+        margin = max((len(label) for label, _ in self.rows), default=0) + self.gap
+        for label, value in self.rows:
+            if isinstance(value, Command):
+                lines = [f"  {printable(value.line)}"]
+            else:
+                width = max(_NARROWEST, options.max_width - margin)
+                lines = _wrapped(printable(value), width)
+            for number, line in enumerate(lines):
+                shown = f"{label if number == 0 else '':<{margin}}{line}"
+                yield Text(shown.rstrip(), no_wrap=True, overflow="ignore")
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Break between words, and within one that is longer than a line."""
+    from rich.cells import cell_len
+
+    lines = [""]
+    for word in re.findall(r"\s*\S+", text):
+        if lines[-1] and cell_len(lines[-1] + word) > width:
+            lines.append(word.lstrip())
+        else:
+            lines[-1] += word
+        while cell_len(lines[-1]) > width:
+            end = width if cell_len(lines[-1]) == len(lines[-1]) else width // 2  # a character takes up to two columns
+            lines[-1:] = [lines[-1][:end], lines[-1][end:]]
+    return lines
 
 
 def printable(text: str) -> str:
@@ -15,6 +76,28 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def shell_word(text: str) -> str:
+    r"""Quote `text` as one word of a shell command that can be shown and pasted.
+
+    What would not show as itself is written as bash, zsh and ksh read it: $'esc\x1b'. Raises: nothing.
+    """
+    if text.isprintable():
+        return shlex.quote(text)
+    shown = "".join(
+        f"\\x{byte:02x}" if byte < 0x20 or byte >= 0x7F or byte in b"\\'" else chr(byte)
+        for byte in text.encode("utf-8", "surrogateescape")
+    )
+    return f"$'{shown}'"
+
+
+def as_root(command: str) -> str:
+    """Give one of oomguard's commands ("swap status") as a line to paste that runs it as root.
+
+    sudo looks in system folders only, where the command of a virtual environment, pipx or uv is not.
+    """
+    return f"sudo $(command -v oomguard) {command}"
 
 
 def signal_name(number: int) -> str:

@@ -41,3 +41,9 @@ def format_size(size: float) -> str:
         value /= 1024
         del units[0]
     return f"{value:.0f} {units[0]}" if units[0] == "B" or abs(value) >= 100 else f"{value:.1f} {units[0]}"
+
+
+def format_clock(seconds: float) -> str:
+    """Show a length of time as a clock does: 75 -> "1:15", 3600 -> "1:00:00"."""
+    minutes, rest = divmod(max(0, round(seconds)), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"

@@ -16,12 +16,10 @@ MOST_NEIGHBOURS = 8
 TABLES = {"oomguard", "oomguard.cli.app", "oomguard.diagnosis.killers"}
 # Wider than they should be; a module that is mended must leave this list.
 STILL_WIDE = {
-    "oomguard.cli.profile_screens",
     "oomguard.cli.run_events",
     "oomguard.diagnosis.conclude",
     "oomguard.estimation.api",
     "oomguard.formats.kernel_log.oom_report",
-    "oomguard.machine_report.collect",
     "oomguard.preparation.api",
     "oomguard.preparation.encoding.piece_encoder",
     "oomguard.preparation.engines.intake",
@@ -29,9 +27,6 @@ STILL_WIDE = {
     "oomguard.preparation.execution",
     "oomguard.preparation.job",
     "oomguard.preparation.reading.sampling",
-    "oomguard.profiling.api",
-    "oomguard.profiling.scaling.api",
-    "oomguard.profiling.watch",
     "oomguard.script_analysis.api",
     "oomguard.script_analysis.libraries.registry",
     "oomguard.supervision.api",

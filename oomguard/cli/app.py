@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import Annotated, Any
@@ -9,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from oomguard.cli.check import check_command
+from oomguard.cli.colour import coloured, wants_colour
 from oomguard.cli.commands import SETTINGS, Command, Group
 from oomguard.cli.diagnose import diagnose_command
 from oomguard.cli.doctor import doctor_command
@@ -39,7 +41,7 @@ class _Root(Group):
 
 app = typer.Typer(
     name="oomguard",
-    help="Data preparation that the kernel's OOM killer cannot end.",
+    help="Find out why your job was killed for memory, and run it so that it is not.",
     invoke_without_command=True,
     add_completion=True,
     context_settings=SETTINGS,
@@ -100,8 +102,14 @@ def _show_usage_error(error: Any) -> int:
     """Print what is wrong with the arguments; gives the exit status."""
     asked = next((arg for arg in sys.argv[1:] if not arg.startswith("-")), "")
     path = f"oomguard {asked}" if asked in _ORDER else "oomguard"
-    tell(f"error: {printable(error.format_message())}\n  try: {path} --help\n")
+    _tell_failure("error", error.format_message(), f"{path} --help")
     return _FAILED_ITSELF if asked in ("run", "profile") else _WRONG_ARGUMENTS
+
+
+def _tell_failure(label: str, what: str, do: str) -> None:
+    """Print two lines: what, and what to do. Both may quote what somebody gave; a terminal must not obey it."""
+    text = f"{label}: {printable(what)}\n  try: {printable(do)}\n"
+    tell(coloured(text) if wants_colour(sys.stderr) else text)
 
 
 def main() -> None:
@@ -114,7 +122,9 @@ def main() -> None:
     if sys.platform != "linux":
         sys.exit("error: oomguard works with Linux's memory control groups\n  try: a Linux machine, a VM or WSL 2")
     try:
-        sys.exit(app(prog_name="oomguard", standalone_mode=False) or 0)
+        status = app(prog_name="oomguard", standalone_mode=False) or 0
+        sys.stdout.flush()
+        sys.exit(status)
     except _UsageError as error:
         sys.exit(_show_usage_error(error))
     except typer.Abort:
@@ -122,13 +132,15 @@ def main() -> None:
         sys.exit(_FAILED)
     except OomguardError as error:
         label = "stopped" if isinstance(error, Stopped) else "error"
-        # Both may quote what somebody gave; a terminal must not obey it.
-        tell(f"{label}: {printable(str(error))}\n  try: {printable(error.do)}\n")
+        _tell_failure(label, str(error), error.do)
         sys.exit(error.exit_status)
     except KeyboardInterrupt:
         tell("stopped\n")
         sys.exit(_STOPPED)
-    except BrokenPipeError:
-        # `oomguard ... | head`: what nobody reads is no error. Python would complain again when it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        if error.filename is not None or error.errno not in (errno.EPIPE, errno.ENOSPC, errno.EIO):
+            raise
+        if error.errno != errno.EPIPE:  # `oomguard ... | head`: what nobody reads is not an error
+            _tell_failure("error", f"could not write to standard output: {error.strerror}", "df -h")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python would complain again when it exits
         sys.exit(_FAILED)

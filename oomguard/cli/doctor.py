@@ -10,18 +10,19 @@ from oomguard.cli.showing import show
 
 
 def doctor_command(
-    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 where a line could be better.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit status 1 if a line could be better.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,
 ) -> None:
-    """Say what this machine would do to a big job.
+    """Check this machine's memory settings before a big job.
 
-    Each line is fine, or says what it costs and the command that changes it.
+    A line is fine, or is marked with ! and says what it costs and which command changes it.
 
     Example: oomguard doctor
     """
     from oomguard.machine_report.api import doctor
+    from oomguard.machine_report.screens import render_report
 
     report = doctor()
-    show(report, as_json=as_json)
+    show(report, render=render_report, as_json=as_json)
     if strict and not report.fine:
         raise typer.Exit(1)

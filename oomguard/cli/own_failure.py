@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 OWN_FAILURE = 125
 _HELP = {
-    errno.EAGAIN: "allow more processes (ulimit -u; pids.max of the cgroup): oomguard needs three beside the command's",
+    errno.EAGAIN: "allow more processes (ulimit -u; pids.max of the cgroup): oomguard needs three of its own",
     errno.EMFILE: "allow more open files: ulimit -n 256",
     errno.ENFILE: "close files: the whole machine has no more descriptors (/proc/sys/fs/file-nr)",
-    errno.ENOMEM: "free memory, or look at what is limited: ulimit -a",
+    errno.ENOMEM: "free memory, or check the limits: ulimit -a",
     errno.ENOSPC: "free disk space: df -h",
 }
 

@@ -1,4 +1,4 @@
-"""Progress of `prepare` on standard error: a bar on a terminal, a line every few seconds elsewhere."""
+"""Progress of `prepare`, on standard error."""
 
 from __future__ import annotations
 
@@ -8,20 +8,17 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from oomguard.cli.console import ProgressLine, say
 from oomguard.preparation.engines.events import PrepareEvents
-from oomguard.text import printable
-from oomguard.units import format_size
+from oomguard.units import format_clock, format_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from rich.progress import Progress
 
     from oomguard.preparation.engines.pipeline import PipelineState
     from oomguard.preparation.job import Job
     from oomguard.supervision.run_budget import RunBudget
 
-_LINE_SECONDS = 5.0
 _JSON_SECONDS = 1.0
 _LISTED = 10
 _MEASURED = "measured but not enforced"
@@ -44,7 +41,7 @@ def show_events(*, quiet: bool, as_json: bool = False) -> Iterator[PrepareEvents
     try:
         yield PrepareEvents(on_start=reporter.start, on_state=reporter.update)
     finally:
-        reporter.stop()
+        reporter.line.close()
 
 
 class _JsonLines:
@@ -94,90 +91,56 @@ class _JsonLines:
 
 class _Reporter:
     def __init__(self) -> None:
-        self._bar: Progress | None = None
+        self.line = ProgressLine()
         self._total: int | None = None
-        self._began = self._last = time.monotonic()
+        self._began = time.monotonic()
         self._done_before = 0
-        self._read_before: int | None = None  # by an earlier run, or before the first look
+        self._read_before: int | None = None  # by an earlier run, or before the first update
         self._budget = 0
 
     def start(self, job: Job, budget: RunBudget, done_before: int) -> None:
-        """Say what is read, under which budget, and by whom it is enforced."""
-        plain = f"budget {format_size(budget.limit)} ({budget.explanation}), " + (
-            _MEASURED if budget.enforced_by == "measurement" else f"enforced by {budget.enforced_by}"
-        )
+        """Say what is read, under which budget, and what enforces it."""
+        enforced = _MEASURED if budget.enforced_by == "measurement" else f"enforced by {budget.enforced_by}"
+        workers = f"{job.budget.workers} {'worker' if job.budget.workers == 1 else 'workers'}"
         engine = "" if job.needs.native else " with tiktoken, some 30 times slower: the native core was not built here"
-        self._say(f"{plain}; {job.budget.workers} {'worker' if job.budget.workers == 1 else 'workers'}{engine}")
+        say(f"budget {format_size(budget.limit)} ({budget.explanation}), {enforced}; {workers}{engine}", wrap=False)
         if budget.enforced_by == "measurement" and not budget.notes:
-            self._say("note: oomguard run --max-rss SIZE prepare ... lets the kernel enforce a budget")
+            say("note: oomguard run --max-rss SIZE prepare ... lets the kernel enforce a budget", wrap=False)
         for note in (*budget.notes, *job.notes):
-            self._say(f"note: {note}")
+            say(f"note: {note}", wrap=False)
         for source in job.sources[:_LISTED]:
             size = "" if source.size is None else f"  {format_size(source.size)}"
-            self._say(f"reading {printable(source.path)}{size}")
+            say(f"reading {source.path}{size}", wrap=False)
         if len(job.sources) > _LISTED:
-            self._say(f"and {len(job.sources) - _LISTED} more")
+            say(f"and {len(job.sources) - _LISTED} more")
         if done_before:
-            self._say(f"going on after {format_size(done_before)}")
+            say(f"resuming after {format_size(done_before)}")
         sizes = [source.size for source in job.sources]
         self._total = None if None in sizes else sum(size or 0 for size in sizes)
         self._done_before = done_before
         self._budget = budget.limit
-        self._began = self._last = time.monotonic()
-        if sys.stderr.isatty():
-            self._open_bar()
+        self._began = time.monotonic()
+        self.line.show("starting", done=0, total=self._total)
 
     def update(self, state: PipelineState) -> None:
         """Show how far it is."""
-        now = time.monotonic()
-        if self._bar is not None:
-            self._bar.update(
-                self._bar.task_ids[0], completed=state.bytes_read, total=self._total, status=self._status(state, now)
-            )
-        elif now - self._last >= _LINE_SECONDS:
-            self._last = now
-            self._say(self._status(state, now))
-
-    def stop(self) -> None:
-        """Take the bar away."""
-        if self._bar is not None:
-            self._bar.stop()
-
-    def _open_bar(self) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn
-
-        self._bar = Progress(
-            BarColumn(bar_width=None),
-            TextColumn("{task.fields[status]}", markup=False),
-            console=Console(stderr=True, highlight=False),
-            transient=True,
-            refresh_per_second=5,
-        )
-        self._bar.add_task("", total=None, status="")
-        self._bar.start()
+        self.line.show(self._status(state, time.monotonic()), done=state.bytes_read, total=self._total)
 
     def _status(self, state: PipelineState, now: float) -> str:
         done = state.totals.input_bytes
+        if not done:
+            return "starting"
         seconds = now - self._began
         rate = (done - self._done_before) / seconds if seconds > 0 else 0.0
-        parts = [format_size(done), f"{format_size(rate)}/s", f"{state.totals.tokens / 1e6:,.1f} M tokens"]
+        parts = [f"{format_size(done)} read", f"{format_size(rate)}/s", f"{state.totals.tokens / 1e6:,.1f} M tokens"]
         if self._read_before is None:
             self._read_before = state.bytes_read
+        if self._total:
+            parts[0] = f"{100 * state.bytes_read // self._total} %"
         speed = (state.bytes_read - self._read_before) / seconds if seconds > 0 else 0.0
         if self._total and speed > 0:
-            parts[0] = f"{100 * state.bytes_read // self._total} %"
-            parts.append(f"{_clock((self._total - state.bytes_read) / speed)} left")
-        parts.append(f"{format_size(state.memory)} of {format_size(self._budget)}")
+            parts.append(f"{format_clock((self._total - state.bytes_read) / speed)} left")
+        parts.append(f"memory {format_size(state.memory)} of {format_size(self._budget)}")
         if state.restarts:
             parts.append(f"{state.restarts} restarts")
         return ", ".join(parts)
-
-    def _say(self, line: str) -> None:
-        sys.stderr.write(f"{line}\n")
-        sys.stderr.flush()
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(max(0, round(seconds)), 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import Annotated, Any
 
 import typer
 
-from oomguard.cli.commands import Command, RunsProgram, choice, job_index, program_of
+from oomguard.cli.commands import Command, RunsProgram, at_least, choice, job_index, program_of
 
+_OLD = re.compile(r"^--ladder(?==|$)")  # its name in 0.1
 _PREPARE = "oomguard.profile.prepare"  # in the context's meta: a prepare job and its flags
 
 
@@ -16,7 +18,9 @@ class ProfileCommand(RunsProgram, Command):
     """`profile -- PROGRAM ...`, or `profile prepare ...`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Put `prepare` and all that follows it aside, so that none of its flags is taken for ours."""
+        """Put `prepare` and all that follows aside, so that none of its flags is taken for one of ours."""
+        end = args.index("--") if "--" in args else len(args)
+        args = [_OLD.sub("--scale-input", arg) for arg in args[:end]] + args[end:]
         at = job_index(args, "prepare", self, ctx)
         if at is not None:
             ctx.meta[_PREPARE] = tuple(args[at:])
@@ -41,16 +45,16 @@ def profile_command(
     html: Annotated[
         str | None, typer.Option("--html", metavar="FILE", help="Also write the profile as a page.")
     ] = None,
-    ladder: Annotated[
+    scale_input: Annotated[
         str | None,
         typer.Option(
+            "--scale-input",
             metavar="FILE",
-            help="Run the command on the first 1/16, 1/8 and 1/4 of this input instead, and say what all of it needs.",
+            help="Run the command three times instead, on the first 1/16, 1/8 and 1/4 of this input, and forecast what "
+            "all of it needs. Each run writes the command's outputs: those of an earlier run are overwritten.",
         ),
     ] = None,
-    pid: Annotated[
-        str | None, typer.Option("--pid", metavar="PID", help="Profile a running process until Ctrl-C.")
-    ] = None,
+    pid: Annotated[int | None, at_least(1, "PID", "Profile a running process until Ctrl-C.", "--pid")] = None,
     enforce: Annotated[
         str,
         choice(("auto", "cgroup", "systemd", "watchdog"), "What enforces the limit; as for run."),
@@ -64,18 +68,19 @@ def profile_command(
 
     Example: oomguard profile -- python prepare.py
 
-    Example: oomguard profile --ladder train.txt -- python prepare.py train.txt
+    Example: oomguard profile --scale-input train.txt -- python prepare.py train.txt
     """
     from oomguard.cli.profile_screens import run_profile
+    from oomguard.supervision.rules.choice import read_choice
 
     job = context.meta.get(_PREPARE)
     command = job if job is not None else program_of(context)
     if unread:
-        context.fail(f"{unread[0]!r} is not a job of oomguard's. To profile your program: -- {' '.join(unread)}")
+        context.fail(f"{unread[0]!r} is not one of oomguard's jobs. To profile your own program: -- {' '.join(unread)}")
     if command is None and pid is None:
         context.fail("nothing to profile: give -- PROGRAM, prepare FILE, or --pid PID")
     if command is not None and pid is not None:
-        context.fail("--pid profiles what runs already: leave out either it or the program")
+        context.fail("--pid profiles a running process: leave out either it or the program")
     if command is not None and not command:
         context.fail("there is no program after --")
     sys.exit(
@@ -84,9 +89,9 @@ def profile_command(
             ours=job is not None,
             output=output,
             html=html,
-            ladder=ladder,
+            scale_input=scale_input,
             pid=pid,
-            enforce=enforce,
+            enforce=read_choice(enforce),
             as_json=as_json,
         )
     )

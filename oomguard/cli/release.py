@@ -10,13 +10,13 @@ from oomguard.cli.commands import at_least
 
 
 def release_command(
-    pid: Annotated[int, at_least(1, "PID", "The process of oomguard run, or one of its job.")],
+    pid: Annotated[int, at_least(1, "PID", "The process of oomguard run, or one of its job's.")],
     max_rss: Annotated[
         str | None,
-        typer.Option("--max-rss", metavar="SIZE", help="Its new budget. Default: what its screen suggested."),
+        typer.Option("--max-rss", metavar="SIZE", help="Its new budget. Default: the one that the run suggested."),
     ] = None,
     stop: Annotated[
-        bool, typer.Option("--stop", help="End it instead: SIGTERM, and SIGKILL after its --grace.")
+        bool, typer.Option("--stop", help="End it instead: SIGTERM, then SIGKILL after its --grace.")
     ] = False,
     allow_swap: Annotated[
         str | None,

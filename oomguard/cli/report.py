@@ -22,10 +22,11 @@ def report_command(
     Example: oomguard report profile-prepare.py-4711.oomguard --html profile.html
     """
     from oomguard.profiling.api import read_recording
+    from oomguard.profiling.screens import render_profile
 
     profile = read_recording(recording)
     if html is not None:
         from oomguard.profiling.page.page import profile_page
 
         write_page(profile_page(profile), html)
-    show(profile, as_json=as_json)
+    show(profile, render=render_profile, as_json=as_json)

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import typer
 
+from oomguard.cli.colour import coloured, wants_colour
 from oomguard.errors import BadInput
 from oomguard.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+    from typing import TextIO
 
     from rich.console import RenderableType
+
+
+_NARROWEST = 40
+_GENERATOR = '<meta name="generator" content="oomguard">'  # tells a page of ours from another file
+_ANOTHER = "--html page.html, or another new file in a folder of yours"
+_BLOCKS = str.maketrans("▁▂▃▄▅▆▇█", "..::++##")  # of a chart, where the locale has no better
 
 
 class Result(Protocol):
@@ -57,34 +66,55 @@ def _rendered(result: R, render: Callable[[R], RenderableType] | None) -> Render
 
 
 def write_page(page: str, path: Path) -> None:
-    """Write an HTML page. Raises: BadInput if the file cannot be written."""
+    """Write an HTML page, whole or not at all, over an older one of oomguard's and nothing else.
+
+    Raises: BadInput if the file cannot be written, or is something else.
+    """
+    shown = printable(str(path))
+    made = page.replace("<head>", f"<head>{_GENERATOR}", 1)
+    beside = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
-        path.write_text(page, encoding="utf-8")
+        if path.is_file() and path.stat().st_size and not _is_page(path):
+            raise BadInput(f"{shown} exists and is not a page of oomguard's: it is left as it is", do=_ANOTHER)
+        if path.exists() and not path.is_file():
+            path.write_text(made, encoding="utf-8")  # a pipe, or a device
+            return
+        with beside.open("x", encoding="utf-8") as file:
+            file.write(made)
+        beside.replace(path.resolve())  # a symbolic link keeps pointing to it
     except OSError as error:
+        raise BadInput(f"could not write {shown}: {error.strerror}", do=_ANOTHER) from error
+    finally:
         with suppress(OSError):
-            if path.is_file() and not path.stat().st_size:
-                path.unlink()  # a full disk leaves an empty file behind
-        raise BadInput(
-            f"could not write {printable(str(path))}: {error.strerror}", do="give --html a file in a folder of yours"
-        ) from error
+            beside.unlink()
 
 
-class _LikeStandardOutput(io.StringIO):
-    """What Rich asks standard output for, without being it: Rich writes there, nothing, at the end of a capture too."""
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]  # StringIO's is an attribute
-        return getattr(sys.stdout, "encoding", None) or "utf-8"
-
-    def isatty(self) -> bool:
-        return sys.stdout.isatty()
+def _is_page(path: Path) -> bool:
+    with path.open("rb") as file:
+        return _GENERATOR.encode() in file.read(4096)
 
 
-def screen(shown: RenderableType) -> str:
-    """Lay out what Rich draws as text, without the spaces that it pads with and a file or a paste does not need."""
+def screen(shown: RenderableType, *, to: TextIO | None = None) -> str:
+    """Lay out what Rich draws as text for a stream, standard output or another, with colour where it shows any.
+
+    Without the spaces that Rich pads with: a file or a paste does not need them. Nothing is written anywhere.
+    """
     from rich.console import Console
 
-    console = Console(soft_wrap=True, file=_LikeStandardOutput())
-    with console.capture() as capture:
-        console.print(shown)
-    return "\n".join(line.rstrip() for line in capture.get().splitlines())
+    stream = to or sys.stdout
+    drawn = io.StringIO()
+    console = Console(file=drawn, color_system=None, soft_wrap=True)
+    console.width = max(_NARROWEST, console.width)
+    console.print(shown)
+    text = "\n".join(line.rstrip() for line in drawn.getvalue().splitlines())
+    if not _shows_blocks(stream):
+        text = text.translate(_BLOCKS)
+    return coloured(text) if wants_colour(stream) else text
+
+
+def _shows_blocks(stream: TextIO) -> bool:
+    try:
+        "█".encode(getattr(stream, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,6 +1,6 @@
-"""Tell something on standard error, where nobody may listen: a full disk, a pipe whose reader has gone.
+"""Write to standard error, which may be a full disk, or a pipe whose reader has gone.
 
-What cannot be told there changes nothing else: not whether a command is started, nor its status.
+What cannot be written there changes nothing else: neither whether a command is started, nor its status.
 """
 
 from __future__ import annotations
@@ -30,5 +30,5 @@ def _write(fd: int, data: bytes) -> None:
     while data:
         try:
             data = data[os.write(fd, data) :]
-        except BlockingIOError:  # somebody who shares the terminal set it so
+        except BlockingIOError:  # another process that shares the terminal made it non-blocking
             select.select([], [fd], [])

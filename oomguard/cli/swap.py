@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path  # noqa: TC003 - Typer reads the annotations
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,6 +24,12 @@ class _SwapGroup(RunsProgram, Group):
     """`swap --size 8G --for -- PROGRAM ...`."""
 
     usage = "[-- PROGRAM...] | COMMAND"
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command, or say where a size belongs."""
+        if args[0] not in self.commands and args[0][:1].isdigit():
+            ctx.fail(f"{args[0]!r} is not a command. For swap of that size: oomguard swap --size {args[0]}")
+        return super().resolve_command(ctx, args)
 
 
 swap_app = typer.Typer(cls=_SwapGroup, invoke_without_command=True, rich_markup_mode=None)
@@ -196,20 +202,23 @@ def _agree(plan: SwapPlan, *, yes: bool) -> None:
     from oomguard.swap.screens import render_plan
 
     if plan.place is None:
-        sys.stderr.write(f"{screen(render_plan(plan))}\n")
+        sys.stderr.write(f"{screen(render_plan(plan), to=sys.stderr)}\n")
         return
     if not plan.as_root:
-        sys.stderr.write(f"{screen(render_plan(plan))}\n\n")
-        raise NeedsPrivilege("only root can make swap", do="the same with sudo, or paste the commands above")
+        sys.stderr.write(f"{screen(render_plan(plan), to=sys.stderr)}\n\n")
+        raise NeedsPrivilege(
+            "only root can make swap", do="sudo $(command -v oomguard) swap ..., or the commands above"
+        )
     _ask(render_plan(plan), "make it?", yes=yes, line="oomguard swap --yes ...")
 
 
 def _ask(planned: RenderableType, question: str, *, yes: bool, line: str) -> None:
-    sys.stderr.write(f"{screen(planned)}\n\n")
+    sys.stderr.write(f"{screen(planned, to=sys.stderr)}\n\n")
     sys.stderr.flush()
     if yes:
         return
     if not sys.stdin.isatty():
-        raise SwapRefused("nothing was changed: there is no terminal to ask on", do=f"{line}, to do it unasked")
+        raise SwapRefused("nothing was changed: there is no terminal to ask on, and --yes was not given", do=line)
     if not typer.confirm(question, err=True):
-        raise SwapRefused("nothing was changed", do=f"{line}, to do it unasked")
+        sys.stderr.write("nothing was changed\n")
+        raise typer.Exit(1)

@@ -1,9 +1,9 @@
-"""What is known of a machine, before it is judged. Sizes in bytes; None: the machine does not say."""
+"""What is known of a machine, and how it is judged. Sizes in bytes; None: the machine does not say."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from oomguard.formats.pressure import Pressure
@@ -61,7 +61,7 @@ class CgroupFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BetterWay:
-    """A way to hold a job that was not to be had."""
+    """A better way to enforce a budget, which is not available here."""
 
     way: str
     why: str
@@ -70,7 +70,7 @@ class BetterWay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnforcementFacts:
-    """How `oomguard run` would hold a job here."""
+    """How `oomguard run` would enforce a budget here."""
 
     way: str
     cannot: str  # "" if nothing is missing
@@ -100,7 +100,7 @@ class DoctorFacts:
 
     memory: MemoryFacts
     cgroup: CgroupFacts
-    enforcement: EnforcementFacts | None  # None: it was not tried
+    enforcement: EnforcementFacts | None  # None: not tried
     stacks: StackFacts
     logs: tuple[LogSource, ...]
     killers: tuple[KillerFacts, ...]
@@ -109,3 +109,35 @@ class DoctorFacts:
     container: str | None
     scheduler: str | None
     wsl: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One line."""
+
+    topic: str
+    text: str
+    fine: bool = True
+    do: str | None = None  # the command that changes it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoctorReport:
+    """All lines, and the facts they come from."""
+
+    findings: tuple[Finding, ...]
+    facts: DoctorFacts
+
+    @property
+    def fine(self) -> bool:
+        """Whether nothing could be better."""
+        return all(finding.fine for finding in self.findings)
+
+    def to_json(self) -> dict[str, Any]:
+        """The same facts for programs: sizes are integers of bytes."""
+        return {
+            "schema": "oomguard.doctor/1",
+            "fine": self.fine,
+            "findings": [asdict(finding) for finding in self.findings],
+            "facts": asdict(self.facts),
+        }

@@ -1,4 +1,4 @@
-"""How `oomguard run` would hold a job here, found out by trying."""
+"""How `oomguard run` would enforce a budget here, found out by trying."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _TRIED = 64 * MIB
 
 
 def survey_enforcement() -> EnforcementFacts:
-    """Start a job that never begins, under the best way there is, and take it away again. Raises: nothing."""
+    """Start a job that never begins, under the best backend available, and remove it. Raises: nothing."""
     found = probe_enforcement(_TRIED)
     better = tuple(BetterWay(way=refusal.way, why=refusal.why, do=refusal.do) for refusal in found.refusals)
     return EnforcementFacts(way=found.way, cannot=found.cannot, better=better)

@@ -1,4 +1,4 @@
-"""Follows how far a tree of processes is in the files it reads, as often as that is cheap."""
+"""Follows how far a tree of processes is in the files that it reads, as often as that is cheap."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from oomguard.supervision.growth.model import MemorySample
 
 _LEAST_SECONDS = 0.02
-_MOVING_PART, _RESTING_PART = 100, 1000  # looks take at most one part of so many of the time
+_MOVING_PART, _RESTING_PART = 100, 1000  # sampling takes at most one part of so many of the time
 _REST_SECONDS = 5.0
 _LEAST_FRACTION = 0.01  # of the input: a band is not carried out further than so
-_TOLD_SECONDS = 0.25  # a forecast that is not news is not told more often
+_TOLD_SECONDS = 0.25  # the same forecast is not recorded more often
 
 
 class InputWatch:

@@ -40,7 +40,7 @@ class TreeFaults:
     def filled(self, stats: Sequence[ProcStat]) -> int | None:
         """The bytes that came since the last time, at most; `stats` of the whole tree, its root first, zombies too.
 
-        None: there are processes that nobody waits for, which take their counts along. Raises: nothing.
+        None: there are processes that are not waited for, whose counts are lost. Raises: nothing.
         """
         self._parent = stats[0].parent_pid if stats else self._parent  # it outlives the tree, and waits for it
         above = self._proc.stat(self._parent)
@@ -61,13 +61,13 @@ class FaultSizes:
     """What page faults brought. Asked in order."""
 
     def __init__(self, root: Path = Path("/"), huge_pages: int | None = None) -> None:
-        """Look at the machine at `root`; `huge_pages` came until now, where somebody counts those of the job alone."""
+        """Look at the machine at `root`; `huge_pages` came until now, where the job's own are counted."""
         self._vmstat = root / "proc/vmstat"
         self._page = largest_fault(root)
         self._huge = self._count_huge_pages() if huge_pages is None else huge_pages
 
     def filled(self, faults: int, huge_pages: int | None = None) -> int:
-        """The bytes of so many page faults, at most; `huge_pages` came until now, where somebody counts them."""
+        """The bytes of so many page faults, at most; `huge_pages` came until now, where they are counted."""
         if faults <= 0:
             return 0  # and what others did is not read: 0.1 ms
         huge = self._count_huge_pages() if huge_pages is None else huge_pages  # of the whole machine, so it is no less

@@ -1,8 +1,8 @@
 """Samples of a tree of processes: in all, each page once, and of each process what kinds of memory it holds.
 
 Measured (Linux 6.18, 2 cores): a cgroup's files 0.1 ms; status 28 us and the tree 40 us for each process; smaps_rollup
-8.6 ms for each GB. So without a cgroup an exact look comes now and then, and between two of them what the processes
-grew by counts: a process that is new counts as a fork, which has its parent's pages, until an exact look says more.
+8.6 ms for each GB. So without a cgroup an exact sample is taken now and then; between two of them what the processes
+grew by is added: a new process counts as a fork, which has its parent's pages, until an exact sample says more.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from oomguard.formats.proc.stat import ProcStat
     from oomguard.profiling.cgroup_clock import MemcgClock
 
-_EXACT_PART = 12  # exact looks take at most one part of so many of the time, while they tell something new,
+_EXACT_PART = 12  # exact samples take at most one part of so many of the time, while they tell something new,
 _MOST_PATIENCE = 240  # and one of so many, when they do not
 _NEWS_PART = 200
 _TRIES = 3  # while processes come and go
-_EACH_PROCESS_SECONDS = 0.25  # at rest, so often each process is looked at where a cgroup has the sum
+_EACH_PROCESS_SECONDS = 0.25  # at rest, how often each process is sampled where a cgroup has the sum
 _KEPT = 40  # processes in a sample; the rest are put together under pid 0
 _SWITCH = 1 << 20
 _MOST_REMEMBERED = 4000
@@ -37,7 +37,7 @@ Processes = tuple[ProcessMemory, ...]
 
 
 class MemorySampler:
-    """Looks at the processes that `pids` gives, and at their cgroup where there is one."""
+    """Samples the processes that `pids` gives, and their cgroup where there is one."""
 
     def __init__(
         self, pids: Callable[[], list[int]], clock: MemcgClock | None, *, began: float, root: Path = Path("/")
@@ -114,7 +114,7 @@ class MemorySampler:
         return pids == self._exact_pids and _shmem(processes) <= self._exact_shmem + _SWITCH
 
     def _estimate(self, processes: Processes) -> int:
-        """What they hold, by what an exact look found and what they grew by since."""
+        """What they hold, by what an exact sample found and what they grew by since."""
         self._too_high += sum(process.growing for process in processes if process.pid not in self._known)
         self._known |= {process.pid for process in processes}
         largest = max((process.growing for process in processes), default=0)
@@ -158,7 +158,7 @@ class MemorySampler:
         return None
 
     def _stats(self) -> list[ProcStat]:
-        """All processes, zombies too. They are searched for anew when the machine gave a pid to anybody since."""
+        """All processes, zombies too. They are searched for again when a new pid was given out since."""
         last_pid = self._proc.read("loadavg").rpartition(" ")[2]
         if last_pid != self._last_pid or not last_pid:
             self._last_pid, self._tree = last_pid, self._pids()
@@ -168,7 +168,7 @@ class MemorySampler:
         return tuple(found for stat in stats if (found := self._read(stat)) is not None)
 
     def _read(self, stat: ProcStat) -> ProcessMemory | None:
-        """What it holds; where nothing came and nothing went since it was read, that is what it was."""
+        """What it holds; what was read before, where nothing was mapped or freed since."""
         state = (stat.start_ticks, stat.faults, stat.rss_pages, stat.state in "ZX")
         known = self._last_read.get(stat.pid)
         if known is None or known[0] != state:
@@ -185,7 +185,7 @@ class MemorySampler:
 
 
 def _sum(processes: Processes) -> int:
-    """Of memory that several map at once, what the largest has of it: that they map it is no growth."""
+    """Of memory that several map at once, what the largest has of it: that they map it is not growth."""
     return sum(process.growing - process.shmem for process in processes) + max(
         (process.shmem for process in processes), default=0
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from oomguard.profiling.recording.events import StageMark
+from oomguard.stages import STAGES_VARIABLE
 
 _MOST_READ = 1 << 16  # bytes at a look
 _MOST_NUMBER = 1 << 31
@@ -12,6 +13,8 @@ _MOST_NUMBER = 1 << 31
 
 class StageFile:
     """Made empty, followed while the program appends to it. close() it."""
+
+    variable = STAGES_VARIABLE  # of the environment, which names it to the program
 
     def __init__(self, began: float) -> None:
         """Times are counted from `began`, in seconds since 1970."""
@@ -23,7 +26,7 @@ class StageFile:
         self._torn = b""
 
     def marks(self) -> list[StageMark]:
-        """The stages that began or ended since the last time. Raises: nothing; what is no mark is left out."""
+        """The stages that began or ended since the last time. Raises: nothing; what is not a mark is skipped."""
         data = os.pread(self._fd, _MOST_READ, self._read)
         self._read += len(data)
         *lines, self._torn = (self._torn + data).split(b"\n")

@@ -110,7 +110,7 @@ def _check_may_apply(plan: SwapPlan) -> None:
     if not _is_root() or not may_swapon():
         raise NeedsPrivilege(
             f"only root can make swap; {plan.path} was not made",
-            do="the same with sudo, or the commands of oomguard swap --dry-run",
+            do="sudo $(command -v oomguard) swap ...; oomguard swap --dry-run shows the commands",
         )
 
 

@@ -240,7 +240,7 @@ class AreaStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SwapStatus:
-    """What is on, who holds it, how fast it moves. Sizes in bytes."""
+    """What is on, whose memory is in it, how fast it moves. Sizes in bytes."""
 
     areas: tuple[AreaStatus, ...]
     holders: tuple[SwapHolder, ...]

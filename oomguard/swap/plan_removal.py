@@ -1,8 +1,9 @@
-"""Which swap can be taken away: what oomguard made, or an area that is named."""
+"""Which swap can be removed: what oomguard made, or an area that is named."""
 
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from oomguard.swap.system.records import SwapRecord, is_left_over, read_records
 
 
 def plan_swap_removal(path: Path | None = None) -> SwapRemoval:
-    """Decide what goes: the area named, or (None) all that oomguard made and no command uses.
+    """Decide what to remove: the area named, or (None) all that oomguard made and no command uses.
 
     Raises: NothingFound if there is none; SwapRefused if memory cannot take back what is swapped, or the area is
     used by a command or for hibernation.
@@ -26,7 +27,7 @@ def plan_swap_removal(path: Path | None = None) -> SwapRemoval:
     if path is None:
         chosen = [record for record in records if record.until == "removed" or is_left_over(record)]
         if not chosen:
-            raise NothingFound("oomguard has made no swap that could go", do="oomguard swap status shows what is on")
+            raise NothingFound("there is no oomguard swap to remove", do="oomguard swap status")
         planned = tuple(_of_record(record, areas) for record in chosen)
     else:
         planned = (_named(os.path.abspath(path), records, areas),)  # noqa: PTH100 - links are not followed
@@ -40,17 +41,18 @@ def _named(path: str, records: list[SwapRecord], areas: list[SwapArea]) -> Remov
     if own is not None:
         if own.until == "command" and not is_left_over(own):
             raise SwapRefused(
-                f"a command that oomguard started uses {path} (pid {own.maker_pid})", do="it goes when the command ends"
+                f"a command that oomguard started uses {path} (pid {own.maker_pid})",
+                do=f"tail --pid={own.maker_pid} -f /dev/null  # waits until it ends",
             )
         return _of_record(own, areas)
     area = find_area(areas, path)
     if area is None:
-        raise NothingFound(f'"{path}" is no swap area that is on or that oomguard made', do="oomguard swap status")
+        raise NothingFound(f'"{path}" is not a swap area that is on or that oomguard made', do="oomguard swap status")
     if area.kind == "file" and "resume" in (read_kernel_text(Path("/proc/cmdline")) or ""):
         raise SwapRefused(
             f"oomguard did not make {path}, and this machine hibernates (resume= on the kernel's command line), "
             "perhaps to that file",
-            do=f"swapoff {path}, if you know that it is another",
+            do=f"sudo swapoff {shlex.quote(path)}  # if you know that it hibernates to another",
         )
     is_file = stat.S_ISREG(Path(path).lstat().st_mode) if os.path.lexists(path) else False
     return RemovedArea(

@@ -12,6 +12,7 @@ from oomguard.kernel.process.stop_request import stoppable
 from oomguard.swap.system.area import SwapEvents, remove_area, remove_foreign_area
 from oomguard.swap.system.facts import may_swapon
 from oomguard.swap.system.records import locked_records
+from oomguard.text import as_root
 
 if TYPE_CHECKING:
     from oomguard.swap.model import SwapRemoval
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
 def remove_swap(planned: SwapRemoval, *, events: SwapEvents | None = None) -> SwapRemoval:
     """Do what was planned: read back what is swapped, then the line in fstab, then the file.
 
-    Raises: NeedsPrivilege without root; SwapFailed, SwapRefused or Stopped: the same call again goes on.
+    Raises: NeedsPrivilege without root; SwapFailed, SwapRefused or Stopped: the same call again resumes.
     """
     if os.geteuid() != 0 or not may_swapon():
-        raise NeedsPrivilege("only root can switch swap off", do="sudo oomguard swap remove")
+        raise NeedsPrivilege("only root can switch swap off", do=as_root("swap remove"))
     began = time.monotonic()
     following = events or SwapEvents()
     with stoppable(following.stop_asked) as stop_asked, locked_records() as records:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from oomguard.text import printable
+from oomguard.text import Command, Rows, as_root, printable, shell_word
 from oomguard.units import format_size
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rich.console import RenderableType
 
     from oomguard.swap.model import AreaStatus, RemovedArea, SwapAdded, SwapPlan, SwapRemoval, SwapStatus
@@ -21,63 +22,66 @@ _DISKS = {
     "nvme": "NVMe disk", "ssd": "SSD", "hdd": "spinning disk", "card": "memory card", "virtual": "virtual disk",
     "loop": "loop device", "memory": "RAM disk", "network": "network disk", "unknown": "disk",
 }  # fmt: skip
+Row = tuple[str, str | Command]
+
 _SHOWN = 8  # processes with memory swapped out, by name
 
 
 def render_plan(plan: SwapPlan) -> RenderableType:
     """Build the screen for people."""
-    screen = Table.grid(padding=(0, 2))
-    screen.add_column()
-    screen.add_column(overflow="fold")
-    for label, value in _plan_lines(plan):
-        screen.add_row(label, Text(value))
-    commands = [Text(f"  {printable(step.shell(sudo=not plan.as_root))}") for step in plan.steps]
-    if not commands:
+    screen = Rows(_plan_lines(plan))
+    if not plan.steps:
         return screen
-    return Group(screen, Text("\nthe same by hand:"), *commands)
+    return Group(screen, _by_hand(step.shell(sudo=not plan.as_root) for step in plan.steps))
 
 
-def _plan_lines(plan: SwapPlan) -> list[tuple[str, str]]:
+def _by_hand(commands: Iterable[str]) -> RenderableType:
+    """The commands that do the same, one a line, never broken."""
+    lines = "\n".join(f"  {printable(command)}" for command in commands)
+    return Text(f"\nthe same by hand:\n{lines}", no_wrap=True, overflow="ignore")
+
+
+def _plan_lines(plan: SwapPlan) -> list[Row]:
     if plan.place is None:
-        return [("swap", f"none is needed: {plan.because}")]
+        return [("swap", f"not needed: {plan.because}")]
     left = plan.place.free - plan.size
-    lines = [
-        ("swap", f"{format_size(plan.size)} at {printable(plan.path)}"),
+    lines: list[Row] = [
+        ("swap", f"{format_size(plan.size)} at {plan.path}"),
         *([("size", plan.because)] if plan.because else []),
-        ("disk", f"{printable(plan.place.mount_point)} ({printable(plan.place.file_system)}, {_disk(plan)})"),
+        ("disk", f"{plan.place.mount_point} ({plan.place.file_system}, {_disk(plan)})"),
         (
-            "room",
-            f"{format_size(plan.place.free)} free of {format_size(plan.place.total)}, {format_size(left)} remain",
+            "space",
+            f"{format_size(plan.place.free)} of {format_size(plan.place.total)} free; {format_size(left)} after this",
         ),
         ("speed", _speed(plan)),
         ("lasts", _lasts(plan)),
         ("helps", {"yes": "yes", "slowly": "yes, slowly; see below", "no": "no; see below"}[plan.helps]),
     ]
     for concern in plan.concerns:
-        lines.append(("note" if concern.effect == "note" else "but", printable(concern.text)))
+        lines.append(("note" if concern.effect == "note" else "but", concern.text))
         if concern.command:
-            lines.append(("", f"  {printable(concern.command)}"))
+            lines.append(("", Command(concern.command)))
     return lines
 
 
 def _lasts(plan: SwapPlan) -> str:
     if plan.for_command:
         return "until the command ends"
-    return "from boot to boot, by a line in fstab" if plan.persist else "until it is removed, or the next boot"
+    return "permanently, by a line in /etc/fstab" if plan.persist else "until it is removed, or the next boot"
 
 
 def _disk(plan: SwapPlan) -> str:
     assert plan.place is not None
     disk = plan.place.disk
-    return f"{_DISKS[disk.kind]} {printable(disk.name)}".rstrip()
+    return f"{_DISKS[disk.kind]} {disk.name}".rstrip()
 
 
 def _speed(plan: SwapPlan) -> str:
     assert plan.place is not None
     disk, seconds = plan.place.disk, plan.write_seconds or 0.0
     rate = f"{disk.bytes_per_second / 1e9:.2f} GB/s"
-    source = "measured by reading" if disk.measured else "as such disks usually do; not measured"
-    return f"about {rate} ({source}): {_duration(seconds)} to write all of it once"
+    source = "measured by reading" if disk.measured else "typical of such disks; not measured"
+    return f"about {rate} ({source}): {_duration(seconds)} to write all of it"
 
 
 def _duration(seconds: float) -> str:
@@ -91,47 +95,41 @@ def _duration(seconds: float) -> str:
 def render_added(added: SwapAdded) -> RenderableType:
     """Build the screen for people."""
     if added.path is None:
-        return Text("no swap was made: none is needed")
-    screen = Table.grid(padding=(0, 2))
-    screen.add_column()
-    screen.add_column(overflow="fold")
+        return Text("no swap was made: it is not needed")
     state = "was on" if added.removed else "on"
-    for label, value in (
-        (state, f"{format_size(added.size)} of swap at {printable(added.path)}, in {added.wall_seconds:.1f} s"),
-        (
-            "room",
-            f"{format_size(added.available)} of memory available, {format_size(added.swap_total)} of swap in all",
-        ),
-    ):
-        screen.add_row(label, Text(value))
+    screen = Rows(
+        [
+            (state, f"{format_size(added.size)} of swap at {added.path}, made in {added.wall_seconds:.1f} s"),
+            ("now", f"{format_size(added.available)} of memory available, {format_size(added.swap_total)} of swap"),
+        ]
+    )
     if added.removed:
         return screen
-    path = printable(shlex.quote(added.path))
-    return Group(screen, Text(f"\nnext: start the job; afterwards: sudo oomguard swap remove {path}"))
+    remove = as_root(f"swap remove {shell_word(added.path)}")
+    next_line = Text(
+        f"\nnext: start the job. To remove the swap afterwards:\n  {remove}", no_wrap=True, overflow="ignore"
+    )
+    return Group(screen, next_line)
 
 
 def render_removal(removal: SwapRemoval) -> RenderableType:
     """Build the screen for people."""
-    screen = Table.grid(padding=(0, 2))
-    screen.add_column()
-    screen.add_column(overflow="fold")
-    for area in removal.areas:
-        screen.add_row("removed" if removal.done else "remove", Text(f"{printable(area.path)}: {_describe(area)}"))
+    label = "removed" if removal.done else "remove"
+    screen = Rows([(label, f"{area.path}: {_describe(area)}") for area in removal.areas])
     if removal.done:
         return screen
     sudo = "" if removal.as_root else "sudo "
-    commands = [Text(f"  {sudo}{printable(line)}") for area in removal.areas for line in area.commands()]
-    return Group(screen, Text("\nthe same by hand:"), *commands)
+    return Group(screen, _by_hand(f"{sudo}{line}" for area in removal.areas for line in area.commands()))
 
 
 def _describe(area: RemovedArea) -> str:
     parts = [format_size(area.size)]
-    parts.append(f"{format_size(area.used)} of it swapped out" if area.on else "not on")
+    parts.append(f"{format_size(area.used)} of it used" if area.on else "off")
     if not area.by_oomguard:
         parts.append("not made by oomguard")
     if area.in_fstab:
-        parts.append("with its line in fstab")
-    parts.append("the file goes" if area.deletes else "the device stays")
+        parts.append("with its line in /etc/fstab")
+    parts.append("the file is deleted" if area.deletes else "the device stays")
     return ", ".join(parts)
 
 
@@ -140,12 +138,7 @@ def render_status(status: SwapStatus) -> RenderableType:
     parts: list[RenderableType] = [_areas(status)]
     if status.holders:
         parts += [Text(""), _holders(status)]
-    screen = Table.grid(padding=(0, 2))
-    screen.add_column()
-    screen.add_column(overflow="fold")
-    for label, value in _status_lines(status):
-        screen.add_row(label, Text(value))
-    return Group(*parts, Text(""), screen)
+    return Group(*parts, Text(""), Rows(_status_lines(status)))
 
 
 def _areas(status: SwapStatus) -> RenderableType:
@@ -182,32 +175,38 @@ def _holders(status: SwapStatus) -> RenderableType:
     return table
 
 
-def _status_lines(status: SwapStatus) -> list[tuple[str, str]]:
+def _status_lines(status: SwapStatus) -> list[Row]:
     used = sum(area.used for area in status.areas)
     known = sum(holder.swap for holder in status.holders)
-    lines = [("memory", f"{format_size(status.available)} available")]
+    lines: list[Row] = [("memory", f"{format_size(status.available)} available")]
     if used > known:
-        why = "of tmpfs, shared memory" + (", other users' processes" if status.hidden_processes else "")
-        lines.append(("rest", f"{format_size(used - known)} swapped out, {why}"))
+        why = "tmpfs and shared memory" + (", and other users' processes" if status.hidden_processes else "")
+        lines.append(("rest", f"{format_size(used - known)} swapped out: {why}"))
     if status.speed is not None:
         lines.append(
             (
                 "speed",
-                f"now {format_size(status.speed.read)}/s read back, {format_size(status.speed.written)}/s written",
+                f"{format_size(status.speed.read)}/s read back, {format_size(status.speed.written)}/s written, now",
             )
         )
     if status.pressure is not None:
         lines.append(
-            ("waiting", f"some task waited for memory in {100 * status.pressure.some_10s:.0f} % of the last 10 s")
+            (
+                "pressure",
+                f"some task waited for memory for {100 * status.pressure.some_10s:.0f} % of the last 10 s",
+            )
         )
     lines += [
-        (each.name, f"holds {format_size(each.holds)} in {format_size(each.takes)} of memory")
+        (each.name, f"stores {format_size(each.holds)} in {format_size(each.takes)} of memory")
         for each in status.compressed
     ]
     if status.zswap is False and used:
-        lines.append(("zswap", "off; echo Y | sudo tee /sys/module/zswap/parameters/enabled"))
+        lines += [
+            ("zswap", "off; to switch it on:"),
+            ("", Command("echo Y | sudo tee /sys/module/zswap/parameters/enabled")),
+        ]
     if any(area.state in ("left over", "off") for area in status.areas):
-        lines.append(("next", "sudo oomguard swap remove, for what is off or left over"))
+        lines += [("next", "to remove what is off or left over:"), ("", Command(as_root("swap remove")))]
     return lines
 
 
@@ -217,6 +216,6 @@ def _origin(area: AreaStatus) -> str:
     return {
         "on": "made by oomguard",
         "command": "until its command ends",
-        "off": "made by oomguard, off since a boot",
+        "off": "made by oomguard, off since the last boot",
         "left over": "left by a killed run",
     }[area.state]

@@ -29,10 +29,12 @@ def wanted_size(options: SwapOptions, machine: SwapMachine) -> tuple[int, str, i
     size = swap_size(found.peak, available)
     room = f"{format_size(available)} are available ({machine.limited_by})"
     if available != machine.available:
-        room = f"{format_size(available)} is what {found.limit_of} allows, which must let it swap (memory.swap.max)"
+        room = (
+            f"{format_size(available)} is the limit of {found.limit_of}, which must allow swap, too (memory.swap.max)"
+        )
     if size == 0:
         return 0, f"{found.because}, and {room}", found.peak
-    return size, f"{found.because}; {room}; the rest and 10 % more is {format_size(size)}", found.peak
+    return size, f"{found.because}; {room}; the difference and 10 % more is {format_size(size)}", found.peak
 
 
 def _read_report(path: Path) -> object:
@@ -44,8 +46,8 @@ def _read_report(path: Path) -> object:
             f'cannot read "{path}": {error.strerror}', do="oomguard diagnose --json > killed.json"
         ) from error
     if len(text) > _LARGEST_REPORT:
-        raise BadInput(f'"{path}" is larger than any report', do="oomguard diagnose --json > killed.json")
+        raise BadInput(f'"{path}" is too large to be a report', do="oomguard diagnose --json > killed.json")
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise BadInput(f'"{path}" is no JSON: {error}', do="oomguard diagnose --json > killed.json") from error
+        raise BadInput(f'"{path}" is not JSON: {error}', do="oomguard diagnose --json > killed.json") from error

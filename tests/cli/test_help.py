@@ -134,3 +134,15 @@ def test_help_is_whole_at_any_width(name: str, columns: str, monkeypatch: pytest
     assert "-h, --help" in shown
     wide = [line for line in shown.splitlines() if len(line) > int(columns) and " " in line.strip()]
     assert [line for line in wide if "Example: " not in line and not re.fullmatch(r"  --\S+ \[\S+\]", line)] == []
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("flag", ["--help", "--version"])
+def test_help_on_a_full_disk_is_an_error_and_not_a_traceback(flag: str, unbuffered: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        run = subprocess.run(
+            [sys.executable, "-m", "oomguard", flag], stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        )  # fmt: skip
+    assert run.returncode == 1
+    assert run.stderr == "error: could not write to standard output: No space left on device\n  try: df -h\n"

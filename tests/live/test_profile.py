@@ -167,7 +167,7 @@ def test_who_ends_the_profile_of_what_runs_already_sees_it_and_the_process_goes_
             assert "recording" in profiler.stderr.readline()
             time.sleep(0.3)
             profiler.send_signal(number)
-            assert "let alone" in profiler.stderr.read()
+            assert "detached" in profiler.stderr.read()
         assert job.poll() is None
         job.communicate(b"\n")
 
@@ -186,7 +186,7 @@ def test_a_job_that_uses_up_what_is_available_is_ended_first(tmp_path: Path) -> 
 def test_a_recording_takes_no_other_file_s_place_and_a_full_disk_is_told(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("dear notes")
     refused = oomguard(tmp_path, "profile", "-o", "notes.txt", "--", "true")
-    assert (refused.returncode, "no recording" in refused.stderr) == (125, True)
+    assert (refused.returncode, "not a recording" in refused.stderr) == (125, True)
     assert (tmp_path / "notes.txt").read_text() == "dear notes"
     for _ in range(2):
         assert oomguard(tmp_path, "profile", "-o", "r.jsonl", "--", "true").returncode == 0
@@ -210,11 +210,11 @@ def test_a_job_of_ours(tmp_path: Path) -> None:
     [
         (["profile"], "nothing to profile"),
         (["profile", "python", "x.py"], "-- python x.py"),
-        (["profile", "--"], "no command after --"),
-        (["profile", "--pid", "x"], "no number of a process"),
+        (["profile", "--"], "no program after --"),
+        (["profile", "--pid", "x"], "is not a whole number"),
         (["profile", "-o", "nowhere/r", "--", "true"], "cannot be written"),
-        (["report", "nothing.jsonl"], "there is no recording"),
-        (["report", "/dev/null"], "no recording of a profile"),
+        (["report", "nothing.jsonl"], "there is not a recording"),
+        (["report", "/dev/null"], "not a recording of a profile"),
         (["report", "."], "cannot be read"),
     ],
 )

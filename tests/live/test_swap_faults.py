@@ -130,7 +130,7 @@ def test_stopped_or_killed_at_any_step_nothing_stays(tmp_path: Path, fake_root: 
     ("kind", "fault", "words"),
     [
         ("ext4", "full", "No space left on device"),
-        ("xfs", "missing", "mkswap cannot be found"),
+        ("xfs", "missing", "mkswap not found"),
         ("btrfs", "copied", "copy on write"),
     ],
 )

@@ -21,13 +21,13 @@ MIB = 1 << 20
 
 # capture -> (layout, read-only, own cgroup, words of its limit)
 MACHINES = {
-    "nested-v1": ("hybrid", False, "/sandbox/job1", "no cgroup from here"),
-    "hybrid": ("hybrid", False, "/system.slice/vm-run.service", "no cgroup from here"),
-    "container-bind-v1": ("v1", False, "/", "a cgroup above the visible ones allows 200 MiB"),
-    "container-read-only-v2": ("v2", True, "/", "cgroup / allows 200 MiB"),
-    "systemd-v2": ("v2", False, "/system.slice/vm-run.service", "no cgroup from here"),
-    "systemd-scope-v2": ("v2", False, "/system.slice/run-1.scope", "allows 250 MiB (memory.high"),
-    "delegated-user-v2": ("v2", False, "/system.slice/run-u0.service", "allows 300 MiB"),
+    "nested-v1": ("hybrid", False, "/sandbox/job1", "no cgroup from this one"),
+    "hybrid": ("hybrid", False, "/system.slice/vm-run.service", "no cgroup from this one"),
+    "container-bind-v1": ("v1", False, "/", "a cgroup above the visible ones is limited to 200 MiB"),
+    "container-read-only-v2": ("v2", True, "/", "cgroup / is limited to 200 MiB"),
+    "systemd-v2": ("v2", False, "/system.slice/vm-run.service", "no cgroup from this one"),
+    "systemd-scope-v2": ("v2", False, "/system.slice/run-1.scope", "is limited to 250 MiB (memory.high"),
+    "delegated-user-v2": ("v2", False, "/system.slice/run-u0.service", "is limited to 300 MiB"),
 }
 
 

@@ -4,8 +4,8 @@ import math
 from dataclasses import replace
 from itertools import cycle
 
+from oomguard.profiling.model import PeakProfile, StageBand
 from oomguard.profiling.recording.events import ForecastMade, Peaks, RecordingEnd, RecordingHead, SeenProcess
-from oomguard.profiling.screen import PeakProfile, StageBand
 from oomguard.supervision.growth.model import GrownLine, MemorySample, ProcessMemory
 
 MIB, GIB = 1 << 20, 1 << 30

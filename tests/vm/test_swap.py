@@ -72,5 +72,5 @@ def test_the_doctor_on_cgroup_v2(story: dict[str, Facts]) -> None:
     assert container["facts"]["container"] == "podman"
     assert container["facts"]["cgroup"]["read_only"]
     assert "200 MiB" in lines_of(container, "limit")
-    assert "closed for swap" in lines_of(container, "limit")
+    assert "may not swap" in lines_of(container, "limit")
     assert "read-only" in lines_of(container, "run")

@@ -1,10 +1,11 @@
-"""What holds a job on this machine: cgroups, oomguard's own ways, userspace killers, ulimits, what it is inside of."""
+"""What limits a job on this machine: cgroups, backends, userspace killers, ulimits, a container around it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oomguard.machine_report.screens import Finding
+from oomguard.machine_report.model import Finding
+from oomguard.text import shell_word
 from oomguard.units import format_size
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ _EXEMPT = {
 
 
 def limit_findings(facts: DoctorFacts) -> list[Finding]:
-    """Give a finding for each: cgroup, its limits, enforcement, stacks, kernel log, killers, ulimits, surroundings."""
+    """Give a finding for each: cgroup, its limits, enforcement, stacks, kernel log, killers, ulimits, container."""
     return [
         _cgroup(facts.cgroup),
         *_limits(facts),
@@ -39,9 +40,9 @@ def _cgroup(cgroup: CgroupFacts) -> Finding:
     if cgroup.layout == "none":
         return Finding(
             topic="cgroup",
-            text="no memory controller is to be seen: nothing here can limit a job exactly",
+            text="no memory controller: nothing here can limit a job exactly",
             fine=False,
-            do="mount -t cgroup2 none /sys/fs/cgroup, on a kernel booted without cgroup_disable=memory",
+            do="sudo mount -t cgroup2 none /sys/fs/cgroup  # unless the kernel was booted with cgroup_disable=memory",
         )
     where = f", this process is in {cgroup.levels[0].name}" if cgroup.levels else ""
     words = {"v1": "version 1", "v2": "version 2", "hybrid": "hybrid: the memory controller is on version 1"}
@@ -54,31 +55,36 @@ def _limits(facts: DoctorFacts) -> list[Finding]:
     found = [_limit(level) for level in facts.cgroup.levels if (_lowest(level) or total) < total]
     hidden = facts.cgroup.hidden_max
     if hidden is not None and hidden < min([total, *(level.memory_max or total for level in facts.cgroup.levels)]):
-        text = f"a cgroup above the visible ones allows {format_size(hidden)}"
+        text = f"a cgroup above the visible ones is limited to {format_size(hidden)}"
         found.append(
-            Finding(topic="limit", text=text, fine=False, do="docker run --memory SIZE, or the pod's limits.memory")
+            Finding(
+                topic="limit",
+                text=text,
+                fine=False,
+                do="docker run --memory SIZE ...  # in Kubernetes: resources.limits.memory",
+            )
         )
     closed = next((level for level in facts.cgroup.levels if level.swap_max == 0), None)
     if closed is not None:
         found.append(
             Finding(
                 topic="limit",
-                text=f"cgroup {closed.name} is closed for swap: what runs here cannot use any (Docker: --memory-swap)",
+                text=f"cgroup {closed.name} may not swap: what runs here cannot use swap (Docker: --memory-swap)",
                 fine=False,
                 do="systemd-run --scope -p MemorySwapMax=infinity COMMAND",
             )
         )
-    return found or [Finding(topic="limit", text="no cgroup from here upwards limits memory")]
+    return found or [Finding(topic="limit", text="no cgroup from this one upwards limits memory")]
 
 
 def _limit(level: CgroupLimit) -> Finding:
     lowest = _lowest(level) or 0
-    soft = " (memory.high: slowed down above it)" if level.memory_high == lowest else ""
+    soft = " (memory.high: throttled above it)" if level.memory_high == lowest else ""
     left = f", {format_size(max(0, lowest - level.unreclaimable))} left" if level.unreclaimable is not None else ""
     unit = level.name.rpartition("/")[2]
     is_unit = unit.endswith((".service", ".scope", ".slice"))
-    do = f"systemctl set-property {unit} MemoryMax=SIZE" if is_unit else "docker run --memory SIZE, or whoever made it"
-    text = f"cgroup {level.name} allows {format_size(lowest)}{soft}{left}"
+    do = f"sudo systemctl set-property {shell_word(unit)} MemoryMax=SIZE" if is_unit else "docker run --memory SIZE ..."
+    text = f"cgroup {level.name} is limited to {format_size(lowest)}{soft}{left}"
     return Finding(topic="limit", text=text, fine=False, do=do)
 
 
@@ -87,13 +93,13 @@ def _lowest(level: CgroupLimit) -> int | None:
 
 
 def _enforcement(facts: DoctorFacts) -> list[Finding]:
-    """How a job would be held, then each better way with what it needs."""
+    """How a budget would be enforced, then each better backend with what it needs."""
     enforcement = facts.enforcement
     if enforcement is None:
         return []
-    text = f"oomguard run would hold a job by {enforcement.way}"
+    text = f"oomguard run would enforce a budget by {enforcement.way}"
     if enforcement.cannot:
-        text = f"{text}, not exactly: {enforcement.cannot}"
+        text = f"{text}: {enforcement.cannot}"
     better = [
         Finding(topic="run", text=f"no {each.way}: {each.why}", fine=False, do=each.do) for each in enforcement.better
     ]
@@ -104,11 +110,11 @@ def _stacks(stacks: StackFacts) -> Finding:
     if not stacks.readers:
         return Finding(
             topic="stacks",
-            text="nothing is installed that reads the line a Python job is at when it meets its budget",
+            text="pystack is not installed: it finds the line that a Python job is at when it reaches its budget",
             fine=False,
             do="pip install 'oomguard[stack]'",
         )
-    text = f"{' and '.join(stacks.readers)} can read the line that a Python job is at"
+    text = f"{' and '.join(stacks.readers)} can find the line that a Python job is at"
     if stacks.may_trace_all or stacks.ptrace_scope in (None, 0):
         return Finding(topic="stacks", text=text)
     if stacks.ptrace_scope == 1:
@@ -117,7 +123,12 @@ def _stacks(stacks: StackFacts) -> Finding:
         text = "only root may read another process's stack (kernel.yama.ptrace_scope is 2)"
         return Finding(topic="stacks", text=text, fine=False, do="sudo sysctl kernel.yama.ptrace_scope=1")
     text = "no process may read another's stack until the next boot (kernel.yama.ptrace_scope is 3)"
-    return Finding(topic="stacks", text=text, fine=False, do="kernel.yama.ptrace_scope=1 in /etc/sysctl.d, then boot")
+    return Finding(
+        topic="stacks",
+        text=text,
+        fine=False,
+        do="echo kernel.yama.ptrace_scope=1 | sudo tee /etc/sysctl.d/10-ptrace.conf  # then reboot",
+    )
 
 
 def _log(logs: tuple[LogSource, ...]) -> Finding:
@@ -126,22 +137,22 @@ def _log(logs: tuple[LogSource, ...]) -> Finding:
     if readable:
         return Finding(topic="kernel log", text=f"readable: {', '.join(readable)}")
     if not of_kernel:
-        text = "there is none here: what was killed can only be counted"
+        text = "not available here: kills can only be counted"
         return Finding(topic="kernel log", text=text, fine=False, do="oomguard diagnose  # on the host")
     first = of_kernel[0]
-    text = f"{first.what}: {first.unread}; what was killed can only be counted"
+    text = f"{first.what}: {first.unread}; kills can only be counted"
     return Finding(topic="kernel log", text=text, fine=False, do=first.do)
 
 
 def _killers(killers: tuple[KillerFacts, ...]) -> list[Finding]:
     found = [
         Finding(
-            topic=killer.name, text=f"ends processes before the kernel does, {killer.acts}", fine=False,
+            topic=killer.name, text=f"kills processes before the kernel does, {killer.acts}", fine=False,
             do=_EXEMPT.get(killer.name),
         )
         for killer in killers
     ]  # fmt: skip
-    return found or [Finding(topic="killers", text="no program but the kernel ends others for memory")]
+    return found or [Finding(topic="killers", text="no userspace OOM killer is running")]
 
 
 def _ulimits(limits: dict[str, int | None]) -> Finding:
@@ -156,7 +167,7 @@ def _ulimits(limits: dict[str, int | None]) -> Finding:
     bites += [f"processes {processes} (ulimit -u)"] if processes is not None and processes < _FEW_PROCESSES else []
     bites += [f"CPU time {cpu} s (ulimit -t)"] if cpu is not None else []
     if not bites:
-        return Finding(topic="ulimits", text="none that a big job would meet")
+        return Finding(topic="ulimits", text="none that a big job would reach")
     option = bites[0].rpartition("ulimit ")[2].rstrip(")")
     return Finding(topic="ulimits", text="; ".join(bites), fine=False, do=f"ulimit {option} unlimited")
 
@@ -165,21 +176,24 @@ def _score(oom_score_adj: int | None) -> list[Finding]:
     if not oom_score_adj:
         return []
     whom = "sooner than" if oom_score_adj > 0 else "later than"
-    text = f"{oom_score_adj}: what starts here is killed {whom} others of its size"
-    do = "choom -n 0 -- COMMAND, as root" if oom_score_adj > 0 else None
+    text = f"{oom_score_adj}: what is started here is killed {whom} other processes of its size"
+    do = "sudo choom -n 0 -- COMMAND" if oom_score_adj > 0 else None
     return [Finding(topic="oom score", text=text, fine=oom_score_adj < 0, do=do)]
 
 
 def _inside(facts: DoctorFacts) -> Finding:
     if facts.wsl:
-        text = "of Windows (WSL): its memory is what .wslconfig allows, half of the machine's if that says nothing"
+        text = "Windows (WSL): .wslconfig limits its memory, by default to half of the machine's"
         return Finding(
-            topic="inside", text=text, fine=False, do="memory=SIZE under [wsl2] in %UserProfile%\\.wslconfig"
+            topic="inside",
+            text=text,
+            fine=False,
+            do="notepad.exe %UserProfile%\\.wslconfig  # [wsl2] memory=SIZE; then: wsl --shutdown",
         )
     if facts.scheduler is not None:
         job = facts.scheduler.rpartition(" ")[2]
         do = f"scontrol show job {job}" if facts.scheduler.startswith("Slurm") else None
-        return Finding(topic="inside", text=f"of {facts.scheduler}, whose own limit ends it", fine=False, do=do)
+        return Finding(topic="inside", text=f"{facts.scheduler}, which has a limit of its own", fine=False, do=do)
     if facts.container is not None:
-        return Finding(topic="inside", text=f"of a container ({facts.container}): its limits are set from outside")
-    return Finding(topic="inside", text="of no container and no batch job")
+        return Finding(topic="inside", text=f"a container ({facts.container}): its limits are set from outside")
+    return Finding(topic="inside", text="not in a container or a batch job")

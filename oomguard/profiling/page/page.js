@@ -29,7 +29,8 @@ function toEven(value, digits) {
 
 // Both axes are drawn in one unit each, so that their ticks are round in it, also after zooming.
 const highest = Math.max(data.peak[1], ...data.total, ...(data.cache || []));
-const power = Math.min(SIZES.length - 1, Math.max(0, Math.floor(Math.log2(Math.max(1, highest)) / 10)));
+const powerOf = (bytes) => Math.min(SIZES.length - 1, Math.max(0, Math.floor(Math.log2(Math.max(1, bytes)) / 10)));
+let power = powerOf(highest);  // draw() raises it where the axis reaches to what was available
 const inUnit = (bytes) => bytes / 1024 ** power;
 const lasted = data.seconds[data.seconds.length - 1];
 const [timeUnit, timeScale] = lasted < 300 ? ["s", 1] : lasted < 10800 ? ["min", 60] : ["h", 3600];
@@ -191,6 +192,7 @@ function caption(choice, traces) {
 
 function draw() {
   const choice = chosen(), tone = colours();
+  power = powerOf(choice.whole ? Math.max(highest, data.available) : highest);
   const traces = [...curves(choice, tone), peakMark(tone), ...stageBars()];
   document.getElementById("kinds").hidden = choice.view === "total";
   document.getElementById("caption").textContent = caption(choice, traces);

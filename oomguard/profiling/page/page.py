@@ -14,15 +14,16 @@ from typing import TYPE_CHECKING
 
 from oomguard.errors import MissingExtra
 from oomguard.profiling.page.timeline import KINDS, chart_data, held_processes, most_within
-from oomguard.text import printable
+from oomguard.profiling.screens import end_rows, how_it_ended, short_path
+from oomguard.text import Command, printable
 from oomguard.units import format_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
 
+    from oomguard.profiling.model import PeakProfile
     from oomguard.profiling.recording.events import ForecastMade
-    from oomguard.profiling.screen import PeakProfile
 
 _LINES, _STAGES, _PROCESSES, _NOTES = 20, 40, 40, 40  # rows shown; the rest is counted
 _TITLE, _LONGEST = 120, 300  # characters of a name
@@ -123,10 +124,10 @@ def _colour(profile: PeakProfile) -> str:
 
 def _verdict(profile: PeakProfile) -> str:
     """Say in one line how it ended, what it needed, and whether all of the input fits."""
-    ended, peak = profile.how_it_ended(), format_size(profile.peaks.peak_unreclaimable)
+    ended, peak = how_it_ended(profile), format_size(profile.peaks.peak_unreclaimable)
     available, made = format_size(profile.head.available), profile.forecast
     begin = f"{ended[:1].upper()}{ended[1:]}. Peak {peak}."
-    if made is not None and profile.is_over(made):
+    if profile.read_all:
         return f"{begin} All of its input was read; {available} were available."
     if made is None or made.at_end is None:
         return f"{begin} {available} were available."
@@ -188,9 +189,9 @@ def _lines(profile: PeakProfile) -> str:
     rows = []
     for line in profile.lines[:_LINES]:
         place = (
-            f"{_name(profile.relative(line.file))}:{line.line}"
+            f"{_name(short_path(profile, line.file))}:{line.line}"
             if line.line
-            else f"{_name(line.file)} (no line of Python)"
+            else f"{_name(line.file)} (no Python line known)"
         )
         inside = f" in {_name(line.function)}" if line.function else ""
         source = f"<pre>{_safe(_cut(line.source.strip()))}</pre>" if line.source.strip() else ""
@@ -207,15 +208,15 @@ def _lines(profile: PeakProfile) -> str:
 
 
 def _forecast(profile: PeakProfile) -> str:
-    if profile.forecast is None or profile.is_over(profile.forecast):
+    if profile.forecast is None or profile.read_all:
         return ""
-    rows = [(label, text) for label, text in profile.end_rows() if label != "note"]
-    shown = "".join(f"<dt>{_safe(label)}</dt><dd>{_line_or_command(text.strip())}</dd>" for label, text in rows)
+    rows = [(label, text) for label, text in end_rows(profile) if label != "note"]
+    shown = "".join(f"<dt>{_safe(label)}</dt><dd>{_line_or_command(text)}</dd>" for label, text in rows)
     return f"<dl>{shown}</dl>{_forecast_bars(profile, profile.forecast)}"
 
 
-def _line_or_command(text: str) -> str:
-    return f"<code>{_safe(text)}</code>" if text.startswith("oomguard ") else _safe(text)
+def _line_or_command(text: str | Command) -> str:
+    return f"<code>{_safe(text.line)}</code>" if isinstance(text, Command) else _safe(text)
 
 
 def _forecast_bars(profile: PeakProfile, made: ForecastMade) -> str:

@@ -12,7 +12,7 @@ from oomguard.text import printable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from oomguard.profiling.screen import PeakProfile, StageBand
+    from oomguard.profiling.model import PeakProfile, StageBand
     from oomguard.supervision.growth.model import MemorySample, ProcessMemory
 
 KINDS = ("anon", "shmem", "file", "swap")

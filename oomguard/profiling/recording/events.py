@@ -1,7 +1,7 @@
 """The lines of a recording, as they are written and read again. A reader takes what it knows and leaves the rest.
 
 A line is a JSON object with one key, which says what it is: "recording" (the head), "s" (a sample), "p" (a process
-that was seen first), "stage", "peaks", "lines", "forecast", "note", "end". A torn last line is no line.
+that was seen first), "stage", "peaks", "lines", "forecast", "note", "end". A torn last line is ignored.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class ForecastMade:
 class RecordingEnd:
     """How it ended."""
 
-    exit_code: int | None  # None: it was let alone, and goes on
+    exit_code: int | None  # None: it was detached from, and still runs
     seconds: float
     stopped: str  # why the profiler ended it itself; "" when it did not
 

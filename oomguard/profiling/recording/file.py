@@ -1,7 +1,7 @@
-"""The file that a profile is recorded in: lines of JSON, appended while it goes on, so that a kill loses nothing.
+"""The file that a profile is recorded in: lines of JSON, appended as it runs, so that a kill loses nothing.
 
-A line that was written is the kernel's to keep, whoever is killed then; only what a power cut takes is lost. It stays
-below a size however long the run: full, it is written anew with what the profiler remembers, and renamed into place.
+A line once written is kept by the kernel, whatever is killed then; only a power cut can lose it. The file stays below
+a size however long the run: when it is full, a new one is written from what the profiler remembers, and replaces it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LONGEST_LINE = 1 << 20
 
 
 class RecordingFile:
-    """Takes lines; `anew` gives those that stand for all before, when the file is full."""
+    """Takes lines; `anew` gives those that replace all before, when the file is full."""
 
     def __init__(self, path: Path, *, anew: Callable[[], Iterable[dict[str, Any]]], full: int = _FULL) -> None:
         """Begin an empty recording. Raises: BadInput if the file cannot be made, or is something else already."""
@@ -111,7 +111,7 @@ def _write_all(fd: int, data: bytes) -> bool:
 
 
 def _refuse_other(path: Path) -> None:
-    """A recording may be written anew; what somebody named by mistake is not."""
+    """A recording may be overwritten; a file named by mistake is not."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             return  # a pipe or a device, which opening might wait for
@@ -121,7 +121,8 @@ def _refuse_other(path: Path) -> None:
         return  # it is not there, or cannot be written either
     if beginning and beginning != _FIRST:
         raise BadInput(
-            f"{printable(str(path))} is there and is no recording: it is left as it is", do="-o FILE names another"
+            f"{printable(str(path))} exists and is not a recording: it is left as it is",
+            do="oomguard profile -o ANOTHER_FILE -- COMMAND",
         )
 
 

@@ -49,7 +49,7 @@ class PeakClocks:
         self._look_between(sample)
         self._before = sample
         if sample.unreclaimable <= self.peak or not sample.exact:
-            return False  # an upper bound is no peak; it is in the bound
+            return False  # an upper bound is not a peak; it is in the bound
         self.peak, self.peak_seconds, self.by_the_mark = sample.unreclaimable, sample.seconds, False
         return True
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput
+from oomguard.profiling.model import PeakProfile, StageBand
 from oomguard.profiling.recording.events import ForecastMade, Peaks, RecordingEnd, RecordingHead, SeenProcess, StageMark
 from oomguard.profiling.rules.timeline import Timeline
-from oomguard.profiling.screen import PeakProfile, StageBand
 from oomguard.supervision.growth.model import MemorySample
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def build_profile(events: Iterable[Event]) -> PeakProfile:
                 last[type(event)] = event
     head = last.get(RecordingHead)
     if not isinstance(head, RecordingHead):
-        raise BadInput("this is no recording of a profile", do="oomguard profile -o FILE -- COMMAND makes one")
+        raise BadInput("this is not a recording of a profile", do="oomguard profile -o FILE -- COMMAND")
     peaks, lines, forecast, end = (last.get(kind) for kind in (Peaks, tuple, ForecastMade, RecordingEnd))
     return PeakProfile(
         head=head,

@@ -1,4 +1,4 @@
-"""The beginning of a text file as a file of its own, cut where a line ends."""
+"""The first part of a text file as a file of its own, cut at the end of a line."""
 
 from __future__ import annotations
 
@@ -14,33 +14,38 @@ from oomguard.units import format_size
 if TYPE_CHECKING:
     from pathlib import Path
 
-_PIECE = 1 << 20
+_USAGE = "oomguard profile --scale-input FILE -- COMMAND, where FILE is the command's input"
+_CHUNK = 1 << 20
 _COPIED = 64 << 20  # bytes at once
 
 
 def check_can_be_cut(path: Path) -> int:
-    """Give the size of a file of text lines. Raises: NothingFound; BadInput if it is no such file."""
+    """Give the size of a file of text lines. Raises: NothingFound; BadInput if it is not one."""
     shown = printable(str(path))
     try:
         if not stat.S_ISREG(path.stat().st_mode) or not path.stat().st_size:
-            raise BadInput(f"{shown} is no file with something in it", do="--ladder names the input of the command")
+            raise BadInput(
+                f"{shown} is empty, or not a regular file",
+                do=_USAGE,
+            )
         with path.open("rb") as file:
-            beginning = file.read(_PIECE)
+            beginning = file.read(_CHUNK)
     except FileNotFoundError as error:
-        raise NothingFound(f"there is no file {shown}", do="--ladder names the input of the command") from error
+        raise NothingFound(f"there is no file {shown}", do=_USAGE) from error
     except OSError as error:
         raise BadInput(
-            f"{shown} cannot be read: {error.strerror}", do="--ladder names the input of the command"
+            f"{shown} cannot be read: {error.strerror}",
+            do=_USAGE,
         ) from error
     if b"\0" in beginning or beginning[:4] == b"PAR1":
         raise BadInput(
-            f"{shown} is not text: a part of it would be no file of its kind",
-            do="profile runs on smaller inputs of that kind yourself, or without --ladder",
+            f"{shown} is not text: a part of it is not a valid file of its kind",
+            do="oomguard profile -- COMMAND, on smaller files of that kind",
         )
-    if b"\n" not in beginning and len(beginning) == _PIECE:
+    if b"\n" not in beginning and len(beginning) == _CHUNK:
         raise BadInput(
-            f"{shown} has no line end in its first {format_size(_PIECE)}, so no place to cut it",
-            do="profile without --ladder",
+            f"{shown} has no line end in its first {format_size(_CHUNK)}, so that it cannot be cut there",
+            do="oomguard profile -- COMMAND",
         )
     return path.stat().st_size
 
@@ -52,21 +57,21 @@ def write_prefix(path: Path, wanted: int, target: Path) -> int:
     Raises: BadInput if there is no room.
     """
     free = shutil.disk_usage(target.parent).free
-    if free < wanted + _PIECE:
+    if free < wanted + _CHUNK:
         raise BadInput(
             f"a part of {printable(str(path))} needs {format_size(wanted)} in {target.parent}: "
             f"{format_size(free)} are free",
-            do="TMPDIR=FOLDER names another folder",
+            do="export TMPDIR=/var/tmp, or another folder with room",
         )
     with path.open("rb") as source, target.open("wb") as copy:
         source.seek(wanted)
-        size = wanted + len(source.readline(_PIECE))
+        size = wanted + len(source.readline(_CHUNK))
         try:
             _copy(source.fileno(), copy.fileno(), size)
         except OSError as error:
             raise BadInput(
                 f"a part of {printable(str(path))} could not be written: {error.strerror}",
-                do="TMPDIR=FOLDER names another folder",
+                do="export TMPDIR=/var/tmp, or another folder with room",
             ) from error
     return size
 
@@ -77,8 +82,8 @@ def _copy(source: int, target: int, size: int) -> None:
         try:
             got = os.copy_file_range(source, target, min(_COPIED, size - done), done, done)
         except OSError:
-            piece = os.pread(source, min(_PIECE, size - done), done)
-            got = os.pwrite(target, piece, done)
+            chunk = os.pread(source, min(_CHUNK, size - done), done)
+            got = os.pwrite(target, chunk, done)
         if got == 0:
             return  # it became shorter meanwhile
         done += got

@@ -1,11 +1,11 @@
-"""Whether swap will help at all, said before it is made."""
+"""Whether swap will help at all, reported before it is made."""
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 from oomguard.swap.model import SwapConcern
+from oomguard.text import as_root, shell_word
 from oomguard.units import format_size
 
 if TYPE_CHECKING:
@@ -41,12 +41,12 @@ def _closed_for_us(machine: SwapMachine, size: int) -> SwapConcern | None:
     if machine.swap_max > 0:
         return SwapConcern(
             effect="note",
-            text=f"{machine.swap_max_of} lets what runs here use {format_size(machine.swap_max)} of swap, not more",
+            text=f"{machine.swap_max_of} allows what runs here only {format_size(machine.swap_max)} of swap",
         )
     return SwapConcern(
         effect="none",
-        text=f"{machine.swap_max_of} is closed for swap (memory.swap.max): nothing started from here can use it; "
-        "other programs of this machine can. To open it for a job (in Docker: docker run --memory-swap SIZE):",
+        text=f"{machine.swap_max_of} may not swap (memory.swap.max is 0): nothing started from here can use it; "
+        "other programs of this machine can. To allow it for a job (in Docker: docker run --memory-swap SIZE):",
         command="systemd-run --scope -p MemorySwapMax=infinity COMMAND",
     )
 
@@ -57,12 +57,12 @@ def _thrashing(machine: SwapMachine, size: int, peak: int | None) -> SwapConcern
     needed = peak if peak is not None else machine.ram + size
     if needed <= 2 * machine.ram:
         return None
-    whose = "the job needs" if peak is not None else "memory and this swap are"
+    whose = "the job needs" if peak is not None else "memory and this swap together are"
     return SwapConcern(
         effect="slow",
-        text=f"{whose} {format_size(needed)}, and the memory is {format_size(machine.ram)}: a job that uses all of it "
-        "again and again in no order (Python dicts and lists of objects) would wait for the disk most of the time; "
-        "one that fills it once and reads it through (arrays, tables) is fine",
+        text=f"{whose} {format_size(needed)}, and this machine has {format_size(machine.ram)}: a job that uses "
+        "all of it again and again in random order (Python dicts and lists of objects) would mostly wait for the disk; "
+        "one that fills it once and reads it in order (arrays, tables) is fine",
     )
 
 
@@ -71,16 +71,16 @@ def _slow_disk(place: PlaceFacts) -> SwapConcern | None:
     if disk.kind == "network":
         return SwapConcern(
             effect="slow",
-            text=f"{disk.name} is reached over the network: the kernel may need memory to free memory, "
+            text=f"{disk.name} is a network disk: the kernel may need memory to free memory, "
             "and hang when there is none",
         )
     if disk.kind in ("hdd", "card"):
-        what = "spins" if disk.kind == "hdd" else "is a memory card, which many small writes wear out"
+        what = "is a spinning disk" if disk.kind == "hdd" else "is a memory card, which many small writes wear out"
         return SwapConcern(
-            effect="slow", text=f"{disk.name} {what}: pages that come back in no order do so at about 1 MB/s"
+            effect="slow", text=f"{disk.name} {what}: pages are read back in random order at about 1 MB/s"
         )
     if disk.measured and disk.bytes_per_second < _SLOW_BYTES_PER_SECOND:
-        return SwapConcern(effect="slow", text=f"{disk.name} reads {disk.bytes_per_second / 1e6:.0f} MB/s only")
+        return SwapConcern(effect="slow", text=f"{disk.name} reads only {disk.bytes_per_second / 1e6:.0f} MB/s")
     return None
 
 
@@ -88,7 +88,7 @@ def _loop_device(place: PlaceFacts) -> SwapConcern | None:
     if place.disk.kind != "loop":
         return None
     return SwapConcern(
-        effect="note", text=f"{place.disk.name} is a file in another file system: good for a test, slow in earnest"
+        effect="note", text=f"{place.disk.name} is a file in another file system: good for a test, slow for real work"
     )
 
 
@@ -98,10 +98,10 @@ def _zram(machine: SwapMachine) -> SwapConcern | None:
         return None
     return SwapConcern(
         effect="note",
-        text=f"compressed memory is swap already ({zram[0].path}, {format_size(zram[0].size)}, priority "
-        f"{zram[0].priority}) and fills first: what is swapped last, and needed soonest, then goes to the disk. "
-        "On a fast disk, zswap in front of it does better; to let the zram go:",
-        command=f"oomguard swap remove {shlex.quote(zram[0].path)}",
+        text=f"zram is in use already ({zram[0].path}, {format_size(zram[0].size)}, priority "
+        f"{zram[0].priority}) and is filled first, so that the pages swapped last, which are needed soonest, go to the "
+        "disk. On a fast disk, zswap in front of it works better; to remove the zram:",
+        command=as_root(f"swap remove {shell_word(zram[0].path)}"),
     )
 
 
@@ -119,9 +119,9 @@ def _btrfs(place: PlaceFacts) -> SwapConcern | None:
     if place.file_system != "btrfs":
         return None
     if place.new_subvolume is not None:
-        text = "snapshots go on as before, as the file gets a subvolume of its own; balance and resize wait for it"
+        text = "snapshots still work, as the file gets a subvolume of its own; balance and resize wait until it is off"
     else:
-        text = "while it is on, the subvolume around it cannot be snapshotted; a --path in a new folder avoids that"
+        text = "while it is on, its subvolume cannot be snapshotted; a --path in a new folder avoids that"
     return SwapConcern(effect="note", text=text)
 
 
@@ -130,5 +130,5 @@ def _not_mounted_at_boot(place: PlaceFacts, machine: SwapMachine) -> SwapConcern
         return None
     return SwapConcern(
         effect="note",
-        text=f"fstab does not mount {place.mount_point}: unless something else does, the swap is not found at boot",
+        text=f"fstab does not mount {place.mount_point}: unless something else does, the swap is missing at boot",
     )

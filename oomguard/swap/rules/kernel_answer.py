@@ -22,7 +22,7 @@ class SwaponRefusal:
     needs_zeros: bool = False  # the same file is taken when its blocks are really written
 
 
-_ANOTHER_FILE = "let oomguard make the file: oomguard swap --size SIZE"
+_ANOTHER_FILE = "oomguard swap --size SIZE  # makes the file as it has to be"
 _MESSAGES: tuple[tuple[str, SwaponRefusal], ...] = (
     (
         r"has holes|not have holes|to have holes",
@@ -47,7 +47,10 @@ _MESSAGES: tuple[tuple[str, SwaponRefusal], ...] = (
     ),
     (
         r"exclusive operation|snapshot creation|subvolume deletion",
-        SwaponRefusal(because="a balance, resize or snapshot of this btrfs is running", do="the same again afterwards"),
+        SwaponRefusal(
+            because="a balance, resize or snapshot of this btrfs is running",
+            do="wait for it, then try again",
+        ),
     ),
     (r"shared extents|reflink", SwaponRefusal(because="the file shares blocks with a copy of it", do=_ANOTHER_FILE)),
     (
@@ -65,8 +68,8 @@ _MESSAGES: tuple[tuple[str, SwaponRefusal], ...] = (
     (
         r"not permitted|[Pp]ermission denied",
         SwaponRefusal(
-            because="the kernel does not permit it: a container's rules forbid it, or as many areas as it takes are on",
-            do="oomguard swap status; in a container: run it on the host",
+            because="the kernel does not permit it: a container's rules forbid it, or too many areas are on",
+            do="oomguard swap status  # in a container: run it on the host",
         ),
     ),
 )
@@ -80,4 +83,4 @@ def explain_swapon(said: str, kernel_log: Sequence[str]) -> SwaponRefusal:
             if re.search(pattern, text):
                 return refusal
     last = lines[-1] if lines else said.strip().splitlines()[-1] if said.strip() else "it does not say why"
-    return SwaponRefusal(because=last[:200], do="dmesg | tail, for what the kernel says; then --path on another disk")
+    return SwaponRefusal(because=last[:200], do="sudo dmesg | tail  # what the kernel says; or --path on another disk")

@@ -66,7 +66,7 @@ def plan_swap_file(
 
 
 def no_swap_needed(because: str, *, as_root: bool) -> SwapPlan:
-    """The plan of somebody whose job fits: nothing to do."""
+    """The plan for a job that fits: nothing to do."""
     return SwapPlan(
         size=0, because=because, place=None, priority=None, persist=False, for_command=False, fstab_line=None,
         steps=(), concerns=(), as_root=as_root,
@@ -80,8 +80,8 @@ def pick_place(places: Sequence[PlaceFacts], size: int) -> PlaceFacts:
     """
     if not places:
         raise SwapRefused(
-            "no disk here is suited for a swap file: it takes a writable ext4, xfs or btrfs on a disk of this machine",
-            do="oomguard swap --size SIZE --path FILE says for one place what is wrong with it",
+            "no disk here can hold a swap file: that takes a writable ext4, xfs or btrfs on a disk of this machine",
+            do="oomguard swap --size SIZE --path FILE --dry-run  # says what is wrong with one place",
         )
     with_room = [place for place in places if largest_size(place) >= size]
     if not with_room:
@@ -89,8 +89,8 @@ def pick_place(places: Sequence[PlaceFacts], size: int) -> PlaceFacts:
         if len(places) == 1:
             check_room(roomiest, size)
         raise SwapRefused(
-            f"{format_size(size)} fits on none of the {len(places)} disks: the most is "
-            f"{format_size(largest_size(roomiest))} on {roomiest.mount_point}, with 10 % of it left free",
+            f"{format_size(size)} fits on none of the {len(places)} disks: there is room for at most "
+            f"{format_size(largest_size(roomiest))} on {roomiest.mount_point}, where 10 % are kept free",
             do=f"oomguard swap --size {largest_size(roomiest) // MIB}M, or make room on one of them",
         )
     return max(with_room, key=lambda place: (place.disk.bytes_per_second, place.free))

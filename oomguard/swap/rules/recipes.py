@@ -31,7 +31,7 @@ class NoRecipe:
 
 _IN_RAM = NoRecipe(because="its files are in memory already, so that swapping to them frees none")
 _NETWORK = NoRecipe(because="over the network the kernel may need memory to free memory, and stop for good")
-_NO_OWNER = NoRecipe(because="it keeps no file modes, so that anybody could read the swapped memory")
+_NO_OWNER = NoRecipe(because="it keeps no file modes, so that any user could read the swapped memory")
 _READ_ONLY = NoRecipe(because="nothing can be written to it")
 
 _REFUSED = {
@@ -39,12 +39,12 @@ _REFUSED = {
     "ramfs": _IN_RAM,
     "devtmpfs": _IN_RAM,
     "hugetlbfs": _IN_RAM,
-    "overlay": NoRecipe(because="the kernel takes no swap file from an overlay, such as a container's root"),
-    "aufs": NoRecipe(because="the kernel takes no swap file from a stacked file system"),
-    "ecryptfs": NoRecipe(because="the kernel takes no swap file from a stacked file system"),
+    "overlay": NoRecipe(because="the kernel supports no swap file on an overlay, such as a container's root"),
+    "aufs": NoRecipe(because="the kernel supports no swap file on a stacked file system"),
+    "ecryptfs": NoRecipe(because="the kernel supports no swap file on a stacked file system"),
     "zfs": NoRecipe(because="it has no swap files, and a zvol as swap may hang the machine when memory is short"),
     "bcachefs": NoRecipe(because="it has no swap files yet"),
-    "nilfs2": NoRecipe(because="it moves its files' blocks, which the kernel does not take as swap"),
+    "nilfs2": NoRecipe(because="it moves its files' blocks, which the kernel does not allow for swap"),
     "nfs": _NETWORK, "nfs4": _NETWORK, "cifs": _NETWORK, "smb3": _NETWORK, "9p": _NETWORK, "ceph": _NETWORK,
     "afs": _NETWORK, "glusterfs": _NETWORK, "lustre": _NETWORK, "gpfs": _NETWORK, "beegfs": _NETWORK,
     "ocfs2": _NETWORK, "gfs2": _NETWORK, "virtiofs": _NETWORK,
@@ -69,7 +69,7 @@ _KNOWN = {  # each with the Linux since when it holds
 
 
 def swap_recipe(file_system: str, kernel: tuple[int, int]) -> SwapRecipe | NoRecipe:
-    """Give the way to make a swap file on `file_system` under Linux `kernel` (major, minor)."""
+    """Give the recipe for a swap file on `file_system` under Linux `kernel` (major, minor)."""
     if file_system.startswith("fuse"):
         return _FUSE
     if file_system in _REFUSED:
@@ -77,7 +77,7 @@ def swap_recipe(file_system: str, kernel: tuple[int, int]) -> SwapRecipe | NoRec
     recipe, since = _KNOWN.get(file_system, (_ZEROS, (0, 0)))
     if kernel >= since:
         return recipe
-    return NoRecipe(because="btrfs has swap files since Linux 5.0 only") if file_system == "btrfs" else _ZEROS
+    return NoRecipe(because="btrfs supports swap files since Linux 5.0") if file_system == "btrfs" else _ZEROS
 
 
 def is_suitable(file_system: str, kernel: tuple[int, int]) -> bool:

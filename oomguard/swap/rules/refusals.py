@@ -17,25 +17,25 @@ SMALLEST = MIB  # mkswap itself wants ten pages
 LARGEST = (1 << 32) * 4 * KIB  # mkswap's 2**32 pages
 # include/linux/swap.h: 32 less what migration, hardware poison, devices and markers take in the largest configuration
 _MOST_AREAS = 23
-_ELSEWHERE = "oomguard swap --size SIZE --path FILE, with a FILE on a disk of ext4, xfs or btrfs"
+_ELSEWHERE = "oomguard swap --size SIZE --path FILE  # where FILE is on ext4, xfs or btrfs"
 
 
 def check_machine(machine: SwapMachine) -> None:
     """Raises: SwapRefused where no swap can be switched on, wherever its file is."""
     if machine.container and not machine.root_may_swapon:
         raise SwapRefused(
-            f"a container ({machine.container}) cannot add swap: it belongs to the machine",
-            do="oomguard swap on the host; then let the container use it: docker run --memory-swap SIZE ...",
+            f"a container ({machine.container}) cannot add swap: swap belongs to the whole machine",
+            do="oomguard swap --size SIZE  # on the host; then: docker run --memory-swap SIZE ...",
         )
     if machine.missing_tools:
         raise SwapRefused(
-            f"{' and '.join(machine.missing_tools)} cannot be found, in PATH or /usr/sbin",
-            do="sudo apt-get install util-linux (or dnf, pacman, apk: the package is util-linux everywhere)",
+            f"{' and '.join(machine.missing_tools)} not found, in PATH or /usr/sbin",
+            do="sudo apt-get install util-linux  # the package is called so on dnf, pacman and apk, too",
         )
     if len(machine.areas) >= _MOST_AREAS:
         raise SwapRefused(
-            f"{len(machine.areas)} swap areas are on already, and the kernel takes {_MOST_AREAS} to 29",
-            do="oomguard swap status, then oomguard swap remove FILE for those that are not used",
+            f"{len(machine.areas)} swap areas are on already, and a kernel allows {_MOST_AREAS} to 29",
+            do="oomguard swap status  # then swap remove FILE for those that are not used",
         )
 
 
@@ -43,7 +43,7 @@ def check_size(size: int) -> None:
     """Raises: SwapRefused for a size that mkswap does not take."""
     if not SMALLEST <= size <= LARGEST:
         raise SwapRefused(
-            f"{format_size(size)} is no size for a swap area: it can be {format_size(SMALLEST)} to 16.0 TiB",
+            f"{format_size(size)} is not a possible size for a swap area: {format_size(SMALLEST)} to 16.0 TiB",
             do="oomguard swap --size 8G",
         )
 
@@ -59,7 +59,7 @@ def check_file_system(place: PlaceFacts, machine: SwapMachine) -> SwapRecipe:
     if place.read_only:
         raise SwapRefused(
             f"{place.mount_point} ({place.file_system}) is mounted read-only",
-            do=f"mount -o remount,rw {shlex.quote(place.mount_point)}, or another disk: {_ELSEWHERE}",
+            do=f"sudo mount -o remount,rw {shlex.quote(place.mount_point)}",
         )
     if place.file_system == "btrfs":
         _check_btrfs(place)
@@ -68,7 +68,7 @@ def check_file_system(place: PlaceFacts, machine: SwapMachine) -> SwapRecipe:
 
 def _instead(place: PlaceFacts) -> str:
     if place.file_system in ("zfs", "bcachefs"):
-        return "a partition of its own: mkswap /dev/PARTITION && swapon /dev/PARTITION; or " + _ELSEWHERE
+        return "sudo mkswap /dev/PARTITION && sudo swapon /dev/PARTITION  # an unused partition"
     return _ELSEWHERE
 
 
@@ -77,7 +77,7 @@ def _check_btrfs(place: PlaceFacts) -> None:
         profiles = " and ".join(place.btrfs_profiles) or "unknown"
         raise SwapRefused(
             f"{place.mount_point} is btrfs on {place.btrfs_devices} disks with data profile {profiles}; "
-            "the kernel takes a swap file from one disk with the profile single only",
+            "the kernel supports swap files only on one disk with the profile single",
             do=_ELSEWHERE,
         )
 
@@ -87,13 +87,14 @@ def check_path(place: PlaceFacts) -> None:
     path = shlex.quote(place.path)
     if place.symlink is not None:
         raise SwapRefused(
-            f"{place.symlink} is a symbolic link, and swap is not made through one", do="give the path it leads to"
+            f"{place.symlink} is a symbolic link, and swap is not made through one",
+            do="--path PATH, the one that it points to",
         )
     if place.existing is not None:
         do = (
-            f"oomguard swap remove {path}, or another name"
+            f"--path with another name; or, if it is a swap file: oomguard swap remove {path}"
             if place.existing == "a file"
-            else "another name for the swap file"
+            else "--path with another name"
         )
         raise SwapRefused(f"{place.path} exists already: it is {place.existing}, and nothing is overwritten", do=do)
     if place.missing_folder is not None:
@@ -103,8 +104,8 @@ def check_path(place: PlaceFacts) -> None:
         )
     if place.foreign_folder is not None:
         raise SwapRefused(
-            f"{place.foreign_folder}, and whoever may change a folder can put another file in the place of the swap",
-            do="a folder that root alone may change: --path /var/oomguard.swap",
+            f"{place.foreign_folder}, and whoever can change a folder can put another file in place of the swap",
+            do="--path /var/oomguard.swap, or another folder that only root can change",
         )
 
 
@@ -116,7 +117,7 @@ def check_room(place: PlaceFacts, size: int) -> None:
     smaller = f"--size {most // MIB}M fits, or " if most >= 64 * MIB else ""
     raise SwapRefused(
         f"{format_size(size)} does not fit on {place.mount_point}: {format_size(place.free)} of "
-        f"{format_size(place.total)} are free, and {format_size(place.total * KEEP_FREE)} of them (10 %) stay free",
+        f"{format_size(place.total)} are free, and {format_size(place.total * KEEP_FREE)} (10 %) are kept free",
         do=f"{smaller}--path FILE on another disk, or make room: du -xh {shlex.quote(place.mount_point)} | sort -h",
     )
 

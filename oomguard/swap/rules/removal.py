@@ -1,4 +1,4 @@
-"""Whether an area can be switched off: all that is swapped out to it has to go somewhere."""
+"""Whether an area can be switched off: what is swapped out to it has to go somewhere."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from oomguard.formats.swaps import SwapArea
 
-# Of what the kernel calls available: it is an estimate, and a machine without any left kills somebody.
+# Of what the kernel calls available: it is an estimate, and when none is left the kernel kills a process.
 _OF_AVAILABLE = 0.9
 
 
@@ -30,6 +30,6 @@ def check_memory(path: str, areas: Sequence[SwapArea], available: int) -> None:
     if area.used > room:
         raise SwapRefused(
             f"{format_size(area.used)} are swapped out to {path}, and memory and other swap have room for "
-            f"{format_size(room)}: switching it off would make the kernel kill somebody",
-            do="oomguard swap status shows who holds it; end that first, then the same again",
+            f"{format_size(room)}; switching it off would make the kernel kill a process",
+            do="oomguard swap status  # shows whose memory it is: end that process, then try again",
         )

@@ -10,7 +10,7 @@ from oomguard.units import MIB, format_size
 
 _MARGIN = 0.1
 _MOST = 1 << 60  # a document may say anything; no machine has an exbibyte
-_DO = "give the JSON of oomguard diagnose --json, oomguard profile --json or oomguard run --report FILE"
+_DO = "oomguard diagnose --json > killed.json  # or the JSON of profile --json or run --report FILE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ def predicted_peak(report: Any) -> PredictedPeak:
         case "oomguard.peak_profile/1":
             found = _of_profile(report)
         case _:
-            raise BadInput(f"its schema is {schema!r:.60}, which tells no peak", do=_DO)
+            raise BadInput(f"its schema is {schema!r:.60}, which has no peak", do=_DO)
     if found is None:
         raise BadInput(f"this {schema} does not say how much memory the job used", do=_DO)
     return found
@@ -54,7 +54,9 @@ def _of_profile(report: dict[str, Any]) -> PredictedPeak | None:
     if isinstance(forecast, dict):
         for key in ("peak_unreclaimable", "peak", "predicted_peak"):
             if peak := _size(forecast.get(key)):
-                return PredictedPeak(peak=peak, because=f"the profile foresees {format_size(peak)} for the whole input")
+                return PredictedPeak(
+                    peak=peak, because=f"the profile forecasts {format_size(peak)} for all of its input"
+                )
     peak = _size(report.get("peak_unreclaimable"))
     return PredictedPeak(peak=peak, because=f"its profile shows a peak of {format_size(peak)}") if peak else None
 
@@ -72,7 +74,7 @@ def _of_outcome(report: dict[str, Any]) -> PredictedPeak | None:
         whole = min(_MOST, peak * size // position)
         return PredictedPeak(
             peak=whole,
-            because=f"it had {format_size(peak)} when it was stopped at {100 * position // size} % of its input: "
+            because=f"it used {format_size(peak)} when it was stopped at {100 * position // size} % of its input: "
             f"{format_size(whole)} for all of it, if it is read once",
         )
     return _twice(peak)
@@ -95,10 +97,10 @@ def _of_diagnosis(report: dict[str, Any]) -> PredictedPeak | None:
 
 
 def _twice(held: int) -> PredictedPeak:
-    """A killed job says how much it had, not how much more it wanted."""
+    """A killed job shows how much it used, not how much more it needed."""
     return PredictedPeak(
         peak=min(_MOST, 2 * held),
-        because=f"it had {format_size(held)} when it was killed; how much more it wanted nobody knows, so twice that",
+        because=f"it used {format_size(held)} when it was killed; how much more it needed is unknown, so twice that",
     )
 
 

@@ -103,7 +103,7 @@ class _Maker:
         self._records.write(self.record)
         for step in self._plan.steps:
             if asked := self._events.stop_asked():
-                raise Stopped(f"{asked}; nothing of {self._plan.path} is left", do="the same command begins again")
+                raise Stopped(f"{asked}; nothing of {self._plan.path} is left", do="run the same command again")
             self._events.on_step(step)
             if step.kind in self._do:  # "mode" and "backup" are done with the steps beside them
                 self._do[step.kind]()
@@ -168,7 +168,7 @@ class _Maker:
 
 def _take_back(record: SwapRecord, records: SwapRecords, root: Path) -> None:
     """Undo what a making had done. If that fails too, the record stays, and the next call tries again."""
-    if record.inode is None:  # so a file at that path is somebody else's
+    if record.inode is None:  # so a file at that path is not ours
         if record.subvolume is not None:
             swap_file.remove_subvolume(record.subvolume)
         records.forget(record.path)
@@ -219,7 +219,7 @@ def _switch_off(path: str, events: SwapEvents) -> None:
 
 
 def remove_left_over(records: SwapRecords, *, root: Path = Path("/"), events: SwapEvents) -> list[str]:
-    """Remove what killed runs left. Gives the paths; one that cannot be removed is told and stays."""
+    """Remove what killed runs left. Gives the paths; one that cannot be removed is reported and stays."""
     removed = []
     for record in records.all():
         if is_left_over(record, root):
@@ -228,7 +228,7 @@ def remove_left_over(records: SwapRecords, *, root: Path = Path("/"), events: Sw
             except Stopped:
                 raise
             except OomguardError as error:
-                events.on_note(f"a killed run left {record.path}, which stays: {error}; {error.do}")
+                events.on_note(f"a killed run left {record.path}, which could not be removed: {error}; {error.do}")
             else:
                 removed.append(record.path)
                 events.on_note(f"removed what a killed run left: {record.path}")

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.errors import NeedsPrivilege, Stopped, SwapFailed
 from oomguard.kernel.process.prctl import allocate, start_writeback
+from oomguard.text import as_root
 from oomguard.units import MIB, format_size
 
 if TYPE_CHECKING:
@@ -142,7 +143,7 @@ def remove_subvolume(folder: str) -> None:
 
 def _check_stop(path: str, stop_asked: Callable[[], str | None]) -> None:
     if asked := stop_asked():
-        raise Stopped(f"{asked}; nothing of {path} is left", do="the same command begins again")
+        raise Stopped(f"{asked}; nothing of {path} is left", do="run the same command again")
 
 
 def _flags(fd: int) -> int:
@@ -158,10 +159,10 @@ def _explained(doing: str, path: str) -> Iterator[None]:
         folder = shlex.quote(str(Path(path).parent))
         what = f"cannot {doing} {path}: {error.strerror}"
         if isinstance(error, PermissionError):
-            raise NeedsPrivilege(what, do="the same as root: sudo oomguard swap ...") from error
+            raise NeedsPrivilege(what, do=as_root("swap ...")) from error
         do = {
             errno.ENOSPC: f"df -h {folder}; a smaller --size, or --path FILE on another disk",
             errno.EDQUOT: f"quota -v; a smaller --size, or --path FILE on another disk than {folder}",
-            errno.EEXIST: "another name: somebody made that file just now",
+            errno.EEXIST: "--path with another name: that file has just been made",
         }.get(error.errno or 0, "dmesg | tail, for what the kernel says; then --path FILE on another disk")
         raise SwapFailed(what, do=do) from error

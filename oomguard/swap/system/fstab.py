@@ -41,7 +41,7 @@ def remove_swap_line(path: str, *, root: Path = Path("/")) -> bool:
 
 def _read(root: Path) -> str:
     try:
-        # Bytes that are no UTF-8 in somebody's comment come back as they were.
+        # Bytes that are not UTF-8, in a comment, are kept as they were.
         with (root / "etc/fstab").open(encoding="utf-8", errors="surrogateescape", newline="") as fstab:
             return fstab.read()
     except FileNotFoundError:
@@ -65,7 +65,7 @@ def _replace(text: str, before: str, root: Path) -> None:
     except OSError as error:
         fstab.with_name(_NEW).unlink(missing_ok=True)
         kind = NeedsPrivilege if isinstance(error, PermissionError) else SwapFailed
-        raise kind(f"cannot change {fstab}: {error.strerror}", do="leave out --persist, or run it as root") from error
+        raise kind(f"cannot change {fstab}: {error.strerror}", do="run it without --persist, or as root") from error
 
 
 def _write(path: Path, text: str, *, like: Path) -> None:

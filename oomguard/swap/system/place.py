@@ -17,6 +17,7 @@ from oomguard.kernel.cgroup.directory import read_kernel_text
 from oomguard.kernel.storage.disks import disk_of
 from oomguard.swap.model import PlaceFacts
 from oomguard.swap.rules.recipes import is_suitable
+from oomguard.text import as_root
 
 if TYPE_CHECKING:
     from oomguard.formats.mountinfo import Mount
@@ -31,7 +32,7 @@ _KINDS = ((stat.S_ISREG, "a file"), (stat.S_ISDIR, "a folder"), (stat.S_ISBLK, "
 def read_place(path: Path, *, measure: bool = True) -> PlaceFacts:
     """Read what is known of `path`. A folder stands for a new name in it.
 
-    Raises: NeedsPrivilege if a folder on the way may not be looked into.
+    Raises: NeedsPrivilege if a folder on the way may not be read.
     """
     absolute = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow the links that are looked for
     try:
@@ -42,7 +43,7 @@ def read_place(path: Path, *, measure: bool = True) -> PlaceFacts:
             found = _walk(absolute)
         return _facts(absolute, found, mount, measure=measure)
     except PermissionError as error:
-        raise NeedsPrivilege(f"may not look into {error.filename}", do="the same with sudo") from error
+        raise NeedsPrivilege(f"may not read {error.filename}", do=as_root("swap ...")) from error
 
 
 def places_to_pick(kernel: tuple[int, int]) -> list[PlaceFacts]:
@@ -159,7 +160,7 @@ def _facts(path: Path, found: _Walked, mount: Mount, *, measure: bool) -> PlaceF
 
 
 def _btrfs_layout(folder: Path) -> tuple[int, tuple[str, ...]]:
-    """How many disks a btrfs is on, and the profiles its data has ("single", "raid1" ...; () if not told)."""
+    """How many disks a btrfs is on, and the profiles its data has ("single", "raid1" ...; () if unknown)."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         _, devices, fsid = struct.unpack_from("QQ16s", fcntl.ioctl(fd, _BTRFS_IOC_FS_INFO, bytes(1024)))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from oomguard.errors import InUse, NeedsPrivilege, SwapFailed
+from oomguard.text import as_root
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +70,7 @@ class SwapRecords:
             os.close(fd)
         except OSError as error:
             raise SwapFailed(
-                f"cannot write down what is made in {file.parent}: {error.strerror}", do=f"df -h {file.parent}"
+                f"cannot record what is made in {file.parent}: {error.strerror}", do=f"df -h {file.parent}"
             ) from error
 
     def forget(self, path: str) -> None:
@@ -117,7 +118,7 @@ def locked_records(root: Path = Path("/")) -> Iterator[SwapRecords]:
         fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         kind = NeedsPrivilege if isinstance(error, PermissionError) else SwapFailed
-        raise kind(f"cannot open {lock}: {error.strerror}", do="the same as root: sudo oomguard swap ...") from error
+        raise kind(f"cannot open {lock}: {error.strerror}", do=as_root("swap ...")) from error
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield SwapRecords(root)

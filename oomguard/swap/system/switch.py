@@ -101,7 +101,7 @@ def switch_off(
         )
     raise SwapFailed(
         f"swapoff {path} failed: {_last_line(said)}",
-        do="make memory free: oomguard swap status shows who holds the swap; then the same again",
+        do="oomguard swap status  # shows whose memory it is: end that process, then try again",
     )
 
 
@@ -114,9 +114,7 @@ def _run(tool: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 def _start(tool: str, *arguments: str) -> subprocess.Popen[str]:
     found = system_tool(tool)
     if found is None:
-        raise SwapFailed(
-            f"{tool} cannot be found, in PATH or /usr/sbin", do="sudo apt-get install util-linux (so named everywhere)"
-        )
+        raise SwapFailed(f"{tool} not found, in PATH or /usr/sbin", do="sudo apt-get install util-linux")
     # A group of its own: Ctrl-C is for oomguard, which then undoes in order.
     return subprocess.Popen(
         [found, *arguments],

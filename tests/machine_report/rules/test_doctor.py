@@ -17,6 +17,7 @@ from oomguard.machine_report.model import (
     CgroupFacts,
     CgroupLimit,
     DoctorFacts,
+    DoctorReport,
     EnforcementFacts,
     KillerFacts,
     MemoryFacts,
@@ -25,12 +26,12 @@ from oomguard.machine_report.model import (
 )
 from oomguard.machine_report.rules.limits import limit_findings
 from oomguard.machine_report.rules.memory import memory_findings
-from oomguard.machine_report.screens import DoctorReport
+from oomguard.machine_report.screens import render_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from oomguard.machine_report.screens import Finding
+    from oomguard.machine_report.model import Finding
 
 GIB, MIB = 1 << 30, 1 << 20
 CALM = Pressure(some_10s=0.0, some_60s=0.01, full_10s=0.0, full_60s=0.0)
@@ -73,17 +74,17 @@ def test_a_good_machine_is_fine() -> None:
     ("changed", "topic", "words", "do"),
     [
         ({"available": 2 * GIB}, "memory", "little room", "ps -eo"),
-        ({"total": None}, "memory", "does not say", "mount"),
-        ({"areas": ()}, "swap", "killed at once", "oomguard swap --size 32G"),
+        ({"total": None}, "memory", "cannot be read", "mount"),
+        ({"areas": ()}, "swap", "is killed", "sudo $(command -v oomguard) swap --size 32G"),
         ({"areas": (replace(DISK, used=15 * GIB),)}, "swap", "nearly full", "oomguard swap status"),
-        ({"areas": (DISK, ZRAM)}, "zram", "before the disk", "oomguard swap remove /dev/zram0"),
+        ({"areas": (DISK, ZRAM)}, "zram", "before the disk", "swap remove /dev/zram0"),
         ({"zswap": False}, "zswap", "uncompressed", "zswap/parameters/enabled"),
         ({"overcommit": 2, "committed": 31 * GIB}, "overcommit", "beyond 32.0 GiB, of which 31.0 GiB", "vm.overcommit_memory=0"),
-        ({"pressure": replace(CALM, some_60s=0.4)}, "waiting", "40 %", "swap status"),
-        ({"pressure": None}, "waiting", "PSI", "psi=1"),
+        ({"pressure": replace(CALM, some_60s=0.4)}, "pressure", "40 %", "swap status"),
+        ({"pressure": None}, "pressure", "psi=1", ""),
         ({"oom_kills": 3}, "kills", "3 processes", "oomguard diagnose"),
         ({"tmpfs": (TmpfsFacts(mount_point="/dev/shm", size=64 * MIB, used=0),)}, "/dev/shm", "bus error", "--shm-size"),
-        ({"tmpfs": (TmpfsFacts(mount_point="/tmp", size=GIB, used=MIB),)}, "/tmp", "files are memory", "TMPDIR"),
+        ({"tmpfs": (TmpfsFacts(mount_point="/tmp", size=GIB, used=MIB),)}, "/tmp", "kept in memory", "TMPDIR"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
 )  # fmt: skip
@@ -100,14 +101,14 @@ def test_memory_that_could_be_better(changed: dict[str, Any], topic: str, words:
         ({"cgroup": CgroupFacts(layout="none", read_only=False, levels=(), hidden_max=None)}, "cgroup", "no memory controller", "mount -t cgroup2"),
         ({"cgroup": CgroupFacts(layout="v1", read_only=True, levels=(OPEN,), hidden_max=GIB)}, "limit", "1.0 GiB", "docker run"),
         ({"cgroup": CgroupFacts(layout="v2", read_only=False, levels=(OPEN, replace(TIGHT, swap_max=None)), hidden_max=None)}, "limit",
-         "/user.slice allows 4.0 GiB, 3.0 GiB left", "systemctl set-property user.slice"),
+         "/user.slice is limited to 4.0 GiB, 3.0 GiB left", "systemctl set-property user.slice"),
         ({"cgroup": CgroupFacts(layout="v2", read_only=False, levels=(replace(TIGHT, memory_max=None),), hidden_max=None)}, "limit",
-         "closed for swap", "MemorySwapMax=infinity"),
-        ({"stacks": StackFacts(readers=(), ptrace_scope=1, may_trace_all=True)}, "stacks", "nothing is installed", "oomguard[stack]"),
+         "may not swap", "MemorySwapMax=infinity"),
+        ({"stacks": StackFacts(readers=(), ptrace_scope=1, may_trace_all=True)}, "stacks", "not installed", "oomguard[stack]"),
         ({"stacks": StackFacts(readers=("py-spy",), ptrace_scope=2, may_trace_all=False)}, "stacks", "only root", "ptrace_scope=1"),
         ({"stacks": StackFacts(readers=("py-spy",), ptrace_scope=3, may_trace_all=False)}, "stacks", "next boot", "sysctl.d"),
         ({"logs": (replace(KMSG, unread="it may not be read", do="sudo dmesg"),)}, "kernel log", "may not be read", "sudo dmesg"),
-        ({"logs": ()}, "kernel log", "there is none", "on the host"),
+        ({"logs": ()}, "kernel log", "not available", "on the host"),
         ({"killers": (KillerFacts(name="earlyoom", acts="when less than 10 % is left"),)}, "earlyoom", "less than 10 %", "--avoid"),
         ({"killers": (KillerFacts(name="systemd-oomd", acts="when"),)}, "systemd-oomd", "before the kernel", "ManagedOOMPreference=avoid"),
         ({"ulimits": {"Max address space": 8 * GIB, "Max open files": 64}}, "ulimits", "address space 8.0 GiB (ulimit -v); open files 64", "ulimit -v unlimited"),
@@ -128,7 +129,7 @@ def test_how_a_job_would_be_held_and_what_each_better_way_needs() -> None:
     better = tuple(BetterWay(way=way, why=f"why {way}", do=f"do {way}") for way in ("cgroup v2", "systemd scope"))
     held = EnforcementFacts(way="watchdog", cannot="a burst can pass it", better=better)
     first, *others = worse(report(replace(GOOD, enforcement=held)))
-    assert first.text == "oomguard run would hold a job by watchdog, not exactly: a burst can pass it"
+    assert first.text == "oomguard run would enforce a budget by watchdog: a burst can pass it"
     assert [(other.text, other.do) for other in others] == [
         (f"no {way}: why {way}", f"do {way}") for way in ("cgroup v2", "systemd scope")
     ]
@@ -153,7 +154,7 @@ def test_strict_is_told_by_one_word() -> None:
 
 
 def test_screens(check_screen: Callable[[str, str], None]) -> None:
-    check_screen("doctor-fine.txt", screen(report().render()))
+    check_screen("doctor-fine.txt", screen(render_report(report())))
     bad = replace(
         GOOD, cgroup=CgroupFacts(layout="v2", read_only=True, levels=(TIGHT, OPEN), hidden_max=None), container="docker",
         enforcement=EnforcementFacts(way="watchdog", cannot="a burst can pass it", better=(BetterWay(
@@ -161,7 +162,7 @@ def test_screens(check_screen: Callable[[str, str], None]) -> None:
         killers=(KillerFacts(name="earlyoom", acts="when less than 10 % of memory is available and less than 10 % of swap is free"),),
         ulimits={"Max address space": 8 * GIB}, logs=(), stacks=StackFacts(readers=(), ptrace_scope=1, may_trace_all=False),
     )  # fmt: skip
-    check_screen("doctor-container.txt", screen(report(bad, areas=(), oom_kills=2, zswap=None).render()))
+    check_screen("doctor-container.txt", screen(render_report(report(bad, areas=(), oom_kills=2, zswap=None))))
 
 
 @pytest.mark.parametrize("hostile", ["\x1b]0;owned\x07", "[bold red]x[/]", "a\nb", "\u202egnp", "\udcff"])
@@ -171,7 +172,7 @@ def test_names_are_neither_markup_nor_escapes(hostile: str) -> None:
         GOOD, cgroup=replace(GOOD.cgroup, levels=(replace(TIGHT, name=f"/{hostile}.slice"),)), container=hostile,
         logs=(replace(KMSG, what=hostile),), killers=(KillerFacts(name="oomd", acts=hostile),),
     )  # fmt: skip
-    shown = screen(report(facts).render())
+    shown = screen(render_report(report(facts)))
     assert not set("\x1b\x07\u202e") & set(shown)
     assert "a\nb" not in shown
     json.dumps(report(facts).to_json())

@@ -10,8 +10,8 @@ import tiktoken
 
 import oomguard
 from oomguard.preparation.encoding import native, splitters
+from oomguard.preparation.encoding.encodings import read_ranks
 from oomguard.preparation.encoding.native import CoreUnavailable, Encoder, Tier, Vocabulary
-from oomguard.preparation.encodings import read_ranks
 from tests.reference import CHARACTERS
 
 # The splitters, each with a vocabulary that is at hand: which one it is does not matter to the pattern.
@@ -52,7 +52,7 @@ def data_folder() -> Path:
 
 def rank_file(name: str) -> Path:
     """The ranks that a splitter is tried with: shipped, or of the shared data."""
-    file = Path(oomguard.__file__).parent / "vocab" / f"{RANKS[name]}.tiktoken"
+    file = Path(oomguard.__file__).parent / "preparation/encoding/vocab" / f"{RANKS[name]}.tiktoken"
     return file if file.exists() else data_folder() / "vocab" / file.name
 
 

@@ -1,17 +1,17 @@
 """A vocabulary block on disk is used only if nobody else could have written it, and it is whole."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import oomguard
-from oomguard.preparation.encoding import block_cache
 from oomguard.preparation.encoding.block_cache import default_cache, open_vocabulary
 from oomguard.preparation.encoding.native import Vocabulary
 from tests.preparation.encoding.core_texts import vocabulary_of
 
-RANKS = Path(oomguard.__file__).parent / "vocab" / "r50k_base.tiktoken"
+RANKS = Path(oomguard.__file__).parent / "preparation/encoding/vocab" / "r50k_base.tiktoken"
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def _fifo(folder: Path) -> None:
     os.mkfifo(file, 0o600)
 
 
-DAMAGES = {
+DAMAGES: dict[str, Callable[[Path], object]] = {
     "a bit": _flip,
     "cut off": _truncate,
     "a link": _link,
@@ -106,7 +106,7 @@ def test_a_full_disk_leaves_nothing_behind(built: list[bytes], tmp_path: Path, m
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(block_cache.os, "fsync", full)
+    monkeypatch.setattr("os.fsync", full)
     assert open_vocabulary(RANKS, cache=tmp_path / "cache").size
     assert list((tmp_path / "cache").iterdir()) == []
 

@@ -3,6 +3,7 @@
 import os
 import random
 from array import array
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,6 +17,9 @@ from tests.preparation.encoding.core_texts import (
     surroundings,
     tiers,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 slow = pytest.mark.skipif("OOMGUARD_SLOW" not in os.environ, reason="takes 20 s: OOMGUARD_SLOW=1")
 SCRATCH = bytearray(SCRATCH_PER_BYTE << 20)
@@ -186,15 +190,15 @@ def test_arrays_of_documents(name: str, offset_bytes: int) -> None:
             array("H" if encoder.token_bytes == 2 else "I", bytes(600 * encoder.token_bytes)),
             array("q", bytes(8 * rng.choice((1, 50)))),
         )
-        document = at = 0
+        number = at = 0
         while True:
             done = encoder.encode_documents(
-                data, offsets, out, offset_bytes=offset_bytes, document=document, start=at, ends=places,
+                data, offsets, out, offset_bytes=offset_bytes, document=number, start=at, ends=places,
                 tokens_before=len(tokens), end_of_text=5, scratch=SCRATCH,
             )  # fmt: skip
             tokens += out[: done.tokens]
             got_ends += places[: done.documents]
-            document, at = done.document, done.consumed
+            number, at = done.document, done.consumed
             if done.status is Status.DONE:
                 break
             assert done.status is Status.FULL, done
@@ -214,13 +218,14 @@ def test_ids_begin_where_the_tokenizer_says() -> None:
 def test_what_contradicts_itself_is_refused() -> None:
     encoder = encoder_of("r50k")
     out = bytearray(1000)
-    for call in (
+    calls: tuple[Callable[[], object], ...] = (
         lambda: encoder.encode(b"abc", out, start=4),
         lambda: encoder.encode(b"abc", out, end_of_text=1 << 16),
         lambda: encoder.encode_documents(b"abc", array("i", [0, 4]), out),
         lambda: encoder.encode_documents(b"abc", array("i", [2, 1]), out),
         lambda: encoder.encode_documents(b"abc", array("i", [-1, 1]), out),
         lambda: encoder.encode_documents(b"abc", array("q", [0, 1]), out, offset_bytes=2),
-    ):
+    )
+    for call in calls:
         with pytest.raises(ValueError, match="contradict"):
             call()

@@ -3,7 +3,7 @@
 import bz2
 import gzip
 import lzma
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -22,7 +22,7 @@ from oomguard.preparation.reading.pieces import Piece, ReadOptions
 from oomguard.preparation.reading.source import Source
 from oomguard.preparation.reading.text_stream import iter_text
 
-PACKERS = {
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "gz": gzip.compress,
     "zst": lambda data: pa.compress(data, codec="zstd", asbytes=True),
     "xz": lzma.compress,

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from oomguard.profiling.model import PeakProfile
 from oomguard.profiling.page.page import profile_page
 from oomguard.profiling.page.timeline import chart_label
-from oomguard.profiling.screen import PeakProfile
 from oomguard.text import printable
 from oomguard.units import format_size
 from tests.profiling.page.chromium import CHROMIUM, Chromium
@@ -210,3 +210,15 @@ def test_odd_profiles_are_drawn(shown: Show, change: dict[str, Any]) -> None:
         assert "available" in page.ask("document.querySelector('.annotation-text').textContent")
     assert page.errors == []
     assert page.requests == [page.ask("location.href")]
+
+
+def test_the_axis_is_in_the_unit_of_what_it_reaches_to(shown: Show) -> None:
+    """A peak of some MiB beside 400 GiB that were available: not "400k MiB"."""
+    timeline = tuple(replace(s, unreclaimable=s.unreclaimable // 1000, cache=None) for s in PROFILE.timeline)
+    small = replace(PROFILE.peaks, peak_unreclaimable=PROFILE.peaks.peak_unreclaimable // 1000)
+    head = replace(PROFILE.head, available=400 * GIB)
+    page = shown(replace(PROFILE, timeline=timeline, peaks=small, head=head, forecast=None))
+    suffix = "document.getElementById('chart').layout.yaxis.ticksuffix"
+    assert page.ask(suffix) == " MiB"
+    _choose(page, "whole")
+    assert page.ask(suffix) == " GiB"

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oomguard.profiling.scaling.fit import PREFIXES, LadderForecast, Rung, climb
+from oomguard.profiling.scaling.fit import PREFIXES, ScalingForecast, ScalingRun, fit_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MIB, GIB = 1 << 20, 1 << 30
 
 
-def run(need: object, size: int, prefixes: tuple[float, ...] = PREFIXES) -> LadderForecast | str:
-    return climb([Rung(input_bytes=int(size * part), peak=int(need(int(size * part)))) for part in prefixes], size)  # type: ignore[operator]
+def run(need: Callable[[int], float], size: int, prefixes: tuple[float, ...] = PREFIXES) -> ScalingForecast | str:
+    return fit_line(
+        [ScalingRun(input_bytes=int(size * part), peak=int(need(int(size * part)))) for part in prefixes], size
+    )
 
 
 @settings(max_examples=80)
@@ -26,22 +33,22 @@ def test_a_line_is_recovered_and_the_truth_lies_in_the_band(
     base: int, per_byte: float, size: int, noise: list[float]
 ) -> None:
     """Runs of one program differ by some parts of a thousand."""
-    rungs = [
-        Rung(input_bytes=int(size * part), peak=int((base + per_byte * size * part) * (1 + off)))
+    runs = [
+        ScalingRun(input_bytes=int(size * part), peak=int((base + per_byte * size * part) * (1 + off)))
         for part, off in zip(PREFIXES, noise, strict=True)
     ]
-    forecast = climb(rungs, size)
-    assert isinstance(forecast, LadderForecast)
+    forecast = fit_line(runs, size)
+    assert isinstance(forecast, ScalingForecast)
     truth = base + per_byte * size
     assert forecast.low <= truth <= forecast.high
     assert forecast.low <= forecast.at_end <= forecast.high
     assert forecast.high - forecast.at_end >= 0.049 * forecast.at_end
-    assert forecast.rungs == tuple(rungs)
+    assert forecast.runs == tuple(runs)
 
 
 def test_without_noise_it_is_exact() -> None:
     forecast = run(lambda size: 40 * MIB + 3.5 * size, GIB)
-    assert isinstance(forecast, LadderForecast)
+    assert isinstance(forecast, ScalingForecast)
     assert forecast.at_end == pytest.approx(40 * MIB + 3.5 * GIB, rel=1e-6)
     assert forecast.base == pytest.approx(40 * MIB, rel=1e-3)
     assert forecast.per_byte == pytest.approx(3.5)
@@ -58,7 +65,7 @@ def by_eighths(size: float) -> float:
 @pytest.mark.parametrize("size", [300 * MIB, 1000 * MIB, 3000 * MIB])
 def test_steps_of_a_growing_list_are_a_line(size: int) -> None:
     forecast = run(lambda part: 20 * MIB + by_eighths(part), size)
-    assert isinstance(forecast, LadderForecast)
+    assert isinstance(forecast, ScalingForecast)
     assert forecast.at_end == pytest.approx(20 * MIB + by_eighths(size), rel=0.15)
 
 
@@ -73,28 +80,37 @@ def test_steps_of_a_growing_list_are_a_line(size: int) -> None:
     ],
     ids=["n * n", "full at an eighth", "a jump", "falls"],
 )
-def test_a_curve_is_refused(base: int, curve: object) -> None:
-    found = run(lambda size: base + curve(size / GIB), GIB)  # type: ignore[operator]
+def test_a_curve_is_refused(base: int, curve: Callable[[float], float]) -> None:
+    found = run(lambda size: base + curve(size / GIB), GIB)
     assert found == "memory does not grow along a line with the input"
 
 
 def test_buffers_that_fill_up_are_not_carried_on() -> None:
     """A data set of text lines, measured: 191, 275 and 392 MiB on its beginnings, and 995 on all of it."""
     seen = {11.9: 191, 23.8: 275, 47.7: 392}
-    rungs = [Rung(input_bytes=round(size * MIB), peak=peak * MIB) for size, peak in seen.items()]
-    found = climb(rungs, round(190.7 * MIB))
+    runs = [ScalingRun(input_bytes=round(size * MIB), peak=peak * MIB) for size, peak in seen.items()]
+    found = fit_line(runs, round(190.7 * MIB))
     assert not isinstance(found, str)
     assert found.at_end == pytest.approx(995 * MIB, rel=0.15)
 
 
 def test_what_streams_stays_flat() -> None:
-    forecast = climb([Rung(input_bytes=s * MIB, peak=p * MIB) for s, p in ((64, 51), (128, 50), (256, 49))], GIB)
-    assert isinstance(forecast, LadderForecast)
+    forecast = fit_line(
+        [ScalingRun(input_bytes=s * MIB, peak=p * MIB) for s, p in ((64, 51), (128, 50), (256, 49))], GIB
+    )
+    assert isinstance(forecast, ScalingForecast)
     assert (forecast.at_end, forecast.per_byte) == (51 * MIB, 0.0)
     assert forecast.low <= 49 * MIB
 
 
-@pytest.mark.parametrize("sizes", [[], [64], [64, 128], [64, 64, 128], [64] * 5])
-def test_fewer_than_three_sizes_say_nothing(sizes: list[int]) -> None:
-    found = climb([Rung(input_bytes=size * MIB, peak=size * MIB) for size in sizes], GIB)
-    assert found == f"three sizes are needed, and {len(set(sizes))} ran to the end"
+@pytest.mark.parametrize(
+    ("sizes", "why"),
+    [
+        ([], "3 runs are needed, and 0 succeeded"),
+        ([64, 128], "3 runs are needed, and 2 succeeded"),
+        ([64, 64, 128], "the input is too small: its parts are of the same size"),
+    ],
+)
+def test_fewer_than_three_sizes_say_nothing(sizes: list[int], why: str) -> None:
+    found = fit_line([ScalingRun(input_bytes=size * MIB, peak=size * MIB) for size in sizes], GIB)
+    assert found == why

@@ -41,12 +41,12 @@ def victim(anon: int | None, shmem: int | None = 0) -> dict[str, Any]:
     ("report", "peak", "words"),
     [
         ({"schema": "oomguard.peak_profile/1", "peak_unreclaimable": 3 * GIB, "forecast": None}, 3 * GIB, "peak of 3.0 GiB"),
-        ({"schema": "oomguard.peak_profile/1", "peak_unreclaimable": 3 * GIB, "forecast": {"peak": 9 * GIB}}, 9 * GIB, "foresees"),
+        ({"schema": "oomguard.peak_profile/1", "peak_unreclaimable": 3 * GIB, "forecast": {"peak": 9 * GIB}}, 9 * GIB, "forecasts"),
         ({"schema": "oomguard.run_outcome/1", "peak_unreclaimable": 3 * GIB, "stopped_by": None, "inputs": []}, 3 * GIB, "needed 3.0 GiB"),
         ({"schema": "oomguard.run_outcome/1", "peak_unreclaimable": 3 * GIB, "stopped_by": "budget",
           "inputs": [{"path": "a", "position": 25 * MIB, "size": 100 * MIB}, {"path": "b", "position": 1, "size": 1}]}, 12 * GIB, "25 %"),
         ({"schema": "oomguard.run_outcome/1", "peak_unreclaimable": 3 * GIB, "stopped_by": "budget", "inputs": []}, 6 * GIB, "twice"),
-        (diagnosis({"victims": []}, {"victims": [victim(2 * GIB, GIB), victim(GIB, None)]}, {"victims": [victim(GIB)]}), 8 * GIB, "had 4.0 GiB"),
+        (diagnosis({"victims": []}, {"victims": [victim(2 * GIB, GIB), victim(GIB, None)]}, {"victims": [victim(GIB)]}), 8 * GIB, "used 4.0 GiB"),
     ],
 )  # fmt: skip
 def test_each_schema_tells_the_peak(report: dict[str, Any], peak: int, words: str) -> None:

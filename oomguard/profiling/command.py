@@ -1,0 +1,55 @@
+"""Profile a command that is started for it."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from oomguard.errors import CannotStart
+from oomguard.profiling.job import clock_of, profiled_run, why_stopped
+from oomguard.profiling.options import Profiled, ProfileEvents, ProfileOptions, new_head, recording_path
+from oomguard.profiling.rules.rebuild import build_profile
+from oomguard.profiling.stage_file import StageFile
+from oomguard.profiling.watch import JobWatch
+from oomguard.supervision.api import Silence, guard_command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from oomguard.supervision.launch import StartedJob
+
+
+def profile_command(options: ProfileOptions, events: ProfileEvents) -> Profiled:
+    """Run a command in this process's place, as guard_command() does, and record its memory.
+
+    The machine is kept alive: a job that uses up what is available is frozen and ended, and the profile says so.
+    Raises: what guard_command() does; BadInput if the recording cannot be written.
+    """
+    command = options.shown or options.command
+    head, clock = new_head(command), time.monotonic()
+    path = recording_path(options, command)
+    stages = StageFile(head.began)
+    os.environ[stages.variable] = stages.path  # for the job, which inherits it
+    made: list[JobWatch] = []
+
+    def watch(job: StartedJob) -> Callable[[], float]:
+        memcg = clock_of(job)
+        of_job = head if memcg is None else replace(head, tier=job.enforcement.way, exact_mark=memcg.is_exact)
+        watched = JobWatch(of_job, path, pids=job.enforcer.pids, clock=memcg, stages=stages, began=clock)
+        made.append(watched)
+        events.begins(path, of_job.tier)
+        return watched.look
+
+    try:
+        run = profiled_run(options.command, options.enforce, head.available)
+        outcome = guard_command(run, Silence(), watch=watch)
+        made[0].end(outcome.exit_code, stopped=why_stopped(outcome, head.available))
+    except CannotStart:
+        if path.is_file() and not path.is_symlink():  # /dev/null stays
+            path.unlink()  # there is nothing in it
+        raise
+    finally:
+        stages.close()
+    return Profiled(profile=build_profile(made[0].events()), recording=path, exit_code=outcome.exit_code)
