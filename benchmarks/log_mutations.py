@@ -133,9 +133,9 @@ def _damage_bytes(chance: random.Random, text: bytearray) -> None:
 
 def check(text: bytes, *, shown: bool) -> int:
     """Read a log and explain what is in it. Gives how many victims it named; asserts that the text names them."""
-    began = time.perf_counter()
+    began = time.process_time()
     found_all = list(find_in_blocks([text]))
-    assert time.perf_counter() - began < SLOWEST_SECONDS
+    assert time.process_time() - began < SLOWEST_SECONDS
     events = [found for found in found_all if isinstance(found, OomEvent)]
     flat = re.sub(r"\s+", " ", text.decode(errors="replace").replace("#012", " "))
     for event in events:

@@ -76,8 +76,8 @@ SWAP_NOTE = re.compile(
 )
 SUPPRESSED = re.compile(r"(?:oom_kill_process|dump_header): (?P<count>[0-9]{1,10}) callbacks suppressed")
 LOST = re.compile(
-    r"(?:imuxsock(?:\[pid: [0-9]+\])? (?:lost|begins to drop)|[0-9]+ printk messages dropped|printk: [0-9]+ messages suppressed"
-    r"|Missed [0-9]+ kernel messages|oomguard passed over the middle of this report|messages? (?:lost|dropped) due to rate-limiting|Suppressed [0-9]+ messages from)"
+    r"(?:imuxsock(?:\[pid: [0-9]{1,10}\])? (?:lost|begins to drop)|(?<![0-9])[0-9]{1,10} printk messages dropped|printk: [0-9]{1,10} messages suppressed"
+    r"|Missed [0-9]{1,10} kernel messages|oomguard passed over the middle of this report|messages? (?:lost|dropped) due to rate-limiting|Suppressed [0-9]{1,10} messages from)"
 )
 SLAB_REFUSED = re.compile(
     r"SLUB: Unable to allocate memory on node|SLAB: Unable to allocate memory|slab_out_of_memory: "
