@@ -25,7 +25,17 @@ def advise_other(kill: OtherKill) -> list[Advice]:
     return [ceiling, *BY_IDENT[kill.told_by].advise(kill)][:_MOST]
 
 
-def advise_nothing_found(*, unfiltered: str | None = None) -> list[Advice]:
+_KEEP_LOG = Advice(text="or keep the kernel's log while it runs", command="sudo dmesg --follow > kernel.log")
+_GET_LOG = Advice(
+    text=(
+        "the kernel's log of the machine where it ran tells more: sudo dmesg there; in WSL wsl dmesg; for a pod "
+        "kubectl debug node/NODE; for a cloud's VM its serial console (gcloud compute instances get-serial-port-output)"
+    ),
+    command="sudo dmesg | oomguard diagnose -",
+)
+
+
+def advise_nothing_found(*, unfiltered: str | None = None, pasted: bool = False) -> list[Advice]:
     """What else ends a process with 137, and how to know next time."""
     if unfiltered is not None:
         return [Advice(text="see all kills that the logs tell of", command=unfiltered)]
@@ -36,8 +46,8 @@ def advise_nothing_found(*, unfiltered: str | None = None) -> list[Advice]:
                 "system's time limit send it too"
             )
         ),
-        Advice(text="next time run it under a watch that tells", command="oomguard run --max-rss SIZE -- COMMAND"),
-        Advice(text="or keep the kernel's log while it runs", command="sudo dmesg --follow > kernel.log"),
+        Advice(text="next time run it under a budget that tells", command="oomguard run --max-rss SIZE -- COMMAND"),
+        _GET_LOG if pasted else _KEEP_LOG,
     ]
 
 
