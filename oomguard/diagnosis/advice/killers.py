@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oomguard.diagnosis.advice.common import size_argument
@@ -22,7 +23,12 @@ def advise_other(kill: OtherKill) -> list[Advice]:
     ceiling = Advice(
         text="run it under a budget: it is stopped in time, and you are told what held the memory", command=budget
     )
-    return [ceiling, *BY_IDENT[kill.told_by].advise(kill)][:_MOST]
+    entry = BY_IDENT[kill.told_by]
+    own = list(entry.advise(kill))
+    if entry.early or (entry.killer != "kernel" and entry.in_logs and entry.ident != "slurm") or not own:
+        return [ceiling, *own][:_MOST]
+    first = replace(own[0], text=own[0].text.removeprefix("or "))  # a limit that somebody asked for: ask for more
+    return [first, *own[1:2], ceiling, *own[2:]][:_MOST]
 
 
 _KEEP_LOG = Advice(text="or keep the kernel's log while it runs", command="sudo dmesg --follow > kernel.log")

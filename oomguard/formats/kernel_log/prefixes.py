@@ -41,7 +41,7 @@ _LOGGER = re.compile(
 )
 # A progress bar of tqdm, after which something else was written on the same line.
 _BAR = re.compile(r"[^\[\]|]{0,80}?[0-9]{1,3}%\|[^|]{0,200}\| ?[^\[\]]{0,60}\[[^\[\]]{0,100}\](?=[^\s,])")
-_COLOUR = re.compile(r"\x1b\[[0-9;]{0,20}[A-Za-z]|\x1b\][^\x07\x1b]{0,200}(?:\x07|\x1b\\)")
+_COLOUR = re.compile(r"\x1b\[[0-9;]{0,20}[A-Za-z]")
 # After a time alone anything may follow ("active_anon:5366"), so only names that no kernel line begins with count.
 _NAMED = re.compile(
     _HOST + r"(?P<ident>kernel|[^\s:\[\]]{1,64}(?=\[[0-9]{1,10}\]:)|systemd[\w-]*|slurm\w+|kubelet|containerd|dockerd?|earlyoom"
