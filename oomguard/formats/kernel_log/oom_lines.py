@@ -45,7 +45,8 @@ KILLED_CUT = re.compile(
 # The kernel's own words before "Killed process"; anything else quotes it.
 OWN_HEAD = re.compile(r"(?:Memory cgroup o|O)ut of [Mm]emory(?: \(oom_kill_allocating_task\))?: |")
 # Words of a sentence before it: a text about kills, not a log.
-PROSE = re.compile(r"\b[A-Za-z]{1,20}(?:,? [a-z]{1,20}){2}\b(?! of memory)")
+PROSE = re.compile(r"\b[A-Za-z]{1,20}(?:,? [a-z]{1,20}){2}\b")
+OWN_WORDS = re.compile(r"(?:Memory cgroup o|[Oo])ut of [Mm]emory")
 KILL = re.compile(
     r"(?P<head>.{0,120}?)\b[Kk]ill process (?P<pid>[0-9]{1,10}) \((?P<name>.{0,48}?)\)\s+score (?P<score>[0-9]{1,10})",
     re.DOTALL,
