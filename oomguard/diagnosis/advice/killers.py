@@ -64,7 +64,7 @@ def advise_unit(unit: str) -> list[Advice]:
             text="see the unit's own log and limit",
             command=f"systemctl show {shlex.quote(unit)} -p Result,MemoryMax,MemoryPeak,OOMPolicy",
         ),
-        Advice(text="read the kernel's report, which has the numbers", command="sudo oomguard diagnose"),
+        Advice(text="read the kernel's report, which has the numbers", command="sudo $(command -v oomguard) diagnose"),
     ]
 
 

@@ -112,7 +112,7 @@ def test_what_is_passed_on(tmp_path: Path, name: str) -> None:
     assert (notice.told_by, notice.pid) == (told_by, pid)
     commands = [step.command or "" for step in answer.advice]
     if notice.says == "sigkill":
-        assert commands[0] == f"sudo oomguard diagnose{f' --pid {pid}' if pid else ''}"
+        assert commands[0] == f"sudo $(command -v oomguard) diagnose{f' --pid {pid}' if pid else ''}"
     screen = " ".join(str(answer.render()).split())
     assert ("who sent SIGKILL" in screen) == (notice.says == "sigkill")
     assert "137 only" not in screen
