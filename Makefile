@@ -16,7 +16,7 @@ PYTEST = $(RUN) -m pytest -q --hypothesis-profile=$(EXAMPLES)
 BESIDE = -n $(JOBS) --maxprocesses 8
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo readme docs man check core lint test coverage wheel versions screens live vm bench campaign kills runs vmruns logspeed fuzz vmkills costs profiles clean
+.PHONY: help setup demo readme docs man check core lint test coverage wheel versions screens live vm bench campaign kills runs vmruns logspeed fuzz prose vmkills costs profiles clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 14
@@ -102,6 +102,9 @@ logspeed: $(READY) ## a gigabyte of log: diagnose beside grep -c, seconds and me
 
 fuzz: $(READY) ## 100,000 damaged logs: nothing is raised, no victim is invented (15 minutes)
 	$(RUN) -m benchmarks.log_mutations 100000
+
+prose: $(READY) ## code and documentation given as logs: none of them names a kill (2 minutes)
+	$(RUN) -m benchmarks.log_prose
 
 vmkills: $(READY) ## real kills on kernels 5.10, 6.1 and 6.12, by the kernel and by other killers (root, 10 minutes)
 	tests/vm/build.sh $(KERNELS)

@@ -47,7 +47,7 @@ def diagnose_command(
     What killed it, whose limit it was, who filled the memory, and what to do. Without root as far as the logs may be
     read. Exit status 0: a kill was found; 3: none was, or none that fits.
 
-    Examples: oomguard diagnose; oomguard diagnose kern.log; kubectl describe pod web-1 | oomguard diagnose -
+    Example: oomguard diagnose; oomguard diagnose kern.log; kubectl describe pod web-1 | oomguard diagnose -
     """
     from dataclasses import replace
     from pathlib import Path

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.diagnosis.conclude import Asked, conclude
-from oomguard.diagnosis.filter import KillFilter, parse_since
+from oomguard.diagnosis.conclude import conclude
+from oomguard.diagnosis.filter import Asked, KillFilter, parse_since
 from oomguard.diagnosis.kill_search import FoundKills, search_machine, search_saved
 from oomguard.diagnosis.log_reading import IDENTIFIERS
 from oomguard.kernel.logs.counters import read_oom_counters, units_killed_for_memory
@@ -48,9 +48,9 @@ def diagnose(
     found = FoundKills()
     if log is not None:
         logs = [str(log)] if isinstance(log, str | Path) else [str(each) for each in log]
-        sources = search_saved(found, named_sources(logs), kill_filter, every=every)
-        return conclude(found, sources, asked, None)
-    sources = search_machine(found, find_sources(root, IDENTIFIERS), kill_filter, every=every)
+        search_saved(found, named_sources(logs), kill_filter, every=every)
+        return conclude(found, asked, None)
+    search_machine(found, find_sources(root, IDENTIFIERS), kill_filter, every=every)
     if not found.kills and not asked.filter:
         found.units.extend(unit for unit in units_killed_for_memory() if root == Path("/"))
-    return conclude(found, sources, asked, read_oom_counters(root))
+    return conclude(found, asked, read_oom_counters(root))

@@ -14,6 +14,7 @@ from oomguard.errors import BadInput
 from oomguard.formats.kernel_log import Notice, OtherKill, UnitNotice
 
 if TYPE_CHECKING:
+    from oomguard.diagnosis.advice.kernel import SuspectScript
     from oomguard.formats.kernel_log import LogFinding
 
 _COMM = 15  # bytes of a process's name that the kernel keeps
@@ -64,6 +65,14 @@ class KillFilter:
         if self.name is not None and (name is None or name[:_COMM] != self.name[:_COMM]):
             return False
         return self.script is None or (name is not None and may_run(self.script, name))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The filter in words (None: any kill), and the user's program."""
+
+    filter: str | None = None
+    script: SuspectScript | None = None
 
 
 def parse_since(text: str) -> float:

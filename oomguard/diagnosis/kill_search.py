@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from oomguard.diagnosis.folding import fold
 from oomguard.diagnosis.log_reading import find_in_blocks, find_newest
 from oomguard.errors import OomguardError
 from oomguard.formats.kernel_log import Notice, OomEvent, OtherKill, UnitNotice
@@ -35,14 +36,44 @@ class FoundKills:
     found: int = 0
     all_found: int = 0
     seen: set[tuple[int, str]] = field(default_factory=set)
+    sources: list[LogSource] = field(default_factory=list)
+
+    def newest_first(self) -> NewestFirst:
+        """The kills in order, those that are told twice once."""
+        kills = list(self.kills)
+        kills.reverse()
+        kills.sort(key=_age)  # two logs may have been read one after the other; those without a day stay in order
+        kept, also_told = fold(kills)
+        return NewestFirst(
+            kills=kept,
+            events=[kill for kill in kept if isinstance(kill, OomEvent)],
+            others=tuple(kill for kill in kept if isinstance(kill, OtherKill)),
+            also_told=tuple(also_told),
+        )
 
 
-def search_machine(
-    found_kills: FoundKills, found: list[Readable], kill_filter: KillFilter, *, every: bool
-) -> list[LogSource]:
+@dataclass(frozen=True, slots=True)
+class NewestFirst:
+    """The kills that were found, in order: all, by the kernel, by or from programs; and what was told of them twice."""
+
+    kills: list[OomEvent | OtherKill]
+    events: list[OomEvent]
+    others: tuple[OtherKill, ...]
+    also_told: tuple[OtherKill, ...]
+
+    @property
+    def told_to_the_end(self) -> OomEvent | OtherKill | None:
+        """The newest of which the log tells the end."""
+        return next((kill for kill in self.kills if isinstance(kill, OtherKill) or kill.outcome != "unknown"), None)
+
+
+def _age(kill: OomEvent | OtherKill) -> float:
+    return -kill.time.epoch if kill.time and kill.time.epoch else 0.0
+
+
+def search_machine(found_kills: FoundKills, found: list[Readable], kill_filter: KillFilter, *, every: bool) -> None:
     """Read this machine's logs. What covers this boot is read whole; older logs only until one tells of a kill."""
     booted = boot_epoch()
-    sources = []
     for readable in found:
         older = readable.source.covers != "this boot"
         if found_kills.kills and older and not every:
@@ -58,18 +89,14 @@ def search_machine(
                     _put_before(found_kills, older_kills)
             except OomguardError as error:
                 source = dataclasses.replace(source, unread=reading_error(error), do=error.do)
-        sources.append(source)
-    return sources
+        found_kills.sources.append(source)
 
 
-def search_saved(
-    found_kills: FoundKills, found: list[Readable], kill_filter: KillFilter, *, every: bool
-) -> list[LogSource]:
+def search_saved(found_kills: FoundKills, found: list[Readable], kill_filter: KillFilter, *, every: bool) -> None:
     """Read saved logs, newest first. One that cannot be read is noted, unless it is the only one.
 
     Raises: what reading the only one raises.
     """
-    sources = []
     for readable in found:
         source = readable.source
         one = FoundKills()
@@ -80,8 +107,7 @@ def search_saved(
                 raise
             source = dataclasses.replace(source, unread=reading_error(error), do=error.do)
         _put_before(found_kills, one)
-        sources.append(source)
-    return sources
+        found_kills.sources.append(source)
 
 
 def search_source(

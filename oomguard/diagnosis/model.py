@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -53,9 +53,6 @@ class Findings:
     newest_is_other: bool = False  # the newest kill is a program's
     also_told: tuple[OtherKill, ...] = ()  # the same kills as of `events`, in a program's words
     notices: tuple[Notice, ...] = ()  # a SIGKILL without a reason, other memory than the host's; newest first
-    names: dict[str, str] = field(default_factory=dict)  # what the killers are called, by their entry
-    reasons: dict[str, str] = field(default_factory=dict)  # why they kill, where their text does not say
-    early: frozenset[str] = frozenset()  # killers that act before the kernel has to
     kernel_count: int | None = None  # processes that the kernel has killed since boot, by its counter
     verbose: bool = False  # how render() shows it
     every: bool = False

@@ -14,6 +14,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 Check = Callable[[str, str], None]
 
 CAPTURES = Path(__file__).parents[1] / "captures/kernel_log"
+PASTED = Path(__file__).parents[1] / "captures/pasted"
 THREE = str(CAPTURES / "three-kills-6.1.log")
 ESCAPE = "\x1b"
 
@@ -148,3 +149,84 @@ def test_a_wrong_value_is_two_lines_and_exits_1(oomguard: Run, arguments: list[s
     assert run.stderr.startswith("error: ")
     assert "\n  try: " in run.stderr
     assert [word for word in words if word not in run.stderr] == []
+
+
+def test_a_file_a_pipe_several_files_and_a_folder(oomguard: Run, tmp_path: Path) -> None:
+    """As people try it first, without --log."""
+    assert oomguard("diagnose", THREE).stdout == oomguard("diagnose", "--log", THREE).stdout
+    assert oomguard("diagnose", "-", stdin=Path(THREE).read_text()).stdout == oomguard("diagnose", THREE).stdout
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    for day in (1, 3, 2):
+        (folder / f"{day}.log").write_text(
+            f"2026-03-0{day}T10:00:00+00:00 h kernel: Out of memory: Killed process {day} (job{day}) total-vm:9kB, anon-rss:8kB, file-rss:0kB\n"
+        )
+    for arguments in (["logs"], ["logs/1.log", "logs/2.log", "logs/3.log"]):
+        run = oomguard("diagnose", *arguments)
+        assert run.returncode == 0, run.stderr
+        assert "job3 (pid 3)" in run.stdout
+        assert "2 more kills: --all" in run.stdout
+    (folder / "torn.log.gz").write_bytes(b"\x1f\x8b\x08\x00torn")
+    run = oomguard("diagnose", "logs", "--verbose")
+    assert run.returncode == 0, run.stderr
+    assert "torn.log.gz: not read" in run.stdout
+
+
+def test_a_filter_that_nothing_fits_exits_3(oomguard: Run) -> None:
+    for arguments in (["--pid", "1"], ["--name", "nosuch"], ["--since", "1m"]):
+        run = oomguard("diagnose", THREE, *arguments)
+        if arguments[0] != "--since":  # a kill without a day fits any time
+            assert run.returncode == 3, run.stdout
+            assert "nothing that fits" in run.stdout
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_screens_at_every_width(oomguard: Run, check_screen: Check, width: int) -> None:
+    """Text is wrapped for the terminal, a command never."""
+    shown = []
+    for name in (
+        "m05_memcg_v1_without_stats_kmem_small.log",
+        "m34_oomd_long.log",
+        "m46_sigkill_other.log",
+        "m21_prose.log",
+    ):
+        run = oomguard("diagnose", name, cwd=PASTED, env={"COLUMNS": str(width), "TERMINAL_WIDTH": str(width)})
+        assert run.stderr == ""
+        shown.append(run.stdout)
+        long = [line for line in run.stdout.splitlines() if len(line) > width >= 11 + max(map(len, line.split()))]
+        assert [line for line in long if not line.startswith(" " * 14)] == []
+    check_screen(f"diagnose-{width}.txt", "\n".join(shown))
+
+
+def test_messages_of_other_systems(oomguard: Run, tmp_path: Path, check_screen: Check) -> None:
+    """What was killed, where, at which limit, and the next command for that system."""
+    texts = {
+        "describe": """Name:             web-1
+Namespace:        shop
+Containers:
+  prep:
+    Container ID:  containerd://5954f621c17f13706c25a215db06fe2bf7b9a9a6c732a909eb0db39d62346724
+    Last State:     Terminated
+      Reason:       OOMKilled
+      Exit Code:    137
+      Started:      Sun, 01 Mar 2026 09:59:00 +0000
+      Finished:     Sun, 01 Mar 2026 10:00:00 +0000
+    Restart Count:  5
+    Limits:
+      memory:  512Mi
+""",
+        "seff": """Job ID: 4711
+State: OUT_OF_MEMORY (exit code 0)
+Memory Utilized: 7.90 GB
+Memory Efficiency: 98.77% of 8.00 GB
+""",
+        "dataloader": "RuntimeError: DataLoader worker (pid 1817) is killed by signal: Killed. \n",
+        "gpu": "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 23.69 GiB\n",
+    }
+    shown = []
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+        run = oomguard("diagnose", name)
+        assert run.returncode == (0 if name in ("describe", "seff") else 3)
+        shown.append(run.stdout)
+    check_screen("diagnose-messages.txt", "\n".join(shown))

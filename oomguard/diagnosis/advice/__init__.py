@@ -29,6 +29,7 @@ def choose_advice(
     counters: OomCounters | None,
     notice: Notice | None,
     unfiltered: str | None,
+    pasted: bool,
     script: SuspectScript | None,
     also_told: Sequence[OtherKill] = (),
 ) -> list[Advice]:
@@ -49,4 +50,4 @@ def choose_advice(
         return advise_counters(counters)
     if notice is not None:
         return advise_notice(notice)
-    return advise_nothing_found(unfiltered=unfiltered)
+    return advise_nothing_found(unfiltered=unfiltered, pasted=pasted)

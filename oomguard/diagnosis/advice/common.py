@@ -88,5 +88,5 @@ def shmem_advice(event: OomEvent, cause: KillCause) -> list[Advice]:
 def keep_the_log() -> Advice:
     """So that next time it can be told."""
     return Advice(
-        text="next time keep the whole report", command="journalctl -k -b > oom.log; oomguard diagnose --log oom.log"
+        text="next time keep the whole report", command="journalctl -k -b > oom.log; oomguard diagnose oom.log"
     )

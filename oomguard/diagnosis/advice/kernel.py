@@ -113,6 +113,8 @@ def _exhausted(event: OomEvent, cause: KillCause) -> list[Advice]:
         "hugetlb": _huge,
         "shmem": shmem_advice,
     }
+    if event.tasks is not None and event.tasks.killable == 0 and not event.victims:
+        return [Advice(text="give the machine more memory, or the system less to start: it did not fit by itself")]
     if cause.filler in special:
         return special[cause.filler](event, cause)
     if cause.filler in ("dirty", "cache"):

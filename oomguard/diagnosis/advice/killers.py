@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oomguard.diagnosis.advice.common import size_argument
@@ -22,10 +23,25 @@ def advise_other(kill: OtherKill) -> list[Advice]:
     ceiling = Advice(
         text="run it under a budget: it is stopped in time, and you are told what held the memory", command=budget
     )
-    return [ceiling, *BY_IDENT[kill.told_by].advise(kill)][:_MOST]
+    entry = BY_IDENT[kill.told_by]
+    own = list(entry.advise(kill))
+    if entry.early or (entry.killer != "kernel" and entry.in_logs and entry.ident != "slurm") or not own:
+        return [ceiling, *own][:_MOST]
+    first = replace(own[0], text=own[0].text.removeprefix("or "))  # a limit that somebody asked for: ask for more
+    return [first, *own[1:2], ceiling, *own[2:]][:_MOST]
 
 
-def advise_nothing_found(*, unfiltered: str | None = None) -> list[Advice]:
+_KEEP_LOG = Advice(text="or keep the kernel's log while it runs", command="sudo dmesg --follow > kernel.log")
+_GET_LOG = Advice(
+    text=(
+        "the kernel's log of the machine where it ran tells more: sudo dmesg there; in WSL wsl dmesg; for a pod "
+        "kubectl debug node/NODE; for a cloud's VM its serial console (gcloud compute instances get-serial-port-output)"
+    ),
+    command="sudo dmesg | oomguard diagnose -",
+)
+
+
+def advise_nothing_found(*, unfiltered: str | None = None, pasted: bool = False) -> list[Advice]:
     """What else ends a process with 137, and how to know next time."""
     if unfiltered is not None:
         return [Advice(text="see all kills that the logs tell of", command=unfiltered)]
@@ -36,8 +52,8 @@ def advise_nothing_found(*, unfiltered: str | None = None) -> list[Advice]:
                 "system's time limit send it too"
             )
         ),
-        Advice(text="next time run it under a watch that tells", command="oomguard run --max-rss SIZE -- COMMAND"),
-        Advice(text="or keep the kernel's log while it runs", command="sudo dmesg --follow > kernel.log"),
+        Advice(text="next time run it under a budget that tells", command="oomguard run --max-rss SIZE -- COMMAND"),
+        _GET_LOG if pasted else _KEEP_LOG,
     ]
 
 
@@ -48,7 +64,7 @@ def advise_unit(unit: str) -> list[Advice]:
             text="see the unit's own log and limit",
             command=f"systemctl show {shlex.quote(unit)} -p Result,MemoryMax,MemoryPeak,OOMPolicy",
         ),
-        Advice(text="read the kernel's report, which has the numbers", command="sudo oomguard diagnose"),
+        Advice(text="read the kernel's report, which has the numbers", command="sudo $(command -v oomguard) diagnose"),
     ]
 
 

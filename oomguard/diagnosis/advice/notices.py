@@ -20,7 +20,7 @@ def advise_notice(notice: Notice) -> list[Advice]:
     which = f" --pid {notice.pid}" if notice.pid is not None else ""
     look = Advice(
         text="ask the kernel's log of the machine where it ran (for a container: of its host), soon: it is overwritten",
-        command=f"sudo oomguard diagnose{which}",
+        command=f"sudo $(command -v oomguard) diagnose{which}",
     )
     watch = Advice(
         text="or run it again under a budget: then the line that held the memory is named",

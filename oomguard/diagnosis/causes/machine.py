@@ -62,7 +62,7 @@ def explain_machine(event: OomEvent, machine: Accounting | None, pressure: Press
             certain=False,
         )
     filler, size = largest_filler(machine)
-    if filler is None:
+    if filler is None or _before_any_program(event):
         return _without_filler(event, machine)
     why = f"the whole machine ran out of memory: {_TEXTS[filler]} ({format_size(size)} of {format_size(machine.total)})"
     if filler == "unaccounted":
@@ -115,7 +115,7 @@ def _without_filler(event: OomEvent, machine: Accounting) -> KillCause:
     why = "the whole machine ran out of memory; "
     if not machine.complete and machine.unaccounted > _INCOMPLETE * (machine.total - machine.free):
         why += "the counters in this log are incomplete: what filled it is not known from it"
-    elif event.tasks is not None and event.tasks.killable == 0 and not event.tasks.rows and not event.victims:
+    elif _before_any_program(event):
         why += f"no program was running yet: {format_size(machine.total)} was too little for the system to start"
     else:
         parts = [f"{share.label} {format_size(share.size)}" for share in machine.shares if share.within is None][:3]
@@ -130,6 +130,11 @@ def _without_filler(event: OomEvent, machine: Accounting) -> KillCause:
         accounting=machine,
         notes=machine.notes,
     )
+
+
+def _before_any_program(event: OomEvent) -> bool:
+    """The table of processes is there, and empty."""
+    return event.tasks is not None and event.tasks.killable == 0 and not event.tasks.rows and not event.victims
 
 
 def swap_in_memory(event: OomEvent) -> str | None:

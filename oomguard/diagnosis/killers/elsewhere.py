@@ -122,8 +122,8 @@ MESSAGES: tuple[Killer, ...] = (
             "RuntimeError: [enforce fail at alloc_cpu.cpp:75] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate 16000000000 bytes.",
         ),
         wording(
-            r"(?:.{0,160}?\s)?(?P<reason>OSError: \[Errno 12\] Cannot allocate memory|fork: Cannot allocate memory|System\.OutOfMemoryException|Allowed memory size of [0-9]+ bytes exhausted)",
-            r"\[Errno 12\] Cannot allocate memory|fork: Cannot allocate memory|System\.OutOfMemoryException|Allowed memory size of [0-9]",
+            r"(?:.{0,160}?\s)?(?P<reason>OSError: \[Errno 12\] Cannot allocate memory|fork: Cannot allocate memory|unable to mmap [0-9]+ bytes .{0,120}?Cannot allocate memory|System\.OutOfMemoryException|Allowed memory size of [0-9]+ bytes exhausted)",
+            r"\[Errno 12\] Cannot allocate memory|fork: Cannot allocate memory|unable to mmap [0-9]+ bytes .{0,120}?Cannot allocate memory|System\.OutOfMemoryException|Allowed memory size of [0-9]",
             "OSError: [Errno 12] Cannot allocate memory",
         ),
         why="the program asked for more than it could get and was told so; nothing was killed",

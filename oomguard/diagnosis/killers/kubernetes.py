@@ -155,7 +155,7 @@ LIMIT = Killer(
         ),
         wording(
             _EVENT
-            + r"OOMKilling\s.{0,300}?emory cgroup out of memory(?:: Killed process (?P<pid>[0-9]{1,10}) \((?P<name>.{1,48}?)\))?",
+            + r"OOMKilling\s.{0,300}?emory cgroup out of memory(?:: Killed process (?P<pid>[0-9]{1,10}) \((?P<name>.{1,48}?)\)(?: total-vm:[0-9]+kB, anon-rss:(?P<size>[0-9]{1,15})(?P<unit>kB))?)?",
             "OOMKilling ",
             "  Warning  OOMKilling  5m  kernel-monitor  Memory cgroup out of memory: Killed process 2131 (stress) total-vm:2400000kB, anon-rss:2048000kB, file-rss:2780kB, shmem-rss:0kB",
         ),
@@ -180,7 +180,8 @@ NODE = Killer(
     in_logs=True,
     wordings=(
         wording(
-            _EVENT + r"OOMKilling\s.{0,300}?Out of memory: Killed process (?P<pid>[0-9]{1,10}) \((?P<name>.{1,48}?)\)",
+            _EVENT
+            + r"OOMKilling\s.{0,300}?Out of memory: Killed process (?P<pid>[0-9]{1,10}) \((?P<name>.{1,48}?)\)(?: total-vm:[0-9]+kB, anon-rss:(?P<size>[0-9]{1,15})(?P<unit>kB))?",
             "OOMKilling ",
             "  Warning  OOMKilling  5m  kernel-monitor  Out of memory: Killed process 2131 (stress) total-vm:2400000kB",
         ),

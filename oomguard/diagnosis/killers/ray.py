@@ -39,6 +39,11 @@ KILLER = Killer(
             kind="begin",
         ),
         wording(
+            r"(?:\S{0,120}\.)?(?P<reason>RayOutOfMemoryError: More than [0-9.]+% of the memory on node .{0,200})",
+            "RayOutOfMemoryError: More than",
+            "ray.memory_monitor.RayOutOfMemoryError: More than 95% of the memory on node n7 is used (61.0 / 64.0 GB).",
+        ),
+        wording(
             r"Memory on the node .{0,600}?pid=(?P<pid>[0-9]{1,10}), memory used=(?P<size>[0-9.]{1,12})(?P<unit>[KMG]?B)\) was running was (?P<reason>.{1,120}?)(?:\. Ray killed|$)",
             "Memory on the node",
             "Memory on the node (IP: 10.0.0.2, ID: ef) where the task (task ID: c8, name=prep, pid=4711, memory used=5.10GB) was running was 15.21GB / 16.00GB (0.950625), which exceeds the memory usage threshold of 0.95. Ray killed this worker",

@@ -258,6 +258,21 @@ MESSAGES: tuple[Killer, ...] = (
         do=(("see why, in the worker's own log", "grep -E 'memory budget|signal 9' WORKER.log"),),
     ),
     _entry(
+        "ray-worker",
+        "a worker of Ray, which died",
+        wording(
+            r"(?:\S{0,120}(?:WorkerCrashedError|ActorDiedError|RayActorError|OwnerDiedError): )?(?:The worker died unexpectedly while executing this task|A worker died or was killed while executing a task|The actor (?:is dead|died unexpectedly) because its (?:worker )?process has died)",
+            "died unexpectedly|orker died or was killed|process has died",
+            "(raylet) A worker died or was killed while executing a task by an unexpected system error.",
+        ),
+        wording(
+            r"(?:\S{0,120}Error: )?The actor died unexpectedly before finishing this task",
+            "died unexpectedly",
+            "ray.exceptions.RayActorError: The actor died unexpectedly before finishing this task.",
+        ),
+        do=(("see why, in the raylet's log on that node", "ray logs raylet.out -ip ADDRESS | grep -E 'OOM|SIGKILL'"),),
+    ),
+    _entry(
         "jupyter",
         "a kernel of Jupyter",
         wording(
@@ -326,8 +341,8 @@ MESSAGES: tuple[Killer, ...] = (
             "Process `align (1)` terminated with an error exit status (137)",
         ),
         wording(
-            r"(?:.{0,200}?\s|\(?)?(?:exit (?:code|status):? |exited with (?:status |code )?|returned? (?:code )?|status )137\b",
-            "xit code: 137|xit code 137|xit status: 137|xited with 137|eturned 137|eturn 137|tatus 137|xited with code 137",
+            r"(?:.{0,200}?\s|\(?)?(?:exit (?:code|status):? |(?:error )?code |exited with (?:status |code )?|returned? (?:code )?|status )137\b",
+            "xit code: 137|xit code 137|rror code 137| code 137|xit status: 137|xited with 137|eturned 137|eturn 137|tatus 137|xited with code 137",
             "CalledProcessError: Command returned non-zero exit status 137.",
         ),
         do=(
@@ -360,8 +375,8 @@ MESSAGES: tuple[Killer, ...] = (
         "shell",
         "a command of a shell",
         wording(
-            rf"(?:\S{{1,200}}: line [0-9]{{1,9}}:\s+|\[[0-9]{{1,6}}\][+-]?\s+)?(?:{_PIDS}\s+)?Killed(?:\s{{2,}}(?P<name>[\w./~-].{{0,200}}))?\s*$",
-            r"Killed(?:[ \t]{2,}\S|[ \t\r]*\n|[ \t\r]*\Z)",
+            rf"(?:\S{{1,200}}: line [0-9]{{1,9}}:\s+|\[[0-9]{{1,6}}\][+-]?\s+)?(?:{_PIDS}\s+)?Killed(?:: 9)?(?:\s{{2,}}(?P<name>[\w./~-].{{0,200}}))?\s*$",
+            r"Killed(?:: 9)?(?:[ \t]{2,}\S|[ \t\r]*\n|[ \t\r]*\Z)",
             "./run.sh: line 3: 12345 Killed                  python prep.py",
         ),
         wording(
@@ -370,5 +385,10 @@ MESSAGES: tuple[Killer, ...] = (
             "zsh: killed     python prep.py",
         ),
         wording(r"(?:error: )?signal: killed\s*$", "signal: killed", "signal: killed"),
+        wording(
+            r"(?:[^#]{0,200}?\s)?(?:[Kk]illed by|[Tt]erminated by|[Rr]eceived|[Ee]xited (?:on|with|by)|[Dd]ied with|interrupted by) (?:signal )?(?:9|SIGKILL|signal 9|signal SIGKILL)\b(?: \(SIGKILL\)|: SIGKILL|: Killed)?",
+            "illed by signal 9|illed by SIGKILL|erminated by signal 9|erminated by SIGKILL|eceived SIGKILL|eceived signal 9|exited with signal 9|died with signal 9|exited by signal 9|nterrupted by signal 9",
+            "worker 3 was killed by signal 9",
+        ),
     ),
 )

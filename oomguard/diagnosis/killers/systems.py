@@ -46,7 +46,7 @@ SYSTEMS: tuple[Killer, ...] = (
         "lsf",
         "LSF, at the memory limit of the job",
         wording(
-            r"(?P<reason>TERM_MEMLIMIT: job killed after reaching LSF memory usage limit)",
+            r"(?:[^#'\"]{0,120}?(?:Completed|Exited) <exit>;\s)?(?P<reason>TERM_MEMLIMIT: job killed after reaching LSF memory usage limit)",
             "memory usage limit",
             "TERM_MEMLIMIT: job killed after reaching LSF memory usage limit.",
         ),
@@ -96,7 +96,7 @@ SYSTEMS: tuple[Killer, ...] = (
         "htcondor",
         "HTCondor, at the memory that the job had asked for",
         wording(
-            r"(?:Error from \S{1,80}: )?(?P<reason>[Jj]ob has gone over (?:cgroup )?memory limit of (?P<limit>[0-9]{1,12} megabytes)\.(?: (?:Last measured|Peak) usage: [0-9]{1,12})?)",
+            r"(?:Error from \S{1,80}: )?(?P<reason>(?:Docker )?[Jj]ob has gone over (?:cgroup )?memory limit of (?P<limit>[0-9]{1,12} (?:megabytes|M[bB]))\.?(?: (?:Last measured|Peak) usage: [0-9]{1,12})?)",
             "memory limit of",
             "Error from slot1_3@n12: Job has gone over cgroup memory limit of 2048 megabytes. Last measured usage: 2041 megabytes.  Consider resubmitting with a higher request_memory.",
         ),
@@ -146,8 +146,8 @@ SYSTEMS: tuple[Killer, ...] = (
         "ecs",
         "the Linux kernel, at the memory limit of an Amazon ECS (or AWS Batch) container",
         wording(
-            r"(?:(?:[{\[].{0,3000}?)?\"?(?:stoppedReason|reason|statusReason)\":\s?\")?(?P<reason>OutOfMemoryError: Container killed due to memory usage)",
-            "OutOfMemoryError: Container killed",
+            r"(?:(?:[{\[].{0,3000}?)?\"?(?:stoppedReason|reason|statusReason)\":\s?\")?(?P<reason>OutOfMemory(?:Error)?: Container killed due to memory usage)",
+            "OutOfMemoryError: Container killed|OutOfMemory: Container killed",
             "Stopped reason: OutOfMemoryError: Container killed due to memory usage",
         ),
         killer="kernel",
@@ -208,6 +208,11 @@ SYSTEMS: tuple[Killer, ...] = (
             r"(?:(?:\{.{0,600}?)?\"errorMessage\":\s?\")?(?:RequestId: \S{1,80} )?(?:Error: )?(?P<reason>Runtime exited with error: signal: killed)",
             "Runtime exited with error: signal: killed",
             "RequestId: 8f5 Error: Runtime exited with error: signal: killed",
+        ),
+        wording(
+            r"(?:REPORT RequestId: .{0,300}?\s)?(?P<reason>Error Type: Runtime\.OutOfMemory)",
+            r"Runtime\.OutOfMemory",
+            "REPORT RequestId: 8f5\tDuration: 2101.06 ms\tMemory Size: 128 MB\tMax Memory Used: 128 MB\tStatus: error\tError Type: Runtime.OutOfMemory",
         ),
         facts=(
             fact("limit", r"Memory Size: ([0-9]+ MB)"),

@@ -68,9 +68,9 @@ def compile_words(words: Iterable[str], beside: Mapping[str, str] | None = None)
             raise ValueError(f"a word must begin with four fixed characters or more: {word}")
         stem = next((stem for stem in _STEMS if stem in literal), literal[:12])
         end = literal.index(stem) + len(stem)
-        before = literal[:end]
-        behind = f"(?<={re.escape(before)})" if before != stem else ""
-        by_stem[stem].append(f"{behind}{re.escape(literal[end:])}{rest}")
+        # What follows the stem is compared first: where that is another letter nothing else is looked at.
+        behind = f"(?<={re.escape(literal)})" if not literal.startswith(stem) else ""
+        by_stem[stem].append(f"{re.escape(literal[end:])}{behind}{rest}")
     return tuple(
         re.compile(f"{re.escape(stem)}(?:{'|'.join(dict.fromkeys(rests))})".encode()) for stem, rests in by_stem.items()
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oomguard.diagnosis.screens.layout import Lines, Screen, short
+from oomguard.diagnosis.killers import BY_IDENT
+from oomguard.diagnosis.screens.layout import Lines, Screen, short, when_text
 from oomguard.diagnosis.screens.summary import event_lines, group_text, lines_of
-from oomguard.diagnosis.screens.times import when_text
 from oomguard.text import printable
 from oomguard.units import format_size
 
@@ -31,7 +31,7 @@ def render_detail(diagnosis: Findings) -> Screen:
         ]
         blocks += [
             [
-                ("killed by", f"{diagnosis.names.get(other.told_by, other.killer)}{when_text(other.time)}"),
+                ("killed by", f"{BY_IDENT[other.told_by].what}{when_text(other.time)}"),
                 ("line", other.line),
             ]
             for other in diagnosis.others[1 if diagnosis.newest_is_other else 0 :]

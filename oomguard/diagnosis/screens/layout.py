@@ -1,4 +1,4 @@
-"""Labels and texts side by side, as wide as the terminal is; text that others chose made safe to show."""
+"""Labels and texts side by side, as wide as the terminal is; names and times in words; text of others made safe."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rich.console import Console, ConsoleOptions
+
+    from oomguard.formats.kernel_log.records import LogTime
 
 Lines = list[tuple[str, str]]
 
@@ -62,3 +64,17 @@ def short(name: str) -> str:
     if "/" in name:
         return f".../{name.rstrip('/').rpartition('/')[2][-200:]}"
     return f"{name[:_LONG_NAME]}..."
+
+
+def when_text(time: LogTime | None) -> str:
+    """When, with a comma before. A time that counts from boot is told in hours: nobody knows what [41369.8] is."""
+    if time is None or not time.text:
+        return ""
+    if time.epoch is not None or time.monotonic is None or not time.text.startswith("["):
+        return f", {time.text}"
+    minutes, seconds = divmod(round(time.monotonic), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s")]
+    first = next((index for index, (count, _) in enumerate(parts) if count), 3)
+    return f", {' '.join(f'{count} {unit}' for count, unit in parts[first : first + 2])} after the machine was started"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from oomguard.diagnosis.killers import BY_IDENT
 from oomguard.diagnosis.killers.sizes import parse_size
-from oomguard.diagnosis.screens.layout import Lines, short
-from oomguard.diagnosis.screens.times import when_text
+from oomguard.diagnosis.screens.layout import Lines, short, when_text
 from oomguard.units import format_size
 
 if TYPE_CHECKING:
@@ -29,15 +29,15 @@ _FRACTION = re.compile(r"(?<=:[0-9]{2})\.[0-9]{3,9}")
 _NOT_SAID = "its log does not say"
 
 
-def other_lines(kill: OtherKill, diagnosis: Findings) -> Lines:
+def other_lines(kill: OtherKill) -> Lines:
     """The lines about a kill by a program, or told by one."""
-    name = diagnosis.names.get(kill.told_by, kill.told_by)
+    entry = BY_IDENT[kill.told_by]
     return [
-        ("killed by", f"{name}{when_text(kill.time) or _finished(kill)}: proved by its log"),
+        ("killed by", f"{entry.what}{when_text(kill.time) or _finished(kill)}: proved by its log"),
         ("what died", died_text(kill)),
-        ("why", _reason_text(kill, diagnosis.reasons.get(kill.told_by, ""))),
+        ("why", _reason_text(kill, entry.why)),
         ("filled by", _filled(kill)),
-        ("room", _room(kill, diagnosis)),
+        ("room", _room(kill, early=entry.early)),
     ]
 
 
@@ -94,13 +94,13 @@ def _size_text(told: str) -> str:
     return told if size is None or (told.isdigit() and len(told) < 7) else format_size(size)
 
 
-def _room(kill: OtherKill, diagnosis: Findings) -> str:
+def _room(kill: OtherKill, *, early: bool) -> str:
     limit, available = kill.facts.get("limit"), kill.facts.get("available")
     if available:
         return f"{_size_text(available)} was available on the node"
     if limit:
         return f"the limit was {_size_text(limit)}"
-    if kill.told_by in diagnosis.early:
+    if early:
         return "it acts before memory has run out; of a kill by the kernel nothing is in this log"
     return _NOT_SAID
 
@@ -108,12 +108,12 @@ def _room(kill: OtherKill, diagnosis: Findings) -> str:
 def notice_lines(diagnosis: Findings) -> Lines:
     """The lines where nothing is proved: a SIGKILL without a reason, or memory that is not the host's."""
     notice = diagnosis.notices[0]
-    name = diagnosis.names.get(notice.told_by, notice.told_by)
+    name = BY_IDENT[notice.told_by].what
     if notice.says == "elsewhere":
         return [
             ("killed by", f"nothing for lack of the host's memory, by this text: it tells of {name}"),
             ("it says", short(notice.reason or notice.line)),
-            ("why", diagnosis.reasons.get(notice.told_by, "")),
+            ("why", BY_IDENT[notice.told_by].why),
         ]
     return [
         (

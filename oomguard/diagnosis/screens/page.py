@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.diagnosis.screens.detail import detail_blocks
 from oomguard.diagnosis.screens.layout import Screen
-from oomguard.diagnosis.screens.summary import lines_of
+from oomguard.diagnosis.screens.summary import headline, lines_of
 from oomguard.text import printable
 from oomguard.units import format_size
 
@@ -36,7 +36,7 @@ def diagnosis_page(diagnosis: Findings, *, made: str) -> str:
         '<html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
-        f"<title>oomguard: {_safe(diagnosis.verdict)}</title><style>{_STYLE}</style></head><body>",
+        f"<title>{_safe(_title(diagnosis))}</title><style>{_STYLE}</style></head><body>",
         "<h1>Killed for lack of memory?</h1>",
         _summary(diagnosis),
     ]
@@ -44,6 +44,7 @@ def diagnosis_page(diagnosis: Findings, *, made: str) -> str:
         name = explained.event.victims[0].name if explained.event.victims else "no victim"
         when = explained.event.time.text if explained.event.time else ""
         parts.append(f"<h2>{_safe(name)} {_safe(when)}</h2>")
+        parts.append(f"<p>Killed by {_safe(headline(explained.event))}.</p>")
         accounting = explained.cause.accounting
         if accounting is not None and accounting.shares:
             parts.append(_accounting(accounting))
@@ -54,6 +55,13 @@ def diagnosis_page(diagnosis: Findings, *, made: str) -> str:
         parts.append(f"<pre>{_safe_lines(chr(10).join(other.line for other in diagnosis.others))}</pre>")
     parts.append(f"<p><small>{_safe(made)}</small></p></body></html>")
     return "\n".join(parts) + "\n"
+
+
+def _title(diagnosis: Findings) -> str:
+    """What a browser's tab and a ticket's attachment are called by: what died, not the verdict alone."""
+    told = dict(lines_of(diagnosis)[:2])
+    what = told.get("what died") or told.get("killed by", "")
+    return f"oomguard: {what.partition(',')[0][:80]} ({diagnosis.verdict})"
 
 
 def _summary(diagnosis: Findings) -> str:

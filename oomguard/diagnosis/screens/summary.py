@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oomguard.diagnosis.screens.layout import COMMAND, Lines, short
+from oomguard.diagnosis.killers import BY_IDENT
+from oomguard.diagnosis.screens.layout import COMMAND, Lines, short, when_text
 from oomguard.diagnosis.screens.others import notice_lines, other_lines
-from oomguard.diagnosis.screens.times import when_text
 from oomguard.diagnosis.screens.victims import victims_text
 from oomguard.units import format_size
 
@@ -23,7 +23,7 @@ _SHOWN_SOURCES = 4
 def lines_of(diagnosis: Findings) -> Lines:
     """The lines as label and text, not yet made safe to show."""
     if diagnosis.newest_is_other and diagnosis.others:
-        told = other_lines(diagnosis.others[0], diagnosis)
+        told = other_lines(diagnosis.others[0])
     elif diagnosis.main:
         told = event_lines(diagnosis.main.event, diagnosis.main.cause, diagnosis)
     elif diagnosis.counters or diagnosis.units:
@@ -56,11 +56,11 @@ def _asked_by_program(event: OomEvent, diagnosis: Findings) -> Lines:
     for kill in diagnosis.also_told:
         if kill.pid is not None and kill.pid not in pids:
             continue
-        name = diagnosis.names.get(kill.told_by, kill.told_by)
-        if kill.told_by in diagnosis.early:
+        entry = BY_IDENT[kill.told_by]
+        if entry.early:
             told.append(("before", f"{kill.told_by} had asked it to end{when_text(kill.time)}, and it did not in time"))
         else:
-            told.append(("also told", f"{short(kill.line)} ({name})" if len(kill.line) < 100 else name))
+            told.append(("also told", f"{short(kill.line)} ({entry.ident})"))
     return told[:1]
 
 

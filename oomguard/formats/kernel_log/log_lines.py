@@ -23,7 +23,10 @@ _MOST_PARTS = 256
 # Two records that lost the line end between them: another's console output, or a torn write.
 _INSIDE = re.compile(r"(?<=.)(?=\[ {0,4}[0-9]{1,10}\.[0-9]{6}\](?:\[ *[TC][0-9]{1,10}\])? )")
 # Between messages: nothing, the fence of a quotation, the frame of pretty-printed JSON.
-_BETWEEN = re.compile(r'[\s>]*(?:```.*|~~~.*|[\]\[{},]{1,4}|"(?:pri|fac|caller|dmesg|_[A-Z_]+|PRIORITY)"\s*:.*)?\s*')
+_BETWEEN = re.compile(
+    r'[\s>]*(?:```.*|~~~.*|[\]\[{},]{1,4}|"(?:pri|fac|caller|dmesg|_[A-Z_]+|PRIORITY|insertId|severity'
+    r'|receiveTimestamp|logName|labels|ingestionTime|eventId|logStreamName|stream|facility|hostname)"\s*:.*)?\s*'
+)
 _JSON_TIME = re.compile(r'\s*"time"\s*:\s*([0-9]{1,10}(?:\.[0-9]{1,9})?)')
 # How a record that the mail program broke ends, where no line has a prefix to tell that the next belongs to it.
 _UNFINISHED = re.compile(
@@ -36,6 +39,10 @@ _OWN = re.compile(
     r"|Kernel panic - not syncing"
     r"|.{1,60} invoked oom-killer: )"
 )
+# What pdsh and grep put before a line.
+_LABEL = re.compile(r"[\w./~+-]{1,200}(?:[:-][0-9]{1,9})?[:-] ?")
+# A field of pretty-printed JSON is nobody's continuation.
+_FIELD = re.compile(r'\s{1,60}"[\w@./-]{1,80}"\s?:\s')
 _BROKEN_ROW = re.compile(r"\[ *[0-9]{1,10}\](?:\s+-?[0-9]+){3,8}\s*")
 
 
@@ -97,7 +104,7 @@ def _physical_lines(lines: Iterable[str]) -> Iterator[str]:
             first, *rest = line.split("#012")
             yield first
             yield from rest
-        elif "." in line and _INSIDE.search(line[1:]) and not line.startswith('"') and '{"' not in line:
+        elif "." in line and _INSIDE.search(line[1:]) and not line.lstrip().startswith('"') and '{"' not in line:
             yield from _apart(line)
         else:
             yield line
@@ -110,6 +117,8 @@ def _apart(line: str) -> Iterable[str]:
     held = ""
     for head in heads:
         held += head
+        if _LABEL.fullmatch(held):
+            continue
         before = peel(held)
         if not before.from_kernel:  # a program that quotes the kernel
             return [line]
@@ -135,6 +144,8 @@ def _split(line: LogLine) -> list[LogLine]:
 
 def _continues(message: Message, text: str) -> bool:
     if len(message.parts) >= _MOST_PARTS:
+        return False
+    if _FIELD.match(text):
         return False
     last = message.parts[-1] if message.parts else message.text
     if message.line.prefixed:

@@ -42,7 +42,7 @@ KERNEL_WORDS = {
 }
 # What the kernel says once, mostly at boot, and explains a kill much later.
 KERNEL_FEW = {"k swap on": " ", "zswap: loaded": " ", "zram: Added": " "}
-FEW_BYTES = 16 << 20  # at the beginning of a log that are searched for those
+FEW_BYTES = 4 << 20  # at the beginning of a log that are searched for those
 
 
 def compile_stems(stems: Mapping[str, str]) -> tuple[re.Pattern[bytes], ...]:

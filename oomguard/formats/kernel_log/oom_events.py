@@ -201,9 +201,8 @@ class OomLogReader:
         found = whole or oom_lines.KILLED_CUT.match(message.text.rstrip())
         if found is None:
             return self._read_candidate(message, joined)
-        if not oom_lines.OWN_HEAD.fullmatch(found["head"]):
-            self._read_quoted(message, joined)
-            return False
+        if not oom_lines.OWN_HEAD.fullmatch(found["head"].lstrip()):
+            return False  # a quote: for _read_program()
         pid, name = int(found["pid"]), found["name"]
         report = self._report
         if report is None or not _takes_kill(report, pid, found["head"]) or report.is_long_after(message):
@@ -225,7 +224,7 @@ class OomLogReader:
 
     def _read_candidate(self, message: Message, joined: str) -> bool:
         found = oom_lines.KILL.match(joined)
-        if found is None or not oom_lines.OWN_HEAD.fullmatch(found["head"]):
+        if found is None or not oom_lines.OWN_HEAD.fullmatch(found["head"].lstrip()):
             return False
         report = self._for_choice(message, taken=lambda report: report.candidate_pid is not None)
         report.candidate_pid, report.candidate_name = int(found["pid"]), found["name"]
@@ -256,7 +255,7 @@ class OomLogReader:
         if why.startswith("Attempted to kill init"):
             if report is None or 1 not in report.victims:
                 return
-        elif report is None or report.victims:
+        elif report is None or (report.victims and not (report.said_global and why.startswith("System is deadlocked"))):
             report = self._start(message)
         self._take_manual(report)
         report.touch(message)
@@ -299,7 +298,7 @@ class OomLogReader:
             said, found = self._programs.feed(message, joined)
             self._found += found
             self._idle = 0 if said else self._idle
-        if not said and "Killed process" in joined and not message.line.from_kernel:
+        if not said and "Killed process" in joined:
             self._read_quoted(message, joined)
 
     def _read_quoted(self, message: Message, joined: str) -> None:
@@ -307,7 +306,7 @@ class OomLogReader:
         found = oom_lines.KILLED.search(joined)
         if found is None or "total-vm" not in joined or len(self._quoted) >= 256:
             return
-        if not message.line.prefixed and oom_lines.PROSE.search(found["head"]):
+        if not message.line.prefixed and oom_lines.PROSE.search(oom_lines.OWN_WORDS.sub("", found["head"])):
             return
         who = (int(found["pid"]), found["name"])
         if who not in self._victims and who not in self._quoted:

@@ -45,7 +45,8 @@ KILLED_CUT = re.compile(
 # The kernel's own words before "Killed process"; anything else quotes it.
 OWN_HEAD = re.compile(r"(?:Memory cgroup o|O)ut of [Mm]emory(?: \(oom_kill_allocating_task\))?: |")
 # Words of a sentence before it: a text about kills, not a log.
-PROSE = re.compile(r"\b[A-Za-z]{1,20}(?:,? [a-z]{1,20}){2}\b(?! of memory)")
+PROSE = re.compile(r"\b[A-Za-z]{1,20}(?:,? [a-z]{1,20}){2}\b")
+OWN_WORDS = re.compile(r"(?:Memory cgroup o|[Oo])ut of [Mm]emory")
 KILL = re.compile(
     r"(?P<head>.{0,120}?)\b[Kk]ill process (?P<pid>[0-9]{1,10}) \((?P<name>.{0,48}?)\)\s+score (?P<score>[0-9]{1,10})",
     re.DOTALL,
@@ -76,8 +77,8 @@ SWAP_NOTE = re.compile(
 )
 SUPPRESSED = re.compile(r"(?:oom_kill_process|dump_header): (?P<count>[0-9]{1,10}) callbacks suppressed")
 LOST = re.compile(
-    r"(?:imuxsock(?:\[pid: [0-9]+\])? (?:lost|begins to drop)|[0-9]+ printk messages dropped|printk: [0-9]+ messages suppressed"
-    r"|Missed [0-9]+ kernel messages|oomguard passed over the middle of this report|messages? (?:lost|dropped) due to rate-limiting|Suppressed [0-9]+ messages from)"
+    r"(?:imuxsock(?:\[pid: [0-9]{1,10}\])? (?:lost|begins to drop)|(?<![0-9])[0-9]{1,10} printk messages dropped|printk: [0-9]{1,10} messages suppressed"
+    r"|Missed [0-9]{1,10} kernel messages|oomguard passed over the middle of this report|messages? (?:lost|dropped) due to rate-limiting|Suppressed [0-9]{1,10} messages from)"
 )
 SLAB_REFUSED = re.compile(
     r"SLUB: Unable to allocate memory on node|SLAB: Unable to allocate memory|slab_out_of_memory: "

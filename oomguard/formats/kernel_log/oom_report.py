@@ -9,11 +9,10 @@ from oomguard.formats.kernel_log import oom_lines
 from oomguard.formats.kernel_log.constraint import infer_constraint
 from oomguard.formats.kernel_log.mem_info import MemInfoReader
 from oomguard.formats.kernel_log.memcg_report import MemcgReader
-from oomguard.formats.kernel_log.numbers import kib, number
+from oomguard.formats.kernel_log.numbers import kib, number, page_tables
 from oomguard.formats.kernel_log.page_size import infer_page_size
 from oomguard.formats.kernel_log.records import LogTime, OomEvent, Outcome, SwapNotes, Victim
 from oomguard.formats.kernel_log.task_table import TaskTableReader
-from oomguard.units import KIB
 
 if TYPE_CHECKING:
     import re
@@ -164,7 +163,7 @@ class OomReport:
             anon_rss=sizes["anon_rss"],
             file_rss=sizes["file_rss"],
             shmem_rss=sizes["shmem_rss"],
-            pgtables=_page_tables(sizes["pgtables"], sizes["total_vm"]),
+            pgtables=page_tables(sizes["pgtables"], sizes["total_vm"]),
             oom_score_adj=int(adj["adj"]) if adj else None,
         )
         if len(self.victims) < _MOST_VICTIMS and (pid not in self.victims or self.victims[pid].reaped_only):
@@ -314,14 +313,6 @@ class OomReport:
             "victim": self.ended,
         }
         return [part for part, seen in parts.items() if not seen]
-
-
-def _page_tables(size: int | None, total_vm: int | None) -> int | None:
-    """Linux 5.1 to 5.7 prints bytes and calls them kB; page tables are never so large a part of what they map."""
-    count = None if size is None else size // KIB
-    if size is not None and count and total_vm and count % 4096 == 0 and size > total_vm // 16:
-        return count
-    return size
 
 
 def _seconds(time: LogTime) -> float | None:

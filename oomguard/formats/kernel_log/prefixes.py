@@ -41,7 +41,7 @@ _LOGGER = re.compile(
 )
 # A progress bar of tqdm, after which something else was written on the same line.
 _BAR = re.compile(r"[^\[\]|]{0,80}?[0-9]{1,3}%\|[^|]{0,200}\| ?[^\[\]]{0,60}\[[^\[\]]{0,100}\](?=[^\s,])")
-_COLOUR = re.compile(r"\x1b\[[0-9;]{0,20}[A-Za-z]|\x1b\][^\x07\x1b]{0,200}(?:\x07|\x1b\\)")
+_COLOUR = re.compile(r"\x1b\[[0-9;]{0,20}[A-Za-z]")
 # After a time alone anything may follow ("active_anon:5366"), so only names that no kernel line begins with count.
 _NAMED = re.compile(
     _HOST + r"(?P<ident>kernel|[^\s:\[\]]{1,64}(?=\[[0-9]{1,10}\]:)|systemd[\w-]*|slurm\w+|kubelet|containerd|dockerd?|earlyoom"
@@ -69,7 +69,7 @@ _QUOTE = re.compile(r"(?:> ?){1,8}")
 # Blanks before one of these are a code block's; before anything else they continue a message of several lines. The
 # name and number of `grep -n` likewise.
 _INDENTED = re.compile(
-    r"(?:[ \t]{1,40}|(?:[\w./~+-]{1,200}[:-])?[0-9]{1,9}(?::|-(?![0-9]))|[\w./~+-]{0,200}\.(?:log|txt|gz|[0-9]+):)(?=\[ *[0-9]{1,10}\.[0-9]{1,9}[ \]]|<[0-9]{1,3}>\[|[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:|[^\W\d]{3} [ 0-9][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2} \S|[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\.)"
+    r"(?:[ \t]{1,40}|(?:[\w./~+-]{1,200}[:-])?[0-9]{1,9}(?::|-(?![0-9]))|[\w./~+-]{0,200}\.(?:log|txt|gz|[0-9]+):|[\w.-]{1,64}: )(?=\[ *[0-9]{1,10}\.[0-9]{1,9}[ \]]|<[0-9]{1,3}>\[|[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:|[^\W\d]{3} [ 0-9][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2} \S|[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\.)"
 )
 _DROPPED = re.compile(r"\*\* [0-9]{1,10} printk messages dropped \*\* ?")
 _KERNEL = re.compile(r"kernel: ?")

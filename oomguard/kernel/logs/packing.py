@@ -11,6 +11,7 @@ import struct
 import subprocess
 import zipfile
 import zlib
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from oomguard.errors import BadInput
@@ -168,7 +169,7 @@ def _zip(packed: Packed) -> Iterator[bytes]:
                     f"{name}: {member.filename[:80]} is packed with LZMA", do=f"7z x '{name}'; oomguard diagnose FILE"
                 )
             with archive.open(member) as source:
-                while block := source.read(BLOCK):
+                for block in _as_utf8(iter(partial(source.read, BLOCK), b"")):
                     allowed -= len(block)
                     if allowed < 0:
                         raise BadInput(f"{name} unpacks to more than {_MOST_TIMES} times its size", do=by_hand)

@@ -123,7 +123,7 @@ def boot_epoch() -> float:
 def _kmsg(root: Path) -> list[Readable]:
     path = root / "dev/kmsg"
     source = LogSource(name="kmsg", what="the kernel's log (dmesg)", covers="this boot")
-    refused = replace(source, unread="it may not be read", do="sudo oomguard diagnose")
+    refused = replace(source, unread="it may not be read", do="sudo $(command -v oomguard) diagnose")
     try:
         os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
     except PermissionError:
@@ -231,7 +231,7 @@ def _file(path: Path) -> Readable:
     source = LogSource(name="file", what=str(path))
     if not os.access(path, os.R_OK):
         return Readable(
-            replace(source, unread="it may not be read", do=f"sudo oomguard diagnose --log '{path}'"), _nothing
+            replace(source, unread="it may not be read", do=f"sudo $(command -v oomguard) diagnose '{path}'"), _nothing
         )
     return Readable(source, lambda: read_log(path))
 

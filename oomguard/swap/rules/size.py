@@ -30,7 +30,7 @@ def predicted_peak(report: Any) -> PredictedPeak:
     """
     schema = report.get("schema") if isinstance(report, dict) else None
     match schema:
-        case "oomguard.diagnosis/1":
+        case "oomguard.diagnosis/1" | "oomguard.diagnosis/2":
             found = _of_diagnosis(report)
         case "oomguard.run_outcome/1":
             found = _of_outcome(report)

@@ -147,7 +147,85 @@ def _rsyslog_octal(records: list[Record]) -> str:
     )
 
 
+def _deltas(records: list[Record]) -> str:
+    before = 0.0
+    lines = []
+    for seconds, text in records:
+        stamp = f"[{seconds:12.6f} <{seconds - before:12.6f}>] "
+        first, *more = text.split("\n")
+        lines += [f"{stamp}{first}", *(f"{' ' * len(stamp)}{line}" for line in more)]
+        before = seconds
+    return "\n".join(lines) + "\n"
+
+
+def _coloured(records: list[Record]) -> str:
+    lines = []
+    for seconds, text in records:
+        first, *more = text.split("\n")
+        lines += [f"\x1b[32m[{seconds:12.6f}] \x1b[0m\x1b[33m{first}\x1b[0m", *(f"{' ' * 15}{line}" for line in more)]
+    return "\n".join(lines) + "\n"
+
+
+def _text_payload(records: list[Record]) -> str:
+    lines = [
+        json.dumps(
+            {"insertId": "x", "textPayload": f"[{seconds:12.6f}] {line}", "receiveTimestamp": "2026-11-22T21:44:00.1Z"}
+        )
+        for seconds, text in records
+        for line in text.split("\n")
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _cloudwatch(records: list[Record]) -> str:
+    """aws logs get-log-events --output json, on one line."""
+    events = [
+        {
+            "timestamp": round(_when(seconds).timestamp() * 1000),
+            "message": f"[{seconds:12.6f}] {line}",
+            "ingestionTime": 1,
+        }
+        for seconds, text in records
+        for line in text.split("\n")
+    ]
+    return json.dumps({"events": events, "nextForwardToken": "f/1"}) + "\n"
+
+
+def _cloud_logging_pretty(records: list[Record]) -> str:
+    """gcloud logging read --format json."""
+    entries = [
+        {"insertId": f"{number}", "textPayload": f"[{seconds:12.6f}] {line}", "severity": "ERROR"}
+        for number, (seconds, text) in enumerate(records)
+        for line in text.split("\n")
+    ]
+    return json.dumps(entries, indent=2) + "\n"
+
+
+def _newest_first(render: str) -> Renderer:
+    """Each record whole, the last one first: journalctl -r."""
+
+    def reverse(records: list[Record]) -> str:
+        return "".join(RENDERERS[render]([record]) for record in reversed(records))
+
+    return reverse
+
+
 RENDERERS: dict[str, Renderer] = {
+    "dmesg -d": _deltas,
+    "dmesg --color=always": _coloured,
+    "Cloud Logging": _text_payload,
+    "Cloud Logging, pretty": _cloud_logging_pretty,
+    "CloudWatch": _cloudwatch,
+    "journalctl -r": _newest_first("journal short-precise"),
+    "Loki, Kibana": _newest_first("console"),
+    "OpenWrt logread": _each_line(lambda s: _when(s).strftime("%a %b %e %H:%M:%S %Y kern.warn kernel: ") + f"[{s:12.6f}] "),
+    "German day": _each_line(lambda s: _when(s).strftime("%d.%m.%Y %H:%M:%S host kernel: ")),
+    "slashes": _each_line(lambda s: _when(s).strftime("%Y/%m/%d %H:%M:%S kernel: ")),
+    "a code block": _each_line(lambda s: f"        [{s:12.6f}] "),
+    "a mail with a code block": _each_line(lambda s: f"> >     [{s:12.6f}] "),
+    "grep -n": _each_line(lambda s: f"12:{_syslog(s)}"),
+    "grep -rn": _each_line(lambda s: f"/var/log/kern.log.1:12:{_syslog(s)}"),
+    "pdsh": _each_line(lambda s: f"n7: [{s:12.6f}] "),
     "none": _each_line(lambda _: ""),
     "dmesg": _indented(lambda s: f"[{s:12.6f}] "),
     "console": _each_line(lambda s: f"[{s:12.6f}] "),

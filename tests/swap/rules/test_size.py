@@ -24,6 +24,11 @@ def diagnosis(*events: Any) -> dict[str, Any]:
     }
 
 
+def test_a_diagnosis_of_either_schema_is_read() -> None:
+    old = diagnosis({"victims": [victim(2 * GIB)]})
+    assert predicted_peak({**old, "schema": "oomguard.diagnosis/2"}) == predicted_peak(old)
+
+
 def victim(anon: int | None, shmem: int | None = 0) -> dict[str, Any]:
     return {
         "pid": 1,

@@ -1,0 +1,140 @@
+"""Messages of other systems as their users paste them: who killed, what is read out of the text, and what is only passed on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from oomguard.diagnosis.api import diagnose
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# By hand, in the form of each system; names, ids and times are invented. Name: text, killer, whose words, facts.
+KILLS: dict[str, tuple[str, str, str, dict[str, str]]] = {
+    "kdescribe": ("Name:             web-1\nNamespace:        shop\nPriority:         0\nNode:             n3/10.0.0.3\nStart Time:       Sun, 01 Mar 2026 09:50:00 +0000\nStatus:           Running\nIP:               10.1.0.7\nContainers:\n  prep:\n    Container ID:  containerd://5954f621c17f13706c25a215db06fe2bf7b9a9a6c732a909eb0db39d62346724\n    Image:         prep:1\n    State:          Waiting\n      Reason:       CrashLoopBackOff\n    Last State:     Terminated\n      Reason:       OOMKilled\n      Exit Code:    137\n      Started:      Sun, 01 Mar 2026 09:59:00 +0000\n      Finished:     Sun, 01 Mar 2026 10:00:00 +0000\n    Ready:          False\n    Restart Count:  5\n    Limits:\n      cpu:     1\n      memory:  512Mi\n    Requests:\n      cpu:     500m\n      memory:  256Mi\n    Environment:  <none>\nConditions:\n  Type              Status\n", "kernel", "kubernetes", {"pod": "web-1", "namespace": "shop", "container": "prep", "limit": "512Mi", "restarts": "5"}),
+    "kyaml": ('apiVersion: v1\nkind: Pod\nmetadata:\n  name: web-1\n  namespace: shop\nspec:\n  containers:\n  - image: prep:1\n    name: prep\n    resources:\n      limits:\n        memory: 512Mi\nstatus:\n  containerStatuses:\n  - containerID: containerd://5954f621c17f\n    image: prep:1\n    lastState:\n      terminated:\n        exitCode: 137\n        finishedAt: "2026-03-01T10:00:00Z"\n        reason: OOMKilled\n        startedAt: "2026-03-01T09:59:00Z"\n    name: prep\n    ready: false\n    restartCount: 5\n', "kernel", "kubernetes", {"pod": "web-1", "namespace": "shop", "container": "prep", "limit": "512Mi", "finished": "2026-03-01T10:00:00Z"}),
+    "kpods": ("NAME      READY   STATUS      RESTARTS      AGE\napi-0     1/1     Running     0             5d\nweb-1     0/1     OOMKilled   5 (2m ago)    10m\n", "kernel", "kubernetes", {"pod": "web-1", "restarts": "5"}),
+    "kpodsA": ("NAMESPACE   NAME      READY   STATUS             RESTARTS   AGE\nshop        web-1     0/1     OOMKilled          5          10m\nshop        web-2     0/1     CrashLoopBackOff   5          10m\n", "kernel", "kubernetes", {"pod": "web-1", "namespace": "shop"}),
+    "kevents": ("LAST SEEN   TYPE      REASON       OBJECT        MESSAGE\n12m         Warning   SystemOOM    node/n3       System OOM encountered, victim process: stress, pid: 470521\n5m          Warning   Evicted      pod/prep-0    The node was low on resource: memory. Threshold quantity: 100Mi, available: 77712Ki. Container prep was using 6912864Ki, request is 0, has larger consumption of memory.\n", "kubelet", "kubelet", {"pod": "prep-0", "container": "prep", "used": "6912864Ki", "available": "77712Ki"}),
+    "kevicted": ("Name:           prep-0\nNamespace:      default\nStatus:         Failed\nReason:         Evicted\nMessage:        The node was low on resource: memory. Threshold quantity: 100Mi, available: 77712Ki. Container prep was using 6912864Ki, request is 0, has larger consumption of memory.\n", "kubelet", "kubelet", {"pod": "prep-0", "namespace": "default", "container": "prep"}),
+    "dinspect": ('[\n    {\n        "Id": "5954f621c17f13706c25a215db06fe2bf7b9a9a6c732a909eb0db39d62346724",\n        "Created": "2026-03-01T09:50:00.123456789Z",\n        "Path": "python",\n        "State": {\n            "Status": "exited",\n            "Running": false,\n            "Paused": false,\n            "OOMKilled": true,\n            "Dead": false,\n            "Pid": 0,\n            "ExitCode": 137,\n            "StartedAt": "2026-03-01T09:59:00.123456789Z",\n            "FinishedAt": "2026-03-01T10:00:00.123456789Z"\n        },\n        "Name": "/web",\n        "HostConfig": {\n            "Memory": 536870912,\n            "MemorySwap": 1073741824\n        }\n    }\n]\n', "kernel", "docker", {"container": "web", "limit": "536870912", "exit": "137"}),
+    "devents": ("2026-03-01T10:00:00.123456789Z container oom 5954f621c17f13706c25a215db06fe2bf7b9a9a6c732a909eb0db39d62346724 (image=prep:1, name=web)\n2026-03-01T10:00:00.223456789Z container die 5954f621c17f13706c25a215db06fe2bf7b9a9a6c732a909eb0db39d62346724 (exitCode=137, image=prep:1, name=web)\n", "kernel", "docker", {}),
+    "sacct": ("JobID           JobName  Partition    Account  AllocCPUS      State ExitCode\n------------ ---------- ---------- ---------- ---------- ---------- --------\n4711               prep        cpu       grp          4 OUT_OF_ME+    0:125\n4711.batch        batch                  grp          4 OUT_OF_ME+    0:125\n", "slurm", "slurm", {"job": "4711"}),
+    "sacct2": ("JobID|State|ExitCode|ReqMem|MaxRSS\n4711|OUT_OF_MEMORY|0:125|8G|\n4711.batch|OUT_OF_MEMORY|0:125||8123456K\n", "slurm", "slurm", {"job": "4711", "limit": "8G", "used": "8123456K"}),
+    "seff": ("Job ID: 4711\nCluster: c\nUser/Group: ann/grp\nState: OUT_OF_MEMORY (exit code 0)\nCores: 4\nCPU Utilized: 00:10:00\nMemory Utilized: 7.90 GB\nMemory Efficiency: 98.77% of 8.00 GB\n", "slurm", "slurm", {"job": "4711", "used": "7.90 GB", "limit": "8.00 GB"}),
+    "slurmold": ("slurmstepd: error: Step 4711.0 exceeded memory limit (8400000 > 8388608), being killed\nslurmstepd: error: Exceeded job memory limit\nsrun: error: n7: task 0: Killed\n", "slurm", "slurm", {"job": "4711", "used": "8400000K"}),
+    "lsf": ("Sender: LSF System <lsfadmin@n7>\nSubject: Job 4711: <prep> in cluster <c> Exited\n\nJob <prep> was submitted from host <login> by user <ann> in cluster <c>.\nTERM_MEMLIMIT: job killed after reaching LSF memory usage limit.\nExited with exit code 1.\n\nResource usage summary:\n\n    CPU time :                                   60.00 sec.\n    Max Memory :                                 4096 MB\n    Average Memory :                             2048.00 MB\n    Total Requested Memory :                     4096.00 MB\n", "lsf", "lsf", {"job": "4711", "used": "4096 MB"}),
+    "pbs": ("=>> PBS: job killed: mem 8405120kb exceeded limit 8388608kb\nTerminated\n", "pbs", "pbs", {"used": "8405120kb", "limit": "8388608kb"}),
+    "condor": ("012 (4711.000.000) 2026-03-01 10:00:00 Job was held.\n\tError from slot1_3@n12: Job has gone over cgroup memory limit of 2048 megabytes. Last measured usage: 2041 megabytes.  Consider resubmitting with a higher request_memory.\n\tCode 34 Subcode 0\n", "htcondor", "htcondor", {"used": "2041M"}),
+    "yarn": ("26/03/01 10:00:00 WARN YarnAllocator: Container killed by YARN for exceeding memory limits. 9.8 GB of 9.8 GB physical memory used. Consider boosting spark.yarn.executor.memoryOverhead.\n", "yarn", "yarn", {"used": "9.8 GB"}),
+    "yarn2": ("Diagnostics: [2026-03-01 10:00:00.123]Container [pid=4210,containerID=container_1_0001_01_000002] is running 12345B beyond the 'PHYSICAL' memory limit. Current usage: 2.0 GB of 2 GB physical memory used; 4.1 GB of 4.2 GB virtual memory used. Killing container.\n", "yarn", "yarn", {"container": "container_1_0001_01_000002", "limit": "2 GB"}),
+    "spark": ("ERROR TaskSchedulerImpl: Lost executor 3 on n7: Container killed by YARN for exceeding physical memory limits. 9.8 GB of 9.8 GB physical memory used. Consider boosting.\n", "yarn", "yarn", {"limit": "9.8 GB"}),
+    "ray": ("ray.exceptions.OutOfMemoryError: Task was killed due to the node running low on memory.\nMemory on the node (IP: 10.0.0.2, ID: ef) where the task (task ID: c8, name=prep, pid=4711, memory used=5.10GB) was running was 15.21GB / 16.00GB (0.950625), which exceeds the memory usage threshold of 0.95. Ray killed this worker (ID: 1) because it was the most recently scheduled task; to see more information about memory usage on this node, use `ray logs raylet.out -ip 10.0.0.2`.\n", "ray", "ray", {"node": "10.0.0.2"}),
+    "raycolor": ("\x1b[2m\x1b[36m(raylet)\x1b[0m [2026-03-01 10:00:00,123 E 811 811] (raylet) node_manager.cc:3064: 12 Workers (tasks / actors) killed due to memory pressure (OOM), 0 Workers crashed due to other reasons at node (ID: ef, IP: 10.0.0.9) over the last time period. To see more information about the Workers killed on this node, use `ray logs raylet.out -ip 10.0.0.9`\n", "ray", "ray", {"node": "10.0.0.9"}),
+    "rayplain": ("ray.exceptions.OutOfMemoryError: Task was killed due to the node running low on memory.\n", "ray", "ray", {}),
+    "ecs": ('{ "containers": [ { "name": "prep", "lastStatus": "STOPPED", "exitCode": 137, "reason": "OutOfMemoryError: Container killed due to memory usage" } ] }\n', "kernel", "ecs", {"container": "prep"}),
+    "cloudrun": ("2026-03-01 10:00:00.123 CET\nMemory limit of 512 MiB exceeded with 515 MiB used. Consider increasing the memory limit, see https://cloud.google.com/run/docs/configuring/memory-limits\n", "cloud-run", "cloud-run", {"limit": "512 MiB", "used": "515 MiB"}),
+    "cloudrunjson": ('{"textPayload":"Memory limit of 512 MiB exceeded with 515 MiB used. Consider increasing the memory limit, see https://cloud.google.com/run/docs/configuring/memory-limits","resource":{"type":"cloud_run_revision","labels":{"service_name":"prep"}},"timestamp":"2026-03-01T10:00:00.123Z","severity":"ERROR"}\n', "cloud-run", "cloud-run", {"limit": "512 MiB"}),
+    "heroku": ("2026-03-01T10:00:00.000000+00:00 heroku[worker.1]: Process running mem=1055M(206.1%)\n2026-03-01T10:00:00.000000+00:00 heroku[worker.1]: Error R15 (Memory quota vastly exceeded)\n2026-03-01T10:00:00.000000+00:00 heroku[worker.1]: Stopping process with SIGKILL\n", "heroku", "heroku", {"app": "worker"}),
+    "lambda": ("START RequestId: 8f5 Version: $LATEST\nRequestId: 8f5 Error: Runtime exited with error: signal: killed\nRuntime.ExitError\nEND RequestId: 8f5\nREPORT RequestId: 8f5\tDuration: 2101.06 ms\tBilled Duration: 2102 ms\tMemory Size: 128 MB\tMax Memory Used: 129 MB\n", "lambda", "lambda", {"limit": "128 MB", "used": "129 MB"}),
+    "sysctl": ("× prep.service - Prepare\n     Loaded: loaded (/etc/systemd/system/prep.service; enabled; preset: enabled)\n     Active: failed (Result: oom-kill) since Sun 2026-03-01 10:00:00 UTC; 5min ago\n   Duration: 1min 2.123s\n    Process: 4711 ExecStart=/usr/bin/python3 prep.py (code=killed, signal=KILL)\n   Main PID: 4711 (code=killed, signal=KILL)\n        CPU: 59.123s\n", "kernel", "systemd", {"unit": "prep.service"}),
+    "vertex": ("The replica workerpool0-0 ran out-of-memory and exited with a non-zero status of 137(SIGKILL). To find out more about why your job exited please check the logs\n", "vertex", "vertex", {}),
+    "colab": ("Your session crashed after using all available RAM.\n", "colab", "colab", {}),
+    "kaggle": ("Your notebook tried to allocate more memory than is available. It has restarted.\n", "kaggle", "kaggle", {}),
+    "memevents": ("low 0\nhigh 0\nmax 53\noom 3\noom_kill 2\noom_group_kill 0\n", "kernel", "memory.events", {}),
+    "earlyoom50": ('mem avail:   165 of 31880 MiB ( 0.52%), swap free:    0 of 8191 MiB ( 0.00%)\nlow memory! at or below SIGTERM limits: mem 10.00%, swap 10.00%\nsending SIGTERM to process 12006 uid 1000 "prep": oom_score 1209, VmRSS 22891 MiB, cmdline "python prep.py"\nprocess 12006 exited after 0.3 seconds\n', "earlyoom", "earlyoom", {}),
+    "containerd": ('Mar 01 10:00:00 n3 containerd[811]: time="2026-03-01T10:00:00.123456789Z" level=info msg="TaskOOM event container_id:\\"5954f621c17f13706c25a215db06fe2bf7b9a9a6c732a909eb0db39d62346724\\""\n', "kernel", "kubernetes", {"container": "5954f621c17f"}),
+    "argo": ("  message: OOMKilled (exit code 137)\n", "kernel", "kubernetes", {}),
+    "snake": ("Error in rule align:\n    jobid: 3\n    cluster_jobid: 4711\nslurmstepd: error: Detected 1 oom_kill event in StepId=4711.batch. Some of the step tasks have been OOM Killed.\n", "slurm", "slurm", {"job": "4711"}),
+    "jetsam": ("2026-03-01 10:00:00.123456+0100 localhost kernel[0]: (AppleARMPlatform) memorystatus: killing_top_process pid 4123 [python3.11] (vm-compressor-space-shortage 1) 2345678KB - memorystatus_available_pages: 1234\n", "macos", "macos", {}),
+}  # fmt: skip
+# A SIGKILL whose reason is not told, or memory that is not the host's: text, whose words, pid.
+NOTICES: dict[str, tuple[str, str, int | None]] = {
+    "dataloader": ('Traceback (most recent call last):\n  File "train.py", line 10, in <module>\nRuntimeError: DataLoader worker (pid 1817) is killed by signal: Killed. \n', "dataloader", 1817),
+    "bus": ("ERROR: Unexpected bus error encountered in worker. This might be caused by insufficient shared memory (shm).\nRuntimeError: DataLoader worker (pid 1817) is killed by signal: Bus error. It is possible that dataloader's workers are out of shared memory. Please try to raise your shared memory limit.\n", "shm", 1817),
+    "torchrun": ("torch.distributed.elastic.multiprocessing.errors.ChildFailedError: \ntrain.py FAILED\nRoot Cause (first observed failure):\n[0]:\n  time      : 2026-03-01_10:00:00\n  host      : n7\n  rank      : 1 (local_rank: 1)\n  exitcode  : -9 (pid: 4711)\n  error_file: <N/A>\n  traceback : Signal 9 (SIGKILL) received by PID 4711\n", "torchrun", 4711),
+    "torchrun2": ("ERROR:torch.distributed.elastic.multiprocessing.api:failed (exitcode: -9) local_rank: 0 (pid: 4711) of binary: /usr/bin/python3\n", "torchrun", 4711),
+    "deepspeed": ("[2026-03-01 10:00:00,123] [INFO] [launch.py:319:sigkill_handler] Killing subprocess 4711\n[2026-03-01 10:00:00,123] [ERROR] [launch.py:325:sigkill_handler] ['/usr/bin/python3', '-u', 'train.py'] exits with return code = -9\n", "torchrun", None),
+    "cuda": ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 23.69 GiB\n", "gpu", None),
+    "java": ('Exception in thread "main" java.lang.OutOfMemoryError: Java heap space\n\tat java.base/java.util.Arrays.copyOf(Arrays.java:3537)\n', "java", None),
+    "node": ("<--- Last few GCs --->\n[811:0x1]    61 ms: Mark-sweep 2046.1 (2078.1) -> 2045.9 (2079.1) MB\nFATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory\nAborted (core dumped)\n", "node", None),
+    "numpy": ("numpy.core._exceptions.MemoryError: Unable to allocate 14.9 GiB for an array with shape (2000000000,) and data type float64\n", "refused", None),
+    "gcc": ("g++: fatal error: Killed signal terminated program cc1plus\ncompilation terminated.\nmake[2]: *** [CMakeFiles/x.dir/build.make:76: a.o] Error 1\n", "compiler", None),
+    "make": ("make: *** [Makefile:3: all] Killed\n", "make", None),
+    "celery": ("[2026-03-01 10:00:00,123: ERROR/MainProcess] Process 'ForkPoolWorker-1' pid:4711 exited with 'signal 9 (SIGKILL)'\n[2026-03-01 10:00:00,123: ERROR/MainProcess] Task handler raised error: WorkerLostError('Worker exited prematurely: signal 9 (SIGKILL) Job: 0.')\n", "celery", None),
+    "brokenpool": ("concurrent.futures.process.BrokenProcessPool: A process in the process pool was terminated abruptly while the future was running or pending.\n", "pool", None),
+    "loky": ("joblib.externals.loky.process_executor.TerminatedWorkerError: A worker process managed by the executor was unexpectedly terminated. This could be caused by a segmentation fault while calling the function or by an excessive memory usage causing the Operating System to kill the worker.\n\nThe exit codes of the workers are {SIGKILL(-9)}\n", "pool", None),
+    "killed": ("$ python prep.py\nKilled\n", "shell", None),
+    "killed2": ("./run.sh: line 3: 12345 Killed                  python prep.py\n", "shell", 12345),
+    "pg": ("2026-03-01 10:00:00.123 UTC [1] LOG:  server process (PID 4711) was terminated by signal 9: Killed\n", "postgres", 4711),
+    "uwsgi": ("DAMN ! worker 1 (pid: 4711) died, killed by signal 9 :( trying respawn ...\n", "uwsgi", 4711),
+    "timev": ('Command terminated by signal 9\n\tCommand being timed: "python prep.py"\n\tUser time (seconds): 59.01\n\tMaximum resident set size (kbytes): 31234567\n', "time", None),
+    "nextflow": ("Error executing process > 'align (1)'\n\nCaused by:\n  Process `align (1)` terminated with an error exit status (137)\n\nCommand executed:\n\n  bwa mem\n\nCommand exit status:\n  137\n", "workflow", None),
+    "gl": ("ERROR: Job failed: exit code 137\n", "ci", None),
+    "gunicorn": ("[2026-03-01 10:00:00 +0000] [7] [ERROR] Worker (pid:4711) was sent SIGKILL! Perhaps out of memory?\n", "gunicorn", 4711),
+    "datasets": ("RuntimeError: One of the subprocesses has abruptly died during map operation.To debug the error, disable multiprocessing.\n", "datasets", None),
+    "airflow": ("[2026-03-01, 10:00:00 UTC] {local_task_job_runner.py:240} INFO - Task exited with return code Negsignal.SIGKILL\n", "subprocess", None),
+    "mpi": ("mpirun noticed that process rank 3 with PID 4711 on node n7 exited on signal 9 (Killed).\n", "mpi", 4711),
+    "dockerbuild": ('ERROR: failed to solve: process "/bin/sh -c npm run build" did not complete successfully: exit code: 137\n', "docker-exit", None),
+    "compose": ("web-1 exited with code 137\n", "docker-exit", None),
+    "dps": ('CONTAINER ID   IMAGE     COMMAND            CREATED         STATUS                       PORTS     NAMES\n5954f621c17f   prep:1    "python prep.py"   5 minutes ago   Exited (137) 2 minutes ago             web\n', "docker-exit", None),
+    "jupyter": ("[I 2026-03-01 10:00:00.123 ServerApp] AsyncIOLoopKernelRestarter: restarting kernel (1/5), keep random ports\n", "jupyter", None),
+    "xdist": ("[gw3] node down: Not properly terminated\nreplacing crashed worker gw3\n", "pytest-xdist", None),
+    "rsession": ("Error: cannot allocate vector of size 3.0 Gb\n", "refused", None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", KILLS)
+def test_a_kill_with_what_the_text_tells_of_it(tmp_path: Path, name: str) -> None:
+    text, killer, told_by, facts = KILLS[name]
+    log = tmp_path / "pasted.txt"
+    log.write_text(text)
+    answer = diagnose(log)
+    assert (answer.verdict, answer.killer) == ("proved", killer)
+    kill = answer.others[0]
+    assert kill.told_by == told_by
+    assert {key: kill.facts.get(key) for key in facts} == facts
+    assert len(answer.advice) > 1
+    assert str(answer.render()).count("{") == 0
+
+
+@pytest.mark.parametrize("name", NOTICES)
+def test_what_is_passed_on(tmp_path: Path, name: str) -> None:
+    """Nothing is proved; the pid is used, and where to look is said."""
+    text, told_by, pid = NOTICES[name]
+    log = tmp_path / "pasted.txt"
+    log.write_text(text)
+    answer = diagnose(log)
+    assert (answer.verdict, answer.killer, answer.found) == ("none", None, 0)
+    notice = answer.notices[0]
+    assert (notice.told_by, notice.pid) == (told_by, pid)
+    commands = [step.command or "" for step in answer.advice]
+    if notice.says == "sigkill":
+        assert commands[0] == f"sudo $(command -v oomguard) diagnose{f' --pid {pid}' if pid else ''}"
+    screen = " ".join(str(answer.render()).split())
+    assert ("who sent SIGKILL" in screen) == (notice.says == "sigkill")
+    assert "137 only" not in screen
+
+
+def test_the_peak_that_time_measured(tmp_path: Path) -> None:
+    log = tmp_path / "pasted.txt"
+    log.write_text(NOTICES["timev"][0])
+    assert "up to 29.8 GiB" in str(diagnose(log).render())
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("sacct2", "sbatch --mem=12G JOB.sh"), ("seff", "sbatch --mem=12G JOB.sh"), ("slurmold", "sbatch --mem=13G JOB.sh"),
+        ("lsf", "bsub -M 6G -R 'rusage[mem=6G]' ./JOB.sh"), ("pbs", "qsub -l select=1:mem=13gb JOB.sh"), ("condor", "request_memory = 3072"),
+        ("dinspect", "docker update --memory 768m --memory-swap 768m web"), ("lambda", "--memory-size 256"),
+        ("cloudrun", "--memory 832Mi"),
+    ],
+)  # fmt: skip
+def test_the_number_to_ask_for(tmp_path: Path, name: str, command: str) -> None:
+    """Half as much again as was used or allowed, where the text tells it."""
+    log = tmp_path / "pasted.txt"
+    log.write_text(KILLS[name][0])
+    assert any(command in (step.command or "") for step in diagnose(log).advice)

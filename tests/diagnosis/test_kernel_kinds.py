@@ -1,0 +1,62 @@
+"""Kinds of kernel logs that were once explained wrongly, each cut to what decides."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from oomguard.diagnosis.api import diagnose
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LOGS = {
+    "c7": "Nov 21 10:00:00 h kernel: Out of memory: Killed process 77 (job) total-vm:9000kB, anon-rss:8000kB, file-rss:0kB, shmem-rss:0kB\nDec  8 11:00:00 h kernel: db invoked oom-killer: gfp_mask=0x140cca(GFP_HIGHUSER_MOVABLE|__GFP_COMP), order=0, oom_score_adj=0\nDec  8 11:00:00 h kernel: CPU: 7 PID: 1032 Comm: db Not tainted 6.0.11 #1\n",
+    "d14": "Mar  3 04:05:06 n3 kernel: Memory cgroup out of memory: Killed process 2131 (stress) total-vm:2400000kB, anon-rss:2048000kB, file-rss:2780kB, shmem-rss:0kB\n  Warning  OOMKilling  5m  kernel-monitor  Memory cgroup out of memory: Killed process 2131 (stress) total-vm:2400000kB, anon-rss:2048000kB, file-rss:2780kB, shmem-rss:0kB\n",
+    "d4": "Mar  3 04:05:06 b kernel: [ 100.000001] oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg=/build-kernel-tmp\nfs,task_memcg=/build-kernel-tmpfs,task=cc1,pid=4210,uid=0\nMar  3 04:05:06 b kernel: [ 100.000002] Memory cgroup out of memory: Killed process 4210 (cc1) total-vm:2400000kB, anon-rss:2048000kB, file-rss:2780kB, shmem-rss:0kB, UID:1000 pgtables:4200kB oom_score_adj:0\n",
+    "disk": "Dec 12 09:13:11 pc kernel: Adding 8388604k swap on /dev/nvme0n1p2.  Priority:-2 extents:1 across:8388604k SSFS\nDec 12 16:07:34 pc kernel: tab invoked oom-killer: gfp_mask=0x140cca(GFP_HIGHUSER_MOVABLE|__GFP_COMP), order=0, oom_score_adj=0\nDec 12 16:07:34 pc kernel: CPU: 7 PID: 1032 Comm: tab Not tainted 6.0.11 #1\nDec 12 16:07:34 pc kernel: Mem-Info:\nDec 12 16:07:34 pc kernel: active_anon:1131648 inactive_anon:229509 isolated_anon:32\n                            active_file:0 inactive_file:367 isolated_file:219\n                            unevictable:3295 dirty:0 writeback:0\n                            slab_reclaimable:39825 slab_unreclaimable:77321\n                            mapped:36073 shmem:109548 pagetables:34861 bounce:0\n                            kernel_misc_reclaimable:0\n                            free:25315 free_pcp:0 free_cma:0\nDec 12 16:07:34 pc kernel: 113000 total pagecache pages\nDec 12 16:07:34 pc kernel: 1534 pages in swap cache\nDec 12 16:07:34 pc kernel: Free swap  = 0kB\nDec 12 16:07:34 pc kernel: Total swap = 8388604kB\nDec 12 16:07:34 pc kernel: 2030652 pages RAM\nDec 12 16:07:34 pc kernel: 62058 pages reserved\nDec 12 16:07:34 pc kernel: Out of memory: Killed process 96054 (tab) total-vm:1184838636kB, anon-rss:16976kB, file-rss:0kB, shmem-rss:16kB, UID:1000 pgtables:1412kB oom_score_adj:300\n",
+    "docsline": "Example:\n\n    Out of memory: Killed process 1234 (mysqld) total-vm:123456kB, anon-rss:100000kB, file-rss:0kB, shmem-rss:0kB\n",
+    "k02": "[    2.100001] swapper/0 invoked oom-killer: gfp_mask=0x2420848(GFP_NOFS|__GFP_NOFAIL|__GFP_HARDWALL|__GFP_MOVABLE), order=0, oom_score_adj=0\n[    2.100002] CPU: 0 PID: 1 Comm: swapper/0 Not tainted 4.9.0 #1\n[    2.100003] Mem-Info:\n[    2.100004] active_anon:0 inactive_anon:0 isolated_anon:0\n[    2.100004]  active_file:0 inactive_file:0 isolated_file:0\n[    2.100004]  unevictable:720 dirty:0 writeback:0 unstable:0\n[    2.100004]  slab_reclaimable:60 slab_unreclaimable:190\n[    2.100004]  mapped:0 shmem:0 pagetables:0 bounce:0\n[    2.100004]  free:20 free_pcp:0 free_cma:0\n[    2.100006] 2048 pages RAM\n[    2.100007] 0 pages HighMem/MovableOnly\n[    2.100008] 1000 pages reserved\n[    2.100009] [ pid ]   uid  tgid total_vm      rss nr_ptes nr_pmds swapents oom_score_adj name\n[    2.100010] Kernel panic - not syncing: Out of memory and no killable processes...\n",
+    "k20": "[ 100.000001] random invoked oom-killer: gfp_mask=0x140cca(GFP_HIGHUSER_MOVABLE|__GFP_COMP), order=0, oom_score_adj=0\n[ 100.000002] Tasks state (memory values in pages):\n[ 100.000003] [  pid  ]   uid  tgid total_vm      rss pgtables_bytes swapents oom_score_adj name\n[ 100.000004] [    700]    81   700      523      100   393216        6          -900 dbus-daemon\n[ 100.000005] [    811]     0   811 26258739 26540314 37814272      104             0 random\n[ 100.000006] Out of memory: Killed process 700 (dbus-daemon) total-vm:2092kB, anon-rss:400kB, file-rss:0kB, shmem-rss:0kB, UID:81 pgtables:384kB oom_score_adj:-900\n[ 100.000007] Kernel panic - not syncing: System is deadlocked on memory\n",
+    "k24": "[ 100.1] dd invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0\n[ 100.2] Call Trace:\n[ 100.3]  <TASK>\n[ 100.3] dump_stack_lvl (lib/dump_stack.c:107)\n[ 100.3] mem_cgroup_out_of_memory (mm/memcontrol.c:1654)\n[ 100.3] try_charge_memcg (mm/memcontrol.c:2687)\n",
+    "k31": "Feb 09 04:13:22 pve systemd[1]: 100.scope: A process of this unit has been killed by the OOM killer.\nFeb 09 04:13:22 pve systemd[1]: 100.scope: Failed with result 'oom-kill'.\n",
+    "k42": "[ 100.1] Out of memory: Kill process 20183 (restd) score 239 or sacrif\n",
+    "k8skern": "[ 100.000001] oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=cri-containerd-5954f621c17f13706c25a215db06fe2bf7b9a9a6c732a909eb0db39d62346724.scope,mems_allowed=0,oom_memcg=/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod7f3c2a10_1b2c_4d5e_8f90_112233445566.slice,task_memcg=/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod7f3c2a10_1b2c_4d5e_8f90_112233445566.slice/cri-containerd-5954f621c17f13706c25a215db06fe2bf7b9a9a6c732a909eb0db39d62346724.scope,task=prep,pid=4210,uid=1000\n[ 100.000002] Memory cgroup out of memory: Killed process 4210 (prep) total-vm:2400000kB, anon-rss:2048000kB, file-rss:2780kB, shmem-rss:0kB, UID:1000 pgtables:4200kB oom_score_adj:-998\n",
+    "npd": "5m  Warning  OOMKilling  node/n3  Memory cgroup out of memory: Killed process 2131 (stress) total-vm:2400000kB, anon-rss:2048000kB, file-rss:2780kB, shmem-rss:0kB\n",
+    "nvidia": "Dec 12 16:07:34 pc kernel: tab invoked oom-killer: gfp_mask=0x140cca(GFP_HIGHUSER_MOVABLE|__GFP_COMP), order=0, oom_score_adj=0\nDec 12 16:07:34 pc kernel: CPU: 7 PID: 1032 Comm: tab Tainted: P           OE      6.0.11 #1\nDec 12 16:07:34 pc kernel: Mem-Info:\nDec 12 16:07:34 pc kernel: active_anon:1131648 inactive_anon:229509 isolated_anon:32\n                            active_file:0 inactive_file:367 isolated_file:219\n                            unevictable:3295 dirty:0 writeback:0\n                            slab_reclaimable:39825 slab_unreclaimable:77321\n                            mapped:36073 shmem:109548 pagetables:34861 bounce:0\n                            kernel_misc_reclaimable:0\n                            free:25315 free_pcp:0 free_cma:0\nDec 12 16:07:34 pc kernel: 113000 total pagecache pages\nDec 12 16:07:34 pc kernel: 1534 pages in swap cache\nDec 12 16:07:34 pc kernel: Free swap  = 0kB\nDec 12 16:07:34 pc kernel: Total swap = 8388604kB\nDec 12 16:07:34 pc kernel: 2030652 pages RAM\nDec 12 16:07:34 pc kernel: 62058 pages reserved\nDec 12 16:07:34 pc kernel: Out of memory: Killed process 96054 (tab) total-vm:1184838636kB, anon-rss:16976kB, file-rss:0kB, shmem-rss:16kB, UID:1000 pgtables:1412kB oom_score_adj:300\n",
+    "prose": "When the kernel runs out of memory you will find a line like this: Out of memory: Killed process 1234 (mysqld) total-vm:123kB, anon-rss:100kB, file-rss:0kB in the log.\n",
+    "sysrqkill": "[  910.000001] sysrq: Manual OOM execution\n[  910.000002] kworker/0:1 invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=-1, oom_score_adj=0\n[  910.000003] Out of memory: Killed process 811 (job) total-vm:9kB, anon-rss:8kB, file-rss:0kB, shmem-rss:0kB\n",
+    "zram": "Dec 12 09:13:11 pc kernel: zram: Added device: zram0\nDec 12 09:13:11 pc kernel: Adding 8388604k swap on /dev/zram0.  Priority:100 extents:1 across:8388604k SSDsc\nDec 12 16:07:34 pc kernel: tab invoked oom-killer: gfp_mask=0x140cca(GFP_HIGHUSER_MOVABLE|__GFP_COMP), order=0, oom_score_adj=0\nDec 12 16:07:34 pc kernel: CPU: 7 PID: 1032 Comm: tab Not tainted 6.0.11 #1\nDec 12 16:07:34 pc kernel: Mem-Info:\nDec 12 16:07:34 pc kernel: active_anon:1131648 inactive_anon:229509 isolated_anon:32\n                            active_file:0 inactive_file:367 isolated_file:219\n                            unevictable:3295 dirty:0 writeback:0\n                            slab_reclaimable:39825 slab_unreclaimable:77321\n                            mapped:36073 shmem:109548 pagetables:34861 bounce:0\n                            kernel_misc_reclaimable:0\n                            free:25315 free_pcp:0 free_cma:0\nDec 12 16:07:34 pc kernel: 113000 total pagecache pages\nDec 12 16:07:34 pc kernel: 1534 pages in swap cache\nDec 12 16:07:34 pc kernel: Free swap  = 0kB\nDec 12 16:07:34 pc kernel: Total swap = 8388604kB\nDec 12 16:07:34 pc kernel: 2030652 pages RAM\nDec 12 16:07:34 pc kernel: 62058 pages reserved\nDec 12 16:07:34 pc kernel: Out of memory: Killed process 96054 (tab) total-vm:1184838636kB, anon-rss:16976kB, file-rss:0kB, shmem-rss:16kB, UID:1000 pgtables:1412kB oom_score_adj:300\n",
+}
+RIGHT: dict[str, tuple[int, list[int], list[str], list[str]]] = {  # found, pids, said, not said
+    "k02": (1, [], ["no program was running yet", "panic"], ["programs filled"]),
+    "k20": (1, [700], ["although random (pid 811, 101 GiB) held more", "panic"], ["nothing else was left"]),
+    "k24": (1, [], ["memory limit of a cgroup", "dd had asked"], []),
+    "k31": (0, [], ["100.scope, Feb 09 04:13:22"], []),
+    "k42": (1, [], ["restd (pid 20183) was chosen"], []),
+    "c7": (2, [77], ["job (pid 77)", "newer a report, Dec 8 11:00:00, asked for by db"], []),
+    "d4": (1, [4210], ["/build-kernel-tmpfs (a cgroup)"], []),
+    "d14": (1, [2131], ["stress (pid 2131)"], []),
+    "npd": (1, [2131], ["stress (pid 2131), holding 2.0 GiB", "container"], ["likely"]),
+    "zram": (1, [96054], ["Most likely: swap in memory itself (zram)"], ["zswap"]),
+    "nvidia": (1, [96054], ["the log does not tell which", "tainted"], ["Most likely: swap"]),
+    "disk": (1, [96054], ["1.6 GiB is in nothing"], ["zram", "zswap"]),
+    "sysrqkill": (1, [811], ["SysRq"], ["ran out of memory"]),
+    "prose": (0, [], ["nothing"], ["proved"]),
+    "docsline": (1, [1234], ["mysqld (pid 1234)"], []),
+    "k8skern": (1, [4210], ["pod 7f3c2a10-1b2c", "which all in it share"], []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_the_answer(tmp_path: Path, name: str) -> None:
+    found, pids, said, not_said = RIGHT[name]
+    log = tmp_path / "kern.log"
+    log.write_text(LOGS[name])
+    answer = diagnose(log)
+    victims = [victim.pid for explained in answer.events for victim in explained.event.victims]
+    assert (answer.found, victims + [kill.pid for kill in answer.others]) == (found, pids)
+    screen = " ".join(str(answer.render()).split())
+    assert [words for words in said if words not in screen] == []
+    assert [words for words in not_said if words in screen] == []
