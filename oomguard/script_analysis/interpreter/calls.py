@@ -46,6 +46,9 @@ class Libraries(Protocol):
     def call_value(self, it: Any, function: AbstractValue, name: str, call: Call) -> AbstractValue | None:
         """Give what calling `function` gives, which is neither the script's own nor a library's by its name."""
 
+    def pairwise(self, it: Any, node: ast.AST, matrix: AbstractValue) -> AbstractValue:
+        """Give all rows of a matrix by all rows."""
+
     def makes_tokens(self, name: str) -> bool:
         """Whether a method of this name makes token ids of a text."""
 

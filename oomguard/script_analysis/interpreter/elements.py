@@ -4,10 +4,26 @@ from __future__ import annotations
 
 import ast
 
+from oomguard.script_analysis.file_names import is_list_key, is_short_key
 from oomguard.script_analysis.interpreter.interpretation import Interpretation
-from oomguard.script_analysis.interpreter.values import ARRAYS, FRAMES, LISTS, TEXTS, TOKEN_POINTER, AbstractValue
+from oomguard.script_analysis.interpreter.values import (
+    ARRAYS,
+    FRAMES,
+    LISTS,
+    POINTER,
+    SMALL_ITEMS,
+    TEXTS,
+    TOKEN_POINTER,
+    AbstractValue,
+    text_source,
+)
 
 _SPLITS = {"train", "validation", "test", "val", "valid", "dev"}
+_SPLIT_NAMES = {"split", "subset", "part", "split_name", "name", "key"}
+_BOUND = frozenset({
+    "append", "add", "extend", "update", "insert", "appendleft", "extendleft", "write", "writelines", "put",
+    "setdefault", "submit", "map", "readline", "read",
+})  # fmt: skip
 
 
 class Elements(Interpretation):
@@ -22,13 +38,17 @@ class Elements(Interpretation):
         if owner.kind == "tuple" and str(key) in owner.parts:
             return owner.parts[str(key)]
         if owner.kind == "dataset" or (owner.kind == "stream" and owner.value == "dataset"):
-            if not isinstance(key, str) or key in _SPLITS:
+            if key in _SPLITS or (not isinstance(key, str) and text_source(node.slice) in _SPLIT_NAMES):
                 return owner
+            if not isinstance(key, str):
+                return self.memory.new("record", of_input=True)
             return (
                 self.memory.make("list-of-input", node, "documents", owner.fraction, representation="dataset_column")
                 if owner.fraction and owner.kind == "dataset"
                 else AbstractValue()
             )
+        if owner.kind in FRAMES and _is_mask(node.slice) and owner.fraction > 0:
+            return self.memory.make("copy", node, owner.kind, owner.fraction, each=owner.each)
         if owner.kind in FRAMES:
             return AbstractValue(
                 kind="column", fraction=owner.fraction, weight=0.0, of_input=True, parts={"of": owner}, born=owner.born
@@ -38,14 +58,31 @@ class Elements(Interpretation):
         if owner.kind == "encoding":
             return owner.one()
         if owner.kind == "record":
-            return self.memory.new("document", of_input=True, weight=owner.weight)
+            return self._field(owner, key)
+        if owner.kind == "value":
+            return self.memory.new("value", of_input=True)
+        if owner.kind in LISTS and owner.item is not None:
+            return owner.item
         if owner.kind == "words":
             return self.memory.new("line", of_input=owner.of_input)
-        if owner.kind in ("list", "dict") and owner.item is None:
-            return next((part for part in owner.parts.values() if part.fraction > 0), owner)
-        if owner.fraction > 0 or owner.of_input:
+        if owner.kind in ("list", "dict", "element") and owner.item is None:
+            kept = next((part for name, part in owner.parts.items() if part.fraction > 0 and name != "of"), None)
+            return kept or AbstractValue(kind="element", parts={"of": owner}, born=owner.born)
+        if owner.item is not None or owner.fraction > 0 or owner.of_input:
             return owner.one()
-        return AbstractValue(kind="path_of_many" if owner.kind == "paths" else "unknown", of_input=owner.of_input)
+        return AbstractValue(
+            kind="path_of_many" if owner.kind == "paths" else "unknown", of_input=owner.of_input, origin=owner.origin
+        )
+
+    def _field(self, record: AbstractValue, key: object) -> AbstractValue:
+        """One field of a JSON object: a text, or a list of values where its name says so or nothing is known."""
+        if isinstance(key, str) and is_short_key(key):
+            return self.memory.new("digest", of_input=True)
+        item = AbstractValue(kind="value", of_input=True)
+        if isinstance(key, str) and is_list_key(key):
+            return self.memory.new("values", of_input=True, item=item, weight=record.weight)
+        listed = item if not isinstance(key, str) else None
+        return self.memory.new("document", of_input=True, weight=record.weight, item=listed)
 
     def _slice(self, node: ast.Subscript, owner: AbstractValue) -> AbstractValue:
         assert isinstance(node.slice, ast.Slice)
@@ -60,9 +97,16 @@ class Elements(Interpretation):
             return owner
         fraction = owner.fraction * _sliced(low, high)
         if owner.kind in LISTS:
-            return self.memory.new(
-                owner.kind, fraction=fraction, weight=owner.weight * TOKEN_POINTER, of_input=True, parts={"of": owner}
-            )
+            pointer = TOKEN_POINTER if owner.kind == "tokens" else POINTER
+            made = self.memory.new(
+                owner.kind, fraction=fraction, weight=owner.weight * pointer, of_input=True, parts={"of": owner},
+                line=node.lineno, each=owner.each,
+            )  # fmt: skip
+            if fraction > 0 and owner.kind in SMALL_ITEMS:
+                with self.memory.keeping([owner, made]):
+                    self.memory.report("copy", node, made.kind, held=self.memory.cost(made), each=made.each)
+                    self.memory.note_peak(line=node.lineno)
+            return made
         if owner.kind in ("column", *ARRAYS):
             return self.memory.new(owner.kind, fraction=fraction, weight=0.0, of_input=True, parts={"of": owner})
         with self.memory.keeping([owner]):
@@ -76,10 +120,18 @@ class Elements(Interpretation):
         name = node.attr
         if name in owner.parts:
             return owner.parts[name]
+        if owner.kind == "object" and name in owner.parts.get("class", AbstractValue()).parts:
+            member = owner.parts["class"].parts[name]
+            parts = {"self": owner, "function": member}
+            return member if member.kind != "function" else AbstractValue(kind="bound", value=name, parts=parts)
         if self.libraries.makes_tokens(name) and owner.kind not in (*TEXTS, "bytes", "chunk"):
             return AbstractValue(kind="tokenizer", value=name)
-        if owner.kind == "object" and name in owner.parts.get("class", AbstractValue()).parts:
-            return owner.parts["class"].parts[name]
+        if owner.kind == "own_module" and owner.home is not None:
+            return owner.home.get(name, AbstractValue())
+        if name in _BOUND and owner.kind not in ("module", "unknown", "parameter", "object", "response"):
+            return AbstractValue(kind="bound", value=name, parts={"self": owner}, born=owner.born)
+        if owner.kind == "response" and name in ("text", "content"):
+            return self.memory.new("download", value=name, line=node.lineno)
         if owner.kind == "module":
             return self.libraries.attribute(self.memory, f"{owner.value}.{name}")
         if name in self.defaults and owner.kind in ("unknown", "parameter"):
@@ -98,7 +150,12 @@ class Elements(Interpretation):
             return owner
         if owner.kind in ("path", "path_of_many", "parameter"):
             return AbstractValue(kind=owner.kind, small=owner.small)
-        return AbstractValue(of_input=owner.of_input, small=owner.small)
+        return AbstractValue(of_input=owner.of_input, small=owner.small, origin=owner.origin, born=owner.born)
+
+
+def _is_mask(index: ast.expr) -> bool:
+    """Whether a table is filtered by it, rather than a column named."""
+    return isinstance(index, (ast.Compare, ast.BoolOp, ast.BinOp, ast.UnaryOp, ast.Call))
 
 
 def _sliced(low: AbstractValue | None, high: AbstractValue | None) -> float:

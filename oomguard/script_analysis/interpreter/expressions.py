@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import operator
 from typing import TYPE_CHECKING
 
@@ -34,32 +35,38 @@ class Expressions(Elements, Iteration):
         for frame in (self.frame_of(node.id), *around, self.module):
             if node.id in frame:
                 return frame[node.id]
-        return AbstractValue(kind="module", value=f"builtins.{node.id}")
+        return AbstractValue(kind="module", value=f"builtins.{node.id}" if hasattr(builtins, node.id) else node.id)
 
     def visit_Constant(self, node: ast.Constant) -> AbstractValue:
         if isinstance(node.value, str):
-            return AbstractValue(kind="text", value=node.value)
+            return self.memory.new("text", value=node.value)
         if isinstance(node.value, bytes):
-            return AbstractValue(kind="bytes", value=node.value)
+            return self.memory.new("bytes", value=node.value)
         return AbstractValue(kind="number" if isinstance(node.value, (int, float)) else "none", value=node.value)
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> AbstractValue:
         seen = [self.evaluate(part.value) for part in node.values if isinstance(part, ast.FormattedValue)]
         largest = self.largest(seen)
-        return self.memory.new("line", of_input=largest.of_input) if largest.of_input else AbstractValue()
+        return self.memory.new("line", of_input=True) if largest.of_input else self.memory.new("text")
 
     def visit_List(self, node: ast.List | ast.Tuple | ast.Set) -> AbstractValue:
         elements = [self.evaluate(element) for element in node.elts]
         if not elements:
             return self.memory.new("set" if isinstance(node, ast.Set) else "list")
         if isinstance(node, ast.Tuple) or any(element.fraction > 0 for element in elements):
-            return self.memory.new("tuple", parts={str(number): one for number, one in enumerate(elements)})
+            return self.memory.new(
+                "tuple",
+                parts={str(number): one for number, one in enumerate(elements)},
+                of_input=any(element.of_input for element in elements),
+            )
         made = self.memory.new("list", of_input=any(one.of_input for one in elements))
         one = self.largest(elements)
         if isinstance(node.elts[0], ast.Starred) or any(isinstance(element, ast.Starred) for element in node.elts):
             made.item = one.one()
         elif one.of_input:
             made.item = one
+        elif elements[-1].kind in ("tuple", "output", "file", "object", "queue"):
+            made.item = elements[-1]
         return made
 
     visit_Tuple = visit_List
@@ -71,7 +78,12 @@ class Expressions(Elements, Iteration):
         if largest.fraction > 0:
             return self.memory.new("dict", parts={str(number): one for number, one in enumerate(values)})
         # With something of the input in it, it is a record; else an empty or fixed table.
-        return self.memory.new("record" if largest.of_input else "dict", of_input=largest.of_input)
+        made = self.memory.new("record" if largest.of_input else "dict", of_input=largest.of_input)
+        if not largest.of_input:
+            made.item = next((one for one in values if one.kind in ("output", "file", "object", "queue", "dict")), None)
+        elif largest.kind in ("tokens", "token_lists", "array2", "array4", "array8"):
+            return self.memory.new("dict", of_input=True, item=largest)
+        return made
 
     def visit_Starred(self, node: ast.Starred | ast.Await) -> AbstractValue:
         return self.evaluate(node.value)
@@ -119,6 +131,12 @@ class Expressions(Elements, Iteration):
             return self.memory.new(one.kind, of_input=True, item=one.item)
         if isinstance(node.op, ast.Mod) and larger.of_input:
             return self.memory.new("line", of_input=True)
+        if isinstance(node.op, ast.Mod) and left.kind == "text":
+            return self.memory.new("text")
+        if isinstance(node.op, ast.MatMult) and larger.fraction > 0:
+            return self.libraries.pairwise(self, node, larger)
+        if isinstance(node.op, ast.Mult) and left.kind == "list":
+            return left
         return AbstractValue(kind="number" if "number" in (left.kind, right.kind) else "unknown")
 
     def visit_Lambda(self, node: ast.Lambda) -> AbstractValue:
@@ -131,6 +149,14 @@ class Expressions(Elements, Iteration):
             if bound is not None:
                 args, kwargs = self._given(node)
                 return self.call_function(bound, [owner, *args], kwargs)
+            held = owner.parts.get(node.func.attr) if owner.kind == "object" else None
+            if held is not None and held.kind in ("bound", "function", "partial", "class"):
+                args, kwargs = self._given(node)
+                return self.call(node, held, args, kwargs, hint=hint)
+            if owner.kind == "own_module":
+                args, kwargs = self._given(node)
+                member = owner.home.get(node.func.attr, AbstractValue()) if owner.home is not None else AbstractValue()
+                return self.call(node, member, args, kwargs, hint=hint)
             if owner.kind != "module":
                 args, kwargs = self._given(node)
                 with self.memory.keeping([owner, *args, *kwargs.values()]):
@@ -166,13 +192,31 @@ class Expressions(Elements, Iteration):
             return self.call_function(function, args, kwargs)
         if function.kind == "class":
             return self._make_object(function, args, kwargs)
+        if function.kind == "partial":
+            first = list(function.parts.values())
+            return self.call(node, function.parts["function"], [*first[1:], *args], {**function.value, **kwargs})
+        if function.kind == "bound":
+            return self._call_bound(node, function, args, kwargs)
         given = Call(node=node, args=args, kwargs=kwargs, hint=hint)
         name = str(function.value) if function.kind == "module" else text_source(node.func)
         found = self.libraries.call_function(self, name, given) if function.kind == "module" else None
         found = found or self.libraries.call_value(self, function, name, given)
         if found is not None:
             return found
-        return self.unknown_call(name, args)
+        owner = None if function.kind == "module" else function
+        return self.unknown_call(name, [*args, *kwargs.values()], node=node, owner=owner)
+
+    def _call_bound(
+        self, node: ast.Call, bound: AbstractValue, args: list[AbstractValue], kwargs: dict[str, AbstractValue]
+    ) -> AbstractValue:
+        """`add = rows.append; add(line)`: the same as `rows.append(line)`."""
+        owner = bound.parts["self"]
+        if "function" in bound.parts:
+            return self.call_function(bound.parts["function"], [owner, *args], kwargs)
+        with self.memory.keeping([owner, *args, *kwargs.values()]):
+            return self.libraries.call_method(
+                self, Call(node=node, owner=owner, name=str(bound.value), args=args, kwargs=kwargs)
+            )
 
     def _make_object(
         self, body: AbstractValue, args: list[AbstractValue], kwargs: dict[str, AbstractValue]
@@ -180,8 +224,8 @@ class Expressions(Elements, Iteration):
         made = self.memory.new("object", parts={"class": body})
         if "__init__" in body.parts:
             self.call_function(body.parts["__init__"], [made, *args], kwargs)
-        elif args:
-            made.parts |= {str(number): one for number, one in enumerate(args)}
+        elif args or kwargs:
+            made.parts |= {str(number): one for number, one in enumerate(args)} | kwargs
         return made
 
 

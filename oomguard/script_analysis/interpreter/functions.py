@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from oomguard.script_analysis.interpreter.expressions import Expressions
-from oomguard.script_analysis.interpreter.values import AbstractValue
+from oomguard.script_analysis.interpreter.values import AbstractValue, Frame
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,12 +17,27 @@ _DEEPEST_CALL = 12
 _MOST_CALLS = 60  # of one function: some call each other very often
 
 
+def _keeps_all(decorator: ast.expr) -> bool:
+    """`@cache`, `@lru_cache(maxsize=None)`: it never forgets."""
+    called = isinstance(decorator, ast.Call)
+    name = ast.unparse(decorator.func if isinstance(decorator, ast.Call) else decorator).rpartition(".")[2]
+    if name == "cache":
+        return True
+    if name not in ("lru_cache", "memoize", "cached") or not isinstance(decorator, ast.Call):
+        return False
+    given = [word.value for word in decorator.keywords if word.arg == "maxsize"] + decorator.args[:1]
+    return called and bool(given) and isinstance(given[0], ast.Constant) and given[0].value is None
+
+
 class Functions(Expressions):
     """Definitions and calls."""
 
     def visit_FunctionDef(self, statement: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         function = AbstractValue(kind="function", value=statement, home=self.memory.frames[-1])
         self.functions.append(function)
+        cached = next(filter(_keeps_all, statement.decorator_list), None)
+        if cached is not None:
+            function.parts["cache"] = self.memory.new("dict", value=cached)
         self.bind(ast.Name(id=statement.name), function)
 
     visit_AsyncFunctionDef = visit_FunctionDef
@@ -34,6 +49,7 @@ class Functions(Expressions):
                 method = AbstractValue(kind="function", value=member, home=self.memory.frames[-1])
                 body.parts[member.name] = method
                 self.functions.append(method)
+                self.classes[id(member)] = statement.name
             elif isinstance(member, ast.Assign) and isinstance(member.targets[0], ast.Name):
                 body.parts[member.targets[0].id] = self.evaluate(member.value)
         self.bind(ast.Name(id=statement.name), body)
@@ -51,7 +67,13 @@ class Functions(Expressions):
         self.called.add(id(node))
         self.times[id(node)] += 1
         if id(node) in self.calls or len(self.calls) > _DEEPEST_CALL or self.times[id(node)] > _MOST_CALLS:
+            if id(node) not in self.calls:
+                self.memory.cannot_see_line(self.line, "calls functions so deep or so often that they are not followed")
             return AbstractValue()
+        cache = function.parts.get("cache")
+        if cache is not None:
+            for one in args:
+                self.memory.grow(cache, one, cache.value, spread=False)
         frame = self._arguments(node.args, args, kwargs, unknown or AbstractValue())
         around = [f for f in (function.home,) if f is not None and f is not self.module]
         self.calls.append(id(node))
@@ -75,20 +97,23 @@ class Functions(Expressions):
             return self._stream_of(yielded, frame)
         return self.largest(returned)
 
-    def _stream_of(
-        self, yielded: list[tuple[AbstractValue, list[Loop]]], frame: dict[str, AbstractValue]
-    ) -> AbstractValue:
+    def _stream_of(self, yielded: list[tuple[AbstractValue, list[Loop]]], frame: Frame) -> AbstractValue:
         item = self.largest([abstract for abstract, _ in yielded])
         fraction = max((loop.fraction for _, loops in yielded for loop in loops), default=0.0)
-        stream = self.memory.new("stream", fraction=fraction, item=item, of_input=fraction > 0 or item.of_input)
+        over = [loop for _, loops in yielded for loop in loops if loop.fraction > 0]
+        each = bool(over) and all(loop.each for loop in over)
+        stream = self.memory.new(
+            "stream", fraction=fraction, item=item, of_input=fraction > 0 or item.of_input, each=each
+        )
         stream.parts = {name: abstract for name, abstract in frame.items() if abstract.fraction > 0}
         return stream
 
     def _arguments(
         self, wanted: ast.arguments, args: list[AbstractValue], kwargs: dict[str, AbstractValue], unknown: AbstractValue
-    ) -> dict[str, AbstractValue]:
+    ) -> Frame:
         names = [argument.arg for argument in (*wanted.posonlyargs, *wanted.args)]
-        frame = {name: AbstractValue(kind=unknown.kind) for name in names}
+        frame = Frame(entered=self.memory.running())
+        frame |= {name: AbstractValue(kind=unknown.kind) for name in names}
         frame |= {argument.arg: AbstractValue(kind=unknown.kind) for argument in wanted.kwonlyargs}
         for name, default in zip(reversed(names), reversed(wanted.defaults), strict=False):
             frame[name] = self.evaluate(default)

@@ -6,34 +6,55 @@ import ast
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from oomguard.script_analysis.file_names import gives_a_number
-from oomguard.script_analysis.interpreter.values import AbstractValue
+from oomguard.script_analysis.file_names import (
+    collects,
+    gives_a_number,
+    is_data_file,
+    is_outside,
+    is_small_file,
+    may_hold,
+    path_name,
+    reads,
+    writes,
+)
+from oomguard.script_analysis.interpreter.values import STREAMED, AbstractValue, Frame
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from oomguard.script_analysis.interpreter.calls import Libraries
     from oomguard.script_analysis.interpreter.memory_model import Loop, MemoryModel
 
-CALLED = "a call's result"
+_WHOLE = frozenset({"file", "parquet", *STREAMED})
 
 
 class Interpretation:
     """The state of going through a script."""
 
-    def __init__(self, memory: MemoryModel, libraries: Libraries) -> None:
+    def __init__(
+        self,
+        memory: MemoryModel,
+        libraries: Libraries,
+        find_module: Callable[[str, int], ast.Module | None] | None = None,
+    ) -> None:
         self.memory = memory
         self.libraries = libraries
-        self.module: dict[str, AbstractValue] = {}
+        self.find_module = find_module or (lambda _, __: None)
+        self.trees: list[ast.Module] = []
+        self.own_modules: dict[str, AbstractValue] = {}
+        self.module = Frame()
         self.functions: list[AbstractValue] = []
         self.called: set[int] = set()
         self.times: Counter[int] = Counter()
         self.calls: list[int] = []
-        self.homes: list[list[dict[str, AbstractValue]]] = []
+        self.homes: list[list[Frame]] = []
         self.globals: list[set[str]] = [set()]
         self.returned: list[list[AbstractValue]] = [[]]
         self.yielded: list[list[tuple[AbstractValue, list[Loop]]]] = [[]]
         self.defaults: dict[str, object] = {}  # of the script's own flags: argparse's add_argument(default=)
+        self.classes: dict[int, str] = {}  # of which class a method is
+        self.imported = 0  # how many modules are being gone through, one within the other
+        self.runs = True
         self.steps = 0
         self.line = 0
 
@@ -70,7 +91,7 @@ class Interpretation:
     def visit_Call(self, node: ast.Call, *, hint: str = "") -> AbstractValue:
         raise NotImplementedError
 
-    def frame_of(self, name: str) -> dict[str, AbstractValue]:
+    def frame_of(self, name: str) -> Frame:
         """Give the names among which `name` is, or comes to be."""
         frame = self.memory.frames[-1]
         if name in self.globals[-1]:
@@ -78,15 +99,51 @@ class Interpretation:
             return next((home for home in around if name in home), self.module)
         return frame
 
-    def unknown_call(self, name: str, args: Sequence[AbstractValue]) -> AbstractValue:
-        """What nobody knows, given a piece of the input, gives another piece."""
+    def unknown_call(
+        self, name: str, args: Sequence[AbstractValue], *, node: ast.AST, owner: AbstractValue | None = None
+    ) -> AbstractValue:
+        """What nobody knows, given a piece of the input, gives another piece; given all of it, nobody can tell."""
+        origin = (owner.origin if owner is not None else "") or name
+        outside = is_outside(origin) and (owner is None or bool(owner.origin))
+        if gives_a_number(name) or writes(name):
+            return AbstractValue(kind="number" if gives_a_number(name) else "unknown")
+        if owner is None and self._may_read(name, args, node):
+            self.memory.cannot_see(node, f"{name}() may read all of it")
+        elif outside:
+            self._outside(name, args, node, owner)
         piece = next((argument for argument in args if argument.of_input or argument.fraction > 0), None)
-        if gives_a_number(name):
-            return AbstractValue()
         if piece is None:
-            return AbstractValue(value=CALLED)
-        if piece.kind in ("text", "line", "document", "word"):
+            return self.memory.new("unknown", origin=origin if outside else "")
+        if piece.kind in ("text", "line", "document", "word", "value"):
             return self.memory.new("document", of_input=True)
         if piece.kind in ("stream", "file") and piece.fraction > 0:
             return piece
-        return AbstractValue(of_input=True, value=CALLED)
+        return self.memory.new("unknown", of_input=True, origin=origin if outside else "")
+
+    def _may_read(self, name: str, args: Sequence[AbstractValue], node: ast.AST) -> bool:
+        """Whether a function of some library is given the path of data."""
+        if not (is_outside(name) or (may_hold(name) and reads(name))):
+            return False
+        for given in args:
+            data = isinstance(given.value, str) and is_data_file(given.value)
+            path = given.kind in ("path", "path_of_many", "paths") or (given.kind == "unknown" and not given.origin)
+            if data or (reads(name) and path and not given.small and not given.of_input):
+                return not is_small_file(*(path_name(argument) for argument in getattr(node, "args", [])[:1]))
+        return False
+
+    def _outlives(self, owner: AbstractValue) -> bool:
+        """Whether it was there before a loop over the input began."""
+        return any(loop.fraction > 0 and loop.number not in owner.born for loop in self.memory.loops)
+
+    def _outside(self, name: str, args: Sequence[AbstractValue], node: ast.AST, owner: AbstractValue | None) -> None:
+        """Note a call of a library that nothing is known of."""
+        line = getattr(node, "lineno", 0)
+        if self.memory.reached:
+            self.memory.outsiders.setdefault(line, name)
+        whole = [one for one in args if not one.small and (one.kind in _WHOLE or (one.fraction > 0 and not one.each))]
+        if any(one.kind != "paths" for one in whole):
+            self.memory.cannot_see(node, f"{name}() is given all of it, and may hold it")
+        elif (
+            owner is not None and collects(name) and self._outlives(owner) and any(not one.is_constant for one in args)
+        ):
+            self.memory.cannot_see(node, f"{name}() may keep each piece that it is given")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, TypeGuard
 
-from oomguard.script_analysis.interpreter.functions import Functions
-from oomguard.script_analysis.interpreter.values import LISTS, AbstractValue, text_source
+from oomguard.script_analysis.interpreter.uncalled import Uncalled
+from oomguard.script_analysis.interpreter.values import LISTS, TEXTS, AbstractValue, Frame, text_source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,24 +14,25 @@ if TYPE_CHECKING:
     from oomguard.script_analysis.interpreter.memory_model import Loop
 
 _MOST_STATEMENTS = 200_000  # functions that call each other can be gone through very often
+_FILE_LINES = 10_000_000  # the lines of the n-th file begin at n times this
+_MANY = 12  # fields of a line
 
 
-class Interpreter(Functions):
+class Interpreter(Uncalled):
     """The statements: names, branches, loops."""
 
     def run(self, module: ast.Module) -> None:
         """Go through the module, and then through each function that it does not call itself."""
         self.memory.frames.append(self.module)
         self.statements(module.body)
-        for function in [abstract for abstract in self.functions if id(abstract.value) not in self.called]:
-            if id(function.value) not in self.called:
-                self.call_function(function, [], {}, unknown=AbstractValue(kind="parameter"))
-        self.memory.note_peak()
+        self.memory.note_peak(line=0)
+        self.uncalled(module)
 
     def statements(self, body: Sequence[ast.stmt]) -> None:
         for statement in body:
             self.steps += 1
             if self.steps > _MOST_STATEMENTS:
+                self.memory.cannot_see(statement, "is behind so many steps that it was not looked at")
                 return
             self.line = statement.lineno
             before = len(self.memory.held)
@@ -57,11 +58,15 @@ class Interpreter(Functions):
     def visit_AugAssign(self, statement: ast.AugAssign) -> None:
         added = self.evaluate(statement.value)
         target = self.evaluate(statement.target)
-        if not isinstance(statement.op, ast.Add) or added.kind in ("number", "unknown") or added.value is not None:
+        if isinstance(statement.target, ast.Subscript):
+            self._grow_key(statement.target)
+        if not isinstance(statement.op, ast.Add) or added.kind in ("number", "unknown") or added.is_constant:
             return
-        if target.kind in ("number", "unknown", "parameter"):
-            target = self.memory.new("text" if added.kind in ("text", "line", "document", "word") else "list")
-            target.born = ()
+        if target.kind == "element":
+            target = target.parts["of"]
+        elif target.kind in ("number", "unknown", "parameter"):
+            target = self.memory.new("text" if added.kind in TEXTS else "list")
+            target.born = self._born(statement.target)
             self.bind(statement.target, target)
         self.memory.grow(target, added, statement, spread=True)
 
@@ -72,7 +77,8 @@ class Interpreter(Functions):
             old = frame.get(target.id)
             if old is not None and old is not value:
                 self.memory.flush(old)
-            frame[target.id] = value
+            frame[target.id] = value = self._downloaded(value, target)
+            frame.births[target.id] = self.memory.running()
         elif isinstance(target, ast.Attribute):
             owner = self.evaluate(target.value)
             old = owner.parts.get(target.attr)
@@ -81,15 +87,44 @@ class Interpreter(Functions):
             owner.parts[target.attr] = value
         elif isinstance(target, ast.Subscript):
             owner = self.evaluate(target.value)
-            if isinstance(target.slice, ast.Slice):
+            if isinstance(target.slice, ast.Slice) and _is_len(target.slice.lower) and target.slice.upper is None:
+                self.memory.grow(owner, value, target, spread=True)  # x[len(x):] = more
+            elif isinstance(target.slice, ast.Slice):
                 if owner.kind in ("list", *LISTS):
                     self.memory.flush(owner)
-            elif owner.kind in ("dict", "list", *LISTS):
-                self.memory.grow(owner, value, target, spread=False)
+            elif owner.kind in ("dict", "list", "element", *LISTS):
+                holder = owner.parts["of"] if owner.kind == "element" else owner
+                if not self._is_small_entry(holder, target, value):
+                    self.memory.grow(holder, value, target, spread=False)
+                self._grow_key(target)
         elif isinstance(target, ast.Starred):
             self.bind(target.value, value)
         elif isinstance(target, (ast.Tuple, ast.List)):
             self._bind_several(target.elts, value)
+
+    def _downloaded(self, value: AbstractValue, target: ast.expr) -> AbstractValue:
+        """The body of an answer from the network, kept under a name."""
+        if value.kind != "download":
+            return value
+        return self.memory.make("whole-read", target, "text" if value.value == "text" else "bytes", 1.0)
+
+    def _born(self, target: ast.expr) -> tuple[int, ...]:
+        """In which loops a name was given what it stands for."""
+        if not isinstance(target, ast.Name):
+            return ()
+        frame = self.frame_of(target.id)
+        return frame.births.get(target.id, frame.entered)
+
+    def _is_small_entry(self, holder: AbstractValue, target: ast.Subscript, value: AbstractValue) -> bool:
+        """`numbers[word] = n`: what the table takes is decided by its keys."""
+        key = self.evaluate(target.slice)
+        return holder.kind in ("dict", "counter") and key.of_input and not value.of_input and value.fraction <= 0
+
+    def _grow_key(self, target: ast.Subscript) -> None:
+        """`counts[line] += 1`: the table keeps its keys, too."""
+        owner, key = self.evaluate(target.value), self.evaluate(target.slice)
+        if owner.kind in ("dict", "counter") and key.of_input and not isinstance(target.slice, ast.Slice):
+            self.memory.grow(owner, key, target, spread=False)
 
     def _bind_several(self, targets: list[ast.expr], value: AbstractValue) -> None:
         elements = value.parts if value.kind == "tuple" else {}
@@ -97,7 +132,12 @@ class Interpreter(Functions):
         for number, target in enumerate(targets):
             element = elements.get(str(number)) if not starred else None
             if element is None:
-                element = value if isinstance(target, ast.Starred) else value.one() if not elements else AbstractValue()
+                if isinstance(target, ast.Starred):
+                    element = value
+                elif value.kind in ("words", "documents", "fields") and value.fraction <= 0 and len(targets) < _MANY:
+                    element = self.memory.new("value", of_input=value.of_input)  # a field of a line
+                else:
+                    element = value.one() if not elements else AbstractValue()
             self.bind(target, element)
 
     def _grows_itself(self, target: ast.expr, value: ast.expr) -> bool:
@@ -147,12 +187,50 @@ class Interpreter(Functions):
     def visit_Import(self, statement: ast.Import) -> None:
         for alias in statement.names:
             name = alias.name if alias.asname else alias.name.partition(".")[0]
-            self.bind(ast.Name(id=alias.asname or name), AbstractValue(kind="module", value=name))
+            own = self.own_module(name)
+            self.bind(ast.Name(id=alias.asname or name), own or AbstractValue(kind="module", value=name))
 
     def visit_ImportFrom(self, statement: ast.ImportFrom) -> None:
+        own = self.own_module(statement.module or "", statement.level)
         for alias in statement.names:
             dotted = f"{statement.module or ''}.{alias.name}"
-            self.bind(ast.Name(id=alias.asname or alias.name), AbstractValue(kind="module", value=dotted))
+            member = AbstractValue(kind="module", value=dotted)
+            if own is not None and own.home is not None and alias.name == "*":
+                self.memory.frames[-1].update(own.home)
+                continue
+            if own is not None and own.home is not None and alias.name in own.home:
+                member = own.home[alias.name]
+            else:
+                member = self.own_module(dotted.lstrip("."), statement.level) or member
+            self.bind(ast.Name(id=alias.asname or alias.name), member)
+
+    def own_module(self, name: str, level: int = 0) -> AbstractValue | None:
+        """Go through a module of the script's own folder, once; None: it is not one."""
+        key = "." * level + name
+        if level:
+            key = f"{key} in {self.line // _FILE_LINES}"
+        if key in self.own_modules:
+            return self.own_modules[key]
+        parsed = self.find_module("." * level + name, self.line)
+        if parsed is None:
+            return None
+        frame = Frame(entered=())
+        module = self.own_modules[key] = AbstractValue(kind="own_module", value=name, home=frame)
+        self.memory.frames.append(frame)
+        self.homes.append([frame])
+        self.globals.append(set())
+        line = self.line
+        self.imported += 1
+        self.trees.append(parsed)
+        try:
+            self.statements(parsed.body)
+        finally:
+            self.imported -= 1
+            self.memory.frames.pop()
+            self.homes.pop()
+            self.globals.pop()
+            self.line = line
+        return module
 
     # branches
 
@@ -165,6 +243,8 @@ class Interpreter(Functions):
 
     def visit_If(self, statement: ast.If) -> None:
         self.evaluate(statement.test)
+        if self.imported and "__name__" in text_source(statement.test):
+            return  # what a module does as a script
         guarded = self._guarded(statement.test)
         before = [abstract.kind for abstract in guarded]
         for abstract in guarded:
@@ -234,9 +314,16 @@ class Interpreter(Functions):
     def visit_For(self, statement: ast.For | ast.AsyncFor) -> None:
         iterable = self.iterated(self.evaluate(statement.iter))
         if iterable.kind in ("file", "stream"):
-            self.memory.advance(iterable)
+            self.memory.advance(iterable, lines=iterable.one().kind == "line")
+            if iterable.fraction > 0:
+                self.memory.read_at(statement)
         bounded = self._stops_early(statement)
-        with self.memory.keeping([iterable]), self.memory.loop(iterable.fraction, bounded=bounded) as loop:
+        if iterable.value == "iterparse" and not _mentions(statement, "clear"):
+            self.memory.make("object-load", statement, "tree", 1.0, each=iterable.each)
+        with (
+            self.memory.keeping([iterable]),
+            self.memory.loop(iterable.fraction, bounded=bounded, each=iterable.each) as loop,
+        ):
             self.bind(statement.target, self.item_in(loop, iterable))
             self.statements(statement.body)
         self.statements(statement.orelse)
@@ -246,6 +333,7 @@ class Interpreter(Functions):
     def item_in(self, loop: Loop, iterable: AbstractValue) -> AbstractValue:
         """Give one item, born in the loop unless it is one of several values that are known."""
         item = iterable.one()
+        self.memory.passes(loop, iterable)
         if not item.born:
             item.born = tuple(one.number for one in self.memory.loops)
         if loop.fraction > 0:
@@ -285,7 +373,11 @@ def _last_name(node: ast.expr) -> str:
     return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
 
 
-def _is_len(node: ast.expr) -> TypeGuard[ast.Call]:
+def _mentions(loop: ast.AST, name: str) -> bool:
+    return any(isinstance(node, ast.Attribute) and node.attr == name for node in ast.walk(loop))
+
+
+def _is_len(node: ast.expr | None) -> TypeGuard[ast.Call]:
     return isinstance(node, ast.Call) and _last_name(node.func) == "len" and len(node.args) == 1
 
 

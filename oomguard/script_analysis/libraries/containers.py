@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from oomguard.script_analysis.file_names import is_small_file, path_name
 from oomguard.script_analysis.interpreter.values import ARRAYS, FRAMES, LISTS, AbstractValue, text_source
 from oomguard.script_analysis.libraries.python import same
 
@@ -16,9 +17,24 @@ if TYPE_CHECKING:
 
 
 _FIXED_TOLIST = 64 << 20  # a buffer whose list takes less is nobody's trouble
+_DOUBLE = 8.0  # bytes of a float64
 _LIST_ELEMENT = 40.0  # bytes of an int above 256 and its slot in a list
 _CONTAINERS = frozenset(
-    {"list", "dict", "set", "bounded", "compact", "textbuffer", "bytebuffer", "buffer", *LISTS, *ARRAYS}
+    {
+        "list",
+        "dict",
+        "set",
+        "counter",
+        "element",
+        "bounded",
+        "compact",
+        "textbuffer",
+        "bytebuffer",
+        "buffer",
+        "file_array",
+        *LISTS,
+        *ARRAYS,
+    }
 )
 
 
@@ -51,8 +67,46 @@ def _array(it: Expressions, call: Call) -> AbstractValue:
         return source
     if source.kind in ARRAYS and "asarray" in text_source(call.node.func):
         return source
+    if source.kind == "file_array":
+        return source if "asarray" in text_source(call.node.func) else it.memory.make(
+            "copy", call.node, "file_array", source.fraction, weight=source.weight, each=source.each
+        )  # fmt: skip
     rule = "copy" if source.kind in ARRAYS else "array-of-list"
-    return it.memory.make(rule, call.node, kind, source.fraction)
+    return it.memory.make(rule, call.node, kind, source.fraction, each=source.each)
+
+
+def _read_array(it: Expressions, call: Call) -> AbstractValue:
+    """np.fromfile and np.load: the bytes of a file as an array, unless it is mapped."""
+    path = call.args[0] if call.args else AbstractValue()
+    mapped = call.kwargs.get("mmap_mode")
+    if mapped is not None and mapped.kind != "none":
+        return it.memory.new("mapped", fraction=1.0, of_input=True)
+    count = call.kwargs.get("count") or (call.args[2] if len(call.args) > 2 else None)
+    named = is_small_file(path_name(call.node.args[0]), call.hint) if call.node.args else False
+    if path.small or named:
+        it.memory.assume_small(call.node)
+        return AbstractValue()
+    if count is not None and not (isinstance(count.value, int) and count.value < 0):
+        it.memory.advance(path)
+        return it.memory.new("file_array", of_input=True)
+    each = path.kind == "path_of_many" or "many" in path.parts
+    made = it.memory.make("whole-read", call.node, "file_array", 1.0, each=each)
+    made.value = dtype_bytes(call.node)
+    return made
+
+
+def _all_by_all(it: Expressions, call: Call) -> AbstractValue:
+    """Similarities or distances of all rows to all rows."""
+    rows = call.args[0] if call.args else AbstractValue()
+    if rows.fraction <= 0 or call.name == "radius_neighbors":
+        return it.unknown_call(text_source(call.node.func), call.args, node=call.node)
+    return pairwise(it, call.node, rows)
+
+
+def pairwise(it: Expressions, node: ast.AST, rows: AbstractValue) -> AbstractValue:
+    """A number for each pair of documents."""
+    it.memory.report("all-by-all", node, "matrix", held=0.0, squared=_DOUBLE, each=rows.each)
+    return it.memory.new("matrix", fraction=rows.fraction, of_input=True, weight=0.0, line=getattr(node, "lineno", 0))
 
 
 def _joined_arrays(it: Expressions, call: Call) -> AbstractValue:
@@ -64,8 +118,9 @@ def _joined_arrays(it: Expressions, call: Call) -> AbstractValue:
         return it.memory.new(source.one().kind if source.kind in LISTS else source.kind, of_input=source.of_input)
     item = source.one()
     kind = item.kind if source.kind in ("token_arrays", "frames") else source.kind
-    kind = kind if kind in (*ARRAYS, *FRAMES) else "array8" if source.kind in LISTS else source.kind
-    return it.memory.make("concatenate", call.node, kind, fraction)
+    kind = kind if kind in (*ARRAYS, *FRAMES, "file_array") else "array8" if source.kind in LISTS else source.kind
+    each = all(one.each for one in several if one.fraction > 0)
+    return it.memory.make("concatenate", call.node, kind, fraction, each=each)
 
 
 def _empty(it: Expressions, call: Call) -> AbstractValue:
@@ -82,21 +137,26 @@ def _empty(it: Expressions, call: Call) -> AbstractValue:
 
 
 def _container(it: Expressions, call: Call) -> AbstractValue | None:
-    if call.name in ("append", "add", "appendleft", "insert", "push", "write", "put") and call.args:
+    holder = call.owner.parts["of"] if call.owner.kind == "element" else call.owner
+    written = call.name in ("write", "writelines") and holder.kind in ("textbuffer", "bytebuffer")
+    if (written or call.name in ("append", "add", "appendleft", "insert", "push")) and call.args:
         it.memory.grow(
-            call.owner,
+            holder,
             call.args[-1],
             call.node,
             spread=call.owner.kind in ("text", "bytes", "textbuffer", "bytebuffer"),
         )
         return AbstractValue()
     if call.name in ("extend", "extendleft", "update", "fromlist", "frombytes"):
-        if call.args and not (call.name == "update" and call.owner.kind in ("set", "dict")):
-            source = call.args[0]
-            it.memory.grow(call.owner, source, call.node, spread=True)
+        if call.args:
+            it.memory.grow(holder, call.args[0], call.node, spread=True)
         return AbstractValue()
+    if call.name in ("write", "put", "writelines"):
+        return AbstractValue()  # of what stands in the list: a file
     if call.name == "setdefault" and len(call.args) > 1:
-        return call.owner
+        if call.args[0].of_input:
+            it.memory.grow(holder, call.args[0], call.node, spread=False)
+        return AbstractValue(kind="element", parts={"of": holder}, born=holder.born)
     if call.name in ("clear", "pop", "popleft", "popitem", "truncate"):
         it.memory.flush(call.owner)
         return (
@@ -108,10 +168,13 @@ def _container(it: Expressions, call: Call) -> AbstractValue | None:
         return call.owner
     if call.name == "tolist":
         return tolist(it, call.node, call.owner)
+    if call.name == "most_common":
+        return it.memory.new("list")
     if call.name in ("values", "items", "keys", "copy"):
         return call.owner
     if call.name == "get":
-        return call.owner.one() if call.owner.fraction > 0 or call.owner.of_input else AbstractValue()
+        known = call.owner.item is not None or call.owner.fraction > 0 or call.owner.of_input
+        return call.owner.one() if known else AbstractValue()
     if call.name in ("astype", "to", "view", "reshape", "flatten", "ravel", "tobytes", "numpy", "long", "int", "cpu"):
         return _array_copy(it, call.node, call.owner, call.name)
     return (
@@ -124,8 +187,12 @@ def _container(it: Expressions, call: Call) -> AbstractValue | None:
 def _array_copy(it: Expressions, node: ast.Call, owner: AbstractValue, name: str) -> AbstractValue:
     if name in ("view", "reshape", "ravel", "numpy", "cpu") or owner.fraction <= 0:
         return owner
-    kind = f"array{dtype_bytes(node) or _bits(text_source(node)) or 8}" if name in ("astype", "to") else owner.kind
-    return it.memory.make("copy", node, kind, owner.fraction)
+    wanted = dtype_bytes(node) or _bits(text_source(node)) or 8
+    if owner.kind == "file_array":
+        weight = wanted / (owner.value or wanted) if name in ("astype", "to", "long", "int") else 1.0
+        return it.memory.make("copy", node, "file_array", owner.fraction, weight=weight, each=owner.each)
+    kind = f"array{wanted}" if name in ("astype", "to") else owner.kind
+    return it.memory.make("copy", node, kind, owner.fraction, each=owner.each)
 
 
 def tolist(it: Expressions, node: ast.Call, owner: AbstractValue) -> AbstractValue:
@@ -153,6 +220,13 @@ FUNCTIONS: dict[str, Handler] = {
     **dict.fromkeys(("numpy.empty", "numpy.zeros", "numpy.ones", "numpy.full"), _empty),
     **dict.fromkeys(("numpy.memmap", "numpy.lib.format.open_memmap"), lambda *_: AbstractValue(kind="output")),
     **dict.fromkeys(("numpy.frombuffer", "torch.from_numpy"), same),
-    "numpy.load": lambda *_: AbstractValue(),
+    **dict.fromkeys(("numpy.load", "numpy.fromfile", "torch.from_file"), _read_array),
+    **dict.fromkeys(
+        ("sklearn.metrics.pairwise.cosine_similarity", "sklearn.metrics.pairwise.linear_kernel",
+         "sklearn.metrics.pairwise_distances", "sklearn.metrics.pairwise.pairwise_distances",
+         "sklearn.metrics.pairwise.cosine_distances", "sklearn.metrics.pairwise.euclidean_distances",
+         "sklearn.metrics.pairwise.pairwise_kernels", "scipy.spatial.distance.cdist", "scipy.spatial.distance.pdist",
+         "torch.cdist", "sentence_transformers.util.cos_sim"), _all_by_all,
+    ),
 }  # fmt: skip
 METHODS: Methods = ((_CONTAINERS, _container),)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oomguard.script_analysis.interpreter.values import LIST_OF, LISTS, POINTER, AbstractValue, text_source
+from oomguard.script_analysis.interpreter.values import LIST_OF, LISTS, POINTER, TEXTS, AbstractValue, text_source
 from oomguard.script_analysis.libraries.tokenizers import apply
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def make_list(it: Expressions, call: Call) -> AbstractValue:
         )
     if kind is None:
         return it.memory.new("list")
-    return it.memory.make("list-of-input", call.node, kind, source.fraction)
+    it.memory.read_at(call.node)
+    return it.memory.make("list-of-input", call.node, kind, source.fraction, each=source.each)
 
 
 def _make_set(it: Expressions, call: Call) -> AbstractValue:
@@ -48,6 +49,75 @@ def _make_set(it: Expressions, call: Call) -> AbstractValue:
 
 def _make_dict(it: Expressions, _: Call) -> AbstractValue:
     return it.memory.new("dict")
+
+
+def _make_counter(it: Expressions, call: Call) -> AbstractValue:
+    made = it.memory.new("counter")
+    if call.args:
+        it.memory.grow(made, it.iterated(call.args[0]), call.node, spread=True)
+    return made
+
+
+def _tee(it: Expressions, call: Call) -> AbstractValue:
+    """Two ways through one source: what the one has taken and the other has not yet is kept."""
+    source = it.iterated(call.args[0]) if call.args else AbstractValue()
+    way = it.memory.new("tee", value=call.node, of_input=source.of_input, parts={"source": source})
+    return it.memory.new("tuple", parts={"0": way, "1": way, "2": way})
+
+
+def _find_all(it: Expressions, call: Call) -> AbstractValue:
+    """re.findall and re.split, of a module or of a pattern: a list of all that is found."""
+    text = call.args[-1] if len(call.args) == 1 else call.args[1] if len(call.args) > 1 else AbstractValue()
+    if text.fraction > 0 and text.kind != "paths":
+        return it.memory.make("list-of-input", call.node, "words", text.fraction, each=text.each)
+    return it.memory.new("words", of_input=text.of_input)
+
+
+def _find_each(it: Expressions, call: Call) -> AbstractValue:
+    text = call.args[-1] if call.args else AbstractValue()
+    item = AbstractValue(kind="word", of_input=text.of_input)
+    return it.memory.new("stream", fraction=text.fraction, item=item, of_input=text.of_input, parts={"of": text})
+
+
+def _substitute(it: Expressions, call: Call) -> AbstractValue:
+    """re.sub: another text."""
+    text = max(call.args, key=lambda one: (one.fraction, one.of_input), default=AbstractValue())
+    if text.fraction > 0 and text.kind in TEXTS:
+        return it.memory.make("copy", call.node, "text", text.fraction, representation="joined", each=text.each)
+    return it.memory.new("document", of_input=text.of_input)
+
+
+def _partial(it: Expressions, call: Call) -> AbstractValue:
+    """functools.partial: the function, with these to begin with."""
+    if not call.args:
+        return AbstractValue()
+    first = {"function": call.args[0]} | {str(number): one for number, one in enumerate(call.args[1:])}
+    return it.memory.new("partial", parts=first, value=call.kwargs)
+
+
+def _range(it: Expressions, call: Call) -> AbstractValue:
+    """`range(len(all))` goes over all."""
+    lengths = [one.of_length for one in call.args[:2] if one.of_length]
+    return it.memory.new("range", fraction=min(1.0, max(lengths, default=0.0)), item=AbstractValue(kind="number"))
+
+
+def _run_code(it: Expressions, call: Call) -> AbstractValue:
+    it.memory.cannot_see(call.node, "runs code that does not stand here")
+    return AbstractValue()
+
+
+def _by_name(it: Expressions, call: Call) -> AbstractValue:
+    """`getattr(object, name)`: a value, or a function that nobody can tell."""
+    owner, name = call.args[0] if call.args else AbstractValue(), call.args[1].value if len(call.args) > 1 else None
+    if isinstance(name, str) and owner.kind == "object":
+        found = owner.parts.get(name)
+        if found is not None:
+            return found
+    return it.memory.new("unknown", of_input=owner.of_input, origin="getattr")
+
+
+def _digest(it: Expressions, _: Call) -> AbstractValue:
+    return it.memory.new("digest", of_input=True)
 
 
 def _deque(it: Expressions, call: Call) -> AbstractValue:
@@ -70,7 +140,8 @@ def _number(_: Expressions, call: Call) -> AbstractValue:
 
 def _enumerate(it: Expressions, call: Call) -> AbstractValue:
     """Enumerate and zip: the same share passes by, in tuples."""
-    several = [it.iterated(argument) for argument in call.args if argument.kind != "number"]
+    given = [one.parts["source"] if one.kind == "tee" else one for one in call.args if one.kind != "number"]
+    several = [it.iterated(argument) for argument in given]
     name = text_source(call.node.func)
     items = [source.one() for source in several]
     numbered = [AbstractValue(kind="number"), *items] if name == "enumerate" else items
@@ -78,11 +149,20 @@ def _enumerate(it: Expressions, call: Call) -> AbstractValue:
     pair.of_input = any(item.of_input for item in items)
     fraction = max((source.fraction for source in several), default=0.0)
     kept = {str(number): source for number, source in enumerate(several)}
-    return it.memory.new("stream", fraction=fraction, item=pair, of_input=pair.of_input, parts=kept)
+    each = fraction > 0 and all(source.each for source in several if source.fraction > 0)
+    return it.memory.new("stream", fraction=fraction, item=pair, of_input=pair.of_input, parts=kept, each=each)
 
 
 def _passed_by(it: Expressions, call: Call) -> AbstractValue:
     return it.iterated(call.args[0]) if call.args else AbstractValue()
+
+
+PATTERN_METHODS: dict[str, Handler] = {
+    "findall": _find_all,
+    "finditer": _find_each,
+    "sub": _substitute,
+    **dict.fromkeys(("hexdigest", "digest", "intdigest"), _digest),
+}
 
 
 def _map(it: Expressions, call: Call) -> AbstractValue:
@@ -106,6 +186,8 @@ def _iter(it: Expressions, call: Call) -> AbstractValue:
 
 
 def _next(it: Expressions, call: Call) -> AbstractValue:
+    if call.args and call.args[0].kind == "tee":
+        return call.args[0].parts["source"].one()
     source = it.iterated(call.args[0]) if call.args else AbstractValue()
     if source.fraction > 0:
         it.memory.advance(call.args[0])
@@ -160,12 +242,15 @@ def same(_: Expressions, call: Call) -> AbstractValue:
 FUNCTIONS: dict[str, Handler] = {
     **dict.fromkeys(("builtins.list", "builtins.tuple", "builtins.sorted"), make_list),
     **dict.fromkeys(("builtins.set", "builtins.frozenset"), _make_set),
-    **dict.fromkeys(
-        ("builtins.dict", "collections.defaultdict", "collections.OrderedDict", "collections.Counter"), _make_dict
-    ),
+    **dict.fromkeys(("builtins.dict", "collections.defaultdict", "collections.OrderedDict"), _make_dict),
+    "collections.Counter": _make_counter,
+    "itertools.tee": _tee,
+    **dict.fromkeys(("re.findall", "re.split", "regex.findall", "regex.split"), _find_all),
+    **dict.fromkeys(("re.finditer", "regex.finditer"), _find_each),
+    **dict.fromkeys(("re.sub", "regex.sub", "re.subn"), _substitute),
     **dict.fromkeys((f"builtins.{name}" for name in _NUMBERS), _number),
     **dict.fromkeys(("math.ceil", "math.floor"), _number),
-    **dict.fromkeys(("builtins.enumerate", "builtins.zip", "itertools.zip_longest", "itertools.tee"), _enumerate),
+    **dict.fromkeys(("builtins.enumerate", "builtins.zip", "itertools.zip_longest"), _enumerate),
     **dict.fromkeys(("builtins.map", "itertools.starmap"), _map),
     **dict.fromkeys(
         ("builtins.filter", "itertools.filterfalse", "itertools.takewhile", "itertools.dropwhile"), _filter
@@ -181,7 +266,11 @@ FUNCTIONS: dict[str, Handler] = {
     "builtins.iter": _iter,
     "builtins.next": _next,
     "itertools.islice": _islice,
-    "builtins.range": lambda *_: AbstractValue(kind="range"),
+    "builtins.range": _range,
+    "functools.partial": _partial,
+    **dict.fromkeys(("builtins.exec", "runpy.run_path", "runpy.run_module"), _run_code),
+    "builtins.getattr": _by_name,
+    "importlib.import_module": lambda *_: AbstractValue(kind="module", value="a module imported by name"),
     "builtins.print": lambda *_: AbstractValue(),
     "builtins.isinstance": lambda *_: AbstractValue(),
     "builtins.bytearray": _buffer("bytes"),

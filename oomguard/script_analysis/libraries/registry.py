@@ -12,6 +12,7 @@ from oomguard.script_analysis.interpreter.values import TEXTS, AbstractValue
 from oomguard.script_analysis.libraries import containers as known_containers
 from oomguard.script_analysis.libraries import files as known_files
 from oomguard.script_analysis.libraries import pools as known_pools
+from oomguard.script_analysis.libraries import processes as known_processes
 from oomguard.script_analysis.libraries import python as known_python
 from oomguard.script_analysis.libraries import tables as known_tables
 from oomguard.script_analysis.libraries import texts as known_texts
@@ -28,6 +29,8 @@ _FUNCTIONS: dict[str, Handler] = {
     **known_containers.FUNCTIONS,
     **known_tables.FUNCTIONS,
     **known_pools.FUNCTIONS,
+    **known_processes.FUNCTIONS,
+    **known_tokenizers.FUNCTIONS,
 }
 # Whatever they are imported from.
 _LAST_NAMES: dict[str, Handler] = {
@@ -43,6 +46,7 @@ _METHODS = {
         known_containers.METHODS,
         known_tables.METHODS,
         known_pools.METHODS,
+        known_processes.METHODS,
     )
     for kinds, handler in methods
     for kind in kinds
@@ -80,7 +84,12 @@ class _Libraries:
             return given
         if known_tokenizers.is_tokenizer(name):
             return known_tokenizers.encode(it, call.node, call.args, call.kwargs, wrapped=True)
-        return it.unknown_call(name, [owner, *call.args] if owner.of_input else call.args)
+        args = [*call.args, *call.kwargs.values()]
+        return it.unknown_call(name, [owner, *args] if owner.of_input else args, node=call.node, owner=owner)
+
+    def pairwise(self, it: Expressions, node: ast.AST, matrix: AbstractValue) -> AbstractValue:
+        """Give all rows of a matrix by all rows."""
+        return known_containers.pairwise(it, node, matrix)
 
     def call_value(self, it: Expressions, function: AbstractValue, name: str, call: Call) -> AbstractValue | None:
         """Give what calling a tokenizer, joblib's Parallel, or what is named like a tokenizer gives."""
@@ -107,7 +116,7 @@ LIBRARIES = _Libraries()
 
 def _encode(it: Expressions, call: Call) -> AbstractValue:
     if call.name == "tokenize" and call.owner.kind not in ("tokenizer", "unknown", "parameter", "object"):
-        return it.unknown_call(call.name, call.args)
+        return it.unknown_call(call.name, call.args, node=call.node, owner=call.owner)
     return known_tokenizers.encode(it, call.node, call.args, call.kwargs, name=call.name)
 
 
@@ -155,6 +164,56 @@ def _first_argument(_: Expressions, call: Call) -> AbstractValue | None:
     return call.args[0] if call.args else None
 
 
+def _result(it: Expressions, call: Call) -> AbstractValue | None:
+    if call.owner.kind == "future":
+        return call.owner.item
+    return _itself(it, call)
+
+
+def _foreign_line(it: Expressions, call: Call) -> AbstractValue | None:
+    """`reader.readline()` of an object that nobody knows: an input all the same."""
+    if call.owner.kind not in ("unknown", "parameter", "object"):
+        return None
+    it.memory.advance(call.owner, lines=True)
+    it.memory.read_at(call.node)
+    return it.memory.new("line", of_input=True)
+
+
+def _foreign_whole(it: Expressions, call: Call) -> AbstractValue | None:
+    if call.owner.kind != "unknown" or call.owner.small or call.args or not call.owner.origin:
+        return None
+    it.memory.read_at(call.node)
+    return it.memory.make("whole-read", call.node, "text", 1.0)
+
+
+def _foreign_lines(it: Expressions, call: Call) -> AbstractValue | None:
+    if call.owner.kind != "unknown" or call.owner.small or call.args or not call.owner.origin:
+        return None
+    it.memory.read_at(call.node)
+    return it.memory.make("readlines", call.node, "lines", 1.0)
+
+
+def _fetch_all(it: Expressions, call: Call) -> AbstractValue | None:
+    return known_processes.fetch_all(it, call) if call.owner.kind in ("unknown", "parameter") else None
+
+
+def _matrix(it: Expressions, call: Call) -> AbstractValue | None:
+    """A vectorizer's fit_transform: a sparse matrix of all words of all documents."""
+    given = call.args[0] if call.args else AbstractValue()
+    if given.fraction <= 0:
+        return None
+    given = it.iterated(given)
+    return it.memory.make("matrix", call.node, "matrix", given.fraction, each=given.each)
+
+
+def _remote(it: Expressions, call: Call) -> AbstractValue | None:
+    """`f.remote(x)` of ray, `f.delay(x)` of celery: a result that is not there yet."""
+    if call.owner.kind != "function":
+        return None
+    result = it.call_function(call.owner, call.args, call.kwargs)
+    return it.memory.new("future", item=result, of_input=result.of_input)
+
+
 def _itself(_: Expressions, call: Call) -> AbstractValue | None:
     return call.owner if call.owner.fraction > 0 else None
 
@@ -173,7 +232,15 @@ _ANYWHERE: dict[str, Handler] = {
     "submit": _submit,
     **dict.fromkeys(("map", "apply", "imap"), _map_with),
     "stream_reader": _first_argument,
-    **dict.fromkeys(("get", "result", "wait", "numpy", "cpu", "copy"), _itself),
+    **dict.fromkeys(("get", "result", "wait"), _result),
+    **dict.fromkeys(("numpy", "cpu", "copy"), _itself),
+    "readline": _foreign_line,
+    "read": _foreign_whole,
+    "readlines": _foreign_lines,
+    "fetchall": _fetch_all,
+    "fit_transform": _matrix,
+    **dict.fromkeys(("remote", "delay"), _remote),
+    **known_python.PATTERN_METHODS,
     **dict.fromkeys(("iter_content", "iter_lines", "iter_bytes"), _download),
     **known_tokenizers.LAST_NAMES,
 }

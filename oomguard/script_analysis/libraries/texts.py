@@ -19,13 +19,16 @@ _COPIES = frozenset(
 )  # fmt: skip
 
 
+TEXT_METHODS = _COPIES | {"split", "splitlines", "rsplit", "partition", "encode"}
+
+
 def _text(it: Expressions, call: Call) -> AbstractValue | None:
     if call.name == "join" and call.args:
         return join(it, call.node, call.args[0])
     if call.name in ("split", "splitlines", "rsplit", "partition", "rpartition"):
-        kind = _split_sort(call.name, call.args)
+        kind = _split_kind(call.name, call.args)
         if call.owner.fraction > 0:
-            return it.memory.make("list-of-input", call.node, kind, call.owner.fraction)
+            return it.memory.make("list-of-input", call.node, kind, call.owner.fraction, each=call.owner.each)
         return it.memory.new(kind, of_input=call.owner.of_input)
     if call.name in ("encode", "decode"):
         kind = "bytes" if call.name == "encode" else "text"
@@ -53,7 +56,7 @@ def _text(it: Expressions, call: Call) -> AbstractValue | None:
     return AbstractValue(kind="number")
 
 
-def _split_sort(name: str, args: list[AbstractValue]) -> str:
+def _split_kind(name: str, args: list[AbstractValue]) -> str:
     separator = args[0].value if args else None
     if isinstance(separator, bytes):
         separator = separator.decode(errors="replace")

@@ -10,11 +10,12 @@ from oomguard.script_analysis.interpreter.values import LISTS, AbstractValue
 if TYPE_CHECKING:
     import ast
 
-    from oomguard.script_analysis.interpreter.calls import Handler
+    from oomguard.script_analysis.interpreter.calls import Call, Handler
     from oomguard.script_analysis.interpreter.expressions import Expressions
 
 
 _TOKENIZERS = re.compile(r"(^|[._])(enc|encoder|encoding|tok|tokenizer|tokeniser|tkn|bpe|sp|hf_tok\w*)$", re.IGNORECASE)
+_MAKES = re.compile(r"^_?(get|build|make|create|load|init|setup|new|train|save)_", re.IGNORECASE)
 ENCODERS = frozenset(
     {
         "encode_ordinary",
@@ -38,7 +39,8 @@ ENCODERS = frozenset(
 
 def is_tokenizer(name: str) -> bool:
     """Whether a value of this name is called to make token ids of a text."""
-    return bool(_TOKENIZERS.search(name))
+    last = name.rpartition(".")[2]
+    return bool(_TOKENIZERS.search(name)) and not _MAKES.match(last)
 
 
 def encode(
@@ -60,15 +62,23 @@ def encode(
             else it.memory.new("array4", of_input=text.of_input)
         )
     elif text.fraction > 0 and text.kind in (*LISTS, "column", "stream", "file", "json"):
-        made = it.memory.make("token-list", node, "token_lists", text.fraction)
+        made = it.memory.make("token-list", node, "token_lists", text.fraction, each=text.each)
     elif text.fraction > 0:
         made = it.memory.make(
-            "token-list", node, "tokens", text.fraction, representation="tokens_whole", more=_utf8_copy(it, text)
+            "token-list",
+            node,
+            "tokens",
+            text.fraction,
+            representation="tokens_whole",
+            more=_utf8_copy(it, text),
+            each=text.each,
         )
     elif text.kind in (*LISTS, "list") and text.kind != "tokens":
         made = it.memory.new("token_lists", of_input=text.of_input)
     else:
-        made = it.memory.new("tokens", of_input=text.of_input or text.kind in ("unknown", "text"))
+        made = it.memory.new(
+            "tokens", of_input=text.of_input or (text.kind in ("unknown", "text") and not text.is_constant)
+        )
     if wrapped or name in ("batch_encode_plus", "encode_plus"):
         return it.memory.new("encoding", item=made, of_input=made.of_input, parts={"ids": made, "input_ids": made})
     return made
@@ -78,17 +88,25 @@ def _utf8_copy(it: Expressions, text: AbstractValue) -> float:
     """Tiktoken leaves a UTF-8 copy in a text that is not ASCII, for as long as the text lives."""
     if it.memory.shape.widest == 1:
         return 0.0
-    text.parts["utf8"] = AbstractValue(kind="bytes", fraction=text.fraction)
+    text.parts["utf8"] = AbstractValue(kind="bytes", fraction=text.fraction, each=text.each)
     return 0.0  # counted with the text from now on
 
 
-def apply(it: Expressions, node: ast.Call, function: AbstractValue, item: AbstractValue) -> AbstractValue:
+def apply(it: Expressions, node: ast.Call, function: AbstractValue, *items: AbstractValue) -> AbstractValue:
     """Give what `function` gives for one item, as map() and pools call it."""
-    if function.kind in ("function", "class", "module"):
-        return it.call(node, function, [item], {})
+    if function.kind in ("function", "class", "module", "bound", "partial"):
+        return it.call(node, function, list(items), {})
     if function.kind == "tokenizer":
-        return encode(it, node, [item], {})
-    return it.unknown_call("", [item])
+        return encode(it, node, list(items), {})
+    return it.unknown_call("", list(items), node=node)
+
+
+def _train(it: Expressions, call: Call) -> AbstractValue:
+    """SentencePiece reads all sentences into memory before it begins."""
+    if "input_sentence_size" in call.kwargs:
+        return AbstractValue()
+    it.memory.read_at(call.node)
+    return it.memory.make("trainer", call.node, "lines", 1.0)
 
 
 def _tokenizer(*_: object) -> AbstractValue:
@@ -98,3 +116,7 @@ def _tokenizer(*_: object) -> AbstractValue:
 LAST_NAMES: dict[str, Handler] = dict.fromkeys(
     ("get_encoding", "encoding_for_model", "from_pretrained", "from_file"), _tokenizer
 )
+FUNCTIONS: dict[str, Handler] = dict.fromkeys(
+    ("sentencepiece.SentencePieceTrainer.train", "sentencepiece.SentencePieceTrainer.Train",
+     "SentencePieceTrainer.train", "SentencePieceTrainer.Train"), _train,
+)  # fmt: skip
