@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import dataclass
 from textwrap import wrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
 from rich.padding import Padding
@@ -21,6 +22,21 @@ if TYPE_CHECKING:
 
 _WIDTH = 76  # of a line that is shown
 _MOST_UNSEEN = 8
+
+
+@dataclass(frozen=True, slots=True)
+class CheckScreen:
+    """A check, as the command line shows it."""
+
+    check: ScriptCheck
+
+    def render(self) -> RenderableType:
+        """Build the screen for people."""
+        return render(self.check)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the same facts for programs."""
+        return self.check.to_json()
 
 
 def render(check: ScriptCheck) -> RenderableType:

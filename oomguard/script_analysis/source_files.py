@@ -173,6 +173,11 @@ def find_package_entry(name: str, folder: Path) -> Path:
     )
 
 
+def nested_too_deeply(path: Path) -> BadInput:
+    """Say so of a script that the parser or the analysis gave up on."""
+    return BadInput(f"{printable(str(path))} is nested too deeply to be read", do="is it a generated file?")
+
+
 def _parse(source: bytes, path: Path, notebook: NotebookCode | None) -> ast.Module:
     shown = printable(str(path))
     flags = ast.PyCF_ONLY_AST | (ast.PyCF_ALLOW_TOP_LEVEL_AWAIT if notebook is not None else 0)
@@ -186,7 +191,7 @@ def _parse(source: bytes, path: Path, notebook: NotebookCode | None) -> ast.Modu
         what = error.msg if isinstance(error, SyntaxError) else str(error)
         raise BadInput(f"{shown}{where} is not Python 3: {what}", do=f"python -m py_compile {shown}") from error
     except (RecursionError, MemoryError) as error:
-        raise BadInput(f"{shown} is nested too deeply to be read", do="is it a generated file?") from error
+        raise nested_too_deeply(path) from error
 
 
 def _name_functions(node: ast.AST, inside: str, found: list[tuple[int, int, str]]) -> None:

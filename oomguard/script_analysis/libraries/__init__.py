@@ -1,1 +1,14 @@
-"""What is known of Python's own functions and of the usual libraries."""
+"""What is known of Python's own functions and of the usual libraries; each module registers itself in table.py."""
+
+from oomguard.script_analysis.libraries import (
+    containers,
+    files,
+    pools,
+    processes,
+    python,
+    tables,
+    texts,
+    tokenizers,
+)
+
+__all__ = ["containers", "files", "pools", "processes", "python", "tables", "texts", "tokenizers"]

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from oomguard.script_analysis.file_names import is_short_key, is_small_file, path_name
 from oomguard.script_analysis.interpreter.values import AbstractValue, text_source
+from oomguard.script_analysis.libraries.table import ANYWHERE, FUNCTIONS, methods_of
 from oomguard.script_analysis.libraries.texts import TEXT_METHODS
 
 if TYPE_CHECKING:
-    from oomguard.script_analysis.interpreter.calls import Call, Handler, Methods
+    from oomguard.script_analysis.interpreter.calls import Call
     from oomguard.script_analysis.interpreter.expressions import Expressions
 
 
@@ -262,7 +263,46 @@ def _record(it: Expressions, call: Call) -> AbstractValue | None:
     return AbstractValue(of_input=True)
 
 
-FUNCTIONS: dict[str, Handler] = {
+_PATHS = ("path", "unknown", "parameter", "path_of_many")  # what may be a path, as far as anybody knows
+
+
+def _list_folder(it: Expressions, call: Call) -> AbstractValue | None:
+    return it.memory.new("paths", fraction=1.0) if call.owner.kind in (*_PATHS, "module") else None
+
+
+def _open(it: Expressions, call: Call) -> AbstractValue | None:
+    return open_path(it, call) if call.owner.kind in _PATHS else None
+
+
+def _foreign_line(it: Expressions, call: Call) -> AbstractValue | None:
+    """`reader.readline()` of an object that nobody knows: an input all the same."""
+    if call.owner.kind not in ("unknown", "parameter", "object"):
+        return None
+    it.memory.advance(call.owner, lines=True)
+    it.memory.read_at(call.node)
+    return it.memory.new("line", of_input=True)
+
+
+def _foreign_whole(it: Expressions, call: Call) -> AbstractValue | None:
+    if call.owner.kind != "unknown" or call.owner.small or call.args or not call.owner.origin:
+        return None
+    it.memory.read_at(call.node)
+    return it.memory.make("whole-read", call.node, "text", 1.0)
+
+
+def _foreign_lines(it: Expressions, call: Call) -> AbstractValue | None:
+    if call.owner.kind != "unknown" or call.owner.small or call.args or not call.owner.origin:
+        return None
+    it.memory.read_at(call.node)
+    return it.memory.make("readlines", call.node, "lines", 1.0)
+
+
+def _download(it: Expressions, call: Call) -> AbstractValue:
+    item = AbstractValue(kind="line" if call.name == "iter_lines" else "chunk", of_input=True)
+    return it.memory.new("stream", fraction=1.0, item=item)
+
+
+FUNCTIONS.update({
     **dict.fromkeys(
         ("builtins.open", "io.open", "codecs.open", "gzip.open", "bz2.open", "lzma.open", "smart_open.open",
          "tensorflow.io.gfile.GFile", "tf.io.gfile.GFile", "gfile.GFile", "gfile.Open", "io.gfile.GFile",
@@ -299,10 +339,19 @@ FUNCTIONS: dict[str, Handler] = {
     **dict.fromkeys(("os.read", "os.pread"), _read_descriptor),
     "os.path.getsize": _file_size,
     "mmap.mmap": _map_file,
-}  # fmt: skip
-METHODS: Methods = (
-    (frozenset({"file"}), _file),
-    (frozenset({"archive"}), _member),
-    (frozenset({"mapped"}), _mapped),
-    (frozenset({"record", "json"}), _record),
+})  # fmt: skip
+methods_of({"file"}, _file)
+methods_of({"archive"}, _member)
+methods_of({"mapped"}, _mapped)
+methods_of({"record", "json"}, _record)
+ANYWHERE.update(
+    {
+        **dict.fromkeys(("glob", "rglob", "iterdir", "walk"), _list_folder),
+        "open": _open,
+        **dict.fromkeys(("read_text", "read_bytes"), read_path),
+        "readline": _foreign_line,
+        "read": _foreign_whole,
+        "readlines": _foreign_lines,
+        **dict.fromkeys(("iter_content", "iter_lines", "iter_bytes"), _download),
+    }
 )

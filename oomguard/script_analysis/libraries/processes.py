@@ -6,9 +6,10 @@ import ast
 from typing import TYPE_CHECKING
 
 from oomguard.script_analysis.interpreter.values import AbstractValue, text_source
+from oomguard.script_analysis.libraries.table import ANYWHERE, FUNCTIONS, methods_of
 
 if TYPE_CHECKING:
-    from oomguard.script_analysis.interpreter.calls import Call, Handler, Methods
+    from oomguard.script_analysis.interpreter.calls import Call
     from oomguard.script_analysis.interpreter.expressions import Expressions
 
 # Programs whose output is a few lines.
@@ -127,18 +128,27 @@ def fetch_all(it: Expressions, call: Call) -> AbstractValue:
     return it.memory.make("list-of-input", call.node, "rows", 1.0)
 
 
-FUNCTIONS: dict[str, Handler] = {
-    **dict.fromkeys(("subprocess.check_output", "subprocess.getoutput"), _output),
-    "subprocess.run": _run,
-    **dict.fromkeys(("subprocess.call", "subprocess.check_call", "os.system"), _start_program),
-    **dict.fromkeys(("subprocess.Popen", "os.popen"), _popen),
-    **dict.fromkeys(("requests.get", "requests.post", "httpx.get", "requests.request"), _request),
-    **dict.fromkeys(("oomguard.prepare", "oomguard.run", "oomguard.convert"), _bounded),
-    "sqlite3.connect": lambda it, _: it.memory.new("database"),
-}
-METHODS: Methods = (
-    (frozenset({"process"}), _process),
-    (frozenset({"response"}), _response),
-    (frozenset({"database"}), _database),
-    (frozenset({"rows_by_one"}), _rows),
+def _fetch_all(it: Expressions, call: Call) -> AbstractValue | None:
+    return fetch_all(it, call) if call.owner.kind in ("unknown", "parameter") else None
+
+
+FUNCTIONS.update(
+    {
+        **dict.fromkeys(("subprocess.check_output", "subprocess.getoutput"), _output),
+        "subprocess.run": _run,
+        **dict.fromkeys(("subprocess.call", "subprocess.check_call", "os.system"), _start_program),
+        **dict.fromkeys(("subprocess.Popen", "os.popen"), _popen),
+        **dict.fromkeys(("requests.get", "requests.post", "httpx.get", "requests.request"), _request),
+        **dict.fromkeys(("oomguard.prepare", "oomguard.run", "oomguard.convert"), _bounded),
+        "sqlite3.connect": lambda it, _: it.memory.new("database"),
+    }
+)
+methods_of({"process"}, _process)
+methods_of({"response"}, _response)
+methods_of({"database"}, _database)
+methods_of({"rows_by_one"}, _rows)
+ANYWHERE.update(
+    {
+        "fetchall": _fetch_all,
+    }
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from oomguard.script_analysis.interpreter.values import LIST_OF, LISTS, POINTER, TEXTS, AbstractValue, text_source
+from oomguard.script_analysis.libraries.table import ANYWHERE, FUNCTIONS, LAST_NAMES
 from oomguard.script_analysis.libraries.tokenizers import apply
 
 if TYPE_CHECKING:
@@ -239,44 +240,57 @@ def same(_: Expressions, call: Call) -> AbstractValue:
     return call.args[0] if call.args else AbstractValue()
 
 
-FUNCTIONS: dict[str, Handler] = {
-    **dict.fromkeys(("builtins.list", "builtins.tuple", "builtins.sorted"), make_list),
-    **dict.fromkeys(("builtins.set", "builtins.frozenset"), _make_set),
-    **dict.fromkeys(("builtins.dict", "collections.defaultdict", "collections.OrderedDict"), _make_dict),
-    "collections.Counter": _make_counter,
-    "itertools.tee": _tee,
-    **dict.fromkeys(("re.findall", "re.split", "regex.findall", "regex.split"), _find_all),
-    **dict.fromkeys(("re.finditer", "regex.finditer"), _find_each),
-    **dict.fromkeys(("re.sub", "regex.sub", "re.subn"), _substitute),
-    **dict.fromkeys((f"builtins.{name}" for name in _NUMBERS), _number),
-    **dict.fromkeys(("math.ceil", "math.floor"), _number),
-    **dict.fromkeys(("builtins.enumerate", "builtins.zip", "itertools.zip_longest"), _enumerate),
-    **dict.fromkeys(("builtins.map", "itertools.starmap"), _map),
-    **dict.fromkeys(
-        ("builtins.filter", "itertools.filterfalse", "itertools.takewhile", "itertools.dropwhile"), _filter
-    ),
-    **dict.fromkeys(
-        ("itertools.batched", "more_itertools.chunked", "more_itertools.batched", "more_itertools.ichunked"), _batched
-    ),
-    **dict.fromkeys(("itertools.chain", "itertools.chain.from_iterable"), _chain),
-    **dict.fromkeys(("builtins.str", "builtins.bytes", "io.TextIOWrapper", "io.BufferedReader", "os.fspath"), same),
-    **dict.fromkeys(("builtins.reversed", "rich.progress.track"), _passed_by),
-    "collections.deque": _deque,
-    "builtins.len": _length,
-    "builtins.iter": _iter,
-    "builtins.next": _next,
-    "itertools.islice": _islice,
-    "builtins.range": _range,
-    "functools.partial": _partial,
-    **dict.fromkeys(("builtins.exec", "runpy.run_path", "runpy.run_module"), _run_code),
-    "builtins.getattr": _by_name,
-    "importlib.import_module": lambda *_: AbstractValue(kind="module", value="a module imported by name"),
-    "builtins.print": lambda *_: AbstractValue(),
-    "builtins.isinstance": lambda *_: AbstractValue(),
-    "builtins.bytearray": _buffer("bytes"),
-    "io.StringIO": _buffer("textbuffer"),
-    "io.BytesIO": _buffer("bytebuffer"),
-    "array.array": _buffer("compact"),
-    "random.sample": lambda it, _: it.memory.new("list"),
-}
-LAST_NAMES: dict[str, Handler] = {"tqdm": _passed_by, "trange": lambda *_: AbstractValue(kind="range")}
+def _first_argument(_: Expressions, call: Call) -> AbstractValue | None:
+    return call.args[0] if call.args else None
+
+
+FUNCTIONS.update(
+    {
+        **dict.fromkeys(("builtins.list", "builtins.tuple", "builtins.sorted"), make_list),
+        **dict.fromkeys(("builtins.set", "builtins.frozenset"), _make_set),
+        **dict.fromkeys(("builtins.dict", "collections.defaultdict", "collections.OrderedDict"), _make_dict),
+        "collections.Counter": _make_counter,
+        "itertools.tee": _tee,
+        **dict.fromkeys(("re.findall", "re.split", "regex.findall", "regex.split"), _find_all),
+        **dict.fromkeys(("re.finditer", "regex.finditer"), _find_each),
+        **dict.fromkeys(("re.sub", "regex.sub", "re.subn"), _substitute),
+        **dict.fromkeys((f"builtins.{name}" for name in _NUMBERS), _number),
+        **dict.fromkeys(("math.ceil", "math.floor"), _number),
+        **dict.fromkeys(("builtins.enumerate", "builtins.zip", "itertools.zip_longest"), _enumerate),
+        **dict.fromkeys(("builtins.map", "itertools.starmap"), _map),
+        **dict.fromkeys(
+            ("builtins.filter", "itertools.filterfalse", "itertools.takewhile", "itertools.dropwhile"), _filter
+        ),
+        **dict.fromkeys(
+            ("itertools.batched", "more_itertools.chunked", "more_itertools.batched", "more_itertools.ichunked"),
+            _batched,
+        ),
+        **dict.fromkeys(("itertools.chain", "itertools.chain.from_iterable"), _chain),
+        **dict.fromkeys(("builtins.str", "builtins.bytes", "io.TextIOWrapper", "io.BufferedReader", "os.fspath"), same),
+        **dict.fromkeys(("builtins.reversed", "rich.progress.track"), _passed_by),
+        "collections.deque": _deque,
+        "builtins.len": _length,
+        "builtins.iter": _iter,
+        "builtins.next": _next,
+        "itertools.islice": _islice,
+        "builtins.range": _range,
+        "functools.partial": _partial,
+        **dict.fromkeys(("builtins.exec", "runpy.run_path", "runpy.run_module"), _run_code),
+        "builtins.getattr": _by_name,
+        "importlib.import_module": lambda *_: AbstractValue(kind="module", value="a module imported by name"),
+        "builtins.print": lambda *_: AbstractValue(),
+        "builtins.isinstance": lambda *_: AbstractValue(),
+        "builtins.bytearray": _buffer("bytes"),
+        "io.StringIO": _buffer("textbuffer"),
+        "io.BytesIO": _buffer("bytebuffer"),
+        "array.array": _buffer("compact"),
+        "random.sample": lambda it, _: it.memory.new("list"),
+    }
+)
+LAST_NAMES.update({"tqdm": _passed_by, "trange": lambda *_: AbstractValue(kind="range")})
+ANYWHERE.update(
+    {
+        "stream_reader": _first_argument,
+        **PATTERN_METHODS,
+    }
+)

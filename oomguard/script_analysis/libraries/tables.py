@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from oomguard.script_analysis.file_names import is_small_file, path_name
 from oomguard.script_analysis.interpreter.values import FRAMES, LIST_OF, AbstractValue, rule_for
 from oomguard.script_analysis.libraries.python import same
+from oomguard.script_analysis.libraries.table import FUNCTIONS, methods_of
 from oomguard.script_analysis.libraries.tokenizers import apply
 
 if TYPE_CHECKING:
-    from oomguard.script_analysis.interpreter.calls import Call, Handler, Methods
+    from oomguard.script_analysis.interpreter.calls import Call, Handler
     from oomguard.script_analysis.interpreter.expressions import Expressions
 
 
@@ -226,7 +227,7 @@ def _parquet(it: Expressions, call: Call) -> AbstractValue | None:
     return AbstractValue()
 
 
-FUNCTIONS: dict[str, Handler] = {
+FUNCTIONS.update({
     **dict.fromkeys(("pandas.DataFrame", "polars.DataFrame", "pandas.Series", "pandas.DataFrame.from_dict",
                      "pandas.DataFrame.from_records", "pandas.json_normalize"), _make_frame),
     **dict.fromkeys(("pandas.merge",), _merged),
@@ -265,10 +266,8 @@ FUNCTIONS: dict[str, Handler] = {
         ("datasets.load_from_disk", "datasets.Dataset.from_generator"),
         lambda it, _: it.memory.new("dataset", fraction=1.0, of_input=True),
     ),
-}  # fmt: skip
-METHODS: Methods = (
-    (frozenset({*FRAMES, "column"}), _frame_method),
-    (frozenset({"dataset"}), _dataset),
-    (frozenset({"lazy"}), _lazy),
-    (frozenset({"parquet"}), _parquet),
-)
+})  # fmt: skip
+methods_of({*FRAMES, "column"}, _frame_method)
+methods_of({"dataset"}, _dataset)
+methods_of({"lazy"}, _lazy)
+methods_of({"parquet"}, _parquet)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from oomguard.script_analysis.interpreter.values import LIST_OF, TEXTS, AbstractValue
+from oomguard.script_analysis.libraries.table import ANYWHERE, methods_of
 
 if TYPE_CHECKING:
     import ast
 
-    from oomguard.script_analysis.interpreter.calls import Call, Methods
+    from oomguard.script_analysis.interpreter.calls import Call
     from oomguard.script_analysis.interpreter.expressions import Expressions
 
 
@@ -81,4 +82,13 @@ def join(it: Expressions, node: ast.Call, several: AbstractValue) -> AbstractVal
     return made
 
 
-METHODS: Methods = ((frozenset({*TEXTS, "bytes", "chunk"}), _text),)
+def _join(it: Expressions, call: Call) -> AbstractValue | None:
+    return join(it, call.node, call.args[0]) if call.args else None
+
+
+methods_of({*TEXTS, "bytes", "chunk"}, _text)
+ANYWHERE.update(
+    {
+        "join": _join,
+    }
+)

@@ -6,11 +6,12 @@ import re
 from typing import TYPE_CHECKING
 
 from oomguard.script_analysis.interpreter.values import LISTS, AbstractValue
+from oomguard.script_analysis.libraries.table import ANYWHERE, FUNCTIONS, LAST_NAMES
 
 if TYPE_CHECKING:
     import ast
 
-    from oomguard.script_analysis.interpreter.calls import Call, Handler
+    from oomguard.script_analysis.interpreter.calls import Call
     from oomguard.script_analysis.interpreter.expressions import Expressions
 
 
@@ -113,10 +114,13 @@ def _tokenizer(*_: object) -> AbstractValue:
     return AbstractValue(kind="tokenizer")
 
 
-LAST_NAMES: dict[str, Handler] = dict.fromkeys(
-    ("get_encoding", "encoding_for_model", "from_pretrained", "from_file"), _tokenizer
-)
-FUNCTIONS: dict[str, Handler] = dict.fromkeys(
+LAST_NAMES.update(dict.fromkeys(("get_encoding", "encoding_for_model", "from_pretrained", "from_file"), _tokenizer))
+FUNCTIONS.update(dict.fromkeys(
     ("sentencepiece.SentencePieceTrainer.train", "sentencepiece.SentencePieceTrainer.Train",
      "SentencePieceTrainer.train", "SentencePieceTrainer.Train"), _train,
-)  # fmt: skip
+))  # fmt: skip
+ANYWHERE.update(
+    {
+        **dict.fromkeys(("get_encoding", "encoding_for_model", "from_pretrained", "from_file"), _tokenizer),
+    }
+)
