@@ -12,7 +12,7 @@ _SMALL = frozenset({
     "special", "schema", "template", "prompt", "license", "readme", "settings", "params", "hparams", "version",
     "requirements", "stopwords", "blocklist", "blacklist", "whitelist", "labels", "mapping", "lock", "proc", "sys",
     "etc", "secrets", "credentials", "ranks", "bpe", "report", "summary", "args", "options", "env", "yaml",
-    "yml", "toml", "ini", "css", "html", "spm", "completions", "done", "offsets", "names", "cursor", "split", "splits",
+    "yml", "toml", "ini", "css", "html", "spm", "completions", "done", "offsets", "names", "cursor", "splits",
     "schemas", "tasks", "categories", "classes", "keywords", "languages", "patterns", "rules", "stopword", "taxonomy",
     "whitelists", "blacklists", "vocabs", "templates", "prompts", "weights", "fonts",
 })  # fmt: skip

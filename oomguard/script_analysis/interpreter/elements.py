@@ -140,6 +140,11 @@ class Elements(Interpretation):
             )
         if owner.kind in ("encoding", "tokens", "token_lists") and name in ("ids", "input_ids"):
             return owner.one() if owner.kind == "encoding" else owner
+        if name in ("size", "nbytes", "ndim", "itemsize", "shape", "dtype") and owner.kind not in (
+            "own_module",
+            "object",
+        ):
+            return AbstractValue(kind="number")
         if name == "st_size":
             return AbstractValue(kind="number", of_length=1.0)
         if owner.kind in FRAMES and not self.libraries.is_frame_method(name):

@@ -247,6 +247,6 @@ def _computed(operator: ast.operator, left: AbstractValue, right: AbstractValue)
             return AbstractValue(kind="number")
         try:
             return AbstractValue(kind="number", value=function(left.value, right.value))
-        except ArithmeticError:
+        except (ArithmeticError, ValueError):  # 1 / 0, 1 << -1
             return AbstractValue(kind="number")
     return AbstractValue(kind="number")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.script_analysis.interpreter.growth import Growth, Retained, collected, growth_rule, retained
 from oomguard.script_analysis.interpreter.values import (
+    CONTAINED,
     COUNT,
     REPRESENTATION,
     STREAMED,
@@ -117,6 +118,8 @@ class MemoryModel:
                     total += cost
             if abstract.parts:
                 to_see += abstract.parts.values()
+            if abstract.item is not None and abstract.item.kind in CONTAINED:
+                to_see.append(abstract.item)
         self._alive = len(seen)
         line = line or largest[1]
         _raise(self.peak, total + (0.0 if each else more), fixed, line)
@@ -269,6 +272,9 @@ class MemoryModel:
         if holder.fraction > 0:
             return
         foreign = item.kind == "unknown" and item.origin
+        if holder.kind == "list" and item.kind == "path_of_many":
+            holder.kind, holder.fraction, holder.item = "paths", 1.0, item
+            return
         if holder.kind in ("list", "dict") and (foreign or item.kind in ("output", "file", "object", "queue")):
             holder.item = holder.item or item
         if holder.kind not in ("list", "text", "bytes"):

@@ -6,7 +6,15 @@ import re
 from typing import TYPE_CHECKING
 
 from oomguard.script_analysis.file_names import is_small_file, path_name
-from oomguard.script_analysis.interpreter.values import ARRAYS, FRAMES, LISTS, AbstractValue, text_source
+from oomguard.script_analysis.interpreter.values import (
+    ARRAYS,
+    FRAMES,
+    LIST_OF,
+    LISTS,
+    AbstractValue,
+    kept_item,
+    text_source,
+)
 from oomguard.script_analysis.libraries.python import same
 from oomguard.script_analysis.libraries.table import ANYWHERE, FUNCTIONS, methods_of
 
@@ -140,6 +148,9 @@ def _empty(it: Expressions, call: Call) -> AbstractValue:
 def _container(it: Expressions, call: Call) -> AbstractValue | None:
     holder = call.owner.parts["of"] if call.owner.kind == "element" else call.owner
     written = call.name in ("write", "writelines") and holder.kind in ("textbuffer", "bytebuffer")
+    if call.owner.kind == "element" and call.args:
+        listed = LIST_OF.get(call.args[-1].kind)
+        holder.inner = holder.inner or (kept_item(AbstractValue(kind=listed)) if listed else None)
     if (written or call.name in ("append", "add", "appendleft", "insert", "push")) and call.args:
         it.memory.grow(
             holder,
