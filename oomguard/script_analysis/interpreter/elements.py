@@ -49,6 +49,8 @@ class Elements(Interpretation):
             )
         if owner.kind in FRAMES and _is_mask(node.slice) and owner.fraction > 0:
             return self.memory.make("copy", node, owner.kind, owner.fraction, each=owner.each)
+        if owner.kind in FRAMES and _is_mask(node.slice):
+            return self.memory.new(owner.kind, of_input=owner.of_input)
         if owner.kind in FRAMES:
             return AbstractValue(
                 kind="column", fraction=owner.fraction, weight=0.0, of_input=True, parts={"of": owner}, born=owner.born

@@ -54,7 +54,9 @@ def retained(growth: Growth, fraction: float, shape: TextShape) -> Retained:
     inner = main_part(growth.item)
     weight = inner.weight if inner is not None else growth.item.weight
     cost = fraction * weight * HELD[representation](shape) if representation else 0.0
-    extra = 0.0 if growth.spread and kind else fraction * growth.count * _small_bytes(growth, kind)
+    # Characters and tokens pass by in great numbers; what is larger than these does not.
+    count = growth.count if kind is None or growth.item.kind in _VOCABULARY else min(growth.count, shape.lines)
+    extra = 0.0 if growth.spread and kind else fraction * count * _small_bytes(growth, kind)
     return Retained(kind=kind, weight=weight, cost=cost, extra=extra)
 
 

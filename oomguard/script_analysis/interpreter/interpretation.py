@@ -55,6 +55,7 @@ class Interpretation:
         self.classes: dict[int, str] = {}  # of which class a method is
         self.imported = 0  # how many modules are being gone through, one within the other
         self.runs = True
+        self.bases: dict[int, list[AbstractValue]] = {}  # of the class that a method is of
         self.steps = 0
         self.line = 0
 

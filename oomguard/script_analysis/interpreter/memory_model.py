@@ -217,8 +217,35 @@ class MemoryModel:
             self.loops.pop()
             self._settle(loop)
 
+    def keep_all(
+        self, node: ast.AST, source: AbstractValue, container: str = "list", rule: str = "list-of-input"
+    ) -> AbstractValue:
+        """Put all that passes by into a new list, set or dict."""
+        item = source.one()
+        growth = Growth(
+            holder=AbstractValue(kind=container), item=item, node=node, spread=False, count=self.count_of(source)
+        )
+        cost = retained(growth, source.fraction, self.shape)
+        self.read_at(node)
+        with self.keeping([source]):
+            if cost.kind is not None:
+                made = self.make(rule, node, cost.kind, source.fraction, each=source.each, more=cost.extra)
+            else:
+                made = self.new(container, of_input=item.of_input, line=getattr(node, "lineno", 0), each=source.each)
+                if cost.extra >= SMALL_OBJECTS:
+                    self.report("growing-list", node, "numbers", held=cost.extra, each=source.each)
+                elif item.kind == "unknown" and item.of_input:
+                    self.cannot_see(node, "keeps something for each piece of the input; how much is not known")
+        made.extra = cost.extra
+        made.item = item if item.kind in ("tuple", "object", "future") else kept_item(item)
+        return made
+
     def passes(self, loop: Loop, iterable: AbstractValue) -> None:
-        """The items of this pass by in the loop: as many as there are lines, documents, words or tokens."""
+        """The items of this pass by in the loop."""
+        loop.count = self.count_of(iterable)
+
+    def count_of(self, iterable: AbstractValue) -> float:
+        """Say how many items it has for each byte of the input: lines, documents, words or tokens."""
         kinds: set[str] = set()
         to_see = [(iterable, 0)]
         while to_see:
@@ -228,7 +255,7 @@ class MemoryModel:
             if depth < _DEEPEST_SOURCE and not COUNT.get(item.kind):
                 to_see += [(part, depth + 1) for name, part in abstract.parts.items() if name != "class"]
         counts = [float(getattr(self.shape, COUNT[kind])) for kind in kinds if kind in COUNT]
-        loop.count = max(counts, default=self.shape.documents)
+        return max(counts, default=self.shape.documents)
 
     def lines_are_documents(self) -> None:
         """Each line is a JSON document, as `json.loads` is called on it."""

@@ -60,7 +60,8 @@ class Interpreter(Uncalled):
         target = self.evaluate(statement.target)
         if isinstance(statement.target, ast.Subscript):
             self._grow_key(statement.target)
-        if not isinstance(statement.op, ast.Add) or added.kind in ("number", "unknown") or added.is_constant:
+        union = isinstance(statement.op, ast.BitOr) and target.kind in ("set", "dict", "counter", *LISTS)
+        if not (isinstance(statement.op, ast.Add) or union) or added.kind in ("number", "unknown") or added.is_constant:
             return
         if target.kind == "element":
             target = target.parts["of"]
@@ -132,7 +133,10 @@ class Interpreter(Uncalled):
         for number, target in enumerate(targets):
             element = elements.get(str(number)) if not starred else None
             if element is None:
-                if isinstance(target, ast.Starred):
+                source = self.iterated(value) if isinstance(target, ast.Starred) else value
+                if isinstance(target, ast.Starred) and source.kind == "stream" and source.fraction > 0:
+                    element = self.memory.keep_all(target, source)
+                elif isinstance(target, ast.Starred):
                     element = value
                 elif value.kind in ("words", "documents", "fields") and value.fraction <= 0 and len(targets) < _MANY:
                     element = self.memory.new("value", of_input=value.of_input)  # a field of a line
@@ -143,8 +147,11 @@ class Interpreter(Uncalled):
     def _grows_itself(self, target: ast.expr, value: ast.expr) -> bool:
         """`x = x + y`, `x = np.concatenate([x, y])`, `x = pd.concat((x, y))`: the same as growing x."""
         name = text_source(target)
-        if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Add) and text_source(value.left) == name:
+        joined = isinstance(value, ast.BinOp) and isinstance(value.op, (ast.Add, ast.BitOr))
+        if isinstance(value, ast.BinOp) and joined and text_source(value.left) == name:
             others = [value.right]
+        elif (texts := _text_of(value)) and name in map(text_source, texts):
+            others = [one for one in texts if text_source(one) != name]
         elif isinstance(value, ast.Call) and _last_name(value.func) in _JOINERS and value.args:
             first = value.args[0]
             among = first.elts if isinstance(first, (ast.List, ast.Tuple)) else value.args
@@ -367,6 +374,20 @@ class Interpreter(Uncalled):
 
 
 _JOINERS = {"concatenate", "append", "hstack", "vstack", "concat", "cat", "union", "concat_tables"}
+
+
+def _text_of(value: ast.expr) -> list[ast.expr]:
+    """Of what a text is put together: f"{a}{b}", "".join([a, b]), "{}{}".format(a, b), "%s%s" % (a, b)."""
+    if isinstance(value, ast.JoinedStr):
+        return [part.value for part in value.values if isinstance(part, ast.FormattedValue)]
+    if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Mod) and isinstance(value.right, ast.Tuple):
+        return value.right.elts
+    if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute):
+        if value.func.attr == "join" and value.args and isinstance(value.args[0], (ast.List, ast.Tuple)):
+            return value.args[0].elts
+        if value.func.attr == "format":
+            return value.args
+    return []
 
 
 def _last_name(node: ast.expr) -> str:

@@ -36,7 +36,7 @@ def make_list(it: Expressions, call: Call) -> AbstractValue:
             kind or source.kind, fraction=source.fraction, weight=POINTER, of_input=True, parts={"of": source}
         )
     if kind is None:
-        return it.memory.new("list")
+        return it.memory.keep_all(call.node, source)
     it.memory.read_at(call.node)
     return it.memory.make("list-of-input", call.node, kind, source.fraction, each=source.each)
 
@@ -44,12 +44,54 @@ def make_list(it: Expressions, call: Call) -> AbstractValue:
 def _make_set(it: Expressions, call: Call) -> AbstractValue:
     source = it.iterated(call.args[0]) if call.args else None
     if source is None or source.fraction <= 0 or source.one().kind not in ("line", "document", "record"):
-        return it.memory.new("set")
+        made = it.memory.new("set", of_input=source is not None and source.one().of_input)
+        made.item = source.one() if made.of_input and source is not None else None
+        return made
     return make_list(it, call)
 
 
-def _make_dict(it: Expressions, _: Call) -> AbstractValue:
+def _make_dict(it: Expressions, call: Call) -> AbstractValue:
+    source = it.iterated(call.args[0]) if call.args else AbstractValue()
+    if source.fraction > 0 and source.kind != "paths":
+        return it.memory.keep_all(call.node, source, "dict", "growing-table")
     return it.memory.new("dict")
+
+
+def _push(it: Expressions, call: Call) -> AbstractValue:
+    """heapq.heappush(heap, item), bisect.insort(list, item)."""
+    if len(call.args) > 1:
+        it.memory.grow(call.args[0], call.args[1], call.node, spread=False)
+    return AbstractValue()
+
+
+def _all_lines(it: Expressions, call: Call) -> AbstractValue:
+    return it.memory.make("readlines", call.node, "lines", 1.0)
+
+
+def _input(it: Expressions, call: Call) -> AbstractValue:
+    """A line of standard input."""
+    it.memory.advance(AbstractValue(), lines=True)
+    it.memory.read_at(call.node)
+    return it.memory.new("line", of_input=True)
+
+
+def _namespace(it: Expressions, call: Call) -> AbstractValue:
+    return it.memory.new("object", parts={**call.kwargs, "class": AbstractValue(kind="class")})
+
+
+def _field(it: Expressions, call: Call) -> AbstractValue:
+    """dataclasses.field: what its factory makes."""
+    factory = call.kwargs.get("default_factory")
+    if factory is None:
+        return call.kwargs.get("default", AbstractValue())
+    return it.call(call.node, factory, [], {})
+
+
+def _reduce(it: Expressions, call: Call) -> AbstractValue:
+    source = it.iterated(call.args[1]) if len(call.args) > 1 else AbstractValue()
+    if source.fraction > 0:
+        it.memory.cannot_see(call.node, "what reduce() makes may grow with every step")
+    return it.memory.new("unknown", of_input=source.of_input)
 
 
 def _make_counter(it: Expressions, call: Call) -> AbstractValue:
@@ -179,9 +221,9 @@ def _filter(it: Expressions, call: Call) -> AbstractValue:
 
 
 def _iter(it: Expressions, call: Call) -> AbstractValue:
-    if len(call.args) == 2 and call.args[0].kind == "function":  # iter(lambda: file.read(n), b"")
+    if len(call.args) == 2 and call.args[0].kind in ("function", "bound", "partial"):  # iter(lambda: file.read(n), b"")
         with it.memory.loop(0.0) as loop:
-            piece = it.call_function(call.args[0], [], {})
+            piece = it.call(call.node, call.args[0], [], {})
         return it.memory.new("stream", fraction=loop.fraction, item=piece, of_input=True)
     return it.iterated(call.args[0]) if call.args else AbstractValue()
 
@@ -274,6 +316,12 @@ FUNCTIONS.update(
         "builtins.next": _next,
         "itertools.islice": _islice,
         "builtins.range": _range,
+        "builtins.input": _input,
+        **dict.fromkeys(("heapq.heappush", "bisect.insort", "bisect.insort_left", "bisect.insort_right"), _push),
+        "linecache.getlines": _all_lines,
+        **dict.fromkeys(("types.SimpleNamespace", "argparse.Namespace"), _namespace),
+        "dataclasses.field": _field,
+        "functools.reduce": _reduce,
         "functools.partial": _partial,
         **dict.fromkeys(("builtins.exec", "runpy.run_path", "runpy.run_module"), _run_code),
         "builtins.getattr": _by_name,
