@@ -95,6 +95,7 @@ _INSIDE = frozenset({
     "requests", "torch", "setuptools", "packaging", "builtins", "__future__", "self", "cls",
     "pandas", "polars", "pyarrow", "datasets", "joblib", "six", "attr", "attrs", "humanize", "xxhash", "mmh3", "emoji",
     "orjson", "ujson", "simplejson", "zstandard", "lz4", "smart_open", "fsspec", "unidecode", "ray", "jieba",
+    "lmdb", "h5py", "zarr", "plyvel", "rocksdict", "boto3", "botocore", "s3fs", "sqlalchemy",
 })  # fmt: skip
 _SHORT_KEYS = frozenset({
     "id", "_id", "uid", "uuid", "url", "uri", "score", "label", "len", "length", "hash", "md5", "lang", "language",
@@ -114,6 +115,18 @@ def is_outside(name: str) -> bool:
     """Whether a dotted name is of a library that nothing is known of."""
     root = name.partition(".")[0]
     return root not in _INSIDE and root not in sys.stdlib_module_names
+
+
+def opens_output(name: str, modes: list[object]) -> bool:
+    """Whether a library's function opens something to write."""
+    last = name.rpartition(".")[2]
+    wanted = any(isinstance(mode, str) and re.fullmatch(r"[wax][bt+]{0,2}", mode) for mode in modes)
+    return wanted or last.endswith(("Writer", "Saver", "Exporter"))
+
+
+def is_no_data(name: str) -> bool:
+    """Whether a function of this name loads a model or settings, and not the input."""
+    return bool(_NO_DATA.search(name))
 
 
 def reads(name: str) -> bool:

@@ -10,9 +10,11 @@ from oomguard.script_analysis.file_names import (
     collects,
     gives_a_number,
     is_data_file,
+    is_no_data,
     is_outside,
     is_small_file,
     may_hold,
+    opens_output,
     path_name,
     reads,
     writes,
@@ -108,6 +110,8 @@ class Interpretation:
         outside = is_outside(origin) and (owner is None or bool(owner.origin))
         if gives_a_number(name) or writes(name):
             return AbstractValue(kind="number" if gives_a_number(name) else "unknown")
+        if owner is None and opens_output(name, [given.value for given in args[1:]]):
+            return AbstractValue(kind="output")
         if owner is None and self._may_read(name, args, node):
             self.memory.cannot_see(node, f"{name}() may read all of it")
         elif outside:
@@ -123,7 +127,7 @@ class Interpretation:
 
     def _may_read(self, name: str, args: Sequence[AbstractValue], node: ast.AST) -> bool:
         """Whether a function of some library is given the path of data."""
-        if not (is_outside(name) or (may_hold(name) and reads(name))):
+        if is_no_data(name) or not (is_outside(name) or (may_hold(name) and reads(name))):
             return False
         for given in args:
             data = isinstance(given.value, str) and is_data_file(given.value)

@@ -145,6 +145,21 @@ def _parse_tree(it: Expressions, call: Call) -> AbstractValue:
     return it.memory.make("object-load", call.node, "tree", 1.0, each=each)
 
 
+def _records_of(it: Expressions, call: Call) -> AbstractValue:
+    """Warcio's ArchiveIterator: one record after the other."""
+    it.memory.read_at(call.node)
+    return it.memory.new("stream", fraction=1.0, of_input=True, item=it.memory.new("unknown", of_input=True))
+
+
+def _pipe(it: Expressions, call: Call) -> AbstractValue | None:
+    """`nlp.pipe(texts)`: a document for each text, as they are asked for."""
+    source = it.iterated(call.args[0]) if call.args else AbstractValue()
+    if source.fraction <= 0 or call.owner.kind not in ("unknown", "parameter"):
+        return None
+    item = it.memory.new("record", of_input=True)
+    return it.memory.new("stream", fraction=source.fraction, item=item, of_input=True, parts={"of": source})
+
+
 def _parse_events(it: Expressions, _: Call) -> AbstractValue:
     """iterparse: an element at a time, which stays in the tree unless it is cleared."""
     return it.memory.new(
@@ -287,6 +302,8 @@ def _foreign_whole(it: Expressions, call: Call) -> AbstractValue | None:
     if call.owner.kind != "unknown" or call.owner.small or call.args or not call.owner.origin:
         return None
     it.memory.read_at(call.node)
+    if call.owner.of_input:
+        return it.memory.new("document", of_input=True)
     return it.memory.make("whole-read", call.node, "text", 1.0)
 
 
@@ -335,7 +352,9 @@ FUNCTIONS.update({
         ("csv.reader", "csv.DictReader", "jsonlines.open", "jsonlines.Reader", "ijson.items", "ijson.kvitems",
          "fileinput.input"), _lines_of,
     ),
-    "os.walk": _walk,
+        "archiveiterator.ArchiveIterator": _records_of,
+        "warc.ArchiveIterator": _records_of,
+        "os.walk": _walk,
     **dict.fromkeys(("os.read", "os.pread"), _read_descriptor),
     "os.path.getsize": _file_size,
     "mmap.mmap": _map_file,
@@ -352,6 +371,7 @@ ANYWHERE.update(
         "readline": _foreign_line,
         "read": _foreign_whole,
         "readlines": _foreign_lines,
+        **dict.fromkeys(("pipe", "pipe_as_completed"), _pipe),
         **dict.fromkeys(("iter_content", "iter_lines", "iter_bytes"), _download),
     }
 )
