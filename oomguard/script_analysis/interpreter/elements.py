@@ -69,7 +69,8 @@ class Elements(Interpretation):
             return self.memory.new("line", of_input=owner.of_input)
         if owner.kind in ("list", "dict", "element") and owner.item is None:
             kept = next((part for name, part in owner.parts.items() if part.fraction > 0 and name != "of"), None)
-            return kept or AbstractValue(kind="element", parts={"of": owner}, born=owner.born)
+            root = owner.parts["of"] if owner.kind == "element" else owner
+            return kept or AbstractValue(kind="element", parts={"of": root}, born=root.born)
         if owner.item is not None or owner.fraction > 0 or owner.of_input:
             return owner.one()
         return AbstractValue(
