@@ -7,7 +7,8 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from oomguard.script_analysis.interpreter.memory_model import LineFinding, MemoryModel
+from oomguard.script_analysis.interpreter.findings import LineFinding
+from oomguard.script_analysis.interpreter.memory_model import MemoryModel
 from oomguard.script_analysis.interpreter.statements import Interpreter
 from oomguard.script_analysis.libraries.registry import LIBRARIES
 from oomguard.script_analysis.text_shape import ENGLISH

@@ -11,7 +11,7 @@ from oomguard.script_analysis.interpreter.values import AbstractValue, Frame
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from oomguard.script_analysis.interpreter.memory_model import Loop
+    from oomguard.script_analysis.interpreter.findings import Loop
 
 _DEEPEST_CALL = 12
 _MOST_CALLS = 60  # of one function: some call each other very often

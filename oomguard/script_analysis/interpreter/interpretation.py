@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from oomguard.script_analysis.interpreter.calls import Libraries
-    from oomguard.script_analysis.interpreter.memory_model import Loop, MemoryModel
+    from oomguard.script_analysis.interpreter.findings import Loop
+    from oomguard.script_analysis.interpreter.memory_model import MemoryModel
 
 _WHOLE = frozenset({"file", "parquet", *STREAMED})
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from oomguard.script_analysis.interpreter.findings import LineFinding, Loop, Peak
 from oomguard.script_analysis.interpreter.growth import Growth, Retained, collected, growth_rule, retained
 from oomguard.script_analysis.interpreter.values import (
     CONTAINED,
@@ -27,45 +28,6 @@ SMALL_OBJECTS = 0.3  # the same, for numbers and keys: how many there are is les
 _MOST_OPAQUE = 200
 _MANY_ALIVE = 100  # values; of a script with more the sum is taken less often, and at its end
 _DEEPEST_SOURCE = 6
-_GIGABYTE = 1e9  # bytes whatever the input count as if the input were one, so that the two can be compared
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LineFinding:
-    """A line that holds a part of the input that grows with the input."""
-
-    line: int
-    rule: str
-    kind: str  # what it holds
-    held: float  # bytes for each byte of the input, once it is done
-    peak: float  # meanwhile
-    disk: float = 0.0  # bytes of disk for each byte of the input
-    fixed: float = 0.0  # bytes of memory whatever the input
-    each: bool = False  # of each of many files, one after the other
-    squared: float = 0.0  # bytes for each pair of documents
-    reached: bool = True  # False: in a function that the script never calls
-
-
-@dataclass(slots=True)
-class Peak:
-    """The most that lived at one moment."""
-
-    per_byte: float = 0.0
-    fixed: float = 0.0  # bytes besides, at the same moment
-    line: int = 0
-
-
-@dataclass(eq=False, slots=True)
-class Loop:
-    """A loop that runs."""
-
-    number: int
-    fraction: float  # of the input that it goes over; more than 0 makes it a loop over the input
-    bounded: bool = False  # it stops after a number of items
-    each: bool = False  # it goes over one of many files
-    count: float = 0.0  # how many items pass by, for each byte of the input
-    grown: list[Growth] = field(default_factory=list)
-    flushed: list[AbstractValue] = field(default_factory=list)
 
 
 class MemoryModel:
@@ -122,8 +84,8 @@ class MemoryModel:
                 to_see.append(abstract.item)
         self._alive = len(seen)
         line = line or largest[1]
-        _raise(self.peak, total + (0.0 if each else more), fixed, line)
-        _raise(self.peak_each, total_each + (more if each else 0.0), 0.0, line)
+        self.peak.raise_to(total + (0.0 if each else more), fixed, line)
+        self.peak_each.raise_to(total_each + (more if each else 0.0), 0.0, line)
 
     @contextmanager
     def keeping(self, abstracts: Iterable[AbstractValue]) -> Iterator[None]:
@@ -377,8 +339,3 @@ class MemoryModel:
         """Report a list of objects that are there already, where its slots are worth telling."""
         if made.weight == 1.0 or self.cost(made) >= WORTH_TELLING:
             self.report(rule, node, made.kind, held=self.cost(made), each=made.each)
-
-
-def _raise(peak: Peak, per_byte: float, fixed: float, line: int) -> None:
-    if per_byte + fixed / _GIGABYTE > peak.per_byte + peak.fixed / _GIGABYTE:
-        peak.per_byte, peak.fixed, peak.line = per_byte, fixed, line
