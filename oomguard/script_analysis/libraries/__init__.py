@@ -3,12 +3,25 @@
 from oomguard.script_analysis.libraries import (
     containers,
     files,
+    iterators,
     pools,
     processes,
     python,
+    records,
     tables,
     texts,
     tokenizers,
 )
 
-__all__ = ["containers", "files", "pools", "processes", "python", "tables", "texts", "tokenizers"]
+__all__ = [
+    "containers",
+    "files",
+    "iterators",
+    "pools",
+    "processes",
+    "python",
+    "records",
+    "tables",
+    "texts",
+    "tokenizers",
+]
