@@ -13,7 +13,7 @@ import pytest
 
 from oomguard.errors import BadInput
 
-COUNT = int(os.environ.get("OOMGUARD_CHECK_FILES", "40"))
+COUNT = int(os.environ.get("OOMGUARD_CHECK_FILES", "20"))
 MOST_SECONDS = 5.0  # of CPU
 MOST_BYTES = 300_000_000
 
