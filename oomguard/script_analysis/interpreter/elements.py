@@ -150,6 +150,11 @@ class Elements(Interpretation):
             return AbstractValue(kind="number")
         if name == "st_size":
             return AbstractValue(kind="number", of_length=1.0)
+        if owner.kind == "column" and name in ("str", "list"):
+            return AbstractValue(
+                kind="column", fraction=owner.fraction, weight=0.0, of_input=True, parts={"of": owner}, value="str",
+                each=owner.each,
+            )  # fmt: skip
         if owner.kind in FRAMES and not self.libraries.is_frame_method(name):
             return AbstractValue(
                 kind="column", fraction=owner.fraction, weight=0.0, of_input=True, parts={"of": owner}, born=owner.born

@@ -1,27 +1,11 @@
-"""What is known of Python's own functions and of the usual libraries; each module registers itself in table.py."""
+"""What is known of Python's own functions and of the usual libraries.
 
-from oomguard.script_analysis.libraries import (
-    containers,
-    files,
-    iterators,
-    pools,
-    processes,
-    python,
-    records,
-    tables,
-    texts,
-    tokenizers,
-)
+A module here registers itself in table.py when it is imported; a new one need only be put beside the others.
+"""
 
-__all__ = [
-    "containers",
-    "files",
-    "iterators",
-    "pools",
-    "processes",
-    "python",
-    "records",
-    "tables",
-    "texts",
-    "tokenizers",
-]
+import importlib
+import pkgutil
+
+for _module in pkgutil.iter_modules(__path__):
+    if _module.name != "registry":  # it imports this package, and asks the table
+        importlib.import_module(f"{__name__}.{_module.name}")

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 from oomguard.script_analysis.interpreter.values import TEXTS, AbstractValue
 from oomguard.script_analysis.libraries import containers as known_containers
 from oomguard.script_analysis.libraries import pools as known_pools
-from oomguard.script_analysis.libraries import tables as known_tables
 from oomguard.script_analysis.libraries import tokenizers as known_tokenizers
-from oomguard.script_analysis.libraries.table import ANYWHERE, FUNCTIONS, LAST_NAMES, METHODS
+from oomguard.script_analysis.libraries.table import ANYWHERE, FRAME_METHODS, FUNCTIONS, LAST_NAMES, METHODS
 
 if TYPE_CHECKING:
     from oomguard.script_analysis.interpreter.calls import Call
@@ -65,6 +64,8 @@ class _Libraries:
             return known_tokenizers.encode(it, call.node, call.args, call.kwargs, name=method, wrapped=not method)
         if function.kind == "parallel":
             return known_pools.collect_results(it, call.node, call.args)
+        if known_tokenizers.is_tokenizer(name) and name.rpartition(".")[2][:1].isupper():
+            return AbstractValue(kind="tokenizer")  # Tokenizer(...): a class
         if known_tokenizers.is_tokenizer(name):
             return known_tokenizers.encode(it, call.node, call.args, call.kwargs, wrapped=True)
         return None
@@ -75,7 +76,7 @@ class _Libraries:
 
     def is_frame_method(self, name: str) -> bool:
         """Whether a table has a method of this name, rather than a column."""
-        return name in known_tables.FRAME_METHODS
+        return name in FRAME_METHODS
 
 
 LIBRARIES = _Libraries()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 FUNCTIONS: dict[str, Handler] = {}  # by dotted name, or by the last two parts of it
 LAST_NAMES: dict[str, Handler] = {}  # whatever they are imported from
 METHODS: dict[str, Handler] = {}  # by the kind of their owner
+FRAME_METHODS: set[str] = set()  # of tables; any other attribute of one is a column
 ANYWHERE: dict[str, Handler] = {}  # methods that tell by their name what they do, whatever they are called on
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from oomguard.script_analysis.file_names import is_small_file, path_name
 from oomguard.script_analysis.interpreter.values import FRAMES, LIST_OF, AbstractValue, rule_for
 from oomguard.script_analysis.libraries.python import same
-from oomguard.script_analysis.libraries.table import FUNCTIONS, methods_of
+from oomguard.script_analysis.libraries.table import FRAME_METHODS, FUNCTIONS, methods_of
 from oomguard.script_analysis.libraries.tokenizers import apply
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from oomguard.script_analysis.interpreter.expressions import Expressions
 
 
-FRAME_METHODS = frozenset(
+FRAME_METHODS.update(
     ("iterrows", "itertuples", "apply", "map", "to_list", "to_dict", "to_pandas", "to_pylist", "head", "iter_rows",
      "iter_slices", "to_batches", "column", "to_numpy", "tolist", "astype", "sample", "drop_duplicates", "dropna",
      "iloc", "loc", "columns", "shape", "num_rows", "index", "len", "slice", "str", "dt", "sort", "sort_values",

@@ -110,6 +110,15 @@ def _train(it: Expressions, call: Call) -> AbstractValue:
     return it.memory.make("trainer", call.node, "lines", 1.0)
 
 
+def _count_words(it: Expressions, call: Call) -> AbstractValue | None:
+    """Training a tokenizer: a count for every word that there is, and the pairs in it."""
+    if call.name == "train" and call.owner.kind != "tokenizer":
+        return None
+    it.memory.cannot_see(call.node, "training keeps a count of every different word and of the pairs in it")
+    it.memory.read_at(call.node)
+    return AbstractValue(kind="tokenizer")
+
+
 def _tokenizer(*_: object) -> AbstractValue:
     return AbstractValue(kind="tokenizer")
 
@@ -121,6 +130,7 @@ FUNCTIONS.update(dict.fromkeys(
 ))  # fmt: skip
 ANYWHERE.update(
     {
+        **dict.fromkeys(("train_from_iterator", "train_new_from_iterator", "train"), _count_words),
         **dict.fromkeys(("get_encoding", "encoding_for_model", "from_pretrained", "from_file"), _tokenizer),
     }
 )
