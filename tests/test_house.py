@@ -28,8 +28,6 @@ STILL_WIDE: set[str] = {
     "oomguard.preparation.job",
     "oomguard.preparation.preconditions",
     "oomguard.preparation.reading.sampling",
-    "oomguard.script_analysis.api",
-    "oomguard.script_analysis.libraries.registry",
     "oomguard.supervision.api",
     "oomguard.supervision.backends.cgroup",
     "oomguard.supervision.backends.polling",
@@ -41,7 +39,7 @@ STILL_WIDE: set[str] = {
 }
 
 # Packages with a cycle inside; none is to be left.
-STILL_ROUND: set[str] = {"oomguard.script_analysis", "oomguard.supervision"}
+STILL_ROUND: set[str] = {"oomguard.supervision"}
 
 
 @cache

@@ -7,7 +7,9 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from oomguard.script_analysis.interpreter.memory_model import LineFinding, MemoryModel
+from oomguard.preparation.reading.text_shape import ENGLISH
+from oomguard.script_analysis.interpreter.findings import LineFinding
+from oomguard.script_analysis.interpreter.memory_model import MemoryModel
 from oomguard.script_analysis.interpreter.statements import Interpreter
 from oomguard.script_analysis.libraries.registry import LIBRARIES
 
@@ -47,13 +49,17 @@ def analyze_source(source: bytes, shape: TextShape) -> Analysis:
 
 
 def analyze_tree(
-    module: ast.Module, shape: TextShape, find_module: Callable[[str, int], ast.Module | None] | None = None
+    module: ast.Module,
+    shape: TextShape | None = None,
+    find_module: Callable[[str, int], ast.Module | None] | None = None,
 ) -> Analysis:
     """Find the same in a parsed script; `find_module` gives the modules of its own that it imports, by name and line.
 
+    Without a shape, English web text is assumed.
+
     Raises: RecursionError for too deep a nesting.
     """
-    memory = MemoryModel(shape)
+    memory = MemoryModel(shape or ENGLISH)
     interpreter = Interpreter(memory, LIBRARIES, find_module)
     interpreter.run(module)
     return Analysis(

@@ -6,14 +6,11 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.errors import BadInput
 from oomguard.kernel.machine.headroom import read_headroom
-from oomguard.preparation.reading.text_shape import ENGLISH, TextShape
-from oomguard.script_analysis.analysis import Analysis, analyze_tree
+from oomguard.script_analysis.analysis import analyze_tree
 from oomguard.script_analysis.assessment import assess
 from oomguard.script_analysis.resources import count_fixed
-from oomguard.script_analysis.source_files import SourceFiles, find_package_entry
-from oomguard.text import printable
+from oomguard.script_analysis.source_files import SourceFiles, find_package_entry, nested_too_deeply
 
 if TYPE_CHECKING:
     from oomguard.script_analysis.model import ScriptCheck
@@ -37,7 +34,10 @@ def check_script(
     script = Path(path)
     files = SourceFiles(script, root=root)
     sample = None if input is None else sample_input(str(input), text_field=text_field)
-    analysis = _analyze(files, script, ENGLISH if sample is None else sample.shape)
+    try:
+        analysis = analyze_tree(files.tree, None if sample is None else sample.shape, files.find_module)
+    except (RecursionError, MemoryError) as error:
+        raise nested_too_deeply(script) from error
     own = {file.rpartition("/")[2].removesuffix(".py") for file in files.names} | {
         file.partition("/")[0].removesuffix(".py") for file in files.names
     }
@@ -61,15 +61,6 @@ def check_module(
     entry = find_package_entry(name, folder)
     root = folder / "src" if entry.is_relative_to(folder / "src") and name.partition(".")[0] != "src" else folder
     return check_script(entry, input, text_field=text_field, root=root)
-
-
-def _analyze(files: SourceFiles, script: Path, shape: TextShape) -> Analysis:
-    try:
-        return analyze_tree(files.tree, shape, files.find_module)
-    except (RecursionError, MemoryError) as error:
-        raise BadInput(
-            f"{printable(str(script))} is nested too deeply to be read", do="is it a generated file?"
-        ) from error
 
 
 __all__ = ["check_module", "check_script"]

@@ -12,7 +12,7 @@ _SMALL = frozenset({
     "special", "schema", "template", "prompt", "license", "readme", "settings", "params", "hparams", "version",
     "requirements", "stopwords", "blocklist", "blacklist", "whitelist", "labels", "mapping", "lock", "proc", "sys",
     "etc", "secrets", "credentials", "ranks", "bpe", "report", "summary", "args", "options", "env", "yaml",
-    "yml", "toml", "ini", "css", "html", "spm", "completions", "done", "offsets", "names", "cursor", "split", "splits",
+    "yml", "toml", "ini", "css", "html", "spm", "completions", "done", "offsets", "names", "cursor", "splits",
     "schemas", "tasks", "categories", "classes", "keywords", "languages", "patterns", "rules", "stopword", "taxonomy",
     "whitelists", "blacklists", "vocabs", "templates", "prompts", "weights", "fonts",
 })  # fmt: skip
@@ -95,6 +95,7 @@ _INSIDE = frozenset({
     "requests", "torch", "setuptools", "packaging", "builtins", "__future__", "self", "cls",
     "pandas", "polars", "pyarrow", "datasets", "joblib", "six", "attr", "attrs", "humanize", "xxhash", "mmh3", "emoji",
     "orjson", "ujson", "simplejson", "zstandard", "lz4", "smart_open", "fsspec", "unidecode", "ray", "jieba",
+    "lmdb", "h5py", "zarr", "plyvel", "rocksdict", "boto3", "botocore", "s3fs", "sqlalchemy",
 })  # fmt: skip
 _SHORT_KEYS = frozenset({
     "id", "_id", "uid", "uuid", "url", "uri", "score", "label", "len", "length", "hash", "md5", "lang", "language",
@@ -114,6 +115,18 @@ def is_outside(name: str) -> bool:
     """Whether a dotted name is of a library that nothing is known of."""
     root = name.partition(".")[0]
     return root not in _INSIDE and root not in sys.stdlib_module_names
+
+
+def opens_output(name: str, modes: list[object]) -> bool:
+    """Whether a library's function opens something to write."""
+    last = name.rpartition(".")[2]
+    wanted = any(isinstance(mode, str) and re.fullmatch(r"[wax][bt+]{0,2}", mode) for mode in modes)
+    return wanted or last.endswith(("Writer", "Saver", "Exporter"))
+
+
+def is_no_data(name: str) -> bool:
+    """Whether a function of this name loads a model or settings, and not the input."""
+    return bool(_NO_DATA.search(name))
 
 
 def reads(name: str) -> bool:
@@ -140,3 +153,21 @@ def is_short_key(key: str) -> bool:
 def is_list_key(key: str) -> bool:
     """Whether a field of this name is a list of values."""
     return bool(_LIST_KEYS.search(key))
+
+
+_DATA_FILE = re.compile(
+    r"\.(txt|jsonl?|ndjson|csv|tsv|parquet|arrow|feather|gz|zst|bz2|xz|lz4|bin|npy|npz|xml|warc|wet|pkl|pickle|db|sqlite3?|"
+    r"h5|hdf5|html?|tar|zip|xlsx?|orc|avro|tfrecords?|vec|idx|dat|pt)$",
+    re.IGNORECASE,
+)
+_HOLDING_LIBRARIES = frozenset({"pandas", "polars", "pyarrow", "datasets", "ray", "dask", "fsspec"})
+
+
+def is_data_file(text: str) -> bool:
+    """Whether a constant is the path of a file that may be large."""
+    return bool(_DATA_FILE.search(text)) and not is_small_file(text.rstrip("/").rpartition("/")[2])
+
+
+def may_hold(name: str) -> bool:
+    """Whether a library's unlisted functions may hold a whole input, although most of the library is known."""
+    return name.partition(".")[0] in _HOLDING_LIBRARIES

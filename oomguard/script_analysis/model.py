@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
+from typing import Any, Literal
 
 Verdict = Literal["fits", "does not fit", "cannot say"]
 
@@ -106,12 +103,6 @@ class ScriptCheck:
     def counted_findings(self) -> tuple[Finding, ...]:
         """Those that hold memory in what runs."""
         return tuple(finding for finding in self.findings if finding.holds_memory)
-
-    def render(self) -> RenderableType:
-        """Build the screen for people."""
-        from oomguard.script_analysis.screens import render
-
-        return render(self)
 
     def to_json(self) -> dict[str, Any]:
         """The same facts for programs: sizes are integers of bytes."""

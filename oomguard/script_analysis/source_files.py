@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import os
 import stat
+import sys
+import sysconfig
 import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
 
 _LONGEST_SCRIPT = 8 * MIB
 _LONGEST_NOTEBOOK = 64 * MIB  # its pictures are in it
-_MOST_MODULES = 200
+_MOST_MODULES = 60
+_STANDARD_LIBRARY = sysconfig.get_path("stdlib")
 FILE_LINES = 10_000_000  # the lines of the n-th file begin at n times this, so that one number says file and line
 
 
@@ -88,6 +91,8 @@ class SourceFiles:
             folder = self._files[line // FILE_LINES].folder
             for _ in range(level - 1):
                 folder = folder.parent
+        if plain.partition(".")[0] in sys.stdlib_module_names and str(folder).startswith(_STANDARD_LIBRARY):
+            return None  # a file of the standard library itself: its neighbours are no script's
         base = folder.joinpath(*plain.split(".")) if plain else folder
         for path in (base.with_suffix(".py"), base / "__init__.py"):
             if plain and len(self._files) < _MOST_MODULES and _is_file(path):
@@ -173,6 +178,11 @@ def find_package_entry(name: str, folder: Path) -> Path:
     )
 
 
+def nested_too_deeply(path: Path) -> BadInput:
+    """Say so of a script that the parser or the analysis gave up on."""
+    return BadInput(f"{printable(str(path))} is nested too deeply to be read", do="is it a generated file?")
+
+
 def _parse(source: bytes, path: Path, notebook: NotebookCode | None) -> ast.Module:
     shown = printable(str(path))
     flags = ast.PyCF_ONLY_AST | (ast.PyCF_ALLOW_TOP_LEVEL_AWAIT if notebook is not None else 0)
@@ -186,7 +196,7 @@ def _parse(source: bytes, path: Path, notebook: NotebookCode | None) -> ast.Modu
         what = error.msg if isinstance(error, SyntaxError) else str(error)
         raise BadInput(f"{shown}{where} is not Python 3: {what}", do=f"python -m py_compile {shown}") from error
     except (RecursionError, MemoryError) as error:
-        raise BadInput(f"{shown} is nested too deeply to be read", do="is it a generated file?") from error
+        raise nested_too_deeply(path) from error
 
 
 def _name_functions(node: ast.AST, inside: str, found: list[tuple[int, int, str]]) -> None:

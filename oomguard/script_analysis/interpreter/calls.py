@@ -28,7 +28,6 @@ class Call:
 
 # What an expression's call gives; None: this method is not known there. The first argument is the Expressions at work.
 Handler = Callable[[Any, Call], AbstractValue | None]
-Methods = tuple[tuple[frozenset[str], Handler], ...]
 
 
 class Libraries(Protocol):

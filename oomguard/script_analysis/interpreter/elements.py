@@ -49,6 +49,8 @@ class Elements(Interpretation):
             )
         if owner.kind in FRAMES and _is_mask(node.slice) and owner.fraction > 0:
             return self.memory.make("copy", node, owner.kind, owner.fraction, each=owner.each)
+        if owner.kind in FRAMES and _is_mask(node.slice):
+            return self.memory.new(owner.kind, of_input=owner.of_input)
         if owner.kind in FRAMES:
             return AbstractValue(
                 kind="column", fraction=owner.fraction, weight=0.0, of_input=True, parts={"of": owner}, born=owner.born
@@ -67,7 +69,8 @@ class Elements(Interpretation):
             return self.memory.new("line", of_input=owner.of_input)
         if owner.kind in ("list", "dict", "element") and owner.item is None:
             kept = next((part for name, part in owner.parts.items() if part.fraction > 0 and name != "of"), None)
-            return kept or AbstractValue(kind="element", parts={"of": owner}, born=owner.born)
+            root = owner.parts["of"] if owner.kind == "element" else owner
+            return kept or AbstractValue(kind="element", parts={"of": root}, born=root.born)
         if owner.item is not None or owner.fraction > 0 or owner.of_input:
             return owner.one()
         return AbstractValue(
@@ -140,8 +143,18 @@ class Elements(Interpretation):
             )
         if owner.kind in ("encoding", "tokens", "token_lists") and name in ("ids", "input_ids"):
             return owner.one() if owner.kind == "encoding" else owner
+        if name in ("size", "nbytes", "ndim", "itemsize", "shape", "dtype") and owner.kind not in (
+            "own_module",
+            "object",
+        ):
+            return AbstractValue(kind="number")
         if name == "st_size":
             return AbstractValue(kind="number", of_length=1.0)
+        if owner.kind == "column" and name in ("str", "list"):
+            return AbstractValue(
+                kind="column", fraction=owner.fraction, weight=0.0, of_input=True, parts={"of": owner}, value="str",
+                each=owner.each,
+            )  # fmt: skip
         if owner.kind in FRAMES and not self.libraries.is_frame_method(name):
             return AbstractValue(
                 kind="column", fraction=owner.fraction, weight=0.0, of_input=True, parts={"of": owner}, born=owner.born

@@ -51,6 +51,10 @@ class Expressions(Elements, Iteration):
 
     def visit_List(self, node: ast.List | ast.Tuple | ast.Set) -> AbstractValue:
         elements = [self.evaluate(element) for element in node.elts]
+        for element, value in zip(node.elts, elements, strict=True):
+            source = self.iterated(value) if isinstance(element, ast.Starred) else value
+            if isinstance(element, ast.Starred) and source.fraction > 0 and source.kind != "paths":
+                return self.memory.keep_all(node, source, "set" if isinstance(node, ast.Set) else "list")
         if not elements:
             return self.memory.new("set" if isinstance(node, ast.Set) else "list")
         if isinstance(node, ast.Tuple) or any(element.fraction > 0 for element in elements):
@@ -59,7 +63,8 @@ class Expressions(Elements, Iteration):
                 parts={str(number): one for number, one in enumerate(elements)},
                 of_input=any(element.of_input for element in elements),
             )
-        made = self.memory.new("list", of_input=any(one.of_input for one in elements))
+        kind = "set" if isinstance(node, ast.Set) else "list"
+        made = self.memory.new(kind, of_input=any(one.of_input for one in elements))
         one = self.largest(elements)
         if isinstance(node.elts[0], ast.Starred) or any(isinstance(element, ast.Starred) for element in node.elts):
             made.item = one.one()
@@ -79,7 +84,10 @@ class Expressions(Elements, Iteration):
             return self.memory.new("dict", parts={str(number): one for number, one in enumerate(values)})
         # With something of the input in it, it is a record; else an empty or fixed table.
         made = self.memory.new("record" if largest.of_input else "dict", of_input=largest.of_input)
-        if not largest.of_input:
+        keys = [self.evaluate(key) for key in node.keys if key is not None]
+        if not largest.of_input and any(key.of_input for key in keys):
+            made.of_input, made.item = True, self.largest([key for key in keys if key.of_input])
+        elif not largest.of_input:
             made.item = next((one for one in values if one.kind in ("output", "file", "object", "queue", "dict")), None)
         elif largest.kind in ("tokens", "token_lists", "array2", "array4", "array8"):
             return self.memory.new("dict", of_input=True, item=largest)
@@ -144,11 +152,15 @@ class Expressions(Elements, Iteration):
 
     def visit_Call(self, node: ast.Call, *, hint: str = "") -> AbstractValue:
         if isinstance(node.func, ast.Attribute):
+            inherited = self._inherited(node.func)
+            if inherited is not None:
+                args, kwargs = self._given(node)
+                return self.call_function(inherited, [next(iter(self.memory.frames[-1].values())), *args], kwargs)
             owner = self.evaluate(node.func.value)
             bound = self._bound_method(owner, node.func.attr)
             if bound is not None:
                 args, kwargs = self._given(node)
-                return self.call_function(bound, [owner, *args], kwargs)
+                return self.call_function(bound, [*_first(bound, owner), *args], kwargs)
             held = owner.parts.get(node.func.attr) if owner.kind == "object" else None
             if held is not None and held.kind in ("bound", "function", "partial", "class"):
                 args, kwargs = self._given(node)
@@ -169,10 +181,18 @@ class Expressions(Elements, Iteration):
             return self.call(node, function, args, kwargs, hint=hint)
 
     def _bound_method(self, owner: AbstractValue, name: str) -> AbstractValue | None:
-        if owner.kind == "object":
-            method = owner.parts["class"].parts.get(name)
-            return method if method is not None and method.kind == "function" else None
-        return None
+        body = owner.parts.get("class") if owner.kind == "object" else owner if owner.kind == "class" else None
+        method = body.parts.get(name) if body is not None else None
+        return method if method is not None and method.kind == "function" else None
+
+    def _inherited(self, function: ast.Attribute) -> AbstractValue | None:
+        """`super().method`: the method of a base that the script defines."""
+        called = function.value
+        if not (isinstance(called, ast.Call) and isinstance(called.func, ast.Name) and called.func.id == "super"):
+            return None
+        bases = self.bases.get(self.calls[-1], []) if self.calls and self.memory.frames[-1] else []
+        found = [base.parts[function.attr] for base in bases if function.attr in base.parts]
+        return found[0] if found and found[0].kind == "function" else None
 
     def _given(self, node: ast.Call) -> tuple[list[AbstractValue], dict[str, AbstractValue]]:
         args = [self.evaluate(argument) for argument in node.args]
@@ -225,8 +245,29 @@ class Expressions(Elements, Iteration):
         if "__init__" in body.parts:
             self.call_function(body.parts["__init__"], [made, *args], kwargs)
         elif args or kwargs:
-            made.parts |= {str(number): one for number, one in enumerate(args)} | kwargs
+            fields = [name for name, _ in _fields(body.value)]
+            names = [fields[number] if number < len(fields) else str(number) for number in range(len(args))]
+            made.parts |= dict(zip(names, args, strict=True)) | kwargs
         return made
+
+
+def _fields(body: object) -> list[tuple[str, ast.AnnAssign]]:
+    """The fields of a dataclass, in their order."""
+    members = body.body if isinstance(body, ast.ClassDef) else []
+    return [
+        (member.target.id, member) for member in members
+        if isinstance(member, ast.AnnAssign) and isinstance(member.target, ast.Name)
+    ]  # fmt: skip
+
+
+def _first(method: AbstractValue, owner: AbstractValue) -> list[AbstractValue]:
+    """What a method is given before its arguments: the object, the class, or nothing."""
+    kinds = {ast.unparse(decorator) for decorator in getattr(method.value, "decorator_list", [])}
+    if "staticmethod" in kinds:
+        return []
+    if "classmethod" in kinds:
+        return [owner.parts.get("class", owner)]
+    return [owner] if owner.kind == "object" else []
 
 
 def _computed(operator: ast.operator, left: AbstractValue, right: AbstractValue) -> AbstractValue:
@@ -247,6 +288,6 @@ def _computed(operator: ast.operator, left: AbstractValue, right: AbstractValue)
             return AbstractValue(kind="number")
         try:
             return AbstractValue(kind="number", value=function(left.value, right.value))
-        except ArithmeticError:
+        except (ArithmeticError, ValueError):  # 1 / 0, 1 << -1
             return AbstractValue(kind="number")
     return AbstractValue(kind="number")

@@ -11,7 +11,7 @@ from oomguard.script_analysis.interpreter.values import AbstractValue, Frame
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from oomguard.script_analysis.interpreter.memory_model import Loop
+    from oomguard.script_analysis.interpreter.findings import Loop
 
 _DEEPEST_CALL = 12
 _MOST_CALLS = 60  # of one function: some call each other very often
@@ -35,6 +35,11 @@ class Functions(Expressions):
     def visit_FunctionDef(self, statement: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         function = AbstractValue(kind="function", value=statement, home=self.memory.frames[-1])
         self.functions.append(function)
+        defaults = [*reversed(statement.args.defaults)]
+        names = [argument.arg for argument in (*statement.args.posonlyargs, *statement.args.args)]
+        for name, default in zip(reversed(names), defaults, strict=False):
+            if isinstance(default, (ast.List, ast.Dict, ast.Set, ast.Call)):  # made once, and kept between the calls
+                function.parts[f"default {name}"] = self.evaluate(default)
         cached = next(filter(_keeps_all, statement.decorator_list), None)
         if cached is not None:
             function.parts["cache"] = self.memory.new("dict", value=cached)
@@ -44,14 +49,20 @@ class Functions(Expressions):
 
     def visit_ClassDef(self, statement: ast.ClassDef) -> None:
         body = AbstractValue(kind="class", value=statement, home=self.memory.frames[-1])
+        bases = [base for base in map(self.evaluate, statement.bases) if base.kind == "class"]
+        for base in reversed(bases):
+            body.parts |= base.parts
         for member in statement.body:
             if isinstance(member, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 method = AbstractValue(kind="function", value=member, home=self.memory.frames[-1])
                 body.parts[member.name] = method
                 self.functions.append(method)
                 self.classes[id(member)] = statement.name
+                self.bases[id(member)] = bases
             elif isinstance(member, ast.Assign) and isinstance(member.targets[0], ast.Name):
                 body.parts[member.targets[0].id] = self.evaluate(member.value)
+            elif isinstance(member, ast.AnnAssign) and isinstance(member.target, ast.Name) and member.value:
+                body.parts[member.target.id] = self.evaluate(member.value)
         self.bind(ast.Name(id=statement.name), body)
 
     def call_function(
@@ -74,7 +85,7 @@ class Functions(Expressions):
         if cache is not None:
             for one in args:
                 self.memory.grow(cache, one, cache.value, spread=False)
-        frame = self._arguments(node.args, args, kwargs, unknown or AbstractValue())
+        frame = self._arguments(node.args, args, kwargs, unknown or AbstractValue(), function.parts)
         around = [f for f in (function.home,) if f is not None and f is not self.module]
         self.calls.append(id(node))
         self.homes.append(around)
@@ -109,14 +120,19 @@ class Functions(Expressions):
         return stream
 
     def _arguments(
-        self, wanted: ast.arguments, args: list[AbstractValue], kwargs: dict[str, AbstractValue], unknown: AbstractValue
+        self,
+        wanted: ast.arguments,
+        args: list[AbstractValue],
+        kwargs: dict[str, AbstractValue],
+        unknown: AbstractValue,
+        made: dict[str, AbstractValue],
     ) -> Frame:
         names = [argument.arg for argument in (*wanted.posonlyargs, *wanted.args)]
         frame = Frame(entered=self.memory.running())
         frame |= {name: AbstractValue(kind=unknown.kind) for name in names}
         frame |= {argument.arg: AbstractValue(kind=unknown.kind) for argument in wanted.kwonlyargs}
         for name, default in zip(reversed(names), reversed(wanted.defaults), strict=False):
-            frame[name] = self.evaluate(default)
+            frame[name] = made.get(f"default {name}") or self.evaluate(default)
         for argument, given in zip(wanted.kwonlyargs, wanted.kw_defaults, strict=True):
             if given is not None:
                 frame[argument.arg] = self.evaluate(given)

@@ -16,6 +16,7 @@ _SLOT = 8.0
 _NUMBER = 40.0  # an int above 256 or a float, and its slot in a list
 _ENTRY = 100.0  # of a dict or set: 32 to 104 by how full its table is, and the key's place
 _DIGEST = 90.0  # a hexdigest: 49 bytes and its 32 to 64 characters
+_LIST = 72.0  # a list of one, with its header for the garbage collector
 _COMPOSITE = 80.0  # a tuple, a small dict or an object around the parts
 _TABLES = frozenset({"set", "dict"})
 _VOCABULARY = frozenset({"word", "character", "token"})  # of these there are ever fewer new ones
@@ -54,7 +55,9 @@ def retained(growth: Growth, fraction: float, shape: TextShape) -> Retained:
     inner = main_part(growth.item)
     weight = inner.weight if inner is not None else growth.item.weight
     cost = fraction * weight * HELD[representation](shape) if representation else 0.0
-    extra = 0.0 if growth.spread and kind else fraction * growth.count * _small_bytes(growth, kind)
+    # Characters and tokens pass by in great numbers; what is larger than these does not.
+    count = growth.count if kind is None or growth.item.kind in _VOCABULARY else min(growth.count, shape.lines)
+    extra = 0.0 if growth.spread and kind else fraction * count * _small_bytes(growth, kind)
     return Retained(kind=kind, weight=weight, cost=cost, extra=extra)
 
 
@@ -66,7 +69,8 @@ def _small_bytes(growth: Growth, kind: str | None) -> float:
         return 0.0
     if item.is_constant:
         return _SLOT
-    place = _ENTRY if table else 0.0
+    listed = growth.holder.inner is not None  # a table of lists: each is another object
+    place = _ENTRY + (_LIST if listed else 0.0) if table else 0.0
     if kind is not None:
         return place + (_COMPOSITE if item.kind in ("tuple", "object", "dict") else 0.0)
     if item.kind == "digest":

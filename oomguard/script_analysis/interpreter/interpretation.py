@@ -6,14 +6,27 @@ import ast
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from oomguard.script_analysis.file_names import collects, gives_a_number, is_outside, writes
+from oomguard.script_analysis.file_names import (
+    collects,
+    gives_a_number,
+    is_data_file,
+    is_no_data,
+    is_outside,
+    is_small_file,
+    may_hold,
+    opens_output,
+    path_name,
+    reads,
+    writes,
+)
 from oomguard.script_analysis.interpreter.values import STREAMED, AbstractValue, Frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from oomguard.script_analysis.interpreter.calls import Libraries
-    from oomguard.script_analysis.interpreter.memory_model import Loop, MemoryModel
+    from oomguard.script_analysis.interpreter.findings import Loop
+    from oomguard.script_analysis.interpreter.memory_model import MemoryModel
 
 _WHOLE = frozenset({"file", "parquet", *STREAMED})
 
@@ -45,6 +58,7 @@ class Interpretation:
         self.classes: dict[int, str] = {}  # of which class a method is
         self.imported = 0  # how many modules are being gone through, one within the other
         self.runs = True
+        self.bases: dict[int, list[AbstractValue]] = {}  # of the class that a method is of
         self.steps = 0
         self.line = 0
 
@@ -97,7 +111,11 @@ class Interpretation:
         outside = is_outside(origin) and (owner is None or bool(owner.origin))
         if gives_a_number(name) or writes(name):
             return AbstractValue(kind="number" if gives_a_number(name) else "unknown")
-        if outside:
+        if owner is None and opens_output(name, [given.value for given in args[1:]]):
+            return AbstractValue(kind="output")
+        if owner is None and self._may_read(name, args, node):
+            self.memory.cannot_see(node, f"{name}() may read all of it")
+        elif outside:
             self._outside(name, args, node, owner)
         piece = next((argument for argument in args if argument.of_input or argument.fraction > 0), None)
         if piece is None:
@@ -107,6 +125,17 @@ class Interpretation:
         if piece.kind in ("stream", "file") and piece.fraction > 0:
             return piece
         return self.memory.new("unknown", of_input=True, origin=origin if outside else "")
+
+    def _may_read(self, name: str, args: Sequence[AbstractValue], node: ast.AST) -> bool:
+        """Whether a function of some library is given the path of data."""
+        if is_no_data(name) or not (is_outside(name) or (may_hold(name) and reads(name))):
+            return False
+        for given in args:
+            data = isinstance(given.value, str) and is_data_file(given.value)
+            path = given.kind in ("path", "path_of_many", "paths") or (given.kind == "unknown" and not given.origin)
+            if data or (reads(name) and path and not given.small and not given.of_input):
+                return not is_small_file(*(path_name(argument) for argument in getattr(node, "args", [])[:1]))
+        return False
 
     def _outlives(self, owner: AbstractValue) -> bool:
         """Whether it was there before a loop over the input began."""

@@ -9,7 +9,15 @@ from oomguard.script_analysis.file_names import reads
 from oomguard.script_analysis.interpreter.growth import Growth, retained
 from oomguard.script_analysis.interpreter.interpretation import Interpretation
 from oomguard.script_analysis.interpreter.memory_model import SMALL_OBJECTS
-from oomguard.script_analysis.interpreter.values import FRAMES, LIST_OF, AbstractValue, Frame, kept_item, rule_for
+from oomguard.script_analysis.interpreter.values import (
+    CONTAINED,
+    FRAMES,
+    LIST_OF,
+    AbstractValue,
+    Frame,
+    kept_item,
+    rule_for,
+)
 
 
 class Iteration(Interpretation):
@@ -129,8 +137,10 @@ class Iteration(Interpretation):
         item = passed.item
         if passed.fraction > 0 and item.kind == "unknown" and item.of_input:
             self.memory.cannot_see(node, "keeps something for each piece of the input; how much is not known")
+        if item.kind == "path_of_many":
+            return self.memory.new("paths", fraction=1.0, item=item)
         made = self.memory.new(container, of_input=item.of_input, line=node.lineno, each=passed.each)
-        if item.of_input or item.kind in ("output", "file", "object", "queue", "future"):
+        if item.of_input or item.kind in CONTAINED:
             made.item = item
         if extra >= SMALL_OBJECTS:
             made.extra = extra

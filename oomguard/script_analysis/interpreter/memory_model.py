@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oomguard.preparation.reading.text_shape import HELD, PEAK, TextShape
+from oomguard.script_analysis.interpreter.findings import LineFinding, Loop, Peak
 from oomguard.script_analysis.interpreter.growth import Growth, Retained, collected, growth_rule, retained
 from oomguard.script_analysis.interpreter.values import (
+    CONTAINED,
     COUNT,
     REPRESENTATION,
     STREAMED,
@@ -26,45 +28,6 @@ SMALL_OBJECTS = 0.3  # the same, for numbers and keys: how many there are is les
 _MOST_OPAQUE = 200
 _MANY_ALIVE = 100  # values; of a script with more the sum is taken less often, and at its end
 _DEEPEST_SOURCE = 6
-_GIGABYTE = 1e9  # bytes whatever the input count as if the input were one, so that the two can be compared
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LineFinding:
-    """A line that holds a part of the input that grows with the input."""
-
-    line: int
-    rule: str
-    kind: str  # what it holds
-    held: float  # bytes for each byte of the input, once it is done
-    peak: float  # meanwhile
-    disk: float = 0.0  # bytes of disk for each byte of the input
-    fixed: float = 0.0  # bytes of memory whatever the input
-    each: bool = False  # of each of many files, one after the other
-    squared: float = 0.0  # bytes for each pair of documents
-    reached: bool = True  # False: in a function that the script never calls
-
-
-@dataclass(slots=True)
-class Peak:
-    """The most that lived at one moment."""
-
-    per_byte: float = 0.0
-    fixed: float = 0.0  # bytes besides, at the same moment
-    line: int = 0
-
-
-@dataclass(eq=False, slots=True)
-class Loop:
-    """A loop that runs."""
-
-    number: int
-    fraction: float  # of the input that it goes over; more than 0 makes it a loop over the input
-    bounded: bool = False  # it stops after a number of items
-    each: bool = False  # it goes over one of many files
-    count: float = 0.0  # how many items pass by, for each byte of the input
-    grown: list[Growth] = field(default_factory=list)
-    flushed: list[AbstractValue] = field(default_factory=list)
 
 
 class MemoryModel:
@@ -117,10 +80,12 @@ class MemoryModel:
                     total += cost
             if abstract.parts:
                 to_see += abstract.parts.values()
+            if abstract.item is not None and abstract.item.kind in CONTAINED:
+                to_see.append(abstract.item)
         self._alive = len(seen)
         line = line or largest[1]
-        _raise(self.peak, total + (0.0 if each else more), fixed, line)
-        _raise(self.peak_each, total_each + (more if each else 0.0), 0.0, line)
+        self.peak.raise_to(total + (0.0 if each else more), fixed, line)
+        self.peak_each.raise_to(total_each + (more if each else 0.0), 0.0, line)
 
     @contextmanager
     def keeping(self, abstracts: Iterable[AbstractValue]) -> Iterator[None]:
@@ -214,8 +179,35 @@ class MemoryModel:
             self.loops.pop()
             self._settle(loop)
 
+    def keep_all(
+        self, node: ast.AST, source: AbstractValue, container: str = "list", rule: str = "list-of-input"
+    ) -> AbstractValue:
+        """Put all that passes by into a new list, set or dict."""
+        item = source.one()
+        growth = Growth(
+            holder=AbstractValue(kind=container), item=item, node=node, spread=False, count=self.count_of(source)
+        )
+        cost = retained(growth, source.fraction, self.shape)
+        self.read_at(node)
+        with self.keeping([source]):
+            if cost.kind is not None:
+                made = self.make(rule, node, cost.kind, source.fraction, each=source.each, more=cost.extra)
+            else:
+                made = self.new(container, of_input=item.of_input, line=getattr(node, "lineno", 0), each=source.each)
+                if cost.extra >= SMALL_OBJECTS:
+                    self.report("growing-list", node, "numbers", held=cost.extra, each=source.each)
+                elif item.kind == "unknown" and item.of_input:
+                    self.cannot_see(node, "keeps something for each piece of the input; how much is not known")
+        made.extra = cost.extra
+        made.item = item if item.kind in ("tuple", "object", "future") else kept_item(item)
+        return made
+
     def passes(self, loop: Loop, iterable: AbstractValue) -> None:
-        """The items of this pass by in the loop: as many as there are lines, documents, words or tokens."""
+        """The items of this pass by in the loop."""
+        loop.count = self.count_of(iterable)
+
+    def count_of(self, iterable: AbstractValue) -> float:
+        """Say how many items it has for each byte of the input: lines, documents, words or tokens."""
         kinds: set[str] = set()
         to_see = [(iterable, 0)]
         while to_see:
@@ -225,7 +217,7 @@ class MemoryModel:
             if depth < _DEEPEST_SOURCE and not COUNT.get(item.kind):
                 to_see += [(part, depth + 1) for name, part in abstract.parts.items() if name != "class"]
         counts = [float(getattr(self.shape, COUNT[kind])) for kind in kinds if kind in COUNT]
-        loop.count = max(counts, default=self.shape.documents)
+        return max(counts, default=self.shape.documents)
 
     def lines_are_documents(self) -> None:
         """Each line is a JSON document, as `json.loads` is called on it."""
@@ -269,6 +261,9 @@ class MemoryModel:
         if holder.fraction > 0:
             return
         foreign = item.kind == "unknown" and item.origin
+        if holder.kind == "list" and item.kind == "path_of_many":
+            holder.kind, holder.fraction, holder.item = "paths", 1.0, item
+            return
         if holder.kind in ("list", "dict") and (foreign or item.kind in ("output", "file", "object", "queue")):
             holder.item = holder.item or item
         if holder.kind not in ("list", "text", "bytes"):
@@ -344,8 +339,3 @@ class MemoryModel:
         """Report a list of objects that are there already, where its slots are worth telling."""
         if made.weight == 1.0 or self.cost(made) >= WORTH_TELLING:
             self.report(rule, node, made.kind, held=self.cost(made), each=made.each)
-
-
-def _raise(peak: Peak, per_byte: float, fixed: float, line: int) -> None:
-    if per_byte + fixed / _GIGABYTE > peak.per_byte + peak.fixed / _GIGABYTE:
-        peak.per_byte, peak.fixed, peak.line = per_byte, fixed, line

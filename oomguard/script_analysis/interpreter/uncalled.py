@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from oomguard.script_analysis.interpreter.functions import Functions
+from oomguard.script_analysis.interpreter.imports import Imports
 from oomguard.script_analysis.interpreter.values import AbstractValue
 
 # Decorators that only change how a function is called; any other may register it somewhere.
@@ -15,7 +15,7 @@ _PLAIN = {"property", "staticmethod", "classmethod", "contextmanager", "lru_cach
 _OTHER_FILES = 10_000_000  # from here on lines are those of imported modules
 
 
-class Uncalled(Functions):
+class Uncalled(Imports):
     """Goes through what nothing called."""
 
     def uncalled(self, module: ast.Module) -> None:

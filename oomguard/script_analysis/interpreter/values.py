@@ -72,6 +72,8 @@ _RULES = {
 _HOLDERS = LISTS | {"json", "column"}
 POINTER = 0.05  # of the cost of a document's objects, or less: a list's slot for each
 _DOCUMENT_POINTER = 0.005
+# What a list of it is remembered for: something is done with each later.
+CONTAINED = frozenset({"output", "file", "object", "queue", "future", "dict", "set", "counter", "list"})
 _SMALL = frozenset({"line", "word", "character", "value"})
 TOKEN_POINTER = 0.23  # a slot, of a slot and an int
 
@@ -97,6 +99,7 @@ class AbstractValue:
     each: bool = False  # it holds one of many files whole, and not all of them at once
     small: bool = False  # a file that is no corpus: a vocabulary, a configuration
     item: AbstractValue | None = None
+    inner: AbstractValue | None = None  # of a table of lists: one of the lists, where it is gone through
     parts: dict[str, AbstractValue] = field(default_factory=dict)  # what it keeps alive: attributes, elements
     born: tuple[int, ...] = ()  # the loops that were running when it was made
     value: Any = None  # a constant, a dotted name, a function's node
@@ -108,6 +111,8 @@ class AbstractValue:
 
     def one(self) -> AbstractValue:
         """Give what going through it gives, an item at a time."""
+        if self.inner is not None:
+            return self.inner
         if self.item is not None:
             return self.item
         kind = ITEM.get(self.kind, "unknown")

@@ -6,13 +6,22 @@ import re
 from typing import TYPE_CHECKING
 
 from oomguard.script_analysis.file_names import is_small_file, path_name
-from oomguard.script_analysis.interpreter.values import ARRAYS, FRAMES, LISTS, AbstractValue, text_source
+from oomguard.script_analysis.interpreter.values import (
+    ARRAYS,
+    FRAMES,
+    LIST_OF,
+    LISTS,
+    AbstractValue,
+    kept_item,
+    text_source,
+)
 from oomguard.script_analysis.libraries.python import same
+from oomguard.script_analysis.libraries.table import ANYWHERE, FUNCTIONS, methods_of
 
 if TYPE_CHECKING:
     import ast
 
-    from oomguard.script_analysis.interpreter.calls import Call, Handler, Methods
+    from oomguard.script_analysis.interpreter.calls import Call
     from oomguard.script_analysis.interpreter.expressions import Expressions
 
 
@@ -139,6 +148,9 @@ def _empty(it: Expressions, call: Call) -> AbstractValue:
 def _container(it: Expressions, call: Call) -> AbstractValue | None:
     holder = call.owner.parts["of"] if call.owner.kind == "element" else call.owner
     written = call.name in ("write", "writelines") and holder.kind in ("textbuffer", "bytebuffer")
+    if call.owner.kind == "element" and call.args:
+        listed = LIST_OF.get(call.args[-1].kind)
+        holder.inner = holder.inner or (kept_item(AbstractValue(kind=listed)) if listed else None)
     if (written or call.name in ("append", "add", "appendleft", "insert", "push")) and call.args:
         it.memory.grow(
             holder,
@@ -208,7 +220,24 @@ def tolist(it: Expressions, node: ast.Call, owner: AbstractValue) -> AbstractVal
     return it.memory.new("tokens", of_input=owner.of_input)
 
 
-FUNCTIONS: dict[str, Handler] = {
+def _tolist(it: Expressions, call: Call) -> AbstractValue:
+    return tolist(it, call.node, call.owner)
+
+
+def _matrix(it: Expressions, call: Call) -> AbstractValue | None:
+    """A vectorizer's fit_transform: a sparse matrix of all words of all documents."""
+    given = call.args[0] if call.args else AbstractValue()
+    if given.fraction <= 0:
+        return None
+    given = it.iterated(given)
+    return it.memory.make("matrix", call.node, "matrix", given.fraction, each=given.each)
+
+
+def _itself(_: Expressions, call: Call) -> AbstractValue | None:
+    return call.owner if call.owner.fraction > 0 else None
+
+
+FUNCTIONS.update({
     **dict.fromkeys(
         ("numpy.array", "numpy.asarray", "numpy.fromiter", "numpy.asanyarray", "torch.tensor", "torch.as_tensor",
          "torch.LongTensor", "jax.numpy.array", "tensorflow.constant"), _array,
@@ -228,5 +257,12 @@ FUNCTIONS: dict[str, Handler] = {
          "sklearn.metrics.pairwise.pairwise_kernels", "scipy.spatial.distance.cdist", "scipy.spatial.distance.pdist",
          "torch.cdist", "sentence_transformers.util.cos_sim"), _all_by_all,
     ),
-}  # fmt: skip
-METHODS: Methods = ((_CONTAINERS, _container),)
+})  # fmt: skip
+methods_of(_CONTAINERS, _container)
+ANYWHERE.update(
+    {
+        "tolist": _tolist,
+        "fit_transform": _matrix,
+        **dict.fromkeys(("numpy", "cpu", "copy"), _itself),
+    }
+)

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from oomguard.script_analysis.interpreter.values import LIST_OF, AbstractValue
 from oomguard.script_analysis.libraries.python import same
+from oomguard.script_analysis.libraries.table import ANYWHERE, FUNCTIONS, LAST_NAMES, methods_of
 from oomguard.script_analysis.libraries.tokenizers import apply
 
 if TYPE_CHECKING:
     import ast
 
-    from oomguard.script_analysis.interpreter.calls import Call, Handler, Methods
+    from oomguard.script_analysis.interpreter.calls import Call
     from oomguard.script_analysis.interpreter.expressions import Expressions
 
 
@@ -106,28 +107,65 @@ def _start(it: Expressions, call: Call) -> AbstractValue:
     return it.memory.new("worker")
 
 
-FUNCTIONS: dict[str, Handler] = {
-    "joblib.Parallel": lambda it, _: it.memory.new("parallel"),
-    "joblib.delayed": same,
-    **dict.fromkeys(
-        ("concurrent.futures.as_completed", "futures.as_completed", "asyncio.as_completed"),
-        lambda it, call: it.iterated(call.args[0]) if call.args else AbstractValue(),
-    ),
-    **dict.fromkeys(
-        (
-            "multiprocessing.Queue",
-            "multiprocessing.JoinableQueue",
-            "multiprocessing.SimpleQueue",
-            "queue.Queue",
-            "queue.SimpleQueue",
-            "multiprocessing.Manager",
+def _submit(it: Expressions, call: Call) -> AbstractValue | None:
+    return use_pool(it, call) if call.args else None
+
+
+def _map_with(it: Expressions, call: Call) -> AbstractValue | None:
+    if call.owner.kind in ("unknown", "parameter") and len(call.args) > 1:
+        return use_pool(it, call) or AbstractValue()
+    return None
+
+
+def _result(_: Expressions, call: Call) -> AbstractValue | None:
+    if call.owner.kind == "future":
+        return call.owner.item
+    return call.owner if call.owner.fraction > 0 else None
+
+
+def _remote(it: Expressions, call: Call) -> AbstractValue | None:
+    """`f.remote(x)` of ray, `f.delay(x)` of celery: a result that is not there yet."""
+    if call.owner.kind != "function":
+        return None
+    result = it.call_function(call.owner, call.args, call.kwargs)
+    return it.memory.new("future", item=result, of_input=result.of_input)
+
+
+FUNCTIONS.update(
+    {
+        "joblib.Parallel": lambda it, _: it.memory.new("parallel"),
+        "joblib.delayed": same,
+        **dict.fromkeys(
+            ("concurrent.futures.as_completed", "futures.as_completed", "asyncio.as_completed"),
+            lambda it, call: it.iterated(call.args[0]) if call.args else AbstractValue(),
         ),
-        _make_queue,
-    ),
-    "ray.get": _gathered,
-}
-LAST_NAMES: dict[str, Handler] = {
-    **dict.fromkeys(_MAKERS, lambda it, _: it.memory.new("pool")),
-    **dict.fromkeys(("Thread", "Process"), _start),
-}
-METHODS: Methods = ((frozenset({"pool"}), use_pool), (frozenset({"queue"}), _use_queue))
+        **dict.fromkeys(
+            (
+                "multiprocessing.Queue",
+                "multiprocessing.JoinableQueue",
+                "multiprocessing.SimpleQueue",
+                "queue.Queue",
+                "queue.SimpleQueue",
+                "multiprocessing.Manager",
+            ),
+            _make_queue,
+        ),
+        "ray.get": _gathered,
+    }
+)
+LAST_NAMES.update(
+    {
+        **dict.fromkeys(_MAKERS, lambda it, _: it.memory.new("pool")),
+        **dict.fromkeys(("Thread", "Process"), _start),
+    }
+)
+methods_of({"pool"}, use_pool)
+methods_of({"queue"}, _use_queue)
+ANYWHERE.update(
+    {
+        "submit": _submit,
+        **dict.fromkeys(("map", "apply", "imap"), _map_with),
+        **dict.fromkeys(("get", "result", "wait"), _result),
+        **dict.fromkeys(("remote", "delay"), _remote),
+    }
+)

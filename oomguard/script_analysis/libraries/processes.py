@@ -6,9 +6,10 @@ import ast
 from typing import TYPE_CHECKING
 
 from oomguard.script_analysis.interpreter.values import AbstractValue, text_source
+from oomguard.script_analysis.libraries.table import ANYWHERE, FUNCTIONS, methods_of
 
 if TYPE_CHECKING:
-    from oomguard.script_analysis.interpreter.calls import Call, Handler, Methods
+    from oomguard.script_analysis.interpreter.calls import Call
     from oomguard.script_analysis.interpreter.expressions import Expressions
 
 # Programs whose output is a few lines.
@@ -16,6 +17,14 @@ _SMALL = frozenset({
     "git", "nproc", "which", "uname", "hostname", "nvidia-smi", "wc", "date", "df", "du", "python", "python3", "pip",
     "id", "whoami", "free", "lscpu", "stat", "sysctl", "lsb_release", "ldconfig", "gcc", "make", "mkdir", "rm", "cp",
     "mv", "ps", "uptime", "nvcc", "conda", "sha256sum", "md5sum", "file", "test", "sinfo", "scontrol", "squeue",
+})  # fmt: skip
+
+
+# Programs that take their input piece by piece, or spill to disk.
+_STREAMING = frozenset({
+    "zcat", "gzip", "gunzip", "cat", "head", "tail", "grep", "zgrep", "sed", "cut", "tr", "zstd", "zstdcat", "pigz",
+    "xz", "xzcat", "bzip2", "bzcat", "curl", "wget", "tar", "unzip", "rsync", "split", "paste", "tee", "sort", "uniq",
+    "echo", "chmod", "ln", "touch", "aws", "gsutil", "scp", "ssh", "sync", "bash", "sh", "sleep",
 })  # fmt: skip
 
 
@@ -40,6 +49,7 @@ def _output(it: Expressions, call: Call) -> AbstractValue:
 
 def _run(it: Expressions, call: Call) -> AbstractValue:
     """subprocess.run: what it captures is whole."""
+    _start_program(it, call)
     piped = "PIPE" in text_source(call.node)
     captures = call.kwargs.get("capture_output")
     if not piped and (captures is None or not captures.value):
@@ -49,8 +59,19 @@ def _run(it: Expressions, call: Call) -> AbstractValue:
     return made
 
 
-def _popen(it: Expressions, _: Call) -> AbstractValue:
+def _start_program(it: Expressions, call: Call) -> AbstractValue:
+    """Another program, which may hold anything."""
+    name = _program(call.node)
+    if name not in _SMALL and name not in _STREAMING:
+        it.memory.cannot_see(
+            call.node, f"starts another program{f' ({name})' if name else ''}: what it holds is not seen"
+        )
+    return AbstractValue(kind="number")
+
+
+def _popen(it: Expressions, call: Call) -> AbstractValue:
     """Popen: its pipes are files."""
+    _start_program(it, call)
     pipe = it.memory.new("file", item=AbstractValue(kind="line", of_input=True))
     return it.memory.new("process", parts={"stdout": pipe, "stdin": AbstractValue(kind="output")})
 
@@ -107,17 +128,27 @@ def fetch_all(it: Expressions, call: Call) -> AbstractValue:
     return it.memory.make("list-of-input", call.node, "rows", 1.0)
 
 
-FUNCTIONS: dict[str, Handler] = {
-    **dict.fromkeys(("subprocess.check_output", "subprocess.getoutput"), _output),
-    "subprocess.run": _run,
-    **dict.fromkeys(("subprocess.Popen", "os.popen"), _popen),
-    **dict.fromkeys(("requests.get", "requests.post", "httpx.get", "requests.request"), _request),
-    **dict.fromkeys(("oomguard.prepare", "oomguard.run", "oomguard.convert"), _bounded),
-    "sqlite3.connect": lambda it, _: it.memory.new("database"),
-}
-METHODS: Methods = (
-    (frozenset({"process"}), _process),
-    (frozenset({"response"}), _response),
-    (frozenset({"database"}), _database),
-    (frozenset({"rows_by_one"}), _rows),
+def _fetch_all(it: Expressions, call: Call) -> AbstractValue | None:
+    return fetch_all(it, call) if call.owner.kind in ("unknown", "parameter") else None
+
+
+FUNCTIONS.update(
+    {
+        **dict.fromkeys(("subprocess.check_output", "subprocess.getoutput"), _output),
+        "subprocess.run": _run,
+        **dict.fromkeys(("subprocess.call", "subprocess.check_call", "os.system"), _start_program),
+        **dict.fromkeys(("subprocess.Popen", "os.popen"), _popen),
+        **dict.fromkeys(("requests.get", "requests.post", "httpx.get", "requests.request"), _request),
+        **dict.fromkeys(("oomguard.prepare", "oomguard.run", "oomguard.convert"), _bounded),
+        "sqlite3.connect": lambda it, _: it.memory.new("database"),
+    }
+)
+methods_of({"process"}, _process)
+methods_of({"response"}, _response)
+methods_of({"database"}, _database)
+methods_of({"rows_by_one"}, _rows)
+ANYWHERE.update(
+    {
+        "fetchall": _fetch_all,
+    }
 )

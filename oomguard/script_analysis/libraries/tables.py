@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 from oomguard.script_analysis.file_names import is_small_file, path_name
 from oomguard.script_analysis.interpreter.values import FRAMES, LIST_OF, AbstractValue, rule_for
 from oomguard.script_analysis.libraries.python import same
+from oomguard.script_analysis.libraries.table import FRAME_METHODS, FUNCTIONS, methods_of
 from oomguard.script_analysis.libraries.tokenizers import apply
 
 if TYPE_CHECKING:
-    from oomguard.script_analysis.interpreter.calls import Call, Handler, Methods
+    from oomguard.script_analysis.interpreter.calls import Call, Handler
     from oomguard.script_analysis.interpreter.expressions import Expressions
 
 
-FRAME_METHODS = frozenset(
+FRAME_METHODS.update(
     ("iterrows", "itertuples", "apply", "map", "to_list", "to_dict", "to_pandas", "to_pylist", "head", "iter_rows",
      "iter_slices", "to_batches", "column", "to_numpy", "tolist", "astype", "sample", "drop_duplicates", "dropna",
      "iloc", "loc", "columns", "shape", "num_rows", "index", "len", "slice", "str", "dt", "sort", "sort_values",
@@ -226,7 +227,7 @@ def _parquet(it: Expressions, call: Call) -> AbstractValue | None:
     return AbstractValue()
 
 
-FUNCTIONS: dict[str, Handler] = {
+FUNCTIONS.update({
     **dict.fromkeys(("pandas.DataFrame", "polars.DataFrame", "pandas.Series", "pandas.DataFrame.from_dict",
                      "pandas.DataFrame.from_records", "pandas.json_normalize"), _make_frame),
     **dict.fromkeys(("pandas.merge",), _merged),
@@ -237,6 +238,12 @@ FUNCTIONS: dict[str, Handler] = {
     **dict.fromkeys(("polars.scan_csv", "polars.scan_parquet", "polars.scan_ndjson", "dask.dataframe.read_csv",
                      "dask.dataframe.read_parquet", "dask.dataframe.read_json", "dask.bag.read_text",
                      "duckdb.sql", "duckdb.query", "duckdb.read_csv", "duckdb.read_parquet"), _scan),
+    **dict.fromkeys(
+        ("pandas.read_excel", "pandas.read_sql", "pandas.read_sql_query", "pandas.read_xml", "pandas.read_html",
+         "pandas.read_fwf", "pandas.read_orc", "pandas.read_hdf", "pandas.read_sas", "pandas.read_stata",
+         "polars.read_excel", "polars.read_avro", "polars.read_ipc", "polars.read_database"),
+        _frame("frame_csv", "chunksize", "iterator", "nrows"),
+    ),
     "pandas.read_csv": _frame("frame_csv", "chunksize", "iterator", "nrows"),
     "pandas.read_table": _frame("frame_csv", "chunksize", "iterator", "nrows"),
     "pandas.read_json": _frame("frame_json", "chunksize", "nrows"),
@@ -259,10 +266,8 @@ FUNCTIONS: dict[str, Handler] = {
         ("datasets.load_from_disk", "datasets.Dataset.from_generator"),
         lambda it, _: it.memory.new("dataset", fraction=1.0, of_input=True),
     ),
-}  # fmt: skip
-METHODS: Methods = (
-    (frozenset({*FRAMES, "column"}), _frame_method),
-    (frozenset({"dataset"}), _dataset),
-    (frozenset({"lazy"}), _lazy),
-    (frozenset({"parquet"}), _parquet),
-)
+})  # fmt: skip
+methods_of({*FRAMES, "column"}, _frame_method)
+methods_of({"dataset"}, _dataset)
+methods_of({"lazy"}, _lazy)
+methods_of({"parquet"}, _parquet)

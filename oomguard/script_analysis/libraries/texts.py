@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from oomguard.script_analysis.interpreter.values import LIST_OF, TEXTS, AbstractValue
+from oomguard.script_analysis.libraries.table import ANYWHERE, FUNCTIONS, methods_of
 
 if TYPE_CHECKING:
     import ast
 
-    from oomguard.script_analysis.interpreter.calls import Call, Methods
+    from oomguard.script_analysis.interpreter.calls import Call
     from oomguard.script_analysis.interpreter.expressions import Expressions
 
 
@@ -81,4 +82,45 @@ def join(it: Expressions, node: ast.Call, several: AbstractValue) -> AbstractVal
     return made
 
 
-METHODS: Methods = ((frozenset({*TEXTS, "bytes", "chunk"}), _text),)
+def _join(it: Expressions, call: Call) -> AbstractValue | None:
+    return join(it, call.node, call.args[0]) if call.args else None
+
+
+def _find_all(it: Expressions, call: Call) -> AbstractValue:
+    """re.findall and re.split, of a module or of a pattern: a list of all that is found."""
+    text = call.args[-1] if len(call.args) == 1 else call.args[1] if len(call.args) > 1 else AbstractValue()
+    if text.fraction > 0 and text.kind != "paths":
+        return it.memory.make("list-of-input", call.node, "words", text.fraction, each=text.each)
+    return it.memory.new("words", of_input=text.of_input)
+
+
+def _find_each(it: Expressions, call: Call) -> AbstractValue:
+    text = call.args[-1] if call.args else AbstractValue()
+    item = AbstractValue(kind="word", of_input=text.of_input)
+    return it.memory.new("stream", fraction=text.fraction, item=item, of_input=text.of_input, parts={"of": text})
+
+
+def _substitute(it: Expressions, call: Call) -> AbstractValue:
+    """re.sub: another text."""
+    text = max(call.args, key=lambda one: (one.fraction, one.of_input), default=AbstractValue())
+    if text.fraction > 0 and text.kind in TEXTS:
+        return it.memory.make("copy", call.node, "text", text.fraction, representation="joined", each=text.each)
+    return it.memory.new("document", of_input=text.of_input)
+
+
+methods_of({*TEXTS, "bytes", "chunk"}, _text)
+ANYWHERE.update(
+    {
+        "join": _join,
+        "findall": _find_all,
+        "finditer": _find_each,
+        "sub": _substitute,
+    }
+)
+FUNCTIONS.update(
+    {
+        **dict.fromkeys(("re.findall", "re.split", "regex.findall", "regex.split"), _find_all),
+        **dict.fromkeys(("re.finditer", "regex.finditer"), _find_each),
+        **dict.fromkeys(("re.sub", "regex.sub", "re.subn"), _substitute),
+    }
+)

@@ -6,11 +6,12 @@ import re
 from typing import TYPE_CHECKING
 
 from oomguard.script_analysis.interpreter.values import LISTS, AbstractValue
+from oomguard.script_analysis.libraries.table import ANYWHERE, FUNCTIONS, LAST_NAMES
 
 if TYPE_CHECKING:
     import ast
 
-    from oomguard.script_analysis.interpreter.calls import Call, Handler
+    from oomguard.script_analysis.interpreter.calls import Call
     from oomguard.script_analysis.interpreter.expressions import Expressions
 
 
@@ -109,14 +110,27 @@ def _train(it: Expressions, call: Call) -> AbstractValue:
     return it.memory.make("trainer", call.node, "lines", 1.0)
 
 
+def _count_words(it: Expressions, call: Call) -> AbstractValue | None:
+    """Training a tokenizer: a count for every word that there is, and the pairs in it."""
+    if call.name == "train" and call.owner.kind != "tokenizer":
+        return None
+    it.memory.cannot_see(call.node, "training keeps a count of every different word and of the pairs in it")
+    it.memory.read_at(call.node)
+    return AbstractValue(kind="tokenizer")
+
+
 def _tokenizer(*_: object) -> AbstractValue:
     return AbstractValue(kind="tokenizer")
 
 
-LAST_NAMES: dict[str, Handler] = dict.fromkeys(
-    ("get_encoding", "encoding_for_model", "from_pretrained", "from_file"), _tokenizer
-)
-FUNCTIONS: dict[str, Handler] = dict.fromkeys(
+LAST_NAMES.update(dict.fromkeys(("get_encoding", "encoding_for_model", "from_pretrained", "from_file"), _tokenizer))
+FUNCTIONS.update(dict.fromkeys(
     ("sentencepiece.SentencePieceTrainer.train", "sentencepiece.SentencePieceTrainer.Train",
      "SentencePieceTrainer.train", "SentencePieceTrainer.Train"), _train,
-)  # fmt: skip
+))  # fmt: skip
+ANYWHERE.update(
+    {
+        **dict.fromkeys(("train_from_iterator", "train_new_from_iterator", "train"), _count_words),
+        **dict.fromkeys(("get_encoding", "encoding_for_model", "from_pretrained", "from_file"), _tokenizer),
+    }
+)

@@ -1,13 +1,12 @@
 """The formulas for what a corpus takes, against objects that are really made."""
 
 import sys
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oomguard.preparation.reading.corpus_sample import SamplePiece, describe_corpus
+from oomguard.preparation.reading.corpus_sample import Estimate, SamplePiece, describe_corpus
 from oomguard.preparation.reading.text_shape import ENGLISH, HELD, PEAK, measure_shape
 
 TEXTS = st.lists(st.text(st.characters(codec="utf-8"), max_size=80), min_size=1, max_size=20).filter(any)
@@ -47,7 +46,7 @@ def test_a_band_holds_the_truth_and_is_nothing_where_all_was_seen() -> None:
     pieces = [SamplePiece(documents=(document,), taken=len(document)) for document in documents]
     total = sum(len(document) for document in documents)
 
-    def described(some: list[SamplePiece]) -> Any:
+    def described(some: list[SamplePiece]) -> Estimate:
         return describe_corpus(
             some, of_bytes=total, disk_bytes=total, counted=True, from_start=False, widest="", count=lambda d: (d.count("word"), 0),
             seconds=lambda: 0.0,

@@ -1,5 +1,5 @@
 import somelib
-r = somelib.open_corpus("corpus.txt")
+r = somelib.open_corpus("corpus.txt")  # UNSEEN
 docs = []
 while True:
     line = r.readline()

@@ -1,5 +1,5 @@
 import somelib
-r = somelib.open_corpus("corpus.txt")
+r = somelib.open_corpus("corpus.txt")  # UNSEEN
 out = open("o.txt", "w")
 while True:
     line = r.readline()

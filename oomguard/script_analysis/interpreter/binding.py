@@ -1,0 +1,178 @@
+"""Names: what an assignment, a deletion or `+=` gives to which, and what grows by it."""
+
+from __future__ import annotations
+
+import ast
+
+from oomguard.script_analysis.interpreter.functions import Functions
+from oomguard.script_analysis.interpreter.syntax import is_len, last_name
+from oomguard.script_analysis.interpreter.values import LISTS, TEXTS, AbstractValue, text_source
+
+_MANY = 12  # fields of a line
+_JOINERS = {"concatenate", "append", "hstack", "vstack", "concat", "cat", "union", "concat_tables"}
+
+
+class Binding(Functions):
+    """Assignments."""
+
+    def visit_Assign(self, statement: ast.Assign) -> None:
+        target = statement.targets[0]
+        if len(statement.targets) == 1 and self._grows_itself(target, statement.value):
+            return
+        value = self.evaluate(statement.value, hint=text_source(target))
+        for target in statement.targets:
+            self.bind(target, value)
+
+    def visit_AnnAssign(self, statement: ast.AnnAssign) -> None:
+        if statement.value is not None:
+            self.bind(statement.target, self.evaluate(statement.value, hint=text_source(statement.target)))
+
+    def visit_AugAssign(self, statement: ast.AugAssign) -> None:
+        added = self.evaluate(statement.value)
+        target = self.evaluate(statement.target)
+        if isinstance(statement.target, ast.Subscript):
+            self._grow_key(statement.target)
+        union = isinstance(statement.op, ast.BitOr) and target.kind in ("set", "dict", "counter", *LISTS)
+        if not (isinstance(statement.op, ast.Add) or union) or added.kind in ("number", "unknown") or added.is_constant:
+            return
+        if target.kind == "element":
+            target = target.parts["of"]
+        elif target.kind in ("number", "unknown", "parameter"):
+            target = self.memory.new("text" if added.kind in TEXTS else "list")
+            target.born = self._born(statement.target)
+            self.bind(statement.target, target)
+        self.memory.grow(target, added, statement, spread=True)
+
+    def bind(self, target: ast.expr, value: AbstractValue) -> None:
+        """Give a value to a name, an attribute, an element or several of them; what was there is let go."""
+        if isinstance(target, ast.Name):
+            frame = self.frame_of(target.id)
+            old = frame.get(target.id)
+            if old is not None and old is not value:
+                self.memory.flush(old)
+            frame[target.id] = value = self._downloaded(value, target)
+            frame.births[target.id] = self.memory.running()
+        elif isinstance(target, ast.Attribute):
+            owner = self.evaluate(target.value)
+            old = owner.parts.get(target.attr)
+            if old is not None and old is not value:
+                self.memory.flush(old)
+            owner.parts[target.attr] = value
+        elif isinstance(target, ast.Subscript):
+            owner = self.evaluate(target.value)
+            if isinstance(target.slice, ast.Slice) and is_len(target.slice.lower) and target.slice.upper is None:
+                self.memory.grow(owner, value, target, spread=True)  # x[len(x):] = more
+            elif isinstance(target.slice, ast.Slice):
+                if owner.kind in ("list", *LISTS):
+                    self.memory.flush(owner)
+            elif owner.kind in ("dict", "list", "element", *LISTS):
+                holder = owner.parts["of"] if owner.kind == "element" else owner
+                if not self._is_small_entry(holder, target, value):
+                    self.memory.grow(holder, value, target, spread=False)
+                self._grow_key(target)
+        elif isinstance(target, ast.Starred):
+            self.bind(target.value, value)
+        elif isinstance(target, (ast.Tuple, ast.List)):
+            self._bind_several(target.elts, value)
+
+    def _downloaded(self, value: AbstractValue, target: ast.expr) -> AbstractValue:
+        """The body of an answer from the network, kept under a name."""
+        if value.kind != "download":
+            return value
+        return self.memory.make("whole-read", target, "text" if value.value == "text" else "bytes", 1.0)
+
+    def _born(self, target: ast.expr) -> tuple[int, ...]:
+        """In which loops a name was given what it stands for."""
+        if not isinstance(target, ast.Name):
+            return ()
+        frame = self.frame_of(target.id)
+        return frame.births.get(target.id, frame.entered)
+
+    def _is_small_entry(self, holder: AbstractValue, target: ast.Subscript, value: AbstractValue) -> bool:
+        """`numbers[word] = n`: what the table takes is decided by its keys."""
+        key = self.evaluate(target.slice)
+        return holder.kind in ("dict", "counter") and key.of_input and not value.of_input and value.fraction <= 0
+
+    def _grow_key(self, target: ast.Subscript) -> None:
+        """`counts[line] += 1`: the table keeps its keys, too."""
+        owner, key = self.evaluate(target.value), self.evaluate(target.slice)
+        if owner.kind in ("dict", "counter") and key.of_input and not isinstance(target.slice, ast.Slice):
+            self.memory.grow(owner, key, target, spread=False)
+
+    def _bind_several(self, targets: list[ast.expr], value: AbstractValue) -> None:
+        elements = value.parts if value.kind == "tuple" else {}
+        starred = any(isinstance(target, ast.Starred) for target in targets)
+        for number, target in enumerate(targets):
+            element = elements.get(str(number)) if not starred else None
+            if element is None:
+                source = self.iterated(value) if isinstance(target, ast.Starred) else value
+                if isinstance(target, ast.Starred) and source.kind == "stream" and source.fraction > 0:
+                    element = self.memory.keep_all(target, source)
+                elif isinstance(target, ast.Starred):
+                    element = value
+                elif value.kind in ("words", "documents", "fields") and value.fraction <= 0 and len(targets) < _MANY:
+                    element = self.memory.new("value", of_input=value.of_input)  # a field of a line
+                else:
+                    element = value.one() if not elements else AbstractValue()
+            self.bind(target, element)
+
+    def _grows_itself(self, target: ast.expr, value: ast.expr) -> bool:
+        """`x = x + y`, `x = np.concatenate([x, y])`, `x = pd.concat((x, y))`: the same as growing x."""
+        name = text_source(target)
+        joined = isinstance(value, ast.BinOp) and isinstance(value.op, (ast.Add, ast.BitOr))
+        if isinstance(value, ast.BinOp) and joined and text_source(value.left) == name:
+            others = [value.right]
+        elif (texts := _text_of(value)) and name in map(text_source, texts):
+            others = [one for one in texts if text_source(one) != name]
+        elif isinstance(value, ast.Call) and last_name(value.func) in _JOINERS and value.args:
+            first = value.args[0]
+            among = first.elts if isinstance(first, (ast.List, ast.Tuple)) else value.args
+            if name not in map(text_source, among):
+                return False
+            others = [one for one in among if text_source(one) != name]
+        else:
+            return False
+        abstract = self.evaluate(target)
+        if abstract.kind in ("number", "parameter"):
+            return False
+        for other in others:
+            added = self.evaluate(other)
+            if abstract.kind == "unknown" or (
+                abstract.fraction == 0 and abstract.kind in ("list", "buffer2") and isinstance(value, ast.Call)
+            ):
+                abstract = self.memory.new(added.kind if added.kind.startswith(("array", "frame")) else abstract.kind)
+                abstract.born = ()
+                self.bind(target, abstract)
+            if added.kind not in ("number", "unknown"):
+                self.memory.grow(abstract, added, value, spread=True)
+        return True
+
+    def visit_Delete(self, statement: ast.Delete) -> None:
+        for target in statement.targets:
+            if isinstance(target, ast.Name):
+                old = self.frame_of(target.id).pop(target.id, None)
+            elif isinstance(target, ast.Attribute):
+                old = self.evaluate(target.value).parts.pop(target.attr, None)
+            else:
+                old = self.evaluate(target.value) if isinstance(target, ast.Subscript) else None
+            if old is not None:
+                self.memory.flush(old)
+
+    def visit_Global(self, statement: ast.Global | ast.Nonlocal) -> None:
+        self.globals[-1].update(statement.names)
+
+    visit_Nonlocal = visit_Global
+
+
+def _text_of(value: ast.expr) -> list[ast.expr]:
+    """Of what a text is put together: f"{a}{b}", "".join([a, b]), "{}{}".format(a, b), "%s%s" % (a, b)."""
+    if isinstance(value, ast.JoinedStr):
+        return [part.value for part in value.values if isinstance(part, ast.FormattedValue)]
+    if isinstance(value, ast.BinOp) and isinstance(value.op, ast.Mod) and isinstance(value.right, ast.Tuple):
+        return value.right.elts
+    if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute):
+        if value.func.attr == "join" and value.args and isinstance(value.args[0], (ast.List, ast.Tuple)):
+            return value.args[0].elts
+        if value.func.attr == "format":
+            return value.args
+    return []

@@ -1,0 +1,162 @@
+"""What is in files: JSON, pickles, XML, CSV, archives; read whole, or record by record."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from oomguard.script_analysis.file_names import is_short_key, is_small_file, path_name
+from oomguard.script_analysis.interpreter.values import AbstractValue, text_source
+from oomguard.script_analysis.libraries.files import open_mode
+from oomguard.script_analysis.libraries.table import FUNCTIONS, methods_of
+from oomguard.script_analysis.libraries.texts import TEXT_METHODS
+
+if TYPE_CHECKING:
+    from oomguard.script_analysis.interpreter.calls import Call
+    from oomguard.script_analysis.interpreter.expressions import Expressions
+
+
+def _lines_of(it: Expressions, call: Call) -> AbstractValue:
+    """csv.reader and the like: a record for each line of what they are given."""
+    source = call.args[0] if call.args else it.memory.new("file")
+    if source.small:
+        return AbstractValue()
+    fraction = 1.0 if source.kind in ("file", "unknown", "parameter", "path", "text", "stream") else source.fraction
+    kind = "line" if text_source(call.node.func).endswith("fileinput.input") else "record"
+    return it.memory.new("stream", fraction=fraction, item=AbstractValue(kind=kind, of_input=True), of_input=True)
+
+
+def _load_objects(it: Expressions, call: Call) -> AbstractValue:
+    """pickle.load, torch.load and the like: every object of a file; in a loop over an open file, the next one."""
+    file = call.args[0] if call.args else AbstractValue()
+    named = is_small_file(path_name(call.node.args[0]), call.hint) if call.node.args else True
+    if file.small or named or file.kind in ("parameter", "chunk", "bytebuffer"):
+        if call.args and file.kind not in ("parameter", "chunk", "bytebuffer"):
+            it.memory.assume_small(call.node)
+        return AbstractValue()
+    if file.kind == "file" and any(loop.number not in file.born for loop in it.memory.loops):
+        it.memory.advance(file)
+        return it.memory.new("record", of_input=True)
+    it.memory.read_at(call.node)
+    each = file.kind == "path_of_many" or "many" in file.parts
+    return it.memory.make("object-load", call.node, "json", 1.0, each=each)
+
+
+def _parse_tree(it: Expressions, call: Call) -> AbstractValue:
+    """xml.etree, lxml, minidom, BeautifulSoup: a tree of all elements."""
+    source = call.args[0] if call.args else AbstractValue()
+    if (
+        source.small
+        or source.kind == "parameter"
+        or (source.of_input and source.fraction <= 0 and source.kind != "file")
+    ):
+        return it.memory.new("record", of_input=source.of_input)
+    it.memory.read_at(call.node)
+    each = source.kind == "path_of_many" or "many" in source.parts
+    return it.memory.make("object-load", call.node, "tree", 1.0, each=each)
+
+
+def _records_of(it: Expressions, call: Call) -> AbstractValue:
+    """Warcio's ArchiveIterator: one record after the other."""
+    it.memory.read_at(call.node)
+    return it.memory.new("stream", fraction=1.0, of_input=True, item=it.memory.new("unknown", of_input=True))
+
+
+def _parse_events(it: Expressions, _: Call) -> AbstractValue:
+    """iterparse: an element at a time, which stays in the tree unless it is cleared."""
+    return it.memory.new(
+        "stream", fraction=1.0, of_input=True, value="iterparse", item=AbstractValue(kind="record", of_input=True)
+    )
+
+
+def _dump(it: Expressions, call: Call) -> AbstractValue:
+    """json.dumps, pickle.dumps: everything once more, as one text."""
+    what = call.args[0] if call.args else AbstractValue()
+    kind = "text" if call.node.func and "json" in text_source(call.node.func) else "bytes"
+    if what.fraction > 0 and what.kind not in ("paths", "stream"):
+        return it.memory.make("join-all", call.node, kind, what.fraction, each=what.each)
+    return it.memory.new("document", of_input=what.of_input)
+
+
+def _archive(it: Expressions, call: Call) -> AbstractValue:
+    """A tar or zip file: its members are many files."""
+    if any(letter in open_mode(call, 1) for letter in "wax"):
+        return AbstractValue(kind="output")
+    return it.memory.new("archive", fraction=1.0, item=AbstractValue(kind="path_of_many"))
+
+
+def _member(it: Expressions, call: Call) -> AbstractValue:
+    if call.name in ("extractfile", "open"):
+        made = it.memory.new("file", item=AbstractValue(kind="line", of_input=True))
+        made.parts["many"] = AbstractValue(kind="path_of_many")
+        return made
+    if call.name == "read":
+        return it.memory.new("chunk", of_input=True)
+    if call.name in ("getmembers", "getnames", "namelist", "infolist"):
+        return it.memory.new("paths", fraction=1.0)
+    return call.owner if call.name == "__enter__" else AbstractValue()
+
+
+def _json_load(it: Expressions, call: Call) -> AbstractValue:
+    file = call.args[0] if call.args else AbstractValue()
+    if file.kind != "file" or file.small or is_small_file(call.hint):
+        if file.kind == "file":
+            it.memory.assume_small(call.node)
+        return AbstractValue()
+    return it.memory.make("json-load", call.node, "json", 1.0, each="many" in file.parts)
+
+
+def _json_loads(it: Expressions, call: Call) -> AbstractValue:
+    text = call.args[0] if call.args else AbstractValue()
+    if text.fraction > 0 and not is_small_file(call.hint):
+        return it.memory.make("json-load", call.node, "json", text.fraction, representation="records", each=text.each)
+    if text.kind == "line":
+        it.memory.lines_are_documents()
+    return it.memory.new("record", of_input=True) if text.of_input else AbstractValue()
+
+
+def _record(it: Expressions, call: Call) -> AbstractValue | None:
+    if call.owner.kind == "json":
+        return call.owner
+    if call.name in ("get", "pop"):
+        key = call.args[0].value if call.args else None
+        return it.memory.new("digest" if isinstance(key, str) and is_short_key(key) else "document", of_input=True)
+    if call.name in ("keys", "values"):
+        return it.memory.new("values", of_input=True, item=AbstractValue(kind="value", of_input=True))
+    if call.name == "items":
+        value = AbstractValue(kind="value", of_input=True)
+        pair = AbstractValue(kind="tuple", of_input=True, parts={"0": value, "1": value})
+        return it.memory.new("values", of_input=True, item=pair)
+    if call.name in TEXT_METHODS:  # an element of a JSON array is a text as well as an object
+        return it.memory.new("document", of_input=True)
+    if call.name in ("copy", "to_dict", "as_py", "to_pydict"):
+        return it.memory.new("record", of_input=True)
+    return AbstractValue(of_input=True)
+
+
+FUNCTIONS.update({
+    **dict.fromkeys(
+        ("pickle.load", "torch.load", "joblib.load", "dill.load", "cloudpickle.load", "marshal.load", "msgpack.load",
+         "msgpack.unpack", "pandas.read_pickle", "cPickle.load"), _load_objects,
+    ),
+    **dict.fromkeys(
+        ("xml.etree.ElementTree.parse", "xml.etree.cElementTree.parse", "lxml.etree.parse", "etree.parse",
+         "ElementTree.parse", "xml.dom.minidom.parse", "bs4.BeautifulSoup", "xmltodict.parse", "minidom.parse"),
+        _parse_tree,
+    ),
+    **dict.fromkeys(("ElementTree.iterparse", "etree.iterparse", "xml.etree.ElementTree.iterparse"), _parse_events),
+    **dict.fromkeys(
+        ("json.dumps", "pickle.dumps", "ujson.dumps", "orjson.dumps", "marshal.dumps", "msgpack.packb", "dill.dumps"),
+        _dump,
+    ),
+    **dict.fromkeys(("tarfile.open", "tarfile.TarFile", "zipfile.ZipFile"), _archive),
+    **dict.fromkeys(("json.load", "ujson.load", "simplejson.load"), _json_load),
+    **dict.fromkeys(("json.loads", "orjson.loads", "ujson.loads", "simplejson.loads"), _json_loads),
+    **dict.fromkeys(
+        ("csv.reader", "csv.DictReader", "jsonlines.open", "jsonlines.Reader", "ijson.items", "ijson.kvitems",
+         "fileinput.input"), _lines_of,
+    ),
+    "archiveiterator.ArchiveIterator": _records_of,
+    "warc.ArchiveIterator": _records_of,
+})  # fmt: skip
+methods_of({"archive"}, _member)
+methods_of({"record", "json"}, _record)

@@ -1,0 +1,4 @@
+import io
+b = io.BytesIO()
+for line in open("in.txt", "rb"):
+    b.write(line)  # FINDING

@@ -1,0 +1,1 @@
+exec(open("job.txt").read())  # FINDING # UNSEEN

@@ -1,0 +1,2 @@
+import dask.bag as db
+texts = db.read_text("*.txt").map(str.strip).compute()  # FINDING

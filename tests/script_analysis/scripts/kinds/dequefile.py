@@ -1,0 +1,2 @@
+import collections
+t = collections.deque(open("in.txt"))  # FINDING

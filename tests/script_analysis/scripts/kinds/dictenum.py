@@ -1,0 +1,1 @@
+rows = dict(enumerate(open("in.txt")))  # FINDING

@@ -1,0 +1,1 @@
+d = dict(line.split("\t") for line in open("in.txt"))  # FINDING

@@ -1,0 +1,2 @@
+import duckdb
+rows = duckdb.sql("select * from 'a.parquet'").fetchall()  # FINDING

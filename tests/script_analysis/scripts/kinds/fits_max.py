@@ -1,0 +1,1 @@
+print(max(open("in.txt"), key=len))

@@ -1,0 +1,1 @@
+print(sum(len(l) for l in open("in.txt")))

@@ -1,0 +1,2 @@
+import cleaner
+cleaner.process("in.jsonl", "out.jsonl")  # UNSEEN

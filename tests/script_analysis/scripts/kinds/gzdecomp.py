@@ -1,0 +1,2 @@
+import gzip
+t = gzip.decompress(open("in.gz", "rb").read())  # FINDING

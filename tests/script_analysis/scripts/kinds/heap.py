@@ -1,0 +1,4 @@
+import heapq
+h = []
+for line in open("in.txt"):
+    heapq.heappush(h, line)  # FINDING

@@ -1,0 +1,6 @@
+rows = []
+while True:
+    try:
+        rows.append(input())  # FINDING
+    except EOFError:
+        break

@@ -1,0 +1,2 @@
+import json
+rows = [json.loads(x) for x in open("in.jsonl").read().splitlines()]  # FINDING

@@ -1,0 +1,2 @@
+import linecache
+n = linecache.getlines("in.txt")  # FINDING

@@ -1,0 +1,2 @@
+import json
+rows = list(map(json.loads, open("in.jsonl")))  # FINDING

@@ -1,0 +1,2 @@
+import subprocess
+subprocess.run(["./tokenize", "in.txt", "out.bin"], check=True)  # UNSEEN

@@ -1,0 +1,1 @@
+u = sorted(set(open("in.txt")))  # FINDING

@@ -1,0 +1,1 @@
+t = open("in.txt").read().splitlines()  # FINDING

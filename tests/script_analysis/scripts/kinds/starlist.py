@@ -1,0 +1,1 @@
+rows = [*open("in.txt")]  # FINDING

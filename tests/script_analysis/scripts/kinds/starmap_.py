@@ -1,0 +1,2 @@
+f = open("in.txt")
+rows = [*map(str.strip, f)]  # FINDING

@@ -1,0 +1,1 @@
+first, *rest = open("in.txt")  # FINDING

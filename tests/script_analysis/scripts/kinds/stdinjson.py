@@ -1,0 +1,2 @@
+import json, sys
+d = json.loads(sys.stdin.read())  # FINDING

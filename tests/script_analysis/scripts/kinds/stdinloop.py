@@ -1,0 +1,4 @@
+import sys
+rows = []
+for line in sys.stdin:
+    rows.append(line)  # FINDING

@@ -1,0 +1,3 @@
+s = set()
+for line in open("in.txt"):
+    s.update([line])  # FINDING

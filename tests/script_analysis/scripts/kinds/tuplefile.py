@@ -1,0 +1,1 @@
+t = tuple(open("in.txt"))  # FINDING
