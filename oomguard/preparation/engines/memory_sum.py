@@ -25,6 +25,7 @@ _WORKER: Mapping[Input, int] = {  # an interpreter, what it imports, the chunk t
     "lines": 25 * MIB,
     "rows": 48 * MIB,
 }
+_UNEVEN_PAGES = 3 * MIB  # some pages are larger than most
 _STREAM_READER = 26 * MIB  # an interpreter and a decompressor
 _VOCABULARY: Mapping[Family, int] = {"gpt2": 5 * MIB // 2, "cl100k": 5 * MIB, "o200k": 10 * MIB}  # shared by all
 _REFERENCE: Mapping[Family, int] = {"gpt2": 22 * MIB, "cl100k": 40 * MIB, "o200k": 92 * MIB}  # tiktoken
@@ -144,6 +145,8 @@ def _sum(needs: Needs, workers: int, state: int) -> int:
         total += workers * reference
     if needs.stream:
         total += _STREAM_READER
+    if "rows" in needs.inputs:
+        total += _UNEVEN_PAGES
     return total + _slots(needs, workers) * _slot(needs)
 
 
