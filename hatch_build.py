@@ -86,7 +86,7 @@ def compile_core(
         folder = Path(name)
         objects = compile_objects(source, folder, compiler=compiler, machine=machine, flags=all_flags)
         linked = folder / "core.so"
-        subprocess.run([*compiler, *all_flags, "-shared", *objects, "-o", str(linked)], check=True)
+        subprocess.run([*compiler, *all_flags, "-shared", "-s", *objects, "-o", str(linked)], check=True)
         linked.replace(library)
 
 
@@ -95,22 +95,25 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg,misc,unused-
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile into the tree; a wheel is tagged for this platform, as nothing of Python's ABI is used."""
-        target = os.environ.get("OOMGUARD_WHEEL", "")
-        library = Path(self.root, LIBRARY)
+        root, target = Path(self.root), os.environ.get("OOMGUARD_WHEEL", "")
         compiler = find_compiler(target)
-        machine = target.partition("-")[0] or platform.machine()
+        build_data["pure_python"] = True
         if compiler is None or not sys.platform.startswith("linux"):
             if target:
                 raise SystemExit(f"error: OOMGUARD_WHEEL={target} needs ziglang\n  try: pip install ziglang")
             print("oomguard: no C compiler: the encoder core is not built, tiktoken will be used", file=sys.stderr)
-            library.unlink(missing_ok=True)
             return
-        compile_core(Path(self.root, SOURCE), library, compiler=compiler, machine=machine)
-        if version != "editable":
-            tag = PLATFORM_TAGS.get(target) or sysconfig.get_platform().replace("-", "_").replace(".", "_")
-            build_data["tag"] = f"py3-none-{tag}"
-            build_data["artifacts"].append(f"/{LIBRARY}")
-        build_data["pure_python"] = version == "editable"
+        machine = target.partition("-")[0] or platform.machine()
+        if version == "editable":
+            compile_core(root / SOURCE, root / LIBRARY, compiler=compiler, machine=machine)
+            return
+        library = root / "build" / f"core-{target or 'here'}.so"  # the tree keeps the library that it runs with
+        library.parent.mkdir(exist_ok=True)
+        compile_core(root / SOURCE, library, compiler=compiler, machine=machine)
+        tag = PLATFORM_TAGS.get(target) or sysconfig.get_platform().replace("-", "_").replace(".", "_")
+        build_data["tag"] = f"py3-none-{tag}"
+        build_data["pure_python"] = False
+        build_data["force_include"][str(library)] = str(LIBRARY)
 
 
 def main() -> None:
