@@ -86,7 +86,7 @@ def plan_budget(budget: int, *, needs: Needs, workers: int | None, cpus: int) ->
     usable = budget - budget // _RESERVED_PART
     least_state = _STATES[-1][1] if needs.native else 0
     fit = 0
-    while fit < (workers or cpus) and _sum(needs, fit + 1, least_state) <= usable:
+    while fit < (workers or cpus) and _sum(needs, fit + 1, least_state) + _dense(needs, fit + 1) <= usable:
         fit += 1
     if fit < (workers or 1):
         least = smallest_budget(needs=needs, workers=workers or 1)
@@ -100,10 +100,11 @@ def plan_budget(budget: int, *, needs: Needs, workers: int | None, cpus: int) ->
     count = min(workers or cpus, fit)
     bits, state = _STATES[-1][0], least_state
     if needs.native:
-        spare = usable - (_ROOM_FOR_DOCUMENTS if needs.inputs != {"text"} else _ROOM_FOR_WORDS)
+        room = _ROOM_FOR_DOCUMENTS if needs.inputs != {"text"} else _ROOM_FOR_WORDS
+        spare = usable - max(room, _dense(needs, count))
         bits, state = next(one for one in _STATES if _sum(needs, count, one[1]) <= spare or one is _STATES[-1])
     total = _sum(needs, count, state)
-    alone = max(0, usable - total)
+    alone = max(0, usable - total - _dense(needs, count))
     # One that waits for the others may use what they do not use meanwhile: their chunks and most of the ring.
     alone += (count - 1) * _CHUNK
     word = max(_LEAST_WORD, min(alone // _UNCUT_COST, _MOST_WORD))
@@ -124,7 +125,8 @@ def plan_budget(budget: int, *, needs: Needs, workers: int | None, cpus: int) ->
 
 def smallest_budget(*, needs: Needs, workers: int) -> int:
     """Give the least budget in bytes that `plan_budget` accepts."""
-    return _with_reserve(_sum(needs, workers, _STATES[-1][1] if needs.native else 0))
+    least = _STATES[-1][1] if needs.native else 0
+    return _with_reserve(_sum(needs, workers, least) + _dense(needs, workers))
 
 
 def budget_with_room(alone: int, *, needs: Needs, workers: int | None, cpus: int) -> int:
@@ -158,6 +160,16 @@ def _slots(needs: Needs, workers: int) -> int:
 def _slot(needs: Needs) -> int:
     text = _USUAL_ROWS if "rows" in needs.inputs else _CHUNK
     return int(text * _TOKEN_SHARE * needs.token_bytes) + (_CHUNK if needs.stream else 0)
+
+
+def _dense(needs: Needs, workers: int) -> int:
+    """What the slots take beyond the sum where each byte of text is a token, as in a script that an encoding lacks.
+
+    It is kept free. Pages of Parquet are larger than a chunk already.
+    """
+    if "rows" in needs.inputs:
+        return 0
+    return int(_slots(needs, workers) * _CHUNK * (1 - _TOKEN_SHARE) * needs.token_bytes)
 
 
 def _with_reserve(usable: int) -> int:
