@@ -26,6 +26,7 @@ STILL_WIDE = {
     "oomguard.preparation.encoding.chunk_encoder",
     "oomguard.preparation.engines.intake",
     "oomguard.preparation.engines.pipeline",
+    "oomguard.preparation.engines.reader_process",
     "oomguard.preparation.engines.stream_intake",
     "oomguard.preparation.execution",
     "oomguard.preparation.job",
