@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oomguard.preparation.encoding.cutting import split_pieces
-from oomguard.preparation.encoding.safe_cuts import last_safe_cut
+from oomguard.preparation.encoding.safe_cuts import Separators, last_safe_cut
 from oomguard.preparation.encoding.tokenizers import EngineCannotEncode, TiktokenEngine
 from oomguard.units import KIB, MIB
 
@@ -26,6 +26,7 @@ _FIRST = 32 * KIB  # of the first sample
 _MOST = MIB  # of any
 _REFERENCE_SPEED = 10 * MIB  # bytes that tiktoken encodes in a second
 _LONGEST_COMPARED = MIB  # a longer stretch is one word, on which tiktoken takes 38 bytes of memory a byte
+_LONGEST_SAMPLED = 128 * KIB  # for a sample no such memory is planned
 _COST = 0.01  # of the worker's time goes into samples
 
 
@@ -86,7 +87,8 @@ class Verifier:
 
         cut = partial(last_safe_cut, family=self._spec.family, separator=mark)
         size = _FIRST if self._mode == "sample" and not self._spent else _STRETCH
-        return split_pieces(read, cut, size=len(text), target=lambda: size)
+        ends = Separators(mark) if mark else None
+        return split_pieces(read, cut, size=len(text), target=lambda: size, separators=ends)
 
     def _compare(
         self, stretches: Iterable[tuple[int | None, bytes]], tokens: memoryview, *, mark: bytes, eot: int
@@ -121,7 +123,7 @@ class Verifier:
 
     def _expected(self, stretch: bytes, end: int | None, *, mark: bytes, eot: int) -> array[int]:
         assert self._reference is not None
-        if len(stretch) > _LONGEST_COMPARED:
+        if len(stretch) > (_LONGEST_COMPARED if self._mode == "full" else _LONGEST_SAMPLED):
             raise EngineCannotEncode
         expected = array(self._typecode)
         for number, part in enumerate(stretch.split(mark) if mark else [stretch]):

@@ -22,20 +22,17 @@ Input = Literal["text", "lines", "rows"]
 _COORDINATOR = 16 * MIB  # with its share of kernel memory, the progress display and the writer
 _WORKER: Mapping[Input, int] = {  # an interpreter, what it imports, the chunk that it has in hand
     "text": 11 * MIB,
-    "lines": 24 * MIB,
+    "lines": 25 * MIB,
     "rows": 48 * MIB,
 }
+_UNEVEN_PAGES = 3 * MIB  # some pages are larger than most
 _STREAM_READER = 26 * MIB  # an interpreter and a decompressor
-_VOCABULARY: Mapping[Family, int] = {"gpt2": 5 * MIB // 2, "cl100k": 7 * MIB, "o200k": 10 * MIB}  # shared by all
+_VOCABULARY: Mapping[Family, int] = {"gpt2": 5 * MIB // 2, "cl100k": 5 * MIB, "o200k": 10 * MIB}  # shared by all
 _REFERENCE: Mapping[Family, int] = {"gpt2": 22 * MIB, "cl100k": 40 * MIB, "o200k": 92 * MIB}  # tiktoken
+# A state's cache_bits and its bytes; from 4.6 MiB on with 2 MiB for the huge pages at its ends.
 _STATES = (
-    (17, 18 * MIB),
-    (16, 9 * MIB),
-    (15, 9 * MIB // 2),
-    (14, 9 * MIB // 4),
-    (13, 9 * MIB // 8),
-    (12, 9 * MIB // 16),
-)
+    (17, 20 * MIB), (16, 11 * MIB), (15, 7 * MIB), (14, 5 * MIB // 2), (13, 4 * MIB // 3), (12, 3 * MIB // 4),
+)  # fmt: skip
 _TOKEN_SHARE = 0.35  # tokens for each byte of text, with some to spare
 _CHUNK = MIB
 _USUAL_ROWS = 4 * MIB  # of text in a page, as most writers make them
@@ -89,7 +86,7 @@ def plan_budget(budget: int, *, needs: Needs, workers: int | None, cpus: int) ->
     usable = budget - budget // _RESERVED_PART
     least_state = _STATES[-1][1] if needs.native else 0
     fit = 0
-    while fit < (workers or cpus) and _sum(needs, fit + 1, least_state) <= usable:
+    while fit < (workers or cpus) and _sum(needs, fit + 1, least_state) + _dense(needs, fit + 1) <= usable:
         fit += 1
     if fit < (workers or 1):
         least = smallest_budget(needs=needs, workers=workers or 1)
@@ -103,10 +100,11 @@ def plan_budget(budget: int, *, needs: Needs, workers: int | None, cpus: int) ->
     count = min(workers or cpus, fit)
     bits, state = _STATES[-1][0], least_state
     if needs.native:
-        spare = usable - (_ROOM_FOR_DOCUMENTS if needs.inputs != {"text"} else _ROOM_FOR_WORDS)
+        room = _ROOM_FOR_DOCUMENTS if needs.inputs != {"text"} else _ROOM_FOR_WORDS
+        spare = usable - max(room, _dense(needs, count))
         bits, state = next(one for one in _STATES if _sum(needs, count, one[1]) <= spare or one is _STATES[-1])
     total = _sum(needs, count, state)
-    alone = max(0, usable - total)
+    alone = max(0, usable - total - _dense(needs, count))
     # One that waits for the others may use what they do not use meanwhile: their chunks and most of the ring.
     alone += (count - 1) * _CHUNK
     word = max(_LEAST_WORD, min(alone // _UNCUT_COST, _MOST_WORD))
@@ -127,7 +125,8 @@ def plan_budget(budget: int, *, needs: Needs, workers: int | None, cpus: int) ->
 
 def smallest_budget(*, needs: Needs, workers: int) -> int:
     """Give the least budget in bytes that `plan_budget` accepts."""
-    return _with_reserve(_sum(needs, workers, _STATES[-1][1] if needs.native else 0))
+    least = _STATES[-1][1] if needs.native else 0
+    return _with_reserve(_sum(needs, workers, least) + _dense(needs, workers))
 
 
 def budget_with_room(alone: int, *, needs: Needs, workers: int | None, cpus: int) -> int:
@@ -148,6 +147,8 @@ def _sum(needs: Needs, workers: int, state: int) -> int:
         total += workers * reference
     if needs.stream:
         total += _STREAM_READER
+    if "rows" in needs.inputs:
+        total += _UNEVEN_PAGES
     return total + _slots(needs, workers) * _slot(needs)
 
 
@@ -159,6 +160,16 @@ def _slots(needs: Needs, workers: int) -> int:
 def _slot(needs: Needs) -> int:
     text = _USUAL_ROWS if "rows" in needs.inputs else _CHUNK
     return int(text * _TOKEN_SHARE * needs.token_bytes) + (_CHUNK if needs.stream else 0)
+
+
+def _dense(needs: Needs, workers: int) -> int:
+    """What the slots take beyond the sum where each byte of text is a token, as in a script that an encoding lacks.
+
+    It is kept free. Pages of Parquet are larger than a chunk already.
+    """
+    if "rows" in needs.inputs:
+        return 0
+    return int(_slots(needs, workers) * _CHUNK * (1 - _TOKEN_SHARE) * needs.token_bytes)
 
 
 def _with_reserve(usable: int) -> int:
