@@ -46,7 +46,7 @@ def test_a_profile_with_its_chart(columns: int, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("COLUMNS", str(columns))
     shown = screen(render_profile(PROFILE))
     source = {line.source.strip() for line in PROFILE.lines}
-    commands = {line.strip() for line in shown.splitlines() if "oomguard " in line}
+    commands = {line.strip() for line in shown.splitlines() if "oomguard" in line}
     assert too_wide(shown, columns, source | commands) == []
     assert max(map(len, (line for line in shown.splitlines() if "█" in line))) > columns - 14 or columns > 72
     assert "oomguard run --max-rss 512M prepare /home/u/nanogpt/train.txt\n" in shown
