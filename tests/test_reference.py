@@ -57,3 +57,17 @@ def test_the_index_names_every_page() -> None:
     text = (ROOT / "docs/README.md").read_text(encoding="utf-8")
     pages = [str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md") if page.name != "README.md"]
     assert [page for page in pages if f"]({page})" not in text] == []
+
+
+def test_the_architecture_names_modules_that_exist() -> None:
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    modules = [f"/{module.relative_to(ROOT)}" for module in (ROOT / "oomguard").rglob("*.py")]
+    named = set(re.findall(r"(?<![\w/.])[a-z_]+(?:/[a-z_]+)*\.py", text.replace("../", "")))
+    assert len(named) > 30
+    assert [name for name in named if not any(module.endswith(f"/{name}") for module in [*modules, *_TOOLS])] == []
+    packages = set(re.findall(r"(?<![\w/.])[a-z_]+(?:/[a-z_]+)*/(?=[\s,])", text))
+    assert [name for name in packages if not (ROOT / "oomguard" / name).is_dir() and name not in _UNSPECIFIC] == []
+
+
+_TOOLS = [f"/{tool.relative_to(ROOT)}" for tool in (ROOT / "tools").glob("*.py")]
+_UNSPECIFIC = {"rules/", "screens/"}  # of any feature

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 _WIDTH = 100
+# It runs long enough that a profile has samples, lines and processes to show.
+_SCRIPT = (
+    "import time\ntext = open('text.txt').read()\nids = [i for _ in range(20) for i in text.encode()]\ntime.sleep(1)\n"
+)
 _JSON_TYPES = {
     str: "text",
     int: "integer",
@@ -119,7 +123,7 @@ def json_page() -> str:
 
 def json_documents(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Run each command on something small, and give what it prints with a line about it."""
-    (folder / "script.py").write_text("text = open('text.txt').read()\nids = list(text.encode())\n")
+    (folder / "script.py").write_text(_SCRIPT)
     (folder / "text.txt").write_text("It was the best of times, it was the worst of times.\n" * 4000)
     log = str(ROOT / "tests/captures/kernel_log/three-kills-6.1.log")
     for title, arguments in (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.console import Group
@@ -14,13 +15,16 @@ from oomguard.text import Command, Rows, as_root, printable, shell_word, signal_
 from oomguard.units import GIB, format_size
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from collections.abc import Iterator
+
+    from rich.console import Console, ConsoleOptions, RenderableType
 
     from oomguard.profiling.model import PeakProfile
     from oomguard.profiling.recording.events import ForecastMade
     from oomguard.supervision.growth.model import GrownLine
 
-_CHART_WIDTH, _CHART_HEIGHT = 60, 7
+_CHART_WIDTH, _CHART_NARROWEST, _CHART_HEIGHT = 60, 20, 7
+_CHART_MARGIN = 12  # columns of its labels
 _LINES_SHOWN = 6
 _LEAST_SHOWN, _REST_SHOWN = 0.01, 0.1  # of the peak
 _STAGES_SHOWN = 8
@@ -35,8 +39,19 @@ Row = tuple[str, str | Command]
 def render_profile(profile: PeakProfile) -> RenderableType:
     """Build the screen for people."""
     rows = [*_head_rows(profile), *_line_rows(profile), *_stage_rows(profile), *end_rows(profile)]
-    chart = [Text(line, no_wrap=True, overflow="ignore") for line in _chart(profile)]
-    return Group(Rows(rows), *chart)
+    return Group(Rows(rows), _Chart(profile))
+
+
+@dataclass(frozen=True, slots=True)
+class _Chart:
+    """The timeline, and a bar for each stage below it, as wide as the terminal allows. One sample makes no chart."""
+
+    profile: PeakProfile
+
+    def __rich_console__(self, _console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        width = max(_CHART_NARROWEST, min(_CHART_WIDTH, options.max_width - _CHART_MARGIN))
+        for line in _chart_lines(self.profile, width):
+            yield Text(line, no_wrap=True, overflow="ignore")
 
 
 def how_it_ended(profile: PeakProfile) -> str:
@@ -149,26 +164,25 @@ def _fit_rows(profile: PeakProfile, at_end: int, made: ForecastMade) -> list[Row
     ]
 
 
-def _chart(profile: PeakProfile) -> list[str]:
-    """The timeline, and a bar for each stage below it. One sample makes no chart."""
+def _chart_lines(profile: PeakProfile, width: int) -> list[str]:
     points = [(sample.seconds, float(sample.unreclaimable)) for sample in profile.timeline]
     if len(points) < 2:
         return []
-    rows = chart_rows(points, width=_CHART_WIDTH, height=_CHART_HEIGHT)
+    rows = chart_rows(points, width=width, height=_CHART_HEIGHT)
     labels = [format_size(max(value for _, value in points)), *[""] * (len(rows) - 2), "0"]
     begin, end = points[0][0], points[-1][0]
     bars = [
-        (printable(stage.name)[:10], _bar(stage.begin, end if stage.end is None else stage.end, begin, end))
+        (printable(stage.name)[:10], _bar(stage.begin, end if stage.end is None else stage.end, begin, end, width))
         for stage in profile.stages[:_STAGES_SHOWN]
     ]
     drawn = [f"{label:>10} |{row}" for label, row in [*zip(labels, rows, strict=True), *bars]]
     first, last = f"{begin:.1f} s", f"{end:.1f} s"
-    return ["", *drawn, f"{'':10}  {first}{last:>{_CHART_WIDTH - len(first)}}"]
+    return ["", *drawn, f"{'':10}  {first}{last:>{width - len(first)}}"]
 
 
-def _bar(begin: float, end: float, first: float, last: float) -> str:
+def _bar(begin: float, end: float, first: float, last: float, width: int) -> str:
     """A bar from `begin` to `end`, below a chart from `first` to `last`; a short one is still seen."""
     length = max(last - first, 1e-9)
-    left, right = (round(min(1.0, max(0.0, (at - first) / length)) * _CHART_WIDTH) for at in (begin, end))
-    left = min(left, _CHART_WIDTH - 1)
+    left, right = (round(min(1.0, max(0.0, (at - first) / length)) * width) for at in (begin, end))
+    left = min(left, width - 1)
     return " " * left + "-" * max(1, right - left)

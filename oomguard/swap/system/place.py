@@ -50,7 +50,8 @@ def places_to_pick(kernel: tuple[int, int]) -> list[PlaceFacts]:
     """Every disk of this machine on which a swap file is known to work, each once, with a free name on it."""
     mounts: dict[tuple[int, int], Mount] = {}
     for mount in parse_mountinfo(read_kernel_text(Path("/proc/self/mountinfo")) or ""):
-        hidden_or_small = mount.mount_point.startswith("/boot") or not Path(mount.mount_point).is_dir()
+        # isdir() is False of a folder that this user may not reach; Path.is_dir() raises.
+        hidden_or_small = mount.mount_point.startswith("/boot") or not os.path.isdir(mount.mount_point)  # noqa: PTH112
         if is_suitable(mount.file_system, kernel) and not mount.read_only and not hidden_or_small:
             known = mounts.get((mount.major, mount.minor))
             if known is None or len(mount.mount_point) < len(known.mount_point):
