@@ -36,6 +36,7 @@ STILL_WIDE = {
     "oomguard.script_analysis.libraries.registry",
     "oomguard.supervision.api",
     "oomguard.supervision.backends.cgroup",
+    "oomguard.supervision.backends.cgroup_setup",
     "oomguard.supervision.backends.polling",
     "oomguard.supervision.children",
     "oomguard.supervision.launch",

@@ -53,7 +53,11 @@ def profile_command(
     ] = None,
     enforce: Annotated[
         str,
-        choice(("auto", "cgroup", "systemd", "watchdog"), "What enforces the limit; as for run."),
+        choice(
+            ("auto", "cgroup", "systemd", "polling"),
+            "What enforces the limit; as for run.",
+            aliases={"watchdog": "polling"},
+        ),
     ] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the profile as JSON instead of the screen.")] = False,
 ) -> None:

@@ -54,7 +54,12 @@ def run_callback(
     ] = "stop",
     grace: Annotated[str, typer.Option(metavar="SECONDS", help="From SIGTERM to SIGKILL.")] = "10",
     enforce: Annotated[
-        str, choice(("auto", "cgroup", "systemd", "watchdog"), "What enforces the budget. auto: the best available.")
+        str,
+        choice(
+            ("auto", "cgroup", "systemd", "polling"),
+            "What enforces the budget. auto: the best available.",
+            aliases={"watchdog": "polling"},
+        ),
     ] = "auto",
     allow_swap: Annotated[
         str | None,
@@ -110,10 +115,10 @@ def _run(command: tuple[str, ...], max_rss: str, **flags: Any) -> None:
 
     with own_failures_are_told():
         from oomguard.cli.run_events import ShowEvents, read_options, show_outcome
-        from oomguard.supervision.api import guard_command
+        from oomguard.supervision.api import supervise
 
         options = read_options(command, max_rss, **flags)
-        outcome = guard_command(options, ShowEvents(quiet=flags["quiet"] or flags["as_json"]))
+        outcome = supervise(options, ShowEvents(quiet=flags["quiet"] or flags["as_json"]))
         show_outcome(outcome, **flags)
     sys.exit(outcome.exit_code)
 

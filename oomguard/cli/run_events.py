@@ -17,10 +17,10 @@ from oomguard.units import format_size, parse_size
 if TYPE_CHECKING:
     from oomguard.kernel.proc.model import OpenInput
     from oomguard.supervision.growth.forecast import Forecast
-    from oomguard.supervision.guard_record import OnLimit
-    from oomguard.supervision.held_job import HeldJob
+    from oomguard.supervision.held_job import Snapshot
     from oomguard.supervision.model import RunOutcome
     from oomguard.supervision.rules.choice import Enforcement
+    from oomguard.supervision.run_record import OnLimit
 
 _LONGEST_NUMBER = 20
 _LONGEST_GRACE_SECONDS = 86_400
@@ -95,7 +95,7 @@ class ShowEvents:
             f"budget: {ASSUMPTION} ({forecast.read_fraction:.0%} read)"
         )
 
-    def held(self, held: HeldJob, *, waits: bool, suggested: int) -> None:
+    def held(self, held: Snapshot, *, waits: bool, suggested: int) -> None:
         """Show where a job that waits stands; one that is stopped has its report soon."""
         if not waits:
             return

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from oomguard.errors import BadInput, CannotStart, NeedsPrivilege, NothingFound
+from oomguard.kernel.cgroup.model import LEAST_BUDGET
 from oomguard.kernel.machine.cpus import usable_cpus
 from oomguard.kernel.machine.headroom import read_headroom
 from oomguard.kernel.proc.files import ProcFiles
@@ -23,9 +24,8 @@ from oomguard.profiling.rules.rebuild import build_profile
 from oomguard.profiling.stage_file import StageFile
 from oomguard.profiling.watch import JobWatch
 from oomguard.stages import STAGES_VARIABLE
-from oomguard.supervision.api import RunOptions, Silence, guard_command
-from oomguard.supervision.backends.cgroup import JobMemcg
-from oomguard.supervision.rules.limits import LEAST_BUDGET
+from oomguard.supervision.api import RunOptions, Silence, supervise
+from oomguard.supervision.backends.cgroup import CgroupBackend
 from oomguard.text import printable
 from oomguard.units import MIB, format_size
 
@@ -69,10 +69,10 @@ class ProfileEvents(Protocol):
 
 
 def profile_command(options: ProfileOptions, events: ProfileEvents) -> Profiled:
-    """Run a command in this process's place, as guard_command() does, and record its memory.
+    """Run a command in this process's place, as supervise() does, and record its memory.
 
     The machine is kept alive: a job that uses up what is available is held, and ended, and the profile says so.
-    Raises: what guard_command() does; BadInput if the recording cannot be written.
+    Raises: what supervise() does; BadInput if the recording cannot be written.
     """
     room = read_headroom()
     began, clock = time.time(), time.monotonic()
@@ -82,7 +82,7 @@ def profile_command(options: ProfileOptions, events: ProfileEvents) -> Profiled:
     made: list[JobWatch] = []
 
     def watch(job: StartedJob) -> Callable[[], float]:
-        memcg = MemcgClock(job.enforcer.memcg) if isinstance(job.enforcer, JobMemcg) else None
+        memcg = MemcgClock(job.backend.memcg) if isinstance(job.backend, CgroupBackend) else None
         head = _head(
             options.shown or options.command,
             room,
@@ -90,7 +90,7 @@ def profile_command(options: ProfileOptions, events: ProfileEvents) -> Profiled:
             tier=_SAMPLES_OF_PROC if memcg is None else job.enforcement.way,
             exact_mark=memcg is not None and memcg.is_exact,
         )
-        watched = JobWatch(head, path, pids=job.enforcer.pids, clock=memcg, stages=stages, began=clock)
+        watched = JobWatch(head, path, pids=job.backend.pids, clock=memcg, stages=stages, began=clock)
         made.append(watched)
         events.begins(path, head.tier)
         return watched.look
@@ -98,7 +98,7 @@ def profile_command(options: ProfileOptions, events: ProfileEvents) -> Profiled:
     try:
         most = _leave_some(room.available)
         run = RunOptions(command=options.command, max_rss=most, enforce=options.enforce, swap_max=None)
-        outcome = guard_command(run, Silence(), watch=watch)
+        outcome = supervise(run, Silence(), watch=watch)
         made[0].end(outcome.exit_code, stopped=_why_stopped(outcome, room.available))
     except CannotStart:
         if path.is_file() and not path.is_symlink():  # /dev/null stays

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from oomguard.errors import BadInput, BudgetExceeded, BudgetTooSmall, CannotStart, WorkerFailed
+from oomguard.kernel.cgroup.model import LEAST_BUDGET
 from oomguard.kernel.process.signalfd import SignalFile
-from oomguard.supervision.guard_record import GuardEvents
 from oomguard.supervision.launch import start_job
-from oomguard.supervision.rules.limits import LEAST_BUDGET
-from oomguard.supervision.supervisor import GUARDED_SIGNALS, JobGuard
+from oomguard.supervision.run_record import SupervisorEvents
+from oomguard.supervision.supervisor import FORWARDED_SIGNALS, Supervisor
 from oomguard.units import format_size, parse_size
 
 if TYPE_CHECKING:
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
     from oomguard.kernel.proc.model import OpenInput
     from oomguard.supervision.growth.forecast import Forecast
-    from oomguard.supervision.guard_record import GuardRecord, OnLimit
-    from oomguard.supervision.held_job import HeldJob
+    from oomguard.supervision.held_job import Snapshot
     from oomguard.supervision.launch import StartedJob
     from oomguard.supervision.model import RunOutcome, StoppedBy
     from oomguard.supervision.rules.choice import Choice, Enforcement
+    from oomguard.supervision.run_record import OnLimit, RunRecord
     from oomguard.supervision.sampling import JobSamples
 
-__all__ = ["ChildrenBudget", "RunEvents", "RunOptions", "Silence", "budget", "guard_command", "read_budget", "run"]
+__all__ = ["ChildrenBudget", "RunEvents", "RunOptions", "Silence", "budget", "read_budget", "run", "supervise"]
 
 _STOPPED_CODE = 137  # 128 + SIGKILL, as a shell shows a process that the kernel's OOM killer ended
 
@@ -46,7 +46,7 @@ class RunOptions:
     swap_max: int | None = 0  # how much may be swapped out; None: no limit
 
 
-class RunEvents(GuardEvents, Protocol):
+class RunEvents(SupervisorEvents, Protocol):
     """What happens while a command runs."""
 
     def begins(self, enforcement: Enforcement) -> None:
@@ -62,7 +62,7 @@ class Silence:
     def forecast(self, forecast: Forecast, read: OpenInput) -> None:
         """It will not fit."""
 
-    def held(self, held: HeldJob, *, waits: bool, suggested: int) -> None:
+    def held(self, held: Snapshot, *, waits: bool, suggested: int) -> None:
         """It is held."""
 
     def released(self, budget: int) -> None:
@@ -89,12 +89,12 @@ def run(
     """Run a command under a budget and wait for it; the outcome says what became of it, and why.
 
     `max_rss` is in bytes, or as on the command line: "12GiB", "80%". `swap_max`: bytes that may be swapped out; None:
-    no limit. The rest is as in subprocess.run(). The guard is a process of its own, so that this one keeps its
+    no limit. The rest is as in subprocess.run(). The supervisor is a process of its own, so that this one keeps its
     signals, children and memory to itself.
     Raises: CannotStart if there is no such command; BadInput; BudgetTooSmall; MemcgUnavailable if `enforce` leaves
     no way.
     """
-    from oomguard.supervision.guard_entry import run_in_guard
+    from oomguard.supervision.supervisor_process import run_supervised
 
     options = RunOptions(
         command=tuple(os.fspath(part) for part in command),
@@ -104,7 +104,7 @@ def run(
         grace_seconds=grace_seconds,
         swap_max=swap_max,
     )
-    return run_in_guard(options, cwd=cwd, env=env, stdin=stdin, stdout=stdout, stderr=stderr)
+    return run_supervised(options, cwd=cwd, env=env, stdin=stdin, stdout=stdout, stderr=stderr)
 
 
 @dataclass(slots=True)
@@ -173,7 +173,7 @@ def read_budget(text: str) -> int:
     return budget
 
 
-def guard_command(
+def supervise(
     options: RunOptions, events: RunEvents, *, watch: Callable[[StartedJob], Callable[[], float]] | None = None
 ) -> RunOutcome:
     """Run a command in this process's place, as far as its terminal, signals and children go, under a budget.
@@ -184,7 +184,7 @@ def guard_command(
     Raises: CannotStart if there is no such command; MemcgUnavailable if `enforce` leaves no way to hold it;
     WorkerFailed if it was killed before it began.
     """
-    signals = SignalFile(GUARDED_SIGNALS)
+    signals = SignalFile(FORWARDED_SIGNALS)
     try:
         job = start_job(
             options.command,
@@ -210,7 +210,7 @@ def _guard(
         events.begins(job.enforcement)
         began = time.monotonic()
         _begin(job, options.command[0])
-        guard = JobGuard(
+        supervisor = Supervisor(
             job,
             signals,
             events,
@@ -220,7 +220,7 @@ def _guard(
             swap_max=options.swap_max,
             watch=look,
         )
-        record = guard.run()
+        record = supervisor.run()
     except BaseException:
         job.abort()
         raise
@@ -228,19 +228,19 @@ def _guard(
     if record.left_behind:
         job.linger()
     else:
-        job.keeper.finish()
-        job.enforcer.close()
+        job.reaper.finish()
+        job.backend.close()
     return outcome
 
 
 def _begin(job: StartedJob, program: str) -> None:
-    if number := job.keeper.start():
+    if number := job.reaper.start():
         if number == errno.ESRCH:
             raise WorkerFailed("the command was killed before it began", do="the same command again")
         raise CannotStart(program, number)
 
 
-def _outcome(job: StartedJob, options: RunOptions, record: GuardRecord) -> RunOutcome:
+def _outcome(job: StartedJob, options: RunOptions, record: RunRecord) -> RunOutcome:
     from oomguard.supervision.kernel_victims import name_victim
     from oomguard.supervision.model import RunOutcome
 
@@ -251,7 +251,7 @@ def _outcome(job: StartedJob, options: RunOptions, record: GuardRecord) -> RunOu
         exit_code=code,
         stopped_by=stopped_by,
         enforced_by=enforcement.way,
-        budget=job.enforcer.limits.budget,
+        budget=job.backend.limits.budget,
         hard_limit=enforcement.hard_limit,
         peak_unreclaimable=samples.peak_unreclaimable,
         peak_with_cache=record.peak_with_cache,
@@ -260,14 +260,14 @@ def _outcome(job: StartedJob, options: RunOptions, record: GuardRecord) -> RunOu
         wall_seconds=record.seconds,
         processes=tuple(samples.processes),
         oom_kills=record.oom_kills,
-        victim=name_victim(job.enforcer, record) if stopped_by == "kernel" else None,
+        victim=name_victim(job.backend, record) if stopped_by == "kernel" else None,
         left_behind=record.left_behind,
         notes=tuple(enforcement.lines()),
     )
     return outcome if held is None else with_held(outcome, held, samples)
 
 
-def with_held(outcome: RunOutcome, held: HeldJob, samples: JobSamples) -> RunOutcome:
+def with_held(outcome: RunOutcome, held: Snapshot, samples: JobSamples) -> RunOutcome:
     """Add what was seen of the job while it was held, and what follows from that."""
     from oomguard.kernel.machine.headroom import read_headroom
     from oomguard.supervision.rules.advice import advise
@@ -287,7 +287,7 @@ def with_held(outcome: RunOutcome, held: HeldJob, samples: JobSamples) -> RunOut
     )
 
 
-def _judge(record: GuardRecord) -> tuple[int, StoppedBy | None]:
+def _judge(record: RunRecord) -> tuple[int, StoppedBy | None]:
     """The exit code, and who ended the job when it did not end by itself."""
     if record.stopped:
         return _STOPPED_CODE, "budget"

@@ -18,7 +18,7 @@ from oomguard.kernel.proc.fork_family import ForkFamily
 from oomguard.kernel.proc.tree import ProcessTree
 from oomguard.kernel.process.self_exec import own_command
 from oomguard.supervision.api import with_held
-from oomguard.supervision.backends.polling import Watchdog
+from oomguard.supervision.backends.polling import PollingBackend
 from oomguard.supervision.model import RunOutcome
 from oomguard.supervision.rules.limits import FASTEST_BYTES_A_SECOND
 from oomguard.supervision.sampling import JobSamples
@@ -26,7 +26,7 @@ from oomguard.supervision.sampling import JobSamples
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from oomguard.supervision.held_job import HeldJob
+    from oomguard.supervision.held_job import Snapshot
 
 _LEAST_STEP_SECONDS, _LONGEST_STEP_SECONDS = 0.002, 0.1  # a new child must be seen soon
 _STOPPED_CODE = 137
@@ -66,53 +66,55 @@ def main() -> None:
     """The watcher's side: watch until the block ends, which closes standard input."""
     parent, max_rss, grace_seconds = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
     before = frozenset(ProcessTree(parent, with_root=False).pids())  # this process is one of them
-    watchdog = Watchdog(max_rss, [])
-    watchdog.watch_below(parent, without=before, family=ForkFamily(parent))
+    polling = PollingBackend(max_rss, [])
+    polling.watch_below(parent, without=before, family=ForkFamily(parent))
     sys.stdout.write("ready\n")
     sys.stdout.flush()
-    outcome = _watch(watchdog, grace_seconds)
+    outcome = _watch(polling, grace_seconds)
     sys.stdout.write(json.dumps(outcome.to_json()))
 
 
-def _watch(watchdog: Watchdog, grace_seconds: float) -> RunOutcome:
+def _watch(polling: PollingBackend, grace_seconds: float) -> RunOutcome:
     began = time.monotonic()
-    samples = JobSamples(watchdog, began)
+    samples = JobSamples(polling, began)
     stopped: RunOutcome | None = None
     step_seconds = 0.0
     while not select.select([0], [], [], step_seconds)[0]:
         measure = samples.look()
-        headroom = watchdog.limits.budget - measure.unreclaimable
+        headroom = polling.limits.budget - measure.unreclaimable
         step_seconds = min(max(headroom / FASTEST_BYTES_A_SECOND, _LEAST_STEP_SECONDS), _LONGEST_STEP_SECONDS)
         if headroom > 0:
             continue
-        outcome = _end_children(watchdog, samples, began, grace_seconds)
+        outcome = _end_children(polling, samples, began, grace_seconds)
         stopped = stopped or outcome
     if stopped is not None:
         return stopped
-    return _outcome(watchdog, samples, began)
+    return _outcome(polling, samples, began)
 
 
-def _end_children(watchdog: Watchdog, samples: JobSamples, began: float, grace_seconds: float) -> RunOutcome | None:
+def _end_children(
+    polling: PollingBackend, samples: JobSamples, began: float, grace_seconds: float
+) -> RunOutcome | None:
     """Hold them, look, and end them; None if they held less after all."""
-    from oomguard.supervision.snapshot import look_at
+    from oomguard.supervision.snapshot import take_snapshot
 
-    watchdog.freeze()
-    if watchdog.measure(exact=True).unreclaimable < watchdog.limits.budget:
-        watchdog.thaw()
+    polling.freeze()
+    if polling.read_memory(exact=True).unreclaimable < polling.limits.budget:
+        polling.thaw()
         return None
-    held = _without_the_callers_pages(look_at(watchdog, began))
+    held = _without_the_callers_pages(take_snapshot(polling, began))
     samples.take(held)
-    outcome = with_held(_outcome(watchdog, samples, began, stopped=True), held, samples)
-    watchdog.signal(signal.SIGTERM)
-    watchdog.thaw()
+    outcome = with_held(_outcome(polling, samples, began, stopped=True), held, samples)
+    polling.signal(signal.SIGTERM)
+    polling.thaw()
     until = time.monotonic() + grace_seconds
-    while watchdog.is_alive() and time.monotonic() < until:
+    while polling.is_alive() and time.monotonic() < until:
         time.sleep(0.01)
-    watchdog.kill()
+    polling.kill()
     return outcome
 
 
-def _without_the_callers_pages(held: HeldJob) -> HeldJob:
+def _without_the_callers_pages(held: Snapshot) -> Snapshot:
     """Take off what is in the children's shares and does not count, from each the same: they were forked alike."""
     each = max(0, sum(process.unreclaimable for process in held.processes) - held.unreclaimable)
     each //= len(held.processes) or 1
@@ -122,13 +124,13 @@ def _without_the_callers_pages(held: HeldJob) -> HeldJob:
     return replace(held, processes=tuple(processes)) if each else held
 
 
-def _outcome(watchdog: Watchdog, samples: JobSamples, began: float, *, stopped: bool = False) -> RunOutcome:
+def _outcome(polling: PollingBackend, samples: JobSamples, began: float, *, stopped: bool = False) -> RunOutcome:
     return RunOutcome(
         command=(),
         exit_code=_STOPPED_CODE if stopped else 0,
         stopped_by="budget" if stopped else None,
-        enforced_by=watchdog.kind,
-        budget=watchdog.limits.budget,
+        enforced_by=polling.kind,
+        budget=polling.limits.budget,
         hard_limit=None,
         peak_unreclaimable=samples.peak_unreclaimable,
         peak_with_cache=None,
@@ -136,5 +138,5 @@ def _outcome(watchdog: Watchdog, samples: JobSamples, began: float, *, stopped: 
         largest_process=samples.largest_rss or None,
         wall_seconds=time.monotonic() - began,
         processes=tuple(samples.processes),
-        notes=(watchdog.cannot,),
+        notes=(polling.cannot,),
     )

@@ -1,6 +1,7 @@
-"""How `oomguard release` reaches a guard that holds its job: a socket in the abstract name space, for its owner only.
+"""How `oomguard release` reaches a supervisor that holds its job: a socket in the abstract name space.
 
-It has the guard's pid in its name, leaves no file behind, and each side asks the kernel who the other is.
+Only its owner may use it: each side asks the kernel who the other is. It has the supervisor's pid in its name, and
+leaves no file behind.
 """
 
 from __future__ import annotations
@@ -28,11 +29,11 @@ _GENERATIONS = 64
 
 
 @dataclass(kw_only=True)
-class Wanted:
+class ReleaseRequest:
     """What somebody at the door asks for. Sizes in bytes."""
 
     stop: bool
-    max_rss: int | None  # None: what the guard itself suggested
+    max_rss: int | None  # None: what the supervisor itself suggested
     opens_swap: bool
     swap_max: int | None  # with `opens_swap`; None: no limit
     _connection: socket.socket
@@ -47,8 +48,8 @@ class Wanted:
             self._connection.close()
 
 
-class ReleaseDoor:
-    """The guard's side, while it holds the job."""
+class ControlSocket:
+    """The supervisor's side, while it holds the job."""
 
     def __init__(self) -> None:
         """Open it; where the name is taken, nobody can come, and keys and signals still work."""
@@ -73,7 +74,7 @@ class ReleaseDoor:
         """Descriptors, with their poll events, that tell of somebody."""
         return [] if self._socket is None else [(self._socket.fileno(), select.POLLIN)]
 
-    def take(self) -> Wanted | None:
+    def take(self) -> ReleaseRequest | None:
         """What somebody asks for; None if nobody is there, or may not ask. Raises: nothing."""
         if self._socket is None or not select.select([self._socket], [], [], 0)[0]:
             return None
@@ -88,12 +89,12 @@ class ReleaseDoor:
         return wanted
 
 
-def _read_wanted(connection: socket.socket) -> Wanted | None:
+def _read_wanted(connection: socket.socket) -> ReleaseRequest | None:
     if _peer(connection)[1] not in (0, os.getuid()):
         return None
     asked = json.loads(_read_line(connection))
     max_rss, swap_max = asked["max_rss"], asked["swap_max"]
-    return Wanted(
+    return ReleaseRequest(
         stop=bool(asked["stop"]),
         max_rss=None if max_rss is None else int(max_rss),
         opens_swap=bool(asked["opens_swap"]),
@@ -105,29 +106,35 @@ def _read_wanted(connection: socket.socket) -> Wanted | None:
 def ask_to_release(
     pid: int, *, stop: bool = False, max_rss: int | None = None, opens_swap: bool = False, swap_max: int | None = None
 ) -> dict[str, Any]:
-    """Ask the guard of `pid` (its own, or a process of its job) to go on with the job, or to end it.
+    """Ask the supervisor of `pid` (its own, or a process of its job) to go on with the job, or to end it.
 
-    Gives its answer: "ok", "text", "budget". Raises: NothingFound if no guard holds such a job; NeedsPrivilege if it
-    is another user's; OomguardError if the guard does not answer.
+    Gives its answer: "ok", "text", "budget". Raises: NothingFound if no supervisor holds such a job; NeedsPrivilege if
+    it is another user's; OomguardError if the supervisor does not answer.
     """
-    guard, connection = _find_guard(pid)
+    supervisor, connection = _find_supervisor(pid)
     with connection:
         if os.getuid() not in (0, _peer(connection)[1]):
-            raise NeedsPrivilege(f"the guard {guard} belongs to another user", do=f"sudo oomguard release {pid}")
+            raise NeedsPrivilege(
+                f"the supervisor {supervisor} belongs to another user", do=f"sudo oomguard release {pid}"
+            )
         connection.settimeout(_ANSWER_SECONDS)
         asked = {"stop": stop, "max_rss": max_rss, "opens_swap": opens_swap, "swap_max": swap_max}
         try:
             connection.sendall(json.dumps(asked).encode() + b"\n")
             answer = _read_line(connection)
         except OSError as error:
-            raise OomguardError(f"the guard {guard} does not answer: {error}", do=f"kill {guard}") from error
+            raise OomguardError(
+                f"the supervisor {supervisor} does not answer: {error}", do=f"kill {supervisor}"
+            ) from error
     if not answer:
-        raise OomguardError(f"the guard {guard} did not understand", do="use the same version of oomguard for both")
+        raise OomguardError(
+            f"the supervisor {supervisor} did not understand", do="use the same version of oomguard for both"
+        )
     got: dict[str, Any] = json.loads(answer)
     return got
 
 
-def _find_guard(pid: int) -> tuple[int, socket.socket]:
+def _find_supervisor(pid: int) -> tuple[int, socket.socket]:
     proc = ProcFiles()
     candidate = pid
     for _ in range(_GENERATIONS):
@@ -143,7 +150,7 @@ def _find_guard(pid: int) -> tuple[int, socket.socket]:
         if stat is None or stat.parent_pid <= 1:
             break
         candidate = stat.parent_pid
-    held = held_guards()
+    held = holding_supervisors()
     do = (
         f"oomguard release {held[0]}"
         if held
@@ -152,8 +159,8 @@ def _find_guard(pid: int) -> tuple[int, socket.socket]:
     raise NothingFound(f"no job of process {pid} is held", do=do)
 
 
-def held_guards() -> list[int]:
-    """The pids of the guards that hold a job on this machine now. Raises: nothing."""
+def holding_supervisors() -> list[int]:
+    """The pids of the supervisors that hold a job on this machine now. Raises: nothing."""
     names = [line.rpartition("@oomguard-run-")[2] for line in ProcFiles().read("net/unix", 1 << 20).splitlines()]
     return sorted({int(name) for name in names if name.isascii() and name.isdecimal() and len(name) < 11})
 

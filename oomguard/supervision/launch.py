@@ -5,49 +5,46 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from oomguard.formats.meminfo import parse_meminfo
 from oomguard.kernel.cgroup.directory import find_own_cgroup, read_kernel_text
 from oomguard.kernel.cgroup.limits import limits_around
+from oomguard.kernel.cgroup.model import SUPERVISOR_MEMORY, LimitAbove
 from oomguard.kernel.cgroup.refusals import MemcgUnavailable
 from oomguard.kernel.proc.tree import ProcessTree
 from oomguard.kernel.process.prctl import become_subreaper
-from oomguard.supervision.backends.cgroup import JobMemcg
-from oomguard.supervision.backends.cgroup_setup import open_job_memcg
-from oomguard.supervision.reaper import Keeper, start_keeper
+from oomguard.supervision.backends.cgroup_setup import open_cgroup
+from oomguard.supervision.reaper import Reaper, start_reaper
 from oomguard.supervision.rules.choice import Enforcement, Refusal, ways_to_try
-from oomguard.supervision.rules.limits import GUARDS_MEMORY, LimitAbove
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from oomguard.supervision.backends.polling import Watchdog
+    from oomguard.supervision.backends.base import Backend
+    from oomguard.supervision.backends.cgroup import CgroupBackend
     from oomguard.supervision.backends.systemd import ScopeManager
-    from oomguard.supervision.rules.choice import Choice, Way
+    from oomguard.supervision.rules.choice import Choice
 
-    Enforcer = JobMemcg | Watchdog  # the two have the same methods
-
-_DESCRIPTORS = 24  # that a guard opens at most, at its start or while it looks
+_DESCRIPTORS = 24  # that a supervisor opens at most, at its start or while it looks
 
 
 @dataclass(frozen=True, kw_only=True)
 class StartedJob:
-    """A job that waits at its gate: `keeper.start()` lets it begin."""
+    """A job that waits at its gate: `reaper.start()` lets it begin."""
 
-    keeper: Keeper
-    enforcer: Enforcer
+    reaper: Reaper
+    backend: Backend
     enforcement: Enforcement
 
     def linger(self) -> None:
-        """The command is over, and some of what it started goes on: the keeper sees to it, and cleans up after it."""
-        cgroup = self.enforcer.memcg.path if isinstance(self.enforcer, JobMemcg) else None
-        self.keeper.linger(self.enforcer.kind, self.enforcer.limits.budget, cgroup)
+        """The command is over, and some of what it started goes on: the reaper sees to it, and cleans up after it."""
+        self.reaper.linger(self.backend.kind, self.backend.limits.budget, self.backend.cgroup)
 
     def abort(self) -> None:
-        """End it before it began, or after a failure of the guard's. Raises: nothing."""
-        self.keeper.abort()
-        self.enforcer.close()
+        """End it before it began, or after a failure of the supervisor's. Raises: nothing."""
+        self.reaper.abort()
+        self.backend.close()
 
 
 def start_job(
@@ -70,7 +67,7 @@ def start_job(
     above = _machine_limit()
     memcg, manager, refusals = _find_place(asked, above, choice, swap_max)
     try:
-        keeper = start_keeper(
+        reaper = start_reaper(
             command, clean_up=memcg.close if memcg is not None else _nothing, mask=mask if mask is not None else set()
         )
     except BaseException:
@@ -78,13 +75,13 @@ def start_job(
             memcg.close()
         raise
     try:
-        enforcer = _enforce(memcg, manager, keeper, asked, above, choice, swap_max, refusals, bystanders)
+        backend = _enforce(memcg, manager, reaper, asked, above, choice, swap_max, refusals, bystanders)
     except BaseException:
-        keeper.abort()
+        reaper.abort()
         if memcg is not None:
             memcg.close()
         raise
-    return StartedJob(keeper=keeper, enforcer=enforcer, enforcement=_describe(enforcer, refusals, swap_max))
+    return StartedJob(reaper=reaper, backend=backend, enforcement=_describe(backend, refusals, swap_max))
 
 
 def probe_enforcement(asked: int, choice: Choice = "auto") -> Enforcement:
@@ -99,14 +96,14 @@ def probe_enforcement(asked: int, choice: Choice = "auto") -> Enforcement:
 
 def _find_place(
     asked: int, above: list[LimitAbove], choice: Choice, swap_max: int | None, root: Path = Path("/")
-) -> tuple[JobMemcg | None, ScopeManager | None, list[Refusal]]:
+) -> tuple[CgroupBackend | None, ScopeManager | None, list[Refusal]]:
     """The best way that can be found before there is a process: a cgroup of ours, or a systemd to ask for one."""
     own = find_own_cgroup(root)
     ways, refusals = ways_to_try(choice, own.version if own is not None else None)
     for way in ways:
         try:
             if way in ("cgroup v2", "cgroup v1"):
-                return open_job_memcg(asked, above, swap_max=swap_max, root=root), None, refusals
+                return open_cgroup(asked, above, swap_max=swap_max, root=root), None, refusals
             if way == "systemd scope":
                 from oomguard.supervision.backends.systemd import find_scope_manager  # here: most runs need none of it
 
@@ -117,24 +114,24 @@ def _find_place(
 
 
 def _enforce(
-    memcg: JobMemcg | None,
+    memcg: CgroupBackend | None,
     manager: ScopeManager | None,
-    keeper: Keeper,
+    reaper: Reaper,
     asked: int,
     above: list[LimitAbove],
     choice: Choice,
     swap_max: int | None,
     refusals: list[Refusal],
     bystanders: frozenset[int],
-) -> Enforcer:
+) -> Backend:
     if memcg is not None:
         try:
-            memcg.add(keeper.job_pid)
+            memcg.add(reaper.job_pid)
         except (OSError, MemcgUnavailable) as error:
             memcg.close()
             refusals.append(
                 Refusal(
-                    way=cast("Way", memcg.kind),
+                    way=memcg.kind,
                     why=f"the job could not be moved into {memcg.memcg.path}: {error}",
                     do="systemd-run --scope -p Delegate=yes oomguard run ...",
                 )
@@ -145,29 +142,29 @@ def _enforce(
         from oomguard.supervision.backends.systemd import open_scope
 
         try:
-            return open_scope(manager, keeper.job_pid, keeper.pid, asked, above, swap_max=swap_max)
+            return open_scope(manager, reaper.job_pid, reaper.pid, asked, above, swap_max=swap_max)
         except MemcgUnavailable as error:
             refusals.append(Refusal(way="systemd scope", why=str(error), do=error.do))
-    if choice not in ("auto", "watchdog"):
+    if choice not in ("auto", "polling"):
         last = refusals[-1]
         raise MemcgUnavailable(f"--enforce {choice}: {last.why}", do=f"{last.do}; or leave --enforce out")
-    from oomguard.supervision.backends.polling import Watchdog
+    from oomguard.supervision.backends.polling import PollingBackend
 
-    watchdog = Watchdog(asked, [*above, *limits_around()], bystanders)
-    watchdog.watch_below(keeper.pid)
-    return watchdog
+    polling = PollingBackend(asked, [*above, *limits_around()], bystanders)
+    polling.watch_below(reaper.pid)
+    return polling
 
 
-def _describe(enforcer: Enforcer, refusals: list[Refusal], swap_max: int | None) -> Enforcement:
-    way = cast("Way", enforcer.kind)
-    notes = list(enforcer.caveats)
-    if way == "watchdog" and swap_max == 0:
+def _describe(backend: Backend, refusals: list[Refusal], swap_max: int | None) -> Enforcement:
+    way = backend.kind
+    notes = list(backend.caveats)
+    if way == "polling" and swap_max == 0:
         notes.append("swap cannot be closed without a cgroup: what was swapped out counts as used")
     return Enforcement(
         way=way,
-        budget=enforcer.limits.budget,
-        hard_limit=None if way == "watchdog" else enforcer.limits.hard,
-        cannot=enforcer.cannot,
+        budget=backend.limits.budget,
+        hard_limit=None if way == "polling" else backend.limits.hard,
+        cannot=backend.cannot,
         notes=tuple(notes),
         refusals=tuple(refusals),
     )
@@ -186,7 +183,7 @@ def _need_descriptors() -> None:
 
 def _machine_limit() -> list[LimitAbove]:
     total = parse_meminfo(read_kernel_text(Path("/proc/meminfo")) or "").total
-    return [] if total is None else [LimitAbove(whose="this machine's memory", limit=total, beside=GUARDS_MEMORY)]
+    return [] if total is None else [LimitAbove(whose="this machine's memory", limit=total, beside=SUPERVISOR_MEMORY)]
 
 
 def _nothing() -> None:

@@ -85,7 +85,8 @@ class RunOutcome:
 
     def to_json(self) -> dict[str, Any]:
         """The same facts for programs: sizes are integers of bytes."""
-        return {"schema": SCHEMA, **asdict(self)}
+        old_name = {"polling": "watchdog"}.get(self.enforced_by, self.enforced_by)
+        return {"schema": SCHEMA, **asdict(self), "enforced_by": old_name}
 
     @classmethod
     def from_json(cls, facts: dict[str, Any]) -> RunOutcome:
@@ -105,6 +106,7 @@ class RunOutcome:
         }
         given["unread_stacks"] = {int(pid): why for pid, why in facts["unread_stacks"].items()}
         given["files_in_memory"] = tuple((path, size) for path, size in facts["files_in_memory"])
+        given["enforced_by"] = {"watchdog": "polling"}.get(facts["enforced_by"], facts["enforced_by"])
         for name in ("command", "advice", "notes"):
             given[name] = tuple(facts[name])
         return cls(**given)
@@ -128,7 +130,7 @@ class RunOutcome:
                     "how",
                     (
                         f"the kernel gave it no more at {format_size(self.hard_limit or self.budget)}, before the "
-                        f"guard had looked; it ended by itself, with status {self.exit_code}"
+                        f"supervisor had looked; it ended by itself, with status {self.exit_code}"
                     ),
                 ),
             ]
@@ -152,7 +154,7 @@ class RunOutcome:
                     ("killed", f"{who}: by the kernel's OOM killer ({times})"),
                     ("why", "it had not reached its own limit: a limit above it, or the machine, was out of memory"),
                 ]
-            return [("killed", f"{who}: the kernel's OOM killer was faster than the guard ({times})")]
+            return [("killed", f"{who}: the kernel's OOM killer was faster than the supervisor ({times})")]
         if self.stopped_by == "signal":
             return [("ended", f"by {signal_name(self.exit_code - 128)}")]
         return []

@@ -1,12 +1,12 @@
-"""The process between the guard and its job: it outlives the guard by a moment, and then nothing of the job is left.
+"""The process between the supervisor and its job: it outlives the supervisor, until nothing of the job is left.
 
-    guard ── keeper ── the command ── ...
+    supervisor ── reaper ── the command ── ...
 
-The keeper is the subreaper of all that the command starts: a process that leaves by a double fork stays below it. It
-does nothing but wait. When the guard ends without a word (SIGKILL, the OOM killer), the pipe between them closes, and
-the keeper ends the job, frozen or not, and removes its cgroup. It is in a process group of its own, so that what is
-sent to the guard's group does not reach it; the command is in the guard's group, so that a terminal's keys, and a
-shell's job control, reach the command as if there were no guard.
+The reaper is the subreaper of all that the command starts: a process that leaves by a double fork stays below it. It
+does nothing but wait. When the supervisor ends without a word (SIGKILL, the OOM killer), the pipe between them
+closes, and the reaper ends the job, frozen or not, and removes its cgroup. It is in a process group of its own, so
+that what is sent to the supervisor's group does not reach it; the command is in the supervisor's group, so that a
+terminal's keys, and a shell's job control, reach the command as if there were no supervisor.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-# Another than the guard's, so that one `killall oomguard` does not take both: the kernel keeps 15 bytes.
-KEEPER_NAME = "oomguard-reaper"
+# Another than the supervisor's, so that one `killall oomguard` does not take both: the kernel keeps 15 bytes.
+REAPER_NAME = "oomguard-reaper"
 _ERRNO = struct.Struct("=i")
 _END_SECONDS = 20.0
 _LINGER_STEP_SECONDS = 0.2
@@ -39,15 +39,15 @@ _LINGER_STEP_SECONDS = 0.2
 
 @dataclass(frozen=True, slots=True)
 class JobEvent:
-    """What the keeper saw of the command."""
+    """What the reaper saw of the command."""
 
-    kind: str  # "stopped", "continued", "exited", "gone" (the keeper itself)
+    kind: str  # "stopped", "continued", "exited", "gone" (the reaper itself)
     status: int  # the signal that stopped it; as waitpid() gives it for "exited"
 
 
 @dataclass(kw_only=True)
-class Keeper:
-    """The guard's side."""
+class Reaper:
+    """The supervisor's side."""
 
     pid: int
     job_pid: int
@@ -79,23 +79,23 @@ class Keeper:
         return [JobEvent(kind, int(status)) for kind, status in (line.decode().split() for line in lines)]
 
     def finish(self) -> None:
-        """The job is over: let the keeper end, and wait for it. Raises: nothing."""
+        """The job is over: let the reaper end, and wait for it. Raises: nothing."""
         self._say(b"done\n")
         self.bury()
 
     def bury(self) -> None:
-        """Wait for its end. From then on what it kept is the guard's own children. Raises: nothing."""
+        """Wait for its end. From then on what it kept is the supervisor's own children. Raises: nothing."""
         if not self._is_buried:
             os.waitpid(self.pid, 0)
         self._is_buried = True
 
     def linger(self, kind: str, budget: int, cgroup: Path | None) -> None:
-        """The command is over, and some of what it started goes on: let the keeper see to that alone."""
+        """The command is over, and some of what it started goes on: let the reaper see to that alone."""
         self._say(f"linger\t{kind}\t{budget}\t{cgroup or ''}\n".encode())
 
     def abort(self) -> None:
         """End the job before it began, or after a failure. Raises: nothing."""
-        os.close(self._control_fd)  # as if the guard had died
+        os.close(self._control_fd)  # as if the supervisor had died
         self._control_fd = -1
         self.bury()
 
@@ -106,8 +106,8 @@ class Keeper:
             return
 
 
-def start_keeper(command: Sequence[str], *, clean_up: Callable[[], None], mask: set[int]) -> Keeper:
-    """Fork the keeper, and it the command, which waits until Keeper.start().
+def start_reaper(command: Sequence[str], *, clean_up: Callable[[], None], mask: set[int]) -> Reaper:
+    """Fork the reaper, and it the command, which waits until Reaper.start().
 
     `clean_up` removes the job's cgroup; `mask` is the signal mask that the command gets. Single-threaded callers only.
     Raises: OSError if there is no process to be had.
@@ -130,7 +130,7 @@ def start_keeper(command: Sequence[str], *, clean_up: Callable[[], None], mask: 
             os.waitpid(pid, 0)
             raise OSError(errno.EAGAIN, "the process that keeps the job could not fork, or was killed")
         first += got
-    return Keeper(
+    return Reaper(
         pid=pid,
         job_pid=int(first.split()[1]),
         status_fd=status[0],
@@ -150,23 +150,23 @@ def _keep(
     mask: set[int],
     clean_up: Callable[[], None],
 ) -> NoReturn:
-    """The keeper's life. Never returns."""
+    """The reaper's life. Never returns."""
     try:
         os.setpgid(0, 0)
-        set_name(KEEPER_NAME)
+        set_name(REAPER_NAME)
         become_subreaper()
-        keeper_pid = os.getpid()
+        reaper_pid = os.getpid()
         everything = set(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP}
         signals = SignalFile(everything)
         job_pid = os.fork()
         if job_pid == 0:
-            for fd in (status_fd, control_fd):  # the guard must see it at once if the keeper is killed
+            for fd in (status_fd, control_fd):  # the supervisor must see it at once if the reaper is killed
                 os.close(fd)
-            _become_the_command(command, gate_fd, exec_fd, group, mask, keeper_pid)
+            _become_the_command(command, gate_fd, exec_fd, group, mask, reaper_pid)
         for fd in (gate_fd, exec_fd):
             os.close(fd)
         nowhere = os.open(os.devnull, os.O_RDWR)
-        for standard in (0, 1, 2):  # whoever reads the job's output must not wait for the keeper
+        for standard in (0, 1, 2):  # whoever reads the job's output must not wait for the reaper
             os.dup2(nowhere, standard)
         os.write(status_fd, f"forked {job_pid}\n".encode())
         if _wait(job_pid, status_fd, control_fd, signals):
@@ -176,10 +176,10 @@ def _keep(
 
 
 def _become_the_command(
-    command: Sequence[str], gate_fd: int, exec_fd: int, group: int, mask: set[int], keeper_pid: int
+    command: Sequence[str], gate_fd: int, exec_fd: int, group: int, mask: set[int], reaper_pid: int
 ) -> NoReturn:
     try:
-        die_with_parent(keeper_pid)  # should both be killed, guard and keeper: nobody would thaw it, or hold it
+        die_with_parent(reaper_pid)  # should both be killed, supervisor and reaper: nobody would thaw it, or hold it
         os.setpgid(0, group)
         for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and that would be inherited
             signal.signal(number, signal.SIG_DFL)
@@ -203,7 +203,7 @@ def _execute(command: Sequence[str]) -> None:
 
 
 def _wait(job_pid: int, status_fd: int, control_fd: int, signals: SignalFile) -> bool:
-    """Tell the guard what happens, until there is nothing to keep. Says whether the guard is gone by then."""
+    """Tell the supervisor what happens, until there is nothing to keep. Says whether the supervisor is gone by then."""
     poll = select.poll()
     poll.register(control_fd, select.POLLIN)
     poll.register(signals.fd, select.POLLIN)
@@ -211,7 +211,7 @@ def _wait(job_pid: int, status_fd: int, control_fd: int, signals: SignalFile) ->
         ready = {fd for fd, _ in poll.poll()}
         if signals.fd in ready:
             signals.read()
-            _tell_and_reap(job_pid, status_fd)
+            _report_changes(job_pid, status_fd)
         if control_fd in ready:
             message = os.read(control_fd, 4096).decode()
             if message == "done\n":
@@ -223,7 +223,7 @@ def _wait(job_pid: int, status_fd: int, control_fd: int, signals: SignalFile) ->
             return True
 
 
-def _tell_and_reap(job_pid: int, status_fd: int) -> None:
+def _report_changes(job_pid: int, status_fd: int) -> None:
     for pid, status in _changed_children():
         if pid != job_pid:
             continue
@@ -269,18 +269,18 @@ def _linger(kind: str, budget: str, cgroup: str, *, signals: SignalFile) -> None
     """The command ended, and what it left in the background goes on: under the same budget, until it ends."""
     from pathlib import Path
 
-    watchdog = None
-    if kind == "watchdog":
-        from oomguard.supervision.backends.polling import Watchdog
+    polling = None
+    if kind == "polling":
+        from oomguard.supervision.backends.polling import PollingBackend
 
-        watchdog = Watchdog(int(budget), [])
-        watchdog.watch_below(os.getpid())
+        polling = PollingBackend(int(budget), [])
+        polling.watch_below(os.getpid())
     tree = ProcessTree(os.getpid(), with_root=False)
     while tree.pids():
         select.select([signals.fd], [], [], _LINGER_STEP_SECONDS)
         signals.read()
         _changed_children()
-        if watchdog is not None and watchdog.measure().unreclaimable >= watchdog.limits.budget:
+        if polling is not None and polling.read_memory().unreclaimable >= polling.limits.budget:
             _end_all()
     if cgroup:
         cgroup_files.remove_when_empty(Path(cgroup))

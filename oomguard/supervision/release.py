@@ -10,7 +10,7 @@ from oomguard.units import parse_size
 
 
 def release(pid: int, *, max_rss: str | None = None, stop: bool = False, allow_swap: str | None = None) -> Released:
-    """Ask the guard of `pid` to go on with the job, with a new budget if one is given, or to `stop` it.
+    """Ask the supervisor of `pid` to go on with the job, with a new budget if one is given, or to `stop` it.
 
     Raises: NothingFound if nothing of `pid` is held; NeedsPrivilege if it is another user's; BudgetTooSmall if it holds
     more than the new budget; BadInput.

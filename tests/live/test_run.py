@@ -268,7 +268,7 @@ def cpu_ticks(pid: int) -> int:
 
 
 def time_to_begin(folder: Path, way: str) -> float:
-    """Seconds until the command runs, less those that guard, keeper and command waited for a CPU that others had."""
+    """Seconds until the command runs, less those that guard, reaper and command waited for a CPU that others had."""
     asks = r"cat /proc/$$/schedstat /proc/\$PPID/schedstat /proc/\$\$/schedstat; date +%s%N"
     guarded = f'exec {" ".join(OOMGUARD)} run --quiet --max-rss 1G --enforce {way} -- sh -c "{asks}"'
     began = time.time_ns()

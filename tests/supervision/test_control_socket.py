@@ -7,7 +7,7 @@ import os
 import pytest
 
 from oomguard.errors import NeedsPrivilege, NothingFound
-from oomguard.supervision.control_socket import ReleaseDoor, ask_to_release, held_guards
+from oomguard.supervision.control_socket import ControlSocket, ask_to_release, holding_supervisors
 
 ANOTHER_USER = 65534
 
@@ -29,8 +29,8 @@ def ask_as_another_user(guard: int) -> int:
 def test_another_user_may_not_ask() -> None:
     if os.getuid() != 0:
         pytest.skip("only root can become another user")
-    with ReleaseDoor() as door:
-        assert os.getpid() in held_guards()
+    with ControlSocket() as door:
+        assert os.getpid() in holding_supervisors()
         assert ask_as_another_user(os.getpid()) == 3
         assert door.take() is None
 

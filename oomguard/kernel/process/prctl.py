@@ -56,7 +56,7 @@ def set_name(name: str) -> None:
 def stay_awake() -> bool:
     """Let this process run before others that want the same CPU, if it may; says whether. Children inherit it.
 
-    A guard that waits for a CPU behind the processes it guards sees too late what they do.
+    A supervisor that waits for a CPU behind the processes it watches sees too late what they do.
     """
     try:
         os.setpriority(os.PRIO_PROCESS, 0, _EAGER_NICE)

@@ -1,7 +1,7 @@
 """From the budget that was asked for, the limits that the kernel is given.
 
 The job is held when its unreclaimable memory reaches the budget. The kernel's own hard limit lies a reserve above:
-it is what stops a burst until the guard has looked, and what lets program text and file pages stay in memory while
+it is what stops a burst until the supervisor has looked, and what lets program text and file pages stay in memory while
 the job is just under its budget (a job whose pages fill a hard limit reads its own code from disk again and again).
 """
 
@@ -10,15 +10,11 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass
 
+from oomguard.kernel.cgroup.model import LEAST_BUDGET, LimitAbove
 from oomguard.units import MIB, format_size
 
 _LEAST_RESERVE, _MOST_RESERVE = 16 * MIB, 256 * MIB
 _RESERVE_PART = 8  # of the budget
-# A process that only starts needs about this: less is a slip of the pen.
-LEAST_BUDGET = MIB
-# What the guard, the keeper and the reader of stacks hold while they read a job: measured 29 MiB, without the kernel's
-# memory for them and the program text that must stay in memory.
-GUARDS_MEMORY = 40 * MIB
 # Memory cannot grow faster than this on any machine of today: earlyoom's model, measured 1.8 GB/s here.
 FASTEST_BYTES_A_SECOND = 6e9
 _PAGE = 4096
@@ -33,20 +29,6 @@ class JobLimits:
     hard: int  # the same: more than this the kernel gives to nobody
     grace: int  # the hard limit while the job is asked to end, so that it can run the code that ends it
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LimitAbove:
-    """A limit that holds for the job already. Units: bytes."""
-
-    whose: str  # in words for people
-    limit: int
-    beside: int = 0  # of it, what is left to those outside of the job: GUARDS_MEMORY, where the guard is under it too
-
-    @property
-    def room(self) -> int:
-        """What is left to the job; where the guard alone fills the limit, a process that only starts."""
-        return max(self.limit - self.beside, min(self.limit, 2 * LEAST_BUDGET))
 
 
 def reserve_of(budget: int) -> int:

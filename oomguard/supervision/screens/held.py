@@ -11,10 +11,10 @@ from oomguard.units import MIB, format_size
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from oomguard.supervision.held_job import HeldJob
+    from oomguard.supervision.held_job import Snapshot
 
 
-def render_held(held: HeldJob, guard_pid: int, suggested: int) -> RenderableType:
+def render_held(held: Snapshot, supervisor_pid: int, suggested: int) -> RenderableType:
     """Build the screen: where it stands, and what to type. `suggested` is a budget it could go on with."""
     from rich.table import Table
     from rich.text import Text
@@ -34,8 +34,8 @@ def render_held(held: HeldJob, guard_pid: int, suggested: int) -> RenderableType
         *process_lines(held.processes, held.maps),
         *stack_lines(held.stacks, held.unread),
         *input_lines(held.inputs),
-        ("go on", f"oomguard release {guard_pid} --max-rss {budget}   (key r)"),
-        ("end", f"oomguard release {guard_pid} --stop   (key s)"),
+        ("go on", f"oomguard release {supervisor_pid} --max-rss {budget}   (key r)"),
+        ("end", f"oomguard release {supervisor_pid} --stop   (key s)"),
     ):
         screen.add_row(label, Text(printable(value)))
     return screen
