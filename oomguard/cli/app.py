@@ -12,16 +12,17 @@ from oomguard.cli.check import check_command
 from oomguard.cli.commands import SETTINGS, Command, Group
 from oomguard.cli.diagnose import diagnose_command
 from oomguard.cli.doctor import doctor_command
+from oomguard.cli.exit_status import status_of
 from oomguard.cli.hook import hook_command
 from oomguard.cli.plan import plan_command
-from oomguard.cli.prepare import prepare_command
+from oomguard.cli.prepare import PrepareCommand, prepare_command
 from oomguard.cli.profile import ProfileCommand, profile_command
 from oomguard.cli.release import release_command
 from oomguard.cli.report import report_command
 from oomguard.cli.run import run_app
 from oomguard.cli.standard_error import tell
 from oomguard.cli.swap import swap_app
-from oomguard.errors import OomguardError, Stopped
+from oomguard.errors import OomguardError
 from oomguard.text import printable
 
 _ORDER = (
@@ -50,7 +51,7 @@ app = typer.Typer(
 app.command("diagnose", cls=Command)(diagnose_command)
 app.command("check", cls=Command)(check_command)
 app.command("plan", cls=Command)(plan_command)
-app.command("prepare", cls=Command)(prepare_command)
+app.command("prepare", cls=PrepareCommand)(prepare_command)
 app.command("profile", cls=ProfileCommand)(profile_command)
 app.command("report", cls=Command)(report_command)
 app.add_typer(run_app, name="run")
@@ -59,7 +60,6 @@ app.add_typer(swap_app, name="swap")
 app.command("doctor", cls=Command)(doctor_command)
 app.command("hook", cls=Command)(hook_command)
 
-_FAILED, _STOPPED = OomguardError.exit_status, Stopped.exit_status
 _WRONG_ARGUMENTS, _FAILED_ITSELF = 2, 125  # of run and profile, any other status may be the program's own
 _UsageError: type[Any] = typer.BadParameter.__mro__[1]  # what Typer raises for any wrong argument
 
@@ -113,22 +113,14 @@ def main() -> None:
     _open_standard_streams()
     if sys.platform != "linux":
         sys.exit("error: oomguard works with Linux's memory control groups\n  try: a Linux machine, a VM or WSL 2")
+    sys.exit(status_of(_run))
+
+
+def _run() -> None:
     try:
         sys.exit(app(prog_name="oomguard", standalone_mode=False) or 0)
     except _UsageError as error:
         sys.exit(_show_usage_error(error))
     except typer.Abort:
         tell("stopped\n")
-        sys.exit(_FAILED)
-    except OomguardError as error:
-        label = "stopped" if isinstance(error, Stopped) else "error"
-        # Both may quote what somebody gave; a terminal must not obey it.
-        tell(f"{label}: {printable(str(error))}\n  try: {printable(error.do)}\n")
-        sys.exit(error.exit_status)
-    except KeyboardInterrupt:
-        tell("stopped\n")
-        sys.exit(_STOPPED)
-    except BrokenPipeError:
-        # `oomguard ... | head`: what nobody reads is no error. Python would complain again when it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(_FAILED)
+        sys.exit(OomguardError.exit_status)

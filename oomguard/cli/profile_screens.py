@@ -14,6 +14,7 @@ from oomguard.kernel.process.self_exec import own_command
 from oomguard.profiling.api import ProfileOptions, profile_command, profile_process
 from oomguard.profiling.scaling.api import profile_ladder
 from oomguard.supervision.rules.choice import read_choice
+from oomguard.supervision.supervised import mark_supervised
 from oomguard.text import printable
 from oomguard.units import format_size
 
@@ -54,6 +55,8 @@ def run_profile(
 ) -> int:
     """Profile, show it, and give the exit status."""
     with own_failures_are_told():
+        if ours:
+            mark_supervised()
         if html is not None:
             from oomguard.profiling.page.page import need_plotly, profile_page  # here: it is large, and few ask for it
 

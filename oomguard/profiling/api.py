@@ -24,8 +24,10 @@ from oomguard.profiling.rules.rebuild import build_profile
 from oomguard.profiling.stage_file import StageFile
 from oomguard.profiling.watch import JobWatch
 from oomguard.stages import STAGES_VARIABLE
-from oomguard.supervision.api import RunOptions, Silence, supervise
 from oomguard.supervision.backends.cgroup import CgroupBackend
+from oomguard.supervision.events import Silence
+from oomguard.supervision.options import RunOptions
+from oomguard.supervision.supervise import supervise
 from oomguard.text import printable
 from oomguard.units import MIB, format_size
 

@@ -17,9 +17,9 @@ from oomguard.errors import WorkerFailed
 from oomguard.kernel.proc.fork_family import ForkFamily
 from oomguard.kernel.proc.tree import ProcessTree
 from oomguard.kernel.process.self_exec import own_command
-from oomguard.supervision.api import with_held
 from oomguard.supervision.backends.polling import PollingBackend
 from oomguard.supervision.model import RunOutcome
+from oomguard.supervision.outcome import with_held
 from oomguard.supervision.rules.limits import FASTEST_BYTES_A_SECOND
 from oomguard.supervision.sampling import JobSamples
 

@@ -17,21 +17,22 @@ import select
 import signal
 import struct
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
 from oomguard.kernel.cgroup import write as cgroup_files
 from oomguard.kernel.proc.tree import ProcessTree
-from oomguard.kernel.process.prctl import become_subreaper, die_with_parent, set_name
+from oomguard.kernel.process.prctl import become_subreaper, die_with_parent, own_name, set_name
 from oomguard.kernel.process.signalfd import SignalFile
 from oomguard.kernel.process.signals import signal_if
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 # Another than the supervisor's, so that one `killall oomguard` does not take both: the kernel keeps 15 bytes.
 REAPER_NAME = "oomguard-reaper"
+Program = Sequence[str] | Callable[[str], int]
 _ERRNO = struct.Struct("=i")
 _END_SECONDS = 20.0
 _LINGER_STEP_SECONDS = 0.2
@@ -58,10 +59,13 @@ class Reaper:
     _buffer: bytes = field(default=b"", repr=False)
     _is_buried: bool = False
 
-    def start(self) -> int:
-        """Let the command begin. Gives 0, or the errno with which it could not be executed. Raises: nothing."""
+    def start(self, told: str = "go") -> int:
+        """Let the job begin. Gives 0, or the errno with which it could not be executed. Raises: nothing.
+
+        A job that is a function is `told` this; it must fit into a pipe.
+        """
         try:
-            os.write(self._gate_fd, b"1")
+            os.write(self._gate_fd, told.encode())
         except BrokenPipeError:
             return errno.ESRCH  # it was killed while it waited
         os.close(self._gate_fd)
@@ -106,10 +110,11 @@ class Reaper:
             return
 
 
-def start_reaper(command: Sequence[str], *, clean_up: Callable[[], None], mask: set[int]) -> Reaper:
-    """Fork the reaper, and it the command, which waits until Reaper.start().
+def start_reaper(program: Program, *, clean_up: Callable[[], None], mask: set[int]) -> Reaper:
+    """Fork the reaper, and it the job, which waits until Reaper.start().
 
-    `clean_up` removes the job's cgroup; `mask` is the signal mask that the command gets. Single-threaded callers only.
+    `program` is a command to execute, or a function of ours that gives the exit status. `clean_up` removes the job's
+    cgroup; `mask` is the signal mask that the job gets. Single-threaded callers only.
     Raises: OSError if there is no process to be had.
     """
     status, control, gate, executed = (os.pipe() for _ in range(4))
@@ -118,7 +123,7 @@ def start_reaper(command: Sequence[str], *, clean_up: Callable[[], None], mask: 
     if pid == 0:
         for fd in (status[0], control[1], gate[1], executed[0]):
             os.close(fd)
-        _keep(command, status[1], control[0], gate[0], executed[1], group, mask, clean_up)
+        _keep(program, status[1], control[0], gate[0], executed[1], group, mask, clean_up)
     for fd in (status[1], control[0], gate[0], executed[1]):
         os.close(fd)
     first = b""
@@ -141,7 +146,7 @@ def start_reaper(command: Sequence[str], *, clean_up: Callable[[], None], mask: 
 
 
 def _keep(
-    command: Sequence[str],
+    program: Program,
     status_fd: int,
     control_fd: int,
     gate_fd: int,
@@ -153,6 +158,7 @@ def _keep(
     """The reaper's life. Never returns."""
     try:
         os.setpgid(0, 0)
+        name = own_name()
         set_name(REAPER_NAME)
         become_subreaper()
         reaper_pid = os.getpid()
@@ -162,7 +168,7 @@ def _keep(
         if job_pid == 0:
             for fd in (status_fd, control_fd):  # the supervisor must see it at once if the reaper is killed
                 os.close(fd)
-            _become_the_command(command, gate_fd, exec_fd, group, mask, reaper_pid)
+            _become_the_job(program, (gate_fd, exec_fd, signals.fd), group, mask, reaper_pid, name)
         for fd in (gate_fd, exec_fd):
             os.close(fd)
         nowhere = os.open(os.devnull, os.O_RDWR)
@@ -175,21 +181,35 @@ def _keep(
         os._exit(0)
 
 
-def _become_the_command(
-    command: Sequence[str], gate_fd: int, exec_fd: int, group: int, mask: set[int], reaper_pid: int
+def _become_the_job(
+    program: Program, fds: tuple[int, int, int], group: int, mask: set[int], reaper_pid: int, name: str
 ) -> NoReturn:
+    gate_fd, exec_fd, _ = fds
     try:
         die_with_parent(reaper_pid)  # should both be killed, supervisor and reaper: nobody would thaw it, or hold it
         os.setpgid(0, group)
-        for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and that would be inherited
-            signal.signal(number, signal.SIG_DFL)
-        if os.read(gate_fd, 1):
+        if told := _read_all(gate_fd):
+            if callable(program):
+                for fd in fds:
+                    os.close(fd)
+                set_name(name)
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+                os._exit(program(told))
+            for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and that would be inherited
+                signal.signal(number, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            _execute(command)
+            _execute(program)
     except OSError as error:
         os.write(exec_fd, _ERRNO.pack(error.errno or errno.EIO))
     finally:
         os._exit(125)
+
+
+def _read_all(fd: int) -> str:
+    got = b""
+    while piece := os.read(fd, 1 << 16):
+        got += piece
+    return got.decode()
 
 
 def _execute(command: Sequence[str]) -> None:

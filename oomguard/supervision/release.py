@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from oomguard.errors import BadInput, BudgetTooSmall
-from oomguard.supervision.api import read_budget
 from oomguard.supervision.control_socket import ask_to_release
+from oomguard.supervision.options import read_budget
 from oomguard.supervision.screens.release import Released
 from oomguard.units import parse_size
 

@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
     from oomguard.kernel.process.signalfd import SignalFile
     from oomguard.supervision.control_socket import ReleaseRequest
+    from oomguard.supervision.events import RunEvents
     from oomguard.supervision.launch import StartedJob
+    from oomguard.supervision.options import OnLimit
     from oomguard.supervision.reaper import JobEvent
     from oomguard.supervision.rules.limits import JobLimits
-    from oomguard.supervision.run_record import OnLimit, SupervisorEvents
 
 _LONGEST_STEP_SECONDS = 0.5
 _CALM_LOOKS = 16  # without growth, after which a job near its budget is looked at less often
@@ -59,7 +60,7 @@ class Supervisor:
         self,
         job: StartedJob,
         signals: SignalFile,
-        events: SupervisorEvents,
+        events: RunEvents,
         *,
         began: float,
         on_limit: OnLimit = "stop",

@@ -11,8 +11,10 @@ from typing import Any
 
 from oomguard import errors
 from oomguard.kernel.process.self_exec import own_command
-from oomguard.supervision.api import RunOptions, Silence, supervise
+from oomguard.supervision.events import Silence
 from oomguard.supervision.model import RunOutcome
+from oomguard.supervision.options import RunOptions
+from oomguard.supervision.supervise import supervise
 
 
 def run_supervised(options: RunOptions, *, env: Any, **streams: Any) -> RunOutcome:

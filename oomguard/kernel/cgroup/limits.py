@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from oomguard.formats.meminfo import parse_meminfo
 from oomguard.kernel.cgroup import write as cgroup_files
-from oomguard.kernel.cgroup.directory import find_own_cgroup, find_own_memcg
+from oomguard.kernel.cgroup.directory import find_own_cgroup, find_own_memcg, read_kernel_text
 from oomguard.kernel.cgroup.model import SUPERVISOR_MEMORY, LimitAbove
 from oomguard.kernel.cgroup.refusals import LimitDidNotStick
 
@@ -96,6 +97,12 @@ def limits_above(memcg: MemcgDir, root: Path = Path("/")) -> list[LimitAbove]:
     """The limits that hold for `memcg` from above, and those that are hidden from us."""
     above = memcg.ancestors()[1:]
     return _limits_of(above, root) if above else []
+
+
+def machine_limit(root: Path = Path("/")) -> list[LimitAbove]:
+    """The machine's memory, as a limit."""
+    total = parse_meminfo(read_kernel_text(root / "proc/meminfo") or "").total
+    return [] if total is None else [LimitAbove(whose="this machine's memory", limit=total, beside=SUPERVISOR_MEMORY)]
 
 
 def limits_around(root: Path = Path("/")) -> list[LimitAbove]:

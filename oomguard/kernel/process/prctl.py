@@ -50,7 +50,12 @@ def become_subreaper() -> None:
 
 def set_name(name: str) -> None:
     """Call this process `name` in /proc/PID/comm, in ps and top; its children inherit that, until they execute."""
-    _libc().prctl(_PR_SET_NAME, ctypes.c_char_p(name.encode()), *[ctypes.c_ulong(0)] * 3)
+    _libc().prctl(_PR_SET_NAME, ctypes.c_char_p(os.fsencode(name)), *[ctypes.c_ulong(0)] * 3)
+
+
+def own_name() -> str:
+    """What this process is called in /proc/PID/comm."""
+    return Path("/proc/self/comm").read_text(encoding="utf-8", errors="surrogateescape").rstrip("\n")
 
 
 def stay_awake() -> bool:

@@ -44,6 +44,9 @@ class Backend(Protocol):
     def cgroup(self) -> Path | None:
         """The memory cgroup that the job is in; None where it has none of its own."""
 
+    def add(self, pid: int) -> None:
+        """Take a process in, with all it starts later. Raises: OSError, LimitDidNotStick if it is not in then."""
+
     def wake_on(self) -> list[tuple[int, int]]:
         """Descriptors, each with its poll events, that tell of the limit."""
 

@@ -53,6 +53,7 @@ class CgroupBackend:
     companion: Path | None  # a v2 cgroup without controllers, beside a v1 memory cgroup
     undo: Callable[[], None]
     above: Callable[[], list[LimitAbove]]  # what holds for it from elsewhere, read anew
+    keeps_itself: bool = False  # the job keeps its budget itself, and the kernel kills at the hard limit
     _oom_event: int | None = None  # v1: readable when a process was parked
     _events_file: int | None = None  # v2: memory.events; POLLPRI when it changed
     _oom_kills_before: int = 0
@@ -61,6 +62,8 @@ class CgroupBackend:
     def __post_init__(self) -> None:
         """Ask to be told, and take what a reused cgroup counted before as zero."""
         self._oom_kills_before = self.memcg.oom_kills() or 0
+        if self.keeps_itself:
+            return
         if self.memcg.version == 1:
             self._oom_event = _park_at_the_limit(self.memcg.path)
         else:
@@ -89,8 +92,7 @@ class CgroupBackend:
         """Descriptors, each with its poll events, that tell of the limit."""
         if self._oom_event is not None:
             return [(self._oom_event, select.POLLIN)]
-        assert self._events_file is not None
-        return [(self._events_file, select.POLLPRI)]
+        return [] if self._events_file is None else [(self._events_file, select.POLLPRI)]
 
     def is_at_the_limit(self) -> bool:
         """Whether the kernel said, since the last time this was asked, that the limits hold the job up.
@@ -101,9 +103,9 @@ class CgroupBackend:
             if select.select([self._oom_event], [], [], 0)[0]:
                 os.read(self._oom_event, 8)
             return self._is_parked()
-        assert self._events_file is not None
-        with suppress(OSError):  # the cgroup is gone
-            os.pread(self._events_file, 4096, 0)  # arms POLLPRI again
+        if self._events_file is not None:
+            with suppress(OSError):  # the cgroup is gone
+                os.pread(self._events_file, 4096, 0)  # arms POLLPRI again
         return False
 
     def read_memory(self, *, exact: bool = False) -> MemoryReading:  # noqa: ARG002 - the kernel's own account always is
@@ -163,7 +165,7 @@ class CgroupBackend:
 
     def plan_budget(self, budget: int) -> JobLimits:
         """The limits that set_budget() would set: less where a cgroup above allows less."""
-        return plan_job_limits(budget, self.above())
+        return plan_job_limits(budget, self.above(), reserve=not self.keeps_itself)
 
     def set_budget(self, limits: JobLimits, *, swap_max: int | None) -> None:
         """Raise (or lower) the budget, and read it back. A job that holds more is killed by v2; v1 refuses.
@@ -172,7 +174,7 @@ class CgroupBackend:
         """
         self.swap_max = swap_max
         self._set_hard(limits.hard)
-        if self.memcg.version == 2:
+        if self.memcg.version == 2 and not self.keeps_itself:
             cgroup_files.write_setting(self.memcg.path, "memory.high", limits.slow)
         self.limits = limits
 

@@ -23,16 +23,25 @@ if TYPE_CHECKING:
 
 
 def open_cgroup(
-    asked: int, more_above: list[LimitAbove], *, swap_max: int | None, root: Path = Path("/")
+    asked: int,
+    more_above: list[LimitAbove],
+    *,
+    swap_max: int | None,
+    keeps_itself: bool = False,
+    root: Path = Path("/"),
 ) -> CgroupBackend:
     """Make an empty memory cgroup for a job of `asked` bytes; this process stays outside.
 
     `more_above` are limits that hold from elsewhere, such as the machine's memory. `swap_max`: how much may be
-    swapped out; 0 closes swap, None sets no limit.
+    swapped out; 0 closes swap, None sets no limit. `keeps_itself`: the job keeps its budget itself, which then is the
+    hard limit too, and at which the kernel ends one of its processes and not the whole job.
     Raises: MemcgUnavailable, with what would make it possible; nothing has changed then.
     """
     return at_first_place(
-        lambda made: _limit(made, asked, more_above, swap_max, root), asked, for_others=True, root=root
+        lambda made: _limit(made, asked, more_above, swap_max, root, keeps_itself=keeps_itself),
+        asked,
+        for_others=True,
+        root=root,
     )
 
 
@@ -46,11 +55,12 @@ def limit_cgroup(
     swap_max: int | None,
     companion: Path | None,
     undo: Callable[[], None],
+    keeps_itself: bool = False,
 ) -> CgroupBackend:
     """Set the limits of a new, empty cgroup and read them back. Raises: OSError; LimitDidNotStick."""
-    limits = plan_job_limits(asked, above())
+    limits = plan_job_limits(asked, above(), reserve=not keeps_itself)
     caveats = set_limits(memcg, limits.hard, swap_max=swap_max, left=left)
-    if memcg.version == 2:
+    if memcg.version == 2 and not keeps_itself:
         cgroup_files.write_setting(memcg.path, "memory.high", limits.slow)
         if memcg.read("memory.high") is None:
             raise LimitDidNotStick("memory.high was set for", memcg.path, limits.slow, None)
@@ -66,11 +76,18 @@ def limit_cgroup(
         companion=companion,
         undo=undo,
         above=above,
+        keeps_itself=keeps_itself,
     )
 
 
 def _limit(
-    made: MadeMemcg, asked: int, more_above: list[LimitAbove], swap_max: int | None, root: Path
+    made: MadeMemcg,
+    asked: int,
+    more_above: list[LimitAbove],
+    swap_max: int | None,
+    root: Path,
+    *,
+    keeps_itself: bool,
 ) -> CgroupBackend:
     memcg = made.memcg
     left = [
@@ -90,6 +107,7 @@ def _limit(
             swap_max=swap_max,
             companion=companion,
             undo=made.undo,
+            keeps_itself=keeps_itself,
         )
     except BaseException:
         if companion is not None:

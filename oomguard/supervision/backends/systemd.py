@@ -88,6 +88,7 @@ def open_scope(
     more_above: list[LimitAbove],
     *,
     swap_max: int | None,
+    keeps_itself: bool = False,
 ) -> CgroupBackend:
     """Have `pid` moved into a new scope, and limit it there to `asked` bytes.
 
@@ -120,6 +121,7 @@ def open_scope(
             swap_max=swap_max,
             companion=None,
             undo=partial(_remove, memcg.path),
+            keeps_itself=keeps_itself,
         )
     except OSError as error:
         raise MemcgUnavailable(

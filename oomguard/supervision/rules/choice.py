@@ -23,6 +23,16 @@ _OF_CHOICE: dict[Choice, tuple[Way, ...]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetRequest:
+    """What somebody wants for a job. Units: bytes."""
+
+    size: int
+    choice: Choice = "auto"
+    swap_max: int | None = 0  # how much may be swapped out; None: no limit
+    keeps_itself: bool = False  # the job keeps its budget itself: then that is the hard limit, too
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
     """A way that was not to be had."""
 
@@ -37,13 +47,17 @@ class Enforcement:
 
     way: Way
     budget: int
-    hard_limit: int | None  # None: nobody but the supervisor holds it
+    hard_limit: int | None  # None: only the supervisor enforces it
     cannot: str  # what this way does not do, for people; "" if nothing is missing
     notes: tuple[str, ...]
     refusals: tuple[Refusal, ...]  # the better ways, best first
 
+    def first_line(self) -> str:
+        """Who enforces the budget, and what that cannot do."""
+        return f"enforced by {self.way}{f' ({self.cannot})' if self.cannot else ''}"
+
     def lines(self) -> list[str]:
-        """What a person should know beside the budget and the way, one thing a line."""
+        """All there is to know beside the budget and the way, one thing a line."""
         told = [f"no {refusal.way}: {refusal.why}; to have it: {refusal.do}" for refusal in self.refusals]
         if self.cannot:
             told.insert(0, self.cannot)

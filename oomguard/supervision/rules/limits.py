@@ -36,8 +36,10 @@ def reserve_of(budget: int) -> int:
     return min(max(budget // _RESERVE_PART, _LEAST_RESERVE), _MOST_RESERVE)
 
 
-def plan_job_limits(asked: int, above: list[LimitAbove]) -> JobLimits:
+def plan_job_limits(asked: int, above: list[LimitAbove], *, reserve: bool = True) -> JobLimits:
     """Fit the budget, and the reserve above it, under every limit in `above`; says so where that lowers it.
+
+    Without `reserve` the hard limit is the budget: for a job that keeps its budget itself.
 
     Raises: ValueError if `asked` is less than LEAST_BUDGET (the caller has told the user).
     """
@@ -45,16 +47,18 @@ def plan_job_limits(asked: int, above: list[LimitAbove]) -> JobLimits:
         raise ValueError(f"a budget must be at least {LEAST_BUDGET}, got {asked}")
     lowest = min(above, key=lambda limit: limit.room, default=None)
     budget, notes = asked, []
-    if lowest is not None and _needs(asked) > lowest.room:
-        budget = min(asked, max(_largest_under(lowest.room), _PAGE))
-    if lowest is not None and budget < asked:
+    if lowest is not None and (_needs(asked) if reserve else asked) > lowest.room:
+        budget = min(asked, max(_largest_under(lowest.room) if reserve else lowest.room, _PAGE))
+    if not reserve:
+        budget = max(budget // _PAGE, 1) * _PAGE
+    if lowest is not None and budget <= asked - _PAGE:
         beside = f", and oomguard itself needs {format_size(lowest.beside)} of it" if lowest.beside else ""
         notes.append(
             f"{lowest.whose} is {format_size(lowest.limit)}{beside}: the job is held at {format_size(budget)}, "
             f"not at {format_size(asked)}"
         )
     room = budget + 2 * reserve_of(budget) if lowest is None else lowest.room
-    hard = min(budget + reserve_of(budget), room) // _PAGE * _PAGE
+    hard = min(budget + (reserve_of(budget) if reserve else 0), room) // _PAGE * _PAGE
     return JobLimits(
         budget=budget,
         slow=budget + (hard - budget) // 2 // _PAGE * _PAGE,

@@ -11,9 +11,10 @@ import pytest
 
 from oomguard.kernel.cgroup.model import SUPERVISOR_MEMORY, LimitAbove
 from oomguard.kernel.cgroup.refusals import LimitDidNotStick, MemcgUnavailable
-from oomguard.supervision import launch as job_start
 from oomguard.supervision.backends.cgroup_setup import open_cgroup
+from oomguard.supervision.backends.choose import find_place
 from oomguard.supervision.backends.systemd import find_scope_manager
+from oomguard.supervision.rules.choice import BudgetRequest
 from tests.kernel.fake_cgroups import FakeKernel
 
 if TYPE_CHECKING:
@@ -193,7 +194,8 @@ def test_raised_and_grace_are_read_back(kernel_of: MakeKernel) -> None:
 
 
 def find(kernel: FakeKernel, choice: Choice = "auto") -> tuple[str | None, list[Refusal]]:
-    memcg, manager, refusals = job_start._find_place(64 * MIB, [], choice, 0, kernel.root)
+    place = find_place(BudgetRequest(size=64 * MIB, choice=choice), [], root=kernel.root)
+    memcg, manager, refusals = place.cgroup, place.manager, place.refusals
     if memcg is not None:
         memcg.close()
         return memcg.kind, refusals
