@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from oomguard.kernel.proc.model import OpenInput
     from oomguard.supervision.growth.forecast import Forecast
     from oomguard.supervision.held_job import Snapshot
+    from oomguard.supervision.model import RunOutcome
     from oomguard.supervision.rules.choice import Enforcement
 
 
@@ -54,6 +55,18 @@ class ShowEvents(ShowHeld):
             f"warning: at the end of {read.path} it would hold about {format_size(forecast.at_end)}, more than the "
             f"budget: {ASSUMPTION} ({forecast.read_fraction:.0%} read)"
         )
+
+
+def show_json(text: str) -> None:
+    """The report, for programs."""
+    tell(text + "\n")
+
+
+def show_outcome(outcome: RunOutcome) -> None:
+    """The report, for people."""
+    tell(laid_out(outcome.render()) + "\n")
+    if outcome.left_behind:
+        say(f"{outcome.left_behind} processes that it started are still running, under the same budget")
 
 
 def laid_out(shown: Any) -> str:

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 from oomguard.cli.exit_status import status_of_job
 from oomguard.cli.own_failure import OWN_FAILURE, own_failures_are_told
-from oomguard.cli.run_events import ShowEvents, ShowHeld, laid_out, say
+from oomguard.cli.run_events import ShowEvents, ShowHeld, say, show_json, show_outcome
 from oomguard.cli.run_flags import RunFlags, read_options
 from oomguard.cli.run_report import ReportFile
-from oomguard.cli.standard_error import tell
 from oomguard.supervision.supervise import supervise
 from oomguard.supervision.supervised import is_supervised
 
@@ -85,10 +84,8 @@ def _show(outcome: RunOutcome, flags: RunFlags, report: ReportFile | None, *, is
     text = json.dumps(outcome.to_json())
     unwritten = None if report is None else report.write(text + "\n")
     if flags.as_json:
-        tell(text + "\n")
+        show_json(text)
     elif is_told or unwritten is not None:
-        tell(laid_out(outcome.render()) + "\n")
-        if outcome.left_behind and is_told:
-            say(f"{outcome.left_behind} processes that it started are still running, under the same budget")
+        show_outcome(outcome)
     if unwritten is not None:
         say(f'warning: cannot write the report to "{flags.report}": {unwritten}')

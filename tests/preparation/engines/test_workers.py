@@ -145,7 +145,7 @@ def test_a_nursery_that_is_killed_takes_nothing_with_it(tmp_path: Path) -> None:
     options = ("prepare", "text.txt", "--val-fraction", "0", "--workers", "2", "--verify", "full", "--json")
     with started(*options, cwd=tmp_path, piece_bytes=1 << 15, learn=1) as run:
         wait_until(lambda: bytes_written(tmp_path / "tokens") > 100_000)
-        nursery = next(child for child in children_of(run) if child.ppid() == run.pid)
+        nursery = children_of(run)[0]
         encoders = nursery.children()
         nursery.kill()
         psutil.wait_procs([nursery, *encoders], timeout=10)
