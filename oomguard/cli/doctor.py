@@ -11,6 +11,9 @@ from oomguard.cli.showing import show
 
 def doctor_command(
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 where a line could be better.")] = False,
+    clean: Annotated[
+        bool, typer.Option("--clean", help="End what killed runs left behind (their processes), and stop.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,
 ) -> None:
     """Say what this machine would do to a big job.
@@ -19,8 +22,12 @@ def doctor_command(
 
     Example: oomguard doctor
     """
+    from oomguard.machine_report.api import clean as clean_up
     from oomguard.machine_report.api import doctor
 
+    if clean:
+        typer.echo("\n".join(clean_up()))
+        return
     report = doctor()
     show(report, as_json=as_json)
     if strict and not report.fine:

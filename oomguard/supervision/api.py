@@ -76,13 +76,15 @@ def budget(max_rss: int | str, *, grace_seconds: float = 2.0) -> Iterator[Childr
     from oomguard.supervision.children import watch_children
 
     held = ChildrenBudget()
-    failure: Exception | None = None
+    failure: BaseException | None = None
     with watch_children(_as_budget(max_rss), grace_seconds) as watcher:
         try:
             yield held
-        except Exception as error:  # noqa: BLE001 - raised again below
+        except BaseException as error:  # noqa: BLE001 - raised again below
             failure = error
         held.outcome = watcher.finish()
+    if failure is not None and not isinstance(failure, Exception):
+        raise failure  # Ctrl-C, or an end that was asked for: it goes first
     if held.outcome.stopped_by == "budget":
         stopped = held.outcome
         where = f": {stopped.where()}" if stopped.where() else ""

@@ -8,15 +8,18 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oomguard.errors import WorkerFailed
+from oomguard.kernel.proc.files import ProcFiles
 from oomguard.kernel.proc.fork_family import ForkFamily
 from oomguard.kernel.proc.tree import ProcessTree
 from oomguard.kernel.process.self_exec import own_command
+from oomguard.kernel.process.signals import signal_if
 from oomguard.supervision.backends.polling import PollingBackend
 from oomguard.supervision.model import RunOutcome
 from oomguard.supervision.outcome import with_held
@@ -35,31 +38,60 @@ _STOPPED_CODE = 137
 class ChildrenWatcher:
     """The calling process's side."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        """`process` has said that it is ready."""
+    def __init__(self, process: subprocess.Popen[bytes], before: frozenset[int]) -> None:
+        """`process` has said that it is ready; the children `before` are not its to watch."""
         self._process = process
+        self._before = before
+        self._answer = b""
+        # A thread, because the caller may wait for a child that stands still, with nobody left to continue it.
+        self._reader = threading.Thread(target=self._read, name="oomguard-budget", daemon=True)
+        self._reader.start()
 
     def finish(self) -> RunOutcome:
         """Let it end, and give what it saw. Raises: WorkerFailed if it is gone."""
-        got, _ = self._process.communicate()
-        if not got:
+        self.close()
+        if not self._answer:
             raise WorkerFailed("the process that watches the children ended: nobody held them", do="see the kernel log")
-        return RunOutcome.from_json(json.loads(got))
+        return RunOutcome.from_json(json.loads(self._answer))
+
+    def close(self) -> None:
+        """Let it end. Raises: nothing."""
+        assert self._process.stdin is not None
+        with suppress(OSError):
+            self._process.stdin.close()
+        self._reader.join()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        self._answer = self._process.stdout.read()
+        if not self._answer:
+            continue_children(self._before | {self._process.pid})
+
+
+def continue_children(without: frozenset[int]) -> None:
+    """SIGCONT to each descendant that is stopped: whoever stopped it cannot do that any more. Raises: nothing."""
+    proc = ProcFiles()
+    for pid in ProcessTree(os.getpid(), with_root=False, without=without).pids():
+        stat = proc.stat(pid)
+        if stat is not None and stat.state == "T":
+            signal_if(pid, signal.SIGCONT, lambda now, same=stat.start_ticks: now.start_ticks == same)  # type: ignore[misc]  # mypy: a lambda's default
 
 
 @contextmanager
 def watch_children(max_rss: int, grace_seconds: float) -> Iterator[ChildrenWatcher]:
-    """Have what the calling process starts in the block watched."""
+    """Have what the calling process starts in the block watched. Whatever ends the block, nothing stays stopped."""
+    before = frozenset(ProcessTree(os.getpid(), with_root=False).pids())
     command = own_command("oomguard.supervision.children", str(os.getpid()), str(max_rss), str(grace_seconds))
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0) as process:
+        assert process.stdout is not None
+        if process.stdout.readline() != b"ready\n":
+            process.kill()
+            raise WorkerFailed("the process that watches the children did not start", do="see its traceback above")
+        watcher = ChildrenWatcher(process, before)
         try:
-            assert process.stdout is not None
-            if process.stdout.readline() != b"ready\n":
-                raise WorkerFailed("the process that watches the children did not start", do="see its traceback above")
-            yield ChildrenWatcher(process)
+            yield watcher
         finally:
-            if process.poll() is None and process.stdin is not None and not process.stdin.closed:
-                process.kill()
+            watcher.close()
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from oomguard.errors import CannotStart, WorkerFailed
@@ -12,6 +12,7 @@ from oomguard.kernel.cgroup.limits import limits_around, machine_limit
 from oomguard.kernel.proc.tree import ProcessTree
 from oomguard.kernel.process.prctl import become_subreaper
 from oomguard.supervision.backends.choose import describe, find_place
+from oomguard.supervision.orphans import end_orphans, find_orphans, name_orphans
 from oomguard.supervision.own_budget import tell_budget
 from oomguard.supervision.reaper import Program, Reaper, start_reaper
 from oomguard.supervision.rules.choice import BudgetRequest, Enforcement
@@ -51,8 +52,12 @@ class StartedJob:
         self.backend.close()
 
 
-def start_job(program: Program, request: BudgetRequest, *, mask: set[int] | None = None) -> StartedJob:
+def start_job(
+    program: Program, request: BudgetRequest, *, mask: set[int] | None = None, cleans: bool = True
+) -> StartedJob:
     """Fork `program` under the budget that is requested. `mask`: the signal mask that it gets.
+
+    What earlier runs left, whose supervisor and reaper were killed, is ended first if it `cleans`.
 
     Raises: MemcgUnavailable if the request leaves no way; OSError if there are no descriptors or processes to be had.
     Nothing is left of the job then.
@@ -60,6 +65,9 @@ def start_job(program: Program, request: BudgetRequest, *, mask: set[int] | None
     _need_descriptors()
     bystanders = frozenset(ProcessTree(os.getpid(), with_root=False).pids())
     become_subreaper()
+    ended = (
+        _end_orphans() if cleans else ""
+    )  # before the place is looked for: a cgroup that is empty then is removed there
     place = find_place(request, machine_limit(), around=limits_around)
     try:
         reaper = start_reaper(program, clean_up=place.close, mask=mask if mask is not None else set())
@@ -72,12 +80,25 @@ def start_job(program: Program, request: BudgetRequest, *, mask: set[int] | None
         reaper.abort()
         place.close()
         raise
-    return StartedJob(reaper=reaper, backend=backend, enforcement=describe(backend, place))
+    return StartedJob(reaper=reaper, backend=backend, enforcement=_with_note(describe(backend, place), ended))
+
+
+def _end_orphans() -> str:
+    orphans = find_orphans()
+    if not orphans:
+        return ""
+    left = end_orphans(orphans)
+    told = f"ended what an earlier run left, whose supervisor and reaper were killed: {name_orphans(orphans)}"
+    return f"{told}; still there: {name_orphans(left)}" if left else told
+
+
+def _with_note(enforcement: Enforcement, note: str) -> Enforcement:
+    return replace(enforcement, notes=(*enforcement.notes, note)) if note else enforcement
 
 
 def probe_enforcement(asked: int) -> Enforcement:
     """Say how a job of `asked` bytes would be held here, by trying it with a command that never begins."""
-    job = start_job(["true"], BudgetRequest(size=asked))
+    job = start_job(["true"], BudgetRequest(size=asked), cleans=False)
     job.abort()
     return job.enforcement
 

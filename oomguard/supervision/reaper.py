@@ -26,6 +26,7 @@ from oomguard.kernel.proc.tree import ProcessTree
 from oomguard.kernel.process.prctl import become_subreaper, die_with_parent, own_name, set_name
 from oomguard.kernel.process.signalfd import SignalFile
 from oomguard.kernel.process.signals import signal_if
+from oomguard.supervision.orphans import mark_job
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -158,7 +159,7 @@ def _keep(
     """The reaper's life. Never returns."""
     try:
         os.setpgid(0, 0)
-        name = own_name()
+        name, supervisor_pid = own_name(), os.getppid()
         set_name(REAPER_NAME)
         become_subreaper()
         reaper_pid = os.getpid()
@@ -168,7 +169,7 @@ def _keep(
         if job_pid == 0:
             for fd in (status_fd, control_fd):  # the supervisor must see it at once if the reaper is killed
                 os.close(fd)
-            _become_the_job(program, (gate_fd, exec_fd, signals.fd), group, mask, reaper_pid, name)
+            _become_the_job(program, (gate_fd, exec_fd, signals.fd), group, mask, (supervisor_pid, reaper_pid), name)
         for fd in (gate_fd, exec_fd):
             os.close(fd)
         nowhere = os.open(os.devnull, os.O_RDWR)
@@ -182,10 +183,12 @@ def _keep(
 
 
 def _become_the_job(
-    program: Program, fds: tuple[int, int, int], group: int, mask: set[int], reaper_pid: int, name: str
+    program: Program, fds: tuple[int, int, int], group: int, mask: set[int], pids: tuple[int, int], name: str
 ) -> NoReturn:
     gate_fd, exec_fd, _ = fds
+    supervisor_pid, reaper_pid = pids
     try:
+        mark_job(supervisor_pid, reaper_pid)
         die_with_parent(reaper_pid)  # should both be killed, supervisor and reaper: nobody would thaw it, or hold it
         os.setpgid(0, group)
         if told := _read_all(gate_fd):

@@ -60,6 +60,9 @@ def supervise(
         except BaseException:
             job.abort()
             raise
+        if record.left_behind and program is not None:
+            job.backend.kill()  # helpers of our own that are just ending
+            record.left_behind = 0
         outcome = make_outcome(job, options.command, record)
         if record.left_behind:
             job.linger()

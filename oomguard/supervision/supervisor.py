@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from oomguard.kernel.process.signalfd import SignalFile
-    from oomguard.supervision.control_socket import ReleaseRequest
+    from oomguard.supervision.control_socket import Visitor
     from oomguard.supervision.events import RunEvents
     from oomguard.supervision.launch import StartedJob
     from oomguard.supervision.options import OnLimit
@@ -228,26 +228,28 @@ class Supervisor:
         """Stay frozen until somebody says what is to become of the job. True: it goes on."""
         from oomguard.supervision.control_socket import ControlSocket
 
-        with ControlSocket() as door, self._terminal.keys() as keys:
+        with ControlSocket() as control, self._terminal.keys() as keys:
             while not self._asked_to_end and self._exited is None:
-                ready = self._wait(60.0, [*door.wake_on(), *keys.wake_on()])
+                ready = self._wait(60.0, [*control.wake_on(), *keys.wake_on()])
                 key = keys.read() if ready else ""
                 if key == "s":
                     return False
-                wanted = door.take() if ready else None
-                if wanted is None and key != "r":
+                visitor = control.receive() if ready else None
+                if visitor is None and key != "r":
                     continue
-                if wanted is not None and wanted.stop:
-                    wanted.answer(ok=True, text="the job is ended")
+                if visitor is not None and visitor.request.stop:
+                    visitor.answer(ok=True, text="the job is ended")
                     return False
-                if self._release(wanted, suggested):
+                if self._release(visitor, suggested):
                     return True
         return False
 
-    def _release(self, wanted: ReleaseRequest | None, suggested: int) -> bool:
-        """Let it go on with what is `wanted`, or, by a key, what was `suggested`. False: it holds too much for that."""
-        swap_max = wanted.swap_max if wanted is not None and wanted.opens_swap else self._swap_max
-        limits = self._backend.plan_budget(wanted.max_rss if wanted is not None and wanted.max_rss else suggested)
+    def _release(self, visitor: Visitor | None, suggested: int) -> bool:
+        """Let it continue with what was asked for, or, by a key, what was `suggested`. False: it holds too much."""
+        request = visitor.request if visitor is not None else None
+        swap_max = request.swap_max if request is not None and request.opens_swap else self._swap_max
+        budget = request.max_rss if request is not None and request.max_rss else suggested
+        limits = self._backend.plan_budget(budget)
         refusal = self._refusal(limits)
         if refusal is None:
             try:
@@ -256,14 +258,14 @@ class Supervisor:
                 refusal = f"the kernel did not take the new budget: {error}"
         if refusal is not None:
             self._events.stays_held(refusal)
-            if wanted is not None:
-                wanted.answer(ok=False, text=refusal, budget=limits.budget)
+            if visitor is not None:
+                visitor.answer(ok=False, text=refusal, budget=limits.budget)
             return False
         self._swap_max = swap_max
         self._record.held = None
         self._events.released(limits.budget)
-        if wanted is not None:
-            wanted.answer(ok=True, text="the job goes on", budget=limits.budget)
+        if visitor is not None:
+            visitor.answer(ok=True, text="; ".join(["the job continues", *limits.notes]), budget=limits.budget)
         self._let_go()
         return True
 
