@@ -10,6 +10,7 @@ import os
 import signal
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.kernel.cgroup.freezer import StopSignals
@@ -44,7 +45,14 @@ class PollingBackend:
     cannot = CANNOT
     cgroup = None
 
-    def __init__(self, asked: int, above: list[LimitAbove], bystanders: frozenset[int] = frozenset()) -> None:
+    def __init__(
+        self,
+        asked: int,
+        above: list[LimitAbove],
+        bystanders: frozenset[int] = frozenset(),
+        *,
+        root: Path = Path("/"),
+    ) -> None:
         """Watch for `asked` bytes, less where `above` has less.
 
         `bystanders` are the processes that were below this one before there was a job.
@@ -56,11 +64,12 @@ class PollingBackend:
         self._root: int | None = None
         self._tree: ProcessTree | None = None
         self._memory: TreeMemory | None = None
-        self._stopper = StopSignals(self.pids, self._membership)
-        self._tmpfs = TmpfsFiles()
+        self._stopper = StopSignals(self.pids, self._membership, root)
+        self._tmpfs = TmpfsFiles(root)
         self._kills = TreeKills()
         self._seen: set[int] = set()
-        self._proc = ProcFiles()
+        self._proc = ProcFiles(root)
+        self._machine = root
         self._family: ForkFamily | None = None
         self._looked_at: frozenset[int] = frozenset()  # the processes of the last exact look
         self._shared_twice = 0  # what the bound counted too often then
@@ -73,8 +82,8 @@ class PollingBackend:
         """
         self._root = pid
         self._family = family
-        self._tree = ProcessTree(pid, with_root=False, without=without)
-        self._memory = TreeMemory(pid, with_root=False, without=without)
+        self._tree = ProcessTree(pid, with_root=False, without=without, root=self._machine)
+        self._memory = TreeMemory(pid, with_root=False, without=without, root=self._machine)
 
     def take_over(self) -> None:
         """The reaper is gone: what it kept is below this process now, which is a subreaper too."""
