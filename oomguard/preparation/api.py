@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.kernel.machine.cpus import usable_cpus
-from oomguard.kernel.storage.filesystems import is_in_memory
+from oomguard.kernel.storage.mounts import is_in_memory
 from oomguard.preparation.encoding.encodings import find_rank_file, gigatoken_is_installed
 from oomguard.preparation.engines.events import PrepareEvents
 from oomguard.preparation.engines.memory_budget import BudgetPlan, plan_budget

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from oomguard.kernel.cgroup.directory import find_own_cgroup
-from oomguard.kernel.proc.tree_memory import TreeMemory
+from oomguard.kernel.proc.memory import TreeMemory
 from oomguard.supervision.options import usual_budget
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from oomguard.formats.cgroup.memory import parse_count
 from oomguard.formats.cgroup.oom_counters import MemcgCounters, OomCounters
 from oomguard.formats.kernel_log import UnitNotice
 from oomguard.kernel.cgroup.directory import find_own_cgroup, read_kernel_text
+from oomguard.kernel.machine.container import container_name
 
 _PATIENCE_SECONDS = 10
 _KILLERS = ("systemd-oomd", "earlyoom", "nohang", "oomd")
@@ -30,17 +31,9 @@ def read_oom_counters(root: Path = Path("/")) -> OomCounters:
     return OomCounters(
         machine_kills=parse_count(read_kernel_text(root / "proc/vmstat") or "", "oom_kill"),
         memcgs=tuple(memcgs),
-        in_container=_in_container(root),
+        in_container=container_name(root) is not None or "KUBERNETES_SERVICE_HOST" in os.environ,
         batch_job=os.environ.get("SLURM_JOB_ID"),
         in_kubernetes="KUBERNETES_SERVICE_HOST" in os.environ,
-    )
-
-
-def _in_container(root: Path) -> bool:
-    return (
-        (root / ".dockerenv").exists()
-        or (root / "run/.containerenv").exists()
-        or "KUBERNETES_SERVICE_HOST" in os.environ
     )
 
 

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from oomguard.kernel.cgroup.freezer import StopSignals
 from oomguard.kernel.proc.files import ProcFiles
+from oomguard.kernel.proc.memory import TreeMemory
 from oomguard.kernel.proc.tmpfs import TmpfsFiles
 from oomguard.kernel.proc.tree import ProcessTree
-from oomguard.kernel.proc.tree_memory import TreeMemory
 from oomguard.kernel.process.signals import signal_if
 from oomguard.supervision.backends.base import MemoryReading
 from oomguard.supervision.rules.limits import FASTEST_BYTES_A_SECOND, JobLimits, plan_job_limits

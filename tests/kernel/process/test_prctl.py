@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from oomguard.kernel.process import prctl as process_control
-from oomguard.kernel.process.prctl import punch_hole, set_oom_score_adj, start_writeback
+from oomguard.kernel.process.prctl import set_oom_score_adj
+from oomguard.kernel.storage.space import punch_hole, start_writeback
 
 
 def run(program: str) -> subprocess.CompletedProcess[str]:
