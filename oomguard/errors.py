@@ -59,9 +59,7 @@ class CannotStart(OomguardError):
         missing = number in (errno.ENOENT, errno.ENOTDIR)
         super().__init__(
             f'cannot run "{command}": {"there is no such command" if missing else os.strerror(number)}',
-            do="look for a slip of the pen, or give its whole path"
-            if missing
-            else f"ls -l {command}; chmod +x {command}",
+            do="check the spelling, or give the full path" if missing else f"ls -l {command}; chmod +x {command}",
         )
         self.exit_status = 127 if missing else 126
         self.number = number

@@ -31,11 +31,11 @@ class ShowHeld(Silence):
 
     def released(self, budget: int) -> None:
         """It goes on."""
-        say(f"released: it goes on with a budget of {format_size(budget)}")
+        say(f"released: it continues with a budget of {format_size(budget)}")
 
     def stays_held(self, why: str) -> None:
         """It does not."""
-        say(f"stays held: {why}")
+        say(f"it stays frozen: {why}")
 
 
 class ShowEvents(ShowHeld):
@@ -64,7 +64,9 @@ def show_json(text: str) -> None:
 
 def show_outcome(outcome: RunOutcome) -> None:
     """The report, for people."""
-    tell(laid_out(outcome.render()) + "\n")
+    from oomguard.supervision.screens.outcome import render_outcome
+
+    tell(laid_out(render_outcome(outcome)) + "\n")
     if outcome.left_behind:
         say(f"{outcome.left_behind} processes that it started are still running, under the same budget")
 

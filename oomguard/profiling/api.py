@@ -125,7 +125,7 @@ def profile_process(pid: int, options: ProfileOptions, events: ProfileEvents) ->
         if not proc.read(f"{pid}/smaps_rollup"):
             raise NeedsPrivilege(
                 f"the memory of process {pid} may not be looked into: it is the kernel's, or somebody else's",
-                do=f"as the user that it runs as, or root: sudo oomguard profile --pid {pid}",
+                do=f"sudo $(command -v oomguard) profile --pid {pid}",
             )
         path = options.recording or _default_recording((f"pid-{pid}",))
         head = _head(proc.command(pid), read_headroom(), time.time(), tier=_SAMPLES_OF_PROC, exact_mark=False)

@@ -89,8 +89,8 @@ def budget(max_rss: int | str, *, grace_seconds: float = 2.0) -> Iterator[Childr
         stopped = held.outcome
         where = f": {stopped.where()}" if stopped.where() else ""
         raise BudgetExceeded(
-            f"the children of this process held {format_size(stopped.held_unreclaimable or 0)}, and "
-            f"{format_size(stopped.budget)} were allowed{where}",
+            f"the children of this process reached {format_size(stopped.held_unreclaimable or 0)}, "
+            f"and their budget was {format_size(stopped.budget)}{where}",
             do=stopped.advice[0] if stopped.advice else "fewer children at a time, or a larger budget",
             outcome=stopped,
         ) from failure

@@ -112,7 +112,7 @@ def ask_to_release(
     with connection:
         if os.getuid() not in (0, _peer(connection)[1]):
             raise NeedsPrivilege(
-                f"the supervisor {supervisor} belongs to another user", do=f"sudo oomguard release {pid}"
+                f"the supervisor {supervisor} belongs to another user", do=f"sudo $(command -v oomguard) release {pid}"
             )
         connection.settimeout(_ANSWER_SECONDS)
         asked = {"stop": stop, "max_rss": max_rss, "opens_swap": opens_swap, "swap_max": swap_max}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from oomguard.errors import BadInput, BudgetTooSmall, NothingFound, WorkerFailed
 from oomguard.supervision.control_socket import ask_to_release
+from oomguard.supervision.model import Released
 from oomguard.supervision.options import read_budget
 from oomguard.supervision.orphans import end_orphans, find_orphans, name_orphans
-from oomguard.supervision.screens.release import Released
 from oomguard.units import parse_size
 
 

@@ -274,7 +274,7 @@ class Supervisor:
         held = self._backend.read_memory(exact=True).unreclaimable
         if held < limits.budget:
             return None
-        return f"it holds {format_size(held)} already, and {format_size(limits.budget)} would not be more"
+        return f"it holds {format_size(held)} already, which is not less than {format_size(limits.budget)}"
 
     def _was_refused(self) -> bool:
         """Whether it was seen to hold its budget, and met the hard limit, with nobody there to hold it.

@@ -21,8 +21,8 @@ from tests.supervision.fakes import BUDGET, MIB, FakeBackend, FakeReaper, FakeSi
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from oomguard.supervision.model import Released
     from oomguard.supervision.run_record import RunRecord
-    from oomguard.supervision.screens.release import Released
 
 EXIT_3 = 3 << 8
 

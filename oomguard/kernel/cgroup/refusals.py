@@ -93,7 +93,7 @@ def _with_rights(memory_max: int, place: MemcgDir, root: Path) -> str:
             if container_name(root) is not None
             else "run with CAP_SYS_ADMIN"
         )
-    return f"sudo {_run(memory_max)}"
+    return f"sudo $(command -v oomguard) {_run(memory_max).partition(' ')[2]}"
 
 
 def _own_scope(memory_max: int, root: Path) -> str:

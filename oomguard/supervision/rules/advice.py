@@ -50,7 +50,7 @@ def _change_the_line(held: Snapshot) -> list[str]:
                     )
                 ]
             if _GROWING.search(frame.source):
-                return [f"line {frame.line} keeps what it makes: write each piece out, and keep none"]
+                return [f"line {frame.line} accumulates its results: write each batch to disk and drop it"]
     return []
 
 
@@ -61,7 +61,7 @@ def _prepare_instead(held: Snapshot) -> list[str]:
             name = name.removesuffix(packed)
         if name.endswith(_PREPARED):
             budget = max(held.budget // MIB, 256)
-            return [f"if tokens are what it is for: oomguard run --max-rss {budget}M prepare {_quoted(opened.path)}"]
+            return [f"to tokenize this file instead: oomguard run --max-rss {budget}M prepare {_quoted(opened.path)}"]
     return []
 
 
@@ -70,7 +70,7 @@ def _fewer_processes(held: Snapshot) -> list[str]:
     if len(alike) < 3:
         return []
     each = sum(process.unreclaimable for process in alike) // len(alike)
-    return [f"{len(alike)} processes hold about {format_size(each)} each: fewer at a time need less"]
+    return [f"{len(alike)} processes hold about {format_size(each)} each: run fewer at a time"]
 
 
 def _files_in_memory(held: Snapshot) -> list[str]:
@@ -90,7 +90,7 @@ def _more_memory(held: Snapshot, line: tuple[Forecast, OpenInput] | None, machin
     told = f"the whole input would need about {format_size(line[0].at_end)}, if it is read once"
     room = held.unreclaimable + (machine_available or 0)
     if machine_available is not None and need <= room:
-        return [f"{told}: --max-rss {_round_up(need)} would do, and this machine has it"]
+        return [f"{told}: --max-rss {_round_up(need)} is enough, and this machine has it"]
     swap = need - room if machine_available is not None else need - held.budget
     return [f"{told}: oomguard swap --size {_round_up(swap)}, or a machine with {-(-need // GIB)} GiB"]
 

@@ -234,7 +234,7 @@ def test_matrix_user_with_a_bus(kernel_of: MakeKernel, monkeypatch: pytest.Monke
     (kernel.root / "run/user/1000/bus").touch()
     found, refusals = find(kernel)
     assert found == "user scope"
-    check(refusals, ("cgroup v2", "this user was given none", "sudo oomguard run --max-rss 64M"))
+    check(refusals, ("cgroup v2", "this user was given none", "sudo $(command -v oomguard) run --max-rss 64M"))
     assert find_scope_manager(kernel.root).environment == {"XDG_RUNTIME_DIR": "/run/user/1000"}
 
 
