@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -188,8 +189,14 @@ class Bystander:
 
 
 def leftovers() -> list[str]:
-    """Cgroups of runs that nobody is in charge of any more."""
-    found = [path for path in Path("/sys/fs/cgroup").rglob("oomguard-*") if path.is_dir()]
+    """Cgroups of runs that nobody is in charge of any more; on v1 only those below our own, as others may run tests."""
+    memory = re.search(
+        r"^[0-9]+:(?:[^:]*,)?memory(?:,[^:]*)?:(.*)$", Path("/proc/self/cgroup").read_text(), re.MULTILINE
+    )
+    roots = [Path("/sys/fs/cgroup")]
+    if memory is not None and (own := Path(f"/sys/fs/cgroup/memory{memory[1]}")).is_dir():
+        roots = [own, Path("/sys/fs/cgroup/unified")]
+    found = [path for root in roots for path in root.rglob("oomguard-*") if path.is_dir()]
     return [str(path) for path in found if not Path("/proc", path.name.split("-")[1]).exists()]
 
 
