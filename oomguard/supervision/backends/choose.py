@@ -125,14 +125,11 @@ def find_place(
 
 def describe(backend: Backend, place: Place) -> Enforcement:
     """Say who holds the job, and how far that goes."""
-    notes = list(backend.caveats)
-    if backend.kind == "polling" and place.request.swap_max == 0:
-        notes.append("swap cannot be closed without a cgroup: what was swapped out counts as used")
     return Enforcement(
         way=backend.kind,
         budget=backend.limits.budget,
         hard_limit=None if backend.kind == "polling" else backend.limits.hard,
         cannot=backend.cannot,
-        notes=tuple(notes),
+        notes=backend.caveats,
         refusals=tuple(place.refusals),
     )
