@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -81,25 +81,53 @@ def started(
         try:
             yield process
         finally:
-            for child in children_of(process):
-                child.kill()
+            for child in _all_below(process):
+                kill_one(child)
             process.kill()
 
 
+def coordinator_of(process: subprocess.Popen[str]) -> psutil.Process | None:
+    """The job itself, below the supervisor, which is `process`, and the reaper. None: it is not there."""
+    below = [child for child in _all_below(process) if child.pid != process.pid]
+    reapers = {child.pid for child in below if _parent(child) == process.pid}
+    return next((child for child in below if _parent(child) in reapers), None)
+
+
 def children_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    """The helper processes of a run that are alive."""
+    """The helper processes of a job that are alive."""
+    job = coordinator_of(process)
+    try:
+        return [] if job is None else job.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def kill_one(process: psutil.Process) -> None:
+    """SIGKILL it, unless it is gone."""
+    with suppress(psutil.NoSuchProcess):
+        process.kill()
+
+
+def _all_below(process: subprocess.Popen[str]) -> list[psutil.Process]:
     try:
         return psutil.Process(process.pid).children(recursive=True)
     except psutil.NoSuchProcess:
         return []
 
 
+def _parent(process: psutil.Process) -> int:
+    try:
+        return process.ppid()
+    except psutil.NoSuchProcess:
+        return -1
+
+
 def kill_all(process: subprocess.Popen[str]) -> None:
     """SIGKILL a run and its helpers at once, as the kernel or a power cut would."""
-    helpers = children_of(process)
+    helpers = _all_below(process)
     os.killpg(process.pid, signal.SIGKILL)
     for helper in helpers:
-        helper.kill()
+        kill_one(helper)
     process.wait(_PATIENCE_SECONDS)
     psutil.wait_procs(helpers, timeout=_PATIENCE_SECONDS)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from typing import Annotated, Any
@@ -10,21 +9,20 @@ from typing import Annotated, Any
 import typer
 
 from oomguard.cli.check import check_command
-from oomguard.cli.colour import coloured, wants_colour
 from oomguard.cli.commands import SETTINGS, Command, Group
 from oomguard.cli.diagnose import diagnose_command
 from oomguard.cli.doctor import doctor_command
+from oomguard.cli.exit_status import status_of, tell_failure
 from oomguard.cli.hook import hook_command
 from oomguard.cli.plan import plan_command
-from oomguard.cli.prepare import prepare_command
+from oomguard.cli.prepare import PrepareCommand, prepare_command
 from oomguard.cli.profile import ProfileCommand, profile_command
 from oomguard.cli.release import release_command
 from oomguard.cli.report import report_command
 from oomguard.cli.run import run_app
 from oomguard.cli.standard_error import tell
 from oomguard.cli.swap import swap_app
-from oomguard.errors import OomguardError, Stopped
-from oomguard.text import printable
+from oomguard.errors import OomguardError
 
 _ORDER = (
     "diagnose", "check", "profile", "report", "plan", "prepare", "run", "release", "swap", "doctor", "hook",
@@ -53,7 +51,7 @@ app = typer.Typer(
 app.command("diagnose", cls=Command)(diagnose_command)
 app.command("check", cls=Command)(check_command)
 app.command("plan", cls=Command)(plan_command)
-app.command("prepare", cls=Command)(prepare_command)
+app.command("prepare", cls=PrepareCommand)(prepare_command)
 app.command("profile", cls=ProfileCommand)(profile_command)
 app.command("report", cls=Command)(report_command)
 app.add_typer(run_app, name="run")
@@ -62,7 +60,6 @@ app.add_typer(swap_app, name="swap")
 app.command("doctor", cls=Command)(doctor_command)
 app.command("hook", cls=Command)(hook_command)
 
-_FAILED, _STOPPED = OomguardError.exit_status, Stopped.exit_status
 _WRONG_ARGUMENTS, _FAILED_ITSELF = 2, 125  # of run and profile, any other status may be the program's own
 _UsageError: type[Any] = typer.BadParameter.__mro__[1]  # what Typer raises for any wrong argument
 
@@ -103,14 +100,8 @@ def _show_usage_error(error: Any) -> int:
     """Print what is wrong with the arguments; gives the exit status."""
     asked = next((arg for arg in sys.argv[1:] if not arg.startswith("-")), "")
     path = f"oomguard {asked}" if asked in _ORDER else "oomguard"
-    _tell_failure("error", error.format_message(), f"{path} --help")
+    tell_failure("error", error.format_message(), f"{path} --help")
     return _FAILED_ITSELF if asked in ("run", "profile") else _WRONG_ARGUMENTS
-
-
-def _tell_failure(label: str, what: str, do: str) -> None:
-    """Print two lines: what, and what to do. Both may quote what somebody gave; a terminal must not obey it."""
-    text = f"{label}: {printable(what)}\n  try: {printable(do)}\n"
-    tell(coloured(text) if wants_colour(sys.stderr) else text)
 
 
 def main() -> None:
@@ -122,6 +113,10 @@ def main() -> None:
     _open_standard_streams()
     if sys.platform != "linux":
         sys.exit("error: oomguard works with Linux's memory control groups\n  try: a Linux machine, a VM or WSL 2")
+    sys.exit(status_of(_run))
+
+
+def _run() -> None:
     try:
         status = app(prog_name="oomguard", standalone_mode=False) or 0
         sys.stdout.flush()
@@ -130,18 +125,4 @@ def main() -> None:
         sys.exit(_show_usage_error(error))
     except typer.Abort:
         tell("stopped\n")
-        sys.exit(_FAILED)
-    except OomguardError as error:
-        label = "stopped" if isinstance(error, Stopped) else "error"
-        _tell_failure(label, str(error), error.do)
-        sys.exit(error.exit_status)
-    except KeyboardInterrupt:
-        tell("stopped\n")
-        sys.exit(_STOPPED)
-    except OSError as error:
-        if error.filename is not None or error.errno not in (errno.EPIPE, errno.ENOSPC, errno.EIO):
-            raise
-        if error.errno != errno.EPIPE:  # `oomguard ... | head`: what nobody reads is not an error
-            _tell_failure("error", f"could not write to standard output: {error.strerror}", "df -h")
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python would complain again when it exits
-        sys.exit(_FAILED)
+        sys.exit(OomguardError.exit_status)

@@ -11,6 +11,9 @@ from oomguard.cli.showing import show
 
 def doctor_command(
     strict: Annotated[bool, typer.Option("--strict", help="Exit status 1 if a line could be better.")] = False,
+    clean: Annotated[
+        bool, typer.Option("--clean", help="End what killed runs left behind (their processes), and stop.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,
 ) -> None:
     """Check this machine's memory settings before a big job.
@@ -19,9 +22,13 @@ def doctor_command(
 
     Example: oomguard doctor
     """
+    from oomguard.machine_report.api import clean as clean_up
     from oomguard.machine_report.api import doctor
     from oomguard.machine_report.screens import render_report
 
+    if clean:
+        typer.echo("\n".join(clean_up()))
+        return
     report = doctor()
     show(report, render=render_report, as_json=as_json)
     if strict and not report.fine:

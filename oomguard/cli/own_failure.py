@@ -25,20 +25,20 @@ _HELP = {
 
 
 @contextmanager
-def own_failures_are_told() -> Iterator[None]:
+def own_failures_are_told(status: int = OWN_FAILURE) -> Iterator[None]:
     """Within the block what goes wrong is oomguard's own failure, except for a command that cannot be started."""
     try:
         yield
     except CannotStart:
         raise
     except OomguardError as error:
-        error.exit_status = OWN_FAILURE
+        error.exit_status = status
         raise
     except OSError as error:
         what = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
         told = OomguardError(f"oomguard itself failed: {what}", do=_HELP.get(error.errno or 0, "ulimit -a; df -h"))
-        told.exit_status = OWN_FAILURE
+        told.exit_status = status
         raise told from error
     except Exception:  # noqa: BLE001 - a bug: it shows where, and is not taken for the command's failure
         tell(traceback.format_exc())
-        sys.exit(OWN_FAILURE)
+        sys.exit(status)

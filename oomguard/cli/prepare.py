@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
+import sys
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oomguard.cli.commands import at_least, choice
+from oomguard.cli.commands import Command, at_least, choice
+from oomguard.cli.run_flags import (
+    ALLOW_SWAP,
+    ENFORCE,
+    GRACE,
+    MAX_RSS_OR_USUAL,
+    ON_LIMIT,
+    REPORT,
+    RunFlags,
+    allow_swap_alone,
+)
 from oomguard.cli.showing import show
+
+if TYPE_CHECKING:
+    from oomguard.preparation.options import PrepareOptions
+
+_GIVEN = "oomguard.prepare.arguments"  # in the context's meta
+_TELLS_ITSELF = 128 << 20  # bytes: with as much a job gets so far that it can say what it needs
+
+
+class PrepareCommand(Command):
+    """`prepare` with the arguments that it was given."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Keep them, as a report shows them."""
+        ctx.meta[_GIVEN] = tuple(args)
+        return super().parse_args(ctx, allow_swap_alone(args))
 
 
 def prepare_command(
@@ -91,6 +118,12 @@ def prepare_command(
     ] = "sample",
     restart: Annotated[bool, typer.Option("--restart", help="Start over instead of resuming.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done and stop.")] = False,
+    max_rss: Annotated[str | None, MAX_RSS_OR_USUAL] = None,
+    on_limit: Annotated[str | None, ON_LIMIT] = None,
+    grace: Annotated[str | None, GRACE] = None,
+    enforce: Annotated[str | None, ENFORCE] = None,
+    allow_swap: Annotated[str | None, ALLOW_SWAP] = None,
+    report: Annotated[str | None, REPORT] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress on standard error.")] = False,
     progress: Annotated[
@@ -101,10 +134,8 @@ def prepare_command(
 
     The tokens are exactly tiktoken's. After a stop, a kill or a full disk the same command resumes where it was.
 
-    Example: oomguard run --max-rss 12G prepare train.txt --out data/mine
+    Example: oomguard prepare --max-rss 12G train.txt --out data/mine
     """
-    from oomguard.cli.prepare_progress import show_events
-    from oomguard.preparation.api import plan_prepare, prepare
     from oomguard.preparation.options import PrepareOptions
 
     options = PrepareOptions(
@@ -125,10 +156,46 @@ def prepare_command(
         verify=verify,  # type: ignore[arg-type]  # likewise
         restart=restart,
     )
-    max_rss = context.obj if isinstance(context.obj, int) else None
+    flags = RunFlags(
+        max_rss=max_rss, on_limit=on_limit, grace=grace, enforce=enforce, allow_swap=allow_swap, report=report
+    )
+    outer = context.obj if isinstance(context.obj, RunFlags) else None
+    job = partial(
+        _do,
+        options,
+        dry_run=dry_run,
+        as_json=as_json,
+        quiet=quiet or (outer is not None and outer.quiet),
+        progress_json=progress == "json",
+    )
+    from oomguard.cli.run_job import run_job
+
+    command = ("oomguard", "prepare", *context.meta[_GIVEN])
+    sys.exit(run_job(command, outer, flags, job, check=partial(_check, options)))
+
+
+def _do(options: PrepareOptions, told: str, *, dry_run: bool, as_json: bool, quiet: bool, progress_json: bool) -> None:
+    """The job, below its supervisor, which `told` it its budget; "" where that gave none."""
+    from oomguard.cli.prepare_progress import show_events
+    from oomguard.preparation.api import plan_prepare, prepare
+    from oomguard.supervision.own_budget import accept_budget
+
+    if told:
+        accept_budget(told)
     if dry_run:
-        show(plan_prepare(options, max_rss=max_rss), as_json=as_json)
+        show(plan_prepare(options), as_json=as_json)
         return
-    with show_events(quiet=quiet, as_json=progress == "json") as events:
-        result = prepare(options, max_rss=max_rss, events=events)
+    with show_events(quiet=quiet, as_json=progress_json) as events:
+        result = prepare(options, events=events)
     show(result, as_json=as_json, kept="the shards are complete; the same command shows the result again")
+
+
+def _check(options: PrepareOptions, max_rss: int) -> None:
+    """Whether a small budget is enough: in it, the job itself could not say that it is not. Raises: BudgetTooSmall."""
+    if max_rss >= _TELLS_ITSELF:
+        return
+    from oomguard.preparation.api import plan_prepare
+    from oomguard.supervision.own_budget import expect_budget
+
+    with expect_budget(max_rss):
+        plan_prepare(options)

@@ -57,7 +57,11 @@ def profile_command(
     pid: Annotated[int | None, at_least(1, "PID", "Profile a running process until Ctrl-C.", "--pid")] = None,
     enforce: Annotated[
         str,
-        choice(("auto", "cgroup", "systemd", "watchdog"), "What enforces the limit; as for run."),
+        choice(
+            ("auto", "cgroup", "systemd", "polling"),
+            "What enforces the limit; as for run.",
+            aliases={"watchdog": "polling"},
+        ),
     ] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the profile as JSON instead of the screen.")] = False,
 ) -> None:

@@ -10,6 +10,7 @@ from oomguard.cli.profile_events import ShowBegin, show_profile
 from oomguard.cli.showing import write_page
 from oomguard.kernel.process.self_exec import own_command
 from oomguard.profiling.api import ProfileOptions, profile_command, profile_process, profile_scaling
+from oomguard.supervision.supervised import mark_supervised
 
 if TYPE_CHECKING:
     from oomguard.supervision.rules.choice import Choice
@@ -28,6 +29,8 @@ def run_profile(
 ) -> int:
     """Profile, show it, and give the exit status."""
     with own_failures_are_told():
+        if ours:
+            mark_supervised()
         if html is not None:
             from oomguard.profiling.page.page import need_plotly, profile_page  # here: it is large, and few ask for it
 

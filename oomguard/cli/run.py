@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from oomguard.cli.commands import Command, Group, RunsProgram, choice, program_of
-from oomguard.cli.prepare import prepare_command
+from oomguard.cli.commands import Group, RunsProgram, program_of
+from oomguard.cli.prepare import PrepareCommand, prepare_command
+from oomguard.cli.run_flags import ALLOW_SWAP, ENFORCE, GRACE, MAX_RSS, ON_LIMIT, REPORT, RunFlags, allow_swap_alone
 
 
 class _RunGroup(RunsProgram, Group):
@@ -18,10 +19,7 @@ class _RunGroup(RunsProgram, Group):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Take --allow-swap without a size as all of it."""
-        end = args.index("--") if "--" in args else len(args)
-        return super().parse_args(
-            ctx, ["--allow-swap=max" if arg == "--allow-swap" else arg for arg in args[:end]] + args[end:]
-        )
+        return super().parse_args(ctx, allow_swap_alone(args))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find our job, or say how a program is run."""
@@ -36,31 +34,12 @@ run_app = typer.Typer(rich_markup_mode=None, cls=_RunGroup)
 @run_app.callback(invoke_without_command=True)
 def run_callback(
     context: typer.Context,
-    max_rss: Annotated[
-        str | None,
-        typer.Option(
-            "--max-rss",
-            metavar="SIZE",
-            help="The budget: 12G (= 12GiB, 2**30 bytes each), 12GB, or 80% of what is available now.",
-        ),
-    ] = None,
-    on_limit: Annotated[
-        str,
-        choice(
-            ("stop", "hold", "kill"),
-            "At the budget, after the stacks were read: stop it (SIGTERM, then SIGKILL), hold it (until oomguard "
-            "release, or the keys r and s), or kill it.",
-        ),
-    ] = "stop",
-    grace: Annotated[str, typer.Option(metavar="SECONDS", help="From SIGTERM to SIGKILL.")] = "10",
-    enforce: Annotated[
-        str, choice(("auto", "cgroup", "systemd", "watchdog"), "What enforces the budget. auto: the best available.")
-    ] = "auto",
-    allow_swap: Annotated[
-        str | None,
-        typer.Option(metavar="[=SIZE]", help="Let the job swap, up to SIZE; otherwise it may not."),
-    ] = None,
-    report: Annotated[str | None, typer.Option(metavar="FILE", help="Write the report to FILE as JSON.")] = None,
+    max_rss: Annotated[str | None, MAX_RSS] = None,
+    on_limit: Annotated[str | None, ON_LIMIT] = None,
+    grace: Annotated[str | None, GRACE] = None,
+    enforce: Annotated[str | None, ENFORCE] = None,
+    allow_swap: Annotated[str | None, ALLOW_SWAP] = None,
+    report: Annotated[str | None, REPORT] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the report as JSON on standard error, instead of the screen.")
     ] = False,
@@ -79,43 +58,31 @@ def run_callback(
     command = program_of(context)
     if command is None and {"-h", "--help"} & set(sys.argv):
         return  # of the job's, which Typer shows next
-    if max_rss is None:
-        from oomguard.cli.run_events import need_max_rss
-
-        raise typer.BadParameter(need_max_rss(command), param_hint="--max-rss")
-    if command is None:
-        if context.invoked_subcommand is None:
-            context.fail("nothing to run: give -- PROGRAM for your own program, or prepare FILE")
-        from oomguard.units import parse_size
-
-        context.obj = parse_size(max_rss)
-        return
-    if not command:
-        context.fail("there is no program after --")
-    _run(
-        command,
-        max_rss,
-        report=report,
-        as_json=as_json,
-        quiet=quiet,
+    flags = RunFlags(
+        max_rss=max_rss,
         on_limit=on_limit,
         grace=grace,
         enforce=enforce,
         allow_swap=allow_swap,
+        report=report,
+        as_json=as_json,
+        quiet=quiet,
     )
+    if command is None:
+        if context.invoked_subcommand is None:
+            context.fail("nothing to run: give -- PROGRAM for your own program, or prepare FILE")
+        context.obj = flags
+        return
+    if not command:
+        context.fail("there is no program after --")
+    flags = flags.with_environment()
+    if flags.max_rss is None:
+        from oomguard.cli.run_flags import need_max_rss
+
+        raise typer.BadParameter(need_max_rss(command), param_hint="--max-rss")
+    from oomguard.cli.run_job import run_program
+
+    sys.exit(run_program(command, flags))
 
 
-def _run(command: tuple[str, ...], max_rss: str, **flags: Any) -> None:
-    from oomguard.cli.own_failure import own_failures_are_told
-
-    with own_failures_are_told():
-        from oomguard.cli.run_events import ShowEvents, read_options, show_outcome
-        from oomguard.supervision.api import guard_command
-
-        options = read_options(command, max_rss, **flags)
-        outcome = guard_command(options, ShowEvents(quiet=flags["quiet"] or flags["as_json"]))
-        show_outcome(outcome, **flags)
-    sys.exit(outcome.exit_code)
-
-
-run_app.command("prepare", cls=Command)(prepare_command)
+run_app.command("prepare", cls=PrepareCommand)(prepare_command)

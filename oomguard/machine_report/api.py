@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from oomguard.machine_report.collect import read_doctor_facts
-from oomguard.machine_report.model import DoctorReport
+from oomguard.machine_report.model import DoctorReport, Finding
 from oomguard.machine_report.rules.limits import limit_findings
 from oomguard.machine_report.rules.memory import memory_findings
 from oomguard.machine_report.trial import survey_enforcement
+from oomguard.supervision.orphans import end_orphans, find_orphans, name_orphans
 
 _THIS_MACHINE = Path("/")
 
@@ -19,4 +21,23 @@ def doctor(*, root: Path = _THIS_MACHINE) -> DoctorReport:
     Under another `root`, such as a copy of another machine's /proc and /sys, nothing is tried. Raises: nothing.
     """
     facts = read_doctor_facts(survey_enforcement() if root == _THIS_MACHINE else None, root)
-    return DoctorReport(findings=(*memory_findings(facts.memory), *limit_findings(facts)), facts=facts)
+    left = _left_of_runs() if root == _THIS_MACHINE else []
+    return DoctorReport(findings=(*memory_findings(facts.memory), *limit_findings(facts), *left), facts=facts)
+
+
+def clean() -> list[str]:
+    """End what is left of runs whose supervisor and reaper were killed together; says what. Raises: nothing."""
+    orphans = find_orphans(of_all_users=os.geteuid() == 0)
+    if not orphans:
+        return ["nothing is left of earlier runs"]
+    left = end_orphans(orphans)
+    ended = [orphan for orphan in orphans if orphan not in left]
+    return [f"ended {name_orphans(ended)}"] * bool(ended) + [f"does not end: {name_orphans(left)}"] * bool(left)
+
+
+def _left_of_runs() -> list[Finding]:
+    orphans = find_orphans(of_all_users=os.geteuid() == 0)
+    if not orphans:
+        return []
+    text = f"{name_orphans(orphans)}: left of a run whose supervisor and reaper were killed; nobody limits it any more"
+    return [Finding(topic="run", text=text, fine=False, do="oomguard doctor --clean")]

@@ -139,5 +139,11 @@ class DoctorReport:
             "schema": "oomguard.doctor/1",
             "fine": self.fine,
             "findings": [asdict(finding) for finding in self.findings],
-            "facts": asdict(self.facts),
+            "facts": _with_old_name(asdict(self.facts)),
         }
+
+
+def _with_old_name(facts: dict[str, Any]) -> dict[str, Any]:
+    """The polling backend was called "watchdog" in 0.1, and is so in JSON."""
+    held = facts["enforcement"]
+    return facts if held is None or held["way"] != "polling" else {**facts, "enforcement": {**held, "way": "watchdog"}}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.kernel.machine.cpus import usable_cpus
-from oomguard.kernel.storage.filesystems import is_in_memory
+from oomguard.kernel.storage.mounts import is_in_memory
 from oomguard.preparation.encoding.encodings import find_rank_file
 from oomguard.preparation.encoding.load_engine import core_is_built, fill_vocabulary, open_vocabulary
 from oomguard.preparation.engines.events import PrepareEvents

@@ -13,7 +13,8 @@ from oomguard.profiling.options import Profiled, ProfileEvents, ProfileOptions, 
 from oomguard.profiling.rules.rebuild import build_profile
 from oomguard.profiling.stage_file import StageFile
 from oomguard.profiling.watch import JobWatch
-from oomguard.supervision.api import Silence, guard_command
+from oomguard.supervision.events import Silence
+from oomguard.supervision.supervise import supervise
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
 
 
 def profile_command(options: ProfileOptions, events: ProfileEvents) -> Profiled:
-    """Run a command in this process's place, as guard_command() does, and record its memory.
+    """Run a command in this process's place, as supervise() does, and record its memory.
 
     The machine is kept alive: a job that uses up what is available is frozen and ended, and the profile says so.
-    Raises: what guard_command() does; BadInput if the recording cannot be written.
+    Raises: what supervise() does; BadInput if the recording cannot be written.
     """
     command = options.shown or options.command
     head, clock = new_head(command), time.monotonic()
@@ -37,14 +38,14 @@ def profile_command(options: ProfileOptions, events: ProfileEvents) -> Profiled:
     def watch(job: StartedJob) -> Callable[[], float]:
         memcg = clock_of(job)
         of_job = head if memcg is None else replace(head, tier=job.enforcement.way, exact_mark=memcg.is_exact)
-        watched = JobWatch(of_job, path, pids=job.enforcer.pids, clock=memcg, stages=stages, began=clock)
+        watched = JobWatch(of_job, path, pids=job.backend.pids, clock=memcg, stages=stages, began=clock)
         made.append(watched)
         events.begins(path, of_job.tier)
         return watched.look
 
     try:
         run = profiled_run(options.command, options.enforce, head.available)
-        outcome = guard_command(run, Silence(), watch=watch)
+        outcome = supervise(run, Silence(), watch=watch)
         made[0].end(outcome.exit_code, stopped=why_stopped(outcome, head.available))
     except CannotStart:
         if path.is_file() and not path.is_symlink():  # /dev/null stays

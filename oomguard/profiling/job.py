@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from oomguard.kernel.cgroup.model import LEAST_BUDGET
 from oomguard.profiling.cgroup_clock import MemcgClock
-from oomguard.supervision.api import RunOptions
-from oomguard.supervision.backends.cgroup import JobMemcg
-from oomguard.supervision.rules.limits import LEAST_BUDGET
+from oomguard.supervision.backends.cgroup import CgroupBackend
+from oomguard.supervision.options import RunOptions
 from oomguard.units import MIB, format_size
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def profiled_run(command: tuple[str, ...], enforce: Choice, available: int) -> R
 
 def clock_of(job: StartedJob) -> MemcgClock | None:
     """The clock of the job's cgroup; None where it has none."""
-    return MemcgClock(job.enforcer.memcg) if isinstance(job.enforcer, JobMemcg) else None
+    return MemcgClock(job.backend.memcg) if isinstance(job.backend, CgroupBackend) else None
 
 
 def why_stopped(outcome: RunOutcome, available: int) -> str:

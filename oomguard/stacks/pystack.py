@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Any
 
 from oomguard.kernel.proc.files import ProcFiles
 from oomguard.kernel.proc.model import ProcessStack, StackFrame
-from oomguard.kernel.process.prctl import die_with_parent, set_oom_score_adj
+from oomguard.kernel.process.prctl import set_oom_score_adj
+from oomguard.stacks.helper import become_helper, send
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -37,7 +38,6 @@ _MOST_THREADS = 32
 _MOST_VARIABLES = 20
 _LONGEST_VALUE = 200
 _LONGEST_MESSAGE = 8 << 20
-_MOST_DESCRIPTORS = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,32 +123,21 @@ def _start_reader(pids: Sequence[int]) -> tuple[int, int]:
 def _serve_stacks(pids: Sequence[int], fd: int, parent: int) -> None:
     """In the forked child: a line of JSON when pystack is there, and then one for each pid. Never returns."""
     try:
-        die_with_parent(parent)
+        become_helper(parent, [fd])
         # pystack copies mappings of up to 50 MB: in a small container that is much, and of all that are in it this
         # process is the one that may go.
         set_oom_score_adj(1000)
-        for other in (range(3, fd), range(fd + 1, _MOST_DESCRIPTORS)):  # whoever waits for one to close must not wait
-            os.closerange(other.start, other.stop)
-        nowhere = os.open(os.devnull, os.O_RDWR)
-        for standard in (0, 1, 2):
-            os.dup2(nowhere, standard)
         read_without_copies()
         with suppress(ImportError):  # each pid says so below
             import_module("pystack.engine")
-        _send(fd, None)
+        send(fd, None)
         for pid in pids:
             try:
-                _send(fd, [_as_dict(stack) for stack in read_with_pystack(pid)])
+                send(fd, [_as_dict(stack) for stack in read_with_pystack(pid)])
             except Exception as error:  # noqa: BLE001 - whatever it is, the next process may be readable
-                _send(fd, f"pystack: {error}")
+                send(fd, f"pystack: {error}")
     finally:
         os._exit(0)
-
-
-def _send(fd: int, message: object) -> None:
-    line = json.dumps(message).encode() + b"\n"
-    while line:
-        line = line[os.write(fd, line) :]
 
 
 def _messages(

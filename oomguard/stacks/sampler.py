@@ -15,7 +15,7 @@ import time
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from oomguard.kernel.process.prctl import die_with_parent
+from oomguard.stacks.helper import become_helper, send
 from oomguard.stacks.pystack import read_python_stacks, read_with_pystack, read_without_copies
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 _ANSWER_SECONDS = 0.5
 _START_SECONDS = 10.0
 _MOST_STARTS = 5
-_MOST_DESCRIPTORS = 1024
 _MOST_FRAMES = 40
 _LONGEST_ANSWER = 1 << 20
 
@@ -142,23 +141,17 @@ def _is_readable(fd: int) -> bool:
 def _serve(asked: int, answer: int, parent: int) -> None:
     """In the forked helper: for each pid that is asked, a line of JSON. Never returns."""
     try:
-        die_with_parent(parent)
+        become_helper(parent, [asked, answer])
         signal.set_wakeup_fd(-1)  # the profiler's handlers are not for this process
         for number, handler in ((signal.SIGINT, signal.SIG_IGN), (signal.SIGTERM, signal.SIG_DFL)):
             signal.signal(number, handler)
-        keep = sorted((asked, answer))
-        for first, last in ((3, keep[0]), (keep[0] + 1, keep[1]), (keep[1] + 1, _MOST_DESCRIPTORS)):
-            os.closerange(first, last)
-        nowhere = os.open(os.devnull, os.O_RDWR)
-        for standard in (0, 1, 2):
-            os.dup2(nowhere, standard)
         read_without_copies()
         if find_spec("pystack") is not None:
             import pystack.engine  # noqa: F401 - so that the first question is answered as fast as the others
-        _say(answer, "ready")
+        send(answer, "ready")
         with open(asked, encoding="ascii", closefd=False) as questions:
             for line in questions:
-                _say(answer, _frames(int(line)))
+                send(answer, _frames(int(line)))
     finally:
         os._exit(0)
 
@@ -175,9 +168,3 @@ def _frames(pid: int) -> Frames | str:
     except Exception as error:  # noqa: BLE001 - whatever it is, the next process may be readable
         return f"pystack: {error}"
     return [(f.file, f.line, f.function) for stack in stacks[:1] for f in stack.frames[:_MOST_FRAMES]]
-
-
-def _say(fd: int, message: object) -> None:
-    line = json.dumps(message).encode() + b"\n"
-    while line:
-        line = line[os.write(fd, line) :]

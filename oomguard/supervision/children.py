@@ -8,25 +8,28 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oomguard.errors import WorkerFailed
+from oomguard.kernel.proc.files import ProcFiles
 from oomguard.kernel.proc.fork_family import ForkFamily
 from oomguard.kernel.proc.tree import ProcessTree
 from oomguard.kernel.process.self_exec import own_command
-from oomguard.supervision.api import with_held
-from oomguard.supervision.backends.polling import Watchdog
+from oomguard.kernel.process.signals import signal_if
+from oomguard.supervision.backends.polling import PollingBackend
 from oomguard.supervision.model import RunOutcome
+from oomguard.supervision.outcome import with_held
 from oomguard.supervision.rules.limits import FASTEST_BYTES_A_SECOND
 from oomguard.supervision.sampling import JobSamples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from oomguard.supervision.held_job import HeldJob
+    from oomguard.supervision.held_job import Snapshot
 
 _LEAST_STEP_SECONDS, _LONGEST_STEP_SECONDS = 0.002, 0.1  # a new child must be seen soon
 _STOPPED_CODE = 137
@@ -35,84 +38,115 @@ _STOPPED_CODE = 137
 class ChildrenWatcher:
     """The calling process's side."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        """`process` has said that it is ready."""
+    def __init__(self, process: subprocess.Popen[bytes], before: frozenset[int]) -> None:
+        """`process` has said that it is ready; the children `before` are not its to watch."""
         self._process = process
+        self._before = before
+        self._answer = b""
+        # A thread, because the caller may wait for a child that stands still, with nobody left to continue it.
+        self._reader = threading.Thread(target=self._read, name="oomguard-budget", daemon=True)
+        self._reader.start()
 
     def finish(self) -> RunOutcome:
         """Let it end, and give what it saw. Raises: WorkerFailed if it is gone."""
-        got, _ = self._process.communicate()
-        if not got:
+        self.close()
+        if not self._answer:
             raise WorkerFailed("the process that watches the children ended: nobody held them", do="see the kernel log")
-        return RunOutcome.from_json(json.loads(got))
+        return RunOutcome.from_json(json.loads(self._answer))
+
+    def close(self) -> None:
+        """Let it end. Raises: nothing."""
+        assert self._process.stdin is not None
+        with suppress(OSError):
+            self._process.stdin.close()
+        self._reader.join()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        self._answer = self._process.stdout.read()
+        if not self._answer:
+            continue_children(self._before | {self._process.pid})
+
+
+def continue_children(without: frozenset[int]) -> None:
+    """SIGCONT to each descendant that is stopped: whoever stopped it cannot do that any more. Raises: nothing."""
+    proc = ProcFiles()
+    for pid in ProcessTree(os.getpid(), with_root=False, without=without).pids():
+        stat = proc.stat(pid)
+        if stat is not None and stat.state == "T":
+            signal_if(pid, signal.SIGCONT, lambda now, same=stat.start_ticks: now.start_ticks == same)  # type: ignore[misc]  # mypy: a lambda's default
 
 
 @contextmanager
 def watch_children(max_rss: int, grace_seconds: float) -> Iterator[ChildrenWatcher]:
-    """Have what the calling process starts in the block watched."""
+    """Have what the calling process starts in the block watched. Whatever ends the block, nothing stays stopped."""
+    before = frozenset(ProcessTree(os.getpid(), with_root=False).pids())
     command = own_command("oomguard.supervision.children", str(os.getpid()), str(max_rss), str(grace_seconds))
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0) as process:
+        assert process.stdout is not None
+        if process.stdout.readline() != b"ready\n":
+            process.kill()
+            raise WorkerFailed("the process that watches the children did not start", do="see its traceback above")
+        watcher = ChildrenWatcher(process, before)
         try:
-            assert process.stdout is not None
-            if process.stdout.readline() != b"ready\n":
-                raise WorkerFailed("the process that watches the children did not start", do="see its traceback above")
-            yield ChildrenWatcher(process)
+            yield watcher
         finally:
-            if process.poll() is None and process.stdin is not None and not process.stdin.closed:
-                process.kill()
+            watcher.close()
 
 
 def main() -> None:
     """The watcher's side: watch until the block ends, which closes standard input."""
     parent, max_rss, grace_seconds = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
     before = frozenset(ProcessTree(parent, with_root=False).pids())  # this process is one of them
-    watchdog = Watchdog(max_rss, [])
-    watchdog.watch_below(parent, without=before, family=ForkFamily(parent))
+    polling = PollingBackend(max_rss, [])
+    polling.watch_below(parent, without=before, family=ForkFamily(parent))
     sys.stdout.write("ready\n")
     sys.stdout.flush()
-    outcome = _watch(watchdog, grace_seconds)
+    outcome = _watch(polling, grace_seconds)
     sys.stdout.write(json.dumps(outcome.to_json()))
 
 
-def _watch(watchdog: Watchdog, grace_seconds: float) -> RunOutcome:
+def _watch(polling: PollingBackend, grace_seconds: float) -> RunOutcome:
     began = time.monotonic()
-    samples = JobSamples(watchdog, began)
+    samples = JobSamples(polling, began)
     stopped: RunOutcome | None = None
     step_seconds = 0.0
     while not select.select([0], [], [], step_seconds)[0]:
         measure = samples.look()
-        headroom = watchdog.limits.budget - measure.unreclaimable
+        headroom = polling.limits.budget - measure.unreclaimable
         step_seconds = min(max(headroom / FASTEST_BYTES_A_SECOND, _LEAST_STEP_SECONDS), _LONGEST_STEP_SECONDS)
         if headroom > 0:
             continue
-        outcome = _end_children(watchdog, samples, began, grace_seconds)
+        outcome = _end_children(polling, samples, began, grace_seconds)
         stopped = stopped or outcome
     if stopped is not None:
         return stopped
-    return _outcome(watchdog, samples, began)
+    return _outcome(polling, samples, began)
 
 
-def _end_children(watchdog: Watchdog, samples: JobSamples, began: float, grace_seconds: float) -> RunOutcome | None:
+def _end_children(
+    polling: PollingBackend, samples: JobSamples, began: float, grace_seconds: float
+) -> RunOutcome | None:
     """Hold them, look, and end them; None if they held less after all."""
-    from oomguard.supervision.snapshot import look_at
+    from oomguard.supervision.snapshot import take_snapshot
 
-    watchdog.freeze()
-    if watchdog.measure(exact=True).unreclaimable < watchdog.limits.budget:
-        watchdog.thaw()
+    polling.freeze()
+    if polling.read_memory(exact=True).unreclaimable < polling.limits.budget:
+        polling.thaw()
         return None
-    held = _without_the_callers_pages(look_at(watchdog, began))
+    held = _without_the_callers_pages(take_snapshot(polling, began))
     samples.take(held)
-    outcome = with_held(_outcome(watchdog, samples, began, stopped=True), held, samples)
-    watchdog.signal(signal.SIGTERM)
-    watchdog.thaw()
+    outcome = with_held(_outcome(polling, samples, began, stopped=True), held, samples)
+    polling.signal(signal.SIGTERM)
+    polling.thaw()
     until = time.monotonic() + grace_seconds
-    while watchdog.is_alive() and time.monotonic() < until:
+    while polling.is_alive() and time.monotonic() < until:
         time.sleep(0.01)
-    watchdog.kill()
+    polling.kill()
     return outcome
 
 
-def _without_the_callers_pages(held: HeldJob) -> HeldJob:
+def _without_the_callers_pages(held: Snapshot) -> Snapshot:
     """Take off what is in the children's shares and does not count, from each the same: they were forked alike."""
     each = max(0, sum(process.unreclaimable for process in held.processes) - held.unreclaimable)
     each //= len(held.processes) or 1
@@ -122,13 +156,13 @@ def _without_the_callers_pages(held: HeldJob) -> HeldJob:
     return replace(held, processes=tuple(processes)) if each else held
 
 
-def _outcome(watchdog: Watchdog, samples: JobSamples, began: float, *, stopped: bool = False) -> RunOutcome:
+def _outcome(polling: PollingBackend, samples: JobSamples, began: float, *, stopped: bool = False) -> RunOutcome:
     return RunOutcome(
         command=(),
         exit_code=_STOPPED_CODE if stopped else 0,
         stopped_by="budget" if stopped else None,
-        enforced_by=watchdog.kind,
-        budget=watchdog.limits.budget,
+        enforced_by=polling.kind,
+        budget=polling.limits.budget,
         hard_limit=None,
         peak_unreclaimable=samples.peak_unreclaimable,
         peak_with_cache=None,
@@ -136,5 +170,5 @@ def _outcome(watchdog: Watchdog, samples: JobSamples, began: float, *, stopped: 
         largest_process=samples.largest_rss or None,
         wall_seconds=time.monotonic() - began,
         processes=tuple(samples.processes),
-        notes=(watchdog.cannot,),
+        notes=(polling.cannot,),
     )

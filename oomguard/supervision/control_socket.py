@@ -1,64 +1,62 @@
-"""How `oomguard release` reaches a guard that holds its job: a socket in the abstract name space, for its owner only.
+"""How `oomguard release` reaches a supervisor that holds its job: a socket in the abstract name space.
 
-It has the guard's pid in its name, leaves no file behind, and each side asks the kernel who the other is.
+Only its owner may use it: each side asks the kernel who the other is. It has the supervisor's pid in its name, and
+leaves no file behind.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import secrets
 import select
 import socket
 import struct
-from dataclasses import dataclass
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from oomguard.errors import NeedsPrivilege, NothingFound, OomguardError
 from oomguard.kernel.proc.files import ProcFiles
+from oomguard.supervision.rules.release_request import LONGEST, ReleaseRequest, parse_release_request
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-_NAME = "\0oomguard-run-{}"
+_PREFIX = "oomguard-run-"
 _CREDENTIALS = struct.Struct("=iII")  # pid, uid, gid
-_LONGEST = 4096
 _PATIENCE_SECONDS = 2.0
 _ANSWER_SECONDS = 30.0
 _GENERATIONS = 64
 
 
-@dataclass(kw_only=True)
-class Wanted:
-    """What somebody at the door asks for. Sizes in bytes."""
+class Visitor:
+    """Somebody who asked, and waits for the answer."""
 
-    stop: bool
-    max_rss: int | None  # None: what the guard itself suggested
-    opens_swap: bool
-    swap_max: int | None  # with `opens_swap`; None: no limit
-    _connection: socket.socket
+    def __init__(self, request: ReleaseRequest, connection: socket.socket) -> None:
+        """They asked for `request`."""
+        self.request = request
+        self._connection = connection
 
     def answer(self, *, ok: bool, text: str, budget: int | None = None) -> None:
         """Tell them. Raises: nothing."""
-        try:
-            self._connection.sendall(json.dumps({"ok": ok, "text": text, "budget": budget}).encode() + b"\n")
-        except OSError:
-            return
-        finally:
-            self._connection.close()
+        _answer(self._connection, ok=ok, text=text, budget=budget)
 
 
-class ReleaseDoor:
-    """The guard's side, while it holds the job."""
+class ControlSocket:
+    """The supervisor's side, while it holds the job."""
 
     def __init__(self) -> None:
-        """Open it; where the name is taken, nobody can come, and keys and signals still work."""
+        """Open it. Another user may have taken the plain name: then it has a number behind, which nobody can guess."""
         self._socket: socket.socket | None = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            self._socket.bind(_NAME.format(os.getpid()))
-            self._socket.listen(4)
-        except OSError:
-            self._socket.close()
-            self._socket = None
+        plain = f"\0{_PREFIX}{os.getpid()}"
+        for name in (plain, f"{plain}-{secrets.token_hex(8)}"):
+            with suppress(OSError):
+                self._socket.bind(name)
+                self._socket.listen(4)
+                return
+        self._socket.close()
+        self._socket = None
 
     def __enter__(self) -> Self:
         return self
@@ -73,77 +71,78 @@ class ReleaseDoor:
         """Descriptors, with their poll events, that tell of somebody."""
         return [] if self._socket is None else [(self._socket.fileno(), select.POLLIN)]
 
-    def take(self) -> Wanted | None:
-        """What somebody asks for; None if nobody is there, or may not ask. Raises: nothing."""
+    def receive(self) -> Visitor | None:
+        """Who asks for what; None if nobody is there, may not ask, or asked nonsense. Raises: nothing."""
         if self._socket is None or not select.select([self._socket], [], [], 0)[0]:
             return None
-        connection, _ = self._socket.accept()
-        connection.settimeout(_PATIENCE_SECONDS)
         try:
-            wanted = _read_wanted(connection)
-        except (OSError, ValueError, KeyError, TypeError):
-            wanted = None
-        if wanted is None:
-            connection.close()
-        return wanted
-
-
-def _read_wanted(connection: socket.socket) -> Wanted | None:
-    if _peer(connection)[1] not in (0, os.getuid()):
+            connection, _ = self._socket.accept()
+        except OSError:
+            return None
+        try:
+            if _peer(connection)[1] in (0, os.getuid()):
+                return Visitor(parse_release_request(_read_line(connection, _PATIENCE_SECONDS)), connection)
+        except ValueError as error:
+            _answer(connection, ok=False, text=f"this was not understood: {error}")
+        except OSError:
+            pass
+        connection.close()
         return None
-    asked = json.loads(_read_line(connection))
-    max_rss, swap_max = asked["max_rss"], asked["swap_max"]
-    return Wanted(
-        stop=bool(asked["stop"]),
-        max_rss=None if max_rss is None else int(max_rss),
-        opens_swap=bool(asked["opens_swap"]),
-        swap_max=None if swap_max is None else int(swap_max),
-        _connection=connection,
-    )
+
+
+def _answer(connection: socket.socket, *, ok: bool, text: str, budget: int | None = None) -> None:
+    try:
+        connection.settimeout(_PATIENCE_SECONDS)
+        connection.sendall(json.dumps({"ok": ok, "text": text, "budget": budget}).encode() + b"\n")
+    except OSError:
+        return
+    finally:
+        connection.close()
 
 
 def ask_to_release(
     pid: int, *, stop: bool = False, max_rss: int | None = None, opens_swap: bool = False, swap_max: int | None = None
 ) -> dict[str, Any]:
-    """Ask the guard of `pid` (its own, or a process of its job) to go on with the job, or to end it.
+    """Ask the supervisor of `pid` (its own, or a process of its job) to go on with the job, or to end it.
 
-    Gives its answer: "ok", "text", "budget". Raises: NothingFound if no guard holds such a job; NeedsPrivilege if it
-    is another user's; OomguardError if the guard does not answer.
+    Gives its answer: "ok", "text", "budget". Raises: NothingFound if no supervisor holds such a job; NeedsPrivilege if
+    it is another user's; OomguardError if the supervisor does not answer.
     """
-    guard, connection = _find_guard(pid)
+    supervisor, connection = _find_supervisor(pid)
     with connection:
         if os.getuid() not in (0, _peer(connection)[1]):
-            raise NeedsPrivilege(f"the guard {guard} belongs to another user", do=f"sudo oomguard release {pid}")
+            raise NeedsPrivilege(
+                f"the supervisor {supervisor} belongs to another user", do=f"sudo $(command -v oomguard) release {pid}"
+            )
         connection.settimeout(_ANSWER_SECONDS)
         asked = {"stop": stop, "max_rss": max_rss, "opens_swap": opens_swap, "swap_max": swap_max}
         try:
             connection.sendall(json.dumps(asked).encode() + b"\n")
-            answer = _read_line(connection)
+            answer = _read_line(connection, _ANSWER_SECONDS)
         except OSError as error:
-            raise OomguardError(f"the guard {guard} does not answer: {error}", do=f"kill {guard}") from error
+            raise OomguardError(
+                f"the supervisor {supervisor} does not answer: {error}", do=f"kill {supervisor}"
+            ) from error
     if not answer:
-        raise OomguardError(f"the guard {guard} did not understand", do="use the same version of oomguard for both")
+        raise OomguardError(
+            f"the supervisor {supervisor} did not understand", do="use the same version of oomguard for both"
+        )
     got: dict[str, Any] = json.loads(answer)
     return got
 
 
-def _find_guard(pid: int) -> tuple[int, socket.socket]:
+def _find_supervisor(pid: int) -> tuple[int, socket.socket]:
     proc = ProcFiles()
     candidate = pid
     for _ in range(_GENERATIONS):
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            connection.connect(_NAME.format(candidate))
-            if _peer(connection)[0] == candidate:  # else somebody sits there under its name
-                return candidate, connection
-        except OSError:
-            pass
-        connection.close()
+        connection = _connect(candidate)
+        if connection is not None:
+            return candidate, connection
         stat = proc.stat(candidate)
         if stat is None or stat.parent_pid <= 1:
             break
         candidate = stat.parent_pid
-    held = held_guards()
+    held = holding_supervisors()
     do = (
         f"oomguard release {held[0]}"
         if held
@@ -152,10 +151,41 @@ def _find_guard(pid: int) -> tuple[int, socket.socket]:
     raise NothingFound(f"no job of process {pid} is held", do=do)
 
 
-def held_guards() -> list[int]:
-    """The pids of the guards that hold a job on this machine now. Raises: nothing."""
-    names = [line.rpartition("@oomguard-run-")[2] for line in ProcFiles().read("net/unix", 1 << 20).splitlines()]
-    return sorted({int(name) for name in names if name.isascii() and name.isdecimal() and len(name) < 11})
+def _connect(pid: int) -> socket.socket | None:
+    """To the supervisor `pid`, under whichever name it has; None: that holds no job."""
+    for name in _names(pid):
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(_PATIENCE_SECONDS)
+        with suppress(OSError):
+            connection.connect(f"\0{name}")
+            if _peer(connection)[0] == pid:  # else somebody sits there under its name
+                return connection
+        connection.close()
+    return None
+
+
+def _names(pid: int) -> list[str]:
+    plain = f"{_PREFIX}{pid}"
+    return [name for name in _all_names() if name == plain or name.startswith(f"{plain}-")]
+
+
+def _all_names() -> list[str]:
+    found = (line.rpartition("@")[2] for line in ProcFiles().read("net/unix", 1 << 22).splitlines())
+    return sorted({name for name in found if name.startswith(_PREFIX)})
+
+
+def holding_supervisors() -> list[int]:
+    """The pids of the supervisors that hold a job on this machine now. Raises: nothing."""
+    numbers = {name.removeprefix(_PREFIX).partition("-")[0] for name in _all_names()}
+    pids = sorted(int(number) for number in numbers if number.isascii() and number.isdecimal() and len(number) < 11)
+    return [pid for pid in pids if _is_there(pid)]
+
+
+def _is_there(pid: int) -> bool:
+    connection = _connect(pid)
+    if connection is not None:
+        connection.close()
+    return connection is not None
 
 
 def _peer(connection: socket.socket) -> tuple[int, int, int]:
@@ -164,10 +194,13 @@ def _peer(connection: socket.socket) -> tuple[int, int, int]:
     return pid, uid, gid
 
 
-def _read_line(connection: socket.socket) -> bytes:
+def _read_line(connection: socket.socket, seconds: float) -> bytes:
+    """One line, or as much of it as is allowed; not longer than `seconds` in all, however slowly it comes."""
+    until = time.monotonic() + seconds
     got = b""
-    while not got.endswith(b"\n") and len(got) < _LONGEST:
-        piece = connection.recv(_LONGEST - len(got))
+    while not got.endswith(b"\n") and len(got) < LONGEST:
+        connection.settimeout(max(0.001, until - time.monotonic()))
+        piece = connection.recv(LONGEST - len(got))
         if not piece:
             break
         got += piece

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HeldJob:
+class Snapshot:
     """Every process stood still when this was read. Units: bytes, seconds."""
 
     seconds: float  # since the job began

@@ -1,180 +1,110 @@
-"""Start a command under the best enforcement to be had: it is inside of its limits before it executes anything."""
+"""Start a job under the best backend to be had: it is inside of its limits before it executes anything."""
 
 from __future__ import annotations
 
+import errno
 import os
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from oomguard.formats.meminfo import parse_meminfo
-from oomguard.kernel.cgroup.directory import find_own_cgroup, read_kernel_text
-from oomguard.kernel.cgroup.limits import limits_around
-from oomguard.kernel.cgroup.refusals import MemcgUnavailable
+from oomguard.errors import CannotStart, WorkerFailed
+from oomguard.kernel.cgroup.limits import limits_around, machine_limit
 from oomguard.kernel.proc.tree import ProcessTree
 from oomguard.kernel.process.prctl import become_subreaper
-from oomguard.supervision.backends.cgroup import JobMemcg
-from oomguard.supervision.backends.cgroup_setup import open_job_memcg
-from oomguard.supervision.reaper import Keeper, start_keeper
-from oomguard.supervision.rules.choice import Enforcement, Refusal, ways_to_try
-from oomguard.supervision.rules.limits import GUARDS_MEMORY, LimitAbove
+from oomguard.supervision.backends.choose import describe, find_place
+from oomguard.supervision.orphans import end_orphans, find_orphans, name_orphans
+from oomguard.supervision.own_budget import tell_budget
+from oomguard.supervision.reaper import Program, Reaper, start_reaper
+from oomguard.supervision.rules.choice import BudgetRequest, Enforcement
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from oomguard.supervision.backends.base import Backend
 
-    from oomguard.supervision.backends.polling import Watchdog
-    from oomguard.supervision.backends.systemd import ScopeManager
-    from oomguard.supervision.rules.choice import Choice, Way
-
-    Enforcer = JobMemcg | Watchdog  # the two have the same methods
-
-_DESCRIPTORS = 24  # that a guard opens at most, at its start or while it looks
+_DESCRIPTORS = 24  # that a supervisor opens at most, at its start or while it takes a snapshot
 
 
 @dataclass(frozen=True, kw_only=True)
 class StartedJob:
-    """A job that waits at its gate: `keeper.start()` lets it begin."""
+    """A job that waits at its gate: `reaper.start()` lets it begin."""
 
-    keeper: Keeper
-    enforcer: Enforcer
+    reaper: Reaper
+    backend: Backend
     enforcement: Enforcement
 
+    def begin(self, name: str, explanation: str) -> None:
+        """Open the gate. A job of ours is told its budget, which comes from where `explanation` says.
+
+        Raises: CannotStart if there is no such command as `name`; WorkerFailed if it was killed while it waited.
+        """
+        number = self.reaper.start(tell_budget(self.enforcement, self.backend.cgroup, explanation))
+        if number == errno.ESRCH:
+            raise WorkerFailed("the command was killed before it began", do="run the same command again")
+        if number:
+            raise CannotStart(name, number)
+
     def linger(self) -> None:
-        """The command is over, and some of what it started goes on: the keeper sees to it, and cleans up after it."""
-        cgroup = self.enforcer.memcg.path if isinstance(self.enforcer, JobMemcg) else None
-        self.keeper.linger(self.enforcer.kind, self.enforcer.limits.budget, cgroup)
+        """The command is over, and some of what it started goes on: the reaper sees to it, and cleans up after it."""
+        self.reaper.linger(self.backend.kind, self.backend.limits.budget, self.backend.cgroup)
 
     def abort(self) -> None:
-        """End it before it began, or after a failure of the guard's. Raises: nothing."""
-        self.keeper.abort()
-        self.enforcer.close()
+        """End it before it began, or after a failure of the supervisor's. Raises: nothing."""
+        self.reaper.abort()
+        self.backend.close()
 
 
 def start_job(
-    command: Sequence[str],
-    asked: int,
-    *,
-    choice: Choice = "auto",
-    swap_max: int | None = 0,
-    mask: set[int] | None = None,
+    program: Program, request: BudgetRequest, *, mask: set[int] | None = None, cleans: bool = True
 ) -> StartedJob:
-    """Fork `command` under a budget of `asked` bytes, held by the best way that `choice` allows.
+    """Fork `program` under the budget that is requested. `mask`: the signal mask that it gets.
 
-    `swap_max`: how much of it may be swapped out; None: no limit. `mask`: the signal mask that it gets.
-    Raises: MemcgUnavailable if `choice` leaves no way; OSError if there are no descriptors or processes to be had.
+    What earlier runs left, whose supervisor and reaper were killed, is ended first if it `cleans`.
+
+    Raises: MemcgUnavailable if the request leaves no way; OSError if there are no descriptors or processes to be had.
     Nothing is left of the job then.
     """
     _need_descriptors()
     bystanders = frozenset(ProcessTree(os.getpid(), with_root=False).pids())
     become_subreaper()
-    above = _machine_limit()
-    memcg, manager, refusals = _find_place(asked, above, choice, swap_max)
+    ended = (
+        _end_orphans() if cleans else ""
+    )  # before the place is looked for: a cgroup that is empty then is removed there
+    place = find_place(request, machine_limit(), around=limits_around)
     try:
-        keeper = start_keeper(
-            command, clean_up=memcg.close if memcg is not None else _nothing, mask=mask if mask is not None else set()
-        )
+        reaper = start_reaper(program, clean_up=place.close, mask=mask if mask is not None else set())
     except BaseException:
-        if memcg is not None:
-            memcg.close()
+        place.close()
         raise
     try:
-        enforcer = _enforce(memcg, manager, keeper, asked, above, choice, swap_max, refusals, bystanders)
+        backend = place.take_in(reaper.job_pid, reaper.pid, bystanders)
     except BaseException:
-        keeper.abort()
-        if memcg is not None:
-            memcg.close()
+        reaper.abort()
+        place.close()
         raise
-    return StartedJob(keeper=keeper, enforcer=enforcer, enforcement=_describe(enforcer, refusals, swap_max))
+    return StartedJob(reaper=reaper, backend=backend, enforcement=_with_note(describe(backend, place), ended))
 
 
-def probe_enforcement(asked: int, choice: Choice = "auto") -> Enforcement:
-    """Say how a job of `asked` bytes would be held here, by trying it with a command that never begins.
+def _end_orphans() -> str:
+    orphans = find_orphans()
+    if not orphans:
+        return ""
+    left = end_orphans(orphans)
+    told = f"ended what an earlier run left, whose supervisor and reaper were killed: {name_orphans(orphans)}"
+    return f"{told}; still there: {name_orphans(left)}" if left else told
 
-    Raises: MemcgUnavailable if `choice` leaves no way.
-    """
-    job = start_job(["true"], asked, choice=choice)
+
+def _with_note(enforcement: Enforcement, note: str) -> Enforcement:
+    return replace(enforcement, notes=(*enforcement.notes, note)) if note else enforcement
+
+
+def probe_enforcement(asked: int) -> Enforcement:
+    """Say how a job of `asked` bytes would be held here, by trying it with a command that never begins."""
+    job = start_job(["true"], BudgetRequest(size=asked), cleans=False)
     job.abort()
     return job.enforcement
 
 
-def _find_place(
-    asked: int, above: list[LimitAbove], choice: Choice, swap_max: int | None, root: Path = Path("/")
-) -> tuple[JobMemcg | None, ScopeManager | None, list[Refusal]]:
-    """The best way that can be found before there is a process: a cgroup of ours, or a systemd to ask for one."""
-    own = find_own_cgroup(root)
-    ways, refusals = ways_to_try(choice, own.version if own is not None else None)
-    for way in ways:
-        try:
-            if way in ("cgroup v2", "cgroup v1"):
-                return open_job_memcg(asked, above, swap_max=swap_max, root=root), None, refusals
-            if way == "systemd scope":
-                from oomguard.supervision.backends.systemd import find_scope_manager  # here: most runs need none of it
-
-                return None, find_scope_manager(root), refusals
-        except MemcgUnavailable as error:
-            refusals.append(Refusal(way=way, why=str(error), do=error.do))
-    return None, None, refusals
-
-
-def _enforce(
-    memcg: JobMemcg | None,
-    manager: ScopeManager | None,
-    keeper: Keeper,
-    asked: int,
-    above: list[LimitAbove],
-    choice: Choice,
-    swap_max: int | None,
-    refusals: list[Refusal],
-    bystanders: frozenset[int],
-) -> Enforcer:
-    if memcg is not None:
-        try:
-            memcg.add(keeper.job_pid)
-        except (OSError, MemcgUnavailable) as error:
-            memcg.close()
-            refusals.append(
-                Refusal(
-                    way=cast("Way", memcg.kind),
-                    why=f"the job could not be moved into {memcg.memcg.path}: {error}",
-                    do="systemd-run --scope -p Delegate=yes oomguard run ...",
-                )
-            )
-        else:
-            return memcg
-    if manager is not None:
-        from oomguard.supervision.backends.systemd import open_scope
-
-        try:
-            return open_scope(manager, keeper.job_pid, keeper.pid, asked, above, swap_max=swap_max)
-        except MemcgUnavailable as error:
-            refusals.append(Refusal(way="systemd scope", why=str(error), do=error.do))
-    if choice not in ("auto", "watchdog"):
-        last = refusals[-1]
-        raise MemcgUnavailable(f"--enforce {choice}: {last.why}", do=f"{last.do}; or leave --enforce out")
-    from oomguard.supervision.backends.polling import Watchdog
-
-    watchdog = Watchdog(asked, [*above, *limits_around()], bystanders)
-    watchdog.watch_below(keeper.pid)
-    return watchdog
-
-
-def _describe(enforcer: Enforcer, refusals: list[Refusal], swap_max: int | None) -> Enforcement:
-    way = cast("Way", enforcer.kind)
-    notes = list(enforcer.caveats)
-    if way == "watchdog" and swap_max == 0:
-        notes.append("swap cannot be closed without a cgroup: what was swapped out counts as used")
-    return Enforcement(
-        way=way,
-        budget=enforcer.limits.budget,
-        hard_limit=None if way == "watchdog" else enforcer.limits.hard,
-        cannot=enforcer.cannot,
-        notes=tuple(notes),
-        refusals=tuple(refusals),
-    )
-
-
 def _need_descriptors() -> None:
-    """Fail before there is a job, not when it must be looked at. Raises: OSError."""
+    """Fail before there is a job, not when a snapshot of it is to be taken. Raises: OSError."""
     opened: list[int] = []
     try:
         for _ in range(_DESCRIPTORS):
@@ -182,12 +112,3 @@ def _need_descriptors() -> None:
     finally:
         for fd in opened:
             os.close(fd)
-
-
-def _machine_limit() -> list[LimitAbove]:
-    total = parse_meminfo(read_kernel_text(Path("/proc/meminfo")) or "").total
-    return [] if total is None else [LimitAbove(whose="this machine's memory", limit=total, beside=GUARDS_MEMORY)]
-
-
-def _nothing() -> None:
-    """Clean up after a job that has no cgroup."""

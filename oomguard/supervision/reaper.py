@@ -1,12 +1,12 @@
-"""The process between the guard and its job: it outlives the guard by a moment, and then nothing of the job is left.
+"""The process between the supervisor and its job: it outlives the supervisor, until nothing of the job is left.
 
-    guard ── keeper ── the command ── ...
+    supervisor ── reaper ── the command ── ...
 
-The keeper is the subreaper of all that the command starts: a process that leaves by a double fork stays below it. It
-does nothing but wait. When the guard ends without a word (SIGKILL, the OOM killer), the pipe between them closes, and
-the keeper ends the job, frozen or not, and removes its cgroup. It is in a process group of its own, so that what is
-sent to the guard's group does not reach it; the command is in the guard's group, so that a terminal's keys, and a
-shell's job control, reach the command as if there were no guard.
+The reaper is the subreaper of all that the command starts: a process that leaves by a double fork stays below it. It
+does nothing but wait. When the supervisor ends without a word (SIGKILL, the OOM killer), the pipe between them
+closes, and the reaper ends the job, frozen or not, and removes its cgroup. It is in a process group of its own, so
+that what is sent to the supervisor's group does not reach it; the command is in the supervisor's group, so that a
+terminal's keys, and a shell's job control, reach the command as if there were no supervisor.
 """
 
 from __future__ import annotations
@@ -17,21 +17,23 @@ import select
 import signal
 import struct
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
 from oomguard.kernel.cgroup import write as cgroup_files
 from oomguard.kernel.proc.tree import ProcessTree
-from oomguard.kernel.process.prctl import become_subreaper, die_with_parent, set_name
+from oomguard.kernel.process.prctl import become_subreaper, die_with_parent, own_name, set_name
 from oomguard.kernel.process.signalfd import SignalFile
 from oomguard.kernel.process.signals import signal_if
+from oomguard.supervision.orphans import mark_job
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-# Another than the guard's, so that one `killall oomguard` does not take both: the kernel keeps 15 bytes.
-KEEPER_NAME = "oomguard-reaper"
+# Another than the supervisor's, so that one `killall oomguard` does not take both: the kernel keeps 15 bytes.
+REAPER_NAME = "oomguard-reaper"
+Program = Sequence[str] | Callable[[str], int]
 _ERRNO = struct.Struct("=i")
 _END_SECONDS = 20.0
 _LINGER_STEP_SECONDS = 0.2
@@ -39,15 +41,15 @@ _LINGER_STEP_SECONDS = 0.2
 
 @dataclass(frozen=True, slots=True)
 class JobEvent:
-    """What the keeper saw of the command."""
+    """What the reaper saw of the command."""
 
-    kind: str  # "stopped", "continued", "exited", "gone" (the keeper itself)
+    kind: str  # "stopped", "continued", "exited", "gone" (the reaper itself)
     status: int  # the signal that stopped it; as waitpid() gives it for "exited"
 
 
 @dataclass(kw_only=True)
-class Keeper:
-    """The guard's side."""
+class Reaper:
+    """The supervisor's side."""
 
     pid: int
     job_pid: int
@@ -58,10 +60,13 @@ class Keeper:
     _buffer: bytes = field(default=b"", repr=False)
     _is_buried: bool = False
 
-    def start(self) -> int:
-        """Let the command begin. Gives 0, or the errno with which it could not be executed. Raises: nothing."""
+    def start(self, told: str = "go") -> int:
+        """Let the job begin. Gives 0, or the errno with which it could not be executed. Raises: nothing.
+
+        A job that is a function is `told` this; it must fit into a pipe.
+        """
         try:
-            os.write(self._gate_fd, b"1")
+            os.write(self._gate_fd, told.encode())
         except BrokenPipeError:
             return errno.ESRCH  # it was killed while it waited
         os.close(self._gate_fd)
@@ -79,23 +84,23 @@ class Keeper:
         return [JobEvent(kind, int(status)) for kind, status in (line.decode().split() for line in lines)]
 
     def finish(self) -> None:
-        """The job is over: let the keeper end, and wait for it. Raises: nothing."""
+        """The job is over: let the reaper end, and wait for it. Raises: nothing."""
         self._say(b"done\n")
         self.bury()
 
     def bury(self) -> None:
-        """Wait for its end. From then on what it kept is the guard's own children. Raises: nothing."""
+        """Wait for its end. From then on what it kept is the supervisor's own children. Raises: nothing."""
         if not self._is_buried:
             os.waitpid(self.pid, 0)
         self._is_buried = True
 
     def linger(self, kind: str, budget: int, cgroup: Path | None) -> None:
-        """The command is over, and some of what it started goes on: let the keeper see to that alone."""
+        """The command is over, and some of what it started goes on: let the reaper see to that alone."""
         self._say(f"linger\t{kind}\t{budget}\t{cgroup or ''}\n".encode())
 
     def abort(self) -> None:
         """End the job before it began, or after a failure. Raises: nothing."""
-        os.close(self._control_fd)  # as if the guard had died
+        os.close(self._control_fd)  # as if the supervisor had died
         self._control_fd = -1
         self.bury()
 
@@ -106,10 +111,11 @@ class Keeper:
             return
 
 
-def start_keeper(command: Sequence[str], *, clean_up: Callable[[], None], mask: set[int]) -> Keeper:
-    """Fork the keeper, and it the command, which waits until Keeper.start().
+def start_reaper(program: Program, *, clean_up: Callable[[], None], mask: set[int]) -> Reaper:
+    """Fork the reaper, and it the job, which waits until Reaper.start().
 
-    `clean_up` removes the job's cgroup; `mask` is the signal mask that the command gets. Single-threaded callers only.
+    `program` is a command to execute, or a function of ours that gives the exit status. `clean_up` removes the job's
+    cgroup; `mask` is the signal mask that the job gets. Single-threaded callers only.
     Raises: OSError if there is no process to be had.
     """
     status, control, gate, executed = (os.pipe() for _ in range(4))
@@ -118,7 +124,7 @@ def start_keeper(command: Sequence[str], *, clean_up: Callable[[], None], mask: 
     if pid == 0:
         for fd in (status[0], control[1], gate[1], executed[0]):
             os.close(fd)
-        _keep(command, status[1], control[0], gate[0], executed[1], group, mask, clean_up)
+        _keep(program, status[1], control[0], gate[0], executed[1], group, mask, clean_up)
     for fd in (status[1], control[0], gate[0], executed[1]):
         os.close(fd)
     first = b""
@@ -130,7 +136,7 @@ def start_keeper(command: Sequence[str], *, clean_up: Callable[[], None], mask: 
             os.waitpid(pid, 0)
             raise OSError(errno.EAGAIN, "the process that keeps the job could not fork, or was killed")
         first += got
-    return Keeper(
+    return Reaper(
         pid=pid,
         job_pid=int(first.split()[1]),
         status_fd=status[0],
@@ -141,7 +147,7 @@ def start_keeper(command: Sequence[str], *, clean_up: Callable[[], None], mask: 
 
 
 def _keep(
-    command: Sequence[str],
+    program: Program,
     status_fd: int,
     control_fd: int,
     gate_fd: int,
@@ -150,23 +156,24 @@ def _keep(
     mask: set[int],
     clean_up: Callable[[], None],
 ) -> NoReturn:
-    """The keeper's life. Never returns."""
+    """The reaper's life. Never returns."""
     try:
         os.setpgid(0, 0)
-        set_name(KEEPER_NAME)
+        name, supervisor_pid = own_name(), os.getppid()
+        set_name(REAPER_NAME)
         become_subreaper()
-        keeper_pid = os.getpid()
+        reaper_pid = os.getpid()
         everything = set(signal.valid_signals()) - {signal.SIGKILL, signal.SIGSTOP}
         signals = SignalFile(everything)
         job_pid = os.fork()
         if job_pid == 0:
-            for fd in (status_fd, control_fd):  # the guard must see it at once if the keeper is killed
+            for fd in (status_fd, control_fd):  # the supervisor must see it at once if the reaper is killed
                 os.close(fd)
-            _become_the_command(command, gate_fd, exec_fd, group, mask, keeper_pid)
+            _become_the_job(program, (gate_fd, exec_fd, signals.fd), group, mask, (supervisor_pid, reaper_pid), name)
         for fd in (gate_fd, exec_fd):
             os.close(fd)
         nowhere = os.open(os.devnull, os.O_RDWR)
-        for standard in (0, 1, 2):  # whoever reads the job's output must not wait for the keeper
+        for standard in (0, 1, 2):  # whoever reads the job's output must not wait for the reaper
             os.dup2(nowhere, standard)
         os.write(status_fd, f"forked {job_pid}\n".encode())
         if _wait(job_pid, status_fd, control_fd, signals):
@@ -175,21 +182,37 @@ def _keep(
         os._exit(0)
 
 
-def _become_the_command(
-    command: Sequence[str], gate_fd: int, exec_fd: int, group: int, mask: set[int], keeper_pid: int
+def _become_the_job(
+    program: Program, fds: tuple[int, int, int], group: int, mask: set[int], pids: tuple[int, int], name: str
 ) -> NoReturn:
+    gate_fd, exec_fd, _ = fds
+    supervisor_pid, reaper_pid = pids
     try:
-        die_with_parent(keeper_pid)  # should both be killed, guard and keeper: nobody would thaw it, or hold it
+        mark_job(supervisor_pid, reaper_pid)
+        die_with_parent(reaper_pid)  # should both be killed, supervisor and reaper: nobody would thaw it, or hold it
         os.setpgid(0, group)
-        for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and that would be inherited
-            signal.signal(number, signal.SIG_DFL)
-        if os.read(gate_fd, 1):
+        if told := _read_all(gate_fd):
+            if callable(program):
+                for fd in fds:
+                    os.close(fd)
+                set_name(name)
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+                os._exit(program(told))
+            for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and that would be inherited
+                signal.signal(number, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            _execute(command)
+            _execute(program)
     except OSError as error:
         os.write(exec_fd, _ERRNO.pack(error.errno or errno.EIO))
     finally:
         os._exit(125)
+
+
+def _read_all(fd: int) -> str:
+    got = b""
+    while piece := os.read(fd, 1 << 16):
+        got += piece
+    return got.decode()
 
 
 def _execute(command: Sequence[str]) -> None:
@@ -203,7 +226,7 @@ def _execute(command: Sequence[str]) -> None:
 
 
 def _wait(job_pid: int, status_fd: int, control_fd: int, signals: SignalFile) -> bool:
-    """Tell the guard what happens, until there is nothing to keep. Says whether the guard is gone by then."""
+    """Tell the supervisor what happens, until there is nothing to keep. Says whether the supervisor is gone by then."""
     poll = select.poll()
     poll.register(control_fd, select.POLLIN)
     poll.register(signals.fd, select.POLLIN)
@@ -211,7 +234,7 @@ def _wait(job_pid: int, status_fd: int, control_fd: int, signals: SignalFile) ->
         ready = {fd for fd, _ in poll.poll()}
         if signals.fd in ready:
             signals.read()
-            _tell_and_reap(job_pid, status_fd)
+            _report_changes(job_pid, status_fd)
         if control_fd in ready:
             message = os.read(control_fd, 4096).decode()
             if message == "done\n":
@@ -223,7 +246,7 @@ def _wait(job_pid: int, status_fd: int, control_fd: int, signals: SignalFile) ->
             return True
 
 
-def _tell_and_reap(job_pid: int, status_fd: int) -> None:
+def _report_changes(job_pid: int, status_fd: int) -> None:
     for pid, status in _changed_children():
         if pid != job_pid:
             continue
@@ -269,18 +292,18 @@ def _linger(kind: str, budget: str, cgroup: str, *, signals: SignalFile) -> None
     """The command ended, and what it left in the background goes on: under the same budget, until it ends."""
     from pathlib import Path
 
-    watchdog = None
-    if kind == "watchdog":
-        from oomguard.supervision.backends.polling import Watchdog
+    polling = None
+    if kind == "polling":
+        from oomguard.supervision.backends.polling import PollingBackend
 
-        watchdog = Watchdog(int(budget), [])
-        watchdog.watch_below(os.getpid())
+        polling = PollingBackend(int(budget), [])
+        polling.watch_below(os.getpid())
     tree = ProcessTree(os.getpid(), with_root=False)
     while tree.pids():
         select.select([signals.fd], [], [], _LINGER_STEP_SECONDS)
         signals.read()
         _changed_children()
-        if watchdog is not None and watchdog.measure().unreclaimable >= watchdog.limits.budget:
+        if polling is not None and polling.read_memory().unreclaimable >= polling.limits.budget:
             _end_all()
     if cgroup:
         cgroup_files.remove_when_empty(Path(cgroup))

@@ -1,4 +1,4 @@
-"""What a guard has seen of its job so far: peaks, the largest process, and how memory grew with the input."""
+"""What a supervisor has seen of its job so far: peaks, the largest process, and how memory grew with the input."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from oomguard.units import MIB
 
 if TYPE_CHECKING:
     from oomguard.kernel.proc.model import OpenInput, ProcessFacts
-    from oomguard.supervision.backends.base import Measure
+    from oomguard.supervision.backends.base import Backend, MemoryReading
     from oomguard.supervision.growth.forecast import Forecast, ReadSample
-    from oomguard.supervision.held_job import HeldJob
-    from oomguard.supervision.launch import Enforcer
+    from oomguard.supervision.held_job import Snapshot
 
 _FIRST_SLOW_LOOK_SECONDS = 0.02
 _SLOW_LOOK_SECONDS = 0.25
@@ -31,12 +30,12 @@ _OF_AVAILABLE = 0.9
 class JobSamples:
     """Filled by look(). Units: bytes."""
 
-    def __init__(self, enforcer: Enforcer, began: float, *, at_each: bool = True) -> None:
-        """Look at the job of `enforcer`, which began at `began` on the monotonic clock.
+    def __init__(self, backend: Backend, began: float, *, at_each: bool = True) -> None:
+        """Look at the job of `backend`, which began at `began` on the monotonic clock.
 
         `at_each`: look at its processes and their files as well, unless somebody else does.
         """
-        self._enforcer = enforcer
+        self._backend = backend
         self._next_slow = began + _FIRST_SLOW_LOOK_SECONDS if at_each else float("inf")
         self._slow_cost_seconds = _FIRST_SLOW_LOOK_COST_SECONDS
         self._has_looked = False
@@ -50,9 +49,9 @@ class JobSamples:
         self.largest_rss = 0
         self.processes: list[ProcessFacts] = []  # as they were at the last slow look
 
-    def look(self) -> Measure:
+    def look(self) -> MemoryReading:
         """Measure the job; now and then, its processes and the files it reads as well."""
-        measure = self._enforcer.measure()
+        measure = self._backend.read_memory()
         self.peak_unreclaimable = max(self.peak_unreclaimable, measure.unreclaimable)
         self.peak_shmem = max(self.peak_shmem, measure.shmem)
         now = time.monotonic()
@@ -74,10 +73,10 @@ class JobSamples:
         """Whether the job cannot reach its budget while each process is looked at, or does not grow at all."""
         if unreclaimable - self._last_unreclaimable < _CALM_GROWTH:
             return True
-        headroom = self._enforcer.limits.budget - unreclaimable
+        headroom = self._backend.limits.budget - unreclaimable
         return headroom / FASTEST_BYTES_A_SECOND >= self._slow_cost_seconds
 
-    def take(self, held: HeldJob) -> None:
+    def take(self, held: Snapshot) -> None:
         """Take over what was seen while the job was held."""
         self.peak_unreclaimable = max(self.peak_unreclaimable, held.unreclaimable)
         self._take_processes(list(held.processes))
@@ -88,7 +87,7 @@ class JobSamples:
             return None
         self._fresh = False
         found = self._line()
-        if found is None or found[0].at_end < self._enforcer.limits.budget:
+        if found is None or found[0].at_end < self._backend.limits.budget:
             return None
         self._warned = True
         return found
@@ -108,7 +107,7 @@ class JobSamples:
 
     def close(self) -> None:
         """Measure once more: a short job may have ended between two looks."""
-        measure = self._enforcer.measure()
+        measure = self._backend.read_memory()
         self.peak_unreclaimable = max(self.peak_unreclaimable, measure.unreclaimable)
         self.peak_shmem = max(self.peak_shmem, measure.shmem)
 
@@ -117,9 +116,9 @@ class JobSamples:
         from oomguard.kernel.proc.open_files import read_open_inputs  # here, so that the command need not wait for them
         from oomguard.supervision.growth.forecast import ReadSample
 
-        pids = self._enforcer.pids()
+        pids = self._backend.pids()
         self._inputs = read_open_inputs(pids)[:_MOST_INPUTS]
-        unreclaimable = self._enforcer.measure().unreclaimable  # of the moment that the positions are of
+        unreclaimable = self._backend.read_memory().unreclaimable  # of the moment that the positions are of
         self._take_processes(read_processes(pids, exact=False))
         for opened in self._inputs:
             samples = self._read.setdefault((opened.pid, opened.path), [])

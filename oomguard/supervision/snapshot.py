@@ -12,12 +12,12 @@ from oomguard.kernel.proc.open_files import read_open_inputs
 from oomguard.kernel.proc.tmpfs import TmpfsFiles
 from oomguard.stacks.pystack import is_python, read_python_stacks
 from oomguard.stacks.source import with_source_lines
-from oomguard.supervision.held_job import HeldJob
+from oomguard.supervision.held_job import Snapshot
 
 if TYPE_CHECKING:
     from oomguard.formats.proc.smaps import MemoryShare
     from oomguard.kernel.proc.model import ProcessFacts
-    from oomguard.supervision.launch import Enforcer
+    from oomguard.supervision.backends.base import Backend
 
 _MOST_PROCESSES = 200
 _MOST_STACKS = 16  # processes whose stacks are read
@@ -25,18 +25,18 @@ _MOST_MAPS = 3
 _MOST_SHARES = 6
 
 
-def look_at(enforcer: Enforcer, began: float) -> HeldJob:
+def take_snapshot(backend: Backend, began: float) -> Snapshot:
     """Read all that is known of a held job; `began` is when it began, on the monotonic clock. Raises: nothing."""
     at = time.monotonic()
-    measure = enforcer.measure(exact=True)
-    pids = enforcer.pids()
+    measure = backend.read_memory(exact=True)
+    pids = backend.pids()
     processes = read_processes(pids)[:_MOST_PROCESSES]
     reading = read_python_stacks([process.pid for process in processes[:_MOST_STACKS]])
     files = TmpfsFiles()
     files.look(pids)
-    return HeldJob(
+    return Snapshot(
         seconds=at - began,
-        budget=enforcer.limits.budget,
+        budget=backend.limits.budget,
         unreclaimable=measure.unreclaimable,
         shmem=measure.shmem,
         cache=None if measure.cache is None else max(0, measure.cache - measure.shmem),

@@ -12,8 +12,8 @@ from oomguard.kernel.cgroup.refusals import LimitDidNotStick
 from oomguard.kernel.process.prctl import stay_awake
 from oomguard.kernel.process.signals import is_ending_by, signal_if
 from oomguard.kernel.process.terminal import Terminal
-from oomguard.supervision.guard_record import GuardRecord
 from oomguard.supervision.rules.limits import FASTEST_BYTES_A_SECOND
+from oomguard.supervision.run_record import RunRecord
 from oomguard.supervision.sampling import JobSamples
 from oomguard.units import format_size
 
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from oomguard.kernel.process.signalfd import SignalFile
-    from oomguard.supervision.control_socket import Wanted
-    from oomguard.supervision.guard_record import GuardEvents, OnLimit
+    from oomguard.supervision.control_socket import Visitor
+    from oomguard.supervision.events import RunEvents
     from oomguard.supervision.launch import StartedJob
+    from oomguard.supervision.options import OnLimit
     from oomguard.supervision.reaper import JobEvent
     from oomguard.supervision.rules.limits import JobLimits
 
@@ -47,19 +48,19 @@ _FORWARDED = {
     signal.SIGTTIN,
     signal.SIGTTOU,
 }
-GUARDED_SIGNALS = frozenset(_FORWARDED)
+FORWARDED_SIGNALS = frozenset(_FORWARDED)
 _ENDING = {signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM}
 _STOPS_OF_A_TERMINAL = {signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU}
 
 
-class JobGuard:
-    """One guard for one job. The calling process must have the signals of GUARDED_SIGNALS in `signals`."""
+class Supervisor:
+    """One supervisor for one job. The calling process must have the signals of FORWARDED_SIGNALS in `signals`."""
 
     def __init__(
         self,
         job: StartedJob,
         signals: SignalFile,
-        events: GuardEvents,
+        events: RunEvents,
         *,
         began: float,
         on_limit: OnLimit = "stop",
@@ -71,8 +72,8 @@ class JobGuard:
 
         `watch` looks at it as well, and gives the seconds until it wants to again.
         """
-        self._keeper = job.keeper
-        self._enforcer = job.enforcer
+        self._reaper = job.reaper
+        self._backend = job.backend
         self._signals = signals
         self._events = events
         self._on_limit = on_limit
@@ -90,14 +91,14 @@ class JobGuard:
         self._calm_looks = 0
         self._is_near = True
         self._is_held = False
-        self._record = GuardRecord(samples=JobSamples(job.enforcer, self._began, at_each=watch is None))
+        self._record = RunRecord(samples=JobSamples(job.backend, self._began, at_each=watch is None))
 
-    def run(self) -> GuardRecord:
+    def run(self) -> RunRecord:
         """Stay until the command has ended. Raises: what a broken machine does; the job is ended then."""
         now = look_at = watch_at = time.monotonic()
         while self._exited is None:
             until = look_at if self._watch is None else min(look_at, watch_at)
-            woken = self._wait(max(0.0, until - now), self._enforcer.wake_on() if self._is_near else [])
+            woken = self._wait(max(0.0, until - now), self._backend.wake_on() if self._is_near else [])
             now = time.monotonic()
             if self._exited is None and (woken or now >= look_at):
                 look_at = now + self._look()
@@ -109,7 +110,7 @@ class JobGuard:
     def _look(self) -> float:
         """Look at the job once, and do what is to be done; gives the seconds until the next time."""
         samples = self._record.samples
-        at_the_limit = self._enforcer.is_at_the_limit()
+        at_the_limit = self._backend.is_at_the_limit()
         measure = samples.look()
         if at_the_limit or self._has_no_room(measure.unreclaimable):
             self._hold(parked=at_the_limit)
@@ -119,58 +120,58 @@ class JobGuard:
 
     def _has_no_room(self, unreclaimable: int) -> bool:
         """Whether the budget is used up, and swap, if it was allowed, with it."""
-        return unreclaimable >= self._enforcer.limits.budget and self._enforcer.swap_left() < _LEAST_SWAP
+        return unreclaimable >= self._backend.limits.budget and self._backend.swap_left() < _LEAST_SWAP
 
     def _step(self, unreclaimable: int) -> float:
         """How long memory cannot reach the budget. Near it, and calm: a little longer, as the kernel stands behind."""
         grown = abs(unreclaimable - self._last_unreclaimable) > 1 << 16
         self._last_unreclaimable = unreclaimable
         self._calm_looks = 0 if grown else self._calm_looks + 1
-        headroom = self._enforcer.limits.budget - unreclaimable
+        headroom = self._backend.limits.budget - unreclaimable
         # v2 tells of every reclaim at memory.high, also while only page cache is there to reclaim.
-        self._is_near = headroom < self._enforcer.limits.budget // 2
+        self._is_near = headroom < self._backend.limits.budget // 2
         least = _CALM_STEP_SECONDS if self._calm_looks > _CALM_LOOKS else self._least_step
         return min(max(headroom / FASTEST_BYTES_A_SECOND, least), _LONGEST_STEP_SECONDS)
 
     def _wait(self, seconds: float, also: list[tuple[int, int]]) -> set[int]:
-        """Wait, and do what signals and the keeper ask for; gives the other descriptors that are ready."""
+        """Wait, and do what signals and the reaper ask for; gives the other descriptors that are ready."""
         poll = select.poll()
-        for fd, kinds in [(self._keeper.status_fd, select.POLLIN), (self._signals.fd, select.POLLIN), *also]:
+        for fd, kinds in [(self._reaper.status_fd, select.POLLIN), (self._signals.fd, select.POLLIN), *also]:
             poll.register(fd, kinds)
         ready = {fd for fd, _ in poll.poll(seconds * 1000)}
         if self._signals.fd in ready:
             self._pass_signals_on()
-        if self._keeper.status_fd in ready:
-            for event in self._keeper.events():
+        if self._reaper.status_fd in ready:
+            for event in self._reaper.events():
                 self._follow(event)
-        return ready - {self._signals.fd, self._keeper.status_fd}
+        return ready - {self._signals.fd, self._reaper.status_fd}
 
     def _pass_signals_on(self) -> None:
         for arrived in self._signals.read():
             if arrived.number in _ENDING:
                 self._asked_to_end = True
             # What the terminal sends, it sends to the job as well: both are in one group. Its hang-up alone goes to the
-            # leader of the session only, which without a guard would be the command.
+            # leader of the session only, which without a supervisor would be the command.
             is_ours_alone = arrived.number == signal.SIGHUP and os.getsid(0) == os.getpid()
             if (is_ours_alone or not arrived.from_kernel) and not (self._is_held and arrived.number == signal.SIGCONT):
                 self._signal_the_command(arrived.number)
 
     def _signal_the_command(self, number: int) -> None:
-        signal_if(self._keeper.job_pid, number, lambda stat: stat.parent_pid == self._keeper.pid)
+        signal_if(self._reaper.job_pid, number, lambda stat: stat.parent_pid == self._reaper.pid)
 
     def _follow(self, event: JobEvent) -> None:
         if event.kind == "exited":
             self._exited = event.status
         elif event.kind == "gone":
-            self._keeper.bury()  # first: until it is gone for good, its children are nowhere for a moment
-            self._enforcer.take_over()
-            self._enforcer.kill()
+            self._reaper.bury()  # first: until it is gone for good, its children are nowhere for a moment
+            self._backend.take_over()
+            self._backend.kill()
             self._exited = self._exited if self._exited is not None else signal.SIGKILL
         elif event.kind == "stopped" and (event.status in _STOPS_OF_A_TERMINAL or self._terminal.is_ours()):
             self._stop_with_the_job()
 
     def _stop_with_the_job(self) -> None:
-        """A shell waits for the guard, and must see it stop when the job stops; fg then continues both."""
+        """A shell waits for the supervisor, and must see it stop when the job stops; fg then continues both."""
         if not self._terminal.somebody_continues_us():
             self._signal_the_command(signal.SIGCONT)  # as the kernel does for a group that nobody waits for
             return
@@ -180,19 +181,19 @@ class JobGuard:
     def _hold(self, *, parked: bool) -> None:
         """At the budget: hold, look, and then what was asked for."""
         self._is_held = True
-        stands_still = self._enforcer.freeze()
-        measure = self._enforcer.measure(exact=True)
+        stands_still = self._backend.freeze()
+        measure = self._backend.read_memory(exact=True)
         if not parked and not self._has_no_room(measure.unreclaimable):
             self._let_go()  # it gave some back meanwhile, or the bound was too high
             return
-        from oomguard.supervision.snapshot import look_at  # here, so that the command need not wait for it
+        from oomguard.supervision.snapshot import take_snapshot  # here, so that the command need not wait for it
 
         # Before it is read: to show a page that it had given back, the kernel charges it anew. It cannot use it up.
-        self._enforcer.give_grace()
-        held = look_at(self._enforcer, self._began)
+        self._backend.give_grace()
+        held = take_snapshot(self._backend, self._began)
         self._record.held = held
         self._record.samples.take(held)
-        suggested = self._record.samples.suggest_budget(max(self._enforcer.limits.budget, held.unreclaimable))
+        suggested = self._record.samples.suggest_budget(max(self._backend.limits.budget, held.unreclaimable))
         self._events.held(held, waits=self._on_limit == "hold", suggested=suggested)
         self._asked_to_end = False
         if self._on_limit == "hold" and self._wait_for_release(suggested):
@@ -200,106 +201,108 @@ class JobGuard:
         self._record.stopped = True
         if self._on_limit != "kill" and (stands_still or self._is_limited):
             self._ask_to_end()  # else nothing keeps it from growing while it is asked
-        self._enforcer.kill()
+        self._backend.kill()
         self._wait_for_the_end(_AFTER_KILL_SECONDS)
         if self._exited is None:
             self._exited = signal.SIGKILL  # not even that ends a process in an uninterruptible sleep
 
     def _let_go(self) -> None:
         self._is_held = False
-        self._enforcer.thaw()
+        self._backend.thaw()
 
     def _ask_to_end(self) -> None:
         """SIGTERM, with some memory for the code that ends it, and time; a second signal makes it shorter."""
-        self._enforcer.signal(signal.SIGTERM)
+        self._backend.signal(signal.SIGTERM)
         self._let_go()
         asked = time.monotonic()
         self._asked_to_end = False
-        while self._enforcer.pids() and time.monotonic() < asked + self._grace_seconds and not self._asked_to_end:
+        while self._backend.pids() and time.monotonic() < asked + self._grace_seconds and not self._asked_to_end:
             self._wait(0.02, [])
-            if self._enforcer.is_at_the_limit():
+            if self._backend.is_at_the_limit():
                 return  # what it was given back is used up: it would not get any further
             if time.monotonic() > asked + _TAKES_A_SIGNAL_SECONDS:
                 # Who is deep in a system call, and has no code to run at its end, needs no grace.
-                self._enforcer.signal(signal.SIGKILL, only=lambda pid: is_ending_by(pid, signal.SIGTERM))
+                self._backend.signal(signal.SIGKILL, only=lambda pid: is_ending_by(pid, signal.SIGTERM))
 
     def _wait_for_release(self, suggested: int) -> bool:
         """Stay frozen until somebody says what is to become of the job. True: it goes on."""
-        from oomguard.supervision.control_socket import ReleaseDoor
+        from oomguard.supervision.control_socket import ControlSocket
 
-        with ReleaseDoor() as door, self._terminal.keys() as keys:
+        with ControlSocket() as control, self._terminal.keys() as keys:
             while not self._asked_to_end and self._exited is None:
-                ready = self._wait(60.0, [*door.wake_on(), *keys.wake_on()])
+                ready = self._wait(60.0, [*control.wake_on(), *keys.wake_on()])
                 key = keys.read() if ready else ""
                 if key == "s":
                     return False
-                wanted = door.take() if ready else None
-                if wanted is None and key != "r":
+                visitor = control.receive() if ready else None
+                if visitor is None and key != "r":
                     continue
-                if wanted is not None and wanted.stop:
-                    wanted.answer(ok=True, text="the job is ended")
+                if visitor is not None and visitor.request.stop:
+                    visitor.answer(ok=True, text="the job is ended")
                     return False
-                if self._release(wanted, suggested):
+                if self._release(visitor, suggested):
                     return True
         return False
 
-    def _release(self, wanted: Wanted | None, suggested: int) -> bool:
-        """Let it go on with what is `wanted`, or, by a key, what was `suggested`. False: it holds too much for that."""
-        swap_max = wanted.swap_max if wanted is not None and wanted.opens_swap else self._swap_max
-        limits = self._enforcer.plan_budget(wanted.max_rss if wanted is not None and wanted.max_rss else suggested)
+    def _release(self, visitor: Visitor | None, suggested: int) -> bool:
+        """Let it continue with what was asked for, or, by a key, what was `suggested`. False: it holds too much."""
+        request = visitor.request if visitor is not None else None
+        swap_max = request.swap_max if request is not None and request.opens_swap else self._swap_max
+        budget = request.max_rss if request is not None and request.max_rss else suggested
+        limits = self._backend.plan_budget(budget)
         refusal = self._refusal(limits)
         if refusal is None:
             try:
-                self._enforcer.set_budget(limits, swap_max=swap_max)
+                self._backend.set_budget(limits, swap_max=swap_max)
             except (OSError, LimitDidNotStick) as error:
                 refusal = f"the kernel did not take the new budget: {error}"
         if refusal is not None:
             self._events.stays_held(refusal)
-            if wanted is not None:
-                wanted.answer(ok=False, text=refusal, budget=limits.budget)
+            if visitor is not None:
+                visitor.answer(ok=False, text=refusal, budget=limits.budget)
             return False
         self._swap_max = swap_max
         self._record.held = None
         self._events.released(limits.budget)
-        if wanted is not None:
-            wanted.answer(ok=True, text="the job goes on", budget=limits.budget)
+        if visitor is not None:
+            visitor.answer(ok=True, text="; ".join(["the job continues", *limits.notes]), budget=limits.budget)
         self._let_go()
         return True
 
     def _refusal(self, limits: JobLimits) -> str | None:
         """Why it could not go on under these limits. Asked before the kernel is: v2 would kill it, v1 says EBUSY."""
-        held = self._enforcer.measure(exact=True).unreclaimable
+        held = self._backend.read_memory(exact=True).unreclaimable
         if held < limits.budget:
             return None
-        return f"it holds {format_size(held)} already, and {format_size(limits.budget)} would not be more"
+        return f"it holds {format_size(held)} already, which is not less than {format_size(limits.budget)}"
 
     def _was_refused(self) -> bool:
         """Whether it was seen to hold its budget, and met the hard limit, with nobody there to hold it.
 
         On v1 a system call is refused memory then (a write() to /dev/shm: ENOMEM), where a page fault would park.
         """
-        if self._record.stopped or self._swap_max != 0 or not self._enforcer.met_its_limit():
+        if self._record.stopped or self._swap_max != 0 or not self._backend.met_its_limit():
             return False
-        return self._record.samples.peak_unreclaimable >= self._enforcer.limits.budget
+        return self._record.samples.peak_unreclaimable >= self._backend.limits.budget
 
     def _wait_for_the_end(self, seconds: float) -> None:
         until = time.monotonic() + seconds
         while self._exited is None and time.monotonic() < until:
             self._wait(0.05, [])
 
-    def _finish(self) -> GuardRecord:
+    def _finish(self) -> RunRecord:
         record = self._record
         record.status = self._exited or 0
         record.seconds = time.monotonic() - self._began
         record.samples.close()
-        record.peak_with_cache = self._enforcer.peak_with_cache()
+        record.peak_with_cache = self._backend.peak_with_cache()
         by_sigkill = os.WIFSIGNALED(record.status) and os.WTERMSIG(record.status) == signal.SIGKILL
-        record.oom_kills = self._enforcer.oom_kills(ended_by_sigkill=by_sigkill)
+        record.oom_kills = self._backend.oom_kills(ended_by_sigkill=by_sigkill)
         record.refused = self._was_refused()
         if record.stopped:
             self._terminal.restore()
-        left = self._enforcer.pids()
+        left = self._backend.pids()
         if left and not record.stopped:
             record.left_behind = len(left)
-            self._enforcer.leave_to_the_kernel()
+            self._backend.leave_to_the_kernel()
         return record

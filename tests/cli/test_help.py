@@ -78,7 +78,6 @@ def test_every_command_has_help_and_an_example(name: str, command: object) -> No
         ["prepare", "--encoding", "gpt9"],
         ["prepare", "--workers", "many"],
         ["prepare", "--workers", "0"],
-        ["run", "prepare"],
         ["run", "--max-rss"],
         ["profile"],
         ["hook", "tcsh"],
@@ -106,14 +105,12 @@ def test_a_wrong_argument_exits_2_or_125(oomguard: Run, arguments: list[str]) ->
     ],
     ids=" ".join,
 )
-def test_a_wrong_value_is_two_lines_and_exits_1(
-    oomguard: Run, tmp_path: Path, arguments: list[str], words: list[str]
-) -> None:
+def test_a_wrong_value_is_two_lines(oomguard: Run, tmp_path: Path, arguments: list[str], words: list[str]) -> None:
     """What was given is quoted, and the second line says what to do."""
     if "text.txt" in arguments:
         (tmp_path / "text.txt").write_text("hello")
     run = oomguard(*arguments)
-    assert run.returncode == 1
+    assert run.returncode == (125 if "8 gigs" in arguments else 1)  # of run, a wrong flag is oomguard's failure
     assert run.stderr.startswith("error: ")
     assert "\n  try: " in run.stderr
     assert [word for word in words if word not in run.stderr] == []

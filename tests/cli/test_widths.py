@@ -12,8 +12,9 @@ import pytest
 
 import oomguard
 from oomguard.cli.showing import screen
+from oomguard.profiling.screens import render_profile
 from oomguard.text import Command, Rows
-from tests.profiling.test_screens import PROFILE, render_profile
+from tests.profiling.test_screens import PROFILE
 
 ROOT = str(Path(oomguard.__file__).parents[1])
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _TRY = """
-from oomguard.supervision.backends.budget_memcg import MemcgUnavailable, enter_budget_memcg
+from oomguard.supervision.backends.own_cgroup import MemcgUnavailable, enter_cgroup
 try:
-    with enter_budget_memcg(64 << 20):
+    with enter_cgroup(64 << 20):
         pass
 except MemcgUnavailable as error:
     print(error)

@@ -17,9 +17,9 @@ RECORDS = Path("/var/lib/oomguard/swap")
 USER = """
 import os, sys, time
 from pathlib import Path
-from oomguard.supervision.backends.budget_memcg import enter_budget_memcg
+from oomguard.supervision.backends.own_cgroup import enter_cgroup
 folder = Path(sys.argv[1])
-with enter_budget_memcg(32 << 20, allow_swap=True):
+with enter_cgroup(32 << 20, allow_swap=True):
     blocks = [os.urandom(1 << 20) for _ in range(64)]
     sums = [hash(block) for block in blocks]
     (folder / "ready").write_text(str(os.getpid()))

@@ -13,7 +13,7 @@ import pytest
 from oomguard.formats.cgroup.memory import parse_memory_stat_v1, parse_memory_stat_v2
 from oomguard.kernel.cgroup.directory import find_own_cgroup
 from tests.preparation.expecting import read_tokens, tokens_of
-from tests.running import children_of, run_oomguard, started, wait_until
+from tests.running import children_of, coordinator_of, run_oomguard, started, wait_until
 
 pytestmark = pytest.mark.live
 
@@ -102,8 +102,8 @@ def test_the_budget_holds_and_the_answer_is_right(tmp_path: Path, text: str) -> 
     with started(
         "run", "--max-rss", BUDGET, "prepare", "text.txt", "--val-fraction", "0", "--json", cwd=tmp_path
     ) as run:
-        wait_until(lambda: cgroup_of(run.pid).name.startswith("oomguard-"))
-        cgroup = cgroup_of(run.pid)
+        wait_until(lambda: coordinator_of(run) is not None)
+        cgroup = cgroup_of(coordinator_of(run).pid)
         limit = cgroup / ("memory.max" if (cgroup / "memory.max").exists() else "memory.limit_in_bytes")
         assert int(limit.read_text()) <= 160 * MIB
         while run.poll() is None and cgroup.exists():

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from oomguard.kernel.logs.sources import kernel_kills_since, survey_sources
-from tests.live.test_budget_memcg import facts_of, start
+from tests.live.test_own_cgroup import facts_of, start
 from tests.running import run_oomguard
 
 pytestmark = pytest.mark.live
 
 MIB = 1 << 20
 JOB = """
-budget = enter_budget_memcg(64 * MIB)
+budget = enter_cgroup(64 * MIB)
 Path("/proc/self/comm").write_text(sys.argv[1])
 say(path=str(budget.path))
 held = [fill(MIB) for _ in range(256)]

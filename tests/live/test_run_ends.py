@@ -140,11 +140,11 @@ def test_a_running_job_does_not_outlive_its_guard(tmp_path: Path, way: str) -> N
     with started(tmp_path, "--", "bash", "-c", program, way=way) as guard:
         assert guard.stdout is not None
         assert guard.stdout.readline() == "ready\n"
-        keeper = child_of(guard.pid)
-        wait_for(lambda: len(descendants(keeper)) == 4)
-        members = descendants(keeper)
+        reaper = child_of(guard.pid)
+        wait_for(lambda: len(descendants(reaper)) == 4)
+        members = descendants(reaper)
         guard.kill()
-        wait_for(lambda: all(state(pid) is None for pid in [keeper, *members]))
+        wait_for(lambda: all(state(pid) is None for pid in [reaper, *members]))
 
 
 def descendants(pid: int) -> list[int]:
@@ -171,13 +171,13 @@ def test_a_job_does_not_outlive_its_keeper_and_who_was_there_before_does(tmp_pat
             assert guard.stdout.readline() == "ready\n"
             children = [int(pid) for pid in Path(f"/proc/{guard.pid}/task/{guard.pid}/children").read_text().split()]
             bystander = next(pid for pid in children if Path(f"/proc/{pid}/comm").read_text() == "sleep\n")
-            (keeper,) = set(children) - {bystander}
-            wait_for(lambda: len(below(keeper)) == 4)
-            members = below(keeper)
+            (reaper,) = set(children) - {bystander}
+            wait_for(lambda: len(below(reaper)) == 4)
+            members = below(reaper)
             guard.send_signal(signal.SIGSTOP)  # so that the kernel has handed them on before it looks
             wait_for(lambda: state(guard.pid) == "T")
-            os.kill(keeper, signal.SIGKILL)
-            wait_for(lambda: state(keeper) == "Z")
+            os.kill(reaper, signal.SIGKILL)
+            wait_for(lambda: state(reaper) == "Z")
             guard.send_signal(signal.SIGCONT)
             wait_for(lambda: state(guard.pid) in (None, "Z"))
             alive = [pid for pid in members if state(pid) not in (None, "Z")]
@@ -200,13 +200,13 @@ def test_guard_and_keeper_killed_at_once_the_command_ends_with_them(tmp_path: Pa
     with started(tmp_path, "--on-limit", "hold", "--", sys.executable, "-c", program, way=way) as guard:
         assert guard.stdout is not None
         read_until(guard, "key s") if moment == "held" else guard.stdout.readline()
-        keeper = child_of(guard.pid)
-        job = child_of(keeper)
-        assert Path(f"/proc/{keeper}/comm").read_text() != Path(f"/proc/{guard.pid}/comm").read_text()
+        reaper = child_of(guard.pid)
+        job = child_of(reaper)
+        assert Path(f"/proc/{reaper}/comm").read_text() != Path(f"/proc/{guard.pid}/comm").read_text()
         os.kill(guard.pid, signal.SIGSTOP)
-        os.kill(keeper, signal.SIGSTOP)
+        os.kill(reaper, signal.SIGSTOP)
         os.kill(guard.pid, signal.SIGKILL)
-        os.kill(keeper, signal.SIGKILL)
+        os.kill(reaper, signal.SIGKILL)
         wait_for(lambda: state(job) in (None, "Z"))
     subprocess.run(
         [*OOMGUARD, "run", "--max-rss", "50M", "--", "true"], env=environment(), check=True
@@ -216,9 +216,9 @@ def test_guard_and_keeper_killed_at_once_the_command_ends_with_them(tmp_path: Pa
 def test_a_keeper_killed_at_its_first_moments_hangs_nobody(tmp_path: Path) -> None:
     for milliseconds in (0, 1, 2, 3, 5, 8):
         with started(tmp_path, "--", "sleep", "60") as guard:
-            keeper = child_of(guard.pid)
+            reaper = child_of(guard.pid)
             time.sleep(milliseconds / 1000)
-            os.kill(keeper, signal.SIGKILL)
+            os.kill(reaper, signal.SIGKILL)
             _, said = guard.communicate(timeout=30)
             assert (guard.returncode in (125, 137), "Traceback" in said) == (True, False), said
 
@@ -252,7 +252,7 @@ def test_what_it_leaves_in_the_background_goes_on_under_the_budget(tmp_path: Pat
     program = f"{sys.executable} late.py >/dev/null 2>&1 </dev/null & exit 4"
     done, facts = run(tmp_path, "--", "bash", "-c", program, way=way)
     assert (done.returncode, facts["left_behind"], facts["wall_seconds"] < 0.7) == (4, 1, True)
-    assert "go on in the background" in done.stderr
+    assert "are still running, under the same budget" in done.stderr
     wait_for(lambda: (tmp_path / "late").exists())
     wait_for(lambda: not processes_of("late.py"))  # it meets the budget, and ends
 

@@ -94,17 +94,25 @@ def test_a_report_that_cannot_be_written_is_a_warning_and_no_half_of_it_stays(tm
         pytest.skip("a full disk is made by mounting a small one, which takes root")
     try:
         (disk / "filler").write_bytes(bytes(64 << 10))
-        for report in (disk / "report.json", tmp_path / "nowhere" / "report.json"):
-            command = [*RUN, "--report", str(report), "--", "sh", "-c", "echo out; exit 7"]
-            done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
-            assert (done.returncode, done.stdout) == (7, "out\n")
-            assert "warning: cannot write the report" in " ".join(done.stderr.split())
-            assert not report.exists()
+        report = disk / "report.json"
+        command = [*RUN, "--report", str(report), "--", "sh", "-c", "echo out; exit 7"]
+        done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (7, "out\n")
+        assert "warning: cannot write the report" in " ".join(done.stderr.split())
+        assert not report.exists()
         command = [*RUN, "--quiet", "--report", "/dev/null", "--", "true"]
         done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr, Path("/dev/null").exists()) == (0, "", True)
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_report_that_can_be_known_not_to_be_written_is_refused_before_the_command_starts(tmp_path: Path) -> None:
+    command = [*RUN, "--report", "nowhere/report.json", "--", "touch", "ran"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 125
+    assert 'cannot write the report to "nowhere/report.json"' in done.stderr
+    assert not (tmp_path / "ran").exists()
 
 
 USES_ALL_PROCESSES = """

@@ -12,7 +12,7 @@ import pytest
 
 from tests.preparation.disturbing import FORMATS, SLOW, bytes_written, sums_of
 from tests.preparation.expecting import last_checkpoint
-from tests.running import children_of, kill_all, run_oomguard, started, wait_until
+from tests.running import children_of, coordinator_of, kill_all, run_oomguard, started, wait_until
 
 pytestmark = pytest.mark.slow  # whole runs
 
@@ -133,12 +133,14 @@ def test_a_second_run_in_the_folder_is_refused(tmp_path: Path, corpus: Path, und
     command = ("prepare", str(corpus / "text.txt"), "--out", "out", *FORMATS["nanogpt"])
     with started(*command, *SLOW, cwd=tmp_path, piece_bytes=1 << 16) as process:
         wait_until(lambda: (tmp_path / "out").exists() and bytes_written(tmp_path / "out") > 100_000)
-        process.send_signal(signal.SIGSTOP)  # so that it cannot end before the second one asks
+        coordinator = coordinator_of(process)
+        assert coordinator is not None
+        coordinator.suspend()  # so that it cannot end before the second one asks
         for flags in ((), ("--restart",)):
             second = run_oomguard(*command, *flags, cwd=tmp_path)
             assert second.returncode == 1
             assert "error: another oomguard prepare is working in out" in second.stderr
-        process.send_signal(signal.SIGCONT)
+        coordinator.resume()
         process.communicate(timeout=60)
     assert process.returncode == 0
     assert sums_of(tmp_path / "out") == undisturbed("nanogpt")

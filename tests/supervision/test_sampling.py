@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from oomguard.supervision.backends.base import Measure
+from oomguard.supervision.backends.base import MemoryReading
 from oomguard.supervision.sampling import JobSamples
 
 MIB = 1 << 20
@@ -22,8 +22,8 @@ class Job:
         self.held = 0
         self.asked = 0
 
-    def measure(self) -> Measure:
-        return Measure(unreclaimable=self.held, shmem=self.held // 2, cache=None, exact=True)
+    def read_memory(self) -> MemoryReading:
+        return MemoryReading(unreclaimable=self.held, shmem=self.held // 2, cache=None, exact=True)
 
     def pids(self) -> list[int]:
         self.asked += 1

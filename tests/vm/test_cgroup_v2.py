@@ -32,7 +32,7 @@ def under_systemd(machine: Machine) -> dict[str, Facts]:
     machine.share_files(GUEST / "scenarios.sh")
     machine.share_modules(*PYTEST_PARTS)  # all of pure Python, so the guest's own interpreter runs them
     (machine.share / "tests/live").mkdir(parents=True)
-    shutil.copy(LIVE / "test_budget_memcg.py", machine.share / "tests/live")
+    shutil.copy(LIVE / "test_own_cgroup.py", machine.share / "tests/live")
     return machine.run("systemd", "bash /host/scenarios.sh", timeout=600)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import signal
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.formats.cgroup.memory import parse_count
@@ -19,7 +20,6 @@ from oomguard.kernel.process.signals import signal_if
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from oomguard.formats.proc.stat import ProcStat
 
@@ -74,15 +74,18 @@ class CgroupFreezer:
 class StopSignals:
     """SIGSTOP and SIGCONT to each process of a tree."""
 
-    def __init__(self, pids: Callable[[], list[int]], membership: Callable[[list[int]], IsMember]) -> None:
+    def __init__(
+        self, pids: Callable[[], list[int]], membership: Callable[[list[int]], IsMember], root: Path = Path("/")
+    ) -> None:
         """Stop what `pids` gives, and of that only what `membership` of it knows."""
         self._pids = pids
         self._membership = membership
+        self._proc = ProcFiles(root)
         self._stopped: dict[int, int] = {}  # pid -> start_ticks; not those that were stopped before
 
     def freeze(self) -> bool:
         """Stop them, and wait until none runs; False: one still does, in a system call. Raises: nothing."""
-        proc = ProcFiles()
+        proc = self._proc
         until = time.monotonic() + _STOP_PATIENCE_SECONDS
         while time.monotonic() < until:
             pids = self._pids()

@@ -6,10 +6,11 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from oomguard.formats.meminfo import parse_meminfo
 from oomguard.kernel.cgroup import write as cgroup_files
-from oomguard.kernel.cgroup.directory import find_own_cgroup, find_own_memcg
+from oomguard.kernel.cgroup.directory import find_own_cgroup, find_own_memcg, read_kernel_text
+from oomguard.kernel.cgroup.model import SUPERVISOR_MEMORY, LimitAbove
 from oomguard.kernel.cgroup.refusals import LimitDidNotStick
-from oomguard.supervision.rules.limits import GUARDS_MEMORY, LimitAbove
 
 if TYPE_CHECKING:
     from oomguard.kernel.cgroup.directory import MemcgDir
@@ -98,6 +99,12 @@ def limits_above(memcg: MemcgDir, root: Path = Path("/")) -> list[LimitAbove]:
     return _limits_of(above, root) if above else []
 
 
+def machine_limit(root: Path = Path("/")) -> list[LimitAbove]:
+    """The machine's memory, as a limit."""
+    total = parse_meminfo(read_kernel_text(root / "proc/meminfo") or "").total
+    return [] if total is None else [LimitAbove(whose="this machine's memory", limit=total, beside=SUPERVISOR_MEMORY)]
+
+
 def limits_around(root: Path = Path("/")) -> list[LimitAbove]:
     """The limits that hold for the calling process, and for what it starts without a cgroup of its own."""
     own = find_own_memcg(root)
@@ -108,12 +115,12 @@ def _limits_of(memcgs: list[MemcgDir], root: Path) -> list[LimitAbove]:
     own = find_own_cgroup(root)
     above: list[LimitAbove] = []
     for memcg in memcgs:
-        beside = GUARDS_MEMORY if own is not None and memcg.path in (own.path, *own.path.parents) else 0
+        beside = SUPERVISOR_MEMORY if own is not None and memcg.path in (own.path, *own.path.parents) else 0
         for limit, kind in ((memcg.memory_max(), "limit"), (memcg.memory_high(), "soft limit (memory.high)")):
             if limit is not None:
                 above.append(LimitAbove(whose=f"the memory {kind} of cgroup {memcg.name}", limit=limit, beside=beside))
     hidden = memcgs[0].hidden_memory_max()
     if hidden is not None and all(hidden < limit.limit for limit in above):
         whose = "a memory limit above the visible cgroups"
-        above.append(LimitAbove(whose=whose, limit=hidden, beside=GUARDS_MEMORY))
+        above.append(LimitAbove(whose=whose, limit=hidden, beside=SUPERVISOR_MEMORY))
     return above

@@ -12,6 +12,7 @@ import os
 from typing import TYPE_CHECKING
 
 from oomguard.errors import NeedsPrivilege, OomguardError
+from oomguard.kernel.machine.container import container_name
 from oomguard.units import MIB
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class LimitDidNotStick(MemcgUnavailable):
 
 def no_controller(memory_max: int, root: Path) -> MemcgUnavailable:
     """No hierarchy with a memory controller shows our cgroup."""
-    if _in_container(root):
+    if container_name(root) is not None:
         return MemcgUnavailable(
             "no memory cgroup is visible in this container",
             do=f"start the container with the limit: {_docker(memory_max)}",
@@ -88,9 +89,11 @@ def _with_rights(memory_max: int, place: MemcgDir, root: Path) -> str:
         return f"systemd-run --user --scope {_properties(memory_max)} {_run(memory_max)}"
     if os.getuid() == 0:
         return (
-            f"give the container its limit: {_docker(memory_max)}" if _in_container(root) else "run with CAP_SYS_ADMIN"
+            f"give the container its limit: {_docker(memory_max)}"
+            if container_name(root) is not None
+            else "run with CAP_SYS_ADMIN"
         )
-    return f"sudo {_run(memory_max)}"
+    return f"sudo $(command -v oomguard) {_run(memory_max).partition(' ')[2]}"
 
 
 def _own_scope(memory_max: int, root: Path) -> str:
@@ -114,7 +117,3 @@ def _docker(memory_max: int) -> str:
 
 def _short(size: int, mega: str) -> str:
     return f"{size // MIB}{mega}" if size % MIB == 0 else str(size)
-
-
-def _in_container(root: Path) -> bool:
-    return any((root / marker).exists() for marker in (".dockerenv", "run/.containerenv", "run/systemd/container"))

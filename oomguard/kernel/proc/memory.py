@@ -1,19 +1,29 @@
-"""Look at single processes: who they are, and what kinds of memory they hold."""
+"""What processes hold: each for itself, and a tree of them, measured without a cgroup.
+
+Measured (Linux 6.18, 2 cores): statm 14 us, status 28 us, smaps_rollup 320 us for 9 MB and 8.6 ms for each GB.
+"""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.formats.proc.smaps_rollup import parse_smaps_rollup, parse_status_memory
 from oomguard.kernel.proc.files import ProcFiles
 from oomguard.kernel.proc.model import ProcessFacts
+from oomguard.kernel.proc.tree import ProcessTree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _LONGEST_ARGUMENT = 200
 _MOST_ARGUMENTS = 20
+_PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
+_CPUS = os.cpu_count() or 1
+# Since Linux 6.2 a process's counters are kept for each CPU, and /proc shows them up to this much too low:
+# lib/ percpu_counter.c's batch on each CPU. It matters on large machines: 32 MiB with 64 CPUs.
+_COUNTER_SLACK = max(32, 2 * _CPUS) * _CPUS * _PAGE_SIZE
 
 
 def read_processes(pids: Iterable[int], *, exact: bool = True, root: Path = Path("/")) -> list[ProcessFacts]:
@@ -48,3 +58,73 @@ def _read_process(pid: int, proc: ProcFiles, *, exact: bool) -> ProcessFacts | N
         swap=status.swap or 0,
         peak_rss=status.peak_rss or status.rss,
     )
+
+
+class TreeMemory:
+    """The memory of a process and its descendants, read anew at each question.
+
+    Files in /dev/shm that no process maps, and kernel memory, are in no process's account: a cgroup sees
+    them, this does not.
+    """
+
+    def __init__(
+        self,
+        root_pid: int,
+        *,
+        exact_above: int = 0,
+        with_root: bool = True,
+        without: frozenset[int] = frozenset(),
+        root: Path = Path("/"),
+    ) -> None:
+        """Measure the tree under `root_pid`, exactly when it may hold more than `exact_above` bytes."""
+        self._exact_above = exact_above
+        self._proc = ProcFiles(root)
+        self._tree = ProcessTree(root_pid, with_root=with_root, without=without, root=root)
+
+    def unreclaimable(self) -> int:
+        """Anonymous, shared and swapped-out memory of the tree. Units: bytes.
+
+        First the sum of RssAnon + RssShmem + VmSwap, which counts a page shared in the tree once for each
+        process and so is an upper bound. Only when that passes `exact_above`: Pss_Anon + Pss_Shmem +
+        SwapPss, where each page counts once. A process that may not be read that way keeps its bound.
+        """
+        bounds = self.bounds()
+        bound = sum(bounds.values())
+        if bound + len(bounds) * _COUNTER_SLACK <= self._exact_above:
+            return bound
+        return self.exact(bounds)
+
+    def bounds(self) -> dict[int, int]:
+        """For each process the upper bound of its share, as above. Units: bytes."""
+        return {pid: self._bound(pid) for pid in self._tree.pids()}
+
+    def exact(self, bounds: dict[int, int]) -> int:
+        """The tree's memory, each page once. Units: bytes."""
+        return sum(self._exact(pid) for pid in bounds)
+
+    def mapped_shmem(self, pids: Iterable[int], *, exact: bool) -> int:
+        """Shared memory and tmpfs files that the processes map, each page once if `exact`. Units: bytes."""
+        if exact:
+            return sum(parse_smaps_rollup(self._proc.read(f"{pid}/smaps_rollup")).pss_shmem or 0 for pid in pids)
+        return sum(parse_status_memory(self._proc.read(f"{pid}/status")).rss_shmem or 0 for pid in pids)
+
+    def largest_rss(self) -> int:
+        """The resident memory of the largest single process, file pages included. Units: bytes."""
+        return max(self._rss_of_each(), default=0)
+
+    def summed_rss(self) -> int:
+        """Resident memory summed over the tree: shared pages count once for each process. Units: bytes."""
+        return sum(self._rss_of_each())
+
+    def _rss_of_each(self) -> Iterable[int]:
+        for pid in self._tree.pids():
+            fields = self._proc.read(f"{pid}/statm").split()
+            if len(fields) > 1:
+                yield int(fields[1]) * _PAGE_SIZE
+
+    def _bound(self, pid: int) -> int:
+        return parse_status_memory(self._proc.read(f"{pid}/status")).unreclaimable_bound or 0
+
+    def _exact(self, pid: int) -> int:
+        exact = parse_smaps_rollup(self._proc.read(f"{pid}/smaps_rollup")).unreclaimable
+        return self._bound(pid) if exact is None else exact  # asked anew: one that ended meanwhile holds nothing

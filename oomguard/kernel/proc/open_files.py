@@ -19,7 +19,7 @@ _FLAGS = re.compile(r"^flags:\s+([0-7]{1,12})$", re.MULTILINE)
 _NO_INPUT = re.compile(
     r"^/(dev|proc|sys)/|^/memfd:|\.so(\.[0-9]+)*$"
 )  # memory, and what the loader of libraries has open
-_MOST_DESCRIPTORS = 1000  # of one process: a server with 100,000 sockets must not stop the guard
+_MOST_DESCRIPTORS = 1000  # of one process: a server with 100,000 sockets must not stop the supervisor
 
 
 def read_open_inputs(pids: Iterable[int], *, at_least: int = 1 << 20, root: Path = Path("/")) -> list[OpenInput]:

@@ -36,7 +36,7 @@ class Keys:
 
 
 class Terminal:
-    """What a guard must know of the terminal it shares with its job. Raises: nothing; most jobs have none."""
+    """What a supervisor must know of the terminal it shares with its job. Raises: nothing; most jobs have none."""
 
     def __init__(self) -> None:
         """Remember how the terminal is set: a program that is killed in the middle of a screen leaves it raw."""

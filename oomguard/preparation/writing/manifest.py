@@ -15,6 +15,7 @@ import fcntl
 import json
 import os
 import stat
+import time
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 SCHEMA = "oomguard.manifest/2"
 _OLD_WORK = (b'{"checkpoint"', b'{"shard"', b'{"naming"', b'{"result"')  # so 0.1.0 began its lines
 STATE_FOLDER = ".oomguard"
+_LOCK_PATIENCE_SECONDS = 2.0
 AGAIN = "run the same command again: it goes on from the last checkpoint"
 _ELSEWHERE = "--restart to make the shards anew, or another --out FOLDER"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -57,6 +59,23 @@ class Progress:
     inputs: list[dict[str, Any]] = field(default_factory=list, compare=False)  # as the header has them
 
 
+def _lock_soon(fd: int) -> None:
+    """Take the lock, from a run that is just being ended as well: its reaper does that after its supervisor's death.
+
+    Raises: BlockingIOError if somebody keeps it; OSError.
+    """
+    until = time.monotonic() + _LOCK_PATIENCE_SECONDS
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
 class Manifest:
     """Holds the lock of the output folder while it is open."""
 
@@ -74,7 +93,7 @@ class Manifest:
                 f"cannot write in the output folder {folder}: {error.strerror}", do="--out FOLDER that you may write"
             ) from error
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock_soon(self._lock)
         except BlockingIOError as error:
             os.close(self._lock)
             raise InUse(

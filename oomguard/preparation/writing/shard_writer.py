@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import Changed
-from oomguard.kernel.process.prctl import start_writeback
+from oomguard.kernel.storage.space import start_writeback
 from oomguard.preparation.writing.manifest import disk_error, sync_folder, write_all
 from oomguard.preparation.writing.shard_check import file_identity, hash_part, not_ours
 from oomguard.preparation.writing.shard_header import SUFFIXES, ShardFormat, shard_header

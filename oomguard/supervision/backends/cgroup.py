@@ -1,4 +1,4 @@
-"""A memory cgroup for a job, with its guard outside: it is held at its budget, read, and raised or ended.
+"""A memory cgroup for a job, with its supervisor outside: it is held at its budget, read, and raised or ended.
 
 v2: memory.high slows the job down and tells by memory.events; memory.max lies above. v1: memory.oom_control = 1
 parks a process in the very page fault that would pass the hard limit, and tells by an eventfd. Where v1 is beside a
@@ -26,14 +26,15 @@ from oomguard.kernel.cgroup.freezer import CgroupFreezer, StopSignals
 from oomguard.kernel.cgroup.limits import set_memory_max
 from oomguard.kernel.cgroup.refusals import LimitDidNotStick
 from oomguard.kernel.process.signals import signal_if
-from oomguard.supervision.backends.base import Measure
+from oomguard.supervision.backends.base import MemoryReading
 from oomguard.supervision.rules.limits import JobLimits, plan_job_limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from oomguard.formats.proc.stat import ProcStat
-    from oomguard.supervision.rules.limits import LimitAbove
+    from oomguard.kernel.cgroup.model import LimitAbove
+    from oomguard.supervision.rules.choice import Way
 
 _KILL_PATIENCE_SECONDS = 10.0
 _SURE_LOOKS, _SURE_STEP_SECONDS = 4, 0.002
@@ -41,10 +42,10 @@ _LARGEST_FOLIO = 2 << 20  # bytes: what is charged at once, and so may be missin
 
 
 @dataclass(kw_only=True)
-class JobMemcg:
+class CgroupBackend:
     """The cgroup of a job. Made empty; add() puts processes in."""
 
-    kind: str  # "cgroup v1", "cgroup v2", "systemd scope"
+    kind: Way  # "cgroup v1", "cgroup v2", "systemd scope"
     memcg: MemcgDir
     limits: JobLimits
     caveats: tuple[str, ...]
@@ -52,6 +53,7 @@ class JobMemcg:
     companion: Path | None  # a v2 cgroup without controllers, beside a v1 memory cgroup
     undo: Callable[[], None]
     above: Callable[[], list[LimitAbove]]  # what holds for it from elsewhere, read anew
+    keeps_itself: bool = False  # the job keeps its budget itself, and the kernel kills at the hard limit
     _oom_event: int | None = None  # v1: readable when a process was parked
     _events_file: int | None = None  # v2: memory.events; POLLPRI when it changed
     _oom_kills_before: int = 0
@@ -60,10 +62,17 @@ class JobMemcg:
     def __post_init__(self) -> None:
         """Ask to be told, and take what a reused cgroup counted before as zero."""
         self._oom_kills_before = self.memcg.oom_kills() or 0
+        if self.keeps_itself:
+            return
         if self.memcg.version == 1:
             self._oom_event = _park_at_the_limit(self.memcg.path)
         else:
             self._events_file = os.open(self.memcg.path / "memory.events", os.O_RDONLY | os.O_CLOEXEC)
+
+    @property
+    def cgroup(self) -> Path:
+        """Its directory."""
+        return self.memcg.path
 
     @property
     def cannot(self) -> str:
@@ -83,8 +92,7 @@ class JobMemcg:
         """Descriptors, each with its poll events, that tell of the limit."""
         if self._oom_event is not None:
             return [(self._oom_event, select.POLLIN)]
-        assert self._events_file is not None
-        return [(self._events_file, select.POLLPRI)]
+        return [] if self._events_file is None else [(self._events_file, select.POLLPRI)]
 
     def is_at_the_limit(self) -> bool:
         """Whether the kernel said, since the last time this was asked, that the limits hold the job up.
@@ -95,15 +103,17 @@ class JobMemcg:
             if select.select([self._oom_event], [], [], 0)[0]:
                 os.read(self._oom_event, 8)
             return self._is_parked()
-        assert self._events_file is not None
-        with suppress(OSError):  # the cgroup is gone
-            os.pread(self._events_file, 4096, 0)  # arms POLLPRI again
+        if self._events_file is not None:
+            with suppress(OSError):  # the cgroup is gone
+                os.pread(self._events_file, 4096, 0)  # arms POLLPRI again
         return False
 
-    def measure(self, *, exact: bool = False) -> Measure:  # noqa: ARG002 - the kernel's own account always is
+    def read_memory(self, *, exact: bool = False) -> MemoryReading:  # noqa: ARG002 - the kernel's own account always is
         """What the job holds now."""
         stat = self.memcg.memory_stat()
-        return Measure(unreclaimable=stat.unreclaimable or 0, shmem=stat.shmem or 0, cache=stat.file or 0, exact=True)
+        return MemoryReading(
+            unreclaimable=stat.unreclaimable or 0, shmem=stat.shmem or 0, cache=stat.file or 0, exact=True
+        )
 
     def peak_with_cache(self) -> int | None:
         """The kernel's high-water mark, page cache in it; exact in time. None: v2 before Linux 5.19."""
@@ -155,7 +165,7 @@ class JobMemcg:
 
     def plan_budget(self, budget: int) -> JobLimits:
         """The limits that set_budget() would set: less where a cgroup above allows less."""
-        return plan_job_limits(budget, self.above())
+        return plan_job_limits(budget, self.above(), reserve=not self.keeps_itself)
 
     def set_budget(self, limits: JobLimits, *, swap_max: int | None) -> None:
         """Raise (or lower) the budget, and read it back. A job that holds more is killed by v2; v1 refuses.
@@ -164,7 +174,7 @@ class JobMemcg:
         """
         self.swap_max = swap_max
         self._set_hard(limits.hard)
-        if self.memcg.version == 2:
+        if self.memcg.version == 2 and not self.keeps_itself:
             cgroup_files.write_setting(self.memcg.path, "memory.high", limits.slow)
         self.limits = limits
 
@@ -202,7 +212,7 @@ class JobMemcg:
         self.thaw()
 
     def take_over(self) -> None:
-        """The keeper is gone: what is in the cgroup is in it all the same."""
+        """The reaper is gone: what is in the cgroup is in it all the same."""
 
     def close(self) -> None:
         """Remove the cgroup; one with processes in it stays. Raises: nothing."""

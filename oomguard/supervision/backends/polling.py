@@ -10,38 +10,49 @@ import os
 import signal
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.kernel.cgroup.freezer import StopSignals
 from oomguard.kernel.proc.files import ProcFiles
+from oomguard.kernel.proc.memory import TreeMemory
 from oomguard.kernel.proc.tmpfs import TmpfsFiles
 from oomguard.kernel.proc.tree import ProcessTree
-from oomguard.kernel.proc.tree_memory import TreeMemory
 from oomguard.kernel.process.signals import signal_if
-from oomguard.supervision.backends.base import Measure
-from oomguard.supervision.rules.limits import FASTEST_BYTES_A_SECOND, JobLimits, LimitAbove, plan_job_limits
+from oomguard.supervision.backends.base import MemoryReading
+from oomguard.supervision.rules.limits import FASTEST_BYTES_A_SECOND, JobLimits, plan_job_limits
 from oomguard.supervision.tree_kills import TreeKills
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from oomguard.formats.proc.stat import ProcStat
+    from oomguard.kernel.cgroup.model import LimitAbove
     from oomguard.kernel.proc.fork_family import ForkFamily
+    from oomguard.supervision.rules.choice import Way
 
-CANNOT = "nothing but looking and signals: a burst can pass it, kernel memory is not counted, swap stays open"
+CANNOT = "a burst can exceed it, kernel memory is not counted, swap stays open, and counts"
 _NEAR_FRACTION = 0.8  # of the budget: from here on shared pages are divided, which costs 8.6 ms for each GB
 _EXACT_COST_PART = 10  # exact looks take at most one tenth of the time
 _KILL_PATIENCE_SECONDS = 10.0
 _SURE_LOOKS = 3
 
 
-class Watchdog:
-    """Watches the descendants of one process. Below a subreaper, as the keeper is, none gets out by a double fork."""
+class PollingBackend:
+    """Watches the descendants of one process. Below a subreaper, as the reaper is, none gets out by a double fork."""
 
-    kind = "watchdog"
+    kind: Way = "polling"
     cannot = CANNOT
+    cgroup = None
 
-    def __init__(self, asked: int, above: list[LimitAbove], bystanders: frozenset[int] = frozenset()) -> None:
+    def __init__(
+        self,
+        asked: int,
+        above: list[LimitAbove],
+        bystanders: frozenset[int] = frozenset(),
+        *,
+        root: Path = Path("/"),
+    ) -> None:
         """Watch for `asked` bytes, less where `above` has less.
 
         `bystanders` are the processes that were below this one before there was a job.
@@ -53,32 +64,33 @@ class Watchdog:
         self._root: int | None = None
         self._tree: ProcessTree | None = None
         self._memory: TreeMemory | None = None
-        self._stopper = StopSignals(self.pids, self._membership)
-        self._tmpfs = TmpfsFiles()
+        self._stopper = StopSignals(self.pids, self._membership, root)
+        self._tmpfs = TmpfsFiles(root)
         self._kills = TreeKills()
         self._seen: set[int] = set()
-        self._proc = ProcFiles()
+        self._proc = ProcFiles(root)
+        self._machine = root
         self._family: ForkFamily | None = None
         self._looked_at: frozenset[int] = frozenset()  # the processes of the last exact look
         self._shared_twice = 0  # what the bound counted too often then
         self._next_exact = 0.0
 
     def watch_below(self, pid: int, *, without: frozenset[int] = frozenset(), family: ForkFamily | None = None) -> None:
-        """The job is what lives below this process, such as the keeper; except for `without` and what they start.
+        """The job is what lives below this process, such as the reaper; except for `without` and what they start.
 
         Pages that a member of the `family` maps too do not count.
         """
         self._root = pid
         self._family = family
-        self._tree = ProcessTree(pid, with_root=False, without=without)
-        self._memory = TreeMemory(pid, with_root=False, without=without)
+        self._tree = ProcessTree(pid, with_root=False, without=without, root=self._machine)
+        self._memory = TreeMemory(pid, with_root=False, without=without, root=self._machine)
 
     def take_over(self) -> None:
-        """The keeper is gone: what it kept is below this process now, which is a subreaper too."""
+        """The reaper is gone: what it kept is below this process now, which is a subreaper too."""
         self.watch_below(os.getpid(), without=self._bystanders)
 
     def add(self, pid: int) -> None:
-        """Nothing to do: the job is below the keeper."""
+        """Nothing to do: the job is below the reaper."""
 
     def wake_on(self) -> list[tuple[int, int]]:
         """Nothing tells of the budget; only looking does."""
@@ -88,7 +100,7 @@ class Watchdog:
         """There is no limit to be at."""
         return False
 
-    def measure(self, *, exact: bool = False) -> Measure:
+    def read_memory(self, *, exact: bool = False) -> MemoryReading:
         """The upper bound; near the budget, less what it was found to count twice; or `exact`, what it really is.
 
         What is counted twice changes without the bound when a process ends, forks, or writes to a page that it shared,
@@ -102,9 +114,9 @@ class Watchdog:
         began = time.monotonic()
         is_near = bound >= _NEAR_FRACTION * self.limits.budget
         if not exact and not is_near:
-            return Measure(unreclaimable=bound, shmem=files, cache=None, exact=False)
+            return MemoryReading(unreclaimable=bound, shmem=files, cache=None, exact=False)
         if not exact and self._looked_at == bounds.keys() and began < self._next_exact:
-            return Measure(unreclaimable=max(0, bound - self._shared_twice), shmem=files, cache=None, exact=False)
+            return MemoryReading(unreclaimable=max(0, bound - self._shared_twice), shmem=files, cache=None, exact=False)
         # The family first: what changes meanwhile, a fork or an end, then makes the answer too low for one look, and
         # nobody is stopped for pages that are another's.
         of_the_family = self._family.shared_since() if self._family is not None else 0
@@ -112,7 +124,7 @@ class Watchdog:
         self._looked_at = frozenset(bounds)
         self._shared_twice = max(0, bound - held)
         self._next_exact = began + self._pause_seconds(time.monotonic() - began, bound, held)
-        return Measure(unreclaimable=held, shmem=files, cache=None, exact=True)
+        return MemoryReading(unreclaimable=held, shmem=files, cache=None, exact=True)
 
     def _pause_seconds(self, cost_seconds: float, bound: int, held: int) -> float:
         """Until the next exact look; sooner where the job can pass its budget without the bound growing."""
@@ -198,7 +210,7 @@ class Watchdog:
         return any(stat is not None and stat.state not in "ZX" for stat in stats)
 
     def _membership(self, pids: list[int]) -> Callable[[ProcStat], bool]:
-        """Whether a process's parent is the keeper or one of `pids`: that of a reused pid is another."""
+        """Whether a process's parent is the reaper or one of `pids`: that of a reused pid is another."""
         parents = {self._root, *pids}
         return lambda stat: stat.parent_pid in parents
 

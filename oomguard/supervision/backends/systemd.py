@@ -20,13 +20,13 @@ from oomguard.kernel.cgroup import write as cgroup_files
 from oomguard.kernel.cgroup.directory import MemcgDir, cgroup_mounts, read_kernel_text
 from oomguard.kernel.cgroup.limits import limits_above
 from oomguard.kernel.cgroup.refusals import MemcgUnavailable
-from oomguard.supervision.backends.cgroup_setup import limit_job
+from oomguard.supervision.backends.cgroup_setup import limit_cgroup
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from oomguard.supervision.backends.cgroup import JobMemcg
-    from oomguard.supervision.rules.limits import LimitAbove
+    from oomguard.kernel.cgroup.model import LimitAbove
+    from oomguard.supervision.backends.cgroup import CgroupBackend
 
 _CALL_SECONDS = 25  # a machine that is short of memory is slow, and a scope is worth the wait
 _START_SECONDS = 25.0
@@ -83,21 +83,22 @@ def find_scope_manager(root: Path = Path("/")) -> ScopeManager:
 def open_scope(
     manager: ScopeManager,
     pid: int,
-    keeper_pid: int,
+    reaper_pid: int,
     asked: int,
     more_above: list[LimitAbove],
     *,
     swap_max: int | None,
-) -> JobMemcg:
+    keeps_itself: bool = False,
+) -> CgroupBackend:
     """Have `pid` moved into a new scope, and limit it there to `asked` bytes.
 
-    The keeper goes there as well, beside the job and without a limit: systemd removes a scope that is empty, and with
+    The reaper goes there as well, beside the job and without a limit: systemd removes a scope that is empty, and with
     it what the kernel counted. Raises: MemcgUnavailable, with what would make it possible; both may be in the scope
     then, without a limit.
     """
     name = f"oomguard-{os.getpid()}-{pid}.scope"
-    _start(manager, name, [pid, keeper_pid])
-    scope = _scope_of([pid, keeper_pid], name)
+    _start(manager, name, [pid, reaper_pid])
+    scope = _scope_of([pid, reaper_pid], name)
     if "memory" not in (scope.read("cgroup.controllers") or "").split():
         raise MemcgUnavailable(
             "systemd made a scope, but without the memory controller: it is not delegated to this user",
@@ -106,12 +107,12 @@ def open_scope(
     memcg = MemcgDir(scope.path / "job", 2, scope.mount_point)
     try:
         cgroup_files.make_cgroup(memcg.path)
-        cgroup_files.make_cgroup(scope.path / "keeper")
+        cgroup_files.make_cgroup(scope.path / "reaper")
         cgroup_files.write_setting(memcg.path, "cgroup.procs", pid)
-        cgroup_files.write_setting(scope.path / "keeper", "cgroup.procs", keeper_pid)
+        cgroup_files.write_setting(scope.path / "reaper", "cgroup.procs", reaper_pid)
         # Now that it holds nobody itself, it may hand memory out.
         cgroup_files.write_setting(scope.path, "cgroup.subtree_control", "+memory")
-        return limit_job(
+        return limit_cgroup(
             memcg,
             asked,
             lambda: [*more_above, *limits_above(memcg)],
@@ -120,6 +121,7 @@ def open_scope(
             swap_max=swap_max,
             companion=None,
             undo=partial(_remove, memcg.path),
+            keeps_itself=keeps_itself,
         )
     except OSError as error:
         raise MemcgUnavailable(

@@ -11,7 +11,7 @@ from oomguard.units import GIB, MIB, format_size
 if TYPE_CHECKING:
     from oomguard.kernel.proc.model import OpenInput
     from oomguard.supervision.growth.forecast import Forecast
-    from oomguard.supervision.held_job import HeldJob
+    from oomguard.supervision.held_job import Snapshot
 
 _WHOLE_READ = re.compile(r"\.(read|readlines|read_text|read_bytes|readall|splitlines)\(\s*\)|\b(json|pickle)\.load\(")
 _GROWING = re.compile(r"\.(append|extend|add|update|setdefault)\(|\+=")
@@ -21,7 +21,9 @@ _LOOKED_AT = 4  # frames, innermost first
 _SWAP_MARGIN = 1.1
 
 
-def advise(held: HeldJob, line: tuple[Forecast, OpenInput] | None, *, machine_available: int | None) -> tuple[str, ...]:
+def advise(
+    held: Snapshot, line: tuple[Forecast, OpenInput] | None, *, machine_available: int | None
+) -> tuple[str, ...]:
     """Say what would help, the change in the program first.
 
     `line` is memory against the position in the input, where it was a straight line; `machine_available` what the
@@ -37,7 +39,7 @@ def advise(held: HeldJob, line: tuple[Forecast, OpenInput] | None, *, machine_av
     return tuple(advice)
 
 
-def _change_the_line(held: HeldJob) -> list[str]:
+def _change_the_line(held: Snapshot) -> list[str]:
     for stack in held.stacks[:1]:
         for frame in stack.frames[:_LOOKED_AT]:
             if _WHOLE_READ.search(frame.source):
@@ -48,30 +50,30 @@ def _change_the_line(held: HeldJob) -> list[str]:
                     )
                 ]
             if _GROWING.search(frame.source):
-                return [f"line {frame.line} keeps what it makes: write each piece out, and keep none"]
+                return [f"line {frame.line} accumulates its results: write each batch to disk and drop it"]
     return []
 
 
-def _prepare_instead(held: HeldJob) -> list[str]:
+def _prepare_instead(held: Snapshot) -> list[str]:
     for opened in held.inputs[:1]:
         name = opened.path.lower()
         for packed in _PACKED:
             name = name.removesuffix(packed)
         if name.endswith(_PREPARED):
             budget = max(held.budget // MIB, 256)
-            return [f"if tokens are what it is for: oomguard run --max-rss {budget}M prepare {_quoted(opened.path)}"]
+            return [f"to tokenize this file instead: oomguard run --max-rss {budget}M prepare {_quoted(opened.path)}"]
     return []
 
 
-def _fewer_processes(held: HeldJob) -> list[str]:
+def _fewer_processes(held: Snapshot) -> list[str]:
     alike = [process for process in held.processes if process.unreclaimable > held.unreclaimable // 10]
     if len(alike) < 3:
         return []
     each = sum(process.unreclaimable for process in alike) // len(alike)
-    return [f"{len(alike)} processes hold about {format_size(each)} each: fewer at a time need less"]
+    return [f"{len(alike)} processes hold about {format_size(each)} each: run fewer at a time"]
 
 
-def _files_in_memory(held: HeldJob) -> list[str]:
+def _files_in_memory(held: Snapshot) -> list[str]:
     if held.shmem < held.unreclaimable // 4:
         return []
     names = ", ".join(_quoted(path) for path, _ in held.files_in_memory[:2])
@@ -79,7 +81,7 @@ def _files_in_memory(held: HeldJob) -> list[str]:
     return [f"{format_size(held.shmem)} of it are files in memory{where}: tmpfs and /dev/shm count, a disk does not"]
 
 
-def _more_memory(held: HeldJob, line: tuple[Forecast, OpenInput] | None, machine_available: int | None) -> list[str]:
+def _more_memory(held: Snapshot, line: tuple[Forecast, OpenInput] | None, machine_available: int | None) -> list[str]:
     if line is None:
         return []
     need = int(line[0].at_end * _SWAP_MARGIN)
@@ -88,7 +90,7 @@ def _more_memory(held: HeldJob, line: tuple[Forecast, OpenInput] | None, machine
     told = f"the whole input would need about {format_size(line[0].at_end)}, if it is read once"
     room = held.unreclaimable + (machine_available or 0)
     if machine_available is not None and need <= room:
-        return [f"{told}: --max-rss {_round_up(need)} would do, and this machine has it"]
+        return [f"{told}: --max-rss {_round_up(need)} is enough, and this machine has it"]
     swap = need - room if machine_available is not None else need - held.budget
     return [f"{told}: oomguard swap --size {_round_up(swap)}, or a machine with {-(-need // GIB)} GiB"]
 

@@ -7,17 +7,29 @@ from typing import Literal
 
 from oomguard.errors import BadInput
 
-Choice = Literal["auto", "cgroup", "systemd", "watchdog"]
-Way = Literal["cgroup v2", "systemd scope", "cgroup v1", "watchdog"]
+Choice = Literal["auto", "cgroup", "systemd", "polling"]
+Way = Literal["cgroup v2", "systemd scope", "cgroup v1", "polling"]
 
-CHOICES: tuple[Choice, ...] = ("auto", "cgroup", "systemd", "watchdog")
-_BEST_FIRST: tuple[Way, ...] = ("cgroup v2", "systemd scope", "cgroup v1", "watchdog")
+# As 0.1 called it, in flags and in JSON.
+OLD_NAMES: dict[str, str] = {"watchdog": "polling"}
+CHOICES: tuple[Choice, ...] = ("auto", "cgroup", "systemd", "polling")
+_BEST_FIRST: tuple[Way, ...] = ("cgroup v2", "systemd scope", "cgroup v1", "polling")
 _OF_CHOICE: dict[Choice, tuple[Way, ...]] = {
     "auto": _BEST_FIRST,
     "cgroup": ("cgroup v2", "cgroup v1"),
     "systemd": ("systemd scope",),
-    "watchdog": ("watchdog",),
+    "polling": ("polling",),
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetRequest:
+    """What somebody wants for a job. Units: bytes."""
+
+    size: int
+    choice: Choice = "auto"
+    swap_max: int | None = 0  # how much may be swapped out; None: no limit
+    keeps_itself: bool = False  # the job keeps its budget itself: then that is the hard limit, too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,13 +47,17 @@ class Enforcement:
 
     way: Way
     budget: int
-    hard_limit: int | None  # None: nobody but the guard holds it
+    hard_limit: int | None  # None: only the supervisor enforces it
     cannot: str  # what this way does not do, for people; "" if nothing is missing
     notes: tuple[str, ...]
     refusals: tuple[Refusal, ...]  # the better ways, best first
 
+    def first_line(self) -> str:
+        """Who enforces the budget, and what that cannot do."""
+        return f"enforced by {self.way}{f' ({self.cannot})' if self.cannot else ''}"
+
     def lines(self) -> list[str]:
-        """What a person should know beside the budget and the way, one thing a line."""
+        """All there is to know beside the budget and the way, one thing a line."""
         told = [f"no {refusal.way}: {refusal.why}; to have it: {refusal.do}" for refusal in self.refusals]
         if self.cannot:
             told.insert(0, self.cannot)
@@ -51,9 +67,9 @@ class Enforcement:
 def read_choice(text: str) -> Choice:
     """Check what `--enforce` was given. Raises: BadInput."""
     for choice in CHOICES:
-        if text == choice:
+        if OLD_NAMES.get(text, text) == choice:
             return choice
-    raise BadInput(f'--enforce "{text}" is not a way to hold a job', do=f"--enforce {' | '.join(CHOICES)}")
+    raise BadInput(f'--enforce "{text}" is unknown', do=f"--enforce {' | '.join(CHOICES)}")
 
 
 def ways_to_try(choice: Choice, memory_version: int | None) -> tuple[list[Way], list[Refusal]]:

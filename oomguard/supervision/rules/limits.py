@@ -1,7 +1,7 @@
 """From the budget that was asked for, the limits that the kernel is given.
 
 The job is held when its unreclaimable memory reaches the budget. The kernel's own hard limit lies a reserve above:
-it is what stops a burst until the guard has looked, and what lets program text and file pages stay in memory while
+it is what stops a burst until the supervisor has looked, and what lets program text and file pages stay in memory while
 the job is just under its budget (a job whose pages fill a hard limit reads its own code from disk again and again).
 """
 
@@ -10,15 +10,11 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass
 
+from oomguard.kernel.cgroup.model import LEAST_BUDGET, LimitAbove
 from oomguard.units import MIB, format_size
 
 _LEAST_RESERVE, _MOST_RESERVE = 16 * MIB, 256 * MIB
 _RESERVE_PART = 8  # of the budget
-# A process that only starts needs about this: less is a slip of the pen.
-LEAST_BUDGET = MIB
-# What the guard, the keeper and the reader of stacks hold while they read a job: measured 29 MiB, without the kernel's
-# memory for them and the program text that must stay in memory.
-GUARDS_MEMORY = 40 * MIB
 # Memory cannot grow faster than this on any machine of today: earlyoom's model, measured 1.8 GB/s here.
 FASTEST_BYTES_A_SECOND = 6e9
 _PAGE = 4096
@@ -35,27 +31,15 @@ class JobLimits:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LimitAbove:
-    """A limit that holds for the job already. Units: bytes."""
-
-    whose: str  # in words for people
-    limit: int
-    beside: int = 0  # of it, what is left to those outside of the job: GUARDS_MEMORY, where the guard is under it too
-
-    @property
-    def room(self) -> int:
-        """What is left to the job; where the guard alone fills the limit, a process that only starts."""
-        return max(self.limit - self.beside, min(self.limit, 2 * LEAST_BUDGET))
-
-
 def reserve_of(budget: int) -> int:
     """How far above the budget the kernel's hard limit lies. Units: bytes."""
     return min(max(budget // _RESERVE_PART, _LEAST_RESERVE), _MOST_RESERVE)
 
 
-def plan_job_limits(asked: int, above: list[LimitAbove]) -> JobLimits:
+def plan_job_limits(asked: int, above: list[LimitAbove], *, reserve: bool = True) -> JobLimits:
     """Fit the budget, and the reserve above it, under every limit in `above`; says so where that lowers it.
+
+    Without `reserve` the hard limit is the budget: for a job that keeps its budget itself.
 
     Raises: ValueError if `asked` is less than LEAST_BUDGET (the caller has told the user).
     """
@@ -63,16 +47,18 @@ def plan_job_limits(asked: int, above: list[LimitAbove]) -> JobLimits:
         raise ValueError(f"a budget must be at least {LEAST_BUDGET}, got {asked}")
     lowest = min(above, key=lambda limit: limit.room, default=None)
     budget, notes = asked, []
-    if lowest is not None and _needs(asked) > lowest.room:
-        budget = min(asked, max(_largest_under(lowest.room), _PAGE))
-    if lowest is not None and budget < asked:
+    if lowest is not None and (_needs(asked) if reserve else asked) > lowest.room:
+        budget = min(asked, max(_largest_under(lowest.room) if reserve else lowest.room, _PAGE))
+    if not reserve:
+        budget = max(budget // _PAGE, 1) * _PAGE
+    if lowest is not None and budget <= asked - _PAGE:
         beside = f", and oomguard itself needs {format_size(lowest.beside)} of it" if lowest.beside else ""
         notes.append(
             f"{lowest.whose} is {format_size(lowest.limit)}{beside}: the job is held at {format_size(budget)}, "
             f"not at {format_size(asked)}"
         )
     room = budget + 2 * reserve_of(budget) if lowest is None else lowest.room
-    hard = min(budget + reserve_of(budget), room) // _PAGE * _PAGE
+    hard = min(budget + (reserve_of(budget) if reserve else 0), room) // _PAGE * _PAGE
     return JobLimits(
         budget=budget,
         slow=budget + (hard - budget) // 2 // _PAGE * _PAGE,

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oomguard.supervision.model import input_lines, process_lines, stack_lines
+from oomguard.supervision.screens.outcome import input_lines, process_lines, stack_lines
 from oomguard.text import printable
 from oomguard.units import MIB, format_size
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from oomguard.supervision.held_job import HeldJob
+    from oomguard.supervision.held_job import Snapshot
 
 
-def render_held(held: HeldJob, guard_pid: int, suggested: int) -> RenderableType:
+def render_held(held: Snapshot, supervisor_pid: int, suggested: int) -> RenderableType:
     """Build the screen: where it stands, and what to type. `suggested` is a budget it could go on with."""
     from rich.table import Table
     from rich.text import Text
@@ -25,17 +25,14 @@ def render_held(held: HeldJob, guard_pid: int, suggested: int) -> RenderableType
     budget = f"{suggested // MIB}M"
     for label, value in (
         (
-            "held",
-            (
-                f"{format_size(held.unreclaimable)} of {format_size(held.budget)}, {held.seconds:.1f} s after it "
-                "began; every process stands still"
-            ),
+            "frozen",
+            f"at {format_size(held.unreclaimable)} of {format_size(held.budget)}, {held.seconds:.1f} s after its start",
         ),
         *process_lines(held.processes, held.maps),
         *stack_lines(held.stacks, held.unread),
         *input_lines(held.inputs),
-        ("go on", f"oomguard release {guard_pid} --max-rss {budget}   (key r)"),
-        ("end", f"oomguard release {guard_pid} --stop   (key s)"),
+        ("continue", f"oomguard release {supervisor_pid} --max-rss {budget}   (key r)"),
+        ("end", f"oomguard release {supervisor_pid} --stop   (key s)"),
     ):
         screen.add_row(label, Text(printable(value)))
     return screen

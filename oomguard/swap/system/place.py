@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import re
 import stat
 import struct
 from pathlib import Path
@@ -15,6 +14,7 @@ from oomguard.errors import NeedsPrivilege
 from oomguard.formats.mountinfo import parse_mountinfo
 from oomguard.kernel.cgroup.directory import read_kernel_text
 from oomguard.kernel.storage.disks import disk_of
+from oomguard.kernel.storage.mounts import mount_of
 from oomguard.swap.model import PlaceFacts
 from oomguard.swap.rules.recipes import is_suitable
 from oomguard.text import as_root
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 _NAME = "oomguard.swap"
 _SUBVOLUME = "oomguard-swap"
-_MOUNT_ID = re.compile(r"^mnt_id:\s+([0-9]{1,10})$", re.MULTILINE)
 _BTRFS_IOC_FS_INFO = 0x8400941F  # include/uapi/linux/btrfs.h: max_id, num_devices, fsid[16] ...
 _KINDS = ((stat.S_ISREG, "a file"), (stat.S_ISDIR, "a folder"), (stat.S_ISBLK, "a block device"))
 
@@ -64,17 +63,6 @@ def places_to_pick(kernel: tuple[int, int]) -> list[PlaceFacts]:
         if place.existing is None and place.foreign_folder is None and place.mount_point == mount.mount_point:
             places.append(place)
     return places
-
-
-def mount_of(folder: Path) -> Mount:
-    """The mount that a folder is on, as the kernel resolves it: later mounts may hide earlier ones."""
-    fd = os.open(folder, os.O_PATH | os.O_CLOEXEC)
-    try:
-        found = _MOUNT_ID.search(read_kernel_text(Path(f"/proc/self/fdinfo/{fd}")) or "")
-    finally:
-        os.close(fd)
-    mounts = parse_mountinfo(read_kernel_text(Path("/proc/self/mountinfo")) or "")
-    return next(mount for mount in mounts if found is not None and mount.mount_id == int(found[1]))
 
 
 class _Walked:

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.kernel.proc import tree_memory
-from oomguard.kernel.proc.tree_memory import TreeMemory
+from oomguard.kernel.proc import memory as tree_memory
+from oomguard.kernel.proc.memory import TreeMemory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from oomguard.kernel.cgroup.model import SUPERVISOR_MEMORY, LimitAbove
 from oomguard.kernel.cgroup.refusals import LimitDidNotStick, MemcgUnavailable
-from oomguard.supervision import launch as job_start
-from oomguard.supervision.backends.cgroup_setup import open_job_memcg
+from oomguard.supervision.backends.cgroup_setup import open_cgroup
+from oomguard.supervision.backends.choose import find_place
 from oomguard.supervision.backends.systemd import find_scope_manager
-from oomguard.supervision.rules.limits import GUARDS_MEMORY, LimitAbove
+from oomguard.supervision.rules.choice import BudgetRequest
 from tests.kernel.fake_cgroups import FakeKernel
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from oomguard.supervision.backends.cgroup import JobMemcg
+    from oomguard.supervision.backends.cgroup import CgroupBackend
     from oomguard.supervision.rules.choice import Choice, Refusal
 
 MIB = 1 << 20
@@ -38,8 +39,8 @@ def kernel_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeKernel:
     return make
 
 
-def open_at(kernel: FakeKernel, budget: int = 64 * MIB, *above: LimitAbove, swap_max: int | None = 0) -> JobMemcg:
-    return open_job_memcg(budget, list(above), swap_max=swap_max, root=kernel.root)
+def open_at(kernel: FakeKernel, budget: int = 64 * MIB, *above: LimitAbove, swap_max: int | None = 0) -> CgroupBackend:
+    return open_cgroup(budget, list(above), swap_max=swap_max, root=kernel.root)
 
 
 def files(kernel: FakeKernel) -> dict[str, list[str]]:
@@ -130,8 +131,8 @@ def test_in_a_container_the_job_has_what_fits_beside_its_guard(
     (kernel.own / ("memory.max" if capture.endswith("v2") else "memory.limit_in_bytes")).write_text(f"{limit}\n")
     job = open_at(kernel, asked)
     hard, budget = job.memcg.memory_max() or 0, job.limits.budget
-    assert budget == asked or limit - GUARDS_MEMORY - hard <= 2 * 4096
-    assert budget <= hard <= limit - GUARDS_MEMORY
+    assert budget == asked or limit - SUPERVISOR_MEMORY - hard <= 2 * 4096
+    assert budget <= hard <= limit - SUPERVISOR_MEMORY
     job.close()
 
 
@@ -193,7 +194,8 @@ def test_raised_and_grace_are_read_back(kernel_of: MakeKernel) -> None:
 
 
 def find(kernel: FakeKernel, choice: Choice = "auto") -> tuple[str | None, list[Refusal]]:
-    memcg, manager, refusals = job_start._find_place(64 * MIB, [], choice, 0, kernel.root)
+    place = find_place(BudgetRequest(size=64 * MIB, choice=choice), [], root=kernel.root)
+    memcg, manager, refusals = place.cgroup, place.manager, place.refusals
     if memcg is not None:
         memcg.close()
         return memcg.kind, refusals
@@ -220,7 +222,7 @@ def test_matrix_root_under_systemd(kernel_of: MakeKernel) -> None:
     kernel.put_processes(kernel.own, 1, os.getpid())
     assert find(kernel) == ("cgroup v2", [])
     assert find(kernel, "systemd") == ("system scope", [])
-    assert find(kernel, "watchdog") == (None, [])
+    assert find(kernel, "polling") == (None, [])
 
 
 def test_matrix_user_with_a_bus(kernel_of: MakeKernel, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,7 +234,7 @@ def test_matrix_user_with_a_bus(kernel_of: MakeKernel, monkeypatch: pytest.Monke
     (kernel.root / "run/user/1000/bus").touch()
     found, refusals = find(kernel)
     assert found == "user scope"
-    check(refusals, ("cgroup v2", "this user was given none", "sudo oomguard run --max-rss 64M"))
+    check(refusals, ("cgroup v2", "this user was given none", "sudo $(command -v oomguard) run --max-rss 64M"))
     assert find_scope_manager(kernel.root).environment == {"XDG_RUNTIME_DIR": "/run/user/1000"}
 
 

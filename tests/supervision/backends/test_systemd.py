@@ -67,11 +67,11 @@ def test_it_waits_until_both_have_been_moved(tmp_path: Path) -> None:
         (tmp_path / "proc" / pid).mkdir(parents=True)
     (tmp_path / "proc/self/mountinfo").write_text("30 1 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n")
     (tmp_path / "proc/7/cgroup").write_text("0::/user.slice/app.slice/oomguard-1-7.scope\n")
-    keeper = tmp_path / "proc/8/cgroup"
-    keeper.write_text("0::/user.slice/session-2.scope\n")
-    moving = Timer(0.2, keeper.write_text, ["0::/user.slice/app.slice/oomguard-1-7.scope\n"])
+    reaper = tmp_path / "proc/8/cgroup"
+    reaper.write_text("0::/user.slice/session-2.scope\n")
+    moving = Timer(0.2, reaper.write_text, ["0::/user.slice/app.slice/oomguard-1-7.scope\n"])
     moving.start()
     scope = systemd_scope._scope_of([7, 8], "oomguard-1-7.scope", tmp_path)
-    assert "session-2" not in keeper.read_text()
+    assert "session-2" not in reaper.read_text()
     assert scope.path == Path("/sys/fs/cgroup/user.slice/app.slice/oomguard-1-7.scope")
     moving.join()

@@ -6,14 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oomguard.supervision.rules.limits import (
-    GUARDS_MEMORY,
-    LEAST_BUDGET,
-    JobLimits,
-    LimitAbove,
-    plan_job_limits,
-    reserve_of,
-)
+from oomguard.kernel.cgroup.model import LEAST_BUDGET, SUPERVISOR_MEMORY, LimitAbove
+from oomguard.supervision.rules.limits import JobLimits, plan_job_limits, reserve_of
 
 MIB, GIB, TIB = 1 << 20, 1 << 30, 1 << 40
 SIZES = st.integers(LEAST_BUDGET, 4 * TIB)
@@ -33,7 +27,7 @@ def test_never_above_what_holds_already(asked: int, above: list[int]) -> None:
 
 
 PAGE = 4096
-BESIDE = st.sampled_from([0, GUARDS_MEMORY])
+BESIDE = st.sampled_from([0, SUPERVISOR_MEMORY])
 # Where the old plan failed, from a container's 64 MiB to where the reserve has its most, and everything else.
 LIMITS = st.one_of(st.integers(64 * MIB, 3 * GIB), SIZES)
 
@@ -72,7 +66,7 @@ def test_more_room_or_a_larger_wish_never_give_less(
 )
 def test_a_container_keeps_most_of_its_memory_for_the_job(limit: int, least: int) -> None:
     """From 257 MiB to 2.25 GiB it was cut for nothing, down to 1 MiB."""
-    assert least * MIB <= under(limit * MIB, GUARDS_MEMORY, limit * MIB).budget < limit * MIB
+    assert least * MIB <= under(limit * MIB, SUPERVISOR_MEMORY, limit * MIB).budget < limit * MIB
 
 
 @given(budget=SIZES)

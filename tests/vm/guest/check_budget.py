@@ -15,13 +15,13 @@ from pathlib import Path
 from oomguard.errors import OomguardError
 from oomguard.kernel.cgroup.directory import find_own_cgroup
 from oomguard.kernel.machine.headroom import read_headroom
-from oomguard.supervision.backends.budget_memcg import BudgetMemcg, enter_budget_memcg
+from oomguard.supervision.backends.own_cgroup import OwnCgroup, enter_cgroup
 
 MIB = 1 << 20
 BUDGET, KNOWN, FILE = 160 * MIB, 100 * MIB, 64 * MIB
 
 
-def watch(budget: BudgetMemcg) -> dict[str, object]:
+def watch(budget: OwnCgroup) -> dict[str, object]:
     memcg = find_own_cgroup()
     assert memcg is not None
     facts: dict[str, object] = {
@@ -74,7 +74,7 @@ def main() -> None:
     facts: dict[str, object] = {"uid": os.getuid(), "before": before, "kernel": os.uname().release}
     started = time.perf_counter()
     try:
-        with enter_budget_memcg(BUDGET) as budget:
+        with enter_cgroup(BUDGET) as budget:
             facts["enter_seconds"] = time.perf_counter() - started
             facts |= watch(budget)
         facts["gone"] = not budget.path.exists()

@@ -33,8 +33,8 @@ def run_held(folder: Path, what: str) -> dict[str, object]:
         line = guard.stderr.readline()
         assert line, said
         said += line
-    keeper = child_of(guard.pid)
-    job = child_of(keeper)
+    reaper = child_of(guard.pid)
+    job = child_of(reaper)
     facts: dict[str, object] = {"said": said, "frozen": state(job)}
     time.sleep(0.5)
     if what == "guard-killed":

@@ -26,7 +26,7 @@ scope -p Delegate=yes unshare -C -m bash -c "$container mount -o remount,bind,ro
 scope -p Delegate=yes unshare -C -m bash -c "$container exec $check /out/container-alone.json"
 scope -p Delegate=yes unshare -C -m bash -c "$container $check /out/container-beside-shell.json; true"
 # the live tests, from this service
-python3 -m pytest -q --noconftest -p no:cacheprovider -c /dev/null -o markers=live --rootdir=/host /host/tests/live/test_budget_memcg.py \
+python3 -m pytest -q --noconftest -p no:cacheprovider -c /dev/null -o markers=live --rootdir=/host /host/tests/live/test_own_cgroup.py \
   > /out/live.txt 2>&1
 echo $? > /out/live.status
 find /sys/fs/cgroup -name 'oomguard-*' > /out/left-behind.txt

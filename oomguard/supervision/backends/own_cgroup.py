@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from oomguard.formats.proc.smaps_rollup import parse_status_memory
 from oomguard.kernel.cgroup import write as cgroup_files
 from oomguard.kernel.cgroup.directory import MemcgDir, find_own_cgroup, read_kernel_text
-from oomguard.kernel.cgroup.limits import PAGE_SIZE, lowest_limit, set_limits
+from oomguard.kernel.cgroup.limits import PAGE_SIZE, lowest_limit, machine_limit, set_limits
 from oomguard.kernel.cgroup.placement import MadeMemcg, at_first_place
 from oomguard.kernel.cgroup.refusals import LimitDidNotStick, MemcgUnavailable
 from oomguard.units import format_size
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-__all__ = ["BudgetMemcg", "MemcgUnavailable", "enter_budget_memcg"]
+__all__ = ["MemcgUnavailable", "OwnCgroup", "enter_cgroup"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class BudgetMemcg:
+class OwnCgroup:
     """The cgroup this process entered. A context manager: leaving the block leaves the cgroup."""
 
     memory_max: int  # bytes; as read back, or an ancestor's limit where that is lower
@@ -84,7 +84,7 @@ class BudgetMemcg:
         self.leave()
 
 
-def enter_budget_memcg(memory_max: int, *, allow_swap: bool = False, root: Path = Path("/")) -> BudgetMemcg:
+def enter_cgroup(memory_max: int, *, allow_swap: bool = False, root: Path = Path("/")) -> OwnCgroup:
     """Make a memory cgroup limited to `memory_max` bytes and move the calling process into it.
 
     What it forks from then on is inside too. Call it early: memory held before stays outside
@@ -99,7 +99,27 @@ def enter_budget_memcg(memory_max: int, *, allow_swap: bool = False, root: Path 
     )
 
 
-def _limit_and_enter(made: MadeMemcg, memory_max: int, *, allow_swap: bool, root: Path) -> BudgetMemcg:
+def enter_cgroup_for(max_rss: int) -> tuple[OwnCgroup, int]:
+    """Enter a cgroup so that this process, with what it held before, and its children keep to `max_rss` bytes.
+
+    Gives the budget beside it: less than `max_rss` where the machine, or a cgroup above, has less.
+    Raises: MemcgUnavailable, as enter_cgroup() does.
+    """
+    caveats: list[str] = []
+    for machine in machine_limit():
+        if max_rss > machine.limit:
+            caveats.append(f"--max-rss is {format_size(max_rss)}, and this machine has {format_size(machine.limit)}")
+            max_rss = machine.limit
+    # What this process holds stays charged to its old cgroup, and the budget is for all of it.
+    before = parse_status_memory(read_kernel_text(Path("/proc/self/status")) or "").unreclaimable_bound or 0
+    asked = max(max_rss - before, max_rss // 2) // PAGE_SIZE * PAGE_SIZE  # as the kernel keeps it
+    memcg = enter_cgroup(asked)
+    # A lower limit of a cgroup above counts what was held before, too.
+    limit = min(max_rss, memcg.memory_max + before) if memcg.memory_max >= asked else memcg.memory_max
+    return replace(memcg, caveats=(*caveats, *memcg.caveats)), limit
+
+
+def _limit_and_enter(made: MadeMemcg, memory_max: int, *, allow_swap: bool, root: Path) -> OwnCgroup:
     memcg = made.memcg
     caveats = set_limits(memcg, memory_max, swap_max=None if allow_swap else 0, left=made.left)
     status = parse_status_memory(read_kernel_text(root / "proc/self/status") or "")
@@ -115,7 +135,7 @@ def _limit_and_enter(made: MadeMemcg, memory_max: int, *, allow_swap: bool, root
     if lowest < memory_max - PAGE_SIZE:
         asked = format_size(memory_max)
         caveats.append(f"{whose} is limited to {format_size(lowest)}, less than the {asked} asked for")
-    return BudgetMemcg(
+    return OwnCgroup(
         memory_max=lowest,
         held_before=held_before,
         caveats=(*caveats, *made.caveats),

@@ -26,7 +26,7 @@ LIMIT = 64 * MIB
 PREAMBLE = """
 import gc, json, os, signal, sys, time
 from pathlib import Path
-from oomguard.supervision.backends.budget_memcg import MemcgUnavailable, enter_budget_memcg
+from oomguard.supervision.backends.own_cgroup import MemcgUnavailable, enter_cgroup
 from oomguard.kernel.cgroup.directory import find_own_cgroup
 MIB = 1 << 20
 def say(**facts):
@@ -66,7 +66,7 @@ def test_process_stays_where_it_is() -> Iterator[None]:
 def test_entered_read_back_and_left() -> None:
     code, facts = run("""
 before = Path("/proc/self/cgroup").read_text()
-with enter_budget_memcg(64 * MIB) as budget:
+with enter_cgroup(64 * MIB) as budget:
     inside = find_own_cgroup()
     held = fill(20 * MIB)
     say(
@@ -93,7 +93,7 @@ def test_kernel_ends_the_child_that_asks_for_more_and_no_bystander() -> None:
     with start("say(pid=os.getpid()); fill(8 * MIB); input()") as bystander:
         facts_of(bystander)
         code, facts = run("""
-with enter_budget_memcg(64 * MIB) as budget:
+with enter_cgroup(64 * MIB) as budget:
     Path("/proc/self/oom_score_adj").write_text("0")
     worker = os.fork()
     if worker == 0:
@@ -119,21 +119,21 @@ with enter_budget_memcg(64 * MIB) as budget:
 
 def test_budget_of_a_killed_run_is_removed_by_the_next() -> None:
     with start("""
-budget = enter_budget_memcg(64 * MIB)
+budget = enter_cgroup(64 * MIB)
 say(path=str(budget.path), parent=str(budget.path.parent))
 held = [fill(MIB) for _ in range(256)]
 """) as process:
         facts = facts_of(process)
         assert process.wait(120) == -signal.SIGKILL
     left = Path(str(facts["path"]))
-    code, again = run("with enter_budget_memcg(64 * MIB) as budget:\n    say(parent=str(budget.path.parent))")
+    code, again = run("with enter_cgroup(64 * MIB) as budget:\n    say(parent=str(budget.path.parent))")
     assert (code, again["parent"]) == (0, facts["parent"])
     assert not left.exists()
 
 
 def test_children_of_children_are_inside_and_shared_pages_count_once() -> None:
     code, facts = run("""
-with enter_budget_memcg(64 * MIB) as budget:
+with enter_cgroup(64 * MIB) as budget:
     held = fill(30 * MIB)
     read, write = os.pipe()
     children = []
@@ -164,8 +164,8 @@ def test_page_cache_is_not_counted_and_does_not_kill(tmp_path: Path) -> None:
     """A file of twice the budget is written and read; the kernel takes its cache back by itself."""
     code, facts = run(
         """
-from oomguard.kernel.process.prctl import start_writeback
-with enter_budget_memcg(64 * MIB) as budget:
+from oomguard.kernel.storage.space import start_writeback
+with enter_cgroup(64 * MIB) as budget:
     held = fill(16 * MIB)
     with open(sys.argv[1], "wb", buffering=0) as file:
         for piece in range(64):
@@ -201,7 +201,7 @@ def test_memory_in_dev_shm_counts() -> None:
     try:
         code, facts = run(
             """
-with enter_budget_memcg(64 * MIB) as budget:
+with enter_cgroup(64 * MIB) as budget:
     before = budget.unreclaimable()
     Path(sys.argv[1]).write_bytes(bytes(20 * MIB))
     gc.collect()
@@ -220,8 +220,8 @@ with enter_budget_memcg(64 * MIB) as budget:
 
 def test_budget_within_a_budget_and_nothing_is_left_behind() -> None:
     code, facts = run("""
-with enter_budget_memcg(64 * MIB) as outer:
-    with enter_budget_memcg(128 * MIB) as inner:
+with enter_cgroup(64 * MIB) as outer:
+    with enter_cgroup(128 * MIB) as inner:
         say(limit=inner.memory_max, paths=[str(inner.path), str(outer.path)])
     assert find_own_cgroup().path == outer.path
 """)

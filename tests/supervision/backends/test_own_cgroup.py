@@ -11,7 +11,7 @@ import pytest
 
 from oomguard.errors import NeedsPrivilege
 from oomguard.kernel.cgroup.refusals import LimitDidNotStick, MemcgNotPermitted
-from oomguard.supervision.backends.budget_memcg import BudgetMemcg, MemcgUnavailable, enter_budget_memcg
+from oomguard.supervision.backends.own_cgroup import MemcgUnavailable, OwnCgroup, enter_cgroup
 from tests.kernel.fake_cgroups import FakeKernel
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ def kernel_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeKernel:
     return make
 
 
-def enter(kernel: FakeKernel, memory_max: int = 64 * MIB, *, allow_swap: bool = False) -> BudgetMemcg:
-    return enter_budget_memcg(memory_max, allow_swap=allow_swap, root=kernel.root)
+def enter(kernel: FakeKernel, memory_max: int = 64 * MIB, *, allow_swap: bool = False) -> OwnCgroup:
+    return enter_cgroup(memory_max, allow_swap=allow_swap, root=kernel.root)
 
 
 def whole_tree(kernel: FakeKernel) -> dict[str, str]:

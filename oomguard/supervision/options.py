@@ -1,0 +1,69 @@
+"""How a job is to be run: its budget, what enforces it, and what happens at the limit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from oomguard.errors import BadInput, BudgetTooSmall
+from oomguard.kernel.cgroup.model import LEAST_BUDGET
+from oomguard.supervision.rules.choice import BudgetRequest, Choice
+from oomguard.units import format_size, parse_size
+
+OnLimit = Literal["stop", "hold", "kill"]
+
+_OF_AVAILABLE_PERCENT = 80  # where no budget was given: the rest is for others, and for what comes later
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """How to run a command. Sizes in bytes."""
+
+    command: tuple[str, ...]
+    max_rss: int
+    enforce: Choice = "auto"
+    on_limit: OnLimit = "stop"
+    grace_seconds: float = 10.0
+    swap_max: int | None = 0  # how much may be swapped out; None: no limit
+    keeps_itself: bool = False  # a job of ours, which keeps its budget itself: the hard limit is the budget
+
+    @property
+    def request(self) -> BudgetRequest:
+        """What is asked of a backend; a job that may be held is frozen below its hard limit, and needs a reserve."""
+        return BudgetRequest(
+            size=self.max_rss,
+            choice=self.enforce,
+            swap_max=self.swap_max,
+            keeps_itself=self.keeps_itself and self.on_limit != "hold",
+        )
+
+
+def read_budget(text: str) -> int:
+    """Read a budget: a size, or a percentage of what is available now to a new job.
+
+    Raises: BadInput if it is neither; BudgetTooSmall.
+    """
+    if text.strip().endswith("%"):
+        number = text.strip().removesuffix("%")
+        if not (number.isascii() and number.isdecimal() and 0 < int(number[:4]) <= 100 and len(number) < 4):
+            raise BadInput(f'"{text}" is not a percentage from 1% to 100%', do="--max-rss 80%, or a size such as 12G")
+        from oomguard.kernel.machine.headroom import read_headroom
+
+        return read_headroom().available * int(number) // 100
+    budget = parse_size(text)
+    if budget < LEAST_BUDGET:
+        raise BudgetTooSmall(
+            f"--max-rss {text} is {format_size(budget)}, and a process that only starts needs "
+            f"{format_size(LEAST_BUDGET)}",
+            do="12G is 12 GiB; a number alone is bytes",
+        )
+    return budget
+
+
+def usual_budget() -> tuple[int, str]:
+    """The budget of a job that was given none, and where that number comes from, for people."""
+    from oomguard.kernel.machine.headroom import read_headroom
+
+    room = read_headroom()
+    size = max(room.available * _OF_AVAILABLE_PERCENT // 100, LEAST_BUDGET)
+    return size, f"{_OF_AVAILABLE_PERCENT} % of {format_size(room.available)}: {room.limited_by}"

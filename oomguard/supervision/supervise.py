@@ -1,0 +1,74 @@
+"""Run a job in this process's place, as far as its terminal, signals and children go, under a budget."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from oomguard.kernel.process.signalfd import SignalFile
+from oomguard.supervision.launch import start_job
+from oomguard.supervision.outcome import make_outcome
+from oomguard.supervision.supervisor import FORWARDED_SIGNALS, Supervisor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from oomguard.supervision.events import RunEvents
+    from oomguard.supervision.launch import StartedJob
+    from oomguard.supervision.model import RunOutcome
+    from oomguard.supervision.options import RunOptions
+    from oomguard.supervision.reaper import Program
+
+
+def supervise(
+    options: RunOptions,
+    events: RunEvents,
+    *,
+    program: Callable[[str], int] | None = None,
+    explanation: str = "--max-rss",
+    watch: Callable[[StartedJob], Callable[[], float]] | None = None,
+) -> RunOutcome:
+    """Run a job under its budget, and say what became of it.
+
+    For a process that does nothing else: it becomes a subreaper and takes its signals. A program that has more to do
+    calls oomguard.run(), which starts such a process. `program`: a job of ours, run in place of the command in a
+    forked process, and told its budget (own_budget.accept_budget), which comes from where `explanation` says.
+    `watch` makes, of the job that is about to begin, what is to sample it as well: a function that gives the seconds
+    until it wants to be called again.
+    Raises: CannotStart if there is no such command; MemcgUnavailable if `enforce` leaves no way to hold it;
+    WorkerFailed if it was killed before it began.
+    """
+    signals = SignalFile(FORWARDED_SIGNALS)
+    try:
+        started: Program = options.command if program is None else program
+        job = start_job(started, options.request, mask=signals.mask_before)
+        try:
+            sample = watch(job) if watch is not None else None
+            events.begins(job.enforcement)
+            began = time.monotonic()
+            job.begin(options.command[0], explanation)
+            record = Supervisor(
+                job,
+                signals,
+                events,
+                began=began,
+                on_limit=options.on_limit,
+                grace_seconds=options.grace_seconds,
+                swap_max=options.swap_max,
+                watch=sample,
+            ).run()
+        except BaseException:
+            job.abort()
+            raise
+        if record.left_behind and program is not None:
+            job.backend.kill()  # helpers of our own that are just ending
+            record.left_behind = 0
+        outcome = make_outcome(job, options.command, record)
+        if record.left_behind:
+            job.linger()
+        else:
+            job.reaper.finish()
+            job.backend.close()
+        return outcome
+    finally:
+        signals.close()
