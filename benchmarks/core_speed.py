@@ -3,20 +3,21 @@
 Texts are passed once, as a job does: laps of 8 MB that no encoder has seen, each lap given to all of them in turn, so
 that what else the machine does hits them alike. Numbers are MB of text per second of CPU time of the thread, and ratios
 of these. The core gets windows of 256 KiB and the state that a budget of 512M gives; gigatoken's `encode`, its fastest
-call, pieces of that size cut before a blank after a letter or digit, since it has no way to stream; tiktoken a few MB
-of each.
+call, pieces of that size cut before a blank after a letter or digit, since it has no way to stream; tiktoken 2 MB.
 Every lap's tokens are compared. What this does not show: several threads, reading, writing.
 
 --texts english multilingual code random-words   (english and random words are made, see benchmarks.corpus)
---also llama3=FILE qwen=FILE tekken=FILE          rank files; these are compared with tiktoken on 2 MB
+--also llama3=FILE qwen=FILE tekken=FILE          rank files (Tekken: its JSON); compared with tiktoken on 2 MB
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import sysconfig
+import tempfile
 import time
 from itertools import cycle
 from pathlib import Path
@@ -58,23 +59,23 @@ class Core:
     def __init__(
         self, ranks: bytes, splitter: splitters.Splitter, *, token_bytes: int, tier: Tier | None = None
     ) -> None:
-        self._type = np.uint16 if token_bytes == 2 else np.uint32
+        # One buffer for all windows, as a job has it; what is kept for the comparison is copied while no clock runs.
+        self._tokens = np.zeros(WINDOW + SLACK_TOKENS, np.uint16 if token_bytes == 2 else np.uint32)
         self._encoder = Encoder(Vocabulary.build(ranks), splitter, token_bytes=token_bytes, tier=tier)
         self._scratch = bytearray(SCRATCH_PER_BYTE << 20)
 
     def __call__(self, lap: bytes) -> Run:
-        tokens = np.empty(len(lap) + SLACK_TOKENS, self._type)
-        tokens.fill(0)  # its pages are not the encoder's cost; gigatoken's results are its own
-        view, at, count = memoryview(lap), 0, 0
-        began = time.thread_time()
+        view, at, spent, parts = memoryview(lap), 0, 0.0, []
         while at < len(lap):
             window = view[at : at + WINDOW]
-            done = self._encoder.encode(
-                window, tokens[count:], last=at + len(window) == len(lap), scratch=self._scratch
-            )
+            last = at + len(window) == len(lap)
+            began = time.thread_time()
+            done = self._encoder.encode(window, self._tokens, last=last, scratch=self._scratch)
+            spent += time.thread_time() - began
             assert done.status is Status.DONE, done
-            at, count = at + done.consumed, count + done.tokens
-        return tokens[:count], time.thread_time() - began
+            at += done.consumed
+            parts.append(self._tokens[: done.tokens].copy())
+        return np.concatenate(parts), spent
 
 
 class Gigatoken:
@@ -123,8 +124,6 @@ def texts(names: list[str], size: str) -> Iterator[tuple[str, bytes]]:
 
 def data_files(folder: str, pattern: str) -> list[Path]:
     """Files of the shared corpora."""
-    import os
-
     return list(Path(os.environ["OOMGUARD_DATA"], "corpora", folder).glob(pattern))
 
 
@@ -190,13 +189,11 @@ def main() -> None:
             show(rows[-1])
         cl100k = find_rank_file(find_encoding("cl100k_base")).read_bytes() if asked.also else b""
         for name, _, file in (also.partition("=") for also in asked.also):
-            ranks = Path(file).read_bytes()
-            first_id = 1000 if name == "tekken" else 0
+            ranks = rank_text(Path(file))
             encoders = {
                 name: Core(ranks, ALSO[name], token_bytes=4),
                 "cl100k": Core(cl100k, splitters.CL100K, token_bytes=4),
             }
-            assert first_id >= 0
             rows.append({"text": text_name, "encoding": name} | measure_alone(data, encoders, ranks, name))
             show(rows[-1])
     if asked.record:
@@ -206,10 +203,9 @@ def main() -> None:
 def measure_alone(data: bytes, encoders: dict[str, Any], ranks: bytes, name: str) -> dict[str, Any]:
     """Another vocabulary beside cl100k: speeds alone can be compared; its tokens with tiktoken's on a sample."""
     pattern = splitters.pattern_of(ALSO[name])
-    row = measure(data[: 60 * LAP // 8], {n: Counting(run) for n, run in encoders.items()}, {})
+    row = measure(data[: 8 * LAP], {n: Counting(run) for n, run in encoders.items()}, {})
     sample = next(cut(data, 2_000_000))
-    split = {bytes(word): rank for word, rank in read_rank_text(ranks).items()}
-    encoding = tiktoken.Encoding(name, pat_str=pattern, mergeable_ranks=split, special_tokens={})
+    encoding = tiktoken.Encoding(name, pat_str=pattern, mergeable_ranks=ranks_of(ranks), special_tokens={})
     want, spent = with_tiktoken(encoding)(sample)
     row["differences"] = int(not np.array_equal(want, encoders[name](sample)[0]))
     row["mb_per_cpu_second"]["tiktoken"] = round(len(sample) / spent / 1e6, 1)
@@ -226,12 +222,19 @@ class Counting:
         return np.zeros(0), self._run(lap)[1]
 
 
-def read_rank_text(ranks: bytes) -> dict[bytes, int]:
-    """As read_ranks does for a file."""
-    import tempfile
+def rank_text(file: Path) -> bytes:
+    """A rank file as it is, or made from Tekken's JSON: the tokens that its vocabulary of 131,072 takes, less 1,000."""
+    if file.suffix != ".json":
+        return file.read_bytes()
+    tekken = json.loads(file.read_text())
+    count = tekken["config"]["default_vocab_size"] - tekken["config"]["default_num_special_tokens"]
+    return "".join(f"{token['token_bytes']} {token['rank']}\n" for token in tekken["vocab"][:count]).encode()
 
+
+def ranks_of(text: bytes) -> dict[bytes, int]:
+    """What read_ranks gives for a file."""
     with tempfile.NamedTemporaryFile() as file:
-        file.write(ranks)
+        file.write(text)
         file.flush()
         return read_ranks(Path(file.name))
 

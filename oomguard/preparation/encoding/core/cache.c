@@ -58,7 +58,8 @@ static uint64_t hash_long(const uint8_t *word, uint64_t size)
     return hash ^ hash >> 29;
 }
 
-/* Words of 17 to 56 bytes: a second cache, an eighth as large, two ways, the newer one first. */
+/* Words of 17 to 56 bytes, and shorter ones of more tokens than a bucket holds (r50k: the indentation of code): a second
+ * cache, an eighth as large, two ways, the newer one first. */
 static struct long_entry *long_place(struct og_state *state, const uint8_t *word, unsigned size)
 {
     return &state->long_entries[hash_long(word, size) * UINT64_C(0x9E3779B97F4A7C15) >> (64 - state->long_bits) << 1];
@@ -121,13 +122,19 @@ void og_resolve(struct og_state *state, const struct batch *batch)
         struct missed *m = &state->missed[i];
         m->size = batch->starts[m->span + 1] - batch->starts[m->span];
         m->count = 0;
+        m->place = NULL;
         if (m->size <= KEY)
             og_prefetch_key(v, m->key);
+        if (m->size <= LONG_KEY) {
+            m->place = long_place(state, batch->text + batch->starts[m->span], m->size);
+            __builtin_prefetch(m->place);
+            __builtin_prefetch((char *)m->place + 64);
+        }
     }
     for (unsigned i = 0; i < state->missed_count; i++) {
         struct missed *m = &state->missed[i];
         const uint8_t *word = batch->text + batch->starts[m->span];
-        if (m->size > KEY && m->size <= LONG_KEY && find_long(long_place(state, word, m->size), word, m->size))
+        if (m->place && find_long(m->place, word, m->size))
             continue;
         uint32_t whole = m->size <= KEY ? og_find_key(v, m->key, m->size) : og_find_word(v, word, m->size);
         if (whole == NO_TOKEN) {
@@ -148,11 +155,9 @@ uint8_t *og_put_missed(struct og_state *state, struct batch *batch, const struct
 {
     const uint8_t *word = batch->text + batch->starts[m->span];
     unsigned token_size = state->token_size;
-    struct long_entry *place = NULL;
     uint8_t *end = out;
-    if (m->size > KEY && m->size <= LONG_KEY) {
-        place = long_place(state, word, m->size);
-        const struct long_entry *entry = find_long(place, word, m->size);
+    if (m->place) {
+        const struct long_entry *entry = find_long(m->place, word, m->size);
         if (entry) {
             for (unsigned i = 0; i < entry->count; i++) {
                 uint32_t token = 0;
@@ -174,7 +179,7 @@ uint8_t *og_put_missed(struct og_state *state, struct batch *batch, const struct
     unsigned count = (unsigned)((size_t)(end - out) / token_size);
     if (m->size <= KEY && count <= most_tokens(token_size))
         remember(m->bucket, m->key, out, count, token_size);
-    else if (place && count <= most_long_tokens(token_size))
-        remember_long(place, word, m->size, out, count, token_size);
+    else if (m->place && count <= most_long_tokens(token_size))
+        remember_long(m->place, word, m->size, out, count, token_size);
     return end;
 }
