@@ -78,7 +78,7 @@ class Job:
     @property
     def with_ends(self) -> bool:
         """Whether encoders must say where documents end."""
-        return self.by_document
+        return self.by_document or self.resolved.output.writes_documents(self.resolved.layout)
 
     def mark_of(self, source: Source) -> bytes:
         """The text between two documents of a source; empty where it is one document."""
