@@ -72,7 +72,7 @@ def conduct(
 def _check(job: Job, progress: Progress) -> None:
     """Whether the run can go on from there; nothing on disk is changed before."""
     options = job.options
-    require_free_names(job, ours=progress.names)
+    require_free_names(options.out, job.resolved.output, job.resolved.layout, ours=progress.names)
     if options.restart:
         require_own_leftovers(options.out, progress)
         return

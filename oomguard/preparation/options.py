@@ -101,7 +101,7 @@ def resolve_options(options: PrepareOptions) -> ResolvedOptions:
         name=options.name,
         shard_tokens=options.shard_tokens,
         block_size=options.block_size,
-        tokenizer=options.encoding,
+        tokenizer=spec.name,
     )
     return ResolvedOptions(
         spec=spec,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from oomguard.preparation.job import Job
     from oomguard.preparation.options import PrepareOptions
     from oomguard.preparation.reading.source import Source
+    from oomguard.preparation.writing.formats.base import Layout, OutputFormat
     from oomguard.preparation.writing.manifest import Progress
 
 
@@ -118,12 +119,11 @@ def require_some_text(tokens: int) -> None:
         )
 
 
-def require_free_names(job: Job, *, ours: AbstractSet[str]) -> None:
+def require_free_names(out: Path, output: OutputFormat, layout: Layout, *, ours: AbstractSet[str]) -> None:
     """Shards never overwrite what something else made, nor stand among its files; `ours` are names that may be taken.
 
     Raises: BadInput with the first name that is taken.
     """
-    out, output, layout = job.options.out, job.resolved.output, job.resolved.layout
     found: Iterable[Path]
     if output.folders:  # of which loaders take all that is in them
         found = [path for split in ("train", "val") for path in out.glob(f"{split}/*")]

@@ -55,6 +55,7 @@ class Progress:
     result: dict[str, Any] | None = None
     read: dict[int, list[list[int]]] = field(default_factory=dict)  # [start, end, CRC-32] of each source
     inputs: list[dict[str, Any]] = field(default_factory=list, compare=False)  # as the header has them
+    header: dict[str, Any] = field(default_factory=dict, compare=False)
 
     @property
     def beside(self) -> list[str]:
@@ -248,7 +249,8 @@ def _holds_work(lines: list[dict[str, Any]]) -> bool:
 
 
 def _progress(lines: list[dict[str, Any]]) -> Progress:
-    progress = Progress(inputs=lines[0].get("input", []) if lines else [])
+    header = lines[0] if lines else {}
+    progress = Progress(inputs=header.get("input", []), header=header)
     for line in lines:
         if "shard" in line:
             progress.shards.append(line["shard"])
