@@ -85,7 +85,7 @@ def _changed(found: StoredSet) -> tuple[str, ...]:
 
 @dataclass(slots=True)
 class _First:
-    """Collects the first document that is not empty: up to its end, or to the end-of-text that divides it."""
+    """Collects the first document that is not empty, without its end-of-text, up to some thousands of tokens."""
 
     found: StoredSet
     is_whole: bool = False
@@ -95,14 +95,19 @@ class _First:
         """Take what belongs to it of the next stretch."""
         if self.is_whole:
             return
-        own = values[: _SHOWN_TOKENS - len(self.ids)].tolist()
-        stop = next((int(end) for end in ends if end), len(own) + 1)
-        if self.found.spec is not None and not self.found.has_ends:
-            eot = self.found.spec.eot
-            before = not self.ids and own[:1] == [eot]
-            stop = own.index(eot, int(before)) if eot in own[int(before) :] else stop
-        self.ids += own[:stop]
-        self.is_whole = stop <= len(own) or len(self.ids) >= _SHOWN_TOKENS
+        own = values[:_SHOWN_TOKENS].tolist()
+        eot = self.found.spec.eot if self.found.spec is not None else None
+        stops = [int(end) for end in ends if end <= len(own)]
+        if eot is not None and not self.found.has_ends:
+            stops = [number for number, token in enumerate(own) if token == eot]
+        start = 0
+        for stop in [*stops, len(own)]:
+            self.ids += [token for token in own[start:stop] if token != eot]
+            start = stop
+            if self.ids and stop in stops:
+                self.is_whole = True
+                return
+        self.is_whole = len(self.ids) >= _SHOWN_TOKENS
 
     def text(self) -> str | None:
         """The document; None where the tokenizer is not known."""
@@ -112,5 +117,5 @@ class _First:
         from oomguard.preparation.encoding.encodings import load_tiktoken
 
         encoding = load_tiktoken(spec, find_rank_file(spec))
-        known = [token for token in self.ids if token != spec.eot and 0 <= token < spec.vocabulary_size]
+        known = [token for token in self.ids if 0 <= token < spec.vocabulary_size]
         return encoding.decode_bytes(known).decode(errors="replace")

@@ -51,7 +51,7 @@ def open_set(folder: Path, *, encoding: str | None = None) -> StoredSet:
     known = str(header.get("encoding") or "")
     spec = ENCODINGS.get(encoding or known)
     layout = _layout(header, spec)
-    output, shards = _find(folder, str(header.get("format") or ""), layout)
+    output, shards = _find(folder, str(header.get("format") or ""), layout, spec)
     if not shards:
         raise NothingFound(
             f"{name} holds no shards of a known format", do=f"give a folder of one of: {', '.join(FORMATS)}"
@@ -94,13 +94,16 @@ def _layout(header: dict[str, Any], spec: EncodingSpec | None) -> Layout | None:
     )
 
 
-def _find(folder: Path, told: str, layout: Layout | None) -> tuple[OutputFormat, list[StoredShard]]:
+def _find(
+    folder: Path, told: str, layout: Layout | None, spec: EncodingSpec | None
+) -> tuple[OutputFormat, list[StoredShard]]:
     """The manifest knows the format; else the first whose files are there, bare tokens last."""
     if told in FORMATS:
         return FORMATS[told], FORMATS[told].stored_shards(folder, known=layout)
     last = ("olmo", "nanogpt")
     for output in sorted(FORMATS.values(), key=lambda each: each.name in last):
-        shards = output.stored_shards(folder, known=None)
+        width = Layout(name="", token_bytes=output.token_bytes(spec.vocabulary_size)) if spec else None
+        shards = output.stored_shards(folder, known=width)
         if shards:
             return output, shards
     return next(iter(FORMATS.values())), []

@@ -109,7 +109,7 @@ class Arrow(OutputFormat):
         ]
 
     def stored_shards(self, folder: Path, *, known: Layout | None) -> list[StoredShard]:
-        return stored_arrow(folder, blocks=None if known is None else known.block_size is not None)
+        return stored_arrow(folder, blocks=known.block_size is not None if known and known.shard_tokens else None)
 
 
 def _message(flatbuffer: bytes) -> bytes:
