@@ -29,6 +29,7 @@ from oomguard.preparation.options import PrepareOptions, resolve_options
 from oomguard.preparation.reading.corpus_sample import Estimate
 from oomguard.preparation.reading.sampling import sample_corpus
 from oomguard.preparation.reading.sources import find_inputs
+from oomguard.preparation.writing.formats.expectations import expect_no_train_shard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -63,6 +64,9 @@ def plan(options: PrepareOptions, *, max_rss: int | None = None, calibrate: bool
     runs, growth, notes = _try(sources, corpus, division, options, max_rss) if calibrate else ((), None, ())
     room = read_headroom()
     tokens = _with_ends(corpus, sources, options, resolved.eot != "none")
+    notes += tuple(
+        expect_no_train_shard(resolved.layout, first_is_val=resolved.val_fraction is None, tokens=float(tokens.value))
+    )
     return JobPlan(
         prepare=prepared,
         corpus=corpus,

@@ -23,6 +23,7 @@ from oomguard.preparation.job import Job
 from oomguard.preparation.options import PrepareOptions, ResolvedOptions, resolve_options
 from oomguard.preparation.preconditions import identity, require_folder, require_known_length
 from oomguard.preparation.reading.sources import Found, find_inputs
+from oomguard.preparation.writing.formats.expectations import expect_no_train_shard
 from oomguard.supervision.run_budget import RunBudget, open_budget
 
 if TYPE_CHECKING:
@@ -112,6 +113,11 @@ def _open_job(
         notes.append("--text-field names a field of jsonl or parquet; here it does nothing")
     if not gigatoken_is_installed():
         notes.append("gigatoken is not installed: tiktoken does the work, some 30 times slower")
+    expected = expect_no_train_shard(
+        resolved.layout,
+        first_is_val=resolved.val_fraction is None and all(source.seekable_text for source in sources),
+        tokens=sum(source.size or 0 for source in sources) / _BYTES_PER_TOKEN,
+    )
     job = Job(
         sources=sources,
         options=options,
@@ -119,7 +125,8 @@ def _open_job(
         budget=plan(budget.limit),
         rank_file=rank_file,
         sentinel=new_sentinel(),
-        notes=tuple(notes),
+        notes=(*notes, *expected),
+        expectations=tuple(expected),
     )
     require_known_length(job)
     return job, budget

@@ -168,7 +168,7 @@ def _result(
 ) -> ShardSet:
     totals = sink.totals
     done = _finished_set(job, sink.shards)
-    notes = [*job.notes, *job.resolved.output.notes(done)]
+    notes = [*(note for note in job.notes if note not in job.expectations), *job.resolved.output.notes(done)]
     if before.input_bytes:
         notes.append(f"{before.input_bytes:,} bytes of it were done by an earlier run")
     return ShardSet(

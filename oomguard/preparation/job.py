@@ -59,6 +59,7 @@ class Job:
     rank_file: Path
     sentinel: bytes  # between documents that no separator divides; random, so that no text can hold it
     notes: tuple[str, ...] = ()  # what the user should know, for people
+    expectations: tuple[str, ...] = ()  # those of them that are guesses; at the end it is known
 
     @property
     def encoder_bytes(self) -> int:

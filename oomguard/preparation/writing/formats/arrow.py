@@ -14,7 +14,6 @@ from array import array
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput
-from oomguard.preparation.writing.formats.arrow_stored import stored_arrow
 from oomguard.preparation.writing.formats.base import OutputFormat
 from oomguard.preparation.writing.formats.blocks import block_ends, tail_note
 from oomguard.preparation.writing.formats.words import again, no_train_file, python_line, quoted
@@ -109,6 +108,8 @@ class Arrow(OutputFormat):
         ]
 
     def stored_shards(self, folder: Path, *, known: Layout | None) -> list[StoredShard]:
+        from oomguard.preparation.writing.formats.arrow_stored import stored_arrow
+
         return stored_arrow(folder, blocks=known.block_size is not None if known and known.shard_tokens else None)
 
 

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from oomguard.preparation.writing.formats.base import OutputFormat
 from oomguard.preparation.writing.formats.blocks import block_ends, tail_note
-from oomguard.preparation.writing.formats.mds_stored import stored_mds
 from oomguard.preparation.writing.formats.words import again, no_train_file, python_line, quoted
 
 if TYPE_CHECKING:
@@ -88,6 +87,8 @@ class Mds(OutputFormat):
         ]
 
     def stored_shards(self, folder: Path, *, known: Layout | None) -> list[StoredShard]:
+        from oomguard.preparation.writing.formats.mds_stored import stored_mds
+
         return stored_mds(folder)
 
 

@@ -6,7 +6,6 @@ reads it.
 
 from __future__ import annotations
 
-import ast
 import re
 import struct
 from typing import TYPE_CHECKING
@@ -79,6 +78,8 @@ def _is_npy(path: Path) -> bool:
 
 
 def _stored(path: Path, split: str) -> RawShard:
+    import ast
+
     with path.open("rb") as file:
         start = file.read(10)
         size = struct.unpack("<H", start[8:10])[0]
