@@ -193,7 +193,9 @@ class SplitWriter:
             "sha256": data.sha256,
         }
         if beside or output.is_built:
-            shard |= {"bytes": data.size, "index": [file.to_json() for file in beside]}
+            shard |= {"bytes": data.size}
+        if beside:
+            shard |= {"index": [file.to_json() for file in beside]}
         if self._ends is not None:
             shard |= {"documents": self._ends.count}
         self._forget()

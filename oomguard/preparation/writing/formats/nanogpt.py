@@ -37,7 +37,11 @@ class NanoGpt(OutputFormat):
         if not train:
             return [no_train_file(done, "train.bin")]
         if not val:
-            return ["there is no val.bin, which train.py reads at its first step: --val-fraction 0.0005 makes one"]
+            note = (
+                "there is no val.bin, which train.py reads at its first step: --val-fraction 0.0005 makes one "
+                "(of a text from a pipe only with --separator, since its end is not known before it comes)"
+            )
+            return [note]
         short = [(split, tokens) for split, tokens in (("train", train), ("val", val)) if tokens <= _BLOCK]
         cure = {
             "train": "more text, or a smaller --block_size of train.py",
