@@ -3,6 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/ready
+# The packages of `make loaders`; those that pin much that they do not need here come without their dependencies.
+LOADERS := litdata==0.2.76 datatrove==0.10.1 datasets brotli zstd python-snappy catalogue cached-path importlib_resources \
+	safetensors omegaconf google-cloud-storage dataclass-extensions bettermap xxhash
+LOADERS_ALONE := megatron-core==0.16.1 ai2-olmo-core==3.0.0 mosaicml-streaming==0.13.0
 # What `make demo` reads, and with how much memory.
 INPUT ?=
 MAX_RSS ?= 256M
@@ -18,7 +22,7 @@ PYTEST = $(RUN) -m pytest -q --hypothesis-profile=$(EXAMPLES)
 BESIDE = -n $(JOBS) --maxprocesses 8
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo readme docs man check core wheels fuzz-core lint test coverage wheel versions screens live vm bench campaign kills runs vmruns logspeed fuzz prose vmkills costs profiles clean
+.PHONY: help setup demo readme docs man check core wheels fuzz-core lint test coverage wheel versions screens live vm bench campaign kills runs vmruns logspeed fuzz prose vmkills costs profiles loaders clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -130,6 +134,20 @@ costs: $(READY) .venv-costs/ready ## what the usual ways to hold a corpus take, 
 profiles: $(READY) .venv-costs/ready ## how far `profile` is from the truth: peak, spike, forecast, ladder, lines, cost (10 minutes)
 	.venv-costs/bin/python -m benchmarks.profile_campaign
 
+loaders: .venv-loaders/ready ## the real loaders of each output format read what oomguard writes (2 GB of disk, 10 minutes)
+	.venv-loaders/bin/python -m pytest tests/loaders -W default -rs
+
+# A CPU build of torch where pip finds one, and what each loader imports; one that cannot be installed is skipped.
+.venv-loaders/ready:
+	$(PYTHON) -m venv .venv-loaders
+	.venv-loaders/bin/pip install --quiet --disable-pip-version-check torch==2.13.0 || echo "no torch: most loaders are skipped"
+	.venv-loaders/bin/pip install --quiet --disable-pip-version-check pytest hypothesis psutil rich tiktoken typer pyarrow \
+		tokenizers transformers humanize rapidfuzz regex nltk loguru multiprocess dill
+	for package in $(LOADERS); do .venv-loaders/bin/pip install --quiet --disable-pip-version-check $$package || true; done
+	for package in $(LOADERS_ALONE); do .venv-loaders/bin/pip install --quiet --disable-pip-version-check --no-deps $$package || true; done
+	.venv-loaders/bin/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
 .venv-costs/ready:
 	$(PYTHON) -m venv .venv-costs
 	.venv-costs/bin/pip install --quiet --disable-pip-version-check --editable '.[stack]' datasets memray pandas
@@ -146,4 +164,4 @@ man: $(READY) ## write man/oomguard.1 anew; read it with: man ./man/oomguard.1
 	$(RUN) tools/reference.py man
 
 clean: ## remove what these targets made
-	rm -rf $(VENV) demo bench-data .venv-bench .venv-costs .venv-wheels dist .venv-tries .coverage .coverage.* htmlcov
+	rm -rf $(VENV) demo bench-data .venv-bench .venv-costs .venv-wheels dist .venv-tries .coverage .coverage.* htmlcov .venv-loaders

@@ -10,10 +10,12 @@ import typer
 
 from oomguard.cli.check import check_command
 from oomguard.cli.commands import SETTINGS, Command, Group
+from oomguard.cli.convert import convert_command
 from oomguard.cli.diagnose import diagnose_command
 from oomguard.cli.doctor import doctor_command
 from oomguard.cli.exit_status import status_of, tell_failure
 from oomguard.cli.hook import hook_command
+from oomguard.cli.inspect import inspect_command
 from oomguard.cli.plan import plan_command
 from oomguard.cli.prepare import PrepareCommand, prepare_command
 from oomguard.cli.profile import ProfileCommand, profile_command
@@ -25,7 +27,8 @@ from oomguard.cli.swap import swap_app
 from oomguard.errors import OomguardError
 
 _ORDER = (
-    "diagnose", "check", "profile", "report", "plan", "prepare", "run", "release", "swap", "doctor", "hook",
+    "diagnose", "check", "profile", "report", "plan", "prepare", "inspect", "convert", "run", "release", "swap",
+    "doctor", "hook",
 )  # fmt: skip
 
 
@@ -52,6 +55,8 @@ app.command("diagnose", cls=Command)(diagnose_command)
 app.command("check", cls=Command)(check_command)
 app.command("plan", cls=Command)(plan_command)
 app.command("prepare", cls=PrepareCommand)(prepare_command)
+app.command("inspect", cls=Command)(inspect_command)
+app.command("convert", cls=Command)(convert_command)
 app.command("profile", cls=ProfileCommand)(profile_command)
 app.command("report", cls=Command)(report_command)
 app.add_typer(run_app, name="run")

@@ -9,6 +9,7 @@ import typer
 
 from oomguard.cli.commands import at_least, choice
 from oomguard.cli.showing import show
+from oomguard.preparation.writing.formats.table import FORMATS
 
 
 def plan_command(
@@ -21,7 +22,7 @@ def plan_command(
     ] = None,
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="The folder for the shards.")] = Path("tokens"),
     format: Annotated[  # noqa: A002 - the name of the flag
-        str, choice(("nanogpt", "npy", "llmc"), "As for prepare.")
+        str, choice(tuple(FORMATS), "As for prepare.")
     ] = "nanogpt",
     encoding: Annotated[
         str, choice(("gpt2", "r50k_base", "p50k_base", "cl100k_base", "o200k_base"), "The tokenizer.")
@@ -57,7 +58,7 @@ def plan_command(
     options = PrepareOptions(
         inputs=tuple(inputs),
         out=out,
-        format=format,  # type: ignore[arg-type]  # resolve_options() checks these words
+        format=format,
         encoding=encoding,
         workers=workers,
         separator=separator,

@@ -21,6 +21,7 @@ from oomguard.cli.run_flags import (
     allow_swap_alone,
 )
 from oomguard.cli.showing import show
+from oomguard.preparation.writing.formats.table import FORMATS, format_help
 
 if TYPE_CHECKING:
     from oomguard.preparation.options import PrepareOptions
@@ -51,10 +52,7 @@ def prepare_command(
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="The folder for the shards.")] = Path("tokens"),
     format: Annotated[  # noqa: A002 - the name of the flag
         str,
-        choice(
-            ("nanogpt", "npy", "llmc"),
-            "nanogpt: train.bin and val.bin; npy: for build-nanogpt; llmc: for llm.c and modded-nanogpt.",
-        ),
+        choice(tuple(FORMATS), format_help()),
     ] = "nanogpt",
     encoding: Annotated[
         str, choice(("gpt2", "r50k_base", "p50k_base", "cl100k_base", "o200k_base"), "The tokenizer.")
@@ -64,20 +62,36 @@ def prepare_command(
         at_least(1, "N", "Worker processes. Default: one for each CPU, as far as the budget allows.", "--workers"),
     ] = None,
     shard_tokens: Annotated[
-        int | None, at_least(1, "N", "Tokens in a shard of npy and llmc. Default: 100000000.", "--shard-tokens")
+        int | None,
+        at_least(
+            1,
+            "N",
+            "Tokens in a shard, of formats that have shards. Default: 100000000 (33554432 for litdata and mds).",
+            "--shard-tokens",
+        ),
+    ] = None,
+    block_size: Annotated[
+        int | None,
+        at_least(
+            1,
+            "N",
+            "Tokens in a block of litdata, mds and arrow. Default: 2048; for arrow a document a row.",
+            "--block-size",
+        ),
     ] = None,
     val_fraction: Annotated[
         str | None,
         typer.Option(
             metavar="F",
             help="Share of the documents (of a text without --separator: its end) for validation; 0 for none. "
-            "Default: 0.0005 for nanogpt; the whole first shard for npy and llmc.",
+            "Default: 0.0005; for npy and llmc the whole first shard.",
         ),
     ] = None,
     name: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="What the shards' names begin with. Default: edufineweb (npy), fineweb (llmc)."
+            metavar="NAME",
+            help="What the shards' names begin with. Default: edufineweb (npy), fineweb (llmc), tokens (olmo).",
         ),
     ] = None,
     separator: Annotated[
@@ -99,7 +113,7 @@ def prepare_command(
         str | None,
         choice(
             ("before", "after", "none"),
-            "End-of-text token, before or after each document. Default: after (nanogpt), before (npy, llmc).",
+            "End-of-text token, before or after each document. Default: before (npy, llmc), after (others).",
         ),
     ] = None,
     errors: Annotated[
@@ -141,10 +155,11 @@ def prepare_command(
     options = PrepareOptions(
         inputs=tuple(inputs or ()),
         out=out,
-        format=format,  # type: ignore[arg-type]  # resolve_options() checks these words, and says which there are
+        format=format,
         encoding=encoding,
         workers=workers,
         shard_tokens=shard_tokens,
+        block_size=block_size,
         val_fraction=val_fraction,
         name=name,
         separator=separator,

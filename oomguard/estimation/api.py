@@ -24,6 +24,7 @@ from oomguard.preparation.options import PrepareOptions, resolve_options
 from oomguard.preparation.reading.corpus_sample import Estimate
 from oomguard.preparation.reading.sampling import sample_corpus
 from oomguard.preparation.reading.sources import find_inputs
+from oomguard.preparation.writing.formats.expectations import expect_no_train_shard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -58,11 +59,14 @@ def plan(options: PrepareOptions, *, max_rss: int | None = None, calibrate: bool
     runs, notes = _try(sources, corpus, division, options, max_rss) if calibrate else ((), ())
     room = read_headroom()
     tokens = _with_ends(corpus, sources, options, resolved.eot != "none")
+    notes += tuple(
+        expect_no_train_shard(resolved.layout, first_is_val=resolved.val_fraction is None, tokens=float(tokens.value))
+    )
     return JobPlan(
         prepare=prepared,
         corpus=corpus,
         tokens=tokens,
-        disk_needed=tokens.high * resolved.spec.token_bytes + _MARGIN,
+        disk_needed=tokens.high * resolved.layout.token_bytes + _MARGIN,
         forecast=forecast_run(runs, text_bytes=corpus.text_bytes.value, plan=division) if runs else None,
         tried=runs,
         calibration_seconds=round(time.monotonic() - began, 2),
@@ -93,6 +97,7 @@ def _command(
         "encoding",
         "workers",
         "shard_tokens",
+        "block_size",
         "val_fraction",
         "name",
         "separator",

@@ -22,6 +22,7 @@ from oomguard.preparation.job import Job
 from oomguard.preparation.options import PrepareOptions, ResolvedOptions, resolve_options
 from oomguard.preparation.preconditions import identity, require_folder, require_known_length
 from oomguard.preparation.reading.sources import Found, find_inputs
+from oomguard.preparation.writing.formats.expectations import expect_no_train_shard
 from oomguard.supervision.run_budget import RunBudget, open_budget
 from oomguard.units import MIB
 
@@ -80,7 +81,7 @@ def plan_prepare(options: PrepareOptions, *, max_rss: int | None = None) -> Prep
         folder=str(options.out),
         format=options.format,
         encoding=options.encoding,
-        token_bytes=resolved.spec.token_bytes,
+        token_bytes=resolved.layout.token_bytes,
         budget=plan.budget,
         limited_by=f"{budget.explanation}; {budget.enforced_by}",
         workers=plan.workers,
@@ -88,7 +89,7 @@ def plan_prepare(options: PrepareOptions, *, max_rss: int | None = None) -> Prep
         longest_word=plan.longest_word,
         largest_document=plan.largest_document,
         sum=plan.sum,
-        estimated_output_bytes=int(tokens * resolved.spec.token_bytes) if plain else None,
+        estimated_output_bytes=int(tokens * resolved.layout.token_bytes) if plain else None,
         free_disk_bytes=shutil.disk_usage(_existing_parent(options.out)).free,
         done_bytes=_peek_done(job),
         notes=job.notes,
@@ -119,6 +120,11 @@ def _open_job(
         notes.append("--text-field names a field of jsonl or parquet; here it does nothing")
     if not needs.native:
         notes.append("the native core was not built here: tiktoken does the work, some 30 times slower")
+    expected = expect_no_train_shard(
+        resolved.layout,
+        first_is_val=resolved.val_fraction is None and all(source.seekable_text for source in sources),
+        tokens=sum(source.size or 0 for source in sources) / _BYTES_PER_TOKEN,
+    )
     job = Job(
         sources=sources,
         options=options,
@@ -127,7 +133,8 @@ def _open_job(
         rank_file=rank_file,
         needs=needs,
         vocabulary_fd=open_vocabulary(stack) if needs.native else -1,
-        notes=tuple(notes),
+        notes=(*notes, *expected),
+        expectations=tuple(expected),
     )
     require_known_length(job)
     return job, budget

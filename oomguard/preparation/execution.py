@@ -20,6 +20,7 @@ from oomguard.preparation.preconditions import (
     require_same_errors_policy,
     require_some_text,
 )
+from oomguard.preparation.writing.formats.base import FinishedSet, FinishedShard
 from oomguard.preparation.writing.manifest import Manifest, Progress
 from oomguard.preparation.writing.progress_check import require_sense
 from oomguard.preparation.writing.read_parts import ReadParts, require_same_inputs
@@ -29,15 +30,12 @@ from oomguard.preparation.writing.token_sink import TokenSink, Totals
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
-    from pathlib import Path
 
     from oomguard.preparation.engines.events import PrepareEvents
     from oomguard.preparation.engines.slots import Slots
     from oomguard.preparation.engines.worker_pool import WorkerPool
     from oomguard.preparation.job import Job
     from oomguard.supervision.run_budget import RunBudget
-
-_NANOGPT_BLOCK = 1024  # train.py's default block_size: get_batch() fails on a shorter file
 
 
 def conduct(
@@ -60,7 +58,7 @@ def conduct(
     progress = manifest.begin(identity(job), restart=options.restart, check=partial(_check, job))
     if progress.result is not None:
         require_comparable(job.sources)
-        return _finished(progress.result, options.out)
+        return _finished(job, progress.result)
     sink = _open_sink(job, manifest, progress, stack, checkpoint_seconds)
     events.on_start(job, budget, sink.totals.input_bytes)
     began = time.monotonic()
@@ -74,7 +72,7 @@ def conduct(
 def _check(job: Job, progress: Progress) -> None:
     """Whether the run can go on from there; nothing on disk is changed before."""
     options = job.options
-    require_free_names(job, ours=progress.files.keys() | progress.told.keys())
+    require_free_names(options.out, job.resolved.output, job.resolved.layout, ours=progress.names)
     if options.restart:
         require_own_leftovers(options.out, progress)
         return
@@ -84,8 +82,8 @@ def _check(job: Job, progress: Progress) -> None:
     require_shards(
         options.out,
         progress,
-        token_format=options.format,
-        token_bytes=job.resolved.spec.token_bytes,
+        output=job.resolved.output,
+        layout=job.resolved.layout,
         every_byte=options.verify == "full",
     )
 
@@ -97,10 +95,8 @@ def _open_sink(
     plan = ShardPlan(
         folder=job.options.out,
         state=manifest.state,
-        format=job.options.format,
-        token_bytes=resolved.spec.token_bytes,
-        shard_tokens=resolved.shard_tokens,
-        name=resolved.name,
+        format=resolved.output,
+        layout=resolved.layout,
         first_is_val=resolved.val_fraction is None,
     )
     sink = TokenSink(
@@ -110,6 +106,7 @@ def _open_sink(
         checkpoint_seconds=checkpoint_seconds,
         errors=job.options.errors,
         read_parts=ReadParts(job.sources),
+        encoded_bytes=resolved.spec.token_bytes,
     )
     stack.callback(sink.close)
     sink.resume(progress)
@@ -170,18 +167,19 @@ def _result(
     job: Job, budget: RunBudget, sink: TokenSink, state: PipelineState, seconds: float, before: Totals
 ) -> ShardSet:
     totals = sink.totals
-    notes = list(job.notes)
-    notes += _split_notes(job, sink.shards)
+    done = _finished_set(job, sink.shards)
+    notes = [*(note for note in job.notes if note not in job.expectations), *job.resolved.output.notes(done)]
     if before.input_bytes:
         notes.append(f"{before.input_bytes:,} bytes of it were done by an earlier run")
     return ShardSet(
         tokens=totals.tokens,
         documents=totals.documents,
         input_bytes=totals.input_bytes,
-        shards=tuple(Shard(**shard) for shard in sink.shards),
+        shards=tuple(Shard.of(shard) for shard in sink.shards),
+        files=tuple(sink.files),
         encoding=job.options.encoding,
         format=job.options.format,
-        token_bytes=job.resolved.spec.token_bytes,
+        token_bytes=job.resolved.layout.token_bytes,
         wall_seconds=round(seconds, 3),
         bytes_per_second=round((totals.input_bytes - before.input_bytes) / seconds) if seconds else 0,
         budget=budget.limit,
@@ -194,34 +192,31 @@ def _result(
         left_out=totals.left_out,
         restarted_workers=state.restarts,
         folder=str(job.options.out.absolute()),
+        next_lines=tuple(job.resolved.output.next_lines(done)),
         notes=tuple(notes),
         budget_notes=budget.notes,
         verify=job.options.verify,
     )
 
 
-def _split_notes(job: Job, shards: list[dict[str, Any]]) -> list[str]:
-    """Say when a loader would miss a split."""
-    tokens = {split: sum(shard["tokens"] for shard in shards if shard["split"] == split) for split in ("train", "val")}
-    note = ""
-    if job.resolved.val_fraction is None and not tokens["train"]:
-        note = (
-            "all fits in the first shard, which is for validation, and nothing is left to train on: "
-            f"--shard-tokens {max(1, tokens['val'] // 10)} or --val-fraction 0.01 gives both"
-        )
-    elif job.options.format == "nanogpt" and job.by_document and tokens["val"] <= _NANOGPT_BLOCK:
-        note = (
-            f"only {tokens['val']:,} validation tokens, and nanoGPT needs more than {_NANOGPT_BLOCK:,} "
-            "(its block_size): a larger --val-fraction, or --separator, gives more"
-        )
-    return [note] if note else []
+def _finished_set(job: Job, shards: list[dict[str, Any]]) -> FinishedSet:
+    spec = job.resolved.spec
+    return FinishedSet(
+        folder=str(job.options.out.absolute()),
+        shards=tuple(FinishedShard.of(shard) for shard in shards),
+        layout=job.resolved.layout,
+        vocabulary_size=spec.vocabulary_size,
+        eot=spec.eot,
+    )
 
 
-def _finished(result: dict[str, Any], out: Path) -> ShardSet:
+def _finished(job: Job, result: dict[str, Any]) -> ShardSet:
     """Show again what an earlier run of the same command made."""
     fields = {key: value for key, value in result.items() if key != "schema"}
-    fields |= {"shards": tuple(Shard(**shard) for shard in result["shards"]), "notes": tuple(result["notes"])} | {
+    next_lines = job.resolved.output.next_lines(_finished_set(job, result["shards"]))  # the folder may have moved
+    fields |= {"files": tuple(result.get("files", ())), "next_lines": tuple(next_lines)}
+    fields |= {"shards": tuple(Shard.of(shard) for shard in result["shards"]), "notes": tuple(result["notes"])} | {
         "budget_notes": tuple(result["budget_notes"])
     }
     shards = ShardSet(**fields)
-    return replace(shards, already_done=True, folder=str(out.absolute()))
+    return replace(shards, already_done=True, folder=str(job.options.out.absolute()))

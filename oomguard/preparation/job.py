@@ -67,6 +67,7 @@ class Job:
     needs: Needs  # what decides how much memory it takes
     vocabulary_fd: int = -1
     notes: tuple[str, ...] = ()  # what the user should know, for people
+    expectations: tuple[str, ...] = ()  # those of them that are guesses; at the end it is known
 
     @property
     def by_document(self) -> bool:
@@ -76,7 +77,7 @@ class Job:
     @property
     def with_ends(self) -> bool:
         """Whether encoders must say where documents end."""
-        return self.by_document
+        return self.by_document or self.resolved.output.writes_documents(self.resolved.layout)
 
     def is_cut(self, index: int) -> bool:
         """Whether workers read a source themselves, each a range of it; else it comes from the stream reader."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,18 @@ class Shard:
     split: str
     tokens: int
     sha256: str
+    documents: int | None = None  # that end in it, where the format knows
+    bytes: int | None = None  # of the file, where it is more than a header and the tokens
+    index: tuple[dict[str, Any], ...] = ()  # files beside it: path, bytes, sha256
+
+    @staticmethod
+    def of(shard: dict[str, Any]) -> Shard:
+        """From a line of the manifest."""
+        return Shard(**(shard | {"index": tuple(shard.get("index", ()))}))
+
+    def to_json(self) -> dict[str, Any]:
+        """As the manifest has it: without what the format does not know."""
+        return {key: value for key, value in asdict(self).items() if value not in (None, ())}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +62,8 @@ class ShardSet:
     notes: tuple[str, ...]
     budget_notes: tuple[str, ...] = ()  # shown when the run begins, not again at its end
     already_done: bool = False
+    files: tuple[dict[str, Any], ...] = ()  # that speak of all shards of a split: path, bytes, sha256
+    next_lines: tuple[str, ...] = ()  # the next command
     verify: str = ""  # what was asked with --verify; empty: made by a version that did not note it
 
     def render(self) -> RenderableType:
@@ -111,37 +124,12 @@ class ShardSet:
         """The next command: how to train on it."""
         if not self.tokens:
             return ["nothing was written: the input holds no document"]
-        folder = shlex.quote(printable(self.folder))
-        match self.format:
-            case "nanogpt":
-                lines = [
-                    "next: in a nanoGPT checkout, with this folder as data/mine:",
-                    f"  ln -s {folder} data/mine",
-                    "  python train.py --dataset=mine",
-                ]
-                wide = "train.py and sample.py read uint16: change np.uint16 to np.uint32 there, and vocab_size"
-            case "npy":
-                lines = [
-                    "next: in a build-nanogpt checkout:",
-                    f"  ln -s {folder} edu_fineweb10B",
-                    "  python train_gpt2.py",
-                ]
-                wide = "load_tokens() keeps them, but the model needs a vocab_size to match"
-            case _:
-                lines = [
-                    "next: in an llm.c checkout:",
-                    f"  ./train_gpt2cu -i {folder}/'{self._pattern('train')}' -j {folder}/'{self._pattern('val')}'",
-                ]
-                wide = ""
-        return lines if self.token_bytes == 2 else [*lines, f"tokens are uint32: {wide}"]
-
-    def _pattern(self, split: str) -> str:
-        first = next((shard.path for shard in self.shards if shard.split == split), f"_{split}_*.bin")
-        return f"{first.rpartition('_')[0]}_*.bin" if "_" in first else first
+        return list(self.next_lines)
 
     def to_json(self) -> dict[str, Any]:
         """The same facts for programs: sizes are integers of bytes."""
-        return {"schema": "oomguard.shard_set/1", **asdict(self)}
+        facts = asdict(self) | {"shards": [shard.to_json() for shard in self.shards]}
+        return {"schema": "oomguard.shard_set/1", **facts}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,17 +13,11 @@ from oomguard.preparation.encoding.safe_cuts import unify_newlines
 from oomguard.preparation.engines.messages import EotPlace, ErrorPolicy, Newlines, Verify
 from oomguard.preparation.reading.source import InputFormat
 from oomguard.preparation.reading.sources import Wanted
-from oomguard.preparation.writing.shard_header import ShardFormat
+from oomguard.preparation.writing.formats.layout_options import find_format, new_layout
 
 if TYPE_CHECKING:
     from oomguard.preparation.encoding.encodings import EncodingSpec
-
-# build-nanogpt's fineweb.py, llm.c's fineweb.py and modded-nanogpt's fineweb.py
-_SHARD_TOKENS = 10**8
-_NAMES: dict[ShardFormat, str] = {"nanogpt": "", "npy": "edufineweb", "llmc": "fineweb"}
-_EOT: dict[ShardFormat, EotPlace] = {"nanogpt": "after", "npy": "before", "llmc": "before"}
-_NANOGPT_VAL = "0.0005"  # nanoGPT's data/openwebtext/prepare.py
-_LLMC_MOST_TOKENS = (2**31 - 1024) // 2  # its loader seeks with an int
+    from oomguard.preparation.writing.formats.base import Layout, OutputFormat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +26,11 @@ class PrepareOptions:
 
     inputs: tuple[str, ...] = ()
     out: Path = Path("tokens")
-    format: ShardFormat = "nanogpt"
+    format: str = "nanogpt"
     encoding: str = "gpt2"
     workers: int | None = None  # None: one a CPU, as far as the budget allows
     shard_tokens: int | None = None  # None: as the format's anchor
+    block_size: int | None = None  # None: as the format has it
     val_fraction: str | None = None  # None: as the format's anchor
     name: str | None = None  # of the shards; None: as the format's anchor
     separator: str = ""
@@ -61,13 +56,23 @@ class ResolvedOptions:
     """The same with every default filled in; what the shards' bytes depend on is in `identity`."""
 
     spec: EncodingSpec
-    shard_tokens: int | None
+    output: OutputFormat
+    layout: Layout
     val_fraction: str | None  # None: shard 0 is for validation; "0": nothing is
     val_asked: bool
-    name: str
     eot: EotPlace
     separator: bytes
     wanted: Wanted  # of the inputs
+
+    @property
+    def shard_tokens(self) -> int | None:
+        """Tokens of a full shard; None: one file a split."""
+        return self.layout.shard_tokens
+
+    @property
+    def name(self) -> str:
+        """What the shards' names begin with."""
+        return self.layout.name
 
     @property
     def text_field(self) -> str:
@@ -80,7 +85,7 @@ def resolve_options(options: PrepareOptions) -> ResolvedOptions:
 
     Raises: BadInput for a value that cannot be, naming those that can.
     """
-    _require(options.format, get_args(ShardFormat), "--format")
+    output = find_format(options.format)
     _require(options.errors, get_args(ErrorPolicy), "--errors")
     _require(options.newlines, get_args(Newlines), "--newlines")
     _require(options.verify, get_args(Verify), "--verify")
@@ -90,18 +95,21 @@ def resolve_options(options: PrepareOptions) -> ResolvedOptions:
     if options.workers is not None and options.workers < 1:
         raise BadInput(f"--workers {options.workers}: at least one is needed", do="leave --workers out: one a CPU")
     spec = find_encoding(options.encoding)
-    if options.format == "llmc" and spec.token_bytes > 2:
-        raise BadInput(
-            f'llm.c\'s gpt-2 format holds ids below 65,536, and "{options.encoding}" has {spec.vocabulary_size:,}',
-            do="--format npy or --format nanogpt (both write uint32 then), or --encoding gpt2",
-        )
+    layout = new_layout(
+        output,
+        token_bytes=output.token_bytes(spec.vocabulary_size),
+        name=options.name,
+        shard_tokens=options.shard_tokens,
+        block_size=options.block_size,
+        tokenizer=spec.name,
+    )
     return ResolvedOptions(
         spec=spec,
-        shard_tokens=_shard_tokens(options),
-        val_fraction=_val_fraction(options),
+        output=output,
+        layout=layout,
+        val_fraction=_val_fraction(options, output),
         val_asked=options.val_fraction is not None,
-        name=_name(options),
-        eot=options.eot or _EOT[options.format],
+        eot=options.eot or output.end_of_text(spec.family),
         separator=_separator(options),
         wanted=Wanted(
             format=options.input_format,
@@ -116,29 +124,10 @@ def _require(value: str, allowed: tuple[str, ...], flag: str) -> None:
         raise BadInput(f'{flag} "{value}" is not possible', do=f"{flag} {' | '.join(allowed)}")
 
 
-def _shard_tokens(options: PrepareOptions) -> int | None:
-    asked = options.shard_tokens
-    if options.format == "nanogpt":
-        if asked is not None:
-            raise BadInput(
-                "--shard-tokens: nanoGPT reads one train.bin and one val.bin, not shards",
-                do="leave it out, or use --format npy or llmc",
-            )
-        return None
-    if asked is not None and asked < 1:
-        raise BadInput(f"--shard-tokens {asked}: a shard holds at least one token", do="--shard-tokens 100000000")
-    if options.format == "llmc" and asked is not None and asked > _LLMC_MOST_TOKENS:
-        raise BadInput(
-            f"--shard-tokens {asked}: llm.c's loader reads shards below 2 GiB only",
-            do=f"--shard-tokens {_LLMC_MOST_TOKENS} or fewer",
-        )
-    return asked or _SHARD_TOKENS
-
-
-def _val_fraction(options: PrepareOptions) -> str | None:
+def _val_fraction(options: PrepareOptions, output: OutputFormat) -> str | None:
     asked = options.val_fraction
     if asked is None:
-        return _NANOGPT_VAL if options.format == "nanogpt" else None
+        return output.val_fraction
     try:
         fraction = Fraction(asked)
     except (ValueError, ZeroDivisionError):
@@ -149,22 +138,6 @@ def _val_fraction(options: PrepareOptions) -> str | None:
             do="--val-fraction 0.0005 (below 1; 0: no validation file)",
         )
     return asked if fraction else "0"
-
-
-def _name(options: PrepareOptions) -> str:
-    name = _NAMES[options.format] if options.name is None else options.name
-    if options.name is not None and options.format == "nanogpt":
-        raise BadInput(
-            "--name: nanoGPT's files are train.bin and val.bin", do="leave it out, or use --format npy or llmc"
-        )
-    if "/" in name or name.startswith(".") or not name.isprintable() or (not name and options.format != "nanogpt"):
-        raise BadInput(f"--name {name!r} is no beginning of a file name", do="--name edufineweb")
-    if "train" in name or "val" in name:
-        raise BadInput(
-            f'--name "{name}": loaders tell the splits apart by the words "train" and "val" in the file name',
-            do="--name edufineweb",
-        )
-    return name
 
 
 def _separator(options: PrepareOptions) -> bytes:

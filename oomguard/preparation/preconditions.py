@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import glob
-import os
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, Changed, NothingFound
 from oomguard.preparation.encoding.unicode_probe import tiktoken_unicode
 from oomguard.preparation.reading.source import STDIN
 from oomguard.preparation.writing.shard_check import not_ours
-from oomguard.preparation.writing.shard_header import SUFFIXES
 from oomguard.text import printable
 
 if TYPE_CHECKING:
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
     from oomguard.preparation.job import Job
     from oomguard.preparation.options import PrepareOptions
     from oomguard.preparation.reading.source import Source
+    from oomguard.preparation.writing.formats.base import Layout, OutputFormat
     from oomguard.preparation.writing.manifest import Progress
 
 
@@ -70,11 +69,12 @@ def identity(job: Job) -> dict[str, Any]:
         "unicode": tiktoken_unicode(),
         "shard_tokens": resolved.shard_tokens,
         "val_fraction": resolved.val_fraction,
-        "name": resolved.name,
+        "name": resolved.layout.name,
         "eot": resolved.eot,
         "separator": options.separator,
         "text_field": resolved.text_field,
         "newlines": options.newlines,
+        **({"block_size": resolved.layout.block_size} if resolved.output.takes_blocks else {}),
     }
 
 
@@ -121,18 +121,19 @@ def require_some_text(tokens: int) -> None:
         )
 
 
-def require_free_names(job: Job, *, ours: AbstractSet[str]) -> None:
+def require_free_names(out: Path, output: OutputFormat, layout: Layout, *, ours: AbstractSet[str]) -> None:
     """Shards never overwrite what something else made, nor stand among its files; `ours` are names that may be taken.
 
     Raises: BadInput with the first name that is taken.
     """
-    out, suffix = job.options.out, SUFFIXES[job.options.format]
-    names: Iterable[Path]
-    if job.resolved.shard_tokens is None:
-        names = [path for path in (out / "train.bin", out / "val.bin") if os.path.lexists(path)]
+    found: Iterable[Path]
+    if output.folders:  # of which loaders take all that is in them
+        found = [path for split in ("train", "val") for path in out.glob(f"{split}/*")]
+    elif output.default_name:
+        name, suffix = glob.escape(layout.name), PurePath(output.file_name(layout, "train", 0)).suffix
+        found = [path for split in ("train", "val") for path in out.glob(f"{name}_{split}*{suffix}")]
     else:
-        name = glob.escape(job.resolved.name)
-        names = [path for split in ("train", "val") for path in out.glob(f"{name}_{split}*{suffix}")]
-    foreign = min((path for path in names if path.name not in ours), default=None)
+        found = [path for path in out.glob("*") if output.owned.fullmatch(path.name)]
+    foreign = min((path for path in found if path.relative_to(out).as_posix() not in ours), default=None)
     if foreign is not None:
         raise not_ours(foreign)

@@ -16,7 +16,6 @@ import numpy.typing as npt
 import pytest
 
 import oomguard
-from oomguard.errors import BadInput
 from oomguard.preparation.encoding.encodings import find_encoding
 from oomguard.preparation.model import ShardSet
 from tests.reference import encoding_of
@@ -140,11 +139,6 @@ def test_ids_above_65535_are_uint32(tmp_path: Path, prepare: Prepare, format: st
     assert seen.dtype == np.uint32
     assert seen.tolist() == flat
     assert made.token_bytes == 4
-
-
-def test_llmc_refuses_ids_that_do_not_fit(prepare: Prepare) -> None:
-    with pytest.raises(BadInput, match="65,536"):
-        prepare(["a"], format="llmc", encoding="cl100k_base")
 
 
 # The loaders, as their sources have them.

@@ -13,7 +13,7 @@ MADE = ShardSet(
     tokens=2_000_000_000, documents=1, input_bytes=9 << 30, shards=(Shard(path="train.bin", split="train", tokens=1_999_999_990, sha256="ab"), Shard(path="val.bin", split="val", tokens=10, sha256="cd")),
     encoding="gpt2", format="nanogpt", token_bytes=2, wall_seconds=3725.4, bytes_per_second=2_594_000, budget=1 << 30, peak_unreclaimable=900 << 20,
     peak_rss=200 << 20, enforced_by="cgroup v2", verified_documents=1, verified_bytes=5 << 20, repaired_bytes=0, left_out=0, restarted_workers=0,
-    folder="/data/mine", notes=(),
+    folder="/data/mine", notes=(), next_lines=("next: in a nanoGPT checkout:", "  python train.py --dataset=mine"),
 )  # fmt: skip
 PLAN = PreparePlan(
     inputs=({"path": "a.txt", "size": 5 << 20, "kind": "text", "compression": None},), folder="tokens", format="npy", encoding="gpt2", token_bytes=2,
@@ -48,14 +48,6 @@ def test_what_went_wrong_is_not_hidden() -> None:
         assert "checked       nothing" in screen
         assert "--verify off" not in screen
     assert "5.0 MiB of 9.0 GiB encoded again" in shown(replace(MADE, verify="full"))
-
-
-@pytest.mark.parametrize(("format", "words"), [("nanogpt", "np.uint32"), ("npy", "vocab_size")])
-def test_wide_ids_are_said(format: str, words: str) -> None:
-    """The trainer has to be told."""
-    screen = shown(replace(MADE, format=format, token_bytes=4, encoding="cl100k_base"))
-    assert "uint32" in screen
-    assert words in screen
 
 
 @pytest.mark.parametrize("hostile", ["\x1b]0;owned\x07", "[bold red]x[/]", "a\nb", "\u202egnp", "\udcff"])

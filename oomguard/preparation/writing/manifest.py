@@ -57,6 +57,17 @@ class Progress:
     result: dict[str, Any] | None = None
     read: dict[int, list[list[int]]] = field(default_factory=dict)  # [start, end, CRC-32] of each source
     inputs: list[dict[str, Any]] = field(default_factory=list, compare=False)  # as the header has them
+    header: dict[str, Any] = field(default_factory=dict, compare=False)
+
+    @property
+    def beside(self) -> list[str]:
+        """The files beside finished shards."""
+        return [file["path"] for shard in self.shards for file in shard.get("index", ())]
+
+    @property
+    def names(self) -> set[str]:
+        """All files that were made, or may have been."""
+        return {*self.files, *self.told, *self.beside}
 
 
 def _lock_soon(fd: int) -> None:
@@ -183,7 +194,7 @@ class Manifest:
     def _remove(self, done: Progress) -> None:
         """Take away what was made here, and nothing else."""
         try:
-            for name in (*done.files, *done.told):
+            for name in done.names:
                 (self.state.parent / name).unlink(missing_ok=True)
             for partial in self.state.glob("*.partial"):
                 partial.unlink()
@@ -257,7 +268,8 @@ def _holds_work(lines: list[dict[str, Any]]) -> bool:
 
 
 def _progress(lines: list[dict[str, Any]]) -> Progress:
-    progress = Progress(inputs=lines[0].get("input", []) if lines else [])
+    header = lines[0] if lines else {}
+    progress = Progress(inputs=header.get("input", []), header=header)
     for line in lines:
         if "shard" in line:
             progress.shards.append(line["shard"])
@@ -269,7 +281,7 @@ def _progress(lines: list[dict[str, Any]]) -> Progress:
                 progress.read.setdefault(source, []).append(part)
         progress.checkpoint = line.get("checkpoint", progress.checkpoint)
         progress.result = line.get("result", progress.result)
-    for name in progress.files:
+    for name in (*progress.files, *progress.beside):
         progress.told.pop(name, None)
     return progress
 

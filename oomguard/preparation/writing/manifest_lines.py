@@ -14,13 +14,15 @@ import re
 import zlib
 from typing import TYPE_CHECKING, Any
 
+from oomguard.preparation.writing.formats.table import is_owned
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CHECKSUM = b',"crc32":"'
-# What shards are called, so that no other file is ever taken for one. Source: ShardPlan.file_name().
-_SHARD_NAME = re.compile(r"(?:train|val)\.bin|[^/\0]+_(?:train|val)_[0-9]{6,}\.(?:npy|bin)")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_SHARD = {"path", "split", "tokens", "sha256"}
+_SHARD_MORE = {"documents", "bytes", "index"}  # of formats that have documents, or files beside their shards
 _KINDS = ("shard", "naming", "checkpoint", "result")
 
 
@@ -130,11 +132,26 @@ def _are_parts(parts: Any) -> bool:
 def _is_shard(shard: Any) -> bool:
     return (
         isinstance(shard, dict)
-        and shard.keys() == {"path", "split", "tokens", "sha256"}
+        and _SHARD <= shard.keys() <= _SHARD | _SHARD_MORE
         and is_shard_name(shard["path"])
         and shard["split"] in ("train", "val")
         and is_count(shard["tokens"])
         and is_sha256(shard["sha256"])
+        and is_count(shard.get("documents", 0))
+        and is_count(shard.get("bytes", 0))
+        and are_beside_files(shard.get("index", []))
+    )
+
+
+def are_beside_files(files: Any) -> bool:
+    """Whether they are files beside shards: path, bytes, sha256 each."""
+    return isinstance(files, list) and all(
+        isinstance(file, dict)
+        and file.keys() == {"path", "bytes", "sha256"}
+        and is_shard_name(file["path"])
+        and is_count(file["bytes"])
+        and is_sha256(file["sha256"])
+        for file in files
     )
 
 
@@ -144,7 +161,7 @@ def _is_file(file: Any) -> bool:
 
 def is_shard_name(name: Any) -> bool:
     """Whether a shard may be called so."""
-    return isinstance(name, str) and _SHARD_NAME.fullmatch(name) is not None
+    return isinstance(name, str) and is_owned(name)
 
 
 def is_sha256(text: Any) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from oomguard.errors import Changed
 from oomguard.preparation.model import ShardSet
-from oomguard.preparation.writing.manifest_lines import is_count, is_sha256
+from oomguard.preparation.writing.manifest_lines import are_beside_files, is_count, is_sha256
 from oomguard.preparation.writing.token_sink import Totals
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _TOTALS = {field.name for field in fields(Totals)}
 _CHECKPOINT = {"totals", "position", "open", "errors"}
+_NEWER = {"files", "next_lines"}  # which earlier versions did not write
 _RESULT_TYPES: dict[str, Any] = {"int": int, "float": (int, float), "str": str, "bool": bool}
 
 
@@ -51,15 +52,19 @@ def _check_open(job: Job, progress: Progress, opened: Any) -> None:
     splits = {"train", "val"} if job.by_document else {"train"}
     if not isinstance(opened, dict) or opened.keys() != splits:
         _refuse("the open shards are others")
-    most = job.resolved.shard_tokens
+    output, layout = job.resolved.output, job.resolved.layout
+    most, with_documents = layout.shard_tokens, output.writes_documents(layout)
     tokens = sum(shard["tokens"] for shard in progress.shards)
     for split, at in opened.items():
         if not isinstance(at, dict) or not is_count(at.get("index")) or not is_count(at.get("tokens")):
             _refuse("an open shard has no place")
         if (at["tokens"] and not is_sha256(at.get("sha256"))) or (most is not None and at["tokens"] >= most):
             _refuse("an open shard is none")
+        known = [at.get("documents", 0), at.get("ends_crc32", 0)]
+        if not all(map(is_count, known)) or (at["tokens"] and with_documents != ("documents" in at)):
+            _refuse("the documents of an open shard are not known")
         shards = [shard for shard in progress.shards if len(splits) == 1 or shard["split"] == split]
-        first = 1 if split == "train" and len(splits) > 1 and most is not None else 0
+        first = output.first_index(split, by_document=len(splits) > 1)
         if at["index"] != first + len(shards):
             _refuse("a shard is missing")
         tokens += at["tokens"]
@@ -106,10 +111,11 @@ def _offset(source: Source, rest: dict[str, Any]) -> int:
 
 def _check_result(job: Job, progress: Progress, result: dict[str, Any]) -> None:
     types = {field.name: str(field.type) for field in fields(ShardSet)}
-    if result.keys() - {"schema"} != types.keys() or result.get("shards") != progress.shards:
+    is_whole = types.keys() - _NEWER <= result.keys() - {"schema"} <= types.keys()
+    if not is_whole or result.get("shards") != progress.shards or not are_beside_files(result.get("files", [])):
         _refuse("its result is another one")
     for name, kind in types.items():
-        value = result[name]
+        value = result.get(name, [])
         expected = _RESULT_TYPES.get(kind, list)
         if not isinstance(value, expected) or (isinstance(value, bool) and kind != "bool"):
             _refuse(f"{name} of its result is none")

@@ -7,7 +7,6 @@ import os
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput, Changed
-from oomguard.preparation.writing.shard_header import shard_header
 from oomguard.text import printable
 from oomguard.units import MIB
 
@@ -15,8 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from oomguard.preparation.writing.formats.base import Layout, OutputFormat
     from oomguard.preparation.writing.manifest import Progress
-    from oomguard.preparation.writing.shard_header import ShardFormat
 
 
 def file_identity(status: os.stat_result) -> list[int]:
@@ -24,9 +23,7 @@ def file_identity(status: os.stat_result) -> list[int]:
     return [status.st_ino, status.st_mtime_ns, status.st_ctime_ns]
 
 
-def require_shards(
-    folder: Path, progress: Progress, *, token_format: ShardFormat, token_bytes: int, every_byte: bool
-) -> None:
+def require_shards(folder: Path, progress: Progress, *, output: OutputFormat, layout: Layout, every_byte: bool) -> None:
     """What earlier runs finished must be there as it was left.
 
     A file that is not touched since it got its name is believed to hold what was written; of any other, and with
@@ -35,16 +32,27 @@ def require_shards(
     """
     for shard in progress.shards:
         file = folder / shard["path"]
-        header = shard_header(token_format, tokens=shard["tokens"], token_bytes=token_bytes)
-        size = len(header) + shard["tokens"] * token_bytes
-        if not file.is_file() or file.is_symlink():
-            raise _not_as_left(file, "is gone")
-        status = file.stat()
-        if status.st_size != size:
-            raise _not_as_left(file, f"has {status.st_size:,} bytes and not {size:,}")
+        header = output.header(layout, shard["tokens"])
+        status = _status(file, shard.get("bytes", len(header) + shard["tokens"] * layout.token_bytes))
         untouched = file_identity(status) == progress.files[shard["path"]]
         if (every_byte or not untouched) and sha256_of(file) != shard["sha256"]:
             raise _not_as_left(file, "holds other bytes now (its sha256 differs)")
+
+    whole = progress.result.get("files", []) if progress.result else []
+    for beside in (*whole, *(file for shard in progress.shards for file in shard.get("index", ()))):
+        file = folder / beside["path"]
+        _status(file, beside["bytes"])
+        if every_byte and sha256_of(file) != beside["sha256"]:
+            raise _not_as_left(file, "holds other bytes now (its sha256 differs)")
+
+
+def _status(file: Path, size: int) -> os.stat_result:
+    if not file.is_file() or file.is_symlink():
+        raise _not_as_left(file, "is gone")
+    status = file.stat()
+    if status.st_size != size:
+        raise _not_as_left(file, f"has {status.st_size:,} bytes and not {size:,}")
+    return status
 
 
 def require_own_leftovers(folder: Path, progress: Progress) -> list[Path]:

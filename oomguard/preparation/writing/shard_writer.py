@@ -9,19 +9,23 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import Changed
 from oomguard.kernel.storage.space import start_writeback
+from oomguard.preparation.writing.beside_files import BesideFile, give_name, write_beside
+from oomguard.preparation.writing.document_ends import DocumentEnds, FullShard
 from oomguard.preparation.writing.manifest import disk_error, sync_folder, write_all
-from oomguard.preparation.writing.shard_check import file_identity, hash_part, not_ours
-from oomguard.preparation.writing.shard_header import SUFFIXES, ShardFormat, shard_header
+from oomguard.preparation.writing.shard_check import hash_part
 from oomguard.units import MIB
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from oomguard.preparation.writing.formats.base import Layout, OutputFormat
 
 # Dirty pages count against a cgroup's limit and must not pile up: each of these is handed to the disk at once.
 _WRITEBACK_BYTES = 8 * MIB
@@ -33,10 +37,8 @@ class ShardPlan:
 
     folder: Path
     state: Path  # for the temporary files, on the same filesystem
-    format: ShardFormat
-    token_bytes: int
-    shard_tokens: int | None  # None: one file a split
-    name: str
+    format: OutputFormat
+    layout: Layout
     first_is_val: bool
 
     def split_of(self, split: str, index: int) -> str:
@@ -44,9 +46,19 @@ class ShardPlan:
         return "val" if self.first_is_val and index == 0 else split
 
     def file_name(self, split: str, index: int) -> str:
-        """The name of a shard's file."""
-        suffix = SUFFIXES[self.format]
-        return f"{split}{suffix}" if self.shard_tokens is None else f"{self.name}_{split}_{index:06d}{suffix}"
+        """The name of a shard's file, in the output folder."""
+        return self.format.file_name(self.layout, self.split_of(split, index), index)
+
+    def header(self, tokens: int | None) -> bytes:
+        """What stands before the tokens; with None, before it is known how many there will be."""
+        if self.format.is_built:
+            return b""
+        return self.format.header(self.layout, (self.layout.shard_tokens or 0) if tokens is None else tokens)
+
+    @property
+    def with_documents(self) -> bool:
+        """Whether shards end with documents, and where these end is written down."""
+        return self.format.writes_documents(self.layout)
 
 
 class SplitWriter:
@@ -68,22 +80,46 @@ class SplitWriter:
         self._on_shard = on_shard
         self._index = first_index
         self._fd = -1
+        self._ends: DocumentEnds | None = None  # of the open shard
+        self._built_from: list[Path] = []  # what shards were built from since the last checkpoint
         self._tokens = 0  # in the open shard
         self._written_back = 0
         self._hash = hashlib.sha256()
-        self._header = b""
-        if plan.shard_tokens is not None:
-            self._header = shard_header(plan.format, tokens=plan.shard_tokens, token_bytes=plan.token_bytes)
+        self._token_bytes = plan.layout.token_bytes
+        self._header = plan.header(None)
 
-    def write(self, tokens: memoryview) -> None:
-        """Append tokens, given as bytes; a full shard is finished and the next one begun."""
-        size = self._plan.token_bytes
+    def write(self, tokens: memoryview, ends: Sequence[int] = ()) -> None:
+        """Append tokens, given as bytes; a full shard is finished and the next one begun.
+
+        `ends`: where documents end, in tokens from the first of these; not needed where nothing depends on them.
+        """
+        if self._plan.with_documents:
+            self._write_documents(tokens, ends)
+            return
+        full = self._plan.layout.shard_tokens
         while len(tokens):
-            room = len(tokens) if self._plan.shard_tokens is None else (self._plan.shard_tokens - self._tokens) * size
+            room = len(tokens) if full is None else (full - self._tokens) * self._token_bytes
             self._append(tokens[:room])
             tokens = tokens[room:]
-            if self._tokens == self._plan.shard_tokens:
+            if self._tokens == full:
                 self.finish_shard()
+
+    def _write_documents(self, tokens: memoryview, ends: Sequence[int]) -> None:
+        """Append tokens; a shard is full at the first document that ends where it has its tokens, or more."""
+        full, done, number = self._plan.layout.shard_tokens, 0, 0
+        while full is not None and (at := bisect_left(ends, done + full - self._tokens, lo=number)) < len(ends):
+            self._append_documents(tokens, done, ends[at], ends[number : at + 1])
+            done, number = ends[at], at + 1
+            self.finish_shard()
+        self._append_documents(tokens, done, len(tokens) // self._token_bytes, ends[number:])
+
+    def _append_documents(self, tokens: memoryview, start: int, stop: int, ends: Sequence[int]) -> None:
+        if start == stop and not len(ends):
+            return
+        after = self._tokens - start
+        self._append(tokens[start * self._token_bytes : stop * self._token_bytes])
+        assert self._ends is not None
+        self._ends.append(ends, after=after)
 
     def _append(self, data: memoryview) -> None:
         if self._fd < 0:
@@ -91,7 +127,7 @@ class SplitWriter:
         try:
             write_all(self._fd, data)
             self._hash.update(data)
-            self._tokens += len(data) // self._plan.token_bytes
+            self._tokens += len(data) // self._token_bytes
             self._write_back()
         except OSError as error:
             raise disk_error(error, self._temporary) from error
@@ -108,14 +144,14 @@ class SplitWriter:
 
     @property
     def _size(self) -> int:
-        return len(self._header) + self._tokens * self._plan.token_bytes
+        return len(self._header) + self._tokens * self._token_bytes
 
     @property
     def _temporary(self) -> Path:
         return self._plan.state / f"{self._split[0]}{self._index:06d}.partial"
 
-    def _final(self, index: int) -> Path:
-        return self._plan.folder / self._plan.file_name(self._plan.split_of(self._split, index), index)
+    def _beside(self, what: str) -> Path:
+        return self._temporary.with_suffix(f".{what}.partial")
 
     def _open(self) -> None:
         try:
@@ -128,44 +164,95 @@ class SplitWriter:
         self._tokens = 0
         self._written_back = 0
         self._hash = hashlib.sha256(self._header)
+        if self._plan.with_documents:
+            self._ends = DocumentEnds(self._beside("ends"))
+            self._ends.begin()
 
     def finish_shard(self) -> None:
-        """Sync the open shard, give it its name and report it; nothing to do if none is open."""
+        """Sync the open shard, name it and what stands beside it, and report it; nothing to do if none is open."""
         if self._fd < 0:
             return
+        name = self._plan.file_name(self._split, self._index)
+        output, layout, full = self._plan.format, self._plan.layout, self._full_shard()
+        beside = [
+            write_beside(self._beside(f"index{number}"), path, content)
+            for number, (path, content) in enumerate(output.index_files(layout, full))
+        ]
+        if output.is_built:
+            data = write_beside(self._beside("built"), name, output.content(layout, full))
+            self._built_from.append(self._temporary)
+        else:
+            data = self._complete(name)
+        for file in beside:
+            give_name(self._plan.folder, file, self._on_naming)
+        identity = give_name(self._plan.folder, data, self._on_naming)
+        shard = {
+            "path": name,
+            "split": self._plan.split_of(self._split, self._index),
+            "tokens": self._tokens,
+            "sha256": data.sha256,
+        }
+        if beside or output.is_built:
+            shard |= {"bytes": data.size}
+        if beside:
+            shard |= {"index": [file.to_json() for file in beside]}
+        if self._ends is not None:
+            shard |= {"documents": self._ends.count}
+        self._forget()
+        self._index += 1
+        self._on_shard(shard, identity)
+
+    def _complete(self, name: str) -> BesideFile:
+        """The open shard as a file that only lacks its name."""
         try:
             self._complete_header()
             os.fsync(self._fd)
-            final = self._final(self._index)
-            if os.path.lexists(final):  # since the run began: then all names were free
-                raise not_ours(final)
-            self._on_naming(final.name, self._hash.hexdigest())
-            self._temporary.rename(final)
-            sync_folder(self._plan.folder)
-            identity = file_identity(os.fstat(self._fd))
             # What is done with is not kept in the page cache, where it would count against the budget.
             os.posix_fadvise(self._fd, 0, 0, os.POSIX_FADV_DONTNEED)
-            os.close(self._fd)
         except OSError as error:
             raise disk_error(error, self._temporary) from error
+        return BesideFile(path=name, temporary=self._temporary, size=self._size, sha256=self._hash.hexdigest())
+
+    def _full_shard(self) -> FullShard:
+        """What a format sees of the open shard; every document has an end, also one that the text did not end."""
+        if self._ends is not None and self._ends.last < self._tokens:
+            self._ends.append([self._tokens], after=0)
+        return FullShard(
+            fd=self._fd,
+            start=len(self._header),
+            token_bytes=self._token_bytes,
+            split=self._plan.split_of(self._split, self._index),
+            index=self._index,
+            tokens=self._tokens,
+            document_ends=self._ends,
+        )
+
+    def _forget(self) -> None:
+        """The shard is no longer open. What it was built from stays until a checkpoint needs it no more."""
+        os.close(self._fd)
         self._fd = -1
-        shard = {
-            "path": final.name,
-            "split": self._plan.split_of(self._split, self._index),
-            "tokens": self._tokens,
-            "sha256": self._hash.hexdigest(),
-        }
-        self._index += 1
         self._tokens = 0
-        self._on_shard(shard, identity)
+        if self._ends is not None:
+            self._ends.close()
+            self._built_from.append(self._beside("ends"))
+        self._ends = None
+
+    def forget_parts(self) -> None:
+        """A checkpoint behind the finished shards is on disk: what they were made from goes."""
+        try:
+            for part in self._built_from:
+                part.unlink(missing_ok=True)
+        except OSError as error:
+            raise disk_error(error, part) from error
+        self._built_from.clear()
 
     def _complete_header(self) -> None:
         """Write the real count into the header of a shard that is not full."""
-        header = shard_header(self._plan.format, tokens=self._tokens, token_bytes=self._plan.token_bytes)
+        header = self._plan.header(self._tokens)
         if header != self._header:
             if os.pwrite(self._fd, header, 0) < len(header):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            end = len(header) + self._tokens * self._plan.token_bytes
+            end = len(header) + self._tokens * self._token_bytes
             self._hash = hash_part(self._fd, hashlib.sha256(header), len(header), end)
 
     def sync(self) -> dict[str, Any]:
@@ -177,7 +264,8 @@ class SplitWriter:
                 raise disk_error(error, self._temporary) from error
         if self._fd < 0:
             return {"index": self._index, "tokens": 0}
-        return {"index": self._index, "tokens": self._tokens, "sha256": self._hash.hexdigest()}
+        ends = self._ends.sync() if self._ends is not None else {}
+        return {"index": self._index, "tokens": self._tokens, "sha256": self._hash.hexdigest(), **ends}
 
     def resume(self, position: dict[str, Any]) -> None:
         """Go on from a position that `sync` gave.
@@ -186,21 +274,25 @@ class SplitWriter:
         """
         self._index = position["index"]
         try:
-            self._reopen(position["tokens"], position.get("sha256"))
+            self._reopen(position)
         except FileNotFoundError as error:
             raise Changed(f"{self._temporary} is gone, so the run cannot go on", do="--restart begins anew") from error
         except OSError as error:
             raise disk_error(error, self._temporary) from error
 
-    def _reopen(self, tokens: int, sha256: str | None) -> None:
-        final = self._final(self._index)
-        if tokens:
-            self._take_back(
-                final if not self._temporary.exists() and final.exists() else self._temporary, tokens, sha256
-            )
+    def _reopen(self, position: dict[str, Any]) -> None:
+        final = self._plan.folder / self._plan.file_name(self._split, self._index)
+        is_open = bool(position["tokens"] or position.get("documents"))
+        if is_open:
+            has_name = not self._temporary.exists() and final.exists()
+            self._take_back(final if has_name else self._temporary, position["tokens"], position.get("sha256"))
+            if self._plan.with_documents:
+                self._ends = DocumentEnds(self._beside("ends"))
+                self._ends.resume(position["documents"], position["ends_crc32"])
         # Later shards are begun anew.
+        keep = {self._temporary, self._beside("ends")} if is_open else set()
         for later in self._plan.state.glob(f"{self._split[0]}*.partial"):
-            if later != self._temporary or not tokens:
+            if later not in keep:
                 later.unlink()
 
     def _take_back(self, file: Path, tokens: int, sha256: str | None) -> None:
@@ -225,3 +317,5 @@ class SplitWriter:
         if self._fd >= 0:
             os.close(self._fd)
         self._fd = -1
+        if self._ends is not None:
+            self._ends.close()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from oomguard.preparation.writing.beside_files import give_name, write_beside
+from oomguard.preparation.writing.formats.base import FinishedShard
 from oomguard.preparation.writing.read_parts import ReadParts
 from oomguard.preparation.writing.shard_check import require_own_leftovers
 from oomguard.preparation.writing.shard_writer import ShardPlan, SplitWriter
@@ -41,7 +43,7 @@ class EncodedPiece:
     """One piece's tokens, and how far the input has been read once they are taken."""
 
     tokens: memoryview  # as bytes
-    ends: memoryview | None  # int64[document_count], for a split by documents
+    ends: memoryview | None  # int64[document_count], for a split by documents and for formats that know documents
     split: Split | None  # the whole piece belongs there; None: it depends on its documents
     count: Totals
     position: dict[str, Any]
@@ -60,32 +62,37 @@ class TokenSink:
         checkpoint_seconds: float,
         errors: str = "strict",
         read_parts: ReadParts | None = None,
+        encoded_bytes: int | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`encoded_bytes`: of a token as pieces bring it; None: as the shards have it."""
         self.totals = Totals()
         self.shards: list[dict[str, Any]] = []
+        self.files: list[dict[str, Any]] = []  # that speak of all shards of a split
         self.position: dict[str, Any] = {}
+        self._plan = plan
         self._folder = plan.folder
         self._manifest = manifest
         self._errors = errors
         self._read_parts = read_parts or ReadParts()
-        self._token_bytes = plan.token_bytes
+        self._token_bytes = plan.layout.token_bytes
+        self._is_widened = encoded_bytes not in (None, self._token_bytes)
         self._split = ValSplit(val_fraction) if val_fraction is not None else None
         self._checkpoint_seconds = checkpoint_seconds
         self._clock = clock
         self._last_checkpoint = clock()
         self._is_whole = True  # every piece was written to its end
-        # As the anchors number them: shard 0 is for validation, training begins at 1.
-        train_from = 1 if self._split is not None and plan.shard_tokens is not None else 0
+        splits: tuple[Split, ...] = ("train",) if self._split is None else ("train", "val")
         self._writers: dict[Split, SplitWriter] = {
-            "train": SplitWriter(
-                plan, "train", first_index=train_from, on_naming=self._tell_name, on_shard=self._keep_shard
+            split: SplitWriter(
+                plan,
+                split,
+                first_index=plan.format.first_index(split, by_document=self._split is not None),
+                on_naming=self._tell_name,
+                on_shard=self._keep_shard,
             )
+            for split in splits
         }
-        if self._split is not None:
-            self._writers["val"] = SplitWriter(
-                plan, "val", first_index=0, on_naming=self._tell_name, on_shard=self._keep_shard
-            )
 
     def resume(self, progress: Progress) -> None:
         """Go on from a manifest's last checkpoint.
@@ -112,8 +119,10 @@ class TokenSink:
         Raises: BadInput if the disk refuses. Then shards and position no longer agree, and no checkpoint is taken.
         """
         self._is_whole = False
+        if self._is_widened:
+            piece = replace(piece, tokens=_widen(piece.tokens))
         if self._split is None or piece.split is not None:
-            self._writers[piece.split or "train"].write(piece.tokens)
+            self._writers[piece.split or "train"].write(piece.tokens, () if piece.ends is None else piece.ends)
         else:
             self._write_by_document(piece, self._split)
         self.totals = self.totals.plus(piece.count)
@@ -126,18 +135,27 @@ class TokenSink:
 
     def _write_by_document(self, piece: EncodedPiece, split: ValSplit) -> None:
         assert piece.ends is not None
-        first, ends, done = self.totals.documents, piece.ends, 0
+        first, parts = self.totals.documents, len(piece.ends)  # the last part, number `parts`, has no end yet
+        done = 0
         val = split.next_val(first)
-        while val is not None and val - first <= len(ends):
-            # Part number k of the piece belongs to document first + k; the last part has no end yet.
-            part = val - first
-            start = ends[part - 1] * self._token_bytes if part else 0
-            stop = ends[part] * self._token_bytes if part < len(ends) else len(piece.tokens)
-            self._writers["train"].write(piece.tokens[done:start])
-            self._writers["val"].write(piece.tokens[start:stop])
-            done = stop
+        while val is not None and val - first <= parts:
+            # Part number k of the piece belongs to document first + k.
+            self._write_parts("train", piece, done, val - first)
+            self._write_parts("val", piece, val - first, val - first + 1)
+            done = val - first + 1
             val = split.next_val(val + 1)
-        self._writers["train"].write(piece.tokens[done:])
+        self._write_parts("train", piece, done, parts + 1)
+
+    def _write_parts(self, split: Split, piece: EncodedPiece, first: int, stop: int) -> None:
+        """Write some of a piece's parts, each of one document."""
+        assert piece.ends is not None
+        if first >= stop:
+            return
+        tokens, ends, size = piece.tokens, piece.ends, self._token_bytes
+        start = ends[first - 1] if first else 0
+        end = ends[stop - 1] if stop <= len(ends) else len(tokens) // size
+        own = [end - start for end in ends[first:stop]] if self._plan.with_documents else ()
+        self._writers[split].write(tokens[start * size : end * size], own)
 
     def checkpoint(self) -> None:
         """Put all that was taken on disk; a run that is stopped later goes on from here at the latest.
@@ -159,6 +177,8 @@ class TokenSink:
                 "read": read,
             }
         )
+        for writer in self._writers.values():
+            writer.forget_parts()
         self._is_whole = True
         self._last_checkpoint = self._clock()
 
@@ -172,8 +192,21 @@ class TokenSink:
         self._is_whole = False
         for writer in self._writers.values():
             writer.finish_shard()
+        self._write_split_files()
         self._is_whole = True
         self.checkpoint()
+
+    def _write_split_files(self) -> None:
+        """Write what speaks of all shards of a split, where the format has such files."""
+        shards = [FinishedShard.of(shard) for shard in self.shards]
+        for split in ("train", "val"):
+            own = [shard for shard in shards if shard.split == split]
+            files = self._plan.format.split_files(self._plan.layout, split, own) if own else {}
+            for number, (path, content) in enumerate(files.items()):
+                temporary = self._plan.state / f"{split}{number}.partial"
+                file = write_beside(temporary, path, [content])
+                give_name(self._folder, file, self._tell_name)
+                self.files.append(file.to_json())
 
     def close(self) -> None:
         """Close what a run that did not end well left open."""
@@ -186,3 +219,10 @@ class TokenSink:
     def _keep_shard(self, shard: dict[str, Any], file: list[int]) -> None:
         self.shards.append(shard)
         self._manifest.append(shard=shard, file=file)
+
+
+def _widen(tokens: memoryview) -> memoryview:
+    """Make uint32 of uint16."""
+    import numpy as np
+
+    return memoryview(np.frombuffer(tokens, "<u2").astype("<u4").tobytes())

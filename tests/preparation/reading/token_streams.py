@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from oomguard.preparation.writing.formats.base import Layout
+from oomguard.preparation.writing.formats.table import FORMATS
 from oomguard.preparation.writing.manifest import Manifest
-from oomguard.preparation.writing.shard_header import ShardFormat
 from oomguard.preparation.writing.shard_writer import ShardPlan
 from oomguard.preparation.writing.token_sink import EncodedPiece, TokenSink, Totals
 
@@ -21,14 +22,17 @@ from oomguard.preparation.writing.token_sink import EncodedPiece, TokenSink, Tot
 class Stream:
     """Documents with end-of-text, and how their shards are to be."""
 
-    format: ShardFormat
+    format: str
     shard_tokens: int | None = None
     val_fraction: str | None = None  # None: the first shard; "0": nothing
     token_bytes: int = 2
     seed: int = 1
-    documents: list[list[int]] = field(init=False)
+    block_size: int | None = None
+    documents: list[list[int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        if self.documents:
+            return
         chance = random.Random(self.seed)
         self.documents = [[chance.randrange(50000) for _ in range(chance.choice([0, 1, 2, 7, 40]))] for _ in range(30)]
 
@@ -52,15 +56,21 @@ class Stream:
             )
             token, document = stop, after
 
-    def expected(self) -> dict[str, bytes]:
-        """The files, by an independent and obvious way."""
+    def sides(self) -> dict[str, list[list[int]]]:
+        """The documents of each split, by an independent and obvious way."""
         fraction = Fraction(self.val_fraction or 0)
         is_val = [ceil((number + 1) * fraction) > ceil(number * fraction) for number in range(len(self.documents))]
-        sides: dict[str, list[int]] = {"val": [], "train": []}
+        sides: dict[str, list[list[int]]] = {"val": [], "train": []}
         for document, val in zip(self.documents, is_val, strict=True):
-            sides["val" if val else "train"] += document
+            sides["val" if val else "train"].append(document)
+        return sides
+
+    def expected(self) -> dict[str, bytes]:
+        """The files of formats without documents, likewise."""
+        fraction = Fraction(self.val_fraction or 0)
         files: dict[str, bytes] = {}
-        for side, tokens in sides.items():
+        for side, documents in self.sides().items():
+            tokens = [token for document in documents for token in document]
             most = self.shard_tokens or max(1, len(tokens))
             shards = [tokens[at : at + most] for at in range(0, len(tokens), most)]
             for number, shard in enumerate(shards, 1 if fraction and side == "train" and self.shard_tokens else 0):
@@ -85,9 +95,18 @@ class Stream:
 
     def sink(self, folder: Path, manifest: Manifest, *, checkpoint_seconds: float = 0.0) -> TokenSink:
         plan = ShardPlan(
-            folder=folder, state=manifest.state, format=self.format, token_bytes=self.token_bytes,
-            shard_tokens=self.shard_tokens, name="x", first_is_val=self.val_fraction is None,
-        )  # fmt: skip
+            folder=folder,
+            state=manifest.state,
+            format=FORMATS[self.format],
+            layout=Layout(
+                name="x",
+                token_bytes=self.token_bytes,
+                shard_tokens=self.shard_tokens,
+                block_size=self.block_size,
+                tokenizer="gpt2",
+            ),
+            first_is_val=self.val_fraction is None,
+        )
         by_document = self.val_fraction if self.val_fraction not in (None, "0") else None
         return TokenSink(plan, manifest, val_fraction=by_document, checkpoint_seconds=checkpoint_seconds)
 
@@ -105,4 +124,6 @@ def write_all(stream: Stream, folder: Path, *, size: int = 13, checkpoint_second
 
 
 def files_in(folder: Path) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+    """All but the run's own state, by their names in the folder."""
+    found = [file for file in folder.rglob("*") if file.is_file() and ".oomguard" not in file.parts]
+    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in found}

@@ -3,11 +3,15 @@
 import io
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oomguard.preparation.writing.shard_header import shard_header
+from oomguard.preparation.writing.formats.base import Layout
+from oomguard.preparation.writing.formats.table import FORMATS
+
+
+def shard_header(name: str, *, tokens: int, token_bytes: int) -> bytes:
+    return FORMATS[name].header(Layout(name="x", token_bytes=token_bytes), tokens)
 
 
 def test_nanogpt_has_none() -> None:
@@ -39,6 +43,8 @@ def test_llmc_is_what_write_datafile_writes(tokens: int) -> None:
     assert shard_header("llmc", tokens=tokens, token_bytes=2) == header.tobytes()
 
 
-def test_llmc_holds_two_bytes_a_token_only() -> None:
-    with pytest.raises(ValueError, match="2 bytes"):
-        shard_header("llmc", tokens=1, token_bytes=4)
+@given(tokens=st.integers(0, 2**31 - 1))
+def test_llmc_of_four_bytes_is_what_write_datafile_writes_for_llama_3(tokens: int) -> None:
+    header = np.zeros(256, dtype="<i4")
+    header[0], header[1], header[2] = 20240801, 7, tokens
+    assert shard_header("llmc", tokens=tokens, token_bytes=4) == header.tobytes()

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from oomguard.errors import BadInput, Changed
+from oomguard.preparation.writing.formats.base import Layout
+from oomguard.preparation.writing.formats.table import FORMATS
 from oomguard.preparation.writing.shard_writer import ShardPlan, SplitWriter
 
 TOKENS = np.arange(1000, dtype="<u2")
@@ -29,10 +31,8 @@ class Folder:
         plan = ShardPlan(
             folder=self.path,
             state=self.state,
-            format=self.format,
-            token_bytes=2,
-            shard_tokens=shard_tokens,
-            name=name,
+            format=FORMATS[self.format],
+            layout=Layout(name=name, token_bytes=2, shard_tokens=shard_tokens),
             first_is_val=first == 0,
         )
         return SplitWriter(

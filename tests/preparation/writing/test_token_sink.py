@@ -124,6 +124,8 @@ def lose_what_was_not_synced(folder: Path) -> None:
         split = {"t": "train", "v": "val"}[partial.name[0]]
         at = kept.get(split, {"index": -1, "tokens": 0})
         size = at["tokens"] * 4 + 2000 if partial.name.endswith(f"{at['index']:06d}.partial") else 0
+        if partial.name.endswith(f"{at['index']:06d}.ends.partial"):
+            size = at.get("documents", 0) * 8
         data = partial.read_bytes()
         partial.write_bytes(data[:size] + b"\xaa" * (len(data) - size))
 

@@ -1,0 +1,177 @@
+"""`oomguard convert`: shards of one format into another, without tokenizing again.
+
+Tokens and document ends are read in stretches and written by the writer of `prepare`, with its manifest: so a
+conversion that was stopped resumes, and what it makes is what `prepare` would have made of the same tokens.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from oomguard.errors import BadInput, Changed
+from oomguard.preparation.conversion_rules import EndsFacts, decide_ends
+from oomguard.preparation.conversion_sink import open_sink
+from oomguard.preparation.conversion_source import ConversionSource, extras_of
+from oomguard.preparation.stored_set import open_set
+from oomguard.preparation.writing.formats.layout_options import find_format, new_layout
+from oomguard.text import printable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from oomguard.preparation.conversion_rules import EndsDecision
+    from oomguard.preparation.stored_set import StoredSet
+    from oomguard.preparation.writing.formats.base import Layout, OutputFormat
+
+_CHECKPOINT_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConvertOptions:
+    """All options of `oomguard convert`; the defaults are the command's."""
+
+    folder: Path
+    format: str
+    out: Path
+    name: str | None = None
+    shard_tokens: int | None = None
+    block_size: int | None = None
+    encoding: str | None = None
+    eot_token: int | None = None
+    lossy: bool = False
+    restart: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversion:
+    """What was made."""
+
+    folder: str
+    source: str
+    source_format: str
+    format: str
+    tokens: int
+    documents: int | None  # None: not known
+    token_bytes: int
+    shards: tuple[dict[str, Any], ...]
+    files: tuple[dict[str, Any], ...]
+    lost: tuple[str, ...]
+    notes: tuple[str, ...]
+    next_lines: tuple[str, ...]
+    already_done: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """The same facts for programs."""
+        return {"schema": "oomguard.conversion/1"} | {key: getattr(self, key) for key in self.__slots__}
+
+
+def convert(options: ConvertOptions) -> Conversion:
+    """Write the shards of a folder again in another format; a run that was stopped goes on from its last checkpoint.
+
+    Raises: OomguardError, whose `do` says how to go on; BadInput if something would be lost and `lossy` is not set.
+    """
+    found = open_set(options.folder, encoding=options.encoding)
+    if options.out.resolve() == options.folder.resolve():
+        raise BadInput("the shards would be written among those that are read", do="--out FOLDER, another one")
+    output = find_format(options.format)
+    layout = _layout(found, output, options)
+    eot = options.eot_token if options.eot_token is not None else (found.spec.eot if found.spec else None)
+    decision = decide_ends(
+        EndsFacts(
+            stored=found.has_ends,
+            eot_place=found.eot or ("after" if options.eot_token is not None else None),
+            eot_known=eot is not None,
+            eot_asked=options.eot_token is not None,
+            target_documents=output.writes_documents(layout),
+        )
+    )
+    lost = _losses(found, decision, options)
+    source = ConversionSource(shards=found.shards, ends=decision.ends, eot=eot, output=output, layout=layout)
+    with ExitStack() as stack:
+        sink = open_sink(
+            stack, options.out, output, layout, _identity(found, output, layout, options, decision),
+            restart=options.restart, checkpoint_seconds=_CHECKPOINT_SECONDS,
+        )  # fmt: skip
+        if sink.result is None:
+            sink.write(source)
+            if _files(found) != _files(open_set(options.folder, encoding=options.encoding)):
+                raise Changed(f"{printable(str(options.folder))} was changed while it was read", do="--restart")
+            documents = sink.documents if source.ends_known else None
+            sink.finish({"tokens": sink.tokens, "documents": documents})
+        shards, files, result, done = sink.shards, sink.files, sink.result, sink.was_done
+    finished = source.finished_set(options.out, shards, found.spec)
+    assert result is not None
+    return Conversion(
+        folder=str(options.out.absolute()),
+        source=str(options.folder.absolute()),
+        source_format=found.output.name,
+        format=output.name,
+        tokens=result["tokens"],
+        documents=result["documents"],
+        token_bytes=layout.token_bytes,
+        shards=tuple(shards),
+        files=tuple(files),
+        lost=lost,
+        notes=tuple(output.notes(finished)),
+        next_lines=tuple(output.next_lines(finished)),
+        already_done=done,
+    )
+
+
+def _layout(found: StoredSet, output: OutputFormat, options: ConvertOptions) -> Layout:
+    """As asked, else as the source has it, else as the format has it."""
+    width = max(int(shard.dtype[-1]) for shard in found.shards)
+    if found.spec is not None:
+        width = output.token_bytes(found.spec.vocabulary_size)
+    layout = new_layout(
+        output,
+        token_bytes=2 if width <= 2 else 4,
+        name=options.name,
+        shard_tokens=options.shard_tokens,
+        block_size=options.block_size,
+        tokenizer=found.spec.name if found.spec else "",
+    )
+    before = found.layout.shard_tokens if found.layout else None
+    fits = before is not None and not before % (layout.block_size or 1)
+    fits = fits and (before or 0) <= output.most_tokens(layout.token_bytes)
+    if options.shard_tokens is None and not output.one_file and fits:
+        return replace(layout, shard_tokens=before)
+    return layout
+
+
+def _losses(found: StoredSet, decision: EndsDecision, options: ConvertOptions) -> tuple[str, ...]:
+    """Raises: BadInput if something would be lost, and that was not allowed."""
+    lost = [decision.loss] if decision.loss else []
+    lost += extras_of(found)
+    if lost and not options.lossy:
+        missing = f"{decision.missing}; or " if decision.missing else ""
+        raise BadInput(f"--format {options.format} would lose: {'; '.join(lost)}", do=f"{missing}--lossy to do without")
+    return tuple(lost)
+
+
+def _identity(
+    found: StoredSet, output: OutputFormat, layout: Layout, options: ConvertOptions, decision: EndsDecision
+) -> dict[str, Any]:
+    """All that the bytes of the new shards depend on; with the names that `prepare` has in its manifest."""
+    return {
+        "input": _files(found),
+        "format": output.name,
+        "encoding": found.spec.name if found.spec else None,
+        "token_bytes": layout.token_bytes,
+        "shard_tokens": layout.shard_tokens,
+        "block_size": layout.block_size,
+        "name": layout.name,
+        "eot": found.eot or ("after" if options.eot_token is not None else None),
+        "eot_token": options.eot_token,
+        "ends": decision.ends,
+    }
+
+
+def _files(found: StoredSet) -> list[dict[str, Any]]:
+    status = [(shard.path, shard.path.stat()) for shard in found.shards]
+    return [
+        {"path": str(path.resolve()), "bytes": at.st_size, "mtime": at.st_mtime_ns, "kind": found.output.name}
+        for path, at in status
+    ]

@@ -1,0 +1,101 @@
+"""What `inspect` found."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from oomguard.text import printable
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+_SHOWN_FILES = 6
+_SHOWN_TEXT = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InspectedShard:
+    """One file with tokens. None: not known."""
+
+    path: str
+    split: str
+    dtype: str
+    tokens: int
+    documents: int | None  # that end in it, or by end-of-text tokens
+    highest_id: int | None
+    out_of_range: int | None  # ids that the tokenizer does not have
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """A folder of shards."""
+
+    folder: str
+    format: str
+    encoding: str | None
+    eot: str | None
+    shards: tuple[InspectedShard, ...]
+    changed: tuple[str, ...]  # files that are not what the manifest says
+    has_manifest: bool
+    first_document: str | None
+    first_ids: tuple[int, ...]
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing is wrong, as far as it is known."""
+        return not self.changed and not any(shard.out_of_range for shard in self.shards)
+
+    def render(self) -> RenderableType:
+        """Build the screen for people."""
+        screen = Table.grid(padding=(0, 2))
+        screen.add_column()
+        screen.add_column(overflow="fold")
+        for label, value in self._lines():
+            screen.add_row(label, Text(value))
+        return Group(screen)
+
+    def _lines(self) -> list[tuple[str, str]]:
+        counts = [shard.documents for shard in self.shards]
+        known = [count for count in counts if count is not None]
+        documents = f"{sum(known):,}" if len(known) == len(counts) else "not known (no document ends, no tokenizer)"
+        lines = [
+            ("shards", f"{printable(self.folder)}  {self.format}, {len(self.shards)} with tokens"),
+            ("tokenizer", self.encoding or "not known: no manifest says it; --encoding NAME"),
+            ("tokens", f"{sum(shard.tokens for shard in self.shards):,}"),
+            ("documents", documents),
+        ]
+        for shard in self.shards[:_SHOWN_FILES]:
+            highest = "" if shard.highest_id is None else f", ids up to {shard.highest_id:,}"
+            lines.append(("", f"{printable(shard.path)}  {shard.tokens:,} tokens ({shard.dtype}{highest})"))
+        if len(self.shards) > _SHOWN_FILES:
+            lines.append(("", f"and {len(self.shards) - _SHOWN_FILES} more"))
+        lines += [("ids", self._ids()), ("sha256", self._sums())]
+        if self.first_document is not None:
+            text = self.first_document[:_SHOWN_TEXT]
+            more = " ..." if len(self.first_document) > _SHOWN_TEXT else ""
+            lines.append(("first", printable(text) + more))
+        else:
+            lines.append(("first", " ".join(map(str, self.first_ids))))
+        return lines
+
+    def _ids(self) -> str:
+        if self.encoding is None:
+            return "not judged without a tokenizer"
+        wrong = sum(shard.out_of_range or 0 for shard in self.shards)
+        return f"{wrong:,} OUT OF RANGE of {self.encoding}" if wrong else "all in range"
+
+    def _sums(self) -> str:
+        if not self.has_manifest:
+            return "not compared: there is no manifest"
+        if not self.changed:
+            return "all files are as they were written"
+        return f"DIFFERENT from the manifest, or gone: {', '.join(map(printable, self.changed[:_SHOWN_FILES]))}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The same facts for programs."""
+        return {"schema": "oomguard.inspection/1", **asdict(self), "sound": self.is_sound}

@@ -1,0 +1,1 @@
+"""Output formats: one module each, and one table (`table.py`) that lists them."""

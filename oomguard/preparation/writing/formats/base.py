@@ -1,0 +1,173 @@
+"""What an output format is: the contract that each module of this package keeps.
+
+A shard is written as a stream of tokens, in order, and where documents matter as a second stream of their ends. Most
+formats are a header, then the tokens as they came (`header`), with small files beside them (`index_files`). The others
+(`is_built`) are built from the stored tokens once a shard is full (`content`). Files that speak of all shards of a
+split (`split_files`) are written at the end of a run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+    from re import Pattern
+    from typing import Any
+
+    from oomguard.preparation.writing.formats.stored import StoredShard
+
+EotPlace = Literal["before", "after", "none"]
+MOST_UINT16 = 1 << 16
+_BLOCK_SIZE = 2048
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """How the shards of one run are to be."""
+
+    name: str  # what their names begin with; empty where that cannot be chosen
+    token_bytes: int  # 2 (uint16) or 4 (uint32 or int32), little-endian
+    shard_tokens: int | None = None  # None: one file a split
+    block_size: int | None = None  # tokens in a block; None: no blocks
+    tokenizer: str = ""  # its name, where a format has room for it
+
+
+class OpenShard(Protocol):
+    """A shard whose tokens are all on disk, in order, and that is about to be finished."""
+
+    @property
+    def split(self) -> str:
+        """The split that it belongs to."""
+        ...
+
+    @property
+    def index(self) -> int:
+        """Its number in its stream."""
+        ...
+
+    @property
+    def tokens(self) -> int:
+        """How many it has."""
+        ...
+
+    @property
+    def documents(self) -> int:
+        """How many end in it."""
+        ...
+
+    def ends(self) -> Iterator[Sequence[int]]:
+        """Where its documents end, in tokens from the shard's beginning, in stretches of some thousands."""
+        ...
+
+    def data(self, start: int, stop: int) -> Iterator[bytes]:
+        """Its tokens from `start` to `stop`, as stored, in stretches of up to a MiB."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishedShard:
+    """What is known of a shard that has its name."""
+
+    path: str  # in the output folder
+    split: str
+    tokens: int
+
+    @staticmethod
+    def of(shard: dict[str, Any]) -> FinishedShard:
+        """From a line of the manifest."""
+        return FinishedShard(path=shard["path"], split=shard["split"], tokens=shard["tokens"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishedSet:
+    """A finished run, as far as its notes and its next command depend on it."""
+
+    folder: str
+    shards: tuple[FinishedShard, ...]
+    layout: Layout
+    vocabulary_size: int
+    eot: int
+
+    def of(self, split: str) -> tuple[FinishedShard, ...]:
+        """The shards of a split."""
+        return tuple(shard for shard in self.shards if shard.split == split)
+
+    def tokens(self, split: str) -> int:
+        """The tokens of a split."""
+        return sum(shard.tokens for shard in self.of(split))
+
+
+class OutputFormat(Protocol):
+    """One output format. What stands here is what holds for most of them."""
+
+    name: str
+    help: str  # one line, for --help
+    owned: Pattern[str]  # the names of all files that a run makes: no other file is ever taken for one
+    default_name: str = ""  # what names begin with; empty: they cannot be chosen
+    one_file: bool = False  # a split is one file, whatever its size
+    shard_tokens: int = 10**8  # by default
+    val_fraction: str | None = "0.0005"  # by default; None: the whole first shard is for validation
+    folders: bool = False  # each split has a folder of its own, since loaders read whole folders
+    keeps_documents: bool = False  # it says where documents end, and a shard ends with one
+    is_built: bool = False  # a shard's file is built from the stored tokens when the shard is full
+    block_size: int | None = None  # by default; None: a document a row, or no blocks at all
+    takes_blocks: bool = False
+
+    def end_of_text(self, family: str) -> EotPlace:
+        """Where the end-of-text token stands by default, for a family of tokenizers."""
+        return "after"
+
+    def writes_documents(self, layout: Layout) -> bool:
+        """Whether shards laid out so know their documents."""
+        return self.keeps_documents and layout.block_size is None
+
+    def token_bytes(self, vocabulary_size: int) -> int:
+        """Bytes of a token on disk, for ids below `vocabulary_size`."""
+        return 2 if vocabulary_size <= MOST_UINT16 else 4
+
+    def most_tokens(self, token_bytes: int) -> int:
+        """The most tokens that a shard (of a one-file format: a document) may hold."""
+        return 1 << 62
+
+    def first_index(self, split: str, *, by_document: bool) -> int:
+        """The number of a split's first shard."""
+        return 0
+
+    def file_name(self, layout: Layout, split: str, index: int) -> str:
+        """The name of a shard's file in the output folder."""
+        ...
+
+    def header(self, layout: Layout, tokens: int) -> bytes:
+        """The bytes before the tokens; of the same size whatever the number of tokens."""
+        return b""
+
+    def content(self, layout: Layout, shard: OpenShard) -> Iterator[bytes]:
+        """The bytes of a shard's file, for a format that `is_built`; else the tokens as they are stored."""
+        return shard.data(0, shard.tokens)
+
+    def index_files(self, layout: Layout, shard: OpenShard) -> Iterator[tuple[str, Iterator[bytes]]]:
+        """The files beside a shard's file: name in the output folder, and content."""
+        return iter(())
+
+    def split_files(self, layout: Layout, split: str, shards: Sequence[FinishedShard]) -> dict[str, bytes]:
+        """The files that speak of all shards of a split."""
+        return {}
+
+    def notes(self, done: FinishedSet) -> list[str]:
+        """What the user must know before a loader finds out."""
+        ...
+
+    def next_lines(self, done: FinishedSet) -> list[str]:
+        """The next command, which works as it stands; it names no file that is not there."""
+        ...
+
+    def stored_shards(self, folder: Path, *, known: Layout | None) -> list[StoredShard]:
+        """The shards of this format in a folder, whoever wrote them; train before val, each in order. Empty: none.
+
+        `known` is what a manifest says, for what a format does not say itself.
+        Raises: BadInput for a file of this format that is damaged.
+        """
+        ...

@@ -1,0 +1,74 @@
+"""nanoGPT's train.bin and val.bin: the tokens and nothing else.
+
+Source: nanoGPT data/openwebtext/prepare.py (writes), train.py get_batch() and estimate_loss() (read).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from oomguard.preparation.writing.formats.base import OutputFormat
+from oomguard.preparation.writing.formats.stored import raw_shards
+from oomguard.preparation.writing.formats.words import again, no_train_file, shell_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from oomguard.preparation.writing.formats.base import FinishedSet, Layout
+    from oomguard.preparation.writing.formats.stored import StoredShard
+
+_BLOCK = 1024  # train.py's default block_size: get_batch() fails on a file that is no longer
+
+
+class NanoGpt(OutputFormat):
+    """One file a split."""
+
+    name = "nanogpt"
+    help = "train.bin and val.bin"
+    owned = re.compile(r"(?:train|val)\.bin")
+    one_file = True
+
+    def file_name(self, layout: Layout, split: str, index: int) -> str:
+        return f"{split}.bin"
+
+    def notes(self, done: FinishedSet) -> list[str]:
+        train, val = done.tokens("train"), done.tokens("val")
+        if not train:
+            return [no_train_file(done, "train.bin")]
+        if not val:
+            note = (
+                "there is no val.bin, which train.py reads at its first step: --val-fraction 0.0005 makes one "
+                "(of a text from a pipe only with --separator, since its end is not known before it comes)"
+            )
+            return [note]
+        short = [(split, tokens) for split, tokens in (("train", train), ("val", val)) if tokens <= _BLOCK]
+        cure = {
+            "train": "more text, or a smaller --block_size of train.py",
+            "val": "a larger --val-fraction, or --separator",
+        }
+        return [
+            f"only {tokens:,} {'validation' if split == 'val' else 'training'} tokens, and nanoGPT needs more than "
+            f"{_BLOCK:,} (its block_size): {cure[split]}, gives more"
+            for split, tokens in short
+        ]
+
+    def next_lines(self, done: FinishedSet) -> list[str]:
+        if not done.tokens("train"):
+            return again("--val-fraction 0.5 and two documents or more,")
+        if not done.tokens("val"):
+            return again("--val-fraction 0.0005")
+        lines = [
+            "next: in a nanoGPT checkout, with this folder as data/mine:",
+            f"  ln -s {shell_path(done.folder)} data/mine",
+            "  python train.py --dataset=mine",
+        ]
+        if done.layout.token_bytes == 4:
+            lines.append(
+                "tokens are uint32: train.py and sample.py read uint16: "
+                "change np.uint16 to np.uint32 there, and vocab_size"
+            )
+        return lines
+
+    def stored_shards(self, folder: Path, *, known: Layout | None) -> list[StoredShard]:
+        return raw_shards(folder, "{split}.bin", token_bytes=known.token_bytes if known else 2)

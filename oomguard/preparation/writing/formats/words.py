@@ -1,0 +1,77 @@
+"""Words that several formats say: names for a shell, and what is wrong with a split."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from typing import TYPE_CHECKING
+
+from oomguard.text import printable
+
+if TYPE_CHECKING:
+    from oomguard.preparation.writing.formats.base import FinishedSet
+
+_A_BATCH = 64 * 1024 * 8  # B x T x processes in the anchors' own scripts
+
+
+def shell_path(path: str) -> str:
+    """Quote a path for a shell: also one that is not UTF-8, or holds what a terminal must not be shown."""
+    if printable(path) == path:
+        return shlex.quote(path)
+    escaped = "".join(
+        chr(byte) if 32 <= byte < 127 and byte not in b"\\'" else f"\\x{byte:02x}" for byte in os.fsencode(path)
+    )
+    return f"$'{escaped}'"
+
+
+def no_train_shard(done: FinishedSet) -> str:
+    """What to do when everything is in the validation shard."""
+    return (
+        "all fits in the first shard, which is for validation, and nothing is left to train on: "
+        f"--shard-tokens {max(1, done.tokens('val') // 10)} or --val-fraction 0.01 gives both"
+    )
+
+
+def no_train_file(done: FinishedSet, name: str) -> str:
+    """What to do when the only documents there are were chosen for validation."""
+    return (
+        f"there is no {name}: the {done.tokens('val'):,} tokens are all for validation "
+        "(with --val-fraction the first document always is); --val-fraction 0 trains on all of them"
+    )
+
+
+def again(flags: str) -> list[str]:
+    """The next command where none can train yet."""
+    return [f"next: nothing can be trained on this yet; the same command again, with {flags} --restart"]
+
+
+def short_last_shard(done: FinishedSet, loaders: str) -> list[str]:
+    """Say when the last train shard is too short for a batch, and how to cut so that it is not."""
+    shards = done.of("train")
+    if not shards or shards[-1].tokens > _A_BATCH:
+        return []
+    note = (
+        f"the last train shard has {shards[-1].tokens:,} tokens: {loaders} on a shard with fewer than "
+        f"B x T x processes + 1 tokens ({_A_BATCH + 1:,} with 64 x 1,024 x 8)"
+    )
+    full = done.layout.shard_tokens or 0
+    if len(shards) > 1 and shards[-1].tokens < full:
+        total = sum(shard.tokens for shard in done.shards)
+        even = -(-total // len(done.shards))
+        note += (
+            f"; --shard-tokens {even} makes all shards even"
+            if even > _A_BATCH
+            else "; take a smaller batch, or fewer processes"
+        )
+    return [note]
+
+
+def python_line(*statements: str) -> str:
+    """A command that runs some statements of Python."""
+    return f"  python -c {shell_path('; '.join(statements))}"
+
+
+def quoted(text: str) -> str:
+    """A string of Python source in double quotes, which a shell's single quotes may stand around."""
+    return json.dumps(text)
