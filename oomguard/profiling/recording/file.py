@@ -93,7 +93,8 @@ class RecordingFile:
         except OSError as error:
             shown = printable(str(path))
             raise BadInput(
-                f"the recording {shown} cannot be written: {error.strerror}", do="-o FILE names another"
+                f"the recording {shown} cannot be written: {error.strerror}",
+                do="oomguard profile -o ANOTHER_FILE -- COMMAND",
             ) from error
 
 
