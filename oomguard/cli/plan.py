@@ -34,8 +34,8 @@ def plan_command(
     input_format: Annotated[
         str,
         typer.Option(
-            help="What all inputs are, whatever their names: auto (by name, else by the first bytes) | text | jsonl | "
-            "parquet."
+            metavar="[auto|text|jsonl|parquet]",
+            help="What all inputs are, whatever their names. auto: by name, else by the first bytes.",
         ),
     ] = "auto",
     calibrate: Annotated[
