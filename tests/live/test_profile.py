@@ -210,7 +210,7 @@ def test_a_job_of_ours(tmp_path: Path) -> None:
     [
         (["profile"], "nothing to profile"),
         (["profile", "python", "x.py"], "-- python x.py"),
-        (["profile", "--"], "no command after --"),
+        (["profile", "--"], "no program after --"),
         (["profile", "--pid", "x"], "no number of a process"),
         (["profile", "-o", "nowhere/r", "--", "true"], "cannot be written"),
         (["report", "nothing.jsonl"], "there is no recording"),
