@@ -11,13 +11,13 @@ from oomguard.cli.exit_status import status_of_job
 from oomguard.cli.own_failure import OWN_FAILURE, own_failures_are_told
 from oomguard.cli.run_events import ShowEvents, ShowHeld, say, show_json, show_outcome
 from oomguard.cli.run_flags import RunFlags, read_options
-from oomguard.cli.run_report import ReportFile
 from oomguard.supervision.supervise import supervise
 from oomguard.supervision.supervised import is_supervised
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from oomguard.cli.run_report import ReportFile
     from oomguard.supervision.model import RunOutcome
 
 _FAILED = 1
@@ -28,7 +28,7 @@ def run_program(command: tuple[str, ...], flags: RunFlags) -> int:
     """Run somebody's program; gives the exit status."""
     with own_failures_are_told(OWN_FAILURE):
         options, _ = read_options(command, flags)
-        report = None if flags.report is None else ReportFile(flags.report)
+        report = _open_report(flags)
         try:
             events = ShowHeld() if flags.quiet or flags.as_json else ShowEvents()
             outcome = supervise(options, events)
@@ -64,7 +64,7 @@ def run_job(
         options, explanation = read_options(command, flags, keeps_itself=True)
     check(options.max_rss)
     with own_failures_are_told(status):
-        report = None if flags.report is None else ReportFile(flags.report)
+        report = _open_report(flags)
         try:
             outcome = supervise(
                 options, ShowHeld(), program=lambda told: status_of_job(partial(job, told)), explanation=explanation
@@ -77,6 +77,14 @@ def run_job(
             outcome = replace(outcome, advice=(_RESUMES,))
         _show(outcome, flags, report, is_told=outcome.stopped_by is not None)
     return outcome.exit_code
+
+
+def _open_report(flags: RunFlags) -> ReportFile | None:
+    if flags.report is None:
+        return None
+    from oomguard.cli.run_report import ReportFile  # here, so that a command need not wait for it
+
+    return ReportFile(flags.report)
 
 
 def _show(outcome: RunOutcome, flags: RunFlags, report: ReportFile | None, *, is_told: bool) -> None:

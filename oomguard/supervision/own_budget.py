@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from oomguard.kernel.cgroup.directory import find_own_cgroup
-from oomguard.kernel.proc.memory import TreeMemory
 from oomguard.supervision.options import usual_budget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from oomguard.kernel.proc.memory import TreeMemory
     from oomguard.supervision.rules.choice import Enforcement
 
 _MEASURED = "measurement"
@@ -54,7 +54,7 @@ def accept_budget(told: str) -> None:
     common = {"limit": facts["limit"], "explanation": facts["explanation"], "notes": tuple(facts["notes"])}
     own = find_own_cgroup() if facts["cgroup"] else None
     if own is None or str(own.path) != facts["cgroup"]:  # none, or a cgroup namespace hides it
-        tree = TreeMemory(os.getpid(), exact_above=facts["limit"] // 2)
+        tree = _tree(facts["limit"])
         measure, kills = tree.unreclaimable, _none
     else:
         memcg = own
@@ -113,7 +113,7 @@ def enter_budget(max_rss: int | None) -> Iterator[RunBudget]:
 
 
 def _measured(limit: int, explanation: str, notes: tuple[str, ...]) -> RunBudget:
-    tree = TreeMemory(os.getpid(), exact_above=limit // 2)
+    tree = _tree(limit)
     return RunBudget(
         limit=limit,
         enforced_by=_MEASURED,
@@ -122,6 +122,12 @@ def _measured(limit: int, explanation: str, notes: tuple[str, ...]) -> RunBudget
         measure=tree.unreclaimable,
         oom_kills=_none,
     )
+
+
+def _tree(limit: int) -> TreeMemory:
+    from oomguard.kernel.proc.memory import TreeMemory  # here, so that a command need not wait for it
+
+    return TreeMemory(os.getpid(), exact_above=limit // 2)
 
 
 def _none() -> int:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from oomguard.kernel.process.signalfd import SignalFile
 from oomguard.supervision.launch import start_job
-from oomguard.supervision.outcome import make_outcome
 from oomguard.supervision.supervisor import FORWARDED_SIGNALS, Supervisor
 
 if TYPE_CHECKING:
@@ -63,6 +62,8 @@ def supervise(
         if record.left_behind and program is not None:
             job.backend.kill()  # helpers of our own that are just ending
             record.left_behind = 0
+        from oomguard.supervision.outcome import make_outcome  # here, so that the command need not wait for it
+
         outcome = make_outcome(job, options.command, record)
         if record.left_behind:
             job.linger()
