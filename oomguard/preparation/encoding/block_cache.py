@@ -17,28 +17,35 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from oomguard.errors import Changed
 from oomguard.preparation.encoding.native import ABI, Vocabulary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _DIGEST_BYTES = 32  # of sha256, after the block
 _LARGEST = 256 << 20  # bytes; no vocabulary comes near
 
 
-def open_vocabulary(rank_file: Path, *, cache: Path | None = None) -> Vocabulary:
-    """Give the block of a rank file: mapped from `cache`, or built and, where that can be, left there.
+def open_vocabulary(
+    file: Path, *, ranks: Callable[[bytes], bytes] = bytes, sha256: str | None = None, cache: Path | None = None
+) -> Vocabulary:
+    """Give the block of a tokenizer: mapped from `cache`, or built and, where that can be, left there.
 
+    ranks: makes the text of a rank file of the file's bytes. sha256: what the file must have.
     cache: the folder; None is $XDG_CACHE_HOME/oomguard or ~/.cache/oomguard.
-    Raises: ValueError if it is not a rank file; OSError if it cannot be read; CoreUnavailable.
+    Raises: ValueError if it is not a rank file; Changed; OSError if it cannot be read; CoreUnavailable.
     """
-    ranks = rank_file.read_bytes()
+    data = file.read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    if sha256 not in (None, digest):
+        raise Changed("the file of the tokenizer has changed", do="run the same command again")
     folder = cache or default_cache()
-    name = f"ranks-{hashlib.sha256(ranks).hexdigest()}-{ABI}"
+    name = f"ranks-{digest}-{ABI}"
     if folder is not None:
         with contextlib.suppress(OSError, ValueError), _trusted_folder(folder) as folder_fd:
             return _map_block(folder_fd, name)
-    vocabulary = Vocabulary.build(ranks)
+    vocabulary = Vocabulary.build(ranks(data))
     if folder is not None:
         with contextlib.suppress(OSError):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import Literal
+
+Cuts = Literal["gpt2", "cl100k", "o200k"]
 
 
 class Family(enum.IntEnum):
@@ -50,18 +53,42 @@ _WORDS = (
 )
 _CONTRACTION = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 _BLANKS = r"|\s*[\r\n]+|\s+(?!\S)|\s+"
-_PATTERNS = {
-    r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s": R50K,
-    r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]"
-    r"|\s+(?!\S)|\s": CL100K,
-    _CONTRACTION + r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*" + _BLANKS: LLAMA3,
-    _CONTRACTION + r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*" + _BLANKS: QWEN2,
-    _CONTRACTION + r"|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*" + _BLANKS: QWEN35,
-    _WORDS.replace("{contraction}", _CONTRACTION + "?") + r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*" + _BLANKS: O200K,
-    _WORDS.replace("{contraction}", "") + r"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*" + _BLANKS: TEKKEN,
+_LETTERS_AND_MARKS = r"|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*"
+# By the names that --pattern takes; "cl100k" is how tiktoken writes it since 0.8, "llama3" how it did before.
+_NAMED = {
+    "r50k": (r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s", R50K),
+    "cl100k": (
+        r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]"
+        r"|\s+(?!\S)|\s",
+        CL100K,
+    ),
+    "llama3": (
+        _CONTRACTION + r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*" + _BLANKS,
+        LLAMA3,
+    ),
+    "qwen": (_CONTRACTION + r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*" + _BLANKS, QWEN2),
+    "qwen3.5": (_CONTRACTION + _LETTERS_AND_MARKS + _BLANKS, QWEN35),
+    "o200k": (
+        _WORDS.replace("{contraction}", _CONTRACTION + "?") + r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*" + _BLANKS,
+        O200K,
+    ),
+    "tekken": (_WORDS.replace("{contraction}", "") + r"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*" + _BLANKS, TEKKEN),
 }
+PATTERNS = {name: pattern for name, (pattern, _) in _NAMED.items()}
+_SPLITTERS = dict(_NAMED.values())
+_CUTS: dict[Family, Cuts] = {Family.R50K: "gpt2", Family.CL100K: "cl100k", Family.O200K: "o200k"}
 
 
 def find_splitter(pattern: str) -> Splitter | None:
     """Give the splitter that is exactly `pattern`; None if the core has none, be the difference ever so small."""
-    return _PATTERNS.get(pattern)
+    return _SPLITTERS.get(pattern)
+
+
+def family_of(splitter: Splitter) -> Cuts:
+    """Give the family of safe cuts; a family's switches change none of them."""
+    return _CUTS[splitter.family]
+
+
+def name_of(pattern: str) -> str:
+    """The name of a pattern that has one, else the pattern."""
+    return next((name for name, known in PATTERNS.items() if known == pattern), pattern)
