@@ -9,9 +9,14 @@ MAX_RSS ?= 512M
 DEMO_SIZE ?= 200MB
 # What `make vmkills` boots.
 KERNELS ?= 5.10 6.1 6.12
+# How many tests run side by side, and how often a property is tried: EXAMPLES=thorough is about eight times as often.
+JOBS ?= auto
+EXAMPLES ?= oomguard
+PYTEST = $(RUN) -m pytest -q --hypothesis-profile=$(EXAMPLES)
+BESIDE = -n $(JOBS) --maxprocesses 8
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test core check screens live vm bench campaign kills runs vmruns logspeed fuzz vmkills costs profiles clean
+.PHONY: help setup demo check core lint test coverage wheel versions screens live vm bench campaign kills runs vmruns logspeed fuzz vmkills costs profiles clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 14
@@ -30,25 +35,44 @@ $(READY): pyproject.toml
 demo: $(READY) ## the main job on real input: make demo [INPUT=file] [MAX_RSS=512M]
 	@sh tools/demo.sh "$(RUN)" "$(MAX_RSS)" "$(DEMO_SIZE)" $(if $(INPUT),"$(INPUT)")
 
-test: check ## lint, types, and all tests; says what was skipped and why
-	$(RUN) -m pytest
+check: lint ## lint, types, import contracts, and all pure and fast tests (under 90 seconds on two cores)
+	$(PYTEST) $(BESIDE) -m "not slow and not live and not vm"
 
 core: ## compile the encoder core in place (cc, or pip install ziglang)
 	$(PYTHON) hatch_build.py
 
-check: $(READY) ## lint and types only
-	$(RUN) -m ruff check .
-	$(RUN) -m ruff format --check .
+lint: $(READY) ## lint, types and import contracts only
+	$(RUN) -m ruff check --quiet .
+	$(RUN) -m ruff format --check --quiet .
 	$(RUN) -m mypy
+	$(VENV)/bin/lint-imports --no-cache
+
+test: lint ## all that this machine can run but virtual machines (under 10 minutes on two cores); lists what was skipped and why
+	$(PYTEST) $(BESIDE) -m "not live and not vm"
+	$(PYTEST) -m "live and not vm"
+
+coverage: $(READY) ## what the tests run, child processes counted; leaves .coverage and htmlcov/
+	rm -f .coverage .coverage.*
+	$(RUN) -m coverage run -m pytest -q $(BESIDE) -m "not live and not vm"
+	$(RUN) -m coverage run -m pytest -q -m "live and not vm"
+	$(RUN) -m coverage combine --quiet
+	$(RUN) -m coverage html --quiet
+	$(RUN) -m coverage report
+
+wheel: $(READY) ## build the wheel, install it without the source tree, and run the tests of `make check` on it
+	sh tools/try_wheel.sh $(RUN)
+
+versions: $(READY) ## the tests of `make check` with the lowest allowed versions, and on Python 3.12 and 3.13 where they are
+	sh tools/try_versions.sh $(RUN) lowest 3.12 3.13
 
 screens: $(READY) ## write tests/screens anew; review reads the diff
 	$(RUN) -m pytest -q tests/cli tests/results --update-screens
 
-live: $(READY) ## only the tests that need a real memory cgroup (root)
-	$(RUN) -m pytest -m live
+live: $(READY) ## only the tests that limit real processes (root), one at a time
+	$(PYTEST) -m "live and not vm"
 
 vm: $(READY) ## cgroup v2 in a virtual machine (root, Debian, about 3 minutes)
-	OOMGUARD_VM=1 $(RUN) -m pytest tests/vm
+	OOMGUARD_VM=1 $(PYTEST) -m vm
 
 bench: $(READY) .venv-bench/ready ## oomguard beside its rivals, answers checked; writes benchmarks/record
 	$(RUN) -m benchmarks.compare --write-readme
@@ -92,4 +116,4 @@ profiles: $(READY) .venv-costs/ready ## how far `profile` is from the truth: pea
 	@touch $@
 
 clean: ## remove what these targets made
-	rm -rf $(VENV) demo bench-data .venv-bench .venv-costs
+	rm -rf $(VENV) demo bench-data .venv-bench .venv-costs .venv-tries .coverage .coverage.* htmlcov

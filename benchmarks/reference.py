@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 sys.path.insert(0, str(Path(__file__).parent / "rivals"))  # rivals are scripts: they import common as a neighbour
 
 import numpy as np
-from common import documents, gpt2_encoding, pieces
+from common import documents, gpt2_encoding, pieces  # type: ignore[import-not-found]  # beside it, see above
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

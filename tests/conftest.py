@@ -5,10 +5,12 @@ import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import settings
 
+from tests.known_skips import SkipReport
+from tests.properties import register_profiles
 from tests.running import run_oomguard
 
 os.environ.update(TERMINAL_WIDTH="80", COLUMNS="80", _TYPER_FORCE_DISABLE_TERMINAL="1")
@@ -22,14 +24,33 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 for number in (signal.SIGHUP, signal.SIGQUIT):
     signal.signal(number, signal.SIG_DFL)
 
-settings.register_profile("oomguard", deadline=None)
-settings.load_profile("oomguard")
+register_profiles()
 
 SCREENS = Path(__file__).parent / "screens"
+# Whoever asks for one of these starts processes, makes a large corpus, or draws pages.
+SLOW_FIXTURES = {"browser", "corpus", "oomguard"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-screens", action="store_true", help="Rewrite tests/screens/ with what is seen now.")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # one of xdist's workers: its reports come to the process that started it
+        config.pluginmanager.register(SkipReport(), "oomguard-skips")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort the tests into lanes by what they use; see CONTRIBUTING.md."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if fixtures & SLOW_FIXTURES:
+            item.add_marker("slow")
+        if "machine" in fixtures:
+            item.add_marker("vm")
+        if item.get_closest_marker("live") or "machine" in fixtures:
+            item.add_marker(pytest.mark.xdist_group("the machine"))  # one at a time, also with -n
 
 
 @pytest.fixture
@@ -51,7 +72,7 @@ def check_screen(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 def oomguard(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the command in the test's own folder and wait for it."""
 
-    def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
         return run_oomguard(*arguments, **{"cwd": tmp_path, **options})
 
     return run

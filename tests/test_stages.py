@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 import timeit
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,8 @@ def test_outside_of_a_profile_it_costs_less_than_a_microsecond() -> None:
             pass
 
     assert stages._FILE is None
-    assert min(timeit.repeat(block, number=20_000, repeat=5)) / 20_000 < 1e-6
+    # Of CPU: other programs on the machine are not ours to measure.
+    assert min(timeit.repeat(block, timer=time.process_time, number=20_000, repeat=5)) / 20_000 < 1e-6
 
 
 def test_begin_and_end_also_of_a_block_that_fails(profiled: Path) -> None:
@@ -106,7 +108,7 @@ def test_a_function_can_be_a_stage(profiled: bool, tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("oomguard.stages._FILE", str(tmp_path / "told") if profiled else None)
     (tmp_path / "told").touch()
 
-    @stages.stage("twice")
+    @stages.stage("twice")  # type: ignore[operator]  # its annotation promises only a context manager
     def double(number: int) -> int:
         return 2 * number
 

@@ -93,6 +93,9 @@ def prepare_command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done and stop.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress on standard error.")] = False,
+    progress: Annotated[
+        str, choice(("auto", "json"), "Progress on standard error; json: one object a second, for programs.")
+    ] = "auto",
 ) -> None:
     """Turn a corpus into training shards in bounded memory.
 
@@ -126,6 +129,6 @@ def prepare_command(
     if dry_run:
         show(plan_prepare(options, max_rss=max_rss), as_json=as_json)
         return
-    with show_events(quiet=quiet) as events:
+    with show_events(quiet=quiet, as_json=progress == "json") as events:
         result = prepare(options, max_rss=max_rss, events=events)
     show(result, as_json=as_json, kept="the shards are complete; the same command shows the result again")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from contextlib import contextmanager
@@ -21,21 +22,74 @@ if TYPE_CHECKING:
     from oomguard.supervision.run_budget import RunBudget
 
 _LINE_SECONDS = 5.0
+_JSON_SECONDS = 1.0
 _LISTED = 10
 _MEASURED = "measured but not enforced"
 
 
 @contextmanager
-def show_events(*, quiet: bool) -> Iterator[PrepareEvents]:
-    """Give the events that show progress until the block ends."""
+def show_events(*, quiet: bool, as_json: bool = False) -> Iterator[PrepareEvents]:
+    """Give the events that show progress until the block ends, for people or (`as_json`) for programs."""
     if quiet:
         yield PrepareEvents()
+        return
+    if as_json:
+        lines = _JsonLines()
+        try:
+            yield PrepareEvents(on_start=lines.start, on_state=lines.update)
+        finally:
+            lines.stop()
         return
     reporter = _Reporter()
     try:
         yield PrepareEvents(on_start=reporter.start, on_state=reporter.update)
     finally:
         reporter.stop()
+
+
+class _JsonLines:
+    """One JSON object a second, and one at the end. Sizes are in bytes."""
+
+    def __init__(self) -> None:
+        self._began = self._next = time.monotonic()
+        self._total: int | None = None
+        self._last: PipelineState | None = None
+
+    def start(self, job: Job, _: RunBudget, __: int) -> None:
+        """Note how much there is to read; None where that is not known."""
+        sizes = [source.size for source in job.sources]
+        self._total = None if None in sizes else sum(size or 0 for size in sizes)
+
+    def update(self, state: PipelineState) -> None:
+        """Say how far it is, if the last time is a second ago."""
+        self._last = state
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + _JSON_SECONDS
+            self._say(state, now)
+
+    def stop(self) -> None:
+        """Say how far it came."""
+        if self._last is not None:
+            self._say(self._last, time.monotonic())
+
+    def _say(self, state: PipelineState, now: float) -> None:
+        totals = state.totals
+        line = {
+            "schema": "oomguard.prepare_progress/1",
+            "seconds": round(now - self._began, 3),
+            "bytes_read": state.bytes_read,
+            "bytes_to_read": self._total,
+            "text_bytes": totals.input_bytes,
+            "documents": totals.documents,
+            "tokens": totals.tokens,
+            "workers": state.workers,
+            "memory": state.memory,
+            "peak_memory": state.peak,
+            "restarted_workers": state.restarts,
+        }
+        sys.stderr.write(json.dumps(line) + "\n")
+        sys.stderr.flush()
 
 
 class _Reporter:
@@ -52,7 +106,8 @@ class _Reporter:
         plain = f"budget {format_size(budget.limit)} ({budget.explanation}), " + (
             _MEASURED if budget.enforced_by == "measurement" else f"enforced by {budget.enforced_by}"
         )
-        self._say(f"{plain}; {job.budget.workers} {'worker' if job.budget.workers == 1 else 'workers'}")
+        engine = "" if job.needs.native else " with tiktoken, some 30 times slower: the native core was not built here"
+        self._say(f"{plain}; {job.budget.workers} {'worker' if job.budget.workers == 1 else 'workers'}{engine}")
         if budget.enforced_by == "measurement" and not budget.notes:
             self._say("note: oomguard run --max-rss SIZE prepare ... lets the kernel enforce a budget")
         for note in (*budget.notes, *job.notes):

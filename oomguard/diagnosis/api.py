@@ -10,11 +10,11 @@ from oomguard.diagnosis.advice.killers import advise_counters, advise_nothing_fo
 from oomguard.diagnosis.causes.counted import explain_counters
 from oomguard.diagnosis.causes.find import find_cause
 from oomguard.diagnosis.collect import CollectedKills, read_machine, read_source
-from oomguard.diagnosis.counters import read_oom_counters, units_killed_for_memory
 from oomguard.diagnosis.filter import Wanted, parse_since
 from oomguard.diagnosis.model import Diagnosis, ExplainedEvent
 from oomguard.errors import OomguardError
 from oomguard.formats.kernel_log import OomEvent, OtherKill, UnitNotice
+from oomguard.kernel.logs.counters import read_oom_counters, units_killed_for_memory
 from oomguard.kernel.logs.sources import find_sources, named_source
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from oomguard.preparation.engines.memory_sum import BudgetPlan
     from oomguard.preparation.reading.corpus_sample import CorpusSample
-    from oomguard.preparation.reading.sources import Source
+    from oomguard.preparation.reading.source import Source
 
 _LAST_RUN_SECONDS = 1.5  # of encoding, as far as it was seen; with what else a run does it takes about twice that
 _LEAST_TEXT = 2 << 20  # of a text so small, nothing can be told that it does not tell itself

@@ -9,12 +9,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from oomguard.diagnosis.counters import oom_kills_since_boot, running_killers
 from oomguard.formats.meminfo import parse_meminfo_sizes
 from oomguard.formats.mountinfo import parse_mountinfo
 from oomguard.formats.pressure import parse_pressure
 from oomguard.formats.proc.limits import parse_process_limits
 from oomguard.kernel.cgroup.directory import cgroup_mounts, find_own_cgroup, find_own_memcg, read_kernel_text
+from oomguard.kernel.logs.counters import oom_kills_since_boot, running_killers
 from oomguard.kernel.logs.sources import survey_sources
 from oomguard.kernel.machine.container import container_name, is_wsl, scheduler_job
 from oomguard.machine_report.killer_settings import earlyoom_acts, nohang_acts, oomd_acts

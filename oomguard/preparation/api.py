@@ -21,12 +21,13 @@ from oomguard.preparation.engines.worker_pool import WorkerPool, open_slots
 from oomguard.preparation.job import Job
 from oomguard.preparation.options import PrepareOptions, ResolvedOptions, resolve_options
 from oomguard.preparation.preconditions import identity, require_folder, require_known_length
-from oomguard.preparation.reading.sources import Found, Source, find_inputs
+from oomguard.preparation.reading.sources import Found, find_inputs
 from oomguard.supervision.run_budget import RunBudget, open_budget
 from oomguard.units import MIB
 
 if TYPE_CHECKING:
     from oomguard.preparation.model import PreparePlan, ShardSet
+    from oomguard.preparation.reading.source import Source
 
 _CHECKPOINT_SECONDS = 10.0
 _MANY = 1 << 20

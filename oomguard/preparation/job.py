@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from oomguard.preparation.engines.slots import Slots
     from oomguard.preparation.engines.work import Feed, Work
     from oomguard.preparation.options import PrepareOptions, ResolvedOptions
-    from oomguard.preparation.reading.sources import Source
+    from oomguard.preparation.reading.source import Source
     from oomguard.preparation.writing.token_sink import Split
 
 

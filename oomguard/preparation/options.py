@@ -11,7 +11,8 @@ from oomguard.errors import BadInput
 from oomguard.preparation.encoding.encodings import find_encoding
 from oomguard.preparation.encoding.safe_cuts import unify_newlines
 from oomguard.preparation.engines.messages import EotPlace, ErrorPolicy, Newlines, Verify
-from oomguard.preparation.reading.sources import InputFormat, Wanted
+from oomguard.preparation.reading.source import InputFormat
+from oomguard.preparation.reading.sources import Wanted
 from oomguard.preparation.writing.shard_header import ShardFormat
 
 if TYPE_CHECKING:

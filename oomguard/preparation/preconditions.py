@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, Changed, NothingFound
-from oomguard.preparation.reading.sources import STDIN
+from oomguard.preparation.encoding.unicode_probe import tiktoken_unicode
+from oomguard.preparation.reading.source import STDIN
 from oomguard.preparation.writing.shard_check import not_ours
 from oomguard.preparation.writing.shard_header import SUFFIXES
 from oomguard.text import printable
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from oomguard.preparation.job import Job
     from oomguard.preparation.options import PrepareOptions
-    from oomguard.preparation.reading.sources import Source
+    from oomguard.preparation.reading.source import Source
     from oomguard.preparation.writing.manifest import Progress
 
 
@@ -66,6 +67,7 @@ def identity(job: Job) -> dict[str, Any]:
         ],
         "format": options.format,
         "encoding": resolved.spec.name,
+        "unicode": tiktoken_unicode(),
         "shard_tokens": resolved.shard_tokens,
         "val_fraction": resolved.val_fraction,
         "name": resolved.name,

@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.diagnosis.counters import oom_kills_since_boot
 from oomguard.kernel.cgroup.directory import find_own_memcg
+from oomguard.kernel.logs.counters import oom_kills_since_boot
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet

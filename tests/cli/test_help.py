@@ -3,9 +3,9 @@
 import json
 import os
 import re
+import resource
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,14 +31,20 @@ def test_help_imports_nothing_heavy() -> None:
     assert "Usage" in run.stdout
 
 
+@pytest.mark.slow
 def test_help_takes_less_than_200_milliseconds() -> None:
-    """The best of ten: other programs on the machine are not ours to measure."""
+    """Of CPU, the best of ten: how busy other programs keep the machine is not ours to measure."""
     best = float("inf")
     for _ in range(10):
-        began = time.perf_counter()
+        began = children_cpu_seconds()
         subprocess.run([sys.executable, "-m", "oomguard", "--help"], capture_output=True, check=True)
-        best = min(best, time.perf_counter() - began)
+        best = min(best, children_cpu_seconds() - began)
     assert best < 0.2
+
+
+def children_cpu_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def commands() -> list[tuple[str, object]]:

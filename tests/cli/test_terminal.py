@@ -12,6 +12,8 @@ import pytest
 import oomguard
 from tests.preparation.expecting import read_tokens, tokens_of
 
+pytestmark = pytest.mark.slow  # whole runs
+
 TEXT = "It was the best of times.\n" * 100_000
 
 

@@ -11,7 +11,7 @@ UUID=5b1c0b5e-0000-4000-8000-000000000001 /  ext4 errors=remount-ro 0 1
 #/swapfile none swap sw 0 0
 /swapfile\tnone\tswap\tsw\t0\t0
 """
-PATHS = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), min_size=1).map(
+PATHS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1).map(
     lambda name: f"/{name}"
 )
 

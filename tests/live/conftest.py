@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import oomguard
-from tests.live.run_cases import leftovers
+from tests.live.run_cases import HOME, leftovers
 from tests.live.swap_areas import RECORDS, listing
 
 if TYPE_CHECKING:
@@ -38,6 +38,34 @@ def needs_a_cgroup() -> None:
             f"{why}; to turn it on: run as root where cgroupfs is writable, "
             "or with systemd-run --user --scope -p Delegate=yes python -m pytest tests/live"
         )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cgroup(needs_a_cgroup: None) -> Iterator[None]:
+    """On v1, a cgroup for this session, so that what another oomguard leaves on this machine is no concern of ours.
+
+    On v2 a cgroup with processes can have no limited ones below it, so all are searched, as they are in the VM.
+    """
+    own = next(
+        (path for line in Path("/proc/self/cgroup").read_text().splitlines() if (path := _memory_v1(line))), None
+    )
+    if own is None:
+        yield
+        return
+    session = own / f"pytest-{os.getpid()}"
+    session.mkdir()
+    (session / "cgroup.procs").write_text("0")
+    HOME[:] = [session]
+    yield
+    (own / "cgroup.procs").write_text("0")
+    session.rmdir()
+
+
+def _memory_v1(line: str) -> Path | None:
+    """The folder of a line of /proc/self/cgroup, if it is that of v1's memory controller and is seen here."""
+    _, controllers, path = line.split(":", 2)
+    folder = Path(f"/sys/fs/cgroup/memory{path}")
+    return folder if "memory" in controllers.split(",") and folder.is_dir() else None
 
 
 @pytest.fixture

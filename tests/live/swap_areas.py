@@ -53,4 +53,4 @@ def python(program: str, *arguments: object, **options: object) -> subprocess.Po
     command = [sys.executable, "-c", program, *map(str, arguments)]
     return subprocess.Popen(
         command, env=environment(), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
-    )  # type: ignore[call-overload, no-any-return]
+    )  # type: ignore[call-overload]

@@ -145,7 +145,7 @@ def test_the_commands_of_a_plan_do_the_same(tmp_path: Path, kind: str, name: str
         assert str(path).replace(" ", "\\040") in areas()
         assert (stat.S_IMODE(path.stat().st_mode), path.stat().st_size) == (0o600, 32 * MIB)
         removal = swap(tmp_path, "remove", str(path), "--dry-run")
-        assert not removal["areas"][0]["by_oomguard"]  # type: ignore[index]
+        assert not removal["areas"][0]["by_oomguard"]
         for line in removal["commands"]:  # type: ignore[attr-defined]
             shell("sh", "-c", line)
         assert not path.exists()
@@ -174,7 +174,7 @@ def test_a_file_put_in_the_place_of_ours_stays(tmp_path: Path) -> None:
         shell("swapoff", path)
         path.unlink()
         path.write_text("precious")
-        assert swap(tmp_path, "status")["areas"][0]["state"] == "off"  # type: ignore[index]
+        assert swap(tmp_path, "status")["areas"][0]["state"] == "off"
         swap(tmp_path, "remove", "--yes")
         assert path.read_text() == "precious"
         path.unlink()

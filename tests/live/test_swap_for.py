@@ -63,11 +63,11 @@ def test_swap_for_a_command_when_either_is_killed(tmp_path: Path) -> None:
             if number == signal.SIGTERM:
                 assert code == 128 + signal.SIGTERM
                 assert listing(mounted) == files
-        state = swap(tmp_path, "status")["areas"][0]  # type: ignore[index]
+        state = swap(tmp_path, "status")["areas"][0]
         assert state["state"] == "command"
         assert "uses" in str(swap(tmp_path, "remove", str(mounted / "swap"), "--yes", code=1)["said"])
         os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: swap(tmp_path, "status")["areas"][0]["state"] == "left over")  # type: ignore[index]
+        wait_until(lambda: swap(tmp_path, "status")["areas"][0]["state"] == "left over")
         made = swap(tmp_path, "--size", "16M", "--path", str(mounted / "other"), "--yes")
         assert list(areas()) == [made["path"]]
         swap(tmp_path, "remove", "--yes")

@@ -21,6 +21,8 @@ from oomguard.preparation.encoding.encodings import find_encoding
 from oomguard.preparation.model import ShardSet
 from tests.reference import encoding_of
 
+pytestmark = pytest.mark.slow  # whole runs
+
 Prepare = Callable[..., ShardSet]
 WORDS = ["It", " was", " the", " best", " of", " times", ",", "\n", " été", " 字", " 1775"]
 

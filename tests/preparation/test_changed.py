@@ -14,6 +14,8 @@ from tests.preparation.expecting import last_checkpoint
 from tests.reference import encoding_of
 from tests.running import kill_all, run_oomguard, started, wait_until
 
+pytestmark = pytest.mark.slow  # whole runs
+
 
 @pytest.fixture
 def begun(tmp_path: Path, corpus: Path) -> Path:

@@ -49,7 +49,7 @@ def test_a_page_that_differs_from_its_checksum_is_refused(
 
 
 STREAMS = [b"one two three\n" * 400, b"four five six\n" * 700, b"", b"seven eight\n" * 50_000]
-TOOLS = {"gz": gzip.compress, "xz": lzma.compress, "bz2": bz2.compress}
+TOOLS: dict[str, Callable[[bytes], bytes]] = {"gz": gzip.compress, "xz": lzma.compress, "bz2": bz2.compress}
 
 
 @pytest.mark.parametrize("name", TOOLS)

@@ -13,6 +13,8 @@ import pytest
 from oomguard.preparation.writing.manifest import Manifest
 from tests.running import children_of, run_oomguard, started, wait_until
 
+pytestmark = pytest.mark.slow  # whole runs
+
 MIB = 1 << 20
 TEXT = " ".join(random.Random(3).choices(["one", "zwei", "trois\n\n", "четыре", "五", "6"], k=700_000))
 FORMATS = {
@@ -22,7 +24,7 @@ FORMATS = {
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Callable[[str], None]]:
+def small_disk(tmp_path: Path) -> Iterator[Callable[[str], object]]:
     """A file system of its own at "out"; gives a function that mounts it again with other options."""
     out = tmp_path / "out"
     out.mkdir()
@@ -43,7 +45,7 @@ def sums_of(folder: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_a_full_disk_is_an_error_and_with_more_room_it_goes_on(
-    tmp_path: Path, small_disk: Callable[[str], None], kind: str
+    tmp_path: Path, small_disk: Callable[[str], object], kind: str
 ) -> None:
     """Nothing is lost or doubled, however often it fills up."""
     (tmp_path / "text.txt").write_text(TEXT)
@@ -79,7 +81,7 @@ def test_a_full_disk_is_an_error_and_with_more_room_it_goes_on(
     assert sums_of(tmp_path / "out") == sums_of(tmp_path / "whole")
 
 
-def test_a_disk_that_is_full_from_the_start(tmp_path: Path, small_disk: Callable[[str], None]) -> None:
+def test_a_disk_that_is_full_from_the_start(tmp_path: Path, small_disk: Callable[[str], object]) -> None:
     """Not even the manifest fits."""
     (tmp_path / "out" / "fills").write_bytes(b"x" * (MIB - 12 * 1024))
     (tmp_path / "text.txt").write_text(TEXT)
@@ -89,7 +91,7 @@ def test_a_disk_that_is_full_from_the_start(tmp_path: Path, small_disk: Callable
     assert "Traceback" not in run.stderr
 
 
-def test_a_disk_that_is_read_only(tmp_path: Path, small_disk: Callable[[str], None]) -> None:
+def test_a_disk_that_is_read_only(tmp_path: Path, small_disk: Callable[[str], object]) -> None:
     small_disk("ro")
     (tmp_path / "text.txt").write_text("hello")
     run = run_oomguard("prepare", "text.txt", "--out", "out", cwd=tmp_path)

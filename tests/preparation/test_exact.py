@@ -23,6 +23,8 @@ from oomguard.preparation.model import ShardSet
 from tests.preparation.expecting import SEPARATORS, documents_of, hostile_documents, read_tokens, tokens_of
 from tests.reference import encoding_of
 
+pytestmark = pytest.mark.slow  # whole runs
+
 DOCUMENTS = [
     *hostile_documents(7, 150),
     "",

@@ -15,7 +15,7 @@ from tests.running import changed_program, run_oomguard
 CALLS = ("fdatasync", "fsync", "rename", "write", "pwrite64")
 DISK_BYTES = 64 << 20
 LINES = "".join(f"{number} " * 40 + "und so weiter\n\n" for number in range(6000))
-COMMAND = (
+COMMAND: tuple[str, ...] = (
     "prepare",
     "text.txt",
     "--out",

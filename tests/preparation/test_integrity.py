@@ -18,7 +18,18 @@ from tests.preparation.disturbing import sums_of
 from tests.running import kill_all, run_oomguard, started, wait_until
 
 TEXT = " ".join(random.Random(3).choices(["one", "zwei", "trois\n\n", "четыре", "五", "6"], k=120_000))
-COMMAND = ("prepare", "text.txt", "--out", "out", "--format", "npy", "--shard-tokens", "60000", "--separator", r"\n\n")
+COMMAND: tuple[str, ...] = (
+    "prepare",
+    "text.txt",
+    "--out",
+    "out",
+    "--format",
+    "npy",
+    "--shard-tokens",
+    "60000",
+    "--separator",
+    r"\n\n",
+)
 COMMAND += ("--workers", "1", "--quiet")
 
 

@@ -17,7 +17,7 @@ MADE = ShardSet(
 )  # fmt: skip
 PLAN = PreparePlan(
     inputs=({"path": "a.txt", "size": 5 << 20, "kind": "text", "compression": None},), folder="tokens", format="npy", encoding="gpt2", token_bytes=2,
-    budget=1 << 30, limited_by="--max-rss; cgroup v2", workers=2, piece_bytes=1 << 20, longest_word=4 << 20, largest_document=500 << 20,
+    budget=1 << 30, limited_by="--max-rss; cgroup v2", workers=2, piece_bytes=1 << 20, longest_word=4 << 20, largest_document=500 << 20, sum=60 << 20,
     estimated_output_bytes=2 << 20, free_disk_bytes=9 << 30, done_bytes=0,
 )  # fmt: skip
 

@@ -1,6 +1,7 @@
 """Each format's defaults are its anchor's, and what cannot be is refused with what can."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -44,7 +45,7 @@ REFUSED = [
 @pytest.mark.parametrize(
     ("options", "what", "do"), REFUSED, ids=lambda value: str(value)[:40] if isinstance(value, dict) else ""
 )
-def test_refused_with_what_was_given_and_what_could_be(options: dict[str, object], what: str, do: str) -> None:
+def test_refused_with_what_was_given_and_what_could_be(options: dict[str, Any], what: str, do: str) -> None:
     with pytest.raises(BadInput) as caught:
         resolve_options(PrepareOptions(**options))
     assert what in str(caught.value)
@@ -60,7 +61,7 @@ def test_refused_with_what_was_given_and_what_could_be(options: dict[str, object
     ],
 )
 def test_defaults_are_those_of_the_anchors(
-    format: str, shard_tokens: int | None, val_fraction: str | None, name: str, eot: str
+    format: Any, shard_tokens: int | None, val_fraction: str | None, name: str, eot: str
 ) -> None:
     """nanoGPT's openwebtext, build-nanogpt's fineweb.py, llm.c's and modded-nanogpt's fineweb.py."""
     resolved = resolve_options(PrepareOptions(format=format))

@@ -4,6 +4,7 @@ import json
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -12,6 +13,8 @@ import pytest
 from tests.preparation.disturbing import FORMATS, SLOW, bytes_written, sums_of
 from tests.preparation.expecting import last_checkpoint
 from tests.running import children_of, kill_all, run_oomguard, started, wait_until
+
+pytestmark = pytest.mark.slow  # whole runs
 
 Sums = Callable[[str], dict[str, str]]
 
@@ -34,6 +37,10 @@ def undisturbed(corpus: Path) -> Sums:
     return sums
 
 
+def has_written(folder: Path, size: float) -> bool:
+    return folder.exists() and bytes_written(folder) >= size
+
+
 @pytest.mark.parametrize(
     ("name", "kind"),
     [("text.txt", "nanogpt"), ("text.txt", "undivided"), ("text.jsonl.gz", "llmc"), ("text.parquet", "nanogpt")],
@@ -45,9 +52,7 @@ def test_killed_again_and_again(tmp_path: Path, corpus: Path, undisturbed: Sums,
     reached = []
     for share in (0.0, 0.3, 0.8):
         with started(*command, *SLOW, cwd=tmp_path, piece_bytes=1 << 16, checkpoint_seconds=0.01) as process:
-            wait_until(
-                lambda share=share: (tmp_path / "out").exists() and bytes_written(tmp_path / "out") >= share * whole
-            )
+            wait_until(partial(has_written, tmp_path / "out", share * whole))
             kill_all(process)
         reached.append(last_checkpoint(tmp_path / "out")["totals"]["tokens"] if share else 0)
     assert reached == sorted(reached)

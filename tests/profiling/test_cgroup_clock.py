@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from oomguard.kernel.cgroup.directory import MemcgDir, find_own_memcg
-from oomguard.profiling import cgroup_clock as memcg_clock
 from oomguard.profiling.cgroup_clock import MemcgClock
 from tests.kernel.fake_cgroups import CAPTURES
 
@@ -108,7 +107,7 @@ def test_an_old_mark_tells_of_an_interval_only_when_it_rose(tmp_path: Path, monk
             raise PermissionError(13, "Permission denied")
         return real(path, flags, *mode)
 
-    monkeypatch.setattr(memcg_clock.os, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     write(memcg, peak="5000\n")
     clock = MemcgClock(memcg)
     assert not clock.is_exact

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MIB = 1 << 20
 # A line on standard input makes it go on.
 GRANDCHILD = """import os
+print("ready", flush=True)
 input()
 if os.fork() == 0:
     if os.fork() == 0:
@@ -44,7 +45,7 @@ def test_a_process_that_came_and_went_is_in_its_parent_s_number() -> None:
     with subprocess.Popen([sys.executable, "-c", GRANDCHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
         assert program.stdin is not None
         assert program.stdout is not None
-        time.sleep(0.2)
+        assert program.stdout.readline() == b"ready\n"
         faults, tree = TreeFaults(), ProcessTree(program.pid)
         faults.filled(stats(tree))
         time.sleep(0.05)

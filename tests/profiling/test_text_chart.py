@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from oomguard.profiling.text_chart import chart_rows
+from tests.properties import examples
 
 
 def test_a_ramp_and_a_rest() -> None:
@@ -33,7 +34,7 @@ def test_nothing_to_draw() -> None:
 NUMBER = st.floats(-4e18, 4e18) | st.integers(-(1 << 62), 1 << 62) | st.sampled_from([0, 5e-324, 1e-300])
 
 
-@settings(max_examples=120)
+@examples(120)
 @given(points=st.lists(st.tuples(NUMBER, NUMBER), max_size=20), width=st.integers(1, 70), height=st.integers(1, 8))
 def test_whatever_a_recording_says_it_stays_in_its_place(
     points: list[tuple[float, float]], width: int, height: int

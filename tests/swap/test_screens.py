@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -89,12 +90,13 @@ def test_screens(check_screen: Check) -> None:
 def test_names_are_neither_markup_nor_escapes(hostile: str) -> None:
     """A process, a folder or a cgroup may be called anything."""
     area = replace(STATUS.areas[0], path=f"/{hostile}")
-    for result, render in (
+    cases: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
         (plan_swap_file(place(path=f"/{hostile}", mount_point=f"/{hostile}"), machine(swap_max=0, swap_max_of=f"cgroup /{hostile}"), GIB, persist=True), render_plan),
         (replace(STATUS, areas=(area,), holders=(SwapHolder(pid=1, name=hostile, uid=0, swap=GIB),)), render_status),
         (replace(REMOVAL, areas=(replace(AREA, path=f"/{hostile}"),)), render_removal),
         (replace(ADDED, path=f"/{hostile}"), render_added),
-    ):  # fmt: skip
+    )  # fmt: skip
+    for result, render in cases:
         shown = screen(render(result))
         assert not set("\x1b\x07\u202e") & set(shown)
         assert "a\nb" not in shown
@@ -110,7 +112,7 @@ def test_json_keeps_its_promise() -> None:
         (STATUS, "swap_status", {"areas", "holders", "speed", "compressed", "zswap", "pressure", "available"}),
         (REMOVAL, "swap_removal", {"areas", "done", "commands"}),
     ):
-        shown = json.loads(json.dumps(result.to_json()))  # type: ignore[attr-defined]
+        shown = json.loads(json.dumps(result.to_json()))
         assert shown["schema"] == f"oomguard.{schema}/1"
         assert keys <= shown.keys()
     assert PLAN.to_json()["size"] == 64 * GIB

@@ -58,7 +58,17 @@ class Machine:
             need_kernel(options[options.index("--kernel") + 1])
         out = self.folder / name
         started = time.monotonic()
-        boot = [HERE / "run.sh", "--mem", str(memory), "--timeout", str(timeout), "--share", self.share, "--out", out]
+        boot: list[str | Path] = [
+            HERE / "run.sh",
+            "--mem",
+            str(memory),
+            "--timeout",
+            str(timeout),
+            "--share",
+            self.share,
+            "--out",
+            out,
+        ]
         guest = subprocess.run([*boot, *options, "--", command], capture_output=True, text=True, check=False)
         assert guest.returncode == 0, guest.stdout + guest.stderr
         print(f"{name}: {time.monotonic() - started:.0f} s with boot")

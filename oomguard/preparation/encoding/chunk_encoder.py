@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -160,64 +161,78 @@ class ChunkEncoder:
                 raw, field=self._config.text_field, errors=self._config.errors, at_start=task.starts_document
             )
         except BadLine as problem:
-            return Encoded(
-                slot=task.slot, error="input", error_at=problem.row, error_text=problem.what, error_do=problem.do
-            )
-        answer = self._documents_answer(task, found.text, found.offsets, rows=found.rows)
-        return _with(answer, lines=found.lines, left_out=len(found.bad))
+            return _bad_input(task, problem)
+        answer = self._documents_answer(task, Encoded(slot=task.slot), found.text, found.offsets, rows=found.rows)
+        return _with(self._end_documents(answer), lines=found.lines, left_out=len(found.bad))
 
     def _encode_rows(self, task: EncodeTask) -> Encoded:
         from oomguard.preparation.reading.parquet import BadRow, read_rows
 
+        answer = Encoded(slot=task.slot)
+        config = self._config
         try:
-            found = read_rows(
-                task, field=self._config.text_field, errors=self._config.errors, most=self._config.longest_piece
-            )
+            for found in read_rows(task, field=config.text_field, errors=config.errors, most=config.longest_piece):
+                answer = self._documents_answer(task, answer, found.text, found.offsets, rows=found.rows)
+                if answer.error is not None:
+                    return answer
+                answer = _with(answer, rows=answer.rows + found.done, left_out=answer.left_out + found.left_out)
+                del found
         except BadRow as problem:
-            return Encoded(
-                slot=task.slot, error="input", error_at=problem.row, error_text=problem.what, error_do=problem.do
-            )
-        answer = self._documents_answer(task, found.text, found.offsets, rows=found.rows)
-        return _with(answer, left_out=found.left_out, rows=found.done)
+            return _bad_input(task, problem)
+        return self._end_documents(answer)
 
-    def _documents_answer(self, task: EncodeTask, text: Any, offsets: Any, *, rows: Sequence[int]) -> Encoded:
+    def _documents_answer(
+        self, task: EncodeTask, before: Encoded, text: Any, offsets: Any, *, rows: Sequence[int]
+    ) -> Encoded:
+        """Encode documents behind those of the chunk that were encoded `before`."""
         if len(offsets) <= 1:
-            return Encoded(slot=task.slot)
-        repaired = 0
+            return before
         try:
             try:
-                return self._encode_documents(task, text, offsets, repaired=0)
+                return self._encode_documents(task, before, text, offsets, repaired=0)
             except BadUtf8:
                 if self._config.errors == "strict":
                     raise
                 text, offsets, repaired = _clean_documents(text, offsets, self._config.errors)
-                return self._encode_documents(task, text, offsets, repaired=repaired)
+                return self._encode_documents(task, before, text, offsets, repaired=repaired)
         except (BadUtf8, NeedsRoom, EngineDiffers, EngineCannotEncode) as problem:
             at = getattr(problem, "at", 0)
             document = max((i for i in range(len(offsets) - 1) if offsets[i] <= at), default=0)
             start = bytes(memoryview(text)[at : at + 4])
-            return _problem(task, problem, at=rows[document], documents=document, start=start)
+            return _problem(task, problem, at=rows[document], documents=before.documents + document, start=start)
 
-    def _encode_documents(self, task: EncodeTask, text: Any, offsets: Any, *, repaired: int) -> Encoded:
+    def _encode_documents(
+        self, task: EncodeTask, before: Encoded, text: Any, offsets: Any, *, repaired: int
+    ) -> Encoded:
         tokens, ends = self._room(task)
-        base = 0
-        if self._config.eot == "before":
+        base = before.tokens
+        is_before = self._config.eot == "before"
+        if is_before and not before.documents:
             tokens[0] = self._eot
             base = 1
         count = self._engine.encode_documents(
-            text, offsets, eot=self._eot, tokens=tokens[base:], ends=ends, before=0, scratch=self._scratch(task)
+            text,
+            offsets,
+            eot=self._eot,
+            tokens=tokens[base:],
+            ends=ends[before.documents :],
+            before=base - is_before,
+            scratch=self._scratch(task),
         )
         if self._verifier.is_due():
             self._verifier.look_at_documents(text, offsets, tokens[base : base + count], eot=self._eot)
-        # With end-of-text before each document, what was written behind the last one would be the next one's.
-        count += base - (self._config.eot == "before")
-        return Encoded(
-            slot=task.slot,
-            tokens=count,
-            documents=len(offsets) - 1,
-            text_bytes=offsets[-1] - offsets[0],
-            repaired=repaired,
+        return _with(
+            before,
+            tokens=base + count,
+            documents=before.documents + len(offsets) - 1,
+            text_bytes=before.text_bytes + offsets[-1] - offsets[0],
+            repaired=before.repaired + repaired,
         )
+
+    def _end_documents(self, answer: Encoded) -> Encoded:
+        """With end-of-text before each document, what was written behind the last one would be the next one's."""
+        extra = self._config.eot == "before" and answer.documents and answer.error is None
+        return _with(answer, tokens=answer.tokens - 1) if extra else answer
 
     # ---- memory ----
 
@@ -286,7 +301,10 @@ def _problem(task: EncodeTask, problem: Exception, *, at: int, documents: int, s
     )
 
 
-def _with(answer: Encoded, **more: Any) -> Encoded:
-    from dataclasses import replace
+def _bad_input(task: EncodeTask, problem: Any) -> Encoded:
+    """What a reader found wrong: a BadLine or a BadRow."""
+    return Encoded(slot=task.slot, error="input", error_at=problem.row, error_text=problem.what, error_do=problem.do)
 
+
+def _with(answer: Encoded, **more: Any) -> Encoded:
     return replace(answer, **more)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from oomguard.preparation.encoding.native import CoreUnavailable, load_core
+from oomguard.preparation.encoding.native import CoreUnavailable
 from oomguard.preparation.encoding.native_engine import (
     NativeEngine,
     load_vocabulary,
@@ -13,6 +13,7 @@ from oomguard.preparation.encoding.native_engine import (
     write_vocabulary,
 )
 from oomguard.preparation.encoding.tokenizers import Engine, ReferenceEngine, TiktokenEngine
+from oomguard.preparation.encoding.unicode_probe import require_same_unicode
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -24,11 +25,11 @@ _ASKED = "OOMGUARD_ENGINE"  # "tiktoken": do without the core
 
 
 def core_is_built() -> bool:
-    """Whether the native core is there and may be used."""
+    """Whether the native core is there and gives tiktoken's tokens."""
     if os.environ.get(_ASKED) == TiktokenEngine.name:
         return False
     try:
-        load_core()
+        require_same_unicode()
     except CoreUnavailable:
         return False
     return True

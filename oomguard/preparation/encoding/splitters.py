@@ -84,6 +84,11 @@ def find_splitter(pattern: str) -> Splitter | None:
     return _SPLITTERS.get(pattern)
 
 
+def pattern_of(splitter: Splitter) -> str:
+    """Give the regular expression that a splitter stands for."""
+    return next(pattern for pattern, found in _SPLITTERS.items() if found == splitter)
+
+
 def family_of(splitter: Splitter) -> Cuts:
     """Give the family of safe cuts; a family's switches change none of them."""
     return _CUTS[splitter.family]

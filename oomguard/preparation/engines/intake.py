@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from oomguard.errors import BudgetTooSmall, OomguardError
 from oomguard.preparation.engines.line_feed import LINE_COST, LineTooLong
 from oomguard.preparation.engines.stream_intake import StreamIntake
-from oomguard.preparation.reading.sources import require_unchanged
+from oomguard.preparation.reading.source import require_unchanged
 from oomguard.text import printable
 from oomguard.units import format_size
 

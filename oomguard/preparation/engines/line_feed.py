@@ -13,7 +13,7 @@ from oomguard.text import printable
 from oomguard.units import MIB
 
 if TYPE_CHECKING:
-    from oomguard.preparation.reading.sources import Source
+    from oomguard.preparation.reading.source import Source
 
 _WINDOW = 64 * 1024
 _WIDEST = MIB

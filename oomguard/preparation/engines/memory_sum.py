@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 Input = Literal["text", "lines", "rows"]
 
-_COORDINATOR = 22 * MIB  # with its share of kernel memory, the progress display and the writer
+_COORDINATOR = 16 * MIB  # with its share of kernel memory, the progress display and the writer
 _WORKER: Mapping[Input, int] = {  # an interpreter, what it imports, the chunk that it has in hand
     "text": 11 * MIB,
-    "lines": 15 * MIB,
-    "rows": 40 * MIB,
+    "lines": 24 * MIB,
+    "rows": 48 * MIB,
 }
 _STREAM_READER = 26 * MIB  # an interpreter and a decompressor
 _VOCABULARY: Mapping[Family, int] = {"gpt2": 5 * MIB // 2, "cl100k": 7 * MIB, "o200k": 10 * MIB}  # shared by all
@@ -163,4 +163,7 @@ def _slot(needs: Needs) -> int:
 
 def _with_reserve(usable: int) -> int:
     """The least budget of which so much is left without the reserve."""
-    return -(-usable * _RESERVED_PART // (_RESERVED_PART - 1)) + 1
+    budget = usable * _RESERVED_PART // (_RESERVED_PART - 1) - 2
+    while budget - budget // _RESERVED_PART < usable:
+        budget += 1
+    return budget

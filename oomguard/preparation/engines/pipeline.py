@@ -100,7 +100,9 @@ class Pipeline:
             self._workers.end_all(kill=True)
             self._selector.close()
             self._sink.close(discard=stopping)
-        return self.state()
+        state = self.state()
+        self._on_state(state)
+        return state
 
     def state(self) -> PipelineState:
         """Say how far it is."""

@@ -65,7 +65,7 @@ class _Reader:
     def _pieces(self, index: int, resume: dict[str, Any] | None) -> Iterator[Piece]:
         from oomguard.preparation.reading.line_stream import iter_lines
         from oomguard.preparation.reading.pieces import ReadOptions
-        from oomguard.preparation.reading.sources import Source
+        from oomguard.preparation.reading.source import Source
         from oomguard.preparation.reading.text_stream import iter_text
 
         config = self._config

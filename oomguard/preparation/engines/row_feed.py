@@ -14,10 +14,11 @@ from oomguard.units import MIB
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from oomguard.preparation.reading.sources import Source
+    from oomguard.preparation.reading.source import Source
 
 _GROUPS = 16  # row groups that are planned at a time
 _LOW = 8  # ranges left when the next are asked for
+_USUAL_NEED = 32 * MIB  # for the pages of most writers, of up to 8 MiB of text: it is in a worker's share
 
 
 @dataclass(slots=True, kw_only=True)
@@ -71,7 +72,7 @@ class RowFeed:
             position={"source": self.index + 1} if is_last else after,
             name=printable(self.source.path),
             place=str(first),
-            needs=need if need > 8 * MIB else 0,
+            needs=need if need > _USUAL_NEED else 0,
         )
 
     def planned(self, message: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from oomguard.preparation.encoding.safe_cuts import Family
-    from oomguard.preparation.reading.sources import Source
+    from oomguard.preparation.reading.source import Source
     from oomguard.preparation.writing.token_sink import Split
 
 # How far to look for a cut where a validation split is to begin.

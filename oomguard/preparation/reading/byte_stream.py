@@ -15,7 +15,7 @@ from oomguard.units import KIB, MIB
 
 if TYPE_CHECKING:
     from oomguard.preparation.reading.pieces import Reserve
-    from oomguard.preparation.reading.sources import Source
+    from oomguard.preparation.reading.source import Source
 
 STDIN_FD = 0
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from oomguard.preparation.reading.pieces import ReadOptions, Reserve
-    from oomguard.preparation.reading.sources import Source
+    from oomguard.preparation.reading.source import Source
 
 
 def iter_lines(

@@ -11,6 +11,7 @@ import lzma
 from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
 
 from isal import isal_zlib
+from isal.isal_zlib import error as GzipError  # noqa: N812 - an exception under zlib's name
 
 from oomguard.errors import OomguardError
 from oomguard.units import KIB
@@ -103,7 +104,7 @@ class PackedStreams:
         data, self._unread = self._unread, b""
         try:
             got = self._decoder.decompress(data, size)
-        except (OSError, EOFError, ValueError, lzma.LZMAError, isal_zlib.error) as error:
+        except (OSError, EOFError, ValueError, lzma.LZMAError, GzipError) as error:  # type: ignore[misc]  # isal's stub
             raise self._damaged(str(error)) from error
         if self._decoder.eof:
             self._unread = self._decoder.unused_data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,10 +16,10 @@ import pyarrow as pa  # noqa: E402 - its memory pool is chosen when it is import
 import pyarrow.parquet  # noqa: E402
 
 from oomguard.errors import BadInput, Changed, OomguardError  # noqa: E402
-from oomguard.preparation.reading.parquet_file import CODECS, TYPES, ColumnFacts, wrap_pages  # noqa: E402
+from oomguard.preparation.reading.parquet_file import CODECS, PAGES_AT, TYPES, ColumnFacts, begin_file, end_file  # noqa: E402
 from oomguard.preparation.reading.parquet_pages import ChunkPages, read_chunk_pages  # noqa: E402
 from oomguard.text import printable  # noqa: E402
-from oomguard.units import KIB  # noqa: E402
+from oomguard.units import KIB, MIB  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _BUFFER = 64 * KIB
 _NAMES_SHOWN = 12
+_STEP = MIB  # of text that is spelled out at a time
 
 
 class BadRow(Exception):
@@ -95,27 +97,34 @@ def _ranges(column: _Column, group: int, first: int, *, chunk: int) -> Iterator[
         index += count
 
 
-def read_rows(task: EncodeTask, *, field: str, errors: str, most: int) -> DecodedRows:
-    """Decode some rows, as many as have no more than `most` bytes of text, at least one.
+def read_rows(task: EncodeTask, *, field: str, errors: str, most: int) -> Iterator[DecodedRows]:
+    """Decode some rows, a part at a time, as many as have no more than `most` bytes of text together, one at least.
 
     The column may hold strings of any Arrow type, dictionaries of them, or binary values, which are taken as UTF-8.
     Raises: BadRow for a null, unless errors="skip" leaves such rows out, and for damaged pages.
     """
     assert task.path is not None
+    first = 0
     try:
         column = _open(task.path, field)
         with _damage("", f"row group {task.group}"):
-            texts = column.texts(task, most)
+            for texts in column.texts(task, most):
+                yield _decoded(texts, first, field=field, errors=errors)
+                first += len(texts)
+                del texts
     except OomguardError as error:
-        raise BadRow(0, str(error).removeprefix(f"{printable(task.path)}: "), error.do) from error
+        raise BadRow(first, str(error).removeprefix(f"{printable(task.path)}: "), error.do) from error
+
+
+def _decoded(texts: pa.Array, first: int, *, field: str, errors: str) -> DecodedRows:
     done = len(texts)
-    rows: Sequence[int] = range(done)
+    rows: Sequence[int] = range(first, first + done)
     if texts.null_count:
         valid = texts.is_valid().to_pylist()
         if errors != "skip":
             null = f'null in the column "{printable(field)}"'
-            raise BadRow(valid.index(False), null, "leave such rows out with --errors skip")
-        rows = [row for row, is_there in enumerate(valid) if is_there]
+            raise BadRow(first + valid.index(False), null, "leave such rows out with --errors skip")
+        rows = [first + row for row, is_there in enumerate(valid) if is_there]
         texts = texts.drop_null()
     text, offsets = _buffers(texts)
     return DecodedRows(text, offsets, rows, done - len(rows), done)
@@ -179,39 +188,40 @@ class _Column:
                 self._pages = group, read_chunk_pages(self._raw, self._chunk(group))
         return self._pages[1]
 
-    def texts(self, task: EncodeTask, most: int) -> pa.Array:
-        """Give `binary or large_binary[...]`: the task's rows, or the first of them up to `most` bytes."""
+    def texts(self, task: EncodeTask, most: int) -> Iterator[pa.Array]:
+        """Give `binary or large_binary[...]` each: the task's rows, or the first of them up to `most` bytes."""
         pages = self.pages(task.group)
         facts = self._facts(task.group)
         if not pages.places or facts.codec not in CODECS or facts.physical_type not in TYPES:
-            return _rows(self._file, task, most, column=self._field, group=task.group)
+            yield from _rows(self._file, task, most, column=self._field, group=task.group)
+            return
         end = task.page + task.pages
         first, last = pages.place(task.page), pages.place_behind(end - 1)
-        head = b""
         is_coded = pages.dictionary is not None and pages.pages[task.page].uses_dictionary
-        if pages.dictionary is not None and is_coded:
-            head = self._read(pages.dictionary_at, pages.dictionary.header + pages.dictionary.compressed)
-        data = wrap_pages(
-            head + self._read(first, last - first),
+        head = pages.dictionary.header + pages.dictionary.compressed if pages.dictionary and is_coded else 0
+        data = begin_file(head + last - first)
+        self._read_into(data, PAGES_AT, pages.dictionary_at, head)
+        self._read_into(data, PAGES_AT + head, first, last - first)
+        end_file(
+            data,
             column=facts,
             values=pages.end(end - 1) - pages.first_rows[task.page],
-            dictionary=len(head),
+            dictionary=head,
             uncompressed=sum(page.uncompressed + page.header for page in pages.pages[task.page : end]),
         )
         with pa.parquet.ParquetFile(
             pa.BufferReader(data),
             pre_buffer=False,
-            read_dictionary=["text"] if is_coded else None,  # a few bytes of numbers may stand for any amount of text
+            # A few bytes of numbers may stand for any amount of text; where they do not, Arrow is faster without.
+            read_dictionary=["text"] if is_coded and pages.most_coded_text() > most else None,
             page_checksum_verification=True,
         ) as file:
-            return _rows(file, task, most, column="text", group=0)
+            yield from _rows(file, task, most, column="text", group=0)
 
-    def _read(self, at: int, size: int) -> bytes:
-        self._raw.seek(at)
-        data: bytes = self._raw.read(size)
-        if len(data) < size:
-            raise OSError("the file ends within a page")
-        return data
+    def _read_into(self, data: bytearray, start: int, at: int, size: int) -> None:
+        with memoryview(data) as view:
+            if os.preadv(self._raw.fileno(), [view[start : start + size]], at) < size:
+                raise OSError("the file ends within a page")
 
     def _chunk(self, group: int) -> Any:
         return self._file.metadata.row_group(group).column(self._index)
@@ -246,24 +256,26 @@ class _Column:
         return paths.index(field)
 
 
-def _rows(file: Any, task: EncodeTask, most: int, *, column: str, group: int) -> pa.Array:
+def _rows(file: Any, task: EncodeTask, most: int, *, column: str, group: int) -> Iterator[pa.Array]:
     skip, left, room = task.skip, task.rows, most
-    parts: list[pa.Array] = []
-    for batch in file.iter_batches(
-        batch_size=task.skip + task.rows, row_groups=[group], columns=[column], use_threads=False
-    ):
+    step = max(1, (task.skip + task.rows) * _STEP // max(task.size, 1))
+    for batch in file.iter_batches(batch_size=step, row_groups=[group], columns=[column], use_threads=False):
         texts = batch.column(0)
         if skip >= len(texts):
             skip -= len(texts)
             continue
         texts, skip = texts.slice(skip, left), 0
-        fitting = _fitting(texts, room, at_least=not parts)
-        is_full = fitting < len(texts)
-        parts.append(_plain(texts[:fitting]))
+        fitting = _fitting(texts, room, at_least=left == task.rows)
+        if not fitting:
+            return
+        part = _plain(texts[:fitting])
         left -= fitting
-        room -= _size(parts[-1])
+        room -= _size(part)
+        is_full = fitting < len(texts)
+        del batch, texts
+        yield part
         if not left or is_full:
-            return parts[0] if len(parts) == 1 else pa.concat_arrays(parts)
+            return
     raise BadInput(f"{left} rows fewer than the footer says", do="get the file again")
 
 

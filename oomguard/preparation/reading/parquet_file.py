@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 _MAGIC = b"PAR1"
+PAGES_AT = len(_MAGIC)
 _I32, _I64, _BINARY, _LIST, _STRUCT = 5, 6, 8, 9, 12  # compact protocol types
 CODECS = {"UNCOMPRESSED": 0, "SNAPPY": 1, "GZIP": 2, "BROTLI": 4, "LZ4": 5, "LZ4_RAW": 7, "ZSTD": 6}  # CompressionCodec
 TYPES = {"BYTE_ARRAY": 6, "FIXED_LEN_BYTE_ARRAY": 7}  # Type
@@ -26,8 +27,16 @@ class ColumnFacts:
     codec: str
 
 
-def wrap_pages(pages: bytes, *, column: ColumnFacts, values: int, dictionary: int, uncompressed: int) -> bytes:
-    """Give a parquet file of `pages`, of which the first `dictionary` bytes are the dictionary's."""
+def begin_file(pages: int) -> bytearray:
+    """Give a file with room for so many bytes of pages, from `PAGES_AT` on."""
+    data = bytearray(PAGES_AT + pages)
+    data[:PAGES_AT] = _MAGIC
+    return data
+
+
+def end_file(data: bytearray, *, column: ColumnFacts, values: int, dictionary: int, uncompressed: int) -> None:
+    """Write the footer behind the pages, of which the first `dictionary` bytes are the dictionary's."""
+    pages = len(data) - PAGES_AT
     root = _fields((4, _BINARY, _string(b"schema")), (5, _I32, _number(1)))
     leaf = _fields(
         (1, _I32, _number(TYPES[column.physical_type])),
@@ -35,7 +44,7 @@ def wrap_pages(pages: bytes, *, column: ColumnFacts, values: int, dictionary: in
         (3, _I32, _number(1 if column.optional else 0)),
         (4, _BINARY, _string(b"text")),
     )
-    start = len(_MAGIC)
+    start = PAGES_AT
     chunk = _fields(
         (1, _I32, _number(TYPES[column.physical_type])),
         (2, _LIST, _list(_I32, [_number(_PLAIN), _number(_RLE)])),
@@ -43,7 +52,7 @@ def wrap_pages(pages: bytes, *, column: ColumnFacts, values: int, dictionary: in
         (4, _I32, _number(CODECS[column.codec])),
         (5, _I64, _number(values)),
         (6, _I64, _number(uncompressed)),
-        (7, _I64, _number(len(pages))),
+        (7, _I64, _number(pages)),
         (9, _I64, _number(start + dictionary)),
         *([(11, _I64, _number(start))] if dictionary else []),
     )
@@ -58,7 +67,7 @@ def wrap_pages(pages: bytes, *, column: ColumnFacts, values: int, dictionary: in
         (3, _I64, _number(values)),
         (4, _LIST, _list(_STRUCT, [group])),
     )
-    return b"".join([_MAGIC, pages, footer, len(footer).to_bytes(4, "little"), _MAGIC])
+    data += footer + len(footer).to_bytes(4, "little") + _MAGIC
 
 
 def _fields(*fields: tuple[int, int, bytes]) -> bytes:

@@ -29,24 +29,6 @@ class ChunkPages:
     start: int = 0  # of the whole column chunk, and its bytes in the file
     size: int = 0
 
-    def rows_within(self, row: int, size: int, *, most: int) -> int:
-        """How many rows from `row` on make about `size` bytes of text, at least one, and none of a later page.
-
-        Surely no more than `most` bytes, except for one row or a plain page: a few bytes of numbers can stand for many
-        times the largest value of a dictionary.
-        """
-        index = self._index(row)
-        page = self.pages[index]
-        rows = self.end(index) - row
-        mean = page.uncompressed / max(page.values, 1)
-        if page.uses_dictionary and self.dictionary:
-            values, largest = self.dictionary.values, self.dictionary.uncompressed
-            mean = largest / max(values, 1)
-            coded = sum(page.values for page in self.pages if page.uses_dictionary)
-            if largest * (1 + max(0, coded - values)) > most:
-                rows = min(rows, most // largest)
-        return max(1, min(rows, int(size / max(mean, 1))))
-
     def need(self, row: int) -> int:
         """The bytes at the peak of reading the page of `row`, were it one large value.
 
@@ -66,12 +48,12 @@ class ChunkPages:
             return one.values * self.dictionary.uncompressed // max(self.dictionary.values, 1)
         return one.uncompressed
 
-    def most_text_of(self, page: int) -> int:
-        """More bytes of text a page cannot hold."""
-        one = self.pages[page]
-        if one.uses_dictionary and self.dictionary:
-            return one.values * self.dictionary.uncompressed
-        return one.uncompressed
+    def most_coded_text(self) -> int:
+        """More text the pages with a dictionary cannot hold, all together: each value is used once at least."""
+        if self.dictionary is None:
+            return 0
+        coded = sum(page.values for page in self.pages if page.uses_dictionary)
+        return self.dictionary.uncompressed * (1 + max(0, coded - self.dictionary.values))
 
     def place(self, page: int) -> int:
         """Where a page begins in the file."""

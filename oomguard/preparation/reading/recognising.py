@@ -19,7 +19,7 @@ from oomguard.units import KIB
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from oomguard.preparation.reading.sources import Compression
+    from oomguard.preparation.reading.source import Compression
 
 HEAD = 64 * KIB
 _MAGIC: dict[bytes, Compression] = {

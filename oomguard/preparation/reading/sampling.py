@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from oomguard.preparation.encoding.encodings import EncodingSpec
-    from oomguard.preparation.reading.sources import Source
+    from oomguard.preparation.reading.source import Source
 
 _PIECES = 64
 _PIECE = 64 * KIB

@@ -7,12 +7,13 @@ import os
 import re
 import shlex
 import stat
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from oomguard.errors import BadInput, Changed, NothingFound
+from oomguard.errors import BadInput, NothingFound
 from oomguard.preparation.reading.recognising import recognise
+from oomguard.preparation.reading.source import STDIN, Compression, InputFormat, Kind, Source
 from oomguard.text import printable
 
 if TYPE_CHECKING:
@@ -20,11 +21,6 @@ if TYPE_CHECKING:
 
     from oomguard.preparation.reading.recognising import Recognised
 
-Kind = Literal["text", "jsonl", "parquet"]
-Compression = Literal["gz", "zst", "xz", "bz2"]
-InputFormat = Literal["auto", "text", "jsonl", "parquet"]
-
-STDIN = "-"
 KNOWN = ".txt .text .jsonl .ndjson .json (also .gz .zst .xz .bz2 of these) .parquet"
 
 _KINDS: dict[str, Kind] = {
@@ -38,25 +34,6 @@ _COMPRESSIONS: dict[str, Compression] = {".gz": "gz", ".zst": "zst", ".xz": "xz"
 _STATE = ".oomguard"
 _LISTED = 5  # file names shown in an error
 _KINDS_LISTED = 8  # of what was passed over
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """One input that is read from its begin to its end."""
-
-    path: str  # opens as it is; show it through printable(); "-" is standard input
-    kind: Kind
-    compression: Compression | None
-    size: int | None  # bytes on disk; None: a stream
-    mtime_ns: int | None
-    guessed: bool = False  # taken as text because nothing said what it is, and it was not looked into
-    inode: int | None = field(default=None, compare=False)
-    ctime_ns: int | None = field(default=None, compare=False)
-
-    @property
-    def seekable_text(self) -> bool:
-        """A plain text file, of which any part can be read on its own."""
-        return self.kind == "text" and self.compression is None and self.path != STDIN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,24 +72,6 @@ def find_inputs(inputs: Sequence[str], *, folder: Path, exclude: Path | None, wa
     sources = [source for given in inputs for source in finder.expand(given)] if inputs else finder.folder_itself()
     _refuse_twice(sources)
     return Found(sources=sources, notes=(*finder.recognised_words(), *finder.passed_over_words()))
-
-
-def require_unchanged(source: Source) -> None:
-    """What was read is what was found, so that the shards are not made of two versions.
-
-    Raises: Changed if the file has another size or time now.
-    """
-    if source.path == STDIN or source.size is None:
-        return
-    try:
-        now = Path(source.path).stat()
-    except OSError:
-        return  # gone since: what was open has been read to its end
-    if (now.st_size, now.st_mtime_ns) != (source.size, source.mtime_ns):
-        raise Changed(
-            f"{printable(source.path)} was changed while it was read ({source.size:,} bytes, now {now.st_size:,})",
-            do="run the same command with --restart once nothing writes to it any more",
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

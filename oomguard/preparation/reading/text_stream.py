@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from oomguard.preparation.reading.byte_stream import Readable
     from oomguard.preparation.reading.pieces import ReadOptions, Reserve
-    from oomguard.preparation.reading.sources import Source
+    from oomguard.preparation.reading.source import Source
 
 _COPIES = 3  # of a long stretch without a cut: what is read, the window that is searched, the piece
 

@@ -12,7 +12,7 @@ from oomguard.preparation.writing.token_sink import Totals
 
 if TYPE_CHECKING:
     from oomguard.preparation.job import Job
-    from oomguard.preparation.reading.sources import Source
+    from oomguard.preparation.reading.source import Source
     from oomguard.preparation.writing.manifest import Progress
 
 _TOTALS = {field.name for field in fields(Totals)}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from oomguard.preparation.reading.sources import Source
+    from oomguard.preparation.reading.source import Source
     from oomguard.preparation.writing.manifest import Progress
 
 _POLYNOMIAL = 0xEDB88320  # of CRC-32, as zlib has it: the highest power is the lowest bit

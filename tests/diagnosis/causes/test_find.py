@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from oomguard.diagnosis.advice.kernel import SuspectScript, advise, size_argument
+from oomguard.diagnosis.advice.common import size_argument
+from oomguard.diagnosis.advice.kernel import SuspectScript, advise
 from oomguard.diagnosis.causes.find import find_cause
 from oomguard.formats.kernel_log import OomEvent, parse_kernel_log
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from tests.diagnosis.hook.shells import Terminal
 
+pytestmark = pytest.mark.slow
+
 KILL = "sh -c 'kill -9 $$'"
 OWN = "of this shell's cgroup"
 MACHINE = "somewhere on this machine"

@@ -112,6 +112,7 @@ def blocks_of_a_table(rows: int) -> Iterator[bytes]:
     yield b"Out of memory: Killed process 5 (worker-5) total-vm:50204kB, anon-rss:20kB, file-rss:0kB, shmem-rss:0kB\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("whole", [True, False])
 def test_a_table_without_end_takes_bounded_memory(monkeypatch: pytest.MonkeyPatch, whole: bool) -> None:
     monkeypatch.setattr(log_stream, "KEPT_BYTES", MIB)

@@ -9,12 +9,16 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from oomguard.errors import BadInput, NeedsPrivilege, NothingFound
 from oomguard.kernel.logs.files import read_log
 from oomguard.kernel.logs.sources import find_sources, survey_sources
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CAPTURE = Path(__file__).parents[2] / "captures/kernel_log/three-kills-6.1.log"
 
@@ -26,7 +30,13 @@ def pack_zstd(text: bytes) -> bytes:
     return bytes(arrow.compress(text, codec="zstd", asbytes=True))
 
 
-PACKERS = {"plain": bytes, "gz": gzip.compress, "xz": lzma.compress, "bz2": bz2.compress, "zst": pack_zstd}
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "plain": bytes,
+    "gz": gzip.compress,
+    "xz": lzma.compress,
+    "bz2": bz2.compress,
+    "zst": pack_zstd,
+}
 
 
 @pytest.mark.parametrize("packer", PACKERS)

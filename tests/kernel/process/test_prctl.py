@@ -77,7 +77,7 @@ def test_writeback_is_asked_for(
     elif missing == "system call":
         libc = type("Libc", (), {"sync_file_range": staticmethod(lambda *_: -1)})
         monkeypatch.setattr(process_control, "_libc", libc)
-        monkeypatch.setattr(process_control.ctypes, "get_errno", lambda: 38)  # ENOSYS
+        monkeypatch.setattr("ctypes.get_errno", lambda: 38)  # ENOSYS
     synced: list[int] = []
     monkeypatch.setattr(os, "fdatasync", synced.append)
     with (tmp_path / "file").open("wb", buffering=0) as file:

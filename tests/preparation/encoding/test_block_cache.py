@@ -17,7 +17,7 @@ RANKS = Path(oomguard.__file__).parent / "vocab" / "r50k_base.tiktoken"
 @pytest.fixture
 def built(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """One entry for each block that was built."""
-    vocabulary_of("r50k_base")  # skips where the core is not built
+    vocabulary_of(RANKS)  # skips where the core is not built
     calls: list[bytes] = []
     build = Vocabulary.build
 
@@ -135,13 +135,13 @@ def test_the_folder_is_xdgs(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_what_is_no_rank_file_is_refused(ranks: bytes, wrong: str) -> None:
-    vocabulary_of("r50k_base")
+    vocabulary_of(RANKS)
     with pytest.raises(ValueError, match=wrong):
         Vocabulary.build(ranks)
 
 
 def test_a_block_of_another_version_is_refused() -> None:
-    block = bytearray(vocabulary_of("r50k_base").block)
+    block = bytearray(vocabulary_of(RANKS).block)
     block[0] ^= 1
     with pytest.raises(ValueError, match="version"):
         Vocabulary(memoryview(bytes(block)))

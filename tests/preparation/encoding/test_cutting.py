@@ -1,14 +1,16 @@
 """Pieces tile the text, end at safe cuts, and one that must be found is found whatever the windows are."""
 
+from collections.abc import Iterator
 from functools import partial
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from oomguard.preparation.encoding import cutting
 from oomguard.preparation.encoding.cutting import find_first_cut, find_next_cut, find_piece_end, split_pieces
 from oomguard.preparation.encoding.safe_cuts import last_safe_cut
+from tests.properties import examples
 
 cut = partial(last_safe_cut, family="gpt2")
 texts = st.lists(
@@ -17,7 +19,7 @@ texts = st.lists(
 
 
 @pytest.fixture(autouse=True, scope="module")
-def small_windows():
+def small_windows() -> Iterator[None]:
     """So that a text of a hundred bytes has many."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cutting, "_FIRST_WINDOW", 96)
@@ -37,7 +39,7 @@ def all_cuts(text: bytes) -> set[int]:
     return found
 
 
-@settings(max_examples=400)
+@examples(400)
 @given(text=texts, target=st.integers(1, 400))
 def test_pieces_tile_the_text_and_end_at_safe_cuts(text: bytes, target: int) -> None:
     pieces = list(split_pieces(reader_of(text), cut, size=len(text), target=lambda: target))
@@ -47,7 +49,7 @@ def test_pieces_tile_the_text_and_end_at_safe_cuts(text: bytes, target: int) -> 
     assert set(ends) <= all_cuts(text)
 
 
-@settings(max_examples=400)
+@examples(400)
 @given(text=texts, target=st.integers(65, 400))
 def test_a_piece_is_longer_than_asked_only_where_nothing_can_be_cut(text: bytes, target: int) -> None:
     """But for the few bytes that are looked at beyond the target."""
@@ -59,7 +61,7 @@ def test_a_piece_is_longer_than_asked_only_where_nothing_can_be_cut(text: bytes,
         start += len(piece)
 
 
-@settings(max_examples=400)
+@examples(400)
 @given(text=texts, start=st.integers(0, 600), target=st.integers(1, 100), longest=st.integers(200, 500))
 def test_no_piece_is_longer_than_the_longest(text: bytes, start: int, target: int, longest: int) -> None:
     """None says that there is no cut within; a piece that ends with the text is no exception."""
@@ -72,7 +74,7 @@ def test_no_piece_is_longer_than_the_longest(text: bytes, start: int, target: in
         assert start < end <= start + longest or start == end == len(text)
 
 
-@settings(max_examples=600)
+@examples(600)
 @given(text=texts, start=st.integers(0, 600), first=st.integers(80, 300), widest=st.integers(100, 700))
 def test_the_first_cut_does_not_depend_on_the_windows(text: bytes, start: int, first: int, widest: int) -> None:
     """A validation split begins there, so another budget, or going on, must find the same place."""
@@ -85,7 +87,7 @@ def test_the_first_cut_does_not_depend_on_the_windows(text: bytes, start: int, f
     assert found == (min([*after, len(text)]) if start < len(text) else None)
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(text=texts, start=st.integers(0, 600), reach=st.integers(0, 300))
 def test_the_next_cut_respects_its_limit(text: bytes, start: int, reach: int) -> None:
     start = min(start, len(text))
@@ -107,7 +109,7 @@ def test_a_separator_is_never_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     text = (b"word " * 40 + separator) * 20
     avoid = partial(cut, separator=separator)
     for target in (100, 150, 333):
-        pieces = list(split_pieces(reader_of(text), avoid, size=len(text), target=lambda target=target: target))
+        pieces = list(split_pieces(reader_of(text), avoid, size=len(text), target=partial(int, target)))
         assert len(pieces) > 5
         assert b"".join(pieces) == text
         assert sum(piece.count(separator) for piece in pieces) == 20

@@ -1,11 +1,14 @@
 """Cutting where `last_safe_cut` says never changes a token, for every family and every kind of character."""
 
+from typing import Any
+
 import pytest
 import regex
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from oomguard.preparation.encoding.safe_cuts import Family, last_safe_cut, unify_newlines
+from tests.properties import examples
 from tests.reference import CHARACTERS, encoding_of, pattern_of
 
 FAMILIES: dict[Family, str] = {"gpt2": "r50k_base", "cl100k": "cl100k_base", "o200k": "o200k_base"}
@@ -13,14 +16,14 @@ FAMILIES: dict[Family, str] = {"gpt2": "r50k_base", "cl100k": "cl100k_base", "o2
 texts = st.lists(st.one_of(st.sampled_from(CHARACTERS), st.characters(codec="utf-8")), max_size=30).map("".join)
 
 
-def all_cuts(text: bytes, family: Family, **options: object) -> list[int]:
+def all_cuts(text: bytes, family: Family, **options: Any) -> list[int]:
     """Every cut of a text: the last one of each of its beginnings."""
     found = {last_safe_cut(text[:end], family=family, **options) for end in range(len(text) + 1)}
     return sorted(cut for cut in found if cut is not None)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@settings(max_examples=3000, deadline=None)
+@examples(3000)
 @given(text=texts)
 def test_a_cut_changes_no_token(family: Family, text: str) -> None:
     """The two sides, split and encoded alone, are the whole, split and encoded at once.
@@ -36,7 +39,7 @@ def test_a_cut_changes_no_token(family: Family, text: str) -> None:
         assert [token for part in parts for token in encoding.encode_ordinary(part)] == encoding.encode_ordinary(text)
 
 
-@settings(max_examples=2000, deadline=None)
+@examples(2000)
 @given(
     text=st.lists(st.sampled_from(["a", "b", " ", "\n", "\r\n", "x1", "==", "="]), max_size=40).map("".join),
     separator=st.sampled_from(["\n\n", "==", " b", "a\n", "\n=", "b b"]),

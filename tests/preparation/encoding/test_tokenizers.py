@@ -1,24 +1,27 @@
-"""gigatoken and tiktoken behind one interface give the same ids: those of `encode_ordinary`."""
+"""The core and tiktoken behind one interface give the same ids: those of `encode_ordinary`."""
 
-import sys
+from array import array
+from functools import cache
 
-import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from oomguard.preparation.encoding.encodings import find_encoding, find_rank_file
+from oomguard.preparation.encoding.load_engine import core_is_built, load_engine
 from oomguard.preparation.encoding.tokenizers import (
+    BadUtf8,
     Engine,
     EngineCannotEncode,
-    GigatokenEngine,
+    NeedsRoom,
     TiktokenEngine,
-    make_engine,
 )
 from tests.preparation.expecting import SEPARATORS, hostile_text, tokens_of
+from tests.properties import examples
 from tests.reference import encoding_of
 
 NAMES = ["gpt2", "p50k_base", "cl100k_base", "o200k_base"]
+KINDS = ["core", "tiktoken"]
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -27,92 +30,110 @@ def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def engine_of(kind: type, name: str, mark: str = "") -> Engine:
+@cache
+def engine_of(kind: str, name: str) -> Engine:
     spec = find_encoding(name)
-    return kind(spec, find_rank_file(spec), mark=mark.encode())
+    if kind == "tiktoken":
+        return TiktokenEngine(spec, find_rank_file(spec))
+    if not core_is_built():
+        pytest.skip("needs the native core: pip install -e . with a C compiler")
+    return load_engine(spec, find_rank_file(spec), cache_bits=12)
 
 
-@pytest.mark.parametrize("kind", [GigatokenEngine, TiktokenEngine])
-def test_ids_are_those_of_encode_ordinary(name: str, kind: type) -> None:
-    engine = engine_of(kind, name)
+def encode(engine: Engine, name: str, text: bytes, *, mark: bytes = b"", eot: int = -1, scratch: int = 1 << 30) -> tuple[list[int], list[int]]:  # fmt: skip
+    """The tokens, and where documents end."""
+    kind = "H" if find_encoding(name).token_bytes == 2 else "I"
+    tokens = memoryview(array(kind, bytes((len(text) * 2 + 200) * array(kind).itemsize)))
+    ends = memoryview(array("q", bytes(8 * (len(text) + 2))))
+    count, documents = engine.encode(text, mark=mark, eot=eot, tokens=tokens, ends=ends, before=7, scratch=scratch)
+    return tokens[:count].tolist(), [end - 7 for end in ends[:documents].tolist()]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_ids_are_those_of_encode_ordinary(name: str, kind: str) -> None:
     for seed in range(30):
         text = hostile_text(seed, 200)
-        assert engine.encode(text.encode()).tolist() == tokens_of([text], encoding=name, eot="none")
+        assert encode(engine_of(kind, name), name, text.encode())[0] == tokens_of([text], encoding=name, eot="none")
 
 
-@pytest.mark.parametrize("mark", [*SEPARATORS, "\ufdd0secret\ufdd1"])
-def test_each_mark_is_one_end_of_text(name: str, mark: str) -> None:
-    """Documents are those of `str.split`, so marks that overlap are taken from the left; other specials are text."""
-    check_marks(engine_of(GigatokenEngine, name, mark), name, mark)
-
-
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("mark", SEPARATORS)
-def test_each_mark_is_one_end_of_text_for_tiktoken(mark: str) -> None:
-    check_marks(engine_of(TiktokenEngine, "gpt2", mark), "gpt2", mark)
-
-
-def check_marks(engine: Engine, name: str, mark: str) -> None:
+def test_each_mark_ends_a_document(name: str, mark: str, kind: str) -> None:
+    """Documents are those of `str.split`, so marks that overlap are taken from the left; other specials are text."""
+    spec, engine = find_encoding(name), engine_of(kind, name)
     for seed in range(10):
         text = hostile_text(seed, 30) + mark[0] + mark + mark + mark[1:] + "<|endoftext|" + hostile_text(seed, 5) + mark
-        expected = tokens_of(text.split(mark), encoding=name, eot="before")[1:]
-        assert engine.encode(text.encode()).tolist() == expected
-    assert engine.encode(b"").tolist() == []
-    assert engine.encode(mark.encode()).tolist() == [find_encoding(name).eot]
+        for whole in (text, text + mark[0], mark, "", mark[0] * 5):
+            parts = whole.split(mark)
+            tokens, ends = encode(engine, name, whole.encode(), mark=mark.encode(), eot=spec.eot)
+            assert tokens == tokens_of(parts, encoding=name, eot="before")[1:]
+            expected = [len(tokens_of(parts[: n + 1], encoding=name, eot="after")) for n in range(len(parts) - 1)]
+            assert ends == expected
 
 
-def test_special_tokens_of_the_encoding_are_text(name: str) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("width", ["i", "q"])
+def test_documents_in_an_array(name: str, kind: str, width: str) -> None:
+    spec, engine = find_encoding(name), engine_of(kind, name)
+    documents = [hostile_text(seed, 20).encode() for seed in range(20)] + [b"", b"x", b""]
+    text = b"??" + b"".join(documents)
+    offsets = array(width, [2])
+    for document in documents:
+        offsets.append(offsets[-1] + len(document))
+    room = memoryview(array("H" if spec.token_bytes == 2 else "I", bytes((len(text) * 2 + 200) * spec.token_bytes)))
+    ends = memoryview(array("q", bytes(8 * len(documents))))
+    count = engine.encode_documents(
+        text, memoryview(offsets), eot=spec.eot, tokens=room, ends=ends, before=0, scratch=1 << 30
+    )
+    assert room[:count].tolist() == tokens_of([document.decode() for document in documents], encoding=name)
+    assert ends.tolist()[-1] == count
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_special_tokens_of_the_encoding_are_text(name: str, kind: str) -> None:
     """A document cannot forge a boundary, or anything else."""
     text = "a<|endoftext|>b<|fim_prefix|><|endofprompt|><|im_start|>"
-    ids = engine_of(GigatokenEngine, name).encode(text.encode()).tolist()
+    ids, _ = encode(engine_of(kind, name), name, text.encode())
     assert find_encoding(name).eot not in ids
     assert ids == tokens_of([text], encoding=name, eot="none")
 
 
-def test_the_word_that_fills_the_gap_of_p50k_is_in_no_text() -> None:
-    """gigatoken refuses a rank file with a gap, so there is a word in it; its id means end-of-text."""
-    encoding_of("p50k_base")
-    ids = engine_of(GigatokenEngine, "p50k_base").encode(b"a1 a1a1 xa1 a 1 A1").tolist()
-    assert 50256 not in ids
-    assert ids == tokens_of(["a1 a1a1 xa1 a 1 A1"], encoding="p50k_base", eot="none")
+@pytest.mark.parametrize("kind", KINDS)
+@examples(300)
+@given(before=st.text(max_size=8), bad=st.binary(max_size=4), after=st.text(max_size=4))
+def test_what_counts_as_utf8_is_what_python_decodes(kind: str, before: str, bad: bytes, after: str) -> None:
+    """Surrogates, overlong forms and code points above U+10FFFF included; the place is that of Python's decoder."""
+    raw = before.encode() + bad + after.encode()
+    try:
+        raw.decode()
+    except UnicodeDecodeError as error:
+        with pytest.raises(BadUtf8) as caught:
+            encode(engine_of(kind, "gpt2"), "gpt2", raw)
+        assert caught.value.at == error.start
+    else:
+        assert encode(engine_of(kind, "gpt2"), "gpt2", raw)[0] == tokens_of([raw.decode()], eot="none")
 
 
-def test_renewing_changes_no_id() -> None:
-    engine = engine_of(GigatokenEngine, "gpt2")
-    text = hostile_text(1, 500).encode()
-    before = engine.encode(text)
-    engine.renew()
-    assert np.array_equal(engine.encode(text), before)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_long_word_asks_for_room(kind: str) -> None:
+    text = b"a " + b"ab" * 500_000
+    with pytest.raises(NeedsRoom) as caught:
+        encode(engine_of(kind, "gpt2"), "gpt2", text, scratch=1 << 20)
+    assert caught.value.size > 1 << 20
+    assert encode(engine_of(kind, "gpt2"), "gpt2", text, scratch=caught.value.size)[0]
 
 
 def test_a_million_spaces_stop_tiktoken_and_nothing_else() -> None:
     """tiktoken's regular expression overflows its stack, with an exception that is no Exception."""
     text = b" " * 1_000_000 + b"x"
     with pytest.raises(EngineCannotEncode):
-        engine_of(TiktokenEngine, "gpt2").encode(text)
-    ids = engine_of(GigatokenEngine, "gpt2").encode(text)
-    words = [encoding_of("r50k_base").decode_single_token_bytes(int(token)) for token in ids]
+        encode(engine_of("tiktoken", "gpt2"), "gpt2", text)
+    ids, _ = encode(engine_of("core", "gpt2"), "gpt2", text)
+    words = [encoding_of("r50k_base").decode_single_token_bytes(token) for token in ids]
     assert b"".join(words) == text
 
 
-@pytest.fixture(scope="module")
-def gpt2() -> Engine:
-    return engine_of(GigatokenEngine, "gpt2")
-
-
-@settings(max_examples=300)
-@given(
-    space=st.lists(st.sampled_from([" ", "\n", "\t", "\u3000", "\r"]), max_size=40).map("".join),
-    after=st.sampled_from(["", "x", "1", "."]),
-)
-def test_white_space_runs_before_everything(gpt2: Engine, space: str, after: str) -> None:
-    """Where the pattern's look-ahead decides."""
-    text = f"a{space}{after}"
-    assert gpt2.encode(text.encode()).tolist() == tokens_of([text], eot="none")
-
-
-def test_without_gigatoken_tiktoken_does_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "gigatoken", None)
+def test_without_the_core_tiktoken_does_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OOMGUARD_ENGINE", "tiktoken")
     spec = find_encoding("gpt2")
-    engine = make_engine(spec, find_rank_file(spec), mark=b"aa")
-    assert isinstance(engine, TiktokenEngine)
-    assert engine.encode(b"xaay").tolist() == tokens_of(["x", "y"])[:-1]
+    assert isinstance(load_engine(spec, find_rank_file(spec)), TiktokenEngine)

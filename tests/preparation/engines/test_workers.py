@@ -2,48 +2,37 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import psutil
 import pytest
 
-from oomguard.preparation.engines.messages import Channel, EncodeTask
-from oomguard.preparation.engines.pipeline import Pipeline
 from tests import running
 from tests.preparation.disturbing import bytes_written
 from tests.preparation.expecting import last_checkpoint, read_tokens, tokens_of
 from tests.running import children_of, run_oomguard, started, wait_until
 
+pytestmark = pytest.mark.slow  # whole runs
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
-# A module that is found before the real gigatoken, and puts a wrapper around its tokenizer.
+# Python imports it when it starts; in workers it puts a wrapper around what encodes.
 SHADOW = """
-import importlib, os, sys
-here = os.path.dirname(__file__)
-sys.path.remove(here)
-del sys.modules["gigatoken"]
-real = importlib.import_module("gigatoken")
+import os, sys
+if any("engines.worker" in part for part in sys.orig_argv):
+    from oomguard.preparation.encoding.native_engine import NativeEngine
+    real = NativeEngine.encode
 
-class Tokenizer:
-    def __init__(self, inner):
-        self.inner = inner
-
-    @classmethod
-    def from_tiktoken(cls, *arguments, **options):
-        return cls(inner.from_tiktoken(*arguments, **options))
-
-    def encode(self, text):
-        tokens = self.inner.encode(text)
+    def encode(self, text, **how):
+        count, documents = real(self, text, **how)
+        tokens = how["tokens"]
         {harm}
-        return tokens
+        return count, documents
 
-inner, real.Tokenizer = real.Tokenizer, Tokenizer
+    NativeEngine.encode = encode
 """
 TEXT = "".join(f"{number} bottles of beer on the wall\n" for number in range(20_000))
 
@@ -52,18 +41,18 @@ def harm(monkeypatch: pytest.MonkeyPatch, folder: Path, code: str) -> None:
     """Let the encoders of later runs do harm."""
     shadow = folder / "shadow"
     shadow.mkdir()
-    (shadow / "gigatoken.py").write_text(SHADOW.format(harm=code))
+    (shadow / "sitecustomize.py").write_text(SHADOW.format(harm=code))
     monkeypatch.setattr(running, "_ROOT", f"{shadow}:{running._ROOT}")
 
 
 def test_a_text_on_which_every_encoder_dies_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not tried for ever; what came before is kept, and a sound encoder goes on from there."""
-    harm(monkeypatch, tmp_path, 'if b"POISON" in text: os._exit(3)')
+    harm(monkeypatch, tmp_path, 'if b"POISON" in bytes(text): os._exit(3)')
     (tmp_path / "text.txt").write_text(f"{TEXT}POISON{TEXT}")
     with started("prepare", "text.txt", "--val-fraction", "0", cwd=tmp_path, piece_bytes=1 << 15) as run:
         _, said = run.communicate(timeout=60)
     assert run.returncode == 1
-    assert "the encoder ended 3 times (exit status 3)" in said
+    assert "the worker ended 3 times (exit status 3)" in said
     byte = int(said.partition("text.txt: byte ")[2].split()[0])
     assert len(TEXT) - (1 << 16) < byte <= len(TEXT)
     assert last_checkpoint(tmp_path / "tokens")["totals"]["input_bytes"] == byte
@@ -90,11 +79,11 @@ def test_an_encoder_that_gives_wrong_ids_is_caught(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verify: str
 ) -> None:
     """tiktoken's word against it ends the run, and no shard gets its name."""
-    harm(monkeypatch, tmp_path, "tokens[len(tokens) // 2] ^= 1")
+    harm(monkeypatch, tmp_path, "tokens[min(5000, count // 2)] ^= 1")
     (tmp_path / "text.txt").write_text(TEXT)
     refused = run_oomguard("prepare", "text.txt", "--val-fraction", "0", "--verify", verify, cwd=tmp_path)
     assert refused.returncode == 1
-    assert "gigatoken and tiktoken do not agree" in refused.stderr
+    assert "the core and tiktoken do not agree" in refused.stderr
     assert "text.txt: byte " in refused.stderr
     assert not (tmp_path / "tokens" / "train.bin").exists()
 
@@ -102,7 +91,9 @@ def test_an_encoder_that_gives_wrong_ids_is_caught(
 def test_an_encoder_that_cannot_start_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With its own message above."""
     harm(monkeypatch, tmp_path, "")
-    (tmp_path / "shadow" / "gigatoken.py").write_text("raise RuntimeError('broken installation')")
+    (tmp_path / "shadow" / "sitecustomize.py").write_text(
+        "import sys\nif any('engines.worker' in part for part in sys.orig_argv):\n    sys.exit('broken installation')"
+    )
     (tmp_path / "text.txt").write_text(TEXT)
     refused = run_oomguard("prepare", "text.txt", cwd=tmp_path)
     assert refused.returncode == 1
@@ -113,7 +104,7 @@ def test_an_encoder_that_cannot_start_is_said(tmp_path: Path, monkeypatch: pytes
 
 def test_a_module_in_the_users_folder_is_never_imported(oomguard: Run, tmp_path: Path) -> None:
     """Somebody's json.py or numpy.py beside the corpus."""
-    for name in ("json", "numpy", "socket", "gigatoken", "random"):
+    for name in ("json", "numpy", "socket", "msgspec", "random"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from the current folder')")
     (tmp_path / "text.txt").write_text("hello")
     entry = "from oomguard.cli.app import main; main()"
@@ -125,62 +116,35 @@ def test_a_module_in_the_users_folder_is_never_imported(oomguard: Run, tmp_path:
     assert read_tokens(tmp_path / "tokens" / "train.bin") == tokens_of(["hello"])
 
 
-@pytest.mark.parametrize("verify", ["sample", "full"])
-def test_encoders_that_are_exchanged_all_the_time_change_nothing(tmp_path: Path, verify: str) -> None:
-    """Each learns next to nothing before another, forked from the nursery, takes its place."""
-    (tmp_path / "text.txt").write_text(TEXT)
-    options = ("prepare", "text.txt", "--val-fraction", "0", "--workers", "3", "--verify", verify, "--json")
-    with started(*options, cwd=tmp_path, piece_bytes=1 << 15, learn=1, growth=1 << 20) as run:
-        shown, said = run.communicate(timeout=60)
-    assert run.returncode == 0, said
-    assert read_tokens(tmp_path / "tokens" / "train.bin") == tokens_of([TEXT])
-    result = json.loads(shown)
-    assert result["restarted_workers"] == 0
-    assert result["verified_bytes"] == len(TEXT) if verify == "full" else result["verified_bytes"] > 0
-
-
-def test_a_nursery_that_is_killed_takes_nothing_with_it(tmp_path: Path) -> None:
-    """All encoders end with it, and their pieces are done again by those of a new one."""
+def test_a_worker_that_is_killed_takes_nothing_with_it(tmp_path: Path) -> None:
+    """Its chunks are done again by the one that takes its place."""
     (tmp_path / "text.txt").write_text(TEXT * 8)
     options = ("prepare", "text.txt", "--val-fraction", "0", "--workers", "2", "--verify", "full", "--json")
-    with started(*options, cwd=tmp_path, piece_bytes=1 << 15, learn=1) as run:
+    with started(*options, cwd=tmp_path, piece_bytes=1 << 15) as run:
         wait_until(lambda: bytes_written(tmp_path / "tokens") > 100_000)
-        nursery = next(child for child in children_of(run) if child.ppid() == run.pid)
-        encoders = nursery.children()
-        nursery.kill()
-        psutil.wait_procs([nursery, *encoders], timeout=10)
+        workers = children_of(run)
+        workers[0].kill()
+        psutil.wait_procs(workers[:1], timeout=10)
         shown, said = run.communicate(timeout=120)
     assert run.returncode == 0, said
-    assert encoders
-    assert not any(encoder.is_running() for encoder in encoders)
+    assert len(workers) == 2
     assert read_tokens(tmp_path / "tokens" / "train.bin") == tokens_of([TEXT * 8])
     assert json.loads(shown)["restarted_workers"] >= 1
 
 
-class DeadNursery:
-    """Encoders as they are when the nursery has ended and nobody has heard of it: what is forked from it is dead."""
-
-    restarts, last_status, allowed = 0, 3, 2
-
-    def __init__(self) -> None:
-        self.forked = 0
-
-    def encoder_for(self, _: object) -> SimpleNamespace:
-        self.forked += 1
-        assert self.forked == 1, "forked again and again, and never listened"
-        ours, theirs = socket.socketpair()
-        theirs.close()
-        return SimpleNamespace(outstanding={}, channel=Channel(ours), ready=False)
-
-    def bury(self, child: SimpleNamespace) -> tuple[list[object], list[object]]:
-        child.channel.connection.close()
-        return [], list(child.outstanding.values())
+def test_without_the_core_tiktoken_does_the_work_and_says_so(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text(TEXT)
+    env = {"OOMGUARD_ENGINE": "tiktoken"}
+    done = run_oomguard("prepare", "text.txt", "--val-fraction", "0", "--workers", "2", cwd=tmp_path, env=env)
+    assert done.returncode == 0, done.stderr
+    assert "tiktoken" in done.stderr.splitlines()[0]
+    assert read_tokens(tmp_path / "tokens" / "train.bin") == tokens_of([TEXT])
 
 
-def test_a_nursery_that_has_ended_is_heard_before_more_is_forked_from_it() -> None:
-    """It span there for ever, 3 of 38 times when encoders died again and again on a busy machine."""
-    pipeline = Pipeline.__new__(Pipeline)
-    work = SimpleNamespace(number=0, task=EncodeTask(slot=0, size=1, starts_document=True, ends_document=True))
-    pipeline._ready, pipeline._encoders, pipeline._oom_kills = deque([work]), DeadNursery(), lambda: 0  # type: ignore[assignment]  # stands in
-    pipeline._dispatch()
-    assert list(pipeline._ready) == [work]
+def test_a_word_that_needs_memory_waits_for_the_others(tmp_path: Path) -> None:
+    """The worker says what it needs, and gets it when nothing else is under way."""
+    text = f"{TEXT}{'ab' * 200_000} {TEXT}"
+    (tmp_path / "text.txt").write_text(text)
+    done = run_oomguard("prepare", "text.txt", "--val-fraction", "0", "--workers", "2", "--verify", "off", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert read_tokens(tmp_path / "tokens" / "train.bin") == tokens_of([text])

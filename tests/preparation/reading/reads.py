@@ -19,7 +19,7 @@ from oomguard.preparation.reading.line_stream import iter_lines
 from oomguard.preparation.reading.lines import BadLine, parse_lines
 from oomguard.preparation.reading.parquet import BadRow, close_file, plan_groups, read_rows
 from oomguard.preparation.reading.pieces import Piece, ReadOptions
-from oomguard.preparation.reading.sources import Source
+from oomguard.preparation.reading.source import Source
 from oomguard.preparation.reading.text_stream import iter_text
 
 PACKERS = {
@@ -44,7 +44,7 @@ def options(**changes: Any) -> ReadOptions:
     return ReadOptions(**{"family": "gpt2", **changes})
 
 
-def source(path: Path, kind: str, compression: str | None = None) -> Source:
+def source(path: Path, kind: Any, compression: Any = None) -> Source:
     size = path.stat().st_size if path.exists() else None
     return Source(path=str(path), kind=kind, compression=compression, size=size, mtime_ns=None)
 
@@ -114,15 +114,18 @@ def _rows(path: Path, resume: dict[str, Any], size: int, errs: str, field: str, 
                 raise getattr(errors, plan["error"]["class"])(plan["error"]["what"], do=plan["error"]["do"])
             feed.planned(plan)
         while work is not None:
+            documents, done, left_out = [], 0, 0
             try:
-                found = read_rows(work.task, field=field, errors=errs, most=most)
+                for found in read_rows(work.task, field=field, errors=errs, most=most):
+                    text = bytes(found.text)
+                    documents += [text[a:b] for a, b in pairwise(found.offsets)]
+                    done += found.done
+                    left_out += found.left_out
             except BadRow as bad:
                 raise BadInput(f"{work.where(bad.row, 0, 0)}: {bad.what}", do=bad.do) from bad
-            text, ends = bytes(found.text), list(found.offsets)
-            documents = [text[a:b] for a, b in pairwise(ends)]
-            rest = work.rest_after(found.done)
+            rest = work.rest_after(done)
             after = (rest.position_before if rest else work.position).get("resume", {})
-            yield Chunk(documents, after, found.left_out, work.where(0, 0, 0))
+            yield Chunk(documents, after, left_out, work.where(0, 0, 0))
             work = rest
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from oomguard.errors import BadInput, BudgetTooSmall, Changed
@@ -14,6 +14,7 @@ from oomguard.preparation.engines.line_feed import LineTooLong
 from oomguard.preparation.reading import lines as line_parser
 from oomguard.preparation.reading.line_stream import iter_lines
 from tests.preparation.reading.reads import PACKERS, check_every_resume, documents_in, options, read, skipped_in, source
+from tests.properties import examples
 
 words = st.lists(st.sampled_from(["a", "bc ", "d e f ", "1", "\n", "é", "漢字", "😀 ", '"', "\\", "\t", "\x7f"])).map(
     "".join
@@ -47,7 +48,7 @@ def tiktoken_bytes(text: str) -> bytes:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(
     written=st.lists(lines(), max_size=12),
     last=st.sampled_from(["\n", "", "\r\n", "\n\n"]),
@@ -66,7 +67,7 @@ def test_documents_in_are_documents_out(written: list[tuple[str, str]], last: st
         assert documents_in(again) == documents_in(pieces)
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(written=st.lists(lines(st.text(st.characters(exclude_categories=[]), max_size=20)), min_size=1, max_size=6))
 @example(written=[('{"text": "\\ud83d\\ud83d\\ude00\\ude00"}', "\ud83d\U0001f600\ude00")])
 @example(written=[('{"text": 1, "text": "b"}', "b")])

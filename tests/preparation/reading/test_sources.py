@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oomguard.errors import BadInput, NothingFound
-from oomguard.preparation.reading.sources import Source, Wanted, find_inputs, find_sources
+from oomguard.preparation.reading.source import Source
+from oomguard.preparation.reading.sources import Wanted, find_inputs, find_sources
 from oomguard.preparation.reading.sources import _natural as natural
 
 
@@ -84,7 +85,7 @@ def test_a_name_that_looks_like_a_glob(corpus: Path) -> None:
         ("readme.md", "text", None),
     ],
 )
-def test_kinds(corpus: Path, name: str, kind: str, compression: str | None) -> None:
+def test_kinds(corpus: Path, name: str, kind: Any, compression: Any) -> None:
     status = (corpus / name).stat()
     assert find_sources([name], folder=Path(), exclude=None) == [
         Source(path=name, kind=kind, compression=compression, size=status.st_size, mtime_ns=status.st_mtime_ns)
@@ -97,7 +98,7 @@ def test_only_plain_text_files_can_be_read_at_any_place(corpus: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["text", "jsonl"])
-def test_standard_input(kind: str) -> None:
+def test_standard_input(kind: Any) -> None:
     expected = Source(path="-", kind=kind, compression=None, size=None, mtime_ns=None)
     for name in ("-", "/dev/stdin"):
         assert find_inputs([name], folder=Path(), exclude=None, wanted=Wanted(format=kind)).sources == [expected]

@@ -1,6 +1,7 @@
 """The formulas for what a corpus takes, against objects that are really made."""
 
 import sys
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -46,7 +47,7 @@ def test_a_band_holds_the_truth_and_is_nothing_where_all_was_seen() -> None:
     pieces = [SamplePiece(documents=(document,), taken=len(document)) for document in documents]
     total = sum(len(document) for document in documents)
 
-    def described(some: list[SamplePiece]) -> object:
+    def described(some: list[SamplePiece]) -> Any:
         return describe_corpus(
             some, of_bytes=total, disk_bytes=total, counted=True, from_start=False, widest="", count=lambda d: (d.count("word"), 0),
             seconds=lambda: 0.0,

@@ -6,9 +6,10 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from oomguard.errors import BadInput, BudgetTooSmall, Changed
@@ -18,6 +19,7 @@ from oomguard.preparation.reading.pieces import Piece
 from oomguard.preparation.reading.text_stream import iter_text
 from tests.preparation.reading.reads import PACKERS, documents_in, granted, options, read, read_text, source
 from tests.preparation.reading.reads import text_documents_in as text_in
+from tests.properties import examples
 from tests.reference import CHARACTERS, encoding_of
 
 characters = st.one_of(st.sampled_from(["a", "b ", "word ", "\n", "\r\n", "\r", "==", "=", "|", "é", "漢"]),
@@ -32,7 +34,7 @@ def documents_of(text: bytes, separator: bytes) -> list[bytes]:
     return documents[:-1] if not documents[-1] else documents
 
 
-def check_every_resume(path: Path, pieces: list[Piece], between: bytes, **how: object) -> None:
+def check_every_resume(path: Path, pieces: list[Piece], between: bytes, **how: Any) -> None:
     """Reading from behind any piece gives the rest of the text, document by document."""
     for number, piece in enumerate(pieces):
         rest = read_text(path, resume=piece.resume, **how)
@@ -41,7 +43,7 @@ def check_every_resume(path: Path, pieces: list[Piece], between: bytes, **how: o
             assert rest[0].starts_document == pieces[number + 1].starts_document
 
 
-@settings(max_examples=500)
+@examples(500)
 @given(text=bodies, separator=separators, piece_bytes=st.integers(1, 60), universal=st.booleans())
 def test_documents_in_are_documents_out(text: str, separator: str, piece_bytes: int, universal: bool) -> None:
     mark = separator.encode()
@@ -131,7 +133,7 @@ def stdin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
 
 def test_text_from_standard_input_is_checked_when_it_comes_again(stdin: Callable[[bytes], None]) -> None:
     body = b"".join(b"number %d is here\n" % i for i in range(20))
-    how = {"piece_bytes": 64, "separator": b"\n"}
+    how: dict[str, Any] = {"piece_bytes": 64, "separator": b"\n"}
     stdin(body)
     pieces = read_text(Path("-"), **how)
     assert len(text_in(pieces, b"\n")) == 20
@@ -144,7 +146,7 @@ def test_text_from_standard_input_is_checked_when_it_comes_again(stdin: Callable
 
 def test_lines_from_standard_input_are_checked_when_they_come_again(stdin: Callable[[bytes], None]) -> None:
     body = b"".join(b'{"text": "number %d is here"}\n' % i for i in range(20))
-    how = {"compression": "stdin", "piece_bytes": 64}  # it is read as a stream
+    how: dict[str, Any] = {"compression": "stdin", "piece_bytes": 64}  # it is read as a stream
     stdin(body)
     chunks = read(Path("-"), "jsonl", **how)
     assert len(documents_in(chunks)) == 20

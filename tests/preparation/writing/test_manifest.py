@@ -7,6 +7,7 @@ import os
 import random
 import zlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -21,9 +22,9 @@ HEADER = {
     "eot": "after",
     "val_fraction": None,
 }
-SHARD = {"path": "x_train_000001.npy", "split": "train", "tokens": 7, "sha256": "ab" * 32}
-FILE = [1, 2, 3]  # inode, mtime and ctime of a file
-CHECKPOINT = {"totals": {"tokens": 7, "input_bytes": 3}, "position": {"source": 0, "offset": 3}, "open": {}}
+SHARD: Any = {"path": "x_train_000001.npy", "split": "train", "tokens": 7, "sha256": "ab" * 32}
+FILE: Any = [1, 2, 3]  # inode, mtime and ctime of a file
+CHECKPOINT: Any = {"totals": {"tokens": 7, "input_bytes": 3}, "position": {"source": 0, "offset": 3}, "open": {}}
 
 
 def begin(
@@ -67,7 +68,7 @@ def test_a_shard_behind_the_last_checkpoint_is_done_again(tmp_path: Path) -> Non
 
 def test_a_name_that_was_told_is_ours(tmp_path: Path) -> None:
     """Killed right after a shard got its name: --restart may take the file away, also after going on in between."""
-    told = {"naming": "told_train_000001.npy", "sha256": "cd" * 32}
+    told: Any = {"naming": "told_train_000001.npy", "sha256": "cd" * 32}
     begin(tmp_path, add=[{"checkpoint": CHECKPOINT}, told, {"shard": SHARD, "file": FILE}])
     for _ in range(2):
         assert begin(tmp_path).told == {told["naming"]: [told["sha256"]]}
@@ -140,7 +141,7 @@ def test_another_schema_is_refused(tmp_path: Path) -> None:
 def test_restart_takes_away_what_was_made_here_and_nothing_else(tmp_path: Path) -> None:
     begin(tmp_path, add=[{"shard": SHARD, "file": FILE}, {"checkpoint": CHECKPOINT}])
     ours, theirs, partial = (
-        tmp_path / SHARD["path"],
+        tmp_path / str(SHARD["path"]),
         tmp_path / "x_train_000009.npy",
         tmp_path / ".oomguard" / "t000002.partial",
     )

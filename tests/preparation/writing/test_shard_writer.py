@@ -1,7 +1,6 @@
 """One stream of tokens into files: under a temporary name until they are whole, and able to go on."""
 
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ class Folder:
         self.state.mkdir()
         self.finished: list[dict[str, Any]] = []
         self.named: list[str] = []
-        self.format = "npy"
+        self.format: Any = "npy"
 
     def writer(
         self, split: str = "train", *, shard_tokens: int | None = 100, first: int = 1, name: str = "x"
@@ -49,7 +48,7 @@ class Folder:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Folder]:
+def folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from oomguard.errors import OomguardError
@@ -18,6 +18,7 @@ from oomguard.preparation.writing.manifest import Manifest
 from oomguard.preparation.writing.token_sink import Totals
 from tests.preparation.expecting import last_checkpoint
 from tests.preparation.reading.token_streams import Stream, files_in, write_all
+from tests.properties import examples
 
 STREAMS = [
     Stream("nanogpt", val_fraction="0.25"),
@@ -65,7 +66,7 @@ def going_wrong(at: int, failure: Callable[[], BaseException]) -> Iterator[Step]
         yield step
 
 
-@settings(max_examples=150)
+@examples(150)
 @given(
     stream=st.builds(
         Stream,
@@ -91,6 +92,7 @@ def test_shards_do_not_depend_on_the_pieces(
     assert sum(shard["tokens"] for shard in sink.shards) == sink.totals.tokens
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", STREAMS, ids=named)
 @pytest.mark.parametrize("checkpoint_seconds", [0.0, 1e9], ids=["often", "never"])
 def test_a_crash_at_any_step_changes_nothing(tmp_path: Path, stream: Stream, checkpoint_seconds: float) -> None:
@@ -126,6 +128,7 @@ def lose_what_was_not_synced(folder: Path) -> None:
         partial.write_bytes(data[:size] + b"\xaa" * (len(data) - size))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", STREAMS, ids=named)
 def test_a_disk_that_fails_at_any_step_is_an_error_and_changes_nothing(tmp_path: Path, stream: Stream) -> None:
     """Full, or broken: an error that says so; what the run then keeps is whole, and the next one goes on from it."""

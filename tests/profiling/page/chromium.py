@@ -10,6 +10,7 @@ import signal
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 _FLAGS = (
@@ -24,10 +25,11 @@ class Chromium:
     def __init__(self, profile: Path) -> None:
         from_test, self._write = os.pipe()
         self._read, to_test = os.pipe()
-        actions = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 1, 2)]
+        actions: list[Any] = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (0, 1, 2)]
         # The browser reads descriptor 3 and writes 4; first both are moved out of the way of these.
         high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10) for fd in (from_test, to_test)]
         actions += [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(high, 3)]
+        assert CHROMIUM is not None  # else the tests skip
         arguments = [CHROMIUM, *_FLAGS, f"--user-data-dir={profile}"]
         self._pid = os.posix_spawn(CHROMIUM, arguments, os.environ, file_actions=actions, setpgroup=0)
         for fd in (from_test, to_test, *high):
@@ -56,7 +58,7 @@ class Chromium:
         self.call("Emulation.setEmulatedMedia", features=features, media=media)
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 
-    def ask(self, expression: str) -> object:
+    def ask(self, expression: str) -> Any:
         """Evaluate JavaScript, as the developer's console does; a promise is awaited."""
         answer = self.call(
             "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True, userGesture=True
@@ -71,7 +73,7 @@ class Chromium:
         shot = self.call("Page.captureScreenshot", captureBeyondViewport=True)
         file.write_bytes(base64.b64decode(shot["data"]))
 
-    def call(self, method: str, **parameters: object) -> dict:
+    def call(self, method: str, **parameters: object) -> dict[str, Any]:
         self._number += 1
         message = {"id": self._number, "method": method, "params": parameters}
         if self._session:
@@ -84,7 +86,7 @@ class Chromium:
                 assert "error" not in answer, answer["error"]
                 return answer["result"]
 
-    def _receive(self, end: float) -> dict:
+    def _receive(self, end: float) -> dict[str, Any]:
         while b"\0" not in self._buffer:
             poll = select.poll()  # unlike select(), for any number: other tests leave many open
             poll.register(self._read, select.POLLIN)
@@ -95,7 +97,7 @@ class Chromium:
         message, _, self._buffer = self._buffer.partition(b"\0")
         return self._keep(json.loads(message))
 
-    def _keep(self, message: dict) -> dict:
+    def _keep(self, message: dict[str, Any]) -> dict[str, Any]:
         method, of = message.get("method"), message.get("params", {})
         if method == "Page.loadEventFired":
             self._loaded = True

@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -105,7 +106,7 @@ def test_what_to_paste_is_set_as_code() -> None:
         ({"peaks": replace(PROFILE.peaks, peak_unreclaimable=0)}, "Peak 0 B."),
     ],
 )  # fmt: skip
-def test_a_profile_that_lacks_something(change: dict, said: str) -> None:
+def test_a_profile_that_lacks_something(change: dict[str, Any], said: str) -> None:
     assert said in " ".join(_Structure(profile_page(replace(PROFILE, **change))).text.split())
 
 

@@ -1,9 +1,10 @@
 """The page of a profile in a browser: it draws, switches, needs no network, and runs nothing but its own scripts."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,8 @@ from tests.profiling.page.test_page import HOSTILE
 from tests.profiling.profiles import GIB, PROFILE, named
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here; to have it: apt-get install chromium")
+
+Show = Callable[..., Chromium]
 
 # Links of plotly's own tool bar have no address.
 INTRUDERS = (
@@ -33,7 +36,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
 
 
 @pytest.fixture
-def shown(browser: Chromium, tmp_path: Path):
+def shown(browser: Chromium, tmp_path: Path) -> Show:
     """Load the page of a profile, or bring the one that is loaded back to how it was."""
 
     def show(profile: PeakProfile, *, anew: bool = False) -> Chromium:
@@ -58,7 +61,7 @@ def _choose(page: Chromium, *inputs: str) -> list[str]:
     return page.ask(LEGEND)
 
 
-def test_it_draws_and_switches(shown) -> None:
+def test_it_draws_and_switches(shown: Show) -> None:
     page = shown(PROFILE)
     assert page.ask(LEGEND) == ["unreclaimable", "page cache"]
     assert page.ask("document.querySelectorAll('#chart .scatterlayer path.js-line').length") == 2
@@ -84,7 +87,7 @@ def test_it_draws_and_switches(shown) -> None:
     assert page.requests == [page.ask("location.href")]
 
 
-def test_hovering_tells_the_stage_and_sizes_as_everywhere_else(shown) -> None:
+def test_hovering_tells_the_stage_and_sizes_as_everywhere_else(shown: Show) -> None:
     page = shown(PROFILE)
     page.ask("chart.scrollIntoView({block: 'center'})")
     box = page.ask(
@@ -106,7 +109,7 @@ def test_hovering_tells_the_stage_and_sizes_as_everywhere_else(shown) -> None:
     assert page.ask(f"{sizes}.map(size)") == [format_size(size) for size in sizes]
 
 
-def test_names_stay_names(shown) -> None:
+def test_names_stay_names(shown: Show) -> None:
     """In the tables as they are, in the chart as labels; nothing runs, nothing links."""
     profile = named(*HOSTILE)
     page = shown(profile)
@@ -121,7 +124,7 @@ def test_names_stay_names(shown) -> None:
     assert page.requests == [page.ask("location.href")]
 
 
-def test_only_its_own_scripts_run_and_nothing_is_fetched(shown) -> None:
+def test_only_its_own_scripts_run_and_nothing_is_fetched(shown: Show) -> None:
     """Were something to slip through, the page's policy would still stop it."""
     page = shown(PROFILE, anew=True)
     refused = page.ask(
@@ -161,7 +164,7 @@ def _soon(page: Chromium, condition: str) -> object:
     return page.ask(f"new Promise((done) => {{ const end = performance.now() + 10000; {poll} }})")
 
 
-def test_it_follows_dark_mode_phones_and_paper(shown) -> None:
+def test_it_follows_dark_mode_phones_and_paper(shown: Show) -> None:
     page = shown(PROFILE)
     page.look(dark=True, width=400)
     assert page.ask("getComputedStyle(document.body).backgroundColor") == "rgb(20, 24, 29)"
@@ -198,7 +201,7 @@ def test_it_follows_dark_mode_phones_and_paper(shown) -> None:
         {"timeline": tuple(replace(s, seconds=s.seconds * 9000, unreclaimable=1 << 61) for s in PROFILE.timeline)},
     ],
 )  # fmt: skip
-def test_odd_profiles_are_drawn(shown, change: dict) -> None:
+def test_odd_profiles_are_drawn(shown: Show, change: dict[str, Any]) -> None:
     page = shown(replace(PROFILE, **change))
     if change.get("timeline", PROFILE.timeline):
         assert "unreclaimable" in page.ask(LEGEND)

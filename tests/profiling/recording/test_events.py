@@ -22,6 +22,7 @@ from oomguard.profiling.recording.events import (
     read_line,
 )
 from oomguard.supervision.growth.model import GrownLine, MemorySample, ProcessMemory
+from tests.properties import examples
 
 SIZE = st.integers(0, 1 << 60)
 TEXT = st.text(max_size=30)
@@ -71,7 +72,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(event=EVENTS, data=st.data())
 def test_a_value_of_any_kind_in_any_place_never_raises(event: recording.Event, data: st.DataObject) -> None:
     """And what is taken is of the type it says, and bounded."""
@@ -90,7 +91,7 @@ def test_a_value_of_any_kind_in_any_place_never_raises(event: recording.Event, d
             assert abs(value) <= 1 << 62
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(line=st.binary(max_size=60) | JSON.map(lambda value: json.dumps(value).encode()))
 def test_any_bytes_never_raise(line: bytes) -> None:
     read_line(line)

@@ -112,7 +112,7 @@ def test_without_page_cache_a_mark_that_is_set_back_misses_nothing(intervals: li
 
 
 def rest(count: int, **held: int) -> list[Moment]:
-    return [Moment(**held)] * count  # type: ignore[arg-type]
+    return [Moment(**held)] * count
 
 
 def test_a_spike_of_a_grandchild_between_two_samples() -> None:

@@ -17,7 +17,7 @@ static void remember(struct bucket *bucket, const uint64_t key[2], const uint8_t
     memcpy(bucket->keys[way], key, KEY);
     keep_tokens(bucket->values[way], tokens, count, token_size);
     bucket->values[way][META] = (uint8_t)((bucket->values[way][META] & HAND_BITS) | count * token_size);
-    *first = (uint8_t)((*first & ~HAND_BITS) | (way + 1) % WAYS << HAND_SHIFT);
+    *first = (uint8_t)((*first & (0xFFu ^ HAND_BITS)) | (way + 1) % WAYS << HAND_SHIFT);
 }
 
 #define ROW(n) [n] = {n < 8 ? ~UINT64_C(0) << (8 * (n & 7)) : 0, n < 16 ? ~UINT64_C(0) << (n < 8 ? 0 : 8 * (n & 7)) : 0}
@@ -59,71 +59,122 @@ static uint64_t hash_long(const uint8_t *word, uint64_t size)
 }
 
 /* Words of 17 to 56 bytes: a second cache, an eighth as large, two ways, the newer one first. */
-static uint8_t *long_word(struct og_state *state, const uint8_t *word, uint64_t size, struct scratch *scratch, uint8_t *out)
+static struct long_entry *long_place(struct og_state *state, const uint8_t *word, unsigned size)
 {
-    uint64_t place = hash_long(word, size) * UINT64_C(0x9E3779B97F4A7C15) >> (64 - state->long_bits) << 1;
-    struct long_entry *entry = &state->long_entries[place];
-    for (unsigned way = 0; way < 2; way++)
-        if (entry[way].size == size && memcmp(entry[way].word, word, size) == 0) {
-            for (unsigned i = 0; i < entry[way].count; i++) {
-                uint32_t token = 0;
-                memcpy(&token, entry[way].tokens + i * kept_size(state->token_size), kept_size(state->token_size));
-                put_token(&out, token, state->token_size);
-            }
-            return out;
-        }
-    uint8_t *end = og_encode_word(state, word, size, scratch, out);
-    unsigned count = (unsigned)((size_t)(end - out) / state->token_size);
-    if (count <= most_long_tokens(state->token_size)) {
-        entry[1] = entry[0];
-        memcpy(entry[0].word, word, size);
-        entry[0].size = (uint8_t)size;
-        entry[0].count = (uint8_t)count;
-        keep_tokens(entry[0].tokens, out, count, state->token_size);
-    }
-    return end;
+    return &state->long_entries[hash_long(word, size) * UINT64_C(0x9E3779B97F4A7C15) >> (64 - state->long_bits) << 1];
 }
 
-/* What was missed, together: words that are tokens, and the merges of the others. Long words wait until they are written. */
+static const struct long_entry *find_long(const struct long_entry *place, const uint8_t *word, unsigned size)
+{
+    for (unsigned way = 0; way < 2; way++)
+        if (place[way].size == size && memcmp(place[way].word, word, size) == 0)
+            return &place[way];
+    return NULL;
+}
+
+static void remember_long(struct long_entry *place, const uint8_t *word, unsigned size, const uint8_t *tokens, unsigned count,
+                          unsigned token_size)
+{
+    place[1] = place[0];
+    memcpy(place->word, word, size);
+    place->size = (uint8_t)size;
+    place->count = (uint8_t)count;
+    keep_tokens(place->tokens, tokens, count, token_size);
+}
+
+/* ---- what was missed in a round ---- */
+
+static unsigned new_part(struct og_state *state, unsigned parts, unsigned *bytes, unsigned size)
+{
+    state->parts[parts] = (struct part){.token = state->part_tokens + *bytes, .pair = state->part_pairs + *bytes};
+    *bytes += size;
+    return parts + 1;
+}
+
+/* Divides a word into parts to be merged, as far as there is room for them; else the word waits until it is written. */
+static unsigned divide(struct og_state *state, struct missed *m, const uint8_t *word, unsigned parts, unsigned *bytes)
+{
+    const struct og_vocabulary *v = state->vocabulary;
+    unsigned first = parts, first_byte = *bytes;
+    if (m->size > MOST_PART_BYTES - *bytes)
+        return first;
+    for (unsigned at = 0, n; at < m->size; at += n) {
+        n = (unsigned)og_part_size(v, word, at, m->size);
+        if (parts == MOST_PARTS || n > OG_SHORT_WORD) {
+            *bytes = first_byte;
+            return first;
+        }
+        parts = new_part(state, parts, bytes, n);
+        og_begin_part(v, &state->parts[parts - 1], word + at, n);
+    }
+    m->first = first;
+    m->count = parts - first;
+    return parts;
+}
+
+/* Looks up in the vocabulary what was missed, and merges together what is no token. */
 void og_resolve(struct og_state *state, const struct batch *batch)
 {
-    struct missed *merged[MOST_MISSED];
-    unsigned merged_count = 0;
+    const struct og_vocabulary *v = state->vocabulary;
+    unsigned parts = 0, bytes = 0;
     for (unsigned i = 0; i < state->missed_count; i++) {
         struct missed *m = &state->missed[i];
         m->size = batch->starts[m->span + 1] - batch->starts[m->span];
         m->count = 0;
         if (m->size <= KEY)
-            og_prefetch_key(state->vocabulary, m->key);
+            og_prefetch_key(v, m->key);
     }
     for (unsigned i = 0; i < state->missed_count; i++) {
         struct missed *m = &state->missed[i];
-        if (m->size > KEY)
+        const uint8_t *word = batch->text + batch->starts[m->span];
+        if (m->size > KEY && m->size <= LONG_KEY && find_long(long_place(state, word, m->size), word, m->size))
             continue;
-        m->token[0] = og_find_key(state->vocabulary, m->key, m->size);
-        if (m->token[0] != NO_TOKEN)
+        uint32_t whole = m->size <= KEY ? og_find_key(v, m->key, m->size) : og_find_word(v, word, m->size);
+        if (whole == NO_TOKEN) {
+            parts = divide(state, m, word, parts, &bytes);
+        } else if (parts < MOST_PARTS && bytes < MOST_PART_BYTES) {
+            m->first = parts;
             m->count = 1;
-        else
-            merged[merged_count++] = m;
+            parts = new_part(state, parts, &bytes, 1);
+            state->parts[m->first].token[0] = whole;
+            state->parts[m->first].count = 1;
+        }
     }
-    og_merge_together(state, merged, merged_count);
+    og_merge_together(state, parts);
 }
 
+/* Writes a word that was missed, and remembers it. */
 uint8_t *og_put_missed(struct og_state *state, struct batch *batch, const struct missed *m, uint8_t *out)
 {
-    uint8_t *end = out;
-    if (m->size <= KEY) {
-        for (unsigned i = 0; i < m->count; i++)
-            put_token(&end, m->token[i] + state->first_id, state->token_size);
-        if (m->count <= most_tokens(state->token_size))
-            remember(m->bucket, m->key, out, m->count, state->token_size);
-        return end;
-    }
     const uint8_t *word = batch->text + batch->starts[m->span];
-    if (m->size <= LONG_KEY)
-        return long_word(state, word, m->size, &batch->scratch, out);
-    end = og_encode_word(state, word, m->size, &batch->scratch, out);
-    if (UNLIKELY(batch->scratch.needed) && batch->too_long == batch->count)
-        batch->too_long = m->span;
+    unsigned token_size = state->token_size;
+    struct long_entry *place = NULL;
+    uint8_t *end = out;
+    if (m->size > KEY && m->size <= LONG_KEY) {
+        place = long_place(state, word, m->size);
+        const struct long_entry *entry = find_long(place, word, m->size);
+        if (entry) {
+            for (unsigned i = 0; i < entry->count; i++) {
+                uint32_t token = 0;
+                memcpy(&token, entry->tokens + i * kept_size(token_size), kept_size(token_size));
+                put_token(&end, token, token_size);
+            }
+            return end;
+        }
+    }
+    if (m->count == 0) {
+        end = og_encode_word(state, word, m->size, &batch->scratch, out);
+        if (UNLIKELY(batch->scratch.needed) && batch->too_long == batch->count)
+            batch->too_long = m->span;
+    }
+    for (unsigned p = m->first; p < m->first + m->count; p++)
+        for (unsigned i = 0; i < state->parts[p].count; i++)
+            put_token(&end, state->parts[p].token[i] + state->first_id, token_size);
+
+    unsigned count = (unsigned)((size_t)(end - out) / token_size);
+    if (m->size <= KEY && count <= most_tokens(token_size))
+        remember(m->bucket, m->key, out, count, token_size);
+    else if (place && count <= most_long_tokens(token_size))
+        remember_long(place, word, m->size, out, count, token_size);
     return end;
 }

@@ -58,9 +58,9 @@ struct og_vocabulary {
     uint32_t word_bits;   /* of the table of words */
     uint32_t group_bits, pair_bits;
     uint32_t longest; /* token, in bytes */
-    uint32_t unused;
+    uint32_t six_bits;
     /* where the parts begin, from the start of the block */
-    uint64_t text_at, offsets_at, words_at, two_at, crosses_at, groups_at, pairs_at;
+    uint64_t text_at, offsets_at, words_at, two_at, crosses_at, sixes_at, groups_at, pairs_at;
     uint32_t byte[256]; /* the token of each single byte */
 };
 
@@ -68,11 +68,27 @@ INLINE const void *part(const struct og_vocabulary *v, uint64_t at) { return (co
 INLINE const uint8_t *token_text(const struct og_vocabulary *v) { return part(v, v->text_at); }
 INLINE const uint32_t *token_offsets(const struct og_vocabulary *v) { return part(v, v->offsets_at); }
 
-INLINE bool may_cross(const struct og_vocabulary *v, uint8_t left, uint8_t right)
+/* Whether a token may have bytes on both sides of a place in a word, `at` bytes from its start. Exact when it says no. */
+INLINE bool get_bit(const uint8_t *bits, uint64_t n) { return bits[n >> 3] >> (n & 7) & 1; }
+INLINE uint64_t six_hash(const uint8_t *six)
 {
-    const uint8_t *bits = part(v, v->crosses_at);
-    unsigned pair = (unsigned)left << 8 | right;
-    return bits[pair >> 3] >> (pair & 7) & 1;
+    uint32_t low, high;
+    memcpy(&low, six, 4);
+    memcpy(&high, six + 2, 4);
+    return (low * UINT64_C(0x9E3779B97F4A7C15)) ^ ((uint64_t)high * UINT64_C(0xC2B2AE3D27D4EB4F));
+}
+#define CROSSES_BYTES (1u << 13) /* of each of the two maps of byte pairs */
+INLINE bool may_cross(const struct og_vocabulary *v, const uint8_t *word, uint64_t at, uint64_t size)
+{
+    const uint8_t *crosses = part(v, v->crosses_at);
+    unsigned pair = (unsigned)word[at - 1] << 8 | word[at];
+    if (!get_bit(crosses, pair))
+        return false; /* no token has these two bytes side by side */
+    if (get_bit(crosses + CROSSES_BYTES, pair))
+        return true; /* one has, with fewer than three bytes on one side */
+    if (at < 3 || size - at < 3)
+        return false;
+    return get_bit(part(v, v->sixes_at), six_hash(word + at - 3) >> (64 - v->six_bits)); /* three bytes and three */
 }
 
 /* The place of a pair of tokens: a perfect hash by displacement (see vocabulary.c), so no branch and no probing. */
@@ -112,12 +128,12 @@ uint32_t og_find_key(const struct og_vocabulary *v, const uint64_t key[2], uint6
 
 /* ---- a state: one thread's cache of words, of a size that never changes ---- */
 
-#define BATCH 512          /* pretokens between two looks at the room for tokens */
+#define BATCH 1024         /* pretokens between two looks at the room for tokens: 512 costs 2 % */
 #define BLOCK 64           /* bytes that are classified together */
 #define MOST_STARTS (BATCH + BLOCK + 32) /* a batch ends with the block in which it is full; and what is written unasked */
 #define LONG_KEY 56        /* bytes of a word that the second cache takes */
 #define WAYS 4
-#define PAIR_CACHE_BITS 12
+#define PAIR_CACHE_BITS 13
 
 /* Line 1: four keys. Line 2: their tokens, up to 7 of 16 bits or 5 of 24, and a byte that says how many (see cache.h). */
 struct bucket {
@@ -132,21 +148,29 @@ struct long_entry {
     uint8_t tokens[70];
 };
 
-/* A word of at most KEY bytes that the cache did not have, on its way through the merges (see merge.c). */
+/* A word that the cache did not have. */
 struct missed {
     uint64_t key[2];
     struct bucket *bucket;
-    unsigned span; /* in the batch */
-    unsigned size; /* bytes */
-    unsigned count; /* tokens so far */
-    unsigned at;    /* where the last merge was */
-    uint64_t left, right; /* the keys of the pairs that it made, or NO_PAIR */
-    uint32_t token[KEY], pair[KEY]; /* pair[i]: what token[i] and token[i + 1] make */
+    unsigned span;  /* in the batch */
+    unsigned size;  /* bytes */
+    unsigned first; /* of its parts */
+    unsigned count; /* of its parts; 0: it waits until it is written */
+};
+
+/* A part of a word on its way through the merges (see merge.c). */
+struct part {
+    uint32_t *token, *pair; /* pair[i]: what token[i] and token[i + 1] make */
+    unsigned count;         /* tokens */
+    unsigned at;            /* where the last merge was */
+    uint64_t left, right;   /* the keys of the pairs that it made, or NO_PAIR */
 };
 #define NO_PAIR UINT64_MAX
 
 #define GROUP 64 /* words whose cache lines are on their way together: 32 costs 11 to 17 %, 128 costs 4 % */
-#define MOST_MISSED (2 * GROUP)
+#define MOST_MISSED (4 * GROUP)
+#define MOST_PARTS 512     /* that are merged together */
+#define MOST_PART_BYTES 4096
 
 struct splitter { uint32_t family, switches; };
 
@@ -202,6 +226,8 @@ struct og_state {
     uint32_t starts[MOST_STARTS];
     uint8_t found[MOST_STARTS][16]; /* the values of a batch's words */
     struct missed missed[MOST_MISSED];
+    struct part parts[MOST_PARTS];
+    uint32_t part_tokens[MOST_PART_BYTES], part_pairs[MOST_PART_BYTES];
     unsigned missed_count;
 };
 
@@ -214,7 +240,9 @@ enum scan_stop og_pretoken_end(const struct splitter *, const struct scan *, uin
 uint8_t *og_encode_word(struct og_state *, const uint8_t *word, uint64_t size, struct scratch *, uint8_t *out);
 uint8_t *og_merge_word(struct og_state *, const uint8_t *word, uint64_t size, struct scratch *, uint8_t *out);
 void og_resolve(struct og_state *, const struct batch *);
-void og_merge_together(struct og_state *, struct missed *const *words, unsigned count);
+uint64_t og_part_size(const struct og_vocabulary *, const uint8_t *word, uint64_t at, uint64_t size);
+void og_begin_part(const struct og_vocabulary *, struct part *, const uint8_t *text, unsigned size);
+void og_merge_together(struct og_state *, unsigned count);
 uint8_t *og_put_missed(struct og_state *, struct batch *, const struct missed *, uint8_t *out);
 void og_seed(struct og_state *);
 

@@ -142,7 +142,8 @@ INLINE uint8_t *look_up(struct og_state *state, struct batch *batch, uint8_t *ou
             else
                 look_up_group(state, batch, group, to, false);
         }
-        og_resolve(state, batch);
+        if (state->missed_count)
+            og_resolve(state, batch);
         for (unsigned i = 0; i < state->missed_count; i++) {
             const struct missed *missed = &state->missed[i];
             out = write_group(state, from, missed->span, out, token_size);

@@ -34,7 +34,7 @@ static inline uint64_t word_breaks(struct words *w, const struct block *b, const
             *settled = at < *settled ? at : *settled;
             break;
         }
-        if (end >= b->size || !((w->lower | w->either) >> end & 1))
+        if (end >= b->size || !((w->lower | w->either) >> (end & 63) & 1))
             breaks |= UINT64_C(1) << at;
     }
     return breaks;

@@ -1,7 +1,7 @@
 /* The vocabulary block: built once from a rank file, read only from then on, without pointers, so that it can be mapped. */
 #include "internal.h"
 
-static const char MAGIC[16] = "oomguard-ranks1";
+static const char MAGIC[16] = "oomguard-ranks2";
 
 #define NO_WORD UINT32_MAX /* an empty place in the table of words: 12 bits of the hash, 20 of the token */
 #define WORD_TAG 0xFFF00000u
@@ -156,7 +156,7 @@ static bool read_line(const char *ranks, uint64_t size, uint64_t *at, uint8_t *o
 
 struct sizes {
     uint64_t tokens, text, splits;
-    uint32_t longest, word_bits;
+    uint32_t longest, word_bits, six_bits;
 };
 
 static uint32_t bits_for(uint64_t places)
@@ -182,6 +182,7 @@ static uint64_t measure(const char *ranks, uint64_t size, struct sizes *sizes)
         sizes->longest = line.size > sizes->longest ? (uint32_t)line.size : sizes->longest;
     }
     sizes->word_bits = bits_for(2 * number);
+    sizes->six_bits = bits_for(16 * number); /* few more tokens than twice as many sixes: 6 to 14 % of bits are set */
     return number == 0 || sizes->text > UINT32_MAX / 2 ? number + 1 : 0;
 }
 
@@ -198,7 +199,8 @@ uint64_t og_vocabulary_measure(const char *ranks, uint64_t size, uint64_t *block
     if (wrong)
         return wrong;
     *block_size = aligned(sizeof(struct og_vocabulary)) + aligned(4 * (sizes.tokens + 1)) + aligned(sizes.text + 16) +
-                  aligned(4ull << sizes.word_bits) + aligned(4 << 16) + aligned(1 << 13) +
+                  aligned(4ull << sizes.word_bits) + aligned(4 << 16) + aligned(2 * CROSSES_BYTES) +
+                  aligned((1ull << sizes.six_bits) / 8) +
                   aligned(2ull << group_bits_for(sizes.splits)) + aligned(8ull << (pair_bits_for(sizes.splits) + MORE_PAIR_BITS));
     *scratch_size = aligned(8 * sizes.splits) * 2 + aligned(4ull << (group_bits_for(sizes.splits) + 1)) * 2;
     return 0;
@@ -300,11 +302,13 @@ static const char *read_tokens(struct og_vocabulary *v, const char *ranks, uint6
     return NULL;
 }
 
+static void set_bit(uint8_t *bits, uint64_t n) { bits[n >> 3] |= (uint8_t)(1u << (n & 7)); }
+
 static const char *index_tokens(struct og_vocabulary *v)
 {
     const uint32_t *offsets = token_offsets(v);
     uint32_t *words = (uint32_t *)((char *)v + v->words_at), *two = (uint32_t *)((char *)v + v->two_at);
-    uint8_t *crosses = (uint8_t *)v + v->crosses_at;
+    uint8_t *crosses = (uint8_t *)v + v->crosses_at, *sixes = (uint8_t *)v + v->sixes_at;
     memset(words, 0xFF, 4ull << v->word_bits);
     for (uint32_t i = 0; i < 1 << 16; i++)
         two[i] = NO_TOKEN;
@@ -323,7 +327,11 @@ static const char *index_tokens(struct og_vocabulary *v)
             two[(unsigned)text[0] << 8 | text[1]] = token;
         for (uint32_t i = 1; i < size; i++) {
             unsigned pair = (unsigned)text[i - 1] << 8 | text[i];
-            crosses[pair >> 3] |= (uint8_t)(1u << (pair & 7));
+            set_bit(crosses, pair);
+            if (i < 3 || size - i < 3)
+                set_bit(crosses + CROSSES_BYTES, pair);
+            else
+                set_bit(sixes, six_hash(text + i - 3) >> (64 - v->six_bits));
         }
     }
     for (uint32_t i = 0; i < 256; i++)
@@ -346,12 +354,14 @@ uint64_t og_vocabulary_build(const char *ranks, uint64_t size, void *block, uint
     v->token_count = (uint32_t)sizes.tokens;
     v->longest = sizes.longest;
     v->word_bits = sizes.word_bits;
+    v->six_bits = sizes.six_bits;
     v->offsets_at = aligned(sizeof *v);
     v->text_at = v->offsets_at + aligned(4 * (sizes.tokens + 1));
     v->words_at = v->text_at + aligned(sizes.text + 16);
     v->two_at = v->words_at + aligned(4ull << v->word_bits);
     v->crosses_at = v->two_at + aligned(4 << 16);
-    v->groups_at = v->crosses_at + aligned(1 << 13);
+    v->sixes_at = v->crosses_at + aligned(2 * CROSSES_BYTES);
+    v->groups_at = v->sixes_at + aligned((1ull << v->six_bits) / 8);
     if ((*what = read_tokens(v, ranks, size)) || (*what = index_tokens(v)))
         return 0;
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from oomguard.diagnosis.causes.counted import explain_counters
-from oomguard.diagnosis.counters import oom_kills_since_boot, read_oom_counters, running_killers
+from oomguard.kernel.logs.counters import oom_kills_since_boot, read_oom_counters, running_killers
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,26 +1,28 @@
 """One piece of text into tokens, in stretches of a few bytes, against tiktoken on whole documents."""
 
 import itertools
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from oomguard.preparation.encoding import piece_encoder
+from oomguard.preparation.encoding import chunk_encoder
+from oomguard.preparation.encoding.chunk_encoder import ChunkEncoder
 from oomguard.preparation.encoding.encodings import find_encoding, find_rank_file
-from oomguard.preparation.encoding.piece_encoder import PieceEncoder
+from oomguard.preparation.encoding.load_engine import load_engine
 from oomguard.preparation.encoding.safe_cuts import unify_newlines
-from oomguard.preparation.encoding.tokenizers import make_engine
-from oomguard.preparation.engines.messages import Encoded, EncoderConfig, EncodeTask
+from oomguard.preparation.encoding.tokenizers import Engine, TiktokenEngine
+from oomguard.preparation.engines.messages import Encoded, EncodeTask, Verify, WorkerConfig
 from oomguard.preparation.engines.slots import SlotLayout, Slots
 from oomguard.preparation.engines.work import CutRules, PlainFeed
-from oomguard.preparation.reading.sources import Source
+from oomguard.preparation.reading.source import Source
 from tests.preparation.expecting import documents_of, tokens_of
+from tests.properties import examples
 from tests.reference import CHARACTERS, encoding_of
 
 LONGEST = 1 << 16
@@ -44,18 +46,24 @@ class Setting:
 
     encoding: str
     mark: str = ""
-    eot: str = "after"
-    errors: str = "strict"
-    newlines: str = "bytes"
+    eot: Any = "after"
+    errors: Any = "strict"
+    newlines: Any = "bytes"
 
 
-@pytest.fixture(scope="module", autouse=True)
-def tiny_stretches() -> Iterator[None]:
+@pytest.fixture(scope="module", autouse=True, params=["core", "tiktoken"])
+def engine(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Each engine in turn."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(piece_encoder, "_STRETCH", 16)
-        patch.setattr(piece_encoder, "make_engine", cache(make_engine))  # which takes long
+        real = load_engine if request.param == "core" else lambda spec, ranks, **_: TiktokenEngine(spec, ranks)
+        patch.setattr(chunk_encoder, "load_engine", cached(real))  # which takes long
         yield
     encoder_of.cache_clear()
+
+
+def cached(load: Callable[..., Engine]) -> Callable[..., Engine]:
+    known = cache(lambda spec, ranks: load(spec, ranks))
+    return lambda spec, ranks, **_: known(spec, ranks)
 
 
 @pytest.fixture(scope="module", params=PAIRS, ids=lambda pair: f"{pair[0]}-{pair[1]!r}")
@@ -71,25 +79,30 @@ def slots_of(token_bytes: int) -> Slots:
 
 
 @cache
-def encoder_of(setting: Setting, verify: str = "off", growth: int = 1 << 30) -> PieceEncoder:
+def encoder_of(setting: Setting, verify: Verify = "off") -> ChunkEncoder:
     spec = find_encoding(setting.encoding)
-    config = EncoderConfig(
-        encoding=setting.encoding, rank_file=str(find_rank_file(spec)), mark=setting.mark.encode().decode("latin-1"),
-        eot=setting.eot, newlines=setting.newlines, errors=setting.errors, with_ends=True, verify=verify, learn=1 << 30, growth=growth,
-        longest_word=LONGEST, longest_piece=LONGEST, slots=1, slots_fd=slots_of(spec.token_bytes).fd,
+    config = WorkerConfig(
+        encoding=setting.encoding, rank_file=str(find_rank_file(spec)), eot=setting.eot, newlines=setting.newlines,
+        errors=setting.errors, text_field="text", with_ends=True, verify=verify, cache_bits=12, vocabulary_fd=-1,
+        scratch=1 << 24, longest_piece=LONGEST, slots=1, slots_fd=slots_of(spec.token_bytes).fd,
     )  # fmt: skip
-    return PieceEncoder(config)
+    encoder = ChunkEncoder(config)
+    marks[encoder] = setting.mark.encode()
+    return encoder
+
+
+marks: dict[ChunkEncoder, bytes] = {}
 
 
 def encode_file(
-    encoder: PieceEncoder, file: Path, text: bytes, *, piece_bytes: int = 10
+    encoder: ChunkEncoder, file: Path, text: bytes, *, piece_bytes: int = 10
 ) -> tuple[list[int], list[int], list[Encoded]]:
     """Write `text` to a file and encode it in pieces: its tokens, where its documents end, what was answered."""
     file.write_bytes(text)
     config = encoder._config
     rules = CutRules(
-        family=config.family, separator=config.mark.encode("latin-1"), universal_newlines=config.newlines == "universal",
-        piece_bytes=piece_bytes, longest_word=LONGEST, longest_needs=str,
+        family=find_encoding(config.encoding).family, separator=marks[encoder], universal_newlines=config.newlines == "universal",
+        piece_bytes=piece_bytes, longest_word=LONGEST, flag_with_room=str,
     )  # fmt: skip
     feed = PlainFeed(
         index=0, source=Source(path=str(file), kind="text", compression=None, size=len(text), mtime_ns=0), rules=rules
@@ -100,7 +113,7 @@ def encode_file(
     answers = []
     while (cut := feed.next_task(0)) is not None:
         answer = encoder.encode(cut[0])
-        width = "H" if slots.layout.token_bytes == 2 else "I"
+        width: Any = "H" if slots.layout.token_bytes == 2 else "I"
         ends += [len(tokens) + end for end in slots.ends(0, answer.documents)]
         tokens += slots.tokens(0, answer.tokens).cast(width)
         answers.append(answer)
@@ -112,7 +125,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("text") / "text.txt"
 
 
-@settings(max_examples=200)
+@examples(200)
 @given(
     text=texts,
     marks=st.lists(st.integers(0, 40), max_size=6),
@@ -138,7 +151,7 @@ def test_tokens_of_a_text_are_those_of_each_whole_document(
     )
 
 
-@settings(max_examples=100)
+@examples(100)
 @example(parts=["x", b"\xe4\xb8", "\n\n"], errors="replace", newlines="bytes")
 @given(
     parts=st.lists(st.one_of(texts, invalid), max_size=12),
@@ -162,10 +175,10 @@ def test_invalid_bytes_become_what_python_makes_of_them(
     documents = [seen] if raw else []
     if mark:
         unified = unify_newlines(raw) if newlines == "universal" else raw
-        parts = unified.split(mark.encode())
+        found = unified.split(mark.encode())
         # Invalid bytes behind the last separator are a document, be it an empty one.
         documents = [
-            part.decode(errors={"skip": "ignore"}.get(errors, errors)) for part in (parts if parts[-1] else parts[:-1])
+            part.decode(errors={"skip": "ignore"}.get(errors, errors)) for part in (found if found[-1] else found[:-1])
         ]
     assert tokens == tokens_of(documents, encoding=encoding)
     assert sum(answer.repaired for answer in answers) == lost
@@ -192,7 +205,7 @@ def test_the_document_of_an_error_is_counted_as_the_text_reads(file: Path) -> No
 
 
 @pytest.mark.parametrize("mark", ["", "aa", "\n\n"])
-@settings(max_examples=150)
+@examples(150)
 @given(text=texts, place=st.integers(0, 100), bad=invalid, after=texts)
 def test_strict_says_where_the_first_invalid_byte_is(
     file: Path, mark: str, text: str, place: int, bad: bytes, after: str
@@ -210,61 +223,13 @@ def test_strict_says_where_the_first_invalid_byte_is(
     assert answers[0].error_documents == (raw[:expected].count(mark.encode()) if mark else 0)
 
 
-@settings(max_examples=1000)
-@given(
-    raw=st.one_of(
-        st.binary(max_size=12),
-        st.lists(
-            st.one_of(invalid, st.sampled_from([b"a", "é".encode(), "字".encode(), "😀".encode()])), max_size=5
-        ).map(b"".join),
-    )
-)
-def test_what_counts_as_utf8_is_what_python_decodes(raw: bytes) -> None:
-    """Surrogates, overlong forms and code points above U+10FFFF included."""
-    try:
-        raw.decode()
-    except UnicodeDecodeError:
-        assert not piece_encoder._is_utf8(raw)
-    else:
-        assert piece_encoder._is_utf8(raw)
-
-
-def test_a_small_cache_is_given_back_and_changes_nothing(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tokenizer forgets when it has grown more than it may, here always, in the middle of a piece too."""
-    text = " ".join(f"w{number:x}q{number * 7:x}" for number in range(40))
-    encoder = encoder_of(Setting("gpt2"), growth=-1 << 40)
-    forgotten: list[int] = []
-    renew = encoder._engine.renew
-    monkeypatch.setattr(encoder._engine, "renew", lambda: forgotten.append(1) or renew())
-    tokens, _, _ = encode_file(encoder, file, text.encode(), piece_bytes=1 << 14)
-    assert len(forgotten) > 3
-    assert tokens == tokens_of([text])
-
-
-def test_a_process_that_was_forked_sees_its_own_memory(file: Path) -> None:
-    """And leaves by it: /proc/self is whose it was when it was opened."""
-    encoder = encoder_of(Setting("gpt2", eot="none"))
-    before = encoder.memory.anonymous()
-    reading, writing = os.pipe()
-    if not (pid := os.fork()):
-        encoder.be_forked(verify=False)
-        held = bytearray(os.urandom(1 << 16) * 512)
-        os.write(writing, str(encoder.memory.anonymous() - before + 0 * len(held)).encode())
-        os._exit(0)
-    os.waitpid(pid, 0)
-    assert int(os.read(reading, 100)) >= 30 << 20
-    assert encoder.memory.anonymous() - before < 10 << 20
-    os.close(reading)
-    os.close(writing)
-
-
 def test_text_in_a_slot_gives_the_same(file: Path) -> None:
-    """As the reader process hands it over, with a mark that no text holds."""
+    """As the stream reader hands it over."""
     mark = "\ufdd0secret\ufdd1"
     documents = ["one", "", "two <|endoftext|> of it", "три"]
     encoder, slots, text = encoder_of(Setting("gpt2", mark)), slots_of(2), mark.join(documents).encode()
     slots.text(0, len(text))[:] = text
-    answer = encoder.encode(EncodeTask(slot=0, size=len(text), starts_document=True, ends_document=True))
+    answer = encoder.encode(EncodeTask(slot=0, size=len(text), mark=mark.encode().decode("latin-1")))
     assert slots.tokens(0, answer.tokens).cast("H").tolist() == tokens_of(documents)
     assert answer.documents == 4
 
@@ -285,7 +250,10 @@ def test_verifying_looks_at_the_text_and_changes_nothing(file: Path, verify: str
     tokens, _, answers = encode_file(encoder, file, text.encode(), piece_bytes=1 << 14)
     assert tokens == tokens_of(documents_of(text, "\n\n"))
     looked_at = sum(answer.verified_bytes for answer in answers)
-    assert looked_at == len(text) if verify == "full" else 0 < looked_at <= len(text)
+    if encoder.engine_name == "tiktoken":
+        assert looked_at == 0  # it is the reference
+    else:
+        assert looked_at == len(text) if verify == "full" else 0 < looked_at <= len(text)
 
 
 def test_settings_are_told_apart() -> None:

@@ -1,0 +1,53 @@
+"""One input of a run: what it is, and whether it is still what it was."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from oomguard.errors import Changed
+from oomguard.text import printable
+
+Kind = Literal["text", "jsonl", "parquet"]
+Compression = Literal["gz", "zst", "xz", "bz2"]
+InputFormat = Literal["auto", "text", "jsonl", "parquet"]
+
+STDIN = "-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One input that is read from its begin to its end."""
+
+    path: str  # opens as it is; show it through printable(); "-" is standard input
+    kind: Kind
+    compression: Compression | None
+    size: int | None  # bytes on disk; None: a stream
+    mtime_ns: int | None
+    guessed: bool = False  # taken as text because nothing said what it is, and it was not looked into
+    inode: int | None = field(default=None, compare=False)
+    ctime_ns: int | None = field(default=None, compare=False)
+
+    @property
+    def seekable_text(self) -> bool:
+        """A plain text file, of which any part can be read on its own."""
+        return self.kind == "text" and self.compression is None and self.path != STDIN
+
+
+def require_unchanged(source: Source) -> None:
+    """What was read is what was found, so that the shards are not made of two versions.
+
+    Raises: Changed if the file has another size or time now.
+    """
+    if source.path == STDIN or source.size is None:
+        return
+    try:
+        now = Path(source.path).stat()
+    except OSError:
+        return  # gone since: what was open has been read to its end
+    if (now.st_size, now.st_mtime_ns) != (source.size, source.mtime_ns):
+        raise Changed(
+            f"{printable(source.path)} was changed while it was read ({source.size:,} bytes, now {now.st_size:,})",
+            do="run the same command with --restart once nothing writes to it any more",
+        )

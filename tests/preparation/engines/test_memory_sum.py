@@ -1,0 +1,109 @@
+"""A budget's parts never add up to more than it, and the minimum it names is the minimum."""
+
+import re
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from oomguard.errors import BudgetTooSmall
+from oomguard.preparation.engines.memory_sum import (
+    BudgetPlan,
+    Input,
+    Needs,
+    budget_with_room,
+    plan_budget,
+    smallest_budget,
+)
+from oomguard.units import GIB, MIB
+
+budgets = st.one_of(st.integers(30 * MIB, 2 * GIB), st.integers(30 * MIB, 200 * GIB))
+workers = st.one_of(st.none(), st.integers(1, 8))
+needs = st.builds(
+    Needs,
+    family=st.sampled_from(["gpt2", "cl100k", "o200k"]),
+    token_bytes=st.sampled_from([2, 4]),
+    inputs=st.sets(st.sampled_from(["text", "lines", "rows"]), min_size=1).map(frozenset),
+    stream=st.booleans(),
+    native=st.booleans(),
+    verify=st.booleans(),
+    chunks=st.just(1 << 20),
+)
+TEXT = Needs(
+    family="gpt2", token_bytes=2, inputs=frozenset({"text"}), stream=False, native=True, verify=True, chunks=1000
+)
+
+
+def plan(budget: int, needs: Needs, *, workers: int | None = None, cpus: int = 2) -> BudgetPlan | None:
+    try:
+        return plan_budget(budget, needs=needs, workers=workers, cpus=cpus)
+    except BudgetTooSmall:
+        return None
+
+
+@given(budget=budgets, needs=needs, workers=workers, cpus=st.integers(1, 64))
+def test_the_sum_is_below_the_budget(budget: int, needs: Needs, workers: int | None, cpus: int) -> None:
+    """With room for the kernel's own tables, and for what a chunk may take while it is alone."""
+    made = plan(budget, needs, workers=workers, cpus=cpus)
+    assume(made is not None)
+    assert made.sum < budget
+    assert made.sum + made.alone <= budget + (made.workers - 1) * made.piece_bytes
+    assert 1 <= made.workers <= (workers or cpus)
+    assert workers is None or made.workers == workers
+    assert made.slots >= 2 * made.workers + 1
+    assert made.longest_piece >= max(2 * made.piece_bytes, made.longest_word, made.largest_document)
+
+
+@given(budget=budgets, more=st.integers(0, 10 * GIB), needs=needs)
+def test_more_memory_is_never_fewer_workers(budget: int, more: int, needs: Needs) -> None:
+    small, large = plan(budget, needs, cpus=8), plan(budget + more, needs, cpus=8)
+    assume(small is not None)
+    assert large is not None
+    assert small.workers <= large.workers
+    if small.workers == large.workers:
+        assert small.cache_bits <= large.cache_bits
+
+
+@given(needs=needs, workers=workers, asked=st.integers(1, 30 * MIB))
+def test_the_minimum_that_is_named_is_the_minimum(needs: Needs, workers: int | None, asked: int) -> None:
+    """What the error says to paste is accepted, and one MiB less is not."""
+    with pytest.raises(BudgetTooSmall) as caught:
+        plan_budget(asked, needs=needs, workers=workers, cpus=2)
+    named = int(re.findall(r"--max-rss (\d+)M", caught.value.do)[0]) * MIB
+    assert plan(named, needs, workers=workers) is not None
+    assert plan(named - MIB, needs, workers=workers) is None
+    least = smallest_budget(needs=needs, workers=workers or 1)
+    assert plan(least, needs, workers=workers) is not None
+    assert plan(least - 2, needs, workers=workers) is None
+
+
+def test_the_error_offers_what_would_help() -> None:
+    """Fewer workers only where one fits, and no verifying only where there is any."""
+    with pytest.raises(BudgetTooSmall, match=r"8 workers do not fit in 100 MiB.*at least") as caught:
+        plan_budget(100 * MIB, needs=TEXT, workers=8, cpus=8)
+    assert "fewer --workers" in caught.value.do
+    with pytest.raises(BudgetTooSmall, match="one worker does not fit") as caught:
+        plan_budget(40 * MIB, needs=TEXT, workers=None, cpus=8)
+    assert "fewer --workers" not in caught.value.do
+    assert "--verify off" in caught.value.do
+
+
+@pytest.mark.parametrize(("megabytes", "inputs"), [(96, "text"), (160, "lines"), (160, "rows")])
+def test_two_workers_fit_in_little(megabytes: int, inputs: Input) -> None:
+    """gpt2 with a sample verified; also with a stream of lines."""
+    stream = inputs == "lines"
+    needs = Needs(
+        family="gpt2", token_bytes=2, inputs=frozenset({inputs}), stream=stream, native=True, verify=True, chunks=1000
+    )
+    made = plan(megabytes * MIB, needs)
+    assert made is not None
+    assert made.workers == 2
+
+
+@given(needs=needs, workers=workers, alone=st.integers(1, 2 * GIB))
+def test_the_budget_named_for_a_large_chunk_allows_it(needs: Needs, workers: int | None, alone: int) -> None:
+    """The error that refuses a word or a document names a budget, and with it there is the room."""
+    named = budget_with_room(alone, needs=needs, workers=workers, cpus=2)
+    made = plan(named, needs, workers=workers)
+    assert made is not None
+    assert made.alone >= alone

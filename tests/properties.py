@@ -1,0 +1,23 @@
+"""How many examples a property is tried with: few by default, as many as it asks for with --hypothesis-profile=thorough."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+
+_THOROUGH = "thorough"
+_FEWER = 8  # seeds differ from run to run, so that daily runs add up
+_LEAST = 25
+
+
+def register_profiles() -> None:
+    """Called by conftest.py, before any test module is imported."""
+    settings.register_profile("oomguard", deadline=None)
+    settings.register_profile(_THOROUGH, deadline=None)
+    settings.load_profile("oomguard")
+
+
+def examples(thorough: int) -> settings:
+    """Settings for a property that takes `thorough` examples to be trusted, and an eighth of them in daily work."""
+    if settings.get_current_profile_name().startswith(_THOROUGH):
+        return settings(max_examples=thorough)
+    return settings(max_examples=max(thorough // _FEWER, min(thorough, _LEAST)))
