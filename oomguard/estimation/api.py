@@ -91,6 +91,9 @@ def _command(
     names = (
         "format",
         "encoding",
+        "tokenizer",
+        "pattern",
+        "eot_token",
         "workers",
         "shard_tokens",
         "val_fraction",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from oomguard.errors import BadInput
-from oomguard.preparation.encoding.encodings import find_encoding
+from oomguard.preparation.encoding.encodings import find_encoding, with_eot
 from oomguard.preparation.encoding.safe_cuts import unify_newlines
 from oomguard.preparation.engines.messages import EotPlace, ErrorPolicy, Newlines, Verify
 from oomguard.preparation.reading.source import InputFormat
@@ -23,6 +23,7 @@ _SHARD_TOKENS = 10**8
 _NAMES: dict[ShardFormat, str] = {"nanogpt": "", "npy": "edufineweb", "llmc": "fineweb"}
 _EOT: dict[ShardFormat, EotPlace] = {"nanogpt": "after", "npy": "before", "llmc": "before"}
 _NANOGPT_VAL = "0.0005"  # nanoGPT's data/openwebtext/prepare.py
+_ENCODING = "gpt2"
 _LLMC_MOST_TOKENS = (2**31 - 1024) // 2  # its loader seeks with an int
 
 
@@ -33,7 +34,10 @@ class PrepareOptions:
     inputs: tuple[str, ...] = ()
     out: Path = Path("tokens")
     format: ShardFormat = "nanogpt"
-    encoding: str = "gpt2"
+    encoding: str = _ENCODING
+    tokenizer: str | None = None  # a tokenizer's file, or its name on the Hub, in place of `encoding`
+    pattern: str | None = None  # how text is split, for a rank file that is not known
+    eot_token: str | None = None  # the name or id of end-of-text; None: the tokenizer's
     workers: int | None = None  # None: one a CPU, as far as the budget allows
     shard_tokens: int | None = None  # None: as the format's anchor
     val_fraction: str | None = None  # None: as the format's anchor
@@ -61,6 +65,7 @@ class ResolvedOptions:
     """The same with every default filled in; what the shards' bytes depend on is in `identity`."""
 
     spec: EncodingSpec
+    asked_encoding: str
     shard_tokens: int | None
     val_fraction: str | None  # None: shard 0 is for validation; "0": nothing is
     val_asked: bool
@@ -68,6 +73,11 @@ class ResolvedOptions:
     eot: EotPlace
     separator: bytes
     wanted: Wanted  # of the inputs
+
+    @property
+    def encoding_name(self) -> str:
+        """What people call the tokenizer: the name or the file that they gave."""
+        return self.spec.name if self.spec.file is not None else self.asked_encoding
 
     @property
     def text_field(self) -> str:
@@ -89,19 +99,21 @@ def resolve_options(options: PrepareOptions) -> ResolvedOptions:
         _require(options.eot, get_args(EotPlace), "--eot")
     if options.workers is not None and options.workers < 1:
         raise BadInput(f"--workers {options.workers}: at least one is needed", do="leave --workers out: one a CPU")
-    spec = find_encoding(options.encoding)
+    eot = options.eot or _EOT[options.format]
+    spec = _encoding(options, eot)
     if options.format == "llmc" and spec.token_bytes > 2:
         raise BadInput(
-            f'llm.c\'s gpt-2 format holds ids below 65,536, and "{options.encoding}" has {spec.vocabulary_size:,}',
+            f'llm.c\'s gpt-2 format holds ids below 65,536, and "{spec.name}" has {spec.vocabulary_size:,}',
             do="--format npy or --format nanogpt (both write uint32 then), or --encoding gpt2",
         )
     return ResolvedOptions(
         spec=spec,
+        asked_encoding=options.encoding,
         shard_tokens=_shard_tokens(options),
         val_fraction=_val_fraction(options),
         val_asked=options.val_fraction is not None,
         name=_name(options),
-        eot=options.eot or _EOT[options.format],
+        eot=eot,
         separator=_separator(options),
         wanted=Wanted(
             format=options.input_format,
@@ -109,6 +121,27 @@ def resolve_options(options: PrepareOptions) -> ResolvedOptions:
             field_asked=options.text_field is not None,
         ),
     )
+
+
+def _encoding(options: PrepareOptions, eot: EotPlace) -> EncodingSpec:
+    """The tokenizer, with the token that stands between documents as its end-of-text."""
+    if options.tokenizer is None:
+        if options.pattern is not None:
+            raise BadInput("--pattern belongs to a rank file", do="--tokenizer FILE.tiktoken, or leave --pattern out")
+        spec = find_encoding(options.encoding)
+        return spec if options.eot_token is None else with_eot(spec, options.eot_token, {"<|endoftext|>": spec.eot})
+    if options.encoding != _ENCODING:
+        raise BadInput("--encoding and --tokenizer both name a tokenizer", do="leave one of them out")
+    from oomguard.preparation.encoding.tokenizer_files import open_tokenizer
+
+    spec = open_tokenizer(options.tokenizer, pattern=options.pattern, eot_token=options.eot_token)
+    if eot == "before" and spec.bos >= 0 and options.eot_token is None:
+        return replace(spec, eot=spec.bos)  # what the family's models have at the beginning of a document
+    if eot != "none" and spec.eot < 0:
+        raise BadInput(
+            f"{spec.name}: which id ends a document is not known", do="--eot-token with its name or id, or --eot none"
+        )
+    return spec
 
 
 def _require(value: str, allowed: tuple[str, ...], flag: str) -> None:

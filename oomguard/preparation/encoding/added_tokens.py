@@ -45,7 +45,15 @@ class AddedTokensEngine:
         return count, len(parts) - 1
 
     def encode_documents(
-        self, text: Any, offsets: Sequence[int], *, eot: int, tokens: memoryview, ends: memoryview, before: int, scratch: int
+        self,
+        text: Any,
+        offsets: Sequence[int],
+        *,
+        eot: int,
+        tokens: memoryview,
+        ends: memoryview,
+        before: int,
+        scratch: int,
     ) -> int:
         """Encode as `Engine` says."""
         first, last = int(offsets[0]), int(offsets[-1])
@@ -79,4 +87,3 @@ class AddedTokensEngine:
                 count += more
             at += len(piece)
         return count
-

@@ -63,9 +63,7 @@ def find_difference(
     return None
 
 
-def _is_made(
-    pairs: Mapping[int, int], parts: list[tuple[int, int] | None], way: tuple[int, int], made: int
-) -> bool:
+def _is_made(pairs: Mapping[int, int], parts: list[tuple[int, int] | None], way: tuple[int, int], made: int) -> bool:
     """Whether the bytes of `way` come to these two tokens: no merge across their border comes before one beside it.
 
     The merges beside the border are undone, the latest first. `limit`: a merge across it comes too late from there on.

@@ -6,8 +6,9 @@ Source: mistral_common/tokens/tokenizers/tekken.py.
 from __future__ import annotations
 
 import hashlib
-import json
 from typing import Any
+
+import msgspec
 
 from oomguard.errors import BadInput
 from oomguard.preparation.encoding.encodings import EncodingSpec
@@ -17,7 +18,7 @@ _BOS, _EOS = "<s>", "</s>"
 _OLD_SPECIAL = {"<unk>": 0, _BOS: 1, _EOS: 2}  # of files that do not name theirs
 
 
-def read_tekken(data: bytes, whole: dict[str, Any], *, name: str, file: str) -> tuple[EncodingSpec, dict[str, int]]:
+def read_tekken(data: bytes, whole: dict[str, Any], *, file: str) -> tuple[EncodingSpec, dict[str, int]]:
     """Give the tokenizer of a tekken.json, and its special tokens.
 
     Raises: BadInput if it is not one that is known.
@@ -29,14 +30,14 @@ def read_tekken(data: bytes, whole: dict[str, Any], *, name: str, file: str) -> 
         named = {str(token["token_str"]): int(token["rank"]) for token in whole.get("special_tokens") or []}
         ranks = [int(token["rank"]) for token in whole["vocab"][: size - special]]
     except (KeyError, TypeError, ValueError) as error:
-        raise BadInput(f"{name}: not a tekken.json that is known: {error!r}", do="get the file again") from error
+        raise BadInput(f"not a tekken.json that is known: {error!r}", do="get the file again") from error
     splitter = find_splitter(pattern)
     if splitter is None or ranks != list(range(size - special)):
         what = "its pattern is not one that is known" if splitter is None else "its ranks are not in order"
-        raise BadInput(f"{name}: {what}", do="--tokenizer tokenizer.json, if the model has one too")
+        raise BadInput(what, do="--tokenizer tokenizer.json, if the model has one too")
     named = named or _OLD_SPECIAL
     spec = EncodingSpec(
-        name=name,
+        name=file,
         family=family_of(splitter),
         sha256=hashlib.sha256(data).hexdigest(),
         eot=named.get(_EOS, -1),
@@ -51,7 +52,16 @@ def read_tekken(data: bytes, whole: dict[str, Any], *, name: str, file: str) -> 
     return spec, named
 
 
+class _Token(msgspec.Struct):
+    rank: int
+    token_bytes: str
+
+
+class _Tokens(msgspec.Struct):
+    vocab: list[_Token]
+
+
 def tekken_ranks(data: bytes, count: int) -> bytes:
     """Give the first `count` tokens as the text of a rank file."""
-    tokens = json.loads(data)["vocab"][:count]
-    return "".join(f"{token['token_bytes']} {token['rank']}\n" for token in tokens).encode()
+    tokens = msgspec.json.decode(data, type=_Tokens).vocab[:count]
+    return "".join(f"{token.token_bytes} {token.rank}\n" for token in tokens).encode()

@@ -5,24 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import replace
+import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from oomguard.errors import BadInput, NothingFound
-from oomguard.preparation.encoding.encodings import EncodingSpec
+from oomguard.errors import BadInput, NothingFound, WorkerFailed
+from oomguard.kernel.process.self_exec import own_command
+from oomguard.preparation.encoding.block_cache import keep, read_kept
+from oomguard.preparation.encoding.describe import VERSION
+from oomguard.preparation.encoding.encodings import EncodingSpec, with_eot
 from oomguard.preparation.encoding.known_ranks import KNOWN
+from oomguard.preparation.encoding.native import ABI
 from oomguard.preparation.encoding.splitters import PATTERNS, family_of, find_splitter
 from oomguard.text import printable
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 _MOST_BYTES = 256 << 20
-_MOST_IDS = (1 << 20) - 1  # the core's ids have 20 bits
 _HUB_NAME = re.compile(r"([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
 _RANK_LINE = re.compile(rb"[A-Za-z0-9+/]+={0,2} [0-9]+\r?\n")
-_SHOWN = 6
 
 
 def open_tokenizer(given: str, *, pattern: str | None = None, eot_token: str | None = None) -> EncodingSpec:
@@ -39,10 +37,10 @@ def open_tokenizer(given: str, *, pattern: str | None = None, eot_token: str | N
     if data.lstrip()[:1] == b"{":
         if pattern is not None:
             raise BadInput(f"--pattern: {name} says itself how text is split", do="leave --pattern out")
-        spec, special = _read_json(data, name=name, file=str(file))
+        spec, special = _describe(data, name, str(file))
     else:
         spec, special = _read_ranks(data, pattern, name=name, file=str(file))
-    return spec if eot_token is None else _with_eot(spec, eot_token, special)
+    return spec if eot_token is None else with_eot(spec, eot_token, special)
 
 
 def _find_file(given: str) -> Path:
@@ -77,31 +75,37 @@ def _read(file: Path) -> bytes:
         ) from error
 
 
-def _read_json(data: bytes, *, name: str, file: str) -> tuple[EncodingSpec, dict[str, int]]:
-    try:
-        whole = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise BadInput(f"{name} is not JSON: {error}", do="get the file again") from error
-    if "model" in whole:
-        from oomguard.preparation.encoding.tokenizer_json import read_tokenizer_json
+def _describe(data: bytes, name: str, file: str) -> tuple[EncodingSpec, dict[str, int]]:
+    """Have another process look at a JSON file: a large one takes hundreds of MiB, which are gone when it ends.
 
-        return read_tokenizer_json(data, whole, name=name, file=file)
-    if "config" in whole and "vocab" in whole:
-        from oomguard.preparation.encoding.tekken import read_tekken
+    What it finds is kept in the user's cache folder, by the file's sha256.
+    """
+    kept = f"tokenizer-{hashlib.sha256(data).hexdigest()}-{ABI}-{VERSION}"
+    found = read_kept(kept)
+    if found is None:
+        run = subprocess.run(
+            own_command("oomguard.preparation.encoding.describe", file), stdout=subprocess.PIPE, check=False
+        )
+        found = run.stdout
+        if run.returncode:
+            raise WorkerFailed(
+                f"{name}: the process that looked at it ended with status {run.returncode}",
+                do="run it again, with more memory",
+            )
+        if "error" not in (answer := json.loads(found)):
+            keep(kept, found)
+    answer = json.loads(found)
+    if "error" in answer:
+        raise BadInput(f"{name}: {answer['error']}", do=answer["do"])
+    return EncodingSpec(**{**answer["spec"], "name": name, "file": file}), answer["special"]
 
-        return read_tekken(data, whole, name=name, file=file)
-    raise BadInput(
-        f"{name} is neither a tokenizer.json nor a tekken.json",
-        do="--tokenizer tokenizer.json (not tokenizer_config.json, config.json or vocab.json)",
-    )
 
-
-def _read_ranks(
-    data: bytes, pattern: str | None, *, name: str, file: str
-) -> tuple[EncodingSpec, dict[str, int]]:
+def _read_ranks(data: bytes, pattern: str | None, *, name: str, file: str) -> tuple[EncodingSpec, dict[str, int]]:
     if not _RANK_LINE.match(data):
         if data[:1] == b"\n":
-            raise BadInput(f"{name} is a SentencePiece model, which is not byte-level BPE", do="--tokenizer tokenizer.json")
+            raise BadInput(
+                f"{name} is a SentencePiece model, which is not byte-level BPE", do="--tokenizer tokenizer.json"
+            )
         raise BadInput(f"{name} is no tokenizer's file that is known", do="--tokenizer FILE.json or FILE.tiktoken")
     digest = hashlib.sha256(data).hexdigest()
     known = KNOWN.get(digest)
@@ -118,35 +122,16 @@ def _read_ranks(
     chosen = known.pattern if known else pattern or ""
     splitter = find_splitter(PATTERNS[chosen])
     assert splitter is not None
-    ranks = [int(line.split()[1]) for line in data.splitlines() if line]
+    highest = max(int(line[1]) for line in re.finditer(rb" ([0-9]{1,9})\r?$", data, re.MULTILINE))
     spec = EncodingSpec(
         name=name,
         family=family_of(splitter),
         sha256=digest,
         eot=known.eot if known else -1,
         bos=known.bos if known else -1,
-        vocabulary_size=known.vocabulary_size if known else max(ranks) + 1,
+        vocabulary_size=known.vocabulary_size if known else highest + 1,
         file=file,
+        file_bytes=len(data),
         pattern=PATTERNS[chosen],
     )
     return spec, dict(known.special) if known else {}
-
-
-def _with_eot(spec: EncodingSpec, eot_token: str, special: Mapping[str, int]) -> EncodingSpec:
-    if eot_token in special:
-        return replace(spec, eot=special[eot_token])
-    if not re.fullmatch(r"[0-9]{1,7}", eot_token):
-        names = ", ".join(list(special)[:_SHOWN]) or "none that are known"
-        raise BadInput(
-            f'--eot-token "{printable(eot_token)}": {spec.name} has no such token (it has {names})',
-            do="--eot-token with the number of its id",
-        )
-    token = int(eot_token)
-    # A rank file does not say how many ids the model has beyond its ranks.
-    size = max(spec.vocabulary_size, token + 1) if spec.form == "ranks" else spec.vocabulary_size
-    if token >= size or token >= _MOST_IDS:
-        raise BadInput(
-            f"--eot-token {token}: the ids of {spec.name} end with {spec.vocabulary_size - 1}",
-            do=f"--eot-token {spec.eot if spec.eot >= 0 else spec.vocabulary_size - 1}",
-        )
-    return replace(spec, eot=token, vocabulary_size=size)

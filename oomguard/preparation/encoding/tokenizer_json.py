@@ -42,17 +42,15 @@ _DEEPSEEK = [
 ]
 
 
-def read_tokenizer_json(
-    data: bytes, whole: dict[str, Any], *, name: str, file: str
-) -> tuple[EncodingSpec, dict[str, int]]:
+def read_tokenizer_json(data: bytes, whole: dict[str, Any], *, file: str) -> tuple[EncodingSpec, dict[str, int]]:
     """Give the tokenizer of a file, and its special tokens.
 
     Raises: BadInput if no exact tokens of it can be had, naming why.
     """
     model = whole.get("model")
     if not isinstance(model, dict) or not isinstance(model.get("vocab"), (dict, list)):
-        raise BadInput(f"{name}: there is no model in it", do="get the file again")
-    _refuse(whole, model, name)
+        raise BadInput("there is no model in it", do="get the file again")
+    _refuse(whole, model)
     added = [token for token in whole.get("added_tokens") or [] if isinstance(token, dict)]
     special = {str(token["content"]): int(token["id"]) for token in added if token.get("special")}
     plain = {str(token["content"]): int(token["id"]) for token in added if not token.get("special")}
@@ -65,7 +63,7 @@ def read_tokenizer_json(
         base = family_of(splitter)
         family = f"{base}-spaced" if plain else base  # type: ignore[assignment]  # one of Family's
     spec = EncodingSpec(
-        name=name,
+        name=file,
         family=family,
         sha256=hashlib.sha256(data).hexdigest(),
         eot=_only_one(special, _ENDS),
@@ -97,17 +95,17 @@ def _only_one(special: Mapping[str, int], names: Iterable[str]) -> int:
     return found[0] if len(found) == 1 else -1
 
 
-def _refuse(whole: Mapping[str, Any], model: Mapping[str, Any], name: str) -> None:
+def _refuse(whole: Mapping[str, Any], model: Mapping[str, Any]) -> None:
     kind = model.get("type", "of an unnamed kind")
     if kind != "BPE":
-        raise BadInput(f"{name}: its model is {kind}, and only byte-level BPE is exact for parts of a text", do=_OTHERS)
+        raise BadInput(f"its model is {kind}, and only byte-level BPE is exact for parts of a text", do=_OTHERS)
     if model.get("dropout"):
         raise BadInput(
-            f"{name}: BPE with dropout {model['dropout']} gives other tokens each time, so none are right",
+            f"BPE with dropout {model['dropout']} gives other tokens each time, so none are right",
             do='set "dropout": null in the file\'s "model"',
         )
     if not _has_byte_level(whole.get("pre_tokenizer")):
-        raise BadInput(f"{name}: its BPE is not byte-level (no ByteLevel among its pre-tokenizers)", do=_OTHERS)
+        raise BadInput("its BPE is not byte-level (no ByteLevel among its pre-tokenizers)", do=_OTHERS)
 
 
 def _parts(step: Any, key: str) -> list[Any]:
@@ -158,7 +156,12 @@ def _is_nfc(step: Any) -> bool | None:
 
 
 def _why_slow(
-    whole: Mapping[str, Any], model: Mapping[str, Any], added: list[dict[str, Any]], *, pattern: str | None, nfc: bool | None
+    whole: Mapping[str, Any],
+    model: Mapping[str, Any],
+    added: list[dict[str, Any]],
+    *,
+    pattern: str | None,
+    nfc: bool | None,
 ) -> str:
     """Why the core cannot be sure to give the file's tokens; "": it gives them."""
     if nfc is None:
@@ -191,7 +194,8 @@ def _why_not_merges(model: Mapping[str, Any], added: set[str]) -> str:
     try:
         tokens, vocabulary = _tokens(model, added)
         merges = [
-            (tokens_of[0], tokens_of[1]) for tokens_of in (_pair(merge, vocabulary) for merge in model.get("merges") or [])
+            (tokens_of[0], tokens_of[1])
+            for tokens_of in (_pair(merge, vocabulary) for merge in model.get("merges") or [])
         ]
     except (KeyError, TypeError, ValueError):
         return "its merges or its vocabulary are written in a way that is not known"

