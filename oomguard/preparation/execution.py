@@ -180,6 +180,7 @@ def _result(
         input_bytes=totals.input_bytes,
         shards=tuple(Shard(**shard) for shard in sink.shards),
         encoding=job.resolved.encoding_name,
+        engine="core" if job.needs.native else job.resolved.spec.reference,
         reference=job.resolved.spec.reference,
         format=job.options.format,
         token_bytes=job.resolved.spec.token_bytes,

@@ -51,6 +51,7 @@ class ShardSet:
     notes: tuple[str, ...]
     budget_notes: tuple[str, ...] = ()  # shown when the run begins, not again at its end
     already_done: bool = False
+    engine: str = "core"  # what encoded
     reference: str = "tiktoken"  # the library that a part was encoded with again
     verify: str = ""  # what was asked with --verify; empty: made by a version that did not note it
 
@@ -103,6 +104,8 @@ class ShardSet:
         if self.verified_bytes:
             of = f" of {read}" if self.verify == "full" and checked != read else ""
             return f"{checked}{of} encoded again by {self.reference}: the same"
+        if self.engine == self.reference and self.verify != "off":
+            return f"nothing: {self.reference} itself did the work"
         if self.verify in ("sample", "full") and self.input_bytes:
             what = "this text" if self.verify == "full" else "what was sampled"
             return f"nothing: {what} cannot be cut into parts that {self.reference} can encode"

@@ -100,12 +100,11 @@ class EncodingSpec:
         return {"sha256": self.sha256, "pattern": pattern, "eot": self.eot}
 
     def summary(self) -> str:
-        """What was recognised, for people: "pattern llama3, 128,256 ids, end-of-text 128001, begin-of-text 128000"."""
+        """What was recognised, for people: "pattern llama3, 128,256 ids, end-of-text 128001"."""
         parts = [f"pattern {name_of(self.pattern)}"] if self.native and self.pattern else []
         parts.append(f"{self.vocabulary_size:,} ids")
-        parts.append(f"end-of-text {self.eot}" if self.eot >= 0 else "no end-of-text known")
-        if self.bos >= 0:
-            parts.append(f"begin-of-text {self.bos}")
+        if self.eot >= 0:
+            parts.append(f"{'begin' if self.eot == self.bos else 'end'}-of-text {self.eot}")
         if self.nfc:
             parts.append("NFC")
         return ", ".join(parts)
