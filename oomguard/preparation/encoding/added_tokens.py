@@ -1,4 +1,4 @@
-"""Added tokens that are no special ones, such as Qwen's "<tool_call>": they are one token wherever they stand in a text."""
+"""Added tokens that are no special ones, such as Qwen's "<tool_call>": one token wherever they stand in a text."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def read_kept(name: str, *, cache: Path | None = None) -> bytes | None:
     return None
 
 
-def keep(name: str, data: bytes | memoryview, *, cache: Path | None = None) -> None:
+def keep(name: str, data: bytes | mmap.mmap | memoryview, *, cache: Path | None = None) -> None:
     """Leave bytes under a name that says all that they depend on, if that can be."""
     folder = cache or default_cache()
     if folder is not None:
@@ -113,7 +113,7 @@ def _map_checked(folder_fd: int, name: str) -> memoryview:
     return block
 
 
-def _write(folder_fd: int, name: str, data: bytes | memoryview) -> None:
+def _write(folder_fd: int, name: str, data: bytes | mmap.mmap | memoryview) -> None:
     """Write a file beside its place and rename it, so that no process ever sees a part of it."""
     temporary = f".{name}.{secrets.token_hex(8)}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC

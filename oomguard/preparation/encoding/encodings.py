@@ -55,9 +55,7 @@ class EncodingSpec:
     rank_count: int = 0  # Tekken: how many of its file's ranks it uses
     bos: int = -1  # the id that begins a text; -1: there is none
     nfc: bool = False
-    added: dict[str, int] = field(
-        default_factory=dict
-    )  # tokens that are no special ones, but stand in a text as a whole
+    added: dict[str, int] = field(default_factory=dict)  # no special ones, but one token each where a text has them
     added_first: bool = False  # they are looked for before the text becomes NFC
 
     @property
@@ -79,7 +77,7 @@ class EncodingSpec:
 
     @property
     def vocabulary_bytes(self) -> int | None:
-        """Bytes of memory that the core's vocabulary takes; None: as measured for tiktoken's own. Measured: 45 to 57 an id."""
+        """Bytes of memory of the core's vocabulary, 45 to 57 an id; None: as measured for tiktoken's own."""
         return None if self.file is None else 64 * self.vocabulary_size
 
     @property
@@ -93,7 +91,7 @@ class EncodingSpec:
         return 20 * self.file_bytes if self.form == "huggingface" else 512 * self.vocabulary_size + 2 * self.file_bytes
 
     def identity(self) -> str | dict[str, object]:
-        """What decides which tokens a text has, for the manifest: the name of one of tiktoken's, else the file's sha256."""
+        """What decides which tokens a text has, for the manifest: tiktoken's name, or the sha256 of a file."""
         if self.file is None and self.eot == ENCODINGS[self.name].eot:
             return self.name
         pattern = hashlib.sha256(self.pattern.encode()).hexdigest() if self.form == "ranks" else ""

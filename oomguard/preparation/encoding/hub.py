@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from oomguard.errors import NothingFound
+from oomguard.errors import MissingExtra, NothingFound
 from oomguard.text import printable
 
 _NAMES = ("tokenizer.json", "tekken.json")
@@ -19,16 +19,14 @@ def fetch_tokenizer(repository: str, revision: str | None) -> Path:
     try:
         from huggingface_hub import hf_hub_download
     except ImportError as error:
-        raise NothingFound(
-            f"{where}: there is no such file, and a name on the Hub needs huggingface_hub, which is not installed",
-            do="pip install 'oomguard[hub]', or --tokenizer FILE",
-        ) from error
+        what = "there is no such file here, and a name on the Hub needs huggingface_hub, which is not installed"
+        raise MissingExtra(f"{where}: {what}", "hub") from error
     failed: Exception | None = None
     for only_cached in (True, False):
         for name in _NAMES:
             try:
                 return Path(hf_hub_download(repository, name, revision=revision, local_files_only=only_cached))
-            except Exception as error:  # it has a dozen ways to fail, most of them its HTTP client's
+            except Exception as error:  # noqa: BLE001 - it has a dozen ways to fail, most of them its HTTP client's
                 failed = failed if only_cached or name != _NAMES[0] else error
     what = " ".join(str(failed).split()) or type(failed).__name__
     raise NothingFound(

@@ -1,4 +1,4 @@
-"""Hugging Face's tokenizers, where it is installed: the reference for tokenizer.json, and the engine where the core has none."""
+"""Hugging Face's tokenizers: the reference for tokenizer.json, and the engine where the core has none."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
-from oomguard.errors import NothingFound
+from oomguard.errors import MissingExtra, NothingFound
 from oomguard.preparation.encoding.encodings import read_whole
 from oomguard.preparation.encoding.tokenizers import EngineCannotEncode, ReferenceEngine
 
@@ -19,19 +19,19 @@ _LOWEST, _TOO_HIGH = (0, 21), (2, 0)
 
 
 def require_tokenizers() -> None:
-    """Raise NothingFound, naming the extra, unless a version of the library is installed that was tried."""
-    do = "pip install 'oomguard[tokenizers]'"
+    """Raise MissingExtra unless the library is installed, in a version that can be used."""
     try:
         installed = version("tokenizers")
     except PackageNotFoundError as error:
-        raise NothingFound("a tokenizer.json needs Hugging Face's tokenizers, which is not installed", do=do) from error
+        what = "this tokenizer.json is checked or encoded by Hugging Face's tokenizers, which is not installed"
+        raise MissingExtra(what, "tokenizers") from error
     numbers = tuple(int(number) for number in re.findall(r"[0-9]+", installed)[:2])
     if not _LOWEST <= numbers < _TOO_HIGH:
-        raise NothingFound(f"tokenizers {installed} is installed, and 0.21 or later is needed, below 2", do=do)
+        raise MissingExtra(f"tokenizers {installed} is installed; 0.21 or later is needed, below 2", "tokenizers")
 
 
 class HuggingFaceEngine(ReferenceEngine):
-    """The library on the file as it is, but that special tokens in a text are text and nothing is cut short or padded."""
+    """The library on the file as it is, but special tokens are text there, and nothing is cut short or padded."""
 
     name = "tokenizers"
     cost = 200

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import cache
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 from oomguard.preparation.encoding.tokenizers import BadUtf8, Engine, NeedsRoom, require_utf8
@@ -17,8 +17,8 @@ from oomguard.preparation.encoding.tokenizers import BadUtf8, Engine, NeedsRoom,
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# UTF-8 of all but U+0000-02FF, Cyrillic U+0400-047F, U+2002-203F (dashes and quotation marks), the euro sign and U+4000-
-# 9FFF (Chinese): these are NFC as they are, in any order.
+# UTF-8 of all but U+0000-02FF, Cyrillic U+0400-047F, U+2002-203F (dashes and quotation marks), the euro sign and
+# U+4000-9FFF (Chinese): these are NFC as they are, in any order.
 _MAY_CHANGE = re.compile(rb"[\xcc-\xcf\xd2-\xe1\xe3\xea-\xff]|\xe2(?!\x80[\x82-\xbf]|\x82\xac)")
 
 
@@ -83,7 +83,7 @@ class NfcEngine:
                 text, offsets, eot=eot, tokens=tokens, ends=ends, before=before, scratch=scratch
             )
         documents = []
-        for start, stop in zip(places, places[1:], strict=False):
+        for start, stop in pairwise(places):
             document = bytes(text[start:stop])
             try:
                 require_utf8(document)

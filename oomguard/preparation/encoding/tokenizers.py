@@ -176,6 +176,7 @@ def end_document(number: int, eot: int, tokens: memoryview, ends: memoryview, co
 
 
 def require_utf8(data: bytes) -> None:
+    """Raise BadUtf8 for text that is not well-formed."""
     try:
         data.decode()
     except UnicodeDecodeError as error:

@@ -10,8 +10,8 @@ import tiktoken
 
 import oomguard
 from oomguard.preparation.encoding import native, splitters
-from oomguard.preparation.encoding.native import CoreUnavailable, Encoder, Tier, Vocabulary
 from oomguard.preparation.encoding.encodings import read_ranks
+from oomguard.preparation.encoding.native import CoreUnavailable, Encoder, Tier, Vocabulary
 from tests.reference import CHARACTERS
 
 # The splitters, each with a vocabulary that is at hand: which one it is does not matter to the pattern.

@@ -71,7 +71,7 @@ def encode(engine: Engine, text: str) -> list[int]:
     data = text.encode()
     room = np.empty(3 * len(data) + 200, np.uint32)
     count, _ = engine.encode(
-        data, mark=b"", eot=-1, tokens=memoryview(room), ends=memoryview(b""), before=0, scratch=1 << 26
+        data, mark=b"", eot=-1, tokens=memoryview(room.data), ends=memoryview(b""), before=0, scratch=1 << 26
     )
     return [int(token) for token in room[:count]]
 
@@ -106,8 +106,8 @@ def pieces(text: str, size: int) -> list[str]:
 
 
 @pytest.mark.parametrize(("name", "form"), [*((n, "ranks") for n in RANK_FILES), *((n, "json") for n in JSON_FILES)])
-def test_half_a_megabyte_of_mixed_text(name: str, form: str, folder: Path) -> None:
-    _compare(file_of(name, folder, form=form), corpus()[:300_000])
+def test_mixed_text(name: str, form: str, folder: Path) -> None:
+    _compare(file_of(name, folder, form=form), corpus()[:100_000])
 
 
 @pytest.mark.slow
@@ -127,7 +127,7 @@ def _compare(file: Path, text: str) -> None:
 def test_hostile_strings(name: str, form: str, folder: Path) -> None:
     _, engine, reference = opened(file_of(name, folder, form=form))
     rng = random.Random(f"{name}{form}")
-    for _ in range(1500):
+    for _ in range(300):
         text = mixed(rng) if rng.random() < 0.5 else hostile(rng)
         assert encode(engine, text) == reference.ids(text.encode()), repr(text)
 
@@ -150,7 +150,7 @@ def all_cuts(text: bytes, family: str) -> list[int]:
 
 
 @pytest.mark.parametrize("name", ["llama3", "qwen", "qwen3.5", "o200k", "tekken"])
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(text=CUT)
 def test_a_cut_changes_no_pretoken(name: str, text: str) -> None:
     pattern = regex.compile(PATTERNS[name])
@@ -167,17 +167,17 @@ def test_a_cut_changes_no_token_with_nfc_and_added_tokens(name: str, folder: Pat
     spec, _, reference = opened(file_of(name, folder, form="json"))
     rng = random.Random(name)
     cuts = 0
-    for _ in range(400):
+    for _ in range(150):
         text = mixed(rng)
         raw, whole = text.encode(), reference.ids(text.encode())
         for cut in all_cuts(raw, spec.family)[:8]:
             assert reference.ids(raw[:cut]) + reference.ids(raw[cut:]) == whole, (raw[:cut], raw[cut:])
             cuts += 1
-    assert cuts > 100
+    assert cuts > 50
 
 
 @pytest.mark.parametrize("family", ["gpt2-spaced", "cl100k-spaced", "o200k-spaced"])
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(text=CUT)
 def test_a_spaced_cut_stands_beside_white_space(family: str, text: str) -> None:
     """So that it is in no added token, none of which holds any."""
@@ -207,15 +207,15 @@ def test_documents_between_marks_and_of_arrays(name: str, mark: str, folder: Pat
         raw = mark.join(documents).encode()
         room, places = np.zeros(3 * len(raw) + 500, np.uint32), np.zeros(len(documents) + 1, np.int64)
         count, ended = engine.encode(
-            raw, mark=mark.encode(), eot=spec.eot, tokens=memoryview(room), ends=memoryview(places), before=100, scratch=1 << 24
+            raw, mark=mark.encode(), eot=spec.eot, tokens=memoryview(room.data), ends=memoryview(places.data), before=100, scratch=1 << 24
         )  # fmt: skip
         assert room[:count].tolist() == want[:-1]
         assert ended == len(documents) - 1
         assert places[:ended].tolist() == ends[:-1]
         data = [document.encode() for document in documents]
-        offsets = np.cumsum([3, *map(len, data)]).astype(np.int64)
+        offsets = np.cumsum([3, *map(len, data)]).tolist()
         count = engine.encode_documents(
-            b"xyz" + b"".join(data), offsets, eot=spec.eot, tokens=memoryview(room), ends=memoryview(places), before=100, scratch=1 << 24
+            b"xyz" + b"".join(data), offsets, eot=spec.eot, tokens=memoryview(room.data), ends=memoryview(places.data), before=100, scratch=1 << 24
         )  # fmt: skip
         assert room[:count].tolist() == want
         assert places[: len(ends)].tolist() == ends
