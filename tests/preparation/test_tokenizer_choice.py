@@ -127,7 +127,9 @@ def test_what_contradicts_itself(given: dict[str, str]) -> None:
 
 
 def test_a_name_on_the_hub_is_found_in_its_cache(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    constants = pytest.importorskip("huggingface_hub.constants", reason="needs huggingface_hub: pip install 'oomguard[hub]'")
+    constants = pytest.importorskip(
+        "huggingface_hub.constants", reason="needs huggingface_hub: pip install 'oomguard[hub]'"
+    )
     commit = "0123456789abcdef0123456789abcdef01234567"
     model = tmp_path / "hub" / "models--some--model"
     (model / "snapshots" / commit).mkdir(parents=True)

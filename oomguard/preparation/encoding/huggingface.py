@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from oomguard.errors import MissingExtra, NothingFound
 from oomguard.preparation.encoding.encodings import read_whole
 from oomguard.preparation.encoding.tokenizers import EngineCannotEncode, ReferenceEngine
+from oomguard.units import KIB
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +35,8 @@ class HuggingFaceEngine(ReferenceEngine):
     """The library on the file as it is, but special tokens are text there, and nothing is cut short or padded."""
 
     name = "tokenizers"
-    cost = 200
+    cost = 330  # for text of which each byte is a token
+    stretch = 32 * KIB
 
     def __init__(self, spec: EncodingSpec, file: Path) -> None:
         """Load the file. Raises: NothingFound if the library is not there or cannot; Changed; OSError."""

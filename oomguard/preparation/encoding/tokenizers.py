@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-_STRETCH = 256 * KIB  # of text that a library gets at once: tiktoken takes 38 bytes of memory for a byte of one word
-
 
 class BadUtf8(Exception):
     """Carries where in the text the first invalid byte is."""
@@ -82,6 +80,7 @@ class ReferenceEngine:
 
     name: str
     cost: int  # bytes of memory that it takes for each byte of text
+    stretch: int  # bytes of text that it gets at once, where the text may be cut
 
     def __init__(self, spec: EncodingSpec) -> None:
         self._cut = partial(last_safe_cut, family=spec.family)
@@ -131,8 +130,8 @@ class ReferenceEngine:
         def read(start: int, length: int) -> bytes:
             return document[start : start + length]
 
-        for stretch in split_pieces(read, self._cut, size=len(document), target=lambda: _STRETCH):
-            if len(stretch) > 2 * _STRETCH and self.cost * len(stretch) > scratch:
+        for stretch in split_pieces(read, self._cut, size=len(document), target=lambda: self.stretch):
+            if len(stretch) > 2 * self.stretch and self.cost * len(stretch) > scratch:
                 raise NeedsRoom(self.cost * len(stretch), at)
             for token in self.ids(stretch):
                 tokens[count] = token
@@ -145,7 +144,8 @@ class TiktokenEngine(ReferenceEngine):
     """tiktoken, whose tokens are those of a rank file."""
 
     name = "tiktoken"
-    cost = 40
+    cost = 40  # 38 for a text that is one word
+    stretch = 256 * KIB
 
     def __init__(self, spec: EncodingSpec, file: Path) -> None:
         super().__init__(spec)

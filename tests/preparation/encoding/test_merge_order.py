@@ -1,6 +1,7 @@
 """Where `find_difference` finds none, merging by bytes and merging by a list give the same on any text."""
 
 import random
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -18,7 +19,7 @@ def by_bytes(text: bytes, tokens: dict[bytes, int]) -> list[bytes]:
         return [text]
     parts = [text[i : i + 1] for i in range(len(text))]
     while True:
-        made = [(tokens[a + b], i) for i, (a, b) in enumerate(zip(parts, parts[1:], strict=False)) if a + b in tokens]
+        made = [(tokens[a + b], i) for i, (a, b) in enumerate(pairwise(parts)) if a + b in tokens]
         if not made:
             return parts
         _, at = min(made)
@@ -32,7 +33,7 @@ def by_list(text: bytes, merges: list[Merge], tokens: dict[bytes, int], *, whole
     rank = {merge: place for place, merge in enumerate(merges)}
     parts = [text[i : i + 1] for i in range(len(text))]
     while True:
-        made = [(rank[pair], i) for i, pair in enumerate(zip(parts, parts[1:], strict=False)) if pair in rank]
+        made = [(rank[pair], i) for i, pair in enumerate(pairwise(parts)) if pair in rank]
         if not made:
             return parts
         _, at = min(made)
