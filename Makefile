@@ -7,6 +7,8 @@ READY := $(VENV)/ready
 INPUT ?=
 MAX_RSS ?= 512M
 DEMO_SIZE ?= 200MB
+# How long `make fuzz-core` tries.
+FUZZ_SECONDS ?= 3600
 # What `make vmkills` boots.
 KERNELS ?= 5.10 6.1 6.12
 # How many tests run side by side, and how often a property is tried: EXAMPLES=thorough is about eight times as often.
@@ -16,10 +18,10 @@ PYTEST = $(RUN) -m pytest -q --hypothesis-profile=$(EXAMPLES)
 BESIDE = -n $(JOBS) --maxprocesses 8
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo check core lint test coverage wheel versions screens live vm bench campaign kills runs vmruns logspeed fuzz vmkills costs profiles clean
+.PHONY: help setup demo check core wheels fuzz-core lint test coverage wheel versions screens live vm bench campaign kills runs vmruns logspeed fuzz vmkills costs profiles clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  \1\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
 
 setup: $(READY) ## install oomguard and what its tests need into .venv
 
@@ -40,6 +42,18 @@ check: lint ## lint, types, import contracts, and all pure and fast tests (under
 
 core: ## compile the encoder core in place (cc, or pip install ziglang)
 	$(PYTHON) hatch_build.py
+
+wheels: .venv-wheels/ready ## dist/*.whl for x86-64 and arm64, glibc and musl, all from this machine
+	@for target in x86_64-linux-gnu.2.17 aarch64-linux-gnu.2.17 x86_64-linux-musl aarch64-linux-musl; do \
+		OOMGUARD_WHEEL=$$target .venv-wheels/bin/python -m hatchling build -t wheel || exit 1; done
+
+.venv-wheels/ready:
+	$(PYTHON) -m venv .venv-wheels
+	.venv-wheels/bin/pip install --quiet --disable-pip-version-check hatchling ziglang
+	@touch $@
+
+fuzz-core: $(READY) ## an hour of hostile text for the encoder core, with sanitizers; by coverage where clang is found
+	sh tools/fuzz_core.sh "$(RUN)" $(FUZZ_SECONDS)
 
 lint: $(READY) ## lint, types and import contracts only
 	$(RUN) -m ruff check --quiet .
@@ -116,4 +130,4 @@ profiles: $(READY) .venv-costs/ready ## how far `profile` is from the truth: pea
 	@touch $@
 
 clean: ## remove what these targets made
-	rm -rf $(VENV) demo bench-data .venv-bench .venv-costs .venv-tries .coverage .coverage.* htmlcov
+	rm -rf $(VENV) demo bench-data .venv-bench .venv-costs .venv-wheels dist .venv-tries .coverage .coverage.* htmlcov

@@ -25,6 +25,7 @@ except ImportError:  # run by hand, where hatchling is not installed
     BuildHookInterface = object  # type: ignore[assignment,misc]
 
 PACKAGE = Path("oomguard", "preparation", "encoding")
+SOURCE = PACKAGE / "core"
 LIBRARY = PACKAGE / "core.so"
 ONCE = ["pretoken", "cache", "merge", "vocabulary", "encode"]
 # Compiled once for each kind of processor; what differs is classify.h and find_way() alone.
@@ -37,7 +38,8 @@ TIERS = {
     },
     "aarch64": {"plain": [], "neon": ["-DOG_USE_NEON"]},
 }
-FLAGS = ["-std=c11", "-O3", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra"]
+FLAGS = ("-std=c11", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra")
+OPTIMIZED = ("-O3", "-g0")  # -O2 costs SSE2 and plain C a fifth
 PLATFORM_TAGS = {
     "x86_64-linux-gnu.2.17": "manylinux_2_17_x86_64.manylinux2014_x86_64",
     "aarch64-linux-gnu.2.17": "manylinux_2_17_aarch64.manylinux2014_aarch64",
@@ -57,26 +59,34 @@ def find_compiler(target: str = "") -> list[str] | None:
     return zig if importlib.util.find_spec("ziglang") else None
 
 
+def compile_objects(source: Path, folder: Path, *, compiler: list[str], machine: str, flags: list[str]) -> list[str]:
+    """Compile each file once, or once for each tier of the machine; give the objects.
+
+    Raises: subprocess.CalledProcessError when the compiler fails, whose messages are on stderr.
+    """
+    jobs = [(name, "", []) for name in ONCE]
+    jobs += [(name, tier, more) for tier, more in TIERS.get(machine, {"plain": []}).items() for name in TIERED]
+    objects = []
+    for name, tier, more in jobs:
+        objects.append(str(folder / f"{name}{tier}.o"))
+        tiered = [f"-DOG_TIER={tier}", *more] if tier else []
+        subprocess.run([*compiler, *flags, *tiered, "-c", str(source / f"{name}.c"), "-o", objects[-1]], check=True)
+    return objects
+
+
 def compile_core(
-    root: Path, library: Path, *, compiler: list[str], machine: str, flags: list[str] | None = None
+    source: Path, library: Path, *, compiler: list[str], machine: str, flags: tuple[str, ...] = OPTIMIZED
 ) -> None:
     """Compile and link; `library` is replaced only by a whole one.
 
     Raises: subprocess.CalledProcessError when the compiler fails, whose messages are on stderr.
     """
-    source = root / PACKAGE / "core"
-    flags = FLAGS + (flags or [])
-    library.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=library.parent, prefix=".core-") as folder:
-        objects = []
-        jobs = [(name, "", []) for name in ONCE]
-        jobs += [(name, tier, more) for tier, more in TIERS.get(machine, {"plain": []}).items() for name in TIERED]
-        for name, tier, more in jobs:
-            objects.append(str(Path(folder, f"{name}{tier}.o")))
-            tiered = [f"-DOG_TIER={tier}", *more] if tier else []
-            subprocess.run([*compiler, *flags, *tiered, "-c", str(source / f"{name}.c"), "-o", objects[-1]], check=True)
-        linked = Path(folder, "core.so")
-        subprocess.run([*compiler, *flags, "-shared", *objects, "-o", str(linked)], check=True)
+    all_flags = [*FLAGS, *flags]
+    with tempfile.TemporaryDirectory(dir=library.parent, prefix=".core-") as name:
+        folder = Path(name)
+        objects = compile_objects(source, folder, compiler=compiler, machine=machine, flags=all_flags)
+        linked = folder / "core.so"
+        subprocess.run([*compiler, *all_flags, "-shared", "-s", *objects, "-o", str(linked)], check=True)
         linked.replace(library)
 
 
@@ -85,22 +95,25 @@ class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg,misc,unused-
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile into the tree; a wheel is tagged for this platform, as nothing of Python's ABI is used."""
-        target = os.environ.get("OOMGUARD_WHEEL", "")
-        library = Path(self.root, LIBRARY)
+        root, target = Path(self.root), os.environ.get("OOMGUARD_WHEEL", "")
         compiler = find_compiler(target)
-        machine = target.partition("-")[0] or platform.machine()
+        build_data["pure_python"] = True
         if compiler is None or not sys.platform.startswith("linux"):
             if target:
                 raise SystemExit(f"error: OOMGUARD_WHEEL={target} needs ziglang\n  try: pip install ziglang")
             print("oomguard: no C compiler: the encoder core is not built, tiktoken will be used", file=sys.stderr)
-            library.unlink(missing_ok=True)
             return
-        compile_core(Path(self.root), library, compiler=compiler, machine=machine)
-        if version != "editable":
-            tag = PLATFORM_TAGS.get(target) or sysconfig.get_platform().replace("-", "_").replace(".", "_")
-            build_data["tag"] = f"py3-none-{tag}"
-            build_data["artifacts"].append(f"/{LIBRARY}")
-        build_data["pure_python"] = version == "editable"
+        machine = target.partition("-")[0] or platform.machine()
+        if version == "editable":
+            compile_core(root / SOURCE, root / LIBRARY, compiler=compiler, machine=machine)
+            return
+        library = root / "build" / f"core-{target or 'here'}.so"  # the tree keeps the library that it runs with
+        library.parent.mkdir(exist_ok=True)
+        compile_core(root / SOURCE, library, compiler=compiler, machine=machine)
+        tag = PLATFORM_TAGS.get(target) or sysconfig.get_platform().replace("-", "_").replace(".", "_")
+        build_data["tag"] = f"py3-none-{tag}"
+        build_data["pure_python"] = False
+        build_data["force_include"][str(library)] = str(LIBRARY)
 
 
 def main() -> None:
@@ -109,7 +122,7 @@ def main() -> None:
     if compiler is None:
         raise SystemExit("error: there is no C compiler\n  try: sudo apt-get install gcc, or pip install ziglang")
     root = Path(__file__).parent
-    compile_core(root, root / LIBRARY, compiler=compiler, machine=platform.machine())
+    compile_core(root / SOURCE, root / LIBRARY, compiler=compiler, machine=platform.machine())
 
 
 if __name__ == "__main__":

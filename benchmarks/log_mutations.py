@@ -13,16 +13,17 @@ import re
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
-from oomguard.diagnosis.advice.kernel import advise
-from oomguard.diagnosis.causes.find import find_cause
-from oomguard.diagnosis.model import Diagnosis, ExplainedEvent
+from oomguard.diagnosis.conclude import Asked, conclude
+from oomguard.diagnosis.kill_search import FoundKills
+from oomguard.diagnosis.killers import BY_IDENT, KILLERS
+from oomguard.diagnosis.log_reading import find_in_blocks
 from oomguard.diagnosis.screens.page import diagnosis_page
-from oomguard.formats.kernel_log import OomEvent
-from oomguard.formats.kernel_log.log_stream import find_in_blocks
+from oomguard.formats.kernel_log import Notice, OomEvent, OtherKill
 
-CAPTURES = Path(__file__).parents[1] / "tests/captures/kernel_log"
+CAPTURES = Path(__file__).parents[1] / "tests/captures"
 MOST_LINES = 160  # of a log that one mutation starts from: the campaign shall see many, not few large ones
 SLOWEST_SECONDS = 2.0
 BATCH = 500
@@ -36,11 +37,14 @@ HOSTILE = [
 
 def seeds() -> list[list[bytes]]:
     """The logs to start from, as lines."""
-    files = sorted(CAPTURES.glob("*.log"))
+    files = sorted(CAPTURES.glob("kernel_log/*.log")) + sorted(CAPTURES.glob("pasted/m*"))
     if data := os.environ.get("OOMGUARD_DATA"):
         files += sorted(Path(data, "oomlogs").glob("*.log"))
         files += sorted(Path(data, "oomlogs_vm").glob("6.1/memcg-raw/journal-k.*"))
-    return [file.read_bytes().split(b"\n") for file in files]
+    told = [wording.example.encode() for killer in KILLERS for wording in killer.wordings]
+    return [file.read_bytes().split(b"\n") for file in files] + [
+        told[start : start + 8] for start in range(0, len(told), 8)
+    ]
 
 
 def mutate(chance: random.Random, logs: list[list[bytes]]) -> bytes:
@@ -130,20 +134,24 @@ def _damage_bytes(chance: random.Random, text: bytearray) -> None:
 def check(text: bytes, *, shown: bool) -> int:
     """Read a log and explain what is in it. Gives how many victims it named; asserts that the text names them."""
     began = time.perf_counter()
-    events = [found for found in find_in_blocks([text]) if isinstance(found, OomEvent)]
+    found_all = list(find_in_blocks([text]))
     assert time.perf_counter() - began < SLOWEST_SECONDS
+    events = [found for found in found_all if isinstance(found, OomEvent)]
     flat = re.sub(r"\s+", " ", text.decode(errors="replace").replace("#012", " "))
     for event in events:
         for victim in event.victims:
             assert re.search(rf"process :?{victim.pid}\b|pid:{victim.pid}\b", flat), victim
             assert re.sub(r"\s+", " ", victim.name) in flat, victim
+    for other in found_all:
+        if isinstance(other, OtherKill | Notice):
+            assert other.pid is None or re.search(rf"(?<![0-9]){other.pid}(?![0-9])", flat), other
+            assert BY_IDENT[other.told_by].says == (other.says if isinstance(other, Notice) else "kill"), other
     if shown:
-        explained = tuple(ExplainedEvent(event=event, cause=find_cause(event)) for event in events)
-        advice = tuple(advise(explained[0].event, explained[0].cause)) if explained else ()
-        diagnosis = Diagnosis(
-            verdict="proved" if events else "none", killer=None, events=explained, others=(), units=(), counters=None,
-            main=explained[0] if explained else None, advice=advice, sources=(), found=len(events), verbose=True, every=True,
-        )  # fmt: skip
+        found_kills = FoundKills()
+        found_kills.kills.extend(found for found in found_all if isinstance(found, OomEvent | OtherKill))
+        found_kills.notices.extend(found for found in found_all if isinstance(found, Notice))
+        found_kills.found = found_kills.all_found = len(found_kills.kills)
+        diagnosis = replace(conclude(found_kills, [], Asked(), None), verbose=True, every=True)
         diagnosis.to_json()
         screen, page = str(diagnosis.render()), diagnosis_page(diagnosis, made="")
         assert "\x1b" not in screen + page

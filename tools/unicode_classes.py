@@ -56,14 +56,17 @@ def main() -> None:
     out.write("#ifndef OG_UNICODE_CLASSES_H\n#define OG_UNICODE_CLASSES_H\n\n#include <stdint.h>\n\n")
     out.write(f'#define OG_UNICODE_VERSION "{unicode_version(table)}"\n')
     out.write(f"#define OG_CLASSIFIED_CODE_POINTS 0x{len(index) * BLOCK:x}\n\n")
-    out.write(f"static const uint8_t og_block_of[{len(index)}] = {{\n")
+    out.write(f"extern const uint8_t og_block_of[{len(index)}];\n")
+    out.write(f"extern const char og_classes[{len(blocks) * BLOCK + 1}];\n\n")
+    out.write("#ifdef OG_UNICODE_TABLES\n")
+    out.write(f"const uint8_t og_block_of[{len(index)}] = {{\n")
     for at in range(0, len(index), 32):
         out.write("    " + ",".join(map(str, index[at : at + 32])) + ",\n")
     out.write(f"}};\n\n/* One digit a code point, see enum character_class; {BLOCK} a line. */\n")
-    out.write("static const char og_classes[] =\n")
+    out.write(f"const char og_classes[{len(blocks) * BLOCK + 1}] =\n")
     for block in blocks:
         out.write('    "' + "".join(map(str, block)) + '"\n')
-    out.write("    ;\n\n#endif\n")
+    out.write("    ;\n#endif\n\n#endif\n")
 
 
 if __name__ == "__main__":

@@ -11,9 +11,15 @@ _FOUND_NOTHING = 3
 
 
 def diagnose_command(
-    log: Annotated[
-        str | None, typer.Option(metavar="FILE", help="A saved log, also .gz .xz .bz2 .zst; - is standard input.")
+    logs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[FILE]...",
+            help="Saved logs or pasted messages, also .gz .xz .bz2 .zst .zip, or folders of them; - is standard input. "
+            "Left out: this machine's logs.",
+        ),
     ] = None,
+    log: Annotated[str | None, typer.Option(metavar="FILE", help="The same as FILE.")] = None,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="Only kills of processes of this name.")] = None,
     pid: Annotated[
         int | None, typer.Option(metavar="PID", help="Only the kill of this process (a pid of the host's).")
@@ -36,13 +42,12 @@ def diagnose_command(
     page: Annotated[str | None, typer.Option("--html", metavar="FILE", help="Also write a page for a ticket.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Say what killed a process for lack of memory.
+    """Explain the last out-of-memory kill.
 
-    And whose limit it was, who filled the memory, and what to do.
+    What killed it, whose limit it was, who filled the memory, and what to do. Without root as far as the logs may be
+    read. Exit status 0: a kill was found; 3: none was, or none that fits.
 
-    Exit status 0: a kill was found; 3: none was. Works without root as far as the logs may be read.
-
-    Example: oomguard diagnose
+    Examples: oomguard diagnose; oomguard diagnose kern.log; kubectl describe pod web-1 | oomguard diagnose -
     """
     from dataclasses import replace
     from pathlib import Path
@@ -50,7 +55,8 @@ def diagnose_command(
     from oomguard.cli.showing import show, write_page
     from oomguard.diagnosis.api import diagnose
 
-    found = diagnose(log, since=since, pid=pid, name=name, script=script, input_file=input_file, every=every)
+    given = [*(logs or []), *([log] if log is not None else [])]
+    found = diagnose(given or None, since=since, pid=pid, name=name, script=script, input_file=input_file, every=every)
     if page is not None:
         from oomguard.diagnosis.screens.page import diagnosis_page
 

@@ -52,9 +52,9 @@ def plan_command(
     ] = None,
     input_format: Annotated[
         str,
-        typer.Option(
-            help="What all inputs are, whatever their names: auto (by name, else by the first bytes) | text | jsonl | "
-            "parquet."
+        choice(
+            ("auto", "text", "jsonl", "parquet"),
+            "What all inputs are, whatever their names. auto: by name, else by the first bytes.",
         ),
     ] = "auto",
     calibrate: Annotated[

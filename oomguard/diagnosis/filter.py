@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.diagnosis.advice.common import PYTHON_NAMES
 from oomguard.errors import BadInput
-from oomguard.formats.kernel_log import OtherKill, UnitNotice
+from oomguard.formats.kernel_log import Notice, OtherKill, UnitNotice
 
 if TYPE_CHECKING:
     from oomguard.formats.kernel_log import LogFinding
@@ -22,8 +22,8 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """Which kills to look for. None: any. `pid` is the host's: one from inside a container is another."""
+class KillFilter:
+    """Which kills to look for. None: any. `pid` is the host's: inside a container it is another."""
 
     since: float | None = None
     pid: int | None = None
@@ -48,11 +48,15 @@ class Wanted:
             return False
         if isinstance(finding, UnitNotice) or (self.pid is None and self.name is None and self.script is None):
             return True
-        if isinstance(finding, OtherKill):
+        if isinstance(finding, OtherKill | Notice):
+            place = finding.cgroup if isinstance(finding, OtherKill) else None
             return self._is(finding.pid, finding.name) or (
-                self.name is not None and self.name in (finding.cgroup or "")
+                self.name is not None
+                and self.pid is None
+                and (self.name in (place or "") or self.name in finding.facts.values())
             )
-        return any(self._is(victim.pid, victim.name) for victim in finding.victims)
+        named = [*finding.victims, *([finding.chosen] if finding.chosen else [])]
+        return any(self._is(victim.pid, victim.name) for victim in named)
 
     def _is(self, pid: int | None, name: str | None) -> bool:
         if self.pid is not None and pid != self.pid:
@@ -79,7 +83,7 @@ def parse_since(text: str) -> float:
         except ValueError:
             continue
     raise BadInput(
-        f'"{text}" is no time', do="write an age (30min, 2h, 3d) or a time (2026-11-25 10:30, 10:30, yesterday)"
+        f'"{text}" is not a time', do="write an age (30min, 2h, 3d) or a time (2026-11-25 10:30, 10:30, yesterday)"
     )
 
 

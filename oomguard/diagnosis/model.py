@@ -1,19 +1,13 @@
-"""What killed it, whose limit it was, who filled it and what to do: the answer to "Killed"."""
+"""What was found: the kills with their causes, what to do, and where it was looked for. Sentences are in screens/."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from oomguard.diagnosis.screens.detail import render_detail
-from oomguard.diagnosis.screens.json import diagnosis_json
-from oomguard.diagnosis.screens.summary import six_lines
-
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from oomguard.diagnosis.causes.model import Advice, KillCause
-    from oomguard.formats.kernel_log import OomEvent, OtherKill, UnitNotice
+    from oomguard.formats.kernel_log import Notice, OomEvent, OtherKill, UnitNotice
     from oomguard.kernel.logs.model import LogSource
 
 Verdict = Literal["proved", "likely", "possible", "none"]
@@ -29,7 +23,7 @@ class ExplainedEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CounterFinding:
-    """What the kernel's counters tell where its log cannot be read. `oom_kills`: since when is `since`."""
+    """What the kernel's counters tell where its log tells nothing. `oom_kills`: since when is `since`."""
 
     verdict: Verdict
     text: str
@@ -41,21 +35,28 @@ class CounterFinding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Diagnosis:
+class Findings:
     """The newest kill that fits what was asked for, and all others that were found, newest first."""
 
     verdict: Verdict
     killer: str | None
     events: tuple[ExplainedEvent, ...]
-    main: ExplainedEvent | None  # of them, the one that the six lines tell of
-    others: tuple[OtherKill, ...]  # by programs
+    main: ExplainedEvent | None  # of them, the one that the screen tells of
+    others: tuple[OtherKill, ...]  # by programs, or told by them alone
     units: tuple[UnitNotice, ...]
     counters: CounterFinding | None
     advice: tuple[Advice, ...]
     sources: tuple[LogSource, ...]
     found: int  # how many kills there were, kept or not
     asked: str | None = None  # what --pid, --name, --since narrowed it to
+    not_asked: int = 0  # kills that did not fit that
     newest_is_other: bool = False  # the newest kill is a program's
+    also_told: tuple[OtherKill, ...] = ()  # the same kills as of `events`, in a program's words
+    notices: tuple[Notice, ...] = ()  # a SIGKILL without a reason, other memory than the host's; newest first
+    names: dict[str, str] = field(default_factory=dict)  # what the killers are called, by their entry
+    reasons: dict[str, str] = field(default_factory=dict)  # why they kill, where their text does not say
+    early: frozenset[str] = frozenset()  # killers that act before the kernel has to
+    kernel_count: int | None = None  # processes that the kernel has killed since boot, by its counter
     verbose: bool = False  # how render() shows it
     every: bool = False
 
@@ -63,11 +64,3 @@ class Diagnosis:
     def cause(self) -> str | None:
         """The cause of the newest kernel kill; None: the kernel killed nothing."""
         return self.main.cause.kind if self.main and not self.newest_is_other else None
-
-    def render(self) -> RenderableType:
-        """Build the screen for people: six lines, and with `verbose` the whole accounting."""
-        return render_detail(self) if self.verbose or self.every else six_lines(self)
-
-    def to_json(self) -> dict[str, object]:
-        """The same facts for programs: sizes are integers of bytes; keys change only with the schema number."""
-        return diagnosis_json(self)

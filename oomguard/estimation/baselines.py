@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from oomguard.script_analysis.interpreter import find_traps
+from oomguard.script_analysis.analysis import analyze_source
 from oomguard.units import GIB, MIB
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class NaiveWay:
 
 def naive_ways(shape: TextShape, *, text_bytes: int, available: int) -> list[NaiveWay]:
     """Say of each usual way what it would need at once for `text_bytes` of such text."""
-    ratios = {name: find_traps((_HEADER + code).encode(), shape).peak for name, code in _WAYS.items()}
+    ratios = {name: analyze_source((_HEADER + code).encode(), shape).peak for name, code in _WAYS.items()}
     ratios["gigatoken, all files at once"] = _GIGATOKEN
     return [_way(name, ratio, text_bytes=text_bytes, available=available) for name, ratio in ratios.items()]
 

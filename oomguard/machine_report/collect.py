@@ -9,15 +9,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from oomguard.diagnosis.killers import BY_IDENT
+from oomguard.diagnosis.running_killers import running_killers
 from oomguard.formats.meminfo import parse_meminfo_sizes
 from oomguard.formats.mountinfo import parse_mountinfo
 from oomguard.formats.pressure import parse_pressure
 from oomguard.formats.proc.limits import parse_process_limits
 from oomguard.kernel.cgroup.directory import cgroup_mounts, find_own_cgroup, find_own_memcg, read_kernel_text
-from oomguard.kernel.logs.counters import oom_kills_since_boot, running_killers
+from oomguard.kernel.logs.counters import oom_kills_since_boot
 from oomguard.kernel.logs.sources import survey_sources
 from oomguard.kernel.machine.container import container_name, is_wsl, scheduler_job
-from oomguard.machine_report.killer_settings import earlyoom_acts, nohang_acts, oomd_acts
 from oomguard.machine_report.model import (
     CgroupFacts,
     CgroupLimit,
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
 
 _CAP_SYS_PTRACE = 19  # include/uapi/linux/capability.h
 _FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - looked at, not used
-_OOMD_SETTINGS = ("usr/lib/systemd/oomd.conf", "etc/systemd/oomd.conf")
-_NOHANG_SETTINGS = ("etc/nohang/nohang.conf", "etc/nohang/nohang-desktop.conf")
 
 
 def read_doctor_facts(enforcement: EnforcementFacts | None, root: Path = Path("/")) -> DoctorFacts:
@@ -132,16 +131,11 @@ def _stacks(root: Path) -> StackFacts:
 
 
 def _killer(name: str, root: Path) -> KillerFacts:
-    match name:
-        case "earlyoom":
-            acts = earlyoom_acts(_arguments_of(name, root))
-        case "systemd-oomd":
-            acts = oomd_acts(_texts(root, _OOMD_SETTINGS, "systemd/oomd.conf.d"))
-        case "nohang":
-            acts = nohang_acts(_texts(root, _NOHANG_SETTINGS))
-        case _:
-            acts = "by rules of its own"
-    return KillerFacts(name=name, acts=acts)
+    killer = BY_IDENT[name]
+    if killer.acts is None:
+        return KillerFacts(name=name, acts="by rules of its own")
+    settings = _texts(root, killer.settings_files, killer.settings_folder)
+    return KillerFacts(name=name, acts=killer.acts(_arguments_of(killer.comm, root), settings))
 
 
 def _arguments_of(comm: str, root: Path) -> list[str]:

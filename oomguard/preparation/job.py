@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from oomguard.preparation.writing.token_sink import Split
 
 
+_MOST_CHUNKS = 8  # of the usual size, in a page that is not divided
 _HEAD_BYTES = 4096  # an error this near to the beginning is in the first stretch
 # What files begin with that were taken for text.
 _NO_TEXT = {
@@ -163,6 +164,7 @@ class Job:
             vocabulary_fd=self.vocabulary_fd,
             scratch=SCRATCH,
             longest_piece=slots.layout.longest_piece,
+            most_text=min(slots.layout.longest_piece, _MOST_CHUNKS * self.budget.piece_bytes),
             slots=slots.layout.slots,
             slots_fd=slots.fd,
         )
@@ -217,10 +219,14 @@ class Job:
 
     def room_error(self, work: Work, *, documents: int, line: int) -> OomguardError:
         """A chunk takes more memory than there is, even when it is alone."""
-        where, free = work.where(0, documents, line), format_size(self.budget.alone)
-        what = "holds a word that cannot be cut without changing tokens" if work.is_word else "is one document"
+        where, size = work.where(0, documents, line), format_size(work.task.size)
+        what = f"a document of {size}"
+        if work.is_word or work.task.kind == "text":
+            what = f"a word within {size} of text, which cannot be cut without changing tokens,"
+        elif work.task.kind == "rows":
+            what = f"the page from there on, with {size} of text,"
         return BudgetTooSmall(
-            f"{where}: the {format_size(work.task.size)} from there on: {what}, and needs {format_size(work.needs)} "
-            f"of memory at once; {free} are free",
+            f"{where}: {what} needs {format_size(work.needs)} of memory at once, and {format_size(self.budget.alone)} "
+            "are free",
             do=f"{self.flag_with_room(work.needs)}, or look at the file: such text is rarely meant to be there",
         )

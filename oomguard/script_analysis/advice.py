@@ -1,4 +1,4 @@
-"""For each trap: what it does to memory, and what to write instead."""
+"""For each finding: what it does to memory, and what to write instead."""
 
 from __future__ import annotations
 
@@ -23,6 +23,11 @@ ADVICE = {
         "reads the file whole as text and builds every object before the first is used",
         "one document a line (JSON Lines): for line in f: json.loads(line); an array: ijson.items(f, 'item')",
     ),
+    "object-load": Advice(
+        "builds every object of the file before the first is used",
+        "a format that is read record by record: JSON Lines, Parquet batches, one pickle.dump() per record; "
+        "ET.iterparse() with element.clear() for XML; np.load(..., mmap_mode='r') for arrays",
+    ),
     "list-of-input": Advice(
         "makes an object of every line, word or document, and keeps them all",
         "go through the file or the generator itself, without the list",
@@ -46,6 +51,25 @@ ADVICE = {
     "growing-list": Advice(
         "keeps what it makes of every piece of the input until the end",
         "write it out each so many items, then .clear()",
+    ),
+    "growing-table": Advice(
+        "keeps an entry for everything that passes by, about 100 bytes each besides the key and the value",
+        "keep a hash of 8 bytes in a sorted array or on disk (sqlite3), or split the input by hash and do one part "
+        "after the other",
+    ),
+    "cache": Advice(
+        "the cache never forgets: it keeps the arguments and the result of every call",
+        "@lru_cache(maxsize=100_000)",
+    ),
+    "matrix": Advice(
+        "holds a number for each word of each document", "HashingVectorizer and partial_fit, a batch at a time"
+    ),
+    "all-by-all": Advice(
+        "a number for each pair of documents: it grows with the square of their count",
+        "compare in blocks and keep only the near pairs: MinHash with LSH, sklearn's radius_neighbors, faiss",
+    ),
+    "trainer": Advice(
+        "loads all sentences before it begins", "input_sentence_size=10_000_000, shuffle_input_sentence=True"
     ),
     "growing-text": Advice("a text that grows to the size of the input", "write each piece to a file instead"),
     "growing-array": Advice(

@@ -2,129 +2,74 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput
 from oomguard.kernel.machine.headroom import read_headroom
 from oomguard.preparation.reading.text_shape import ENGLISH, TextShape
-from oomguard.script_analysis.advice import ADVICE
-from oomguard.script_analysis.interpreter import Traps, find_traps
-from oomguard.script_analysis.model import CheckedInput, Finding, ScriptCheck
+from oomguard.script_analysis.analysis import Analysis, analyze_tree
+from oomguard.script_analysis.assessment import assess
+from oomguard.script_analysis.resources import count_fixed
+from oomguard.script_analysis.source_files import SourceFiles, find_package_entry
 from oomguard.text import printable
-from oomguard.units import MIB, format_size
 
 if TYPE_CHECKING:
-    from oomguard.preparation.reading.corpus_sample import CorpusSample
-    from oomguard.script_analysis.interpreter import Trap
-
-_LONGEST_SCRIPT = 8 * MIB
-_LONGEST_CODE = 200  # characters of a line that are kept
-_INTERPRETER = 90 * MIB  # CPython with numpy and tiktoken; what else a script imports is not counted
+    from oomguard.script_analysis.model import ScriptCheck
 
 
-def check_script(path: Path | str, input: Path | str | None = None) -> ScriptCheck:  # noqa: A002 - as the flag
+def check_script(
+    path: Path | str,
+    input: Path | str | None = None,  # noqa: A002 - as the flag
+    *,
+    text_field: str | None = None,
+    root: Path | None = None,
+) -> ScriptCheck:
     """Find what in a script grows with its input; with `input`, say whether that fits in this machine.
 
-    The script is parsed, never run. Raises: BadInput if it is no Python, or the input cannot be read.
+    The script is parsed, never run, and so are the modules of its own directory that it imports. `text_field` names
+    the field of JSON Lines or tables that is the text. `root` is where its imports begin, by default its directory.
+    Raises: BadInput if it is no Python, or the input cannot be read.
     """
-    source = _read_script(Path(path))
-    sample = None if input is None else _sample(str(input))
-    shape = ENGLISH if sample is None else sample.shape
+    from oomguard.script_analysis.input_sample import sample_input
+
+    script = Path(path)
+    files = SourceFiles(script, root=root)
+    sample = None if input is None else sample_input(str(input), text_field=text_field)
+    analysis = _analyze(files, script, ENGLISH if sample is None else sample.shape)
+    own = {file.rpartition("/")[2].removesuffix(".py") for file in files.names} | {
+        file.partition("/")[0].removesuffix(".py") for file in files.names
+    }
+    fixed = count_fixed(files.trees, own, cpus=len(os.sched_getaffinity(0)))
+    name = None if input is None else str(input)
+    return assess(str(script), files, analysis, fixed, read_headroom(), sample, name)
+
+
+def check_module(
+    name: str,
+    input: Path | str | None = None,  # noqa: A002 - as the flag
+    *,
+    text_field: str | None = None,
+    folder: Path | None = None,
+) -> ScriptCheck:
+    """Check what `python -m NAME` runs in `folder`, by default the current one.
+
+    Raises: BadInput as check_script, and if there is no such module.
+    """
+    folder = folder or Path()
+    entry = find_package_entry(name, folder)
+    root = folder / "src" if entry.is_relative_to(folder / "src") and name.partition(".")[0] != "src" else folder
+    return check_script(entry, input, text_field=text_field, root=root)
+
+
+def _analyze(files: SourceFiles, script: Path, shape: TextShape) -> Analysis:
     try:
-        traps = find_traps(source, shape)
-    except (SyntaxError, ValueError) as error:
-        raise _no_python(Path(path), error) from error
+        return analyze_tree(files.tree, shape, files.find_module)
     except (RecursionError, MemoryError) as error:
         raise BadInput(
-            f"{printable(str(path))} is nested too deeply to be read", do="is it a generated file?"
+            f"{printable(str(script))} is nested too deeply to be read", do="is it a generated file?"
         ) from error
-    return _check(Path(path), source, traps, sample, None if input is None else str(input))
 
 
-def _read_script(path: Path) -> bytes:
-    shown = printable(str(path))
-    if path.suffix == ".ipynb":
-        raise BadInput(f"{shown} is a notebook", do=f"jupyter nbconvert --to script {shown}, then check the .py file")
-    try:
-        size = path.stat().st_size
-        if size > _LONGEST_SCRIPT:
-            raise BadInput(
-                f"{shown} has {format_size(size)}; a script of more than {format_size(_LONGEST_SCRIPT)} is not read",
-                do="name the script, and its data with --input",
-            )
-        return path.read_bytes()
-    except OSError as error:
-        raise BadInput(f"{shown} cannot be read: {error.strerror}", do=f"ls -l {shown}") from error
-
-
-def _no_python(path: Path, error: SyntaxError | ValueError) -> BadInput:
-    where = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
-    what = error.msg if isinstance(error, SyntaxError) else str(error)
-    return BadInput(
-        f"{printable(str(path))}{where} is not Python 3: {what}", do=f"python -m py_compile {printable(str(path))}"
-    )
-
-
-def _sample(path: str) -> CorpusSample:
-    from oomguard.preparation.encoding.encodings import find_encoding
-    from oomguard.preparation.reading.sampling import sample_corpus
-    from oomguard.preparation.reading.sources import find_sources
-
-    return sample_corpus(find_sources([path], folder=Path(), exclude=None), spec=find_encoding("gpt2"))
-
-
-def _check(path: Path, source: bytes, traps: Traps, sample: CorpusSample | None, name: str | None) -> ScriptCheck:
-    room = read_headroom()
-    text = None if sample is None else sample.text_bytes.value
-    fixed = _INTERPRETER + int(traps.peak_fixed)
-    needed = None if text is None else int(traps.peak * text) + fixed
-    largest = int(max(0, room.available - fixed) / traps.peak) if traps.peak > 0 else None
-    lines = source.decode(errors="replace").splitlines()
-    return ScriptCheck(
-        script=str(path),
-        input=None if sample is None or name is None else _input(name, sample, sample.shape),
-        findings=tuple(_finding(trap, lines, text) for trap in traps.traps),
-        peak_per_byte=round(traps.peak, 3),
-        peak_line=traps.peak_line,
-        fixed_bytes=fixed,
-        needed_bytes=needed,
-        available_bytes=room.available,
-        limited_by=room.limited_by,
-        fits=None if needed is None else needed <= room.available,
-        short_bytes=0 if needed is None else max(0, needed - room.available),
-        largest_input_bytes=largest,
-    )
-
-
-def _input(name: str, sample: CorpusSample, shape: TextShape) -> CheckedInput:
-    return CheckedInput(
-        path=name,
-        disk_bytes=sample.disk_bytes,
-        text_bytes=sample.text_bytes.value,
-        bytes_per_token=round(sample.bytes_per_token, 3),
-        widest_character=sample.widest_character,
-        character_bytes=shape.widest,
-    )
-
-
-def _finding(trap: Trap, lines: list[str], text: int | None) -> Finding:
-    advice = ADVICE[trap.rule]
-    code = lines[trap.line - 1].strip() if 0 < trap.line <= len(lines) else ""
-    return Finding(
-        line=trap.line,
-        code=printable(code[:_LONGEST_CODE]),
-        rule=trap.rule,
-        why=advice.why,
-        do=advice.do,
-        held_per_byte=round(trap.held, 3),
-        peak_per_byte=round(trap.peak, 3),
-        disk_per_byte=trap.disk,
-        fixed_bytes=int(trap.fixed),
-        held_bytes=None if text is None else int(trap.held * text + trap.fixed),
-        peak_bytes=None if text is None else int(trap.peak * text + trap.fixed),
-        each_file=trap.each,
-    )
-
-
-__all__ = ["check_script"]
+__all__ = ["check_module", "check_script"]

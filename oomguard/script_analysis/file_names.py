@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 
 _SMALL = frozenset({
     "config", "configs", "cfg", "conf", "configuration", "vocab", "vocabulary", "merges", "meta", "metadata",
     "tokenizer", "encoder", "manifest", "state", "progress", "checkpoint", "ckpt", "index", "stats", "statistics",
     "special", "schema", "template", "prompt", "license", "readme", "settings", "params", "hparams", "version",
     "requirements", "stopwords", "blocklist", "blacklist", "whitelist", "labels", "mapping", "lock", "proc", "sys",
-    "etc", "secrets", "credentials", "ranks", "bpe", "report", "summary", "log", "args", "options", "env", "yaml",
-    "yml", "toml", "ini", "css", "html", "spm", "completions", "done", "offsets", "names", "cursor",
+    "etc", "secrets", "credentials", "ranks", "bpe", "report", "summary", "args", "options", "env", "yaml",
+    "yml", "toml", "ini", "css", "html", "spm", "completions", "done", "offsets", "names", "cursor", "split", "splits",
+    "schemas", "tasks", "categories", "classes", "keywords", "languages", "patterns", "rules", "stopword", "taxonomy",
+    "whitelists", "blacklists", "vocabs", "templates", "prompts", "weights", "fonts",
 })  # fmt: skip
 _SMALL_ENDINGS = tuple(
     f".{ending}" for ending in ("yaml", "yml", "toml", "ini", "cfg", "md", "model", "tiktoken", "bpe", "lock")
 )
+_SMALL_FOLDERS = frozenset({"splits", "config", "configs", "schema", "schemas", "vocab", "vocabs", "meta", "metadata"})
 _WORDS = re.compile(r"[a-z]+|[A-Z][a-z]+|[A-Z]+")
 _NUMBERS = re.compile(
     r"^_?(count|num|n_|is_|has_|score|hash|len|size|total|check|crc|md5|sha|digest|write|save|log|print|update)",
@@ -42,7 +46,9 @@ def path_name(node: ast.AST | None) -> str:
     """Give what a path's expression says of the file itself: its last part, without the folders before it."""
     if isinstance(node, ast.Constant):
         text = node.value if isinstance(node.value, str) else ""
-        return "proc" if text.startswith(("/proc/", "/sys/", "/etc/")) else text.rstrip("/").rpartition("/")[2]
+        if text.startswith(("/proc/", "/sys/", "/etc/")) or _SMALL_FOLDERS.intersection(text.split("/")[:-1]):
+            return "config"
+        return text.rstrip("/").rpartition("/")[2]
     if isinstance(node, ast.Name):
         return "config" if node.id == "__file__" else node.id  # a script that reads itself
     if isinstance(node, ast.Attribute):
@@ -59,3 +65,78 @@ def path_name(node: ast.AST | None) -> str:
         own = "/proc/" in ast.unparse(node) or "/sys/" in ast.unparse(node)
         return "proc" if own else path_name(node.args[-1]) if node.args else path_name(node.func)
     return ""
+
+
+# What the functions of libraries do, as far as their names say.
+_READS = re.compile(
+    r"(^|_)(load|read|open|iter|stream|parse|fetch|download|scan|from_file|get_data|documents?|docs|corpus|dataset|"
+    r"lines|records|texts|samples|examples|reader|crawl)s?(_|$)|Reader$|Loader$|Dataset$|Corpus$|File$",
+    re.IGNORECASE,
+)
+_NO_DATA = re.compile(
+    r"model|tokenizer|processor|config|settings|checkpoint|weights|env|plugin|font|image|logger|args|argument|parser|"
+    r"schema|metric|credential|secret|nlp|pipeline|extension|vocab|spacy",
+    re.IGNORECASE,
+)
+_COLLECTS = re.compile(
+    r"^_?(add|insert|append|push|put|update|extend|index|store|feed|train|enqueue|partial_fit|register|collect|"
+    r"accumulate|observe|log_prob)(_|$)",
+    re.IGNORECASE,
+)
+_WRITES = re.compile(
+    r"^_?(save|dump|write|to_|export|print|log|upload|close|flush|seed|finish|commit|send|emit|info|warn|debug|error|"
+    r"set_|assert|sleep|show|display|plot|makedirs|remove|exit)",
+    re.IGNORECASE,
+)
+# Libraries of which what is not listed in libraries/ holds nothing that grows: it computes, shows or configures.
+_INSIDE = frozenset({
+    "numpy", "np", "tqdm", "tiktoken", "regex", "yaml", "rich", "click", "typer", "colorama", "loguru", "psutil",
+    "ftfy", "dotenv", "absl", "hydra", "omegaconf", "fire", "wandb", "termcolor", "tabulate", "dateutil", "pytz",
+    "requests", "torch", "setuptools", "packaging", "builtins", "__future__", "self", "cls",
+    "pandas", "polars", "pyarrow", "datasets", "joblib", "six", "attr", "attrs", "humanize", "xxhash", "mmh3", "emoji",
+    "orjson", "ujson", "simplejson", "zstandard", "lz4", "smart_open", "fsspec", "unidecode", "ray", "jieba",
+})  # fmt: skip
+_SHORT_KEYS = frozenset({
+    "id", "_id", "uid", "uuid", "url", "uri", "score", "label", "len", "length", "hash", "md5", "lang", "language",
+    "timestamp", "date", "time", "year", "n", "count", "size", "token_count", "num_tokens", "source", "type", "name",
+    "category", "split", "subset", "index", "idx", "page", "domain", "dump", "file_path", "path", "filename", "key",
+    "author", "user", "role", "stars", "quality", "level",
+})  # fmt: skip
+_LIST_KEYS = re.compile(
+    r"(links|urls|ids|tokens|words|sentences|messages|conversations?|turns|paragraphs|answers|items|rows|data|list|"
+    r"choices|options|tags|names|values|keys|entities|documents|docs|texts|lines|children|refs|references|instances|"
+    r"examples|pages|sections|chunks|passages|ctxs|history|dialog(ue)?s?|utterances|candidates)$",
+    re.IGNORECASE,
+)
+
+
+def is_outside(name: str) -> bool:
+    """Whether a dotted name is of a library that nothing is known of."""
+    root = name.partition(".")[0]
+    return root not in _INSIDE and root not in sys.stdlib_module_names
+
+
+def reads(name: str) -> bool:
+    """Whether a function of this name may give the input, or all of it."""
+    last = name.rpartition(".")[2]
+    return bool(_READS.search(last)) and not _NO_DATA.search(name)
+
+
+def collects(name: str) -> bool:
+    """Whether a method of this name may keep what it is given."""
+    return bool(_COLLECTS.match(name.rpartition(".")[2]))
+
+
+def writes(name: str) -> bool:
+    """Whether a function of this name hands on what it is given, and keeps nothing."""
+    return bool(_WRITES.match(name.rpartition(".")[2]))
+
+
+def is_short_key(key: str) -> bool:
+    """Whether a field of this name is a few bytes of a JSON object, and not its text."""
+    return key.lower() in _SHORT_KEYS
+
+
+def is_list_key(key: str) -> bool:
+    """Whether a field of this name is a list of values."""
+    return bool(_LIST_KEYS.search(key))

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
-
-from rich.console import Group
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
-
-from oomguard.text import printable
-from oomguard.units import format_size
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-_WIDTH = 76  # of a line that is shown
-_HARDLY = 0.01  # bytes for each byte of the input
+Verdict = Literal["fits", "does not fit", "cannot say"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +27,33 @@ class Finding:
     held_bytes: int | None  # for the input that was named
     peak_bytes: int | None
     each_file: bool  # of each of many files, one after the other
+    file: str  # of the script's own modules; "": the script itself
+    function: str  # "": at the top level
+    cell: int | None  # of a notebook; `line` is then counted in it
+    called: bool  # False: in a function that the script never calls, so that it does not count
+    bytes_per_pair: float  # of documents, where it grows with the square of their count
+
+    @property
+    def holds_memory(self) -> bool:
+        """Whether it counts: disk alone does not, and what never runs does not."""
+        return self.called and bool(self.peak_per_byte or self.fixed_bytes or self.bytes_per_pair)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnseenLine:
+    """A line that cannot be seen through, so that nobody can say what it holds."""
+
+    line: int
+    code: str
+    why: str
+    file: str
+    function: str
+    cell: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedInput:
-    """The input that was named."""
+    """The input that was named. Units: bytes."""
 
     path: str
     disk_bytes: int
@@ -49,106 +61,58 @@ class CheckedInput:
     bytes_per_token: float
     widest_character: str
     character_bytes: int
+    files: int
+    largest_file_bytes: int  # of text, about
+    documents: int  # about
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartedWorkers:
+    """Processes that the script starts, as its text says."""
+
+    line: int
+    file: str
+    code: str
+    count: int | None  # None: only running shows it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScriptCheck:
-    """What a script holds at most, and whether this machine has as much."""
+    """What a script holds at most, and whether this machine has as much. Units: bytes."""
 
     script: str
+    verdict: Verdict
     input: CheckedInput | None
     findings: tuple[Finding, ...]
+    unseen: tuple[UnseenLine, ...]
+    assumptions: tuple[UnseenLine, ...]  # what must hold so that the verdict does
     peak_per_byte: float  # all that lives at one moment
     peak_line: int
-    fixed_bytes: int  # besides: the interpreter, its libraries, buffers of a fixed size
+    peak_file: str
+    peak_per_byte_of_each_file: float  # of the one of many files that is being worked on, in each process
+    fixed_bytes: int  # besides: the interpreter, its libraries, buffers of a fixed size, in all processes
+    imports_counted: tuple[str, ...]
+    imports_not_counted: tuple[str, ...]
+    workers: tuple[StartedWorkers, ...]
+    processes: int | None  # at most at once, the script's own among them; None: only running shows it
     needed_bytes: int | None  # None: no input was named
     available_bytes: int
     limited_by: str
-    fits: bool | None  # None: no input was named
+    fits: bool | None  # as the verdict; None: it cannot be said, or it depends on an input that was not named
     short_bytes: int  # by how much it does not fit
     largest_input_bytes: int | None  # of text, that would fit; None: nothing in it grows with the input
 
+    @property
+    def counted_findings(self) -> tuple[Finding, ...]:
+        """Those that hold memory in what runs."""
+        return tuple(finding for finding in self.findings if finding.holds_memory)
+
     def render(self) -> RenderableType:
         """Build the screen for people."""
-        screen = Table.grid(padding=(0, 2))
-        screen.add_column()
-        screen.add_column(overflow="fold")
-        for label, value in self._head():
-            screen.add_row(label, Text(value))
-        return Group(screen, *self._findings(), Text(""), *(Text(line) for line in self._verdict()))
+        from oomguard.script_analysis.screens import render
 
-    def _head(self) -> list[tuple[str, str]]:
-        head = [("script", printable(self.script))]
-        if self.input is not None:
-            wide = f"U+{ord(self.input.widest_character):04X}" if self.input.widest_character else "-"
-            head += [
-                ("input", f"{printable(self.input.path)}  {format_size(self.input.text_bytes)} of text"),
-                ("", f"{self.input.bytes_per_token:.2f} bytes a token; its widest character is {wide}, so that Python"),
-                ("", f"stores {self.input.character_bytes} bytes for each character of it"),
-            ]
-        return head
-
-    def _findings(self) -> list[RenderableType]:
-        shown: list[RenderableType] = []
-        explained: dict[str, int] = {}
-        for finding in self.findings:
-            shown += [Text(""), Text(_cut(f"line {finding.line}  {finding.code}"))]
-            rows = Table.grid(padding=(0, 2))
-            rows.add_column(width=5)
-            rows.add_column(overflow="fold", max_width=66)
-            rows.add_row("takes", Text(_takes(finding)))
-            if finding.rule in explained:
-                rows.add_row("why", Text(f"as in line {explained[finding.rule]}"))
-            else:
-                rows.add_row("why", Text(finding.why))
-                rows.add_row("do", Text(finding.do))
-            explained.setdefault(finding.rule, finding.line)
-            shown.append(Padding(rows, (0, 0, 0, 4)))
-        return shown
-
-    def _verdict(self) -> list[str]:
-        room = f"{format_size(self.available_bytes)} ({self.limited_by})"
-        if not self.findings or self.peak_per_byte < _HARDLY:
-            only = (
-                "nothing in it grows with the input" if not self.findings else "nothing in it grows much with the input"
-            )
-            return [f"fits: {only}; about {format_size(self.fixed_bytes)} whatever the input"]
-        if self.needed_bytes is None:
-            most = f": enough for {format_size(self.largest_input_bytes)} of text" if self.largest_input_bytes else ""
-            return [
-                f"needs {self.peak_per_byte:.1f} bytes at once for each byte of text (line {self.peak_line})",
-                f"there are {room}{most}",
-                f"next: oomguard check {shlex.quote(printable(self.script))} --input FILE",
-            ]
-        needs = f"needs {format_size(self.needed_bytes)} at once (line {self.peak_line})"
-        if self.fits:
-            return [f"fits: {needs}", f"there are {room}"]
-        assert self.input is not None
-        return [
-            f"does not fit: {needs}, {format_size(self.short_bytes)} too much",
-            f"there are {room}"
-            + (f": enough for {format_size(self.largest_input_bytes)} of text" if self.largest_input_bytes else ""),
-            f"next: oomguard plan {shlex.quote(printable(self.input.path))}    how to do the same job here",
-        ]
+        return render(self)
 
     def to_json(self) -> dict[str, Any]:
         """The same facts for programs: sizes are integers of bytes."""
-        return {"schema": "oomguard.check/1", **asdict(self)}
-
-
-def _takes(finding: Finding) -> str:
-    parts = []
-    if finding.fixed_bytes:
-        parts.append(f"{format_size(finding.fixed_bytes)}, whatever the input")
-    if finding.peak_per_byte:
-        ratio = f"{finding.held_per_byte:.2f} bytes for each byte of text"
-        if finding.peak_per_byte > 1.05 * finding.held_per_byte:
-            ratio += f" ({finding.peak_per_byte:.2f} while it is made)"
-        parts.append(ratio if finding.held_bytes is None else f"{format_size(finding.held_bytes)}: {ratio}")
-    if finding.disk_per_byte:
-        parts.append(f"{finding.disk_per_byte:.1f} bytes of disk for each byte of text, and hardly any memory")
-    return "; ".join(parts) + (", for each file" if finding.each_file else "")
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 3]}..."
+        return {"schema": "oomguard.check/2", **asdict(self)}

@@ -32,11 +32,13 @@ def script(tmp_path: Path) -> Callable[[str], str]:
 
 
 def without_marks(file: Path) -> None:
-    file.write_text(re.sub(r"  # TRAP.*", "", file.read_text()))
+    file.write_text(re.sub(r"  # FINDING.*", "", file.read_text()))
 
 
-def test_a_script_with_traps(oomguard: Run, script: Callable[[str], str], tmp_path: Path, check_screen: Check) -> None:
-    script("traps/chunks_into_one_list.py")
+def test_a_script_with_findings(
+    oomguard: Run, script: Callable[[str], str], tmp_path: Path, check_screen: Check
+) -> None:
+    script("holding/chunks_into_one_list.py")
     without_marks(tmp_path / "prepare.py")
     run = oomguard("check", "prepare.py")
     assert run.returncode == 0, run.stderr
@@ -46,7 +48,7 @@ def test_a_script_with_traps(oomguard: Run, script: Callable[[str], str], tmp_pa
 def test_a_script_with_its_input(
     oomguard: Run, script: Callable[[str], str], tmp_path: Path, check_screen: Check
 ) -> None:
-    script("traps/shakespeare_whole.py")
+    script("holding/shakespeare_whole.py")
     without_marks(tmp_path / "prepare.py")
     (tmp_path / "train.txt").write_text(TEXT)
     run = oomguard("check", "prepare.py", "--input", "train.txt")
@@ -58,7 +60,7 @@ def test_what_does_not_fit_ends_with_1_and_says_by_how_much(
     oomguard: Run, script: Callable[[str], str], tmp_path: Path, check_screen: Check
 ) -> None:
     """A terabyte of zeros on no disk: a sparse file; what is read of it is text."""
-    script("traps/chunks_into_one_list.py")
+    script("holding/chunks_into_one_list.py")
     with (tmp_path / "huge.txt").open("wb") as file:
         file.truncate(1 << 42)
     run = oomguard("check", "prepare.py", "--input", "huge.txt", "--json")
@@ -80,7 +82,7 @@ def test_a_script_that_streams(oomguard: Run, script: Callable[[str], str], chec
 
 
 def test_json_is_one_object_with_all_that_was_promised(oomguard: Run, script: Callable[[str], str]) -> None:
-    result = json.loads(oomguard("check", script("traps/shakespeare_whole.py"), "--json").stdout)
+    result = json.loads(oomguard("check", script("holding/shakespeare_whole.py"), "--json").stdout)
     assert result["schema"] == "oomguard.check/1"
     assert {"line", "code", "rule", "why", "do", "held_per_byte", "peak_per_byte"} <= result["findings"][0].keys()
     assert result["needed_bytes"] is None
@@ -123,6 +125,6 @@ def test_hostile_names_and_code_do_nothing_on_the_screen(oomguard: Run, tmp_path
 
 
 def test_no_line_is_wider_than_80_columns(oomguard: Run, script: Callable[[str], str]) -> None:
-    for name in ("traps/shakespeare_whole.py", "traps/local_dataset.py", "traps/write_tolist.py"):
+    for name in ("holding/shakespeare_whole.py", "holding/local_dataset.py", "holding/write_tolist.py"):
         run = oomguard("check", script(name))
         assert [line for line in run.stdout.splitlines() if len(line) > 80] == []

@@ -22,7 +22,7 @@ def without_folder(screen: str) -> str:
     return re.sub(r"\S*/(?=captures/|hostile)", "<here>/", screen)
 
 
-def test_the_six_lines(oomguard: Run, check_screen: Check) -> None:
+def test_the_summary(oomguard: Run, check_screen: Check) -> None:
     run = oomguard("diagnose", "--log", THREE)
     assert run.returncode == 0, run.stderr
     assert run.stderr == ""
@@ -78,7 +78,7 @@ def test_nothing_found_exits_3(oomguard: Run, tmp_path: Path, check_screen: Chec
 def test_json_is_one_object_with_all_that_was_promised(oomguard: Run) -> None:
     run = oomguard("diagnose", "--log", "-", "--json", stdin=Path(THREE).read_text())
     answer = json.loads(run.stdout)
-    assert answer["schema"] == "oomguard.diagnosis/1"
+    assert answer["schema"] == "oomguard.diagnosis/2"
     assert {"verdict", "killer", "cause", "events", "advice", "sources"} <= answer.keys()
     assert (answer["verdict"], answer["killer"], answer["cause"], answer["found"]) == ("proved", "kernel", "memcg", 3)
     promised = {
@@ -137,7 +137,7 @@ def test_no_line_but_a_command_is_wider_than_80_columns(oomguard: Run) -> None:
     ("arguments", "words"),
     [
         (["--log", "nowhere.log"], ["nowhere.log", "ls -l /var/log"]),
-        (["--log", "."], ["folder"]),
+        (["--log", "empty"], ["no file"]),
         (["--since", "soon"], ['"soon"', "2h"]),
     ],
     ids=" ".join,

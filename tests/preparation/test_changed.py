@@ -99,7 +99,8 @@ def killed_half_way(folder: Path, inputs: Path, name: str) -> tuple[Path, tuple[
     kind, slow = KINDS[name]
     command = ("prepare", name, "--quiet", *FORMATS[kind])
     with started(*command, *slow, cwd=folder, piece_bytes=1 << 16, checkpoint_seconds=0.01) as process:
-        wait_until(lambda: bytes_written(folder / "tokens") > 400_000)
+        # A chunk of parquet is a page, so the first checkpoint may come late.
+        wait_until(lambda: bytes_written(folder / "tokens") > 400_000 and bool(last_checkpoint(folder / "tokens")))
         kill_all(process)
     assert last_checkpoint(folder / "tokens")["totals"]["tokens"] > 0
     return folder / name, command

@@ -1,4 +1,4 @@
-"""Scripts as people write them: each trap is found at its line, and scripts that stream are left alone."""
+"""Scripts as people write them: each finding is found at its line, and scripts that stream are left alone."""
 
 from pathlib import Path
 
@@ -6,16 +6,16 @@ import pytest
 
 from oomguard.preparation.reading.text_shape import ENGLISH, HELD
 from oomguard.script_analysis.advice import ADVICE
-from oomguard.script_analysis.interpreter import find_traps
+from oomguard.script_analysis.analysis import analyze_source
 
 SCRIPTS = Path(__file__).parent / "scripts"
-TRAPS = sorted((SCRIPTS / "traps").glob("*.py"))
+HOLDING = sorted((SCRIPTS / "holding").glob("*.py"))
 CLEAN = sorted((SCRIPTS / "clean").glob("*.py"))
-MARK = "# TRAP"
+MARK = "# FINDING"
 
 
 def found(text: str) -> set[tuple[int, str]]:
-    return {(trap.line, trap.rule) for trap in find_traps(text.encode(), ENGLISH).traps}
+    return {(finding.line, finding.rule) for finding in analyze_source(text.encode(), ENGLISH).findings}
 
 
 def marked(text: str) -> set[tuple[int, str]]:
@@ -23,8 +23,8 @@ def marked(text: str) -> set[tuple[int, str]]:
     return {(number, rule) for number, line in lines if MARK in line for rule in line.split(MARK)[1].split()}
 
 
-@pytest.mark.parametrize("script", TRAPS, ids=lambda path: path.stem)
-def test_every_trap_is_found_at_its_line_and_nothing_else(script: Path) -> None:
+@pytest.mark.parametrize("script", HOLDING, ids=lambda path: path.stem)
+def test_every_finding_is_found_at_its_line_and_nothing_else(script: Path) -> None:
     text = script.read_text()
     assert marked(text)
     assert found(text) == marked(text)
@@ -36,12 +36,12 @@ def test_a_script_that_streams_is_left_alone(script: Path) -> None:
 
 
 def test_both_corpora_are_as_large_as_promised() -> None:
-    assert len(TRAPS) >= 30
+    assert len(HOLDING) >= 30
     assert len(CLEAN) >= 30
 
 
-def test_every_trap_has_its_advice() -> None:
-    assert {rule for script in TRAPS for _, rule in marked(script.read_text())} <= ADVICE.keys()
+def test_every_finding_has_its_advice() -> None:
+    assert {rule for script in HOLDING for _, rule in marked(script.read_text())} <= ADVICE.keys()
 
 
 def test_the_peak_is_what_lives_at_one_moment_and_not_the_sum() -> None:
@@ -49,19 +49,19 @@ def test_the_peak_is_what_lives_at_one_moment_and_not_the_sum() -> None:
     text = "text = open('a.txt').read()\nids = enc.encode(text)\ndel text\na = np.array(ids, dtype=np.uint16)\n"
     kept = text.replace("del text\n", "")
     both = (
-        find_traps(f"import numpy as np\n{text}".encode(), ENGLISH),
-        find_traps(f"import numpy as np\n{kept}".encode(), ENGLISH),
+        analyze_source(f"import numpy as np\n{text}".encode(), ENGLISH),
+        analyze_source(f"import numpy as np\n{kept}".encode(), ENGLISH),
     )
     tokens, array = HELD["tokens"](ENGLISH), HELD["array2"](ENGLISH)
     reading = HELD["text"](ENGLISH) + 1 + tokens + 4 * ENGLISH.tokens  # with tiktoken's UTF-8 copy and its ranks
     assert both[0].peak == pytest.approx(reading)
     assert both[1].peak == pytest.approx(max(reading, HELD["text"](ENGLISH) + 1 + tokens + array))
-    assert both[0].peak < sum(trap.peak for trap in both[0].traps)
+    assert both[0].peak < sum(finding.peak for finding in both[0].findings)
 
 
 def test_an_input_read_in_two_functions_counts_once() -> None:
     text = "def load():\n    return open('a.txt').read()\n\ndef main():\n    a = load()\n    return len(a)\n\nmain()\n"
-    assert find_traps(text.encode(), ENGLISH).peak == pytest.approx(8.95, abs=0.01)
+    assert analyze_source(text.encode(), ENGLISH).peak == pytest.approx(8.95, abs=0.01)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_an_input_read_in_two_functions_counts_once() -> None:
 )  # fmt: skip
 def test_no_script_makes_it_fail_or_wait(hostile: str) -> None:
     try:
-        find_traps(hostile.encode(), ENGLISH)
+        analyze_source(hostile.encode(), ENGLISH)
     except RecursionError:  # promised for what is nested deeply
         assert hostile.count("+") > 1000
 

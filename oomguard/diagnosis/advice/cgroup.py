@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from oomguard.diagnosis.advice.common import (
 )
 from oomguard.diagnosis.causes.model import Advice
 from oomguard.diagnosis.causes.names import describe_cgroup
+from oomguard.units import MIB
 
 if TYPE_CHECKING:
     from oomguard.diagnosis.causes.model import KillCause
@@ -58,24 +60,40 @@ def _raise_limit(event: OomEvent, limit: int | None) -> Advice:
     """How the owner of this limit changes it."""
     name = describe_cgroup(event.oom_memcg) if event.oom_memcg else None
     size = size_argument(2 * limit) if limit else "SIZE"
+    number = size.lower() if limit else "SIZE"
     kind = name.kind if name else "other"
     unit = shlex.quote(name.name) if name else ""
     user = "--user " if event.oom_memcg and "/user@" in event.oom_memcg else ""
     root = "" if user else "sudo "
+    mib = str(2 * limit // MIB) if limit else "MIB"
     texts = {
         "container": Advice(
             text="or give the container more",
-            command=f"docker update --memory {size.lower()} --memory-swap {size.lower()} {unit}",
+            command=f"docker update --memory {number} --memory-swap {number} {unit}",
+        ),
+        "podman": Advice(text="or give the container more", command=f"podman update --memory {number} {unit}"),
+        "ecs": Advice(
+            text="or raise memory of the container (and of the task) in the task definition",
+            command=f"aws ecs describe-tasks --tasks {unit}",
         ),
         "pod": Advice(
             text="or raise resources.limits.memory of the container, and deploy it again",
-            command="kubectl describe pod POD | grep -A3 Limits",
+            command=_find_pod(event),
         ),
         "pods": Advice(
             text="this limit is the node's for all its pods: fewer pods here, a larger node, or ask the administrator",
             command="kubectl describe node NODE | grep -A8 Allocated",
         ),
         "slurm": Advice(text="or ask for more memory", command=f"sbatch --mem={size} JOB.sh"),
+        "pbs": Advice(
+            text="or ask for more memory", command=f"qsub -l select=1:mem={number}{'b' if limit else ''} JOB.sh"
+        ),
+        "lsf": Advice(text="or ask for more memory", command=f"bsub -M {size} -R 'rusage[mem={size}]' ./JOB.sh"),
+        "condor": Advice(text="or ask for more in the submit file", command=f"request_memory = {mib}"),
+        "proxmox": Advice(text="or give the VM more (in MiB)", command=f"qm set {unit} --memory {mib}"),
+        "machine": Advice(
+            text="or give the machine more", command="virsh list --all; virsh setmaxmem NAME SIZE --config"
+        ),
         "service": Advice(
             text="or raise the limit of the service",
             command=f"{root}systemctl {user}set-property {unit} MemoryMax={size}",
@@ -93,4 +111,17 @@ def _raise_limit(event: OomEvent, limit: int | None) -> Advice:
             text="or give it a larger budget", command=f"oomguard run --max-rss {size} -- {job_of(event)}"
         ),
     }
-    return texts.get(kind, Advice(text=f"or let whoever set this limit raise it (memory.max), for example to {size}"))
+    is_version_1 = event.memcg is not None and event.memcg.memsw_usage is not None
+    file = "memory.limit_in_bytes" if is_version_1 else "memory.max"
+    example = f", for example to {size}" if limit else ""
+    return texts.get(kind, Advice(text=f"or let whoever set this limit raise it ({file}){example}"))
+
+
+def _find_pod(event: OomEvent) -> str:
+    """The kernel knows a pod by its UID."""
+    found = re.search(r"pod([0-9a-f][0-9a-f_-]{7,40})", event.oom_memcg or "")
+    if found is None:
+        return "kubectl describe pod POD | grep -A3 Limits"
+    uid = found[1].replace("_", "-")
+    columns = "NS:.metadata.namespace,POD:.metadata.name,UID:.metadata.uid"
+    return f"kubectl get pods -A -o custom-columns={columns} | grep {uid}"

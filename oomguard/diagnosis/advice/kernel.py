@@ -17,6 +17,7 @@ from oomguard.diagnosis.advice.common import (
     shmem_advice,
     size_argument,
 )
+from oomguard.diagnosis.causes.machine import swap_in_memory
 from oomguard.diagnosis.causes.model import Advice
 from oomguard.units import GIB, format_size
 
@@ -34,6 +35,7 @@ class SuspectScript:
     line: int | None = None
     code: str = ""
     held_per_byte: float = 0.0  # bytes of memory for each byte of input
+    text: str = ""  # the program itself, where it could be read
 
 
 def advise(event: OomEvent, cause: KillCause, *, script: SuspectScript | None = None) -> list[Advice]:
@@ -56,8 +58,33 @@ def advise(event: OomEvent, cause: KillCause, *, script: SuspectScript | None = 
         and cause.kind in ("memcg", "exhaustion", "unknown")
     ):
         advice.insert(0, _check_script(script))
+    if event.allocating_task:
+        advice.insert(0, _ALLOCATING)
+    if event.kernel and "microsoft" in event.kernel.lower() and cause.kind == "exhaustion":
+        advice.insert(1, _WSL)
     first = replace(advice[0], text=advice[0].text.removeprefix("or "))
-    return [first, *advice[1:4]]
+    return [_with_script(step, script) for step in (first, *advice[1:4])]
+
+
+_ALLOCATING = Advice(
+    text="let the kernel choose who holds most again, instead of who happens to ask",
+    command="sudo sysctl vm.oom_kill_allocating_task=0",
+)
+_WSL = Advice(
+    text=(
+        "or give WSL more: it takes half of the RAM unless %UserProfile%\\.wslconfig on Windows says, for example, "
+        "[wsl2] and memory=24GB"
+    ),
+    command="wsl --shutdown    # in Windows, after the change",
+)
+
+
+def _with_script(step: Advice, script: SuspectScript | None) -> Advice:
+    """Name the script that is known in commands to paste."""
+    if script is None or step.command is None:
+        return step
+    command = step.command.replace("python SCRIPT", f"python {shlex.quote(script.path)}")
+    return replace(step, command=command)
 
 
 def _check_script(script: SuspectScript) -> Advice:
@@ -99,6 +126,12 @@ def _exhausted(event: OomEvent, cause: KillCause) -> list[Advice]:
         found.insert(0, less)
     if swap := _swap(event, total):
         found.append(swap)
+    if (
+        swap_in_memory(event) == "zswap"
+        and cause.accounting
+        and cause.accounting.unaccounted > 0.12 * cause.accounting.total
+    ):
+        found.append(_unlisted(event, cause)[1])
     if cause.accounting is None:
         found.append(keep_the_log())
     return found
@@ -143,13 +176,19 @@ def _slab(event: OomEvent, _cause: KillCause) -> list[Advice]:
 
 def _unlisted(event: OomEvent, _cause: KillCause) -> list[Advice]:
     mem_info = event.mem_info
-    if (
+    if swap_in_memory(event) == "zswap":
+        look = Advice(
+            text="let zswap keep less in memory (it has 20 %), or switch it off",
+            command="echo 5 | sudo tee /sys/module/zswap/parameters/max_pool_percent",
+        )
+    elif (
         mem_info
         and mem_info.swap_total
         and mem_info.swap_free is not None
         and mem_info.swap_free < mem_info.swap_total // 2
+        and swap_in_memory(event) != "disk"
     ):
-        look = Advice(text="see whether swap is in memory itself (zram)", command="zramctl; swapon --show")
+        look = Advice(text="see whether swap is in memory itself (zram, zswap)", command="zramctl; swapon --show")
     else:
         look = Advice(
             text="see whether the host took memory away (a virtual machine) or a driver holds it",
@@ -213,7 +252,7 @@ def _false_alarm(event: OomEvent, _cause: KillCause) -> list[Advice]:
     found = [
         Advice(text="update the kernel: newer ones no longer take such a fault for lack of memory (5.16 and later)")
     ]
-    if event.slab_refused:
+    if event.slab_refused and event.slab_memcg:
         found.insert(
             0,
             Advice(

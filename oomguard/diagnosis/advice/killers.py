@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING
 
 from oomguard.diagnosis.advice.common import size_argument
 from oomguard.diagnosis.causes.model import Advice
+from oomguard.diagnosis.killers import BY_IDENT
 
 if TYPE_CHECKING:
+    from oomguard.formats.cgroup.oom_counters import OomCounters
     from oomguard.formats.kernel_log import OtherKill
+
+_MOST = 4
 
 
 def advise_other(kill: OtherKill) -> list[Advice]:
@@ -18,64 +22,17 @@ def advise_other(kill: OtherKill) -> list[Advice]:
     ceiling = Advice(
         text="run it under a budget: it is stopped in time, and you are told what held the memory", command=budget
     )
-    if kill.killer == "systemd-oomd":
-        return [ceiling, *_oomd(kill)]
-    return [ceiling, *_OTHER.get(kill.killer, ())]
+    return [ceiling, *BY_IDENT[kill.told_by].advise(kill)][:_MOST]
 
 
-def _oomd(kill: OtherKill) -> tuple[Advice, ...]:
-    unit = (kill.cgroup or "UNIT").rpartition("/")[2]
-    user = "--user " if "/user@" in (kill.cgroup or "") or "app-" in unit else ""
-    spare = f"systemctl {user}set-property {shlex.quote(unit)} ManagedOOMPreference=avoid"
-    return (
-        Advice(text="see what it watches, and how near each group is", command="oomctl"),
-        Advice(text="or let it spare this one", command=spare),
-    )
-
-
-_OTHER = {
-    "earlyoom": (
-        Advice(
-            text="or let it spare the program: EARLYOOM_ARGS with --avoid", command="sudoedit /etc/default/earlyoom"
-        ),
-    ),
-    "nohang": (
-        Advice(text="or let it spare the program, in its configuration", command="sudoedit /etc/nohang/nohang.conf"),
-    ),
-    "oomd": (Advice(text="or change its rules for this cgroup", command="sudoedit /etc/oomd.json"),),
-    "slurm": (
-        Advice(text="or ask for more memory", command="sbatch --mem=SIZE JOB.sh"),
-        Advice(text="see how much the job used", command="sacct -j JOBID --format=JobID,State,ReqMem,MaxRSS"),
-    ),
-    "ray": (
-        Advice(
-            text="or fewer tasks at a time: ask for more of the node for each",
-            command="@ray.remote(memory=SIZE_IN_BYTES)",
-        ),
-        Advice(text="or raise the threshold at which Ray kills", command="export RAY_memory_usage_threshold=0.98"),
-    ),
-    "dask": (
-        Advice(
-            text="or fewer threads for each worker, more memory for each, smaller partitions",
-            command="dask worker --nthreads 1 --memory-limit SIZE ADDRESS",
-        ),
-    ),
-    "kubelet": (
-        Advice(
-            text="or request what the pod needs, so that it is placed where there is room",
-            command="kubectl describe pod POD | grep -A6 'Last State'",
-        ),
-    ),
-    "lmkd": (Advice(text="close other apps, or make this one smaller: Android keeps what is in front"),),
-}
-
-
-def advise_nothing_found() -> list[Advice]:
+def advise_nothing_found(*, unfiltered: str | None = None) -> list[Advice]:
     """What else ends a process with 137, and how to know next time."""
+    if unfiltered is not None:
+        return [Advice(text="see all kills that the logs tell of", command=unfiltered)]
     return [
         Advice(
             text=(
-                "exit status 137 only says SIGKILL: kill -9, docker stop, timeout -s KILL, a batch "
+                "an exit status of 137 or -9 only says SIGKILL: kill -9, docker stop, timeout -s KILL, a batch "
                 "system's time limit send it too"
             )
         ),
@@ -95,24 +52,29 @@ def advise_unit(unit: str) -> list[Advice]:
     ]
 
 
-def advise_counters(*, batch_job: str | None, in_kubernetes: bool) -> list[Advice]:
-    """Where the rest of the answer is, when only counters could be read."""
-    found = [Advice(text="read the kernel's log, which names what died and why", command="sudo oomguard diagnose")]
-    if batch_job is not None and batch_job.isdigit():
-        found = [
-            Advice(
-                text="see what Slurm says", command=f"sacct -j {batch_job} --format=JobID,State,ExitCode,ReqMem,MaxRSS"
-            )
-        ]
-    elif in_kubernetes:
-        found = [
-            Advice(
-                text="see what Kubernetes says, from outside",
-                command="kubectl describe pod POD | grep -A6 'Last State'",
-            )
-        ]
+def advise_counters(counters: OomCounters) -> list[Advice]:
+    """Where the rest of the answer is, when only counters could be read: for who reads it, where they are."""
+    job = counters.batch_job
+    if job is not None and job.isdigit():
+        found = Advice(
+            text="see what Slurm says", command=f"sacct -j {job} --format=JobID,State,ExitCode,ReqMem,MaxRSS"
+        )
+    elif counters.in_kubernetes:
+        found = Advice(
+            text="see what Kubernetes says, from outside of the container",
+            command="kubectl describe pod POD | grep -A6 'Last State'",
+        )
+    elif counters.in_container:
+        found = Advice(
+            text="read the kernel's log on the container's host: it names what died, and is not to be seen in here",
+            command="sudo oomguard diagnose    # on the host",
+        )
+    else:
+        found = Advice(
+            text="read the kernel's log, which names what died and why", command="sudo $(command -v oomguard) diagnose"
+        )
     return [
-        *found,
+        found,
         Advice(
             text="run it under a budget next time: you are told what held the memory",
             command="oomguard run --max-rss SIZE -- COMMAND",

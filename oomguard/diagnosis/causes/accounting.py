@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from oomguard.formats.kernel_log import MemcgReport, MemInfo, OomEvent
 
 _NEAR = 0.9
+_LARGE = frozenset(["active_anon", "inactive_anon", "active_file", "inactive_file", "slab_unreclaimable"])
 
 
 def account_machine(event: OomEvent) -> Accounting | None:
@@ -42,6 +43,7 @@ def account_machine(event: OomEvent) -> Accounting | None:
         shares=_in_order(shares),
         unaccounted=total - known,
         free=mem_info.pages["free"] * page,
+        complete=_LARGE.issubset(mem_info.pages) or "mapped-anon" in mem_info.pages,
         notes=tuple(notes),
     )
 
@@ -50,6 +52,8 @@ def _shares(mem_info: MemInfo, page: int) -> list[Share]:
     def pages(*names: str) -> int:
         return sum(mem_info.pages.get(name, 0) for name in names) * page
 
+    if "active_anon" not in mem_info.pages and "active" in mem_info.pages:
+        return _old_shares(mem_info, page)
     file = pages("active_file", "inactive_file", "isolated_file", "isolated(file)")
     dirty = pages("dirty", "writeback")
     return [
@@ -60,11 +64,27 @@ def _shares(mem_info: MemInfo, page: int) -> list[Share]:
         Share(key="cache", label="file cache", size=file),
         Share(key="dirty", label="of it not yet on disk", size=min(dirty, file), within="cache"),
         Share(key="unevictable", label="locked in memory", size=pages("unevictable")),
-        Share(key="slab", label="kernel objects (slab)", size=pages("slab_reclaimable", "slab_unreclaimable")),
+        Share(key="slab", label="kernel objects (slab)", size=pages("slab_reclaimable", "slab_unreclaimable", "slab")),
         Share(key="pagetables", label="page tables", size=pages("pagetables", "sec_pagetables")),
         Share(key="stacks", label="kernel stacks", size=mem_info.kernel_stack or 0),
         Share(key="hugetlb", label="reserved huge pages", size=mem_info.hugetlb or 0),
         Share(key="free", label="free", size=pages("free", "free_pcp")),
+    ]
+
+
+def _old_shares(mem_info: MemInfo, page: int) -> list[Share]:
+    """Up to 2.6.27 programs' data and file cache share two lists; RHEL 5 says how much of it programs have mapped."""
+    lists = mem_info.pages["active"] + mem_info.pages.get("inactive", 0)
+    anon = mem_info.pages.get("mapped-anon")
+    told_apart = [
+        Share(key="anon", label="processes", size=min(anon, lists) * page),
+        Share(key="cache", label="file cache", size=(lists - min(anon, lists)) * page),
+    ] if anon is not None else [Share(key="lru", label="processes and file cache", size=lists * page)]  # fmt: skip
+    return [
+        *told_apart,
+        Share(key="slab", label="kernel objects (slab)", size=mem_info.pages.get("slab", 0) * page),
+        Share(key="pagetables", label="page tables", size=mem_info.pages.get("pagetables", 0) * page),
+        Share(key="free", label="free", size=mem_info.pages.get("free", 0) * page),
     ]
 
 

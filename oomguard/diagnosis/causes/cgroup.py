@@ -35,10 +35,10 @@ def explain_memcg(event: OomEvent) -> KillCause:
         event.oom_memcg and event.task_memcg and event.task_memcg.startswith(event.oom_memcg.rstrip("/") + "/")
     )
     accounting = account_memcg(memcg) if memcg else None
-    filler = _filler(accounting) if accounting and accounting.shares else None
+    filler, held = _filler(event, accounting)
     return KillCause(
         kind="memcg",
-        why=_why(event, owner, limit, ancestor=ancestor, filler=filler, accounting=accounting),
+        why=_why(event, owner, limit, ancestor=ancestor, filled=_filled(filler, held, accounting)),
         room=_room(memcg, limit),
         filler=filler,
         accounting=accounting,
@@ -55,8 +55,7 @@ def _why(
     limit: int | None,
     *,
     ancestor: bool,
-    filler: Filler | None,
-    accounting: Accounting | None,
+    filled: str,
 ) -> str:
     memcg = event.memcg
     if (
@@ -78,16 +77,29 @@ def _why(
         why = f"the limit of {format_size(memcg.memsw_limit or 0)} for memory and swap together of {owner} was reached"
     if ancestor and event.task_memcg:
         why += f", which all in it share: not the limit of {describe_cgroup(event.task_memcg).words} alone"
+    return f"{why}{filled}. The machine itself may have had room."
+
+
+def _filled(filler: Filler | None, held: int, accounting: Accounting | None) -> str:
     if filler is not None and accounting is not None:
-        why += f"; {_TEXTS[filler]} ({format_size(accounting.size_of(filler))} of {format_size(accounting.total)})"
-    return f"{why}. The machine itself may have had room."
+        return f"; {_TEXTS[filler]} ({format_size(held)} of {format_size(accounting.total)})"
+    if filler is not None:
+        return f"; {_TEXTS[filler]} ({format_size(held)} at least)"
+    return "" if accounting is None else "; what filled it is not in this log"
 
 
 def _is_full(usage: int | None, limit: int | None) -> bool:
     return usage is not None and limit is not None and limit < NO_LIMIT and usage >= _FULL * limit
 
 
-def _filler(accounting: Accounting) -> Filler:
+def _filler(event: OomEvent, accounting: Accounting | None) -> tuple[Filler | None, int]:
+    """What filled it, and how much: only what accounts for at least half of the usage is named.
+
+    Where the statistics are missing (version 1 prints them apart), the processes' own memory is known from the table
+    or from the victim's line.
+    """
+    if accounting is None:
+        return None, 0
     sizes: dict[Filler, int] = {
         "anon": accounting.size_of("anon"),
         "shmem": accounting.size_of("shmem"),
@@ -96,9 +108,14 @@ def _filler(accounting: Accounting) -> Filler:
         "sock": accounting.size_of("sock"),
     }
     filler = max(sizes, key=sizes.__getitem__)
+    if sizes[filler] < accounting.total / 2:
+        anon = sum(victim.anon_rss or 0 for victim in event.victims)
+        table = event.tasks.rss if event.tasks else 0
+        held = max(anon, min(table, accounting.total))
+        return ("anon", held) if held >= accounting.total / 2 else (None, 0)
     if filler == "cache" and accounting.size_of("dirty") > sizes["cache"] / 2:
-        return "dirty"
-    return filler
+        return "dirty", accounting.size_of("dirty")
+    return filler, sizes[filler]
 
 
 def _room(memcg: MemcgReport | None, limit: int | None) -> str:

@@ -14,24 +14,27 @@ if TYPE_CHECKING:
 _FULL = 0.98
 
 
-def explain_counters(counters: OomCounters) -> CounterFinding:
-    """Rank what the counters say: a kill in our own cgroup is likely ours, one in a shared machine possibly."""
+def explain_counters(counters: OomCounters, *, log_read: bool = False) -> CounterFinding:
+    """Rank what the counters say: a kill in our own cgroup is likely ours, one in a shared machine possibly.
+
+    `log_read`: the kernel's log was read and holds no kill, so that what was counted is older than it.
+    """
     killed_in = next((memcg for memcg in counters.memcgs if memcg.oom_kills), None)
     if killed_in is not None:
         return _in_cgroup(killed_in, counters)
     kills = counters.machine_kills or 0
     if not kills:
         return CounterFinding(verdict="none", text="", limit_text="", oom_kills=0, since="")
-    shared = counters.in_container
+    if counters.in_container:
+        text = "the kernel killed somewhere on this machine: perhaps in another container, for all that is seen here"
+    elif log_read:
+        text = "the kernel killed since this machine was started; the logs that were read no longer tell of it"
+    else:
+        text = "the kernel killed somewhere on this machine, none of them in the cgroup of this shell that can be seen"
     return CounterFinding(
-        verdict="possible" if shared else "likely",
-        text="the kernel killed somewhere on this machine"
-        + (
-            "; in a container that may have been in any other"
-            if shared
-            else ", none of them in the cgroup of this shell that can be seen"
-        ),
-        limit_text="not counted",
+        verdict="possible" if counters.in_container or log_read else "likely",
+        text=text,
+        limit_text="which limit was reached, or whether it was the machine's memory, is not counted",
         oom_kills=kills,
         since="since boot, on the whole machine",
         evidence=f"/proc/vmstat: oom_kill {kills}",
@@ -39,11 +42,11 @@ def explain_counters(counters: OomCounters) -> CounterFinding:
 
 
 def _in_cgroup(memcg: MemcgCounters, counters: OomCounters) -> CounterFinding:
-    where = describe_cgroup(memcg.name).words
+    where = _words(memcg.name, counters)
     limited = next((above for above in counters.memcgs if above.limit is not None), None)
     room = "no memory limit that can be seen from here: then it was the machine's memory"
     if limited is not None and limited.limit is not None:
-        room = f"{describe_cgroup(limited.name).words} may have {format_size(limited.limit)}"
+        room = f"{_words(limited.name, counters)} may have {format_size(limited.limit)}"
         if limited.peak is not None:
             full = ": it was full" if limited.peak >= _FULL * limited.limit else ""
             room += f", and had up to {format_size(limited.peak)}{full}"
@@ -56,3 +59,8 @@ def _in_cgroup(memcg: MemcgCounters, counters: OomCounters) -> CounterFinding:
         memcg=memcg.name,
         evidence=f"{memcg.name}: oom_kill {memcg.oom_kills}",
     )
+
+
+def _words(name: str, counters: OomCounters) -> str:
+    """A container sees its own cgroup as the root of all."""
+    return "this container" if name == "/" and counters.in_container else describe_cgroup(name).words

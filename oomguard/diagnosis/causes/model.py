@@ -32,6 +32,7 @@ class Accounting:
     shares: tuple[Share, ...]  # largest first, each followed by those within it
     unaccounted: int  # total - shares; more than what the kernel lists can be below 0
     free: int
+    complete: bool = True  # False: counters that hold most of any machine's memory were not found in the report
     notes: tuple[str, ...] = ()
 
     def size_of(self, key: str) -> int:

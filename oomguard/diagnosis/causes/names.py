@@ -13,10 +13,15 @@ _ESCAPED = re.compile(r"\\x([0-9a-f]{2})")
 _CONTAINER = re.compile(
     r"(?:(?P<engine>docker|cri-containerd|crio|libpod|nerdctl)-)?(?P<id>[0-9a-f]{64})(?:\.scope)?(?:/container)?"
 )
-_POD = re.compile(r"(?:kubepods(?:-(?P<qos1>besteffort|burstable))?-)?pod(?P<uid>[0-9a-f][0-9a-f_-]{3,40})(?:\.slice)?")
-_QOS = re.compile(r"kubepods-(?P<qos>besteffort|burstable)\.slice|(?P<plain>besteffort|burstable)")
+_POD = re.compile(
+    r"(?:kubelet-)?(?:kubepods(?:-(?P<qos1>besteffort|burstable))?-)?pod(?P<uid>[0-9a-f][0-9a-f_-]{3,40})(?:\.slice)?"
+)
+_QOS = re.compile(r"(?:kubelet-)?kubepods-(?P<qos>besteffort|burstable)\.slice|(?P<plain>besteffort|burstable)")
 _SLURM = re.compile(r"job_(?P<job>[0-9]+)(?:/step_(?P<step>[^/]+))?(?:/(?:user/)?task_(?P<task>[^/]+))?", re.ASCII)
 _TEMPLATES = (  # pattern of a path's last part, kind, words
+    (re.compile(r"condor_(?P<name>\S+)"), "condor", "an HTCondor job ({name})"),
+    (re.compile(r"pbs(?:pro)?-(?P<name>[0-9]\S*?)\.slice"), "pbs", "PBS job {name}"),
+    (re.compile(r"job\.(?P<name>[0-9]+)\.[0-9.]+"), "lsf", "LSF job {name}"),
     (re.compile(r"machine-qemu\\x2d[0-9]+\\x2d(?P<name>[^/]+)\.scope"), "machine", "the virtual machine {name}"),
     (re.compile(r"machine-(?P<name>[^/]+)\.scope"), "machine", "the container or machine {name}"),
     (re.compile(r"ecstasks-(?P<name>[0-9a-f-]+)\.slice"), "other", "the Amazon ECS task {name}"),
@@ -60,8 +65,8 @@ def describe_cgroup(path: str) -> CgroupName:
         return CgroupName(
             kind="root" if path == "/" else "pods" if "kubepods" in path else "slice", words=_WHOLE[path], name=path
         )
-    if slurm := _slurm(path):
-        return slurm
+    if special := _slurm(path) or _by_path(path):
+        return special
     last = path.rstrip("/").rpartition("/")[2]
     if last == "container" or last.startswith(("init.scope", "payload", "libpod-payload")):
         last = path.rstrip("/").split("/")[-2] if path.count("/") > 1 else last
@@ -88,6 +93,23 @@ def _slurm(path: str) -> CgroupName | None:
     return CgroupName(kind="slurm", words=words, name=found["job"])
 
 
+def _by_path(path: str) -> CgroupName | None:
+    """What is known by more than the last part of its path."""
+    if found := re.search(r"/qemu\.slice/(?P<vm>[0-9]{1,9})\.scope", path):
+        return CgroupName(kind="proxmox", words=f"VM {found['vm']} of Proxmox", name=found["vm"])
+    if found := re.search(
+        r"/(?:ecs|ecstasks)[/.-](?P<task>[0-9a-f-]{8,64})(?:\.slice)?(?:/(?:docker-)?(?P<id>[0-9a-f-]{12,80}))?", path
+    ):
+        container = f"container {found['id'][:12]} of " if found["id"] else ""
+        return CgroupName(kind="ecs", words=f"{container}the Amazon ECS task {found['task']}", name=found["task"])
+    if found := re.search(
+        r"/pbs(?:pro|_jobs)?(?:\.slice|\.service)?/(?:jobid/)?(?:pbs(?:pro)?-)?(?P<job>[0-9]{1,12}[^/]{0,60}?)(?:\.slice)?(?:/|$)",
+        path,
+    ):
+        return CgroupName(kind="pbs", words=f"PBS job {unescape(found['job'])}", name=unescape(found["job"]))
+    return None
+
+
 def _container(path: str, found: re.Match[str]) -> CgroupName:
     engines = {
         "docker": "Docker",
@@ -100,7 +122,8 @@ def _container(path: str, found: re.Match[str]) -> CgroupName:
     words = f"the {engine} container {found['id'][:12]}".replace("the  ", "the ")
     if pod := re.search(r"pod([0-9a-f][0-9a-f_-]{3,40})", path):
         words += f" of pod {pod[1].replace('_', '-')[:13]}"
-    return CgroupName(kind="pod" if "kubepods" in path else "container", words=words, name=found["id"][:12])
+    kind = "pod" if "kubepods" in path else "podman" if found["engine"] == "libpod" else "container"
+    return CgroupName(kind=kind, words=words, name=found["id"][:12])
 
 
 def _pod(path: str, found: re.Match[str]) -> CgroupName:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.text import Text
-
-from oomguard.diagnosis.screens.summary import event_lines, group_text, lay_out, lines_of, short
+from oomguard.diagnosis.screens.layout import Lines, Screen, short
+from oomguard.diagnosis.screens.summary import event_lines, group_text, lines_of
+from oomguard.diagnosis.screens.times import when_text
 from oomguard.text import printable
 from oomguard.units import format_size
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from oomguard.diagnosis.causes.model import Accounting
-    from oomguard.diagnosis.model import Diagnosis, ExplainedEvent
+    from oomguard.diagnosis.model import ExplainedEvent, Findings
     from oomguard.formats.kernel_log import OomEvent, TaskRow
 
 _BAR = 30
@@ -22,9 +20,9 @@ _MOST_EVIDENCE = 8
 _QUOTED = 400
 
 
-def render_detail(diagnosis: Diagnosis) -> RenderableType:
+def render_detail(diagnosis: Findings) -> Screen:
     """Build the screen of --verbose, or of --all: each kill in turn, newest first."""
-    blocks = [lay_out(lines_of(diagnosis)[:-2])]
+    blocks: list[Lines | str] = [lines_of(diagnosis)]
     if diagnosis.every:
         blocks += [
             _brief(explained, diagnosis)
@@ -32,27 +30,32 @@ def render_detail(diagnosis: Diagnosis) -> RenderableType:
             if diagnosis.newest_is_other or explained is not diagnosis.main
         ]
         blocks += [
-            lay_out([("killed by", f"{other.killer} {other.time.text if other.time else ''}"), ("line", other.line)])
+            [
+                ("killed by", f"{diagnosis.names.get(other.told_by, other.killer)}{when_text(other.time)}"),
+                ("line", other.line),
+            ]
             for other in diagnosis.others[1 if diagnosis.newest_is_other else 0 :]
         ]
     if diagnosis.verbose:
         blocks += detail_blocks(diagnosis.main) if diagnosis.main else []
         blocks += [_lines("systemd said", [unit.line for unit in diagnosis.units[:4]])] if diagnosis.units else []
         blocks.append(_sources(diagnosis))
-    return Text("\n\n".join(block for block in blocks if block))
+    return Screen(blocks)
 
 
-def _brief(explained: ExplainedEvent, diagnosis: Diagnosis) -> str:
-    return lay_out(event_lines(explained.event, explained.cause, diagnosis)[:3])
+def _brief(explained: ExplainedEvent, diagnosis: Findings) -> Lines:
+    return event_lines(explained.event, explained.cause, diagnosis)[:3]
 
 
-def detail_blocks(explained: ExplainedEvent) -> list[str]:
+def detail_blocks(explained: ExplainedEvent) -> list[Lines | str]:
     """The accounting, the processes, the limits and the evidence of one event."""
     event, cause = explained.event, explained.cause
-    blocks = [accounting_text(cause.accounting)] if cause.accounting and cause.accounting.shares else []
+    blocks: list[Lines | str] = (
+        [accounting_text(cause.accounting)] if cause.accounting and cause.accounting.shares else []
+    )
     if event.tasks and event.tasks.rows:
         blocks.append(_tasks(event, cause.accounting))
-    blocks.append(lay_out(_facts(explained)))
+    blocks.append(_facts(explained))
     if event.top_allocations:
         blocks.append(
             _lines("largest in the kernel", [f"{format_size(size)}  {name}" for name, size in event.top_allocations])
@@ -97,7 +100,7 @@ def _row_text(row: TaskRow) -> str:
     return f"{format_size(row.rss):>9}  {short(row.name)} (pid {row.pid}, user {row.uid}{swap}{adj})"
 
 
-def _facts(explained: ExplainedEvent) -> list[tuple[str, str]]:
+def _facts(explained: ExplainedEvent) -> Lines:
     event, cause = explained.event, explained.cause
     facts = [("cause", cause.kind + ("" if cause.certain else " (not certain)"))]
     if event.trigger_name is not None:
@@ -129,7 +132,7 @@ def _facts(explained: ExplainedEvent) -> list[tuple[str, str]]:
     return facts + [("note", note) for note in (*event.notes, *cause.notes)]
 
 
-def _sources(diagnosis: Diagnosis) -> str:
+def _sources(diagnosis: Findings) -> str:
     lines = []
     for source in diagnosis.sources:
         state = (

@@ -1,4 +1,4 @@
-"""A diagnosis for programs: "oomguard.diagnosis/1"."""
+"""A diagnosis for programs: "oomguard.diagnosis/2"."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from oomguard.diagnosis.causes.model import Accounting
-    from oomguard.diagnosis.model import Diagnosis, ExplainedEvent
-    from oomguard.formats.kernel_log import OtherKill, UnitNotice
+    from oomguard.diagnosis.model import ExplainedEvent, Findings
+    from oomguard.formats.kernel_log import Notice, OtherKill, UnitNotice, Victim
     from oomguard.formats.kernel_log.records import LogTime
 
 
-def diagnosis_json(diagnosis: Diagnosis) -> dict[str, Any]:
+def diagnosis_json(diagnosis: Findings) -> dict[str, Any]:
     """Everything that was found. Raises: nothing."""
     return {
-        "schema": "oomguard.diagnosis/1",
+        "schema": "oomguard.diagnosis/2",
         "verdict": diagnosis.verdict,
         "killer": diagnosis.killer,
         "cause": diagnosis.cause,
@@ -26,6 +26,10 @@ def diagnosis_json(diagnosis: Diagnosis) -> dict[str, Any]:
         "advice": [asdict(advice) for advice in diagnosis.advice],
         "sources": [asdict(source) for source in diagnosis.sources],
         "found": diagnosis.found,
+        "not_asked": diagnosis.not_asked,
+        "also_told": [_other_json(other) for other in diagnosis.also_told],
+        "notices": [_notice_json(notice) for notice in diagnosis.notices],
+        "kernel_count": diagnosis.kernel_count,
     }
 
 
@@ -44,14 +48,10 @@ def event_json(explained: ExplainedEvent) -> dict[str, Any]:
         "gfp_flags": event.gfp_flags,
         "order": event.order,
         "victims": [
-            {
-                "pid": victim.pid, "name": victim.name, "uid": victim.uid, "total_vm": victim.total_vm,
-                "anon_rss": victim.anon_rss, "file_rss": victim.file_rss, "shmem_rss": victim.shmem_rss,
-                "pgtables": victim.pgtables, "swap": victim.swap, "oom_score_adj": victim.oom_score_adj,
-                "reaped_only": victim.reaped_only,
-            }
+            _victim_json(victim)
             for victim in event.victims
         ],
+        "chosen": _victim_json(event.chosen) if event.chosen else None,
         "oom_memcg": event.oom_memcg,
         "task_memcg": event.task_memcg,
         "memcg_usage": memcg.usage if memcg else None,
@@ -65,12 +65,23 @@ def event_json(explained: ExplainedEvent) -> dict[str, Any]:
         "largest": {"pid": largest.pid, "name": largest.name, "rss": largest.rss} if largest else None,
         "groups": [asdict(group) for group in tasks.groups] if tasks else [],
         "outcome": event.outcome,
+        "panicked": event.panicked,
+        "allocating_task": event.allocating_task,
         "oom_group": event.oom_group,
         "kernel": event.kernel,
         "cause": _cause_json(explained),
         "missing": list(event.missing),
         "notes": [*event.notes, *cause.notes],
         "evidence": dict(event.evidence),
+    }  # fmt: skip
+
+
+def _victim_json(victim: Victim) -> dict[str, Any]:
+    return {
+        "pid": victim.pid, "name": victim.name, "uid": victim.uid, "total_vm": victim.total_vm,
+        "anon_rss": victim.anon_rss, "file_rss": victim.file_rss, "shmem_rss": victim.shmem_rss,
+        "pgtables": victim.pgtables, "swap": victim.swap, "oom_score_adj": victim.oom_score_adj,
+        "reaped_only": victim.reaped_only,
     }  # fmt: skip
 
 
@@ -100,9 +111,15 @@ def _time_json(time: LogTime | None) -> dict[str, Any]:
 
 def _other_json(other: OtherKill) -> dict[str, Any]:
     told = {
-        key: getattr(other, key) for key in ("killer", "pid", "name", "cgroup", "processes", "rss", "reason", "line")
+        key: getattr(other, key)
+        for key in ("killer", "told_by", "pid", "name", "cgroup", "processes", "rss", "reason", "line")
     }
-    return {**_time_json(other.time), **told}
+    return {**_time_json(other.time), **told, "facts": dict(other.facts)}
+
+
+def _notice_json(notice: Notice) -> dict[str, Any]:
+    told = {key: getattr(notice, key) for key in ("says", "told_by", "pid", "name", "reason", "line")}
+    return {**_time_json(notice.time), **told, "facts": dict(notice.facts)}
 
 
 def _unit_json(unit: UnitNotice) -> dict[str, Any]:

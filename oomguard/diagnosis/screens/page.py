@@ -6,13 +6,14 @@ import html
 from typing import TYPE_CHECKING
 
 from oomguard.diagnosis.screens.detail import detail_blocks
+from oomguard.diagnosis.screens.layout import Screen
 from oomguard.diagnosis.screens.summary import lines_of
 from oomguard.text import printable
 from oomguard.units import format_size
 
 if TYPE_CHECKING:
     from oomguard.diagnosis.causes.model import Accounting
-    from oomguard.diagnosis.model import Diagnosis
+    from oomguard.diagnosis.model import Findings
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8886; --bar: #4878a8; }
@@ -28,7 +29,7 @@ td.size { text-align: right; font-variant-numeric: tabular-nums; } tr.nested td 
 """
 
 
-def diagnosis_page(diagnosis: Diagnosis, *, made: str) -> str:
+def diagnosis_page(diagnosis: Findings, *, made: str) -> str:
     """Give the page. `made` says by what and when. Nothing from a log gets in unescaped, and no script is in it."""
     parts = [
         "<!DOCTYPE html>",
@@ -37,7 +38,7 @@ def diagnosis_page(diagnosis: Diagnosis, *, made: str) -> str:
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
         f"<title>oomguard: {_safe(diagnosis.verdict)}</title><style>{_STYLE}</style></head><body>",
         "<h1>Killed for lack of memory?</h1>",
-        _six_lines(diagnosis),
+        _summary(diagnosis),
     ]
     for explained in diagnosis.events:
         name = explained.event.victims[0].name if explained.event.victims else "no victim"
@@ -47,7 +48,7 @@ def diagnosis_page(diagnosis: Diagnosis, *, made: str) -> str:
         if accounting is not None and accounting.shares:
             parts.append(_accounting(accounting))
         blocks = detail_blocks(explained)[1 if accounting and accounting.shares else 0 :]
-        parts.append(f"<pre>{_safe_lines(chr(10).join(blocks))}</pre>")
+        parts.append(f"<pre>{_safe_lines(Screen(blocks).text(120))}</pre>")
     if diagnosis.others:
         parts.append("<h2>Kills by programs</h2>")
         parts.append(f"<pre>{_safe_lines(chr(10).join(other.line for other in diagnosis.others))}</pre>")
@@ -55,9 +56,9 @@ def diagnosis_page(diagnosis: Diagnosis, *, made: str) -> str:
     return "\n".join(parts) + "\n"
 
 
-def _six_lines(diagnosis: Diagnosis) -> str:
+def _summary(diagnosis: Findings) -> str:
     rows = []
-    for label, value in lines_of(diagnosis)[:-2]:
+    for label, value in lines_of(diagnosis):
         shown = f"<code>{_safe(value.strip())}</code>" if value.startswith("   ") else _safe(value)
         rows.append(f"<dt>{_safe(label)}</dt><dd>{shown}</dd>")
     return f"<dl>{''.join(rows)}</dl>"

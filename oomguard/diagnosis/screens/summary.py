@@ -1,88 +1,70 @@
-"""The six lines: what killed it, what died, why, who filled the memory, what room there was, what to do."""
+"""The short screen: what killed it, what died, why, who filled the memory, what room there was, what to do."""
 
 from __future__ import annotations
 
-import re
-import textwrap
 from typing import TYPE_CHECKING
 
-from rich.text import Text
-
-from oomguard.text import printable
+from oomguard.diagnosis.screens.layout import COMMAND, Lines, short
+from oomguard.diagnosis.screens.others import notice_lines, other_lines
+from oomguard.diagnosis.screens.times import when_text
+from oomguard.diagnosis.screens.victims import victims_text
 from oomguard.units import format_size
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from oomguard.diagnosis.causes.model import Advice, KillCause
-    from oomguard.diagnosis.model import Diagnosis
-    from oomguard.formats.kernel_log import OomEvent, OtherKill, TaskGroup, Victim
-    from oomguard.formats.kernel_log.records import LogTime
+    from oomguard.diagnosis.model import Findings
+    from oomguard.formats.kernel_log import OomEvent, TaskGroup
 
-_SHOWN_VICTIMS = 3
 _SHOWN_GROUPS = 3
-_LONG_NAME = 100
-_WIDTH, _LABEL = 80, 11
-_COMMAND = "   "
-_EARLY = ("systemd-oomd", "earlyoom", "nohang", "oomd")  # they act before the kernel has to
-
-_KILLERS = {
-    "systemd-oomd": "systemd-oomd, which ends whole units before memory runs out",
-    "earlyoom": "earlyoom, a program that ends the largest process before memory runs out",
-    "nohang": "nohang, a program that ends the largest process before memory runs out",
-    "oomd": "oomd, a program that ends cgroups before memory runs out",
-    "slurm": "the limit of the Slurm job (the kernel killed, Slurm reports it)",
-    "ray": "Ray's memory monitor",
-    "dask": "Dask's nanny, which restarts a worker that passes its memory limit",
-    "kubelet": "Kubernetes, for lack of memory",
-    "lmkd": "Android's low memory killer",
-}
+_SHOWN_UNREAD = 3
+_SHOWN_SOURCES = 4
 
 
-def six_lines(diagnosis: Diagnosis) -> RenderableType:
-    """Build the short screen."""
-    return Text(lay_out(lines_of(diagnosis)))
-
-
-def lay_out(lines: list[tuple[str, str]]) -> str:
-    """Set labels and texts side by side, 80 columns wide. A command is never broken: it is there to be pasted."""
-    made = []
-    for label, value in lines:
-        shown = printable(value)
-        if value.startswith(_COMMAND):
-            made.append(f"{'':{_LABEL}}{shown}")
-            continue
-        wrapped = textwrap.wrap(shown, _WIDTH - _LABEL, break_on_hyphens=False, break_long_words=False) or [""]
-        made += [f"{label if number == 0 else '':{_LABEL}}{part}".rstrip() for number, part in enumerate(wrapped)]
-    return "\n".join(made)
-
-
-def lines_of(diagnosis: Diagnosis) -> list[tuple[str, str]]:
+def lines_of(diagnosis: Findings) -> Lines:
     """The lines as label and text, not yet made safe to show."""
     if diagnosis.newest_is_other and diagnosis.others:
-        told = _other_lines(diagnosis.others[0])
+        told = other_lines(diagnosis.others[0], diagnosis)
     elif diagnosis.main:
         told = event_lines(diagnosis.main.event, diagnosis.main.cause, diagnosis)
     elif diagnosis.counters or diagnosis.units:
         told = _counter_lines(diagnosis)
+    elif diagnosis.notices:
+        told = notice_lines(diagnosis)
     else:
         told = _nothing_lines(diagnosis)
+    told += _newer_but_cut(diagnosis)
     told += advice_lines(diagnosis.advice)
     return told + _hints(diagnosis)
 
 
-def event_lines(event: OomEvent, cause: KillCause, diagnosis: Diagnosis) -> list[tuple[str, str]]:
-    """Four lines about a kill of the kernel's."""
+def event_lines(event: OomEvent, cause: KillCause, diagnosis: Findings) -> Lines:
+    """The lines about a kill of the kernel's."""
     return [
-        ("killed by", headline(event, diagnosis)),
+        ("killed by", headline(event)),
         ("what died", victims_text(event) + _unit_text(diagnosis, event)),
+        *_asked_by_program(event, diagnosis),
         ("why", cause.why),
         ("filled by", _filled(event, cause)),
         ("room", cause.room),
     ]
 
 
-def headline(event: OomEvent, diagnosis: Diagnosis) -> str:
+def _asked_by_program(event: OomEvent, diagnosis: Findings) -> Lines:
+    """A program that had asked the same process to end, or that tells of the same kill."""
+    pids = {victim.pid for victim in event.victims}
+    told = []
+    for kill in diagnosis.also_told:
+        if kill.pid is not None and kill.pid not in pids:
+            continue
+        name = diagnosis.names.get(kill.told_by, kill.told_by)
+        if kill.told_by in diagnosis.early:
+            told.append(("before", f"{kill.told_by} had asked it to end{when_text(kill.time)}, and it did not in time"))
+        else:
+            told.append(("also told", f"{short(kill.line)} ({name})" if len(kill.line) < 100 else name))
+    return told[:1]
+
+
+def headline(event: OomEvent) -> str:
     """Who killed, when, and how sure that is."""
     when = when_text(event.time)
     who = "the Linux kernel, out of memory"
@@ -90,59 +72,14 @@ def headline(event: OomEvent, diagnosis: Diagnosis) -> str:
         who = "the Linux kernel, because it was asked to"
     if event.quoted:
         return f"{who}{when}: likely, told only by another program's log"
+    if event.outcome == "unknown" and event.chosen is not None:
+        return f"{who}{when}: likely; the kernel chose what to kill, and the log ends there"
     if event.outcome == "unknown":
         return f"{who}{when}: the kernel looked for something to kill; the log ends before it says what"
-    return f"{who}{when}: {diagnosis.verdict} by the kernel's log" if diagnosis.verdict == "proved" else f"{who}{when}"
+    return f"{who}{when}: proved by the kernel's log"
 
 
-def when_text(time: LogTime | None) -> str:
-    """When, with a comma before. A time that counts from boot is told in hours: nobody knows what [41369.8] is."""
-    if time is None or not time.text:
-        return ""
-    if time.epoch is not None or time.monotonic is None or not time.text.startswith("["):
-        return f", {time.text}"
-    minutes, seconds = divmod(round(time.monotonic), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    parts = [(days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s")]
-    first = next((index for index, (count, _) in enumerate(parts) if count), 3)
-    return f", {' '.join(f'{count} {unit}' for count, unit in parts[first : first + 2])} after the machine was started"
-
-
-def victims_text(event: OomEvent) -> str:
-    """Who died and what each held."""
-    if not event.victims:
-        return {
-            "panic": "the whole machine: the kernel stopped it (panic)",
-            "no_victim": "nothing: there was no process that it may kill",
-        }.get(event.outcome, "not in this log")
-    parts = [_victim_text(victim) for victim in event.victims[:_SHOWN_VICTIMS]]
-    if len(event.victims) > _SHOWN_VICTIMS:
-        parts.append(f"and {len(event.victims) - _SHOWN_VICTIMS} more")
-    text = ", ".join(parts)
-    if event.oom_group and len(event.victims) > 1:
-        text += f" ({len(event.victims)} processes: the group is set to die together, memory.oom.group)"
-    if event.outcome == "panic":
-        text += "; then the kernel stopped the machine (panic)"
-    return text
-
-
-def _victim_text(victim: Victim) -> str:
-    text = f"{short(victim.name)} (pid {victim.pid})"
-    held = [format_size(victim.rss)] if victim.rss is not None else []
-    if victim.swap:
-        held.append(f"{format_size(victim.swap)} in swap")
-    text += f", holding {' and '.join(held)}" if held else ""
-    if victim.rss and victim.shmem_rss and victim.shmem_rss > victim.rss / 2:
-        text += " (most of it shared memory)"
-    if victim.oom_score_adj is not None and abs(victim.oom_score_adj) >= 200:
-        spared = "marked to be spared, but nothing else was left"
-        marked = "marked to go before others" if victim.oom_score_adj > 0 else spared
-        text += f" ({marked}: oom_score_adj {victim.oom_score_adj})"
-    return text
-
-
-def _unit_text(diagnosis: Diagnosis, event: OomEvent) -> str:
+def _unit_text(diagnosis: Findings, event: OomEvent) -> str:
     """Systemd takes the rest of a unit down after a kill in it (OOMPolicy=stop), which looks like a second kill."""
     places = f"{event.task_memcg or ''}/{event.oom_memcg or ''}".split("/")
     failed = next((unit for unit in diagnosis.units if unit.failed and unit.unit in places), None)
@@ -155,12 +92,20 @@ def _filled(event: OomEvent, cause: KillCause) -> str:
     tasks = event.tasks
     if cause.kind == "manual":
         return "nothing: memory was not the reason"
+    if tasks is not None and not tasks.rows and tasks.killable == 0:
+        return "nothing: the table of processes is empty"
     if tasks is None or not tasks.groups:
         where = {"kernel": "the kernel", "slab": "the kernel", "unaccounted": "nothing that is listed"}.get(
             cause.filler or ""
         )
         return where or "not in this log: the table of processes is missing"
     total = cause.accounting.total if cause.accounting else None
+    return _groups_text(event, cause, total)
+
+
+def _groups_text(event: OomEvent, cause: KillCause, total: int | None) -> str:
+    tasks = event.tasks
+    assert tasks is not None
     parts = [group_text(group, total) for group in tasks.groups[:_SHOWN_GROUPS] if group.rss or group.swap]
     text = ", ".join(parts) or "no process held anything"
     if total and tasks.rss > 1.05 * total and tasks.rows > 1:
@@ -186,46 +131,7 @@ def group_text(group: TaskGroup, total: int | None) -> str:
     return f"{times}{short(group.name)} {format_size(group.rss)}{share}{swap}"
 
 
-def short(name: str) -> str:
-    """A name that others chose, of a length that a line bears."""
-    return name if len(name) <= _LONG_NAME else f"{name[:_LONG_NAME]}..."
-
-
-def _other_lines(kill: OtherKill) -> list[tuple[str, str]]:
-    when = when_text(kill.time)
-    died = " ".join(filter(None, (short(kill.name) if kill.name else "", f"(pid {kill.pid})" if kill.pid else "")))
-    if kill.cgroup:
-        died += f"{' in ' if died else ''}{short(kill.cgroup)}"
-    died = died or "its log does not say"
-    if kill.rss:
-        died += f", holding {format_size(kill.rss)}"
-    if kill.processes:
-        died += f" ({kill.processes} process{'es' if kill.processes != 1 else ''})"
-    return [
-        ("killed by", f"{_KILLERS.get(kill.killer, kill.killer)}{when}: proved by its log"),
-        ("what died", died),
-        ("why", _reason_text(kill)),
-        ("filled by", "its log does not say"),
-        (
-            "room",
-            "memory had not run out: the kernel killed nothing" if kill.killer in _EARLY else "its log does not say",
-        ),
-    ]
-
-
-def _reason_text(kill: OtherKill) -> str:
-    """Its own words, with sizes that can be read."""
-    if kill.reason is None:
-        return "memory ran low; its log says no more"
-    reason = re.sub(r"(?<=\()[0-9]{6,15}(?=\))", lambda size: format_size(int(size[0])), kill.reason)
-    if reason.startswith("memory pressure"):
-        return f"its processes spent their time waiting for memory: {reason}"
-    if kill.killer == "ray" and reason[:1].isdigit():
-        return f"the memory of the node was at {reason}"
-    return reason
-
-
-def _counter_lines(diagnosis: Diagnosis) -> list[tuple[str, str]]:
+def _counter_lines(diagnosis: Findings) -> Lines:
     counters = diagnosis.counters
     if counters is None:
         unit = diagnosis.units[0]
@@ -234,16 +140,11 @@ def _counter_lines(diagnosis: Diagnosis) -> list[tuple[str, str]]:
                 "killed by",
                 "the Linux kernel, out of memory: likely, systemd says so; the kernel's own report was not found",
             ),
-            ("what died", f"a process of {short(unit.unit)}"),
-            ("why", "not in this log"),
-            ("filled by", "not in this log"),
-            ("room", "not in this log"),
+            ("what died", f"a process of {short(unit.unit)}{when_text(unit.time)}"),
+            ("why", "systemd does not say whether the unit's own limit was reached, or the machine was full"),
         ]
     return [
-        (
-            "killed by",
-            f"the Linux kernel, out of memory: {diagnosis.verdict}, by its counters; its log could not be read",
-        ),
+        ("killed by", f"the Linux kernel, out of memory: {diagnosis.verdict}, by its counters{_log_state(diagnosis)}"),
         (
             "what died",
             (
@@ -254,20 +155,51 @@ def _counter_lines(diagnosis: Diagnosis) -> list[tuple[str, str]]:
         ("why", counters.text),
         ("filled by", "the counters do not say"),
         ("room", counters.limit_text),
+        *_unread(diagnosis),
     ]
 
 
-def _nothing_lines(diagnosis: Diagnosis) -> list[tuple[str, str]]:
-    read = [source.what for source in diagnosis.sources if source.unread is None]
+def _log_state(diagnosis: Findings) -> str:
+    return "" if any(source.unread is None for source in diagnosis.sources) else "; its log could not be read"
+
+
+def _unread(diagnosis: Findings) -> Lines:
     unread = [source for source in diagnosis.sources if source.unread is not None]
+    return [("not read", f"{source.what}: {source.unread}{_try(source.do)}") for source in unread[:_SHOWN_UNREAD]]
+
+
+def _nothing_lines(diagnosis: Findings) -> Lines:
+    read = [source.what for source in diagnosis.sources if source.unread is None]
     asked = f" that fits {diagnosis.asked}" if diagnosis.asked else ""
+    looked = ", ".join(read[:_SHOWN_SOURCES]) + (
+        f" and {len(read) - _SHOWN_SOURCES} more" if len(read) > _SHOWN_SOURCES else ""
+    )
     told = [
         ("killed by", f"nothing{asked}, as far as can be seen: no kill for lack of memory was found"),
-        ("looked in", ", ".join(read) if read else "nothing could be read"),
+        ("looked in", looked if read else "nothing could be read"),
     ]
-    if diagnosis.asked and diagnosis.found:
-        told.append(("but", f"{diagnosis.found} other kills were found: oomguard diagnose --all"))
-    told += [("not read", f"{source.what}: {source.unread}{_try(source.do)}") for source in unread[:3]]
+    if diagnosis.asked and diagnosis.not_asked:
+        count = diagnosis.not_asked
+        told.append(
+            (
+                "but",
+                f"{count} other kill{'s were' if count != 1 else ' was'} found: --all without the filter shows them",
+            )
+        )
+    return told + _unread(diagnosis)
+
+
+def _newer_but_cut(diagnosis: Findings) -> Lines:
+    """A report newer than the kill that is shown, whose end is not in the log; and what systemd said after it."""
+    main, newest = diagnosis.main, diagnosis.events[0] if diagnosis.events else None
+    told: Lines = []
+    if main is not None and newest is not None and newest is not main and not diagnosis.newest_is_other:
+        event = newest.event
+        asked = f", asked for by {short(event.trigger_name)}" if event.trigger_name else ""
+        told.append(("newer", f"a report{when_text(event.time)}{asked}, which is cut off before it says what died"))
+    if main is not None and main.event.outcome == "unknown" and not diagnosis.newest_is_other and diagnosis.units:
+        unit = diagnosis.units[0]
+        told.append(("systemd", f"a process of {short(unit.unit)} was killed for lack of memory{when_text(unit.time)}"))
     return told
 
 
@@ -275,19 +207,29 @@ def _try(do: str | None) -> str:
     return f"; try: {do}" if do else ""
 
 
-def advice_lines(advice: tuple[Advice, ...]) -> list[tuple[str, str]]:
+def advice_lines(advice: tuple[Advice, ...]) -> Lines:
     """Numbered steps, each with the line to paste below it."""
     told = []
     for number, step in enumerate(advice, start=1):
         told.append(("do" if number == 1 else "", f"{number}) {step.text}{':' if step.command else ''}"))
         if step.command:
-            told.append(("", f"{_COMMAND}{step.command}"))
+            told.append(("", f"{COMMAND}{step.command}"))
     return told
 
 
-def _hints(diagnosis: Diagnosis) -> list[tuple[str, str]]:
+def _hints(diagnosis: Findings) -> Lines:
     kept = len(diagnosis.events) + len(diagnosis.others)
-    if kept > 1:
-        more = diagnosis.found - 1
-        return [("", ""), ("", f"{more} other kill{'s' if more != 1 else ''}: --all; how it was reckoned: --verbose")]
-    return [("", ""), ("", "how it was reckoned, and the lines it comes from: --verbose")] if kept else []
+    more = diagnosis.found - 1
+    told: Lines = [("", "")] if kept else []
+    if diagnosis.verbose or diagnosis.every:
+        told = []
+    elif kept > 1 and more > 0:
+        told.append(("", f"{more} more kill{'s' if more != 1 else ''}: --all; where every byte was: --verbose"))
+    elif kept:
+        told.append(("", "where every byte was, and the lines it comes from: --verbose"))
+    victims = sum(max(1, len(explained.event.victims)) for explained in diagnosis.events)
+    counted = diagnosis.kernel_count
+    if kept and counted is not None and counted > max(victims, diagnosis.found):
+        gone = counted - max(victims, diagnosis.found)
+        told.append(("", f"the kernel counts {counted} killed processes since boot: {gone} are no longer in the logs"))
+    return told

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from oomguard.formats.kernel_log.oom_report import OomReport
+    from collections.abc import Sequence
+
+    from oomguard.formats.kernel_log.mem_info import MemInfoReader
+    from oomguard.formats.kernel_log.memcg_report import MemcgReader
     from oomguard.formats.kernel_log.records import Constraint, MemInfo
 
 _HIGHUSER = 0xD2  # __GFP_WAIT|IO|FS|HARDWALL|HIGHMEM before 4.6: memory for a process
@@ -13,7 +16,39 @@ _PRINTED: dict[str | None, Constraint] = {"CONSTRAINT_CPUSET": "cpuset", "CONSTR
 _PLENTY = 0.05  # of the memory free: the machine itself was not out of memory
 
 
-def infer_constraint(report: OomReport, mem_info: MemInfo | None) -> Constraint | None:
+class SaidInReport(Protocol):
+    """The parts of a report that tell of its limit."""
+
+    said_memcg: bool
+    said_global: bool
+    manual: bool
+    panicked: bool
+    no_victim: bool
+    oom_memcg: str | None
+    constraint_text: str | None
+    gfp_mask: int | None
+    gfp_flags: str | None
+    order: int | None
+    nodemask: str | None
+    mems_allowed: str | None
+
+    @property
+    def memcg(self) -> MemcgReader:
+        """The lines about a cgroup."""
+        ...
+
+    @property
+    def mem_info(self) -> MemInfoReader:
+        """The counters of the machine."""
+        ...
+
+    @property
+    def trace(self) -> Sequence[str]:
+        """The functions that were running."""
+        ...
+
+
+def infer_constraint(report: SaidInReport, mem_info: MemInfo | None) -> Constraint | None:
     """Decide from everything that the report says. None: it does not say.
 
     Linux 5.0 and 5.1 print CONSTRAINT_NONE for cgroups too, and a BPF policy prints what it likes, so a
@@ -30,18 +65,18 @@ def infer_constraint(report: OomReport, mem_info: MemInfo | None) -> Constraint 
     return "global" if _is_global(report) else None
 
 
-def _is_global(report: OomReport) -> bool:
+def _is_global(report: SaidInReport) -> bool:
     if report.constraint_text or report.said_global or report.panicked or report.no_victim:
         return True
     # Without a mask it was a page fault that could not be served, by whatever limit.
     return bool(report.gfp_mask) and (report.mem_info.complete or _called("__alloc_pages", report))
 
 
-def _called(function: str, report: OomReport) -> bool:
+def _called(function: str, report: SaidInReport) -> bool:
     return any(name.startswith(function) for name in report.trace)
 
 
-def _bound_to_nodes(report: OomReport, mem_info: MemInfo | None) -> Constraint | None:
+def _bound_to_nodes(report: SaidInReport, mem_info: MemInfo | None) -> Constraint | None:
     """Before 5.0 nothing says so: a node is full while others are empty, or the mask of nodes is not all of them."""
     nodes = {zone.node for zone in mem_info.zones if zone.node is not None} if mem_info else set()
     allowed, masked = _nodes(report.mems_allowed), _nodes(report.nodemask)
@@ -63,7 +98,7 @@ def _bound_to_nodes(report: OomReport, mem_info: MemInfo | None) -> Constraint |
     return None
 
 
-def _for_a_process(report: OomReport) -> bool:
+def _for_a_process(report: SaidInReport) -> bool:
     if report.gfp_flags:
         return "HIGHUSER" in report.gfp_flags
     return report.gfp_mask is not None and report.gfp_mask & _HIGHUSER == _HIGHUSER

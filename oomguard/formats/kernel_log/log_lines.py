@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from oomguard.formats.kernel_log.prefixes import LogLine, peel
+from oomguard.formats.kernel_log.prefixes import LogLine, messages_of_json, peel
 from oomguard.formats.kernel_log.records import LogTime
 
 if TYPE_CHECKING:
@@ -29,6 +29,12 @@ _JSON_TIME = re.compile(r'\s*"time"\s*:\s*([0-9]{1,10}(?:\.[0-9]{1,9})?)')
 _UNFINISHED = re.compile(
     r"(?: invoked|oom-killer:|gfp_mask=[^=]*,|Killed process [0-9]+(?: \(.{1,20}\))?|rss:[0-9]+kB,|pgtables_bytes"
     r"|swapents|nr_ptes|total_vm)\s*$"
+)
+# What is a message of its own wherever it stands: no logger breaks a line before these words.
+_OWN = re.compile(
+    r"\s*(?:(?:Memory cgroup out|Out) of [Mm]emory: [Kk]ill|Killed process [0-9]|oom-kill:constraint=|oom_reaper: "
+    r"|Kernel panic - not syncing"
+    r"|.{1,60} invoked oom-killer: )"
 )
 _BROKEN_ROW = re.compile(r"\[ *[0-9]{1,10}\](?:\s+-?[0-9]+){3,8}\s*")
 
@@ -52,7 +58,9 @@ class Message:
 
     def joined(self) -> str:
         """The message as one line."""
-        return f"{self.line.text.rstrip()} {' '.join(part.strip() for part in self.parts)}" if self.parts else self.text
+        if not self.parts:
+            return self.text
+        return f"{self.line.text.rstrip()} {' '.join(part.strip() for part in self.parts)}".lstrip()
 
 
 def read_messages(lines: Iterable[str]) -> Iterator[Message]:
@@ -64,7 +72,7 @@ def read_messages(lines: Iterable[str]) -> Iterator[Message]:
             json_time = LogTime(text=f"[{found[1]}]", monotonic=float(found[1]))
             continue
         line = None if _BETWEEN.fullmatch(raw) else peel(raw)
-        if line and message and not line.prefixed and _continues(message):
+        if line and message and not line.prefixed and _continues(message, line.text):
             message.parts.append(line.text)
             continue
         if message is not None:
@@ -81,7 +89,11 @@ def read_messages(lines: Iterable[str]) -> Iterator[Message]:
 def _physical_lines(lines: Iterable[str]) -> Iterator[str]:
     for given in lines:
         line = given[:LONGEST_LINE].rstrip("\r\n")
-        if "#012" in line:  # rsyslog's way to write a line end
+        if "\r" in line:  # a progress bar went back to the beginning of its line
+            yield from (part for part in line.split("\r") if part)
+        elif line[:1] in "{[," and (texts := messages_of_json(line)):
+            yield from texts
+        elif "#012" in line and line[:1] not in '{"':  # rsyslog's way to write a line end
             first, *rest = line.split("#012")
             yield first
             yield from rest
@@ -109,9 +121,10 @@ def _apart(line: str) -> Iterable[str]:
 
 def _split(line: LogLine) -> list[LogLine]:
     """A message of several lines in one record (JSON, /dev/kmsg) is as many messages."""
-    if "\n" not in line.text:
+    text = line.text.replace("#012", "\n") if "#012" in line.text else line.text
+    if "\n" not in text:
         return [line]
-    texts = line.text.split("\n")[:_MOST_PARTS]
+    texts = text.split("\n")[:_MOST_PARTS]
     made = []
     for text in texts:
         part = LogLine(line.raw[:LONGEST_LINE])
@@ -120,10 +133,11 @@ def _split(line: LogLine) -> list[LogLine]:
     return made
 
 
-def _continues(message: Message) -> bool:
+def _continues(message: Message, text: str) -> bool:
     if len(message.parts) >= _MOST_PARTS:
         return False
+    last = message.parts[-1] if message.parts else message.text
     if message.line.prefixed:
-        return True
+        return not (last.strip() and not last.rstrip().endswith((":", ",")) and _OWN.match(text))
     last = message.parts[-1] if message.parts else message.text
     return bool(_UNFINISHED.search(last[-200:]) or _BROKEN_ROW.fullmatch(last))

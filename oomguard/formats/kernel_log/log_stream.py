@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING
 
 from oomguard.formats.kernel_log.log_lines import LONGEST_LINE, read_messages
 from oomguard.formats.kernel_log.oom_events import OomLogReader
+from oomguard.formats.kernel_log.order import oldest_first
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
+    from oomguard.formats.kernel_log.programs import Programs
     from oomguard.formats.kernel_log.records import LogFinding
 
 KEPT_BYTES = 4 << 20  # of the text around words that matter, where only the newest kills are asked for
@@ -27,24 +29,29 @@ _PATIENCE_BYTES = 1 << 20  # of an open report without a row of its table
 _SAMPLE_BYTES = 1 << 12
 _BLOCK = 1 << 18
 
-# Each begins with a word that can be searched for fast; what follows tells the kill from other talk of it.
-_WORDS = tuple(
-    re.compile(pattern)
-    for pattern in (
-        (
-            rb"oom(?:-kill|_reaper: |_adj name|_score_adj name|\.group set|d killed|d kill:|d(?:\[[0-9]+\])?: (?:Marked|Killed|Trying)"
-            rb"|_kill_process: |_kill event|(?:\[[0-9]+\])?: (?:sending|low|Killing|killing|Out)|_score [0-9])"
-        ),
-        rb"OOM(?: execution| [Kk]ill|Kill| event|(?<=SystemOOM))",
-        rb"Kill(?:ed process|ed[ \r]*\n|ed /|ed [0-9]+: | process|ing process| '|ing ')",
-        (
-            rb"emory(?:: [Kk]ill| and no killable| cgroup out of|! a| values in pages| budget| limit| status that requires| \(oom_kill_all"
-            rb"|Error|killer|(?<=on memory)|(?<=resource: memory)|(?<=ut of memory)[ \r]*\n)"
-        ),
-        # The journal's JSON writes what is no UTF-8 as numbers, and a process may choose such a name: oom-, Kille.
-        rb'E":\[[0-9,]{0,4000}(?:111,111,109,45|75,105,108,108,101,100)',
-    )
-)
+# What is searched for, by its first letters, which are found fast; what follows tells the kernel's kill from other talk of it.
+KERNEL_WORDS = {
+    "oom": r"-kill|_reaper: |_adj name|_score_adj name|\.group set|d killed|_kill_process: |_score [0-9]",
+    "OOM": r" execution| [Kk]ill| request ignored",
+    "Kill": r"ed process| process",
+    "emory": (
+        r": [Kk]ill| and no killable| cgroup out of| values in pages| \(oom_kill_all|(?<=ut of memory)(?:[ \r]*\n|\. )"
+    ),
+    # The journal's JSON writes what is no UTF-8 as numbers, and a process may choose such a name: oom-, Kille.
+    'E":[': r"[0-9,]{0,4000}(?:111,111,109,45|75,105,108,108,101,100)",
+}
+# What the kernel says once, mostly at boot, and explains a kill much later.
+KERNEL_FEW = {"k swap on": " ", "zswap: loaded": " ", "zram: Added": " "}
+FEW_BYTES = 16 << 20  # at the beginning of a log that are searched for those
+
+
+def compile_stems(stems: Mapping[str, str]) -> tuple[re.Pattern[bytes], ...]:
+    """One expression for each, which begins with fixed letters."""
+    return tuple(re.compile(f"{re.escape(stem)}(?:{rest})".encode()) for stem, rest in stems.items())
+
+
+_KERNEL_ALONE = compile_stems(KERNEL_WORDS)
+_KERNEL_FEW = compile_stems(KERNEL_FEW)
 _BEGINS, _ENDS = (b"oom-killer", b"values in pages"), (b"ed process", b"killable", b"anic - not")
 _TRIGGER = b" invoked oom-killer"
 _ROW = re.compile(rb"\[ *[0-9]{1,10}\] +[0-9]{1,10} +[0-9]{1,10} +[0-9]{1,12} ")
@@ -52,28 +59,42 @@ PASSED_OVER = b"\noomguard passed over the middle of this report\n"
 _KILL = re.compile(rb"Killed process ([0-9]{1,10})[ ,][^\n]{0,80}")
 
 
-def find_in_blocks(blocks: Iterable[bytes]) -> Iterator[LogFinding]:
-    """Find everything that was killed for lack of memory in a log, oldest first.
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """What is searched for: everywhere, and only where a log begins and ends, as pasted texts are short."""
+
+    always: tuple[re.Pattern[bytes], ...]
+    few: tuple[re.Pattern[bytes], ...]
+
+
+def find_in_blocks(blocks: Iterable[bytes], programs: Programs | None = None) -> Iterator[LogFinding]:
+    """Find everything that was killed for lack of memory in a log, oldest first; `programs`: by others too.
 
     Holds a block or two and one report, whatever the size of the log or of a line in it. Raises: nothing of its own.
     """
-    return _parse(_passages(whole_lines(blocks)))
+    return _parse(_passages(whole_lines(blocks), _words(programs)), programs)
 
 
-def find_newest(blocks: Iterable[bytes]) -> tuple[list[LogFinding], int]:
+def find_newest(blocks: Iterable[bytes], programs: Programs | None = None) -> tuple[list[LogFinding], int]:
     """Find the newest kills in a log, oldest first, and count the kernel's kills before them, read no further.
 
     As fast as the words are found, however many reports there are. Holds KEPT_BYTES more than find_in_blocks().
     """
     held = _Held()
-    for text in _passages(whole_lines(blocks)):
+    for text in _passages(whole_lines(blocks), _words(programs)):
         held.add(text)
-    return list(_parse(piece.text for piece in held.pieces)), held.counted
+    return list(_parse((piece.text for piece in held.pieces), programs)), held.counted
 
 
-def _parse(texts: Iterable[bytes]) -> Iterator[LogFinding]:
-    reader = OomLogReader()
-    for message in read_messages(line for text in texts for line in _decoded(text)):
+def _words(programs: Programs | None) -> _Words:
+    if programs is None:
+        return _Words(always=_KERNEL_ALONE, few=_KERNEL_FEW)
+    return _Words(always=programs.words, few=(*_KERNEL_FEW, *programs.few))
+
+
+def _parse(texts: Iterable[bytes], programs: Programs | None) -> Iterator[LogFinding]:
+    reader = OomLogReader(programs.reader() if programs else None)
+    for message in oldest_first(read_messages(line for text in texts for line in _decoded(text))):
         yield from reader.feed(message)
     yield from reader.close()
 
@@ -104,6 +125,9 @@ def whole_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
         if end:
             yield text[:end]
             text = text[end:]
+        if len(text) > LONGEST_LINE and (cut := _between_entries(text)):
+            yield text[:cut] + b"\n"
+            text = text[cut:]
         if len(text) > LONGEST_LINE:
             text, skipping = text[:LONGEST_LINE], True
         held, size = [text], len(text)
@@ -111,7 +135,14 @@ def whole_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
         yield b"".join(held)
 
 
-def _passages(blocks: Iterable[bytes]) -> Iterator[bytes]:
+def _between_entries(text: bytes) -> int:
+    """Where a JSON export that is one long line can be cut. 0: nowhere, or it is another kind of line."""
+    if text[:1] not in b"{[,":
+        return 0
+    return max(text.rfind(b"},{", 0, LONGEST_LINE), text.rfind(b"}, {", 0, LONGEST_LINE)) + 1
+
+
+def _passages(blocks: Iterable[bytes], words: _Words) -> Iterator[bytes]:
     """Give the text that matters, in pieces of whole lines of about _AROUND bytes.
 
     Where one does not go on where the last one ended, an empty line keeps their messages apart.
@@ -119,8 +150,8 @@ def _passages(blocks: Iterable[bytes]) -> Iterator[bytes]:
     before = b""
     owed = 0  # bytes from here on that still belong to the last find
     touching = False
-    for block in blocks:
-        spans = _spans(block)
+    for block, is_edge in _with_edges(blocks):
+        spans = _spans(block, (*words.always, *words.few) if is_edge else words.always)
         place = 0
         while place < len(block):
             start, end = next(((start, end) for start, end in spans if end > place), (len(block), len(block)))
@@ -139,10 +170,23 @@ def _passages(blocks: Iterable[bytes]) -> Iterator[bytes]:
             owed = _owed(piece, owed - len(piece))
 
 
-def _spans(block: bytes) -> list[tuple[int, int]]:
+def _with_edges(blocks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """Each block, and whether it is of the first FEW_BYTES or the last block."""
+    held: bytes | None = None
+    size = 0
+    for block in blocks:
+        if held is not None:
+            yield held, size < FEW_BYTES
+            size += len(held)
+        held = block
+    if held is not None:
+        yield held, True
+
+
+def _spans(block: bytes, patterns: tuple[re.Pattern[bytes], ...]) -> list[tuple[int, int]]:
     """Where text that matters begins and ends, in order, not overlapping."""
     spans: list[tuple[int, int]] = []
-    for place in sorted(found.start() for words in _WORDS for found in words.finditer(block)):
+    for place in sorted(found.start() for words in patterns for found in words.finditer(block)):
         start = block.rfind(b"\n", 0, max(0, place - _AROUND)) + 1
         end = _line_end(block, place + _AROUND)
         if spans and start <= spans[-1][1]:

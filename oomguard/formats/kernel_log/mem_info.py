@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 _BEGIN = re.compile(r"Mem-[Ii]nfo:")
 _COUNTERS = re.compile(
-    r"\s*(?:active_anon|active_file|inactive_anon|inactive_file|unevictable|slab_reclaimable|mapped|free|kernel_misc_reclaimable"
-    r"|sec_pagetables|isolated_anon|pagetables|active|inactive|dirty)(?:\(\w+\))?:"
+    r"\s*(?:[Aa]ctive_anon|active_file|inactive_anon|inactive_file|unevictable|slab_reclaimable|mapped|free|kernel_misc_reclaimable"
+    r"|sec_pagetables|isolated_anon|pagetables|[Aa]ctive|inactive|dirty)(?:\(\w+\))?:"
 )
-_COUNTER = re.compile(r"\b([a-z][a-z_()]{2,40}):([0-9]{1,20})(?![0-9kK])")
+_COUNTER = re.compile(r"\b([A-Za-z][a-z_()-]{2,40}):([0-9]{1,20})(?![0-9kK])")
 _SIZE = re.compile(r"([a-z][a-z_()]{2,40}):\s?([0-9]{1,20})[kK]B")
 _NODE = re.compile(r"\s*Node ([0-9]{1,4}) (?:active_anon|active|inactive_anon):")
 _ZONE = re.compile(r"\s*(?:Node ([0-9]{1,4}),? )?(DMA|DMA32|Normal|HighMem|Movable|Device) free:")
@@ -34,6 +34,7 @@ _SWAP = re.compile(r"\s*(Free|Total) swap\s*[=:]\s*([0-9]{1,20})kB")
 _PAGES = re.compile(
     r"\s*([0-9]{1,20}) (?:pages (?:of )?)(RAM|reserved|HighMem|cma reserved|hwpoisoned|shared|non-shared|in swap cache)"
 )
+_RESERVED = re.compile(r"\s*([0-9]{1,20}) reserved pages")  # up to 2.6.26
 _OTHER = re.compile(
     r"\s*(?:[0-9]{1,20} total pagecache pages|Swap cache stats:|CPU +[0-9]+: +hi:|(?:Node [0-9]+ )?\w+ per-cpu:|all_unreclaimable)"
 )
@@ -97,6 +98,8 @@ class MemInfoReader:
                 self.ram_pages = number(found[1])
             elif found[2] == "reserved" and self.reserved_pages is None:
                 self.reserved_pages = number(found[1])
+        elif found := _RESERVED.match(text):
+            self.reserved_pages = number(found[1]) if self.reserved_pages is None else self.reserved_pages
         else:
             return bool(_OTHER.match(text))
         return True
@@ -104,7 +107,7 @@ class MemInfoReader:
     def _take_counters(self, joined: str) -> None:
         for name, pages in _COUNTER.findall(joined):
             if len(self.pages) < _MOST_COUNTERS:
-                self.pages.setdefault(name, int(pages))
+                self.pages.setdefault(name.lower(), int(pages))  # 2.6.28 to 2.6.31: "Active_anon"
 
     def _take_zone(self, place: tuple[int | None, str], joined: str) -> None:
         self._last_zone = place

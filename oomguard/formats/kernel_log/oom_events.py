@@ -6,13 +6,16 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, TypeVar
 
 from oomguard.formats.kernel_log import oom_lines
-from oomguard.formats.kernel_log.killers import OtherKillReader
 from oomguard.formats.kernel_log.log_lines import Message, read_messages
 from oomguard.formats.kernel_log.oom_report import OomReport
-from oomguard.formats.kernel_log.records import LogFinding, UnitNotice
+from oomguard.formats.kernel_log.order import oldest_first
+from oomguard.formats.kernel_log.records import LogFinding, SwapNotes, UnitNotice
+from oomguard.formats.kernel_log.task_table import ROW_BEFORE_ITS_KILL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from oomguard.formats.kernel_log.programs import ProgramReader
 
 _PATIENCE_LINES = 3000  # that mean nothing to an open report before it is given up
 _REMEMBERED = 4096
@@ -20,13 +23,14 @@ _SHORT_NAME = 40
 _Key = TypeVar("_Key")
 
 
-def parse_kernel_log(lines: Iterable[str]) -> Iterator[LogFinding]:
-    """Find everything that was killed for lack of memory, oldest first, in the lines of any log.
+def parse_kernel_log(lines: Iterable[str], programs: ProgramReader | None = None) -> Iterator[LogFinding]:
+    """Find everything that the kernel killed for lack of memory, oldest first, in the lines of any log.
 
-    A stream: holds one report at a time. Raises: nothing, whatever the text.
+    `programs` reads the lines that others than the kernel wrote. A stream: holds one report at a time.
+    Raises: nothing, whatever the text.
     """
-    reader = OomLogReader()
-    for message in read_messages(lines):
+    reader = OomLogReader(programs)
+    for message in oldest_first(read_messages(lines)):
         yield from reader.feed(message)
     yield from reader.close()
 
@@ -34,19 +38,20 @@ def parse_kernel_log(lines: Iterable[str]) -> Iterator[LogFinding]:
 class OomLogReader:
     """Follows a log."""
 
-    def __init__(self) -> None:
+    def __init__(self, programs: ProgramReader | None = None) -> None:
+        self._programs = programs
         self._report: OomReport | None = None
         self._idle = 0
         self._foreign = False  # the next Mem-Info is of a failed allocation or of SysRq-m
         self._manual: Message | None = None
         self._slab_refused = False
+        self._swap = SwapNotes()
         self._slab_memcg: str | None = None
         self._notes: list[str] = []
         self._victims: OrderedDict[tuple[int, str], None] = OrderedDict()
         self._kill_lines: OrderedDict[str, None] = OrderedDict()
         self._quoted: OrderedDict[tuple[int, str], OomReport] = OrderedDict()
         self._found: list[LogFinding] = []
-        self._others = OtherKillReader()
 
     @property
     def hungry(self) -> bool:
@@ -67,8 +72,12 @@ class OomLogReader:
     def close(self) -> list[LogFinding]:
         """Give what is left at the end."""
         self._finish()
-        if (other := self._others.flush()) is not None:
-            self._found.append(other)
+        if self._manual is not None:  # asked for; what it did is not in the log
+            report = self._start(self._manual)
+            self._take_manual(report)
+            self._finish()
+        if self._programs is not None:
+            self._found += self._programs.flush()
         for who, report in self._quoted.items():
             if who not in self._victims:
                 self._found.append(report.finish())
@@ -96,19 +105,38 @@ class OomLogReader:
             self._ending(message, joined, "no victim").no_victim = True
         elif "panic" in joined and (found := oom_lines.PANIC.match(joined)):
             self._read_panic(message, joined, found["why"])
-        elif "OOM" in joined and oom_lines.SYSRQ.match(joined):
-            self._manual = message
+        elif "OOM" in joined and (oom_lines.SYSRQ.match(joined) or oom_lines.SYSRQ_IGNORED.match(joined)):
+            self._manual = message if oom_lines.SYSRQ.match(joined) else None
         elif oom_lines.OTHER_REPORT.search(joined):
             if self._report is None or self._report.ended or self._report.mem_info.complete:
                 self._foreign = True
             return False
-        elif oom_lines.SLAB_REFUSED.match(joined):
+        else:
+            return self._read_circumstance(joined)
+        return True
+
+    def _read_circumstance(self, joined: str) -> bool:
+        """Read what explains a report that may follow."""
+        if oom_lines.SLAB_REFUSED.match(joined):
             self._slab_refused = True
+        elif oom_lines.SWAP_NOTE.match(joined):
+            self._take_swap(joined)
         elif "cache: " in joined and (found := oom_lines.SLAB_CACHE.match(joined)):
             self._slab_memcg = found["memcg"]
         else:
             return False
         return True
+
+    def _take_swap(self, joined: str) -> None:
+        """Keep what the kernel says of swap, mostly at boot, for the reports that come."""
+        found = oom_lines.SWAP_NOTE.match(joined)
+        device = found["device"] if found else None
+        devices = (*self._swap.devices, device) if device and device not in self._swap.devices else self._swap.devices
+        self._swap = SwapNotes(
+            devices=devices[-16:],
+            zswap=self._swap.zswap or joined.startswith("zswap: loaded"),
+            zram=self._swap.zram or joined.startswith("zram: Added"),
+        )
 
     def _read_oom_line(self, message: Message, joined: str) -> bool:
         if "oom-killer" in joined and (found := oom_lines.INVOKED.match(joined)):
@@ -134,17 +162,23 @@ class OomLogReader:
         report = self._start(message)
         name = name.strip()
         report.take_trigger(joined, name if len(name) <= _SHORT_NAME else name.split()[-1][-15:], more)
+        self._take_manual(report)
+        report.slab_refused, report.slab_memcg = self._slab_refused, self._slab_memcg
+        self._slab_memcg = None
+        self._slab_refused = False
+
+    def _take_manual(self, report: OomReport) -> None:
+        """Somebody asked for it just before."""
         if self._manual is not None:
             report.manual = True
             report.cite("manual", self._manual.text)
-        report.slab_refused, report.slab_memcg = self._slab_refused, self._slab_memcg
-        self._manual = self._slab_memcg = None
-        self._slab_refused = False
+            self._manual = None
 
     def _start(self, message: Message) -> OomReport:
         """Begin a report, after whatever was open."""
         self._finish()
         self._report = OomReport()
+        self._report.swap = self._swap if self._swap != SwapNotes() else None
         self._foreign = False
         self._idle = 0
         for note in self._notes:
@@ -194,7 +228,7 @@ class OomLogReader:
         if found is None or not oom_lines.OWN_HEAD.fullmatch(found["head"]):
             return False
         report = self._for_choice(message, taken=lambda report: report.candidate_pid is not None)
-        report.candidate_pid = int(found["pid"])
+        report.candidate_pid, report.candidate_name = int(found["pid"]), found["name"]
         report.take_head(found["head"])
         report.cite("candidate", joined)
         return True
@@ -224,6 +258,7 @@ class OomLogReader:
                 return
         elif report is None or report.victims:
             report = self._start(message)
+        self._take_manual(report)
         report.touch(message)
         report.panicked = True
         report.cite("panic", joined)
@@ -239,7 +274,7 @@ class OomLogReader:
                 return False
             report.touch(message)
             return True
-        if self._foreign or not _may_begin(text):
+        if self._foreign or not (_may_begin(text) or ROW_BEFORE_ITS_KILL.fullmatch(text.lstrip())):
             if oom_lines.LOST.search(text) and len(self._notes) < 8:
                 self._notes.append(text[:200])
             return False
@@ -251,9 +286,6 @@ class OomLogReader:
 
     def _read_program(self, message: Message, joined: str) -> None:
         """Read a line that the kernel did not write."""
-        if "Killed process" in joined and not message.line.from_kernel:
-            self._read_quoted(message, joined)
-            return
         if oom_lines.LOST.search(joined) and self._report is not None:
             self._report.note(joined)
         failed = oom_lines.UNIT_FAILED.match(joined)
@@ -261,16 +293,21 @@ class OomLogReader:
             self._found.append(
                 UnitNotice(unit=unit["unit"], time=message.time, line=joined[:600], failed=failed is not None)
             )
-        else:
-            said, other = self._others.feed(message, joined)
-            if other is not None:
-                self._found.append(other)
+            return
+        said = False
+        if self._programs is not None:
+            said, found = self._programs.feed(message, joined)
+            self._found += found
             self._idle = 0 if said else self._idle
+        if not said and "Killed process" in joined and not message.line.from_kernel:
+            self._read_quoted(message, joined)
 
     def _read_quoted(self, message: Message, joined: str) -> None:
         """Keep a kill that another program tells of; it counts if the kernel's own line is nowhere."""
         found = oom_lines.KILLED.search(joined)
         if found is None or "total-vm" not in joined or len(self._quoted) >= 256:
+            return
+        if not message.line.prefixed and oom_lines.PROSE.search(found["head"]):
             return
         who = (int(found["pid"]), found["name"])
         if who not in self._victims and who not in self._quoted:

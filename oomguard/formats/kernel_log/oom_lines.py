@@ -19,9 +19,11 @@ CPU = re.compile(
     r"(?:Kdump: loaded )?(?P<taint>Not tainted|Tainted: [A-Z \[\]=]{1,200}?)\s+(?P<kernel>[0-9]{1,3}\.[0-9]\S{0,200})"
 )
 SYSRQ = re.compile(r"[Ss]ys[Rr]q ?: (?P<what>[Mm]anual OOM execution)")
+SYSRQ_IGNORED = re.compile(r"(?:sysrq: )?OOM request ignored")
 HARDWARE = re.compile(r"Hardware name: (?P<name>.{1,200})")
 FRAME = re.compile(
-    r"\s*(?:\[<[0-9a-f]{4,16}>\]\s?)?(?P<unsure>\? )?\(?(?P<name>[A-Za-z_][\w.]{1,120})(?:\+0x[0-9a-f]+/0x[0-9a-f]+| from )"
+    r"\s*(?:\[<?[0-9a-f]{4,16}>?\]\s?){0,2}(?P<unsure>\? )?\(?(?P<name>[A-Za-z_][\w.]{1,120})"
+    r"(?:\+0x[0-9a-f]+/0x[0-9a-f]+| from | \([\w./-]{1,120}\.[chS]:[0-9]+)"
 )
 
 CONSTRAINT = re.compile(r"oom-kill:\s?constraint=(?P<constraint>[A-Z][A-Z0-9_]{0,63})(?P<more>,.*|$)", re.DOTALL)
@@ -42,6 +44,8 @@ KILLED_CUT = re.compile(
 )
 # The kernel's own words before "Killed process"; anything else quotes it.
 OWN_HEAD = re.compile(r"(?:Memory cgroup o|O)ut of [Mm]emory(?: \(oom_kill_allocating_task\))?: |")
+# Words of a sentence before it: a text about kills, not a log.
+PROSE = re.compile(r"\b[A-Za-z]{1,20}(?:,? [a-z]{1,20}){2}\b(?! of memory)")
 KILL = re.compile(
     r"(?P<head>.{0,120}?)\b[Kk]ill process (?P<pid>[0-9]{1,10}) \((?P<name>.{0,48}?)\)\s+score (?P<score>[0-9]{1,10})",
     re.DOTALL,
@@ -65,7 +69,10 @@ NO_VICTIM = re.compile(
     r"(?:Out of memory and no killable processes|Memory cgroup out of memory and no killable)", re.IGNORECASE
 )
 PANIC = re.compile(
-    r"Kernel panic - not syncing: ?(?P<why>Out of memory: .{0,200}|out of memory\. .{0,200}|System is deadlocked on memory|Attempted to kill init!.{0,80})"
+    r"Kernel panic - not syncing: ?(?P<why>Out of memory: .{0,200}|[Oo]ut of memory and no killable processes|out of memory\. .{0,200}|System is deadlocked on memory|Attempted to kill init!.{0,80})"
+)
+SWAP_NOTE = re.compile(
+    r"(?:Adding [0-9]{1,15}k swap on (?P<device>\S{1,255}?)\.(?:\s|$)|zram: Added device|zswap: loaded using pool)"
 )
 SUPPRESSED = re.compile(r"(?:oom_kill_process|dump_header): (?P<count>[0-9]{1,10}) callbacks suppressed")
 LOST = re.compile(

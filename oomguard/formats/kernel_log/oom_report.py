@@ -11,8 +11,9 @@ from oomguard.formats.kernel_log.mem_info import MemInfoReader
 from oomguard.formats.kernel_log.memcg_report import MemcgReader
 from oomguard.formats.kernel_log.numbers import kib, number
 from oomguard.formats.kernel_log.page_size import infer_page_size
-from oomguard.formats.kernel_log.records import LogTime, OomEvent, Outcome, Victim
+from oomguard.formats.kernel_log.records import LogTime, OomEvent, Outcome, SwapNotes, Victim
 from oomguard.formats.kernel_log.task_table import TaskTableReader
+from oomguard.units import KIB
 
 if TYPE_CHECKING:
     import re
@@ -44,6 +45,10 @@ class OomReport:
         self.constraint_text: str | None = None
         self.chosen_pid: int | None = None  # by the oom-kill: line
         self.chosen_uid: int | None = None
+        self.chosen_name: str | None = None
+        self.candidate_name: str | None = None
+        self.allocating_task = False
+        self.swap: SwapNotes | None = None
         self.candidate_pid: int | None = None  # by "Kill process": a child may be killed instead
         self.said_memcg = self.said_global = False
         self.oom_memcg: str | None = None
@@ -67,7 +72,7 @@ class OomReport:
         """Whether a line was seen that only the OOM killer writes."""
         return bool(
             self.triggered or self.constraint_text or self.victims or self.no_victim or self.panicked
-            or self.candidate_pid is not None or self.oom_group
+            or self.candidate_pid is not None or self.oom_group or self.manual
         )  # fmt: skip
 
     @property
@@ -130,9 +135,11 @@ class OomReport:
         tasks = list(oom_lines.TASK.finditer(more))
         if tasks and tasks[-1]["rest"]:  # without ",uid=" the pid may be cut in two
             self.chosen_pid, self.chosen_uid = int(tasks[-1]["pid"]), int(tasks[-1]["uid"])
+            self.chosen_name = tasks[-1]["name"]
 
     def take_head(self, head: str) -> None:
         """Read who ran out, from the words before "Killed process"."""
+        self.allocating_task = self.allocating_task or "oom_kill_allocating_task" in head
         if "emory cgroup out of" in head:
             self.said_memcg = True
         elif "ut of" in head:
@@ -157,7 +164,7 @@ class OomReport:
             anon_rss=sizes["anon_rss"],
             file_rss=sizes["file_rss"],
             shmem_rss=sizes["shmem_rss"],
-            pgtables=sizes["pgtables"],
+            pgtables=_page_tables(sizes["pgtables"], sizes["total_vm"]),
             oom_score_adj=int(adj["adj"]) if adj else None,
         )
         if len(self.victims) < _MOST_VICTIMS and (pid not in self.victims or self.victims[pid].reaped_only):
@@ -218,7 +225,8 @@ class OomReport:
         mem_info, memcg = self.mem_info.finish(), self.memcg.finish()
         table_seen = self.tasks.columns is not None or self.tasks.rows
         whole_but_no_table = self.triggered and self.victims and (self.mem_info.complete or self.memcg.has_usage)
-        oom_memcg = self.oom_memcg or self.memcg.limit_memcg or self.memcg.stats_of
+        oom_memcg = self._unbroken(self.oom_memcg) or self.memcg.limit_memcg or self.memcg.stats_of
+        self.oom_memcg = oom_memcg if self.oom_memcg else None
         allocations = sorted(self.allocations.items(), key=lambda item: -item[1])[:8]
         return OomEvent(
             time=self.time,
@@ -233,8 +241,9 @@ class OomReport:
             nodemask=self.nodemask,
             mems_allowed=self.mems_allowed,
             victims=tuple(self._completed(victim, page_size or 4096) for victim in self.victims.values()),
+            chosen=self._chosen(),
             oom_memcg=oom_memcg,
-            task_memcg=self.task_memcg or self.memcg.task_memcg,
+            task_memcg=self._unbroken(self.task_memcg) or self.memcg.task_memcg,
             memcg=memcg,
             mem_info=mem_info,
             page_size=page_size,
@@ -251,9 +260,30 @@ class OomReport:
             missing=tuple(self._missing(in_memcg=bool(oom_memcg) or self.said_memcg)),
             evidence=dict(self.evidence),
             quoted=self.quoted,
+            panicked=self.panicked,
+            allocating_task=self.allocating_task,
+            swap=self.swap,
             slab_refused=self.slab_refused,
             slab_memcg=self.slab_memcg,
         )
+
+    def _chosen(self) -> Victim | None:
+        """Whom the kernel chose, where the line that it was killed is lost. A child may have died in its place."""
+        if self.victims or self.no_victim:
+            return None
+        if self.chosen_pid is not None and self.chosen_name:
+            return Victim(pid=self.chosen_pid, name=self.chosen_name, uid=self.chosen_uid)
+        if self.candidate_pid is not None and self.candidate_name:
+            return Victim(pid=self.candidate_pid, name=self.candidate_name)
+        return None
+
+    def _unbroken(self, path: str | None) -> str | None:
+        """A path without the blank where a mail program broke it, if another line has it whole."""
+        if path is None or " " not in path:
+            return path
+        joined = path.replace(" ", "")
+        whole = [self.memcg.limit_memcg, self.memcg.stats_of, self.memcg.task_memcg, self.oom_memcg, self.task_memcg]
+        return joined if any(each and (each == joined or each.startswith(f"{joined}/")) for each in whole) else path
 
     def _outcome(self) -> Outcome:
         if self.no_victim:
@@ -284,6 +314,14 @@ class OomReport:
             "victim": self.ended,
         }
         return [part for part, seen in parts.items() if not seen]
+
+
+def _page_tables(size: int | None, total_vm: int | None) -> int | None:
+    """Linux 5.1 to 5.7 prints bytes and calls them kB; page tables are never so large a part of what they map."""
+    count = None if size is None else size // KIB
+    if size is not None and count and total_vm and count % 4096 == 0 and size > total_vm // 16:
+        return count
+    return size
 
 
 def _seconds(time: LogTime) -> float | None:

@@ -22,9 +22,26 @@ _SYSLOG = re.compile(
     + _HOST + _IDENT
 )  # fmt: skip
 _ISO = re.compile(
-    r"(?:[^\W\d]{2,5}\.? )?(?P<time>[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]{1,9})?)"
-    r" ?(?P<zone>Z|[+-][0-9]{2}:?[0-9]{2}|[A-Z]{3,4}(?= ))?:?(?: |$)"
+    r"(?:[^\W\d]{2,5}\.? )?(?P<time>(?:[0-9]{4}[-/.][0-9]{2}[-/.][0-9]{2}|[0-9]{2}[./][0-9]{2}[./][0-9]{4})[T ,]{1,2}"
+    r"[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]{1,9})?)"
+    r" ?(?P<zone>Z|[+-][0-9]{2}:?[0-9]{2}|(?!INFO|WARN|DEBU|ERRO|CRIT|FATA|TRAC|NOTI|LOG)[A-Z]{3,4}(?= ))?:?(?: |$)"
 )
+# logread of OpenWrt (busybox): "Mon Apr 12 18:29:48 2021 kern.warn kernel: "
+_LOGREAD = re.compile(
+    r"(?P<time>[^\W\d]{2,5} [^\W\d]{2,5} {1,2}[0-9]{1,2} [0-9]{2}:[0-9]{2}:[0-9]{2} [0-9]{4}) (?P<facility>[a-z0-9]{2,10})\.[a-z]{3,8} "
+    + _IDENT
+)  # fmt: skip
+# logcat -v threadtime, the year of which nobody writes: "10-24 14:24:26.342   710   710 I lowmemorykiller: "
+_LOGCAT = re.compile(
+    r"(?P<time>[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3})\s+(?P<pid>[0-9]{1,10})\s+[0-9]{1,10} [VDIWEFS] (?P<ident>[^:]{1,64}?)\s*: "
+)
+# What Python's and others' loggers put after the time.
+_LOGGER = re.compile(
+    r"(?:- )?(?:[\w.]{1,80} - )?\[?(?:INFO|WARNING|WARN|ERROR|DEBUG|CRITICAL|FATAL|NOTICE|TRACE|LOG)\]?:?(?: - | {1,4}|$)"
+)
+# A progress bar of tqdm, after which something else was written on the same line.
+_BAR = re.compile(r"[^\[\]|]{0,80}?[0-9]{1,3}%\|[^|]{0,200}\| ?[^\[\]]{0,60}\[[^\[\]]{0,100}\](?=[^\s,])")
+_COLOUR = re.compile(r"\x1b\[[0-9;]{0,20}[A-Za-z]|\x1b\][^\x07\x1b]{0,200}(?:\x07|\x1b\\)")
 # After a time alone anything may follow ("active_anon:5366"), so only names that no kernel line begins with count.
 _NAMED = re.compile(
     _HOST + r"(?P<ident>kernel|[^\s:\[\]]{1,64}(?=\[[0-9]{1,10}\]:)|systemd[\w-]*|slurm\w+|kubelet|containerd|dockerd?|earlyoom"
@@ -41,16 +58,27 @@ _LEVELS = re.compile(
     r"(?:\S{1,255}: )?(?P<facility>kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|authpriv|ftp|local[0-7]) *: *"
     r"(?:emerg|alert|crit|err|warn|warning|notice|info|debug) *: ?"
 )
-_MONOTONIC = re.compile(r"\[ *(?P<seconds>[0-9]{1,10}\.[0-9]{1,9})\] ?")
+_MONOTONIC = re.compile(r"\[ *(?P<seconds>[0-9]{1,10}\.[0-9]{1,9})(?: +< *[0-9]{1,10}\.[0-9]{1,9}>)?\] ?")
+_DELTA = re.compile(r"\[< *[0-9]{1,10}\.[0-9]{1,9}>\] ?")
 _BRACKETED = re.compile(
     r"\[(?P<time>[^\[\]]{0,48}?[0-9]{1,2}:[0-9]{2}:[0-9]{2}[^\[\]]{0,24}|[^\W\d]{2,5}\.? ?[0-9]{1,2} [0-9]{2}:[0-9]{2}|(?: *\+[0-9.]{3,20}))\]:? ?"
 )
 _CALLER = re.compile(r"\[ *[TC][0-9]{1,10}\] ?")
 _UNIX = re.compile(r"(?P<epoch>[0-9]{9,11}\.[0-9]{6}) ")
 _QUOTE = re.compile(r"(?:> ?){1,8}")
+# Blanks before one of these are a code block's; before anything else they continue a message of several lines. The
+# name and number of `grep -n` likewise.
+_INDENTED = re.compile(
+    r"(?:[ \t]{1,40}|(?:[\w./~+-]{1,200}[:-])?[0-9]{1,9}(?::|-(?![0-9]))|[\w./~+-]{0,200}\.(?:log|txt|gz|[0-9]+):)(?=\[ *[0-9]{1,10}\.[0-9]{1,9}[ \]]|<[0-9]{1,3}>\[|[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:|[^\W\d]{3} [ 0-9][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2} \S|[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\.)"
+)
 _DROPPED = re.compile(r"\*\* [0-9]{1,10} printk messages dropped \*\* ?")
 _KERNEL = re.compile(r"kernel: ?")
-_FIELD = re.compile(r'\s{0,32}(?:"?(?P<key>MESSAGE|msg|__REALTIME_TIMESTAMP)"?)(?:=|\s?:\s?)(?P<value>.*)', re.DOTALL)
+_FIELD = re.compile(
+    r'\s{0,32}(?:"?(?P<key>MESSAGE|msg|__REALTIME_TIMESTAMP)"?|"(?P<json>textPayload|message|@message|log|line)")(?:=|\s?:\s?)(?P<value>.*)',
+    re.DOTALL,
+)
+_MESSAGE_KEYS = ("MESSAGE", "log", "message", "msg", "textPayload", "@message", "line")
+_MESSAGES = re.compile(r'"(?:textPayload|message|@message|log|line|msg|MESSAGE)"\s?:\s?"((?:[^"\\]|\\.){1,60000})"')
 _ESCAPE = re.compile(r"\\x([0-9a-f]{2})")
 
 
@@ -84,10 +112,22 @@ class LogLine:
 def peel(raw: str) -> LogLine:
     """Take every known prefix off a line. Raises: nothing; an unknown prefix stays part of the text."""
     line = LogLine(raw)
+    if "\x1b" in raw:
+        line.text = _COLOUR.sub("", raw)
     for _ in range(_DEEPEST):
         before = line.text
         first = before[:1]
         if first in '{ \t"M' and _peel_field(line):
+            if "\x1b" in line.text:
+                line.text = _COLOUR.sub("", line.text)
+            continue
+        if (first in " \t" or (not line.prefixed and (":" in before[:240] or "-" in before[:240]))) and (
+            indent := _INDENTED.match(before)
+        ):
+            line.text = before[indent.end() :]
+            continue
+        if "%|" in before[:120] and (bar := _BAR.match(before)):
+            line.text = before[bar.end() :]
             continue
         _peel_one(line, first)
         if line.text is before:
@@ -104,8 +144,17 @@ def _peel_one(line: LogLine, first: str) -> None:
         line.text = line.text[found.end() :]
     elif first.isdigit() and _peel_digits(line):
         pass
-    elif found := _ISO.match(line.text):
+    else:
+        _peel_words(line)
+
+
+def _peel_words(line: LogLine) -> None:
+    if found := _ISO.match(line.text):
         _peel_iso(line, found)
+    elif found := _LOGREAD.match(line.text):
+        line.set_time(found["time"])
+        _name(line, found["ident"] if found["facility"] == "kern" else found["facility"], found["pid"])
+        _take(line, found)
     elif found := _SYSLOG.match(line.text):
         line.set_time(found["time"])
         _name(line, found["ident"], found["pid"])
@@ -136,6 +185,10 @@ def _peel_digits(line: LogLine) -> bool:
         _facility(line, int(found["priority"]))
         _take(line, found)
         line.text = _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)), line.text)
+    elif found := _LOGCAT.match(line.text):
+        line.set_time(found["time"])
+        _name(line, found["ident"], found["pid"])
+        _take(line, found)
     elif found := _UNIX.match(line.text):
         line.set_time(found["epoch"], epoch=float(found["epoch"]))
         _take(line, found)
@@ -151,7 +204,7 @@ def _peel_bracket(line: LogLine) -> None:
     elif found := _BRACKETED.match(line.text):
         line.set_time(found["time"].strip(), epoch=parse_iso(found["time"]))
         _take(line, found)
-    elif found := _CALLER.match(line.text):
+    elif found := _DELTA.match(line.text) or _CALLER.match(line.text):
         _take(line, found)
 
 
@@ -161,6 +214,8 @@ def _peel_iso(line: LogLine, found: re.Match[str]) -> None:
     if cri := _CRI.match(line.text):
         _take(line, cri)
     else:
+        if logger := _LOGGER.match(line.text):
+            _take(line, logger)
         _take_named(line)
 
 
@@ -186,17 +241,22 @@ def _facility(line: LogLine, priority: int) -> None:
         line.ident = "user"
 
 
+def _peel_json(line: LogLine) -> bool:
+    """Take the message out of an object of JSON."""
+    try:
+        entry = json.loads(line.text)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(entry, dict) and _take_entry(line, entry)
+
+
 def _peel_field(line: LogLine) -> bool:
     """Take the message out of JSON, of one field of pretty-printed JSON, or of journalctl's export format."""
     text = line.text
     if text.startswith("{"):
-        try:
-            entry = json.loads(text)
-        except (ValueError, RecursionError):
-            return False
-        return isinstance(entry, dict) and _take_entry(line, entry)
+        return _peel_json(line)
     found = _FIELD.match(text)
-    if found is None or found["key"] == "__REALTIME_TIMESTAMP":
+    if found is None or found["key"] == "__REALTIME_TIMESTAMP" or (found["json"] and found["value"][:1] != '"'):
         return False
     value = found["value"].rstrip().rstrip(",")
     if value.startswith('"'):
@@ -211,7 +271,9 @@ def _peel_field(line: LogLine) -> bool:
 
 
 def _take_entry(line: LogLine, entry: dict[str, object]) -> bool:
-    message = next((entry[key] for key in ("MESSAGE", "log", "message", "msg") if entry.get(key) is not None), None)
+    message = next((entry[key] for key in _MESSAGE_KEYS if isinstance(entry.get(key), str | list)), None)
+    if message is None and isinstance(payload := entry.get("jsonPayload"), dict):
+        message = next((payload[key] for key in _MESSAGE_KEYS if isinstance(payload.get(key), str)), None)
     if isinstance(message, list):  # journald's way to write what is no UTF-8
         message = bytes(byte for byte in message if isinstance(byte, int) and 0 <= byte < 256).decode(errors="replace")
     if not isinstance(message, str):
@@ -225,8 +287,30 @@ def _take_entry(line: LogLine, entry: dict[str, object]) -> bool:
     return True
 
 
+def messages_of_json(line: str) -> list[str]:
+    """The messages of a JSON export that holds several on one line, in order; empty: it is another kind of line.
+
+    A line that was cut, as a long one is, gives the messages that are whole.
+    """
+    if line[:1] not in "{[," or line.count('":') < 4:
+        return []
+    found = [match[1] for match in _MESSAGES.finditer(line)]
+    if len(found) < 2:
+        return []
+    texts = []
+    for text in found:
+        try:
+            texts.append(str(json.loads(f'"{text}"')).rstrip("\n"))
+        except ValueError:
+            continue
+    return texts
+
+
 def _time_of_entry(line: LogLine, entry: dict[str, object]) -> None:
-    micros, stamp = str(entry.get("__REALTIME_TIMESTAMP", "")), entry.get("time") or entry.get("timestamp")
+    micros, stamp = (
+        str(entry.get("__REALTIME_TIMESTAMP", "")),
+        entry.get("time") or entry.get("timestamp") or entry.get("receiveTimestamp"),
+    )
     if micros.isdigit() and len(micros) <= 17:
         when = datetime.fromtimestamp(int(micros) / 1e6, UTC)
         line.set_time(when.isoformat(timespec="seconds"), epoch=int(micros) / 1e6)

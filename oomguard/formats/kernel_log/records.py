@@ -135,6 +135,22 @@ class TaskTable:
     largest: tuple[TaskRow, ...]
     groups: tuple[TaskGroup, ...]
     guessed_columns: bool = False  # the header was lost
+    killable: int | None = None  # rows whose oom_score_adj is not -1000; None: the table does not tell
+    scores: tuple[int, ...] = ()  # the least and the greatest oom_score_adj of those
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwapNotes:
+    """What the kernel said when swap was added."""
+
+    devices: tuple[str, ...] = ()  # /dev/zram0, /dev/nvme0n1p2, /swapfile
+    zswap: bool = False  # loaded: it keeps swapped pages compressed in memory
+    zram: bool = False  # a device was made
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether a device of it is memory itself."""
+        return self.zram or any("zram" in device for device in self.devices)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +169,7 @@ class OomEvent:
     nodemask: str | None
     mems_allowed: str | None
     victims: tuple[Victim, ...]
+    chosen: Victim | None  # named by the oom-kill: or "Kill process" line where no line says that it was killed
     oom_memcg: str | None
     task_memcg: str | None
     memcg: MemcgReport | None
@@ -171,15 +188,19 @@ class OomEvent:
     missing: tuple[str, ...]
     evidence: Mapping[str, str]  # what was read from which line
     quoted: bool = False  # only another program's line tells of it
+    panicked: bool = False  # the kernel then stopped the machine
+    allocating_task: bool = False  # vm.oom_kill_allocating_task: who asked is killed, whatever it holds
+    swap: SwapNotes | None = None  # what the log said of swap before, since boot
     slab_refused: bool = False  # the slab allocator was refused memory just before
     slab_memcg: str | None = None  # the last part of the cgroup in whose limit that was
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherKill:
-    """A process or cgroup that a program, not the kernel, ended for lack of memory."""
+    """A process or cgroup that a program ended for lack of memory, or of whose end by the kernel a program tells."""
 
-    killer: str
+    killer: str  # who killed: "kernel" where the program only tells of it
+    told_by: str  # whose words they are: an entry of the table of killers
     time: LogTime | None
     pid: int | None
     name: str | None
@@ -188,6 +209,21 @@ class OtherKill:
     rss: int | None
     reason: str | None
     line: str
+    facts: Mapping[str, str] = field(default_factory=dict)  # container, pod, job, limit ..., as the text has them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """A SIGKILL whose sender and reason the text does not name, or memory that ran out elsewhere than on the host."""
+
+    says: Literal["sigkill", "elsewhere"]
+    told_by: str
+    time: LogTime | None
+    pid: int | None
+    name: str | None
+    reason: str | None
+    line: str
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,4 +236,4 @@ class UnitNotice:
     failed: bool
 
 
-LogFinding = OomEvent | OtherKill | UnitNotice
+LogFinding = OomEvent | OtherKill | UnitNotice | Notice

@@ -14,6 +14,9 @@ from oomguard.formats.kernel_log.records import TaskGroup, TaskRow, TaskTable
 _HEADER = re.compile(r"\[ *pid *\]\s+uid\s+tgid\s+total_vm\s+rss\b(?P<more>.*)", re.DOTALL)
 _ROW = re.compile(r"\[ *([0-9]{1,10})\]((?:\s+-?[0-9]{1,20})+)(?:\s+(.*))?", re.DOTALL)
 
+# A row of a table whose head is lost: 7 to 10 numbers and a name of at most 15 bytes.
+ROW_BEFORE_ITS_KILL = re.compile(r"\[ *[0-9]{1,10}\](?:\s+-?[0-9]{1,20}){7,10}\s+[^\s0-9].{0,40}")
+
 _KNOWN = frozenset(
     [
         "pid",
@@ -75,6 +78,9 @@ class TaskTableReader:
         self.guessed = False
         self.rows = self.rss = self.swap = 0
         self.saw_swap = False
+        self.killable = 0
+        self._scores: tuple[int, int] | None = None
+        self._without_score = False
         self.pgtables_gcd_of: list[int] = []
         self._largest: list[tuple[int, int, RawRow]] = []
         self._groups: dict[str, list[int]] = {}
@@ -152,6 +158,7 @@ class TaskTableReader:
         if row.swap is not None:
             self.saw_swap = True
             self.swap += row.swap
+        self._add_score(row.oom_score_adj)
         if row.pgtables and len(self.pgtables_gcd_of) < 512:
             self.pgtables_gcd_of.append(row.pgtables)
         entry = (row.rss, -self.rows, row)  # of equals the first stays
@@ -166,6 +173,13 @@ class TaskTableReader:
         group[2] += row.swap or 0
         if len(self._by_pid) < _MOST_PIDS:
             self._by_pid.setdefault(row.pid, row)
+
+    def _add_score(self, score: int | None) -> None:
+        self._without_score = self._without_score or score is None
+        if score is not None and score > -1000:
+            self.killable += 1
+            low, high = self._scores or (score, score)
+            self._scores = (min(low, score), max(high, score))
 
     def finish(self, page_size: int | None) -> TaskTable:
         """Give the table in bytes."""
@@ -182,6 +196,8 @@ class TaskTableReader:
                 for name, (count, rss, swap) in groups
             ),
             guessed_columns=self.guessed and self.rows > 0,
+            killable=None if self._without_score or self.guessed or self.columns is None else self.killable,
+            scores=self._scores or (),
         )
 
 

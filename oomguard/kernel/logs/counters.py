@@ -10,10 +10,11 @@ from pathlib import Path
 from oomguard.formats.cgroup.memory import parse_count
 from oomguard.formats.cgroup.oom_counters import MemcgCounters, OomCounters
 from oomguard.formats.kernel_log import UnitNotice
-from oomguard.kernel.cgroup.directory import find_own_cgroup, read_kernel_text
+from oomguard.kernel.cgroup.directory import MemcgDir, find_own_cgroup, read_kernel_text
+from oomguard.kernel.logs.packing import SYSTEM_PATH
+from oomguard.kernel.machine.container import container_name
 
 _PATIENCE_SECONDS = 10
-_KILLERS = ("systemd-oomd", "earlyoom", "nohang", "oomd")
 _MOST_UNITS = 64
 
 
@@ -23,25 +24,36 @@ def read_oom_counters(root: Path = Path("/")) -> OomCounters:
     memcgs = []
     for memcg in own.ancestors() if own is not None else ():
         kills = memcg.oom_kills()
-        if kills is not None and memcg.path != memcg.mount_point:
+        if kills is not None and not _is_machines_root(memcg):
             memcgs.append(
                 MemcgCounters(name=memcg.name, oom_kills=kills, limit=memcg.memory_max(), peak=memcg.peak_charged())
             )
     return OomCounters(
         machine_kills=parse_count(read_kernel_text(root / "proc/vmstat") or "", "oom_kill"),
         memcgs=tuple(memcgs),
-        in_container=_in_container(root),
+        in_container=_in_container(root, own),
         batch_job=os.environ.get("SLURM_JOB_ID"),
         in_kubernetes="KUBERNETES_SERVICE_HOST" in os.environ,
     )
 
 
-def _in_container(root: Path) -> bool:
-    return (
-        (root / ".dockerenv").exists()
-        or (root / "run/.containerenv").exists()
-        or "KUBERNETES_SERVICE_HOST" in os.environ
-    )
+def _is_machines_root(memcg: MemcgDir) -> bool:
+    """Whether it is the root of all cgroups, and not one that a cgroup namespace (a container) shows as the root.
+
+    On v2 the real root has no memory.max; on v1 it alone has a release_agent.
+    """
+    if memcg.path != memcg.mount_point:
+        return False
+    if memcg.version == 2:
+        return memcg.read("memory.max") is None
+    return memcg.read("release_agent") is not None
+
+
+def _in_container(root: Path, own: MemcgDir | None) -> bool:
+    """Also where nothing but the cgroup namespace tells it."""
+    if container_name(root) is not None or "KUBERNETES_SERVICE_HOST" in os.environ:
+        return True
+    return own is not None and own.path == own.mount_point and not _is_machines_root(own)
 
 
 def oom_kills_since_boot(root: Path = Path("/")) -> int | None:
@@ -49,28 +61,9 @@ def oom_kills_since_boot(root: Path = Path("/")) -> int | None:
     return parse_count(read_kernel_text(root / "proc/vmstat") or "", "oom_kill")
 
 
-def running_killers(root: Path = Path("/")) -> list[str]:
-    """The programs that run here and end others when memory is low: systemd-oomd, earlyoom, nohang, oomd."""
-    found = set()
-    for comm in (root / "proc").glob("[0-9]*/comm"):
-        name = (read_kernel_text(comm) or "").strip()
-        if name in _KILLERS:
-            found.add(name)
-        elif name.startswith("python") and b"/nohang" in _command_line(comm.parent):
-            found.add("nohang")
-    return sorted(found)
-
-
-def _command_line(process: Path) -> bytes:
-    try:
-        return (process / "cmdline").read_bytes()[:4096]
-    except OSError:
-        return b""
-
-
 def units_killed_for_memory() -> list[UnitNotice]:
     """Units that systemd, the system's or the user's own, says failed by it. Raises: nothing."""
-    program = shutil.which("systemctl")
+    program = shutil.which("systemctl", path=SYSTEM_PATH)
     if program is None or not Path("/run/systemd/system").exists():
         return []
     found = []

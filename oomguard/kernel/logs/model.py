@@ -13,4 +13,5 @@ class LogSource:
     what: str  # for people: the file, or "the journal of this boot"
     unread: str | None = None
     do: str | None = None
+    named: bool = False  # by the user
     covers: str | None = None  # "this boot", "the boot before"; None: what the file holds

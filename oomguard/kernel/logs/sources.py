@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
+import math
 import os
 import shutil
 import subprocess
@@ -15,25 +17,17 @@ from typing import TYPE_CHECKING
 from oomguard.errors import BadInput, NeedsPrivilege, NothingFound
 from oomguard.formats.kernel_log import OomEvent
 from oomguard.formats.kernel_log.log_stream import find_in_blocks
-from oomguard.kernel.logs.files import BLOCK, read_log, read_stdin
+from oomguard.kernel.logs.files import read_log, read_stdin
 from oomguard.kernel.logs.model import LogSource
+from oomguard.kernel.logs.packing import BLOCK, SYSTEM_PATH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
+_MOST_FILES = 1000  # of a folder: the newest
 _RECORD = 8192  # a record of /dev/kmsg is never longer
 _JOURNAL_FIELDS = "MESSAGE,_TRANSPORT,SYSLOG_IDENTIFIER,_PID,__REALTIME_TIMESTAMP,_SOURCE_MONOTONIC_TIMESTAMP"
-_IDENTIFIERS = (
-    "systemd",
-    "systemd-oomd",
-    "earlyoom",
-    "nohang",
-    "nohang-desktop",
-    "oomd",
-    "slurmstepd",
-    "kubelet",
-    "unknown",
-)
+_IDENTIFIERS = ("systemd", "unknown")  # beside those of the killers
 _LOG_NAMES = ("kern.log", "messages", "syslog")
 _MAY_READ_JOURNAL = "sudo usermod -aG systemd-journal $USER   # then log in again; or run this with sudo"
 _JOURNALS = ("/var/log/journal", "/run/log/journal")
@@ -55,9 +49,17 @@ def survey_sources(root: Path = Path("/")) -> list[LogSource]:
     return [readable.source for readable in find_sources(root)]
 
 
-def find_sources(root: Path = Path("/")) -> list[Readable]:
-    """Find every log of this machine, newest first. Raises: nothing."""
-    return [*_kmsg(root), *_journal(root, "0", "this boot"), *_journal(root, "-1", "the boot before"), *_files(root)]
+def find_sources(root: Path = Path("/"), identifiers: Sequence[str] = ()) -> list[Readable]:
+    """Find every log of this machine, newest first. `identifiers`: whose lines in the journal are read.
+
+    Raises: nothing.
+    """
+    return [
+        *_kmsg(root),
+        *_journal(root, "0", "this boot", identifiers),
+        *_journal(root, "-1", "the boot before", identifiers),
+        *_files(root),
+    ]
 
 
 def kernel_kills_since(began: float, root: Path = Path("/")) -> list[OomEvent]:
@@ -72,12 +74,45 @@ def kernel_kills_since(began: float, root: Path = Path("/")) -> list[OomEvent]:
     return [kill for kill in kills if kill.time and booted + (kill.time.monotonic or 0) > began - 1]
 
 
-def named_source(log: str) -> Readable:
-    """The log that the user named; "-" is standard input."""
-    if log == "-":
-        return Readable(LogSource(name="stdin", what="standard input"), read_stdin)
-    path = Path(log)
-    return Readable(LogSource(name="file", what=log), lambda: read_log(path))
+def named_sources(logs: Sequence[str]) -> list[Readable]:
+    """The logs that the user named, newest first; "-" is standard input, a folder all files in it.
+
+    Raises: NothingFound for a folder without a file.
+    """
+    found: list[tuple[float, Readable]] = []
+    for log in logs:
+        if log == "-":
+            found.append((math.inf, Readable(LogSource(name="stdin", what="standard input"), read_stdin)))
+        elif os.path.isdir(log):  # noqa: PTH112 - of what the user wrote, which is shown as it is
+            found += _in_folder(Path(log))
+        else:
+            found.append((_changed(Path(log)), _named(log)))
+    return [readable for _, readable in sorted(found, key=lambda item: -item[0])]
+
+
+def _named(log: str) -> Readable:
+    return Readable(LogSource(name="file", what=log, named=True), lambda: read_log(Path(log)))
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _in_folder(folder: Path) -> list[tuple[float, Readable]]:
+    """All files in a folder and below it, newest first, and no more than can be meant."""
+    try:
+        paths = [path for path in itertools.islice(folder.rglob("*"), 100_000) if path.is_file()]
+    except OSError as error:
+        raise BadInput(f"could not list {folder}: {error.strerror}", do=f"ls -lR '{folder}'") from error
+    if not paths:
+        raise NothingFound(
+            f"no file in the folder {folder}", do="ls -l /var/log; without a name this machine's own logs are read"
+        )
+    newest = sorted(((_changed(path), str(path)) for path in paths), reverse=True)[:_MOST_FILES]
+    return [(changed, _named(path)) for changed, path in newest]
 
 
 def boot_epoch() -> float:
@@ -126,10 +161,10 @@ def _read_kmsg(path: Path) -> Iterator[bytes]:
     yield b"".join(held)
 
 
-def _journal(root: Path, boot: str, covers: str) -> list[Readable]:
+def _journal(root: Path, boot: str, covers: str, identifiers: Sequence[str]) -> list[Readable]:
     if root != Path("/"):
         return []  # another machine's journal is read with --log
-    program = shutil.which("journalctl")
+    program = shutil.which("journalctl", path=SYSTEM_PATH)
     if program is None:
         return []
     what = "the journal of this boot" if boot == "0" else "the journal of the boot before"
@@ -141,7 +176,10 @@ def _journal(root: Path, boot: str, covers: str) -> list[Readable]:
         return [
             Readable(replace(source, unread="only your own part of it may be read", do=_MAY_READ_JOURNAL), _nothing)
         ]
-    matches = ["_TRANSPORT=kernel", *(word for name in _IDENTIFIERS for word in ("+", f"SYSLOG_IDENTIFIER={name}"))]
+    matches = [
+        "_TRANSPORT=kernel",
+        *(word for name in (*_IDENTIFIERS, *identifiers) for word in ("+", f"SYSLOG_IDENTIFIER={name}")),
+    ]
     command = [
         program,
         "--no-pager",

@@ -171,7 +171,7 @@ class ChunkEncoder:
         answer = Encoded(slot=task.slot)
         config = self._config
         try:
-            for found in read_rows(task, field=config.text_field, errors=config.errors, most=config.longest_piece):
+            for found in read_rows(task, field=config.text_field, errors=config.errors, most=config.most_text):
                 answer = self._documents_answer(task, answer, found.text, found.offsets, rows=found.rows)
                 if answer.error is not None:
                     return answer

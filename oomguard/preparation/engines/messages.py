@@ -42,6 +42,7 @@ class WorkerConfig:
     vocabulary_fd: int  # a prepared vocabulary in shared memory; -1: there is none
     scratch: int  # bytes that it may take for a long word without asking
     longest_piece: int
+    most_text: int  # of rows in one chunk, unless one alone has more
     slots: int
     slots_fd: int
     mark_is_added: bool = False  # the reader put the marks in: they are no bytes of the input

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from oomguard import errors
 from oomguard.kernel.process.prctl import die_with_parent, set_oom_score_adj
+from oomguard.preparation.engines.allocators import settle_allocators
 from oomguard.preparation.engines.messages import Channel, ReaderConfig
 from oomguard.preparation.engines.slots import SlotLayout, Slots
 
@@ -32,6 +33,7 @@ def main() -> None:
     socket_fd, parent_pid = map(int, sys.argv[1:])
     die_with_parent(parent_pid)
     set_oom_score_adj(_OOM_SCORE_ADJ)
+    settle_allocators()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the coordinator's to handle
     channel = Channel(socket.socket(fileno=socket_fd))
     messages = iter(channel)

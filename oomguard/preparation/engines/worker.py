@@ -12,6 +12,7 @@ import sys
 
 from oomguard.kernel.process.prctl import die_with_parent, set_oom_score_adj
 from oomguard.preparation.encoding.chunk_encoder import ChunkEncoder
+from oomguard.preparation.engines.allocators import settle_allocators
 from oomguard.preparation.engines.messages import Channel, Encoded, EncodeTask, WorkerConfig
 
 # The kernel, when it must, ends a worker rather than the coordinator: its chunk is then done again.
@@ -23,6 +24,7 @@ def main() -> None:
     socket_fd, parent_pid = map(int, sys.argv[1:])
     die_with_parent(parent_pid)
     set_oom_score_adj(_OOM_SCORE_ADJ)
+    settle_allocators()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the coordinator's to handle
     channel = Channel(socket.socket(fileno=socket_fd))
     messages = iter(channel)

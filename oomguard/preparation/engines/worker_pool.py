@@ -83,6 +83,8 @@ class WorkerPool:
 
     def ask_plan(self, message: dict[str, Any]) -> None:
         """Have a worker look which rows a parquet file has."""
+        if not self._workers:  # the last one has just ended
+            self._start()
         worker = min(self._workers, key=lambda worker: len(worker.outstanding))
         worker.planning = message["plan"]
         worker.channel.tell(message)

@@ -22,6 +22,10 @@ _RANK = 4.0  # tiktoken collects uint32 before it makes the list
 _LIST = 72.0  # an empty list with its header for the garbage collector
 _ARRAY = 120.0  # a numpy array's object and malloc's header
 _RECORD = 200.0  # a dict with one key, its value not counted
+_PAIR = 110.0  # a tuple of two, and its entry in a dict
+_CELL = 8.4  # of a sparse matrix of counts: an index and a number for each word that a document has once or more
+_ROW = 120.0  # a tuple of a few columns
+_ELEMENT = 180.0  # an xml.etree element with its tag's and its children's places
 _WORD = re.compile(r"\S+")
 
 
@@ -34,10 +38,13 @@ class TextShape:
     tokens: float
     large_tokens: float  # the fraction of the ids above 256
     documents: float
+    lines: float  # how many
+    words: float  # how many
     line_objects: float  # bytes of the str objects and list slots of its lines
     word_objects: float
     document_objects: float
     utf8_copies: float  # bytes of the documents that are not ASCII: encoding leaves a UTF-8 copy in each
+    record_bytes: float = 1.0  # of the file, for each byte of the text in it: JSON has more fields than the text
 
 
 # FineWeb, 48 MB: what is assumed of an input that nobody has seen. GPT-2's ids, 4.45 bytes a token.
@@ -47,6 +54,8 @@ ENGLISH = TextShape(
     tokens=0.2245,
     large_tokens=0.835,
     documents=0.00031,
+    lines=0.0047,
+    words=0.164,
     line_objects=1.734,
     word_objects=11.6,
     document_objects=1.784,
@@ -69,14 +78,16 @@ def measure_shape(documents: Sequence[str], count: Callable[[str], tuple[int, in
         found, found_large = count(document)
         tokens += found
         large += found_large
-    lines = (line for document in documents for line in f"{document}\n".splitlines(keepends=True))
-    words = (word for document in documents for word in _WORD.findall(document))
+    lines = [line for document in documents for line in f"{document}\n".splitlines(keepends=True)]
+    words = [word for document in documents for word in _WORD.findall(document)]
     return TextShape(
         characters=(sum(map(len, documents)) + len(documents)) / total,
         widest=max(map(character_width, documents)),
         tokens=tokens / total,
         large_tokens=large / tokens if tokens else 1.0,
         documents=len(documents) / total,
+        lines=len(lines) / total,
+        words=len(words) / total,
         line_objects=_objects(lines) / total,
         word_objects=_objects(words) / total,
         document_objects=document_objects / total,
@@ -113,7 +124,7 @@ def _tokens(shape: TextShape) -> float:
 
 
 def _records(shape: TextShape) -> float:
-    return shape.document_objects + shape.documents * _RECORD
+    return shape.document_objects * shape.record_bytes + shape.documents * _RECORD
 
 
 def _frame_json(shape: TextShape) -> float:
@@ -144,6 +155,11 @@ HELD: Mapping[str, Callable[[TextShape], float]] = {
     "frame_json": _frame_json,
     "frame_parquet": lambda _: 2.3,
     "table": lambda _: 2.5,
+    "file_array": lambda _: 1.0,
+    "pairs": lambda shape: shape.word_objects + shape.words * _PAIR,
+    "matrix": lambda shape: shape.words * _CELL,
+    "rows": lambda shape: shape.line_objects + shape.lines * _ROW,
+    "tree": lambda shape: shape.document_objects + shape.lines * _ELEMENT,
     "dataset": lambda _: 0.0,
     "dataset_column": lambda shape: shape.document_objects,
 }

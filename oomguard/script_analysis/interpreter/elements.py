@@ -1,113 +1,167 @@
-"""Elements, slices and attributes: what a part of a thing is."""
+"""Elements, slices and attributes: what a part of a value is."""
 
 from __future__ import annotations
 
 import ast
 
+from oomguard.script_analysis.file_names import is_list_key, is_short_key
 from oomguard.script_analysis.interpreter.interpretation import Interpretation
-from oomguard.script_analysis.interpreter.values import ARRAYS, FRAMES, LISTS, TEXTS, TOKEN_POINTER, Thing
-from oomguard.script_analysis.libraries import registry as known
-from oomguard.script_analysis.libraries.tables import FRAME_METHODS
-from oomguard.script_analysis.libraries.tokenizers import ENCODERS
+from oomguard.script_analysis.interpreter.values import (
+    ARRAYS,
+    FRAMES,
+    LISTS,
+    POINTER,
+    SMALL_ITEMS,
+    TEXTS,
+    TOKEN_POINTER,
+    AbstractValue,
+    text_source,
+)
 
 _SPLITS = {"train", "validation", "test", "val", "valid", "dev"}
+_SPLIT_NAMES = {"split", "subset", "part", "split_name", "name", "key"}
+_BOUND = frozenset({
+    "append", "add", "extend", "update", "insert", "appendleft", "extendleft", "write", "writelines", "put",
+    "setdefault", "submit", "map", "readline", "read",
+})  # fmt: skip
 
 
 class Elements(Interpretation):
     """What `a[b]` and `a.b` give."""
 
-    def see_Subscript(self, node: ast.Subscript) -> Thing:
+    def visit_Subscript(self, node: ast.Subscript) -> AbstractValue:
         owner = self.evaluate(node.value)
         if isinstance(node.slice, ast.Slice):
             return self._slice(node, owner)
         index = self.evaluate(node.slice)
         key = index.value
-        if owner.sort == "tuple" and str(key) in owner.parts:
+        if owner.kind == "tuple" and str(key) in owner.parts:
             return owner.parts[str(key)]
-        if owner.sort == "dataset" or (owner.sort == "stream" and owner.value == "dataset"):
-            if not isinstance(key, str) or key in _SPLITS:
+        if owner.kind == "dataset" or (owner.kind == "stream" and owner.value == "dataset"):
+            if key in _SPLITS or (not isinstance(key, str) and text_source(node.slice) in _SPLIT_NAMES):
                 return owner
+            if not isinstance(key, str):
+                return self.memory.new("record", of_input=True)
             return (
-                self.ledger.make("list-of-input", node, "documents", owner.share, way="dataset_column")
-                if owner.share and owner.sort == "dataset"
-                else Thing()
+                self.memory.make("list-of-input", node, "documents", owner.fraction, representation="dataset_column")
+                if owner.fraction and owner.kind == "dataset"
+                else AbstractValue()
             )
-        if owner.sort in FRAMES:
-            return Thing(
-                sort="column", share=owner.share, weight=0.0, of_input=True, parts={"of": owner}, born=owner.born
+        if owner.kind in FRAMES and _is_mask(node.slice) and owner.fraction > 0:
+            return self.memory.make("copy", node, owner.kind, owner.fraction, each=owner.each)
+        if owner.kind in FRAMES:
+            return AbstractValue(
+                kind="column", fraction=owner.fraction, weight=0.0, of_input=True, parts={"of": owner}, born=owner.born
             )
-        if owner.sort == "json":
+        if owner.kind == "json":
             return owner
-        if owner.sort == "encoding":
+        if owner.kind == "encoding":
             return owner.one()
-        if owner.sort == "record":
-            return self.ledger.new("document", of_input=True, weight=owner.weight)
-        if owner.sort == "words":
-            return self.ledger.new("line", of_input=owner.of_input)
-        if owner.sort in ("list", "dict") and owner.item is None:
-            return next((part for part in owner.parts.values() if part.share > 0), owner)
-        if owner.share > 0 or owner.of_input:
+        if owner.kind == "record":
+            return self._field(owner, key)
+        if owner.kind == "value":
+            return self.memory.new("value", of_input=True)
+        if owner.kind in LISTS and owner.item is not None:
+            return owner.item
+        if owner.kind == "words":
+            return self.memory.new("line", of_input=owner.of_input)
+        if owner.kind in ("list", "dict", "element") and owner.item is None:
+            kept = next((part for name, part in owner.parts.items() if part.fraction > 0 and name != "of"), None)
+            return kept or AbstractValue(kind="element", parts={"of": owner}, born=owner.born)
+        if owner.item is not None or owner.fraction > 0 or owner.of_input:
             return owner.one()
-        return Thing(sort="path_of_many" if owner.sort == "paths" else "unknown", of_input=owner.of_input)
+        return AbstractValue(
+            kind="path_of_many" if owner.kind == "paths" else "unknown", of_input=owner.of_input, origin=owner.origin
+        )
 
-    def _slice(self, node: ast.Subscript, owner: Thing) -> Thing:
+    def _field(self, record: AbstractValue, key: object) -> AbstractValue:
+        """One field of a JSON object: a text, or a list of values where its name says so or nothing is known."""
+        if isinstance(key, str) and is_short_key(key):
+            return self.memory.new("digest", of_input=True)
+        item = AbstractValue(kind="value", of_input=True)
+        if isinstance(key, str) and is_list_key(key):
+            return self.memory.new("values", of_input=True, item=item, weight=record.weight)
+        listed = item if not isinstance(key, str) else None
+        return self.memory.new("document", of_input=True, weight=record.weight, item=listed)
+
+    def _slice(self, node: ast.Subscript, owner: AbstractValue) -> AbstractValue:
         assert isinstance(node.slice, ast.Slice)
         low, high = (self.evaluate(end) if end is not None else None for end in (node.slice.lower, node.slice.upper))
-        if owner.sort == "dataset":
-            return self.ledger.make(
-                "list-of-input", node, "records", owner.share if low is None and high is None else 0.0
+        if owner.kind == "dataset":
+            return self.memory.make(
+                "list-of-input", node, "records", owner.fraction if low is None and high is None else 0.0
             )
-        if owner.share <= 0 and owner.sort in ("list", "bytes", "chunk", *LISTS, *TEXTS):
-            return self.ledger.new(owner.sort, of_input=owner.of_input, item=owner.item)  # another object
-        if owner.share <= 0 or owner.sort not in (*LISTS, *TEXTS, *ARRAYS, "bytes", "mapped", "column"):
+        if owner.fraction <= 0 and owner.kind in ("list", "bytes", "chunk", *LISTS, *TEXTS):
+            return self.memory.new(owner.kind, of_input=owner.of_input, item=owner.item)  # another object
+        if owner.fraction <= 0 or owner.kind not in (*LISTS, *TEXTS, *ARRAYS, "bytes", "mapped", "column"):
             return owner
-        share = owner.share * _sliced(low, high)
-        if owner.sort in LISTS:
-            return self.ledger.new(
-                owner.sort, share=share, weight=owner.weight * TOKEN_POINTER, of_input=True, parts={"of": owner}
-            )
-        if owner.sort in ("column", *ARRAYS):
-            return self.ledger.new(owner.sort, share=share, weight=0.0, of_input=True, parts={"of": owner})
-        with self.ledger.keeping([owner]):
-            sort = "bytes" if owner.sort == "mapped" else owner.sort
-            if share == 0:
-                return self.ledger.new("chunk" if sort == "bytes" else "document", of_input=True)
-            return self.ledger.make("copy", node, sort, share, way="joined" if sort in TEXTS else "")
+        fraction = owner.fraction * _sliced(low, high)
+        if owner.kind in LISTS:
+            pointer = TOKEN_POINTER if owner.kind == "tokens" else POINTER
+            made = self.memory.new(
+                owner.kind, fraction=fraction, weight=owner.weight * pointer, of_input=True, parts={"of": owner},
+                line=node.lineno, each=owner.each,
+            )  # fmt: skip
+            if fraction > 0 and owner.kind in SMALL_ITEMS:
+                with self.memory.keeping([owner, made]):
+                    self.memory.report("copy", node, made.kind, held=self.memory.cost(made), each=made.each)
+                    self.memory.note_peak(line=node.lineno)
+            return made
+        if owner.kind in ("column", *ARRAYS):
+            return self.memory.new(owner.kind, fraction=fraction, weight=0.0, of_input=True, parts={"of": owner})
+        with self.memory.keeping([owner]):
+            kind = "bytes" if owner.kind == "mapped" else owner.kind
+            if fraction == 0:
+                return self.memory.new("chunk" if kind == "bytes" else "document", of_input=True)
+            return self.memory.make("copy", node, kind, fraction, representation="joined" if kind in TEXTS else "")
 
-    def see_Attribute(self, node: ast.Attribute) -> Thing:
+    def visit_Attribute(self, node: ast.Attribute) -> AbstractValue:
         owner = self.evaluate(node.value)
         name = node.attr
         if name in owner.parts:
             return owner.parts[name]
-        if name in ENCODERS and owner.sort not in (*TEXTS, "bytes", "chunk"):
-            return Thing(sort="tokenizer", value=name)
-        if owner.sort == "object" and name in owner.parts.get("class", Thing()).parts:
-            return owner.parts["class"].parts[name]
-        if owner.sort == "module":
-            return known.attribute(self.ledger, f"{owner.value}.{name}")
-        if name in self.defaults and owner.sort in ("unknown", "parameter"):
-            return Thing(
-                sort="number" if isinstance(self.defaults[name], (int, float)) else "unknown", value=self.defaults[name]
+        if owner.kind == "object" and name in owner.parts.get("class", AbstractValue()).parts:
+            member = owner.parts["class"].parts[name]
+            parts = {"self": owner, "function": member}
+            return member if member.kind != "function" else AbstractValue(kind="bound", value=name, parts=parts)
+        if self.libraries.makes_tokens(name) and owner.kind not in (*TEXTS, "bytes", "chunk"):
+            return AbstractValue(kind="tokenizer", value=name)
+        if owner.kind == "own_module" and owner.home is not None:
+            return owner.home.get(name, AbstractValue())
+        if name in _BOUND and owner.kind not in ("module", "unknown", "parameter", "object", "response"):
+            return AbstractValue(kind="bound", value=name, parts={"self": owner}, born=owner.born)
+        if owner.kind == "response" and name in ("text", "content"):
+            return self.memory.new("download", value=name, line=node.lineno)
+        if owner.kind == "module":
+            return self.libraries.attribute(self.memory, f"{owner.value}.{name}")
+        if name in self.defaults and owner.kind in ("unknown", "parameter"):
+            return AbstractValue(
+                kind="number" if isinstance(self.defaults[name], (int, float)) else "unknown", value=self.defaults[name]
             )
-        if owner.sort in ("encoding", "tokens", "token_lists") and name in ("ids", "input_ids"):
-            return owner.one() if owner.sort == "encoding" else owner
+        if owner.kind in ("encoding", "tokens", "token_lists") and name in ("ids", "input_ids"):
+            return owner.one() if owner.kind == "encoding" else owner
         if name == "st_size":
-            return Thing(sort="number", fraction=1.0)
-        if owner.sort in FRAMES and name not in FRAME_METHODS:
-            return Thing(
-                sort="column", share=owner.share, weight=0.0, of_input=True, parts={"of": owner}, born=owner.born
+            return AbstractValue(kind="number", of_length=1.0)
+        if owner.kind in FRAMES and not self.libraries.is_frame_method(name):
+            return AbstractValue(
+                kind="column", fraction=owner.fraction, weight=0.0, of_input=True, parts={"of": owner}, born=owner.born
             )
-        if name in ("values", "T", "flat", "data", "array") and owner.share > 0:
+        if name in ("values", "T", "flat", "data", "array") and owner.fraction > 0:
             return owner
-        if owner.sort in ("path", "path_of_many", "parameter"):
-            return Thing(sort=owner.sort, small=owner.small)
-        return Thing(of_input=owner.of_input, small=owner.small)
+        if owner.kind in ("path", "path_of_many", "parameter"):
+            return AbstractValue(kind=owner.kind, small=owner.small)
+        return AbstractValue(of_input=owner.of_input, small=owner.small, origin=owner.origin, born=owner.born)
 
 
-def _sliced(low: Thing | None, high: Thing | None) -> float:
+def _is_mask(index: ast.expr) -> bool:
+    """Whether a table is filtered by it, rather than a column named."""
+    return isinstance(index, (ast.Compare, ast.BoolOp, ast.BinOp, ast.UnaryOp, ast.Call))
+
+
+def _sliced(low: AbstractValue | None, high: AbstractValue | None) -> float:
     """Give the part of something that a slice takes; a piece of bounded size is 0."""
-    start = 0.0 if low is None else low.fraction
-    end = 1.0 if high is None else high.fraction
+    start = 0.0 if low is None else low.of_length
+    end = 1.0 if high is None else high.of_length
     if start is not None and end is not None:
         return max(0.0, min(1.0, end) - start)
     if low is not None and high is not None:

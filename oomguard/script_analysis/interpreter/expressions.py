@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import operator
 from typing import TYPE_CHECKING
 
 from oomguard.script_analysis.interpreter.calls import Call
 from oomguard.script_analysis.interpreter.elements import Elements
 from oomguard.script_analysis.interpreter.iteration import Iteration
-from oomguard.script_analysis.interpreter.values import Thing, text_source
-from oomguard.script_analysis.libraries import pools as known_pools
-from oomguard.script_analysis.libraries import registry as known
-from oomguard.script_analysis.libraries import tokenizers as known_tokenizers
+from oomguard.script_analysis.interpreter.values import AbstractValue, text_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,182 +28,225 @@ _MOST = 1e15  # a number beyond is no size, and might take long to compute
 
 
 class Expressions(Elements, Iteration):
-    """Gives a Thing for each expression."""
+    """Gives a AbstractValue for each expression."""
 
-    def see_Name(self, node: ast.Name) -> Thing:
+    def visit_Name(self, node: ast.Name) -> AbstractValue:
         around = self.homes[-1] if self.homes else []
         for frame in (self.frame_of(node.id), *around, self.module):
             if node.id in frame:
                 return frame[node.id]
-        return Thing(sort="module", value=f"builtins.{node.id}")
+        return AbstractValue(kind="module", value=f"builtins.{node.id}" if hasattr(builtins, node.id) else node.id)
 
-    def see_Constant(self, node: ast.Constant) -> Thing:
+    def visit_Constant(self, node: ast.Constant) -> AbstractValue:
         if isinstance(node.value, str):
-            return Thing(sort="text", value=node.value)
+            return self.memory.new("text", value=node.value)
         if isinstance(node.value, bytes):
-            return Thing(sort="bytes", value=node.value)
-        return Thing(sort="number" if isinstance(node.value, (int, float)) else "none", value=node.value)
+            return self.memory.new("bytes", value=node.value)
+        return AbstractValue(kind="number" if isinstance(node.value, (int, float)) else "none", value=node.value)
 
-    def see_JoinedStr(self, node: ast.JoinedStr) -> Thing:
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> AbstractValue:
         seen = [self.evaluate(part.value) for part in node.values if isinstance(part, ast.FormattedValue)]
         largest = self.largest(seen)
-        return self.ledger.new("line", of_input=largest.of_input) if largest.of_input else Thing()
+        return self.memory.new("line", of_input=True) if largest.of_input else self.memory.new("text")
 
-    def see_List(self, node: ast.List | ast.Tuple | ast.Set) -> Thing:
+    def visit_List(self, node: ast.List | ast.Tuple | ast.Set) -> AbstractValue:
         elements = [self.evaluate(element) for element in node.elts]
         if not elements:
-            return self.ledger.new("set" if isinstance(node, ast.Set) else "list")
-        if isinstance(node, ast.Tuple) or any(element.share > 0 for element in elements):
-            return self.ledger.new("tuple", parts={str(number): one for number, one in enumerate(elements)})
-        made = self.ledger.new("list", of_input=any(one.of_input for one in elements))
+            return self.memory.new("set" if isinstance(node, ast.Set) else "list")
+        if isinstance(node, ast.Tuple) or any(element.fraction > 0 for element in elements):
+            return self.memory.new(
+                "tuple",
+                parts={str(number): one for number, one in enumerate(elements)},
+                of_input=any(element.of_input for element in elements),
+            )
+        made = self.memory.new("list", of_input=any(one.of_input for one in elements))
         one = self.largest(elements)
         if isinstance(node.elts[0], ast.Starred) or any(isinstance(element, ast.Starred) for element in node.elts):
             made.item = one.one()
         elif one.of_input:
             made.item = one
+        elif elements[-1].kind in ("tuple", "output", "file", "object", "queue"):
+            made.item = elements[-1]
         return made
 
-    see_Tuple = see_List
-    see_Set = see_List
+    visit_Tuple = visit_List
+    visit_Set = visit_List
 
-    def see_Dict(self, node: ast.Dict) -> Thing:
+    def visit_Dict(self, node: ast.Dict) -> AbstractValue:
         values = [self.evaluate(value) for value in node.values]
         largest = self.largest(values)
-        if largest.share > 0:
-            return self.ledger.new("dict", parts={str(number): one for number, one in enumerate(values)})
+        if largest.fraction > 0:
+            return self.memory.new("dict", parts={str(number): one for number, one in enumerate(values)})
         # With something of the input in it, it is a record; else an empty or fixed table.
-        return self.ledger.new("record" if largest.of_input else "dict", of_input=largest.of_input)
+        made = self.memory.new("record" if largest.of_input else "dict", of_input=largest.of_input)
+        if not largest.of_input:
+            made.item = next((one for one in values if one.kind in ("output", "file", "object", "queue", "dict")), None)
+        elif largest.kind in ("tokens", "token_lists", "array2", "array4", "array8"):
+            return self.memory.new("dict", of_input=True, item=largest)
+        return made
 
-    def see_Starred(self, node: ast.Starred | ast.Await) -> Thing:
+    def visit_Starred(self, node: ast.Starred | ast.Await) -> AbstractValue:
         return self.evaluate(node.value)
 
-    see_Await = see_Starred
+    visit_Await = visit_Starred
 
-    def see_NamedExpr(self, node: ast.NamedExpr) -> Thing:
+    def visit_NamedExpr(self, node: ast.NamedExpr) -> AbstractValue:
         value = self.evaluate(node.value, hint=node.target.id)
         self.bind(node.target, value)
         return value
 
-    def see_IfExp(self, node: ast.IfExp) -> Thing:
+    def visit_IfExp(self, node: ast.IfExp) -> AbstractValue:
         self.evaluate(node.test)
         return self.largest([self.evaluate(node.body), self.evaluate(node.orelse)])
 
-    def see_BoolOp(self, node: ast.BoolOp) -> Thing:
+    def visit_BoolOp(self, node: ast.BoolOp) -> AbstractValue:
         return self.largest([self.evaluate(value) for value in node.values])
 
-    def see_Compare(self, node: ast.Compare) -> Thing:
+    def visit_Compare(self, node: ast.Compare) -> AbstractValue:
         for part in (node.left, *node.comparators):
             self.evaluate(part)
-        return Thing(sort="number")
+        return AbstractValue(kind="number")
 
-    def see_UnaryOp(self, node: ast.UnaryOp) -> Thing:
-        thing = self.evaluate(node.operand)
-        if isinstance(node.op, ast.USub) and isinstance(thing.value, (int, float)):
-            return Thing(sort="number", value=-thing.value)
-        return Thing(sort="number")
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> AbstractValue:
+        abstract = self.evaluate(node.operand)
+        if isinstance(node.op, ast.USub) and isinstance(abstract.value, (int, float)):
+            return AbstractValue(kind="number", value=-abstract.value)
+        return AbstractValue(kind="number")
 
-    def see_BinOp(self, node: ast.BinOp) -> Thing:
+    def visit_BinOp(self, node: ast.BinOp) -> AbstractValue:
         left, right = self.evaluate(node.left), self.evaluate(node.right)
-        if left.sort == "number" and right.sort == "number":
+        if left.kind == "number" and right.kind == "number":
             return _computed(node.op, left, right)
-        if isinstance(node.op, ast.Div) and (left.sort in ("path", "paths", "module", "unknown", "parameter")):
-            return Thing(sort="path", value=text_source(node), small=left.small)
+        if isinstance(node.op, ast.Div) and (left.kind in ("path", "paths", "module", "unknown", "parameter")):
+            return AbstractValue(kind="path", value=text_source(node), small=left.small)
         larger = self.largest([left, right])
-        if isinstance(node.op, ast.Add) and larger.share > 0:
-            total = min(1.0, left.share + right.share)
-            with self.ledger.keeping([left, right]):
-                return self.ledger.make("copy", node, larger.sort, total, way="joined" if larger.sort == "text" else "")
+        if isinstance(node.op, ast.Add) and larger.fraction > 0:
+            total = min(1.0, left.fraction + right.fraction)
+            with self.memory.keeping([left, right]):
+                return self.memory.make(
+                    "copy", node, larger.kind, total, representation="joined" if larger.kind == "text" else ""
+                )
         if isinstance(node.op, ast.Add) and larger.of_input:
             one = left if left.of_input else right
-            return self.ledger.new(one.sort, of_input=True, item=one.item)
+            return self.memory.new(one.kind, of_input=True, item=one.item)
         if isinstance(node.op, ast.Mod) and larger.of_input:
-            return self.ledger.new("line", of_input=True)
-        return Thing(sort="number" if "number" in (left.sort, right.sort) else "unknown")
+            return self.memory.new("line", of_input=True)
+        if isinstance(node.op, ast.Mod) and left.kind == "text":
+            return self.memory.new("text")
+        if isinstance(node.op, ast.MatMult) and larger.fraction > 0:
+            return self.libraries.pairwise(self, node, larger)
+        if isinstance(node.op, ast.Mult) and left.kind == "list":
+            return left
+        return AbstractValue(kind="number" if "number" in (left.kind, right.kind) else "unknown")
 
-    def see_Lambda(self, node: ast.Lambda) -> Thing:
-        return Thing(sort="function", value=node, home=self.ledger.frames[-1])
+    def visit_Lambda(self, node: ast.Lambda) -> AbstractValue:
+        return AbstractValue(kind="function", value=node, home=self.memory.frames[-1])
 
-    def see_Call(self, node: ast.Call, *, hint: str = "") -> Thing:
+    def visit_Call(self, node: ast.Call, *, hint: str = "") -> AbstractValue:
         if isinstance(node.func, ast.Attribute):
             owner = self.evaluate(node.func.value)
             bound = self._bound_method(owner, node.func.attr)
             if bound is not None:
                 args, kwargs = self._given(node)
                 return self.call_function(bound, [owner, *args], kwargs)
-            if owner.sort != "module":
+            held = owner.parts.get(node.func.attr) if owner.kind == "object" else None
+            if held is not None and held.kind in ("bound", "function", "partial", "class"):
                 args, kwargs = self._given(node)
-                with self.ledger.keeping([owner, *args, *kwargs.values()]):
-                    return known.call_method(
+                return self.call(node, held, args, kwargs, hint=hint)
+            if owner.kind == "own_module":
+                args, kwargs = self._given(node)
+                member = owner.home.get(node.func.attr, AbstractValue()) if owner.home is not None else AbstractValue()
+                return self.call(node, member, args, kwargs, hint=hint)
+            if owner.kind != "module":
+                args, kwargs = self._given(node)
+                with self.memory.keeping([owner, *args, *kwargs.values()]):
+                    return self.libraries.call_method(
                         self, Call(node=node, owner=owner, name=node.func.attr, args=args, kwargs=kwargs, hint=hint)
                     )
         function = self.evaluate(node.func)
         args, kwargs = self._given(node)
-        with self.ledger.keeping([*args, *kwargs.values()]):
+        with self.memory.keeping([*args, *kwargs.values()]):
             return self.call(node, function, args, kwargs, hint=hint)
 
-    def _bound_method(self, owner: Thing, name: str) -> Thing | None:
-        if owner.sort == "object":
+    def _bound_method(self, owner: AbstractValue, name: str) -> AbstractValue | None:
+        if owner.kind == "object":
             method = owner.parts["class"].parts.get(name)
-            return method if method is not None and method.sort == "function" else None
+            return method if method is not None and method.kind == "function" else None
         return None
 
-    def _given(self, node: ast.Call) -> tuple[list[Thing], dict[str, Thing]]:
+    def _given(self, node: ast.Call) -> tuple[list[AbstractValue], dict[str, AbstractValue]]:
         args = [self.evaluate(argument) for argument in node.args]
         return args, {word.arg or "**": self.evaluate(word.value) for word in node.keywords}
 
     def call(
-        self, node: ast.Call, function: Thing, args: list[Thing], kwargs: dict[str, Thing], *, hint: str = ""
-    ) -> Thing:
+        self,
+        node: ast.Call,
+        function: AbstractValue,
+        args: list[AbstractValue],
+        kwargs: dict[str, AbstractValue],
+        *,
+        hint: str = "",
+    ) -> AbstractValue:
         """Give what a call of `function` gives."""
-        if function.sort == "function":
+        if function.kind == "function":
             return self.call_function(function, args, kwargs)
-        if function.sort == "class":
+        if function.kind == "class":
             return self._make_object(function, args, kwargs)
-        if function.sort == "module":
-            found = known.call_function(self, function.value, Call(node=node, args=args, kwargs=kwargs, hint=hint))
-            if found is not None:
-                return found
-            name = str(function.value)
-            if known_tokenizers.is_tokenizer(name):
-                return known_tokenizers.encode(self, node, args, kwargs, wrapped=True)
-        elif function.sort == "tokenizer":
-            name = str(function.value or "")
-            return known_tokenizers.encode(self, node, args, kwargs, name=name, wrapped=not name)
-        elif function.sort == "parallel":
-            return known_pools.collect_results(self, node, args)
-        else:
-            name = text_source(node.func)
-            if known_tokenizers.is_tokenizer(name):
-                return known_tokenizers.encode(self, node, args, kwargs, wrapped=True)
-        return self.unknown_call(name, args)
+        if function.kind == "partial":
+            first = list(function.parts.values())
+            return self.call(node, function.parts["function"], [*first[1:], *args], {**function.value, **kwargs})
+        if function.kind == "bound":
+            return self._call_bound(node, function, args, kwargs)
+        given = Call(node=node, args=args, kwargs=kwargs, hint=hint)
+        name = str(function.value) if function.kind == "module" else text_source(node.func)
+        found = self.libraries.call_function(self, name, given) if function.kind == "module" else None
+        found = found or self.libraries.call_value(self, function, name, given)
+        if found is not None:
+            return found
+        owner = None if function.kind == "module" else function
+        return self.unknown_call(name, [*args, *kwargs.values()], node=node, owner=owner)
 
-    def _make_object(self, body: Thing, args: list[Thing], kwargs: dict[str, Thing]) -> Thing:
-        made = self.ledger.new("object", parts={"class": body})
+    def _call_bound(
+        self, node: ast.Call, bound: AbstractValue, args: list[AbstractValue], kwargs: dict[str, AbstractValue]
+    ) -> AbstractValue:
+        """`add = rows.append; add(line)`: the same as `rows.append(line)`."""
+        owner = bound.parts["self"]
+        if "function" in bound.parts:
+            return self.call_function(bound.parts["function"], [owner, *args], kwargs)
+        with self.memory.keeping([owner, *args, *kwargs.values()]):
+            return self.libraries.call_method(
+                self, Call(node=node, owner=owner, name=str(bound.value), args=args, kwargs=kwargs)
+            )
+
+    def _make_object(
+        self, body: AbstractValue, args: list[AbstractValue], kwargs: dict[str, AbstractValue]
+    ) -> AbstractValue:
+        made = self.memory.new("object", parts={"class": body})
         if "__init__" in body.parts:
             self.call_function(body.parts["__init__"], [made, *args], kwargs)
-        elif args:
-            made.parts |= {str(number): one for number, one in enumerate(args)}
+        elif args or kwargs:
+            made.parts |= {str(number): one for number, one in enumerate(args)} | kwargs
         return made
 
 
-def _computed(operator: ast.operator, left: Thing, right: Thing) -> Thing:
-    if left.fraction is not None and isinstance(right.value, (int, float)) and isinstance(operator, ast.Mult):
-        return Thing(sort="number", fraction=left.fraction * float(right.value))
-    if right.fraction is not None and isinstance(left.value, (int, float)) and isinstance(operator, ast.Mult):
-        return Thing(sort="number", fraction=right.fraction * float(left.value))
+def _computed(operator: ast.operator, left: AbstractValue, right: AbstractValue) -> AbstractValue:
+    if left.of_length is not None and isinstance(right.value, (int, float)) and isinstance(operator, ast.Mult):
+        return AbstractValue(kind="number", of_length=left.of_length * float(right.value))
+    if right.of_length is not None and isinstance(left.value, (int, float)) and isinstance(operator, ast.Mult):
+        return AbstractValue(kind="number", of_length=right.of_length * float(left.value))
     if (
-        left.fraction is not None
+        left.of_length is not None
         and isinstance(right.value, (int, float))
         and right.value
         and isinstance(operator, (ast.Div, ast.FloorDiv))
     ):
-        return Thing(sort="number", fraction=left.fraction / float(right.value))
+        return AbstractValue(kind="number", of_length=left.of_length / float(right.value))
     function = _NUMBERS.get(type(operator))
     if function and all(isinstance(one.value, (int, float)) and abs(one.value) < _MOST for one in (left, right)):
         if isinstance(operator, (ast.Pow, ast.LShift)) and right.value > 64:
-            return Thing(sort="number")
+            return AbstractValue(kind="number")
         try:
-            return Thing(sort="number", value=function(left.value, right.value))
+            return AbstractValue(kind="number", value=function(left.value, right.value))
         except ArithmeticError:
-            return Thing(sort="number")
-    return Thing(sort="number")
+            return AbstractValue(kind="number")
+    return AbstractValue(kind="number")

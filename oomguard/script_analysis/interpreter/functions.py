@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from oomguard.script_analysis.interpreter.expressions import Expressions
-from oomguard.script_analysis.interpreter.values import Thing
+from oomguard.script_analysis.interpreter.values import AbstractValue, Frame
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,51 +17,78 @@ _DEEPEST_CALL = 12
 _MOST_CALLS = 60  # of one function: some call each other very often
 
 
+def _keeps_all(decorator: ast.expr) -> bool:
+    """`@cache`, `@lru_cache(maxsize=None)`: it never forgets."""
+    called = isinstance(decorator, ast.Call)
+    name = ast.unparse(decorator.func if isinstance(decorator, ast.Call) else decorator).rpartition(".")[2]
+    if name == "cache":
+        return True
+    if name not in ("lru_cache", "memoize", "cached") or not isinstance(decorator, ast.Call):
+        return False
+    given = [word.value for word in decorator.keywords if word.arg == "maxsize"] + decorator.args[:1]
+    return called and bool(given) and isinstance(given[0], ast.Constant) and given[0].value is None
+
+
 class Functions(Expressions):
     """Definitions and calls."""
 
-    def do_FunctionDef(self, statement: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
-        function = Thing(sort="function", value=statement, home=self.ledger.frames[-1])
+    def visit_FunctionDef(self, statement: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        function = AbstractValue(kind="function", value=statement, home=self.memory.frames[-1])
         self.functions.append(function)
+        cached = next(filter(_keeps_all, statement.decorator_list), None)
+        if cached is not None:
+            function.parts["cache"] = self.memory.new("dict", value=cached)
         self.bind(ast.Name(id=statement.name), function)
 
-    do_AsyncFunctionDef = do_FunctionDef
+    visit_AsyncFunctionDef = visit_FunctionDef
 
-    def do_ClassDef(self, statement: ast.ClassDef) -> None:
-        body = Thing(sort="class", value=statement, home=self.ledger.frames[-1])
+    def visit_ClassDef(self, statement: ast.ClassDef) -> None:
+        body = AbstractValue(kind="class", value=statement, home=self.memory.frames[-1])
         for member in statement.body:
             if isinstance(member, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                method = Thing(sort="function", value=member, home=self.ledger.frames[-1])
+                method = AbstractValue(kind="function", value=member, home=self.memory.frames[-1])
                 body.parts[member.name] = method
                 self.functions.append(method)
+                self.classes[id(member)] = statement.name
             elif isinstance(member, ast.Assign) and isinstance(member.targets[0], ast.Name):
                 body.parts[member.targets[0].id] = self.evaluate(member.value)
         self.bind(ast.Name(id=statement.name), body)
 
     def call_function(
-        self, function: Thing, args: list[Thing], kwargs: dict[str, Thing], *, unknown: Thing | None = None
-    ) -> Thing:
+        self,
+        function: AbstractValue,
+        args: list[AbstractValue],
+        kwargs: dict[str, AbstractValue],
+        *,
+        unknown: AbstractValue | None = None,
+    ) -> AbstractValue:
         """Go through a function's body with these arguments; what is not given is `unknown`."""
         node = function.value
         self.called.add(id(node))
         self.times[id(node)] += 1
         if id(node) in self.calls or len(self.calls) > _DEEPEST_CALL or self.times[id(node)] > _MOST_CALLS:
-            return Thing()
-        frame = self._arguments(node.args, args, kwargs, unknown or Thing())
+            if id(node) not in self.calls:
+                self.memory.cannot_see_line(self.line, "calls functions so deep or so often that they are not followed")
+            return AbstractValue()
+        cache = function.parts.get("cache")
+        if cache is not None:
+            for one in args:
+                self.memory.grow(cache, one, cache.value, spread=False)
+        frame = self._arguments(node.args, args, kwargs, unknown or AbstractValue())
         around = [f for f in (function.home,) if f is not None and f is not self.module]
         self.calls.append(id(node))
         self.homes.append(around)
         self.globals.append(set())
         self.returned.append([])
         self.yielded.append([])
-        self.ledger.frames.append(frame)
+        self.memory.frames.append(frame)
         try:
             if isinstance(node, ast.Lambda):
                 self.returned[-1].append(self.evaluate(node.body))
             else:
                 self.statements(node.body)
         finally:
-            self.ledger.frames.pop()
+            self.memory.frames.pop()
             self.calls.pop()
             self.homes.pop()
             self.globals.pop()
@@ -70,36 +97,41 @@ class Functions(Expressions):
             return self._stream_of(yielded, frame)
         return self.largest(returned)
 
-    def _stream_of(self, yielded: list[tuple[Thing, list[Loop]]], frame: dict[str, Thing]) -> Thing:
-        item = self.largest([thing for thing, _ in yielded])
-        share = max((loop.share for _, loops in yielded for loop in loops), default=0.0)
-        stream = self.ledger.new("stream", share=share, item=item, of_input=share > 0 or item.of_input)
-        stream.parts = {name: thing for name, thing in frame.items() if thing.share > 0}
+    def _stream_of(self, yielded: list[tuple[AbstractValue, list[Loop]]], frame: Frame) -> AbstractValue:
+        item = self.largest([abstract for abstract, _ in yielded])
+        fraction = max((loop.fraction for _, loops in yielded for loop in loops), default=0.0)
+        over = [loop for _, loops in yielded for loop in loops if loop.fraction > 0]
+        each = bool(over) and all(loop.each for loop in over)
+        stream = self.memory.new(
+            "stream", fraction=fraction, item=item, of_input=fraction > 0 or item.of_input, each=each
+        )
+        stream.parts = {name: abstract for name, abstract in frame.items() if abstract.fraction > 0}
         return stream
 
     def _arguments(
-        self, wanted: ast.arguments, args: list[Thing], kwargs: dict[str, Thing], unknown: Thing
-    ) -> dict[str, Thing]:
+        self, wanted: ast.arguments, args: list[AbstractValue], kwargs: dict[str, AbstractValue], unknown: AbstractValue
+    ) -> Frame:
         names = [argument.arg for argument in (*wanted.posonlyargs, *wanted.args)]
-        frame = {name: Thing(sort=unknown.sort) for name in names}
-        frame |= {argument.arg: Thing(sort=unknown.sort) for argument in wanted.kwonlyargs}
+        frame = Frame(entered=self.memory.running())
+        frame |= {name: AbstractValue(kind=unknown.kind) for name in names}
+        frame |= {argument.arg: AbstractValue(kind=unknown.kind) for argument in wanted.kwonlyargs}
         for name, default in zip(reversed(names), reversed(wanted.defaults), strict=False):
             frame[name] = self.evaluate(default)
         for argument, given in zip(wanted.kwonlyargs, wanted.kw_defaults, strict=True):
             if given is not None:
                 frame[argument.arg] = self.evaluate(given)
         frame |= dict(zip(names, args, strict=False))
-        frame |= {name: thing for name, thing in kwargs.items() if name in frame}
+        frame |= {name: abstract for name, abstract in kwargs.items() if name in frame}
         return frame
 
-    def largest(self, things: Sequence[Thing]) -> Thing:
+    def largest(self, abstracts: Sequence[AbstractValue]) -> AbstractValue:
         """Of what an expression may give, the one that holds most; then one of which something is known."""
         return max(
-            things,
-            key=lambda thing: (
-                thing.share > 0,
-                self.ledger.cost(thing),
-                thing.sort not in ("unknown", "number", "none"),
+            abstracts,
+            key=lambda abstract: (
+                abstract.fraction > 0,
+                self.memory.cost(abstract),
+                abstract.kind not in ("unknown", "number", "none"),
             ),
-            default=Thing(sort="none"),
+            default=AbstractValue(kind="none"),
         )

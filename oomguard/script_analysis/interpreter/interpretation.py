@@ -6,83 +6,121 @@ import ast
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from oomguard.script_analysis.file_names import gives_a_number
-from oomguard.script_analysis.interpreter.values import Thing
+from oomguard.script_analysis.file_names import collects, gives_a_number, is_outside, writes
+from oomguard.script_analysis.interpreter.values import STREAMED, AbstractValue, Frame
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from oomguard.script_analysis.interpreter.memory_model import Ledger, Loop
+    from oomguard.script_analysis.interpreter.calls import Libraries
+    from oomguard.script_analysis.interpreter.memory_model import Loop, MemoryModel
 
-CALLED = "a call's result"
+_WHOLE = frozenset({"file", "parquet", *STREAMED})
 
 
 class Interpretation:
     """The state of going through a script."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self.ledger = ledger
-        self.module: dict[str, Thing] = {}
-        self.functions: list[Thing] = []
+    def __init__(
+        self,
+        memory: MemoryModel,
+        libraries: Libraries,
+        find_module: Callable[[str, int], ast.Module | None] | None = None,
+    ) -> None:
+        self.memory = memory
+        self.libraries = libraries
+        self.find_module = find_module or (lambda _, __: None)
+        self.trees: list[ast.Module] = []
+        self.own_modules: dict[str, AbstractValue] = {}
+        self.module = Frame()
+        self.functions: list[AbstractValue] = []
         self.called: set[int] = set()
         self.times: Counter[int] = Counter()
         self.calls: list[int] = []
-        self.homes: list[list[dict[str, Thing]]] = []
+        self.homes: list[list[Frame]] = []
         self.globals: list[set[str]] = [set()]
-        self.returned: list[list[Thing]] = [[]]
-        self.yielded: list[list[tuple[Thing, list[Loop]]]] = [[]]
+        self.returned: list[list[AbstractValue]] = [[]]
+        self.yielded: list[list[tuple[AbstractValue, list[Loop]]]] = [[]]
         self.defaults: dict[str, object] = {}  # of the script's own flags: argparse's add_argument(default=)
+        self.classes: dict[int, str] = {}  # of which class a method is
+        self.imported = 0  # how many modules are being gone through, one within the other
+        self.runs = True
         self.steps = 0
         self.line = 0
 
-    def call_function(self, function: Thing, args: list[Thing], kwargs: dict[str, Thing]) -> Thing:
+    def call_function(
+        self, function: AbstractValue, args: list[AbstractValue], kwargs: dict[str, AbstractValue]
+    ) -> AbstractValue:
         raise NotImplementedError
 
     def statements(self, body: Sequence[ast.stmt]) -> None:
         raise NotImplementedError
 
-    def bind(self, target: ast.expr, value: Thing) -> None:
+    def bind(self, target: ast.expr, value: AbstractValue) -> None:
         raise NotImplementedError
 
-    def iterated(self, thing: Thing) -> Thing:
+    def iterated(self, abstract: AbstractValue) -> AbstractValue:
         raise NotImplementedError
 
-    def item_in(self, loop: Loop, iterable: Thing) -> Thing:
+    def item_in(self, loop: Loop, iterable: AbstractValue) -> AbstractValue:
         raise NotImplementedError
 
-    def largest(self, things: Sequence[Thing]) -> Thing:
+    def largest(self, abstracts: Sequence[AbstractValue]) -> AbstractValue:
         raise NotImplementedError
 
-    def evaluate(self, node: ast.expr, *, hint: str = "") -> Thing:
+    def evaluate(self, node: ast.expr, *, hint: str = "") -> AbstractValue:
         """Give what an expression stands for; `hint` is the name that it is given to."""
-        handler = getattr(self, f"see_{type(node).__name__}", None)
+        handler = getattr(self, f"visit_{type(node).__name__}", None)
         if handler is None:
-            return Thing()
+            return AbstractValue()
         if isinstance(node, ast.Call):
-            return self.see_Call(node, hint=hint)
-        thing: Thing = handler(node)
-        return thing
+            return self.visit_Call(node, hint=hint)
+        abstract: AbstractValue = handler(node)
+        return abstract
 
-    def see_Call(self, node: ast.Call, *, hint: str = "") -> Thing:
+    def visit_Call(self, node: ast.Call, *, hint: str = "") -> AbstractValue:
         raise NotImplementedError
 
-    def frame_of(self, name: str) -> dict[str, Thing]:
+    def frame_of(self, name: str) -> Frame:
         """Give the names among which `name` is, or comes to be."""
-        frame = self.ledger.frames[-1]
+        frame = self.memory.frames[-1]
         if name in self.globals[-1]:
             around = self.homes[-1] if self.homes else []
             return next((home for home in around if name in home), self.module)
         return frame
 
-    def unknown_call(self, name: str, args: Sequence[Thing]) -> Thing:
-        """What nobody knows, given a piece of the input, gives another piece."""
-        piece = next((argument for argument in args if argument.of_input or argument.share > 0), None)
-        if gives_a_number(name):
-            return Thing()
+    def unknown_call(
+        self, name: str, args: Sequence[AbstractValue], *, node: ast.AST, owner: AbstractValue | None = None
+    ) -> AbstractValue:
+        """What nobody knows, given a piece of the input, gives another piece; given all of it, nobody can tell."""
+        origin = (owner.origin if owner is not None else "") or name
+        outside = is_outside(origin) and (owner is None or bool(owner.origin))
+        if gives_a_number(name) or writes(name):
+            return AbstractValue(kind="number" if gives_a_number(name) else "unknown")
+        if outside:
+            self._outside(name, args, node, owner)
+        piece = next((argument for argument in args if argument.of_input or argument.fraction > 0), None)
         if piece is None:
-            return Thing(value=CALLED)
-        if piece.sort in ("text", "line", "document", "word"):
-            return self.ledger.new("document", of_input=True)
-        if piece.sort in ("stream", "file") and piece.share > 0:
+            return self.memory.new("unknown", origin=origin if outside else "")
+        if piece.kind in ("text", "line", "document", "word", "value"):
+            return self.memory.new("document", of_input=True)
+        if piece.kind in ("stream", "file") and piece.fraction > 0:
             return piece
-        return Thing(of_input=True, value=CALLED)
+        return self.memory.new("unknown", of_input=True, origin=origin if outside else "")
+
+    def _outlives(self, owner: AbstractValue) -> bool:
+        """Whether it was there before a loop over the input began."""
+        return any(loop.fraction > 0 and loop.number not in owner.born for loop in self.memory.loops)
+
+    def _outside(self, name: str, args: Sequence[AbstractValue], node: ast.AST, owner: AbstractValue | None) -> None:
+        """Note a call of a library that nothing is known of."""
+        line = getattr(node, "lineno", 0)
+        if self.memory.reached:
+            self.memory.outsiders.setdefault(line, name)
+        whole = [one for one in args if not one.small and (one.kind in _WHOLE or (one.fraction > 0 and not one.each))]
+        if any(one.kind != "paths" for one in whole):
+            self.memory.cannot_see(node, f"{name}() is given all of it, and may hold it")
+        elif (
+            owner is not None and collects(name) and self._outlives(owner) and any(not one.is_constant for one in args)
+        ):
+            self.memory.cannot_see(node, f"{name}() may keep each piece that it is given")

@@ -1,110 +1,190 @@
-"""Going through things: what passes by in a loop or a comprehension, and what a comprehension keeps."""
+"""Going through values: what passes by in a loop or a comprehension, and what a comprehension keeps."""
 
 from __future__ import annotations
 
 import ast
+from dataclasses import dataclass
 
-from oomguard.script_analysis.interpreter.interpretation import CALLED, Interpretation
-from oomguard.script_analysis.interpreter.values import FRAMES, LIST_OF, Thing, rule_for
+from oomguard.script_analysis.file_names import reads
+from oomguard.script_analysis.interpreter.growth import Growth, retained
+from oomguard.script_analysis.interpreter.interpretation import Interpretation
+from oomguard.script_analysis.interpreter.memory_model import SMALL_OBJECTS
+from oomguard.script_analysis.interpreter.values import FRAMES, LIST_OF, AbstractValue, Frame, kept_item, rule_for
 
 
 class Iteration(Interpretation):
     """Comprehensions, generators, yield."""
 
-    def iterated(self, thing: Thing) -> Thing:
-        """Give what a `for` goes through: a thing with the share of the input that passes by."""
-        if thing.sort == "object" and "__iter__" in thing.parts.get("class", Thing()).parts:
-            return self.call_function(thing.parts["class"].parts["__iter__"], [thing], {})
-        if thing.sort in ("file", "dataset") and not thing.small:
-            return self.ledger.new("stream", share=1.0, item=_one_of(thing), parts={"source": thing})
-        if thing.sort == "paths":
-            return Thing(
-                sort="paths", share=1.0 if thing.share else 0.0, item=Thing(sort="path_of_many"), born=thing.born
+    def iterated(self, abstract: AbstractValue) -> AbstractValue:
+        """Give what a `for` goes through: a value with the fraction of the input that passes by."""
+        if abstract.kind == "object" and "__iter__" in abstract.parts.get("class", AbstractValue()).parts:
+            return self.call_function(abstract.parts["class"].parts["__iter__"], [abstract], {})
+        if abstract.kind in ("file", "dataset") and not abstract.small:
+            self.memory.readers.add(self.line)
+            each = "many" in abstract.parts or abstract.each
+            return self.memory.new(
+                "stream", fraction=1.0, item=_one_of(abstract), parts={"source": abstract}, each=each
             )
-        if thing.sort in FRAMES and thing.share > 0:
-            return Thing(sort="stream", share=thing.share, item=Thing(sort="unknown"), parts={"frame": thing})
-        if thing.sort == "unknown" and thing.value is CALLED:  # `for document in read_documents():` of some other file
-            return Thing(sort="stream", share=1.0, item=Thing(of_input=True), born=thing.born)
-        return thing
+        if abstract.kind == "paths":
+            return AbstractValue(
+                kind="paths",
+                fraction=1.0 if abstract.fraction else 0.0,
+                item=AbstractValue(kind="path_of_many"),
+                born=abstract.born,
+            )
+        if abstract.kind in FRAMES and abstract.fraction > 0:
+            item = AbstractValue(kind="unknown")
+            return AbstractValue(
+                kind="stream", fraction=abstract.fraction, item=item, parts={"frame": abstract}, each=abstract.each
+            )
+        if abstract.kind == "unknown" and abstract.origin:
+            return self._foreign(abstract)
+        if abstract.kind == "tee":
+            source = abstract.parts["source"]
+            kind = LIST_OF.get(source.one().kind)
+            if source.fraction > 0 and kind is not None:
+                self.memory.make("growing-list", abstract.value, kind, source.fraction, each=source.each)
+            return abstract.parts["source"]
+        return abstract
 
-    def see_Yield(self, node: ast.Yield) -> Thing:
-        value = self.evaluate(node.value) if node.value else Thing()
-        self.yielded[-1].append((value, list(self.ledger.loops)))
-        return Thing()
+    def _foreign(self, abstract: AbstractValue) -> AbstractValue:
+        """`for document in read_documents():` of a library that nothing is known of."""
+        if not reads(abstract.origin) and not abstract.of_input:
+            return abstract
+        self.memory.cannot_see_line(self.line, f"{abstract.origin}() may hold what is gone through here")
+        if not reads(abstract.origin):
+            return abstract
+        item = AbstractValue(kind="unknown", of_input=True)
+        return AbstractValue(kind="stream", fraction=1.0, item=item, born=abstract.born)
 
-    def see_YieldFrom(self, node: ast.YieldFrom) -> Thing:
+    def visit_Yield(self, node: ast.Yield) -> AbstractValue:
+        value = self.evaluate(node.value) if node.value else AbstractValue()
+        self.yielded[-1].append((value, list(self.memory.loops)))
+        return AbstractValue()
+
+    def visit_YieldFrom(self, node: ast.YieldFrom) -> AbstractValue:
         iterable = self.iterated(self.evaluate(node.value))
-        with self.ledger.loop(iterable.share) as loop:
-            self.yielded[-1].append((self.item_in(loop, iterable), [*self.ledger.loops]))
-        return Thing()
+        with self.memory.loop(iterable.fraction, each=iterable.each) as loop:
+            self.yielded[-1].append((self.item_in(loop, iterable), [*self.memory.loops]))
+        return AbstractValue()
 
-    def see_ListComp(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp) -> Thing:
-        return self._comprehension(node, node.elt)
+    def visit_ListComp(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp) -> AbstractValue:
+        return self._comprehension(node)
 
-    see_SetComp = see_ListComp
-    see_GeneratorExp = see_ListComp
+    visit_SetComp = visit_ListComp
+    visit_GeneratorExp = visit_ListComp
 
-    def see_DictComp(self, node: ast.DictComp) -> Thing:
-        return self._comprehension(node, node.value)
+    def visit_DictComp(self, node: ast.DictComp) -> AbstractValue:
+        return self._comprehension(node)
 
-    def _comprehension(
-        self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp, element: ast.expr
-    ) -> Thing:
-        self.ledger.frames.append({})
-        self.homes.append([self.ledger.frames[-2], *(self.homes[-1] if self.homes else [])])
+    def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp) -> AbstractValue:
+        self.memory.frames.append(Frame(entered=self.memory.running()))
+        self.homes.append([self.memory.frames[-2], *(self.homes[-1] if self.homes else [])])
         self.globals.append(set())
         try:
-            item, share, kept = self._generate(node.generators, element)
+            passed = self._generate(node.generators, node)
         finally:
-            self.ledger.frames.pop()
+            self.memory.frames.pop()
             self.homes.pop()
             self.globals.pop()
         if isinstance(node, ast.GeneratorExp):
-            return self.ledger.new("stream", share=share, item=item, of_input=share > 0, parts={"of": kept})
-        sort = (
-            LIST_OF.get(item.sort) if item.of_input or item.share > 0 or item.sort in ("token", "character") else None
-        )
-        if isinstance(node, ast.SetComp) and sort in ("words", "characters", "tokens"):
-            sort = None  # a vocabulary: it grows ever more slowly
-        if sort is None:
-            return self.ledger.new("list", of_input=item.of_input, item=item if item.of_input else None)
-        if item.share > 0:
-            return self.ledger.new("list", of_input=True, parts={"0": item})
-        with self.ledger.keeping([kept]):
-            if item.weight == 1.0:
-                return self.ledger.make(rule_for(sort), node, sort, share)
-            made = self.ledger.new(sort, share=share, weight=item.weight, of_input=True, line=node.lineno)
-            self.ledger.trap_of(made, rule_for(sort), node)
-            self.ledger.note_peak(self.ledger.cost(made), line=node.lineno)
-            return made
+            return self.memory.new(
+                "stream", fraction=passed.fraction, item=passed.item, of_input=passed.fraction > 0,
+                parts={"of": passed.source}, each=passed.each,
+            )  # fmt: skip
+        return self._kept(node, passed)
 
-    def _generate(self, generators: list[ast.comprehension], element: ast.expr) -> tuple[Thing, float, Thing]:
-        """Give the element, the share of the input that passes by, and what is kept alive meanwhile."""
+    def _kept(self, node: ast.ListComp | ast.SetComp | ast.DictComp, passed: _Passed) -> AbstractValue:
+        """All that the comprehension makes, in a list, a set or a dict."""
+        item, container = passed.item, {ast.SetComp: "set", ast.DictComp: "dict"}.get(type(node), "list")
+        if item.fraction > 0 and not item.each:
+            return self.memory.new("list", of_input=True, parts={"0": item})
+        growth = Growth(
+            holder=AbstractValue(kind=container), item=item, node=node, spread=False, count=passed.count
+        )  # fmt: skip
+        known = item.of_input or item.fraction > 0 or item.kind in ("token", "character", "tuple", "future", "object")
+        cost = retained(growth, passed.fraction, self.memory.shape)
+        with self.memory.keeping([passed.source]):
+            if cost.kind is None or not known:
+                return self._kept_small(node, passed, container, cost.extra)
+            if cost.weight == 1.0:
+                made = self.memory.make(
+                    rule_for(cost.kind), node, cost.kind, passed.fraction, each=passed.each, more=cost.extra
+                )
+                made.extra = cost.extra
+            else:
+                made = self.memory.new(
+                    cost.kind, fraction=passed.fraction, weight=cost.weight, of_input=True, line=node.lineno,
+                    each=passed.each, extra=cost.extra,
+                )  # fmt: skip
+                self.memory.report_slots(made, rule_for(cost.kind), node)
+                self.memory.note_peak(self.memory.cost(made), line=node.lineno)
+        made.item = item if item.kind in ("tuple", "object", "future") else kept_item(item)
+        return made
+
+    def _kept_small(
+        self, node: ast.ListComp | ast.SetComp | ast.DictComp, passed: _Passed, container: str, extra: float
+    ) -> AbstractValue:
+        """A small thing for each item, or something that nobody knows."""
+        item = passed.item
+        if passed.fraction > 0 and item.kind == "unknown" and item.of_input:
+            self.memory.cannot_see(node, "keeps something for each piece of the input; how much is not known")
+        made = self.memory.new(container, of_input=item.of_input, line=node.lineno, each=passed.each)
+        if item.of_input or item.kind in ("output", "file", "object", "queue", "future"):
+            made.item = item
+        if extra >= SMALL_OBJECTS:
+            made.extra = extra
+            self.memory.report("growing-list" if container == "list" else "growing-table", node, "numbers", held=extra)
+        return made
+
+    def _generate(self, generators: list[ast.comprehension], node: ast.expr) -> _Passed:
+        """Give the element, the fraction of the input that passes by, and what is kept alive meanwhile."""
         first = generators[0]
         iterable = self.iterated(self.evaluate(first.iter))
-        with self.ledger.keeping([iterable]), self.ledger.loop(iterable.share) as loop:
-            passed = self.item_in(loop, iterable)
-            self.bind(first.target, passed)
+        with self.memory.keeping([iterable]), self.memory.loop(iterable.fraction, each=iterable.each) as loop:
+            by = self.item_in(loop, iterable)
+            self.bind(first.target, by)
             for condition in first.ifs:
                 self.evaluate(condition)
             if len(generators) > 1:
-                item, share, _ = self._generate(generators[1:], element)
+                inner = self._generate(generators[1:], node)
+                item, fraction, count = inner.item, inner.fraction, max(loop.count, inner.count)
             else:
-                item, share = self.evaluate(element), 0.0
-                if (
-                    item.sort in ("unknown", "number", "list", "dict")
-                    and not item.of_input
-                    and passed.sort in ("character", "token")
-                ):
-                    item = Thing(
-                        sort=passed.sort, of_input=passed.of_input, weight=passed.weight
-                    )  # a table looked up for each
-                elif item.sort in ("unknown", "number") and not item.of_input and passed.sort == "word":
-                    # a number for each word: there are about as many as tokens
-                    item = Thing(sort="token", of_input=passed.of_input, weight=passed.weight)
-            whole = max(loop.share, share, item.share)
-        return item, whole, iterable
+                item, fraction, count = _counted(self._element(node), by), 0.0, loop.count
+            whole = max(loop.fraction, fraction, 0.0 if item.each else item.fraction)
+        return _Passed(item=item, fraction=whole, count=count, source=iterable, each=loop.each)
+
+    def _element(self, node: ast.expr) -> AbstractValue:
+        """What is made for each item; of a key and its value, the one that counts."""
+        if not isinstance(node, ast.DictComp):
+            assert isinstance(node, (ast.ListComp, ast.SetComp, ast.GeneratorExp))
+            return self.evaluate(node.elt)
+        key, value = self.evaluate(node.key), self.evaluate(node.value)
+        counts = key.of_input and key.kind not in ("word", "character", "token", "unknown")
+        return key if counts and not LIST_OF.get(value.kind) else value
 
 
-def _one_of(thing: Thing) -> Thing:
-    return thing.item or Thing(sort="record" if thing.sort == "dataset" else "line", of_input=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Passed:
+    """What a comprehension's loops bring by."""
+
+    item: AbstractValue
+    fraction: float
+    count: float
+    source: AbstractValue
+    each: bool
+
+
+def _counted(item: AbstractValue, by: AbstractValue) -> AbstractValue:
+    """A number for each character, word or token: there are about as many."""
+    if item.of_input or item.kind not in ("unknown", "number", "list", "dict", "element"):
+        return item
+    if by.kind in ("character", "token"):
+        return AbstractValue(kind=by.kind, of_input=by.of_input, weight=by.weight)  # a table looked up for each
+    if by.kind == "word" and item.kind in ("unknown", "number", "element"):
+        return AbstractValue(kind="token", of_input=by.of_input)
+    return item
+
+
+def _one_of(abstract: AbstractValue) -> AbstractValue:
+    return abstract.item or AbstractValue(kind="record" if abstract.kind == "dataset" else "line", of_input=True)

@@ -1,33 +1,57 @@
-"""The books of a script's memory: what is alive, what grows in which loop, where a trap was seen, and the peak."""
+"""The books of a script's memory: what is alive, what grows in which loop, what was found where, and the peak."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from oomguard.preparation.reading.text_shape import HELD, PEAK, TextShape
-from oomguard.script_analysis.interpreter.values import LIST_OF, WAY, Thing
+from oomguard.script_analysis.interpreter.growth import Growth, Retained, collected, growth_rule, retained
+from oomguard.script_analysis.interpreter.values import (
+    COUNT,
+    REPRESENTATION,
+    STREAMED,
+    AbstractValue,
+    Frame,
+    kept_item,
+)
 
 if TYPE_CHECKING:
     import ast
     from collections.abc import Iterable, Iterator
 
-_WORTH_TELLING = 0.15  # bytes for each byte of the input
+WORTH_TELLING = 0.15  # bytes for each byte of the input
+SMALL_OBJECTS = 0.3  # the same, for numbers and keys: how many there are is less sure
+_MOST_OPAQUE = 200
+_MANY_ALIVE = 100  # values; of a script with more the sum is taken less often, and at its end
+_DEEPEST_SOURCE = 6
+_GIGABYTE = 1e9  # bytes whatever the input count as if the input were one, so that the two can be compared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trap:
+class LineFinding:
     """A line that holds a part of the input that grows with the input."""
 
     line: int
     rule: str
-    sort: str  # what it holds
+    kind: str  # what it holds
     held: float  # bytes for each byte of the input, once it is done
     peak: float  # meanwhile
     disk: float = 0.0  # bytes of disk for each byte of the input
     fixed: float = 0.0  # bytes of memory whatever the input
     each: bool = False  # of each of many files, one after the other
+    squared: float = 0.0  # bytes for each pair of documents
+    reached: bool = True  # False: in a function that the script never calls
+
+
+@dataclass(slots=True)
+class Peak:
+    """The most that lived at one moment."""
+
+    per_byte: float = 0.0
+    fixed: float = 0.0  # bytes besides, at the same moment
+    line: int = 0
 
 
 @dataclass(eq=False, slots=True)
@@ -35,53 +59,74 @@ class Loop:
     """A loop that runs."""
 
     number: int
-    share: float  # of the input that it goes over; more than 0 makes it a loop over the input
+    fraction: float  # of the input that it goes over; more than 0 makes it a loop over the input
     bounded: bool = False  # it stops after a number of items
-    grown: list[tuple[Thing, Thing, bool, ast.AST]] = field(default_factory=list)
-    flushed: list[Thing] = field(default_factory=list)
+    each: bool = False  # it goes over one of many files
+    count: float = 0.0  # how many items pass by, for each byte of the input
+    grown: list[Growth] = field(default_factory=list)
+    flushed: list[AbstractValue] = field(default_factory=list)
 
 
-class Ledger:
+class MemoryModel:
     """Counts as the script is gone through."""
 
     def __init__(self, shape: TextShape) -> None:
         self.shape = shape
-        self.frames: list[dict[str, Thing]] = []
-        self.held: list[Thing] = []  # temporaries of the expression that is looked at
+        self.frames: list[Frame] = []
+        self.held: list[AbstractValue] = []  # temporaries of the expression that is gone through
         self.loops: list[Loop] = []
-        self.traps: dict[tuple[int, str], Trap] = {}
-        self.peak = 0.0  # bytes for each byte of the input
-        self.peak_fixed = 0.0  # and bytes besides, at the same moment
-        self.peak_line = 0
+        self.findings: dict[tuple[int, str], LineFinding] = {}
+        self.opaque_lines: dict[int, str] = {}  # that cannot be seen through, and why
+        self.readers: set[int] = set()  # lines where the input is read
+        self.outsiders: dict[int, str] = {}  # calls of libraries that nothing is known of, by line
+        self.assumptions: dict[int, str] = {}
+        self.peak = Peak()  # of all files together
+        self.peak_each = Peak()  # of the one of many files that is being worked on
+        self.reached = True  # False: going through a function that is never called
         self._loops_so_far = 0
+        self._calls = self._alive = 0
 
     # what is alive
 
-    def cost(self, thing: Thing) -> float:
-        """Give the bytes that `thing` itself holds, for each byte of the input."""
-        way = WAY.get(thing.sort)
-        return thing.share * thing.weight * HELD[way](self.shape) if way and thing.share else 0.0
+    def cost(self, abstract: AbstractValue) -> float:
+        """Give the bytes that it holds itself, for each byte of the input."""
+        key = REPRESENTATION.get(abstract.kind)
+        own = abstract.fraction * abstract.weight * HELD[key](self.shape) if key and abstract.fraction else 0.0
+        return own + abstract.extra
 
-    def note_peak(self, more: float = 0.0, fixed: float = 0.0, line: int = 0) -> None:
+    def note_peak(self, more: float = 0.0, fixed: float = 0.0, line: int = 0, *, each: bool = False) -> None:
         """Add up what is alive now, and `more` on top."""
-        alive: dict[int, Thing] = {}
-        to_see = [*self.held, *(thing for frame in self.frames for thing in frame.values())]
+        self._calls += 1
+        if not self.reached or (line and self._calls % (1 + self._alive // _MANY_ALIVE)):
+            return
+        seen: set[int] = set()
+        to_see = [*self.held, *(abstract for frame in self.frames for abstract in frame.values())]
+        total, total_each, largest = 0.0, 0.0, (0.0, 0)
         while to_see:
-            thing = to_see.pop()
-            if id(thing) not in alive:
-                alive[id(thing)] = thing
-                to_see += thing.parts.values()
-        total = sum(map(self.cost, alive.values())) + more
-        # Some bytes whatever the input count as if the input were a gigabyte, so that the two can be compared.
-        fixed += sum(thing.fixed for thing in alive.values())
-        if total + fixed / 1e9 > self.peak + self.peak_fixed / 1e9:
-            self.peak, self.peak_fixed, self.peak_line = total, fixed, line
+            abstract = to_see.pop()
+            if id(abstract) in seen:
+                continue
+            seen.add(id(abstract))
+            fixed += abstract.fixed
+            if abstract.fraction or abstract.extra:
+                cost = self.cost(abstract)
+                largest = max(largest, (cost, abstract.line))
+                if abstract.each:
+                    total_each += cost
+                else:
+                    total += cost
+            if abstract.parts:
+                to_see += abstract.parts.values()
+        self._alive = len(seen)
+        line = line or largest[1]
+        _raise(self.peak, total + (0.0 if each else more), fixed, line)
+        _raise(self.peak_each, total_each + (more if each else 0.0), 0.0, line)
 
     @contextmanager
-    def keeping(self, things: Iterable[Thing]) -> Iterator[None]:
+    def keeping(self, abstracts: Iterable[AbstractValue]) -> Iterator[None]:
         """Keep temporaries alive within the block."""
         before = len(self.held)
-        self.held += things
+        self.held += abstracts
         try:
             yield
         finally:
@@ -89,47 +134,79 @@ class Ledger:
 
     # what is made
 
-    def new(self, sort: str, **fields: object) -> Thing:
-        """Make a thing in the loops that run now."""
-        return Thing(sort=sort, born=tuple(loop.number for loop in self.loops), **fields)  # type: ignore[arg-type]  # Thing's own fields
+    def running(self) -> tuple[int, ...]:
+        """Give the numbers of the loops that run now."""
+        return tuple(loop.number for loop in self.loops)
+
+    def new(self, kind: str, **fields: object) -> AbstractValue:
+        """Make a value in the loops that run now."""
+        return AbstractValue(kind=kind, born=self.running(), **fields)  # type: ignore[arg-type]  # AbstractValue's own fields
 
     def make(
-        self, rule: str, node: ast.AST, sort: str, share: float, *, way: str = "", more: float = 0.0, each: bool = False
-    ) -> Thing:
-        """Make a thing that holds `share` of the input, and note the trap where it is more than a piece."""
-        thing = self.new(sort, share=share, of_input=True, each=each, line=getattr(node, "lineno", 0))
-        if share > 0:
-            key = way or WAY.get(sort, "")
-            held, peak = (share * table[key](self.shape) if key else 0.0 for table in (HELD, PEAK))
-            self.trap(rule, node, sort, held=held + more, peak=peak + more, each=each)
-            self.note_peak(peak + more, line=thing.line)
-        return thing
-
-    def trap_of(self, thing: Thing, rule: str, node: ast.AST) -> None:
-        """Write down what `thing` holds, unless it is little more than pointers to what is there already."""
-        if thing.weight == 1.0 or self.cost(thing) >= _WORTH_TELLING:
-            self.trap(rule, node, thing.sort, held=self.cost(thing))
-
-    def trap(
-        self, rule: str, node: ast.AST, sort: str, *, held: float, peak: float = 0.0, disk: float = 0.0,
-        fixed: float = 0.0, each: bool = False,
-    ) -> None:  # fmt: skip
-        """Write a trap down; of two at one line, the larger."""
+        self,
+        rule: str,
+        node: ast.AST,
+        kind: str,
+        fraction: float,
+        *,
+        representation: str = "",
+        more: float = 0.0,
+        each: bool = False,
+        weight: float = 1.0,
+    ) -> AbstractValue:
+        """Make a value that holds `fraction` of the input, and report it where it is more than a piece."""
         line = getattr(node, "lineno", 0)
-        trap = Trap(
-            line=line, rule=rule, sort=sort, held=held, peak=max(held, peak), disk=disk, fixed=fixed, each=each
+        made = self.new(kind, fraction=fraction, of_input=True, each=each, line=line, weight=weight)
+        if fraction > 0:
+            key = representation or REPRESENTATION.get(kind, "")
+            held, peak = (fraction * weight * table[key](self.shape) if key else 0.0 for table in (HELD, PEAK))
+            self.read_at(node)
+            self.report(rule, node, kind, held=held + more, peak=peak + more, each=each)
+            self.note_peak(peak + more, line=line, each=each)
+        return made
+
+    def report(
+        self, rule: str, node: ast.AST, kind: str, *, held: float, peak: float = 0.0, disk: float = 0.0,
+        fixed: float = 0.0, each: bool = False, squared: float = 0.0,
+    ) -> None:  # fmt: skip
+        """Write a finding down; of two at one line, the larger."""
+        line = getattr(node, "lineno", 0)
+        found = LineFinding(
+            line=line, rule=rule, kind=kind, held=held, peak=max(held, peak), disk=disk, fixed=fixed, each=each,
+            reached=self.reached, squared=squared,
         )  # fmt: skip
-        known = self.traps.get((line, rule))
-        if known is None or (trap.peak, trap.disk) > (known.peak, known.disk):
-            self.traps[line, rule] = trap
+        known = self.findings.get((line, rule))
+        if known is None or (found.peak, found.disk) > (known.peak, known.disk):
+            self.findings[line, rule] = found
+        elif self.reached and not known.reached:
+            self.findings[line, rule] = replace(known, reached=True)
+
+    def read_at(self, node: ast.AST) -> None:
+        """The input is read here."""
+        if self.reached:
+            self.readers.add(getattr(node, "lineno", 0))
+
+    def assume_small(self, node: ast.AST) -> None:
+        """The file that is read whole here is no corpus, by its name."""
+        if self.reached and len(self.assumptions) < _MOST_OPAQUE:
+            self.assumptions.setdefault(getattr(node, "lineno", 0), "this file is small, as its name says")
+
+    def cannot_see(self, node: ast.AST, why: str) -> None:
+        """Nobody can tell what this line holds."""
+        self.cannot_see_line(getattr(node, "lineno", 0), why)
+
+    def cannot_see_line(self, line: int, why: str) -> None:
+        """Nobody can tell what the line with this number holds."""
+        if self.reached and len(self.opaque_lines) < _MOST_OPAQUE:
+            self.opaque_lines.setdefault(line, why)
 
     # loops
 
     @contextmanager
-    def loop(self, share: float, *, bounded: bool = False) -> Iterator[Loop]:
-        """Run a loop; what has grown in it, and was not emptied, holds the loop's share of the input at its end."""
+    def loop(self, fraction: float, *, bounded: bool = False, each: bool = False) -> Iterator[Loop]:
+        """Run a loop; what has grown in it, and was not emptied, holds the loop's fraction of the input at its end."""
         self._loops_so_far += 1
-        loop = Loop(self._loops_so_far, 0.0 if bounded else share, bounded)
+        loop = Loop(self._loops_so_far, 0.0 if bounded else fraction, bounded, each)
         self.loops.append(loop)
         try:
             yield loop
@@ -137,91 +214,138 @@ class Ledger:
             self.loops.pop()
             self._settle(loop)
 
-    def went_on(self, source: Thing) -> None:
+    def passes(self, loop: Loop, iterable: AbstractValue) -> None:
+        """The items of this pass by in the loop: as many as there are lines, documents, words or tokens."""
+        kinds: set[str] = set()
+        to_see = [(iterable, 0)]
+        while to_see:
+            abstract, depth = to_see.pop()
+            item = abstract.one()
+            kinds |= {item.kind, *(part.kind for part in item.parts.values() if item.kind == "tuple")}
+            if depth < _DEEPEST_SOURCE and not COUNT.get(item.kind):
+                to_see += [(part, depth + 1) for name, part in abstract.parts.items() if name != "class"]
+        counts = [float(getattr(self.shape, COUNT[kind])) for kind in kinds if kind in COUNT]
+        loop.count = max(counts, default=self.shape.documents)
+
+    def lines_are_documents(self) -> None:
+        """Each line is a JSON document, as `json.loads` is called on it."""
+        for loop in self.loops:
+            if loop.count == self.shape.lines:
+                loop.count = self.shape.documents
+
+    def advance(self, source: AbstractValue, *, lines: bool = False) -> None:
         """A piece was taken from `source`: the loops around that did not open it go over the input by that."""
         for loop in self.loops:
             if loop.number not in source.born and not loop.bounded:
-                loop.share = max(loop.share, 1.0)
+                if loop.fraction <= 0:
+                    loop.each = source.each or "many" in source.parts
+                loop.fraction = max(loop.fraction, 1.0)
+                loop.count = loop.count or (self.shape.lines if lines else self.shape.documents / 100)
 
-    def grow(self, thing: Thing, item: Thing, node: ast.AST, *, spread: bool) -> None:
-        """`thing` takes `item` in, or (`spread`) all that `item` consists of."""
-        if thing.sort == "bounded":
+    def grow(self, holder: AbstractValue, item: AbstractValue, node: ast.AST, *, spread: bool) -> None:
+        """`holder` takes `item` in, or (`spread`) all that `item` consists of."""
+        if holder.kind in ("bounded", "output", "file", "queue"):
             return
-        if item.share > 0 and item.sort not in ("file", "dataset", "stream"):
-            self._add_whole(thing, item, node, spread=spread)
+        if item.fraction > 0 and item.kind not in STREAMED and not (item.each and self._gathers(holder)):
+            self._add_whole(holder, item, node, spread=spread)
             return
-        if spread and item.sort in ("stream", "file", "dataset") and item.share > 0:
-            self._become(thing, item.one(), node, item.share, spread=False)
+        if spread and item.kind in STREAMED and item.fraction > 0:
+            whole = Growth(holder=holder, item=item.one(), node=node, spread=False, count=self.shape.documents)
+            self._become(holder, [whole], item.fraction, each=item.each)
             return
-        for loop in self.loops:
-            if loop.number not in thing.born:
-                loop.grown.append((thing, item, spread, node))
+        count = 0.0
+        for loop in reversed(self.loops):
+            count = max(count, loop.count)
+            if loop.number not in holder.born:
+                loop.grown.append(Growth(holder=holder, item=item, node=node, spread=spread, count=count))
+        self._take_kind(holder, item, spread=spread)
 
-    def flush(self, thing: Thing) -> None:
-        """`thing` was emptied or let go: what grew in it does not stay."""
+    def _gathers(self, holder: AbstractValue) -> bool:
+        """Whether a loop over many files runs that `holder` outlives."""
+        return any(loop.fraction > 0 and not loop.each and loop.number not in holder.born for loop in self.loops)
+
+    def _take_kind(self, holder: AbstractValue, item: AbstractValue, *, spread: bool) -> None:
+        """A list that is filled piece by piece, and may be kept whole, is of its items' kind from the first on."""
+        if holder.fraction > 0:
+            return
+        foreign = item.kind == "unknown" and item.origin
+        if holder.kind in ("list", "dict") and (foreign or item.kind in ("output", "file", "object", "queue")):
+            holder.item = holder.item or item
+        if holder.kind not in ("list", "text", "bytes"):
+            return
+        if item.of_input or item.kind == "token":
+            kind = collected(holder, item, spread=spread)
+            if kind is not None:
+                holder.kind, holder.of_input = kind, True
+        if holder.value is not None:
+            holder.value = None  # it is no constant any more
+
+    def flush(self, abstract: AbstractValue) -> None:
+        """It was emptied or let go: what grew in it does not stay."""
         for loop in self.loops:
-            if loop.number not in thing.born:
-                loop.flushed.append(thing)
+            if loop.number not in abstract.born:
+                loop.flushed.append(abstract)
 
     def _settle(self, loop: Loop) -> None:
-        if loop.share <= 0:
+        if loop.fraction <= 0 or not loop.grown:
             return
-        for thing, item, spread, node in loop.grown:
-            if not any(thing is flushed for flushed in loop.flushed):
-                self._become(thing, item, node, loop.share, spread=spread)
+        flushed = {id(abstract) for abstract in loop.flushed}
+        by_holder: dict[int, list[Growth]] = {}
+        for growth in loop.grown:
+            if id(growth.holder) not in flushed:
+                by_holder.setdefault(id(growth.holder), []).append(growth)
+        for growths in by_holder.values():
+            self._become(growths[0].holder, growths, loop.fraction, each=loop.each)
 
-    def _become(self, thing: Thing, item: Thing, node: ast.AST, share: float, *, spread: bool) -> None:
-        sort = _collected(thing, item, spread=spread)
-        if sort is None or thing.share >= share:
-            return
-        thing.sort, thing.share, thing.of_input, thing.line = sort, share, True, getattr(node, "lineno", 0)
-        thing.weight = item.weight
-        self.trap_of(thing, _rule(sort), node)
-        self.note_peak(line=thing.line)
+    def _become(self, holder: AbstractValue, growths: list[Growth], fraction: float, *, each: bool) -> None:
+        """The container holds what all these places have put in; each that puts in much is reported."""
+        costs = [(growth, retained(growth, fraction, self.shape)) for growth in growths]
+        for growth, cost in costs:
+            worth = WORTH_TELLING if cost.kind else SMALL_OBJECTS
+            if cost.total >= worth or (cost.kind and cost.weight == 1.0 and cost.cost > 0):
+                rule = growth_rule(cost.kind, holder)
+                self.report(rule, growth.node, cost.kind or "numbers", held=cost.total, each=each)
+            if cost.kind is None and growth.item.kind == "unknown" and growth.item.of_input:
+                self.cannot_see(growth.node, "keeps something for each piece of the input; how much is not known")
+        growth, most = max(costs, key=lambda pair: pair[1].total)
+        self._hold(holder, growth, most, fraction, each=each)
+        lines = {id(growth.node): cost.extra for growth, cost in costs}
+        holder.extra = max(holder.extra, sum(lines.values()))
+        self.note_peak(line=holder.line)
 
-    def _add_whole(self, thing: Thing, item: Thing, node: ast.AST, *, spread: bool) -> None:
+    def _hold(self, holder: AbstractValue, growth: Growth, cost: Retained, fraction: float, *, each: bool) -> None:
+        if not holder.line or cost.total > self.cost(holder):
+            holder.line = getattr(growth.node, "lineno", 0)
+        holder.each = each and (holder.fraction <= 0 or holder.each)
+        if cost.kind is not None and not growth.spread:
+            holder.item = holder.item or kept_item(growth.item)
+        if cost.kind is not None and holder.fraction < fraction:
+            holder.kind, holder.fraction, holder.of_input, holder.weight = cost.kind, fraction, True, cost.weight
+
+    def _add_whole(self, holder: AbstractValue, item: AbstractValue, node: ast.AST, *, spread: bool) -> None:
         """What holds much already is taken in; its objects are shared unless they are text or an array."""
-        sort = _collected(thing, item, spread=spread)
-        copies = spread and (item.sort in ("text", "bytes") or item.sort.startswith("array"))
-        thing.parts[f"item {len(thing.parts)}"] = item
-        if sort is None:
+        kind = collected(holder, item, spread=spread)
+        copies = spread and (item.kind in ("text", "bytes", "file_array") or item.kind.startswith("array"))
+        holder.parts[f"item {len(holder.parts)}"] = item
+        if kind is None:
             return
+        rule = growth_rule(kind, holder)
         if copies:
-            thing.sort, thing.share = item.sort, thing.share + item.share
-            self.trap(_rule(sort), node, thing.sort, held=self.cost(thing))
-            thing.parts.clear()
+            holder.kind, holder.fraction = item.kind, holder.fraction + item.fraction
+            self.report(rule, node, holder.kind, held=self.cost(holder))
+            holder.parts.clear()
         elif spread:
-            thing.sort, thing.share, thing.of_input = sort, max(thing.share, item.share), True
-            self.trap(_rule(sort), node, sort, held=self.cost(item))
-            thing.parts.clear()
+            holder.kind, holder.fraction, holder.of_input = kind, max(holder.fraction, item.fraction), True
+            self.report(rule, node, kind, held=self.cost(item))
+            holder.parts.clear()
         self.note_peak(line=getattr(node, "lineno", 0))
 
-
-def _collected(thing: Thing, item: Thing, *, spread: bool) -> str | None:
-    """What a container is that holds many of `item`; None: it costs little."""
-    if thing.sort in ("text", "buffer", "textbuffer"):
-        return "text" if item.sort not in ("bytes", "chunk") else "bytes"
-    if thing.sort in ("bytes", "bytebuffer"):
-        return item.sort if item.sort.startswith("array") else "bytes"
-    if thing.sort == "compact":  # array.array
-        return "array2"
-    if thing.sort.startswith("array"):
-        return thing.sort
-    if thing.sort == "set" and item.sort not in ("line", "document", "text", "record"):
-        return None
-    if not spread:
-        return LIST_OF.get(item.sort)
-    if item.sort in ("stream", "unknown", "file"):
-        return LIST_OF.get(item.one().sort)
-    one = item.one()
-    return LIST_OF.get(one.sort)
+    def report_slots(self, made: AbstractValue, rule: str, node: ast.AST) -> None:
+        """Report a list of objects that are there already, where its slots are worth telling."""
+        if made.weight == 1.0 or self.cost(made) >= WORTH_TELLING:
+            self.report(rule, node, made.kind, held=self.cost(made), each=made.each)
 
 
-def _rule(sort: str) -> str:
-    if sort in ("tokens", "token_lists"):
-        return "token-list"
-    if sort in ("text", "bytes"):
-        return "growing-text"
-    if sort.startswith("array"):
-        return "growing-array"
-    return "growing-list"
+def _raise(peak: Peak, per_byte: float, fixed: float, line: int) -> None:
+    if per_byte + fixed / _GIGABYTE > peak.per_byte + peak.fixed / _GIGABYTE:
+        peak.per_byte, peak.fixed, peak.line = per_byte, fixed, line

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from oomguard.script_analysis.interpreter.values import ARRAYS, FRAMES, LISTS, Thing, text_source
+from oomguard.script_analysis.file_names import is_small_file, path_name
+from oomguard.script_analysis.interpreter.values import ARRAYS, FRAMES, LISTS, AbstractValue, text_source
 from oomguard.script_analysis.libraries.python import same
 
 if TYPE_CHECKING:
@@ -16,9 +17,24 @@ if TYPE_CHECKING:
 
 
 _FIXED_TOLIST = 64 << 20  # a buffer whose list takes less is nobody's trouble
+_DOUBLE = 8.0  # bytes of a float64
 _LIST_ELEMENT = 40.0  # bytes of an int above 256 and its slot in a list
 _CONTAINERS = frozenset(
-    {"list", "dict", "set", "bounded", "compact", "textbuffer", "bytebuffer", "buffer", *LISTS, *ARRAYS}
+    {
+        "list",
+        "dict",
+        "set",
+        "counter",
+        "element",
+        "bounded",
+        "compact",
+        "textbuffer",
+        "bytebuffer",
+        "buffer",
+        "file_array",
+        *LISTS,
+        *ARRAYS,
+    }
 )
 
 
@@ -42,103 +58,154 @@ def _bits(text: str) -> int | None:
     return 8 if re.search(r"64|long|\bint\b", text) else None
 
 
-def _array(it: Expressions, call: Call) -> Thing:
-    source = it.iterated(call.args[0]) if call.args else Thing()
-    sort = f"array{dtype_bytes(call.node) or 8}"
-    if source.share <= 0 or source.sort in ("paths", "column"):
-        return it.ledger.new(sort, of_input=source.of_input)
-    if source.sort in ARRAYS and not text_source(call.node.func).endswith(("array", "tensor")):
+def _array(it: Expressions, call: Call) -> AbstractValue:
+    source = it.iterated(call.args[0]) if call.args else AbstractValue()
+    kind = f"array{dtype_bytes(call.node) or 8}"
+    if source.fraction <= 0 or source.kind in ("paths", "column"):
+        return it.memory.new(kind, of_input=source.of_input)
+    if source.kind in ARRAYS and not text_source(call.node.func).endswith(("array", "tensor")):
         return source
-    if source.sort in ARRAYS and "asarray" in text_source(call.node.func):
+    if source.kind in ARRAYS and "asarray" in text_source(call.node.func):
         return source
-    rule = "copy" if source.sort in ARRAYS else "array-of-list"
-    return it.ledger.make(rule, call.node, sort, source.share)
+    if source.kind == "file_array":
+        return source if "asarray" in text_source(call.node.func) else it.memory.make(
+            "copy", call.node, "file_array", source.fraction, weight=source.weight, each=source.each
+        )  # fmt: skip
+    rule = "copy" if source.kind in ARRAYS else "array-of-list"
+    return it.memory.make(rule, call.node, kind, source.fraction, each=source.each)
 
 
-def _joined_arrays(it: Expressions, call: Call) -> Thing:
-    given = call.args[0] if call.args else Thing()
-    several = list(given.parts.values()) if given.sort in ("tuple", "list") and given.parts else [given, *call.args[1:]]
-    source = it.largest([one for one in several if one.sort != "number"])
-    share = min(1.0, sum(one.share for one in several))
-    if share <= 0:
-        return it.ledger.new(source.one().sort if source.sort in LISTS else source.sort, of_input=source.of_input)
+def _read_array(it: Expressions, call: Call) -> AbstractValue:
+    """np.fromfile and np.load: the bytes of a file as an array, unless it is mapped."""
+    path = call.args[0] if call.args else AbstractValue()
+    mapped = call.kwargs.get("mmap_mode")
+    if mapped is not None and mapped.kind != "none":
+        return it.memory.new("mapped", fraction=1.0, of_input=True)
+    count = call.kwargs.get("count") or (call.args[2] if len(call.args) > 2 else None)
+    named = is_small_file(path_name(call.node.args[0]), call.hint) if call.node.args else False
+    if path.small or named:
+        it.memory.assume_small(call.node)
+        return AbstractValue()
+    if count is not None and not (isinstance(count.value, int) and count.value < 0):
+        it.memory.advance(path)
+        return it.memory.new("file_array", of_input=True)
+    each = path.kind == "path_of_many" or "many" in path.parts
+    made = it.memory.make("whole-read", call.node, "file_array", 1.0, each=each)
+    made.value = dtype_bytes(call.node)
+    return made
+
+
+def _all_by_all(it: Expressions, call: Call) -> AbstractValue:
+    """Similarities or distances of all rows to all rows."""
+    rows = call.args[0] if call.args else AbstractValue()
+    if rows.fraction <= 0 or call.name == "radius_neighbors":
+        return it.unknown_call(text_source(call.node.func), call.args, node=call.node)
+    return pairwise(it, call.node, rows)
+
+
+def pairwise(it: Expressions, node: ast.AST, rows: AbstractValue) -> AbstractValue:
+    """A number for each pair of documents."""
+    it.memory.report("all-by-all", node, "matrix", held=0.0, squared=_DOUBLE, each=rows.each)
+    return it.memory.new("matrix", fraction=rows.fraction, of_input=True, weight=0.0, line=getattr(node, "lineno", 0))
+
+
+def _joined_arrays(it: Expressions, call: Call) -> AbstractValue:
+    given = call.args[0] if call.args else AbstractValue()
+    several = list(given.parts.values()) if given.kind in ("tuple", "list") and given.parts else [given, *call.args[1:]]
+    source = it.largest([one for one in several if one.kind != "number"])
+    fraction = min(1.0, sum(one.fraction for one in several))
+    if fraction <= 0:
+        return it.memory.new(source.one().kind if source.kind in LISTS else source.kind, of_input=source.of_input)
     item = source.one()
-    sort = item.sort if source.sort in ("token_arrays", "frames") else source.sort
-    sort = sort if sort in (*ARRAYS, *FRAMES) else "array8" if source.sort in LISTS else source.sort
-    return it.ledger.make("concatenate", call.node, sort, share)
+    kind = item.kind if source.kind in ("token_arrays", "frames") else source.kind
+    kind = kind if kind in (*ARRAYS, *FRAMES, "file_array") else "array8" if source.kind in LISTS else source.kind
+    each = all(one.each for one in several if one.fraction > 0)
+    return it.memory.make("concatenate", call.node, kind, fraction, each=each)
 
 
-def _empty(it: Expressions, call: Call) -> Thing:
-    size = call.args[0] if call.args else call.kwargs.get("shape", Thing())
-    if size.sort == "tuple" and size.parts:
+def _empty(it: Expressions, call: Call) -> AbstractValue:
+    size = call.args[0] if call.args else call.kwargs.get("shape", AbstractValue())
+    if size.kind == "tuple" and size.parts:
         size = next(iter(size.parts.values()))
     width = dtype_bytes(call.node) or 8
-    if size.fraction:
-        return it.ledger.make("growing-array", call.node, f"array{width}", size.fraction)
-    made = it.ledger.new(f"array{width}")
+    if size.of_length:
+        return it.memory.make("growing-array", call.node, f"array{width}", size.of_length)
+    made = it.memory.new(f"array{width}")
     if isinstance(size.value, int) and 0 < size.value < 1 << 50:
         made.value, made.fixed = size.value, float(width * size.value)
     return made
 
 
-def _container(it: Expressions, call: Call) -> Thing | None:
-    if call.name in ("append", "add", "appendleft", "insert", "push", "write", "put") and call.args:
-        it.ledger.grow(
-            call.owner,
+def _container(it: Expressions, call: Call) -> AbstractValue | None:
+    holder = call.owner.parts["of"] if call.owner.kind == "element" else call.owner
+    written = call.name in ("write", "writelines") and holder.kind in ("textbuffer", "bytebuffer")
+    if (written or call.name in ("append", "add", "appendleft", "insert", "push")) and call.args:
+        it.memory.grow(
+            holder,
             call.args[-1],
             call.node,
-            spread=call.owner.sort in ("text", "bytes", "textbuffer", "bytebuffer"),
+            spread=call.owner.kind in ("text", "bytes", "textbuffer", "bytebuffer"),
         )
-        return Thing()
+        return AbstractValue()
     if call.name in ("extend", "extendleft", "update", "fromlist", "frombytes"):
-        if call.args and not (call.name == "update" and call.owner.sort in ("set", "dict")):
-            source = call.args[0]
-            it.ledger.grow(call.owner, source, call.node, spread=True)
-        return Thing()
+        if call.args:
+            it.memory.grow(holder, call.args[0], call.node, spread=True)
+        return AbstractValue()
+    if call.name in ("write", "put", "writelines"):
+        return AbstractValue()  # of what stands in the list: a file
     if call.name == "setdefault" and len(call.args) > 1:
-        return call.owner
+        if call.args[0].of_input:
+            it.memory.grow(holder, call.args[0], call.node, spread=False)
+        return AbstractValue(kind="element", parts={"of": holder}, born=holder.born)
     if call.name in ("clear", "pop", "popleft", "popitem", "truncate"):
-        it.ledger.flush(call.owner)
+        it.memory.flush(call.owner)
         return (
             call.owner.one()
             if call.name.startswith("pop") and call.owner.item is not None
-            else Thing(of_input=call.owner.of_input)
+            else AbstractValue(of_input=call.owner.of_input)
         )
     if call.name in ("getvalue", "getbuffer"):
         return call.owner
     if call.name == "tolist":
         return tolist(it, call.node, call.owner)
+    if call.name == "most_common":
+        return it.memory.new("list")
     if call.name in ("values", "items", "keys", "copy"):
         return call.owner
     if call.name == "get":
-        return call.owner.one() if call.owner.share > 0 or call.owner.of_input else Thing()
+        known = call.owner.item is not None or call.owner.fraction > 0 or call.owner.of_input
+        return call.owner.one() if known else AbstractValue()
     if call.name in ("astype", "to", "view", "reshape", "flatten", "ravel", "tobytes", "numpy", "long", "int", "cpu"):
         return _array_copy(it, call.node, call.owner, call.name)
     return (
-        Thing(sort="number")
+        AbstractValue(kind="number")
         if call.name in ("index", "count", "sort", "reverse", "tofile", "seek", "tell", "sum", "max", "min")
         else None
     )
 
 
-def _array_copy(it: Expressions, node: ast.Call, owner: Thing, name: str) -> Thing:
-    if name in ("view", "reshape", "ravel", "numpy", "cpu") or owner.share <= 0:
+def _array_copy(it: Expressions, node: ast.Call, owner: AbstractValue, name: str) -> AbstractValue:
+    if name in ("view", "reshape", "ravel", "numpy", "cpu") or owner.fraction <= 0:
         return owner
-    sort = f"array{dtype_bytes(node) or _bits(text_source(node)) or 8}" if name in ("astype", "to") else owner.sort
-    return it.ledger.make("copy", node, sort, owner.share)
+    wanted = dtype_bytes(node) or _bits(text_source(node)) or 8
+    if owner.kind == "file_array":
+        weight = wanted / (owner.value or wanted) if name in ("astype", "to", "long", "int") else 1.0
+        return it.memory.make("copy", node, "file_array", owner.fraction, weight=weight, each=owner.each)
+    kind = f"array{wanted}" if name in ("astype", "to") else owner.kind
+    return it.memory.make("copy", node, kind, owner.fraction, each=owner.each)
 
 
-def tolist(it: Expressions, node: ast.Call, owner: Thing) -> Thing:
+def tolist(it: Expressions, node: ast.Call, owner: AbstractValue) -> AbstractValue:
     """array.tolist(): Python ints of an array's elements."""
-    if owner.sort in ("column", *FRAMES):
-        return it.ledger.make("tolist", node, "documents", owner.share)
-    if owner.share > 0:
-        return it.ledger.make("tolist", node, "tokens", owner.share, way="tolist")
-    elements = owner.value if owner.sort in ARRAYS and isinstance(owner.value, int) else 0
+    if owner.kind in ("column", *FRAMES):
+        return it.memory.make("tolist", node, "documents", owner.fraction)
+    if owner.fraction > 0:
+        return it.memory.make("tolist", node, "tokens", owner.fraction, representation="tolist")
+    elements = owner.value if owner.kind in ARRAYS and isinstance(owner.value, int) else 0
     if elements * _LIST_ELEMENT > _FIXED_TOLIST:
-        it.ledger.trap("tolist", node, "tokens", held=0.0, fixed=elements * _LIST_ELEMENT)
-        it.ledger.note_peak(fixed=elements * _LIST_ELEMENT, line=node.lineno)
-    return it.ledger.new("tokens", of_input=owner.of_input)
+        it.memory.report("tolist", node, "tokens", held=0.0, fixed=elements * _LIST_ELEMENT)
+        it.memory.note_peak(fixed=elements * _LIST_ELEMENT, line=node.lineno)
+    return it.memory.new("tokens", of_input=owner.of_input)
 
 
 FUNCTIONS: dict[str, Handler] = {
@@ -151,8 +218,15 @@ FUNCTIONS: dict[str, Handler] = {
          "torch.concat", "pandas.concat", "polars.concat"), _joined_arrays,
     ),
     **dict.fromkeys(("numpy.empty", "numpy.zeros", "numpy.ones", "numpy.full"), _empty),
-    **dict.fromkeys(("numpy.memmap", "numpy.lib.format.open_memmap"), lambda *_: Thing(sort="output")),
+    **dict.fromkeys(("numpy.memmap", "numpy.lib.format.open_memmap"), lambda *_: AbstractValue(kind="output")),
     **dict.fromkeys(("numpy.frombuffer", "torch.from_numpy"), same),
-    "numpy.load": lambda *_: Thing(),
+    **dict.fromkeys(("numpy.load", "numpy.fromfile", "torch.from_file"), _read_array),
+    **dict.fromkeys(
+        ("sklearn.metrics.pairwise.cosine_similarity", "sklearn.metrics.pairwise.linear_kernel",
+         "sklearn.metrics.pairwise_distances", "sklearn.metrics.pairwise.pairwise_distances",
+         "sklearn.metrics.pairwise.cosine_distances", "sklearn.metrics.pairwise.euclidean_distances",
+         "sklearn.metrics.pairwise.pairwise_kernels", "scipy.spatial.distance.cdist", "scipy.spatial.distance.pdist",
+         "torch.cdist", "sentence_transformers.util.cos_sim"), _all_by_all,
+    ),
 }  # fmt: skip
 METHODS: Methods = ((_CONTAINERS, _container),)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oomguard.script_analysis.interpreter.values import LIST_OF, TEXTS, Thing
+from oomguard.script_analysis.interpreter.values import LIST_OF, TEXTS, AbstractValue
 
 if TYPE_CHECKING:
     import ast
@@ -19,37 +19,44 @@ _COPIES = frozenset(
 )  # fmt: skip
 
 
-def _text(it: Expressions, call: Call) -> Thing | None:
+TEXT_METHODS = _COPIES | {"split", "splitlines", "rsplit", "partition", "encode"}
+
+
+def _text(it: Expressions, call: Call) -> AbstractValue | None:
     if call.name == "join" and call.args:
         return join(it, call.node, call.args[0])
     if call.name in ("split", "splitlines", "rsplit", "partition", "rpartition"):
-        sort = _split_sort(call.name, call.args)
-        if call.owner.share > 0:
-            return it.ledger.make("list-of-input", call.node, sort, call.owner.share)
-        return it.ledger.new(sort, of_input=call.owner.of_input)
+        kind = _split_kind(call.name, call.args)
+        if call.owner.fraction > 0:
+            return it.memory.make("list-of-input", call.node, kind, call.owner.fraction, each=call.owner.each)
+        return it.memory.new(kind, of_input=call.owner.of_input)
     if call.name in ("encode", "decode"):
-        sort = "bytes" if call.name == "encode" else "text"
-        if call.owner.share > 0:
-            return it.ledger.make(
-                "copy", call.node, sort, call.owner.share, way="bytes" if call.name == "encode" else "joined"
+        kind = "bytes" if call.name == "encode" else "text"
+        if call.owner.fraction > 0:
+            return it.memory.make(
+                "copy",
+                call.node,
+                kind,
+                call.owner.fraction,
+                representation="bytes" if call.name == "encode" else "joined",
             )
-        return it.ledger.new("chunk" if call.name == "encode" else "document", of_input=call.owner.of_input)
+        return it.memory.new("chunk" if call.name == "encode" else "document", of_input=call.owner.of_input)
     if call.name in _COPIES:
         return (
-            it.ledger.make("copy", call.node, call.owner.sort, call.owner.share, way="joined")
-            if call.owner.share > 0
-            else it.ledger.new(call.owner.sort, of_input=call.owner.of_input)
+            it.memory.make("copy", call.node, call.owner.kind, call.owner.fraction, representation="joined")
+            if call.owner.fraction > 0
+            else it.memory.new(call.owner.kind, of_input=call.owner.of_input)
         )
     if call.name in ("extend", "append") and call.args:  # a bytearray
-        it.ledger.grow(call.owner, call.args[0], call.node, spread=True)
-        return Thing()
+        it.memory.grow(call.owner, call.args[0], call.node, spread=True)
+        return AbstractValue()
     if call.name == "clear":
-        it.ledger.flush(call.owner)
-        return Thing()
-    return Thing(sort="number")
+        it.memory.flush(call.owner)
+        return AbstractValue()
+    return AbstractValue(kind="number")
 
 
-def _split_sort(name: str, args: list[Thing]) -> str:
+def _split_kind(name: str, args: list[AbstractValue]) -> str:
     separator = args[0].value if args else None
     if isinstance(separator, bytes):
         separator = separator.decode(errors="replace")
@@ -60,17 +67,17 @@ def _split_sort(name: str, args: list[Thing]) -> str:
     return "words" if separator in (" ", ",", "\t") else "documents"
 
 
-def join(it: Expressions, node: ast.Call, several: Thing) -> Thing:
+def join(it: Expressions, node: ast.Call, several: AbstractValue) -> AbstractValue:
     """str.join and bytes.join."""
     source = it.iterated(several)
-    if source.share <= 0 or source.sort == "paths":
-        return it.ledger.new("document", of_input=source.of_input or source.one().of_input)
-    sort = "bytes" if source.one().sort in ("chunk", "bytes") else "text"
+    if source.fraction <= 0 or source.kind == "paths":
+        return it.memory.new("document", of_input=source.of_input or source.one().of_input)
+    kind = "bytes" if source.one().kind in ("chunk", "bytes") else "text"
     # join() makes a list of what is no list yet.
-    unlisted = LIST_OF.get(source.one().sort) if source.sort in ("stream", "file") else None
-    more = source.share * it.ledger.cost(Thing(sort=unlisted, share=1.0)) if unlisted else 0.0
-    made = it.ledger.make("join-all", node, sort, source.share, way="joined" if sort == "text" else "")
-    it.ledger.note_peak(more, line=node.lineno)
+    unlisted = LIST_OF.get(source.one().kind) if source.kind in ("stream", "file") else None
+    more = source.fraction * it.memory.cost(AbstractValue(kind=unlisted, fraction=1.0)) if unlisted else 0.0
+    made = it.memory.make("join-all", node, kind, source.fraction, representation="joined" if kind == "text" else "")
+    it.memory.note_peak(more, line=node.lineno)
     return made
 
 

@@ -111,7 +111,9 @@ def test_numbers_in_the_advice_come_from_the_report() -> None:
     commands = [advice.command or "" for advice in advise(event, find_cause(event), script=script)]
     assert commands[0] == "oomguard check 'my prepare.py' --input train.txt"
     # 85 % of 3.81 GiB without 79 MiB of slab, 257 MiB that is not listed and 4 MiB of bash: 2.96 GiB.
-    assert any(command.startswith("oomguard run --max-rss 2.9G -- python SCRIPT") for command in commands), commands
+    assert any(command.startswith("oomguard run --max-rss 2.9G -- python 'my prepare.py'") for command in commands), (
+        commands
+    )
     assert any(command.startswith("oomguard swap --size ") for command in commands)
 
 

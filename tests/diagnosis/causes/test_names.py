@@ -11,7 +11,7 @@ PATHS = {
     "/": ("root", "the whole machine"),
     f"/docker/{ID}": ("container", "the Docker container 2e088fe462e2"),
     f"/system.slice/docker-{ID}.scope": ("container", "the Docker container 2e088fe462e2"),
-    f"/machine.slice/libpod-{ID}.scope/container": ("container", "the podman container 2e088fe462e2"),
+    f"/machine.slice/libpod-{ID}.scope/container": ("podman", "the podman container 2e088fe462e2"),
     "/kubepods.slice": ("pods", "all pods on this node together"),
     "/kubepods.slice/kubepods-besteffort.slice": ("pods", "all BestEffort pods on this node together"),
     f"/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podb2aa0d1e_2a76.slice/cri-containerd-{ID}.scope": (

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from oomguard.diagnosis.causes.find import find_cause
-from oomguard.formats.kernel_log import LogFinding, OomEvent, OtherKill, parse_kernel_log
+from oomguard.diagnosis.log_reading import parse_log
+from oomguard.formats.kernel_log import LogFinding, OomEvent, OtherKill
 
 KIB = 1024
 OUTCOMES = {"no_killable": "no_victim", "truncated": "unknown"}
@@ -68,7 +69,7 @@ def read_lines(path: Path) -> list[str]:
 def read_cases() -> list[Case]:
     cases = []
     for file in sorted((data_folder() / "oomlogs").glob("*.json")):
-        found = list(parse_kernel_log(read_lines(file.with_suffix(".log"))))
+        found = list(parse_log(read_lines(file.with_suffix(".log"))))
         cases.append(Case(file.stem, json.loads(file.read_text()), found))
     return cases
 

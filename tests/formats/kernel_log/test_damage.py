@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.log_mutations import check, mutate, seeds
-from oomguard.formats.kernel_log import OomEvent, log_stream, parse_kernel_log
-from oomguard.formats.kernel_log.log_stream import find_in_blocks, find_newest
+from oomguard.diagnosis.log_reading import find_in_blocks, find_newest, parse_log
+from oomguard.formats.kernel_log import OomEvent, log_stream
 from oomguard.formats.kernel_log.prefixes import peel
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def test_damaged_logs() -> None:
 @given(st.text(), st.sampled_from(CAPTURE.split("\n")), st.text())
 def test_any_text_around_any_line(before: str, line: str, after: str) -> None:
     peel(before + line + after)
-    list(parse_kernel_log([before, before + line + after, after]))
+    list(parse_log([before, before + line + after, after]))
 
 
 QUOTES = [
@@ -55,7 +55,7 @@ QUOTES = [
 
 @pytest.mark.parametrize("line", QUOTES)
 def test_talk_of_kills_is_no_kill(line: str) -> None:
-    assert list(parse_kernel_log([line, ""])) == []
+    assert list(parse_log([line, ""])) == []
     assert list(find_in_blocks([f"{line}\n".encode()])) == []
 
 
@@ -65,13 +65,13 @@ QUOTE = 'Jun 20 12:47:02 host kubelet[12]: event "Out of memory: Killed process 
 
 @pytest.mark.parametrize("lines", [[KERNEL, QUOTE], [QUOTE, KERNEL], [KERNEL, KERNEL], [KERNEL, QUOTE, QUOTE]])
 def test_a_kill_that_is_told_twice_counts_once(lines: list[str]) -> None:
-    (event,) = parse_kernel_log(lines)
+    (event,) = parse_log(lines)
     assert isinstance(event, OomEvent)
     assert not event.quoted
 
 
 def test_a_quote_alone_is_a_kill_that_only_a_program_tells_of() -> None:
-    (event,) = parse_kernel_log([QUOTE, QUOTE])
+    (event,) = parse_log([QUOTE, QUOTE])
     assert isinstance(event, OomEvent)
     assert event.quoted
     assert [(victim.pid, victim.name) for victim in event.victims] == [(77, "job")]
@@ -80,7 +80,7 @@ def test_a_quote_alone_is_a_kill_that_only_a_program_tells_of() -> None:
 def test_a_program_that_writes_the_kernels_words_to_dev_kmsg_is_no_kernel() -> None:
     """Facility 1 is a user's; the kernel's own is 0."""
     line = "12,776,1438643922,-;Out of memory: Killed process 1 (init) total-vm:9kB, anon-rss:8kB, file-rss:0kB"
-    (event,) = parse_kernel_log([line])
+    (event,) = parse_log([line])
     assert isinstance(event, OomEvent)
     assert event.quoted
 
@@ -94,7 +94,7 @@ def test_names_may_be_anything() -> None:
         "Memory cgroup out of memory: Killed process 191 (we,ird (x] p) total-vm:9kB, anon-rss:8kB, file-rss:0kB, shmem-rss:0kB\n"
         "Memory cgroup out of memory: Killed process 192 ((sd-pam)) total-vm:9kB, anon-rss:8kB, file-rss:0kB, shmem-rss:0kB\n"
     )
-    first, second = (found for found in parse_kernel_log(text.split("\n")) if isinstance(found, OomEvent))
+    first, second = (found for found in parse_log(text.split("\n")) if isinstance(found, OomEvent))
     assert (first.trigger_name, first.oom_memcg, first.task_memcg) == (
         "we,ird (x] p",
         "/comma,task=x",

@@ -6,8 +6,8 @@ import dataclasses
 
 import pytest
 
-from oomguard.formats.kernel_log import OomEvent, parse_kernel_log
-from oomguard.formats.kernel_log.log_stream import find_in_blocks
+from oomguard.diagnosis.log_reading import find_in_blocks, parse_log
+from oomguard.formats.kernel_log import OomEvent
 from tests.formats.kernel_log.oom_truth import Case, data_folder, read_cases, read_lines, score_all
 
 # Told by the person from what the kernel does, not from the log: its line is cut off.
@@ -69,7 +69,7 @@ def test_one_kill_in_every_rendering_of_dmesg_and_the_journal(scenario: str) -> 
     for name in RENDERINGS:
         if not (folder / name).exists():
             continue
-        found = list(parse_kernel_log(read_lines(folder / name)))
+        found = list(parse_log(read_lines(folder / name)))
         events = [dataclasses.replace(e, time=None, evidence={}, notes=()) for e in found if isinstance(e, OomEvent)]
         assert len(events) == kernel_kills, name
         seen.setdefault("first", events)

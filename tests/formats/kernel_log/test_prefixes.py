@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oomguard.formats.kernel_log import LogFinding, OomEvent, parse_kernel_log
-from oomguard.formats.kernel_log.log_stream import find_in_blocks
+from oomguard.diagnosis.log_reading import find_in_blocks, parse_log
+from oomguard.formats.kernel_log import LogFinding, OomEvent
 from tests.formats.kernel_log.log_renderings import RENDERERS, read_records, stacked
 
 CAPTURE = Path(__file__).parents[2] / "captures/kernel_log/three-kills-6.1.log"
@@ -32,7 +32,7 @@ def answer(findings: list[LogFinding]) -> list[OomEvent]:
     ]
 
 
-EXPECTED = answer(list(parse_kernel_log(CAPTURE.read_text().split("\n"))))
+EXPECTED = answer(list(parse_log(CAPTURE.read_text().split("\n"))))
 
 
 def test_what_the_capture_says() -> None:
@@ -57,7 +57,7 @@ def test_what_the_capture_says() -> None:
 @pytest.mark.parametrize("name", RENDERERS)
 def test_every_rendering_gives_the_same_answer(name: str) -> None:
     text = RENDERERS[name](RECORDS)
-    assert answer(list(parse_kernel_log(text.split("\n")))) == EXPECTED
+    assert answer(list(parse_log(text.split("\n")))) == EXPECTED
 
 
 STACKABLE = [name for name in RENDERERS if name not in ("dmesg --json", "none", "/dev/kmsg")]

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
+from oomguard.diagnosis.advice.killers import advise_counters
+from oomguard.diagnosis.api import diagnose
 from oomguard.diagnosis.causes.counted import explain_counters
-from oomguard.kernel.logs.counters import oom_kills_since_boot, read_oom_counters, running_killers
+from oomguard.diagnosis.running_killers import running_killers
+from oomguard.kernel.logs.counters import oom_kills_since_boot, read_oom_counters
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,3 +71,80 @@ def test_kills_since_boot_and_who_else_kills(tmp_path: Path) -> None:
         (process / "cmdline").write_bytes(command)
     assert oom_kills_since_boot(tmp_path) == 3
     assert running_killers(tmp_path) == ["earlyoom", "nohang"]
+
+
+def container(root: Path, *, version: int, kills: int) -> Path:
+    """A container in a cgroup namespace: its own cgroup is the root of what it sees."""
+    (root / "proc/self").mkdir(parents=True)
+    (root / "proc/vmstat").write_text("oom_kill 0\n")
+    group = root / ("sys/fs/cgroup" if version == 2 else "sys/fs/cgroup/memory")
+    group.mkdir(parents=True)
+    kind, line = ("cgroup2", "0::/") if version == 2 else ("cgroup", "5:memory:/")
+    options = "rw" if version == 2 else "rw,memory"
+    (root / "proc/self/cgroup").write_text(f"{line}\n")
+    (root / "proc/self/mountinfo").write_text(
+        f"31 25 0:27 / /{group.relative_to(root)} ro,relatime - {kind} cgroup {options}\n"
+    )
+    files = {
+        2: {"memory.events": f"low 0\nhigh 0\nmax 812\noom 3\noom_kill {kills}", "memory.max": "536870912", "memory.peak": "536870912",
+            "memory.stat": "anon 5", "cgroup.controllers": "memory"},
+        1: {"memory.oom_control": f"oom_kill_disable 0\nunder_oom 0\noom_kill {kills}", "memory.limit_in_bytes": "536870912",
+            "memory.max_usage_in_bytes": "536870912", "memory.stat": "rss 5"},
+    }  # fmt: skip
+    for name, text in files[version].items():
+        (group / name).write_text(f"{text}\n")
+    return root
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("marked", [True, False])
+def test_the_containers_own_counters(tmp_path: Path, version: int, marked: bool) -> None:
+    """Docker, Kubernetes and podman show a container its own cgroup as "/": it is not the machine's root."""
+    root = container(tmp_path, version=version, kills=2)
+    if marked:
+        (root / ".dockerenv").touch()
+    counters = read_oom_counters(root)
+    assert counters.in_container
+    found = explain_counters(counters)
+    assert (found.verdict, found.oom_kills) == ("likely", 2)
+    assert "this container" in found.text
+    assert "512 MiB" in found.limit_text
+    assert "it was full" in found.limit_text
+    commands = [step.command or "" for step in advise_counters(counters)]
+    assert not any(command.startswith("sudo $(") for command in commands)
+    assert any("on the host" in command for command in commands)
+
+
+def test_the_machines_own_root_is_no_container(tmp_path: Path) -> None:
+    root = container(tmp_path, version=1, kills=7)
+    (root / "sys/fs/cgroup/memory/release_agent").write_text("\n")
+    counters = read_oom_counters(root)
+    assert (counters.memcgs, counters.in_container) == ((), False)
+
+
+def test_a_filter_that_fits_nothing_reads_no_counters(tmp_path: Path) -> None:
+    """ "Was mine killed since I started it?" must not be answered by kills of others."""
+    root = machine(tmp_path, vmstat=42)
+    assert diagnose(root=root).verdict == "likely"
+    for asked in ({"name": "nosuch"}, {"pid": 4711}, {"since": "1m"}):
+        answer = diagnose(root=root, **asked)
+        assert (answer.verdict, answer.killer, answer.counters) == ("none", None, None)
+        assert "nothing that fits" in str(answer.render())
+
+
+def test_a_log_that_no_longer_holds_the_kill(tmp_path: Path) -> None:
+    """The ring forgets; the counter does not."""
+    root = machine(tmp_path, vmstat=3)
+    (root / "var/log").mkdir(parents=True)
+    (root / "var/log/kern.log").write_text("Mar  1 10:00:00 h kernel: [1.0] all is well\n")
+    answer = diagnose(root=root)
+    assert answer.verdict == "possible"
+    assert "no longer tell of it" in str(answer.render()).replace("\n           ", " ")
+    assert "could not be read" not in str(answer.render())
+
+
+def test_what_could_not_be_read_is_named(tmp_path: Path) -> None:
+    answer = diagnose(root=container(tmp_path, version=2, kills=2))
+    screen = " ".join(str(answer.render()).split())
+    assert "not read the kernel's log (dmesg): not there" in screen
+    assert "run this on the host" in screen

@@ -84,7 +84,7 @@ def encoder_of(setting: Setting, verify: Verify = "off") -> ChunkEncoder:
     config = WorkerConfig(
         spec=asdict(spec), rank_file=str(find_rank_file(spec)), eot=setting.eot, newlines=setting.newlines,
         errors=setting.errors, text_field="text", with_ends=True, verify=verify, cache_bits=12, vocabulary_fd=-1,
-        scratch=1 << 24, longest_piece=LONGEST, slots=1, slots_fd=slots_of(spec.token_bytes).fd,
+        scratch=1 << 24, longest_piece=LONGEST, most_text=LONGEST, slots=1, slots_fd=slots_of(spec.token_bytes).fd,
     )  # fmt: skip
     encoder = ChunkEncoder(config)
     marks[encoder] = setting.mark.encode()

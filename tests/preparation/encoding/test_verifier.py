@@ -1,5 +1,7 @@
 """tiktoken over the core's shoulder: wrong ids are caught, and right ones are not."""
 
+from __future__ import annotations
+
 from array import array
 from itertools import accumulate
 

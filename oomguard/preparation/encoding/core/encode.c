@@ -16,7 +16,8 @@
     }
 
 DECLARE_TIER(plain)
-#if defined(__x86_64__)
+#if defined(OG_PLAIN_ALONE)
+#elif defined(__x86_64__)
 DECLARE_TIER(sse2)
 DECLARE_TIER(avx2)
 #elif defined(__aarch64__)
@@ -25,7 +26,8 @@ DECLARE_TIER(neon)
 
 static const struct tier tiers[OG_TIERS] = {
     [OG_PLAIN] = TIER(plain),
-#if defined(__x86_64__)
+#if defined(OG_PLAIN_ALONE)
+#elif defined(__x86_64__)
     [OG_SSE2] = TIER(sse2),
     [OG_AVX2] = TIER(avx2),
 #elif defined(__aarch64__)
@@ -39,7 +41,8 @@ const char *og_unicode_version(void) { return OG_UNICODE_VERSION; }
 uint32_t og_tiers(void)
 {
     uint32_t there = 1u << OG_PLAIN;
-#if defined(__x86_64__)
+#if defined(OG_PLAIN_ALONE)
+#elif defined(__x86_64__)
     there |= 1u << OG_SSE2;
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
         __builtin_cpu_supports("popcnt"))

@@ -3,6 +3,7 @@
  * This is the plain reading of the regular expressions (docs/tokenizers.md). The scans of 64 bytes at a time must give the
  * same ends; they come here for what is rare: words that fill a block, the edge of a window, ill-formed text.
  * No pattern looks behind, so an end depends only on what follows. */
+#define OG_UNICODE_TABLES
 #include "unicode.h"
 
 /* What is found at a place: a class of character, or why there is none. */

@@ -3,7 +3,9 @@
 #define OG_UNICODE_H
 
 #include "internal.h"
+#pragma GCC visibility push(hidden)
 #include "unicode_classes.h"
+#pragma GCC visibility pop
 
 /* The numbers of og_classes. r50k and cl100k take UPPER, LOWER and OTHER for letters and MARK for punctuation. */
 enum character_class {

@@ -1,0 +1,137 @@
+"""What is known of one program that ends others for lack of memory, or tells that it was done: one entry."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from oomguard.diagnosis.causes.model import Advice
+    from oomguard.formats.kernel_log import OtherKill
+
+# "kill": lack of memory ended something. "sigkill": a SIGKILL whose sender and reason the text does not name.
+# "elsewhere": memory ran out, but not the host's; or it was refused, and nothing was killed.
+Says = Literal["kill", "sigkill", "elsewhere"]
+Kind = Literal["begin", "detail", "kill"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wording:
+    """One wording. "begin" opens a kill that later lines tell of, "detail" adds to one, "kill" is the kill itself.
+
+    Groups of `pattern`: pid, name, cgroup, count, size and unit, reason; any other is kept as a fact under its name.
+    `word` finds, in bytes and fast, every text that the pattern can match: it begins with at least four fixed characters.
+    """
+
+    pattern: re.Pattern[str]
+    word: str
+    example: str
+    kind: Kind = "kill"
+    own_log: bool = False  # too plain to be believed from another program
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """Something that the lines around a kill tell: the last before it, else the first after it."""
+
+    key: str
+    pattern: re.Pattern[str]
+    where: Literal["near", "before", "after"] = "near"
+    unit: str = ""  # of a bare number
+
+
+def _no_advice(_kill: OtherKill) -> tuple[Advice, ...]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Killer:
+    """One entry of the table. Registering it is all that is needed: reading, journal, screens and advice look here."""
+
+    ident: str
+    what: str  # "killed by WHAT", or what the text is
+    wordings: tuple[Wording, ...]
+    says: Says = "kill"
+    killer: str = ""  # who killed, where that is another: "kernel"; empty: itself
+    early: bool = False  # acts before the kernel has to
+    in_logs: bool = False  # writes into logs that may be long; others are met in short texts that people paste
+    identifiers: tuple[str, ...] = ()  # of its lines in the journal
+    comm: str = ""  # how a running one is found
+    facts: tuple[Fact, ...] = ()
+    advise: Callable[[OtherKill], tuple[Advice, ...]] = _no_advice
+    # Out of its arguments and its settings' text: when it acts, for `doctor`.
+    settings_files: tuple[str, ...] = ()
+    settings_folder: str | None = None
+    acts: Callable[[list[str], str], str] | None = None
+    why: str = ""  # for people, where the text itself gives no reason
+
+    @property
+    def blamed(self) -> str:
+        """Who killed, for JSON."""
+        return self.killer or self.ident
+
+
+# What may stand before the words of a killer: brackets, a label, a level, a progress bar, a mark of a list. A sentence, a
+# comment or code may not.
+_LEAD = re.compile(
+    r"\[[^\]\n]{1,120}\]:?\s*|\([^()\n]{1,80}\)\s+"
+    r"|(?:WARNING|ERROR|INFO|CRITICAL):[\w.]{1,80}:"
+    r"|(?:INFO|WARN(?:ING)?|ERROR|DEBUG|CRITICAL|FATAL|NOTICE|TRACE)\b[:\s]\s*"
+    r"|[0-9][0-9:.,TZ+/-]{3,40}\s+"
+    r"|[IWEF][0-9]{4} [0-9:.]{8,15}\s+[0-9]+ [\w.-]{1,80}:[0-9]+\]\s*"
+    r"|[\w.@/+=-]{1,120}(?:\[[\w.]{1,40}\]|\([0-9]+\))?(?::[0-9]{1,9}){0,2}:(?:\s+|(?<=[0-9]:))"
+    r"|[A-Z][\w-]{1,30} [\w-]{1,30}:\s+"
+    r"|[\w.-]{1,80} +\| "
+    r"|E {2,4}|[-|>*\u2022\u25cf\u00d7\"'`]+\s*|\s+"
+    r"|[^\[\]|\n]{0,80}?[0-9]{1,3}%\|[^|\n]{0,200}\|[^\[\]\n]{0,60}(?:\[[^\[\]\n]{0,100}\])?,?\s*"
+    r"|[^\[\]\n]{0,60}?[0-9]+/[0-9]+ \[[=>. -]{3,80}\][^\n]{0,60}?(?=[a-z]+: )"
+)
+_MOST_LEADS = 10
+
+
+def starts(text: str) -> list[int]:
+    """Where the words of a killer may begin in a line: at its beginning, and after each thing that may lead them."""
+    found = [0]
+    while len(found) < _MOST_LEADS and (lead := _LEAD.match(text, found[-1])) and lead.end() > found[-1]:
+        found.append(lead.end())
+    return found
+
+
+def wording(pattern: str, word: str, example: str, *, kind: Kind = "kill", own_log: bool = False) -> Wording:
+    """Register a wording. What may stand before it is the same for all: starts()."""
+    return Wording(pattern=re.compile(pattern, re.DOTALL), word=word, example=example, kind=kind, own_log=own_log)
+
+
+def fact(key: str, pattern: str, where: Literal["near", "before", "after"] = "near", *, unit: str = "") -> Fact:
+    """Register a fact: the first group of the pattern, whose ^ and $ are ends of lines; a bare number is in `unit`."""
+    return Fact(key=key, pattern=re.compile(pattern, re.MULTILINE), where=where, unit=unit)
+
+
+@dataclass(slots=True)
+class Around:
+    """The lines before and after a kill."""
+
+    before: list[str] = field(default_factory=list)
+    after: list[str] = field(default_factory=list)
+
+    def read(self, facts: tuple[Fact, ...], line: str) -> dict[str, str]:
+        """What they tell. The kill's own line comes first."""
+        before, after = "\n".join(self.before), "\n".join(self.after)
+        told: dict[str, str] = {}
+        for each in facts:
+            if each.key in told:
+                continue
+            found = each.pattern.search(line)
+            if not found and each.where != "before":
+                found = each.pattern.search(after) if each.where == "after" else None
+            if not found and each.where != "after":
+                found = next(iter(reversed(list(each.pattern.finditer(before)))), None)
+            if not found and each.where == "near":
+                found = each.pattern.search(after)
+            if found and found[1]:
+                value = found[1].strip()[:200]
+                told[each.key] = value + each.unit if value.isdigit() else value
+        return told

@@ -1,0 +1,63 @@
+"""Docker and podman: the kernel kills at the container's limit; inspect and events tell of it."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from oomguard.diagnosis.causes.model import Advice
+from oomguard.diagnosis.killers.base import Killer, fact, wording
+from oomguard.diagnosis.killers.sizes import ask_for, in_gib
+
+if TYPE_CHECKING:
+    from oomguard.formats.kernel_log import OtherKill
+
+
+def _advise(kill: OtherKill) -> tuple[Advice, ...]:
+    engine = "podman" if kill.facts.get("engine") or kill.told_by == "podman" else "docker"
+    name = shlex.quote(kill.facts.get("container") or kill.name or "CONTAINER")
+    size = in_gib(ask_for(kill), suffix="g", small="m", none="SIZE")
+    swap = f" --memory-swap {size}" if engine == "docker" else ""
+    return (
+        Advice(text="or give the container more", command=f"{engine} update --memory {size}{swap} {name}"),
+        Advice(text="read which process it was, on the host", command="sudo oomguard diagnose"),
+    )
+
+
+KILLER = Killer(
+    ident="docker",
+    what="the Linux kernel, at the memory limit of a container (Docker or podman: OOMKilled)",
+    killer="kernel",
+    why="the container reached its memory limit",
+    identifiers=("dockerd", "docker", "podman", "conmon"),
+    in_logs=True,
+    wordings=(
+        wording(
+            r"(?:(?:map|&)?[{\[].{0,60000}?[{,\[\s])?\\?\"?OOMKilled\\?\"?:\s?\\?\"?[Tt]rue\b",
+            r'OOMKilled\\?"?: ?\\?"?[Tt]rue',
+            '            "OOMKilled": true,',
+        ),
+        wording(
+            r"container oom (?P<container>[0-9a-f]{12,64})(?: \((?P<labels>.{0,600})\))?",
+            "container oom [0-9a-f]",
+            "2026-03-01T10:00:00.123456789Z container oom 5954f621c17f13706c25a215db06fe2bf7b9a9a6c732a909eb0db39d62346724 (image=prep:1, name=web)",
+        ),
+        wording(
+            r"(?:[{\[].{0,2000}?[{,\s])?\"?(?:status|Action|action)\":\s?\"oom\"",
+            r'"oom\\?"',
+            '{"status":"oom","id":"5954f621c17f","from":"prep:1","Type":"container","Action":"oom"}',
+        ),
+    ),
+    facts=(
+        fact("container", r"\"Name\":\s?\"/?([\w.-]{1,120})\"", "near"),
+        fact("container", r"\bname=([\w.-]{1,120})"),
+        fact("container", r"\"[iI][dD]\":\s?\"([0-9a-f]{12})"),
+        fact("limit", r"\"Memory\":\s?([1-9][0-9]{5,15})\b"),
+        fact("finished", r"\"FinishedAt\":\s?\"([0-9TZ:.+ -]{10,40})\""),
+        fact("started", r"\"StartedAt\":\s?\"([0-9TZ:.+ -]{10,40})\""),
+        fact("pid_inside", r"\"Pid\":\s?([1-9][0-9]*)"),
+        fact("exit", r"\"ExitCode\":\s?([0-9]{1,3})"),
+        fact("engine", r"(\"(?:ConmonPidFile|OCIRuntime|PidFile)\"|libpod)"),
+    ),
+    advise=_advise,
+)

@@ -1,0 +1,135 @@
+"""Memory that ran out, but not the host's, or memory that was refused and nothing killed. One entry for each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from oomguard.diagnosis.causes.model import Advice
+from oomguard.diagnosis.killers.base import Killer, Wording, wording
+
+if TYPE_CHECKING:
+    from oomguard.formats.kernel_log import OtherKill
+
+
+def _entry(ident: str, what: str, *wordings: Wording, why: str, do: tuple[tuple[str, str | None], ...]) -> Killer:
+    def advise(_kill: OtherKill) -> tuple[Advice, ...]:
+        return tuple(Advice(text=text, command=command) for text, command in do)
+
+    return Killer(ident=ident, what=what, wordings=wordings, says="elsewhere", advise=advise, why=why)
+
+
+MESSAGES: tuple[Killer, ...] = (
+    _entry(
+        "gpu",
+        "memory of a GPU",
+        wording(
+            r"(?:[\w.]{0,80}(?:OutOfMemoryError|RuntimeError|AcceleratorError): )?(?P<reason>(?:CUDA|HIP|MPS backend|XPU) out of memory.{0,300}|CUDA error: out of memory)",
+            "CUDA out of memory|HIP out of memory|MPS backend out of memory|XPU out of memory|CUDA error: out of memory",
+            "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 23.69 GiB of which 1.10 GiB is free.",
+        ),
+        wording(
+            r"(?:.{0,200}?\s)?(?P<reason>OOM when allocating tensor with shape.{0,200}|RESOURCE_EXHAUSTED: Out of memory.{0,200})",
+            "(?:OOM when allocating tensor|RESOURCE_EXHAUSTED: Out of memory)",
+            "tensorflow.python.framework.errors_impl.ResourceExhaustedError: OOM when allocating tensor with shape[256,4096] and type float on /job:localhost/replica:0/task:0/device:GPU:0",
+        ),
+        why="the memory of the GPU was full; the program got an error, and the host's memory was not the reason",
+        do=(
+            ("a smaller batch, or gradient accumulation, or checkpointing", None),
+            ("see who holds the GPU's memory", "nvidia-smi"),
+            ("if most is reserved but unallocated", "export PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True"),
+        ),
+    ),
+    _entry(
+        "shm",
+        "/dev/shm, or another tmpfs",
+        wording(
+            r"(?:.{0,60}?Error: )?(?P<reason>Unexpected bus error encountered in worker\..{0,200})",
+            "bus error encountered in",
+            "ERROR: Unexpected bus error encountered in worker. This might be caused by insufficient shared memory (shm).",
+        ),
+        wording(
+            r"(?:RuntimeError: )?(?P<reason>DataLoader worker \(pid(?:\(s\))? (?P<pid>[0-9]{1,10})[0-9, ]{0,200}\) is killed by signal: Bus error)",
+            "is killed by signal: Bus error",
+            "RuntimeError: DataLoader worker (pid 1817) is killed by signal: Bus error. It is possible that dataloader's workers are out of shared memory.",
+        ),
+        why="the file system for shared memory was full (Docker gives a container 64 MB of it), not the host's memory",
+        do=(
+            ("give the container more of it", "docker run --shm-size=8g IMAGE    # or --ipc=host"),
+            ("in Kubernetes: an emptyDir of medium Memory at /dev/shm", None),
+            ("see how full it is", "df -h /dev/shm"),
+        ),
+    ),
+    _entry(
+        "java",
+        "the heap of a Java virtual machine",
+        wording(
+            r"(?:.{0,200}?\s)?(?P<reason>java\.lang\.OutOfMemoryError: (?:Java heap space|GC overhead limit exceeded|Metaspace|Requested array size exceeds VM limit|Direct buffer memory|Compressed class space|PermGen space).{0,80})",
+            r"java\.lang\.OutOfMemoryError: ",
+            'Exception in thread "main" java.lang.OutOfMemoryError: Java heap space',
+        ),
+        wording(
+            r"(?:.{0,200}?\s)?(?P<reason>java\.lang\.OutOfMemoryError: unable to create (?:new )?native thread.{0,80})",
+            r"java\.lang\.OutOfMemoryError: unable",
+            "java.lang.OutOfMemoryError: unable to create native thread: possibly out of memory or process/resource limits reached",
+        ),
+        wording(
+            r"#? ?(?P<reason>There is insufficient memory for the Java Runtime Environment to continue)",
+            "insufficient memory for the Java",
+            "# There is insufficient memory for the Java Runtime Environment to continue.",
+        ),
+        why="the Java virtual machine reached its own limit (-Xmx); nothing was killed, and the host may have had room",
+        do=(
+            (
+                "raise the heap, if the host has room",
+                "java -Xmx8g -jar APP.jar    # Spark: --driver-memory 8g --executor-memory 8g",
+            ),
+            ("see what fills it", "java -XX:+HeapDumpOnOutOfMemoryError -jar APP.jar"),
+        ),
+    ),
+    _entry(
+        "node",
+        "the heap of Node.js (V8)",
+        wording(
+            r"(?:.{0,80}?\s)?(?P<reason>(?:FATAL )?ERROR: .{0,160}?JavaScript heap out of memory)",
+            "(?:JavaScript heap out of memory)",
+            "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory",
+        ),
+        why="V8 reached its own limit for the heap; the host may have had room",
+        do=(("raise it, if the host has room", "NODE_OPTIONS=--max-old-space-size=8192 node APP.js"),),
+    ),
+    _entry(
+        "refused",
+        "memory that was asked for and refused",
+        wording(
+            r"(?:numpy\.\S{0,60}?)?(?:_Array)?MemoryError: (?P<reason>Unable to allocate .{1,200})",
+            "MemoryError: Unable to allocate",
+            "numpy.core._exceptions._ArrayMemoryError: Unable to allocate 14.9 GiB for an array with shape (2000000000,) and data type float64",
+        ),
+        wording(r"(?P<reason>MemoryError)\s*$", r"MemoryError(?:[ \t\r]*(?:\n|\Z)|\x1b|\\n|\")", "MemoryError"),
+        wording(
+            r"(?:terminate called after throwing an instance of '|.{0,80}?what\(\):\s+)(?P<reason>std::bad_alloc)",
+            r"std::bad_alloc",
+            "terminate called after throwing an instance of 'std::bad_alloc'",
+        ),
+        wording(
+            r"(?P<reason>fatal error: runtime: (?:out of memory|cannot allocate memory))",
+            "runtime: out of memory|runtime: cannot allocate memory",
+            "fatal error: runtime: out of memory",
+        ),
+        wording(
+            r"(?:.{0,200}?\s)?(?P<reason>DefaultCPUAllocator: (?:not enough memory|can't allocate memory): you tried to allocate [0-9]+ bytes|memory allocation of [0-9]+ bytes failed|cannot allocate vector of size [0-9.]+ [KMG]b)",
+            "enough memory: you tried|allocate memory: you tried|memory allocation of [0-9]|cannot allocate vector of size",
+            "RuntimeError: [enforce fail at alloc_cpu.cpp:75] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate 16000000000 bytes.",
+        ),
+        wording(
+            r"(?:.{0,160}?\s)?(?P<reason>OSError: \[Errno 12\] Cannot allocate memory|fork: Cannot allocate memory|System\.OutOfMemoryException|Allowed memory size of [0-9]+ bytes exhausted)",
+            r"\[Errno 12\] Cannot allocate memory|fork: Cannot allocate memory|System\.OutOfMemoryException|Allowed memory size of [0-9]",
+            "OSError: [Errno 12] Cannot allocate memory",
+        ),
+        why="the program asked for more than it could get and was told so; nothing was killed",
+        do=(
+            ("see how much there is, and which limits hold here", "oomguard doctor"),
+            ("see which line asks for it, and how much it would need", "oomguard check SCRIPT.py"),
+        ),
+    ),
+)

@@ -1,0 +1,231 @@
+"""Reads what programs write about kills: the lines of one kill put together, with what the lines around it tell."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from oomguard.diagnosis.killers import KILLERS
+from oomguard.diagnosis.killers.base import Around, Killer, Wording, starts
+from oomguard.diagnosis.killers.sizes import parse_size
+from oomguard.diagnosis.killers.words import alternatives, literal_prefix
+from oomguard.formats.kernel_log.records import Notice, OtherKill
+
+if TYPE_CHECKING:
+    from oomguard.formats.kernel_log.log_lines import Message
+    from oomguard.formats.kernel_log.records import LogFinding
+
+_LINE_CHARACTERS = 600
+_LONGEST = 60_000  # of a line that is compared: docker inspect on one line
+_NEAR_SECONDS = 30.0
+_BEFORE, _AFTER = 120, 80  # lines around a kill that may tell of it
+_MOST_NOTICES = 64
+_OWN_GROUPS = frozenset(["pid", "pid2", "name", "name2", "name3", "cgroup", "count", "size", "unit", "reason", "said"])
+# Programs whose lines quote what somebody typed, asked for, or set as a rule.
+_QUOTING = re.compile(
+    r"(?:sudo|su|CRON|crond?|anacron|atd|audit(?:d|spd)?|sshd|bash|zsh|prometheus|alertmanager|grafana|puppet\S*|ansible\S*|snoopy)"
+)
+_RAY_NAME = re.compile(r"\bname=(?P<name>[^,)]{1,200})")
+
+_ALL = tuple((killer, words) for killer in KILLERS for words in killer.wordings)
+# A line that holds none of the fixed words is passed over at once; a detail's own line has none.
+_HINT = re.compile(
+    "|".join(
+        dict.fromkeys(
+            re.escape(literal_prefix(each)[0]) for _, words in _ALL for each in alternatives(words.word) if each
+        )
+    )
+)
+_DETAILED = frozenset(killer.ident for killer, words in _ALL if words.kind == "detail")
+
+
+@dataclass(slots=True)
+class _Line:
+    """A line as it is compared: without what may lead it."""
+
+    text: str
+    places: list[int]
+    ident: str
+    message: Message
+    is_part: bool  # a line without a prefix after one with a prefix: who wrote it, and when, is not told
+
+
+class KillerReader:
+    """Follows a log. Holds one kill and the lines around it."""
+
+    def __init__(self) -> None:
+        self._open: OtherKill | None = None
+        self._entry: Killer | None = None
+        self._is_kill = False
+        self._before: deque[str] = deque(maxlen=_BEFORE)
+        self._around = Around()
+        self._waiting: list[tuple[Notice, Killer, Around]] = []
+        self._noticed: set[tuple[str, int | None, str]] = set()
+
+    def feed(self, message: Message, joined: str) -> tuple[bool, list[LogFinding]]:
+        """Read a line. Gives whether it told something, and what is complete with it."""
+        ident = message.line.ident or ""
+        if _QUOTING.fullmatch(ident):
+            return False, []
+        said = False
+        found: list[LogFinding] = []
+        if self._matters(joined):
+            for number, text in enumerate((message.text, *message.parts) if message.parts else ()):
+                part = "" if number else ident
+                line = _Line(text[:_LONGEST], starts(text[:_LONGEST]), part, message, is_part=number > 0)
+                said = self._try(line, found) or said
+            if not said:  # in one line, or broken by a mail program
+                whole = _Line(joined[:_LONGEST], starts(joined[:_LONGEST]), ident, message, is_part=False)
+                said = self._try(whole, found)
+        self._remember(message)
+        found += self._ripe()
+        return said, found
+
+    def flush(self) -> list[LogFinding]:
+        """Give what is open."""
+        found: list[LogFinding] = [done] if (done := self._close()) else []
+        found += [_with_facts(notice, entry, around) for notice, entry, around in self._waiting]
+        self._waiting.clear()
+        return found
+
+    def _matters(self, joined: str) -> bool:
+        held = self._open
+        return bool(_HINT.search(joined)) or (held is not None and (held.told_by or held.killer) in _DETAILED)
+
+    def _try(self, line: _Line, found: list[LogFinding]) -> bool:
+        for killer, words in _ALL:
+            if words.own_log and killer.ident not in line.ident:
+                continue
+            for place in line.places:
+                if matched := words.pattern.match(line.text, place):
+                    if killer.says == "kill":
+                        found += self._take(killer, words, _read(killer, matched, line))
+                    else:
+                        self._notice(killer, matched, line)
+                    return True
+        return False
+
+    def _take(self, killer: Killer, words: Wording, said: OtherKill) -> list[LogFinding]:
+        held = self._open
+        done: list[LogFinding] = []
+        if held is None or held.told_by != said.told_by or (self._is_kill and not _same_kill(words, held, said)):
+            if words.kind == "detail":
+                return []  # a detail of nothing, or of what another program writes: a table, a status
+            if closed := self._close():
+                done.append(closed)
+            self._open, self._entry = said, killer
+            self._around = Around(before=list(self._before))
+        else:
+            self._open = _merge(
+                held, said, first_kill=words.kind == "kill" and not self._is_kill, replace_pid=not self._is_kill
+            )
+        self._is_kill = self._is_kill or words.kind == "kill"
+        return done
+
+    def _notice(self, killer: Killer, matched: re.Match[str], line: _Line) -> None:
+        groups = matched.groupdict()
+        pid = next((int(groups[key]) for key in ("pid", "pid2") if groups.get(key)), None)
+        text = line.text.strip()[:_LINE_CHARACTERS]
+        key = (killer.ident, pid, "" if pid else text)
+        if key in self._noticed or len(self._noticed) >= _MOST_NOTICES:
+            return
+        self._noticed.add(key)
+        notice = Notice(
+            says="elsewhere" if killer.says == "elsewhere" else "sigkill",
+            told_by=killer.ident,
+            time=None if line.is_part else line.message.time,
+            pid=pid,
+            name=next((groups[key] for key in ("name", "name2", "name3") if groups.get(key)), None),
+            reason=(groups.get("reason") or "").strip() or None,
+            line=text,
+        )
+        self._waiting.append((notice, killer, Around(before=list(self._before))))
+
+    def _remember(self, message: Message) -> None:
+        for text in (message.text, *message.parts):
+            kept = text[:_LONGEST]
+            self._before.append(kept)
+            if self._is_kill and len(self._around.after) < _AFTER:
+                self._around.after.append(kept)
+            for _, _, around in self._waiting:
+                around.after.append(kept)
+
+    def _ripe(self) -> list[LogFinding]:
+        if not self._waiting or len(self._waiting[0][2].after) < _AFTER:
+            return []
+        notice, entry, around = self._waiting.pop(0)
+        return [_with_facts(notice, entry, around)]
+
+    def _close(self) -> OtherKill | None:
+        done, entry = (self._open, self._entry) if self._is_kill else (None, None)
+        self._open, self._entry, self._is_kill = None, None, False
+        if done is None or entry is None:
+            return None
+        facts = {**self._around.read(entry.facts, done.line), **done.facts}
+        return replace(done, facts=facts, rss=done.rss or parse_size(facts.get("used")))
+
+
+def _with_facts(notice: Notice, entry: Killer, around: Around) -> Notice:
+    return replace(notice, facts=around.read(entry.facts, notice.line))
+
+
+def _same_kill(words: Wording, held: OtherKill, said: OtherKill) -> bool:
+    if words.kind == "begin" or (said.pid and held.pid and said.pid != held.pid):
+        return False
+    if any(
+        held.facts.get(key, value) != value for key, value in said.facts.items() if key in ("job", "pod", "container")
+    ):
+        return False
+    if said.name and held.name and said.name != held.name and (held.told_by or held.killer) != "nohang":
+        return False
+    if (
+        held.time
+        and said.time
+        and held.time.epoch
+        and said.time.epoch
+        and said.time.epoch - held.time.epoch > _NEAR_SECONDS
+    ):
+        return False
+    unit, held_unit = (kill.cgroup.rpartition("/")[2] if kill.cgroup else None for kill in (said, held))
+    return not (unit and held_unit and unit != held_unit)
+
+
+def _merge(held: OtherKill, said: OtherKill, *, first_kill: bool, replace_pid: bool) -> OtherKill:
+    longest = max((held.cgroup, said.cgroup), key=lambda path: len(path or ""))
+    new_pid = said.pid if replace_pid and said.pid else held.pid or said.pid
+    new_name = said.name if replace_pid and said.name else held.name or said.name
+    return replace(
+        held,
+        pid=new_pid,
+        name=new_name,
+        cgroup=longest,
+        processes=held.processes or said.processes,
+        rss=held.rss or said.rss,
+        reason=(said.reason or held.reason) if first_kill else (held.reason or said.reason),
+        line=said.line if not held.pid and said.pid else held.line,
+        facts={**said.facts, **held.facts},
+    )
+
+
+def _read(killer: Killer, found: re.Match[str], line: _Line) -> OtherKill:
+    groups = {key: value for key, value in found.groupdict().items() if value}
+    unit = groups.get("unit") or ("MiB" if killer.ident == "nohang" else "")
+    name = groups.get("name") or groups.get("name2")
+    if killer.ident == "ray" and (named := _RAY_NAME.search(line.text)):
+        name = named["name"]
+    pid = groups.get("pid") or groups.get("pid2")
+    return OtherKill(
+        killer=killer.blamed,
+        told_by=killer.ident,
+        time=None if line.is_part else line.message.time,
+        pid=int(pid) if pid else None,
+        name=name,
+        cgroup=groups.get("cgroup"),
+        processes=int(groups["count"]) if groups.get("count") else None,
+        rss=parse_size(f"{groups['size']} {unit}") if groups.get("size") else None,
+        reason=(groups.get("said") or groups.get("reason") or "").strip() or None,
+        line=line.text.strip()[:_LINE_CHARACTERS],
+        facts={key: value for key, value in groups.items() if key not in _OWN_GROUPS},
+    )

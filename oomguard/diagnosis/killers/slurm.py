@@ -1,0 +1,97 @@
+"""Slurm: the kernel kills at the limit of the job's cgroup; slurmstepd, srun and the accounting tell of it.
+
+Source: Slurm plugins/task/cgroup, plugins/cgroup/v1 and v2, plugins/jobacct_gather; sacct(1), seff(1).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from oomguard.diagnosis.causes.model import Advice
+from oomguard.diagnosis.killers.base import Killer, fact, wording
+from oomguard.diagnosis.killers.sizes import ask_for, in_gib
+
+if TYPE_CHECKING:
+    from oomguard.formats.kernel_log import OtherKill
+
+_JOB = r"[0-9]{1,12}(?:[_+][0-9]{1,9})?"
+
+
+def _advise(kill: OtherKill) -> tuple[Advice, ...]:
+    job = kill.facts.get("job", "JOBID")
+    size = ask_for(kill)
+    told = " (half as much again as it had)" if size else ""
+    return (
+        Advice(text=f"or ask for more memory{told}", command=f"sbatch --mem={in_gib(size)} JOB.sh"),
+        Advice(
+            text="see how much each step had and used",
+            command=f"sacct -j {job} --format=JobID,State,ExitCode,ReqMem,MaxRSS",
+        ),
+    )
+
+
+KILLER = Killer(
+    ident="slurm",
+    what="the limit of the Slurm job (the kernel killed, Slurm reports it)",
+    why="the job passed the memory that it had asked for",
+    identifiers=("slurmstepd", "slurmd"),
+    in_logs=True,
+    wordings=(
+        wording(
+            r"(?:slurmstepd(?:-\S{1,64})?: )?(?:error: )?(?:\*\*\* )?Detected (?P<count>[1-9][0-9]{0,8}) oom[-_ ]kill(?: or \S+)? event\(?s?\)? in (?P<cgroup>(?:StepId=|step )\S{1,64}?)(?: cgroup)?\.(?:\s|$)",
+            "oom_kill event|oom-kill event|oom_kill or |oom-kill or |oom kill event",
+            "slurmstepd: error: Detected 1 oom_kill event in StepId=4711.batch. Some of the step tasks have been OOM Killed.",
+        ),
+        wording(
+            r"(?:slurmstepd: )?(?:error: )?(?P<reason>Some of (?:your processes|the step tasks) (?:may )?have been (?:killed by the cgroup out-of-memory handler|OOM Killed))",
+            "have been killed by the cgroup out|have been OOM Killed",
+            "slurmstepd: error: Some of your processes may have been killed by the cgroup out-of-memory handler.",
+        ),
+        wording(
+            r"(?:slurmstepd: )?error: (?P<cgroup>(?:Step|Job|StepId=|JobId=) ?[0-9]\S{0,64}) (?P<reason>exceeded (?:job |step )?memory limit.{0,200})",
+            "memory limit",
+            "slurmstepd: error: StepId=4711.0 exceeded memory limit (2098236 > 2097152), being killed",
+        ),
+        wording(
+            r"(?:slurmstepd: )?(?:error: )?(?P<reason>Exceeded (?:job|step) memory limit.{0,200})",
+            "memory limit",
+            "slurmstepd: error: Exceeded job memory limit at some point.",
+        ),
+        wording(
+            r"(?:\S{1,64}: )?error: (?P<node>\S{1,64}): tasks? [0-9,\[\]-]{1,64}: (?P<reason>Out Of Memory)",
+            "Out Of Memory",
+            "srun: error: n7: task 0: Out Of Memory",
+        ),
+        wording(
+            rf"(?P<job>{_JOB})(?:\.(?P<step>\w{{1,20}}))?[\s|][^'\"`()]{{0,200}}?(?P<reason>OUT_OF_ME(?:\+|MORY))(?=[\s|]|$)",
+            "OUT_OF_ME",
+            "4711.batch        batch               ann          4 OUT_OF_ME+    0:125",
+        ),
+        wording(
+            r"(?:State: |JobState=|State=)(?P<reason>OUT_OF_MEMORY)(?: \(exit code [0-9]+\)|\s|$)",
+            "OUT_OF_ME",
+            "State: OUT_OF_MEMORY (exit code 0)",
+        ),
+    ),
+    facts=(
+        fact("job", rf"(?:StepId=|JobId=|[Ss]tep |Job ID: |^\s*Job |SLURM_JOB_ID=|job )({_JOB})"),
+        fact("job", rf"^\s*({_JOB})(?:\.\w+)?[\s|].*OUT_OF_ME"),
+        fact("step", rf"(?:StepId=|step ){_JOB}\.(\w{{1,20}})"),
+        fact("used", r"Memory Utilized: ([0-9.]+ [KMGT]?B)"),
+        fact("used", r"MaxRSS=([0-9.]+[KMGT])"),
+        # Printed in KiB by older versions and in bytes by newer ones; 64 MiB to a GiB of either would be the other.
+        fact("used", r"exceeded (?:job |step )?memory limit \(([0-9]{4,7}|[1-6][0-9]{7})\s?>", unit="K"),
+        fact("used", r"exceeded (?:job |step )?memory limit \(([0-9]{10,15})\s?>"),
+        fact("limit", r"exceeded (?:job |step )?memory limit \([0-9]+ > ([0-9]{4,7}|[1-6][0-9]{7})\)", unit="K"),
+        fact("limit", r"exceeded (?:job |step )?memory limit \([0-9]+ > ([0-9]{10,15})\)"),
+        # sacct --format=JobID,State,ExitCode,ReqMem,MaxRSS, with bars or blanks between the columns
+        fact("limit", r"OUT_OF_ME\S{0,5}[|\s]+[0-9]+:[0-9]+[|\s]+([0-9.]+[KMGT])[cn]?\b"),
+        fact(
+            "used",
+            r"OUT_OF_ME\S{0,5}[|\s]+[0-9]+:[0-9]+(?:\|[0-9.KMGTcn]*\||\s+(?:[0-9.]+[KMGT][cn]?\s+)?)([0-9.]+K)\b",
+        ),
+        fact("limit", r"Memory Efficiency: [0-9.]+% of ([0-9.]+ [KMGT]?B)"),
+        fact("limit", r"(?:ReqMem|--mem|AllocMem|mem)=([0-9.]+[KMGT])"),
+    ),
+    advise=_advise,
+)

@@ -1,0 +1,140 @@
+"""Lines about a kill that a program did or told of, and about ends that are not put down to the host's memory."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from oomguard.diagnosis.killers.sizes import parse_size
+from oomguard.diagnosis.screens.layout import Lines, short
+from oomguard.diagnosis.screens.times import when_text
+from oomguard.units import format_size
+
+if TYPE_CHECKING:
+    from oomguard.diagnosis.model import Findings
+    from oomguard.formats.kernel_log import Notice, OtherKill
+
+_PLACES = (  # facts that say what or where, and how they are shown
+    ("container", "container {}"), ("pod", "pod {}"), ("namespace", "namespace {}"), ("unit", "unit {}"),
+    ("service", "service {}"), ("function", "function {}"), ("app", "dyno {}"), ("job", "job {}"), ("step", "step {}"),
+    ("node", "on node {}"),
+)  # fmt: skip
+_TIMES = (
+    ("started", "started {}"),
+    ("finished", "finished {}"),
+    ("restarts", "restarted {} times"),
+    ("exit", "exit status {}"),
+)
+_FRACTION = re.compile(r"(?<=:[0-9]{2})\.[0-9]{3,9}")
+_NOT_SAID = "its log does not say"
+
+
+def other_lines(kill: OtherKill, diagnosis: Findings) -> Lines:
+    """The lines about a kill by a program, or told by one."""
+    name = diagnosis.names.get(kill.told_by, kill.told_by)
+    return [
+        ("killed by", f"{name}{when_text(kill.time) or _finished(kill)}: proved by its log"),
+        ("what died", died_text(kill)),
+        ("why", _reason_text(kill, diagnosis.reasons.get(kill.told_by, ""))),
+        ("filled by", _filled(kill)),
+        ("room", _room(kill, diagnosis)),
+    ]
+
+
+def _finished(kill: OtherKill) -> str:
+    return f", {_FRACTION.sub('', kill.facts['finished'])}" if "finished" in kill.facts else ""
+
+
+def died_text(kill: OtherKill) -> str:
+    """What died, and what is told of it."""
+    died = " ".join(filter(None, (short(kill.name) if kill.name else "", f"(pid {kill.pid})" if kill.pid else "")))
+    is_step = kill.cgroup is not None and not kill.cgroup.startswith("/") and "job" in kill.facts
+    if kill.cgroup and not is_step:
+        died += f"{' in ' if died else ''}{short(kill.cgroup)}"
+    places = [form.format(short(kill.facts[key])) for key, form in _PLACES if key in kill.facts]
+    if places:
+        died += f"{' ' if places[0].startswith('on ') and died else ' in ' if died else ''}{', '.join(places)}"
+    died = f"what ran {died}" if died.startswith("on node") else died or _NOT_SAID
+    if kill.rss:
+        died = (
+            f"{'a process that its log does not name' if died == _NOT_SAID else died}, holding {format_size(kill.rss)}"
+        )
+    if kill.processes:
+        died += f" ({kill.processes} process{'es' if kill.processes != 1 else ''})"
+    times = [form.format(_FRACTION.sub("", kill.facts[key])) for key, form in _TIMES if key in kill.facts]
+    return died + (f"; {', '.join(times)}" if times else "")
+
+
+def _reason_text(kill: OtherKill, usual: str) -> str:
+    """Its own words, with sizes that can be read."""
+    limit = f" ({kill.facts['limit']})" if "limit" in kill.facts and _shown_size(kill.facts["limit"]) else ""
+    if kill.reason is None:
+        return f"{usual}{limit}" if usual else "memory ran low; its log says no more"
+    reason = re.sub(r"(?<=\()[0-9]{6,15}(?=\))", lambda size: format_size(int(size[0])), kill.reason)
+    if reason.startswith("memory pressure"):
+        return f"its processes spent their time waiting for memory: {reason}"
+    if kill.told_by == "ray" and reason[:1].isdigit() and "Worker" not in reason:
+        return f"the memory of the node was at {reason}"
+    return f"{usual}{limit}: {reason}" if usual else reason
+
+
+def _shown_size(text: str) -> bool:
+    return bool(re.search(r"[A-Za-z]", text))
+
+
+def _filled(kill: OtherKill) -> str:
+    used = kill.facts.get("used")
+    if used is None:
+        return _NOT_SAID
+    return f"what ran in it: {_size_text(used)} in use"
+
+
+def _size_text(told: str) -> str:
+    size = parse_size(told)
+    return told if size is None or (told.isdigit() and len(told) < 7) else format_size(size)
+
+
+def _room(kill: OtherKill, diagnosis: Findings) -> str:
+    limit, available = kill.facts.get("limit"), kill.facts.get("available")
+    if available:
+        return f"{_size_text(available)} was available on the node"
+    if limit:
+        return f"the limit was {_size_text(limit)}"
+    if kill.told_by in diagnosis.early:
+        return "it acts before memory has run out; of a kill by the kernel nothing is in this log"
+    return _NOT_SAID
+
+
+def notice_lines(diagnosis: Findings) -> Lines:
+    """The lines where nothing is proved: a SIGKILL without a reason, or memory that is not the host's."""
+    notice = diagnosis.notices[0]
+    name = diagnosis.names.get(notice.told_by, notice.told_by)
+    if notice.says == "elsewhere":
+        return [
+            ("killed by", f"nothing for lack of the host's memory, by this text: it tells of {name}"),
+            ("it says", short(notice.reason or notice.line)),
+            ("why", diagnosis.reasons.get(notice.told_by, "")),
+        ]
+    return [
+        (
+            "killed by",
+            "not in this text: it tells of a sudden end, not who sent SIGKILL nor why",
+        ),
+        ("what died", _who(notice, name)),
+        (
+            "why",
+            "whether memory was the reason, only the kernel's log of that machine tells; 137 or -9 alone does not",
+        ),
+        *_peak(notice),
+    ]
+
+
+def _who(notice: Notice, name: str) -> str:
+    told = [f"pid {notice.pid}"] if notice.pid is not None else []
+    told += [short(notice.name)] if notice.name else []
+    return f"{name} ({', '.join(told)})" if told else name
+
+
+def _peak(notice: Notice) -> Lines:
+    used = notice.facts.get("used_kb")
+    return [("held", f"up to {format_size(int(used) * 1024)} (Maximum resident set size)")] if used else []

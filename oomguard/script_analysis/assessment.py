@@ -1,0 +1,164 @@
+"""From what the analysis found to the verdict: pure, but for the lines that it looks up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from oomguard.script_analysis.advice import ADVICE
+from oomguard.script_analysis.model import CheckedInput, Finding, ScriptCheck, StartedWorkers, UnseenLine, Verdict
+from oomguard.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from oomguard.kernel.machine.headroom import Headroom
+    from oomguard.script_analysis.analysis import Analysis, LineFinding
+    from oomguard.script_analysis.input_sample import InputSample
+    from oomguard.script_analysis.resources import FixedMemory
+    from oomguard.script_analysis.source_files import SourceFiles
+
+_LONGEST_CODE = 200  # characters of a line that are kept
+_MOST_OUTSIDERS = 5
+_GROWS = 0.5  # bytes for each byte of the input, of things that are too small to be findings
+
+
+def assess(
+    script: str,
+    files: SourceFiles,
+    analysis: Analysis,
+    fixed: FixedMemory,
+    room: Headroom,
+    sample: InputSample | None,
+    name: str | None,
+) -> ScriptCheck:
+    """Put the answer together."""
+    processes = fixed.processes
+    whatever = fixed.counted * (processes or 1) + int(analysis.peak_fixed)
+    findings = tuple(_finding(found, files, sample) for found in analysis.findings)
+    needed = None if sample is None else whatever + _needed(analysis, findings, sample, processes or 1)
+    unseen = tuple(_unseen_lines(analysis, files, findings))
+    verdict = _verdict(analysis, findings, unseen, needed or whatever, room.available, named=sample is not None)
+    most = max(analysis.peak, analysis.peak_each * (processes or 1))
+    peak = files.locate(analysis.peak_line or analysis.peak_each_line)
+    return ScriptCheck(
+        script=script,
+        verdict=verdict,
+        input=None if sample is None or name is None else _input(name, sample),
+        findings=findings,
+        unseen=unseen,
+        assumptions=tuple(_line(line, why, files) for line, why in analysis.assumptions),
+        peak_per_byte=round(analysis.peak, 3),
+        peak_line=peak.line,
+        peak_file=peak.file,
+        peak_per_byte_of_each_file=round(analysis.peak_each, 3),
+        fixed_bytes=whatever,
+        imports_counted=fixed.imports,
+        imports_not_counted=fixed.uncounted_imports,
+        workers=tuple(_workers(fixed, files)),
+        processes=processes,
+        needed_bytes=needed,
+        available_bytes=room.available,
+        limited_by=room.limited_by,
+        fits=_fits(verdict, findings, named=sample is not None),
+        short_bytes=0 if needed is None else max(0, needed - room.available),
+        largest_input_bytes=int(max(0, room.available - whatever) / most) if most > 0 else None,
+    )
+
+
+def _needed(analysis: Analysis, findings: tuple[Finding, ...], sample: InputSample, processes: int) -> int:
+    """Give the bytes for this input, besides those that any input needs."""
+    largest = analysis.peak_each * sample.text_bytes * sample.largest_file_fraction * processes
+    squared = sum(finding.bytes_per_pair for finding in findings if finding.called) * sample.documents**2
+    return int(analysis.peak * sample.text_bytes + largest + squared)
+
+
+def _verdict(
+    analysis: Analysis,
+    findings: tuple[Finding, ...],
+    unseen: tuple[UnseenLine, ...],
+    needed: int,
+    available: int,
+    *,
+    named: bool,
+) -> Verdict:
+    grows = analysis.peak >= _GROWS or any(finding.holds_memory for finding in findings)
+    if needed > available or (grows and not named):
+        return "does not fit"
+    return "cannot say" if unseen else "fits"
+
+
+def _fits(verdict: Verdict, findings: tuple[Finding, ...], *, named: bool) -> bool | None:
+    if verdict == "cannot say":
+        return None
+    depends = not named and any(finding.holds_memory for finding in findings)
+    return None if depends else verdict == "fits"
+
+
+def _unseen_lines(analysis: Analysis, files: SourceFiles, findings: tuple[Finding, ...]) -> Iterable[UnseenLine]:
+    for line, why in analysis.unseen:
+        yield _line(line, why, files)
+    for name in files.unreadable:
+        yield UnseenLine(line=0, code="", why="is not Python 3, so it was not read", file=name, function="", cell=None)
+    if analysis.unseen or analysis.readers or any(finding.holds_memory for finding in findings):
+        return
+    if not analysis.runs:
+        functions = files.functions[:_MOST_OUTSIDERS]
+        for line in functions:
+            yield _line(line, "nothing here calls it, and what its callers give is not known", files)
+        return
+    for line, name in analysis.outsiders[:_MOST_OUTSIDERS]:
+        yield _line(line, f"no line here reads the input; {name}() may, and what it holds is not known", files)
+
+
+def _line(line: int, why: str, files: SourceFiles) -> UnseenLine:
+    place = files.locate(line)
+    return UnseenLine(
+        line=place.line, code=printable(place.code[:_LONGEST_CODE]), why=why, file=place.file,
+        function=place.function, cell=place.cell,
+    )  # fmt: skip
+
+
+def _workers(fixed: FixedMemory, files: SourceFiles) -> Iterable[StartedWorkers]:
+    for worker in fixed.workers:
+        place = files.locate(worker.line)
+        yield StartedWorkers(line=place.line, file=place.file, code=printable(worker.text), count=worker.count)
+
+
+def _input(name: str, sample: InputSample) -> CheckedInput:
+    return CheckedInput(
+        path=name,
+        disk_bytes=sample.disk_bytes,
+        text_bytes=sample.text_bytes,
+        bytes_per_token=round(sample.bytes_per_token, 3),
+        widest_character=sample.widest_character,
+        character_bytes=sample.shape.widest,
+        files=sample.files,
+        largest_file_bytes=int(sample.text_bytes * sample.largest_file_fraction),
+        documents=sample.documents,
+    )
+
+
+def _finding(found: LineFinding, files: SourceFiles, sample: InputSample | None) -> Finding:
+    advice, place = ADVICE[found.rule], files.locate(found.line)
+    text = None
+    if sample is not None:
+        text = sample.text_bytes * (sample.largest_file_fraction if found.each else 1.0)
+    return Finding(
+        line=place.line,
+        code=printable(place.code[:_LONGEST_CODE]),
+        rule=found.rule,
+        why=advice.why,
+        do=advice.do,
+        held_per_byte=round(found.held, 3),
+        peak_per_byte=round(found.peak, 3),
+        disk_per_byte=found.disk,
+        fixed_bytes=int(found.fixed),
+        held_bytes=None if text is None else int(found.held * text + found.fixed),
+        peak_bytes=None if text is None else int(found.peak * text + found.fixed),
+        each_file=found.each,
+        file=place.file,
+        function=place.function,
+        cell=place.cell,
+        called=found.reached,
+        bytes_per_pair=found.squared,
+    )

@@ -1,0 +1,85 @@
+"""Patterns are known by their whole text, and characters by tiktoken's Unicode."""
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import hatch_build
+from oomguard.preparation.encoding import native, splitters, unicode_probe
+from oomguard.preparation.encoding.native import CoreUnavailable
+from oomguard.preparation.encoding.splitters import find_splitter, pattern_of
+from tests.preparation.encoding.core_texts import SPLITTERS
+from tests.reference import pattern_of as installed_pattern
+
+ROOT = Path(hatch_build.__file__).parent
+
+
+@pytest.mark.parametrize(
+    ("name", "splitter"),
+    [
+        ("r50k_base", splitters.R50K),
+        ("p50k_base", splitters.R50K),
+        ("cl100k_base", splitters.CL100K),
+        ("o200k_base", splitters.O200K),
+    ],
+)
+def test_the_installed_tiktokens_patterns_are_known(name: str, splitter: splitters.Splitter) -> None:
+    assert find_splitter(installed_pattern(name)) == splitter
+
+
+@pytest.mark.parametrize("name", SPLITTERS)
+def test_a_pattern_that_differs_by_one_character_is_not_known(name: str) -> None:
+    pattern = pattern_of(SPLITTERS[name])
+    assert find_splitter(pattern) == SPLITTERS[name]
+    assert find_splitter(pattern + "+") is None
+    assert find_splitter(pattern.replace("{1,3}", "{1,2}").replace(r"|\p{N}|", r"|\p{N}+|") + " ") is None
+
+
+def test_the_core_and_tiktoken_are_of_the_same_unicode() -> None:
+    try:
+        native.load_core()
+    except CoreUnavailable as error:
+        pytest.skip(f"{error}: {error.do}")
+    assert unicode_probe.require_same_unicode() == unicode_probe._probe()
+
+
+def test_another_unicode_refuses_the_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unicode_probe, "unicode_version", lambda: "16.0")
+    monkeypatch.setattr(unicode_probe, "tiktoken_unicode", lambda: "17.0")
+    with pytest.raises(CoreUnavailable, match=r"of Unicode 17\.0, the encoder core of 16\.0"):
+        unicode_probe.require_same_unicode()
+
+
+def test_a_tiktoken_that_nobody_compared_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unicode_probe, "_COMPARED", {})
+    assert unicode_probe.tiktoken_unicode() in unicode_probe._ADDED
+
+
+def test_the_table_of_classes_is_what_the_installed_tiktoken_says() -> None:
+    """The generator, run anew, writes the file that is there."""
+    done = subprocess.run(
+        [sys.executable, "tools/unicode_classes.py"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == (ROOT / hatch_build.SOURCE / "unicode_classes.h").read_text()
+
+
+def test_without_the_library_the_caller_is_told(tmp_path: Path) -> None:
+    with pytest.raises(CoreUnavailable, match="not built"):
+        native.load_core(tmp_path / "core.so")
+    (tmp_path / "broken.so").write_bytes(b"\x7fELF")
+    with pytest.raises(CoreUnavailable, match="cannot be loaded"):
+        native.load_core(tmp_path / "broken.so")
+
+
+def test_without_a_compiler_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.delenv("OOMGUARD_CC", raising=False)
+    monkeypatch.setenv("PATH", "/nonexistent")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    assert hatch_build.find_compiler() is None
+    assert hatch_build.find_compiler("aarch64-linux-musl") is None
+    monkeypatch.setenv("OOMGUARD_CC", "gcc-12 -m64")
+    assert hatch_build.find_compiler() == ["gcc-12", "-m64"]

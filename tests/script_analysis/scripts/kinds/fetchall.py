@@ -1,0 +1,2 @@
+import sqlite3
+rows = sqlite3.connect("a.db").execute("select text from docs").fetchall()  # FINDING

@@ -1,0 +1,2 @@
+import re
+words = re.findall(r"\w+", open("in.txt").read())  # FINDING

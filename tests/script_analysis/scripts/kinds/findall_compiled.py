@@ -1,0 +1,5 @@
+import re
+P = re.compile(r"\w+")
+text = open("in.txt").read()  # FINDING
+for w in P.findall(text):  # FINDING
+    print(w)

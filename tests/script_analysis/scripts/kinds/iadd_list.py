@@ -1,0 +1,3 @@
+docs = []
+for line in open("in.txt"):
+    docs += [line]  # FINDING

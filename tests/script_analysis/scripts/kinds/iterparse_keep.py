@@ -1,0 +1,5 @@
+import xml.etree.ElementTree as ET
+with open("o.txt", "w") as out:
+    for event, el in ET.iterparse("dump.xml"):  # FINDING
+        if el.tag == "text":
+            out.write(el.text or "")

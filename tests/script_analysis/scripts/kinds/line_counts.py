@@ -1,0 +1,3 @@
+counts = {}
+for line in open("log.txt"):
+    counts[line] = counts.get(line, 0) + 1  # FINDING

@@ -1,0 +1,4 @@
+import json
+sents = []
+for line in open("in.jsonl"):
+    sents.extend(json.loads(line)["sentences"])  # FINDING

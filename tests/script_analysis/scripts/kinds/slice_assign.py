@@ -1,0 +1,3 @@
+docs = []
+for line in open("in.txt"):
+    docs[len(docs):] = [line]  # FINDING

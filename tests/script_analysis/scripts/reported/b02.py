@@ -1,0 +1,2 @@
+import pandas as rd
+t = rd.read_parquet("a.parquet")  # FINDING

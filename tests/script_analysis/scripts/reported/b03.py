@@ -1,0 +1,2 @@
+from pandas import read_csv as rc
+t = rc("a.csv")  # FINDING

@@ -1,0 +1,3 @@
+import pickle
+docs = [l for l in open("in.txt")]  # FINDING
+pickle.dump(docs, open("o.pkl", "wb"))

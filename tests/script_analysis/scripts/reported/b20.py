@@ -1,0 +1,2 @@
+import csv
+rows = list(csv.DictReader(open("in.csv")))  # FINDING

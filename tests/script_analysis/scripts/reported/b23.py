@@ -1,0 +1,1 @@
+lines = sorted(open("in.txt"))  # FINDING

@@ -1,0 +1,1 @@
+seen = set(open("in.txt"))  # FINDING

@@ -1,0 +1,3 @@
+def name(path):  # UNSEEN
+    parts = path.split("/")
+    return "/".join(parts[1:])

@@ -1,0 +1,3 @@
+import pickle
+docs = pickle.load(open("docs.pkl", "rb"))  # FINDING
+print(len(docs))

@@ -1,8 +1,0 @@
-import tiktoken
-
-enc = tiktoken.get_encoding("gpt2")
-tokens = []
-for line in open("train.txt"):
-    for token in enc.encode_ordinary(line):
-        tokens.append(token)  # TRAP token-list
-print(len(tokens))

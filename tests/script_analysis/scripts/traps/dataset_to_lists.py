@@ -1,7 +1,0 @@
-import numpy as np
-from datasets import load_dataset
-
-ds = load_dataset("json", data_files="train.jsonl")["train"]  # TRAP load-dataset
-texts = ds["text"]  # TRAP list-of-input
-lengths = np.array([len(t) for t in texts])
-frame = ds.to_pandas()  # TRAP dataframe

@@ -1,7 +1,0 @@
-import gzip
-
-text = ""
-with gzip.open("dump.txt.gz", "rt") as f:
-    for line in f:
-        text += line.lower()  # TRAP growing-text
-open("dump.lower.txt", "w").write(text)

@@ -1,7 +1,0 @@
-import json
-from pathlib import Path
-
-docs = json.loads(Path("dump.json").read_text(encoding="utf-8"))  # TRAP whole-read json-load
-with open("out.txt", "w") as out:
-    for doc in docs:
-        out.write(doc["text"] + "\n")

@@ -1,7 +1,0 @@
-import pandas as pd
-import tiktoken
-
-enc = tiktoken.get_encoding("gpt2")
-df = pd.read_csv("articles.csv")  # TRAP dataframe
-df["tokens"] = df["text"].apply(enc.encode_ordinary)  # TRAP token-list
-df.to_parquet("articles_tokens.parquet")

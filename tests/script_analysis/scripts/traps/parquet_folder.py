@@ -1,9 +1,0 @@
-from pathlib import Path
-
-import pandas as pd
-
-frames = []
-for file in sorted(Path("fineweb").glob("*.parquet")):
-    frames.append(pd.read_parquet(file, columns=["text"]))  # TRAP dataframe
-corpus = pd.concat(frames)  # TRAP concatenate
-corpus.to_csv("fineweb.csv")

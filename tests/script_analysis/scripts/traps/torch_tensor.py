@@ -1,8 +1,0 @@
-import tiktoken
-import torch
-
-with open("input.txt", "r") as f:
-    text = f.read()  # TRAP whole-read
-enc = tiktoken.get_encoding("gpt2")
-tokens = torch.tensor(enc.encode(text), dtype=torch.long)  # TRAP token-list array-of-list
-torch.save(tokens, "tokens.pt")
