@@ -17,8 +17,6 @@ from oomguard.errors import BadInput
 if TYPE_CHECKING:
     from oomguard.preparation.encoding.encodings import EncodingSpec
 
-VERSION = 1  # of the answers: another one where other files are recognised, or other things said of them
-
 
 def main() -> None:
     """Answer for the file that is named on the command line."""

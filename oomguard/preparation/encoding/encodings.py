@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import tempfile
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -56,8 +56,12 @@ class EncodingSpec:
     rank_count: int = 0  # Tekken: how many of its file's ranks it uses
     bos: int = -1  # the id that begins a text; -1: there is none
     nfc: bool = False
-    added: dict[str, int] = field(default_factory=dict)  # no special ones, but one token each where a text has them
+    added: tuple[tuple[str, int], ...] = ()  # no special ones, but one token each where a text has them
     added_first: bool = False  # they are looked for before the text becomes NFC
+
+    def __post_init__(self) -> None:
+        """Take lists for tuples, as JSON has them."""
+        object.__setattr__(self, "added", tuple((str(name), int(token)) for name, token in self.added))
 
     @property
     def token_bytes(self) -> int:
@@ -244,11 +248,11 @@ def _parse_ranks(text: bytes) -> dict[bytes, int]:
 def rank_text(spec: EncodingSpec, data: bytes) -> bytes:
     """Give the tokens as the text of a rank file, whatever the form of the tokenizer's own file, which is `data`."""
     if spec.form == "tekken":
-        from oomguard.preparation.encoding.tekken import tekken_ranks
+        from oomguard.preparation.encoding.tekken_ranks import tekken_ranks
 
         return tekken_ranks(data, spec.rank_count)
     if spec.form == "huggingface":
-        from oomguard.preparation.encoding.tokenizer_json import json_ranks
+        from oomguard.preparation.encoding.json_ranks import json_ranks
 
         return json_ranks(data)
     return data

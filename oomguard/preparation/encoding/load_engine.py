@@ -65,7 +65,7 @@ def load_engine(spec: EncodingSpec, file: Path, *, cache_bits: int = 16, vocabul
     if spec.added:
         from oomguard.preparation.encoding.added_tokens import AddedTokensEngine
 
-        engine = AddedTokensEngine(engine, spec.added)
+        engine = AddedTokensEngine(engine, dict(spec.added))
     return NfcEngine(engine) if spec.nfc and not spec.added_first else engine
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-import msgspec
-
 from oomguard.errors import BadInput
 from oomguard.preparation.encoding.encodings import EncodingSpec
 from oomguard.preparation.encoding.splitters import family_of, find_splitter
@@ -50,18 +48,3 @@ def read_tekken(data: bytes, whole: dict[str, Any], *, file: str) -> tuple[Encod
         rank_count=size - special,
     )
     return spec, named
-
-
-class _Token(msgspec.Struct):
-    rank: int
-    token_bytes: str
-
-
-class _Tokens(msgspec.Struct):
-    vocab: list[_Token]
-
-
-def tekken_ranks(data: bytes, count: int) -> bytes:
-    """Give the first `count` tokens as the text of a rank file."""
-    tokens = msgspec.json.decode(data, type=_Tokens).vocab[:count]
-    return "".join(f"{token.token_bytes} {token.rank}\n" for token in tokens).encode()

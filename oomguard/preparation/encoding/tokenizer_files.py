@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
-import subprocess
 from pathlib import Path
 
-from oomguard.errors import BadInput, NothingFound, WorkerFailed
-from oomguard.kernel.process.self_exec import own_command
-from oomguard.preparation.encoding.block_cache import keep, read_kept
-from oomguard.preparation.encoding.describe import VERSION
+from oomguard.errors import BadInput, NothingFound
+from oomguard.preparation.encoding.description import describe_apart
 from oomguard.preparation.encoding.encodings import EncodingSpec, with_eot
 from oomguard.preparation.encoding.known_ranks import KNOWN
-from oomguard.preparation.encoding.native import ABI
 from oomguard.preparation.encoding.splitters import PATTERNS, family_of, find_splitter
 from oomguard.text import printable
 
@@ -37,7 +32,7 @@ def open_tokenizer(given: str, *, pattern: str | None = None, eot_token: str | N
     if data.lstrip()[:1] == b"{":
         if pattern is not None:
             raise BadInput(f"--pattern: {name} says itself how text is split", do="leave --pattern out")
-        spec, special = _describe(data, name, str(file))
+        spec, special = describe_apart(data, name, str(file))
     else:
         spec, special = _read_ranks(data, pattern, name=name, file=str(file))
     return spec if eot_token is None else with_eot(spec, eot_token, special)
@@ -73,31 +68,6 @@ def _read(file: Path) -> bytes:
         raise BadInput(
             f"{printable(str(file))} cannot be read: {error.strerror or error}", do=f"ls -l {printable(str(file))}"
         ) from error
-
-
-def _describe(data: bytes, name: str, file: str) -> tuple[EncodingSpec, dict[str, int]]:
-    """Have another process look at a JSON file: a large one takes hundreds of MiB, which are gone when it ends.
-
-    What it finds is kept in the user's cache folder, by the file's sha256.
-    """
-    kept = f"tokenizer-{hashlib.sha256(data).hexdigest()}-{ABI}-{VERSION}"
-    found = read_kept(kept)
-    if found is None:
-        run = subprocess.run(
-            own_command("oomguard.preparation.encoding.describe", file), stdout=subprocess.PIPE, check=False
-        )
-        found = run.stdout
-        if run.returncode:
-            raise WorkerFailed(
-                f"{name}: the process that looked at it ended with status {run.returncode}",
-                do="run it again, with more memory",
-            )
-        if "error" not in (answer := json.loads(found)):
-            keep(kept, found)
-    answer = json.loads(found)
-    if "error" in answer:
-        raise BadInput(f"{name}: {answer['error']}", do=answer["do"])
-    return EncodingSpec(**{**answer["spec"], "name": name, "file": file}), answer["special"]
 
 
 def _read_ranks(data: bytes, pattern: str | None, *, name: str, file: str) -> tuple[EncodingSpec, dict[str, int]]:

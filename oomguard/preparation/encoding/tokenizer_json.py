@@ -7,15 +7,13 @@ Source: tokenizers/src/{pre_tokenizers,normalizers,models/bpe}/*.rs, version 0.2
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import json
 import re
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput
-from oomguard.preparation.encoding.byte_level import bytes_of
 from oomguard.preparation.encoding.encodings import EncodingSpec
+from oomguard.preparation.encoding.json_ranks import pair_of, tokens_of
 from oomguard.preparation.encoding.merge_order import find_difference
 from oomguard.preparation.encoding.splitters import PATTERNS, family_of, find_splitter
 
@@ -31,8 +29,6 @@ _MODEL_KEYS = {
     "type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", "byte_fallback",
     "ignore_merges", "vocab", "merges",
 }  # fmt: skip
-# A letter and then punctuation other than an apostrophe: no pattern of the core has that in one word.
-_MORE_THAN_A_WORD = re.compile(r"[A-Za-z][!-&(-/:-@\[-`{-~]")
 _OTHERS = "--tokenizer a tokenizer.json of a byte-level BPE, such as GPT-2's, Llama 3's or Qwen's"
 # DeepSeek V3's, in its order. No part of it sees more than the byte rule of safe cuts allows for.
 _DEEPSEEK = [
@@ -78,19 +74,10 @@ def read_tokenizer_json(data: bytes, whole: dict[str, Any], *, file: str) -> tup
         native=not why,
         why_slow=why,
         nfc=bool(nfc) and not why,
-        added={} if why else plain,
+        added=() if why else tuple(plain.items()),
         added_first=any(token.get("normalized") is False for token in added if not token.get("special")),
     )
     return spec, special | plain
-
-
-def json_ranks(data: bytes) -> bytes:
-    """Give the tokens that merges and look-ups can give as the text of a rank file."""
-    whole = json.loads(data)
-    added = {token["content"] for token in whole.get("added_tokens") or []}
-    tokens, _ = _tokens(whole["model"], added)
-    lines = (f"{base64.b64encode(word).decode()} {rank}\n" for word, rank in sorted(tokens.items(), key=lambda t: t[1]))
-    return "".join(lines).encode()
 
 
 def _only_one(special: Mapping[str, int], names: Iterable[str]) -> int:
@@ -195,40 +182,13 @@ def _why_not_added(added: list[dict[str, Any]]) -> str:
 
 def _why_not_merges(model: Mapping[str, Any], added: set[str]) -> str:
     try:
-        tokens, vocabulary = _tokens(model, added)
-        merges = [
-            (tokens_of[0], tokens_of[1])
-            for tokens_of in (_pair(merge, vocabulary) for merge in model.get("merges") or [])
-        ]
+        tokens, vocabulary = tokens_of(model, added)
+        merges = [pair_of(merge, vocabulary) for merge in model.get("merges") or []]
     except (KeyError, TypeError, ValueError):
         return "its merges or its vocabulary are written in a way that is not known"
     if len(set(tokens.values())) < len(tokens) or max(tokens.values(), default=0) >= (1 << 20) - 1:
         return "its ids are too high, or two of its tokens have the same"
     return find_difference(tokens, merges, whole_words=model.get("ignore_merges") is True) or ""
-
-
-def _tokens(model: Mapping[str, Any], added: set[str]) -> tuple[dict[bytes, int], dict[str, bytes]]:
-    """Tokens and ids by their bytes, and the bytes of each name.
-
-    Left out are names that are no bytes, and added tokens that no word of a text can be: neither comes of a text.
-    """
-    made = set()
-    for merge in model.get("merges") or []:
-        left, right = merge.split(" ") if isinstance(merge, str) else merge
-        made.add(left + right)
-    tokens, names = {}, {}
-    for name, rank in model["vocab"].items():
-        word = bytes_of(name)
-        if not word or (name in added and name not in made and _MORE_THAN_A_WORD.search(name)):
-            continue
-        tokens[word] = int(rank)
-        names[name] = word
-    return tokens, names
-
-
-def _pair(merge: Any, names: Mapping[str, bytes]) -> tuple[bytes, bytes]:
-    left, right = merge.split(" ") if isinstance(merge, str) else merge
-    return names[left], names[right]
 
 
 def _cuts_of(whole: Mapping[str, Any], added: list[dict[str, Any]], *, nfc: bool | None) -> Family:
