@@ -209,3 +209,12 @@ def test_a_file_that_is_replaced_while_a_run_works_changes_nothing(small: Path, 
         assert load_engine(spec, Path(f"/proc/self/fd/{held.fileno()}")).name
     with pytest.raises(Changed):
         load_engine(spec, small)
+
+
+@pytest.mark.parametrize("installed", ["0.20.3", "1.0.0rc3", "2.0.0"])
+def test_a_version_that_was_not_tried_is_not_taken(installed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from oomguard.preparation.encoding import huggingface
+
+    monkeypatch.setattr(huggingface, "version", lambda _: installed)
+    with pytest.raises(MissingExtra, match=installed):
+        huggingface.require_tokenizers()

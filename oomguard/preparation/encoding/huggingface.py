@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from oomguard.preparation.encoding.encodings import EncodingSpec
 
-_LOWEST, _TOO_HIGH = (0, 21), (2, 0)
+_LOWEST, _TOO_HIGH = (0, 21), (1, 0)  # 1.0.0rc3 has no encode_special_tokens and no from_buffer
 
 
 def require_tokenizers() -> None:
@@ -28,7 +28,7 @@ def require_tokenizers() -> None:
         raise MissingExtra(what, "tokenizers") from error
     numbers = tuple(int(number) for number in re.findall(r"[0-9]+", installed)[:2])
     if not _LOWEST <= numbers < _TOO_HIGH:
-        raise MissingExtra(f"tokenizers {installed} is installed; 0.21 or later is needed, below 2", "tokenizers")
+        raise MissingExtra(f"tokenizers {installed} is installed; 0.21 or later is needed, below 1", "tokenizers")
 
 
 class HuggingFaceEngine(ReferenceEngine):
