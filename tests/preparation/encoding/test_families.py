@@ -3,7 +3,9 @@
 import json
 import random
 import unicodedata
+from array import array
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -213,7 +215,7 @@ def test_documents_between_marks_and_of_arrays(name: str, mark: str, folder: Pat
         assert ended == len(documents) - 1
         assert places[:ended].tolist() == ends[:-1]
         data = [document.encode() for document in documents]
-        offsets = np.cumsum([3, *map(len, data)]).tolist()
+        offsets = array("q", accumulate([3, *map(len, data)]))
         count = engine.encode_documents(
             b"xyz" + b"".join(data), offsets, eot=spec.eot, tokens=memoryview(room.data), ends=memoryview(places.data), before=100, scratch=1 << 24
         )  # fmt: skip
