@@ -33,6 +33,7 @@ STILL_WIDE: set[str] = {
     "oomguard.preparation.engines.stream_intake",
     "oomguard.preparation.execution",
     "oomguard.preparation.job",
+    "oomguard.preparation.options",
     "oomguard.preparation.preconditions",
     "oomguard.preparation.reading.sampling",
     "oomguard.profiling.command",

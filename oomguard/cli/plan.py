@@ -27,6 +27,25 @@ def plan_command(
     encoding: Annotated[
         str, choice(("gpt2", "r50k_base", "p50k_base", "cl100k_base", "o200k_base"), "The tokenizer.")
     ] = "gpt2",
+    tokenizer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|NAME",
+            help="In place of --encoding: a tokenizer.json, tekken.json or .tiktoken file, or a model on the Hub.",
+        ),
+    ] = None,
+    pattern: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="How a .tiktoken file's text is split: "
+            "r50k | cl100k | llama3 | qwen | qwen3.5 | o200k | tekken. Known files need none.",
+        ),
+    ] = None,
+    eot_token: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|ID", help="The token between documents. Default: the tokenizer's end-of-text."),
+    ] = None,
     workers: Annotated[int | None, at_least(1, "N", "Worker processes.", "--workers")] = None,
     separator: Annotated[str, typer.Option(metavar="TEXT", help="What divides documents in a text file.")] = "",
     text_field: Annotated[
@@ -60,6 +79,9 @@ def plan_command(
         out=out,
         format=format,
         encoding=encoding,
+        tokenizer=tokenizer,
+        pattern=pattern,
+        eot_token=eot_token,
         workers=workers,
         separator=separator,
         text_field=text_field,

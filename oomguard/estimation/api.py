@@ -95,6 +95,9 @@ def _command(
     names = (
         "format",
         "encoding",
+        "tokenizer",
+        "pattern",
+        "eot_token",
         "workers",
         "shard_tokens",
         "block_size",

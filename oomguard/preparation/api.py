@@ -5,6 +5,7 @@ Imported here is what a run needs before its workers can be started; what else i
 
 from __future__ import annotations
 
+import os
 import shutil
 from contextlib import ExitStack
 from functools import partial
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from oomguard.kernel.machine.cpus import usable_cpus
 from oomguard.kernel.storage.mounts import is_in_memory
 from oomguard.preparation.encoding.encodings import find_rank_file
-from oomguard.preparation.encoding.load_engine import core_is_built, fill_vocabulary, open_vocabulary
+from oomguard.preparation.encoding.load_engine import fill_vocabulary, open_vocabulary, uses_core
 from oomguard.preparation.engines.events import PrepareEvents
 from oomguard.preparation.engines.memory_sum import BudgetPlan, Needs, plan_budget
 from oomguard.preparation.engines.worker_pool import WorkerPool, open_slots
@@ -27,6 +28,7 @@ from oomguard.supervision.run_budget import RunBudget, open_budget
 from oomguard.units import MIB
 
 if TYPE_CHECKING:
+    from oomguard.preparation.encoding.encodings import EncodingSpec
     from oomguard.preparation.model import PreparePlan, ShardSet
     from oomguard.preparation.reading.source import Source
 
@@ -51,7 +53,7 @@ def prepare(options: PrepareOptions, *, max_rss: int | None = None, events: Prep
         slots = open_slots(job, stack)
         workers = WorkerPool(job, slots, stack)
         if job.vocabulary_fd >= 0:
-            fill_vocabulary(rank_file, job.vocabulary_fd)
+            fill_vocabulary(resolved.spec, job.rank_file, job.vocabulary_fd)
         workers.configure()
         from oomguard.preparation.execution import conduct
 
@@ -80,7 +82,7 @@ def plan_prepare(options: PrepareOptions, *, max_rss: int | None = None) -> Prep
         inputs=tuple({"path": s.path, "size": s.size, "kind": s.kind, "compression": s.compression} for s in sources),
         folder=str(options.out),
         format=options.format,
-        encoding=options.encoding,
+        encoding=resolved.encoding_name,
         token_bytes=resolved.layout.token_bytes,
         budget=plan.budget,
         limited_by=f"{budget.explanation}; {budget.enforced_by}",
@@ -118,8 +120,11 @@ def _open_job(
         notes.append("--separator divides text files only; here it does nothing")
     if resolved.wanted.field_asked and all(source.kind == "text" for source in sources):
         notes.append("--text-field names a field of jsonl or parquet; here it does nothing")
-    if not needs.native:
-        notes.append("the native core was not built here: tiktoken does the work, some 30 times slower")
+    notes += tokenizer_notes(resolved.spec, options, native=needs.native)
+    rank_fd = os.open(
+        rank_file, os.O_RDONLY | os.O_CLOEXEC
+    )  # the file that was looked at, whatever its name stands for
+    stack.callback(os.close, rank_fd)
     expected = expect_no_train_shard(
         resolved.layout,
         first_is_val=resolved.val_fraction is None and all(source.seekable_text for source in sources),
@@ -130,7 +135,8 @@ def _open_job(
         options=options,
         resolved=resolved,
         budget=plan(budget.limit),
-        rank_file=rank_file,
+        rank_file=Path(f"/proc/self/fd/{rank_fd}"),
+        rank_fd=rank_fd,
         needs=needs,
         vocabulary_fd=open_vocabulary(stack) if needs.native else -1,
         notes=(*notes, *expected),
@@ -138,6 +144,23 @@ def _open_job(
     )
     require_known_length(job)
     return job, budget
+
+
+def tokenizer_notes(spec: EncodingSpec, options: PrepareOptions, *, native: bool) -> list[str]:
+    """What a person should know of the tokenizer."""
+    notes = []
+    if options.tokenizer is not None:
+        notes.append(f"tokenizer {spec.name}: {spec.summary()}")
+        if spec.token_bytes > 2:
+            notes.append(
+                f"ids go up to {spec.vocabulary_size - 1:,}: the trainer needs vocab_size {spec.vocabulary_size}"
+            )
+    if not native:
+        why = spec.why_slow or "the native core was not built here"
+        notes.append(f"{why}: {spec.reference} does the work, some 30 times slower")
+    if spec.family == "none":
+        notes.append("with this tokenizer a document is never cut, so each is held in memory whole")
+    return notes
 
 
 def memory_needs(sources: list[Source], *, options: PrepareOptions, resolved: ResolvedOptions) -> Needs:
@@ -149,8 +172,11 @@ def memory_needs(sources: list[Source], *, options: PrepareOptions, resolved: Re
         inputs=frozenset(kinds[source.kind] for source in sources),  # type: ignore[misc]  # the values are Inputs
         stream=any(source.kind != "parquet" and (source.compression or source.path == "-") for source in sources),
         chunks=_chunks(sources),
-        native=core_is_built(),
+        native=uses_core(resolved.spec),
+        vocabulary=resolved.spec.vocabulary_bytes,
+        reference=resolved.spec.reference_bytes,
         verify=options.verify != "off",
+        each_verifies=options.verify == "full",
     )
 
 

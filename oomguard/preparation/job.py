@@ -63,7 +63,8 @@ class Job:
     options: PrepareOptions
     resolved: ResolvedOptions
     budget: BudgetPlan
-    rank_file: Path
+    rank_file: Path  # the tokenizer's file, by the path of `rank_fd`
+    rank_fd: int
     needs: Needs  # what decides how much memory it takes
     vocabulary_fd: int = -1
     notes: tuple[str, ...] = ()  # what the user should know, for people
@@ -147,12 +148,12 @@ class Job:
 
     def shared_descriptors(self, slots: Slots) -> tuple[int, ...]:
         """What workers inherit."""
-        return (slots.fd,) if self.vocabulary_fd < 0 else (slots.fd, self.vocabulary_fd)
+        return tuple(fd for fd in (slots.fd, self.rank_fd, self.vocabulary_fd) if fd >= 0)
 
     def worker_config(self, slots: Slots, *, verify: bool) -> WorkerConfig:
         """What a worker is told; of a sample, one that verifies is enough."""
         return WorkerConfig(
-            encoding=self.resolved.spec.name,
+            spec=asdict(self.resolved.spec),
             rank_file=str(self.rank_file),
             eot=self.resolved.eot,
             newlines=self.options.newlines,
@@ -209,8 +210,8 @@ class Job:
             )
         if encoded.error == "differs":
             return WorkerFailed(
-                f"{where}: the core and tiktoken do not agree: {encoded.error_text}",
-                do="please report it with the text from there; OOMGUARD_ENGINE=tiktoken makes tiktoken do the work",
+                f"{where}: the core and {self.resolved.spec.reference} do not agree: {encoded.error_text}",
+                do="please report it with the text from there; OOMGUARD_ENGINE=tiktoken does without the core",
             )
         what, do = _PROBLEMS.get(
             encoded.error or "", (encoded.error_text, "check the file, then run the same command again")

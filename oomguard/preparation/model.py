@@ -64,6 +64,8 @@ class ShardSet:
     already_done: bool = False
     files: tuple[dict[str, Any], ...] = ()  # that speak of all shards of a split: path, bytes, sha256
     next_lines: tuple[str, ...] = ()  # the next command
+    engine: str = "core"  # what encoded
+    reference: str = "tiktoken"  # the library that a part was encoded with again
     verify: str = ""  # what was asked with --verify; empty: made by a version that did not note it
 
     def render(self) -> RenderableType:
@@ -114,10 +116,12 @@ class ShardSet:
         checked, read = format_size(self.verified_bytes), format_size(self.input_bytes)
         if self.verified_bytes:
             of = f" of {read}" if self.verify == "full" and checked != read else ""
-            return f"{checked}{of} encoded again by tiktoken: the same"
+            return f"{checked}{of} encoded again by {self.reference}: the same"
+        if self.engine == self.reference and self.verify != "off":
+            return f"nothing: {self.reference} itself did the work"
         if self.verify in ("sample", "full") and self.input_bytes:
             what = "this text" if self.verify == "full" else "what was sampled"
-            return f"nothing: {what} cannot be cut into parts that tiktoken can encode"
+            return f"nothing: {what} cannot be cut into parts that {self.reference} can encode"
         return "nothing (--verify off)" if self.verify == "off" else "nothing"
 
     def _next(self) -> list[str]:

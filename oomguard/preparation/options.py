@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from oomguard.errors import BadInput
-from oomguard.preparation.encoding.encodings import find_encoding
+from oomguard.preparation.encoding.encodings import find_encoding, with_eot
 from oomguard.preparation.encoding.safe_cuts import unify_newlines
 from oomguard.preparation.engines.messages import EotPlace, ErrorPolicy, Newlines, Verify
 from oomguard.preparation.reading.source import InputFormat
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from oomguard.preparation.encoding.encodings import EncodingSpec
     from oomguard.preparation.writing.formats.base import Layout, OutputFormat
 
+_ENCODING = "gpt2"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrepareOptions:
@@ -27,7 +29,10 @@ class PrepareOptions:
     inputs: tuple[str, ...] = ()
     out: Path = Path("tokens")
     format: str = "nanogpt"
-    encoding: str = "gpt2"
+    encoding: str = _ENCODING
+    tokenizer: str | None = None  # a tokenizer's file, or its name on the Hub, in place of `encoding`
+    pattern: str | None = None  # how text is split, for a rank file that is not known
+    eot_token: str | None = None  # the name or id of end-of-text; None: the tokenizer's
     workers: int | None = None  # None: one a CPU, as far as the budget allows
     shard_tokens: int | None = None  # None: as the format's anchor
     block_size: int | None = None  # None: as the format has it
@@ -56,6 +61,7 @@ class ResolvedOptions:
     """The same with every default filled in; what the shards' bytes depend on is in `identity`."""
 
     spec: EncodingSpec
+    asked_encoding: str
     output: OutputFormat
     layout: Layout
     val_fraction: str | None  # None: shard 0 is for validation; "0": nothing is
@@ -73,6 +79,11 @@ class ResolvedOptions:
     def name(self) -> str:
         """What the shards' names begin with."""
         return self.layout.name
+
+    @property
+    def encoding_name(self) -> str:
+        """What people call the tokenizer: the name or the file that they gave."""
+        return self.spec.name if self.spec.file is not None else self.asked_encoding
 
     @property
     def text_field(self) -> str:
@@ -94,7 +105,9 @@ def resolve_options(options: PrepareOptions) -> ResolvedOptions:
         _require(options.eot, get_args(EotPlace), "--eot")
     if options.workers is not None and options.workers < 1:
         raise BadInput(f"--workers {options.workers}: at least one is needed", do="leave --workers out: one a CPU")
-    spec = find_encoding(options.encoding)
+    spec = _encoding(options)
+    eot = options.eot or output.end_of_text(spec.family)
+    spec = _with_its_end(spec, options, eot)
     layout = new_layout(
         output,
         token_bytes=output.token_bytes(spec.vocabulary_size),
@@ -105,11 +118,12 @@ def resolve_options(options: PrepareOptions) -> ResolvedOptions:
     )
     return ResolvedOptions(
         spec=spec,
+        asked_encoding=options.encoding,
         output=output,
         layout=layout,
         val_fraction=_val_fraction(options, output),
         val_asked=options.val_fraction is not None,
-        eot=options.eot or output.end_of_text(spec.family),
+        eot=eot,
         separator=_separator(options),
         wanted=Wanted(
             format=options.input_format,
@@ -117,6 +131,33 @@ def resolve_options(options: PrepareOptions) -> ResolvedOptions:
             field_asked=options.text_field is not None,
         ),
     )
+
+
+def _encoding(options: PrepareOptions) -> EncodingSpec:
+    """The tokenizer that was asked for."""
+    if options.tokenizer is None:
+        if options.pattern is not None:
+            raise BadInput("--pattern belongs to a rank file", do="--tokenizer FILE.tiktoken, or leave --pattern out")
+        spec = find_encoding(options.encoding)
+        return spec if options.eot_token is None else with_eot(spec, options.eot_token, {"<|endoftext|>": spec.eot})
+    if options.encoding != _ENCODING:
+        raise BadInput("--encoding and --tokenizer both name a tokenizer", do="leave one of them out")
+    from oomguard.preparation.encoding.tokenizer_files import open_tokenizer
+
+    return open_tokenizer(options.tokenizer, pattern=options.pattern, eot_token=options.eot_token)
+
+
+def _with_its_end(spec: EncodingSpec, options: PrepareOptions, eot: EotPlace) -> EncodingSpec:
+    """The tokenizer, with the token that stands between documents as its end-of-text."""
+    if options.tokenizer is None:
+        return spec
+    if eot == "before" and spec.bos >= 0 and options.eot_token is None:
+        return replace(spec, eot=spec.bos)  # what the family's models have at the beginning of a document
+    if eot != "none" and spec.eot < 0:
+        raise BadInput(
+            f"{spec.name}: which id ends a document is not known", do="--eot-token with its name or id, or --eot none"
+        )
+    return spec
 
 
 def _require(value: str, allowed: tuple[str, ...], flag: str) -> None:

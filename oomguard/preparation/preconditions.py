@@ -65,7 +65,7 @@ def identity(job: Job) -> dict[str, Any]:
             for s in job.sources
         ],
         "format": options.format,
-        "encoding": resolved.spec.name,
+        "encoding": resolved.spec.identity(),
         "unicode": tiktoken_unicode(),
         "shard_tokens": resolved.shard_tokens,
         "val_fraction": resolved.val_fraction,

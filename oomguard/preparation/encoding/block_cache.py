@@ -17,34 +17,56 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from oomguard.errors import Changed
 from oomguard.preparation.encoding.native import ABI, Vocabulary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _DIGEST_BYTES = 32  # of sha256, after the block
 _LARGEST = 256 << 20  # bytes; no vocabulary comes near
 
 
-def open_vocabulary(rank_file: Path, *, cache: Path | None = None) -> Vocabulary:
-    """Give the block of a rank file: mapped from `cache`, or built and, where that can be, left there.
+def open_vocabulary(
+    file: Path, *, ranks: Callable[[bytes], bytes] = bytes, sha256: str | None = None, cache: Path | None = None
+) -> Vocabulary:
+    """Give the block of a tokenizer: mapped from `cache`, or built and, where that can be, left there.
 
+    ranks: makes the text of a rank file of the file's bytes. sha256: what the file must have.
     cache: the folder; None is $XDG_CACHE_HOME/oomguard or ~/.cache/oomguard.
-    Raises: ValueError if it is not a rank file; OSError if it cannot be read; CoreUnavailable.
+    Raises: ValueError if it is not a rank file; Changed; OSError if it cannot be read; CoreUnavailable.
     """
-    ranks = rank_file.read_bytes()
+    data = file.read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    if sha256 not in (None, digest):
+        raise Changed("the file of the tokenizer has changed", do="run the same command again")
     folder = cache or default_cache()
-    name = f"ranks-{hashlib.sha256(ranks).hexdigest()}-{ABI}"
+    name = f"ranks-{digest}-{ABI}"
     if folder is not None:
         with contextlib.suppress(OSError, ValueError), _trusted_folder(folder) as folder_fd:
-            return _map_block(folder_fd, name)
-    vocabulary = Vocabulary.build(ranks)
+            return Vocabulary(_map_checked(folder_fd, name))
+    vocabulary = Vocabulary.build(ranks(data))
+    keep(name, vocabulary.block, cache=cache)
+    return vocabulary
+
+
+def read_kept(name: str, *, cache: Path | None = None) -> bytes | None:
+    """Give what `keep` left under a name; None if there is nothing that can be trusted."""
+    folder = cache or default_cache()
+    if folder is not None:
+        with contextlib.suppress(OSError, ValueError), _trusted_folder(folder) as folder_fd:
+            return bytes(_map_checked(folder_fd, name))
+    return None
+
+
+def keep(name: str, data: bytes | mmap.mmap | memoryview, *, cache: Path | None = None) -> None:
+    """Leave bytes under a name that says all that they depend on, if that can be."""
+    folder = cache or default_cache()
     if folder is not None:
         with contextlib.suppress(OSError):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             with _trusted_folder(folder) as folder_fd:
-                _keep_block(folder_fd, name, vocabulary)
-    return vocabulary
+                _write(folder_fd, name, data)
 
 
 def default_cache() -> Path | None:
@@ -71,8 +93,8 @@ def _require_ours(status: os.stat_result) -> None:
         raise PermissionError("somebody else may write here")
 
 
-def _map_block(folder_fd: int, name: str) -> Vocabulary:
-    """Map a block that was kept.
+def _map_checked(folder_fd: int, name: str) -> memoryview:
+    """Map what was kept.
 
     Raises: OSError if it is not there, ValueError if it is damaged.
     """
@@ -88,17 +110,17 @@ def _map_block(folder_fd: int, name: str) -> Vocabulary:
     block = memoryview(mapped)[:-_DIGEST_BYTES]
     if hashlib.sha256(block).digest() != mapped[-_DIGEST_BYTES:]:
         raise ValueError("the block is damaged")
-    return Vocabulary(block)
+    return block
 
 
-def _keep_block(folder_fd: int, name: str, vocabulary: Vocabulary) -> None:
-    """Write the block beside its place and rename it, so that no process ever sees a part of it."""
+def _write(folder_fd: int, name: str, data: bytes | mmap.mmap | memoryview) -> None:
+    """Write a file beside its place and rename it, so that no process ever sees a part of it."""
     temporary = f".{name}.{secrets.token_hex(8)}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with os.fdopen(os.open(temporary, flags, 0o600, dir_fd=folder_fd), "wb") as file:
         try:
-            file.write(vocabulary.block)
-            file.write(hashlib.sha256(vocabulary.block).digest())
+            file.write(data)
+            file.write(hashlib.sha256(data).digest())
             file.flush()
             os.fsync(file.fileno())
             os.rename(temporary, name, src_dir_fd=folder_fd, dst_dir_fd=folder_fd)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oomguard.preparation.encoding.encodings import find_encoding
+from oomguard.preparation.encoding.encodings import EncodingSpec
 from oomguard.preparation.encoding.load_engine import load_engine
 from oomguard.preparation.encoding.safe_cuts import unify_newlines
 from oomguard.preparation.encoding.tokenizers import BadUtf8, EngineCannotEncode, NeedsRoom
@@ -34,7 +34,7 @@ class ChunkEncoder:
 
     def __init__(self, config: WorkerConfig) -> None:
         self._config = config
-        self._spec = find_encoding(config.encoding)
+        self._spec = EncodingSpec(**config.spec)
         layout = SlotLayout(longest_piece=config.longest_piece, token_bytes=self._spec.token_bytes, slots=config.slots)
         self._slots = Slots(layout, config.slots_fd)
         self._engine = load_engine(

@@ -1,14 +1,18 @@
-"""Which engine there is here: the native core where it was built, else tiktoken."""
+"""Which engine there is here: the native core where it was built and knows the tokenizer, else the reference."""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING
 
-from oomguard.preparation.encoding import block_cache
 from oomguard.preparation.encoding.native import CoreUnavailable
-from oomguard.preparation.encoding.native_engine import NativeEngine, map_vocabulary, write_vocabulary
-from oomguard.preparation.encoding.tokenizers import Engine, TiktokenEngine
+from oomguard.preparation.encoding.native_engine import (
+    NativeEngine,
+    load_vocabulary,
+    map_vocabulary,
+    write_vocabulary,
+)
+from oomguard.preparation.encoding.tokenizers import Engine, ReferenceEngine, TiktokenEngine
 from oomguard.preparation.encoding.unicode_probe import require_same_unicode
 
 if TYPE_CHECKING:
@@ -38,15 +42,37 @@ def open_vocabulary(stack: ExitStack) -> int:
     return fd
 
 
-def fill_vocabulary(rank_file: Path, fd: int) -> None:
+def fill_vocabulary(spec: EncodingSpec, file: Path, fd: int) -> None:
     """Put the vocabulary where all workers share it, in 4 ms for GPT-2 and 40 the first time: they start meanwhile."""
-    write_vocabulary(rank_file, fd)
+    write_vocabulary(spec, file, fd)
 
 
-def load_engine(spec: EncodingSpec, rank_file: Path, *, cache_bits: int = 16, vocabulary_fd: int = -1) -> Engine:
-    """Give the native core where it was built, else tiktoken; without a descriptor, with a vocabulary of its own."""
-    if not core_is_built():
-        return TiktokenEngine(spec, rank_file)
-    shared = vocabulary_fd >= 0
-    vocabulary = map_vocabulary(vocabulary_fd) if shared else block_cache.open_vocabulary(rank_file)
-    return NativeEngine(spec, vocabulary, cache_bits=cache_bits)
+def uses_core(spec: EncodingSpec) -> bool:
+    """Whether the native core encodes for this tokenizer here."""
+    return spec.native and core_is_built()
+
+
+def load_engine(spec: EncodingSpec, file: Path, *, cache_bits: int = 16, vocabulary_fd: int = -1) -> Engine:
+    """Give the native core where it can do the work, else the reference; no descriptor: a vocabulary of its own."""
+    if not uses_core(spec):
+        return load_reference(spec, file)
+    vocabulary = map_vocabulary(vocabulary_fd) if vocabulary_fd >= 0 else load_vocabulary(spec, file)
+    engine: Engine = NativeEngine(spec, vocabulary, cache_bits=cache_bits)
+    if spec.nfc:
+        from oomguard.preparation.encoding.normalization import NfcEngine
+
+        engine = NfcEngine(engine) if spec.added_first else engine
+    if spec.added:
+        from oomguard.preparation.encoding.added_tokens import AddedTokensEngine
+
+        engine = AddedTokensEngine(engine, dict(spec.added))
+    return NfcEngine(engine) if spec.nfc and not spec.added_first else engine
+
+
+def load_reference(spec: EncodingSpec, file: Path) -> ReferenceEngine:
+    """Give the library whose tokens are right. Raises: NothingFound if it is not installed."""
+    if spec.form != "huggingface":
+        return TiktokenEngine(spec, file)
+    from oomguard.preparation.encoding.huggingface import HuggingFaceEngine
+
+    return HuggingFaceEngine(spec, file)

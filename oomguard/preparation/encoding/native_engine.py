@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import mmap
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from oomguard.preparation.encoding.block_cache import open_vocabulary
+from oomguard.preparation.encoding.encodings import EncodingSpec, rank_text
 from oomguard.preparation.encoding.native import SLACK_TOKENS, Encoder, Status, Vocabulary
-from oomguard.preparation.encoding.splitters import CL100K, O200K, R50K
 from oomguard.preparation.encoding.tokenizers import BadUtf8, NeedsRoom
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from oomguard.preparation.encoding.encodings import EncodingSpec
-from oomguard.preparation.encoding.native import Progress
-
-_SPLITTERS = {"gpt2": R50K, "cl100k": CL100K, "o200k": O200K}
+    from oomguard.preparation.encoding.native import Progress
 
 
 class NativeEngine:
@@ -26,8 +24,10 @@ class NativeEngine:
     name = "core"
 
     def __init__(self, spec: EncodingSpec, vocabulary: Vocabulary, *, cache_bits: int) -> None:
+        splitter = spec.splitter
+        assert splitter is not None, spec
         self._encoder = Encoder(
-            vocabulary, _SPLITTERS[spec.family], token_bytes=spec.token_bytes, cache_bits=cache_bits
+            vocabulary, splitter, token_bytes=spec.token_bytes, cache_bits=cache_bits, first_id=spec.first_id
         )
 
     def encode(
@@ -106,12 +106,17 @@ def _ends_with(text: Any, mark: bytes) -> bool:
     return bytes(text).split(mark)[-1] == b""
 
 
-def write_vocabulary(rank_file: Path, fd: int) -> None:
-    """Write a rank file to an empty file in memory, in the form that the core uses. Raises: ValueError, OSError."""
-    block = open_vocabulary(rank_file).block
+def write_vocabulary(spec: EncodingSpec, file: Path, fd: int) -> None:
+    """Write a vocabulary to an empty file in memory, in the form that the core uses. Raises: as `open_vocabulary`."""
+    block = load_vocabulary(spec, file).block
     os.ftruncate(fd, len(block))
     with mmap.mmap(fd, len(block)) as shared:
         shared[:] = bytes(block)
+
+
+def load_vocabulary(spec: EncodingSpec, file: Path) -> Vocabulary:
+    """Give the vocabulary of a tokenizer's file. Raises: as `open_vocabulary`."""
+    return open_vocabulary(file, ranks=partial(rank_text, spec), sha256=spec.sha256)
 
 
 def map_vocabulary(fd: int) -> Vocabulary:

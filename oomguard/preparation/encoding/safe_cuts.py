@@ -18,6 +18,12 @@ And by family, between a line end and a character that is not white space:
 6. gpt2 splits a run of white space before its last character, but takes it whole at the end of a text. So only after a
    line feed that stands alone.
 
+Some tokenizers have added tokens that stand in a text as a whole, such as Qwen's "<tool_call>". None of those that may
+come here holds white space, so beside white space ("...-spaced": the rules that say so) no cut divides one.
+
+"blanks" is the rule for patterns that only Hugging Face's tokenizers splits by: a is an ASCII letter or digit, b is a
+space, tab, CR or LF; "none" is for the others, whose documents stay whole.
+
 Letters are ASCII and a few ranges that no version of Unicode will change; text in other scripts is cut at its spaces.
 The end of a document, behind the separator that ends it, is a cut in any script: documents are encoded apart.
 Everything works on bytes: a is required to be well-formed UTF-8, because invalid bytes may later be dropped.
@@ -32,7 +38,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Family = Literal["gpt2", "cl100k", "o200k"]
+Family = Literal["gpt2", "cl100k", "o200k", "gpt2-spaced", "cl100k-spaced", "o200k-spaced", "blanks", "none"]
 
 _TAIL = rb"[\x80-\xbf]"
 # Well-formed UTF-8 (Unicode 16, table 3-7), one alternative a length, because a look-behind needs a fixed width.
@@ -82,6 +88,11 @@ _EVERYWHERE = (
     rb"(?<=[0-9])(?=[\n\r\x0b\x0c]|" + _LETTER + rb"|" + _PUNCTUATION + rb")",
     rb"(?<=[!-/:-@\[-`{-~])(?=[0-9])",
 )
+_BEFORE_SPACE = (
+    _AFTER_NON_SPACE + rb"(?=[ \t])",
+    rb"(?:" + _AFTER_LETTER + rb"|(?<=[0-9]))(?=[\n\r\x0b\x0c])",
+)
+_BLANKS = rb"(?<=[0-9A-Za-z])(?=[ \t\n\r])"
 _AFTER_LINE_END = {
     "gpt2": rb"(?<=[!-~]\n)(?=" + _NOT_SPACE + rb")",
     "cl100k": rb"(?<=[\n\r])(?=" + _NOT_SPACE + rb")",
@@ -91,8 +102,13 @@ _AFTER_LINE_END = {
 
 @cache
 def _last_cut(family: Family) -> re.Pattern[bytes]:
+    if family == "blanks":
+        rules: tuple[bytes, ...] = (_BLANKS,)
+    else:
+        pattern, _, spaced = family.partition("-")
+        rules = (*(_BEFORE_SPACE if spaced else _EVERYWHERE), _AFTER_LINE_END[pattern])
     # `.*` runs to the end at once and comes back byte by byte, so the last cut of a window is found first.
-    return re.compile(rb"(?s:.*)(?:" + rb"|".join((*_EVERYWHERE, _AFTER_LINE_END[family])) + rb")")
+    return re.compile(rb"(?s:.*)(?:" + rb"|".join(rules) + rb")")
 
 
 def last_safe_cut(
@@ -105,6 +121,8 @@ def last_safe_cut(
     `universal_newlines` the separator is looked for as it will read once CR LF and CR have become LF.
     Raises: nothing.
     """
+    if family == "none":
+        return None
     # A separator that sticks out of the window on either side cannot be seen, so cuts stay that far inside.
     margin = max(0, len(separator) * (2 if universal_newlines else 1) - 1)
     end = len(window) - margin

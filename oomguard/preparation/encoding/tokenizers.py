@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-_STRETCH = 256 * KIB  # of text that tiktoken gets at once: it takes 38 bytes of memory for each byte of one word
-_TIKTOKEN_COST = 40
-
 
 class BadUtf8(Exception):
     """Carries where in the text the first invalid byte is."""
@@ -78,27 +75,32 @@ class Engine(Protocol):
         ...
 
 
-class TiktokenEngine:
-    """tiktoken, a stretch of a document at a time."""
+class ReferenceEngine:
+    """A library that makes a list of ids of a document, a stretch at a time where the document may be cut."""
 
-    name = "tiktoken"
+    name: str
+    cost: int  # bytes of memory that it takes for each byte of text
+    stretch: int  # bytes of text that it gets at once, where the text may be cut
 
-    def __init__(self, spec: EncodingSpec, rank_file: Path) -> None:
-        self._encoding = load_tiktoken(spec, rank_file)
+    def __init__(self, spec: EncodingSpec) -> None:
         self._cut = partial(last_safe_cut, family=spec.family)
+
+    def ids(self, text: bytes) -> list[int]:
+        """Give the ids of well-formed text. Raises: EngineCannotEncode."""
+        raise NotImplementedError
 
     def encode(
         self, text: Any, *, mark: bytes, eot: int, tokens: memoryview, ends: memoryview, before: int, scratch: int
     ) -> tuple[int, int]:
         """Encode as `Engine` says."""
         data = bytes(text)
-        _require_utf8(data)
+        require_utf8(data)
         count, at, parts = 0, 0, data.split(mark) if mark else [data]
         for number, part in enumerate(parts):
             count = self._document(part, at, tokens, count, scratch)
             at += len(part) + len(mark)
             if number < len(parts) - 1:
-                count = self._end(number, eot, tokens, ends, count, before)
+                count = end_document(number, eot, tokens, ends, count, before)
         return count, len(parts) - 1
 
     def encode_documents(
@@ -117,47 +119,64 @@ class TiktokenEngine:
         for number, (start, stop) in enumerate(pairwise(offsets)):
             document = bytes(text[start:stop])
             try:
-                _require_utf8(document)
+                require_utf8(document)
             except BadUtf8 as bad:
                 raise BadUtf8(start + bad.at) from None
             count = self._document(document, start, tokens, count, scratch)
-            count = self._end(number, eot, tokens, ends, count, before)
-        return count
-
-    def _end(self, number: int, eot: int, tokens: memoryview, ends: memoryview, count: int, before: int) -> int:
-        if eot >= 0:
-            tokens[count] = eot
-            count += 1
-        if len(ends):
-            ends[number] = before + count
+            count = end_document(number, eot, tokens, ends, count, before)
         return count
 
     def _document(self, document: bytes, at: int, tokens: memoryview, count: int, scratch: int) -> int:
         def read(start: int, length: int) -> bytes:
             return document[start : start + length]
 
-        for stretch in split_pieces(read, self._cut, size=len(document), target=lambda: _STRETCH):
-            if len(stretch) > 2 * _STRETCH and _TIKTOKEN_COST * len(stretch) > scratch:
-                raise NeedsRoom(_TIKTOKEN_COST * len(stretch), at)
+        for stretch in split_pieces(read, self._cut, size=len(document), target=lambda: self.stretch):
+            if len(stretch) > 2 * self.stretch and self.cost * len(stretch) > scratch:
+                raise NeedsRoom(self.cost * len(stretch), at)
             for token in self.ids(stretch):
                 tokens[count] = token
                 count += 1
             at += len(stretch)
         return count
 
+
+class TiktokenEngine(ReferenceEngine):
+    """tiktoken, whose tokens are those of a rank file."""
+
+    name = "tiktoken"
+    cost = 40  # 38 for a text that is one word
+    stretch = 256 * KIB
+
+    def __init__(self, spec: EncodingSpec, file: Path) -> None:
+        super().__init__(spec)
+        self._encoding = load_tiktoken(spec, file)
+        self._first_id = spec.first_id
+
     def ids(self, text: bytes) -> list[int]:
         """Give the ids of well-formed text. Raises: EngineCannotEncode."""
         try:
-            return self._encoding.encode_ordinary(text.decode())
+            ids = self._encoding.encode_ordinary(text.decode())
         except BaseException as error:
             # A million spaces overflow its regular expression's stack: ValueError, or a PanicException, which is
             # no Exception.
             if type(error).__name__ not in ("ValueError", "PanicException"):
                 raise
             raise EngineCannotEncode from error
+        return [token + self._first_id for token in ids] if self._first_id else ids
 
 
-def _require_utf8(data: bytes) -> None:
+def end_document(number: int, eot: int, tokens: memoryview, ends: memoryview, count: int, before: int) -> int:
+    """Note that document `number` ends after `count` tokens, and give how many there are then."""
+    if eot >= 0:
+        tokens[count] = eot
+        count += 1
+    if len(ends):
+        ends[number] = before + count
+    return count
+
+
+def require_utf8(data: bytes) -> None:
+    """Raise BadUtf8 for text that is not well-formed."""
     try:
         data.decode()
     except UnicodeDecodeError as error:

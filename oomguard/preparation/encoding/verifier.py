@@ -1,4 +1,4 @@
-"""tiktoken looks over the core's shoulder: a sample of the text is encoded a second time while the job runs."""
+"""The reference looks over the core's shoulder: a sample of the text is encoded a second time while the job runs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oomguard.preparation.encoding.cutting import split_pieces
+from oomguard.preparation.encoding.load_engine import load_reference
 from oomguard.preparation.encoding.safe_cuts import Separators, last_safe_cut
-from oomguard.preparation.encoding.tokenizers import EngineCannotEncode, TiktokenEngine
+from oomguard.preparation.encoding.tokenizers import EngineCannotEncode, ReferenceEngine
 from oomguard.units import KIB, MIB
 
 if TYPE_CHECKING:
@@ -43,11 +44,11 @@ class Verifier:
 
     def __init__(self, mode: Verify, spec: EncodingSpec, rank_file: str, *, engine: str) -> None:
         """`engine` names what is compared; the reference is not compared with itself."""
-        self._mode = mode if engine != TiktokenEngine.name else "off"
+        self._mode = mode if engine != spec.reference else "off"
         self._spec = spec
         self._engine = engine
-        self._load = partial(TiktokenEngine, spec, Path(rank_file))
-        self._reference: TiktokenEngine | None = None
+        self._load = partial(load_reference, spec, Path(rank_file))
+        self._reference: ReferenceEngine | None = None
         self._typecode = "H" if spec.token_bytes == 2 else "I"
         self._began = time.monotonic()
         self._spent = 0.0
@@ -140,5 +141,5 @@ class Verifier:
         )
         return (
             f"token {at} of a stretch of {size} bytes: {self._engine} {got[at : at + 4]}, "
-            f"tiktoken {expected[at : at + 4]}"
+            f"{self._spec.reference} {expected[at : at + 4]}"
         )

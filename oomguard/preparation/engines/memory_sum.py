@@ -71,6 +71,9 @@ class Needs:
 
     family: Family
     token_bytes: int
+    vocabulary: int | None = None  # bytes of the core's; None: as of tiktoken's encoding of that family
+    each_verifies: bool = False  # every worker has the reference, and not one of them
+    reference: int | None = None  # bytes that the reference takes; None: likewise
     inputs: frozenset[Input]
     stream: bool  # something is read as a stream: compressed, or standard input
     native: bool
@@ -138,11 +141,13 @@ def budget_with_room(alone: int, *, needs: Needs, workers: int | None, cpus: int
 
 
 def _sum(needs: Needs, workers: int, state: int) -> int:
-    """All parts. One of the workers encodes a sample again; without the core, each has tiktoken for itself."""
-    reference = _REFERENCE[needs.family]
+    """All parts. A sample is encoded again by one worker; with `full`, and without the core, each has the reference."""
+    reference = _REFERENCE[needs.family] if needs.reference is None else needs.reference
     total = _COORDINATOR + workers * (max(_WORKER[one] for one in needs.inputs) + state)
     if needs.native:
-        total += _VOCABULARY[needs.family] + (reference if needs.verify else 0)
+        vocabulary = _VOCABULARY[needs.family] if needs.vocabulary is None else needs.vocabulary
+        verifiers = workers if needs.each_verifies else 1
+        total += vocabulary + (verifiers * reference if needs.verify else 0)
     else:
         total += workers * reference
     if needs.stream:

@@ -30,8 +30,8 @@ TaskKind = Literal["text", "lines", "rows", "plan"]
 class WorkerConfig:
     """All that a worker is told when it starts."""
 
-    encoding: str
-    rank_file: str
+    spec: dict[str, Any]  # the EncodingSpec
+    rank_file: str  # the tokenizer's file, by descriptor
     eot: EotPlace
     newlines: Newlines
     errors: ErrorPolicy

@@ -11,7 +11,7 @@ from oomguard.preparation.encoding.block_cache import default_cache, open_vocabu
 from oomguard.preparation.encoding.native import Vocabulary
 from tests.preparation.encoding.core_texts import vocabulary_of
 
-RANKS = Path(oomguard.__file__).parent / "preparation/encoding/vocab" / "r50k_base.tiktoken"
+RANKS = Path(oomguard.__file__).parent / "preparation/encoding/vocab/r50k_base.tiktoken"
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from oomguard.preparation.encoding import chunk_encoder
 from oomguard.preparation.encoding.chunk_encoder import ChunkEncoder
-from oomguard.preparation.encoding.encodings import find_encoding, find_rank_file
+from oomguard.preparation.encoding.encodings import EncodingSpec, find_encoding, find_rank_file
 from oomguard.preparation.encoding.load_engine import load_engine
 from oomguard.preparation.encoding.safe_cuts import unify_newlines
 from oomguard.preparation.encoding.tokenizers import Engine, TiktokenEngine
@@ -82,7 +82,7 @@ def slots_of(token_bytes: int) -> Slots:
 def encoder_of(setting: Setting, verify: Verify = "off") -> ChunkEncoder:
     spec = find_encoding(setting.encoding)
     config = WorkerConfig(
-        encoding=setting.encoding, rank_file=str(find_rank_file(spec)), eot=setting.eot, newlines=setting.newlines,
+        spec=asdict(spec), rank_file=str(find_rank_file(spec)), eot=setting.eot, newlines=setting.newlines,
         errors=setting.errors, text_field="text", with_ends=True, verify=verify, cache_bits=12, vocabulary_fd=-1,
         scratch=1 << 24, longest_piece=LONGEST, most_text=LONGEST, slots=1, slots_fd=slots_of(spec.token_bytes).fd,
     )  # fmt: skip
@@ -101,13 +101,13 @@ def encode_file(
     file.write_bytes(text)
     config = encoder._config
     rules = CutRules(
-        family=find_encoding(config.encoding).family, separator=marks[encoder], universal_newlines=config.newlines == "universal",
+        family=config.spec["family"], separator=marks[encoder], universal_newlines=config.newlines == "universal",
         piece_bytes=piece_bytes, longest_word=LONGEST, flag_with_room=str,
     )  # fmt: skip
     feed = PlainFeed(
         index=0, source=Source(path=str(file), kind="text", compression=None, size=len(text), mtime_ns=0), rules=rules
     )
-    slots = slots_of(find_encoding(config.encoding).token_bytes)
+    slots = slots_of(EncodingSpec(**config.spec).token_bytes)
     tokens: list[int] = []
     ends: list[int] = []
     answers = []

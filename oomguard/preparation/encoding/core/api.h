@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#define OG_ABI 1 /* another number: native.py and the library do not belong together */
+#define OG_ABI 2 /* another number: native.py and the library do not belong together */
 #define OG_EXPORT __attribute__((visibility("default")))
 
 enum og_family { OG_R50K, OG_CL100K, OG_O200K };
@@ -15,6 +15,7 @@ enum og_switches {
     OG_SINGLE_DIGITS = 1,    /* \p{N} and not \p{N}{1,3} */
     OG_WHITE_END = 2,        /* \s++$: white space at the end of a text is one pretoken, line ends or not */
     OG_NO_CONTRACTIONS = 4,  /* o200k without (?i:'s|'t|...)? */
+    OG_MARKS_IN_WORDS = 8,   /* cl100k with [\p{L}\p{M}]+ for \p{L}+, and no \p{M} in punctuation */
 };
 
 enum og_tier { OG_PLAIN, OG_SSE2, OG_AVX2, OG_NEON, OG_TIERS };

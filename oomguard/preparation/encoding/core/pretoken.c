@@ -124,7 +124,7 @@ static uint64_t end_of_others(const struct reader *r, uint64_t at, unsigned swit
     uint64_t body = at + (r->text[at] == ' ');
     if (!is_punct(look(r, body).what))
         return white(r, at, true, switches & OG_WHITE_END, stopped);
-    at = run(r, body, PUNCTS, stopped);
+    at = run(r, body, switches & OG_MARKS_IN_WORDS ? bit(PUNCT) : PUNCTS, stopped);
     for (;;) { /* [\r\n]*, o200k: [\r\n/]* */
         at = run(r, at, bit(NEWLINE), stopped);
         if (!slashes || *stopped != PUNCT || r->text[at] != '/')
@@ -141,11 +141,14 @@ static uint64_t end_cl100k(const struct reader *r, uint64_t at, unsigned switche
         if (size || is_edge(*stopped))
             return at + size;
     }
+    unsigned words = switches & OG_MARKS_IN_WORDS ? LETTERS | bit(MARK) : LETTERS;
     struct seen first = look(r, at);
     uint64_t body = is_punct(first.what) || first.what == WHITE ? at + first.size : at;
+    if (bit(first.what) & words)
+        return run(r, at, words, stopped);
     unsigned what = look(r, body).what;
-    if (is_letter(what))
-        return run(r, body, LETTERS, stopped);
+    if (bit(what) & words)
+        return run(r, body, words, stopped);
     if (is_edge(what)) { /* a letter may follow */
         *stopped = what;
         return at;

@@ -1,4 +1,4 @@
-/* Where pretokens begin in cl100k, and with its switches in Llama 3, Qwen 2, 2.5 and 3:
+/* Where pretokens begin in cl100k, and with its switches in Llama 3, Qwen 2, 2.5, 3 and 3.5:
  * '(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s */
 #include "scan.h"
 
@@ -6,6 +6,8 @@ static uint64_t family_starts(const struct splitter *splitter, struct masks *m, 
 {
     uint64_t valid = below(b->size);
     uint64_t letter = m->letter & valid, number = m->number & valid, white = m->white & valid;
+    if (splitter->switches & OG_MARKS_IN_WORDS)
+        letter |= m->mark & valid;
     uint64_t newline = m->newline & valid, blank = white & ~newline, space = m->space & valid;
     uint64_t punct = valid & ~(letter | number | white);
     bool single = splitter->switches & OG_SINGLE_DIGITS;

@@ -1,0 +1,107 @@
+"""A tokenizer from a file or by its name on the Hugging Face Hub: `--tokenizer`."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+
+from oomguard.errors import BadInput, NothingFound
+from oomguard.preparation.encoding.description import describe_apart
+from oomguard.preparation.encoding.encodings import EncodingSpec, with_eot
+from oomguard.preparation.encoding.known_ranks import KNOWN
+from oomguard.preparation.encoding.splitters import PATTERNS, family_of, find_splitter
+from oomguard.text import printable
+
+_MOST_BYTES = 256 << 20
+_HUB_NAME = re.compile(r"([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
+_RANK_LINE = re.compile(rb"[A-Za-z0-9+/]+={0,2} [0-9]+\r?\n")
+
+
+def open_tokenizer(given: str, *, pattern: str | None = None, eot_token: str | None = None) -> EncodingSpec:
+    """Give the tokenizer of a tokenizer.json, a tekken.json, a rank file, or a name on the Hub (org/model[@revision]).
+
+    pattern: how a rank file's text is split, by name. eot_token: the id or the name of end-of-text, if not the file's.
+    Raises: BadInput, NothingFound, with what to do.
+    """
+    file = _find_file(given)
+    data = _read(file)
+    name = printable(given)
+    if pattern is not None and pattern not in PATTERNS:
+        raise BadInput(f'--pattern "{pattern}" is not one that is known', do=f"--pattern {' | '.join(PATTERNS)}")
+    if data.lstrip()[:1] == b"{":
+        if pattern is not None:
+            raise BadInput(f"--pattern: {name} says itself how text is split", do="leave --pattern out")
+        spec, special = describe_apart(data, name, str(file))
+    else:
+        spec, special = _read_ranks(data, pattern, name=name, file=str(file))
+    return spec if eot_token is None else with_eot(spec, eot_token, special)
+
+
+def _find_file(given: str) -> Path:
+    path = Path(given)
+    if path.is_dir():
+        found = [path / name for name in ("tokenizer.json", "tekken.json") if (path / name).is_file()]
+        if not found:
+            raise NothingFound(
+                f"{printable(given)}: there is no tokenizer.json or tekken.json in this folder", do="--tokenizer FILE"
+            )
+        return found[0].resolve()
+    if path.exists():
+        if not path.is_file():
+            raise BadInput(f"{printable(given)} is not a regular file", do="save it as a file, then --tokenizer FILE")
+        return path.resolve()
+    name = _HUB_NAME.fullmatch(given)
+    if name is None or path.suffix in (".json", ".tiktoken", ".model"):
+        raise NothingFound(f"{printable(given)}: there is no such file", do="--tokenizer FILE, or org/model on the Hub")
+    from oomguard.preparation.encoding.hub import fetch_tokenizer
+
+    return fetch_tokenizer(name[1], name[2]).resolve()
+
+
+def _read(file: Path) -> bytes:
+    try:
+        if file.stat().st_size > _MOST_BYTES:
+            raise BadInput(f"{printable(str(file))}: a tokenizer's file is not that large", do="--tokenizer FILE")
+        return file.read_bytes()
+    except OSError as error:
+        raise BadInput(
+            f"{printable(str(file))} cannot be read: {error.strerror or error}", do=f"ls -l {printable(str(file))}"
+        ) from error
+
+
+def _read_ranks(data: bytes, pattern: str | None, *, name: str, file: str) -> tuple[EncodingSpec, dict[str, int]]:
+    if not _RANK_LINE.match(data):
+        if data[:1] == b"\n":
+            raise BadInput(
+                f"{name} is a SentencePiece model, which is not byte-level BPE", do="--tokenizer tokenizer.json"
+            )
+        raise BadInput(f"{name} is no tokenizer's file that is known", do="--tokenizer FILE.json or FILE.tiktoken")
+    digest = hashlib.sha256(data).hexdigest()
+    known = KNOWN.get(digest)
+    if known is None and pattern is None:
+        raise BadInput(
+            f"{name}: a rank file does not say how text is split, and this one is not known",
+            do=f"--pattern {' | '.join(PATTERNS)}, and --eot-token ID",
+        )
+    if known is not None and pattern not in (None, known.pattern):
+        raise BadInput(
+            f"--pattern {pattern}: {name} is the vocabulary of {known.name}, split by {known.pattern}",
+            do="leave --pattern out",
+        )
+    chosen = known.pattern if known else pattern or ""
+    splitter = find_splitter(PATTERNS[chosen])
+    assert splitter is not None
+    highest = max(int(line[1]) for line in re.finditer(rb" ([0-9]{1,9})\r?$", data, re.MULTILINE))
+    spec = EncodingSpec(
+        name=name,
+        family=family_of(splitter),
+        sha256=digest,
+        eot=known.eot if known else -1,
+        bos=known.bos if known else -1,
+        vocabulary_size=known.vocabulary_size if known else highest + 1,
+        file=file,
+        file_bytes=len(data),
+        pattern=PATTERNS[chosen],
+    )
+    return spec, dict(known.special) if known else {}
