@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from oomguard.kernel.cgroup.refusals import LimitDidNotStick, MemcgNotPermitted, MemcgUnavailable
     from oomguard.machine_report.api import doctor
     from oomguard.preparation.api import PrepareEvents, PrepareOptions, plan_prepare, prepare
+    from oomguard.preparation.encoding.native import CoreUnavailable
     from oomguard.script_analysis.api import check_script
     from oomguard.stages import stage
     from oomguard.supervision.api import budget, run
@@ -56,6 +57,7 @@ __all__ = [
     "BudgetTooSmall",
     "CannotStart",
     "Changed",
+    "CoreUnavailable",
     "InUse",
     "LimitDidNotStick",
     "MemcgNotPermitted",
@@ -102,6 +104,7 @@ _HOMES = {  # each public name's module, imported when the name is first used
     "LimitDidNotStick": "oomguard.kernel.cgroup.refusals",
     "MemcgNotPermitted": "oomguard.kernel.cgroup.refusals",
     "MemcgUnavailable": "oomguard.kernel.cgroup.refusals",
+    "CoreUnavailable": "oomguard.preparation.encoding.native",
     "MissingExtra": "oomguard.errors",
     "NeedsPrivilege": "oomguard.errors",
     "NothingFound": "oomguard.errors",
