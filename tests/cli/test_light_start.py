@@ -36,7 +36,7 @@ def start(environment: dict[str, str], folder: Path, *arguments: str) -> subproc
         (("diagnose", "--log", str(LOG)), 0),
         (("diagnose", "--log", str(LOG), "--json"), 0),
         (("doctor",), 0),
-        (("check", "script.py"), 0),
+        (("check", "script.py"), 1),  # a finding
         (("swap", "status"), 0),
         (("hook", "bash"), 0),
         (("run", "--max-rss", "64M", "--", "true"), 0),

@@ -83,7 +83,7 @@ def test_a_limit_that_stays_too_small_ends_the_run_with_what_would_do(tmp_path: 
     assert "--max-rss" in errors
     done = run_oomguard("prepare", text.name, "--val-fraction", "0", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "going on after" in done.stderr
+    assert "resuming after" in done.stderr
     fresh = run_oomguard("prepare", text.name, "--val-fraction", "0", "--json", "--out", "calm", cwd=tmp_path)
     assert json.loads(done.stdout)["shards"] == json.loads(fresh.stdout)["shards"]
     assert list(budgets_left()) == []

@@ -60,7 +60,7 @@ def test_after_a_strict_failure_another_policy_goes_on(oomguard: Run, tmp_path: 
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["repaired_bytes"] == 3
     assert read_tokens(tmp_path / "tokens" / "train.bin") == tokens_of([raw.decode(errors=python)])
-    assert "going on after" in done.stderr
+    assert "resuming after" in done.stderr
 
 
 def test_a_policy_that_has_changed_bytes_is_not_mixed_with_another(oomguard: Run, tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_names_that_would_steer_a_terminal_are_shown_escaped(oomguard: Run, tmp_
         [bad, "--val-fraction", escape], [bad, "--name", escape, "--format", "npy"], [bad, "--eot", escape],
     ):  # fmt: skip
         run = oomguard("prepare", *arguments)
-        assert run.returncode == 1, arguments
+        assert run.returncode in (1, 2), arguments
         assert "\x1b" not in run.stdout + run.stderr, arguments
         assert "\x07" not in run.stdout + run.stderr, arguments
 

@@ -224,7 +224,7 @@ def test_a_kill_at_any_moment_changes_nothing(tmp_path: Path) -> None:
     kills = 0
     for number in range(40):
         child = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "a"), str(tmp_path / "b")])
-        time.sleep(0.3 + 0.05 * number)
+        time.sleep(0.1 + 0.03 * number)
         os.kill(child.pid, signal.SIGKILL)
         if child.wait() == 0:
             break

@@ -59,7 +59,7 @@ def test_killed_again_and_again(tmp_path: Path, corpus: Path, undisturbed: Sums,
     assert reached[-1] > reached[1] > 0  # so the runs did go on, and none began anew
     done = run_oomguard(*command, "--workers", "2", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "going on after" in done.stderr
+    assert "resuming after" in done.stderr
     assert sums_of(tmp_path / "out") == undisturbed(kind)
     assert {shard["path"]: shard["sha256"] for shard in json.loads(done.stdout)["shards"]} == undisturbed(kind)
     assert list((tmp_path / "out" / ".oomguard").glob("*.partial")) == []
@@ -163,7 +163,7 @@ def test_standard_input_goes_on_where_it_was(tmp_path: Path, corpus: Path, undis
     with started(*command, cwd=tmp_path, stdin=corpus / "text.txt") as process:
         _, said = process.communicate(timeout=60)
     assert process.returncode == 0, said
-    assert "going on after" in said
+    assert "resuming after" in said
     assert sums_of(tmp_path / "out") == undisturbed("nanogpt")
 
 

@@ -70,16 +70,23 @@ def _at_once(data: bytes, field: str) -> list[bytes] | None:
     """Give the field of each line, or None where a line is not as usual, or the parser is not of Python's opinion."""
     if any(escape in data for escape in _SURROGATES):
         return None  # it refuses a lone one
+    decoder = _decoder(field)
+    if decoder is None:
+        return None
     try:
-        decode = _decoder(field).decode  # line by line: an object may not go on in the next one
+        decode = decoder.decode  # line by line: an object may not go on in the next one
         return [decode(line).text.encode() for line in data.removesuffix(b"\n").split(b"\n")] if data else []
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None
 
 
 @cache
-def _decoder(field: str) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(msgspec.defstruct("Line", [("text", str)], rename={"text": field}))
+def _decoder(field: str) -> msgspec.json.Decoder[Any] | None:
+    """The parser of that field; None for a name that JSON has to escape, which msgspec does not take."""
+    try:
+        return msgspec.json.Decoder(msgspec.defstruct("Line", [("text", str)], rename={"text": field}))
+    except ValueError:
+        return None
 
 
 def _one_by_one(data: bytes, field: str, errors: str, lines: int) -> ParsedLines:

@@ -191,4 +191,4 @@ def test_a_link_in_the_second_file_s_place_is_not_followed(tmp_path: Path) -> No
 def test_a_file_that_cannot_be_made_is_refused_at_once(tmp_path: Path, name: str) -> None:
     with pytest.raises(BadInput, match="cannot be written") as refused:
         RecordingFile(tmp_path / name, anew=nothing)
-    assert "-o FILE" in refused.value.do
+    assert "-o ANOTHER_FILE" in refused.value.do

@@ -43,7 +43,7 @@ def no_train_file(done: FinishedSet, name: str) -> str:
 
 def again(flags: str) -> list[str]:
     """The next command where none can train yet."""
-    return [f"next: nothing can be trained on this yet; the same command again, with {flags} --restart"]
+    return ["next: nothing can be trained on this yet; the same command again, with", f"  {flags} --restart"]
 
 
 def short_last_shard(done: FinishedSet, loaders: str) -> list[str]:
