@@ -213,7 +213,7 @@ def test_a_job_of_ours(tmp_path: Path) -> None:
         (["profile", "--"], "no program after --"),
         (["profile", "--pid", "x"], "is not a whole number"),
         (["profile", "-o", "nowhere/r", "--", "true"], "cannot be written"),
-        (["report", "nothing.jsonl"], "there is not a recording"),
+        (["report", "nothing.jsonl"], "there is no recording"),
         (["report", "/dev/null"], "not a recording of a profile"),
         (["report", "."], "cannot be read"),
     ],

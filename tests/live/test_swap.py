@@ -108,7 +108,7 @@ def test_refused_where_it_cannot_be(tmp_path: Path) -> None:
                 (mounted / "open/s", "8M", ["others may write", "777"]),
                 (mounted / "missing/s", "8M", ["does not exist", "mkdir"]),
                 (mounted / "file/s", "8M", ["does not exist"]),
-                (mounted / "s", "1K", ["no size", "1.0 MiB"]),
+                (mounted / "s", "1K", ["not a possible size", "1.0 MiB"]),
             ):
                 run = run_oomguard("swap", "--size", size, "--path", str(path), "--yes", cwd=tmp_path)
                 assert run.returncode == 1, path
@@ -221,4 +221,4 @@ def test_a_job_that_fits_gets_no_swap(tmp_path: Path) -> None:
     assert (made["path"], made["size"]) == (None, 0)
     run = run_oomguard("swap", "--from", "run.json", "--for", "--", "sh", "-c", "exit 5", cwd=tmp_path)
     assert run.returncode == 5
-    assert "none is needed" in run.stderr
+    assert "not needed" in run.stderr
