@@ -18,11 +18,13 @@ KERNELS ?= 5.10 6.1 6.12
 # How many tests run side by side, and how often a property is tried: EXAMPLES=thorough is about eight times as often.
 JOBS ?= auto
 EXAMPLES ?= oomguard
-PYTEST = $(RUN) -m pytest -q --hypothesis-profile=$(EXAMPLES)
+# MORE: further options of pytest, such as MORE=--last-failed.
+MORE ?=
+PYTEST = $(RUN) -m pytest -q --hypothesis-profile=$(EXAMPLES) $(MORE)
 BESIDE = -n $(JOBS) --maxprocesses 8
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo readme docs man check core wheels fuzz-core lint test coverage wheel versions screens live vm bench campaign kills runs vmruns logspeed fuzz prose vmkills costs profiles loaders clean
+.PHONY: help setup demo readme docs man check core wheels fuzz-core lint test beside coverage wheel versions screens live vm bench campaign kills runs vmruns logspeed fuzz prose vmkills costs profiles loaders clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -68,9 +70,12 @@ lint: $(READY) ## lint, types and import contracts only
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports --no-cache
 
-test: lint ## all that this machine can run but virtual machines (under 10 minutes on two cores); lists what was skipped and why
+test: lint ## all that this machine can run but virtual machines (about 15 minutes on two cores); lists what was skipped and why
+	$(MAKE) --no-print-directory beside
+	$(MAKE) --no-print-directory live
+
+beside: $(READY) ## of make test: what may run side by side
 	$(PYTEST) $(BESIDE) -m "not live and not vm"
-	$(PYTEST) -m "live and not vm"
 
 coverage: $(READY) ## what the tests run, child processes counted; leaves .coverage and htmlcov/
 	rm -f .coverage .coverage.*
