@@ -11,7 +11,7 @@ trap 'rm -rf "$place"' EXIT
 "$python" -m venv "$place/venv"
 "$place/venv/bin/pip" install --quiet --disable-pip-version-check \
     "$(echo "$place"/wheels/oomguard-*.whl)[test]"
-cp -r pyproject.toml README.md docs tests benchmarks "$place/"
+cp -r pyproject.toml hatch_build.py README.md docs tests benchmarks tools examples "$place/"
 rm -rf "$place/tests/vm/cache"
 cd "$place"
 venv/bin/python -c 'import oomguard, sys; sys.exit("site-packages" not in oomguard.__file__)'
@@ -20,4 +20,6 @@ echo "some text" >text.txt
 venv/bin/oomguard prepare text.txt --out tokens --quiet
 venv/bin/oomguard diagnose --log tests/captures/kernel_log/three-kills-6.1.log >/dev/null
 venv/bin/python -m pytest -q -n "${JOBS:-auto}" --maxprocesses 8 -p no:cacheprovider \
-    -m "not slow and not live and not vm"
+    -m "not slow and not live and not vm" --ignore tests/test_readme.py --ignore tests/test_demo.py \
+    --ignore tests/test_reference.py --ignore tests/preparation/encoding/test_core_hardened.py \
+    --ignore tests/preparation/encoding/test_splitters.py  # of the checkout: its documents, its sources in C
