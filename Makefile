@@ -18,6 +18,8 @@ KERNELS ?= 5.10 6.1 6.12
 # How many tests run side by side, and how often a property is tried: EXAMPLES=thorough is about eight times as often.
 JOBS ?= auto
 EXAMPLES ?= oomguard
+# What `make versions` tries.
+VERSIONS ?= lowest 3.12 3.13
 # MORE: further options of pytest, such as MORE=--last-failed.
 MORE ?=
 PYTEST = $(RUN) -m pytest -q --hypothesis-profile=$(EXAMPLES) $(MORE)
@@ -89,7 +91,7 @@ wheel: $(READY) ## build the wheel, install it without the source tree, and run 
 	sh tools/try_wheel.sh $(RUN)
 
 versions: $(READY) ## the tests of `make check` with the lowest allowed versions, and on Python 3.12 and 3.13 where they are
-	sh tools/try_versions.sh $(RUN) lowest 3.12 3.13
+	sh tools/try_versions.sh $(RUN) $(VERSIONS)
 
 screens: $(READY) ## write tests/screens anew; review reads the diff
 	$(RUN) -m pytest -q tests/cli tests/results --update-screens
