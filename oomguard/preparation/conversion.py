@@ -68,7 +68,7 @@ class Conversion:
 
 
 def convert(options: ConvertOptions) -> Conversion:
-    """Write the shards of a folder again in another format; a run that was stopped goes on from its last checkpoint.
+    """Write the shards of a folder again in another format; a run that was stopped resumes from its last checkpoint.
 
     Raises: OomguardError, whose `do` says how to go on; BadInput if something would be lost and `lossy` is not set.
     """
