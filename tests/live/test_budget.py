@@ -102,7 +102,10 @@ def test_the_budget_holds_and_the_answer_is_right(tmp_path: Path, text: str) -> 
     with started(
         "run", "--max-rss", BUDGET, "prepare", "text.txt", "--val-fraction", "0", "--json", cwd=tmp_path
     ) as run:
-        wait_until(lambda: coordinator_of(run) is not None)
+        own = find_own_cgroup()
+        assert own is not None
+        # The job exists a moment before it is in its cgroup.
+        wait_until(lambda: (job := coordinator_of(run)) is not None and cgroup_of(job.pid) != own.path)
         cgroup = cgroup_of(coordinator_of(run).pid)
         limit = cgroup / ("memory.max" if (cgroup / "memory.max").exists() else "memory.limit_in_bytes")
         assert int(limit.read_text()) <= 160 * MIB

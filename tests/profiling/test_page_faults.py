@@ -41,7 +41,8 @@ def stats(tree: ProcessTree) -> list[ProcStat]:
     return [stat for pid in tree.pids() if (stat := proc.stat(pid)) is not None]
 
 
-def test_a_process_that_came_and_went_is_in_its_parent_s_number() -> None:
+def fault_spike() -> tuple[int | None, int | None]:
+    """What was filled at rest, and while a grandchild held 60 MiB for a moment: in bytes."""
     with subprocess.Popen([sys.executable, "-c", GRANDCHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
         assert program.stdin is not None
         assert program.stdout is not None
@@ -55,10 +56,21 @@ def test_a_process_that_came_and_went_is_in_its_parent_s_number() -> None:
         assert program.stdout.readline() == b"done\n"
         spike = faults.filled(stats(tree))
         program.communicate(b"\n")
-    assert at_rest is not None
-    assert spike is not None
-    assert at_rest < 4 * MIB
-    assert 60 * MIB <= spike < 90 * MIB
+    return at_rest, spike
+
+
+def test_a_process_that_came_and_went_is_in_its_parent_s_number() -> None:
+    """Never less than what it held. The kernel counts huge pages for the whole machine: what others fill comes on top."""
+    least_at_rest = least_spike = sys.maxsize
+    for _ in range(10):
+        at_rest, spike = fault_spike()
+        assert at_rest is not None
+        assert spike is not None
+        assert spike >= 60 * MIB
+        least_at_rest, least_spike = min(least_at_rest, at_rest), min(least_spike, spike)
+        if least_at_rest < 4 * MIB and least_spike < 90 * MIB:
+            return
+    raise AssertionError((least_at_rest, least_spike))
 
 
 def test_what_nobody_waits_for_is_not_known() -> None:
