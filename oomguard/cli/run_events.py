@@ -11,7 +11,7 @@ from oomguard.text import printable
 from oomguard.units import format_size
 
 if TYPE_CHECKING:
-    from oomguard.kernel.proc.model import OpenInput
+    from oomguard.kernel.model import OpenInput
     from oomguard.supervision.growth.forecast import Forecast
     from oomguard.supervision.held_job import Snapshot
     from oomguard.supervision.model import RunOutcome

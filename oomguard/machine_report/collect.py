@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.kernel.logs.sources import survey_sources
-from oomguard.kernel.machine.container import container_name, is_wsl, scheduler_job
+from oomguard.kernel.machine import container_name, is_wsl, scheduler_job
 from oomguard.machine_report.cgroup_facts import read_cgroup_facts
 from oomguard.machine_report.killer_facts import read_killer_facts
 from oomguard.machine_report.memory_facts import read_memory_facts

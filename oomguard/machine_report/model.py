@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from oomguard.formats.pressure import Pressure
     from oomguard.formats.swaps import SwapArea
-    from oomguard.kernel.logs.model import LogSource
+    from oomguard.kernel.model import LogSource
     from oomguard.swap.model import CompressedSwap
 
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput, BudgetTooSmall, Changed, OomguardError, WorkerFailed
-from oomguard.kernel.machine.cpus import usable_cpus
+from oomguard.kernel.machine import usable_cpus
 from oomguard.preparation.engines.line_feed import LineFeed
 from oomguard.preparation.engines.memory_sum import SCRATCH, BudgetPlan, Needs, budget_with_room
 from oomguard.preparation.engines.messages import ReaderConfig, WorkerConfig

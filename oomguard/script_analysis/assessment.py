@@ -11,7 +11,7 @@ from oomguard.text import printable
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from oomguard.kernel.machine.headroom import Headroom
+    from oomguard.kernel.machine import Headroom
     from oomguard.script_analysis.analysis import Analysis, LineFinding
     from oomguard.script_analysis.input_sample import InputSample
     from oomguard.script_analysis.resources import FixedMemory

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from oomguard.formats.proc.smaps import MemoryShare
-    from oomguard.kernel.proc.model import OpenInput, ProcessFacts, ProcessStack
+    from oomguard.kernel.model import OpenInput, ProcessFacts, ProcessStack
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

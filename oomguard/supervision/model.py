@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from oomguard.formats.proc.smaps import MemoryShare
-from oomguard.kernel.proc.model import OpenInput, ProcessFacts, ProcessStack, StackFrame
+from oomguard.kernel.model import OpenInput, ProcessFacts, ProcessStack, StackFrame
 from oomguard.text import printable
 
 StoppedBy = Literal["budget", "kernel", "signal"]

@@ -16,7 +16,7 @@ from oomguard.supervision.held_job import Snapshot
 
 if TYPE_CHECKING:
     from oomguard.formats.proc.smaps import MemoryShare
-    from oomguard.kernel.proc.model import ProcessFacts
+    from oomguard.kernel.model import ProcessFacts
     from oomguard.supervision.backends.base import Backend
 
 _MOST_PROCESSES = 200

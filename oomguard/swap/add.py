@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oomguard.errors import NeedsPrivilege, OomguardError, SwapRefused
-from oomguard.kernel.machine.headroom import read_headroom
-from oomguard.kernel.process.foreground import check_can_start, wait_for_command
-from oomguard.kernel.process.stop_request import stoppable
+from oomguard.kernel.machine import read_headroom
+from oomguard.kernel.process.commands import check_can_start, wait_for_command
+from oomguard.kernel.process.signals import stoppable
 from oomguard.swap.model import SwapAdded
 from oomguard.swap.system.area import SwapEvents, make_area, remove_area
 from oomguard.swap.system.facts import may_swapon, read_area, read_swaps

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from oomguard.formats.pressure import Pressure
     from oomguard.formats.swaps import SwapArea
-    from oomguard.kernel.storage.model import DiskFacts
+    from oomguard.kernel.model import DiskFacts
 
 StepKind = Literal[
     "subvolume", "create", "mode", "no_copy_on_write", "pin", "allocate", "zeros", "format", "enable", "verify",

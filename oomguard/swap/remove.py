@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oomguard.errors import NeedsPrivilege
-from oomguard.kernel.process.stop_request import stoppable
+from oomguard.kernel.process.signals import stoppable
 from oomguard.swap.system.area import SwapEvents, remove_area, remove_foreign_area
 from oomguard.swap.system.facts import may_swapon
 from oomguard.swap.system.records import locked_records

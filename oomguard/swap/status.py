@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from oomguard.formats.pressure import parse_pressure
 from oomguard.formats.swaps import find_area
 from oomguard.kernel.cgroup.directory import read_kernel_text
-from oomguard.kernel.machine.headroom import read_headroom
+from oomguard.kernel.machine import read_headroom
 from oomguard.swap.model import AreaStatus, SwapStatus
 from oomguard.swap.system.facts import read_swaps, read_zswap
 from oomguard.swap.system.holders import compressed_swap, swap_holders, swap_speed

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from oomguard.kernel.proc.files import ProcFiles
-from oomguard.kernel.proc.tree import ProcessTree
+from oomguard.kernel.proc.files import ProcessTree, ProcFiles
 from oomguard.profiling.page_faults import TreeFaults, largest_fault
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pytest
 from oomguard.cli.showing import screen
 from oomguard.formats.pressure import Pressure
 from oomguard.formats.swaps import SwapArea
-from oomguard.kernel.storage.model import DiskFacts
+from oomguard.kernel.model import DiskFacts
 from oomguard.swap.model import (
     AreaStatus,
     CompressedSwap,

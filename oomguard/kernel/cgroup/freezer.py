@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.formats.cgroup.memory import parse_count
-from oomguard.kernel.cgroup import write as cgroup_files
+from oomguard.kernel.cgroup import directory as cgroup_files
 from oomguard.kernel.cgroup.directory import read_kernel_text
 from oomguard.kernel.proc.files import ProcFiles
 from oomguard.kernel.process.signals import signal_if

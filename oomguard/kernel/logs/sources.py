@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING
 from oomguard.errors import BadInput, NeedsPrivilege, NothingFound
 from oomguard.formats.kernel_log import OomEvent
 from oomguard.formats.kernel_log.log_stream import find_in_blocks
-from oomguard.kernel.logs.files import read_log, read_stdin
-from oomguard.kernel.logs.model import LogSource
-from oomguard.kernel.logs.packing import BLOCK, SYSTEM_PATH
+from oomguard.kernel.logs.files import BLOCK, SYSTEM_PATH, read_log, read_stdin
+from oomguard.kernel.model import LogSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -8,8 +8,8 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from oomguard.kernel.model import OpenInput
 from oomguard.kernel.proc.files import ProcFiles
-from oomguard.kernel.proc.model import OpenInput
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

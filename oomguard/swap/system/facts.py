@@ -12,8 +12,7 @@ from oomguard.formats.fstab import parse_fstab
 from oomguard.formats.meminfo import parse_meminfo
 from oomguard.formats.swaps import SwapArea, find_area, parse_swaps
 from oomguard.kernel.cgroup.directory import find_own_memcg, read_kernel_text
-from oomguard.kernel.machine.container import container_name
-from oomguard.kernel.machine.headroom import read_headroom
+from oomguard.kernel.machine import container_name, read_headroom
 from oomguard.swap.model import SwapMachine
 from oomguard.swap.rules.removal import check_memory
 

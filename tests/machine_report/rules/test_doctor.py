@@ -11,7 +11,7 @@ import pytest
 from oomguard.cli.showing import screen
 from oomguard.formats.pressure import Pressure
 from oomguard.formats.swaps import SwapArea
-from oomguard.kernel.logs.model import LogSource
+from oomguard.kernel.model import LogSource
 from oomguard.machine_report.model import (
     BetterWay,
     CgroupFacts,
