@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from oomguard.formats.meminfo import parse_meminfo_sizes
-from oomguard.formats.mountinfo import parse_mountinfo
-from oomguard.formats.pressure import parse_pressure
+from oomguard.formats.meminfo import parse_meminfo_sizes, parse_pressure
+from oomguard.formats.mounts import parse_mountinfo
 from oomguard.kernel.cgroup.directory import read_kernel_text
 from oomguard.kernel.logs.counters import oom_kills_since_boot
 from oomguard.machine_report.model import MemoryFacts, TmpfsFacts

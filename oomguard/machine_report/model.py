@@ -6,8 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from oomguard.formats.pressure import Pressure
-    from oomguard.formats.swaps import SwapArea
+    from oomguard.formats.meminfo import Pressure, SwapArea
     from oomguard.kernel.model import LogSource
     from oomguard.swap.model import CompressedSwap
 

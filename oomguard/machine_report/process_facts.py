@@ -7,7 +7,7 @@ import shutil
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from oomguard.formats.proc.limits import parse_process_limits
+from oomguard.formats.proc import parse_process_limits
 from oomguard.kernel.cgroup.directory import read_kernel_text
 from oomguard.machine_report.model import StackFacts
 from oomguard.swap.system.facts import has_capability

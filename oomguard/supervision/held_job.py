@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from oomguard.formats.proc.smaps import MemoryShare
+    from oomguard.formats.proc import MemoryShare
     from oomguard.kernel.model import OpenInput, ProcessFacts, ProcessStack
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
-from oomguard.formats.proc.smaps import MemoryShare
+from oomguard.formats.proc import MemoryShare
 from oomguard.kernel.model import OpenInput, ProcessFacts, ProcessStack, StackFrame
 from oomguard.text import printable
 

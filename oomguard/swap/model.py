@@ -6,13 +6,12 @@ import shlex
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from oomguard.formats.fstab import escape_path
+from oomguard.formats.mounts import escape_path
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from oomguard.formats.pressure import Pressure
-    from oomguard.formats.swaps import SwapArea
+    from oomguard.formats.meminfo import Pressure, SwapArea
     from oomguard.kernel.model import DiskFacts
 
 StepKind = Literal[

@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 
 from oomguard.errors import NothingFound, SwapRefused
-from oomguard.formats.swaps import SwapArea, find_area
+from oomguard.formats.meminfo import SwapArea, find_area
 from oomguard.kernel.cgroup.directory import read_kernel_text
 from oomguard.swap.model import RemovedArea, SwapRemoval
 from oomguard.swap.system.area import is_its_file

@@ -7,8 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from oomguard.formats.pressure import parse_pressure
-from oomguard.formats.swaps import find_area
+from oomguard.formats.meminfo import find_area, parse_pressure
 from oomguard.kernel.cgroup.directory import read_kernel_text
 from oomguard.kernel.machine import read_headroom
 from oomguard.swap.model import AreaStatus, SwapStatus
@@ -17,7 +16,7 @@ from oomguard.swap.system.holders import compressed_swap, swap_holders, swap_spe
 from oomguard.swap.system.records import is_left_over, read_records
 
 if TYPE_CHECKING:
-    from oomguard.formats.swaps import SwapArea
+    from oomguard.formats.meminfo import SwapArea
     from oomguard.swap.system.records import SwapRecord
 
 

@@ -16,7 +16,7 @@ from oomguard.profiling.page_faults import TreeFaults, largest_fault
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from oomguard.formats.proc.stat import ProcStat
+    from oomguard.formats.proc import ProcStat
 
 MIB = 1 << 20
 # A line on standard input makes it go on.

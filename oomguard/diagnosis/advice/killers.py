@@ -11,7 +11,7 @@ from oomguard.diagnosis.causes.model import Advice
 from oomguard.diagnosis.killers import BY_IDENT
 
 if TYPE_CHECKING:
-    from oomguard.formats.cgroup.oom_counters import OomCounters
+    from oomguard.formats.cgroup import OomCounters
     from oomguard.formats.kernel_log import OtherKill
 
 _MOST = 4

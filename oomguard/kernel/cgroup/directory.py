@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from oomguard.formats.cgroup.memory import (
+from oomguard.formats.cgroup import (
     CgroupMount,
     MemoryStat,
     parse_cgroup_mounts,

@@ -7,8 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from oomguard.formats.cgroup.memory import parse_count
-from oomguard.formats.cgroup.oom_counters import MemcgCounters, OomCounters
+from oomguard.formats.cgroup import MemcgCounters, OomCounters, parse_count
 from oomguard.formats.kernel_log import UnitNotice
 from oomguard.kernel.cgroup.directory import MemcgDir, find_own_cgroup, read_kernel_text
 from oomguard.kernel.logs.files import SYSTEM_PATH

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from oomguard.formats.proc.stat import ProcStat, parse_proc_stat
+from oomguard.formats.proc import ProcStat, parse_proc_stat
 
 
 class ProcFiles:

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.formats.proc.smaps_rollup import parse_smaps_rollup, parse_status_memory
+from oomguard.formats.proc import parse_smaps_rollup, parse_status_memory
 from oomguard.kernel.model import ProcessFacts
 from oomguard.kernel.proc.files import ProcessTree, ProcFiles
 

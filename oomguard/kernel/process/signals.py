@@ -11,14 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from oomguard.formats.proc.signal_masks import only_ends_by
+from oomguard.formats.proc import only_ends_by
 from oomguard.kernel.proc.files import ProcFiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from types import FrameType
 
-    from oomguard.formats.proc.stat import ProcStat
+    from oomguard.formats.proc import ProcStat
 
 
 # Send a signal to a process that is still the one that was meant: a pid may be another's by the time it is used.

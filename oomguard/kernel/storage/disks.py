@@ -9,7 +9,7 @@ import stat
 import time
 from pathlib import Path
 
-from oomguard.formats.mountinfo import Mount, parse_mountinfo
+from oomguard.formats.mounts import Mount, parse_mountinfo
 from oomguard.kernel.cgroup.directory import read_kernel_text
 from oomguard.kernel.model import DiskFacts, DiskKind
 from oomguard.units import MIB

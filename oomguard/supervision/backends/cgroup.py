@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.formats.cgroup.memory import parse_count, parse_limit, parse_proc_cgroup
+from oomguard.formats.cgroup import parse_count, parse_limit, parse_proc_cgroup
 from oomguard.formats.meminfo import parse_meminfo
 from oomguard.kernel.cgroup import directory as cgroup_files
 from oomguard.kernel.cgroup.directory import MemcgDir, read_kernel_text
@@ -32,7 +32,7 @@ from oomguard.supervision.rules.limits import JobLimits, plan_job_limits
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from oomguard.formats.proc.stat import ProcStat
+    from oomguard.formats.proc import ProcStat
     from oomguard.kernel.model import LimitAbove
     from oomguard.supervision.rules.choice import Way
 

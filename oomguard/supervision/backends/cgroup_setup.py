@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.formats.cgroup.memory import parse_proc_cgroup, path_in_mount
+from oomguard.formats.cgroup import parse_proc_cgroup, path_in_mount
 from oomguard.kernel.cgroup import directory as cgroup_files
 from oomguard.kernel.cgroup.directory import MemcgDir, cgroup_mounts, read_kernel_text
 from oomguard.kernel.cgroup.limits import limits_above, set_limits

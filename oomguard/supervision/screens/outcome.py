@@ -12,7 +12,7 @@ from oomguard.units import format_size
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from oomguard.formats.proc.smaps import MemoryShare
+    from oomguard.formats.proc import MemoryShare
     from oomguard.kernel.model import OpenInput, ProcessFacts, ProcessStack, StackFrame
     from oomguard.supervision.model import RunOutcome
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from oomguard.errors import SwapRefused
-from oomguard.formats.swaps import find_area
+from oomguard.formats.meminfo import find_area
 from oomguard.units import format_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from oomguard.formats.swaps import SwapArea
+    from oomguard.formats.meminfo import SwapArea
 
 # Of what the kernel calls available: it is an estimate, and when none is left the kernel kills a process.
 _OF_AVAILABLE = 0.9

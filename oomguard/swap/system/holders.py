@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.formats.cgroup.memory import parse_count
+from oomguard.formats.cgroup import parse_count
 from oomguard.formats.meminfo import parse_meminfo_sizes
-from oomguard.formats.proc.smaps_rollup import parse_status_memory
+from oomguard.formats.proc import parse_status_memory
 from oomguard.kernel.cgroup.directory import read_kernel_text
 from oomguard.swap.model import CompressedSwap, SwapHolder, SwapSpeed
 

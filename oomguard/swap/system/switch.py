@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 from oomguard.errors import Stopped, SwapFailed
-from oomguard.formats.swaps import find_area
+from oomguard.formats.meminfo import find_area
 from oomguard.kernel.logs.kmsg import KernelMessages
 from oomguard.swap.rules.kernel_answer import SwaponRefusal, explain_swapon
 from oomguard.swap.system.facts import read_swaps, system_tool

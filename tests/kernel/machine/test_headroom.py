@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from oomguard.errors import NothingFound
-from oomguard.formats.cgroup.memory import parse_memory_stat_v2
+from oomguard.formats.cgroup import parse_memory_stat_v2
 from oomguard.formats.meminfo import parse_meminfo
 from oomguard.kernel.machine import read_headroom
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from oomguard.cli.showing import screen
-from oomguard.formats.pressure import Pressure
-from oomguard.formats.swaps import SwapArea
+from oomguard.formats.meminfo import Pressure, SwapArea
 from oomguard.kernel.model import LogSource
 from oomguard.machine_report.model import (
     BetterWay,
