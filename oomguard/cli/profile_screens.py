@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.cli.own_failure import own_failures_are_told
+from oomguard.cli.exit_status import own_failures_are_told
 from oomguard.cli.profile_events import ShowBegin, show_profile
 from oomguard.cli.showing import write_page
 from oomguard.kernel.process.commands import own_command

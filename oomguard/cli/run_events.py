@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from oomguard.cli.standard_error import tell
+from oomguard.cli.console import tell
 from oomguard.supervision.events import Silence
 from oomguard.text import printable
 from oomguard.units import format_size

@@ -3,21 +3,60 @@
 from __future__ import annotations
 
 import sys
+import time
+from contextlib import contextmanager
 from pathlib import Path  # noqa: TC003 - Typer reads the annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from oomguard.cli.commands import Command, Group, RunsProgram, at_least, program_of
+from oomguard.cli.console import ProgressLine, say
 from oomguard.cli.showing import screen, show
 from oomguard.errors import CannotStart, NeedsPrivilege, OomguardError, Stopped, SwapRefused
+from oomguard.units import format_clock, format_size
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.console import RenderableType
 
+    from oomguard.swap.api import SwapEvents
     from oomguard.swap.model import SwapOptions, SwapPlan
 
+
 _FAILED_ITSELF = 125  # as timeout(1): any other may be the command's own
+
+
+@contextmanager
+def show_swap_events() -> Iterator[SwapEvents]:
+    """Give the events that show progress and notes, on standard error, until the block ends."""
+    from oomguard.swap.api import SwapEvents
+
+    reporter = _Reporter()
+    try:
+        yield SwapEvents(on_progress=reporter.progress, on_note=reporter.note)
+    finally:
+        reporter.line.close()
+
+
+class _Reporter:
+    def __init__(self) -> None:
+        self.line = ProgressLine()
+        self._doing = ""
+        self._began = time.monotonic()
+
+    def note(self, text: str) -> None:
+        say(text, prefix="note: ")
+
+    def progress(self, doing: str, done: int, total: int) -> None:
+        if doing != self._doing:
+            self._doing, self._began = doing, time.monotonic()
+        seconds = time.monotonic() - self._began
+        left = f", {format_clock(seconds * (total - done) / done)} left" if done and seconds > 1 else ""
+        self.line.show(f"{doing}: {format_size(done)} of {format_size(total)}{left}", done=done, total=total)
+        if done >= total:
+            self.line.close()
 
 
 class _SwapGroup(RunsProgram, Group):
@@ -124,7 +163,6 @@ def remove_command(
 
     Example: oomguard swap remove /oomguard.swap
     """
-    from oomguard.cli.swap_progress import show_swap_events
     from oomguard.swap.api import plan_swap_removal, remove_swap
     from oomguard.swap.screens import render_removal
 
@@ -166,7 +204,6 @@ def _check_flags(command: list[str], *, for_command: bool, persist: bool) -> Non
 
 
 def _make(options: SwapOptions, *, dry_run: bool, yes: bool, as_json: bool) -> None:
-    from oomguard.cli.swap_progress import show_swap_events
     from oomguard.swap.api import add_swap, plan_swap
     from oomguard.swap.screens import render_added, render_plan
 
@@ -181,7 +218,6 @@ def _make(options: SwapOptions, *, dry_run: bool, yes: bool, as_json: bool) -> N
 
 
 def _make_for(options: SwapOptions, command: list[str], *, dry_run: bool, yes: bool, as_json: bool) -> int:
-    from oomguard.cli.swap_progress import show_swap_events
     from oomguard.swap.api import plan_swap, run_with_swap
     from oomguard.swap.screens import render_added, render_plan
 
