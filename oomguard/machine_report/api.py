@@ -6,11 +6,22 @@ import os
 from pathlib import Path
 
 from oomguard.machine_report.collect import read_doctor_facts
-from oomguard.machine_report.model import DoctorReport, Finding
+from oomguard.machine_report.model import BetterWay, DoctorReport, EnforcementFacts, Finding
 from oomguard.machine_report.rules.limits import limit_findings
 from oomguard.machine_report.rules.memory import memory_findings
-from oomguard.machine_report.trial import survey_enforcement
+from oomguard.supervision.launch import probe_enforcement
 from oomguard.supervision.orphans import end_orphans, find_orphans, name_orphans
+from oomguard.units import MIB
+
+_TRIED = 64 * MIB
+
+
+def survey_enforcement() -> EnforcementFacts:
+    """Start a job that never begins, under the best backend available, and remove it. Raises: nothing."""
+    found = probe_enforcement(_TRIED)
+    better = tuple(BetterWay(way=refusal.way, why=refusal.why, do=refusal.do) for refusal in found.refusals)
+    return EnforcementFacts(way=found.way, cannot=found.cannot, better=better)
+
 
 _THIS_MACHINE = Path("/")
 
