@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from oomguard.swap.model import PlaceFacts, SwapMachine
-    from oomguard.swap.rules.recipes import SwapRecipe
+    from oomguard.swap.rules.refusals import SwapRecipe
 
 FSTAB_BACKUP = "/etc/fstab.before-oomguard"
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from oomguard.errors import SwapRefused
 from oomguard.formats.meminfo import SwapArea
-from oomguard.swap.rules.removal import check_memory
+from oomguard.swap.rules.refusals import check_memory
 
 GIB = 1 << 30
 
