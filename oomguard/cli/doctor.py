@@ -24,12 +24,11 @@ def doctor_command(
     """
     from oomguard.machine_report.api import clean as clean_up
     from oomguard.machine_report.api import doctor
-    from oomguard.machine_report.screens import render_report
 
     if clean:
         typer.echo("\n".join(clean_up()))
         return
     report = doctor()
-    show(report, render=render_report, as_json=as_json)
+    show(report, as_json=as_json)
     if strict and not report.fine:
         raise typer.Exit(1)

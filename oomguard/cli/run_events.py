@@ -64,9 +64,7 @@ def show_json(text: str) -> None:
 
 def show_outcome(outcome: RunOutcome) -> None:
     """The report, for people."""
-    from oomguard.supervision.screens.outcome import render_outcome
-
-    tell(laid_out(render_outcome(outcome)) + "\n")
+    tell(laid_out(outcome.render()) + "\n")
     if outcome.left_behind:
         say(f"{outcome.left_behind} processes that it started are still running, under the same budget")
 

@@ -143,9 +143,8 @@ def status_command(as_json: JsonFlag = False) -> None:
     Example: oomguard swap status
     """
     from oomguard.swap.api import swap_status
-    from oomguard.swap.screens import render_status
 
-    show(swap_status(), render=render_status, as_json=as_json)
+    show(swap_status(), as_json=as_json)
 
 
 @swap_app.command("remove", cls=Command)
@@ -164,16 +163,15 @@ def remove_command(
     Example: oomguard swap remove /oomguard.swap
     """
     from oomguard.swap.api import plan_swap_removal, remove_swap
-    from oomguard.swap.screens import render_removal
 
     planned = plan_swap_removal(path)
     if dry_run:
-        show(planned, render=render_removal, as_json=as_json)
+        show(planned, as_json=as_json)
         return
-    _ask(render_removal(planned), "remove it?", yes=yes, line="oomguard swap remove --yes")
+    _ask(planned.render(), "remove it?", yes=yes, line="oomguard swap remove --yes")
     with show_swap_events() as events:
         removed = remove_swap(planned, events=events)
-    show(removed, render=render_removal, as_json=as_json)
+    show(removed, as_json=as_json)
 
 
 def _options(
@@ -205,47 +203,43 @@ def _check_flags(command: list[str], *, for_command: bool, persist: bool) -> Non
 
 def _make(options: SwapOptions, *, dry_run: bool, yes: bool, as_json: bool) -> None:
     from oomguard.swap.api import add_swap, plan_swap
-    from oomguard.swap.screens import render_added, render_plan
 
     with show_swap_events() as events:
         plan = plan_swap(options, clean=not dry_run, events=events)
         if dry_run:
-            show(plan, render=render_plan, as_json=as_json)
+            show(plan, as_json=as_json)
             return
         _agree(plan, yes=yes)
         added = add_swap(plan, events=events)
-    show(added, render=render_added, as_json=as_json, kept="the swap is on; oomguard swap status shows it")
+    show(added, as_json=as_json, kept="the swap is on; oomguard swap status shows it")
 
 
 def _make_for(options: SwapOptions, command: list[str], *, dry_run: bool, yes: bool, as_json: bool) -> int:
     from oomguard.swap.api import plan_swap, run_with_swap
-    from oomguard.swap.screens import render_added, render_plan
 
     with show_swap_events() as events:
         plan = plan_swap(options, clean=not dry_run, events=events)
         if dry_run:
-            show(plan, render=render_plan, as_json=as_json)
+            show(plan, as_json=as_json)
             return 0
         _agree(plan, yes=yes)
         added = run_with_swap(plan, command, events=events)
     if as_json:
-        show(added, render=render_added, as_json=True)
+        show(added, as_json=True)
     return added.exit_code or 0
 
 
 def _agree(plan: SwapPlan, *, yes: bool) -> None:
     """Show the plan and ask. Without the right to do it, the plan is what there is to have."""
-    from oomguard.swap.screens import render_plan
-
     if plan.place is None:
-        sys.stderr.write(f"{screen(render_plan(plan), to=sys.stderr)}\n")
+        sys.stderr.write(f"{screen(plan.render(), to=sys.stderr)}\n")
         return
     if not plan.as_root:
-        sys.stderr.write(f"{screen(render_plan(plan), to=sys.stderr)}\n\n")
+        sys.stderr.write(f"{screen(plan.render(), to=sys.stderr)}\n\n")
         raise NeedsPrivilege(
             "only root can make swap", do="sudo $(command -v oomguard) swap ..., or the commands above"
         )
-    _ask(render_plan(plan), "make it?", yes=yes, line="oomguard swap --yes ...")
+    _ask(plan.render(), "make it?", yes=yes, line="oomguard swap --yes ...")
 
 
 def _ask(planned: RenderableType, question: str, *, yes: bool, line: str) -> None:

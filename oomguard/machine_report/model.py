@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from oomguard.text import Drawn
 
 if TYPE_CHECKING:
     from oomguard.formats.meminfo import Pressure, SwapArea
@@ -121,8 +123,10 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DoctorReport:
+class DoctorReport(Drawn):
     """All lines, and the facts they come from."""
+
+    _screen: ClassVar[str] = "oomguard.machine_report.screens:render_report"
 
     findings: tuple[Finding, ...]
     facts: DoctorFacts

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from oomguard.formats.mounts import escape_path
+from oomguard.text import Drawn
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,8 +98,10 @@ class SwapConcern:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SwapPlan:
+class SwapPlan(Drawn):
     """A swap file to be made. Sizes in bytes; no step: it is not needed."""
+
+    _screen: ClassVar[str] = "oomguard.swap.screens:render_plan"
 
     size: int
     because: str  # where the size comes from, where it was not simply asked for
@@ -140,8 +143,10 @@ class SwapPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SwapAdded:
+class SwapAdded(Drawn):
     """A swap area that is on, or was on while a command ran. Sizes in bytes."""
+
+    _screen: ClassVar[str] = "oomguard.swap.screens:render_added"
 
     path: str | None  # None: none was needed
     size: int
@@ -183,8 +188,10 @@ class RemovedArea:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SwapRemoval:
+class SwapRemoval(Drawn):
     """The areas to remove, or (`done`) that were removed."""
+
+    _screen: ClassVar[str] = "oomguard.swap.screens:render_removal"
 
     areas: tuple[RemovedArea, ...]
     done: bool
@@ -238,8 +245,10 @@ class AreaStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SwapStatus:
+class SwapStatus(Drawn):
     """What is on, whose memory is in it, how fast it moves. Sizes in bytes."""
+
+    _screen: ClassVar[str] = "oomguard.swap.screens:render_status"
 
     areas: tuple[AreaStatus, ...]
     holders: tuple[SwapHolder, ...]
