@@ -12,7 +12,7 @@ from oomguard.cli.showing import show
 def doctor_command(
     strict: Annotated[bool, typer.Option("--strict", help="Exit status 1 if a line could be better.")] = False,
     clean: Annotated[
-        bool, typer.Option("--clean", help="End what killed runs left behind (their processes), and stop.")
+        bool, typer.Option("--clean", help="End processes that killed runs left behind, and exit.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,
 ) -> None:

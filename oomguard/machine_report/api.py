@@ -43,12 +43,12 @@ def clean() -> list[str]:
         return ["nothing is left of earlier runs"]
     left = end_orphans(orphans)
     ended = [orphan for orphan in orphans if orphan not in left]
-    return [f"ended {name_orphans(ended)}"] * bool(ended) + [f"does not end: {name_orphans(left)}"] * bool(left)
+    return [f"ended {name_orphans(ended)}"] * bool(ended) + [f"could not be ended: {name_orphans(left)}"] * bool(left)
 
 
 def _left_of_runs() -> list[Finding]:
     orphans = find_orphans(of_all_users=os.geteuid() == 0)
     if not orphans:
         return []
-    text = f"{name_orphans(orphans)}: left of a run whose supervisor and reaper were killed; nobody limits it any more"
+    text = f"{name_orphans(orphans)}: left over from a run whose supervisor and reaper were killed; it has no limit"
     return [Finding(topic="run", text=text, fine=False, do="oomguard doctor --clean")]

@@ -94,7 +94,7 @@ class Job:
         if resume.get("inside"):
             raise Changed(
                 f"{printable(source.path)}: the run was begun by oomguard 0.1, and stopped within a document",
-                do="finish it with that version, or --restart to make the shards anew",
+                do="finish it with that version, or --restart to make the shards again",
             )
         if source.kind == "text":
             return self.plain_feed(index, offset=position.get("offset", 0))
@@ -206,7 +206,7 @@ class Job:
                 return BadInput(f"{where}: this is no text but {known[0]}", do=known[1])
             return BadInput(
                 f"{where}: not UTF-8",
-                do="--errors replace (U+FFFD takes its place) or --errors skip (left out); either goes on from here",
+                do="--errors replace (U+FFFD takes its place) or --errors skip (left out); either resumes from here",
             )
         if encoded.error == "differs":
             return WorkerFailed(

@@ -133,7 +133,7 @@ def start_reaper(program: Program, *, clean_up: Callable[[], None], mask: set[in
             for fd in (status[0], control[1], gate[1], executed[0]):  # a command at its gate ends by that
                 os.close(fd)
             os.waitpid(pid, 0)
-            raise OSError(errno.EAGAIN, "the process that keeps the job could not fork, or was killed")
+            raise OSError(errno.EAGAIN, "the reaper could not fork, or was killed")
         first += got
     return Reaper(
         pid=pid,

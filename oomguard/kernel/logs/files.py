@@ -96,7 +96,7 @@ def _decoder(file: BinaryIO, head: bytes) -> IO[bytes]:
 
 
 def _torn(name: str, error: Exception) -> BadInput:
-    return BadInput(f"{name}: the archive is torn: {error}", do=f"zcat -f '{name}' | oomguard diagnose -")
+    return BadInput(f"{name}: the archive is damaged: {error}", do=f"zcat -f '{name}' | oomguard diagnose -")
 
 
 def _xz(file: IO[bytes]) -> Iterator[bytes]:
@@ -130,13 +130,13 @@ def _zstd(packed: Packed) -> Iterator[bytes]:
             while block := unpacking.stdout.read(BLOCK):
                 yield block
         if unpacking.returncode not in (0, -13):
-            raise BadInput(f"{name}: the archive is torn", do=f"zstd -dcf '{name}' | oomguard diagnose -")
+            raise BadInput(f"{name}: the archive is damaged", do=f"zstd -dcf '{name}' | oomguard diagnose -")
         return
     try:
         import pyarrow as pa
     except ImportError as error:
         raise BadInput(
-            f"{name} is packed with zstd, which needs the zstd command or pyarrow",
+            f"{name} is compressed with zstd, which needs the zstd command or pyarrow",
             do="pip install pyarrow, or apt install zstd",
         ) from error
     with pa.CompressedInputStream(pa.PythonFile(file), "zstd") as unpacked:
@@ -172,7 +172,8 @@ def _zip(packed: Packed) -> Iterator[bytes]:
                 )
             if member.compress_type == zipfile.ZIP_LZMA:
                 raise BadInput(
-                    f"{name}: {member.filename[:80]} is packed with LZMA", do=f"7z x '{name}'; oomguard diagnose FILE"
+                    f"{name}: {member.filename[:80]} is compressed with LZMA",
+                    do=f"7z x '{name}'; oomguard diagnose FILE",
                 )
             with archive.open(member) as source:
                 for block in _as_utf8(iter(partial(source.read, BLOCK), b"")):

@@ -33,7 +33,7 @@ class SwaponRefusal:
     needs_zeros: bool = False  # the same file is taken when its blocks are really written
 
 
-_ANOTHER_FILE = "oomguard swap --size SIZE  # makes the file as it has to be"
+_ANOTHER_FILE = "oomguard swap --size SIZE  # makes a file that works as swap"
 _MESSAGES: tuple[tuple[str, SwaponRefusal], ...] = (
     (
         r"has holes|not have holes|to have holes",
