@@ -18,7 +18,7 @@ def steady(screen: str) -> str:
     screen = re.sub(r"/\S+(?:\n +\S*)?/\s*(?=mine|shards)", "<here>/", screen)  # a long one is broken over two lines
     screen = re.sub(r"[\d.]+ s, [\d.]+ [KMG]iB/s", "<time>, <rate>", screen)
     screen = re.sub(
-        r"at most [\d.]+ [KMG]iB of [\d.]+ [KMG]iB \([\w ]+\)", "peak <size>, budget <size> (<who>)", screen
+        r"peak [\d.]+ [KMG]iB, budget [\d.]+ [KMG]iB \([\w ]+\)", "peak <size>, budget <size> (<who>)", screen
     )
     screen = re.sub(r"budget .*workers?\n", "budget <size> (<why>), <who>; <workers>\n", screen)
     screen = re.sub(r"budget  +.*", "budget   <size> (<why>)", screen)
