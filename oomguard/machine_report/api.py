@@ -9,6 +9,7 @@ from oomguard.machine_report.collect import read_doctor_facts
 from oomguard.machine_report.model import BetterWay, DoctorReport, EnforcementFacts, Finding
 from oomguard.machine_report.rules.limits import limit_findings
 from oomguard.machine_report.rules.memory import memory_findings
+from oomguard.machine_report.rules.settings import setting_findings
 from oomguard.supervision.launch import probe_enforcement
 from oomguard.supervision.orphans import end_orphans, find_orphans, name_orphans
 from oomguard.units import MIB
@@ -33,7 +34,10 @@ def doctor(*, root: Path = _THIS_MACHINE) -> DoctorReport:
     """
     facts = read_doctor_facts(survey_enforcement() if root == _THIS_MACHINE else None, root)
     left = _left_of_runs() if root == _THIS_MACHINE else []
-    return DoctorReport(findings=(*memory_findings(facts.memory), *limit_findings(facts), *left), facts=facts)
+    return DoctorReport(
+        findings=(*memory_findings(facts.memory), *setting_findings(facts.settings), *limit_findings(facts), *left),
+        facts=facts,
+    )
 
 
 def clean() -> list[str]:

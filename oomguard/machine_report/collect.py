@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -10,8 +11,14 @@ from oomguard.diagnosis.running_killers import running_killers
 from oomguard.kernel.cgroup.directory import cgroup_mounts, find_own_cgroup, find_own_memcg, read_kernel_text
 from oomguard.kernel.logs.sources import survey_sources
 from oomguard.kernel.machine import container_name, is_wsl, scheduler_job
-from oomguard.machine_report.memory_facts import read_memory_facts, read_oom_score_adj, read_stack_facts, read_ulimits
+from oomguard.machine_report.memory_facts import (
+    read_memory_facts,
+    read_oom_score_adj,
+    read_stack_facts,
+    read_ulimits,
+)
 from oomguard.machine_report.model import CgroupFacts, CgroupLimit, DoctorFacts, KillerFacts
+from oomguard.machine_report.rules.settings import SETTINGS
 
 if TYPE_CHECKING:
     from oomguard.kernel.cgroup.directory import MemcgDir
@@ -97,7 +104,14 @@ def read_doctor_facts(enforcement: EnforcementFacts | None, root: Path = Path("/
         killers=read_killer_facts(root),
         ulimits=read_ulimits(root),
         oom_score_adj=read_oom_score_adj(root),
+        settings=_read_settings(root),
         container=container_name(root),
         scheduler=scheduler_job(),
         wsl=is_wsl(root),
     )
+
+
+def _read_settings(root: Path) -> dict[str, int]:
+    """The settings that are judged, by file; those that are not there, or no number, are left out."""
+    texts = {setting.file: (read_kernel_text(root / setting.file) or "").strip() for setting in SETTINGS}
+    return {file: int(text) for file, text in texts.items() if re.fullmatch(r"-?[0-9]{1,10}", text)}

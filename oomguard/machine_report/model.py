@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from oomguard.text import Drawn
@@ -110,6 +110,7 @@ class DoctorFacts:
     container: str | None
     scheduler: str | None
     wsl: bool
+    settings: dict[str, int] = field(default_factory=dict)  # of the kernel, by file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
