@@ -10,6 +10,7 @@ import typer
 
 from oomguard.cli.check import check_command
 from oomguard.cli.commands import SETTINGS, Command, Group
+from oomguard.cli.console import tell
 from oomguard.cli.convert import convert_command
 from oomguard.cli.diagnose import diagnose_command
 from oomguard.cli.doctor import doctor_command
@@ -22,7 +23,6 @@ from oomguard.cli.profile import ProfileCommand, profile_command
 from oomguard.cli.release import release_command
 from oomguard.cli.report import report_command
 from oomguard.cli.run import run_app
-from oomguard.cli.standard_error import tell
 from oomguard.cli.swap import swap_app
 from oomguard.errors import OomguardError
 

@@ -44,8 +44,8 @@ def diagnose_command(
 ) -> None:
     """Explain the last out-of-memory kill.
 
-    What killed it, whose limit it was, who filled the memory, and what to do. Without root as far as the logs may be
-    read. Exit status 0: a kill was found; 3: none was, or none that fits.
+    What killed it, whose limit it was, who filled the memory, and what to do. Works without root as far as the logs are
+    readable. Exit status 0: a kill was found; 3: none was, or none that fits.
 
     Example: oomguard diagnose; oomguard diagnose kern.log; kubectl describe pod web-1 | oomguard diagnose -
     """

@@ -21,6 +21,7 @@ from oomguard.cli.run_flags import (
     allow_swap_alone,
 )
 from oomguard.cli.showing import show
+from oomguard.cli.tokenizer_flags import ENCODING, EOT_TOKEN, PATTERN, TOKENIZER
 from oomguard.preparation.writing.formats.table import FORMATS, format_help
 
 if TYPE_CHECKING:
@@ -54,28 +55,10 @@ def prepare_command(
         str,
         choice(tuple(FORMATS), format_help()),
     ] = "nanogpt",
-    encoding: Annotated[
-        str, choice(("gpt2", "r50k_base", "p50k_base", "cl100k_base", "o200k_base"), "The tokenizer.")
-    ] = "gpt2",
-    tokenizer: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE|NAME",
-            help="In place of --encoding: a tokenizer.json, tekken.json or .tiktoken file, or a model on the Hub.",
-        ),
-    ] = None,
-    pattern: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="How a .tiktoken file's text is split: "
-            "r50k | cl100k | llama3 | qwen | qwen3.5 | o200k | tekken. Known files need none.",
-        ),
-    ] = None,
-    eot_token: Annotated[
-        str | None,
-        typer.Option(metavar="NAME|ID", help="The token between documents. Default: the tokenizer's end-of-text."),
-    ] = None,
+    encoding: Annotated[str, ENCODING] = "gpt2",
+    tokenizer: Annotated[str | None, TOKENIZER] = None,
+    pattern: Annotated[str | None, PATTERN] = None,
+    eot_token: Annotated[str | None, EOT_TOKEN] = None,
     workers: Annotated[
         int | None,
         at_least(1, "N", "Worker processes. Default: one for each CPU, as far as the budget allows.", "--workers"),

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.cli.own_failure import own_failures_are_told
+from oomguard.cli.exit_status import own_failures_are_told
 from oomguard.cli.profile_events import ShowBegin, show_profile
 from oomguard.cli.showing import write_page
-from oomguard.kernel.process.self_exec import own_command
+from oomguard.kernel.process.commands import own_command
 from oomguard.profiling.api import ProfileOptions, profile_command, profile_process, profile_scaling
 from oomguard.supervision.supervised import mark_supervised
 

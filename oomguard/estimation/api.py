@@ -18,7 +18,7 @@ from oomguard.estimation.baselines import naive_ways
 from oomguard.estimation.calibration import ShortRun, choose_sizes, combine_runs, forecast_run
 from oomguard.estimation.model import JobPlan
 from oomguard.estimation.sample_files import write_sample
-from oomguard.kernel.machine.headroom import read_headroom
+from oomguard.kernel.machine import read_headroom
 from oomguard.preparation.api import divide_budget, memory_needs, plan_prepare
 from oomguard.preparation.options import PrepareOptions, resolve_options
 from oomguard.preparation.reading.corpus_sample import Estimate

@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.kernel.machine.cpus import usable_cpus
-from oomguard.kernel.storage.mounts import is_in_memory
+from oomguard.kernel.machine import usable_cpus
+from oomguard.kernel.storage.disks import is_in_memory
 from oomguard.preparation.encoding.encodings import find_rank_file
 from oomguard.preparation.encoding.load_engine import fill_vocabulary, open_vocabulary, uses_core
 from oomguard.preparation.engines.events import PrepareEvents

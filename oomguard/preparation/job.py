@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput, BudgetTooSmall, Changed, OomguardError, WorkerFailed
-from oomguard.kernel.machine.cpus import usable_cpus
+from oomguard.kernel.machine import usable_cpus
 from oomguard.preparation.engines.line_feed import LineFeed
 from oomguard.preparation.engines.memory_sum import SCRATCH, BudgetPlan, Needs, budget_with_room
 from oomguard.preparation.engines.messages import ReaderConfig, WorkerConfig
@@ -94,7 +94,7 @@ class Job:
         if resume.get("inside"):
             raise Changed(
                 f"{printable(source.path)}: the run was begun by oomguard 0.1, and stopped within a document",
-                do="finish it with that version, or --restart to make the shards anew",
+                do="finish it with that version, or --restart to make the shards again",
             )
         if source.kind == "text":
             return self.plain_feed(index, offset=position.get("offset", 0))
@@ -206,7 +206,7 @@ class Job:
                 return BadInput(f"{where}: this is no text but {known[0]}", do=known[1])
             return BadInput(
                 f"{where}: not UTF-8",
-                do="--errors replace (U+FFFD takes its place) or --errors skip (left out); either goes on from here",
+                do="--errors replace (U+FFFD takes its place) or --errors skip (left out); either resumes from here",
             )
         if encoded.error == "differs":
             return WorkerFailed(

@@ -102,12 +102,12 @@ class ShardSet:
             ("took", f"{show_duration(self.wall_seconds)}, {rate}"),
             (
                 "memory",
-                f"at most {format_size(self.peak_unreclaimable)} of {format_size(self.budget)} ({self.enforced_by})",
+                f"peak {format_size(self.peak_unreclaimable)}, budget {format_size(self.budget)} ({self.enforced_by})",
             ),
             ("checked", self._checked()),
         ]
         if self.repaired_bytes:
-            lines.append(("repaired", f"{self.repaired_bytes:,} bytes were no UTF-8"))
+            lines.append(("repaired", f"{self.repaired_bytes:,} bytes were not valid UTF-8"))
         if self.left_out:
             lines.append(("left out", f"{self.left_out:,} lines or rows that could not be read"))
         return lines + [("note", note) for note in self.notes]

@@ -21,7 +21,7 @@ from oomguard.stacks.pystack import read_python_stacks, read_with_pystack, read_
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from oomguard.kernel.proc.model import ProcessStack
+    from oomguard.kernel.model import ProcessStack
 
 _ANSWER_SECONDS = 0.5
 _START_SECONDS = 10.0

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from oomguard.formats.proc.smaps import MemoryShare
-from oomguard.kernel.proc.model import OpenInput, ProcessFacts, ProcessStack, StackFrame
-from oomguard.text import printable
+from oomguard.formats.proc import MemoryShare
+from oomguard.kernel.model import OpenInput, ProcessFacts, ProcessStack, StackFrame
+from oomguard.text import Drawn, printable
 
 StoppedBy = Literal["budget", "kernel", "signal"]
 
@@ -17,8 +17,10 @@ _LONGEST_SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunOutcome:
+class RunOutcome(Drawn):
     """A finished run. Sizes in bytes; what each number means is in docs/numbers.md."""
+
+    _screen: ClassVar[str] = "oomguard.supervision.screens.outcome:render_outcome"
 
     command: tuple[str, ...]
     exit_code: int  # the command's own; 137 when it was stopped at the budget; 128+N when signal N ended it
@@ -45,6 +47,13 @@ class RunOutcome:
     left_behind: int = 0
     advice: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def lines(self) -> list[tuple[str, str]]:
+        """The screen as labels and texts."""
+        from importlib import import_module
+
+        lines: list[tuple[str, str]] = import_module("oomguard.supervision.screens.outcome").outcome_lines(self)
+        return lines
 
     def to_json(self) -> dict[str, Any]:
         """The same facts for programs: sizes are integers of bytes."""
@@ -93,8 +102,10 @@ def _short(value: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Released:
+class Released(Drawn):
     """A held job was let go, or ended. Sizes in bytes."""
+
+    _screen: ClassVar[str] = "oomguard.supervision.screens.release:render_released"
 
     pid: int
     stopped: bool

@@ -9,7 +9,7 @@ from oomguard.supervision.rules.limits import FASTEST_BYTES_A_SECOND
 from oomguard.units import MIB
 
 if TYPE_CHECKING:
-    from oomguard.kernel.proc.model import OpenInput, ProcessFacts
+    from oomguard.kernel.model import OpenInput, ProcessFacts
     from oomguard.supervision.backends.base import Backend, MemoryReading
     from oomguard.supervision.growth.forecast import Forecast, ReadSample
     from oomguard.supervision.held_job import Snapshot
@@ -94,7 +94,7 @@ class JobSamples:
 
     def suggest_budget(self, budget: int) -> int:
         """With how much more a held job could go on: what the line says, or half as much again; if it is there."""
-        from oomguard.kernel.machine.headroom import read_headroom
+        from oomguard.kernel.machine import read_headroom
 
         found = self._line()
         wanted = found[0].at_end * _FORECAST_MARGIN if found is not None else budget * _WITHOUT_FORECAST

@@ -93,7 +93,7 @@ class Pipeline:
         try:
             while not self._is_done():
                 if stopping := self._stop_requested():
-                    raise Stopped("stopped on request", do="run the same command again: it goes on from here")
+                    raise Stopped("stopped on request", do="run the same command again: it resumes from here")
                 self._step()
         finally:
             self._intake.close()

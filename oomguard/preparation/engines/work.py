@@ -164,7 +164,7 @@ class PlainFeed:
             raise Changed(
                 f"{printable(self.source.path)} became shorter while it was read: "
                 f"{offset + len(got)} bytes, and {self.size} when the run began",
-                do="give the same file again, or begin anew with --restart",
+                do="give the same file again, or start over with --restart",
             )
         return got
 

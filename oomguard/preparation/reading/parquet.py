@@ -276,7 +276,7 @@ def _rows(file: Any, task: EncodeTask, most: int, *, column: str, group: int) ->
         yield part
         if not left or is_full:
             return
-    raise BadInput(f"{left} rows fewer than the footer says", do="get the file again")
+    raise BadInput(f"{left} rows fewer than the footer says", do="download the file again")
 
 
 def _fitting(texts: pa.Array, most: int, *, at_least: bool) -> int:
@@ -342,5 +342,5 @@ def _damage(name: str, where: str) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno is not None:
             raise BadInput(f"{name or 'the file'} cannot be read: {error.strerror}", do=f"ls -l {name}") from error
         raise BadInput(
-            f"{start}{where}: damaged or cut off, or no parquet file: {error}", do="get the file again"
+            f"{start}{where}: damaged or cut off, or no parquet file: {error}", do="download the file again"
         ) from error

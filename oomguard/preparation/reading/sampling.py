@@ -188,7 +188,7 @@ class _Look:
                     self._row_group(file, group, sizes[group])
         except OSError as error:  # Arrow's own for damaged data, too
             raise BadInput(
-                f"{printable(source.path)} cannot be read, or is damaged: {error}", do="get the file again"
+                f"{printable(source.path)} cannot be read, or is damaged: {error}", do="download the file again"
             ) from error
         except (pa.ArrowException, KeyError) as error:
             raise BadInput(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from oomguard.units import GIB, MIB, format_size
 
 if TYPE_CHECKING:
-    from oomguard.kernel.proc.model import OpenInput
+    from oomguard.kernel.model import OpenInput
     from oomguard.supervision.growth.forecast import Forecast
     from oomguard.supervision.held_job import Snapshot
 

@@ -1,8 +1,4 @@
-"""What the kernel writes about memory cgroups, version 1 and 2.
-
-Source: Linux Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst; kernel/cgroup/cgroup.c,
-proc_cgroup_show(); mm/memcontrol.c, memory_stat_format().
-"""
+"""The files of a memory cgroup."""
 
 from __future__ import annotations
 
@@ -10,7 +6,12 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from oomguard.formats.mountinfo import parse_mountinfo
+from oomguard.formats.mounts import parse_mountinfo
+
+# What the kernel writes about memory cgroups, version 1 and 2.
+#
+# Source: Linux Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/memory.rst; kernel/cgroup/cgroup.c,
+# proc_cgroup_show(); mm/memcontrol.c, memory_stat_format().
 
 _HUGE_PAGES = re.compile(r"^thp_(?:fault|collapse)_alloc ([0-9]{1,20})$", re.MULTILINE)
 _NUMBER = re.compile(r"[0-9]{1,20}")  # bounded: int() refuses texts of more than 4300 digits
@@ -186,3 +187,27 @@ def _parse_table(text: str) -> dict[str, int]:
 
 def _parse_number(text: str) -> int | None:
     return int(text) if _NUMBER.fullmatch(text) else None
+
+
+# What the kernel counts about kills for memory. Source: Linux mm/vmstat.c (oom_kill, 4.13); mm/memcontrol.c.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemcgCounters:
+    """A cgroup that is ours or above ours. Units: bytes. `oom_kills`: on v2 with those of the cgroups below."""
+
+    name: str
+    oom_kills: int
+    limit: int | None
+    peak: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OomCounters:
+    """All counters. `machine_kills`: since boot, of all processes of the machine, containers too; None: not told."""
+
+    machine_kills: int | None
+    memcgs: tuple[MemcgCounters, ...]  # our own first
+    in_container: bool
+    batch_job: str | None  # Slurm's number of the job we run in
+    in_kubernetes: bool

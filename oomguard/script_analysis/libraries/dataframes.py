@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from oomguard.script_analysis.file_names import is_small_file, path_name
+from oomguard.script_analysis.interpreter.calls import FRAME_METHODS, FUNCTIONS, methods_of
 from oomguard.script_analysis.interpreter.values import FRAMES, LIST_OF, AbstractValue, rule_for
 from oomguard.script_analysis.libraries.python import same
-from oomguard.script_analysis.libraries.table import FRAME_METHODS, FUNCTIONS, methods_of
 from oomguard.script_analysis.libraries.tokenizers import apply
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Run a command as if it had been started directly, and wait for it: what must follow its end then follows."""
+"""Start commands: the user's as if it had been started directly, our own modules in a fresh interpreter."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import errno
 import shutil
 import signal
 import subprocess
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,9 @@ from oomguard.errors import CannotStart
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from types import FrameType
+
+
+# Run a command as if it had been started directly, and wait for it: what must follow its end then follows.
 
 _KILLED_BY = 128
 
@@ -85,3 +89,13 @@ def _signals_kept() -> Iterator[_Passing]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+# -P and an appended path: a file named json.py in the folder where the user works is never imported.
+_START = "import sys; sys.path.append({path!r}); from {module} import main; main()"
+
+
+def own_command(module: str, *arguments: str) -> list[str]:
+    """The command that calls main() of one of our modules in a fresh interpreter."""
+    code = _START.format(path=str(Path(__file__).parents[3]), module=module)
+    return [sys.executable, "-P", "-c", code, *arguments]
