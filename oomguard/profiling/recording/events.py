@@ -31,6 +31,7 @@ class RecordingHead:
     available: int  # memory for a new job, when it began
     limited_by: str
     cpus: int
+    host: str = ""  # recordings of 0.1 do not name it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
