@@ -51,6 +51,7 @@ def diagnose_command(
     """
     from dataclasses import replace
     from pathlib import Path
+    from time import time
 
     from oomguard.cli.showing import show, write_page
     from oomguard.diagnosis.api import diagnose
@@ -60,14 +61,13 @@ def diagnose_command(
     if page is not None:
         from oomguard.diagnosis.screens.page import diagnosis_page
 
-        write_page(diagnosis_page(found, made=_made_now()), Path(page))
+        write_page(diagnosis_page(replace(found, every=every), made=time(), by=f"oomguard {_version()}"), Path(page))
     show(replace(found, verbose=verbose, every=every), as_json=as_json)
     if found.verdict == "none":
         sys.exit(_FOUND_NOTHING)
 
 
-def _made_now() -> str:
-    from datetime import datetime
+def _version() -> str:
     from importlib.metadata import version
 
-    return f"oomguard {version('oomguard')}, {datetime.now().astimezone().isoformat(timespec='seconds')}"
+    return version("oomguard")

@@ -100,7 +100,7 @@ def text_or_code(text: str | Command) -> str:
 def preformatted(text: str, label: str) -> str:
     """Lines as they are: wide ones scroll, with a keyboard too."""
     lines = "\n".join(safe(line) for line in text.split("\n"))
-    return f'<pre tabindex="0" role="region" aria-label="{safe(label)}">{lines}</pre>'
+    return f'<pre tabindex="0" role="group" aria-label="{safe(label)}">{lines}</pre>'
 
 
 def section(title: str, body: str) -> str:
@@ -126,7 +126,7 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[Cell]], *, 
     cells = "".join(f'<th scope="col">{safe(label)}</th>' for label in head)
     kind = "grid sortable" if sortable else "grid"
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{safe(caption)}"><table class="{kind}">'
+        f'<div class="scroll" tabindex="0" role="group" aria-label="{safe(caption)}"><table class="{kind}">'
         f"<caption>{safe(caption)}</caption><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 

@@ -1,7 +1,6 @@
 """The page of a profile in a browser: it draws, switches, needs no network, and runs nothing but its own scripts."""
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -15,30 +14,13 @@ from oomguard.profiling.page.timeline import chart_label
 from oomguard.supervision.growth.model import MemorySample
 from oomguard.text import printable
 from oomguard.units import format_size
-from tests.profiling.page.chromium import CHROMIUM, Chromium
-from tests.profiling.page.test_page import HOSTILE
+from tests.pages.chromium import AXE, CHROMIUM, INTRUDERS, Chromium, findings, press
+from tests.pages.test_profile_page import HOSTILE
 from tests.profiling.profiles import GIB, PROFILE, named
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here; to have it: apt-get install chromium")
 
 Show = Callable[..., Chromium]
-
-INTRUDERS = "document.querySelectorAll('img, iframe, object, a, [onerror], [onload], [style]').length"
-AXE = next(
-    (
-        path
-        for folder in (os.environ.get("OOMGUARD_AXE", ""), "node_modules/axe-core", "/usr/lib/node_modules/axe-core")
-        if folder and (path := Path(folder, "axe.min.js")).is_file()
-    ),
-    None,
-)
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    chromium = Chromium(tmp_path_factory.mktemp("chromium"))
-    yield chromium
-    chromium.close()
 
 
 @pytest.fixture
@@ -70,23 +52,6 @@ def _choose(page: Chromium, view: str) -> list[str]:
     """Click on a view; gives the names in its legend."""
     page.ask(f"document.querySelector('[name=view][value={view}]').click()")
     return page.ask(LEGEND)
-
-
-def _press(page: Chromium, *keys: str) -> None:
-    for key in keys:
-        for kind in ("keyDown", "keyUp"):
-            text = {"Enter": "\r", "Space": " "}.get(key)
-            more = {"text": text} if text and kind == "keyDown" else {}
-            number = {
-                "Tab": 9,
-                "Enter": 13,
-                "Escape": 27,
-                "ArrowUp": 38,
-                "ArrowDown": 40,
-                "ArrowLeft": 37,
-                "ArrowRight": 39,
-            }
-            page.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=number[key], **more)
 
 
 def test_it_draws_and_switches(shown: Show) -> None:
@@ -131,7 +96,7 @@ def test_a_moment_is_read_out_with_mouse_and_keyboard_in_sizes_as_everywhere_els
 
     assert page.ask(OUTPUT) == told(at)
     page.ask("document.querySelector('input[type=range]').focus()")
-    _press(page, "ArrowRight")
+    press(page, "ArrowRight")
     assert page.ask(OUTPUT) == told(PROFILE.timeline[PROFILE.timeline.index(at) + 1])
     _choose(page, "processes")
     assert "; python 4711 5.1 GiB; python 4723 " in page.ask(OUTPUT)
@@ -148,14 +113,14 @@ def test_the_flame_graph_zooms_with_mouse_and_keyboard(shown: Show) -> None:
     assert everything[0] == f"the peak, {format_size(PROFILE.peaks.peak_unreclaimable)}"
     assert {"<module> prepare.py:88", "main prepare.py:61", "read prepare.py:23", "/usr/bin/zstd"} <= set(everything)
     page.ask("document.querySelector('.flame [tabindex=\"0\"]').focus()")
-    _press(page, "ArrowDown", "ArrowDown", "ArrowRight", "Enter")  # the module, main's first line, its second
+    press(page, "ArrowDown", "ArrowDown", "ArrowRight", "Enter")  # the module, main's first line, its second
     assert page.ask("document.activeElement.querySelector('text').textContent") == "main prepare.py:57"
     assert page.ask(labels) == [everything[0], "<module> prepare.py:88", "main prepare.py:57", "read prepare.py:23"]
     assert page.ask(f"new Set({seen}.map(e => e.getAttribute('width'))).size") == 1
     assert "4.2 GiB, 37.6% of the peak, in data/fineweb/prepare.py: text = read(name)" in page.ask(
         "document.querySelector('.info').textContent"
     )
-    _press(page, "Escape")
+    press(page, "Escape")
     assert page.ask(labels) == everything
     page.ask(
         "document.querySelectorAll('.flame [role=treeitem]')[2].dispatchEvent(new MouseEvent('click', {bubbles: true}))"
@@ -170,11 +135,11 @@ def test_tables_sort_without_a_mouse(shown: Show) -> None:
     names = f"[...{held}.tBodies[0].rows].map(row => row.cells[0].textContent)"
     before = page.ask(names)
     page.ask(f"{held}.tHead.querySelectorAll('button')[0].focus()")
-    _press(page, "Enter")
+    press(page, "Enter")
     pids = sorted((process.pid for process in PROFILE.processes), reverse=True)
     assert page.ask(names) == [str(pid) for pid in pids] != before
     assert page.ask(f"{held}.tHead.rows[0].cells[0].getAttribute('aria-sort')") == "descending"
-    _press(page, "Enter")
+    press(page, "Enter")
     assert page.ask(names) == [str(pid) for pid in sorted(pids)]
     assert page.ask(f"{held}.tHead.rows[0].cells[0].getAttribute('aria-sort')") == "ascending"
 
@@ -279,21 +244,6 @@ def test_axe_finds_nothing(browser: Chromium, tmp_path: Path, width: int, *, dar
         file = tmp_path / f"{number}.html"
         file.write_text(profile_page(profile), encoding="utf-8")
         assert findings(browser, file, width=width, dark=dark) == []
-
-
-def findings(browser: Chromium, file: Path, *, width: int, dark: bool) -> list[list[str]]:
-    """What axe says of a page, which has to let it in: the policy of ours would not."""
-    assert AXE is not None
-    browser.call("Page.setBypassCSP", enabled=True)
-    try:
-        browser.open(file, width=width, dark=dark)
-        browser.showing = None
-        browser.ask(AXE.read_text(encoding="utf-8") + ";null")
-        return browser.ask(
-            "axe.run(document).then(r => r.violations.map(v => [v.id, v.impact, v.nodes[0].html.slice(0, 200)]))"
-        )
-    finally:
-        browser.call("Page.setBypassCSP", enabled=False)
 
 
 @pytest.mark.parametrize(
