@@ -15,6 +15,11 @@ _LIBRARIES = (f"{Path(__file__).parents[1]}/", "/site-packages/", "/dist-package
 _GIVEN = ("<string>", "<stdin>")
 
 
+def is_library(file: str) -> bool:
+    """Whether a file is an interpreter's, was installed into one, or is ours: not the user's own."""
+    return any(part in file for part in _LIBRARIES)
+
+
 def charged_line(frames: Sequence[tuple[str, int, str]], program: str) -> Line:
     """Give the line for a stack of (file, line, function), innermost first; line 0 of `program` if none has a file.
 
@@ -22,7 +27,7 @@ def charged_line(frames: Sequence[tuple[str, int, str]], program: str) -> Line:
     a dataclass's __init__ in "<string>". But that is also the name of a program that was given with -c.
     """
     files = [frame for frame in frames if not frame[0].startswith("<")]
-    own = [frame for frame in files if not any(part in frame[0] for part in _LIBRARIES)]
+    own = [frame for frame in files if not is_library(frame[0])]
     for number, (file, line, function) in enumerate(own):
         # A comprehension on the line that runs it is no function of its own to people.
         around = own[number + 1] if number + 1 < len(own) else None
