@@ -1,8 +1,8 @@
 """Where a running Python program is, read from its memory 50 times faster than a whole stack with its variables.
 
-For CPython 3.11 to 3.15 with its lock (GIL); nothing is stopped. The memory comes through /proc/PID/mem, a few hundred bytes at a time:
-process_vm_readv() would give forked children copies of the pages that it reads (see python_stacks). The program runs
-on meanwhile, so what is read may be torn: each number is bounded, and a stack that makes no sense is none.
+For CPython 3.11 to 3.15 with its lock (GIL); nothing is stopped. The memory comes through /proc/PID/mem, a few hundred
+bytes at a time: process_vm_readv() would give forked children copies of the pages that it reads (see pystack.py). The
+program runs on meanwhile, so what is read may be torn: each number is bounded, and a stack that makes no sense is none.
 """
 
 from __future__ import annotations

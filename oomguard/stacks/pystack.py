@@ -169,7 +169,7 @@ def _serve_stacks(pids: Sequence[int], fd: int, parent: int) -> None:
 
 
 def _messages(fd: int, *, until: float, first_seconds: float, seconds: float) -> Iterator[list[ProcessStack] | str]:
-    """What the child sends, until it ends, or takes too long: `first_seconds` for its first answer, once it is ready."""
+    """What the child sends, until it ends or takes too long: `first_seconds` for its first answer, once it is ready."""
     buffered = b""
     patience = until
     poll = select.poll()

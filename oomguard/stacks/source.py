@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from oomguard.kernel.proc.files import ProcFiles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from oomguard.kernel.proc.model import ProcessStack, StackFrame
 
@@ -59,6 +59,12 @@ class SourceFiles:
             if defines(self._read(pid, script), line, function):
                 return script
         return file
+
+    def named(self, pid: int, frames: Sequence[tuple[str, int, str]] | None) -> list[tuple[str, int, str]] | None:
+        """A stack of (file, line, function) with the files of its renamed frames."""
+        if frames is None:
+            return None
+        return [(self.file_of(pid, *frame), frame[1], frame[2]) for frame in frames]
 
     def in_stack(self, stack: ProcessStack) -> ProcessStack:
         """The stack with the files of its renamed frames, and the text of each line that is known."""

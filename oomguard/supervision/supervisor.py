@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from oomguard.supervision.rules.limits import JobLimits
 
 _LONGEST_STEP_SECONDS = 0.5
+_GROWING_STEP_SECONDS = 0.05  # above half of the budget, where it is kept in which line a job grows
 _CALM_LOOKS = 16  # without growth, after which a job near its budget is looked at less often
 _CALM_STEP_SECONDS = 0.02
 _LEAST_SWAP = 1 << 20  # bytes: what is left of a full swap is no room
@@ -131,7 +132,8 @@ class Supervisor:
         # v2 tells of every reclaim at memory.high, also while only page cache is there to reclaim.
         self._is_near = headroom < self._backend.limits.budget // 2
         least = _CALM_STEP_SECONDS if self._calm_looks > _CALM_LOOKS else self._least_step
-        return min(max(headroom / FASTEST_BYTES_A_SECOND, least), _LONGEST_STEP_SECONDS)
+        longest = _GROWING_STEP_SECONDS if grown and self._is_near else _LONGEST_STEP_SECONDS
+        return min(max(headroom / FASTEST_BYTES_A_SECOND, least), longest)
 
     def _wait(self, seconds: float, also: list[tuple[int, int]]) -> set[int]:
         """Wait, and do what signals and the reaper ask for; gives the other descriptors that are ready."""
@@ -190,7 +192,7 @@ class Supervisor:
 
         # Before it is read: to show a page that it had given back, the kernel charges it anew. It cannot use it up.
         self._backend.give_grace()
-        held = take_snapshot(self._backend, self._began)
+        held = take_snapshot(self._backend, self._began, self._record.samples.ledger)
         self._record.held = held
         self._record.samples.take(held)
         suggested = self._record.samples.suggest_budget(max(self._backend.limits.budget, held.unreclaimable))
@@ -218,6 +220,7 @@ class Supervisor:
         self._asked_to_end = False
         while self._backend.pids() and time.monotonic() < asked + self._grace_seconds and not self._asked_to_end:
             self._wait(0.02, [])
+            self._record.samples.measure()
             if self._backend.is_at_the_limit():
                 return  # what it was given back is used up: it would not get any further
             if time.monotonic() > asked + _TAKES_A_SIGNAL_SECONDS:

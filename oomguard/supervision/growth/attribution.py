@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from oomguard.supervision.growth.line_growth import Line
-from oomguard.supervision.rules.user_code import user_place
+from oomguard.supervision.rules.user_code import is_library, user_place
+
+__all__ = ["charged_line", "is_library"]
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,5 +22,7 @@ def charged_line(frames: Sequence[tuple[str, int, str]], program: str) -> Line:
     place = user_place(frames)
     if place is not None:
         return Line(*frames[place])
-    outermost = [frame for frame in frames if not frame[0].startswith("<")][-1:]
+    files = [frame for frame in frames if not frame[0].startswith("<")]
+    # A library's own thread begins in the standard library, which says nothing of whose it is.
+    outermost = ([frame for frame in files if not frame[0].endswith("/threading.py")] or files)[-1:]
     return Line(*outermost[0]) if outermost else Line(program, 0, "")

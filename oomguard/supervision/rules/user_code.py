@@ -1,4 +1,4 @@
-"""Whose code a frame is: the user's own files, or what was installed. And which of several threads is the one to show."""
+"""Whose code a frame is: the user's own files, or what was installed. And which of several threads is to be shown."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 # An interpreter's own, what was installed into one, and the scripts that an installation puts beside it.
 _LIBRARY = re.compile(r"/(site|dist)-packages/|/lib(64)?/python3|/bin/[^/.]+$|/oomguard/supervision/")
 _CELL = re.compile(r"<ipython-input-|<stdin>$")
+_HELPER = re.compile(r"resource_tracker|multiprocessing\.forkserver|semaphore_tracker")
 # What stands between a waiting thread and the kernel, as these files of Python's library name it.
 _WAITING = re.compile(
     r"/(threading|queue|selectors|socket|ssl|sched|multiprocessing/(connection|queues|synchronize|popen_\w+)"
@@ -49,6 +50,11 @@ def user_frame(frames: Sequence[StackFrame]) -> StackFrame | None:
     """The user's innermost frame of a stack; None if all of it is a library's."""
     place = user_place([(frame.file, frame.line, frame.function) for frame in frames])
     return None if place is None else frames[place]
+
+
+def is_helper(command: Sequence[str]) -> bool:
+    """Whether a process is one that multiprocessing or joblib starts beside its workers, and does no work."""
+    return _HELPER.search(" ".join(command)) is not None
 
 
 def waits(stack: ProcessStack) -> bool:
