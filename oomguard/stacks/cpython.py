@@ -14,6 +14,7 @@ import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from oomguard.formats.proc.stat import parse_proc_stat
 from oomguard.kernel.proc.files import ProcFiles
 from oomguard.stacks.layout.code_lines import line_of_instruction
 from oomguard.stacks.layout.cpython import DEBUG_OFFSETS_SIZE, PythonLayout, python_layout
@@ -159,9 +160,15 @@ class PythonFrames:
             threads.append(thread)
         if len(threads) == 1:
             return thread
-        ran = {each: self._ran(program.pid, _word(program, each + layout.native_id)) for each in reversed(threads)}
+        ids = {each: _word(program, each + layout.native_id) for each in reversed(threads)}
+        ran = {each: self._ran(program.pid, tid) for each, tid in ids.items()}
         before, program.ran = program.ran, ran
-        return max(ran, key=lambda each: ran[each] - before.get(each, 0))
+        # One that runs without the lock is in a system call, or in C: read() fills memory so.
+        return max(ran, key=lambda each: (self._runs(program.pid, ids[each]), ran[each] - before.get(each, 0)))
+
+    def _runs(self, pid: int, tid: int) -> bool:
+        found = parse_proc_stat(self._proc.read(f"{pid}/task/{tid}/stat"))
+        return found is not None and found.state in "RD"
 
     def _ran(self, pid: int, tid: int) -> int:
         """Nanoseconds that a thread was on a CPU; 0: the kernel does not say."""

@@ -42,9 +42,13 @@ ELSEWHERE = [(root, python) for root in ROOTS for python in sorted(root.glob("us
 
 
 @contextmanager
-def running(python: Path, text: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+def running(python: Path, text: str, folder: Path, root: Path | None = None) -> Iterator[subprocess.Popen[str]]:
+    folder = folder if root is None else root / "tmp"
     (folder / "prög.py").write_text(text)
-    with subprocess.Popen([python, folder / "prög.py"], stdout=subprocess.PIPE, text=True) as program:
+    inside = [str(python), str(folder / "prög.py")]
+    if root is not None:
+        inside = ["chroot", str(root), *(f"/{Path(part).relative_to(root)}" for part in inside)]
+    with subprocess.Popen(inside, stdout=subprocess.PIPE, text=True) as program:
         try:
             assert program.stdout is not None
             assert program.stdout.readline() == "ready\n"
@@ -62,37 +66,20 @@ def version(python: Path) -> tuple[int, int]:
     return int(major), int(minor)
 
 
-@pytest.mark.parametrize("python", INSTALLED, ids=str)
-def test_the_calls_of_a_program(python: Path, tmp_path: Path) -> None:
-    if not python.exists() or not (3, 11) <= version(python) <= (3, 15):
+@pytest.mark.parametrize(("root", "python"), [*((None, python) for python in INSTALLED), *ELSEWHERE], ids=str)
+def test_the_calls_of_a_program(root: Path | None, python: Path, tmp_path: Path) -> None:
+    if root is None and (not python.exists() or not (3, 11) <= version(python) <= (3, 15)):
         pytest.skip(f"{python} is not there, or none of 3.11 to 3.15")
     frames = PythonFrames()
-    with running(python, PROGRAM, tmp_path) as program:
+    with running(python, PROGRAM, tmp_path, root) as program:
         found = frames.read(program.pid)
         assert found is not None
         assert [(line, name) for _, line, name in found] == HERE
-        assert {file for file, _, _ in found} == {str(tmp_path / "prög.py")}
+        (file,) = {file for file, _, _ in found}
+        assert file == ("/tmp/prög.py" if root is not None else str(tmp_path / "prög.py"))
+        assert SourceFiles().line(program.pid, file, 7) == "time.sleep(60)"
     assert not frames.read(program.pid)
     frames.close()
-
-
-@pytest.mark.parametrize(("root", "python"), ELSEWHERE, ids=str)
-def test_the_calls_of_a_program_below_another_root(root: Path, python: Path) -> None:
-    (root / "tmp/prög.py").write_text(PROGRAM)
-    frames = PythonFrames()
-    command = ["chroot", str(root), f"/{python.relative_to(root)}", "/tmp/prög.py"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as program:
-        try:
-            assert program.stdout is not None
-            assert program.stdout.readline() == "ready\n"
-            time.sleep(0.05)
-            found = frames.read(program.pid)
-            assert found is not None
-            assert [(line, name) for _, line, name in found] == HERE
-            assert SourceFiles().line(program.pid, "/tmp/prög.py", 7) == "time.sleep(60)"
-        finally:
-            program.kill()
-            frames.close()
 
 
 def test_the_thread_that_holds_the_lock_is_the_one(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ _PREPARED = (".txt", ".jsonl", ".parquet")
 _PACKED = (".gz", ".zst", ".xz", ".bz2")
 _SWAP_MARGIN = 1.1
 _PACKAGE = re.compile(r"/(?:site|dist)-packages/(\w+)|/lib(?:64)?/python3[^/]*/(\w+)")
-_RESULTS_THREAD = ("_handle_results", "_handle_tasks")  # of a multiprocessing pool, in the parent
+_POOL = "/multiprocessing/pool.py"
 
 
 def advise(
@@ -48,7 +48,7 @@ def advise(
 
 def _change_the_line(held: Snapshot) -> list[str]:
     """The line in which it grew, or else where it stands: what to write instead of the call that is there."""
-    if any(grown.function.rpartition(".")[2] in _RESULTS_THREAD for grown in held.grown[:1]):
+    if any(grown.file.endswith(_POOL) for grown in held.grown[:1]):  # in the threads that a pool has in its parent
         return [cure_of("pool.imap(", frozenset())]
     places = [(grown.line, grown.source, _entries(held, (grown.file, grown.line))) for grown in _most_grown(held)]
     if not places:
@@ -131,7 +131,7 @@ def equal_workers(processes: Sequence[ProcessFacts]) -> list[ProcessFacts]:
 def _fewer_processes(held: Snapshot) -> list[str]:
     alike = equal_workers(held.processes)
     together = sum(process.unreclaimable for process in alike)
-    if len(alike) < 2 or together < held.unreclaimable // 2 or held.copied * 2 > held.unreclaimable:
+    if len(alike) < 2 or together < held.unreclaimable // 2 or held.copied * 3 > held.unreclaimable:
         return []
     each = together // len(alike)
     return [f"{len(alike)} processes hold about {format_size(each)} each: run fewer at a time"]
