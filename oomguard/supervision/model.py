@@ -47,6 +47,7 @@ class RunOutcome:
     oom_kills: int = 0
     victim: str | None = None
     left_behind: int = 0
+    killed_later: int = 0  # of these, killed for memory when the supervisor had ended
     advice: tuple[str, ...] = ()
     grown: tuple[GrownLine, ...] = ()  # where it grew since half of the budget, the largest first
     grown_since: int = 0

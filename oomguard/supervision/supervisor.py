@@ -67,11 +67,13 @@ class Supervisor:
         on_limit: OnLimit = "stop",
         grace_seconds: float = 10.0,
         swap_max: int | None = 0,
+        wait_seconds: float = 0.0,
         watch: Callable[[], float] | None = None,
     ) -> None:
         """Guard `job`, which began when the monotonic clock said `began`.
 
-        `watch` looks at it as well, and gives the seconds until it wants to again.
+        When the command has ended, what it started is guarded on for `wait_seconds`. `watch` looks at the job as well,
+        and gives the seconds until it wants to again.
         """
         self._reaper = job.reaper
         self._backend = job.backend
@@ -81,6 +83,8 @@ class Supervisor:
         self._grace_seconds = grace_seconds
         self._swap_max = swap_max
         self._watch = watch
+        self._wait_seconds = wait_seconds
+        self._exited_at = 0.0
         self._began = began
         stay_awake()
         self._terminal = Terminal()
@@ -97,16 +101,25 @@ class Supervisor:
     def run(self) -> RunRecord:
         """Stay until the command has ended. Raises: what a broken machine does; the job is ended then."""
         now = look_at = watch_at = time.monotonic()
-        while self._exited is None:
+        while self._goes_on():
             until = look_at if self._watch is None else min(look_at, watch_at)
             woken = self._wait(max(0.0, until - now), self._backend.wake_on() if self._is_near else [])
             now = time.monotonic()
-            if self._exited is None and (woken or now >= look_at):
+            goes_on = self._goes_on()
+            if goes_on and (woken or now >= look_at):
                 look_at = now + self._look()
-            if self._watch is not None and (now >= watch_at or self._exited is not None):
+            if self._watch is not None and (now >= watch_at or not goes_on):
                 watch_at = now + self._watch()  # the last time while the kernel's account of the job is still there
             now = time.monotonic()
         return self._finish()
+
+    def _goes_on(self) -> bool:
+        """Whether the command runs, or, for as long as that is waited for, something that it started."""
+        if self._exited is None:
+            return True
+        if not self._wait_seconds or self._record.stopped or self._asked_to_end:
+            return False
+        return time.monotonic() < self._exited_at + self._wait_seconds and bool(self._backend.pids())
 
     def _look(self) -> float:
         """Look at the job once, and do what is to be done; gives the seconds until the next time."""
@@ -163,12 +176,13 @@ class Supervisor:
 
     def _follow(self, event: JobEvent) -> None:
         if event.kind == "exited":
-            self._exited = event.status
+            self._exited, self._exited_at = event.status, time.monotonic()
         elif event.kind == "gone":
             self._reaper.bury()  # first: until it is gone for good, its children are nowhere for a moment
             self._backend.take_over()
             self._backend.kill()
             self._exited = self._exited if self._exited is not None else signal.SIGKILL
+            self._wait_seconds = 0.0
         elif event.kind == "stopped" and (event.status in _STOPS_OF_A_TERMINAL or self._terminal.is_ours()):
             self._stop_with_the_job()
 
@@ -232,7 +246,7 @@ class Supervisor:
         from oomguard.supervision.control_socket import ControlSocket
 
         with ControlSocket() as control, self._terminal.keys() as keys:
-            while not self._asked_to_end and self._exited is None:
+            while not self._asked_to_end and self._goes_on():
                 ready = self._wait(60.0, [*control.wake_on(), *keys.wake_on()])
                 key = keys.read() if ready else ""
                 if key == "s":

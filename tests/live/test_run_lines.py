@@ -5,13 +5,14 @@ The line that grows ends with the mark "# grows"; where the job mostly stands, w
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.live.guarded import MIB, WAYS, run
+from tests.live.guarded import MIB, WAYS, run, wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -293,3 +294,50 @@ def test_what_cannot_be_seen_of_an_input_is_not_said(tmp_path: Path) -> None:
     _, said = stopped(tmp_path, READS, "big.csv")
     assert "big.csv64.0MiB;howfaritwasreadcannotbeseen(mmap,preadorseeks)" in said
     assert "0Bof" not in said
+
+
+DAEMON = """import os, sys, time
+if os.fork():
+    os._exit(0)
+os.setsid()
+if os.fork():
+    os._exit(0)
+null = os.open("/dev/null", os.O_RDWR)
+for fd in (0, 1, 2):
+    os.dup2(null, fd)
+held = []
+for number in range(int(sys.argv[1])):
+    held.append(bytearray(b"x") * (1 << 20))  # grows
+    time.sleep(0.005)
+open("done", "w").write("ok")
+"""
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_daemon_is_waited_for_when_that_is_asked(tmp_path: Path, way: str) -> None:
+    (tmp_path / "app.py").write_text(DAEMON)
+    done, facts = run(tmp_path, "--wait", "--", sys.executable, "app.py", "30", way=way)
+    assert (done.returncode, facts["left_behind"], (tmp_path / "done").exists()) == (0, 0, True), done.stderr
+    assert facts["peak_unreclaimable"] > 30 * MIB
+    done, facts = run(tmp_path, "--wait=60", "--", sys.executable, "app.py", "300", way=way)
+    assert (done.returncode, facts["stopped_by"]) == (137, "budget"), done.stderr
+    assert facts["stacks"][0]["frames"][0]["line"] in (line_of(DAEMON, "grows"), line_of(DAEMON, "grows") + 1)
+    done, facts = run(tmp_path, "--wait=0.1", "--", sys.executable, "app.py", "60", way=way)
+    assert (done.returncode, facts["left_behind"]) == (0, 1)
+    wait_for(lambda: (tmp_path / "done").exists())
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_kill_after_the_end_of_the_guard_is_added_to_the_report(tmp_path: Path, way: str) -> None:
+    (tmp_path / "app.py").write_text(DAEMON)
+    done, facts = run(tmp_path, "--", sys.executable, "app.py", "400", way=way)
+    assert (done.returncode, facts["left_behind"], facts["killed_later"]) == (0, 1, 0)
+    assert "1 process that it started is still running" in done.stderr
+    wait_for(lambda: json.loads((tmp_path / "report.json").read_text())["killed_later"] == 1)
+    assert not (tmp_path / "done").exists()
+
+
+def test_wait_takes_seconds(tmp_path: Path) -> None:
+    done, _ = run(tmp_path, "--wait=soon", "--", "true")
+    assert done.returncode == 125
+    assert '--wait "soon" is not a number of seconds' in done.stderr
