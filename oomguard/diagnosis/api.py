@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from oomguard.diagnosis.result import Diagnosis
-    from oomguard.formats.cgroup.oom_counters import OomCounters
+    from oomguard.formats.cgroup import OomCounters
 
 
 def diagnose(

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from oomguard.diagnosis.filter import Asked, KillFilter
     from oomguard.diagnosis.kill_search import FoundKills
-    from oomguard.formats.cgroup.oom_counters import OomCounters
+    from oomguard.formats.cgroup import OomCounters
     from oomguard.formats.kernel_log import UnitNotice
     from oomguard.formats.kernel_log.records import TaskTable, Victim
-    from oomguard.kernel.logs.model import LogSource
+    from oomguard.kernel.model import LogSource
 
 _FIRST_USER = 1_000_001  # numbers of users, but for root's, are given anew from here on
 _KERNEL_WORDS = """

@@ -11,7 +11,7 @@ from oomguard.kernel.proc.files import ProcFiles
 from oomguard.stacks.cpython import PythonFrames
 from oomguard.stacks.pystack import is_python
 from oomguard.stacks.sampler import StackSampler
-from oomguard.stacks.source import read_source_line
+from oomguard.stacks.source import SourceFiles, read_source_line
 from oomguard.supervision.growth.calls import CallTable
 from oomguard.supervision.growth.line_growth import LineGrowth, largest_lines
 from oomguard.supervision.growth.model import LINES_KEPT, GrownLine
@@ -50,6 +50,7 @@ class GrowthWatch:
         self._growth = LineGrowth[int]()
         self._calls = CallTable(read_source_line)
         self._frames = PythonFrames(root)
+        self._files = SourceFiles(root)
         self._stacks = StackSampler()  # for the others
         self._proc = ProcFiles(root)
         self._next_stack = self._asked_at = 0.0
@@ -148,7 +149,7 @@ class GrowthWatch:
         refused = self._refused.get(process.pid)
         if refused is not None and now < refused.until:
             return False
-        frames = self._frames.read(process.pid)
+        frames = self._files.named(process.pid, self._frames.read(process.pid))
         if frames is None and is_python(process.pid):
             return False  # one that pystack may know
         if not frames:
