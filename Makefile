@@ -26,7 +26,7 @@ PYTEST = $(RUN) -m pytest -q --hypothesis-profile=$(EXAMPLES) $(MORE)
 BESIDE = -n $(JOBS) --maxprocesses 8
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo readme docs man check core wheels fuzz-core lint test beside coverage wheel versions screens live vm bench campaign kills runs vmruns logspeed fuzz prose vmkills costs profiles loaders clean
+.PHONY: help setup demo readme docs man check core wheels fuzz-core lint test beside coverage wheel versions screens live vm bench campaign kills runs vmruns logspeed fuzz prose vmkills costs bands profiles loaders clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -137,6 +137,9 @@ vmkills: $(READY) ## real kills on kernels 5.10, 6.1 and 6.12, by the kernel and
 
 costs: $(READY) .venv-costs/ready ## what the usual ways to hold a corpus take, beside what `check` says (5 minutes)
 	.venv-costs/bin/python -m benchmarks.trap_costs
+
+bands: $(READY) ## 200 corpora, some of them hard on samples: plan's tokens, peak and time hold the truth (40 minutes)
+	$(RUN) -m benchmarks.plan_bands
 
 profiles: $(READY) .venv-costs/ready ## how far `profile` is from the truth: peak, spike, forecast, ladder, lines, cost (10 minutes)
 	.venv-costs/bin/python -m benchmarks.profile_campaign
