@@ -148,6 +148,11 @@ class PlainFeed:
         assert self.source.size is not None
         return self.source.size
 
+    @property
+    def end(self) -> int:
+        """Where cutting ends: at a safe cut, or with the file."""
+        return self.size if self.source.end is None else self.source.end
+
     def set_val_fraction(self, fraction: Fraction) -> None:
         """Let validation begin where the last `fraction` does; nothing is for it if there is no cut near there.
 
@@ -174,11 +179,11 @@ class PlainFeed:
         Raises: BadInput if a stretch that cannot be cut is longer than a piece may be; Changed if the file is shorter
         than when the run began.
         """
-        if self.offset >= self.size:
+        if self.is_done:
             self.close()
             return None
         in_train = self.val_from is not None and self.offset < self.val_from
-        stop = self.val_from if in_train and self.val_from is not None else self.size
+        stop = min(self.end, self.val_from) if in_train and self.val_from is not None else self.end
         rules = self.rules
         start = self.offset
         end = find_piece_end(
@@ -200,17 +205,17 @@ class PlainFeed:
             offset=start,
             mark=rules.separator.decode("latin-1"),
             starts_document=start in (0, self.val_from),
-            ends_document=end == stop,
+            ends_document=end in (self.val_from, self.size),
             strip_mark=end == self.size and bool(rules.separator),
         )
         split: Split | None = None if self.val_from is None else "train" if in_train else "val"
-        position = {"source": self.index, "offset": end} if end < self.size else {"source": self.index + 1}
+        position = {"source": self.index, "offset": end} if end < self.end else {"source": self.index + 1}
         return task, split, position
 
     @property
     def is_done(self) -> bool:
-        """Whether the file has been cut to its end."""
-        return self.offset >= self.size
+        """Whether the file, or its part, has been cut to its end."""
+        return self.offset >= self.end
 
     def next_work(self, number: int, slot: int) -> Work | None:
         """Cut the next chunk; None at the end. Raises: as `next_task`."""
@@ -226,7 +231,7 @@ class PlainFeed:
             position=position,
             name=printable(self.source.path),
             read=(task.offset, task.offset + task.size),
-            goes_on=split == "train" and task.ends_document and "offset" in position,
+            goes_on=split == "train" and task.ends_document and task.offset + task.size < self.size,
             needs=self.rules.need(task.size),
         )
 
