@@ -29,6 +29,7 @@ from oomguard.units import MIB
 
 if TYPE_CHECKING:
     from oomguard.preparation.encoding.encodings import EncodingSpec
+    from oomguard.preparation.engines.slots import Slots
     from oomguard.preparation.model import PreparePlan, ShardSet
     from oomguard.preparation.reading.source import Source
 
@@ -49,16 +50,22 @@ def prepare(options: PrepareOptions, *, max_rss: int | None = None, events: Prep
     found = find_inputs(options.inputs, folder=Path(), exclude=options.out, wanted=resolved.wanted)
     rank_file = find_rank_file(resolved.spec)
     with ExitStack() as stack:
-        job, budget = _open_job(stack, found, options, resolved, rank_file, max_rss)
-        slots = open_slots(job, stack)
-        workers = WorkerPool(job, slots, stack)
-        if job.vocabulary_fd >= 0:
-            fill_vocabulary(resolved.spec, job.rank_file, job.vocabulary_fd)
-        workers.configure()
+        job, budget = open_job(stack, found, options, resolved, rank_file, max_rss)
+        slots, workers = start_workers(job, stack)
         from oomguard.preparation.execution import conduct
 
         events = events or PrepareEvents()
         return conduct(job, budget, slots, workers, events, stack, checkpoint_seconds=_CHECKPOINT_SECONDS)
+
+
+def start_workers(job: Job, stack: ExitStack) -> tuple[Slots, WorkerPool]:
+    """Start them, which import what they need meanwhile, and tell them all that they share; `stack` ends them."""
+    slots = open_slots(job, stack)
+    workers = WorkerPool(job, slots, stack)
+    if job.vocabulary_fd >= 0:
+        fill_vocabulary(job.resolved.spec, job.rank_file, job.vocabulary_fd)
+    workers.configure()
+    return slots, workers
 
 
 def plan_prepare(options: PrepareOptions, *, max_rss: int | None = None) -> PreparePlan:
@@ -73,7 +80,7 @@ def plan_prepare(options: PrepareOptions, *, max_rss: int | None = None) -> Prep
     found = find_inputs(options.inputs, folder=Path(), exclude=options.out, wanted=resolved.wanted)
     rank_file = find_rank_file(resolved.spec)
     with ExitStack() as stack:
-        job, budget = _open_job(stack, found, options, resolved, rank_file, max_rss)
+        job, budget = open_job(stack, found, options, resolved, rank_file, max_rss)
     sources = found.sources
     plain = all(source.size is not None and source.seekable_text for source in sources)
     tokens = sum(source.size or 0 for source in sources) / _BYTES_PER_TOKEN
@@ -98,15 +105,17 @@ def plan_prepare(options: PrepareOptions, *, max_rss: int | None = None) -> Prep
     )
 
 
-def _open_job(
+def open_job(
     stack: ExitStack,
     found: Found,
     options: PrepareOptions,
     resolved: ResolvedOptions,
     rank_file: Path,
     max_rss: int | None,
+    *,
+    text_files: int | None = None,
 ) -> tuple[Job, RunBudget]:
-    """Settle the plan and enter the budget, which `stack` leaves."""
+    """Settle the plan and enter the budget, which `stack` leaves; `text_files` as in Job."""
     sources = found.sources
     needs = memory_needs(sources, options=options, resolved=resolved)
     plan = partial(divide_budget, needs=needs, options=options)
@@ -141,6 +150,7 @@ def _open_job(
         vocabulary_fd=open_vocabulary(stack) if needs.native else -1,
         notes=(*notes, *expected),
         expectations=tuple(expected),
+        text_files=text_files,
     )
     require_known_length(job)
     return job, budget

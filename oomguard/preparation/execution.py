@@ -58,13 +58,13 @@ def conduct(
     progress = manifest.begin(identity(job), restart=options.restart, check=partial(_check, job))
     if progress.result is not None:
         require_comparable(job.sources)
-        return _finished(job, progress.result)
+        return finished(job, progress.result)
     sink = _open_sink(job, manifest, progress, stack, checkpoint_seconds)
     events.on_start(job, budget, sink.totals.input_bytes)
     began = time.monotonic()
     state = _run(job, budget, slots, workers, sink, events, stack)
     require_some_text(sink.totals.tokens)
-    result = _result(job, budget, sink, state, time.monotonic() - began, totals_before(progress))
+    result = shard_set(job, budget, sink, state, time.monotonic() - began, totals_before(progress))
     manifest.append(result=result.to_json())
     return result
 
@@ -163,9 +163,10 @@ def totals_before(progress: Progress) -> Totals:
     return Totals(**progress.checkpoint["totals"]) if progress.checkpoint else Totals()
 
 
-def _result(
+def shard_set(
     job: Job, budget: RunBudget, sink: TokenSink, state: PipelineState, seconds: float, before: Totals
 ) -> ShardSet:
+    """The result of a run that has just ended; `before` is what earlier ones had done of it."""
     totals = sink.totals
     done = _finished_set(job, sink.shards)
     notes = [*(note for note in job.notes if note not in job.expectations), *job.resolved.output.notes(done)]
@@ -212,7 +213,7 @@ def _finished_set(job: Job, shards: list[dict[str, Any]]) -> FinishedSet:
     )
 
 
-def _finished(job: Job, result: dict[str, Any]) -> ShardSet:
+def finished(job: Job, result: dict[str, Any]) -> ShardSet:
     """Show again what an earlier run of the same command made."""
     fields = {key: value for key, value in result.items() if key != "schema"}
     next_lines = job.resolved.output.next_lines(_finished_set(job, result["shards"]))  # the folder may have moved

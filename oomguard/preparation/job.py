@@ -197,9 +197,9 @@ class Job:
             stdin=any(source.path == "-" for source in self.sources),
         )
 
-    def text_error(self, work: Work, encoded: Encoded, *, documents: int, line: int) -> OomguardError:
+    def text_error(self, work: Work, encoded: Encoded, *, documents: int | None, line: int) -> OomguardError:
         """What a worker found wrong with a text."""
-        where = work.where(encoded.error_at, documents + encoded.error_documents, line)
+        where = work.where(encoded.error_at, None if documents is None else documents + encoded.error_documents, line)
         if encoded.error == "input":
             return BadInput(f"{where}: {encoded.error_text}", do=encoded.error_do)
         if encoded.error == "utf8":
@@ -221,7 +221,7 @@ class Job:
         )
         return BadInput(f"{where}: {what}", do=do)
 
-    def room_error(self, work: Work, *, documents: int, line: int) -> OomguardError:
+    def room_error(self, work: Work, *, documents: int | None, line: int) -> OomguardError:
         """A chunk takes more memory than there is, even when it is alone."""
         where, size = work.where(0, documents, line), format_size(work.task.size)
         what = f"a document of {size}"

@@ -49,15 +49,17 @@ class Work:
         """What was read of its source, for `ReadParts`; `crc`: of the chunk, which need not be the file's own bytes."""
         return None if self.read is None else (self.source, *self.read, crc if self.task.path is not None else None)
 
-    def where(self, into: int, documents: int, line: int) -> str:
-        """Say where something is: `into` bytes, lines or rows into it; with `documents` and `line` before it."""
+    def where(self, into: int, documents: int | None, line: int) -> str:
+        """Say where something is: `into` bytes, lines or rows into it; with `documents` (if known) and `line` before it."""
         if self.task.kind == "lines":
             return f"{self.name}:{line + into}"
         if self.task.kind == "rows":
             return f"{self.name}: row group {self.task.group}, row {int(self.place) + into}"
         if self.place:
-            return f"{self.name}: document {documents + 1} of the input, at or after {self.place}"
-        return f"{self.name}: byte {self.task.offset + into} (document {documents + 1})"
+            document = "" if documents is None else f"document {documents + 1} of the input, "
+            return f"{self.name}: {document}at or after {self.place}"
+        document = "" if documents is None else f" (document {documents + 1})"
+        return f"{self.name}: byte {self.task.offset + into}{document}"
 
     @property
     def position_before(self) -> dict[str, Any]:
@@ -158,10 +160,16 @@ class PlainFeed:
 
         Raises: Changed if the file is shorter than when the run began.
         """
-        start = int(self.size * (1 - fraction))
-        limit = min(self.size, start + _SPLIT_REACH)
-        cut = find_first_cut(self._read, self._cut, start=start, end=self.size, limit=limit)
+        cut = self.first_cut(int(self.size * (1 - fraction)))
         self.val_from = self.size if cut is None else cut
+
+    def first_cut(self, start: int) -> int | None:
+        """Give the first safe cut behind byte `start`, or the file's end; None: there is none within reach.
+
+        Raises: Changed if the file is shorter than when the run began.
+        """
+        limit = min(self.size, start + _SPLIT_REACH)
+        return find_first_cut(self._read, self._cut, start=start, end=self.size, limit=limit)
 
     def _read(self, offset: int, length: int) -> bytes:
         got = os.pread(self._fd, length, offset)

@@ -16,7 +16,7 @@ InputFormat = Literal["auto", "text", "jsonl", "parquet"]
 STDIN = "-"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Part:
     """A part of a file that is read on its own: bytes of text and lines, row groups of parquet; `end` is not in it."""
 
