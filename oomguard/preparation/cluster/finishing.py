@@ -66,6 +66,7 @@ def finish(job_file: JobFile, *, max_rss: int | None = None, keep_parts: bool = 
             result = shard_set(job, budget, sink.sink, state, time.monotonic() - began, before)
             result = replace(result, bytes_per_second=0)
             sink.manifest.append(result=result.to_json())
+    job_file.note_finished()
     if not keep_parts:
         for number in range(len(job_file.units)):
             job_file.part_file(number).unlink(missing_ok=True)

@@ -31,6 +31,7 @@ SCHEMA = "oomguard.job/1"
 _LARGEST = 1 << 30  # bytes of a job's file: some ten million units
 _PARTS = "parts"
 _SEEN = "job"  # in the folder of parts: by it a machine knows that it sees the same folder
+_FINISHED = "finished"  # there too: the shards are laid out, and the parts gone
 _NOT_PLANNED = ("restart", "workers")  # of the options: they are of one run
 
 
@@ -81,12 +82,19 @@ class JobFile:
         """The units that are not done yet."""
         try:
             there = {entry.name for entry in os.scandir(self.parts)}
+            if _FINISHED in there and (self.parts / _FINISHED).read_text() == self.sha256:
+                return []
         except OSError as error:
-            raise BadInput(f"{printable(str(self.parts))} cannot be read: {error.strerror}", do="ls -ld it") from error
+            shown = printable(str(self.parts))
+            raise BadInput(f"{shown} cannot be read: {error.strerror}", do=f"ls -ld {shown}") from error
         return [number for number in range(len(self.units)) if self.part_file(number).name not in there]
 
+    def note_finished(self) -> None:
+        """Note that the shards are laid out: no unit is missing any more. Raises: BadInput if the disk refuses."""
+        _replace(self.parts / _FINISHED, self.sha256)
+
     def require_same_folder(self) -> None:
-        """This machine sees the folder that the job's parts go to.
+        """See to it that this machine has the folder that the job's parts go to.
 
         Raises: BadInput.
         """
@@ -142,19 +150,23 @@ def write_job(job: JobFile, path: Path) -> JobFile:
         ) from error
     except OSError as error:
         raise disk_error(error, path) from error
-    _name_folder(job)
+    _replace(job.parts / _SEEN, job.sha256)
     return job
 
 
-def _name_folder(job: JobFile) -> None:
-    seen = job.parts / _SEEN
-    temporary = job.parts / f".{_SEEN}.{secrets.token_hex(8)}"
+def job_digest(job: JobFile) -> str:
+    """The sha256 that a planned job has, once it is written."""
+    return _digest(_body(job))
+
+
+def _replace(file: Path, text: str) -> None:
+    temporary = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
     try:
-        _write_new(temporary, job.sha256)
-        temporary.replace(seen)
-        sync_folder(job.parts)
+        _write_new(temporary, text)
+        temporary.replace(file)
+        sync_folder(file.parent)
     except OSError as error:
-        raise disk_error(error, seen) from error
+        raise disk_error(error, file) from error
 
 
 def _write_new(path: Path, text: str) -> None:

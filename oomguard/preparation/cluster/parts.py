@@ -180,7 +180,7 @@ class StoredPart:
                 after = {"unit": unit, "segment": number + 1, "token": 0}
             yield EncodedPiece(
                 tokens=memoryview(data),
-                ends=memoryview(np.ascontiguousarray(own, np.int64)),
+                ends=memoryview(np.ascontiguousarray(own, np.int64).tobytes()).cast("q"),
                 split=segment.split,
                 count=count,
                 position=after,

@@ -50,7 +50,7 @@ class Work:
         return None if self.read is None else (self.source, *self.read, crc if self.task.path is not None else None)
 
     def where(self, into: int, documents: int | None, line: int) -> str:
-        """Say where something is: `into` bytes, lines or rows into it; with `documents` (if known) and `line` before it."""
+        """Say where it is: `into` bytes, lines or rows into this; with `documents`, if known, and `line` before it."""
         if self.task.kind == "lines":
             return f"{self.name}:{line + into}"
         if self.task.kind == "rows":
