@@ -3,45 +3,21 @@
 from __future__ import annotations
 
 import shlex
-import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from oomguard.cli.cluster_engines import ClusterFlags, run_on_ray, run_on_slurm
 from oomguard.cli.run_events import say
 from oomguard.cli.showing import show
-from oomguard.errors import BadInput, Changed
-from oomguard.supervision.options import read_budget
+from oomguard.errors import BadInput
 from oomguard.text import printable
 from oomguard.units import format_size, parse_size
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from oomguard.preparation.cluster.job_file import JobFile
-    from oomguard.preparation.cluster.ray_tasks import ClusterState
+    from oomguard.preparation.cluster.api import JobFile
     from oomguard.preparation.options import PrepareOptions
-
-_EVERY_SECONDS = 2.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClusterFlags:
-    """What was asked of clusters."""
-
-    job: Path | None
-    job_only: bool
-    job_file: Path
-    unit_size: str | None
-    cluster: str | None
-    tasks: int | None
-    ray_address: str | None
-    slurm_args: str | None
-    print_sbatch: bool
-
-    @property
-    def leaves_this_machine(self) -> bool:
-        """Whether nothing is encoded in this process, which then needs no budget."""
-        return self.job_only or self.cluster is not None or self.print_sbatch
 
 
 def run_planned(options: PrepareOptions, flags: ClusterFlags, max_rss: str | None, *, as_json: bool) -> None:
@@ -49,32 +25,31 @@ def run_planned(options: PrepareOptions, flags: ClusterFlags, max_rss: str | Non
     if flags.job is not None and options.inputs:
         raise BadInput("--job has its inputs already", do="leave the inputs out, or --job")
     if flags.job_only:
-        _plan(options, flags, flags.job_file, as_json=as_json)
+        _plan(options, flags, as_json=as_json)
         return
-    path = flags.job
-    if path is None:
-        path = options.out / ".oomguard" / "job.json"
-        _plan_once(options, flags, path)
-    from oomguard.preparation.cluster.job_file import read_job
+    from oomguard.preparation.cluster.api import plan_within, read_job
 
-    job = read_job(path)
-    if flags.print_sbatch or flags.cluster == "slurm":
-        _slurm(job, path, flags, options, max_rss)
-    elif flags.cluster == "ray":
-        _ray(job, path, flags, options, max_rss, as_json=as_json)
+    if flags.job is None:
+        job, path = plan_within(options, unit_bytes=_unit_bytes(flags))
     else:
-        _here(job, options, as_json=as_json)
+        job, path = read_job(flags.job), flags.job
+    if flags.print_sbatch or flags.cluster == "slurm":
+        run_on_slurm(job, path, flags, options.workers or 1, max_rss)
+    elif flags.cluster == "ray":
+        run_on_ray(job, path, flags, options.workers or 1, max_rss, as_json=as_json)
+    else:
+        _here(job, path, options, as_json=as_json)
 
 
-def _plan(options: PrepareOptions, flags: ClusterFlags, path: Path, *, as_json: bool) -> None:
-    from oomguard.preparation.cluster.job_file import plan_job, write_job
+def _plan(options: PrepareOptions, flags: ClusterFlags, *, as_json: bool) -> None:
+    from oomguard.preparation.cluster.api import plan_to
 
-    job = write_job(plan_job(options, **_unit_size(flags)), path)
+    job = plan_to(flags.job_file, options, unit_bytes=_unit_bytes(flags))
     size = sum(source.size or 0 for source in job.sources)
     if as_json:
-        show(_Planned(str(path), job.sha256, len(job.units), size), as_json=True)
+        show(_Planned(str(flags.job_file), job.sha256, len(job.units), size), as_json=True)
         return
-    shown = shlex.quote(printable(str(path)))
+    shown = shlex.quote(printable(str(flags.job_file)))
     for note in job.notes:
         say(f"note: {note}")
     print(f"{shown}: {len(job.units):,} units of {len(job.sources):,} files, {format_size(size)}")
@@ -82,70 +57,15 @@ def _plan(options: PrepareOptions, flags: ClusterFlags, path: Path, *, as_json: 
     print(f"then, on one: oomguard finish {shown}")
 
 
-def _plan_once(options: PrepareOptions, flags: ClusterFlags, path: Path) -> None:
-    """Plan into the output folder; the same command again goes on with what it planned."""
-    from oomguard.preparation.cluster.job_file import job_digest, plan_job, read_job, write_job
-
-    planned = plan_job(options, **_unit_size(flags))
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_job(planned, path)
-    elif read_job(path).sha256 != job_digest(planned):
-        raise Changed(
-            f"{printable(str(path))}: the job that was begun there has other inputs or options",
-            do=f"another --out FOLDER; or to go on with that job: oomguard prepare --job {path}",
-        )
+def _unit_bytes(flags: ClusterFlags) -> int | None:
+    return None if flags.unit_size is None else max(1, parse_size(flags.unit_size))
 
 
-def _unit_size(flags: ClusterFlags) -> dict[str, int]:
-    return {} if flags.unit_size is None else {"unit_bytes": max(1, parse_size(flags.unit_size))}
-
-
-def _task_budget(max_rss: str | None) -> int:
-    if max_rss is None:
-        raise BadInput("--cluster needs a budget for each task", do="--max-rss 2G")
-    return read_budget(max_rss)
-
-
-def _slurm(job: JobFile, path: Path, flags: ClusterFlags, options: PrepareOptions, max_rss: str | None) -> None:
-    from oomguard.preparation.cluster.slurm_array import SlurmOptions, sbatch_commands, submit
-
-    asked = SlurmOptions(
-        max_rss=_task_budget(max_rss),
-        workers=options.workers or 1,
-        elements=flags.tasks,
-        arguments=tuple(shlex.split(flags.slurm_args or "")),
-    )
-    if flags.print_sbatch:
-        work, finish = (shlex.join(command) for command in sbatch_commands(job, path, asked))
-        print(f"ARRAY=$({work})")
-        print(finish.replace("afterany:ARRAY", 'afterany:"$ARRAY"'))
-        return
-    done = submit(job, path, asked)
-    print(f"Slurm job {done.array}: {done.elements:,} elements for {len(job.missing()):,} units")
-    print(f"Slurm job {done.finish}: lays out the shards when they have ended")
-    print(f"next: squeue -j {done.array},{done.finish}; logs are in {printable(str(job.parts))}")
-
-
-def _ray(
-    job: JobFile, path: Path, flags: ClusterFlags, options: PrepareOptions, max_rss: str | None, *, as_json: bool
-) -> None:
-    from oomguard.preparation.cluster.finishing import finish
-    from oomguard.preparation.cluster.ray_tasks import RayOptions, run_on_ray
-
-    asked = RayOptions(
-        address=flags.ray_address, max_rss=_task_budget(max_rss), workers=options.workers or 1, tasks=flags.tasks
-    )
-    run_on_ray(job, path, asked, on_state=_Progress(asked.max_rss))
-    show(finish(job), as_json=as_json)
-
-
-def _here(job: JobFile, options: PrepareOptions, *, as_json: bool) -> None:
+def _here(job: JobFile, path: Path, options: PrepareOptions, *, as_json: bool) -> None:
     """On this machine alone, unit by unit."""
-    from oomguard.preparation.cluster.finishing import finish
-    from oomguard.preparation.cluster.unit_queue import do_units
+    from oomguard.preparation.cluster.api import Share, finish, work
 
-    do_units(job, workers=options.workers).require_success()
+    work(path, None, Share(), workers=options.workers).require_success()
     show(finish(job), as_json=as_json)
 
 
@@ -159,32 +79,3 @@ class _Planned:
     def to_json(self) -> dict[str, object]:
         """For programs."""
         return {"schema": "oomguard.planned_job/1", **asdict(self)}
-
-
-class _Progress:
-    """A line every two seconds where something changed."""
-
-    def __init__(self, budget: int) -> None:
-        self._budget = budget
-        self._began = self._said_at = time.monotonic()
-        self._said = ""
-
-    def __call__(self, state: ClusterState) -> None:
-        now = time.monotonic()
-        if now - self._said_at < _EVERY_SECONDS and state.done < state.units:
-            return
-        self._said_at = now
-        rate = format_size(state.input_bytes / max(now - self._began, 0.001))
-        line = (
-            f"{state.done:,} of {state.units:,} units, {state.running} running on {len(state.nodes)} nodes, {rate}/s, "
-            f"memory at most {format_size(state.peak)} of {format_size(self._budget)}"
-        )
-        if state.slowest[0] >= 0:
-            line += f", slowest unit {state.slowest[0]} ({state.slowest[1]:.0f} s)"
-        if state.lost:
-            line += f", {state.lost} tasks lost and done again"
-        if state.failed:
-            line += f", {state.failed} units failed"
-        if line != self._said:
-            say(line)
-        self._said = line

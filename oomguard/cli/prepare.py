@@ -24,7 +24,7 @@ from oomguard.cli.showing import show
 from oomguard.preparation.writing.formats.table import FORMATS, format_help
 
 if TYPE_CHECKING:
-    from oomguard.cli.cluster import ClusterFlags
+    from oomguard.cli.cluster_engines import ClusterFlags
     from oomguard.preparation.options import PrepareOptions
 
 _GIVEN = "oomguard.prepare.arguments"  # in the context's meta
@@ -226,7 +226,8 @@ def prepare_command(
         verify=verify,  # type: ignore[arg-type]  # likewise
         restart=restart,
     )
-    from oomguard.cli.cluster import ClusterFlags, run_planned
+    from oomguard.cli.cluster import run_planned
+    from oomguard.cli.cluster_engines import ClusterFlags
 
     asked = ClusterFlags(
         job=job,

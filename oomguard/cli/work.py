@@ -6,7 +6,7 @@ import re
 import sys
 from functools import partial
 from pathlib import Path  # noqa: TC003 - Typer reads the annotations
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -15,12 +15,7 @@ from oomguard.cli.run_events import say
 from oomguard.cli.run_flags import ENFORCE, MAX_RSS_OR_USUAL, RunFlags
 from oomguard.cli.showing import show
 from oomguard.errors import BadInput
-from oomguard.units import MIB, format_size
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from oomguard.preparation.cluster.unit_work import UnitResult
+from oomguard.preparation.cluster.slurm_array import usual_task_budget
 
 _JOB = typer.Argument(metavar="JOB", help="The file that oomguard prepare --job-only wrote.")
 _SHARE = re.compile(r"([0-9]{1,9})/([1-9][0-9]{0,8})")
@@ -54,8 +49,16 @@ def work_command(
     if unit is not None and share is not None:
         raise BadInput("--unit and --share both say what to do", do="leave one of them out")
     asked = _read_share(share)
-    flags = RunFlags(max_rss=max_rss or _slurm_budget(), enforce=enforce)
-    _supervised("work", flags, partial(_work, job, unit, asked, workers, as_json=as_json, quiet=quiet))
+    flags = RunFlags(max_rss=max_rss or usual_task_budget(), enforce=enforce)
+    from oomguard.cli.own_job import run_own
+
+    sys.exit(
+        run_own(
+            ("oomguard", "work", *sys.argv[2:]),
+            flags,
+            partial(_work, job, unit, asked, workers, as_json=as_json, quiet=quiet),
+        )
+    )
 
 
 def finish_command(
@@ -72,58 +75,30 @@ def finish_command(
 
     Example: oomguard finish job.json
     """
-    flags = RunFlags(max_rss=max_rss or _slurm_budget(), enforce=enforce)
-    _supervised("finish", flags, partial(_finish, job, keep_parts=keep_parts, as_json=as_json))
+    flags = RunFlags(max_rss=max_rss or usual_task_budget(), enforce=enforce)
+    from oomguard.cli.own_job import run_own
 
-
-def _supervised(name: str, flags: RunFlags, function: Callable[[], None]) -> None:
-    from oomguard.cli.run_job import run_job
-
-    def job(told: str) -> None:
-        from oomguard.supervision.own_budget import accept_budget
-
-        if told:
-            accept_budget(told)
-        function()
-
-    sys.exit(run_job(("oomguard", name, *sys.argv[2:]), None, flags, job, check=lambda _: None))
+    function = partial(_finish, job, keep_parts=keep_parts, as_json=as_json)
+    sys.exit(run_own(("oomguard", "finish", *sys.argv[2:]), flags, function))
 
 
 def _work(
     path: Path, unit: int | None, share: tuple[int, int], workers: int | None, *, as_json: bool, quiet: bool
 ) -> None:
-    from oomguard.errors import OomguardError, Stopped
-    from oomguard.preparation.cluster.job_file import read_job
-    from oomguard.preparation.cluster.unit_queue import Share, UnitsDone, do_units
-    from oomguard.preparation.cluster.unit_work import do_unit
+    from oomguard.preparation.cluster.api import Share, work
 
-    job = read_job(path)
-
-    def tell(done: UnitResult) -> None:
-        if not quiet:
-            say(f"unit {done.unit}: {done.tokens:,} tokens of {format_size(done.input_bytes)}, {done.seconds:.1f} s")
-
-    if unit is None:
-        result = do_units(job, Share(*share), workers=workers, after_each=tell)
-    else:
-        result = UnitsDone()
-        try:
-            result.done.append(do_unit(job, unit, workers=workers))
-            tell(result.done[0])
-        except Stopped:
-            raise
-        except OomguardError as error:
-            result.failures[unit] = error
+    result = work(
+        path, unit, Share(*share), workers=workers, after_each=lambda done: None if quiet else say(done.line())
+    )
     if as_json:
         show(result, as_json=True)
     elif result.elsewhere and not quiet:
-        say(f"{result.elsewhere:,} units are in the hands of other workers")
+        say(f"units in the hands of other workers: {result.elsewhere:,}")
     result.require_success()
 
 
 def _finish(path: Path, *, keep_parts: bool, as_json: bool) -> None:
-    from oomguard.preparation.cluster.finishing import finish
-    from oomguard.preparation.cluster.job_file import read_job
+    from oomguard.preparation.cluster.api import finish, read_job
 
     show(finish(read_job(path), keep_parts=keep_parts), as_json=as_json)
 
@@ -133,11 +108,3 @@ def _read_share(text: str | None) -> tuple[int, int]:
     if found is None or int(found[1]) >= int(found[2]):
         raise BadInput(f'--share "{text}" is not one of several', do="--share 0/10 to --share 9/10 for ten workers")
     return int(found[1]), int(found[2])
-
-
-def _slurm_budget() -> str | None:
-    """What Slurm gave this job, if it is one."""
-    from oomguard.preparation.cluster.slurm_array import usual_task_budget
-
-    budget = usual_task_budget()
-    return None if budget is None else f"{budget // MIB}M"

@@ -29,12 +29,14 @@ from oomguard.preparation.writing.shard_writer import ShardPlan
 from oomguard.preparation.writing.token_sink import TokenSink, Totals
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import ExitStack
 
     from oomguard.preparation.engines.events import PrepareEvents
     from oomguard.preparation.engines.slots import Slots
     from oomguard.preparation.engines.worker_pool import WorkerPool
     from oomguard.preparation.job import Job
+    from oomguard.preparation.writing.sink_thread import Sink
     from oomguard.supervision.run_budget import RunBudget
 
 
@@ -122,20 +124,9 @@ def _run(
     events: PrepareEvents,
     stack: ExitStack,
 ) -> PipelineState:
-    meter = MemoryMeter(budget=budget.limit, measure=budget.measure, clock=time.monotonic)
     asked = stack.enter_context(stop_on_signals())
-    pipeline = Pipeline(
-        job,
-        slots,
-        workers,
-        sink,
-        meter,
-        oom_kills=budget.oom_kills,
-        stop_requested=lambda: asked() is not None,
-        on_state=events.on_state,
-    )
     try:
-        state = pipeline.run()
+        state = run_pipeline(job, budget, slots, workers, sink, events, asked)
         sink.finish()
     except Stopped as stop:
         sink.checkpoint()
@@ -147,6 +138,34 @@ def _run(
         # What came before the bad place is kept, so that the next run begins there.
         try_checkpoint(sink)
         raise
+    return replace(state, peak=max(state.peak, budget.measure()))
+
+
+def run_pipeline(
+    job: Job,
+    budget: RunBudget,
+    slots: Slots,
+    workers: WorkerPool,
+    sink: Sink,
+    events: PrepareEvents,
+    asked: Callable[[], str | None],
+    *,
+    lines_before: Callable[[], int] = lambda: 0,
+) -> PipelineState:
+    """Work until the input ends; `asked` names the signal that asked to stop. Raises: as Pipeline.run."""
+    meter = MemoryMeter(budget=budget.limit, measure=budget.measure, clock=time.monotonic)
+    pipeline = Pipeline(
+        job,
+        slots,
+        workers,
+        sink,
+        meter,
+        oom_kills=budget.oom_kills,
+        stop_requested=lambda: asked() is not None,
+        on_state=events.on_state,
+        lines_before=lines_before,
+    )
+    state = pipeline.run()
     return replace(state, peak=max(state.peak, meter.look()))
 
 

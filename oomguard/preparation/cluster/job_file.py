@@ -11,20 +11,19 @@ import json
 import os
 import secrets
 from dataclasses import asdict, dataclass, fields, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, Changed
-from oomguard.preparation.cluster.units import UNIT_BYTES, Unit, cut_units
+from oomguard.preparation.cluster.units import Unit
 from oomguard.preparation.encoding.unicode_probe import tiktoken_unicode
 from oomguard.preparation.options import PrepareOptions, resolve_options
-from oomguard.preparation.preconditions import require_folder
 from oomguard.preparation.reading.source import Part, Source
-from oomguard.preparation.reading.sources import find_inputs
 from oomguard.preparation.writing.manifest import STATE_FOLDER, disk_error, sync_folder
 from oomguard.text import printable
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from oomguard.preparation.options import ResolvedOptions
 
 SCHEMA = "oomguard.job/1"
@@ -42,7 +41,7 @@ class JobFile:
     options: PrepareOptions
     sources: tuple[Source, ...]
     units: tuple[Unit, ...]
-    encoding: dict[str, Any]
+    encoding: Any  # what tells the tokenizer: EncodingSpec.identity()
     unicode: str | None
     sha256: str
     notes: tuple[str, ...] = ()  # of how the sources were found
@@ -107,28 +106,6 @@ class JobFile:
                 f"{printable(str(self.options.out))} here is not the folder that this job was planned for",
                 do="plan it with --out FOLDER on a file system that all machines share, mounted at the same place",
             )
-
-
-def plan_job(options: PrepareOptions, *, unit_bytes: int = UNIT_BYTES) -> JobFile:
-    """Find the sources and divide them. Changes nothing. Raises: OomguardError as `prepare` does."""
-    options = replace(options, out=options.out.absolute())
-    resolved = resolve_options(options)
-    require_folder(options.out)
-    found = find_inputs(options.inputs, folder=Path(), exclude=options.out, wanted=resolved.wanted)
-    sources = [
-        replace(source, path=str(Path(source.path).absolute())) for source in found.sources if source.path != "-"
-    ]
-    if len(sources) < len(found.sources):
-        list(cut_units(found.sources, options, resolved))  # says what is wrong with standard input
-    return JobFile(
-        options=options,
-        sources=tuple(sources),
-        units=tuple(cut_units(sources, options, resolved, size=unit_bytes)),
-        encoding=json.loads(json.dumps(resolved.spec.identity())),
-        unicode=tiktoken_unicode(),
-        sha256="",
-        notes=found.notes,
-    )
 
 
 def write_job(job: JobFile, path: Path) -> JobFile:

@@ -66,7 +66,7 @@ class _Try:
     widened: int = 0
 
 
-def run_on_ray(
+def do_on_ray(
     job: JobFile, path: Path, options: RayOptions, *, on_state: Callable[[ClusterState], None] = lambda _: None
 ) -> ClusterState:
     """Do all units that are not done.
@@ -162,12 +162,7 @@ def _take(ray: Any, ref: Any, each: _Try, waiting: deque[_Try], state: ClusterSt
     try:
         said: dict[str, Any] = ray.get(ref)
     except ray.exceptions.RayError as error:
-        state.lost += 1
-        each.lost += 1
-        if each.lost < _ATTEMPTS:
-            waiting.append(each)
-        else:
-            state.failures[each.unit] = f"its worker ended {_ATTEMPTS} times ({type(error).__name__})"
+        _lost(each, type(error).__name__, waiting, state)
         return
     state.nodes.add(said["node"])
     if said["ok"]:
@@ -176,6 +171,8 @@ def _take(ray: Any, ref: Any, each: _Try, waiting: deque[_Try], state: ClusterSt
         state.peak = max(state.peak, said["peak"])
         if said["seconds"] > state.slowest[1]:
             state.slowest = each.unit, said["seconds"]
+    elif said["was_killed"]:
+        _lost(each, said["what"], waiting, state)
     elif said["needs_more"] and each.widened < _WIDENINGS:
         each.widened += 1
         each.max_rss *= 2
@@ -185,8 +182,21 @@ def _take(ray: Any, ref: Any, each: _Try, waiting: deque[_Try], state: ClusterSt
     state.failed = len(state.failures)
 
 
+def _lost(each: _Try, why: str, waiting: deque[_Try], state: ClusterState) -> None:
+    """What a unit did not do itself: it is done again, a few times."""
+    state.lost += 1
+    each.lost += 1
+    if each.lost < _ATTEMPTS:
+        waiting.append(each)
+    else:
+        state.failures[each.unit] = f"its worker ended {_ATTEMPTS} times ({why})"
+        state.failed = len(state.failures)
+
+
 def _work(path: str, unit: int, max_rss: int, workers: int) -> dict[str, Any]:
     """On a node: one unit, in a process that ends with this one. Numbers in, numbers out."""
+    import ray
+
     from oomguard.kernel.process.prctl import die_with_parent
 
     command = [
@@ -199,7 +209,11 @@ def _work(path: str, unit: int, max_rss: int, workers: int) -> dict[str, Any]:
         stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False,
         preexec_fn=lambda: die_with_parent(parent),
     )  # fmt: skip
-    said: dict[str, Any] = {"node": os.uname().nodename, "ok": False, "seconds": time.monotonic() - began}
+    said: dict[str, Any] = {
+        "node": ray.get_runtime_context().get_node_id(),
+        "ok": False,
+        "seconds": time.monotonic() - began,
+    }
     try:
         told = json.loads(done.stdout)
     except ValueError:
@@ -211,4 +225,9 @@ def _work(path: str, unit: int, max_rss: int, workers: int) -> dict[str, Any]:
     broke = done.returncode in (128 + signal.SIGKILL, 128 + signal.SIGTERM) and not failures
     kind = failures[0]["error"] if failures else ""
     what = f"{failures[0]['what']}; try: {failures[0]['do']}" if failures else done.stderr.strip()
-    return {**said, "needs_more": broke or kind == "BudgetTooSmall", "what": what[-_TOLD:] or f"exit {done.returncode}"}
+    return {
+        **said,
+        "was_killed": done.returncode < 0,  # by somebody else: its own budget ends it with a status
+        "needs_more": broke or kind == "BudgetTooSmall",
+        "what": what[-_TOLD:] or f"exit status {done.returncode}",
+    }

@@ -112,7 +112,7 @@ def allocated_memory() -> int | None:
     return None
 
 
-def usual_task_budget() -> int | None:
-    """What a task may take of Slurm's allocation, in bytes; None: this is no job of Slurm's."""
+def usual_task_budget() -> str | None:
+    """What a task may take of Slurm's allocation, as --max-rss has it; None: this is no job of Slurm's."""
     allocated = allocated_memory()
-    return None if allocated is None else max(allocated - _OVERHEAD, allocated // 2)
+    return None if allocated is None else f"{max(allocated - _OVERHEAD, allocated // 2) // MIB}M"

@@ -7,22 +7,16 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from oomguard.errors import BadInput, Stopped
-from oomguard.kernel.process.stop_request import stop_on_signals
-from oomguard.preparation.api import open_job, start_workers
+from oomguard.errors import BadInput
+from oomguard.preparation.api import encode_into, settle
 from oomguard.preparation.cluster.parts import PartWriter, open_part
-from oomguard.preparation.encoding.encodings import find_rank_file
-from oomguard.preparation.engines.events import PrepareEvents
-from oomguard.preparation.engines.meter import MemoryMeter
-from oomguard.preparation.engines.pipeline import Pipeline
-from oomguard.preparation.reading.sources import Found
 from oomguard.text import printable
+from oomguard.units import MIB, format_size
 
 if TYPE_CHECKING:
     from oomguard.preparation.cluster.job_file import JobFile
+    from oomguard.preparation.engines.events import PrepareEvents
     from oomguard.preparation.reading.source import Source
-
-_MIB = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +33,11 @@ class UnitResult:
     peak_unreclaimable: int
     enforced_by: str
     already_done: bool = False
+
+    def line(self) -> str:
+        """For people."""
+        read = format_size(self.input_bytes)
+        return f"unit {self.unit}: {self.tokens:,} tokens of {read}, {self.seconds:.1f} s"
 
     def to_json(self) -> dict[str, Any]:
         """The same facts for programs."""
@@ -76,27 +75,13 @@ def do_unit(
     options = replace(job_file.options, workers=workers)
     texts = sum(each.seekable_text for each in job_file.sources)
     with ExitStack() as stack:
-        job, budget = open_job(
-            stack, Found(sources=[source]), options, resolved, find_rank_file(resolved.spec), max_rss, text_files=texts
-        )
-        slots, pool = start_workers(job, stack)
+        job, budget = settle(stack, [source], options, resolved, max_rss, text_files=texts)
         writer = PartWriter(path, job=job_file.sha256, unit=number, token_bytes=resolved.spec.token_bytes)
         stack.callback(writer.close)
-        meter = MemoryMeter(budget=budget.limit, measure=budget.measure, clock=time.monotonic)
-        asked = stack.enter_context(stop_on_signals())
-        events = events or PrepareEvents()
-        events.on_start(job, budget, 0)
-        pipeline = Pipeline(
-            job, slots, pool, writer, meter,
-            oom_kills=budget.oom_kills,
-            stop_requested=lambda: asked() is not None,
-            on_state=events.on_state,
-            lines_before=lambda: _lines_before(source) if source.kind == "jsonl" else 0,
-        )  # fmt: skip
-        try:
-            state = pipeline.run()
-        except Stopped as stop:
-            raise Stopped(f"by {asked() or 'request'}: unit {number} is left undone", do="run it again") from stop
+        is_lines = source.kind == "jsonl"
+        state = encode_into(
+            writer, job, budget, stack, events=events, lines_before=lambda: _lines_before(source) if is_lines else 0
+        )
         is_first = writer.commit()
     return UnitResult(
         unit=number,
@@ -106,7 +91,7 @@ def do_unit(
         input_bytes=writer.totals.input_bytes,
         seconds=round(time.monotonic() - began, 3),
         budget=budget.limit,
-        peak_unreclaimable=max(state.peak, meter.peak),
+        peak_unreclaimable=state.peak,
         enforced_by=budget.enforced_by,
         already_done=not is_first,
     )
@@ -117,7 +102,7 @@ def _lines_before(source: Source) -> int:
     left, lines = source.begin, 0
     try:
         with open(source.path, "rb", buffering=0) as file:  # noqa: PTH123 - no buffer of its own
-            while left and (data := file.read(min(left, _MIB))):
+            while left and (data := file.read(min(left, MIB))):
                 lines += data.count(b"\n")
                 left -= len(data)
     except OSError as error:
