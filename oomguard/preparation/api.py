@@ -22,6 +22,7 @@ from oomguard.preparation.engines.worker_pool import WorkerPool, open_slots
 from oomguard.preparation.job import Job
 from oomguard.preparation.options import PrepareOptions, ResolvedOptions, resolve_options
 from oomguard.preparation.preconditions import identity, require_folder, require_known_length
+from oomguard.preparation.reading.kinds import KINDS
 from oomguard.preparation.reading.sources import Found, find_inputs
 from oomguard.preparation.writing.formats.expectations import expect_no_train_shard
 from oomguard.supervision.run_budget import RunBudget, open_budget
@@ -116,9 +117,9 @@ def _open_job(
     notes = list(found.notes)
     if is_in_memory(options.out):
         notes.append(f"{options.out} is memory (tmpfs): what is written there counts against the budget")
-    if resolved.separator and not any(source.kind == "text" for source in sources):
+    if resolved.separator and not any(source.kind in ("text", "tar") for source in sources):
         notes.append("--separator divides text files only; here it does nothing")
-    if resolved.wanted.field_asked and all(source.kind == "text" for source in sources):
+    if resolved.wanted.field_asked and not any(KINDS[source.kind].has_fields for source in sources):
         notes.append("--text-field names a field of jsonl or parquet; here it does nothing")
     notes += tokenizer_notes(resolved.spec, options, native=needs.native)
     rank_fd = os.open(
@@ -165,12 +166,11 @@ def tokenizer_notes(spec: EncodingSpec, options: PrepareOptions, *, native: bool
 
 def memory_needs(sources: list[Source], *, options: PrepareOptions, resolved: ResolvedOptions) -> Needs:
     """What decides how much memory this job takes."""
-    kinds = {"text": "text", "jsonl": "lines", "parquet": "rows"}
     return Needs(
         family=resolved.spec.family,
         token_bytes=resolved.spec.token_bytes,
-        inputs=frozenset(kinds[source.kind] for source in sources),  # type: ignore[misc]  # the values are Inputs
-        stream=any(source.kind != "parquet" and (source.compression or source.path == "-") for source in sources),
+        inputs=frozenset(KINDS[source.kind].memory for source in sources),
+        stream=any(not source.is_cut for source in sources),
         chunks=_chunks(sources),
         native=uses_core(resolved.spec),
         vocabulary=resolved.spec.vocabulary_bytes,

@@ -61,6 +61,8 @@ def identity(job: Job) -> dict[str, Any]:
                 "changed": s.mtime_ns,
                 "inode": s.inode,
                 "ctime": s.ctime_ns,
+                **({"field": s.text_field} if s.text_field != resolved.text_field else {}),
+                **({"encoding": s.encoding} if s.encoding else {}),
             }
             for s in job.sources
         ],

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import zlib
+from array import array
 from dataclasses import replace
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ from oomguard.preparation.encoding.safe_cuts import unify_newlines
 from oomguard.preparation.encoding.tokenizers import BadUtf8, EngineCannotEncode, NeedsRoom
 from oomguard.preparation.encoding.verifier import EngineDiffers, Verifier
 from oomguard.preparation.engines.messages import Encoded, EncodeTask, WorkerConfig
+from oomguard.preparation.encoding.zeros import not_text
 from oomguard.preparation.engines.slots import SlotLayout, Slots
 from oomguard.units import MIB
 
@@ -59,7 +62,13 @@ class ChunkEncoder:
         """
         before = self._verifier.documents, self._verifier.bytes
         self._crc = 0
-        encode = {"text": self._encode_text, "lines": self._encode_lines, "rows": self._encode_rows}[task.kind]
+        encode = {
+            "text": self._encode_text,
+            "lines": self._encode_lines,
+            "rows": self._encode_rows,
+            "documents": self._encode_packed,
+            "values": self._encode_values,
+        }[task.kind]
         answer = encode(task)
         if answer.error is not None:
             return answer
@@ -75,6 +84,8 @@ class ChunkEncoder:
 
     def _encode_text(self, task: EncodeTask) -> Encoded:
         raw = self._read(task)
+        if what := not_text(bytes(raw)):
+            return Encoded(slot=task.slot, error="not text", error_text=what)
         mark = task.mark.encode("latin-1")
         strip = task.strip_mark and self._ends_with_mark(raw, mark)
         text: Any = unify_newlines(bytes(raw)) if self._config.newlines == "universal" else raw
@@ -158,12 +169,40 @@ class ChunkEncoder:
         raw = bytes(self._read(task))
         try:
             found = parse_lines(
-                raw, field=self._config.text_field, errors=self._config.errors, at_start=task.starts_document
+                raw, field=task.field, errors=self._config.errors, at_start=task.starts_document
             )
         except BadLine as problem:
             return _bad_input(task, problem)
         answer = self._documents_answer(task, Encoded(slot=task.slot), found.text, found.offsets, rows=found.rows)
         return _with(self._end_documents(answer), lines=found.lines, left_out=len(found.bad))
+
+    def _encode_values(self, task: EncodeTask) -> Encoded:
+        from oomguard.preparation.reading.lines import BadLine, parse_values
+        from oomguard.preparation.reading.pieces import unpack
+
+        text, sizes = unpack(self._read(task))
+        ends = list(accumulate(sizes, initial=0))
+        values = [bytes(text[start:end]) for start, end in pairwise(ends)]
+        try:
+            found = parse_values(values, field=task.field, errors=self._config.errors)
+        except BadLine as problem:
+            return _bad_input(task, problem)
+        answer = self._documents_answer(task, Encoded(slot=task.slot), found.text, found.offsets, rows=found.rows)
+        return _with(self._end_documents(answer), lines=found.lines, left_out=len(found.bad))
+
+    def _encode_packed(self, task: EncodeTask) -> Encoded:
+        """Documents that the stream reader found; one that is not there is a null, or could not be read."""
+        from oomguard.preparation.reading.lines import BadLine
+        from oomguard.preparation.reading.pieces import unpack
+
+        text, sizes = unpack(self._read(task))
+        rows = [row for row, size in enumerate(sizes) if size >= 0]
+        if len(rows) < len(sizes) and self._config.errors != "skip":
+            missing = next(row for row, size in enumerate(sizes) if size < 0)
+            return _bad_input(task, BadLine(missing, "null", "leave such rows out with --errors skip"))
+        offsets = array("q", accumulate((sizes[row] for row in rows), initial=0))
+        answer = self._documents_answer(task, Encoded(slot=task.slot), text, offsets, rows=rows)
+        return _with(self._end_documents(answer), left_out=len(sizes) - len(rows))
 
     def _encode_rows(self, task: EncodeTask) -> Encoded:
         from oomguard.preparation.reading.parquet import BadRow, read_rows
@@ -171,7 +210,7 @@ class ChunkEncoder:
         answer = Encoded(slot=task.slot)
         config = self._config
         try:
-            for found in read_rows(task, field=config.text_field, errors=config.errors, most=config.most_text):
+            for found in read_rows(task, field=task.field, errors=config.errors, most=config.most_text):
                 answer = self._documents_answer(task, answer, found.text, found.offsets, rows=found.rows)
                 if answer.error is not None:
                     return answer

@@ -81,6 +81,7 @@ class Pipeline:
         position = sink.position or {"source": 0}
         self._source: int = position["source"]
         self._line: int = (position.get("resume") or {}).get("line") or 1  # of what comes next
+        workers.ask_check(job.columns_to_check(self._source))
         self._intake = Intake(job, slots, self._selector, position=position, ask_plan=workers.ask_plan)
 
     def run(self) -> PipelineState:
@@ -169,7 +170,10 @@ class Pipeline:
             else:
                 self._results[work.number] = (work, encoded)
         for plan in plans:
-            self._intake.planned(plan)
+            if "planned" in plan:
+                self._intake.planned(plan)
+            elif plan["checked"] is not None:
+                raise self._intake.stream.error_of({"error": plan["checked"]})
 
     def _take_results(self) -> None:
         while (result := self._results.pop(self._next, None)) is not None:
