@@ -192,6 +192,7 @@ def _result(
         verified_bytes=totals.verified_bytes,
         repaired_bytes=totals.repaired_bytes,
         left_out=totals.left_out,
+        bad_files=tuple(sink.bad_files),
         restarted_workers=state.restarts,
         folder=str(job.options.out.absolute()),
         next_lines=tuple(job.resolved.output.next_lines(done)),
@@ -217,6 +218,7 @@ def _finished(job: Job, result: dict[str, Any]) -> ShardSet:
     fields = {key: value for key, value in result.items() if key != "schema"}
     next_lines = job.resolved.output.next_lines(_finished_set(job, result["shards"]))  # the folder may have moved
     fields |= {"files": tuple(result.get("files", ())), "next_lines": tuple(next_lines)}
+    fields |= {"bad_files": tuple(result.get("bad_files", ()))}
     fields |= {"shards": tuple(Shard.of(shard) for shard in result["shards"]), "notes": tuple(result["notes"])} | {
         "budget_notes": tuple(result["budget_notes"])
     }

@@ -117,7 +117,7 @@ class Job:
         )
 
     def columns_to_check(self, start: int) -> list[dict[str, Any]]:
-        """The files, from number `start` on, of which only a reader can say at the start whether they have the column."""
+        """The files, from number `start` on, of which a worker has to say at the start whether they have the column."""
         if self.options.bad_files == "skip":
             return []
         return [
@@ -222,12 +222,14 @@ class Job:
                 "(U+FFFD takes its place) or --errors skip (left out), which go on from here",
             )
         if encoded.error == "not text":
-            what, do = f"{where}: a file full of zero bytes, as a download leaves it that was broken off, and no text", (
-                f"get the file again; if the zeros are meant: tr -d '\\0' < {file} | oomguard prepare -"
+            what, do = (
+                f"{where}: a file full of zero bytes, as a download leaves it that was broken off, and no text",
+                (f"get the file again; if the zeros are meant: tr -d '\\0' < {file} | oomguard prepare -"),
             )
             if encoded.error_text != "zeros":
-                what, do = f"{where}: not UTF-8: it looks like {encoded.error_text}", (
-                    f"--input-encoding {encoded.error_text}"
+                what, do = (
+                    f"{where}: not UTF-8: it looks like {encoded.error_text}",
+                    (f"--input-encoding {encoded.error_text}"),
                 )
             return BadInput(what, do=do)
         if encoded.error == "differs":

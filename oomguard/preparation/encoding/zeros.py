@@ -1,4 +1,4 @@
-"""What text that is full of zero bytes really is: characters of two or four bytes each, or what a torn download left."""
+"""What is full of zero bytes and was taken for text: characters of two or four bytes each, or a torn download."""
 
 from __future__ import annotations
 

@@ -73,9 +73,14 @@ class LineFeed:
         return Work(
             number=number,
             task=EncodeTask(
-                slot=slot, kind="lines", path=self.source.path, offset=start, size=size, starts_document=start == 0,
+                slot=slot,
+                kind="lines",
+                path=self.source.path,
+                offset=start,
+                size=size,
+                starts_document=start == 0,
                 field=self.source.text_field,
-            ),  # fmt: skip
+            ),
             source=self.index,
             split=None,
             position={"source": self.index, "resume": {"offset": end}}

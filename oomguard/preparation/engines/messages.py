@@ -86,6 +86,7 @@ class Encoded:
     repaired: int = 0  # invalid bytes replaced or left out
     verified_documents: int = 0
     verified_bytes: int = 0
+    is_open: bool = False  # its last document goes on behind it
     crc: int = 0  # CRC-32 of the chunk, as it was read
     rss: int = 0  # of the process
     error: str | None = None  # "utf8", "room", "separator", "differs", "engine", "read", "input"

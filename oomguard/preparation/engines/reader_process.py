@@ -85,7 +85,8 @@ class _Reader:
         )
         module, _, function = KINDS[source.kind].reader.partition(":")
         read = getattr(importlib.import_module(f"oomguard.preparation.reading.{module}"), function)
-        return read(source, options=options, resume=resume, reserve=self._reserve)
+        pieces: Iterator[Piece] = read(source, options=options, resume=resume, reserve=self._reserve)
+        return pieces
 
     def _send(self, piece: Piece) -> None:
         while not self._free:

@@ -51,9 +51,9 @@ class RowFeed:
             self._is_asked = True
             self.ask(
                 {
-                    "plan": self.index, "path": self.source.path, "field": self.source.text_field, "group": self._next_group,
-                    "groups": _GROUPS, "row": self.row if self._next_group == self.group else 0,
-                    "chunk": self.chunk,
+                    "plan": self.index, "path": self.source.path, "field": self.source.text_field,
+                    "group": self._next_group, "groups": _GROUPS,
+                    "row": self.row if self._next_group == self.group else 0, "chunk": self.chunk,
                 }
             )  # fmt: skip
         if not self._ranges:

@@ -90,7 +90,7 @@ class WorkerPool:
         worker.channel.tell(message)
 
     def ask_check(self, files: list[dict[str, Any]]) -> None:
-        """Have a worker look whether files have the column with the text. If it ends meanwhile, the reading will say."""
+        """Have a worker look whether files have the column; if it ends meanwhile, the reading will say."""
         if files and self._workers:
             self._workers[-1].channel.tell({"check": files})
 

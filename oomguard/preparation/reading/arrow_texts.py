@@ -33,8 +33,9 @@ def find_column(schema: Any, field: str, name: str) -> tuple[str, ...]:
             )
         kind = schema.field(found[0]).type if found else None
         for step in path[1:]:
-            is_struct = kind is not None and pa.types.is_struct(kind)
-            kind = kind.field(step).type if is_struct and kind.get_field_index(step) >= 0 else None
+            if kind is not None:
+                is_there = pa.types.is_struct(kind) and kind.get_field_index(step) >= 0
+                kind = kind.field(step).type if is_there else None
         if kind is None:
             continue
         if not is_text(kind.value_type if pa.types.is_dictionary(kind) else kind):

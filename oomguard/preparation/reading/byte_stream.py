@@ -185,7 +185,11 @@ class Transcoded:
         try:
             text = self._decoder.decode(got, final=not got).encode()
         except UnicodeError as error:
-            at = self._taken - kept + getattr(error, "start", 0) if isinstance(error, UnicodeDecodeError) else self._taken
+            at = (
+                self._taken - kept + getattr(error, "start", 0)
+                if isinstance(error, UnicodeDecodeError)
+                else self._taken
+            )
             raise BadInput(
                 f"{self._name}: byte {at}: not {self._encoding} ({getattr(error, 'reason', error)})",
                 do="--input-encoding with what it is written in; it is checked strictly, whatever --errors says",

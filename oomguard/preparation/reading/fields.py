@@ -13,7 +13,7 @@ from typing import Any
 @cache
 def paths_of(spec: str) -> tuple[tuple[str, ...], ...]:
     """Give the places that `spec` may mean, the first choice first."""
-    found = [(spec,)]
+    found: list[tuple[str, ...]] = [(spec,)]
     for name in spec.split("|"):
         found += [(name,), tuple(name.split("."))]
     return tuple(dict.fromkeys(path for path in found if all(path)))

@@ -1,4 +1,4 @@
-"""Whether a file has the field that is asked for, as far as its begin tells: known before hours of work, and not after."""
+"""Whether a file has the field that is asked for, as far as its begin tells: known before hours of work."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def check_columns(files: Iterable[dict[str, Any]]) -> dict[str, str] | None:
 
     `files`: path, kind and field each. Gives the first error.
     """
-    from oomguard.preparation.reading.parquet import require_column
     from oomguard.preparation.reading.arrow_batches import require_arrow_column
+    from oomguard.preparation.reading.parquet import require_column
 
     for file in files:
         require = require_column if file["kind"] == "parquet" else require_arrow_column

@@ -1,4 +1,4 @@
-"""The input formats: what each is called, how it is known, and who reads it. A new one is a module and an entry here."""
+"""The input formats: how each is called and known, and who reads it. A new one is a module and an entry here."""
 
 from __future__ import annotations
 

@@ -35,7 +35,8 @@ _LARGEST_WINDOW = 31  # zstd --long=31; what a window takes is asked for before
 _GZIP = 31  # zlib's wbits for a gzip header and trailer, which holds a checksum
 
 
-_ERRORS: tuple[type[Exception], ...] = (OSError, EOFError, ValueError, lzma.LZMAError, zstd.ZstdError, GzipError)
+_GZIP_ERROR: Any = GzipError  # isal's stub does not say that it is a class
+_ERRORS: tuple[type[Exception], ...] = (OSError, EOFError, ValueError, lzma.LZMAError, zstd.ZstdError, _GZIP_ERROR)
 
 
 class DamagedStream(Exception):

@@ -130,7 +130,7 @@ def packed(found: Iterator[Found], packer: Packer, start: dict[str, Any]) -> Ite
     """Give pieces of what is found; where something is wrong, first what was found before. `start`: the position."""
     position, read_to = start, None
     try:
-        for document, position, read_to in found:  # noqa: B007 - the last position is used behind the loop
+        for document, position, read_to in found:
             yield from packer.add(document, position, read_to)
     except OomguardError:
         yield from packer.rest(position, read_to)

@@ -41,12 +41,11 @@ class _Member(tarfile.TarInfo):
     def frombuf(cls, buf: Any, encoding: str, errors: str) -> _Member:
         try:
             found = super().frombuf(buf, encoding, errors)
-        except tarfile.EOFHeaderError:
-            cls.ended = True
-            raise
-        except tarfile.EmptyHeaderError:
-            raise
         except tarfile.HeaderError as error:
+            # Nothing, or a block of zeros: those of which tarfile says it by the names of its exceptions alone.
+            if not any(buf):
+                cls.ended = cls.ended or len(buf) == tarfile.BLOCKSIZE
+                raise
             raise _Damaged(str(error)) from error
         cls.ended = False
         return found
@@ -67,7 +66,9 @@ def iter_tar(
         try:
             yield from _members(stream, name, options, reserve, at)
         except (_Damaged, tarfile.TarError, EOFError) as error:
-            raise BadInput(f"{name}: damaged or cut off: {error}", do=f"tar -tf {name}, and get the file again") from error
+            raise BadInput(
+                f"{name}: damaged or cut off: {error}", do=f"tar -tf {name}, and get the file again"
+            ) from error
 
 
 def _members(
@@ -76,7 +77,11 @@ def _members(
     _Member.ended = False
     # ignore_zeros: archives may follow each other; a header that is damaged is an error all the same.
     archive = tarfile.open(  # noqa: SIM115 - it owns nothing
-        fileobj=stream, mode="r|", tarinfo=_Member, ignore_zeros=True, errorlevel=2  # type: ignore[call-overload]
+        fileobj=stream,
+        mode="r|",
+        tarinfo=_Member,
+        ignore_zeros=True,
+        errorlevel=2,  # type: ignore[call-overload]
     )
     first, inside = at["header"], {key: value for key, value in at.items() if key != "header"}
     while (member := archive.next()) is not None:

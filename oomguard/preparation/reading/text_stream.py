@@ -53,9 +53,7 @@ class TextReader:
         self._at_end = False
         self._problem: BadInput | None = None
 
-    def pieces(
-        self, resume: dict[str, Any] | None, *, digest: bool = False, guessed: bool = False
-    ) -> Iterator[Piece]:
+    def pieces(self, resume: dict[str, Any] | None, *, digest: bool = False, guessed: bool = False) -> Iterator[Piece]:
         """Give the pieces from a position on. Raises: as `iter_text`."""
         position = resume or {"offset": 0, "starts": True, "crc": 0}
         crc: int | None = position["crc"] if digest else None

@@ -73,10 +73,12 @@ class _Records:
                 self._skip(size)
                 self._end(size)
             else:
-                what = fields.get(b"content-type", b"?").decode(errors="replace")
+                what, of = (
+                    printable(one.decode(errors="replace")) for one in (kind, fields.get(b"content-type", b"?"))
+                )
                 raise self._wrong(
-                    f"a {printable(kind.decode(errors='replace'))} record of {printable(what)}, which is not plain text",
-                    "take the text out of the pages first (Common Crawl's .wet files have it; trafilatura, resiliparse)",
+                    f"a {what} record of {of}, which is not plain text",
+                    "take the text out of the pages first (trafilatura, resiliparse); Common Crawl's .wet has it",
                 )
 
     @staticmethod

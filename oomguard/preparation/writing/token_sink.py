@@ -48,6 +48,7 @@ class EncodedPiece:
     count: Totals
     position: dict[str, Any]
     read: tuple[int, int, int, int | None] | None = None  # of the input, for ReadParts.note()
+    bad_file: dict[str, Any] | None = None  # a file that is not read on: path, what is wrong, documents kept of it
 
 
 class TokenSink:
@@ -69,6 +70,7 @@ class TokenSink:
         self.totals = Totals()
         self.shards: list[dict[str, Any]] = []
         self.files: list[dict[str, Any]] = []  # that speak of all shards of a split
+        self.bad_files: list[dict[str, Any]] = []
         self.position: dict[str, Any] = {}
         self._plan = plan
         self._folder = plan.folder
@@ -108,6 +110,7 @@ class TokenSink:
     def _go_on(self, progress: Progress, checkpoint: dict[str, Any]) -> None:
         self.totals = Totals(**checkpoint["totals"])
         self.position = checkpoint["position"]
+        self.bad_files = list(checkpoint.get("bad_files", ()))
         self._read_parts.go_on(progress.read)
         self.shards = list(progress.shards)
         for split, at in checkpoint["open"].items():
@@ -127,6 +130,8 @@ class TokenSink:
             self._write_by_document(piece, self._split)
         self.totals = self.totals.plus(piece.count)
         self.position = piece.position
+        if piece.bad_file is not None:
+            self.bad_files.append(piece.bad_file)
         if piece.read is not None:
             self._read_parts.note(*piece.read)
         self._is_whole = True
@@ -175,6 +180,7 @@ class TokenSink:
                 "open": at,
                 "errors": self._errors,
                 "read": read,
+                **({"bad_files": self.bad_files} if self.bad_files else {}),
             }
         )
         for writer in self._writers.values():
