@@ -50,13 +50,16 @@ def plan(options: PrepareOptions, *, max_rss: int | None = None, calibrate: bool
     """
     resolved = resolve_options(options)
     sources = find_inputs(options.inputs, folder=Path(), exclude=options.out, wanted=resolved.wanted).sources
-    corpus = sample_corpus(sources, spec=resolved.spec, text_field=resolved.text_field, separator=resolved.separator)
+    corpus = sample_corpus(sources, spec=resolved.spec, separator=resolved.separator)
     prepared = plan_prepare(options, max_rss=max_rss)
     began = time.monotonic()
     division = divide_budget(
         prepared.budget, needs=memory_needs(sources, options=options, resolved=resolved), options=options
     )
-    runs, notes = _try(sources, corpus, division, options, max_rss) if calibrate else ((), ())
+    can_try = all(source.kind in _TRIED and not source.encoding for source in sources)
+    runs, notes = _try(sources, corpus, division, options, max_rss) if calibrate and can_try else ((), ())
+    if calibrate and not can_try:
+        notes = ("the peak was not tried: of such files no smaller ones are made to try it with",)
     room = read_headroom()
     tokens = _with_ends(corpus, sources, options, resolved.eot != "none")
     notes += tuple(
@@ -76,6 +79,9 @@ def plan(options: PrepareOptions, *, max_rss: int | None = None, calibrate: bool
         command=_command(options, max_rss, options.inputs, options.out),
         notes=notes,
     )
+
+
+_TRIED = ("text", "jsonl", "parquet")  # of which a part is a file of the kind
 
 
 def _with_ends(corpus: CorpusSample, sources: Sequence[Source], options: PrepareOptions, ends: bool) -> Estimate:
@@ -106,11 +112,13 @@ def _command(
         "separator",
         "text_field",
         "input_format",
+        "input_encoding",
     )
-    for name in (*names, "eot", "errors", "newlines", "verify"):
+    for name in (*names, "eot", "errors", "bad_files", "newlines", "verify"):
         value = getattr(options, name)
         if value != getattr(default, name):
-            flags += [f"--{name.replace('_', '-')}", str(value)]
+            for one in value if isinstance(value, tuple) else (value,):
+                flags += [f"--{name.replace('_', '-')}", str(one)]
     limit = ["run", "--max-rss", f"{max_rss}B"] if max_rss is not None and max_rss % (1 << 20) else None
     if limit is None and max_rss is not None:
         limit = ["run", "--max-rss", f"{max_rss >> 20}M"]

@@ -113,7 +113,7 @@ class _Batches:
                 continue
             self._ask(size, number)
             batch = reader.get_batch(number)
-            yield number, self._column(batch), self.size
+            yield number, self._column(batch), at
 
     def _of_streams(self, first: int) -> Iterator[tuple[int, pa.Array, int]]:
         number = 0

@@ -15,6 +15,7 @@ from oomguard.text import printable
 from oomguard.units import KIB, MIB
 
 if TYPE_CHECKING:
+    from oomguard.preparation.reading.kinds import Compression
     from oomguard.preparation.reading.pieces import Reserve
     from oomguard.preparation.reading.source import Source
 
@@ -133,6 +134,21 @@ class _Rest:
 
     def close(self) -> None:
         self._file.close()
+
+
+class Unpacked:
+    """The decompressed bytes of a file that is a part of another one."""
+
+    def __init__(self, file: BinaryIO, compression: Compression, name: str) -> None:
+        self._streams = PackedStreams(file, compression, before_stream=lambda _: None)
+        self._name = name
+
+    def read(self, size: int, /) -> bytes:
+        """Give the next bytes, at most `size`; b"" only at the end. Raises: BadInput for damaged data."""
+        try:
+            return self._streams.read(size)
+        except DamagedStream as error:
+            raise BadInput(f"{self._name}: damaged or cut off: {error}", do="get the file again") from error
 
 
 class UnifiedNewlines:

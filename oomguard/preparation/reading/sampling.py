@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +17,10 @@ from oomguard.preparation.encoding.encodings import find_rank_file
 from oomguard.preparation.encoding.load_engine import load_engine
 from oomguard.preparation.reading.byte_stream import ByteStream
 from oomguard.preparation.reading.corpus_sample import CorpusSample, SamplePiece, describe_corpus
+from oomguard.preparation.reading.fields import find_field
+from oomguard.preparation.reading.kinds import KINDS
+from oomguard.preparation.reading.lines import parse_values
+from oomguard.preparation.reading.pieces import ReadOptions, unpack
 from oomguard.preparation.reading.text_shape import SMALL_INT
 from oomguard.text import printable
 from oomguard.units import KIB, MIB
@@ -26,6 +32,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from oomguard.preparation.encoding.encodings import EncodingSpec
+    from oomguard.preparation.reading.pieces import Piece
     from oomguard.preparation.reading.source import Source
 
 _PIECES = 64
@@ -40,7 +47,7 @@ _BLANK_LINES = re.compile(r"\n[ \t]*\n")
 
 
 def sample_corpus(
-    sources: Sequence[Source], *, spec: EncodingSpec, text_field: str = "text", separator: bytes = b""
+    sources: Sequence[Source], *, spec: EncodingSpec, text_field: str | None = None, separator: bytes = b""
 ) -> CorpusSample:
     """Estimate text, tokens and shape of a corpus from 4 MiB of it.
 
@@ -51,7 +58,9 @@ def sample_corpus(
         raise BadInput(
             "standard input can be read only once, so it cannot be sampled", do="save it in a file, then name the file"
         )
-    looked = _Look(text_field, separator.decode(errors="replace"))
+    if text_field is not None:
+        sources = [replace(source, text_field=text_field) for source in sources]
+    looked = _Look(separator.decode(errors="replace"))
     chosen = sources if len(sources) <= _MOST_FILES else sources[:: -(-len(sources) // _MOST_FILES)]
     everything = sum(source.size or 0 for source in sources)
     seen = sum(source.size or 0 for source in chosen)
@@ -113,7 +122,6 @@ class _Counter:
 class _Look:
     """Gathers pieces; `of_bytes` is what their `taken` bytes are a sample of."""
 
-    text_field: str
     separator: str
     pieces: list[SamplePiece] = field(default_factory=list)
     of_bytes: int = 0
@@ -121,7 +129,9 @@ class _Look:
     widest: str = ""
 
     def at(self, source: Source, *, pieces: int) -> None:
-        if source.compression is not None:
+        if source.kind not in ("text", "jsonl", "parquet") or source.encoding:
+            self._records(source)
+        elif source.compression is not None:
             self._beginning(source)
         elif source.kind == "parquet":
             self._parquet(source, pieces)
@@ -135,7 +145,7 @@ class _Look:
             begin = data.find(b"\n") + 1 if cut_begin else 0
             end = data.rfind(b"\n") + 1 if cut_end and len(data) >= _PIECE else len(data)
             if end > begin:
-                self._lines(data[begin:end])
+                self._lines(data[begin:end], source.text_field)
             return
         whole = _whole_characters(data)
         text = whole.decode(errors="replace")
@@ -146,34 +156,66 @@ class _Look:
         else:
             self.pieces.append(SamplePiece(documents=tuple(_paragraphs(text)), taken=len(whole), text=text))
 
-    def _lines(self, data: bytes) -> None:
+    def _lines(self, data: bytes, field: str) -> None:
         documents = []
         for line in data.splitlines():
             try:
                 value = json.loads(line)
             except ValueError:
                 continue
-            text = value.get(self.text_field) if isinstance(value, dict) else None
+            _, text = find_field(value, field) if isinstance(value, dict) else (False, None)
             if isinstance(text, str):
                 documents.append(text)
         self.pieces.append(SamplePiece(documents=tuple(documents), taken=len(data)))
 
-    def _beginning(self, source: Source) -> None:
+    def _records(self, source: Source) -> None:
+        """What only a reader finds: from the begin of the file, as far as a sample goes."""
+        module, _, function = KINDS[source.kind].reader.partition(":")
+        read = getattr(importlib.import_module(f"oomguard.preparation.reading.{module}"), function)
+        options = ReadOptions(family="gpt2", errors="skip", separator=self.separator.encode(), piece_bytes=_PIECE)
+        total = source.size or 0
+        if source.compression is not None:
+            total, *_ = self._inflate(source)
+        taken = before = 0
+        pieces = read(source, options=options, resume=None, reserve=lambda *_: None)
+        for piece in pieces:
+            documents = _documents_of(piece, source.text_field)
+            reached = piece.read_to or piece.resume.get("offset") or 0
+            reached = max(before, reached + piece.resume.get("header", 0))
+            self.pieces.append(SamplePiece(documents=documents, taken=max(1, reached - before)))
+            taken, before = taken + len(piece.data), reached
+            if taken >= _FROM_START:
+                self.from_start = True
+                break
+        else:
+            total = before
+        self.of_bytes += total
+
+    def _inflate(self, source: Source) -> tuple[int, list[bytes], bool]:
+        """Give about how many bytes it holds, the first of them, and whether these are all."""
         with ByteStream(source, reserve=lambda *_: None) as stream:
             parts, size = [], 0
             while size < _FROM_START and (got := stream.read(MIB)):
                 parts.append(got)
                 size += len(got)
             compressed = min(stream.compressed_position(), source.size or 0)
+        if size < _FROM_START or not compressed:
+            return size, parts, True
+        return round((source.size or 0) * size / compressed), parts, False
+
+    def _beginning(self, source: Source) -> None:
+        size, parts, is_whole = self._inflate(source)
         data = b"".join(parts)
-        ratio = size / compressed if compressed and size >= _FROM_START else None
-        self.of_bytes += round((source.size or 0) * ratio) if ratio else size
-        self.from_start = self.from_start or ratio is not None
+        self.of_bytes += size
+        self.from_start = self.from_start or not is_whole
         step = max(_PIECE, len(data) // _PIECES)
         for start in range(0, len(data), step):
             self._add(source, data[start : start + _PIECE], cut_begin=start > 0, cut_end=True)
 
     def _parquet(self, source: Source, pieces: int) -> None:
+        from oomguard.preparation.reading.arrow_texts import find_column
+
+        # isort: split
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -181,26 +223,30 @@ class _Look:
             with pq.ParquetFile(
                 source.path, pre_buffer=False, buffer_size=_PIECE, page_checksum_verification=True
             ) as file:
-                sizes = _column_sizes(file, self.text_field)
+                path = find_column(file.schema_arrow, source.text_field, printable(source.path))
+                sizes = _column_sizes(file, ".".join(path))
                 self.of_bytes += sum(sizes)
                 step = max(1, -(-file.num_row_groups // pieces))
                 for group in range(0, file.num_row_groups, step):
-                    self._row_group(file, group, sizes[group])
+                    self._row_group(file, group, path, sizes[group])
         except OSError as error:  # Arrow's own for damaged data, too
             raise BadInput(
                 f"{printable(source.path)} cannot be read, or is damaged: {error}", do="get the file again"
             ) from error
         except (pa.ArrowException, KeyError) as error:
             raise BadInput(
-                f'{printable(source.path)}: no text could be read from column "{printable(self.text_field)}": {error}',
+                f'{printable(source.path)}: no text could be read from column "{printable(source.text_field)}": {error}',
                 do="--text-field NAME names the column",
             ) from error
 
-    def _row_group(self, file: Any, group: int, size: int) -> None:
+    def _row_group(self, file: Any, group: int, path: tuple[str, ...], size: int) -> None:
+        from oomguard.preparation.reading.arrow_texts import inner
+
         documents: list[str] = []
         found = rows = 0
-        for batch in file.iter_batches(batch_size=16, row_groups=[group], columns=[self.text_field]):
-            texts = [text for text in batch.column(0).to_pylist() if isinstance(text, str)]
+        for batch in file.iter_batches(batch_size=16, row_groups=[group], columns=[".".join(path)]):
+            column = inner(batch.column(batch.schema.get_field_index(path[0])), path[1:])
+            texts = [text for text in column.to_pylist() if isinstance(text, str)]
             documents += texts
             rows += batch.num_rows
             found += sum(map(len, texts))
@@ -211,13 +257,29 @@ class _Look:
             self.pieces.append(SamplePiece(documents=tuple(documents), taken=max(1, round(size * rows / total_rows))))
 
 
+def _documents_of(piece: Piece, field: str) -> tuple[str, ...]:
+    """The documents of a piece, as a worker finds them."""
+    if piece.task in ("text", "lines"):
+        lines = piece.data.split(b"\n") if piece.task == "lines" else []
+        if not lines:
+            return (piece.data.decode(errors="replace"),)
+    else:
+        text, sizes = unpack(memoryview(piece.data))
+        ends = list(accumulate((max(size, 0) for size in sizes), initial=0))
+        lines = [bytes(text[start:end]) for start, end in pairwise(ends)]
+    if piece.task == "documents":
+        return tuple(line.decode(errors="replace") for line in lines)
+    found = parse_values(lines, field=field, errors="skip")
+    return tuple(found.text[start:end].decode(errors="replace") for start, end in pairwise(found.offsets))
+
+
 def _column_sizes(file: Any, name: str) -> list[int]:
     """Bytes of the column in each row group, decompressed, as the footer says."""
     groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
     sizes = []
     for group in groups:
         columns = [group.column(number) for number in range(group.num_columns)]
-        sizes.append(next((c.total_uncompressed_size for c in columns if c.path_in_schema.split(".")[0] == name), 0))
+        sizes.append(next((c.total_uncompressed_size for c in columns if c.path_in_schema == name), 0))
     return sizes
 
 

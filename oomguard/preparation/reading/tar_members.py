@@ -11,10 +11,9 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput
-from oomguard.preparation.reading.byte_stream import ByteStream, UnifiedNewlines, skip_bytes
+from oomguard.preparation.reading.byte_stream import ByteStream, UnifiedNewlines, Unpacked, skip_bytes
 from oomguard.preparation.reading.kinds import BY_EXTENSION, COMPRESSIONS
 from oomguard.preparation.reading.line_blocks import LineReader
-from oomguard.preparation.reading.packed_streams import DamagedStream, PackedStreams
 from oomguard.preparation.reading.pieces import Piece, pack
 from oomguard.preparation.reading.text_stream import TextReader
 from oomguard.text import printable
@@ -93,7 +92,7 @@ def _members(
             continue
         file: Any = archive.extractfile(member)
         shown = f"{name}: {printable(member.name)}"
-        content: Readable = _Content(file, shown, compression) if compression else file
+        content: Readable = Unpacked(file, compression, shown) if compression else file
         for piece in (_text if kind == "text" else _lines)(content, shown, options, reserve, start):
             where = f"member {printable(member.name)}, {piece.where}"
             yield Piece(
@@ -133,17 +132,3 @@ def _lines(
         values = data.removesuffix(b"\n").split(b"\n")
         resume = {**block.end, "starts": True}
         yield Piece(pack(values), True, True, resume, f"line {block.start['line']}", "values")  # noqa: FBT003
-
-
-class _Content:
-    """A compressed member."""
-
-    def __init__(self, file: Any, name: str, compression: Any) -> None:
-        self._streams = PackedStreams(file, compression, before_stream=lambda _: None)
-        self._name = name
-
-    def read(self, size: int, /) -> bytes:
-        try:
-            return self._streams.read(size)
-        except DamagedStream as error:
-            raise BadInput(f"{self._name}: damaged or cut off: {error}", do="get the file again") from error
