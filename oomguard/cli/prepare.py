@@ -165,6 +165,9 @@ def prepare_command(
         str, choice(("sample", "full", "off"), "How much to encode again with tiktoken and compare.")
     ] = "sample",
     restart: Annotated[bool, typer.Option("--restart", help="Start over instead of resuming.")] = False,
+    extend: Annotated[
+        bool, typer.Option("--extend", help="Add the inputs that are new to the finished shards in --out.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done and stop.")] = False,
     max_rss: Annotated[str | None, MAX_RSS_OR_USUAL] = None,
     on_limit: Annotated[str | None, ON_LIMIT] = None,
@@ -209,6 +212,7 @@ def prepare_command(
         newlines=newlines,  # type: ignore[arg-type]  # likewise
         verify=verify,  # type: ignore[arg-type]  # likewise
         restart=restart,
+        extend=extend,
     )
     flags = RunFlags(
         max_rss=max_rss, on_limit=on_limit, grace=grace, enforce=enforce, allow_swap=allow_swap, report=report

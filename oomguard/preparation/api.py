@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ from oomguard.preparation.job import Job
 from oomguard.preparation.options import PrepareOptions, ResolvedOptions, resolve_options
 from oomguard.preparation.preconditions import identity, require_folder, require_known_length
 from oomguard.preparation.reading.kinds import KINDS
-from oomguard.preparation.reading.sources import Found, find_inputs
+from oomguard.preparation.reading.sources import Found, behind_earlier, find_inputs
 from oomguard.preparation.writing.formats.expectations import expect_no_train_shard
 from oomguard.supervision.run_budget import RunBudget, open_budget
 from oomguard.units import MIB
@@ -47,7 +48,7 @@ def prepare(options: PrepareOptions, *, max_rss: int | None = None, events: Prep
     """
     resolved = resolve_options(options)
     require_folder(options.out)
-    found = find_inputs(options.inputs, folder=Path(), exclude=options.out, wanted=resolved.wanted)
+    found = _find(options, resolved)
     rank_file = find_rank_file(resolved.spec)
     with ExitStack() as stack:
         job, budget = _open_job(stack, found, options, resolved, rank_file, max_rss)
@@ -71,7 +72,7 @@ def plan_prepare(options: PrepareOptions, *, max_rss: int | None = None) -> Prep
 
     resolved = resolve_options(options)
     require_folder(options.out)
-    found = find_inputs(options.inputs, folder=Path(), exclude=options.out, wanted=resolved.wanted)
+    found = _find(options, resolved)
     rank_file = find_rank_file(resolved.spec)
     with ExitStack() as stack:
         job, budget = _open_job(stack, found, options, resolved, rank_file, max_rss)
@@ -97,6 +98,17 @@ def plan_prepare(options: PrepareOptions, *, max_rss: int | None = None) -> Prep
         done_bytes=_peek_done(job),
         notes=job.notes,
     )
+
+
+def _find(options: PrepareOptions, resolved: ResolvedOptions) -> Found:
+    """The inputs; with --extend those that a run in the same folder was given come first."""
+    found = find_inputs(options.inputs, folder=Path(), exclude=options.out, wanted=resolved.wanted)
+    if not options.extend:
+        return found
+    from oomguard.preparation.writing.manifest import STATE_FOLDER, Manifest
+
+    earlier = Manifest.peek(options.out / STATE_FOLDER).inputs
+    return replace(found, sources=behind_earlier(found.sources, earlier, resolved.wanted, folder=options.out))
 
 
 def _open_job(

@@ -151,6 +151,11 @@ class Job:
         return feed
 
     @property
+    def ends_are_val(self) -> bool:
+        """Whether the end of each text is for validation, and not whole ones."""
+        return any(source.seekable_text for source in self.sources) and not self._has_many_texts
+
+    @property
     def _has_many_texts(self) -> bool:
         """Whether text files are enough documents to choose whole ones; else the end of each is for validation."""
         texts = sum(source.seekable_text for source in self.sources)

@@ -49,6 +49,7 @@ class PrepareOptions:
     newlines: Newlines = "bytes"
     verify: Verify = "sample"
     restart: bool = False
+    extend: bool = False  # inputs are added to a finished run
 
     def __post_init__(self) -> None:
         """Take what a caller of the library means: one input, a folder's name, a fraction as a number."""
@@ -109,6 +110,8 @@ def resolve_options(options: PrepareOptions) -> ResolvedOptions:
     _require(options.input_format, get_args(InputFormat), "--input-format")
     if options.eot is not None:
         _require(options.eot, get_args(EotPlace), "--eot")
+    if options.extend and options.restart:
+        raise BadInput("--extend adds to what --restart takes away", do="leave one of them out")
     if options.workers is not None and options.workers < 1:
         raise BadInput(f"--workers {options.workers}: at least one is needed", do="leave --workers out: one a CPU")
     spec = _encoding(options)

@@ -234,8 +234,9 @@ class _Look:
                 f"{printable(source.path)} cannot be read, or is damaged: {error}", do="get the file again"
             ) from error
         except (pa.ArrowException, KeyError) as error:
+            name, field = printable(source.path), printable(source.text_field)
             raise BadInput(
-                f'{printable(source.path)}: no text could be read from column "{printable(source.text_field)}": {error}',
+                f'{name}: no text could be read from column "{field}": {error}',
                 do="--text-field NAME names the column",
             ) from error
 

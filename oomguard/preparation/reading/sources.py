@@ -10,7 +10,7 @@ import stat
 from dataclasses import dataclass
 from fnmatch import fnmatchcase as fnmatch
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, NothingFound
 from oomguard.preparation.reading.first_look import require_field
@@ -84,6 +84,32 @@ def find_inputs(inputs: Sequence[str], *, folder: Path, exclude: Path | None, wa
                 do="--text-field 'GLOB=FIELD', where the glob matches a path or a file's name as it is shown",
             )
     return Found(sources=sources, notes=(*finder.recognised_words(), *finder.passed_over_words()))
+
+
+def behind_earlier(
+    found: Sequence[Source], earlier: Sequence[dict[str, Any]], wanted: Wanted, *, folder: Path
+) -> list[Source]:
+    """Give the inputs of a run to which files are added: those it had, in its order, and behind them what is new.
+
+    `earlier`: as its manifest has them. Those need not be there any more, but for one that is there again.
+    Raises: BadInput where there is no such run, or it read standard input.
+    """
+    if not earlier:
+        raise BadInput(
+            f"there is no run in {printable(str(folder))} that anything could be added to", do="leave --extend out"
+        )
+    now = {os.path.realpath(source.path): source for source in found}
+    sources = []
+    for known in earlier:
+        if known["path"] == STDIN:
+            raise BadInput("the run there read standard input, behind which nothing can be added", do="--out FOLDER")
+        before = Source(
+            path=known["path"], kind=known["kind"], compression=known["packed"], size=known["bytes"],
+            mtime_ns=known["changed"], inode=known.get("inode"), ctime_ns=known.get("ctime"),
+            text_field=known.get("field", wanted.text_field), encoding=known.get("encoding", ""),
+        )  # fmt: skip
+        sources.append(now.pop(known["path"], before))
+    return [*sources, *now.values()]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
