@@ -22,6 +22,7 @@ from oomguard.cli.run_flags import (
 )
 from oomguard.cli.showing import show
 from oomguard.cli.tokenizer_flags import ENCODING, EOT_TOKEN, PATTERN, TOKENIZER
+from oomguard.preparation.reading.kinds import FORMATS as FORMATS_READ
 from oomguard.preparation.writing.formats.table import FORMATS, format_help
 
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ def prepare_command(
         list[str] | None,
         typer.Argument(
             metavar="[INPUT...]",
-            help="Files (.txt .jsonl .parquet; text and jsonl also .gz .zst .xz .bz2), folders, globs, - for "
-            "standard input. None: the corpus files of the current folder.",
+            help="Files (.txt .jsonl .json .csv .tsv .tar .wet, also .gz .zst .xz .bz2; .parquet .arrow), folders, "
+            "globs, - for standard input. None: the corpus files of the current folder.",
         ),
     ] = None,
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="The folder for the shards.")] = Path("tokens"),
@@ -102,16 +103,23 @@ def prepare_command(
         typer.Option(metavar="TEXT", help=r"What divides documents in a text file, such as '<|endoftext|>' or '\n\n'."),
     ] = "",
     text_field: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="The field of jsonl or column of parquet with the text. Default: text."),
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="The field or column with the text: NAME, a.b (nested), a|b (the first that is there); "
+            "GLOB=NAME for some inputs, again for others. Default: text.",
+        ),
     ] = None,
     input_format: Annotated[
         str,
-        choice(
-            ("auto", "text", "jsonl", "parquet"),
-            "What all inputs are, whatever their names. auto: by name, else by the first bytes.",
-        ),
+        choice(FORMATS_READ, "What all inputs are, whatever their names. auto: by name, else by the first bytes."),
     ] = "auto",
+    input_encoding: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="What text, jsonl, json, csv and tsv are written in, such as latin-1. Default: utf-8."
+        ),
+    ] = None,
     eot: Annotated[
         str | None,
         choice(
@@ -126,6 +134,13 @@ def prepare_command(
             "At data that cannot be read: stop; replace bytes by U+FFFD; or skip bytes, lines, rows.",
         ),
     ] = "strict",
+    bad_files: Annotated[
+        str,
+        choice(
+            ("stop", "skip"),
+            "At a file that is damaged or holds something else: stop; or keep what comes before and go on behind it.",
+        ),
+    ] = "stop",
     newlines: Annotated[
         str,
         choice(("bytes", "universal"), "universal: CR LF and CR become LF, as with Python's open()."),
@@ -134,6 +149,9 @@ def prepare_command(
         str, choice(("sample", "full", "off"), "How much to encode again with tiktoken and compare.")
     ] = "sample",
     restart: Annotated[bool, typer.Option("--restart", help="Start over instead of resuming.")] = False,
+    extend: Annotated[
+        bool, typer.Option("--extend", help="Add the inputs that are new to the finished shards in --out.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done and stop.")] = False,
     max_rss: Annotated[str | None, MAX_RSS_OR_USUAL] = None,
     on_limit: Annotated[str | None, ON_LIMIT] = None,
@@ -201,13 +219,16 @@ def prepare_command(
         val_fraction=val_fraction,
         name=name,
         separator=separator,
-        text_field=text_field,
+        text_field=tuple(text_field) if text_field else None,
         input_format=input_format,  # type: ignore[arg-type]  # likewise
+        input_encoding=input_encoding,
+        bad_files=bad_files,  # type: ignore[arg-type]  # likewise
         eot=eot,  # type: ignore[arg-type]  # likewise
         errors=errors,  # type: ignore[arg-type]  # likewise
         newlines=newlines,  # type: ignore[arg-type]  # likewise
         verify=verify,  # type: ignore[arg-type]  # likewise
         restart=restart,
+        extend=extend,
     )
     from oomguard.cli.cluster import run_planned
     from oomguard.cli.cluster_engines import ClusterFlags

@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +26,8 @@ from oomguard.preparation.engines.worker_pool import WorkerPool, open_slots
 from oomguard.preparation.job import Job
 from oomguard.preparation.options import PrepareOptions, ResolvedOptions, resolve_options
 from oomguard.preparation.preconditions import identity, require_folder, require_known_length
-from oomguard.preparation.reading.sources import Found, find_inputs
+from oomguard.preparation.reading.kinds import KINDS
+from oomguard.preparation.reading.sources import Found, behind_earlier, find_inputs
 from oomguard.preparation.writing.formats.expectations import expect_no_train_shard
 from oomguard.supervision.run_budget import RunBudget, open_budget
 from oomguard.units import MIB
@@ -54,7 +56,7 @@ def prepare(options: PrepareOptions, *, max_rss: int | None = None, events: Prep
     """
     resolved = resolve_options(options)
     require_folder(options.out)
-    found = find_inputs(options.inputs, folder=Path(), exclude=options.out, wanted=resolved.wanted)
+    found = _find(options, resolved)
     rank_file = find_rank_file(resolved.spec)
     with ExitStack() as stack:
         job, budget = open_job(stack, found, options, resolved, rank_file, max_rss)
@@ -127,7 +129,7 @@ def plan_prepare(options: PrepareOptions, *, max_rss: int | None = None) -> Prep
 
     resolved = resolve_options(options)
     require_folder(options.out)
-    found = find_inputs(options.inputs, folder=Path(), exclude=options.out, wanted=resolved.wanted)
+    found = _find(options, resolved)
     rank_file = find_rank_file(resolved.spec)
     with ExitStack() as stack:
         job, budget = open_job(stack, found, options, resolved, rank_file, max_rss)
@@ -155,6 +157,17 @@ def plan_prepare(options: PrepareOptions, *, max_rss: int | None = None) -> Prep
     )
 
 
+def _find(options: PrepareOptions, resolved: ResolvedOptions) -> Found:
+    """The inputs; with --extend those that a run in the same folder was given come first."""
+    found = find_inputs(options.inputs, folder=Path(), exclude=options.out, wanted=resolved.wanted)
+    if not options.extend:
+        return found
+    from oomguard.preparation.writing.manifest import STATE_FOLDER, Manifest
+
+    earlier = Manifest.peek(options.out / STATE_FOLDER).inputs
+    return replace(found, sources=behind_earlier(found.sources, earlier, resolved.wanted, folder=options.out))
+
+
 def open_job(
     stack: ExitStack,
     found: Found,
@@ -175,9 +188,9 @@ def open_job(
     notes = list(found.notes)
     if is_in_memory(options.out):
         notes.append(f"{options.out} is memory (tmpfs): what is written there counts against the budget")
-    if resolved.separator and not any(source.kind == "text" for source in sources):
+    if resolved.separator and not any(source.kind in ("text", "tar") for source in sources):
         notes.append("--separator divides text files only; here it does nothing")
-    if resolved.wanted.field_asked and all(source.kind == "text" for source in sources):
+    if resolved.wanted.field_asked and not any(KINDS[source.kind].has_fields for source in sources):
         notes.append("--text-field names a field of jsonl or parquet; here it does nothing")
     notes += tokenizer_notes(resolved.spec, options, native=needs.native)
     rank_fd = os.open(
@@ -225,12 +238,11 @@ def tokenizer_notes(spec: EncodingSpec, options: PrepareOptions, *, native: bool
 
 def memory_needs(sources: list[Source], *, options: PrepareOptions, resolved: ResolvedOptions) -> Needs:
     """What decides how much memory this job takes."""
-    kinds = {"text": "text", "jsonl": "lines", "parquet": "rows"}
     return Needs(
         family=resolved.spec.family,
         token_bytes=resolved.spec.token_bytes,
-        inputs=frozenset(kinds[source.kind] for source in sources),  # type: ignore[misc]  # the values are Inputs
-        stream=any(source.kind != "parquet" and (source.compression or source.path == "-") for source in sources),
+        inputs=frozenset(KINDS[source.kind].memory for source in sources),
+        stream=any(not source.is_cut for source in sources),
         chunks=_chunks(sources),
         native=uses_core(resolved.spec),
         vocabulary=resolved.spec.vocabulary_bytes,

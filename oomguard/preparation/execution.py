@@ -57,7 +57,9 @@ def conduct(
     options = job.options
     manifest = Manifest(options.out)
     stack.callback(manifest.close)
-    progress = manifest.begin(identity(job), restart=options.restart, check=partial(_check, job))
+    if options.extend:
+        _reopen(job, manifest, checkpoint_seconds)
+    progress = manifest.begin(identity(job), restart=options.restart, extend=options.extend, check=partial(_check, job))
     if progress.result is not None:
         require_comparable(job.sources)
         return finished(job, progress.result)
@@ -69,6 +71,25 @@ def conduct(
     result = shard_set(job, budget, sink, state, time.monotonic() - began, totals_before(progress))
     manifest.append(result=result.to_json())
     return result
+
+
+def _reopen(job: Job, manifest: Manifest, checkpoint_seconds: float) -> None:
+    """Make what was open when a finished run came to its end, if inputs are to be added to it.
+
+    Raises: Changed if its shards are not as they were left.
+    """
+    options, resolved = job.options, job.resolved
+    done = Manifest.peek(manifest.state)
+    if done.result is None or len(job.sources) <= len(done.inputs):
+        return
+    require_shards(
+        options.out, done, output=resolved.output, layout=resolved.layout, every_byte=options.verify == "full"
+    )
+    before = manifest.before_the_end()
+    sink = _new_sink(job, manifest, checkpoint_seconds)
+    if before.checkpoint is not None:
+        sink.restore(before.checkpoint, resolved.output.stored_shards(options.out, known=resolved.layout))
+    sink.close()
 
 
 def _check(job: Job, progress: Progress) -> None:
@@ -93,6 +114,13 @@ def _check(job: Job, progress: Progress) -> None:
 def _open_sink(
     job: Job, manifest: Manifest, progress: Progress, stack: ExitStack, checkpoint_seconds: float
 ) -> TokenSink:
+    sink = _new_sink(job, manifest, checkpoint_seconds)
+    stack.callback(sink.close)
+    sink.resume(progress)
+    return sink
+
+
+def _new_sink(job: Job, manifest: Manifest, checkpoint_seconds: float) -> TokenSink:
     resolved = job.resolved
     plan = ShardPlan(
         folder=job.options.out,
@@ -101,7 +129,7 @@ def _open_sink(
         layout=resolved.layout,
         first_is_val=resolved.val_fraction is None,
     )
-    sink = TokenSink(
+    return TokenSink(
         plan,
         manifest,
         val_fraction=resolved.val_fraction if job.by_document else None,
@@ -110,9 +138,6 @@ def _open_sink(
         read_parts=ReadParts(job.sources),
         encoded_bytes=resolved.spec.token_bytes,
     )
-    stack.callback(sink.close)
-    sink.resume(progress)
-    return sink
 
 
 def _run(
@@ -212,6 +237,7 @@ def shard_set(
         verified_bytes=totals.verified_bytes,
         repaired_bytes=totals.repaired_bytes,
         left_out=totals.left_out,
+        bad_files=tuple(sink.bad_files),
         restarted_workers=state.restarts,
         folder=str(job.options.out.absolute()),
         next_lines=tuple(job.resolved.output.next_lines(done)),
@@ -237,6 +263,7 @@ def finished(job: Job, result: dict[str, Any]) -> ShardSet:
     fields = {key: value for key, value in result.items() if key != "schema"}
     next_lines = job.resolved.output.next_lines(_finished_set(job, result["shards"]))  # the folder may have moved
     fields |= {"files": tuple(result.get("files", ())), "next_lines": tuple(next_lines)}
+    fields |= {"bad_files": tuple(result.get("bad_files", ()))}
     fields |= {"shards": tuple(Shard.of(shard) for shard in result["shards"]), "notes": tuple(result["notes"])} | {
         "budget_notes": tuple(result["budget_notes"])
     }

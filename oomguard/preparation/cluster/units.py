@@ -45,14 +45,14 @@ def cut_units(
             raise BadInput(
                 "standard input comes to one machine only", do="write it to a file that all machines see, and name that"
             )
-        if source.compression is not None:
+        if source.compression is not None or source.encoding:
             parts: Iterator[Part | None] = iter([None])
         elif source.kind == "text":
             parts = _between(_text_cuts(source, options, resolved, size), source.size)
         elif source.kind == "jsonl":
             parts = _between(_line_ends(source, size), source.size)
         elif source.kind == "parquet":
-            parts = _groups(source, resolved.text_field, size)
+            parts = _groups(source, size)
         else:
             parts = iter([None])
         yield from (Unit(index, part) for part in parts)
@@ -100,10 +100,10 @@ def _line_ends(source: Source, size: int) -> Iterator[int]:
         feed.close()
 
 
-def _groups(source: Source, field: str, size: int) -> Iterator[Part]:
+def _groups(source: Source, size: int) -> Iterator[Part]:
     from oomguard.preparation.reading.parquet import group_sizes
 
-    sizes = group_sizes(source.path, field)
+    sizes = group_sizes(source.path, source.text_field)
     begin, held = 0, 0
     for group, text in enumerate(sizes):
         if held and held + text > size:

@@ -78,7 +78,13 @@ class LineFeed:
         return Work(
             number=number,
             task=EncodeTask(
-                slot=slot, kind="lines", path=self.source.path, offset=start, size=size, starts_document=start == 0
+                slot=slot,
+                kind="lines",
+                path=self.source.path,
+                offset=start,
+                size=size,
+                starts_document=start == 0,
+                field=self.source.text_field,
             ),
             source=self.index,
             split=None,

@@ -55,6 +55,9 @@ class Work:
             return f"{self.name}:{line + into}"
         if self.task.kind == "rows":
             return f"{self.name}: row group {self.task.group}, row {int(self.place) + into}"
+        if self.task.kind in ("documents", "values"):
+            words, _, number = self.place.rpartition(" ")
+            return f"{self.name}: {words} {int(number) + into}"
         if self.place:
             document = "" if documents is None else f"document {documents + 1} of the input, "
             return f"{self.name}: {document}at or after {self.place}"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING
 
 from oomguard.errors import Changed
+from oomguard.preparation.reading.kinds import KINDS
 from oomguard.text import printable
 
-Kind = Literal["text", "jsonl", "parquet"]
-Compression = Literal["gz", "zst", "xz", "bz2"]
-InputFormat = Literal["auto", "text", "jsonl", "parquet"]
+if TYPE_CHECKING:
+    from oomguard.preparation.reading.kinds import Compression, Kind
 
 STDIN = "-"
 
@@ -33,6 +33,8 @@ class Source:
     compression: Compression | None
     size: int | None  # bytes on disk; None: a stream
     mtime_ns: int | None
+    text_field: str = "text"  # where the text is, in what has fields
+    encoding: str = ""  # of the characters; "": UTF-8
     guessed: bool = False  # taken as text because nothing said what it is, and it was not looked into
     inode: int | None = field(default=None, compare=False)
     ctime_ns: int | None = field(default=None, compare=False)
@@ -49,9 +51,14 @@ class Source:
         return self.part.end if self.part else None
 
     @property
+    def is_cut(self) -> bool:
+        """Whether workers read it themselves, each a range of it; else it comes from the stream reader."""
+        return KINDS[self.kind].is_cut and self.compression is None and self.path != STDIN and not self.encoding
+
+    @property
     def seekable_text(self) -> bool:
         """A plain text file, of which any part can be read on its own."""
-        return self.kind == "text" and self.compression is None and self.path != STDIN
+        return self.kind == "text" and self.is_cut
 
 
 def require_unchanged(source: Source) -> None:
