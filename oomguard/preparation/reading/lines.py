@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from oomguard.preparation.encoding.native import CoreUnavailable, utf8_prefix
 from oomguard.text import printable
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 _BOM = b"\xef\xbb\xbf"
 _NAMES_SHOWN = 8
-_SURROGATES = b"\\ud", b"\\uD"  # what may be an escaped surrogate
 # Numbers are not looked at, so that none is too long for int().
 _DECODER = json.JSONDecoder(parse_int=len, parse_float=len)
 _SKIP = "or leave such lines out with --errors skip"
@@ -53,13 +53,12 @@ def parse_lines(data: bytes, *, field: str, errors: str, at_start: bool) -> Pars
     """
     if at_start:
         data = data.removeprefix(_BOM)
-    lines = data.count(b"\n") + (not data.endswith(b"\n")) if data else 0
     if errors == "strict":
         _refuse_bad_utf8(data)
     texts = _at_once(data, field)
-    if texts is not None and len(texts) == lines:
-        return _joined(texts, range(lines), [], lines)
-    return _one_by_one(data, field, errors, lines)
+    if texts is not None:
+        return _joined(texts, range(len(texts)), [], len(texts))
+    return _one_by_one(data, field, errors)
 
 
 def _joined(texts: list[bytes], rows: Sequence[int], bad: list[int], lines: int) -> ParsedLines:
@@ -67,9 +66,10 @@ def _joined(texts: list[bytes], rows: Sequence[int], bad: list[int], lines: int)
 
 
 def _at_once(data: bytes, field: str) -> list[bytes] | None:
-    """Give the field of each line, or None where a line is not as usual, or the parser is not of Python's opinion."""
-    if any(escape in data for escape in _SURROGATES):
-        return None  # it refuses a lone one
+    """Give the field of each line, or None where a line is not as usual, or the parser is not of Python's opinion.
+
+    It refuses an escaped surrogate that is alone, which Python's takes.
+    """
     decoder = _decoder(field)
     if decoder is None:
         return None
@@ -89,7 +89,8 @@ def _decoder(field: str) -> msgspec.json.Decoder[Any] | None:
         return None
 
 
-def _one_by_one(data: bytes, field: str, errors: str, lines: int) -> ParsedLines:
+def _one_by_one(data: bytes, field: str, errors: str) -> ParsedLines:
+    lines = data.count(b"\n") + (not data.endswith(b"\n"))
     texts: list[bytes] = []
     rows: list[int] = []
     bad: list[int] = []
@@ -156,7 +157,7 @@ def _with_arrow(line: bytes, field: str) -> bytes | None:
 
 
 def _refuse_bad_utf8(data: bytes) -> None:
-    if data.isascii():
+    if _is_well_formed(data):
         return
     try:
         data.decode()
@@ -168,6 +169,13 @@ def _refuse_bad_utf8(data: bytes) -> None:
             f"not UTF-8 at byte {column} of the line ({error.reason})",
             "--errors replace puts U+FFFD there, --errors skip leaves the bytes out",
         ) from error
+
+
+def _is_well_formed(data: bytes) -> bool:
+    try:
+        return utf8_prefix(data) == len(data)
+    except CoreUnavailable:
+        return data.isascii()  # for all else, Python's own decoder
 
 
 def _is_utf8(data: bytes) -> bool:
