@@ -9,7 +9,7 @@ from oomguard.errors import BadInput
 from oomguard.units import MIB, format_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from oomguard.preparation.encoding.safe_cuts import Family
 
@@ -40,11 +40,11 @@ class ReadOptions:
 class Piece:
     """Consecutive text, or whole lines, of a source.
 
-    Of text, `data.split(separator)` are its parts of documents: the first goes on with the document of the piece before
-    unless `starts_document`, the last goes on in the next piece unless `ends_document`.
+    Of text, `b"".join(data).split(separator)` are its parts of documents: the first goes on with the document of the
+    piece before unless `starts_document`, the last goes on in the next piece unless `ends_document`.
     """
 
-    data: bytes
+    data: Sequence[bytes | bytearray | memoryview]  # one behind the other
     starts_document: bool
     ends_document: bool
     resume: dict[str, Any]  # JSON: where reading goes on right after this piece
