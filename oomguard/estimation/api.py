@@ -20,6 +20,7 @@ from oomguard.estimation.model import JobPlan
 from oomguard.estimation.sample_files import write_sample
 from oomguard.kernel.machine.headroom import read_headroom
 from oomguard.preparation.api import divide_budget, memory_needs, plan_prepare
+from oomguard.preparation.job import count_divided
 from oomguard.preparation.options import PrepareOptions, resolve_options
 from oomguard.preparation.reading.corpus_sample import Estimate
 from oomguard.preparation.reading.sampling import sample_corpus
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from oomguard.preparation.engines.memory_sum import BudgetPlan
+    from oomguard.preparation.options import ResolvedOptions
     from oomguard.preparation.reading.corpus_sample import CorpusSample
     from oomguard.preparation.reading.source import Source
 
@@ -58,7 +60,7 @@ def plan(options: PrepareOptions, *, max_rss: int | None = None, calibrate: bool
     )
     runs, notes = _try(sources, corpus, division, options, max_rss) if calibrate else ((), ())
     room = read_headroom()
-    tokens = _with_ends(corpus, sources, options, resolved.eot != "none")
+    tokens = _with_ends(corpus, sources, options, resolved)
     notes += tuple(
         expect_no_train_shard(resolved.layout, first_is_val=resolved.val_fraction is None, tokens=float(tokens.value))
     )
@@ -78,11 +80,13 @@ def plan(options: PrepareOptions, *, max_rss: int | None = None, calibrate: bool
     )
 
 
-def _with_ends(corpus: CorpusSample, sources: Sequence[Source], options: PrepareOptions, ends: bool) -> Estimate:
-    """The tokens, with one more for each document's end."""
+def _with_ends(
+    corpus: CorpusSample, sources: Sequence[Source], options: PrepareOptions, resolved: ResolvedOptions
+) -> Estimate:
+    """The tokens, with one more for each document's end, and for that of each text's part before validation."""
     undivided = all(source.kind == "text" for source in sources) and not options.separator
     documents = len(sources) if undivided else corpus.documents
-    more = documents if ends else 0
+    more = documents + count_divided(sources, options, resolved) if resolved.eot != "none" else 0
     return Estimate(value=corpus.tokens.value + more, low=corpus.tokens.low + more, high=corpus.tokens.high + more)
 
 
