@@ -175,7 +175,12 @@ class ChunkEncoder:
                 answer = self._documents_answer(task, answer, found.text, found.offsets, rows=found.rows)
                 if answer.error is not None:
                     return answer
-                answer = _with(answer, rows=answer.rows + found.done, left_out=answer.left_out + found.left_out)
+                answer = _with(
+                    answer,
+                    rows=answer.rows + found.done,
+                    left_out=answer.left_out + found.left_out,
+                    read=[*answer.read, *map(list, found.read)],
+                )
                 del found
         except BadRow as problem:
             return _bad_input(task, problem)

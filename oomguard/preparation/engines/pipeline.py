@@ -201,7 +201,7 @@ class Pipeline:
                     split=work.split,
                     count=count,
                     position=self._position_behind(work) if rest is None else rest.position_before,
-                    read=work.part(encoded.crc),
+                    read=work.parts(encoded),
                 ),
             )
             if rest is None:

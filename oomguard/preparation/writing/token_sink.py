@@ -14,7 +14,7 @@ from oomguard.preparation.writing.shard_writer import ShardPlan, SplitWriter
 from oomguard.preparation.writing.val_split import ValSplit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from oomguard.preparation.writing.manifest import Manifest, Progress
 
@@ -47,7 +47,7 @@ class EncodedPiece:
     split: Split | None  # the whole piece belongs there; None: it depends on its documents
     count: Totals
     position: dict[str, Any]
-    read: tuple[int, int, int, int | None] | None = None  # of the input, for ReadParts.note()
+    read: Sequence[tuple[int, int, int, int | None]] = ()  # of the input, for ReadParts.note()
 
 
 class TokenSink:
@@ -127,8 +127,8 @@ class TokenSink:
             self._write_by_document(piece, self._split)
         self.totals = self.totals.plus(piece.count)
         self.position = piece.position
-        if piece.read is not None:
-            self._read_parts.note(*piece.read)
+        for part in piece.read:
+            self._read_parts.note(*part)
         self._is_whole = True
         if self._clock() - self._last_checkpoint >= self._checkpoint_seconds:
             self.checkpoint()
