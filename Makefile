@@ -18,6 +18,8 @@ KERNELS ?= 5.10 6.1 6.12
 # How many tests run side by side, and how often a property is tried: EXAMPLES=thorough is about eight times as often.
 JOBS ?= auto
 EXAMPLES ?= oomguard
+# Which mutants `make mutants` makes.
+SEED ?= 1
 # What `make versions` tries.
 VERSIONS ?= lowest 3.12 3.13
 # MORE: further options of pytest, such as MORE=--last-failed.
@@ -26,7 +28,7 @@ PYTEST = $(RUN) -m pytest -q --hypothesis-profile=$(EXAMPLES) $(MORE)
 BESIDE = -n $(JOBS) --maxprocesses 8
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo readme docs man check core wheels fuzz-core lint test beside coverage wheel versions screens live vm bench campaign kills runs vmruns logspeed fuzz prose vmkills costs profiles loaders clean
+.PHONY: help setup demo readme docs man check core wheels fuzz-core lint test beside coverage mutants wheel versions screens live vm bench campaign kills runs vmruns logspeed fuzz prose vmkills costs profiles loaders clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -86,6 +88,9 @@ coverage: $(READY) ## what the tests run, child processes counted; leaves .cover
 	$(RUN) -m coverage combine --quiet
 	$(RUN) -m coverage html --quiet
 	$(RUN) -m coverage report
+
+mutants: $(READY) ## 100 small faults in what limits, freezes and kills: would the fast tests notice? (15 minutes)
+	$(RUN) tools/mutants.py $(SEED) 100
 
 wheel: $(READY) ## build the wheel, install it without the source tree, and run the tests of `make check` on it
 	sh tools/try_wheel.sh $(RUN)
