@@ -101,6 +101,13 @@ def coordinator_of(process: subprocess.Popen[str]) -> psutil.Process | None:
     return next((child for child in below if _parent(child) in reapers), None)
 
 
+def job_of(process: subprocess.Popen[str]) -> psutil.Process:
+    """The job, which must be there."""
+    job = coordinator_of(process)
+    assert job is not None, "the job has ended"
+    return job
+
+
 def children_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
     """The helper processes of a job that are alive."""
     job = coordinator_of(process)

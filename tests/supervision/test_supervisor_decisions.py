@@ -230,7 +230,11 @@ def test_a_signal_that_ends_nothing_leaves_a_held_job_held(stage: Stage) -> None
         seen.append("kill" not in backend.log)
         stage.signals.send(signal.SIGQUIT)
 
-    stage.told.on_held = lambda: (stage.signals.send(signal.SIGUSR1), threading.Timer(0.1, later).start())[0]
+    def first() -> None:
+        stage.signals.send(signal.SIGUSR1)
+        threading.Timer(0.1, later).start()
+
+    stage.told.on_held = first
     backend.on["kill"] = lambda: stage.exits(signal.SIGKILL)
     stage.run(backend, on_limit="hold")
     assert seen == [True]
@@ -351,8 +355,8 @@ def test_a_budget_is_refused_where_it_is_used_up_already(stage: Stage, held: int
     assert not is_refused or "not less than 100 MiB" in str(refusal)
 
 
-def test_a_frozen_supervisor_could_not_thaw_its_job(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So it asks to be the last that the machine lets wait."""
+def test_a_supervisor_runs_before_what_it_watches(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind the processes that want the same CPU it would see too late what they do."""
     asked: list[bool] = []
     monkeypatch.setattr(module, "stay_awake", lambda: asked.append(True))
     supervisor_of(stage, FakeBackend([0]))
