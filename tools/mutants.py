@@ -141,7 +141,18 @@ def is_noticed(copied: Path, name: str, change: Change) -> bool:
 def passes(copied: Path, *tests: str) -> bool:
     """Whether these tests pass in time. In a session of their own: what a mutant leaves running is ended with it."""
     fast = ("-m", "not slow and not live and not vm")
-    command = [sys.executable, "-B", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *fast, *tests]
+    command = [
+        sys.executable,
+        "-B",
+        "-m",
+        "pytest",
+        "-qx",
+        "-p",
+        "no:cacheprovider",
+        *fast,
+        f"--basetemp={copied}/tmp",
+        *tests,
+    ]
     with subprocess.Popen(
         command, cwd=copied, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     ) as run:

@@ -21,9 +21,11 @@ from oomguard.cli.run_flags import (
     allow_swap_alone,
 )
 from oomguard.cli.showing import show
+from oomguard.cli.tokenizer_flags import ENCODING, EOT_TOKEN, PATTERN, TOKENIZER
 from oomguard.preparation.writing.formats.table import FORMATS, format_help
 
 if TYPE_CHECKING:
+    from oomguard.cli.cluster_engines import ClusterFlags
     from oomguard.preparation.options import PrepareOptions
 
 _GIVEN = "oomguard.prepare.arguments"  # in the context's meta
@@ -54,28 +56,10 @@ def prepare_command(
         str,
         choice(tuple(FORMATS), format_help()),
     ] = "nanogpt",
-    encoding: Annotated[
-        str, choice(("gpt2", "r50k_base", "p50k_base", "cl100k_base", "o200k_base"), "The tokenizer.")
-    ] = "gpt2",
-    tokenizer: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE|NAME",
-            help="In place of --encoding: a tokenizer.json, tekken.json or .tiktoken file, or a model on the Hub.",
-        ),
-    ] = None,
-    pattern: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="How a .tiktoken file's text is split: "
-            "r50k | cl100k | llama3 | qwen | qwen3.5 | o200k | tekken. Known files need none.",
-        ),
-    ] = None,
-    eot_token: Annotated[
-        str | None,
-        typer.Option(metavar="NAME|ID", help="The token between documents. Default: the tokenizer's end-of-text."),
-    ] = None,
+    encoding: Annotated[str, ENCODING] = "gpt2",
+    tokenizer: Annotated[str | None, TOKENIZER] = None,
+    pattern: Annotated[str | None, PATTERN] = None,
+    eot_token: Annotated[str | None, EOT_TOKEN] = None,
     workers: Annotated[
         int | None,
         at_least(1, "N", "Worker processes. Default: one for each CPU, as far as the budget allows.", "--workers"),
@@ -162,6 +146,38 @@ def prepare_command(
     progress: Annotated[
         str, choice(("auto", "json"), "Progress on standard error; json: one object a second, for programs.")
     ] = "auto",
+    job_only: Annotated[
+        bool, typer.Option("--job-only", help="Divide the job into units for many machines, write --job-file, stop.")
+    ] = False,
+    job_file: Annotated[
+        Path, typer.Option(metavar="FILE", help="With --job-only: the file to write; it is never replaced.")
+    ] = Path("job.json"),
+    job: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Do the job of a file that --job-only wrote.")
+    ] = None,
+    unit_size: Annotated[str | None, typer.Option(metavar="SIZE", help="Text in a unit. Default: 256M.")] = None,
+    cluster: Annotated[
+        str | None,
+        choice(("ray", "slurm"), "Encode on a cluster; --max-rss is the budget of each task, --workers its processes."),
+    ] = None,
+    tasks: Annotated[
+        int | None,
+        at_least(
+            1,
+            "N",
+            "Tasks at a time; for slurm, elements of the array. Default: what there is room for, or 64.",
+            "--tasks",
+        ),
+    ] = None,
+    ray_address: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="The Ray cluster. Default: $RAY_ADDRESS, or this machine.")
+    ] = None,
+    slurm_args: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="More arguments for sbatch, as one text.")
+    ] = None,
+    print_sbatch: Annotated[
+        bool, typer.Option("--print-sbatch", help="Show the sbatch commands instead of running them.")
+    ] = False,
 ) -> None:
     """Turn a corpus into training shards in bounded memory.
 
@@ -193,25 +209,52 @@ def prepare_command(
         verify=verify,  # type: ignore[arg-type]  # likewise
         restart=restart,
     )
+    from oomguard.cli.cluster import run_planned
+    from oomguard.cli.cluster_engines import ClusterFlags
+
+    asked = ClusterFlags(
+        job=job,
+        job_only=job_only,
+        job_file=job_file,
+        unit_size=unit_size,
+        cluster=cluster,
+        tasks=tasks,
+        ray_address=ray_address,
+        slurm_args=slurm_args,
+        print_sbatch=print_sbatch,
+    )
     flags = RunFlags(
         max_rss=max_rss, on_limit=on_limit, grace=grace, enforce=enforce, allow_swap=allow_swap, report=report
     )
     outer = context.obj if isinstance(context.obj, RunFlags) else None
-    job = partial(
+    if asked.leaves_this_machine:
+        run_planned(options, asked, (flags if outer is None else outer.joined(flags)).max_rss, as_json=as_json)
+        return
+    function = partial(
         _do,
         options,
         dry_run=dry_run,
         as_json=as_json,
         quiet=quiet or (outer is not None and outer.quiet),
         progress_json=progress == "json",
+        planned=asked if asked.job is not None else None,
     )
     from oomguard.cli.run_job import run_job
 
     command = ("oomguard", "prepare", *context.meta[_GIVEN])
-    sys.exit(run_job(command, outer, flags, job, check=partial(_check, options)))
+    sys.exit(run_job(command, outer, flags, function, check=partial(_check, options, planned=asked.job is not None)))
 
 
-def _do(options: PrepareOptions, told: str, *, dry_run: bool, as_json: bool, quiet: bool, progress_json: bool) -> None:
+def _do(
+    options: PrepareOptions,
+    told: str,
+    *,
+    dry_run: bool,
+    as_json: bool,
+    quiet: bool,
+    progress_json: bool,
+    planned: ClusterFlags | None,
+) -> None:
     """The job, below its supervisor, which `told` it its budget; "" where that gave none."""
     from oomguard.cli.prepare_progress import show_events
     from oomguard.preparation.api import plan_prepare, prepare
@@ -219,6 +262,11 @@ def _do(options: PrepareOptions, told: str, *, dry_run: bool, as_json: bool, qui
 
     if told:
         accept_budget(told)
+    if planned is not None:
+        from oomguard.cli.cluster import run_planned
+
+        run_planned(options, planned, None, as_json=as_json)
+        return
     if dry_run:
         show(plan_prepare(options), as_json=as_json)
         return
@@ -227,9 +275,9 @@ def _do(options: PrepareOptions, told: str, *, dry_run: bool, as_json: bool, qui
     show(result, as_json=as_json, kept="the shards are complete; the same command shows the result again")
 
 
-def _check(options: PrepareOptions, max_rss: int) -> None:
+def _check(options: PrepareOptions, max_rss: int, *, planned: bool) -> None:
     """Whether a small budget is enough: in it, the job itself could not say that it is not. Raises: BudgetTooSmall."""
-    if max_rss >= _TELLS_ITSELF:
+    if planned or max_rss >= _TELLS_ITSELF:
         return
     from oomguard.preparation.api import plan_prepare
     from oomguard.supervision.own_budget import expect_budget

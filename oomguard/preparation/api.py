@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.kernel.machine.cpus import usable_cpus
-from oomguard.kernel.storage.mounts import is_in_memory
+from oomguard.errors import Stopped
+from oomguard.kernel.machine import usable_cpus
+from oomguard.kernel.process.signals import stop_on_signals
+from oomguard.kernel.storage.disks import is_in_memory
 from oomguard.preparation.encoding.encodings import find_rank_file
 from oomguard.preparation.encoding.load_engine import fill_vocabulary, open_vocabulary, uses_core
 from oomguard.preparation.engines.events import PrepareEvents
@@ -28,9 +31,14 @@ from oomguard.supervision.run_budget import RunBudget, open_budget
 from oomguard.units import MIB
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from oomguard.preparation.encoding.encodings import EncodingSpec
+    from oomguard.preparation.engines.pipeline import PipelineState
+    from oomguard.preparation.engines.slots import Slots
     from oomguard.preparation.model import PreparePlan, ShardSet
     from oomguard.preparation.reading.source import Source
+    from oomguard.preparation.writing.sink_thread import Sink
 
 _CHECKPOINT_SECONDS = 10.0
 _MANY = 1 << 20
@@ -49,16 +57,65 @@ def prepare(options: PrepareOptions, *, max_rss: int | None = None, events: Prep
     found = find_inputs(options.inputs, folder=Path(), exclude=options.out, wanted=resolved.wanted)
     rank_file = find_rank_file(resolved.spec)
     with ExitStack() as stack:
-        job, budget = _open_job(stack, found, options, resolved, rank_file, max_rss)
-        slots = open_slots(job, stack)
-        workers = WorkerPool(job, slots, stack)
-        if job.vocabulary_fd >= 0:
-            fill_vocabulary(resolved.spec, job.rank_file, job.vocabulary_fd)
-        workers.configure()
+        job, budget = open_job(stack, found, options, resolved, rank_file, max_rss)
+        slots, workers = start_workers(job, stack)
         from oomguard.preparation.execution import conduct
 
         events = events or PrepareEvents()
         return conduct(job, budget, slots, workers, events, stack, checkpoint_seconds=_CHECKPOINT_SECONDS)
+
+
+def settle(
+    stack: ExitStack,
+    sources: list[Source],
+    options: PrepareOptions,
+    resolved: ResolvedOptions,
+    max_rss: int | None,
+    *,
+    notes: tuple[str, ...] = (),
+    text_files: int | None = None,
+) -> tuple[Job, RunBudget]:
+    """Settle a job whose sources are known and enter its budget, which `stack` leaves. Raises: as `prepare`."""
+    found = Found(sources=sources, notes=notes)
+    return open_job(stack, found, options, resolved, find_rank_file(resolved.spec), max_rss, text_files=text_files)
+
+
+def encode_into(
+    sink: Sink,
+    job: Job,
+    budget: RunBudget,
+    stack: ExitStack,
+    *,
+    events: PrepareEvents | None = None,
+    lines_before: Callable[[], int] = lambda: 0,
+) -> PipelineState:
+    """Encode all of a job's sources into a sink; `stack` closes what is opened.
+
+    `lines_before` counts the lines before a part of a file, where an error is to name one.
+    Raises: OomguardError, as `prepare` does; Stopped on a signal.
+    """
+    slots, workers = start_workers(job, stack)
+    from oomguard.preparation.execution import run_pipeline
+
+    events = events or PrepareEvents()
+    events.on_start(job, budget, 0)
+    asked = stack.enter_context(stop_on_signals())
+    try:
+        return run_pipeline(job, budget, slots, workers, sink, events, asked, lines_before=lines_before)
+    except Stopped as stop:
+        stopped = Stopped(f"by {asked() or 'request'}", do=stop.do)
+        stopped.exit_status = 128 + signal.Signals[asked() or "SIGINT"]
+        raise stopped from stop
+
+
+def start_workers(job: Job, stack: ExitStack) -> tuple[Slots, WorkerPool]:
+    """Start them, which import what they need meanwhile, and tell them all that they share; `stack` ends them."""
+    slots = open_slots(job, stack)
+    workers = WorkerPool(job, slots, stack)
+    if job.vocabulary_fd >= 0:
+        fill_vocabulary(job.resolved.spec, job.rank_file, job.vocabulary_fd)
+    workers.configure()
+    return slots, workers
 
 
 def plan_prepare(options: PrepareOptions, *, max_rss: int | None = None) -> PreparePlan:
@@ -73,7 +130,7 @@ def plan_prepare(options: PrepareOptions, *, max_rss: int | None = None) -> Prep
     found = find_inputs(options.inputs, folder=Path(), exclude=options.out, wanted=resolved.wanted)
     rank_file = find_rank_file(resolved.spec)
     with ExitStack() as stack:
-        job, budget = _open_job(stack, found, options, resolved, rank_file, max_rss)
+        job, budget = open_job(stack, found, options, resolved, rank_file, max_rss)
     sources = found.sources
     plain = all(source.size is not None and source.seekable_text for source in sources)
     tokens = sum(source.size or 0 for source in sources) / _BYTES_PER_TOKEN
@@ -98,15 +155,17 @@ def plan_prepare(options: PrepareOptions, *, max_rss: int | None = None) -> Prep
     )
 
 
-def _open_job(
+def open_job(
     stack: ExitStack,
     found: Found,
     options: PrepareOptions,
     resolved: ResolvedOptions,
     rank_file: Path,
     max_rss: int | None,
+    *,
+    text_files: int | None = None,
 ) -> tuple[Job, RunBudget]:
-    """Settle the plan and enter the budget, which `stack` leaves."""
+    """Settle the plan and enter the budget, which `stack` leaves; `text_files` as in Job."""
     sources = found.sources
     needs = memory_needs(sources, options=options, resolved=resolved)
     plan = partial(divide_budget, needs=needs, options=options)
@@ -141,6 +200,7 @@ def _open_job(
         vocabulary_fd=open_vocabulary(stack) if needs.native else -1,
         notes=(*notes, *expected),
         expectations=tuple(expected),
+        text_files=text_files,
     )
     require_known_length(job)
     return job, budget

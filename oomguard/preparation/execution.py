@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import OomguardError, Stopped
-from oomguard.kernel.process.stop_request import stop_on_signals
+from oomguard.kernel.process.signals import stop_on_signals
 from oomguard.preparation.engines.meter import MemoryMeter
 from oomguard.preparation.engines.pipeline import Pipeline, PipelineState
 from oomguard.preparation.model import Shard, ShardSet
@@ -29,12 +29,14 @@ from oomguard.preparation.writing.shard_writer import ShardPlan
 from oomguard.preparation.writing.token_sink import TokenSink, Totals
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import ExitStack
 
     from oomguard.preparation.engines.events import PrepareEvents
     from oomguard.preparation.engines.slots import Slots
     from oomguard.preparation.engines.worker_pool import WorkerPool
     from oomguard.preparation.job import Job
+    from oomguard.preparation.writing.sink_thread import Sink
     from oomguard.supervision.run_budget import RunBudget
 
 
@@ -58,13 +60,13 @@ def conduct(
     progress = manifest.begin(identity(job), restart=options.restart, check=partial(_check, job))
     if progress.result is not None:
         require_comparable(job.sources)
-        return _finished(job, progress.result)
+        return finished(job, progress.result)
     sink = _open_sink(job, manifest, progress, stack, checkpoint_seconds)
     events.on_start(job, budget, sink.totals.input_bytes)
     began = time.monotonic()
     state = _run(job, budget, slots, workers, sink, events, stack)
     require_some_text(sink.totals.tokens)
-    result = _result(job, budget, sink, state, time.monotonic() - began, totals_before(progress))
+    result = shard_set(job, budget, sink, state, time.monotonic() - began, totals_before(progress))
     manifest.append(result=result.to_json())
     return result
 
@@ -122,20 +124,9 @@ def _run(
     events: PrepareEvents,
     stack: ExitStack,
 ) -> PipelineState:
-    meter = MemoryMeter(budget=budget.limit, measure=budget.measure, clock=time.monotonic)
     asked = stack.enter_context(stop_on_signals())
-    pipeline = Pipeline(
-        job,
-        slots,
-        workers,
-        sink,
-        meter,
-        oom_kills=budget.oom_kills,
-        stop_requested=lambda: asked() is not None,
-        on_state=events.on_state,
-    )
     try:
-        state = pipeline.run()
+        state = run_pipeline(job, budget, slots, workers, sink, events, asked)
         sink.finish()
     except Stopped as stop:
         sink.checkpoint()
@@ -147,6 +138,34 @@ def _run(
         # What came before the bad place is kept, so that the next run begins there.
         try_checkpoint(sink)
         raise
+    return replace(state, peak=max(state.peak, budget.measure()))
+
+
+def run_pipeline(
+    job: Job,
+    budget: RunBudget,
+    slots: Slots,
+    workers: WorkerPool,
+    sink: Sink,
+    events: PrepareEvents,
+    asked: Callable[[], str | None],
+    *,
+    lines_before: Callable[[], int] = lambda: 0,
+) -> PipelineState:
+    """Work until the input ends; `asked` names the signal that asked to stop. Raises: as Pipeline.run."""
+    meter = MemoryMeter(budget=budget.limit, measure=budget.measure, clock=time.monotonic)
+    pipeline = Pipeline(
+        job,
+        slots,
+        workers,
+        sink,
+        meter,
+        oom_kills=budget.oom_kills,
+        stop_requested=lambda: asked() is not None,
+        on_state=events.on_state,
+        lines_before=lines_before,
+    )
+    state = pipeline.run()
     return replace(state, peak=max(state.peak, meter.look()))
 
 
@@ -163,9 +182,10 @@ def totals_before(progress: Progress) -> Totals:
     return Totals(**progress.checkpoint["totals"]) if progress.checkpoint else Totals()
 
 
-def _result(
+def shard_set(
     job: Job, budget: RunBudget, sink: TokenSink, state: PipelineState, seconds: float, before: Totals
 ) -> ShardSet:
+    """The result of a run that has just ended; `before` is what earlier ones had done of it."""
     totals = sink.totals
     done = _finished_set(job, sink.shards)
     notes = [*(note for note in job.notes if note not in job.expectations), *job.resolved.output.notes(done)]
@@ -212,7 +232,7 @@ def _finished_set(job: Job, shards: list[dict[str, Any]]) -> FinishedSet:
     )
 
 
-def _finished(job: Job, result: dict[str, Any]) -> ShardSet:
+def finished(job: Job, result: dict[str, Any]) -> ShardSet:
     """Show again what an earlier run of the same command made."""
     fields = {key: value for key, value in result.items() if key != "schema"}
     next_lines = job.resolved.output.next_lines(_finished_set(job, result["shards"]))  # the folder may have moved

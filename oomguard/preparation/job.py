@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput, BudgetTooSmall, Changed, OomguardError, WorkerFailed
-from oomguard.kernel.machine.cpus import usable_cpus
+from oomguard.kernel.machine import usable_cpus
 from oomguard.preparation.engines.line_feed import LineFeed
 from oomguard.preparation.engines.memory_sum import SCRATCH, BudgetPlan, Needs, budget_with_room
 from oomguard.preparation.engines.messages import ReaderConfig, WorkerConfig
@@ -69,6 +69,7 @@ class Job:
     vocabulary_fd: int = -1
     notes: tuple[str, ...] = ()  # what the user should know, for people
     expectations: tuple[str, ...] = ()  # those of them that are guesses; at the end it is known
+    text_files: int | None = None  # of the whole corpus, where `sources` is a unit of it
 
     @property
     def by_document(self) -> bool:
@@ -94,17 +95,17 @@ class Job:
         if resume.get("inside"):
             raise Changed(
                 f"{printable(source.path)}: the run was begun by oomguard 0.1, and stopped within a document",
-                do="finish it with that version, or --restart to make the shards anew",
+                do="finish it with that version, or --restart to make the shards again",
             )
         if source.kind == "text":
-            return self.plain_feed(index, offset=position.get("offset", 0))
+            return self.plain_feed(index, offset=position.get("offset", source.begin))
         if source.kind == "jsonl":
             return LineFeed(
                 index=index,
                 source=source,
                 chunk=budget.piece_bytes,
                 longest=budget.largest_document,
-                offset=resume.get("offset", 0),
+                offset=resume.get("offset", source.begin),
             )
         return RowFeed(
             index=index,
@@ -112,7 +113,7 @@ class Job:
             column=self.resolved.text_field,
             ask=ask,
             chunk=budget.piece_bytes,
-            group=resume.get("row_group", 0),
+            group=resume.get("row_group", source.begin),
             row=resume.get("row", 0),
         )
 
@@ -143,7 +144,9 @@ class Job:
     @property
     def _has_many_texts(self) -> bool:
         """Whether text files are enough documents to choose whole ones; else the end of each is for validation."""
-        texts = sum(source.seekable_text for source in self.sources)
+        texts = self.text_files
+        if texts is None:
+            texts = sum(source.seekable_text for source in self.sources)
         return texts * Fraction(self.resolved.val_fraction or 0) >= 1
 
     def shared_descriptors(self, slots: Slots) -> tuple[int, ...]:
@@ -194,9 +197,9 @@ class Job:
             stdin=any(source.path == "-" for source in self.sources),
         )
 
-    def text_error(self, work: Work, encoded: Encoded, *, documents: int, line: int) -> OomguardError:
+    def text_error(self, work: Work, encoded: Encoded, *, documents: int | None, line: int) -> OomguardError:
         """What a worker found wrong with a text."""
-        where = work.where(encoded.error_at, documents + encoded.error_documents, line)
+        where = work.where(encoded.error_at, None if documents is None else documents + encoded.error_documents, line)
         if encoded.error == "input":
             return BadInput(f"{where}: {encoded.error_text}", do=encoded.error_do)
         if encoded.error == "utf8":
@@ -206,7 +209,7 @@ class Job:
                 return BadInput(f"{where}: this is no text but {known[0]}", do=known[1])
             return BadInput(
                 f"{where}: not UTF-8",
-                do="--errors replace (U+FFFD takes its place) or --errors skip (left out); either goes on from here",
+                do="--errors replace (U+FFFD takes its place) or --errors skip (left out); either resumes from here",
             )
         if encoded.error == "differs":
             return WorkerFailed(
@@ -218,7 +221,7 @@ class Job:
         )
         return BadInput(f"{where}: {what}", do=do)
 
-    def room_error(self, work: Work, *, documents: int, line: int) -> OomguardError:
+    def room_error(self, work: Work, *, documents: int | None, line: int) -> OomguardError:
         """A chunk takes more memory than there is, even when it is alone."""
         where, size = work.where(0, documents, line), format_size(work.task.size)
         what = f"a document of {size}"

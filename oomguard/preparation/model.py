@@ -83,7 +83,7 @@ class ShardSet:
 
     def _lines(self) -> list[tuple[str, str]]:
         per_byte = self.input_bytes / self.tokens if self.tokens else 0
-        rate = f"{format_size(self.bytes_per_second)}/s" if self.wall_seconds else "-"
+        rate = f", {format_size(self.bytes_per_second)}/s" if self.bytes_per_second else ""
         lines = [
             ("done already" if self.already_done else "done", printable(self.folder)),
             (
@@ -99,15 +99,15 @@ class ShardSet:
         if len(self.shards) > _SHOWN:
             lines.append(("", f"and {len(self.shards) - _SHOWN} more"))
         lines += [
-            ("took", f"{show_duration(self.wall_seconds)}, {rate}"),
+            ("took", f"{show_duration(self.wall_seconds)}{rate}"),
             (
                 "memory",
-                f"at most {format_size(self.peak_unreclaimable)} of {format_size(self.budget)} ({self.enforced_by})",
+                f"peak {format_size(self.peak_unreclaimable)}, budget {format_size(self.budget)} ({self.enforced_by})",
             ),
             ("checked", self._checked()),
         ]
         if self.repaired_bytes:
-            lines.append(("repaired", f"{self.repaired_bytes:,} bytes were no UTF-8"))
+            lines.append(("repaired", f"{self.repaired_bytes:,} bytes were not valid UTF-8"))
         if self.left_out:
             lines.append(("left out", f"{self.left_out:,} lines or rows that could not be read"))
         return lines + [("note", note) for note in self.notes]

@@ -93,7 +93,7 @@ def require_same_errors_policy(progress: Progress, options: PrepareOptions) -> N
     if before != options.errors and (totals["repaired_bytes"] or totals["left_out"]):
         raise Changed(
             f"the shards here were begun with --errors {before}, and now it is {options.errors}",
-            do=f"--errors {before} to go on, --restart to begin anew, or another --out FOLDER",
+            do=f"--errors {before} to resume, --restart to start over, or another --out FOLDER",
         )
 
 
@@ -105,7 +105,7 @@ def require_comparable(sources: list[Source]) -> None:
     if any(source.path == STDIN for source in sources):
         raise Changed(
             "the shards here were made of an earlier standard input, and whether this one is the same cannot be told",
-            do="--restart to make them anew, or another --out FOLDER",
+            do="--restart to make them again, or another --out FOLDER",
         )
 
 

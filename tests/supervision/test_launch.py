@@ -143,8 +143,8 @@ def test_a_probe_leaves_nothing_and_ends_nobody(world: World) -> None:
 
 
 def test_what_goes_on_is_left_to_the_reaper_with_its_budget(world: World) -> None:
-    started().linger()
-    assert world.log[-1] == ("cgroup v1", world.backend.limits.budget, None)
+    started().linger("r.json")
+    assert world.log[-1] == ("cgroup v1", world.backend.limits.budget, None, "r.json")
 
 
 def test_without_descriptors_there_is_no_job(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import signal
+import time
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from oomguard.kernel.cgroup import directory as cgroup_files
 from oomguard.supervision import reaper as module
 from oomguard.supervision.backends import polling
 from oomguard.supervision.reaper import JobEvent, Reaper
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 NOBODY = 1 << 22  # no process has it
 STOPPED_BY_TSTP = (signal.SIGTSTP << 8) | 0x7F
@@ -102,10 +105,13 @@ def test_an_aborted_job_sees_its_supervisor_die(pipes: Pipes, monkeypatch: pytes
     assert pipes.reaper._control_fd == -1
 
 
-@pytest.mark.parametrize(("cgroup", "words"), [(None, ""), ("/sys/fs/cgroup/x", "/sys/fs/cgroup/x")])
-def test_what_goes_on_is_described_in_one_line(pipes: Pipes, cgroup: str | None, words: str) -> None:
-    pipes.reaper.linger("cgroup v1", 77, cgroup)  # type: ignore[arg-type]  # its text counts
-    assert os.read(pipes.control[0], 99).decode() == f"linger\tcgroup v1\t77\t{words}\n"
+@pytest.mark.parametrize("cgroup", [None, Path("/sys/fs/cgroup/x\ny")])
+def test_what_goes_on_is_described_in_one_line(pipes: Pipes, cgroup: Path | None) -> None:
+    pipes.reaper.linger("cgroup v1", 77, cgroup, "r.json")
+    said = os.read(pipes.control[0], 999)
+    assert said.count(b"\n") == 1
+    facts = {"kind": "cgroup v1", "budget": 77, "cgroup": str(cgroup or ""), "report": "r.json"}
+    assert json.loads(said) == facts
 
 
 @pytest.mark.parametrize("fails", ["the fork of the reaper", "the reaper's own"])
@@ -188,7 +194,11 @@ def signals() -> Iterator[FakeSignalFile]:
 
 @pytest.mark.parametrize(
     ("message", "is_gone", "does"),
-    [(b"done\n", False, []), (b"linger\tcgroup v1\t9\t/x\n", True, [("cgroup v1", "9", "/x")]), (b"", True, ["all"])],
+    [
+        (b"done\n", False, []),
+        (b'{"kind": "x", "budget": 9}\n', True, [{"kind": "x", "budget": 9}]),
+        (b"", True, ["all"]),
+    ],
     ids=["the job is over", "some of it goes on", "the supervisor is gone"],
 )
 def test_what_the_supervisor_says_last(
@@ -201,7 +211,7 @@ def test_what_the_supervisor_says_last(
 ) -> None:
     done: list[Any] = []
     monkeypatch.setattr(module, "_end_all", lambda: done.append("all"))
-    monkeypatch.setattr(module, "_linger", lambda *what, signals: done.append(what))
+    monkeypatch.setattr(module, "_linger", lambda signals, **what: done.append(what))
     os.write(pipes.control[1], message)
     os.close(pipes.control[1])
     assert module._wait(NOBODY, pipes.status[1], pipes.control[0], signals) == is_gone  # type: ignore[arg-type]
@@ -247,26 +257,56 @@ def test_what_cannot_be_killed_is_not_waited_for_for_ever(monkeypatch: pytest.Mo
     module._end_all()
 
 
-@pytest.mark.parametrize("cgroup", ["", "the cgroup"])
+class Memcg:
+    """A cgroup in which the kernel has killed one process before, and one more by the second time that it is asked."""
+
+    def __init__(self, path: Path, version: int, mount_point: Path) -> None:
+        assert (version, mount_point) == (1, path.parent)
+        self.path, self._kills = path, [1, 2]
+
+    def oom_kills(self) -> int:
+        return self._kills.pop(0)
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, int]]:
+    """What is added to reports."""
+    from oomguard.kernel.cgroup import directory
+    from oomguard.supervision import later_kills
+
+    added: list[tuple[Path, int]] = []
+    monkeypatch.setattr(directory, "MemcgDir", Memcg)
+    monkeypatch.setattr(later_kills, "add_later_kills", lambda report, killed: added.append((report, killed)))
+    children(monkeypatch)
+    return added
+
+
+@pytest.mark.parametrize("in_cgroup", [False, True])
+@pytest.mark.parametrize("report", [None, "r.json"])
 def test_what_goes_on_is_waited_for_and_its_cgroup_removed(
-    signals: FakeSignalFile, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cgroup: str
+    signals: FakeSignalFile,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    later: list[tuple[Path, int]],
+    in_cgroup: bool,
+    report: str | None,
 ) -> None:
     monkeypatch.setattr(module, "ProcessTree", Tree([[7], [7], [7], []]))
     monkeypatch.setattr(module, "_LINGER_STEP_SECONDS", 0.03)
     monkeypatch.setattr(module, "_end_all", lambda: pytest.fail("the kernel holds it"))
-    children(monkeypatch)
     removed: list[Path] = []
-    monkeypatch.setattr(module.cgroup_files, "remove_when_empty", removed.append)
-    began = module.time.monotonic()
-    module._linger("cgroup v1", "9", str(tmp_path) if cgroup else "", signals=signals)  # type: ignore[arg-type]
+    monkeypatch.setattr(cgroup_files, "remove_when_empty", removed.append)
+    began = time.monotonic()
+    module._linger("cgroup v1", 9, str(tmp_path) if in_cgroup else "", report, signals=signals)  # type: ignore[arg-type]
     assert signals.asked == 3
-    assert module.time.monotonic() - began >= 0.09, "it does not turn round and round"
-    assert removed == ([tmp_path] if cgroup else [])
+    assert time.monotonic() - began >= 0.09, "it does not turn round and round"
+    assert removed == ([tmp_path] if in_cgroup else [])
+    assert later == ([(Path("r.json"), 1)] if in_cgroup and report else [])
 
 
 @pytest.mark.parametrize(("held", "ended"), [(99, 0), (100, 1), (101, 1)])
 def test_what_goes_on_keeps_the_budget_where_only_looking_does(
-    signals: FakeSignalFile, monkeypatch: pytest.MonkeyPatch, held: int, ended: int
+    signals: FakeSignalFile, monkeypatch: pytest.MonkeyPatch, later: list[tuple[Path, int]], held: int, ended: int
 ) -> None:
     watched: list[int] = []
 
@@ -282,13 +322,13 @@ def test_what_goes_on_keeps_the_budget_where_only_looking_does(
             return SimpleNamespace(unreclaimable=held)
 
     monkeypatch.setattr(polling, "PollingBackend", Backend)
-    monkeypatch.setattr(module, "ProcessTree", Tree([[7], []]))
+    monkeypatch.setattr(module, "ProcessTree", Tree([[7, 8], []]))
     monkeypatch.setattr(module, "_LINGER_STEP_SECONDS", 0.001)
-    children(monkeypatch)
     done: list[str] = []
     monkeypatch.setattr(module, "_end_all", lambda: done.append("all"))
-    module._linger("polling", "100", "", signals=signals)  # type: ignore[arg-type]
+    module._linger("polling", 100, "", "r.json", signals=signals)  # type: ignore[arg-type]
     assert (watched, len(done)) == ([os.getpid()], ended)
+    assert later == ([(Path("r.json"), 2)] if ended else [])
 
 
 def test_a_script_without_a_first_line_is_the_shells(monkeypatch: pytest.MonkeyPatch) -> None:

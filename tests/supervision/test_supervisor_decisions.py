@@ -86,7 +86,7 @@ def test_what_the_kernel_tells_is_looked_at_at_once(stage: Stage) -> None:
         if len(asked) == 3:
             os.read(ours, 1)
             stage.exits()
-        return SimpleNamespace(unreclaimable=60 * GIB, shmem=0)
+        return SimpleNamespace(unreclaimable=60 * GIB, shmem=0, cache=0)
 
     backend.read_memory = look  # type: ignore[method-assign]
     backend.wake_on = lambda: [(ours, 1)]  # type: ignore[method-assign]

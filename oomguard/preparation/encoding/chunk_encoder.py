@@ -120,7 +120,7 @@ class ChunkEncoder:
         return Encoded(slot=task.slot, tokens=count, documents=documents, text_bytes=task.size, repaired=repaired)
 
     def _clean(self, raw: bytes, mark: bytes) -> tuple[bytes, int]:
-        """Give well-formed text with the line ends that were asked for, and how many bytes were no UTF-8."""
+        """Give well-formed text with the line ends that were asked for, and how many bytes were not valid UTF-8."""
         if self._config.errors == "strict":
             try:
                 raw.decode()

@@ -61,7 +61,9 @@ class Pipeline:
         oom_kills: Callable[[], int],
         stop_requested: Callable[[], bool],
         on_state: Callable[[PipelineState], None],
+        lines_before: Callable[[], int] = lambda: 0,
     ) -> None:
+        """`lines_before` counts the lines before a part of a file, where an error is to name one."""
         self._job = job
         self._slots = slots
         self._sink = SinkThread(sink)
@@ -69,6 +71,7 @@ class Pipeline:
         self._oom_kills = oom_kills
         self._stop_requested = stop_requested
         self._on_state = on_state
+        self._lines_before = lines_before
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._sink.wake_fd, selectors.EVENT_READ)
         self._workers = workers
@@ -93,7 +96,7 @@ class Pipeline:
         try:
             while not self._is_done():
                 if stopping := self._stop_requested():
-                    raise Stopped("stopped on request", do="run the same command again: it goes on from here")
+                    raise Stopped("stopped on request", do="run the same command again: it resumes from here")
                 self._step()
         finally:
             self._intake.close()
@@ -174,12 +177,12 @@ class Pipeline:
     def _take_results(self) -> None:
         while (result := self._results.pop(self._next, None)) is not None:
             if callable(result):
-                raise result(self._line)
+                raise result(self._line_now())
             work, encoded = result
             if work.source != self._source:
                 self._source, self._line = work.source, 1
             if encoded.error is not None:
-                raise self._job.text_error(work, encoded, documents=self._taken.documents, line=self._line)
+                raise self._job.text_error(work, encoded, documents=self._documents_before(), line=self._line_now())
             self._line += encoded.lines
             rest = work.rest_after(encoded.rows)
             count = Totals(
@@ -208,6 +211,14 @@ class Pipeline:
                 self._next += 1
             else:
                 self._rests[slot] = rest
+
+    def _line_now(self) -> int:
+        """The number of the next line in its file."""
+        return self._lines_before() + self._line
+
+    def _documents_before(self) -> int | None:
+        """How many documents of the input came before; None: other units have them."""
+        return self._taken.documents if self._job.text_files is None else None
 
     def _take_back(self, slots: list[int]) -> None:
         """A slot that was written is free, or goes on with the rest of its work, which all others wait for."""
@@ -243,12 +254,12 @@ class Pipeline:
 
     def _no_room(self, work: Work) -> Callable[[int], OomguardError]:
         def failure(line: int) -> OomguardError:
-            return self._job.room_error(work, documents=self._taken.documents, line=line)
+            return self._job.room_error(work, documents=self._documents_before(), line=line)
 
         return failure
 
     def _chunk_error(self, work: Work, status: int | None) -> OomguardError:
-        where = work.where(0, self._taken.documents, self._line)
+        where = work.where(0, self._documents_before(), self._line_now())
         if kills := self._oom_kills():
             return BudgetTooSmall(
                 f"{where}: the {format_size(work.task.size)} there do not fit in the budget "

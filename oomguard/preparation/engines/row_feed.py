@@ -53,7 +53,7 @@ class RowFeed:
             self.ask(
                 {
                     "plan": self.index, "path": self.source.path, "field": self.column, "group": self._next_group,
-                    "groups": _GROUPS, "row": self.row if self._next_group == self.group else 0,
+                    "groups": self._groups_to_plan(), "row": self.row if self._next_group == self.group else 0,
                     "chunk": self.chunk,
                 }
             )  # fmt: skip
@@ -75,10 +75,13 @@ class RowFeed:
             needs=need if need > _USUAL_NEED else 0,
         )
 
+    def _groups_to_plan(self) -> int:
+        return _GROUPS if self.source.end is None else min(_GROUPS, self.source.end - self._next_group)
+
     def planned(self, message: dict[str, Any]) -> None:
         """Take what a worker found."""
         self._is_asked = False
-        self._groups = message["total"]
+        self._groups = message["total"] if self.source.end is None else min(message["total"], self.source.end)
         self._next_group = message["next"]
         self._ranges += message["ranges"]
 

@@ -113,7 +113,7 @@ class ByteStream:
             return BadInput(f"{self._name} cannot be read: {error}", do=f"ls -l {self._name}")
         return BadInput(
             f"{self._name}: damaged or cut off, after {self._given} bytes of decompressed text: {error}",
-            do=f"{_CHECKERS[self._compression]} {self._name}, and get the file again",
+            do=f"{_CHECKERS[self._compression]} {self._name}, and download the file again",
         )
 
 

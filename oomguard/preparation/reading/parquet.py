@@ -97,6 +97,15 @@ def _ranges(column: _Column, group: int, first: int, *, chunk: int) -> Iterator[
         index += count
 
 
+def group_sizes(path: str, field: str) -> list[int]:
+    """Bytes of the column in each row group, decompressed, as the footer says. Raises: BadInput."""
+    column = _open(path, field)
+    try:
+        return [column.text_bytes(group) for group in range(column.groups)]
+    finally:
+        close_file()
+
+
 def read_rows(task: EncodeTask, *, field: str, errors: str, most: int) -> Iterator[DecodedRows]:
     """Decode some rows, a part at a time, as many as have no more than `most` bytes of text together, one at least.
 
@@ -181,6 +190,10 @@ class _Column:
     @property
     def groups(self) -> int:
         return int(self._file.num_row_groups)
+
+    def text_bytes(self, group: int) -> int:
+        """Bytes of the column in a row group, decompressed."""
+        return int(self._chunk(group).total_uncompressed_size)
 
     def pages(self, group: int) -> ChunkPages:
         if self._pages is None or self._pages[0] != group:
@@ -276,7 +289,7 @@ def _rows(file: Any, task: EncodeTask, most: int, *, column: str, group: int) ->
         yield part
         if not left or is_full:
             return
-    raise BadInput(f"{left} rows fewer than the footer says", do="get the file again")
+    raise BadInput(f"{left} rows fewer than the footer says", do="download the file again")
 
 
 def _fitting(texts: pa.Array, most: int, *, at_least: bool) -> int:
@@ -342,5 +355,5 @@ def _damage(name: str, where: str) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno is not None:
             raise BadInput(f"{name or 'the file'} cannot be read: {error.strerror}", do=f"ls -l {name}") from error
         raise BadInput(
-            f"{start}{where}: damaged or cut off, or no parquet file: {error}", do="get the file again"
+            f"{start}{where}: damaged or cut off, or no parquet file: {error}", do="download the file again"
         ) from error

@@ -16,9 +16,17 @@ InputFormat = Literal["auto", "text", "jsonl", "parquet"]
 STDIN = "-"
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a file that is read on its own: bytes of text and lines, row groups of parquet; `end` is not in it."""
+
+    begin: int
+    end: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """One input that is read from its begin to its end."""
+    """One input that is read from its begin to its end, or a part of one."""
 
     path: str  # opens as it is; show it through printable(); "-" is standard input
     kind: Kind
@@ -28,6 +36,17 @@ class Source:
     guessed: bool = False  # taken as text because nothing said what it is, and it was not looked into
     inode: int | None = field(default=None, compare=False)
     ctime_ns: int | None = field(default=None, compare=False)
+    part: Part | None = None  # None: all of it
+
+    @property
+    def begin(self) -> int:
+        """Where reading begins: a byte or row group."""
+        return self.part.begin if self.part else 0
+
+    @property
+    def end(self) -> int | None:
+        """The byte or row group before which reading ends; None: where the file does."""
+        return self.part.end if self.part else None
 
     @property
     def seekable_text(self) -> bool:

@@ -106,7 +106,7 @@ class _Finder:
         kinds = list(dict.fromkeys(_ending(path.name) for path in self.passed_over))
         more = " ..." if len(kinds) > _KINDS_LISTED else ""
         files = "1 file" if len(self.passed_over) == 1 else f"{len(self.passed_over):,} files"
-        return (f"passed over: {files} ({printable(' '.join(kinds[:_KINDS_LISTED]))}{more})",)
+        return (f"ignored: {files} ({printable(' '.join(kinds[:_KINDS_LISTED]))}{more})",)
 
     def _but(self) -> str:
         return "".join(f"; {words}" for words in self.passed_over_words())

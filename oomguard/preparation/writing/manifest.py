@@ -39,8 +39,8 @@ SCHEMA = "oomguard.manifest/2"
 _OLD_WORK = (b'{"checkpoint"', b'{"shard"', b'{"naming"', b'{"result"')  # so 0.1.0 began its lines
 STATE_FOLDER = ".oomguard"
 _LOCK_PATIENCE_SECONDS = 2.0
-AGAIN = "run the same command again: it goes on from the last checkpoint"
-_ELSEWHERE = "--restart to make the shards anew, or another --out FOLDER"
+AGAIN = "run the same command again: it resumes from the last checkpoint"
+_ELSEWHERE = "--restart to make the shards again, or another --out FOLDER"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _TOUCHES = ("changed", "inode", "ctime")  # of an input
 _YEAR_9999 = 253_370_764_800 * 10**9  # nanoseconds; datetime ends there
@@ -240,8 +240,8 @@ def _read_lines(file: Path) -> list[dict[str, Any]]:
         if not any(line.startswith(_OLD_WORK) for line in content.split(b"\n")):
             return []
         raise Changed(
-            "the shards here are of oomguard 0.1.0, whose manifest has no checksums to go on from",
-            do="--restart to make them anew, another --out FOLDER, or oomguard 0.1.0 to finish them",
+            "the shards here are of oomguard 0.1.0, whose manifest has no checksums to resume from",
+            do="--restart to make them again, another --out FOLDER, or oomguard 0.1.0 to finish them",
         )
     try:
         return decode_lines(content)
@@ -303,7 +303,7 @@ def _require_same(old: dict[str, Any], new: dict[str, Any]) -> None:
         if _content(before) != _content(now):
             raise Changed(
                 f"another job's shards are here: {key} was {_words(before, now)}, and now it is {_words(now, before)}",
-                do="another --out FOLDER; or the same as before to go on, or --restart to begin anew here",
+                do="another --out FOLDER; or the same as before to resume, or --restart to start over here",
             )
 
 

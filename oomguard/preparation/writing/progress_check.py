@@ -130,5 +130,5 @@ def _check_result(job: Job, progress: Progress, result: dict[str, Any]) -> None:
 def _refuse(why: str) -> NoReturn:
     raise Changed(
         f"the manifest of the run that was begun here makes no sense: {why}",
-        do="--restart to make the shards anew, or another --out FOLDER",
+        do="--restart to make the shards again, or another --out FOLDER",
     )

@@ -88,7 +88,7 @@ class ReadParts:
         if identity != source_identity(source):
             raise Changed(
                 f"{printable(source.path)} was changed while it was read",
-                do="run the same command again: it compares what was read before, and goes on or says how",
+                do="run the same command again: it compares what was read before, and resumes or says how",
             )
         return crc
 
@@ -121,7 +121,7 @@ def require_same_inputs(sources: Sequence[Source], before: list[Any], progress: 
             raise Changed(
                 f"{printable(source.path)} was touched or replaced since it was read, "
                 f"and of a {source.kind} file no checksum tells whether its bytes are the same",
-                do="--restart to make the shards anew, or another --out FOLDER",
+                do="--restart to make the shards again, or another --out FOLDER",
             )
 
 
@@ -131,7 +131,7 @@ def require_same_bytes(source: Source, parts: Sequence[Sequence[int]]) -> None:
         if read_crc(source, start, end)[0] != crc:
             raise Changed(
                 f"{printable(source.path)} was changed: its bytes {start:,} to {end:,} are not those that were read",
-                do="give the same file again, or --restart to make the shards anew, or another --out FOLDER",
+                do="give the same file again, or --restart to make the shards again, or another --out FOLDER",
             )
 
 

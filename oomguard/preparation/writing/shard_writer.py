@@ -276,7 +276,7 @@ class SplitWriter:
         try:
             self._reopen(position)
         except FileNotFoundError as error:
-            raise Changed(f"{self._temporary} is gone, so the run cannot go on", do="--restart begins anew") from error
+            raise Changed(f"{self._temporary} is gone, so the run cannot resume", do="--restart starts over") from error
         except OSError as error:
             raise disk_error(error, self._temporary) from error
 
@@ -300,10 +300,10 @@ class SplitWriter:
         self._fd = os.open(file, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         self._tokens = tokens
         if os.fstat(self._fd).st_size < self._size:
-            raise Changed(f"{file} is shorter than the run left it", do="--restart begins anew")
+            raise Changed(f"{file} is shorter than the run left it", do="--restart starts over")
         self._hash = hash_part(self._fd, hashlib.sha256(self._header), len(self._header), self._size)
         if self._hash.hexdigest() != sha256:
-            raise Changed(f"{file} holds other bytes than the run left there", do="--restart begins anew")
+            raise Changed(f"{file} holds other bytes than the run left there", do="--restart starts over")
         if file != self._temporary:
             file.rename(self._temporary)
         os.ftruncate(self._fd, self._size)
