@@ -93,7 +93,7 @@ mutants: $(READY) ## 100 small faults in what limits, freezes and kills: would t
 	$(RUN) tools/mutants.py $(SEED) 100
 
 wheel: $(READY) ## build the wheel, install it without the source tree, and run the tests of `make check` on it
-	sh tools/try_wheel.sh $(RUN)
+	sh tools/try_wheel.sh $(RUN) $(MORE)
 
 versions: $(READY) ## the tests of `make check` with the lowest allowed versions, and on Python 3.12 and 3.13 where they are
 	sh tools/try_versions.sh $(RUN) $(VERSIONS)

@@ -118,6 +118,7 @@ def test_a_wrong_value_is_two_lines(oomguard: Run, tmp_path: Path, arguments: li
     assert run.stdout == ""
 
 
+@pytest.mark.xdist_group("help")  # one worker: the text of all commands is made once for each width
 @pytest.mark.parametrize("columns", [40, 80, 120])
 @pytest.mark.parametrize("name", ["oomguard", *(name for name, _ in commands())])
 def test_help_is_whole_at_any_width(name: str, columns: int) -> None:

@@ -175,6 +175,7 @@ def test_a_cut_changes_no_pretoken(name: str, text: str) -> None:
         assert [found for part in parts for found in pattern.findall(part)] == whole, parts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["qwen", "qwen3.5", "deepseek"])
 def test_a_cut_changes_no_token_with_nfc_and_added_tokens(name: str, folder: Path) -> None:
     need_tokenizers()
@@ -207,6 +208,7 @@ def test_no_cut_where_nothing_is_proved(text: str) -> None:
     assert all_cuts(text.encode(), "none") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["llama3", "qwen"])
 @pytest.mark.parametrize("mark", ["\n\n", "<|endoftext|>", "a"])
 def test_documents_between_marks_and_of_arrays(name: str, mark: str, folder: Path) -> None:
