@@ -419,3 +419,44 @@ def test_a_watch_says_when_it_wants_to_be_called_again(stage: Stage) -> None:
     stage.run(FakeBackend([10 * MIB]), watch=watch)
     run_for_a_moment_with.join()
     assert len(calls) == 2, "at the beginning, and at the end while the kernel's account is still there"
+
+
+# ---- what goes on after the command ----
+
+
+def test_what_goes_on_is_waited_for_where_that_is_wanted(stage: Stage) -> None:
+    backend = FakeBackend([10 * MIB], members=[7])
+    thread = threading.Timer(0.2, backend.members.clear)
+    thread.start()
+    stage.exits(EXIT_3)
+    record = stage.run(backend, wait_seconds=30.0)
+    thread.join()
+    assert 0.15 < record.seconds < 10
+    assert (record.status, record.left_behind) == (EXIT_3, 0)
+
+
+@pytest.mark.parametrize("wait_seconds", [0.0, 0.2])
+def test_but_no_longer_than_that(stage: Stage, wait_seconds: float) -> None:
+    backend = FakeBackend([10 * MIB], members=[7])
+    stage.exits()
+    record = stage.run(backend, wait_seconds=wait_seconds)
+    assert wait_seconds <= record.seconds < 10
+    assert record.left_behind == 1
+
+
+def test_a_signal_ends_the_wait(stage: Stage) -> None:
+    backend = FakeBackend([10 * MIB], members=[7])
+    stage.exits()
+    thread = threading.Timer(0.1, lambda: stage.signals.send(signal.SIGTERM))
+    thread.start()
+    assert stage.run(backend, wait_seconds=60.0).seconds < 30
+    thread.join()
+
+
+def test_what_goes_on_is_stopped_at_the_budget(stage: Stage) -> None:
+    backend = FakeBackend([10 * MIB, BUDGET], members=[7])
+    stage.exits(EXIT_3)
+    record = stage.run(backend, wait_seconds=30.0)
+    assert record.stopped
+    assert backend.log[-1] == "kill"
+    assert record.seconds < 20
