@@ -34,7 +34,6 @@ STILL_WIDE: set[str] = {
     "oomguard.preparation.job",
     "oomguard.preparation.options",
     "oomguard.preparation.preconditions",
-    "oomguard.preparation.reading.sampling",
     "oomguard.profiling.command",
     "oomguard.supervision.backends.cgroup",
     "oomguard.supervision.backends.cgroup_setup",

@@ -43,13 +43,13 @@ def plan_command(
     ] = "auto",
     calibrate: Annotated[
         bool,
-        typer.Option("--calibration/--no-calibration", help="Try the job on parts of the input first."),
+        typer.Option("--calibration/--no-calibration", help="Try the job first, on all of a small input or on parts."),
     ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,
 ) -> None:
     """Estimate tokens, disk, memory and time of a prepare job.
 
-    Also says what the usual other ways of doing it would need.
+    Also says what the usual other ways of doing it would need. Exit status 1 where it cannot be done here.
 
     Example: oomguard plan train.txt --max-rss 12G
     """
@@ -71,4 +71,7 @@ def plan_command(
         input_format=input_format,  # type: ignore[arg-type]  # likewise
     )
     budget = parse_size(max_rss) if max_rss is not None else None
-    show(plan(options, max_rss=budget, calibrate=calibrate), as_json=as_json)
+    result = plan(options, max_rss=budget, calibrate=calibrate)
+    show(result, as_json=as_json)
+    if not result.is_possible:
+        raise typer.Exit(1)

@@ -66,7 +66,8 @@ def show_outcome(outcome: RunOutcome) -> None:
     """The report, for people."""
     tell(laid_out(outcome.render()) + "\n")
     if outcome.left_behind:
-        say(f"{outcome.left_behind} processes that it started are still running, under the same budget")
+        are = "process that it started is" if outcome.left_behind == 1 else "processes that it started are"
+        say(f"{outcome.left_behind} {are} still running, under the same budget (--wait stays until the end)")
 
 
 def laid_out(shown: Any) -> str:

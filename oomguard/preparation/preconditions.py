@@ -61,6 +61,8 @@ def identity(job: Job) -> dict[str, Any]:
                 "changed": s.mtime_ns,
                 "inode": s.inode,
                 "ctime": s.ctime_ns,
+                **({"field": s.text_field} if s.text_field != resolved.text_field else {}),
+                **({"encoding": s.encoding} if s.encoding else {}),
             }
             for s in job.sources
         ],
@@ -74,6 +76,7 @@ def identity(job: Job) -> dict[str, Any]:
         "separator": options.separator,
         "text_field": resolved.text_field,
         "newlines": options.newlines,
+        **({"text_ends": job.ends_are_val} if job.by_document and not resolved.separator else {}),
         **({"block_size": resolved.layout.block_size} if resolved.output.takes_blocks else {}),
     }
 

@@ -57,6 +57,7 @@ def new_head(command: tuple[str, ...]) -> RecordingHead:
         available=room.available,
         limited_by=room.limited_by,
         cpus=usable_cpus(),
+        host=os.uname().nodename,
     )
 
 

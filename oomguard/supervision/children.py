@@ -133,7 +133,7 @@ def _end_children(
     if polling.read_memory(exact=True).unreclaimable < polling.limits.budget:
         polling.thaw()
         return None
-    held = _without_the_callers_pages(take_snapshot(polling, began))
+    held = _without_the_callers_pages(take_snapshot(polling, began, samples.ledger))
     samples.take(held)
     outcome = with_held(_outcome(polling, samples, began, stopped=True), held, samples)
     polling.signal(signal.SIGTERM)
@@ -166,7 +166,8 @@ def _outcome(polling: PollingBackend, samples: JobSamples, began: float, *, stop
         peak_unreclaimable=samples.peak_unreclaimable,
         peak_with_cache=None,
         peak_shmem=samples.peak_shmem,
-        largest_process=samples.largest_rss or None,
+        largest_process=samples.largest or None,
+        peak_at_most=samples.peak_at_most,
         wall_seconds=time.monotonic() - began,
         processes=tuple(samples.processes),
         notes=(polling.cannot,),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, ClassVar, Literal
 
 from oomguard.formats.proc import MemoryShare
 from oomguard.kernel.model import OpenInput, ProcessFacts, ProcessStack, StackFrame
+from oomguard.supervision.growth.model import GrownLine
+from oomguard.supervision.rules.user_code import user_frame
 from oomguard.text import Drawn, printable
 
 StoppedBy = Literal["budget", "kernel", "signal"]
@@ -14,6 +17,7 @@ StoppedBy = Literal["budget", "kernel", "signal"]
 SCHEMA = "oomguard.run_outcome/1"
 _SHOWN_ARGUMENTS = 4
 _LONGEST_SHOWN = 60
+_ADDRESS = re.compile(r"<.* at 0x[0-9a-f]+>?")  # says nothing to people
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +49,11 @@ class RunOutcome(Drawn):
     oom_kills: int = 0
     victim: str | None = None
     left_behind: int = 0
+    killed_later: int = 0  # of these, killed for memory when the supervisor had ended
     advice: tuple[str, ...] = ()
+    grown: tuple[GrownLine, ...] = ()  # where it grew since half of the budget, the largest first
+    grown_since: int = 0
+    peak_at_most: int | None = None  # how much it can have been between two samples; None: not known
     notes: tuple[str, ...] = ()
 
     def lines(self) -> list[tuple[str, str]]:
@@ -72,6 +80,7 @@ class RunOutcome(Drawn):
             ProcessStack(**{**each, "frames": tuple(StackFrame(**frame) for frame in each["frames"])})
             for each in facts["stacks"]
         )
+        given["grown"] = tuple(GrownLine(**each) for each in facts.get("grown", ()))
         given["inputs"] = tuple(OpenInput(**each) for each in facts["inputs"])
         given["memory_maps"] = {
             int(pid): tuple(MemoryShare(**share) for share in shares) for pid, shares in facts["memory_maps"].items()
@@ -84,15 +93,16 @@ class RunOutcome(Drawn):
         return cls(**given)
 
     def where(self) -> str:
-        """The innermost frame of the first stack, in one line; "" if none was read."""
+        """The user's innermost frame of the first stack, in one line; "" if none was read."""
         frames = next((stack.frames for stack in self.stacks if stack.frames), ())
-        return printable(called(frames[0])) if frames else ""
+        return printable(called(user_frame(frames) or frames[0])) if frames else ""
 
 
 def called(frame: StackFrame) -> str:
     """One call, in a line: where it is, its name, and its arguments."""
-    arguments = ", ".join(f"{name}={_short(value)}" for name, value in list(frame.arguments.items())[:_SHOWN_ARGUMENTS])
-    more = ", ..." if len(frame.arguments) > _SHOWN_ARGUMENTS else ""
+    told = [(name, value) for name, value in frame.arguments.items() if not _ADDRESS.match(value)]
+    arguments = ", ".join(f"{name}={_short(value)}" for name, value in told[:_SHOWN_ARGUMENTS])
+    more = f"{', ' if arguments else ''}..." if len(frame.arguments) > min(len(told), _SHOWN_ARGUMENTS) else ""
     called = frame.function if frame.function.startswith("<") else f"{frame.function}({arguments}{more})"
     return f"{frame.file}:{frame.line} in {called}"
 

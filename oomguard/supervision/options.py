@@ -25,6 +25,8 @@ class RunOptions:
     on_limit: OnLimit = "stop"
     grace_seconds: float = 10.0
     swap_max: int | None = 0  # how much may be swapped out; None: no limit
+    wait_seconds: float = 0.0  # how long to stay after the command has ended, while something that it started runs
+    report: str | None = None  # where the report is written: the reaper adds what happens later
     keeps_itself: bool = False  # a job of ours, which keeps its budget itself: the hard limit is the budget
 
     @property

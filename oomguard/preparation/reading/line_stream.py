@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from oomguard.preparation.reading.byte_stream import ByteStream, skip_bytes
+from oomguard.preparation.reading.byte_stream import ByteStream, readable, skip_bytes
 from oomguard.preparation.reading.line_blocks import LineReader
 from oomguard.preparation.reading.pieces import Piece
 from oomguard.text import printable
@@ -27,8 +27,9 @@ def iter_lines(
     keys = ("offset", "line", "crc") if source.path == "-" else ("offset", "line")
     start = {key: position[key] for key in keys}
     name = printable(source.path)
-    with ByteStream(source, reserve=reserve) as stream:
+    with ByteStream(source, reserve=reserve) as raw:
+        stream = readable(raw, source)
         skip_bytes(stream, start["offset"], crc=start.get("crc"), name=name)
-        for block in LineReader(stream, name, options, reserve, held=stream.held).blocks(start):
+        for block in LineReader(stream, name, options, reserve, held=raw.held).blocks(start):
             where = f"line {block.start['line']}"
-            yield Piece(bytes(block.data), block.start["offset"] == 0, True, block.end, where)  # noqa: FBT003
+            yield Piece(bytes(block.data), block.start["offset"] == 0, True, block.end, where, "lines")  # noqa: FBT003

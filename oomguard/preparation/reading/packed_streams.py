@@ -1,14 +1,16 @@
 """Compressed streams that follow each other in a file, each decoded to its end and nothing between them passed over.
 
 Python's own lzma.open and bz2.open take whatever is wrong in the first 8 KiB of a further stream for the end of the
-data; Arrow's readers stop at an empty bz2 stream, and refuse the zeros that tapes and tar put behind a gzip file.
+data; Arrow's readers stop at an empty bz2 stream, refuse the zeros that tapes and tar put behind a gzip file, and
+read no zstd window above 128 MiB.
 """
 
 from __future__ import annotations
 
 import bz2
 import lzma
-from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
+import sys
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
 from isal import isal_zlib
 from isal.isal_zlib import error as GzipError  # noqa: N812 - an exception under zlib's name
@@ -16,14 +18,25 @@ from isal.isal_zlib import error as GzipError  # noqa: N812 - an exception under
 from oomguard.errors import OomguardError
 from oomguard.units import KIB
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Packed = Literal["gz", "xz", "bz2"]
+Packed = Literal["gz", "xz", "bz2", "zst"]
 
 _READ = 64 * KIB
 _XZ_PADDING = 4  # bytes; stream padding is a multiple of it: the .xz file format, 2.2
+_HEADER = 64  # bytes that say how much memory a stream takes; a zstd frame has up to 18
+_LARGEST_WINDOW = 31  # zstd --long=31; what a window takes is asked for before
 _GZIP = 31  # zlib's wbits for a gzip header and trailer, which holds a checksum
+
+
+_GZIP_ERROR: Any = GzipError  # isal's stub does not say that it is a class
+_ERRORS: tuple[type[Exception], ...] = (OSError, EOFError, ValueError, lzma.LZMAError, zstd.ZstdError, _GZIP_ERROR)
 
 
 class DamagedStream(Exception):
@@ -80,7 +93,7 @@ class PackedStreams:
         """Begin the next stream; False at the end of the file."""
         zeros = 0
         while self._fill():
-            left = self._unread.lstrip(b"\0") if self._number else self._unread
+            left = self._unread.lstrip(b"\0") if self._number and self._packed != "zst" else self._unread
             zeros += len(self._unread) - len(left)
             self._unread = left
             if left:
@@ -91,6 +104,9 @@ class PackedStreams:
             )
         if not self._unread and self._number:
             return False
+        while len(self._unread) < _HEADER and (more := self._file.read(_HEADER)):
+            self._unread += more
+            self._taken += len(more)
         self._number += 1
         self._start = self._taken - len(self._unread)
         self._before_stream(self._unread)
@@ -104,7 +120,9 @@ class PackedStreams:
         data, self._unread = self._unread, b""
         try:
             got = self._decoder.decompress(data, size)
-        except (OSError, EOFError, ValueError, lzma.LZMAError, GzipError) as error:  # type: ignore[misc]  # isal's stub
+        except MemoryError as error:
+            raise self._damaged("no memory for its window") from error
+        except _ERRORS as error:
             raise self._damaged(str(error)) from error
         if self._decoder.eof:
             self._unread = self._decoder.unused_data
@@ -147,4 +165,7 @@ class _GzipDecoder:
 def _new_decoder(packed: Packed) -> _Decoder:
     if packed == "xz":
         return lzma.LZMADecompressor()
+    if packed == "zst":
+        decoder: Any = zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: _LARGEST_WINDOW})
+        return decoder  # type: ignore[no-any-return]
     return bz2.BZ2Decompressor() if packed == "bz2" else _GzipDecoder()

@@ -144,6 +144,10 @@ class PollingBackend:
         """Page cache is in no process's account."""
         return None
 
+    def take_mark(self) -> int | None:
+        """Nobody keeps one."""
+        return None
+
     def oom_kills(self, *, ended_by_sigkill: bool) -> int:
         """How many of its processes the kernel killed for memory, as far as it says."""
         return self._kills.count(self._seen, ended_by_sigkill=ended_by_sigkill)

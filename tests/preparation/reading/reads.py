@@ -4,7 +4,7 @@ import bz2
 import gzip
 import lzma
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -103,7 +103,7 @@ def _lines(path: Path, blocks: Iterable[tuple[bytes, bool, Any, str]], errors: s
 def _rows(path: Path, resume: dict[str, Any], size: int, errs: str, field: str, most: int) -> Iterator[Chunk]:
     asked: list[dict[str, Any]] = []
     feed = RowFeed(
-        index=0, source=source(path, "parquet"), column=field, ask=asked.append, chunk=size,
+        index=0, source=replace(source(path, "parquet"), text_field=field), ask=asked.append, chunk=size,
         group=resume.get("row_group", 0), row=resume.get("row", 0),
     )  # fmt: skip
     while not feed.is_done:

@@ -161,7 +161,7 @@ def test_a_file_that_is_one_array(tmp_path: Path) -> None:
     path.write_text('[{"text": "a"}]')
     with pytest.raises(BadInput, match=r"a\.jsonl:1: a JSON array, not an object") as caught:
         read(path, "jsonl")
-    assert "jq -c '.[]'" in caught.value.do
+    assert "--input-format json" in caught.value.do
 
 
 def test_bytes_that_are_no_utf8(tmp_path: Path) -> None:

@@ -13,6 +13,16 @@ from pathlib import Path
 from typing import Any
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+AXE = next(
+    (
+        path
+        for folder in (os.environ.get("OOMGUARD_AXE", ""), "node_modules/axe-core", "/usr/lib/node_modules/axe-core")
+        if folder and (path := Path(folder, "axe.min.js")).is_file()
+    ),
+    None,
+)
+# What no page of ours has, and a name that got out of its place would make.
+INTRUDERS = "document.querySelectorAll('img, iframe, object, a, [onerror], [onload], [style]').length"
 _FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking",
     "--disable-component-update", "--disable-extensions", "--no-first-run", "--remote-debugging-pipe",
@@ -125,3 +135,35 @@ class Chromium:
             os.waitpid(self._pid, 0)
             os.close(self._write)
             os.close(self._read)
+
+
+def press(page: Chromium, *keys: str) -> None:
+    for key in keys:
+        for kind in ("keyDown", "keyUp"):
+            text = {"Enter": "\r", "Space": " "}.get(key)
+            more = {"text": text} if text and kind == "keyDown" else {}
+            number = {
+                "Tab": 9,
+                "Enter": 13,
+                "Escape": 27,
+                "ArrowUp": 38,
+                "ArrowDown": 40,
+                "ArrowLeft": 37,
+                "ArrowRight": 39,
+            }
+            page.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=number[key], **more)
+
+
+def findings(browser: Chromium, file: Path, *, width: int, dark: bool) -> list[list[str]]:
+    """What axe says of a page, which has to let it in: the policy of ours would not."""
+    assert AXE is not None
+    browser.call("Page.setBypassCSP", enabled=True)
+    try:
+        browser.open(file, width=width, dark=dark)
+        browser.showing = None
+        browser.ask(AXE.read_text(encoding="utf-8") + ";null")
+        return browser.ask(
+            "axe.run(document).then(r => r.violations.map(v => [v.id, v.impact, v.nodes[0].html.slice(0, 200)]))"
+        )
+    finally:
+        browser.call("Page.setBypassCSP", enabled=False)
