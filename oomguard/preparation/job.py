@@ -232,7 +232,7 @@ class Job:
         if encoded.error == "not text":
             what, do = (
                 f"{where}: a file full of zero bytes, as a download leaves it that was broken off, and no text",
-                (f"get the file again; if the zeros are meant: tr -d '\\0' < {file} | oomguard prepare -"),
+                (f"download the file again; if the zeros are meant: tr -d '\\0' < {file} | oomguard prepare -"),
             )
             if encoded.error_text != "zeros":
                 what, do = (
