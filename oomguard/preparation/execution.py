@@ -68,7 +68,7 @@ def conduct(
     began = time.monotonic()
     state = _run(job, budget, slots, workers, sink, events, stack)
     require_some_text(sink.totals.tokens)
-    result = shard_set(job, budget, sink, state, time.monotonic() - began, totals_before(progress))
+    result = shard_set(job, budget, sink, state, time.monotonic() - began, progress)
     manifest.append(result=result.to_json())
     return result
 
@@ -208,14 +208,19 @@ def totals_before(progress: Progress) -> Totals:
 
 
 def shard_set(
-    job: Job, budget: RunBudget, sink: TokenSink, state: PipelineState, seconds: float, before: Totals
+    job: Job, budget: RunBudget, sink: TokenSink, state: PipelineState, seconds: float, progress: Progress
 ) -> ShardSet:
-    """The result of a run that has just ended; `before` is what earlier ones had done of it."""
-    totals = sink.totals
+    """The result of a run that has just ended; `progress` is what earlier ones had done of it."""
+    totals, before = sink.totals, totals_before(progress)
     done = _finished_set(job, sink.shards)
     notes = [*(note for note in job.notes if note not in job.expectations), *job.resolved.output.notes(done)]
     if before.input_bytes:
         notes.append(f"{before.input_bytes:,} bytes of it were done by an earlier run")
+    if progress.damaged_line is not None:
+        notes.append(
+            f"the manifest was damaged in line {progress.damaged_line}: what came after the last checkpoint before it "
+            "was done again"
+        )
     return ShardSet(
         tokens=totals.tokens,
         documents=totals.documents,

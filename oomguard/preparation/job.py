@@ -17,7 +17,7 @@ from oomguard.text import printable, shell_word
 from oomguard.units import MIB, format_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from typing import Any
 
@@ -147,22 +147,15 @@ class Job:
             flag_with_room=self.flag_with_room,
         )
         feed = PlainFeed(index=index, source=self.sources[index], rules=rules, offset=offset)
-        if self.by_document and not rules.separator and not self._has_many_texts:
-            feed.set_val_fraction(Fraction(self.resolved.val_fraction or 0))
+        if fraction := share_of_each_text(self.sources, self.resolved, texts=self.text_files):
+            feed.set_val_fraction(fraction)
         return feed
 
     @property
     def ends_are_val(self) -> bool:
         """Whether the end of each text is for validation, and not whole ones."""
-        return any(source.seekable_text for source in self.sources) and not self._has_many_texts
-
-    @property
-    def _has_many_texts(self) -> bool:
-        """Whether text files are enough documents to choose whole ones; else the end of each is for validation."""
-        texts = self.text_files
-        if texts is None:
-            texts = sum(source.seekable_text for source in self.sources)
-        return texts * Fraction(self.resolved.val_fraction or 0) >= 1
+        some = any(source.seekable_text for source in self.sources)
+        return some and bool(share_of_each_text(self.sources, self.resolved, texts=self.text_files))
 
     def shared_descriptors(self, slots: Slots) -> tuple[int, ...]:
         """What workers inherit."""
@@ -263,3 +256,35 @@ class Job:
             "are free",
             do=f"{self.flag_with_room(work.needs)}, or look at the file: such text is rarely meant to be there",
         )
+
+
+def share_of_each_text(sources: Sequence[Source], resolved: ResolvedOptions, *, texts: int | None = None) -> Fraction:
+    """How much of the end of each text file is for validation; 0 where whole documents are chosen, or none.
+
+    `texts`: how many there are in the whole corpus, where `sources` is a unit of it.
+    """
+    fraction = Fraction(resolved.val_fraction or 0)
+    if texts is None:
+        texts = sum(source.seekable_text for source in sources)
+    return Fraction(0) if resolved.separator or texts * fraction >= 1 else fraction
+
+
+def count_divided(sources: Sequence[Source], options: PrepareOptions, resolved: ResolvedOptions) -> int:
+    """How many texts are divided between training and validation, so that either part has an end. Raises: BadInput."""
+    fraction = share_of_each_text(sources, resolved)
+    if not fraction:
+        return 0
+    rules = CutRules(
+        family=resolved.spec.family, separator=b"", universal_newlines=options.newlines == "universal",
+        piece_bytes=MIB, longest_word=MIB, flag_with_room=str,
+    )  # fmt: skip
+    count = 0
+    for source in sources:
+        if source.seekable_text:
+            feed = PlainFeed(index=0, source=source, rules=rules)
+            try:
+                feed.set_val_fraction(fraction)
+            finally:
+                feed.close()
+            count += 0 < (feed.val_from or 0) < feed.size
+    return count

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.preparation.conversion_sink import open_sink
 from oomguard.preparation.engines.pipeline import PipelineState
-from oomguard.preparation.execution import finished, shard_set, totals_before
+from oomguard.preparation.execution import finished, shard_set
 from oomguard.preparation.preconditions import identity
 
 if TYPE_CHECKING:
@@ -36,12 +36,12 @@ def lay_out(
     )  # fmt: skip
     if sink.result is not None:
         return finished(job, sink.result)
-    began, before = time.monotonic(), totals_before(sink.progress)
+    began = time.monotonic()
     sink.write(pieces)
     memory = budget.measure()
     state = PipelineState(
         totals=sink.sink.totals, bytes_read=0, workers=0, memory=memory, peak=memory, restarts=0, largest_rss=0
     )
-    result = shard_set(job, budget, sink.sink, state, time.monotonic() - began, before)
+    result = shard_set(job, budget, sink.sink, state, time.monotonic() - began, sink.progress)
     sink.manifest.append(result=result.to_json())
     return result

@@ -236,7 +236,12 @@ class ChunkEncoder:
                 answer = self._documents_answer(task, answer, found.text, found.offsets, rows=found.rows)
                 if answer.error is not None:
                     return self._end_documents(answer)
-                answer = _with(answer, rows=answer.rows + found.done, left_out=answer.left_out + found.left_out)
+                answer = _with(
+                    answer,
+                    rows=answer.rows + found.done,
+                    left_out=answer.left_out + found.left_out,
+                    read=[*answer.read, *map(list, found.read)],
+                )
                 del found
         except BadRow as problem:
             bad = _bad_input(task, problem)

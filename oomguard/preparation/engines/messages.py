@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ class Encoded:
     verified_bytes: int = 0
     is_open: bool = False  # its last document goes on behind it
     crc: int = 0  # CRC-32 of the chunk, as it was read
+    read: list[list[int]] = field(default_factory=list)  # of rows: what was read of the file: start, end, CRC-32
     rss: int = 0  # of the process
     error: str | None = None  # "utf8", "room", "separator", "differs", "engine", "read", "input"
     error_at: int = 0  # bytes from the start of the chunk; of lines and rows: which of them, from 0

@@ -226,7 +226,7 @@ class Pipeline:
                 split=work.split,
                 count=count,
                 position=self._files.with_counts(self._position_behind(work) if rest is None else rest.position_before),
-                read=work.part(encoded.crc) if error is None else None,
+                read=work.parts(encoded) if error is None else (),
             )
             if error is not None:
                 piece = self._files.leave(work.source, error, piece)

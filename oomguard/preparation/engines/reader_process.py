@@ -92,11 +92,15 @@ class _Reader:
         while not self._free:
             self._wait_or_end()
         slot = self._free.pop()
-        self._slots.text(slot, len(piece.data))[:] = piece.data
+        size = sum(map(len, piece.data))
+        text, at = self._slots.text(slot, size), 0
+        for part in piece.data:
+            text[at : at + len(part)] = part
+            at += len(part)
         self._channel.send(
             {
                 "slot": slot,
-                "size": len(piece.data),
+                "size": size,
                 "task": piece.task,
                 "starts_document": piece.starts_document,
                 "ends_document": piece.ends_document,

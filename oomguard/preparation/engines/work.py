@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from oomguard.preparation.encoding.safe_cuts import Family
+    from oomguard.preparation.engines.messages import Encoded
     from oomguard.preparation.reading.source import Source
     from oomguard.preparation.writing.token_sink import Split
 
@@ -45,9 +46,12 @@ class Work:
     is_word: bool = False  # for a word that cannot be divided
     read: tuple[int, int] | None = None  # of its file: from there to there, or from 0 to where the stream reader was
 
-    def part(self, crc: int) -> tuple[int, int, int, int | None] | None:
-        """What was read of its source, for `ReadParts`; `crc`: of the chunk, which need not be the file's own bytes."""
-        return None if self.read is None else (self.source, *self.read, crc if self.task.path is not None else None)
+    def parts(self, encoded: Encoded) -> list[tuple[int, int, int, int | None]]:
+        """What was read of its source, for `ReadParts`; a stream's chunk is not the file's own bytes."""
+        parts: list[tuple[int, int, int, int | None]] = [(self.source, *part) for part in encoded.read]  # type: ignore[misc]  # three numbers each
+        if self.read is not None:
+            parts.append((self.source, *self.read, encoded.crc if self.task.path is not None else None))
+        return parts
 
     def where(self, into: int, documents: int | None, line: int) -> str:
         """Say where it is: `into` bytes, lines or rows into this; with `documents`, if known, and `line` before it."""

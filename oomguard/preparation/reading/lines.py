@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from oomguard.preparation.encoding.native import CoreUnavailable, utf8_prefix
 from oomguard.preparation.reading.fields import find_field, paths_of
 from oomguard.text import printable
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 _BOM = b"\xef\xbb\xbf"
 _NAMES_SHOWN = 8
-_SURROGATES = b"\\ud", b"\\uD"  # what may be an escaped surrogate
 # Numbers are not looked at, so that none is too long for int().
 _DECODER = json.JSONDecoder(parse_int=len, parse_float=len)
 _SKIP = "or leave such {them} out with --errors skip"
@@ -57,7 +57,7 @@ def parse_lines(data: bytes, *, field: str, errors: str, at_start: bool) -> Pars
         data = data.removeprefix(_BOM)
     count = data.count(b"\n") + (not data.endswith(b"\n")) if data else 0
     lines = data.removesuffix(b"\n").split(b"\n") if data else []
-    found = _parse(lines, field=field, errors=errors, is_utf8=data.isascii() or _is_utf8(data), them="lines")
+    found = _parse(lines, field=field, errors=errors, is_utf8=_is_well_formed(data), them="lines")
     return ParsedLines(found.text, found.offsets, found.rows, found.bad, count)
 
 
@@ -80,9 +80,10 @@ def _joined(texts: list[bytes], rows: Sequence[int], bad: list[int], lines: int)
 
 
 def _at_once(values: list[bytes], field: str) -> list[bytes] | None:
-    """Give the field of each, or None where one is not as usual, or the parser is not of Python's opinion."""
-    if any(escape in value for value in values for escape in _SURROGATES):
-        return None  # it refuses a lone one
+    """Give the field of each, or None where one is not as usual, or the parser is not of Python's opinion.
+
+    It refuses an escaped surrogate that is alone, which Python's takes.
+    """
     reader = _reader(field)
     if reader is None:
         return None
@@ -207,6 +208,13 @@ def _refuse_bad_utf8(values: list[bytes], them: str) -> None:
                 "--errors replace puts U+FFFD there, --errors skip leaves the bytes out; "
                 "--input-encoding NAME if it is written in another encoding",
             ) from error
+
+
+def _is_well_formed(data: bytes) -> bool:
+    try:
+        return utf8_prefix(data) == len(data)
+    except CoreUnavailable:
+        return data.isascii()  # for all else, Python's own decoder
 
 
 def _is_utf8(data: bytes) -> bool:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import zlib
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, Changed, OomguardError
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 _BUFFER = 64 * KIB
 _DEEPEST = 8  # a column in more groups than that is read from the beginning of its row group
+_TAIL = 8  # bytes behind the footer: its length, b"PAR1"
 _STEP = MIB  # of text that is spelled out at a time
 
 
@@ -53,6 +55,7 @@ class DecodedRows:
     rows: Sequence[int]  # of each document, from the first that was asked for
     left_out: int
     done: int  # rows, of those that were asked for
+    read: tuple[tuple[int, int, int], ...] = ()  # what was read of the file for them: start, end, CRC-32
 
 
 def plan_groups(asked: dict[str, Any]) -> dict[str, Any]:
@@ -124,7 +127,7 @@ def read_rows(task: EncodeTask, *, field: str, errors: str, most: int) -> Iterat
         column = _open(task.path, field)
         with _damage("", f"row group {task.group}"):
             for texts in column.texts(task, most):
-                yield _decoded(texts, first, field=field, errors=errors)
+                yield replace(_decoded(texts, first, field=field, errors=errors), read=column.take_read())
                 first += len(texts)
                 del texts
     except OomguardError as error:
@@ -172,6 +175,7 @@ class _Column:
         self.name = printable(path)
         self._field = field
         self._pages: tuple[int, ChunkPages] | None = None
+        self._read: list[tuple[int, int, int]] = []  # that was not told yet: start, end, CRC-32
         with _damage(self.name, "opening it"):
             self._raw = open(path, "rb")  # noqa: SIM115, PTH123 - open as long as the worker reads this file
         try:
@@ -181,6 +185,7 @@ class _Column:
                 )
             self._index = self._find()
             self._is_deep = len(self._path) > _DEEPEST
+            self._note_footer()
         except BaseException:
             self._raw.close()
             raise
@@ -203,11 +208,31 @@ class _Column:
                 self._pages = group, read_chunk_pages(self._raw, self._chunk(group))
         return self._pages[1]
 
+    def take_read(self) -> tuple[tuple[int, int, int], ...]:
+        """Give what was read of the file since this was asked last, the footer first."""
+        read, self._read = tuple(self._read), []
+        return read
+
+    def _note_footer(self) -> None:
+        size = os.fstat(self._raw.fileno()).st_size
+        length = int.from_bytes(os.pread(self._raw.fileno(), 4, size - _TAIL), "little")
+        self._note(size - _TAIL - length, size)
+
+    def _note(self, start: int, end: int) -> None:
+        """Read a part of the file for its checksum alone."""
+        crc = 0
+        for at in range(start, end, MIB):
+            crc = zlib.crc32(os.pread(self._raw.fileno(), min(MIB, end - at), at), crc)
+        self._read.append((start, end, crc))
+
     def texts(self, task: EncodeTask, most: int) -> Iterator[pa.Array]:
         """Give `binary or large_binary[...]` each: the task's rows, or the first of them up to `most` bytes."""
         pages = self.pages(task.group)
         facts = self._facts(task.group)
         if not pages.places or facts.codec not in CODECS or facts.physical_type not in TYPES or self._is_deep:
+            chunk = self._chunk(task.group)
+            start = chunk.dictionary_page_offset if chunk.has_dictionary_page else chunk.data_page_offset
+            self._note(start, start + chunk.total_compressed_size)
             yield from _rows(self._file, task, most, path=self._path, group=task.group)
             return
         end = task.page + task.pages
@@ -216,7 +241,8 @@ class _Column:
         is_coded = pages.dictionary is not None and pages.pages[task.page].uses_dictionary
         head = pages.dictionary.header + pages.dictionary.compressed if pages.dictionary and is_coded else 0
         data = begin_file(head + last - first)
-        self._read_into(data, PAGES_AT, pages.dictionary_at, head)
+        if head:
+            self._read_into(data, PAGES_AT, pages.dictionary_at, head)
         self._read_into(data, PAGES_AT + head, first, last - first)
         end_file(
             data,
@@ -238,6 +264,7 @@ class _Column:
         with memoryview(data) as view:
             if os.preadv(self._raw.fileno(), [view[start : start + size]], at) < size:
                 raise OSError("the file ends within a page")
+            self._read.append((at, at + size, zlib.crc32(view[start : start + size])))
 
     def _chunk(self, group: int) -> Any:
         return self._file.metadata.row_group(group).column(self._index)

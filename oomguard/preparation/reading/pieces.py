@@ -46,11 +46,11 @@ class ReadOptions:
 class Piece:
     """Consecutive text, or whole lines, of a source.
 
-    Of text, `data.split(separator)` are its parts of documents: the first goes on with the document of the piece before
-    unless `starts_document`, the last goes on in the next piece unless `ends_document`.
+    Of text, `b"".join(data).split(separator)` are its parts of documents: the first goes on with the document of the
+    piece before unless `starts_document`, the last goes on in the next piece unless `ends_document`.
     """
 
-    data: bytes
+    data: Sequence[bytes | bytearray | memoryview]  # one behind the other
     starts_document: bool
     ends_document: bool
     resume: dict[str, Any]  # JSON: where reading goes on right after this piece
@@ -120,7 +120,7 @@ class Packer:
             return
         held, where = self._held, f"{self._word} {self._first}"
         self._held, self._size, self._first = [], 0, self._next
-        yield Piece(pack(held), True, True, resume, where, self._task, read_to)  # noqa: FBT003
+        yield Piece([pack(held)], True, True, resume, where, self._task, read_to)  # noqa: FBT003
 
 
 Found = tuple[bytes | memoryview | None, dict[str, Any], int | None]  # a document, the position behind it, read_to

@@ -39,7 +39,7 @@ def read_pieces(source: Source, *, separator: bytes, most: int) -> tuple[list[tu
         reached = piece.read_to or piece.resume.get("offset") or 0
         reached = max(before, reached + piece.resume.get("header", 0))
         pieces.append((_documents_of(piece, source.text_field), max(1, reached - before)))
-        taken, before = taken + len(piece.data), reached
+        taken, before = taken + sum(map(len, piece.data)), reached
         if taken >= most:
             return pieces, max(before, _size(source))
     return pieces, sum(size for _, size in pieces)
@@ -59,12 +59,13 @@ def _size(source: Source) -> int:
 
 def _documents_of(piece: Piece, field: str) -> list[bytes]:
     """The documents of a piece, as a worker finds them."""
+    data = b"".join(piece.data)
     if piece.task == "text":
-        return [piece.data]
+        return [data]
     if piece.task == "lines":
-        lines = piece.data.split(b"\n")
+        lines = data.split(b"\n")
     else:
-        text, sizes = unpack(memoryview(piece.data))
+        text, sizes = unpack(memoryview(data))
         ends = list(accumulate((max(size, 0) for size in sizes), initial=0))
         lines = [bytes(text[start:end]) for start, end in pairwise(ends)]
     if piece.task == "documents":

@@ -131,4 +131,4 @@ def _lines(
             data = data.removeprefix(_BOM)
         values = data.removesuffix(b"\n").split(b"\n")
         resume = {**block.end, "starts": True}
-        yield Piece(pack(values), True, True, resume, f"line {block.start['line']}", "values")  # noqa: FBT003
+        yield Piece([pack(values)], True, True, resume, f"line {block.start['line']}", "values")  # noqa: FBT003

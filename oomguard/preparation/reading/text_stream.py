@@ -75,7 +75,7 @@ class TextReader:
             after: dict[str, Any] = {"offset": self._offset, "starts": ends}
             if crc is not None:
                 after["crc"] = crc
-            yield Piece(data, starts, ends, after, where)
+            yield Piece([data], starts, ends, after, where)
             starts = ends
             if self._at_end and not self._window:
                 break

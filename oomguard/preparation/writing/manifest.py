@@ -59,6 +59,7 @@ class Progress:
     read: dict[int, list[list[int]]] = field(default_factory=dict)  # [start, end, CRC-32] of each source
     inputs: list[dict[str, Any]] = field(default_factory=list, compare=False)  # as the header has them
     header: dict[str, Any] = field(default_factory=dict, compare=False)
+    damaged_line: int | None = None  # of the manifest, from 1: what it says from there on is not believed
 
     @property
     def beside(self) -> list[str]:
@@ -120,10 +121,13 @@ class Manifest:
     def peek(state: Path, header: dict[str, Any] | None = None) -> Progress:
         """Read what is done without a lock: nothing where there is no manifest, or (with `header`) another job's.
 
-        Raises: Changed if it is damaged.
+        Raises: Changed if it is damaged; with `header` as `begin`.
         """
-        lines = _read_lines(state / "manifest.jsonl")
-        if header is not None and lines:
+        file = state / "manifest.jsonl"
+        if header is None:
+            return _progress(_read_lines(file))
+        lines, _ = _read_to_damage(file)
+        if lines:
             try:
                 _require_same(lines, _header_line(header))
             except Changed:
@@ -163,7 +167,7 @@ class Manifest:
             self._remove(done)
             self._write_anew([header])
             return Progress()
-        lines = _read_lines(self._file)
+        lines, damage = _read_to_damage(self._file)
         if lines and lines[0].get("schema") == SCHEMA and not _is_same(lines[0], header) and not _holds_work(lines):
             lines = []  # an earlier attempt that came to nothing keeps nobody from another job
         if lines and extend and len(header["input"]) > len(lines[0].get("input", ())):
@@ -172,6 +176,7 @@ class Manifest:
             _require_same(lines, header)
         kept = _kept(lines)
         progress = _progress(kept)
+        progress.damaged_line = damage
         check(progress)
         self._write_anew([header, *kept[1:]])
         return progress
@@ -264,6 +269,23 @@ def _read_lines(file: Path) -> list[dict[str, Any]]:
         return decode_lines(content)
     except DamagedLine as damage:
         raise Changed(f"{printable(str(file))} is damaged in line {damage.number}", do=_ELSEWHERE) from damage
+
+
+def _read_to_damage(file: Path) -> tuple[list[dict[str, Any]], int | None]:
+    """Give what can be gone on from, and the number of the damaged line that ends it, if one does.
+
+    Of the lines behind it only those count that say which names are ours: what was done after the last checkpoint
+    before it is done again.
+    Raises: Changed as `_read_lines`, and where there is no checkpoint before the damage.
+    """
+    try:
+        return _read_lines(file), None
+    except Changed as refusal:
+        damage = refusal.__cause__
+        if not isinstance(damage, DamagedLine) or not any("checkpoint" in line for line in damage.before):
+            raise
+    behind = [line for line in salvage_lines(_read(file)) if "naming" in line and line not in damage.before]
+    return [*damage.before, *behind], damage.number
 
 
 def _is_old(content: bytes) -> bool:

@@ -49,7 +49,7 @@ class EncodedPiece:
     split: Split | None  # the whole piece belongs there; None: it depends on its documents
     count: Totals
     position: dict[str, Any]
-    read: tuple[int, int, int, int | None] | None = None  # of the input, for ReadParts.note()
+    read: Sequence[tuple[int, int, int, int | None]] = ()  # of the input, for ReadParts.note()
     bad_file: dict[str, Any] | None = None  # a file that is not read on: path, what is wrong, documents kept of it
 
 
@@ -148,8 +148,8 @@ class TokenSink:
         self.position = piece.position
         if piece.bad_file is not None:
             self.bad_files.append(piece.bad_file)
-        if piece.read is not None:
-            self._read_parts.note(*piece.read)
+        for part in piece.read:
+            self._read_parts.note(*part)
         self._is_whole = True
         if self._clock() - self._last_checkpoint >= self._checkpoint_seconds:
             self.checkpoint()

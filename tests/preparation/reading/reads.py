@@ -73,7 +73,7 @@ def read(
         return list(_lines(path, _ranges(path, resume or {}, piece_bytes, longest), errors, field))
     how = options(piece_bytes=piece_bytes, largest_document=longest)
     stream = iter_lines(source(path, "jsonl", compression), options=how, resume=resume, reserve=granted)
-    blocks = ((piece.data, piece.starts_document, piece.resume, piece.where) for piece in stream)
+    blocks = ((b"".join(piece.data), piece.starts_document, piece.resume, piece.where) for piece in stream)
     return list(_lines(path, blocks, errors, field))
 
 
@@ -138,7 +138,8 @@ def text_documents_in(pieces: Iterable[Piece], between: bytes) -> list[bytes]:
     documents: list[bytes] = []
     is_open = False
     for piece in pieces:
-        parts = piece.data.split(between) if between else [piece.data]
+        data = b"".join(piece.data)
+        parts = data.split(between) if between else [data]
         if piece.starts_document:
             assert not is_open
         elif documents and is_open:
