@@ -23,6 +23,8 @@ TABLES = {
 STILL_WIDE: set[str] = {
     "oomguard.cli.prepare",
     "oomguard.cli.run_events",
+    "oomguard.diagnosis.api",
+    "oomguard.diagnosis.screens.page",
     "oomguard.estimation.api",
     "oomguard.preparation.api",
     "oomguard.preparation.encoding.chunk_encoder",
@@ -33,6 +35,10 @@ STILL_WIDE: set[str] = {
     "oomguard.preparation.job",
     "oomguard.preparation.options",
     "oomguard.preparation.preconditions",
+    "oomguard.preparation.reading.byte_stream",
+    "oomguard.preparation.reading.sample_windows",
+    "oomguard.preparation.writing.shard_writer",
+    "oomguard.preparation.writing.token_sink",
     "oomguard.profiling.command",
     "oomguard.supervision.backends.cgroup",
     "oomguard.supervision.backends.cgroup_setup",
@@ -40,6 +46,7 @@ STILL_WIDE: set[str] = {
     "oomguard.supervision.children",
     "oomguard.supervision.launch",
     "oomguard.supervision.sampling",
+    "oomguard.supervision.snapshot",
     "oomguard.supervision.supervisor",
 }
 
