@@ -66,7 +66,7 @@ def iter_tar(
             yield from _members(stream, name, options, reserve, at)
         except (_Damaged, tarfile.TarError, EOFError) as error:
             raise BadInput(
-                f"{name}: damaged or cut off: {error}", do=f"tar -tf {name}, and get the file again"
+                f"{name}: damaged or cut off: {error}", do=f"tar -tf {name}, and download the file again"
             ) from error
 
 
