@@ -98,7 +98,9 @@ def _unseen_lines(analysis: Analysis, files: SourceFiles, findings: tuple[Findin
     for line, why in analysis.unseen:
         yield _line(line, why, files)
     for name in files.unreadable:
-        yield UnseenLine(line=0, code="", why="is not Python 3, so it was not read", file=name, function="", cell=None)
+        yield UnseenLine(
+            line=0, code="", why="was not read: it is too long, or no Python 3", file=name, function="", cell=None
+        )
     if analysis.unseen or analysis.readers or any(finding.holds_memory for finding in findings):
         return
     if not analysis.runs:
