@@ -49,7 +49,7 @@ demo: $(READY) ## a script stopped for memory, and the same job done in bounds: 
 	@sh tools/demo.sh "$(RUN)" "$(MAX_RSS)" "$(DEMO_SIZE)" $(if $(INPUT),"$(INPUT)")
 
 check: lint ## lint, types, import contracts, and all pure and fast tests (under 90 seconds on two cores)
-	$(PYTEST) $(BESIDE) -m "not slow and not live and not vm"
+	$(PYTEST) $(BESIDE) -m "not slow and not live and not vm and not cluster"
 
 core: ## compile the encoder core in place (cc, or pip install ziglang)
 	$(PYTHON) hatch_build.py
@@ -77,11 +77,11 @@ test: lint ## all that this machine can run but virtual machines (about 15 minut
 	$(MAKE) --no-print-directory live
 
 beside: $(READY) ## of make test: what may run side by side
-	$(PYTEST) $(BESIDE) -m "not live and not vm"
+	$(PYTEST) $(BESIDE) -m "not live and not vm and not cluster"
 
 coverage: $(READY) ## what the tests run, child processes counted; leaves .coverage and htmlcov/
 	rm -f .coverage .coverage.*
-	$(RUN) -m coverage run -m pytest -q $(BESIDE) -m "not live and not vm"
+	$(RUN) -m coverage run -m pytest -q $(BESIDE) -m "not live and not vm and not cluster"
 	$(RUN) -m coverage run -m pytest -q -m "live and not vm"
 	$(RUN) -m coverage combine --quiet
 	$(RUN) -m coverage html --quiet
@@ -101,6 +101,9 @@ live: $(READY) ## only the tests that limit real processes (root), one at a time
 
 vm: $(READY) ## cgroup v2 in a virtual machine (root, Debian, about 3 minutes)
 	OOMGUARD_VM=1 $(PYTEST) -m vm
+
+cluster: $(READY) ## a real Slurm and a real Ray on this machine (root; Debian's slurmctld slurmd munge, pip's ray)
+	$(PYTEST) -m cluster tests/cluster
 
 bench: $(READY) .venv-bench/ready ## oomguard beside its rivals, answers checked; writes benchmarks/record
 	$(RUN) -m benchmarks.compare --write-readme

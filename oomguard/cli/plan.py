@@ -9,6 +9,7 @@ import typer
 
 from oomguard.cli.commands import at_least, choice
 from oomguard.cli.showing import show
+from oomguard.cli.tokenizer_flags import ENCODING, EOT_TOKEN, PATTERN, TOKENIZER
 from oomguard.preparation.writing.formats.table import FORMATS
 
 
@@ -24,28 +25,10 @@ def plan_command(
     format: Annotated[  # noqa: A002 - the name of the flag
         str, choice(tuple(FORMATS), "As for prepare.")
     ] = "nanogpt",
-    encoding: Annotated[
-        str, choice(("gpt2", "r50k_base", "p50k_base", "cl100k_base", "o200k_base"), "The tokenizer.")
-    ] = "gpt2",
-    tokenizer: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE|NAME",
-            help="In place of --encoding: a tokenizer.json, tekken.json or .tiktoken file, or a model on the Hub.",
-        ),
-    ] = None,
-    pattern: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="How a .tiktoken file's text is split: "
-            "r50k | cl100k | llama3 | qwen | qwen3.5 | o200k | tekken. Known files need none.",
-        ),
-    ] = None,
-    eot_token: Annotated[
-        str | None,
-        typer.Option(metavar="NAME|ID", help="The token between documents. Default: the tokenizer's end-of-text."),
-    ] = None,
+    encoding: Annotated[str, ENCODING] = "gpt2",
+    tokenizer: Annotated[str | None, TOKENIZER] = None,
+    pattern: Annotated[str | None, PATTERN] = None,
+    eot_token: Annotated[str | None, EOT_TOKEN] = None,
     workers: Annotated[int | None, at_least(1, "N", "Worker processes.", "--workers")] = None,
     separator: Annotated[str, typer.Option(metavar="TEXT", help="What divides documents in a text file.")] = "",
     text_field: Annotated[

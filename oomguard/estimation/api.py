@@ -11,7 +11,7 @@ from oomguard.estimation.baselines import naive_ways
 from oomguard.estimation.calibration import RunForecast, choose_parts, forecast_run
 from oomguard.estimation.model import JobPlan
 from oomguard.estimation.trials import CannotTry, Trial, try_job
-from oomguard.kernel.machine.headroom import read_headroom
+from oomguard.kernel.machine import read_headroom
 from oomguard.preparation.api import plan_prepare
 from oomguard.preparation.engines.work import CutRules, PlainFeed
 from oomguard.preparation.options import PrepareOptions, resolve_options
@@ -43,9 +43,7 @@ def plan(options: PrepareOptions, *, max_rss: int | None = None, calibrate: bool
     prepared = plan_prepare(options, max_rss=max_rss)
     resolved = resolve_options(options)
     sources = find_inputs(options.inputs, folder=Path(), exclude=options.out, wanted=resolved.wanted).sources
-    corpus = sample_corpus(
-        sources, spec=resolved.spec, text_field=resolved.text_field, separator=resolved.separator, strict=True
-    )
+    corpus = sample_corpus(sources, spec=resolved.spec, separator=resolved.separator, strict=True)
     tokens = _with_ends(corpus, sources, options, resolved)
     needed = tokens.high * resolved.layout.token_bytes + _MARGIN
     began = time.monotonic()
@@ -153,13 +151,15 @@ def _command(
     flags: list[str] = ["--out", str(out)]
     names = (
         "format", "encoding", "tokenizer", "pattern", "eot_token", "workers", "shard_tokens", "block_size",
-        "val_fraction", "name", "separator", "text_field", "input_format", "eot", "errors", "newlines", "verify",
+        "val_fraction", "name", "separator", "text_field", "input_format", "input_encoding", "eot", "errors",
+        "bad_files", "newlines", "verify",
     )  # fmt: skip
     instead = {"val_fraction": val, "input_format": input_format}
     for name in names:
         value = instead.get(name) or getattr(options, name)
         if value != getattr(default, name):
-            flags += [f"--{name.replace('_', '-')}", str(value)]
+            for one in value if isinstance(value, tuple) else (value,):
+                flags += [f"--{name.replace('_', '-')}", str(one)]
     limit = ["run", "--max-rss", f"{max_rss}B"] if max_rss is not None and max_rss % (1 << 20) else None
     if limit is None and max_rss is not None:
         limit = ["run", "--max-rss", f"{max_rss >> 20}M"]

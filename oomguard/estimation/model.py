@@ -96,7 +96,7 @@ class JobPlan:
         table = Table.grid(padding=(0, 2))
         for _ in range(4):
             table.add_column(overflow="fold")
-        table.add_row("other ways", "need", "here", "would do")
+        table.add_row("other ways", "need", "here", "smallest machine")
         for way in self.naive:
             here = "fits" if way.dies_at is None else f"dies at {format_size(way.dies_at)}"
             size = f"{way.machine_gib} GiB ({way.machine})" if way.machine_gib else way.machine

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from oomguard.errors import BadInput, Stopped
 from oomguard.estimation.calibration import ShortRun, choose_turns
 from oomguard.estimation.sample_files import write_sample
-from oomguard.kernel.process.stop_request import stoppable
+from oomguard.kernel.process.signals import stoppable
 from oomguard.text import printable
 
 if TYPE_CHECKING:

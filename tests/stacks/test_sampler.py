@@ -161,6 +161,7 @@ def test_without_pystack_it_says_how_to_have_it(tmp_path: Path, monkeypatch: pyt
 
     for module in (stack_sampler, python_stacks):
         monkeypatch.setattr(module, "find_spec", lambda _: None)
+    monkeypatch.setattr("oomguard.stacks.cpython.python_layout", lambda *_: None)  # a Python that is not known
     monkeypatch.setenv("PATH", str(tmp_path))  # no py-spy
     sampler = StackSampler()
     with grown(tmp_path) as process:

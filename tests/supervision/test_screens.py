@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from oomguard.kernel.proc.model import ProcessFacts, ProcessStack, StackFrame
+from oomguard.kernel.model import ProcessFacts, ProcessStack, StackFrame
 from oomguard.supervision.model import RunOutcome
 from oomguard.supervision.screens.outcome import outcome_lines
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from oomguard.errors import BadInput
 from oomguard.preparation.reading.byte_stream import ByteStream
 from oomguard.preparation.reading.lines import BadLine, parse_lines
+from oomguard.preparation.reading.sample_records import needs_reader, read_pieces
 from oomguard.text import printable
 from oomguard.units import KIB, MIB
 
@@ -45,7 +46,6 @@ _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 class Look:
     """How a corpus is looked at."""
 
-    field: str
     separator: bytes
     strict: bool
 
@@ -87,12 +87,20 @@ def read_whole(sources: Sequence[Source], look: Look) -> list[Window]:
 
 def _all_documents(source: Source, look: Look, most: int) -> tuple[list[bytes], int]:
     """Give the documents, and the bytes that they were in; where these are more than `most`, no document."""
+    if needs_reader(source):
+        pieces, total = read_pieces(source, separator=look.separator, most=most)
+        found = [document for documents, _ in pieces for document in documents]
+        return found, max(total, sum(size for _, size in pieces))
     if source.kind == "parquet":
-        ranges = _row_ranges(source, look)
+        ranges = _row_ranges(source)
         if sum(one["size"] for one in ranges) > most:
             return [], most + 1
         found = [document for one in ranges for document in _documents_in(source, look, one)]
         return found, sum(map(len, found)) + len(found)
+    return _all_of_stream(source, look, most)
+
+
+def _all_of_stream(source: Source, look: Look, most: int) -> tuple[list[bytes], int]:
     with ByteStream(source, reserve=lambda *_: None) as stream:
         parts, size = [], 0
         while size <= most and (got := stream.read(MIB)):
@@ -113,8 +121,10 @@ def _all_documents(source: Source, look: Look, most: int) -> tuple[list[bytes], 
 def sample_windows(sources: Sequence[Source], look: Look) -> list[Window]:
     """Draw windows from all over the sources, those of each kind in the order of their places."""
     draw = random.Random(16)
+    others = [source for source in sources if needs_reader(source)]
+    sources = [source for source in sources if not needs_reader(source)]
     plain = [source for source in sources if source.compression is None]
-    windows: list[Window] = []
+    windows: list[Window] = [*_reader_windows(others, look)]
     windows += _plain_windows([source for source in plain if source.kind == "text"], look, draw)
     windows += _plain_windows([source for source in plain if source.kind == "jsonl"], look, draw)
     windows += _row_windows([source for source in plain if source.kind == "parquet"], look, draw)
@@ -216,7 +226,9 @@ def _no_utf8(source: Source, data: bytes, at: int, error: UnicodeDecodeError) ->
 def _line_documents(source: Source, look: Look, lines: bytes, *, at: int) -> list[bytes]:
     """Give the documents of whole lines, of which the first begins at `at`."""
     try:
-        parsed = parse_lines(lines, field=look.field, errors="strict" if look.strict else "skip", at_start=at == 0)
+        parsed = parse_lines(
+            lines, field=source.text_field, errors="strict" if look.strict else "skip", at_start=at == 0
+        )
     except BadLine as bad:
         where = f":{bad.row + 1}" if at == 0 else f": line {bad.row + 1} from byte {at} on"
         raise BadInput(f"{printable(source.path)}{where}: {bad.what}", do=bad.do) from bad
@@ -297,11 +309,11 @@ def _part(text: bytes, begin: float, share: float) -> bytes:
     return text[low:high]
 
 
-def _row_ranges(source: Source, look: Look) -> list[dict[str, Any]]:
+def _row_ranges(source: Source) -> list[dict[str, Any]]:
     """Give the pages of all row groups, as the file itself says where they are and what they hold."""
     from oomguard.preparation.reading.parquet import close_file, plan_groups
 
-    asked = {"path": source.path, "field": look.field, "group": 0, "row": 0, "groups": 1 << 31, "chunk": _RANGE}
+    asked = {"path": source.path, "field": source.text_field, "group": 0, "row": 0, "groups": 1 << 31, "chunk": _RANGE}
     try:
         planned = plan_groups(asked)
     finally:
@@ -322,7 +334,7 @@ def _documents_in(source: Source, look: Look, pages: dict[str, Any]) -> list[byt
     try:
         # A range may hold more text than can be told from its pages; what is asked for is all of it.
         for decoded in read_rows(
-            task, field=look.field, errors="strict" if look.strict else "skip", most=_LONGEST_LINE
+            task, field=source.text_field, errors="strict" if look.strict else "skip", most=_LONGEST_LINE
         ):
             text, offsets = bytes(decoded.text), decoded.offsets
             documents += [text[offsets[one] : offsets[one + 1]] for one in range(len(offsets) - 1)]
@@ -337,7 +349,7 @@ def _documents_in(source: Source, look: Look, pages: dict[str, Any]) -> list[byt
 def _row_windows(sources: Sequence[Source], look: Look, draw: random.Random) -> Iterator[Window]:
     """Pages from all over all row groups; of each about as much text as in another window."""
     chosen, scale = _some(sources)
-    ranges = [(number, source, one) for number, source in enumerate(chosen) for one in _row_ranges(source, look)]
+    ranges = [(number, source, one) for number, source in enumerate(chosen) for one in _row_ranges(source)]
     total = sum(one["size"] for _, _, one in ranges)
     begins = list(accumulate((one["size"] for _, _, one in ranges), initial=0))
     count, at = min(_RANGES, len(ranges)), 0
@@ -423,6 +435,21 @@ def _stream_windows(sources: Sequence[Source], look: Look) -> Iterator[Window]:
             window.cluster = number if scale > 1 else -1
             if window.size:
                 yield window
+
+
+def _reader_windows(sources: Sequence[Source], look: Look) -> Iterator[Window]:
+    """What only their readers find: from the beginning of some files."""
+    chosen, scale = _some(sources)
+    for number, source in enumerate(chosen):
+        pieces, total = read_pieces(source, separator=look.separator, most=max(MIB, _WHOLE // len(chosen)))
+        read = sum(size for _, size in pieces)
+        seen = min(1.0, read / max(1, total))
+        for documents, size in pieces:
+            yield Window(
+                stands_for=size * scale / seen, size=size, texts=documents, ends=len(documents),
+                text_size=sum(map(len, documents)), documents=documents, cluster=number if scale > 1 else -1,
+                unseen=1 - seen,
+            )  # fmt: skip
 
 
 def _blocks(stream: ByteStream, most: int, step: int, *, lines: bool) -> Iterator[tuple[bytes, int]]:

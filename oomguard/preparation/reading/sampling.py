@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,7 +29,7 @@ _SCRATCH_PER_BYTE = 40  # of memory for a long word
 
 
 def sample_corpus(
-    sources: Sequence[Source], *, spec: EncodingSpec, text_field: str = "text", separator: bytes = b"",
+    sources: Sequence[Source], *, spec: EncodingSpec, text_field: str | None = None, separator: bytes = b"",
     strict: bool = False,
 ) -> CorpusSample:  # fmt: skip
     """Count text, tokens and shape of a corpus where it is small, else estimate them from a few MiB of it.
@@ -41,7 +42,9 @@ def sample_corpus(
         raise BadInput(
             "standard input can be read only once, so it cannot be sampled", do="save it in a file, then name the file"
         )
-    look = Look(field=text_field, separator=separator, strict=strict)
+    if text_field is not None:
+        sources = [replace(source, text_field=text_field) for source in sources]
+    look = Look(separator=separator, strict=strict)
     windows = read_whole(sources, look) or sample_windows(sources, look)
     if not any(text for window in windows for text in window.texts):
         raise NothingFound(

@@ -7,7 +7,6 @@ import ast
 from oomguard.script_analysis.file_names import is_list_key, is_short_key
 from oomguard.script_analysis.interpreter.interpretation import Interpretation
 from oomguard.script_analysis.interpreter.memory_model import WORTH_TELLING
-from oomguard.script_analysis.interpreter.syntax import is_len
 from oomguard.script_analysis.interpreter.values import (
     ARRAYS,
     FRAMES,
@@ -127,8 +126,8 @@ class Elements(Interpretation):
         """Whether a slice takes so many from the end, `x[len(x) - n :]`, or what a loop's number says."""
         assert isinstance(node.slice, ast.Slice)
         low, high = node.slice.lower, node.slice.upper
-        if high is None and isinstance(low, ast.BinOp) and isinstance(low.op, ast.Sub) and is_len(low.left):
-            return text_source(low.left.args[0]) == text_source(node.value)
+        if high is None and isinstance(low, ast.BinOp) and isinstance(low.op, ast.Sub):
+            return text_source(low.left) == f"len({text_source(node.value)})"
         named = {
             name.id for end in (low, high) if end is not None for name in ast.walk(end) if isinstance(name, ast.Name)
         }
