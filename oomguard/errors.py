@@ -9,6 +9,7 @@ OomguardError           what happened, and what to do next
 ├── InUse               another run works in the same folder
 ├── MissingExtra        an optional part of oomguard is not installed
 ├── NeedsPrivilege      the kernel answered EPERM or EACCES
+├── NotOurs             as root: a file or folder is another user's, and is not written
 ├── NothingFound        the request is fine, but there is nothing to work on
 ├── Stopped             the user or a signal ended it; what was done is kept
 ├── SwapFailed          a step of making or removing swap failed; what went before is undone
@@ -84,6 +85,10 @@ class MissingExtra(OomguardError):
 
 class NeedsPrivilege(OomguardError):
     """The kernel refused for lack of a right."""
+
+
+class NotOurs(OomguardError):
+    """Root would write in another user's folder, or to another user's file, and does not."""
 
 
 class NothingFound(OomguardError):

@@ -18,6 +18,7 @@ from oomguard.estimation.baselines import naive_ways
 from oomguard.estimation.calibration import ShortRun, choose_sizes, combine_runs, forecast_run
 from oomguard.estimation.model import JobPlan
 from oomguard.estimation.sample_files import write_sample
+from oomguard.kernel import safe_files
 from oomguard.kernel.machine.headroom import read_headroom
 from oomguard.preparation.api import divide_budget, memory_needs, plan_prepare
 from oomguard.preparation.options import PrepareOptions, resolve_options
@@ -138,6 +139,7 @@ def _try(
 def _scratch(out: Path) -> Iterator[Path]:
     """A folder on the disk of the output."""
     parent = next(parent for parent in (out.absolute().parent, *out.absolute().parents) if parent.is_dir())
+    safe_files.check_folder(parent)
     folder = Path(tempfile.mkdtemp(prefix=".oomguard-plan-", dir=parent))
     try:
         yield folder

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oomguard.errors import CannotStart
+from oomguard.kernel import safe_files
 from oomguard.profiling.job import clock_of, profiled_run, why_stopped
 from oomguard.profiling.options import Profiled, ProfileEvents, ProfileOptions, new_head, recording_path
 from oomguard.profiling.rules.rebuild import build_profile
@@ -49,7 +50,7 @@ def profile_command(options: ProfileOptions, events: ProfileEvents) -> Profiled:
         made[0].end(outcome.exit_code, stopped=why_stopped(outcome, head.available))
     except CannotStart:
         if path.is_file() and not path.is_symlink():  # /dev/null stays
-            path.unlink()  # there is nothing in it
+            safe_files.unlink(path)  # there is nothing in it
         raise
     finally:
         stages.close()

@@ -6,6 +6,7 @@ import time
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from oomguard.kernel import safe_files
 from oomguard.preparation.writing.beside_files import give_name, write_beside
 from oomguard.preparation.writing.formats.base import FinishedShard
 from oomguard.preparation.writing.read_parts import ReadParts
@@ -103,7 +104,7 @@ class TokenSink:
         if progress.checkpoint is not None:
             self._go_on(progress, progress.checkpoint)
         for file in left:  # but for one that is open again, and has lost its name
-            file.unlink(missing_ok=True)
+            safe_files.unlink(file)
 
     def _go_on(self, progress: Progress, checkpoint: dict[str, Any]) -> None:
         self.totals = Totals(**checkpoint["totals"])
