@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import os
 import sys
 import traceback
@@ -10,13 +11,14 @@ from typing import TYPE_CHECKING
 
 from oomguard.cli.colour import coloured, wants_colour
 from oomguard.cli.standard_error import tell
-from oomguard.errors import OomguardError, Stopped
+from oomguard.errors import OomguardError, Stopped, explain
 from oomguard.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _FAILED = 1
+_OF_OUTPUT = (errno.EPIPE, errno.ENOSPC, errno.EIO)
 
 
 def status_of(function: Callable[[], None]) -> int:
@@ -32,14 +34,32 @@ def status_of(function: Callable[[], None]) -> int:
     except KeyboardInterrupt:
         tell("stopped\n")
         return Stopped.exit_status
-    except OSError as error:
-        if error.filename is not None or error.errno not in (errno.EPIPE, errno.ENOSPC, errno.EIO):
-            raise
+    except Exception as error:  # noqa: BLE001 - told, or shown as a bug
+        return _tell_other(error)
+    return 0
+
+
+def _tell_other(error: Exception) -> int:
+    if isinstance(error, OSError) and error.filename is None and error.errno in _OF_OUTPUT:
         if error.errno != errno.EPIPE:  # `oomguard ... | head`: what nobody reads is not an error
             tell_failure("error", f"could not write to standard output: {error.strerror}", "df -h")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python would complain again when it exits
-        return _FAILED
-    return 0
+    elif (explained := explain(error)) is not None:
+        tell_failure("error", str(explained), explained.do)
+    else:
+        tell_bug()
+    return _FAILED
+
+
+def tell_bug() -> None:
+    """Show the traceback of what nobody foresaw, and what to do with it."""
+    version = importlib.import_module("importlib.metadata").version("oomguard")
+    kernel = os.uname().release
+    tell(
+        f"{traceback.format_exc()}error: this is a bug in oomguard {version} (Python {sys.version.split()[0]}, "
+        f"Linux {kernel})\n  try: send these lines, and the command, to where you got oomguard from; see SECURITY.md "
+        "first if it endangers others\n"
+    )
 
 
 def status_of_job(function: Callable[[], None]) -> int:
@@ -48,7 +68,7 @@ def status_of_job(function: Callable[[], None]) -> int:
         status = status_of(function)
         sys.stdout.flush()
     except BaseException:  # noqa: BLE001 - a bug, which shows where
-        tell(traceback.format_exc())
+        tell_bug()
         return _FAILED
     return status
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.errors import WorkerFailed
+from oomguard.errors import OomguardError, Stopped, WorkerFailed, edge
 from oomguard.estimation.baselines import naive_ways
 from oomguard.estimation.calibration import ShortRun, choose_sizes, combine_runs, forecast_run
 from oomguard.estimation.model import JobPlan
@@ -38,11 +42,13 @@ _LAST_RUN_SECONDS = 1.5  # of encoding, as far as it was seen; with what else a 
 _LEAST_TEXT = 2 << 20  # of a text so small, nothing can be told that it does not tell itself
 _MOST_TEXT = 256 << 20  # the last of the short runs
 _TURNS = 3  # of the two longer ones
+_SCRATCH = ".oomguard-plan-"
 _WITHOUT = "oomguard plan --no-calibration ..."
 _PATIENCE_SECONDS = 120
 _MARGIN = 1 << 20  # of disk: the manifest, headers
 
 
+@edge
 def plan(options: PrepareOptions, *, max_rss: int | None = None, calibrate: bool = True) -> JobPlan:
     """Say how to prepare `options.inputs` here: tokens, disk, workers, peak, time, and what other ways would need.
 
@@ -140,11 +146,52 @@ def _scratch(out: Path) -> Iterator[Path]:
     """A folder on the disk of the output."""
     parent = next(parent for parent in (out.absolute().parent, *out.absolute().parents) if parent.is_dir())
     safe_files.check_folder(parent)
-    folder = Path(tempfile.mkdtemp(prefix=".oomguard-plan-", dir=parent))
+    for left in parent.glob(f"{_SCRATCH}*"):
+        if _is_left(left):
+            shutil.rmtree(left, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=parent))
+    lock = safe_files.create(folder / "lock")
     try:
-        yield folder
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with _ended_by_signals():
+            yield folder
     finally:
+        os.close(lock)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_left(folder: Path) -> bool:
+    """Whether an earlier plan was killed and left it: nobody holds its lock."""
+    try:
+        lock = safe_files.open_there(folder / "lock")
+    except (OSError, OomguardError):
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    finally:
+        os.close(lock)
+    return folder.stat().st_uid == os.geteuid()
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """SIGTERM and SIGHUP end a plan as Ctrl-C does: the run of a part ends, and the parts are taken away."""
+
+    def end(number: int, _: object) -> None:
+        stopped = Stopped(f"{signal.Signals(number).name}; the parts that were tried are taken away", do=_WITHOUT)
+        stopped.exit_status = 128 + number
+        raise stopped
+
+    mine = threading.current_thread() is threading.main_thread()
+    numbers = [n for n in (signal.SIGTERM, signal.SIGHUP) if mine and signal.getsignal(n) is signal.SIG_DFL]
+    before = {number: signal.signal(number, end) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _run_parts(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from oomguard.errors import edge
 from oomguard.machine_report.collect import read_doctor_facts
 from oomguard.machine_report.model import DoctorReport, Finding
 from oomguard.machine_report.rules.limits import limit_findings
@@ -15,6 +16,7 @@ from oomguard.supervision.orphans import end_orphans, find_orphans, name_orphans
 _THIS_MACHINE = Path("/")
 
 
+@edge
 def doctor(*, root: Path = _THIS_MACHINE) -> DoctorReport:
     """Check this machine, and try how `oomguard run` would enforce a budget: a cgroup is made and removed.
 

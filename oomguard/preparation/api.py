@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from oomguard.errors import edge
 from oomguard.kernel.machine.cpus import usable_cpus
 from oomguard.kernel.storage.mounts import is_in_memory
 from oomguard.preparation.encoding.encodings import find_rank_file
@@ -38,6 +39,7 @@ _INFLATES = 4  # how much text a compressed file may hold, by its bytes
 _BYTES_PER_TOKEN = 4.4  # English text in gpt2; only for the estimate of --dry-run
 
 
+@edge
 def prepare(options: PrepareOptions, *, max_rss: int | None = None, events: PrepareEvents | None = None) -> ShardSet:
     """Turn the inputs into shards; a run that was stopped resumes from its last checkpoint.
 
@@ -61,6 +63,7 @@ def prepare(options: PrepareOptions, *, max_rss: int | None = None, events: Prep
         return conduct(job, budget, slots, workers, events, stack, checkpoint_seconds=_CHECKPOINT_SECONDS)
 
 
+@edge
 def plan_prepare(options: PrepareOptions, *, max_rss: int | None = None) -> PreparePlan:
     """Say what `prepare` would do; changes nothing.
 

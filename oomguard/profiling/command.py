@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from oomguard.errors import CannotStart
+from oomguard.errors import CannotStart, edge
 from oomguard.kernel import safe_files
 from oomguard.profiling.job import clock_of, profiled_run, why_stopped
 from oomguard.profiling.options import Profiled, ProfileEvents, ProfileOptions, new_head, recording_path
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from oomguard.supervision.launch import StartedJob
 
 
+@edge
 def profile_command(options: ProfileOptions, events: ProfileEvents) -> Profiled:
     """Run a command in this process's place, as supervise() does, and record its memory.
 
@@ -32,7 +33,7 @@ def profile_command(options: ProfileOptions, events: ProfileEvents) -> Profiled:
     command = options.shown or options.command
     head, clock = new_head(command), time.monotonic()
     path = recording_path(options, command)
-    stages = StageFile(head.began)
+    stages = StageFile(clock)
     os.environ[stages.variable] = stages.path  # for the job, which inherits it
     made: list[JobWatch] = []
 

@@ -20,7 +20,6 @@ from oomguard.preparation.writing.beside_files import BesideFile, give_name, wri
 from oomguard.preparation.writing.document_ends import DocumentEnds, FullShard
 from oomguard.preparation.writing.manifest import disk_error, write_all
 from oomguard.preparation.writing.shard_check import hash_part
-from oomguard.units import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from oomguard.preparation.writing.formats.base import Layout, OutputFormat
 
 # Dirty pages count against a cgroup's limit and must not pile up: each of these is handed to the disk at once.
-_WRITEBACK_BYTES = 8 * MIB
+_WRITEBACK_BYTES = 8 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
