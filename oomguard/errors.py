@@ -140,6 +140,8 @@ def explain(error: BaseException) -> OomguardError | None:
     for kind, what, do in _unforeseen():
         if isinstance(error, kind) and (kind is not RuntimeError or str(error) == "can't start new thread"):
             return OomguardError(what.format(error), do=do)
+    if isinstance(error, ImportError) and ".so" in f"{error.path} {error}":  # no memory for a library
+        return OomguardError(f"a part of Python cannot be loaded: {error}", do=_DO[errno.ENOMEM])
     return None
 
 

@@ -68,6 +68,7 @@ class ChildrenWatcher:
         with suppress(OSError, ValueError):
             # Said, not only closed: what was forked in the block has this end of the pipe, too.
             self._process.stdin.write(b"end\n")
+        with suppress(OSError):
             self._process.stdin.close()
         self._reader.join()
 
