@@ -26,7 +26,7 @@ PYTEST = $(RUN) -m pytest -q --hypothesis-profile=$(EXAMPLES) $(MORE)
 BESIDE = -n $(JOBS) --maxprocesses 8
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo readme docs man check core wheels fuzz-core lint test beside coverage wheel versions screens live vm bench campaign kills runs vmruns logspeed fuzz prose vmkills costs profiles loaders clean
+.PHONY: help setup demo readme docs man check core wheels fuzz-core lint test beside coverage wheel versions screens live vm bench campaign kills runs vmruns faults logspeed fuzz prose vmkills costs profiles loaders clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -101,6 +101,10 @@ live: $(READY) ## only the tests that limit real processes (root), one at a time
 
 vm: $(READY) ## cgroup v2 in a virtual machine (root, Debian, about 3 minutes)
 	OOMGUARD_VM=1 $(PYTEST) -m vm
+
+faults: $(READY) ## each feature under each fault, 600 rounds, then planted links, 1000 (root, strace; an hour and a half on two cores)
+	$(RUN) -m tests.faults.campaign --rounds 600
+	$(RUN) -m tests.faults.planted --rounds 1000
 
 bench: $(READY) .venv-bench/ready ## oomguard beside its rivals, answers checked; writes benchmarks/record
 	$(RUN) -m benchmarks.compare --write-readme

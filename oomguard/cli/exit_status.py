@@ -17,7 +17,7 @@ from oomguard.text import printable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_FAILED = 1
+_FAILED, _FAILED_BESIDE_A_COMMAND = 1, 125
 _OF_OUTPUT = (errno.EPIPE, errno.ENOSPC, errno.EIO)
 
 
@@ -42,13 +42,15 @@ def status_of(function: Callable[[], None]) -> int:
 def _tell_other(error: Exception) -> int:
     if isinstance(error, OSError) and error.filename is None and error.errno in _OF_OUTPUT:
         if error.errno != errno.EPIPE:  # `oomguard ... | head`: what nobody reads is not an error
-            tell_failure("error", f"could not write to standard output: {error.strerror}", "df -h")
+            doing = "write to standard output" if error.errno == errno.ENOSPC else "read or write"
+            tell_failure("error", f"could not {doing}: {error.strerror}", "df -h")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python would complain again when it exits
     elif (explained := explain(error)) is not None:
         tell_failure("error", str(explained), explained.do)
     else:
         tell_bug()
-    return _FAILED
+    # Beside a command, 1 may be its own status.
+    return _FAILED_BESIDE_A_COMMAND if sys.argv[1:2] in (["run"], ["profile"]) else _FAILED
 
 
 def tell_bug() -> None:

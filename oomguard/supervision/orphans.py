@@ -100,7 +100,7 @@ def _namespaces(proc: ProcFiles, pid: str) -> tuple[str | None, ...]:
     found: list[str | None] = []
     for kind in ("pid", "time"):  # Linux 5.6 has those of time
         try:
-            found.append(os.readlink(proc.path(f"{pid}/ns/{kind}")))
+            found.append(str(Path(proc.path(f"{pid}/ns/{kind}")).readlink()))
         except FileNotFoundError:
             found.append(None)
         except OSError:

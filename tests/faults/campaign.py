@@ -373,8 +373,10 @@ def _descendants(pid: int) -> list[int]:
 
 
 def _cgroups() -> set[str]:
-    roots = [Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup/unified")]
-    return {str(path) for root in roots for path in root.glob("**/oomguard-*") if path.is_dir()}
+    # os.walk passes over those that others remove meanwhile.
+    roots = ["/sys/fs/cgroup/memory", "/sys/fs/cgroup/unified", "/sys/fs/cgroup"]
+    root = next(root for root in roots if os.path.isdir(root))  # noqa: PTH112
+    return {f"{folder}/{name}" for folder, names, _ in os.walk(root) for name in names if name.startswith("oomguard-")}
 
 
 def _cgroups_left(before: set[str]) -> list[str]:

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import socket
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -243,5 +244,8 @@ def test_folders_a_thousand_deep_are_read(tmp_path: Path, monkeypatch: pytest.Mo
     Path("deep.txt").write_text("at the bottom")
     os.chdir(tmp_path)
     (tmp_path / "d/a.txt").write_text("at the top")
-    found = find_sources(["d"], folder=tmp_path, exclude=None)
-    assert [Path(source.path).name for source in found] == ["a.txt", "deep.txt"]
+    try:
+        found = find_sources(["d"], folder=tmp_path, exclude=None)
+        assert [Path(source.path).name for source in found] == ["a.txt", "deep.txt"]
+    finally:
+        subprocess.run(["rm", "-rf", "d"], check=True)  # Python's rmtree is recursive, and pytest's with it
