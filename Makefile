@@ -33,7 +33,7 @@ BESIDE = -n $(JOBS) --maxprocesses 8
 GUARDS = oomguard/supervision/launch.py,oomguard/supervision/supervisor.py,oomguard/supervision/reaper.py,oomguard/supervision/rules/limits.py,oomguard/supervision/backends/*.py,oomguard/kernel/cgroup/freezer.py,oomguard/kernel/process/*.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo readme docs man check core wheels fuzz-core lint test beside coverage mutants wheel versions screens live vm cluster bench campaign kills runs vmruns logspeed fuzz prose vmkills costs bands profiles loaders clean scripts
+.PHONY: help setup demo readme docs man check core wheels fuzz-core lint test beside coverage mutants wheel versions screens live vm cluster bench campaign kills runs vmruns logspeed fuzz prose vmkills costs bands profiles loaders clean scripts faults
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -116,6 +116,10 @@ vm: $(READY) ## cgroup v2 in a virtual machine (root, Debian, about 3 minutes)
 
 cluster: $(READY) ## a real Slurm and a real Ray on this machine (root; Debian's slurmctld slurmd munge, pip's ray)
 	$(PYTEST) -m cluster tests/cluster
+
+faults: $(READY) ## each feature under each fault, 600 rounds, then planted links, 1000 (root, strace; an hour and a half on two cores)
+	$(RUN) -m tests.faults.campaign --rounds 600
+	$(RUN) -m tests.faults.planted --rounds 1000
 
 bench: $(READY) .venv-bench/ready ## oomguard beside its rivals, answers checked; writes benchmarks/record
 	$(RUN) -m benchmarks.compare --write-readme

@@ -1,6 +1,7 @@
 """`oomguard` and `python -m oomguard`."""
 
 import signal
+import sys
 
 
 def main() -> None:
@@ -8,7 +9,14 @@ def main() -> None:
     catches = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # not so where it is ignored
     if catches:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from oomguard.cli.app import main as run
+    try:
+        from oomguard.cli.app import main as run
+    except (OSError, MemoryError, ImportError) as error:
+        if isinstance(error, ModuleNotFoundError):
+            raise  # it is not installed as a whole
+        # Before there is anything that could tell it better: no descriptor, no memory.
+        sys.stderr.write(f"error: oomguard cannot be loaded: {error}\n  try: ulimit -a; free -m\n")
+        sys.exit(125 if sys.argv[1:2] in (["run"], ["profile"]) else 1)
 
     if catches:
         signal.signal(signal.SIGINT, signal.default_int_handler)

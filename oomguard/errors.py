@@ -9,6 +9,7 @@ OomguardError           what happened, and what to do next
 ├── InUse               another run works in the same folder
 ├── MissingExtra        an optional part of oomguard is not installed
 ├── NeedsPrivilege      the kernel answered EPERM or EACCES
+├── NotOurs             as root: a file or folder is another user's, and is not written
 ├── NothingFound        the request is fine, but there is nothing to work on
 ├── Stopped             the user or a signal ended it; what was done is kept
 ├── SwapFailed          a step of making or removing swap failed; what went before is undone
@@ -19,8 +20,25 @@ OomguardError           what happened, and what to do next
 from __future__ import annotations
 
 import errno
+import functools
 import os
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+_DO = {
+    errno.EAGAIN: "allow more processes (ulimit -u; pids.max of the cgroup): oomguard needs three of its own",
+    errno.EMFILE: "allow more open files: ulimit -n 256",
+    errno.ENFILE: "close files: the whole machine has no more descriptors (/proc/sys/fs/file-nr)",
+    errno.ENOMEM: "free memory, or check the limits: ulimit -a",
+    errno.ENOSPC: "free disk space: df -h",
+    errno.EDQUOT: "free space of your quota: quota -s",
+    errno.EIO: "see what is wrong with the disk: dmesg | tail",
+}
 
 
 class OomguardError(Exception):
@@ -86,6 +104,10 @@ class NeedsPrivilege(OomguardError):
     """The kernel refused for lack of a right."""
 
 
+class NotOurs(OomguardError):
+    """Root would write in another user's folder, or to another user's file, and does not."""
+
+
 class NothingFound(OomguardError):
     """There is nothing to work on."""
 
@@ -106,3 +128,49 @@ class SwapRefused(OomguardError):
 
 class WorkerFailed(OomguardError):
     """A helper process ended when it should not have."""
+
+
+def explain(error: BaseException) -> OomguardError | None:
+    """What the machine refused, or what no bound foresaw, with the next step; None: a bug, which shows itself."""
+    if isinstance(error, OomguardError):
+        return error
+    if isinstance(error, OSError):
+        where = f": {error.filename}" if error.filename else ""
+        return OomguardError(f"{error.strerror or error}{where}", do=_DO.get(error.errno or 0, "ulimit -a; df -h"))
+    for kind, what, do in _unforeseen():
+        if isinstance(error, kind) and (kind is not RuntimeError or str(error) == "can't start new thread"):
+            return OomguardError(what.format(error), do=do)
+    if isinstance(error, ImportError) and ".so" in f"{error.path} {error}":  # no memory for a library
+        return OomguardError(f"a part of Python cannot be loaded: {error}", do=_DO[errno.ENOMEM])
+    return None
+
+
+def _unforeseen() -> list[tuple[type[BaseException], str, str]]:
+    kinds: list[tuple[type[BaseException], str, str]] = [
+        (MemoryError, "no memory is left for oomguard itself", _DO[errno.ENOMEM]),
+        (RecursionError, "something given is nested too deeply to be read", "give a flatter file or folder"),
+        (UnicodeError, "text that cannot be read or shown as it is: {}", "export LC_ALL=C.UTF-8"),
+        (RuntimeError, "no thread could be started", _DO[errno.EAGAIN]),
+    ]
+    if "subprocess" in sys.modules:
+        expired = sys.modules["subprocess"].TimeoutExpired
+        kinds.append((expired, "a helper program did not end in time: {}", "the same command again"))
+    return kinds
+
+
+def edge(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Where a feature meets its caller: what the machine refuses comes out as an OomguardError."""
+
+    @functools.wraps(function)
+    def guarded(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        try:
+            return function(*args, **kwargs)
+        except OomguardError:
+            raise
+        except Exception as error:
+            explained = explain(error)
+            if explained is None:
+                raise
+            raise explained from error
+
+    return guarded

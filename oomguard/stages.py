@@ -49,7 +49,8 @@ def _told(file: str, name: str) -> Iterator[None]:
 def _tell(file: str, what: str, name: str) -> None:
     """One line, appended in one write, so that several processes may tell at once."""
     shown = "".join(character if character.isprintable() else "?" for character in str(name)[:_LONGEST_NAME])
-    line = f"{time.time():.6f}\t{os.getpid()}\t{what}\t{shown}\n"
+    # The clock that nobody steps; it is one for all processes of a machine.
+    line = f"{time.monotonic():.6f}\t{os.getpid()}\t{what}\t{shown}\n"
     try:
         fd = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
     except OSError:

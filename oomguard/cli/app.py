@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import Annotated, Any
@@ -102,6 +103,8 @@ def _open_standard_streams() -> None:
             os.dup2(os.open(os.devnull, os.O_RDWR), fd)
             os.set_inheritable(fd, inheritable)  # dup2 of a descriptor onto itself does not
             setattr(sys, name, open(fd, mode, closefd=False, encoding="utf-8"))  # noqa: SIM115 - for good
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # what a Latin-1 terminal cannot show is no error
 
 
 def _show_usage_error(error: Any) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import os
 import sys
 import traceback
@@ -10,14 +11,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from oomguard.cli.console import coloured, tell, wants_colour
-from oomguard.errors import CannotStart, OomguardError, Stopped
+from oomguard.errors import CannotStart, OomguardError, Stopped, explain
 from oomguard.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-_FAILED = 1
+_FAILED, _FAILED_BESIDE_A_COMMAND = 1, 125
+_OF_OUTPUT = (errno.EPIPE, errno.ENOSPC, errno.EIO)
 
 
 def status_of(function: Callable[[], None]) -> int:
@@ -33,14 +35,34 @@ def status_of(function: Callable[[], None]) -> int:
     except KeyboardInterrupt:
         tell("stopped\n")
         return Stopped.exit_status
-    except OSError as error:
-        if error.filename is not None or error.errno not in (errno.EPIPE, errno.ENOSPC, errno.EIO):
-            raise
-        if error.errno != errno.EPIPE:  # `oomguard ... | head`: what nobody reads is not an error
-            tell_failure("error", f"could not write to standard output: {error.strerror}", "df -h")
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python would complain again when it exits
-        return _FAILED
+    except Exception as error:  # noqa: BLE001 - told, or shown as a bug
+        return _tell_other(error)
     return 0
+
+
+def _tell_other(error: Exception) -> int:
+    if isinstance(error, OSError) and error.filename is None and error.errno in _OF_OUTPUT:
+        if error.errno != errno.EPIPE:  # `oomguard ... | head`: what nobody reads is not an error
+            doing = "write to standard output" if error.errno == errno.ENOSPC else "read or write"
+            tell_failure("error", f"could not {doing}: {error.strerror}", "df -h")
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python would complain again when it exits
+    elif (explained := explain(error)) is not None:
+        tell_failure("error", str(explained), explained.do)
+    else:
+        tell_bug()
+    # Beside a command, 1 may be its own status.
+    return _FAILED_BESIDE_A_COMMAND if sys.argv[1:2] in (["run"], ["profile"]) else _FAILED
+
+
+def tell_bug() -> None:
+    """Show the traceback of what nobody foresaw, and what to do with it."""
+    version = importlib.import_module("importlib.metadata").version("oomguard")
+    kernel = os.uname().release
+    tell(
+        f"{traceback.format_exc()}error: this is a bug in oomguard {version} (Python {sys.version.split()[0]}, "
+        f"Linux {kernel})\n  try: send these lines, and the command, to where you got oomguard from; see SECURITY.md "
+        "first if it endangers others\n"
+    )
 
 
 def status_of_job(function: Callable[[], None]) -> int:
@@ -49,7 +71,7 @@ def status_of_job(function: Callable[[], None]) -> int:
         status = status_of(function)
         sys.stdout.flush()
     except BaseException:  # noqa: BLE001 - a bug, which shows where
-        tell(traceback.format_exc())
+        tell_bug()
         return _FAILED
     return status
 
@@ -63,13 +85,6 @@ def tell_failure(label: str, what: str, do: str) -> None:
 # Beside a command, 1 may be its own status: whatever fails in oomguard ends with 125.
 
 OWN_FAILURE = 125
-_HELP = {
-    errno.EAGAIN: "allow more processes (ulimit -u; pids.max of the cgroup): oomguard needs three of its own",
-    errno.EMFILE: "allow more open files: ulimit -n 256",
-    errno.ENFILE: "close files: the whole machine has no more descriptors (/proc/sys/fs/file-nr)",
-    errno.ENOMEM: "free memory, or check the limits: ulimit -a",
-    errno.ENOSPC: "free disk space: df -h",
-}
 
 
 @contextmanager
@@ -82,11 +97,11 @@ def own_failures_are_told(status: int = OWN_FAILURE) -> Iterator[None]:
     except OomguardError as error:
         error.exit_status = status
         raise
-    except OSError as error:
-        what = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
-        told = OomguardError(f"oomguard itself failed: {what}", do=_HELP.get(error.errno or 0, "ulimit -a; df -h"))
+    except Exception as error:
+        explained = explain(error)
+        if explained is None:  # a bug: it shows where, and is not taken for the command's failure
+            tell_bug()
+            sys.exit(status)
+        told = OomguardError(f"oomguard itself failed: {explained}", do=explained.do)
         told.exit_status = status
         raise told from error
-    except Exception:  # noqa: BLE001 - a bug: it shows where, and is not taken for the command's failure
-        tell(traceback.format_exc())
-        sys.exit(status)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from oomguard.cli.exit_status import OWN_FAILURE, own_failures_are_told, status_of_job
 from oomguard.cli.run_events import ShowEvents, ShowHeld, say, show_json, show_outcome
 from oomguard.cli.run_flags import RunFlags, read_options
-from oomguard.errors import BadInput
+from oomguard.errors import BadInput, NotOurs
+from oomguard.kernel import safe_files
 from oomguard.supervision.model import SCHEMA
 from oomguard.supervision.supervise import supervise
 from oomguard.supervision.supervised import is_supervised
@@ -37,36 +38,20 @@ class ReportFile:
         """Open it, or make it. Raises: BadInput if that cannot be, or if it holds anything but a report of ours."""
         self._path = Path(path)
         try:
-            self._is_new = self._open()
+            self._fd, kind = safe_files.open_named(self._path)
         except OSError as error:
             raise BadInput(
                 f'cannot write the report to "{printable(path)}": {error.strerror}',
                 do="--report FILE in another folder",
             ) from error
+        self._is_new = kind == "new"
         status = os.fstat(self._fd)
         self._is_file = stat.S_ISREG(status.st_mode)
-        if self._is_file and status.st_size and os.pread(self._fd, len(_HEAD), 0) != _HEAD:
+        if kind == "there" and status.st_size and os.pread(self._fd, len(_HEAD), 0) != _HEAD:
             os.close(self._fd)
             raise BadInput(
                 f'"{printable(path)}" is not a report of oomguard\'s, and is not overwritten', do="--report NEW-FILE"
             )
-
-    def _open(self) -> bool:
-        flags = os.O_CLOEXEC | os.O_NOCTTY
-        try:
-            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | flags, 0o666)
-        except FileExistsError:
-            if self._path.is_symlink() and self._path.lstat().st_uid not in (0, os.geteuid()):
-                raise PermissionError(1, "it is a link that another user made") from None
-            try:
-                self._fd = os.open(self._path, os.O_RDWR | flags)
-            except PermissionError:
-                self._fd = os.open(self._path, os.O_WRONLY | flags)  # a device, or the write end of a pipe
-                if stat.S_ISREG(os.fstat(self._fd).st_mode):
-                    os.close(self._fd)
-                    raise
-            return False
-        return True
 
     def write(self, text: str) -> str | None:
         """Write it whole or not at all; gives why not."""
@@ -93,8 +78,8 @@ class ReportFile:
     def _remove(self) -> None:
         try:
             if self._is_file and not self._path.is_symlink():
-                self._path.unlink()
-        except OSError:
+                safe_files.unlink(self._path)
+        except (OSError, NotOurs):
             return
 
 

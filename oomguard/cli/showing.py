@@ -6,13 +6,13 @@ import io
 import json
 import os
 import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import typer
 
 from oomguard.cli.console import coloured, wants_colour
 from oomguard.errors import BadInput
+from oomguard.kernel import safe_files
 from oomguard.text import printable
 
 if TYPE_CHECKING:
@@ -72,26 +72,39 @@ def write_page(page: str, path: Path) -> None:
     """
     shown = printable(str(path))
     made = page.replace("<head>", f"<head>{_GENERATOR}", 1)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.new")
+    data = made.encode(errors="backslashreplace")
     try:
-        if path.is_file() and path.stat().st_size and not _is_page(path):
+        fd, kind = safe_files.open_named(path)
+        try:
+            if kind == "new":
+                _write_new(fd, data, path)
+            if kind == "stream":
+                _write_all(fd, data)
+            if kind != "there":
+                return
+            beginning = os.pread(fd, 4096, 0)
+        finally:
+            os.close(fd)
+        if beginning and _GENERATOR.encode() not in beginning:
             raise BadInput(f"{shown} exists and is not a page of oomguard's: it is left as it is", do=_ANOTHER)
-        if path.exists() and not path.is_file():
-            path.write_text(made, encoding="utf-8")  # a pipe, or a device
-            return
-        with beside.open("x", encoding="utf-8") as file:
-            file.write(made)
-        beside.replace(path.resolve())  # a symbolic link keeps pointing to it
+        with safe_files.replacing(path, follow=True) as file:  # a symbolic link keeps pointing to it
+            file.write(data)
     except OSError as error:
         raise BadInput(f"could not write {shown}: {error.strerror}", do=_ANOTHER) from error
-    finally:
-        with suppress(OSError):
-            beside.unlink()
 
 
-def _is_page(path: Path) -> bool:
-    with path.open("rb") as file:
-        return _GENERATOR.encode() in file.read(4096)
+def _write_all(fd: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(fd, data) :]
+
+
+def _write_new(fd: int, data: bytes, path: Path) -> None:
+    try:
+        _write_all(fd, data)
+        os.fsync(fd)
+    except BaseException:
+        safe_files.unlink(path)  # half a page would be taken for one
+        raise
 
 
 def screen(shown: RenderableType, *, to: TextIO | None = None) -> str:

@@ -85,11 +85,11 @@ def parse_since(text: str) -> float:
     if text.strip() in ("today", "yesterday"):
         return today.timestamp() - (86400 if text.strip() == "yesterday" else 0)
     if age := _AGO.fullmatch(text.strip()):
-        return now - int(age[1]) * _SECONDS[age[2][0]]
+        return max(0.0, now - int(age[1]) * _SECONDS[age[2][0]])  # before 1970 there is no log
     for given in (text.strip(), f"{today.date().isoformat()} {text.strip()}"):
         try:
             return datetime.fromisoformat(given).astimezone().timestamp()
-        except ValueError:
+        except (ValueError, OverflowError):
             continue
     raise BadInput(
         f'"{text}" is not a time', do="write an age (30min, 2h, 3d) or a time (2026-11-25 10:30, 10:30, yesterday)"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.diagnosis.folding import fold
 from oomguard.diagnosis.log_reading import find_in_blocks, find_newest
-from oomguard.errors import OomguardError
+from oomguard.errors import OomguardError, edge
 from oomguard.formats.kernel_log import Notice, OomEvent, OtherKill, UnitNotice
 from oomguard.kernel.logs.sources import boot_epoch, reading_error
 
@@ -71,6 +71,7 @@ def _age(kill: OomEvent | OtherKill) -> float:
     return -kill.time.epoch if kill.time and kill.time.epoch else 0.0
 
 
+@edge
 def search_machine(found_kills: FoundKills, found: list[Readable], kill_filter: KillFilter, *, every: bool) -> None:
     """Read this machine's logs. What covers this boot is read whole; older logs only until one tells of a kill."""
     booted = boot_epoch()
@@ -92,6 +93,7 @@ def search_machine(found_kills: FoundKills, found: list[Readable], kill_filter: 
         found_kills.sources.append(source)
 
 
+@edge
 def search_saved(found_kills: FoundKills, found: list[Readable], kill_filter: KillFilter, *, every: bool) -> None:
     """Read saved logs, newest first. One that cannot be read is noted, unless it is the only one.
 

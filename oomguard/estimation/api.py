@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from oomguard.errors import edge
 from oomguard.estimation.baselines import naive_ways
 from oomguard.estimation.calibration import RunForecast, choose_parts, forecast_run
 from oomguard.estimation.model import JobPlan
@@ -34,6 +35,7 @@ _FAST = 1e9  # bytes a second, where encoding took no time that could be told
 _UNTRIED = "--no-calibration"
 
 
+@edge
 def plan(options: PrepareOptions, *, max_rss: int | None = None, calibrate: bool = True) -> JobPlan:
     """Say how to prepare `options.inputs` here: tokens, disk, workers, peak, time, and what other ways would need.
 

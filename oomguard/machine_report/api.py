@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from oomguard.errors import OomguardError
+from oomguard.errors import OomguardError, edge
 from oomguard.machine_report.collect import read_doctor_facts
 from oomguard.machine_report.model import BetterWay, DoctorReport, EnforcementFacts, Finding
 from oomguard.machine_report.rules.limits import limit_findings
@@ -27,6 +27,7 @@ def survey_enforcement() -> EnforcementFacts:
 _THIS_MACHINE = Path("/")
 
 
+@edge
 def doctor(*, root: Path = _THIS_MACHINE) -> DoctorReport:
     """Check this machine, and try how `oomguard run` would enforce a budget: a cgroup is made and removed.
 

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.errors import Stopped
+from oomguard.errors import Stopped, edge
 from oomguard.kernel.machine import usable_cpus
 from oomguard.kernel.process.signals import stop_on_signals
 from oomguard.kernel.storage.disks import is_in_memory
@@ -48,6 +48,7 @@ _INFLATES = 4  # how much text a compressed file may hold, by its bytes
 _BYTES_PER_TOKEN = 4.4  # English text in gpt2; only for the estimate of --dry-run
 
 
+@edge
 def prepare(options: PrepareOptions, *, max_rss: int | None = None, events: PrepareEvents | None = None) -> ShardSet:
     """Turn the inputs into shards; a run that was stopped resumes from its last checkpoint.
 
@@ -120,6 +121,7 @@ def start_workers(job: Job, stack: ExitStack) -> tuple[Slots, WorkerPool]:
     return slots, workers
 
 
+@edge
 def plan_prepare(options: PrepareOptions, *, max_rss: int | None = None) -> PreparePlan:
     """Say what `prepare` would do; changes nothing.
 

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from oomguard.errors import BadInput, Changed
+from oomguard.errors import BadInput, Changed, edge
 from oomguard.preparation.conversion_rules import EndsFacts, decide_ends
 from oomguard.preparation.conversion_sink import open_sink
 from oomguard.preparation.conversion_source import ConversionSource, extras_of
@@ -67,6 +67,7 @@ class Conversion:
         return {"schema": "oomguard.conversion/1"} | {key: getattr(self, key) for key in self.__slots__}
 
 
+@edge
 def convert(options: ConvertOptions) -> Conversion:
     """Write the shards of a folder again in another format; a run that was stopped resumes from its last checkpoint.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from oomguard.errors import edge
 from oomguard.preparation.encoding.encodings import find_rank_file
 from oomguard.preparation.inspection_model import InspectedShard, Inspection
 from oomguard.preparation.stored_set import open_set
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _SHOWN_TOKENS = 2000  # of the first document, at most
 
 
+@edge
 def inspect(folder: Path, *, encoding: str | None = None) -> Inspection:
     """Read all shards of a folder once, in stretches, and say what they are.
 

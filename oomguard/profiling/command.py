@@ -9,7 +9,8 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from oomguard.errors import CannotStart, NeedsPrivilege, NothingFound
+from oomguard.errors import CannotStart, NeedsPrivilege, NothingFound, edge
+from oomguard.kernel import safe_files
 from oomguard.kernel.model import LEAST_BUDGET
 from oomguard.kernel.proc.files import ProcessTree, ProcFiles
 from oomguard.profiling.cgroup_clock import MemcgClock
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 _RESERVE, _RESERVE_PART = 48 * MIB, 64
 
 
+@edge
 def profile_command(options: ProfileOptions, events: ProfileEvents) -> Profiled:
     """Run a command in this process's place, as supervise() does, and record its memory.
 
@@ -42,7 +44,7 @@ def profile_command(options: ProfileOptions, events: ProfileEvents) -> Profiled:
     command = options.shown or options.command
     head, clock = new_head(command), time.monotonic()
     path = recording_path(options, command)
-    stages = StageFile(head.began)
+    stages = StageFile(clock)
     os.environ[stages.variable] = stages.path  # for the job, which inherits it
     made: list[JobWatch] = []
 
@@ -60,7 +62,7 @@ def profile_command(options: ProfileOptions, events: ProfileEvents) -> Profiled:
         made[0].end(outcome.exit_code, stopped=_why_stopped(outcome, head.available))
     except CannotStart:
         if path.is_file() and not path.is_symlink():  # /dev/null stays
-            path.unlink()  # there is nothing in it
+            safe_files.unlink(path)  # there is nothing in it
         raise
     finally:
         stages.close()

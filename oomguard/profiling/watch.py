@@ -100,7 +100,7 @@ class StageFile:
     variable = STAGES_VARIABLE  # of the environment, which names it to the program
 
     def __init__(self, began: float) -> None:
-        """Times are counted from `began`, in seconds since 1970."""
+        """Times are counted from `began`, of the monotonic clock."""
         self._began = began
         # A name that goes with this process, however it ends: nothing is left behind.
         self._fd = os.memfd_create("oomguard-stages")

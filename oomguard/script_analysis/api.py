@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from oomguard.errors import edge
 from oomguard.kernel.machine import read_headroom
 from oomguard.script_analysis.analysis import analyze_tree
 from oomguard.script_analysis.assessment import assess
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from oomguard.script_analysis.model import ScriptCheck
 
 
+@edge
 def check_script(
     path: Path | str,
     input: Path | str | None = None,  # noqa: A002 - as the flag

@@ -8,6 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput
+from oomguard.kernel import safe_files
 from oomguard.text import printable
 from oomguard.units import MIB, format_size
 
@@ -72,8 +73,8 @@ def _write(path: Path, check: ScriptCheck) -> None:
     ]
     text = json.dumps({"schema": _SCHEMA, "findings": pins}, indent=2, ensure_ascii=False) + "\n"
     try:
-        with path.open("x", encoding="utf-8", errors="replace") as file:
-            file.write(text)
+        with safe_files.replacing(path, new_only=True) as file:
+            file.write(text.encode(errors="replace"))
     except OSError as error:
         shown = printable(str(path))
         raise BadInput(

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from oomguard.errors import BudgetExceeded
+from oomguard.errors import BudgetExceeded, edge
 from oomguard.supervision.options import RunOptions, read_budget
 from oomguard.units import format_size
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["ChildrenBudget", "budget", "run"]
 
 
+@edge
 def run(
     command: Sequence[str],
     *,
@@ -82,6 +83,10 @@ def budget(max_rss: int | str, *, grace_seconds: float = 2.0) -> Iterator[Childr
             yield held
         except BaseException as error:  # noqa: BLE001 - raised again below
             failure = error
+        if not watcher.is_ours:  # forked within the block, and leaves it as well
+            if failure is not None:
+                raise failure
+            return
         held.outcome = watcher.finish()
     if failure is not None and not isinstance(failure, Exception):
         raise failure  # Ctrl-C, or an end that was asked for: it goes first

@@ -40,6 +40,7 @@ class ChildrenWatcher:
     def __init__(self, process: subprocess.Popen[bytes], before: frozenset[int]) -> None:
         """`process` has said that it is ready; the children `before` are not its to watch."""
         self._process = process
+        self._owner = os.getpid()
         self._before = before
         self._answer = b""
         # A thread, because the caller may wait for a child that stands still, with nobody left to continue it.
@@ -53,9 +54,19 @@ class ChildrenWatcher:
             raise WorkerFailed("the process that watches the children ended: nobody held them", do="see the kernel log")
         return RunOutcome.from_json(json.loads(self._answer))
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether this process began the block, and was not forked in it: that one leaves it, too, and ends nothing."""
+        return os.getpid() == self._owner
+
     def close(self) -> None:
         """Let it end. Raises: nothing."""
         assert self._process.stdin is not None
+        if not self.is_ours:
+            return
+        with suppress(OSError, ValueError):
+            # Said, not only closed: what was forked in the block has this end of the pipe, too.
+            self._process.stdin.write(b"end\n")
         with suppress(OSError):
             self._process.stdin.close()
         self._reader.join()
@@ -81,7 +92,9 @@ def watch_children(max_rss: int, grace_seconds: float) -> Iterator[ChildrenWatch
     """Have what the calling process starts in the block watched. Whatever ends the block, nothing stays stopped."""
     before = frozenset(ProcessTree(os.getpid(), with_root=False).pids())
     command = own_command("oomguard.supervision.children", str(os.getpid()), str(max_rss), str(grace_seconds))
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0) as process:
+    # Unbuffered: the lock of a buffer, which the reader holds, would be held for ever in a process forked meanwhile.
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, process_group=0, bufsize=0) as process:
         assert process.stdout is not None
         if process.stdout.readline() != b"ready\n":
             process.kill()
@@ -94,7 +107,7 @@ def watch_children(max_rss: int, grace_seconds: float) -> Iterator[ChildrenWatch
 
 
 def main() -> None:
-    """The watcher's side: watch until the block ends, which closes standard input."""
+    """The watcher's side: watch until the block ends, which standard input tells."""
     parent, max_rss, grace_seconds = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
     before = frozenset(ProcessTree(parent, with_root=False).pids())  # this process is one of them
     polling = PollingBackend(max_rss, [])
@@ -110,7 +123,8 @@ def _watch(polling: PollingBackend, grace_seconds: float) -> RunOutcome:
     samples = JobSamples(polling, began)
     stopped: RunOutcome | None = None
     step_seconds = 0.0
-    while not select.select([0], [], [], step_seconds)[0]:
+    caller = os.getppid()
+    while not select.select([0], [], [], step_seconds)[0] and os.getppid() == caller:
         measure = samples.look()
         headroom = polling.limits.budget - measure.unreclaimable
         step_seconds = min(max(headroom / FASTEST_BYTES_A_SECOND, _LEAST_STEP_SECONDS), _LONGEST_STEP_SECONDS)

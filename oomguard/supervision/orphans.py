@@ -47,6 +47,7 @@ def find_orphans(*, of_all_users: bool = False, root: Path = Path("/")) -> list[
     """The processes whose run has no reaper any more. Raises: nothing; what may not be read is left out."""
     proc = ProcFiles(root)
     own = os.geteuid()
+    own_names = _namespaces(proc, "self")
     found: list[Orphan] = []
     for pid in (int(name) for name in proc.names(".") if name.isdecimal()):
         try:
@@ -57,6 +58,8 @@ def find_orphans(*, of_all_users: bool = False, root: Path = Path("/")) -> list[
         mark = _read_mark(proc.read(f"{pid}/environ", _LONGEST_ENVIRONMENT))
         if mark is None or _is_alive(mark, proc):
             continue
+        if _namespaces(proc, str(pid)) != own_names:
+            continue  # the mark's numbers mean something else there, as in a container: its reaper may well live
         stat = proc.stat(pid)
         if stat is not None and stat.state not in "ZX":
             found.append(Orphan(pid=pid, name=stat.name, start_ticks=stat.start_ticks, supervisor=mark[0]))
@@ -90,6 +93,19 @@ def _read_mark(environment: str) -> tuple[int, int, int] | None:
             if len(numbers) == 3 and all(n.isascii() and n.isdecimal() and len(n) < 20 for n in numbers):
                 return int(numbers[0]), int(numbers[1]), int(numbers[2])
     return None
+
+
+def _namespaces(proc: ProcFiles, pid: str) -> tuple[str | None, ...]:
+    """Those by which pids and the times of starts are counted."""
+    found: list[str | None] = []
+    for kind in ("pid", "time"):  # Linux 5.6 has those of time
+        try:
+            found.append(str(Path(proc.path(f"{pid}/ns/{kind}")).readlink()))
+        except FileNotFoundError:
+            found.append(None)
+        except OSError:
+            found.append(f"of {pid}, which may not be read")
+    return tuple(found)
 
 
 def _is_alive(mark: tuple[int, int, int], proc: ProcFiles) -> bool:

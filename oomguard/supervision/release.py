@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oomguard.errors import BadInput, BudgetTooSmall, NothingFound, WorkerFailed
+from oomguard.errors import BadInput, BudgetTooSmall, NothingFound, WorkerFailed, edge
 from oomguard.supervision.control_socket import ask_to_release
 from oomguard.supervision.model import Released
 from oomguard.supervision.options import read_budget
@@ -10,6 +10,7 @@ from oomguard.supervision.orphans import end_orphans, find_orphans, name_orphans
 from oomguard.units import parse_size
 
 
+@edge
 def release(pid: int, *, max_rss: str | None = None, stop: bool = False, allow_swap: str | None = None) -> Released:
     """Ask the supervisor of `pid` to continue the job, with a new budget if one is given, or to `stop` it.
 

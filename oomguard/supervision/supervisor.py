@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from oomguard.kernel.process.signals import SignalFile
     from oomguard.supervision.control_socket import Visitor
     from oomguard.supervision.events import RunEvents
+    from oomguard.supervision.held_job import Snapshot
     from oomguard.supervision.launch import StartedJob
     from oomguard.supervision.options import OnLimit
     from oomguard.supervision.reaper import JobEvent
@@ -96,6 +97,7 @@ class Supervisor:
         self._calm_looks = 0
         self._is_near = True
         self._is_held = False
+        self._waits_for_release = False
         self._record = RunRecord(samples=JobSamples(job.backend, self._began, at_each=watch is None))
 
     def run(self) -> RunRecord:
@@ -163,12 +165,18 @@ class Supervisor:
 
     def _pass_signals_on(self) -> None:
         for arrived in self._signals.read():
+            if self._waits_for_release and arrived.number in (signal.SIGHUP, signal.SIGCONT):
+                # Hours of work do not go with a terminal. The kernel continues a group whose shell has gone: only its
+                # processes that were stopped by signals, which then are stopped again.
+                self._backend.freeze()
+                continue
             if arrived.number in _ENDING:
                 self._asked_to_end = True
             # What the terminal sends, it sends to the job as well: both are in one group. Its hang-up alone goes to the
             # leader of the session only, which without a supervisor would be the command.
             is_ours_alone = arrived.number == signal.SIGHUP and os.getsid(0) == os.getpid()
-            if (is_ours_alone or not arrived.from_kernel) and not (self._is_held and arrived.number == signal.SIGCONT):
+            is_theirs_too = arrived.from_kernel and not is_ours_alone
+            if not is_theirs_too and not (self._is_held and arrived.number == signal.SIGCONT):
                 self._signal_the_command(arrived.number)
 
     def _signal_the_command(self, number: int) -> None:
@@ -210,10 +218,12 @@ class Supervisor:
         self._record.held = held
         self._record.samples.take(held)
         suggested = self._record.samples.suggest_budget(max(self._backend.limits.budget, held.unreclaimable))
-        self._events.held(held, waits=self._on_limit == "hold", suggested=suggested)
         self._asked_to_end = False
-        if self._on_limit == "hold" and self._wait_for_release(suggested):
-            return
+        if self._on_limit == "hold":
+            if self._wait_for_release(held, suggested):
+                return
+        else:
+            self._events.held(held, waits=False, suggested=suggested)
         self._record.stopped = True
         if self._on_limit != "kill" and (stands_still or self._is_limited):
             self._ask_to_end()  # else nothing keeps it from growing while it is asked
@@ -241,11 +251,19 @@ class Supervisor:
                 # Who is deep in a system call, and has no code to run at its end, needs no grace.
                 self._backend.signal(signal.SIGKILL, only=lambda pid: is_ending_by(pid, signal.SIGTERM))
 
-    def _wait_for_release(self, suggested: int) -> bool:
+    def _wait_for_release(self, held: Snapshot, suggested: int) -> bool:
         """Stay frozen until somebody says what is to become of the job. True: it goes on."""
+        self._waits_for_release = True
+        try:
+            return self._is_released(held, suggested)
+        finally:
+            self._waits_for_release = False
+
+    def _is_released(self, held: Snapshot, suggested: int) -> bool:
         from oomguard.supervision.control_socket import ControlSocket
 
         with ControlSocket() as control, self._terminal.keys() as keys:
+            self._events.held(held, waits=True, suggested=suggested)  # whoever reads it may ask at once
             while not self._asked_to_end and self._goes_on():
                 ready = self._wait(60.0, [*control.wake_on(), *keys.wake_on()])
                 key = keys.read() if ready else ""

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -114,3 +115,23 @@ def test_a_run_whose_reaper_lives_is_let_alone(tmp_path: Path) -> None:
         assert not gone(child)
     finally:
         os.kill(child, signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    "flags", [["--pid", "--fork", "--mount-proc"], ["--time", "--fork", "--monotonic", "1000", "--boottime", "1000"]]
+)
+def test_a_run_in_a_container_is_nobody_s_orphan(tmp_path: Path, flags: list[str]) -> None:
+    """Pids, or the times of starts, are counted anew there: its reaper cannot be found by them."""
+    if os.geteuid() != 0 or subprocess.run(["unshare", *flags, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("needs root, and unshare of util-linux 2.36")
+    job = "import time; open('begun', 'w').close(); time.sleep(600)"
+    command = [sys.executable, "-m", "oomguard", "run", "--max-rss", "100M", "--quiet", "--", sys.executable, "-c", job]
+    inside = subprocess.Popen(["unshare", *flags, *command], cwd=tmp_path, env=environment(), process_group=0)
+    try:
+        wait_for((tmp_path / "begun").exists)
+        taken = [orphan.pid for orphan in find_orphans(of_all_users=True)]
+        assert not [pid for pid in taken if Path(f"/proc/{pid}/cwd").resolve() == tmp_path]
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(inside.pid, signal.SIGKILL)
+        inside.wait()

@@ -8,6 +8,7 @@ import pty
 import re
 import select
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -167,11 +168,11 @@ def test_the_hang_up_of_a_terminal_that_is_all_its_own_reaches_the_job(tmp_path:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_held_job_whose_terminal_goes_hears_of_it_is_ended_and_reported(tmp_path: Path, way: str) -> None:
+def test_a_held_job_outlives_its_terminal_and_is_released(tmp_path: Path, way: str) -> None:
+    """Hours of work do not go with a window that is closed, or an ssh that is cut."""
     hold = ["--on-limit", "hold", "--report", "report.json"]
-    job = "import signal, sys\nfor number in (signal.SIGHUP, signal.SIGTERM):\n"
-    job += "    signal.signal(number, lambda *_: (open('heard', 'w').close(), sys.exit()))\n"
-    job += "held = []\nwhile True: held.append(bytearray(b'x') * (1 << 20))\n"
+    job = "import signal, sys\nsignal.signal(signal.SIGHUP, lambda *_: (open('heard', 'w').close(), sys.exit(4)))\n"
+    job += "held = [bytearray(b'x') * (1 << 20) for _ in range(150)]\nsys.exit(3)\n"
     command = [*OOMGUARD, "run", "--max-rss", "100M", "--enforce", way, *hold, "--", sys.executable, "-c", job]
     guard, terminal = pty.fork()
     if guard == 0:
@@ -181,12 +182,24 @@ def test_a_held_job_whose_terminal_goes_hears_of_it_is_ended_and_reported(tmp_pa
         said = b""
         while b"key s" not in said:
             said += os.read(terminal, 4096)
-        time.sleep(0.3)
         os.close(terminal)
+        time.sleep(0.5)
+        before = _cpu_ticks(guard)
+        time.sleep(1)
+        assert state(guard) == "S"
+        assert _cpu_ticks(guard) - before < 10  # nor does it ask the terminal over and over
+        release = subprocess.run(
+            [*OOMGUARD, "release", str(guard), "--max-rss", "300M"], check=False, env=environment()
+        )
+        assert release.returncode == 0
         wait_for(lambda: state(guard) in (None, "Z"))
     finally:
         os.kill(guard, signal.SIGKILL)
         _, status = os.waitpid(guard, 0)
-    assert os.waitstatus_to_exitcode(status) == 137
-    assert json.loads((tmp_path / "report.json").read_text())["stopped_by"] == "budget"
-    assert (tmp_path / "heard").exists()
+    assert os.waitstatus_to_exitcode(status) == 3
+    assert json.loads((tmp_path / "report.json").read_text())["stopped_by"] is None
+    assert not (tmp_path / "heard").exists()
+
+
+def _cpu_ticks(pid: int) -> int:
+    return sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]))

@@ -9,12 +9,16 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import oomguard
 from oomguard.errors import WorkerFailed
 from oomguard.kernel.proc.files import ProcessTree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
 
 GROWS = """
 import sys, time
@@ -77,3 +81,51 @@ def test_ctrl_c_in_the_block_comes_out_of_it_and_nobody_is_left_stopped() -> Non
         if child is not None:
             child.kill()
             child.wait()
+
+
+def test_what_is_forked_in_the_block_neither_keeps_it_nor_ends_it() -> None:
+    """A pool that is still there at the end, and a copy of this process that leaves the block itself."""
+    code = (
+        "import os, time, oomguard\n"
+        "with oomguard.budget('300M') as held:\n"
+        "    stays = os.fork()\n"
+        "    if stays == 0:\n"
+        "        time.sleep(60)\n"
+        "    leaves = os.fork()\n"
+        "    if leaves == 0:\n"
+        "        raise SystemExit(3)\n"
+        "    status = os.waitstatus_to_exitcode(os.waitpid(leaves, 0)[1])\n"
+        "print(status, held.outcome.exit_code)\n"
+        "os.kill(stays, 9)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
+    assert (done.stdout, done.stderr) == ("3 0\n", "")
+
+
+def _exits(block: Generator[subprocess.Popen[bytes], None, None]) -> None:
+    with pytest.raises(SystemExit):
+        next(block)
+
+
+def _closed(block: Generator[subprocess.Popen[bytes], None, None]) -> None:
+    block.close()
+
+
+@pytest.mark.parametrize("end", [_exits, _closed])
+def test_however_the_block_ends_the_children_go_on_and_the_watcher_ends(
+    end: Callable[[Generator[subprocess.Popen[bytes], None, None]], None],
+) -> None:
+    def in_a_block() -> Generator[subprocess.Popen[bytes], None, None]:
+        with oomguard.budget("300M"):
+            yield subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+            raise SystemExit(5)
+
+    block = in_a_block()
+    with next(block) as child:
+        watcher = watcher_pid()
+        try:
+            end(block)
+            assert state(child.pid) in "SR"
+            assert state(watcher) == "gone"
+        finally:
+            child.kill()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from oomguard.errors import BadInput, NeedsPrivilege
+from oomguard.kernel import safe_files
 
 Shell = Literal["bash", "zsh", "fish"]
 SHELLS: tuple[Shell, ...] = get_args(Shell)
@@ -64,15 +65,12 @@ def install_hook(shell: Shell, *, home: Path | None = None) -> InstalledHook:
 
 def _write(path: Path, text: str) -> None:
     """Put a whole new file in the place of an old one; a shell that starts meanwhile reads one or the other."""
-    new = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        safe_files.make_folder(path.parent)
         _require_own(path.parent)
-        with new.open("x", encoding="utf-8") as file:
-            file.write(text)
-        new.replace(path)
+        with safe_files.replacing(path) as file:
+            file.write(text.encode())
     except OSError as error:
-        new.unlink(missing_ok=True)
         raise _cannot_write(path, error) from error
 
 

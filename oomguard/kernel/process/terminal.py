@@ -30,9 +30,12 @@ class Keys:
         if self._fd is None or not select.select([self._fd], [], [], 0)[0]:
             return ""
         try:
-            return os.read(self._fd, 1).decode(errors="replace").lower()
+            key = os.read(self._fd, 1)
         except OSError:
-            return ""
+            key = b""
+        if not key:
+            self._fd = None  # the terminal has gone: it would tell of that for ever
+        return key.decode(errors="replace").lower()
 
 
 class Terminal:

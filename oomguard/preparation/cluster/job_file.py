@@ -14,11 +14,12 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, Changed
+from oomguard.kernel import safe_files
 from oomguard.preparation.cluster.units import Unit
 from oomguard.preparation.encoding.unicode_probe import tiktoken_unicode
 from oomguard.preparation.options import PrepareOptions, resolve_options
 from oomguard.preparation.reading.source import Part, Source
-from oomguard.preparation.writing.manifest import STATE_FOLDER, disk_error, sync_folder
+from oomguard.preparation.writing.manifest import STATE_FOLDER, disk_error
 from oomguard.text import printable
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def write_job(job: JobFile, path: Path) -> JobFile:
     job = replace(job, sha256=digest)
     data = json.dumps({**body, "sha256": digest}, separators=(",", ":")) + "\n"
     try:
-        job.parts.mkdir(parents=True, exist_ok=True)
+        safe_files.make_folder(job.parts)
         _write_new(path, data)
     except FileExistsError as error:
         raise BadInput(
@@ -140,15 +141,14 @@ def _replace(file: Path, text: str) -> None:
     temporary = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
     try:
         _write_new(temporary, text)
-        temporary.replace(file)
-        sync_folder(file.parent)
+        safe_files.rename(temporary, file)
+        safe_files.sync_folder(file.parent)
     except OSError as error:
         raise disk_error(error, file) from error
 
 
 def _write_new(path: Path, text: str) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-    with os.fdopen(os.open(path, flags, 0o644), "w", encoding="utf-8") as file:
+    with os.fdopen(safe_files.create(path), "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

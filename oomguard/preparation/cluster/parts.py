@@ -17,9 +17,10 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput
+from oomguard.kernel import safe_files
 from oomguard.preparation.writing.beside_files import read_part
 from oomguard.preparation.writing.formats.stored import OrderedEnds
-from oomguard.preparation.writing.manifest import disk_error, sync_folder, write_all
+from oomguard.preparation.writing.manifest import disk_error, write_all
 from oomguard.preparation.writing.token_sink import EncodedPiece, Totals
 from oomguard.text import printable
 from oomguard.units import MIB
@@ -61,10 +62,8 @@ class PartWriter:
         self._digest = hashlib.sha256()
         stem = f".{path.stem}.{secrets.token_hex(8)}"
         self._tokens_at, self._ends_at = path.with_name(f"{stem}.tokens"), path.with_name(f"{stem}.ends")
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         try:
-            self._tokens = os.open(self._tokens_at, flags, 0o644)
-            self._ends = os.open(self._ends_at, flags, 0o644)
+            self._tokens, self._ends = safe_files.create(self._tokens_at), safe_files.create(self._ends_at)
         except OSError as error:
             raise disk_error(error, path) from error
 
@@ -107,7 +106,7 @@ class PartWriter:
             write_all(self._tokens, memoryview(footer + _TAIL.pack(len(footer), _MAGIC)))
             os.fsync(self._tokens)
             first = _give_name(self._tokens_at, self._path)
-            sync_folder(self._path.parent)
+            safe_files.sync_folder(self._path.parent)
         except OSError as error:
             raise disk_error(error, self._path) from error
         return first
@@ -117,7 +116,7 @@ class PartWriter:
         for fd, path in ((self._tokens, self._tokens_at), (self._ends, self._ends_at)):
             if fd >= 0:
                 os.close(fd)
-            path.unlink(missing_ok=True)
+            safe_files.unlink(path)
         self._tokens = self._ends = -1
 
 

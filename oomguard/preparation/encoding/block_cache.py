@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.errors import Changed
+from oomguard.kernel import safe_files
 from oomguard.preparation.encoding.native import ABI, Vocabulary
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def keep(name: str, data: bytes | mmap.mmap | memoryview, *, cache: Path | None 
     folder = cache or default_cache()
     if folder is not None:
         with contextlib.suppress(OSError):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            safe_files.make_folder(folder)
             with _trusted_folder(folder) as folder_fd:
                 _write(folder_fd, name, data)
 

@@ -204,15 +204,19 @@ class _Finder:
         return found
 
     def _walk(self, folder: Path, *, seen: set[str]) -> Iterator[Path]:
-        real = os.path.realpath(folder)
-        if real in seen or self._excluded(folder):  # seen: a link that leads back up
-            return
-        seen.add(real)
-        for path in contents_of(folder, sorted(_listing(folder), key=_natural)):
-            if path.is_dir():
-                yield from self._walk(path, seen=seen)
-            elif not self._excluded(path) and self._is_taken(path):
-                yield path
+        """The files below, in natural order. A list, not calls in calls: folders may be a thousand deep."""
+        left = [folder]
+        while left:
+            path = left.pop()
+            if path is not folder and not path.is_dir():
+                if not self._excluded(path) and self._is_taken(path):
+                    yield path
+                continue
+            real = os.path.realpath(path)
+            if real in seen or self._excluded(path):  # seen: a link that leads back up
+                continue
+            seen.add(real)
+            left += reversed(list(contents_of(path, sorted(_listing(path), key=_natural))))
 
     def _is_taken(self, path: Path) -> bool:
         """Whether a folder gives this file; if not, it is noted."""

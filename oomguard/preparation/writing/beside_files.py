@@ -10,8 +10,9 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from oomguard.kernel import safe_files
 from oomguard.kernel.storage.space import start_writeback
-from oomguard.preparation.writing.manifest import disk_error, sync_folder, write_all
+from oomguard.preparation.writing.manifest import disk_error, write_all
 from oomguard.preparation.writing.shard_check import file_identity, not_ours
 from oomguard.units import MIB
 
@@ -40,8 +41,8 @@ def write_beside(temporary: Path, path: str, content: Iterable[bytes]) -> Beside
     """Write a file under its temporary name. Raises: OomguardError if the disk refuses, or what the content raises."""
     digest, size, done = hashlib.sha256(), 0, 0
     try:
-        temporary.unlink(missing_ok=True)  # it may be anything, and lead anywhere
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        safe_files.unlink(temporary)  # it may be anything, and lead anywhere
+        fd = safe_files.create(temporary)
         try:
             for data in content:
                 write_all(fd, memoryview(data))
@@ -71,8 +72,8 @@ def give_name(folder: Path, file: BesideFile, on_naming: Callable[[str, str], No
         if os.path.lexists(final):  # since the run began: then all names were free
             raise not_ours(final)
         on_naming(file.path, file.sha256)
-        file.temporary.rename(final)
-        sync_folder(final.parent)
+        safe_files.rename(file.temporary, final)
+        safe_files.sync_folder(final.parent)
         return file_identity(final.stat())
     except OSError as error:
         raise disk_error(error, file.temporary) from error
@@ -84,8 +85,8 @@ def make_parent(folder: Path, final: Path) -> None:
         return
     if os.path.lexists(final.parent):
         raise not_ours(final.parent)
-    final.parent.mkdir()
-    sync_folder(folder)
+    safe_files.make_folder(final.parent)
+    safe_files.sync_folder(folder)
 
 
 def read_part(fd: int, start: int, end: int) -> Iterator[bytes]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from oomguard.errors import Changed
+from oomguard.kernel.safe_files import create, open_there, unlink
 from oomguard.preparation.writing.beside_files import read_part
 from oomguard.preparation.writing.manifest import disk_error, write_all
 
@@ -34,9 +35,8 @@ class DocumentEnds:
         """Make the file, which may be there from a run that was stopped."""
         self.close()
         try:
-            self._path.unlink(missing_ok=True)
-            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            self._fd = os.open(self._path, flags, 0o644)
+            unlink(self._path)
+            self._fd = create(self._path)
         except OSError as error:
             raise disk_error(error, self._path) from error
         self.count = self.last = self._crc = 0
@@ -68,7 +68,7 @@ class DocumentEnds:
         Raises: Changed if they are not those that were written.
         """
         try:
-            self._fd = os.open(self._path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+            self._fd = open_there(self._path)
             self.count = count
             for stretch in self.stretches():
                 self._crc = zlib.crc32(stretch, self._crc)
@@ -94,7 +94,7 @@ class DocumentEnds:
     def remove(self) -> None:
         """Take the file away."""
         self.close()
-        self._path.unlink(missing_ok=True)
+        unlink(self._path)
 
     def close(self) -> None:
         """Leave the file as it is; harmless if it is closed."""

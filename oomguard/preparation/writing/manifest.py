@@ -21,6 +21,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, Changed, InUse, OomguardError
+from oomguard.kernel import safe_files
 from oomguard.preparation.writing.manifest_lines import (
     DamagedLine,
     decode_lines,
@@ -99,8 +100,8 @@ class Manifest:
         """
         self.state = folder / STATE_FOLDER
         try:
-            self.state.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(self.state / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            safe_files.make_folder(self.state)
+            self._lock = safe_files.open_or_create(self.state / "lock")
         except OSError as error:
             raise BadInput(
                 f"cannot write in the output folder {folder}: {error.strerror}", do="--out FOLDER that you may write"
@@ -183,16 +184,10 @@ class Manifest:
 
     def _write_anew(self, lines: list[dict[str, Any]]) -> None:
         """Drop a torn last line, or replace an old manifest, in one step."""
-        new = self._file.with_suffix(".new")
         try:
-            new.unlink(missing_ok=True)  # it may be anything, and lead anywhere
-            with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644), "wb") as file:
+            with safe_files.replacing(self._file, beside="manifest.new") as file:
                 file.writelines(encode_line(line, number) for number, line in enumerate(lines))
-                file.flush()
-                os.fsync(file.fileno())
-            new.replace(self._file)
-            sync_folder(self.state)
-            self._fd = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW)
+            self._fd = safe_files.open_there(self._file, os.O_WRONLY | os.O_APPEND)
         except OSError as error:
             raise disk_error(error, self._file) from error
         self._lines = len(lines)
@@ -217,9 +212,9 @@ class Manifest:
         """Take away what was made here, and nothing else."""
         try:
             for name in done.names:
-                (self.state.parent / name).unlink(missing_ok=True)
+                safe_files.unlink(self.state.parent / name)
             for partial in self.state.glob("*.partial"):
-                partial.unlink()
+                safe_files.unlink(partial)
         except OSError as error:
             raise disk_error(error, self._file) from error
 
@@ -416,12 +411,3 @@ def disk_error(error: OSError, file: Path) -> OomguardError:
         f"could not write {file}: {error.strerror}",
         do=f"{'make room' if error.errno in _FULL else 'see what is wrong with the disk (dmesg | tail)'}, then {AGAIN}",
     )
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames in a folder survive a power cut."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import Changed
+from oomguard.kernel import safe_files
 from oomguard.kernel.storage.space import start_writeback
 from oomguard.preparation.writing.beside_files import BesideFile, give_name, write_beside
 from oomguard.preparation.writing.document_ends import DocumentEnds, FullShard
-from oomguard.preparation.writing.manifest import disk_error, sync_folder, write_all
+from oomguard.preparation.writing.manifest import disk_error, write_all
 from oomguard.preparation.writing.shard_check import hash_part
-from oomguard.units import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from oomguard.preparation.writing.formats.stored import StoredShard
 
 # Dirty pages count against a cgroup's limit and must not pile up: each of these is handed to the disk at once.
-_WRITEBACK_BYTES = 8 * MIB
+_WRITEBACK_BYTES = 8 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,10 +156,10 @@ class SplitWriter:
 
     def _open(self) -> None:
         try:
-            self._temporary.unlink(missing_ok=True)  # it may be anything, and lead anywhere
-            self._fd = os.open(self._temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+            safe_files.unlink(self._temporary)  # it may be anything, and lead anywhere
+            self._fd = safe_files.create(self._temporary)
             write_all(self._fd, memoryview(self._header))
-            sync_folder(self._plan.state)  # a checkpoint may speak of this file
+            safe_files.sync_folder(self._plan.state)  # a checkpoint may speak of this file
         except OSError as error:
             raise disk_error(error, self._temporary) from error
         self._tokens = 0
@@ -242,7 +242,7 @@ class SplitWriter:
         """A checkpoint behind the finished shards is on disk: what they were made from goes."""
         try:
             for part in self._built_from:
-                part.unlink(missing_ok=True)
+                safe_files.unlink(part)
         except OSError as error:
             raise disk_error(error, part) from error
         self._built_from.clear()
@@ -312,11 +312,11 @@ class SplitWriter:
         keep = {self._temporary, self._beside("ends")} if is_open else set()
         for later in self._plan.state.glob(f"{self._split[0]}*.partial"):
             if later not in keep:
-                later.unlink()
+                safe_files.unlink(later)
 
     def _take_back(self, file: Path, tokens: int, sha256: str | None) -> None:
         """Open the shard that was not full, which may have got its name after the checkpoint."""
-        self._fd = os.open(file, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        self._fd = safe_files.open_there(file)
         self._tokens = tokens
         if os.fstat(self._fd).st_size < self._size:
             raise Changed(f"{file} is shorter than the run left it", do="--restart starts over")
@@ -324,7 +324,7 @@ class SplitWriter:
         if self._hash.hexdigest() != sha256:
             raise Changed(f"{file} holds other bytes than the run left there", do="--restart starts over")
         if file != self._temporary:
-            file.rename(self._temporary)
+            safe_files.rename(file, self._temporary)
         os.ftruncate(self._fd, self._size)
         if os.pwrite(self._fd, self._header, 0) < len(self._header):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -67,12 +67,18 @@ class SinkThread:
             raise self._failure
 
     def _run(self) -> None:
-        while (item := self._pieces.get()) is not None:
-            slot, piece = item
-            if self._failure is None and not self._discard:
-                try:
-                    self._sink.take(piece)
-                except BaseException as failure:  # noqa: BLE001 - it is raised again,
-                    self._failure = failure  # where the coordinator looks next
-            self._done.put(slot)
-            os.eventfd_write(self.wake_fd, 1)
+        try:
+            while (item := self._pieces.get()) is not None:
+                slot, piece = item
+                if self._failure is None and not self._discard:
+                    self._take(piece)
+                self._done.put(slot)
+                os.eventfd_write(self.wake_fd, 1)
+        except BaseException as failure:  # noqa: BLE001 - a thread that ends in silence would pass for one that is done
+            self._failure = self._failure or failure
+
+    def _take(self, piece: EncodedPiece) -> None:
+        try:
+            self._sink.take(piece)
+        except BaseException as failure:  # noqa: BLE001 - it is raised again,
+            self._failure = failure  # where the coordinator looks next

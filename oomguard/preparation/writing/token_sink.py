@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from oomguard.errors import Changed
+from oomguard.kernel import safe_files
 from oomguard.preparation.writing.beside_files import give_name, write_beside
 from oomguard.preparation.writing.formats.base import FinishedShard
 from oomguard.preparation.writing.read_parts import ReadParts
@@ -107,7 +108,7 @@ class TokenSink:
         if progress.checkpoint is not None:
             self._go_on(progress, progress.checkpoint)
         for file in left:  # but for one that is open again, and has lost its name
-            file.unlink(missing_ok=True)
+            safe_files.unlink(file)
 
     def restore(self, checkpoint: dict[str, Any], stored: Sequence[StoredShard]) -> None:
         """Make what was open at a checkpoint again from the finished shards, so that `resume` can go on from it.

@@ -6,19 +6,20 @@ a size however long the run: when it is full, a new one is written from what the
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
-import stat
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oomguard.errors import BadInput
+from oomguard.errors import BadInput, NotOurs
+from oomguard.kernel import safe_files
 from oomguard.profiling.recording.events import event_line, read_line
 from oomguard.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
 
     from oomguard.profiling.recording.events import Event
 
@@ -38,9 +39,21 @@ class RecordingFile:
         self._size = 0
         self._torn = False  # a full disk cut the last line
         self.lost_some = False
-        _refuse_other(path)
-        self._fd = self._open(path)
-        self._is_file = stat.S_ISREG(os.fstat(self._fd).st_mode)  # a device or a pipe is never full, nor replaced
+        try:
+            self._fd, kind = safe_files.open_named(path, 0o600, os.O_RDWR | os.O_APPEND)
+        except OSError as error:
+            raise _cannot_be(path, f"cannot be written as a recording: {error.strerror}") from error
+        self._is_file = kind != "stream"  # a device or a pipe is never full, nor replaced
+        if kind == "there":
+            self._take_over()
+
+    def _take_over(self) -> None:
+        """A recording may be overwritten; a file named by mistake is not."""
+        beginning = os.pread(self._fd, len(_FIRST), 0)
+        if beginning and beginning != _FIRST:
+            os.close(self._fd)
+            raise _cannot_be(self.path, "exists and is not a recording: it is left as it is")
+        os.ftruncate(self._fd, 0)
 
     def write(self, line: dict[str, Any]) -> None:
         """Append a line, at once: 7 us. A full disk ends the recording, not the job: what has no room is dropped."""
@@ -67,35 +80,16 @@ class RecordingFile:
 
     def _replace(self, data: bytes) -> bool:
         """Put `data` in the file's place, where a reader sees the old or the new."""
-        target = Path(os.path.realpath(self.path))  # a link stays one
-        part = target.with_name(f"{target.name}.part")
         try:
-            part.unlink(missing_ok=True)
-            fd = self._open(part, os.O_EXCL)  # in a folder that others write to, it may lead elsewhere
-        except (OSError, BadInput):
+            with safe_files.replacing(self.path, 0o600, follow=True) as file:  # a link stays one
+                file.write(data)
+                fd = os.dup(file.fileno())
+        except (OSError, NotOurs):
             return False
-        try:
-            if _write_all(fd, data):
-                part.replace(target)
-                fd, self._fd = self._fd, fd
-                return True
-            part.unlink()
-        except OSError:
-            return False
-        finally:
-            os.close(fd)
-        return False
-
-    @staticmethod
-    def _open(path: Path, flags: int = os.O_TRUNC) -> int:
-        try:
-            return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | flags, 0o600)
-        except OSError as error:
-            shown = printable(str(path))
-            raise BadInput(
-                f"the recording {shown} cannot be written: {error.strerror}",
-                do="oomguard profile -o ANOTHER_FILE -- COMMAND",
-            ) from error
+        fcntl.fcntl(fd, fcntl.F_SETFL, os.O_APPEND)
+        os.close(self._fd)
+        self._fd = fd
+        return True
 
 
 def _encode(line: dict[str, Any]) -> bytes:
@@ -111,20 +105,8 @@ def _write_all(fd: int, data: bytes) -> bool:
     return True
 
 
-def _refuse_other(path: Path) -> None:
-    """A recording may be overwritten; a file named by mistake is not."""
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            return  # a pipe or a device, which opening might wait for
-        with path.open("rb") as file:
-            beginning = file.read(len(_FIRST))
-    except OSError:
-        return  # it is not there, or cannot be written either
-    if beginning and beginning != _FIRST:
-        raise BadInput(
-            f"{printable(str(path))} exists and is not a recording: it is left as it is",
-            do="oomguard profile -o ANOTHER_FILE -- COMMAND",
-        )
+def _cannot_be(path: Path, why: str) -> BadInput:
+    return BadInput(f"{printable(str(path))} {why}", do="oomguard profile -o ANOTHER_FILE -- COMMAND")
 
 
 def read_events(path: Path) -> Iterator[Event]:
@@ -139,7 +121,8 @@ def read_events(path: Path) -> Iterator[Event]:
 def append_event(path: Path, event: Event) -> None:
     """Add what is known only after the end of a recording. Raises: nothing; the profile on the screen has it, too."""
     try:
-        with path.open("ab") as file:
-            file.write(_encode(event_line(event)))
-    except OSError:
+        fd = safe_files.open_there(path, os.O_WRONLY | os.O_APPEND)
+    except (OSError, NotOurs):
         return
+    _write_all(fd, _encode(event_line(event)))
+    os.close(fd)

@@ -68,7 +68,7 @@ def find_scope_manager(root: Path = Path("/")) -> ScopeManager:
             do="boot with systemd.unified_cgroup_hierarchy=1",
         )
     if os.getuid() == 0:
-        return ScopeManager(of_user=False, environment={})
+        return ScopeManager(of_user=False, environment={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
     runtime = root / f"run/user/{os.getuid()}"
     if not (runtime / "bus").exists():
         raise MemcgUnavailable(

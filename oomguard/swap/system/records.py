@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from oomguard.errors import InUse, NeedsPrivilege, SwapFailed
+from oomguard.kernel import safe_files
 from oomguard.text import as_root
 
 if TYPE_CHECKING:
@@ -57,17 +58,11 @@ class SwapRecords:
         Raises: SwapFailed if it cannot be written.
         """
         file = _file(record.path, self._root)
-        new = file.with_suffix(".new")
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with new.open("w", encoding="utf-8", errors="surrogateescape") as stream:
-                json.dump({"schema": _SCHEMA, **asdict(record)}, stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            new.replace(file)
-            fd = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            os.fsync(fd)
-            os.close(fd)
+            safe_files.make_folder(file.parent)
+            text = json.dumps({"schema": _SCHEMA, **asdict(record)})
+            with safe_files.replacing(file, beside=file.with_suffix(".new").name) as stream:
+                stream.write(text.encode(errors="surrogateescape"))
         except OSError as error:
             raise SwapFailed(
                 f"cannot record what is made in {file.parent}: {error.strerror}", do=f"df -h {file.parent}"
@@ -76,15 +71,15 @@ class SwapRecords:
     def forget(self, path: str) -> None:
         """Remove a record, and the folder after the last. Harmless if there is none."""
         file = _file(path, self._root)
-        file.unlink(missing_ok=True)
-        file.with_suffix(".alive").unlink(missing_ok=True)
+        for name in (file, file.with_suffix(".new"), file.with_suffix(".alive")):
+            safe_files.unlink(name)
         for folder in (file.parent, file.parent.parent):
             with suppress(OSError):  # other records are in it, or it is gone
                 folder.rmdir()
 
     def hold(self, path: str) -> int:
         """Mark a swap file as used by a command: as long as this descriptor, also an inherited one, is open."""
-        fd = os.open(_file(path, self._root).with_suffix(".alive"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = safe_files.open_or_create(_file(path, self._root).with_suffix(".alive"), 0o600)
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return fd
 
@@ -114,8 +109,8 @@ def locked_records(root: Path = Path("/")) -> Iterator[SwapRecords]:
     """
     lock = root / _LOCK
     try:
-        lock.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-        fd = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        safe_files.make_folder(lock.parent)
+        fd = safe_files.open_or_create(lock, 0o600)
     except OSError as error:
         kind = NeedsPrivilege if isinstance(error, PermissionError) else SwapFailed
         raise kind(f"cannot open {lock}: {error.strerror}", do=as_root("swap ...")) from error

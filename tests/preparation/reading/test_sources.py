@@ -4,6 +4,7 @@ import json
 import os
 import random
 import socket
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -235,3 +236,18 @@ def test_natural_order() -> None:
     """Number by number, folder by folder; equal numbers as they are written."""
     names = ["01/a", "1/b", "a/9.txt", "a/10.txt", "a2/1.txt", "a10/1.txt", "x9y9", "x9y10", "x10"]
     assert sorted(random.Random(1).sample(names, len(names)), key=natural) == names
+
+
+def test_folders_a_thousand_deep_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in range(1100):
+        Path("d").mkdir()
+        os.chdir("d")
+    Path("deep.txt").write_text("at the bottom")
+    os.chdir(tmp_path)
+    (tmp_path / "d/a.txt").write_text("at the top")
+    try:
+        found = find_sources(["d"], folder=tmp_path, exclude=None)
+        assert [Path(source.path).name for source in found] == ["a.txt", "deep.txt"]
+    finally:
+        subprocess.run(["rm", "-rf", "d"], check=True)  # Python's rmtree is recursive, and pytest's with it

@@ -279,7 +279,7 @@ def test_a_line_that_is_none_is_refused_and_restart_takes_no_file_of_others(
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
-@pytest.mark.parametrize("name", ["manifest.jsonl", "manifest.new", "lock"])
+@pytest.mark.parametrize("name", ["manifest.jsonl", "manifest.new"])
 def test_a_pipe_in_the_place_of_a_file_keeps_nobody_waiting(tmp_path: Path, name: str) -> None:
     """Opened to be read or written it would wait for another process."""
     (tmp_path / ".oomguard").mkdir()
@@ -289,6 +289,17 @@ def test_a_pipe_in_the_place_of_a_file_keeps_nobody_waiting(tmp_path: Path, name
             begin(tmp_path)
         begin(tmp_path, restart=True)
     assert begin(tmp_path) == Progress()
+
+
+def test_what_stands_in_the_place_of_the_lock_is_refused(tmp_path: Path) -> None:
+    (tmp_path / ".oomguard").mkdir()
+    (tmp_path / "foreign").write_text("kept")
+    for plant in (lambda lock: os.mkfifo(lock), lambda lock: lock.symlink_to("../foreign"), lambda lock: lock.mkdir()):
+        plant(tmp_path / ".oomguard/lock")
+        with pytest.raises(BadInput, match="cannot write in the output folder"):
+            Manifest(tmp_path)
+        (tmp_path / ".oomguard/lock").rename(tmp_path / f"away{len(list(tmp_path.iterdir()))}")
+    assert (tmp_path / "foreign").read_text() == "kept"
 
 
 def test_after_a_write_that_failed_nothing_is_added(tmp_path: Path) -> None:

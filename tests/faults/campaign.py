@@ -1,0 +1,459 @@
+"""Each feature under each fault: it ends in time, with a clear error or the right result, and leaves nothing behind.
+
+`make faults` runs as many rounds as asked for, from a seed; `make test` runs a short form. A fault is injected into
+oomguard's own processes only (strace lets go of what they execute), at a call that a run without faults makes too.
+
+    python -m tests.faults.campaign --rounds 600 --seed 1 [--jobs 2] [--out FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_MARK = "OOMGUARD_FAULTS_ROUND"
+_PATIENCE_SECONDS = 90.0
+_GROWS = "held = [bytearray(b'x') * (1 << 20) for _ in range(120)]"
+_IN_A_BLOCK = (
+    "import subprocess, sys, oomguard\n"
+    "with oomguard.budget('300M'):\n"
+    "    subprocess.run([sys.executable, '-c', 'x = bytearray(1 << 24)'], check=True)\n"
+)
+_OOMGUARD = [sys.executable, "-m", "oomguard"]
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One command, and the statuses that are right for it; beside them any clear error of its own."""
+
+    name: str
+    command: list[str]
+    right: frozenset[int]
+    failed: frozenset[int]  # what oomguard says when it failed itself
+    result: str | None = None  # a folder whose bytes are those of a run without faults, after the same command again
+
+
+def _feature(
+    name: str, *command: str, right: tuple[int, ...] = (0,), failed: tuple[int, ...] = (1,), result: str | None = None
+) -> Feature:
+    return Feature(name, [*_OOMGUARD, *command], frozenset(right), frozenset(failed), result)
+
+
+FEATURES = [
+    _feature("prepare", "prepare", "text", "--out", "out", "--quiet", "--workers", "2", result="out"),
+    _feature(
+        "prepare, budget", "run", "--max-rss", "300M", "prepare", "text", "--out", "out", "--quiet", result="out",
+        failed=(1, 125, 137),
+    ),
+    _feature("run", "run", "--max-rss", "60M", "--report", "r.json", "--", "/bin/sh", "-c", "exit 3", right=(3,), failed=(125,)),
+    _feature("run, at its budget", "run", "--max-rss", "60M", "--", sys.executable, "-c", _GROWS, right=(137,), failed=(125,)),
+    _feature(
+        "run, polling", "run", "--max-rss", "60M", "--enforce", "polling", "--", sys.executable, "-c", _GROWS,
+        right=(137,), failed=(125,),
+    ),
+    _feature("profile", "profile", "-o", "new.oomguard", "--", sys.executable, "-c", _GROWS, failed=(125,)),
+    _feature("report", "report", "r.oomguard", "--html", "page.html"),
+    _feature("diagnose", "diagnose", "--log", "kernel.log", "--html", "page.html", right=(0, 3)),
+    _feature("check", "check", "script.py", right=(0, 1, 3), failed=(2,)),
+    _feature("plan", "plan", "text", "--no-calibration"),
+    _feature("inspect", "inspect", "done"),
+    _feature("convert", "convert", "done", "--format", "npy", "--out", "converted", result="converted"),
+    _feature("doctor", "doctor"),
+    _feature("swap status", "swap", "status"),
+    Feature("budget()", [sys.executable, "-c", _IN_A_BLOCK], frozenset({0}), frozenset({1})),
+]  # fmt: skip
+
+_CALLS = {
+    "fork: EAGAIN": ("clone,clone3,fork,vfork", "EAGAIN"),
+    "open: EMFILE": ("openat,pipe2,socket,dup,memfd_create,epoll_create1", "EMFILE"),
+    "open: ENFILE": ("openat,pipe2", "ENFILE"),
+    "write: ENOSPC": ("write,pwrite64,writev", "ENOSPC"),
+    "write: EIO": ("write,pwrite64", "EIO"),
+    "sync: EIO": ("fsync,fdatasync", "EIO"),
+    "rename: EIO": ("rename,renameat,renameat2,link,linkat", "EIO"),
+    "mmap: ENOMEM": ("mmap", "ENOMEM"),
+    "read: EIO": ("read,pread64", "EIO"),
+}
+_SIGNALS = {"SIGHUP": signal.SIGHUP, "SIGTERM": signal.SIGTERM, "SIGINT": signal.SIGINT, "SIGKILL": signal.SIGKILL}
+_OTHERS = ["helper stopped, then SIGTERM", "helper killed", "small disk", "disk goes away", "another time namespace"]
+FAULTS = [*_CALLS, *_SIGNALS, *_OTHERS]
+
+
+@dataclass(slots=True)
+class Round:
+    """What one run with a fault came to."""
+
+    feature: str
+    fault: str
+    status: int | None = None
+    seconds: float = 0.0
+    wrong: list[str] = field(default_factory=list)
+    said: str = ""
+    at: str = ""
+
+
+class Campaign:
+    """The inputs of all rounds, what runs without faults make of them, and how many calls they make."""
+
+    def __init__(self, folder: Path, seed: int) -> None:
+        self.folder = folder
+        self.seed = seed
+        self._counts: dict[tuple[str, str], tuple[int, int]] = {}
+        self.given = folder / "given"
+        self._make_inputs()
+        self.wanted: dict[str, dict[str, str]] = {}
+
+    def _make_inputs(self) -> None:
+        (self.given / "text").mkdir(parents=True)
+        chance = random.Random(7)
+        words = ["memory", "budget", "kernel", "token", "shard", "page", "cache", "swap", "limit", "the", "of"]
+        for number in range(3):
+            text = " ".join(chance.choice(words) for _ in range(60_000))
+            (self.given / f"text/{number}.txt").write_text(text)
+        (self.given / "script.py").write_text("held = []\nfor line in open('text/0.txt'):\n    held.append(line)\n")
+        (self.given / "kernel.log").write_text(
+            "[  100.0] Out of memory: Killed process 77 (python) total-vm:9000000kB, anon-rss:8000000kB, "
+            "file-rss:0kB, shmem-rss:0kB, UID:0 pgtables:100kB oom_score_adj:0\n"
+        )
+        for command in (
+            ["prepare", "text", "--out", "done", "--quiet"],
+            ["profile", "-o", "r.oomguard", "--", sys.executable, "-c", _GROWS],
+        ):
+            subprocess.run([*_OOMGUARD, *command], cwd=self.given, env=self._environment("0"), check=True,
+                           stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+
+    def _environment(self, mark: str, temporary: Path | None = None) -> dict[str, str]:
+        environment = {**os.environ, _MARK: mark, "HOME": str(self.folder), "LC_ALL": "C.UTF-8"}
+        environment["TMPDIR"] = str(temporary or self.folder)
+        return environment
+
+    def _count(self, feature: Feature, calls: str) -> tuple[int, int]:
+        """How often the first process makes these calls: before oomguard's own code begins, and in all."""
+        key = (feature.name, calls)
+        if key not in self._counts:
+            with tempfile.TemporaryDirectory(dir=self.folder) as place:
+                work = self._work(Path(place))
+                trace = Path(place) / "trace"
+                subprocess.run(
+                    ["strace", "-o", str(trace), "-e", f"trace=openat,{calls}", "-b", "execve", *feature.command],
+                    cwd=work, env=self._environment("0"), check=False, timeout=_PATIENCE_SECONDS,
+                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                )  # fmt: skip
+                lines = trace.read_text(errors="replace").splitlines()
+            begins = next(
+                (n for n, line in enumerate(lines) if "oomguard/cli/app" in line or "supervision/api" in line), 0
+            )
+            names = set(calls.split(","))
+            hits = [n for n, line in enumerate(lines) if line.partition("(")[0] in names]
+            self._counts[key] = sum(n <= begins for n in hits), len(hits)
+        return self._counts[key]
+
+    def _work(self, place: Path) -> Path:
+        work = place / "work"
+        shutil.copytree(self.given, work)
+        return work
+
+    def run(self, number: int, feature: Feature, fault: str) -> Round:
+        """One round."""
+        chance = random.Random(f"{self.seed}/{number}")
+        done = Round(feature.name, fault)
+        mark = f"{os.getpid()}-{number}"
+        with tempfile.TemporaryDirectory(dir=self.folder, ignore_cleanup_errors=True) as place:
+            work, temporary = self._work(Path(place)), Path(place) / "tmp"
+            temporary.mkdir()
+            environment = self._environment(mark, temporary)
+            before = _listing(work)
+            command = self._command(feature, fault, chance, done, Path(place))
+            cgroups = _cgroups()
+            self._let_it_run(command, work, environment, feature, fault, chance, done)
+            _judge(done, feature, fault)
+            if left := _processes(mark):
+                done.wrong.append(f"processes left: {left}")
+            if left := _cgroups_left(cgroups):
+                done.wrong.append(f"cgroups left: {left}")
+            _check_files(done, fault, before, work, temporary)
+            if feature.result is not None and "small disk" != fault != "disk goes away":
+                self._again(feature, work, environment, done)
+        return done
+
+    def _command(self, feature: Feature, fault: str, chance: random.Random, done: Round, place: Path) -> list[str]:
+        if fault in _CALLS:
+            calls, error = _CALLS[fault]
+            first, last = self._count(feature, calls)
+            at = chance.randint(first + 1, max(first + 1, last + 2))
+            forever = "+" if chance.random() < 0.5 and not fault.startswith(("mmap", "read")) else ""
+            done.at = f"{at}{forever} of {last}"
+            inject = f"inject={calls}:error={error}:when={at}{forever}"
+            return [
+                "strace",
+                "-f",
+                "-b",
+                "execve",
+                "-o",
+                "/dev/null",
+                "-e",
+                f"trace={calls}",
+                "-e",
+                inject,
+                *feature.command,
+            ]
+        if fault in ("small disk", "disk goes away"):
+            size = chance.choice([100, 300, 600, 1200]) if fault == "small disk" else 100_000
+            later = "(sleep 0.7; umount -l out converted) &" if fault == "disk goes away" else ""
+            script = (
+                f"mkdir -p out converted; mount -t tmpfs -o size={size}k d out; mount --bind out converted; {later}"
+            )
+            return ["unshare", "-m", "sh", "-c", f'{script} exec "$@"', "sh", *feature.command]
+        if fault == "another time namespace":
+            offset = str(chance.choice([1, 1000, 10_000_000]))
+            return ["unshare", "-T", "--fork", "--monotonic", offset, "--boottime", offset, *feature.command]
+        return feature.command
+
+    def _let_it_run(
+        self, command: list[str], work: Path, environment: dict[str, str], feature: Feature, fault: str,
+        chance: random.Random, done: Round,
+    ) -> None:  # fmt: skip
+        began = time.monotonic()
+        with tempfile.TemporaryFile(dir=self.folder) as said:
+            process = subprocess.Popen(
+                command, cwd=work, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said,
+                process_group=0,
+            )  # fmt: skip
+            if fault in _SIGNALS:
+                _wait(process, delay := chance.uniform(0.1, 2.0))
+                done.at = f"{delay:.2f} s"
+                if process.poll() is None:
+                    process.send_signal(_SIGNALS[fault])
+            elif fault.startswith("helper"):
+                _wait(process, delay := chance.uniform(0.3, 1.5))
+                done.at = f"{delay:.2f} s"
+                _hurt_a_helper(process, fault, chance)
+            try:
+                done.status = process.wait(_PATIENCE_SECONDS)
+            except subprocess.TimeoutExpired:
+                done.wrong.append("did not end in time")
+                process.kill()
+                process.wait()
+            done.seconds = time.monotonic() - began
+            said.seek(0)
+            done.said = said.read().decode(errors="replace")
+
+    def _again(self, feature: Feature, work: Path, environment: dict[str, str], done: Round) -> None:
+        """The same command resumes, to the bytes of a run without faults."""
+        assert feature.result is not None
+        again = subprocess.run(
+            feature.command, cwd=work, env=environment, capture_output=True, text=True, errors="replace",
+            stdin=subprocess.DEVNULL, timeout=_PATIENCE_SECONDS, check=False,
+        )  # fmt: skip
+        if again.returncode and "exists" in again.stderr and feature.name == "convert":
+            shutil.rmtree(work / feature.result)
+            self._again(feature, work, environment, done)
+            return
+        if again.returncode:
+            done.wrong.append(f"the same command again: {again.returncode}: {again.stderr[-300:]}")
+        elif _bytes_of(work / feature.result) != self.result_of(feature):
+            done.wrong.append("other bytes than without the fault")
+
+    def result_of(self, feature: Feature) -> dict[str, str]:
+        """The bytes that a run without faults makes."""
+        if feature.name not in self.wanted:
+            with tempfile.TemporaryDirectory(dir=self.folder) as place:
+                work = self._work(Path(place))
+                subprocess.run(feature.command, cwd=work, env=self._environment("0"), check=True, capture_output=True,
+                               stdin=subprocess.DEVNULL)  # fmt: skip
+                assert feature.result is not None
+                self.wanted[feature.name] = _bytes_of(work / feature.result)
+        return self.wanted[feature.name]
+
+
+def _wait(process: subprocess.Popen[bytes], seconds: float) -> None:
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return
+
+
+def _hurt_a_helper(process: subprocess.Popen[bytes], fault: str, chance: random.Random) -> None:
+    pids = _descendants(process.pid)
+    if pids:
+        pid = chance.choice(pids)
+        os.kill(pid, signal.SIGKILL if fault == "helper killed" else signal.SIGSTOP)
+    if fault != "helper killed" and process.poll() is None:
+        time.sleep(1)
+        process.terminate()
+
+
+def _judge(done: Round, feature: Feature, fault: str) -> None:
+    allowed = feature.right | feature.failed
+    if fault in _SIGNALS or fault.startswith("helper"):
+        numbers = [signal.SIGTERM, signal.SIGKILL] if fault.startswith("helper") else [_SIGNALS[fault]]
+        allowed |= {status for number in numbers for status in (-number, 128 + number)}
+    if fault == "helper killed":
+        allowed |= {125, 137, 143}
+    if fault.startswith(("write", "read")) and 125 in feature.failed:
+        allowed |= {137}  # what no kernel does, an error of a pipe, ends a reaper: as if it had been killed
+    if done.status is not None and done.status not in allowed:
+        done.wrong.append(f"status {done.status}")
+    is_silent = re.search(r"^(error|stopped|warning)", done.said, re.MULTILINE) is None
+    could_tell = feature.name != "budget()" and not fault.startswith("write")  # else it could not be written either
+    if done.status in feature.failed - feature.right and is_silent and could_tell:
+        done.wrong.append("failed without a word")
+    if "Traceback" in done.said and "oomguard" in done.said and (
+        feature.name != "budget()" or "oomguard.errors." not in done.said.strip().splitlines()[-1]
+    ):  # fmt: skip
+        done.wrong.append("traceback: " + done.said.strip().splitlines()[-1][:200])
+
+
+def _listing(work: Path) -> set[str]:
+    return {str(path.relative_to(work)) for path in work.rglob("*")}
+
+
+def _check_files(done: Round, fault: str, before: set[str], work: Path, temporary: Path) -> None:
+    if fault == "SIGKILL" or "killed" in fault or "stopped" in fault:
+        return  # what nobody could take away is found by the next run
+    new = _listing(work) - before
+    left = [name for name in new if name.endswith(".new") or ".oomguard-plan-" in name]
+    left += [str(path.name) for path in temporary.iterdir()]
+    if left:
+        done.wrong.append(f"files left: {sorted(left)[:5]}")
+
+
+def _bytes_of(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and ".oomguard" not in path.parts
+    }
+
+
+def _processes(mark: str) -> list[str]:
+    """Those that have the round's mark in their environment, after a moment to end."""
+    wanted = f"{_MARK}={mark}".encode()
+    until = time.monotonic() + 5
+    while True:
+        found: list[str] = []
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdecimal():
+                continue
+            try:
+                if wanted in (entry / "environ").read_bytes().split(b"\0"):
+                    state = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()[0]
+                    if state not in "ZX":
+                        found.append(f"{entry.name} {state} {(entry / 'comm').read_text().strip()}")
+            except OSError:
+                continue
+        if not found or time.monotonic() > until:
+            break
+        time.sleep(0.1)
+    for left in found:
+        os.kill(int(left.split()[0]), signal.SIGKILL)
+    return found
+
+
+def _descendants(pid: int) -> list[int]:
+    try:
+        children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+    return [found for child in children for found in (child, *_descendants(child))]
+
+
+def _cgroups() -> set[str]:
+    # os.walk passes over those that others remove meanwhile.
+    roots = ["/sys/fs/cgroup/memory", "/sys/fs/cgroup/unified", "/sys/fs/cgroup"]
+    root = next(root for root in roots if os.path.isdir(root))  # noqa: PTH112
+    return {f"{folder}/{name}" for folder, names, _ in os.walk(root) for name in names if name.startswith("oomguard-")}
+
+
+def _cgroups_left(before: set[str]) -> list[str]:
+    """New ones whose maker is dead; others' runs on this machine come and go."""
+    until = time.monotonic() + 3
+    while True:
+        left = [path for path in _cgroups() - before if not _maker_lives(path)]
+        if not left or time.monotonic() > until:
+            return left
+        time.sleep(0.2)
+
+
+def _maker_lives(path: str) -> bool:
+    found = re.search(r"oomguard-([0-9]+)", path)
+    return found is not None and Path(f"/proc/{found[1]}").exists()
+
+
+def is_possible(feature: Feature, fault: str) -> bool:
+    """A disk that is small or goes away concerns what writes much."""
+    if fault in ("small disk", "disk goes away"):
+        return feature.result is not None
+    # Signals of a block's own process are its program's business.
+    return not (
+        feature.name == "budget()" and (fault in _SIGNALS or fault.startswith(("helper", "read", "mmap", "open")))
+    )
+
+
+def pairs(rounds: int, seed: int) -> list[tuple[Feature, str]]:
+    """Each feature with each fault, again and again, in an order of chance."""
+    table = [(feature, fault) for fault in FAULTS for feature in FEATURES if is_possible(feature, fault)]
+    chance = random.Random(seed)
+    chosen: list[tuple[Feature, str]] = []
+    while len(chosen) < rounds:
+        chance.shuffle(table)
+        chosen += table
+    return chosen[:rounds]
+
+
+def main() -> int:
+    """Run, and say what went wrong."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=600)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--out", type=Path)
+    asked = parser.parse_args()
+    until = time.monotonic() + asked.minutes * 60
+    done: list[Round] = []
+    with tempfile.TemporaryDirectory(prefix="oomguard-faults-", ignore_cleanup_errors=True) as folder:
+        campaign = Campaign(Path(folder), asked.seed)
+
+        def one(numbered: tuple[int, tuple[Feature, str]]) -> None:
+            number, (feature, fault) = numbered
+            if time.monotonic() > until:
+                return
+            result = campaign.run(number, feature, fault)
+            done.append(result)
+            if result.wrong:
+                print(
+                    f"{number}: {result.feature}, {result.fault} at {result.at}: {'; '.join(result.wrong)}", flush=True
+                )
+            if asked.out:
+                line = {"n": number, "feature": feature.name, "fault": fault, "status": result.status,
+                        "seconds": round(result.seconds, 2), "at": result.at, "wrong": result.wrong,
+                        "said": result.said[-1500:] if result.wrong else ""}  # fmt: skip
+                with asked.out.open("a") as file:
+                    file.write(json.dumps(line) + "\n")
+
+        with ThreadPoolExecutor(asked.jobs) as pool:
+            list(pool.map(one, enumerate(pairs(asked.rounds, asked.seed))))
+    wrong = [result for result in done if result.wrong]
+    statuses = Counter(result.status for result in done)
+    slowest = max((result.seconds for result in done), default=0.0)
+    print(f"{len(done)} rounds, {len(wrong)} wrong; slowest {slowest:.0f} s; statuses {dict(statuses)}")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

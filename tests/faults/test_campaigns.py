@@ -1,0 +1,43 @@
+"""The short forms of the two campaigns; `make faults` runs the long ones."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.faults import planted
+from tests.faults.campaign import FAULTS, FEATURES, Campaign, is_possible
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = [pytest.mark.live, pytest.mark.slow]
+SHORT = [  # each fault once, each feature at least once
+    (FEATURES[number % len(FEATURES)].name, fault) for number, fault in enumerate(FAULTS)
+]
+
+
+@pytest.fixture(scope="module")
+def campaign(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
+    if os.geteuid() != 0 or not shutil.which("strace"):
+        pytest.skip("needs root, and strace")
+    return Campaign(tmp_path_factory.mktemp("faults"), seed=1)
+
+
+@pytest.mark.parametrize(("name", "fault"), SHORT)
+def test_it_ends_in_time_well_or_clearly_and_leaves_nothing(campaign: Campaign, name: str, fault: str) -> None:
+    feature = next(feature for feature in FEATURES if feature.name == name)
+    if not is_possible(feature, fault):
+        feature = FEATURES[0]
+    done = campaign.run(FAULTS.index(fault), feature, fault)
+    assert done.wrong == [], (done, done.said)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_nothing_outside_of_a_folder_is_touched_whatever_another_user_plants_there(tmp_path: Path) -> None:
+    wrong, ended = planted.run(18, seed=1, minutes=2)
+    assert wrong == []
+    assert sum(ended.values()) >= 5
