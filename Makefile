@@ -26,7 +26,7 @@ PYTEST = $(RUN) -m pytest -q --hypothesis-profile=$(EXAMPLES) $(MORE)
 BESIDE = -n $(JOBS) --maxprocesses 8
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo readme docs man check core wheels fuzz-core lint test beside coverage wheel versions screens live vm bench campaign kills runs vmruns logspeed fuzz prose vmkills costs profiles loaders clean
+.PHONY: help setup demo readme docs man check core wheels fuzz-core lint test beside coverage wheel versions screens live vm bench campaign kills runs vmruns logspeed fuzz prose vmkills costs bands profiles loaders clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -49,7 +49,7 @@ demo: $(READY) ## a script stopped for memory, and the same job done in bounds: 
 	@sh tools/demo.sh "$(RUN)" "$(MAX_RSS)" "$(DEMO_SIZE)" $(if $(INPUT),"$(INPUT)")
 
 check: lint ## lint, types, import contracts, and all pure and fast tests (under 90 seconds on two cores)
-	$(PYTEST) $(BESIDE) -m "not slow and not live and not vm"
+	$(PYTEST) $(BESIDE) -m "not slow and not live and not vm and not cluster"
 
 core: ## compile the encoder core in place (cc, or pip install ziglang)
 	$(PYTHON) hatch_build.py
@@ -77,11 +77,11 @@ test: lint ## all that this machine can run but virtual machines (about 15 minut
 	$(MAKE) --no-print-directory live
 
 beside: $(READY) ## of make test: what may run side by side
-	$(PYTEST) $(BESIDE) -m "not live and not vm"
+	$(PYTEST) $(BESIDE) -m "not live and not vm and not cluster"
 
 coverage: $(READY) ## what the tests run, child processes counted; leaves .coverage and htmlcov/
 	rm -f .coverage .coverage.*
-	$(RUN) -m coverage run -m pytest -q $(BESIDE) -m "not live and not vm"
+	$(RUN) -m coverage run -m pytest -q $(BESIDE) -m "not live and not vm and not cluster"
 	$(RUN) -m coverage run -m pytest -q -m "live and not vm"
 	$(RUN) -m coverage combine --quiet
 	$(RUN) -m coverage html --quiet
@@ -101,6 +101,9 @@ live: $(READY) ## only the tests that limit real processes (root), one at a time
 
 vm: $(READY) ## cgroup v2 in a virtual machine (root, Debian, about 3 minutes)
 	OOMGUARD_VM=1 $(PYTEST) -m vm
+
+cluster: $(READY) ## a real Slurm and a real Ray on this machine (root; Debian's slurmctld slurmd munge, pip's ray)
+	$(PYTEST) -m cluster tests/cluster
 
 bench: $(READY) .venv-bench/ready ## oomguard beside its rivals, answers checked; writes benchmarks/record
 	$(RUN) -m benchmarks.compare --write-readme
@@ -137,6 +140,9 @@ vmkills: $(READY) ## real kills on kernels 5.10, 6.1 and 6.12, by the kernel and
 
 costs: $(READY) .venv-costs/ready ## what the usual ways to hold a corpus take, beside what `check` says (5 minutes)
 	.venv-costs/bin/python -m benchmarks.trap_costs
+
+bands: $(READY) ## 200 corpora, some of them hard on samples: plan's tokens, peak and time hold the truth (40 minutes)
+	$(RUN) -m benchmarks.plan_bands
 
 profiles: $(READY) .venv-costs/ready ## how far `profile` is from the truth: peak, spike, forecast, ladder, lines, cost (10 minutes)
 	.venv-costs/bin/python -m benchmarks.profile_campaign

@@ -24,7 +24,6 @@ STILL_WIDE: set[str] = {
     "oomguard.cli.prepare",
     "oomguard.cli.run_events",
     "oomguard.estimation.api",
-    "oomguard.formats.kernel_log.oom_report",
     "oomguard.preparation.api",
     "oomguard.preparation.encoding.chunk_encoder",
     "oomguard.preparation.engines.intake",
@@ -35,7 +34,6 @@ STILL_WIDE: set[str] = {
     "oomguard.preparation.job",
     "oomguard.preparation.options",
     "oomguard.preparation.preconditions",
-    "oomguard.preparation.reading.sampling",
     "oomguard.profiling.command",
     "oomguard.supervision.backends.cgroup",
     "oomguard.supervision.backends.cgroup_setup",
@@ -43,7 +41,6 @@ STILL_WIDE: set[str] = {
     "oomguard.supervision.children",
     "oomguard.supervision.launch",
     "oomguard.supervision.sampling",
-    "oomguard.supervision.snapshot",
     "oomguard.supervision.supervisor",
 }
 

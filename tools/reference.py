@@ -84,7 +84,8 @@ def api_page() -> str:
     """docs/api.md."""
     import oomguard
 
-    errors, rest = [], []
+    errors: list[str] = []
+    rest: list[str] = []
     for name in oomguard.__all__:
         thing = getattr(oomguard, name)
         (errors if inspect.isclass(thing) and issubclass(thing, Exception) else rest).append(name)

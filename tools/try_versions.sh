@@ -62,7 +62,7 @@ for version in "$@"; do
     # Installed for its dependencies; the tests take the package from this folder.
     "$python" -m uv pip uninstall --quiet --python "$home" oomguard
     "$python" -m uv pip install --quiet --python "$home" --no-deps --editable .
-    echo "$version: $("$home/bin/python" --version), $(grep -E '^(numpy|pyarrow|tiktoken|typer|rich|psutil|plotly|pystack)=' "$home/versions" | tr '\n' ' ')"
+    echo "$version: $("$home/bin/python" --version), $(grep -E '^(numpy|pyarrow|tiktoken|typer|rich|psutil|pystack)=' "$home/versions" | tr '\n' ' ')"
     "$home/bin/python" -m pytest -q -n "${JOBS:-auto}" --maxprocesses 8 -p no:cacheprovider \
         -m "not slow and not live and not vm" --ignore tests/test_reference.py || failed="$failed $version"
 done

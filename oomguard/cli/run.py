@@ -34,7 +34,7 @@ class _RunGroup(RunsProgram, Group):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find our job, or say how a program is run."""
         if args[0] not in self.commands:
-            ctx.fail(f"{args[0]!r} is not a job of oomguard's. To run your program: -- {' '.join(args)}")
+            ctx.fail(f"{args[0]!r} is not one of oomguard's jobs. To run your program: -- {' '.join(args)}")
         return super().resolve_command(ctx, args)
 
 

@@ -154,7 +154,7 @@ def need_max_rss(command: tuple[str, ...] | None) -> str:
     """What to say to somebody who gave no budget: a number that fits this machine."""
     import shlex
 
-    from oomguard.kernel.machine.headroom import read_headroom
+    from oomguard.kernel.machine import read_headroom
     from oomguard.supervision.rules.advice import suggest_max_rss
     from oomguard.units import format_size
 

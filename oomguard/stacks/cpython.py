@@ -14,7 +14,7 @@ import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from oomguard.formats.proc.stat import parse_proc_stat
+from oomguard.formats.proc import parse_proc_stat
 from oomguard.kernel.proc.files import ProcFiles
 from oomguard.stacks.layout.code_lines import line_of_instruction
 from oomguard.stacks.layout.cpython import DEBUG_OFFSETS_SIZE, PythonLayout, python_layout

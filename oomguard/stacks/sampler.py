@@ -19,7 +19,7 @@ from oomguard.stacks.pystack import become_helper, read_python_stacks, read_with
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from oomguard.kernel.proc.model import ProcessStack
+    from oomguard.kernel.model import ProcessStack
 
 _ANSWER_SECONDS = 0.5
 _START_SECONDS = 10.0

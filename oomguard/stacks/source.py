@@ -20,7 +20,7 @@ from oomguard.kernel.proc.files import ProcFiles
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from oomguard.kernel.proc.model import ProcessStack, StackFrame
+    from oomguard.kernel.model import ProcessStack, StackFrame
 
 _LONGEST_FILE = 4 << 20
 _LONGEST_LINE = 160

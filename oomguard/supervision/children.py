@@ -15,10 +15,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oomguard.errors import WorkerFailed
-from oomguard.kernel.proc.files import ProcFiles
-from oomguard.kernel.proc.fork_family import ForkFamily
-from oomguard.kernel.proc.tree import ProcessTree
-from oomguard.kernel.process.self_exec import own_command
+from oomguard.kernel.proc.files import ProcessTree, ProcFiles
+from oomguard.kernel.proc.memory import ForkFamily
+from oomguard.kernel.process.commands import own_command
 from oomguard.kernel.process.signals import signal_if
 from oomguard.supervision.backends.polling import PollingBackend
 from oomguard.supervision.model import RunOutcome

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from oomguard.formats.proc.smaps import MemoryShare
-    from oomguard.kernel.proc.model import OpenInput, ProcessFacts, ProcessStack
+    from oomguard.formats.proc import MemoryShare
+    from oomguard.kernel.model import OpenInput, ProcessFacts, ProcessStack
     from oomguard.supervision.growth.model import GrownLine
 
 

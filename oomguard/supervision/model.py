@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from oomguard.formats.proc.smaps import MemoryShare
-from oomguard.kernel.proc.model import OpenInput, ProcessFacts, ProcessStack, StackFrame
+from oomguard.formats.proc import MemoryShare
+from oomguard.kernel.model import OpenInput, ProcessFacts, ProcessStack, StackFrame
 from oomguard.supervision.growth.model import GrownLine
 from oomguard.supervision.rules.user_code import user_frame
-from oomguard.text import printable
+from oomguard.text import Drawn, printable
 
 StoppedBy = Literal["budget", "kernel", "signal"]
 
@@ -21,8 +21,10 @@ _ADDRESS = re.compile(r"<.* at 0x[0-9a-f]+>?")  # says nothing to people
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunOutcome:
+class RunOutcome(Drawn):
     """A finished run. Sizes in bytes; what each number means is in docs/numbers.md."""
+
+    _screen: ClassVar[str] = "oomguard.supervision.screens.outcome:render_outcome"
 
     command: tuple[str, ...]
     exit_code: int  # the command's own; 137 when it was stopped at the budget; 128+N when signal N ended it
@@ -53,6 +55,13 @@ class RunOutcome:
     grown_since: int = 0
     peak_at_most: int | None = None  # how much it can have been between two samples; None: not known
     notes: tuple[str, ...] = ()
+
+    def lines(self) -> list[tuple[str, str]]:
+        """The screen as labels and texts."""
+        from importlib import import_module
+
+        lines: list[tuple[str, str]] = import_module("oomguard.supervision.screens.outcome").outcome_lines(self)
+        return lines
 
     def to_json(self) -> dict[str, Any]:
         """The same facts for programs: sizes are integers of bytes."""
@@ -103,8 +112,10 @@ def _short(value: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Released:
+class Released(Drawn):
     """A held job was let go, or ended. Sizes in bytes."""
+
+    _screen: ClassVar[str] = "oomguard.supervision.screens.release:render_released"
 
     pid: int
     stopped: bool

@@ -54,7 +54,7 @@ def make_outcome(job: StartedJob, command: tuple[str, ...], record: RunRecord) -
 
 def with_held(outcome: RunOutcome, held: Snapshot, samples: JobSamples) -> RunOutcome:
     """Add what was seen of the job while it was held, and what follows from that."""
-    from oomguard.kernel.machine.headroom import read_headroom
+    from oomguard.kernel.machine import read_headroom
     from oomguard.supervision.rules.advice import advise
 
     return replace(

@@ -23,11 +23,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from oomguard.kernel.cgroup import write as cgroup_files
-from oomguard.kernel.proc.tree import ProcessTree
+from oomguard.kernel.cgroup import directory as cgroup_files
+from oomguard.kernel.proc.files import ProcessTree
 from oomguard.kernel.process.prctl import become_subreaper, die_with_parent, own_name, set_name
-from oomguard.kernel.process.signalfd import SignalFile
-from oomguard.kernel.process.signals import signal_if
+from oomguard.kernel.process.signals import SignalFile, signal_if
 from oomguard.supervision.orphans import mark_job
 
 # Another than the supervisor's, so that one `killall oomguard` does not take both: the kernel keeps 15 bytes.
@@ -134,7 +133,7 @@ def start_reaper(program: Program, *, clean_up: Callable[[], None], mask: set[in
             for fd in (status[0], control[1], gate[1], executed[0]):  # a command at its gate ends by that
                 os.close(fd)
             os.waitpid(pid, 0)
-            raise OSError(errno.EAGAIN, "the process that keeps the job could not fork, or was killed")
+            raise OSError(errno.EAGAIN, "the reaper could not fork, or was killed")
         first += got
     return Reaper(
         pid=pid,

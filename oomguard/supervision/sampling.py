@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from oomguard.formats.proc.smaps_rollup import parse_status_memory
+from oomguard.formats.proc import parse_status_memory
 from oomguard.kernel.proc.files import ProcFiles
 from oomguard.supervision.rules.limits import FASTEST_BYTES_A_SECOND
 from oomguard.supervision.rules.peak_bound import PeakBound
 from oomguard.units import MIB
 
 if TYPE_CHECKING:
-    from oomguard.kernel.proc.model import OpenInput, ProcessFacts
+    from oomguard.kernel.model import OpenInput, ProcessFacts
     from oomguard.supervision.backends.base import Backend, MemoryReading
     from oomguard.supervision.growth.forecast import Forecast, ReadSample
     from oomguard.supervision.growth.ledger import GrowthLedger
@@ -149,7 +149,7 @@ class JobSamples:
 
     def suggest_budget(self, budget: int) -> int:
         """With how much more a held job could go on: what the line says, or half as much again; if it is there."""
-        from oomguard.kernel.machine.headroom import read_headroom
+        from oomguard.kernel.machine import read_headroom
 
         found = self._line()
         wanted = found[0].at_end * _FORECAST_MARGIN if found is not None else budget * _WITHOUT_FORECAST

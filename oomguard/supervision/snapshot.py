@@ -6,19 +6,18 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.formats.proc.smaps import parse_smaps
+from oomguard.formats.proc import parse_smaps
 from oomguard.kernel.proc.copied_pages import read_copied
 from oomguard.kernel.proc.memory import read_processes
-from oomguard.kernel.proc.open_files import read_open_inputs
-from oomguard.kernel.proc.tmpfs import TmpfsFiles
+from oomguard.kernel.proc.open_files import TmpfsFiles, read_open_inputs
 from oomguard.stacks.pystack import is_python, read_python_stacks
 from oomguard.stacks.source import with_source_lines
 from oomguard.supervision.held_job import Snapshot
 from oomguard.supervision.rules.user_code import first_shown
 
 if TYPE_CHECKING:
-    from oomguard.formats.proc.smaps import MemoryShare
-    from oomguard.kernel.proc.model import ProcessFacts
+    from oomguard.formats.proc import MemoryShare
+    from oomguard.kernel.model import ProcessFacts
     from oomguard.supervision.backends.base import Backend
     from oomguard.supervision.growth.ledger import GrowthLedger
 

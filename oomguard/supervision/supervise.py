@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from oomguard.kernel.process.signalfd import SignalFile
+from oomguard.kernel.process.signals import SignalFile
 from oomguard.supervision.launch import start_job
 from oomguard.supervision.supervisor import FORWARDED_SIGNALS, Supervisor
 

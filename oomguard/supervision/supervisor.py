@@ -20,7 +20,7 @@ from oomguard.units import format_size
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from oomguard.kernel.process.signalfd import SignalFile
+    from oomguard.kernel.process.signals import SignalFile
     from oomguard.supervision.control_socket import Visitor
     from oomguard.supervision.events import RunEvents
     from oomguard.supervision.launch import StartedJob

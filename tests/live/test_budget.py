@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from oomguard.formats.cgroup.memory import parse_memory_stat_v1, parse_memory_stat_v2
+from oomguard.formats.cgroup import parse_memory_stat_v1, parse_memory_stat_v2
 from oomguard.kernel.cgroup.directory import find_own_cgroup
 from tests.preparation.expecting import read_tokens, tokens_of
 from tests.running import children_of, coordinator_of, run_oomguard, started, wait_until

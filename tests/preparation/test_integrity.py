@@ -164,6 +164,19 @@ def test_every_damaged_manifest_can_be_restarted(copied: Path, begun: Path) -> N
     assert must_end_well(go_on(copied, begun, "--restart"), copied, begun)
 
 
+@pytest.mark.parametrize("place", [0.3, 0.6, 0.9])
+def test_what_was_done_before_a_damaged_line_is_gone_on_with(copied: Path, begun: Path, place: float) -> None:
+    """A checkpoint in the middle, behind another one: its shards are not made anew, and the damage is told."""
+    lines = manifest_in(copied).read_bytes().splitlines(keepends=True)
+    points = [number for number, line in enumerate(lines) if line.startswith(b'{"checkpoint"')]
+    damaged = points[1:-1][int(place * len(points[1:-1]))]
+    lines[damaged] = lines[damaged].replace(b'"tokens"', b'"tokems"', 1)
+    manifest_in(copied).write_bytes(b"".join(lines))
+    run = go_on(copied, begun)
+    assert must_end_well(run, copied, begun), run.stderr
+    assert f"the manifest was damaged in line {damaged + 1}:" in " ".join(run.stdout.split())
+
+
 @pytest.mark.parametrize("name", ["manifest.jsonl", "manifest.new", "t000002.partial"])
 def test_a_pipe_in_the_place_of_a_file(copied: Path, begun: Path, name: str) -> None:
     """Nobody waits for its other end."""

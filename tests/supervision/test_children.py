@@ -14,7 +14,7 @@ import pytest
 
 import oomguard
 from oomguard.errors import WorkerFailed
-from oomguard.kernel.proc.tree import ProcessTree
+from oomguard.kernel.proc.files import ProcessTree
 
 GROWS = """
 import sys, time

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from oomguard.kernel.proc.model import OpenInput, ProcessFacts, ProcessStack, StackFrame
+from oomguard.kernel.model import OpenInput, ProcessFacts, ProcessStack, StackFrame
 from oomguard.supervision.growth.model import GrownLine
 from oomguard.supervision.model import RunOutcome
 from oomguard.supervision.screens.outcome import input_lines, outcome_lines, process_lines

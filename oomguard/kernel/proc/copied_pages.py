@@ -18,7 +18,7 @@ from oomguard.units import KIB
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from oomguard.kernel.proc.model import ProcessFacts
+    from oomguard.kernel.model import ProcessFacts
 
 _MAPPING = re.compile(r"([0-9a-f]{1,16}-[0-9a-f]{1,16}) \S{4} ")
 _SIZE = re.compile(r"(Anonymous|Private_Dirty): +([0-9]{1,18}) kB")

@@ -9,7 +9,7 @@ from oomguard.text import shell_word
 from oomguard.units import format_size
 
 if TYPE_CHECKING:
-    from oomguard.kernel.logs.model import LogSource
+    from oomguard.kernel.model import LogSource
     from oomguard.machine_report.model import CgroupFacts, CgroupLimit, DoctorFacts, KillerFacts, StackFacts
 
 _SIZES = {"Max address space": "-v", "Max data size": "-d", "Max file size": "-f"}  # bytes; with ulimit's option

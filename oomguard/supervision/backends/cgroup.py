@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.formats.cgroup.memory import parse_count, parse_limit, parse_proc_cgroup
+from oomguard.formats.cgroup import parse_count, parse_limit, parse_proc_cgroup
 from oomguard.formats.meminfo import parse_meminfo
-from oomguard.kernel.cgroup import write as cgroup_files
+from oomguard.kernel.cgroup import directory as cgroup_files
 from oomguard.kernel.cgroup.directory import MemcgDir, read_kernel_text
 from oomguard.kernel.cgroup.freezer import CgroupFreezer, StopSignals
 from oomguard.kernel.cgroup.limits import set_memory_max
@@ -32,8 +32,8 @@ from oomguard.supervision.rules.limits import JobLimits, plan_job_limits
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from oomguard.formats.proc.stat import ProcStat
-    from oomguard.kernel.cgroup.model import LimitAbove
+    from oomguard.formats.proc import ProcStat
+    from oomguard.kernel.model import LimitAbove
     from oomguard.supervision.rules.choice import Way
 
 _KILL_PATIENCE_SECONDS = 10.0

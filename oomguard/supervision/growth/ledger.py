@@ -12,8 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.formats.proc.smaps_rollup import parse_status_memory
-from oomguard.formats.proc.stat import parse_proc_stat
+from oomguard.formats.proc import parse_proc_stat, parse_status_memory
 from oomguard.kernel.proc.files import ProcFiles
 from oomguard.stacks.cpython import PythonFrames
 from oomguard.stacks.source import SourceFiles
@@ -45,7 +44,7 @@ class GrowthLedger:
         self._least_change = budget // _LEAST_PART
         self._credit_seconds, self._credit_at = _FIRST_CREDIT_SECONDS, began
         self._proc = ProcFiles(root)
-        self._growth = LineGrowth()
+        self._growth = LineGrowth[Line]()
         self._refused: dict[int, tuple[float, float]] = {}  # pid -> until when, and how long
         self._next = 0  # of the processes
         self._first: int | None = None  # what the job held when it was first looked at

@@ -14,7 +14,7 @@ from oomguard.units import GIB, MIB, format_size
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from oomguard.kernel.proc.model import OpenInput, ProcessFacts, StackFrame
+    from oomguard.kernel.model import OpenInput, ProcessFacts, StackFrame
     from oomguard.supervision.growth.forecast import Forecast
     from oomguard.supervision.growth.model import GrownLine
     from oomguard.supervision.held_job import Snapshot

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from oomguard.kernel.proc.model import ProcessStack, StackFrame
+    from oomguard.kernel.model import ProcessStack, StackFrame
 
 # An interpreter's own, what was installed into one, and the scripts that an installation puts beside it.
 _LIBRARY = re.compile(r"/(site|dist)-packages/|/lib(64)?/python3|/bin/[^/.]+$|/oomguard/supervision/")

@@ -14,8 +14,8 @@ from oomguard.units import format_size
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from oomguard.formats.proc.smaps import MemoryShare
-    from oomguard.kernel.proc.model import OpenInput, ProcessFacts, ProcessStack, StackFrame
+    from oomguard.formats.proc import MemoryShare
+    from oomguard.kernel.model import OpenInput, ProcessFacts, ProcessStack, StackFrame
     from oomguard.supervision.growth.model import GrownLine
     from oomguard.supervision.held_job import Snapshot
     from oomguard.supervision.model import RunOutcome

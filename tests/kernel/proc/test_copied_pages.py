@@ -9,7 +9,7 @@ import pytest
 
 from oomguard.kernel.proc.copied_pages import read_copied
 from oomguard.kernel.proc.memory import read_processes
-from oomguard.kernel.proc.tree import ProcessTree
+from oomguard.kernel.proc.files import ProcessTree
 
 MIB = 1 << 20
 FORKS = """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from oomguard.kernel.proc.tmpfs import TmpfsFiles
+from oomguard.kernel.proc.open_files import TmpfsFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from oomguard.kernel.proc.model import ProcessFacts, ProcessStack, StackFrame
+from oomguard.kernel.model import ProcessFacts, ProcessStack, StackFrame
 from oomguard.supervision.growth.model import GrownLine
 from oomguard.supervision.held_job import Snapshot
 from oomguard.supervision.rules.advice import advise, equal_workers, size_by_flag

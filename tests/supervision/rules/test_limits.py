@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oomguard.kernel.cgroup.model import LEAST_BUDGET, SUPERVISOR_MEMORY, LimitAbove
+from oomguard.kernel.model import LEAST_BUDGET, SUPERVISOR_MEMORY, LimitAbove
 from oomguard.supervision.rules.limits import JobLimits, plan_job_limits, reserve_of
 
 MIB, GIB, TIB = 1 << 20, 1 << 30, 1 << 40

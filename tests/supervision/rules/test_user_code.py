@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from oomguard.kernel.proc.model import ProcessStack, StackFrame
+from oomguard.kernel.model import ProcessStack, StackFrame
 from oomguard.supervision.rules.user_code import first_shown, is_helper, is_library, user_frame, user_place, waits
 
 PANDAS = "/opt/conda/lib/python3.12/site-packages/pandas/core/strings/object_array.py"
