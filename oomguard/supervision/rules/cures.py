@@ -1,6 +1,6 @@
 """The calls that hold most of a program's memory in practice, and for each what to write instead.
 
-Each cure was measured: docs/check.md has the call, the cure, and the peak of both.
+docs/check.md has the call, the cure, and the peak of both, of those that were measured.
 """
 
 from __future__ import annotations
