@@ -187,7 +187,9 @@ def _unseen_lines(analysis: Analysis, files: SourceFiles, findings: tuple[Findin
     for line, why in analysis.unseen:
         yield _line(line, why, files)
     for name in files.unreadable:
-        yield UnseenLine(line=0, code="", why="is not Python 3, so it was not read", file=name, function="", cell=None)
+        yield UnseenLine(
+            line=0, code="", why="was not read: it is too long, or no Python 3", file=name, function="", cell=None
+        )
     if analysis.unseen or analysis.readers or any(finding.holds_memory for finding in findings):
         return
     if not analysis.runs:
@@ -195,6 +197,11 @@ def _unseen_lines(analysis: Analysis, files: SourceFiles, findings: tuple[Findin
         for line in functions:
             yield _line(line, "nothing here calls it, and what its callers give is not known", files)
         return
+    for finding in [one for one in findings if not one.called][:_MOST_OUTSIDERS]:
+        yield UnseenLine(
+            line=finding.line, code=finding.code, file=finding.file, function=finding.function, cell=finding.cell,
+            why=f"only {finding.function}() reads the input here, and nothing here calls it",
+        )  # fmt: skip
     for line, name in analysis.outsiders[:_MOST_OUTSIDERS]:
         yield _line(line, f"no line here reads the input; {name}() may, and what it holds is not known", files)
 

@@ -92,6 +92,31 @@ _STANDARD_LIBRARY = sysconfig.get_path("stdlib")
 FILE_LINES = 10_000_000  # the lines of the n-th file begin at n times this, so that one number says file and line
 
 
+# A syntax tree takes up to 850 bytes for each of these, so that it stays below 300 MB.
+_MARKS = (b"\n", b",", b"(", b".", b"=", b"[", b":", b"+")
+_MOST_MARKS = 250_000
+_BLANK = rb"(?>\s|#[^\n]*+\n)*+"
+_LITERAL = rb"(?>[-+]?[0-9][0-9A-Za-z_.]*+|b?'[^'\\\n]*+'|b?\"[^\"\\\n]*+\"|True|False|None)"
+_PAIR = _LITERAL + rb"(?>" + _BLANK + rb":" + _BLANK + _LITERAL + rb")?+"
+_ROW = (
+    rb"[(\[]"
+    + _BLANK
+    + _PAIR
+    + rb"(?>"
+    + _BLANK
+    + rb","
+    + _BLANK
+    + _PAIR
+    + rb")*+"
+    + _BLANK
+    + rb",?+"
+    + _BLANK
+    + rb"[)\]]"
+)
+_ITEM = rb"(?>" + _ROW + rb"|" + _PAIR + rb")" + _BLANK + rb"," + _BLANK
+_TABLE = re.compile(rb"(" + _ITEM + rb")((?>" + _ITEM + rb"){200,}+)")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """A line of one of the files."""
@@ -124,6 +149,7 @@ class SourceFiles:
         self._root = root or script.parent
         self._files: list[_File] = []
         self._known: dict[Path, ast.Module | None] = {}
+        self._marks = 0
         self.unreadable: list[str] = []
         self._add(script, "")
         self._known[script] = self.tree
@@ -178,7 +204,14 @@ class SourceFiles:
         content = read_script(path)
         notebook = read_notebook(content, path) if path.suffix == ".ipynb" else None
         source = content if notebook is None else notebook.source.encode()
-        tree = _parse(source, path, notebook)
+        short = shorten_tables(source)
+        self._marks += sum(map(short.count, _MARKS))
+        if self._marks > _MOST_MARKS:
+            raise BadInput(
+                f"{printable(str(path))} is too long to be read: about {self._marks:,} expressions, with its modules",
+                do="is it a generated file? oomguard check takes what people write",
+            )
+        tree = _parse(short, path, notebook)
         file = _File(
             name=name, folder=path.parent, lines=source.decode(errors="replace").splitlines(), tree=tree,
             notebook=notebook,
@@ -196,6 +229,14 @@ class SourceFiles:
         cell, shown = (None, number) if file.notebook is None else file.notebook.locate(number)
         function = max(inside, default=(0, 0, ""))[2]
         return Place(file=file.name, line=shown, code=code, function=function, cell=cell)
+
+
+def shorten_tables(source: bytes) -> bytes:
+    """Leave out all but the first of hundreds of literals in a row: they hold what they hold, whatever the input.
+
+    Lines keep their numbers.
+    """
+    return _TABLE.sub(lambda table: table[1] + b"\n" * table[2].count(b"\n"), source)
 
 
 def read_script(path: Path) -> bytes:

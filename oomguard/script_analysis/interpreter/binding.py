@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING, TypeGuard
 
 from oomguard.script_analysis.interpreter.functions import Functions
-from oomguard.script_analysis.interpreter.values import LISTS, TEXTS, AbstractValue, Frame, text_source
+from oomguard.script_analysis.interpreter.values import FRAMES, LISTS, TEXTS, AbstractValue, Frame, text_source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,6 +99,9 @@ class Binding(Functions):
             elif isinstance(target.slice, ast.Slice):
                 if owner.kind in ("list", *LISTS):
                     self.memory.flush(owner)
+            elif owner.kind in FRAMES and value.kind in LISTS - {"token_lists"} and value.fraction > 0:
+                column = self.memory.make("dataframe", target, "frame_csv", value.fraction, each=value.each)
+                owner.parts[text_source(target.slice)] = column  # a copy of the list
             elif owner.kind in ("dict", "list", "element", *LISTS):
                 holder = owner.parts["of"] if owner.kind == "element" else owner
                 if not self._is_small_entry(holder, target, value):
@@ -169,6 +172,8 @@ class Binding(Functions):
         abstract = self.evaluate(target)
         if abstract.kind in ("number", "parameter"):
             return False
+        if abstract.weight < 1 and abstract.fraction == 0 and abstract.kind in ("document", "value"):
+            return False  # a text of a list that is held already: what comes of it is another one
         for other in others:
             added = self.evaluate(other)
             if abstract.kind == "unknown" or (

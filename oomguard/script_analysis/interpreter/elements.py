@@ -6,6 +6,7 @@ import ast
 
 from oomguard.script_analysis.file_names import is_list_key, is_short_key
 from oomguard.script_analysis.interpreter.interpretation import Interpretation
+from oomguard.script_analysis.interpreter.memory_model import WORTH_TELLING
 from oomguard.script_analysis.interpreter.values import (
     ARRAYS,
     FRAMES,
@@ -96,16 +97,19 @@ class Elements(Interpretation):
             )
         if owner.fraction <= 0 and owner.kind in ("list", "bytes", "chunk", *LISTS, *TEXTS):
             return self.memory.new(owner.kind, of_input=owner.of_input, item=owner.item)  # another object
+        if owner.kind == "json" and self._is_tail(node):
+            return self.memory.new("records", of_input=True, item=owner.item)
         if owner.fraction <= 0 or owner.kind not in (*LISTS, *TEXTS, *ARRAYS, "bytes", "mapped", "column"):
             return owner
-        fraction = owner.fraction * _sliced(low, high)
+        fraction = owner.fraction * (0.0 if self._is_tail(node) else _sliced(low, high))
         if owner.kind in LISTS:
             pointer = TOKEN_POINTER if owner.kind == "tokens" else POINTER
             made = self.memory.new(
                 owner.kind, fraction=fraction, weight=owner.weight * pointer, of_input=True, parts={"of": owner},
                 line=node.lineno, each=owner.each,
             )  # fmt: skip
-            if fraction > 0 and owner.kind in SMALL_ITEMS:
+            worth = fraction >= owner.fraction or self.memory.cost(made) >= WORTH_TELLING  # all of it, or much
+            if fraction > 0 and owner.kind in SMALL_ITEMS and worth:
                 with self.memory.keeping([owner, made]):
                     self.memory.report("copy", node, made.kind, held=self.memory.cost(made), each=made.each)
                     self.memory.note_peak(line=node.lineno)
@@ -117,6 +121,17 @@ class Elements(Interpretation):
             if fraction == 0:
                 return self.memory.new("chunk" if kind == "bytes" else "document", of_input=True)
             return self.memory.make("copy", node, kind, fraction, representation="joined" if kind in TEXTS else "")
+
+    def _is_tail(self, node: ast.Subscript) -> bool:
+        """Whether a slice takes so many from the end, `x[len(x) - n :]`, or what a loop's number says."""
+        assert isinstance(node.slice, ast.Slice)
+        low, high = node.slice.lower, node.slice.upper
+        if high is None and isinstance(low, ast.BinOp) and isinstance(low.op, ast.Sub):
+            return text_source(low.left) == f"len({text_source(node.value)})"
+        named = {
+            name.id for end in (low, high) if end is not None for name in ast.walk(end) if isinstance(name, ast.Name)
+        }
+        return low is not None and any(self.memory.counts(name) for name in named)
 
     def visit_Attribute(self, node: ast.Attribute) -> AbstractValue:
         owner = self.evaluate(node.value)

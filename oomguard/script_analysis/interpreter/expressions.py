@@ -136,6 +136,8 @@ class Expressions(Elements, Iteration):
                 )
         if isinstance(node.op, ast.Add) and larger.of_input:
             one = left if left.of_input else right
+            if one.kind in ("document", "value"):  # another text, whoever has the parts
+                return self.memory.new("document", of_input=True)
             return self.memory.new(one.kind, of_input=True, item=one.item)
         if isinstance(node.op, ast.Mod) and larger.of_input:
             return self.memory.new("line", of_input=True)

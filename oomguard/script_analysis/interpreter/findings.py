@@ -190,3 +190,5 @@ class Loop:
     count: float = 0.0  # how many items pass by, for each byte of the input
     grown: list[Growth] = field(default_factory=list)
     flushed: list[AbstractValue] = field(default_factory=list)
+    limits: dict[int, float] = field(default_factory=dict)  # bytes at which what is flushed is, where they are many
+    counters: set[str] = field(default_factory=set)  # the names that it counts with

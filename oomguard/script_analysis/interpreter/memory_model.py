@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 WORTH_TELLING = 0.15  # bytes for each byte of the input
 SMALL_OBJECTS = 0.3  # the same, for numbers and keys: how many there are is less sure
+LARGE_LIMIT = 64 << 20  # bytes that a list may have before it is emptied, from where on they are told
 _MOST_OPAQUE = 200
 _MANY_ALIVE = 100  # values; of a script with more the sum is taken less often, and at its end
 _DEEPEST_SOURCE = 6
@@ -56,6 +57,7 @@ class MemoryModel:
         self.reached = True  # False: going through a function that is never called
         self._loops_so_far = 0
         self._calls = self._alive = 0
+        self._limit = 0.0
 
     # what is alive
 
@@ -161,8 +163,12 @@ class MemoryModel:
 
     def assume_small(self, node: ast.AST) -> None:
         """The file that is read whole here is no corpus, by its name."""
+        self.assume(node, "this file is small, as its name says")
+
+    def assume(self, node: ast.AST, what: str) -> None:
+        """The verdict holds only if this does."""
         if self.reached and len(self.assumptions) < _MOST_OPAQUE:
-            self.assumptions.setdefault(getattr(node, "lineno", 0), "this file is small, as its name says")
+            self.assumptions.setdefault(getattr(node, "lineno", 0), what)
 
     def cannot_see(self, node: ast.AST, why: str) -> None:
         """Nobody can tell what this line holds."""
@@ -213,6 +219,10 @@ class MemoryModel:
     def passes(self, loop: Loop, iterable: AbstractValue) -> None:
         """The items of this pass by in the loop."""
         loop.count = self.count_of(iterable)
+
+    def counts(self, name: str) -> bool:
+        """Whether a loop that runs now counts with this name: `for i in range(pieces)`."""
+        return any(name in loop.counters for loop in self.loops)
 
     def count_of(self, iterable: AbstractValue) -> float:
         """Say how many items it has for each byte of the input: lines, documents, words or tokens."""
@@ -288,6 +298,17 @@ class MemoryModel:
         for loop in self.loops:
             if loop.number not in abstract.born:
                 loop.flushed.append(abstract)
+                if self._limit >= LARGE_LIMIT:
+                    loop.limits[id(abstract)] = self._limit
+
+    @contextmanager
+    def emptied_at(self, limit: float) -> Iterator[None]:
+        """What is flushed in the block is so where it has grown to so many bytes."""
+        before, self._limit = self._limit, limit or self._limit
+        try:
+            yield
+        finally:
+            self._limit = before
 
     def _settle(self, loop: Loop) -> None:
         if loop.fraction <= 0 or not loop.grown:
@@ -295,6 +316,9 @@ class MemoryModel:
         flushed = {id(abstract) for abstract in loop.flushed}
         by_holder: dict[int, list[Growth]] = {}
         for growth in loop.grown:
+            if limit := loop.limits.get(id(growth.holder)):
+                self.report(growth_rule(None, growth.holder), growth.node, "numbers", held=0.0, fixed=limit)
+                self.note_peak(fixed=limit, line=getattr(growth.node, "lineno", 0))
             if id(growth.holder) not in flushed:
                 by_holder.setdefault(id(growth.holder), []).append(growth)
         for growths in by_holder.values():
@@ -303,6 +327,7 @@ class MemoryModel:
     def _become(self, holder: AbstractValue, growths: list[Growth], fraction: float, *, each: bool) -> None:
         """The container holds what all these places have put in; each that puts in much is reported."""
         costs = [(growth, retained(growth, fraction, self.shape)) for growth in growths]
+        costs = [one for number, one in enumerate(costs) if not _is_told(one, costs[:number])]
         for growth, cost in costs:
             worth = WORTH_TELLING if cost.kind else SMALL_OBJECTS
             if cost.total >= worth or (cost.kind and cost.weight == 1.0 and cost.cost > 0):
@@ -341,9 +366,19 @@ class MemoryModel:
             holder.kind, holder.fraction, holder.of_input = kind, max(holder.fraction, item.fraction), True
             self.report(rule, node, kind, held=self.cost(item))
             holder.parts.clear()
+        elif holder.kind == "list" and any(n not in holder.born for n in item.born):  # one in each turn of a loop
+            self.report(rule, node, kind, held=self.cost(item), each=item.each)
         self.note_peak(line=getattr(node, "lineno", 0))
 
     def report_slots(self, made: AbstractValue, rule: str, node: ast.AST) -> None:
         """Report a list of objects that are there already, where its slots are worth telling."""
         if made.weight == 1.0 or self.cost(made) >= WORTH_TELLING:
             self.report(rule, node, made.kind, held=self.cost(made), each=made.each)
+
+
+def _is_told(one: tuple[Growth, Retained], before: list[tuple[Growth, Retained]]) -> bool:
+    """Whether an entry of a table is most likely one that a line before it makes: `d[x] = 0`, then `d[x] = n`."""
+    growth, cost = one
+    if cost.kind is not None or growth.holder.kind not in ("dict", "set") or growth.holder.inner is not None:
+        return False
+    return any(earlier.kind is None and other.node is not growth.node for other, earlier in before)

@@ -110,7 +110,8 @@ class Interpreter(Uncalled):
         before = [abstract.kind for abstract in guarded]
         for abstract in guarded:
             abstract.kind = "bounded"
-        self._branches([statement.body, statement.orelse])
+        with self.memory.emptied_at(self._limit(statement.test)):
+            self._branches([statement.body, statement.orelse])
         for abstract, kind in zip(guarded, before, strict=True):
             abstract.kind = kind
 
@@ -119,6 +120,15 @@ class Interpreter(Uncalled):
         tests = test.values if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.And) else [test]
         compared = [one for one in tests if isinstance(one, ast.Compare) and isinstance(one.ops[0], (ast.Lt, ast.LtE))]
         return [self.evaluate(one.left.args[0]) for one in compared if is_len(one.left)]
+
+    def _limit(self, test: ast.expr) -> float:
+        """The number in `if size > 500 * 1024 * 1024:`; 0 where there is none that is known."""
+        if not isinstance(test, ast.Compare) or not isinstance(test.ops[0], (ast.Gt, ast.GtE)):
+            return 0.0
+        if "size" not in (text := text_source(test).lower()) and "bytes" not in text:
+            return 0.0
+        limit = self.evaluate(test.comparators[0]).value
+        return float(limit) if isinstance(limit, int) and limit > 0 else 0.0
 
     def _branches(self, bodies: Sequence[Sequence[ast.stmt]]) -> None:
         """Go through each from the same names; of what a name may be then, the one that holds most stays."""
@@ -186,6 +196,8 @@ class Interpreter(Uncalled):
             self.memory.loop(iterable.fraction, bounded=bounded, each=iterable.each) as loop,
         ):
             self.bind(statement.target, self.item_in(loop, iterable))
+            if isinstance(statement.target, ast.Name) and "range(" in text_source(statement.iter):
+                loop.counters.add(statement.target.id)
             self.statements(statement.body)
         self.statements(statement.orelse)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _COPIES = frozenset(
     ("lower", "upper", "replace", "strip", "rstrip", "lstrip", "title", "translate", "casefold", "expandtabs", "format",
-     "removeprefix", "removesuffix"),
+     "removeprefix", "removesuffix", "as_py"),
 )  # fmt: skip
 
 

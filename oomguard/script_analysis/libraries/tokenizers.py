@@ -93,6 +93,13 @@ def _utf8_copy(it: Expressions, text: AbstractValue) -> float:
     return 0.0  # counted with the text from now on
 
 
+def _decoded(it: Expressions, call: Call) -> AbstractValue | None:
+    """A text for each list of ids."""
+    if call.owner.kind != "tokenizer":
+        return None
+    return it.memory.new("documents", of_input=True)
+
+
 def apply(it: Expressions, node: ast.Call, function: AbstractValue, *items: AbstractValue) -> AbstractValue:
     """Give what `function` gives for one item, as map() and pools call it."""
     if function.kind in ("function", "class", "module", "bound", "partial"):
@@ -132,5 +139,6 @@ ANYWHERE.update(
     {
         **dict.fromkeys(("train_from_iterator", "train_new_from_iterator", "train"), _count_words),
         **dict.fromkeys(("get_encoding", "encoding_for_model", "from_pretrained", "from_file"), _tokenizer),
+        **dict.fromkeys(("batch_decode", "decode_batch"), _decoded),
     }
 )
