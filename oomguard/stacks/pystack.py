@@ -24,9 +24,8 @@ from typing import TYPE_CHECKING, Any
 
 from oomguard.kernel.model import ProcessStack, StackFrame
 from oomguard.kernel.proc.files import ProcFiles
-from oomguard.kernel.process.prctl import set_oom_score_adj
+from oomguard.kernel.process.prctl import die_with_parent, set_oom_score_adj
 from oomguard.stacks.cpython import PythonFrames
-from oomguard.stacks.helper import become_helper, send
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -37,6 +36,7 @@ _MOST_THREADS = 32
 _MOST_VARIABLES = 20
 _LONGEST_VALUE = 200
 _LONGEST_MESSAGE = 8 << 20
+_MOST_DESCRIPTORS = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +190,28 @@ def _messages(fd: int, *, until: float, first_seconds: float, seconds: float) ->
         if not got:
             return
         buffered += got
+
+
+def become_helper(parent_pid: int, keep: Iterable[int]) -> None:
+    """In the child: end with the parent, and have nothing of its open files but `keep`.
+
+    Whoever waits for one of the others to close must not wait for this process. Raises: OSError.
+    """
+    die_with_parent(parent_pid)
+    first = 3
+    for fd in (*sorted(keep), _MOST_DESCRIPTORS):
+        os.closerange(first, fd)
+        first = fd + 1
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(nowhere, standard)
+
+
+def send(fd: int, message: object) -> None:
+    """One line of JSON, whole. Raises: OSError if nobody listens any more."""
+    line = json.dumps(message).encode() + b"\n"
+    while line:
+        line = line[os.write(fd, line) :]
 
 
 def read_without_copies() -> None:

@@ -14,8 +14,7 @@ import time
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from oomguard.stacks.helper import become_helper, send
-from oomguard.stacks.pystack import read_python_stacks, read_with_pystack, read_without_copies
+from oomguard.stacks.pystack import become_helper, read_python_stacks, read_with_pystack, read_without_copies, send
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

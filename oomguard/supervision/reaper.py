@@ -289,29 +289,25 @@ def _end_all() -> None:
 
 def _linger(kind: str, budget: int, cgroup: str, report: str | None, *, signals: SignalFile) -> None:
     """The command ended, and what it left in the background goes on: under the same budget, until it ends."""
-    from oomguard.kernel.cgroup.directory import MemcgDir
+    from oomguard.supervision.later_kills import LaterKills
 
+    kills = LaterKills(kind, cgroup)
     polling = None
     if kind == "polling":
         from oomguard.supervision.backends.polling import PollingBackend
 
         polling = PollingBackend(budget, [])
         polling.watch_below(os.getpid())
-    path = pathlib.Path(cgroup)
-    memcg = MemcgDir(path, 1 if kind == "cgroup v1" else 2, path.parent) if cgroup else None
-    before = (memcg.oom_kills() or 0) if memcg is not None else 0
-    tree, killed = ProcessTree(os.getpid(), with_root=False), 0
+    tree = ProcessTree(os.getpid(), with_root=False)
     while pids := tree.pids():
         select.select([signals.fd], [], [], _LINGER_STEP_SECONDS)
         signals.read()
         _changed_children()
         if polling is not None and polling.read_memory().unreclaimable >= polling.limits.budget:
-            killed += len(pids)
+            kills.ended += len(pids)
             _end_all()
-    if memcg is not None:
-        killed = (memcg.oom_kills() or 0) - before
-        cgroup_files.remove_when_empty(memcg.path)
-    if killed and report is not None:
-        from oomguard.supervision.later_kills import add_later_kills
-
-        add_later_kills(pathlib.Path(report), killed)
+    kills.count()
+    if cgroup:
+        cgroup_files.remove_when_empty(pathlib.Path(cgroup))
+    if report is not None:
+        kills.add_to(pathlib.Path(report))

@@ -329,8 +329,8 @@ def test_a_daemon_is_waited_for_when_that_is_asked(tmp_path: Path, way: str) -> 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_kill_after_the_end_of_the_guard_is_added_to_the_report(tmp_path: Path, way: str) -> None:
-    (tmp_path / "app.py").write_text(DAEMON)
-    done, facts = run(tmp_path, "--", sys.executable, "app.py", "400", way=way)
+    (tmp_path / "app.py").write_text(DAEMON.replace('open("done"', 'time.sleep(60)\nopen("done"'))
+    done, facts = run(tmp_path, "--", sys.executable, "app.py", "200", way=way)
     assert (done.returncode, facts["left_behind"], facts["killed_later"]) == (0, 1, 0)
     assert "1 process that it started is still running" in done.stderr
     wait_for(lambda: json.loads((tmp_path / "report.json").read_text())["killed_later"] == 1)

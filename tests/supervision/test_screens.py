@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from oomguard.kernel.model import ProcessFacts, ProcessStack, StackFrame
+from oomguard.kernel.model import OpenInput, ProcessFacts, ProcessStack, StackFrame
+from oomguard.supervision.growth.model import GrownLine
 from oomguard.supervision.model import RunOutcome
-from oomguard.supervision.screens.outcome import outcome_lines
+from oomguard.supervision.screens.outcome import input_lines, outcome_lines, process_lines
 
 MIB = 1 << 20
 FRAME = StackFrame(
@@ -62,3 +63,49 @@ def test_json_keeps_the_name_of_0_1_and_reads_both() -> None:
     assert polled.to_json()["enforced_by"] == "watchdog"
     assert RunOutcome.from_json(polled.to_json()) == polled
     assert RunOutcome.from_json(CALM.to_json()) == CALM
+
+
+def test_the_user_s_line_is_first_and_the_library_is_one_line() -> None:
+    library = replace(
+        FRAME, file="/v/lib/python3.11/site-packages/pandas/core/x.py", line=369, function="split", arguments={}
+    )
+    user = replace(FRAME, arguments={"frame": "<DataFrame at 0x7f2a91733e10>", "n": "3"})
+    stack = ProcessStack(pid=17, thread=17, language="python", frames=(library, library, user), read_by="pystack")
+    idle = replace(stack, pid=18, frames=(library,))
+    small = replace(PROCESS, pid=18, unreclaimable=5 * MIB)
+    stopped = replace(
+        CALM, exit_code=137, stopped_by="budget", held_seconds=1.0, processes=(PROCESS, small), stacks=(stack, idle),
+        grown=(GrownLine(file="prepare.py", line=4, function="handle", source="cache.append(x)", grew_bytes=40 * MIB),),
+        grown_since=50 * MIB,
+    )  # fmt: skip
+    lines = outcome_lines(stopped)
+    at = lines.index(("grew", "40.0 MiB of the last 50.0 MiB  prepare.py:4 in handle"))
+    assert lines[at + 1 :] == [
+        ("", "      cache.append(x)"),
+        ("python", "17  prepare.py:11 in load(n=3, ...)"),
+        ("", "      x.append(y)"),
+        ("", "  in pandas/core/x.py:369 in split"),
+    ]
+    here = replace(stopped, grown=(replace(stopped.grown[0], line=11),))
+    assert outcome_lines(here)[-1] == ("", "      40.0 MiB of the last 50.0 MiB grew here")
+
+
+def test_a_position_that_cannot_be_seen_is_not_told() -> None:
+    opened = OpenInput(pid=17, path="/d/big.csv", position=0, size=100 * MIB)
+    assert input_lines((opened,)) == [
+        ("input", "/d/big.csv  100 MiB; how far it was read cannot be seen (mmap, pread or seeks)")
+    ]
+    assert input_lines((replace(opened, position=25 * MIB),)) == [("input", "/d/big.csv  25.0 MiB of 100 MiB read")]
+    assert "cannot be seen" in input_lines((replace(opened, path="/d/a.parquet", position=99 * MIB),))[0][1]
+
+
+def test_the_bound_of_the_peak_is_said_where_it_is_more() -> None:
+    assert "at most 80.0 MiB" in outcome_lines(replace(CALM, peak_at_most=80 * MIB))[0][1]
+    assert "at most" not in outcome_lines(replace(CALM, peak_at_most=50 * MIB + 4096))[0][1]
+
+
+def test_many_equal_processes_are_three_and_a_sum() -> None:
+    twelve = tuple(replace(PROCESS, pid=100 + n, unreclaimable=17 * MIB) for n in range(12))
+    lines = process_lines(twelve, {})
+    assert len(lines) == 4
+    assert lines[-1] == ("", "and 9 more, 153 MiB together")

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 _COST_PART = 125  # it takes at most one part of so many of the time since the job began,
 _FIRST_CREDIT_SECONDS, _MOST_CREDIT_SECONDS = 0.01, 0.1  # with so much at the start, and saved up
-_LONGEST_LOOK_SECONDS = 0.0007
-_LEAST_PART = 512  # of the budget: how much the job must have changed by, to be looked at
-_LEAST_GROWTH = 1 << 18  # bytes of one process: less waits until it is more
+_LONGEST_LOOK_SECONDS = 0.0005
+_LEAST_PART = 2048  # of the budget: how much the job must have changed by, to be looked at
+_LEAST_GROWTH = 1 << 15  # bytes of one process: less waits until it is more
 _FIRST_PATIENCE_SECONDS, _LAST_PATIENCE_SECONDS = 0.02, 30.0  # until what could not be read is tried again
 _HELD_BEFORE = Line("", 0, "")
 _ASLEEP = Line("", -1, "")  # grown while it ran, and seen when it slept: where is not known
 _KNOWN_PART = 40  # of the growth: where less was seen, nothing is said
-_ONLY_WAITS = re.compile(r"(await )?[\w.]*\b(sleep|wait|join|acquire|select|poll)\([^()]*\)(\s*#.*)?$")
+_ONLY_WAITS = re.compile(r"(await )?[\w.]*\b(sleep|wait|join|acquire|select|poll)\([^;]*\)(\s*#.*)?$")
 _KEPT = 5
 
 
@@ -171,6 +171,6 @@ class GrowthLedger:
 
     def _sleeps(self, pid: int) -> bool:
         """Whether the thread that was looked at sleeps: then what grew did so before, elsewhere."""
-        thread = self.frames.thread(pid) or pid
-        stat = parse_proc_stat(self._proc.read(f"{pid}/task/{thread}/stat"))
+        thread = self.frames.thread(pid)  # in a forked child of 3.11 it is still called as in its parent
+        stat = parse_proc_stat(self._proc.read(f"{pid}/task/{thread}/stat")) or self._proc.stat(pid)
         return stat is not None and stat.state in "ST"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from statistics import median
+from statistics import median_low
 from typing import TYPE_CHECKING
 
 from oomguard.supervision.rules.cures import accumulates, cure_of
@@ -122,7 +122,7 @@ def equal_workers(processes: Sequence[ProcessFacts]) -> list[ProcessFacts]:
     largest = max(by_parent.values(), key=lambda group: sum(each.unreclaimable for each in group), default=[])
     if len(largest) < 2:
         return []
-    middle = median(each.unreclaimable for each in largest)
+    middle = median_low(each.unreclaimable for each in largest)
     if max(each.unreclaimable for each in largest) >= 2 * middle:
         return []
     return [each for each in largest if each.unreclaimable * 2 > middle]

@@ -1,6 +1,6 @@
 """The calls that hold most of a program's memory in practice, and for each what to write instead.
 
-Each cure was measured: docs/check.md has the call, the cure, and the peak of both.
+docs/check.md has the call, the cure, and the peak of both, of those that were measured.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def _cure(call: str, do: str, entry: tuple[str, str] | None = None) -> Cure:
 CURES = (
     _cure(
         r"\.read_csv\((?!.*chunksize)",
-        "pandas: for part in pd.read_csv(..., chunksize=100_000), and usecols= for the columns that are needed",
+        "pandas: for part in pd.read_csv(..., chunksize=10_000), and usecols= for the columns that are needed",
         ("pandas", "read_csv"),
     ),
     _cure(
@@ -56,11 +56,11 @@ CURES = (
     ),
     _cure(
         r"\.str\.(split|findall|extractall)\(",
-        "pandas: a list for each row is many times the text: pd.read_csv(..., chunksize=100_000), part by part",
+        "pandas: a list for each row is many times the text: pd.read_csv(..., chunksize=10_000), part by part",
     ),
     _cure(
         r"\.(apply|applymap|iterrows|to_dict)\(",
-        "pandas: a Python object for each row: work on parts (chunksize=100_000), and write each out",
+        "pandas: a Python object for each row: work on parts (chunksize=10_000), and write each out",
         ("pandas", "apply"),
     ),
     _cure(

@@ -1,0 +1,77 @@
+"""Whose line is shown first, and of which thread. The paths are those of Debian, conda, uv and venvs."""
+
+from __future__ import annotations
+
+import pytest
+
+from oomguard.kernel.model import ProcessStack, StackFrame
+from oomguard.supervision.rules.user_code import first_shown, is_helper, is_library, user_frame, user_place, waits
+
+PANDAS = "/opt/conda/lib/python3.12/site-packages/pandas/core/strings/object_array.py"
+THREADING = "/usr/lib/python3.11/threading.py"
+
+
+def stack(*places: tuple[str, int, str], pid: int = 1, thread: int = 1) -> ProcessStack:
+    frames = tuple(StackFrame(file=f, line=n, function=name, arguments={}, locals={}) for f, n, name in places)
+    return ProcessStack(pid=pid, thread=thread, language="python", frames=frames, read_by="pystack")
+
+
+@pytest.mark.parametrize(
+    ("file", "library"),
+    [
+        (PANDAS, True),
+        ("/usr/lib/python3/dist-packages/numpy/core/numeric.py", True),
+        ("/home/u/.venv/bin/gunicorn", True),
+        ("<frozen codecs>", True),
+        ("<dynamic-code>", True),
+        ("<ipython-input-3-0a1b2c>", False),
+        ("/tmp/ipykernel_12/3456.py", False),
+        ("/home/u/bin/prepare.py", False),
+        ("prepare.py", False),
+        ("/home/u/lib/reader.py", False),
+    ],
+)
+def test_what_is_a_library(file: str, library: bool) -> None:
+    assert is_library(file) is library
+
+
+def test_the_user_s_innermost_frame_below_sixty_of_a_library() -> None:
+    deep = stack(
+        *[(PANDAS, n, "apply") for n in range(1, 61)],
+        ("/home/u/app.py", 4, "tokens"),
+        ("/home/u/app.py", 9, "<module>"),
+    )
+    frame = user_frame(deep.frames)
+    assert frame is not None
+    assert (frame.file, frame.line) == ("/home/u/app.py", 4)
+    assert user_frame(stack((PANDAS, 1, "f"), ("<frozen runpy>", 88, "_run_code")).frames) is None
+
+
+def test_a_program_on_the_command_line_and_a_comprehension() -> None:
+    assert user_place([(PANDAS, 1, "f"), ("<string>", 3, "g"), ("<string>", 5, "<module>")]) == 2
+    assert user_place([("a.py", 8, "load.<locals>.<listcomp>"), ("a.py", 8, "load")]) == 1
+    assert user_place([("a.py", 3, "<lambda>"), ("a.py", 8, "load")]) == 0
+
+
+def test_the_thread_in_which_it_grew_then_the_one_that_works() -> None:
+    waiting = stack((THREADING, 327, "wait"), ("app.py", 3, "idle"), thread=10)
+    main = stack((THREADING, 1139, "_wait_for_tstate_lock"), ("app.py", 9, "<module>"), thread=1)
+    working = stack((PANDAS, 5, "f"), ("app.py", 6, "fill"), thread=11)
+    other = stack(("app.py", 20, "serve"), pid=2, thread=2)
+    stacks = [waiting, main, working, other]
+    assert waits(waiting)
+    assert not waits(working)
+    assert first_shown(stacks, {}, [])[0] is working
+    assert first_shown(stacks, {1: 1}, [])[0] is main  # the kernel said so
+    assert first_shown(stacks, {1: 1}, [("app.py", 3)])[0] is waiting
+    assert [each.pid for each in first_shown(stacks, {}, [("app.py", 20)])] == [
+        1,
+        1,
+        1,
+        2,
+    ]  # processes keep their order
+
+
+def test_helpers_of_multiprocessing_do_no_work() -> None:
+    assert is_helper(("python", "-B", "-c", "from multiprocessing.resource_tracker import main;main(5)"))
+    assert not is_helper(("python", "prepare.py"))
