@@ -29,7 +29,6 @@ STILL_WIDE: set[str] = {
     "oomguard.preparation.encoding.chunk_encoder",
     "oomguard.preparation.engines.intake",
     "oomguard.preparation.engines.pipeline",
-    "oomguard.preparation.engines.reader_process",
     "oomguard.preparation.engines.stream_intake",
     "oomguard.preparation.execution",
     "oomguard.preparation.job",

@@ -318,7 +318,7 @@ def _require_same(lines: list[dict[str, Any]], new: dict[str, Any]) -> None:
     old = lines[0]
     for key in dict.fromkeys([*new, *old]):  # in the order of the header: the input first
         before, now = old.get(key), new.get(key)
-        if key == "input" and isinstance(before, list):
+        if key == "input" and isinstance(before, list) and isinstance(now, list):
             before, now = _begun(lines, before, now)
         if _content(before) != _content(now) and not (key in _NEWER and key not in old):
             more = ""
@@ -337,7 +337,7 @@ def _begun(lines: list[dict[str, Any]], before: list[Any], now: list[Any]) -> tu
     """
     if any("result" in line for line in lines):
         return before, now
-    point = next((line["checkpoint"] for line in reversed(lines) if "checkpoint" in line), {})
+    point: dict[str, Any] = next((line["checkpoint"] for line in reversed(lines) if "checkpoint" in line), {})
     position: Any = point.get("position") or {}
     done = position.get("source", 0) if is_count(position.get("source", 0)) else len(before)
     under_way = bool(position.keys() & {"offset", "resume"})
