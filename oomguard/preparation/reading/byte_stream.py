@@ -15,7 +15,7 @@ from oomguard.text import printable
 from oomguard.units import KIB, MIB
 
 if TYPE_CHECKING:
-    from oomguard.preparation.reading.kinds import Compression
+    from oomguard.preparation.reading.packed_streams import Packed
     from oomguard.preparation.reading.pieces import Reserve
     from oomguard.preparation.reading.source import Source
 
@@ -139,7 +139,7 @@ class _Rest:
 class Unpacked:
     """The decompressed bytes of a file that is a part of another one."""
 
-    def __init__(self, file: BinaryIO, compression: Compression, name: str) -> None:
+    def __init__(self, file: BinaryIO, compression: Packed, name: str) -> None:
         self._streams = PackedStreams(file, compression, before_stream=lambda _: None)
         self._name = name
 

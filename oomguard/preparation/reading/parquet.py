@@ -127,6 +127,12 @@ def read_rows(task: EncodeTask, *, field: str, errors: str, most: int) -> Iterat
         column = _open(task.path, field)
         with _damage("", f"row group {task.group}"):
             for texts in column.texts(task, most):
+                if texts.null_count and errors != "skip":  # what comes before may be kept
+                    null = texts.is_valid().to_pylist().index(False)
+                    if null:
+                        before = _decoded(texts[:null], first, field=field, errors=errors)
+                        yield replace(before, read=column.take_read())
+                    first, texts = first + null, texts[null:]  # noqa: PLW2901 - the rest of them
                 yield replace(_decoded(texts, first, field=field, errors=errors), read=column.take_read())
                 first += len(texts)
                 del texts

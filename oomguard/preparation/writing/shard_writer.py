@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from oomguard.preparation.writing.formats.base import Layout, OutputFormat
-    from oomguard.preparation.writing.formats.stored import StoredShard
 
 # Dirty pages count against a cgroup's limit and must not pile up: each of these is handed to the disk at once.
 _WRITEBACK_BYTES = 8 << 20
@@ -281,16 +280,22 @@ class SplitWriter:
         except OSError as error:
             raise disk_error(error, self._temporary) from error
 
-    def restore(self, position: dict[str, Any], stored: StoredShard) -> None:
+    def restore(self, position: dict[str, Any], stored: Sequence[Any]) -> None:
         """Make the open shard of a position again from the file that was finished behind it, for `resume`.
+
+        `stored`: the finished shards, each a StoredShard.
 
         A format whose files are the stored tokens has nothing to make: its file is gone on with under the other name.
         """
         if not (self._plan.format.is_built or self._plan.with_documents):
             return
         self._index = position["index"]
+        path = self._plan.folder / self._plan.file_name(self._split, self._index)
+        shard = next((shard for shard in stored if shard.path == path), None)
+        if shard is None:
+            raise Changed(f"{path} is not there, so that nothing can be added to it", do="--restart begins anew")
         self._open()
-        for tokens, ends in stored.pieces():
+        for tokens, ends in shard.pieces():
             after = self._tokens
             self._append(memoryview(tokens.tobytes()))
             if self._ends is not None:

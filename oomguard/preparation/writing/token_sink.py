@@ -6,7 +6,6 @@ import time
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from oomguard.errors import Changed
 from oomguard.kernel import safe_files
 from oomguard.preparation.writing.beside_files import give_name, write_beside
 from oomguard.preparation.writing.formats.base import FinishedShard
@@ -18,7 +17,6 @@ from oomguard.preparation.writing.val_split import ValSplit
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from oomguard.preparation.writing.formats.stored import StoredShard
     from oomguard.preparation.writing.manifest import Manifest, Progress
 
 Split = Literal["train", "val"]
@@ -110,19 +108,15 @@ class TokenSink:
         for file in left:  # but for one that is open again, and has lost its name
             safe_files.unlink(file)
 
-    def restore(self, checkpoint: dict[str, Any], stored: Sequence[StoredShard]) -> None:
-        """Make what was open at a checkpoint again from the finished shards, so that `resume` can go on from it.
+    def restore(self, checkpoint: dict[str, Any], stored: Sequence[Any]) -> None:
+        """Make what was open at a checkpoint again from the finished shards, each a StoredShard, for `resume`.
 
         Raises: Changed if a shard is not there; BadInput if the disk refuses.
         """
         for split, at in checkpoint["open"].items():
             if not at["tokens"] and not at.get("documents"):
                 continue
-            path = self._folder / self._plan.file_name(split, at["index"])
-            shard = next((shard for shard in stored if shard.path == path), None)
-            if shard is None:
-                raise Changed(f"{path} is not there, so that nothing can be added to it", do="--restart starts over")
-            self._writers[split].restore(at, shard)
+            self._writers[split].restore(at, stored)
 
     def _go_on(self, progress: Progress, checkpoint: dict[str, Any]) -> None:
         self.totals = Totals(**checkpoint["totals"])

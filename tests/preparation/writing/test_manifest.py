@@ -116,7 +116,7 @@ def test_cut_off_anywhere_it_is_what_the_whole_lines_say(tmp_path: Path) -> None
 )
 def test_a_change_is_refused_with_both_values(tmp_path: Path, change: dict[str, object], before: str, now: str) -> None:
     """And nothing that was done is lost by asking."""
-    begin(tmp_path, add=[{"checkpoint": CHECKPOINT}])
+    begin(tmp_path, add=[{"checkpoint": {**CHECKPOINT, "position": {"source": 2}}}])
     content = file_in(tmp_path).read_bytes()
     with pytest.raises(Changed) as caught:
         begin(tmp_path, {**HEADER, **change})
@@ -126,6 +126,22 @@ def test_a_change_is_refused_with_both_values(tmp_path: Path, change: dict[str, 
     assert now in shown_now
     assert "--restart" in caught.value.do
     assert file_in(tmp_path).read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        [HEADER["input"][0], {"path": "/b.txt", "bytes": 9}],
+        [HEADER["input"][0]],
+        [*HEADER["input"], {"path": "/c.txt", "bytes": 1}],
+        [HEADER["input"][0], {"path": "/other.txt", "bytes": 9}],
+    ],
+)
+def test_inputs_that_were_not_begun_may_be_others(tmp_path: Path, inputs: list[dict[str, object]]) -> None:
+    point = {**CHECKPOINT, "position": {"source": 1}}
+    begin(tmp_path, add=[{"checkpoint": point}])
+    assert begin(tmp_path, {**HEADER, "input": inputs}).checkpoint == point
+    assert begin(tmp_path, {**HEADER, "input": inputs}).inputs == inputs
 
 
 def test_another_schema_is_refused(tmp_path: Path) -> None:
