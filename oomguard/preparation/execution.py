@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import OomguardError, Stopped
 from oomguard.kernel.process.signals import stop_on_signals
-from oomguard.preparation.engines.meter import MemoryMeter
-from oomguard.preparation.engines.pipeline import Pipeline, PipelineState
+from oomguard.preparation.engines.pipeline import MemoryMeter, Pipeline, PipelineState
 from oomguard.preparation.model import Shard, ShardSet
 from oomguard.preparation.preconditions import (
     identity,

@@ -184,7 +184,11 @@ class Job:
     def flag_with_room(self, alone: int) -> str:
         """The flag with which a chunk may take so many bytes while it is alone."""
         budget = budget_with_room(
-            alone, needs=self.needs, workers=self.options.workers, cpus=min(usable_cpus(), self.needs.chunks)
+            alone,
+            needs=self.needs,
+            workers=self.options.workers,
+            cpus=min(usable_cpus(), self.needs.chunks),
+            at_least=self.budget.budget,
         )
         return f"--max-rss {budget // MIB}M"
 

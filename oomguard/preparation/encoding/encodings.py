@@ -248,7 +248,7 @@ def _parse_ranks(text: bytes) -> dict[bytes, int]:
 def rank_text(spec: EncodingSpec, data: bytes) -> bytes:
     """Give the tokens as the text of a rank file, whatever the form of the tokenizer's own file, which is `data`."""
     if spec.form == "tekken":
-        from oomguard.preparation.encoding.tekken_ranks import tekken_ranks
+        from oomguard.preparation.encoding.json_ranks import tekken_ranks
 
         return tekken_ranks(data, spec.rank_count)
     if spec.form == "huggingface":

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
+import subprocess
 from pathlib import Path
 
-from oomguard.errors import BadInput, NothingFound
-from oomguard.preparation.encoding.description import describe_apart
+from oomguard.errors import BadInput, MissingExtra, NothingFound, WorkerFailed
+from oomguard.kernel.process.commands import own_command
+from oomguard.preparation.encoding.block_cache import keep, read_kept
 from oomguard.preparation.encoding.encodings import EncodingSpec, with_eot
 from oomguard.preparation.encoding.known_ranks import KNOWN
+from oomguard.preparation.encoding.native import ABI
 from oomguard.preparation.encoding.splitters import PATTERNS, family_of, find_splitter
 from oomguard.text import printable
 
 _MOST_BYTES = 256 << 20
+_NAMES = ("tokenizer.json", "tekken.json")
+_VERSION = 1  # of what is kept: another one where other files are recognised, or other things said of them
 _HUB_NAME = re.compile(r"([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
 _RANK_LINE = re.compile(rb"[A-Za-z0-9+/]+={0,2} [0-9]+\r?\n")
 
@@ -32,7 +38,7 @@ def open_tokenizer(given: str, *, pattern: str | None = None, eot_token: str | N
     if data.lstrip()[:1] == b"{":
         if pattern is not None:
             raise BadInput(f"--pattern: {name} says itself how text is split", do="leave --pattern out")
-        spec, special = describe_apart(data, name, str(file))
+        spec, special = _describe_apart(data, name, str(file))
     else:
         spec, special = _read_ranks(data, pattern, name=name, file=str(file))
     return spec if eot_token is None else with_eot(spec, eot_token, special)
@@ -41,7 +47,7 @@ def open_tokenizer(given: str, *, pattern: str | None = None, eot_token: str | N
 def _find_file(given: str) -> Path:
     path = Path(given)
     if path.is_dir():
-        found = [path / name for name in ("tokenizer.json", "tekken.json") if (path / name).is_file()]
+        found = [path / name for name in _NAMES if (path / name).is_file()]
         if not found:
             raise NothingFound(
                 f"{printable(given)}: there is no tokenizer.json or tekken.json in this folder", do="--tokenizer FILE"
@@ -54,9 +60,7 @@ def _find_file(given: str) -> Path:
     name = _HUB_NAME.fullmatch(given)
     if name is None or path.suffix in (".json", ".tiktoken", ".model"):
         raise NothingFound(f"{printable(given)}: there is no such file", do="--tokenizer FILE, or org/model on the Hub")
-    from oomguard.preparation.encoding.hub import fetch_tokenizer
-
-    return fetch_tokenizer(name[1], name[2]).resolve()
+    return _fetch(name[1], name[2]).resolve()
 
 
 def _read(file: Path) -> bytes:
@@ -105,3 +109,53 @@ def _read_ranks(data: bytes, pattern: str | None, *, name: str, file: str) -> tu
         pattern=PATTERNS[chosen],
     )
     return spec, dict(known.special) if known else {}
+
+
+def _describe_apart(data: bytes, name: str, file: str) -> tuple[EncodingSpec, dict[str, int]]:
+    """Have another process look at a JSON file: a large one takes hundreds of MiB, which are gone when it ends.
+
+    What it finds is kept in the user's cache folder, by the file's sha256.
+    """
+    kept = f"tokenizer-{hashlib.sha256(data).hexdigest()}-{ABI}-{_VERSION}"
+    found = read_kept(kept)
+    if found is None:
+        run = subprocess.run(
+            own_command("oomguard.preparation.encoding.describe", file), stdout=subprocess.PIPE, check=False
+        )
+        found = run.stdout
+        if run.returncode:
+            raise WorkerFailed(
+                f"{name}: the process that looked at it ended with status {run.returncode}",
+                do="run it again, with more memory",
+            )
+        if "error" not in (answer := json.loads(found)):
+            keep(kept, found)
+    answer = json.loads(found)
+    if "error" in answer:
+        raise BadInput(f"{name}: {answer['error']}", do=answer["do"])
+    return EncodingSpec(**{**answer["spec"], "name": name, "file": file}), answer["special"]
+
+
+def _fetch(repository: str, revision: str | None) -> Path:
+    """Give a file of the Hub on this machine, from its cache, where it is by its commit, else by huggingface_hub.
+
+    Raises: NothingFound if it is not in the cache and cannot be fetched.
+    """
+    where = printable(repository if revision is None else f"{repository}@{revision}")
+    try:
+        from huggingface_hub import hf_hub_download
+    except ImportError as error:
+        what = "there is no such file here, and a name on the Hub needs huggingface_hub, which is not installed"
+        raise MissingExtra(f"{where}: {what}", "hub") from error
+    failed: Exception | None = None
+    for only_cached in (True, False):
+        for name in _NAMES:
+            try:
+                return Path(hf_hub_download(repository, name, revision=revision, local_files_only=only_cached))
+            except Exception as error:  # noqa: BLE001 - it has a dozen ways to fail, most of them its HTTP client's
+                failed = failed if only_cached or name != _NAMES[0] else error
+    what = " ".join(str(failed).split()) or type(failed).__name__
+    raise NothingFound(
+        f"{where} has no tokenizer.json in the Hub's cache, and none could be fetched: {printable(what[:200])}",
+        do=f"huggingface-cli download {printable(repository)} tokenizer.json, or --tokenizer FILE",
+    ) from failed

@@ -25,9 +25,3 @@ def settle_allocators() -> None:
         libc = ctypes.CDLL(None)
         libc.mallopt(_M_MMAP_THRESHOLD, _MAPPED)
         libc.mallopt(_M_TRIM_THRESHOLD, _MAPPED)
-
-
-def trim_heap() -> None:
-    """Give free memory inside the heap back to the kernel: malloc_trim(3), glibc."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)

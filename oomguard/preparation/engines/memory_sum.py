@@ -132,9 +132,12 @@ def smallest_budget(*, needs: Needs, workers: int) -> int:
     return _with_reserve(_sum(needs, workers, least) + _dense(needs, workers))
 
 
-def budget_with_room(alone: int, *, needs: Needs, workers: int | None, cpus: int) -> int:
-    """Give a budget in bytes, a whole number of MiB, with which a chunk may take `alone` bytes while it is alone."""
-    budget = -(-smallest_budget(needs=needs, workers=workers or 1) // MIB) * MIB
+def budget_with_room(alone: int, *, needs: Needs, workers: int | None, cpus: int, at_least: int = 0) -> int:
+    """Give a budget in bytes, a whole number of MiB, with which a chunk may take `alone` bytes while it is alone.
+
+    at_least: what there is now. A smaller one might do, with smaller states, but nobody would understand it.
+    """
+    budget = -(-max(at_least, smallest_budget(needs=needs, workers=workers or 1)) // MIB) * MIB
     while plan_budget(budget, needs=needs, workers=workers, cpus=cpus).alone < alone:
         budget += max(MIB, budget // 128 // MIB * MIB)
     return budget

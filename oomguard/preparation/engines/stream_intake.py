@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from oomguard import errors
 from oomguard.errors import BudgetTooSmall, OomguardError, WorkerFailed
-from oomguard.kernel.proc.open_files import file_position
 from oomguard.preparation.engines.children import Child, start_child
 from oomguard.preparation.engines.line_feed import LINE_COST
 from oomguard.preparation.engines.messages import EncodeTask
@@ -45,7 +44,11 @@ class StreamIntake:
 
     def bytes_read(self, path: str) -> int:
         """How far into the file it is."""
-        return (file_position(self._reader.pid, path) or 0) if self._reader is not None and self._reading >= 0 else 0
+        if self._reader is None or self._reading < 0:
+            return 0
+        from oomguard.kernel.proc.open_files import file_position  # 10 ms, which most jobs need not pay
+
+        return file_position(self._reader.pid, path) or 0
 
     def drive(self, index: int, resume: dict[str, Any] | None, free: list[int], *, busy: bool) -> None:
         """Have source `index` read, and give the reader slots to fill."""

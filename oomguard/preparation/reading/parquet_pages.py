@@ -67,11 +67,6 @@ class ChunkPages:
         """Where a page ends in the file."""
         return self.places[page] + self.pages[page].header + self.pages[page].compressed
 
-    def page_rows(self, row: int) -> tuple[int, int]:
-        """The first and the last row of the page that `row` is in."""
-        page = self._index(row)
-        return self.first_rows[page], self.end(page) - 1
-
     def _index(self, row: int) -> int:
         return bisect_right(self.first_rows, row) - 1
 

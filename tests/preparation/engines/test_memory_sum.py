@@ -101,10 +101,11 @@ def test_two_workers_fit_in_little(megabytes: int, inputs: Input) -> None:
     assert made.workers == 2
 
 
-@given(needs=needs, workers=workers, alone=st.integers(1, 2 * GIB))
-def test_the_budget_named_for_a_large_chunk_allows_it(needs: Needs, workers: int | None, alone: int) -> None:
-    """The error that refuses a word or a document names a budget, and with it there is the room."""
-    named = budget_with_room(alone, needs=needs, workers=workers, cpus=2)
+@given(needs=needs, workers=workers, alone=st.integers(1, 2 * GIB), now=st.integers(0, GIB))
+def test_the_budget_named_for_a_large_chunk_allows_it(needs: Needs, workers: int | None, alone: int, now: int) -> None:
+    """The error that refuses a word or a document names a budget, no smaller one, and with it there is the room."""
+    named = budget_with_room(alone, needs=needs, workers=workers, cpus=2, at_least=now)
+    assert named >= now
     made = plan(named, needs, workers=workers)
     assert made is not None
     assert made.alone >= alone
