@@ -18,6 +18,10 @@ KERNELS ?= 5.10 6.1 6.12
 # How many tests run side by side, and how often a property is tried: EXAMPLES=thorough is about eight times as often.
 JOBS ?= auto
 EXAMPLES ?= oomguard
+# Which mutants `make mutants` makes.
+SEED ?= 1
+# What `make wheel` and `make versions` run: all tests of `make check`, unless TESTS names files.
+TESTS ?=
 # What `make versions` tries.
 VERSIONS ?= lowest 3.12 3.13
 # MORE: further options of pytest, such as MORE=--last-failed.
@@ -25,8 +29,11 @@ MORE ?=
 PYTEST = $(RUN) -m pytest -q --hypothesis-profile=$(EXAMPLES) $(MORE)
 BESIDE = -n $(JOBS) --maxprocesses 8
 
+# What limits, freezes and kills: nine tenths of it must be seen by a test.
+GUARDS = oomguard/supervision/launch.py,oomguard/supervision/supervisor.py,oomguard/supervision/reaper.py,oomguard/supervision/rules/limits.py,oomguard/supervision/backends/*.py,oomguard/kernel/cgroup/freezer.py,oomguard/kernel/process/*.py
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo readme docs man check core wheels fuzz-core lint test beside coverage wheel versions screens live vm bench campaign kills runs vmruns logspeed fuzz prose vmkills costs bands scripts profiles loaders clean
+.PHONY: help setup demo readme docs man check core wheels fuzz-core lint test beside coverage mutants wheel versions screens live vm bench campaign kills runs vmruns logspeed fuzz prose vmkills costs bands scripts profiles loaders clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -86,12 +93,17 @@ coverage: $(READY) ## what the tests run, child processes counted; leaves .cover
 	$(RUN) -m coverage combine --quiet
 	$(RUN) -m coverage html --quiet
 	$(RUN) -m coverage report
+	@echo "what limits, freezes and kills:"
+	$(RUN) -m coverage report --include="$(GUARDS)" --fail-under=90
+
+mutants: $(READY) ## 100 small faults in what limits, freezes and kills: would the fast tests notice? (15 minutes)
+	$(RUN) tools/mutants.py $(SEED) 100
 
 wheel: $(READY) ## build the wheel, install it without the source tree, and run the tests of `make check` on it
-	sh tools/try_wheel.sh $(RUN)
+	sh tools/try_wheel.sh $(RUN) $(TESTS)
 
 versions: $(READY) ## the tests of `make check` with the lowest allowed versions, and on Python 3.12 and 3.13 where they are
-	sh tools/try_versions.sh $(RUN) $(VERSIONS)
+	TESTS="$(TESTS)" sh tools/try_versions.sh $(RUN) $(VERSIONS)
 
 screens: $(READY) ## write tests/screens anew; review reads the diff
 	$(RUN) -m pytest -q tests/cli tests/results --update-screens

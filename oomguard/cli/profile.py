@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from oomguard.cli.commands import Command, RunsProgram, at_least, choice, job_index, program_of
+from oomguard.supervision.rules.choice import CHOICES, OLD_NAMES
 
 _OLD = re.compile(r"^--ladder(?==|$)")  # its name in 0.1
 _PREPARE = "oomguard.profile.prepare"  # in the context's meta: a prepare job and its flags
@@ -65,11 +66,7 @@ def profile_command(
     pid: Annotated[int | None, at_least(1, "PID", "Profile a running process until Ctrl-C.", "--pid")] = None,
     enforce: Annotated[
         str,
-        choice(
-            ("auto", "cgroup", "systemd", "polling"),
-            "What enforces the limit; as for run.",
-            aliases={"watchdog": "polling"},
-        ),
+        choice(CHOICES, "What enforces the limit; as for run.", aliases=OLD_NAMES),
     ] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the profile as JSON instead of the screen.")] = False,
 ) -> None:

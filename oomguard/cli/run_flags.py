@@ -12,7 +12,7 @@ import typer
 from oomguard.cli.commands import choice
 from oomguard.errors import BadInput
 from oomguard.supervision.options import OnLimit, RunOptions, read_budget, usual_budget
-from oomguard.supervision.rules.choice import Choice, read_choice
+from oomguard.supervision.rules.choice import CHOICES, OLD_NAMES, Choice, read_choice
 from oomguard.units import parse_size
 
 _LONGEST_NUMBER = 20
@@ -37,9 +37,9 @@ ON_LIMIT = choice(
 )
 GRACE = typer.Option(metavar="SECONDS", help="From SIGTERM to SIGKILL. Default: 10.")
 ENFORCE = choice(
-    ("auto", "cgroup", "systemd", "polling"),
+    CHOICES,
     "What enforces the budget. Default: auto, the best available.",
-    aliases={"watchdog": "polling"},
+    aliases=OLD_NAMES,
 )
 ALLOW_SWAP = typer.Option(metavar="[=SIZE]", help="Let the job swap, up to SIZE; otherwise it may not.")
 WAIT = typer.Option(

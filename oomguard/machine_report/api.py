@@ -10,13 +10,11 @@ from oomguard.machine_report.collect import read_doctor_facts
 from oomguard.machine_report.model import BetterWay, DoctorReport, EnforcementFacts, Finding
 from oomguard.machine_report.rules.limits import limit_findings
 from oomguard.machine_report.rules.memory import memory_findings
-from oomguard.machine_report.rules.settings import setting_findings
 from oomguard.preparation.encoding.load_engine import require_core
 from oomguard.supervision.launch import probe_enforcement
 from oomguard.supervision.orphans import end_orphans, find_orphans, name_orphans
-from oomguard.units import MIB
 
-_TRIED = 64 * MIB
+_TRIED = 64 << 20  # bytes
 
 
 def survey_enforcement() -> EnforcementFacts:
@@ -39,7 +37,7 @@ def doctor(*, root: Path = _THIS_MACHINE) -> DoctorReport:
     encoder = [_encoder()] if root == _THIS_MACHINE else []
     return DoctorReport(
         findings=(
-            *memory_findings(facts.memory), *setting_findings(facts.settings), *limit_findings(facts), *encoder, *left,
+            *memory_findings(facts.memory), *limit_findings(facts), *encoder, *left,
         ),
         facts=facts,
     )  # fmt: skip

@@ -216,7 +216,7 @@ class Job:
             start = bytes.fromhex(encoded.error_text)
             known = next((words for magic, words in _NO_TEXT.items() if start.startswith(magic)), None)
             if known and work.task.kind == "text" and work.task.starts_document and encoded.error_at < _HEAD_BYTES:
-                return BadInput(f"{where}: this is no text but {known[0]}", do=known[1].replace("FILE", file))
+                return BadInput(f"{where}: this is {known[0]}, not plain UTF-8 text", do=known[1].replace("FILE", file))
             return BadInput(
                 f"{where}: not UTF-8",
                 do="--input-encoding NAME if it is written in another encoding (latin-1, gbk, ...); --errors replace "
@@ -225,7 +225,7 @@ class Job:
         if encoded.error == "not text":
             what, do = (
                 f"{where}: a file full of zero bytes, as a download leaves it that was broken off, and no text",
-                (f"get the file again; if the zeros are meant: tr -d '\\0' < {file} | oomguard prepare -"),
+                (f"download the file again; if the zeros are meant: tr -d '\\0' < {file} | oomguard prepare -"),
             )
             if encoded.error_text != "zeros":
                 what, do = (

@@ -29,7 +29,7 @@ def require_folder(out: Path) -> None:
     Raises: BadInput if it is something else.
     """
     if out.exists() and not out.is_dir():
-        raise BadInput(f"--out {printable(str(out))} is no folder", do="--out FOLDER")
+        raise BadInput(f"--out {printable(str(out))} is not a directory", do="--out FOLDER")
 
 
 def require_known_length(job: Job) -> None:

@@ -1,25 +1,37 @@
-"""Profile a command that is started for it."""
+"""Profile a command that is started for it, or a process that runs already."""
 
 from __future__ import annotations
 
 import os
+import select
+import signal
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from oomguard.errors import CannotStart
-from oomguard.profiling.job import clock_of, profiled_run, why_stopped
+from oomguard.errors import CannotStart, NeedsPrivilege, NothingFound
+from oomguard.kernel.cgroup.model import LEAST_BUDGET
+from oomguard.kernel.proc.files import ProcFiles
+from oomguard.kernel.proc.tree import ProcessTree
+from oomguard.profiling.cgroup_clock import MemcgClock
 from oomguard.profiling.options import Profiled, ProfileEvents, ProfileOptions, new_head, recording_path
 from oomguard.profiling.rules.rebuild import build_profile
-from oomguard.profiling.stage_file import StageFile
-from oomguard.profiling.watch import JobWatch
+from oomguard.profiling.watch import JobWatch, StageFile
+from oomguard.supervision.backends.cgroup import CgroupBackend
 from oomguard.supervision.events import Silence
+from oomguard.supervision.options import RunOptions
 from oomguard.supervision.supervise import supervise
+from oomguard.text import as_root
+from oomguard.units import MIB, format_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from oomguard.supervision.launch import StartedJob
+    from oomguard.supervision.model import RunOutcome
+    from oomguard.supervision.rules.choice import Choice
+
+_RESERVE, _RESERVE_PART = 48 * MIB, 64
 
 
 def profile_command(options: ProfileOptions, events: ProfileEvents) -> Profiled:
@@ -36,7 +48,7 @@ def profile_command(options: ProfileOptions, events: ProfileEvents) -> Profiled:
     made: list[JobWatch] = []
 
     def watch(job: StartedJob) -> Callable[[], float]:
-        memcg = clock_of(job)
+        memcg = _clock_of(job)
         of_job = head if memcg is None else replace(head, tier=job.enforcement.way, exact_mark=memcg.is_exact)
         watched = JobWatch(of_job, path, pids=job.backend.pids, clock=memcg, stages=stages, began=clock)
         made.append(watched)
@@ -44,9 +56,9 @@ def profile_command(options: ProfileOptions, events: ProfileEvents) -> Profiled:
         return watched.look
 
     try:
-        run = profiled_run(options.command, options.enforce, head.available)
+        run = _profiled_run(options.command, options.enforce, head.available)
         outcome = supervise(run, Silence(), watch=watch)
-        made[0].end(outcome.exit_code, stopped=why_stopped(outcome, head.available))
+        made[0].end(outcome.exit_code, stopped=_why_stopped(outcome, head.available))
     except CannotStart:
         if path.is_file() and not path.is_symlink():  # /dev/null stays
             path.unlink()  # there is nothing in it
@@ -54,3 +66,70 @@ def profile_command(options: ProfileOptions, events: ProfileEvents) -> Profiled:
     finally:
         stages.close()
     return Profiled(profile=build_profile(made[0].events()), recording=path, exit_code=outcome.exit_code)
+
+
+def _profiled_run(command: tuple[str, ...], enforce: Choice, available: int) -> RunOptions:
+    """Give the options of a run that may use what is available but for a reserve: the profiler has to live as well."""
+    most = max(LEAST_BUDGET, available - max(_RESERVE, available // _RESERVE_PART))
+    return RunOptions(command=command, max_rss=most, enforce=enforce, swap_max=None)
+
+
+def _clock_of(job: StartedJob) -> MemcgClock | None:
+    """The clock of the job's cgroup; None where it has none."""
+    return MemcgClock(job.backend.memcg) if isinstance(job.backend, CgroupBackend) else None
+
+
+def _why_stopped(outcome: RunOutcome, available: int) -> str:
+    """Say why, for people; "" if it ended by itself."""
+    if outcome.stopped_by == "budget":
+        return f"ended at the {format_size(available)} that were available"
+    return "killed by the kernel for memory" if outcome.stopped_by == "kernel" else ""
+
+
+def profile_process(pid: int, options: ProfileOptions, events: ProfileEvents) -> Profiled:
+    """Record what runs already, and what it starts, until it ends or Ctrl-C detaches from it.
+
+    Raises: NothingFound if there is no such process; NeedsPrivilege if its memory may not be read.
+    """
+    proc = ProcFiles()
+    try:
+        pidfd = os.pidfd_open(pid)
+    except (OSError, OverflowError) as error:
+        raise NothingFound(f"there is no process {pid}", do="pgrep -af python") from error
+    with os.fdopen(pidfd):
+        if not proc.read(f"{pid}/smaps_rollup"):
+            raise NeedsPrivilege(
+                f"the memory of process {pid} may not be read: it is the kernel's, or another user's",
+                do=as_root(f"profile --pid {pid}"),
+            )
+        path = recording_path(options, (f"pid-{pid}",))
+        head = new_head(proc.command(pid))
+        watched = JobWatch(
+            head,
+            path,
+            pids=ProcessTree(pid).pids,
+            clock=None,
+            stages=None,
+            began=time.monotonic(),
+            from_start=False,
+        )
+        events.begins(path, head.tier)
+        ended = _sample_until_the_end(watched, pidfd)
+        watched.end(None, stopped="" if ended else "detached")
+    return Profiled(profile=build_profile(watched.events()), recording=path, exit_code=0)
+
+
+def _sample_until_the_end(watched: JobWatch, pidfd: int) -> bool:
+    """True: the process ended. False: Ctrl-C was pressed, or SIGTERM sent."""
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        while not poll.poll(1000 * watched.look()):
+            pass
+    except KeyboardInterrupt:
+        return False
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return True

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from oomguard.formats.proc import parse_smaps_rollup, parse_status_memory
 from oomguard.kernel.proc.files import ProcFiles
 from oomguard.profiling.page_faults import TreeFaults
 from oomguard.supervision.growth.model import MemorySample, ProcessMemory
+from oomguard.units import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +34,16 @@ _KEPT = 40  # processes in a sample; the rest are put together under pid 0
 _SWITCH = 1 << 20
 _MOST_REMEMBERED = 4000
 _UNKNOWN = 1 << 62  # bytes
+_SHORTEST = 0.005  # seconds
+_LONGEST = 0.5
+# Seconds without a change, and the longest step after them. At first a process that holds something for 0.2 s is seen.
+_RESTING = ((120.0, _LONGEST), (30.0, 0.2), (0.0, 0.1))
+_GROWTH = 1 * MIB
+_GROWTH_PART = 256  # of what is held
+_CALM_PART = 140  # a sample takes at most one part of so many of the time, while nothing grows
+_BUSY_PART = 8
+_CALM_SECONDS = 1.0
+_CREDIT = 0.2  # seconds of CPU: what growth may cost before it is as dear as rest
 
 Processes = tuple[ProcessMemory, ...]
 
@@ -221,3 +233,30 @@ def measure_fill_rate(*, size: int = 16 << 20) -> float:
                 memory[page] = 1
             best = max(best, size / (time.perf_counter() - began))
     return best
+
+
+@dataclass(slots=True)
+class SamplingStep:
+    """How long to wait until the next sample: short while memory grows, long while it rests, and never too dear."""
+
+    step: float = _SHORTEST
+    _last: int = 0
+    _changed: float = 0.0
+    _spent: float = 0.0  # seconds of CPU
+
+    def after(self, unreclaimable: int, *, seconds: float, cost: float) -> float:
+        """Give the seconds to wait, after a sample at `seconds` that took `cost` seconds of CPU."""
+        change = abs(unreclaimable - self._last)
+        self._last = unreclaimable
+        if change > _GROWTH + unreclaimable // _GROWTH_PART:
+            self._changed = seconds
+            self.step = _SHORTEST
+        else:
+            rested = seconds - self._changed
+            most = next(step for after, step in _RESTING if rested >= after)
+            self.step = min(most, self.step * 1.5)
+        # Whoever rests costs little: then a dear sample, of many processes, comes seldom. Whoever grows for hours, too.
+        self._spent += cost
+        calm = seconds - self._changed > _CALM_SECONDS or self._spent > _CREDIT + seconds / _CALM_PART
+        part = _CALM_PART if calm else _BUSY_PART
+        return min(_LONGEST, max(self.step, part * cost))

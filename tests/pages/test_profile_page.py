@@ -83,13 +83,17 @@ def test_what_to_paste_is_set_as_code() -> None:
     )
 
 
+assert PROFILE.forecast is not None and PROFILE.end is not None
+FORECAST, END = PROFILE.forecast, PROFILE.end
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"forecast": replace(PROFILE.forecast, at_end=None, why_not="it was opened twice")}, "it was opened twice"),
-        ({"forecast": replace(PROFILE.forecast, at_end=GIB)}, "It fits: all of the input needs 1.0 GiB"),
-        ({"forecast": replace(PROFILE.forecast, read_bytes=15_000_000_000)}, "All of its input was read; 15.0 GiB were"),
-        ({"end": replace(PROFILE.end, exit_code=None)}, "It ended after 60.9 s."),
+        ({"forecast": replace(FORECAST, at_end=None, why_not="it was opened twice")}, "it was opened twice"),
+        ({"forecast": replace(FORECAST, at_end=GIB)}, "It fits: all of the input needs 1.0 GiB"),
+        ({"forecast": replace(FORECAST, read_bytes=15_000_000_000)}, "All of its input was read; 15.0 GiB were"),
+        ({"end": replace(END, exit_code=None)}, "It ended after 60.9 s."),
         ({"forecast": None}, "15.0 GiB were available."),
         ({"end": None}, "The recording ends after 60.8 s, before the program did."),
         ({"timeline": ()}, "No sample was taken."),

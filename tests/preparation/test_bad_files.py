@@ -14,7 +14,7 @@ import pytest
 
 from tests.preparation.disturbing import sums_of
 from tests.preparation.expecting import read_tokens, tokens_of
-from tests.running import run_oomguard
+from tests.running import run_oomguard, started
 
 pytestmark = pytest.mark.slow  # whole runs
 
@@ -108,10 +108,11 @@ def test_a_bad_file_is_named_and_the_others_are_read(tmp_path: Path, kind: str) 
     again = run_oomguard(*command, "--bad-files", "skip", cwd=tmp_path)
     assert "skipped" in again.stdout
     assert name in again.stdout
-    small = run_oomguard(
+    with started(
         *command, "--bad-files", "skip", "--out", "small", "--workers", "1", cwd=tmp_path, piece_bytes=1 << 13
-    )
-    assert small.returncode == 0, small.stderr
+    ) as small:
+        _, said = small.communicate()
+    assert small.returncode == 0, said
     if kind in ("broken line", "torn array", "open quote"):  # else a chunk is what is kept or not
         assert sums_of(tmp_path / "small") == sums_of(tmp_path / "tokens")
 

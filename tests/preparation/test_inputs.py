@@ -17,6 +17,7 @@ from tests.preparation.reading.reads import PACKERS
 from tests.running import started
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+pytestmark = pytest.mark.slow  # whole runs
 DOCUMENTS = ["one", 'two "quoted"\n{', "", "three 字 🙂"]
 LINES = "".join(json.dumps({"n": 1, "text": document}) + "\n" for document in DOCUMENTS)
 NO_VAL = ("--val-fraction", "0")

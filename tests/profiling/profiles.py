@@ -99,6 +99,7 @@ def named(*texts: str) -> PeakProfile:
     def text() -> str:
         return next(following)
 
+    assert PROFILE.forecast is not None and PROFILE.end is not None
     return replace(
         PROFILE,
         processes=tuple(replace(process, name=text(), command=text()) for process in PROFILE.processes),

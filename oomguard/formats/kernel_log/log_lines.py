@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from oomguard.formats.kernel_log.prefixes import LogLine, messages_of_json, peel
@@ -122,13 +123,20 @@ def _apart(line: str) -> Iterable[str]:
         held += head
         if _LABEL.fullmatch(held):
             continue
-        before = peel(held)
-        if not before.from_kernel:  # a program that quotes the kernel
+        from_kernel, says_something = _head_of(held)
+        if not from_kernel:  # a program that quotes the kernel
             return [line]
-        if before.text.strip():
+        if says_something:
             pieces.append(held)
             held = ""
     return [*pieces, held + last]
+
+
+@lru_cache(maxsize=64)  # the lines of one second have the same
+def _head_of(text: str) -> tuple[bool, bool]:
+    """What stands before a kernel's time stamp: whether it is the kernel's prefix, and whether it says something."""
+    before = peel(text)
+    return before.from_kernel, bool(before.text.strip())
 
 
 def _split(line: LogLine) -> list[LogLine]:

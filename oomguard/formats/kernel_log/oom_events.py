@@ -107,7 +107,7 @@ class OomLogReader:
             self._read_panic(message, joined, found["why"])
         elif "OOM" in joined and (oom_lines.SYSRQ.match(joined) or oom_lines.SYSRQ_IGNORED.match(joined)):
             self._manual = message if oom_lines.SYSRQ.match(joined) else None
-        elif oom_lines.OTHER_REPORT.search(joined):
+        elif oom_lines.begins_other_report(joined):
             if self._report is None or self._report.ended or self._report.mem_info.complete:
                 self._foreign = True
             return False
@@ -268,13 +268,13 @@ class OomLogReader:
         text = message.text
         if report is not None and not report.ended:
             if not report.take_line(message, foreign=self._foreign):
-                if oom_lines.LOST.search(text):
+                if oom_lines.tells_of_loss(text):
                     report.note(text)
                 return False
             report.touch(message)
             return True
         if self._foreign or not (_may_begin(text) or ROW_BEFORE_ITS_KILL.fullmatch(text.lstrip())):
-            if oom_lines.LOST.search(text) and len(self._notes) < 8:
+            if oom_lines.tells_of_loss(text) and len(self._notes) < 8:
                 self._notes.append(text[:200])
             return False
         report = self._start(message)
@@ -285,7 +285,7 @@ class OomLogReader:
 
     def _read_program(self, message: Message, joined: str) -> None:
         """Read a line that the kernel did not write."""
-        if oom_lines.LOST.search(joined) and self._report is not None:
+        if oom_lines.tells_of_loss(joined) and self._report is not None:
             self._report.note(joined)
         failed = oom_lines.UNIT_FAILED.match(joined)
         if unit := failed or oom_lines.UNIT_KILLED.match(joined):

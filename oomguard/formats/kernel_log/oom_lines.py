@@ -89,6 +89,18 @@ LOST = re.compile(
     r"(?:imuxsock(?:\[pid: [0-9]{1,10}\])? (?:lost|begins to drop)|(?<![0-9])[0-9]{1,10} printk messages dropped|printk: [0-9]{1,10} messages suppressed"
     r"|Missed [0-9]{1,10} kernel messages|oomguard passed over the middle of this report|messages? (?:lost|dropped) due to rate-limiting|Suppressed [0-9]{1,10} messages from)"
 )
+
+
+def tells_of_loss(text: str) -> bool:
+    """Whether lines are missing there. The search is dear, and nearly no line has one of its words."""
+    return ("essage" in text or "imuxsock" in text or "passed over" in text) and LOST.search(text) is not None
+
+
+def begins_other_report(text: str) -> bool:
+    """Whether a Mem-Info block follows that has nothing to do with the OOM killer."""
+    return ("alloc" in text or "Show " in text) and OTHER_REPORT.search(text) is not None
+
+
 SLAB_REFUSED = re.compile(
     r"SLUB: Unable to allocate memory on node|SLAB: Unable to allocate memory|slab_out_of_memory: "
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from oomguard.machine_report.model import Finding
+from oomguard.machine_report.rules.settings import setting_findings
 from oomguard.text import shell_word
 from oomguard.units import format_size
 
@@ -24,6 +25,7 @@ _EXEMPT = {
 def limit_findings(facts: DoctorFacts) -> list[Finding]:
     """Give a finding for each: cgroup, its limits, enforcement, stacks, kernel log, killers, ulimits, container."""
     return [
+        *setting_findings(facts.settings),
         _cgroup(facts.cgroup),
         *_limits(facts),
         *_enforcement(facts),

@@ -171,7 +171,9 @@ def read_job(path: Path) -> JobFile:
             raise ValueError(SCHEMA)  # noqa: TRY301 - one answer to all that is wrong
         job = _job(body, digest)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise BadInput(f"{shown} is no job of this oomguard", do="oomguard prepare ... --job-only makes one") from error
+        raise BadInput(
+            f"{shown} is not a job file of this oomguard", do="oomguard prepare ... --job-only makes one"
+        ) from error
     if _digest({"schema": SCHEMA, **body}) != digest:
         raise BadInput(f"{shown} was changed since it was written: its sha256 is another", do="plan the job again")
     return job

@@ -79,7 +79,7 @@ def _sbatch(command: list[str]) -> str:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     except FileNotFoundError as error:
         raise BadInput(
-            "there is no sbatch here", do="--print-sbatch shows what to run where Slurm is; or --cluster ray"
+            "sbatch was not found", do="--print-sbatch shows what to run where Slurm is; or --cluster ray"
         ) from error
     number = done.stdout.strip().partition(";")[0]  # behind it stands the cluster's name
     if done.returncode or not number.isdigit():

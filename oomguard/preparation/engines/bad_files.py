@@ -74,7 +74,7 @@ class FileLedger:
         name = printable(self._job.sources[self._source].path)
         return BadInput(
             f"{name}: {left_out:,} of {left_out + kept:,} documents{'' if at_end else ' so far'} were left out, "
-            "more than half: this is no such file as it was taken for, or --text-field is another one",
+            "more than half: the format may be another one, or the text in another --text-field",
             do="see the first of them without --errors skip; --bad-files skip keeps the others, and names the file",
         )
 

@@ -252,4 +252,4 @@ def _damage(name: str) -> Iterator[None]:
     except (OSError, pa.ArrowException) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise BadInput(f"{name} cannot be read: {error.strerror}", do=f"ls -l {name}") from error
-        raise BadInput(f"{name}: damaged or cut off, or not Arrow: {error}", do="get the file again") from error
+        raise BadInput(f"{name}: damaged or cut off, or not Arrow: {error}", do="download the file again") from error

@@ -148,7 +148,7 @@ class Unpacked:
         try:
             return self._streams.read(size)
         except DamagedStream as error:
-            raise BadInput(f"{self._name}: damaged or cut off: {error}", do="get the file again") from error
+            raise BadInput(f"{self._name}: damaged or cut off: {error}", do="download the file again") from error
 
 
 class UnifiedNewlines:

@@ -41,7 +41,7 @@ def iter_lines(
     with ByteStream(source, reserve=reserve) as raw:
         stream = readable(raw, source)
         skip_bytes(stream, start["offset"], crc=start.get("crc"), name=name)
-        yield from _LineReader(stream, name, options, reserve, held=raw.held).pieces(start)
+        yield from LineReader(stream, name, options, reserve, held=raw.held).pieces(start)
 
 
 def _piece(data: list[Any], start: dict[str, Any], *, lines: int) -> Piece:
@@ -54,8 +54,10 @@ def _piece(data: list[Any], start: dict[str, Any], *, lines: int) -> Piece:
     return Piece(data, start["offset"] == 0, True, end, f"line {start['line']}", "lines")  # noqa: FBT003
 
 
-class _LineReader:
-    def __init__(self, stream: Readable, name: str, options: ReadOptions, reserve: Reserve, *, held: int) -> None:
+class LineReader:
+    """Gives a stream in pieces of whole lines, about `piece_bytes` each; a longer line is a piece of its own."""
+
+    def __init__(self, stream: Readable, name: str, options: ReadOptions, reserve: Reserve, *, held: int = 0) -> None:
         self._stream = stream
         self._name = name
         self._options = options

@@ -216,7 +216,9 @@ def _as_utf8(source: Source, look: Look, data: bytes, *, at: int, cut: bool = Fa
 def _no_utf8(source: Source, data: bytes, at: int, error: UnicodeDecodeError) -> BadInput:
     name = printable(source.path)
     if at == 0 and data.startswith(_UTF16):
-        return BadInput(f"{name}: this is no text but UTF-16", do=f"iconv -f utf-16 -t utf-8 {name} > {name}.utf8.txt")
+        return BadInput(
+            f"{name}: this is UTF-16, not plain UTF-8 text", do=f"iconv -f utf-16 -t utf-8 {name} > {name}.utf8.txt"
+        )
     return BadInput(
         f"{name}: byte {at + error.start}: not UTF-8",
         do="oomguard prepare --errors replace (U+FFFD takes its place) or --errors skip (left out)",

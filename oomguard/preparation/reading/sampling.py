@@ -48,7 +48,7 @@ def sample_corpus(
     windows = read_whole(sources, look) or sample_windows(sources, look)
     if not any(text for window in windows for text in window.texts):
         raise NothingFound(
-            "there is no text in the input, as far as it was looked at", do="oomguard prepare --help: --text-field"
+            "no text was found in the part of the input that was sampled", do="oomguard prepare --help: --text-field"
         )
     counter = _Counter(spec, find_rank_file(spec))
     return describe_corpus(

@@ -95,9 +95,7 @@ def behind_earlier(
     Raises: BadInput where there is no such run, or it read standard input.
     """
     if not earlier:
-        raise BadInput(
-            f"there is no run in {printable(str(folder))} that anything could be added to", do="leave --extend out"
-        )
+        raise BadInput(f"there is no run in {printable(str(folder))} to add to", do="leave --extend out")
     now = {os.path.realpath(source.path): source for source in found}
     sources = []
     for known in earlier:

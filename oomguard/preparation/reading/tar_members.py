@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from oomguard.errors import BadInput
 from oomguard.preparation.reading.byte_stream import ByteStream, UnifiedNewlines, Unpacked, skip_bytes
 from oomguard.preparation.reading.kinds import BY_EXTENSION, COMPRESSIONS
-from oomguard.preparation.reading.line_blocks import LineReader
+from oomguard.preparation.reading.line_stream import LineReader
 from oomguard.preparation.reading.pieces import Piece, pack
 from oomguard.preparation.reading.text_stream import TextReader
 from oomguard.text import printable
@@ -66,7 +66,7 @@ def iter_tar(
             yield from _members(stream, name, options, reserve, at)
         except (_Damaged, tarfile.TarError, EOFError) as error:
             raise BadInput(
-                f"{name}: damaged or cut off: {error}", do=f"tar -tf {name}, and get the file again"
+                f"{name}: damaged or cut off: {error}", do=f"tar -tf {name}, and download the file again"
             ) from error
 
 
@@ -125,10 +125,9 @@ def _lines(
 ) -> Iterator[Piece]:
     skip_bytes(content, start["offset"], name=name)
     place = {"offset": start["offset"], "line": start["line"]}
-    for block in LineReader(content, name, options, reserve).blocks(place):
-        data = bytes(block.data)
-        if block.start["offset"] == 0:
+    for piece in LineReader(content, name, options, reserve).pieces(place):
+        data = b"".join(piece.data)
+        if piece.starts_document:  # of the member
             data = data.removeprefix(_BOM)
         values = data.removesuffix(b"\n").split(b"\n")
-        resume = {**block.end, "starts": True}
-        yield Piece([pack(values)], True, True, resume, f"line {block.start['line']}", "values")  # noqa: FBT003
+        yield Piece([pack(values)], True, True, {**piece.resume, "starts": True}, piece.where, "values")  # noqa: FBT003

@@ -97,11 +97,11 @@ class _Records:
         while end is None:
             end = _HEADER_END.search(self._window)
             if end is None and (len(self._window) > _LONGEST_HEADER or not self._fill(len(self._window) + 1)):
-                raise self._wrong("no WARC record begins here, or it is cut off", "get the file again")
+                raise self._wrong("no WARC record begins here, or it is cut off", "download the file again")
         head = self._window[: end.end()]
         version = _VERSION.match(head)
         if version is None:
-            raise self._wrong("no WARC record begins here", "get the file again")
+            raise self._wrong("no WARC record begins here", "download the file again")
         lines = head[version.end() :].splitlines()
         fields = {key.strip().lower(): value.strip() for key, _, value in (line.partition(b":") for line in lines)}
         self._take(len(head))
@@ -110,13 +110,13 @@ class _Records:
     def _size(self, fields: dict[bytes, bytes]) -> int:
         given = fields.get(b"content-length", b"")
         if not re.fullmatch(rb"[0-9]{1,18}", given):
-            raise self._wrong("a record without a Content-Length", "get the file again")
+            raise self._wrong("a record without a Content-Length", "download the file again")
         return int(given)
 
     def _body(self, size: int) -> bytes:
         self._room.ask(size, f"record {self._record}")
         if not self._fill(size):
-            raise self._wrong("the file ends within this record", "get the file again")
+            raise self._wrong("the file ends within this record", "download the file again")
         body = self._window[:size]
         self._take(size)
         return body
@@ -124,7 +124,7 @@ class _Records:
     def _skip(self, size: int) -> None:
         while size:
             if not self._window and not self._fill(1):
-                raise self._wrong("the file ends within this record", "get the file again")
+                raise self._wrong("the file ends within this record", "download the file again")
             part = min(size, len(self._window))
             self._take(part)
             size -= part
@@ -132,7 +132,7 @@ class _Records:
     def _end(self, size: int) -> None:
         self._fill(4)
         if self._window and not self._window.startswith((b"\r\n", b"\n")):
-            raise self._wrong(f"the record before does not end after its {size:,} bytes", "get the file again")
+            raise self._wrong(f"the record before does not end after its {size:,} bytes", "download the file again")
 
     def _take(self, size: int) -> None:
         self._window = self._window[size:]

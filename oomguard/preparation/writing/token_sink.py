@@ -120,7 +120,7 @@ class TokenSink:
             path = self._folder / self._plan.file_name(split, at["index"])
             shard = next((shard for shard in stored if shard.path == path), None)
             if shard is None:
-                raise Changed(f"{path} is not there, so that nothing can be added to it", do="--restart begins anew")
+                raise Changed(f"{path} is not there, so that nothing can be added to it", do="--restart starts over")
             self._writers[split].restore(at, shard)
 
     def _go_on(self, progress: Progress, checkpoint: dict[str, Any]) -> None:

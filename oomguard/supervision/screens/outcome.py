@@ -103,7 +103,7 @@ def _was_killed_below_its_limit(outcome: RunOutcome) -> bool:
 
 
 def _peaks(outcome: RunOutcome) -> str:
-    parts = [f"peak {format_size(outcome.peak_unreclaimable)} of {format_size(outcome.budget)}"]
+    parts = [f"peak {format_size(outcome.peak_unreclaimable)}, budget {format_size(outcome.budget)}"]
     if outcome.peak_at_most is not None and outcome.peak_at_most > outcome.peak_unreclaimable * _WORTH_SAYING:
         parts.append(f"at most {format_size(outcome.peak_at_most)}")
     if outcome.peak_with_cache is not None:

@@ -166,3 +166,11 @@ def test_who_killed_is_who_killed() -> None:
     (evicted,) = findings(f"{example('kubelet').example}\n".encode())
     assert isinstance(evicted, OtherKill)
     assert evicted.killer == "kubelet"
+
+
+def test_the_words_that_are_looked_for_first_are_in_every_wording() -> None:
+    """A line without any of them is passed over: so each text that a wording begins with must hold one."""
+    from oomguard.diagnosis.killers import reader
+
+    assert all(any(stem in literal for stem in reader._STEMS) for literal in reader._LITERALS)
+    assert len(reader._STEMS) < len(reader._LITERALS) / 2

@@ -132,6 +132,7 @@ def test_a_zip_archive_gives_all_its_members(tmp_path: Path) -> None:
         list(read_log(log))
 
 
+@pytest.mark.slow
 def test_archives_are_bounded(tmp_path: Path) -> None:
     """An archive of 100 kB may hold anything."""
     many = tmp_path / "many.zip"
@@ -158,6 +159,7 @@ def bomb(path: Path) -> None:
             file.write(bytes(1 << 20))
 
 
+@pytest.mark.slow
 def test_no_archive_takes_more_than_60_mb(tmp_path: Path) -> None:
     pid = os.fork()
     if not pid:  # the compressor itself takes gigabytes

@@ -1,6 +1,5 @@
 """The core gives tiktoken's tokens, on every tier, however the text is cut and however small the buffers are."""
 
-import os
 import random
 from array import array
 from typing import TYPE_CHECKING
@@ -21,7 +20,6 @@ from tests.preparation.encoding.core_texts import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-slow = pytest.mark.skipif("OOMGUARD_SLOW" not in os.environ, reason="takes 20 s: OOMGUARD_SLOW=1")
 SCRATCH = bytearray(SCRATCH_PER_BYTE << 20)
 
 
@@ -60,7 +58,7 @@ def test_hostile_strings_whole_and_in_windows(name: str, tier: Tier) -> None:
 
 
 @pytest.mark.parametrize("name", ["r50k", "cl100k", "o200k"])
-@pytest.mark.parametrize("everything", [False, pytest.param(True, marks=slow)])
+@pytest.mark.parametrize("everything", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_every_code_point_in_its_surroundings(name: str, everything: bool) -> None:
     text = surroundings(everything=everything)
     fastest, *others = [encoder_of(name, tier=tier).encode_whole(text.encode()) for tier in reversed(tiers())]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from oomguard.profiling.rules.step import SamplingStep
+from oomguard.profiling.sampler import SamplingStep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
