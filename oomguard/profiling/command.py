@@ -10,9 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oomguard.errors import CannotStart, NeedsPrivilege, NothingFound
-from oomguard.kernel.cgroup.model import LEAST_BUDGET
-from oomguard.kernel.proc.files import ProcFiles
-from oomguard.kernel.proc.tree import ProcessTree
+from oomguard.kernel.model import LEAST_BUDGET
+from oomguard.kernel.proc.files import ProcessTree, ProcFiles
 from oomguard.profiling.cgroup_clock import MemcgClock
 from oomguard.profiling.options import Profiled, ProfileEvents, ProfileOptions, new_head, recording_path
 from oomguard.profiling.rules.rebuild import build_profile
