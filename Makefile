@@ -33,7 +33,7 @@ BESIDE = -n $(JOBS) --maxprocesses 8
 GUARDS = oomguard/supervision/launch.py,oomguard/supervision/supervisor.py,oomguard/supervision/reaper.py,oomguard/supervision/rules/limits.py,oomguard/supervision/backends/*.py,oomguard/kernel/cgroup/freezer.py,oomguard/kernel/process/*.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo readme docs man check core wheels fuzz-core lint test beside coverage mutants wheel versions screens live vm bench campaign kills runs vmruns logspeed fuzz prose vmkills costs bands scripts profiles loaders clean
+.PHONY: help setup demo readme docs man check core wheels fuzz-core lint test beside coverage mutants wheel versions screens live vm cluster bench campaign kills runs vmruns logspeed fuzz prose vmkills costs bands profiles loaders clean scripts
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
