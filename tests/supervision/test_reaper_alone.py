@@ -258,11 +258,11 @@ def test_what_cannot_be_killed_is_not_waited_for_for_ever(monkeypatch: pytest.Mo
 
 
 class Memcg:
-    """A cgroup in which the kernel has killed one process before, and one more by the second time that it is asked."""
+    """A cgroup in which the kernel has killed one process by the second time that it is asked."""
 
     def __init__(self, path: Path, version: int, mount_point: Path) -> None:
         assert (version, mount_point) == (1, path.parent)
-        self.path, self._kills = path, [1, 2]
+        self.path, self._kills = path, [0, 1]
 
     def oom_kills(self) -> int:
         return self._kills.pop(0)
