@@ -341,3 +341,14 @@ def test_a_script_without_a_first_line_is_the_shells(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(os, "execv", lambda file, words: tried.append((file, words)))
     module._execute(("./x", "1"))
     assert tried == [("/bin/sh", ["/bin/sh", "./x", "1"])]
+
+
+def test_where_nobody_was_killed_nothing_is_added_to_the_report(
+    signals: FakeSignalFile, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, later: list[tuple[Path, int]]
+) -> None:
+    monkeypatch.setattr(module, "ProcessTree", Tree([[]]))
+    monkeypatch.setattr(cgroup_files, "remove_when_empty", lambda _: None)
+    for kills in (0, None):  # None: the kernel did not say
+        monkeypatch.setattr(Memcg, "oom_kills", lambda _, kills=kills: kills)
+        module._linger("cgroup v1", 9, str(tmp_path), "r.json", signals=signals)  # type: ignore[arg-type]
+    assert later == []
