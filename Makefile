@@ -30,7 +30,7 @@ PYTEST = $(RUN) -m pytest -q --hypothesis-profile=$(EXAMPLES) $(MORE)
 BESIDE = -n $(JOBS) --maxprocesses 8
 
 # What limits, freezes and kills: nine tenths of it must be seen by a test.
-GUARDS = oomguard/supervision/launch.py,oomguard/supervision/supervisor.py,oomguard/supervision/reaper.py,oomguard/supervision/rules/limits.py,oomguard/supervision/backends/*.py,oomguard/kernel/cgroup/freezer.py,oomguard/kernel/process/*.py
+GUARDS = oomguard/supervision/launch.py,oomguard/supervision/supervisor.py,oomguard/supervision/reaper.py,oomguard/supervision/rules/limits.py,oomguard/supervision/backends/polling.py,oomguard/kernel/cgroup/freezer.py,oomguard/kernel/process/terminal.py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo readme docs man check core wheels fuzz-core lint test beside coverage mutants wheel versions screens live vm cluster bench campaign kills runs vmruns logspeed fuzz prose vmkills costs bands profiles loaders clean scripts faults

@@ -258,11 +258,11 @@ def test_what_cannot_be_killed_is_not_waited_for_for_ever(monkeypatch: pytest.Mo
 
 
 class Memcg:
-    """A cgroup in which the kernel has killed one process before, and one more by the second time that it is asked."""
+    """A cgroup in which the kernel has killed one process by the second time that it is asked."""
 
     def __init__(self, path: Path, version: int, mount_point: Path) -> None:
         assert (version, mount_point) == (1, path.parent)
-        self.path, self._kills = path, [1, 2]
+        self.path, self._kills = path, [0, 1]
 
     def oom_kills(self) -> int:
         return self._kills.pop(0)
@@ -341,3 +341,14 @@ def test_a_script_without_a_first_line_is_the_shells(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(os, "execv", lambda file, words: tried.append((file, words)))
     module._execute(("./x", "1"))
     assert tried == [("/bin/sh", ["/bin/sh", "./x", "1"])]
+
+
+def test_where_nobody_was_killed_nothing_is_added_to_the_report(
+    signals: FakeSignalFile, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, later: list[tuple[Path, int]]
+) -> None:
+    monkeypatch.setattr(module, "ProcessTree", Tree([[]]))
+    monkeypatch.setattr(cgroup_files, "remove_when_empty", lambda _: None)
+    for kills in (0, None):  # None: the kernel did not say
+        monkeypatch.setattr(Memcg, "oom_kills", lambda _, kills=kills: kills)
+        module._linger("cgroup v1", 9, str(tmp_path), "r.json", signals=signals)  # type: ignore[arg-type]
+    assert later == []

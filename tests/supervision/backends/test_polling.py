@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -166,3 +167,126 @@ def test_another_budget_is_watched_for(proc: FakeProc) -> None:
     held = backend(proc)
     held.set_budget(held.plan_budget(3 * BUDGET), swap_max=0)
     assert held.limits.budget == 3 * BUDGET
+
+
+def test_nothing_but_looking_tells_of_the_budget(proc: FakeProc) -> None:
+    held = backend(proc)
+    assert held.wake_on() == []
+    assert (held.is_at_the_limit(), held.met_its_limit(), held.peak_with_cache(), held.swap_left()) == (
+        False,
+        False,
+        None,
+        0,
+    )
+
+
+def test_before_there_is_a_reaper_there_is_no_process(proc: FakeProc) -> None:
+    assert PollingBackend(BUDGET, [], root=proc.root).pids() == []
+
+
+def test_when_the_reaper_is_gone_all_below_this_process_is_the_job_but_for_who_was_there_before(proc: FakeProc) -> None:
+    proc.put(os.getpid(), 1)
+    proc.put(201, os.getpid())
+    proc.put(300, os.getpid())
+    proc.put(301, 300)
+    held = backend(proc, bystanders=frozenset({300}))
+    held.take_over()
+    assert held.pids() == [201]
+
+
+def test_a_zombie_is_not_alive(proc: FakeProc) -> None:
+    held = backend(proc)
+    assert not held.is_alive()
+    proc.put(201, REAPER, state="Z")
+    assert not held.is_alive()
+    proc.put(202, REAPER, state="X")
+    assert not held.is_alive()
+    proc.put(203, REAPER, state="D")
+    assert held.is_alive()
+
+
+def test_from_four_fifths_of_the_budget_on_it_is_measured_exactly(proc: FakeProc) -> None:
+    proc.put(201, REAPER, anon=79, pss=40)
+    held = backend(proc)
+    assert not held.read_memory().exact
+    proc.put(201, REAPER, anon=80, pss=40)
+    assert held.read_memory().exact
+
+
+def test_it_is_measured_exactly_when_that_is_asked_for(proc: FakeProc) -> None:
+    proc.put(201, REAPER, anon=10, pss=4)
+    reading = backend(proc).read_memory(exact=True)
+    assert (reading.exact, reading.unreclaimable) == (True, 4 * MIB)
+
+
+@pytest.mark.parametrize(
+    ("cost", "bound", "held", "pause"),
+    [
+        (0.001, BUDGET - 1, BUDGET - 1, 0.01),
+        (0.001, BUDGET, BUDGET - 6 * MIB, 6 * MIB / 6e9),
+        (0.001, BUDGET, BUDGET - 600 * MIB, 0.01),
+        (0.001, BUDGET + 5, BUDGET, 0.001),
+    ],
+    ids=["a tenth of the time", "as fast as it can grow", "no more than a tenth", "no sooner than it takes"],
+)
+def test_exact_readings_take_a_tenth_of_the_time_but_where_the_budget_can_be_passed_unseen(
+    proc: FakeProc, cost: float, bound: int, held: int, pause: float
+) -> None:
+    assert backend(proc)._pause_seconds(cost, bound, held) == pytest.approx(pause)
+
+
+def test_what_another_family_maps_too_does_not_count(proc: FakeProc) -> None:
+    proc.put(201, REAPER, anon=90, pss=90)
+    held = PollingBackend(BUDGET, [], root=proc.root)
+    family: Any = SimpleNamespace(shared_since=lambda: 30 * MIB, pids=[])
+    held.watch_below(REAPER, family=family)
+    assert held.read_memory().unreclaimable == 60 * MIB
+    family.shared_since = lambda: 300 * MIB
+    proc.put(202, REAPER, anon=1)
+    assert held.read_memory().unreclaimable == 0, "never less than nothing"
+
+
+def test_files_in_memory_count_but_for_what_is_mapped(proc: FakeProc, monkeypatch: pytest.MonkeyPatch) -> None:
+    proc.put(201, REAPER, anon=10)
+    held = backend(proc)
+    monkeypatch.setattr(held._tmpfs, "size", lambda _: 30 * MIB)
+    monkeypatch.setattr(held._memory, "mapped_shmem", lambda pids, *, exact: 12 * MIB)
+    reading = held.read_memory()
+    assert (reading.unreclaimable, reading.shmem) == ((10 + 18) * MIB, 30 * MIB)
+    monkeypatch.setattr(held._memory, "mapped_shmem", lambda pids, *, exact: 50 * MIB)
+    assert held.read_memory().unreclaimable == 10 * MIB
+
+
+def test_kills_by_the_kernel_are_looked_for_among_all_that_were_seen(
+    proc: FakeProc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proc.put(201, REAPER, anon=10)
+    held = backend(proc)
+    held.read_memory()
+    proc.end(201)
+    proc.put(202, REAPER, anon=10)
+    held.read_memory()
+    asked: list[tuple[set[int], bool]] = []
+
+    def count(seen: set[int], *, ended_by_sigkill: bool) -> int:
+        asked.append((set(seen), ended_by_sigkill))
+        return 2
+
+    monkeypatch.setattr(held, "_kills", SimpleNamespace(count=count))
+    assert held.oom_kills(ended_by_sigkill=True) == 2
+    assert asked == [({201, 202}, True)]
+
+
+def test_a_signal_is_not_sent_to_a_pid_that_has_become_anothers(proc: FakeProc) -> None:
+    proc.put(201, REAPER)
+    held = backend(proc)
+    is_member = held._membership([201])
+    assert is_member(SimpleNamespace(parent_pid=REAPER)) and is_member(SimpleNamespace(parent_pid=201))  # type: ignore[arg-type]
+    assert not is_member(SimpleNamespace(parent_pid=1))  # type: ignore[arg-type]
+
+
+def test_kill_gives_up_in_time(proc: FakeProc, monkeypatch: pytest.MonkeyPatch) -> None:
+    proc.put(201, REAPER, state="D")
+    monkeypatch.setattr(module, "_KILL_PATIENCE_SECONDS", 0.02)
+    monkeypatch.setattr(module, "signal_if", lambda *_: None)
+    backend(proc).kill()
