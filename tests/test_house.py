@@ -46,7 +46,6 @@ STILL_WIDE: set[str] = {
     "oomguard.supervision.children",
     "oomguard.supervision.launch",
     "oomguard.supervision.sampling",
-    "oomguard.supervision.snapshot",
     "oomguard.supervision.supervisor",
 }
 
