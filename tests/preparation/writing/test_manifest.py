@@ -17,7 +17,7 @@ from oomguard.errors import BadInput, Changed, InUse
 from oomguard.preparation.writing.manifest import SCHEMA, Manifest, Progress
 from oomguard.preparation.writing.manifest_lines import DamagedLine, decode_lines, encode_line
 
-HEADER = {
+HEADER: dict[str, Any] = {
     "input": [{"path": "/a.txt", "bytes": 5}, {"path": "/b.txt", "bytes": 6}],
     "eot": "after",
     "val_fraction": None,
