@@ -7,16 +7,13 @@ from typing import TYPE_CHECKING
 
 from oomguard.diagnosis.conclude import conclude
 from oomguard.diagnosis.filter import Asked, KillFilter, parse_since
-from oomguard.diagnosis.kill_search import FoundKills, search_machine, search_saved
-from oomguard.diagnosis.log_reading import IDENTIFIERS
+from oomguard.diagnosis.kill_search import FoundKills, machine_logs, saved_logs, search_machine, search_saved
 from oomguard.kernel.logs.counters import read_oom_counters, units_killed_for_memory
-from oomguard.kernel.logs.sources import find_sources, named_sources
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from oomguard.diagnosis.result import Diagnosis
-    from oomguard.formats.cgroup import OomCounters
 
 
 def diagnose(
@@ -51,21 +48,14 @@ def diagnose(
     found = FoundKills()
     if log is not None:
         logs = [str(log)] if isinstance(log, str | Path) else [str(each) for each in log]
-        search_saved(found, named_sources(logs), kill_filter, every=every)
-        return _conclude(found, asked, None, kill_filter=kill_filter if redact else None)
-    search_machine(found, find_sources(root, IDENTIFIERS), kill_filter, every=every)
-    if not found.kills and not asked.filter:
-        found.units.extend(unit for unit in units_killed_for_memory() if root == Path("/"))
-    return _conclude(found, asked, read_oom_counters(root), kill_filter=kill_filter if redact else None)
+        search_saved(found, saved_logs(logs), kill_filter, every=every)
+    else:
+        search_machine(found, machine_logs(root), kill_filter, every=every)
+        if not found.kills and not asked.filter:
+            found.units.extend(unit for unit in units_killed_for_memory() if root == Path("/"))
+    counters = read_oom_counters(root) if log is None else None
+    if redact:
+        from oomguard.diagnosis.redaction import redact_all
 
-
-def _conclude(
-    found: FoundKills, asked: Asked, counters: OomCounters | None, *, kill_filter: KillFilter | None
-) -> Diagnosis:
-    """Explain what was found; with a `kill_filter`, as it is when all names are redacted."""
-    if kill_filter is None:
-        return conclude(found, asked, counters)
-    from oomguard.diagnosis.redaction import redact, redact_asked
-
-    redacted, counters, redactor = redact(found, counters)
-    return conclude(redacted, redact_asked(redactor, asked, kill_filter), counters)
+        found, asked, counters = redact_all(found, asked, counters, kill_filter)
+    return conclude(found, asked, counters)

@@ -9,13 +9,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from oomguard.diagnosis.folding import fold
-from oomguard.diagnosis.log_reading import find_in_blocks, find_newest
+from oomguard.diagnosis.log_reading import IDENTIFIERS, find_in_blocks, find_newest
 from oomguard.errors import OomguardError, edge
 from oomguard.formats.kernel_log import Notice, OomEvent, OtherKill, UnitNotice
-from oomguard.kernel.logs.sources import boot_epoch, reading_error
+from oomguard.kernel.logs.sources import boot_epoch, find_sources, named_sources, reading_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from oomguard.diagnosis.filter import KillFilter
     from oomguard.formats.kernel_log import LogFinding
@@ -189,3 +190,13 @@ def _dated(when: LogTime | None, booted: float) -> LogTime | None:
     epoch = booted + when.monotonic
     text = datetime.fromtimestamp(epoch, UTC).astimezone().isoformat(timespec="seconds")
     return dataclasses.replace(when, text=text, epoch=epoch)
+
+
+def machine_logs(root: Path) -> list[Readable]:
+    """The logs of this machine where a kill may be told of, the most telling first."""
+    return find_sources(root, IDENTIFIERS)
+
+
+def saved_logs(logs: list[str]) -> list[Readable]:
+    """Files, folders of them, or "-", as the user named them."""
+    return named_sources(logs)

@@ -228,6 +228,14 @@ def redact(found: FoundKills, counters: OomCounters | None) -> tuple[FoundKills,
     return made, counters, redactor
 
 
+def redact_all(
+    found: FoundKills, asked: Asked, counters: OomCounters | None, kill_filter: KillFilter
+) -> tuple[FoundKills, Asked, OomCounters | None]:
+    """Give all that a diagnosis is concluded from with labels for names. Raises: nothing."""
+    redacted, counters, redactor = redact(found, counters)
+    return redacted, redact_asked(redactor, asked, kill_filter), counters
+
+
 def redact_asked(redactor: Redactor, asked: Asked, kill_filter: KillFilter) -> Asked:
     """What the user asked for: the names of a script and its input, and the script's text, are told no more."""
     script = kill_filter.script and redactor.path(kill_filter.script)

@@ -41,6 +41,11 @@ def other_lines(kill: OtherKill) -> Lines:
     ]
 
 
+def who_killed(kill: OtherKill) -> str:
+    """Who killed, as far as the words of a program tell."""
+    return BY_IDENT[kill.told_by].what
+
+
 def _finished(kill: OtherKill) -> str:
     return f", {_FRACTION.sub('', kill.facts['finished'])}" if "finished" in kill.facts else ""
 

@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from oomguard.diagnosis.killers import BY_IDENT
-from oomguard.diagnosis.screens.detail import MOST_EVIDENCE, fact_lines
-from oomguard.diagnosis.screens.layout import COMMAND, Lines, when_text
-from oomguard.diagnosis.screens.others import NOT_SAID, died_text, other_lines
+from oomguard.diagnosis.screens.layout import when_text
+from oomguard.diagnosis.screens.others import NOT_SAID, died_text, other_lines, who_killed
+from oomguard.diagnosis.screens.page_kill import ROWS, kill_details, lines_text, rows_of, size_cell
 from oomguard.diagnosis.screens.summary import event_lines, lines_of
 from oomguard.formats.page.document import (
     LONGEST,
     Cell,
-    bar,
-    bar_table,
-    code,
     cut,
     document,
     moment,
@@ -26,15 +22,14 @@ from oomguard.formats.page.document import (
     section,
     table,
 )
-from oomguard.units import format_size
 
 if TYPE_CHECKING:
-    from oomguard.diagnosis.causes.model import Accounting
     from oomguard.diagnosis.model import ExplainedEvent, Findings
-    from oomguard.formats.kernel_log import OomEvent, OtherKill, TaskRow
+    from oomguard.diagnosis.screens.layout import Lines
+    from oomguard.formats.kernel_log import OomEvent, OtherKill
     from oomguard.formats.kernel_log.records import LogTime
 
-_KILLS, _ROWS, _SOURCES = 60, 200, 40  # in full; of a table; the rest is counted
+_KILLS, _SOURCES = 60, 40  # in full; the rest is counted
 _COLOURS = {"proved": "bad", "likely": "bad", "possible": "unknown", "none": "good"}
 
 
@@ -55,12 +50,12 @@ def diagnosis_page(diagnosis: Findings, *, made: float, by: str) -> str:
     if diagnosis.every:
         shown = [*shown, *(each for each in diagnosis.events if each is not explained)]
         others = list(diagnosis.others)
-    sections = [section("What happened, and what to do", _rows(first))]
+    sections = [section("What happened, and what to do", rows_of(first))]
     sections += [_kill(each, diagnosis, made, heads=each is not explained) for each in shown[:_KILLS]]
     sections += [_other(each, made) for each in others[diagnosis.newest_is_other : _KILLS]]
     sections += [
         section("All kills that were found", _kills(diagnosis)),
-        section("What systemd said", preformatted(_text([u.line for u in diagnosis.units]), "lines of systemd"))
+        section("What systemd said", preformatted(lines_text([u.line for u in diagnosis.units]), "lines of systemd"))
         if diagnosis.units
         else "",
         section("Where it was looked", _sources(diagnosis)),
@@ -77,7 +72,7 @@ def _heading(diagnosis: Findings) -> str:
     """What died and why, in a few words: for a browser's tab and a ticket's list of attachments as well."""
     if diagnosis.newest_is_other and diagnosis.others:
         kill = diagnosis.others[0]
-        return f"{_other_heading(kill)}, by {BY_IDENT[kill.told_by].what}"
+        return f"{_other_heading(kill)}, by {who_killed(kill)}"
     if diagnosis.main is not None:
         return _event_heading(diagnosis.main)
     if diagnosis.counters or diagnosis.units:
@@ -127,91 +122,18 @@ def _when(time: LogTime | None, made: float) -> str:
     return moment(time.epoch, made=made)
 
 
-def _rows(lines: Lines) -> str:
-    """Labels and texts as a list of terms; a command is set as code."""
-    shown = "".join(
-        f"<dt>{safe(label)}</dt><dd>{code(value.strip()) if value.startswith(COMMAND) else safe(value)}</dd>"
-        for label, value in lines
-        if value
-    )
-    return f"<dl>{shown}</dl>"
-
-
 def _kill(explained: ExplainedEvent, diagnosis: Findings, made: float, *, heads: bool) -> str:
     """One kill by the kernel: its verdict where the page's first lines have another's, and all that is known."""
     event, cause = explained.event, explained.cause
-    body = [f"<p>{_when(event.time, made)}</p>", _rows(event_lines(event, cause, diagnosis))] if heads else []
-    if cause.accounting is not None and cause.accounting.shares:
-        body.append(_accounting(cause.accounting))
-    body.append(_processes(event))
-    body.append(f"<h3>What else the log says</h3>{_rows(fact_lines(explained))}")
-    evidence = list(event.evidence.values())[:MOST_EVIDENCE]
-    if evidence:
-        body.append(f"<h3>The lines it comes from</h3>{preformatted(_text(evidence), 'lines of the log')}")
-    title = _event_heading(explained) if heads else "In full"
-    return section(title, "\n".join(part for part in body if part))
+    verdict = f"<p>{_when(event.time, made)}</p>{rows_of(event_lines(event, cause, diagnosis))}" if heads else ""
+    return section(_event_heading(explained) if heads else "In full", f"{verdict}{kill_details(explained)}")
 
 
 def _other(kill: OtherKill, made: float) -> str:
-    line = preformatted(_text([kill.line]), "line of the log")
+    line = preformatted(lines_text([kill.line]), "line of the log")
     return section(
-        f"{cut(died_text(kill), 80)}: killed", f"<p>{_when(kill.time, made)}</p>{_rows(other_lines(kill))}{line}"
+        f"{cut(died_text(kill), 80)}: killed", f"<p>{_when(kill.time, made)}</p>{rows_of(other_lines(kill))}{line}"
     )
-
-
-def _accounting(accounting: Accounting) -> str:
-    parts = [(share.label, share.size, share.within is not None) for share in accounting.shares]
-    if accounting.unaccounted > 0:
-        parts.append(("not listed by the kernel", accounting.unaccounted, False))
-    total = max(1, accounting.total)
-    rows = (
-        ("nested" if nested else "peak", safe(label), format_size(size), bar(size, total, "" if nested else "line"))
-        for label, size, nested in parts
-    )
-    notes = "".join(f"<p>{safe(note)}</p>" for note in accounting.notes)
-    title = f"Where {format_size(accounting.total)} of memory was"
-    return f"<h3>{title}</h3>{bar_table(title, rows)}{notes}"
-
-
-def _processes(event: OomEvent) -> str:
-    tasks = event.tasks
-    if tasks is None or not tasks.largest:
-        return ""
-    victims = {victim.pid for victim in event.victims}
-    rows = [_process(row, is_victim=row.pid in victims) for row in tasks.largest[:_ROWS]]
-    head = ("pid", "name", "resident", "shared", "swapped", "page tables", "user", "oom_score_adj", "killed")
-    shown = table(f"the largest processes of {tasks.rows}; a page that several share counts for each", head, rows)
-    groups = [
-        (
-            Cell(name(group.name)),
-            Cell(f"{group.count:,}", group.count),
-            Cell(format_size(group.rss), group.rss, "size"),
-            _size(group.swap),
-        )
-        for group in tasks.groups[:_ROWS]
-    ]
-    by_name = table("processes by name", ("name", "how many", "resident", "swapped"), groups) if tasks.rows > 1 else ""
-    guessed = "<p>The header of the table is lost; its columns were guessed.</p>" if tasks.guessed_columns else ""
-    return f"<h3>Processes</h3>{shown}{guessed}{by_name}{more(tasks.groups, _ROWS)}"
-
-
-def _process(row: TaskRow, *, is_victim: bool) -> tuple[Cell, ...]:
-    adj = row.oom_score_adj
-    return (
-        Cell(str(row.pid), row.pid),
-        Cell(name(row.name)),
-        Cell(format_size(row.rss), row.rss, "size"),
-        _size(row.shmem_rss),
-        _size(row.swap),
-        _size(row.pgtables),
-        Cell(str(row.uid), row.uid),
-        Cell("", -2000) if adj is None else Cell(str(adj), adj),
-        Cell("yes" if is_victim else "", 1 if is_victim else 0),
-    )
-
-
-def _size(size: int | None) -> Cell:
-    return Cell("not said", -1, "size") if size is None else Cell(format_size(size), size, "size")
 
 
 def _kills(diagnosis: Findings) -> str:
@@ -223,21 +145,27 @@ def _kills(diagnosis: Findings) -> str:
         limit = each.cause.limit_owner or ("the machine" if event.constraint == "global" else "not said")
         held = sum(victim.rss or 0 for victim in event.victims)
         rows.append(
-            (_time_cell(event.time), Cell(name(died)), _size(held or None), Cell("the kernel"), Cell(name(limit)))
+            (_time_cell(event.time), Cell(name(died)), size_cell(held or None), Cell("the kernel"), Cell(name(limit)))
         )
     for other in diagnosis.others:
-        killer = Cell(safe(BY_IDENT[other.told_by].what), kind="text")
+        killer = Cell(safe(who_killed(other)), kind="text")
         died = cut(died_text(other), LONGEST)
         rows.append(
-            (_time_cell(other.time), Cell(name(died)), _size(other.rss), killer, Cell(name(other.cgroup or "not said")))
+            (
+                _time_cell(other.time),
+                Cell(name(died)),
+                size_cell(other.rss),
+                killer,
+                Cell(name(other.cgroup or "not said")),
+            )
         )
     if len(rows) < 2:
         return ""
     left = diagnosis.found - len(rows)
     note = f"<p>{left:,} more kills were found that are not kept.</p>" if left > 0 else ""
-    shown = table("kills", ("when", "what died", "held", "killed by", "limit of"), rows[: 2 * _ROWS])
+    shown = table("kills", ("when", "what died", "held", "killed by", "limit of"), rows[: 2 * ROWS])
     hint = "" if diagnosis.every else "<p>Each of them in full: oomguard diagnose --all --html FILE.</p>"
-    return f"{shown}{more(rows, 2 * _ROWS)}{note}{hint}"
+    return f"{shown}{more(rows, 2 * ROWS)}{note}{hint}"
 
 
 def _time_cell(time: LogTime | None) -> Cell:
@@ -255,7 +183,3 @@ def _sources(diagnosis: Findings) -> str:
     ]
     shown = "".join(f"<li>{what}: {state}</li>" for what, state in said)
     return f"<ul>{shown}</ul>{more(diagnosis.sources, _SOURCES)}" if said else ""
-
-
-def _text(lines: list[str]) -> str:
-    return "\n".join(cut(line, 2 * LONGEST) for line in lines)

@@ -12,15 +12,17 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from oomguard.errors import BadInput, NotOurs
+from oomguard.errors import BadInput, NothingFound, NotOurs
 from oomguard.kernel import safe_files
 from oomguard.profiling.recording.events import event_line, read_line
+from oomguard.profiling.rules.rebuild import build_profile
 from oomguard.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+    from oomguard.profiling.model import PeakProfile
     from oomguard.profiling.recording.events import Event
 
 _FULL = 8 << 20  # bytes
@@ -126,3 +128,22 @@ def append_event(path: Path, event: Event) -> None:
         return
     _write_all(fd, _encode(event_line(event)))
     os.close(fd)
+
+
+def read_recording(path: Path) -> PeakProfile:
+    """Read a recording, whole or cut short.
+
+    Raises: BadInput if it is not a recording; NothingFound if it does not exist.
+    """
+    try:
+        return build_profile(read_events(path))
+    except FileNotFoundError as error:
+        raise NothingFound(
+            f"there is no recording {printable(str(path))}", do="oomguard profile -o FILE -- COMMAND"
+        ) from error
+    except OSError as error:
+        raise BadInput(
+            f"the recording {printable(str(path))} cannot be read: {error.strerror}", do="oomguard report FILE"
+        ) from error
+    except BadInput as error:
+        raise BadInput(f"{printable(str(path))}: {error}", do=error.do) from error

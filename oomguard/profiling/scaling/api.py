@@ -7,15 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from oomguard.errors import BadInput
 from oomguard.profiling.command import profile_command
 from oomguard.profiling.options import Profiled, ProfileEvents, ProfileOptions
 from oomguard.profiling.recording.events import ForecastMade
 from oomguard.profiling.recording.file import append_event
-from oomguard.profiling.scaling.bind_mount import why_not_in_place, with_part_in_place
+from oomguard.profiling.scaling.arguments import check_can_take_a_part, with_part
 from oomguard.profiling.scaling.fit import PREFIXES, ScalingRun, fit_line
 from oomguard.profiling.scaling.prefix import check_can_be_cut, write_prefix
-from oomguard.text import printable
 from oomguard.units import format_size
 
 if TYPE_CHECKING:
@@ -36,7 +34,7 @@ def profile_scaling(options: ProfileOptions, input_file: Path, events: ScalingEv
     Raises: BadInput if the file is not text, or the command cannot be given a part; what profile_command() does.
     """
     size = check_can_be_cut(input_file)
-    _check_can_take_a_part(options, input_file)
+    check_can_take_a_part(options, input_file)
     runs: list[ScalingRun] = []
     done: Profiled | None = None
     with tempfile.TemporaryDirectory(prefix="oomguard-scaling-") as folder:
@@ -44,7 +42,7 @@ def profile_scaling(options: ProfileOptions, input_file: Path, events: ScalingEv
         for number, fraction in enumerate(PREFIXES, 1):
             cut = write_prefix(input_file, int(size * fraction), part)
             events.run_begins(number, cut)
-            command, shown = _with_part(options, input_file, part)
+            command, shown = with_part(options, input_file, part)
             done = profile_command(replace(options, command=command, shown=shown), events)
             if done.exit_code != 0 or (done.profile.end is not None and done.profile.end.stopped):
                 break
@@ -75,47 +73,3 @@ def _with_forecast(done: Profiled, runs: Sequence[ScalingRun], input_file: Path,
     for note in notes:
         append_event(done.recording, note)
     return replace(done, profile=replace(done.profile, forecast=made, notes=(*done.profile.notes, *notes)))
-
-
-def _check_can_take_a_part(options: ProfileOptions, input_file: Path) -> None:
-    """Raises: BadInput if the command would read the whole file whatever was done."""
-    if _places(options.command, input_file):
-        return
-    if why := why_not_in_place(str(input_file.resolve())):
-        raise BadInput(
-            f"{printable(str(input_file))} is not an argument of the command, and a part of it cannot be mounted over "
-            f"it here: {why}",
-            do=f"let it take the file from its command line: -- {options.command[0]} ... FILE; or run this as root",
-        )
-
-
-def _with_part(options: ProfileOptions, input_file: Path, part: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Give the command that reads `part`, and the command to show.
-
-    Where the file is an argument of the command, the part stands there: of the same name, in another folder.
-    Else it is mounted over the file, for the command alone.
-    """
-    if _places(options.command, input_file):
-        return _replaced(options.command, input_file, part), _replaced(options.shown, input_file, part)
-    command = with_part_in_place(options.command, str(input_file.resolve()), str(part))
-    return command, options.shown or options.command
-
-
-def _places(command: Sequence[str], input_file: Path) -> list[int]:
-    """Which words of the command name the file, alone or as --flag=FILE."""
-    return [number for number, word in enumerate(command) if number and _is_file(word.rpartition("=")[2], input_file)]
-
-
-def _is_file(word: str, input_file: Path) -> bool:
-    try:
-        return bool(word) and Path(word).resolve() == input_file.resolve()
-    except (OSError, ValueError):
-        return False
-
-
-def _replaced(command: Sequence[str], input_file: Path, part: Path) -> tuple[str, ...]:
-    places = set(_places(command, input_file))
-    return tuple(
-        "".join((*word.rpartition("=")[:2], str(part))) if number in places else word
-        for number, word in enumerate(command)
-    )
