@@ -13,10 +13,10 @@ from typing import Any
 @cache
 def paths_of(spec: str) -> tuple[tuple[str, ...], ...]:
     """Give the places that `spec` may mean, the first choice first."""
-    found: list[tuple[str, ...]] = [(spec,)]
+    found: list[tuple[str, ...]] = []
     for name in spec.split("|"):
         found += [(name,), tuple(name.split("."))]
-    return tuple(dict.fromkeys(path for path in found if all(path)))
+    return tuple(dict.fromkeys([(spec,), *(path for path in found if all(path))]))
 
 
 def find_field(value: dict[str, Any], spec: str) -> tuple[bool, Any]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from oomguard.preparation.reading.kinds import Kind
 
 _BOM = b"\xef\xbb\xbf"
+_CUT = 60_000  # bytes of a begin whose last line may go on behind it
 
 
 def require_field(kind: Kind, head: bytes, field: str, name: str) -> None:
@@ -41,7 +42,9 @@ def _require_in_line(head: bytes, field: str, name: str) -> None:
 
 
 def _require_in_header(head: bytes, field: str, name: str, *, delimiter: str) -> None:
-    lines = head.decode(errors="surrogateescape").splitlines(keepends=True)[:-1]  # the last may be cut off
+    lines = head.decode(errors="surrogateescape").splitlines(keepends=True)
+    if len(head) >= _CUT:
+        del lines[-1]
     try:
         header = next((one for one in csv.reader(lines, delimiter=delimiter, strict=True) if one), None)
     except csv.Error:

@@ -64,7 +64,8 @@ class Recognised:
     def holds_field(self, name: str) -> bool:
         """Whether the first object has this field, as far as it can be told from its begin."""
         if self.kind == "json":
-            return any(json.dumps(path[-1]).encode() in self.head for path in paths_of(name))
+            quoted = (re.escape(json.dumps(path[-1]).encode()) for path in paths_of(name))
+            return any(re.search(key + rb'\s*:\s*"', self.head) for key in quoted)
         line, _, rest = self.head.removeprefix(_BOM).lstrip().partition(b"\n")
         if self.kind != "jsonl":
             return False

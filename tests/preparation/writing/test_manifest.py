@@ -133,7 +133,7 @@ def test_a_change_is_refused_with_both_values(tmp_path: Path, change: dict[str, 
     [
         [HEADER["input"][0], {"path": "/b.txt", "bytes": 9}],
         [HEADER["input"][0]],
-        [*HEADER["input"], {"path": "/c.txt", "bytes": 1}],
+        [HEADER["input"][0], HEADER["input"][1], {"path": "/c.txt", "bytes": 1}],
         [HEADER["input"][0], {"path": "/other.txt", "bytes": 9}],
     ],
 )
