@@ -18,6 +18,10 @@ KERNELS ?= 5.10 6.1 6.12
 # How many tests run side by side, and how often a property is tried: EXAMPLES=thorough is about eight times as often.
 JOBS ?= auto
 EXAMPLES ?= oomguard
+# Which mutants `make mutants` makes.
+SEED ?= 1
+# What `make wheel` and `make versions` run: all tests of `make check`, unless TESTS names files.
+TESTS ?=
 # What `make versions` tries.
 VERSIONS ?= lowest 3.12 3.13
 # MORE: further options of pytest, such as MORE=--last-failed.
@@ -25,8 +29,11 @@ MORE ?=
 PYTEST = $(RUN) -m pytest -q --hypothesis-profile=$(EXAMPLES) $(MORE)
 BESIDE = -n $(JOBS) --maxprocesses 8
 
+# What limits, freezes and kills: nine tenths of it must be seen by a test.
+GUARDS = oomguard/supervision/launch.py,oomguard/supervision/supervisor.py,oomguard/supervision/reaper.py,oomguard/supervision/rules/limits.py,oomguard/supervision/backends/*.py,oomguard/kernel/cgroup/freezer.py,oomguard/kernel/process/*.py
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo readme docs man check core wheels fuzz-core lint test beside coverage wheel versions screens live vm bench campaign kills runs vmruns faults logspeed fuzz prose vmkills costs profiles loaders clean
+.PHONY: help setup demo readme docs man check core wheels fuzz-core lint test beside coverage mutants wheel versions screens live vm bench campaign kills runs vmruns faults logspeed fuzz prose vmkills costs bands profiles loaders clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -49,7 +56,7 @@ demo: $(READY) ## a script stopped for memory, and the same job done in bounds: 
 	@sh tools/demo.sh "$(RUN)" "$(MAX_RSS)" "$(DEMO_SIZE)" $(if $(INPUT),"$(INPUT)")
 
 check: lint ## lint, types, import contracts, and all pure and fast tests (under 90 seconds on two cores)
-	$(PYTEST) $(BESIDE) -m "not slow and not live and not vm"
+	$(PYTEST) $(BESIDE) -m "not slow and not live and not vm and not cluster"
 
 core: ## compile the encoder core in place (cc, or pip install ziglang)
 	$(PYTHON) hatch_build.py
@@ -77,21 +84,26 @@ test: lint ## all that this machine can run but virtual machines (about 15 minut
 	$(MAKE) --no-print-directory live
 
 beside: $(READY) ## of make test: what may run side by side
-	$(PYTEST) $(BESIDE) -m "not live and not vm"
+	$(PYTEST) $(BESIDE) -m "not live and not vm and not cluster"
 
 coverage: $(READY) ## what the tests run, child processes counted; leaves .coverage and htmlcov/
 	rm -f .coverage .coverage.*
-	$(RUN) -m coverage run -m pytest -q $(BESIDE) -m "not live and not vm"
+	$(RUN) -m coverage run -m pytest -q $(BESIDE) -m "not live and not vm and not cluster"
 	$(RUN) -m coverage run -m pytest -q -m "live and not vm"
 	$(RUN) -m coverage combine --quiet
 	$(RUN) -m coverage html --quiet
 	$(RUN) -m coverage report
+	@echo "what limits, freezes and kills:"
+	$(RUN) -m coverage report --include="$(GUARDS)" --fail-under=90
+
+mutants: $(READY) ## 100 small faults in what limits, freezes and kills: would the fast tests notice? (15 minutes)
+	$(RUN) tools/mutants.py $(SEED) 100
 
 wheel: $(READY) ## build the wheel, install it without the source tree, and run the tests of `make check` on it
-	sh tools/try_wheel.sh $(RUN)
+	sh tools/try_wheel.sh $(RUN) $(TESTS)
 
 versions: $(READY) ## the tests of `make check` with the lowest allowed versions, and on Python 3.12 and 3.13 where they are
-	sh tools/try_versions.sh $(RUN) $(VERSIONS)
+	TESTS="$(TESTS)" sh tools/try_versions.sh $(RUN) $(VERSIONS)
 
 screens: $(READY) ## write tests/screens anew; review reads the diff
 	$(RUN) -m pytest -q tests/cli tests/results --update-screens
@@ -105,6 +117,9 @@ vm: $(READY) ## cgroup v2 in a virtual machine (root, Debian, about 3 minutes)
 faults: $(READY) ## each feature under each fault, 600 rounds, then planted links, 1000 (root, strace; an hour and a half on two cores)
 	$(RUN) -m tests.faults.campaign --rounds 600
 	$(RUN) -m tests.faults.planted --rounds 1000
+
+cluster: $(READY) ## a real Slurm and a real Ray on this machine (root; Debian's slurmctld slurmd munge, pip's ray)
+	$(PYTEST) -m cluster tests/cluster
 
 bench: $(READY) .venv-bench/ready ## oomguard beside its rivals, answers checked; writes benchmarks/record
 	$(RUN) -m benchmarks.compare --write-readme
@@ -141,6 +156,9 @@ vmkills: $(READY) ## real kills on kernels 5.10, 6.1 and 6.12, by the kernel and
 
 costs: $(READY) .venv-costs/ready ## what the usual ways to hold a corpus take, beside what `check` says (5 minutes)
 	.venv-costs/bin/python -m benchmarks.trap_costs
+
+bands: $(READY) ## 200 corpora, some of them hard on samples: plan's tokens, peak and time hold the truth (40 minutes)
+	$(RUN) -m benchmarks.plan_bands
 
 profiles: $(READY) .venv-costs/ready ## how far `profile` is from the truth: peak, spike, forecast, ladder, lines, cost (10 minutes)
 	.venv-costs/bin/python -m benchmarks.profile_campaign

@@ -1,13 +1,15 @@
 """Is nothing lost to kill -9? Runs are killed at random moments, gone on with, and compared: `make kills`.
 
-For each format one undisturbed run gives the sha256 of every shard. Then, until enough kills have hit: start,
-SIGKILL the whole process group at a random moment, start the same command again (half of these are killed as well)
-until one ends, and compare. After each kill no process of the run may live two seconds later; after each trial no
-cgroup of it may be left. A checkpoint every 10 s would let most kills find nothing to go on from, so the runs are
+For each format one undisturbed run gives the sha256 of every shard. Then, until enough kills have hit: start, SIGKILL
+one process of the run, two, or all at a random moment, start the same command again (half of these are killed as well)
+until one ends, and compare. A run has a supervisor (the process that was started), a reaper, the job itself, workers
+and perhaps a stream reader. Without a worker or a reader the run goes on, and its result counts; whatever else is
+killed, it ends, and two seconds after its supervisor has ended no process of it may live. After each trial no cgroup of
+it may be left. A checkpoint every 10 s would let most kills find nothing to go on from, so the runs are
 told to make one every 0.5 s (--checkpoint-seconds; 0 leaves it as it is); the output says how many kills found one.
 
     python -m benchmarks.kill_campaign --size 1GB --kills 50
-    python -m benchmarks.kill_campaign --victim main       kills only the first process: its helpers must notice and end
+    python -m benchmarks.kill_campaign --victim supervisor       kills only that one: the others must notice and end
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from benchmarks.limits import cgroups_of_runs, pids_marked
 from oomguard.units import parse_size
 
 FORMATS = ("nanogpt", "npy", "llmc")
+VICTIMS = ("random", "all", "supervisor", "reaper", "job", "worker", "reader_process")
 VANISH_SECONDS = 2.0
 MOST_PROBLEMS = 3  # then it ends: more of the same teaches nothing
 
@@ -92,11 +95,38 @@ def has_progress(out: Path) -> bool:
     return manifest.exists() and b'"checkpoint"' in manifest.read_bytes()
 
 
-def kill(job: Job, victim: str) -> list[int]:
-    """SIGKILL; the processes that still live two seconds later."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(job.child.pid, signal.SIGKILL) if victim == "group" else job.child.kill()
-    job.child.wait()
+def roles(job: Job) -> dict[int, str]:
+    """What each process of the run is."""
+    found = {}
+    parents = {}
+    for pid in pids_marked(job.mark):
+        with contextlib.suppress(OSError, IndexError):
+            words = Path(f"/proc/{pid}/cmdline").read_bytes()
+            parents[pid] = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+            kinds = (name for name in ("worker", "reader_process") if f"engines.{name}".encode() in words)
+            found[pid] = "supervisor" if pid == job.child.pid else next(kinds, "")
+    reapers = [pid for pid, parent in parents.items() if parent == job.child.pid and not found[pid]]
+    for pid, role in found.items():
+        found[pid] = role or ("reaper" if pid in reapers else "job")
+    return found
+
+
+def kill(job: Job, victim: str, dice: random.Random) -> list[str]:
+    """SIGKILL one process, two, or all, as `victim` says or at random; says which."""
+    there = roles(job)
+    pids = list(there)
+    if victim == "random":
+        pids = dice.sample(pids, min(len(pids), dice.choice((1, 1, 1, 2, 2, len(pids)))))
+    elif victim != "all":
+        pids = [pid for pid in pids if there[pid] == victim][:1]
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return [there[pid] for pid in pids]
+
+
+def still_alive(job: Job) -> list[int]:
+    """The processes of a run that live two seconds after its first one has ended."""
     deadline = time.monotonic() + VANISH_SECONDS
     while (left := pids_marked(job.mark)) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -121,23 +151,31 @@ def trial(
         for attempt in range(100):
             job = start(source, out, token_format, asked)
             moment = dice.uniform(0.02, seconds) if attempt == 0 or dice.random() < 0.5 else None
+            patience = 60 + 20 * seconds
+            killed: list[str] = []
             try:
-                code = job.child.wait(timeout=moment if moment is not None else 60 + 20 * seconds)
+                code = job.child.wait(timeout=patience if moment is None else moment)
             except subprocess.TimeoutExpired:
-                left = kill(job, asked.victim)
-                result["processes_left"] += len(left)
-                for pid in left:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGKILL)
-                if moment is None:
-                    return result | {"problem": "did not end"}
+                killed = kill(job, asked.victim, dice) if moment is not None else []
+                try:
+                    code = job.child.wait(timeout=patience)
+                except subprocess.TimeoutExpired:
+                    code = None
+            left = still_alive(job)
+            result["processes_left"] += len(left)
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            if code is None:
+                return result | {"problem": f"did not end, {killed or 'nothing'} killed"}
+            if killed:
                 result["kills"] += 1
                 result["resumable"] += has_progress(out)
-                result["moments"].append(round(moment, 2))
-                continue
-            if code:
+                result["moments"].append(f"{moment:.2f} s {'+'.join(killed)}")
+            if code and not killed:
                 return result | {"problem": f"exit {code}: {job.said().strip().rpartition(chr(10))[2]}"}
-            break
+            if code == 0:
+                break
         found = shards(out)
     if found != truth:
         wrong = sorted(name for name in found.keys() | truth.keys() if found.get(name) != truth.get(name))
@@ -164,7 +202,7 @@ def main() -> None:
     parser.add_argument("--budget", default="512M")
     parser.add_argument("--shard-tokens", type=int, default=10_000_000)
     parser.add_argument("--checkpoint-seconds", type=float, default=0.5)
-    parser.add_argument("--victim", choices=("group", "main"), default="group")
+    parser.add_argument("--victim", choices=VICTIMS, default="random")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("more", nargs="*", help="after --: further options of prepare")
     asked = parser.parse_args()
@@ -189,7 +227,7 @@ def main() -> None:
         good = not (result["problem"] or result["processes_left"] or left)
         bad += not good
         print(
-            f"{kills:3} kills; {token_format}: killed at {result['moments']} s, "
+            f"{kills:3} kills; {token_format}: killed {', '.join(result['moments'])}; "
             f"{result['resumable']} with work to go on from; then {result['problem'] or 'identical'}; "
             f"processes left {result['processes_left']}, cgroups left {len(left)}",
             flush=True,

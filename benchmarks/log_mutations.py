@@ -154,7 +154,7 @@ def check(text: bytes, *, shown: bool) -> int:
         found_kills.found = found_kills.all_found = len(found_kills.kills)
         diagnosis = replace(conclude(found_kills, Asked(), None), verbose=True, every=True)
         diagnosis.to_json()
-        screen, page = str(diagnosis.render()), diagnosis_page(diagnosis, made="")
+        screen, page = str(diagnosis.render()), diagnosis_page(diagnosis, made=0.0, by="")
         assert "\x1b" not in screen + page
         assert "<script" not in page
     return sum(len(event.victims) for event in events)

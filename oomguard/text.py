@@ -6,12 +6,13 @@ import re
 import shlex
 import signal
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from rich.console import Console, ConsoleOptions
+    from rich.console import Console, ConsoleOptions, RenderableType
     from rich.text import Text
 
 _NARROWEST = 20  # columns of text
@@ -48,6 +49,22 @@ class Rows:
             for number, line in enumerate(lines):
                 shown = f"{label if number == 0 else '':<{margin}}{line}"
                 yield Text(shown.rstrip(), no_wrap=True, overflow="ignore")
+
+
+class Drawn:
+    """A result that the screens of its package draw for people, as the command line shows it.
+
+    They import the result, so it only names them; and who wants the facts alone never loads them.
+    """
+
+    __slots__ = ()
+    _screen: ClassVar[str]  # "module:function"
+
+    def render(self) -> RenderableType:
+        """Build the screen, for Rich to print."""
+        module, _, function = self._screen.partition(":")
+        drawn: RenderableType = getattr(import_module(module), function)(self)
+        return drawn
 
 
 def _wrapped(text: str, width: int) -> list[str]:

@@ -20,7 +20,8 @@ _SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)\s*([KMGTP]?)(i?B?)", re.IGNO
 def parse_size(text: str) -> int:
     """Give the number of bytes that `text` names.
 
-    Raises: BadInput if it is not a size, or a size of less than one byte.
+    A number alone is bytes, as scripts write them; one that is too small for that was meant with a unit.
+    Raises: BadInput if it is not a size, less than one byte, or such a number.
     """
     match = _SIZE.fullmatch(text.strip())
     if match is None or (match[3].lower() in ("i", "ib") and not match[2]):
@@ -30,6 +31,9 @@ def parse_size(text: str) -> int:
     size = int(float(number) * base ** _POWERS[prefix.upper()])
     if size < 1:
         raise BadInput(f'"{text}" is less than one byte', do="write 8GiB (2**30 bytes each) or 8GB (10**9)")
+    if size < MIB and not prefix and not suffix:
+        given = text.strip()
+        raise BadInput(f'"{given}" has no unit', do=f"{given}G, or {given}M; {given}B where bytes are meant")
     return size
 
 

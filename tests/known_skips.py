@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shutil
+import stat
+import subprocess
+import sys
+import tempfile
 import tomllib
+import unicodedata
 from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from hatch_build import find_compiler
+from oomguard.kernel.cgroup.directory import find_own_memcg
+from oomguard.kernel.storage.disks import mount_of
+from oomguard.kernel.storage.space import punch_hole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,6 +55,90 @@ def _pyarrow(major: int) -> bool:
     return int(version("pyarrow").split(".")[0]) >= major
 
 
+def _writable_cgroupfs() -> bool:
+    return _cgroup_mount("cgroup", "memory", "rw") or _cgroup_mount("cgroup2", "rw")
+
+
+def _own_cgroup() -> Path | None:
+    """The folder of this process's memory cgroup, where that is seen."""
+    own = find_own_memcg()
+    return own.path if own is not None and own.path.is_dir() else None
+
+
+def _makes_cgroups() -> bool:
+    own = _own_cgroup()
+    if own is None:
+        return False
+    try:
+        made = own / f"oomguard-probe-{os.getpid()}"
+        made.mkdir()
+        made.rmdir()
+    except OSError:
+        return False
+    return True
+
+
+def _swap_accounting() -> bool:
+    own = _own_cgroup()
+    return own is not None and (own / "memory.memsw.limit_in_bytes").exists()
+
+
+def _device_files() -> bool:
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            os.mknod(f"{folder}/null", 0o600 | stat.S_IFCHR, os.makedev(1, 3))
+            os.close(os.open(f"{folder}/null", os.O_WRONLY))
+        except OSError:
+            return False
+    return True
+
+
+def _mounts() -> bool:
+    """Say if a file system on a loop device can be mounted: as root, and with a free loop device."""
+    with tempfile.TemporaryDirectory() as folder:
+        for command in (["mount", "-t", "tmpfs", "none", folder], ["umount", folder], ["losetup", "--find"]):
+            if subprocess.run(command, capture_output=True, check=False).returncode:
+                return False
+    return True
+
+
+def _holes() -> bool:
+    with tempfile.TemporaryFile() as file:
+        file.write(bytes(1 << 20))
+        file.flush()
+        os.fsync(file.fileno())
+        before = os.fstat(file.fileno()).st_blocks
+        return punch_hole(file.fileno(), 4096, 1 << 19) and os.fstat(file.fileno()).st_blocks < before
+
+
+def _python_for_all() -> bool:
+    become = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-c", "import oomguard"]
+    try:
+        return subprocess.run(become, capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+def _sanitizers() -> bool:
+    compiler = find_compiler()
+    if compiler is None:
+        return False
+    command = [*compiler, "-fsanitize=address,undefined", "-x", "c", "-", "-o", os.devnull]
+    return (
+        subprocess.run(command, input=b"int main(void) { return 0; }", capture_output=True, check=False).returncode == 0
+    )
+
+
+def _module(name: str) -> Callable[[], bool]:
+    def is_here() -> bool:
+        try:
+            return importlib.util.find_spec(name) is not None
+        except ModuleNotFoundError:  # what it is in is not there
+            return False
+
+    return is_here
+
+
 # What a test can need -> is it here?
 HERE: dict[str, Callable[[], bool]] = {
     "root": lambda: os.geteuid() == 0,
@@ -52,7 +147,26 @@ HERE: dict[str, Callable[[], bool]] = {
     "OOMGUARD_VM": lambda: os.environ.get("OOMGUARD_VM") == "1",
     "cgroup v1": lambda: _cgroup_mount("cgroup", "memory", "rw"),
     "cgroup v2": lambda: _cgroup_mount("cgroup2", "rw"),
-    "writable cgroupfs": lambda: _cgroup_mount("cgroup", "memory", "rw") or _cgroup_mount("cgroup2", "rw"),
+    "writable cgroupfs": _writable_cgroupfs,
+    "a cgroup that is seen": lambda: _own_cgroup() is not None,
+    "a cgroup of its own": _makes_cgroups,
+    "pids controller": lambda: _cgroup_mount("cgroup", "pids", "rw") or _cgroup_mount("cgroup2", "rw"),
+    "swap accounting": _swap_accounting,
+    "device files": _device_files,
+    "mounts": _mounts,
+    "holes": _holes,
+    "4 GiB of disk": lambda: shutil.disk_usage(tempfile.gettempdir()).free >= 4 << 30,
+    "/dev/shm": lambda: os.access("/dev/shm", os.W_OK),
+    "tmpfs in /dev/shm": lambda: mount_of(Path("/dev/shm")).file_system == "tmpfs",
+    "temporary files on a disk": lambda: Path(tempfile.gettempdir()).stat().st_dev != Path("/dev/shm").stat().st_dev,
+    "a C library of its own": lambda: bool(re.search(r"/libc[.-]", Path("/proc/self/maps").read_text())),
+    "a Python for all": _python_for_all,
+    "older than Unicode 16": lambda: int(unicodedata.unidata_version.split(".")[0]) < 16,
+    "cc": lambda: find_compiler() is not None,
+    "sanitizers": _sanitizers,
+    "tokenizers": _module("tokenizers"),
+    "huggingface_hub": _module("huggingface_hub"),
+    "mistral_common": _module("mistral_common"),
     "kernel log": _kernel_log,
     "chromium": _command("chromium", "chromium-browser", "google-chrome"),
     "pyarrow 26": lambda: _pyarrow(26),
@@ -71,11 +185,16 @@ HERE: dict[str, Callable[[], bool]] = {
 def why_unknown(reason: str, here: dict[str, Callable[[], bool]] = HERE) -> str | None:
     """Say what is wrong with a skip. None: it is known, and what it needs is missing."""
     for entry in tomllib.loads(_FILE.read_text(encoding="utf-8"))["skip"]:
-        if re.match(entry["reason"], reason):
-            needs = entry.get("needs", [])
-            if needs and all(here[need]() for need in needs):
-                return f"this machine has what it needs: {', '.join(needs)}"
-            return None
+        if matched := re.match(entry["reason"], reason):
+            named = {name: text for name, text in matched.groupdict().items() if text}
+            wanted: dict[str, Callable[[], bool]] = {need: here[need] for need in entry.get("needs", [])}
+            if "module" in named:
+                wanted[named["module"]] = _module(named["module"])
+            if "path" in named:
+                wanted[named["path"]] = Path(named["path"]).exists
+            if "only_the_test_knows" in entry or not all(is_here() for is_here in wanted.values()):
+                return None
+            return f"this machine has what it needs: {', '.join(wanted)}"
     return f"not in {_FILE.parent.name}/{_FILE.name}"
 
 

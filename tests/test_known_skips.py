@@ -16,8 +16,25 @@ NOTHING = {need: lambda: False for need in HERE}
 def test_each_entry_can_be_used() -> None:
     for entry in ENTRIES:
         re.compile(entry["reason"])
-        assert entry.keys() <= {"reason", "needs"}
+        assert entry.keys() <= {"reason", "needs", "only_the_test_knows"}
         assert set(entry.get("needs", [])) <= HERE.keys()
+
+
+def test_each_entry_says_what_is_needed_or_why_nobody_else_can_tell() -> None:
+    for entry in ENTRIES:
+        named = re.compile(entry["reason"]).groupindex.keys() & {"path", "module"}
+        assert bool(entry.get("needs") or named) != ("only_the_test_knows" in entry), entry
+
+
+@pytest.mark.parametrize("need", HERE)
+def test_each_need_can_be_looked_for_here(need: str) -> None:
+    assert HERE[need]() in (True, False)
+
+
+def test_what_the_reason_names_is_looked_for(tmp_path: Path) -> None:
+    assert why_unknown(f"{tmp_path}/none is not on this machine", NOTHING) is None
+    assert "has what it needs" in (why_unknown(f"{tmp_path} is not on this machine", NOTHING) or "")
+    assert why_unknown("could not import 'megatron.core.nowhere': No module named 'megatron'", NOTHING) is None
 
 
 @pytest.mark.parametrize("reason", ["no Chromium here; to have it: apt-get install chromium", "needs zstd: install it"])
@@ -40,11 +57,11 @@ def test_a_run_with_an_unknown_skip_fails_and_says_why(pytester: pytest.Pytester
         "from tests.known_skips import SkipReport\ndef pytest_configure(config): config.pluginmanager.register(SkipReport())"
     )
     pytester.makepyfile(
-        "import pytest\ndef test_a(): pytest.skip('it fails today')\ndef test_b(): pytest.skip('/dev/shm is not writable here')"
+        "import pytest\ndef test_a(): pytest.skip('it fails today')\ndef test_b(): pytest.skip('needs the wheel of a 1, which')"
     )
     run = pytester.runpytest_inprocess("-p", "no:xdist")
     assert run.ret == pytest.ExitCode.TESTS_FAILED
     run.stdout.fnmatch_lines(
         ["skipped   1 in *: it fails today", "FAILED: a skip that is not known (not in *): it fails today"]
     )
-    assert "not known" not in "".join(line for line in run.outlines if "/dev/shm" in line)
+    assert "not known" not in "".join(line for line in run.outlines if "the wheel" in line)

@@ -12,7 +12,7 @@ from oomguard.units import GIB, KIB, MIB, format_size, parse_size
     ("text", "size"),
     [
         ("12G", 12 * GIB), ("12GiB", 12 * GIB), ("12GB", 12 * 10**9), ("12g", 12 * GIB), ("12gib", 12 * GIB), ("12gb", 12 * 10**9),
-        ("1", 1), ("1B", 1), ("512M", 512 * MIB), ("512 MiB", 512 * MIB), ("1.5G", GIB * 3 // 2), ("0.5K", 512), ("2T", 2048 * GIB),
+        ("1048576", MIB), ("12B", 12), ("1B", 1), ("512M", 512 * MIB), ("512 MiB", 512 * MIB), ("1.5G", GIB * 3 // 2), ("0.5K", 512), ("2T", 2048 * GIB),
         (" 4k ", 4 * KIB), ("1P", 1 << 50), ("3kB", 3000), ("12Gi", 12 * GIB),
     ],
 )  # fmt: skip
@@ -48,6 +48,16 @@ def test_what_is_no_size_is_refused_with_examples(text: str) -> None:
     with pytest.raises(BadInput) as caught:
         parse_size(text)
     assert "8GiB" in caught.value.do
+
+
+@pytest.mark.parametrize("text", ["12", "1", " 512 ", "1048575"])
+def test_a_small_number_without_a_unit_is_taken_for_what_was_meant(text: str) -> None:
+    """`--max-rss 12` means 12G: nobody wants 12 bytes."""
+    with pytest.raises(BadInput, match="has no unit") as caught:
+        parse_size(text)
+    first = caught.value.do.split(",")[0]
+    assert first == f"{text.strip()}G"
+    assert parse_size(first) == int(text) * GIB
 
 
 @given(st.integers(1, 1 << 60))

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,11 +65,35 @@ def commands() -> list[str]:
     return found
 
 
+# One process shows them all: Typer reads the width when it is imported, and starting Python takes longer than the rest.
+_SHOW = """
+import json, sys
+from contextlib import suppress, redirect_stdout
+from io import StringIO
+from oomguard.cli.app import main
+shown = {}
+for name in sys.argv[1:]:
+    sys.argv = [*name.split(), "--help"]
+    with redirect_stdout(StringIO()) as said, suppress(SystemExit):
+        main()
+    shown[name] = said.getvalue()
+json.dump(shown, sys.stdout)
+"""
+
+
+@cache
+def helps(columns: int) -> dict[str, str]:
+    """What each command's `--help` shows on a terminal so wide."""
+    width = str(columns)
+    environment = {**os.environ, "COLUMNS": width, "TERMINAL_WIDTH": width, "NO_COLOR": "1", "PYTHONPATH": str(ROOT)}
+    arguments = [sys.executable, "-c", _SHOW, *commands()]
+    run = subprocess.run(arguments, capture_output=True, text=True, check=True, env=environment)
+    return json.loads(run.stdout)  # type: ignore[no-any-return]  # a text for each name
+
+
 def help_of(name: str) -> str:
     """What `--help` shows on a terminal of 80 columns."""
-    environment = {**os.environ, "COLUMNS": "80", "TERMINAL_WIDTH": "80", "NO_COLOR": "1", "PYTHONPATH": str(ROOT)}
-    arguments = [sys.executable, "-m", *name.split(), "--help"]
-    return subprocess.run(arguments, capture_output=True, text=True, check=True, env=environment).stdout.rstrip()
+    return helps(80)[name].rstrip()
 
 
 def cli_page() -> str:
@@ -84,7 +109,8 @@ def api_page() -> str:
     """docs/api.md."""
     import oomguard
 
-    errors, rest = [], []
+    errors: list[str] = []
+    rest: list[str] = []
     for name in oomguard.__all__:
         thing = getattr(oomguard, name)
         (errors if inspect.isclass(thing) and issubclass(thing, Exception) else rest).append(name)

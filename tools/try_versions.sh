@@ -4,7 +4,7 @@
 # VERSION is "lowest" (the lowest version of each dependency that pyproject.toml allows, on PYTHON) or a Python such as
 # 3.12, with the newest of everything. PYTHON is that of .venv. One that this machine does not have, or for which
 # nothing can be downloaded, is skipped with a word: that is not the project's fault. tests/test_reference.py stays out:
-# its pages are as the Typer of .venv draws help.
+# its pages are as the Typer of .venv draws help. TESTS names files to run instead of all.
 set -eu
 cd "$(dirname "$0")/.."
 python=$1
@@ -62,9 +62,9 @@ for version in "$@"; do
     # Installed for its dependencies; the tests take the package from this folder.
     "$python" -m uv pip uninstall --quiet --python "$home" oomguard
     "$python" -m uv pip install --quiet --python "$home" --no-deps --editable .
-    echo "$version: $("$home/bin/python" --version), $(grep -E '^(numpy|pyarrow|tiktoken|typer|rich|psutil|plotly|pystack)=' "$home/versions" | tr '\n' ' ')"
+    echo "$version: $("$home/bin/python" --version), $(grep -E '^(numpy|pyarrow|tiktoken|typer|rich|psutil|pystack)=' "$home/versions" | tr '\n' ' ')"
     "$home/bin/python" -m pytest -q -n "${JOBS:-auto}" --maxprocesses 8 -p no:cacheprovider \
-        -m "not slow and not live and not vm" --ignore tests/test_reference.py || failed="$failed $version"
+        -m "not slow and not live and not vm" --ignore tests/test_reference.py ${TESTS:-} || failed="$failed $version"
 done
 if [ -n "$failed" ]; then
     echo "error: failed with$failed" >&2

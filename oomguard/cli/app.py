@@ -11,6 +11,7 @@ import typer
 
 from oomguard.cli.check import check_command
 from oomguard.cli.commands import SETTINGS, Command, Group
+from oomguard.cli.console import tell
 from oomguard.cli.convert import convert_command
 from oomguard.cli.diagnose import diagnose_command
 from oomguard.cli.doctor import doctor_command
@@ -23,13 +24,13 @@ from oomguard.cli.profile import ProfileCommand, profile_command
 from oomguard.cli.release import release_command
 from oomguard.cli.report import report_command
 from oomguard.cli.run import run_app
-from oomguard.cli.standard_error import tell
 from oomguard.cli.swap import swap_app
+from oomguard.cli.work import finish_command, work_command
 from oomguard.errors import OomguardError
 
 _ORDER = (
-    "diagnose", "check", "profile", "report", "plan", "prepare", "inspect", "convert", "run", "release", "swap",
-    "doctor", "hook",
+    "diagnose", "check", "profile", "report", "plan", "prepare", "work", "finish", "inspect", "convert", "run",
+    "release", "swap", "doctor", "hook",
 )  # fmt: skip
 
 
@@ -56,6 +57,8 @@ app.command("diagnose", cls=Command)(diagnose_command)
 app.command("check", cls=Command)(check_command)
 app.command("plan", cls=Command)(plan_command)
 app.command("prepare", cls=PrepareCommand)(prepare_command)
+app.command("work", cls=Command)(work_command)
+app.command("finish", cls=Command)(finish_command)
 app.command("inspect", cls=Command)(inspect_command)
 app.command("convert", cls=Command)(convert_command)
 app.command("profile", cls=ProfileCommand)(profile_command)

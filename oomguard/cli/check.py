@@ -50,12 +50,11 @@ def check_command(
 
     For each: why, how much, and what to write instead.
 
-    Exit status: 0 it fits, 1 it does not, 2 an error, 3 it cannot be said because some line cannot be seen through.
+    Exit status: 0 it fits, 1 it does not, 2 an error, 3 unknown, as some line could not be analyzed.
 
     Example: oomguard check prepare.py --input train.txt
     """
     from oomguard.script_analysis.api import check_module, check_script
-    from oomguard.script_analysis.screens import render
 
     with _errors_end_with_2():
         if (script is None) == (module is None):
@@ -66,7 +65,7 @@ def check_command(
             assert script is not None
             result = check_script(script, data, text_field=text_field)
         status = _STATUS[result.verdict] if pin is None else _compare(result, pin)
-        show(result, render=render, as_json=as_json)
+        show(result, as_json=as_json)
     if status:
         raise typer.Exit(status)
 

@@ -1,19 +1,87 @@
-"""What a person sees while something runs, on standard error: one line at a time, and a bar on a terminal."""
+"""What a person sees: what is written to standard error, in which colour, and how far something is."""
 
 from __future__ import annotations
 
+import os
+import re
+import select
 import shutil
 import sys
 import textwrap
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from oomguard.cli.colour import coloured, wants_colour
-from oomguard.cli.standard_error import tell
 from oomguard.text import printable
 
 if TYPE_CHECKING:
+    from typing import TextIO
+
     from rich.progress import Progress
+
+
+# Colour for verdicts, on a terminal only: what was found stands out, and everything else stays as it is.
+
+_RED, _GREEN, _YELLOW, _PLAIN = "\x1b[1;31m", "\x1b[1;32m", "\x1b[1;33m", "\x1b[0m"
+
+# What a line begins with, where it is a verdict: the label of a row (two spaces follow), or the sentence itself.
+_VERDICTS = (
+    (_RED, re.compile(r"error:|does not fit(?=:)|fits +no\b|(killed by|killed|stopped|refused)(?=  )|NOT ENOUGH")),
+    (_GREEN, re.compile(r"fits:|fits +yes\b|(done|on|removed)(?=  )|all of it is fine|no problems found")),
+    (_YELLOW, re.compile(r"(oomguard: )?warning:|(note|but)(?=  )")),
+)
+_COSTS = re.compile(r"([a-z/][\w /-]{0,20} |  )( *)!(?= )")  # a line of doctor that could be better
+
+
+def wants_colour(stream: TextIO) -> bool:
+    """Whether `stream` is a terminal that shows colours, of a user who did not switch them off.
+
+    Source: no-color.org: NO_COLOR with any text in it; terminfo(5): "dumb" and unset know no escapes.
+    """
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb" and stream.isatty()
+
+
+def coloured(text: str) -> str:
+    """Give a screen with its verdicts in colour. Screens hold no escapes of their own: they are made printable."""
+    return "\n".join(map(_coloured_line, text.split("\n")))
+
+
+def _coloured_line(line: str) -> str:
+    for colour, pattern in _VERDICTS:
+        if found := pattern.match(line):
+            return f"{colour}{found[0]}{_PLAIN}{line[found.end() :]}"
+    if found := _COSTS.match(line):
+        return f"{found[1]}{found[2]}{_YELLOW}!{_PLAIN}{line[found.end() :]}"
+    return line
+
+
+# Write to standard error, which may be a full disk, or a pipe whose reader has gone.
+#
+# What cannot be written there changes nothing else: neither whether a command is started, nor its status.
+
+
+def tell(text: str) -> None:
+    """Write `text` to standard error, past Python's buffer: it would try what failed again at exit, with status 120.
+
+    Raises: nothing.
+    """
+    with suppress(OSError, ValueError):
+        sys.stderr.flush()
+        try:
+            fd = sys.stderr.fileno()
+        except (OSError, AttributeError):  # what stands in for it in another's program
+            sys.stderr.write(text)
+            return
+        _write(fd, text.encode(sys.stderr.encoding or "utf-8", "backslashreplace"))
+
+
+def _write(fd: int, data: bytes) -> None:
+    while data:
+        try:
+            data = data[os.write(fd, data) :]
+        except BlockingIOError:  # another process that shares the terminal made it non-blocking
+            select.select([], [fd], [])
+
 
 _LINE_SECONDS = 5.0
 _NARROWEST = 40

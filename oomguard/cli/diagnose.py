@@ -39,35 +39,52 @@ def diagnose_command(
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Where every byte was, and the lines that say so.")
     ] = False,
+    redact: Annotated[
+        bool,
+        typer.Option(
+            "--redact",
+            help="To show it to others: labels for hosts, users, paths, command lines and ids of containers, the same "
+            "name the same label. Names of processes stay.",
+        ),
+    ] = False,
     page: Annotated[str | None, typer.Option("--html", metavar="FILE", help="Also write a page for a ticket.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Explain the last out-of-memory kill.
 
-    What killed it, whose limit it was, who filled the memory, and what to do. Without root as far as the logs may be
-    read. Exit status 0: a kill was found; 3: none was, or none that fits.
+    What killed it, whose limit it was, who filled the memory, and what to do. Works without root as far as the logs are
+    readable. Exit status 0: a kill was found; 3: none was, or none that fits.
 
     Example: oomguard diagnose; oomguard diagnose kern.log; kubectl describe pod web-1 | oomguard diagnose -
     """
     from dataclasses import replace
     from pathlib import Path
+    from time import time
 
     from oomguard.cli.showing import show, write_page
     from oomguard.diagnosis.api import diagnose
 
     given = [*(logs or []), *([log] if log is not None else [])]
-    found = diagnose(given or None, since=since, pid=pid, name=name, script=script, input_file=input_file, every=every)
+    found = diagnose(
+        given or None,
+        since=since,
+        pid=pid,
+        name=name,
+        script=script,
+        input_file=input_file,
+        every=every,
+        redact=redact,
+    )
     if page is not None:
         from oomguard.diagnosis.screens.page import diagnosis_page
 
-        write_page(diagnosis_page(found, made=_made_now()), Path(page))
+        write_page(diagnosis_page(replace(found, every=every), made=time(), by=f"oomguard {_version()}"), Path(page))
     show(replace(found, verbose=verbose, every=every), as_json=as_json)
     if found.verdict == "none":
         sys.exit(_FOUND_NOTHING)
 
 
-def _made_now() -> str:
-    from datetime import datetime
+def _version() -> str:
     from importlib.metadata import version
 
-    return f"oomguard {version('oomguard')}, {datetime.now().astimezone().isoformat(timespec='seconds')}"
+    return version("oomguard")

@@ -12,7 +12,7 @@ from oomguard.cli.showing import show
 def doctor_command(
     strict: Annotated[bool, typer.Option("--strict", help="Exit status 1 if a line could be better.")] = False,
     clean: Annotated[
-        bool, typer.Option("--clean", help="End what killed runs left behind (their processes), and stop.")
+        bool, typer.Option("--clean", help="End processes that killed runs left behind, and exit.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,
 ) -> None:
@@ -24,12 +24,11 @@ def doctor_command(
     """
     from oomguard.machine_report.api import clean as clean_up
     from oomguard.machine_report.api import doctor
-    from oomguard.machine_report.screens import render_report
 
     if clean:
         typer.echo("\n".join(clean_up()))
         return
     report = doctor()
-    show(report, render=render_report, as_json=as_json)
+    show(report, as_json=as_json)
     if strict and not report.fine:
         raise typer.Exit(1)

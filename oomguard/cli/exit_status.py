@@ -7,15 +7,16 @@ import importlib
 import os
 import sys
 import traceback
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from oomguard.cli.colour import coloured, wants_colour
-from oomguard.cli.standard_error import tell
-from oomguard.errors import OomguardError, Stopped, explain
+from oomguard.cli.console import coloured, tell, wants_colour
+from oomguard.errors import CannotStart, OomguardError, Stopped, explain
 from oomguard.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
 
 _FAILED, _FAILED_BESIDE_A_COMMAND = 1, 125
 _OF_OUTPUT = (errno.EPIPE, errno.ENOSPC, errno.EIO)
@@ -79,3 +80,28 @@ def tell_failure(label: str, what: str, do: str) -> None:
     """Print two lines: what, and what to do. Both may quote what somebody gave; a terminal must not obey it."""
     text = f"{label}: {printable(what)}\n  try: {printable(do)}\n"
     tell(coloured(text) if wants_colour(sys.stderr) else text)
+
+
+# Beside a command, 1 may be its own status: whatever fails in oomguard ends with 125.
+
+OWN_FAILURE = 125
+
+
+@contextmanager
+def own_failures_are_told(status: int = OWN_FAILURE) -> Iterator[None]:
+    """Within the block what goes wrong is oomguard's own failure, except for a command that cannot be started."""
+    try:
+        yield
+    except CannotStart:
+        raise
+    except OomguardError as error:
+        error.exit_status = status
+        raise
+    except Exception as error:
+        explained = explain(error)
+        if explained is None:  # a bug: it shows where, and is not taken for the command's failure
+            tell_bug()
+            sys.exit(status)
+        told = OomguardError(f"oomguard itself failed: {explained}", do=explained.do)
+        told.exit_status = status
+        raise told from error

@@ -9,6 +9,7 @@ import typer
 
 from oomguard.cli.commands import choice
 from oomguard.cli.showing import show
+from oomguard.cli.tokenizer_flags import ENCODINGS
 
 
 def inspect_command(
@@ -16,7 +17,7 @@ def inspect_command(
     encoding: Annotated[
         str | None,
         choice(
-            ("gpt2", "r50k_base", "p50k_base", "cl100k_base", "o200k_base"),
+            ENCODINGS,
             "The tokenizer. Default: what the manifest says.",
         ),
     ] = None,

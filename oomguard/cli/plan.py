@@ -9,6 +9,7 @@ import typer
 
 from oomguard.cli.commands import at_least, choice
 from oomguard.cli.showing import show
+from oomguard.cli.tokenizer_flags import ENCODING, EOT_TOKEN, PATTERN, TOKENIZER
 from oomguard.preparation.writing.formats.table import FORMATS
 
 
@@ -24,28 +25,10 @@ def plan_command(
     format: Annotated[  # noqa: A002 - the name of the flag
         str, choice(tuple(FORMATS), "As for prepare.")
     ] = "nanogpt",
-    encoding: Annotated[
-        str, choice(("gpt2", "r50k_base", "p50k_base", "cl100k_base", "o200k_base"), "The tokenizer.")
-    ] = "gpt2",
-    tokenizer: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE|NAME",
-            help="In place of --encoding: a tokenizer.json, tekken.json or .tiktoken file, or a model on the Hub.",
-        ),
-    ] = None,
-    pattern: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="How a .tiktoken file's text is split: "
-            "r50k | cl100k | llama3 | qwen | qwen3.5 | o200k | tekken. Known files need none.",
-        ),
-    ] = None,
-    eot_token: Annotated[
-        str | None,
-        typer.Option(metavar="NAME|ID", help="The token between documents. Default: the tokenizer's end-of-text."),
-    ] = None,
+    encoding: Annotated[str, ENCODING] = "gpt2",
+    tokenizer: Annotated[str | None, TOKENIZER] = None,
+    pattern: Annotated[str | None, PATTERN] = None,
+    eot_token: Annotated[str | None, EOT_TOKEN] = None,
     workers: Annotated[int | None, at_least(1, "N", "Worker processes.", "--workers")] = None,
     separator: Annotated[str, typer.Option(metavar="TEXT", help="What divides documents in a text file.")] = "",
     text_field: Annotated[
@@ -60,13 +43,13 @@ def plan_command(
     ] = "auto",
     calibrate: Annotated[
         bool,
-        typer.Option("--calibration/--no-calibration", help="Try the job on parts of the input first."),
+        typer.Option("--calibration/--no-calibration", help="Try the job first, on all of a small input or on parts."),
     ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,
 ) -> None:
     """Estimate tokens, disk, memory and time of a prepare job.
 
-    Also says what the usual other ways of doing it would need.
+    Also says what the usual other ways of doing it would need. Exit status 1 where it cannot be done here.
 
     Example: oomguard plan train.txt --max-rss 12G
     """
@@ -88,4 +71,7 @@ def plan_command(
         input_format=input_format,  # type: ignore[arg-type]  # likewise
     )
     budget = parse_size(max_rss) if max_rss is not None else None
-    show(plan(options, max_rss=budget, calibrate=calibrate), as_json=as_json)
+    result = plan(options, max_rss=budget, calibrate=calibrate)
+    show(result, as_json=as_json)
+    if not result.is_possible:
+        raise typer.Exit(1)

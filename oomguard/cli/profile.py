@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from oomguard.cli.commands import Command, RunsProgram, at_least, choice, job_index, program_of
+from oomguard.supervision.rules.choice import CHOICES, OLD_NAMES
 
 _OLD = re.compile(r"^--ladder(?==|$)")  # its name in 0.1
 _PREPARE = "oomguard.profile.prepare"  # in the context's meta: a prepare job and its flags
@@ -54,28 +55,35 @@ def profile_command(
             "all of it needs. Each run writes the command's outputs: those of an earlier run are overwritten.",
         ),
     ] = None,
+    fail_over: Annotated[
+        str | None,
+        typer.Option(
+            "--fail-over",
+            metavar="SIZE",
+            help="For CI: exit with 124 if the peak was higher than SIZE and the program itself ended with 0.",
+        ),
+    ] = None,
     pid: Annotated[int | None, at_least(1, "PID", "Profile a running process until Ctrl-C.", "--pid")] = None,
     enforce: Annotated[
         str,
-        choice(
-            ("auto", "cgroup", "systemd", "polling"),
-            "What enforces the limit; as for run.",
-            aliases={"watchdog": "polling"},
-        ),
+        choice(CHOICES, "What enforces the limit; as for run.", aliases=OLD_NAMES),
     ] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the profile as JSON instead of the screen.")] = False,
 ) -> None:
     """Measure what a program needs, and which lines grow.
 
     All its processes are counted together. The profile goes to standard error, since standard output is the program's
-    own. Exit status: the program's own; else as for run.
+    own. Exit status: the program's own; 124 if that is 0 and the peak passed --fail-over; else as for run.
 
     Example: oomguard profile -- python prepare.py
 
     Example: oomguard profile --scale-input train.txt -- python prepare.py train.txt
+
+    Example: oomguard profile --fail-over 2G -- pytest tests/test_loader.py
     """
     from oomguard.cli.profile_screens import run_profile
     from oomguard.supervision.rules.choice import read_choice
+    from oomguard.units import parse_size
 
     job = context.meta.get(_PREPARE)
     command = job if job is not None else program_of(context)
@@ -87,6 +95,8 @@ def profile_command(
         context.fail("--pid profiles a running process: leave out either it or the program")
     if command is not None and not command:
         context.fail("there is no program after --")
+    if fail_over is not None and scale_input is not None:
+        context.fail("--fail-over is about the whole run: leave out either it or --scale-input")
     sys.exit(
         run_profile(
             command or (),
@@ -94,6 +104,7 @@ def profile_command(
             output=output,
             html=html,
             scale_input=scale_input,
+            fail_over=None if fail_over is None else parse_size(fail_over),
             pid=pid,
             enforce=read_choice(enforce),
             as_json=as_json,

@@ -6,9 +6,8 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from oomguard.cli.console import say
+from oomguard.cli.console import say, tell
 from oomguard.cli.showing import screen
-from oomguard.cli.standard_error import tell
 from oomguard.profiling.screens import render_profile
 from oomguard.units import format_size
 

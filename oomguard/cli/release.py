@@ -34,7 +34,6 @@ def release_command(
     """
     from oomguard.cli.showing import show
     from oomguard.supervision.release import release
-    from oomguard.supervision.screens.release import render_released
 
     released = release(pid, max_rss=max_rss, stop=stop, allow_swap=allow_swap)
-    show(released, render=render_released, as_json=as_json)
+    show(released, as_json=as_json)

@@ -9,7 +9,17 @@ import typer
 
 from oomguard.cli.commands import Group, RunsProgram, program_of
 from oomguard.cli.prepare import PrepareCommand, prepare_command
-from oomguard.cli.run_flags import ALLOW_SWAP, ENFORCE, GRACE, MAX_RSS, ON_LIMIT, REPORT, RunFlags, allow_swap_alone
+from oomguard.cli.run_flags import (
+    ALLOW_SWAP,
+    ENFORCE,
+    GRACE,
+    MAX_RSS,
+    ON_LIMIT,
+    REPORT,
+    WAIT,
+    RunFlags,
+    allow_swap_alone,
+)
 
 
 class _RunGroup(RunsProgram, Group):
@@ -24,7 +34,7 @@ class _RunGroup(RunsProgram, Group):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find our job, or say how a program is run."""
         if args[0] not in self.commands:
-            ctx.fail(f"{args[0]!r} is not a job of oomguard's. To run your program: -- {' '.join(args)}")
+            ctx.fail(f"{args[0]!r} is not one of oomguard's jobs. To run your program: -- {' '.join(args)}")
         return super().resolve_command(ctx, args)
 
 
@@ -40,6 +50,7 @@ def run_callback(
     enforce: Annotated[str | None, ENFORCE] = None,
     allow_swap: Annotated[str | None, ALLOW_SWAP] = None,
     report: Annotated[str | None, REPORT] = None,
+    wait: Annotated[str | None, WAIT] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the report as JSON on standard error, instead of the screen.")
     ] = False,
@@ -65,6 +76,7 @@ def run_callback(
         enforce=enforce,
         allow_swap=allow_swap,
         report=report,
+        wait=wait,
         as_json=as_json,
         quiet=quiet,
     )

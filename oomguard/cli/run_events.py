@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from oomguard.cli.standard_error import tell
+from oomguard.cli.console import tell
 from oomguard.supervision.events import Silence
 from oomguard.text import printable
 from oomguard.units import format_size
 
 if TYPE_CHECKING:
-    from oomguard.kernel.proc.model import OpenInput
+    from oomguard.kernel.model import OpenInput
     from oomguard.supervision.growth.forecast import Forecast
     from oomguard.supervision.held_job import Snapshot
     from oomguard.supervision.model import RunOutcome
@@ -64,11 +64,10 @@ def show_json(text: str) -> None:
 
 def show_outcome(outcome: RunOutcome) -> None:
     """The report, for people."""
-    from oomguard.supervision.screens.outcome import render_outcome
-
-    tell(laid_out(render_outcome(outcome)) + "\n")
+    tell(laid_out(outcome.render()) + "\n")
     if outcome.left_behind:
-        say(f"{outcome.left_behind} processes that it started are still running, under the same budget")
+        are = "process that it started is" if outcome.left_behind == 1 else "processes that it started are"
+        say(f"{outcome.left_behind} {are} still running, under the same budget (--wait stays until the end)")
 
 
 def laid_out(shown: Any) -> str:

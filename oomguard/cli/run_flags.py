@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -11,11 +12,12 @@ import typer
 from oomguard.cli.commands import choice
 from oomguard.errors import BadInput
 from oomguard.supervision.options import OnLimit, RunOptions, read_budget, usual_budget
-from oomguard.supervision.rules.choice import Choice, read_choice
+from oomguard.supervision.rules.choice import CHOICES, OLD_NAMES, Choice, read_choice
 from oomguard.units import parse_size
 
 _LONGEST_NUMBER = 20
 _LONGEST_GRACE_SECONDS = 86_400
+_FOR_EVER = "inf"
 _ON_LIMIT: tuple[OnLimit, ...] = ("stop", "hold", "kill")
 _MAX_RSS_VARIABLE, _REPORT_VARIABLE = "OOMGUARD_MAX_RSS", "OOMGUARD_REPORT"
 
@@ -35,11 +37,15 @@ ON_LIMIT = choice(
 )
 GRACE = typer.Option(metavar="SECONDS", help="From SIGTERM to SIGKILL. Default: 10.")
 ENFORCE = choice(
-    ("auto", "cgroup", "systemd", "polling"),
+    CHOICES,
     "What enforces the budget. Default: auto, the best available.",
-    aliases={"watchdog": "polling"},
+    aliases=OLD_NAMES,
 )
 ALLOW_SWAP = typer.Option(metavar="[=SIZE]", help="Let the job swap, up to SIZE; otherwise it may not.")
+WAIT = typer.Option(
+    metavar="[=SECONDS]",
+    help="When the command has ended, stay until all that it started has ended too, for SECONDS at most.",
+)
 REPORT = typer.Option(metavar="FILE", help=f"Write the report to FILE as JSON. Default: ${_REPORT_VARIABLE}.")
 
 
@@ -53,6 +59,7 @@ class RunFlags:
     enforce: str | None = None
     allow_swap: str | None = None
     report: str | None = None
+    wait: str | None = None
     as_json: bool = False  # the report, on standard error
     quiet: bool = False
 
@@ -93,9 +100,10 @@ def _same_size(name: str, first: Any, second: Any) -> bool:
 
 
 def allow_swap_alone(args: list[str]) -> list[str]:
-    """Take --allow-swap without a size as all of it."""
+    """Take --allow-swap without a size as all of it, and --wait without a time as for ever."""
+    alone = {"--allow-swap": "--allow-swap=max", "--wait": f"--wait={_FOR_EVER}"}
     end = args.index("--") if "--" in args else len(args)
-    return ["--allow-swap=max" if arg == "--allow-swap" else arg for arg in args[:end]] + args[end:]
+    return [alone.get(arg, arg) for arg in args[:end]] + args[end:]
 
 
 def read_options(command: tuple[str, ...], flags: RunFlags, *, keeps_itself: bool = False) -> tuple[RunOptions, str]:
@@ -110,12 +118,26 @@ def read_options(command: tuple[str, ...], flags: RunFlags, *, keeps_itself: boo
         grace_seconds=_read_seconds(flags.grace or "10"),
         swap_max=0 if swap is None else None if swap == "max" else parse_size(swap),
         keeps_itself=keeps_itself,
+        wait_seconds=_read_wait(flags.wait),
+        report=None if flags.report is None else str(Path(flags.report).absolute()),
     )
     return options, explanation
 
 
 def _read_enforce(text: str | None) -> Choice:
     return "auto" if text is None else read_choice(text)
+
+
+def _read_wait(text: str | None) -> float:
+    if text is None:
+        return 0.0
+    try:
+        seconds = float(text[:_LONGEST_NUMBER])
+    except ValueError:
+        seconds = -1.0
+    if not seconds > 0:
+        raise BadInput(f'--wait "{text}" is not a number of seconds', do="--wait, or --wait=600")
+    return seconds
 
 
 def _read_seconds(text: str) -> float:
@@ -132,7 +154,7 @@ def need_max_rss(command: tuple[str, ...] | None) -> str:
     """What to say to somebody who gave no budget: a number that fits this machine."""
     import shlex
 
-    from oomguard.kernel.machine.headroom import read_headroom
+    from oomguard.kernel.machine import read_headroom
     from oomguard.supervision.rules.advice import suggest_max_rss
     from oomguard.units import format_size
 

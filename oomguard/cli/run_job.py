@@ -1,4 +1,4 @@
-"""Run a program, or a job of ours, under a budget, and show what became of it."""
+"""Run a program, or a job of ours, under a budget, show what became of it and write its report."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from oomguard.cli.exit_status import status_of_job
-from oomguard.cli.own_failure import OWN_FAILURE, own_failures_are_told
+from oomguard.cli.exit_status import OWN_FAILURE, own_failures_are_told, status_of_job
+from oomguard.cli.report_file import ReportFile
 from oomguard.cli.run_events import ShowEvents, ShowHeld, say, show_json, show_outcome
 from oomguard.cli.run_flags import RunFlags, read_options
 from oomguard.supervision.supervise import supervise
@@ -17,8 +17,10 @@ from oomguard.supervision.supervised import is_supervised
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from oomguard.cli.run_report import ReportFile
     from oomguard.supervision.model import RunOutcome
+
+
+# Run a program, or a job of ours, under a budget, and show what became of it.
 
 _FAILED = 1
 _RESUMES = "the same command with a larger --max-rss resumes where this one stopped"
@@ -82,7 +84,6 @@ def run_job(
 def _open_report(flags: RunFlags) -> ReportFile | None:
     if flags.report is None:
         return None
-    from oomguard.cli.run_report import ReportFile  # here, so that a command need not wait for it
 
     return ReportFile(flags.report)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import typer
 
-from oomguard.cli.colour import coloured, wants_colour
+from oomguard.cli.console import coloured, wants_colour
 from oomguard.errors import BadInput
 from oomguard.kernel import safe_files
 from oomguard.text import printable

@@ -3,21 +3,60 @@
 from __future__ import annotations
 
 import sys
+import time
+from contextlib import contextmanager
 from pathlib import Path  # noqa: TC003 - Typer reads the annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from oomguard.cli.commands import Command, Group, RunsProgram, at_least, program_of
+from oomguard.cli.console import ProgressLine, say
 from oomguard.cli.showing import screen, show
 from oomguard.errors import CannotStart, NeedsPrivilege, OomguardError, Stopped, SwapRefused
+from oomguard.units import format_clock, format_size
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.console import RenderableType
 
+    from oomguard.swap.api import SwapEvents
     from oomguard.swap.model import SwapOptions, SwapPlan
 
+
 _FAILED_ITSELF = 125  # as timeout(1): any other may be the command's own
+
+
+@contextmanager
+def show_swap_events() -> Iterator[SwapEvents]:
+    """Give the events that show progress and notes, on standard error, until the block ends."""
+    from oomguard.swap.api import SwapEvents
+
+    reporter = _Reporter()
+    try:
+        yield SwapEvents(on_progress=reporter.progress, on_note=reporter.note)
+    finally:
+        reporter.line.close()
+
+
+class _Reporter:
+    def __init__(self) -> None:
+        self.line = ProgressLine()
+        self._doing = ""
+        self._began = time.monotonic()
+
+    def note(self, text: str) -> None:
+        say(text, prefix="note: ")
+
+    def progress(self, doing: str, done: int, total: int) -> None:
+        if doing != self._doing:
+            self._doing, self._began = doing, time.monotonic()
+        seconds = time.monotonic() - self._began
+        left = f", {format_clock(seconds * (total - done) / done)} left" if done and seconds > 1 else ""
+        self.line.show(f"{doing}: {format_size(done)} of {format_size(total)}{left}", done=done, total=total)
+        if done >= total:
+            self.line.close()
 
 
 class _SwapGroup(RunsProgram, Group):
@@ -104,9 +143,8 @@ def status_command(as_json: JsonFlag = False) -> None:
     Example: oomguard swap status
     """
     from oomguard.swap.api import swap_status
-    from oomguard.swap.screens import render_status
 
-    show(swap_status(), render=render_status, as_json=as_json)
+    show(swap_status(), as_json=as_json)
 
 
 @swap_app.command("remove", cls=Command)
@@ -124,18 +162,16 @@ def remove_command(
 
     Example: oomguard swap remove /oomguard.swap
     """
-    from oomguard.cli.swap_progress import show_swap_events
     from oomguard.swap.api import plan_swap_removal, remove_swap
-    from oomguard.swap.screens import render_removal
 
     planned = plan_swap_removal(path)
     if dry_run:
-        show(planned, render=render_removal, as_json=as_json)
+        show(planned, as_json=as_json)
         return
-    _ask(render_removal(planned), "remove it?", yes=yes, line="oomguard swap remove --yes")
+    _ask(planned.render(), "remove it?", yes=yes, line="oomguard swap remove --yes")
     with show_swap_events() as events:
         removed = remove_swap(planned, events=events)
-    show(removed, render=render_removal, as_json=as_json)
+    show(removed, as_json=as_json)
 
 
 def _options(
@@ -166,50 +202,44 @@ def _check_flags(command: list[str], *, for_command: bool, persist: bool) -> Non
 
 
 def _make(options: SwapOptions, *, dry_run: bool, yes: bool, as_json: bool) -> None:
-    from oomguard.cli.swap_progress import show_swap_events
     from oomguard.swap.api import add_swap, plan_swap
-    from oomguard.swap.screens import render_added, render_plan
 
     with show_swap_events() as events:
         plan = plan_swap(options, clean=not dry_run, events=events)
         if dry_run:
-            show(plan, render=render_plan, as_json=as_json)
+            show(plan, as_json=as_json)
             return
         _agree(plan, yes=yes)
         added = add_swap(plan, events=events)
-    show(added, render=render_added, as_json=as_json, kept="the swap is on; oomguard swap status shows it")
+    show(added, as_json=as_json, kept="the swap is on; oomguard swap status shows it")
 
 
 def _make_for(options: SwapOptions, command: list[str], *, dry_run: bool, yes: bool, as_json: bool) -> int:
-    from oomguard.cli.swap_progress import show_swap_events
     from oomguard.swap.api import plan_swap, run_with_swap
-    from oomguard.swap.screens import render_added, render_plan
 
     with show_swap_events() as events:
         plan = plan_swap(options, clean=not dry_run, events=events)
         if dry_run:
-            show(plan, render=render_plan, as_json=as_json)
+            show(plan, as_json=as_json)
             return 0
         _agree(plan, yes=yes)
         added = run_with_swap(plan, command, events=events)
     if as_json:
-        show(added, render=render_added, as_json=True)
+        show(added, as_json=True)
     return added.exit_code or 0
 
 
 def _agree(plan: SwapPlan, *, yes: bool) -> None:
     """Show the plan and ask. Without the right to do it, the plan is what there is to have."""
-    from oomguard.swap.screens import render_plan
-
     if plan.place is None:
-        sys.stderr.write(f"{screen(render_plan(plan), to=sys.stderr)}\n")
+        sys.stderr.write(f"{screen(plan.render(), to=sys.stderr)}\n")
         return
     if not plan.as_root:
-        sys.stderr.write(f"{screen(render_plan(plan), to=sys.stderr)}\n\n")
+        sys.stderr.write(f"{screen(plan.render(), to=sys.stderr)}\n\n")
         raise NeedsPrivilege(
             "only root can make swap", do="sudo $(command -v oomguard) swap ..., or the commands above"
         )
-    _ask(render_plan(plan), "make it?", yes=yes, line="oomguard swap --yes ...")
+    _ask(plan.render(), "make it?", yes=yes, line="oomguard swap --yes ...")
 
 
 def _ask(planned: RenderableType, question: str, *, yes: bool, line: str) -> None:

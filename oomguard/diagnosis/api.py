@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from oomguard.diagnosis.result import Diagnosis
+    from oomguard.formats.cgroup import OomCounters
 
 
 def diagnose(
@@ -27,6 +28,7 @@ def diagnose(
     script: str | None = None,
     input_file: str | None = None,
     every: bool = False,
+    redact: bool = False,
     root: Path = Path("/"),
 ) -> Diagnosis:
     """Explain the newest kill for lack of memory, in saved logs or (None) on this machine.
@@ -34,7 +36,8 @@ def diagnose(
     `log` is a file, plain or packed, a folder of them, several of both, or "-" for standard input. `since` is a time
     (2026-11-25, 10:30) or an age (2h); `pid` and `name` are the victim's; `every` reads all logs instead of stopping
     at the newest that tells of a kill. `script` is the user's program: only kills that may have been it count, and the
-    advice names its line that holds most; `input_file` is what it was to read.
+    advice names its line that holds most; `input_file` is what it was to read. With `redact` hosts, users, paths,
+    command lines and ids of containers have labels in their place, the same name the same label.
     Raises: NothingFound, NeedsPrivilege or BadInput if the one `log` cannot be read; BadInput for a bad `since`.
     Finding no kill is not an error: the verdict is "none".
     """
@@ -49,8 +52,20 @@ def diagnose(
     if log is not None:
         logs = [str(log)] if isinstance(log, str | Path) else [str(each) for each in log]
         search_saved(found, named_sources(logs), kill_filter, every=every)
-        return conclude(found, asked, None)
+        return _conclude(found, asked, None, kill_filter=kill_filter if redact else None)
     search_machine(found, find_sources(root, IDENTIFIERS), kill_filter, every=every)
     if not found.kills and not asked.filter:
         found.units.extend(unit for unit in units_killed_for_memory() if root == Path("/"))
-    return conclude(found, asked, read_oom_counters(root))
+    return _conclude(found, asked, read_oom_counters(root), kill_filter=kill_filter if redact else None)
+
+
+def _conclude(
+    found: FoundKills, asked: Asked, counters: OomCounters | None, *, kill_filter: KillFilter | None
+) -> Diagnosis:
+    """Explain what was found; with a `kill_filter`, as it is when all names are redacted."""
+    if kill_filter is None:
+        return conclude(found, asked, counters)
+    from oomguard.diagnosis.redaction import redact, redact_asked
+
+    redacted, counters, redactor = redact(found, counters)
+    return conclude(redacted, redact_asked(redactor, asked, kill_filter), counters)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from oomguard.diagnosis.filter import Asked
     from oomguard.diagnosis.kill_search import FoundKills, NewestFirst
     from oomguard.diagnosis.model import Verdict
-    from oomguard.formats.cgroup.oom_counters import OomCounters
+    from oomguard.formats.cgroup import OomCounters
 
 
 def conclude(found: FoundKills, asked: Asked, counters: OomCounters | None) -> Diagnosis:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from oomguard.diagnosis.filter import KillFilter
     from oomguard.formats.kernel_log import LogFinding
     from oomguard.formats.kernel_log.records import LogTime
-    from oomguard.kernel.logs.model import LogSource
     from oomguard.kernel.logs.sources import Readable
+    from oomguard.kernel.model import LogSource
 
 _KEPT = 256  # kills that are kept whole; more are only counted
 

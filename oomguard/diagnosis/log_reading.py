@@ -8,7 +8,7 @@ from oomguard.diagnosis.killers import KILLERS
 from oomguard.diagnosis.killers.reader import KillerReader
 from oomguard.diagnosis.killers.words import compile_words
 from oomguard.formats.kernel_log import log_stream, parse_kernel_log
-from oomguard.formats.kernel_log.programs import Programs
+from oomguard.formats.kernel_log.log_lines import Programs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

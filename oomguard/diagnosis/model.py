@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from oomguard.diagnosis.causes.model import Advice, KillCause
     from oomguard.formats.kernel_log import Notice, OomEvent, OtherKill, UnitNotice
-    from oomguard.kernel.logs.model import LogSource
+    from oomguard.kernel.model import LogSource
 
 Verdict = Literal["proved", "likely", "possible", "none"]
 

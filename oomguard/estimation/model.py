@@ -33,12 +33,18 @@ class JobPlan:
     disk_needed: int  # at most, by the band of the tokens
     forecast: RunForecast | None  # None: nothing was tried
     tried: tuple[ShortRun, ...]
+    untried_because: str  # "": it was tried
     calibration_seconds: float
     naive: tuple[NaiveWay, ...]
     available: int  # memory of this machine, or of the cgroup that limits us
     available_limited_by: str
     command: tuple[str, ...]
     notes: tuple[str, ...]
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether it can be done here as it was asked."""
+        return self.disk_needed <= self.prepare.free_disk_bytes
 
     def render(self) -> RenderableType:
         """Build the screen for people."""
@@ -54,13 +60,18 @@ class JobPlan:
         text = f"{_band(corpus.text_bytes)} of text"
         packed = f" in {format_size(corpus.disk_bytes)}" if corpus.disk_bytes != corpus.text_bytes.value else ""
         files = f"{len(plan.inputs)} files" if len(plan.inputs) != 1 else printable(str(plan.inputs[0]["path"]))
-        spread = (self.tokens.high - self.tokens.low) / 2 / max(1, self.tokens.value)
+        spread = max(self.tokens.high - self.tokens.value, self.tokens.value - self.tokens.low)
+        whole = self.tokens.low == self.tokens.high
+        percent = max(0.1, 100 * spread / max(1, self.tokens.value))
+        ids = f"{self.tokens.value:,}" if whole else f"{self.tokens.value:,} ± {percent:.1f} %"
         beginning = "the first" if corpus.from_start else "pieces from all over it:"
-        enough = "" if self.disk_needed <= plan.free_disk_bytes else ": NOT ENOUGH"
-        ids = f"{self.tokens.value:,} ± {100 * spread:.1f} %"
+        seen = "all of it" if corpus.is_whole or (self.forecast and self.forecast.tried_whole) else (
+            f"{beginning} {format_size(corpus.sampled_bytes)}"
+        )  # fmt: skip
+        enough = "" if self.is_possible else ": NOT ENOUGH"
         return [
             ("input", f"{files}  {text}{packed}"),
-            ("seen", f"{beginning} {format_size(corpus.sampled_bytes)}"),
+            ("seen", seen),
             ("tokens", f"{ids} ({plan.encoding}, {corpus.bytes_per_token:.2f} bytes each)"),
             ("disk", f"{format_size(self.disk_needed)} needed, {format_size(plan.free_disk_bytes)} free{enough}"),
             ("budget", f"{format_size(plan.budget)} ({plan.limited_by})"),
@@ -69,21 +80,23 @@ class JobPlan:
 
     def _forecast(self) -> list[tuple[str, str]]:
         run = self.forecast
-        peak = f"{format_size(self.prepare.sum)}, whatever the size of the input: the budget is enough"
+        bound = f"{format_size(self.prepare.sum)} planned for, whatever the size of the input"
         if run is None:
-            return [("peak", peak), ("time", "not tried (--no-calibration)")]
+            return [("peak", bound), ("time", f"not tried: {self.untried_because}")]
+        peak = f"{format_size(run.peak)} ({format_size(run.peak_low)} to {format_size(run.peak_high)}); {bound}"
         time = f"{show_duration(run.seconds)} ({show_duration(run.seconds_low)} to {show_duration(run.seconds_high)})"
+        parts = "the whole job" if run.tried_whole else f"{len(self.tried)} short runs on parts of this input"
         return [
             ("peak", peak),
             ("time", f"{time}, {format_size(run.bytes_per_second)}/s"),
-            ("tried", f"short runs on {len(self.tried)} parts of this input, {self.calibration_seconds:.1f} s"),
+            ("tried", f"{parts}, {self.calibration_seconds:.1f} s"),
         ]
 
     def _others(self) -> list[RenderableType]:
         table = Table.grid(padding=(0, 2))
         for _ in range(4):
             table.add_column(overflow="fold")
-        table.add_row("other ways", "need", "here", "would do")
+        table.add_row("other ways", "need", "here", "smallest machine")
         for way in self.naive:
             here = "fits" if way.dies_at is None else f"dies at {format_size(way.dies_at)}"
             size = f"{way.machine_gib} GiB ({way.machine})" if way.machine_gib else way.machine
@@ -96,11 +109,16 @@ class JobPlan:
 
     def _next(self) -> list[str]:
         notes = [f"note: {note}" for note in self.notes]
+        if not self.is_possible:
+            short = format_size(self.disk_needed - self.prepare.free_disk_bytes)
+            return [*notes, f"cannot be done here: the disk of {printable(self.prepare.folder)} lacks {short}",
+                    "try: --out FOLDER on another disk, or df -h to see where there is room"]  # fmt: skip
         return [*notes, "next:", f"  {printable(shlex.join(self.command))}"]
 
     def to_json(self) -> dict[str, Any]:
         """The same facts for programs: sizes are integers of bytes."""
-        facts = asdict(self) | {"command": list(self.command), "command_line": shlex.join(self.command)}
+        facts = asdict(self) | {"is_possible": self.is_possible, "command": list(self.command)}
+        facts["command_line"] = shlex.join(self.command)
         return {"schema": "oomguard.plan/1", **facts}
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from oomguard.text import Drawn
 
 if TYPE_CHECKING:
-    from oomguard.formats.pressure import Pressure
-    from oomguard.formats.swaps import SwapArea
-    from oomguard.kernel.logs.model import LogSource
+    from oomguard.formats.meminfo import Pressure, SwapArea
+    from oomguard.kernel.model import LogSource
     from oomguard.swap.model import CompressedSwap
 
 
@@ -109,6 +110,7 @@ class DoctorFacts:
     container: str | None
     scheduler: str | None
     wsl: bool
+    settings: dict[str, int] = field(default_factory=dict)  # of the kernel, by file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,8 +124,10 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DoctorReport:
+class DoctorReport(Drawn):
     """All lines, and the facts they come from."""
+
+    _screen: ClassVar[str] = "oomguard.machine_report.screens:render_report"
 
     findings: tuple[Finding, ...]
     facts: DoctorFacts

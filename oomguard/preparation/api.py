@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.errors import edge
-from oomguard.kernel.machine.cpus import usable_cpus
-from oomguard.kernel.storage.mounts import is_in_memory
+from oomguard.errors import Stopped, edge
+from oomguard.kernel.machine import usable_cpus
+from oomguard.kernel.process.signals import stop_on_signals
+from oomguard.kernel.storage.disks import is_in_memory
 from oomguard.preparation.encoding.encodings import find_rank_file
 from oomguard.preparation.encoding.load_engine import fill_vocabulary, open_vocabulary, uses_core
 from oomguard.preparation.engines.events import PrepareEvents
@@ -23,15 +26,21 @@ from oomguard.preparation.engines.worker_pool import WorkerPool, open_slots
 from oomguard.preparation.job import Job
 from oomguard.preparation.options import PrepareOptions, ResolvedOptions, resolve_options
 from oomguard.preparation.preconditions import identity, require_folder, require_known_length
-from oomguard.preparation.reading.sources import Found, find_inputs
+from oomguard.preparation.reading.kinds import KINDS
+from oomguard.preparation.reading.sources import Found, behind_earlier, find_inputs
 from oomguard.preparation.writing.formats.expectations import expect_no_train_shard
 from oomguard.supervision.run_budget import RunBudget, open_budget
 from oomguard.units import MIB
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from oomguard.preparation.encoding.encodings import EncodingSpec
+    from oomguard.preparation.engines.pipeline import PipelineState
+    from oomguard.preparation.engines.slots import Slots
     from oomguard.preparation.model import PreparePlan, ShardSet
     from oomguard.preparation.reading.source import Source
+    from oomguard.preparation.writing.sink_thread import Sink
 
 _CHECKPOINT_SECONDS = 10.0
 _MANY = 1 << 20
@@ -48,19 +57,68 @@ def prepare(options: PrepareOptions, *, max_rss: int | None = None, events: Prep
     """
     resolved = resolve_options(options)
     require_folder(options.out)
-    found = find_inputs(options.inputs, folder=Path(), exclude=options.out, wanted=resolved.wanted)
+    found = _find(options, resolved)
     rank_file = find_rank_file(resolved.spec)
     with ExitStack() as stack:
-        job, budget = _open_job(stack, found, options, resolved, rank_file, max_rss)
-        slots = open_slots(job, stack)
-        workers = WorkerPool(job, slots, stack)
-        if job.vocabulary_fd >= 0:
-            fill_vocabulary(resolved.spec, job.rank_file, job.vocabulary_fd)
-        workers.configure()
+        job, budget = open_job(stack, found, options, resolved, rank_file, max_rss)
+        slots, workers = start_workers(job, stack)
         from oomguard.preparation.execution import conduct
 
         events = events or PrepareEvents()
         return conduct(job, budget, slots, workers, events, stack, checkpoint_seconds=_CHECKPOINT_SECONDS)
+
+
+def settle(
+    stack: ExitStack,
+    sources: list[Source],
+    options: PrepareOptions,
+    resolved: ResolvedOptions,
+    max_rss: int | None,
+    *,
+    notes: tuple[str, ...] = (),
+    text_files: int | None = None,
+) -> tuple[Job, RunBudget]:
+    """Settle a job whose sources are known and enter its budget, which `stack` leaves. Raises: as `prepare`."""
+    found = Found(sources=sources, notes=notes)
+    return open_job(stack, found, options, resolved, find_rank_file(resolved.spec), max_rss, text_files=text_files)
+
+
+def encode_into(
+    sink: Sink,
+    job: Job,
+    budget: RunBudget,
+    stack: ExitStack,
+    *,
+    events: PrepareEvents | None = None,
+    lines_before: Callable[[], int] = lambda: 0,
+) -> PipelineState:
+    """Encode all of a job's sources into a sink; `stack` closes what is opened.
+
+    `lines_before` counts the lines before a part of a file, where an error is to name one.
+    Raises: OomguardError, as `prepare` does; Stopped on a signal.
+    """
+    slots, workers = start_workers(job, stack)
+    from oomguard.preparation.execution import run_pipeline
+
+    events = events or PrepareEvents()
+    events.on_start(job, budget, 0)
+    asked = stack.enter_context(stop_on_signals())
+    try:
+        return run_pipeline(job, budget, slots, workers, sink, events, asked, lines_before=lines_before)
+    except Stopped as stop:
+        stopped = Stopped(f"by {asked() or 'request'}", do=stop.do)
+        stopped.exit_status = 128 + signal.Signals[asked() or "SIGINT"]
+        raise stopped from stop
+
+
+def start_workers(job: Job, stack: ExitStack) -> tuple[Slots, WorkerPool]:
+    """Start them, which import what they need meanwhile, and tell them all that they share; `stack` ends them."""
+    slots = open_slots(job, stack)
+    workers = WorkerPool(job, slots, stack)
+    if job.vocabulary_fd >= 0:
+        fill_vocabulary(job.resolved.spec, job.rank_file, job.vocabulary_fd)
+    workers.configure()
+    return slots, workers
 
 
 @edge
@@ -73,10 +131,10 @@ def plan_prepare(options: PrepareOptions, *, max_rss: int | None = None) -> Prep
 
     resolved = resolve_options(options)
     require_folder(options.out)
-    found = find_inputs(options.inputs, folder=Path(), exclude=options.out, wanted=resolved.wanted)
+    found = _find(options, resolved)
     rank_file = find_rank_file(resolved.spec)
     with ExitStack() as stack:
-        job, budget = _open_job(stack, found, options, resolved, rank_file, max_rss)
+        job, budget = open_job(stack, found, options, resolved, rank_file, max_rss)
     sources = found.sources
     plain = all(source.size is not None and source.seekable_text for source in sources)
     tokens = sum(source.size or 0 for source in sources) / _BYTES_PER_TOKEN
@@ -101,15 +159,28 @@ def plan_prepare(options: PrepareOptions, *, max_rss: int | None = None) -> Prep
     )
 
 
-def _open_job(
+def _find(options: PrepareOptions, resolved: ResolvedOptions) -> Found:
+    """The inputs; with --extend those that a run in the same folder was given come first."""
+    found = find_inputs(options.inputs, folder=Path(), exclude=options.out, wanted=resolved.wanted)
+    if not options.extend:
+        return found
+    from oomguard.preparation.writing.manifest import STATE_FOLDER, Manifest
+
+    earlier = Manifest.peek(options.out / STATE_FOLDER).inputs
+    return replace(found, sources=behind_earlier(found.sources, earlier, resolved.wanted, folder=options.out))
+
+
+def open_job(
     stack: ExitStack,
     found: Found,
     options: PrepareOptions,
     resolved: ResolvedOptions,
     rank_file: Path,
     max_rss: int | None,
+    *,
+    text_files: int | None = None,
 ) -> tuple[Job, RunBudget]:
-    """Settle the plan and enter the budget, which `stack` leaves."""
+    """Settle the plan and enter the budget, which `stack` leaves; `text_files` as in Job."""
     sources = found.sources
     needs = memory_needs(sources, options=options, resolved=resolved)
     plan = partial(divide_budget, needs=needs, options=options)
@@ -119,9 +190,9 @@ def _open_job(
     notes = list(found.notes)
     if is_in_memory(options.out):
         notes.append(f"{options.out} is memory (tmpfs): what is written there counts against the budget")
-    if resolved.separator and not any(source.kind == "text" for source in sources):
+    if resolved.separator and not any(source.kind in ("text", "tar") for source in sources):
         notes.append("--separator divides text files only; here it does nothing")
-    if resolved.wanted.field_asked and all(source.kind == "text" for source in sources):
+    if resolved.wanted.field_asked and not any(KINDS[source.kind].has_fields for source in sources):
         notes.append("--text-field names a field of jsonl or parquet; here it does nothing")
     notes += tokenizer_notes(resolved.spec, options, native=needs.native)
     rank_fd = os.open(
@@ -144,6 +215,7 @@ def _open_job(
         vocabulary_fd=open_vocabulary(stack) if needs.native else -1,
         notes=(*notes, *expected),
         expectations=tuple(expected),
+        text_files=text_files,
     )
     require_known_length(job)
     return job, budget
@@ -168,12 +240,11 @@ def tokenizer_notes(spec: EncodingSpec, options: PrepareOptions, *, native: bool
 
 def memory_needs(sources: list[Source], *, options: PrepareOptions, resolved: ResolvedOptions) -> Needs:
     """What decides how much memory this job takes."""
-    kinds = {"text": "text", "jsonl": "lines", "parquet": "rows"}
     return Needs(
         family=resolved.spec.family,
         token_bytes=resolved.spec.token_bytes,
-        inputs=frozenset(kinds[source.kind] for source in sources),  # type: ignore[misc]  # the values are Inputs
-        stream=any(source.kind != "parquet" and (source.compression or source.path == "-") for source in sources),
+        inputs=frozenset(KINDS[source.kind].memory for source in sources),
+        stream=any(not source.is_cut for source in sources),
         chunks=_chunks(sources),
         native=uses_core(resolved.spec),
         vocabulary=resolved.spec.vocabulary_bytes,

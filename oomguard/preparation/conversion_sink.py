@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from oomguard.errors import OomguardError, Stopped
-from oomguard.kernel.process.stop_request import stop_on_signals
+from oomguard.kernel.process.signals import stop_on_signals
 from oomguard.preparation.preconditions import require_free_names, require_some_text
 from oomguard.preparation.writing.manifest import Manifest
 from oomguard.preparation.writing.shard_check import require_own_leftovers, require_shards
@@ -114,14 +114,23 @@ def open_sink(
     *,
     restart: bool,
     checkpoint_seconds: float,
+    val_fraction: str | None = _BOTH_SPLITS,
+    first_is_val: bool = False,
+    encoded_bytes: int | None = None,
 ) -> ConversionSink:
-    """Begin, or go on. Raises: OomguardError, as `prepare` does."""
+    """Begin, or go on; the last three as in TokenSink. Raises: OomguardError, as `prepare` does."""
     manifest = Manifest(out)
     stack.callback(manifest.close)
     check = partial(_check, out, output, layout, restart)
     progress = manifest.begin(header, restart=restart, check=check)
-    plan = ShardPlan(folder=out, state=manifest.state, format=output, layout=layout, first_is_val=False)
-    sink = TokenSink(plan, manifest, val_fraction=_BOTH_SPLITS, checkpoint_seconds=checkpoint_seconds)
+    plan = ShardPlan(folder=out, state=manifest.state, format=output, layout=layout, first_is_val=first_is_val)
+    sink = TokenSink(
+        plan,
+        manifest,
+        val_fraction=val_fraction,
+        checkpoint_seconds=checkpoint_seconds,
+        encoded_bytes=encoded_bytes,
+    )
     stack.callback(sink.close)
     if progress.result is None:
         sink.resume(progress)

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import OomguardError, Stopped
-from oomguard.kernel.process.stop_request import stop_on_signals
+from oomguard.kernel.process.signals import stop_on_signals
 from oomguard.preparation.engines.meter import MemoryMeter
 from oomguard.preparation.engines.pipeline import Pipeline, PipelineState
 from oomguard.preparation.model import Shard, ShardSet
@@ -29,12 +29,14 @@ from oomguard.preparation.writing.shard_writer import ShardPlan
 from oomguard.preparation.writing.token_sink import TokenSink, Totals
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import ExitStack
 
     from oomguard.preparation.engines.events import PrepareEvents
     from oomguard.preparation.engines.slots import Slots
     from oomguard.preparation.engines.worker_pool import WorkerPool
     from oomguard.preparation.job import Job
+    from oomguard.preparation.writing.sink_thread import Sink
     from oomguard.supervision.run_budget import RunBudget
 
 
@@ -55,18 +57,39 @@ def conduct(
     options = job.options
     manifest = Manifest(options.out)
     stack.callback(manifest.close)
-    progress = manifest.begin(identity(job), restart=options.restart, check=partial(_check, job))
+    if options.extend:
+        _reopen(job, manifest, checkpoint_seconds)
+    progress = manifest.begin(identity(job), restart=options.restart, extend=options.extend, check=partial(_check, job))
     if progress.result is not None:
         require_comparable(job.sources)
-        return _finished(job, progress.result)
+        return finished(job, progress.result)
     sink = _open_sink(job, manifest, progress, stack, checkpoint_seconds)
     events.on_start(job, budget, sink.totals.input_bytes)
     began = time.monotonic()
     state = _run(job, budget, slots, workers, sink, events, stack)
     require_some_text(sink.totals.tokens)
-    result = _result(job, budget, sink, state, time.monotonic() - began, totals_before(progress))
+    result = shard_set(job, budget, sink, state, time.monotonic() - began, progress)
     manifest.append(result=result.to_json())
     return result
+
+
+def _reopen(job: Job, manifest: Manifest, checkpoint_seconds: float) -> None:
+    """Make what was open when a finished run came to its end, if inputs are to be added to it.
+
+    Raises: Changed if its shards are not as they were left.
+    """
+    options, resolved = job.options, job.resolved
+    done = Manifest.peek(manifest.state)
+    if done.result is None or len(job.sources) <= len(done.inputs):
+        return
+    require_shards(
+        options.out, done, output=resolved.output, layout=resolved.layout, every_byte=options.verify == "full"
+    )
+    before = manifest.before_the_end()
+    sink = _new_sink(job, manifest, checkpoint_seconds)
+    if before.checkpoint is not None:
+        sink.restore(before.checkpoint, resolved.output.stored_shards(options.out, known=resolved.layout))
+    sink.close()
 
 
 def _check(job: Job, progress: Progress) -> None:
@@ -91,6 +114,13 @@ def _check(job: Job, progress: Progress) -> None:
 def _open_sink(
     job: Job, manifest: Manifest, progress: Progress, stack: ExitStack, checkpoint_seconds: float
 ) -> TokenSink:
+    sink = _new_sink(job, manifest, checkpoint_seconds)
+    stack.callback(sink.close)
+    sink.resume(progress)
+    return sink
+
+
+def _new_sink(job: Job, manifest: Manifest, checkpoint_seconds: float) -> TokenSink:
     resolved = job.resolved
     plan = ShardPlan(
         folder=job.options.out,
@@ -99,7 +129,7 @@ def _open_sink(
         layout=resolved.layout,
         first_is_val=resolved.val_fraction is None,
     )
-    sink = TokenSink(
+    return TokenSink(
         plan,
         manifest,
         val_fraction=resolved.val_fraction if job.by_document else None,
@@ -108,9 +138,6 @@ def _open_sink(
         read_parts=ReadParts(job.sources),
         encoded_bytes=resolved.spec.token_bytes,
     )
-    stack.callback(sink.close)
-    sink.resume(progress)
-    return sink
 
 
 def _run(
@@ -122,20 +149,9 @@ def _run(
     events: PrepareEvents,
     stack: ExitStack,
 ) -> PipelineState:
-    meter = MemoryMeter(budget=budget.limit, measure=budget.measure, clock=time.monotonic)
     asked = stack.enter_context(stop_on_signals())
-    pipeline = Pipeline(
-        job,
-        slots,
-        workers,
-        sink,
-        meter,
-        oom_kills=budget.oom_kills,
-        stop_requested=lambda: asked() is not None,
-        on_state=events.on_state,
-    )
     try:
-        state = pipeline.run()
+        state = run_pipeline(job, budget, slots, workers, sink, events, asked)
         sink.finish()
     except Stopped as stop:
         sink.checkpoint()
@@ -147,6 +163,34 @@ def _run(
         # What came before the bad place is kept, so that the next run begins there.
         try_checkpoint(sink)
         raise
+    return replace(state, peak=max(state.peak, budget.measure()))
+
+
+def run_pipeline(
+    job: Job,
+    budget: RunBudget,
+    slots: Slots,
+    workers: WorkerPool,
+    sink: Sink,
+    events: PrepareEvents,
+    asked: Callable[[], str | None],
+    *,
+    lines_before: Callable[[], int] = lambda: 0,
+) -> PipelineState:
+    """Work until the input ends; `asked` names the signal that asked to stop. Raises: as Pipeline.run."""
+    meter = MemoryMeter(budget=budget.limit, measure=budget.measure, clock=time.monotonic)
+    pipeline = Pipeline(
+        job,
+        slots,
+        workers,
+        sink,
+        meter,
+        oom_kills=budget.oom_kills,
+        stop_requested=lambda: asked() is not None,
+        on_state=events.on_state,
+        lines_before=lines_before,
+    )
+    state = pipeline.run()
     return replace(state, peak=max(state.peak, meter.look()))
 
 
@@ -163,14 +207,20 @@ def totals_before(progress: Progress) -> Totals:
     return Totals(**progress.checkpoint["totals"]) if progress.checkpoint else Totals()
 
 
-def _result(
-    job: Job, budget: RunBudget, sink: TokenSink, state: PipelineState, seconds: float, before: Totals
+def shard_set(
+    job: Job, budget: RunBudget, sink: TokenSink, state: PipelineState, seconds: float, progress: Progress
 ) -> ShardSet:
-    totals = sink.totals
+    """The result of a run that has just ended; `progress` is what earlier ones had done of it."""
+    totals, before = sink.totals, totals_before(progress)
     done = _finished_set(job, sink.shards)
     notes = [*(note for note in job.notes if note not in job.expectations), *job.resolved.output.notes(done)]
     if before.input_bytes:
         notes.append(f"{before.input_bytes:,} bytes of it were done by an earlier run")
+    if progress.damaged_line is not None:
+        notes.append(
+            f"the manifest was damaged in line {progress.damaged_line}: what came after the last checkpoint before it "
+            "was done again"
+        )
     return ShardSet(
         tokens=totals.tokens,
         documents=totals.documents,
@@ -192,6 +242,7 @@ def _result(
         verified_bytes=totals.verified_bytes,
         repaired_bytes=totals.repaired_bytes,
         left_out=totals.left_out,
+        bad_files=tuple(sink.bad_files),
         restarted_workers=state.restarts,
         folder=str(job.options.out.absolute()),
         next_lines=tuple(job.resolved.output.next_lines(done)),
@@ -212,11 +263,12 @@ def _finished_set(job: Job, shards: list[dict[str, Any]]) -> FinishedSet:
     )
 
 
-def _finished(job: Job, result: dict[str, Any]) -> ShardSet:
+def finished(job: Job, result: dict[str, Any]) -> ShardSet:
     """Show again what an earlier run of the same command made."""
     fields = {key: value for key, value in result.items() if key != "schema"}
     next_lines = job.resolved.output.next_lines(_finished_set(job, result["shards"]))  # the folder may have moved
     fields |= {"files": tuple(result.get("files", ())), "next_lines": tuple(next_lines)}
+    fields |= {"bad_files": tuple(result.get("bad_files", ()))}
     fields |= {"shards": tuple(Shard.of(shard) for shard in result["shards"]), "notes": tuple(result["notes"])} | {
         "budget_notes": tuple(result["budget_notes"])
     }

@@ -7,17 +7,17 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput, BudgetTooSmall, Changed, OomguardError, WorkerFailed
-from oomguard.kernel.machine.cpus import usable_cpus
+from oomguard.kernel.machine import usable_cpus
 from oomguard.preparation.engines.line_feed import LineFeed
 from oomguard.preparation.engines.memory_sum import SCRATCH, BudgetPlan, Needs, budget_with_room
 from oomguard.preparation.engines.messages import ReaderConfig, WorkerConfig
 from oomguard.preparation.engines.row_feed import RowFeed
 from oomguard.preparation.engines.work import CutRules, PlainFeed
-from oomguard.text import printable
+from oomguard.text import printable, shell_word
 from oomguard.units import MIB, format_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from typing import Any
 
@@ -31,10 +31,12 @@ if TYPE_CHECKING:
 
 _MOST_CHUNKS = 8  # of the usual size, in a page that is not divided
 _HEAD_BYTES = 4096  # an error this near to the beginning is in the first stretch
-# What files begin with that were taken for text.
+# What files begin with that were taken for text; those with a longer one first.
 _NO_TEXT = {
-    b"\xff\xfe": ("UTF-16", "iconv -f utf-16 -t utf-8 FILE > FILE.txt"),
-    b"\xfe\xff": ("UTF-16", "iconv -f utf-16 -t utf-8 FILE > FILE.txt"),
+    b"\xff\xfe\0\0": ("UTF-32", "--input-encoding utf-32"),
+    b"\0\0\xfe\xff": ("UTF-32", "--input-encoding utf-32"),
+    b"\xff\xfe": ("UTF-16", "--input-encoding utf-16"),
+    b"\xfe\xff": ("UTF-16", "--input-encoding utf-16"),
     b"\x1f\x8b": ("gzip", "name the file .txt.gz or .jsonl.gz, or zcat FILE | oomguard prepare -"),
     b"\x28\xb5\x2f\xfd": ("zstd", "name the file .txt.zst or .jsonl.zst, or zstdcat FILE | oomguard prepare -"),
     b"BZh": ("bzip2", "name the file .txt.bz2 or .jsonl.bz2, or bzcat FILE | oomguard prepare -"),
@@ -69,6 +71,7 @@ class Job:
     vocabulary_fd: int = -1
     notes: tuple[str, ...] = ()  # what the user should know, for people
     expectations: tuple[str, ...] = ()  # those of them that are guesses; at the end it is known
+    text_files: int | None = None  # of the whole corpus, where `sources` is a unit of it
 
     @property
     def by_document(self) -> bool:
@@ -82,8 +85,7 @@ class Job:
 
     def is_cut(self, index: int) -> bool:
         """Whether workers read a source themselves, each a range of it; else it comes from the stream reader."""
-        source = self.sources[index]
-        return source.kind == "parquet" or (source.compression is None and source.path != "-")
+        return self.sources[index].is_cut
 
     def feed(self, index: int, position: dict[str, Any], ask: Callable[[dict[str, Any]], None]) -> Feed:
         """Begin to cut a source, from a position on.
@@ -94,31 +96,40 @@ class Job:
         if resume.get("inside"):
             raise Changed(
                 f"{printable(source.path)}: the run was begun by oomguard 0.1, and stopped within a document",
-                do="finish it with that version, or --restart to make the shards anew",
+                do="finish it with that version, or --restart to make the shards again",
             )
         if source.kind == "text":
-            return self.plain_feed(index, offset=position.get("offset", 0))
+            return self.plain_feed(index, offset=position.get("offset", source.begin))
         if source.kind == "jsonl":
             return LineFeed(
                 index=index,
                 source=source,
                 chunk=budget.piece_bytes,
                 longest=budget.largest_document,
-                offset=resume.get("offset", 0),
+                offset=resume.get("offset", source.begin),
             )
         return RowFeed(
             index=index,
             source=source,
-            column=self.resolved.text_field,
             ask=ask,
             chunk=budget.piece_bytes,
-            group=resume.get("row_group", 0),
+            group=resume.get("row_group", source.begin),
             row=resume.get("row", 0),
         )
 
+    def columns_to_check(self, start: int) -> list[dict[str, Any]]:
+        """The files, from number `start` on, of which a worker has to say at the start whether they have the column."""
+        if self.options.bad_files == "skip":
+            return []
+        return [
+            {"path": source.path, "kind": source.kind, "field": source.text_field}
+            for source in self.sources[start:]
+            if source.kind in ("parquet", "arrow")
+        ]
+
     def stream_split(self, source: Source) -> Split | None:
         """The split of a stream's pieces: one undivided text of unknown length is for training."""
-        undivided = source.kind == "text" and not self.resolved.separator
+        undivided = source.kind == "text" and not self.resolved.separator  # a file in an archive is a document
         return "train" if self.by_document and undivided else None
 
     def plain_feed(self, index: int, *, offset: int) -> PlainFeed:
@@ -136,15 +147,15 @@ class Job:
             flag_with_room=self.flag_with_room,
         )
         feed = PlainFeed(index=index, source=self.sources[index], rules=rules, offset=offset)
-        if self.by_document and not rules.separator and not self._has_many_texts:
-            feed.set_val_fraction(Fraction(self.resolved.val_fraction or 0))
+        if fraction := share_of_each_text(self.sources, self.resolved, texts=self.text_files):
+            feed.set_val_fraction(fraction)
         return feed
 
     @property
-    def _has_many_texts(self) -> bool:
-        """Whether text files are enough documents to choose whole ones; else the end of each is for validation."""
-        texts = sum(source.seekable_text for source in self.sources)
-        return texts * Fraction(self.resolved.val_fraction or 0) >= 1
+    def ends_are_val(self) -> bool:
+        """Whether the end of each text is for validation, and not whole ones."""
+        some = any(source.seekable_text for source in self.sources)
+        return some and bool(share_of_each_text(self.sources, self.resolved, texts=self.text_files))
 
     def shared_descriptors(self, slots: Slots) -> tuple[int, ...]:
         """What workers inherit."""
@@ -158,7 +169,6 @@ class Job:
             eot=self.resolved.eot,
             newlines=self.options.newlines,
             errors=self.options.errors,
-            text_field=self.resolved.text_field,
             with_ends=self.with_ends,
             verify=self.options.verify if verify else "off",
             cache_bits=self.budget.cache_bits,
@@ -168,6 +178,7 @@ class Job:
             most_text=min(slots.layout.longest_piece, _MOST_CHUNKS * self.budget.piece_bytes),
             slots=slots.layout.slots,
             slots_fd=slots.fd,
+            to_the_fault=self.options.bad_files == "skip",
         )
 
     def flag_with_room(self, alone: int) -> str:
@@ -191,23 +202,37 @@ class Job:
             token_bytes=self.resolved.spec.token_bytes,
             slots=slots.layout.slots,
             slots_fd=slots.fd,
+            to_the_fault=self.options.bad_files == "skip",
             stdin=any(source.path == "-" for source in self.sources),
         )
 
-    def text_error(self, work: Work, encoded: Encoded, *, documents: int, line: int) -> OomguardError:
+    def text_error(self, work: Work, encoded: Encoded, *, documents: int | None, line: int) -> OomguardError:
         """What a worker found wrong with a text."""
-        where = work.where(encoded.error_at, documents + encoded.error_documents, line)
+        where = work.where(encoded.error_at, None if documents is None else documents + encoded.error_documents, line)
+        file = shell_word(self.sources[work.source].path)
         if encoded.error == "input":
             return BadInput(f"{where}: {encoded.error_text}", do=encoded.error_do)
         if encoded.error == "utf8":
             start = bytes.fromhex(encoded.error_text)
             known = next((words for magic, words in _NO_TEXT.items() if start.startswith(magic)), None)
             if known and work.task.kind == "text" and work.task.starts_document and encoded.error_at < _HEAD_BYTES:
-                return BadInput(f"{where}: this is no text but {known[0]}", do=known[1])
+                return BadInput(f"{where}: this is {known[0]}, not plain UTF-8 text", do=known[1].replace("FILE", file))
             return BadInput(
                 f"{where}: not UTF-8",
-                do="--errors replace (U+FFFD takes its place) or --errors skip (left out); either goes on from here",
+                do="--input-encoding NAME if it is written in another encoding (latin-1, gbk, ...); --errors replace "
+                "(U+FFFD takes its place) or --errors skip (left out), which resume from here",
             )
+        if encoded.error == "not text":
+            what, do = (
+                f"{where}: a file full of zero bytes, as a download leaves it that was broken off, and no text",
+                (f"download the file again; if the zeros are meant: tr -d '\\0' < {file} | oomguard prepare -"),
+            )
+            if encoded.error_text != "zeros":
+                what, do = (
+                    f"{where}: not UTF-8: it looks like {encoded.error_text}",
+                    (f"--input-encoding {encoded.error_text}"),
+                )
+            return BadInput(what, do=do)
         if encoded.error == "differs":
             return WorkerFailed(
                 f"{where}: the core and {self.resolved.spec.reference} do not agree: {encoded.error_text}",
@@ -218,7 +243,7 @@ class Job:
         )
         return BadInput(f"{where}: {what}", do=do)
 
-    def room_error(self, work: Work, *, documents: int, line: int) -> OomguardError:
+    def room_error(self, work: Work, *, documents: int | None, line: int) -> OomguardError:
         """A chunk takes more memory than there is, even when it is alone."""
         where, size = work.where(0, documents, line), format_size(work.task.size)
         what = f"a document of {size}"
@@ -231,3 +256,35 @@ class Job:
             "are free",
             do=f"{self.flag_with_room(work.needs)}, or look at the file: such text is rarely meant to be there",
         )
+
+
+def share_of_each_text(sources: Sequence[Source], resolved: ResolvedOptions, *, texts: int | None = None) -> Fraction:
+    """How much of the end of each text file is for validation; 0 where whole documents are chosen, or none.
+
+    `texts`: how many there are in the whole corpus, where `sources` is a unit of it.
+    """
+    fraction = Fraction(resolved.val_fraction or 0)
+    if texts is None:
+        texts = sum(source.seekable_text for source in sources)
+    return Fraction(0) if resolved.separator or texts * fraction >= 1 else fraction
+
+
+def count_divided(sources: Sequence[Source], options: PrepareOptions, resolved: ResolvedOptions) -> int:
+    """How many texts are divided between training and validation, so that either part has an end. Raises: BadInput."""
+    fraction = share_of_each_text(sources, resolved)
+    if not fraction:
+        return 0
+    rules = CutRules(
+        family=resolved.spec.family, separator=b"", universal_newlines=options.newlines == "universal",
+        piece_bytes=MIB, longest_word=MIB, flag_with_room=str,
+    )  # fmt: skip
+    count = 0
+    for source in sources:
+        if source.seekable_text:
+            feed = PlainFeed(index=0, source=source, rules=rules)
+            try:
+                feed.set_val_fraction(fraction)
+            finally:
+                feed.close()
+            count += 0 < (feed.val_from or 0) < feed.size
+    return count

@@ -62,6 +62,7 @@ class ShardSet:
     notes: tuple[str, ...]
     budget_notes: tuple[str, ...] = ()  # shown when the run begins, not again at its end
     already_done: bool = False
+    bad_files: tuple[dict[str, Any], ...] = ()  # not read to their end: path, what is wrong, documents kept of it
     files: tuple[dict[str, Any], ...] = ()  # that speak of all shards of a split: path, bytes, sha256
     next_lines: tuple[str, ...] = ()  # the next command
     engine: str = "core"  # what encoded
@@ -83,7 +84,7 @@ class ShardSet:
 
     def _lines(self) -> list[tuple[str, str]]:
         per_byte = self.input_bytes / self.tokens if self.tokens else 0
-        rate = f"{format_size(self.bytes_per_second)}/s" if self.wall_seconds else "-"
+        rate = f", {format_size(self.bytes_per_second)}/s" if self.bytes_per_second else ""
         lines = [
             ("done already" if self.already_done else "done", printable(self.folder)),
             (
@@ -99,17 +100,18 @@ class ShardSet:
         if len(self.shards) > _SHOWN:
             lines.append(("", f"and {len(self.shards) - _SHOWN} more"))
         lines += [
-            ("took", f"{show_duration(self.wall_seconds)}, {rate}"),
+            ("took", f"{show_duration(self.wall_seconds)}{rate}"),
             (
                 "memory",
-                f"at most {format_size(self.peak_unreclaimable)} of {format_size(self.budget)} ({self.enforced_by})",
+                f"peak {format_size(self.peak_unreclaimable)}, budget {format_size(self.budget)} ({self.enforced_by})",
             ),
             ("checked", self._checked()),
         ]
         if self.repaired_bytes:
-            lines.append(("repaired", f"{self.repaired_bytes:,} bytes were no UTF-8"))
+            lines.append(("repaired", f"{self.repaired_bytes:,} bytes were not valid UTF-8"))
         if self.left_out:
             lines.append(("left out", f"{self.left_out:,} lines or rows that could not be read"))
+        lines += [("skipped", _bad_file(file)) for file in self.bad_files]
         return lines + [("note", note) for note in self.notes]
 
     def _checked(self) -> str:
@@ -198,6 +200,12 @@ class PreparePlan:
     def to_json(self) -> dict[str, Any]:
         """The same facts for programs."""
         return {"schema": "oomguard.prepare_plan/1", **asdict(self)}
+
+
+def _bad_file(file: dict[str, Any]) -> str:
+    name, what = printable(file["path"]), file["what"]
+    kept = f"{file['documents']:,} {_plural('document', file['documents'])} before that kept"
+    return f"{what if what.startswith(name) else f'{name}: {what}'} ({kept})"
 
 
 def _plural(word: str, count: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -10,8 +11,8 @@ from typing import TYPE_CHECKING, get_args
 from oomguard.errors import BadInput
 from oomguard.preparation.encoding.encodings import find_encoding, with_eot
 from oomguard.preparation.encoding.safe_cuts import unify_newlines
-from oomguard.preparation.engines.messages import EotPlace, ErrorPolicy, Newlines, Verify
-from oomguard.preparation.reading.source import InputFormat
+from oomguard.preparation.engines.messages import BadFiles, EotPlace, ErrorPolicy, Newlines, Verify
+from oomguard.preparation.reading.kinds import InputFormat
 from oomguard.preparation.reading.sources import Wanted
 from oomguard.preparation.writing.formats.layout_options import find_format, new_layout
 
@@ -39,19 +40,24 @@ class PrepareOptions:
     val_fraction: str | None = None  # None: as the format's anchor
     name: str | None = None  # of the shards; None: as the format's anchor
     separator: str = ""
-    text_field: str | None = None  # None: "text"
+    text_field: str | tuple[str, ...] | None = None  # a field, and GLOB=FIELD for some of the inputs; None: "text"
+    input_encoding: str | None = None  # of characters; None: UTF-8
     input_format: InputFormat = "auto"  # what all inputs are; auto: by names, else by first bytes
     eot: EotPlace | None = None  # None: as the format's anchor
     errors: ErrorPolicy = "strict"
+    bad_files: BadFiles = "stop"
     newlines: Newlines = "bytes"
     verify: Verify = "sample"
     restart: bool = False
+    extend: bool = False  # inputs are added to a finished run
 
     def __post_init__(self) -> None:
         """Take what a caller of the library means: one input, a folder's name, a fraction as a number."""
         if isinstance(self.inputs, str):
             object.__setattr__(self, "inputs", (self.inputs,))
         object.__setattr__(self, "out", Path(self.out))
+        if isinstance(self.text_field, list):
+            object.__setattr__(self, "text_field", tuple(self.text_field))
         if self.val_fraction is not None:
             object.__setattr__(self, "val_fraction", str(self.val_fraction))
 
@@ -98,11 +104,14 @@ def resolve_options(options: PrepareOptions) -> ResolvedOptions:
     """
     output = find_format(options.format)
     _require(options.errors, get_args(ErrorPolicy), "--errors")
+    _require(options.bad_files, get_args(BadFiles), "--bad-files")
     _require(options.newlines, get_args(Newlines), "--newlines")
     _require(options.verify, get_args(Verify), "--verify")
     _require(options.input_format, get_args(InputFormat), "--input-format")
     if options.eot is not None:
         _require(options.eot, get_args(EotPlace), "--eot")
+    if options.extend and options.restart:
+        raise BadInput("--extend adds to what --restart takes away", do="leave one of them out")
     if options.workers is not None and options.workers < 1:
         raise BadInput(f"--workers {options.workers}: at least one is needed", do="leave --workers out: one a CPU")
     spec = _encoding(options)
@@ -125,12 +134,51 @@ def resolve_options(options: PrepareOptions) -> ResolvedOptions:
         val_asked=options.val_fraction is not None,
         eot=eot,
         separator=_separator(options),
-        wanted=Wanted(
-            format=options.input_format,
-            text_field="text" if options.text_field is None else options.text_field,
-            field_asked=options.text_field is not None,
-        ),
+        wanted=_wanted(options),
     )
+
+
+def _wanted(options: PrepareOptions) -> Wanted:
+    asked = (options.text_field,) if isinstance(options.text_field, str) else options.text_field or ()
+    fields = [_glob_and_field(one) for one in asked]
+    names = [field for glob, field in fields if glob is None]
+    if len(names) > 1:
+        raise BadInput(
+            f"--text-field {names[0]} and --text-field {names[1]}: which of them?",
+            do=f"--text-field '{names[0]}|{names[1]}' (the first that is there), or --text-field GLOB=FIELD",
+        )
+    return Wanted(
+        format=options.input_format,
+        text_field=names[0] if names else "text",
+        field_asked=bool(asked),
+        fields=tuple((glob, field) for glob, field in fields if glob is not None),
+        encoding=_input_encoding(options),
+        check_fields=options.errors != "skip" and options.bad_files == "stop",
+    )
+
+
+def _glob_and_field(asked: str) -> tuple[str | None, str]:
+    """GLOB=FIELD, where what is before the first "=" looks like a file: it has a dot, a slash or a wildcard."""
+    glob, equals, field = asked.partition("=")
+    if equals and field and (set("*?[/.") & set(glob) or glob == "-"):
+        return glob, field
+    return None, asked
+
+
+def _input_encoding(options: PrepareOptions) -> str:
+    asked = options.input_encoding
+    if asked is None:
+        return ""
+    try:
+        found = codecs.lookup(asked)
+        found.incrementaldecoder().decode(b"", final=True)
+        "".encode(asked)  # only what is characters
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise BadInput(
+            f'--input-encoding "{asked}" is no encoding of characters that Python knows',
+            do="--input-encoding latin-1, cp1252, gbk, shift_jis, utf-16, ...: docs.python.org/3/library/codecs.html",
+        ) from error
+    return "" if found.name == "utf-8" else found.name
 
 
 def _encoding(options: PrepareOptions) -> EncodingSpec:

@@ -29,7 +29,7 @@ def require_folder(out: Path) -> None:
     Raises: BadInput if it is something else.
     """
     if out.exists() and not out.is_dir():
-        raise BadInput(f"--out {printable(str(out))} is no folder", do="--out FOLDER")
+        raise BadInput(f"--out {printable(str(out))} is not a directory", do="--out FOLDER")
 
 
 def require_known_length(job: Job) -> None:
@@ -61,6 +61,8 @@ def identity(job: Job) -> dict[str, Any]:
                 "changed": s.mtime_ns,
                 "inode": s.inode,
                 "ctime": s.ctime_ns,
+                **({"field": s.text_field} if s.text_field != resolved.text_field else {}),
+                **({"encoding": s.encoding} if s.encoding else {}),
             }
             for s in job.sources
         ],
@@ -74,6 +76,7 @@ def identity(job: Job) -> dict[str, Any]:
         "separator": options.separator,
         "text_field": resolved.text_field,
         "newlines": options.newlines,
+        **({"text_ends": job.ends_are_val} if job.by_document and not resolved.separator else {}),
         **({"block_size": resolved.layout.block_size} if resolved.output.takes_blocks else {}),
     }
 
@@ -93,7 +96,7 @@ def require_same_errors_policy(progress: Progress, options: PrepareOptions) -> N
     if before != options.errors and (totals["repaired_bytes"] or totals["left_out"]):
         raise Changed(
             f"the shards here were begun with --errors {before}, and now it is {options.errors}",
-            do=f"--errors {before} to go on, --restart to begin anew, or another --out FOLDER",
+            do=f"--errors {before} to resume, --restart to start over, or another --out FOLDER",
         )
 
 
@@ -105,7 +108,7 @@ def require_comparable(sources: list[Source]) -> None:
     if any(source.path == STDIN for source in sources):
         raise Changed(
             "the shards here were made of an earlier standard input, and whether this one is the same cannot be told",
-            do="--restart to make them anew, or another --out FOLDER",
+            do="--restart to make them again, or another --out FOLDER",
         )
 
 

@@ -75,7 +75,7 @@ def _manifest(folder: Path) -> tuple[Progress | None, dict[str, Any]]:
     if progress.result is None:
         raise BadInput(
             f"{printable(str(folder))}: the run that makes these shards is not finished",
-            do="run its command again, which goes on from the last checkpoint",
+            do="run its command again, which resumes from the last checkpoint",
         )
     return progress, progress.header
 

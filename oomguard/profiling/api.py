@@ -4,13 +4,16 @@ from oomguard.profiling.attached import profile_process
 from oomguard.profiling.command import profile_command
 from oomguard.profiling.options import Profiled, ProfileEvents, ProfileOptions
 from oomguard.profiling.recorded import read_recording
+from oomguard.profiling.rules.difference import ProfileDifference, compare
 from oomguard.profiling.scaling.api import ScalingEvents, profile_scaling
 
 __all__ = [
+    "ProfileDifference",
     "ProfileEvents",
     "ProfileOptions",
     "Profiled",
     "ScalingEvents",
+    "compare",
     "profile_command",
     "profile_process",
     "profile_scaling",

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.formats.cgroup.memory import parse_count
+from oomguard.formats.cgroup import parse_count
 from oomguard.profiling.page_faults import FaultSizes
 
 if TYPE_CHECKING:
-    from oomguard.formats.cgroup.memory import MemoryStat
+    from oomguard.formats.cgroup import MemoryStat
     from oomguard.kernel.cgroup.directory import MemcgDir
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oomguard.kernel.cgroup.model import LEAST_BUDGET
+from oomguard.kernel.model import LEAST_BUDGET
 from oomguard.profiling.cgroup_clock import MemcgClock
 from oomguard.supervision.backends.cgroup import CgroupBackend
 from oomguard.supervision.options import RunOptions

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from oomguard.profiling.recording.events import ForecastMade, Peaks, RecordingEnd, RecordingHead, SeenProcess
-    from oomguard.supervision.growth.model import GrownLine, MemorySample
+    from oomguard.supervision.growth.model import GrownLine, GrownStack, MemorySample
 
 _ALL = 0.9  # of an input
 
@@ -35,12 +35,19 @@ class PeakProfile:
     forecast: ForecastMade | None
     end: RecordingEnd | None  # None: the recording stops before the program did
     notes: tuple[str, ...] = ()
+    stacks: tuple[GrownStack, ...] = ()  # what grew in which stack, the largest first; none in recordings of 0.1
+    fail_over: int | None = None  # bytes that the peak was not to pass
 
     @property
     def fits(self) -> bool | None:
         """Whether all of the input fits in what was available; None where that cannot be said."""
         at_end = self.forecast.at_end if self.forecast else None
         return None if at_end is None else at_end <= self.head.available
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the peak, as it was seen, passed `fail_over`."""
+        return self.fail_over is not None and self.peaks.peak_unreclaimable > self.fail_over
 
     @property
     def read_all(self) -> bool:
@@ -61,10 +68,15 @@ class PeakProfile:
             "longest_gap_seconds": self.peaks.longest_gap,
             "available": self.head.available,
             "lines": [asdict(line) for line in self.lines],
+            "stacks": [
+                {"grew_bytes": stack.grew_bytes, "calls": [asdict(call) for call in stack.calls]}
+                for stack in self.stacks
+            ],
             "stages": [asdict(stage) for stage in self.stages],
             "timeline": [[round(sample.seconds, 3), sample.unreclaimable, sample.cache] for sample in self.timeline],
             "processes": [asdict(process) for process in self.processes],
             "forecast": self._forecast_json(),
+            "fail_over": None if self.fail_over is None else {"limit": self.fail_over, "is_over": self.is_over},
             "notes": list(self.notes),
         }
 

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from oomguard.kernel.machine.cpus import usable_cpus
-from oomguard.kernel.machine.headroom import read_headroom
+from oomguard.kernel.machine import read_headroom, usable_cpus
 from oomguard.profiling.recording.events import RecordingHead
 
 if TYPE_CHECKING:
@@ -58,6 +57,7 @@ def new_head(command: tuple[str, ...]) -> RecordingHead:
         available=room.available,
         limited_by=room.limited_by,
         cpus=usable_cpus(),
+        host=os.uname().nodename,
     )
 
 

@@ -12,14 +12,14 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.formats.cgroup.memory import parse_huge_pages
+from oomguard.formats.cgroup import parse_huge_pages
 from oomguard.kernel.cgroup.directory import read_kernel_text
 from oomguard.kernel.proc.files import ProcFiles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from oomguard.formats.proc.stat import ProcStat
+    from oomguard.formats.proc import ProcStat
 
 HUGE_PAGE = 2 << 20
 _SIZES = "sys/kernel/mm/transparent_hugepage"

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from oomguard.kernel.proc.files import ProcFiles
-from oomguard.profiling.recording.events import Peaks, RecordingEnd, RecordingHead, SeenProcess, event_line
+from oomguard.profiling.recording.events import (
+    HeldByStacks,
+    Peaks,
+    RecordingEnd,
+    RecordingHead,
+    SeenCall,
+    SeenProcess,
+    SeenStack,
+    event_line,
+)
 from oomguard.profiling.recording.file import RecordingFile
 from oomguard.profiling.rules.peaks import PeakClocks
 from oomguard.profiling.rules.timeline import Timeline
@@ -15,10 +24,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from oomguard.profiling.recording.events import Event, ForecastMade, StageMark
-    from oomguard.supervision.growth.model import GrownLine, MemorySample
+    from oomguard.supervision.growth.model import GrownCall, GrownLine, GrownStack, MemorySample
 
 _MOST_PROCESSES = 2000
 _MOST_MARKS = 2000
+_LEAST_PART = 1000  # of what all stacks hold: what holds less is not recorded
 
 
 class Recorder:
@@ -31,14 +41,16 @@ class Recorder:
         *,
         fill_rate: float,
         lines: Callable[[], tuple[GrownLine, ...]],
+        stacks: Callable[[], tuple[GrownStack, ...]],
         refusals: Callable[[], Iterable[str]],
     ) -> None:
-        """Begin a recording. `lines` and `refusals` give which lines grew so far, and what could not be read.
+        """Begin a recording. `lines`, `stacks` and `refusals` give what grew so far, and what could not be read.
 
         Raises: BadInput if the file cannot be written.
         """
         self._head = head
         self._lines = lines
+        self._stacks = stacks
         self._refusals = refusals
         self._clocks = PeakClocks(fill_rate)
         self._timeline = Timeline()
@@ -48,7 +60,10 @@ class Recorder:
         self._forecast: ForecastMade | None = None
         self._end: RecordingEnd | None = None
         self._written: tuple[Peaks, tuple[GrownLine, ...]] = (self._clocks.told(), ())
-        self._file = RecordingFile(path, anew=lambda: map(event_line, self.events()))
+        self._calls: dict[GrownCall, int] = {}  # as numbered in the recording
+        self._in_file: set[GrownCall | int] = set()  # calls, and numbers of stacks
+        self._held = HeldByStacks(stacks=())
+        self._file = RecordingFile(path, anew=self._anew)
         self._write(head)
 
     def take_sample(self, sample: MemorySample) -> None:
@@ -81,6 +96,10 @@ class Recorder:
         if lines != self._written[1]:
             self._write(lines)
         self._written = (peaks, lines)
+        for event in self._stack_events(self._in_file):
+            if event != self._held:
+                self._write(event)
+                self._held = event if isinstance(event, HeldByStacks) else self._held
 
     def close(self, end: RecordingEnd) -> None:
         """The job has ended, or nobody watches it any longer."""
@@ -97,6 +116,7 @@ class Recorder:
         yield from self._marks
         yield self._clocks.told()
         yield self._lines()
+        yield from self._stack_events(set())
         if self._forecast is not None:
             yield self._forecast
         yield from sorted(self._refusals())
@@ -104,6 +124,33 @@ class Recorder:
             yield "the recording is not whole: its disk is full"
         if self._end is not None:
             yield self._end
+
+    def _anew(self) -> Iterator[dict[str, Any]]:
+        """The lines that stand for all before; a stack that is not among them is written again when it is told of."""
+        events = list(self.events())
+        self._in_file = {event.number for event in events if isinstance(event, SeenStack)}
+        numbers = {event.number for event in events if isinstance(event, SeenCall)}
+        self._in_file |= {call for call, number in self._calls.items() if number in numbers}
+        return map(event_line, events)
+
+    def _stack_events(self, known: set[GrownCall | int]) -> Iterator[SeenCall | SeenStack | HeldByStacks]:
+        """What each stack holds, after the calls and stacks that are not `known` yet."""
+        stacks = self._stacks()
+        least = sum(stack.grew_bytes for stack in stacks) // _LEAST_PART
+        told = [stack for stack in stacks if stack.grew_bytes > least]
+        for stack in told:
+            if stack.number in known:
+                continue
+            for call in stack.calls:
+                number = self._calls.setdefault(call, len(self._calls))
+                if call not in known:
+                    known.add(call)
+                    yield SeenCall(
+                        number=number, file=call.file, line=call.line, function=call.function, source=call.source
+                    )
+            known.add(stack.number)
+            yield SeenStack(number=stack.number, calls=tuple(self._calls[call] for call in stack.calls))
+        yield HeldByStacks(stacks=tuple((stack.number, stack.grew_bytes) for stack in told))
 
     def _see(self, pid: int, seconds: float) -> None:
         stat = self._proc.stat(pid)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.formats.proc.smaps_rollup import parse_smaps_rollup, parse_status_memory
+from oomguard.formats.proc import parse_smaps_rollup, parse_status_memory
 from oomguard.kernel.proc.files import ProcFiles
 from oomguard.profiling.page_faults import TreeFaults
 from oomguard.supervision.growth.model import MemorySample, ProcessMemory
@@ -20,7 +20,7 @@ from oomguard.supervision.growth.model import MemorySample, ProcessMemory
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from oomguard.formats.proc.stat import ProcStat
+    from oomguard.formats.proc import ProcStat
     from oomguard.profiling.cgroup_clock import MemcgClock
 
 _EXACT_PART = 12  # exact samples take at most one part of so many of the time, while they tell something new,

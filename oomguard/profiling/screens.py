@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 from dataclasses import dataclass
@@ -10,27 +11,32 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 from rich.text import Text
 
-from oomguard.profiling.text_chart import chart_rows
+from oomguard.profiling.rules.call_tree import largest_nodes, own_call_tree
+from oomguard.supervision.growth.model import LINES_KEPT
 from oomguard.text import Command, Rows, as_root, printable, shell_word, signal_name
 from oomguard.units import GIB, format_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from rich.console import Console, ConsoleOptions, RenderableType
 
     from oomguard.profiling.model import PeakProfile
     from oomguard.profiling.recording.events import ForecastMade
+    from oomguard.profiling.rules.difference import ProfileDifference
     from oomguard.supervision.growth.model import GrownLine
 
 _CHART_WIDTH, _CHART_NARROWEST, _CHART_HEIGHT = 60, 20, 7
 _CHART_MARGIN = 12  # columns of its labels
 _LINES_SHOWN = 6
+_CHANGES_SHOWN = 12
 _LEAST_SHOWN, _REST_SHOWN = 0.01, 0.1  # of the peak
 _STAGES_SHOWN = 8
+_CALLS_SHOWN, _LEAST_CALL, _DEEPEST = 14, 0.03, 10  # rows; of the peak; levels that are indented
 _CODE_WIDTH = 60
 _COARSE = 0.5  # of the peak
 _FURTHEST = float(1 << 62)  # bytes
+_EIGHTHS = " ▁▂▃▄▅▆▇█"
 _LIBRARIES = re.compile(r"^.*/(?:site-packages|dist-packages|lib/python3[0-9.t]*)/")
 
 Row = tuple[str, str | Command]
@@ -38,7 +44,9 @@ Row = tuple[str, str | Command]
 
 def render_profile(profile: PeakProfile) -> RenderableType:
     """Build the screen for people."""
-    rows = [*_head_rows(profile), *_line_rows(profile), *_stage_rows(profile), *end_rows(profile)]
+    rows = [
+        *_head_rows(profile), *_line_rows(profile), *_call_rows(profile), *_stage_rows(profile), *end_rows(profile),
+    ]  # fmt: skip
     return Group(Rows(rows), _Chart(profile))
 
 
@@ -52,6 +60,54 @@ class _Chart:
         width = max(_CHART_NARROWEST, min(_CHART_WIDTH, options.max_width - _CHART_MARGIN))
         for line in _chart_lines(self.profile, width):
             yield Text(line, no_wrap=True, overflow="ignore")
+
+
+def render_difference(difference: ProfileDifference) -> RenderableType:
+    """Build the screen of two profiles, before and after."""
+    before, after = difference.before, difference.after
+    rows: list[Row] = []
+    for label, profile in (("before", before), ("after", after)):
+        peak = format_size(profile.peaks.peak_unreclaimable)
+        missed = f" (or up to {format_size(profile.peaks.missed_at_most)} more)"
+        rows.append((label, f"{peak}{missed}: {shlex.join(profile.head.command)}: {how_it_ended(profile)}"))
+    rows.append(("peak", _change_text(difference)))
+    if before.head.command != after.head.command:
+        rows.append(("note", "these are two commands: what differs may be more than one change"))
+    if any(profile.end is None or profile.end.exit_code not in (0, None) for profile in (before, after)):
+        rows.append(("note", "not both ended with status 0: one may have done less than the other"))
+    shown = [each for each in difference.lines if abs(each.change) >= _LEAST_SHOWN * max(1, _higher(difference))]
+    for number, each in enumerate(shown[:_CHANGES_SHOWN]):
+        was, now = _held(before, each.before), _held(after, each.after)
+        where = _where(after if each.after else before, each.line)
+        rows.append(("" if number else "lines", f"{_signed(each.change)}: {was} to {now} {where}"))
+        if each.line.source:
+            rows.append(("", Command(_cut(printable(each.line.source.strip())))))
+    return Group(Rows(rows))
+
+
+def _held(profile: PeakProfile, line: GrownLine | None) -> str:
+    if line is not None:
+        return format_size(line.grew_bytes)
+    # A profile keeps the lines that held most: one that is not among them may still have held a little.
+    return f"under {format_size(profile.lines[-1].grew_bytes)}" if len(profile.lines) >= LINES_KEPT else "nothing seen"
+
+
+def _change_text(difference: ProfileDifference) -> str:
+    before, change = difference.before.peaks.peak_unreclaimable, difference.change
+    share = f", {abs(change) / before:.0%} {'more' if change > 0 else 'less'} than before" if before and change else ""
+    if abs(change) <= difference.uncertain:
+        return (
+            f"{_signed(change)}: no more than the {format_size(difference.uncertain)} that the samples may have missed"
+        )
+    return f"{_signed(change)}{share}"
+
+
+def _higher(difference: ProfileDifference) -> int:
+    return max(difference.before.peaks.peak_unreclaimable, difference.after.peaks.peak_unreclaimable)
+
+
+def _signed(size: int) -> str:
+    return f"{'+' if size > 0 else '-' if size < 0 else '±'}{format_size(abs(size))}"
 
 
 def how_it_ended(profile: PeakProfile) -> str:
@@ -100,7 +156,20 @@ def _head_rows(profile: PeakProfile) -> list[Row]:
         ("peak", f"{peak} at {peaks.peak_seconds:.1f} s, unreclaimable, each page counted once{mark}"),
         ("", f"it may have been up to {missed} higher ({peaks.samples:,} samples, {profile.head.tier}){busy}"),
         ("also", f"{cache} with page cache; largest process {largest}; summed RSS {format_size(peaks.summed_rss)}"),
+        *_limit_rows(profile),
     ]
+
+
+def _limit_rows(profile: PeakProfile) -> list[Row]:
+    limit, peaks = profile.fail_over, profile.peaks
+    if limit is None:
+        return []
+    most = f"the {format_size(limit)} of --fail-over"
+    if profile.is_over:
+        return [("limit", f"failed: {format_size(peaks.peak_unreclaimable - limit)} over {most}")]
+    if peaks.peak_unreclaimable + peaks.missed_at_most > limit:
+        return [("limit", f"not seen over {most}, but what samples may have missed would be")]
+    return [("limit", f"kept: {format_size(limit - peaks.peak_unreclaimable)} below {most}")]
 
 
 def _line_rows(profile: PeakProfile) -> list[Row]:
@@ -123,6 +192,22 @@ def _where(profile: PeakProfile, line: GrownLine) -> str:
     if not line.line:
         return f"in {line.file}, no Python line known"
     return f"while in {short_path(profile, line.file)}:{line.line} {line.function}".rstrip()
+
+
+def _call_rows(profile: PeakProfile) -> list[Row]:
+    """Who called whom, where that says more than the lines do."""
+    root = own_call_tree(profile.stacks)
+    shown = largest_nodes(root, _CALLS_SHOWN, least=int(_LEAST_CALL * profile.peaks.peak_unreclaimable))
+    if max((depth for depth, _ in shown), default=0) == 0:
+        return []
+    rows: list[Row] = []
+    for number, (depth, node) in enumerate(shown):
+        assert node.call is not None
+        where = f"{short_path(profile, node.call.file)}:{node.call.line} {node.call.function}".rstrip()
+        where = where if node.call.line else f"in {node.call.file}"
+        indent = "  " * min(depth, _DEEPEST)
+        rows.append(("" if number else "calls", f"{format_size(node.grew_bytes):>8}  {indent}{where}"))
+    return rows
 
 
 def _cut(source: str) -> str:
@@ -186,3 +271,27 @@ def _bar(begin: float, end: float, first: float, last: float, width: int) -> str
     left, right = (round(min(1.0, max(0.0, (at - first) / length)) * width) for at in (begin, end))
     left = min(left, width - 1)
     return " " * left + "-" * max(1, right - left)
+
+
+def chart_rows(points: Sequence[tuple[float, float]], *, width: int, height: int) -> list[str]:
+    """Draw (time, value) points, sorted by time, as `height` rows of `width` columns; the highest value fills a column.
+
+    A column shows the highest of its points; one without a point shows the last before it. Raises: nothing.
+    """
+    if not points or width < 1 or height < 1:
+        return []
+    first, last = points[0][0], points[-1][0]
+    columns, newest = [-1.0] * width, [0.0] * width
+    for time, value in points:
+        part = min(1.0, max(0.0, (time - first) / (last - first))) if last > first else 0.0
+        column = min(width - 1, int(part * width))
+        columns[column], newest[column] = max(columns[column], value, 0.0), max(value, 0.0)
+    held = 0.0
+    for number, value in enumerate(columns):
+        columns[number], held = (value, newest[number]) if value >= 0 else (held, held)
+    most = max(columns) or 1.0
+    eighths = [math.ceil(value / most * height * 8) for value in columns]
+    return [
+        "".join(_EIGHTHS[min(8, max(0, filled - 8 * row))] for filled in eighths).rstrip()
+        for row in range(height - 1, -1, -1)
+    ]

@@ -55,6 +55,7 @@ class JobWatch:
             path,
             fill_rate=measure_fill_rate() * head.cpus,
             lines=self._growth.lines,
+            stacks=self._growth.stacks,
             refusals=self._growth.refusals,
         )
 

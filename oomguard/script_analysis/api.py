@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.errors import edge
-from oomguard.kernel.machine.headroom import read_headroom
+from oomguard.kernel.machine import read_headroom
 from oomguard.script_analysis.analysis import analyze_tree
 from oomguard.script_analysis.assessment import assess
 from oomguard.script_analysis.resources import count_fixed

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
+
+from oomguard.text import Drawn
 
 Verdict = Literal["fits", "does not fit", "cannot say"]
 
@@ -74,8 +76,10 @@ class StartedWorkers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScriptCheck:
+class ScriptCheck(Drawn):
     """What a script holds at most, and whether this machine has as much. Units: bytes."""
+
+    _screen: ClassVar[str] = "oomguard.script_analysis.screens:render"
 
     script: str
     verdict: Verdict

@@ -1,8 +1,8 @@
 """Where a running Python program is, read from its memory 50 times faster than a whole stack with its variables.
 
-For CPython 3.11 to 3.13; nothing is stopped. The memory comes through /proc/PID/mem, a few hundred bytes at a time:
-process_vm_readv() would give forked children copies of the pages that it reads (see python_stacks). The program runs
-on meanwhile, so what is read may be torn: each number is bounded, and a stack that makes no sense is none.
+For CPython 3.11 to 3.15 with its lock (GIL); nothing is stopped. The memory comes through /proc/PID/mem, a few hundred
+bytes at a time: process_vm_readv() would give forked children copies of the pages that it reads (see pystack.py). The
+program runs on meanwhile, so what is read may be torn: each number is bounded, and a stack that makes no sense is none.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from oomguard.formats.proc import parse_proc_stat
 from oomguard.kernel.proc.files import ProcFiles
 from oomguard.stacks.layout.code_lines import line_of_instruction
 from oomguard.stacks.layout.cpython import DEBUG_OFFSETS_SIZE, PythonLayout, python_layout
@@ -21,15 +22,16 @@ from oomguard.stacks.layout.elf_symbols import read_elf_symbols
 
 Frames = list[tuple[str, int, str]]  # file, line, function; innermost first
 
-_MOST_FRAMES = 40
+_MOST_FRAMES = 120  # innermost: below a library's sixty there is the user's line
 _MOST_THREADS = 64
 _MOST_CODES = 4000
 _LONGEST_NAME = 1024  # characters
 _LONGEST_TABLE = 1 << 20
-_OF_THE_C_STACK = 3  # _PyInterpreterFrame.owner: no frame of a program, since 3.12
+_FIRST_OF_NO_PROGRAM = 3  # _PyInterpreterFrame.owner: the interpreter's own, or the C stack's, since 3.12
+_TAG = 7  # a code object's address in a frame may have its lowest bits used, since 3.14 (_PyStackRef)
 _SYMBOLS = ("_PyRuntime", "Py_Version")
-_PROGRAM = re.compile(r"^([0-9a-f]+)-[0-9a-f]+ \S+ ([0-9a-f]+) \S+ \d+ +(/.*)$", re.MULTILINE)
-_LIBRARY = re.compile(r"/(lib)?python3[^/]*$")
+_PROGRAM = re.compile(r"^([0-9a-f]+)(-[0-9a-f]+) \S+ ([0-9a-f]+) \S+ \d+ +(/.*)$", re.MULTILINE)
+_LIBRARY = re.compile(r"/(lib)?python3[^/]*( \(deleted\))?$")
 _WORD = struct.Struct("<Q")
 
 
@@ -46,6 +48,7 @@ class _Program:
     runtime: int
     layout: PythonLayout
     codes: dict[int, tuple[bytes, str, str, bytes]] = field(default_factory=dict)
+    thread: int = 0  # whose calls were read last
     ran: dict[int, int] = field(default_factory=dict)  # by thread: nanoseconds on a CPU, when it was looked at last
 
 
@@ -73,6 +76,11 @@ class PythonFrames:
                 self._forget(pid)
         return []
 
+    def thread(self, pid: int) -> int | None:
+        """The thread whose calls read() gave last."""
+        program = self._programs.get(pid)
+        return program.thread if program is not None and program.thread else None
+
     def close(self) -> None:
         """Let go of all processes."""
         for pid in list(self._programs):
@@ -89,12 +97,12 @@ class PythonFrames:
             os.close(program.memory)
 
     def _open(self, pid: int) -> _Program | None:
-        for start, offset, path in _PROGRAM.findall(self._proc.read(f"{pid}/maps", 1 << 20)):
+        for start, end, offset, path in _PROGRAM.findall(self._proc.read(f"{pid}/maps", 1 << 20)):
             if int(offset, 16) or not _LIBRARY.search(path):
                 continue
             try:
                 # Whatever it calls itself: what is no regular file is not opened, and what is no ELF file not read.
-                symbols = _symbols(self._proc.path(f"{pid}/root") + path)
+                symbols = _symbols(self._file(pid, path, start + end))
                 if symbols is None:
                     continue
                 loaded = int(start, 16) - symbols[0]
@@ -108,19 +116,30 @@ class PythonFrames:
             os.close(memory)
         return None
 
+    def _file(self, pid: int, path: str, where: str) -> str:
+        """Where the file of a mapping can be opened.
+
+        Below another root `path` is not what it seems, and a file that was replaced since, as by an upgrade, has none.
+        """
+        seen = self._proc.path(f"{pid}/root") + path
+        if os.path.exists(seen):  # noqa: PTH110 - a path of another root
+            return seen
+        return self._proc.path(f"{pid}/exe" if self._proc.link(f"{pid}/exe") == path else f"{pid}/map_files/{where}")
+
     def _frames(self, program: _Program) -> Frames:
         layout = program.layout
         interpreter = _word(program, program.runtime + layout.interpreters)
         if not interpreter:
             return []  # it starts
         thread = self._thread(program, interpreter)
+        program.thread = _word(program, thread + layout.native_id)
         at = thread if layout.cframe is None else _word(program, thread + layout.cframe)
         frame = _word(program, at + layout.current_frame)
         frames: Frames = []
         size = layout.owner + 1
         while frame and len(frames) < _MOST_FRAMES:
             data = _read(program, frame, size)
-            if data[layout.owner] != _OF_THE_C_STACK:
+            if data[layout.owner] < _FIRST_OF_NO_PROGRAM:
                 frames.append(_frame(program, data))
             frame = _WORD.unpack_from(data, layout.previous)[0]
         return frames
@@ -141,9 +160,15 @@ class PythonFrames:
             threads.append(thread)
         if len(threads) == 1:
             return thread
-        ran = {each: self._ran(program.pid, _word(program, each + layout.native_id)) for each in reversed(threads)}
+        ids = {each: _word(program, each + layout.native_id) for each in reversed(threads)}
+        ran = {each: self._ran(program.pid, tid) for each, tid in ids.items()}
         before, program.ran = program.ran, ran
-        return max(ran, key=lambda each: ran[each] - before.get(each, 0))
+        # One that runs without the lock is in a system call, or in C: read() fills memory so.
+        return max(ran, key=lambda each: (self._runs(program.pid, ids[each]), ran[each] - before.get(each, 0)))
+
+    def _runs(self, pid: int, tid: int) -> bool:
+        found = parse_proc_stat(self._proc.read(f"{pid}/task/{tid}/stat"))
+        return found is not None and found.state in "RD"
 
     def _ran(self, pid: int, tid: int) -> int:
         """Nanoseconds that a thread was on a CPU; 0: the kernel does not say."""
@@ -181,7 +206,7 @@ def _examine(pid: int, memory: int, runtime: int, version: int) -> _Program | No
 
 def _frame(program: _Program, data: bytes) -> tuple[str, int, str]:
     layout = program.layout
-    code = _WORD.unpack_from(data, layout.code)[0]
+    code = _WORD.unpack_from(data, layout.code)[0] & ~_TAG
     head = _read(program, code, layout.instructions)
     known = program.codes.get(code)
     if known is None or known[0] != head[layout.first_line :]:

@@ -22,18 +22,17 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from oomguard.kernel.model import ProcessStack, StackFrame
 from oomguard.kernel.proc.files import ProcFiles
-from oomguard.kernel.proc.model import ProcessStack, StackFrame
 from oomguard.kernel.process.prctl import set_oom_score_adj
+from oomguard.stacks.cpython import PythonFrames
 from oomguard.stacks.helper import become_helper, send
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-_READ_SECONDS = 2.0  # for one process
-_FIRST_READ_SECONDS = 10.0  # the largest, whose line is what a report is for: on a busy machine it may need them
-_IMPORT_SECONDS = 10.0  # the first use reads 14 MB from disk
-_MOST_FRAMES = 40  # innermost: a recursion has thousands
+_READ_SECONDS = 2.0  # for all processes together
+_MOST_FRAMES = 120  # innermost: below a library's sixty there is the user's line; a recursion has thousands
 _MOST_THREADS = 32
 _MOST_VARIABLES = 20
 _LONGEST_VALUE = 200
@@ -48,27 +47,51 @@ class StackReading:
     unread: dict[int, str]  # pid -> reason, for people
 
 
-def read_python_stacks(pids: Iterable[int], *, seconds: float = _READ_SECONDS, root: Path = Path("/")) -> StackReading:
-    """Read the stacks of those of `pids` that run Python. At most `seconds` for each but the first. Raises: nothing."""
+def read_python_stacks(
+    pids: Iterable[int],
+    *,
+    seconds: float = _READ_SECONDS,
+    frames: PythonFrames | None = None,
+    root: Path = Path("/"),
+) -> StackReading:
+    """Read the stacks of those of `pids` that run Python. At most `seconds` for all of them. Raises: nothing.
+
+    What pystack cannot read in that time, or because it is not installed, is read without arguments, and only of the
+    thread that works (`frames`, whose earlier readings say which that is).
+    """
+    until = time.monotonic() + seconds
     wanted = [pid for pid in pids if is_python(pid, root=root)]
-    stacks: list[ProcessStack] = []
-    unread: dict[int, str] = {}
     if not wanted:
         return StackReading(stacks=(), unread={})
+    stacks: dict[int, list[ProcessStack]] = {}
+    unread: dict[int, str] = {}
     if find_spec("pystack") is not None:
         for pid, answer in _read_in_a_child(wanted, seconds):
             if isinstance(answer, str):
                 unread[pid] = answer
             else:
-                stacks += answer
+                stacks[pid] = answer
     else:
         unread = dict.fromkeys(wanted, "pystack is not installed; to have it: pip install 'oomguard[stack]'")
+    mine = frames if frames is not None else PythonFrames(root)
     for pid in list(unread):
-        read = _read_as_an_ancestor(pid) if "not permitted" in unread[pid] else []
-        if read := read or _read_with_py_spy(pid, seconds):
-            stacks += read
+        if read := _read_with_py_spy(pid, until - time.monotonic()) or _read_without_arguments(pid, mine):
+            stacks[pid] = read
             del unread[pid]
-    return StackReading(stacks=tuple(stacks), unread=unread)
+    if frames is None:
+        mine.close()
+    return StackReading(stacks=tuple(stack for pid in wanted for stack in stacks.get(pid, ())), unread=unread)
+
+
+def _read_without_arguments(pid: int, frames: PythonFrames) -> list[ProcessStack]:
+    read = frames.read(pid)
+    if not read:
+        return []
+    found = tuple(
+        StackFrame(file=file, line=line, function=function, arguments={}, locals={}) for file, line, function in read
+    )
+    thread = frames.thread(pid) or pid
+    return [ProcessStack(pid=pid, thread=thread, language="python", read_by="oomguard", frames=found)]
 
 
 def is_python(pid: int, *, root: Path = Path("/")) -> bool:
@@ -82,16 +105,21 @@ def is_python(pid: int, *, root: Path = Path("/")) -> bool:
 def _read_in_a_child(pids: Sequence[int], seconds: float) -> Iterator[tuple[int, list[ProcessStack] | str]]:
     """Each pid with its stacks, or why there are none."""
     waiting = list(pids)
+    until = time.monotonic() + seconds
     while waiting:
+        if time.monotonic() >= until:
+            yield from ((pid, f"there was no time left: {seconds:g} s for all") for pid in waiting)
+            return
         try:
             child, ours = _start_reader(waiting)
         except OSError as error:  # the job, for one, has used up the processes of its user
             yield from ((pid, f"there was no process to read it with: {error.strerror}") for pid in waiting)
             return
         try:
-            patience = max(seconds, _FIRST_READ_SECONDS) if len(waiting) == len(pids) else seconds
-            for answer in _messages(ours, import_seconds=_IMPORT_SECONDS, first_seconds=patience, seconds=seconds):
-                patience = seconds
+            # One that hangs must not take the time of all the others; the largest, whose line is what a report is
+            # for, may have half of it.
+            share = max(seconds / 2 if len(waiting) == len(pids) else 0.0, (until - time.monotonic()) / len(waiting))
+            for answer in _messages(ours, until=until, first_seconds=share, seconds=seconds / 2):
                 yield waiting.pop(0), answer
                 if not waiting:
                     break
@@ -100,7 +128,7 @@ def _read_in_a_child(pids: Sequence[int], seconds: float) -> Iterator[tuple[int,
             os.kill(child, signal.SIGKILL)  # not reaped yet, so the pid is still its own
             os.waitpid(child, 0)
         if waiting:
-            yield waiting.pop(0), f"pystack crashed, was killed for memory, or took more than {patience:g} s"
+            yield waiting.pop(0), "pystack crashed, was killed for memory, or took too long"
 
 
 def _start_reader(pids: Sequence[int]) -> tuple[int, int]:
@@ -140,36 +168,28 @@ def _serve_stacks(pids: Sequence[int], fd: int, parent: int) -> None:
         os._exit(0)
 
 
-def _messages(
-    fd: int, *, import_seconds: float, first_seconds: float, seconds: float
-) -> Iterator[list[ProcessStack] | str]:
-    """What the child sends, until it takes too long, or ends."""
+def _messages(fd: int, *, until: float, first_seconds: float, seconds: float) -> Iterator[list[ProcessStack] | str]:
+    """What the child sends, until it ends or takes too long: `first_seconds` for its first answer, once it is ready."""
     buffered = b""
-    until = time.monotonic() + import_seconds
+    patience = until
     poll = select.poll()
     poll.register(fd, select.POLLIN)
     while len(buffered) < _LONGEST_MESSAGE:
         line, newline, rest = buffered.partition(b"\n")
         if newline:
             message = json.loads(line)
-            buffered, until = rest, time.monotonic() + (first_seconds if message is None else seconds)
+            patience = min(until, time.monotonic() + (first_seconds if message is None else seconds))
+            buffered = rest
             if message is not None:
                 yield message if isinstance(message, str) else [_from_dict(stack) for stack in message]
             continue
-        left = until - time.monotonic()
+        left = patience - time.monotonic()
         if left <= 0 or not poll.poll(left * 1000):
             return
         got = os.read(fd, 1 << 16)
         if not got:
             return
         buffered += got
-
-
-def _read_as_an_ancestor(pid: int) -> list[ProcessStack]:
-    try:
-        return read_with_pystack(pid)
-    except Exception:  # noqa: BLE001 - the reason is known already
-        return []
 
 
 def read_without_copies() -> None:
@@ -225,7 +245,7 @@ def _shortened(variables: dict[str, str]) -> dict[str, str]:
 
 def _read_with_py_spy(pid: int, seconds: float) -> list[ProcessStack]:
     """py-spy's answer; nothing where it is not installed, or cannot."""
-    program = shutil.which("py-spy")
+    program = shutil.which("py-spy") if seconds > 0 else None
     if program is None:
         return []
     import subprocess

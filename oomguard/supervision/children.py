@@ -15,10 +15,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oomguard.errors import WorkerFailed
-from oomguard.kernel.proc.files import ProcFiles
-from oomguard.kernel.proc.fork_family import ForkFamily
-from oomguard.kernel.proc.tree import ProcessTree
-from oomguard.kernel.process.self_exec import own_command
+from oomguard.kernel.proc.files import ProcessTree, ProcFiles
+from oomguard.kernel.proc.memory import ForkFamily
+from oomguard.kernel.process.commands import own_command
 from oomguard.kernel.process.signals import signal_if
 from oomguard.supervision.backends.polling import PollingBackend
 from oomguard.supervision.model import RunOutcome
@@ -148,7 +147,7 @@ def _end_children(
     if polling.read_memory(exact=True).unreclaimable < polling.limits.budget:
         polling.thaw()
         return None
-    held = _without_the_callers_pages(take_snapshot(polling, began))
+    held = _without_the_callers_pages(take_snapshot(polling, began, samples.ledger))
     samples.take(held)
     outcome = with_held(_outcome(polling, samples, began, stopped=True), held, samples)
     polling.signal(signal.SIGTERM)
@@ -181,7 +180,8 @@ def _outcome(polling: PollingBackend, samples: JobSamples, began: float, *, stop
         peak_unreclaimable=samples.peak_unreclaimable,
         peak_with_cache=None,
         peak_shmem=samples.peak_shmem,
-        largest_process=samples.largest_rss or None,
+        largest_process=samples.largest or None,
+        peak_at_most=samples.peak_at_most,
         wall_seconds=time.monotonic() - began,
         processes=tuple(samples.processes),
         notes=(polling.cannot,),

@@ -148,7 +148,7 @@ def _find_supervisor(pid: int) -> tuple[int, socket.socket]:
         if held
         else "start it with oomguard run --max-rss SIZE --on-limit hold -- COMMAND"
     )
-    raise NothingFound(f"no job of process {pid} is held", do=do)
+    raise NothingFound(f"no job of process {pid} is frozen", do=do)
 
 
 def _connect(pid: int) -> socket.socket | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from oomguard.kernel.proc.model import OpenInput
+    from oomguard.kernel.model import OpenInput
     from oomguard.supervision.growth.forecast import Forecast
     from oomguard.supervision.held_job import Snapshot
     from oomguard.supervision.rules.choice import Enforcement

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.errors import CannotStart, WorkerFailed
 from oomguard.kernel.cgroup.limits import limits_around, machine_limit
-from oomguard.kernel.proc.tree import ProcessTree
+from oomguard.kernel.proc.files import ProcessTree
 from oomguard.kernel.process.prctl import become_subreaper
 from oomguard.supervision.backends.choose import describe, find_place
 from oomguard.supervision.orphans import end_orphans, find_orphans, name_orphans
@@ -42,9 +42,12 @@ class StartedJob:
         if number:
             raise CannotStart(name, number)
 
-    def linger(self) -> None:
-        """The command is over, and some of what it started goes on: the reaper sees to it, and cleans up after it."""
-        self.reaper.linger(self.backend.kind, self.backend.limits.budget, self.backend.cgroup)
+    def linger(self, report: str | None) -> None:
+        """The command is over, and some of what it started goes on: the reaper sees to it, and cleans up after it.
+
+        What is killed for memory later is added to the `report`.
+        """
+        self.reaper.linger(self.backend.kind, self.backend.limits.budget, self.backend.cgroup, report)
 
     def abort(self) -> None:
         """End it before it began, or after a failure of the supervisor's. Raises: nothing."""

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from oomguard.formats.proc.smaps import MemoryShare
-from oomguard.kernel.proc.model import OpenInput, ProcessFacts, ProcessStack, StackFrame
-from oomguard.text import printable
+from oomguard.formats.proc import MemoryShare
+from oomguard.kernel.model import OpenInput, ProcessFacts, ProcessStack, StackFrame
+from oomguard.supervision.growth.model import GrownLine
+from oomguard.supervision.rules.user_code import user_frame
+from oomguard.text import Drawn, printable
 
 StoppedBy = Literal["budget", "kernel", "signal"]
 
 SCHEMA = "oomguard.run_outcome/1"
 _SHOWN_ARGUMENTS = 4
 _LONGEST_SHOWN = 60
+_ADDRESS = re.compile(r"<.* at 0x[0-9a-f]+>?")  # says nothing to people
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunOutcome:
+class RunOutcome(Drawn):
     """A finished run. Sizes in bytes; what each number means is in docs/numbers.md."""
+
+    _screen: ClassVar[str] = "oomguard.supervision.screens.outcome:render_outcome"
 
     command: tuple[str, ...]
     exit_code: int  # the command's own; 137 when it was stopped at the budget; 128+N when signal N ended it
@@ -43,8 +49,19 @@ class RunOutcome:
     oom_kills: int = 0
     victim: str | None = None
     left_behind: int = 0
+    killed_later: int = 0  # of these, killed for memory when the supervisor had ended
     advice: tuple[str, ...] = ()
+    grown: tuple[GrownLine, ...] = ()  # where it grew since half of the budget, the largest first
+    grown_since: int = 0
+    peak_at_most: int | None = None  # how much it can have been between two samples; None: not known
     notes: tuple[str, ...] = ()
+
+    def lines(self) -> list[tuple[str, str]]:
+        """The screen as labels and texts."""
+        from importlib import import_module
+
+        lines: list[tuple[str, str]] = import_module("oomguard.supervision.screens.outcome").outcome_lines(self)
+        return lines
 
     def to_json(self) -> dict[str, Any]:
         """The same facts for programs: sizes are integers of bytes."""
@@ -63,6 +80,7 @@ class RunOutcome:
             ProcessStack(**{**each, "frames": tuple(StackFrame(**frame) for frame in each["frames"])})
             for each in facts["stacks"]
         )
+        given["grown"] = tuple(GrownLine(**each) for each in facts.get("grown", ()))
         given["inputs"] = tuple(OpenInput(**each) for each in facts["inputs"])
         given["memory_maps"] = {
             int(pid): tuple(MemoryShare(**share) for share in shares) for pid, shares in facts["memory_maps"].items()
@@ -75,15 +93,16 @@ class RunOutcome:
         return cls(**given)
 
     def where(self) -> str:
-        """The innermost frame of the first stack, in one line; "" if none was read."""
+        """The user's innermost frame of the first stack, in one line; "" if none was read."""
         frames = next((stack.frames for stack in self.stacks if stack.frames), ())
-        return printable(called(frames[0])) if frames else ""
+        return printable(called(user_frame(frames) or frames[0])) if frames else ""
 
 
 def called(frame: StackFrame) -> str:
     """One call, in a line: where it is, its name, and its arguments."""
-    arguments = ", ".join(f"{name}={_short(value)}" for name, value in list(frame.arguments.items())[:_SHOWN_ARGUMENTS])
-    more = ", ..." if len(frame.arguments) > _SHOWN_ARGUMENTS else ""
+    told = [(name, value) for name, value in frame.arguments.items() if not _ADDRESS.match(value)]
+    arguments = ", ".join(f"{name}={_short(value)}" for name, value in told[:_SHOWN_ARGUMENTS])
+    more = f"{', ' if arguments else ''}..." if len(frame.arguments) > min(len(told), _SHOWN_ARGUMENTS) else ""
     called = frame.function if frame.function.startswith("<") else f"{frame.function}({arguments}{more})"
     return f"{frame.file}:{frame.line} in {called}"
 
@@ -93,8 +112,10 @@ def _short(value: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Released:
+class Released(Drawn):
     """A held job was let go, or ended. Sizes in bytes."""
+
+    _screen: ClassVar[str] = "oomguard.supervision.screens.release:render_released"
 
     pid: int
     stopped: bool

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from oomguard.errors import BadInput, BudgetTooSmall
-from oomguard.kernel.cgroup.model import LEAST_BUDGET
+from oomguard.kernel.model import LEAST_BUDGET
 from oomguard.supervision.rules.choice import BudgetRequest, Choice
 from oomguard.units import format_size, parse_size
 
@@ -25,6 +25,8 @@ class RunOptions:
     on_limit: OnLimit = "stop"
     grace_seconds: float = 10.0
     swap_max: int | None = 0  # how much may be swapped out; None: no limit
+    wait_seconds: float = 0.0  # how long to stay after the command has ended, while something that it started runs
+    report: str | None = None  # where the report is written: the reaper adds what happens later
     keeps_itself: bool = False  # a job of ours, which keeps its budget itself: the hard limit is the budget
 
     @property
@@ -47,7 +49,7 @@ def read_budget(text: str) -> int:
         number = text.strip().removesuffix("%")
         if not (number.isascii() and number.isdecimal() and 0 < int(number[:4]) <= 100 and len(number) < 4):
             raise BadInput(f'"{text}" is not a percentage from 1% to 100%', do="--max-rss 80%, or a size such as 12G")
-        from oomguard.kernel.machine.headroom import read_headroom
+        from oomguard.kernel.machine import read_headroom
 
         return read_headroom().available * int(number) // 100
     budget = parse_size(text)
@@ -62,7 +64,7 @@ def read_budget(text: str) -> int:
 
 def usual_budget() -> tuple[int, str]:
     """The budget of a job that was given none, and where that number comes from, for people."""
-    from oomguard.kernel.machine.headroom import read_headroom
+    from oomguard.kernel.machine import read_headroom
 
     room = read_headroom()
     size = max(room.available * _OF_AVAILABLE_PERCENT // 100, LEAST_BUDGET)

@@ -1,4 +1,4 @@
-"""What is left of a run whose supervisor and reaper were killed together: found by a mark, named, and ended.
+"""What is left over from a run whose supervisor and reaper were killed together: found by a mark, named, and ended.
 
 Each command has the mark of its run in its environment, and so has whatever it starts. Nobody continues, limits or
 thaws such a process any more.

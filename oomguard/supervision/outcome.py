@@ -33,7 +33,8 @@ def make_outcome(job: StartedJob, command: tuple[str, ...], record: RunRecord) -
         peak_unreclaimable=samples.peak_unreclaimable,
         peak_with_cache=record.peak_with_cache,
         peak_shmem=samples.peak_shmem,
-        largest_process=samples.largest_rss or None,
+        largest_process=samples.largest or None,
+        peak_at_most=samples.peak_at_most,
         wall_seconds=record.seconds,
         processes=tuple(samples.processes),
         oom_kills=record.oom_kills,
@@ -41,12 +42,19 @@ def make_outcome(job: StartedJob, command: tuple[str, ...], record: RunRecord) -
         left_behind=record.left_behind,
         notes=tuple(enforcement.lines()),
     )
-    return outcome if held is None else with_held(outcome, held, samples)
+    if held is not None:
+        return with_held(outcome, held, samples)
+    if code == 0 or not outcome.processes:
+        return outcome
+    from oomguard.supervision.rules.advice import size_by_flag
+
+    # A heap that was sized by the limit is full before the budget is met, and the program ends by itself.
+    return replace(outcome, advice=tuple(size_by_flag(outcome.processes[:1], outcome.budget)))
 
 
 def with_held(outcome: RunOutcome, held: Snapshot, samples: JobSamples) -> RunOutcome:
     """Add what was seen of the job while it was held, and what follows from that."""
-    from oomguard.kernel.machine.headroom import read_headroom
+    from oomguard.kernel.machine import read_headroom
     from oomguard.supervision.rules.advice import advise
 
     return replace(
@@ -60,6 +68,8 @@ def with_held(outcome: RunOutcome, held: Snapshot, samples: JobSamples) -> RunOu
         memory_maps=held.maps,
         inputs=held.inputs,
         files_in_memory=held.files_in_memory,
+        grown=held.grown,
+        grown_since=held.grown_since,
         advice=advise(held, samples.last_forecast(), machine_available=read_headroom().available),
     )
 

@@ -12,24 +12,22 @@ terminal's keys, and a shell's job control, reach the command as if there were n
 from __future__ import annotations
 
 import errno
+import json
 import os
+import pathlib
 import select
 import signal
 import struct
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
-from oomguard.kernel.cgroup import write as cgroup_files
-from oomguard.kernel.proc.tree import ProcessTree
+from oomguard.kernel.cgroup import directory as cgroup_files
+from oomguard.kernel.proc.files import ProcessTree
 from oomguard.kernel.process.prctl import become_subreaper, die_with_parent, own_name, set_name
-from oomguard.kernel.process.signalfd import SignalFile
-from oomguard.kernel.process.signals import signal_if
+from oomguard.kernel.process.signals import SignalFile, signal_if
 from oomguard.supervision.orphans import mark_job
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 # Another than the supervisor's, so that one `killall oomguard` does not take both: the kernel keeps 15 bytes.
 REAPER_NAME = "oomguard-reaper"
@@ -94,9 +92,10 @@ class Reaper:
             os.waitpid(self.pid, 0)
         self._is_buried = True
 
-    def linger(self, kind: str, budget: int, cgroup: Path | None) -> None:
+    def linger(self, kind: str, budget: int, cgroup: pathlib.Path | None, report: str | None = None) -> None:
         """The command is over, and some of what it started goes on: let the reaper see to that alone."""
-        self._say(f"linger\t{kind}\t{budget}\t{cgroup or ''}\n".encode())
+        facts = {"kind": kind, "budget": budget, "cgroup": str(cgroup or ""), "report": report}
+        self._say(f"{json.dumps(facts)}\n".encode())
 
     def abort(self) -> None:
         """End the job before it began, or after a failure. Raises: nothing."""
@@ -134,7 +133,7 @@ def start_reaper(program: Program, *, clean_up: Callable[[], None], mask: set[in
             for fd in (status[0], control[1], gate[1], executed[0]):  # a command at its gate ends by that
                 os.close(fd)
             os.waitpid(pid, 0)
-            raise OSError(errno.EAGAIN, "the process that keeps the job could not fork, or was killed")
+            raise OSError(errno.EAGAIN, "the reaper could not fork, or was killed")
         first += got
     return Reaper(
         pid=pid,
@@ -236,11 +235,11 @@ def _wait(job_pid: int, status_fd: int, control_fd: int, signals: SignalFile) ->
             signals.read()
             _report_changes(job_pid, status_fd)
         if control_fd in ready:
-            message = os.read(control_fd, 4096).decode()
+            message = os.read(control_fd, 1 << 16).decode()
             if message == "done\n":
                 return False
             if message:
-                _linger(*message.rstrip("\n").split("\t")[1:], signals=signals)
+                _linger(**json.loads(message), signals=signals)
             else:
                 _end_all()
             return True
@@ -288,22 +287,31 @@ def _end_all() -> None:
         time.sleep(0.002)
 
 
-def _linger(kind: str, budget: str, cgroup: str, *, signals: SignalFile) -> None:
+def _linger(kind: str, budget: int, cgroup: str, report: str | None, *, signals: SignalFile) -> None:
     """The command ended, and what it left in the background goes on: under the same budget, until it ends."""
-    from pathlib import Path
+    from oomguard.kernel.cgroup.directory import MemcgDir
 
     polling = None
     if kind == "polling":
         from oomguard.supervision.backends.polling import PollingBackend
 
-        polling = PollingBackend(int(budget), [])
+        polling = PollingBackend(budget, [])
         polling.watch_below(os.getpid())
-    tree = ProcessTree(os.getpid(), with_root=False)
-    while tree.pids():
+    path = pathlib.Path(cgroup)
+    memcg = MemcgDir(path, 1 if kind == "cgroup v1" else 2, path.parent) if cgroup else None
+    before = (memcg.oom_kills() or 0) if memcg is not None else 0
+    tree, killed = ProcessTree(os.getpid(), with_root=False), 0
+    while pids := tree.pids():
         select.select([signals.fd], [], [], _LINGER_STEP_SECONDS)
         signals.read()
         _changed_children()
         if polling is not None and polling.read_memory().unreclaimable >= polling.limits.budget:
+            killed += len(pids)
             _end_all()
-    if cgroup:
-        cgroup_files.remove_when_empty(Path(cgroup))
+    if memcg is not None:
+        killed = (memcg.oom_kills() or 0) - before
+        cgroup_files.remove_when_empty(memcg.path)
+    if killed and report is not None:
+        from oomguard.supervision.later_kills import add_later_kills
+
+        add_later_kills(pathlib.Path(report), killed)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from oomguard.formats.proc import parse_status_memory
+from oomguard.kernel.proc.files import ProcFiles
 from oomguard.supervision.rules.limits import FASTEST_BYTES_A_SECOND
+from oomguard.supervision.rules.peak_bound import PeakBound
 from oomguard.units import MIB
 
 if TYPE_CHECKING:
-    from oomguard.kernel.proc.model import OpenInput, ProcessFacts
+    from oomguard.kernel.model import OpenInput, ProcessFacts
     from oomguard.supervision.backends.base import Backend, MemoryReading
     from oomguard.supervision.growth.forecast import Forecast, ReadSample
+    from oomguard.supervision.growth.ledger import GrowthLedger
     from oomguard.supervision.held_job import Snapshot
 
 _FIRST_SLOW_LOOK_SECONDS = 0.02
@@ -20,6 +24,12 @@ _SLOW_LOOK_COST_PART = 400  # looks at each process take at most this part of th
 _FIRST_SLOW_LOOK_COST_SECONDS = 0.01  # its imports: 7 ms
 _SLOW_LOOK_COST_SECONDS = 0.001
 _CALM_GROWTH = 1 << 16  # bytes from one look to the next
+_LEDGER_FRACTION = 0.5  # of the budget: from here on it is kept where the job grows
+_LEDGER_COST_SECONDS = 0.001  # of a look, at most
+_LEDGER_IMPORT_SECONDS = 0.01
+_MARK_SECONDS = 0.01
+_RISE = 1.05  # of what the job held when its largest process was last looked for
+_MOST_LOOKED_AT = 16
 _MOST_SAMPLES = 200
 _MOST_INPUTS = 32
 _FORECAST_MARGIN = 1.1
@@ -36,7 +46,12 @@ class JobSamples:
         `at_each`: look at its processes and their files as well, unless somebody else does.
         """
         self._backend = backend
+        self._proc = ProcFiles()
         self._next_slow = began + _FIRST_SLOW_LOOK_SECONDS if at_each else float("inf")
+        self._looks_itself, self._began = at_each, began
+        self._bound = PeakBound()
+        self._next_mark = 0.0
+        self._largest_at = 0  # what the job held then
         self._slow_cost_seconds = _FIRST_SLOW_LOOK_COST_SECONDS
         self._has_looked = False
         self._last_unreclaimable = 0
@@ -46,19 +61,47 @@ class JobSamples:
         self._fresh = False
         self.peak_unreclaimable = 0
         self.peak_shmem = 0
-        self.largest_rss = 0
+        self.largest = 0  # what the largest process held of it, when it was looked at
+        self.ledger: GrowthLedger | None = None
         self.processes: list[ProcessFacts] = []  # as they were at the last slow look
 
     def look(self) -> MemoryReading:
         """Measure the job; now and then, its processes and the files it reads as well."""
+        measure = self.measure()
+        now = time.monotonic()
+        if self._looks_itself:
+            self._find_largest(measure.unreclaimable)
+            self._keep_ledger(measure.unreclaimable)
+        if now >= self._next_slow and self._has_time(measure.unreclaimable, self._slow_cost_seconds):
+            self._take_a_slow_look(now)
+        self._last_unreclaimable = measure.unreclaimable
+        return measure
+
+    def measure(self) -> MemoryReading:
+        """Measure the job, and nothing else."""
         measure = self._backend.read_memory()
         self.peak_unreclaimable = max(self.peak_unreclaimable, measure.unreclaimable)
         self.peak_shmem = max(self.peak_shmem, measure.shmem)
         now = time.monotonic()
-        if now >= self._next_slow and self._has_time(measure.unreclaimable):
-            self._take_a_slow_look(now)
-        self._last_unreclaimable = measure.unreclaimable
+        mark = None
+        if self._looks_itself and now >= self._next_mark:  # else somebody else asks for it
+            mark, self._next_mark = self._backend.take_mark(), now + _MARK_SECONDS
+        self._bound.take(measure.unreclaimable, max(0, (measure.cache or 0) - measure.shmem), mark)
         return measure
+
+    @property
+    def peak_at_most(self) -> int | None:
+        """What no peak was above; None: not known."""
+        return self._bound.at_most
+
+    def _find_largest(self, unreclaimable: int) -> None:
+        """As the job grows, see how much of that its largest process has."""
+        if unreclaimable < _RISE * self._largest_at or not self._has_time(unreclaimable, _LEDGER_COST_SECONDS):
+            return
+        self._largest_at = unreclaimable
+        pids = self._backend.pids()[:_MOST_LOOKED_AT]
+        sizes = (parse_status_memory(self._proc.read(f"{pid}/status")).unreclaimable_bound or 0 for pid in pids)
+        self.largest = max(self.largest, min(max(sizes, default=0), unreclaimable))  # shared pages count whole there
 
     def _take_a_slow_look(self, now: float) -> None:
         """Look at each process, and say when to do so again: by the CPU time that it took, less the first's imports."""
@@ -69,12 +112,24 @@ class JobSamples:
         self._has_looked = True
         self._next_slow = now + max(_SLOW_LOOK_SECONDS, _SLOW_LOOK_COST_PART * cpu_seconds)
 
-    def _has_time(self, unreclaimable: int) -> bool:
-        """Whether the job cannot reach its budget while each process is looked at, or does not grow at all."""
+    def _keep_ledger(self, unreclaimable: int) -> None:
+        """From half of the budget on, see where the job grows. What that needs is loaded before, when there is time."""
+        if self.ledger is None:
+            if self._has_time(unreclaimable, _LEDGER_IMPORT_SECONDS):
+                from oomguard.supervision.growth.ledger import GrowthLedger
+
+                self.ledger = GrowthLedger(self._backend.limits.budget, self._began)
+            return
+        is_near = unreclaimable >= _LEDGER_FRACTION * self._backend.limits.budget
+        if is_near and self._has_time(unreclaimable, _LEDGER_COST_SECONDS):
+            self.ledger.look(self._backend.pids(), unreclaimable)
+
+    def _has_time(self, unreclaimable: int, seconds: float) -> bool:
+        """Whether the job cannot reach its budget while it is looked at for so long, or does not grow at all."""
         if unreclaimable - self._last_unreclaimable < _CALM_GROWTH:
             return True
         headroom = self._backend.limits.budget - unreclaimable
-        return headroom / FASTEST_BYTES_A_SECOND >= self._slow_cost_seconds
+        return headroom / FASTEST_BYTES_A_SECOND >= seconds
 
     def take(self, held: Snapshot) -> None:
         """Take over what was seen while the job was held."""
@@ -94,7 +149,7 @@ class JobSamples:
 
     def suggest_budget(self, budget: int) -> int:
         """With how much more a held job could go on: what the line says, or half as much again; if it is there."""
-        from oomguard.kernel.machine.headroom import read_headroom
+        from oomguard.kernel.machine import read_headroom
 
         found = self._line()
         wanted = found[0].at_end * _FORECAST_MARGIN if found is not None else budget * _WITHOUT_FORECAST
@@ -107,9 +162,10 @@ class JobSamples:
 
     def close(self) -> None:
         """Measure once more: a short job may have ended between two looks."""
-        measure = self._backend.read_memory()
-        self.peak_unreclaimable = max(self.peak_unreclaimable, measure.unreclaimable)
-        self.peak_shmem = max(self.peak_shmem, measure.shmem)
+        self._next_mark = 0.0
+        self.measure()
+        if self.ledger is not None:
+            self.ledger.close()
 
     def _look_at_each(self) -> None:
         from oomguard.kernel.proc.memory import read_processes
@@ -130,7 +186,9 @@ class JobSamples:
     def _take_processes(self, processes: list[ProcessFacts]) -> None:
         if processes:
             self.processes = processes
-            self.largest_rss = max(self.largest_rss, *(process.peak_rss for process in processes))
+            self.largest = max(
+                self.largest, *(each.unreclaimable for each in processes if each.exact or len(processes) == 1), 0
+            )
 
     def _line(self) -> tuple[Forecast, OpenInput] | None:
         """Of the inputs that have a line, the largest one's."""

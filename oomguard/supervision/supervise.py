@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from oomguard.kernel.process.signalfd import SignalFile
+from oomguard.kernel.process.signals import SignalFile
 from oomguard.supervision.launch import start_job
 from oomguard.supervision.supervisor import FORWARDED_SIGNALS, Supervisor
 
@@ -54,6 +54,7 @@ def supervise(
                 on_limit=options.on_limit,
                 grace_seconds=options.grace_seconds,
                 swap_max=options.swap_max,
+                wait_seconds=options.wait_seconds,
                 watch=sample,
             ).run()
         except BaseException:
@@ -66,7 +67,7 @@ def supervise(
 
         outcome = make_outcome(job, options.command, record)
         if record.left_behind:
-            job.linger()
+            job.linger(options.report)
         else:
             job.reaper.finish()
             job.backend.close()

@@ -20,7 +20,7 @@ from oomguard.units import format_size
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from oomguard.kernel.process.signalfd import SignalFile
+    from oomguard.kernel.process.signals import SignalFile
     from oomguard.supervision.control_socket import Visitor
     from oomguard.supervision.events import RunEvents
     from oomguard.supervision.held_job import Snapshot
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from oomguard.supervision.rules.limits import JobLimits
 
 _LONGEST_STEP_SECONDS = 0.5
+_GROWING_STEP_SECONDS = 0.05  # above half of the budget, where it is kept in which line a job grows
 _CALM_LOOKS = 16  # without growth, after which a job near its budget is looked at less often
 _CALM_STEP_SECONDS = 0.02
 _LEAST_SWAP = 1 << 20  # bytes: what is left of a full swap is no room
@@ -67,11 +68,13 @@ class Supervisor:
         on_limit: OnLimit = "stop",
         grace_seconds: float = 10.0,
         swap_max: int | None = 0,
+        wait_seconds: float = 0.0,
         watch: Callable[[], float] | None = None,
     ) -> None:
         """Guard `job`, which began when the monotonic clock said `began`.
 
-        `watch` looks at it as well, and gives the seconds until it wants to again.
+        When the command has ended, what it started is guarded on for `wait_seconds`. `watch` looks at the job as well,
+        and gives the seconds until it wants to again.
         """
         self._reaper = job.reaper
         self._backend = job.backend
@@ -81,6 +84,8 @@ class Supervisor:
         self._grace_seconds = grace_seconds
         self._swap_max = swap_max
         self._watch = watch
+        self._wait_seconds = wait_seconds
+        self._exited_at = 0.0
         self._began = began
         stay_awake()
         self._terminal = Terminal()
@@ -98,16 +103,25 @@ class Supervisor:
     def run(self) -> RunRecord:
         """Stay until the command has ended. Raises: what a broken machine does; the job is ended then."""
         now = look_at = watch_at = time.monotonic()
-        while self._exited is None:
+        while self._goes_on():
             until = look_at if self._watch is None else min(look_at, watch_at)
             woken = self._wait(max(0.0, until - now), self._backend.wake_on() if self._is_near else [])
             now = time.monotonic()
-            if self._exited is None and (woken or now >= look_at):
+            goes_on = self._goes_on()
+            if goes_on and (woken or now >= look_at):
                 look_at = now + self._look()
-            if self._watch is not None and (now >= watch_at or self._exited is not None):
+            if self._watch is not None and (now >= watch_at or not goes_on):
                 watch_at = now + self._watch()  # the last time while the kernel's account of the job is still there
             now = time.monotonic()
         return self._finish()
+
+    def _goes_on(self) -> bool:
+        """Whether the command runs, or, for as long as that is waited for, something that it started."""
+        if self._exited is None:
+            return True
+        if not self._wait_seconds or self._record.stopped or self._asked_to_end:
+            return False
+        return time.monotonic() < self._exited_at + self._wait_seconds and bool(self._backend.pids())
 
     def _look(self) -> float:
         """Look at the job once, and do what is to be done; gives the seconds until the next time."""
@@ -133,7 +147,8 @@ class Supervisor:
         # v2 tells of every reclaim at memory.high, also while only page cache is there to reclaim.
         self._is_near = headroom < self._backend.limits.budget // 2
         least = _CALM_STEP_SECONDS if self._calm_looks > _CALM_LOOKS else self._least_step
-        return min(max(headroom / FASTEST_BYTES_A_SECOND, least), _LONGEST_STEP_SECONDS)
+        longest = _GROWING_STEP_SECONDS if grown and self._is_near else _LONGEST_STEP_SECONDS
+        return min(max(headroom / FASTEST_BYTES_A_SECOND, least), longest)
 
     def _wait(self, seconds: float, also: list[tuple[int, int]]) -> set[int]:
         """Wait, and do what signals and the reaper ask for; gives the other descriptors that are ready."""
@@ -169,12 +184,13 @@ class Supervisor:
 
     def _follow(self, event: JobEvent) -> None:
         if event.kind == "exited":
-            self._exited = event.status
+            self._exited, self._exited_at = event.status, time.monotonic()
         elif event.kind == "gone":
             self._reaper.bury()  # first: until it is gone for good, its children are nowhere for a moment
             self._backend.take_over()
             self._backend.kill()
             self._exited = self._exited if self._exited is not None else signal.SIGKILL
+            self._wait_seconds = 0.0
         elif event.kind == "stopped" and (event.status in _STOPS_OF_A_TERMINAL or self._terminal.is_ours()):
             self._stop_with_the_job()
 
@@ -198,7 +214,7 @@ class Supervisor:
 
         # Before it is read: to show a page that it had given back, the kernel charges it anew. It cannot use it up.
         self._backend.give_grace()
-        held = take_snapshot(self._backend, self._began)
+        held = take_snapshot(self._backend, self._began, self._record.samples.ledger)
         self._record.held = held
         self._record.samples.take(held)
         suggested = self._record.samples.suggest_budget(max(self._backend.limits.budget, held.unreclaimable))
@@ -228,6 +244,7 @@ class Supervisor:
         self._asked_to_end = False
         while self._backend.pids() and time.monotonic() < asked + self._grace_seconds and not self._asked_to_end:
             self._wait(0.02, [])
+            self._record.samples.measure()
             if self._backend.is_at_the_limit():
                 return  # what it was given back is used up: it would not get any further
             if time.monotonic() > asked + _TAKES_A_SIGNAL_SECONDS:
@@ -247,7 +264,7 @@ class Supervisor:
 
         with ControlSocket() as control, self._terminal.keys() as keys:
             self._events.held(held, waits=True, suggested=suggested)  # whoever reads it may ask at once
-            while not self._asked_to_end and self._exited is None:
+            while not self._asked_to_end and self._goes_on():
                 ready = self._wait(60.0, [*control.wake_on(), *keys.wake_on()])
                 key = keys.read() if ready else ""
                 if key == "s":

@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from oomguard.errors import NeedsPrivilege, OomguardError, SwapRefused
-from oomguard.kernel.machine.headroom import read_headroom
-from oomguard.kernel.process.foreground import check_can_start, wait_for_command
-from oomguard.kernel.process.stop_request import stoppable
+from oomguard.errors import OomguardError, SwapRefused
+from oomguard.kernel.machine import read_headroom
+from oomguard.kernel.process.commands import check_can_start, wait_for_command
+from oomguard.kernel.process.signals import stoppable
 from oomguard.swap.model import SwapAdded
 from oomguard.swap.system.area import SwapEvents, make_area, remove_area
-from oomguard.swap.system.facts import may_swapon, read_area, read_swaps
+from oomguard.swap.system.facts import check_may_switch, read_area, read_swaps
 from oomguard.swap.system.records import locked_records
 
 if TYPE_CHECKING:
@@ -107,15 +107,8 @@ def _removed(record: SwapRecord, events: SwapEvents) -> bool:
 
 
 def _check_may_apply(plan: SwapPlan) -> None:
-    if not _is_root() or not may_swapon():
-        raise NeedsPrivilege(
-            f"only root can make swap; {plan.path} was not made",
-            do="sudo $(command -v oomguard) swap ...; oomguard swap --dry-run shows the commands",
-        )
-
-
-def _is_root() -> bool:
-    return os.geteuid() == 0
+    shown = "; oomguard swap --dry-run shows the commands"
+    check_may_switch(f"make swap; {plan.path} was not made", "swap ...", also=shown)
 
 
 def _added(plan: SwapPlan, seconds: float) -> SwapAdded:

@@ -3,8 +3,7 @@
 from oomguard.swap.add import add_swap, run_with_swap, temporary_swap
 from oomguard.swap.model import SwapOptions
 from oomguard.swap.plan import plan_swap
-from oomguard.swap.plan_removal import plan_swap_removal
-from oomguard.swap.remove import remove_swap
+from oomguard.swap.remove import plan_swap_removal, remove_swap
 from oomguard.swap.status import swap_status
 from oomguard.swap.system.area import SwapEvents
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from oomguard.formats.fstab import escape_path
+from oomguard.formats.mounts import escape_path
+from oomguard.text import Drawn
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from oomguard.formats.pressure import Pressure
-    from oomguard.formats.swaps import SwapArea
-    from oomguard.kernel.storage.model import DiskFacts
+    from oomguard.formats.meminfo import Pressure, SwapArea
+    from oomguard.kernel.model import DiskFacts
 
 StepKind = Literal[
     "subvolume", "create", "mode", "no_copy_on_write", "pin", "allocate", "zeros", "format", "enable", "verify",
@@ -98,8 +98,10 @@ class SwapConcern:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SwapPlan:
+class SwapPlan(Drawn):
     """A swap file to be made. Sizes in bytes; no step: it is not needed."""
+
+    _screen: ClassVar[str] = "oomguard.swap.screens:render_plan"
 
     size: int
     because: str  # where the size comes from, where it was not simply asked for
@@ -141,8 +143,10 @@ class SwapPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SwapAdded:
+class SwapAdded(Drawn):
     """A swap area that is on, or was on while a command ran. Sizes in bytes."""
+
+    _screen: ClassVar[str] = "oomguard.swap.screens:render_added"
 
     path: str | None  # None: none was needed
     size: int
@@ -184,8 +188,10 @@ class RemovedArea:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SwapRemoval:
+class SwapRemoval(Drawn):
     """The areas to remove, or (`done`) that were removed."""
+
+    _screen: ClassVar[str] = "oomguard.swap.screens:render_removal"
 
     areas: tuple[RemovedArea, ...]
     done: bool
@@ -239,8 +245,10 @@ class AreaStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SwapStatus:
+class SwapStatus(Drawn):
     """What is on, whose memory is in it, how fast it moves. Sizes in bytes."""
+
+    _screen: ClassVar[str] = "oomguard.swap.screens:render_status"
 
     areas: tuple[AreaStatus, ...]
     holders: tuple[SwapHolder, ...]

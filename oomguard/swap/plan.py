@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.swap.rules.plan import no_swap_needed, pick_place, plan_swap_file
 from oomguard.swap.rules.refusals import check_machine, check_size
-from oomguard.swap.sizing import wanted_size
+from oomguard.swap.size import wanted_size
 from oomguard.swap.system.area import SwapEvents, remove_left_over
 from oomguard.swap.system.facts import may_swapon, read_swap_machine
 from oomguard.swap.system.place import places_to_pick, read_place

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import oomguard
-from oomguard.cli.colour import coloured, wants_colour
+from oomguard.cli.console import coloured, wants_colour
 from oomguard.cli.showing import screen
 
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")

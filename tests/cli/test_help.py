@@ -13,6 +13,7 @@ import pytest
 from typer.main import get_command
 
 from oomguard.cli.app import app
+from tools.reference import helps
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -117,19 +118,17 @@ def test_a_wrong_value_is_two_lines(oomguard: Run, tmp_path: Path, arguments: li
     assert run.stdout == ""
 
 
-@pytest.mark.parametrize("columns", ["40", "80", "120"])
+@pytest.mark.xdist_group("help")  # one worker: the text of all commands is made once for each width
+@pytest.mark.parametrize("columns", [40, 80, 120])
 @pytest.mark.parametrize("name", ["oomguard", *(name for name, _ in commands())])
-def test_help_is_whole_at_any_width(name: str, columns: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_help_is_whole_at_any_width(name: str, columns: int) -> None:
     """Nothing is cut short, no type in angle brackets, no braces, no line too long for the terminal but a flag."""
-    shown = subprocess.run(
-        [sys.executable, "-m", *name.split(), "--help"], capture_output=True, text=True, check=True,
-        env={**os.environ, "COLUMNS": columns, "TERMINAL_WIDTH": columns},
-    ).stdout  # fmt: skip
+    shown = helps(columns)[name]
     assert not re.search(
         r"[a-z]\.\.\.$|<\w+>|[{}]", shown.replace("PROGRAM...", "").replace("[ARGS]...", ""), re.MULTILINE
     )
     assert "-h, --help" in shown
-    wide = [line for line in shown.splitlines() if len(line) > int(columns) and " " in line.strip()]
+    wide = [line for line in shown.splitlines() if len(line) > columns and " " in line.strip()]
     assert [line for line in wide if "Example: " not in line and not re.fullmatch(r"  --\S+ \[\S+\]", line)] == []
 
 

@@ -16,6 +16,9 @@ LOG = Path(__file__).parents[1] / "captures/kernel_log/three-kills-6.1.log"
 ROOT = str(Path(oomguard.__file__).parents[1])
 
 
+pytestmark = pytest.mark.slow  # whole starts
+
+
 @pytest.fixture
 def bare(tmp_path: Path) -> dict[str, str]:
     """An environment in which no heavy package can be imported, by any process."""

@@ -2,9 +2,16 @@
 
 import json
 import re
+import signal
 import subprocess
-from collections.abc import Callable
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Check = Callable[[str, str], None]
@@ -16,12 +23,12 @@ SIZE = r"[\d.]+ [KMGT]?i?B"
 
 def steady(screen: str) -> str:
     """Replace what differs between two runs and two machines."""
-    screen = re.sub(r"(peak +).*", r"\1<peak>", screen)
+    screen = re.sub(r"(peak +).*\n( +of the input\n)?", r"\1<peak>\n", screen)
     screen = re.sub(r"(time +).*", r"\1<time>", screen)
     screen = re.sub(r"(workers +).*", r"\1<workers>", screen)
     screen = re.sub(r"(budget +)512 MiB \(--max-rss; .*\)", r"\g<1>512 MiB (--max-rss; <who>)", screen)
     screen = re.sub(rf"needed, {SIZE} free", "needed, <free> free", screen)
-    screen = re.sub(r"input, [\d.]+ s", "input, <time>", screen)
+    screen = re.sub(r"job, [\d.]+ s", "job, <time>", screen)
     return re.sub(rf"here: {SIZE} \(.*\)", "here: <memory>", screen)
 
 
@@ -78,3 +85,108 @@ def test_a_hostile_name_does_nothing_on_the_screen(oomguard: Run, tmp_path: Path
     assert run.returncode == 0, run.stderr
     assert ESCAPE not in run.stdout + run.stderr
     assert "[red]" in run.stdout
+
+
+CHINESE = "你好世界。" * 600_000  # 9 MB without a space or a line feed
+BOOKS = "".join(json.dumps({"text": "It was the best of times. " * 120_000}) + "\n" for _ in range(6))
+
+
+def plan_of(run: subprocess.CompletedProcess[str]) -> dict[str, object]:
+    assert run.returncode == 0, run.stderr
+    found: dict[str, object] = json.loads(run.stdout)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("zh.txt", CHINESE),
+        ("one-line.txt", "word " * 2_000_000),
+        ("mixed.txt", "plain words " * 200_000 + "中文" * 500_000),
+        ("emoji.txt", "\U0001f642" * 800_000),
+        ("books.jsonl", BOOKS),
+        ("deep.jsonl", '{"text": "flat", "nested": ' + "[" * 60_000 + "]" * 60_000 + "}\n"),
+    ],
+)
+def test_what_prepare_takes_is_planned_and_counted(oomguard: Run, tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).write_text(content)
+    plan = plan_of(oomguard("plan", name, "--max-rss", "300M", "--json"))
+    made = json.loads(oomguard("run", "--max-rss", "300M", "prepare", name, "--json", "--quiet").stdout)
+    assert plan["tokens"] == {"value": made["tokens"], "low": made["tokens"], "high": made["tokens"]}
+    assert plan["forecast"]["peak_low"] <= made["peak_unreclaimable"] <= plan["forecast"]["peak_high"]
+    untried = plan_of(oomguard("plan", name, "--max-rss", "300M", "--json", "--no-calibration", "--out", "other"))
+    assert untried["tokens"] == plan["tokens"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.parquet", pa.table({"content": ["x"]}), 'no column "text"; there are: "content"'),
+        ("nulls.parquet", pa.table({"text": ["x", None]}), 'null in the column "text"'),
+        ("latin.txt", "déjà vu\n".encode("latin-1") * 1000, "not UTF-8"),
+        ("wide.txt", ("abc\n" * 1000).encode("utf-16"), "this is UTF-16, not plain UTF-8 text"),
+        ("bad.jsonl", b'{"text": "one"}\n{"text": \n', "no JSON"),
+        ("other.jsonl", b'{"content": "one"}\n', 'no field "text"; there are: "content"'),
+    ],
+)
+def test_what_prepare_refuses_is_refused_in_its_words(
+    oomguard: Run, tmp_path: Path, name: str, content: object, said: str
+) -> None:
+    if isinstance(content, bytes):
+        (tmp_path / name).write_bytes(content)
+    else:
+        pq.write_table(content, tmp_path / name)
+    for command in (("plan", name), ("plan", name, "--no-calibration"), ("prepare", name, "--quiet")):
+        run = oomguard(*command)
+        assert run.returncode == 1, command
+        assert said in run.stderr, command
+        assert name in run.stderr
+        assert ".oomguard-plan" not in run.stderr
+        assert "next:" not in run.stdout
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of one MiB."""
+    (folder := tmp_path / "disk").mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(folder)], check=False)
+    if made.returncode:
+        pytest.skip("needs root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_disk_that_is_too_small_is_no_next_step(tmp_path: Path, small_disk: Path) -> None:
+    (tmp_path / "train.txt").write_text(TEXT * 3)
+    run = subprocess.run(
+        [sys.executable, "-m", "oomguard", "plan", "train.txt", "--out", str(small_disk / "out")],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert run.returncode == 1, run.stderr
+    assert "NOT ENOUGH" in run.stdout
+    assert "cannot be done here" in run.stdout
+    assert "next:" not in run.stdout
+    assert list(small_disk.iterdir()) == []
+
+
+def test_tokens_that_all_go_to_validation_are_noted(oomguard: Run, tmp_path: Path) -> None:
+    (tmp_path / "train.txt").write_text(TEXT)
+    said = " ".join(oomguard("plan", "train.txt", "--format", "llmc", "--max-rss", "300M").stdout.split())
+    assert said.count("nothing would be left to train on") == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGKILL])
+def test_a_signal_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
+    """Of a kill, the next plan cleans up."""
+    (tmp_path / "train.txt").write_text(TEXT * 6)
+    command = [sys.executable, "-m", "oomguard", "plan", "train.txt", "--max-rss", "300M"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
+        until = time.monotonic() + 60
+        while not (made := list(tmp_path.glob(".oomguard-plan-*"))) and time.monotonic() < until:
+            time.sleep(0.005)
+        assert made
+        child.send_signal(number)
+    assert child.returncode in (-number, 128 + number)
+    if number == signal.SIGKILL:
+        subprocess.run(command, cwd=tmp_path, stdout=subprocess.DEVNULL, check=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["train.txt"]

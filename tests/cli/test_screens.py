@@ -17,7 +17,9 @@ def steady(screen: str) -> str:
     """Replace what differs between two runs and two machines."""
     screen = re.sub(r"/\S+(?:\n +\S*)?/\s*(?=mine|shards)", "<here>/", screen)  # a long one is broken over two lines
     screen = re.sub(r"[\d.]+ s, [\d.]+ [KMG]iB/s", "<time>, <rate>", screen)
-    screen = re.sub(r"at most [\d.]+ [KMG]iB of [\d.]+ [KMG]iB \([\w ]+\)", "at most <size> of <size> (<who>)", screen)
+    screen = re.sub(
+        r"peak [\d.]+ [KMG]iB, budget [\d.]+ [KMG]iB \([\w ]+\)", "peak <size>, budget <size> (<who>)", screen
+    )
     screen = re.sub(r"budget .*workers?\n", "budget <size> (<why>), <who>; <workers>\n", screen)
     screen = re.sub(r"budget  +.*", "budget   <size> (<why>)", screen)
     screen = re.sub(r"[\d.]+ [KMG]iB encoded again", "<size> encoded again", screen)

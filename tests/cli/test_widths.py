@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-import oomguard
 from oomguard.cli.showing import screen
 from oomguard.profiling.screens import render_profile
 from oomguard.text import Command, Rows
 from tests.profiling.test_screens import PROFILE
+from tests.running import run_oomguard
 
-ROOT = str(Path(oomguard.__file__).parents[1])
 
-
+@cache
 def run(*arguments: str, columns: int = 80) -> str:
-    environment = {**os.environ, "PYTHONPATH": ROOT, "COLUMNS": str(columns)}
-    command = [sys.executable, "-m", "oomguard", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", str(columns))
+        done = run_oomguard(*arguments, cwd=Path.cwd())
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def too_wide(text: str, columns: int, whole: set[str]) -> list[str]:

@@ -1,14 +1,11 @@
 """Three short runs to a whole one: on runs that were measured, and properties that hold for any."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from oomguard.estimation.baselines import machine_with, naive_ways
-from oomguard.estimation.calibration import ShortRun, choose_sizes, combine_runs, forecast_run
-from oomguard.preparation.engines.memory_sum import BudgetPlan, Needs, plan_budget
+from oomguard.estimation.calibration import ShortRun, choose_parts, forecast_run
 from oomguard.preparation.reading.text_shape import ENGLISH
 from oomguard.units import GIB, MIB
 
@@ -21,48 +18,44 @@ MEASURED = {
 RUNS = st.tuples(st.integers(1, 1 << 20), st.integers(1, 1 << 34), st.floats(0.01, 1000))
 
 
-def plan(budget: int) -> BudgetPlan:
-    needs = Needs(
-        family="gpt2", token_bytes=2, inputs=frozenset({"text"}), stream=False, native=True, verify=True, chunks=1000
-    )
-    enough = plan_budget(2 * GIB, needs=needs, workers=None, cpus=2)
-    return replace(enough, budget=budget, sum=min(enough.sum, budget))
-
-
 def short(megabytes: float, peak: float, seconds: float) -> ShortRun:
     return ShortRun(text_bytes=int(megabytes * MB), peak=int(peak * MIB), seconds=seconds)
 
 
 @pytest.mark.parametrize("budget", MEASURED)
-def test_measured_runs_give_the_next_one(budget: str) -> None:
+def test_measured_runs_give_the_time_of_the_next_one(budget: str) -> None:
     *runs, (size, _, seconds) = MEASURED[budget]
-    forecast = forecast_run([short(*run) for run in runs], text_bytes=size * MB, plan=plan(2 * GIB))
+    parts = [[short(*run)] for run in runs[1:]]
+    forecast = forecast_run(parts, text_bytes=size * MB, is_whole=False)
+    assert forecast.seconds_low <= seconds <= forecast.seconds_high
     assert forecast.seconds == pytest.approx(seconds, rel=0.25)
-    assert forecast.peak == plan(2 * GIB).sum  # it needs no run to tell it
 
 
-@given(st.lists(RUNS, min_size=3, max_size=3), st.integers(1, 1 << 45), st.integers(1, 1 << 35))
-def test_a_forecast_is_never_above_the_budget_and_its_band_holds_it(
-    runs: list[tuple[int, int, float]], size: int, budget: int
+@given(st.lists(st.lists(RUNS, min_size=1, max_size=3), min_size=1, max_size=2), st.integers(1, 1 << 45), st.booleans())
+def test_a_band_holds_its_forecast_and_is_never_nothing(
+    parts: list[list[tuple[int, int, float]]], size: int, is_whole: bool
 ) -> None:
-    some = [ShortRun(text_bytes=text, peak=peak, seconds=seconds) for text, peak, seconds in runs]
-    forecast = forecast_run(some, text_bytes=size, plan=plan(budget))
-    assert 0 <= forecast.peak <= budget
-    assert forecast.peak <= forecast.peak_high <= budget
-    assert forecast.seconds_low <= forecast.seconds <= forecast.seconds_high
+    runs = [[ShortRun(text_bytes=text, peak=peak, seconds=seconds) for text, peak, seconds in part] for part in parts]
+    forecast = forecast_run(runs, text_bytes=size, is_whole=is_whole)
+    assert forecast.peak_low <= forecast.peak <= forecast.peak_high
+    assert 0 <= forecast.seconds_low <= forecast.seconds <= forecast.seconds_high
 
 
-@given(st.integers(4, 1 << 50), st.floats(1, 1e12), st.floats(0.1, 10))
-def test_what_is_tried_is_at_most_half_of_the_input(size: int, rate: float, seconds: float) -> None:
-    sizes = choose_sizes(size, bytes_per_second=rate, seconds=seconds)
+@given(st.integers(4, 1 << 50), st.floats(1, 1e12))
+def test_a_small_input_is_tried_whole_and_of_others_at_most_half(size: int, rate: float) -> None:
+    sizes = choose_parts(size, bytes_per_second=rate)
     assert sizes == sorted(sizes)
-    assert 1 <= sizes[-1] <= max(1, size // 2)
+    assert sizes == [size] or 1 <= sizes[-1] <= max(1, size // 2)
+    assert sizes == [size] or size > 64 * MIB or size > rate
 
 
-def test_of_runs_on_the_same_part_the_mean_counts() -> None:
-    """The run that follows is no more likely to be lucky than these."""
-    combined = combine_runs([short(1, 10, 2.0), short(1, 20, 1.0)])
-    assert (combined.peak, combined.seconds) == (15 * MIB, 1.5)
+def test_of_runs_on_the_same_part_the_mean_counts_and_their_spread_widens_the_band() -> None:
+    even, uneven = ([[short(100, 10, 2.0), short(100, 20, seconds)]] for seconds in (2.0, 8.0))
+    calm = forecast_run(even, text_bytes=100 * MB, is_whole=True)
+    disturbed = forecast_run(uneven, text_bytes=100 * MB, is_whole=True)
+    assert (calm.peak, calm.seconds) == (20 * MIB, 2.0)
+    assert disturbed.seconds == 5.0
+    assert disturbed.seconds_low / disturbed.seconds < calm.seconds_low / calm.seconds
 
 
 def test_the_popular_advice_needs_119_gb_for_15_gb_of_text() -> None:

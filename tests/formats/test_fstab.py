@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oomguard.formats.fstab import add_line, has_swap_line, parse_fstab, remove_swap_lines, swap_line
+from oomguard.formats.mounts import add_line, has_swap_line, parse_fstab, remove_swap_lines, swap_line
 
 DEBIAN = """# /etc/fstab: static file system information.
 UUID=5b1c0b5e-0000-4000-8000-000000000001 /  ext4 errors=remount-ro 0 1

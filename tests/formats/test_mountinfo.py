@@ -5,7 +5,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oomguard.formats.mountinfo import parse_mountinfo
+from oomguard.formats.mounts import parse_mountinfo
 
 CAPTURES = sorted(Path("tests/captures/memcg").glob("*/proc/self/mountinfo"))
 BTRFS = r"36 35 0:43 /@home /mnt/with\040space rw,noatime shared:1 - btrfs /dev/mapper/a\134b rw,compress=zstd:3,subvol=/@home"

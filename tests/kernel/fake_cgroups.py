@@ -13,8 +13,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from oomguard.kernel.cgroup import directory as cgroup_files
 from oomguard.kernel.cgroup import placement as memcg_place
-from oomguard.kernel.cgroup import write as cgroup_files
 from oomguard.kernel.cgroup.directory import cgroup_mounts, find_own_cgroup
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ NEW_V1 = {
 
 
 class FakeKernel:
-    """Answers oomguard.kernel.cgroup.write in a copy of a capture; this process is where the captured was."""
+    """Answers oomguard.kernel.cgroup.directory in a copy of a capture; this process is where the captured was."""
 
     def __init__(self, capture: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.root = tmp_path / "root"

@@ -6,18 +6,22 @@ import os
 import subprocess
 import sys
 import time
+import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 import oomguard
+from tests import running
 from tests.live.run_cases import HOME, leftovers
 from tests.live.swap_areas import RECORDS, listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_REMOVE_SECONDS = 10.0
 _TRY = """
 from oomguard.supervision.backends.own_cgroup import MemcgUnavailable, enter_cgroup
 try:
@@ -58,7 +62,32 @@ def own_cgroup(needs_a_cgroup: None) -> Iterator[None]:
     HOME[:] = [session]
     yield
     (own / "cgroup.procs").write_text("0")
-    session.rmdir()
+    _remove_when_empty(session)
+
+
+def _remove_when_empty(cgroup: Path) -> None:
+    """Remove it and what is below. What ends at this moment may end; what is still there after that is named."""
+    until = time.monotonic() + _REMOVE_SECONDS
+    below = [*sorted((each for each in cgroup.rglob("*") if each.is_dir()), reverse=True), cgroup]
+    while True:
+        for folder in below:
+            with suppress(OSError):  # busy, or gone already
+                folder.rmdir()
+        if not cgroup.exists():
+            return
+        if time.monotonic() > until:
+            break
+        time.sleep(0.05)
+    left = {int(pid): folder for folder in below if folder.exists() for pid in _read(folder / "cgroup.procs").split()}
+    names = [f"{pid} {_read(Path(f'/proc/{pid}/comm')).strip()!r} in {folder.name}" for pid, folder in left.items()]
+    warnings.warn(f"{cgroup} could not be removed; in it: {', '.join(names) or 'no process'}", stacklevel=2)
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text()
+    except OSError:
+        return ""
 
 
 def _memory_v1(line: str) -> Path | None:
@@ -66,6 +95,12 @@ def _memory_v1(line: str) -> Path | None:
     _, controllers, path = line.split(":", 2)
     folder = Path(f"/sys/fs/cgroup/memory{path}")
     return folder if "memory" in controllers.split(",") and folder.is_dir() else None
+
+
+@pytest.fixture(autouse=True)
+def real_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each command is a process that was started as people start it, in the cgroup of this session."""
+    monkeypatch.setitem(running.START, "how", "cold")
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from oomguard.formats.cgroup.memory import parse_count
+from oomguard.formats.cgroup import parse_count
 from oomguard.kernel.cgroup.directory import find_own_cgroup
 from tests.live.run_cases import environment
 

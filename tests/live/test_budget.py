@@ -10,10 +10,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from oomguard.formats.cgroup.memory import parse_memory_stat_v1, parse_memory_stat_v2
+from oomguard.formats.cgroup import parse_memory_stat_v1, parse_memory_stat_v2
 from oomguard.kernel.cgroup.directory import find_own_cgroup
 from tests.preparation.expecting import read_tokens, tokens_of
-from tests.running import children_of, coordinator_of, run_oomguard, started, wait_until
+from tests.running import children_of, coordinator_of, job_of, run_oomguard, started, wait_until
 
 pytestmark = pytest.mark.live
 
@@ -106,7 +106,7 @@ def test_the_budget_holds_and_the_answer_is_right(tmp_path: Path, text: str) -> 
         assert own is not None
         # The job exists a moment before it is in its cgroup.
         wait_until(lambda: (job := coordinator_of(run)) is not None and cgroup_of(job.pid) != own.path)
-        cgroup = cgroup_of(coordinator_of(run).pid)
+        cgroup = cgroup_of(job_of(run).pid)
         limit = cgroup / ("memory.max" if (cgroup / "memory.max").exists() else "memory.limit_in_bytes")
         assert int(limit.read_text()) <= 160 * MIB
         while run.poll() is None and cgroup.exists():

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.live.test_budget import MIB, budgets_left, cgroup_of, english, unreclaimable
-from tests.running import children_of, coordinator_of, run_oomguard, started, wait_until
+from tests.running import children_of, job_of, run_oomguard, started, wait_until
 
 pytestmark = pytest.mark.live
 
@@ -42,7 +42,7 @@ def test_an_encoder_that_the_kernel_ends_is_repeated(tmp_path: Path, text: Path)
     )
     with started("run", "--max-rss", "400M", "prepare", text.name, *SLOW, cwd=tmp_path, piece_bytes=1 << 18) as run:
         wait_until(lambda: list((tmp_path / "tokens").glob(".oomguard/*.partial")))
-        cgroup = cgroup_of(coordinator_of(run).pid)
+        cgroup = cgroup_of(job_of(run).pid)
         victim = children_of(run)[0]
         before = limit_file(cgroup).read_text()
         squeeze(cgroup)
@@ -72,7 +72,7 @@ def test_a_limit_that_stays_too_small_ends_the_run_with_what_would_do(tmp_path: 
     """No encoder can start any more. The coordinator says so and keeps what was done; the next run goes on."""
     with started("run", "--max-rss", "400M", "prepare", text.name, *SLOW, cwd=tmp_path, piece_bytes=1 << 18) as run:
         wait_until(lambda: list((tmp_path / "tokens").glob(".oomguard/*.partial")))
-        cgroup = cgroup_of(coordinator_of(run).pid)
+        cgroup = cgroup_of(job_of(run).pid)
         children_of(run)[0].kill()
         wait_until(lambda: unreclaimable(cgroup) < 40 * MIB)  # the next one is only just starting
         limit_file(cgroup).write_text(str(45 * MIB))

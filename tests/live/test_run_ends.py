@@ -130,7 +130,7 @@ def test_held_and_stopped_and_the_guard_killed(tmp_path: Path, way: str) -> None
         [*OOMGUARD, "release", str(guard.pid)], env=environment(), capture_output=True, text=True, check=False
     )
     assert nobody.returncode == 1
-    assert "is held" in nobody.stderr
+    assert "is frozen" in nobody.stderr
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from oomguard.formats.cgroup.memory import parse_proc_cgroup
+from oomguard.formats.cgroup import parse_proc_cgroup
 from tests.live.guarded import MIB, OOMGUARD
 from tests.live.run_cases import environment
 

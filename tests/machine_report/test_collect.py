@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from oomguard.machine_report.api import doctor
+from oomguard.preparation.encoding import native
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,6 +94,21 @@ def test_strict_is_an_exit_code(oomguard: Callable[..., subprocess.CompletedProc
     run = oomguard("doctor", "--strict", "--json")
     assert run.returncode == (0 if json.loads(run.stdout)["fine"] else 1)
     assert oomguard("doctor").returncode == 0
+
+
+def test_it_says_which_engine_encodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def line() -> dict[str, Any]:
+        (found,) = [finding for finding in run_doctor()["findings"] if finding["topic"] == "prepare"]
+        return dict(found)
+
+    library = Path(native.__file__).with_name("libcore.so.1")
+    if library.exists():
+        assert line()["fine"]
+        assert line()["text"] == f"encodes with its native core ({native.available_tiers()[-1].name.lower()})"
+    monkeypatch.setenv("OOMGUARD_ENGINE", "tiktoken")
+    assert not line()["fine"]
+    assert line()["text"].startswith("encodes with tiktoken")
+    assert line()["do"] == "unset OOMGUARD_ENGINE"
 
 
 @pytest.mark.live

@@ -206,6 +206,7 @@ def test_inspect_compares_every_file_with_the_manifest(tmp_path: Path) -> None:
         file.write_bytes(content)
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_moment_changes_nothing(tmp_path: Path) -> None:
     """SIGKILL, many times, and the same command again."""
     (tmp_path / "a").mkdir()

@@ -113,6 +113,7 @@ def test_the_place_of_the_damage_is_said(oomguard: Run, tmp_path: Path) -> None:
     assert f"after {sum(map(len, STREAMS[:3]))} bytes" in refused.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TOOLS)
 def test_a_stream_that_swells_is_given_in_small_parts(tmp_path: Path, name: str) -> None:
     """200 MB of zeros out of 200 KB or less take no more memory than the part that was asked for."""

@@ -17,6 +17,7 @@ from tests.preparation.reading.reads import PACKERS
 from tests.running import started
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
+pytestmark = pytest.mark.slow  # whole runs
 DOCUMENTS = ["one", 'two "quoted"\n{', "", "three 字 🙂"]
 LINES = "".join(json.dumps({"n": 1, "text": document}) + "\n" for document in DOCUMENTS)
 NO_VAL = ("--val-fraction", "0")
@@ -157,12 +158,12 @@ def test_a_folder_takes_what_it_takes_when_named_and_says_the_rest(oomguard: Run
     done = oomguard("prepare", "c", *NO_VAL, "--json")
     assert done.returncode == 0, done.stderr
     assert tokens_in(tmp_path) == tokens_of(["in a", "in b", "in c"])
-    (note,) = (note for note in json.loads(done.stdout)["notes"] if note.startswith("passed over: 7 files ("))
+    (note,) = (note for note in json.loads(done.stdout)["notes"] if note.startswith("ignored: 7 files ("))
     assert f"note {note}" in dry
     for kind in (".json", ".csv", ".arrow", "without an extension"):
         assert kind in note
     assert f"note: {note}" in done.stderr
-    assert "passed over: 7 files" in " ".join(oomguard("prepare", "c", *NO_VAL).stdout.split())
+    assert "ignored: 7 files" in " ".join(oomguard("prepare", "c", *NO_VAL).stdout.split())
 
 
 def test_a_folder_of_nothing_but_json_gz(oomguard: Run, tmp_path: Path) -> None:
@@ -173,11 +174,11 @@ def test_a_folder_of_nothing_but_json_gz(oomguard: Run, tmp_path: Path) -> None:
     for out, inputs in (("a", ["c"]), ("b", ["c/*.json.gz"])):
         done = oomguard("prepare", *inputs, *NO_VAL, "--out", out)
         assert done.returncode == 0, done.stderr
-        assert "passed over" not in done.stdout + done.stderr
+        assert "ignored" not in done.stdout + done.stderr
         assert read_tokens(tmp_path / out / "train.bin") == tokens_of(DOCUMENTS * 3)
     other = oomguard("prepare", "c", "--text-field", "content")
     assert other.returncode == 1
-    assert "passed over: 3 files (.json.gz)" in other.stderr
+    assert "ignored: 3 files (.json.gz)" in other.stderr
 
 
 @pytest.mark.parametrize("field", ['a"b', "a\\b", "\u2028", "\t", "\x1b[2J", "\udcff", ""], ids=repr)

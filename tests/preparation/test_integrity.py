@@ -3,6 +3,7 @@
 Said over the command alone: how the manifest and the shards are checked is for their own tests.
 """
 
+import json
 import os
 import random
 import re
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from tests.preparation.disturbing import sums_of
 from tests.running import kill_all, run_oomguard, started, wait_until
 
+pytestmark = pytest.mark.slow  # whole runs
 TEXT = " ".join(random.Random(3).choices(["one", "zwei", "trois\n\n", "четыре", "五", "6"], k=120_000))
 COMMAND: tuple[str, ...] = (
     "prepare",
@@ -40,11 +42,27 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "text.txt").write_text(TEXT)
     assert run_oomguard(*COMMAND, "--out", "whole", cwd=folder).returncode == 0
     assert len(sums_of(folder / "whole")) >= 5
-    with started(*COMMAND, "--verify", "full", cwd=folder, piece_bytes=1 << 14, checkpoint_seconds=0.01) as process:
-        wait_until(lambda: len(list((folder / "out").glob("*.npy"))) >= 2 and open_shards(folder / "out", 20_000))
-        kill_all(process)
-    assert len(sums_of(folder / "out")) < len(sums_of(folder / "whole"))
-    return folder
+    for _ in range(10):  # where it was at that moment is a matter of luck
+        with started(*COMMAND, "--verify", "full", cwd=folder, piece_bytes=1 << 14, checkpoint_seconds=0.01) as process:
+            wait_until(lambda: is_half_way(folder / "out") or process.poll() is not None)
+            kill_all(process)
+        if is_half_way(folder / "out"):
+            assert len(sums_of(folder / "out")) < len(sums_of(folder / "whole"))
+            return folder
+        shutil.rmtree(folder / "out")
+    pytest.fail("no run could be killed half-way")
+
+
+def is_half_way(out: Path) -> bool:
+    """Whether its last checkpoint knows of two finished shards and of one that is open, which still has no name."""
+    manifest = out / ".oomguard" / "manifest.jsonl"
+    lines = manifest.read_bytes().splitlines() if manifest.exists() else []
+    points = [number for number, line in enumerate(lines) if line.startswith(b'{"checkpoint"') and line.endswith(b"}")]
+    if not points or b'{"result"' in lines[-1]:
+        return False
+    shards = [line for line in lines[: points[-1]] if line.startswith(b'{"shard"')]
+    open_tokens = json.loads(lines[points[-1]])["checkpoint"]["open"].get("train", {"tokens": 0})["tokens"]
+    return len(shards) >= 2 and open_tokens >= 10_000 and len(open_shards(out, 20_000)) == 1
 
 
 def open_shards(out: Path, size: int) -> list[Path]:
@@ -162,6 +180,19 @@ def test_every_damaged_manifest_can_be_restarted(copied: Path, begun: Path) -> N
     assert "manifest.jsonl is damaged in line" in refused.stderr
     assert "--restart" in refused.stderr
     assert must_end_well(go_on(copied, begun, "--restart"), copied, begun)
+
+
+@pytest.mark.parametrize("place", [0.3, 0.6, 0.9])
+def test_what_was_done_before_a_damaged_line_is_gone_on_with(copied: Path, begun: Path, place: float) -> None:
+    """A checkpoint in the middle, behind another one: its shards are not made anew, and the damage is told."""
+    lines = manifest_in(copied).read_bytes().splitlines(keepends=True)
+    points = [number for number, line in enumerate(lines) if line.startswith(b'{"checkpoint"')]
+    damaged = points[1:-1][int(place * len(points[1:-1]))]
+    lines[damaged] = lines[damaged].replace(b'"tokens"', b'"tokems"', 1)
+    manifest_in(copied).write_bytes(b"".join(lines))
+    run = go_on(copied, begun)
+    assert must_end_well(run, copied, begun), run.stderr
+    assert f"the manifest was damaged in line {damaged + 1}:" in " ".join(run.stdout.split())
 
 
 @pytest.mark.parametrize("name", ["manifest.jsonl", "manifest.new", "t000002.partial"])

@@ -20,6 +20,7 @@ from tests.preparation.expecting import tokens_of
 from tests.preparation.reading.token_streams import files_in
 from tests.preparation.writing.formats.readers import READERS
 
+pytestmark = pytest.mark.slow  # whole runs
 NEW = ["megatron", "datatrove", "olmo", "arrow", "litdata", "mds"]
 CHANCE = random.Random(11)
 WORDS = ["It", " was", " the", " best", "\n", " été", " 字", " 1775"]

@@ -6,7 +6,7 @@ from itertools import cycle
 
 from oomguard.profiling.model import PeakProfile, StageBand
 from oomguard.profiling.recording.events import ForecastMade, Peaks, RecordingEnd, RecordingHead, SeenProcess
-from oomguard.supervision.growth.model import GrownLine, MemorySample, ProcessMemory
+from oomguard.supervision.growth.model import GrownCall, GrownLine, GrownStack, MemorySample, ProcessMemory
 
 MIB, GIB = 1 << 20, 1 << 30
 SECONDS, STEP = 61, 0.25
@@ -18,6 +18,10 @@ def _memory(pid: int, anon: float, shmem: float = 0, file: float = 20 * MIB, swa
 
 def _line(file: str, line: int, function: str, source: str, grew: int) -> GrownLine:
     return GrownLine(file=file, line=line, function=function, source=source, grew_bytes=grew)
+
+
+def _call(file: str, line: int, function: str, source: str = "") -> GrownCall:
+    return GrownCall(file=file, line=line, function=function, source=source)
 
 
 def _seen(seconds: float, pid: int, parent: int, name: str, command: str) -> SeenProcess:
@@ -72,6 +76,19 @@ PROFILE = PeakProfile(
     ),
     end=RecordingEnd(exit_code=137, seconds=60.9, stopped=""),
     notes=("process 4723 ended before its stack could be read",),
+    stacks=(
+        GrownStack(number=0, grew_bytes=6200 * MIB, calls=(
+            _call("/home/ada/data/fineweb/prepare.py", 88, "<module>", "main()"),
+            _call("/home/ada/data/fineweb/prepare.py", 61, "main", "    ids.extend(enc.encode_ordinary(text))"),
+            _call("/usr/lib/python3.13/site-packages/tiktoken/core.py", 69, "encode_ordinary"),
+        )),
+        GrownStack(number=1, grew_bytes=4300 * MIB, calls=(
+            _call("/home/ada/data/fineweb/prepare.py", 88, "<module>", "main()"),
+            _call("/home/ada/data/fineweb/prepare.py", 57, "main", "    text = read(name)"),
+            _call("/home/ada/data/fineweb/prepare.py", 23, "read", "    data = f.read()"),
+        )),
+        GrownStack(number=7, grew_bytes=40 * MIB, calls=(_call("/usr/bin/zstd", 0, ""),)),
+    ),
 )  # fmt: skip
 
 
@@ -82,13 +99,23 @@ def named(*texts: str) -> PeakProfile:
     def text() -> str:
         return next(following)
 
+    assert PROFILE.forecast is not None and PROFILE.end is not None
     return replace(
         PROFILE,
         processes=tuple(replace(process, name=text(), command=text()) for process in PROFILE.processes),
         stages=tuple(replace(stage, name=text()) for stage in PROFILE.stages),
         lines=tuple(replace(line, file=text(), function=text(), source=text()) for line in PROFILE.lines),
-        head=replace(PROFILE.head, command=("python", *texts), tier=text(), limited_by=text()),
+        head=replace(PROFILE.head, command=("python", *texts), tier=text(), limited_by=text(), host=text()),
         forecast=replace(PROFILE.forecast, input=text()),
         end=replace(PROFILE.end, stopped=text()),
         notes=texts,
+        stacks=tuple(
+            replace(
+                stack,
+                calls=tuple(
+                    replace(each, file=f"/home/{text()}", function=text(), source=text()) for each in stack.calls
+                ),
+            )
+            for stack in PROFILE.stacks
+        ),
     )

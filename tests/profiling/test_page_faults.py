@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from oomguard.kernel.proc.files import ProcFiles
-from oomguard.kernel.proc.tree import ProcessTree
+from oomguard.kernel.proc.files import ProcessTree, ProcFiles
 from oomguard.profiling.page_faults import TreeFaults, largest_fault
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from oomguard.formats.proc.stat import ProcStat
+    from oomguard.formats.proc import ProcStat
 
 MIB = 1 << 20
 # A line on standard input makes it go on.

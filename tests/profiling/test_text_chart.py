@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oomguard.profiling.text_chart import chart_rows
+from oomguard.profiling.screens import chart_rows
 from tests.properties import examples
 
 

@@ -33,6 +33,7 @@ def files() -> list[Path]:
     return chosen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", files(), ids=lambda file: f"{file.parent.name}/{file.name}")
 def test_no_file_brings_it_down_or_takes_long(file: Path) -> None:
     """Each in a process of its own, so that the kernel says what it took."""

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from oomguard.preparation.reading.text_shape import ENGLISH, HELD
-from oomguard.script_analysis.advice import ADVICE
 from oomguard.script_analysis.analysis import analyze_source
+from oomguard.script_analysis.assessment import ADVICE
 
 SCRIPTS = Path(__file__).parent / "scripts"
 HOLDING = sorted((SCRIPTS / "holding").glob("*.py"))

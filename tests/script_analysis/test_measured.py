@@ -42,6 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_what_is_said_is_near_what_is_held(name: str, folder: Path) -> None:
     """Within a third: filters and duplicates are not seen, so that a program may hold less."""

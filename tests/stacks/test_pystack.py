@@ -60,7 +60,7 @@ def test_other_programs_are_left_alone(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_read_has_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A reader that crashes or hangs on one process costs that process's stack, and no more time than allowed."""
+    """A reader that crashes or hangs on one process costs that process's arguments, and no more time than allowed."""
     real = python_stacks.read_with_pystack
 
     def read(pid: int) -> object:
@@ -77,20 +77,32 @@ def test_what_cannot_be_read_has_a_reason(tmp_path: Path, monkeypatch: pytest.Mo
         folder.mkdir()
     with grown(folders[0]) as crash, grown(folders[1]) as hang, grown(folders[2]) as fine:
         began = time.monotonic()
-        reading = read_python_stacks([crash.pid, hang.pid, fine.pid], seconds=0.5)
-        assert time.monotonic() - began < 5
-        assert [stack.pid for stack in reading.stacks] == [fine.pid]
-        assert set(reading.unread) == {crash.pid, hang.pid}
-        assert "more than 0.5 s" in reading.unread[hang.pid]
+        reading = read_python_stacks([crash.pid, hang.pid, fine.pid])
+        assert time.monotonic() - began < 2.5
+        by_whom = {stack.pid: stack.read_by for stack in reading.stacks}
+        assert by_whom == {crash.pid: "oomguard", hang.pid: "oomguard", fine.pid: "pystack"}
+        assert {stack.frames[1].line for stack in reading.stacks} == {11}
+        assert reading.unread == {}
+        monkeypatch.setattr("oomguard.stacks.cpython.python_layout", lambda *_: None)  # a Python that is not known
+        unread = read_python_stacks([hang.pid, fine.pid], seconds=1).unread
+        assert set(unread) == {hang.pid}
+        assert "took too long" in unread[hang.pid]
 
 
-def test_without_pystack_it_says_how_to_have_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pystack_the_line_is_named_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(python_stacks, "find_spec", lambda _: None)
     monkeypatch.setattr("shutil.which", lambda _: None)
     with grown(tmp_path) as process:
         reading = read_python_stacks([process.pid])
-        assert reading.stacks == ()
-        assert "oomguard[stack]" in reading.unread[process.pid]
+        (stack,) = reading.stacks
+        assert (stack.read_by, stack.thread, reading.unread) == ("oomguard", process.pid, {})
+        assert [(frame.line, frame.function) for frame in stack.frames] == [
+            (15, "wait"),
+            (11, "load"),
+            (17, "<module>"),
+        ]
+        monkeypatch.setattr("oomguard.stacks.cpython.python_layout", lambda *_: None)  # a Python that is not known
+        assert "oomguard[stack]" in read_python_stacks([process.pid]).unread[process.pid]
 
 
 def test_py_spy_serves_where_pystack_cannot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

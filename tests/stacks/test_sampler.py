@@ -61,15 +61,20 @@ def test_a_real_program_many_times(tmp_path: Path, sampler: StackSampler) -> Non
         assert sampler.refused == ""
 
 
-def test_asking_never_waits(tmp_path: Path, sampler: StackSampler) -> None:
-    """Also while the helper starts; one question at a time."""
+def test_asking_never_waits(tmp_path: Path) -> None:
+    """Also while the helper starts; one question at a time. The best of five: other programs may be let run first."""
+    waited = []
     with grown(tmp_path) as process:
-        began = time.monotonic()
-        assert sampler.answer() is None
-        assert sampler.ask(process.pid)
-        assert not sampler.ask(process.pid)
-        sampler.answer()
-        assert time.monotonic() - began < 0.2  # starting it takes 0.1 s of CPU or more
+        for _ in range(5):
+            sampler = StackSampler()
+            began = time.monotonic()
+            assert sampler.answer() is None
+            assert sampler.ask(process.pid)
+            assert not sampler.ask(process.pid)
+            sampler.answer()
+            waited.append(time.monotonic() - began)
+            sampler.close()
+    assert min(waited) < 0.1  # starting it takes 0.1 s of CPU or more
 
 
 def test_what_is_no_python_or_has_ended_has_a_reason(sampler: StackSampler) -> None:
@@ -161,6 +166,7 @@ def test_without_pystack_it_says_how_to_have_it(tmp_path: Path, monkeypatch: pyt
 
     for module in (stack_sampler, python_stacks):
         monkeypatch.setattr(module, "find_spec", lambda _: None)
+    monkeypatch.setattr("oomguard.stacks.cpython.python_layout", lambda *_: None)  # a Python that is not known
     monkeypatch.setenv("PATH", str(tmp_path))  # no py-spy
     sampler = StackSampler()
     with grown(tmp_path) as process:

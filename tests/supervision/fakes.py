@@ -56,6 +56,9 @@ class FakeBackend:
     def peak_with_cache(self) -> int | None:
         return None
 
+    def take_mark(self) -> int | None:
+        return None
+
     def oom_kills(self, *, ended_by_sigkill: bool) -> int:
         return 0
 

@@ -15,7 +15,7 @@ import pytest
 
 import oomguard
 from oomguard.errors import WorkerFailed
-from oomguard.kernel.proc.tree import ProcessTree
+from oomguard.kernel.proc.files import ProcessTree
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

@@ -108,5 +108,5 @@ def test_a_name_that_another_process_took_hides_nobody() -> None:
 
 
 def test_nothing_is_held() -> None:
-    with pytest.raises(NothingFound, match=f"no job of process {os.getpid()} is held"):
+    with pytest.raises(NothingFound, match=f"no job of process {os.getpid()} is frozen"):
         ask_to_release(os.getpid(), stop=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from oomguard.kernel.proc.model import ProcessFacts, ProcessStack, StackFrame
+from oomguard.kernel.model import ProcessFacts, ProcessStack, StackFrame
 from oomguard.supervision.model import RunOutcome
 from oomguard.supervision.screens.outcome import outcome_lines
 
@@ -24,7 +24,7 @@ CALM = RunOutcome(
 
 def test_a_run_that_fits_is_one_line() -> None:
     assert outcome_lines(CALM) == [
-        ("memory", "peak 50.0 MiB of 100 MiB, 90.0 MiB with page cache, largest process 40.0 MiB, 1.5 s")
+        ("memory", "peak 50.0 MiB, budget 100 MiB, 90.0 MiB with page cache, largest process 40.0 MiB, 1.5 s")
     ]
 
 

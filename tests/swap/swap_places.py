@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from oomguard.kernel.storage.model import DiskFacts
+from oomguard.kernel.model import DiskFacts
 from oomguard.swap.model import PlaceFacts, SwapMachine
 
 GIB = 1 << 30

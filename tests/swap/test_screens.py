@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from oomguard.cli.showing import screen
-from oomguard.formats.pressure import Pressure
-from oomguard.formats.swaps import SwapArea
-from oomguard.kernel.storage.model import DiskFacts
+from oomguard.formats.meminfo import Pressure, SwapArea
+from oomguard.kernel.model import DiskFacts
 from oomguard.swap.model import (
     AreaStatus,
     CompressedSwap,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from oomguard.diagnosis.advice.kernel import SuspectScript
     from oomguard.diagnosis.causes.model import Advice
     from oomguard.diagnosis.model import ExplainedEvent
-    from oomguard.formats.cgroup.oom_counters import OomCounters
+    from oomguard.formats.cgroup import OomCounters
     from oomguard.formats.kernel_log import Notice, OtherKill
 
 _MOST = 4

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from oomguard.diagnosis.advice.common import size_argument
 from oomguard.diagnosis.causes.model import Advice
 from oomguard.diagnosis.killers import BY_IDENT
+from oomguard.text import as_root
 
 if TYPE_CHECKING:
-    from oomguard.formats.cgroup.oom_counters import OomCounters
+    from oomguard.formats.cgroup import OomCounters
     from oomguard.formats.kernel_log import OtherKill
 
 _MOST = 4
@@ -83,7 +84,7 @@ def advise_counters(counters: OomCounters) -> list[Advice]:
     elif counters.in_container:
         found = Advice(
             text="read the kernel's log on the container's host: it names what died, and is not to be seen in here",
-            command="sudo oomguard diagnose    # on the host",
+            command=as_root("diagnose") + "  # on the host",
         )
     else:
         found = Advice(

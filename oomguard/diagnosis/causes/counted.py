@@ -9,7 +9,7 @@ from oomguard.diagnosis.model import CounterFinding
 from oomguard.units import format_size
 
 if TYPE_CHECKING:
-    from oomguard.formats.cgroup.oom_counters import MemcgCounters, OomCounters
+    from oomguard.formats.cgroup import MemcgCounters, OomCounters
 
 _FULL = 0.98
 

@@ -1,28 +1,38 @@
 """Everything that is known of what ends programs for lack of memory, beside the kernel: one table.
 
-To add one: a module with a Killer (or an entry of systems.py, where only its wordings are known), and its name here.
+To add one: a module here with a Killer (or an entry of systems.py, where only its wordings are known).
 """
 
 from __future__ import annotations
 
-from oomguard.diagnosis.killers import (
-    containers,
-    dask,
-    earlyoom,
-    elsewhere,
-    kubernetes,
-    lmkd,
-    nohang,
-    oomd,
-    ray,
-    sigkill,
-    slurm,
-    systemd_oomd,
-    systems,
-)  # fmt: skip
+import pkgutil
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-KILLERS = (
-    systemd_oomd.KILLER, earlyoom.KILLER, nohang.KILLER, oomd.KILLER, slurm.KILLER, ray.KILLER, dask.KILLER, kubernetes.EVICTION,
-    kubernetes.LIMIT, kubernetes.NODE, containers.KILLER, lmkd.KILLER, *systems.SYSTEMS, *elsewhere.MESSAGES, *sigkill.MESSAGES,
+from oomguard.diagnosis.killers.base import Killer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_PARTS = {"base", "reader", "sizes", "words"}  # what killers are made of
+# In the order in which wordings are tried: what several programs say comes last.
+_FIRST = (
+    "systemd_oomd", "earlyoom", "nohang", "oomd", "slurm", "ray", "dask", "kubernetes", "containers", "lmkd",
 )  # fmt: skip
+_LAST = ("systems", "elsewhere", "sigkill")
+
+
+def _modules() -> list[str]:
+    there = {module.name for module in pkgutil.iter_modules(__path__)} - _PARTS
+    return [*_FIRST, *sorted(there - {*_FIRST, *_LAST}), *_LAST]
+
+
+def _killers_of(module: str) -> Iterator[Killer]:
+    for value in vars(import_module(f"{__name__}.{module}")).values():
+        for each in value if isinstance(value, tuple) else (value,):
+            if isinstance(each, Killer):
+                yield each
+
+
+KILLERS = tuple(dict.fromkeys(killer for module in _modules() for killer in _killers_of(module)))
 BY_IDENT = {killer.ident: killer for killer in KILLERS}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from oomguard.diagnosis.causes.model import Advice
 from oomguard.diagnosis.killers.base import Killer, fact, wording
 from oomguard.diagnosis.killers.sizes import ask_for, in_gib
+from oomguard.text import as_root
 
 if TYPE_CHECKING:
     from oomguard.formats.kernel_log import OtherKill
@@ -20,7 +21,7 @@ def _advise(kill: OtherKill) -> tuple[Advice, ...]:
     swap = f" --memory-swap {size}" if engine == "docker" else ""
     return (
         Advice(text="or give the container more", command=f"{engine} update --memory {size}{swap} {name}"),
-        Advice(text="read which process it was, on the host", command="sudo oomguard diagnose"),
+        Advice(text="read which process it was, on the host", command=as_root("diagnose")),
     )
 
 

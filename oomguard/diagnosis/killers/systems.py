@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from oomguard.diagnosis.causes.model import Advice
 from oomguard.diagnosis.killers.base import Fact, Killer, Wording, fact, wording
 from oomguard.diagnosis.killers.sizes import ask_for, in_gib
+from oomguard.text import as_root
 from oomguard.units import MIB
 
 if TYPE_CHECKING:
@@ -350,6 +351,6 @@ SYSTEMS: tuple[Killer, ...] = (
             fact("limit_hits", r"^(?:max|oom) ([0-9]+)$"),
             fact("limit", r"^(?:memory\.max|limit_in_bytes)[:= ]+([0-9]{5,16})$"),
         ),
-        do=(("read the kernel's log, which names what died and why", "sudo oomguard diagnose"),),
+        do=(("read the kernel's log, which names what died and why", as_root("diagnose")),),
     ),
 )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from oomguard.formats.kernel_log import OomEvent, TaskRow
 
 _BAR = 30
-_MOST_EVIDENCE = 8
+MOST_EVIDENCE = 8
 _QUOTED = 400
 
 
@@ -55,12 +55,12 @@ def detail_blocks(explained: ExplainedEvent) -> list[Lines | str]:
     )
     if event.tasks and event.tasks.rows:
         blocks.append(_tasks(event, cause.accounting))
-    blocks.append(_facts(explained))
+    blocks.append(fact_lines(explained))
     if event.top_allocations:
         blocks.append(
             _lines("largest in the kernel", [f"{format_size(size)}  {name}" for name, size in event.top_allocations])
         )
-    blocks.append(_lines("the lines it comes from", list(event.evidence.values())[:_MOST_EVIDENCE]))
+    blocks.append(_lines("the lines it comes from", list(event.evidence.values())[:MOST_EVIDENCE]))
     return blocks
 
 
@@ -100,7 +100,8 @@ def _row_text(row: TaskRow) -> str:
     return f"{format_size(row.rss):>9}  {short(row.name)} (pid {row.pid}, user {row.uid}{swap}{adj})"
 
 
-def _facts(explained: ExplainedEvent) -> Lines:
+def fact_lines(explained: ExplainedEvent) -> Lines:
+    """What else the log says of an event: who asked, whose limit, the kernel, what is missing."""
     event, cause = explained.event, explained.cause
     facts = [("cause", cause.kind + ("" if cause.certain else " (not certain)"))]
     if event.trigger_name is not None:

@@ -26,7 +26,7 @@ _TIMES = (
     ("exit", "exit status {}"),
 )
 _FRACTION = re.compile(r"(?<=:[0-9]{2})\.[0-9]{3,9}")
-_NOT_SAID = "its log does not say"
+NOT_SAID = "its log does not say"
 
 
 def other_lines(kill: OtherKill) -> Lines:
@@ -54,10 +54,10 @@ def died_text(kill: OtherKill) -> str:
     places = [form.format(short(kill.facts[key])) for key, form in _PLACES if key in kill.facts]
     if places:
         died += f"{' ' if places[0].startswith('on ') and died else ' in ' if died else ''}{', '.join(places)}"
-    died = f"what ran {died}" if died.startswith("on node") else died or _NOT_SAID
+    died = f"what ran {died}" if died.startswith("on node") else died or NOT_SAID
     if kill.rss:
         died = (
-            f"{'a process that its log does not name' if died == _NOT_SAID else died}, holding {format_size(kill.rss)}"
+            f"{'a process that its log does not name' if died == NOT_SAID else died}, holding {format_size(kill.rss)}"
         )
     if kill.processes:
         died += f" ({kill.processes} process{'es' if kill.processes != 1 else ''})"
@@ -85,7 +85,7 @@ def _shown_size(text: str) -> bool:
 def _filled(kill: OtherKill) -> str:
     used = kill.facts.get("used")
     if used is None:
-        return _NOT_SAID
+        return NOT_SAID
     return f"what ran in it: {_size_text(used)} in use"
 
 
@@ -102,7 +102,7 @@ def _room(kill: OtherKill, *, early: bool) -> str:
         return f"the limit was {_size_text(limit)}"
     if early:
         return "it acts before memory has run out; of a kill by the kernel nothing is in this log"
-    return _NOT_SAID
+    return NOT_SAID
 
 
 def notice_lines(diagnosis: Findings) -> Lines:

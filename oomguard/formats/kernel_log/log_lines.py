@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from oomguard.formats.kernel_log.prefixes import LogLine, messages_of_json, peel
 from oomguard.formats.kernel_log.records import LogTime
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+
+    from oomguard.formats.kernel_log.records import LogFinding
+
 
 LONGEST_LINE = 1 << 16  # characters; the kernel's own limit for a record is below 9 KiB
 _MOST_PARTS = 256
@@ -152,3 +155,31 @@ def _continues(message: Message, text: str) -> bool:
         return not (last.strip() and not last.rstrip().endswith((":", ",")) and _OWN.match(text))
     last = message.parts[-1] if message.parts else message.text
     return bool(_UNFINISHED.search(last[-200:]) or _BROKEN_ROW.fullmatch(last))
+
+
+# What a reader of programs' lines offers to the reader of the kernel's: formats know no killer but the kernel.
+
+
+class ProgramReader(Protocol):
+    """Puts together the lines that a program writes about a kill."""
+
+    def feed(self, message: Message, joined: str) -> tuple[bool, list[LogFinding]]:
+        """Read a line. Gives whether it told something, and what is complete with it."""
+        ...
+
+    def flush(self) -> list[LogFinding]:
+        """Give what is open at the end of the log."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """All programs that are to be understood: the words that their lines hold, and who reads them.
+
+    `words` hold the kernel's own too; `few` are those of messages that people paste, looked for where a log begins and
+    where it ends.
+    """
+
+    words: tuple[re.Pattern[bytes], ...]
+    few: tuple[re.Pattern[bytes], ...]
+    reader: Callable[[], ProgramReader]

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 from oomguard.formats.kernel_log.log_lines import LONGEST_LINE, read_messages
 from oomguard.formats.kernel_log.oom_events import OomLogReader
-from oomguard.formats.kernel_log.order import oldest_first
+from oomguard.formats.kernel_log.oom_lines import oldest_first
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from oomguard.formats.kernel_log.programs import Programs
+    from oomguard.formats.kernel_log.log_lines import Programs
     from oomguard.formats.kernel_log.records import LogFinding
 
 KEPT_BYTES = 4 << 20  # of the text around words that matter, where only the newest kills are asked for

@@ -1,19 +1,45 @@
-"""The Mem-Info block: counters of the whole machine, then nodes, zones, free blocks, huge pages, swap.
-
-Source: Linux mm/show_mem.c (before 6.4 mm/page_alloc.c), show_free_areas() and __show_mem(), 2.6.26 to 6.18. Fields
-come and go between kernels, so "key:value" pairs are read whatever they are.
-"""
+"""What the kernel prints of memory at a kill: of all nodes and zones, or of the cgroup at its limit."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
-from oomguard.formats.kernel_log.numbers import kib, number
-from oomguard.formats.kernel_log.records import MemInfo, Zone
+from oomguard.formats.kernel_log.records import MemcgReport, MemInfo, Zone
+from oomguard.units import KIB
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+# Numbers of a log, which may hold anything: bounded before they are made, and never below zero.
+
+_MOST = (1 << 64) - 1
+
+
+def number(text: str | None) -> int | None:
+    """Read a decimal number of at most 20 digits. None: there is none."""
+    return None if text is None or len(text) > 20 else min(int(text), _MOST)
+
+
+def kib(text: str | None) -> int | None:
+    """Read what the kernel prints as "kB" and means as KiB, in bytes."""
+    size = number(text)
+    return None if size is None else size * KIB
+
+
+def page_tables(size: int | None, total_vm: int | None) -> int | None:
+    """Linux 5.1 to 5.7 prints bytes and calls them kB; page tables are never so large a part of what they map."""
+    count = None if size is None else size // KIB
+    if size is not None and count and total_vm and count % 4096 == 0 and size > total_vm // 16:
+        return count
+    return size
+
+
+# The Mem-Info block: counters of the whole machine, then nodes, zones, free blocks, huge pages, swap.
+#
+# Source: Linux mm/show_mem.c (before 6.4 mm/page_alloc.c), show_free_areas() and __show_mem(), 2.6.26 to 6.18. Fields
+# come and go between kernels, so "key:value" pairs are read whatever they are.
 
 _BEGIN = re.compile(r"Mem-[Ii]nfo:")
 _COUNTERS = re.compile(
@@ -175,3 +201,79 @@ class MemInfoReader:
 
 def _place(found: re.Match[str]) -> tuple[int | None, str]:
     return (int(found[1]) if found[1] else None, found[2])
+
+
+# What the kernel prints about the cgroup whose limit was reached.
+#
+# Source: Linux mm/memcontrol.c, mem_cgroup_print_oom_info(), mem_cgroup_print_oom_meminfo() and, for version 1,
+# mm/memcontrol-v1.c. The statistics are "name:numberKB" up to 5.2, memory.stat in bytes since.
+
+_TASK_IN = re.compile(r"Task in (.*) killed as a result of limit of (.*)")
+_USAGE = re.compile(
+    r"(memory\+swap|memory|swap|kmem): usage ([0-9]{1,20})kB, limit ([0-9]{1,20})kB(?:, failcnt ([0-9]{1,20}))?"
+)
+_STATS_FOR = re.compile(r"Memory cgroup stats(?: for (.*?))?:(.*)", re.DOTALL)
+_IN_KIB = re.compile(r"\b([a-z_]{2,40}):([0-9]{1,20})KB")
+_IN_BYTES = re.compile(r"(?:^|\s)([a-z][a-z0-9_]{1,47}) ([0-9]{1,20})(?=\s|$)")
+_ONE_STAT = re.compile(r"\s*([a-z][a-z0-9_]{1,47}) ([0-9]{1,20})\s*")
+_MOST_KEYS = 256
+
+
+class MemcgReader:
+    """Collects the lines of one report."""
+
+    def __init__(self) -> None:
+        self.task_memcg: str | None = None
+        self.limit_memcg: str | None = None
+        self.stats_of: str | None = None
+        self._sizes: dict[str, tuple[int | None, int | None]] = {}
+        self._stat: dict[str, int] = {}
+        self._in_stats = False
+
+    def __bool__(self) -> bool:
+        return bool(self._sizes or self._stat or self.limit_memcg)
+
+    @property
+    def has_usage(self) -> bool:
+        """Whether the line with usage and limit was seen."""
+        return "memory" in self._sizes
+
+    def take(self, text: str, joined: str) -> bool:
+        """Read a line if it is one of this block."""
+        if found := _TASK_IN.search(joined):
+            self.task_memcg, self.limit_memcg = found[1], found[2].strip()
+        elif found := _USAGE.match(text.lstrip()):
+            self._in_stats = False
+            self._sizes.setdefault(found[1], (kib(found[2]), kib(found[3])))
+        elif found := _STATS_FOR.match(joined):
+            self._begin_stats(found)
+        elif self._in_stats and _ONE_STAT.fullmatch(text):
+            self._add_all(joined)
+        else:
+            self._in_stats = self._in_stats and not text.strip()
+            return False
+        return True
+
+    def _begin_stats(self, found: re.Match[str]) -> None:
+        self.stats_of = self.stats_of or found[1]
+        self._in_stats = True
+        for name, size in _IN_KIB.findall(found[2]):  # up to 5.2 one line for each cgroup below, without its children
+            self._stat[name] = self._stat.get(name, 0) + (kib(size) or 0)
+        self._add_all(found[2])
+
+    def _add_all(self, text: str) -> None:
+        for name, size in _IN_BYTES.findall(text):
+            if len(self._stat) < _MOST_KEYS:
+                self._stat.setdefault(name, number(size) or 0)
+
+    def finish(self) -> MemcgReport | None:
+        """Give the report; None: not a line of it was there."""
+        if not self._sizes and not self._stat:
+            return None
+        none = (None, None)
+        memory, swap = self._sizes.get("memory", none), self._sizes.get("swap", none)
+        memsw, kmem = self._sizes.get("memory+swap", none), self._sizes.get("kmem", none)
+        return MemcgReport(
+            usage=memory[0], limit=memory[1], swap_usage=swap[0], swap_limit=swap[1], memsw_usage=memsw[0],
+            memsw_limit=memsw[1], kmem_usage=kmem[0], kmem_limit=kmem[1], stat=dict(self._stat),
+        )  # fmt: skip

@@ -6,11 +6,8 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from oomguard.formats.kernel_log import oom_lines
-from oomguard.formats.kernel_log.constraint import infer_constraint
-from oomguard.formats.kernel_log.mem_info import MemInfoReader
-from oomguard.formats.kernel_log.memcg_report import MemcgReader
-from oomguard.formats.kernel_log.numbers import kib, number, page_tables
-from oomguard.formats.kernel_log.page_size import infer_page_size
+from oomguard.formats.kernel_log.constraint import infer_constraint, infer_page_size
+from oomguard.formats.kernel_log.mem_info import MemcgReader, MemInfoReader, kib, number, page_tables
 from oomguard.formats.kernel_log.records import LogTime, OomEvent, Outcome, SwapNotes, Victim
 from oomguard.formats.kernel_log.task_table import TaskTableReader
 

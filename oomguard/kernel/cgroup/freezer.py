@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.formats.cgroup.memory import parse_count
-from oomguard.kernel.cgroup import write as cgroup_files
+from oomguard.formats.cgroup import parse_count
+from oomguard.kernel.cgroup import directory as cgroup_files
 from oomguard.kernel.cgroup.directory import read_kernel_text
 from oomguard.kernel.proc.files import ProcFiles
 from oomguard.kernel.process.signals import signal_if
@@ -21,7 +21,7 @@ from oomguard.kernel.process.signals import signal_if
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from oomguard.formats.proc.stat import ProcStat
+    from oomguard.formats.proc import ProcStat
 
     IsMember = Callable[[ProcStat], bool]
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.formats.meminfo import parse_meminfo
-from oomguard.kernel.cgroup import write as cgroup_files
+from oomguard.kernel.cgroup import directory as cgroup_files
 from oomguard.kernel.cgroup.directory import find_own_cgroup, find_own_memcg, read_kernel_text
-from oomguard.kernel.cgroup.model import SUPERVISOR_MEMORY, LimitAbove
 from oomguard.kernel.cgroup.refusals import LimitDidNotStick
+from oomguard.kernel.model import SUPERVISOR_MEMORY, LimitAbove
 
 if TYPE_CHECKING:
     from oomguard.kernel.cgroup.directory import MemcgDir

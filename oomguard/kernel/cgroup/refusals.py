@@ -12,7 +12,7 @@ import os
 from typing import TYPE_CHECKING
 
 from oomguard.errors import NeedsPrivilege, OomguardError
-from oomguard.kernel.machine.container import container_name
+from oomguard.kernel.machine import container_name
 from oomguard.units import MIB
 
 if TYPE_CHECKING:

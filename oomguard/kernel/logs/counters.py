@@ -7,12 +7,11 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from oomguard.formats.cgroup.memory import parse_count
-from oomguard.formats.cgroup.oom_counters import MemcgCounters, OomCounters
+from oomguard.formats.cgroup import MemcgCounters, OomCounters, parse_count
 from oomguard.formats.kernel_log import UnitNotice
 from oomguard.kernel.cgroup.directory import MemcgDir, find_own_cgroup, read_kernel_text
-from oomguard.kernel.logs.packing import SYSTEM_PATH
-from oomguard.kernel.machine.container import container_name
+from oomguard.kernel.logs.files import SYSTEM_PATH
+from oomguard.kernel.machine import container_name
 
 _PATIENCE_SECONDS = 10
 _MOST_UNITS = 64

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import itertools
 import math
 import os
@@ -17,15 +16,14 @@ from typing import TYPE_CHECKING
 from oomguard.errors import BadInput, NeedsPrivilege, NothingFound
 from oomguard.formats.kernel_log import OomEvent
 from oomguard.formats.kernel_log.log_stream import find_in_blocks
-from oomguard.kernel.logs.files import read_log, read_stdin
-from oomguard.kernel.logs.model import LogSource
-from oomguard.kernel.logs.packing import BLOCK, SYSTEM_PATH
+from oomguard.kernel.logs.files import BLOCK, SYSTEM_PATH, read_log, read_stdin
+from oomguard.kernel.logs.kmsg import open_kmsg, read_records
+from oomguard.kernel.model import LogSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 _MOST_FILES = 1000  # of a folder: the newest
-_RECORD = 8192  # a record of /dev/kmsg is never longer
 _JOURNAL_FIELDS = "MESSAGE,_TRANSPORT,SYSLOG_IDENTIFIER,_PID,__REALTIME_TIMESTAMP,_SOURCE_MONOTONIC_TIMESTAMP"
 _IDENTIFIERS = ("systemd", "unknown")  # beside those of the killers
 _LOG_NAMES = ("kern.log", "messages", "syslog")
@@ -125,7 +123,7 @@ def _kmsg(root: Path) -> list[Readable]:
     source = LogSource(name="kmsg", what="the kernel's log (dmesg)", covers="this boot")
     refused = replace(source, unread="it may not be read", do="sudo $(command -v oomguard) diagnose")
     try:
-        os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC))
+        os.close(open_kmsg(path))
     except PermissionError:
         return [Readable(refused, _nothing)]
     except OSError as error:
@@ -135,22 +133,12 @@ def _kmsg(root: Path) -> list[Readable]:
 
 
 def _read_kmsg(path: Path) -> Iterator[bytes]:
-    """Give what is in the kernel's ring now: one read, one record."""
-    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    """Give what is in the kernel's ring now, in blocks."""
+    fd = open_kmsg(path)
     held: list[bytes] = []
     size = 0
     try:
-        while True:
-            try:
-                record = os.read(fd, _RECORD)
-            except OSError as error:
-                if error.errno == errno.EPIPE:  # overwritten before it was read; the next read goes on after the gap
-                    continue
-                if error.errno == errno.EINVAL:  # cannot be: a record longer than the kernel makes them
-                    continue
-                break
-            if not record:
-                break
+        for record in read_records(fd):
             held.append(record)
             size += len(record)
             if size > BLOCK:

@@ -1,8 +1,4 @@
-"""The disk under a file system: what it is, and about how fast it reads.
-
-Source: Linux Documentation/ABI/stable/sysfs-block; the numbers of disks that cannot be measured are what such
-disks commonly read, rounded down.
-"""
+"""The file system a folder is on, and the disk under it: what it is, and about how fast it reads."""
 
 from __future__ import annotations
 
@@ -12,14 +8,16 @@ import re
 import stat
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from oomguard.formats.mounts import Mount, parse_mountinfo
 from oomguard.kernel.cgroup.directory import read_kernel_text
-from oomguard.kernel.storage.model import DiskFacts, DiskKind
+from oomguard.kernel.model import DiskFacts, DiskKind
 from oomguard.units import MIB
 
-if TYPE_CHECKING:
-    from oomguard.formats.mountinfo import Mount
+# The disk under a file system: what it is, and about how fast it reads.
+#
+# Source: Linux Documentation/ABI/stable/sysfs-block; the numbers of disks that cannot be measured are what such
+# disks commonly read, rounded down.
 
 _USUAL_BYTES_PER_SECOND: dict[DiskKind, float] = {
     "nvme": 1.5e9, "ssd": 0.4e9, "hdd": 0.1e9, "card": 0.03e9, "virtual": 0.2e9, "loop": 0.2e9, "memory": 5e9,
@@ -107,3 +105,26 @@ def _measure(device: Path) -> float | None:
         return None
     finally:
         os.close(fd)
+
+
+# Which mount, and so which file system, a folder is on. Source: proc_pid_fdinfo(5), proc_pid_mountinfo(5).
+
+_MOUNT_ID = re.compile(r"^mnt_id:\s+([0-9]{1,10})$", re.MULTILINE)
+_IN_MEMORY = {"tmpfs", "ramfs", "devtmpfs"}
+
+
+def is_in_memory(folder: Path) -> bool:
+    """Whether files in `folder`, which need not be there yet, are memory: they count against a cgroup."""
+    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    return mount_of(there).file_system in _IN_MEMORY
+
+
+def mount_of(folder: Path) -> Mount:
+    """The mount that a folder is on, as the kernel resolves it: later mounts may hide earlier ones."""
+    fd = os.open(folder, os.O_PATH | os.O_CLOEXEC)
+    try:
+        found = _MOUNT_ID.search(read_kernel_text(Path(f"/proc/self/fdinfo/{fd}")) or "")
+    finally:
+        os.close(fd)
+    mounts = parse_mountinfo(read_kernel_text(Path("/proc/self/mountinfo")) or "")
+    return next(mount for mount in mounts if found is not None and mount.mount_id == int(found[1]))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from oomguard.machine_report.model import Finding
+from oomguard.machine_report.rules.settings import setting_findings
 from oomguard.text import shell_word
 from oomguard.units import format_size
 
 if TYPE_CHECKING:
-    from oomguard.kernel.logs.model import LogSource
+    from oomguard.kernel.model import LogSource
     from oomguard.machine_report.model import CgroupFacts, CgroupLimit, DoctorFacts, KillerFacts, StackFacts
 
 _SIZES = {"Max address space": "-v", "Max data size": "-d", "Max file size": "-f"}  # bytes; with ulimit's option
@@ -24,6 +25,7 @@ _EXEMPT = {
 def limit_findings(facts: DoctorFacts) -> list[Finding]:
     """Give a finding for each: cgroup, its limits, enforcement, stacks, kernel log, killers, ulimits, container."""
     return [
+        *setting_findings(facts.settings),
         _cgroup(facts.cgroup),
         *_limits(facts),
         *_enforcement(facts),

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from oomguard.preparation.encoding.tokenizers import BadUtf8, Engine, NeedsRoom, end_document, require_utf8
+from oomguard.preparation.encoding.tokenizers import DocumentEngine, Engine, NeedsRoom
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
 _NO_ENDS = memoryview(b"")
 
 
-class AddedTokensEngine:
+class AddedTokensEngine(DocumentEngine):
     """Encodes what stands between added tokens with another engine."""
 
     def __init__(self, inner: Engine, added: Mapping[str, int]) -> None:
@@ -33,46 +32,24 @@ class AddedTokensEngine:
             return self._inner.encode(
                 text, mark=mark, eot=eot, tokens=tokens, ends=ends, before=before, scratch=scratch
             )
-        data = bytes(text)
-        require_utf8(data)
-        count = at = 0
-        parts = data.split(mark) if mark else [data]
-        for number, part in enumerate(parts):
-            count = self._document(part, at, tokens, count, scratch)
-            at += len(part) + len(mark)
-            if number < len(parts) - 1:
-                count = end_document(number, eot, tokens, ends, count, before)
-        return count, len(parts) - 1
+        return super().encode(text, mark=mark, eot=eot, tokens=tokens, ends=ends, before=before, scratch=scratch)
 
     def encode_documents(
-        self,
-        text: Any,
-        offsets: Sequence[int],
-        *,
-        eot: int,
-        tokens: memoryview,
-        ends: memoryview,
-        before: int,
+        self, text: Any, offsets: Sequence[int], *, eot: int, tokens: memoryview, ends: memoryview, before: int,
         scratch: int,
-    ) -> int:
+    ) -> int:  # fmt: skip
         """Encode as `Engine` says."""
         first, last = int(offsets[0]), int(offsets[-1])
         if not self._pattern.search(text, first, last):
             return self._inner.encode_documents(
                 text, offsets, eot=eot, tokens=tokens, ends=ends, before=before, scratch=scratch
             )
-        count = 0
-        for number, (start, stop) in enumerate(pairwise(map(int, offsets))):
-            document = bytes(text[start:stop])
-            try:
-                require_utf8(document)
-            except BadUtf8 as bad:
-                raise BadUtf8(start + bad.at) from None
-            count = self._document(document, start, tokens, count, scratch)
-            count = end_document(number, eot, tokens, ends, count, before)
-        return count
+        return super().encode_documents(
+            text, offsets, eot=eot, tokens=tokens, ends=ends, before=before, scratch=scratch
+        )
 
-    def _document(self, document: bytes, at: int, tokens: memoryview, count: int, scratch: int) -> int:
+    def document(self, document: bytes, at: int, tokens: memoryview, count: int, scratch: int) -> int:
+        """Encode as `DocumentEngine` says."""
         for number, piece in enumerate(self._pattern.split(document)):
             if number % 2:
                 tokens[count] = self._ids[piece]

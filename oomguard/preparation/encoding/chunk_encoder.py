@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import zlib
+from array import array
 from dataclasses import replace
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ from oomguard.preparation.encoding.load_engine import load_engine
 from oomguard.preparation.encoding.safe_cuts import unify_newlines
 from oomguard.preparation.encoding.tokenizers import BadUtf8, EngineCannotEncode, NeedsRoom
 from oomguard.preparation.encoding.verifier import EngineDiffers, Verifier
+from oomguard.preparation.encoding.zeros import not_text
 from oomguard.preparation.engines.messages import Encoded, EncodeTask, WorkerConfig
 from oomguard.preparation.engines.slots import SlotLayout, Slots
 from oomguard.units import MIB
@@ -59,7 +62,13 @@ class ChunkEncoder:
         """
         before = self._verifier.documents, self._verifier.bytes
         self._crc = 0
-        encode = {"text": self._encode_text, "lines": self._encode_lines, "rows": self._encode_rows}[task.kind]
+        encode = {
+            "text": self._encode_text,
+            "lines": self._encode_lines,
+            "rows": self._encode_rows,
+            "documents": self._encode_packed,
+            "values": self._encode_values,
+        }[task.kind]
         answer = encode(task)
         if answer.error is not None:
             return answer
@@ -75,6 +84,8 @@ class ChunkEncoder:
 
     def _encode_text(self, task: EncodeTask) -> Encoded:
         raw = self._read(task)
+        if what := not_text(bytes(raw)):
+            return Encoded(slot=task.slot, error="not text", error_text=what)
         mark = task.mark.encode("latin-1")
         strip = task.strip_mark and self._ends_with_mark(raw, mark)
         text: Any = unify_newlines(bytes(raw)) if self._config.newlines == "universal" else raw
@@ -88,7 +99,13 @@ class ChunkEncoder:
         except (BadUtf8, NeedsRoom, EngineDiffers, EngineCannotEncode, SeparatorAppears) as problem:
             at = getattr(problem, "at", 0)
             documents = self._unified(bytes(raw[:at])).count(mark) if mark else 0
-            return _problem(task, problem, at=at, documents=documents, start=bytes(raw[at : at + 4]))
+            answer = _problem(task, problem, at=at, documents=documents, start=bytes(raw[at : at + 4]))
+            if not (self._config.to_the_fault and isinstance(problem, BadUtf8) and at):
+                return answer
+            kept = self._text_answer(
+                replace(task, ends_document=True), self._unified(bytes(raw[:at])), mark, strip=False, repaired=0
+            )
+            return _as_far_as(answer, kept)
 
     def _text_answer(self, task: EncodeTask, text: Any, mark: bytes, *, strip: bool, repaired: int) -> Encoded:
         if strip:
@@ -117,10 +134,13 @@ class ChunkEncoder:
             if len(ends):
                 ends[documents] = count
             documents += 1
-        return Encoded(slot=task.slot, tokens=count, documents=documents, text_bytes=task.size, repaired=repaired)
+        is_open = not task.ends_document and not (mark and bytes(text[-len(mark) :]) == mark)
+        return Encoded(
+            slot=task.slot, tokens=count, documents=documents, text_bytes=task.size, repaired=repaired, is_open=is_open
+        )
 
     def _clean(self, raw: bytes, mark: bytes) -> tuple[bytes, int]:
-        """Give well-formed text with the line ends that were asked for, and how many bytes were no UTF-8."""
+        """Give well-formed text with the line ends that were asked for, and how many bytes were not valid UTF-8."""
         if self._config.errors == "strict":
             try:
                 raw.decode()
@@ -153,17 +173,58 @@ class ChunkEncoder:
     # ---- documents of JSON Lines and Parquet ----
 
     def _encode_lines(self, task: EncodeTask) -> Encoded:
-        from oomguard.preparation.reading.lines import BadLine, parse_lines
+        from oomguard.preparation.reading.lines import BadLine, parse_lines, parse_values
 
         raw = bytes(self._read(task))
         try:
-            found = parse_lines(
-                raw, field=self._config.text_field, errors=self._config.errors, at_start=task.starts_document
-            )
+            found = parse_lines(raw, field=task.field, errors=self._config.errors, at_start=task.starts_document)
         except BadLine as problem:
-            return _bad_input(task, problem)
+            answer = _bad_input(task, problem)
+            if not (self._config.to_the_fault and problem.row):
+                return answer
+            lines = raw.split(b"\n", problem.row)[: problem.row]
+            return _as_far_as(answer, self._encode_parsed(task, parse_values(lines, field=task.field, errors="skip")))
+        return self._encode_parsed(task, found)
+
+    def _encode_parsed(self, task: EncodeTask, found: Any) -> Encoded:
         answer = self._documents_answer(task, Encoded(slot=task.slot), found.text, found.offsets, rows=found.rows)
         return _with(self._end_documents(answer), lines=found.lines, left_out=len(found.bad))
+
+    def _encode_values(self, task: EncodeTask) -> Encoded:
+        from oomguard.preparation.reading.lines import BadLine, parse_values
+        from oomguard.preparation.reading.pieces import unpack
+
+        text, sizes = unpack(self._read(task))
+        ends = list(accumulate(sizes, initial=0))
+        values = [bytes(text[start:end]) for start, end in pairwise(ends)]
+        try:
+            found = parse_values(values, field=task.field, errors=self._config.errors)
+        except BadLine as problem:
+            answer = _bad_input(task, problem)
+            if not (self._config.to_the_fault and problem.row):
+                return answer
+            kept = parse_values(values[: problem.row], field=task.field, errors="skip")
+            return _as_far_as(answer, self._encode_parsed(task, kept))
+        return self._encode_parsed(task, found)
+
+    def _encode_packed(self, task: EncodeTask) -> Encoded:
+        """Documents that the stream reader found; one that is not there is a null, or could not be read."""
+        from oomguard.preparation.reading.lines import BadLine
+        from oomguard.preparation.reading.pieces import unpack
+
+        text, sizes = unpack(self._read(task))
+        rows = [row for row, size in enumerate(sizes) if size >= 0]
+        if len(rows) < len(sizes) and self._config.errors != "skip":
+            missing = next(row for row, size in enumerate(sizes) if size < 0)
+            bad = _bad_input(task, BadLine(missing, "null", "leave such rows out with --errors skip"))
+            if not (self._config.to_the_fault and missing):
+                return bad
+            offsets = array("q", accumulate(sizes[:missing], initial=0))
+            answer = self._documents_answer(task, Encoded(slot=task.slot), text, offsets, rows=range(missing))
+            return _as_far_as(bad, self._end_documents(answer))
+        offsets = array("q", accumulate((sizes[row] for row in rows), initial=0))
+        answer = self._documents_answer(task, Encoded(slot=task.slot), text, offsets, rows=rows)
+        return _with(self._end_documents(answer), left_out=len(sizes) - len(rows))
 
     def _encode_rows(self, task: EncodeTask) -> Encoded:
         from oomguard.preparation.reading.parquet import BadRow, read_rows
@@ -171,14 +232,20 @@ class ChunkEncoder:
         answer = Encoded(slot=task.slot)
         config = self._config
         try:
-            for found in read_rows(task, field=config.text_field, errors=config.errors, most=config.most_text):
+            for found in read_rows(task, field=task.field, errors=config.errors, most=config.most_text):
                 answer = self._documents_answer(task, answer, found.text, found.offsets, rows=found.rows)
                 if answer.error is not None:
-                    return answer
-                answer = _with(answer, rows=answer.rows + found.done, left_out=answer.left_out + found.left_out)
+                    return self._end_documents(answer)
+                answer = _with(
+                    answer,
+                    rows=answer.rows + found.done,
+                    left_out=answer.left_out + found.left_out,
+                    read=[*answer.read, *map(list, found.read)],
+                )
                 del found
         except BadRow as problem:
-            return _bad_input(task, problem)
+            bad = _bad_input(task, problem)
+            return _as_far_as(bad, self._end_documents(answer)) if self._config.to_the_fault else bad
         return self._end_documents(answer)
 
     def _documents_answer(
@@ -199,7 +266,13 @@ class ChunkEncoder:
             at = getattr(problem, "at", 0)
             document = max((i for i in range(len(offsets) - 1) if offsets[i] <= at), default=0)
             start = bytes(memoryview(text)[at : at + 4])
-            return _problem(task, problem, at=rows[document], documents=before.documents + document, start=start)
+            answer = _problem(task, problem, at=rows[document], documents=before.documents + document, start=start)
+            if not (self._config.to_the_fault and isinstance(problem, BadUtf8)):
+                return answer
+            kept = before
+            if document:
+                kept = self._encode_documents(task, before, text, offsets[: document + 1], repaired=0)
+            return _as_far_as(answer, kept)
 
     def _encode_documents(
         self, task: EncodeTask, before: Encoded, text: Any, offsets: Any, *, repaired: int
@@ -231,7 +304,7 @@ class ChunkEncoder:
 
     def _end_documents(self, answer: Encoded) -> Encoded:
         """With end-of-text before each document, what was written behind the last one would be the next one's."""
-        extra = self._config.eot == "before" and answer.documents and answer.error is None
+        extra = self._config.eot == "before" and answer.documents
         return _with(answer, tokens=answer.tokens - 1) if extra else answer
 
     # ---- memory ----
@@ -279,6 +352,20 @@ def _clean_documents(text: Any, offsets: Any, errors: str) -> tuple[bytes, list[
         parts.append(kept if errors == "skip" else raw.decode(errors="replace").encode())
         ends.append(ends[-1] + len(parts[-1]))
     return b"".join(parts), ends, lost
+
+
+def _as_far_as(problem: Encoded, kept: Encoded) -> Encoded:
+    """What is wrong, with the documents that come before it."""
+    return replace(
+        kept,
+        error=problem.error,
+        error_at=problem.error_at,
+        error_documents=problem.error_documents,
+        error_text=problem.error_text,
+        error_do=problem.error_do,
+        needs=problem.needs,
+        is_open=False,
+    )
 
 
 _PROBLEMS: dict[type[Exception], str] = {

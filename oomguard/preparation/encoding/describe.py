@@ -39,7 +39,7 @@ def describe(data: bytes, file: str) -> tuple[EncodingSpec, dict[str, int]]:
     try:
         whole = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise BadInput(f"this is not JSON: {error}", do="get the file again") from error
+        raise BadInput(f"this is not JSON: {error}", do="download the file again") from error
     if "model" in whole:
         from oomguard.preparation.encoding.tokenizer_json import read_tokenizer_json
 

@@ -7,7 +7,7 @@ import json
 import subprocess
 
 from oomguard.errors import BadInput, WorkerFailed
-from oomguard.kernel.process.self_exec import own_command
+from oomguard.kernel.process.commands import own_command
 from oomguard.preparation.encoding.block_cache import keep, read_kept
 from oomguard.preparation.encoding.encodings import EncodingSpec
 from oomguard.preparation.encoding.native import ABI

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from oomguard.preparation.encoding.native import CoreUnavailable
+from oomguard.preparation.encoding.native import CoreUnavailable, available_tiers
 from oomguard.preparation.encoding.native_engine import (
     NativeEngine,
     load_vocabulary,
@@ -24,12 +24,20 @@ if TYPE_CHECKING:
 _ASKED = "OOMGUARD_ENGINE"  # "tiktoken": do without the core
 
 
-def core_is_built() -> bool:
-    """Whether the native core is there and gives tiktoken's tokens."""
+def require_core() -> str:
+    """Give the instructions that the native core uses here: "avx2", "sse2", "neon" or "plain".
+
+    Raises: CoreUnavailable if it is not there, or does not give tiktoken's tokens.
+    """
     if os.environ.get(_ASKED) == TiktokenEngine.name:
-        return False
+        raise CoreUnavailable(f"{_ASKED} is {TiktokenEngine.name}", do=f"unset {_ASKED}")
+    require_same_unicode()
+    return available_tiers()[-1].name.lower()
+
+
+def _core_is_there() -> bool:
     try:
-        require_same_unicode()
+        require_core()
     except CoreUnavailable:
         return False
     return True
@@ -49,12 +57,15 @@ def fill_vocabulary(spec: EncodingSpec, file: Path, fd: int) -> None:
 
 def uses_core(spec: EncodingSpec) -> bool:
     """Whether the native core encodes for this tokenizer here."""
-    return spec.native and core_is_built()
+    return spec.native and _core_is_there()
 
 
 def load_engine(spec: EncodingSpec, file: Path, *, cache_bits: int = 16, vocabulary_fd: int = -1) -> Engine:
-    """Give the native core where it can do the work, else the reference; no descriptor: a vocabulary of its own."""
-    if not uses_core(spec):
+    """Give the native core where it can do the work, else the reference; no descriptor: a vocabulary of its own.
+
+    Whoever gives a descriptor has asked `uses_core`.
+    """
+    if vocabulary_fd < 0 and not uses_core(spec):
         return load_reference(spec, file)
     vocabulary = map_vocabulary(vocabulary_fd) if vocabulary_fd >= 0 else load_vocabulary(spec, file)
     engine: Engine = NativeEngine(spec, vocabulary, cache_bits=cache_bits)

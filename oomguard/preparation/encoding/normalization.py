@@ -66,16 +66,9 @@ class NfcEngine:
         return count - (eot >= 0), len(documents) - 1  # the inner engine has ended the last document as well
 
     def encode_documents(
-        self,
-        text: Any,
-        offsets: Sequence[int],
-        *,
-        eot: int,
-        tokens: memoryview,
-        ends: memoryview,
-        before: int,
+        self, text: Any, offsets: Sequence[int], *, eot: int, tokens: memoryview, ends: memoryview, before: int,
         scratch: int,
-    ) -> int:
+    ) -> int:  # fmt: skip
         """Encode as `Engine` says."""
         places = [int(place) for place in offsets]
         if not _MAY_CHANGE.search(text, places[0], places[-1]):

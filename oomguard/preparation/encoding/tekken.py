@@ -28,10 +28,10 @@ def read_tekken(data: bytes, whole: dict[str, Any], *, file: str) -> tuple[Encod
         named = {str(token["token_str"]): int(token["rank"]) for token in whole.get("special_tokens") or []}
         ranks = [int(token["rank"]) for token in whole["vocab"][: size - special]]
     except (KeyError, TypeError, ValueError) as error:
-        raise BadInput(f"not a tekken.json that is known: {error!r}", do="get the file again") from error
+        raise BadInput(f"not a known kind of tekken.json: {error!r}", do="download the file again") from error
     splitter = find_splitter(pattern)
     if splitter is None or ranks != list(range(size - special)):
-        what = "its pattern is not one that is known" if splitter is None else "its ranks are not in order"
+        what = "its pattern is unknown" if splitter is None else "its ranks are not in order"
         raise BadInput(what, do="--tokenizer tokenizer.json, if the model has one too")
     named = named or _OLD_SPECIAL
     spec = EncodingSpec(

@@ -76,12 +76,12 @@ def _read_ranks(data: bytes, pattern: str | None, *, name: str, file: str) -> tu
             raise BadInput(
                 f"{name} is a SentencePiece model, which is not byte-level BPE", do="--tokenizer tokenizer.json"
             )
-        raise BadInput(f"{name} is no tokenizer's file that is known", do="--tokenizer FILE.json or FILE.tiktoken")
+        raise BadInput(f"{name} is not a tokenizer file of a known kind", do="--tokenizer FILE.json or FILE.tiktoken")
     digest = hashlib.sha256(data).hexdigest()
     known = KNOWN.get(digest)
     if known is None and pattern is None:
         raise BadInput(
-            f"{name}: a rank file does not say how text is split, and this one is not known",
+            f"{name}: a rank file does not say how text is split, and this one is unknown",
             do=f"--pattern {' | '.join(PATTERNS)}, and --eot-token ID",
         )
     if known is not None and pattern not in (None, known.pattern):

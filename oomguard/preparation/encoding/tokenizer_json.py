@@ -48,7 +48,7 @@ def read_tokenizer_json(data: bytes, whole: dict[str, Any], *, file: str) -> tup
     """
     model = whole.get("model")
     if not isinstance(model, dict) or not isinstance(model.get("vocab"), (dict, list)):
-        raise BadInput("there is no model in it", do="get the file again")
+        raise BadInput("there is no model in it", do="download the file again")
     _refuse(whole, model)
     added = [token for token in whole.get("added_tokens") or [] if isinstance(token, dict)]
     special = {str(token["content"]): int(token["id"]) for token in added if token.get("special")}
@@ -160,7 +160,7 @@ def _why_slow(
         return "its pre-tokenizers are none of those that the core knows"
     if whole.keys() - {"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer",
                        "post_processor", "decoder", "model"}:  # fmt: skip
-        return "it holds keys that are not known"
+        return "it has unknown keys"
     if model.keys() - _MODEL_KEYS or model.get("byte_fallback"):
         return "its model has settings that the core does not know"
     if model.get("continuing_subword_prefix") or model.get("end_of_word_suffix"):
@@ -185,7 +185,7 @@ def _why_not_merges(model: Mapping[str, Any], added: set[str]) -> str:
         tokens, vocabulary = tokens_of(model, added)
         merges = [pair_of(merge, vocabulary) for merge in model.get("merges") or []]
     except (KeyError, TypeError, ValueError):
-        return "its merges or its vocabulary are written in a way that is not known"
+        return "its merges or its vocabulary are written in an unknown way"
     if len(set(tokens.values())) < len(tokens) or max(tokens.values(), default=0) >= (1 << 20) - 1:
         return "its ids are too high, or two of its tokens have the same"
     return find_difference(tokens, merges, whole_words=model.get("ignore_merges") is True) or ""

@@ -58,16 +58,9 @@ class Engine(Protocol):
         ...
 
     def encode_documents(
-        self,
-        text: Any,
-        offsets: Sequence[int],
-        *,
-        eot: int,
-        tokens: memoryview,
-        ends: memoryview,
-        before: int,
+        self, text: Any, offsets: Sequence[int], *, eot: int, tokens: memoryview, ends: memoryview, before: int,
         scratch: int,
-    ) -> int:
+    ) -> int:  # fmt: skip
         """Give the tokens of documents that stand one behind the other, from offset to offset.
 
         Raises: as `encode`.
@@ -75,7 +68,48 @@ class Engine(Protocol):
         ...
 
 
-class ReferenceEngine:
+class DocumentEngine:
+    """An engine of one document at a time: what divides documents, and where each ends, is seen to here."""
+
+    def document(self, document: bytes, at: int, tokens: memoryview, count: int, scratch: int) -> int:
+        """Put the tokens of well-formed text behind the `count` that are there; gives how many there are then.
+
+        It stands at byte `at` of what is encoded. Raises: as `Engine.encode`.
+        """
+        raise NotImplementedError
+
+    def encode(
+        self, text: Any, *, mark: bytes, eot: int, tokens: memoryview, ends: memoryview, before: int, scratch: int
+    ) -> tuple[int, int]:
+        """Encode as `Engine` says."""
+        data = bytes(text)
+        require_utf8(data)
+        count, at, parts = 0, 0, data.split(mark) if mark else [data]
+        for number, part in enumerate(parts):
+            count = self.document(part, at, tokens, count, scratch)
+            at += len(part) + len(mark)
+            if number < len(parts) - 1:
+                count = end_document(number, eot, tokens, ends, count, before)
+        return count, len(parts) - 1
+
+    def encode_documents(
+        self, text: Any, offsets: Sequence[int], *, eot: int, tokens: memoryview, ends: memoryview, before: int,
+        scratch: int,
+    ) -> int:  # fmt: skip
+        """Encode as `Engine` says."""
+        count = 0
+        for number, (start, stop) in enumerate(pairwise(offsets)):
+            document = bytes(text[start:stop])
+            try:
+                require_utf8(document)
+            except BadUtf8 as bad:
+                raise BadUtf8(start + bad.at) from None
+            count = self.document(document, start, tokens, count, scratch)
+            count = end_document(number, eot, tokens, ends, count, before)
+        return count
+
+
+class ReferenceEngine(DocumentEngine):
     """A library that makes a list of ids of a document, a stretch at a time where the document may be cut."""
 
     name: str
@@ -89,44 +123,9 @@ class ReferenceEngine:
         """Give the ids of well-formed text. Raises: EngineCannotEncode."""
         raise NotImplementedError
 
-    def encode(
-        self, text: Any, *, mark: bytes, eot: int, tokens: memoryview, ends: memoryview, before: int, scratch: int
-    ) -> tuple[int, int]:
-        """Encode as `Engine` says."""
-        data = bytes(text)
-        require_utf8(data)
-        count, at, parts = 0, 0, data.split(mark) if mark else [data]
-        for number, part in enumerate(parts):
-            count = self._document(part, at, tokens, count, scratch)
-            at += len(part) + len(mark)
-            if number < len(parts) - 1:
-                count = end_document(number, eot, tokens, ends, count, before)
-        return count, len(parts) - 1
+    def document(self, document: bytes, at: int, tokens: memoryview, count: int, scratch: int) -> int:
+        """Encode as `DocumentEngine` says."""
 
-    def encode_documents(
-        self,
-        text: Any,
-        offsets: Sequence[int],
-        *,
-        eot: int,
-        tokens: memoryview,
-        ends: memoryview,
-        before: int,
-        scratch: int,
-    ) -> int:
-        """Encode as `Engine` says."""
-        count = 0
-        for number, (start, stop) in enumerate(pairwise(offsets)):
-            document = bytes(text[start:stop])
-            try:
-                require_utf8(document)
-            except BadUtf8 as bad:
-                raise BadUtf8(start + bad.at) from None
-            count = self._document(document, start, tokens, count, scratch)
-            count = end_document(number, eot, tokens, ends, count, before)
-        return count
-
-    def _document(self, document: bytes, at: int, tokens: memoryview, count: int, scratch: int) -> int:
         def read(start: int, length: int) -> bytes:
             return document[start : start + length]
 

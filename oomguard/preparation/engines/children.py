@@ -8,7 +8,7 @@ import subprocess
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from oomguard.kernel.process.self_exec import own_command
+from oomguard.kernel.process.commands import own_command
 from oomguard.preparation.engines.messages import Channel
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BudgetTooSmall, OomguardError
+from oomguard.preparation.engines.bad_files import Fault
 from oomguard.preparation.engines.line_feed import LINE_COST, LineTooLong
 from oomguard.preparation.engines.stream_intake import StreamIntake
 from oomguard.preparation.reading.source import require_unchanged
@@ -46,7 +47,7 @@ class Intake:
         self._feed: Feed | None = None
         self._large: set[int] = set()  # slots that hold an unusually long chunk
         self._arrived: list[Work] = []
-        self._failures: dict[int, Failure] = {}
+        self._failures: dict[int, Fault] = {}
         self._failed = False
 
     @property
@@ -54,7 +55,7 @@ class Intake:
         """Whether everything there is has been handed out."""
         return self._failed or (self._index >= len(self._job.sources) and not self._arrived)
 
-    def collect(self, *, busy: bool) -> tuple[list[Work], dict[int, Failure]]:
+    def collect(self, *, busy: bool) -> tuple[list[Work], dict[int, Fault]]:
         """Give the chunks that are there now, and by number what stands in the place of one."""
         while not self._failed and self._index < len(self._job.sources):
             try:
@@ -108,9 +109,20 @@ class Intake:
             self._feed.plan_lost()  # type: ignore[attr-defined]  # a RowFeed: no other asks
 
     def _fail(self, failure: Failure) -> None:
-        self._failures[self.numbered] = failure
+        self._failures[self.numbered] = Fault(self._index, failure)
         self.numbered += 1
         self._failed = True
+
+    def leave(self, source: int) -> None:
+        """Go on behind a source, whatever is left of it."""
+        if self._index != source:
+            return  # it was handed out to its end
+        if self._feed is not None:
+            self._feed.close()
+        else:
+            self._free += self.stream.close()
+        self.stream.forget_resume()
+        self._index, self._position, self._feed, self._failed = source + 1, {}, None, False
 
     def _next_source(self) -> None:
         require_unchanged(self._job.sources[self._index])

@@ -53,9 +53,14 @@ class LineFeed:
         return self.source.size
 
     @property
+    def end(self) -> int:
+        """Where cutting ends: behind a line."""
+        return self.size if self.source.end is None else self.source.end
+
+    @property
     def is_done(self) -> bool:
-        """Whether the file has been cut to its end."""
-        return self.offset >= self.size
+        """Whether the file, or its part, has been cut to its end."""
+        return self.offset >= self.end
 
     def next_work(self, number: int, slot: int) -> Work | None:
         """Cut the next range; None at the end.
@@ -73,12 +78,18 @@ class LineFeed:
         return Work(
             number=number,
             task=EncodeTask(
-                slot=slot, kind="lines", path=self.source.path, offset=start, size=size, starts_document=start == 0
+                slot=slot,
+                kind="lines",
+                path=self.source.path,
+                offset=start,
+                size=size,
+                starts_document=start == 0,
+                field=self.source.text_field,
             ),
             source=self.index,
             split=None,
             position={"source": self.index, "resume": {"offset": end}}
-            if end < self.size
+            if end < self.end
             else {"source": self.index + 1},
             read=(start, end),
             name=printable(self.source.path),
@@ -88,8 +99,8 @@ class LineFeed:
     def _end_of_range(self) -> int:
         """The end of the last line before the goal, else of the first one behind it."""
         goal = self.offset + self.chunk
-        if goal >= self.size:
-            return self.size
+        if goal >= self.end:
+            return self.end
         low = max(self.offset, goal - _WINDOW)
         before = self._read(low, goal - low).rfind(b"\n")
         if before >= 0:
@@ -99,12 +110,12 @@ class LineFeed:
             if before >= 0:
                 return self.offset + before + 1
         at, step = goal, _WINDOW
-        while at < self.size:
-            found = self._read(at, min(step, self.size - at)).find(b"\n")
+        while at < self.end:
+            found = self._read(at, min(step, self.end - at)).find(b"\n")
             if found >= 0:
                 return at + found + 1
             at, step = at + step, _WIDEST
-        return self.size
+        return self.end
 
     def _read(self, offset: int, length: int) -> bytes:
         got = os.pread(self._fd, length, offset)
@@ -112,7 +123,7 @@ class LineFeed:
             raise Changed(
                 f"{printable(self.source.path)} became shorter while it was read: "
                 f"{offset + len(got)} bytes, and {self.size} when the run began",
-                do="give the same file again, or begin anew with --restart",
+                do="give the same file again, or start over with --restart",
             )
         return got
 

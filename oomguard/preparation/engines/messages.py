@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ ErrorPolicy = Literal["strict", "replace", "skip"]
 EotPlace = Literal["before", "after", "none"]
 Newlines = Literal["bytes", "universal"]
 Verify = Literal["sample", "full", "off"]
-TaskKind = Literal["text", "lines", "rows", "plan"]
+BadFiles = Literal["stop", "skip"]
+TaskKind = Literal["text", "lines", "rows", "documents", "values"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +36,6 @@ class WorkerConfig:
     eot: EotPlace
     newlines: Newlines
     errors: ErrorPolicy
-    text_field: str
     with_ends: bool
     verify: Verify
     cache_bits: int  # of the native core's state
@@ -45,7 +45,7 @@ class WorkerConfig:
     most_text: int  # of rows in one chunk, unless one alone has more
     slots: int
     slots_fd: int
-    mark_is_added: bool = False  # the reader put the marks in: they are no bytes of the input
+    to_the_fault: bool = False  # a bad document ends its file: those before it are kept
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +57,7 @@ class EncodeTask:
     kind: TaskKind = "text"
     path: str | None = None
     offset: int = 0
+    field: str = "text"  # of lines, values and rows: where the text is
     scratch: int = 0  # bytes that may be taken for a long word, beyond what the configuration says
     # text
     mark: str = ""  # between two documents, as latin-1; "": it is one document
@@ -85,7 +86,9 @@ class Encoded:
     repaired: int = 0  # invalid bytes replaced or left out
     verified_documents: int = 0
     verified_bytes: int = 0
+    is_open: bool = False  # its last document goes on behind it
     crc: int = 0  # CRC-32 of the chunk, as it was read
+    read: list[list[int]] = field(default_factory=list)  # of rows: what was read of the file: start, end, CRC-32
     rss: int = 0  # of the process
     error: str | None = None  # "utf8", "room", "separator", "differs", "engine", "read", "input"
     error_at: int = 0  # bytes from the start of the chunk; of lines and rows: which of them, from 0
@@ -159,4 +162,5 @@ class ReaderConfig:
     token_bytes: int
     slots: int
     slots_fd: int
+    to_the_fault: bool = False
     stdin: bool = False

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BudgetTooSmall, OomguardError, Stopped, WorkerFailed
+from oomguard.preparation.engines.bad_files import Fault, FileLedger
 from oomguard.preparation.engines.children import Child
 from oomguard.preparation.engines.intake import Intake
 from oomguard.preparation.writing.sink_thread import SinkThread
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 _TICK_SECONDS = 0.05
 _ATTEMPTS = 3
+_NO_SLOT = -1  # of a piece that comes from no worker
 
 
 @dataclass(slots=True, kw_only=True)
@@ -61,7 +63,9 @@ class Pipeline:
         oom_kills: Callable[[], int],
         stop_requested: Callable[[], bool],
         on_state: Callable[[PipelineState], None],
+        lines_before: Callable[[], int] = lambda: 0,
     ) -> None:
+        """`lines_before` counts the lines before a part of a file, where an error is to name one."""
         self._job = job
         self._slots = slots
         self._sink = SinkThread(sink)
@@ -69,18 +73,21 @@ class Pipeline:
         self._oom_kills = oom_kills
         self._stop_requested = stop_requested
         self._on_state = on_state
+        self._lines_before = lines_before
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._sink.wake_fd, selectors.EVENT_READ)
         self._workers = workers
         workers.listen_with(self._selector)
         self._ready: deque[Work] = deque()
-        self._results: dict[int, tuple[Work, Encoded] | Callable[[int], OomguardError]] = {}
+        self._results: dict[int, tuple[Work, Encoded] | Fault] = {}
         self._rests: dict[int, Work] = {}  # by the slot that they take up again once it is written
         self._next = 0
         self._taken = replace(sink.totals)
         position = sink.position or {"source": 0}
+        self._files = FileLedger(job, position)
         self._source: int = position["source"]
         self._line: int = (position.get("resume") or {}).get("line") or 1  # of what comes next
+        workers.ask_check(job.columns_to_check(self._source))
         self._intake = Intake(job, slots, self._selector, position=position, ask_plan=workers.ask_plan)
 
     def run(self) -> PipelineState:
@@ -93,8 +100,9 @@ class Pipeline:
         try:
             while not self._is_done():
                 if stopping := self._stop_requested():
-                    raise Stopped("stopped on request", do="run the same command again: it goes on from here")
+                    raise Stopped("stopped on request", do="run the same command again: it resumes from here")
                 self._step()
+            self._require_enough(self._source)
         finally:
             self._intake.close()
             self._workers.end_all(kill=True)
@@ -139,7 +147,7 @@ class Pipeline:
             work = self._ready[0]
             if work.needs > self._job.budget.alone:
                 self._ready.popleft()
-                self._results[work.number] = self._no_room(work)
+                self._results[work.number] = Fault(work.source, self._no_room(work))
                 continue
             worker = self._workers.worker_for(work)
             if worker is None:
@@ -169,19 +177,38 @@ class Pipeline:
             else:
                 self._results[work.number] = (work, encoded)
         for plan in plans:
-            self._intake.planned(plan)
+            if "planned" in plan:
+                self._intake.planned(plan)
+            elif plan["checked"] is not None:
+                raise self._intake.stream.error_of({"error": plan["checked"]})
 
     def _take_results(self) -> None:
         while (result := self._results.pop(self._next, None)) is not None:
-            if callable(result):
-                raise result(self._line)
+            if isinstance(result, Fault):
+                self._next += 1
+                if not self._files.is_left(result.source):
+                    self._leave(result.source, result.make(self._line_now()))
+                continue
             work, encoded = result
+            slot = work.task.slot
+            if self._files.is_left(work.source):
+                self._next += 1
+                self._intake.free([slot])
+                continue
             if work.source != self._source:
+                self._require_enough(self._source)
                 self._source, self._line = work.source, 1
+                self._files.begin(work.source)
+            is_last = work.position["source"] > work.source
+            error: OomguardError | None = self._files.too_much_left_out(
+                encoded.left_out, encoded.documents, at_end=is_last
+            )
             if encoded.error is not None:
-                raise self._job.text_error(work, encoded, documents=self._taken.documents, line=self._line)
+                error = self._job.text_error(work, encoded, documents=self._documents_before(), line=self._line_now())
+            if error is not None and not self._files.may_leave(error):
+                raise error
             self._line += encoded.lines
-            rest = work.rest_after(encoded.rows)
+            rest = work.rest_after(encoded.rows) if error is None else None
             count = Totals(
                 tokens=encoded.tokens,
                 documents=encoded.documents - work.goes_on,
@@ -192,26 +219,52 @@ class Pipeline:
                 verified_bytes=encoded.verified_bytes,
             )
             self._taken = self._taken.plus(count)
-            slot = work.task.slot
-            self._sink.put(
-                slot,
-                EncodedPiece(
-                    tokens=self._slots.tokens(slot, encoded.tokens),
-                    ends=self._slots.ends(slot, encoded.documents) if self._job.with_ends else None,
-                    split=work.split,
-                    count=count,
-                    position=self._position_behind(work) if rest is None else rest.position_before,
-                    read=work.part(encoded.crc),
-                ),
+            self._files.count(work, count.documents, encoded.left_out, is_open=encoded.is_open and not is_last)
+            piece = EncodedPiece(
+                tokens=self._slots.tokens(slot, encoded.tokens),
+                ends=self._slots.ends(slot, encoded.documents) if self._job.with_ends else None,
+                split=work.split,
+                count=count,
+                position=self._files.with_counts(self._position_behind(work) if rest is None else rest.position_before),
+                read=work.parts(encoded) if error is None else (),
             )
+            if error is not None:
+                piece = self._files.leave(work.source, error, piece)
+                self._intake.leave(work.source)
+            self._sink.put(slot, piece)
             if rest is None:
                 self._next += 1
             else:
                 self._rests[slot] = rest
 
+    def _line_now(self) -> int:
+        """The number of the next line in its file."""
+        return self._lines_before() + self._line
+
+    def _documents_before(self) -> int | None:
+        """How many documents of the input came before; None: other units have them."""
+        return self._taken.documents if self._job.text_files is None else None
+
+    def _leave(self, source: int, error: OomguardError) -> None:
+        """Go on behind a file, if that was asked for. Raises: the error, if not."""
+        if not self._files.may_leave(error):
+            raise error
+        piece = self._files.leave(source, error)
+        self._taken = self._taken.plus(piece.count)
+        self._sink.put(_NO_SLOT, piece)
+        self._intake.leave(source)
+
+    def _require_enough(self, source: int) -> None:
+        """At the end of a file: not most of it was left out. Raises: BadInput."""
+        error = self._files.too_much_left_out(at_end=True)
+        if error is not None and not self._files.is_left(source):
+            self._leave(source, error)
+
     def _take_back(self, slots: list[int]) -> None:
         """A slot that was written is free, or goes on with the rest of its work, which all others wait for."""
         for slot in slots:
+            if slot == _NO_SLOT:
+                continue
             if slot in self._rests:
                 self._ready.appendleft(self._rests.pop(slot))
             else:
@@ -243,12 +296,12 @@ class Pipeline:
 
     def _no_room(self, work: Work) -> Callable[[int], OomguardError]:
         def failure(line: int) -> OomguardError:
-            return self._job.room_error(work, documents=self._taken.documents, line=line)
+            return self._job.room_error(work, documents=self._documents_before(), line=line)
 
         return failure
 
     def _chunk_error(self, work: Work, status: int | None) -> OomguardError:
-        where = work.where(0, self._taken.documents, self._line)
+        where = work.where(0, self._documents_before(), self._line_now())
         if kills := self._oom_kills():
             return BudgetTooSmall(
                 f"{where}: the {format_size(work.task.size)} there do not fit in the budget "

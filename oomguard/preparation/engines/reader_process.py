@@ -7,6 +7,7 @@ it was and what is done.
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import socket
@@ -65,40 +66,47 @@ class _Reader:
             self._channel.send({"end": index})
 
     def _pieces(self, index: int, resume: dict[str, Any] | None) -> Iterator[Piece]:
-        from oomguard.preparation.reading.line_stream import iter_lines
+        from oomguard.preparation.reading.kinds import KINDS
         from oomguard.preparation.reading.pieces import ReadOptions
         from oomguard.preparation.reading.source import Source
-        from oomguard.preparation.reading.text_stream import iter_text
 
         config = self._config
         source = Source(**config.sources[index])
         self._fd, self._path = -1, None if source.path == "-" else source.path
         options = ReadOptions(
             errors=config.errors,
-            separator=config.separator.encode("latin-1") if source.kind == "text" else b"",
+            separator=config.separator.encode("latin-1") if source.kind in ("text", "tar") else b"",
             universal_newlines=config.universal_newlines,
             piece_bytes=config.piece_bytes,
             longest_piece=config.longest_piece,
             largest_document=config.largest_document,
             family=config.family,
+            to_the_fault=config.to_the_fault,
         )
-        read = iter_text if source.kind == "text" else iter_lines
-        return read(source, options=options, resume=resume, reserve=self._reserve)
+        module, _, function = KINDS[source.kind].reader.partition(":")
+        read = getattr(importlib.import_module(f"oomguard.preparation.reading.{module}"), function)
+        pieces: Iterator[Piece] = read(source, options=options, resume=resume, reserve=self._reserve)
+        return pieces
 
     def _send(self, piece: Piece) -> None:
         while not self._free:
             self._wait_or_end()
         slot = self._free.pop()
-        self._slots.text(slot, len(piece.data))[:] = piece.data
+        size = sum(map(len, piece.data))
+        text, at = self._slots.text(slot, size), 0
+        for part in piece.data:
+            text[at : at + len(part)] = part
+            at += len(part)
         self._channel.send(
             {
                 "slot": slot,
-                "size": len(piece.data),
+                "size": size,
+                "task": piece.task,
                 "starts_document": piece.starts_document,
                 "ends_document": piece.ends_document,
                 "resume": piece.resume,
                 "where": piece.where,
-                "read_to": self._reached(),
+                "read_to": self._reached() if piece.read_to is None else piece.read_to,
             }
         )
 

@@ -27,7 +27,6 @@ class RowFeed:
 
     index: int
     source: Source
-    column: str
     ask: Callable[[dict[str, Any]], None]  # sends a request for a plan to a worker
     chunk: int
     group: int = 0
@@ -52,33 +51,37 @@ class RowFeed:
             self._is_asked = True
             self.ask(
                 {
-                    "plan": self.index, "path": self.source.path, "field": self.column, "group": self._next_group,
-                    "groups": _GROUPS, "row": self.row if self._next_group == self.group else 0,
-                    "chunk": self.chunk,
+                    "plan": self.index, "path": self.source.path, "field": self.source.text_field,
+                    "group": self._next_group, "groups": self._groups_to_plan(),
+                    "row": self.row if self._next_group == self.group else 0, "chunk": self.chunk,
                 }
             )  # fmt: skip
         if not self._ranges:
             return None
         found = self._ranges.popleft()
-        first, end, need = found.pop("first"), found.pop("end"), found.pop("need")
+        first, end, need, read_to = found.pop("first"), found.pop("end"), found.pop("need"), found.pop("read_to")
         self.offset = found["offset"]
         is_last = not self._ranges and self._groups is not None and self._next_group >= self._groups
         after = {"source": self.index, "resume": {"row_group": found["group"], "row": end}}
         return Work(
             number=number,
-            task=EncodeTask(slot=slot, kind="rows", path=self.source.path, **found),
+            task=EncodeTask(slot=slot, kind="rows", path=self.source.path, field=self.source.text_field, **found),
             source=self.index,
             split=None,
             position={"source": self.index + 1} if is_last else after,
             name=printable(self.source.path),
             place=str(first),
+            read=(0, read_to),
             needs=need if need > _USUAL_NEED else 0,
         )
+
+    def _groups_to_plan(self) -> int:
+        return _GROUPS if self.source.end is None else min(_GROUPS, self.source.end - self._next_group)
 
     def planned(self, message: dict[str, Any]) -> None:
         """Take what a worker found."""
         self._is_asked = False
-        self._groups = message["total"]
+        self._groups = message["total"] if self.source.end is None else min(message["total"], self.source.end)
         self._next_group = message["next"]
         self._ranges += message["ranges"]
 

@@ -107,16 +107,17 @@ class StreamIntake:
         self._deaths = 0
         self._resume = message["resume"]
         source = self._job.sources[self._reading]
-        is_text = source.kind == "text"
+        is_text = message["task"] == "text"
         mark = self._job.resolved.separator.decode("latin-1") if is_text else ""
         large = size > 2 * self._job.budget.piece_bytes
         return Work(
             number=number,
             task=EncodeTask(
                 slot=slot,
-                kind="text" if is_text else "lines",
+                kind=message["task"],
                 size=size,
                 mark=mark,
+                field=source.text_field,
                 starts_document=message["starts_document"],
                 ends_document=message["ends_document"],
             ),

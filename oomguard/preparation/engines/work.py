@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from oomguard.preparation.encoding.safe_cuts import Family
+    from oomguard.preparation.engines.messages import Encoded
     from oomguard.preparation.reading.source import Source
     from oomguard.preparation.writing.token_sink import Split
 
@@ -45,19 +46,27 @@ class Work:
     is_word: bool = False  # for a word that cannot be divided
     read: tuple[int, int] | None = None  # of its file: from there to there, or from 0 to where the stream reader was
 
-    def part(self, crc: int) -> tuple[int, int, int, int | None] | None:
-        """What was read of its source, for `ReadParts`; `crc`: of the chunk, which need not be the file's own bytes."""
-        return None if self.read is None else (self.source, *self.read, crc if self.task.path is not None else None)
+    def parts(self, encoded: Encoded) -> list[tuple[int, int, int, int | None]]:
+        """What was read of its source, for `ReadParts`; a stream's chunk is not the file's own bytes."""
+        parts: list[tuple[int, int, int, int | None]] = [(self.source, *part) for part in encoded.read]  # type: ignore[misc]  # three numbers each
+        if self.read is not None:
+            parts.append((self.source, *self.read, encoded.crc if self.task.path is not None else None))
+        return parts
 
-    def where(self, into: int, documents: int, line: int) -> str:
-        """Say where something is: `into` bytes, lines or rows into it; with `documents` and `line` before it."""
+    def where(self, into: int, documents: int | None, line: int) -> str:
+        """Say where it is: `into` bytes, lines or rows into this; with `documents`, if known, and `line` before it."""
         if self.task.kind == "lines":
             return f"{self.name}:{line + into}"
         if self.task.kind == "rows":
             return f"{self.name}: row group {self.task.group}, row {int(self.place) + into}"
+        if self.task.kind in ("documents", "values"):
+            words, _, number = self.place.rpartition(" ")
+            return f"{self.name}: {words} {int(number) + into}"
         if self.place:
-            return f"{self.name}: document {documents + 1} of the input, at or after {self.place}"
-        return f"{self.name}: byte {self.task.offset + into} (document {documents + 1})"
+            document = "" if documents is None else f"document {documents + 1} of the input, "
+            return f"{self.name}: {document}at or after {self.place}"
+        document = "" if documents is None else f" (document {documents + 1})"
+        return f"{self.name}: byte {self.task.offset + into}{document}"
 
     @property
     def position_before(self) -> dict[str, Any]:
@@ -148,15 +157,26 @@ class PlainFeed:
         assert self.source.size is not None
         return self.source.size
 
+    @property
+    def end(self) -> int:
+        """Where cutting ends: at a safe cut, or with the file."""
+        return self.size if self.source.end is None else self.source.end
+
     def set_val_fraction(self, fraction: Fraction) -> None:
         """Let validation begin where the last `fraction` does; nothing is for it if there is no cut near there.
 
         Raises: Changed if the file is shorter than when the run began.
         """
-        start = int(self.size * (1 - fraction))
-        limit = min(self.size, start + _SPLIT_REACH)
-        cut = find_first_cut(self._read, self._cut, start=start, end=self.size, limit=limit)
+        cut = self.first_cut(int(self.size * (1 - fraction)))
         self.val_from = self.size if cut is None else cut
+
+    def first_cut(self, start: int) -> int | None:
+        """Give the first safe cut behind byte `start`, or the file's end; None: there is none within reach.
+
+        Raises: Changed if the file is shorter than when the run began.
+        """
+        limit = min(self.size, start + _SPLIT_REACH)
+        return find_first_cut(self._read, self._cut, start=start, end=self.size, limit=limit)
 
     def _read(self, offset: int, length: int) -> bytes:
         got = os.pread(self._fd, length, offset)
@@ -164,7 +184,7 @@ class PlainFeed:
             raise Changed(
                 f"{printable(self.source.path)} became shorter while it was read: "
                 f"{offset + len(got)} bytes, and {self.size} when the run began",
-                do="give the same file again, or begin anew with --restart",
+                do="give the same file again, or start over with --restart",
             )
         return got
 
@@ -174,11 +194,11 @@ class PlainFeed:
         Raises: BadInput if a stretch that cannot be cut is longer than a piece may be; Changed if the file is shorter
         than when the run began.
         """
-        if self.offset >= self.size:
+        if self.is_done:
             self.close()
             return None
         in_train = self.val_from is not None and self.offset < self.val_from
-        stop = self.val_from if in_train and self.val_from is not None else self.size
+        stop = min(self.end, self.val_from) if in_train and self.val_from is not None else self.end
         rules = self.rules
         start = self.offset
         end = find_piece_end(
@@ -200,17 +220,17 @@ class PlainFeed:
             offset=start,
             mark=rules.separator.decode("latin-1"),
             starts_document=start in (0, self.val_from),
-            ends_document=end == stop,
+            ends_document=end in (self.val_from, self.size),
             strip_mark=end == self.size and bool(rules.separator),
         )
         split: Split | None = None if self.val_from is None else "train" if in_train else "val"
-        position = {"source": self.index, "offset": end} if end < self.size else {"source": self.index + 1}
+        position = {"source": self.index, "offset": end} if end < self.end else {"source": self.index + 1}
         return task, split, position
 
     @property
     def is_done(self) -> bool:
-        """Whether the file has been cut to its end."""
-        return self.offset >= self.size
+        """Whether the file, or its part, has been cut to its end."""
+        return self.offset >= self.end
 
     def next_work(self, number: int, slot: int) -> Work | None:
         """Cut the next chunk; None at the end. Raises: as `next_task`."""
@@ -226,7 +246,7 @@ class PlainFeed:
             position=position,
             name=printable(self.source.path),
             read=(task.offset, task.offset + task.size),
-            goes_on=split == "train" and task.ends_document and "offset" in position,
+            goes_on=split == "train" and task.ends_document and task.offset + task.size < self.size,
             needs=self.rules.need(task.size),
         )
 

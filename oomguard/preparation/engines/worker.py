@@ -39,6 +39,11 @@ def main() -> None:
 
             channel.send({"planned": message["plan"], **plan_groups(message)})
             continue
+        if "check" in message:
+            from oomguard.preparation.reading.first_look import check_columns
+
+            channel.send({"checked": check_columns(message["check"])})
+            continue
         task = EncodeTask(**message)
         try:
             answer = encoder.encode(task)

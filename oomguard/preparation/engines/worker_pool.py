@@ -89,6 +89,11 @@ class WorkerPool:
         worker.planning = message["plan"]
         worker.channel.tell(message)
 
+    def ask_check(self, files: list[dict[str, Any]]) -> None:
+        """Have a worker look whether files have the column; if it ends meanwhile, the reading will say."""
+        if files and self._workers:
+            self._workers[-1].channel.tell({"check": files})
+
     def hear(self, child: Child) -> tuple[list[tuple[Work, Encoded]], list[dict[str, Any]]] | None:
         """Take what a worker says: answers, and plans of rows. None: it has ended."""
         messages = child.channel.receive()
@@ -101,6 +106,8 @@ class WorkerPool:
                 child.ready = True
             elif "planned" in message:
                 child.planning = None
+                plans.append(message)
+            elif "checked" in message:
                 plans.append(message)
             else:
                 encoded = Encoded(**message)

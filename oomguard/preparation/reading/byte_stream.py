@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import lzma
 import zlib
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, Self
@@ -14,6 +15,7 @@ from oomguard.text import printable
 from oomguard.units import KIB, MIB
 
 if TYPE_CHECKING:
+    from oomguard.preparation.reading.kinds import Compression
     from oomguard.preparation.reading.pieces import Reserve
     from oomguard.preparation.reading.source import Source
 
@@ -104,8 +106,6 @@ class ByteStream:
     def _decode(self) -> Any:
         if self._compression is None:
             return self._file
-        if self._compression == "zst":
-            return _ZstdStream(self._file)
         return PackedStreams(self._file, self._compression, before_stream=self._ask)
 
     def _damaged(self, error: Exception) -> BadInput:
@@ -113,25 +113,8 @@ class ByteStream:
             return BadInput(f"{self._name} cannot be read: {error}", do=f"ls -l {self._name}")
         return BadInput(
             f"{self._name}: damaged or cut off, after {self._given} bytes of decompressed text: {error}",
-            do=f"{_CHECKERS[self._compression]} {self._name}, and get the file again",
+            do=f"{_CHECKERS[self._compression]} {self._name}, and download the file again",
         )
-
-
-class _ZstdStream:
-    """Arrow's decoder, which is imported only where it is needed: it takes 0.15 s and 20 MiB."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        import pyarrow as pa
-
-        self._stream = pa.CompressedInputStream(pa.PythonFile(file, mode="r"), "zstd")
-        self._errors = pa.ArrowException
-
-    def read(self, size: int, /) -> bytes:
-        try:
-            got: bytes = self._stream.read(size)
-        except self._errors as error:
-            raise DamagedStream(str(error)) from error
-        return got
 
 
 class _Rest:
@@ -151,6 +134,21 @@ class _Rest:
 
     def close(self) -> None:
         self._file.close()
+
+
+class Unpacked:
+    """The decompressed bytes of a file that is a part of another one."""
+
+    def __init__(self, file: BinaryIO, compression: Compression, name: str) -> None:
+        self._streams = PackedStreams(file, compression, before_stream=lambda _: None)
+        self._name = name
+
+    def read(self, size: int, /) -> bytes:
+        """Give the next bytes, at most `size`; b"" only at the end. Raises: BadInput for damaged data."""
+        try:
+            return self._streams.read(size)
+        except DamagedStream as error:
+            raise BadInput(f"{self._name}: damaged or cut off: {error}", do="download the file again") from error
 
 
 class UnifiedNewlines:
@@ -174,12 +172,62 @@ class UnifiedNewlines:
         return given
 
 
-def skip_bytes(stream: Readable, size: int, *, crc: int | None, name: str) -> None:
+class Transcoded:
+    """A stream of characters in another encoding as UTF-8: checked strictly, since what is wrong there is not text."""
+
+    def __init__(self, stream: Readable, encoding: str, name: str) -> None:
+        self._stream = stream
+        self._decoder = codecs.getincrementaldecoder(encoding)()
+        self._encoding = encoding
+        self._name = name
+        self._taken = 0
+        self._ready = b""
+        self._ended = False
+
+    def read(self, size: int, /) -> bytes:
+        """Give the next bytes, at most `size`; b"" only at the end.
+
+        Raises: BadInput with the place of a byte that the encoding does not have there.
+        """
+        while not self._ready and not self._ended:
+            got = self._stream.read(size)
+            self._ended = not got
+            self._ready = self._decode(got)
+        given, self._ready = self._ready[:size], self._ready[size:]
+        return given
+
+    def _decode(self, got: bytes) -> bytes:
+        kept = len(self._decoder.getstate()[0])  # of a character that is not whole yet
+        try:
+            text = self._decoder.decode(got, final=not got).encode()
+        except UnicodeError as error:
+            at = (
+                self._taken - kept + getattr(error, "start", 0)
+                if isinstance(error, UnicodeDecodeError)
+                else self._taken
+            )
+            raise BadInput(
+                f"{self._name}: byte {at}: not {self._encoding} ({getattr(error, 'reason', error)})",
+                do="--input-encoding with what it is written in; it is checked strictly, whatever --errors says",
+            ) from error
+        self._taken += len(got)
+        return text
+
+
+def readable(stream: ByteStream, source: Source) -> Readable:
+    """Give the stream's characters as UTF-8."""
+    return Transcoded(stream, source.encoding, printable(source.path)) if source.encoding else stream
+
+
+def skip_bytes(stream: Readable, size: int, *, name: str, crc: int | None = None) -> None:
     """Read past what an earlier run has read; `crc`: the CRC-32 these bytes must have.
 
     Raises: Changed if the stream is shorter, or other bytes.
     """
     now = done = 0
+    if crc is None and isinstance(stream, ByteStream) and stream.seekable:
+        stream.seek(size)
+        return
     while done < size:
         got = stream.read(min(MIB, size - done))
         if not got:
@@ -216,11 +264,17 @@ def _no_window(_: bytes) -> int:
 
 
 def _zstd_window(head: bytes) -> int:
-    """Bytes of the window of a frame with a window descriptor. Source: RFC 8878, 3.1.1.1.2."""
-    if len(head) < 6 or not head.startswith(b"\x28\xb5\x2f\xfd") or head[4] & 0x20:
-        return 0  # 0x20: a single segment, of which the size is the window: a small file, or written by the library
-    base = 1 << (10 + (head[5] >> 3))
-    return base + base // 8 * (head[5] & 7)
+    """Bytes of a frame's window. Source: RFC 8878, 3.1.1.1."""
+    if len(head) < 6 or not head.startswith(b"\x28\xb5\x2f\xfd"):
+        return 0
+    descriptor = head[4]
+    if not descriptor & 0x20:
+        base = 1 << (10 + (head[5] >> 3))
+        return base + base // 8 * (head[5] & 7)
+    # A single segment, as the library's one call writes it: all of the content is its window.
+    at = 5 + (0, 1, 2, 4)[descriptor & 3]
+    size = (1, 2, 4, 8)[descriptor >> 6]
+    return int.from_bytes(head[at : at + size], "little") + (256 if size == 2 else 0)
 
 
 def _xz_memory(head: bytes) -> int:

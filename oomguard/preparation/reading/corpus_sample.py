@@ -1,34 +1,28 @@
-"""What a corpus is like, told from pieces of it: how much text, how many tokens, and how sure that is."""
+"""What a corpus is like, told from windows into it: how much text, how many tokens, and how sure that is."""
 
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from oomguard.preparation.reading.text_shape import character_width, measure_shape
+from oomguard.units import MIB
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from oomguard.preparation.reading.sample_windows import Window
     from oomguard.preparation.reading.text_shape import TextShape
 
-_SURE = 2.6  # standard errors: 99 of 100 samples
-_UNSEEN = 0.1  # how far the rest may differ where only the beginning could be read
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SamplePiece:
-    """Some documents that stand together. Units: bytes."""
-
-    documents: tuple[str, ...]
-    taken: int  # of the file, or of the text where it is decompressed
-    text: str | None = None  # with what stands between the documents, where that is text, too
-
-    @property
-    def texts(self) -> tuple[str, ...]:
-        """What is encoded."""
-        return self.documents if self.text is None else (self.text,)
+_SURE = 2.6  # standard errors: 99 of 100 samples, where they are normal
+_FEW = 3.0  # of few windows the standard error is uncertain itself
+_LEAST = 0.003  # a sample is never surer than that: a window may begin within a word
+_UNSEEN = 0.15  # how far the rest may differ where only the beginning could be read
+_SHAPE_TEXT = 2 * MIB  # of documents that the shape is measured on
+_BLANK_LINES = re.compile(r"\n[ \t]*\n")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,17 +36,23 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorpusSample:
-    """A corpus, from pieces of it."""
+    """A corpus, from windows into it."""
 
     disk_bytes: int
     text_bytes: Estimate
     tokens: Estimate
-    documents: int  # about so many
+    tokens_with_ends: Estimate  # with one more for the end of each document, as `prepare` divides them
+    documents: int  # about so many; of a text without a separator, what is between blank lines
     sampled_bytes: int  # of text
-    widest_character: str  # of the pieces
+    widest_character: str  # of the windows
     shape: TextShape
     seconds_to_encode: float  # a byte of text, one worker
     from_start: bool  # only beginnings of files could be read: they are compressed
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of it was read."""
+        return self.tokens.low == self.tokens.high
 
     @property
     def bytes_per_token(self) -> float:
@@ -61,49 +61,99 @@ class CorpusSample:
 
 
 def describe_corpus(
-    pieces: Sequence[SamplePiece], *, of_bytes: int, disk_bytes: int, counted: bool, from_start: bool,
-    widest: str, count: Callable[[str], tuple[int, int]], seconds: Callable[[], float],
+    windows: Sequence[Window], *, disk_bytes: int, count: Callable[[bytes], int],
+    count_with_large: Callable[[str], tuple[int, int]], seconds: Callable[[], float],
 ) -> CorpusSample:  # fmt: skip
-    """Estimate the whole from the pieces, whose `taken` bytes are a sample of `of_bytes`.
-
-    `counted`: the text is the file itself, so its size is known. Raises: ValueError if no piece holds text.
-    """
-    documents = [document for piece in pieces for document in piece.documents]
-    shape = measure_shape(documents, count)
-    if widest > max(map(max, filter(None, documents)), default=""):
-        shape = replace(shape, widest=max(shape.widest, character_width(widest)))
-    else:
-        widest = max(map(max, filter(None, documents)))
-    text = [sum(len(one.encode(errors="replace")) for one in piece.texts) for piece in pieces]
-    tokens = [sum(count(one)[0] for one in piece.texts) for piece in pieces]
-    taken = [piece.taken for piece in pieces]
-    unseen = _UNSEEN if from_start else 0.0
-    text_bytes = (
-        Estimate(value=of_bytes, low=of_bytes, high=of_bytes) if counted else _scaled(text, taken, of_bytes, unseen)
-    )
+    """Estimate the whole from windows; from all of it, count it. Raises: ValueError if no window holds text."""
+    tokens = [float(sum(map(count, window.texts))) for window in windows]
+    with_ends = [found + window.ends for found, window in zip(tokens, windows, strict=True)]
+    paragraphs, widest = _paragraphs(windows)
+    documents = list(_some_documents(windows))
+    shape = measure_shape(documents, count_with_large)
+    divided = sum(_factor(one) * found for one, found in zip(windows, paragraphs, strict=True))
+    shape = replace(shape, widest=max(shape.widest, character_width(widest)))
     return CorpusSample(
         disk_bytes=disk_bytes,
-        text_bytes=text_bytes,
-        tokens=_scaled(tokens, taken, of_bytes, unseen),
-        documents=round(len(documents) * of_bytes / max(1, sum(taken))),
-        sampled_bytes=sum(text),
+        text_bytes=_scaled(windows, [window.text_size for window in windows]),
+        tokens=_scaled(windows, tokens),
+        tokens_with_ends=_scaled(windows, with_ends),
+        documents=round(divided),
+        sampled_bytes=sum(len(text) for window in windows for text in window.texts),
         widest_character=widest,
         shape=shape,
         seconds_to_encode=seconds(),
-        from_start=from_start,
+        from_start=any(window.unseen for window in windows),
     )
 
 
-def _scaled(found: Sequence[int], taken: Sequence[int], of_bytes: int, unseen: float) -> Estimate:
-    """A ratio estimate with its standard error (Cochran, Sampling Techniques, 6.3), for the whole."""
-    total = sum(taken)
-    ratio = sum(found) / total
-    value = ratio * of_bytes
-    if total >= of_bytes:
+def _paragraphs(windows: Sequence[Window]) -> tuple[list[float], str]:
+    """Give about how many documents there are in each window, and the widest character of all."""
+    found: list[float] = []
+    widest = ""
+    for window in windows:
+        texts = [text.decode(errors="replace") for text in window.texts]
+        for text in texts:
+            if not text.isascii() or not widest:
+                widest = max(widest, max(text, default=""))
+        undivided = not window.documents and len(texts) == 1
+        found.append(sum(len(_BLANK_LINES.findall(text)) for text in texts) + 1 if undivided else window.ends)
+    if windows and all(window.size == window.stands_for for window in windows):
+        return found, widest
+    # A window of an undivided text begins and ends within what blank lines divide.
+    return [max(0.0, one - 1) if not w.documents and len(w.texts) == 1 else one
+            for one, w in zip(found, windows, strict=True)], widest  # fmt: skip
+
+
+def _some_documents(windows: Sequence[Window]) -> Iterator[str]:
+    """Documents from all over the windows, with some MiB of text together."""
+    all_text = sum(len(text) for window in windows for text in window.texts)
+    share = min(1.0, _SHAPE_TEXT / max(1, all_text))
+    given = seen = 0.0
+    for window in windows:
+        for document in window.documents or window.texts:
+            parts = [document.decode(errors="replace")]
+            if not window.documents:
+                parts = [part for part in _BLANK_LINES.split(parts[0]) if part] or parts
+            for part in parts:
+                seen += len(part) * share
+                if part and given <= seen:
+                    given += len(part)
+                    yield part
+
+
+def _factor(window: Window) -> float:
+    """How often what it holds is there in all that it stands for."""
+    return window.stands_for / window.size if window.size else 1.0
+
+
+def _scaled(windows: Sequence[Window], found: Sequence[float]) -> Estimate:
+    """Give the sum over all that the windows stand for, and how sure it is.
+
+    The variance is that of differences between neighbours (Wolter, Introduction to Variance Estimation, 8.2): windows
+    are drawn from parts that follow each other, so that what differs between distant parts is no uncertainty.
+    """
+    parts = [_factor(window) * one for window, one in zip(windows, found, strict=True)]
+    value = sum(parts)
+    everything = sum(window.stands_for for window in windows)
+    read = sum(window.size for window in windows)
+    if read >= everything or not value:
         return Estimate(value=round(value), low=round(value), high=round(value))
-    several = len(found)
-    error = unseen
-    if several > 1 and ratio:
-        variance = sum((f - ratio * t) ** 2 for f, t in zip(found, taken, strict=True)) / (several - 1)
-        error += _SURE * math.sqrt(variance / several) / (total / several) / ratio * math.sqrt(1 - total / of_bytes)
-    return Estimate(value=round(value), low=max(0, round(value * (1 - error))), high=round(value * (1 + error)))
+    if all(abs(window.size - one) < 1e-6 for window, one in zip(windows, found, strict=True)) and not any(
+        window.unseen for window in windows
+    ):
+        return Estimate(value=round(value), low=round(value), high=round(value))  # the file itself is the text
+    ratio = value / everything
+    off: dict[int, float] = {}
+    for number, (window, part) in enumerate(zip(windows, parts, strict=True)):
+        drawn = window.cluster if window.cluster >= 0 else -number - 1
+        off[drawn] = off.get(drawn, 0.0) + part - ratio * window.stands_for
+    several = list(off.values())
+    error = _LEAST * value
+    if len(several) > 1:
+        squares = sum((a - b) ** 2 for a, b in pairwise(several))
+        variance = len(several) * squares / (2 * (len(several) - 1)) * (1 - read / everything)
+        error += _SURE * (1 + _FEW / len(several)) * math.sqrt(variance)
+    else:
+        error += _UNSEEN * value
+    error += _UNSEEN * sum(part * window.unseen for window, part in zip(windows, parts, strict=True))
+    return Estimate(value=round(value), low=max(0, round(value - error)), high=round(value + error))

@@ -1,25 +1,36 @@
-"""JSON Lines that cannot be read at any place, compressed or from standard input, in blocks of whole lines."""
+"""JSON Lines that cannot be read at any place, compressed or from standard input, in blocks of whole lines.
+
+Only a long line makes a large block. A block is a list of parts, so that what was inflated is copied once: into a slot.
+"""
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING, Any
 
-from oomguard.preparation.reading.byte_stream import ByteStream, skip_bytes
-from oomguard.preparation.reading.line_blocks import LineReader
+from oomguard.errors import BudgetTooSmall, OomguardError
+from oomguard.preparation.reading.byte_stream import ByteStream, readable, skip_bytes
 from oomguard.preparation.reading.pieces import Piece
 from oomguard.text import printable
+from oomguard.units import MIB, format_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from oomguard.preparation.reading.byte_stream import Readable
     from oomguard.preparation.reading.pieces import ReadOptions, Reserve
     from oomguard.preparation.reading.source import Source
+
+# Bytes held for a line by the stream reader and then by a worker, by bytes of the line: as it comes, in the slot, its
+# parsed text, that as UTF-8.
+LINE_PEAK = 4
+_STEP = 8 * MIB  # by which a line grows between two questions
 
 
 def iter_lines(
     source: Source, *, options: ReadOptions, resume: dict[str, Any] | None, reserve: Reserve
 ) -> Iterator[Piece]:
-    """Give the lines as they are: the workers parse them.
+    """Give the lines as they are, about `piece_bytes` at a time, and a longer line alone: the workers parse them.
 
     Raises: BadInput for damaged data; BudgetTooSmall for too long a line; Changed; whatever `reserve` does.
     """
@@ -27,8 +38,94 @@ def iter_lines(
     keys = ("offset", "line", "crc") if source.path == "-" else ("offset", "line")
     start = {key: position[key] for key in keys}
     name = printable(source.path)
-    with ByteStream(source, reserve=reserve) as stream:
+    with ByteStream(source, reserve=reserve) as raw:
+        stream = readable(raw, source)
         skip_bytes(stream, start["offset"], crc=start.get("crc"), name=name)
-        for block in LineReader(stream, name, options, reserve, held=stream.held).blocks(start):
-            where = f"line {block.start['line']}"
-            yield Piece(bytes(block.data), block.start["offset"] == 0, True, block.end, where)  # noqa: FBT003
+        yield from LineReader(stream, name, options, reserve, held=raw.held).pieces(start)
+
+
+def _piece(data: list[Any], start: dict[str, Any], *, lines: int) -> Piece:
+    """Whole lines that follow each other; `start`: {"offset", "line", "crc" if it is followed} of their first byte."""
+    end = {"offset": start["offset"] + sum(map(len, data)), "line": start["line"] + lines}
+    if "crc" in start:
+        end["crc"] = start["crc"]
+        for part in data:
+            end["crc"] = zlib.crc32(part, end["crc"])
+    return Piece(data, start["offset"] == 0, True, end, f"line {start['line']}", "lines")  # noqa: FBT003
+
+
+class LineReader:
+    """Gives a stream in pieces of whole lines, about `piece_bytes` each; a longer line is a piece of its own."""
+
+    def __init__(self, stream: Readable, name: str, options: ReadOptions, reserve: Reserve, *, held: int = 0) -> None:
+        self._stream = stream
+        self._name = name
+        self._options = options
+        self._reserve = reserve
+        self._held = held  # bytes the stream asked for itself
+        self._asked = options.unasked
+
+    def pieces(self, start: dict[str, Any]) -> Iterator[Piece]:
+        """Read on from `start`, where the stream stands.
+
+        Raises: BudgetTooSmall for a line of more than `largest_document`; whatever `reserve` does.
+        """
+        size = self._options.piece_bytes
+        rest: bytes | bytearray = b""  # of a line that is not whole
+        while chunk := self._stream.read(size):
+            at = 0
+            if len(rest) >= size:
+                line = rest if isinstance(rest, bytearray) else bytearray(rest)
+                rest, at = line, chunk.find(b"\n") + 1
+                self._grow(line, chunk[: at or None], start["line"])
+                if not at:
+                    continue
+                piece, rest = _piece([line], start, lines=1), b""
+                yield piece
+                start = piece.resume
+            end = chunk.rfind(b"\n") + 1
+            if end > at:
+                parts = [rest, memoryview(chunk)[at:end]]
+                piece, rest = _piece(parts, start, lines=chunk.count(b"\n", at, end)), b""
+                yield piece
+                start = piece.resume
+            rest += chunk[max(at, end) :]
+        if rest:
+            yield _piece([rest], start, lines=1)  # without a line feed, that is
+
+    def _grow(self, line: bytearray, more: bytes, number: int) -> None:
+        size = len(line) + len(more)
+        try:
+            if size > self._options.largest_document:
+                raise self._too_long(number, size)
+            if size > self._asked:
+                self._asked = size + _STEP
+                self._ask(number, self._asked)
+        except OomguardError as refused:
+            line.clear()
+            size += self._rest_of_line() if not more.endswith(b"\n") else 0
+            if size <= self._options.largest_document:
+                self._ask(number, size)  # refused again, now with the size that the line really has
+                raise
+            raise self._too_long(number, size) from refused
+        line += more
+
+    def _ask(self, number: int, size: int) -> None:
+        self._reserve(int(LINE_PEAK * size) + self._held, f"{self._name}: line {number}")
+
+    def _rest_of_line(self) -> int:
+        size = 0
+        while chunk := self._stream.read(MIB):
+            end = chunk.find(b"\n") + 1
+            size += end or len(chunk)
+            if end:
+                break
+        return size
+
+    def _too_long(self, number: int, size: int) -> BudgetTooSmall:
+        need = format_size(LINE_PEAK * size)
+        return BudgetTooSmall(
+            f"{self._name}: line {number} is {format_size(size)} long and needs {need} of memory to read; "
+            f"the longest that fits here is {format_size(self._options.largest_document)}",
+            do=f"give --max-rss {need} more than now, or take line {number} out",
+        )

@@ -1,4 +1,4 @@
-"""JSON Lines: one object a line, the document in one of its fields."""
+"""JSON Lines, and JSON values that were found in another file: objects with the document in one of their fields."""
 
 from __future__ import annotations
 
@@ -7,21 +7,23 @@ from array import array
 from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from oomguard.preparation.encoding.native import CoreUnavailable, utf8_prefix
+from oomguard.preparation.reading.fields import find_field, paths_of
 from oomguard.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 _BOM = b"\xef\xbb\xbf"
 _NAMES_SHOWN = 8
-_SURROGATES = b"\\ud", b"\\uD"  # what may be an escaped surrogate
 # Numbers are not looked at, so that none is too long for int().
 _DECODER = json.JSONDecoder(parse_int=len, parse_float=len)
-_SKIP = "or leave such lines out with --errors skip"
+_SKIP = "or leave such {them} out with --errors skip"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,65 +55,98 @@ def parse_lines(data: bytes, *, field: str, errors: str, at_start: bool) -> Pars
     """
     if at_start:
         data = data.removeprefix(_BOM)
-    lines = data.count(b"\n") + (not data.endswith(b"\n")) if data else 0
-    if errors == "strict":
-        _refuse_bad_utf8(data)
-    texts = _at_once(data, field)
-    if texts is not None and len(texts) == lines:
-        return _joined(texts, range(lines), [], lines)
-    return _one_by_one(data, field, errors, lines)
+    count = data.count(b"\n") + (not data.endswith(b"\n")) if data else 0
+    lines = data.removesuffix(b"\n").split(b"\n") if data else []
+    found = _parse(lines, field=field, errors=errors, is_utf8=_is_well_formed(data), them="lines")
+    return ParsedLines(found.text, found.offsets, found.rows, found.bad, count)
+
+
+def parse_values(values: list[bytes], *, field: str, errors: str) -> ParsedLines:
+    """Give the documents of JSON values, as of lines. Raises: BadLine, likewise."""
+    return _parse(values, field=field, errors=errors, is_utf8=False, them="values")
+
+
+def _parse(values: list[bytes], *, field: str, errors: str, is_utf8: bool, them: str) -> ParsedLines:
+    if errors == "strict" and not is_utf8:
+        _refuse_bad_utf8(values, them)
+    texts = _at_once(values, field)
+    if texts is not None and len(texts) == len(values):
+        return _joined(texts, range(len(values)), [], len(values))
+    return _one_by_one(values, field, errors, them)
 
 
 def _joined(texts: list[bytes], rows: Sequence[int], bad: list[int], lines: int) -> ParsedLines:
     return ParsedLines(b"".join(texts), array("q", accumulate(map(len, texts), initial=0)), rows, bad, lines)
 
 
-def _at_once(data: bytes, field: str) -> list[bytes] | None:
-    """Give the field of each line, or None where a line is not as usual, or the parser is not of Python's opinion."""
-    if any(escape in data for escape in _SURROGATES):
-        return None  # it refuses a lone one
-    decoder = _decoder(field)
-    if decoder is None:
+def _at_once(values: list[bytes], field: str) -> list[bytes] | None:
+    """Give the field of each, or None where one is not as usual, or the parser is not of Python's opinion.
+
+    It refuses an escaped surrogate that is alone, which Python's takes.
+    """
+    reader = _reader(field)
+    if reader is None:
         return None
+    decode, path = reader
     try:
-        decode = decoder.decode  # line by line: an object may not go on in the next one
-        return [decode(line).text.encode() for line in data.removesuffix(b"\n").split(b"\n")] if data else []
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        if len(path) == 1:  # one by one: an object may not go on in the next line
+            return [decode(value).f0.encode() for value in values]
+        get = attrgetter(".".join(path))
+        return [get(decode(value)).encode() for value in values]
+    except (msgspec.DecodeError, UnicodeError, RecursionError, AttributeError):
         return None
 
 
 @cache
-def _decoder(field: str) -> msgspec.json.Decoder[Any] | None:
-    """The parser of that field; None for a name that JSON has to escape, which msgspec does not take."""
+def _reader(field: str) -> tuple[Callable[[bytes], Any], tuple[str, ...]] | None:
+    """Give the parser of the field and the attributes that lead to it; None where only Python's json will do.
+
+    That is for a choice of several, and for a name that JSON has to escape, which msgspec does not take.
+    """
+    paths = paths_of(field)
+    if "|" in field or not paths:
+        return None
+    *_, path = paths
     try:
-        return msgspec.json.Decoder(msgspec.defstruct("Line", [("text", str)], rename={"text": field}))
+        inner: Any = str
+        for name in reversed(path[1:]):
+            inner = msgspec.defstruct("Inner", [("f0", inner)], rename={"f0": name})
+        fields: list[Any] = [("f0", inner)]
+        names = {"f0": path[0]}
+        if len(paths) > 1:  # an object with that very name, dots and all, is for Python's json
+            fields.append(("f1", msgspec.UnsetType, msgspec.UNSET))
+            names["f1"] = field
+        return msgspec.json.Decoder(msgspec.defstruct("Value", fields, rename=names)).decode, ("f0",) * len(path)
     except ValueError:
         return None
 
 
-def _one_by_one(data: bytes, field: str, errors: str, lines: int) -> ParsedLines:
+def _one_by_one(values: list[bytes], field: str, errors: str, them: str) -> ParsedLines:
     texts: list[bytes] = []
     rows: list[int] = []
     bad: list[int] = []
-    for row, line in enumerate(data.split(b"\n")):
-        if not line.strip(b" \t\r"):
+    for row, value in enumerate(values):
+        if not value.strip(b" \t\r"):
             continue
         try:
-            texts.append(_document(line, row, field))
+            texts.append(_document(value, row, field, them))
         except BadLine:
             if errors != "skip":
                 raise
             bad.append(row)
         rows += [row] * (len(texts) - len(rows))
-    return _joined(texts, rows, bad, lines)
+    return _joined(texts, rows, bad, len(values))
 
 
-def _document(line: bytes, row: int, field: str) -> bytes:
-    correct = f"correct this line, {_SKIP}"
+def _document(line: bytes, row: int, field: str, them: str) -> bytes:
+    skip = _SKIP.format(them=them)
+    correct = f"correct this {them[:-1]}, {skip}"
     is_utf8 = _is_utf8(line)
     try:
         value = _DECODER.decode(line.decode(errors="strict" if is_utf8 else "surrogateescape"))
     except json.JSONDecodeError as error:
+        if row == 0 and _goes_on(line):
+            correct = f"if the objects have several lines each, or are in an array: --input-format json; else {correct}"
         raise BadLine(row, f"no JSON: {error.msg}, at character {error.colno}", correct) from error
     except RecursionError as error:
         text = _with_arrow(line, field)
@@ -120,21 +155,26 @@ def _document(line: bytes, row: int, field: str) -> bytes:
         return text
     if not isinstance(value, dict):
         if row == 0 and isinstance(value, list):
-            correct = "JSON Lines has one object a line: jq -c '.[]' FILE > documents.jsonl"
+            correct = "--input-format json reads the objects of an array"
         raise BadLine(row, f"{_type_of(value)}, not an object", correct)
-    text = value.get(field)
+    is_there, text = find_field(value, field)
     if isinstance(text, str):
         return _to_utf8(text, is_utf8=is_utf8)
     shown = printable(field)
-    if field in value:
+    if is_there:
         raise BadLine(row, f'the field "{shown}" is {_type_of(text)}, not a string', correct)
     names = [f'"{printable(name)}"' for name in list(value)[:_NAMES_SHOWN]]
     more = ", ..." if len(value) > _NAMES_SHOWN else ""
     raise BadLine(
         row,
         f'no field "{shown}"; there are: {", ".join(names) or "none"}{more}',
-        f"name the field with --text-field NAME, {_SKIP}",
+        f"name the field with --text-field NAME (of one of several inputs: --text-field GLOB=NAME), {skip}",
     )
+
+
+def _goes_on(line: bytes) -> bool:
+    """Whether a first line begins what another one ends."""
+    return line.strip() in (b"[", b"{")
 
 
 def _with_arrow(line: bytes, field: str) -> bytes | None:
@@ -155,19 +195,26 @@ def _with_arrow(line: bytes, field: str) -> bytes | None:
     return text
 
 
-def _refuse_bad_utf8(data: bytes) -> None:
-    if data.isascii():
-        return
+def _refuse_bad_utf8(values: list[bytes], them: str) -> None:
+    for row, value in enumerate(values):
+        try:
+            value.decode()
+        except UnicodeDecodeError as error:
+            if value.startswith((b"\xff\xfe", b"\xfe\xff")):
+                raise BadLine(row, "this is UTF-16", "--input-encoding utf-16") from error
+            raise BadLine(
+                row,
+                f"not UTF-8 at byte {error.start} of the {them[:-1]} ({error.reason})",
+                "--errors replace puts U+FFFD there, --errors skip leaves the bytes out; "
+                "--input-encoding NAME if it is written in another encoding",
+            ) from error
+
+
+def _is_well_formed(data: bytes) -> bool:
     try:
-        data.decode()
-    except UnicodeDecodeError as error:
-        before = data[: error.start]
-        column = len(before) - before.rfind(b"\n") - 1
-        raise BadLine(
-            before.count(b"\n"),
-            f"not UTF-8 at byte {column} of the line ({error.reason})",
-            "--errors replace puts U+FFFD there, --errors skip leaves the bytes out",
-        ) from error
+        return utf8_prefix(data) == len(data)
+    except CoreUnavailable:
+        return data.isascii()  # for all else, Python's own decoder
 
 
 def _is_utf8(data: bytes) -> bool:

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import os
+import zlib
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from oomguard.preparation.engines.allocators import settle_allocators
+from oomguard.errors import BadInput, Changed, OomguardError
+from oomguard.preparation.reading.arrow_texts import buffers, find_column, fitting, inner, plain, size_of
+from oomguard.preparation.reading.parquet_file import (
+    CODECS,
+    PAGES_AT,
+    TYPES,
+    ColumnFacts,
+    begin_file,
+    end_file,
+    leaf_path,
+)
+from oomguard.preparation.reading.parquet_pages import ChunkPages, read_chunk_pages
+from oomguard.text import printable
+from oomguard.units import KIB, MIB
 
-settle_allocators()
-
-import numpy as np  # noqa: E402
-import pyarrow as pa  # noqa: E402 - its memory pool is chosen when it is imported
-import pyarrow.parquet  # noqa: E402
-
-from oomguard.errors import BadInput, Changed, OomguardError  # noqa: E402
-from oomguard.preparation.reading.parquet_file import CODECS, PAGES_AT, TYPES, ColumnFacts, begin_file, end_file  # noqa: E402
-from oomguard.preparation.reading.parquet_pages import ChunkPages, read_chunk_pages  # noqa: E402
-from oomguard.text import printable  # noqa: E402
-from oomguard.units import KIB, MIB  # noqa: E402
+# isort: split
+import pyarrow as pa  # behind what settles its allocator
+import pyarrow.parquet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,7 +33,8 @@ if TYPE_CHECKING:
     from oomguard.preparation.engines.messages import EncodeTask
 
 _BUFFER = 64 * KIB
-_NAMES_SHOWN = 12
+_DEEPEST = 8  # a column in more groups than that is read from the beginning of its row group
+_TAIL = 8  # bytes behind the footer: its length, b"PAR1"
 _STEP = MIB  # of text that is spelled out at a time
 
 
@@ -48,6 +55,7 @@ class DecodedRows:
     rows: Sequence[int]  # of each document, from the first that was asked for
     left_out: int
     done: int  # rows, of those that were asked for
+    read: tuple[tuple[int, int, int], ...] = ()  # what was read of the file for them: start, end, CRC-32
 
 
 def plan_groups(asked: dict[str, Any]) -> dict[str, Any]:
@@ -93,8 +101,18 @@ def _ranges(column: _Column, group: int, first: int, *, chunk: int) -> Iterator[
                 "group": group, "page": index, "pages": count, "skip": max(0, first - start),
                 "rows": end - max(start, first), "size": text, "offset": pages.place(index),
                 "first": max(start, first), "end": end, "need": pages.need(start),
+                "read_to": pages.reach(index + count - 1),
             }  # fmt: skip
         index += count
+
+
+def group_sizes(path: str, field: str) -> list[int]:
+    """Bytes of the column in each row group, decompressed, as the footer says. Raises: BadInput."""
+    column = _open(path, field)
+    try:
+        return [column.text_bytes(group) for group in range(column.groups)]
+    finally:
+        close_file()
 
 
 def read_rows(task: EncodeTask, *, field: str, errors: str, most: int) -> Iterator[DecodedRows]:
@@ -109,7 +127,7 @@ def read_rows(task: EncodeTask, *, field: str, errors: str, most: int) -> Iterat
         column = _open(task.path, field)
         with _damage("", f"row group {task.group}"):
             for texts in column.texts(task, most):
-                yield _decoded(texts, first, field=field, errors=errors)
+                yield replace(_decoded(texts, first, field=field, errors=errors), read=column.take_read())
                 first += len(texts)
                 del texts
     except OomguardError as error:
@@ -126,18 +144,13 @@ def _decoded(texts: pa.Array, first: int, *, field: str, errors: str) -> Decoded
             raise BadRow(first + valid.index(False), null, "leave such rows out with --errors skip")
         rows = [first + row for row, is_there in enumerate(valid) if is_there]
         texts = texts.drop_null()
-    text, offsets = _buffers(texts)
+    text, offsets = buffers(texts)
     return DecodedRows(text, offsets, rows, done - len(rows), done)
 
 
-def _buffers(texts: pa.Array) -> tuple[Any, memoryview]:
-    if not len(texts):
-        return b"", memoryview(b"\0" * 4).cast("i")
-    _, offsets, data = texts.buffers()
-    places = memoryview(offsets).cast("B")
-    places = places.cast("q") if pa.types.is_large_binary(texts.type) else places.cast("i")
-    view = places[texts.offset : texts.offset + len(texts) + 1]
-    return (memoryview(data) if data is not None else b""), view
+def require_column(path: str, field: str) -> None:
+    """Raises: BadInput if the file cannot be read, or has no such column of text."""
+    _Column(path, field).close()
 
 
 def _open(path: str, field: str) -> _Column:
@@ -162,6 +175,7 @@ class _Column:
         self.name = printable(path)
         self._field = field
         self._pages: tuple[int, ChunkPages] | None = None
+        self._read: list[tuple[int, int, int]] = []  # that was not told yet: start, end, CRC-32
         with _damage(self.name, "opening it"):
             self._raw = open(path, "rb")  # noqa: SIM115, PTH123 - open as long as the worker reads this file
         try:
@@ -170,6 +184,8 @@ class _Column:
                     path, pre_buffer=False, buffer_size=_BUFFER, page_checksum_verification=True
                 )
             self._index = self._find()
+            self._is_deep = len(self._path) > _DEEPEST
+            self._note_footer()
         except BaseException:
             self._raw.close()
             raise
@@ -182,25 +198,51 @@ class _Column:
     def groups(self) -> int:
         return int(self._file.num_row_groups)
 
+    def text_bytes(self, group: int) -> int:
+        """Bytes of the column in a row group, decompressed."""
+        return int(self._chunk(group).total_uncompressed_size)
+
     def pages(self, group: int) -> ChunkPages:
         if self._pages is None or self._pages[0] != group:
             with _damage(self.name, f"row group {group}"):
                 self._pages = group, read_chunk_pages(self._raw, self._chunk(group))
         return self._pages[1]
 
+    def take_read(self) -> tuple[tuple[int, int, int], ...]:
+        """Give what was read of the file since this was asked last, the footer first."""
+        read, self._read = tuple(self._read), []
+        return read
+
+    def _note_footer(self) -> None:
+        size = os.fstat(self._raw.fileno()).st_size
+        length = int.from_bytes(os.pread(self._raw.fileno(), 4, size - _TAIL), "little")
+        self._note(size - _TAIL - length, size)
+
+    def _note(self, start: int, end: int) -> None:
+        """Read a part of the file for its checksum alone."""
+        crc = 0
+        for at in range(start, end, MIB):
+            crc = zlib.crc32(os.pread(self._raw.fileno(), min(MIB, end - at), at), crc)
+        self._read.append((start, end, crc))
+
     def texts(self, task: EncodeTask, most: int) -> Iterator[pa.Array]:
         """Give `binary or large_binary[...]` each: the task's rows, or the first of them up to `most` bytes."""
         pages = self.pages(task.group)
         facts = self._facts(task.group)
-        if not pages.places or facts.codec not in CODECS or facts.physical_type not in TYPES:
-            yield from _rows(self._file, task, most, column=self._field, group=task.group)
+        if not pages.places or facts.codec not in CODECS or facts.physical_type not in TYPES or self._is_deep:
+            chunk = self._chunk(task.group)
+            start = chunk.dictionary_page_offset if chunk.has_dictionary_page else chunk.data_page_offset
+            self._note(start, start + chunk.total_compressed_size)
+            yield from _rows(self._file, task, most, path=self._path, group=task.group)
             return
         end = task.page + task.pages
+        inside = leaf_path(facts)
         first, last = pages.place(task.page), pages.place_behind(end - 1)
         is_coded = pages.dictionary is not None and pages.pages[task.page].uses_dictionary
         head = pages.dictionary.header + pages.dictionary.compressed if pages.dictionary and is_coded else 0
         data = begin_file(head + last - first)
-        self._read_into(data, PAGES_AT, pages.dictionary_at, head)
+        if head:
+            self._read_into(data, PAGES_AT, pages.dictionary_at, head)
         self._read_into(data, PAGES_AT + head, first, last - first)
         end_file(
             data,
@@ -213,15 +255,16 @@ class _Column:
             pa.BufferReader(data),
             pre_buffer=False,
             # A few bytes of numbers may stand for any amount of text; where they do not, Arrow is faster without.
-            read_dictionary=["text"] if is_coded and pages.most_coded_text() > most else None,
+            read_dictionary=[".".join(inside)] if is_coded and pages.most_coded_text() > most else None,
             page_checksum_verification=True,
         ) as file:
-            yield from _rows(file, task, most, column="text", group=0)
+            yield from _rows(file, task, most, path=inside, group=0)
 
     def _read_into(self, data: bytearray, start: int, at: int, size: int) -> None:
         with memoryview(data) as view:
             if os.preadv(self._raw.fileno(), [view[start : start + size]], at) < size:
                 raise OSError("the file ends within a page")
+            self._read.append((at, at + size, zlib.crc32(view[start : start + size])))
 
     def _chunk(self, group: int) -> Any:
         return self._file.metadata.row_group(group).column(self._index)
@@ -231,106 +274,54 @@ class _Column:
         return ColumnFacts(
             physical_type=column.physical_type,
             length=max(0, column.length),
-            optional=column.max_definition_level > 0,
+            optional=tuple(self._optional),
             codec=self._chunk(group).compression,
         )
 
     def _find(self) -> int:
-        schema, field = self._file.schema_arrow, self._field
-        found = schema.get_all_field_indices(field)
-        if len(found) != 1:
-            names = [f'"{printable(name)}"' for name in schema.names[:_NAMES_SHOWN]]
-            more = ", ..." if len(schema.names) > _NAMES_SHOWN else ""
-            what = f'no column "{printable(field)}"' if not found else f'{len(found)} columns "{printable(field)}"'
-            raise BadInput(
-                f"{self.name}: {what}; there are: {', '.join(names) or 'none'}{more}",
-                do="name the column with --text-field NAME",
-            )
-        kind = schema.field(field).type
-        if not _is_text(kind.value_type if pa.types.is_dictionary(kind) else kind):
-            raise BadInput(
-                f'{self.name}: the column "{printable(field)}" holds {kind}, not strings',
-                do="name the column with the text with --text-field NAME",
-            )
-        paths = [self._file.schema.column(i).path for i in range(len(self._file.schema))]
-        return paths.index(field)
+        """The number of the column's leaf: of two columns, paths may be spelled alike."""
+        schema = self._file.schema_arrow
+        self._path = find_column(schema, self._field, self.name)
+        before = schema.get_field_index(self._path[0])
+        leaf = sum(_leaves(schema.field(number).type) for number in range(before))
+        kind = schema.field(before).type
+        self._optional = [schema.field(before).nullable]
+        for step in self._path[1:]:
+            place = kind.get_field_index(step)
+            leaf += sum(_leaves(kind.field(number).type) for number in range(place))
+            self._optional.append(kind.field(place).nullable)
+            kind = kind.field(place).type
+        return leaf
 
 
-def _rows(file: Any, task: EncodeTask, most: int, *, column: str, group: int) -> Iterator[pa.Array]:
+def _leaves(kind: Any) -> int:
+    """How many columns of a file an Arrow type is."""
+    if pa.types.is_dictionary(kind) or not kind.num_fields:
+        return int(not (pa.types.is_struct(kind)))
+    return sum(_leaves(kind.field(number).type) for number in range(kind.num_fields))
+
+
+def _rows(file: Any, task: EncodeTask, most: int, *, path: tuple[str, ...], group: int) -> Iterator[pa.Array]:
     skip, left, room = task.skip, task.rows, most
     step = max(1, (task.skip + task.rows) * _STEP // max(task.size, 1))
-    for batch in file.iter_batches(batch_size=step, row_groups=[group], columns=[column], use_threads=False):
-        texts = batch.column(0)
+    for batch in file.iter_batches(batch_size=step, row_groups=[group], columns=[".".join(path)], use_threads=False):
+        texts = inner(batch.column(batch.schema.get_field_index(path[0])), path[1:])
         if skip >= len(texts):
             skip -= len(texts)
             continue
         texts, skip = texts.slice(skip, left), 0
-        fitting = _fitting(texts, room, at_least=left == task.rows)
-        if not fitting:
+        fit = fitting(texts, room, at_least=left == task.rows)
+        if not fit:
             return
-        part = _plain(texts[:fitting])
-        left -= fitting
-        room -= _size(part)
-        is_full = fitting < len(texts)
+        part = plain(texts[:fit])
+        left -= fit
+        room -= size_of(part)
+        is_full = fit < len(texts)
         del batch, texts
         yield part
         if not left or is_full:
             return
-    raise BadInput(f"{left} rows fewer than the footer says", do="get the file again")
-
-
-def _fitting(texts: pa.Array, most: int, *, at_least: bool) -> int:
-    """How many of the first texts have no more than `most` bytes together."""
-    if not pa.types.is_dictionary(texts.type):
-        texts = _plain(texts)
-        offsets = _offsets(texts)
-        found = int(np.searchsorted(offsets - offsets[0], most, side="right")) - 1 if len(texts) else 0
-    else:
-        lengths = np.diff(_offsets(_plain(texts.dictionary)))
-        codes = (
-            texts.indices.fill_null(0).to_numpy(zero_copy_only=False) if texts.null_count else texts.indices.to_numpy()
-        )
-        found = int(np.searchsorted(np.cumsum(lengths[codes]), most, side="right")) if len(lengths) else len(texts)
-    return max(min(found, len(texts)), int(at_least))
-
-
-def _offsets(texts: pa.Array) -> Any:
-    """Where each text begins in the values, and where the last one ends: int64[text_count + 1]."""
-    places = texts.buffers()[1]
-    if not len(texts) or places is None:
-        return np.zeros(1, np.int64)
-    width = np.int64 if pa.types.is_large_binary(texts.type) else np.int32
-    return np.frombuffer(places, width)[texts.offset : texts.offset + len(texts) + 1].astype(np.int64)
-
-
-def _size(texts: pa.Array) -> int:
-    offsets = _offsets(texts)
-    return int(offsets[-1] - offsets[0])
-
-
-def _plain(texts: pa.Array) -> pa.Array:
-    """Give `texts: binary or large_binary[...]`."""
-    if pa.types.is_dictionary(texts.type):
-        texts = _spelled_out(texts)
-    if pa.types.is_large_string(texts.type) or pa.types.is_large_binary(texts.type):
-        return texts.view(pa.large_binary())
-    if pa.types.is_string(texts.type) or pa.types.is_binary(texts.type):
-        return texts.view(pa.binary())
-    return texts.cast(pa.large_binary())  # views, fixed width
-
-
-def _spelled_out(texts: pa.Array) -> pa.Array:
-    """Decode a dictionary; where each of its values follows the one before, they are there already."""
-    if not texts.null_count and len(texts):
-        codes = texts.indices.to_numpy()
-        if int(codes[-1]) - int(codes[0]) == len(codes) - 1 and (np.diff(codes) == 1).all():
-            return texts.dictionary.slice(int(codes[0]), len(codes))
-    return texts.dictionary_decode()
-
-
-def _is_text(kind: Any) -> bool:
-    checks = ("string", "large_string", "binary", "large_binary", "fixed_size_binary", "string_view", "binary_view")
-    return any(getattr(pa.types, f"is_{check}")(kind) for check in checks)
+    raise BadInput(f"{left} rows fewer than the footer says", do="download the file again")
 
 
 @contextmanager
@@ -342,5 +333,5 @@ def _damage(name: str, where: str) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno is not None:
             raise BadInput(f"{name or 'the file'} cannot be read: {error.strerror}", do=f"ls -l {name}") from error
         raise BadInput(
-            f"{start}{where}: damaged or cut off, or no parquet file: {error}", do="get the file again"
+            f"{start}{where}: damaged or cut off, or no parquet file: {error}", do="download the file again"
         ) from error

@@ -23,8 +23,13 @@ class ColumnFacts:
 
     physical_type: str
     length: int  # of a value of fixed length
-    optional: bool
+    optional: tuple[bool, ...]  # whether it may be null, and before it each group that it is in
     codec: str
+
+
+def leaf_path(column: ColumnFacts) -> tuple[str, ...]:
+    """Give what the column is called here: a group within a group, as it was."""
+    return (*(f"g{number}" for number in range(len(column.optional) - 1)), "text")
 
 
 def begin_file(pages: int) -> bytearray:
@@ -38,17 +43,22 @@ def end_file(data: bytearray, *, column: ColumnFacts, values: int, dictionary: i
     """Write the footer behind the pages, of which the first `dictionary` bytes are the dictionary's."""
     pages = len(data) - PAGES_AT
     root = _fields((4, _BINARY, _string(b"schema")), (5, _I32, _number(1)))
+    *groups, name = leaf_path(column)
+    parents = [
+        _fields((3, _I32, _number(int(may))), (4, _BINARY, _string(group.encode())), (5, _I32, _number(1)))
+        for group, may in zip(groups, column.optional, strict=False)
+    ]
     leaf = _fields(
         (1, _I32, _number(TYPES[column.physical_type])),
         (2, _I32, _number(column.length)),
-        (3, _I32, _number(1 if column.optional else 0)),
-        (4, _BINARY, _string(b"text")),
+        (3, _I32, _number(int(column.optional[-1]))),
+        (4, _BINARY, _string(name.encode())),
     )
     start = PAGES_AT
     chunk = _fields(
         (1, _I32, _number(TYPES[column.physical_type])),
         (2, _LIST, _list(_I32, [_number(_PLAIN), _number(_RLE)])),
-        (3, _LIST, _list(_BINARY, [_string(b"text")])),
+        (3, _LIST, _list(_BINARY, [_string(one.encode()) for one in leaf_path(column)])),
         (4, _I32, _number(CODECS[column.codec])),
         (5, _I64, _number(values)),
         (6, _I64, _number(uncompressed)),
@@ -63,7 +73,7 @@ def end_file(data: bytearray, *, column: ColumnFacts, values: int, dictionary: i
     )
     footer = _fields(
         (1, _I32, _number(2)),
-        (2, _LIST, _list(_STRUCT, [root, leaf])),
+        (2, _LIST, _list(_STRUCT, [root, *parents, leaf])),
         (3, _I64, _number(values)),
         (4, _LIST, _list(_STRUCT, [group])),
     )

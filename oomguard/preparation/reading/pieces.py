@@ -1,15 +1,20 @@
-"""Pieces of a stream: about a mebibyte each, which travel from the stream reader to a worker."""
+"""Pieces of a stream: about a mebibyte each, which travel from the stream reader to a worker.
+
+Documents that are not parts of one text, and JSON values that a worker has yet to parse, travel one behind the other
+below their sizes: int64[count + 2], the count, each size (-1: there is none, as in a null), and 0.
+"""
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from oomguard.errors import BadInput
+from oomguard.errors import BadInput, BudgetTooSmall, OomguardError
 from oomguard.units import MIB, format_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from oomguard.preparation.encoding.safe_cuts import Family
 
@@ -29,6 +34,7 @@ class ReadOptions:
     piece_bytes: int = MIB
     longest_piece: int = 16 * MIB  # the most that is searched for a safe cut
     largest_document: int = 1 << 62  # a longer line or document is refused
+    to_the_fault: bool = False  # of a damaged text, what is before the fault is given: it is not gone on with
     unasked: int = 8 * MIB  # a line, document or page of more than this is asked for
 
     def __post_init__(self) -> None:
@@ -40,15 +46,108 @@ class ReadOptions:
 class Piece:
     """Consecutive text, or whole lines, of a source.
 
-    Of text, `data.split(separator)` are its parts of documents: the first goes on with the document of the piece before
-    unless `starts_document`, the last goes on in the next piece unless `ends_document`.
+    Of text, `b"".join(data).split(separator)` are its parts of documents: the first goes on with the document of the
+    piece before unless `starts_document`, the last goes on in the next piece unless `ends_document`.
     """
 
-    data: bytes
+    data: Sequence[bytes | bytearray | memoryview]  # one behind the other
     starts_document: bool
     ends_document: bool
     resume: dict[str, Any]  # JSON: where reading goes on right after this piece
-    where: str  # the place of its first byte: "line 120", "byte 4096"
+    where: str  # the place of its first byte or value: "line 120", "byte 4096"
+    task: Literal["text", "lines", "documents", "values"] = "text"  # what it is for the worker
+    read_to: int | None = None  # how far into the file; None: as far as the descriptor is
+
+
+_COPIES = 4  # bytes held for each byte of a large document: as it comes, in the slot, its parsed text, its tokens
+_STEP = 8 * MIB  # by which a document grows between two questions
+
+
+class Room:
+    """Asks for the memory of a large document, in steps, while it grows."""
+
+    def __init__(self, name: str, options: ReadOptions, reserve: Reserve, *, held: int = 0) -> None:
+        self._name = name
+        self._options = options
+        self._reserve = reserve
+        self._held = held
+        self._asked = options.unasked
+
+    def ask(self, size: int, where: str) -> None:
+        """Raises: BudgetTooSmall for more than a document may have; whatever `reserve` does."""
+        if size > self._options.largest_document:
+            need = format_size(_COPIES * size)
+            raise BudgetTooSmall(
+                f"{self._name}: {where}: a document of {format_size(size)} or more needs {need} of memory to read; "
+                f"the longest that fits here is {format_size(self._options.largest_document)}",
+                do=f"give --max-rss {need} more than now, or take the document out",
+            )
+        if size > self._asked:
+            self._asked = size + _STEP
+            self._reserve(_COPIES * self._asked + self._held, f"{self._name}: {where}")
+
+
+class Packer:
+    """Puts documents, or JSON values, together to pieces."""
+
+    def __init__(self, options: ReadOptions, *, task: Literal["documents", "values"], word: str, number: int) -> None:
+        """`word` and `number` say for people which the next one is: "record", 17."""
+        self._most = options.piece_bytes
+        self._task: Literal["documents", "values"] = task
+        self._word = word
+        self._first = self._next = number
+        self._held: list[bytes | memoryview | None] = []
+        self._size = 0
+
+    @property
+    def where(self) -> str:
+        """The place of what is added next."""
+        return f"{self._word} {self._next}"
+
+    def add(
+        self, document: bytes | memoryview | None, resume: dict[str, Any], read_to: int | None = None
+    ) -> Iterator[Piece]:
+        """Take one more, behind which reading goes on with `resume`; give a piece once there is one."""
+        self._held.append(document)
+        self._next += 1
+        self._size += 8 + (0 if document is None else len(document))
+        if self._size >= self._most:
+            yield from self.rest(resume, read_to)
+
+    def rest(self, resume: dict[str, Any], read_to: int | None = None) -> Iterator[Piece]:
+        """Give what is left, if anything is."""
+        if not self._held:
+            return
+        held, where = self._held, f"{self._word} {self._first}"
+        self._held, self._size, self._first = [], 0, self._next
+        yield Piece([pack(held)], True, True, resume, where, self._task, read_to)  # noqa: FBT003
+
+
+Found = tuple[bytes | memoryview | None, dict[str, Any], int | None]  # a document, the position behind it, read_to
+
+
+def packed(found: Iterator[Found], packer: Packer, start: dict[str, Any]) -> Iterator[Piece]:
+    """Give pieces of what is found; where something is wrong, first what was found before. `start`: the position."""
+    position, read_to = start, None
+    try:
+        for document, position, read_to in found:
+            yield from packer.add(document, position, read_to)
+    except OomguardError:
+        yield from packer.rest(position, read_to)
+        raise
+    yield from packer.rest(position, read_to)
+
+
+def pack(documents: Sequence[bytes | memoryview | None]) -> bytes:
+    """Put documents together, as the module says."""
+    sizes = array("q", [len(documents), *(-1 if one is None else len(one) for one in documents), 0])
+    return b"".join([sizes.tobytes(), *(one for one in documents if one is not None)])
+
+
+def unpack(data: memoryview) -> tuple[memoryview, list[int]]:
+    """Give the documents, one behind the other, and their sizes: -1 for one that is not there."""
+    count = data[:8].cast("q")[0]
+    return data[8 * (count + 2) :], data[8 : 8 * (count + 1)].cast("q").tolist()
 
 
 def no_cut(path: str, where: str, width: int) -> BadInput:

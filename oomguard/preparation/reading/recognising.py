@@ -1,6 +1,6 @@
 """What a file is by its first bytes, where its name does not say it.
 
-Only what Python brings is used: the process that plans a run imports nothing heavy. So zstd is not looked into.
+The process that plans a run imports nothing heavy, so none of the readers is asked.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ import json
 import re
 import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput
+from oomguard.preparation.reading.fields import find_field, paths_of
+from oomguard.preparation.reading.kinds import KINDS
 from oomguard.preparation.reading.packed_streams import DamagedStream, PackedStreams
 from oomguard.text import printable
 from oomguard.units import KIB
@@ -19,7 +21,7 @@ from oomguard.units import KIB
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from oomguard.preparation.reading.source import Compression
+    from oomguard.preparation.reading.kinds import Compression, Kind
 
 HEAD = 64 * KIB
 _MAGIC: dict[bytes, Compression] = {
@@ -29,9 +31,25 @@ _MAGIC: dict[bytes, Compression] = {
     **{b"BZh%d" % level + block: "bz2" for level in range(1, 10) for block in (b"1AY&SY", b"\x17rE8P\x90")},
 }
 _PARQUET = b"PAR1"
+_ARROW_FILE, _ARROW_STREAM = b"ARROW1\0\0", b"\xff\xff\xff\xff"
+_WARC = re.compile(rb"WARC/1\.[01]\r?\n")
+# What has no reader here, by its first bytes.
+_NO_READER = {
+    b"FEA1": ("Feather of version 1", "write it again with pyarrow.feather.write_feather"),
+    b"PK\x03\x04": ("a zip archive (as .docx and .npz are)", "unpack it and name the folder"),
+    b"%PDF-": ("PDF", "take the text out of it first: pdftotext FILE"),
+    b"\x93NUMPY": ("a NumPy array", "what it was made from is what can be read"),
+    b"\x04\x22\x4d\x18": ("lz4", "lz4 -d FILE, and name what comes out"),
+    b"7z\xbc\xaf\x27\x1c": ("a 7z archive", "unpack it and name the folder"),
+    b"\x5d\x00\x00": ("lzma", "xz --format=lzma -d FILE, and name what comes out"),
+    b"\x89HDF": ("HDF5", "write its texts as JSON Lines first"),
+    b"SQLite format 3\x00": ("an SQLite database", "write its texts as JSON Lines first"),
+}
 _TAR_AT, _TAR = 257, b"ustar"
 _BOM = b"\xef\xbb\xbf"
 _LINES = 20
+_ARRAY = re.compile(rb'\[\s*\{\s*"')
+_OBJECT_ALONE = re.compile(rb'\{[ \t]*\r?\n\s*"')
 _OBJECT = re.compile(rb'[ \t]*\{[ \t]*"')
 
 
@@ -39,49 +57,71 @@ _OBJECT = re.compile(rb'[ \t]*\{[ \t]*"')
 class Recognised:
     """What the content says."""
 
-    kind: Literal["jsonl", "parquet"] | None  # None: nothing is told, and it is taken as text
+    kind: Kind | None  # None: nothing is told, and it is taken as text
     compression: Compression | None
     head: bytes  # the decompressed begin; empty where it could not be looked into
 
     def holds_field(self, name: str) -> bool:
-        """Whether the first line is an object with this field, as far as it can be told from its begin."""
+        """Whether the first object has this field, as far as it can be told from its begin."""
+        if self.kind == "json":
+            return any(json.dumps(path[-1]).encode() in self.head for path in paths_of(name))
         line, _, rest = self.head.removeprefix(_BOM).lstrip().partition(b"\n")
         if self.kind != "jsonl":
             return False
         try:
-            return name in json.loads(line)
+            return find_field(json.loads(line), name)[0]
         except (ValueError, RecursionError):  # it goes on behind what was looked at
-            return not rest and any(key in line for key in (json.dumps(name).encode(), f'"{name}"'.encode()))
+            keys = {key for path in paths_of(name) for key in (json.dumps(path[-1]), f'"{path[-1]}"')}
+            return not rest and any(key.encode() in line for key in keys)
 
 
 def recognise(path: Path, compression: Compression | None) -> Recognised:
     """Look at the begin of a file; `compression` is what its name says.
 
-    Raises: BadInput for a tar archive, and for a file that cannot be opened.
+    Raises: BadInput for what no reader is for, and for a file that cannot be opened.
     """
     shown = printable(str(path))
     try:
         with path.open("rb") as file:
             head = file.read(HEAD)
             compression = compression or compression_of(head)
-            if compression == "zst":
-                return Recognised(kind=None, compression=compression, head=b"")
             if compression is not None:
                 file.seek(0)
                 head = PackedStreams(file, compression, before_stream=lambda _: None).read(HEAD)
     except DamagedStream:
         return Recognised(kind=None, compression=compression, head=b"")  # the reading will say so
     except OSError as error:
-        raise BadInput(f"{shown} cannot be opened: {error.strerror}", do=f"ls -l {shown}") from error
-    if head[_TAR_AT : _TAR_AT + len(_TAR)] == _TAR:
+        raise BadInput(f"{shown} cannot be opened: {error.strerror}", do=f"ls -l {shlex.quote(shown)}") from error
+    refuse_unreadable(head, shown)
+    kind = kind_of(head)
+    if compression is not None and kind in ("parquet", "arrow"):
         raise BadInput(
-            f"{shown} is a tar archive, and its files are what can be read",
-            do=f"mkdir unpacked && tar -xf {shlex.quote(shown)} -C unpacked && oomguard prepare unpacked",
+            f"{shown} is {KINDS[kind].words}, compressed as a whole, and is read by seeking in it",
+            do="decompress the file first",
         )
-    if compression is None and head.startswith(_PARQUET):
-        return Recognised(kind="parquet", compression=None, head=head)
-    kind: Literal["jsonl"] | None = "jsonl" if looks_like_json_lines(head) else None
     return Recognised(kind=kind, compression=compression, head=head)
+
+
+def kind_of(head: bytes) -> Kind | None:
+    """What a file that begins with `head` is. No UTF-8 text begins as a binary format does, but for tar."""
+    if head.startswith(_PARQUET):
+        return "parquet"
+    if head.startswith((_ARROW_FILE, _ARROW_STREAM)):
+        return "arrow"
+    if head[_TAR_AT : _TAR_AT + len(_TAR)] == _TAR:
+        return "tar"
+    if _WARC.match(head):
+        return "warc"
+    if looks_like_json_lines(head):
+        return "jsonl"
+    return "json" if looks_like_json(head) else None
+
+
+def refuse_unreadable(head: bytes, shown: str) -> None:
+    """Refuse what would be taken as text and is known to be none. Raises: BadInput."""
+    found = next((words for magic, words in _NO_READER.items() if head.startswith(magic)), None)
+    if found is not None:
+        raise BadInput(f"{shown} is {found[0]}, and no text", do=found[1].replace("FILE", shlex.quote(shown)))
 
 
 def compression_of(head: bytes) -> Compression | None:
@@ -102,6 +142,25 @@ def looks_like_json_lines(head: bytes) -> bool:
         return isinstance(json.loads(begun[0]), dict)
     except (ValueError, RecursionError):
         return False
+
+
+def looks_like_json(head: bytes) -> bool:
+    """Whether it begins as an array of objects, or as an object that goes over several lines."""
+    start = head[:HEAD].removeprefix(_BOM).lstrip()
+    if _ARRAY.match(start):
+        return True
+    if not start.startswith(b"{"):
+        return False
+    first = start.partition(b"\n")[0]
+    return _OBJECT_ALONE.match(start) is not None and not _is_whole(first)
+
+
+def _is_whole(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def refuse_json_lines(name: str, head: bytes) -> None:

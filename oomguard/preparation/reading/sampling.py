@@ -1,26 +1,22 @@
-"""Look at a corpus in a second or two: pieces from all over each file, read, decoded and encoded."""
+"""Look at a corpus in a second: all of it where it is small, else stretches from all over it, encoded."""
 
 from __future__ import annotations
 
-import json
-import re
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from oomguard.errors import BadInput, NothingFound
 from oomguard.preparation.encoding.encodings import find_rank_file
 from oomguard.preparation.encoding.load_engine import load_engine
-from oomguard.preparation.reading.byte_stream import ByteStream
-from oomguard.preparation.reading.corpus_sample import CorpusSample, SamplePiece, describe_corpus
+from oomguard.preparation.reading.corpus_sample import CorpusSample, describe_corpus
+from oomguard.preparation.reading.sample_windows import Look, read_whole, sample_windows
 from oomguard.preparation.reading.text_shape import SMALL_INT
-from oomguard.text import printable
-from oomguard.units import KIB, MIB
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy.typing as npt
@@ -28,48 +24,38 @@ if TYPE_CHECKING:
     from oomguard.preparation.encoding.encodings import EncodingSpec
     from oomguard.preparation.reading.source import Source
 
-_PIECES = 64
-_PIECE = 64 * KIB
-_FROM_START = 16 * MIB  # of decompressed text
-_MOST_FILES = 200
-_FOUR_BYTES = 0xF0  # UTF-8: a lead byte from here on begins a character beyond U+FFFF
-_LONGEST_LINE = 8 * MIB
 _SPARE = 64  # tokens of room that the core wants beyond one a byte
 _SCRATCH_PER_BYTE = 40  # of memory for a long word
-_BLANK_LINES = re.compile(r"\n[ \t]*\n")
 
 
 def sample_corpus(
-    sources: Sequence[Source], *, spec: EncodingSpec, text_field: str = "text", separator: bytes = b""
-) -> CorpusSample:
-    """Estimate text, tokens and shape of a corpus from 4 MiB of it.
+    sources: Sequence[Source], *, spec: EncodingSpec, text_field: str | None = None, separator: bytes = b"",
+    strict: bool = False,
+) -> CorpusSample:  # fmt: skip
+    """Count text, tokens and shape of a corpus where it is small, else estimate them from a few MiB of it.
 
-    `separator` divides documents in text; without it, blank lines count as that, for lack of a better sign.
+    `separator` divides documents in text; without it a file is one, and for the shape alone blank lines divide it.
+    `strict` refuses what `prepare` refuses, in its words; else such lines, rows and bytes are passed over.
     Raises: NothingFound if there is no text in what was looked at; BadInput if it cannot be read, or is a stream.
     """
     if any(source.size is None for source in sources):
         raise BadInput(
             "standard input can be read only once, so it cannot be sampled", do="save it in a file, then name the file"
         )
-    looked = _Look(text_field, separator.decode(errors="replace"))
-    chosen = sources if len(sources) <= _MOST_FILES else sources[:: -(-len(sources) // _MOST_FILES)]
-    everything = sum(source.size or 0 for source in sources)
-    seen = sum(source.size or 0 for source in chosen)
-    for source in chosen:
-        looked.at(source, pieces=max(1, round(_PIECES * (source.size or 0) / max(1, seen))))
-    if not any(document for piece in looked.pieces for document in piece.documents):
+    if text_field is not None:
+        sources = [replace(source, text_field=text_field) for source in sources]
+    look = Look(separator=separator, strict=strict)
+    windows = read_whole(sources, look) or sample_windows(sources, look)
+    if not any(text for window in windows for text in window.texts):
         raise NothingFound(
-            "there is no text in the input, as far as it was looked at", do="oomguard prepare --help: --text-field"
+            "no text was found in the part of the input that was sampled", do="oomguard prepare --help: --text-field"
         )
     counter = _Counter(spec, find_rank_file(spec))
     return describe_corpus(
-        looked.pieces,
-        of_bytes=round(looked.of_bytes * everything / seen) if seen else 0,
-        disk_bytes=everything,
-        counted=all(source.seekable_text for source in sources),
-        from_start=looked.from_start,
-        widest=looked.widest,
+        windows,
+        disk_bytes=sum(source.size or 0 for source in sources),
         count=counter.count,
+        count_with_large=counter.count_with_large,
         seconds=counter.seconds_a_byte,
     )
 
@@ -81,19 +67,19 @@ class _Counter:
         self._engine = load_engine(spec, rank_file)
         self._dtype = np.dtype(f"u{spec.token_bytes}")
         self._room = memoryview(bytearray())
-        self._known: dict[int, tuple[int, int]] = {}
         self._bytes = self._seconds = 0.0
 
-    def count(self, document: str) -> tuple[int, int]:
-        if id(document) in self._known:
-            return self._known[id(document)]
-        text = document.encode(errors="replace")
+    def count(self, text: bytes) -> int:
         began = time.perf_counter()
         tokens = self._encode(text)
         self._seconds += time.perf_counter() - began
         self._bytes += len(text)
-        found = self._known[id(document)] = (len(tokens), int(np.count_nonzero(tokens > SMALL_INT)))
-        return found
+        return len(tokens)
+
+    def count_with_large(self, document: str) -> tuple[int, int]:
+        """Give how many tokens there are, and how many of them are no small int of Python's."""
+        tokens = self._encode(document.encode(errors="replace"))
+        return len(tokens), int(np.count_nonzero(tokens > SMALL_INT))
 
     def _encode(self, text: bytes) -> npt.NDArray[np.uint32]:
         size = (len(text) + _SPARE) * self._dtype.itemsize
@@ -107,153 +93,3 @@ class _Counter:
 
     def seconds_a_byte(self) -> float:
         return self._seconds / self._bytes if self._bytes else 0.0
-
-
-@dataclass(slots=True)
-class _Look:
-    """Gathers pieces; `of_bytes` is what their `taken` bytes are a sample of."""
-
-    text_field: str
-    separator: str
-    pieces: list[SamplePiece] = field(default_factory=list)
-    of_bytes: int = 0
-    from_start: bool = False
-    widest: str = ""
-
-    def at(self, source: Source, *, pieces: int) -> None:
-        if source.compression is not None:
-            self._beginning(source)
-        elif source.kind == "parquet":
-            self._parquet(source, pieces)
-        else:
-            self.of_bytes += source.size or 0
-            for data, start in _spread(source, pieces):
-                self._add(source, data, cut_begin=start > 0, cut_end=True)
-
-    def _add(self, source: Source, data: bytes, *, cut_begin: bool, cut_end: bool) -> None:
-        if source.kind == "jsonl":
-            begin = data.find(b"\n") + 1 if cut_begin else 0
-            end = data.rfind(b"\n") + 1 if cut_end and len(data) >= _PIECE else len(data)
-            if end > begin:
-                self._lines(data[begin:end])
-            return
-        whole = _whole_characters(data)
-        text = whole.decode(errors="replace")
-        self.widest = max(self.widest, max(text, default=""))
-        if self.separator:
-            documents = text.split(self.separator)
-            self.pieces.append(SamplePiece(documents=tuple(documents[1:] or documents), taken=len(whole)))
-        else:
-            self.pieces.append(SamplePiece(documents=tuple(_paragraphs(text)), taken=len(whole), text=text))
-
-    def _lines(self, data: bytes) -> None:
-        documents = []
-        for line in data.splitlines():
-            try:
-                value = json.loads(line)
-            except ValueError:
-                continue
-            text = value.get(self.text_field) if isinstance(value, dict) else None
-            if isinstance(text, str):
-                documents.append(text)
-        self.pieces.append(SamplePiece(documents=tuple(documents), taken=len(data)))
-
-    def _beginning(self, source: Source) -> None:
-        with ByteStream(source, reserve=lambda *_: None) as stream:
-            parts, size = [], 0
-            while size < _FROM_START and (got := stream.read(MIB)):
-                parts.append(got)
-                size += len(got)
-            compressed = min(stream.compressed_position(), source.size or 0)
-        data = b"".join(parts)
-        ratio = size / compressed if compressed and size >= _FROM_START else None
-        self.of_bytes += round((source.size or 0) * ratio) if ratio else size
-        self.from_start = self.from_start or ratio is not None
-        step = max(_PIECE, len(data) // _PIECES)
-        for start in range(0, len(data), step):
-            self._add(source, data[start : start + _PIECE], cut_begin=start > 0, cut_end=True)
-
-    def _parquet(self, source: Source, pieces: int) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        try:
-            with pq.ParquetFile(
-                source.path, pre_buffer=False, buffer_size=_PIECE, page_checksum_verification=True
-            ) as file:
-                sizes = _column_sizes(file, self.text_field)
-                self.of_bytes += sum(sizes)
-                step = max(1, -(-file.num_row_groups // pieces))
-                for group in range(0, file.num_row_groups, step):
-                    self._row_group(file, group, sizes[group])
-        except OSError as error:  # Arrow's own for damaged data, too
-            raise BadInput(
-                f"{printable(source.path)} cannot be read, or is damaged: {error}", do="get the file again"
-            ) from error
-        except (pa.ArrowException, KeyError) as error:
-            raise BadInput(
-                f'{printable(source.path)}: no text could be read from column "{printable(self.text_field)}": {error}',
-                do="--text-field NAME names the column",
-            ) from error
-
-    def _row_group(self, file: Any, group: int, size: int) -> None:
-        documents: list[str] = []
-        found = rows = 0
-        for batch in file.iter_batches(batch_size=16, row_groups=[group], columns=[self.text_field]):
-            texts = [text for text in batch.column(0).to_pylist() if isinstance(text, str)]
-            documents += texts
-            rows += batch.num_rows
-            found += sum(map(len, texts))
-            if found > _PIECE:
-                break
-        total_rows = file.metadata.row_group(group).num_rows
-        if rows:
-            self.pieces.append(SamplePiece(documents=tuple(documents), taken=max(1, round(size * rows / total_rows))))
-
-
-def _column_sizes(file: Any, name: str) -> list[int]:
-    """Bytes of the column in each row group, decompressed, as the footer says."""
-    groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
-    sizes = []
-    for group in groups:
-        columns = [group.column(number) for number in range(group.num_columns)]
-        sizes.append(next((c.total_uncompressed_size for c in columns if c.path_in_schema.split(".")[0] == name), 0))
-    return sizes
-
-
-def _spread(source: Source, pieces: int) -> Iterator[tuple[bytes, int]]:
-    """Pieces at even distances, and where each begins; a small file is one piece."""
-    size = source.size or 0
-    with open(source.path, "rb") as file:  # noqa: PTH123 - a str from the list of sources
-        if size <= pieces * _PIECE:
-            yield file.read(size), 0
-            return
-        for number in range(pieces):
-            start = (size - _PIECE) * number // max(1, pieces - 1)
-            file.seek(start)
-            data = file.read(_PIECE)
-            if source.kind == "jsonl" and data.count(b"\n") < 2:  # a long line: read on to its end
-                data += file.read(_LONGEST_LINE)
-            yield data, start
-
-
-def _whole_characters(data: bytes) -> bytes:
-    """Without the halves of characters at its ends."""
-    start = 0
-    while start < min(3, len(data)) and data[start] & 0xC0 == 0x80:
-        start += 1
-    end = len(data)
-    for back in range(1, min(4, len(data) - start) + 1):
-        byte = data[end - back]
-        if byte & 0xC0 == 0xC0:
-            wants = 4 if byte >= _FOUR_BYTES else 3 if byte >= 0xE0 else 2
-            end = end if wants <= back else end - back
-            break
-        if byte < 0x80:
-            break
-    return data[start:end]
-
-
-def _paragraphs(text: str) -> list[str]:
-    """What is between blank lines counts as a document, for lack of a better word for it."""
-    return [part for part in _BLANK_LINES.split(text) if part] or [text]

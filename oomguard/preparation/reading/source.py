@@ -4,35 +4,61 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING
 
 from oomguard.errors import Changed
+from oomguard.preparation.reading.kinds import KINDS
 from oomguard.text import printable
 
-Kind = Literal["text", "jsonl", "parquet"]
-Compression = Literal["gz", "zst", "xz", "bz2"]
-InputFormat = Literal["auto", "text", "jsonl", "parquet"]
+if TYPE_CHECKING:
+    from oomguard.preparation.reading.kinds import Compression, Kind
 
 STDIN = "-"
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a file that is read on its own: bytes of text and lines, row groups of parquet; `end` is not in it."""
+
+    begin: int
+    end: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """One input that is read from its begin to its end."""
+    """One input that is read from its begin to its end, or a part of one."""
 
     path: str  # opens as it is; show it through printable(); "-" is standard input
     kind: Kind
     compression: Compression | None
     size: int | None  # bytes on disk; None: a stream
     mtime_ns: int | None
+    text_field: str = "text"  # where the text is, in what has fields
+    encoding: str = ""  # of the characters; "": UTF-8
     guessed: bool = False  # taken as text because nothing said what it is, and it was not looked into
     inode: int | None = field(default=None, compare=False)
     ctime_ns: int | None = field(default=None, compare=False)
+    part: Part | None = None  # None: all of it
+
+    @property
+    def begin(self) -> int:
+        """Where reading begins: a byte or row group."""
+        return self.part.begin if self.part else 0
+
+    @property
+    def end(self) -> int | None:
+        """The byte or row group before which reading ends; None: where the file does."""
+        return self.part.end if self.part else None
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether workers read it themselves, each a range of it; else it comes from the stream reader."""
+        return KINDS[self.kind].is_cut and self.compression is None and self.path != STDIN and not self.encoding
 
     @property
     def seekable_text(self) -> bool:
         """A plain text file, of which any part can be read on its own."""
-        return self.kind == "text" and self.compression is None and self.path != STDIN
+        return self.kind == "text" and self.is_cut
 
 
 def require_unchanged(source: Source) -> None:

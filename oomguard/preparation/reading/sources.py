@@ -8,29 +8,25 @@ import re
 import shlex
 import stat
 from dataclasses import dataclass
+from fnmatch import fnmatchcase as fnmatch
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, NothingFound
+from oomguard.preparation.reading.first_look import require_field
+from oomguard.preparation.reading.folders import contents_of
+from oomguard.preparation.reading.kinds import BY_EXTENSION, COMPRESSIONS, KINDS, KNOWN
 from oomguard.preparation.reading.recognising import recognise
-from oomguard.preparation.reading.source import STDIN, Compression, InputFormat, Kind, Source
+from oomguard.preparation.reading.source import STDIN, Source
 from oomguard.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from oomguard.preparation.reading.kinds import Compression, InputFormat, Kind
     from oomguard.preparation.reading.recognising import Recognised
 
-KNOWN = ".txt .text .jsonl .ndjson .json (also .gz .zst .xz .bz2 of these) .parquet"
-
-_KINDS: dict[str, Kind] = {
-    ".txt": "text",
-    ".text": "text",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".parquet": "parquet",
-}
-_COMPRESSIONS: dict[str, Compression] = {".gz": "gz", ".zst": "zst", ".xz": "xz", ".bz2": "bz2"}
+_LOOKED_INTO = ("jsonl", "json", "csv", "tsv")  # whatever their names say
 _STATE = ".oomguard"
 _LISTED = 5  # file names shown in an error
 _KINDS_LISTED = 8  # of what was passed over
@@ -51,6 +47,16 @@ class Wanted:
     format: InputFormat = "auto"  # what all of them are, whatever their names
     text_field: str = "text"
     field_asked: bool = False  # a field was named: then what has no known name is no text, if it can be otherwise
+    fields: tuple[tuple[str, str], ...] = ()  # of the inputs that match a glob, in place of `text_field`
+    encoding: str = ""  # of characters; "": UTF-8
+    check_fields: bool = False  # a file without its field is an error, which is said at once
+
+    def field_of(self, path: str) -> str:
+        """The field with the text in this input."""
+        for pattern, field in self.fields:
+            if fnmatch(path, pattern) or fnmatch(Path(path).name, pattern):
+                return field
+        return self.text_field
 
 
 def find_sources(inputs: Sequence[str], *, folder: Path, exclude: Path | None) -> list[Source]:
@@ -71,7 +77,37 @@ def find_inputs(inputs: Sequence[str], *, folder: Path, exclude: Path | None, wa
     finder = _Finder(folder=folder, exclude=exclude, wanted=wanted, passed_over=[], recognised={})
     sources = [source for given in inputs for source in finder.expand(given)] if inputs else finder.folder_itself()
     _refuse_twice(sources)
+    for pattern, field in wanted.fields:
+        if not any(fnmatch(one.path, pattern) or fnmatch(Path(one.path).name, pattern) for one in sources):
+            raise BadInput(
+                f"--text-field {printable(pattern)}={printable(field)}: no input matches {printable(pattern)}",
+                do="--text-field 'GLOB=FIELD', where the glob matches a path or a file's name as it is shown",
+            )
     return Found(sources=sources, notes=(*finder.recognised_words(), *finder.passed_over_words()))
+
+
+def behind_earlier(
+    found: Sequence[Source], earlier: Sequence[dict[str, Any]], wanted: Wanted, *, folder: Path
+) -> list[Source]:
+    """Give the inputs of a run to which files are added: those it had, in its order, and behind them what is new.
+
+    `earlier`: as its manifest has them. Those need not be there any more, but for one that is there again.
+    Raises: BadInput where there is no such run, or it read standard input.
+    """
+    if not earlier:
+        raise BadInput(f"there is no run in {printable(str(folder))} to add to", do="leave --extend out")
+    now = {os.path.realpath(source.path): source for source in found}
+    sources = []
+    for known in earlier:
+        if known["path"] == STDIN:
+            raise BadInput("the run there read standard input, behind which nothing can be added", do="--out FOLDER")
+        before = Source(
+            path=known["path"], kind=known["kind"], compression=known["packed"], size=known["bytes"],
+            mtime_ns=known["changed"], inode=known.get("inode"), ctime_ns=known.get("ctime"),
+            text_field=known.get("field", wanted.text_field), encoding=known.get("encoding", ""),
+        )  # fmt: skip
+        sources.append(now.pop(known["path"], before))
+    return [*sources, *now.values()]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +116,7 @@ class _Finder:
     exclude: Path | None
     wanted: Wanted
     passed_over: list[Path]
-    recognised: dict[str, list[str]]
+    recognised: dict[Kind, list[str]]
 
     def folder_itself(self) -> list[Source]:
         paths = [path for path in sorted(_listing(self.folder), key=_natural) if not path.is_dir()]
@@ -96,7 +132,7 @@ class _Finder:
         """Say which files are read as what their first bytes say, a line for each kind."""
         for kind, names in self.recognised.items():
             more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
-            name = {"jsonl": "JSON Lines", "parquet": "Parquet"}[kind]
+            name = KINDS[kind].words
             yield f"{names[0]}{more}: read as {name}, which the first bytes show (as text: --input-format text)"
 
     def passed_over_words(self) -> tuple[str, ...]:
@@ -106,7 +142,7 @@ class _Finder:
         kinds = list(dict.fromkeys(_ending(path.name) for path in self.passed_over))
         more = " ..." if len(kinds) > _KINDS_LISTED else ""
         files = "1 file" if len(self.passed_over) == 1 else f"{len(self.passed_over):,} files"
-        return (f"passed over: {files} ({printable(' '.join(kinds[:_KINDS_LISTED]))}{more})",)
+        return (f"ignored: {files} ({printable(' '.join(kinds[:_KINDS_LISTED]))}{more})",)
 
     def _but(self) -> str:
         return "".join(f"; {words}" for words in self.passed_over_words())
@@ -127,17 +163,24 @@ class _Finder:
 
     def _stdin(self) -> Source:
         kind: Kind = "text"
-        if self.wanted.format == "parquet":
+        if self.wanted.format != "auto" and KINDS[self.wanted.format].seeks:
+            name = f"input.{self.wanted.format}"
             raise BadInput(
-                "-: parquet is read by seeking in it, and cannot come through a pipe",
-                do="cat > input.parquet, then oomguard prepare input.parquet",
+                f"-: {self.wanted.format} is read by seeking in it, and cannot come through a pipe",
+                do=f"cat > {name}, then oomguard prepare {name}",
             )
         if self.wanted.format != "auto":
             kind = self.wanted.format
         elif self.wanted.field_asked:
             kind = "jsonl"
         guessed = kind == "text" and self.wanted.format == "auto"
-        return Source(path=STDIN, kind=kind, compression=None, size=None, mtime_ns=None, guessed=guessed)
+        return Source(
+            path=STDIN, kind=kind, compression=None, size=None, mtime_ns=None, guessed=guessed,
+            text_field=self.wanted.field_of(STDIN), encoding=self._encoding_of(kind),
+        )  # fmt: skip
+
+    def _encoding_of(self, kind: Kind) -> str:
+        return self.wanted.encoding if KINDS[kind].is_characters else ""
 
     def _named(self, path: Path) -> Source:
         if self._excluded(path):
@@ -173,7 +216,7 @@ class _Finder:
             if real in seen or self._excluded(path):  # seen: a link that leads back up
                 continue
             seen.add(real)
-            left += sorted(_listing(path), key=_natural, reverse=True)
+            left += reversed(contents_of(path, sorted(_listing(path), key=_natural)))
 
     def _is_taken(self, path: Path) -> bool:
         """Whether a folder gives this file; if not, it is noted."""
@@ -181,16 +224,28 @@ class _Finder:
         taken = _kind_of(path.name) is not None
         if extension == ".json" and path.is_file():
             # A folder of parquet has its dataset_infos.json, and one of a model its config.json.
-            taken = self.wanted.format != "auto" or compression == "zst" or self._is_json_lines(path, compression)
+            taken = self.wanted.format != "auto" or self._is_json(path, compression)
+        if extension in (".csv", ".tsv") and path.is_file() and self.wanted.format == "auto":
+            taken = self._has_column(path, compression)  # what describes other files is a table, too
         if not taken:
             self.passed_over.append(path)
         return taken
 
-    def _is_json_lines(self, path: Path, compression: Compression | None) -> bool:
+    def _is_json(self, path: Path, compression: Compression | None) -> bool:
         try:
-            return recognise(path, compression).holds_field(self.wanted.text_field)
+            return recognise(path, compression).holds_field(self.wanted.field_of(str(path)))
         except BadInput:
             return True  # that it cannot be read is said where it is opened
+
+    def _has_column(self, path: Path, compression: Compression | None) -> bool:
+        kind = BY_EXTENSION[_split_name(path.name)[0]]
+        if self.wanted.encoding:
+            return True
+        try:
+            require_field(kind, recognise(path, compression).head, self.wanted.field_of(str(path)), path.name)
+        except BadInput:
+            return False
+        return True
 
     def _source(self, path: Path) -> Source:
         status = _status_of(path)
@@ -198,33 +253,39 @@ class _Finder:
         return Source(
             path=str(path), kind=kind, compression=compression, size=status.st_size, mtime_ns=status.st_mtime_ns,
             inode=status.st_ino, ctime_ns=status.st_ctime_ns, guessed=guessed,
+            text_field=self.wanted.field_of(str(path)), encoding=self._encoding_of(kind),
         )  # fmt: skip
 
     def _what(self, path: Path) -> tuple[Kind, Compression | None, bool]:
         """Give the kind, the compression, and whether the kind is a guess."""
         shown = printable(str(path))
         extension, compression = _split_name(path.name)
-        named: Kind | None = "jsonl" if extension == ".json" else _KINDS.get(extension)
+        named: Kind | None = "jsonl" if extension == ".json" else BY_EXTENSION.get(extension)
+        if extension == ".tgz":
+            compression = "gz"
+        wanted = None if self.wanted.format == "auto" else self.wanted.format
         looked: Recognised | None = None
-        if named is None:
+        if (named is None or named in _LOOKED_INTO) and not self.wanted.encoding:
             looked = recognise(path, compression)
             compression = looked.compression
-        kind = self.wanted.format if self.wanted.format != "auto" else named
-        if kind == "parquet" and compression:
+        kind = wanted or named
+        if kind is not None and KINDS[kind].seeks and compression:
             raise BadInput(
-                f"{shown} is a compressed parquet file; parquet compresses inside, and is read by seeking in it",
+                f"{shown} is a compressed {kind} file; {kind} compresses inside, and is read by seeking in it",
                 do="decompress the file first",
             )
-        if extension == ".json" and not compression and kind == "jsonl":
-            _refuse_array(path, shown)
-        if kind is not None:
-            return kind, compression, False
-        assert looked is not None
-        if looked.kind is None and not looked.head and compression:  # not looked into
+        if wanted is None and named == "jsonl" and looked is not None and looked.kind == "json":
+            kind = "json"
+            if extension != ".json":
+                self.recognised.setdefault(kind, []).append(shown)
+        if kind is None and looked is not None and looked.kind is not None:
+            kind = looked.kind
+            self.recognised.setdefault(kind, []).append(shown)
+        if kind is None and compression and (looked is None or not looked.head):  # not looked into
             return ("jsonl", compression, False) if self.wanted.field_asked else ("text", compression, True)
-        if looked.kind is not None:
-            self.recognised.setdefault(looked.kind, []).append(shown)
-        return looked.kind or "text", compression, False
+        if self.wanted.check_fields and looked is not None and kind is not None:
+            require_field(kind, looked.head, self.wanted.field_of(str(path)), shown)
+        return kind or "text", compression, False
 
     def _excluded(self, path: Path) -> bool:
         if self.exclude is None:
@@ -264,14 +325,14 @@ def _listing(folder: Path) -> list[Path]:
 def _split_name(name: str) -> tuple[str, Compression | None]:
     """Give the extension below the compression, in small letters, and the compression."""
     path = Path(name.lower())
-    compression = _COMPRESSIONS.get(path.suffix)
+    compression = COMPRESSIONS.get(path.suffix)
     return (Path(path.stem).suffix if compression else path.suffix), compression
 
 
 def _kind_of(name: str) -> Kind | None:
     extension, compression = _split_name(name)
-    kind = _KINDS.get(extension)
-    return None if kind == "parquet" and compression else kind
+    kind = BY_EXTENSION.get(extension)
+    return None if kind is not None and KINDS[kind].seeks and compression else kind
 
 
 def _ending(name: str) -> str:
@@ -293,16 +354,6 @@ def _status_of(path: Path) -> os.stat_result:
     if not os.access(path, os.R_OK, effective_ids=True):
         raise BadInput(f"{shown} may not be read", do=f"ls -l {shown}")
     return status
-
-
-def _refuse_array(path: Path, shown: str) -> None:
-    with path.open("rb") as file:
-        start = file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
-    if start.startswith(b"["):
-        raise BadInput(
-            f"{shown} is one JSON array, which can only be read whole; JSON Lines has one document a line",
-            do=f"jq -c '.[]' {shown} > {shown}l, then use {shown}l",
-        )
 
 
 def _refuse_twice(found: list[Source]) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Any
 
+from oomguard.errors import BadInput
 from oomguard.preparation.encoding.safe_cuts import last_safe_cut
-from oomguard.preparation.reading.byte_stream import ByteStream, UnifiedNewlines, skip_bytes
+from oomguard.preparation.reading.byte_stream import ByteStream, UnifiedNewlines, readable, skip_bytes
 from oomguard.preparation.reading.pieces import Piece, no_cut
 from oomguard.preparation.reading.recognising import HEAD, refuse_json_lines
 from oomguard.text import printable
@@ -32,12 +33,15 @@ def iter_text(
     Raises: BadInput for damaged data and for text that cannot be cut; Changed; whatever `reserve` does.
     """
     with ByteStream(source, reserve=reserve) as raw:
-        stream: Readable = UnifiedNewlines(raw) if options.universal_newlines else raw
-        reader = _TextReader(printable(source.path), stream, options, reserve, held=raw.held)
+        stream = readable(raw, source)
+        stream = UnifiedNewlines(stream) if options.universal_newlines else stream
+        reader = TextReader(printable(source.path), stream, options, reserve, held=raw.held)
         yield from reader.pieces(resume, digest=source.path == "-", guessed=source.guessed)
 
 
-class _TextReader:
+class TextReader:
+    """Cuts a stream of text."""
+
     def __init__(self, name: str, stream: Readable, options: ReadOptions, reserve: Reserve, *, held: int) -> None:
         self._name = name
         self._stream = stream
@@ -47,8 +51,10 @@ class _TextReader:
         self._window = b""
         self._offset = 0
         self._at_end = False
+        self._problem: BadInput | None = None
 
-    def pieces(self, resume: dict[str, Any] | None, *, digest: bool, guessed: bool) -> Iterator[Piece]:
+    def pieces(self, resume: dict[str, Any] | None, *, digest: bool = False, guessed: bool = False) -> Iterator[Piece]:
+        """Give the pieces from a position on. Raises: as `iter_text`."""
         position = resume or {"offset": 0, "starts": True, "crc": 0}
         crc: int | None = position["crc"] if digest else None
         skip_bytes(self._stream, position["offset"], crc=crc, name=self._name)
@@ -59,7 +65,7 @@ class _TextReader:
         while True:
             self._fill(self._options.piece_bytes)
             if not self._window and starts:
-                return
+                break
             data, taken, ends = self._next()
             if crc is not None:
                 crc = zlib.crc32(memoryview(self._window)[:taken], crc)
@@ -69,16 +75,23 @@ class _TextReader:
             after: dict[str, Any] = {"offset": self._offset, "starts": ends}
             if crc is not None:
                 after["crc"] = crc
-            yield Piece(data, starts, ends, after, where)
+            yield Piece([data], starts, ends, after, where)
             starts = ends
             if self._at_end and not self._window:
-                return
+                break
+        if self._problem is not None:
+            raise self._problem
 
     def _fill(self, reach: int) -> None:
         """Have more than `reach` bytes in the window, or all there are."""
         parts, size = [self._window], len(self._window)
         while size <= reach and not self._at_end:
-            got = self._stream.read(reach + 1 - size)
+            try:
+                got = self._stream.read(reach + 1 - size)
+            except BadInput as problem:
+                if not self._options.to_the_fault:
+                    raise
+                got, self._problem = b"", problem
             parts.append(got)
             size += len(got)
             self._at_end = not got

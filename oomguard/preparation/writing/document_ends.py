@@ -76,11 +76,11 @@ class DocumentEnds:
             os.ftruncate(self._fd, count * _BYTES)
             os.lseek(self._fd, 0, os.SEEK_END)
         except FileNotFoundError as error:
-            raise Changed(f"{self._path} is gone, so the run cannot go on", do="--restart begins anew") from error
+            raise Changed(f"{self._path} is gone, so the run cannot resume", do="--restart starts over") from error
         except OSError as error:
             raise disk_error(error, self._path) from error
         if self._crc != crc:
-            raise Changed(f"{self._path} holds other bytes than the run left there", do="--restart begins anew")
+            raise Changed(f"{self._path} holds other bytes than the run left there", do="--restart starts over")
 
     def stretches(self) -> Iterator[array[int]]:
         """All ends, some thousands at once."""

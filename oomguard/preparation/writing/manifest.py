@@ -40,9 +40,10 @@ SCHEMA = "oomguard.manifest/2"
 _OLD_WORK = (b'{"checkpoint"', b'{"shard"', b'{"naming"', b'{"result"')  # so 0.1.0 began its lines
 STATE_FOLDER = ".oomguard"
 _LOCK_PATIENCE_SECONDS = 2.0
-AGAIN = "run the same command again: it goes on from the last checkpoint"
-_ELSEWHERE = "--restart to make the shards anew, or another --out FOLDER"
+AGAIN = "run the same command again: it resumes from the last checkpoint"
+_ELSEWHERE = "--restart to make the shards again, or another --out FOLDER"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_NEWER = ("text_ends",)  # keys of the header that earlier versions did not write
 _TOUCHES = ("changed", "inode", "ctime")  # of an input
 _YEAR_9999 = 253_370_764_800 * 10**9  # nanoseconds; datetime ends there
 
@@ -59,6 +60,7 @@ class Progress:
     read: dict[int, list[list[int]]] = field(default_factory=dict)  # [start, end, CRC-32] of each source
     inputs: list[dict[str, Any]] = field(default_factory=list, compare=False)  # as the header has them
     header: dict[str, Any] = field(default_factory=dict, compare=False)
+    damaged_line: int | None = None  # of the manifest, from 1: what it says from there on is not believed
 
     @property
     def beside(self) -> list[str]:
@@ -120,11 +122,17 @@ class Manifest:
     def peek(state: Path, header: dict[str, Any] | None = None) -> Progress:
         """Read what is done without a lock: nothing where there is no manifest, or (with `header`) another job's.
 
-        Raises: Changed if it is damaged.
+        Raises: Changed if it is damaged; with `header` as `begin`.
         """
-        lines = _read_lines(state / "manifest.jsonl")
-        if header is not None and lines and not _is_same(lines[0], _header_line(header)):
-            return Progress()
+        file = state / "manifest.jsonl"
+        if header is None:
+            return _progress(_read_lines(file))
+        lines, _ = _read_to_damage(file)
+        if lines:
+            try:
+                _require_same(lines, _header_line(header))
+            except Changed:
+                return Progress()
         return _progress(lines)
 
     def close(self) -> None:
@@ -133,12 +141,23 @@ class Manifest:
             os.close(self._fd)
         os.close(self._lock)
 
+    def before_the_end(self) -> Progress:
+        """What was done at the last checkpoint before the last shards were finished. Raises: Changed."""
+        return _progress(_unfinished(_read_lines(self._file)))
+
     def begin(
-        self, header: dict[str, Any], *, restart: bool, check: Callable[[Progress], None] = lambda _: None
+        self,
+        header: dict[str, Any],
+        *,
+        restart: bool,
+        extend: bool = False,
+        check: Callable[[Progress], None] = lambda _: None,
     ) -> Progress:
         """Open the manifest, new or to go on with, and give what is done already.
 
-        `check` sees what is done (with `restart`: what is then taken away), and may raise before the disk is changed.
+        What was not read yet may be another input than before. With `extend`, a finished run to which inputs were added
+        goes on from before its last shards were finished. `check` sees what is done (with `restart`: what is then
+        taken away), and may raise before the disk is changed.
         Raises: Changed if it was made from another input or with other options (both values are shown), or if it is
         damaged. BadInput if the disk refuses.
         """
@@ -149,13 +168,16 @@ class Manifest:
             self._remove(done)
             self._write_anew([header])
             return Progress()
-        lines = _read_lines(self._file)
+        lines, damage = _read_to_damage(self._file)
         if lines and lines[0].get("schema") == SCHEMA and not _is_same(lines[0], header) and not _holds_work(lines):
             lines = []  # an earlier attempt that came to nothing keeps nobody from another job
+        if lines and extend and len(header["input"]) > len(lines[0].get("input", ())):
+            lines = _unfinished(lines)
         if lines:
-            _require_same(lines[0], header)
+            _require_same(lines, header)
         kept = _kept(lines)
         progress = _progress(kept)
+        progress.damaged_line = damage
         check(progress)
         self._write_anew([header, *kept[1:]])
         return progress
@@ -235,13 +257,30 @@ def _read_lines(file: Path) -> list[dict[str, Any]]:
         if not any(line.startswith(_OLD_WORK) for line in content.split(b"\n")):
             return []
         raise Changed(
-            "the shards here are of oomguard 0.1.0, whose manifest has no checksums to go on from",
-            do="--restart to make them anew, another --out FOLDER, or oomguard 0.1.0 to finish them",
+            "the shards here are of oomguard 0.1.0, whose manifest has no checksums to resume from",
+            do="--restart to make them again, another --out FOLDER, or oomguard 0.1.0 to finish them",
         )
     try:
         return decode_lines(content)
     except DamagedLine as damage:
         raise Changed(f"{printable(str(file))} is damaged in line {damage.number}", do=_ELSEWHERE) from damage
+
+
+def _read_to_damage(file: Path) -> tuple[list[dict[str, Any]], int | None]:
+    """Give what can be gone on from, and the number of the damaged line that ends it, if one does.
+
+    Of the lines behind it only those count that say which names are ours: what was done after the last checkpoint
+    before it is done again.
+    Raises: Changed as `_read_lines`, and where there is no checkpoint before the damage.
+    """
+    try:
+        return _read_lines(file), None
+    except Changed as refusal:
+        damage = refusal.__cause__
+        if not isinstance(damage, DamagedLine) or not any("checkpoint" in line for line in damage.before):
+            raise
+    behind = [line for line in salvage_lines(_read(file)) if "naming" in line and line not in damage.before]
+    return [*damage.before, *behind], damage.number
 
 
 def _is_old(content: bytes) -> bool:
@@ -292,14 +331,54 @@ def _content(value: Any) -> Any:
     return {key: value[key] for key in value if key not in _TOUCHES} if isinstance(value, dict) else value
 
 
-def _require_same(old: dict[str, Any], new: dict[str, Any]) -> None:
+def _require_same(lines: list[dict[str, Any]], new: dict[str, Any]) -> None:
+    old = lines[0]
     for key in dict.fromkeys([*new, *old]):  # in the order of the header: the input first
         before, now = old.get(key), new.get(key)
-        if _content(before) != _content(now):
+        if key == "input" and isinstance(before, list) and isinstance(now, list):
+            before, now = _begun(lines, before, now)
+        if _content(before) != _content(now) and not (key in _NEWER and key not in old):
+            more = ""
+            if key == "input" and isinstance(now, list) and isinstance(before, list) and len(now) > len(before):
+                more = "--extend to add the new inputs; "
             raise Changed(
                 f"another job's shards are here: {key} was {_words(before, now)}, and now it is {_words(now, before)}",
-                do="another --out FOLDER; or the same as before to go on, or --restart to begin anew here",
+                do=f"{more}another --out FOLDER; or the same as before to resume, or --restart to start over here",
             )
+
+
+def _begun(lines: list[dict[str, Any]], before: list[Any], now: list[Any]) -> tuple[list[Any], list[Any]]:
+    """Give what has to be the same of the inputs: those that were read, and of one under way not its size.
+
+    What was read of that one has a checksum. Of a text the size matters: its end may be for validation.
+    """
+    if any("result" in line for line in lines):
+        return before, now
+    point: dict[str, Any] = next((line["checkpoint"] for line in reversed(lines) if "checkpoint" in line), {})
+    position: Any = point.get("position") or {}
+    done = position.get("source", 0) if is_count(position.get("source", 0)) else len(before)
+    under_way = bool(position.keys() & {"offset", "resume"})
+    before, now = before[: done + under_way], now[: done + under_way]
+    if under_way and len(before) == len(now) == done + 1 and before[done].get("kind") != "text":
+        before, now = ([*some[:done], some[done] | {"bytes": None}] for some in (before, now))
+    return before, now
+
+
+def _unfinished(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The lines of a finished run as they were before its last shards got their names, which are told.
+
+    Raises: Changed if there is no such place.
+    """
+    if not any("result" in line for line in lines):
+        return lines
+    points = [number for number, line in enumerate(lines) if "checkpoint" in line]
+    if len(points) >= 2:
+        first, last = (lines[number]["checkpoint"] for number in points[-2:])
+        if (first.get("totals"), first.get("position")) == (last.get("totals"), last.get("position")):
+            end = points[-2] + 1
+            done = {line["shard"]["path"] for line in lines[:end] if "shard" in line}
+            return lines[:end] + [line for line in lines[end:] if "naming" in line and line["naming"] not in done]
+    raise Changed("the manifest here does not say where its last shards began", do=_ELSEWHERE)
 
 
 def _words(value: Any, other: Any) -> str:

@@ -27,11 +27,11 @@ _KINDS = ("shard", "naming", "checkpoint", "result")
 
 
 class DamagedLine(Exception):
-    """A line is not as it was written, and others come after it. Carries its number, from 1."""
+    """A line is not as it was written, and others come after it; carries its number, from 1, and the lines before."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, before: list[dict[str, Any]]) -> None:
         super().__init__(number)
-        self.number = number
+        self.number, self.before = number, before
 
 
 def encode_line(line: dict[str, Any], number: int) -> bytes:
@@ -45,13 +45,13 @@ def decode_lines(content: bytes) -> list[dict[str, Any]]:
 
     Raises: DamagedLine if a line before the last one is not what was written there, or makes no sense.
     """
-    lines = []
+    lines: list[dict[str, Any]] = []
     *whole, rest = content.split(b"\n")
     for number, raw in enumerate(whole):
         line = _decode(raw, number)
         if line is None:
             if any(later.strip(b"\0") for later in (*whole[number + 1 :], rest)):
-                raise DamagedLine(number + 1)
+                raise DamagedLine(number + 1, lines)
             break
         lines.append(line)
     return lines

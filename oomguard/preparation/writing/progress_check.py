@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _TOTALS = {field.name for field in fields(Totals)}
 _CHECKPOINT = {"totals", "position", "open", "errors"}
-_NEWER = {"files", "next_lines"}  # which earlier versions did not write
+_NEWER = {"files", "next_lines", "bad_files"}  # which earlier versions did not write
 _RESULT_TYPES: dict[str, Any] = {"int": int, "float": (int, float), "str": str, "bool": bool}
 
 
@@ -37,7 +37,7 @@ def require_sense(job: Job, progress: Progress) -> None:
         _refuse("a checkpoint is not whole")
     _check_totals(point["totals"])
     _check_open(job, progress, point["open"])
-    _check_position(job, point["position"], point["totals"])
+    _check_position(job, progress, point["position"], point["totals"])
     if progress.result is not None:
         _check_result(job, progress, progress.result)
 
@@ -73,20 +73,24 @@ def _check_open(job: Job, progress: Progress, opened: Any) -> None:
         _refuse("the shards hold another number of tokens")
 
 
-def _check_position(job: Job, position: Any, totals: dict[str, Any]) -> None:
+def _check_position(job: Job, progress: Progress, position: Any, totals: dict[str, Any]) -> None:
     if position == {} and not any(totals.values()):
         return  # stopped before the first piece
     index: Any = position.get("source") if isinstance(position, dict) else None
     if not is_count(index) or index > len(job.sources):
         _refuse("its position is in no input")
-    before, rest = job.sources[:index], {key: value for key, value in position.items() if key != "source"}
+    before, rest = job.sources[:index], {key: value for key, value in position.items() if key not in ("source", "kept")}
+    kept = position.get("kept", [0, 0])
+    if not isinstance(kept, list) or len(kept) != 2 or not all(map(is_count, kept)):
+        _refuse("its position is none")
     if index == len(job.sources):
         if rest:
             _refuse("its position is behind the input")
         offset = 0
     else:
         offset = _offset(job.sources[index], rest)
-    if all(source.seekable_text for source in job.sources[: index + 1]):
+    skipped = progress.checkpoint is not None and progress.checkpoint.get("bad_files")
+    if all(source.seekable_text for source in job.sources[: index + 1]) and not skipped:
         done = sum(source.size or 0 for source in before) + offset
         if done != totals["input_bytes"]:
             _refuse("its position is another one than its number of bytes")
@@ -130,5 +134,5 @@ def _check_result(job: Job, progress: Progress, result: dict[str, Any]) -> None:
 def _refuse(why: str) -> NoReturn:
     raise Changed(
         f"the manifest of the run that was begun here makes no sense: {why}",
-        do="--restart to make the shards anew, or another --out FOLDER",
+        do="--restart to make the shards again, or another --out FOLDER",
     )

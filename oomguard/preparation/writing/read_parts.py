@@ -1,8 +1,9 @@
 """What was read of each input, with a checksum: a run goes on only with the bytes that it began with.
 
-The CRC-32 of a plain text is taken by the encoders, of the very bytes that they encode; that of a file which only the
-reader can read is taken here, of all that the reader has taken from it, when a checkpoint needs it. So nobody has to
-trust the times of a file: where its inode, mtime or ctime is another one, what was read of it is read again.
+The CRC-32 of a plain text, and of a Parquet file's footer and pages, is taken by the workers, of the very bytes that
+they read; that of a file which only the reader can read is taken here, of all that the reader has taken from it, when
+a checkpoint needs it. So nobody has to trust the times of a file: where its inode, mtime or ctime is another one,
+what was read of it is read again.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class ReadParts:
         self._sources = sources
         self._known: dict[int, int] = {}  # how far each file's checksum reaches
         self._parts: list[list[int]] = []
+        self._noted: set[tuple[int, int]] = set()  # since the last checkpoint: a dictionary page is read with each page
         self._reaches: dict[int, int] = {}  # how far the reader was in files whose checksum is yet to be taken
         self._done: dict[int, list[list[int]]] = {}
 
@@ -47,6 +49,9 @@ class ReadParts:
         if crc is None:
             self._reaches[source] = max(end, self._reaches.get(source, 0))
             return
+        if (source, start) in self._noted:
+            return
+        self._noted.add((source, start))
         last = self._parts[-1] if self._parts else None
         if last is not None and last[0] == source and last[2] == start:
             last[2:] = end, join_crc(last[3], crc, end - start)
@@ -65,6 +70,7 @@ class ReadParts:
                 self._known[index] = end
         self._reaches.clear()
         parts, self._parts = self._parts, []
+        self._noted.clear()
         for source, *part in parts:
             self._done.setdefault(source, []).append(part)
         return parts
@@ -88,7 +94,7 @@ class ReadParts:
         if identity != source_identity(source):
             raise Changed(
                 f"{printable(source.path)} was changed while it was read",
-                do="run the same command again: it compares what was read before, and goes on or says how",
+                do="run the same command again: it compares what was read before, and resumes or says how",
             )
         return crc
 
@@ -121,7 +127,7 @@ def require_same_inputs(sources: Sequence[Source], before: list[Any], progress: 
             raise Changed(
                 f"{printable(source.path)} was touched or replaced since it was read, "
                 f"and of a {source.kind} file no checksum tells whether its bytes are the same",
-                do="--restart to make the shards anew, or another --out FOLDER",
+                do="--restart to make the shards again, or another --out FOLDER",
             )
 
 
@@ -131,7 +137,7 @@ def require_same_bytes(source: Source, parts: Sequence[Sequence[int]]) -> None:
         if read_crc(source, start, end)[0] != crc:
             raise Changed(
                 f"{printable(source.path)} was changed: its bytes {start:,} to {end:,} are not those that were read",
-                do="give the same file again, or --restart to make the shards anew, or another --out FOLDER",
+                do="give the same file again, or --restart to make the shards again, or another --out FOLDER",
             )
 
 

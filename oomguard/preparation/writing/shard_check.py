@@ -112,4 +112,4 @@ def hash_part(fd: int, digest: Any, start: int, end: int) -> Any:
 
 
 def _not_as_left(file: Path, how: str) -> Changed:
-    return Changed(f"{printable(str(file))} was made by an earlier run and {how}", do="--restart makes all of it anew")
+    return Changed(f"{printable(str(file))} was made by an earlier run and {how}", do="--restart makes all of it again")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from oomguard.preparation.writing.formats.base import Layout, OutputFormat
+    from oomguard.preparation.writing.formats.stored import StoredShard
 
 # Dirty pages count against a cgroup's limit and must not pile up: each of these is handed to the disk at once.
 _WRITEBACK_BYTES = 8 << 20
@@ -276,9 +277,27 @@ class SplitWriter:
         try:
             self._reopen(position)
         except FileNotFoundError as error:
-            raise Changed(f"{self._temporary} is gone, so the run cannot go on", do="--restart begins anew") from error
+            raise Changed(f"{self._temporary} is gone, so the run cannot resume", do="--restart starts over") from error
         except OSError as error:
             raise disk_error(error, self._temporary) from error
+
+    def restore(self, position: dict[str, Any], stored: StoredShard) -> None:
+        """Make the open shard of a position again from the file that was finished behind it, for `resume`.
+
+        A format whose files are the stored tokens has nothing to make: its file is gone on with under the other name.
+        """
+        if not (self._plan.format.is_built or self._plan.with_documents):
+            return
+        self._index = position["index"]
+        self._open()
+        for tokens, ends in stored.pieces():
+            after = self._tokens
+            self._append(memoryview(tokens.tobytes()))
+            if self._ends is not None:
+                self._ends.append(ends.tolist(), after=after)
+        self.sync()
+        self.close()
+        self._fd, self._ends = -1, None
 
     def _reopen(self, position: dict[str, Any]) -> None:
         final = self._plan.folder / self._plan.file_name(self._split, self._index)
@@ -300,10 +319,10 @@ class SplitWriter:
         self._fd = safe_files.open_there(file)
         self._tokens = tokens
         if os.fstat(self._fd).st_size < self._size:
-            raise Changed(f"{file} is shorter than the run left it", do="--restart begins anew")
+            raise Changed(f"{file} is shorter than the run left it", do="--restart starts over")
         self._hash = hash_part(self._fd, hashlib.sha256(self._header), len(self._header), self._size)
         if self._hash.hexdigest() != sha256:
-            raise Changed(f"{file} holds other bytes than the run left there", do="--restart begins anew")
+            raise Changed(f"{file} holds other bytes than the run left there", do="--restart starts over")
         if file != self._temporary:
             safe_files.rename(file, self._temporary)
         os.ftruncate(self._fd, self._size)

@@ -6,6 +6,7 @@ import time
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from oomguard.errors import Changed
 from oomguard.kernel import safe_files
 from oomguard.preparation.writing.beside_files import give_name, write_beside
 from oomguard.preparation.writing.formats.base import FinishedShard
@@ -15,8 +16,9 @@ from oomguard.preparation.writing.shard_writer import ShardPlan, SplitWriter
 from oomguard.preparation.writing.val_split import ValSplit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from oomguard.preparation.writing.formats.stored import StoredShard
     from oomguard.preparation.writing.manifest import Manifest, Progress
 
 Split = Literal["train", "val"]
@@ -48,7 +50,8 @@ class EncodedPiece:
     split: Split | None  # the whole piece belongs there; None: it depends on its documents
     count: Totals
     position: dict[str, Any]
-    read: tuple[int, int, int, int | None] | None = None  # of the input, for ReadParts.note()
+    read: Sequence[tuple[int, int, int, int | None]] = ()  # of the input, for ReadParts.note()
+    bad_file: dict[str, Any] | None = None  # a file that is not read on: path, what is wrong, documents kept of it
 
 
 class TokenSink:
@@ -70,6 +73,7 @@ class TokenSink:
         self.totals = Totals()
         self.shards: list[dict[str, Any]] = []
         self.files: list[dict[str, Any]] = []  # that speak of all shards of a split
+        self.bad_files: list[dict[str, Any]] = []
         self.position: dict[str, Any] = {}
         self._plan = plan
         self._folder = plan.folder
@@ -106,9 +110,24 @@ class TokenSink:
         for file in left:  # but for one that is open again, and has lost its name
             safe_files.unlink(file)
 
+    def restore(self, checkpoint: dict[str, Any], stored: Sequence[StoredShard]) -> None:
+        """Make what was open at a checkpoint again from the finished shards, so that `resume` can go on from it.
+
+        Raises: Changed if a shard is not there; BadInput if the disk refuses.
+        """
+        for split, at in checkpoint["open"].items():
+            if not at["tokens"] and not at.get("documents"):
+                continue
+            path = self._folder / self._plan.file_name(split, at["index"])
+            shard = next((shard for shard in stored if shard.path == path), None)
+            if shard is None:
+                raise Changed(f"{path} is not there, so that nothing can be added to it", do="--restart starts over")
+            self._writers[split].restore(at, shard)
+
     def _go_on(self, progress: Progress, checkpoint: dict[str, Any]) -> None:
         self.totals = Totals(**checkpoint["totals"])
         self.position = checkpoint["position"]
+        self.bad_files = list(checkpoint.get("bad_files", ()))
         self._read_parts.go_on(progress.read)
         self.shards = list(progress.shards)
         for split, at in checkpoint["open"].items():
@@ -128,8 +147,10 @@ class TokenSink:
             self._write_by_document(piece, self._split)
         self.totals = self.totals.plus(piece.count)
         self.position = piece.position
-        if piece.read is not None:
-            self._read_parts.note(*piece.read)
+        if piece.bad_file is not None:
+            self.bad_files.append(piece.bad_file)
+        for part in piece.read:
+            self._read_parts.note(*part)
         self._is_whole = True
         if self._clock() - self._last_checkpoint >= self._checkpoint_seconds:
             self.checkpoint()
@@ -176,6 +197,7 @@ class TokenSink:
                 "open": at,
                 "errors": self._errors,
                 "read": read,
+                **({"bad_files": self.bad_files} if self.bad_files else {}),
             }
         )
         for writer in self._writers.values():

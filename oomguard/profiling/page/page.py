@@ -2,124 +2,71 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import html
-import json
 import shlex
-from datetime import UTC, datetime
-from importlib.resources import files
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from oomguard.errors import MissingExtra
-from oomguard.profiling.page.timeline import KINDS, chart_data, held_processes, most_within
+from oomguard.formats.page.document import (
+    Cell,
+    bar,
+    bar_table,
+    code,
+    cut,
+    document,
+    moment,
+    more,
+    name,
+    safe,
+    section,
+    table,
+    text_or_code,
+)
+from oomguard.profiling.page.drawing import views
+from oomguard.profiling.page.flame import call_list, flame_graph
+from oomguard.profiling.page.timeline import chart_data, held_processes, most_within
 from oomguard.profiling.screens import end_rows, how_it_ended, short_path
-from oomguard.text import Command, printable
 from oomguard.units import format_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from typing import Any
-
     from oomguard.profiling.model import PeakProfile
+    from oomguard.profiling.page.timeline import ChartData
     from oomguard.profiling.recording.events import ForecastMade
 
 _LINES, _STAGES, _PROCESSES, _NOTES = 20, 40, 40, 40  # rows shown; the rest is counted
-_TITLE, _LONGEST = 120, 300  # characters of a name
-
-_NO_PLOTLY = "the page's timeline needs plotly, which is not installed"
-
-
-def need_plotly() -> None:
-    """Say before a long run that the page could not be made after it. Raises: MissingExtra."""
-    if find_spec("plotly") is None:
-        raise MissingExtra(_NO_PLOTLY, "html")
-
-
-def plotly_script() -> str:
-    """Give plotly.js, the whole library. Raises: MissingExtra if plotly is not installed."""
-    try:
-        from plotly.offline import get_plotlyjs
-    except ImportError as error:
-        raise MissingExtra(_NO_PLOTLY, "html") from error
-    # As a browser's parser hands it on: one kind of line end; and nothing that ends the element it stands in.
-    return str(get_plotlyjs()).replace("\r\n", "\n").replace("\r", "\n").replace("</script", "<\\/script")
 
 
 def profile_page(profile: PeakProfile) -> str:
-    """Give the page. Nothing from a profile gets in unescaped; only the two scripts named by hash may run.
-
-    Raises: MissingExtra if plotly is not installed.
-    """
-    library, own = plotly_script(), _resource("page.js")
-    verdict = _verdict(profile)
-    parts = [
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">',
-        f'<meta http-equiv="Content-Security-Policy" content="{_policy(library, own)}">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>oomguard profile: {_safe(_command(profile)[:_TITLE])}</title>",
-        f"<style>{_resource('page.css')}</style></head><body>",
-        f"<h1><code>{_safe(_command(profile))}</code></h1>",
-        f'<p class="verdict {_colour(profile)}">{_safe(verdict)}</p>',
-        _section("Peak", _peaks(profile)),
-        _section("Timeline", _timeline(profile)),
-        _section("Lines that grew", _lines(profile)),
-        _section("Forecast for all of the input", _forecast(profile)),
-        _section("Stages", _stages(profile)),
-        _section("Processes", _processes(profile)),
-        _section("Notes", _notes(profile)),
-        f"<footer>{_safe(_made(profile))}</footer>",
-    ]
-    if profile.timeline:
-        data = f'<script type="application/json" id="data">{_json(chart_data(profile))}</script>'
-        parts += [data, f"<script>{library}</script>", f"<script>{own}</script>"]
-    return "\n".join(part for part in parts if part) + "\n</body></html>\n"
-
-
-def _policy(*scripts: str) -> str:
-    """Forbid the network and every script but these. plotly sets styles, and saves a picture from a data: address."""
-    hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
-    allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
-    return (
-        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; "
-        "base-uri 'none'; form-action 'none'"
+    """Give the page. Nothing from a profile gets in unescaped; only the script named by its hash may run."""
+    chart = chart_data(profile) if profile.timeline else None
+    ended = "good" if profile.fits else "bad" if profile.fits is False or profile.is_over else "unknown"
+    heading = (
+        f"<h1>{code(_command(profile))}</h1><p>{_began(profile)}</p>"
+        f'<p class="verdict {ended}">{safe(_verdict(profile))}</p>'
+    )
+    return document(
+        f"{format_size(profile.peaks.peak_unreclaimable)} peak: {_command(profile)} - oomguard profile",
+        heading=heading,
+        sections=[
+            section("Peak", _peaks(profile)),
+            section("Timeline", _timeline(chart) if chart else "<p>No sample was taken.</p>"),
+            section("Lines that grew", _lines(profile)),
+            section("Who called whom", _calls(profile)),
+            section("Forecast for all of the input", _forecast(profile)),
+            section("Stages", _stages(profile)),
+            section("Processes", _processes(profile)),
+            section("Notes", _notes(profile)),
+        ],
+        footer=safe(f"Recorded by oomguard profile; measured by {profile.head.tier}; {profile.head.cpus} CPUs."),
+        data=chart.to_json() if chart else None,
     )
 
 
-def _resource(name: str) -> str:
-    return files("oomguard.profiling.page").joinpath(name).read_text(encoding="utf-8")
-
-
-def _json(value: Any) -> str:
-    """Write JSON that cannot end the script element it stands in; all but ASCII is escaped, U+2028 too."""
-    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def _safe(text: str) -> str:
-    return html.escape(printable(text))
-
-
-def _name(text: str) -> str:
-    """Set a foreign name apart, so that letters written from right to left do not reorder what is beside them."""
-    return f"<bdi>{_safe(_cut(text))}</bdi>"
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
-
-
-def _section(title: str, body: str) -> str:
-    return f"<section><h2>{title}</h2>\n{body}</section>" if body else ""
-
-
 def _command(profile: PeakProfile) -> str:
-    return _cut(shlex.join(profile.head.command))
+    return cut(shlex.join(profile.head.command))
 
 
-def _colour(profile: PeakProfile) -> str:
-    return {True: "good", False: "bad", None: "unknown"}[profile.fits]
+def _began(profile: PeakProfile) -> str:
+    host = f" on {name(profile.head.host)}" if profile.head.host else ""
+    return f"{moment(profile.head.began)}{host}"
 
 
 def _verdict(profile: PeakProfile) -> str:
@@ -133,12 +80,6 @@ def _verdict(profile: PeakProfile) -> str:
         return f"{begin} {available} were available."
     fits = "It fits" if profile.fits else "It does not fit"
     return f"{begin} {fits}: all of the input needs {format_size(made.at_end)}, {available} were available."
-
-
-def _bar(size: float, whole: float, kind: str = "", *, band: float = 0) -> str:
-    size, band = (max(0.0, min(1.0, part / whole)) if whole > 0 else 0.0 for part in (size, band))
-    hatched = f'<div class=band style="width:{band:.2%}"></div>' if band else ""
-    return f'<div class="bar {kind}"><div style="width:{size:.2%}"></div>{hatched}</div>'
 
 
 def _peaks(profile: PeakProfile) -> str:
@@ -156,32 +97,64 @@ def _peaks(profile: PeakProfile) -> str:
     ]
     whole = max(size for _, size, _, _ in rows[:-1])
     whole = head.available if whole < head.available < 4 * whole else whole  # beyond that, no bar can show it
-    shown = "".join(
-        f"<tr class='{kind}'><th>{label}</th><td class=size>{format_size(size)}</td>"
-        f"<td class=wide>{_bar(size, whole, kind) if size <= whole else ''}<span>{_safe(text)}</span></td></tr>"
-        for label, size, text, kind in rows
+    return bar_table(
+        "the peak, and numbers that other tools call so",
+        (
+            (
+                kind,
+                label,
+                format_size(size),
+                f"{bar(size, whole, kind) if size <= whole else ''}<span>{safe(text)}</span>",
+            )
+            for label, size, text, kind in rows
+        ),
     )
-    return f"<table class=bars>{shown}</table>"
 
 
-def _timeline(profile: PeakProfile) -> str:
-    if not profile.timeline:
-        return "<p>No sample was taken.</p>"
-    views = (("total", "Total"), ("kinds", "By kind"), ("processes", "By process"))
+def _timeline(chart: ChartData) -> str:
+    drawn = list(views(chart))
     switch = "".join(
-        f'<label><input type="radio" name="view" value="{value}"{" checked" * (value == "total")}>{label}</label>'
-        for value, label in views
+        f'<label><input type="radio" name="view" value="{view}"{" checked" * (view == "total")}>{title}</label>'
+        for view, title, _, _ in drawn
     )
-    kinds = "".join(
-        f'<label><input type="checkbox" name="kind" value="{kind}"{" checked" * (kind != "file")}>{kind}</label>'
-        for kind in KINDS
+    figures = "".join(
+        f'<figure data-view="{view}"><figcaption>{title}</figcaption>{svg}{_legend(legend)}</figure>'
+        for view, title, svg, legend in drawn
+    )
+    moments = (
+        f'<label class="controls">what was held at a moment '
+        f'<input type="range" min="0" max="{len(chart.seconds) - 1}" value="0"></label><output></output>'
     )
     return (
-        f'<form id="controls"><fieldset>{switch}</fieldset><fieldset id="kinds">{kinds}</fieldset>'
-        '<fieldset><label><input type="checkbox" name="whole">scale to what was available</label></fieldset></form>'
-        '<div id="chart" role="img" aria-label="memory over time; the same figures are in the tables"></div>'
-        '<p id="caption"></p><noscript><p>The timeline needs scripts; everything else is here.</p></noscript>'
+        f'<div id="timeline"><fieldset class="controls"><legend>Show</legend>{switch}</fieldset>{figures}{moments}'
+        f'<p class="note">{_caption(chart)}</p></div>'
     )
+
+
+def _legend(legend: list[tuple[str, str]]) -> str:
+    items = "".join(
+        f'<li><svg class="swatch {kind}" aria-hidden="true"><rect width="100%" height="100%"/></svg>{safe(label)}</li>'
+        for kind, label in legend
+    )
+    return f'<ul class="legend">{items}</ul>'
+
+
+def _caption(chart: ChartData) -> str:
+    said = [
+        "Unreclaimable is what only ending a process gives back: anonymous memory, shared memory, and what is swapped.",
+        "In the total each page counts once."
+        if chart.exact
+        else "Some samples of the total are upper bounds: shared pages may count more than once.",
+    ]
+    if chart.kinds:
+        said.append(
+            "By kind and by process, a page that several share counts for each: the sum may lie above the total."
+        )
+    if chart.cache is None:
+        said.append("Page cache of the job is not known: only a memory cgroup counts it.")
+    if chart.available > max([*chart.total, chart.peak[1]]):
+        said.append(f"Available: {format_size(chart.available)}.")
+    return " ".join(said)
 
 
 def _lines(profile: PeakProfile) -> str:
@@ -189,34 +162,37 @@ def _lines(profile: PeakProfile) -> str:
     rows = []
     for line in profile.lines[:_LINES]:
         place = (
-            f"{_name(short_path(profile, line.file))}:{line.line}"
+            f"{name(short_path(profile, line.file))}:{line.line}"
             if line.line
-            else f"{_name(line.file)} (no Python line known)"
+            else f"{name(line.file)} (no Python line known)"
         )
-        inside = f" in {_name(line.function)}" if line.function else ""
-        source = f"<pre>{_safe(_cut(line.source.strip()))}</pre>" if line.source.strip() else ""
+        inside = f" in {name(line.function)}" if line.function else ""
+        source = f"<pre>{safe(cut(line.source.strip()))}</pre>" if line.source.strip() else ""
         percent = 100 * line.grew_bytes / whole if whole > 0 else 0
         share = f"{percent:.0f} % of the peak" if percent >= 1 else "under 1 % of the peak"
-        rows.append(
-            f"<tr><td class=size>{format_size(line.grew_bytes)}<br> <small>{share}</small></td>"
-            f"<td class=wide>{_bar(line.grew_bytes, whole)}<span>{place}{inside}</span>{source}</td></tr>"
-        )
+        rest = f"{bar(line.grew_bytes, whole, 'line')}<span>{place}{inside}</span>{source}"
+        rows.append(("line", format_size(line.grew_bytes), f"<small>{share}</small>", rest))
     if not rows:
         return ""
     intro = f"<p>Of the peak of {format_size(whole)}, what had grown while a program was in that line:</p>"
-    return f"{intro}<table class=bars id=lines>{''.join(rows)}</table>{_more(profile.lines, _LINES)}"
+    return f"{intro}{bar_table('lines of code', rows)}{more(profile.lines, _LINES)}"
+
+
+def _calls(profile: PeakProfile) -> str:
+    graph = flame_graph(profile)
+    if not graph:
+        return ""
+    intro = "<p>Each call as wide as what had grown in it and below it, at the peak, over all processes:</p>"
+    listed = call_list(profile)
+    return f"{intro}{graph}" + (f"<h3>The same, calls of your own files</h3>{listed}" if listed else "")
 
 
 def _forecast(profile: PeakProfile) -> str:
     if profile.forecast is None or profile.read_all:
         return ""
     rows = [(label, text) for label, text in end_rows(profile) if label != "note"]
-    shown = "".join(f"<dt>{_safe(label)}</dt><dd>{_line_or_command(text)}</dd>" for label, text in rows)
+    shown = "".join(f"<dt>{safe(label)}</dt><dd>{text_or_code(text)}</dd>" for label, text in rows)
     return f"<dl>{shown}</dl>{_forecast_bars(profile, profile.forecast)}"
-
-
-def _line_or_command(text: str | Command) -> str:
-    return f"<code>{_safe(text.line)}</code>" if isinstance(text, Command) else _safe(text)
 
 
 def _forecast_bars(profile: PeakProfile, made: ForecastMade) -> str:
@@ -227,64 +203,52 @@ def _forecast_bars(profile: PeakProfile, made: ForecastMade) -> str:
     needed, available = profile.peaks.peak_unreclaimable, profile.head.available
     whole = max(high, needed, available, 1)
     rows = [
-        (f"so far ({format_size(made.read_bytes)} read)", needed, _bar(needed, whole, "peak")),
-        (f"all of it ({format_size(made.input_bytes)})", made.at_end, _bar(low, whole, "forecast", band=high - low)),
-        ("available", available, _bar(available, whole, "available")),
+        (f"so far ({format_size(made.read_bytes)} read)", needed, bar(needed, whole, "peak")),
+        (f"all of it ({format_size(made.input_bytes)})", made.at_end, bar(low, whole, "forecast", band=high - low)),
+        ("available", available, bar(available, whole, "available")),
     ]
-    shown = "".join(
-        f"<tr><th>{label}</th><td class=size>{format_size(size)}</td><td class=wide>{bar}</td></tr>"
-        for label, size, bar in rows
+    shown = bar_table(
+        "so far, all of it, available", (("", label, format_size(size), drawn) for label, size, drawn in rows)
     )
-    band = f"<p><small>The hatched part is the band: {format_size(made.band)} each way.</small></p>"
-    return f"<table class=bars>{shown}</table>{band}"
+    return f"{shown}<p><small>The hatched part is the band: {format_size(made.band)} each way.</small></p>"
 
 
 def _stages(profile: PeakProfile) -> str:
     rows = []
     for stage in profile.stages[:_STAGES]:
         most = most_within(stage, profile.timeline)
-        end = "not ended" if stage.end is None else f"{stage.end:.1f} s"
-        shown = "no sample" if most is None else format_size(most)
-        rows.append((_name(stage.name), stage.pid, f"{stage.begin:.1f} s", end, shown))
-    return _table(("stage", "pid", "from", "to", "at most"), rows) + _more(profile.stages, _STAGES)
+        end = Cell("not ended", 1e300) if stage.end is None else Cell(f"{stage.end:.1f} s", stage.end)
+        held = Cell("no sample", -1) if most is None else Cell(format_size(most), most, "size")
+        rows.append(
+            (
+                Cell(name(stage.name)),
+                Cell(str(stage.pid), stage.pid),
+                Cell(f"{stage.begin:.1f} s", stage.begin),
+                end,
+                held,
+            )
+        )
+    shown = table("stages that the program told of", ("stage", "pid", "from", "to", "at most"), rows)
+    return shown + more(profile.stages, _STAGES)
 
 
 def _processes(profile: PeakProfile) -> str:
     held = held_processes(profile)
     rows = [
         (
-            process.pid,
-            _name(process.name),
-            format_size(process.most),
-            format_size(process.most_file),
-            f"{process.first:.1f} to {process.last:.1f} s",
-            f"<code>{_name(process.command)}</code>",
+            Cell(str(process.pid), process.pid),
+            Cell(name(process.name)),
+            Cell(format_size(process.most), process.most, "size"),
+            Cell(format_size(process.most_file), process.most_file, "size"),
+            Cell(f"{process.first:.1f} to {process.last:.1f} s", process.first),
+            Cell(f"<code>{name(process.command)}</code>", kind="text"),
         )
         for process in held[:_PROCESSES]
     ]
     head = ("pid", "name", "held at most", "file pages", "seen", "command")
     note = "<p>Of pages that several share, each holds the whole: a column does not add up to the peak.</p>"
-    return (note if rows else "") + _table(head, rows) + _more(held, _PROCESSES)
+    return (note if rows else "") + table("processes, those that held most first", head, rows) + more(held, _PROCESSES)
 
 
 def _notes(profile: PeakProfile) -> str:
-    return "".join(f"<p>{_name(note)}</p>" for note in profile.notes[:_NOTES]) + _more(profile.notes, _NOTES)
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Build a table of cells that are HTML already."""
-    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-    cells = "".join(f"<th>{label}</th>" for label in head)
-    return f"<div class=scroll><table class=grid><tr>{cells}</tr>{body}</table></div>" if body else ""
-
-
-def _more(rows: Sequence[object], shown: int) -> str:
-    return f"<p>and {len(rows) - shown:,} more</p>" if len(rows) > shown else ""
-
-
-def _made(profile: PeakProfile) -> str:
-    try:
-        began = f"{datetime.fromtimestamp(profile.head.began, UTC):%Y-%m-%d %H:%M:%S} UTC"
-    except (ValueError, OverflowError, OSError):
-        began = "an unknown time"
-    return f"Recorded by oomguard profile at {began}; measured by {profile.head.tier}; {profile.head.cpus} CPUs."
+    return "".join(f"<p>{name(note)}</p>" for note in profile.notes[:_NOTES]) + more(profile.notes, _NOTES)

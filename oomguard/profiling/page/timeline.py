@@ -1,4 +1,4 @@
-"""The timeline of a profile as numbers for a chart: few, rounded, and with names that no chart takes for markup."""
+"""The timeline of a profile as numbers for a chart: few, and rounded."""
 
 from __future__ import annotations
 
@@ -10,20 +10,19 @@ from typing import TYPE_CHECKING, Any
 from oomguard.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from oomguard.profiling.model import PeakProfile, StageBand
     from oomguard.supervision.growth.model import MemorySample, ProcessMemory
 
-KINDS = ("anon", "shmem", "file", "swap")
-MOST_MOMENTS = 1000
+# Each kind of memory, and its name for people. File pages are not among them: the kernel takes them back.
+KINDS = {"anon": "anonymous", "shmem": "shared", "swap": "swapped out"}
+MOST_MOMENTS = 500
 MOST_CURVES = 12  # processes with a curve of their own
 MOST_BANDS = 60
 _LANES = 4  # rows of stages, which may lie within each other or run side by side
 _STEPS = 1 << 16  # a curve of one process or kind is drawn in this many steps
 _LABEL = 28
-# plotly draws some markup and links in every text, and which of its paths decode &lt; differs between versions.
-_LOOKALIKES = str.maketrans({"<": "\u2039", ">": "\u203a", "&": "\uff06"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +39,8 @@ class HeldProcess:
 
 
 def chart_label(text: str, most: int = _LABEL) -> str:
-    """Make a name fit for a chart: printable, short, and without a character that starts markup."""
-    shown = printable(text).translate(_LOOKALIKES)
+    """Make a name fit for a chart: printable and short."""
+    shown = printable(text)
     return shown if len(shown) <= most else shown[: most - 1] + "…"
 
 
@@ -85,37 +84,82 @@ def thinned(timeline: Sequence[MemorySample], most: int = MOST_MOMENTS) -> list[
     return sorted(kept.values(), key=attrgetter("seconds"))
 
 
-def chart_data(profile: PeakProfile) -> dict[str, Any]:
-    """Give what the page's script draws. Units: seconds; bytes, of a process or a kind in `unit` bytes."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """What a kind of memory, or a process, held at each moment, in `unit` bytes."""
+
+    label: str
+    sizes: list[int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChartData:
+    """What is drawn. Units: seconds; bytes, of the curves of processes and kinds in `unit` bytes."""
+
+    seconds: list[float]
+    total: list[int]
+    exact: bool
+    cache: list[int | None] | None
+    unit: int
+    kinds: list[Curve]
+    processes: list[Curve]
+    peak: tuple[float, int]
+    available: int
+    stages: list[dict[str, Any]]
+
+    def to_json(self) -> dict[str, Any]:
+        """Give what the page's script reads out."""
+        return {
+            "seconds": self.seconds,
+            "total": self.total,
+            "cache": self.cache,
+            "unit": self.unit,
+            "kinds": [{"label": curve.label, "sizes": curve.sizes} for curve in self.kinds],
+            "processes": [{"label": curve.label, "sizes": curve.sizes} for curve in self.processes],
+            "stages": self.stages,
+        }
+
+
+def chart_data(profile: PeakProfile) -> ChartData:
+    """Give what is drawn. A process's curve is what it makes grow: its file pages are reclaimable."""
     samples = thinned(profile.timeline)
     held = held_processes(profile)
     most = max((process.most + process.most_file for process in held), default=0)
     unit = max(1 << 12, 1 << max(0, (most // _STEPS).bit_length()))
-    return {
-        "seconds": [round(sample.seconds, 3) for sample in samples],
-        "total": [max(0, sample.unreclaimable) for sample in samples],
-        "exact": all(sample.exact for sample in samples),
-        "cache": [sample.cache for sample in samples] if any(s.cache is not None for s in samples) else None,
-        "unit": unit,
-        "processes": _curves(samples, held, unit),
-        "peak": [round(profile.peaks.peak_seconds, 3), profile.peaks.peak_unreclaimable],
-        "available": profile.head.available,
-        "stages": _bands(profile),
-    }
+    pids = {process.pid for process in held}
+    kinds = [Curve(label=label, sizes=_sizes(samples, pids, attrgetter(kind), unit)) for kind, label in KINDS.items()]
+    return ChartData(
+        seconds=[round(sample.seconds, 3) for sample in samples],
+        total=[max(0, sample.unreclaimable) for sample in samples],
+        exact=all(sample.exact for sample in samples),
+        cache=[sample.cache for sample in samples] if any(s.cache is not None for s in samples) else None,
+        unit=unit,
+        kinds=[curve for curve in kinds if any(curve.sizes)],
+        processes=_curves(samples, held, unit),
+        peak=(round(profile.peaks.peak_seconds, 3), profile.peaks.peak_unreclaimable),
+        available=profile.head.available,
+        stages=_bands(profile),
+    )
 
 
-def _curves(samples: Sequence[MemorySample], held: Sequence[HeldProcess], unit: int) -> list[dict[str, Any]]:
-    own = held[:MOST_CURVES]
-    curves = [{"label": f"{chart_label(p.name, _LABEL - 8)} {p.pid}", **_kinds(samples, {p.pid}, unit)} for p in own]
+def _curves(samples: Sequence[MemorySample], held: Sequence[HeldProcess], unit: int) -> list[Curve]:
+    growing = attrgetter("growing")
+    curves = [
+        Curve(label=f"{chart_label(p.name, _LABEL - 8)} {p.pid}", sizes=_sizes(samples, {p.pid}, growing, unit))
+        for p in held[:MOST_CURVES]
+    ]
     rest = {process.pid for process in held[MOST_CURVES:]}
-    return [*curves, {"label": f"{len(rest)} others", **_kinds(samples, rest, unit)}] if rest else curves
+    others = [Curve(label=f"{len(rest)} others", sizes=_sizes(samples, rest, growing, unit))] if rest else []
+    return [*curves, *others]
 
 
-def _kinds(samples: Sequence[MemorySample], pids: set[int], unit: int) -> dict[str, list[int]]:
-    """Give the curves of some processes together, one for each kind of memory that they have."""
-    rows = [[process for process in sample.processes if process.pid in pids] for sample in samples]
-    curves = {kind: [max(0, sum(map(attrgetter(kind), row))) // unit for row in rows] for kind in KINDS}
-    return {kind: curve for kind, curve in curves.items() if any(curve)}
+def _sizes(
+    samples: Sequence[MemorySample], pids: set[int], kind: Callable[[ProcessMemory], int], unit: int
+) -> list[int]:
+    """What some processes held together at each moment."""
+    return [
+        max(0, sum(kind(process) for process in sample.processes if process.pid in pids)) // unit for sample in samples
+    ]
 
 
 def _bands(profile: PeakProfile) -> list[dict[str, Any]]:

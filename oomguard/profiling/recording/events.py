@@ -1,7 +1,8 @@
 """The lines of a recording, as they are written and read again. A reader takes what it knows and leaves the rest.
 
 A line is a JSON object with one key, which says what it is: "recording" (the head), "s" (a sample), "p" (a process
-that was seen first), "stage", "peaks", "lines", "forecast", "note", "end". A torn last line is ignored.
+that was seen first), "stage", "peaks", "lines", "call" and "stack" (each once), "held" (by stack), "forecast", "note",
+"end". A torn last line is ignored. Recordings of 0.1 have no stacks.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class RecordingHead:
     available: int  # memory for a new job, when it began
     limited_by: str
     cpus: int
+    host: str = ""  # recordings of 0.1 do not name it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +71,32 @@ class Peaks:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SeenCall:
+    """A line of code in a stack; line 0 is a program whose stack is not known."""
+
+    number: int
+    file: str
+    line: int
+    function: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenStack:
+    """A stack that memory grew in: the numbers of its calls, outermost first."""
+
+    number: int
+    calls: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldByStacks:
+    """What of the peak so far grew in which stack: numbers and bytes, the largest first."""
+
+    stacks: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ForecastMade:
     """What was said of the end of the input. Units: bytes, seconds."""
 
@@ -99,6 +127,9 @@ Event = (
     | SeenProcess
     | StageMark
     | Peaks
+    | SeenCall
+    | SeenStack
+    | HeldByStacks
     | tuple[GrownLine, ...]
     | ForecastMade
     | RecordingEnd
@@ -106,7 +137,11 @@ Event = (
 )
 
 
-_KINDS = {"p": SeenProcess, "stage": StageMark, "peaks": Peaks, "forecast": ForecastMade, "end": RecordingEnd}
+_KINDS = {
+    "p": SeenProcess, "stage": StageMark, "peaks": Peaks, "call": SeenCall, "forecast": ForecastMade,
+    "end": RecordingEnd,
+}  # fmt: skip
+_MOST_CALLS, _MOST_STACKS = 200, 1000  # of a stack; told of at once
 
 
 def _sample_line(sample: MemorySample) -> dict[str, Any]:
@@ -118,14 +153,20 @@ def event_line(event: Event) -> dict[str, Any]:
     """The line of an event; times of samples to the millisecond."""
     match event:
         case MemorySample():
-            return _sample_line(event)
+            line = _sample_line(event)
         case RecordingHead():
-            return {"recording": VERSION, **asdict(event)}
+            line = {"recording": VERSION, **asdict(event)}
         case tuple():
-            return {"lines": [asdict(line) for line in event]}
+            line = {"lines": [asdict(each) for each in event]}
+        case SeenStack():
+            line = {"stack": [event.number, *event.calls]}
+        case HeldByStacks():
+            line = {"held": [list(one) for one in event.stacks]}
         case str():
-            return {"note": event}
-    return {next(key for key, kind in _KINDS.items() if isinstance(event, kind)): asdict(event)}
+            line = {"note": event}
+        case _:
+            line = {next(key for key, kind in _KINDS.items() if isinstance(event, kind)): asdict(event)}
+    return line
 
 
 def read_line(line: bytes) -> Event | None:
@@ -151,9 +192,18 @@ def _event(found: dict[str, Any]) -> Event | None:
         if key in found:
             known: Event = _typed(kind, found[key])
             return known
+    if "stack" in found or "held" in found:
+        return _stack_event(found)
     if "lines" in found:
         return tuple(_typed(GrownLine, line) for line in found["lines"][:200])
     return _text(found["note"]) if "note" in found else None
+
+
+def _stack_event(found: dict[str, Any]) -> Event:
+    if "stack" in found:
+        number, *calls = map(_size, found["stack"][: _MOST_CALLS + 1])
+        return SeenStack(number=number, calls=tuple(calls))
+    return HeldByStacks(stacks=tuple((_size(number), _size(size)) for number, size in found["held"][:_MOST_STACKS]))
 
 
 def _typed(kind: Any, fields: dict[str, Any]) -> Any:

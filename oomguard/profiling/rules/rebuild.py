@@ -7,9 +7,19 @@ from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput
 from oomguard.profiling.model import PeakProfile, StageBand
-from oomguard.profiling.recording.events import ForecastMade, Peaks, RecordingEnd, RecordingHead, SeenProcess, StageMark
+from oomguard.profiling.recording.events import (
+    ForecastMade,
+    HeldByStacks,
+    Peaks,
+    RecordingEnd,
+    RecordingHead,
+    SeenCall,
+    SeenProcess,
+    SeenStack,
+    StageMark,
+)
 from oomguard.profiling.rules.timeline import Timeline
-from oomguard.supervision.growth.model import MemorySample
+from oomguard.supervision.growth.model import GrownCall, GrownStack, MemorySample
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,6 +27,8 @@ if TYPE_CHECKING:
     from oomguard.profiling.recording.events import Event
 
 _MOST_KEPT = 4000  # of each kind, whatever a file says
+_MOST_CALLS = 40_000
+_UNKNOWN = GrownCall(file="a call that the recording does not name", line=0, function="", source="")
 
 
 def build_profile(events: Iterable[Event]) -> PeakProfile:
@@ -25,6 +37,8 @@ def build_profile(events: Iterable[Event]) -> PeakProfile:
     seen: dict[int, SeenProcess] = {}
     marks: list[StageMark] = []
     notes: dict[str, None] = {}
+    calls: dict[int, GrownCall] = {}
+    stacks: dict[int, tuple[int, ...]] = {}
     timeline, later = Timeline(), Peaks()
     for event in events:
         match event:
@@ -35,6 +49,12 @@ def build_profile(events: Iterable[Event]) -> PeakProfile:
                 seen[event.pid] = event
             case StageMark() if len(marks) < _MOST_KEPT:
                 marks.append(event)
+            case SeenCall() if len(calls) < _MOST_CALLS:
+                calls[event.number] = GrownCall(
+                    file=event.file, line=event.line, function=event.function, source=event.source
+                )
+            case SeenStack() if len(stacks) < _MOST_KEPT:
+                stacks[event.number] = event.calls
             case str() if len(notes) < _MOST_KEPT:
                 notes[event] = None
             case _:
@@ -53,7 +73,26 @@ def build_profile(events: Iterable[Event]) -> PeakProfile:
         forecast=forecast if isinstance(forecast, ForecastMade) else None,
         end=end if isinstance(end, RecordingEnd) else None,
         notes=tuple(notes),
+        stacks=_grown_stacks(last.get(HeldByStacks), stacks, calls),
     )
+
+
+def _grown_stacks(
+    held: Event | None, stacks: dict[int, tuple[int, ...]], calls: dict[int, GrownCall]
+) -> tuple[GrownStack, ...]:
+    """A stack that is held and not in the file is one call without a name: its bytes are not lost."""
+    if not isinstance(held, HeldByStacks):
+        return ()
+    sizes = dict(held.stacks)
+    grown = [
+        GrownStack(
+            number=number,
+            grew_bytes=size,
+            calls=tuple(calls.get(call, _UNKNOWN) for call in stacks.get(number, ())) or (_UNKNOWN,),
+        )
+        for number, size in sizes.items()
+    ]
+    return tuple(sorted(grown, key=lambda stack: -stack.grew_bytes))
 
 
 def _with_sample(peaks: Peaks, sample: MemorySample) -> Peaks:

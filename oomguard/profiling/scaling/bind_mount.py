@@ -9,7 +9,7 @@ import ctypes
 import os
 import sys
 
-from oomguard.kernel.process.self_exec import own_command
+from oomguard.kernel.process.commands import own_command
 
 _NEW_MOUNTS, _NEW_USER = 0x00020000, 0x10000000  # CLONE_NEWNS, CLONE_NEWUSER
 _BIND, _RECURSIVE, _PRIVATE = 1 << 12, 1 << 14, 1 << 18  # MS_BIND, MS_REC, MS_PRIVATE

@@ -1,12 +1,46 @@
-"""Names: what an assignment, a deletion or `+=` gives to which, and what grows by it."""
+"""Names: what an assignment, a deletion, `+=` or an import gives to which, and what grows by it."""
 
 from __future__ import annotations
 
 import ast
+from typing import TYPE_CHECKING, TypeGuard
 
 from oomguard.script_analysis.interpreter.functions import Functions
-from oomguard.script_analysis.interpreter.syntax import is_len, last_name
-from oomguard.script_analysis.interpreter.values import LISTS, TEXTS, AbstractValue, text_source
+from oomguard.script_analysis.interpreter.values import LISTS, TEXTS, AbstractValue, Frame, text_source
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+# Small questions about a syntax tree.
+
+
+def last_name(node: ast.expr) -> str:
+    """Give the last part of a dotted name."""
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+def mentions(loop: ast.AST, name: str) -> bool:
+    """Say whether an attribute of this name stands in it."""
+    return any(isinstance(node, ast.Attribute) and node.attr == name for node in ast.walk(loop))
+
+
+def is_len(node: ast.expr | None) -> TypeGuard[ast.Call]:
+    """Say whether it is `len(something)`."""
+    return isinstance(node, ast.Call) and last_name(node.func) == "len" and len(node.args) == 1
+
+
+def is_end_of_file(limit: ast.expr) -> bool:
+    """`if len(piece) == 0: break`, `if line == "": break`: that is no limit."""
+    return isinstance(limit, ast.Constant) and (not isinstance(limit.value, int) or limit.value <= 0)
+
+
+def leaves(body: Sequence[ast.stmt]) -> bool:
+    """Say whether it ends the loop or the function."""
+    return any(isinstance(node, (ast.Break, ast.Return)) for node in body)
+
+
+# Names: what an assignment, a deletion or `+=` gives to which, and what grows by it.
 
 _MANY = 12  # fields of a line
 _JOINERS = {"concatenate", "append", "hstack", "vstack", "concat", "cat", "union", "concat_tables"}
@@ -176,3 +210,60 @@ def _text_of(value: ast.expr) -> list[ast.expr]:
         if value.func.attr == "format":
             return value.args
     return []
+
+
+# Imports: libraries by their name, and modules of the script's own, which are gone through.
+
+_FILE_LINES = 10_000_000  # the lines of the n-th file begin at n times this
+
+
+class Imports(Binding):
+    """Import statements."""
+
+    def visit_Import(self, statement: ast.Import) -> None:
+        for alias in statement.names:
+            name = alias.name if alias.asname else alias.name.partition(".")[0]
+            own = self.own_module(name)
+            self.bind(ast.Name(id=alias.asname or name), own or AbstractValue(kind="module", value=name))
+
+    def visit_ImportFrom(self, statement: ast.ImportFrom) -> None:
+        own = self.own_module(statement.module or "", statement.level)
+        for alias in statement.names:
+            dotted = f"{statement.module or ''}.{alias.name}"
+            member = AbstractValue(kind="module", value=dotted)
+            if own is not None and own.home is not None and alias.name == "*":
+                self.memory.frames[-1].update(own.home)
+                continue
+            if own is not None and own.home is not None and alias.name in own.home:
+                member = own.home[alias.name]
+            else:
+                member = self.own_module(dotted.lstrip("."), statement.level) or member
+            self.bind(ast.Name(id=alias.asname or alias.name), member)
+
+    def own_module(self, name: str, level: int = 0) -> AbstractValue | None:
+        """Go through a module of the script's own folder, once; None: it is not one."""
+        key = "." * level + name
+        if level:
+            key = f"{key} in {self.line // _FILE_LINES}"
+        if key in self.own_modules:
+            return self.own_modules[key]
+        parsed = self.find_module("." * level + name, self.line)
+        if parsed is None:
+            return None
+        frame = Frame(entered=())
+        module = self.own_modules[key] = AbstractValue(kind="own_module", value=name, home=frame)
+        self.memory.frames.append(frame)
+        self.homes.append([frame])
+        self.globals.append(set())
+        line = self.line
+        self.imported += 1
+        self.trees.append(parsed)
+        try:
+            self.statements(parsed.body)
+        finally:
+            self.imported -= 1
+            self.memory.frames.pop()
+            self.homes.pop()
+            self.globals.pop()
+            self.line = line
+        return module

@@ -6,7 +6,7 @@ import ast
 from dataclasses import dataclass
 
 from oomguard.script_analysis.file_names import reads
-from oomguard.script_analysis.interpreter.growth import Growth, retained
+from oomguard.script_analysis.interpreter.findings import Growth, retained
 from oomguard.script_analysis.interpreter.interpretation import Interpretation
 from oomguard.script_analysis.interpreter.memory_model import SMALL_OBJECTS
 from oomguard.script_analysis.interpreter.values import (

@@ -7,8 +7,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oomguard.preparation.reading.text_shape import HELD, PEAK, TextShape
-from oomguard.script_analysis.interpreter.findings import LineFinding, Loop, Peak
-from oomguard.script_analysis.interpreter.growth import Growth, Retained, collected, growth_rule, retained
+from oomguard.script_analysis.interpreter.findings import (
+    Growth,
+    LineFinding,
+    Loop,
+    Peak,
+    Retained,
+    collected,
+    growth_rule,
+    retained,
+)
 from oomguard.script_analysis.interpreter.values import (
     CONTAINED,
     COUNT,

@@ -1,6 +1,7 @@
 """What is known of Python's own functions and of the usual libraries.
 
-A module here registers itself in table.py when it is imported; a new one need only be put beside the others.
+A module here registers itself in the tables of interpreter/calls.py when it is imported; a new one need only be put
+beside the others.
 """
 
 import importlib

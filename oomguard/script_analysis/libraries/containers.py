@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from oomguard.script_analysis.file_names import is_small_file, path_name
+from oomguard.script_analysis.interpreter.calls import ANYWHERE, FUNCTIONS, methods_of
 from oomguard.script_analysis.interpreter.values import (
     ARRAYS,
     FRAMES,
@@ -16,7 +17,6 @@ from oomguard.script_analysis.interpreter.values import (
     text_source,
 )
 from oomguard.script_analysis.libraries.python import same
-from oomguard.script_analysis.libraries.table import ANYWHERE, FUNCTIONS, methods_of
 
 if TYPE_CHECKING:
     import ast

@@ -6,8 +6,8 @@ import ast
 from typing import TYPE_CHECKING
 
 from oomguard.script_analysis.file_names import is_small_file, path_name
+from oomguard.script_analysis.interpreter.calls import ANYWHERE, FUNCTIONS, methods_of
 from oomguard.script_analysis.interpreter.values import AbstractValue
-from oomguard.script_analysis.libraries.table import ANYWHERE, FUNCTIONS, methods_of
 
 if TYPE_CHECKING:
     from oomguard.script_analysis.interpreter.calls import Call

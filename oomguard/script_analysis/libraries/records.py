@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from oomguard.script_analysis.file_names import is_short_key, is_small_file, path_name
+from oomguard.script_analysis.interpreter.calls import FUNCTIONS, methods_of
 from oomguard.script_analysis.interpreter.values import AbstractValue, text_source
 from oomguard.script_analysis.libraries.files import open_mode
-from oomguard.script_analysis.libraries.table import FUNCTIONS, methods_of
 from oomguard.script_analysis.libraries.texts import TEXT_METHODS
 
 if TYPE_CHECKING:

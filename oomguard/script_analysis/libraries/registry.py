@@ -8,11 +8,11 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from oomguard.script_analysis.interpreter.calls import ANYWHERE, FRAME_METHODS, FUNCTIONS, LAST_NAMES, METHODS
 from oomguard.script_analysis.interpreter.values import TEXTS, AbstractValue
 from oomguard.script_analysis.libraries import containers as known_containers
-from oomguard.script_analysis.libraries import pools as known_pools
+from oomguard.script_analysis.libraries import processes as known_processes
 from oomguard.script_analysis.libraries import tokenizers as known_tokenizers
-from oomguard.script_analysis.libraries.table import ANYWHERE, FRAME_METHODS, FUNCTIONS, LAST_NAMES, METHODS
 
 if TYPE_CHECKING:
     from oomguard.script_analysis.interpreter.calls import Call
@@ -63,7 +63,7 @@ class _Libraries:
             method = str(function.value or "")
             return known_tokenizers.encode(it, call.node, call.args, call.kwargs, name=method, wrapped=not method)
         if function.kind == "parallel":
-            return known_pools.collect_results(it, call.node, call.args)
+            return known_processes.collect_results(it, call.node, call.args)
         if known_tokenizers.is_tokenizer(name) and name.rpartition(".")[2][:1].isupper():
             return AbstractValue(kind="tokenizer")  # Tokenizer(...): a class
         if known_tokenizers.is_tokenizer(name):

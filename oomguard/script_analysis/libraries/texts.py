@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from oomguard.script_analysis.interpreter.calls import ANYWHERE, FUNCTIONS, methods_of
 from oomguard.script_analysis.interpreter.values import LIST_OF, TEXTS, AbstractValue
-from oomguard.script_analysis.libraries.table import ANYWHERE, FUNCTIONS, methods_of
 
 if TYPE_CHECKING:
     import ast

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from oomguard.script_analysis.interpreter.calls import ANYWHERE, FUNCTIONS, LAST_NAMES
 from oomguard.script_analysis.interpreter.values import LISTS, AbstractValue
-from oomguard.script_analysis.libraries.table import ANYWHERE, FUNCTIONS, LAST_NAMES
 
 if TYPE_CHECKING:
     import ast

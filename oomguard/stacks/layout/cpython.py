@@ -1,17 +1,57 @@
-"""Where CPython 3.11, 3.12 and 3.13 keep their threads, frames and code; for 64 bits.
+"""Where CPython 3.11 to 3.15 keep their threads, frames and code; for 64 bits.
 
-Source: the structures in CPython's Include/internal (pycore_runtime.h, pycore_interp.h, pycore_frame.h) and
-Include/cpython (code.h, pystate.h, unicodeobject.h); from 3.13 on, _Py_DebugOffsets at the beginning of _PyRuntime.
+From 3.13 on the interpreter says it itself, in _Py_DebugOffsets at the beginning of _PyRuntime: a table without names,
+whose fields differ from version to version, and are the same in all releases of one. For 3.15 since its fourth beta.
+Source: the structures in CPython's Include/internal (pycore_runtime.h, pycore_interp.h, pycore_frame.h,
+pycore_debug_offsets.h) and Include/cpython (code.h, pystate.h, unicodeobject.h).
 """
 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-DEBUG_OFFSETS_SIZE = 16 + 8 * 42
 _COOKIE = b"xdebugpy"
+_HEAD = struct.Struct("<8sQQ")  # the cookie, the version, whether it is free-threaded
 _FURTHEST = 1 << 24
+_FIRST_OF_3_15 = 0x030F00B4
+
+# The fields of each version's table, in their order, as far as any that is needed.
+_FIELDS_3_13 = {
+    "runtime_state": "size finalizing interpreters_head",
+    "interpreter_state": "size id next threads_head gc imports_modules sysdict builtins ceval_gil gil_runtime_state "
+    "gil_runtime_state_enabled gil_runtime_state_locked gil_runtime_state_holder",
+    "thread_state": "size prev next interp current_frame thread_id native_thread_id datastack_chunk status",
+    "interpreter_frame": "size previous executable instr_ptr localsplus owner",
+    "code_object": "size filename name qualname linetable firstlineno argcount localsplusnames localspluskinds "
+    "co_code_adaptive",
+}
+_FIELDS_3_14 = {
+    "runtime_state": _FIELDS_3_13["runtime_state"],
+    "interpreter_state": "size id next threads_head threads_main gc imports_modules sysdict builtins ceval_gil "
+    "gil_runtime_state gil_runtime_state_enabled gil_runtime_state_locked gil_runtime_state_holder "
+    "code_object_generation tlbc_generation",
+    "thread_state": _FIELDS_3_13["thread_state"],
+    "interpreter_frame": "size previous executable instr_ptr localsplus owner stackpointer tlbc_index",
+    "code_object": f"{_FIELDS_3_13['code_object']} co_tlbc",
+}
+_FIELDS_3_15 = {
+    "runtime_state": _FIELDS_3_14["runtime_state"],
+    "interpreter_state": _FIELDS_3_14["interpreter_state"],
+    "thread_state": "size prev next interp current_frame base_frame last_profiled_frame last_profiled_frame_seq "
+    "thread_id native_thread_id datastack_chunk status holds_gil gil_requested current_exception exc_state",
+    "err_stackitem": "exc_value",
+    "interpreter_frame": _FIELDS_3_14["interpreter_frame"],
+    "code_object": _FIELDS_3_14["code_object"],
+}
+
+
+def _names(fields: dict[str, str]) -> tuple[str, ...]:
+    return tuple(f"{part}.{name}" for part, names in fields.items() for name in names.split())
+
+
+_TABLES = {(3, 13): _names(_FIELDS_3_13), (3, 14): _names(_FIELDS_3_14), (3, 15): _names(_FIELDS_3_15)}
+DEBUG_OFFSETS_SIZE = _HEAD.size + 8 * max(len(names) for names in _TABLES.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,10 +89,6 @@ _LAYOUTS = {
         interpreters=40, threads=72, next_thread=8, native_id=144, cframe=56, current_frame=0,
         gil=384, gil_holder=8, gil_locked=16, code=0, instruction=56, previous=8, owner=70, instructions=192,
     ),
-    (3, 13): PythonLayout(
-        interpreters=632, threads=7344, next_thread=8, native_id=160, cframe=None, current_frame=72,
-        gil=16, gil_holder=8, gil_locked=16, code=0, instruction=56, previous=8, owner=70, instructions=200,
-    ),
 }  # fmt: skip
 
 
@@ -61,31 +97,41 @@ def python_layout(version: int, debug_offsets: bytes) -> PythonLayout | None:
 
     None: a version whose layout is not known, or one without the GIL.
     """
-    known = _LAYOUTS.get((version >> 24, version >> 16 & 0xFF))
-    if known is None or known.cframe is not None:
-        return known
-    if len(debug_offsets) < DEBUG_OFFSETS_SIZE or not debug_offsets.startswith(_COOKIE):
+    number = version >> 24, version >> 16 & 0xFF
+    names = _TABLES.get(number)
+    if names is None:
+        return _LAYOUTS.get(number)
+    if number == (3, 15) and version < _FIRST_OF_3_15:
         return None
-    told = struct.unpack_from("<42Q", debug_offsets, 16)
-    if told[0] or max(told[1:]) > _FURTHEST:  # free-threaded
+    return _told_by_itself(version, names, debug_offsets)
+
+
+def _told_by_itself(version: int, names: tuple[str, ...], debug_offsets: bytes) -> PythonLayout | None:
+    if len(debug_offsets) < _HEAD.size + 8 * len(names):
         return None
-    return replace(
-        known,
-        interpreters=told[3],
-        threads=told[7],
-        gil=told[12],
-        gil_locked=told[15] - told[13],
-        gil_holder=told[16] - told[13],
-        next_thread=told[19],
-        current_frame=told[21],
-        native_id=told[23],
-        previous=told[27],
-        code=told[28],
-        instruction=told[29],
-        owner=told[31],
-        file=told[33],
-        name=told[35],
-        lines=told[36],
-        first_line=told[37],
-        instructions=told[41],
+    cookie, told_version, free_threaded = _HEAD.unpack_from(debug_offsets)
+    values = struct.unpack_from(f"<{len(names)}Q", debug_offsets, _HEAD.size)
+    if (cookie, told_version) != (_COOKIE, version) or free_threaded or max(values) > _FURTHEST:
+        return None
+    told = dict(zip(names, values, strict=True))
+    gil = told["interpreter_state.gil_runtime_state"]
+    return PythonLayout(
+        interpreters=told["runtime_state.interpreters_head"],
+        threads=told["interpreter_state.threads_head"],
+        gil=told["interpreter_state.ceval_gil"],
+        gil_locked=told["interpreter_state.gil_runtime_state_locked"] - gil,
+        gil_holder=told["interpreter_state.gil_runtime_state_holder"] - gil,
+        next_thread=told["thread_state.next"],
+        cframe=None,
+        current_frame=told["thread_state.current_frame"],
+        native_id=told["thread_state.native_thread_id"],
+        previous=told["interpreter_frame.previous"],
+        code=told["interpreter_frame.executable"],
+        instruction=told["interpreter_frame.instr_ptr"],
+        owner=told["interpreter_frame.owner"],
+        file=told["code_object.filename"],
+        name=told["code_object.qualname"],
+        lines=told["code_object.linetable"],
+        first_line=told["code_object.firstlineno"],
+        instructions=told["code_object.co_code_adaptive"],
     )

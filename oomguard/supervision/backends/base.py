@@ -59,6 +59,9 @@ class Backend(Protocol):
     def peak_with_cache(self) -> int | None:
         """The kernel's high-water mark, page cache in it. None: it keeps none."""
 
+    def take_mark(self) -> int | None:
+        """That mark since this was asked last, where the kernel can set it back. None: it cannot."""
+
     def oom_kills(self, *, ended_by_sigkill: bool) -> int:
         """How many of the job's processes the kernel killed for memory.
 

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.formats.cgroup.memory import parse_count, parse_limit, parse_proc_cgroup
+from oomguard.formats.cgroup import parse_count, parse_limit, parse_proc_cgroup
 from oomguard.formats.meminfo import parse_meminfo
-from oomguard.kernel.cgroup import write as cgroup_files
+from oomguard.kernel.cgroup import directory as cgroup_files
 from oomguard.kernel.cgroup.directory import MemcgDir, read_kernel_text
 from oomguard.kernel.cgroup.freezer import CgroupFreezer, StopSignals
 from oomguard.kernel.cgroup.limits import set_memory_max
@@ -32,11 +32,12 @@ from oomguard.supervision.rules.limits import JobLimits, plan_job_limits
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from oomguard.formats.proc.stat import ProcStat
-    from oomguard.kernel.cgroup.model import LimitAbove
+    from oomguard.formats.proc import ProcStat
+    from oomguard.kernel.model import LimitAbove
     from oomguard.supervision.rules.choice import Way
 
 _KILL_PATIENCE_SECONDS = 10.0
+_GROWTH_STEPS = 48  # in the upper half of the budget
 _SURE_LOOKS, _SURE_STEP_SECONDS = 4, 0.002
 _LARGEST_FOLIO = 2 << 20  # bytes: what is charged at once, and so may be missing to a limit that was met
 
@@ -55,7 +56,10 @@ class CgroupBackend:
     above: Callable[[], list[LimitAbove]]  # what holds for it from elsewhere, read anew
     keeps_itself: bool = False  # the job keeps its budget itself, and the kernel kills at the hard limit
     _oom_event: int | None = None  # v1: readable when a process was parked
+    _growth_event: int | None = None  # v1: readable when the job grew by another step
     _events_file: int | None = None  # v2: memory.events; POLLPRI when it changed
+    _peak_file: int | None = None  # v2: memory.peak
+    _highest: int = 0  # v1: the mark, before it was set back
     _oom_kills_before: int = 0
     _stopper: StopSignals | None = None
 
@@ -66,8 +70,11 @@ class CgroupBackend:
             return
         if self.memcg.version == 1:
             self._oom_event = _park_at_the_limit(self.memcg.path)
+            self._growth_event = _tell_of_growth(self.memcg.path, self.limits)
         else:
             self._events_file = os.open(self.memcg.path / "memory.events", os.O_RDONLY | os.O_CLOEXEC)
+            with suppress(OSError):  # before Linux 6.12 it cannot be written
+                self._peak_file = os.open(self.memcg.path / "memory.peak", os.O_RDWR | os.O_CLOEXEC)
 
     @property
     def cgroup(self) -> Path:
@@ -91,7 +98,8 @@ class CgroupBackend:
     def wake_on(self) -> list[tuple[int, int]]:
         """Descriptors, each with its poll events, that tell of the limit."""
         if self._oom_event is not None:
-            return [(self._oom_event, select.POLLIN)]
+            steps = [] if self._growth_event is None else [(self._growth_event, select.POLLIN)]
+            return [(self._oom_event, select.POLLIN), *steps]
         return [] if self._events_file is None else [(self._events_file, select.POLLPRI)]
 
     def is_at_the_limit(self) -> bool:
@@ -100,8 +108,9 @@ class CgroupBackend:
         v1: a process is parked. v2: the hard limit was met (memory.high alone may be for page cache).
         """
         if self._oom_event is not None:
-            if select.select([self._oom_event], [], [], 0)[0]:
-                os.read(self._oom_event, 8)
+            for event in filter(None, (self._oom_event, self._growth_event)):
+                with suppress(BlockingIOError):
+                    os.read(event, 8)
             return self._is_parked()
         if self._events_file is not None:
             with suppress(OSError):  # the cgroup is gone
@@ -117,7 +126,25 @@ class CgroupBackend:
 
     def peak_with_cache(self) -> int | None:
         """The kernel's high-water mark, page cache in it; exact in time. None: v2 before Linux 5.19."""
-        return self.memcg.peak_charged()
+        charged = self.memcg.peak_charged()
+        return charged if charged is None else max(charged, self._highest)
+
+    def take_mark(self) -> int | None:
+        """That mark since this was asked last. None: v2 before Linux 6.12, which cannot set it back."""
+        try:
+            if self.memcg.version == 1:
+                mark = self.memcg.peak_charged()
+                self._highest = max(self._highest, mark or 0)
+                cgroup_files.write_setting(self.memcg.path, "memory.max_usage_in_bytes", 0)
+                return mark
+            if self._peak_file is None:
+                return None
+            # For this descriptor alone: who reads memory.peak anew has that of all time.
+            mark = parse_count(os.pread(self._peak_file, 64, 0).decode("ascii", errors="replace"))
+            os.pwrite(self._peak_file, b"reset\n", 0)
+        except OSError:
+            return None
+        return mark
 
     def oom_kills(self, *, ended_by_sigkill: bool) -> int:  # noqa: ARG002 - its own counter needs no second witness
         """How many of its processes the kernel killed for memory."""
@@ -128,7 +155,7 @@ class CgroupBackend:
 
         Not by memory.failcnt: Linux 6.18 does not count there. v2's kernel kills instead, and counts that.
         """
-        return self.memcg.version == 1 and (self.memcg.peak_charged() or 0) >= self.limits.hard - _LARGEST_FOLIO
+        return self.memcg.version == 1 and (self.peak_with_cache() or 0) >= self.limits.hard - _LARGEST_FOLIO
 
     def swap_left(self) -> int:
         """How much more of the job may be swapped out: what its limit leaves, and the machine has. Units: bytes."""
@@ -216,9 +243,10 @@ class CgroupBackend:
 
     def close(self) -> None:
         """Remove the cgroup; one with processes in it stays. Raises: nothing."""
-        for fd in filter(None, (self._oom_event, self._events_file)):
+        for fd in filter(None, (self._oom_event, self._growth_event, self._events_file, self._peak_file)):
             os.close(fd)
-        self._oom_event = self._events_file = None
+        self._growth_event = None
+        self._oom_event = self._events_file = self._peak_file = None
         if self.companion is not None:
             cgroup_files.remove_when_empty(self.companion)
         self.undo()
@@ -293,6 +321,27 @@ class CgroupBackend:
 
 def _is_under_oom(path: Path) -> bool:
     return parse_count(read_kernel_text(path / "memory.oom_control") or "", "under_oom") == 1
+
+
+def _tell_of_growth(path: Path, limits: JobLimits) -> int | None:
+    """An eventfd that tells, from half of the budget on, of each step that the job grows by, while it does.
+
+    Who asks then finds the program in the line that grows, where a timer finds it where it waits. None: the kernel does
+    not tell.
+    """
+    event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+    try:
+        usage = os.open(path / "memory.usage_in_bytes", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            for step in range(_GROWTH_STEPS):
+                at = limits.budget // 2 + limits.budget // 2 * step // _GROWTH_STEPS
+                cgroup_files.write_setting(path, "cgroup.event_control", f"{event} {usage} {at}")
+        finally:
+            os.close(usage)
+    except OSError:
+        os.close(event)
+        return None
+    return event
 
 
 def _park_at_the_limit(path: Path) -> int:

@@ -14,7 +14,7 @@ from oomguard.supervision.rules.choice import BudgetRequest, Enforcement, Refusa
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from oomguard.kernel.cgroup.model import LimitAbove
+    from oomguard.kernel.model import LimitAbove
     from oomguard.supervision.backends.base import Backend
     from oomguard.supervision.backends.systemd import ScopeManager
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from oomguard.formats.proc.smaps_rollup import parse_status_memory
-from oomguard.kernel.cgroup import write as cgroup_files
+from oomguard.formats.proc import parse_status_memory
+from oomguard.kernel.cgroup import directory as cgroup_files
 from oomguard.kernel.cgroup.directory import MemcgDir, find_own_cgroup, read_kernel_text
 from oomguard.kernel.cgroup.limits import PAGE_SIZE, lowest_limit, machine_limit, set_limits
 from oomguard.kernel.cgroup.placement import MadeMemcg, at_first_place

@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.kernel.cgroup.freezer import StopSignals
-from oomguard.kernel.proc.files import ProcFiles
+from oomguard.kernel.proc.files import ProcessTree, ProcFiles
 from oomguard.kernel.proc.memory import TreeMemory
-from oomguard.kernel.proc.tmpfs import TmpfsFiles
-from oomguard.kernel.proc.tree import ProcessTree
+from oomguard.kernel.proc.open_files import TmpfsFiles
 from oomguard.kernel.process.signals import signal_if
 from oomguard.supervision.backends.base import MemoryReading
 from oomguard.supervision.rules.limits import FASTEST_BYTES_A_SECOND, JobLimits, plan_job_limits
@@ -26,9 +25,9 @@ from oomguard.supervision.tree_kills import TreeKills
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from oomguard.formats.proc.stat import ProcStat
-    from oomguard.kernel.cgroup.model import LimitAbove
-    from oomguard.kernel.proc.fork_family import ForkFamily
+    from oomguard.formats.proc import ProcStat
+    from oomguard.kernel.model import LimitAbove
+    from oomguard.kernel.proc.memory import ForkFamily
     from oomguard.supervision.rules.choice import Way
 
 CANNOT = "a burst can exceed it, kernel memory is not counted, swap stays open, and counts"
@@ -143,6 +142,10 @@ class PollingBackend:
 
     def peak_with_cache(self) -> int | None:
         """Page cache is in no process's account."""
+        return None
+
+    def take_mark(self) -> int | None:
+        """Nobody keeps one."""
         return None
 
     def oom_kills(self, *, ended_by_sigkill: bool) -> int:

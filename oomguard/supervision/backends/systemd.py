@@ -15,8 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.formats.cgroup.memory import parse_proc_cgroup, path_in_mount
-from oomguard.kernel.cgroup import write as cgroup_files
+from oomguard.formats.cgroup import parse_proc_cgroup, path_in_mount
+from oomguard.kernel.cgroup import directory as cgroup_files
 from oomguard.kernel.cgroup.directory import MemcgDir, cgroup_mounts, read_kernel_text
 from oomguard.kernel.cgroup.limits import limits_above
 from oomguard.kernel.cgroup.refusals import MemcgUnavailable
@@ -25,7 +25,7 @@ from oomguard.supervision.backends.cgroup_setup import limit_cgroup
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from oomguard.kernel.cgroup.model import LimitAbove
+    from oomguard.kernel.model import LimitAbove
     from oomguard.supervision.backends.cgroup import CgroupBackend
 
 _CALL_SECONDS = 25  # a machine that is short of memory is slow, and a scope is worth the wait

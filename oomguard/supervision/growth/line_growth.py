@@ -1,12 +1,12 @@
-"""Which line of code memory grew in: the growth of a process is charged to the line that its stack was in."""
+"""Where memory grew: the growth of a process is charged to the line, or to the stack, that it was in."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Hashable, Mapping
 
 _MOST_PIECES = 200  # of one process: then the smallest are put together by line
 
@@ -20,12 +20,15 @@ class Line:
     function: str
 
 
-@dataclass(slots=True)
-class LineGrowth:
-    """What each process holds, by the line that it grew in. What shrinks is taken from what grew last. Units: bytes."""
+Place = TypeVar("Place", bound="Hashable")  # a line, or the number of a stack
 
-    at_peak: dict[Line, int] = field(default_factory=dict)
-    _held: dict[int, list[tuple[Line, int]]] = field(default_factory=dict)  # oldest first
+
+@dataclass(slots=True)
+class LineGrowth(Generic[Place]):
+    """What each process holds, by where it grew. What shrinks is taken from what grew last. Units: bytes."""
+
+    at_peak: dict[Place, int] = field(default_factory=dict)
+    _held: dict[int, list[tuple[Place, int]]] = field(default_factory=dict)  # oldest first
     _size: dict[int, int] = field(default_factory=dict)
     _changed: bool = False  # since the peak was noted
 
@@ -33,14 +36,14 @@ class LineGrowth:
         """What `pid` held when it was last taken. None: it was not seen yet."""
         return self._size.get(pid)
 
-    def take(self, pid: int, size: int, line: Line | None, *, not_new: int = 0) -> None:
-        """Process `pid` holds `size` now, and was in `line`; of what it grew by, others held `not_new` before."""
+    def take(self, pid: int, size: int, place: Place | None, *, not_new: int = 0) -> None:
+        """Process `pid` holds `size` now, and was in `place`; of what it grew by, others held `not_new` before."""
         before = self._size.get(pid, 0)
         self._size[pid] = size
         self._changed = True
         pieces = self._held.setdefault(pid, [])
-        if size > before + not_new and line is not None:
-            self._add(pieces, line, size - before - not_new)
+        if size > before + not_new and place is not None:
+            self._add(pieces, place, size - before - not_new)
         elif size < before:
             _drop(pieces, before - size)
 
@@ -51,12 +54,12 @@ class LineGrowth:
             self._held.pop(pid, None)
             self._changed = True
 
-    def now(self) -> dict[Line, int]:
-        """What is held now, by line."""
-        held: dict[Line, int] = {}
+    def now(self) -> dict[Place, int]:
+        """What is held now, by place."""
+        held: dict[Place, int] = {}
         for pieces in self._held.values():
-            for line, size in pieces:
-                held[line] = held.get(line, 0) + size
+            for place, size in pieces:
+                held[place] = held.get(place, 0) + size
         return held
 
     def note_peak(self) -> None:
@@ -65,23 +68,24 @@ class LineGrowth:
             self.at_peak, self._changed = self.now(), False
 
     @staticmethod
-    def _add(pieces: list[tuple[Line, int]], line: Line, size: int) -> None:
-        if pieces and pieces[-1][0] == line:
-            pieces[-1] = (line, pieces[-1][1] + size)
+    def _add(pieces: list[tuple[Place, int]], place: Place, size: int) -> None:
+        if pieces and pieces[-1][0] == place:
+            pieces[-1] = (place, pieces[-1][1] + size)
         else:
-            pieces.append((line, size))
-        if len(pieces) > _MOST_PIECES:
-            together: dict[Line, int] = {}
+            pieces.append((place, size))
+        # Seldom: of a thousand stacks, as many pieces stay.
+        if len(pieces) > _MOST_PIECES and len(pieces) % (_MOST_PIECES // 2) == 1:
+            together: dict[Place, int] = {}
             for one, held in pieces:
                 together[one] = together.get(one, 0) + held
             pieces[:] = together.items()
 
 
-def _drop(pieces: list[tuple[Line, int]], size: int) -> None:
+def _drop(pieces: list[tuple[Place, int]], size: int) -> None:
     while size > 0 and pieces:
-        line, held = pieces.pop()
+        place, held = pieces.pop()
         if held > size:
-            pieces.append((line, held - size))
+            pieces.append((place, held - size))
         size -= held
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+LINES_KEPT = 20  # lines of a profile: those that held most
+
 
 @dataclass(frozen=True, slots=True)
 class ProcessMemory:
@@ -55,3 +57,22 @@ class GrownLine:
     function: str
     source: str
     grew_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrownCall:
+    """A line of code on the way to what grew."""
+
+    file: str
+    line: int  # 0: not a line of Python; `file` is the program
+    function: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrownStack:
+    """A stack, outermost call first, and what of the peak had grown in it. Units: bytes."""
+
+    number: int  # the same stack, the same number
+    grew_bytes: int
+    calls: tuple[GrownCall, ...]

@@ -10,7 +10,7 @@ from oomguard.supervision.growth.forecast import Forecast, ReadSample, forecast_
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from oomguard.kernel.proc.model import OpenInput
+    from oomguard.kernel.model import OpenInput
 
 _MOST_SAMPLES = 400
 _MOST_INPUTS = 16

@@ -11,13 +11,15 @@ from oomguard.kernel.proc.files import ProcFiles
 from oomguard.stacks.cpython import PythonFrames
 from oomguard.stacks.pystack import is_python
 from oomguard.stacks.sampler import StackSampler
-from oomguard.stacks.source import read_source_line
-from oomguard.supervision.growth.attribution import charged_line
-from oomguard.supervision.growth.line_growth import Line, LineGrowth, largest_lines
-from oomguard.supervision.growth.model import GrownLine
+from oomguard.stacks.source import SourceFiles, read_source_line
+from oomguard.supervision.growth.calls import CallTable
+from oomguard.supervision.growth.line_growth import LineGrowth, largest_lines
+from oomguard.supervision.growth.model import LINES_KEPT, GrownLine
 
 if TYPE_CHECKING:
-    from oomguard.supervision.growth.model import MemorySample, ProcessMemory
+    from collections.abc import Sequence
+
+    from oomguard.supervision.growth.model import GrownStack, MemorySample, ProcessMemory
 
 _LEAST_GROWTH = 1 << 18  # bytes: less waits until it is more
 _LEAST_PART = 4096  # of the peak
@@ -29,8 +31,6 @@ _LONGEST_COST = 0.01  # seconds of a stack: the rest of the time it took, it wai
 _FIRST_PATIENCE, _STARTING, _LAST_PATIENCE = 0.01, 0.16, 30.0
 _NEAR_PEAK = 0.97
 HELD_BEFORE = "held before it was looked at"
-_MOST_SOURCES = 1000
-_LINES_KEPT = 20
 
 
 @dataclass(slots=True)
@@ -47,14 +47,15 @@ class GrowthWatch:
     def __init__(self, *, from_start: bool = True, root: Path = Path("/")) -> None:
         """Watch the processes of the machine at `root`; what they hold at first is no growth unless `from_start`."""
         self._from_start = from_start
-        self._growth = LineGrowth()
+        self._growth = LineGrowth[int]()
+        self._calls = CallTable(read_source_line)
         self._frames = PythonFrames(root)
+        self._files = SourceFiles(root)
         self._stacks = StackSampler()  # for the others
         self._proc = ProcFiles(root)
         self._next_stack = self._asked_at = 0.0
         self._asked_size = 0
         self._refused: dict[int, _Refused] = {}
-        self._sources: dict[tuple[str, int], str] = {}
         self._seen: tuple[ProcessMemory, ...] = ()
         self._not_charged = 0  # how much the tree grew that no line has yet
         self._last_unreclaimable = 0
@@ -80,17 +81,21 @@ class GrowthWatch:
 
     def lines(self) -> tuple[GrownLine, ...]:
         """The lines that held most at the peak, the largest first."""
-        largest = largest_lines(self._growth.at_peak, _LINES_KEPT)
+        largest = largest_lines(self._calls.by_line(self._growth.at_peak), LINES_KEPT)
         return tuple(
             GrownLine(
                 file=line.file,
                 line=line.line,
                 function=line.function,
-                source=self._sources.get((line.file, line.line), ""),
+                source=self._calls.sources.get((line.file, line.line), ""),
                 grew_bytes=size,
             )
             for line, size in largest
         )
+
+    def stacks(self) -> tuple[GrownStack, ...]:
+        """The stacks that held most at the peak, the largest first."""
+        return self._calls.told(self._growth.at_peak)
 
     def refusals(self) -> set[str]:
         """Why stacks could not be read, for people."""
@@ -109,7 +114,7 @@ class GrowthWatch:
             known = self._growth.size(process.pid)
             if known is None and not self._from_start:
                 known = process.growing
-                self._growth.take(process.pid, known, Line(HELD_BEFORE, 0, ""))
+                self._growth.take(process.pid, known, self._calls.number((), HELD_BEFORE, process.pid))
             elif known is None:
                 # A fork begins with its parent's pages.
                 known = min(process.growing, self._growth.size(self._parent(process.pid)) or 0)
@@ -135,7 +140,7 @@ class GrowthWatch:
             if refused is not None and now < refused.until:
                 if refused.starts:
                     continue  # an interpreter that starts can be read soon
-                self._charge(process.pid, process.growing, Line(self._program(process.pid), 0, ""))
+                self._charge(process.pid, process.growing, self._number((), process.pid))
             elif (now >= self._next_stack or size >= self._peak // _JUMP_PART) and self._stacks.ask(process.pid):
                 self._asked_size, self._asked_at = process.growing, now
 
@@ -144,16 +149,14 @@ class GrowthWatch:
         refused = self._refused.get(process.pid)
         if refused is not None and now < refused.until:
             return False
-        frames = self._frames.read(process.pid)
+        frames = self._files.named(process.pid, self._frames.read(process.pid))
         if frames is None and is_python(process.pid):
             return False  # one that pystack may know
         if not frames:
             self._refuse(process.pid, now)
             return True
-        line = charged_line(frames, self._program(process.pid))
         self._refused.pop(process.pid, None)
-        self._keep_source(process.pid, line)
-        self._charge(process.pid, process.growing, line)
+        self._charge(process.pid, process.growing, self._number(frames, process.pid))
         return True
 
     def _take_answer(self) -> None:
@@ -163,16 +166,14 @@ class GrowthWatch:
         pid, frames = answer
         now = time.monotonic()
         self._next_stack = now + _STACKS_PART * min(now - self._asked_at, _LONGEST_COST)
-        line = charged_line(frames, self._program(pid))
         if frames:
             self._refused.pop(pid, None)
-            self._keep_source(pid, line)
         else:
             self._refuse(pid, now)
             if self._refused[pid].starts:
                 return
         if (self._growth.size(pid) or 0) < self._asked_size:
-            self._charge(pid, self._asked_size, line)
+            self._charge(pid, self._asked_size, self._number(frames, pid))
 
     def _refuse(self, pid: int, now: float) -> None:
         before = self._refused.get(pid)
@@ -181,18 +182,16 @@ class GrowthWatch:
         starts = patience <= _STARTING and python
         self._refused[pid] = _Refused(now + patience, patience, starts, self._stacks.refused if python else "")
 
-    def _charge(self, pid: int, size: int, line: Line) -> None:
+    def _number(self, frames: Sequence[tuple[str, int, str]], pid: int) -> int:
+        return self._calls.number(frames, self._program(pid), pid)
+
+    def _charge(self, pid: int, size: int, stack: int) -> None:
         before = self._growth.size(pid)
         if before is None:
             return  # it ended
         new = min(size - before, self._not_charged)
-        self._growth.take(pid, size, line, not_new=size - before - new)
+        self._growth.take(pid, size, stack, not_new=size - before - new)
         self._not_charged -= new
-
-    def _keep_source(self, pid: int, line: Line) -> None:
-        where = (line.file, line.line)
-        if where not in self._sources and len(self._sources) < _MOST_SOURCES:
-            self._sources[where] = read_source_line(pid, line.file, line.line)
 
     def _program(self, pid: int) -> str:
         stat = self._proc.stat(pid)

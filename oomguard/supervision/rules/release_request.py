@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from oomguard.kernel.cgroup.model import LEAST_BUDGET
+from oomguard.kernel.model import LEAST_BUDGET
 
 LONGEST = 4096  # bytes of a message
 _MOST = 1 << 50  # bytes of memory: more than any machine has

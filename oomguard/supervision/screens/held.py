@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oomguard.supervision.screens.outcome import input_lines, process_lines, stack_lines
+from oomguard.supervision.screens.outcome import code_lines, input_lines, process_lines
 from oomguard.text import printable
 from oomguard.units import MIB, format_size
 
@@ -29,7 +29,7 @@ def render_held(held: Snapshot, supervisor_pid: int, suggested: int) -> Renderab
             f"at {format_size(held.unreclaimable)} of {format_size(held.budget)}, {held.seconds:.1f} s after its start",
         ),
         *process_lines(held.processes, held.maps),
-        *stack_lines(held.stacks, held.unread),
+        *code_lines(held, held.unread),
         *input_lines(held.inputs),
         ("continue", f"oomguard release {supervisor_pid} --max-rss {budget}   (key r)"),
         ("end", f"oomguard release {supervisor_pid} --stop   (key s)"),

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import TYPE_CHECKING
 
 from oomguard.supervision.model import called
+from oomguard.supervision.rules.user_code import is_helper, is_library, user_frame, waits
 from oomguard.text import printable, signal_name
 from oomguard.units import format_size
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from oomguard.formats.proc.smaps import MemoryShare
-    from oomguard.kernel.proc.model import OpenInput, ProcessFacts, ProcessStack, StackFrame
+    from oomguard.formats.proc import MemoryShare
+    from oomguard.kernel.model import OpenInput, ProcessFacts, ProcessStack, StackFrame
+    from oomguard.supervision.growth.model import GrownLine
+    from oomguard.supervision.held_job import Snapshot
     from oomguard.supervision.model import RunOutcome
 
 _SHOWN_PROCESSES = 5
+_SHOWN_ALIKE = 3  # of many processes that hold as much as each other
+_SHARE = 10  # a process is worth naming that holds one part of so many
 _SHOWN_STACKS = 3
-_SHOWN_FRAMES = 6
+_SHOWN_GROWN = 2
+_GROWN_SHARE = 5  # lines that one part of so many of the growth was in
+_LEAST_SINCE = 20  # growth of less than one part of so many of the budget says nothing
+_INSTALLED = re.compile(r"^.*?/((site|dist)-packages|lib(64)?/python3[^/]*)/(?!.*-packages/)")
 _SHOWN_INPUTS = 3
 _LONGEST_COMMAND = 120
+_READ_ANYWHERE = re.compile(
+    r"\.(parquet|arrow|feather|orc|zip|h5|hdf5|db|sqlite3?|duckdb|npy|npz|lance)$", re.IGNORECASE
+)
+_WORTH_SAYING = 1.02
 _LARGEST_FOLIO = 2 << 20  # bytes: what is charged at once, and so may be missing to a limit that was met
 
 
@@ -40,12 +53,13 @@ def render_outcome(outcome: RunOutcome) -> RenderableType:
 def outcome_lines(outcome: RunOutcome) -> list[tuple[str, str]]:
     """The screen as labels and texts."""
     if outcome.stopped_by is None or outcome.stopped_by == "signal":
-        return [("memory", _peaks(outcome)), *_verdict_lines(outcome)]
+        advice = [("try", line) for line in outcome.advice]
+        return [("memory", _peaks(outcome)), *_verdict_lines(outcome), *advice]
     return [
         *_verdict_lines(outcome),
         ("memory", _peaks(outcome)),
         *process_lines(outcome.processes, outcome.memory_maps),
-        *stack_lines(outcome.stacks, outcome.unread_stacks),
+        *code_lines(outcome, outcome.unread_stacks),
         *input_lines(outcome.inputs),
         *(("files", f"{path}  {format_size(size)}, in memory") for path, size in outcome.files_in_memory[:2]),
         *(("try", line) for line in outcome.advice),
@@ -89,7 +103,9 @@ def _was_killed_below_its_limit(outcome: RunOutcome) -> bool:
 
 
 def _peaks(outcome: RunOutcome) -> str:
-    parts = [f"peak {format_size(outcome.peak_unreclaimable)} of {format_size(outcome.budget)}"]
+    parts = [f"peak {format_size(outcome.peak_unreclaimable)}, budget {format_size(outcome.budget)}"]
+    if outcome.peak_at_most is not None and outcome.peak_at_most > outcome.peak_unreclaimable * _WORTH_SAYING:
+        parts.append(f"at most {format_size(outcome.peak_at_most)}")
     if outcome.peak_with_cache is not None:
         parts.append(f"{format_size(outcome.peak_with_cache)} with page cache")
     if outcome.largest_process:
@@ -102,49 +118,102 @@ def _peaks(outcome: RunOutcome) -> str:
 def process_lines(
     processes: tuple[ProcessFacts, ...], maps: dict[int, tuple[MemoryShare, ...]]
 ) -> list[tuple[str, str]]:
-    """The largest processes with their shares; of those that run no Python, what holds their memory."""
+    """The processes that hold a share worth naming; of those that run no Python, what holds their memory."""
+    total, largest = sum(each.unreclaimable for each in processes), processes[0].unreclaimable if processes else 0
+    worth = sum(each.unreclaimable * _SHARE >= total for each in processes)
+    alike = sum(each.unreclaimable * 2 >= largest for each in processes)
+    shown = processes[: max(1, min(worth, _SHOWN_PROCESSES), min(alike, _SHOWN_ALIKE))]
     lines = [
         (
             "" if index else "process",
             f"{process.pid}  {format_size(process.unreclaimable)}  {shlex.join(process.command)[:_LONGEST_COMMAND]}",
         )
-        for index, process in enumerate(processes[:_SHOWN_PROCESSES])
+        for index, process in enumerate(shown)
     ]
-    if len(processes) > _SHOWN_PROCESSES:
-        lines.append(("", f"and {len(processes) - _SHOWN_PROCESSES} more"))
+    rest = processes[len(shown) :]
+    if rest:
+        together = format_size(sum(each.unreclaimable for each in rest))
+        lines.append(("", f"and {len(rest)} more, {together}{' together' if len(rest) > 1 else ''}"))
     for pid, shares in maps.items():
         held = ", ".join(f"{share.mapping} {format_size(share.size)}" for share in shares[:3])
         lines.append(("maps", f"{pid}  {held}"))
     return lines
 
 
-def stack_lines(stacks: tuple[ProcessStack, ...], unread: dict[int, str]) -> list[tuple[str, str]]:
-    """Where the first stacks were, innermost frame first; those at a line that was shown already are counted only.
+def code_lines(seen: Snapshot | RunOutcome, unread: dict[int, str]) -> list[tuple[str, str]]:
+    """What grew, and where the job stood: the user's line first, with its source, and then one line for the library.
 
-    Frames of Python's own library (a pool's workers have seven of them) are left out below the innermost frame.
+    One stack is shown, and others where several processes hold a tenth each and stand elsewhere.
     """
+    grown = _grown_to_show(seen)
+    stands = _stacks_to_show(seen.stacks, seen.processes)
+    at = {(frame.file, frame.line) for _, frame in stands if frame is not None}
     lines: list[tuple[str, str]] = []
-    seen: dict[tuple[str, int], int] = {}
-    for stack in stacks:
-        if not stack.frames:
+    for line in grown:
+        much = f"{format_size(line.grew_bytes)} of the last {format_size(seen.grown_since)}"
+        if (line.file, line.line) in at:
             continue
-        at = (stack.frames[0].file, stack.frames[0].line)
-        seen[at] = seen.get(at, 0) + 1
-        if seen[at] > 1 or len(seen) > _SHOWN_STACKS:
-            continue
-        own = [frame for frame in stack.frames[1:] if not _of_the_library(frame)]
-        for index, frame in enumerate((stack.frames[0], *own[: _SHOWN_FRAMES - 1])):
-            lines.append(("" if lines else "python", f"{'  ' if index else f'{stack.pid}  '}{called(frame)}"))
-            if frame.source and not index:
-                lines.append(("", f"      {frame.source}"))
-    more = sum(seen.values()) - min(len(seen), _SHOWN_STACKS)
-    if more:
-        lines.append(("", f"and {more} more {'stack' if more == 1 else 'stacks'}, in --report"))
+        lines.append(("grew", f"{much}  {_short_file(line.file)}:{line.line} in {line.function}"))
+        if line.source:
+            lines.append(("", f"      {line.source}"))
+    for number, (stack, frame) in enumerate(stands):
+        lines += _stack_lines(stack, frame, "" if number else "python")
+        for line in grown:
+            if frame is not None and (line.file, line.line) == (frame.file, frame.line):
+                much = f"{format_size(line.grew_bytes)} of the last {format_size(seen.grown_since)}"
+                lines.append(("", f"      {much} grew here"))
     return lines + [("no stack", f"{pid}  {why}") for pid, why in list(unread.items())[:_SHOWN_STACKS]]
 
 
-def _of_the_library(frame: StackFrame) -> bool:
-    return "/lib/python3" in frame.file and "-packages/" not in frame.file
+def _stack_lines(stack: ProcessStack, frame: StackFrame | None, label: str) -> list[tuple[str, str]]:
+    inner = stack.frames[0]
+    lines = [(label, f"{stack.pid}  {called(frame if frame is not None else inner)}")]
+    source = (frame if frame is not None else inner).source
+    if source:
+        lines.append(("", f"      {source}"))
+    if frame is not None and inner is not frame and not inner.file.startswith("<"):
+        lines.append(("", f"  in {_short_file(inner.file)}:{inner.line} in {inner.function}"))
+    return lines
+
+
+def _grown_to_show(seen: Snapshot | RunOutcome) -> list[GrownLine]:
+    """Lines of Python that a fifth of the growth was in; none where too little was seen to say anything."""
+    if seen.grown_since * _LEAST_SINCE < seen.budget:
+        return []
+    worth = [line for line in seen.grown if line.line and line.grew_bytes * _GROWN_SHARE >= seen.grown_since]
+    return [line for number, line in enumerate(worth[:_SHOWN_GROWN]) if not number or not is_library(line.file)]
+
+
+def _stacks_to_show(
+    stacks: tuple[ProcessStack, ...], processes: tuple[ProcessFacts, ...]
+) -> list[tuple[ProcessStack, StackFrame | None]]:
+    """Of each process worth naming the thread to show, with the user's frame in it; each place once.
+
+    Where the thread that works is a library's own, the user's line is that of the process's main thread.
+    """
+    total = sum(process.unreclaimable for process in processes)
+    holds = {
+        process.pid: process.unreclaimable * _SHARE >= total and not is_helper(process.command) for process in processes
+    }
+    shown: dict[tuple[str, int], tuple[ProcessStack, StackFrame | None]] = {}
+    first: int | None = None
+    for pid in dict.fromkeys(stack.pid for stack in stacks if stack.frames):
+        if first is not None and not holds.get(pid, False):
+            continue
+        first = pid if first is None else first
+        own = [stack for stack in stacks if stack.pid == pid and stack.frames]
+        if shown and waits(own[0]):
+            continue
+        named = [(stack, frame) for stack in own if (frame := user_frame(stack.frames)) is not None]
+        stack, frame = named[0] if named else (own[0], None)
+        place = frame if frame is not None else stack.frames[0]
+        shown.setdefault((place.file, place.line), (stack, frame))
+    return list(shown.values())[:_SHOWN_STACKS]
+
+
+def _short_file(file: str) -> str:
+    """A library's file without the folders that it is installed in; the user's as it is."""
+    return _INSTALLED.sub("", file) if is_library(file) else file
 
 
 def input_lines(inputs: tuple[OpenInput, ...]) -> list[tuple[str, str]]:
@@ -154,6 +223,13 @@ def input_lines(inputs: tuple[OpenInput, ...]) -> list[tuple[str, str]]:
         if opened.path not in shown or shown[opened.path].position < opened.position:
             shown[opened.path] = opened
     return [
-        ("" if index else "input", f"{each.path}  {format_size(each.position)} of {format_size(each.size)} read")
+        ("" if index else "input", f"{each.path}  {_read_of(each)}")
         for index, each in enumerate(list(shown.values())[:_SHOWN_INPUTS])
     ]
+
+
+def _read_of(opened: OpenInput) -> str:
+    """How far it was read; a position at 0, or in a file whose format is read here and there, says nothing."""
+    if opened.position == 0 or _READ_ANYWHERE.search(opened.path):
+        return f"{format_size(opened.size)}; how far it was read cannot be seen (mmap, pread or seeks)"
+    return f"{format_size(opened.position)} of {format_size(opened.size)} read"

@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from oomguard.errors import SwapRefused
-from oomguard.formats.fstab import swap_line
+from oomguard.formats.mounts import swap_line
 from oomguard.swap.model import SwapPlan, SwapStep
 from oomguard.swap.rules.concerns import swap_concerns
 from oomguard.swap.rules.refusals import (
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from oomguard.swap.model import PlaceFacts, SwapMachine
-    from oomguard.swap.rules.recipes import SwapRecipe
+    from oomguard.swap.rules.refusals import SwapRecipe
 
 FSTAB_BACKUP = "/etc/fstab.before-oomguard"
 

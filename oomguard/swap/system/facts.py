@@ -8,14 +8,14 @@ import re
 import shutil
 from pathlib import Path
 
-from oomguard.formats.fstab import parse_fstab
-from oomguard.formats.meminfo import parse_meminfo
-from oomguard.formats.swaps import SwapArea, find_area, parse_swaps
+from oomguard.errors import NeedsPrivilege
+from oomguard.formats.meminfo import SwapArea, find_area, parse_meminfo, parse_swaps
+from oomguard.formats.mounts import parse_fstab
 from oomguard.kernel.cgroup.directory import find_own_memcg, read_kernel_text
-from oomguard.kernel.machine.container import container_name
-from oomguard.kernel.machine.headroom import read_headroom
+from oomguard.kernel.machine import container_name, read_headroom
 from oomguard.swap.model import SwapMachine
-from oomguard.swap.rules.removal import check_memory
+from oomguard.swap.rules.refusals import check_memory
+from oomguard.text import as_root
 
 _CAP_SYS_ADMIN = 21  # include/uapi/linux/capability.h
 _CAPABILITIES = re.compile(r"^(Cap[A-Z][a-z]+):\s+([0-9a-f]{1,16})$", re.MULTILINE)
@@ -68,6 +68,11 @@ def read_zswap(root: Path = Path("/")) -> bool | None:
     return None if enabled is None else enabled.strip() == "Y"
 
 
+def hibernates_to_swap(root: Path = Path("/")) -> bool:
+    """Whether the kernel is told to wake up from a swap area, perhaps this or that. Source: power/swsusp.rst."""
+    return "resume" in (read_kernel_text(root / "proc/cmdline") or "")
+
+
 def least_swap_max(root: Path = Path("/")) -> tuple[int | None, str]:
     """The least that the own memory cgroup or one above it may swap, and whose limit that is. Units: bytes."""
     own = find_own_memcg(root)
@@ -82,6 +87,12 @@ def least_swap_max(root: Path = Path("/")) -> tuple[int | None, str]:
 def may_swapon(root: Path = Path("/")) -> bool:
     """Whether this process may switch swap on: CAP_SYS_ADMIN, and the machine's, not a user namespace's."""
     return has_capability(_CAP_SYS_ADMIN, root=root) and _is_the_machines_user(root)
+
+
+def check_may_switch(what: str, command: str, *, also: str = "") -> None:
+    """See that swap can be switched here. Raises: NeedsPrivilege if not, with `command` as root would give it."""
+    if os.geteuid() != 0 or not may_swapon():
+        raise NeedsPrivilege(f"only root can {what}", do=f"{as_root(command)}{also}")
 
 
 def root_may_swapon(root: Path = Path("/")) -> bool:

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from oomguard.errors import NeedsPrivilege, SwapFailed
-from oomguard.formats.fstab import add_line, has_swap_line, remove_swap_lines
+from oomguard.formats.mounts import add_line, has_swap_line, remove_swap_lines
 
 _NEW = "fstab.oomguard-new"
 BACKUP = "fstab.before-oomguard"

@@ -11,16 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.errors import NeedsPrivilege
-from oomguard.formats.mountinfo import parse_mountinfo
+from oomguard.formats.mounts import parse_mountinfo
 from oomguard.kernel.cgroup.directory import read_kernel_text
-from oomguard.kernel.storage.disks import disk_of
-from oomguard.kernel.storage.mounts import mount_of
+from oomguard.kernel.storage.disks import disk_of, mount_of
 from oomguard.swap.model import PlaceFacts
-from oomguard.swap.rules.recipes import is_suitable
+from oomguard.swap.rules.refusals import is_suitable
 from oomguard.text import as_root
 
 if TYPE_CHECKING:
-    from oomguard.formats.mountinfo import Mount
+    from oomguard.formats.mounts import Mount
 
 _NAME = "oomguard.swap"
 _SUBVOLUME = "oomguard-swap"

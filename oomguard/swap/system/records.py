@@ -119,7 +119,7 @@ def locked_records(root: Path = Path("/")) -> Iterator[SwapRecords]:
         yield SwapRecords(root)
     except BlockingIOError as error:
         raise InUse(
-            "another oomguard is just making or removing swap", do="wait for it, then the same again"
+            "another oomguard is adding or removing swap", do="wait for it, then run the same command again"
         ) from error
     finally:
         os.close(fd)

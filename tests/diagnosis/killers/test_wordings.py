@@ -12,7 +12,7 @@ from oomguard.diagnosis.killers.base import Killer, Wording
 from oomguard.diagnosis.killers.words import alternatives, compile_words, literal_prefix
 from oomguard.diagnosis.log_reading import find_in_blocks
 from oomguard.formats.kernel_log import LogFinding, Notice, OtherKill
-from oomguard.kernel.logs.packing import _as_utf8
+from oomguard.kernel.logs.files import _as_utf8
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oomguard.formats.cgroup.memory import (
+from oomguard.formats.cgroup import (
     CgroupMount,
     MemoryStat,
     parse_cgroup_mounts,

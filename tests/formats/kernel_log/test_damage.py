@@ -153,6 +153,7 @@ def test_a_line_without_end() -> None:
     assert peak < 16 * MIB
 
 
+@pytest.mark.slow
 def test_only_the_newest_are_read_and_the_others_counted() -> None:
     many = (CAPTURE * 400).encode()
     found, before = find_newest(many[start : start + MIB] for start in range(0, len(many), MIB))

@@ -5,7 +5,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oomguard.formats.proc.limits import parse_process_limits
+from oomguard.formats.proc import parse_process_limits
 
 CAPTURES = Path("tests/captures/process_limits")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from oomguard.formats.proc.signal_masks import only_ends_by
+from oomguard.formats.proc import only_ends_by
 
 TERM = signal.SIGTERM
 

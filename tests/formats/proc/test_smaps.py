@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from oomguard.formats.mountinfo import parse_mountinfo
-from oomguard.formats.proc.smaps import MemoryShare, parse_smaps
+from oomguard.formats.mounts import parse_mountinfo
+from oomguard.formats.proc import MemoryShare, parse_smaps
 
 SMAPS = """\
 55d1a8e3b000-55d1a9ffc000 rw-p 00000000 00:00 0                          [heap]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from oomguard.formats.proc.smaps_rollup import parse_smaps_rollup, parse_status_memory
+from oomguard.formats.proc import parse_smaps_rollup, parse_status_memory
 from oomguard.units import KIB, MIB
 
 CAPTURES = Path("tests/captures/smaps_rollup")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from oomguard.formats.proc.stat import parse_proc_stat
+from oomguard.formats.proc import parse_proc_stat
 
 REST = "1 7 7 34816 9 4194560 20183 0 66 0 12 34 0 0 20 0 1 0 4711 3000000 500 18446744073709551615 1 1 0 0\n"
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from oomguard.kernel.cgroup import write as cgroup_files
+from oomguard.kernel.cgroup import directory as cgroup_files
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -61,7 +61,7 @@ def test_a_log_is_read_however_it_is_packed(tmp_path: Path, packer: str) -> None
 def test_a_torn_archive_says_so(tmp_path: Path, packer: str) -> None:
     log = tmp_path / "kern.log"
     log.write_bytes(PACKERS[packer](CAPTURE.read_bytes())[:-20])
-    with pytest.raises(BadInput, match="torn") as error:
+    with pytest.raises(BadInput, match="damaged") as error:
         list(read_log(log))
     assert str(log) in error.value.do
 
@@ -128,10 +128,11 @@ def test_a_zip_archive_gives_all_its_members(tmp_path: Path) -> None:
     log.write_bytes(pack_zip(CAPTURE.read_bytes()))
     assert b"".join(read_log(log)) == CAPTURE.read_bytes() + b"\n"
     log.write_bytes(log.read_bytes()[:-40])
-    with pytest.raises(BadInput, match="torn"):
+    with pytest.raises(BadInput, match="damaged"):
         list(read_log(log))
 
 
+@pytest.mark.slow
 def test_archives_are_bounded(tmp_path: Path) -> None:
     """An archive of 100 kB may hold anything."""
     many = tmp_path / "many.zip"
@@ -158,6 +159,7 @@ def bomb(path: Path) -> None:
             file.write(bytes(1 << 20))
 
 
+@pytest.mark.slow
 def test_no_archive_takes_more_than_60_mb(tmp_path: Path) -> None:
     pid = os.fork()
     if not pid:  # the compressor itself takes gigabytes

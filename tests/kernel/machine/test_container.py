@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from oomguard.kernel.machine.container import container_name, is_wsl, scheduler_job
+from oomguard.kernel.machine import container_name, is_wsl, scheduler_job
 
 if TYPE_CHECKING:
     from pathlib import Path

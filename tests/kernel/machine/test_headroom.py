@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from oomguard.errors import NothingFound
-from oomguard.formats.cgroup.memory import parse_memory_stat_v2
+from oomguard.formats.cgroup import parse_memory_stat_v2
 from oomguard.formats.meminfo import parse_meminfo
-from oomguard.kernel.machine.headroom import read_headroom
+from oomguard.kernel.machine import read_headroom
 
 CAPTURES = Path("tests/captures/memcg").absolute()
 MIB = 1 << 20

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from oomguard.kernel.proc.fork_family import ForkFamily
-from oomguard.kernel.proc.memory import TreeMemory
+from oomguard.kernel.proc.memory import ForkFamily, TreeMemory
 
 if TYPE_CHECKING:
     from pathlib import Path

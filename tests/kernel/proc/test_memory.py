@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from oomguard.kernel.proc.files import ProcessTree
 from oomguard.kernel.proc.memory import read_processes
-from oomguard.kernel.proc.tree import ProcessTree
 from tests.kernel.other_processes import grown
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from oomguard.formats.mountinfo import Mount
+from oomguard.formats.mounts import Mount
 from oomguard.kernel.storage.disks import disk_of
 
 

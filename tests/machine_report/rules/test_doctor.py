@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from oomguard.cli.showing import screen
-from oomguard.formats.pressure import Pressure
-from oomguard.formats.swaps import SwapArea
-from oomguard.kernel.logs.model import LogSource
+from oomguard.formats.meminfo import Pressure, SwapArea
+from oomguard.kernel.model import LogSource
 from oomguard.machine_report.model import (
     BetterWay,
     CgroupFacts,

@@ -83,7 +83,7 @@ def encoder_of(setting: Setting, verify: Verify = "off") -> ChunkEncoder:
     spec = find_encoding(setting.encoding)
     config = WorkerConfig(
         spec=asdict(spec), rank_file=str(find_rank_file(spec)), eot=setting.eot, newlines=setting.newlines,
-        errors=setting.errors, text_field="text", with_ends=True, verify=verify, cache_bits=12, vocabulary_fd=-1,
+        errors=setting.errors, with_ends=True, verify=verify, cache_bits=12, vocabulary_fd=-1,
         scratch=1 << 24, longest_piece=LONGEST, most_text=LONGEST, slots=1, slots_fd=slots_of(spec.token_bytes).fd,
     )  # fmt: skip
     encoder = ChunkEncoder(config)

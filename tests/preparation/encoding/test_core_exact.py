@@ -1,13 +1,12 @@
 """The core gives tiktoken's tokens, on every tier, however the text is cut and however small the buffers are."""
 
-import os
 import random
 from array import array
 from typing import TYPE_CHECKING
 
 import pytest
 
-from oomguard.preparation.encoding.native import SCRATCH_PER_BYTE, SLACK_TOKENS, Encoder, Status, Tier
+from oomguard.preparation.encoding.native import SCRATCH_PER_BYTE, SLACK_TOKENS, Encoder, Status, Tier, utf8_prefix
 from tests.preparation.encoding.core_texts import (
     NAMES,
     data_folder,
@@ -21,7 +20,6 @@ from tests.preparation.encoding.core_texts import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-slow = pytest.mark.skipif("OOMGUARD_SLOW" not in os.environ, reason="takes 20 s: OOMGUARD_SLOW=1")
 SCRATCH = bytearray(SCRATCH_PER_BYTE << 20)
 
 
@@ -60,7 +58,7 @@ def test_hostile_strings_whole_and_in_windows(name: str, tier: Tier) -> None:
 
 
 @pytest.mark.parametrize("name", ["r50k", "cl100k", "o200k"])
-@pytest.mark.parametrize("everything", [False, pytest.param(True, marks=slow)])
+@pytest.mark.parametrize("everything", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_every_code_point_in_its_surroundings(name: str, everything: bool) -> None:
     text = surroundings(everything=everything)
     fastest, *others = [encoder_of(name, tier=tier).encode_whole(text.encode()) for tier in reversed(tiers())]
@@ -123,6 +121,24 @@ def test_ill_formed_text_is_found_where_python_finds_it(name: str) -> None:
         with pytest.raises(UnicodeDecodeError) as ours:
             encoder.encode_whole(text)
         assert ours.value.start == python.value.start, text
+
+
+def test_well_formed_as_far_as_python_says() -> None:
+    """Every kind of ill-formed sequence, at every distance from a stretch of ASCII and from the end."""
+    tiers()  # skips where the core is not built
+    characters = ["a", "\x7f", "é", "\u07ff", "\u0800", "\ud7ff", "\ue000", "\uffff", "\U00010000", "\U0010ffff"]
+    bad = [b"\x80", b"\xc0\x80", b"\xc1\xbf", b"\xc3", b"\xe0\x9f\xbf", b"\xe4\xb8", b"\xed\xa0\x80", b"\xf0\x8f\xbf\xbf",
+           b"\xf0\x9f\x98", b"\xf4\x90\x80\x80", b"\xf5\x80\x80\x80", b"\xff", b""]  # fmt: skip
+    dice = random.Random(3)
+    for _ in range(3000):
+        text = "".join(dice.choices(["a" * dice.randrange(70), *characters], k=dice.randrange(9))).encode()
+        text += dice.choice(bad) + b"a" * dice.randrange(70)
+        try:
+            text.decode()
+        except UnicodeDecodeError as error:
+            assert utf8_prefix(text) == error.start
+        else:
+            assert utf8_prefix(text) == len(text)
 
 
 @pytest.mark.parametrize("name", NAMES)

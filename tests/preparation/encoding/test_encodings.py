@@ -24,9 +24,12 @@ from tests.reference import SHIPPED, encoding_of
 def test_facts_are_those_of_tiktoken(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its constructors name the sha256, the special tokens and the number of ids."""
     asked: list[tuple[str, str]] = []
-    monkeypatch.setattr(
-        openai_public, "load_tiktoken_bpe", lambda address, expected_hash: asked.append((address, expected_hash)) or {}
-    )
+
+    def load(address: str, expected_hash: str) -> dict[bytes, int]:
+        asked.append((address, expected_hash))
+        return {}
+
+    monkeypatch.setattr(openai_public, "load_tiktoken_bpe", load)
     spec = find_encoding(name)
     facts = getattr(openai_public, spec.name)()
     assert asked[0][0].endswith(f"/{spec.name}.tiktoken")

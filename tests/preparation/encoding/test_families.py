@@ -7,6 +7,7 @@ from array import array
 from functools import cache
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from oomguard.preparation.encoding.tokenizer_files import open_tokenizer
 from oomguard.preparation.encoding.tokenizers import Engine, ReferenceEngine
 from tests.preparation.encoding.core_texts import NASTY, data_folder, hostile, surroundings
 from tests.preparation.encoding.tokenizer_files import model_json, need_tokenizers, vocabulary_file
+from tests.properties import share_of
 
 RANK_FILES = ["llama3", "llama4", "qwen", "qwen3.5", "tekken"]
 JSON_FILES = ["llama3", "llama4", "qwen", "qwen3.5", "tekken", "deepseek"]
@@ -103,11 +105,16 @@ def corpus() -> str:
     return "".join(text)
 
 
+def json_files(names: list[str]) -> list[Any]:
+    """Their tokenizer.json: slow, as making and loading one takes the library some seconds."""
+    return [pytest.param(name, "json", marks=pytest.mark.slow) for name in names]
+
+
 def pieces(text: str, size: int) -> list[str]:
     return [text[at : at + size] for at in range(0, len(text), size)]
 
 
-@pytest.mark.parametrize(("name", "form"), [*((n, "ranks") for n in RANK_FILES), *((n, "json") for n in JSON_FILES)])
+@pytest.mark.parametrize(("name", "form"), [*((n, "ranks") for n in RANK_FILES), *json_files(JSON_FILES)])
 def test_mixed_text(name: str, form: str, folder: Path) -> None:
     if form == "json":
         need_tokenizers()
@@ -129,7 +136,7 @@ def _compare(file: Path, text: str) -> None:
     assert len(wrong) == 0, repr(wrong[0][:200])
 
 
-@pytest.mark.parametrize(("name", "form"), [*((n, "ranks") for n in RANK_FILES), *((n, "json") for n in RANK_FILES)])
+@pytest.mark.parametrize(("name", "form"), [*((n, "ranks") for n in RANK_FILES), *json_files(RANK_FILES)])
 def test_hostile_strings(name: str, form: str, folder: Path) -> None:
     _, engine, reference = opened(file_of(name, folder, form=form))
     rng = random.Random(f"{name}{form}")
@@ -141,9 +148,9 @@ def test_hostile_strings(name: str, form: str, folder: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RANK_FILES)
 def test_every_code_point_in_its_surroundings(name: str, folder: Path) -> None:
-    """Hugging Face's tokenizers has a Unicode of its own, for classes and for NFC."""
+    """Hugging Face's tokenizers has a Unicode of its own, for classes and for NFC. An eighth of them each time."""
     _, engine, reference = opened(file_of(name, folder, form="json"))
-    for part in pieces(surroundings(everything=True), 5000):
+    for part in share_of(pieces(surroundings(everything=True), 5000)):
         assert encode(engine, part) == reference.ids(part.encode()), repr(part)
 
 
@@ -168,6 +175,7 @@ def test_a_cut_changes_no_pretoken(name: str, text: str) -> None:
         assert [found for part in parts for found in pattern.findall(part)] == whole, parts
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["qwen", "qwen3.5", "deepseek"])
 def test_a_cut_changes_no_token_with_nfc_and_added_tokens(name: str, folder: Path) -> None:
     need_tokenizers()
@@ -200,6 +208,7 @@ def test_no_cut_where_nothing_is_proved(text: str) -> None:
     assert all_cuts(text.encode(), "none") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["llama3", "qwen"])
 @pytest.mark.parametrize("mark", ["\n\n", "<|endoftext|>", "a"])
 def test_documents_between_marks_and_of_arrays(name: str, mark: str, folder: Path) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oomguard.preparation.encoding.encodings import find_encoding, find_rank_file
-from oomguard.preparation.encoding.load_engine import core_is_built, load_engine
+from oomguard.preparation.encoding.load_engine import load_engine, uses_core
 from oomguard.preparation.encoding.tokenizers import (
     BadUtf8,
     Engine,
@@ -35,7 +35,7 @@ def engine_of(kind: str, name: str) -> Engine:
     spec = find_encoding(name)
     if kind == "tiktoken":
         return TiktokenEngine(spec, find_rank_file(spec))
-    if not core_is_built():
+    if not uses_core(find_encoding(name)):
         pytest.skip("needs the native core: pip install -e . with a C compiler")
     return load_engine(spec, find_rank_file(spec), cache_bits=12)
 

@@ -46,6 +46,7 @@ def test_the_sum_is_below_the_budget(budget: int, needs: Needs, workers: int | N
     """With room for the kernel's own tables, and for what a chunk may take while it is alone."""
     made = plan(budget, needs, workers=workers, cpus=cpus)
     assume(made is not None)
+    assert made is not None
     assert made.sum < budget
     assert made.sum + made.alone <= budget + (made.workers - 1) * made.piece_bytes
     assert 1 <= made.workers <= (workers or cpus)
@@ -58,7 +59,7 @@ def test_the_sum_is_below_the_budget(budget: int, needs: Needs, workers: int | N
 def test_more_memory_is_never_fewer_workers(budget: int, more: int, needs: Needs) -> None:
     small, large = plan(budget, needs, cpus=8), plan(budget + more, needs, cpus=8)
     assume(small is not None)
-    assert large is not None
+    assert small is not None and large is not None
     assert small.workers <= large.workers
     if small.workers == large.workers:
         assert small.cache_bits <= large.cache_bits

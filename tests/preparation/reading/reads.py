@@ -4,7 +4,7 @@ import bz2
 import gzip
 import lzma
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -73,7 +73,7 @@ def read(
         return list(_lines(path, _ranges(path, resume or {}, piece_bytes, longest), errors, field))
     how = options(piece_bytes=piece_bytes, largest_document=longest)
     stream = iter_lines(source(path, "jsonl", compression), options=how, resume=resume, reserve=granted)
-    blocks = ((piece.data, piece.starts_document, piece.resume, piece.where) for piece in stream)
+    blocks = ((b"".join(piece.data), piece.starts_document, piece.resume, piece.where) for piece in stream)
     return list(_lines(path, blocks, errors, field))
 
 
@@ -103,7 +103,7 @@ def _lines(path: Path, blocks: Iterable[tuple[bytes, bool, Any, str]], errors: s
 def _rows(path: Path, resume: dict[str, Any], size: int, errs: str, field: str, most: int) -> Iterator[Chunk]:
     asked: list[dict[str, Any]] = []
     feed = RowFeed(
-        index=0, source=source(path, "parquet"), column=field, ask=asked.append, chunk=size,
+        index=0, source=replace(source(path, "parquet"), text_field=field), ask=asked.append, chunk=size,
         group=resume.get("row_group", 0), row=resume.get("row", 0),
     )  # fmt: skip
     while not feed.is_done:
@@ -138,7 +138,8 @@ def text_documents_in(pieces: Iterable[Piece], between: bytes) -> list[bytes]:
     documents: list[bytes] = []
     is_open = False
     for piece in pieces:
-        parts = piece.data.split(between) if between else [piece.data]
+        data = b"".join(piece.data)
+        parts = data.split(between) if between else [data]
         if piece.starts_document:
             assert not is_open
         elif documents and is_open:

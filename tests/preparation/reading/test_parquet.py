@@ -95,6 +95,27 @@ def test_a_name_with_a_dot(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"text": ["no"], "raw.text": ["yes"]}), path)
     assert documents_in(read(path, "parquet", field="raw.text")) == [b"yes"]
+    pq.write_table(pa.table({"raw": [{"n": 1, "text": "no"}], "raw.text": ["yes"]}), path)
+    assert documents_in(read(path, "parquet", field="raw.text")) == [b"yes"]
+
+
+@pytest.mark.parametrize("pages", [16, 1 << 20])
+@pytest.mark.parametrize("codec", ["none", "zstd"])
+def test_a_column_in_a_column(tmp_path: Path, pages: int, codec: str) -> None:
+    """Null at each depth; beside lists and structs, which are leaves of the file, too; the first of several."""
+    path = tmp_path / "a.parquet"
+    rows: list[Any] = [
+        {"x": {"text": "one"}, "y": [1, 2]}, {"x": {"text": ""}, "y": []}, {"x": {"text": "three"}, "y": [3]},
+    ] * 40  # fmt: skip
+    holes: list[Any] = [None, {"x": None, "y": []}, {"x": {"text": None}, "y": []}]
+    lists = pa.array([[{"a": 1, "b": 2}]] * (len(rows) + 3))
+    table = pa.table({"before": lists, "meta": pa.array(rows + holes), "text": ["no"] * len(lists)})
+    pq.write_table(table, path, data_page_size=pages, compression=codec, row_group_size=50)
+    expected = [row["x"]["text"].encode() for row in rows]
+    for field in ("meta.x.text", "body|meta.x.text|text"):
+        chunks = read(path, "parquet", field=field, errors="skip", piece_bytes=100)
+        assert documents_in(chunks) == expected
+        assert skipped_in(chunks) == 3
 
 
 @pytest.mark.parametrize(
@@ -103,7 +124,7 @@ def test_a_name_with_a_dot(tmp_path: Path) -> None:
         ({"content": ["a"], "id": [1]}, "text", 'no column "text"; there are: "content", "id"'),
         ({"text": [1, 2]}, "text", 'the column "text" holds int64, not strings'),
         ({"text": [["a"], ["b"]]}, "text", 'the column "text" holds list<element: string>, not strings'),
-        ({"text": [{"a": "b"}]}, "text.a", 'no column "text.a"; there are: "text"'),
+        ({"text": [{"a": "b"}]}, "text.c", 'no column "text.c"; there are: "text"'),
         ({f"c{i}": [1] for i in range(20)}, "text", '"c10", "c11", ...'),
     ],
 )

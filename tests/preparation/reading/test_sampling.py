@@ -78,7 +78,7 @@ def test_text_and_tokens_are_within_the_band(corpus: Path, documents: list[str])
 
 def test_a_part_to_try_is_of_the_same_kind_and_about_as_large_as_asked(corpus: Path, tmp_path: Path) -> None:
     made = write_sample(sources_of(corpus), tmp_path, fraction=0.25)
-    assert [path.suffixes for path in made] == [corpus.suffixes]
+    assert [path.suffixes for path, _ in made] == [corpus.suffixes]
     whole = sample_corpus(sources_of(corpus), spec=SPEC)
     part = sample_corpus(sources_of(tmp_path), spec=SPEC)
     assert part.text_bytes.value == pytest.approx(whole.text_bytes.value / 4, rel=0.3)
@@ -105,6 +105,60 @@ def test_damaged_text_is_looked_at_all_the_same(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes(b"\xff\xfe broken \xf0\x9f\x99" * 50_000)
     assert sample_corpus(sources_of(path), spec=SPEC).tokens.value > 0
+
+
+# A corpus that is too large to be read whole, in each format, is told from windows. Its truth is counted here.
+LARGE = 26_000_000
+
+
+@pytest.fixture(scope="module", params=["by length", "one huge", "two languages"])
+def skewed(request: pytest.FixtureRequest, documents: list[str]) -> list[str]:
+    several = documents * (LARGE // sum(map(len, documents)) + 1)
+    if request.param == "by length":
+        return sorted(several, key=len)
+    if request.param == "one huge":
+        return [*several[: len(several) // 2], " ".join(several[len(several) // 2 :])]
+    return [*several[: len(several) // 2], *("好的。这是另一种语言。" * 60 for _ in range(8000))]
+
+
+@pytest.mark.parametrize("kind", ["txt", "jsonl", "parquet", "jsonl.gz"])
+def test_the_band_of_a_skewed_corpus_holds_the_truth(kind: str, skewed: list[str], tmp_path: Path) -> None:
+    path = tmp_path / f"corpus.{kind}"
+    if kind == "parquet":
+        pq.write_table(pa.table({"text": skewed}), path)  # one row group, as pq makes it of so few rows
+    elif kind == "txt":
+        path.write_text("\n\n".join(skewed))
+    else:
+        lines = "".join(json.dumps({"text": document}, ensure_ascii=False) + "\n" for document in skewed).encode()
+        path.write_bytes(lines if kind == "jsonl" else gzip.compress(lines, compresslevel=1))
+    each = {text: len(tokens_of([text], eot="none")) for text in {"\n\n".join(skewed)} | set(skewed)}
+    truth = each["\n\n".join(skewed)] if kind == "txt" else sum(each[text] + 1 for text in skewed)
+    sample = sample_corpus(sources_of(path), spec=SPEC, strict=True)
+    found = sample.tokens_with_ends
+    assert found.low <= truth <= found.high
+    assert found.low < found.value < found.high  # a sample is never sure
+    assert (found.high - found.low) / 2 < 0.05 * truth
+    if kind in ("txt", "parquet"):
+        size = sum(len(one.encode()) for one in skewed) if kind == "parquet" else path.stat().st_size
+        assert sample.text_bytes.value == pytest.approx(size, rel=0.001)
+
+
+@pytest.mark.parametrize("ending", ["", "\n", "<|>"])
+@pytest.mark.parametrize("kind", ["txt", "txt.gz", "jsonl", "parquet"])
+def test_a_small_corpus_is_counted(kind: str, ending: str, tmp_path: Path) -> None:
+    """Each document and its end, as prepare writes them; a separator at the very end begins no document."""
+    texts = ["one two", "", "你好世界" * 50, "three \U0001f642"]
+    path = tmp_path / f"a.{kind}"
+    if kind == "parquet":
+        pq.write_table(pa.table({"text": texts}), path)
+    elif kind == "jsonl":
+        path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    else:
+        joined = ("<|>".join(texts) + ending).encode()
+        path.write_bytes(gzip.compress(joined) if kind.endswith("gz") else joined)
+        texts = texts if ending != "\n" else [*texts[:-1], texts[-1] + "\n"]
+    found = sample_corpus(sources_of(path), spec=SPEC, separator=b"<|>", strict=True).tokens_with_ends
+    assert found.low == found.value == found.high == len(tokens_of(texts, eot="none")) + len(texts)
 
 
 def test_standard_input_cannot_be_sampled() -> None:

@@ -190,13 +190,15 @@ def test_a_linked_folder_is_followed(corpus: Path, tmp_path_factory: pytest.Temp
     assert found("sub") == ["sub/deep/y.jsonl.xz", "sub/more/z.txt", "sub/x.txt"]
 
 
-@pytest.mark.parametrize("start", ["[", "\n\t [", "\ufeff["])
-def test_a_json_array_is_refused(tmp_path: Path, start: str) -> None:
-    path = tmp_path / "a.json"
-    path.write_text(start + json.dumps({"text": "a"}) + "]")
-    with pytest.raises(BadInput, match=r"a\.json is one JSON array") as caught:
-        find_sources(["a.json"], folder=tmp_path, exclude=None)
-    assert "jq -c '.[]'" in caught.value.do
+@pytest.mark.parametrize("start", ["[", " [\n ", "\ufeff["])
+def test_a_json_array_is_known_by_its_begin(tmp_path: Path, start: str) -> None:
+    """Whether it is called .json or .jsonl, which is said; so are objects of several lines each."""
+    for text in (start + json.dumps({"text": "a"}) + "]", '{\n  "text": "a"\n}\n'):
+        for name in ("a.json", "a.jsonl"):
+            (tmp_path / name).write_text(text)
+            found = find_inputs([name], folder=tmp_path, exclude=None, wanted=Wanted())
+            assert [one.kind for one in found.sources] == ["json"]
+            assert len(found.notes) == (name == "a.jsonl")
 
 
 @pytest.fixture

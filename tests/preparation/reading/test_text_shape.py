@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oomguard.preparation.reading.corpus_sample import Estimate, SamplePiece, describe_corpus
+from oomguard.preparation.reading.corpus_sample import Estimate, describe_corpus
+from oomguard.preparation.reading.sample_windows import Window
 from oomguard.preparation.reading.text_shape import ENGLISH, HELD, PEAK, measure_shape
 
 TEXTS = st.lists(st.text(st.characters(codec="utf-8"), max_size=80), min_size=1, max_size=20).filter(any)
@@ -43,15 +44,20 @@ def test_english_takes_the_bytes_a_token_that_were_measured() -> None:
 
 def test_a_band_holds_the_truth_and_is_nothing_where_all_was_seen() -> None:
     documents = [("word " * (1 + number % 7)) for number in range(400)]
-    pieces = [SamplePiece(documents=(document,), taken=len(document)) for document in documents]
-    total = sum(len(document) for document in documents)
+    total = sum(map(len, documents))
 
-    def described(some: list[SamplePiece]) -> Estimate:
+    def described(every: int) -> Estimate:
+        texts = [document.encode() for document in documents[::every]]
+        share = total / sum(map(len, texts))
+        windows = [
+            Window(stands_for=share * len(text), size=len(text), texts=[text], ends=1, text_size=len(text))
+            for text in texts
+        ]
         return describe_corpus(
-            some, of_bytes=total, disk_bytes=total, counted=True, from_start=False, widest="", count=lambda d: (d.count("word"), 0),
-            seconds=lambda: 0.0,
+            windows, disk_bytes=total, count=lambda text: text.count(b"word") + text.count(b" "),
+            count_with_large=no_tokens, seconds=lambda: 0.0,
         ).tokens  # fmt: skip
 
-    everything, some = described(pieces), described(pieces[::9])
-    assert everything.low == everything.value == everything.high == total // 5
+    everything, some = described(1), described(9)
+    assert everything.low == everything.value == everything.high == 2 * (total // 5)
     assert some.low <= everything.value <= some.high

@@ -13,10 +13,13 @@ from oomguard.profiling.recording import events as recording
 from oomguard.profiling.recording.events import (
     VERSION,
     ForecastMade,
+    HeldByStacks,
     Peaks,
     RecordingEnd,
     RecordingHead,
+    SeenCall,
     SeenProcess,
+    SeenStack,
     StageMark,
     event_line,
     read_line,
@@ -37,10 +40,14 @@ SAMPLES = st.builds(
 def made(kind: type) -> st.SearchStrategy[Any]:
     by_type = {int: SIZE, float: SECONDS, str: TEXT, bool: st.booleans(), int | None: st.none() | SIZE}
     by_type[tuple[str, ...]] = st.lists(TEXT, max_size=4).map(tuple)
+    by_type[tuple[int, ...]] = st.lists(SIZE, max_size=4).map(tuple)
+    by_type[tuple[tuple[int, int], ...]] = st.lists(st.tuples(SIZE, SIZE), max_size=4).map(tuple)
     return st.builds(kind, **{name: by_type[hint] for name, hint in get_type_hints(kind).items()})
 
 
-KINDS = (RecordingHead, SeenProcess, StageMark, Peaks, ForecastMade, RecordingEnd)
+KINDS = (
+    RecordingHead, SeenProcess, StageMark, Peaks, SeenCall, SeenStack, HeldByStacks, ForecastMade, RecordingEnd,
+)  # fmt: skip
 EVENTS = st.one_of(SAMPLES, TEXT, st.lists(made(GrownLine), max_size=4).map(tuple), *map(made, KINDS))
 
 
@@ -79,6 +86,8 @@ def test_a_value_of_any_kind_in_any_place_never_raises(event: recording.Event, d
     line = event_line(event)
     (key,) = [key for key in line if key != "recording"][:1] or ["recording"]
     inside = line[key] if isinstance(line[key], (dict, list)) and line[key] and key != "command" else line
+    if key == "held" and inside is not line:
+        inside = data.draw(st.sampled_from([inside, *inside]))
     place = data.draw(st.sampled_from(list(inside) if isinstance(inside, dict) else range(len(inside))))
     inside[place] = data.draw(JSON)
     read = read_line(json.dumps(line).encode())
@@ -119,6 +128,14 @@ def test_any_bytes_never_raise(line: bytes) -> None:
         b'{"stage":{"seconds":1,"pid":1,"begins":true}}',
         b'{"stage":["seconds","pid","begins","name"]}',
         b'{"note":5}',
+        b'{"stack":[]}',
+        b'{"stack":[1,-2]}',
+        b'{"stack":[1,true]}',
+        b'{"stack":{"number":1}}',
+        b'{"held":[[1]]}',
+        b'{"held":[[1,-1]]}',
+        b'{"held":[[1,1e9]]}',
+        b'{"call":{"number":1,"file":"a","line":"3","function":"","source":""}}',
         b'{"lines":"file"}',
         b'{"lines":[null]}',
         b"\xff\xfe\x00",
@@ -157,4 +174,8 @@ def test_long_texts_and_long_lists_are_cut() -> None:
     assert isinstance(note, str) and len(note) == 4096
     sample = read_line(json.dumps({"s": [1, 1, 1, None, [[1, 2, 3, 4, 5]] * 5000]}).encode())
     assert isinstance(sample, MemorySample) and len(sample.processes) == 100
+    stack = read_line(json.dumps({"stack": [1] * 5000}).encode())
+    assert isinstance(stack, SeenStack) and len(stack.calls) == 200
+    held = read_line(json.dumps({"held": [[1, 1]] * 5000}).encode())
+    assert isinstance(held, HeldByStacks) and len(held.stacks) == 1000
     assert read_line(json.dumps({"note": "x" * (2 << 20)}).encode()) is None

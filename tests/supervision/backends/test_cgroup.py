@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from oomguard.kernel.cgroup.model import SUPERVISOR_MEMORY, LimitAbove
 from oomguard.kernel.cgroup.refusals import LimitDidNotStick, MemcgUnavailable
+from oomguard.kernel.model import SUPERVISOR_MEMORY, LimitAbove
 from oomguard.supervision.backends.cgroup_setup import open_cgroup
 from oomguard.supervision.backends.choose import find_place
 from oomguard.supervision.backends.systemd import find_scope_manager

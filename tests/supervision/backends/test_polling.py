@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from oomguard.kernel.cgroup import freezer
-from oomguard.kernel.cgroup.model import LimitAbove
+from oomguard.kernel.model import LimitAbove
 from oomguard.kernel.proc.files import ProcFiles
 from oomguard.supervision.backends import polling as module
 from oomguard.supervision.backends.polling import PollingBackend

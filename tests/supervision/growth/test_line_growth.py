@@ -21,7 +21,7 @@ class Processes(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.growth = LineGrowth()
+        self.growth = LineGrowth[Line]()
         self.held: dict[int, int] = {}
 
     @rule(pid=PIDS, size=SIZES, line=LINES, not_new=SIZES)
@@ -54,7 +54,7 @@ TestProcesses.settings = settings(max_examples=25, stateful_step_count=20, deadl
 @settings(max_examples=60)
 @given(steps=st.lists(st.tuples(SIZES, st.sampled_from([A, B, C])), min_size=1))
 def test_when_each_step_has_a_line_all_is_charged(steps: list[tuple[int, Line]]) -> None:
-    growth = LineGrowth()
+    growth = LineGrowth[Line]()
     for size, line in steps:
         growth.take(7, size, line)
         assert sum(growth.now().values()) == size
@@ -62,14 +62,14 @@ def test_when_each_step_has_a_line_all_is_charged(steps: list[tuple[int, Line]])
 
 def test_what_grew_last_goes_first() -> None:
     """A buffer of the end does not take the blame off the list of the beginning."""
-    growth = LineGrowth()
+    growth = LineGrowth[Line]()
     for size, line in ((500, A), (700, B), (900, C), (800, None), (600, None)):
         growth.take(7, size, line)
     assert growth.now() == {A: 500, B: 100}
 
 
 def test_a_fork_s_pages_are_its_parent_s_growth() -> None:
-    growth = LineGrowth()
+    growth = LineGrowth[Line]()
     growth.take(1, 500, A)
     growth.take(2, 500, None, not_new=500)
     assert growth.now() == {A: 500}
@@ -78,7 +78,7 @@ def test_a_fork_s_pages_are_its_parent_s_growth() -> None:
 
 
 def test_the_peak_is_kept_when_all_is_given_back() -> None:
-    growth = LineGrowth()
+    growth = LineGrowth[Line]()
     growth.take(1, 500, A)
     growth.take(2, 300, B)
     growth.note_peak()
@@ -89,7 +89,7 @@ def test_the_peak_is_kept_when_all_is_given_back() -> None:
 
 def test_a_long_run_remembers_no_more_than_its_lines() -> None:
     """Two lines that take turns for a day; the sum of each stays right."""
-    growth, sizes = LineGrowth(), random.Random(3)
+    growth, sizes = LineGrowth[Line](), random.Random(3)
     held, by_line = 0, {A: 0, B: 0}
     for number in range(20_000):
         line, more = (A, B)[number % 2], sizes.randrange(1, 50)

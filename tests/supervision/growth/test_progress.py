@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from oomguard.kernel.proc.model import OpenInput
+from oomguard.kernel.model import OpenInput
 from oomguard.supervision.growth.forecast import Forecast
 from oomguard.supervision.growth.progress import ReadProgress
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oomguard.kernel.cgroup.model import LEAST_BUDGET, SUPERVISOR_MEMORY, LimitAbove
+from oomguard.kernel.model import LEAST_BUDGET, SUPERVISOR_MEMORY, LimitAbove
 from oomguard.supervision.rules.limits import JobLimits, plan_job_limits, reserve_of
 
 MIB, GIB, TIB = 1 << 20, 1 << 30, 1 << 40
@@ -85,3 +85,11 @@ def test_reserve(budget: int, reserve: int) -> None:
 def test_less_than_a_process_needs_is_a_callers_bug() -> None:
     with pytest.raises(ValueError, match="at least"):
         plan_job_limits(LEAST_BUDGET - 1, [])
+
+
+@given(budget=SIZES)
+def test_without_a_reserve_the_hard_limit_is_the_budget(budget: int) -> None:
+    """In whole pages, as the kernel keeps it."""
+    limits = plan_job_limits(budget, [], reserve=False)
+    assert limits.hard == limits.budget == budget // 4096 * 4096
+    assert limits.slow == limits.budget

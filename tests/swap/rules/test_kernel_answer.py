@@ -2,7 +2,7 @@
 
 import pytest
 
-from oomguard.swap.rules.kernel_answer import explain_swapon
+from oomguard.swap.system.switch import explain_swapon
 
 EINVAL = "swapon: /mnt/s: swapon failed: Invalid argument\n"
 

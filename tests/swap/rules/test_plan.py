@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oomguard.errors import SwapRefused
-from oomguard.formats.swaps import SwapArea
-from oomguard.kernel.storage.model import DiskFacts
+from oomguard.formats.meminfo import SwapArea
+from oomguard.kernel.model import DiskFacts
 from oomguard.swap.rules.plan import pick_place, plan_swap_file
 from tests.swap.swap_places import GIB, SSD, machine, place
 

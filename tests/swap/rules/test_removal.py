@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oomguard.errors import SwapRefused
-from oomguard.formats.swaps import SwapArea
-from oomguard.swap.rules.removal import check_memory
+from oomguard.formats.meminfo import SwapArea
+from oomguard.swap.rules.refusals import check_memory
 
 GIB = 1 << 30
 

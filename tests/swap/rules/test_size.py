@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oomguard.errors import BadInput
-from oomguard.swap.rules.size import predicted_peak, swap_size
+from oomguard.swap.size import predicted_peak, swap_size
 
 GIB = 1 << 30
 MIB = 1 << 20

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from oomguard.errors import OomguardError
 from oomguard.kernel.cgroup.directory import find_own_cgroup
-from oomguard.kernel.machine.headroom import read_headroom
+from oomguard.kernel.machine import read_headroom
 from oomguard.supervision.backends.own_cgroup import OwnCgroup, enter_cgroup
 
 MIB = 1 << 20

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#define OG_ABI 2 /* another number: native.py and the library do not belong together */
+#define OG_ABI 3 /* another number: native.py and the library do not belong together */
 #define OG_EXPORT __attribute__((visibility("default")))
 
 enum og_family { OG_R50K, OG_CL100K, OG_O200K };
@@ -81,5 +81,8 @@ OG_EXPORT int og_state_init(void *memory, uint64_t size, const void *vocabulary,
 
 OG_EXPORT int og_encode(void *state, struct og_job *job);
 OG_EXPORT int og_encode_documents(void *state, struct og_job *job);
+
+/* How many bytes, from the first, are well-formed UTF-8. */
+OG_EXPORT uint64_t og_utf8_prefix(const uint8_t *text, uint64_t size);
 
 #endif

@@ -276,3 +276,21 @@ int og_encode_documents(void *memory, struct og_job *job)
     }
     return OG_DONE;
 }
+
+uint64_t og_utf8_prefix(const uint8_t *text, uint64_t size)
+{
+    const uint64_t high = UINT64_C(0x8080808080808080);
+    uint64_t at = 0;
+    while (at < size) {
+        while (size - at >= 32 &&
+               !((load64(text + at) | load64(text + at + 8) | load64(text + at + 16) | load64(text + at + 24)) & high))
+            at += 32;
+        for (uint64_t end = size - at > 32 ? at + 32 : size; at < end;) {
+            unsigned step = decode(text + at, size - at).size;
+            if (!step)
+                return at;
+            at += step;
+        }
+    }
+    return at;
+}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -76,15 +77,19 @@ class ArrowShard:
         import pyarrow as pa
 
         try:
-            with pa.memory_map(str(self.path)) as source:
+            with self.path.open("rb") as file:
+                # Mapped, since a batch may be as large as the file; what was read is let go with each of them.
+                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            with pa.BufferReader(pa.py_buffer(mapped)) as source:
                 for batch in _open(source):
+                    mapped.madvise(mmap.MADV_DONTNEED)
                     column: Any = batch.column(_COLUMN)
                     if column.null_count or not pa.types.is_integer(column.type.value_type):
                         raise BadInput(f"{self.path}: {_COLUMN} is not lists of integers", do="load it with datasets")
                     offsets = np.asarray(column.offsets).astype(np.int64)
                     values = column.values.slice(offsets[0], offsets[-1] - offsets[0]).to_numpy()
                     yield values, offsets[1:] - offsets[0]
-        except (pa.ArrowInvalid, KeyError, OSError) as error:
+        except (pa.ArrowInvalid, KeyError, OSError, ValueError) as error:  # ValueError: an empty file
             raise BadInput(f"{self.path} cannot be read: {error}", do=f"ls -l {self.path}") from error
 
 

@@ -91,7 +91,7 @@ def _name(output: OutputFormat, asked: str | None) -> str:
             f"--name: the names of --format {output.name}'s files are fixed", do=f"leave it out, or use {with_names}"
         )
     if "/" in name or name.startswith(".") or not name.isprintable() or (not name and asked is not None):
-        raise BadInput(f"--name {name!r} is no beginning of a file name", do="--name edufineweb")
+        raise BadInput(f"--name {name!r} cannot begin a file name", do="--name edufineweb")
     if "train" in name or "val" in name:
         raise BadInput(
             f'--name "{name}": loaders tell the splits apart by the words "train" and "val" in the file name',

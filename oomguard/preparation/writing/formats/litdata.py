@@ -102,7 +102,7 @@ def _stored(folder: Path, split: str) -> list[StoredShard]:
     config = index["config"]
     dtype = _DTYPES.get((config.get("data_format") or [""])[0])
     if config.get("item_loader") != "TokensLoader" or config.get("compression") or dtype is None:
-        raise BadInput(f"{file}: not chunks of bare tokens without compression", do="litdata.optimize() them anew")
+        raise BadInput(f"{file}: not chunks of bare tokens without compression", do="run litdata.optimize() again")
     shards: list[StoredShard] = []
     for chunk in index["chunks"]:
         path, header = folder / chunk["filename"], 4 * (chunk["chunk_size"] + 2)

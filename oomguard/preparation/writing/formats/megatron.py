@@ -141,7 +141,7 @@ def _require_in_order(path: Path, width: int, sequences: int, tokens: int) -> No
         pointers = np.fromfile(path, "<i8", count, offset=_HEAD.size + 4 * sequences + 8 * first)
         starts = at + np.concatenate([[0], np.cumsum(lengths)])
         if not np.array_equal(pointers, starts[:-1] * width):
-            raise BadInput(f"{path}: its sequences are not in order", do="build it anew with Megatron's own builder")
+            raise BadInput(f"{path}: its sequences are not in order", do="build it again with Megatron's own builder")
         at = int(starts[-1])
     if at != tokens:
         raise BadInput(f"{path} knows {at:,} tokens, and its .bin holds {tokens:,}", do=f"ls -l {path}")

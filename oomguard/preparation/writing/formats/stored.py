@@ -80,7 +80,7 @@ class RawShard:
         """Raises: BadInput if the file is shorter than it says, or its documents are longer than its tokens."""
         import numpy as np
 
-        at, ends = 0, _Ends(self.ends() if self.ends else iter(()))
+        at, ends = 0, OrderedEnds(self.ends() if self.ends else iter(()))
         dtype = np.dtype(self.dtype)
         with self.path.open("rb") as file:
             for start, count in self.extents:
@@ -101,10 +101,11 @@ class RawShard:
             yield np.empty(0, dtype), rest - at
 
 
-class _Ends:
+class OrderedEnds:
     """Document ends in order, asked for by position."""
 
     def __init__(self, stretches: Iterator[Sequence[int] | Ends]) -> None:
+        """Take them as stretches, each of some thousands."""
         import numpy as np
 
         self._stretches = stretches

@@ -1,25 +1,37 @@
-"""The table of output formats: to add one, write its module and name it here."""
+"""The table of output formats. To add one, write its module in this folder: it is found here."""
 
 from __future__ import annotations
 
+import pkgutil
+from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.preparation.writing.formats.arrow import Arrow
-from oomguard.preparation.writing.formats.datatrove import Datatrove
-from oomguard.preparation.writing.formats.litdata import Litdata
-from oomguard.preparation.writing.formats.llmc import Llmc
-from oomguard.preparation.writing.formats.mds import Mds
-from oomguard.preparation.writing.formats.megatron import Megatron
-from oomguard.preparation.writing.formats.nanogpt import NanoGpt
-from oomguard.preparation.writing.formats.npy import Npy
-from oomguard.preparation.writing.formats.olmo import Olmo
+from oomguard.preparation.writing.formats.base import OutputFormat
 
 if TYPE_CHECKING:
-    from oomguard.preparation.writing.formats.base import OutputFormat
+    from collections.abc import Iterator
 
-_ALL: tuple[OutputFormat, ...] = (
-    NanoGpt(), Npy(), Llmc(), Megatron(), Datatrove(), Olmo(), Arrow(), Litdata(), Mds(),
-)  # fmt: skip
+# What formats are made of.
+_PARTS = {
+    "arrow_stored", "base", "blocks", "expectations", "layout_options", "mds_stored", "stored", "table", "words",
+}  # fmt: skip
+_FIRST = ("nanogpt", "npy", "llmc", "megatron", "datatrove", "olmo", "arrow", "litdata", "mds")  # as --help lists them
+
+
+def _modules() -> list[str]:
+    there = {module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)])} - _PARTS
+    return [*_FIRST, *sorted(there - {*_FIRST})]
+
+
+def _formats_of(module: str) -> Iterator[OutputFormat]:
+    loaded = import_module(f"{__name__.rpartition('.')[0]}.{module}")
+    for value in vars(loaded).values():
+        if isinstance(value, type) and value.__module__ == loaded.__name__ and OutputFormat in value.__mro__[1:]:
+            yield value()
+
+
+_ALL = tuple(output for module in _modules() for output in _formats_of(module))
 FORMATS: dict[str, OutputFormat] = {each.name: each for each in _ALL}
 
 

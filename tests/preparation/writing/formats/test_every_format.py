@@ -89,7 +89,7 @@ def test_files_do_not_depend_on_the_pieces(
 
 
 @pytest.mark.parametrize(("name", "block"), ALL)
-@pytest.mark.parametrize("checkpoint_seconds", [0.0, 1e9], ids=["often", "never"])
+@pytest.mark.parametrize("checkpoint_seconds", [0.0, pytest.param(1e9, marks=pytest.mark.slow)], ids=["often", "never"])
 def test_a_crash_at_any_step_changes_nothing(
     tmp_path: Path, name: str, block: int | None, checkpoint_seconds: float
 ) -> None:

@@ -1,0 +1,110 @@
+"""`oomguard work` and `oomguard finish`: one machine's part of a planned job, and its shards."""
+
+from __future__ import annotations
+
+import re
+import sys
+from functools import partial
+from pathlib import Path  # noqa: TC003 - Typer reads the annotations
+from typing import Annotated
+
+import typer
+
+from oomguard.cli.commands import at_least
+from oomguard.cli.run_events import say
+from oomguard.cli.run_flags import ENFORCE, MAX_RSS_OR_USUAL, RunFlags
+from oomguard.cli.showing import show
+from oomguard.errors import BadInput
+from oomguard.preparation.cluster.slurm_array import usual_task_budget
+
+_JOB = typer.Argument(metavar="JOB", help="The file that oomguard prepare --job-only wrote.")
+_SHARE = re.compile(r"([0-9]{1,9})/([1-9][0-9]{0,8})")
+
+
+def work_command(
+    job: Annotated[Path, _JOB],
+    unit: Annotated[
+        int | None, at_least(0, "N", "Do this unit alone. Default: all that nobody has done or has in hand.", "--unit")
+    ] = None,
+    share: Annotated[
+        str | None,
+        typer.Option(metavar="I/N", help="This is worker I (from 0) of N: each begins with units of its own."),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        at_least(1, "N", "Worker processes. Default: one for each CPU, as far as the budget allows.", "--workers"),
+    ] = None,
+    max_rss: Annotated[str | None, MAX_RSS_OR_USUAL] = None,
+    enforce: Annotated[str | None, ENFORCE] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="What was done as JSON on standard output.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No line for each unit on standard error.")] = False,
+) -> None:
+    """Encode units of a job that was planned, on any machine.
+
+    The output folder must be on a file system that all machines share. A unit is committed once, whole; a unit that
+    fails stops no other, and is named.
+
+    Example: oomguard work job.json --unit 17
+    """
+    if unit is not None and share is not None:
+        raise BadInput("--unit and --share both say what to do", do="leave one of them out")
+    asked = _read_share(share)
+    flags = RunFlags(max_rss=max_rss or usual_task_budget(), enforce=enforce)
+    from oomguard.cli.own_job import run_own
+
+    sys.exit(
+        run_own(
+            ("oomguard", "work", *sys.argv[2:]),
+            flags,
+            partial(_work, job, unit, asked, workers, as_json=as_json, quiet=quiet),
+        )
+    )
+
+
+def finish_command(
+    job: Annotated[Path, _JOB],
+    keep_parts: Annotated[bool, typer.Option("--keep-parts", help="Leave the encoded units where they are.")] = False,
+    max_rss: Annotated[str | None, MAX_RSS_OR_USUAL] = None,
+    enforce: Annotated[str | None, ENFORCE] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,
+) -> None:
+    """Lay out the shards of a job whose units are done.
+
+    They are the same bytes as oomguard prepare writes on one machine. After a stop or a kill the same command resumes
+    where it was.
+
+    Example: oomguard finish job.json
+    """
+    flags = RunFlags(max_rss=max_rss or usual_task_budget(), enforce=enforce)
+    from oomguard.cli.own_job import run_own
+
+    function = partial(_finish, job, keep_parts=keep_parts, as_json=as_json)
+    sys.exit(run_own(("oomguard", "finish", *sys.argv[2:]), flags, function))
+
+
+def _work(
+    path: Path, unit: int | None, share: tuple[int, int], workers: int | None, *, as_json: bool, quiet: bool
+) -> None:
+    from oomguard.preparation.cluster.api import Share, work
+
+    result = work(
+        path, unit, Share(*share), workers=workers, after_each=lambda done: None if quiet else say(done.line())
+    )
+    if as_json:
+        show(result, as_json=True)
+    elif result.elsewhere and not quiet:
+        say(f"units in the hands of other workers: {result.elsewhere:,}")
+    result.require_success()
+
+
+def _finish(path: Path, *, keep_parts: bool, as_json: bool) -> None:
+    from oomguard.preparation.cluster.api import finish, read_job
+
+    show(finish(read_job(path), keep_parts=keep_parts), as_json=as_json)
+
+
+def _read_share(text: str | None) -> tuple[int, int]:
+    found = _SHARE.fullmatch(text or "0/1")
+    if found is None or int(found[1]) >= int(found[2]):
+        raise BadInput(f'--share "{text}" is not one of several', do="--share 0/10 to --share 9/10 for ten workers")
+    return int(found[1]), int(found[2])

@@ -1,0 +1,201 @@
+"""The files of one process: /proc/PID/stat, status, smaps, smaps_rollup, limits. Source: proc(5)."""
+
+from __future__ import annotations
+
+import re
+import signal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from oomguard.units import KIB
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+# The name may hold anything, ")" and line ends too; what follows it is numbers, and bounded for int()'s sake.
+_STAT = re.compile(r"([0-9]{1,10}) \((.*)\) (\S)((?: -?[0-9]{1,20}){19,})\s*", re.DOTALL)
+_IGNORED = 29  # field 33, the signals that it ignores
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcStat:
+    """Who a process is. A pid with the same `start_ticks` is the same process."""
+
+    pid: int
+    name: str  # the kernel's comm: at most 15 bytes, and whatever the process chose
+    state: str  # R S D T t Z X I
+    parent_pid: int
+    process_group: int
+    session: int
+    tty: int  # the controlling terminal's device number; 0: none
+    start_ticks: int  # clock ticks after boot
+    rss_pages: int = 0  # what is resident, as far as the kernel has counted it together
+    faults: int = 0  # page faults, minor and major
+    faults_of_children: int = 0  # of those that it has waited for, and theirs
+    ignores_children: bool = False  # SIGCHLD: the kernel waits for them, and nobody gets their numbers
+
+
+def parse_proc_stat(text: str) -> ProcStat | None:
+    """Read /proc/PID/stat. None: this is not one, as for a process that ended meanwhile. Raises: nothing."""
+    match = _STAT.fullmatch(text)
+    if match is None:
+        return None
+    numbers = [int(number) for number in match[4].split()]
+    return ProcStat(
+        pid=int(match[1]),
+        name=match[2],
+        state=match[3],
+        parent_pid=numbers[0],
+        process_group=numbers[1],
+        session=numbers[2],
+        tty=numbers[3],
+        start_ticks=numbers[18],
+        rss_pages=numbers[20] if len(numbers) > _IGNORED else 0,
+        faults=numbers[6] + numbers[8],
+        faults_of_children=numbers[7] + numbers[9],
+        ignores_children=len(numbers) > _IGNORED and bool(numbers[_IGNORED] >> signal.SIGCHLD - 1 & 1),
+    )
+
+
+# /proc/PID/smaps_rollup and status: shared pages divided among the sharers, and the cheaper counters.
+#
+# Source: Linux fs/proc/task_mmu.c, show_smaps_rollup() and task_mem(). Pss_Anon and Pss_Shmem exist since 5.3.
+
+_LINE = re.compile(r"^([A-Za-z_]+):\s+([0-9]{1,18}) kB$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmapsRollup:
+    """The sums over one process's mappings. Units: bytes. None: the kernel did not say."""
+
+    rss: int | None
+    pss: int | None
+    pss_anon: int | None
+    pss_shmem: int | None
+    swap_pss: int | None
+    anonymous: int | None = None  # like `rss`: each page counts whole
+
+    @property
+    def unreclaimable(self) -> int | None:
+        """The process's share of memory that only ending it gives back: Pss_Anon + Pss_Shmem + SwapPss."""
+        if self.pss_anon is None:
+            return None
+        return self.pss_anon + (self.pss_shmem or 0) + (self.swap_pss or 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusMemory:
+    """The memory lines of /proc/PID/status. Units: bytes. None: the kernel did not say, as for a zombie."""
+
+    rss: int | None
+    rss_anon: int | None
+    rss_shmem: int | None
+    swap: int | None
+    rss_file: int | None = None
+    peak_rss: int | None = None  # the most that `rss` ever was; after a fork without exec, the parent's too
+
+    @property
+    def unreclaimable_bound(self) -> int | None:
+        """RssAnon + RssShmem + VmSwap: never less than the process's share, as shared pages count whole."""
+        if self.rss_anon is None:
+            return self.rss
+        return self.rss_anon + (self.rss_shmem or 0) + (self.swap or 0)
+
+
+def parse_smaps_rollup(text: str) -> SmapsRollup:
+    """Read /proc/PID/smaps_rollup.
+
+    Units: the kernel prints "kB" and means KiB; the result is bytes.
+    Raises: nothing. A line that is missing or unreadable gives None.
+    """
+    sizes = _parse_sizes(text)
+    return SmapsRollup(
+        rss=sizes.get("Rss"),
+        pss=sizes.get("Pss"),
+        pss_anon=sizes.get("Pss_Anon"),
+        pss_shmem=sizes.get("Pss_Shmem"),
+        swap_pss=sizes.get("SwapPss"),
+        anonymous=sizes.get("Anonymous"),
+    )
+
+
+def parse_status_memory(text: str) -> StatusMemory:
+    """Read the memory lines of /proc/PID/status. Units and Raises as in parse_smaps_rollup."""
+    sizes = _parse_sizes(text)
+    return StatusMemory(
+        rss=sizes.get("VmRSS"),
+        rss_anon=sizes.get("RssAnon"),
+        rss_shmem=sizes.get("RssShmem"),
+        swap=sizes.get("VmSwap"),
+        rss_file=sizes.get("RssFile"),
+        peak_rss=sizes.get("VmHWM"),
+    )
+
+
+def _parse_sizes(text: str) -> dict[str, int]:
+    return {name: int(kib) * KIB for name, kib in _LINE.findall(text)}
+
+
+# What each mapping of a process holds. Source: Linux fs/proc/task_mmu.c, show_smap(); proc_pid_smaps(5).
+
+_MAPPING = re.compile(r"[0-9a-f]{1,16}-[0-9a-f]{1,16} \S{4} [0-9a-f]+ [0-9a-f]+:[0-9a-f]+ [0-9]+ *(.*)")
+_HELD = re.compile(r"(Anonymous|Swap): +([0-9]{1,18}) kB")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryShare:
+    """What a kind of mapping holds of a process's unreclaimable memory. Units: bytes."""
+
+    mapping: str  # "[heap]", "anonymous", "[stack]", or a file
+    size: int
+
+
+def parse_smaps(lines: Iterable[str]) -> list[MemoryShare]:
+    """Sum anonymous and swapped-out memory by mapping name, the largest first; line by line, as it may be long.
+
+    Units: the kernel prints "kB" and means KiB; the result is bytes. A mapping without a name is "anonymous".
+    Raises: nothing.
+    """
+    held: dict[str, int] = {}
+    name = "anonymous"
+    for line in lines:
+        if (value := _HELD.match(line)) is not None:
+            held[name] = held.get(name, 0) + int(value[2]) * KIB
+        elif (mapping := _MAPPING.match(line)) is not None:
+            name = mapping[1].rstrip("\n") or "anonymous"
+    return sorted(
+        (MemoryShare(mapping=name, size=size) for name, size in held.items() if size),
+        key=lambda share: share.size,
+        reverse=True,
+    )
+
+
+# A process's resource limits. Source: Linux fs/proc/base.c, proc_pid_limits(); getrlimit(2).
+
+_LIMIT = re.compile(
+    r"^(Max [a-z -]+?) {2,}(unlimited|[0-9]{1,20}) +(?:unlimited|[0-9]{1,20}) *([a-z]*) *$", re.MULTILINE
+)
+
+
+def parse_process_limits(text: str) -> dict[str, int | None]:
+    """Read the soft limits of /proc/PID/limits by their names there ("Max address space"). None: no limit.
+
+    Raises: nothing. A line that cannot be read is left out.
+    """
+    return {name: None if value == "unlimited" else int(value) for name, value, _ in _LIMIT.findall(text)}
+
+
+# Which signals wait for a process, and what it does with them. Source: proc_pid_status(5), render_sigset_t().
+
+# 64 signals, and 128 on MIPS: bounded, for int()'s sake.
+_MASK = re.compile(r"^(ShdPnd|SigBlk|SigIgn|SigCgt):\s*([0-9a-f]{16,32})$", re.MULTILINE)
+
+
+def only_ends_by(status: str, number: int) -> bool:
+    """Whether signal `number` waits for the process of this /proc/PID/status, which would do nothing with it but end.
+
+    False if it catches, ignores or blocks it, and for what is no such file. Raises: nothing.
+    """
+    masks = {name: bool(int(mask, 16) >> (number - 1) & 1) for name, mask in _MASK.findall(status)}
+    return masks.get("ShdPnd", False) and not any(masks.get(name, True) for name in ("SigBlk", "SigIgn", "SigCgt"))

@@ -1,0 +1,71 @@
+"""What a person may ask of a job in units: plan it, do units of it, hand it to a cluster, finish it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from oomguard.errors import Changed, OomguardError, Stopped
+from oomguard.preparation.cluster.finishing import finish
+from oomguard.preparation.cluster.job_file import JobFile, job_digest, read_job, write_job
+from oomguard.preparation.cluster.planning import plan_job
+from oomguard.preparation.cluster.unit_queue import Share, UnitsDone, do_units
+from oomguard.preparation.cluster.unit_work import UnitResult, do_unit
+from oomguard.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from oomguard.preparation.options import PrepareOptions
+
+__all__ = ["JobFile", "Share", "UnitResult", "UnitsDone", "finish", "plan_to", "plan_within", "read_job", "work"]
+
+
+def plan_to(path: Path, options: PrepareOptions, *, unit_bytes: int | None = None) -> JobFile:
+    """Plan a job and write it to a new file. Raises: BadInput if the file exists; OomguardError as `prepare` does."""
+    return write_job(plan_job(options, unit_bytes=unit_bytes), path)
+
+
+def plan_within(options: PrepareOptions, *, unit_bytes: int | None = None) -> tuple[JobFile, Path]:
+    """Plan a job into its output folder, or go on with the same one that is there.
+
+    Raises: Changed if another one is; OomguardError as `prepare` does.
+    """
+    planned = plan_job(options, unit_bytes=unit_bytes)
+    path = planned.parts.parent / "job.json"
+    if not path.exists():
+        planned.parts.mkdir(parents=True, exist_ok=True)
+        return write_job(planned, path), path
+    job = read_job(path)
+    if job.sha256 != job_digest(planned):
+        raise Changed(
+            f"{printable(str(path))}: the job that was begun there has other inputs or options",
+            do=f"another --out FOLDER; or to go on with that job: oomguard prepare --job {printable(str(path))}",
+        )
+    return job, path
+
+
+def work(
+    path: Path,
+    unit: int | None,
+    share: Share,
+    *,
+    workers: int | None = None,
+    after_each: Callable[[UnitResult], None] = lambda _: None,
+) -> UnitsDone:
+    """Do one unit, or all that nobody has done or has in hand. Failures are in the result.
+
+    Raises: Stopped on a signal; BadInput if the job cannot be worked on here at all.
+    """
+    job = read_job(path)
+    if unit is None:
+        return do_units(job, share, workers=workers, after_each=after_each)
+    result = UnitsDone()
+    try:
+        result.done.append(do_unit(job, unit, workers=workers))
+        after_each(result.done[0])
+    except Stopped:
+        raise
+    except OomguardError as error:
+        result.failures[unit] = error
+    return result

@@ -1,0 +1,218 @@
+"""`job.json`: a job that was planned once, so that any machine can do a unit of it.
+
+It holds the options, each source as it was found (path, size, times), the units, and what the tokenizer is. Its sha256
+names the job: parts carry it, so that none of another job is ever laid out among its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from dataclasses import asdict, dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
+
+from oomguard.errors import BadInput, Changed
+from oomguard.kernel.safe_files import sync_folder
+from oomguard.preparation.cluster.units import Unit
+from oomguard.preparation.encoding.unicode_probe import tiktoken_unicode
+from oomguard.preparation.options import PrepareOptions, resolve_options
+from oomguard.preparation.reading.source import Part, Source
+from oomguard.preparation.writing.manifest import STATE_FOLDER, disk_error
+from oomguard.text import printable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from oomguard.preparation.options import ResolvedOptions
+
+SCHEMA = "oomguard.job/1"
+_LARGEST = 1 << 30  # bytes of a job's file: some ten million units
+_PARTS = "parts"
+_SEEN = "job"  # in the folder of parts: by it a machine knows that it sees the same folder
+_FINISHED = "finished"  # there too: the shards are laid out, and the parts gone
+_NOT_PLANNED = ("restart", "workers")  # of the options: they are of one run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFile:
+    """A planned job."""
+
+    options: PrepareOptions
+    sources: tuple[Source, ...]
+    units: tuple[Unit, ...]
+    encoding: Any  # what tells the tokenizer: EncodingSpec.identity()
+    unicode: str | None
+    sha256: str
+    notes: tuple[str, ...] = ()  # of how the sources were found
+
+    @property
+    def parts(self) -> Path:
+        """The folder of what has been encoded."""
+        return self.options.out / STATE_FOLDER / _PARTS
+
+    def part_file(self, number: int) -> Path:
+        """Where the tokens of a unit are, once it is done."""
+        return self.parts / f"{number:07d}.part"
+
+    def source_of(self, unit: Unit) -> Source:
+        """The part of a source that a unit is."""
+        return replace(self.sources[unit.source], part=unit.part)
+
+    def resolve(self) -> ResolvedOptions:
+        """The options with every default filled in.
+
+        Raises: Changed if the tokenizer is another one here; OomguardError as `prepare` does.
+        """
+        resolved = resolve_options(self.options)
+        if json.loads(json.dumps(resolved.spec.identity())) != self.encoding:
+            raise Changed(
+                f"{resolved.spec.name}: the tokenizer on this machine is not the one that the job was planned with",
+                do="give all machines the same file, or plan the job again",
+            )
+        if tiktoken_unicode() != self.unicode:
+            raise Changed(
+                f"tiktoken knows Unicode {tiktoken_unicode()} here, and {self.unicode} where the job was planned",
+                do="install the same tiktoken on all machines",
+            )
+        return resolved
+
+    def missing(self) -> list[int]:
+        """The units that are not done yet."""
+        try:
+            there = {entry.name for entry in os.scandir(self.parts)}
+            if _FINISHED in there and (self.parts / _FINISHED).read_text() == self.sha256:
+                return []
+        except OSError as error:
+            shown = printable(str(self.parts))
+            raise BadInput(f"{shown} cannot be read: {error.strerror}", do=f"ls -ld {shown}") from error
+        return [number for number in range(len(self.units)) if self.part_file(number).name not in there]
+
+    def note_finished(self) -> None:
+        """Note that the shards are laid out: no unit is missing any more. Raises: BadInput if the disk refuses."""
+        _replace(self.parts / _FINISHED, self.sha256)
+
+    def require_same_folder(self) -> None:
+        """See to it that this machine has the folder that the job's parts go to.
+
+        Raises: BadInput.
+        """
+        try:
+            seen = (self.parts / _SEEN).read_text()
+        except (OSError, UnicodeDecodeError):
+            seen = ""
+        if seen != self.sha256:
+            raise BadInput(
+                f"{printable(str(self.options.out))} here is not the folder that this job was planned for",
+                do="plan it with --out FOLDER on a file system that all machines share, mounted at the same place",
+            )
+
+
+def write_job(job: JobFile, path: Path) -> JobFile:
+    """Write a new file, and the folder for the job's parts; gives the job with its sha256.
+
+    Raises: BadInput if the file exists: it is never replaced; or if the disk refuses.
+    """
+    body = _body(job)
+    digest = _digest(body)
+    job = replace(job, sha256=digest)
+    data = json.dumps({**body, "sha256": digest}, separators=(",", ":")) + "\n"
+    try:
+        job.parts.mkdir(parents=True, exist_ok=True)
+        _write_new(path, data)
+    except FileExistsError as error:
+        raise BadInput(
+            f"{printable(str(path))} exists, and a planned job is never replaced",
+            do="--job-file with another name; or go on with that job: oomguard prepare --job FILE",
+        ) from error
+    except OSError as error:
+        raise disk_error(error, path) from error
+    _replace(job.parts / _SEEN, job.sha256)
+    return job
+
+
+def job_digest(job: JobFile) -> str:
+    """The sha256 that a planned job has, once it is written."""
+    return _digest(_body(job))
+
+
+def _replace(file: Path, text: str) -> None:
+    temporary = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
+    try:
+        _write_new(temporary, text)
+        temporary.replace(file)
+        sync_folder(file.parent)
+    except OSError as error:
+        raise disk_error(error, file) from error
+
+
+def _write_new(path: Path, text: str) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+    with os.fdopen(os.open(path, flags, 0o644), "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_job(path: Path) -> JobFile:
+    """Read a planned job. Raises: BadInput if it is none, or damaged."""
+    shown = printable(str(path))
+    try:
+        with path.open("rb") as file:
+            data = file.read(_LARGEST + 1)
+    except OSError as error:
+        raise BadInput(f"{shown} cannot be read: {error.strerror}", do="oomguard prepare ... --job-only") from error
+    if len(data) > _LARGEST:
+        raise BadInput(f"{shown} is too large for a job", do="oomguard prepare ... --job-only makes one")
+    try:
+        body = json.loads(data)
+        digest = body.pop("sha256")
+        if body.pop("schema") != SCHEMA:
+            raise ValueError(SCHEMA)  # noqa: TRY301 - one answer to all that is wrong
+        job = _job(body, digest)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise BadInput(
+            f"{shown} is not a job file of this oomguard", do="oomguard prepare ... --job-only makes one"
+        ) from error
+    if _digest({"schema": SCHEMA, **body}) != digest:
+        raise BadInput(f"{shown} was changed since it was written: its sha256 is another", do="plan the job again")
+    return job
+
+
+def _body(job: JobFile) -> dict[str, Any]:
+    options = asdict(job.options)
+    for name in _NOT_PLANNED:
+        del options[name]
+    return {
+        "schema": SCHEMA,
+        "options": {**options, "out": str(job.options.out)},
+        "encoding": job.encoding,
+        "unicode": job.unicode,
+        "sources": [{key: value for key, value in asdict(source).items() if key != "part"} for source in job.sources],
+        "units": [[unit.source, unit.part.begin, unit.part.end] if unit.part else [unit.source] for unit in job.units],
+        "notes": list(job.notes),
+    }
+
+
+def _digest(body: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _job(body: dict[str, Any], digest: str) -> JobFile:
+    names = {field.name for field in fields(PrepareOptions)}
+    if not body["options"].keys() <= names or not isinstance(digest, str):
+        raise ValueError(names)
+    sources = tuple(Source(**source) for source in body["sources"])
+    units = tuple(Unit(int(source), Part(*map(int, part)) if part else None) for source, *part in body["units"])
+    if not all(0 <= unit.source < len(sources) for unit in units):
+        raise ValueError(len(sources))
+    return JobFile(
+        options=PrepareOptions(**{**body["options"], "inputs": tuple(body["options"]["inputs"])}),
+        sources=sources,
+        units=units,
+        encoding=body["encoding"],
+        unicode=body["unicode"],
+        sha256=digest,
+        notes=tuple(body["notes"]),
+    )

@@ -1,0 +1,40 @@
+"""A job planned: sources found, checked and divided, before any machine begins."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from oomguard.preparation.cluster.job_file import JobFile
+from oomguard.preparation.cluster.units import UNIT_BYTES, cut_units
+from oomguard.preparation.encoding.unicode_probe import tiktoken_unicode
+from oomguard.preparation.options import resolve_options
+from oomguard.preparation.preconditions import require_folder
+from oomguard.preparation.reading.source import STDIN
+from oomguard.preparation.reading.sources import find_inputs
+
+if TYPE_CHECKING:
+    from oomguard.preparation.options import PrepareOptions
+
+
+def plan_job(options: PrepareOptions, *, unit_bytes: int | None = None) -> JobFile:
+    """Find the sources and divide them. Changes nothing. Raises: OomguardError as `prepare` does."""
+    options = replace(options, out=options.out.absolute())
+    resolved = resolve_options(options)
+    require_folder(options.out)
+    found = find_inputs(options.inputs, folder=Path(), exclude=options.out, wanted=resolved.wanted)
+    sources = [
+        source if source.path == STDIN else replace(source, path=str(Path(source.path).absolute()))
+        for source in found.sources
+    ]
+    return JobFile(
+        options=options,
+        sources=tuple(sources),
+        units=tuple(cut_units(sources, options, resolved, size=unit_bytes or UNIT_BYTES)),
+        encoding=json.loads(json.dumps(resolved.spec.identity())),
+        unicode=tiktoken_unicode(),
+        sha256="",
+        notes=found.notes,
+    )

@@ -1,0 +1,233 @@
+"""The units of a job as Ray tasks: each is `oomguard work` in a process of its own, under its own budget.
+
+Only numbers pass through Ray: a task is given a unit's number and gives back what became of it. Ray retries nothing:
+what it would repeat blindly is put in the queue again here, with what was learned.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from oomguard.errors import BadInput, MissingExtra, Stopped, WorkerFailed
+from oomguard.kernel.process.signals import stop_on_signals
+from oomguard.units import MIB
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from oomguard.preparation.cluster.job_file import JobFile
+
+_ATTEMPTS = 3  # of a unit whose node or worker was lost
+_WIDENINGS = 3  # times that the budget of a unit is doubled
+_WAIT_SECONDS = 1.0
+_TOLD = 4000  # characters of an error that pass through Ray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RayOptions:
+    """How to run on Ray. `max_rss` in bytes, of one task."""
+
+    address: str | None = None  # None: what RAY_ADDRESS says, or a cluster here, or a new one on this machine
+    max_rss: int
+    workers: int = 1  # processes of a task that encode
+    tasks: int | None = None  # at a time; None: as many as the cluster has room for
+
+
+@dataclass(slots=True, kw_only=True)
+class ClusterState:
+    """What a progress display shows."""
+
+    units: int
+    done: int = 0
+    failed: int = 0
+    running: int = 0
+    input_bytes: int = 0
+    peak: int = 0  # bytes of memory, of the unit that took most
+    nodes: set[str] = field(default_factory=set)
+    slowest: tuple[int, float] = (-1, 0.0)  # a unit and its seconds
+    failures: dict[int, str] = field(default_factory=dict)
+    lost: int = 0  # tasks whose worker or node ended
+
+
+@dataclass(slots=True)
+class _Try:
+    unit: int
+    max_rss: int
+    lost: int = 0
+    widened: int = 0
+
+
+def do_on_ray(
+    job: JobFile, path: Path, options: RayOptions, *, on_state: Callable[[ClusterState], None] = lambda _: None
+) -> ClusterState:
+    """Do all units that are not done.
+
+    Raises: MissingExtra without Ray; BadInput if there is no such cluster; Stopped on a signal, after the tasks were
+    ended; WorkerFailed if units failed for good, when all others are done.
+    """
+    ray = _import_ray()
+    missing = job.missing()
+    state = ClusterState(units=len(job.units), done=len(job.units) - len(missing))
+    own = not ray.is_initialized()
+    if own:
+        _connect(ray, options.address)
+    try:
+        _run(
+            ray, str(path.absolute()), deque(_Try(unit, options.max_rss) for unit in missing), options, state, on_state
+        )
+    finally:
+        if own:
+            ray.shutdown()
+    if state.failures:
+        unit, what = next(iter(state.failures.items()))
+        more = f" ({len(state.failures) - 1:,} more units failed)" if len(state.failures) > 1 else ""
+        raise WorkerFailed(
+            f"unit {unit}: {what}{more}; all other units are done", do=f"oomguard work {path} --unit {unit}"
+        )
+    return state
+
+
+def _import_ray() -> Any:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+    except ImportError as error:
+        raise MissingExtra("--cluster ray", extra="ray") from error
+    return ray
+
+
+def _connect(ray: Any, address: str | None) -> None:
+    asked = address or os.environ.get("RAY_ADDRESS")
+    try:
+        try:
+            ray.init(address=asked or "auto", log_to_driver=False, logging_level="ERROR")
+        except ConnectionError:
+            if asked:
+                raise
+            ray.init(log_to_driver=False, logging_level="ERROR", include_dashboard=False)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise BadInput(
+            f"no Ray cluster at {asked or 'this machine'}: {error}", do="ray start --head, or --ray-address HOST:PORT"
+        ) from error
+
+
+def _run(
+    ray: Any,
+    path: str,
+    waiting: deque[_Try],
+    options: RayOptions,
+    state: ClusterState,
+    on_state: Callable[[ClusterState], None],
+) -> None:
+    task = ray.remote(max_retries=0)(_work)
+    running: dict[Any, _Try] = {}
+    with stop_on_signals() as asked:
+        while waiting or running:
+            if (name := asked()) is not None:
+                for ref in running:
+                    ray.cancel(ref, force=True)
+                stopped = Stopped(f"by {name}: {state.done:,} of {state.units:,} units are done and kept", do="again")
+                stopped.exit_status = 128 + signal.Signals[name]
+                raise stopped
+            window = options.tasks or _room(ray, options)
+            while waiting and len(running) < window:
+                each = waiting.popleft()
+                placed = task.options(num_cpus=options.workers, memory=each.max_rss)
+                running[placed.remote(path, each.unit, each.max_rss, options.workers)] = each
+            state.running = len(running)
+            on_state(state)
+            ready, _ = ray.wait(list(running), num_returns=1, timeout=_WAIT_SECONDS)
+            for ref in ready:
+                _take(ray, ref, running.pop(ref), waiting, state)
+        state.running = 0
+        on_state(state)
+
+
+def _room(ray: Any, options: RayOptions) -> int:
+    """How many tasks there is room for, and one to wait."""
+    cpus = int(ray.cluster_resources().get("CPU", 1))
+    return max(1, cpus // options.workers) + 1
+
+
+def _take(ray: Any, ref: Any, each: _Try, waiting: deque[_Try], state: ClusterState) -> None:
+    try:
+        said: dict[str, Any] = ray.get(ref)
+    except ray.exceptions.RayError as error:
+        _lost(each, type(error).__name__, waiting, state)
+        return
+    state.nodes.add(said["node"])
+    if said["ok"]:
+        state.done += 1
+        state.input_bytes += said["input_bytes"]
+        state.peak = max(state.peak, said["peak"])
+        if said["seconds"] > state.slowest[1]:
+            state.slowest = each.unit, said["seconds"]
+    elif said["was_killed"]:
+        _lost(each, said["what"], waiting, state)
+    elif said["needs_more"] and each.widened < _WIDENINGS:
+        each.widened += 1
+        each.max_rss *= 2
+        waiting.append(each)
+    else:
+        state.failures[each.unit] = said["what"]
+    state.failed = len(state.failures)
+
+
+def _lost(each: _Try, why: str, waiting: deque[_Try], state: ClusterState) -> None:
+    """What a unit did not do itself: it is done again, a few times."""
+    state.lost += 1
+    each.lost += 1
+    if each.lost < _ATTEMPTS:
+        waiting.append(each)
+    else:
+        state.failures[each.unit] = f"its worker ended {_ATTEMPTS} times ({why})"
+        state.failed = len(state.failures)
+
+
+def _work(path: str, unit: int, max_rss: int, workers: int) -> dict[str, Any]:
+    """On a node: one unit, in a process that ends with this one. Numbers in, numbers out."""
+    import ray
+
+    from oomguard.kernel.process.prctl import die_with_parent
+
+    command = [
+        sys.executable, "-m", "oomguard", "work", path, "--unit", str(unit),
+        "--max-rss", f"{max_rss // MIB}M", "--workers", str(workers), "--json", "--quiet",
+    ]  # fmt: skip
+    began, parent = time.monotonic(), os.getpid()
+    done = subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False,
+        preexec_fn=lambda: die_with_parent(parent),
+    )  # fmt: skip
+    said: dict[str, Any] = {
+        "node": ray.get_runtime_context().get_node_id(),
+        "ok": False,
+        "seconds": time.monotonic() - began,
+    }
+    try:
+        told = json.loads(done.stdout)
+    except ValueError:
+        told = {}
+    failures = told.get("failures") or []
+    if done.returncode == 0 and told.get("done"):
+        result = told["done"][0]
+        return {**said, "ok": True, "input_bytes": result["input_bytes"], "peak": result["peak_unreclaimable"]}
+    broke = done.returncode in (128 + signal.SIGKILL, 128 + signal.SIGTERM) and not failures
+    kind = failures[0]["error"] if failures else ""
+    what = f"{failures[0]['what']}; try: {failures[0]['do']}" if failures else done.stderr.strip()
+    return {
+        **said,
+        "was_killed": done.returncode < 0,  # by somebody else: its own budget ends it with a status
+        "needs_more": broke or kind == "BudgetTooSmall",
+        "what": what[-_TOLD:] or f"exit status {done.returncode}",
+    }

@@ -1,0 +1,110 @@
+"""One unit of a job, encoded under a budget into its part."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from oomguard.errors import BadInput
+from oomguard.preparation.api import encode_into, settle
+from oomguard.preparation.cluster.parts import PartWriter, open_part
+from oomguard.text import printable
+from oomguard.units import MIB, format_size
+
+if TYPE_CHECKING:
+    from oomguard.preparation.cluster.job_file import JobFile
+    from oomguard.preparation.engines.events import PrepareEvents
+    from oomguard.preparation.reading.source import Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnitResult:
+    """What was done. Sizes in bytes."""
+
+    unit: int
+    source: str
+    tokens: int
+    documents: int
+    input_bytes: int
+    seconds: float
+    budget: int
+    peak_unreclaimable: int
+    enforced_by: str
+    already_done: bool = False
+
+    def line(self) -> str:
+        """For people."""
+        read = format_size(self.input_bytes)
+        return f"unit {self.unit}: {self.tokens:,} tokens of {read}, {self.seconds:.1f} s"
+
+    def to_json(self) -> dict[str, Any]:
+        """The same facts for programs."""
+        return {"schema": "oomguard.unit/1", **asdict(self)}
+
+
+def do_unit(
+    job_file: JobFile,
+    number: int,
+    *,
+    workers: int | None = None,
+    max_rss: int | None = None,
+    events: PrepareEvents | None = None,
+) -> UnitResult:
+    """Encode one unit, unless it is done, and commit its part; where two do so, the first one counts.
+
+    `max_rss` as in `prepare`.
+    Raises: OomguardError, with the place in the input where it is wrong. Call it from the main thread.
+    """
+    if not 0 <= number < len(job_file.units):
+        raise BadInput(f"--unit {number}: the job has {len(job_file.units):,}", do=f"0 to {len(job_file.units) - 1}")
+    job_file.require_same_folder()
+    resolved = job_file.resolve()
+    source = job_file.source_of(job_file.units[number])
+    path = job_file.part_file(number)
+    began = time.monotonic()
+    if path.exists():
+        part = open_part(path, job=job_file.sha256, unit=number, token_bytes=resolved.spec.token_bytes, check=False)
+        totals = [each.count for each in part.segments]
+        return UnitResult(
+            unit=number, source=source.path, tokens=sum(each.tokens for each in totals),
+            documents=sum(each.documents for each in totals), input_bytes=sum(each.input_bytes for each in totals),
+            seconds=0.0, budget=0, peak_unreclaimable=0, enforced_by="", already_done=True,
+        )  # fmt: skip
+    options = replace(job_file.options, workers=workers)
+    texts = sum(each.seekable_text for each in job_file.sources)
+    with ExitStack() as stack:
+        job, budget = settle(stack, [source], options, resolved, max_rss, text_files=texts)
+        writer = PartWriter(path, job=job_file.sha256, unit=number, token_bytes=resolved.spec.token_bytes)
+        stack.callback(writer.close)
+        is_lines = source.kind == "jsonl"
+        state = encode_into(
+            writer, job, budget, stack, events=events, lines_before=lambda: _lines_before(source) if is_lines else 0
+        )
+        is_first = writer.commit()
+    return UnitResult(
+        unit=number,
+        source=source.path,
+        tokens=writer.totals.tokens,
+        documents=writer.totals.documents,
+        input_bytes=writer.totals.input_bytes,
+        seconds=round(time.monotonic() - began, 3),
+        budget=budget.limit,
+        peak_unreclaimable=state.peak,
+        enforced_by=budget.enforced_by,
+        already_done=not is_first,
+    )
+
+
+def _lines_before(source: Source) -> int:
+    """Count the lines before a part of a file, so that an error can name the one that is wrong. Raises: BadInput."""
+    left, lines = source.begin, 0
+    try:
+        with open(source.path, "rb", buffering=0) as file:  # noqa: PTH123 - no buffer of its own
+            while left and (data := file.read(min(left, MIB))):
+                lines += data.count(b"\n")
+                left -= len(data)
+    except OSError as error:
+        raise BadInput(f"{printable(source.path)} cannot be read: {error.strerror}", do="check it") from error
+    return lines

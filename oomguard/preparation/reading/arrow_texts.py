@@ -1,0 +1,127 @@
+"""Arrow's arrays of text, in whatever type they come: where the column is, how much fits, its bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from oomguard.preparation.engines.allocators import settle_allocators
+
+settle_allocators()
+
+import numpy as np  # noqa: E402
+import pyarrow as pa  # noqa: E402 - its memory pool is chosen when it is imported
+import pyarrow.compute  # noqa: E402
+
+from oomguard.errors import BadInput  # noqa: E402
+from oomguard.preparation.reading.fields import paths_of  # noqa: E402
+from oomguard.text import printable  # noqa: E402
+
+_NAMES_SHOWN = 12
+
+
+def find_column(schema: Any, field: str, name: str) -> tuple[str, ...]:
+    """Give the path of the column that --text-field means: the first choice that the schema has.
+
+    Raises: BadInput where there is none, or no text.
+    """
+    for path in paths_of(field):
+        found = schema.get_all_field_indices(path[0])
+        if len(found) > 1:
+            raise BadInput(
+                f'{name}: {len(found)} columns "{printable(path[0])}"; there are: {_names(schema)}',
+                do="name the column with --text-field NAME",
+            )
+        kind = schema.field(found[0]).type if found else None
+        for step in path[1:]:
+            if kind is not None:
+                is_there = pa.types.is_struct(kind) and kind.get_field_index(step) >= 0
+                kind = kind.field(step).type if is_there else None
+        if kind is None:
+            continue
+        if not is_text(kind.value_type if pa.types.is_dictionary(kind) else kind):
+            raise BadInput(
+                f'{name}: the column "{printable(".".join(path))}" holds {kind}, not strings',
+                do="name the column with the text with --text-field NAME",
+            )
+        return path
+    raise BadInput(
+        f'{name}: no column "{printable(field)}"; there are: {_names(schema)}',
+        do="name the column with --text-field NAME (of one of several inputs: --text-field GLOB=NAME)",
+    )
+
+
+def _names(schema: Any) -> str:
+    names = [f'"{printable(name)}"' for name in schema.names[:_NAMES_SHOWN]]
+    return (", ".join(names) or "none") + (", ..." if len(schema.names) > _NAMES_SHOWN else "")
+
+
+def inner(texts: pa.Array, path: tuple[str, ...]) -> pa.Array:
+    """Give what a path leads to in an array of structs; a null struct has null text."""
+    return pa.compute.struct_field(texts, list(path)) if path else texts
+
+
+def is_text(kind: Any) -> bool:
+    """Whether a type holds texts: strings, or bytes that are taken as UTF-8."""
+    checks = ("string", "large_string", "binary", "large_binary", "fixed_size_binary", "string_view", "binary_view")
+    return any(getattr(pa.types, f"is_{check}")(kind) for check in checks)
+
+
+def buffers(texts: pa.Array) -> tuple[Any, memoryview]:
+    """Give the bytes of binary texts, and where each begins and the last one ends."""
+    if not len(texts):
+        return b"", memoryview(b"\0" * 4).cast("i")
+    _, offsets, data = texts.buffers()
+    places = memoryview(offsets).cast("B")
+    places = places.cast("q") if pa.types.is_large_binary(texts.type) else places.cast("i")
+    view = places[texts.offset : texts.offset + len(texts) + 1]
+    return (memoryview(data) if data is not None else b""), view
+
+
+def fitting(texts: pa.Array, most: int, *, at_least: bool) -> int:
+    """How many of the first texts have no more than `most` bytes together."""
+    if not pa.types.is_dictionary(texts.type):
+        texts = plain(texts)
+        offsets = offsets_of(texts)
+        found = int(np.searchsorted(offsets - offsets[0], most, side="right")) - 1 if len(texts) else 0
+    else:
+        lengths = np.diff(offsets_of(plain(texts.dictionary)))
+        codes = (
+            texts.indices.fill_null(0).to_numpy(zero_copy_only=False) if texts.null_count else texts.indices.to_numpy()
+        )
+        found = int(np.searchsorted(np.cumsum(lengths[codes]), most, side="right")) if len(lengths) else len(texts)
+    return max(min(found, len(texts)), int(at_least))
+
+
+def offsets_of(texts: pa.Array) -> Any:
+    """Where each text begins in the values, and where the last one ends: int64[text_count + 1]."""
+    places = texts.buffers()[1]
+    if not len(texts) or places is None:
+        return np.zeros(1, np.int64)
+    width = np.int64 if pa.types.is_large_binary(texts.type) else np.int32
+    return np.frombuffer(places, width)[texts.offset : texts.offset + len(texts) + 1].astype(np.int64)
+
+
+def size_of(texts: pa.Array) -> int:
+    """Bytes of binary texts."""
+    offsets = offsets_of(texts)
+    return int(offsets[-1] - offsets[0])
+
+
+def plain(texts: pa.Array) -> pa.Array:
+    """Give `texts: binary or large_binary[...]`."""
+    if pa.types.is_dictionary(texts.type):
+        texts = _spelled_out(texts)
+    if pa.types.is_large_string(texts.type) or pa.types.is_large_binary(texts.type):
+        return texts.view(pa.large_binary())
+    if pa.types.is_string(texts.type) or pa.types.is_binary(texts.type):
+        return texts.view(pa.binary())
+    return texts.cast(pa.large_binary())  # views, fixed width
+
+
+def _spelled_out(texts: pa.Array) -> pa.Array:
+    """Decode a dictionary; where each of its values follows the one before, they are there already."""
+    if not texts.null_count and len(texts):
+        codes = texts.indices.to_numpy()
+        if int(codes[-1]) - int(codes[0]) == len(codes) - 1 and (np.diff(codes) == 1).all():
+            return texts.dictionary.slice(int(codes[0]), len(codes))
+    return texts.dictionary_decode()

@@ -1,0 +1,183 @@
+"""CSV and TSV: a header, then records of which one field is the document, as Python's csv module reads them, strictly.
+
+Quotes, doubled quotes and line feeds in quotes are read as RFC 4180 has them. What is left open or goes on behind a
+closing quote is an error, since whatever comes after it would be read otherwise than it was meant.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from typing import TYPE_CHECKING, Any
+
+from oomguard.errors import BadInput
+from oomguard.preparation.reading.byte_stream import ByteStream, readable, skip_bytes
+from oomguard.preparation.reading.fields import paths_of
+from oomguard.preparation.reading.pieces import Packer, Room, packed
+from oomguard.text import printable
+from oomguard.units import MIB
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from oomguard.preparation.reading.byte_stream import Readable
+    from oomguard.preparation.reading.pieces import Piece, ReadOptions, Reserve
+    from oomguard.preparation.reading.source import Source
+
+_READ = MIB // 4
+_BOM = b"\xef\xbb\xbf"
+_NAMES_SHOWN = 12
+_OPEN = "unexpected end of data"  # csv.reader's words
+_SKIP = "correct this record, or leave such records out with --errors skip"
+
+
+def iter_csv(
+    source: Source, *, options: ReadOptions, resume: dict[str, Any] | None, reserve: Reserve
+) -> Iterator[Piece]:
+    """Give the field of each record; a record that is none is left out with errors="skip".
+
+    Positions count decompressed bytes behind the header, which a resumed run reads again.
+    Raises: BadInput for damaged data, a header without the field, and a record that is none; BudgetTooSmall.
+    """
+    name = printable(source.path)
+    csv.field_size_limit(sys.maxsize)  # what fits is asked for in bytes
+    with ByteStream(source, reserve=reserve) as raw:
+        lines = _Lines(readable(raw, source), name, Room(name, options, reserve, held=raw.held))
+        records = csv.reader(lines, delimiter="\t" if source.kind == "tsv" else ",", strict=True)
+        names = _header(records, lines, name)
+        if names is None:
+            return
+        column = find_column(names, source.text_field, name)
+        if resume is not None:
+            lines.skip(resume["offset"], resume["line"])
+        number = resume["record"] if resume is not None else 1
+        documents = _documents(records, lines, name, column=column, width=len(names), errors=options.errors)
+        found = (
+            (document, {**lines.position(), "record": next_number}, None)
+            for next_number, document in enumerate(documents, number + 1)
+        )
+        packer = Packer(options, task="documents", word="record", number=number)
+        yield from packed(found, packer, {**lines.position(), "record": number})
+
+
+def _documents(
+    records: Any, lines: _Lines, name: str, *, column: int, width: int, errors: str
+) -> Iterator[bytes | None]:
+    """Give the field of each record, and None for one that is left out."""
+    while True:
+        document, what = None, ""
+        try:
+            record = next(records)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            what = str(error)
+            if what == _OPEN:  # all the rest of the file
+                raise BadInput(
+                    f"{name}:{lines.begun}: a quote is opened in this record and never closed", do="correct the file"
+                ) from error
+        else:
+            if record and len(record) == width:
+                document = record[column].encode(errors="surrogateescape")
+            what = f"{len(record)} fields, where the header has {width}"
+            if not record:  # a blank line
+                lines.forget()
+                continue
+        if document is None and errors != "skip":
+            raise BadInput(f"{name}:{lines.begun}: {what}", do=_SKIP)
+        lines.forget()
+        yield document
+
+
+def find_column(names: list[str], field: str, name: str) -> int:
+    """Give which field of a record has the text: the first choice that the header has. Raises: BadInput."""
+    for path in paths_of(field):
+        found = [index for index, one in enumerate(names) if (one,) == path]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise BadInput(
+                f'{name}: {len(found)} columns "{printable(path[0])}"', do="give them different names in the header"
+            )
+    shown = ", ".join(f'"{printable(one)}"' for one in names[:_NAMES_SHOWN])
+    more = ", ..." if len(names) > _NAMES_SHOWN else ""
+    raise BadInput(
+        f'{name}: no column "{printable(field)}"; there are: {shown}{more}',
+        do="name the column with --text-field NAME",
+    )
+
+
+def _header(records: Any, lines: _Lines, name: str) -> list[str] | None:
+    """The first record that is not blank; None in an empty file."""
+    try:
+        for record in records:
+            lines.forget()
+            if record:
+                return [*record]
+    except csv.Error as error:
+        raise BadInput(f"{name}:{lines.begun}: {error}", do="correct the header") from error
+    return None
+
+
+class _Lines:
+    """The lines of a stream as csv.reader wants them, and how many bytes it has taken."""
+
+    def __init__(self, stream: Readable, name: str, room: Room) -> None:
+        self._stream = stream
+        self._name = name
+        self._room = room
+        self._window = b""
+        self._at = 0
+        self._size = 0  # of the record so far
+        self._offset = 0  # behind what was taken
+        self.line = 1  # the next one
+        self.begun = 1  # where the record under way begins
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        line = self._next()
+        if not line:
+            raise StopIteration
+        first = self._offset == 0
+        self._offset += len(line)
+        self.line += 1
+        return line.removeprefix(_BOM if first else b"").decode(errors="surrogateescape")
+
+    def _next(self) -> bytes:
+        end = self._window.find(b"\n", self._at) + 1
+        if not end:
+            parts = [self._window[self._at :]]
+            size = len(parts[0])
+            self._window, self._at = b"", 0
+            while got := self._stream.read(_READ):
+                size += len(got)
+                self._room.ask(self._size + size, f"line {self.begun}")
+                parts.append(got)
+                if b"\n" in got:
+                    break
+            self._window = b"".join(parts)
+            end = self._window.find(b"\n") + 1 or len(self._window)
+        line, self._at = self._window[self._at : end], end
+        self._size += len(line)
+        self._room.ask(self._size, f"line {self.begun}")
+        return line
+
+    def forget(self) -> None:
+        """The record is done: the next one begins here."""
+        self._size = 0
+        self.begun = self.line
+
+    def position(self) -> dict[str, Any]:
+        return {"offset": self._offset, "line": self.line}
+
+    def skip(self, offset: int, line: int) -> None:
+        """Go on where an earlier run was."""
+        left = offset - self._offset
+        held = self._window[self._at :]
+        self._window, self._at = held[left:], 0
+        if left > len(held):
+            skip_bytes(self._stream, left - len(held), name=self._name)
+        self._offset, self.line = offset, line
+        self.forget()

@@ -1,0 +1,67 @@
+"""Whether a file has the field that is asked for, as far as its begin tells: known before hours of work."""
+
+from __future__ import annotations
+
+import csv
+import json
+from typing import TYPE_CHECKING, Any
+
+from oomguard.errors import BadInput, OomguardError
+from oomguard.preparation.reading.csv_records import find_column
+from oomguard.preparation.reading.lines import BadLine, parse_values
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from oomguard.preparation.reading.kinds import Kind
+
+_BOM = b"\xef\xbb\xbf"
+
+
+def require_field(kind: Kind, head: bytes, field: str, name: str) -> None:
+    """Look at the first record of a file that begins with `head`. Raises: BadInput if it lacks the field."""
+    head = head.removeprefix(_BOM)
+    if kind == "jsonl":
+        _require_in_line(head, field, name)
+    elif kind in ("csv", "tsv"):
+        _require_in_header(head, field, name, delimiter="\t" if kind == "tsv" else ",")
+
+
+def _require_in_line(head: bytes, field: str, name: str) -> None:
+    line, end, _ = head.lstrip(b"\r\n\t ").partition(b"\n")
+    try:
+        if not end or not isinstance(json.loads(line), dict):
+            return  # it goes on behind what was looked at; or the reading will say so
+        parse_values([line], field=field, errors="strict")
+    except BadLine as bad:
+        if bad.what.startswith("no field"):
+            raise BadInput(f"{name}:1: {bad.what}", do=bad.do) from bad
+    except (ValueError, RecursionError):
+        return
+
+
+def _require_in_header(head: bytes, field: str, name: str, *, delimiter: str) -> None:
+    lines = head.decode(errors="surrogateescape").splitlines(keepends=True)[:-1]  # the last may be cut off
+    try:
+        header = next((one for one in csv.reader(lines, delimiter=delimiter, strict=True) if one), None)
+    except csv.Error:
+        return
+    if header is not None:
+        find_column(header, field, name)
+
+
+def check_columns(files: Iterable[dict[str, Any]]) -> dict[str, str] | None:
+    """Look whether files of columns have the one with the text, in a worker: what opens them takes memory.
+
+    `files`: path, kind and field each. Gives the first error.
+    """
+    from oomguard.preparation.reading.arrow_batches import require_arrow_column
+    from oomguard.preparation.reading.parquet import require_column
+
+    for file in files:
+        require = require_column if file["kind"] == "parquet" else require_arrow_column
+        try:
+            require(file["path"], file["field"])
+        except OomguardError as error:
+            return {"class": type(error).__name__, "what": str(error), "do": error.do}
+    return None

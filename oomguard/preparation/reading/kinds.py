@@ -1,0 +1,64 @@
+"""The input formats: how each is called and known, and who reads it. A new one is a module and an entry here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Kind = Literal["text", "jsonl", "parquet", "json", "csv", "tsv", "arrow", "tar", "warc"]
+Compression = Literal["gz", "zst", "xz", "bz2"]
+InputFormat = Literal["auto", "text", "jsonl", "parquet", "json", "csv", "tsv", "arrow", "tar", "warc"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputKind:
+    """One input format."""
+
+    words: str  # for people
+    extensions: tuple[str, ...]  # below the one of a compression
+    memory: Literal["text", "lines", "rows"]  # what a worker takes for it: memory_sum
+    reader: str  # "module:function" below this package, of the stream reader
+    is_cut: bool = False  # workers read ranges of a plain file themselves
+    is_characters: bool = False  # --input-encoding can say how it is written
+    has_fields: bool = True  # --text-field says where the text is
+    seeks: bool = False  # it is read by seeking in it: neither compressed nor through a pipe
+
+
+KINDS: dict[Kind, InputKind] = {
+    "text": InputKind(
+        words="text", extensions=(".txt", ".text"), memory="text", reader="text_stream:iter_text", is_cut=True,
+        is_characters=True, has_fields=False,
+    ),
+    "jsonl": InputKind(
+        words="JSON Lines", extensions=(".jsonl", ".ndjson"), memory="lines", reader="line_stream:iter_lines",
+        is_cut=True, is_characters=True,
+    ),
+    "parquet": InputKind(
+        words="Parquet", extensions=(".parquet",), memory="rows", reader="", is_cut=True, seeks=True,
+    ),
+    "json": InputKind(
+        words="JSON values one behind the other or in an array", extensions=(), memory="lines",
+        reader="json_values:iter_values", is_characters=True,
+    ),
+    "csv": InputKind(
+        words="CSV", extensions=(".csv",), memory="lines", reader="csv_records:iter_csv", is_characters=True,
+    ),
+    "tsv": InputKind(
+        words="TSV", extensions=(".tsv",), memory="lines", reader="csv_records:iter_csv", is_characters=True,
+    ),
+    "arrow": InputKind(
+        words="Arrow", extensions=(".arrow", ".feather", ".arrows", ".ipc"), memory="lines",
+        reader="arrow_batches:iter_arrow", seeks=True,
+    ),
+    "tar": InputKind(
+        words="a tar archive", extensions=(".tar", ".tgz"), memory="lines", reader="tar_members:iter_tar",
+    ),
+    "warc": InputKind(
+        words="WARC", extensions=(".wet", ".warc"), memory="lines", reader="warc_records:iter_warc", has_fields=False,
+    ),
+}  # fmt: skip
+
+BY_EXTENSION: dict[str, Kind] = {extension: kind for kind, of in KINDS.items() for extension in of.extensions}
+COMPRESSIONS: dict[str, Compression] = {".gz": "gz", ".zst": "zst", ".xz": "xz", ".bz2": "bz2"}
+FORMATS: tuple[InputFormat, ...] = get_args(InputFormat)
+KNOWN = f"{' '.join(BY_EXTENSION)} .json (also .gz .zst .xz .bz2 of these, but of parquet and arrow)"

@@ -1,0 +1,133 @@
+"""A tar archive: its files of text and of JSON Lines, one after another, and nothing is unpacked on disk.
+
+Names in an archive only say of what kind a member is; none is ever opened. A text file is a document, or several with
+--separator. Links and devices hold no text of their own.
+"""
+
+from __future__ import annotations
+
+import tarfile
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from oomguard.errors import BadInput
+from oomguard.preparation.reading.byte_stream import ByteStream, UnifiedNewlines, Unpacked, skip_bytes
+from oomguard.preparation.reading.kinds import BY_EXTENSION, COMPRESSIONS
+from oomguard.preparation.reading.line_stream import LineReader
+from oomguard.preparation.reading.pieces import Piece, pack
+from oomguard.preparation.reading.text_stream import TextReader
+from oomguard.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from oomguard.preparation.reading.byte_stream import Readable
+    from oomguard.preparation.reading.pieces import ReadOptions, Reserve
+    from oomguard.preparation.reading.source import Source
+
+_BOM = b"\xef\xbb\xbf"
+_BEHIND = {"offset": 0, "line": 1, "starts": True}  # the next member, from its beginning
+
+
+class _Damaged(Exception):
+    """A header that is none: tarfile itself takes it for the end."""
+
+
+class _Member(tarfile.TarInfo):
+    ended = False  # a block of zeros was seen since the last header
+
+    @classmethod
+    def frombuf(cls, buf: Any, encoding: str, errors: str) -> _Member:
+        try:
+            found = super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            # Nothing, or a block of zeros: those of which tarfile says it by the names of its exceptions alone.
+            if not any(buf):
+                cls.ended = cls.ended or len(buf) == tarfile.BLOCKSIZE
+                raise
+            raise _Damaged(str(error)) from error
+        cls.ended = False
+        return found
+
+
+def iter_tar(
+    source: Source, *, options: ReadOptions, resume: dict[str, Any] | None, reserve: Reserve
+) -> Iterator[Piece]:
+    """Give the members that are text or JSON Lines, compressed or not.
+
+    Positions are the decompressed byte where a member's header begins, and the place in the member.
+    Raises: BadInput for damaged data, and for a member that holds something else than its name says.
+    """
+    name = printable(source.path)
+    at = resume or {"header": 0, **_BEHIND}
+    with ByteStream(source, reserve=reserve) as stream:
+        skip_bytes(stream, at["header"], name=name)
+        try:
+            yield from _members(stream, name, options, reserve, at)
+        except (_Damaged, tarfile.TarError, EOFError) as error:
+            raise BadInput(
+                f"{name}: damaged or cut off: {error}", do=f"tar -tf {name}, and download the file again"
+            ) from error
+
+
+def _members(
+    stream: ByteStream, name: str, options: ReadOptions, reserve: Reserve, at: dict[str, Any]
+) -> Iterator[Piece]:
+    _Member.ended = False
+    # ignore_zeros: archives may follow each other; a header that is damaged is an error all the same.
+    archive = tarfile.open(  # noqa: SIM115 - it owns nothing
+        fileobj=stream,
+        mode="r|",
+        tarinfo=_Member,
+        ignore_zeros=True,
+        errorlevel=2,  # type: ignore[call-overload]
+    )
+    first, inside = at["header"], {key: value for key, value in at.items() if key != "header"}
+    while (member := archive.next()) is not None:
+        archive.members.clear()  # it keeps them all
+        header, start = first + member.offset, inside
+        inside = dict(_BEHIND)
+        kind, compression = _kind_of(member.name)
+        if not member.isreg() or kind is None:
+            continue
+        file: Any = archive.extractfile(member)
+        shown = f"{name}: {printable(member.name)}"
+        content: Readable = Unpacked(file, compression, shown) if compression else file
+        for piece in (_text if kind == "text" else _lines)(content, shown, options, reserve, start):
+            where = f"member {printable(member.name)}, {piece.where}"
+            yield Piece(
+                piece.data, piece.starts_document, piece.ends_document, {"header": header, **piece.resume}, where,
+                piece.task,
+            )  # fmt: skip
+    if not _Member.ended:
+        raise _Damaged("it ends without the blocks of zeros that end an archive")
+
+
+def _kind_of(member: str) -> tuple[str | None, Any]:
+    path = PurePosixPath(member.lower())
+    compression = COMPRESSIONS.get(path.suffix)
+    extension = PurePosixPath(path.stem).suffix if compression else path.suffix
+    kind = "jsonl" if extension == ".json" else BY_EXTENSION.get(extension)
+    return (kind if kind in ("text", "jsonl") else None), compression
+
+
+def _text(
+    content: Readable, name: str, options: ReadOptions, reserve: Reserve, start: dict[str, Any]
+) -> Iterator[Piece]:
+    stream = UnifiedNewlines(content) if options.universal_newlines else content
+    reader = TextReader(name, stream, options, reserve, held=0)
+    for piece in reader.pieces(start):
+        yield Piece(piece.data, piece.starts_document, piece.ends_document, {"line": 1, **piece.resume}, piece.where)
+
+
+def _lines(
+    content: Readable, name: str, options: ReadOptions, reserve: Reserve, start: dict[str, Any]
+) -> Iterator[Piece]:
+    skip_bytes(content, start["offset"], name=name)
+    place = {"offset": start["offset"], "line": start["line"]}
+    for piece in LineReader(content, name, options, reserve).pieces(place):
+        data = b"".join(piece.data)
+        if piece.starts_document:  # of the member
+            data = data.removeprefix(_BOM)
+        values = data.removesuffix(b"\n").split(b"\n")
+        yield Piece([pack(values)], True, True, {**piece.resume, "starts": True}, piece.where, "values")  # noqa: FBT003

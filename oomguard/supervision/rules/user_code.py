@@ -1,0 +1,83 @@
+"""Whose code a frame is: the user's own files, or what was installed. And which of several threads is to be shown."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from oomguard.kernel.model import ProcessStack, StackFrame
+
+# An interpreter's own, what was installed into one, and the scripts that an installation puts beside it.
+_LIBRARY = re.compile(r"/(site|dist)-packages/|/lib(64)?/python3|/bin/[^/.]+$|/oomguard/supervision/")
+_CELL = re.compile(r"<ipython-input-|<stdin>$")
+_HELPER = re.compile(r"resource_tracker|multiprocessing\.forkserver|semaphore_tracker")
+# What stands between a waiting thread and the kernel, as these files of Python's library name it.
+_WAITING = re.compile(
+    r"/(threading|queue|selectors|socket|ssl|sched|multiprocessing/(connection|queues|synchronize|popen_\w+)"
+    r"|concurrent/futures/(thread|process|_base))\.py$"
+)
+
+
+def is_library(file: str) -> bool:
+    """Whether a file of a traceback is not the user's own; made-up names in <> are not either, but for a notebook's."""
+    if file.startswith("<"):
+        return _CELL.match(file) is None
+    return _LIBRARY.search(file) is not None
+
+
+def user_place(frames: Sequence[tuple[str, int, str]]) -> int | None:
+    """The index of the user's innermost line in a stack of (file, line, function), innermost first.
+
+    A comprehension on the line that runs it is no function of its own to people. A program that was given with -c is
+    "<string>", as is code that a library makes at run time: so that counts only where there is nothing else.
+    None: all of it is a library's.
+    """
+    own = [place for place, frame in enumerate(frames) if not is_library(frame[0])]
+    for number, place in enumerate(own):
+        file, line, function = frames[place]
+        around = own[number + 1] if number + 1 < len(own) else None
+        if function.endswith(">") and around is not None and frames[around][:2] == (file, line):
+            continue
+        return place
+    given = [place for place, frame in enumerate(frames) if frame[0] == "<string>"]
+    return given[-1] if given else None
+
+
+def user_frame(frames: Sequence[StackFrame]) -> StackFrame | None:
+    """The user's innermost frame of a stack; None if all of it is a library's."""
+    place = user_place([(frame.file, frame.line, frame.function) for frame in frames])
+    return None if place is None else frames[place]
+
+
+def is_helper(command: Sequence[str]) -> bool:
+    """Whether a process is one that multiprocessing or joblib starts beside its workers, and does no work."""
+    return _HELPER.search(" ".join(command)) is not None
+
+
+def waits(stack: ProcessStack) -> bool:
+    """Whether a thread does nothing but wait for another, as far as its innermost frame tells."""
+    return bool(stack.frames) and _WAITING.search(stack.frames[0].file) is not None
+
+
+def first_shown(
+    stacks: Sequence[ProcessStack], working: dict[int, int], grown: Sequence[tuple[str, int]]
+) -> list[ProcessStack]:
+    """The stacks of each process in the order that people want to see them; the processes stay in theirs.
+
+    First the thread in which memory grew; then the one that ran last (`working`: pid -> thread); then those that do
+    not wait; and of these, those that are in the user's own code.
+    """
+    lines = set(grown)
+    order: dict[int, int] = {}
+    for stack in stacks:
+        order.setdefault(stack.pid, len(order))
+
+    def rank(stack: ProcessStack) -> tuple[int, bool, bool, bool, bool]:
+        grew = any((frame.file, frame.line) in lines for frame in stack.frames)
+        ran = working.get(stack.pid) == stack.thread
+        return order[stack.pid], not grew, not ran, waits(stack), user_frame(stack.frames) is None
+
+    return sorted(stacks, key=rank)

@@ -1,0 +1,300 @@
+"""Arrow, JSON arrays, CSV, tar and WARC in, the same documents out, whatever the pieces and wherever one goes on."""
+
+import codecs
+import csv
+import io
+import json
+import tarfile
+import tempfile
+from collections.abc import Callable
+from itertools import accumulate, pairwise
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.ipc
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from oomguard.errors import BadInput, BudgetTooSmall
+from oomguard.preparation.reading.arrow_batches import iter_arrow
+from oomguard.preparation.reading.byte_stream import ByteStream, Transcoded
+from oomguard.preparation.reading.csv_records import iter_csv
+from oomguard.preparation.reading.json_values import iter_values
+from oomguard.preparation.reading.lines import parse_values
+from oomguard.preparation.reading.pieces import Piece, unpack
+from oomguard.preparation.reading.source import Source
+from oomguard.preparation.reading.tar_members import iter_tar
+from oomguard.preparation.reading.text_stream import iter_text
+from oomguard.preparation.reading.warc_records import iter_warc
+from tests.preparation.reading.reads import PACKERS, granted, options
+from tests.properties import examples
+
+texts = st.one_of(
+    st.lists(
+        st.sampled_from(["a", "b ", "\n", "\r\n", ",", '"', '""', "\\", "[", "]", "{", "}", "字", "🙂", "\t"])
+    ).map("".join),
+    st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=30),
+)
+documents = st.lists(texts, min_size=1, max_size=12)
+
+
+def as_json(found: list[str]) -> bytes:
+    return json.dumps([{"n": [1, {"text": "no"}], "text": one} for one in found], ensure_ascii=False, indent=1).encode()
+
+
+def as_objects(found: list[str]) -> bytes:
+    return "\n".join(json.dumps({"text": one, "n": '}"'}, indent=2) for one in found).encode()
+
+
+def as_csv(found: list[str], dialect: str = "excel") -> bytes:
+    file = io.StringIO(newline="")
+    writer = csv.writer(file, dialect=dialect)
+    writer.writerows([["id", "text"], *([number, one] for number, one in enumerate(found))])
+    return file.getvalue().encode()
+
+
+def as_tar(found: list[str]) -> bytes:
+    """Every other one a text, the others lines of one file, with a long name and what is passed over."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for number, one in enumerate(found):
+            _add(archive, f"../{'long' * 40}/{number}.jsonl", json.dumps({"text": one}).encode() + b"\n")
+            _add(archive, "/etc/passwd.png", b"\x89PNG")
+    return file.getvalue()
+
+
+def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    archive.addfile(info, io.BytesIO(data))
+
+
+def as_warc(found: list[str]) -> bytes:
+    parts = [b"WARC/1.0\r\nWARC-Type: warcinfo\r\nContent-Length: 6\r\n\r\na: b\r\n\r\n\r\n"]
+    for one in found:
+        body = one.encode()
+        head = f"WARC/1.0\r\nWARC-Type: conversion\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n\r\n"
+        parts += [head.encode(), body, b"\r\n\r\n"]
+    return b"".join(parts)
+
+
+def as_arrow(found: list[str], make: Any, compression: str | None, kind: Any) -> bytes:
+    table = pa.table({"n": range(len(found)), "text": pa.array(found).cast(kind)})
+    file = io.BytesIO()
+    with make(file, table.schema, options=pa.ipc.IpcWriteOptions(compression=compression)) as writer:
+        writer.write_table(table, max_chunksize=3)
+    return file.getvalue()
+
+
+KINDS: dict[str, tuple[Callable[..., Any], str, Callable[[list[str]], bytes]]] = {
+    "array": (iter_values, "json", as_json),
+    "objects": (iter_values, "json", as_objects),
+    "csv": (iter_csv, "csv", as_csv),
+    "tsv": (iter_csv, "tsv", lambda found: as_csv(found, "excel-tab")),
+    "tar": (iter_tar, "tar", as_tar),
+    "warc": (iter_warc, "warc", as_warc),
+    "arrow": (iter_arrow, "arrow", lambda found: as_arrow(found, pa.ipc.new_file, None, pa.string())),
+    "stream": (iter_arrow, "arrow", lambda found: as_arrow(found, pa.ipc.new_stream, "zstd", pa.large_string())),
+    "feather": (iter_arrow, "arrow", lambda found: as_arrow(found, pa.ipc.new_file, "lz4", pa.string_view())),
+}
+
+
+def source(path: Path, kind: Any, compression: Any = None, **more: Any) -> Source:
+    return Source(path=str(path), kind=kind, compression=compression, size=None, mtime_ns=None, **more)
+
+
+def read(name: str, path: Path, *, compression: Any = None, resume: Any = None, **how: Any) -> list[Piece]:
+    reader, kind, _ = KINDS[name]
+    return list(reader(source(path, kind, compression), options=options(**how), resume=resume, reserve=granted))
+
+
+def documents_in(pieces: list[Piece]) -> list[str | None]:
+    """As a worker takes them out."""
+    found: list[str | None] = []
+    for piece in pieces:
+        assert piece.task != "text"
+        text, sizes = unpack(memoryview(b"".join(piece.data)))
+        ends = list(accumulate((max(size, 0) for size in sizes), initial=0))
+        parts = [bytes(text[start:end]) for start, end in pairwise(ends)]
+        if piece.task == "values":
+            parsed = parse_values(parts, field="text", errors="strict")
+            found += [parsed.text[start:end].decode() for start, end in pairwise(parsed.offsets)]
+        else:
+            found += [part.decode() if size >= 0 else None for part, size in zip(parts, sizes, strict=True)]
+    return found
+
+
+@pytest.mark.parametrize("name", KINDS)
+@examples(40)
+@given(found=documents, piece_bytes=st.integers(1, 300))
+@example(found=["", "x"], piece_bytes=1)
+def test_documents_in_are_documents_out(name: str, found: list[str], piece_bytes: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "a")
+        path.write_bytes(KINDS[name][2](found))
+        pieces = read(name, path, piece_bytes=piece_bytes)
+        assert documents_in(pieces) == found
+        for number, piece in enumerate(pieces):
+            assert documents_in(read(name, path, resume=piece.resume, piece_bytes=piece_bytes)) == documents_in(
+                pieces[number + 1 :]
+            )
+
+
+@pytest.mark.parametrize("packed", PACKERS)
+@pytest.mark.parametrize("name", [name for name in KINDS if KINDS[name][1] != "arrow"])
+def test_compressed(tmp_path: Path, name: str, packed: str) -> None:
+    found = ["one", "two\n字", ""] * 5
+    path = tmp_path / "a"
+    path.write_bytes(PACKERS[packed](KINDS[name][2](found)))
+    assert documents_in(read(name, path, compression=packed)) == found
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_file_that_is_cut_off_is_never_taken_for_a_whole_one(tmp_path: Path, name: str) -> None:
+    """At any byte: an error, or where no format could tell (between two values), what is before that byte."""
+    found = ["one", "two", "three", "four"]
+    whole = KINDS[name][2](found)
+    path = tmp_path / "a"
+    told = 0
+    for end in range(1, len(whole), 7):
+        path.write_bytes(whole[:end])
+        try:
+            got = documents_in(read(name, path))
+        except BadInput:
+            told += 1
+        else:
+            if name in ("csv", "tsv"):
+                got = got[:-1]  # the last field may be cut in its middle, which no reader of CSV can see
+            assert got == found[: len(got)]
+            assert len(got) < len(found) or name in ("objects", "warc", "stream", "tar")
+    assert told or name in ("csv", "tsv")
+
+
+def test_a_json_array_says_where_it_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    for text in ('[{"text": "a"} {"text": "b"}]', '[{"text": "a"},, 1]', '[,{"text": "a"}]', '{"text": "a"}]'):
+        path.write_text(text)
+        with pytest.raises(BadInput, match=r"a\.json: value [0-9]+, at byte [0-9]+"):
+            read("array", path)
+
+
+def test_a_value_that_is_too_large(tmp_path: Path) -> None:
+    for name in ("array", "csv", "warc"):
+        (tmp_path / name).write_bytes(KINDS[name][2](["small", "x" * 300_000]))
+        with pytest.raises(BudgetTooSmall, match="longest that fits here"):
+            read(name, tmp_path / name, largest_document=100_000)
+
+
+@pytest.mark.parametrize(
+    ("rows", "what"),
+    [
+        ("1,a,b\n", ":2: 3 fields"),
+        ('1,"a\n', "never closed"),
+        ('1,"a"b\n', ":2: "),
+        ("1\n", ":2: 1 field"),
+    ],
+)
+def test_a_record_that_is_none(tmp_path: Path, rows: str, what: str) -> None:
+    """Strict: refused with its line. Skip: left out; but for a quote that swallows the rest of the file."""
+    path = tmp_path / "a"
+    path.write_text(f"id,text\n{rows}2,fine\n")
+    with pytest.raises(BadInput, match=what):
+        read("csv", path)
+    if what == "never closed":
+        with pytest.raises(BadInput, match=what):
+            read("csv", path, errors="skip")
+        return
+    assert documents_in(read("csv", path, errors="skip")) == [None, "fine"]
+
+
+def test_columns_of_a_header(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_text("\ufeffid,text,text\n1,a,b\n")
+    with pytest.raises(BadInput, match='2 columns "text"'):
+        read("csv", path)
+    path.write_text("\ufefftext,id\r\n\r\na,1\r\n")
+    assert documents_in(read("csv", path)) == ["a"]
+    path.write_text("body,id\na,1\n")
+    with pytest.raises(BadInput, match='no column "text"; there are: "body", "id"'):
+        read("csv", path)
+
+
+def test_a_damaged_header_in_an_archive_is_no_end(tmp_path: Path) -> None:
+    """Python's tarfile takes it for one."""
+    data = bytearray(as_tar(["one", "two", "three"]))
+    at = data.rfind(b"ustar")
+    data[at - 50] ^= 1
+    (tmp_path / "a").write_bytes(data)
+    with pytest.raises(BadInput, match="damaged or cut off"):
+        read("tar", tmp_path / "a")
+
+
+def test_archives_behind_each_other(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(as_tar(["one"]) + as_tar(["two"]))
+    assert documents_in(read("tar", tmp_path / "a")) == ["one", "two"]
+
+
+def test_fetched_pages_are_no_text(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(
+        as_warc(["x"]).replace(b"conversion", b"response").replace(b"text/plain", b"text/html")
+    )
+    with pytest.raises(BadInput, match="response record of text/html"):
+        read("warc", tmp_path / "a")
+
+
+def test_streams_behind_each_other_and_what_is_none(tmp_path: Path) -> None:
+    one = as_arrow(["one", "two"], pa.ipc.new_stream, None, pa.string())
+    (tmp_path / "a").write_bytes(one + one)
+    assert documents_in(read("stream", tmp_path / "a")) == ["one", "two"] * 2
+    (tmp_path / "a").write_bytes(one + b"and more")
+    with pytest.raises(BadInput, match="damaged"):
+        read("stream", tmp_path / "a")
+
+
+@pytest.mark.parametrize("make", [pa.ipc.new_file, pa.ipc.new_stream])
+def test_a_batch_that_is_decompressed_is_asked_for(tmp_path: Path, make: Any) -> None:
+    """With the bytes that the column takes, and not those of other columns."""
+    text = ["x" * 1000] * 30_000
+    table = pa.table({"other": pa.array(["y" * 1000] * 30_000), "text": pa.array(text)})
+    with make(str(tmp_path / "a"), table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+        writer.write_table(table)
+    asked: list[int] = []
+    how: dict[str, Any] = {"options": options(), "resume": None, "reserve": lambda size, _: asked.append(size)}
+    pieces = list(iter_arrow(source(tmp_path / "a", "arrow"), **how))
+    assert documents_in(pieces) == text
+    assert 30_000_000 < max(asked) < 31_000_000
+
+
+@examples(60)
+@given(
+    text=st.text(st.sampled_from("aé\n字ソ漢"), max_size=40),
+    encoding=st.sampled_from(["utf-16", "utf-16-be", "gb18030", "shift_jis", "utf-32"]),
+    size=st.integers(1, 9),
+)
+def test_other_encodings(text: str, encoding: str, size: int) -> None:
+    """Whole, and the exact place of a byte that is wrong."""
+    text = text.encode(encoding, "ignore").decode(encoding)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "a")
+        path.write_bytes(text.encode(encoding))
+        with ByteStream(source(path, "text"), reserve=granted) as raw:
+            stream = Transcoded(raw, encoding, "a")
+            assert b"".join(iter(lambda: stream.read(size), b"")) == text.encode()
+
+
+def test_the_place_of_a_byte_that_is_wrong(tmp_path: Path) -> None:
+    good = "漢字" * 1000
+    for encoding, bad in [("gbk", b"\xff"), ("cp1252", b"\x81"), ("utf-16-le", b"\x00\xdc\x00\x00")]:
+        (tmp_path / "a").write_bytes(good.encode(encoding, "replace") + bad)
+        at = len(good.encode(encoding, "replace"))
+        with pytest.raises(BadInput, match=rf"byte {at}: not {encoding}"):
+            list(
+                iter_text(
+                    source(tmp_path / "a", "text", encoding=codecs.lookup(encoding).name),
+                    options=options(),
+                    resume=None,
+                    reserve=granted,
+                )
+            )

@@ -1,0 +1,114 @@
+"""What CONTRIBUTING says of adding things, tried: one source file each, in a copy of the package."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import oomguard
+
+ROOT = Path(oomguard.__file__).parent
+
+KILLER = '''"""bustd. Source: bustd's kill.rs."""
+
+from __future__ import annotations
+
+from oomguard.diagnosis.killers.base import Killer, wording
+
+KILLER = Killer(
+    ident="bustd",
+    what="bustd, a program that ends the largest process before memory runs out",
+    early=True,
+    identifiers=("bustd",),
+    comm="bustd",
+    wordings=(
+        wording(
+            r"Killing (?P<name>.{1,64}), pid (?P<pid>[0-9]{1,10}), memory low",
+            ", memory low",
+            "Killing python3, pid 4321, memory low",
+        ),
+    ),
+)
+'''
+FORMAT = '''"""Tokens, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from oomguard.preparation.writing.formats.base import OutputFormat
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from oomguard.preparation.writing.formats.base import FinishedSet, Layout
+    from oomguard.preparation.writing.formats.stored import StoredShard
+
+
+class Raw(OutputFormat):
+    name = "raw"
+    help = "tokens and nothing else"
+    owned = re.compile(r"(train|val)[.]raw")
+    one_file = True
+
+    def file_name(self, layout: Layout, split: str, index: int) -> str:
+        return f"{split}.raw"
+
+    def notes(self, done: FinishedSet) -> list[str]:
+        return []
+
+    def next_lines(self, done: FinishedSet) -> list[str]:
+        return [f"od -An -tu2 {done.folder}/train.raw | head -1"]
+
+    def stored_shards(self, folder: Path, *, known: Layout | None) -> list[StoredShard]:
+        return []
+'''
+
+
+@pytest.fixture
+def scratch(tmp_path: Path) -> Path:
+    """A copy of the package, of links, to put a file into."""
+    for folder, _, files in os.walk(ROOT):
+        there = tmp_path / "scratch/oomguard" / Path(folder).relative_to(ROOT)
+        there.mkdir(parents=True)
+        for file in files:
+            if not file.endswith(".pyc"):
+                (there / file).symlink_to(Path(folder, file))
+    return tmp_path / "scratch"
+
+
+def run(scratch: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    code = f"import sys; sys.path.insert(0, {str(scratch)!r}); from oomguard.__main__ import main; main()"
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(
+        [sys.executable, "-P", "-c", code, *arguments],
+        capture_output=True, text=True, check=False, cwd=scratch.parent, env=environment,
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_killer_is_one_file(scratch: Path) -> None:
+    (scratch / "oomguard/diagnosis/killers/bustd.py").write_text(KILLER)
+    log = scratch.parent / "bustd.log"
+    log.write_text("Nov 20 10:00:01 host-a bustd[812]: Killing python3, pid 4321, memory low\n")
+    before = run(ROOT.parent, "diagnose", str(log)).stdout
+    assert "bustd, a program" not in before
+    after = run(scratch, "diagnose", str(log)).stdout
+    assert after.startswith("killed by  bustd, a program that ends the largest process")
+    assert "python3 (pid 4321)" in after
+
+
+@pytest.mark.slow
+def test_an_output_format_is_one_file(scratch: Path) -> None:
+    (scratch / "oomguard/preparation/writing/formats/raw.py").write_text(FORMAT)
+    (scratch.parent / "text.txt").write_text("Hello there.\n" * 100)
+    assert "raw: tokens and nothing else" in " ".join(run(scratch, "prepare", "--help").stdout.split())
+    done = run(scratch, "prepare", "text.txt", "--format", "raw", "--out", "made", "--val-fraction", "0")
+    assert done.returncode == 0, done.stderr
+    assert "od -An -tu2" in done.stdout
+    assert (scratch.parent / "made/train.raw").stat().st_size == 2 * int(done.stdout.split("wrote")[1].split()[0])
