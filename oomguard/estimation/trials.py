@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from oomguard.errors import BadInput, Stopped
 from oomguard.estimation.calibration import ShortRun, choose_turns
 from oomguard.estimation.sample_files import write_sample
+from oomguard.kernel import safe_files
 from oomguard.kernel.process.signals import stoppable
 from oomguard.text import printable
 
@@ -148,6 +149,7 @@ def _scratch(out: Path) -> Iterator[Path]:
     parent = next(parent for parent in (out.absolute().parent, *out.absolute().parents) if parent.is_dir())
     _clean(parent)
     try:
+        safe_files.check_folder(parent)
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
     except OSError as error:
         raise CannotTry(f"{printable(str(parent))} cannot be written: {error.strerror}") from error
