@@ -27,6 +27,7 @@ VERSIONS ?= lowest 3.12 3.13
 # MORE: further options of pytest, such as MORE=--last-failed.
 MORE ?=
 PYTEST = $(RUN) -m pytest -q --hypothesis-profile=$(EXAMPLES) $(MORE)
+CLUSTER ?= cluster
 BESIDE = -n $(JOBS) --maxprocesses 8
 
 # What limits, freezes and kills: nine tenths of it must be seen by a test.
@@ -115,7 +116,7 @@ vm: $(READY) ## cgroup v2 in a virtual machine (root, Debian, about 3 minutes)
 	OOMGUARD_VM=1 $(PYTEST) -m vm
 
 cluster: $(READY) ## a real Slurm and a real Ray on this machine (root; Debian's slurmctld slurmd munge, pip's ray)
-	$(PYTEST) -m cluster tests/cluster
+	$(PYTEST) -m "$(CLUSTER)" tests/cluster
 
 faults: $(READY) ## each feature under each fault, 600 rounds, then planted links, 1000 (root, strace; an hour and a half on two cores)
 	$(RUN) -m tests.faults.campaign --rounds 600

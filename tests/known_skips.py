@@ -169,6 +169,10 @@ HERE: dict[str, Callable[[], bool]] = {
     "mistral_common": _module("mistral_common"),
     "kernel log": _kernel_log,
     "chromium": _command("chromium", "chromium-browser", "google-chrome"),
+    "axe-core": lambda: any(
+        Path(folder, "axe.min.js").is_file()
+        for folder in (os.environ.get("OOMGUARD_AXE", "."), "node_modules/axe-core", "/usr/lib/node_modules/axe-core")
+    ),
     "pyarrow 26": lambda: _pyarrow(26),
     "xz": _command("xz"),
     "zstd": _command("zstd"),
@@ -176,6 +180,7 @@ HERE: dict[str, Callable[[], bool]] = {
     "mkfs.xfs": _command("mkfs.xfs"),
     "mkfs.btrfs": _command("mkfs.btrfs"),
     "strace": _command("strace"),
+    "slurmctld": _command("slurmctld"),
     "make": _command("make"),
     "tmux": _command("tmux"),
     "shells": lambda: all(shutil.which(shell) for shell in ("bash", "zsh", "fish")),
