@@ -156,7 +156,7 @@ def check(text: bytes, *, shown: bool) -> int:
         diagnosis.to_json()
         screen, page = str(diagnosis.render()), diagnosis_page(diagnosis, made=0.0, by="")
         assert "\x1b" not in screen + page
-        assert "<script" not in page
+        assert page.count("<script") == 1  # that sorts its tables
     return sum(len(event.victims) for event in events)
 
 

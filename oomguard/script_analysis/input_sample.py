@@ -48,11 +48,6 @@ def sample_input(path: str, *, text_field: str | None = None) -> InputSample:
         sources = find_sources([path], folder=Path(), exclude=None)
         sizes = [source.size or 0 for source in sources]
         return _from_corpus(_sample_corpus(sources, text_field or "text"), sizes, path)
-    except RecursionError as error:
-        shown = printable(path)
-        raise BadInput(
-            f"{shown} has folders in folders, too many to look into", do=f"find {shown} -type f | head, and name a file"
-        ) from error
     except OomguardError as error:
         own = None if text_field is not None else _sample_json(Path(path))
         if own is None:

@@ -124,7 +124,7 @@ def test_what_prepare_takes_is_planned_and_counted(oomguard: Run, tmp_path: Path
         ("a.parquet", pa.table({"content": ["x"]}), 'no column "text"; there are: "content"'),
         ("nulls.parquet", pa.table({"text": ["x", None]}), 'null in the column "text"'),
         ("latin.txt", "déjà vu\n".encode("latin-1") * 1000, "not UTF-8"),
-        ("wide.txt", ("abc\n" * 1000).encode("utf-16"), "this is UTF-16, not plain UTF-8 text"),
+        ("wide.txt", ("abc\n" * 1000).encode("utf-16"), "not UTF-8: it looks like utf-16"),
         ("bad.jsonl", b'{"text": "one"}\n{"text": \n', "no JSON"),
         ("other.jsonl", b'{"content": "one"}\n', 'no field "text"; there are: "content"'),
     ],

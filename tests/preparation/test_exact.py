@@ -22,6 +22,7 @@ from oomguard.preparation.engines.memory_sum import plan_budget
 from oomguard.preparation.model import ShardSet
 from tests.preparation.expecting import SEPARATORS, documents_of, hostile_documents, read_tokens, tokens_of
 from tests.reference import encoding_of
+from tests.warm import _connection
 
 pytestmark = pytest.mark.slow  # whole runs
 
@@ -218,6 +219,7 @@ def test_without_gigatoken(
 @pytest.fixture(autouse=True)
 def nothing_is_left_open() -> Iterator[None]:
     """A program that prepares a thousand files does not run out of file descriptors."""
+    _connection()  # of the process that starts commands: it stays
     before = len(list(Path("/proc/self/fd").iterdir()))
     yield
     assert len(list(Path("/proc/self/fd").iterdir())) <= before

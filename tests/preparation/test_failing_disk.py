@@ -13,7 +13,7 @@ from tests.preparation.disturbing import sums_of
 from tests.running import changed_program, run_oomguard
 
 pytestmark = pytest.mark.slow  # whole runs
-CALLS = ("fdatasync", "fsync", "rename", "write", "pwrite64")
+CALLS = ("fdatasync", "fsync", "renameat", "write", "pwrite64")
 DISK_BYTES = 64 << 20
 LINES = "".join(f"{number} " * 40 + "und so weiter\n\n" for number in range(6000))
 COMMAND: tuple[str, ...] = (

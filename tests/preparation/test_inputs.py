@@ -144,8 +144,8 @@ def test_an_archive_is_what_is_in_it(oomguard: Run, tmp_path: Path, name: str) -
 @pytest.mark.parametrize(
     ("data", "option"),
     [
-        (b"\0" * 100_000, "get the file again"),
-        (b"text, and then " + b"\0" * 10_000, "get the file again"),
+        (b"\0" * 100_000, "download the file again"),
+        (b"text, and then " + b"\0" * 10_000, "download the file again"),
         (("plain text\n" * 100).encode("utf-16-le"), "--input-encoding utf-16-le"),
         (("plain text\n" * 100).encode("utf-16"), "--input-encoding utf-16"),
         (("plain text\n" * 100).encode("utf-32-be"), "--input-encoding utf-32-be"),

@@ -74,9 +74,9 @@ def test_a_known_rank_file_with_another_pattern_is_refused() -> None:
         (b"\n\x0e\n\x05<unk>\x15\0\0", "SentencePiece"),
         (b"{", "not JSON"),
         (b'{"auto_map": 1}', "neither a tokenizer.json nor"),
-        (b"hello\n", "no tokenizer's file"),
-        (b"", "no tokenizer's file"),
-        (b"[1]", "no tokenizer's file"),
+        (b"hello\n", "is not a tokenizer file of a known kind"),
+        (b"", "is not a tokenizer file of a known kind"),
+        (b"[1]", "is not a tokenizer file of a known kind"),
     ],
 )
 def test_what_is_no_tokenizer_is_refused(tmp_path: Path, content: bytes, what: str) -> None:

@@ -271,12 +271,11 @@ class Memcg:
 @pytest.fixture
 def later(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, int]]:
     """What is added to reports."""
-    from oomguard.kernel.cgroup import directory
     from oomguard.supervision import later_kills
 
     added: list[tuple[Path, int]] = []
-    monkeypatch.setattr(directory, "MemcgDir", Memcg)
-    monkeypatch.setattr(later_kills, "add_later_kills", lambda report, killed: added.append((report, killed)))
+    monkeypatch.setattr(later_kills, "MemcgDir", Memcg)
+    monkeypatch.setattr(later_kills, "_add", lambda report, killed: added.append((report, killed)) or True)
     children(monkeypatch)
     return added
 

@@ -65,7 +65,10 @@ def keep(name: str, data: bytes | mmap.mmap | memoryview, *, cache: Path | None 
     folder = cache or default_cache()
     if folder is not None:
         with contextlib.suppress(OSError):
+            is_new = not folder.exists()
             safe_files.make_folder(folder)
+            if is_new:
+                folder.chmod(0o700)
             with _trusted_folder(folder) as folder_fd:
                 _write(folder_fd, name, data)
 

@@ -84,7 +84,7 @@ class ChunkEncoder:
 
     def _encode_text(self, task: EncodeTask) -> Encoded:
         raw = self._read(task)
-        if what := not_text(bytes(raw)):
+        if what := not_text(bytes(raw), is_first=task.starts_document):
             return Encoded(slot=task.slot, error="not text", error_text=what)
         mark = task.mark.encode("latin-1")
         strip = task.strip_mark and self._ends_with_mark(raw, mark)

@@ -59,7 +59,7 @@ class RowFeed:
         if not self._ranges:
             return None
         found = self._ranges.popleft()
-        first, end, need, read_to = found.pop("first"), found.pop("end"), found.pop("need"), found.pop("read_to")
+        first, end, need = found.pop("first"), found.pop("end"), found.pop("need")
         self.offset = found["offset"]
         is_last = not self._ranges and self._groups is not None and self._next_group >= self._groups
         after = {"source": self.index, "resume": {"row_group": found["group"], "row": end}}
@@ -71,7 +71,6 @@ class RowFeed:
             position={"source": self.index + 1} if is_last else after,
             name=printable(self.source.path),
             place=str(first),
-            read=(0, read_to),
             needs=need if need > _USUAL_NEED else 0,
         )
 

@@ -101,7 +101,6 @@ def _ranges(column: _Column, group: int, first: int, *, chunk: int) -> Iterator[
                 "group": group, "page": index, "pages": count, "skip": max(0, first - start),
                 "rows": end - max(start, first), "size": text, "offset": pages.place(index),
                 "first": max(start, first), "end": end, "need": pages.need(start),
-                "read_to": pages.reach(index + count - 1),
             }  # fmt: skip
         index += count
 

@@ -59,10 +59,6 @@ class ChunkPages:
         """Where a page begins in the file."""
         return self.places[page] if self.places else self.start
 
-    def reach(self, page: int) -> int:
-        """Where what is read for a page ends in the file, as far as it is known."""
-        return self.place_behind(page) if self.places else self.start + self.size
-
     def place_behind(self, page: int) -> int:
         """Where a page ends in the file."""
         return self.places[page] + self.pages[page].header + self.pages[page].compressed

@@ -13,6 +13,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput
+from oomguard.preparation.encoding.zeros import not_text
 from oomguard.preparation.reading.byte_stream import ByteStream
 from oomguard.preparation.reading.lines import BadLine, parse_lines
 from oomguard.preparation.reading.sample_records import needs_reader, read_pieces
@@ -39,7 +40,6 @@ _INFLATES = 3
 _RANGE = MIB  # of the rows of a Parquet file
 _RANGES = 96
 _SPANS = 8  # of a range
-_UTF16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,10 +215,8 @@ def _as_utf8(source: Source, look: Look, data: bytes, *, at: int, cut: bool = Fa
 
 def _no_utf8(source: Source, data: bytes, at: int, error: UnicodeDecodeError) -> BadInput:
     name = printable(source.path)
-    if at == 0 and data.startswith(_UTF16):
-        return BadInput(
-            f"{name}: this is UTF-16, not plain UTF-8 text", do=f"iconv -f utf-16 -t utf-8 {name} > {name}.utf8.txt"
-        )
+    if (what := not_text(data, is_first=at == 0)) not in ("", "zeros"):
+        return BadInput(f"{name}: byte 0: not UTF-8: it looks like {what}", do=f"--input-encoding {what}")
     return BadInput(
         f"{name}: byte {at + error.start}: not UTF-8",
         do="oomguard prepare --errors replace (U+FFFD takes its place) or --errors skip (left out)",
