@@ -25,5 +25,5 @@ venv/bin/oomguard prepare text.txt --out tokens --quiet
 venv/bin/oomguard diagnose --log tests/captures/kernel_log/three-kills-6.1.log >/dev/null
 # Left out: what compares a page with the source tree, which is not here.
 venv/bin/python -m pytest -q -n "${JOBS:-auto}" --maxprocesses 8 -p no:cacheprovider \
-    -m "not slow and not live and not vm" \
+    -m "not slow and not live and not vm and not cluster" \
     --deselect tests/test_reference.py::test_the_architecture_names_modules_that_exist "$@"
