@@ -44,7 +44,8 @@ def left(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[int, 
     flags = ["--max-rss", "100M", "--enforce", request.param, "--quiet"]
     run = subprocess.Popen(
         [sys.executable, "-m", "oomguard", "run", *flags, "--", sys.executable, "-c", LEAVES],
-        cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        # In a session of its own: where that of the tests has no terminal, the kernel hangs up a group with a stopped process.
+        cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     wait_for(lambda: (tmp_path / "child").exists() and (tmp_path / "child").read_text())
     child = int((tmp_path / "child").read_text())

@@ -40,7 +40,7 @@ def test_in_a_container_the_job_is_held_before_the_kernel_kills(
     with container(limit * MIB) as inside:
         done, facts = run_inside(inside, tmp_path, budget * MIB, HOG, "--enforce", way)
         assert (done.returncode, facts["stopped_by"], facts["oom_kills"]) == (137, "budget", 0), done.stderr
-        assert inside.oom_kills() <= len(facts["unread_stacks"])  # the reader of stacks alone may be
+        assert inside.oom_kills() <= 1  # the reader of stacks alone may be: of the job, none was
         given = facts["budget"]
         assert min(budget, (limit - 45) * 0.65) * MIB <= given <= limit * MIB
         assert facts["held_unreclaimable"] >= given

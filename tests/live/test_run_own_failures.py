@@ -134,7 +134,7 @@ while True:
 
 
 @pytest.mark.parametrize("way", ["cgroup", "watchdog"])
-def test_where_no_process_is_left_to_read_it_the_job_is_stopped_without_stacks(tmp_path: Path, way: str) -> None:
+def test_where_no_process_is_left_to_read_it_the_job_is_stopped_all_the_same(tmp_path: Path, way: str) -> None:
     with processes_limited_to(20) as enter:
         command = [*OOMGUARD, "run", "--max-rss", "150M", "--enforce", way, "--report", "report.json", "--"]
         done = subprocess.run(
@@ -143,10 +143,11 @@ def test_where_no_process_is_left_to_read_it_the_job_is_stopped_without_stacks(t
         )  # fmt: skip
     assert "Traceback" not in done.stderr
     facts = json.loads((tmp_path / "report.json").read_text())
-    assert (done.returncode, facts["stopped_by"], facts["stacks"]) == (137, "budget", []), done.stderr
+    assert (done.returncode, facts["stopped_by"]) == (137, "budget"), done.stderr
+    assert {stack["read_by"] for stack in facts["stacks"]} <= {"oomguard"}  # which needs no process
     assert facts["held_unreclaimable"] > 140 * MIB
     assert facts["processes"]
-    assert set(facts["unread_stacks"].values()) == {
+    assert set(facts["unread_stacks"].values()) <= {
         "there was no process to read it with: Resource temporarily unavailable"
     }
 

@@ -57,6 +57,8 @@ class CgroupBackend:
     keeps_itself: bool = False  # the job keeps its budget itself, and the kernel kills at the hard limit
     _oom_event: int | None = None  # v1: readable when a process was parked
     _growth_event: int | None = None  # v1: readable when the job grew by another step
+    _next_step: int = 0  # v1: the memory at which it will be
+    _step_was_met: bool = False
     _events_file: int | None = None  # v2: memory.events; POLLPRI when it changed
     _peak_file: int | None = None  # v2: memory.peak
     _highest: int = 0  # v1: the mark, before it was set back
@@ -70,7 +72,9 @@ class CgroupBackend:
             return
         if self.memcg.version == 1:
             self._oom_event = _park_at_the_limit(self.memcg.path)
-            self._growth_event = _tell_of_growth(self.memcg.path, self.limits)
+            self._growth_event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+            self._next_step = self.limits.budget // 2
+            self._ask_for_step()
         else:
             self._events_file = os.open(self.memcg.path / "memory.events", os.O_RDONLY | os.O_CLOEXEC)
             with suppress(OSError):  # before Linux 6.12 it cannot be written
@@ -98,6 +102,9 @@ class CgroupBackend:
     def wake_on(self) -> list[tuple[int, int]]:
         """Descriptors, each with its poll events, that tell of the limit."""
         if self._oom_event is not None:
+            if self._step_was_met:  # only now: by its 10 ms the one who looks at the job would come too late
+                self._step_was_met = False
+                self._after_step()
             steps = [] if self._growth_event is None else [(self._growth_event, select.POLLIN)]
             return [(self._oom_event, select.POLLIN), *steps]
         return [] if self._events_file is None else [(self._events_file, select.POLLPRI)]
@@ -108,9 +115,12 @@ class CgroupBackend:
         v1: a process is parked. v2: the hard limit was met (memory.high alone may be for page cache).
         """
         if self._oom_event is not None:
-            for event in filter(None, (self._oom_event, self._growth_event)):
+            with suppress(BlockingIOError):
+                os.read(self._oom_event, 8)
+            if self._growth_event is not None:
                 with suppress(BlockingIOError):
-                    os.read(event, 8)
+                    os.read(self._growth_event, 8)
+                    self._step_was_met = True
             return self._is_parked()
         if self._events_file is not None:
             with suppress(OSError):  # the cgroup is gone
@@ -292,6 +302,32 @@ class CgroupBackend:
                 return True
         return False
 
+    def _ask_for_step(self) -> None:
+        """Let the kernel tell when the job holds as much as the next step: from half of the budget on, while it grows.
+
+        Who asks then finds the program in the line that grows, where a timer finds it where it waits. One step at a
+        time: for each the kernel waits until all CPUs have seen it (synchronize_rcu), 10 ms here.
+        """
+        assert self._growth_event is not None
+        try:
+            usage = os.open(self.memcg.path / "memory.usage_in_bytes", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                asked = f"{self._growth_event} {usage} {self._next_step}"
+                cgroup_files.write_setting(self.memcg.path, "cgroup.event_control", asked)
+            finally:
+                os.close(usage)
+        except OSError:
+            os.close(self._growth_event)
+            self._growth_event = None
+
+    def _after_step(self) -> None:
+        """Ask for the next step above what the job holds now."""
+        step = self.limits.budget // 2 // _GROWTH_STEPS or 1
+        held = parse_limit(self.memcg.read("memory.usage_in_bytes") or "") or 0
+        self._next_step = max(self._next_step, held) + step
+        if self._next_step < self.limits.budget:
+            self._ask_for_step()
+
     def _freezer(self) -> CgroupFreezer | StopSignals:
         path = self.memcg.path if self.memcg.version == 2 else self.companion
         if path is not None and (path / "cgroup.freeze").exists():
@@ -321,27 +357,6 @@ class CgroupBackend:
 
 def _is_under_oom(path: Path) -> bool:
     return parse_count(read_kernel_text(path / "memory.oom_control") or "", "under_oom") == 1
-
-
-def _tell_of_growth(path: Path, limits: JobLimits) -> int | None:
-    """An eventfd that tells, from half of the budget on, of each step that the job grows by, while it does.
-
-    Who asks then finds the program in the line that grows, where a timer finds it where it waits. None: the kernel does
-    not tell.
-    """
-    event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-    try:
-        usage = os.open(path / "memory.usage_in_bytes", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            for step in range(_GROWTH_STEPS):
-                at = limits.budget // 2 + limits.budget // 2 * step // _GROWTH_STEPS
-                cgroup_files.write_setting(path, "cgroup.event_control", f"{event} {usage} {at}")
-        finally:
-            os.close(usage)
-    except OSError:
-        os.close(event)
-        return None
-    return event
 
 
 def _park_at_the_limit(path: Path) -> int:
