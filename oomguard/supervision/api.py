@@ -104,4 +104,4 @@ def budget(max_rss: int | str, *, grace_seconds: float = 2.0) -> Iterator[Childr
 
 
 def _as_budget(max_rss: int | str) -> int:
-    return read_budget(max_rss if isinstance(max_rss, str) else str(max_rss))
+    return read_budget(max_rss if isinstance(max_rss, str) else f"{max_rss}B")  # a number is bytes

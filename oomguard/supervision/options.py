@@ -57,7 +57,7 @@ def read_budget(text: str) -> int:
         raise BudgetTooSmall(
             f"--max-rss {text} is {format_size(budget)}, and a process that only starts needs "
             f"{format_size(LEAST_BUDGET)}",
-            do="12G is 12 GiB; a number alone is bytes",
+            do="--max-rss 12G",
         )
     return budget
 

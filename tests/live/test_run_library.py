@@ -54,7 +54,7 @@ def test_what_cannot_be_run_is_raised_here() -> None:
     with pytest.raises(BadInput, match="8 gigs"):
         oomguard.run(["true"], max_rss="8 gigs")
     with pytest.raises(BudgetTooSmall):
-        oomguard.run(["true"], max_rss="1000B")
+        oomguard.run(["true"], max_rss=1000)
 
 
 def hold(size: int) -> int:
