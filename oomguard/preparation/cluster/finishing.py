@@ -51,7 +51,7 @@ def _require_all(job_file: JobFile) -> None:
         shown = ", ".join(map(str, missing[:_LISTED])) + (" ..." if len(missing) > _LISTED else "")
         raise NothingFound(
             f"{len(missing):,} of {len(job_file.units):,} units are not done: {shown}",
-            do=f"oomguard work JOB --unit {missing[0]}; without --unit it does all that are left",
+            do=f"{job_file.command(missing[0])} (without --unit it does all that are left)",
         )
 
 

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import secrets
+import shlex
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,11 @@ class JobFile:
     unicode: str | None
     sha256: str
     notes: tuple[str, ...] = ()  # of how the sources were found
+    path: Path | None = None  # where it was read from
+
+    def command(self, number: int) -> str:
+        """The line that does one unit."""
+        return f"oomguard work {shlex.quote(printable(str(self.path or 'job.json')))} --unit {number}"
 
     @property
     def parts(self) -> Path:
@@ -169,7 +175,7 @@ def read_job(path: Path) -> JobFile:
         digest = body.pop("sha256")
         if body.pop("schema") != SCHEMA:
             raise ValueError(SCHEMA)  # noqa: TRY301 - one answer to all that is wrong
-        job = _job(body, digest)
+        job = replace(_job(body, digest), path=path)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise BadInput(
             f"{shown} is not a job file of this oomguard", do="oomguard prepare ... --job-only makes one"

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import secrets
+import shlex
 import struct
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
@@ -208,7 +209,8 @@ def open_part(path: Path, *, job: str, unit: int, token_bytes: int, check: bool 
     Raises: BadInput if it is damaged, or of another job.
     """
     again = BadInput(
-        f"{printable(str(path))} is damaged, or of another job", do=f"rm {path}, then oomguard work JOB --unit {unit}"
+        f"{printable(str(path))} is damaged, or of another job",
+        do=f"rm {shlex.quote(str(path))}, then oomguard work of unit {unit}, as before",
     )
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
