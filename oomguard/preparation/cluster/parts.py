@@ -210,7 +210,7 @@ def open_part(path: Path, *, job: str, unit: int, token_bytes: int, check: bool 
     """
     again = BadInput(
         f"{printable(str(path))} is damaged, or of another job",
-        do=f"rm {shlex.quote(str(path))}, then oomguard work of unit {unit}, as before",
+        do=f"rm {shlex.quote(str(path))}, then oomguard work again",
     )
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
