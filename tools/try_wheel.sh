@@ -26,4 +26,5 @@ venv/bin/oomguard diagnose --log tests/captures/kernel_log/three-kills-6.1.log >
 # Left out: what compares a page with the source tree, which is not here.
 venv/bin/python -m pytest -q -n "${JOBS:-auto}" --maxprocesses 8 -p no:cacheprovider \
     -m "not slow and not live and not vm and not cluster" \
+    --ignore tests/test_readme.py \
     --deselect tests/test_reference.py::test_the_architecture_names_modules_that_exist "$@"

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+_LITTLE_CACHE = 10  # one byte in so many: more of it, and the mark says little of the rest
+
 
 @dataclass(slots=True)
 class PeakBound:
     """Takes samples in order. Units: bytes.
 
-    The mark is that of the time since the one before. What of it was page cache at that moment is not known: at least
-    as much is taken as was there when there was least of it, at the samples around.
+    The mark is that of the time since the one before. How much of it was page cache at that moment nobody knows, so all
+    of it counts; and where much page cache was there, no bound is given.
     """
 
-    at_most: int | None = None  # None: there was no mark yet
-    _least_cache: int = 0
+    _at_most: int | None = None
+    _is_known: bool = True
+
+    @property
+    def at_most(self) -> int | None:
+        """The bound; None: there was no mark yet, or much of it may have been page cache."""
+        return self._at_most if self._is_known else None
 
     def take(self, unreclaimable: int, cache: int, mark: int | None) -> None:
         """Take a sample with the mark since the last that had one; None: it was not asked for."""
-        self._least_cache = min(self._least_cache, cache)
         if mark is not None:
-            self.at_most = max(self.at_most or 0, mark - self._least_cache, unreclaimable)
-            self._least_cache = cache
-        elif self.at_most is not None:
-            self.at_most = max(self.at_most, unreclaimable)
+            self._at_most = max(self._at_most or 0, mark, unreclaimable)
+            if cache * _LITTLE_CACHE > mark:
+                self._is_known = False
+        elif self._at_most is not None:
+            self._at_most = max(self._at_most, unreclaimable)
