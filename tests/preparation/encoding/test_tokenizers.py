@@ -114,6 +114,7 @@ def test_what_counts_as_utf8_is_what_python_decodes(kind: str, before: str, bad:
         assert encode(engine_of(kind, "gpt2"), "gpt2", raw)[0] == tokens_of([raw.decode()], eot="none")
 
 
+@pytest.mark.slow  # tiktoken 0.9 takes minutes
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_long_word_asks_for_room(kind: str) -> None:
     text = b"a " + b"ab" * 500_000
