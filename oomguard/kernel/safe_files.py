@@ -12,7 +12,6 @@ from __future__ import annotations
 import errno
 import os
 import pwd
-import secrets
 import stat
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -296,7 +295,7 @@ def replacing(
     """
     with _walk(path, follow=follow) as place:
         if beside is None:
-            beside = f".{place.name[:200]}.{secrets.token_hex(8)}.new"
+            beside = f".{place.name[:200]}.{os.urandom(8).hex()}.new"
         else:
             _check_parent(place)
             with suppress(FileNotFoundError):
