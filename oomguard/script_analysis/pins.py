@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -49,8 +50,12 @@ def _pin(finding: Finding, script: str) -> Pin:
 def _read(path: Path, script: str) -> Counter[Pin] | None:
     shown = printable(str(path))
     try:
-        with path.open("rb") as file:
-            if os.fstat(file.fileno()).st_size > _LONGEST:
+        # O_NONBLOCK: a pipe of that name is not waited for.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise BadInput(f"{shown} is not a regular file", do=f"ls -l {shown}")
+            if status.st_size > _LONGEST:
                 raise BadInput(f"{shown} is longer than {format_size(_LONGEST)}", do=f"ls -l {shown}")
             content = file.read(_LONGEST)
     except FileNotFoundError:

@@ -111,7 +111,8 @@ thread.join()
 
 def test_of_many_threads_the_one_that_grows(tmp_path: Path) -> None:
     facts, said = stopped(tmp_path, THREADS)
-    assert first_code(said) == f"app.py:{line_of(THREADS, 'grows')}"
+    grows = line_of(THREADS, "grows")
+    assert first_code(said) in (f"app.py:{grows}", f"app.py:{grows + 1}")  # where it sleeps, if it was not met growing
     assert "idle" not in said
     assert "threading.py" not in said
     assert len({stack["thread"] for stack in facts["stacks"]}) == 5  # all of them are in the report

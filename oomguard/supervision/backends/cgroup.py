@@ -102,9 +102,6 @@ class CgroupBackend:
     def wake_on(self) -> list[tuple[int, int]]:
         """Descriptors, each with its poll events, that tell of the limit."""
         if self._oom_event is not None:
-            if self._step_was_met:  # only now: by its 10 ms the one who looks at the job would come too late
-                self._step_was_met = False
-                self._after_step()
             steps = [] if self._growth_event is None else [(self._growth_event, select.POLLIN)]
             return [(self._oom_event, select.POLLIN), *steps]
         return [] if self._events_file is None else [(self._events_file, select.POLLPRI)]
@@ -115,6 +112,9 @@ class CgroupBackend:
         v1: a process is parked. v2: the hard limit was met (memory.high alone may be for page cache).
         """
         if self._oom_event is not None:
+            if self._step_was_met:  # only now: by its 10 ms the one who looks at the job would come too late
+                self._step_was_met = False
+                self._after_step()
             with suppress(BlockingIOError):
                 os.read(self._oom_event, 8)
             if self._growth_event is not None:
