@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 import shlex
+import stat
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -164,7 +165,10 @@ def read_job(path: Path) -> JobFile:
     """Read a planned job. Raises: BadInput if it is none, or damaged."""
     shown = printable(str(path))
     try:
-        with path.open("rb") as file:
+        # O_NONBLOCK: a pipe of that name is not waited for.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise BadInput(f"{shown} is not a regular file", do=f"ls -l {shown}")
             data = file.read(_LARGEST + 1)
     except OSError as error:
         raise BadInput(f"{shown} cannot be read: {error.strerror}", do="oomguard prepare ... --job-only") from error

@@ -140,6 +140,12 @@ def test_a_job_that_was_edited_is_refused(tmp_path: Path) -> None:
             read_job(tmp_path / "job.json")
 
 
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "job.json")
+    with pytest.raises(BadInput, match="not a regular file"):
+        read_job(tmp_path / "job.json")
+
+
 def json_of(data: bytes) -> object:
     try:
         return json.loads(data)
