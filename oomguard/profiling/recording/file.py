@@ -112,7 +112,9 @@ def _cannot_be(path: Path, why: str) -> BadInput:
 
 
 def read_events(path: Path) -> Iterator[Event]:
-    """Read what a recording says, to the last whole line. Raises: OSError."""
+    """Read what a recording says, to the last whole line. Raises: OSError; BadInput for what is no file."""
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise BadInput("it is not a regular file", do="oomguard report FILE")
     with path.open("rb") as file:
         while line := file.readline(_LONGEST_LINE):
             event = read_line(line)
