@@ -119,12 +119,14 @@ def test_page_cache_is_never_a_reason(tmp_path: Path, way: str) -> None:
         assert facts["peak_with_cache"] > 90 * MIB  # else this would have shown nothing
 
 
+# Slowly: past the hard limit a write() is refused, and a program that ends of that has no open file any more.
 IN_MEMORY = """
-import sys
+import sys, time
 with open(sys.argv[1], "wb") as file:
     for _ in range(300):
         file.write(bytes(1 << 20))
         file.flush()
+        time.sleep(0.005)
 """
 
 
