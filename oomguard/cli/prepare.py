@@ -74,6 +74,10 @@ def prepare_command(
             "--shard-tokens",
         ),
     ] = None,
+    last_shard: Annotated[
+        str,
+        choice(("keep", "fold"), "A last shard that is not full: keep it; or fold it into the shard before."),
+    ] = "keep",
     block_size: Annotated[
         int | None,
         at_least(
@@ -229,6 +233,7 @@ def prepare_command(
         verify=verify,  # type: ignore[arg-type]  # likewise
         restart=restart,
         extend=extend,
+        last_shard=last_shard,
     )
     from oomguard.cli.cluster import run_planned
     from oomguard.cli.cluster_engines import ClusterFlags
