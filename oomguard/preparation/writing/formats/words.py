@@ -59,6 +59,8 @@ def short_last_shard(done: FinishedSet, loaders: str) -> list[str]:
     if len(shards) > 1 and shards[-1].tokens < full:
         total = sum(shard.tokens for shard in done.shards)
         even = -(-total // len(done.shards))
+        if shards[-2].tokens + shards[-1].tokens <= _A_BATCH:
+            return [f"{note}; take a smaller batch, or fewer processes"]
         note += "; --last-shard fold adds it to the shard before"
         if even > _A_BATCH:
             note += f", --shard-tokens {even} makes all shards even"
