@@ -17,8 +17,8 @@ from oomguard.supervision.supervised import is_supervised
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from oomguard.cli.run_flags import RunFlags
     from oomguard.supervision.model import RunOutcome
-
 
 # Run a program, or a job of ours, under a budget, and show what became of it.
 
@@ -98,3 +98,15 @@ def _show(outcome: RunOutcome, flags: RunFlags, report: ReportFile | None, *, is
         show_outcome(outcome)
     if unwritten is not None:
         say(f'warning: cannot write the report to "{flags.report}": {unwritten}')
+
+
+def run_own(command: tuple[str, ...], flags: RunFlags, function: Callable[[], None]) -> int:
+    """Run a job of ours that says itself what is wrong with its budget; gives the exit status."""
+    from oomguard.supervision.own_budget import accept_budget
+
+    def job(told: str) -> None:
+        if told:
+            accept_budget(told)
+        function()
+
+    return run_job(command, None, flags, job, check=lambda _: None)
