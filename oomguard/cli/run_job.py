@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from oomguard.cli.exit_status import OWN_FAILURE, own_failures_are_told, status_of_job
-from oomguard.cli.report_file import ReportFile
 from oomguard.cli.run_events import ShowEvents, ShowHeld, say, show_json, show_outcome
 from oomguard.cli.run_flags import RunFlags, read_options
 from oomguard.supervision.supervise import supervise
@@ -17,6 +16,7 @@ from oomguard.supervision.supervised import is_supervised
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from oomguard.cli.report_file import ReportFile
     from oomguard.cli.run_flags import RunFlags
     from oomguard.supervision.model import RunOutcome
 
@@ -84,6 +84,7 @@ def run_job(
 def _open_report(flags: RunFlags) -> ReportFile | None:
     if flags.report is None:
         return None
+    from oomguard.cli.report_file import ReportFile
 
     return ReportFile(flags.report)
 
