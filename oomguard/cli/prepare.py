@@ -137,7 +137,8 @@ def prepare_command(
         str,
         choice(
             ("stop", "skip"),
-            "At a file that is damaged or holds something else: stop; or keep what comes before and go on behind it.",
+            "At a file that is damaged or holds something else: stop; or keep what comes before, and continue with "
+            "the next file.",
         ),
     ] = "stop",
     newlines: Annotated[
