@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from oomguard.cli.commands import at_least, choice
+from oomguard.cli.commands import ENCODINGS, at_least, choice
 from oomguard.cli.showing import show
-from oomguard.cli.tokenizer_flags import ENCODINGS
 from oomguard.preparation.writing.formats.table import FORMATS
 
 

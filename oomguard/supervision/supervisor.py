@@ -14,8 +14,7 @@ from oomguard.kernel.process.prctl import stay_awake
 from oomguard.kernel.process.signals import is_ending_by, signal_if
 from oomguard.kernel.process.terminal import Terminal
 from oomguard.supervision.rules.limits import FASTEST_BYTES_A_SECOND
-from oomguard.supervision.run_record import RunRecord
-from oomguard.supervision.sampling import JobSamples
+from oomguard.supervision.sampling import JobSamples, RunRecord
 from oomguard.units import format_size
 
 if TYPE_CHECKING:
@@ -23,10 +22,9 @@ if TYPE_CHECKING:
 
     from oomguard.kernel.process.signals import SignalFile
     from oomguard.supervision.control_socket import Visitor
-    from oomguard.supervision.events import RunEvents
-    from oomguard.supervision.held_job import Snapshot
     from oomguard.supervision.launch import StartedJob
-    from oomguard.supervision.options import OnLimit
+    from oomguard.supervision.model import Snapshot
+    from oomguard.supervision.options import OnLimit, RunEvents
     from oomguard.supervision.reaper import JobEvent
     from oomguard.supervision.rules.limits import JobLimits
 

@@ -19,7 +19,7 @@ from tests.supervision.test_supervisor import EXIT_3, Stage, stage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from oomguard.supervision.run_record import RunRecord
+    from oomguard.supervision.sampling import RunRecord
 
 __all__ = ["stage"]  # a fixture
 GIB = 1 << 30

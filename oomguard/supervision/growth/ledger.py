@@ -16,8 +16,7 @@ from oomguard.formats.proc import parse_proc_stat, parse_status_memory
 from oomguard.kernel.proc.files import ProcFiles
 from oomguard.stacks.cpython import PythonFrames
 from oomguard.stacks.source import SourceFiles
-from oomguard.supervision.growth.attribution import charged_line
-from oomguard.supervision.growth.line_growth import Line, LineGrowth, largest_lines
+from oomguard.supervision.growth.line_growth import Line, LineGrowth, charged_line, largest_lines
 from oomguard.supervision.growth.model import GrownLine
 
 if TYPE_CHECKING:
