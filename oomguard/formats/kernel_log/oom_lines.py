@@ -113,7 +113,7 @@ OTHER_REPORT = re.compile(
     r"|allocation failed: out of vmalloc"
 )
 UNIT_KILLED = re.compile(
-    r"(?P<unit>\S{1,255}\.(?:service|scope|slice|socket|mount)): (?:A process of this unit has been killed by the OOM killer)"
+    r"(?P<unit>\S{1,255}\.(?:service|scope|slice|socket|mount)): (?:A process of this unit has been killed by the OOM killer|The kernel OOM killer killed some processes in this unit)"
 )
 UNIT_FAILED = re.compile(r"(?P<unit>\S{1,255}\.(?:service|scope|slice)): Failed with result '?oom-kill'?")
 SLAB_ROW = re.compile(r"\s?([\w.:()\[\]-]{1,64})\s+([0-9]{1,12})KB\s+([0-9]{1,12})KB\s*")

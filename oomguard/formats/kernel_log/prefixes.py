@@ -63,6 +63,7 @@ _DELTA = re.compile(r"\[< *[0-9]{1,10}\.[0-9]{1,9}>\] ?")
 _BRACKETED = re.compile(
     r"\[(?P<time>[^\[\]]{0,48}?[0-9]{1,2}:[0-9]{2}:[0-9]{2}[^\[\]]{0,24}|[^\W\d]{2,5}\.? ?[0-9]{1,2} [0-9]{2}:[0-9]{2}|(?: *\+[0-9.]{3,20}))\]:? ?"
 )
+_GLOG = re.compile(r"(?<=[0-9]) [A-Z] [0-9]{1,10} [0-9]{1,10}$")  # Ray: level, process and thread behind the time
 _CALLER = re.compile(r"\[ *[TC][0-9]{1,10}\] ?")
 _UNIX = re.compile(r"(?P<epoch>[0-9]{9,11}\.[0-9]{6}) ")
 _QUOTE = re.compile(r"(?:> ?){1,8}")
@@ -202,7 +203,8 @@ def _peel_bracket(line: LogLine) -> None:
         _take(line, found)
         _take_named(line)  # journalctl -o short-monotonic
     elif found := _BRACKETED.match(line.text):
-        line.set_time(found["time"].strip(), epoch=parse_iso(found["time"]))
+        time = _GLOG.sub("", found["time"]).strip()
+        line.set_time(time, epoch=parse_iso(time))
         _take(line, found)
     elif found := _DELTA.match(line.text) or _CALLER.match(line.text):
         _take(line, found)
