@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from oomguard.stacks.layout.elf_symbols import read_elf_symbols
+from oomguard.stacks.layout import read_elf_symbols
 
 
 def libc() -> tuple[Path, int]:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oomguard.stacks.layout.code_lines import line_of_instruction
+from oomguard.stacks.layout import line_of_instruction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,15 +1,23 @@
-"""Where CPython 3.11 to 3.15 keep their threads, frames and code; for 64 bits.
+"""Where CPython 3.11 to 3.15 keep threads, frames, code and lines, and where an ELF file says that CPython is.
 
 From 3.13 on the interpreter says it itself, in _Py_DebugOffsets at the beginning of _PyRuntime: a table without names,
 whose fields differ from version to version, and are the same in all releases of one. For 3.15 since its fourth beta.
 Source: the structures in CPython's Include/internal (pycore_runtime.h, pycore_interp.h, pycore_frame.h,
 pycore_debug_offsets.h) and Include/cpython (code.h, pystate.h, unicodeobject.h).
+
+Source: CPython's Objects/locations.md, since 3.11.
+
+Source: elf(5), System V ABI chapter 4.
 """
 
 from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _COOKIE = b"xdebugpy"
 _HEAD = struct.Struct("<8sQQ")  # the cookie, the version, whether it is free-threaded
@@ -135,3 +143,100 @@ def _told_by_itself(version: int, names: tuple[str, ...], debug_offsets: bytes) 
         first_line=told["code_object.firstlineno"],
         instructions=told["code_object.co_code_adaptive"],
     )
+
+
+_NO_COLUMN, _LONG, _NONE = 13, 14, 15
+_FIRST_ONE_LINE = 10
+_MOST_BYTES = 5  # of a number: lines fit in 30 bits
+
+
+def line_of_instruction(table: bytes, first_line: int, unit: int) -> int | None:
+    """Give the line of the code unit number `unit` (2 bytes each). None: it has none. Raises: nothing."""
+    line, begin, place = first_line, 0, 0
+    while place < len(table):
+        code, length = table[place] >> 3 & 15, (table[place] & 7) + 1
+        if code in (_NO_COLUMN, _LONG):
+            line += _signed(table, place + 1)
+        elif _FIRST_ONE_LINE <= code < _NO_COLUMN:
+            line += code - _FIRST_ONE_LINE
+        if begin <= unit < begin + length:
+            return None if code == _NONE else line
+        begin += length
+        place += 1
+        while place < len(table) and table[place] < 0x80:  # only the first byte of an entry has the high bit
+            place += 1
+    return None
+
+
+def _signed(table: bytes, place: int) -> int:
+    value = 0
+    for number, byte in enumerate(table[place : place + _MOST_BYTES]):
+        value |= (byte & 63) << 6 * number
+        if not byte & 64:
+            break
+    return -(value >> 1) if value & 1 else value >> 1
+
+
+_HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
+_PROGRAM = struct.Struct("<IIQQQQQQ")
+_SECTION = struct.Struct("<IIQQQQIIQQ")
+_SYMBOL = struct.Struct("<IBBHQQ")
+_LOAD, _SYMTAB, _DYNSYM = 1, 2, 11
+_MOST_TABLE = 32 << 20  # bytes
+_MOST_HEADERS = 1 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class ElfSymbols:
+    """The `values` of symbols, and the address that they take the file's first byte to be loaded at."""
+
+    base: int
+    values: dict[str, int]
+
+
+def read_elf_symbols(file: BinaryIO, names: Iterable[str]) -> ElfSymbols | None:
+    """Look names up in the symbol tables. None: no such ELF file. Raises: OSError."""
+    head = file.read(_HEADER.size)
+    if len(head) < _HEADER.size or head[:6] != b"\x7fELF\x02\x01":
+        return None
+    (_, _, _, _, _, programs, sections, _, _, program_size, program_count, section_size, section_count, _) = (
+        _HEADER.unpack(head)
+    )
+    if program_size != _PROGRAM.size or (section_count and section_size != _SECTION.size):
+        return None
+    loads = [row for row in _rows(file, _PROGRAM, programs, program_count) if row[0] == _LOAD]
+    tables = _rows(file, _SECTION, sections, section_count)
+    if not loads:
+        return None
+    wanted = {name.encode(): name for name in names}
+    values: dict[str, int] = {}
+    for _, kind, _, _, offset, size, link, *_ in tables:
+        if kind in (_SYMTAB, _DYNSYM) and link < len(tables) and len(values) < len(wanted):
+            texts = _read(file, tables[link][4], tables[link][5])
+            values |= _look_up(_read(file, offset, size), texts, wanted)
+    return ElfSymbols(base=loads[0][3] - loads[0][2], values=values)
+
+
+def _look_up(table: bytes, texts: bytes, wanted: dict[bytes, str]) -> dict[str, int]:
+    # Found by the place of their names: one comparison of numbers for each of thousands of symbols.
+    places = {}
+    for raw, name in wanted.items():
+        place = texts.find(b"\0" + raw + b"\0")
+        if place >= 0:
+            places[place + 1] = name
+    whole = table[: len(table) // _SYMBOL.size * _SYMBOL.size]
+    return {
+        places[name]: value
+        for name, _, _, section, value, _ in _SYMBOL.iter_unpack(whole)
+        if name in places and section
+    }
+
+
+def _rows(file: BinaryIO, shape: struct.Struct, offset: int, count: int) -> list[tuple[int, ...]]:
+    data = _read(file, offset, min(count, _MOST_HEADERS) * shape.size)
+    return list(shape.iter_unpack(data[: len(data) // shape.size * shape.size]))
+
+
+def _read(file: BinaryIO, offset: int, size: int) -> bytes:
+    file.seek(min(offset, 1 << 62))
+    return file.read(min(size, _MOST_TABLE))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from oomguard.stacks.layout.cpython import DEBUG_OFFSETS_SIZE, python_layout
+from oomguard.stacks.layout import DEBUG_OFFSETS_SIZE, python_layout
 
 # What CPython 3.14.10 of Debian sid has in its memory, in its order.
 DEBIAN_3_14 = (
