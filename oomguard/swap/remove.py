@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from oomguard.errors import NothingFound, SwapRefused
-from oomguard.formats.meminfo import SwapArea, find_area
+from oomguard.formats.proc import SwapArea, find_area
 from oomguard.kernel.process.signals import stoppable
 from oomguard.swap.model import RemovedArea, SwapRemoval
 from oomguard.swap.system.area import SwapEvents, is_its_file, remove_area, remove_foreign_area

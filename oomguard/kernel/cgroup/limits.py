@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.formats.meminfo import parse_meminfo
+from oomguard.formats.proc import parse_meminfo
 from oomguard.kernel.cgroup import directory as cgroup_files
 from oomguard.kernel.cgroup.directory import find_own_cgroup, find_own_memcg, read_kernel_text
 from oomguard.kernel.cgroup.refusals import LimitDidNotStick

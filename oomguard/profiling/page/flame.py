@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oomguard.formats.page.document import code, cut, name, safe
+from oomguard.formats.page import code, cut, name, safe
 from oomguard.profiling.rules.call_tree import call_tree, largest_nodes, own_call_tree
 from oomguard.profiling.screens import short_path
 from oomguard.supervision.rules.user_code import is_library

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from oomguard.formats.page.document import (
+from oomguard.formats.page import (
     Cell,
     bar,
     bar_table,

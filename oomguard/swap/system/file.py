@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.errors import NeedsPrivilege, Stopped, SwapFailed
-from oomguard.kernel.storage.space import allocate, start_writeback
+from oomguard.kernel.storage import allocate, start_writeback
 from oomguard.text import as_root
 from oomguard.units import MIB, format_size
 

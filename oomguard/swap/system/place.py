@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from oomguard.errors import NeedsPrivilege
 from oomguard.formats.mounts import parse_mountinfo
 from oomguard.kernel.cgroup.directory import read_kernel_text
-from oomguard.kernel.storage.disks import disk_of, mount_of
+from oomguard.kernel.storage import disk_of, mount_of
 from oomguard.swap.model import PlaceFacts
 from oomguard.swap.rules.refusals import is_suitable
 from oomguard.text import as_root

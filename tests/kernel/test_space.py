@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from oomguard.kernel.storage import space
-from oomguard.kernel.storage.space import punch_hole, start_writeback
+from oomguard.kernel import storage
+from oomguard.kernel.storage import punch_hole, start_writeback
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,10 +21,10 @@ def test_writeback_is_asked_for(
 ) -> None:
     """fdatasync() steps in where sync_file_range() is missing. tests/live looks at the dirty pages."""
     if missing == "symbol":
-        monkeypatch.setattr(space, "_libc", object)
+        monkeypatch.setattr(storage, "_libc", object)
     elif missing == "system call":
         libc = type("Libc", (), {"sync_file_range": staticmethod(lambda *_: -1)})
-        monkeypatch.setattr(space, "_libc", libc)
+        monkeypatch.setattr(storage, "_libc", libc)
         monkeypatch.setattr("ctypes.get_errno", lambda: 38)  # ENOSYS
     synced: list[int] = []
     monkeypatch.setattr(os, "fdatasync", synced.append)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from oomguard.formats.mounts import Mount
-from oomguard.kernel.storage.disks import disk_of
+from oomguard.kernel.storage import disk_of
 
 
 def mount(device: str) -> Mount:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from oomguard.kernel.storage.disks import is_in_memory, mount_of
+from oomguard.kernel.storage import is_in_memory, mount_of
 
 
 def test_a_tmpfs_is_memory_and_a_folder_below_that_is_not_there_yet_too() -> None:
