@@ -26,7 +26,7 @@ LIMIT = 64 * MIB
 PREAMBLE = """
 import gc, json, os, signal, sys, time
 from pathlib import Path
-from oomguard.supervision.backends.own_cgroup import MemcgUnavailable, enter_cgroup
+from oomguard.supervision.own_budget import MemcgUnavailable, enter_cgroup
 from oomguard.kernel.cgroup.directory import find_own_cgroup
 MIB = 1 << 20
 def say(**facts):

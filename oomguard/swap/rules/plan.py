@@ -1,4 +1,4 @@
-"""Facts about a place and a machine -> the steps that make swap there, or the reason why not."""
+"""Facts about a place and a machine -> whether swap will help, and the steps that make it, or why not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Make the file that becomes swap: new, root's alone, all its blocks on the disk. Each step of a plan, in order."""
+"""The file that becomes swap: where it may go, and how it is made: new, root's alone, all its blocks on the disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What oomguard made on this machine, written down before it is made: a killed run's leavings are found again.
+"""What is written down of swap: what oomguard made, before it is made, and its lines in /etc/fstab.
 
 One JSON file for each swap file, in /var/lib/oomguard/swap. Only root writes there; anybody may read.
 """

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from oomguard.errors import BadInput
-from oomguard.profiling.recording.file import RecordingFile
+from oomguard.profiling.recording import RecordingFile
 
 
 def lines(path: Path) -> list[Any]:
@@ -87,7 +87,7 @@ def test_killed_at_any_moment_nothing_written_is_lost(tmp_path: Path) -> None:
     program = """
 import sys, time
 from pathlib import Path
-from oomguard.profiling.recording.file import RecordingFile
+from oomguard.profiling.recording import RecordingFile
 held = []
 file = RecordingFile(Path(sys.argv[1]), anew=lambda: [{"s": held[-1]}], full=4000)
 for number in range(10**7):

@@ -1,4 +1,4 @@
-"""What a person sees of a run that has ended."""
+"""What a person sees of a run: one that ended, one that stands still at its budget, and one that was released."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING
 from oomguard.supervision.model import called
 from oomguard.supervision.rules.user_code import is_helper, is_library, user_frame, waits
 from oomguard.text import printable, signal_name
-from oomguard.units import format_size
+from oomguard.units import MIB, format_size
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from oomguard.formats.proc import MemoryShare
     from oomguard.kernel.model import OpenInput, ProcessFacts, ProcessStack, StackFrame
-    from oomguard.supervision.growth.model import GrownLine
-    from oomguard.supervision.model import RunOutcome, Snapshot
+    from oomguard.supervision.model import GrownLine, Released, RunOutcome, Snapshot
 
 _SHOWN_PROCESSES = 5
 _SHOWN_ALIKE = 3  # of many processes that hold as much as each other
@@ -232,3 +231,36 @@ def _read_of(opened: OpenInput) -> str:
     if opened.position == 0 or _READ_ANYWHERE.search(opened.path):
         return f"{format_size(opened.size)}; how far it was read cannot be seen (mmap, pread or seeks)"
     return f"{format_size(opened.position)} of {format_size(opened.size)} read"
+
+
+def render_held(held: Snapshot, supervisor_pid: int, suggested: int) -> RenderableType:
+    """Build the screen: where it stands, and what to type. `suggested` is a budget it could go on with."""
+    from rich.table import Table
+    from rich.text import Text
+
+    screen = Table.grid(padding=(0, 2))
+    screen.add_column(no_wrap=True)
+    screen.add_column(overflow="fold")
+    budget = f"{suggested // MIB}M"
+    for label, value in (
+        (
+            "frozen",
+            f"at {format_size(held.unreclaimable)} of {format_size(held.budget)}, {held.seconds:.1f} s after its start",
+        ),
+        *process_lines(held.processes, held.maps),
+        *code_lines(held, held.unread),
+        *input_lines(held.inputs),
+        ("continue", f"oomguard release {supervisor_pid} --max-rss {budget}   (key r)"),
+        ("end", f"oomguard release {supervisor_pid} --stop   (key s)"),
+    ):
+        screen.add_row(label, Text(printable(value)))
+    return screen
+
+
+def render_released(released: Released) -> RenderableType:
+    """One line."""
+    from rich.text import Text
+
+    if released.stopped:
+        return Text(f"process {released.pid}: the job is being ended")
+    return Text(f"process {released.pid}: the job continues with a budget of {format_size(released.budget or 0)}")

@@ -11,7 +11,7 @@ import pytest
 
 from oomguard.errors import NeedsPrivilege
 from oomguard.kernel.cgroup.refusals import LimitDidNotStick, MemcgNotPermitted
-from oomguard.supervision.backends.own_cgroup import MemcgUnavailable, OwnCgroup, enter_cgroup
+from oomguard.supervision.own_budget import MemcgUnavailable, OwnCgroup, enter_cgroup
 from tests.kernel.fake_cgroups import FakeKernel
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from oomguard.supervision.growth.model import GrownLine, MemorySample, ProcessMemory
+from oomguard.supervision.model import GrownLine, MemorySample, ProcessMemory
 
 VERSION = 1
 _LONGEST_LINE = 1 << 20

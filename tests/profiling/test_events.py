@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oomguard.profiling.recording import events as recording
-from oomguard.profiling.recording.events import (
+from oomguard.profiling import events as recording
+from oomguard.profiling.events import (
     VERSION,
     ForecastMade,
     HeldByStacks,
@@ -24,7 +24,7 @@ from oomguard.profiling.recording.events import (
     event_line,
     read_line,
 )
-from oomguard.supervision.growth.model import GrownLine, MemorySample, ProcessMemory
+from oomguard.supervision.model import GrownLine, MemorySample, ProcessMemory
 from tests.properties import examples
 
 SIZE = st.integers(0, 1 << 60)

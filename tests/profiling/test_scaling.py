@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oomguard.profiling.scaling.fit import PREFIXES, ScalingForecast, ScalingRun, fit_line
+from oomguard.profiling.scaling import PREFIXES, ScalingForecast, ScalingRun, fit_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
