@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from oomguard.script_analysis.api import check_script
     from oomguard.stages import stage
     from oomguard.supervision.api import budget, run
+    from oomguard.supervision.control_socket import release
     from oomguard.supervision.model import RunOutcome
-    from oomguard.supervision.release import release
     from oomguard.swap.api import (
         SwapEvents,
         SwapOptions,
@@ -131,7 +131,7 @@ _HOMES = {  # each public name's module, imported when the name is first used
     "plan_swap": "oomguard.swap.api",
     "plan_swap_removal": "oomguard.swap.api",
     "prepare": "oomguard.preparation.api",
-    "release": "oomguard.supervision.release",
+    "release": "oomguard.supervision.control_socket",
     "remove_swap": "oomguard.swap.api",
     "run": "oomguard.supervision.api",
     "run_with_swap": "oomguard.swap.api",

@@ -21,8 +21,7 @@ import pytest
 
 from hatch_build import find_compiler
 from oomguard.kernel.cgroup.directory import find_own_memcg
-from oomguard.kernel.storage.disks import mount_of
-from oomguard.kernel.storage.space import punch_hole
+from oomguard.kernel.storage import mount_of, punch_hole
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from oomguard.cli.exit_status import status_of
+from oomguard.cli.console import status_of
 from oomguard.diagnosis.filter import KillFilter, parse_since
 from oomguard.errors import BadInput, OomguardError, edge
 

@@ -36,7 +36,6 @@ STILL_WIDE: set[str] = {
     "oomguard.preparation.reading.sample_windows",
     "oomguard.profiling.command",
     "oomguard.supervision.backends.cgroup",
-    "oomguard.supervision.backends.cgroup_setup",
     "oomguard.supervision.backends.polling",
     "oomguard.supervision.children",
     "oomguard.supervision.launch",

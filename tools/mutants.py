@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).resolve().parents[1]
-# What is changed, and the tests that run: those of its own first, then all that use it.
+# What is changed, and how the paths of its own tests begin: they run first, then all that use it.
 MODULES = {
     "oomguard/supervision/rules/limits.py": "tests/supervision/rules",
-    "oomguard/supervision/supervisor.py": "tests/supervision/test_supervisor.py",
-    "oomguard/supervision/reaper.py": "tests/supervision/test_reaper.py",
-    "oomguard/kernel/cgroup/freezer.py": "tests/kernel/cgroup",
-    "oomguard/supervision/backends/polling.py": "tests/supervision/backends/test_polling.py",
+    "oomguard/supervision/supervisor.py": "tests/supervision/test_supervisor",
+    "oomguard/supervision/reaper.py": "tests/supervision/test_reaper",
+    "oomguard/kernel/cgroup/freezer.py": "tests/kernel/cgroup/test_freezer",
+    "oomguard/supervision/backends/polling.py": "tests/supervision/backends/test_polling",
 }
 BESIDE = ("tests/supervision", "tests/kernel/cgroup", "tests/kernel/process")
 PATIENCE_SECONDS = 120
@@ -133,9 +133,15 @@ def is_noticed(copied: Path, name: str, change: Change) -> bool:
     change.apply(tree)
     (copied / name).write_text(ast.unparse(ast.fix_missing_locations(tree)))
     try:
-        return not passes(copied, MODULES[name]) or not passes(copied, *BESIDE)
+        return not passes(copied, *own_tests(name)) or not passes(copied, *BESIDE)
     finally:
         (copied / name).write_text(original)
+
+
+def own_tests(name: str) -> list[str]:
+    """The files and folders whose paths begin as those of a module's tests do."""
+    start = ROOT / MODULES[name]
+    return sorted(str(path.relative_to(ROOT)) for path in start.parent.glob(f"{start.name}*"))
 
 
 def passes(copied: Path, *tests: str) -> bool:

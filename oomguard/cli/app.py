@@ -10,8 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from oomguard.cli.commands import SETTINGS, Group
-from oomguard.cli.console import tell
-from oomguard.cli.exit_status import status_of, tell_failure
+from oomguard.cli.console import status_of, tell, tell_failure
 from oomguard.errors import OomguardError
 
 # In the order of the questions that follow the word Killed. Each is imported when it is asked for, since `run` should
@@ -20,18 +19,18 @@ _COMMANDS = {
     "diagnose": "oomguard.cli.diagnose:diagnose_command",
     "check": "oomguard.cli.check:check_command",
     "profile": "oomguard.cli.profile:profile_command:ProfileCommand",
-    "report": "oomguard.cli.report:report_command",
+    "report": "oomguard.cli.profile:report_command",
     "plan": "oomguard.cli.plan:plan_command",
     "prepare": "oomguard.cli.prepare:prepare_command:PrepareCommand",
     "work": "oomguard.cli.work:work_command",
     "finish": "oomguard.cli.work:finish_command",
-    "inspect": "oomguard.cli.inspect:inspect_command",
+    "inspect": "oomguard.cli.convert:inspect_command",
     "convert": "oomguard.cli.convert:convert_command",
     "run": "oomguard.cli.run:run_app",
-    "release": "oomguard.cli.release:release_command",
+    "release": "oomguard.cli.run:release_command",
     "swap": "oomguard.cli.swap:swap_app",
     "doctor": "oomguard.cli.doctor:doctor_command",
-    "hook": "oomguard.cli.hook:hook_command",
+    "hook": "oomguard.cli.diagnose:hook_command",
 }
 
 

@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from oomguard.cli.cluster_progress import ClusterProgress
+from oomguard.cli.prepare_progress import ClusterProgress
 from oomguard.cli.showing import show
 from oomguard.errors import BadInput
 from oomguard.supervision.options import read_budget

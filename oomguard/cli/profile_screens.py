@@ -6,12 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.cli.exit_status import own_failures_are_told
+from oomguard.cli.console import own_failures_are_told
 from oomguard.cli.profile_events import ShowBegin, show_profile
 from oomguard.cli.showing import write_page
 from oomguard.kernel.process.commands import own_command
 from oomguard.profiling.api import ProfileOptions, profile_command, profile_process, profile_scaling
-from oomguard.supervision.supervised import mark_supervised
+from oomguard.supervision.supervise import mark_supervised
 
 if TYPE_CHECKING:
     from oomguard.supervision.rules.choice import Choice

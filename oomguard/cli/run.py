@@ -1,4 +1,4 @@
-"""`oomguard run --max-rss SIZE -- COMMAND` and `... prepare FILE`: a command under an enforced memory budget."""
+"""`oomguard run --max-rss SIZE -- COMMAND`: under an enforced budget; `oomguard release`: a job that it froze."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 import typer
 
-from oomguard.cli.commands import Group, RunsProgram, program_of
+from oomguard.cli.commands import Group, RunsProgram, at_least, program_of
 from oomguard.cli.run_flags import (
     ALLOW_SWAP,
     ENFORCE,
@@ -95,3 +95,33 @@ def run_callback(
     from oomguard.cli.run_job import run_program
 
     sys.exit(run_program(command, flags))
+
+
+def release_command(
+    pid: Annotated[int, at_least(1, "PID", "The process of oomguard run, or one of its job's.")],
+    max_rss: Annotated[
+        str | None,
+        typer.Option("--max-rss", metavar="SIZE", help="Its new budget. Default: the one that the run suggested."),
+    ] = None,
+    stop: Annotated[
+        bool, typer.Option("--stop", help="End it instead: SIGTERM, then SIGKILL after its --grace.")
+    ] = False,
+    allow_swap: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE", help="How much of it may be swapped out, or max; after oomguard swap, for example."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The answer as JSON.")] = False,
+) -> None:
+    """Continue or end a job that is frozen at its budget.
+
+    The job was started by oomguard run --on-limit hold.
+
+    Example: oomguard release 4711 --max-rss 20G
+    """
+    from oomguard.cli.showing import show
+    from oomguard.supervision.control_socket import release
+
+    released = release(pid, max_rss=max_rss, stop=stop, allow_swap=allow_swap)
+    show(released, as_json=as_json)

@@ -24,7 +24,7 @@ class ShowHeld(Silence):
         """Show where a job that waits stands; one that is stopped has its report soon."""
         if not waits:
             return
-        from oomguard.supervision.screens.held import render_held
+        from oomguard.supervision.screens import render_held
 
         tell(laid_out(render_held(held, os.getpid(), suggested)) + "\n")
 

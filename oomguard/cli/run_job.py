@@ -7,17 +7,16 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from oomguard.cli.exit_status import OWN_FAILURE, own_failures_are_told, status_of_job
+from oomguard.cli.console import OWN_FAILURE, own_failures_are_told, status_of_job
 from oomguard.cli.run_events import ShowEvents, ShowHeld, say, show_json, show_outcome
 from oomguard.cli.run_flags import RunFlags, read_options
-from oomguard.supervision.supervise import supervise
-from oomguard.supervision.supervised import is_supervised
+from oomguard.supervision.supervise import is_supervised, supervise
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from oomguard.cli.report_file import ReportFile
     from oomguard.cli.run_flags import RunFlags
+    from oomguard.cli.showing import ReportFile
     from oomguard.supervision.model import RunOutcome
 
 # Run a program, or a job of ours, under a budget, and show what became of it.
@@ -84,7 +83,7 @@ def run_job(
 def _open_report(flags: RunFlags) -> ReportFile | None:
     if flags.report is None:
         return None
-    from oomguard.cli.report_file import ReportFile
+    from oomguard.cli.showing import ReportFile
 
     return ReportFile(flags.report)
 

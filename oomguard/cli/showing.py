@@ -1,27 +1,27 @@
-"""Show a result: a screen for people, or JSON for programs, on standard output."""
+"""Show a result, on standard output or in a file: a screen or a page for people, or JSON for programs."""
 
 from __future__ import annotations
 
 import io
 import json
 import os
+import stat
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import typer
 
 from oomguard.cli.console import coloured, wants_colour
-from oomguard.errors import BadInput
+from oomguard.errors import BadInput, NotOurs
 from oomguard.kernel import safe_files
 from oomguard.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
     from typing import TextIO
 
     from rich.console import RenderableType
-
 
 _NARROWEST = 40
 _GENERATOR = '<meta name="generator" content="oomguard">'  # tells a page of ours from another file
@@ -131,3 +131,58 @@ def _shows_blocks(stream: TextIO) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+class ReportFile:
+    """Opened before the command starts. What goes wrong after that changes neither the command nor its status."""
+
+    def __init__(self, path: str) -> None:
+        """Open it, or make it. Raises: BadInput if that cannot be, or if it holds anything but a report of ours."""
+        from oomguard.supervision.model import SCHEMA
+
+        head = f'{{"schema": "{SCHEMA.partition("/")[0]}/'.encode()
+        self._path = Path(path)
+        try:
+            self._fd, kind = safe_files.open_named(self._path)
+        except OSError as error:
+            raise BadInput(
+                f'cannot write the report to "{printable(path)}": {error.strerror}',
+                do="--report FILE in another folder",
+            ) from error
+        self._is_new = kind == "new"
+        status = os.fstat(self._fd)
+        self._is_file = stat.S_ISREG(status.st_mode)
+        if kind == "there" and status.st_size and os.pread(self._fd, len(head), 0) != head:
+            os.close(self._fd)
+            raise BadInput(
+                f'"{printable(path)}" is not a report of oomguard\'s, and is not overwritten', do="--report NEW-FILE"
+            )
+
+    def write(self, text: str) -> str | None:
+        """Write it whole or not at all; gives why not."""
+        data = text.encode()
+        try:
+            if self._is_file:
+                os.ftruncate(self._fd, 0)
+                os.lseek(self._fd, 0, os.SEEK_SET)
+            while data:
+                data = data[os.write(self._fd, data) :]
+        except OSError as error:
+            self._remove()  # half a report would be taken for one
+            return error.strerror or str(error)
+        finally:
+            os.close(self._fd)
+        return None
+
+    def discard(self) -> None:
+        """There is nothing to report. Raises: nothing."""
+        os.close(self._fd)
+        if self._is_new:
+            self._remove()
+
+    def _remove(self) -> None:
+        try:
+            if self._is_file and not self._path.is_symlink():
+                safe_files.unlink(self._path)
+        except (OSError, NotOurs):
+            return

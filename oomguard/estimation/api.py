@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 from oomguard.errors import edge
 from oomguard.estimation.baselines import naive_ways
-from oomguard.estimation.calibration import RunForecast, choose_parts, forecast_run
 from oomguard.estimation.model import JobPlan
-from oomguard.estimation.trials import CannotTry, Trial, try_job
+from oomguard.estimation.trials import CannotTry, RunForecast, Trial, choose_parts, forecast_run, try_job
 from oomguard.kernel.machine import read_headroom
 from oomguard.preparation.api import plan_prepare
 from oomguard.preparation.engines.work import CutRules, PlainFeed

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from oomguard.estimation.baselines import NaiveWay
-    from oomguard.estimation.calibration import RunForecast, ShortRun
+    from oomguard.estimation.trials import RunForecast, ShortRun
     from oomguard.preparation.model import PreparePlan
     from oomguard.preparation.reading.corpus_sample import CorpusSample, Estimate
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from oomguard.errors import NothingFound
 from oomguard.formats.cgroup import parse_count
-from oomguard.formats.meminfo import parse_meminfo
+from oomguard.formats.proc import parse_meminfo
 from oomguard.kernel.cgroup.directory import MemcgDir, find_own_memcg, read_kernel_text
 from oomguard.units import format_size
 

@@ -8,9 +8,8 @@ import shutil
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from oomguard.formats.meminfo import parse_meminfo_sizes, parse_pressure
 from oomguard.formats.mounts import parse_mountinfo
-from oomguard.formats.proc import parse_process_limits
+from oomguard.formats.proc import parse_pressure, parse_process_limits, parse_sizes
 from oomguard.kernel.cgroup.directory import read_kernel_text
 from oomguard.kernel.machine import oom_kills_since_boot
 from oomguard.machine_report.model import MemoryFacts, StackFacts, TmpfsFacts
@@ -26,7 +25,7 @@ _FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - checked, not used
 
 def read_memory_facts(root: Path) -> MemoryFacts:
     """Read all of it now. Raises: nothing; what cannot be read is None."""
-    sizes = parse_meminfo_sizes(read_kernel_text(root / "proc/meminfo") or "")
+    sizes = parse_sizes(read_kernel_text(root / "proc/meminfo") or "")
     overcommit = (read_kernel_text(root / "proc/sys/vm/overcommit_memory") or "").strip()
     return MemoryFacts(
         total=sizes.get("MemTotal"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from oomguard.text import Drawn
 
 if TYPE_CHECKING:
-    from oomguard.formats.meminfo import Pressure, SwapArea
+    from oomguard.formats.proc import Pressure, SwapArea
     from oomguard.kernel.model import LogSource
     from oomguard.swap.model import CompressedSwap
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from oomguard.errors import Stopped, edge
 from oomguard.kernel.machine import usable_cpus
 from oomguard.kernel.process.signals import stop_on_signals
-from oomguard.kernel.storage.disks import is_in_memory
+from oomguard.kernel.storage import is_in_memory
 from oomguard.preparation.encoding.encodings import find_rank_file
 from oomguard.preparation.encoding.load_engine import fill_vocabulary, open_vocabulary, uses_core
 from oomguard.preparation.engines.events import PrepareEvents

@@ -1,10 +1,9 @@
 """`oomguard profile`: what a program needs at its peak, and where it grew; recorded while it runs."""
 
-from oomguard.profiling.command import profile_command, profile_process
-from oomguard.profiling.options import Profiled, ProfileEvents, ProfileOptions
-from oomguard.profiling.recording.file import read_recording
+from oomguard.profiling.command import Profiled, ProfileEvents, ProfileOptions, profile_command, profile_process
+from oomguard.profiling.recording import read_recording
 from oomguard.profiling.rules.difference import ProfileDifference, compare
-from oomguard.profiling.scaling.api import ScalingEvents, profile_scaling
+from oomguard.profiling.scaling import ScalingEvents, profile_scaling
 
 __all__ = [
     "ProfileDifference",

@@ -1,20 +1,23 @@
-"""Profile a command that is started for it, or a process that runs already."""
+"""Profile a command that is started for it, or a process that runs already: how it is asked, and what comes of it."""
 
 from __future__ import annotations
 
 import os
 import select
 import signal
+import tempfile
 import time
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from oomguard.errors import CannotStart, NeedsPrivilege, NothingFound, edge
 from oomguard.kernel import safe_files
+from oomguard.kernel.machine import read_headroom, usable_cpus
 from oomguard.kernel.model import LEAST_BUDGET
 from oomguard.kernel.proc.files import ProcessTree, ProcFiles
-from oomguard.profiling.cgroup_clock import MemcgClock
-from oomguard.profiling.options import Profiled, ProfileEvents, ProfileOptions, new_head, recording_path
+from oomguard.profiling.events import RecordingHead
+from oomguard.profiling.high_water import MemcgClock
 from oomguard.profiling.rules.rebuild import build_profile
 from oomguard.profiling.watch import JobWatch, StageFile
 from oomguard.supervision.backends.cgroup import CgroupBackend
@@ -26,9 +29,65 @@ from oomguard.units import MIB, format_size
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from oomguard.profiling.model import PeakProfile
     from oomguard.supervision.launch import StartedJob
     from oomguard.supervision.model import RunOutcome
     from oomguard.supervision.rules.choice import Choice
+
+_SAMPLES_OF_PROC = "samples of /proc"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileOptions:
+    """How to profile a command."""
+
+    command: tuple[str, ...]
+    shown: tuple[str, ...] = ()  # the command as people know it; the same, if it is empty
+    recording: Path | None = None  # None: a file in the current folder, or in that for temporary files
+    enforce: Choice = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profiled:
+    """A profile, and where its recording is."""
+
+    profile: PeakProfile
+    recording: Path
+    exit_code: int
+
+
+class ProfileEvents(Protocol):
+    """What happens before there is a profile."""
+
+    def begins(self, recording: Path, tier: str) -> None:
+        """It is being recorded."""
+
+
+def new_head(command: tuple[str, ...]) -> RecordingHead:
+    """Begin a recording of `command` now, by samples of /proc; reads what is available."""
+    room = read_headroom()
+    return RecordingHead(
+        command=command,
+        folder=str(Path.cwd()),
+        began=time.time(),
+        tier=_SAMPLES_OF_PROC,
+        exact_mark=False,
+        available=room.available,
+        limited_by=room.limited_by,
+        cpus=usable_cpus(),
+        host=os.uname().nodename,
+    )
+
+
+def recording_path(options: ProfileOptions, command: tuple[str, ...]) -> Path:
+    """Where the recording goes: where the user said, or a new file in this folder, or in that for temporary files."""
+    if options.recording is not None:
+        return options.recording
+    word = next((part for part in command[1:] if part.endswith(".py")), command[0])
+    name = "".join(letter if letter.isalnum() or letter in "._-" else "_" for letter in Path(word).name)[:40]
+    folder = Path.cwd() if os.access(".", os.W_OK) else Path(tempfile.gettempdir())
+    return folder / f"profile-{name}-{os.getpid()}.oomguard"  # no .jsonl: prepare takes those of a folder for its input
+
 
 _RESERVE, _RESERVE_PART = 48 * MIB, 64
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oomguard.kernel.proc.open_files import read_open_inputs
-from oomguard.profiling.recording.events import ForecastMade
+from oomguard.profiling.events import ForecastMade
 from oomguard.supervision.growth.forecast import ReadProgress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from oomguard.supervision.growth.model import MemorySample
+    from oomguard.supervision.model import MemorySample
 
 _LEAST_SECONDS = 0.02
 _MOVING_PART, _RESTING_PART = 100, 1000  # sampling takes at most one part of so many of the time

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from oomguard.profiling.recording.events import ForecastMade, Peaks, RecordingEnd, RecordingHead, SeenProcess
-    from oomguard.supervision.growth.model import GrownLine, GrownStack, MemorySample
+    from oomguard.profiling.events import ForecastMade, Peaks, RecordingEnd, RecordingHead, SeenProcess
+    from oomguard.supervision.model import GrownLine, GrownStack, MemorySample
 
 _ALL = 0.9  # of an input
 

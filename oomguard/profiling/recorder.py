@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from oomguard.kernel.proc.files import ProcFiles
-from oomguard.profiling.recording.events import (
+from oomguard.profiling.events import (
     HeldByStacks,
     Peaks,
     RecordingEnd,
@@ -15,16 +15,15 @@ from oomguard.profiling.recording.events import (
     SeenStack,
     event_line,
 )
-from oomguard.profiling.recording.file import RecordingFile
-from oomguard.profiling.rules.peaks import PeakClocks
-from oomguard.profiling.rules.timeline import Timeline
+from oomguard.profiling.recording import RecordingFile
+from oomguard.profiling.rules.peaks import PeakClocks, Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from oomguard.profiling.recording.events import Event, ForecastMade, StageMark
-    from oomguard.supervision.growth.model import GrownCall, GrownLine, GrownStack, MemorySample
+    from oomguard.profiling.events import Event, ForecastMade, StageMark
+    from oomguard.supervision.model import GrownCall, GrownLine, GrownStack, MemorySample
 
 _MOST_PROCESSES = 2000
 _MOST_MARKS = 2000

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING
 
 from oomguard.formats.proc import parse_smaps_rollup, parse_status_memory
 from oomguard.kernel.proc.files import ProcFiles
-from oomguard.profiling.page_faults import TreeFaults
-from oomguard.supervision.growth.model import MemorySample, ProcessMemory
+from oomguard.profiling.high_water import TreeFaults
+from oomguard.supervision.model import MemorySample, ProcessMemory
 from oomguard.units import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from oomguard.formats.proc import ProcStat
-    from oomguard.profiling.cgroup_clock import MemcgClock
+    from oomguard.profiling.high_water import MemcgClock
 
 _EXACT_PART = 12  # exact samples take at most one part of so many of the time, while they tell something new,
 _MOST_PATIENCE = 240  # and one of so many, when they do not

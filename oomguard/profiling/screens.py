@@ -12,7 +12,7 @@ from rich.console import Group
 from rich.text import Text
 
 from oomguard.profiling.rules.call_tree import largest_nodes, own_call_tree
-from oomguard.supervision.growth.model import LINES_KEPT
+from oomguard.supervision.model import LINES_KEPT
 from oomguard.text import Command, Rows, as_root, printable, shell_word, signal_name
 from oomguard.units import GIB, format_size
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     from rich.console import Console, ConsoleOptions, RenderableType
 
+    from oomguard.profiling.events import ForecastMade
     from oomguard.profiling.model import PeakProfile
-    from oomguard.profiling.recording.events import ForecastMade
     from oomguard.profiling.rules.difference import ProfileDifference
-    from oomguard.supervision.growth.model import GrownLine
+    from oomguard.supervision.model import GrownLine
 
 _CHART_WIDTH, _CHART_NARROWEST, _CHART_HEIGHT = 60, 20, 7
 _CHART_MARGIN = 12  # columns of its labels

@@ -16,9 +16,13 @@ from pathlib import Path
 
 from oomguard.formats.proc import parse_proc_stat
 from oomguard.kernel.proc.files import ProcFiles
-from oomguard.stacks.layout.code_lines import line_of_instruction
-from oomguard.stacks.layout.cpython import DEBUG_OFFSETS_SIZE, PythonLayout, python_layout
-from oomguard.stacks.layout.elf_symbols import read_elf_symbols
+from oomguard.stacks.layout import (
+    DEBUG_OFFSETS_SIZE,
+    PythonLayout,
+    line_of_instruction,
+    python_layout,
+    read_elf_symbols,
+)
 
 Frames = list[tuple[str, int, str]]  # file, line, function; innermost first
 

@@ -21,9 +21,8 @@ from oomguard.kernel.process.commands import own_command
 from oomguard.kernel.process.signals import signal_if
 from oomguard.supervision.backends.polling import PollingBackend
 from oomguard.supervision.model import RunOutcome
-from oomguard.supervision.outcome import with_held
 from oomguard.supervision.rules.limits import FASTEST_BYTES_A_SECOND
-from oomguard.supervision.sampling import JobSamples
+from oomguard.supervision.sampling import JobSamples, with_held
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What a job held when it was stopped or held at its budget, and what became of a command under a budget."""
+"""What was sampled of a job, what it held when it was stopped or held at its budget, and what became of it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,81 @@ from typing import Any, ClassVar, Literal
 
 from oomguard.formats.proc import MemoryShare
 from oomguard.kernel.model import OpenInput, ProcessFacts, ProcessStack, StackFrame
-from oomguard.supervision.growth.model import GrownLine
 from oomguard.supervision.rules.user_code import user_frame
 from oomguard.text import Drawn, printable
+
+LINES_KEPT = 20  # lines of a profile: those that held most
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessMemory:
+    """What one process held. Units: bytes; of pages that several share, the whole."""
+
+    pid: int
+    anon: int
+    shmem: int
+    file: int
+    swap: int
+
+    @property
+    def growing(self) -> int:
+        """What a line of code makes grow: all but the file pages."""
+        return self.anon + self.shmem + self.swap
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemorySample:
+    """The tree at one moment. Units: seconds since the beginning, bytes."""
+
+    seconds: float
+    unreclaimable: int  # each page once, where `exact`; else an upper bound
+    exact: bool
+    cache: int | None  # page cache charged to the job; None: only a cgroup knows
+    processes: tuple[ProcessMemory, ...]
+    most: int | None = None  # the kernel's own high-water mark since the sample before, page cache in it
+    charged: int | None = None  # what it says now
+    filled: int | None = None  # what page faults since the sample before can have filled at most
+    swap: int = 0  # of `unreclaimable`: swapped out, which a mark does not count
+
+    @property
+    def summed_rss(self) -> int:
+        """Resident memory summed over the processes: shared pages count once for each."""
+        return sum(process.anon + process.shmem + process.file for process in self.processes)
+
+    @property
+    def largest_process(self) -> int:
+        """Resident memory of the largest process; pid 0 is many, put together, none of them the largest."""
+        return max((each.anon + each.shmem + each.file for each in self.processes if each.pid), default=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrownLine:
+    """A line of code, and what of the peak had grown while it ran. Units: bytes."""
+
+    file: str
+    line: int  # 0: not a line of Python; `file` is the program
+    function: str
+    source: str
+    grew_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrownCall:
+    """A line of code on the way to what grew."""
+
+    file: str
+    line: int  # 0: not a line of Python; `file` is the program
+    function: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrownStack:
+    """A stack, outermost call first, and what of the peak had grown in it. Units: bytes."""
+
+    number: int  # the same stack, the same number
+    grew_bytes: int
+    calls: tuple[GrownCall, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +118,7 @@ _ADDRESS = re.compile(r"<.* at 0x[0-9a-f]+>?")  # says nothing to people
 class RunOutcome(Drawn):
     """A finished run. Sizes in bytes; what each number means is in docs/numbers.md."""
 
-    _screen: ClassVar[str] = "oomguard.supervision.screens.outcome:render_outcome"
+    _screen: ClassVar[str] = "oomguard.supervision.screens:render_outcome"
 
     command: tuple[str, ...]
     exit_code: int  # the command's own; 137 when it was stopped at the budget; 128+N when signal N ended it
@@ -82,7 +154,7 @@ class RunOutcome(Drawn):
         """The screen as labels and texts."""
         from importlib import import_module
 
-        lines: list[tuple[str, str]] = import_module("oomguard.supervision.screens.outcome").outcome_lines(self)
+        lines: list[tuple[str, str]] = import_module("oomguard.supervision.screens").outcome_lines(self)
         return lines
 
     def to_json(self) -> dict[str, Any]:
@@ -137,7 +209,7 @@ def _short(value: str) -> str:
 class Released(Drawn):
     """A held job was let go, or ended. Sizes in bytes."""
 
-    _screen: ClassVar[str] = "oomguard.supervision.screens.release:render_released"
+    _screen: ClassVar[str] = "oomguard.supervision.screens:render_released"
 
     pid: int
     stopped: bool

@@ -289,7 +289,7 @@ def _end_all() -> None:
 
 def _linger(kind: str, budget: int, cgroup: str, report: str | None, *, signals: SignalFile) -> None:
     """The command ended, and what it left in the background goes on: under the same budget, until it ends."""
-    from oomguard.supervision.later_kills import LaterKills
+    from oomguard.supervision.kernel_kills import LaterKills
 
     kills = LaterKills(kind, cgroup)
     polling = None

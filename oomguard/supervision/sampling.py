@@ -1,13 +1,15 @@
-"""What a supervisor has seen of its job so far: peaks, the largest process, and how memory grew with the input."""
+"""What a supervisor has seen of its job so far: peaks, the largest process, growth; and what became of it."""
 
 from __future__ import annotations
 
+import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from oomguard.formats.proc import parse_status_memory
 from oomguard.kernel.proc.files import ProcFiles
+from oomguard.supervision.model import RunOutcome
 from oomguard.supervision.rules.limits import FASTEST_BYTES_A_SECOND, PeakBound
 from oomguard.units import MIB
 
@@ -16,7 +18,8 @@ if TYPE_CHECKING:
     from oomguard.supervision.backends.base import Backend, MemoryReading
     from oomguard.supervision.growth.forecast import Forecast, ReadSample
     from oomguard.supervision.growth.ledger import GrowthLedger
-    from oomguard.supervision.model import Snapshot
+    from oomguard.supervision.launch import StartedJob
+    from oomguard.supervision.model import Snapshot, StoppedBy
 
 _FIRST_SLOW_LOOK_SECONDS = 0.02
 _SLOW_LOOK_SECONDS = 0.25
@@ -214,3 +217,85 @@ class RunRecord:
     held: Snapshot | None = None
     left_behind: int = 0  # processes that go on in the background
     samples: JobSamples = field(repr=False)
+
+
+STOPPED_CODE = 137  # 128 + SIGKILL, as a shell shows a process that the kernel's OOM killer ended
+
+
+def make_outcome(job: StartedJob, command: tuple[str, ...], record: RunRecord) -> RunOutcome:
+    """Put together what became of `command`."""
+    enforcement, samples, held = job.enforcement, record.samples, record.held
+    code, stopped_by = _judge(record)
+    outcome = RunOutcome(
+        command=command,
+        exit_code=code,
+        stopped_by=stopped_by,
+        enforced_by=enforcement.way,
+        budget=job.backend.limits.budget,
+        hard_limit=enforcement.hard_limit,
+        peak_unreclaimable=samples.peak_unreclaimable,
+        peak_with_cache=record.peak_with_cache,
+        peak_shmem=samples.peak_shmem,
+        largest_process=samples.largest or None,
+        peak_at_most=samples.peak_at_most,
+        wall_seconds=record.seconds,
+        processes=tuple(samples.processes),
+        oom_kills=record.oom_kills,
+        victim=_name_victim(job.backend, record) if stopped_by == "kernel" else None,
+        left_behind=record.left_behind,
+        notes=tuple(enforcement.lines()),
+    )
+    if held is not None:
+        return with_held(outcome, held, samples)
+    if code == 0 or not outcome.processes:
+        return outcome
+    from oomguard.supervision.rules.advice import size_by_flag
+
+    # A heap that was sized by the limit is full before the budget is met, and the program ends by itself.
+    return replace(outcome, advice=tuple(size_by_flag(outcome.processes[:1], outcome.budget)))
+
+
+def with_held(outcome: RunOutcome, held: Snapshot, samples: JobSamples) -> RunOutcome:
+    """Add what was seen of the job while it was held, and what follows from that."""
+    from oomguard.kernel.machine import read_headroom
+    from oomguard.supervision.rules.advice import advise
+
+    return replace(
+        outcome,
+        held_seconds=held.seconds,
+        held_unreclaimable=held.unreclaimable,
+        look_seconds=held.look_seconds,
+        processes=held.processes,
+        stacks=held.stacks,
+        unread_stacks=held.unread,
+        memory_maps=held.maps,
+        inputs=held.inputs,
+        files_in_memory=held.files_in_memory,
+        grown=held.grown,
+        grown_since=held.grown_since,
+        advice=advise(held, samples.last_forecast(), machine_available=read_headroom().available),
+    )
+
+
+def _judge(record: RunRecord) -> tuple[int, StoppedBy | None]:
+    """The exit code, and who ended the job when it did not end by itself."""
+    if record.stopped:
+        return STOPPED_CODE, "budget"
+    code = os.waitstatus_to_exitcode(record.status)
+    code = code if code >= 0 else 128 - code
+    if record.oom_kills and code != 0:
+        return code, "kernel"
+    if record.refused and code != 0:
+        return code, "budget"  # it ended by itself, because of the budget
+    return code, "signal" if code == 128 + os.WTERMSIG(record.status) and os.WIFSIGNALED(record.status) else None
+
+
+def _name_victim(backend: Backend, record: RunRecord) -> str | None:
+    """Whom the kernel killed, when it was faster: of the last sample's processes, the largest that is gone.
+
+    The kernel takes the largest process, so this is right unless it grew within the last quarter of a second; the
+    kernel log, where it may be read, would say it for certain. None: no sample was taken.
+    """
+    alive = set(backend.pids())
+    gone = [process for process in record.samples.processes if process.pid not in alive]
+    return f"{gone[0].name} (process {gone[0].pid})" if gone else None

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from oomguard.formats.proc import MemoryShare
     from oomguard.kernel.model import ProcessFacts, ProcessStack
     from oomguard.supervision.growth.ledger import GrowthLedger
-    from oomguard.supervision.growth.model import GrownLine
+    from oomguard.supervision.model import GrownLine
 
 _MOST_MAPS = 3
 _MOST_SHARES = 6

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING
 
+from oomguard.kernel.proc.files import ProcFiles
 from oomguard.kernel.process.signals import SignalFile
 from oomguard.supervision.launch import start_job
 from oomguard.supervision.supervisor import FORWARDED_SIGNALS, Supervisor
@@ -62,7 +64,7 @@ def supervise(
         if record.left_behind and program is not None:
             job.backend.kill()  # helpers of our own that are just ending
             record.left_behind = 0
-        from oomguard.supervision.outcome import make_outcome  # here, so that the command need not wait for it
+        from oomguard.supervision.sampling import make_outcome  # here, so that the command need not wait for it
 
         outcome = make_outcome(job, options.command, record)
         if record.left_behind:
@@ -73,3 +75,28 @@ def supervise(
         return outcome
     finally:
         signals.close()
+
+
+_VARIABLE = "OOMGUARD_SUPERVISOR"
+_GENERATIONS = 16
+
+
+def mark_supervised() -> None:
+    """Let the jobs of ours that this process starts know that it supervises them, without a budget of their own."""
+    os.environ[_VARIABLE] = str(os.getpid())
+
+
+def is_supervised() -> bool:
+    """Whether a supervisor above said that it holds this job: then the job needs none of its own."""
+    text = os.environ.pop(_VARIABLE, "")
+    if not (text.isascii() and text.isdecimal() and len(text) < 11):
+        return False
+    proc, pid = ProcFiles(), os.getpid()
+    for _ in range(_GENERATIONS):
+        stat = proc.stat(pid)
+        if stat is None or stat.parent_pid <= 1:
+            return False
+        pid = stat.parent_pid
+        if pid == int(text):
+            return True
+    return False

@@ -12,7 +12,7 @@ from oomguard.text import Drawn
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from oomguard.formats.meminfo import Pressure, SwapArea
+    from oomguard.formats.proc import Pressure, SwapArea
     from oomguard.kernel.model import DiskFacts
 
 StepKind = Literal[

@@ -10,7 +10,7 @@ from oomguard.swap.rules.refusals import check_machine, check_size
 from oomguard.swap.size import wanted_size
 from oomguard.swap.system.area import SwapEvents, remove_left_over
 from oomguard.swap.system.facts import may_swapon, read_swap_machine
-from oomguard.swap.system.place import places_to_pick, read_place
+from oomguard.swap.system.file import places_to_pick, read_place
 from oomguard.swap.system.records import locked_records
 
 if TYPE_CHECKING:

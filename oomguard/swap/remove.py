@@ -10,13 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from oomguard.errors import NothingFound, SwapRefused
-from oomguard.formats.meminfo import SwapArea, find_area
+from oomguard.formats.proc import SwapArea, find_area
 from oomguard.kernel.process.signals import stoppable
 from oomguard.swap.model import RemovedArea, SwapRemoval
 from oomguard.swap.system.area import SwapEvents, is_its_file, remove_area, remove_foreign_area
 from oomguard.swap.system.facts import check_can_be_off, check_may_switch, hibernates_to_swap, read_swaps
-from oomguard.swap.system.fstab import has_line
-from oomguard.swap.system.records import SwapRecord, is_left_over, locked_records, read_records
+from oomguard.swap.system.records import SwapRecord, has_line, is_left_over, locked_records, read_records
 
 
 def plan_swap_removal(path: Path | None = None) -> SwapRemoval:

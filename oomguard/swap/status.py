@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from oomguard.formats.cgroup import parse_count
-from oomguard.formats.meminfo import find_area, parse_meminfo_sizes, parse_pressure
-from oomguard.formats.proc import parse_status_memory
+from oomguard.formats.proc import find_area, parse_pressure, parse_sizes, parse_status_memory
 from oomguard.kernel.cgroup.directory import read_kernel_text
 from oomguard.kernel.machine import read_headroom
 from oomguard.swap.model import AreaStatus, CompressedSwap, SwapHolder, SwapSpeed, SwapStatus
@@ -21,7 +20,7 @@ from oomguard.swap.system.records import is_left_over, read_records
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from oomguard.formats.meminfo import SwapArea
+    from oomguard.formats.proc import SwapArea
     from oomguard.swap.system.records import SwapRecord
 
 
@@ -73,7 +72,7 @@ def compressed_swap(root: Path = Path("/")) -> list[CompressedSwap]:
     mem_used_total ...); fs/proc/meminfo.c (Zswap, Zswapped; since 5.19).
     """
     found = []
-    sizes = parse_meminfo_sizes(read_kernel_text(root / "proc/meminfo") or "")
+    sizes = parse_sizes(read_kernel_text(root / "proc/meminfo") or "")
     if sizes.get("Zswapped"):
         found.append(CompressedSwap(name="zswap", holds=sizes["Zswapped"], takes=sizes.get("Zswap", 0)))
     block = root / "sys/block"

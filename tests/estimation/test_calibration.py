@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oomguard.estimation.baselines import machine_with, naive_ways
-from oomguard.estimation.calibration import ShortRun, choose_parts, forecast_run
+from oomguard.estimation.trials import ShortRun, choose_parts, forecast_run
 from oomguard.preparation.reading.text_shape import ENGLISH
 from oomguard.units import GIB, MIB
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from oomguard.formats.meminfo import Meminfo, parse_meminfo
+from oomguard.formats.proc import Meminfo, parse_meminfo
 from oomguard.units import KIB
 
 CAPTURES = sorted(Path("tests/captures/memcg").glob("*/proc/meminfo"))

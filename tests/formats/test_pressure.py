@@ -1,6 +1,6 @@
 """/proc/pressure/memory."""
 
-from oomguard.formats.meminfo import Pressure, parse_pressure
+from oomguard.formats.proc import Pressure, parse_pressure
 
 READ_HERE = (
     "some avg10=0.16 avg60=3.59 avg300=3.41 total=16945783\nfull avg10=0.15 avg60=3.34 avg300=3.24 total=16157566\n"

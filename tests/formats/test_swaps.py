@@ -5,7 +5,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oomguard.formats.meminfo import find_area, parse_swaps
+from oomguard.formats.proc import find_area, parse_swaps
 from oomguard.units import KIB
 
 CAPTURE = Path("tests/captures/swaps/files-and-zram.txt").read_text()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.kernel.cgroup import directory as cgroup_files
-from oomguard.kernel.cgroup import placement as memcg_place
+from oomguard.kernel.cgroup import limits as memcg_place
 from oomguard.kernel.cgroup.directory import cgroup_mounts, find_own_cgroup
 
 if TYPE_CHECKING:

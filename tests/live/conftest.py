@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _REMOVE_SECONDS = 10.0
 _TRY = """
-from oomguard.supervision.backends.own_cgroup import MemcgUnavailable, enter_cgroup
+from oomguard.supervision.own_budget import MemcgUnavailable, enter_cgroup
 try:
     with enter_cgroup(64 << 20):
         pass

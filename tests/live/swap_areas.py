@@ -17,7 +17,7 @@ RECORDS = Path("/var/lib/oomguard/swap")
 USER = """
 import os, sys, time
 from pathlib import Path
-from oomguard.supervision.backends.own_cgroup import enter_cgroup
+from oomguard.supervision.own_budget import enter_cgroup
 folder = Path(sys.argv[1])
 with enter_cgroup(32 << 20, allow_swap=True):
     blocks = [os.urandom(1 << 20) for _ in range(64)]

@@ -26,7 +26,7 @@ LIMIT = 64 * MIB
 PREAMBLE = """
 import gc, json, os, signal, sys, time
 from pathlib import Path
-from oomguard.supervision.backends.own_cgroup import MemcgUnavailable, enter_cgroup
+from oomguard.supervision.own_budget import MemcgUnavailable, enter_cgroup
 from oomguard.kernel.cgroup.directory import find_own_cgroup
 MIB = 1 << 20
 def say(**facts):
@@ -164,7 +164,7 @@ def test_page_cache_is_not_counted_and_does_not_kill(tmp_path: Path) -> None:
     """A file of twice the budget is written and read; the kernel takes its cache back by itself."""
     code, facts = run(
         """
-from oomguard.kernel.storage.space import start_writeback
+from oomguard.kernel.storage import start_writeback
 with enter_cgroup(64 * MIB) as budget:
     held = fill(16 * MIB)
     with open(sys.argv[1], "wb", buffering=0) as file:

@@ -28,7 +28,7 @@ from oomguard.swap.system.area import SwapEvents, make_area
 from oomguard.swap.system.records import locked_records
 from oomguard.errors import OomguardError
 from oomguard.kernel.process.signals import stop_on_signals
-from oomguard.swap.system.place import read_place
+from oomguard.swap.system.file import read_place
 from oomguard.swap.system.facts import read_swap_machine
 from oomguard.swap.rules.plan import plan_swap_file
 path, root, fault, at = sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])

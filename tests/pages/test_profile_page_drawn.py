@@ -11,7 +11,7 @@ import pytest
 from oomguard.profiling.model import PeakProfile
 from oomguard.profiling.page.page import profile_page
 from oomguard.profiling.page.timeline import chart_label
-from oomguard.supervision.growth.model import MemorySample
+from oomguard.supervision.model import MemorySample
 from oomguard.text import printable
 from oomguard.units import format_size
 from tests.pages.chromium import AXE, CHROMIUM, INTRUDERS, Chromium, findings, press

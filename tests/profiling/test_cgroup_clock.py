@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from oomguard.kernel.cgroup.directory import MemcgDir, find_own_memcg
-from oomguard.profiling.cgroup_clock import MemcgClock
+from oomguard.profiling.high_water import MemcgClock
 from tests.kernel.fake_cgroups import CAPTURES
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from oomguard.kernel.proc.files import ProcessTree, ProcFiles
-from oomguard.profiling.page_faults import TreeFaults, largest_fault
+from oomguard.profiling.high_water import TreeFaults, largest_fault
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from oomguard.kernel.proc.files import ProcessTree
-from oomguard.profiling.cgroup_clock import MemcgReading
+from oomguard.profiling.high_water import MemcgReading
 from oomguard.profiling.sampler import MemorySampler, measure_fill_rate
 from tests.kernel.proc.test_tree_memory import TREE, running
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from oomguard.supervision.growth.model import MemorySample
+    from oomguard.supervision.model import MemorySample
 
 MIB = 1 << 20
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from oomguard.cli.showing import screen
+from oomguard.profiling.events import ForecastMade, Peaks, RecordingEnd, RecordingHead, SeenProcess
 from oomguard.profiling.model import PeakProfile, StageBand
-from oomguard.profiling.recording.events import ForecastMade, Peaks, RecordingEnd, RecordingHead, SeenProcess
 from oomguard.profiling.screens import render_profile
-from oomguard.supervision.growth.model import GrownLine, MemorySample, ProcessMemory
+from oomguard.supervision.model import GrownLine, MemorySample, ProcessMemory
 
 if TYPE_CHECKING:
     from collections.abc import Callable

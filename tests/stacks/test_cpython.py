@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from oomguard.stacks.cpython import PythonFrames
-from oomguard.stacks.layout.cpython import python_layout
+from oomguard.stacks.layout import python_layout
 from oomguard.stacks.source import SourceFiles
 from tests.running import wait_until
 

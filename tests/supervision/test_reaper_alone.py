@@ -272,16 +272,16 @@ class Memcg:
 @pytest.fixture
 def later(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Path, int]]:
     """What is added to reports."""
-    from oomguard.supervision import later_kills
+    from oomguard.supervision import kernel_kills
 
     added: list[tuple[Path, int]] = []
-    monkeypatch.setattr(later_kills, "MemcgDir", Memcg)
+    monkeypatch.setattr(kernel_kills, "MemcgDir", Memcg)
 
     def add(report: Path, killed: int) -> bool:
         added.append((report, killed))
         return True
 
-    monkeypatch.setattr(later_kills, "_add", add)
+    monkeypatch.setattr(kernel_kills, "_add", add)
     children(monkeypatch)
     return added
 

@@ -14,7 +14,7 @@ import pytest
 
 from oomguard.errors import BudgetTooSmall
 from oomguard.supervision import supervisor as module
-from oomguard.supervision.release import release
+from oomguard.supervision.control_socket import release
 from oomguard.supervision.supervisor import Supervisor
 from tests.supervision.fakes import BUDGET, JOB, MIB, FakeBackend, FakeReaper, FakeSignals
 

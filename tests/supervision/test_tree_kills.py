@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from oomguard.supervision.tree_kills import TreeKills
+from oomguard.supervision.kernel_kills import TreeKills
 from tests.kernel.fake_cgroups import FakeKernel
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from oomguard.cli.showing import screen
-from oomguard.formats.meminfo import Pressure, SwapArea
+from oomguard.formats.proc import Pressure, SwapArea
 from oomguard.kernel.model import DiskFacts
 from oomguard.swap.model import (
     AreaStatus,

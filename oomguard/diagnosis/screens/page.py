@@ -9,7 +9,7 @@ from oomguard.diagnosis.screens.layout import when_text
 from oomguard.diagnosis.screens.others import NOT_SAID, died_text, other_lines, who_killed
 from oomguard.diagnosis.screens.page_kill import ROWS, kill_details, lines_text, rows_of, size_cell
 from oomguard.diagnosis.screens.summary import event_lines, lines_of
-from oomguard.formats.page.document import (
+from oomguard.formats.page import (
     LONGEST,
     Cell,
     cut,

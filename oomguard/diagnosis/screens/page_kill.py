@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.diagnosis.screens.detail import MOST_EVIDENCE, fact_lines
 from oomguard.diagnosis.screens.layout import COMMAND, Lines
-from oomguard.formats.page.document import (
+from oomguard.formats.page import (
     LONGEST,
     Cell,
     bar,

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.formats.meminfo import parse_meminfo
 from oomguard.formats.mounts import parse_mountinfo
+from oomguard.formats.proc import parse_meminfo
 from oomguard.kernel.model import OpenInput
 from oomguard.kernel.proc.files import ProcFiles
 

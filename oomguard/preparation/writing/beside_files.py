@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from oomguard.kernel import safe_files
-from oomguard.kernel.storage.space import start_writeback
+from oomguard.kernel.storage import start_writeback
 from oomguard.preparation.writing.manifest import disk_error, write_all
 from oomguard.preparation.writing.shard_check import file_identity, not_ours
 from oomguard.units import MIB

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import Changed
 from oomguard.kernel import safe_files
-from oomguard.kernel.storage.space import start_writeback
+from oomguard.kernel.storage import start_writeback
 from oomguard.preparation.writing.beside_files import BesideFile, give_name, write_beside
 from oomguard.preparation.writing.document_ends import DocumentEnds, FullShard
 from oomguard.preparation.writing.manifest import disk_error, write_all

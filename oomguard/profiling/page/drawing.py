@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from oomguard.formats.page.document import safe
+from oomguard.formats.page import safe
 from oomguard.units import format_size
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oomguard.formats.page.document import code, cut, name, safe
+from oomguard.formats.page import code, cut, name, safe
 from oomguard.profiling.rules.call_tree import call_tree, largest_nodes, own_call_tree
 from oomguard.profiling.screens import short_path
 from oomguard.supervision.rules.user_code import is_library
@@ -14,7 +14,7 @@ from oomguard.units import format_size
 if TYPE_CHECKING:
     from oomguard.profiling.model import PeakProfile
     from oomguard.profiling.rules.call_tree import CallNode
-    from oomguard.supervision.growth.model import GrownCall
+    from oomguard.supervision.model import GrownCall
 
 _ROW = 20  # pixels
 _MOST_BOXES, _LEAST_BOX = 250, 0.002  # boxes; of the peak: what is narrower is a hair

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from oomguard.formats.page.document import (
+from oomguard.formats.page import (
     Cell,
     bar,
     bar_table,
@@ -27,9 +27,9 @@ from oomguard.profiling.screens import end_rows, how_it_ended, short_path
 from oomguard.units import format_size
 
 if TYPE_CHECKING:
+    from oomguard.profiling.events import ForecastMade
     from oomguard.profiling.model import PeakProfile
     from oomguard.profiling.page.timeline import ChartData
-    from oomguard.profiling.recording.events import ForecastMade
 
 _LINES, _STAGES, _PROCESSES, _NOTES = 20, 40, 40, 40  # rows shown; the rest is counted
 

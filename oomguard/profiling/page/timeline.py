@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from oomguard.profiling.model import PeakProfile, StageBand
-    from oomguard.supervision.growth.model import MemorySample, ProcessMemory
+    from oomguard.supervision.model import MemorySample, ProcessMemory
 
 # Each kind of memory, and its name for people. File pages are not among them: the kernel takes them back.
 KINDS = {"anon": "anonymous", "shmem": "shared", "swap": "swapped out"}

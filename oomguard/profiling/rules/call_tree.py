@@ -6,13 +6,13 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from oomguard.supervision.growth.model import GrownCall
+from oomguard.supervision.model import GrownCall
 from oomguard.supervision.rules.user_code import is_library
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from oomguard.supervision.growth.model import GrownStack
+    from oomguard.supervision.model import GrownStack
 
 _PACKAGE = re.compile(r".*/(?:site-packages|dist-packages|lib(?:64)?/python3[0-9.t]*)/([^/]+)")
 

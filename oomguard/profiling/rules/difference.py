@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from oomguard.profiling.model import PeakProfile
-    from oomguard.supervision.growth.model import GrownLine
+    from oomguard.supervision.model import GrownLine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

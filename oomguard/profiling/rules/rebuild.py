@@ -6,8 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput
-from oomguard.profiling.model import PeakProfile, StageBand
-from oomguard.profiling.recording.events import (
+from oomguard.profiling.events import (
     ForecastMade,
     HeldByStacks,
     Peaks,
@@ -18,13 +17,14 @@ from oomguard.profiling.recording.events import (
     SeenStack,
     StageMark,
 )
-from oomguard.profiling.rules.timeline import Timeline
-from oomguard.supervision.growth.model import GrownCall, GrownStack, MemorySample
+from oomguard.profiling.model import PeakProfile, StageBand
+from oomguard.profiling.rules.peaks import Timeline
+from oomguard.supervision.model import GrownCall, GrownStack, MemorySample
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from oomguard.profiling.recording.events import Event
+    from oomguard.profiling.events import Event
 
 _MOST_KEPT = 4000  # of each kind, whatever a file says
 _MOST_CALLS = 40_000

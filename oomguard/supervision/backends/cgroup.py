@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.formats.cgroup import parse_count, parse_limit, parse_proc_cgroup
-from oomguard.formats.meminfo import parse_meminfo
+from oomguard.formats.proc import parse_meminfo
 from oomguard.kernel.cgroup import directory as cgroup_files
 from oomguard.kernel.cgroup.directory import MemcgDir, read_kernel_text
 from oomguard.kernel.cgroup.freezer import CgroupFreezer, StopSignals

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from oomguard.formats.cgroup import parse_proc_cgroup, path_in_mount
 from oomguard.kernel.cgroup import directory as cgroup_files
 from oomguard.kernel.cgroup.directory import MemcgDir, cgroup_mounts, read_kernel_text
-from oomguard.kernel.cgroup.limits import limits_above, set_limits
-from oomguard.kernel.cgroup.placement import MadeMemcg, at_first_place
+from oomguard.kernel.cgroup.limits import MadeMemcg, at_first_place, limits_above, set_limits
 from oomguard.kernel.cgroup.refusals import LimitDidNotStick
 from oomguard.kernel.model import LimitAbove
 from oomguard.supervision.backends.cgroup import CgroupBackend

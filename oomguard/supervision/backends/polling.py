@@ -19,8 +19,8 @@ from oomguard.kernel.proc.memory import TreeMemory
 from oomguard.kernel.proc.open_files import TmpfsFiles
 from oomguard.kernel.process.signals import signal_if
 from oomguard.supervision.backends.base import MemoryReading
+from oomguard.supervision.kernel_kills import TreeKills
 from oomguard.supervision.rules.limits import FASTEST_BYTES_A_SECOND, JobLimits, plan_job_limits
-from oomguard.supervision.tree_kills import TreeKills
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,7 +17,7 @@ from oomguard.kernel.proc.files import ProcFiles
 from oomguard.stacks.cpython import PythonFrames
 from oomguard.stacks.source import SourceFiles
 from oomguard.supervision.growth.line_growth import Line, LineGrowth, charged_line, largest_lines
-from oomguard.supervision.growth.model import GrownLine
+from oomguard.supervision.model import GrownLine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,14 +12,13 @@ from oomguard.stacks.cpython import PythonFrames
 from oomguard.stacks.pystack import is_python
 from oomguard.stacks.sampler import StackSampler
 from oomguard.stacks.source import SourceFiles, read_source_line
-from oomguard.supervision.growth.calls import CallTable
-from oomguard.supervision.growth.line_growth import LineGrowth, largest_lines
-from oomguard.supervision.growth.model import LINES_KEPT, GrownLine
+from oomguard.supervision.growth.line_growth import CallTable, LineGrowth, largest_lines
+from oomguard.supervision.model import LINES_KEPT, GrownLine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from oomguard.supervision.growth.model import GrownStack, MemorySample, ProcessMemory
+    from oomguard.supervision.model import GrownStack, MemorySample, ProcessMemory
 
 _LEAST_GROWTH = 1 << 18  # bytes: less waits until it is more
 _LEAST_PART = 4096  # of the peak

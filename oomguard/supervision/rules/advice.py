@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
     from oomguard.kernel.model import OpenInput, ProcessFacts, StackFrame
     from oomguard.supervision.growth.forecast import Forecast
-    from oomguard.supervision.growth.model import GrownLine
-    from oomguard.supervision.model import Snapshot
+    from oomguard.supervision.model import GrownLine, Snapshot
 
 
 @dataclass(frozen=True, slots=True)

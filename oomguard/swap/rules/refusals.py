@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from oomguard.errors import SwapRefused
-from oomguard.formats.meminfo import find_area
+from oomguard.formats.proc import find_area
 from oomguard.units import KIB, MIB, format_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from oomguard.formats.meminfo import SwapArea
+    from oomguard.formats.proc import SwapArea
     from oomguard.swap.model import PlaceFacts, SwapMachine
 
 

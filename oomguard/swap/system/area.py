@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.errors import OomguardError, Stopped, SwapFailed
 from oomguard.swap.system import file as swap_file
-from oomguard.swap.system import fstab as fstab_file
+from oomguard.swap.system import records as fstab_file
 from oomguard.swap.system import switch as swap_switch
 from oomguard.swap.system.facts import check_can_be_off
 from oomguard.swap.system.records import SwapRecord, is_left_over

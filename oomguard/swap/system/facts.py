@@ -9,8 +9,8 @@ import shutil
 from pathlib import Path
 
 from oomguard.errors import NeedsPrivilege
-from oomguard.formats.meminfo import SwapArea, find_area, parse_meminfo, parse_swaps
 from oomguard.formats.mounts import parse_fstab
+from oomguard.formats.proc import SwapArea, find_area, parse_meminfo, parse_swaps
 from oomguard.kernel.cgroup.directory import find_own_memcg, read_kernel_text
 from oomguard.kernel.machine import container_name, read_headroom
 from oomguard.swap.model import SwapMachine

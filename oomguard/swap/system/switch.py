@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from oomguard.errors import Stopped, SwapFailed
-from oomguard.formats.meminfo import find_area
+from oomguard.formats.proc import find_area
 from oomguard.kernel.logs.kmsg import KernelMessages
 from oomguard.swap.system.facts import read_swaps, system_tool
 from oomguard.units import KIB, format_size

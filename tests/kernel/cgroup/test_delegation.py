@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from oomguard.kernel.cgroup.placement import may_hand_out_controllers
+from oomguard.kernel.cgroup.limits import may_hand_out_controllers
 
 SCOPE = Path("sys/fs/cgroup/user.slice/user-1000.slice/user@1000.service/app.slice/run-1.scope")
 

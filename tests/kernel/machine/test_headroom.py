@@ -9,7 +9,7 @@ import pytest
 
 from oomguard.errors import NothingFound
 from oomguard.formats.cgroup import parse_memory_stat_v2
-from oomguard.formats.meminfo import parse_meminfo
+from oomguard.formats.proc import parse_meminfo
 from oomguard.kernel.machine import read_headroom
 
 CAPTURES = Path("tests/captures/memcg").absolute()

@@ -7,9 +7,8 @@ import sys
 
 import pytest
 
-from oomguard.kernel.proc.copied_pages import read_copied
 from oomguard.kernel.proc.files import ProcessTree
-from oomguard.kernel.proc.memory import read_processes
+from oomguard.kernel.proc.memory import read_copied, read_processes
 
 MIB = 1 << 20
 FORKS = """

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from oomguard.cli.showing import screen
-from oomguard.formats.meminfo import Pressure, SwapArea
+from oomguard.formats.proc import Pressure, SwapArea
 from oomguard.kernel.model import LogSource
 from oomguard.machine_report.model import (
     BetterWay,

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oomguard.profiling.rules.call_tree import call_tree, largest_nodes, own_call_tree, package_of
-from oomguard.supervision.growth.model import GrownCall, GrownStack
+from oomguard.supervision.model import GrownCall, GrownStack
 
 PANDAS = "/venv/lib/python3.11/site-packages/pandas/core/frame.py"
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from oomguard.cli.showing import screen
 from oomguard.profiling.rules.difference import compare
 from oomguard.profiling.screens import render_difference
-from oomguard.supervision.growth.model import GrownLine
+from oomguard.supervision.model import GrownLine
 from tests.profiling.profiles import MIB, PROFILE
 
 LINES = st.lists(

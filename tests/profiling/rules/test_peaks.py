@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oomguard.profiling.rules.peaks import PeakClocks
-from oomguard.supervision.growth.model import MemorySample, ProcessMemory
+from oomguard.supervision.model import MemorySample, ProcessMemory
 
 MIB = 1 << 20
 STEP = 0.01  # seconds between two moments of the model

@@ -8,8 +8,8 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oomguard.profiling.rules.timeline import MOST_POINTS, Timeline
-from oomguard.supervision.growth.model import MemorySample
+from oomguard.profiling.rules.peaks import MOST_POINTS, Timeline
+from oomguard.supervision.model import MemorySample
 
 
 def sample(seconds: float, size: int) -> MemorySample:

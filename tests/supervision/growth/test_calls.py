@@ -5,9 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oomguard.supervision.growth import calls
-from oomguard.supervision.growth.calls import CallTable
-from oomguard.supervision.growth.line_growth import Line, charged_line
+from oomguard.supervision.growth import line_growth
+from oomguard.supervision.growth.line_growth import CallTable, Line, charged_line
 
 FRAME = st.tuples(
     st.sampled_from(
@@ -25,7 +24,7 @@ def table() -> CallTable:
 @given(st.lists(st.lists(FRAME, max_size=6), max_size=12), st.integers(1, 5))
 def test_bytes_by_line_are_the_bytes_by_stack(stacks: list[list[tuple[str, int, str]]], most: int) -> None:
     """Whatever the stacks are, and also when the table is full: nothing is lost, and the charged line stays."""
-    before, calls._MOST_STACKS = calls._MOST_STACKS, most
+    before, line_growth._MOST_STACKS = line_growth._MOST_STACKS, most
     try:
         kept, held, lines = table(), dict[int, int](), dict[Line, int]()
         for size, frames in enumerate(stacks, 1):
@@ -38,7 +37,7 @@ def test_bytes_by_line_are_the_bytes_by_stack(stacks: list[list[tuple[str, int, 
         assert sum(stack.grew_bytes for stack in told) == sum(held.values())
         assert [stack.grew_bytes for stack in told] == sorted(held.values(), reverse=True)
     finally:
-        calls._MOST_STACKS = before
+        line_growth._MOST_STACKS = before
 
 
 def test_a_stack_is_told_outermost_first_with_the_user_s_source() -> None:
@@ -59,5 +58,5 @@ def test_an_endless_recursion_fills_no_memory() -> None:
     for depth in range(3000):
         frames = [("own.py", 4, "walk")] * (depth % 90 + 1) + [("own.py", depth, "<module>")]
         kept.number(frames, "python", 1)
-    assert len(kept._stacks) <= calls._MOST_STACKS + 1
+    assert len(kept._stacks) <= line_growth._MOST_STACKS + 1
     assert max(map(len, kept._stacks)) <= 100

@@ -7,8 +7,7 @@ from dataclasses import replace
 import pytest
 
 from oomguard.kernel.model import ProcessFacts, ProcessStack, StackFrame
-from oomguard.supervision.growth.model import GrownLine
-from oomguard.supervision.model import Snapshot
+from oomguard.supervision.model import GrownLine, Snapshot
 from oomguard.supervision.rules.advice import CURES, advise, cure_of, equal_workers, size_by_flag
 
 MIB = 1 << 20

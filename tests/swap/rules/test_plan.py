@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oomguard.errors import SwapRefused
-from oomguard.formats.meminfo import SwapArea
+from oomguard.formats.proc import SwapArea
 from oomguard.kernel.model import DiskFacts
 from oomguard.swap.rules.plan import pick_place, plan_swap_file
 from tests.swap.swap_places import GIB, SSD, machine, place

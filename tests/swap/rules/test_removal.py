@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oomguard.errors import SwapRefused
-from oomguard.formats.meminfo import SwapArea
+from oomguard.formats.proc import SwapArea
 from oomguard.swap.rules.refusals import check_memory
 
 GIB = 1 << 30

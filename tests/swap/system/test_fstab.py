@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from oomguard.errors import OomguardError, SwapFailed
-from oomguard.swap.system import fstab as fstab_file
+from oomguard.swap.system import records as fstab_file
 
 if TYPE_CHECKING:
     from pathlib import Path

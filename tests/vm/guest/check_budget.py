@@ -15,7 +15,7 @@ from pathlib import Path
 from oomguard.errors import OomguardError
 from oomguard.kernel.cgroup.directory import find_own_cgroup
 from oomguard.kernel.machine import read_headroom
-from oomguard.supervision.backends.own_cgroup import OwnCgroup, enter_cgroup
+from oomguard.supervision.own_budget import OwnCgroup, enter_cgroup
 
 MIB = 1 << 20
 BUDGET, KNOWN, FILE = 160 * MIB, 100 * MIB, 64 * MIB

@@ -1,1 +1,0 @@
-"""Files, file systems and disks."""

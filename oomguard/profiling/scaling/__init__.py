@@ -1,1 +1,0 @@
-"""A program on growing beginnings of its input, and what all of it will need."""

@@ -1,1 +1,0 @@
-"""Where CPython keeps its frames, and where ELF files keep CPython."""
