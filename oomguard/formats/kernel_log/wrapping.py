@@ -36,7 +36,9 @@ _EACH = 8  # lines of one beginning that are looked at
 _MOST = 4  # ways to wrap lines in one log
 _TOKEN = re.compile(r"[\w.+-]+|\s+|.", re.DOTALL)
 _TIMES = (
-    re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]{1,9})?(?:Z|[+-][0-9]{2}:?[0-9]{2})?"),
+    re.compile(
+        r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]{1,9})?(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
+    ),
     re.compile(r"[A-Z][a-z]{2} [ 0-9][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2}"),
 )  # fmt: skip
 _SECONDS = re.compile(r"\[ *[0-9]{1,10}\.[0-9]{6}\]")
@@ -94,8 +96,8 @@ class Unwrapper:
                     _look(seen, text[start:place], word, rest, is_whole=is_whole)
         for shape, lines in seen.items():
             if len(self._wraps) < _MOST and len(lines.kinds) > 1 and lines.kinds - _KILLS:
-                rest = next(iter(lines.rests)) if len(lines.rests) == 1 else ""
-                self._wraps.setdefault(shape, _wrap(shape, lines.blanks, rest))
+                after = next(iter(lines.rests)) if len(lines.rests) == 1 else ""
+                self._wraps.setdefault(shape, _wrap(shape, lines.blanks, after))
 
 
 def _look(seen: dict[str, _Seen], head: bytes, word: bytes, rest: bytes, *, is_whole: bool) -> None:
@@ -134,16 +136,15 @@ def _wrap(shape: str, blanks: int, rest: str) -> _Wrap:
 
 def _pattern(shape: str) -> str:
     """A blank may be there or not, but between two words."""
-    tokens = [re.escape(token) if token not in "W " else token for token in shape]
     made = []
-    for place, token in enumerate(tokens):
-        if token == "W":
+    for place, each in enumerate(shape):
+        before, after = shape[place - 1 : place], shape[place + 1 : place + 2]
+        if each == "W":
             made.append(r"[\w.+-]+")
-        elif token == " ":
-            between_words = 0 < place < len(tokens) - 1 and tokens[place - 1] == tokens[place + 1] == "W"
-            made.append(r"\s+" if between_words else r"\s*")
+        elif each == " ":
+            made.append(r"\s+" if before == after == "W" else r"\s*")
         else:
-            made.append(rf"\s*{token}" if tokens[place - 1 : place] != [" "] and place else token)
+            made.append(rf"\s*{re.escape(each)}" if before not in ("", " ") else re.escape(each))
     return "".join(made)
 
 

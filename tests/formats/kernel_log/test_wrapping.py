@@ -11,7 +11,8 @@ import pytest
 
 from oomguard.formats.kernel_log import OomEvent
 from oomguard.formats.kernel_log.log_stream import find_in_blocks, find_newest
-from tests.formats.kernel_log.test_prefixes import RECORDS, RENDERERS
+from tests.formats.kernel_log.log_renderings import RENDERERS
+from tests.formats.kernel_log.test_prefixes import RECORDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
