@@ -23,7 +23,8 @@ _SPLITS = {"train", "validation", "test", "val", "valid", "dev"}
 _SPLIT_NAMES = {"split", "subset", "part", "split_name", "name", "key"}
 _BOUND = frozenset({
     "append", "add", "extend", "update", "insert", "appendleft", "extendleft", "write", "writelines", "put",
-    "setdefault", "submit", "map", "readline", "read",
+    "setdefault", "submit", "map", "readline", "read", "__setitem__", "__iadd__", "__ior__", "put_nowait", "frombytes",
+    "fromlist", "subtract", "push", "pop", "popleft", "get", "clear", "writerow", "writerows", "writestr", "readlines",
 })  # fmt: skip
 
 
@@ -36,7 +37,7 @@ class Elements(Interpretation):
             return self._slice(node, owner)
         index = self.evaluate(node.slice)
         key = index.value
-        if owner.kind == "tuple" and str(key) in owner.parts:
+        if owner.kind in ("tuple", "dict") and str(key) in owner.parts:
             return owner.parts[str(key)]
         if owner.kind == "dataset" or (owner.kind == "stream" and owner.value == "dataset"):
             if key in _SPLITS or (not isinstance(key, str) and text_source(node.slice) in _SPLIT_NAMES):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from oomguard.script_analysis.interpreter.calls import Call
 from oomguard.script_analysis.interpreter.elements import Elements
 from oomguard.script_analysis.interpreter.iteration import Iteration
-from oomguard.script_analysis.interpreter.values import AbstractValue, text_source
+from oomguard.script_analysis.interpreter.values import CALLABLE, AbstractValue, text_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,6 +63,9 @@ class Expressions(Elements, Iteration):
                 parts={str(number): one for number, one in enumerate(elements)},
                 of_input=any(element.of_input for element in elements),
             )
+        if all(one.kind in CALLABLE for one in elements):
+            choice = AbstractValue(kind="choice", parts={str(number): one for number, one in enumerate(elements)})
+            return self.memory.new("list", item=choice)
         kind = "set" if isinstance(node, ast.Set) else "list"
         made = self.memory.new(kind, of_input=any(one.of_input for one in elements))
         one = self.largest(elements)
@@ -80,8 +83,15 @@ class Expressions(Elements, Iteration):
     def visit_Dict(self, node: ast.Dict) -> AbstractValue:
         values = [self.evaluate(value) for value in node.values]
         largest = self.largest(values)
+        names = [_constant_key(key) or str(number) for number, key in enumerate(node.keys)]
         if largest.fraction > 0:
-            return self.memory.new("dict", parts={str(number): one for number, one in enumerate(values)})
+            return self.memory.new("dict", parts=dict(zip(names, values, strict=True)))
+        filled = {name: one for name, one in zip(names, values, strict=True) if one.kind in ("list", "set", "counter")}
+        if filled and not largest.of_input:  # {"ids": [], "labels": []}: each is filled by its name
+            return self.memory.new("dict", parts=filled)
+        if values and all(one.kind in CALLABLE for one in values):
+            choice = AbstractValue(kind="choice", parts={str(number): one for number, one in enumerate(values)})
+            return self.memory.new("dict", item=choice)
         # With something of the input in it, it is a record; else an empty or fixed table.
         made = self.memory.new("record" if largest.of_input else "dict", of_input=largest.of_input)
         keys = [self.evaluate(key) for key in node.keys if key is not None]
@@ -219,6 +229,8 @@ class Expressions(Elements, Iteration):
             return self.call(node, function.parts["function"], [*first[1:], *args], {**function.value, **kwargs})
         if function.kind == "bound":
             return self._call_bound(node, function, args, kwargs)
+        if function.kind == "choice":
+            return self.largest([self.call(node, one, args, kwargs) for one in function.parts.values()])
         given = Call(node=node, args=args, kwargs=kwargs, hint=hint)
         name = str(function.value) if function.kind == "module" else text_source(node.func)
         found = self.libraries.call_function(self, name, given) if function.kind == "module" else None
@@ -250,7 +262,15 @@ class Expressions(Elements, Iteration):
             fields = [name for name, _ in _fields(body.value)]
             names = [fields[number] if number < len(fields) else str(number) for number in range(len(args))]
             made.parts |= dict(zip(names, args, strict=True)) | kwargs
+        if "__init__" not in body.parts:
+            for name, member in _fields(body.value):
+                if isinstance(member.value, ast.Call) and name not in made.parts:  # field(default_factory=list)
+                    made.parts[name] = self.evaluate(member.value)
         return made
+
+
+def _constant_key(key: ast.expr | None) -> str:
+    return key.value if isinstance(key, ast.Constant) and isinstance(key.value, str) else ""
 
 
 def _fields(body: object) -> list[tuple[str, ast.AnnAssign]]:

@@ -111,7 +111,9 @@ def collected(holder: AbstractValue, item: AbstractValue, *, spread: bool) -> st
     if item.is_constant:
         return None
     if holder.kind == "counter" and spread:
-        return "pairs" if item.one().kind == "tuple" and item.one().of_input else None
+        one = item.one()
+        if one.kind == "tuple" or one.kind in _VOCABULARY:
+            return "pairs" if one.kind == "tuple" and one.of_input else None
     taken = item.one() if spread else item
     if holder.kind in ("set", "dict", "counter") and taken.kind in _VOCABULARY:
         return None

@@ -114,8 +114,9 @@ class Functions(Expressions):
         over = [loop for _, loops in yielded for loop in loops if loop.fraction > 0]
         each = bool(over) and all(loop.each for loop in over)
         stream = self.memory.new(
-            "stream", fraction=fraction, item=item, of_input=fraction > 0 or item.of_input, each=each
-        )
+            "stream", fraction=fraction, item=item, of_input=fraction > 0 or item.of_input, each=each,
+            count=max((loop.count for loop in over), default=0.0),
+        )  # fmt: skip
         stream.parts = {name: abstract for name, abstract in frame.items() if abstract.fraction > 0}
         return stream
 

@@ -57,6 +57,7 @@ class Interpretation:
         self.defaults: dict[str, object] = {}  # of the script's own flags: argparse's add_argument(default=)
         self.classes: dict[int, str] = {}  # of which class a method is
         self.imported = 0  # how many modules are being gone through, one within the other
+        self.branching: set[str] = set()  # names of tables that other tables are put into
         self.runs = True
         self.bases: dict[int, list[AbstractValue]] = {}  # of the class that a method is of
         self.steps = 0

@@ -226,6 +226,8 @@ class MemoryModel:
 
     def count_of(self, iterable: AbstractValue) -> float:
         """Say how many items it has for each byte of the input: lines, documents, words or tokens."""
+        if iterable.count:
+            return iterable.count
         kinds: set[str] = set()
         to_see = [(iterable, 0)]
         while to_see:
@@ -295,6 +297,10 @@ class MemoryModel:
 
     def flush(self, abstract: AbstractValue) -> None:
         """It was emptied or let go: what grew in it does not stay."""
+        if abstract.kind == "dict":  # {"ids": [], "labels": []}
+            for part in abstract.parts.values():
+                if part is not abstract and part.kind != "dict":
+                    self.flush(part)
         for loop in self.loops:
             if loop.number not in abstract.born:
                 loop.flushed.append(abstract)

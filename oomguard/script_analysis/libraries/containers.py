@@ -47,6 +47,12 @@ _CONTAINERS = frozenset(
 )
 
 
+# Methods that take in all that their argument consists of.
+_ALL_OF_IT = frozenset(
+    ("extend", "extendleft", "update", "fromlist", "frombytes", "__iadd__", "__ior__", "union_update"),
+)  # fmt: skip
+
+
 def dtype_bytes(node: ast.Call) -> int | None:
     """Bytes of an element by the dtype that a call names; None: it names none."""
     for word in node.keywords:
@@ -147,7 +153,8 @@ def _empty(it: Expressions, call: Call) -> AbstractValue:
 
 def _container(it: Expressions, call: Call) -> AbstractValue | None:
     holder = call.owner.parts["of"] if call.owner.kind == "element" else call.owner
-    written = call.name in ("write", "writelines") and holder.kind in ("textbuffer", "bytebuffer")
+    buffer = holder.kind in ("textbuffer", "bytebuffer")
+    written = buffer and call.name in ("write", "writelines", "writerow", "writerows", "writestr", "addfile")
     if call.owner.kind == "element" and call.args:
         listed = LIST_OF.get(call.args[-1].kind)
         holder.inner = holder.inner or (kept_item(AbstractValue(kind=listed)) if listed else None)
@@ -159,10 +166,15 @@ def _container(it: Expressions, call: Call) -> AbstractValue | None:
             spread=call.owner.kind in ("text", "bytes", "textbuffer", "bytebuffer"),
         )
         return AbstractValue()
-    if call.name in ("extend", "extendleft", "update", "fromlist", "frombytes"):
-        if call.args:
-            it.memory.grow(holder, call.args[0], call.node, spread=True)
+    if call.name == "__setitem__" and len(call.args) == 2:
+        for one in call.args:
+            if one.of_input or one.fraction > 0:
+                it.memory.grow(holder, one, call.node, spread=False)
         return AbstractValue()
+    if call.name in _ALL_OF_IT:
+        if call.args:
+            it.memory.grow(holder, it.iterated(call.args[0]), call.node, spread=True)
+        return call.owner if call.name.startswith("__") else AbstractValue()
     if call.name in ("write", "put", "writelines"):
         return AbstractValue()  # of what stands in the list: a file
     if call.name == "setdefault" and len(call.args) > 1:

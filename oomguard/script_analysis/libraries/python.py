@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING
 
 from oomguard.script_analysis.interpreter.calls import ANYWHERE, FUNCTIONS, LAST_NAMES
@@ -26,6 +27,8 @@ def make_list(it: Expressions, call: Call) -> AbstractValue:
     source = it.iterated(call.args[0])
     if source.kind in ("file", "stream"):
         it.memory.advance(source) if source.fraction == 0 and source.value == "islice" else None
+    if source.fraction <= 0 and source.kind == "words" and text_source(call.node.func) == "tuple":
+        return it.memory.new("tuple", of_input=source.of_input, parts={"0": source.one()})
     if source.fraction <= 0:
         item = source.one()
         return it.memory.new("list", item=item if item.of_input else None, of_input=source.of_input)
@@ -44,12 +47,14 @@ def make_list(it: Expressions, call: Call) -> AbstractValue:
 
 
 def _make_set(it: Expressions, call: Call) -> AbstractValue:
-    source = it.iterated(call.args[0]) if call.args else None
-    if source is None or source.fraction <= 0 or source.one().kind not in ("line", "document", "record"):
-        made = it.memory.new("set", of_input=source is not None and source.one().of_input)
-        made.item = source.one() if made.of_input and source is not None else None
-        return made
-    return make_list(it, call)
+    source = it.iterated(call.args[0]) if call.args else AbstractValue()
+    if source.fraction > 0 and source.one().kind in ("line", "document", "record"):
+        return make_list(it, call)
+    if source.fraction > 0 and source.kind != "paths":
+        return it.memory.keep_all(call.node, source, "set", "growing-table")
+    made = it.memory.new("set", of_input=source.one().of_input)
+    made.item = source.one() if made.of_input else None
+    return made
 
 
 def _make_dict(it: Expressions, call: Call) -> AbstractValue:
@@ -64,6 +69,35 @@ def _push(it: Expressions, call: Call) -> AbstractValue:
     if len(call.args) > 1:
         it.memory.grow(call.args[0], call.args[1], call.node, spread=False)
     return AbstractValue()
+
+
+def _pop(it: Expressions, call: Call) -> AbstractValue:
+    """heapq.heappop(heap): as many go as come."""
+    heap = call.args[0] if call.args else AbstractValue()
+    it.memory.flush(heap)
+    return heap.one()
+
+
+def _set_item(it: Expressions, call: Call) -> AbstractValue:
+    """operator.setitem(holder, key, value)."""
+    for one in call.args[1:]:
+        if one.of_input or one.fraction > 0:
+            it.memory.grow(call.args[0], one, call.node, spread=False)
+    return AbstractValue()
+
+
+def _print(it: Expressions, call: Call) -> AbstractValue:
+    """print(..., file=buffer), json.dump(all, buffer): what is written into memory stays there."""
+    file = call.kwargs.get("file") or (call.args[1] if len(call.args) > 1 else AbstractValue())
+    if file.kind in ("textbuffer", "bytebuffer", "text", "bytes") and call.args and not file.is_constant:
+        it.memory.grow(file, call.args[0], call.node, spread=True)
+    return AbstractValue()
+
+
+def _writer(it: Expressions, call: Call) -> AbstractValue:
+    """csv.writer(file): a file in memory stays one."""
+    file = call.args[0] if call.args else AbstractValue()
+    return file if file.kind in ("textbuffer", "bytebuffer", "text") else AbstractValue(kind="output")
 
 
 def _all_lines(it: Expressions, call: Call) -> AbstractValue:
@@ -112,9 +146,9 @@ def _run_code(it: Expressions, call: Call) -> AbstractValue:
 def _by_name(it: Expressions, call: Call) -> AbstractValue:
     """`getattr(object, name)`: a value, or a function that nobody can tell."""
     owner, name = call.args[0] if call.args else AbstractValue(), call.args[1].value if len(call.args) > 1 else None
-    if isinstance(name, str) and owner.kind == "object":
-        found = owner.parts.get(name)
-        if found is not None:
+    if isinstance(name, str) and name.isidentifier():
+        found = it.evaluate(ast.Attribute(value=call.node.args[0], attr=name, ctx=ast.Load()))
+        if found.kind != "unknown":
             return found
     return it.memory.new("unknown", of_input=owner.of_input, origin="getattr")
 
@@ -176,14 +210,18 @@ FUNCTIONS.update(
         "builtins.len": _length,
         "builtins.input": _input,
         **dict.fromkeys(("heapq.heappush", "bisect.insort", "bisect.insort_left", "bisect.insort_right"), _push),
+        "heapq.heappop": _pop,
+        "operator.setitem": _set_item,
         "linecache.getlines": _all_lines,
+        "builtins.print": _print,
+        **dict.fromkeys(("json.dump", "pickle.dump", "numpy.save", "yaml.dump", "yaml.safe_dump"), _print),
+        **dict.fromkeys(("csv.writer", "csv.DictWriter"), _writer),
         **dict.fromkeys(("types.SimpleNamespace", "argparse.Namespace"), _namespace),
         "dataclasses.field": _field,
         "functools.partial": _partial,
         **dict.fromkeys(("builtins.exec", "runpy.run_path", "runpy.run_module"), _run_code),
         "builtins.getattr": _by_name,
         "importlib.import_module": lambda *_: AbstractValue(kind="module", value="a module imported by name"),
-        "builtins.print": lambda *_: AbstractValue(),
         "builtins.isinstance": lambda *_: AbstractValue(),
         "builtins.bytearray": _buffer("bytes"),
         "io.StringIO": _buffer("textbuffer"),
@@ -232,13 +270,30 @@ def _passed_by(it: Expressions, call: Call) -> AbstractValue:
 def _map(it: Expressions, call: Call) -> AbstractValue:
     if len(call.args) < 2:
         return AbstractValue()
-    source = it.iterated(call.args[1])
-    item = apply(it, call.node, call.args[0], source.one())
-    return it.memory.new("stream", fraction=source.fraction, item=item, of_input=item.of_input, parts={"of": source})
+    source, item = _each_of(it, call)
+    return it.memory.new(
+        "stream", fraction=source.fraction, item=item, of_input=item.of_input, parts={"of": source}, each=source.each
+    )
+
+
+def _each_of(it: Expressions, call: Call) -> tuple[AbstractValue, AbstractValue]:
+    """Go through the function once in a loop over what it is given: it may keep what passes by."""
+    several = [it.iterated(argument) for argument in call.args[1:]]
+    source = max(several, key=lambda one: one.fraction)
+    with it.memory.keeping([source]), it.memory.loop(source.fraction, each=source.each) as loop:
+        items = [it.item_in(loop, source) if one is source else one.one() for one in several]
+        if text_source(call.node.func).endswith("starmap") and items[0].kind == "tuple":
+            items = list(items[0].parts.values())
+        return source, apply(it, call.node, call.args[0], *items)
 
 
 def _filter(it: Expressions, call: Call) -> AbstractValue:
-    return it.iterated(call.args[1]) if len(call.args) > 1 else AbstractValue()
+    """What a filter lets pass is what it goes through."""
+    if len(call.args) < 2:
+        return AbstractValue()
+    if call.args[0].kind != "none":
+        return _each_of(it, call)[0]
+    return it.iterated(call.args[1])
 
 
 def _iter(it: Expressions, call: Call) -> AbstractValue:

@@ -6,6 +6,7 @@ Sources: the libraries' own documentation; what each holds was measured (oomguar
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oomguard.script_analysis.interpreter.calls import ANYWHERE, FRAME_METHODS, FUNCTIONS, LAST_NAMES, METHODS
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
     from oomguard.script_analysis.interpreter.calls import Call
     from oomguard.script_analysis.interpreter.expressions import Expressions
     from oomguard.script_analysis.interpreter.memory_model import MemoryModel
+
+
+_TYPES = frozenset(
+    ("builtins.list", "builtins.dict", "builtins.set", "builtins.str", "builtins.bytes", "builtins.bytearray",
+     "collections.deque", "collections.Counter", "collections.defaultdict", "collections.OrderedDict"),
+)  # fmt: skip
 
 
 class _Libraries:
@@ -33,6 +40,8 @@ class _Libraries:
         """Give what a call of the function with this dotted name gives; None where it is not known."""
         last_two, last = ".".join(name.split(".")[-2:]), name.rpartition(".")[2]
         known = FUNCTIONS.get(name) or FUNCTIONS.get(last_two) or LAST_NAMES.get(last)
+        if known is None and call.args and name.rpartition(".")[0] in _TYPES:  # list.append(rows, line)
+            return self.call_method(it, replace(call, owner=call.args[0], name=last, args=call.args[1:]))
         return known(it, call) if known is not None else None
 
     def call_method(self, it: Expressions, call: Call) -> AbstractValue:
