@@ -37,6 +37,8 @@ class Elements(Interpretation):
             return self._slice(node, owner)
         index = self.evaluate(node.slice)
         key = index.value
+        if owner.kind == "stored":
+            return self._from_disk(node, owner, index)
         if owner.kind in ("tuple", "dict") and str(key) in owner.parts:
             return owner.parts[str(key)]
         if owner.kind == "dataset" or (owner.kind == "stream" and owner.value == "dataset"):
@@ -79,6 +81,26 @@ class Elements(Interpretation):
             kind="path_of_many" if owner.kind == "paths" else "unknown", of_input=owner.of_input, origin=owner.origin
         )
 
+    def _from_disk(self, node: ast.Subscript, owner: AbstractValue, index: AbstractValue) -> AbstractValue:
+        """What is taken out of an array on disk: a member of a group by its name, all of it, or a piece."""
+        if isinstance(index.value, str) or isinstance(node.slice, (ast.JoinedStr,)) or index.kind == "text":
+            return owner
+        everything = (isinstance(node.slice, ast.Constant) and node.slice.value is ...) or (
+            isinstance(node.slice, ast.Tuple)
+            and all(isinstance(one, ast.Slice) and one.lower is one.upper is None for one in node.slice.elts)
+        )
+        column = isinstance(node.slice, ast.Tuple) and any(
+            isinstance(one, ast.Slice) and one.lower is one.upper is None for one in node.slice.elts[:1]
+        )
+        if everything or column or isinstance(node.slice, ast.Compare):  # [...], [()], [:, 0], [x > 5]
+            return self._all_from_disk(node, owner)
+        return self.memory.new("file_array", of_input=True)
+
+    def _all_from_disk(self, node: ast.AST, owner: AbstractValue, share: float = 1.0) -> AbstractValue:
+        made = self.memory.make("whole-read", node, "file_array", share * owner.fraction, each=owner.each)
+        made.value = owner.value
+        return made
+
     def _field(self, record: AbstractValue, key: object) -> AbstractValue:
         """One field of a JSON object: a text, or a list of values where its name says so or nothing is known."""
         if isinstance(key, str) and is_short_key(key):
@@ -96,6 +118,11 @@ class Elements(Interpretation):
             return self.memory.make(
                 "list-of-input", node, "records", owner.fraction if low is None and high is None else 0.0
             )
+        if owner.kind == "stored":
+            share = 0.0 if self._is_tail(node) else _sliced(low, high)
+            if share > 0:
+                return self._all_from_disk(node, owner, share)
+            return self.memory.new("file_array", of_input=True)
         if owner.fraction <= 0 and owner.kind in ("list", "bytes", "chunk", *LISTS, *TEXTS):
             return self.memory.new(owner.kind, of_input=owner.of_input, item=owner.item)  # another object
         if owner.kind == "json" and self._is_tail(node):
@@ -164,6 +191,8 @@ class Elements(Interpretation):
             "object",
         ):
             return AbstractValue(kind="number")
+        if owner.kind == "stored":
+            return self._all_from_disk(node, owner) if name in ("values", "data") else owner
         if name == "st_size":
             return AbstractValue(kind="number", of_length=1.0)
         if owner.kind == "column" and name in ("str", "list"):

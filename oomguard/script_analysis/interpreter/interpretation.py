@@ -13,6 +13,7 @@ from oomguard.script_analysis.file_names import (
     is_no_data,
     is_outside,
     is_small_file,
+    is_stepwise,
     may_hold,
     opens_output,
     path_name,
@@ -29,6 +30,13 @@ if TYPE_CHECKING:
     from oomguard.script_analysis.interpreter.memory_model import MemoryModel
 
 _WHOLE = frozenset({"file", "parquet", *STREAMED})
+
+
+def _is_all(given: AbstractValue) -> bool:
+    """Whether it is the input itself, as a file or as what goes through it."""
+    return not given.small and not given.each and "many" not in given.parts and (
+        given.kind == "file" or (given.kind in STREAMED and given.fraction > 0)
+    )  # fmt: skip
 
 
 class Interpretation:
@@ -118,6 +126,8 @@ class Interpretation:
             self.memory.cannot_see(node, f"{name}() may read all of it")
         elif outside:
             self._outside(name, args, node, owner)
+        elif owner is None and not is_stepwise(name) and any(_is_all(one) for one in args):
+            self.memory.cannot_see(node, f"{name}() is given all of it, and may hold it")
         piece = next((argument for argument in args if argument.of_input or argument.fraction > 0), None)
         if piece is None:
             return self.memory.new("unknown", origin=origin if outside else "")

@@ -82,7 +82,7 @@ def _array(it: Expressions, call: Call) -> AbstractValue:
         return source
     if source.kind in ARRAYS and "asarray" in text_source(call.node.func):
         return source
-    if source.kind == "file_array":
+    if source.kind in ("file_array", "stored"):
         return source if "asarray" in text_source(call.node.func) else it.memory.make(
             "copy", call.node, "file_array", source.fraction, weight=source.weight, each=source.each
         )  # fmt: skip
@@ -95,7 +95,7 @@ def _read_array(it: Expressions, call: Call) -> AbstractValue:
     path = call.args[0] if call.args else AbstractValue()
     mapped = call.kwargs.get("mmap_mode")
     if mapped is not None and mapped.kind != "none":
-        return it.memory.new("mapped", fraction=1.0, of_input=True)
+        return it.memory.new("stored", fraction=1.0, of_input=True)
     count = call.kwargs.get("count") or (call.args[2] if len(call.args) > 2 else None)
     named = is_small_file(path_name(call.node.args[0]), call.hint) if call.node.args else False
     if path.small or named:
@@ -259,7 +259,6 @@ FUNCTIONS.update({
          "torch.concat", "pandas.concat", "polars.concat"), _joined_arrays,
     ),
     **dict.fromkeys(("numpy.empty", "numpy.zeros", "numpy.ones", "numpy.full"), _empty),
-    **dict.fromkeys(("numpy.memmap", "numpy.lib.format.open_memmap"), lambda *_: AbstractValue(kind="output")),
     **dict.fromkeys(("numpy.frombuffer", "torch.from_numpy"), same),
     **dict.fromkeys(("numpy.load", "numpy.fromfile", "torch.from_file"), _read_array),
     **dict.fromkeys(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.script_analysis.file_names import is_small_file, path_name
 from oomguard.script_analysis.interpreter.calls import ANYWHERE, FUNCTIONS, methods_of
-from oomguard.script_analysis.interpreter.values import AbstractValue
+from oomguard.script_analysis.interpreter.values import AbstractValue, text_source
 
 if TYPE_CHECKING:
     from oomguard.script_analysis.interpreter.calls import Call
@@ -26,7 +26,21 @@ def open_file(it: Expressions, call: Call) -> AbstractValue:
     hints = [path_name(call.node.args[0])] if call.node.args else []
     if isinstance(path.value, str):
         hints.append(path.value.rpartition("/")[2])
-    return _opened(it, path, open_mode(call, 1), small=is_small_file(*hints, call.hint))
+    made = _opened(it, path, open_mode(call, 1), small=is_small_file(*hints, call.hint))
+    made.named = " ".join((*hints, call.hint))
+    if text_source(call.node.func).rpartition(".")[2] in _BINARY and "t" not in open_mode(call, 1):
+        made.value = "binary"
+    elif _compressed(call.node) and "t" not in open_mode(call, 1):
+        made.value = "binary"
+    return made
+
+
+# What gives bytes where no mode is given.
+_BINARY = frozenset({"urlopen", "BZ2File", "GzipFile", "LZMAFile"})
+
+
+def _compressed(node: ast.Call) -> bool:
+    return text_source(node.func) in ("gzip.open", "bz2.open", "lzma.open", "pgzip.open", "igzip.open", "fsspec.open")
 
 
 def open_path(it: Expressions, call: Call) -> AbstractValue:

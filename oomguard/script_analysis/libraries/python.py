@@ -340,6 +340,34 @@ def _chain(it: Expressions, call: Call) -> AbstractValue:
     return it.memory.new("stream", fraction=source.fraction, item=source.one(), of_input=True, parts={"of": source})
 
 
+def _group(it: Expressions, call: Call) -> AbstractValue:
+    """itertools.groupby: a key, and the items that follow one another with it."""
+    source = it.iterated(call.args[0]) if call.args else AbstractValue()
+    group = AbstractValue(kind="stream", item=source.one(), of_input=True)
+    pair = AbstractValue(kind="tuple", of_input=True, parts={"0": AbstractValue(kind="value"), "1": group})
+    return it.memory.new("stream", fraction=source.fraction, item=pair, of_input=True, parts={"of": source})
+
+
+def _pairs(it: Expressions, call: Call) -> AbstractValue:
+    """itertools.pairwise: each item with the one after it."""
+    source = it.iterated(call.args[0]) if call.args else AbstractValue()
+    item = source.one()
+    pair = AbstractValue(kind="tuple", of_input=item.of_input, parts={"0": item, "1": item})
+    return it.memory.new("stream", fraction=source.fraction, item=pair, of_input=True, parts={"of": source})
+
+
+def _merge(it: Expressions, call: Call) -> AbstractValue:
+    """heapq.merge: one item of each source at a time."""
+    source = it.largest([it.iterated(argument) for argument in call.args])
+    return it.memory.new("stream", fraction=source.fraction, item=source.one(), of_input=True, parts={"of": source})
+
+
+def _few(it: Expressions, call: Call) -> AbstractValue:
+    """heapq.nlargest, random.sample: so many as were asked for."""
+    source = it.iterated(call.args[1]) if len(call.args) > 1 else AbstractValue()
+    return it.memory.new("list", of_input=source.of_input, item=source.one() if source.of_input else None)
+
+
 def _reduce(it: Expressions, call: Call) -> AbstractValue:
     source = it.iterated(call.args[1]) if len(call.args) > 1 else AbstractValue()
     if source.fraction > 0:
@@ -356,6 +384,10 @@ def _range(it: Expressions, call: Call) -> AbstractValue:
 FUNCTIONS.update(
     {
         "itertools.tee": _tee,
+        "itertools.groupby": _group,
+        "itertools.pairwise": _pairs,
+        "heapq.merge": _merge,
+        **dict.fromkeys(("heapq.nlargest", "heapq.nsmallest"), _few),
         **dict.fromkeys(("builtins.enumerate", "builtins.zip", "itertools.zip_longest"), _enumerate),
         **dict.fromkeys(("builtins.map", "itertools.starmap"), _map),
         **dict.fromkeys(
