@@ -153,7 +153,9 @@ class Binding(Functions):
         """`node = node.setdefault(word, {})`: a tree of all that ever followed one another."""
         if not isinstance(target, ast.Name):
             return
-        opens = isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr == "setdefault"
+        opens = (
+            isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr == "setdefault"
+        )
         within = value.func.value if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) else (
             value.value if isinstance(value, ast.Subscript) and target.id in self.branching else None
         )  # fmt: skip

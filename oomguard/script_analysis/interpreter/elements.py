@@ -59,6 +59,8 @@ class Elements(Interpretation):
             return AbstractValue(
                 kind="column", fraction=owner.fraction, weight=0.0, of_input=True, parts={"of": owner}, born=owner.born
             )
+        if owner.kind in (*ARRAYS, "file_array") and owner.fraction > 0 and isinstance(node.slice, ast.Tuple):
+            return owner  # x[:, None], x[:, 0]: a view
         if owner.kind == "json":
             return owner
         if owner.kind == "encoding":
@@ -134,7 +136,7 @@ class Elements(Interpretation):
             pointer = TOKEN_POINTER if owner.kind == "tokens" else POINTER
             made = self.memory.new(
                 owner.kind, fraction=fraction, weight=owner.weight * pointer, of_input=True, parts={"of": owner},
-                line=node.lineno, each=owner.each,
+                line=node.lineno, each=owner.each, value="piece" if high is not None else None,
             )  # fmt: skip
             worth = fraction >= owner.fraction or self.memory.cost(made) >= WORTH_TELLING  # all of it, or much
             if fraction > 0 and owner.kind in SMALL_ITEMS and worth:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from oomguard.script_analysis.interpreter.calls import Call
 from oomguard.script_analysis.interpreter.elements import Elements
 from oomguard.script_analysis.interpreter.iteration import Iteration
-from oomguard.script_analysis.interpreter.values import CALLABLE, AbstractValue, text_source
+from oomguard.script_analysis.interpreter.values import ARRAYS, CALLABLE, AbstractValue, text_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,6 +138,8 @@ class Expressions(Elements, Iteration):
         if isinstance(node.op, ast.Div) and (left.kind in ("path", "paths", "module", "unknown", "parameter")):
             return AbstractValue(kind="path", value=text_source(node), small=left.small)
         larger = self.largest([left, right])
+        if left.fraction > 0 and right.fraction > 0 and _adds_axis(node.left) and _adds_axis(node.right):
+            return self.libraries.pairwise(self, node, larger)  # x[:, None] - x[None, :]
         if isinstance(node.op, ast.Add) and larger.fraction > 0:
             total = min(1.0, left.fraction + right.fraction)
             with self.memory.keeping([left, right]):
@@ -153,8 +155,15 @@ class Expressions(Elements, Iteration):
             return self.memory.new("line", of_input=True)
         if isinstance(node.op, ast.Mod) and left.kind == "text":
             return self.memory.new("text")
-        if isinstance(node.op, ast.MatMult) and larger.fraction > 0:
+        if isinstance(node.op, ast.MatMult) and left.fraction > 0 and right.fraction > 0:
             return self.libraries.pairwise(self, node, larger)
+        if larger.fraction > 0 and larger.kind in (*ARRAYS, "file_array", "stored", "matrix"):
+            with self.memory.keeping([left, right]):  # x * 2 is another array
+                made = self.memory.make(
+                    "copy", node, "file_array", larger.fraction, weight=larger.weight, each=larger.each
+                )
+                made.value = larger.value
+                return made
         if isinstance(node.op, ast.Mult) and left.kind == "list":
             return left
         return AbstractValue(kind="number" if "number" in (left.kind, right.kind) else "unknown")
@@ -267,6 +276,12 @@ class Expressions(Elements, Iteration):
                 if isinstance(member.value, ast.Call) and name not in made.parts:  # field(default_factory=list)
                     made.parts[name] = self.evaluate(member.value)
         return made
+
+
+def _adds_axis(node: ast.expr) -> bool:
+    """Whether it is x[:, None] or x[np.newaxis, :]."""
+    within = node.slice.elts if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Tuple) else []
+    return any(text_source(one) in ("None", "np.newaxis", "numpy.newaxis") for one in within)
 
 
 def _constant_key(key: ast.expr | None) -> str:

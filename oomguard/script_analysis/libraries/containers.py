@@ -12,6 +12,7 @@ from oomguard.script_analysis.interpreter.values import (
     FRAMES,
     LIST_OF,
     LISTS,
+    STREAMED,
     AbstractValue,
     kept_item,
     text_source,
@@ -118,6 +119,27 @@ def _all_by_all(it: Expressions, call: Call) -> AbstractValue:
     return pairwise(it, call.node, rows)
 
 
+def _times(it: Expressions, call: Call) -> AbstractValue | None:
+    """np.dot(x, x.T), torch.mm(x, x.t()): all rows by all rows, where both are the input."""
+    whole = [one for one in (call.owner, *call.args) if one.fraction > 0 and one.kind not in STREAMED]
+    if len(whole) < 2:
+        if call.owner.kind != "unknown" or not whole:
+            return None
+        made = it.memory.make("copy", call.node, "file_array", whole[0].fraction, each=whole[0].each)
+        made.value = whole[0].value if isinstance(whole[0].value, int) else None
+        return made
+    return pairwise(it, call.node, whole[0])
+
+
+def _square(it: Expressions, call: Call) -> AbstractValue:
+    """squareform(pdist(x)): the pairs once more, both ways."""
+    given = call.args[0] if call.args else AbstractValue()
+    if given.kind != "matrix":
+        return given
+    it.memory.report("all-by-all", call.node, "matrix", held=0.0, squared=1.5 * _DOUBLE, each=given.each)
+    return given
+
+
 def pairwise(it: Expressions, node: ast.AST, rows: AbstractValue) -> AbstractValue:
     """A number for each pair of documents."""
     it.memory.report("all-by-all", node, "matrix", held=0.0, squared=_DOUBLE, each=rows.each)
@@ -135,14 +157,18 @@ def _joined_arrays(it: Expressions, call: Call) -> AbstractValue:
     kind = item.kind if source.kind in ("token_arrays", "frames") else source.kind
     kind = kind if kind in (*ARRAYS, *FRAMES, "file_array") else "array8" if source.kind in LISTS else source.kind
     each = all(one.each for one in several if one.fraction > 0)
-    return it.memory.make("concatenate", call.node, kind, fraction, each=each)
+    rule = "concat-tables" if kind in FRAMES else "concatenate"
+    return it.memory.make(rule, call.node, kind, fraction, each=each)
 
 
 def _empty(it: Expressions, call: Call) -> AbstractValue:
     size = call.args[0] if call.args else call.kwargs.get("shape", AbstractValue())
-    if size.kind == "tuple" and size.parts:
-        size = next(iter(size.parts.values()))
     width = dtype_bytes(call.node) or 8
+    if size.kind == "tuple" and size.parts:
+        if sum(bool(one.of_length) for one in size.parts.values()) > 1:
+            it.memory.report("all-by-all", call.node, "matrix", held=0.0, squared=float(width))
+            return it.memory.new("matrix", of_input=True, weight=0.0)
+        size = next(iter(size.parts.values()))
     if size.of_length:
         return it.memory.make("growing-array", call.node, f"array{width}", size.of_length)
     made = it.memory.new(f"array{width}")
@@ -192,6 +218,8 @@ def _container(it: Expressions, call: Call) -> AbstractValue | None:
         return call.owner
     if call.name == "tolist":
         return tolist(it, call.node, call.owner)
+    if call.name in ("t", "transpose"):
+        return call.owner
     if call.name == "most_common":
         return it.memory.new("list")
     if call.name in ("values", "items", "keys", "copy"):
@@ -222,7 +250,7 @@ def _array_copy(it: Expressions, node: ast.Call, owner: AbstractValue, name: str
 def tolist(it: Expressions, node: ast.Call, owner: AbstractValue) -> AbstractValue:
     """array.tolist(): Python ints of an array's elements."""
     if owner.kind in ("column", *FRAMES):
-        return it.memory.make("tolist", node, "documents", owner.fraction)
+        return it.memory.make("column-tolist", node, "documents", owner.fraction)
     if owner.fraction > 0:
         return it.memory.make("tolist", node, "tokens", owner.fraction, representation="tolist")
     elements = owner.value if owner.kind in ARRAYS and isinstance(owner.value, int) else 0
@@ -259,6 +287,12 @@ FUNCTIONS.update({
          "torch.concat", "pandas.concat", "polars.concat"), _joined_arrays,
     ),
     **dict.fromkeys(("numpy.empty", "numpy.zeros", "numpy.ones", "numpy.full"), _empty),
+    **dict.fromkeys(
+        ("numpy.dot", "numpy.matmul", "numpy.inner", "numpy.outer", "numpy.subtract.outer", "numpy.equal.outer",
+         "numpy.add.outer", "numpy.multiply.outer", "numpy.less.outer", "torch.matmul", "torch.mm", "torch.outer",
+         "torch.einsum", "numpy.einsum", "numpy.tensordot"), _times,
+    ),
+    "scipy.spatial.distance.squareform": _square,
     **dict.fromkeys(("numpy.frombuffer", "torch.from_numpy"), same),
     **dict.fromkeys(("numpy.load", "numpy.fromfile", "torch.from_file"), _read_array),
     **dict.fromkeys(
@@ -273,6 +307,7 @@ methods_of(_CONTAINERS, _container)
 ANYWHERE.update(
     {
         "tolist": _tolist,
+        **dict.fromkeys(("dot", "matmul", "mm"), _times),
         "fit_transform": _matrix,
         **dict.fromkeys(("numpy", "cpu", "copy"), _itself),
     }

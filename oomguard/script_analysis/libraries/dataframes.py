@@ -46,7 +46,8 @@ def _frame(kind: str, *flags: str) -> Handler:
         if asked:
             return it.memory.new("stream", fraction=1.0, item=AbstractValue(kind=kind, of_input=True), of_input=True)
         each = path.kind == "path_of_many" or "many" in path.parts
-        return it.memory.make("dataframe", call.node, kind, 1.0, each=each)
+        rule = "object-load" if kind == "array8" else "dataframe"
+        return it.memory.make(rule, call.node, kind, 1.0, each=each)
 
     return read
 
@@ -83,7 +84,11 @@ def _frame_method(it: Expressions, call: Call) -> AbstractValue | None:
     fraction = call.owner.fraction
     if call.name in ("tolist", "to_list", "to_pylist"):
         return it.memory.make(
-            "tolist", call.node, "records" if call.owner.kind in FRAMES else "documents", fraction, each=call.owner.each
+            "column-tolist",
+            call.node,
+            "records" if call.owner.kind in FRAMES else "documents",
+            fraction,
+            each=call.owner.each,
         )
     if call.name == "to_dict":
         return it.memory.make("list-of-input", call.node, "records", fraction)

@@ -28,9 +28,7 @@ def open_file(it: Expressions, call: Call) -> AbstractValue:
         hints.append(path.value.rpartition("/")[2])
     made = _opened(it, path, open_mode(call, 1), small=is_small_file(*hints, call.hint))
     made.named = " ".join((*hints, call.hint))
-    if text_source(call.node.func).rpartition(".")[2] in _BINARY and "t" not in open_mode(call, 1):
-        made.value = "binary"
-    elif _compressed(call.node) and "t" not in open_mode(call, 1):
+    if "t" not in open_mode(call, 1) and _gives_bytes(call.node):
         made.value = "binary"
     return made
 
@@ -39,8 +37,11 @@ def open_file(it: Expressions, call: Call) -> AbstractValue:
 _BINARY = frozenset({"urlopen", "BZ2File", "GzipFile", "LZMAFile"})
 
 
-def _compressed(node: ast.Call) -> bool:
-    return text_source(node.func) in ("gzip.open", "bz2.open", "lzma.open", "pgzip.open", "igzip.open", "fsspec.open")
+def _gives_bytes(node: ast.Call) -> bool:
+    name = text_source(node.func)
+    return name.rpartition(".")[2] in _BINARY or name in (
+        "gzip.open", "bz2.open", "lzma.open", "pgzip.open", "igzip.open", "fsspec.open",
+    )  # fmt: skip
 
 
 def open_path(it: Expressions, call: Call) -> AbstractValue:

@@ -6,7 +6,15 @@ import ast
 from typing import TYPE_CHECKING
 
 from oomguard.script_analysis.interpreter.calls import ANYWHERE, FUNCTIONS, LAST_NAMES
-from oomguard.script_analysis.interpreter.values import LIST_OF, LISTS, POINTER, AbstractValue, text_source
+from oomguard.script_analysis.interpreter.findings import PAIR_BYTES
+from oomguard.script_analysis.interpreter.values import (
+    LIST_OF,
+    LISTS,
+    POINTER,
+    STREAMED,
+    AbstractValue,
+    text_source,
+)
 from oomguard.script_analysis.libraries.tokenizers import apply
 
 if TYPE_CHECKING:
@@ -34,7 +42,11 @@ def make_list(it: Expressions, call: Call) -> AbstractValue:
         return it.memory.new("list", item=item if item.of_input else None, of_input=source.of_input)
     if source.kind == "paths":
         return source
+    if source.paired:
+        return _all_pairs(it, call, source)
     kind = LIST_OF.get(source.one().kind)
+    if source.kind == "stored":
+        return it.memory.make("list-of-input", call.node, "tokens" if source.value else "documents", source.fraction)
     if source.kind in (*LISTS, "json", "list", "column") and source.fraction > 0:
         # The objects are there already; a list of them is new.
         return it.memory.new(
@@ -46,9 +58,29 @@ def make_list(it: Expressions, call: Call) -> AbstractValue:
     return it.memory.make("list-of-input", call.node, kind, source.fraction, each=source.each)
 
 
+def _all_pairs(it: Expressions, call: Call, source: AbstractValue) -> AbstractValue:
+    """Keep what list(combinations(documents, 2)) makes."""
+    it.memory.report("all-by-all", call.node, "pairs", held=0.0, squared=PAIR_BYTES, each=source.each)
+    return it.memory.new("list", of_input=True, item=source.one())
+
+
+def _combined(it: Expressions, call: Call) -> AbstractValue:
+    """itertools.combinations, permutations, product: the pairs of what is given, and all that is given as a tuple."""
+    several = [it.iterated(argument) for argument in call.args if argument.kind != "number"]
+    source = it.largest(several)
+    if source.kind in STREAMED and source.fraction > 0:
+        it.memory.keep_all(call.node, source)
+    item = source.one()
+    pair = AbstractValue(kind="tuple", of_input=item.of_input, parts={"0": item, "1": item})
+    paired = source.fraction > 0 and (len(several) == 1 or sum(one.fraction > 0 for one in several) > 1)
+    return it.memory.new(
+        "stream", fraction=source.fraction, item=pair, of_input=source.of_input, parts={"of": source}, paired=paired
+    )
+
+
 def _make_set(it: Expressions, call: Call) -> AbstractValue:
     source = it.iterated(call.args[0]) if call.args else AbstractValue()
-    if source.fraction > 0 and source.one().kind in ("line", "document", "record"):
+    if source.fraction > 0 and (source.paired or source.one().kind in ("line", "document", "record")):
         return make_list(it, call)
     if source.fraction > 0 and source.kind != "paths":
         return it.memory.keep_all(call.node, source, "set", "growing-table")
@@ -94,7 +126,7 @@ def _print(it: Expressions, call: Call) -> AbstractValue:
     return AbstractValue()
 
 
-def _writer(it: Expressions, call: Call) -> AbstractValue:
+def _writer(_: Expressions, call: Call) -> AbstractValue:
     """csv.writer(file): a file in memory stays one."""
     file = call.args[0] if call.args else AbstractValue()
     return file if file.kind in ("textbuffer", "bytebuffer", "text") else AbstractValue(kind="output")
@@ -165,7 +197,7 @@ def _deque(it: Expressions, call: Call) -> AbstractValue:
 
 def _length(_: Expressions, call: Call) -> AbstractValue:
     abstract = call.args[0] if call.args else AbstractValue()
-    return AbstractValue(kind="number", of_length=abstract.fraction or None)
+    return AbstractValue(kind="number", of_length=abstract.fraction or None, inner=abstract)
 
 
 def _number(_: Expressions, call: Call) -> AbstractValue:
@@ -188,6 +220,14 @@ def _buffer(kind: str) -> Handler:
     return make
 
 
+def _bytes(it: Expressions, call: Call) -> AbstractValue:
+    """bytes(mapped), bytearray(text): a copy of what is given."""
+    given = call.args[0] if call.args else AbstractValue()
+    if given.kind in ("mapped", "stored"):
+        return it.memory.make("copy", call.node, "bytes", given.fraction, each=given.each)
+    return _buffer("bytes")(it, call) or given if text_source(call.node.func) == "bytearray" else given
+
+
 def same(_: Expressions, call: Call) -> AbstractValue:
     """Give what it is given."""
     return call.args[0] if call.args else AbstractValue()
@@ -205,7 +245,10 @@ FUNCTIONS.update(
         "collections.Counter": _make_counter,
         **dict.fromkeys((f"builtins.{name}" for name in _NUMBERS), _number),
         **dict.fromkeys(("math.ceil", "math.floor"), _number),
-        **dict.fromkeys(("builtins.str", "builtins.bytes", "io.TextIOWrapper", "io.BufferedReader", "os.fspath"), same),
+        **dict.fromkeys(("builtins.bytes", "builtins.bytearray"), _bytes),
+        **dict.fromkeys(
+            ("builtins.str", "builtins.memoryview", "io.TextIOWrapper", "io.BufferedReader", "os.fspath"), same
+        ),
         "collections.deque": _deque,
         "builtins.len": _length,
         "builtins.input": _input,
@@ -223,7 +266,6 @@ FUNCTIONS.update(
         "builtins.getattr": _by_name,
         "importlib.import_module": lambda *_: AbstractValue(kind="module", value="a module imported by name"),
         "builtins.isinstance": lambda *_: AbstractValue(),
-        "builtins.bytearray": _buffer("bytes"),
         "io.StringIO": _buffer("textbuffer"),
         "io.BytesIO": _buffer("bytebuffer"),
         "array.array": _buffer("compact"),
@@ -377,14 +419,25 @@ def _reduce(it: Expressions, call: Call) -> AbstractValue:
 
 def _range(it: Expressions, call: Call) -> AbstractValue:
     """`range(len(all))` goes over all."""
-    lengths = [one.of_length for one in call.args[:2] if one.of_length]
-    return it.memory.new("range", fraction=min(1.0, max(lengths, default=0.0)), item=AbstractValue(kind="number"))
+    lengths = [one for one in call.args[:2] if one.of_length]
+    longest = max(lengths, key=lambda one: one.of_length or 0.0, default=AbstractValue())
+    fraction = min(1.0, longest.of_length or 0.0)
+    return it.memory.new("range", fraction=fraction, item=AbstractValue(kind="number"), value=longest.inner)
 
 
 FUNCTIONS.update(
     {
         "itertools.tee": _tee,
         "itertools.groupby": _group,
+        **dict.fromkeys(
+            (
+                "itertools.combinations",
+                "itertools.permutations",
+                "itertools.product",
+                "itertools.combinations_with_replacement",
+            ),
+            _combined,
+        ),
         "itertools.pairwise": _pairs,
         "heapq.merge": _merge,
         **dict.fromkeys(("heapq.nlargest", "heapq.nsmallest"), _few),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from typing import TYPE_CHECKING
 
 from oomguard.script_analysis.file_names import is_small_file, path_name
@@ -11,22 +10,25 @@ from oomguard.script_analysis.interpreter.values import ARRAYS, AbstractValue, t
 from oomguard.script_analysis.libraries.containers import dtype_bytes
 
 if TYPE_CHECKING:
+    import ast
+
     from oomguard.script_analysis.interpreter.calls import Call, Handler
     from oomguard.script_analysis.interpreter.expressions import Expressions
 
 # Functions of numpy that give one number, or a few, for a whole array; they go through it a piece at a time.
 _SUMMARIES = (
-    "sum", "mean", "max", "min", "amax", "amin", "std", "var", "any", "all", "argmax", "argmin", "prod", "shape", "ndim",
-    "size", "count_nonzero", "bincount", "histogram", "array_equal", "nbytes",
+    "sum", "mean", "max", "min", "amax", "amin", "std", "var", "any", "all", "argmax", "argmin", "prod", "shape",
+    "ndim", "size", "count_nonzero", "bincount", "histogram", "array_equal", "nbytes",
 )  # fmt: skip
 _VIEWS = (
-    "reshape", "ravel", "squeeze", "transpose", "array_split", "split", "expand_dims", "broadcast_to", "flip", "atleast_1d",
-    "atleast_2d", "asarray", "asanyarray",
+    "reshape", "ravel", "squeeze", "transpose", "array_split", "split", "expand_dims", "broadcast_to", "flip",
+    "atleast_1d", "atleast_2d", "asarray", "asanyarray",
 )  # fmt: skip
 _COPIES = (
-    "sort", "argsort", "unique", "where", "copy", "clip", "abs", "log", "exp", "sqrt", "diff", "cumsum", "take", "delete",
-    "insert", "roll", "repeat", "tile", "nonzero", "isin", "random.permutation", "median", "percentile", "quantile",
-    "ascontiguousarray", "pad", "mod", "add", "subtract", "multiply", "divide", "array", "fromiter", "log1p",
+    "sort", "argsort", "unique", "where", "copy", "clip", "abs", "log", "exp", "sqrt", "diff", "cumsum", "take",
+    "delete", "insert", "roll", "repeat", "tile", "nonzero", "isin", "random.permutation", "median", "percentile",
+    "quantile", "ascontiguousarray", "pad", "mod", "add", "subtract", "multiply", "divide",
+    "array", "fromiter", "log1p",
 )  # fmt: skip
 _DISK = ("r+", "r", "c")
 
@@ -90,7 +92,9 @@ def _numpy(name: str) -> Handler:
     """What a function of numpy makes of all of an array."""
 
     def called(it: Expressions, call: Call) -> AbstractValue | None:
-        whole = next((one for one in call.args if one.fraction > 0 and one.kind in ("stored", "file_array", *ARRAYS)), None)
+        whole = next(
+            (one for one in call.args if one.fraction > 0 and one.kind in ("stored", "file_array", *ARRAYS)), None
+        )
         if whole is None:
             return it.unknown_call(text_source(call.node.func), call.args, node=call.node)
         if name in _SUMMARIES:
