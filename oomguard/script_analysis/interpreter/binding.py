@@ -42,6 +42,7 @@ def leaves(body: Sequence[ast.stmt]) -> bool:
 
 # Names: what an assignment, a deletion or `+=` gives to which, and what grows by it.
 
+_ADDED = frozenset({"append", "union", "concat", "concatenate", "extend", "vstack"})  # methods that give both together
 _MANY = 12  # fields of a line
 _JOINERS = {"concatenate", "append", "hstack", "vstack", "concat", "cat", "union", "concat_tables"}
 
@@ -87,7 +88,7 @@ class Binding(Functions):
                 self._chain(old, value, target)
                 if not self._is_named_elsewhere(old, frame, target.id):
                     self.memory.flush(old)
-            frame[target.id] = value = self._downloaded(value, target)
+            frame[target.id] = value = self.downloaded(value, target)
             frame.births[target.id] = self.memory.running()
         elif isinstance(target, ast.Attribute):
             owner = self.evaluate(target.value)
@@ -166,12 +167,6 @@ class Binding(Functions):
         root = made.parts.get("of", made)
         self.memory.grow(root, node, value, spread=False)
 
-    def _downloaded(self, value: AbstractValue, target: ast.expr) -> AbstractValue:
-        """The body of an answer from the network, kept under a name."""
-        if value.kind != "download":
-            return value
-        return self.memory.make("whole-read", target, "text" if value.value == "text" else "bytes", 1.0)
-
     def _born(self, target: ast.expr) -> tuple[int, ...]:
         """In which loops a name was given what it stands for."""
         if not isinstance(target, ast.Name):
@@ -216,6 +211,10 @@ class Binding(Functions):
             others = [value.right]
         elif (texts := _text_of(value)) and name in map(text_source, texts):
             others = [one for one in texts if text_source(one) != name]
+        elif isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr in _ADDED and (
+            text_source(value.func.value) == name
+        ):  # frame = frame.append(more)
+            others = value.args
         elif isinstance(value, ast.Call) and last_name(value.func) in _JOINERS and value.args:
             first = value.args[0]
             among = first.elts if isinstance(first, (ast.List, ast.Tuple)) else value.args

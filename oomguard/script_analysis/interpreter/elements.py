@@ -39,6 +39,10 @@ class Elements(Interpretation):
         key = index.value
         if owner.kind == "stored":
             return self._from_disk(node, owner, index)
+        if owner.kind == "paths" and isinstance(key, int):
+            return AbstractValue(kind="path")  # the first of them, or the last
+        if key == "Body" and owner.kind in ("unknown", "file", "parameter", "record"):  # boto3's get_object(...)["Body"]
+            return self._body()
         if owner.kind in ("tuple", "dict") and str(key) in owner.parts:
             return owner.parts[str(key)]
         if owner.kind == "dataset" or (owner.kind == "stream" and owner.value == "dataset"):
@@ -82,6 +86,19 @@ class Elements(Interpretation):
         return AbstractValue(
             kind="path_of_many" if owner.kind == "paths" else "unknown", of_input=owner.of_input, origin=owner.origin
         )
+
+    def downloaded(self, value: AbstractValue, node: ast.AST) -> AbstractValue:
+        """The body of an answer from the network, where something is done with it."""
+        if value.kind != "download":
+            return value
+        return self.memory.make("whole-read", node, "text" if value.value == "text" else "bytes", 1.0)
+
+    def _body(self) -> AbstractValue:
+        """An object of a store on the network, read as a file; in a loop one of many."""
+        made = self.memory.new("file", value="binary", item=AbstractValue(kind="line", of_input=True))
+        if self.memory.loops:
+            made.parts["many"] = AbstractValue(kind="path_of_many")
+        return made
 
     def _from_disk(self, node: ast.Subscript, owner: AbstractValue, index: AbstractValue) -> AbstractValue:
         """What is taken out of an array on disk: a member of a group by its name, all of it, or a piece."""
@@ -176,12 +193,22 @@ class Elements(Interpretation):
             return AbstractValue(kind="tokenizer", value=name)
         if owner.kind == "own_module" and owner.home is not None:
             return owner.home.get(name, AbstractValue())
+        if owner.kind == "lazy":
+            return AbstractValue(kind="output") if name in ("write", "writeStream") else owner
+        if owner.kind == "spark":
+            return owner
         if name in _BOUND and owner.kind not in ("module", "unknown", "parameter", "object", "response"):
             return AbstractValue(kind="bound", value=name, parts={"self": owner}, born=owner.born)
         if owner.kind == "response" and name in ("text", "content"):
+            if self.memory.loops:  # one of many pages
+                return self.memory.new("document" if name == "text" else "chunk", of_input=True)
             return self.memory.new("download", value=name, line=node.lineno)
+        if owner.kind == "record" and name not in ("dtype", "shape"):
+            return self._field(owner, name)
         if owner.kind == "module":
             return self.libraries.attribute(self.memory, f"{owner.value}.{name}")
+        if name in self.given_files and owner.kind in ("unknown", "parameter"):
+            return self.given_files[name]
         if name in self.defaults and owner.kind in ("unknown", "parameter"):
             return AbstractValue(
                 kind="number" if isinstance(self.defaults[name], (int, float)) else "unknown", value=self.defaults[name]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from oomguard.script_analysis.interpreter.calls import Call
 from oomguard.script_analysis.interpreter.elements import Elements
 from oomguard.script_analysis.interpreter.iteration import Iteration
-from oomguard.script_analysis.interpreter.values import ARRAYS, CALLABLE, AbstractValue, text_source
+from oomguard.script_analysis.interpreter.values import ARRAYS, CALLABLE, STREAMED, AbstractValue, text_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -177,7 +177,7 @@ class Expressions(Elements, Iteration):
             if inherited is not None:
                 args, kwargs = self._given(node)
                 return self.call_function(inherited, [next(iter(self.memory.frames[-1].values())), *args], kwargs)
-            owner = self.evaluate(node.func.value)
+            owner = self.downloaded(self.evaluate(node.func.value), node)
             bound = self._bound_method(owner, node.func.attr)
             if bound is not None:
                 args, kwargs = self._given(node)
@@ -216,8 +216,21 @@ class Expressions(Elements, Iteration):
         return found[0] if found and found[0].kind == "function" else None
 
     def _given(self, node: ast.Call) -> tuple[list[AbstractValue], dict[str, AbstractValue]]:
-        args = [self.evaluate(argument) for argument in node.args]
+        args = [self._starred(node, argument) for argument in node.args]
+        if isinstance(node.func, ast.Attribute) and node.func.attr.startswith("write"):
+            if any(one.kind == "download" for one in args):
+                self.memory.cannot_see(node, "the answer is whole in memory before it is written")
+        else:
+            args = [self.downloaded(one, node) for one in args]
         return args, {word.arg or "**": self.evaluate(word.value) for word in node.keywords}
+
+    def _starred(self, node: ast.Call, argument: ast.expr) -> AbstractValue:
+        """An argument; of `*lines` all are in memory before the call."""
+        value = self.evaluate(argument)
+        source = self.iterated(value) if isinstance(argument, ast.Starred) else value
+        if isinstance(argument, ast.Starred) and source.kind in STREAMED and source.fraction > 0:
+            return self.memory.keep_all(node, source)
+        return value
 
     def call(
         self,

@@ -86,6 +86,7 @@ class Functions(Expressions):
             for one in args:
                 self.memory.grow(cache, one, cache.value, spread=False)
         frame = self._arguments(node.args, args, kwargs, unknown or AbstractValue(), function.parts)
+        frame |= self._opened_by(node)
         around = [f for f in (function.home,) if f is not None and f is not self.module]
         self.calls.append(id(node))
         self.homes.append(around)
@@ -107,6 +108,18 @@ class Functions(Expressions):
         if yielded:
             return self._stream_of(yielded, frame)
         return self.largest(returned)
+
+    def _opened_by(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> dict[str, AbstractValue]:
+        """`@click.argument("infile", type=click.File())`: the parameters that are open files."""
+        found: dict[str, AbstractValue] = {}
+        for decorator in getattr(node, "decorator_list", []):
+            types = [word.value for word in getattr(decorator, "keywords", []) if word.arg == "type"]
+            if not isinstance(decorator, ast.Call) or not types or "File(" not in ast.unparse(types[0]):
+                continue
+            names = [one.value for one in decorator.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+            if names:
+                found[names[-1].lstrip("-").replace("-", "_")] = self.evaluate(types[0])
+        return found
 
     def _stream_of(self, yielded: list[tuple[AbstractValue, list[Loop]]], frame: Frame) -> AbstractValue:
         item = self.largest([abstract for abstract, _ in yielded])

@@ -63,6 +63,7 @@ class Interpretation:
         self.returned: list[list[AbstractValue]] = [[]]
         self.yielded: list[list[tuple[AbstractValue, list[Loop]]]] = [[]]
         self.defaults: dict[str, object] = {}  # of the script's own flags: argparse's add_argument(default=)
+        self.given_files: dict[str, AbstractValue] = {}  # of the script's own flags: argparse.FileType
         self.classes: dict[int, str] = {}  # of which class a method is
         self.imported = 0  # how many modules are being gone through, one within the other
         self.branching: set[str] = set()  # names of tables that other tables are put into

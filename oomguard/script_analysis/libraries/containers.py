@@ -154,7 +154,11 @@ def _joined_arrays(it: Expressions, call: Call) -> AbstractValue:
     if fraction <= 0:
         return it.memory.new(source.one().kind if source.kind in LISTS else source.kind, of_input=source.of_input)
     item = source.one()
-    kind = item.kind if source.kind in ("token_arrays", "frames") else source.kind
+    if source.kind == "paths":
+        return it.memory.new("unknown")
+    if source.kind == "stream" and item.kind not in (*ARRAYS, *FRAMES, "file_array"):
+        return it.memory.keep_all(call.node, source)
+    kind = item.kind if source.kind in ("token_arrays", "frames", "stream") else source.kind
     kind = kind if kind in (*ARRAYS, *FRAMES, "file_array") else "array8" if source.kind in LISTS else source.kind
     each = all(one.each for one in several if one.fraction > 0)
     rule = "concat-tables" if kind in FRAMES else "concatenate"
@@ -266,10 +270,9 @@ def _tolist(it: Expressions, call: Call) -> AbstractValue:
 
 def _matrix(it: Expressions, call: Call) -> AbstractValue | None:
     """A vectorizer's fit_transform: a sparse matrix of all words of all documents."""
-    given = call.args[0] if call.args else AbstractValue()
-    if given.fraction <= 0:
+    given = it.iterated(call.args[0]) if call.args else AbstractValue()
+    if given.fraction <= 0 or given.kind == "paths":
         return None
-    given = it.iterated(given)
     return it.memory.make("matrix", call.node, "matrix", given.fraction, each=given.each)
 
 

@@ -147,6 +147,8 @@ def _file(it: Expressions, call: Call) -> AbstractValue | None:
         it.memory.advance(call.owner)
         it.memory.read_at(call.node)
         return it.memory.new("chunk" if binary else "document", of_input=True)
+    if call.name in ("iter_lines", "iter_chunks", "iter_content", "iter_bytes"):
+        return _download(it, call)
     if call.name == "readlines" and not call.args:
         return _all_lines(it, call)
     if call.name == "readlines":
@@ -212,6 +214,17 @@ def _foreign_lines(it: Expressions, call: Call) -> AbstractValue | None:
     return it.memory.make("readlines", call.node, "lines", 1.0)
 
 
+def _blob(it: Expressions, call: Call) -> AbstractValue | None:
+    """`blob.download_as_text()`, `client.download_blob().readall()`: a whole object of a store on the network."""
+    if call.owner.kind not in ("unknown", "parameter", "path_of_many"):
+        return None
+    text = call.name.endswith(("text", "string"))
+    if it.memory.loops:  # one of many
+        return it.memory.new("document" if text else "chunk", of_input=True)
+    it.memory.read_at(call.node)
+    return it.memory.make("whole-read", call.node, "text" if text else "bytes", 1.0)
+
+
 def _download(it: Expressions, call: Call) -> AbstractValue:
     item = AbstractValue(kind="line" if call.name == "iter_lines" else "chunk", of_input=True)
     return it.memory.new("stream", fraction=1.0, item=item)
@@ -244,6 +257,7 @@ ANYWHERE.update(
         "readline": _foreign_line,
         "read": _foreign_whole,
         "readlines": _foreign_lines,
+        **dict.fromkeys(("download_as_text", "download_as_bytes", "download_as_string", "readall"), _blob),
         **dict.fromkeys(("pipe", "pipe_as_completed"), _pipe),
         **dict.fromkeys(("iter_content", "iter_lines", "iter_bytes"), _download),
     }

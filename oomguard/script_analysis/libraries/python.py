@@ -96,6 +96,23 @@ def _make_dict(it: Expressions, call: Call) -> AbstractValue:
     return it.memory.new("dict")
 
 
+def _from_keys(it: Expressions, call: Call) -> AbstractValue:
+    """dict.fromkeys(lines): an entry for each that is different."""
+    source = it.iterated(call.args[0]) if call.args else AbstractValue()
+    if source.fraction > 0 and source.kind != "paths":
+        return it.memory.keep_all(call.node, source, "dict", "growing-table")
+    return it.memory.new("dict", of_input=source.of_input)
+
+
+def _opened_argument(it: Expressions, call: Call) -> AbstractValue:
+    """argparse.FileType, click.File: what is given for the flag, opened."""
+    mode = call.args[0].value if call.args else None
+    if isinstance(mode, str) and any(letter in mode for letter in "wax"):
+        return AbstractValue(kind="output")
+    value = "binary" if isinstance(mode, str) and "b" in mode else "text"
+    return it.memory.new("file", value=value, item=AbstractValue(kind="line", of_input=True))
+
+
 def _push(it: Expressions, call: Call) -> AbstractValue:
     """heapq.heappush(heap, item), bisect.insort(list, item)."""
     if len(call.args) > 1:
@@ -243,6 +260,8 @@ FUNCTIONS.update(
         **dict.fromkeys(("builtins.set", "builtins.frozenset"), _make_set),
         **dict.fromkeys(("builtins.dict", "collections.defaultdict", "collections.OrderedDict"), _make_dict),
         "collections.Counter": _make_counter,
+        **dict.fromkeys(("dict.fromkeys", "OrderedDict.fromkeys", "Counter.fromkeys"), _from_keys),
+        **dict.fromkeys(("argparse.FileType", "click.File", "types.File"), _opened_argument),
         **dict.fromkeys((f"builtins.{name}" for name in _NUMBERS), _number),
         **dict.fromkeys(("math.ceil", "math.floor"), _number),
         **dict.fromkeys(("builtins.bytes", "builtins.bytearray"), _bytes),

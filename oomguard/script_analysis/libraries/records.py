@@ -92,9 +92,9 @@ def _records_of(it: Expressions, call: Call) -> AbstractValue:
 
 def _parse_events(it: Expressions, _: Call) -> AbstractValue:
     """iterparse: an element at a time, which stays in the tree unless it is cleared."""
-    return it.memory.new(
-        "stream", fraction=1.0, of_input=True, value="iterparse", item=AbstractValue(kind="record", of_input=True)
-    )
+    element = AbstractValue(kind="record", of_input=True)
+    item = AbstractValue(kind="tuple", of_input=True, parts={"0": AbstractValue(kind="text"), "1": element})
+    return it.memory.new("stream", fraction=1.0, of_input=True, value="iterparse", item=item)
 
 
 def _dump(it: Expressions, call: Call) -> AbstractValue:
@@ -114,11 +114,21 @@ def _archive(it: Expressions, call: Call) -> AbstractValue:
 
 
 def _member(it: Expressions, call: Call) -> AbstractValue:
+    member = call.args[0] if call.args else AbstractValue()
+    several = bool(it.memory.loops) or member.kind not in ("text", "path")
     if call.name in ("extractfile", "open"):
-        made = it.memory.new("file", item=AbstractValue(kind="line", of_input=True))
-        made.parts["many"] = AbstractValue(kind="path_of_many")
+        made = it.memory.new("file", value="binary", item=AbstractValue(kind="line", of_input=True))
+        made.small = isinstance(member.value, str) and is_small_file(member.value, call.hint)
+        if several:
+            made.parts["many"] = AbstractValue(kind="path_of_many")
         return made
+    if call.name == "read" and isinstance(member.value, str) and is_small_file(member.value, call.hint):
+        it.memory.assume_small(call.node)
+        return AbstractValue()
+    if call.name == "read" and not several:  # the one file that is in it
+        return it.memory.make("whole-read", call.node, "bytes", 1.0)
     if call.name == "read":
+        it.memory.assume(call.node, "each of the files is read whole, so that the largest must fit")
         return it.memory.new("chunk", of_input=True)
     if call.name in ("getmembers", "getnames", "namelist", "infolist"):
         return it.memory.new("paths", fraction=1.0)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oomguard.script_analysis.interpreter.calls import ANYWHERE, FRAME_METHODS, FUNCTIONS, LAST_NAMES, METHODS
-from oomguard.script_analysis.interpreter.values import TEXTS, AbstractValue
+from oomguard.script_analysis.interpreter.values import TEXTS, AbstractValue, text_source
 from oomguard.script_analysis.libraries import containers as known_containers
 from oomguard.script_analysis.libraries import processes as known_processes
 from oomguard.script_analysis.libraries import tokenizers as known_tokenizers
@@ -100,6 +100,12 @@ def _encode(it: Expressions, call: Call) -> AbstractValue:
 def _remember_default(it: Expressions, call: Call) -> AbstractValue:
     """argparse: the default of a flag is what the script runs with."""
     default = call.kwargs.get("default")
+    opened = next((word.value for word in call.node.keywords if word.arg == "type"), None)
+    given = it.evaluate(opened) if opened is not None and "FileType" in text_source(opened) else default
+    if given is not None and given.kind in ("file", "output"):
+        names = [one.value for one in call.args if isinstance(one.value, str)]
+        it.given_files |= {name.lstrip("-").replace("-", "_"): given for name in names}
+        return AbstractValue()
     for argument in call.node.args:
         if default is None or default.value is None:
             break
