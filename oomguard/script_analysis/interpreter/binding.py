@@ -106,6 +106,10 @@ class Binding(Functions):
             elif owner.kind in FRAMES and value.kind in LISTS - {"token_lists"} and value.fraction > 0:
                 column = self.memory.make("dataframe", target, "frame_csv", value.fraction, each=value.each)
                 owner.parts[text_source(target.slice)] = column  # a copy of the list
+            elif isinstance(target.value, ast.Attribute) and target.value.attr in ("loc", "at", "iloc"):
+                table = self.evaluate(target.value.value)
+                if table.kind in FRAMES and value.of_input:
+                    self.memory.grow(table, value, target, spread=False)  # df.loc[n] = [line]
             elif owner.kind == "dict" and self._replaces_part(owner, target, value):
                 pass
             elif owner.kind in ("dict", "list", "element", *LISTS):
@@ -211,8 +215,11 @@ class Binding(Functions):
             others = [value.right]
         elif (texts := _text_of(value)) and name in map(text_source, texts):
             others = [one for one in texts if text_source(one) != name]
-        elif isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr in _ADDED and (
-            text_source(value.func.value) == name
+        elif (
+            isinstance(value, ast.Call)
+            and isinstance(value.func, ast.Attribute)
+            and value.func.attr in _ADDED
+            and (text_source(value.func.value) == name)
         ):  # frame = frame.append(more)
             others = value.args
         elif isinstance(value, ast.Call) and last_name(value.func) in _JOINERS and value.args:

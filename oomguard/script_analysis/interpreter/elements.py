@@ -41,7 +41,12 @@ class Elements(Interpretation):
             return self._from_disk(node, owner, index)
         if owner.kind == "paths" and isinstance(key, int):
             return AbstractValue(kind="path")  # the first of them, or the last
-        if key == "Body" and owner.kind in ("unknown", "file", "parameter", "record"):  # boto3's get_object(...)["Body"]
+        if key == "Body" and owner.kind in (
+            "unknown",
+            "file",
+            "parameter",
+            "record",
+        ):  # boto3's get_object(...)["Body"]
             return self._body()
         if owner.kind in ("tuple", "dict") and str(key) in owner.parts:
             return owner.parts[str(key)]
@@ -116,6 +121,16 @@ class Elements(Interpretation):
         return self.memory.new("file_array", of_input=True)
 
     def _all_from_disk(self, node: ast.AST, owner: AbstractValue, share: float = 1.0) -> AbstractValue:
+        """All of it, or a share, in memory; of a memory map a slice is a view."""
+        if owner.named == "map" and not (isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Compare)):
+            return self.memory.new(
+                "stored",
+                fraction=share * owner.fraction,
+                of_input=True,
+                named="map",
+                value=owner.value,
+                each=owner.each,
+            )
         made = self.memory.make("whole-read", node, "file_array", share * owner.fraction, each=owner.each)
         made.value = owner.value
         return made
@@ -222,6 +237,8 @@ class Elements(Interpretation):
             return AbstractValue(kind="number")
         if owner.kind == "stored":
             return self._all_from_disk(node, owner) if name in ("values", "data") else owner
+        if owner.kind == "file" and name in ("buffer", "raw", "fileobj", "file"):
+            return self.memory.new("file", value="binary", item=owner.item, parts=owner.parts, small=owner.small)
         if name == "st_size":
             return AbstractValue(kind="number", of_length=1.0)
         if owner.kind == "column" and name in ("str", "list"):

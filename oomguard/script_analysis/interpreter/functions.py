@@ -97,6 +97,9 @@ class Functions(Expressions):
         try:
             if isinstance(node, ast.Lambda):
                 self.returned[-1].append(self.evaluate(node.body))
+            elif self._calls_itself(node):
+                with self.memory.loop(0.0):
+                    self.statements(node.body)
             else:
                 self.statements(node.body)
         finally:
@@ -109,6 +112,16 @@ class Functions(Expressions):
             return self._stream_of(yielded, frame)
         return self.largest(returned)
 
+    def _calls_itself(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+        """Whether it goes on by calling itself, as a loop would."""
+        if id(node) not in self.recursive:
+            called = (one.func for one in ast.walk(node) if isinstance(one, ast.Call))
+            self.recursive[id(node)] = any(
+                node.name == (one.attr if isinstance(one, ast.Attribute) else getattr(one, "id", None))
+                for one in called
+            )
+        return self.recursive[id(node)]
+
     def _opened_by(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> dict[str, AbstractValue]:
         """`@click.argument("infile", type=click.File())`: the parameters that are open files."""
         found: dict[str, AbstractValue] = {}
@@ -116,7 +129,9 @@ class Functions(Expressions):
             types = [word.value for word in getattr(decorator, "keywords", []) if word.arg == "type"]
             if not isinstance(decorator, ast.Call) or not types or "File(" not in ast.unparse(types[0]):
                 continue
-            names = [one.value for one in decorator.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+            names = [
+                one.value for one in decorator.args if isinstance(one, ast.Constant) and isinstance(one.value, str)
+            ]
             if names:
                 found[names[-1].lstrip("-").replace("-", "_")] = self.evaluate(types[0])
         return found

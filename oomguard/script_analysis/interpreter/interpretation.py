@@ -66,6 +66,7 @@ class Interpretation:
         self.given_files: dict[str, AbstractValue] = {}  # of the script's own flags: argparse.FileType
         self.classes: dict[int, str] = {}  # of which class a method is
         self.imported = 0  # how many modules are being gone through, one within the other
+        self.recursive: dict[int, bool] = {}  # whether a function calls itself
         self.branching: set[str] = set()  # names of tables that other tables are put into
         self.runs = True
         self.bases: dict[int, list[AbstractValue]] = {}  # of the class that a method is of

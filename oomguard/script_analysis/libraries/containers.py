@@ -96,7 +96,7 @@ def _read_array(it: Expressions, call: Call) -> AbstractValue:
     path = call.args[0] if call.args else AbstractValue()
     mapped = call.kwargs.get("mmap_mode")
     if mapped is not None and mapped.kind != "none":
-        return it.memory.new("stored", fraction=1.0, of_input=True)
+        return it.memory.new("stored", fraction=1.0, of_input=True, named="map")
     count = call.kwargs.get("count") or (call.args[2] if len(call.args) > 2 else None)
     named = is_small_file(path_name(call.node.args[0]), call.hint) if call.node.args else False
     if path.small or named:

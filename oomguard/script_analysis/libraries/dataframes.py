@@ -206,7 +206,9 @@ def _shuffled(it: Expressions, call: Call) -> AbstractValue | None:
         return None
     size = call.kwargs.get("buffer_size") or (call.args[0] if call.args else AbstractValue(value=1))
     if not isinstance(size.value, int) or size.value > _MOST_SHUFFLED:
-        it.memory.cannot_see(call.node, "keeps so many samples as it is told to; how large they are does not stand here")
+        it.memory.cannot_see(
+            call.node, "keeps so many samples as it is told to; how large they are does not stand here"
+        )
     return call.owner
 
 
@@ -221,17 +223,29 @@ def _make_spark(it: Expressions, _: Call) -> AbstractValue:
     return it.memory.new("spark")
 
 
+# What a lazy table gives: a few rows, all of them in pieces, or all at once.
+_A_FEW = frozenset(
+    ("fetchone", "fetchmany", "take", "first", "show", "top", "takeOrdered", "explain", "printSchema"),
+)  # fmt: skip
+_BY_AND_BY = frozenset(
+    ("toLocalIterator", "to_local_iterator", "to_batches", "iter_batches", "iter_rows", "iter_torch_batches",
+     "fetch_record_batch", "collect_batches"),
+)  # fmt: skip
+_ALL_OF_IT = frozenset(
+    ("collect", "compute", "persist", "fetchall", "fetchdf", "fetchnumpy", "fetch_arrow_table", "df", "to_df", "arrow",
+     "pl", "to_pandas", "toPandas", "to_table", "to_list", "to_numpy", "to_arrow", "read_all", "take_all",
+     "collect_list", "collectAsMap"),
+)  # fmt: skip
+
+
 def _lazy(it: Expressions, call: Call) -> AbstractValue | None:
-    if call.name in ("fetchone", "fetchmany", "take", "first", "show", "top", "takeOrdered", "explain", "printSchema"):
+    if call.name in _A_FEW:
         return it.memory.new("record", of_input=True)
-    if call.name in ("toLocalIterator", "iter_batches", "iter_rows", "fetch_record_batch", "iter_torch_batches",
-                     "to_local_iterator", "collect_batches"):  # fmt: skip
+    if call.name in _BY_AND_BY:
         it.memory.read_at(call.node)
         item = AbstractValue(kind="record", of_input=True)
         return it.memory.new("stream", fraction=1.0, of_input=True, item=item)
-    if call.name in ("toPandas", "take_all", "to_list", "to_numpy", "collect_list", "collectAsMap", "fetchnumpy",
-                     "collect", "compute", "df", "to_df", "fetchall", "arrow", "pl", "fetch_arrow_table", "persist",
-                     "to_pandas", "fetchdf"):  # fmt: skip
+    if call.name in _ALL_OF_IT:
         it.memory.read_at(call.node)
         return it.memory.make("dataframe", call.node, "frame_parquet", 1.0)
     if call.name.startswith(("sink_", "to_", "write_")):
@@ -290,6 +304,7 @@ FUNCTIONS.update({
                      "dask.dataframe.read_parquet", "dask.dataframe.read_json", "dask.bag.read_text",
                      "ray.data.read_text", "ray.data.read_json", "ray.data.read_csv", "ray.data.read_parquet",
                      "data.read_text", "data.read_json", "data.read_csv", "data.read_parquet", "duckdb.connect",
+                     "pyarrow.dataset.dataset", "dataset.dataset", "pyarrow.csv.open_csv",
                      "duckdb.sql", "duckdb.query", "duckdb.read_csv", "duckdb.read_parquet"), _scan),
     **dict.fromkeys(
         ("pandas.read_excel", "pandas.read_sql", "pandas.read_sql_query", "pandas.read_xml", "pandas.read_html",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+import sys
 from typing import TYPE_CHECKING
 
-from oomguard.script_analysis.file_names import is_small_file, path_name
-from oomguard.script_analysis.interpreter.calls import ANYWHERE, FUNCTIONS, methods_of
+from oomguard.script_analysis.file_names import is_outside, is_small_file, path_name
+from oomguard.script_analysis.interpreter.calls import ANYWHERE, FUNCTIONS, LAST_NAMES, methods_of
 from oomguard.script_analysis.interpreter.values import AbstractValue, text_source
 
 if TYPE_CHECKING:
@@ -42,6 +43,13 @@ def _gives_bytes(node: ast.Call) -> bool:
     return name.rpartition(".")[2] in _BINARY or name in (
         "gzip.open", "bz2.open", "lzma.open", "pgzip.open", "igzip.open", "fsspec.open",
     )  # fmt: skip
+
+
+def _open_by_library(it: Expressions, call: Call) -> AbstractValue | None:
+    """The `open` of a compression or storage library that is known: lz4.frame.open, zstandard.open."""
+    if is_outside(call.name) or call.name.partition(".")[0] in sys.stdlib_module_names:
+        return None
+    return open_file(it, call)
 
 
 def open_path(it: Expressions, call: Call) -> AbstractValue:
@@ -214,6 +222,14 @@ def _foreign_lines(it: Expressions, call: Call) -> AbstractValue | None:
     return it.memory.make("readlines", call.node, "lines", 1.0)
 
 
+def _shelf(it: Expressions, call: Call) -> AbstractValue:
+    """shelve.open(): on disk, but with writeback all that was touched stays in memory."""
+    kept = call.kwargs.get("writeback")
+    if kept is not None and kept.value:
+        it.memory.cannot_see(call.node, "with writeback=True all that was touched stays in memory until sync()")
+    return AbstractValue(kind="output")
+
+
 def _blob(it: Expressions, call: Call) -> AbstractValue | None:
     """`blob.download_as_text()`, `client.download_blob().readall()`: a whole object of a store on the network."""
     if call.owner.kind not in ("unknown", "parameter", "path_of_many"):
@@ -243,10 +259,12 @@ FUNCTIONS.update({
     ),
     **dict.fromkeys(("glob.glob", "glob.iglob", "os.listdir", "os.scandir"), _listing),
     "os.walk": _walk,
+    "shelve.open": _shelf,
     **dict.fromkeys(("os.read", "os.pread"), _read_descriptor),
     "os.path.getsize": _file_size,
     "mmap.mmap": _map_file,
 })  # fmt: skip
+LAST_NAMES.update({"open": _open_by_library})
 methods_of({"file"}, _file)
 methods_of({"mapped"}, _mapped)
 ANYWHERE.update(

@@ -150,6 +150,11 @@ FUNCTIONS.update(
                 "multiprocessing.SimpleQueue",
                 "queue.Queue",
                 "queue.SimpleQueue",
+                "queue.LifoQueue",
+                "queue.PriorityQueue",
+                "asyncio.Queue",
+                "asyncio.LifoQueue",
+                "asyncio.PriorityQueue",
                 "multiprocessing.Manager",
             ),
             _make_queue,
@@ -277,15 +282,24 @@ def _bounded(it: Expressions, call: Call) -> AbstractValue:
 
 
 def _database(it: Expressions, call: Call) -> AbstractValue | None:
-    """sqlite3: rows come one by one, or all at once."""
+    """sqlite3: rows come one by one, or all at once; a database in memory keeps what is put into it."""
+    if call.owner.value == "memory" and call.name.startswith("execute") and it.memory.loops:
+        parts = [part for one in call.args for part in (one, *one.parts.values())]
+        if any(one.of_input for one in parts):
+            it.memory.cannot_see(call.node, "a database in memory keeps what is put into it")
     if call.name in ("execute", "cursor", "executescript"):
         query = call.args[0].value if call.args else None
         if isinstance(query, str) and not query.lstrip().lower().startswith(("select", "with")):
-            return it.memory.new("database")
+            return it.memory.new("database", value=call.owner.value)
         if call.name == "cursor" or query is None:
-            return it.memory.new("database")
+            return it.memory.new("database", value=call.owner.value)
         return it.memory.new("rows_by_one", fraction=1.0, item=AbstractValue(kind="record", of_input=True))
     return _rows(it, call) if call.name.startswith("fetch") else AbstractValue()
+
+
+def _connect(it: Expressions, call: Call) -> AbstractValue:
+    name = call.args[0].value if call.args else None
+    return it.memory.new("database", value="memory" if isinstance(name, str) and ":memory:" in name else None)
 
 
 def _rows(it: Expressions, call: Call) -> AbstractValue | None:
@@ -319,7 +333,7 @@ FUNCTIONS.update(
             lambda it, _: it.memory.new("session"),
         ),
         **dict.fromkeys(("oomguard.prepare", "oomguard.run", "oomguard.convert"), _bounded),
-        "sqlite3.connect": lambda it, _: it.memory.new("database"),
+        "sqlite3.connect": _connect,
     }
 )
 methods_of({"process"}, _process)

@@ -265,6 +265,11 @@ FUNCTIONS.update(
         **dict.fromkeys((f"builtins.{name}" for name in _NUMBERS), _number),
         **dict.fromkeys(("math.ceil", "math.floor"), _number),
         **dict.fromkeys(("builtins.bytes", "builtins.bytearray"), _bytes),
+        **dict.fromkeys(("contextlib.closing", "contextlib.nullcontext", "contextlib.aclosing"), same),
+        "codecs.getreader": lambda *_: AbstractValue(
+            kind="partial", parts={"function": AbstractValue(kind="module", value="io.TextIOWrapper")}, value={}
+        ),
+        "codecs.iterdecode": lambda it, call: it.iterated(call.args[0]) if call.args else AbstractValue(),
         **dict.fromkeys(
             ("builtins.str", "builtins.memoryview", "io.TextIOWrapper", "io.BufferedReader", "os.fspath"), same
         ),
@@ -274,7 +279,7 @@ FUNCTIONS.update(
         **dict.fromkeys(("heapq.heappush", "bisect.insort", "bisect.insort_left", "bisect.insort_right"), _push),
         "heapq.heappop": _pop,
         "operator.setitem": _set_item,
-        "linecache.getlines": _all_lines,
+        **dict.fromkeys(("linecache.getlines", "linecache.getline"), _all_lines),
         "builtins.print": _print,
         **dict.fromkeys(("json.dump", "pickle.dump", "numpy.save", "yaml.dump", "yaml.safe_dump"), _print),
         **dict.fromkeys(("csv.writer", "csv.DictWriter"), _writer),
@@ -293,7 +298,7 @@ FUNCTIONS.update(
 )
 ANYWHERE.update(
     {
-        "stream_reader": _first_argument,
+        **dict.fromkeys(("stream_reader", "enter_context", "enter_async_context"), _first_argument),
         **dict.fromkeys(("hexdigest", "digest", "intdigest"), _digest),
     }
 )

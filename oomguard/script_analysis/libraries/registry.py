@@ -39,7 +39,9 @@ class _Libraries:
     def call_function(self, it: Expressions, name: str, call: Call) -> AbstractValue | None:
         """Give what a call of the function with this dotted name gives; None where it is not known."""
         last_two, last = ".".join(name.split(".")[-2:]), name.rpartition(".")[2]
-        known = FUNCTIONS.get(name) or FUNCTIONS.get(last_two) or LAST_NAMES.get(last)
+        known = FUNCTIONS.get(name) or FUNCTIONS.get(last_two)
+        if known is None and last in LAST_NAMES:
+            return LAST_NAMES[last](it, replace(call, name=name))
         if known is None and call.args and name.rpartition(".")[0] in _TYPES:  # list.append(rows, line)
             return self.call_method(it, replace(call, owner=call.args[0], name=last, args=call.args[1:]))
         return known(it, call) if known is not None else None

@@ -33,8 +33,8 @@ _COPIES = (
 _DISK = ("r+", "r", "c")
 
 
-def _opened(place: int, written: str = "wax") -> Handler:
-    """A file of arrays, read unless its mode says that it is written."""
+def _opened(place: int, written: str = "wax", named: str = "") -> Handler:
+    """A file of arrays, read unless its mode says that it is written; `named`: "map" where slices are views of it."""
 
     def read(it: Expressions, call: Call) -> AbstractValue:
         given = call.kwargs.get("mode") or (call.args[place] if len(call.args) > place else None)
@@ -44,7 +44,9 @@ def _opened(place: int, written: str = "wax") -> Handler:
         if call.node.args and is_small_file(path_name(call.node.args[0]), call.hint):
             it.memory.assume_small(call.node)
             return AbstractValue()
-        return stored(it, call)
+        made = stored(it, call)
+        made.named = named
+        return made
 
     return read
 
@@ -112,7 +114,7 @@ def _numpy(name: str) -> Handler:
 
 FUNCTIONS.update({
     **{f"numpy.{name}": _numpy(name) for name in (*_SUMMARIES, *_VIEWS, *_COPIES) if f"numpy.{name}" not in FUNCTIONS},
-    **dict.fromkeys(("numpy.memmap", "numpy.lib.format.open_memmap"), _opened(2, "w")),
+    **dict.fromkeys(("numpy.memmap", "numpy.lib.format.open_memmap"), _opened(2, "w", "map")),
     **dict.fromkeys(("h5py.File", "zarr.open", "zarr.open_group", "zarr.open_array", "zarr.open_consolidated",
                      "netCDF4.Dataset", "tables.open_file", "tables.File", "xarray.open_zarr", "xarray.open_dataset",
                      "scipy.io.netcdf_file"), _opened(1)),
