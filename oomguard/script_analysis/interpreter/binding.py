@@ -116,7 +116,10 @@ class Binding(Functions):
                 holder = owner.parts["of"] if owner.kind == "element" else owner
                 if isinstance(target.value, ast.Name) and value.kind in ("dict", "object"):
                     self.branching.add(target.value.id)
-                if not self._is_small_entry(holder, target, value):
+                replaced = (
+                    holder.named == "empty" and owner.kind != "element"
+                )  # kept[n] = line: in the place of another
+                if not replaced and not self._is_small_entry(holder, target, value):
                     self.memory.grow(holder, value, target, spread=False)
                 self._grow_key(target)
         elif isinstance(target, ast.Starred):

@@ -56,7 +56,7 @@ class Expressions(Elements, Iteration):
             if isinstance(element, ast.Starred) and source.fraction > 0 and source.kind != "paths":
                 return self.memory.keep_all(node, source, "set" if isinstance(node, ast.Set) else "list")
         if not elements:
-            return self.memory.new("set" if isinstance(node, ast.Set) else "list")
+            return self.memory.new("set" if isinstance(node, ast.Set) else "list", named="empty")
         if isinstance(node, ast.Tuple) or any(element.fraction > 0 for element in elements):
             return self.memory.new(
                 "tuple",

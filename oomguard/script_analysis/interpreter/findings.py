@@ -196,4 +196,5 @@ class Loop:
     grown: list[Growth] = field(default_factory=list)
     flushed: list[AbstractValue] = field(default_factory=list)
     limits: dict[int, float] = field(default_factory=dict)  # bytes at which what is flushed is, where they are many
+    numbers: set[str] = field(default_factory=set)  # the names that enumerate() gives numbers to
     counters: set[str] = field(default_factory=set)  # the names that it counts with

@@ -58,6 +58,7 @@ class MemoryModel:
         self.peak = Peak()  # of all files together
         self.peak_each = Peak()  # of the one of many files that is being worked on
         self.reached = True  # False: going through a function that is never called
+        self.few = False  # in what only the first items of a loop come to
         self._loops_so_far = 0
         self._calls = self._alive = 0
         self._limit = 0.0
@@ -263,7 +264,7 @@ class MemoryModel:
 
     def grow(self, holder: AbstractValue, item: AbstractValue, node: ast.AST, *, spread: bool) -> None:
         """`holder` takes `item` in, or (`spread`) all that `item` consists of."""
-        if holder.kind in ("bounded", "output", "file", "queue"):
+        if self.few or holder.kind in ("bounded", "output", "file", "queue"):
             return
         if item.fraction > 0 and item.kind not in STREAMED and not (item.each and self._gathers(holder)):
             self._add_whole(holder, item, node, spread=spread)
