@@ -16,9 +16,7 @@ _SMALL = frozenset({
     "schemas", "tasks", "categories", "classes", "keywords", "languages", "patterns", "rules", "stopword", "taxonomy",
     "whitelists", "blacklists", "vocabs", "templates", "prompts", "weights", "fonts",
 })  # fmt: skip
-_SMALL_ENDINGS = tuple(
-    f".{ending}" for ending in ("yaml", "yml", "toml", "ini", "cfg", "md", "model", "tiktoken", "bpe", "lock")
-)
+_SMALL_ENDINGS = re.compile(r"\.(yaml|yml|toml|ini|cfg|md|model|tiktoken|bpe|lock|py)(?!\w)", re.IGNORECASE)
 _FORMATS = frozenset({"yaml", "yml", "toml", "ini", "bpe", "spm"})
 _SMALL_FOLDERS = frozenset({"splits", "config", "configs", "schema", "schemas", "vocab", "vocabs", "meta", "metadata"})
 _WORDS = re.compile(r"[a-z]+|[A-Z][a-z]+|[A-Z]+")
@@ -31,7 +29,7 @@ _NUMBERS = re.compile(
 def is_small_file(*hints: str) -> bool:
     """Whether these texts (a path's expression, the name it is given to) speak of a file that is no corpus."""
     for hint in hints:
-        if any(ending in hint.lower() for ending in _SMALL_ENDINGS):
+        if _SMALL_ENDINGS.search(hint):
             return True
         if any(word.lower() in _SMALL for word in _WORDS.findall(hint)):
             return True

@@ -66,6 +66,10 @@ class Binding(Functions):
     def visit_AugAssign(self, statement: ast.AugAssign) -> None:
         added = self.evaluate(statement.value)
         target = self.evaluate(statement.target)
+        own = self.special(target, "__iadd__") if isinstance(statement.op, ast.Add) else None
+        if own is not None:
+            self.call_function(own, [target, added], {})
+            return
         if isinstance(statement.target, ast.Subscript):
             self._grow_key(statement.target)
         union = isinstance(statement.op, ast.BitOr) and target.kind in ("set", "dict", "counter", *LISTS)
@@ -98,7 +102,10 @@ class Binding(Functions):
             owner.parts[target.attr] = value
         elif isinstance(target, ast.Subscript):
             owner = self.evaluate(target.value)
-            if isinstance(target.slice, ast.Slice) and is_len(target.slice.lower) and target.slice.upper is None:
+            own = self.special(owner, "__setitem__")
+            if own is not None and not isinstance(target.slice, ast.Slice):
+                self.call_function(own, [owner, self.evaluate(target.slice), value], {})
+            elif isinstance(target.slice, ast.Slice) and is_len(target.slice.lower) and target.slice.upper is None:
                 self.memory.grow(owner, value, target, spread=True)  # x[len(x):] = more
             elif isinstance(target.slice, ast.Slice):
                 if owner.kind in ("list", *LISTS):

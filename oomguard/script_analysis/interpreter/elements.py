@@ -33,12 +33,17 @@ class Elements(Interpretation):
 
     def visit_Subscript(self, node: ast.Subscript) -> AbstractValue:
         owner = self.evaluate(node.value)
+        own = self.special(owner, "__getitem__")
+        if own is not None and not isinstance(node.slice, ast.Slice):
+            return self.call_function(own, [owner, self.evaluate(node.slice)], {})
         if isinstance(node.slice, ast.Slice):
             return self._slice(node, owner)
         index = self.evaluate(node.slice)
         key = index.value
         if owner.kind == "stored":
             return self._from_disk(node, owner, index)
+        if owner.kind == "tables":  # pd.HDFStore("x.h5")["docs"]
+            return self.memory.make("dataframe", node, "frame_csv", 1.0, each=owner.each)
         if owner.kind == "paths" and isinstance(key, int):
             return AbstractValue(kind="path")  # the first of them, or the last
         if key == "Body" and owner.kind in (

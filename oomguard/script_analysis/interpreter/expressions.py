@@ -183,7 +183,7 @@ class Expressions(Elements, Iteration):
                 args, kwargs = self._given(node)
                 return self.call_function(bound, [*_first(bound, owner), *args], kwargs)
             held = owner.parts.get(node.func.attr) if owner.kind == "object" else None
-            if held is not None and held.kind in ("bound", "function", "partial", "class"):
+            if held is not None and held.kind in ("bound", "function", "partial", "class", "object"):
                 args, kwargs = self._given(node)
                 return self.call(node, held, args, kwargs, hint=hint)
             if owner.kind == "own_module":
@@ -201,8 +201,12 @@ class Expressions(Elements, Iteration):
         with self.memory.keeping([*args, *kwargs.values()]):
             return self.call(node, function, args, kwargs, hint=hint)
 
+    def special(self, owner: AbstractValue, name: str) -> AbstractValue | None:
+        """A method with a name as `__call__` of an object of the script's own."""
+        return self._bound_method(owner, name) if owner.kind != "class" else None
+
     def _bound_method(self, owner: AbstractValue, name: str) -> AbstractValue | None:
-        body = owner.parts.get("class") if owner.kind == "object" else owner if owner.kind == "class" else None
+        body = owner if owner.kind == "class" else owner.parts.get("class")
         method = body.parts.get(name) if body is not None else None
         return method if method is not None and method.kind == "function" else None
 
@@ -251,6 +255,9 @@ class Expressions(Elements, Iteration):
             return self.call(node, function.parts["function"], [*first[1:], *args], {**function.value, **kwargs})
         if function.kind == "bound":
             return self._call_bound(node, function, args, kwargs)
+        called = self.special(function, "__call__")
+        if called is not None:
+            return self.call_function(called, [function, *args], kwargs)
         if function.kind == "choice":
             return self.largest([self.call(node, one, args, kwargs) for one in function.parts.values()])
         given = Call(node=node, args=args, kwargs=kwargs, hint=hint)
@@ -277,7 +284,7 @@ class Expressions(Elements, Iteration):
     def _make_object(
         self, body: AbstractValue, args: list[AbstractValue], kwargs: dict[str, AbstractValue]
     ) -> AbstractValue:
-        made = self.memory.new("object", parts={"class": body})
+        made = self.memory.new(body.named or "object", parts={"class": body})
         if "__init__" in body.parts:
             self.call_function(body.parts["__init__"], [made, *args], kwargs)
         elif args or kwargs:
@@ -317,7 +324,7 @@ def _first(method: AbstractValue, owner: AbstractValue) -> list[AbstractValue]:
         return []
     if "classmethod" in kinds:
         return [owner.parts.get("class", owner)]
-    return [owner] if owner.kind == "object" else []
+    return [owner] if owner.kind != "class" else []
 
 
 def _computed(operator: ast.operator, left: AbstractValue, right: AbstractValue) -> AbstractValue:

@@ -29,6 +29,14 @@ def _keeps_all(decorator: ast.expr) -> bool:
     return called and bool(given) and isinstance(given[0], ast.Constant) and given[0].value is None
 
 
+# What a class of the script is, that is made from one of these.
+_CONTAINERS = {
+    "builtins.list": "list", "builtins.dict": "dict", "builtins.set": "set", "collections.UserDict": "dict",
+    "collections.UserList": "list", "collections.OrderedDict": "dict", "collections.defaultdict": "dict",
+    "collections.Counter": "counter", "collections.deque": "list",
+}  # fmt: skip
+
+
 class Functions(Expressions):
     """Definitions and calls."""
 
@@ -49,7 +57,11 @@ class Functions(Expressions):
 
     def visit_ClassDef(self, statement: ast.ClassDef) -> None:
         body = AbstractValue(kind="class", value=statement, home=self.memory.frames[-1])
-        bases = [base for base in map(self.evaluate, statement.bases) if base.kind == "class"]
+        given = [self.evaluate(base) for base in statement.bases]
+        bases = [base for base in given if base.kind == "class"]
+        body.named = next(
+            (name for base in given if (name := base.named or _CONTAINERS.get(str(base.value), ""))), ""
+        )  # fmt: skip
         for base in reversed(bases):
             body.parts |= base.parts
         for member in statement.body:
@@ -143,7 +155,7 @@ class Functions(Expressions):
         each = bool(over) and all(loop.each for loop in over)
         stream = self.memory.new(
             "stream", fraction=fraction, item=item, of_input=fraction > 0 or item.of_input, each=each,
-            count=max((loop.count for loop in over), default=0.0),
+            named="generator", count=max((loop.count for loop in over), default=0.0),
         )  # fmt: skip
         stream.parts = {name: abstract for name, abstract in frame.items() if abstract.fraction > 0}
         return stream

@@ -78,6 +78,9 @@ class Interpretation:
     ) -> AbstractValue:
         raise NotImplementedError
 
+    def special(self, owner: AbstractValue, name: str) -> AbstractValue | None:
+        raise NotImplementedError
+
     def statements(self, body: Sequence[ast.stmt]) -> None:
         raise NotImplementedError
 

@@ -25,8 +25,16 @@ class Iteration(Interpretation):
 
     def iterated(self, abstract: AbstractValue) -> AbstractValue:
         """Give what a `for` goes through: a value with the fraction of the input that passes by."""
-        if abstract.kind == "object" and "__iter__" in abstract.parts.get("class", AbstractValue()).parts:
-            return self.call_function(abstract.parts["class"].parts["__iter__"], [abstract], {})
+        begins = self.special(abstract, "__iter__")
+        if begins is not None:
+            made = self.call_function(begins, [abstract], {})
+            follows = self.special(made, "__next__")
+            return made if follows is None else self._one_by_one(made, follows)
+        if abstract.kind == "kvstore":
+            self.memory.readers.add(self.line)
+            value = AbstractValue(kind="chunk", of_input=True)
+            pair = AbstractValue(kind="tuple", of_input=True, parts={"0": AbstractValue(kind="value"), "1": value})
+            return self.memory.new("stream", fraction=1.0, item=pair, of_input=True)
         if abstract.kind in ("file", "dataset") and not abstract.small:
             self.memory.readers.add(self.line)
             each = "many" in abstract.parts or abstract.each
@@ -55,6 +63,12 @@ class Iteration(Interpretation):
             return abstract.parts["source"]
         return abstract
 
+    def _one_by_one(self, source: AbstractValue, follows: AbstractValue) -> AbstractValue:
+        """An object with `__next__`: what that gives, again and again."""
+        with self.memory.loop(0.0) as loop:
+            item = self.call_function(follows, [source], {})
+        return self.memory.new("stream", fraction=loop.fraction, item=item, of_input=True, count=loop.count)
+
     def _foreign(self, abstract: AbstractValue) -> AbstractValue:
         """`for document in read_documents():` of a library that nothing is known of."""
         if not reads(abstract.origin) and not abstract.of_input:
@@ -66,6 +80,12 @@ class Iteration(Interpretation):
         return AbstractValue(kind="stream", fraction=1.0, item=item, born=abstract.born)
 
     def visit_Yield(self, node: ast.Yield) -> AbstractValue:
+        """`rows.append((yield))`: what somebody sends."""
+        self.memory.cannot_see(node, "what is sent into the generator is not followed")
+        return self.yields(node)
+
+    def yields(self, node: ast.Yield) -> AbstractValue:
+        """Give a value to whoever goes through the generator."""
         value = self.evaluate(node.value) if node.value else AbstractValue()
         self.yielded[-1].append((value, list(self.memory.loops)))
         return AbstractValue()

@@ -94,6 +94,9 @@ class MemoryModel:
                     total += cost
             if abstract.parts:
                 to_see += abstract.parts.values()
+            if abstract.home is not None and id(abstract.home) not in seen:  # the names around a closure, of a module
+                seen.add(id(abstract.home))
+                to_see += abstract.home.values()
             if abstract.item is not None and abstract.item.kind in CONTAINED:
                 to_see.append(abstract.item)
         self._alive = len(seen)

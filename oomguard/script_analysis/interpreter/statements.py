@@ -96,7 +96,10 @@ class Interpreter(Uncalled):
     # branches
 
     def visit_Expr(self, statement: ast.Expr) -> None:
-        self.evaluate(statement.value)
+        if isinstance(statement.value, ast.Yield):
+            self.yields(statement.value)
+        else:
+            self.evaluate(statement.value)
 
     def visit_Return(self, statement: ast.Return) -> None:
         if statement.value is not None:
@@ -171,12 +174,29 @@ class Interpreter(Uncalled):
     visit_TryStar = visit_Try
 
     def visit_Match(self, statement: ast.Match) -> None:
-        self.evaluate(statement.subject)
+        subject = self.evaluate(statement.subject)
+        for case in statement.cases:
+            self._capture(case.pattern, subject)
         self._branches([case.body for case in statement.cases])
+
+    def _capture(self, pattern: ast.pattern, subject: AbstractValue) -> None:
+        """Bind the names of a pattern: the whole, one of its items, or the rest of them."""
+        for node in ast.walk(pattern):
+            if isinstance(node, ast.MatchAs) and node.name:
+                self.bind(ast.Name(id=node.name), subject if node is pattern else subject.one())
+            elif isinstance(node, ast.MatchStar) and node.name:
+                self.bind(ast.Name(id=node.name), subject)
+            elif isinstance(node, ast.MatchMapping) and node.rest:
+                self.bind(ast.Name(id=node.rest), subject)
 
     def visit_With(self, statement: ast.With | ast.AsyncWith) -> None:
         for item in statement.items:
             value = self.evaluate(item.context_expr, hint=text_source(item.optional_vars))
+            enters = self.special(value, "__enter__") or self.special(value, "__aenter__")
+            if enters is not None:
+                value = self.call_function(enters, [value], {})
+            elif value.named == "generator" and value.item is not None:  # of a function with @contextmanager
+                value = value.item
             if item.optional_vars is not None:
                 self.bind(item.optional_vars, value)
         self.statements(statement.body)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from oomguard.script_analysis.file_names import is_small_file, path_name
 from oomguard.script_analysis.interpreter.calls import ANYWHERE, FRAME_METHODS, FUNCTIONS, LAST_NAMES, methods_of
 from oomguard.script_analysis.interpreter.values import FRAMES, LIST_OF, AbstractValue, rule_for
-from oomguard.script_analysis.libraries.python import same
 from oomguard.script_analysis.libraries.tokenizers import apply
 
 if TYPE_CHECKING:
@@ -78,6 +77,13 @@ def _load_dataset(it: Expressions, call: Call) -> AbstractValue:
     if "data_files" in call.kwargs or "data_dir" in call.kwargs:
         it.memory.report("load-dataset", call.node, "dataset", held=0.0, disk=1.0)
     return dataset
+
+
+def _put_together(_: Expressions, call: Call) -> AbstractValue:
+    """Several datasets as one: on disk, or streamed, as they are."""
+    given = call.args[0] if call.args else AbstractValue()
+    several = [*given.parts.values(), *([given.item] if given.item is not None else [])]
+    return next((one for one in several if one.kind in ("dataset", "stream")), given)
 
 
 def _frame_method(it: Expressions, call: Call) -> AbstractValue | None:
@@ -332,7 +338,7 @@ FUNCTIONS.update({
     **dict.fromkeys(("webdataset.WebDataset", "tensorflow.data.TextLineDataset", "tensorflow.data.TFRecordDataset",
                      "data.TextLineDataset", "data.TFRecordDataset", "wds.WebDataset"), _streamed),
     **dict.fromkeys(("pyspark.SparkContext", "SparkContext.getOrCreate"), _make_spark),
-    "datasets.concatenate_datasets": same,
+    **dict.fromkeys(("datasets.concatenate_datasets", "datasets.interleave_datasets"), _put_together),
     **dict.fromkeys(
         ("datasets.load_from_disk", "datasets.Dataset.from_generator"),
         lambda it, _: it.memory.new("dataset", fraction=1.0, of_input=True),

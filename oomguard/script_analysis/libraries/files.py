@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -194,7 +195,12 @@ def _list_folder(it: Expressions, call: Call) -> AbstractValue | None:
 
 
 def _open(it: Expressions, call: Call) -> AbstractValue | None:
-    return open_path(it, call) if call.owner.kind in _PATHS else None
+    """`path.open("rb")`, `filesystem.open("bucket/in.txt", "rb")`."""
+    if call.owner.kind not in _PATHS:
+        return None
+    first = call.args[0].value if call.args else "r"
+    is_mode = isinstance(first, str) and re.fullmatch(r"[rwaxbtU+]{1,4}", first) is not None
+    return open_path(it, call) if is_mode else open_file(it, call)
 
 
 def _foreign_line(it: Expressions, call: Call) -> AbstractValue | None:
@@ -220,6 +226,22 @@ def _foreign_lines(it: Expressions, call: Call) -> AbstractValue | None:
         return None
     it.memory.read_at(call.node)
     return it.memory.make("readlines", call.node, "lines", 1.0)
+
+
+def _fetched(it: Expressions, call: Call) -> AbstractValue | None:
+    """`filesystem.cat(path)`: all of a file."""
+    if call.owner.kind not in ("unknown", "parameter") or not call.args or call.args[0].kind == "number":
+        return None
+    path = call.args[0]
+    many = bool(it.memory.loops) or path.kind == "path_of_many"
+    return it.memory.new("chunk", of_input=True) if many else it.memory.make("whole-read", call.node, "bytes", 1.0)
+
+
+def _into_buffer(it: Expressions, call: Call) -> AbstractValue | None:
+    """`client.download_fileobj(bucket, key, buffer)`: a buffer that is filled."""
+    if not it.memory.loops and any(one.kind in ("bytebuffer", "textbuffer") for one in call.args):
+        it.memory.cannot_see(call.node, "what is put into the buffer is whole in memory")
+    return None
 
 
 def _shelf(it: Expressions, call: Call) -> AbstractValue:
@@ -271,6 +293,8 @@ ANYWHERE.update(
     {
         **dict.fromkeys(("glob", "rglob", "iterdir", "walk"), _list_folder),
         "open": _open,
+        **dict.fromkeys(("cat", "cat_file"), _fetched),
+        **dict.fromkeys(("download_fileobj", "retrbinary", "getfo", "download_to_file", "readinto"), _into_buffer),
         **dict.fromkeys(("read_text", "read_bytes"), read_path),
         "readline": _foreign_line,
         "read": _foreign_whole,

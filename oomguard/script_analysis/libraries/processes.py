@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING
 
 from oomguard.script_analysis.file_names import is_small_file
@@ -321,6 +322,16 @@ def _fetch_all(it: Expressions, call: Call) -> AbstractValue | None:
     return fetch_all(it, call) if call.owner.kind in ("unknown", "parameter") else None
 
 
+_QUERIES = re.compile(r"\b(query|scalars|execute|mappings|select)\(|\bobjects\b")
+
+
+def _all_rows(it: Expressions, call: Call) -> AbstractValue | None:
+    """`session.query(Document).all()`, `Document.objects.all()`: every row as an object."""
+    if call.args or call.owner.kind not in ("unknown", "parameter") or not _QUERIES.search(text_source(call.node.func)):
+        return None
+    return fetch_all(it, call)
+
+
 FUNCTIONS.update(
     {
         **dict.fromkeys(("subprocess.check_output", "subprocess.getoutput"), _output),
@@ -344,5 +355,6 @@ methods_of({"rows_by_one"}, _rows)
 ANYWHERE.update(
     {
         "fetchall": _fetch_all,
+        "all": _all_rows,
     }
 )

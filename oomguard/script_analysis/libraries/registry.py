@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from oomguard.script_analysis.interpreter.memory_model import MemoryModel
 
 
+_AS_PANDAS = ("modin.pandas.", "cudf.", "geopandas.read_", "pandas_gbq.read_", "fireducks.pandas.")
 _TYPES = frozenset(
     ("builtins.list", "builtins.dict", "builtins.set", "builtins.str", "builtins.bytes", "builtins.bytearray",
      "collections.deque", "collections.Counter", "collections.defaultdict", "collections.OrderedDict"),
@@ -38,8 +39,12 @@ class _Libraries:
 
     def call_function(self, it: Expressions, name: str, call: Call) -> AbstractValue | None:
         """Give what a call of the function with this dotted name gives; None where it is not known."""
+        if name.startswith(_AS_PANDAS):
+            name = f"pandas.{name.partition('.')[2].removeprefix('pandas.')}"
         last_two, last = ".".join(name.split(".")[-2:]), name.rpartition(".")[2]
         known = FUNCTIONS.get(name) or FUNCTIONS.get(last_two)
+        if known is None and name.startswith(("pandas.read_", "polars.read_")):
+            known = FUNCTIONS["pandas.read_csv"]
         if known is None and last in LAST_NAMES:
             return LAST_NAMES[last](it, replace(call, name=name))
         if known is None and call.args and name.rpartition(".")[0] in _TYPES:  # list.append(rows, line)

@@ -122,3 +122,35 @@ FUNCTIONS.update({
         it, call.node, stored(it, call))),
 })  # fmt: skip
 methods_of({"stored"}, _method)
+
+
+# Stores of keys and values, and files of several tables.
+
+
+def _key_values(it: Expressions, call: Call) -> AbstractValue | None:
+    """lmdb, plyvel: a value at a time, or all of them, one after the other."""
+    if call.name in ("get", "pop", "value", "key", "item"):
+        return it.memory.new("chunk", of_input=True)
+    if call.name in ("put", "delete", "close", "sync", "replace", "write", "commit", "putmulti", "stat", "drop"):
+        return AbstractValue()
+    return call.owner  # begin(), cursor(), iterator()
+
+
+def _table_of(it: Expressions, call: Call) -> AbstractValue | None:
+    """`pd.ExcelFile(path).parse(sheet)`: a table whole."""
+    if call.name in ("parse", "select", "get", "read"):
+        return it.memory.make("dataframe", call.node, "frame_csv", 1.0, each=call.owner.each)
+    return call.owner if call.name == "__enter__" else AbstractValue()
+
+
+FUNCTIONS.update(
+    {
+        **dict.fromkeys(
+            ("lmdb.open", "lmdb.Environment", "plyvel.DB", "rocksdict.Rdict", "dbm.open", "leveldb.LevelDB"),
+            lambda it, _: it.memory.new("kvstore"),
+        ),
+        **dict.fromkeys(("pandas.HDFStore", "pandas.ExcelFile"), lambda it, _: it.memory.new("tables")),
+    }
+)
+methods_of({"kvstore"}, _key_values)
+methods_of({"tables"}, _table_of)

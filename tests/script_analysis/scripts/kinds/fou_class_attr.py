@@ -1,0 +1,4 @@
+class C:
+    rows = []
+for line in open("in.txt"):
+    C.rows.append(line)  # FINDING

@@ -1,0 +1,2 @@
+import pandas as pd
+df = pd.ExcelFile("in.xlsx").parse("Sheet1")  # FINDING

@@ -1,0 +1,1 @@
+exec(open("code.py").read())  # UNSEEN

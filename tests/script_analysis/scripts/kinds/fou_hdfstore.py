@@ -1,0 +1,2 @@
+import pandas as pd
+df = pd.HDFStore("x.h5")["docs"]  # FINDING

@@ -1,0 +1,2 @@
+read = lambda p: open(p).read()  # FINDING
+text = read("in.txt")

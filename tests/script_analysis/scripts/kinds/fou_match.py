@@ -1,0 +1,5 @@
+rows = []
+for line in open("in.txt"):
+    match line.split():
+        case [a, *rest]:
+            rows.append(rest)  # FINDING

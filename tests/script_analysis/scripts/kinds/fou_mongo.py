@@ -1,0 +1,3 @@
+from pymongo import MongoClient
+db = MongoClient()["corpus"]  # UNSEEN
+docs = list(db.docs.find())  # UNSEEN

@@ -1,0 +1,2 @@
+import polars as pl
+rows = pl.read_parquet("in.parquet").to_dicts()  # FINDING

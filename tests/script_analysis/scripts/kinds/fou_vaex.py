@@ -1,0 +1,2 @@
+import vaex
+df = vaex.open("in.hdf5")  # UNSEEN
