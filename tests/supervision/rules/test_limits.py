@@ -115,3 +115,11 @@ def test_a_part_of_a_page_less_than_was_asked_for_is_no_news() -> None:
     assert notes(asked - PAGE + 1) != ()  # in whole pages it is one less
     assert notes(asked) == ()
     assert plan_job_limits(asked + 1, [], reserve=False).notes == ()
+
+
+def test_a_limit_above_is_named_with_what_oomguard_itself_needs_of_it() -> None:
+    whole, less = (under(200 * MIB, beside, 200 * MIB).notes for beside in (0, 20 * MIB))
+    assert whole == ("the container is 200 MiB: the job is held at 178 MiB, not at 200 MiB",)
+    assert less == (
+        "the container is 200 MiB, and oomguard itself needs 20.0 MiB of it: the job is held at 160 MiB, not at 200 MiB",
+    )
