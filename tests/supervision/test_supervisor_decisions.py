@@ -122,6 +122,29 @@ def test_between_two_looks_it_sleeps(
     assert waited == [0.0, seconds]
 
 
+def test_what_a_look_takes_is_no_time_to_sleep(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, waited = [1000.0], []
+    wait = Supervisor._wait
+
+    def waits(self: Supervisor, seconds: float, also: list[tuple[int, int]]) -> set[int]:
+        waited.append(seconds)
+        if len(waited) == 2:
+            stage.exits()
+        return wait(self, seconds, also)
+
+    class SlowToRead(FakeBackend):
+        def is_at_the_limit(self) -> bool:
+            clock[0] += 0.25
+            return False
+
+    monkeypatch.setattr(Supervisor, "_wait", waits)
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    backend = SlowToRead([0])
+    backend.limits = backend.plan_budget(100 * GIB)
+    stage.run(backend)
+    assert waited == [0.0, 0.25]
+
+
 # ---- at the budget ----
 
 
