@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from oomguard.preparation.reading.text_shape import ENGLISH
 from oomguard.script_analysis.model import CheckedInput, Finding, ScriptCheck, StartedWorkers, UnseenLine, Verdict
 from oomguard.text import printable
 
@@ -98,6 +100,14 @@ ADVICE = {
         "takes in the whole input before it starts, and keeps every result until the last is done",
         "pool.imap(f, items, chunksize=64), and write each result as it comes",
     ),
+    "concat-tables": Advice(
+        "the parts and the whole table live at the same time",
+        "write each part as it comes: pq.ParquetWriter(...).write_table(part), or part.to_csv(out, mode='a')",
+    ),
+    "column-tolist": Advice(
+        "makes a Python object of every row of the table",
+        "go through it in pieces: pq.ParquetFile(...).iter_batches(), pd.read_csv(..., chunksize=10_000)",
+    ),
     "concatenate": Advice("the parts and the whole live at the same time", "write each part to the file: .tofile(out)"),
     "tolist": Advice(
         "turns an array of 2-byte ids into Python ints of 40 bytes each",
@@ -127,7 +137,6 @@ def assess(
     needed = None if sample is None else whatever + _needed(analysis, findings, sample, processes or 1)
     unseen = tuple(_unseen_lines(analysis, files, findings))
     verdict = _verdict(analysis, findings, unseen, needed or whatever, room.available, named=sample is not None)
-    most = max(analysis.peak, analysis.peak_each * (processes or 1))
     peak = files.locate(analysis.peak_line or analysis.peak_each_line)
     return ScriptCheck(
         script=script,
@@ -150,7 +159,7 @@ def assess(
         limited_by=room.limited_by,
         fits=_fits(verdict, findings, named=sample is not None),
         short_bytes=0 if needed is None else max(0, needed - room.available),
-        largest_input_bytes=int(max(0, room.available - whatever) / most) if most > 0 else None,
+        largest_input_bytes=_largest_input(analysis, findings, sample, room.available - whatever, processes or 1),
     )
 
 
@@ -159,6 +168,18 @@ def _needed(analysis: Analysis, findings: tuple[Finding, ...], sample: InputSamp
     largest = analysis.peak_each * sample.text_bytes * sample.largest_file_fraction * processes
     squared = sum(finding.bytes_per_pair for finding in findings if finding.called) * sample.documents**2
     return int(analysis.peak * sample.text_bytes + largest + squared)
+
+
+def _largest_input(
+    analysis: Analysis, findings: tuple[Finding, ...], sample: InputSample | None, room: int, processes: int
+) -> int | None:
+    """Give the bytes of text that fit, by what grows with them and with their square; None: nothing does."""
+    linear = max(analysis.peak, analysis.peak_each * processes)
+    density = ENGLISH.documents if sample is None else sample.documents / max(1, sample.text_bytes)
+    squared = sum(finding.bytes_per_pair for finding in findings if finding.called) * density**2
+    if squared > 0:
+        return int((math.sqrt(linear**2 + 4 * squared * max(0, room)) - linear) / (2 * squared))
+    return int(max(0, room) / linear) if linear > 0 else None
 
 
 def _verdict(

@@ -12,13 +12,14 @@ _SMALL = frozenset({
     "special", "schema", "template", "prompt", "license", "readme", "settings", "params", "hparams", "version",
     "requirements", "stopwords", "blocklist", "blacklist", "whitelist", "labels", "mapping", "lock", "proc", "sys",
     "etc", "secrets", "credentials", "ranks", "bpe", "report", "summary", "args", "options", "env", "yaml",
-    "yml", "toml", "ini", "css", "html", "spm", "completions", "done", "offsets", "names", "cursor", "splits",
+    "yml", "toml", "ini", "css", "spm", "completions", "done", "offsets", "names", "cursor", "splits",
     "schemas", "tasks", "categories", "classes", "keywords", "languages", "patterns", "rules", "stopword", "taxonomy",
     "whitelists", "blacklists", "vocabs", "templates", "prompts", "weights", "fonts",
 })  # fmt: skip
 _SMALL_ENDINGS = tuple(
     f".{ending}" for ending in ("yaml", "yml", "toml", "ini", "cfg", "md", "model", "tiktoken", "bpe", "lock")
 )
+_FORMATS = frozenset({"yaml", "yml", "toml", "ini", "bpe", "spm"})
 _SMALL_FOLDERS = frozenset({"splits", "config", "configs", "schema", "schemas", "vocab", "vocabs", "meta", "metadata"})
 _WORDS = re.compile(r"[a-z]+|[A-Z][a-z]+|[A-Z]+")
 _NUMBERS = re.compile(
@@ -35,6 +36,11 @@ def is_small_file(*hints: str) -> bool:
         if any(word.lower() in _SMALL for word in _WORDS.findall(hint)):
             return True
     return False
+
+
+def is_named_settings(*hints: str) -> bool:
+    """Whether a word of these says that they are settings: an ending as .yaml says only how they are written."""
+    return any(word.lower() in _SMALL - _FORMATS for hint in hints for word in _WORDS.findall(hint))
 
 
 def gives_a_number(name: str) -> bool:
@@ -115,6 +121,21 @@ def is_outside(name: str) -> bool:
     """Whether a dotted name is of a library that nothing is known of."""
     root = name.partition(".")[0]
     return root not in _INSIDE and root not in sys.stdlib_module_names
+
+
+# Functions of Python's library and of known ones that go through what they are given, and keep a piece of it.
+_STEPWISE = re.compile(
+    r"^(shutil\.copyfileobj|hashlib\.file_digest|os\.\w+|fcntl\.\w+|select\.\w+|contextlib\.\w+|warnings\.\w+|"
+    r"builtins\.(type|isinstance|hasattr|id|repr|callable|super|vars|setattr|exit)|itertools\.(count|repeat|cycle)|"
+    r"logging\.\w+|sys\.\w+|time\.\w+|random\.\w+|statistics\.(mean|fmean)|math\.fsum|signal\.\w+|asyncio\.\w+|"
+    r"typing\.\w+|codecs\.(getreader|iterdecode)|io\.\w+|tokenize\.\w+|difflib\.\w+|"
+    r"(numpy|np|torch|tqdm|pandas|polars|pyarrow|datasets|ray|dask)\..*)$"
+)
+
+
+def is_stepwise(name: str) -> bool:
+    """Whether a function is known to hold no more than a piece of the file or the stream that it is given."""
+    return bool(_STEPWISE.match(name)) or "." not in name
 
 
 def opens_output(name: str, modes: list[object]) -> bool:

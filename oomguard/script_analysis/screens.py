@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from oomguard.preparation.reading.text_shape import ENGLISH
 from oomguard.text import printable
 from oomguard.units import format_size
 
@@ -129,19 +130,29 @@ def _verdict(check: ScriptCheck) -> list[str]:
             return ["fits: nothing in it grows with the input"]
         return [f"fits: grows by {check.peak_per_byte:.2g} bytes for each byte of text ({_peak_place(check)})",
                 room + _enough(check)]  # fmt: skip
-    if check.largest_input_bytes is not None and (check.peak_per_byte or check.peak_per_byte_of_each_file):
+    if check.largest_input_bytes is not None:
         whole = check.peak_per_byte > 0
         of = "text" if whole else "each file's text"
         most = max(check.peak_per_byte, check.peak_per_byte_of_each_file)
-        what = "" if whole else " a file"
+        what = "" if whole or not most else " a file"
+        linear = [f"needs {most:.1f} bytes at once for each byte of {of} ({_peak_place(check)})"] if most else []
         return [
             f"does not fit beyond {format_size(check.largest_input_bytes)} of text{what}:",
-            f"needs {most:.1f} bytes at once for each byte of {of} ({_peak_place(check)})",
+            *linear,
+            *_pairs(check),
             room,
         ]
-    if any(finding.bytes_per_pair for finding in check.counted_findings):
-        return ["does not fit a large input: it grows with the square of the number of documents", room]
     return [f"does not fit: needs {format_size(check.fixed_bytes)} whatever the input", room]
+
+
+def _pairs(check: ScriptCheck) -> list[str]:
+    """What grows with the square of the number of documents."""
+    return [
+        f"needs {finding.bytes_per_pair:.0f} bytes for each pair of documents ({_place(finding)}), counted as "
+        f"{format_size(int(1 / ENGLISH.documents))} each"
+        for finding in check.counted_findings
+        if finding.bytes_per_pair
+    ]
 
 
 def _peak_place(check: ScriptCheck) -> str:

@@ -215,8 +215,8 @@ class Supervisor:
         self._is_held = True
         stands_still = self._backend.freeze()
         measure = self._backend.read_memory(exact=True)
-        if not parked and not self._has_no_room(measure.unreclaimable):
-            self._let_go()  # it gave some back meanwhile, or the bound was too high
+        if self._has_ended() or not (parked or self._has_no_room(measure.unreclaimable)):
+            self._let_go()  # by itself, or it gave some back meanwhile, or the bound was too high
             return
         from oomguard.supervision.snapshot import take_snapshot  # here, so that the command need not wait for it
 
@@ -239,6 +239,14 @@ class Supervisor:
         self._wait_for_the_end(_AFTER_KILL_SECONDS)
         if self._exited is None:
             self._exited = signal.SIGKILL  # not even that ends a process in an uninterruptible sleep
+
+    def _has_ended(self) -> bool:
+        """Whether no process is left, of which the reaper has not told yet; files in memory may remain, and count."""
+        if self._backend.pids():
+            return False
+        proc, pid = ProcFiles(), self._reaper.job_pid
+        stat = proc.stat(pid)
+        return stat.state in "ZX" if stat is not None else not proc.exists(pid)
 
     def _let_go(self) -> None:
         self._is_held = False

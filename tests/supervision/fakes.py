@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 MIB = 1 << 20
 BUDGET = 100 * MIB
+JOB = (1 << 22) + 1  # no process has that number
 
 
 @dataclass
@@ -33,7 +34,7 @@ class FakeBackend:
     kind: str = "cgroup v1"
     cannot: str = ""
     cgroup: Path | None = None
-    members: list[int] = field(default_factory=list)
+    members: list[int] = field(default_factory=lambda: [JOB])
     refuses: OSError | None = None
 
     def _done(self, what: str) -> None:
@@ -42,6 +43,10 @@ class FakeBackend:
 
     def add(self, pid: int) -> None:
         self.members.append(pid)
+
+    def forget(self, pid: int) -> None:
+        if pid in self.members:
+            self.members.remove(pid)
 
     def wake_on(self) -> list[tuple[int, int]]:
         return []
@@ -111,7 +116,7 @@ class FakeReaper:
     """Tells of the command what a test makes happen."""
 
     def __init__(self) -> None:
-        self.pid, self.job_pid = 1 << 22, (1 << 22) + 1  # no process has these
+        self.pid, self.job_pid = 1 << 22, JOB  # no process has these
         self.status_fd, self._tell = os.pipe()
         self._events: list[JobEvent] = []
         self.buried = False

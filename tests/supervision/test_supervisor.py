@@ -16,7 +16,7 @@ from oomguard.errors import BudgetTooSmall
 from oomguard.supervision import supervisor as module
 from oomguard.supervision.control_socket import release
 from oomguard.supervision.supervisor import Supervisor
-from tests.supervision.fakes import BUDGET, MIB, FakeBackend, FakeReaper, FakeSignals
+from tests.supervision.fakes import BUDGET, JOB, MIB, FakeBackend, FakeReaper, FakeSignals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,9 +61,14 @@ class Stage:
         monkeypatch.setattr(module, "stay_awake", lambda: True)
         self.reaper, self.signals, self.told = FakeReaper(), FakeSignals(), Told()
         self.forwarded: list[int] = []
+        self.backend: FakeBackend | None = None
+        self.has_exited = False
         monkeypatch.setattr(module, "signal_if", lambda _pid, number, _is: self.forwarded.append(number))
 
     def run(self, backend: FakeBackend, **options: Any) -> RunRecord:
+        self.backend = backend
+        if self.has_exited:
+            backend.forget(JOB)
         enforcement = SimpleNamespace(hard_limit=backend.limits.hard, way=backend.kind)
         job: Any = SimpleNamespace(reaper=self.reaper, backend=backend, enforcement=enforcement)
         signals, told = self.signals, self.told
@@ -71,6 +76,9 @@ class Stage:
         return Supervisor(job, signals, told, began=time.monotonic(), **given).run()  # type: ignore[arg-type]  # fakes
 
     def exits(self, status: int = 0) -> None:
+        self.has_exited = True
+        if self.backend is not None:
+            self.backend.forget(JOB)
         self.reaper.happens("exited", status)
 
 
@@ -102,6 +110,16 @@ def test_at_the_budget_it_is_frozen_sampled_asked_and_ended(stage: Stage) -> Non
     assert record.stopped
     assert record.held is not None
     assert record.held.unreclaimable == BUDGET
+
+
+def test_a_job_that_ended_at_its_budget_by_itself_keeps_its_status(stage: Stage) -> None:
+    """Its files in /dev/shm still fill the budget; the reaper's word of its end comes a moment later."""
+    backend = FakeBackend([BUDGET], members=[])
+    backend.on["thaw"] = lambda: stage.exits(EXIT_3)
+    record = stage.run(backend)
+    assert (record.status, record.stopped, record.held) == (EXIT_3, False, None)
+    assert backend.log == ["freeze", "thaw"]
+    assert stage.told.log == []
 
 
 def test_a_job_that_ends_within_its_grace_is_asked_once(stage: Stage) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from oomguard.formats.kernel_log.log_lines import LONGEST_LINE, read_messages
 from oomguard.formats.kernel_log.oom_events import OomLogReader
 from oomguard.formats.kernel_log.oom_lines import oldest_first
+from oomguard.formats.kernel_log.wrapping import Unwrapper
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -94,14 +95,10 @@ def _words(programs: Programs | None) -> _Words:
 
 def _parse(texts: Iterable[bytes], programs: Programs | None) -> Iterator[LogFinding]:
     reader = OomLogReader(programs.reader() if programs else None)
-    for message in oldest_first(read_messages(line for text in texts for line in _decoded(text))):
+    unwrapper = Unwrapper()
+    for message in oldest_first(read_messages(line for text in texts for line in unwrapper.lines(text))):
         yield from reader.feed(message)
     yield from reader.close()
-
-
-def _decoded(text: bytes) -> Iterator[str]:
-    for line in text.split(b"\n"):
-        yield line[:LONGEST_LINE].decode(errors="replace")
 
 
 def whole_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
@@ -125,7 +122,7 @@ def whole_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
         if end:
             yield text[:end]
             text = text[end:]
-        if len(text) > LONGEST_LINE and (cut := _between_entries(text)):
+        while len(text) > LONGEST_LINE and (cut := _between_entries(text)):
             yield text[:cut] + b"\n"
             text = text[cut:]
         if len(text) > LONGEST_LINE:
@@ -136,10 +133,14 @@ def whole_lines(blocks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _between_entries(text: bytes) -> int:
-    """Where a JSON export that is one long line can be cut. 0: nowhere, or it is another kind of line."""
-    if text[:1] not in b"{[,":
-        return 0
-    return max(text.rfind(b"},{", 0, LONGEST_LINE), text.rfind(b"}, {", 0, LONGEST_LINE)) + 1
+    """Where data that is one long line can be cut: between entries, strings, or lines of a string. 0: nowhere."""
+    if (
+        text[:1] in b"{[,"
+        and (cut := max(text.rfind(b"},{", 0, LONGEST_LINE), text.rfind(b"}, {", 0, LONGEST_LINE))) > 0
+    ):
+        return cut + 1
+    escaped = text.rfind(b"\\n", 0, LONGEST_LINE) + 2
+    return escaped if escaped > 1 else max(text.rfind(end, 0, LONGEST_LINE) for end in (b'", "', b'","', b"', '")) + 1
 
 
 def _passages(blocks: Iterable[bytes], words: _Words) -> Iterator[bytes]:

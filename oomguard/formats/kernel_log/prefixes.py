@@ -33,7 +33,7 @@ _LOGREAD = re.compile(
 )  # fmt: skip
 # logcat -v threadtime, the year of which nobody writes: "10-24 14:24:26.342   710   710 I lowmemorykiller: "
 _LOGCAT = re.compile(
-    r"(?P<time>[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3})\s+(?P<pid>[0-9]{1,10})\s+[0-9]{1,10} [VDIWEFS] (?P<ident>[^:]{1,64}?)\s*: "
+    r"(?P<time>[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3})\s+(?P<pid>[0-9]{1,10})\s+[0-9]{1,10} [VDIWEFS] (?P<ident>[^:]{0,64}?)\s*: "
 )
 # What Python's and others' loggers put after the time.
 _LOGGER = re.compile(
@@ -74,7 +74,7 @@ _INDENTED = re.compile(
 )
 _DROPPED = re.compile(r"\*\* [0-9]{1,10} printk messages dropped \*\* ?")
 _KERNEL = re.compile(r"kernel: ?")
-_TAG = re.compile(r"[\w.-]{1,80}: (?=\{\")")  # fluentd, between its time and its JSON
+_TAG = re.compile(r"[\w.-]{1,80}: (?=\{\")")  # fluentd, between its time and its JSON; server-sent events
 _EPOCH_COLUMN = re.compile(r"[0-9]{10,19},(?=[0-9]{4}-[0-9]{2}-)")  # Loki's export, before the time
 _SECONDS = re.compile(r"(?P<seconds>[0-9]{1,8}\.[0-9]{6}): ")
 _FIELD = re.compile(
@@ -118,6 +118,7 @@ def peel(raw: str) -> LogLine:
     line = LogLine(raw)
     if "\x1b" in raw:
         line.text = _COLOUR.sub("", raw)
+    line.text = line.text.removeprefix("\x1e")  # before each entry of journalctl -o json-seq
     for _ in range(_DEEPEST):
         before = line.text
         first = before[:1]
@@ -170,7 +171,7 @@ def _peel_words(line: LogLine) -> None:
     elif found := _KERNEL.match(line.text):
         line.ident = line.ident or "kernel"
         _take(line, found)
-    elif line.prefixed and (found := _TAG.match(line.text)):
+    elif (line.prefixed or line.text.startswith("data: {")) and (found := _TAG.match(line.text)):
         _take(line, found)
 
 
@@ -193,8 +194,10 @@ def _peel_digits(line: LogLine) -> bool:
         line.text = _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)), line.text)
     elif found := _LOGCAT.match(line.text):
         line.set_time(found["time"])
-        _name(line, found["ident"], found["pid"])
+        said = f"{found['ident']}: " if found["pid"] == "0" and found["ident"] else ""  # the kernel's, cut at a colon
+        _name(line, "kernel" if found["pid"] == "0" else found["ident"], found["pid"])
         _take(line, found)
+        line.text = said + line.text
     elif found := _EPOCH_COLUMN.match(line.text):
         _take(line, found)
     elif found := _SECONDS.match(line.text):

@@ -42,6 +42,7 @@ def leaves(body: Sequence[ast.stmt]) -> bool:
 
 # Names: what an assignment, a deletion or `+=` gives to which, and what grows by it.
 
+_ADDED = frozenset({"append", "union", "concat", "concatenate", "extend", "vstack"})  # methods that give both together
 _MANY = 12  # fields of a line
 _JOINERS = {"concatenate", "append", "hstack", "vstack", "concat", "cat", "union", "concat_tables"}
 
@@ -54,6 +55,7 @@ class Binding(Functions):
         if len(statement.targets) == 1 and self._grows_itself(target, statement.value):
             return
         value = self.evaluate(statement.value, hint=text_source(target))
+        self._branches_off(target, statement.value, value)
         for target in statement.targets:
             self.bind(target, value)
 
@@ -83,8 +85,10 @@ class Binding(Functions):
             frame = self.frame_of(target.id)
             old = frame.get(target.id)
             if old is not None and old is not value:
-                self.memory.flush(old)
-            frame[target.id] = value = self._downloaded(value, target)
+                self._chain(old, value, target)
+                if not self._is_named_elsewhere(old, frame, target.id):
+                    self.memory.flush(old)
+            frame[target.id] = value = self.downloaded(value, target)
             frame.births[target.id] = self.memory.running()
         elif isinstance(target, ast.Attribute):
             owner = self.evaluate(target.value)
@@ -102,9 +106,20 @@ class Binding(Functions):
             elif owner.kind in FRAMES and value.kind in LISTS - {"token_lists"} and value.fraction > 0:
                 column = self.memory.make("dataframe", target, "frame_csv", value.fraction, each=value.each)
                 owner.parts[text_source(target.slice)] = column  # a copy of the list
+            elif isinstance(target.value, ast.Attribute) and target.value.attr in ("loc", "at", "iloc"):
+                table = self.evaluate(target.value.value)
+                if table.kind in FRAMES and value.of_input:
+                    self.memory.grow(table, value, target, spread=False)  # df.loc[n] = [line]
+            elif owner.kind == "dict" and self._replaces_part(owner, target, value):
+                pass
             elif owner.kind in ("dict", "list", "element", *LISTS):
                 holder = owner.parts["of"] if owner.kind == "element" else owner
-                if not self._is_small_entry(holder, target, value):
+                if isinstance(target.value, ast.Name) and value.kind in ("dict", "object"):
+                    self.branching.add(target.value.id)
+                replaced = (
+                    holder.named == "empty" and owner.kind != "element"
+                )  # kept[n] = line: in the place of another
+                if not replaced and not self._is_small_entry(holder, target, value):
                     self.memory.grow(holder, value, target, spread=False)
                 self._grow_key(target)
         elif isinstance(target, ast.Starred):
@@ -112,11 +127,52 @@ class Binding(Functions):
         elif isinstance(target, (ast.Tuple, ast.List)):
             self._bind_several(target.elts, value)
 
-    def _downloaded(self, value: AbstractValue, target: ast.expr) -> AbstractValue:
-        """The body of an answer from the network, kept under a name."""
-        if value.kind != "download":
-            return value
-        return self.memory.make("whole-read", target, "text" if value.value == "text" else "bytes", 1.0)
+    def _is_named_elsewhere(self, old: AbstractValue, frame: Frame, name: str) -> bool:
+        """Whether another name keeps what this one is taken from: `node = root`, then `node = node[word]`."""
+        if not self.memory.loops or not old.born < self.memory.running():
+            return False
+        return any(
+            other is old and not (names is frame and key == name)
+            for names in self.memory.frames
+            for key, other in names.items()
+        )
+
+    def _replaces_part(self, owner: AbstractValue, target: ast.Subscript, value: AbstractValue) -> bool:
+        """`batch["ids"] = []` where batch is {"ids": [], "labels": []}; `for key in batch: batch[key] = []`."""
+        key = self.evaluate(target.slice).value
+        if key in owner.parts:
+            self.memory.flush(owner.parts[key])
+            owner.parts[key] = value
+            return True
+        if isinstance(key, str) or not owner.parts or value.kind not in ("list", "set", "counter"):
+            return False
+        self.memory.flush(owner)
+        return True
+
+    def _chain(self, old: AbstractValue, value: AbstractValue, target: ast.expr) -> None:
+        """`head = (line, head)`: each holds the one before it, so that all stay."""
+        if value.kind in ("tuple", "list", "dict", "object") and any(part is old for part in value.parts.values()):
+            chain = self.memory.new("list")
+            chain.born = self._born(target)
+            value.parts["chain"] = chain
+            self.memory.grow(chain, value, target, spread=False)
+
+    def _branches_off(self, target: ast.expr, value: ast.expr, made: AbstractValue) -> None:
+        """`node = node.setdefault(word, {})`: a tree of all that ever followed one another."""
+        if not isinstance(target, ast.Name):
+            return
+        opens = (
+            isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr == "setdefault"
+        )
+        within = value.func.value if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) else (
+            value.value if isinstance(value, ast.Subscript) and target.id in self.branching else None
+        )  # fmt: skip
+        if within is None or text_source(within) != target.id or not (opens or isinstance(value, ast.Subscript)):
+            return
+        word = AbstractValue(kind="word", of_input=True)
+        node = AbstractValue(kind="tuple", of_input=True, parts={"0": word})
+        root = made.parts.get("of", made)
+        self.memory.grow(root, node, value, spread=False)
 
     def _born(self, target: ast.expr) -> tuple[int, ...]:
         """In which loops a name was given what it stands for."""
@@ -133,6 +189,7 @@ class Binding(Functions):
     def _grow_key(self, target: ast.Subscript) -> None:
         """`counts[line] += 1`: the table keeps its keys, too."""
         owner, key = self.evaluate(target.value), self.evaluate(target.slice)
+        owner = owner.parts["of"] if owner.kind == "element" else owner
         if owner.kind in ("dict", "counter") and key.of_input and not isinstance(target.slice, ast.Slice):
             self.memory.grow(owner, key, target, spread=False)
 
@@ -161,6 +218,13 @@ class Binding(Functions):
             others = [value.right]
         elif (texts := _text_of(value)) and name in map(text_source, texts):
             others = [one for one in texts if text_source(one) != name]
+        elif (
+            isinstance(value, ast.Call)
+            and isinstance(value.func, ast.Attribute)
+            and value.func.attr in _ADDED
+            and (text_source(value.func.value) == name)
+        ):  # frame = frame.append(more)
+            others = value.args
         elif isinstance(value, ast.Call) and last_name(value.func) in _JOINERS and value.args:
             first = value.args[0]
             among = first.elts if isinstance(first, (ast.List, ast.Tuple)) else value.args

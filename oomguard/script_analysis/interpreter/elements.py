@@ -23,7 +23,8 @@ _SPLITS = {"train", "validation", "test", "val", "valid", "dev"}
 _SPLIT_NAMES = {"split", "subset", "part", "split_name", "name", "key"}
 _BOUND = frozenset({
     "append", "add", "extend", "update", "insert", "appendleft", "extendleft", "write", "writelines", "put",
-    "setdefault", "submit", "map", "readline", "read",
+    "setdefault", "submit", "map", "readline", "read", "__setitem__", "__iadd__", "__ior__", "put_nowait", "frombytes",
+    "fromlist", "subtract", "push", "pop", "popleft", "get", "clear", "writerow", "writerows", "writestr", "readlines",
 })  # fmt: skip
 
 
@@ -36,7 +37,18 @@ class Elements(Interpretation):
             return self._slice(node, owner)
         index = self.evaluate(node.slice)
         key = index.value
-        if owner.kind == "tuple" and str(key) in owner.parts:
+        if owner.kind == "stored":
+            return self._from_disk(node, owner, index)
+        if owner.kind == "paths" and isinstance(key, int):
+            return AbstractValue(kind="path")  # the first of them, or the last
+        if key == "Body" and owner.kind in (
+            "unknown",
+            "file",
+            "parameter",
+            "record",
+        ):  # boto3's get_object(...)["Body"]
+            return self._body()
+        if owner.kind in ("tuple", "dict") and str(key) in owner.parts:
             return owner.parts[str(key)]
         if owner.kind == "dataset" or (owner.kind == "stream" and owner.value == "dataset"):
             if key in _SPLITS or (not isinstance(key, str) and text_source(node.slice) in _SPLIT_NAMES):
@@ -56,6 +68,8 @@ class Elements(Interpretation):
             return AbstractValue(
                 kind="column", fraction=owner.fraction, weight=0.0, of_input=True, parts={"of": owner}, born=owner.born
             )
+        if owner.kind in (*ARRAYS, "file_array") and owner.fraction > 0 and isinstance(node.slice, ast.Tuple):
+            return owner  # x[:, None], x[:, 0]: a view
         if owner.kind == "json":
             return owner
         if owner.kind == "encoding":
@@ -78,6 +92,49 @@ class Elements(Interpretation):
             kind="path_of_many" if owner.kind == "paths" else "unknown", of_input=owner.of_input, origin=owner.origin
         )
 
+    def downloaded(self, value: AbstractValue, node: ast.AST) -> AbstractValue:
+        """The body of an answer from the network, where something is done with it."""
+        if value.kind != "download":
+            return value
+        return self.memory.make("whole-read", node, "text" if value.value == "text" else "bytes", 1.0)
+
+    def _body(self) -> AbstractValue:
+        """An object of a store on the network, read as a file; in a loop one of many."""
+        made = self.memory.new("file", value="binary", item=AbstractValue(kind="line", of_input=True))
+        if self.memory.loops:
+            made.parts["many"] = AbstractValue(kind="path_of_many")
+        return made
+
+    def _from_disk(self, node: ast.Subscript, owner: AbstractValue, index: AbstractValue) -> AbstractValue:
+        """What is taken out of an array on disk: a member of a group by its name, all of it, or a piece."""
+        if isinstance(index.value, str) or isinstance(node.slice, (ast.JoinedStr,)) or index.kind == "text":
+            return owner
+        everything = (isinstance(node.slice, ast.Constant) and node.slice.value is ...) or (
+            isinstance(node.slice, ast.Tuple)
+            and all(isinstance(one, ast.Slice) and one.lower is one.upper is None for one in node.slice.elts)
+        )
+        column = isinstance(node.slice, ast.Tuple) and any(
+            isinstance(one, ast.Slice) and one.lower is one.upper is None for one in node.slice.elts[:1]
+        )
+        if everything or column or isinstance(node.slice, ast.Compare):  # [...], [()], [:, 0], [x > 5]
+            return self._all_from_disk(node, owner)
+        return self.memory.new("file_array", of_input=True)
+
+    def _all_from_disk(self, node: ast.AST, owner: AbstractValue, share: float = 1.0) -> AbstractValue:
+        """All of it, or a share, in memory; of a memory map a slice is a view."""
+        if owner.named == "map" and not (isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Compare)):
+            return self.memory.new(
+                "stored",
+                fraction=share * owner.fraction,
+                of_input=True,
+                named="map",
+                value=owner.value,
+                each=owner.each,
+            )
+        made = self.memory.make("whole-read", node, "file_array", share * owner.fraction, each=owner.each)
+        made.value = owner.value
+        return made
+
     def _field(self, record: AbstractValue, key: object) -> AbstractValue:
         """One field of a JSON object: a text, or a list of values where its name says so or nothing is known."""
         if isinstance(key, str) and is_short_key(key):
@@ -95,6 +152,11 @@ class Elements(Interpretation):
             return self.memory.make(
                 "list-of-input", node, "records", owner.fraction if low is None and high is None else 0.0
             )
+        if owner.kind == "stored":
+            share = 0.0 if self._is_tail(node) else _sliced(low, high)
+            if share > 0:
+                return self._all_from_disk(node, owner, share)
+            return self.memory.new("file_array", of_input=True)
         if owner.fraction <= 0 and owner.kind in ("list", "bytes", "chunk", *LISTS, *TEXTS):
             return self.memory.new(owner.kind, of_input=owner.of_input, item=owner.item)  # another object
         if owner.kind == "json" and self._is_tail(node):
@@ -106,7 +168,7 @@ class Elements(Interpretation):
             pointer = TOKEN_POINTER if owner.kind == "tokens" else POINTER
             made = self.memory.new(
                 owner.kind, fraction=fraction, weight=owner.weight * pointer, of_input=True, parts={"of": owner},
-                line=node.lineno, each=owner.each,
+                line=node.lineno, each=owner.each, value="piece" if high is not None else None,
             )  # fmt: skip
             worth = fraction >= owner.fraction or self.memory.cost(made) >= WORTH_TELLING  # all of it, or much
             if fraction > 0 and owner.kind in SMALL_ITEMS and worth:
@@ -146,12 +208,22 @@ class Elements(Interpretation):
             return AbstractValue(kind="tokenizer", value=name)
         if owner.kind == "own_module" and owner.home is not None:
             return owner.home.get(name, AbstractValue())
+        if owner.kind == "lazy":
+            return AbstractValue(kind="output") if name in ("write", "writeStream") else owner
+        if owner.kind == "spark":
+            return owner
         if name in _BOUND and owner.kind not in ("module", "unknown", "parameter", "object", "response"):
             return AbstractValue(kind="bound", value=name, parts={"self": owner}, born=owner.born)
         if owner.kind == "response" and name in ("text", "content"):
+            if self.memory.loops:  # one of many pages
+                return self.memory.new("document" if name == "text" else "chunk", of_input=True)
             return self.memory.new("download", value=name, line=node.lineno)
+        if owner.kind == "record" and name not in ("dtype", "shape"):
+            return self._field(owner, name)
         if owner.kind == "module":
             return self.libraries.attribute(self.memory, f"{owner.value}.{name}")
+        if name in self.given_files and owner.kind in ("unknown", "parameter"):
+            return self.given_files[name]
         if name in self.defaults and owner.kind in ("unknown", "parameter"):
             return AbstractValue(
                 kind="number" if isinstance(self.defaults[name], (int, float)) else "unknown", value=self.defaults[name]
@@ -163,6 +235,10 @@ class Elements(Interpretation):
             "object",
         ):
             return AbstractValue(kind="number")
+        if owner.kind == "stored":
+            return self._all_from_disk(node, owner) if name in ("values", "data") else owner
+        if owner.kind == "file" and name in ("buffer", "raw", "fileobj", "file"):
+            return self.memory.new("file", value="binary", item=owner.item, parts=owner.parts, small=owner.small)
         if name == "st_size":
             return AbstractValue(kind="number", of_length=1.0)
         if owner.kind == "column" and name in ("str", "list"):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from oomguard.script_analysis.interpreter.calls import Call
 from oomguard.script_analysis.interpreter.elements import Elements
 from oomguard.script_analysis.interpreter.iteration import Iteration
-from oomguard.script_analysis.interpreter.values import AbstractValue, text_source
+from oomguard.script_analysis.interpreter.values import ARRAYS, CALLABLE, STREAMED, AbstractValue, text_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,13 +56,16 @@ class Expressions(Elements, Iteration):
             if isinstance(element, ast.Starred) and source.fraction > 0 and source.kind != "paths":
                 return self.memory.keep_all(node, source, "set" if isinstance(node, ast.Set) else "list")
         if not elements:
-            return self.memory.new("set" if isinstance(node, ast.Set) else "list")
+            return self.memory.new("set" if isinstance(node, ast.Set) else "list", named="empty")
         if isinstance(node, ast.Tuple) or any(element.fraction > 0 for element in elements):
             return self.memory.new(
                 "tuple",
                 parts={str(number): one for number, one in enumerate(elements)},
                 of_input=any(element.of_input for element in elements),
             )
+        if all(one.kind in CALLABLE for one in elements):
+            choice = AbstractValue(kind="choice", parts={str(number): one for number, one in enumerate(elements)})
+            return self.memory.new("list", item=choice)
         kind = "set" if isinstance(node, ast.Set) else "list"
         made = self.memory.new(kind, of_input=any(one.of_input for one in elements))
         one = self.largest(elements)
@@ -80,8 +83,15 @@ class Expressions(Elements, Iteration):
     def visit_Dict(self, node: ast.Dict) -> AbstractValue:
         values = [self.evaluate(value) for value in node.values]
         largest = self.largest(values)
+        names = [_constant_key(key) or str(number) for number, key in enumerate(node.keys)]
         if largest.fraction > 0:
-            return self.memory.new("dict", parts={str(number): one for number, one in enumerate(values)})
+            return self.memory.new("dict", parts=dict(zip(names, values, strict=True)))
+        filled = {name: one for name, one in zip(names, values, strict=True) if one.kind in ("list", "set", "counter")}
+        if filled and not largest.of_input:  # {"ids": [], "labels": []}: each is filled by its name
+            return self.memory.new("dict", parts=filled)
+        if values and all(one.kind in CALLABLE for one in values):
+            choice = AbstractValue(kind="choice", parts={str(number): one for number, one in enumerate(values)})
+            return self.memory.new("dict", item=choice)
         # With something of the input in it, it is a record; else an empty or fixed table.
         made = self.memory.new("record" if largest.of_input else "dict", of_input=largest.of_input)
         keys = [self.evaluate(key) for key in node.keys if key is not None]
@@ -128,6 +138,8 @@ class Expressions(Elements, Iteration):
         if isinstance(node.op, ast.Div) and (left.kind in ("path", "paths", "module", "unknown", "parameter")):
             return AbstractValue(kind="path", value=text_source(node), small=left.small)
         larger = self.largest([left, right])
+        if left.fraction > 0 and right.fraction > 0 and _adds_axis(node.left) and _adds_axis(node.right):
+            return self.libraries.pairwise(self, node, larger)  # x[:, None] - x[None, :]
         if isinstance(node.op, ast.Add) and larger.fraction > 0:
             total = min(1.0, left.fraction + right.fraction)
             with self.memory.keeping([left, right]):
@@ -143,8 +155,15 @@ class Expressions(Elements, Iteration):
             return self.memory.new("line", of_input=True)
         if isinstance(node.op, ast.Mod) and left.kind == "text":
             return self.memory.new("text")
-        if isinstance(node.op, ast.MatMult) and larger.fraction > 0:
+        if isinstance(node.op, ast.MatMult) and left.fraction > 0 and right.fraction > 0:
             return self.libraries.pairwise(self, node, larger)
+        if larger.fraction > 0 and larger.kind in (*ARRAYS, "file_array", "stored", "matrix"):
+            with self.memory.keeping([left, right]):  # x * 2 is another array
+                made = self.memory.make(
+                    "copy", node, "file_array", larger.fraction, weight=larger.weight, each=larger.each
+                )
+                made.value = larger.value
+                return made
         if isinstance(node.op, ast.Mult) and left.kind == "list":
             return left
         return AbstractValue(kind="number" if "number" in (left.kind, right.kind) else "unknown")
@@ -158,7 +177,7 @@ class Expressions(Elements, Iteration):
             if inherited is not None:
                 args, kwargs = self._given(node)
                 return self.call_function(inherited, [next(iter(self.memory.frames[-1].values())), *args], kwargs)
-            owner = self.evaluate(node.func.value)
+            owner = self.downloaded(self.evaluate(node.func.value), node)
             bound = self._bound_method(owner, node.func.attr)
             if bound is not None:
                 args, kwargs = self._given(node)
@@ -197,8 +216,21 @@ class Expressions(Elements, Iteration):
         return found[0] if found and found[0].kind == "function" else None
 
     def _given(self, node: ast.Call) -> tuple[list[AbstractValue], dict[str, AbstractValue]]:
-        args = [self.evaluate(argument) for argument in node.args]
+        args = [self._starred(node, argument) for argument in node.args]
+        if isinstance(node.func, ast.Attribute) and node.func.attr.startswith("write"):
+            if any(one.kind == "download" for one in args):
+                self.memory.cannot_see(node, "the answer is whole in memory before it is written")
+        else:
+            args = [self.downloaded(one, node) for one in args]
         return args, {word.arg or "**": self.evaluate(word.value) for word in node.keywords}
+
+    def _starred(self, node: ast.Call, argument: ast.expr) -> AbstractValue:
+        """An argument; of `*lines` all are in memory before the call."""
+        value = self.evaluate(argument)
+        source = self.iterated(value) if isinstance(argument, ast.Starred) else value
+        if isinstance(argument, ast.Starred) and source.kind in STREAMED and source.fraction > 0:
+            return self.memory.keep_all(node, source)
+        return value
 
     def call(
         self,
@@ -219,6 +251,8 @@ class Expressions(Elements, Iteration):
             return self.call(node, function.parts["function"], [*first[1:], *args], {**function.value, **kwargs})
         if function.kind == "bound":
             return self._call_bound(node, function, args, kwargs)
+        if function.kind == "choice":
+            return self.largest([self.call(node, one, args, kwargs) for one in function.parts.values()])
         given = Call(node=node, args=args, kwargs=kwargs, hint=hint)
         name = str(function.value) if function.kind == "module" else text_source(node.func)
         found = self.libraries.call_function(self, name, given) if function.kind == "module" else None
@@ -250,7 +284,21 @@ class Expressions(Elements, Iteration):
             fields = [name for name, _ in _fields(body.value)]
             names = [fields[number] if number < len(fields) else str(number) for number in range(len(args))]
             made.parts |= dict(zip(names, args, strict=True)) | kwargs
+        if "__init__" not in body.parts:
+            for name, member in _fields(body.value):
+                if isinstance(member.value, ast.Call) and name not in made.parts:  # field(default_factory=list)
+                    made.parts[name] = self.evaluate(member.value)
         return made
+
+
+def _adds_axis(node: ast.expr) -> bool:
+    """Whether it is x[:, None] or x[np.newaxis, :]."""
+    within = node.slice.elts if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Tuple) else []
+    return any(text_source(one) in ("None", "np.newaxis", "numpy.newaxis") for one in within)
+
+
+def _constant_key(key: ast.expr | None) -> str:
+    return key.value if isinstance(key, ast.Constant) and isinstance(key.value, str) else ""
 
 
 def _fields(body: object) -> list[tuple[str, ast.AnnAssign]]:

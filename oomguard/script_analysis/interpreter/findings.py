@@ -21,6 +21,7 @@ _ENTRY = 100.0  # of a dict or set: 32 to 104 by how full its table is, and the 
 _DIGEST = 90.0  # a hexdigest: 49 bytes and its 32 to 64 characters
 _LIST = 72.0  # a list of one, with its header for the garbage collector
 _COMPOSITE = 80.0  # a tuple, a small dict or an object around the parts
+PAIR_BYTES = 88.0  # a tuple of a pair, and its slot
 _TABLES = frozenset({"set", "dict"})
 _VOCABULARY = frozenset({"word", "character", "token"})  # of these there are ever fewer new ones
 
@@ -111,7 +112,9 @@ def collected(holder: AbstractValue, item: AbstractValue, *, spread: bool) -> st
     if item.is_constant:
         return None
     if holder.kind == "counter" and spread:
-        return "pairs" if item.one().kind == "tuple" and item.one().of_input else None
+        one = item.one()
+        if one.kind == "tuple" or one.kind in _VOCABULARY:
+            return "pairs" if one.kind == "tuple" and one.of_input else None
     taken = item.one() if spread else item
     if holder.kind in ("set", "dict", "counter") and taken.kind in _VOCABULARY:
         return None
@@ -187,8 +190,11 @@ class Loop:
     fraction: float  # of the input that it goes over; more than 0 makes it a loop over the input
     bounded: bool = False  # it stops after a number of items
     each: bool = False  # it goes over one of many files
+    over: AbstractValue | None = None  # the list that it goes through, by its items or their numbers
+    paired: bool = False  # it goes through the pairs of all items
     count: float = 0.0  # how many items pass by, for each byte of the input
     grown: list[Growth] = field(default_factory=list)
     flushed: list[AbstractValue] = field(default_factory=list)
     limits: dict[int, float] = field(default_factory=dict)  # bytes at which what is flushed is, where they are many
+    numbers: set[str] = field(default_factory=set)  # the names that enumerate() gives numbers to
     counters: set[str] = field(default_factory=set)  # the names that it counts with

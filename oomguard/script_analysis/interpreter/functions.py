@@ -86,6 +86,7 @@ class Functions(Expressions):
             for one in args:
                 self.memory.grow(cache, one, cache.value, spread=False)
         frame = self._arguments(node.args, args, kwargs, unknown or AbstractValue(), function.parts)
+        frame |= self._opened_by(node)
         around = [f for f in (function.home,) if f is not None and f is not self.module]
         self.calls.append(id(node))
         self.homes.append(around)
@@ -96,6 +97,9 @@ class Functions(Expressions):
         try:
             if isinstance(node, ast.Lambda):
                 self.returned[-1].append(self.evaluate(node.body))
+            elif self._calls_itself(node):
+                with self.memory.loop(0.0):
+                    self.statements(node.body)
             else:
                 self.statements(node.body)
         finally:
@@ -108,14 +112,39 @@ class Functions(Expressions):
             return self._stream_of(yielded, frame)
         return self.largest(returned)
 
+    def _calls_itself(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+        """Whether it goes on by calling itself, as a loop would."""
+        if id(node) not in self.recursive:
+            called = (one.func for one in ast.walk(node) if isinstance(one, ast.Call))
+            self.recursive[id(node)] = any(
+                node.name == (one.attr if isinstance(one, ast.Attribute) else getattr(one, "id", None))
+                for one in called
+            )
+        return self.recursive[id(node)]
+
+    def _opened_by(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> dict[str, AbstractValue]:
+        """`@click.argument("infile", type=click.File())`: the parameters that are open files."""
+        found: dict[str, AbstractValue] = {}
+        for decorator in getattr(node, "decorator_list", []):
+            types = [word.value for word in getattr(decorator, "keywords", []) if word.arg == "type"]
+            if not isinstance(decorator, ast.Call) or not types or "File(" not in ast.unparse(types[0]):
+                continue
+            names = [
+                one.value for one in decorator.args if isinstance(one, ast.Constant) and isinstance(one.value, str)
+            ]
+            if names:
+                found[names[-1].lstrip("-").replace("-", "_")] = self.evaluate(types[0])
+        return found
+
     def _stream_of(self, yielded: list[tuple[AbstractValue, list[Loop]]], frame: Frame) -> AbstractValue:
         item = self.largest([abstract for abstract, _ in yielded])
         fraction = max((loop.fraction for _, loops in yielded for loop in loops), default=0.0)
         over = [loop for _, loops in yielded for loop in loops if loop.fraction > 0]
         each = bool(over) and all(loop.each for loop in over)
         stream = self.memory.new(
-            "stream", fraction=fraction, item=item, of_input=fraction > 0 or item.of_input, each=each
-        )
+            "stream", fraction=fraction, item=item, of_input=fraction > 0 or item.of_input, each=each,
+            count=max((loop.count for loop in over), default=0.0),
+        )  # fmt: skip
         stream.parts = {name: abstract for name, abstract in frame.items() if abstract.fraction > 0}
         return stream
 

@@ -13,6 +13,7 @@ from oomguard.script_analysis.file_names import (
     is_no_data,
     is_outside,
     is_small_file,
+    is_stepwise,
     may_hold,
     opens_output,
     path_name,
@@ -29,6 +30,13 @@ if TYPE_CHECKING:
     from oomguard.script_analysis.interpreter.memory_model import MemoryModel
 
 _WHOLE = frozenset({"file", "parquet", *STREAMED})
+
+
+def _is_all(given: AbstractValue) -> bool:
+    """Whether it is the input itself, as a file or as what goes through it."""
+    return not given.small and not given.each and "many" not in given.parts and (
+        given.kind == "file" or (given.kind in STREAMED and given.fraction > 0)
+    )  # fmt: skip
 
 
 class Interpretation:
@@ -55,8 +63,11 @@ class Interpretation:
         self.returned: list[list[AbstractValue]] = [[]]
         self.yielded: list[list[tuple[AbstractValue, list[Loop]]]] = [[]]
         self.defaults: dict[str, object] = {}  # of the script's own flags: argparse's add_argument(default=)
+        self.given_files: dict[str, AbstractValue] = {}  # of the script's own flags: argparse.FileType
         self.classes: dict[int, str] = {}  # of which class a method is
         self.imported = 0  # how many modules are being gone through, one within the other
+        self.recursive: dict[int, bool] = {}  # whether a function calls itself
+        self.branching: set[str] = set()  # names of tables that other tables are put into
         self.runs = True
         self.bases: dict[int, list[AbstractValue]] = {}  # of the class that a method is of
         self.steps = 0
@@ -117,6 +128,8 @@ class Interpretation:
             self.memory.cannot_see(node, f"{name}() may read all of it")
         elif outside:
             self._outside(name, args, node, owner)
+        elif owner is None and not is_stepwise(name) and any(_is_all(one) for one in args):
+            self.memory.cannot_see(node, f"{name}() is given all of it, and may hold it")
         piece = next((argument for argument in args if argument.of_input or argument.fraction > 0), None)
         if piece is None:
             return self.memory.new("unknown", origin=origin if outside else "")

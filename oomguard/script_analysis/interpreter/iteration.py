@@ -6,7 +6,7 @@ import ast
 from dataclasses import dataclass
 
 from oomguard.script_analysis.file_names import reads
-from oomguard.script_analysis.interpreter.findings import Growth, retained
+from oomguard.script_analysis.interpreter.findings import PAIR_BYTES, Growth, retained
 from oomguard.script_analysis.interpreter.interpretation import Interpretation
 from oomguard.script_analysis.interpreter.memory_model import SMALL_OBJECTS
 from oomguard.script_analysis.interpreter.values import (
@@ -105,6 +105,8 @@ class Iteration(Interpretation):
     def _kept(self, node: ast.ListComp | ast.SetComp | ast.DictComp, passed: _Passed) -> AbstractValue:
         """All that the comprehension makes, in a list, a set or a dict."""
         item, container = passed.item, {ast.SetComp: "set", ast.DictComp: "dict"}.get(type(node), "list")
+        if passed.paired:
+            return self._kept_pairs(node, item)
         if item.fraction > 0 and not item.each:
             return self.memory.new("list", of_input=True, parts={"0": item})
         growth = Growth(
@@ -129,6 +131,14 @@ class Iteration(Interpretation):
                 self.memory.note_peak(self.memory.cost(made), line=node.lineno)
         made.item = item if item.kind in ("tuple", "object", "future") else kept_item(item)
         return made
+
+    def _kept_pairs(self, node: ast.ListComp | ast.SetComp | ast.DictComp, item: AbstractValue) -> AbstractValue:
+        """One for each pair: all of them where this goes over both, or, in a loop over one, a row of them."""
+        around = any(loop.over is not None for loop in self.memory.loops)
+        if not around:
+            self.memory.report("all-by-all", node, "pairs", held=0.0, squared=PAIR_BYTES)
+            return self.memory.new("list", of_input=True)
+        return self.memory.new("list", of_input=True, item=item if item.of_input else None, paired=True)
 
     def _kept_small(
         self, node: ast.ListComp | ast.SetComp | ast.DictComp, passed: _Passed, container: str, extra: float
@@ -162,7 +172,8 @@ class Iteration(Interpretation):
             else:
                 item, fraction, count = _counted(self._element(node), by), 0.0, loop.count
             whole = max(loop.fraction, fraction, 0.0 if item.each else item.fraction)
-        return _Passed(item=item, fraction=whole, count=count, source=iterable, each=loop.each)
+            paired = loop.paired or (len(generators) > 1 and inner.paired) or item.paired
+        return _Passed(item=item, fraction=whole, count=count, source=iterable, each=loop.each, paired=paired)
 
     def _element(self, node: ast.expr) -> AbstractValue:
         """What is made for each item; of a key and its value, the one that counts."""
@@ -183,6 +194,7 @@ class _Passed:
     count: float
     source: AbstractValue
     each: bool
+    paired: bool  # one for each pair of what a list holds
 
 
 def _counted(item: AbstractValue, by: AbstractValue) -> AbstractValue:

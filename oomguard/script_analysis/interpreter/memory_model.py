@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.preparation.reading.text_shape import HELD, PEAK, TextShape
 from oomguard.script_analysis.interpreter.findings import (
+    PAIR_BYTES,
     Growth,
     LineFinding,
     Loop,
@@ -18,8 +19,10 @@ from oomguard.script_analysis.interpreter.findings import (
     retained,
 )
 from oomguard.script_analysis.interpreter.values import (
+    ARRAYS,
     CONTAINED,
     COUNT,
+    LISTS,
     REPRESENTATION,
     STREAMED,
     AbstractValue,
@@ -55,6 +58,7 @@ class MemoryModel:
         self.peak = Peak()  # of all files together
         self.peak_each = Peak()  # of the one of many files that is being worked on
         self.reached = True  # False: going through a function that is never called
+        self.few = False  # in what only the first items of a loop come to
         self._loops_so_far = 0
         self._calls = self._alive = 0
         self._limit = 0.0
@@ -219,6 +223,10 @@ class MemoryModel:
     def passes(self, loop: Loop, iterable: AbstractValue) -> None:
         """The items of this pass by in the loop."""
         loop.count = self.count_of(iterable)
+        loop.over = list_behind(iterable)
+        loop.paired = iterable.paired or any(
+            outer.over is loop.over is not None and outer is not loop for outer in self.loops
+        )
 
     def counts(self, name: str) -> bool:
         """Whether a loop that runs now counts with this name: `for i in range(pieces)`."""
@@ -226,6 +234,8 @@ class MemoryModel:
 
     def count_of(self, iterable: AbstractValue) -> float:
         """Say how many items it has for each byte of the input: lines, documents, words or tokens."""
+        if iterable.count:
+            return iterable.count
         kinds: set[str] = set()
         to_see = [(iterable, 0)]
         while to_see:
@@ -254,7 +264,7 @@ class MemoryModel:
 
     def grow(self, holder: AbstractValue, item: AbstractValue, node: ast.AST, *, spread: bool) -> None:
         """`holder` takes `item` in, or (`spread`) all that `item` consists of."""
-        if holder.kind in ("bounded", "output", "file", "queue"):
+        if self.few or holder.kind in ("bounded", "output", "file", "queue"):
             return
         if item.fraction > 0 and item.kind not in STREAMED and not (item.each and self._gathers(holder)):
             self._add_whole(holder, item, node, spread=spread)
@@ -263,12 +273,22 @@ class MemoryModel:
             whole = Growth(holder=holder, item=item.one(), node=node, spread=False, count=self.shape.documents)
             self._become(holder, [whole], item.fraction, each=item.each)
             return
+        paired = item.paired or any(loop.paired for loop in self.loops if loop.number not in holder.born)
+        if paired and self._of_pairs(holder):
+            bytes_each = PAIR_BYTES if holder.kind != "dict" else 2 * PAIR_BYTES
+            self.report("all-by-all", node, "pairs", held=0.0, squared=bytes_each)
+            return
         count = 0.0
         for loop in reversed(self.loops):
             count = max(count, loop.count)
             if loop.number not in holder.born:
                 loop.grown.append(Growth(holder=holder, item=item, node=node, spread=spread, count=count))
         self._take_kind(holder, item, spread=spread)
+
+    def _of_pairs(self, holder: AbstractValue) -> bool:
+        """Whether it outlives both loops over the same list."""
+        outer = next((loop for loop in self.loops if loop.over is not None or loop.paired), None)
+        return outer is not None and outer.number not in holder.born
 
     def _gathers(self, holder: AbstractValue) -> bool:
         """Whether a loop over many files runs that `holder` outlives."""
@@ -295,6 +315,10 @@ class MemoryModel:
 
     def flush(self, abstract: AbstractValue) -> None:
         """It was emptied or let go: what grew in it does not stay."""
+        if abstract.kind == "dict":  # {"ids": [], "labels": []}
+            for part in abstract.parts.values():
+                if part is not abstract and part.kind != "dict":
+                    self.flush(part)
         for loop in self.loops:
             if loop.number not in abstract.born:
                 loop.flushed.append(abstract)
@@ -374,6 +398,29 @@ class MemoryModel:
         """Report a list of objects that are there already, where its slots are worth telling."""
         if made.weight == 1.0 or self.cost(made) >= WORTH_TELLING:
             self.report(rule, node, made.kind, held=self.cost(made), each=made.each)
+
+
+_GONE_THROUGH = frozenset({*ARRAYS, "file_array", "column"})
+
+
+def _is_first_list(iterable: AbstractValue) -> bool:
+    return iterable.kind in LISTS and "of" not in iterable.parts
+
+
+def list_behind(iterable: AbstractValue) -> AbstractValue | None:
+    """The list in memory that is gone through: `docs`, `docs[i + 1 :]`, `enumerate(docs)`, `range(len(docs))`."""
+    for _ in range(_DEEPEST_SOURCE):
+        if iterable.kind == "range" and isinstance(iterable.value, AbstractValue):
+            iterable = iterable.value
+        elif iterable.fraction > 0 and (iterable.kind in _GONE_THROUGH or _is_first_list(iterable)):
+            return iterable
+        elif iterable.value == "piece":  # docs[i : i + 100]
+            return None
+        elif iterable.kind in (*LISTS, "stream") and ("of" in iterable.parts or "0" in iterable.parts):
+            iterable = iterable.parts.get("of") or iterable.parts["0"]
+        else:
+            return None
+    return None
 
 
 def _is_told(one: tuple[Growth, Retained], before: list[tuple[Growth, Retained]]) -> bool:

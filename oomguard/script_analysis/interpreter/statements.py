@@ -88,7 +88,7 @@ class Interpreter(Uncalled):
                 return
             self.line = statement.lineno
             before = len(self.memory.held)
-            handler = getattr(self, f"visit_{type(statement).__name__}", None)
+            handler = getattr(self, f"visit_{type(statement).__name__}", None)  # of `raise` nothing stays
             if handler is not None:
                 handler(statement)
             del self.memory.held[before:]
@@ -111,7 +111,7 @@ class Interpreter(Uncalled):
         for abstract in guarded:
             abstract.kind = "bounded"
         with self.memory.emptied_at(self._limit(statement.test)):
-            self._branches([statement.body, statement.orelse])
+            self._branches([statement.body, statement.orelse], few=self._is_first_ones(statement.test))
         for abstract, kind in zip(guarded, before, strict=True):
             abstract.kind = kind
 
@@ -130,14 +130,24 @@ class Interpreter(Uncalled):
         limit = self.evaluate(test.comparators[0]).value
         return float(limit) if isinstance(limit, int) and limit > 0 else 0.0
 
-    def _branches(self, bodies: Sequence[Sequence[ast.stmt]]) -> None:
+    def _is_first_ones(self, test: ast.expr) -> bool:
+        """Whether it is `i < 1000` of a loop's `for i, line in enumerate(file)`."""
+        if not (isinstance(test, ast.Compare) and isinstance(test.ops[0], (ast.Lt, ast.LtE))):
+            return False
+        limit = self.evaluate(test.comparators[0])
+        named = isinstance(test.left, ast.Name) and any(test.left.id in loop.numbers for loop in self.memory.loops)
+        return named and not limit.of_length and not limit.of_input
+
+    def _branches(self, bodies: Sequence[Sequence[ast.stmt]], *, few: bool = False) -> None:
         """Go through each from the same names; of what a name may be then, the one that holds most stays."""
         frame = self.memory.frames[-1]
         start, seen = dict(frame), []
         for body in bodies:
             frame.clear()
             frame.update(start)
+            before, self.memory.few = self.memory.few, self.memory.few or (few and body is bodies[0])
             self.statements(body)
+            self.memory.few = before
             seen.append(dict(frame))
         for after in seen:
             for name, abstract in after.items():
@@ -176,10 +186,6 @@ class Interpreter(Uncalled):
     def visit_Assert(self, statement: ast.Assert) -> None:
         self.evaluate(statement.test)
 
-    def visit_Raise(self, statement: ast.Raise) -> None:
-        if statement.exc is not None:
-            self.evaluate(statement.exc)
-
     # loops
 
     def visit_For(self, statement: ast.For | ast.AsyncFor) -> None:
@@ -198,6 +204,8 @@ class Interpreter(Uncalled):
             self.bind(statement.target, self.item_in(loop, iterable))
             if isinstance(statement.target, ast.Name) and "range(" in text_source(statement.iter):
                 loop.counters.add(statement.target.id)
+            if isinstance(statement.target, ast.Tuple) and text_source(statement.iter).startswith("enumerate("):
+                loop.numbers.add(text_source(statement.target.elts[0]))
             self.statements(statement.body)
         self.statements(statement.orelse)
 

@@ -21,6 +21,7 @@ ITEM = {
     "column": "document", "file": "line", "table": "record", "frame_csv": "record", "frame_json": "record",
     "frame_parquet": "record", "frames": "frame_csv", "record": "value", "rows": "record", "file_array": "number",
     "tree": "record", "token": "token", "value": "character", "fields": "value", "values": "value", "pairs": "tuple",
+    "stored": "number",
 }  # fmt: skip
 
 # What a list of such values is, when each is appended. What is not here costs little for each document: numbers, paths.
@@ -74,6 +75,7 @@ POINTER = 0.05  # of the cost of a document's objects, or less: a list's slot fo
 _DOCUMENT_POINTER = 0.005
 # What a list of it is remembered for: something is done with each later.
 CONTAINED = frozenset({"output", "file", "object", "queue", "future", "dict", "set", "counter", "list"})
+CALLABLE = frozenset({"bound", "function", "partial"})
 _SMALL = frozenset({"line", "word", "character", "value"})
 TOKEN_POINTER = 0.23  # a slot, of a slot and an int
 
@@ -104,6 +106,9 @@ class AbstractValue:
     born: tuple[int, ...] = ()  # the loops that were running when it was made
     value: Any = None  # a constant, a dotted name, a function's node
     origin: str = ""  # of what nobody knows: the call that gave it
+    named: str = ""  # of a file: what its path and its name say of it
+    count: float = 0.0  # of a stream: how many pass by, for each byte of the input; 0: its items say it
+    paired: bool = False  # one for each pair of the input's items
     of_length: float | None = None  # of a number: its part of the input's length
     home: Frame | None = None  # the names around a function
     fixed: float = 0.0  # bytes, whatever the input
@@ -115,6 +120,8 @@ class AbstractValue:
             return self.inner
         if self.item is not None:
             return self.item
+        if self.kind == "tuple" and (parts := [one for one in self.parts.values() if one.of_input]):
+            return next((one for one in parts if one.kind in LIST_OF), parts[0])
         kind = ITEM.get(self.kind, "unknown")
         weight = 1.0
         if self.fraction > 0 and self.kind in _HOLDERS:  # the item is there already; what takes it in adds a pointer

@@ -12,6 +12,7 @@ from oomguard.script_analysis.interpreter.values import (
     FRAMES,
     LIST_OF,
     LISTS,
+    STREAMED,
     AbstractValue,
     kept_item,
     text_source,
@@ -47,6 +48,12 @@ _CONTAINERS = frozenset(
 )
 
 
+# Methods that take in all that their argument consists of.
+_ALL_OF_IT = frozenset(
+    ("extend", "extendleft", "update", "fromlist", "frombytes", "__iadd__", "__ior__", "union_update"),
+)  # fmt: skip
+
+
 def dtype_bytes(node: ast.Call) -> int | None:
     """Bytes of an element by the dtype that a call names; None: it names none."""
     for word in node.keywords:
@@ -76,7 +83,7 @@ def _array(it: Expressions, call: Call) -> AbstractValue:
         return source
     if source.kind in ARRAYS and "asarray" in text_source(call.node.func):
         return source
-    if source.kind == "file_array":
+    if source.kind in ("file_array", "stored"):
         return source if "asarray" in text_source(call.node.func) else it.memory.make(
             "copy", call.node, "file_array", source.fraction, weight=source.weight, each=source.each
         )  # fmt: skip
@@ -89,7 +96,7 @@ def _read_array(it: Expressions, call: Call) -> AbstractValue:
     path = call.args[0] if call.args else AbstractValue()
     mapped = call.kwargs.get("mmap_mode")
     if mapped is not None and mapped.kind != "none":
-        return it.memory.new("mapped", fraction=1.0, of_input=True)
+        return it.memory.new("stored", fraction=1.0, of_input=True, named="map")
     count = call.kwargs.get("count") or (call.args[2] if len(call.args) > 2 else None)
     named = is_small_file(path_name(call.node.args[0]), call.hint) if call.node.args else False
     if path.small or named:
@@ -112,6 +119,27 @@ def _all_by_all(it: Expressions, call: Call) -> AbstractValue:
     return pairwise(it, call.node, rows)
 
 
+def _times(it: Expressions, call: Call) -> AbstractValue | None:
+    """np.dot(x, x.T), torch.mm(x, x.t()): all rows by all rows, where both are the input."""
+    whole = [one for one in (call.owner, *call.args) if one.fraction > 0 and one.kind not in STREAMED]
+    if len(whole) < 2:
+        if call.owner.kind != "unknown" or not whole:
+            return None
+        made = it.memory.make("copy", call.node, "file_array", whole[0].fraction, each=whole[0].each)
+        made.value = whole[0].value if isinstance(whole[0].value, int) else None
+        return made
+    return pairwise(it, call.node, whole[0])
+
+
+def _square(it: Expressions, call: Call) -> AbstractValue:
+    """squareform(pdist(x)): the pairs once more, both ways."""
+    given = call.args[0] if call.args else AbstractValue()
+    if given.kind != "matrix":
+        return given
+    it.memory.report("all-by-all", call.node, "matrix", held=0.0, squared=1.5 * _DOUBLE, each=given.each)
+    return given
+
+
 def pairwise(it: Expressions, node: ast.AST, rows: AbstractValue) -> AbstractValue:
     """A number for each pair of documents."""
     it.memory.report("all-by-all", node, "matrix", held=0.0, squared=_DOUBLE, each=rows.each)
@@ -126,17 +154,25 @@ def _joined_arrays(it: Expressions, call: Call) -> AbstractValue:
     if fraction <= 0:
         return it.memory.new(source.one().kind if source.kind in LISTS else source.kind, of_input=source.of_input)
     item = source.one()
-    kind = item.kind if source.kind in ("token_arrays", "frames") else source.kind
+    if source.kind == "paths":
+        return it.memory.new("unknown")
+    if source.kind == "stream" and item.kind not in (*ARRAYS, *FRAMES, "file_array"):
+        return it.memory.keep_all(call.node, source)
+    kind = item.kind if source.kind in ("token_arrays", "frames", "stream") else source.kind
     kind = kind if kind in (*ARRAYS, *FRAMES, "file_array") else "array8" if source.kind in LISTS else source.kind
     each = all(one.each for one in several if one.fraction > 0)
-    return it.memory.make("concatenate", call.node, kind, fraction, each=each)
+    rule = "concat-tables" if kind in FRAMES else "concatenate"
+    return it.memory.make(rule, call.node, kind, fraction, each=each)
 
 
 def _empty(it: Expressions, call: Call) -> AbstractValue:
     size = call.args[0] if call.args else call.kwargs.get("shape", AbstractValue())
-    if size.kind == "tuple" and size.parts:
-        size = next(iter(size.parts.values()))
     width = dtype_bytes(call.node) or 8
+    if size.kind == "tuple" and size.parts:
+        if sum(bool(one.of_length) for one in size.parts.values()) > 1:
+            it.memory.report("all-by-all", call.node, "matrix", held=0.0, squared=float(width))
+            return it.memory.new("matrix", of_input=True, weight=0.0)
+        size = next(iter(size.parts.values()))
     if size.of_length:
         return it.memory.make("growing-array", call.node, f"array{width}", size.of_length)
     made = it.memory.new(f"array{width}")
@@ -147,7 +183,8 @@ def _empty(it: Expressions, call: Call) -> AbstractValue:
 
 def _container(it: Expressions, call: Call) -> AbstractValue | None:
     holder = call.owner.parts["of"] if call.owner.kind == "element" else call.owner
-    written = call.name in ("write", "writelines") and holder.kind in ("textbuffer", "bytebuffer")
+    buffer = holder.kind in ("textbuffer", "bytebuffer")
+    written = buffer and call.name in ("write", "writelines", "writerow", "writerows", "writestr", "addfile")
     if call.owner.kind == "element" and call.args:
         listed = LIST_OF.get(call.args[-1].kind)
         holder.inner = holder.inner or (kept_item(AbstractValue(kind=listed)) if listed else None)
@@ -159,10 +196,15 @@ def _container(it: Expressions, call: Call) -> AbstractValue | None:
             spread=call.owner.kind in ("text", "bytes", "textbuffer", "bytebuffer"),
         )
         return AbstractValue()
-    if call.name in ("extend", "extendleft", "update", "fromlist", "frombytes"):
-        if call.args:
-            it.memory.grow(holder, call.args[0], call.node, spread=True)
+    if call.name == "__setitem__" and len(call.args) == 2:
+        for one in call.args:
+            if one.of_input or one.fraction > 0:
+                it.memory.grow(holder, one, call.node, spread=False)
         return AbstractValue()
+    if call.name in _ALL_OF_IT:
+        if call.args:
+            it.memory.grow(holder, it.iterated(call.args[0]), call.node, spread=True)
+        return call.owner if call.name.startswith("__") else AbstractValue()
     if call.name in ("write", "put", "writelines"):
         return AbstractValue()  # of what stands in the list: a file
     if call.name == "setdefault" and len(call.args) > 1:
@@ -180,6 +222,8 @@ def _container(it: Expressions, call: Call) -> AbstractValue | None:
         return call.owner
     if call.name == "tolist":
         return tolist(it, call.node, call.owner)
+    if call.name in ("t", "transpose"):
+        return call.owner
     if call.name == "most_common":
         return it.memory.new("list")
     if call.name in ("values", "items", "keys", "copy"):
@@ -210,7 +254,7 @@ def _array_copy(it: Expressions, node: ast.Call, owner: AbstractValue, name: str
 def tolist(it: Expressions, node: ast.Call, owner: AbstractValue) -> AbstractValue:
     """array.tolist(): Python ints of an array's elements."""
     if owner.kind in ("column", *FRAMES):
-        return it.memory.make("tolist", node, "documents", owner.fraction)
+        return it.memory.make("column-tolist", node, "documents", owner.fraction)
     if owner.fraction > 0:
         return it.memory.make("tolist", node, "tokens", owner.fraction, representation="tolist")
     elements = owner.value if owner.kind in ARRAYS and isinstance(owner.value, int) else 0
@@ -226,10 +270,9 @@ def _tolist(it: Expressions, call: Call) -> AbstractValue:
 
 def _matrix(it: Expressions, call: Call) -> AbstractValue | None:
     """A vectorizer's fit_transform: a sparse matrix of all words of all documents."""
-    given = call.args[0] if call.args else AbstractValue()
-    if given.fraction <= 0:
+    given = it.iterated(call.args[0]) if call.args else AbstractValue()
+    if given.fraction <= 0 or given.kind == "paths":
         return None
-    given = it.iterated(given)
     return it.memory.make("matrix", call.node, "matrix", given.fraction, each=given.each)
 
 
@@ -247,7 +290,12 @@ FUNCTIONS.update({
          "torch.concat", "pandas.concat", "polars.concat"), _joined_arrays,
     ),
     **dict.fromkeys(("numpy.empty", "numpy.zeros", "numpy.ones", "numpy.full"), _empty),
-    **dict.fromkeys(("numpy.memmap", "numpy.lib.format.open_memmap"), lambda *_: AbstractValue(kind="output")),
+    **dict.fromkeys(
+        ("numpy.dot", "numpy.matmul", "numpy.inner", "numpy.outer", "numpy.subtract.outer", "numpy.equal.outer",
+         "numpy.add.outer", "numpy.multiply.outer", "numpy.less.outer", "torch.matmul", "torch.mm", "torch.outer",
+         "torch.einsum", "numpy.einsum", "numpy.tensordot"), _times,
+    ),
+    "scipy.spatial.distance.squareform": _square,
     **dict.fromkeys(("numpy.frombuffer", "torch.from_numpy"), same),
     **dict.fromkeys(("numpy.load", "numpy.fromfile", "torch.from_file"), _read_array),
     **dict.fromkeys(
@@ -262,6 +310,7 @@ methods_of(_CONTAINERS, _container)
 ANYWHERE.update(
     {
         "tolist": _tolist,
+        **dict.fromkeys(("dot", "matmul", "mm"), _times),
         "fit_transform": _matrix,
         **dict.fromkeys(("numpy", "cpu", "copy"), _itself),
     }

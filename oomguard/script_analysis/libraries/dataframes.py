@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from oomguard.script_analysis.file_names import is_small_file, path_name
-from oomguard.script_analysis.interpreter.calls import FRAME_METHODS, FUNCTIONS, methods_of
+from oomguard.script_analysis.interpreter.calls import ANYWHERE, FRAME_METHODS, FUNCTIONS, LAST_NAMES, methods_of
 from oomguard.script_analysis.interpreter.values import FRAMES, LIST_OF, AbstractValue, rule_for
 from oomguard.script_analysis.libraries.python import same
 from oomguard.script_analysis.libraries.tokenizers import apply
@@ -46,7 +46,8 @@ def _frame(kind: str, *flags: str) -> Handler:
         if asked:
             return it.memory.new("stream", fraction=1.0, item=AbstractValue(kind=kind, of_input=True), of_input=True)
         each = path.kind == "path_of_many" or "many" in path.parts
-        return it.memory.make("dataframe", call.node, kind, 1.0, each=each)
+        rule = "object-load" if kind == "array8" else "dataframe"
+        return it.memory.make(rule, call.node, kind, 1.0, each=each)
 
     return read
 
@@ -83,7 +84,11 @@ def _frame_method(it: Expressions, call: Call) -> AbstractValue | None:
     fraction = call.owner.fraction
     if call.name in ("tolist", "to_list", "to_pylist"):
         return it.memory.make(
-            "tolist", call.node, "records" if call.owner.kind in FRAMES else "documents", fraction, each=call.owner.each
+            "column-tolist",
+            call.node,
+            "records" if call.owner.kind in FRAMES else "documents",
+            fraction,
+            each=call.owner.each,
         )
     if call.name == "to_dict":
         return it.memory.make("list-of-input", call.node, "records", fraction)
@@ -178,9 +183,69 @@ def _scan(it: Expressions, _: Call) -> AbstractValue:
     return it.memory.new("lazy", fraction=1.0, of_input=True)
 
 
+def _streamed(it: Expressions, call: Call) -> AbstractValue:
+    """webdataset, tf.data: one sample after the other."""
+    it.memory.read_at(call.node)
+    item = AbstractValue(kind="record", of_input=True)
+    return it.memory.new("stream", fraction=1.0, of_input=True, item=item, value="samples")
+
+
+def _cached(it: Expressions, call: Call) -> AbstractValue | None:
+    """`ds.cache()` of tf.data: in memory, unless it is given a file."""
+    if call.owner.value != "samples" or call.owner.kind != "stream":
+        return None
+    return call.owner if call.args else it.memory.make("list-of-input", call.node, "documents", call.owner.fraction)
+
+
+_MOST_SHUFFLED = 100_000  # samples that a buffer may have before it is told
+
+
+def _shuffled(it: Expressions, call: Call) -> AbstractValue | None:
+    """`ds.shuffle(n)` keeps n samples."""
+    if call.owner.value != "samples" or call.owner.kind != "stream":
+        return None
+    size = call.kwargs.get("buffer_size") or (call.args[0] if call.args else AbstractValue(value=1))
+    if not isinstance(size.value, int) or size.value > _MOST_SHUFFLED:
+        it.memory.cannot_see(
+            call.node, "keeps so many samples as it is told to; how large they are does not stand here"
+        )
+    return call.owner
+
+
+def _spark(it: Expressions, call: Call) -> AbstractValue:
+    """SparkSession and SparkContext: what they read stays in Spark until it is collected."""
+    reads = ("text", "csv", "json", "parquet", "orc", "load", "table", "sql", "textFile", "wholeTextFiles", "jdbc",
+             "parallelize", "sequenceFile")  # fmt: skip
+    return _scan(it, call) if call.name in reads else call.owner
+
+
+def _make_spark(it: Expressions, _: Call) -> AbstractValue:
+    return it.memory.new("spark")
+
+
+# What a lazy table gives: a few rows, all of them in pieces, or all at once.
+_A_FEW = frozenset(
+    ("fetchone", "fetchmany", "take", "first", "show", "top", "takeOrdered", "explain", "printSchema"),
+)  # fmt: skip
+_BY_AND_BY = frozenset(
+    ("toLocalIterator", "to_local_iterator", "to_batches", "iter_batches", "iter_rows", "iter_torch_batches",
+     "fetch_record_batch", "collect_batches"),
+)  # fmt: skip
+_ALL_OF_IT = frozenset(
+    ("collect", "compute", "persist", "fetchall", "fetchdf", "fetchnumpy", "fetch_arrow_table", "df", "to_df", "arrow",
+     "pl", "to_pandas", "toPandas", "to_table", "to_list", "to_numpy", "to_arrow", "read_all", "take_all",
+     "collect_list", "collectAsMap"),
+)  # fmt: skip
+
+
 def _lazy(it: Expressions, call: Call) -> AbstractValue | None:
-    if call.name in ("collect", "compute", "df", "to_df", "fetchall", "arrow", "pl", "fetch_arrow_table", "persist",
-                     "to_pandas", "fetchdf"):  # fmt: skip
+    if call.name in _A_FEW:
+        return it.memory.new("record", of_input=True)
+    if call.name in _BY_AND_BY:
+        it.memory.read_at(call.node)
+        item = AbstractValue(kind="record", of_input=True)
+        return it.memory.new("stream", fraction=1.0, of_input=True, item=item)
+    if call.name in _ALL_OF_IT:
         it.memory.read_at(call.node)
         return it.memory.make("dataframe", call.node, "frame_parquet", 1.0)
     if call.name.startswith(("sink_", "to_", "write_")):
@@ -237,6 +302,9 @@ FUNCTIONS.update({
                      "pyarrow.array", "pyarrow.RecordBatch.from_pylist"), _from_objects),
     **dict.fromkeys(("polars.scan_csv", "polars.scan_parquet", "polars.scan_ndjson", "dask.dataframe.read_csv",
                      "dask.dataframe.read_parquet", "dask.dataframe.read_json", "dask.bag.read_text",
+                     "ray.data.read_text", "ray.data.read_json", "ray.data.read_csv", "ray.data.read_parquet",
+                     "data.read_text", "data.read_json", "data.read_csv", "data.read_parquet", "duckdb.connect",
+                     "pyarrow.dataset.dataset", "dataset.dataset", "pyarrow.csv.open_csv",
                      "duckdb.sql", "duckdb.query", "duckdb.read_csv", "duckdb.read_parquet"), _scan),
     **dict.fromkeys(
         ("pandas.read_excel", "pandas.read_sql", "pandas.read_sql_query", "pandas.read_xml", "pandas.read_html",
@@ -261,6 +329,9 @@ FUNCTIONS.update({
     ),
     **dict.fromkeys(("pyarrow.parquet.ParquetFile", "parquet.ParquetFile"), _parquet_file),
     "datasets.load_dataset": _load_dataset,
+    **dict.fromkeys(("webdataset.WebDataset", "tensorflow.data.TextLineDataset", "tensorflow.data.TFRecordDataset",
+                     "data.TextLineDataset", "data.TFRecordDataset", "wds.WebDataset"), _streamed),
+    **dict.fromkeys(("pyspark.SparkContext", "SparkContext.getOrCreate"), _make_spark),
     "datasets.concatenate_datasets": same,
     **dict.fromkeys(
         ("datasets.load_from_disk", "datasets.Dataset.from_generator"),
@@ -270,4 +341,7 @@ FUNCTIONS.update({
 methods_of({*FRAMES, "column"}, _frame_method)
 methods_of({"dataset"}, _dataset)
 methods_of({"lazy"}, _lazy)
+methods_of({"spark"}, _spark)
+ANYWHERE.update({"cache": _cached, "shuffle": _shuffled, "getOrCreate": _make_spark})
+LAST_NAMES.update({"getOrCreate": _make_spark})
 methods_of({"parquet"}, _parquet)

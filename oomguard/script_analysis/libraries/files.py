@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import sys
 from typing import TYPE_CHECKING
 
-from oomguard.script_analysis.file_names import is_small_file, path_name
-from oomguard.script_analysis.interpreter.calls import ANYWHERE, FUNCTIONS, methods_of
-from oomguard.script_analysis.interpreter.values import AbstractValue
+from oomguard.script_analysis.file_names import is_outside, is_small_file, path_name
+from oomguard.script_analysis.interpreter.calls import ANYWHERE, FUNCTIONS, LAST_NAMES, methods_of
+from oomguard.script_analysis.interpreter.values import AbstractValue, text_source
 
 if TYPE_CHECKING:
     from oomguard.script_analysis.interpreter.calls import Call
@@ -26,7 +27,29 @@ def open_file(it: Expressions, call: Call) -> AbstractValue:
     hints = [path_name(call.node.args[0])] if call.node.args else []
     if isinstance(path.value, str):
         hints.append(path.value.rpartition("/")[2])
-    return _opened(it, path, open_mode(call, 1), small=is_small_file(*hints, call.hint))
+    made = _opened(it, path, open_mode(call, 1), small=is_small_file(*hints, call.hint))
+    made.named = " ".join((*hints, call.hint))
+    if "t" not in open_mode(call, 1) and _gives_bytes(call.node):
+        made.value = "binary"
+    return made
+
+
+# What gives bytes where no mode is given.
+_BINARY = frozenset({"urlopen", "BZ2File", "GzipFile", "LZMAFile"})
+
+
+def _gives_bytes(node: ast.Call) -> bool:
+    name = text_source(node.func)
+    return name.rpartition(".")[2] in _BINARY or name in (
+        "gzip.open", "bz2.open", "lzma.open", "pgzip.open", "igzip.open", "fsspec.open",
+    )  # fmt: skip
+
+
+def _open_by_library(it: Expressions, call: Call) -> AbstractValue | None:
+    """The `open` of a compression or storage library that is known: lz4.frame.open, zstandard.open."""
+    if is_outside(call.name) or call.name.partition(".")[0] in sys.stdlib_module_names:
+        return None
+    return open_file(it, call)
 
 
 def open_path(it: Expressions, call: Call) -> AbstractValue:
@@ -132,6 +155,8 @@ def _file(it: Expressions, call: Call) -> AbstractValue | None:
         it.memory.advance(call.owner)
         it.memory.read_at(call.node)
         return it.memory.new("chunk" if binary else "document", of_input=True)
+    if call.name in ("iter_lines", "iter_chunks", "iter_content", "iter_bytes"):
+        return _download(it, call)
     if call.name == "readlines" and not call.args:
         return _all_lines(it, call)
     if call.name == "readlines":
@@ -197,6 +222,25 @@ def _foreign_lines(it: Expressions, call: Call) -> AbstractValue | None:
     return it.memory.make("readlines", call.node, "lines", 1.0)
 
 
+def _shelf(it: Expressions, call: Call) -> AbstractValue:
+    """shelve.open(): on disk, but with writeback all that was touched stays in memory."""
+    kept = call.kwargs.get("writeback")
+    if kept is not None and kept.value:
+        it.memory.cannot_see(call.node, "with writeback=True all that was touched stays in memory until sync()")
+    return AbstractValue(kind="output")
+
+
+def _blob(it: Expressions, call: Call) -> AbstractValue | None:
+    """`blob.download_as_text()`, `client.download_blob().readall()`: a whole object of a store on the network."""
+    if call.owner.kind not in ("unknown", "parameter", "path_of_many"):
+        return None
+    text = call.name.endswith(("text", "string"))
+    if it.memory.loops:  # one of many
+        return it.memory.new("document" if text else "chunk", of_input=True)
+    it.memory.read_at(call.node)
+    return it.memory.make("whole-read", call.node, "text" if text else "bytes", 1.0)
+
+
 def _download(it: Expressions, call: Call) -> AbstractValue:
     item = AbstractValue(kind="line" if call.name == "iter_lines" else "chunk", of_input=True)
     return it.memory.new("stream", fraction=1.0, item=item)
@@ -215,10 +259,12 @@ FUNCTIONS.update({
     ),
     **dict.fromkeys(("glob.glob", "glob.iglob", "os.listdir", "os.scandir"), _listing),
     "os.walk": _walk,
+    "shelve.open": _shelf,
     **dict.fromkeys(("os.read", "os.pread"), _read_descriptor),
     "os.path.getsize": _file_size,
     "mmap.mmap": _map_file,
 })  # fmt: skip
+LAST_NAMES.update({"open": _open_by_library})
 methods_of({"file"}, _file)
 methods_of({"mapped"}, _mapped)
 ANYWHERE.update(
@@ -229,6 +275,7 @@ ANYWHERE.update(
         "readline": _foreign_line,
         "read": _foreign_whole,
         "readlines": _foreign_lines,
+        **dict.fromkeys(("download_as_text", "download_as_bytes", "download_as_string", "readall"), _blob),
         **dict.fromkeys(("pipe", "pipe_as_completed"), _pipe),
         **dict.fromkeys(("iter_content", "iter_lines", "iter_bytes"), _download),
     }

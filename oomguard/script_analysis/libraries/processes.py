@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from oomguard.script_analysis.file_names import is_small_file
 from oomguard.script_analysis.interpreter.calls import ANYWHERE, FUNCTIONS, LAST_NAMES, methods_of
 from oomguard.script_analysis.interpreter.values import LIST_OF, AbstractValue, text_source
 from oomguard.script_analysis.libraries.python import same
@@ -75,8 +76,10 @@ def _make_queue(it: Expressions, call: Call) -> AbstractValue:
 
 def _use_queue(it: Expressions, call: Call) -> AbstractValue:
     """A queue without a maximum keeps all that its readers have not taken yet."""
-    if call.name == "Queue":  # of a Manager
+    if call.name in ("Queue", "JoinableQueue"):  # of a Manager
         return _make_queue(it, call)
+    if call.name in ("list", "dict"):
+        return it.memory.new(call.name)
     if call.name in ("put", "put_nowait") and call.owner.value == "unbounded":
         put = call.args[0] if call.args else AbstractValue()
         parts = [put, *put.parts.values()]
@@ -147,6 +150,11 @@ FUNCTIONS.update(
                 "multiprocessing.SimpleQueue",
                 "queue.Queue",
                 "queue.SimpleQueue",
+                "queue.LifoQueue",
+                "queue.PriorityQueue",
+                "asyncio.Queue",
+                "asyncio.LifoQueue",
+                "asyncio.PriorityQueue",
                 "multiprocessing.Manager",
             ),
             _make_queue,
@@ -251,7 +259,17 @@ def _request(it: Expressions, _: Call) -> AbstractValue:
     return it.memory.new("response")
 
 
-def _response(_: Expressions, call: Call) -> AbstractValue | None:
+def _session(it: Expressions, call: Call) -> AbstractValue:
+    """requests.Session().get(...): as requests.get."""
+    known = ("get", "post", "put", "patch", "request", "send")
+    return it.memory.new("response") if call.name in known else call.owner
+
+
+def _response(it: Expressions, call: Call) -> AbstractValue | None:
+    if call.name == "json":
+        if not it.memory.loops and not is_small_file(call.hint):
+            it.memory.cannot_see(call.node, "the answer is read whole; how large it is does not stand here")
+        return it.memory.new("record", of_input=True)
     if call.name in ("iter_content", "iter_lines", "iter_bytes", "iter_text", "iter_raw"):
         return None
     return AbstractValue() if call.name != "__enter__" else call.owner
@@ -264,15 +282,24 @@ def _bounded(it: Expressions, call: Call) -> AbstractValue:
 
 
 def _database(it: Expressions, call: Call) -> AbstractValue | None:
-    """sqlite3: rows come one by one, or all at once."""
+    """sqlite3: rows come one by one, or all at once; a database in memory keeps what is put into it."""
+    if call.owner.value == "memory" and call.name.startswith("execute") and it.memory.loops:
+        parts = [part for one in call.args for part in (one, *one.parts.values())]
+        if any(one.of_input for one in parts):
+            it.memory.cannot_see(call.node, "a database in memory keeps what is put into it")
     if call.name in ("execute", "cursor", "executescript"):
         query = call.args[0].value if call.args else None
         if isinstance(query, str) and not query.lstrip().lower().startswith(("select", "with")):
-            return it.memory.new("database")
+            return it.memory.new("database", value=call.owner.value)
         if call.name == "cursor" or query is None:
-            return it.memory.new("database")
+            return it.memory.new("database", value=call.owner.value)
         return it.memory.new("rows_by_one", fraction=1.0, item=AbstractValue(kind="record", of_input=True))
     return _rows(it, call) if call.name.startswith("fetch") else AbstractValue()
+
+
+def _connect(it: Expressions, call: Call) -> AbstractValue:
+    name = call.args[0].value if call.args else None
+    return it.memory.new("database", value="memory" if isinstance(name, str) and ":memory:" in name else None)
 
 
 def _rows(it: Expressions, call: Call) -> AbstractValue | None:
@@ -301,12 +328,17 @@ FUNCTIONS.update(
         **dict.fromkeys(("subprocess.call", "subprocess.check_call", "os.system"), _start_program),
         **dict.fromkeys(("subprocess.Popen", "os.popen"), _popen),
         **dict.fromkeys(("requests.get", "requests.post", "httpx.get", "requests.request"), _request),
+        **dict.fromkeys(
+            ("requests.Session", "requests.session", "httpx.Client", "requests.sessions.Session"),
+            lambda it, _: it.memory.new("session"),
+        ),
         **dict.fromkeys(("oomguard.prepare", "oomguard.run", "oomguard.convert"), _bounded),
-        "sqlite3.connect": lambda it, _: it.memory.new("database"),
+        "sqlite3.connect": _connect,
     }
 )
 methods_of({"process"}, _process)
 methods_of({"response"}, _response)
+methods_of({"session"}, _session)
 methods_of({"database"}, _database)
 methods_of({"rows_by_one"}, _rows)
 ANYWHERE.update(

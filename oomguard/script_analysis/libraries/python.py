@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING
 
 from oomguard.script_analysis.interpreter.calls import ANYWHERE, FUNCTIONS, LAST_NAMES
-from oomguard.script_analysis.interpreter.values import LIST_OF, LISTS, POINTER, AbstractValue, text_source
+from oomguard.script_analysis.interpreter.findings import PAIR_BYTES
+from oomguard.script_analysis.interpreter.values import (
+    LIST_OF,
+    LISTS,
+    POINTER,
+    STREAMED,
+    AbstractValue,
+    text_source,
+)
 from oomguard.script_analysis.libraries.tokenizers import apply
 
 if TYPE_CHECKING:
@@ -26,12 +35,18 @@ def make_list(it: Expressions, call: Call) -> AbstractValue:
     source = it.iterated(call.args[0])
     if source.kind in ("file", "stream"):
         it.memory.advance(source) if source.fraction == 0 and source.value == "islice" else None
+    if source.fraction <= 0 and source.kind == "words" and text_source(call.node.func) == "tuple":
+        return it.memory.new("tuple", of_input=source.of_input, parts={"0": source.one()})
     if source.fraction <= 0:
         item = source.one()
         return it.memory.new("list", item=item if item.of_input else None, of_input=source.of_input)
     if source.kind == "paths":
         return source
+    if source.paired:
+        return _all_pairs(it, call, source)
     kind = LIST_OF.get(source.one().kind)
+    if source.kind == "stored":
+        return it.memory.make("list-of-input", call.node, "tokens" if source.value else "documents", source.fraction)
     if source.kind in (*LISTS, "json", "list", "column") and source.fraction > 0:
         # The objects are there already; a list of them is new.
         return it.memory.new(
@@ -43,13 +58,35 @@ def make_list(it: Expressions, call: Call) -> AbstractValue:
     return it.memory.make("list-of-input", call.node, kind, source.fraction, each=source.each)
 
 
+def _all_pairs(it: Expressions, call: Call, source: AbstractValue) -> AbstractValue:
+    """Keep what list(combinations(documents, 2)) makes."""
+    it.memory.report("all-by-all", call.node, "pairs", held=0.0, squared=PAIR_BYTES, each=source.each)
+    return it.memory.new("list", of_input=True, item=source.one())
+
+
+def _combined(it: Expressions, call: Call) -> AbstractValue:
+    """itertools.combinations, permutations, product: the pairs of what is given, and all that is given as a tuple."""
+    several = [it.iterated(argument) for argument in call.args if argument.kind != "number"]
+    source = it.largest(several)
+    if source.kind in STREAMED and source.fraction > 0:
+        it.memory.keep_all(call.node, source)
+    item = source.one()
+    pair = AbstractValue(kind="tuple", of_input=item.of_input, parts={"0": item, "1": item})
+    paired = source.fraction > 0 and (len(several) == 1 or sum(one.fraction > 0 for one in several) > 1)
+    return it.memory.new(
+        "stream", fraction=source.fraction, item=pair, of_input=source.of_input, parts={"of": source}, paired=paired
+    )
+
+
 def _make_set(it: Expressions, call: Call) -> AbstractValue:
-    source = it.iterated(call.args[0]) if call.args else None
-    if source is None or source.fraction <= 0 or source.one().kind not in ("line", "document", "record"):
-        made = it.memory.new("set", of_input=source is not None and source.one().of_input)
-        made.item = source.one() if made.of_input and source is not None else None
-        return made
-    return make_list(it, call)
+    source = it.iterated(call.args[0]) if call.args else AbstractValue()
+    if source.fraction > 0 and (source.paired or source.one().kind in ("line", "document", "record")):
+        return make_list(it, call)
+    if source.fraction > 0 and source.kind != "paths":
+        return it.memory.keep_all(call.node, source, "set", "growing-table")
+    made = it.memory.new("set", of_input=source.one().of_input)
+    made.item = source.one() if made.of_input else None
+    return made
 
 
 def _make_dict(it: Expressions, call: Call) -> AbstractValue:
@@ -59,11 +96,57 @@ def _make_dict(it: Expressions, call: Call) -> AbstractValue:
     return it.memory.new("dict")
 
 
+def _from_keys(it: Expressions, call: Call) -> AbstractValue:
+    """dict.fromkeys(lines): an entry for each that is different."""
+    source = it.iterated(call.args[0]) if call.args else AbstractValue()
+    if source.fraction > 0 and source.kind != "paths":
+        return it.memory.keep_all(call.node, source, "dict", "growing-table")
+    return it.memory.new("dict", of_input=source.of_input)
+
+
+def _opened_argument(it: Expressions, call: Call) -> AbstractValue:
+    """argparse.FileType, click.File: what is given for the flag, opened."""
+    mode = call.args[0].value if call.args else None
+    if isinstance(mode, str) and any(letter in mode for letter in "wax"):
+        return AbstractValue(kind="output")
+    value = "binary" if isinstance(mode, str) and "b" in mode else "text"
+    return it.memory.new("file", value=value, item=AbstractValue(kind="line", of_input=True))
+
+
 def _push(it: Expressions, call: Call) -> AbstractValue:
     """heapq.heappush(heap, item), bisect.insort(list, item)."""
     if len(call.args) > 1:
         it.memory.grow(call.args[0], call.args[1], call.node, spread=False)
     return AbstractValue()
+
+
+def _pop(it: Expressions, call: Call) -> AbstractValue:
+    """heapq.heappop(heap): as many go as come."""
+    heap = call.args[0] if call.args else AbstractValue()
+    it.memory.flush(heap)
+    return heap.one()
+
+
+def _set_item(it: Expressions, call: Call) -> AbstractValue:
+    """operator.setitem(holder, key, value)."""
+    for one in call.args[1:]:
+        if one.of_input or one.fraction > 0:
+            it.memory.grow(call.args[0], one, call.node, spread=False)
+    return AbstractValue()
+
+
+def _print(it: Expressions, call: Call) -> AbstractValue:
+    """print(..., file=buffer), json.dump(all, buffer): what is written into memory stays there."""
+    file = call.kwargs.get("file") or (call.args[1] if len(call.args) > 1 else AbstractValue())
+    if file.kind in ("textbuffer", "bytebuffer", "text", "bytes") and call.args and not file.is_constant:
+        it.memory.grow(file, call.args[0], call.node, spread=True)
+    return AbstractValue()
+
+
+def _writer(_: Expressions, call: Call) -> AbstractValue:
+    """csv.writer(file): a file in memory stays one."""
+    file = call.args[0] if call.args else AbstractValue()
+    return file if file.kind in ("textbuffer", "bytebuffer", "text") else AbstractValue(kind="output")
 
 
 def _all_lines(it: Expressions, call: Call) -> AbstractValue:
@@ -112,9 +195,9 @@ def _run_code(it: Expressions, call: Call) -> AbstractValue:
 def _by_name(it: Expressions, call: Call) -> AbstractValue:
     """`getattr(object, name)`: a value, or a function that nobody can tell."""
     owner, name = call.args[0] if call.args else AbstractValue(), call.args[1].value if len(call.args) > 1 else None
-    if isinstance(name, str) and owner.kind == "object":
-        found = owner.parts.get(name)
-        if found is not None:
+    if isinstance(name, str) and name.isidentifier():
+        found = it.evaluate(ast.Attribute(value=call.node.args[0], attr=name, ctx=ast.Load()))
+        if found.kind != "unknown":
             return found
     return it.memory.new("unknown", of_input=owner.of_input, origin="getattr")
 
@@ -131,7 +214,7 @@ def _deque(it: Expressions, call: Call) -> AbstractValue:
 
 def _length(_: Expressions, call: Call) -> AbstractValue:
     abstract = call.args[0] if call.args else AbstractValue()
-    return AbstractValue(kind="number", of_length=abstract.fraction or None)
+    return AbstractValue(kind="number", of_length=abstract.fraction or None, inner=abstract)
 
 
 def _number(_: Expressions, call: Call) -> AbstractValue:
@@ -154,6 +237,14 @@ def _buffer(kind: str) -> Handler:
     return make
 
 
+def _bytes(it: Expressions, call: Call) -> AbstractValue:
+    """bytes(mapped), bytearray(text): a copy of what is given."""
+    given = call.args[0] if call.args else AbstractValue()
+    if given.kind in ("mapped", "stored"):
+        return it.memory.make("copy", call.node, "bytes", given.fraction, each=given.each)
+    return _buffer("bytes")(it, call) or given if text_source(call.node.func) == "bytearray" else given
+
+
 def same(_: Expressions, call: Call) -> AbstractValue:
     """Give what it is given."""
     return call.args[0] if call.args else AbstractValue()
@@ -169,23 +260,36 @@ FUNCTIONS.update(
         **dict.fromkeys(("builtins.set", "builtins.frozenset"), _make_set),
         **dict.fromkeys(("builtins.dict", "collections.defaultdict", "collections.OrderedDict"), _make_dict),
         "collections.Counter": _make_counter,
+        **dict.fromkeys(("dict.fromkeys", "OrderedDict.fromkeys", "Counter.fromkeys"), _from_keys),
+        **dict.fromkeys(("argparse.FileType", "click.File", "types.File"), _opened_argument),
         **dict.fromkeys((f"builtins.{name}" for name in _NUMBERS), _number),
         **dict.fromkeys(("math.ceil", "math.floor"), _number),
-        **dict.fromkeys(("builtins.str", "builtins.bytes", "io.TextIOWrapper", "io.BufferedReader", "os.fspath"), same),
+        **dict.fromkeys(("builtins.bytes", "builtins.bytearray"), _bytes),
+        **dict.fromkeys(("contextlib.closing", "contextlib.nullcontext", "contextlib.aclosing"), same),
+        "codecs.getreader": lambda *_: AbstractValue(
+            kind="partial", parts={"function": AbstractValue(kind="module", value="io.TextIOWrapper")}, value={}
+        ),
+        "codecs.iterdecode": lambda it, call: it.iterated(call.args[0]) if call.args else AbstractValue(),
+        **dict.fromkeys(
+            ("builtins.str", "builtins.memoryview", "io.TextIOWrapper", "io.BufferedReader", "os.fspath"), same
+        ),
         "collections.deque": _deque,
         "builtins.len": _length,
         "builtins.input": _input,
         **dict.fromkeys(("heapq.heappush", "bisect.insort", "bisect.insort_left", "bisect.insort_right"), _push),
-        "linecache.getlines": _all_lines,
+        "heapq.heappop": _pop,
+        "operator.setitem": _set_item,
+        **dict.fromkeys(("linecache.getlines", "linecache.getline"), _all_lines),
+        "builtins.print": _print,
+        **dict.fromkeys(("json.dump", "pickle.dump", "numpy.save", "yaml.dump", "yaml.safe_dump"), _print),
+        **dict.fromkeys(("csv.writer", "csv.DictWriter"), _writer),
         **dict.fromkeys(("types.SimpleNamespace", "argparse.Namespace"), _namespace),
         "dataclasses.field": _field,
         "functools.partial": _partial,
         **dict.fromkeys(("builtins.exec", "runpy.run_path", "runpy.run_module"), _run_code),
         "builtins.getattr": _by_name,
         "importlib.import_module": lambda *_: AbstractValue(kind="module", value="a module imported by name"),
-        "builtins.print": lambda *_: AbstractValue(),
         "builtins.isinstance": lambda *_: AbstractValue(),
-        "builtins.bytearray": _buffer("bytes"),
         "io.StringIO": _buffer("textbuffer"),
         "io.BytesIO": _buffer("bytebuffer"),
         "array.array": _buffer("compact"),
@@ -194,7 +298,7 @@ FUNCTIONS.update(
 )
 ANYWHERE.update(
     {
-        "stream_reader": _first_argument,
+        **dict.fromkeys(("stream_reader", "enter_context", "enter_async_context"), _first_argument),
         **dict.fromkeys(("hexdigest", "digest", "intdigest"), _digest),
     }
 )
@@ -232,13 +336,30 @@ def _passed_by(it: Expressions, call: Call) -> AbstractValue:
 def _map(it: Expressions, call: Call) -> AbstractValue:
     if len(call.args) < 2:
         return AbstractValue()
-    source = it.iterated(call.args[1])
-    item = apply(it, call.node, call.args[0], source.one())
-    return it.memory.new("stream", fraction=source.fraction, item=item, of_input=item.of_input, parts={"of": source})
+    source, item = _each_of(it, call)
+    return it.memory.new(
+        "stream", fraction=source.fraction, item=item, of_input=item.of_input, parts={"of": source}, each=source.each
+    )
+
+
+def _each_of(it: Expressions, call: Call) -> tuple[AbstractValue, AbstractValue]:
+    """Go through the function once in a loop over what it is given: it may keep what passes by."""
+    several = [it.iterated(argument) for argument in call.args[1:]]
+    source = max(several, key=lambda one: one.fraction)
+    with it.memory.keeping([source]), it.memory.loop(source.fraction, each=source.each) as loop:
+        items = [it.item_in(loop, source) if one is source else one.one() for one in several]
+        if text_source(call.node.func).endswith("starmap") and items[0].kind == "tuple":
+            items = list(items[0].parts.values())
+        return source, apply(it, call.node, call.args[0], *items)
 
 
 def _filter(it: Expressions, call: Call) -> AbstractValue:
-    return it.iterated(call.args[1]) if len(call.args) > 1 else AbstractValue()
+    """What a filter lets pass is what it goes through."""
+    if len(call.args) < 2:
+        return AbstractValue()
+    if call.args[0].kind != "none":
+        return _each_of(it, call)[0]
+    return it.iterated(call.args[1])
 
 
 def _iter(it: Expressions, call: Call) -> AbstractValue:
@@ -285,6 +406,34 @@ def _chain(it: Expressions, call: Call) -> AbstractValue:
     return it.memory.new("stream", fraction=source.fraction, item=source.one(), of_input=True, parts={"of": source})
 
 
+def _group(it: Expressions, call: Call) -> AbstractValue:
+    """itertools.groupby: a key, and the items that follow one another with it."""
+    source = it.iterated(call.args[0]) if call.args else AbstractValue()
+    group = AbstractValue(kind="stream", item=source.one(), of_input=True)
+    pair = AbstractValue(kind="tuple", of_input=True, parts={"0": AbstractValue(kind="value"), "1": group})
+    return it.memory.new("stream", fraction=source.fraction, item=pair, of_input=True, parts={"of": source})
+
+
+def _pairs(it: Expressions, call: Call) -> AbstractValue:
+    """itertools.pairwise: each item with the one after it."""
+    source = it.iterated(call.args[0]) if call.args else AbstractValue()
+    item = source.one()
+    pair = AbstractValue(kind="tuple", of_input=item.of_input, parts={"0": item, "1": item})
+    return it.memory.new("stream", fraction=source.fraction, item=pair, of_input=True, parts={"of": source})
+
+
+def _merge(it: Expressions, call: Call) -> AbstractValue:
+    """heapq.merge: one item of each source at a time."""
+    source = it.largest([it.iterated(argument) for argument in call.args])
+    return it.memory.new("stream", fraction=source.fraction, item=source.one(), of_input=True, parts={"of": source})
+
+
+def _few(it: Expressions, call: Call) -> AbstractValue:
+    """heapq.nlargest, random.sample: so many as were asked for."""
+    source = it.iterated(call.args[1]) if len(call.args) > 1 else AbstractValue()
+    return it.memory.new("list", of_input=source.of_input, item=source.one() if source.of_input else None)
+
+
 def _reduce(it: Expressions, call: Call) -> AbstractValue:
     source = it.iterated(call.args[1]) if len(call.args) > 1 else AbstractValue()
     if source.fraction > 0:
@@ -294,13 +443,28 @@ def _reduce(it: Expressions, call: Call) -> AbstractValue:
 
 def _range(it: Expressions, call: Call) -> AbstractValue:
     """`range(len(all))` goes over all."""
-    lengths = [one.of_length for one in call.args[:2] if one.of_length]
-    return it.memory.new("range", fraction=min(1.0, max(lengths, default=0.0)), item=AbstractValue(kind="number"))
+    lengths = [one for one in call.args[:2] if one.of_length]
+    longest = max(lengths, key=lambda one: one.of_length or 0.0, default=AbstractValue())
+    fraction = min(1.0, longest.of_length or 0.0)
+    return it.memory.new("range", fraction=fraction, item=AbstractValue(kind="number"), value=longest.inner)
 
 
 FUNCTIONS.update(
     {
         "itertools.tee": _tee,
+        "itertools.groupby": _group,
+        **dict.fromkeys(
+            (
+                "itertools.combinations",
+                "itertools.permutations",
+                "itertools.product",
+                "itertools.combinations_with_replacement",
+            ),
+            _combined,
+        ),
+        "itertools.pairwise": _pairs,
+        "heapq.merge": _merge,
+        **dict.fromkeys(("heapq.nlargest", "heapq.nsmallest"), _few),
         **dict.fromkeys(("builtins.enumerate", "builtins.zip", "itertools.zip_longest"), _enumerate),
         **dict.fromkeys(("builtins.map", "itertools.starmap"), _map),
         **dict.fromkeys(

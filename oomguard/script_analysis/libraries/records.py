@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oomguard.script_analysis.file_names import is_short_key, is_small_file, path_name
+from oomguard.script_analysis.file_names import is_named_settings, is_short_key, is_small_file, path_name
 from oomguard.script_analysis.interpreter.calls import FUNCTIONS, methods_of
 from oomguard.script_analysis.interpreter.values import AbstractValue, text_source
 from oomguard.script_analysis.libraries.files import open_mode
@@ -38,7 +38,36 @@ def _load_objects(it: Expressions, call: Call) -> AbstractValue:
         return it.memory.new("record", of_input=True)
     it.memory.read_at(call.node)
     each = file.kind == "path_of_many" or "many" in file.parts
-    return it.memory.make("object-load", call.node, "json", 1.0, each=each)
+    return it.memory.make("object-load", call.node, "json", 1.0, each=each, representation="records")
+
+
+_WORDS_OF_SETTINGS = "its name does not say that these are settings, and they are read whole"
+
+
+def _load_document(it: Expressions, call: Call) -> AbstractValue:
+    """yaml.safe_load, tomllib.load, plistlib.load: all of a file as objects; most such files are settings."""
+    given = call.args[0] if call.args else AbstractValue()
+    hints = [given.named, call.hint, path_name(call.node.args[0]) if call.node.args else ""]
+    if is_named_settings(*hints):
+        it.memory.assume_small(call.node)
+        return AbstractValue()
+    if given.kind == "file" and not given.small:
+        it.memory.read_at(call.node)
+        return it.memory.make("object-load", call.node, "json", 1.0, each="many" in given.parts)
+    if given.fraction > 0:
+        return it.memory.make("object-load", call.node, "json", given.fraction, each=given.each)
+    if given.kind in ("file", "unknown"):
+        it.memory.cannot_see(call.node, _WORDS_OF_SETTINGS)
+    return it.memory.new("record", of_input=given.of_input)
+
+
+def _load_documents(it: Expressions, call: Call) -> AbstractValue:
+    """yaml.safe_load_all: one document after the other."""
+    given = call.args[0] if call.args else AbstractValue()
+    if given.small or given.kind not in ("file", "stream"):
+        return _load_document(it, call)
+    it.memory.read_at(call.node)
+    return it.memory.new("stream", fraction=1.0, of_input=True, item=AbstractValue(kind="record", of_input=True))
 
 
 def _parse_tree(it: Expressions, call: Call) -> AbstractValue:
@@ -63,9 +92,9 @@ def _records_of(it: Expressions, call: Call) -> AbstractValue:
 
 def _parse_events(it: Expressions, _: Call) -> AbstractValue:
     """iterparse: an element at a time, which stays in the tree unless it is cleared."""
-    return it.memory.new(
-        "stream", fraction=1.0, of_input=True, value="iterparse", item=AbstractValue(kind="record", of_input=True)
-    )
+    element = AbstractValue(kind="record", of_input=True)
+    item = AbstractValue(kind="tuple", of_input=True, parts={"0": AbstractValue(kind="text"), "1": element})
+    return it.memory.new("stream", fraction=1.0, of_input=True, value="iterparse", item=item)
 
 
 def _dump(it: Expressions, call: Call) -> AbstractValue:
@@ -85,11 +114,21 @@ def _archive(it: Expressions, call: Call) -> AbstractValue:
 
 
 def _member(it: Expressions, call: Call) -> AbstractValue:
+    member = call.args[0] if call.args else AbstractValue()
+    several = bool(it.memory.loops) or member.kind not in ("text", "path")
     if call.name in ("extractfile", "open"):
-        made = it.memory.new("file", item=AbstractValue(kind="line", of_input=True))
-        made.parts["many"] = AbstractValue(kind="path_of_many")
+        made = it.memory.new("file", value="binary", item=AbstractValue(kind="line", of_input=True))
+        made.small = isinstance(member.value, str) and is_small_file(member.value, call.hint)
+        if several:
+            made.parts["many"] = AbstractValue(kind="path_of_many")
         return made
+    if call.name == "read" and isinstance(member.value, str) and is_small_file(member.value, call.hint):
+        it.memory.assume_small(call.node)
+        return AbstractValue()
+    if call.name == "read" and not several:  # the one file that is in it
+        return it.memory.make("whole-read", call.node, "bytes", 1.0)
     if call.name == "read":
+        it.memory.assume(call.node, "each of the files is read whole, so that the largest must fit")
         return it.memory.new("chunk", of_input=True)
     if call.name in ("getmembers", "getnames", "namelist", "infolist"):
         return it.memory.new("paths", fraction=1.0)
@@ -98,9 +137,14 @@ def _member(it: Expressions, call: Call) -> AbstractValue:
 
 def _json_load(it: Expressions, call: Call) -> AbstractValue:
     file = call.args[0] if call.args else AbstractValue()
-    if file.kind != "file" or file.small or is_small_file(call.hint):
+    named = is_small_file(call.hint) or file.small
+    if file.kind in ("stream", "response", "download", "bytebuffer", "textbuffer") and not named:
+        return it.memory.make("json-load", call.node, "json", 1.0, each=file.each)
+    if file.kind != "file" or named:
         if file.kind == "file":
             it.memory.assume_small(call.node)
+        elif file.kind == "unknown" and not named and not is_small_file(*map(path_name, call.node.args[:1])):
+            it.memory.cannot_see(call.node, "reads all of a file; which one does not stand here")
         return AbstractValue()
     return it.memory.make("json-load", call.node, "json", 1.0, each="many" in file.parts)
 
@@ -140,9 +184,18 @@ FUNCTIONS.update({
     ),
     **dict.fromkeys(
         ("xml.etree.ElementTree.parse", "xml.etree.cElementTree.parse", "lxml.etree.parse", "etree.parse",
-         "ElementTree.parse", "xml.dom.minidom.parse", "bs4.BeautifulSoup", "xmltodict.parse", "minidom.parse"),
+         "ElementTree.parse", "xml.dom.minidom.parse", "bs4.BeautifulSoup", "xmltodict.parse", "minidom.parse",
+         "lxml.html.parse", "html.parse", "ElementTree.fromstring", "etree.fromstring", "html.fromstring",
+         "lxml.html.fromstring", "ElementTree.XML", "minidom.parseString", "html5lib.parse", "selectolax.HTMLParser",
+         "parser.HTMLParser", "ET.parse", "ET.fromstring"),
         _parse_tree,
     ),
+    **dict.fromkeys(
+        ("yaml.safe_load", "yaml.load", "yaml.full_load", "yaml.unsafe_load", "toml.load", "tomllib.load", "tomli.load",
+         "plistlib.load", "yaml.round_trip_load", "toml.loads", "tomllib.loads", "tomli.loads", "plistlib.loads",
+         "hjson.load", "json5.load"), _load_document,
+    ),
+    **dict.fromkeys(("yaml.safe_load_all", "yaml.load_all", "yaml.full_load_all"), _load_documents),
     **dict.fromkeys(("ElementTree.iterparse", "etree.iterparse", "xml.etree.ElementTree.iterparse"), _parse_events),
     **dict.fromkeys(
         ("json.dumps", "pickle.dumps", "ujson.dumps", "orjson.dumps", "marshal.dumps", "msgpack.packb", "dill.dumps"),
@@ -153,7 +206,7 @@ FUNCTIONS.update({
     **dict.fromkeys(("json.loads", "orjson.loads", "ujson.loads", "simplejson.loads"), _json_loads),
     **dict.fromkeys(
         ("csv.reader", "csv.DictReader", "jsonlines.open", "jsonlines.Reader", "ijson.items", "ijson.kvitems",
-         "fileinput.input"), _lines_of,
+         "fileinput.input", "msgpack.Unpacker", "fastavro.reader"), _lines_of,
     ),
     "archiveiterator.ArchiveIterator": _records_of,
     "warc.ArchiveIterator": _records_of,

@@ -6,10 +6,11 @@ Sources: the libraries' own documentation; what each holds was measured (oomguar
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oomguard.script_analysis.interpreter.calls import ANYWHERE, FRAME_METHODS, FUNCTIONS, LAST_NAMES, METHODS
-from oomguard.script_analysis.interpreter.values import TEXTS, AbstractValue
+from oomguard.script_analysis.interpreter.values import TEXTS, AbstractValue, text_source
 from oomguard.script_analysis.libraries import containers as known_containers
 from oomguard.script_analysis.libraries import processes as known_processes
 from oomguard.script_analysis.libraries import tokenizers as known_tokenizers
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
     from oomguard.script_analysis.interpreter.calls import Call
     from oomguard.script_analysis.interpreter.expressions import Expressions
     from oomguard.script_analysis.interpreter.memory_model import MemoryModel
+
+
+_TYPES = frozenset(
+    ("builtins.list", "builtins.dict", "builtins.set", "builtins.str", "builtins.bytes", "builtins.bytearray",
+     "collections.deque", "collections.Counter", "collections.defaultdict", "collections.OrderedDict"),
+)  # fmt: skip
 
 
 class _Libraries:
@@ -32,7 +39,11 @@ class _Libraries:
     def call_function(self, it: Expressions, name: str, call: Call) -> AbstractValue | None:
         """Give what a call of the function with this dotted name gives; None where it is not known."""
         last_two, last = ".".join(name.split(".")[-2:]), name.rpartition(".")[2]
-        known = FUNCTIONS.get(name) or FUNCTIONS.get(last_two) or LAST_NAMES.get(last)
+        known = FUNCTIONS.get(name) or FUNCTIONS.get(last_two)
+        if known is None and last in LAST_NAMES:
+            return LAST_NAMES[last](it, replace(call, name=name))
+        if known is None and call.args and name.rpartition(".")[0] in _TYPES:  # list.append(rows, line)
+            return self.call_method(it, replace(call, owner=call.args[0], name=last, args=call.args[1:]))
         return known(it, call) if known is not None else None
 
     def call_method(self, it: Expressions, call: Call) -> AbstractValue:
@@ -91,6 +102,12 @@ def _encode(it: Expressions, call: Call) -> AbstractValue:
 def _remember_default(it: Expressions, call: Call) -> AbstractValue:
     """argparse: the default of a flag is what the script runs with."""
     default = call.kwargs.get("default")
+    opened = next((word.value for word in call.node.keywords if word.arg == "type"), None)
+    given = it.evaluate(opened) if opened is not None and "FileType" in text_source(opened) else default
+    if given is not None and given.kind in ("file", "output"):
+        names = [one.value for one in call.args if isinstance(one.value, str)]
+        it.given_files |= {name.lstrip("-").replace("-", "_"): given for name in names}
+        return AbstractValue()
     for argument in call.node.args:
         if default is None or default.value is None:
             break

@@ -102,7 +102,7 @@ def _decoded(it: Expressions, call: Call) -> AbstractValue | None:
 
 def apply(it: Expressions, node: ast.Call, function: AbstractValue, *items: AbstractValue) -> AbstractValue:
     """Give what `function` gives for one item, as map() and pools call it."""
-    if function.kind in ("function", "class", "module", "bound", "partial"):
+    if function.kind in ("function", "class", "module", "bound", "partial", "choice"):
         return it.call(node, function, list(items), {})
     if function.kind == "tokenizer":
         return encode(it, node, list(items), {})

@@ -1,0 +1,5 @@
+from collections import deque
+rows = []
+add = rows.append
+with open("in.txt") as f:
+    deque(map(add, f), maxlen=0)  # FINDING

@@ -1,0 +1,3 @@
+seen = set()
+with open("in.txt") as f:
+    any(map(seen.add, f))  # FINDING

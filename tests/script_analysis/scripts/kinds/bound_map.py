@@ -1,0 +1,3 @@
+rows = []
+with open("in.txt") as f:
+    list(map(rows.append, f))  # FINDING

@@ -1,0 +1,1 @@
+seen = {hash(line) for line in open("in.txt")}  # FINDING

@@ -1,0 +1,1 @@
+seen = set(map(hash, open("in.txt")))  # FINDING

@@ -1,0 +1,2 @@
+import joblib
+d = joblib.load("docs.joblib")  # FINDING

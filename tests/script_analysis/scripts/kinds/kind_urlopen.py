@@ -1,0 +1,2 @@
+import urllib.request
+data = urllib.request.urlopen("http://x/in.txt").read()  # FINDING

@@ -1,0 +1,3 @@
+from urllib.request import urlopen
+with urlopen("http://x/in.txt") as r:
+    data = r.read()  # FINDING

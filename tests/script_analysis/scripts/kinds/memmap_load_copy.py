@@ -1,0 +1,3 @@
+import numpy as np
+mm = np.load("ids.npy", mmap_mode="r")
+ids = mm.copy()  # FINDING

@@ -1,0 +1,4 @@
+from collections import deque
+window = deque()
+for line in open("in.txt"):
+    window.append(line)  # FINDING

@@ -1,0 +1,11 @@
+import json
+cols = {"a": [], "b": []}
+with open("in.jsonl") as f, open("o.jsonl", "w") as out:
+    for line in f:
+        d = json.loads(line)
+        cols["a"].append(d["text"])
+        cols["b"].append(d["text"].lower())
+        if len(cols["a"]) == 1000:
+            out.write(json.dumps(cols))
+            for key in cols:
+                cols[key] = []

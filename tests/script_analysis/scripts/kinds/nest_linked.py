@@ -1,0 +1,3 @@
+head = None
+for line in open("in.txt"):
+    head = (line, head)  # FINDING

@@ -1,0 +1,3 @@
+text = ""
+for line in open("in.txt"):
+    text = text + line.lower()  # FINDING

@@ -1,0 +1,3 @@
+from netCDF4 import Dataset
+d = Dataset("x.nc")
+t = d.variables["t"][:]  # FINDING

@@ -1,0 +1,2 @@
+import subprocess
+lines = subprocess.check_output(["zcat", "in.gz"]).decode().split("\n")  # FINDING

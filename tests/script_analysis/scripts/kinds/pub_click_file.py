@@ -1,0 +1,6 @@
+import click
+@click.command()
+@click.argument("f", type=click.File())
+def main(f):
+    lines = f.read().splitlines()  # FINDING
+main()

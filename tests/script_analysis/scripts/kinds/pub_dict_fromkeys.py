@@ -1,0 +1,1 @@
+uniq = dict.fromkeys(open("in.txt"))  # FINDING

@@ -1,0 +1,2 @@
+import docx
+texts = [p.text for p in docx.Document("in.docx").paragraphs]  # UNSEEN

@@ -1,0 +1,2 @@
+import duckdb
+rows = duckdb.sql("select text from 'in.parquet'").fetchall()  # FINDING

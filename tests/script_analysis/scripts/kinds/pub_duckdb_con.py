@@ -1,0 +1,3 @@
+import duckdb
+con = duckdb.connect()
+df = con.execute("select text from 'in.parquet'").df()  # FINDING

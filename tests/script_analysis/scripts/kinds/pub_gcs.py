@@ -1,0 +1,3 @@
+from google.cloud import storage
+blob = storage.Client().bucket("b").blob("k")
+text = blob.download_as_text()  # FINDING

@@ -1,0 +1,2 @@
+import gzip
+data = gzip.decompress(open("in.gz", "rb").read())  # FINDING

@@ -1,0 +1,2 @@
+import ijson
+rows = list(ijson.items(open("in.json", "rb"), "item"))  # FINDING

@@ -1,0 +1,3 @@
+import jsonlines
+with jsonlines.open("in.jsonl") as r:
+    rows = [o for o in r]  # FINDING

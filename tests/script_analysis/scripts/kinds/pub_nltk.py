@@ -1,0 +1,2 @@
+import nltk
+toks = nltk.word_tokenize(open("in.txt").read())  # FINDING # UNSEEN

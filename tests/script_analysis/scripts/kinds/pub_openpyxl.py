@@ -1,0 +1,2 @@
+import openpyxl
+wb = openpyxl.load_workbook("in.xlsx")  # UNSEEN

@@ -1,0 +1,2 @@
+from collections import OrderedDict
+lines = list(OrderedDict.fromkeys(open("in.txt")))  # FINDING

@@ -1,0 +1,2 @@
+import polars as pl
+df = pl.read_ndjson("in.jsonl")  # FINDING

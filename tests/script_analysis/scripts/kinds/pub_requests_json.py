@@ -1,0 +1,2 @@
+import requests
+data = requests.get("https://x/data.json").json()  # UNSEEN

@@ -1,0 +1,2 @@
+import requests
+lines = requests.get("https://x/in.txt").text.split("\n")  # FINDING

@@ -1,0 +1,1 @@
+uniq = set(open("in.txt").read().split("\n"))  # FINDING

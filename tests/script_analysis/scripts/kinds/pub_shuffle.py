@@ -1,0 +1,4 @@
+import random
+lines = open("in.txt").readlines()  # FINDING
+random.shuffle(lines)
+open("o.txt", "w").writelines(lines)

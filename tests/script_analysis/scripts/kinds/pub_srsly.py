@@ -1,0 +1,2 @@
+import srsly
+rows = list(srsly.read_jsonl("in.jsonl"))  # UNSEEN

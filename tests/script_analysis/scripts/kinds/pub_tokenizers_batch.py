@@ -1,0 +1,4 @@
+from tokenizers import Tokenizer
+tok = Tokenizer.from_file("tokenizer.json")
+with open("in.txt") as f:
+    enc = tok.encode_batch(f.readlines())  # FINDING

@@ -1,0 +1,1 @@
+left, right = zip(*(line.split("\t") for line in open("in.tsv")))  # FINDING

@@ -1,0 +1,3 @@
+import torch
+x = torch.load("emb.pt")  # FINDING
+s = torch.mm(x, x.t())  # FINDING

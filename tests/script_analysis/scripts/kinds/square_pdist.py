@@ -1,0 +1,4 @@
+from scipy.spatial.distance import pdist, squareform
+import numpy as np
+x = np.load("emb.npy")  # FINDING
+d = squareform(pdist(x))  # FINDING

@@ -1,0 +1,2 @@
+import codecs
+rows = list(codecs.iterdecode(open("in.txt", "rb"), "utf-8"))  # FINDING

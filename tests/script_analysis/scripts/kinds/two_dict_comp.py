@@ -1,0 +1,1 @@
+index = {i: l for i, l in enumerate(open("in.txt"))}  # FINDING

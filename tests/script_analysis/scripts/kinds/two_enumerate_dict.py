@@ -1,0 +1,1 @@
+d = dict(enumerate(open("in.txt")))  # FINDING

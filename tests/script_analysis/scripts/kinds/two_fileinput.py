@@ -1,0 +1,2 @@
+import fileinput
+rows = [l for l in fileinput.input()]  # FINDING

@@ -1,0 +1,1 @@
+rows = list(filter(str.strip, open("in.txt")))  # FINDING

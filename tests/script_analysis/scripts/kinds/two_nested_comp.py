@@ -1,0 +1,1 @@
+words = [w for l in open("in.txt") for w in l.split()]  # FINDING

@@ -1,0 +1,4 @@
+rows = []
+with open("in.txt") as f:
+    for line in f:
+        rows[len(rows):] = [line]  # FINDING

@@ -1,0 +1,2 @@
+import sys
+data = sys.stdin.buffer.read()  # FINDING

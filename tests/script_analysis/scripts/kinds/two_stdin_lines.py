@@ -1,0 +1,2 @@
+import sys
+lines = sys.stdin.readlines()  # FINDING

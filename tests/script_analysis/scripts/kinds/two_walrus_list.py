@@ -1,0 +1,4 @@
+rows = []
+with open("in.txt") as f:
+    while line := f.readline():
+        rows += line,  # FINDING

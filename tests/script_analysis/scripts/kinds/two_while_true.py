@@ -1,0 +1,7 @@
+import sys
+lines = []
+while True:
+    try:
+        lines.append(input())  # FINDING
+    except EOFError:
+        break

@@ -1,0 +1,1 @@
+pairs = list(zip(open("a.txt"), open("b.txt")))  # FINDING

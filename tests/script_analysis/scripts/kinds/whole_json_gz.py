@@ -1,0 +1,2 @@
+import gzip, json
+data = json.load(gzip.open("in.json.gz"))  # FINDING

@@ -1,0 +1,3 @@
+import json
+from pathlib import Path
+data = json.load(Path("in.json").open())  # FINDING

@@ -1,0 +1,3 @@
+from lxml import etree
+with open("dump.xml", "rb") as f:
+    tree = etree.parse(f)  # FINDING

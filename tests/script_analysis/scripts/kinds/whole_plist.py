@@ -1,0 +1,3 @@
+import plistlib
+with open("library.xml", "rb") as f:
+    d = plistlib.load(f)  # FINDING

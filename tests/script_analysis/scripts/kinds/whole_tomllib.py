@@ -1,0 +1,3 @@
+import tomllib
+with open("articles.txt", "rb") as f:
+    d = tomllib.load(f)  # FINDING

@@ -1,0 +1,3 @@
+import zarr
+g = zarr.open_group("x.zarr", "r")
+a = g["tokens"][...]  # FINDING

@@ -1,0 +1,3 @@
+import zarr
+z = zarr.open("x.zarr", mode="r")
+a = z[:]  # FINDING
