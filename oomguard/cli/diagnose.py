@@ -34,7 +34,7 @@ def diagnose_command(
         str | None, typer.Option(metavar="FILE", help="Your program: only kills that may have been it; names its line.")
     ] = None,
     input_file: Annotated[
-        str | None, typer.Option("--input", metavar="FILE", help="What the program was to read.")
+        str | None, typer.Option("--input", metavar="FILE", help="The input that the program was reading.")
     ] = None,
     every: Annotated[
         bool, typer.Option("--all", help="Every kill that the logs tell of, not only the newest.")
@@ -46,8 +46,8 @@ def diagnose_command(
         bool,
         typer.Option(
             "--redact",
-            help="To show it to others: labels for hosts, users, paths, command lines and ids of containers, the same "
-            "name the same label. Names of processes stay.",
+            help="For sharing: hosts, users, paths, command lines and container ids become labels, the same "
+            "name always the same label. Process names stay.",
         ),
     ] = False,
     page: Annotated[str | None, typer.Option("--html", metavar="FILE", help="Also write a page for a ticket.")] = None,
@@ -105,7 +105,8 @@ def hook_command(
         typer.Argument(metavar="[bash|zsh|fish]", callback=_known, help="Your shell. Default: the one in $SHELL."),
     ] = None,
     install: Annotated[
-        bool, typer.Option("--install", help="Have each new shell read it: one file, one line in the shell's rc file.")
+        bool,
+        typer.Option("--install", help="Load it in each new shell: one file, one line in the shell's rc file."),
     ] = False,
 ) -> None:
     """Report kills at the shell's prompt.

@@ -18,7 +18,7 @@ def doctor_command(
 ) -> None:
     """Check this machine's memory settings before a big job.
 
-    A line is fine, or is marked with ! and says what it costs and which command changes it.
+    A line marked with ! says what it costs a big job, and which command changes it; the others are fine.
 
     Example: oomguard doctor
     """

@@ -117,7 +117,7 @@ def profile_command(
 def report_command(
     context: typer.Context,
     recording: Annotated[Path, typer.Argument(metavar="FILE", help="A recording that oomguard profile made.")],
-    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write it as a page, too.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Also write it as a page.")] = None,
     diff: Annotated[
         Path | None,
         typer.Option("--diff", metavar="FILE", help="A later recording of the same program, to show what changed."),
@@ -126,7 +126,7 @@ def report_command(
 ) -> None:
     """Show a recorded profile again.
 
-    Also one that a kill cut short.
+    Including one that a kill cut short.
 
     Example: oomguard report profile-prepare.py-4711.oomguard --html profile.html
 

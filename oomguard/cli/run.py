@@ -98,7 +98,7 @@ def run_callback(
 
 
 def release_command(
-    pid: Annotated[int, at_least(1, "PID", "The process of oomguard run, or one of its job's.")],
+    pid: Annotated[int, at_least(1, "PID", "The oomguard run process, or any process of its job.")],
     max_rss: Annotated[
         str | None,
         typer.Option("--max-rss", metavar="SIZE", help="Its new budget. Default: the one that the run suggested."),
@@ -112,7 +112,7 @@ def release_command(
             metavar="SIZE", help="How much of it may be swapped out, or max; after oomguard swap, for example."
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The answer as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,
 ) -> None:
     """Continue or end a job that is frozen at its budget.
 

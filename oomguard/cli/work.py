@@ -24,7 +24,8 @@ _SHARE = re.compile(r"([0-9]{1,9})/([1-9][0-9]{0,8})")
 def work_command(
     job: Annotated[Path, _JOB],
     unit: Annotated[
-        int | None, at_least(0, "N", "Do this unit alone. Default: all that nobody has done or has in hand.", "--unit")
+        int | None,
+        at_least(0, "N", "Do this unit alone. Default: all that nobody has done or is doing.", "--unit"),
     ] = None,
     share: Annotated[
         str | None,
@@ -36,7 +37,7 @@ def work_command(
     ] = None,
     max_rss: Annotated[str | None, MAX_RSS_OR_USUAL] = None,
     enforce: Annotated[str | None, ENFORCE] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="What was done as JSON on standard output.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No line for each unit on standard error.")] = False,
 ) -> None:
     """Encode units of a job that was planned, on any machine.

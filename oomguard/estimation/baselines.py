@@ -46,7 +46,7 @@ _HEADER = (
 )
 _WAYS = {
     "read whole, one list": _READ_WHOLE,
-    "in pieces, one list": _ONE_LIST,
+    "in chunks, one list": _ONE_LIST,
     "readlines, a list for each line": _LINES,
     "read whole, one tensor": _TENSOR,
 }

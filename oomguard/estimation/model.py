@@ -75,7 +75,7 @@ class JobPlan:
             ("tokens", f"{ids} ({plan.encoding}, {corpus.bytes_per_token:.2f} bytes each)"),
             ("disk", f"{format_size(self.disk_needed)} needed, {format_size(plan.free_disk_bytes)} free{enough}"),
             ("budget", f"{format_size(plan.budget)} ({plan.limited_by})"),
-            ("workers", f"{plan.workers}, pieces of {format_size(plan.piece_bytes)}"),
+            ("workers", f"{plan.workers}, chunks of {format_size(plan.piece_bytes)}"),
         ]
 
     def _forecast(self) -> list[tuple[str, str]]:

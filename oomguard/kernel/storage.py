@@ -12,12 +12,12 @@ import os
 import re
 import stat
 import time
-from functools import cache
 from pathlib import Path
 
 from oomguard.formats.mounts import Mount, parse_mountinfo
 from oomguard.kernel.cgroup.directory import read_kernel_text
 from oomguard.kernel.model import DiskFacts, DiskKind
+from oomguard.kernel.process.prctl import last_error, libc
 from oomguard.units import MIB
 
 # The disk under a file system: what it is, and about how fast it reads.
@@ -156,12 +156,12 @@ def start_writeback(fd: int, offset: int, length: int, *, wait: bool) -> None:
     if wait:
         flags |= _SYNC_FILE_RANGE_WAIT_BEFORE | _SYNC_FILE_RANGE_WAIT_AFTER
     try:
-        call = _libc().sync_file_range
+        call = libc().sync_file_range
     except AttributeError:  # a C library without it
         os.fdatasync(fd)
         return
     if call(fd, ctypes.c_int64(offset), ctypes.c_int64(length), ctypes.c_uint(flags)) != 0:
-        error = _last_error()
+        error = last_error()
         if error.errno != errno.ENOSYS:
             raise error
         os.fdatasync(fd)
@@ -173,9 +173,9 @@ def allocate(fd: int, length: int) -> bool:
     Says False where the file system cannot do that (the C library's posix_fallocate() would then write).
     Raises: OSError for anything else, such as ENOSPC.
     """
-    if _libc().fallocate(fd, ctypes.c_int(0), ctypes.c_int64(0), ctypes.c_int64(length)) == 0:
+    if libc().fallocate(fd, ctypes.c_int(0), ctypes.c_int64(0), ctypes.c_int64(length)) == 0:
         return True
-    error = _last_error()
+    error = last_error()
     if error.errno in (errno.EOPNOTSUPP, errno.ENOSYS):
         return False
     raise error
@@ -187,19 +187,9 @@ def punch_hole(fd: int, offset: int, length: int) -> bool:
     Says False where the file system has no holes. Raises: OSError for anything else, such as EBADF.
     """
     mode = _FALLOC_FL_PUNCH_HOLE | _FALLOC_FL_KEEP_SIZE
-    if _libc().fallocate(fd, ctypes.c_int(mode), ctypes.c_int64(offset), ctypes.c_int64(length)) == 0:
+    if libc().fallocate(fd, ctypes.c_int(mode), ctypes.c_int64(offset), ctypes.c_int64(length)) == 0:
         return True
-    error = _last_error()
+    error = last_error()
     if error.errno in (errno.EOPNOTSUPP, errno.ENOSYS):
         return False
     raise error
-
-
-@cache
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None, use_errno=True)
-
-
-def _last_error() -> OSError:
-    number = ctypes.get_errno()
-    return OSError(number, os.strerror(number))

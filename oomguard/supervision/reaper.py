@@ -20,7 +20,7 @@ import signal
 import struct
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NoReturn
 
 from oomguard.kernel.cgroup import directory as cgroup_files
@@ -55,7 +55,7 @@ class Reaper:
     _control_fd: int
     _gate_fd: int
     _exec_fd: int
-    _buffer: bytes = field(default=b"", repr=False)
+    _buffer: bytes = b""
     _is_buried: bool = False
 
     def start(self, told: str = "go") -> int:

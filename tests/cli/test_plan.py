@@ -175,6 +175,7 @@ def test_tokens_that_all_go_to_validation_are_noted(oomguard: Run, tmp_path: Pat
     assert said.count("nothing would be left to train on") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGKILL])
 def test_a_signal_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
     """Of a kill, the next plan cleans up."""

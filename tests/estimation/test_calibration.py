@@ -61,7 +61,7 @@ def test_of_runs_on_the_same_part_the_mean_counts_and_their_spread_widens_the_ba
 def test_the_popular_advice_needs_119_gb_for_15_gb_of_text() -> None:
     """35.2 bytes a token, 4.446 bytes of text a token; and the array while the list lives."""
     ways = {way.name: way for way in naive_ways(ENGLISH, text_bytes=15 * 10**9, available=24 * GIB)}
-    way = ways["in pieces, one list"]
+    way = ways["in chunks, one list"]
     assert way.needs == pytest.approx(119e9 + 6.7e9, rel=0.02)
     assert not way.fits
     assert way.dies_at == pytest.approx(24 * GIB / 8.3, rel=0.02)

@@ -21,10 +21,10 @@ def test_writeback_is_asked_for(
 ) -> None:
     """fdatasync() steps in where sync_file_range() is missing. tests/live looks at the dirty pages."""
     if missing == "symbol":
-        monkeypatch.setattr(storage, "_libc", object)
+        monkeypatch.setattr(storage, "libc", object)
     elif missing == "system call":
         libc = type("Libc", (), {"sync_file_range": staticmethod(lambda *_: -1)})
-        monkeypatch.setattr(storage, "_libc", libc)
+        monkeypatch.setattr(storage, "libc", libc)
         monkeypatch.setattr("ctypes.get_errno", lambda: 38)  # ENOSYS
     synced: list[int] = []
     monkeypatch.setattr(os, "fdatasync", synced.append)

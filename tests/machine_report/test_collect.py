@@ -103,12 +103,14 @@ def test_it_says_which_engine_encodes(monkeypatch: pytest.MonkeyPatch) -> None:
 
     library = Path(native.__file__).with_name("libcore.so.1")
     if library.exists():
-        assert line()["fine"]
-        assert line()["text"] == f"encodes with its native core ({native.available_tiers()[-1].name.lower()})"
+        found = line()
+        assert found["fine"]
+        assert found["text"] == f"encodes with its native core ({native.available_tiers()[-1].name.lower()})"
     monkeypatch.setenv("OOMGUARD_ENGINE", "tiktoken")
-    assert not line()["fine"]
-    assert line()["text"].startswith("encodes with tiktoken")
-    assert line()["do"] == "unset OOMGUARD_ENGINE"
+    found = line()
+    assert not found["fine"]
+    assert found["text"].startswith("encodes with tiktoken")
+    assert found["do"] == "unset OOMGUARD_ENGINE"
 
 
 @pytest.mark.live

@@ -96,6 +96,55 @@ def test_what_the_kernel_tells_is_looked_at_at_once(stage: Stage) -> None:
     assert asked[2] - asked[1] < 0.4
 
 
+@pytest.mark.parametrize(
+    ("watch", "seconds"),
+    [(None, 0.5), (lambda: 60.0, 0.5), (lambda: 0.125, 0.125)],
+    ids=["alone", "a watch that waits longer", "a watch that wants to look sooner"],
+)
+def test_between_two_looks_it_sleeps(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, watch: Callable[[], float] | None, seconds: float
+) -> None:
+    """On a clock that stands still, so that no look takes time."""
+    waited: list[float] = []
+    wait = Supervisor._wait
+
+    def waits(self: Supervisor, seconds: float, also: list[tuple[int, int]]) -> set[int]:
+        waited.append(seconds)
+        if len(waited) == 2:
+            stage.exits()
+        return wait(self, seconds, also)
+
+    monkeypatch.setattr(Supervisor, "_wait", waits)
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: 1000.0))
+    backend = FakeBackend([0])
+    backend.limits = backend.plan_budget(100 * GIB)
+    stage.run(backend, watch=watch)
+    assert waited == [0.0, seconds]
+
+
+def test_what_a_look_takes_is_no_time_to_sleep(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, waited = [1000.0], []
+    wait = Supervisor._wait
+
+    def waits(self: Supervisor, seconds: float, also: list[tuple[int, int]]) -> set[int]:
+        waited.append(seconds)
+        if len(waited) == 2:
+            stage.exits()
+        return wait(self, seconds, also)
+
+    class SlowToRead(FakeBackend):
+        def is_at_the_limit(self) -> bool:
+            clock[0] += 0.25
+            return False
+
+    monkeypatch.setattr(Supervisor, "_wait", waits)
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    backend = SlowToRead([0])
+    backend.limits = backend.plan_budget(100 * GIB)
+    stage.run(backend)
+    assert waited == [0.0, 0.25]
+
+
 # ---- at the budget ----
 
 
@@ -129,6 +178,21 @@ def test_the_grace_ends_where_what_was_given_back_is_used_up(stage: Stage) -> No
     backend.on["kill"] = lambda: stage.exits(signal.SIGKILL)
     assert stage.run(backend, grace_seconds=30.0).seconds < 10
     assert backend.log[-1] == "kill"
+
+
+def test_what_it_holds_within_the_grace_counts_for_the_peak(stage: Stage) -> None:
+    backend = FakeBackend([BUDGET], members=[1 << 22])
+
+    def thawed() -> None:
+        backend.held = [BUDGET + 8 * MIB]
+        stage.signals.send(signal.SIGINT)
+
+    def killed() -> None:
+        backend.held = [0]
+        stage.exits(signal.SIGKILL)
+
+    backend.on = {"thaw": thawed, "kill": killed}
+    assert stage.run(backend, grace_seconds=30.0).samples.peak_unreclaimable == BUDGET + 8 * MIB
 
 
 def test_a_second_signal_makes_the_grace_shorter(stage: Stage) -> None:

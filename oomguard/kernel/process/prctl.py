@@ -25,8 +25,8 @@ def die_with_parent(parent_pid: int | None = None) -> None:
     Raises: OSError if the kernel refuses, which Linux does not do.
     """
     parent_before = os.getppid() if parent_pid is None else parent_pid
-    if _libc().prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), *[ctypes.c_ulong(0)] * 3) != 0:
-        raise _last_error()
+    if libc().prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), *[ctypes.c_ulong(0)] * 3) != 0:
+        raise last_error()
     if os.getppid() != parent_before:
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -36,13 +36,13 @@ def become_subreaper() -> None:
 
     Raises: OSError if the kernel refuses, which Linux does not do.
     """
-    if _libc().prctl(_PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(1), *[ctypes.c_ulong(0)] * 3) != 0:
-        raise _last_error()
+    if libc().prctl(_PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(1), *[ctypes.c_ulong(0)] * 3) != 0:
+        raise last_error()
 
 
 def set_name(name: str) -> None:
     """Call this process `name` in /proc/PID/comm, in ps and top; its children inherit that, until they execute."""
-    _libc().prctl(_PR_SET_NAME, ctypes.c_char_p(os.fsencode(name)), *[ctypes.c_ulong(0)] * 3)
+    libc().prctl(_PR_SET_NAME, ctypes.c_char_p(os.fsencode(name)), *[ctypes.c_ulong(0)] * 3)
 
 
 def own_name() -> str:
@@ -76,10 +76,12 @@ def set_oom_score_adj(value: int) -> bool:
 
 
 @cache
-def _libc() -> ctypes.CDLL:
+def libc() -> ctypes.CDLL:
+    """The C library, for what Python has no name for."""
     return ctypes.CDLL(None, use_errno=True)
 
 
-def _last_error() -> OSError:
+def last_error() -> OSError:
+    """What the last call of libc() failed with."""
     number = ctypes.get_errno()
     return OSError(number, os.strerror(number))

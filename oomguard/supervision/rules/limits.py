@@ -45,20 +45,21 @@ def plan_job_limits(asked: int, above: list[LimitAbove], *, reserve: bool = True
     if lowest is not None and (_needs(asked) if reserve else asked) > lowest.room:
         budget = min(asked, max(_largest_under(lowest.room) if reserve else lowest.room, _PAGE))
     if not reserve:
-        budget = max(budget // _PAGE, 1) * _PAGE
+        budget = budget // _PAGE * _PAGE
     if lowest is not None and budget <= asked - _PAGE:
         beside = f", and oomguard itself needs {format_size(lowest.beside)} of it" if lowest.beside else ""
         notes.append(
             f"{lowest.whose} is {format_size(lowest.limit)}{beside}: the job is held at {format_size(budget)}, "
             f"not at {format_size(asked)}"
         )
-    room = budget + 2 * reserve_of(budget) if lowest is None else lowest.room
-    hard = min(budget + (reserve_of(budget) if reserve else 0), room) // _PAGE * _PAGE
+    hard = budget + (reserve_of(budget) if reserve else 0)
+    hard = (hard if lowest is None else min(hard, lowest.room)) // _PAGE * _PAGE
+    grace = hard + reserve_of(budget)
     return JobLimits(
         budget=budget,
         slow=budget + (hard - budget) // 2 // _PAGE * _PAGE,
         hard=hard,
-        grace=max(hard, min(hard + reserve_of(budget), room)),
+        grace=grace if lowest is None else max(hard, min(grace, lowest.room)),
         notes=tuple(notes),
     )
 

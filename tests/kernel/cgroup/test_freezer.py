@@ -154,3 +154,28 @@ def test_a_parked_task_is_looked_for_only_after_a_while(cgroup: Path, monkeypatc
     monkeypatch.setattr(freezer, "time", SimpleNamespace(monotonic=lambda: clock[0], sleep=sleep))
     assert CgroupFreezer(cgroup, lambda: [0]).freeze()
     assert len(slept) == 5
+
+
+def test_the_kernel_is_not_asked_once_more_when_the_patience_ends(
+    cgroup: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a clock that a pause moves by one."""
+    clock, asked = [0], []
+    sleeps = SimpleNamespace(monotonic=lambda: clock[0], sleep=lambda _: clock.append(clock.pop() + 1))
+    monkeypatch.setattr(freezer, "time", sleeps)
+    monkeypatch.setattr(freezer, "_FREEZE_PATIENCE_SECONDS", 3)
+    held = CgroupFreezer(cgroup, list)
+    monkeypatch.setattr(held, "_is_frozen", lambda **_: asked.append(clock[0]))
+    assert not held.freeze()
+    assert asked == [0, 1, 2]
+
+
+def test_processes_are_not_looked_at_once_more_when_the_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, asked = [0], []
+    sleeps = SimpleNamespace(monotonic=lambda: clock[0], sleep=lambda _: clock.append(clock.pop() + 1))
+    stage = Stopping(monkeypatch, p7="RS")
+    monkeypatch.setattr(freezer, "time", sleeps)
+    monkeypatch.setattr(freezer, "_STOP_PATIENCE_SECONDS", 3)
+    stage.stopper._pids = lambda: asked.append(clock[0]) or [7]  # type: ignore[func-returns-value]
+    assert not stage.stopper.freeze()
+    assert asked == [0, 1, 2]

@@ -166,7 +166,7 @@ def test_a_file_that_is_cut_off_is_never_taken_for_a_whole_one(tmp_path: Path, n
     whole = KINDS[name][2](found)
     path = tmp_path / "a"
     told = 0
-    for end in range(1, len(whole), 7):
+    for end in range(1, len(whole), 7 if len(whole) < 3000 else 31):  # a tar file is mostly zeros
         path.write_bytes(whole[:end])
         try:
             got = documents_in(read(name, path))

@@ -238,6 +238,7 @@ def test_natural_order() -> None:
     assert sorted(random.Random(1).sample(names, len(names)), key=natural) == names
 
 
+@pytest.mark.slow
 def test_folders_a_thousand_deep_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for _ in range(1100):

@@ -285,6 +285,67 @@ def test_a_signal_is_not_sent_to_a_pid_that_has_become_anothers(proc: FakeProc) 
     assert not is_member(SimpleNamespace(parent_pid=1))  # type: ignore[arg-type]
 
 
+def test_what_is_mapped_is_divided_only_where_it_is_measured_exactly(
+    proc: FakeProc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bound takes a mapped page off once for each process: it was counted as often."""
+    proc.put(201, REAPER, anon=10)
+    held = backend(proc)
+    asked: list[bool] = []
+
+    def mapped(_: object, *, exact: bool) -> int:
+        asked.append(exact)
+        return 0
+
+    monkeypatch.setattr(held._tmpfs, "size", lambda _: MIB)
+    monkeypatch.setattr(held._memory, "mapped_shmem", mapped)
+    held.read_memory()
+    assert asked == [False]
+    held.read_memory(exact=True)
+    assert asked == [False, False, True]
+
+
+def test_what_was_counted_twice_never_makes_less_than_nothing(proc: FakeProc) -> None:
+    """A process gave most of its memory back: what was counted twice then is more than all that is left."""
+    proc.put(201, REAPER, anon=90, pss=10)
+    held = backend(proc)
+    assert held.read_memory().exact
+    held._shared_twice, held._next_exact = 200 * MIB, float("inf")
+    assert held.read_memory().unreclaimable == 0
+
+
+def test_kill_looks_three_times_before_it_is_sure(proc: FakeProc, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that ends while the tree is read hands on children that were not seen."""
+    held = backend(proc)
+    looks: list[bool] = []
+    alive = iter([True, False, True, False, False, False, False])
+
+    def is_alive() -> bool:
+        looks.append(next(alive))
+        return looks[-1]
+
+    monkeypatch.setattr(held, "is_alive", is_alive)
+    held.kill()
+    assert looks == [True, False, True, False, False, False]
+
+
+def test_kill_stops_looking_when_its_patience_ends(proc: FakeProc, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a clock that a pause moves by one."""
+    clock, looks = [0], []
+    sleeps = SimpleNamespace(monotonic=lambda: clock[0], sleep=lambda _: clock.append(clock.pop() + 1))
+    monkeypatch.setattr(module, "time", sleeps)
+    monkeypatch.setattr(module, "_KILL_PATIENCE_SECONDS", 4)
+    held = backend(proc)
+
+    def is_alive() -> bool:
+        looks.append(clock[0])
+        return True
+
+    monkeypatch.setattr(held, "is_alive", is_alive)
+    held.kill()
+    assert looks == [0, 1, 2, 3]
+
+
 def test_kill_gives_up_in_time(proc: FakeProc, monkeypatch: pytest.MonkeyPatch) -> None:
     proc.put(201, REAPER, state="D")
     monkeypatch.setattr(module, "_KILL_PATIENCE_SECONDS", 0.02)

@@ -74,7 +74,10 @@ def test_what_was_asked_for_is_what_is_had(budget: int) -> None:
     limits = plan_job_limits(budget, [LimitAbove(whose="x", limit=budget + reserve_of(budget))])
     assert limits.budget == budget
     assert limits.notes == ()
-    assert plan_job_limits(budget, []).grace > limits.hard  # room for the code that ends it
+    alone = plan_job_limits(budget, [])
+    assert alone.hard == (budget + reserve_of(budget)) // PAGE * PAGE
+    assert alone.grace == alone.hard + reserve_of(budget)  # room for the code that ends it
+    assert alone.slow == budget + (alone.hard - budget) // 2 // PAGE * PAGE
 
 
 @pytest.mark.parametrize(("budget", "reserve"), [(MIB, 16), (200 * MIB, 25), (12 * GIB, 256), (TIB, 256)])
@@ -93,3 +96,30 @@ def test_without_a_reserve_the_hard_limit_is_the_budget(budget: int) -> None:
     limits = plan_job_limits(budget, [], reserve=False)
     assert limits.hard == limits.budget == budget // 4096 * 4096
     assert limits.slow == limits.budget
+
+
+@pytest.mark.parametrize("room", [0, 1, PAGE - 1, PAGE, 2 * PAGE - 1])
+@pytest.mark.parametrize("reserve", [True, False])
+def test_where_there_is_no_room_a_page_is_left(room: int, reserve: bool) -> None:
+    """The kernel takes no limit of nothing; the job is held as soon as it begins."""
+    above = [LimitAbove(whose="the container", limit=room)]
+    assert plan_job_limits(LEAST_BUDGET, above, reserve=reserve).budget == PAGE
+
+
+def test_a_part_of_a_page_less_than_was_asked_for_is_no_news() -> None:
+    asked = 100 * MIB
+
+    def notes(room: int) -> tuple[str, ...]:
+        return plan_job_limits(asked, [LimitAbove(whose="the container", limit=room)], reserve=False).notes
+
+    assert notes(asked - PAGE + 1) != ()  # in whole pages it is one less
+    assert notes(asked) == ()
+    assert plan_job_limits(asked + 1, [], reserve=False).notes == ()
+
+
+def test_a_limit_above_is_named_with_what_oomguard_itself_needs_of_it() -> None:
+    whole, less = (under(200 * MIB, beside, 200 * MIB).notes for beside in (0, 20 * MIB))
+    assert whole == ("the container is 200 MiB: the job is held at 178 MiB, not at 200 MiB",)
+    assert less == (
+        "the container is 200 MiB, and oomguard itself needs 20.0 MiB of it: the job is held at 160 MiB, not at 200 MiB",
+    )

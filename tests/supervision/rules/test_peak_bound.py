@@ -26,6 +26,20 @@ def test_with_much_cache_nothing_is_said() -> None:
     assert bound.at_most is None
 
 
+def test_a_tenth_of_the_mark_is_little_cache() -> None:
+    little, much = PeakBound(), PeakBound()
+    little.take(90, 11, 110)
+    assert little.at_most == 110
+    much.take(90, 11, 109)
+    assert much.at_most is None
+
+
+def test_nothing_is_a_bound_as_well() -> None:
+    bound = PeakBound()
+    bound.take(0, 0, 0)
+    assert bound.at_most == 0
+
+
 @given(st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 1000), st.booleans()), min_size=1, max_size=60))
 def test_no_peak_is_above_it(moments: list[tuple[int, int, bool]]) -> None:
     """Each moment is (held, cache, whether it is sampled)."""
