@@ -43,8 +43,9 @@ _MOST_WORD = 64 * MIB
 # What is kept free before states are made larger: for a document of 8 MiB, for a word.
 _ROOM_FOR_DOCUMENTS = 32 * MIB
 _ROOM_FOR_WORDS = 8 * MIB
+_ROOM_FOR_PAGES = 24 * MIB
 _MOST_DOCUMENT = 1024 * MIB
-_LEAST_PIECE = 8 * MIB  # a slot holds what usual pages hold; what is not touched takes no memory
+_LEAST_PIECE = 16 * MIB  # a slot holds more than usual pages hold; what is not touched takes no memory
 SCRATCH = 256 * KIB  # that a worker may take for a long word without asking
 _READER_SLOTS = 2  # how far the stream reader may be ahead
 
@@ -63,6 +64,7 @@ class BudgetPlan:
     slots: int
     sum: int  # of all parts: what the run takes
     alone: int  # that a chunk may take beyond its usual share while it is the only one under way
+    together: int  # that all large chunks under way may take so, beside others
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +91,11 @@ def plan_budget(budget: int, *, needs: Needs, workers: int | None, cpus: int) ->
     usable = budget - budget // _RESERVED_PART
     least_state = _STATES[-1][1] if needs.native else 0
     fit = 0
-    while fit < (workers or cpus) and _sum(needs, fit + 1, least_state) + _dense(needs, fit + 1) <= usable:
+    while fit < (workers or cpus):
+        # A second worker is no good where it takes the room for a page somewhat larger than most.
+        room = _ROOM_FOR_PAGES if fit and workers is None and "rows" in needs.inputs else 0
+        if _sum(needs, fit + 1, least_state) + _dense(needs, fit + 1) + room > usable:
+            break
         fit += 1
     if fit < (workers or 1):
         least = smallest_budget(needs=needs, workers=workers or 1)
@@ -107,9 +113,9 @@ def plan_budget(budget: int, *, needs: Needs, workers: int | None, cpus: int) ->
         spare = usable - max(room, _dense(needs, count))
         bits, state = next(one for one in _STATES if _sum(needs, count, one[1]) <= spare or one is _STATES[-1])
     total = _sum(needs, count, state)
-    alone = max(0, usable - total - _dense(needs, count))
+    together = max(0, usable - total - _dense(needs, count))
     # One that waits for the others may use what they do not use meanwhile: their chunks and most of the ring.
-    alone += (count - 1) * _CHUNK
+    alone = together + (count - 1) * _CHUNK
     word = max(_LEAST_WORD, min(alone // _UNCUT_COST, _MOST_WORD))
     largest = min(_MOST_DOCUMENT, max(2 * _CHUNK, alone // 3))
     return BudgetPlan(
@@ -123,6 +129,7 @@ def plan_budget(budget: int, *, needs: Needs, workers: int | None, cpus: int) ->
         slots=_slots(needs, count),
         sum=total,
         alone=alone,
+        together=together,
     )
 
 

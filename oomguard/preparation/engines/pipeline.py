@@ -314,8 +314,7 @@ class Pipeline:
             work.attempts += 1
             if work.attempts >= _ATTEMPTS:
                 raise self._chunk_error(work, status)
-            if work.attempts > 1:
-                work.needs = max(work.needs, 1)  # alone, so that nothing else takes the memory
+            work.is_suspect = work.attempts > 1  # alone, so that nothing else takes the memory
         if self._oom_kills() or restarts > _ATTEMPTS:
             self._workers.allowed = 1
         self._ready.extendleft(sorted(lost, key=lambda work: -work.number))

@@ -71,7 +71,7 @@ class RowFeed:
             position={"source": self.index + 1} if is_last else after,
             name=printable(self.source.path),
             place=str(first),
-            needs=need if need > _USUAL_NEED else 0,
+            needs=need - _USUAL_NEED + found["size"] if need > _USUAL_NEED else 0,  # with the slot of its tokens
         )
 
     def _groups_to_plan(self) -> int:

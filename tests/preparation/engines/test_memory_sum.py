@@ -89,7 +89,7 @@ def test_the_error_offers_what_would_help() -> None:
     assert "--verify off" in caught.value.do
 
 
-@pytest.mark.parametrize(("megabytes", "inputs"), [(96, "text"), (160, "lines"), (160, "rows")])
+@pytest.mark.parametrize(("megabytes", "inputs"), [(96, "text"), (160, "lines"), (192, "rows")])
 def test_two_workers_fit_in_little(megabytes: int, inputs: Input) -> None:
     """gpt2 with a sample verified; also with a stream of lines."""
     stream = inputs == "lines"
@@ -99,6 +99,18 @@ def test_two_workers_fit_in_little(megabytes: int, inputs: Input) -> None:
     made = plan(megabytes * MIB, needs)
     assert made is not None
     assert made.workers == 2
+
+
+def test_one_worker_with_room_for_a_page_goes_before_two_without() -> None:
+    needs = Needs(
+        family="gpt2", token_bytes=2, inputs=frozenset({"rows"}), stream=False, native=True, verify=True, chunks=1000
+    )
+    made = plan(160 * MIB, needs)
+    assert made is not None
+    assert made.workers == 1
+    assert made.alone >= 24 * MIB  # a page of 8.4 MiB, as 1,000 documents of 8 kB make one
+    asked = plan_budget(160 * MIB, needs=needs, workers=2, cpus=2)
+    assert asked.workers == 2  # who asks for them gets them
 
 
 @given(needs=needs, workers=workers, alone=st.integers(1, 2 * GIB), now=st.integers(0, GIB))
