@@ -19,7 +19,7 @@ from oomguard.kernel.storage.space import start_writeback
 from oomguard.preparation.writing.beside_files import BesideFile, give_name, write_beside
 from oomguard.preparation.writing.document_ends import DocumentEnds, FullShard
 from oomguard.preparation.writing.manifest import disk_error, write_all
-from oomguard.preparation.writing.shard_check import hash_part
+from oomguard.preparation.writing.shard_check import HashThread, hash_part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -84,7 +84,7 @@ class SplitWriter:
         self._built_from: list[Path] = []  # what shards were built from since the last checkpoint
         self._tokens = 0  # in the open shard
         self._written_back = 0
-        self._hash = hashlib.sha256()
+        self._hash = HashThread(hashlib.sha256())
         self._token_bytes = plan.layout.token_bytes
         self._header = plan.header(None)
 
@@ -124,13 +124,15 @@ class SplitWriter:
     def _append(self, data: memoryview) -> None:
         if self._fd < 0:
             self._open()
+        self._hash.begin(data)
         try:
             write_all(self._fd, data)
-            self._hash.update(data)
             self._tokens += len(data) // self._token_bytes
             self._write_back()
         except OSError as error:
             raise disk_error(error, self._temporary) from error
+        finally:
+            self._hash.wait()
 
     def _write_back(self) -> None:
         end = self._size
@@ -163,7 +165,7 @@ class SplitWriter:
             raise disk_error(error, self._temporary) from error
         self._tokens = 0
         self._written_back = 0
-        self._hash = hashlib.sha256(self._header)
+        self._hash.digest = hashlib.sha256(self._header)
         if self._plan.with_documents:
             self._ends = DocumentEnds(self._beside("ends"))
             self._ends.begin()
@@ -253,7 +255,7 @@ class SplitWriter:
             if os.pwrite(self._fd, header, 0) < len(header):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             end = len(header) + self._tokens * self._token_bytes
-            self._hash = hash_part(self._fd, hashlib.sha256(header), len(header), end)
+            self._hash.digest = hash_part(self._fd, hashlib.sha256(header), len(header), end)
 
     def sync(self) -> dict[str, Any]:
         """Put all that was written on disk and give the position to go on from."""
@@ -325,7 +327,7 @@ class SplitWriter:
         self._tokens = tokens
         if os.fstat(self._fd).st_size < self._size:
             raise Changed(f"{file} is shorter than the run left it", do="--restart starts over")
-        self._hash = hash_part(self._fd, hashlib.sha256(self._header), len(self._header), self._size)
+        self._hash.digest = hash_part(self._fd, hashlib.sha256(self._header), len(self._header), self._size)
         if self._hash.hexdigest() != sha256:
             raise Changed(f"{file} holds other bytes than the run left there", do="--restart starts over")
         if file != self._temporary:
@@ -338,6 +340,7 @@ class SplitWriter:
 
     def close(self) -> None:
         """Close an open shard as it is; harmless after `finish_shard`."""
+        self._hash.close()
         if self._fd >= 0:
             os.close(self._fd)
         self._fd = -1
