@@ -22,7 +22,7 @@ Input = Literal["text", "lines", "rows"]
 _COORDINATOR = 16 * MIB  # with its share of kernel memory, the progress display and the writer
 _WORKER: Mapping[Input, int] = {  # an interpreter, what it imports, the chunk that it has in hand
     "text": 11 * MIB,
-    "lines": 25 * MIB,
+    "lines": 16 * MIB,
     "rows": 48 * MIB,
 }
 _UNEVEN_PAGES = 3 * MIB  # some pages are larger than most
@@ -35,6 +35,11 @@ _STATES = (
 )  # fmt: skip
 _TOKEN_SHARE = 0.35  # tokens for each byte of text, with some to spare
 _CHUNK = MIB
+# Where there is room, twice as large: what the coordinator does for each is what no second thread can take over.
+_LARGE_CHUNK = 2 * MIB
+_ROOM_FOR_CHUNKS = 256 * MIB  # that is left then
+# For each byte of a chunk beyond the usual, what a worker holds of it beside its slot: 3 of text, 7 of short lines.
+_CHUNK_COST: Mapping[Input, int] = {"text": 3, "lines": 7, "rows": 0}
 _USUAL_ROWS = 4 * MIB  # of text in a page, as most writers make them
 _RESERVED_PART = 32  # one in so many bytes is never planned with: page tables, sockets
 _UNCUT_COST = 8  # for each byte of text without a cut: the text, its tokens, what takes its place where it is no UTF-8
@@ -112,16 +117,20 @@ def plan_budget(budget: int, *, needs: Needs, workers: int | None, cpus: int) ->
         room = _ROOM_FOR_DOCUMENTS if needs.inputs != {"text"} else _ROOM_FOR_WORDS
         spare = usable - max(room, _dense(needs, count))
         bits, state = next(one for one in _STATES if _sum(needs, count, one[1]) <= spare or one is _STATES[-1])
-    total = _sum(needs, count, state)
-    together = max(0, usable - total - _dense(needs, count))
+    chunk = _CHUNK
+    is_cut = "rows" not in needs.inputs and not needs.stream
+    if is_cut and _sum(needs, count, state, _LARGE_CHUNK) + _ROOM_FOR_CHUNKS <= usable:
+        chunk = _LARGE_CHUNK
+    total = _sum(needs, count, state, chunk)
+    together = max(0, usable - total - _dense(needs, count, chunk))
     # One that waits for the others may use what they do not use meanwhile: their chunks and most of the ring.
-    alone = together + (count - 1) * _CHUNK
+    alone = together + (count - 1) * chunk
     word = max(_LEAST_WORD, min(alone // _UNCUT_COST, _MOST_WORD))
-    largest = min(_MOST_DOCUMENT, max(2 * _CHUNK, alone // 3))
+    largest = min(_MOST_DOCUMENT, max(2 * chunk, alone // 3))
     return BudgetPlan(
         budget=budget,
         workers=count,
-        piece_bytes=_CHUNK,
+        piece_bytes=chunk,
         cache_bits=bits,
         longest_word=word,
         longest_piece=max(_LEAST_PIECE, word, largest),
@@ -150,10 +159,11 @@ def budget_with_room(alone: int, *, needs: Needs, workers: int | None, cpus: int
     return budget
 
 
-def _sum(needs: Needs, workers: int, state: int) -> int:
+def _sum(needs: Needs, workers: int, state: int, chunk: int = _CHUNK) -> int:
     """All parts. A sample is encoded again by one worker; with `full`, and without the core, each has the reference."""
     reference = _REFERENCE[needs.family] if needs.reference is None else needs.reference
-    total = _COORDINATOR + workers * (max(_WORKER[one] for one in needs.inputs) + state)
+    worker = state + max(_WORKER[one] + _CHUNK_COST[one] * (chunk - _CHUNK) for one in needs.inputs)
+    total = _COORDINATOR + workers * worker
     if needs.native:
         vocabulary = _VOCABULARY[needs.family] if needs.vocabulary is None else needs.vocabulary
         verifiers = workers if needs.each_verifies else 1
@@ -164,7 +174,7 @@ def _sum(needs: Needs, workers: int, state: int) -> int:
         total += _STREAM_READER
     if "rows" in needs.inputs:
         total += _UNEVEN_PAGES
-    return total + _slots(needs, workers) * _slot(needs)
+    return total + _slots(needs, workers) * _slot(needs, chunk)
 
 
 def _slots(needs: Needs, workers: int) -> int:
@@ -172,19 +182,19 @@ def _slots(needs: Needs, workers: int) -> int:
     return 2 * workers + 1 + (_READER_SLOTS if needs.stream else 0)
 
 
-def _slot(needs: Needs) -> int:
-    text = _USUAL_ROWS if "rows" in needs.inputs else _CHUNK
-    return int(text * _TOKEN_SHARE * needs.token_bytes) + (_CHUNK if needs.stream else 0)
+def _slot(needs: Needs, chunk: int) -> int:
+    text = _USUAL_ROWS if "rows" in needs.inputs else chunk
+    return int(text * _TOKEN_SHARE * needs.token_bytes) + (chunk if needs.stream else 0)
 
 
-def _dense(needs: Needs, workers: int) -> int:
+def _dense(needs: Needs, workers: int, chunk: int = _CHUNK) -> int:
     """What the slots take beyond the sum where each byte of text is a token, as in a script that an encoding lacks.
 
     It is kept free. Pages of Parquet are larger than a chunk already.
     """
     if "rows" in needs.inputs:
         return 0
-    return int(_slots(needs, workers) * _CHUNK * (1 - _TOKEN_SHARE) * needs.token_bytes)
+    return int(_slots(needs, workers) * chunk * (1 - _TOKEN_SHARE) * needs.token_bytes)
 
 
 def _with_reserve(usable: int) -> int:

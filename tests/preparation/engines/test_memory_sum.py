@@ -101,6 +101,18 @@ def test_two_workers_fit_in_little(megabytes: int, inputs: Input) -> None:
     assert made.workers == 2
 
 
+@pytest.mark.parametrize("inputs", ["text", "lines"])
+def test_chunks_are_large_only_where_much_is_left(inputs: Input) -> None:
+    needs = Needs(
+        family="gpt2", token_bytes=2, inputs=frozenset({inputs}), stream=False, native=True, verify=True, chunks=1000
+    )
+    small, large = plan(256 * MIB, needs), plan(1024 * MIB, needs)
+    assert small is not None
+    assert large is not None
+    assert (small.piece_bytes, large.piece_bytes) == (MIB, 2 * MIB)
+    assert large.sum + 256 * MIB <= large.budget
+
+
 def test_one_worker_with_room_for_a_page_goes_before_two_without() -> None:
     needs = Needs(
         family="gpt2", token_bytes=2, inputs=frozenset({"rows"}), stream=False, native=True, verify=True, chunks=1000
