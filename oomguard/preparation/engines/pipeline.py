@@ -47,13 +47,15 @@ class MemoryMeter:
     peak: int = 0
     _look_at: float = float("-inf")
 
-    def look_now_and_then(self) -> None:
-        """Measure, if the last time is long enough ago."""
+    def look_now_and_then(self) -> bool:
+        """Measure, if the last time is long enough ago; says whether it was."""
         time = self.clock()
-        if time >= self._look_at:
-            self.look()
-            # Without a cgroup a look takes 9 ms a GiB: it never costs more than a fiftieth of the time.
-            self._look_at = time + max(_LOOK_SECONDS, 50 * (self.clock() - time))
+        if time < self._look_at:
+            return False
+        self.look()
+        # Without a cgroup a look takes 9 ms a GiB: it never costs more than a fiftieth of the time.
+        self._look_at = time + max(_LOOK_SECONDS, 50 * (self.clock() - time))
+        return True
 
     def look(self) -> int:
         """Measure now."""
@@ -165,8 +167,8 @@ class Pipeline:
             if isinstance(key.data, Child):
                 self._hear(key.data)
         self._take_back(self._sink.freed())
-        self._meter.look_now_and_then()
-        self._on_state(self.state())
+        if self._meter.look_now_and_then():
+            self._on_state(self.state())
 
     def _dispatch(self) -> None:
         while self._ready:
