@@ -93,7 +93,7 @@ def _signals_kept() -> Iterator[_Passing]:
 
 # -P and an appended path: a file named json.py in the folder where the user works is never imported.
 # What is imported stays, so that no garbage is sought in it: a tenth of the start.
-_START = "import gc, sys; sys.path.append({path!r}); gc.disable(); from {module} import main; gc.freeze(); gc.enable(); main()"
+_START = "import gc, sys; sys.path.append({path!r}); gc.disable(); from {module} import main; gc.enable(); main()"
 
 
 def own_command(module: str, *arguments: str) -> list[str]:
