@@ -7,6 +7,7 @@ end first, and a chunk whose worker died is done again.
 from __future__ import annotations
 
 import selectors
+import time
 from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -49,12 +50,13 @@ class MemoryMeter:
 
     def look_now_and_then(self) -> bool:
         """Measure, if the last time is long enough ago; says whether it was."""
-        time = self.clock()
-        if time < self._look_at:
+        now = self.clock()
+        if now < self._look_at:
             return False
+        before = time.thread_time()  # and not the clock: on a busy machine the rest of a short run would go unseen
         self.look()
         # Without a cgroup a look takes 9 ms a GiB: it never costs more than a fiftieth of the time.
-        self._look_at = time + max(_LOOK_SECONDS, 50 * (self.clock() - time))
+        self._look_at = now + max(_LOOK_SECONDS, 50 * (time.thread_time() - before))
         return True
 
     def look(self) -> int:
@@ -131,6 +133,7 @@ class Pipeline:
                     raise Stopped("stopped on request", do="run the same command again: it resumes from here")
                 self._step()
             self._require_enough(self._source)
+            self._meter.look()  # while the workers still hold what they do
         finally:
             self._intake.close()
             self._workers.end_all(kill=True)

@@ -54,6 +54,11 @@ class Work:
             parts.append((self.source, *self.read, encoded.crc if self.task.path is not None else None))
         return parts
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether nothing else may be under way. What pages take is known from their headers, so they may share."""
+        return self.is_suspect or (self.needs > 0 and self.task.kind != "rows")
+
     def where(self, into: int, documents: int | None, line: int) -> str:
         """Say where it is: `into` bytes, lines or rows into this; with `documents`, if known, and `line` before it."""
         if self.task.kind == "lines":

@@ -1,4 +1,4 @@
-"""Who gets the next chunk: large ones go side by side only as far as the budget has room for them."""
+"""Who gets the next chunk: large pages go side by side only as far as the budget has room for them."""
 
 from contextlib import ExitStack
 from types import SimpleNamespace
@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from oomguard.preparation.engines import worker_pool
-from oomguard.preparation.engines.messages import EncodeTask
+from oomguard.preparation.engines.messages import EncodeTask, TaskKind
 from oomguard.preparation.engines.work import Work
 from oomguard.preparation.engines.worker_pool import WorkerPool
 from oomguard.units import MIB
 
 
-def work(number: int, *, needs: int = 0, is_suspect: bool = False) -> Work:
+def work(number: int, *, needs: int = 0, is_suspect: bool = False, kind: TaskKind = "rows") -> Work:
     return Work(
-        number=number, task=EncodeTask(slot=number, size=MIB), source=0, split=None, position={}, name="x", needs=needs,
+        number=number, task=EncodeTask(slot=number, size=MIB, kind=kind), source=0, split=None, position={}, name="x", needs=needs,
         is_suspect=is_suspect,
     )  # fmt: skip
 
@@ -43,7 +43,7 @@ def give(pool: WorkerPool, chunk: Work) -> bool:
     return worker is not None
 
 
-def test_large_chunks_go_side_by_side_while_there_is_room(pool: WorkerPool) -> None:
+def test_large_pages_go_side_by_side_while_there_is_room(pool: WorkerPool) -> None:
     assert give(pool, work(0, needs=15 * MIB))
     assert give(pool, work(1, needs=25 * MIB))
     assert give(pool, work(2))
@@ -69,3 +69,8 @@ def test_a_chunk_over_which_workers_ended_is_alone(pool: WorkerPool) -> None:
 def test_a_chunk_over_which_workers_ended_waits_for_the_others(pool: WorkerPool) -> None:
     assert give(pool, work(0))
     assert not give(pool, work(1, is_suspect=True))
+
+
+def test_a_long_line_is_alone(pool: WorkerPool) -> None:
+    assert give(pool, work(0, needs=MIB, kind="lines"))
+    assert not give(pool, work(1, kind="lines"))
