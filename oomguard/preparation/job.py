@@ -120,6 +120,7 @@ class Job:
             source=source,
             ask=ask,
             chunk=budget.piece_bytes,
+            share=budget.page,
             group=resume.get("row_group", source.begin),
             row=resume.get("row", 0),
         )
