@@ -114,9 +114,23 @@ def main() -> None:
     sys.exit(status_of(_run))
 
 
+def _build(name: str) -> Any:
+    """Let Typer build the command that was asked for and none of the others: these take 35 ms of CPU time."""
+    everything = app.registered_commands, app.registered_groups
+    commands = [one for one in app.registered_commands if one.name == name]
+    groups = [one for one in app.registered_groups if one.name == name]
+    try:
+        if commands or groups:
+            app.registered_commands, app.registered_groups = commands, groups
+        return typer.main.get_command(app)
+    finally:
+        app.registered_commands, app.registered_groups = everything
+
+
 def _run() -> None:
     try:
-        status = app(prog_name="oomguard", standalone_mode=False) or 0
+        command = _build(sys.argv[1] if len(sys.argv) > 1 else "")
+        status = command(prog_name="oomguard", standalone_mode=False) or 0
         sys.stdout.flush()
         sys.exit(status)
     except _UsageError as error:

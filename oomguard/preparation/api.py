@@ -27,6 +27,7 @@ from oomguard.preparation.job import Job
 from oomguard.preparation.options import PrepareOptions, ResolvedOptions, resolve_options
 from oomguard.preparation.preconditions import identity, require_folder, require_known_length
 from oomguard.preparation.reading.kinds import KINDS
+from oomguard.preparation.reading.parquet_head import largest_page
 from oomguard.preparation.reading.sources import Found, behind_earlier, find_inputs
 from oomguard.preparation.writing.formats.expectations import expect_no_train_shard
 from oomguard.supervision.own_budget import RunBudget, enter_budget
@@ -240,6 +241,7 @@ def tokenizer_notes(spec: EncodingSpec, options: PrepareOptions, *, native: bool
 
 def memory_needs(sources: list[Source], *, options: PrepareOptions, resolved: ResolvedOptions) -> Needs:
     """What decides how much memory this job takes."""
+    page, page_text = largest_page(source for source in sources if source.kind == "parquet") or (None, None)
     return Needs(
         family=resolved.spec.family,
         token_bytes=resolved.spec.token_bytes,
@@ -251,6 +253,8 @@ def memory_needs(sources: list[Source], *, options: PrepareOptions, resolved: Re
         reference=resolved.spec.reference_bytes,
         verify=options.verify != "off",
         each_verifies=options.verify == "full",
+        page=page,
+        page_text=page_text,
     )
 
 

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from oomguard.preparation.writing.token_sink import Split
 
 
-_MOST_CHUNKS = 8  # of the usual size, in a page that is not divided
+# Of the usual size, in a page that is not divided: for what is left of one, it is decoded again from its beginning.
+_MOST_CHUNKS = 16
 _HEAD_BYTES = 4096  # an error this near to the beginning is in the first stretch
 # What files begin with that were taken for text; those with a longer one first.
 _NO_TEXT = {
@@ -119,6 +120,7 @@ class Job:
             source=source,
             ask=ask,
             chunk=budget.piece_bytes,
+            share=budget.page,
             group=resume.get("row_group", source.begin),
             row=resume.get("row", 0),
         )

@@ -6,7 +6,7 @@ Linux 6.18, Python 3.11, x86_64 (docs/memory.md says how); all are bytes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from oomguard.errors import BudgetTooSmall
@@ -22,10 +22,9 @@ Input = Literal["text", "lines", "rows"]
 _COORDINATOR = 16 * MIB  # with its share of kernel memory, the progress display and the writer
 _WORKER: Mapping[Input, int] = {  # an interpreter, what it imports, the chunk that it has in hand
     "text": 11 * MIB,
-    "lines": 25 * MIB,
-    "rows": 48 * MIB,
+    "lines": 16 * MIB,
+    "rows": 27 * MIB,  # with pyarrow, and without a page
 }
-_UNEVEN_PAGES = 3 * MIB  # some pages are larger than most
 _STREAM_READER = 26 * MIB  # an interpreter and a decompressor
 _VOCABULARY: Mapping[Family, int] = {"gpt2": 5 * MIB // 2, "cl100k": 5 * MIB, "o200k": 10 * MIB}  # shared by all
 _REFERENCE: Mapping[Family, int] = {"gpt2": 22 * MIB, "cl100k": 40 * MIB, "o200k": 92 * MIB}  # tiktoken
@@ -35,7 +34,16 @@ _STATES = (
 )  # fmt: skip
 _TOKEN_SHARE = 0.35  # tokens for each byte of text, with some to spare
 _CHUNK = MIB
-_USUAL_ROWS = 4 * MIB  # of text in a page, as most writers make them
+# Where there is room, twice as large: what the coordinator does for each is what no second thread can take over.
+_LARGE_CHUNK = 2 * MIB
+_ROOM_FOR_CHUNKS = 256 * MIB  # that is left then
+# For each byte of a chunk beyond the usual, what a worker holds of it beside its slot: 3 of text, 7 of short lines.
+_CHUNK_COST: Mapping[Input, int] = {"text": 3, "lines": 7}
+# Of Parquet whose pages are not known: what one needs, and the text in it.
+_USUAL_PAGE, _USUAL_ROWS = 12 * MIB, 4 * MIB
+_BATCH = 4 * MIB  # of values that are copied out of a page, twice
+_LOOSE = 8 * MIB  # that malloc keeps for blocks of less than 8 MiB, at the most
+_MOST_ROWS = 16 * MIB  # of text that one slot takes
 _RESERVED_PART = 32  # one in so many bytes is never planned with: page tables, sockets
 _UNCUT_COST = 8  # for each byte of text without a cut: the text, its tokens, what takes its place where it is no UTF-8
 _LEAST_WORD = MIB // 4
@@ -44,7 +52,7 @@ _MOST_WORD = 64 * MIB
 _ROOM_FOR_DOCUMENTS = 32 * MIB
 _ROOM_FOR_WORDS = 8 * MIB
 _MOST_DOCUMENT = 1024 * MIB
-_LEAST_PIECE = 8 * MIB  # a slot holds what usual pages hold; what is not touched takes no memory
+_LEAST_PIECE = 16 * MIB  # a slot holds more than usual pages hold; what is not touched takes no memory
 SCRATCH = 256 * KIB  # that a worker may take for a long word without asking
 _READER_SLOTS = 2  # how far the stream reader may be ahead
 
@@ -62,7 +70,9 @@ class BudgetPlan:
     largest_document: int  # of a jsonl line or a parquet value
     slots: int
     sum: int  # of all parts: what the run takes
+    page: int  # that a page of Parquet may need within a worker's usual share
     alone: int  # that a chunk may take beyond its usual share while it is the only one under way
+    together: int  # that all large chunks under way may take so, beside others
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +89,8 @@ class Needs:
     native: bool
     verify: bool
     chunks: int  # about how many there are: more workers would have nothing to do
+    page: int | None = None  # bytes that the largest page of Parquet needs while it is read; None: not known
+    page_text: int | None = None  # and the text in it
 
 
 def plan_budget(budget: int, *, needs: Needs, workers: int | None, cpus: int) -> BudgetPlan:
@@ -88,11 +100,13 @@ def plan_budget(budget: int, *, needs: Needs, workers: int | None, cpus: int) ->
     """
     usable = budget - budget // _RESERVED_PART
     least_state = _STATES[-1][1] if needs.native else 0
-    fit = 0
-    while fit < (workers or cpus) and _sum(needs, fit + 1, least_state) + _dense(needs, fit + 1) <= usable:
-        fit += 1
+    asked = needs
+    fit = _most_workers(needs, usable, workers or cpus)
+    if fit < (workers or 1):  # its largest page may not fit beside others: then it waits for them
+        needs = _with_usual_pages(asked)
+        fit = _most_workers(needs, usable, workers or cpus)
     if fit < (workers or 1):
-        least = smallest_budget(needs=needs, workers=workers or 1)
+        least = smallest_budget(needs=asked, workers=workers or 1)
         who = f"{workers} workers do" if workers and workers > 1 else "one worker does"
         raise BudgetTooSmall(
             f"{who} not fit in {format_size(budget)}: this job needs at least {format_size(least)}",
@@ -106,28 +120,35 @@ def plan_budget(budget: int, *, needs: Needs, workers: int | None, cpus: int) ->
         room = _ROOM_FOR_DOCUMENTS if needs.inputs != {"text"} else _ROOM_FOR_WORDS
         spare = usable - max(room, _dense(needs, count))
         bits, state = next(one for one in _STATES if _sum(needs, count, one[1]) <= spare or one is _STATES[-1])
-    total = _sum(needs, count, state)
-    alone = max(0, usable - total - _dense(needs, count))
+    chunk = _CHUNK
+    is_cut = "rows" not in needs.inputs and not needs.stream
+    if is_cut and _sum(needs, count, state, _LARGE_CHUNK) + _ROOM_FOR_CHUNKS <= usable:
+        chunk = _LARGE_CHUNK
+    total = _sum(needs, count, state, chunk)
+    together = max(0, usable - total - _dense(needs, count, chunk))
     # One that waits for the others may use what they do not use meanwhile: their chunks and most of the ring.
-    alone += (count - 1) * _CHUNK
+    alone = together + (count - 1) * chunk
     word = max(_LEAST_WORD, min(alone // _UNCUT_COST, _MOST_WORD))
-    largest = min(_MOST_DOCUMENT, max(2 * _CHUNK, alone // 3))
+    largest = min(_MOST_DOCUMENT, max(2 * chunk, alone // 3))
     return BudgetPlan(
         budget=budget,
         workers=count,
-        piece_bytes=_CHUNK,
+        piece_bytes=chunk,
         cache_bits=bits,
         longest_word=word,
         longest_piece=max(_LEAST_PIECE, word, largest),
         largest_document=largest,
         slots=_slots(needs, count),
-        sum=total,
+        sum=min(usable, total + count * (_page(asked) - _page(needs))),
+        page=_page(needs),
         alone=alone,
+        together=together,
     )
 
 
 def smallest_budget(*, needs: Needs, workers: int) -> int:
     """Give the least budget in bytes that `plan_budget` accepts."""
+    needs = _with_usual_pages(needs)
     least = _STATES[-1][1] if needs.native else 0
     return _with_reserve(_sum(needs, workers, least) + _dense(needs, workers))
 
@@ -143,10 +164,33 @@ def budget_with_room(alone: int, *, needs: Needs, workers: int | None, cpus: int
     return budget
 
 
-def _sum(needs: Needs, workers: int, state: int) -> int:
+def _most_workers(needs: Needs, usable: int, most: int) -> int:
+    """How many fit."""
+    least = _STATES[-1][1] if needs.native else 0
+    fit = 0
+    while fit < most and _sum(needs, fit + 1, least) + _dense(needs, fit + 1) <= usable:
+        fit += 1
+    return fit
+
+
+def _with_usual_pages(needs: Needs) -> Needs:
+    """With pages no larger than most writers make them."""
+    return replace(needs, page=min(_page(needs), _USUAL_PAGE), page_text=min(_page_text(needs), _USUAL_ROWS))
+
+
+def _page(needs: Needs) -> int:
+    return _USUAL_PAGE if needs.page is None else needs.page
+
+
+def _page_text(needs: Needs) -> int:
+    return _USUAL_ROWS if needs.page_text is None else min(needs.page_text, _MOST_ROWS)
+
+
+def _sum(needs: Needs, workers: int, state: int, chunk: int = _CHUNK) -> int:
     """All parts. A sample is encoded again by one worker; with `full`, and without the core, each has the reference."""
     reference = _REFERENCE[needs.family] if needs.reference is None else needs.reference
-    total = _COORDINATOR + workers * (max(_WORKER[one] for one in needs.inputs) + state)
+    worker = state + max(_worker(one, needs, chunk) for one in needs.inputs)
+    total = _COORDINATOR + workers * worker
     if needs.native:
         vocabulary = _VOCABULARY[needs.family] if needs.vocabulary is None else needs.vocabulary
         verifiers = workers if needs.each_verifies else 1
@@ -155,9 +199,7 @@ def _sum(needs: Needs, workers: int, state: int) -> int:
         total += workers * reference
     if needs.stream:
         total += _STREAM_READER
-    if "rows" in needs.inputs:
-        total += _UNEVEN_PAGES
-    return total + _slots(needs, workers) * _slot(needs)
+    return total + _slots(needs, workers) * _slot(needs, chunk) + _pages_of_slots(needs, workers, chunk)
 
 
 def _slots(needs: Needs, workers: int) -> int:
@@ -165,19 +207,32 @@ def _slots(needs: Needs, workers: int) -> int:
     return 2 * workers + 1 + (_READER_SLOTS if needs.stream else 0)
 
 
-def _slot(needs: Needs) -> int:
-    text = _USUAL_ROWS if "rows" in needs.inputs else _CHUNK
-    return int(text * _TOKEN_SHARE * needs.token_bytes) + (_CHUNK if needs.stream else 0)
+def _worker(one: Input, needs: Needs, chunk: int) -> int:
+    """A worker without its state."""
+    if one != "rows":
+        return _WORKER[one] + _CHUNK_COST[one] * (chunk - _CHUNK)
+    return _WORKER[one] + _page(needs) + _BATCH + min(_LOOSE, _page(needs))
 
 
-def _dense(needs: Needs, workers: int) -> int:
+def _slot(needs: Needs, chunk: int) -> int:
+    return int(chunk * _TOKEN_SHARE * needs.token_bytes) + (chunk if needs.stream else 0)
+
+
+def _pages_of_slots(needs: Needs, workers: int, chunk: int) -> int:
+    """What slots take beyond a chunk's: each worker fills one from a page, and one is written."""
+    if "rows" not in needs.inputs:
+        return 0
+    return int((workers + 1) * max(0, _page_text(needs) - chunk) * _TOKEN_SHARE * needs.token_bytes)
+
+
+def _dense(needs: Needs, workers: int, chunk: int = _CHUNK) -> int:
     """What the slots take beyond the sum where each byte of text is a token, as in a script that an encoding lacks.
 
     It is kept free. Pages of Parquet are larger than a chunk already.
     """
     if "rows" in needs.inputs:
         return 0
-    return int(_slots(needs, workers) * _CHUNK * (1 - _TOKEN_SHARE) * needs.token_bytes)
+    return int(_slots(needs, workers) * chunk * (1 - _TOKEN_SHARE) * needs.token_bytes)
 
 
 def _with_reserve(usable: int) -> int:

@@ -7,6 +7,7 @@ end first, and a chunk whose worker died is done again.
 from __future__ import annotations
 
 import selectors
+import time
 from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -47,13 +48,16 @@ class MemoryMeter:
     peak: int = 0
     _look_at: float = float("-inf")
 
-    def look_now_and_then(self) -> None:
-        """Measure, if the last time is long enough ago."""
-        time = self.clock()
-        if time >= self._look_at:
-            self.look()
-            # Without a cgroup a look takes 9 ms a GiB: it never costs more than a fiftieth of the time.
-            self._look_at = time + max(_LOOK_SECONDS, 50 * (self.clock() - time))
+    def look_now_and_then(self) -> bool:
+        """Measure, if the last time is long enough ago; says whether it was."""
+        now = self.clock()
+        if now < self._look_at:
+            return False
+        before = time.thread_time()  # and not the clock: on a busy machine the rest of a short run would go unseen
+        self.look()
+        # Without a cgroup a look takes 9 ms a GiB: it never costs more than a fiftieth of the time.
+        self._look_at = now + max(_LOOK_SECONDS, 50 * (time.thread_time() - before))
+        return True
 
     def look(self) -> int:
         """Measure now."""
@@ -129,6 +133,7 @@ class Pipeline:
                     raise Stopped("stopped on request", do="run the same command again: it resumes from here")
                 self._step()
             self._require_enough(self._source)
+            self._meter.look()  # while the workers still hold what they do
         finally:
             self._intake.close()
             self._workers.end_all(kill=True)
@@ -165,8 +170,8 @@ class Pipeline:
             if isinstance(key.data, Child):
                 self._hear(key.data)
         self._take_back(self._sink.freed())
-        self._meter.look_now_and_then()
-        self._on_state(self.state())
+        if self._meter.look_now_and_then():
+            self._on_state(self.state())
 
     def _dispatch(self) -> None:
         while self._ready:
@@ -314,8 +319,7 @@ class Pipeline:
             work.attempts += 1
             if work.attempts >= _ATTEMPTS:
                 raise self._chunk_error(work, status)
-            if work.attempts > 1:
-                work.needs = max(work.needs, 1)  # alone, so that nothing else takes the memory
+            work.is_suspect = work.attempts > 1  # alone, so that nothing else takes the memory
         if self._oom_kills() or restarts > _ATTEMPTS:
             self._workers.allowed = 1
         self._ready.extendleft(sorted(lost, key=lambda work: -work.number))

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 _GROUPS = 16  # row groups that are planned at a time
 _LOW = 8  # ranges left when the next are asked for
-_USUAL_NEED = 32 * MIB  # for the pages of most writers, of up to 8 MiB of text: it is in a worker's share
 
 
 @dataclass(slots=True, kw_only=True)
@@ -29,6 +28,7 @@ class RowFeed:
     source: Source
     ask: Callable[[dict[str, Any]], None]  # sends a request for a plan to a worker
     chunk: int
+    share: int = 32 * MIB  # that a page may need within a worker's usual share
     group: int = 0
     row: int = 0
     offset: int = 0
@@ -71,7 +71,7 @@ class RowFeed:
             position={"source": self.index + 1} if is_last else after,
             name=printable(self.source.path),
             place=str(first),
-            needs=need if need > _USUAL_NEED else 0,
+            needs=need - self.share + found["size"] if need > self.share else 0,  # with the slot of its tokens
         )
 
     def _groups_to_plan(self) -> int:

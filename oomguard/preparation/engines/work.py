@@ -42,7 +42,8 @@ class Work:
     place: str = ""  # where in it the chunk is, for people; "": a byte says it
     goes_on: bool = False  # its document ends here for a split's sake only: the next chunk has the rest
     attempts: int = 0
-    needs: int = 0  # bytes that it takes beyond the usual share of a chunk; then it is alone
+    is_suspect: bool = False  # a worker ended over it, more than once: it is done alone
+    needs: int = 0  # bytes that it takes beyond the usual share of a chunk
     is_word: bool = False  # for a word that cannot be divided
     read: tuple[int, int] | None = None  # of its file: from there to there, or from 0 to where the stream reader was
 
@@ -52,6 +53,11 @@ class Work:
         if self.read is not None:
             parts.append((self.source, *self.read, encoded.crc if self.task.path is not None else None))
         return parts
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether nothing else may be under way. What pages take is known from their headers, so they may share."""
+        return self.is_suspect or (self.needs > 0 and self.task.kind != "rows")
 
     def where(self, into: int, documents: int | None, line: int) -> str:
         """Say where it is: `into` bytes, lines or rows into this; with `documents`, if known, and `line` before it."""
@@ -83,6 +89,7 @@ class Work:
             task=replace(task, skip=task.skip + rows, rows=task.rows - rows),
             place=str(int(self.place) + rows),
             attempts=0,
+            is_suspect=False,
         )
 
 

@@ -72,9 +72,11 @@ class WorkerPool:
         return any(worker.outstanding for worker in self._workers)
 
     def worker_for(self, work: Work) -> Child | None:
-        """Give a worker with time for a chunk. One that is large has all others wait."""
-        alone = any(other.needs for worker in self._workers for other in worker.outstanding.values())
-        if alone or (work.needs and self.is_busy):
+        """Give a worker with time for a chunk. Large pages go side by side as far as the budget has room for them."""
+        others = [other for worker in self._workers for other in worker.outstanding.values()]
+        is_alone = work.is_alone or any(other.is_alone for other in others)
+        needs = work.needs + sum(other.needs for other in others)
+        if others and (is_alone or needs > self._job.budget.together):
             return None
         while len(self._workers) < self.allowed:
             self._start()

@@ -7,8 +7,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, OomguardError
-from oomguard.preparation.reading.csv_records import find_column
-from oomguard.preparation.reading.lines import BadLine, parse_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,6 +27,8 @@ def require_field(kind: Kind, head: bytes, field: str, name: str) -> None:
 
 
 def _require_in_line(head: bytes, field: str, name: str) -> None:
+    from oomguard.preparation.reading.lines import BadLine, parse_values  # 20 ms, which a text need not pay
+
     line, end, _ = head.lstrip(b"\r\n\t ").partition(b"\n")
     try:
         if not end or not isinstance(json.loads(line), dict):
@@ -50,6 +50,8 @@ def _require_in_header(head: bytes, field: str, name: str, *, delimiter: str) ->
     except csv.Error:
         return
     if header is not None:
+        from oomguard.preparation.reading.csv_records import find_column
+
         find_column(header, field, name)
 
 

@@ -7,6 +7,10 @@ pyarrow tells the size of a column chunk, but a page, which its reader decodes w
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _DATA, _DICTIONARY, _DATA_V2 = 0, 2, 3  # PageType
 _KIND, _UNCOMPRESSED, _COMPRESSED = 1, 2, 3  # fields of PageHeader
@@ -41,7 +45,7 @@ def parse_page_header(data: bytes) -> PageHeader:
 
     Raises: NotAPage if it is none; also if it is longer than `data`.
     """
-    cursor = _Cursor(data)
+    cursor = ThriftCursor(data)
     try:
         fields = cursor.struct(0)
     except IndexError as error:
@@ -65,25 +69,39 @@ def parse_page_header(data: bytes) -> PageHeader:
     )
 
 
-class _Cursor:
-    """Reads Thrift values; IndexError at the end of the data."""
+class ThriftCursor:
+    """Reads Thrift values; IndexError at the end of the data, NotAPage for what makes no sense."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
         self.at = 0
 
-    def struct(self, depth: int) -> dict[int, object]:
+    def struct(self, depth: int = 0) -> dict[int, object]:
         """Give the fields of a struct by number: integers, nested structs, None for the rest."""
         if depth > _DEEPEST:
             raise NotAPage("too deep")
-        fields: dict[int, object] = {}
+        return {field: self.value(kind, depth + 1) for field, kind in self.fields()}
+
+    def fields(self) -> Iterator[tuple[int, int]]:
+        """Give the number and the type of each field of a struct, whose value is to be read before the next."""
         field = 0
         while head := self._byte():
             field = field + (head >> 4) if head >> 4 else self._integer()
-            fields[field] = self._value(head & 15, depth + 1)
-        return fields
+            yield field, head & 15
 
-    def _value(self, kind: int, depth: int) -> object:
+    def list_size(self) -> int:
+        """Read how many values a list has, whose type is known."""
+        size = self._byte() >> 4
+        return size if size < 15 else self._varint()
+
+    def binary(self) -> bytes:
+        """Read some bytes."""
+        size = self._varint()
+        self._skip(size)
+        return self._data[self.at - size : self.at]
+
+    def value(self, kind: int, depth: int = 0) -> object:
+        """Read a value: an integer, a struct as `struct` gives it, None of another type."""
         if kind in (_TRUE, _FALSE):  # a field's type says which
             return None
         if kind in (_I16, _I32, _I64):
@@ -105,7 +123,7 @@ class _Cursor:
             if head & 15 in (_TRUE, _FALSE):
                 self._skip(1)
             else:
-                self._value(head & 15, depth + 1)
+                self.value(head & 15, depth + 1)
 
     def _integer(self) -> int:
         number = self._varint()

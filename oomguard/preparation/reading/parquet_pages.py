@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from oomguard.preparation.reading.parquet_page import NotAPage, PageHeader, parse_page_header
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _HEADER_READ = KIB  # a header without statistics has 20 to 40 bytes
+# A page with so many values, and no larger, is one of small ones; where that is wrong, it is so by a few MiB.
+_MANY_VALUES, _ORDINARY_PAGE = 64, 16 * MIB
 _LONGEST_HEADER = 16 * MIB  # with the smallest and the largest document as statistics
 
 
@@ -33,9 +36,27 @@ class ChunkPages:
         """The bytes at the peak of reading the page of `row`, were it one large value.
 
         Measured with such pages: the page, the values copied out of it, and these again when their buffer is cut to
-        size. Values in a dictionary are there once more, and while it is decompressed so is its other form.
+        size. Of a page that is not large, and has many values, it is `likely_need`.
         """
-        page = self.pages[self._index(row)]
+        number = self._index(row)
+        page = self.pages[number]
+        dictionary = self.dictionary.uncompressed if self.dictionary else 0
+        if max(page.uncompressed, dictionary) <= _ORDINARY_PAGE:
+            return self.likely_need(number)
+        return self._most_need(page)
+
+    def likely_need(self, number: int) -> int:
+        """The same of a page whose values, if they are many, are small ones: a page, or a dictionary, in both forms."""
+        page = self.pages[number]
+        if self.dictionary is None or not page.uses_dictionary:
+            kept = self.dictionary.uncompressed if self.dictionary else 0
+            return _both_forms(page) + kept if page.values >= _MANY_VALUES else self._most_need(page)
+        if self.dictionary.values < _MANY_VALUES:
+            return self._most_need(page)
+        return _both_forms(page) + _both_forms(self.dictionary) + self.dictionary.uncompressed
+
+    def _most_need(self, page: PageHeader) -> int:
+        """Values in a dictionary are there once more, and while it is decompressed so is its other form."""
         if page.uses_dictionary and self.dictionary:
             return 4 * self.dictionary.uncompressed + page.uncompressed + page.compressed
         kept = self.dictionary.uncompressed if self.dictionary else 0
@@ -71,8 +92,24 @@ class ChunkPages:
         return self.first_rows[page + 1] if page + 1 < len(self.first_rows) else self.rows
 
 
-def read_chunk_pages(file: BinaryIO, chunk: Any) -> ChunkPages:
-    """Read the page headers of a column chunk, a pyarrow ColumnChunkMetaData.
+def _both_forms(page: PageHeader) -> int:
+    """The bytes of a page that has been decompressed beside what it was; Arrow copies none that was not compressed."""
+    return page.uncompressed + (page.compressed if page.compressed < page.uncompressed else 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnPlace:
+    """Where a column chunk is, as its footer says: what is needed of a pyarrow ColumnChunkMetaData."""
+
+    num_values: int
+    total_uncompressed_size: int
+    total_compressed_size: int
+    data_page_offset: int
+    dictionary_page_offset: int | None
+
+
+def read_chunk_pages(file: BinaryIO, chunk: Any, *, most: int | None = None) -> ChunkPages:
+    """Read the page headers of a column chunk, a ColumnPlace or one of pyarrow's; only the first, `most` of them.
 
     Headers that make no sense, for instance encrypted ones, give one page of the whole chunk.
     Raises: OSError.
@@ -85,7 +122,7 @@ def read_chunk_pages(file: BinaryIO, chunk: Any) -> ChunkPages:
     dictionary: PageHeader | None = None
     dictionary_at = 0
     try:
-        for at, page in _headers(file, start, chunk.num_values):
+        for at, page in islice(_headers(file, start, chunk.num_values), most):
             if page.is_dictionary:
                 dictionary, dictionary_at = page, at
             elif page.is_data:

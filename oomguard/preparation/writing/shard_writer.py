@@ -21,7 +21,7 @@ from oomguard.kernel.storage import start_writeback
 from oomguard.preparation.writing.beside_files import BesideFile, give_name, write_beside
 from oomguard.preparation.writing.document_ends import DocumentEnds, FullShard
 from oomguard.preparation.writing.manifest import disk_error, write_all
-from oomguard.preparation.writing.shard_check import hash_part
+from oomguard.preparation.writing.shard_check import HashThread, hash_part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -86,7 +86,7 @@ class SplitWriter:
         self._built_from: list[Path] = []  # what shards were built from since the last checkpoint
         self._tokens = 0  # in the open shard
         self._written_back = 0
-        self._hash = hashlib.sha256()
+        self._hash = HashThread(hashlib.sha256())
         self._token_bytes = plan.layout.token_bytes
         self._header = plan.header(None)
         self._held: SplitWriter | None = None  # a full shard before the open one, which may have to join it
@@ -127,13 +127,15 @@ class SplitWriter:
     def _append(self, data: memoryview) -> None:
         if self._fd < 0:
             self._open()
+        self._hash.begin(data)
         try:
             write_all(self._fd, data)
-            self._hash.update(data)
             self._tokens += len(data) // self._token_bytes
             self._write_back()
         except OSError as error:
             raise disk_error(error, self._temporary) from error
+        finally:
+            self._hash.wait()
 
     def _write_back(self) -> None:
         end = self._size
@@ -166,7 +168,7 @@ class SplitWriter:
             raise disk_error(error, self._temporary) from error
         self._tokens = 0
         self._written_back = 0
-        self._hash = hashlib.sha256(self._header)
+        self._hash.digest = hashlib.sha256(self._header)
         if self._plan.with_documents:
             self._ends = DocumentEnds(self._beside("ends"))
             self._ends.begin()
@@ -177,13 +179,20 @@ class SplitWriter:
             self.finish_shard()
             return
         self._finish_held()
-        self._held = copy.copy(self)
+        self._held = self._apart()
         self._fd, self._ends, self._tokens, self._written_back = -1, None, 0, 0
         self._index += 1
+
+    def _apart(self) -> SplitWriter:
+        """A writer of what is open here, with a digest of its own."""
+        apart = copy.copy(self)
+        apart._hash = HashThread(self._hash.digest)
+        return apart
 
     def _finish_held(self) -> None:
         if self._held is not None:
             self._held.finish_shard()
+            self._held.close()
         self._held = None
 
     def finish(self) -> None:
@@ -297,7 +306,7 @@ class SplitWriter:
             if os.pwrite(self._fd, header, 0) < len(header):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             end = len(header) + self._tokens * self._token_bytes
-            self._hash = hash_part(self._fd, hashlib.sha256(header), len(header), end)
+            self._hash.digest = hash_part(self._fd, hashlib.sha256(header), len(header), end)
 
     def sync(self) -> dict[str, Any]:
         """Put all that was written on disk and give the position to go on from."""
@@ -321,7 +330,7 @@ class SplitWriter:
         try:
             keep = self._reopen(position)
             if (before := position.get("held")) is not None:
-                self._held = copy.copy(self)
+                self._held = self._apart()
                 self._held._index, self._held._fd, self._held._ends = before["index"], -1, None
                 keep |= self._held._reopen(before)
             # Later shards are begun anew.
@@ -375,7 +384,7 @@ class SplitWriter:
         self._tokens = tokens
         if os.fstat(self._fd).st_size < self._size:
             raise Changed(f"{file} is shorter than the run left it", do="--restart starts over")
-        self._hash = hash_part(self._fd, hashlib.sha256(self._header), len(self._header), self._size)
+        self._hash.digest = hash_part(self._fd, hashlib.sha256(self._header), len(self._header), self._size)
         if self._hash.hexdigest() != sha256:
             raise Changed(f"{file} holds other bytes than the run left there", do="--restart starts over")
         if file != self._temporary:
@@ -388,6 +397,7 @@ class SplitWriter:
 
     def close(self) -> None:
         """Close an open shard as it is; harmless after `finish_shard`."""
+        self._hash.close()
         if self._held is not None:
             self._held.close()
         if self._fd >= 0:

@@ -8,6 +8,8 @@ import queue
 import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
+from oomguard.kernel.process.prctl import set_name
+
 if TYPE_CHECKING:
     from oomguard.preparation.writing.token_sink import EncodedPiece, Totals
 
@@ -67,6 +69,7 @@ class SinkThread:
             raise self._failure
 
     def _run(self) -> None:
+        set_name("oomguard-sink")
         try:
             while (item := self._pieces.get()) is not None:
                 slot, piece = item

@@ -1,6 +1,7 @@
 """A budget's parts never add up to more than it, and the minimum it names is the minimum."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import assume, given
@@ -28,6 +29,7 @@ needs = st.builds(
     native=st.booleans(),
     verify=st.booleans(),
     chunks=st.just(1 << 20),
+    page=st.one_of(st.none(), st.integers(0, 100 * MIB)),
 )
 TEXT = Needs(
     family="gpt2", token_bytes=2, inputs=frozenset({"text"}), stream=False, native=True, verify=True, chunks=1000
@@ -48,7 +50,9 @@ def test_the_sum_is_below_the_budget(budget: int, needs: Needs, workers: int | N
     assume(made is not None)
     assert made is not None
     assert made.sum < budget
-    assert made.sum + made.alone <= budget + (made.workers - 1) * made.piece_bytes
+    assert made.alone <= made.together + (made.workers - 1) * made.piece_bytes
+    if needs.page is None or made.page == needs.page:  # else what one page takes beyond the usual is in the sum too
+        assert made.sum + made.together <= budget
     assert 1 <= made.workers <= (workers or cpus)
     assert workers is None or made.workers == workers
     assert made.slots >= 2 * made.workers + 1
@@ -89,7 +93,7 @@ def test_the_error_offers_what_would_help() -> None:
     assert "--verify off" in caught.value.do
 
 
-@pytest.mark.parametrize(("megabytes", "inputs"), [(96, "text"), (160, "lines"), (160, "rows")])
+@pytest.mark.parametrize(("megabytes", "inputs"), [(96, "text"), (160, "lines"), (192, "rows")])
 def test_two_workers_fit_in_little(megabytes: int, inputs: Input) -> None:
     """gpt2 with a sample verified; also with a stream of lines."""
     stream = inputs == "lines"
@@ -99,6 +103,52 @@ def test_two_workers_fit_in_little(megabytes: int, inputs: Input) -> None:
     made = plan(megabytes * MIB, needs)
     assert made is not None
     assert made.workers == 2
+
+
+@pytest.mark.parametrize("inputs", ["text", "lines"])
+def test_chunks_are_large_only_where_much_is_left(inputs: Input) -> None:
+    needs = Needs(
+        family="gpt2", token_bytes=2, inputs=frozenset({inputs}), stream=False, native=True, verify=True, chunks=1000
+    )
+    small, large = plan(256 * MIB, needs), plan(1024 * MIB, needs)
+    assert small is not None
+    assert large is not None
+    assert (small.piece_bytes, large.piece_bytes) == (MIB, 2 * MIB)
+    assert large.sum + 256 * MIB <= large.budget
+
+
+ROWS = Needs(
+    family="gpt2", token_bytes=2, inputs=frozenset({"rows"}), stream=False, native=True, verify=True, chunks=1000
+)
+
+
+def test_one_worker_with_room_for_a_page_goes_before_two_without() -> None:
+    needs = replace(ROWS, page=13 * MIB, page_text=9 * MIB)  # as 1,000 documents of 9 kB make one
+    made = plan(160 * MIB, needs)
+    assert made is not None
+    assert (made.workers, made.page) == (1, needs.page)
+    asked = plan_budget(160 * MIB, needs=needs, workers=2, cpus=2)
+    assert asked.workers == 2  # who asks for them gets them
+    assert asked.page < 13 * MIB  # and its pages go one after the other
+
+
+@given(budget=budgets, small=st.integers(0, 64 * MIB), more=st.integers(0, 64 * MIB), count=workers)
+def test_larger_pages_are_in_the_sum(budget: int, small: int, more: int, count: int | None) -> None:
+    """They take more for each worker, or there are fewer; no budget is refused for them that has room for usual ones."""
+    low, high = (
+        plan(budget, replace(ROWS, page=page, page_text=page), workers=count) for page in (small, small + more)
+    )
+    assert low is not None or high is None
+    assert high is not None or plan(budget, ROWS, workers=count) is None
+    if low and high and low.workers == high.workers and low.cache_bits == high.cache_bits:
+        assert low.sum <= high.sum
+        assert low.page <= high.page
+
+
+@pytest.mark.parametrize("budget", [96, 112, 128])
+def test_pages_of_the_usual_size_fit_in_little(budget: int) -> None:
+    """Pages of one MiB with a dictionary, as pyarrow makes them."""
+    assert plan(budget * MIB, replace(ROWS, page=4 * MIB, page_text=3 * MIB // 2)) is not None
 
 
 @given(needs=needs, workers=workers, alone=st.integers(1, 2 * GIB), now=st.integers(0, GIB))
