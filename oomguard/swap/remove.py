@@ -9,7 +9,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from oomguard.errors import NothingFound, SwapRefused
+from oomguard.errors import NothingFound, SwapRefused, edge
 from oomguard.formats.meminfo import SwapArea, find_area
 from oomguard.kernel.process.signals import stoppable
 from oomguard.swap.model import RemovedArea, SwapRemoval
@@ -19,6 +19,7 @@ from oomguard.swap.system.fstab import has_line
 from oomguard.swap.system.records import SwapRecord, is_left_over, locked_records, read_records
 
 
+@edge
 def plan_swap_removal(path: Path | None = None) -> SwapRemoval:
     """Decide what to remove: the area named, or (None) all that oomguard made and no command uses.
 
@@ -71,6 +72,7 @@ def _of_record(record: SwapRecord, areas: list[SwapArea]) -> RemovedArea:
     )  # fmt: skip
 
 
+@edge
 def remove_swap(planned: SwapRemoval, *, events: SwapEvents | None = None) -> SwapRemoval:
     """Do what was planned: read back what is swapped, then the line in fstab, then the file.
 
