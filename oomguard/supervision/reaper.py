@@ -86,10 +86,21 @@ class Reaper:
         self._say(b"done\n")
         self.bury()
 
+    def keep_going(self) -> None:
+        """Continue it where somebody stopped it: it would tell of nothing any more. Raises: nothing."""
+        if not self._is_buried:
+            pid, status = os.waitpid(self.pid, os.WNOHANG | os.WUNTRACED)
+            if pid and os.WIFSTOPPED(status):
+                os.kill(self.pid, signal.SIGCONT)
+            elif pid:
+                self._is_buried = True
+
     def bury(self) -> None:
         """Wait for its end. From then on what it kept is the supervisor's own children. Raises: nothing."""
-        if not self._is_buried:
-            os.waitpid(self.pid, 0)
+        while not self._is_buried:
+            os.kill(self.pid, signal.SIGCONT)  # whoever stopped it
+            _, status = os.waitpid(self.pid, os.WUNTRACED)
+            self._is_buried = not os.WIFSTOPPED(status)
         self._is_buried = True
 
     def linger(self, kind: str, budget: int, cgroup: pathlib.Path | None, report: str | None = None) -> None:

@@ -356,7 +356,7 @@ def _judge(done: Round, feature: Feature, fault: str) -> None:
         allowed |= {137}  # what no kernel does, an error of a pipe, ends a reaper: as if it had been killed
     if done.status is not None and done.status not in allowed:
         done.wrong.append(f"status {done.status}")
-    is_silent = re.search(r"^(error|stopped|warning)", done.said, re.MULTILINE) is None
+    is_silent = re.search(r"^(error|stopped|warning|ended)", done.said, re.MULTILINE) is None
     could_tell = feature.name != "budget()" and not fault.startswith("write")  # else it could not be written either
     if done.status in feature.failed - feature.right and is_silent and could_tell:
         done.wrong.append("failed without a word")
