@@ -187,7 +187,10 @@ def _tell_other(error: Exception) -> int:
 
 def tell_bug() -> None:
     """Show the traceback of what nobody foresaw, and what to do with it."""
-    version = importlib.import_module("importlib.metadata").version("oomguard")
+    try:
+        version = importlib.import_module("importlib.metadata").version("oomguard")
+    except Exception:  # noqa: BLE001 - what broke the program may have broken imports, too
+        version = "(of an unknown version)"
     kernel = os.uname().release
     tell(
         f"{traceback.format_exc()}error: this is a bug in oomguard {version} (Python {sys.version.split()[0]}, "

@@ -112,6 +112,11 @@ def remove_swap_lines(text: str, path: str) -> str:
     return "\n".join(line for line in text.split("\n") if not _is_swap_of(line, path))
 
 
+def without_swap_lines(text: str) -> list[str]:
+    """The lines of fstab that switch no swap on."""
+    return [line for line in text.split("\n") if (entry := _parse_line(line)) is None or entry.kind != "swap"]
+
+
 def _is_swap_of(line: str, path: str) -> bool:
     entry = _parse_line(line)
     return entry is not None and entry.kind == "swap" and entry.source == path

@@ -49,8 +49,11 @@ class _Caller:
         group = int(gid) if known and gid.isascii() and gid.isdecimal() and len(gid) < 11 else None
         return cls(called, group, frozenset({0, called, *_unknown_owners()}))
 
+    def may_use(self, status: os.stat_result) -> bool:
+        return self.trusted is None or status.st_uid in self.trusted
+
     def check(self, status: os.stat_result, path: str) -> None:
-        if self.trusted is not None and status.st_uid not in self.trusted:
+        if not self.may_use(status):
             raise not_ours(path, status.st_uid)
 
     def give(self, fd: int, parent: os.stat_result) -> None:
@@ -203,14 +206,15 @@ def create(path: Path, mode: int = 0o644, flags: int = os.O_RDWR) -> int:
 
 def _create(place: _Place, mode: int, flags: int = os.O_RDWR, name: str | None = None) -> int:
     _check_parent(place)
+    caller = _Caller.now()
     fd = os.open(
         place.name if name is None else name,
         flags | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC,
-        mode,
+        mode & ~0o022 if caller.trusted else mode,  # whatever the umask: what root makes only its owner may change
         dir_fd=place.fd,
     )
     try:
-        _Caller.now().give(fd, os.fstat(place.fd))
+        caller.give(fd, os.fstat(place.fd))
     except BaseException:
         os.close(fd)
         raise
@@ -271,17 +275,37 @@ def open_named(path: Path, mode: int = 0o666, flags: int = os.O_RDWR) -> tuple[i
             return _create(place, mode, flags), "new"
         if stat.S_ISREG(status.st_mode):
             return _open_there(place, flags), "there"
-    # A device, a pipe, or what /dev/stdout and /dev/fd/N lead to: nothing of it can be lost.
-    return _open_stream(path, flags), "stream"
+        # A device, a pipe, or what /dev/stdout and /dev/fd/N lead to: nothing of it can be lost.
+        return _open_stream(place, status, flags | os.O_NOCTTY | os.O_CLOEXEC), "stream"
 
 
-def _open_stream(path: Path, flags: int) -> int:
-    flags |= os.O_NOCTTY | os.O_CLOEXEC
+def _open_stream(place: _Place, status: os.stat_result, flags: int) -> int:
+    write_only = flags & ~os.O_RDWR | os.O_WRONLY
+    if stat.S_ISLNK(status.st_mode):  # one of /proc's, which nobody can make lead elsewhere
+        try:
+            return os.open(place.name, flags, dir_fd=place.fd)
+        except PermissionError:
+            return os.open(place.name, write_only, dir_fd=place.fd)  # the write end of a pipe
+    if not stat.S_ISFIFO(status.st_mode):
+        return _only_stream(os.open(place.name, flags | os.O_NOFOLLOW, dir_fd=place.fd), place)
     try:
-        fd = os.open(path, flags)
-    except PermissionError:
-        fd = os.open(path, flags & ~os.O_RDWR | os.O_WRONLY)  # the write end of a pipe
+        fd = os.open(place.name, write_only | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=place.fd)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            raise OSError(errno.ENXIO, "nobody reads from this pipe", place.path) from error
+        raise
+    os.set_blocking(_only_stream(fd, place), True)
     return fd
+
+
+def _only_stream(fd: int, place: _Place) -> int:
+    """Close what took the place of a device or pipe, and a pipe in which another user would read what root writes."""
+    status, caller = os.fstat(fd), _Caller.now()
+    if not stat.S_ISREG(status.st_mode) and (not stat.S_ISFIFO(status.st_mode) or caller.may_use(status)):
+        return fd
+    os.close(fd)
+    caller.check(status, place.path)
+    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), place.path)
 
 
 @contextmanager

@@ -202,7 +202,6 @@ class Job:
     def reader_config(self, slots: Slots) -> ReaderConfig:
         """What the reader is told."""
         return ReaderConfig(
-            sources=[asdict(source) for source in self.sources],
             errors=self.options.errors,
             separator=self.resolved.separator.decode("latin-1"),
             universal_newlines=self.options.newlines == "universal",

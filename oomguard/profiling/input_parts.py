@@ -8,12 +8,12 @@ from __future__ import annotations
 import ctypes
 import os
 import shutil
-import stat
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput, NothingFound
+from oomguard.kernel.plain_files import open_regular
 from oomguard.kernel.process.commands import own_command
 from oomguard.text import printable
 from oomguard.units import format_size
@@ -32,12 +32,8 @@ def check_can_be_cut(path: Path) -> int:
     """Give the size of a file of text lines. Raises: NothingFound; BadInput if it is not one."""
     shown = printable(str(path))
     try:
-        if not stat.S_ISREG(path.stat().st_mode) or not path.stat().st_size:
-            raise BadInput(
-                f"{shown} is empty, or not a regular file",
-                do=_USAGE,
-            )
-        with path.open("rb") as file:
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
             beginning = file.read(_CHUNK)
     except FileNotFoundError as error:
         raise NothingFound(f"there is no file {shown}", do=_USAGE) from error
@@ -46,6 +42,8 @@ def check_can_be_cut(path: Path) -> int:
             f"{shown} cannot be read: {error.strerror}",
             do=_USAGE,
         ) from error
+    if not size:
+        raise BadInput(f"{shown} is empty", do=_USAGE)
     if b"\0" in beginning or beginning[:4] == b"PAR1":
         raise BadInput(
             f"{shown} is not text: a part of it is not a valid file of its kind",
@@ -56,7 +54,7 @@ def check_can_be_cut(path: Path) -> int:
             f"{shown} has no line end in its first {format_size(_CHUNK)}, so that it cannot be cut there",
             do="oomguard profile -- COMMAND",
         )
-    return path.stat().st_size
+    return size
 
 
 def write_prefix(path: Path, wanted: int, target: Path) -> int:
@@ -72,7 +70,7 @@ def write_prefix(path: Path, wanted: int, target: Path) -> int:
             f"{format_size(free)} are free",
             do="export TMPDIR=/var/tmp, or another folder with room",
         )
-    with path.open("rb") as source, target.open("wb") as copy:
+    with open_regular(path) as source, target.open("wb") as copy:
         source.seek(wanted)
         size = wanted + len(source.readline(_CHUNK))
         try:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, NothingFound, NotOurs
 from oomguard.kernel import safe_files
+from oomguard.kernel.plain_files import open_regular
 from oomguard.profiling.events import event_line, read_line
 from oomguard.profiling.rules.rebuild import build_profile
 from oomguard.text import printable
@@ -112,10 +113,8 @@ def _cannot_be(path: Path, why: str) -> BadInput:
 
 
 def read_events(path: Path) -> Iterator[Event]:
-    """Read what a recording says, to the last whole line. Raises: OSError; BadInput for what is no file."""
-    if path.exists() and not path.is_file():  # a pipe would be waited for
-        raise BadInput("it is not a regular file", do="oomguard report FILE")
-    with path.open("rb") as file:
+    """Read what a recording says, to the last whole line. Raises: OSError."""
+    with open_regular(path) as file:
         while line := file.readline(_LONGEST_LINE):
             event = read_line(line)
             if event is not None:

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from oomguard.errors import WorkerFailed
+from oomguard.errors import WorkerFailed, explain
 from oomguard.kernel.proc.files import ProcessTree, ProcFiles
 from oomguard.kernel.proc.memory import ForkFamily
 from oomguard.kernel.process.commands import own_command
@@ -93,7 +93,13 @@ def watch_children(max_rss: int, grace_seconds: float) -> Iterator[ChildrenWatch
     command = own_command("oomguard.supervision.children", str(os.getpid()), str(max_rss), str(grace_seconds))
     # Unbuffered: the lock of a buffer, which the reader holds, would be held for ever in a process forked meanwhile.
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, process_group=0, bufsize=0) as process:
+    try:
+        started = subprocess.Popen(command, stdin=pipe, stdout=pipe, process_group=0, bufsize=0)
+    except OSError as error:
+        why = explain(error)
+        assert why is not None  # of an OSError there is always something to say
+        raise WorkerFailed(f"the process that watches the children did not start: {why}", do=why.do) from error
+    with started as process:
         assert process.stdout is not None
         if process.stdout.readline() != b"ready\n":
             process.kill()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -101,8 +102,12 @@ def _with_note(enforcement: Enforcement, note: str) -> Enforcement:
 
 def probe_enforcement(asked: int) -> Enforcement:
     """Say how a job of `asked` bytes would be held here, by trying it with a command that never begins."""
-    job = start_job(["true"], BudgetRequest(size=asked), cleans=False)
-    job.abort()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP, signal.SIGINT, signal.SIGTERM})
+    try:  # a signal comes when the cgroup is gone
+        job = start_job(["true"], BudgetRequest(size=asked), cleans=False)
+        job.abort()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return job.enforcement
 
 

@@ -11,6 +11,7 @@ terminal's keys, and a shell's job control, reach the command as if there were n
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -34,6 +35,7 @@ REAPER_NAME = "oomguard-reaper"
 Program = Sequence[str] | Callable[[str], int]
 _ERRNO = struct.Struct("=i")
 _END_SECONDS = 20.0
+_SOON_SECONDS = 0.5
 _LINGER_STEP_SECONDS = 0.2
 
 
@@ -68,7 +70,7 @@ class Reaper:
         except BrokenPipeError:
             return errno.ESRCH  # it was killed while it waited
         os.close(self._gate_fd)
-        got = os.read(self._exec_fd, _ERRNO.size)  # closes when exec succeeds
+        got = _read_from(self._exec_fd, _ERRNO.size, (self.pid, self.job_pid))  # closes when exec succeeds
         os.close(self._exec_fd)
         number: int = _ERRNO.unpack(got)[0] if len(got) == _ERRNO.size else 0
         return number
@@ -86,10 +88,23 @@ class Reaper:
         self._say(b"done\n")
         self.bury()
 
+    def keep_going(self) -> None:
+        """Continue it where somebody stopped it: it would tell of nothing any more. Raises: nothing."""
+        if not self._is_buried:
+            pid, status = os.waitpid(self.pid, os.WNOHANG | os.WUNTRACED)
+            if pid and os.WIFSTOPPED(status):
+                os.kill(self.pid, signal.SIGCONT)
+            elif pid:
+                self._is_buried = True
+
     def bury(self) -> None:
         """Wait for its end. From then on what it kept is the supervisor's own children. Raises: nothing."""
-        if not self._is_buried:
-            os.waitpid(self.pid, 0)
+        while not self._is_buried:
+            _, status = os.waitpid(self.pid, os.WUNTRACED)
+            if os.WIFSTOPPED(status):
+                os.kill(self.pid, signal.SIGCONT)
+            else:
+                self._is_buried = True
         self._is_buried = True
 
     def linger(self, kind: str, budget: int, cgroup: pathlib.Path | None, report: str | None = None) -> None:
@@ -110,6 +125,15 @@ class Reaper:
             return
 
 
+def _read_from(fd: int, size: int, writers: tuple[int, ...]) -> bytes:
+    """Read what others are to write at once. Somebody may have stopped them: then they are continued."""
+    while not select.select([fd], [], [], _SOON_SECONDS)[0]:
+        for pid in writers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+    return os.read(fd, size)
+
+
 def start_reaper(program: Program, *, clean_up: Callable[[], None], mask: set[int]) -> Reaper:
     """Fork the reaper, and it the job, which waits until Reaper.start().
 
@@ -128,7 +152,7 @@ def start_reaper(program: Program, *, clean_up: Callable[[], None], mask: set[in
         os.close(fd)
     first = b""
     while not first.endswith(b"\n"):
-        got = os.read(status[0], 1)
+        got = _read_from(status[0], 1, (pid,))
         if not got:
             for fd in (status[0], control[1], gate[1], executed[0]):  # a command at its gate ends by that
                 os.close(fd)

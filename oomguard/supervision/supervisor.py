@@ -155,6 +155,7 @@ class Supervisor:
         for fd, kinds in [(self._reaper.status_fd, select.POLLIN), (self._signals.fd, select.POLLIN), *also]:
             poll.register(fd, kinds)
         ready = {fd for fd, _ in poll.poll(seconds * 1000)}
+        self._reaper.keep_going()
         if self._signals.fd in ready:
             self._pass_signals_on()
         if self._reaper.status_fd in ready:
@@ -177,6 +178,8 @@ class Supervisor:
             is_theirs_too = arrived.from_kernel and not is_ours_alone
             if not is_theirs_too and not (self._is_held and arrived.number == signal.SIGCONT):
                 self._signal_the_command(arrived.number)
+                if arrived.number in _ENDING and not self._is_held:
+                    self._signal_the_command(signal.SIGCONT)  # as a shell's kill: a stopped one would never hear of it
 
     def _signal_the_command(self, number: int) -> None:
         signal_if(self._reaper.job_pid, number, lambda stat: stat.parent_pid == self._reaper.pid)

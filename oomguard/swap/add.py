@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from oomguard.errors import OomguardError, SwapRefused
+from oomguard.errors import OomguardError, SwapRefused, edge
 from oomguard.kernel.machine import read_headroom
 from oomguard.kernel.process.commands import check_can_start, wait_for_command
 from oomguard.kernel.process.signals import stoppable
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from oomguard.swap.system.records import SwapRecord
 
 
+@edge
 def add_swap(plan: SwapPlan, *, events: SwapEvents | None = None) -> SwapAdded:
     """Make the planned swap and switch it on. It stays until remove_swap(), or (not `persist`) the next boot.
 
@@ -57,6 +58,7 @@ def temporary_swap(plan: SwapPlan, *, events: SwapEvents | None = None) -> Itera
         _remove(record, following)
 
 
+@edge
 def run_with_swap(plan: SwapPlan, command: Sequence[str], *, events: SwapEvents | None = None) -> SwapAdded:
     """Run a command while the planned swap is on, and remove the swap when it ends, however it ends.
 

@@ -9,7 +9,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from oomguard.errors import NothingFound, SwapRefused
+from oomguard.errors import NothingFound, SwapRefused, edge
 from oomguard.formats.proc import SwapArea, find_area
 from oomguard.kernel.process.signals import stoppable
 from oomguard.swap.model import RemovedArea, SwapRemoval
@@ -18,6 +18,7 @@ from oomguard.swap.system.facts import check_can_be_off, check_may_switch, hiber
 from oomguard.swap.system.records import SwapRecord, has_line, is_left_over, locked_records, read_records
 
 
+@edge
 def plan_swap_removal(path: Path | None = None) -> SwapRemoval:
     """Decide what to remove: the area named, or (None) all that oomguard made and no command uses.
 
@@ -70,6 +71,7 @@ def _of_record(record: SwapRecord, areas: list[SwapArea]) -> RemovedArea:
     )  # fmt: skip
 
 
+@edge
 def remove_swap(planned: SwapRemoval, *, events: SwapEvents | None = None) -> SwapRemoval:
     """Do what was planned: read back what is swapped, then the line in fstab, then the file.
 

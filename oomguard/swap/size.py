@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput
+from oomguard.kernel.plain_files import open_readable
 from oomguard.units import MIB, format_size
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def wanted_size(options: SwapOptions, machine: SwapMachine) -> tuple[int, str, i
 
 def _read_report(path: Path) -> object:
     try:
-        with path.open("rb") as file:
+        with open_readable(path) as file:
             text = file.read(_LARGEST_REPORT + 1)
     except OSError as error:
         raise BadInput(

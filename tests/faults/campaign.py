@@ -2,6 +2,8 @@
 
 `make faults` runs as many rounds as asked for, from a seed; `make test` runs a short form. A fault is injected into
 oomguard's own processes only (strace lets go of what they execute), at a call that a run without faults makes too.
+What comes from outside comes when the run has used a part of the CPU time of one without faults, or has written so
+much: a busy machine changes nothing of that. Cgroups are looked for below one of the round's own.
 
     python -m tests.faults.campaign --rounds 600 --seed 1 [--jobs 2] [--out FILE]
 """
@@ -9,6 +11,7 @@ oomguard's own processes only (strace lets go of what they execute), at a call t
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import json
 import os
@@ -24,9 +27,14 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 _MARK = "OOMGUARD_FAULTS_ROUND"
 _PATIENCE_SECONDS = 90.0
+_ENDED_SECONDS = 20.0  # until all that a run started has ended
 _GROWS = "held = [bytearray(b'x') * (1 << 20) for _ in range(120)]"
 _IN_A_BLOCK = (
     "import subprocess, sys, oomguard\n"
@@ -113,6 +121,7 @@ class Campaign:
         self.folder = folder
         self.seed = seed
         self._counts: dict[tuple[str, str], tuple[int, int]] = {}
+        self._cpu_seconds: dict[str, float] = {}
         self.given = folder / "given"
         self._make_inputs()
         self.wanted: dict[str, dict[str, str]] = {}
@@ -162,6 +171,19 @@ class Campaign:
             self._counts[key] = sum(n <= begins for n in hits), len(hits)
         return self._counts[key]
 
+    def _whole(self, feature: Feature) -> float:
+        """The CPU seconds of a run without faults."""
+        if feature.name not in self._cpu_seconds:
+            with tempfile.TemporaryDirectory(dir=self.folder) as place:
+                process = subprocess.Popen(
+                    feature.command, cwd=self._work(Path(place)), env=self._environment("0"), stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                )  # fmt: skip
+                _, status, used = os.wait4(process.pid, 0)
+                process.returncode = os.waitstatus_to_exitcode(status)
+            self._cpu_seconds[feature.name] = used.ru_utime + used.ru_stime
+        return self._cpu_seconds[feature.name]
+
     def _work(self, place: Path) -> Path:
         work = place / "work"
         shutil.copytree(self.given, work)
@@ -178,13 +200,14 @@ class Campaign:
             environment = self._environment(mark, temporary)
             before = _listing(work)
             command = self._command(feature, fault, chance, done, Path(place))
-            cgroups = _cgroups()
-            self._let_it_run(command, work, environment, feature, fault, chance, done)
+            with _own_cgroups(mark) as cgroups:
+                self._let_it_run(_within(cgroups, command), work, environment, feature, fault, chance, done)
+                left_cgroups = _cgroups_left(cgroups)
             _judge(done, feature, fault)
             if left := _processes(mark):
                 done.wrong.append(f"processes left: {left}")
-            if left := _cgroups_left(cgroups):
-                done.wrong.append(f"cgroups left: {left}")
+            if left_cgroups:
+                done.wrong.append(f"cgroups left: {left_cgroups}")
             _check_files(done, fault, before, work, temporary)
             if feature.result is not None and "small disk" != fault != "disk goes away":
                 self._again(feature, work, environment, done)
@@ -213,9 +236,11 @@ class Campaign:
             ]
         if fault in ("small disk", "disk goes away"):
             size = chance.choice([100, 300, 600, 1200]) if fault == "small disk" else 100_000
-            later = "(sleep 0.7; umount -l out converted) &" if fault == "disk goes away" else ""
+            written = chance.choice([0, 1, 100, 300])  # KiB
+            later = f"""(while kill -0 $$ && [ -z "$(ls -A out)" -o "$(du -sk out | cut -f1)" -lt {written} ]
+                do sleep 0.01; done; umount -l out converted) 2>/dev/null &""" if fault == "disk goes away" else ""  # fmt: skip
             script = (
-                f"mkdir -p out converted; mount -t tmpfs -o size={size}k d out; mount --bind out converted; {later}"
+                f"mkdir -p out converted; mount -t tmpfs -o size={size}k d out; mount --bind out converted\n{later}\n"
             )
             return ["unshare", "-m", "sh", "-c", f'{script} exec "$@"', "sh", *feature.command]
         if fault == "another time namespace":
@@ -233,14 +258,13 @@ class Campaign:
                 command, cwd=work, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said,
                 process_group=0,
             )  # fmt: skip
-            if fault in _SIGNALS:
-                _wait(process, delay := chance.uniform(0.1, 2.0))
-                done.at = f"{delay:.2f} s"
-                if process.poll() is None:
-                    process.send_signal(_SIGNALS[fault])
+            if fault in _SIGNALS or fault.startswith("helper"):
+                part = chance.random()
+                done.at = f"{part:.0%} of its CPU time"
+                _wait_for(process, lambda: _cpu_seconds_of(process.pid) >= part * self._whole(feature))
+            if fault in _SIGNALS and process.poll() is None:
+                process.send_signal(_SIGNALS[fault])
             elif fault.startswith("helper"):
-                _wait(process, delay := chance.uniform(0.3, 1.5))
-                done.at = f"{delay:.2f} s"
                 _hurt_a_helper(process, fault, chance)
             try:
                 done.status = process.wait(_PATIENCE_SECONDS)
@@ -255,10 +279,14 @@ class Campaign:
     def _again(self, feature: Feature, work: Path, environment: dict[str, str], done: Round) -> None:
         """The same command resumes, to the bytes of a run without faults."""
         assert feature.result is not None
-        again = subprocess.run(
-            feature.command, cwd=work, env=environment, capture_output=True, text=True, errors="replace",
-            stdin=subprocess.DEVNULL, timeout=_PATIENCE_SECONDS, check=False,
-        )  # fmt: skip
+        try:
+            again = subprocess.run(
+                feature.command, cwd=work, env=environment, capture_output=True, text=True, errors="replace",
+                stdin=subprocess.DEVNULL, timeout=_PATIENCE_SECONDS, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            done.wrong.append("the same command again did not end in time")
+            return
         if again.returncode and "exists" in again.stderr and feature.name == "convert":
             shutil.rmtree(work / feature.result)
             self._again(feature, work, environment, done)
@@ -280,21 +308,41 @@ class Campaign:
         return self.wanted[feature.name]
 
 
-def _wait(process: subprocess.Popen[bytes], seconds: float) -> None:
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        return
+def _wait_for(process: subprocess.Popen[bytes], condition: Callable[[], bool]) -> None:
+    """Wait until something is so, or the process has ended, or time is up, which is found then."""
+    until = time.monotonic() + _PATIENCE_SECONDS
+    while process.poll() is None and not condition() and time.monotonic() < until:
+        time.sleep(0.002)
 
 
 def _hurt_a_helper(process: subprocess.Popen[bytes], fault: str, chance: random.Random) -> None:
+    _wait_for(process, lambda: bool(_descendants(process.pid)))
     pids = _descendants(process.pid)
     if pids:
         pid = chance.choice(pids)
-        os.kill(pid, signal.SIGKILL if fault == "helper killed" else signal.SIGSTOP)
+        with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+            os.kill(pid, signal.SIGKILL if fault == "helper killed" else signal.SIGSTOP)
+        if fault != "helper killed":
+            _wait_for(process, lambda: _state(pid) in (None, "T", "Z", "X"))
     if fault != "helper killed" and process.poll() is None:
-        time.sleep(1)
         process.terminate()
+
+
+def _state(pid: int) -> str | None:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0]
+    except OSError:
+        return None
+
+
+def _cpu_seconds_of(pid: int) -> float:
+    """What a process, those below it, and those that they waited for have used."""
+    ticks = 0
+    for one in (pid, *_descendants(pid)):
+        with contextlib.suppress(OSError):
+            fields = Path(f"/proc/{one}/stat").read_text(errors="replace").rpartition(")")[2].split()
+            ticks += sum(map(int, fields[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _judge(done: Round, feature: Feature, fault: str) -> None:
@@ -308,7 +356,7 @@ def _judge(done: Round, feature: Feature, fault: str) -> None:
         allowed |= {137}  # what no kernel does, an error of a pipe, ends a reaper: as if it had been killed
     if done.status is not None and done.status not in allowed:
         done.wrong.append(f"status {done.status}")
-    is_silent = re.search(r"^(error|stopped|warning)", done.said, re.MULTILINE) is None
+    is_silent = re.search(r"^(error|stopped|warning|ended)", done.said, re.MULTILINE) is None
     could_tell = feature.name != "budget()" and not fault.startswith("write")  # else it could not be written either
     if done.status in feature.failed - feature.right and is_silent and could_tell:
         done.wrong.append("failed without a word")
@@ -343,7 +391,7 @@ def _bytes_of(folder: Path) -> dict[str, str]:
 def _processes(mark: str) -> list[str]:
     """Those that have the round's mark in their environment, after a moment to end."""
     wanted = f"{_MARK}={mark}".encode()
-    until = time.monotonic() + 5
+    until = time.monotonic() + _ENDED_SECONDS
     while True:
         found: list[str] = []
         for entry in Path("/proc").iterdir():
@@ -372,26 +420,45 @@ def _descendants(pid: int) -> list[int]:
     return [found for child in children for found in (child, *_descendants(child))]
 
 
-def _cgroups() -> set[str]:
-    # os.walk passes over those that others remove meanwhile.
-    roots = ["/sys/fs/cgroup/memory", "/sys/fs/cgroup/unified", "/sys/fs/cgroup"]
-    root = next(root for root in roots if os.path.isdir(root))  # noqa: PTH112
-    return {f"{folder}/{name}" for folder, names, _ in os.walk(root) for name in names if name.startswith("oomguard-")}
+@contextlib.contextmanager
+def _own_cgroups(mark: str) -> Iterator[list[Path]]:
+    """Cgroups of the round's own, so that those of others' runs are not taken for what it left.
+
+    v1, or a v2 cgroup without processes above: elsewhere there is none, and nothing is said of what is left.
+    """
+    made = []
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        if {"memory", "freezer"} & set(controllers.split(",")):
+            folder = Path(f"/sys/fs/cgroup/{controllers}{path}") / f"faults-{mark}"
+            with contextlib.suppress(OSError):
+                folder.mkdir()
+                made.append(folder)
+    try:
+        yield made
+    finally:
+        for folder in made:
+            for inner in sorted((path for path in folder.rglob("*") if path.is_dir()), reverse=True):
+                with contextlib.suppress(OSError):  # it was named as left
+                    inner.rmdir()
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
 
-def _cgroups_left(before: set[str]) -> list[str]:
-    """New ones whose maker is dead; others' runs on this machine come and go."""
-    until = time.monotonic() + 3
+def _within(cgroups: list[Path], command: list[str]) -> list[str]:
+    """The command, started in these cgroups."""
+    moves = "".join(f"echo $$ >{folder}/cgroup.procs; " for folder in cgroups)
+    return ["/bin/sh", "-c", f'{moves}exec "$@"', "sh", *command]
+
+
+def _cgroups_left(own: list[Path]) -> list[str]:
+    """Those that are still there after a while: a kernel takes some time to end a process."""
+    until = time.monotonic() + _ENDED_SECONDS
     while True:
-        left = [path for path in _cgroups() - before if not _maker_lives(path)]
+        left = [str(path) for folder in own for path in folder.rglob("oomguard-*")]
         if not left or time.monotonic() > until:
             return left
-        time.sleep(0.2)
-
-
-def _maker_lives(path: str) -> bool:
-    found = re.search(r"oomguard-([0-9]+)", path)
-    return found is not None and Path(f"/proc/{found[1]}").exists()
+        time.sleep(0.1)
 
 
 def is_possible(feature: Feature, fault: str) -> bool:

@@ -240,3 +240,18 @@ def test_a_user_who_swaps_files_all_the_time_makes_root_write_nowhere_else(tmp_p
         attacker.communicate()
     assert [(path.name, path.read_text()) for path in secret.iterdir()] == [("victim", "kept")]
     assert refused > 100
+
+
+@AS_ROOT
+@pytest.mark.parametrize("write", WRITERS)
+def test_without_a_umask_root_makes_nothing_that_others_may_write(
+    tmp_path: Path, write: Callable[[Path], None]
+) -> None:
+    before = os.umask(0)
+    try:
+        safe_files.make_folder(tmp_path / "made")
+        write(tmp_path / "made" / "file")
+    finally:
+        os.umask(before)
+    assert not (tmp_path / "made").stat().st_mode & 0o022
+    assert not (tmp_path / "made" / "file").stat().st_mode & 0o022

@@ -130,6 +130,9 @@ class FakeReaper:
         told, self._events = self._events, []
         return told
 
+    def keep_going(self) -> None:
+        """Nobody stops it."""
+
     def bury(self) -> None:
         self.buried = True
 

@@ -85,10 +85,15 @@ def test_a_command_that_was_executed_says_nothing(pipes: Pipes, answer: bytes, n
 
 def test_a_reaper_is_waited_for_once(pipes: Pipes, monkeypatch: pytest.MonkeyPatch) -> None:
     waited: list[tuple[int, int]] = []
-    monkeypatch.setattr(os, "waitpid", lambda pid, options: waited.append((pid, options)))
+
+    def wait(pid: int, options: int) -> tuple[int, int]:
+        waited.append((pid, options))
+        return pid, 0
+
+    monkeypatch.setattr(os, "waitpid", wait)
     pipes.reaper.finish()
     pipes.reaper.bury()
-    assert waited == [(NOBODY, 0)]
+    assert waited == [(NOBODY, os.WUNTRACED)]
     assert os.read(pipes.control[0], 99) == b"done\n"
 
 
@@ -99,7 +104,12 @@ def test_what_cannot_be_said_to_a_reaper_that_is_gone_is_no_error(pipes: Pipes) 
 
 def test_an_aborted_job_sees_its_supervisor_die(pipes: Pipes, monkeypatch: pytest.MonkeyPatch) -> None:
     waited: list[int] = []
-    monkeypatch.setattr(os, "waitpid", lambda pid, _: waited.append(pid))
+
+    def wait(pid: int, _: int) -> tuple[int, int]:
+        waited.append(pid)
+        return pid, 0
+
+    monkeypatch.setattr(os, "waitpid", wait)
     pipes.reaper.abort()
     assert os.read(pipes.control[0], 9) == b""
     assert waited == [NOBODY]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 from dataclasses import dataclass
@@ -77,12 +78,16 @@ def _write(path: Path, text: str) -> None:
 def _append(path: Path, line: str) -> bool:
     """Append a line to a file of the user's, unless it stands there. Gives whether it was appended."""
     try:
-        text = path.read_bytes() if path.exists() else b""
-        if line.encode() in text.splitlines():
-            return False
         if path.exists():
             _require_own(path)
-        with path.open("ab") as file:
+        fd, kind = safe_files.open_named(path, 0o644, os.O_RDWR | os.O_APPEND)  # a link of the user's leads on
+        if kind == "stream":
+            os.close(fd)
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))  # noqa: TRY301 - told as the others are
+        with os.fdopen(fd, "r+b", buffering=0) as file:
+            text = file.read()
+            if line.encode() in text.splitlines():
+                return False
             file.write((b"" if text.endswith(b"\n") or not text else b"\n") + line.encode() + b"\n")
     except OSError as error:
         raise _cannot_write(path, error) from error

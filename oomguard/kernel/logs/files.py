@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import codecs
+import errno
 import gzip
 import io
 import lzma
@@ -17,6 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from oomguard.errors import BadInput, NeedsPrivilege, NothingFound
+from oomguard.kernel.plain_files import open_readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -227,7 +229,7 @@ def read_log(path: Path) -> Iterator[bytes]:
     Raises: NothingFound, NeedsPrivilege or BadInput; BadInput also later, where an archive is torn.
     """
     try:
-        file = path.open("rb", buffering=0)
+        file = open_readable(path, buffering=0)
     except OSError as error:
         raise _unopened(path, error) from error
     if path.is_dir():
@@ -256,6 +258,8 @@ def _unopened(path: Path, error: OSError) -> Exception:
         return NeedsPrivilege(f"may not read {path}", do=f"sudo cat '{path}' | oomguard diagnose -")
     if isinstance(error, IsADirectoryError):
         return BadInput(f"{path} is a folder", do=f"oomguard diagnose '{path}'/*")
+    if error.errno == errno.EINVAL:  # a pipe with a name, or a device
+        return BadInput(f"{path} is not a log: {error.strerror}", do=f"cat '{path}' | oomguard diagnose -")
     return BadInput(f"could not open {path}: {error.strerror}", do="check the file, or copy it elsewhere first")
 
 

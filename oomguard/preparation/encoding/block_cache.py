@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.errors import Changed
 from oomguard.kernel import safe_files
+from oomguard.kernel.plain_files import read_regular
 from oomguard.preparation.encoding.native import ABI, Vocabulary
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def open_vocabulary(
     cache: the folder; None is $XDG_CACHE_HOME/oomguard or ~/.cache/oomguard.
     Raises: ValueError if it is not a rank file; Changed; OSError if it cannot be read; CoreUnavailable.
     """
-    data = file.read_bytes()
+    data = read_regular(file, _LARGEST)
     digest = hashlib.sha256(data).hexdigest()
     if sha256 not in (None, digest):
         raise Changed("the file of the tokenizer has changed", do="run the same command again")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput
+from oomguard.preparation.encoding.encodings import read_file
 
 if TYPE_CHECKING:
     from oomguard.preparation.encoding.encodings import EncodingSpec
@@ -22,7 +23,7 @@ def main() -> None:
     """Answer for the file that is named on the command line."""
     file = Path(sys.argv[1])
     try:
-        spec, special = describe(file.read_bytes(), str(file))
+        spec, special = describe(read_file(file), str(file))
     except BadInput as error:
         json.dump({"error": str(error), "do": error.do}, sys.stdout)
         return

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from oomguard.errors import BadInput, Changed, NothingFound
+from oomguard.kernel.plain_files import read_regular
 from oomguard.preparation.encoding.splitters import CL100K, O200K, R50K, find_splitter, name_of
 from oomguard.text import printable
 from oomguard.units import MIB
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from oomguard.preparation.encoding.splitters import Splitter
 
 # Of a tokenizer's file: a line for each token, Mistral's tekken.json, or Hugging Face's tokenizer.json.
+_MOST_BYTES = 256 * MIB
 MOST_IDS = (1 << 20) - 1  # the core's ids have 20 bits
 _NAMES_SHOWN = 6
 Form = Literal["ranks", "tekken", "huggingface"]
@@ -198,8 +200,10 @@ def find_rank_file(spec: EncodingSpec) -> Path:
     address = f"{_ADDRESS}{spec.name}.tiktoken"
     cached = cache / hashlib.sha1(address.encode(), usedforsecurity=False).hexdigest()
     for file in (shipped, cached, cache / f"{spec.name}.tiktoken"):
-        if file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() == spec.sha256:
+        if _is(file, spec.sha256):
             return file
+    if cached.exists() and not cached.is_file():  # tiktoken would wait for a pipe
+        raise NothingFound(f"{cached} is not a regular file", do=f"rm {cached}, and run the same command again")
     try:
         from tiktoken.load import read_file_cached
 
@@ -218,10 +222,23 @@ def find_rank_file(spec: EncodingSpec) -> Path:
     return cached
 
 
+def _is(file: Path, sha256: str) -> bool:
+    """Whether it is a file with these bytes. Others may write to the cache: what is there may be anything."""
+    try:
+        return hashlib.sha256(read_file(file)).hexdigest() == sha256
+    except OSError:
+        return False
+
+
 def _tiktoken_cache() -> Path:
     """The folder that tiktoken.load uses."""
     named = os.environ.get("TIKTOKEN_CACHE_DIR") or os.environ.get("DATA_GYM_CACHE_DIR")
     return Path(named) if named else Path(tempfile.gettempdir(), "data-gym-cache")
+
+
+def read_file(file: Path) -> bytes:
+    """Read a tokenizer's file. Raises: OSError, also where it is no regular file, or a larger one than any is."""
+    return read_regular(file, _MOST_BYTES)
 
 
 def read_whole(spec: EncodingSpec, file: Path) -> bytes:
@@ -229,7 +246,7 @@ def read_whole(spec: EncodingSpec, file: Path) -> bytes:
 
     Raises: Changed; OSError.
     """
-    data = file.read_bytes()
+    data = read_file(file)
     if hashlib.sha256(data).hexdigest() != spec.sha256:
         raise Changed(f"the file of the tokenizer {spec.name} has changed", do="run the same command again")
     return data
@@ -237,7 +254,7 @@ def read_whole(spec: EncodingSpec, file: Path) -> bytes:
 
 def read_ranks(file: Path) -> dict[bytes, int]:
     """Read a rank file: a line holds a word in base64 and its rank."""
-    return _parse_ranks(file.read_bytes())
+    return _parse_ranks(read_file(file))
 
 
 def _parse_ranks(text: bytes) -> dict[bytes, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import re
@@ -11,13 +12,12 @@ from pathlib import Path
 from oomguard.errors import BadInput, MissingExtra, NothingFound, WorkerFailed
 from oomguard.kernel.process.commands import own_command
 from oomguard.preparation.encoding.block_cache import keep, read_kept
-from oomguard.preparation.encoding.encodings import EncodingSpec, with_eot
+from oomguard.preparation.encoding.encodings import EncodingSpec, read_file, with_eot
 from oomguard.preparation.encoding.known_ranks import KNOWN
 from oomguard.preparation.encoding.native import ABI
 from oomguard.preparation.encoding.splitters import PATTERNS, family_of, find_splitter
 from oomguard.text import printable
 
-_MOST_BYTES = 256 << 20
 _NAMES = ("tokenizer.json", "tekken.json")
 _VERSION = 1  # of what is kept: another one where other files are recognised, or other things said of them
 _HUB_NAME = re.compile(r"([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")
@@ -65,10 +65,12 @@ def _find_file(given: str) -> Path:
 
 def _read(file: Path) -> bytes:
     try:
-        if file.stat().st_size > _MOST_BYTES:
-            raise BadInput(f"{printable(str(file))}: a tokenizer's file is not that large", do="--tokenizer FILE")
-        return file.read_bytes()
+        return read_file(file)
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            raise BadInput(
+                f"{printable(str(file))}: a tokenizer's file is not that large", do="--tokenizer FILE"
+            ) from error
         raise BadInput(
             f"{printable(str(file))} cannot be read: {error.strerror or error}", do=f"ls -l {printable(str(file))}"
         ) from error

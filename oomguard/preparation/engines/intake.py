@@ -205,8 +205,7 @@ class Intake:
             self._fail(lambda _, error=error: error)  # type: ignore[misc]  # mypy takes no default of a lambda
             return
         self.stream.forget_resume()
-        more = self._index < len(self._job.sources) and not self._job.is_cut(self._index)
-        self._free += self.stream.end(more=more)
+        self._free += self.stream.end()
 
     def is_reader(self, child: Child) -> bool:
         """Whether this is the stream reader."""

@@ -152,7 +152,6 @@ class Channel:
 class ReaderConfig:
     """All that the stream reader is told when it starts; what to read comes as messages."""
 
-    sources: list[dict[str, Any]]
     errors: ErrorPolicy
     separator: str  # as latin-1
     universal_newlines: bool

@@ -20,6 +20,7 @@ from oomguard.kernel.process.prctl import die_with_parent, set_oom_score_adj
 from oomguard.preparation.engines.allocators import settle_allocators
 from oomguard.preparation.engines.messages import Channel, ReaderConfig
 from oomguard.preparation.engines.slots import SlotLayout, Slots
+from oomguard.preparation.reading.source import Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +42,7 @@ def main() -> None:
     reader = _Reader(ReaderConfig(**next(messages)), channel, messages)
     while (message := reader.wait()) is not None:
         if "read" in message:
-            reader.read(message["read"], message["resume"])
+            reader.read(Source(**message["read"]), message["resume"], anew=message["anew"])
 
 
 class _Reader:
@@ -55,23 +56,23 @@ class _Reader:
         layout = SlotLayout(longest_piece=config.longest_piece, token_bytes=config.token_bytes, slots=config.slots)
         self._slots = Slots(layout, config.slots_fd)
 
-    def read(self, index: int, resume: dict[str, Any] | None) -> None:
-        """Send a source's pieces, each in a slot that the coordinator gave."""
+    def read(self, source: Source, resume: dict[str, Any] | None, *, anew: bool) -> None:
+        """Send a source's pieces, each in a slot that the coordinator gave; `anew`: it took back those from before."""
+        if anew:
+            self._free.clear()
         try:
-            for piece in self._pieces(index, resume):
+            for piece in self._pieces(source, resume):
                 self._send(piece)
         except errors.OomguardError as error:
             self._channel.send({"error": {"class": type(error).__name__, "what": str(error), "do": error.do}})
         else:
-            self._channel.send({"end": index})
+            self._channel.send({"end": source.path})
 
-    def _pieces(self, index: int, resume: dict[str, Any] | None) -> Iterator[Piece]:
+    def _pieces(self, source: Source, resume: dict[str, Any] | None) -> Iterator[Piece]:
         from oomguard.preparation.reading.kinds import KINDS
         from oomguard.preparation.reading.pieces import ReadOptions
-        from oomguard.preparation.reading.source import Source
 
         config = self._config
-        source = Source(**config.sources[index])
         self._fd, self._path = -1, None if source.path == "-" else source.path
         options = ReadOptions(
             errors=config.errors,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import selectors
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from oomguard import errors
@@ -37,6 +38,7 @@ class StreamIntake:
         self._alone = False  # the next start of the reader waits until nothing else is under way
         self._deaths = 0
         self._resume: dict[str, Any] | None = None
+        self._last: int | None = None  # the last source that is read as a stream
 
     def is_reader(self, child: Child) -> bool:
         """Whether this is the reader process."""
@@ -74,7 +76,8 @@ class StreamIntake:
             self._reader = start_child("reader_process", share=(self._slots.fd,), stdin=config.stdin)
             self._reader.channel.tell(config)
             self._selector.register(self._reader.channel.connection, selectors.EVENT_READ, self._reader)
-        self._reader.channel.tell({"read": index, "resume": self._resume})
+        source = asdict(self._job.sources[index])
+        self._reader.channel.tell({"read": source, "resume": self._resume, "anew": not self.granted})
         self._reading = index
 
     def _answer_need(self) -> None:
@@ -133,11 +136,22 @@ class StreamIntake:
             needs=LINE_COST * size if large else 0,
         )
 
-    def end(self, *, more: bool) -> list[int]:
-        """The source has been read; `more`: the next one is a stream, too. Gives the slots that are free again."""
-        self._reading = -1
+    def end(self) -> list[int]:
+        """The source has been read. Gives the slots that are free again.
+
+        The reader stays, as long as there is anything left for it: to start one takes longer than to read a small file.
+        """
+        index, self._reading = self._reading, -1
         self._by_turns = False
-        return [] if more else self.close()
+        if self._last is None:
+            left = range(len(self._job.sources) - 1, index, -1)
+            self._last = next((later for later in left if not self._job.is_cut(later)), index)
+        if index >= self._last:
+            return self.close()
+        if not self._job.is_cut(index + 1):
+            return []
+        slots, self.granted = list(self.granted), set()
+        return slots
 
     def error_of(self, message: dict[str, Any]) -> OomguardError:
         """What the reader found wrong."""
@@ -155,6 +169,8 @@ class StreamIntake:
         status = self._reader.close()
         self._reader, self._need, self._reading = None, None, -1
         slots, self.granted = list(self.granted), set()
+        if index < 0:  # between two files: another one is started for the next
+            return slots, None
         self._deaths += 1
         source = self._job.sources[index]
         self._resume = resume

@@ -384,8 +384,9 @@ def _unfinished(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _words(value: Any, other: Any) -> str:
     """A value of the header for people; of a list of files, the first one that the other does not have."""
     if isinstance(value, list):
-        others = other if isinstance(other, list) else []
-        differs = next((item for item in value if item not in others), value[0] if value else None)
+        others = {json.dumps(item, sort_keys=True) for item in other} if isinstance(other, list) else set()
+        differs = next((item for item in value if json.dumps(item, sort_keys=True) not in others), None)
+        differs = value[0] if differs is None and value else differs
         more = f" and {len(value) - 1} more" if len(value) > 1 else ""
         return f"{_words(differs, None)}{more}"
     if isinstance(value, dict) and isinstance(value.get("path"), str):

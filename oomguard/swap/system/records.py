@@ -9,15 +9,16 @@ import fcntl
 import hashlib
 import json
 import os
-import shutil
+import stat
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from oomguard.errors import InUse, NeedsPrivilege, SwapFailed
-from oomguard.formats.mounts import add_line, has_swap_line, remove_swap_lines
+from oomguard.formats.mounts import add_line, has_swap_line, remove_swap_lines, without_swap_lines
 from oomguard.kernel import safe_files
+from oomguard.kernel.plain_files import read_regular
 from oomguard.text import as_root
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ def _parse(file: Path) -> SwapRecord | None:
         return None
 
 
-_NEW = "fstab.oomguard-new"
+_LARGEST = 16 << 20  # bytes of fstab
 BACKUP = "fstab.before-oomguard"
 
 
@@ -189,12 +190,14 @@ def remove_swap_line(path: str, *, root: Path = Path("/")) -> bool:
 
 
 def _read(root: Path) -> str:
+    fstab = root / "etc/fstab"
     try:
         # Bytes that are not UTF-8, in a comment, are kept as they were.
-        with (root / "etc/fstab").open(encoding="utf-8", errors="surrogateescape", newline="") as fstab:
-            return fstab.read()
+        return read_regular(fstab, _LARGEST).decode(errors="surrogateescape")
     except FileNotFoundError:
         return ""
+    except OSError as error:
+        raise SwapFailed(f"cannot read {fstab}: {error.strerror}", do="run it without --persist") from error
 
 
 def _replace(text: str, before: str, root: Path) -> None:
@@ -205,34 +208,50 @@ def _replace(text: str, before: str, root: Path) -> None:
             do="switch the swap on at boot there (NixOS: swapDevices), and leave out --persist",
         )
     try:
-        if fstab.exists():
-            _write(fstab.with_name(BACKUP), before, like=fstab)
-        new = fstab.with_name(_NEW)
-        _write(new, text, like=fstab)
-        new.replace(fstab)
-        _sync_folder(fstab.parent)
+        there = _attributes(fstab)
+        if there is not None and not _is_before(backup := fstab.with_name(BACKUP), before):
+            _write(backup, before, there)
+        _write(fstab, text, there)
     except OSError as error:
-        fstab.with_name(_NEW).unlink(missing_ok=True)
         kind = NeedsPrivilege if isinstance(error, PermissionError) else SwapFailed
         raise kind(f"cannot change {fstab}: {error.strerror}", do="run it without --persist, or as root") from error
 
 
-def _write(path: Path, text: str, *, like: Path) -> None:
-    path.unlink(missing_ok=True)  # whatever was left there, also a link
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-    with os.fdopen(fd, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
-        file.write(text)
-        file.flush()
-        if like.exists():
-            shutil.copystat(like, path)  # the mode, and SELinux's label
-            os.fchown(fd, like.stat().st_uid, like.stat().st_gid)
-        os.utime(fd)
-        os.fsync(fd)
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _is_before(backup: Path, text: str) -> bool:
+    """Whether the backup differs from fstab in lines for swap alone: then it is from before the first of ours."""
     try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+        kept = read_regular(backup, _LARGEST).decode(errors="surrogateescape")
+    except OSError:
+        return False
+    return without_swap_lines(kept) == without_swap_lines(text)
+
+
+@dataclass(frozen=True, slots=True)
+class _Attributes:
+    """What a new file keeps of the one that it replaces."""
+
+    status: os.stat_result
+    extended: dict[str, bytes]  # SELinux's label is one
+
+
+def _attributes(file: Path) -> _Attributes | None:
+    try:
+        status = file.stat()
+    except FileNotFoundError:
+        return None
+    try:
+        return _Attributes(status, {name: os.getxattr(file, name) for name in os.listxattr(file)})
+    except OSError:  # a file system without
+        return _Attributes(status, {})
+
+
+def _write(path: Path, text: str, like: _Attributes | None) -> None:
+    with safe_files.replacing(path, beside=f"{path.name.partition('.')[0]}.oomguard-new") as file:
+        file.write(text.encode(errors="surrogateescape"))
+        if like is None:
+            return
+        os.fchmod(file.fileno(), stat.S_IMODE(like.status.st_mode))
+        os.fchown(file.fileno(), like.status.st_uid, like.status.st_gid)
+        for name, value in like.extended.items():
+            with suppress(OSError):
+                os.setxattr(file.fileno(), name, value)

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import socket
 import subprocess
 import tempfile
@@ -265,3 +266,27 @@ def test_a_pipe_in_a_folder_that_says_what_counts_is_not_waited_for(
     os.mkfifo(tmp_path / name)
     [one] = find_inputs([str(tmp_path)], folder=tmp_path, exclude=None, wanted=Wanted()).sources
     assert Path(one.path).name == "a.txt"
+
+
+def test_natural_order_is_that_of_texts_and_numbers_in_turns(tmp_path: Path) -> None:
+    names = [
+        "a.txt",
+        "a1.txt",
+        "a01.txt",
+        "a2.txt",
+        "a10.txt",
+        "a10b2.txt",
+        "a10b10.txt",
+        "ab1.txt",
+        "10.txt",
+        "9.txt",
+        "a.1.txt",
+    ]
+
+    def turns(name: str) -> tuple[list[str | int], str]:
+        return [int(part) if n % 2 else part for n, part in enumerate(re.split("([0-9]+)", name))], name
+
+    for name in names:
+        (tmp_path / name).write_text("x")
+    found = find_sources([str(tmp_path)], folder=Path(), exclude=None)
+    assert [Path(source.path).name for source in found] == sorted(names, key=turns)

@@ -71,3 +71,22 @@ def test_a_link_laid_in_the_way_is_not_followed(root: Path) -> None:
     (root / "etc/fstab.before-oomguard").symlink_to("../precious")
     assert fstab_file.add_swap_line(LINE, "/swap", root=root)
     assert (root / "precious").read_text() == "precious"
+
+
+def test_the_backup_stays_the_one_from_before_the_first_line_of_ours(root: Path) -> None:
+    fstab, backup = root / "etc/fstab", root / "etc/fstab.before-oomguard"
+    fstab_file.add_swap_line(LINE, "/swap", root=root)
+    fstab_file.add_swap_line("/swap2 none swap nofail 0 0", "/swap2", root=root)
+    fstab_file.remove_swap_line("/swap", root=root)
+    assert backup.read_bytes() == TEXT
+    changed = fstab.read_bytes() + b"/dev/sdb1 /data ext4 defaults 0 2\n"  # by hand: the old backup is of no use now
+    fstab.write_bytes(changed)
+    fstab_file.remove_swap_line("/swap2", root=root)
+    assert backup.read_bytes() == changed
+
+
+def test_a_pipe_in_the_place_of_fstab_is_not_waited_for(root: Path) -> None:
+    (root / "etc/fstab").unlink()
+    os.mkfifo(root / "etc/fstab")
+    with pytest.raises(SwapFailed, match="not a regular file"):
+        fstab_file.add_swap_line(LINE, "/swap", root=root)
