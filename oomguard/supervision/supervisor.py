@@ -20,6 +20,7 @@ from oomguard.units import format_size
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from oomguard.formats.proc import ProcStat
     from oomguard.kernel.process.signals import SignalFile
     from oomguard.supervision.control_socket import Visitor
     from oomguard.supervision.launch import StartedJob
@@ -179,10 +180,14 @@ class Supervisor:
             if not is_theirs_too and not (self._is_held and arrived.number == signal.SIGCONT):
                 self._signal_the_command(arrived.number)
                 if arrived.number in _ENDING and not self._is_held:
-                    self._signal_the_command(signal.SIGCONT)  # as a shell's kill: a stopped one would never hear of it
+                    # As a shell's kill does: a stopped command would never hear of it.
+                    self._signal_the_command(signal.SIGCONT, in_states="T")
 
-    def _signal_the_command(self, number: int) -> None:
-        signal_if(self._reaper.job_pid, number, lambda stat: stat.parent_pid == self._reaper.pid)
+    def _signal_the_command(self, number: int, *, in_states: str = "") -> None:
+        def is_meant(stat: ProcStat) -> bool:
+            return stat.parent_pid == self._reaper.pid and (not in_states or stat.state in in_states)
+
+        signal_if(self._reaper.job_pid, number, is_meant)
 
     def _follow(self, event: JobEvent) -> None:
         if event.kind == "exited":

@@ -63,7 +63,8 @@ class Stage:
         self.forwarded: list[int] = []
         self.backend: FakeBackend | None = None
         self.has_exited = False
-        monkeypatch.setattr(module, "signal_if", lambda _pid, number, _is: self.forwarded.append(number))
+        self.state = "S"  # of the command
+        monkeypatch.setattr(module, "signal_if", self._forward)
 
     def run(self, backend: FakeBackend, **options: Any) -> RunRecord:
         self.backend = backend
@@ -74,6 +75,11 @@ class Stage:
         signals, told = self.signals, self.told
         given: Any = {"grace_seconds": 0.0, **options}
         return Supervisor(job, signals, told, began=time.monotonic(), **given).run()  # type: ignore[arg-type]  # fakes
+
+    def _forward(self, pid: int, number: int, is_meant: Callable[[Any], bool]) -> None:
+        assert pid == JOB
+        if is_meant(SimpleNamespace(parent_pid=self.reaper.pid, state=self.state)):
+            self.forwarded.append(number)
 
     def exits(self, status: int = 0) -> None:
         self.has_exited = True
@@ -198,6 +204,17 @@ def test_signals_are_passed_on_once(stage: Stage, number: int, from_kernel: bool
     stage.run(FakeBackend([10 * MIB]))
     thread.join()
     assert stage.forwarded == ([number] if is_forwarded else [])
+
+
+@pytest.mark.parametrize(("number", "continued"), [(signal.SIGTERM, True), (signal.SIGUSR1, False)])
+def test_a_stopped_command_hears_of_what_ends_it(stage: Stage, number: int, continued: bool) -> None:
+    stage.state = "T"
+    stage.signals.send(number)
+    thread = threading.Timer(0.05, stage.exits)
+    thread.start()
+    stage.run(FakeBackend([10 * MIB]))
+    thread.join()
+    assert stage.forwarded == [number, signal.SIGCONT][: 1 + continued]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
