@@ -27,6 +27,7 @@ from oomguard.preparation.job import Job
 from oomguard.preparation.options import PrepareOptions, ResolvedOptions, resolve_options
 from oomguard.preparation.preconditions import identity, require_folder, require_known_length
 from oomguard.preparation.reading.kinds import KINDS
+from oomguard.preparation.reading.source import REMOTE
 from oomguard.preparation.reading.sources import Found, behind_earlier, find_inputs
 from oomguard.preparation.writing.formats.expectations import expect_no_train_shard
 from oomguard.supervision.run_budget import RunBudget, open_budget
@@ -161,7 +162,13 @@ def plan_prepare(options: PrepareOptions, *, max_rss: int | None = None) -> Prep
 
 def _find(options: PrepareOptions, resolved: ResolvedOptions) -> Found:
     """The inputs; with --extend those that a run in the same folder was given come first."""
-    found = find_inputs(options.inputs, folder=Path(), exclude=options.out, wanted=resolved.wanted)
+    wanted = resolved.wanted
+    if any(given.startswith(REMOTE) for given in options.inputs) and not options.restart:
+        from oomguard.preparation.writing.manifest import STATE_FOLDER, Manifest
+
+        done = Manifest.peek(options.out / STATE_FOLDER).inputs
+        wanted = replace(wanted, known=tuple(str(one.get("path")) for one in done))
+    found = find_inputs(options.inputs, folder=Path(), exclude=options.out, wanted=wanted)
     if not options.extend:
         return found
     from oomguard.preparation.writing.manifest import STATE_FOLDER, Manifest
@@ -243,8 +250,9 @@ def memory_needs(sources: list[Source], *, options: PrepareOptions, resolved: Re
     return Needs(
         family=resolved.spec.family,
         token_bytes=resolved.spec.token_bytes,
-        inputs=frozenset(KINDS[source.kind].memory for source in sources),
+        inputs=frozenset(source.memory for source in sources),
         stream=any(not source.is_cut for source in sources),
+        remote=frozenset(source.kind == "parquet" for source in sources if source.is_remote),
         chunks=_chunks(sources),
         native=uses_core(resolved.spec),
         vocabulary=resolved.spec.vocabulary_bytes,

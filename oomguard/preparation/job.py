@@ -124,7 +124,7 @@ class Job:
         return [
             {"path": source.path, "kind": source.kind, "field": source.text_field}
             for source in self.sources[start:]
-            if source.kind in ("parquet", "arrow")
+            if source.kind in ("parquet", "arrow") and not source.is_remote
         ]
 
     def stream_split(self, source: Source) -> Split | None:

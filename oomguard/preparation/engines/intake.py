@@ -75,7 +75,7 @@ class Intake:
         done = sum(source.size or 0 for source in sources[: self._index])
         if self._feed is not None:
             return done + self._feed.offset
-        if self._index < len(sources):
+        if self._index < len(sources) and not sources[self._index].is_remote:
             done += self.stream.bytes_read(sources[self._index].path)
         return done
 

@@ -27,6 +27,7 @@ _WORKER: Mapping[Input, int] = {  # an interpreter, what it imports, the chunk t
 }
 _UNEVEN_PAGES = 3 * MIB  # some pages are larger than most
 _STREAM_READER = 26 * MIB  # an interpreter and a decompressor
+_REMOTE, _REMOTE_ROWS = 24 * MIB, 48 * MIB  # what talks to servers, a block, the socket; Arrow, pages, the footer
 _VOCABULARY: Mapping[Family, int] = {"gpt2": 5 * MIB // 2, "cl100k": 5 * MIB, "o200k": 10 * MIB}  # shared by all
 _REFERENCE: Mapping[Family, int] = {"gpt2": 22 * MIB, "cl100k": 40 * MIB, "o200k": 92 * MIB}  # tiktoken
 # A state's cache_bits and its bytes; from 4.6 MiB on with 2 MiB for the huge pages at its ends.
@@ -77,6 +78,7 @@ class Needs:
     inputs: frozenset[Input]
     stream: bool  # something is read as a stream: compressed, or standard input
     native: bool
+    remote: frozenset[bool] = frozenset()  # something comes from a server; True: Parquet
     verify: bool
     chunks: int  # about how many there are: more workers would have nothing to do
 
@@ -154,7 +156,7 @@ def _sum(needs: Needs, workers: int, state: int) -> int:
     else:
         total += workers * reference
     if needs.stream:
-        total += _STREAM_READER
+        total += _STREAM_READER + (_REMOTE if needs.remote else 0) + (_REMOTE_ROWS if True in needs.remote else 0)
     if "rows" in needs.inputs:
         total += _UNEVEN_PAGES
     return total + _slots(needs, workers) * _slot(needs)

@@ -72,7 +72,7 @@ class _Reader:
 
         config = self._config
         source = Source(**config.sources[index])
-        self._fd, self._path = -1, None if source.path == "-" else source.path
+        self._fd, self._path = -1, None if source.path == "-" or source.is_remote else source.path
         options = ReadOptions(
             errors=config.errors,
             separator=config.separator.encode("latin-1") if source.kind in ("text", "tar") else b"",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from oomguard.preparation.reading.kinds import Compression, Kind
 
 STDIN = "-"
+REMOTE = ("hf://", "https://", "http://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Source:
     text_field: str = "text"  # where the text is, in what has fields
     encoding: str = ""  # of the characters; "": UTF-8
     guessed: bool = False  # taken as text because nothing said what it is, and it was not looked into
+    pin: str = ""  # of a file on a server: what tells this version of it
     inode: int | None = field(default=None, compare=False)
     ctime_ns: int | None = field(default=None, compare=False)
     part: Part | None = None  # None: all of it
@@ -51,9 +53,20 @@ class Source:
         return self.part.end if self.part else None
 
     @property
+    def is_remote(self) -> bool:
+        """Whether it is on a server, and read as a stream from there."""
+        return self.path.startswith(REMOTE)
+
+    @property
+    def memory(self) -> str:
+        """What a worker takes for it, as `memory_sum` has it: rows from a server are decoded by the reader."""
+        return "lines" if self.is_remote and self.kind == "parquet" else KINDS[self.kind].memory
+
+    @property
     def is_cut(self) -> bool:
         """Whether workers read it themselves, each a range of it; else it comes from the stream reader."""
-        return KINDS[self.kind].is_cut and self.compression is None and self.path != STDIN and not self.encoding
+        here = self.path != STDIN and not self.is_remote
+        return here and KINDS[self.kind].is_cut and self.compression is None and not self.encoding
 
     @property
     def seekable_text(self) -> bool:
@@ -66,7 +79,7 @@ def require_unchanged(source: Source) -> None:
 
     Raises: Changed if the file has another size or time now.
     """
-    if source.path == STDIN or source.size is None:
+    if source.path == STDIN or source.size is None or source.is_remote:
         return
     try:
         now = Path(source.path).stat()

@@ -17,7 +17,7 @@ from oomguard.preparation.reading.first_look import require_field
 from oomguard.preparation.reading.folders import contents_of
 from oomguard.preparation.reading.kinds import BY_EXTENSION, COMPRESSIONS, KINDS, KNOWN
 from oomguard.preparation.reading.recognising import recognise
-from oomguard.preparation.reading.source import STDIN, Source
+from oomguard.preparation.reading.source import REMOTE, STDIN, Source
 from oomguard.text import printable
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class Wanted:
     field_asked: bool = False  # a field was named: then what has no known name is no text, if it can be otherwise
     fields: tuple[tuple[str, str], ...] = ()  # of the inputs that match a glob, in place of `text_field`
     encoding: str = ""  # of characters; "": UTF-8
+    known: tuple[str, ...] = ()  # inputs of an earlier run there: what is on a server is taken in the same version
     check_fields: bool = False  # a file without its field is an error, which is said at once
 
     def field_of(self, path: str) -> str:
@@ -150,6 +151,8 @@ class _Finder:
     def expand(self, given: str) -> list[Source]:
         if given in (STDIN, "/dev/stdin"):
             return [self._stdin()]
+        if given.startswith(REMOTE):
+            return self._remote(given)
         path = self.folder / given
         if given and path.is_dir():
             found = [self._source(file) for file in self._walk(path, seen=set())]
@@ -178,6 +181,32 @@ class _Finder:
             path=STDIN, kind=kind, compression=None, size=None, mtime_ns=None, guessed=guessed,
             text_field=self.wanted.field_of(STDIN), encoding=self._encoding_of(kind),
         )  # fmt: skip
+
+    def _remote(self, given: str) -> list[Source]:
+        """What a server has; names alone say what it is."""
+        from oomguard.preparation.remote.listing import list_remote
+
+        found = []
+        for entry in sorted(list_remote(given, list(self.wanted.known)), key=lambda one: _natural(one.address)):
+            name = entry.address.rpartition("/")[2]
+            extension, compression = _split_name(name)
+            kind = _kind_of(name) or (self.wanted.format if self.wanted.format != "auto" else None)
+            if kind is None and entry.named and extension == ".json":
+                kind = "jsonl"
+            if kind is None or kind == "arrow":
+                self.passed_over.append(Path(name))
+                continue
+            kind = kind if self.wanted.format == "auto" else self.wanted.format
+            found.append(Source(
+                path=entry.address, kind=kind, compression=compression, size=entry.size, mtime_ns=None, pin=entry.pin,
+                text_field=self.wanted.field_of(entry.address), encoding=self._encoding_of(kind),
+            ))  # fmt: skip
+        if not found:
+            raise NothingFound(
+                f'"{printable(given)}" names nothing that is read from a server{self._but()}',
+                do="name files, folders or globs of .parquet, .jsonl or .txt; --input-format says what others are",
+            )
+        return found
 
     def _encoding_of(self, kind: Kind) -> str:
         return self.wanted.encoding if KINDS[kind].is_characters else ""
@@ -359,7 +388,7 @@ def _status_of(path: Path) -> os.stat_result:
 def _refuse_twice(found: list[Source]) -> None:
     seen: dict[str, str] = {}
     for source in found:
-        real = source.path if source.path == STDIN else os.path.realpath(source.path)
+        real = source.path if source.path == STDIN or source.is_remote else os.path.realpath(source.path)
         if real in seen:
             also = "" if seen[real] == source.path else f" (also as {printable(seen[real])})"
             raise BadInput(f"{printable(source.path)} is there twice{also}", do="name each input once")
