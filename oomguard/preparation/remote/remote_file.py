@@ -246,8 +246,8 @@ class RemoteFile:
             self._kept = b""
 
     def _stretch(self, start: int, size: int) -> bytes:
-        self._at, parts = start, []
-        while size and (got := self._some(size, stop=start + size)):
+        self._at, parts, stop = start, [], start + size
+        while size and (got := self._some(size, stop=stop)):
             parts.append(got)
             size -= len(got)
         self._drop()
