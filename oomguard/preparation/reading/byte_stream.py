@@ -244,9 +244,7 @@ def skip_bytes(stream: Readable, size: int, *, name: str, crc: int | None = None
 
 def _open(source: Source) -> BinaryIO:
     if source.is_remote:
-        from oomguard.preparation.remote.remote_file import RemoteFile
-
-        remote: Any = RemoteFile(source)
+        remote: Any = source.open_remote()
         return remote  # type: ignore[no-any-return]
     try:
         if source.path == "-":

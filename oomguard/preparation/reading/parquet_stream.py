@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from oomguard.errors import BadInput, Changed
 from oomguard.preparation.reading.arrow_texts import find_column, fitting, inner, plain
 from oomguard.preparation.reading.pieces import Packer, Room, packed
-from oomguard.preparation.remote.remote_file import RemoteFile
 from oomguard.text import printable
 from oomguard.units import KIB, MIB
 
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from oomguard.preparation.reading.pieces import Found, Piece, ReadOptions, Reserve
     from oomguard.preparation.reading.source import Source
+    from oomguard.preparation.remote.remote_file import RemoteFile
 
 _BUFFER = 64 * KIB
 
@@ -40,7 +40,7 @@ def iter_parquet(
     at = resume or {"row_group": 0, "row": 0, "rows": 0}
     packer = Packer(options, task="documents", word="row", number=at["rows"])
     room = Room(name, options, reserve)
-    with closing(RemoteFile(source)) as file:
+    with closing(source.open_remote()) as file:
         try:
             file.keep_tail()
             yield from packed(_found(file, source, at, options.piece_bytes, room, packer), packer, at)

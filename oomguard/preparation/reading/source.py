@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from oomguard.errors import Changed
 from oomguard.preparation.reading.kinds import KINDS
@@ -12,6 +12,7 @@ from oomguard.text import printable
 
 if TYPE_CHECKING:
     from oomguard.preparation.reading.kinds import Compression, Kind
+    from oomguard.preparation.remote.remote_file import RemoteFile
 
 STDIN = "-"
 REMOTE = ("hf://", "https://", "http://")
@@ -57,8 +58,15 @@ class Source:
         """Whether it is on a server, and read as a stream from there."""
         return self.path.startswith(REMOTE)
 
+    def open_remote(self) -> RemoteFile:
+        """Open it on its server. Raises: MissingExtra."""
+        from oomguard.preparation.remote.remote_file import RemoteFile
+
+        assert self.size is not None
+        return RemoteFile(self.path, self.size, self.pin)
+
     @property
-    def memory(self) -> str:
+    def memory(self) -> Literal["text", "lines", "rows"]:
         """What a worker takes for it, as `memory_sum` has it: rows from a server are decoded by the reader."""
         return "lines" if self.is_remote and self.kind == "parquet" else KINDS[self.kind].memory
 

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 from oomguard import errors
 from oomguard.errors import BadInput, MissingExtra, NothingFound, OomguardError, Unreachable, WorkerFailed
 from oomguard.kernel.process.commands import own_command
-from oomguard.preparation.remote.remote_file import Patience, TryAgain, _asked_wait, get, new_session, tag_of
+from oomguard.preparation.remote.remote_file import Patience, TryAgain, asked_wait, get, new_session, tag_of
 from oomguard.text import printable
 
 if TYPE_CHECKING:
@@ -72,8 +72,8 @@ def _web_file(address: str, _: list[str]) -> Iterator[RemoteEntry]:
     name, parts = printable(address), urlsplit(address)
     if parts.username or parts.password or parts.query:
         raise BadInput(
-            f"{parts.scheme}://{printable(parts.hostname or '')}{printable(parts.path)}: an address with a password or a query may hold "
-            "a secret, and inputs are written down in the manifest",
+            f"{parts.scheme}://{printable(parts.hostname or '')}{printable(parts.path)}: an address with a password or a "
+            "query may hold a secret, and inputs are written down in the manifest",
             do="put user and password into ~/.netrc; or curl ADDRESS | oomguard prepare -",
         )
     patience = Patience(name, _ATTEMPTS)
@@ -94,7 +94,7 @@ def _web_file(address: str, _: list[str]) -> Iterator[RemoteEntry]:
     yield RemoteEntry(address=address, size=int(total), pin=tag_of(answer.headers), named=True)
 
 
-def _hub_files(address: str, known: list[str]) -> Iterator[RemoteEntry]:
+def _hub_files(address: str, known: list[str]) -> Iterator[RemoteEntry]:  # noqa: C901 - one question after the other
     try:
         from huggingface_hub import HfApi
         from huggingface_hub.errors import (
@@ -135,7 +135,7 @@ def _hub_files(address: str, known: list[str]) -> Iterator[RemoteEntry]:
                     raise Unreachable(
                         f"{shown} may not be read (the Hub answers {status})", do="hf auth login"
                     ) from error
-                after = _asked_wait(error.response.headers) if status in (429, 503) else None
+                after = asked_wait(error.response.headers) if status in (429, 503) else None
                 patience.wait(TryAgain(f"the Hub answers {status}", after))
             except Exception as error:  # noqa: BLE001 - of whichever HTTP library the version has
                 patience.wait(TryAgain(type(error).__name__))

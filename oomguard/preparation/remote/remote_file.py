@@ -12,15 +12,12 @@ import os
 import random
 import re
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
 
 from oomguard.errors import Changed, MissingExtra, Unreachable
 from oomguard.text import printable
 from oomguard.units import KIB, MIB
-
-if TYPE_CHECKING:
-    from oomguard.preparation.reading.source import Source
 
 _RANGE = 128 * MIB  # of one request
 _NEXT = 64 * MIB  # of a file, that each request must stand for: the Hub limits their number
@@ -131,7 +128,7 @@ def _require_good(answer: Any, name: str, *, is_first: bool) -> None:
         return
     answer.close()
     if status in _TRY_AGAIN or (status == 403 and not is_first):  # 403: a signed address that has run out
-        raise TryAgain(f"the server answers {status}", _asked_wait(answer.headers) if status in (429, 503) else None)
+        raise TryAgain(f"the server answers {status}", asked_wait(answer.headers) if status in (429, 503) else None)
     if status in (401, 403):
         raise Unreachable(
             f"{name} may not be read (the server answers {status})",
@@ -142,7 +139,7 @@ def _require_good(answer: Any, name: str, *, is_first: bool) -> None:
     raise Unreachable(f"{name} is not there (the server answers {status})", do="check the address")
 
 
-def _asked_wait(headers: Any) -> float | None:
+def asked_wait(headers: Any) -> float | None:
     """Seconds until the window of a limit ends: `RateLimit: "api";r=0;t=55` as on the Hub, else Retry-After."""
     found = re.search(r"\bt=([0-9]+)", headers.get("RateLimit", ""))
     if found:
@@ -181,20 +178,19 @@ def tag_of(headers: Any) -> str:
 class RemoteFile:
     """The bytes of a source, as a file that is open for reading."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, path: str, size: int, pin: str) -> None:
         """Raises: MissingExtra without what reads it."""
-        assert source.size is not None
-        self.name = printable(source.path)
-        self.size, self._pin = source.size, source.pin
+        self.name = printable(path)
+        self.size, self._pin = size, pin
         self._session = new_session()
         self._secret: dict[str, str] = {}
-        self._url = source.path
-        if source.path.startswith("hf://"):
-            self._url = hub_url(source.path)
+        self._url = path
+        if path.startswith("hf://"):
+            self._url = hub_url(path)
             token = hub_token()
             self._secret = {"Authorization": f"Bearer {token}"} if token else {}
-        self._tag = "" if source.path.startswith("hf://") else source.pin
-        self._linked = self._pin if source.path.startswith("hf://") and _HEXADECIMAL.fullmatch(self._pin) else ""
+        self._tag = "" if path.startswith("hf://") else pin
+        self._linked = self._pin if path.startswith("hf://") and _HEXADECIMAL.fullmatch(self._pin) else ""
         self._at = 0
         self._block, self._block_at = b"", 0
         self._kept, self._kept_at = b"", 0
