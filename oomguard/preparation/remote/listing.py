@@ -72,8 +72,8 @@ def _web_file(address: str, _: list[str]) -> Iterator[RemoteEntry]:
     name, parts = printable(address), urlsplit(address)
     if parts.username or parts.password or parts.query:
         raise BadInput(
-            f"{parts.scheme}://{printable(parts.hostname or '')}{printable(parts.path)}: an address with a password or a "
-            "query may hold a secret, and inputs are written down in the manifest",
+            f"{parts.scheme}://{printable(parts.hostname or '')}{printable(parts.path)}: an address with a password or "
+            "a query may hold a secret, and inputs are written down in the manifest",
             do="put user and password into ~/.netrc; or curl ADDRESS | oomguard prepare -",
         )
     patience = Patience(name, _ATTEMPTS)

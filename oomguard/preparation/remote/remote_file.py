@@ -101,7 +101,8 @@ def get(
     """
     import requests
 
-    first, seen = urlsplit(url)[:2], {}
+    first = urlsplit(url)[:2]
+    seen: dict[str, str] = {}
     for _ in range(_REDIRECTS):
         own = secret if urlsplit(url)[:2] == first else {}
         try:
