@@ -139,6 +139,7 @@ def check(text: bytes, *, shown: bool) -> int:
     assert time.process_time() - began < SLOWEST_SECONDS
     events = [found for found in found_all if isinstance(found, OomEvent)]
     flat = re.sub(r"\s+", " ", text.decode(errors="replace").replace("#012", " "))
+    flat += "\n" + text.decode(errors="replace").replace("\n", "")  # a terminal may have broken a number in two
     for event in events:
         for victim in event.victims:
             assert re.search(rf"process :?{victim.pid}\b|pid:{victim.pid}\b", flat), victim

@@ -9,37 +9,40 @@ from typing import Annotated, Any
 
 import typer
 
-from oomguard.cli.check import check_command
-from oomguard.cli.commands import SETTINGS, Command, Group
+from oomguard.cli.commands import SETTINGS, Group
 from oomguard.cli.console import tell
-from oomguard.cli.convert import convert_command
-from oomguard.cli.diagnose import diagnose_command
-from oomguard.cli.doctor import doctor_command
 from oomguard.cli.exit_status import status_of, tell_failure
-from oomguard.cli.hook import hook_command
-from oomguard.cli.inspect import inspect_command
-from oomguard.cli.plan import plan_command
-from oomguard.cli.prepare import PrepareCommand, prepare_command
-from oomguard.cli.profile import ProfileCommand, profile_command
-from oomguard.cli.release import release_command
-from oomguard.cli.report import report_command
-from oomguard.cli.run import run_app
-from oomguard.cli.swap import swap_app
-from oomguard.cli.work import finish_command, work_command
 from oomguard.errors import OomguardError
 
-_ORDER = (
-    "diagnose", "check", "profile", "report", "plan", "prepare", "work", "finish", "inspect", "convert", "run",
-    "release", "swap", "doctor", "hook",
-)  # fmt: skip
+# In the order of the questions that follow the word Killed. Each is imported when it is asked for, since `run` should
+# begin its program before it has read what `prepare` or `check` are made of.
+_COMMANDS = {
+    "diagnose": "oomguard.cli.diagnose:diagnose_command",
+    "check": "oomguard.cli.check:check_command",
+    "profile": "oomguard.cli.profile:profile_command:ProfileCommand",
+    "report": "oomguard.cli.report:report_command",
+    "plan": "oomguard.cli.plan:plan_command",
+    "prepare": "oomguard.cli.prepare:prepare_command:PrepareCommand",
+    "work": "oomguard.cli.work:work_command",
+    "finish": "oomguard.cli.work:finish_command",
+    "inspect": "oomguard.cli.inspect:inspect_command",
+    "convert": "oomguard.cli.convert:convert_command",
+    "run": "oomguard.cli.run:run_app",
+    "release": "oomguard.cli.release:release_command",
+    "swap": "oomguard.cli.swap:swap_app",
+    "doctor": "oomguard.cli.doctor:doctor_command",
+    "hook": "oomguard.cli.hook:hook_command",
+}
 
 
 class _Root(Group):
-    """In the order of the questions that follow the word Killed."""
+    """`oomguard` itself."""
+
+    later = _COMMANDS
 
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # noqa: ARG002 - Typer has a Click of its own, which passes it
         """The names, as --help lists them."""
-        return list(_ORDER)
+        return list(_COMMANDS)
 
 
 app = typer.Typer(
@@ -53,21 +56,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     cls=_Root,
 )
-app.command("diagnose", cls=Command)(diagnose_command)
-app.command("check", cls=Command)(check_command)
-app.command("plan", cls=Command)(plan_command)
-app.command("prepare", cls=PrepareCommand)(prepare_command)
-app.command("work", cls=Command)(work_command)
-app.command("finish", cls=Command)(finish_command)
-app.command("inspect", cls=Command)(inspect_command)
-app.command("convert", cls=Command)(convert_command)
-app.command("profile", cls=ProfileCommand)(profile_command)
-app.command("report", cls=Command)(report_command)
-app.add_typer(run_app, name="run")
-app.command("release", cls=Command)(release_command)
-app.add_typer(swap_app, name="swap")
-app.command("doctor", cls=Command)(doctor_command)
-app.command("hook", cls=Command)(hook_command)
 
 _WRONG_ARGUMENTS, _FAILED_ITSELF = 2, 125  # of run and profile, any other status may be the program's own
 _UsageError: type[Any] = typer.BadParameter.__mro__[1]  # what Typer raises for any wrong argument
@@ -110,7 +98,7 @@ def _open_standard_streams() -> None:
 def _show_usage_error(error: Any) -> int:
     """Print what is wrong with the arguments; gives the exit status."""
     asked = next((arg for arg in sys.argv[1:] if not arg.startswith("-")), "")
-    path = f"oomguard {asked}" if asked in _ORDER else "oomguard"
+    path = f"oomguard {asked}" if asked in _COMMANDS else "oomguard"
     tell_failure("error", error.format_message(), f"{path} --help")
     return _FAILED_ITSELF if asked in ("run", "profile") else _WRONG_ARGUMENTS
 

@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import inspect
 import shutil
+from collections import UserDict
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import typer
+import typer.main
 from typer.core import TyperCommand, TyperGroup
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # Click's own least width is 50; lines of more than 100 characters are tiring.
 SETTINGS = {
@@ -119,6 +125,41 @@ class Command(_Styled, TyperCommand):
 class Group(_Styled, TyperGroup):
     """A group of commands with plain options of its own."""
 
+    later: ClassVar[dict[str, str]] = {}  # name: "module:function", ":class" where it is not Command; see LaterCommands
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Take what Typer gives, and the commands that are imported later."""
+        super().__init__(*args, **kwargs)
+        self.commands = LaterCommands(self.later, self.commands)
+
+
+class LaterCommands(UserDict[str, Any]):
+    """Commands by name, each imported when it is asked for."""
+
+    def __init__(self, later: dict[str, str], known: Mapping[str, Any]) -> None:
+        """`known` are there already."""
+        super().__init__(later)
+        self.data.update(known)
+
+    def __getitem__(self, name: str) -> Any:
+        """The command, imported now if it was not. Raises: KeyError."""
+        found = self.data[name]
+        if isinstance(found, str):
+            found = self.data[name] = _imported(name, *found.split(":"))
+        return found
+
+
+def _imported(name: str, module: str, function: str, kind: str = "") -> Any:
+    read = import_module(module)
+    found = getattr(read, function)
+    if isinstance(found, typer.Typer):
+        group = typer.main.get_command(found)
+        group.name = name
+        return group
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+    alone.command(name, cls=getattr(read, kind) if kind else Command)(found)
+    return typer.main.get_command(alone)
+
 
 class RunsProgram:
     """Mixed into a command or group that takes `-- PROGRAM ...`: the program is put aside before options are read."""
@@ -175,3 +216,18 @@ def _write_rows(formatter: Any, title: str, rows: list[tuple[str, str]]) -> None
 
 def _first_line(command: Any) -> str:
     return str(command.short_help or command.help or "").partition("\n")[0]
+
+
+ENCODINGS = ("gpt2", "r50k_base", "p50k_base", "cl100k_base", "o200k_base")
+
+ENCODING = choice(ENCODINGS, "The tokenizer.")
+TOKENIZER = typer.Option(
+    metavar="FILE|NAME",
+    help="In place of --encoding: a tokenizer.json, tekken.json or .tiktoken file, or a model on the Hub.",
+)
+PATTERN = typer.Option(
+    metavar="NAME",
+    help="How a .tiktoken file's text is split: "
+    "r50k | cl100k | llama3 | qwen | qwen3.5 | o200k | tekken. Known files need none.",
+)
+EOT_TOKEN = typer.Option(metavar="NAME|ID", help="The token between documents. Default: the tokenizer's end-of-text.")

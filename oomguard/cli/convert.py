@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from oomguard.cli.commands import at_least, choice
+from oomguard.cli.commands import ENCODINGS, at_least, choice
 from oomguard.cli.showing import show
-from oomguard.cli.tokenizer_flags import ENCODINGS
 from oomguard.preparation.writing.formats.table import FORMATS
 
 
@@ -27,6 +26,10 @@ def convert_command(
     block_size: Annotated[
         int | None, at_least(1, "N", "Tokens in a block of litdata, mds and arrow.", "--block-size")
     ] = None,
+    last_shard: Annotated[
+        str,
+        choice(("keep", "fold"), "A last shard that is not full: keep it; or fold it into the shard before."),
+    ] = "keep",
     name: Annotated[str | None, typer.Option(metavar="NAME", help="What the shards' names begin with.")] = None,
     encoding: Annotated[
         str | None,
@@ -60,6 +63,7 @@ def convert_command(
         name=name,
         shard_tokens=shard_tokens,
         block_size=block_size,
+        last_shard=last_shard,
         encoding=encoding,
         eot_token=eot_token,
         lossy=lossy,

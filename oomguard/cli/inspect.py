@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from oomguard.cli.commands import choice
+from oomguard.cli.commands import ENCODINGS, choice
 from oomguard.cli.showing import show
-from oomguard.cli.tokenizer_flags import ENCODINGS
 
 
 def inspect_command(

@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from oomguard.cli.commands import at_least, choice
+from oomguard.cli.commands import ENCODING, EOT_TOKEN, PATTERN, TOKENIZER, at_least, choice
 from oomguard.cli.showing import show
-from oomguard.cli.tokenizer_flags import ENCODING, EOT_TOKEN, PATTERN, TOKENIZER
 from oomguard.preparation.writing.formats.table import FORMATS
 
 

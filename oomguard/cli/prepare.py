@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oomguard.cli.commands import Command, at_least, choice
+from oomguard.cli.commands import ENCODING, EOT_TOKEN, PATTERN, TOKENIZER, Command, at_least, choice
 from oomguard.cli.run_flags import (
     ALLOW_SWAP,
     ENFORCE,
@@ -21,7 +21,6 @@ from oomguard.cli.run_flags import (
     allow_swap_alone,
 )
 from oomguard.cli.showing import show
-from oomguard.cli.tokenizer_flags import ENCODING, EOT_TOKEN, PATTERN, TOKENIZER
 from oomguard.preparation.reading.kinds import FORMATS as FORMATS_READ
 from oomguard.preparation.writing.formats.table import FORMATS, format_help
 
@@ -74,6 +73,10 @@ def prepare_command(
             "--shard-tokens",
         ),
     ] = None,
+    last_shard: Annotated[
+        str,
+        choice(("keep", "fold"), "A last shard that is not full: keep it; or fold it into the shard before."),
+    ] = "keep",
     block_size: Annotated[
         int | None,
         at_least(
@@ -138,7 +141,8 @@ def prepare_command(
         str,
         choice(
             ("stop", "skip"),
-            "At a file that is damaged or holds something else: stop; or keep what comes before and go on behind it.",
+            "At a file that is damaged or holds something else: stop; or keep what comes before, and continue with "
+            "the next file.",
         ),
     ] = "stop",
     newlines: Annotated[
@@ -229,6 +233,7 @@ def prepare_command(
         verify=verify,  # type: ignore[arg-type]  # likewise
         restart=restart,
         extend=extend,
+        last_shard=last_shard,
     )
     from oomguard.cli.cluster import run_planned
     from oomguard.cli.cluster_engines import ClusterFlags

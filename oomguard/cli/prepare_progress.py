@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from oomguard.preparation.engines.pipeline import PipelineState
     from oomguard.preparation.job import Job
-    from oomguard.supervision.run_budget import RunBudget
+    from oomguard.supervision.own_budget import RunBudget
 
 _JSON_SECONDS = 1.0
 _LISTED = 10

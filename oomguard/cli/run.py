@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import typer
 
 from oomguard.cli.commands import Group, RunsProgram, program_of
-from oomguard.cli.prepare import PrepareCommand, prepare_command
 from oomguard.cli.run_flags import (
     ALLOW_SWAP,
     ENFORCE,
@@ -26,6 +25,7 @@ class _RunGroup(RunsProgram, Group):
     """`run --max-rss SIZE -- PROGRAM ...`, or one of our jobs."""
 
     usage = "-- PROGRAM... | prepare ..."
+    later: ClassVar[dict[str, str]] = {"prepare": "oomguard.cli.prepare:prepare_command:PrepareCommand"}
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Take --allow-swap without a size as all of it."""
@@ -38,7 +38,7 @@ class _RunGroup(RunsProgram, Group):
         return super().resolve_command(ctx, args)
 
 
-run_app = typer.Typer(rich_markup_mode=None, cls=_RunGroup)
+run_app = typer.Typer(rich_markup_mode=None, add_completion=False, cls=_RunGroup)
 
 
 @run_app.callback(invoke_without_command=True)
@@ -95,6 +95,3 @@ def run_callback(
     from oomguard.cli.run_job import run_program
 
     sys.exit(run_program(command, flags))
-
-
-run_app.command("prepare", cls=PrepareCommand)(prepare_command)

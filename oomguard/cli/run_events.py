@@ -6,15 +6,14 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from oomguard.cli.console import tell
-from oomguard.supervision.events import Silence
+from oomguard.supervision.options import Silence
 from oomguard.text import printable
 from oomguard.units import format_size
 
 if TYPE_CHECKING:
     from oomguard.kernel.model import OpenInput
     from oomguard.supervision.growth.forecast import Forecast
-    from oomguard.supervision.held_job import Snapshot
-    from oomguard.supervision.model import RunOutcome
+    from oomguard.supervision.model import RunOutcome, Snapshot
     from oomguard.supervision.rules.choice import Enforcement
 
 

@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from oomguard.cli.exit_status import OWN_FAILURE, own_failures_are_told, status_of_job
-from oomguard.cli.report_file import ReportFile
 from oomguard.cli.run_events import ShowEvents, ShowHeld, say, show_json, show_outcome
 from oomguard.cli.run_flags import RunFlags, read_options
 from oomguard.supervision.supervise import supervise
@@ -17,8 +16,9 @@ from oomguard.supervision.supervised import is_supervised
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from oomguard.cli.report_file import ReportFile
+    from oomguard.cli.run_flags import RunFlags
     from oomguard.supervision.model import RunOutcome
-
 
 # Run a program, or a job of ours, under a budget, and show what became of it.
 
@@ -84,6 +84,7 @@ def run_job(
 def _open_report(flags: RunFlags) -> ReportFile | None:
     if flags.report is None:
         return None
+    from oomguard.cli.report_file import ReportFile
 
     return ReportFile(flags.report)
 
@@ -98,3 +99,15 @@ def _show(outcome: RunOutcome, flags: RunFlags, report: ReportFile | None, *, is
         show_outcome(outcome)
     if unwritten is not None:
         say(f'warning: cannot write the report to "{flags.report}": {unwritten}')
+
+
+def run_own(command: tuple[str, ...], flags: RunFlags, function: Callable[[], None]) -> int:
+    """Run a job of ours that says itself what is wrong with its budget; gives the exit status."""
+    from oomguard.supervision.own_budget import accept_budget
+
+    def job(told: str) -> None:
+        if told:
+            accept_budget(told)
+        function()
+
+    return run_job(command, None, flags, job, check=lambda _: None)

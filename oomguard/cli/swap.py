@@ -71,7 +71,7 @@ class _SwapGroup(RunsProgram, Group):
         return super().resolve_command(ctx, args)
 
 
-swap_app = typer.Typer(cls=_SwapGroup, invoke_without_command=True, rich_markup_mode=None)
+swap_app = typer.Typer(cls=_SwapGroup, invoke_without_command=True, rich_markup_mode=None, add_completion=False)
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")]
 YesFlag = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]

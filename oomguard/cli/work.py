@@ -50,7 +50,7 @@ def work_command(
         raise BadInput("--unit and --share both say what to do", do="leave one of them out")
     asked = _read_share(share)
     flags = RunFlags(max_rss=max_rss or usual_task_budget(), enforce=enforce)
-    from oomguard.cli.own_job import run_own
+    from oomguard.cli.run_job import run_own
 
     sys.exit(
         run_own(
@@ -76,7 +76,7 @@ def finish_command(
     Example: oomguard finish job.json
     """
     flags = RunFlags(max_rss=max_rss or usual_task_budget(), enforce=enforce)
-    from oomguard.cli.own_job import run_own
+    from oomguard.cli.run_job import run_own
 
     function = partial(_finish, job, keep_parts=keep_parts, as_json=as_json)
     sys.exit(run_own(("oomguard", "finish", *sys.argv[2:]), flags, function))

@@ -30,7 +30,7 @@ def conclude(found: FoundKills, asked: Asked, counters: OomCounters | None) -> D
         counted = None
     main = _main(events)
     verdict, killer = _judge(kills, has_units=bool(found.units), counted=counted.verdict if counted else "none")
-    notices = tuple(reversed(found.notices))
+    notices = found.notices_first()
     return Diagnosis(
         verdict=verdict,
         killer=killer,

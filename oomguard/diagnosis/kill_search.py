@@ -39,6 +39,14 @@ class FoundKills:
     seen: set[tuple[int, str]] = field(default_factory=set)
     sources: list[LogSource] = field(default_factory=list)
 
+    def notices_first(self) -> tuple[Notice, ...]:
+        """Newest first; of what one program says in several lines, the one with a pid, which is where to look."""
+        newest = tuple(reversed(self.notices))
+        if not newest or newest[0].pid is not None:
+            return newest
+        best = next((each for each in newest if each.told_by == newest[0].told_by and each.pid is not None), None)
+        return newest if best is None else (best, *(each for each in newest if each is not best))
+
     def newest_first(self) -> NewestFirst:
         """The kills in order, those that are told twice once."""
         kills = list(self.kills)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oomguard.errors import NothingFound
+from oomguard.formats.cgroup import parse_count
 from oomguard.formats.meminfo import parse_meminfo
 from oomguard.kernel.cgroup.directory import MemcgDir, find_own_memcg, read_kernel_text
 from oomguard.units import format_size
@@ -132,3 +133,8 @@ def scheduler_job(environment: dict[str, str] | None = None) -> str | None:
 def is_wsl(root: Path = Path("/")) -> bool:
     """Whether this Linux runs inside Windows (WSL), whose .wslconfig limits its memory."""
     return "microsoft" in (read_kernel_text(root / "proc/sys/kernel/osrelease") or "").lower()
+
+
+def oom_kills_since_boot(root: Path = Path("/")) -> int | None:
+    """How many processes the kernel has killed for memory since boot (Linux 4.13). None: it does not say."""
+    return parse_count(read_kernel_text(root / "proc/vmstat") or "", "oom_kill")

@@ -12,7 +12,7 @@ from oomguard.formats.meminfo import parse_meminfo_sizes, parse_pressure
 from oomguard.formats.mounts import parse_mountinfo
 from oomguard.formats.proc import parse_process_limits
 from oomguard.kernel.cgroup.directory import read_kernel_text
-from oomguard.kernel.logs.counters import oom_kills_since_boot
+from oomguard.kernel.machine import oom_kills_since_boot
 from oomguard.machine_report.model import MemoryFacts, StackFacts, TmpfsFacts
 from oomguard.swap.status import compressed_swap
 from oomguard.swap.system.facts import has_capability, read_swaps, read_zswap

@@ -30,7 +30,7 @@ from oomguard.preparation.reading.kinds import KINDS
 from oomguard.preparation.reading.source import REMOTE
 from oomguard.preparation.reading.sources import Found, behind_earlier, find_inputs
 from oomguard.preparation.writing.formats.expectations import expect_no_train_shard
-from oomguard.supervision.run_budget import RunBudget, open_budget
+from oomguard.supervision.own_budget import RunBudget, enter_budget
 from oomguard.units import MIB
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ def open_job(
     plan = partial(divide_budget, needs=needs, options=options)
     if max_rss is not None:
         plan(max_rss)  # before it is enforced: this process itself may not fit in what is too small
-    budget = stack.enter_context(open_budget(max_rss))
+    budget = stack.enter_context(enter_budget(max_rss))
     notes = list(found.notes)
     if is_in_memory(options.out):
         notes.append(f"{options.out} is memory (tmpfs): what is written there counts against the budget")

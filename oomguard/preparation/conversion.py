@@ -38,6 +38,7 @@ class ConvertOptions:
     name: str | None = None
     shard_tokens: int | None = None
     block_size: int | None = None
+    last_shard: str = "keep"
     encoding: str | None = None
     eot_token: int | None = None
     lossy: bool = False
@@ -133,6 +134,7 @@ def _layout(found: StoredSet, output: OutputFormat, options: ConvertOptions) -> 
         shard_tokens=options.shard_tokens,
         block_size=options.block_size,
         tokenizer=found.spec.name if found.spec else "",
+        last_shard=options.last_shard,
     )
     before = found.layout.shard_tokens if found.layout else None
     fits = before is not None and not before % (layout.block_size or 1)
@@ -167,6 +169,7 @@ def _identity(
         "eot": found.eot or ("after" if options.eot_token is not None else None),
         "eot_token": options.eot_token,
         "ends": decision.ends,
+        **({"last_shard": "fold"} if layout.fold_last else {}),
     }
 
 

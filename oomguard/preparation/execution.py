@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from oomguard.preparation.engines.worker_pool import WorkerPool
     from oomguard.preparation.job import Job
     from oomguard.preparation.writing.sink_thread import Sink
-    from oomguard.supervision.run_budget import RunBudget
+    from oomguard.supervision.own_budget import RunBudget
 
 
 def conduct(

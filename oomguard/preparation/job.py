@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -72,6 +72,12 @@ class Job:
     notes: tuple[str, ...] = ()  # what the user should know, for people
     expectations: tuple[str, ...] = ()  # those of them that are guesses; at the end it is known
     text_files: int | None = None  # of the whole corpus, where `sources` is a unit of it
+    _share_of_each_text: Fraction = field(init=False, repr=False)  # counted once: there may be a million files
+
+    def __post_init__(self) -> None:
+        """Count the text files."""
+        share = share_of_each_text(self.sources, self.resolved, texts=self.text_files)
+        object.__setattr__(self, "_share_of_each_text", share)
 
     @property
     def by_document(self) -> bool:
@@ -147,15 +153,14 @@ class Job:
             flag_with_room=self.flag_with_room,
         )
         feed = PlainFeed(index=index, source=self.sources[index], rules=rules, offset=offset)
-        if fraction := share_of_each_text(self.sources, self.resolved, texts=self.text_files):
-            feed.set_val_fraction(fraction)
+        if self._share_of_each_text:
+            feed.set_val_fraction(self._share_of_each_text)
         return feed
 
     @property
     def ends_are_val(self) -> bool:
         """Whether the end of each text is for validation, and not whole ones."""
-        some = any(source.seekable_text for source in self.sources)
-        return some and bool(share_of_each_text(self.sources, self.resolved, texts=self.text_files))
+        return bool(self._share_of_each_text) and any(source.seekable_text for source in self.sources)
 
     def shared_descriptors(self, slots: Slots) -> tuple[int, ...]:
         """What workers inherit."""

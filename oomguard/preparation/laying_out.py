@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from oomguard.preparation.conversion_sink import Pieces
     from oomguard.preparation.job import Job
     from oomguard.preparation.model import ShardSet
-    from oomguard.supervision.run_budget import RunBudget
+    from oomguard.supervision.own_budget import RunBudget
 
 _CHECKPOINT_SECONDS = 10.0
 

@@ -50,6 +50,7 @@ class PrepareOptions:
     verify: Verify = "sample"
     restart: bool = False
     extend: bool = False  # inputs are added to a finished run
+    last_shard: str = "keep"  # fold: one that is not full joins the one before it
 
     def __post_init__(self) -> None:
         """Take what a caller of the library means: one input, a folder's name, a fraction as a number."""
@@ -112,6 +113,11 @@ def resolve_options(options: PrepareOptions) -> ResolvedOptions:
         _require(options.eot, get_args(EotPlace), "--eot")
     if options.extend and options.restart:
         raise BadInput("--extend adds to what --restart takes away", do="leave one of them out")
+    if options.extend and options.last_shard == "fold":
+        raise BadInput(
+            "--extend fills the last shard up, and --last-shard fold joined it to the one before",
+            do="--restart with all inputs; or leave --last-shard out, if the shards here were made without",
+        )
     if options.workers is not None and options.workers < 1:
         raise BadInput(f"--workers {options.workers}: at least one is needed", do="leave --workers out: one a CPU")
     spec = _encoding(options)
@@ -124,6 +130,7 @@ def resolve_options(options: PrepareOptions) -> ResolvedOptions:
         shard_tokens=options.shard_tokens,
         block_size=options.block_size,
         tokenizer=spec.name,
+        last_shard=options.last_shard,
     )
     return ResolvedOptions(
         spec=spec,

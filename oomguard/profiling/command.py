@@ -18,8 +18,7 @@ from oomguard.profiling.options import Profiled, ProfileEvents, ProfileOptions, 
 from oomguard.profiling.rules.rebuild import build_profile
 from oomguard.profiling.watch import JobWatch, StageFile
 from oomguard.supervision.backends.cgroup import CgroupBackend
-from oomguard.supervision.events import Silence
-from oomguard.supervision.options import RunOptions
+from oomguard.supervision.options import RunOptions, Silence
 from oomguard.supervision.supervise import supervise
 from oomguard.text import as_root
 from oomguard.units import MIB, format_size

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.kernel.proc.open_files import read_open_inputs
 from oomguard.profiling.recording.events import ForecastMade
-from oomguard.supervision.growth.progress import ReadProgress
+from oomguard.supervision.growth.forecast import ReadProgress
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -28,7 +28,7 @@ from oomguard.supervision.sampling import JobSamples
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from oomguard.supervision.held_job import Snapshot
+    from oomguard.supervision.model import Snapshot
 
 _LEAST_STEP_SECONDS, _LONGEST_STEP_SECONDS = 0.002, 0.1  # a new child must be seen soon
 _STOPPED_CODE = 137

@@ -1,4 +1,4 @@
-"""What became of a command under a budget."""
+"""What a job held when it was stopped or held at its budget, and what became of a command under a budget."""
 
 from __future__ import annotations
 
@@ -11,6 +11,28 @@ from oomguard.kernel.model import OpenInput, ProcessFacts, ProcessStack, StackFr
 from oomguard.supervision.growth.model import GrownLine
 from oomguard.supervision.rules.user_code import user_frame
 from oomguard.text import Drawn, printable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """Every process stood still when this was read. Units: bytes, seconds."""
+
+    seconds: float  # since the job began
+    budget: int
+    unreclaimable: int
+    shmem: int  # of it, in tmpfs, /dev/shm and shared memory
+    cache: int | None  # page cache beside it; None: only a cgroup knows
+    processes: tuple[ProcessFacts, ...]  # the largest first
+    stacks: tuple[ProcessStack, ...]  # of the largest process first; in each, the thread that works first
+    unread: dict[int, str]  # the Python processes whose stack could not be read, and why
+    maps: dict[int, tuple[MemoryShare, ...]]  # of the largest that run no Python: what holds their memory
+    inputs: tuple[OpenInput, ...]
+    files_in_memory: tuple[tuple[str, int], ...]  # files of the job's in tmpfs, with their sizes
+    look_seconds: float  # how long it took to read all this
+    grown: tuple[GrownLine, ...] = ()  # since half of the budget, where that was seen; the largest first
+    grown_since: int = 0  # what the job had grown by since then
+    copied: int = 0  # pages that forked children wrote to, and so have a copy of their own of
+
 
 StoppedBy = Literal["budget", "kernel", "signal"]
 

@@ -1,14 +1,20 @@
-"""How a job is to be run: its budget, what enforces it, and what happens at the limit."""
+"""What is asked for when a job is run under a budget, and whom the supervisor tells what happens."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from oomguard.errors import BadInput, BudgetTooSmall
 from oomguard.kernel.model import LEAST_BUDGET
 from oomguard.supervision.rules.choice import BudgetRequest, Choice
 from oomguard.units import format_size, parse_size
+
+if TYPE_CHECKING:
+    from oomguard.kernel.model import OpenInput
+    from oomguard.supervision.growth.forecast import Forecast
+    from oomguard.supervision.model import Snapshot
+    from oomguard.supervision.rules.choice import Enforcement
 
 OnLimit = Literal["stop", "hold", "kill"]
 
@@ -69,3 +75,41 @@ def usual_budget() -> tuple[int, str]:
     room = read_headroom()
     size = max(room.available * _OF_AVAILABLE_PERCENT // 100, LEAST_BUDGET)
     return size, f"{_OF_AVAILABLE_PERCENT} % of {format_size(room.available)}: {room.limited_by}"
+
+
+class RunEvents(Protocol):
+    """What happens while a job runs."""
+
+    def begins(self, enforcement: Enforcement) -> None:
+        """The job is inside of its limits, and begins now."""
+
+    def forecast(self, forecast: Forecast, read: OpenInput) -> None:
+        """The input will not fit: once in a run."""
+
+    def held(self, held: Snapshot, *, waits: bool, suggested: int) -> None:
+        """The job is held; if it `waits`, until it is released, for instance with `suggested` bytes."""
+
+    def released(self, budget: int) -> None:
+        """It goes on with another budget."""
+
+    def stays_held(self, why: str) -> None:
+        """It could not go on with the budget that somebody gave it."""
+
+
+class Silence:
+    """Says nothing while a command runs: the outcome does."""
+
+    def begins(self, enforcement: Enforcement) -> None:
+        """Nothing is said."""
+
+    def forecast(self, forecast: Forecast, read: OpenInput) -> None:
+        """Nothing is said."""
+
+    def held(self, held: Snapshot, *, waits: bool, suggested: int) -> None:
+        """Nothing is said."""
+
+    def released(self, budget: int) -> None:
+        """Nothing is said."""
+
+    def stays_held(self, why: str) -> None:
+        """Nothing is said."""

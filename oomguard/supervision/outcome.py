@@ -10,11 +10,9 @@ from oomguard.supervision.model import RunOutcome
 
 if TYPE_CHECKING:
     from oomguard.supervision.backends.base import Backend
-    from oomguard.supervision.held_job import Snapshot
     from oomguard.supervision.launch import StartedJob
-    from oomguard.supervision.model import StoppedBy
-    from oomguard.supervision.run_record import RunRecord
-    from oomguard.supervision.sampling import JobSamples
+    from oomguard.supervision.model import Snapshot, StoppedBy
+    from oomguard.supervision.sampling import JobSamples, RunRecord
 
 STOPPED_CODE = 137  # 128 + SIGKILL, as a shell shows a process that the kernel's OOM killer ended
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from oomguard.formats.proc import parse_status_memory
 from oomguard.kernel.proc.files import ProcFiles
-from oomguard.supervision.rules.limits import FASTEST_BYTES_A_SECOND
-from oomguard.supervision.rules.peak_bound import PeakBound
+from oomguard.supervision.rules.limits import FASTEST_BYTES_A_SECOND, PeakBound
 from oomguard.units import MIB
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from oomguard.supervision.backends.base import Backend, MemoryReading
     from oomguard.supervision.growth.forecast import Forecast, ReadSample
     from oomguard.supervision.growth.ledger import GrowthLedger
-    from oomguard.supervision.held_job import Snapshot
+    from oomguard.supervision.model import Snapshot
 
 _FIRST_SLOW_LOOK_SECONDS = 0.02
 _SLOW_LOOK_SECONDS = 0.25
@@ -199,3 +199,18 @@ class JobSamples:
             if found is not None:
                 return found, opened
         return None
+
+
+@dataclass(kw_only=True)
+class RunRecord:
+    """What became of the job. Units: bytes, seconds."""
+
+    status: int = 0  # as waitpid() gives it
+    stopped: bool = False  # by the supervisor, at the budget
+    refused: bool = False  # memory, by the kernel at the hard limit, before the supervisor had looked
+    oom_kills: int = 0
+    seconds: float = 0.0
+    peak_with_cache: int | None = None
+    held: Snapshot | None = None
+    left_behind: int = 0  # processes that go on in the background
+    samples: JobSamples = field(repr=False)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from oomguard.kernel.proc.copied_pages import read_copied
 from oomguard.kernel.proc.memory import read_processes
 from oomguard.kernel.proc.open_files import TmpfsFiles, read_open_inputs
-from oomguard.supervision.held_job import Snapshot
+from oomguard.supervision.model import Snapshot
 from oomguard.supervision.seen_inside import read_code, read_maps
 
 if TYPE_CHECKING:

@@ -12,10 +12,9 @@ from oomguard.supervision.supervisor import FORWARDED_SIGNALS, Supervisor
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from oomguard.supervision.events import RunEvents
     from oomguard.supervision.launch import StartedJob
     from oomguard.supervision.model import RunOutcome
-    from oomguard.supervision.options import RunOptions
+    from oomguard.supervision.options import RunEvents, RunOptions
     from oomguard.supervision.reaper import Program
 
 

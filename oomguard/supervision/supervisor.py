@@ -9,12 +9,12 @@ import time
 from typing import TYPE_CHECKING
 
 from oomguard.kernel.cgroup.refusals import LimitDidNotStick
+from oomguard.kernel.proc.files import ProcFiles
 from oomguard.kernel.process.prctl import stay_awake
 from oomguard.kernel.process.signals import is_ending_by, signal_if
 from oomguard.kernel.process.terminal import Terminal
 from oomguard.supervision.rules.limits import FASTEST_BYTES_A_SECOND
-from oomguard.supervision.run_record import RunRecord
-from oomguard.supervision.sampling import JobSamples
+from oomguard.supervision.sampling import JobSamples, RunRecord
 from oomguard.units import format_size
 
 if TYPE_CHECKING:
@@ -22,10 +22,9 @@ if TYPE_CHECKING:
 
     from oomguard.kernel.process.signals import SignalFile
     from oomguard.supervision.control_socket import Visitor
-    from oomguard.supervision.events import RunEvents
-    from oomguard.supervision.held_job import Snapshot
     from oomguard.supervision.launch import StartedJob
-    from oomguard.supervision.options import OnLimit
+    from oomguard.supervision.model import Snapshot
+    from oomguard.supervision.options import OnLimit, RunEvents
     from oomguard.supervision.reaper import JobEvent
     from oomguard.supervision.rules.limits import JobLimits
 
@@ -191,8 +190,17 @@ class Supervisor:
             self._backend.kill()
             self._exited = self._exited if self._exited is not None else signal.SIGKILL
             self._wait_seconds = 0.0
-        elif event.kind == "stopped" and (event.status in _STOPS_OF_A_TERMINAL or self._terminal.is_ours()):
+        elif (
+            event.kind == "stopped"
+            and (event.status in _STOPS_OF_A_TERMINAL or self._terminal.is_ours())
+            and self._is_stopped_by_others()
+        ):
             self._stop_with_the_job()
+
+    def _is_stopped_by_others(self) -> bool:
+        """Without a cgroup a job is held by a stop as well, and is told of late: it may have been let go by then."""
+        stat = ProcFiles().stat(self._reaper.job_pid)
+        return not self._is_held and stat is not None and stat.state == "T"
 
     def _stop_with_the_job(self) -> None:
         """A shell waits for the supervisor, and must see it stop when the job stops; fg then continues both."""

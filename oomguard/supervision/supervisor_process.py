@@ -11,9 +11,8 @@ from typing import Any
 
 from oomguard import errors
 from oomguard.kernel.process.commands import own_command
-from oomguard.supervision.events import Silence
 from oomguard.supervision.model import RunOutcome
-from oomguard.supervision.options import RunOptions
+from oomguard.supervision.options import RunOptions, Silence
 from oomguard.supervision.supervise import supervise
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.kernel.cgroup.directory import find_own_memcg
-from oomguard.kernel.logs.counters import oom_kills_since_boot
+from oomguard.kernel.machine import oom_kills_since_boot
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet

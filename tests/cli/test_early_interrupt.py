@@ -32,7 +32,7 @@ main()
     [
         "oomguard.cli.app",
         "typer",
-        "oomguard.cli.swap",
+        "oomguard.cli.prepare",
         "oomguard.preparation.api",
         "oomguard.preparation.options",
         "oomguard.preparation.execution",

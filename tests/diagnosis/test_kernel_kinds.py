@@ -60,3 +60,54 @@ def test_the_answer(tmp_path: Path, name: str) -> None:
     screen = " ".join(str(answer.render()).split())
     assert [words for words in said if words not in screen] == []
     assert [words for words in not_said if words in screen] == []
+
+
+KILL = "Memory cgroup out of memory: Killed process 216 (python3) total-vm:116312kB, anon-rss:101976kB, file-rss:2132kB, shmem-rss:0kB, UID:0 pgtables:268kB oom_score_adj:0"
+STAMPED = f"[   10.114123] {KILL}"
+WRAPPED = {
+    "by words, at a hyphen": STAMPED.replace("total-", "total-\n").replace("UID:0 ", "UID:0\n"),
+    "by a terminal of 80 columns": "\n".join(STAMPED[at : at + 80] for at in range(0, len(STAMPED), 80)),
+    "by a terminal of 100 columns": "\n".join(STAMPED[at : at + 100] for at in range(0, len(STAMPED), 100)),
+    "in a mail": STAMPED.replace("total-", "total-\n").replace("[ ", "> [ ").replace("\n", "\n> "),
+}
+
+
+@pytest.mark.parametrize("text", WRAPPED.values(), ids=list(WRAPPED))
+def test_a_kill_that_was_wrapped_has_its_victim_and_size(tmp_path: Path, text: str) -> None:
+    log = tmp_path / "kern.log"
+    log.write_text(f"{text}\n")
+    answer = diagnose(log)
+    assert answer.main is not None
+    (victim,) = answer.main.event.victims
+    assert (answer.verdict, victim.pid, victim.name, victim.anon_rss) == ("proved", 216, "python3", 101976 << 10)
+
+
+@pytest.mark.parametrize("width", range(68, 84))
+def test_a_kill_that_was_cut_off_has_its_victim(tmp_path: Path, width: int) -> None:
+    log = tmp_path / "kern.log"
+    log.write_text(f"{STAMPED[:width]}\n")
+    answer = diagnose(log)
+    assert answer.main is not None
+    assert [victim.pid for victim in answer.main.event.victims] == [216]
+
+
+TWO_LINES = [
+    "oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg=/jobs/a7,task_memcg=/jobs/a7,task=python3,pid=216,uid=0",
+    KILL,
+]
+EXPORTS = {
+    "Loki's CSV": '1772359200000,2026-03-01T10:00:00Z,"{}"',
+    "CSV of CloudWatch": "2026-03-01T10:00:00.000Z,{}",
+    "OpenTelemetry": '{{"Timestamp": "2026-03-01T10:00:00Z", "Body": "{}", "SeverityText": "WARN"}}',
+    "fluentd": '2026-03-01 10:00:00.000000000 +0000 kern.warn: {{"host": "h", "ident": "kernel", "message": "{}"}}',
+    "seconds and a colon": "812.123456: {}",
+}
+
+
+@pytest.mark.parametrize("export", EXPORTS.values(), ids=list(EXPORTS))
+def test_a_kill_in_an_export_is_one_and_has_its_cgroup(tmp_path: Path, export: str) -> None:
+    log = tmp_path / "export"
+    log.write_text("".join(f"{export.format(line)}\n" for line in TWO_LINES))
+    answer = diagnose(log)
+    assert answer.main is not None
+    assert (answer.verdict, answer.found, answer.main.event.oom_memcg) == ("proved", 1, "/jobs/a7")

@@ -214,8 +214,8 @@ def test_a_job_of_ours(tmp_path: Path) -> None:
         (["profile", "--pid", "x"], "is not a whole number"),
         (["profile", "-o", "nowhere/r", "--", "true"], "cannot be written"),
         (["report", "nothing.jsonl"], "there is no recording"),
-        (["report", "/dev/null"], "not a recording of a profile"),
-        (["report", "."], "cannot be read"),
+        (["report", "/dev/null"], "not a regular file"),
+        (["report", "."], "not a regular file"),
     ],
 )
 def test_wrong_arguments(tmp_path: Path, arguments: list[str], says: str) -> None:

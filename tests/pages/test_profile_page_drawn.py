@@ -184,6 +184,7 @@ def test_only_its_own_scripts_run_and_nothing_is_fetched(shown: Show) -> None:
     assert set(refused) == {"img-src", "script-src-attr", "script-src-elem", "connect-src"}
     assert page.ask("window.owned") is None
     assert page.errors  # the browser tells of each
+    page.showing = None  # they are no other test's
 
 
 def test_the_browser_tells_what_a_bad_page_does(browser: Chromium, tmp_path: Path) -> None:

@@ -12,8 +12,7 @@ import time
 import pytest
 
 from oomguard.errors import NeedsPrivilege, NothingFound
-from oomguard.supervision.control_socket import ControlSocket, ask_to_release, holding_supervisors
-from oomguard.supervision.rules.release_request import ReleaseRequest
+from oomguard.supervision.control_socket import ControlSocket, ReleaseRequest, ask_to_release, holding_supervisors
 
 ANOTHER_USER = 65534
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from oomguard.supervision.model import Released
-    from oomguard.supervision.run_record import RunRecord
+    from oomguard.supervision.sampling import RunRecord
 
 EXIT_3 = 3 << 8
 

@@ -19,7 +19,7 @@ from tests.supervision.test_supervisor import EXIT_3, Stage, stage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from oomguard.supervision.run_record import RunRecord
+    from oomguard.supervision.sampling import RunRecord
 
 __all__ = ["stage"]  # a fixture
 GIB = 1 << 30
@@ -316,9 +316,25 @@ def test_a_shell_sees_its_job_stop_and_continue(
             real_kill(pid, number)
 
     monkeypatch.setattr(os, "kill", kill)
+    monkeypatch.setattr(module, "ProcFiles", lambda: SimpleNamespace(stat=lambda _: SimpleNamespace(state="T")))
     stage.reaper.happens("stopped", by)
     run_for_a_moment(stage)
     assert stage.forwarded == does
+
+
+@pytest.mark.parametrize(("state", "holds"), [("T", True), ("R", False)], ids=["still held", "let go meanwhile"])
+def test_without_a_cgroup_its_own_stop_of_the_job_is_no_news(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, state: str, holds: bool
+) -> None:
+    """The reaper tells of it a moment later, while the terminal may listen to us: the job is not continued by that."""
+    monkeypatch.setattr(module, "Terminal", lambda: FakeTerminal(ours=True))
+    monkeypatch.setattr(module, "ProcFiles", lambda: SimpleNamespace(stat=lambda _: SimpleNamespace(state=state)))
+    backend = FakeBackend([BUDGET] if holds else [BUDGET, 10 * MIB])
+    backend.on["freeze"] = lambda: stage.reaper.happens("stopped", signal.SIGSTOP)
+    backend.on["kill"] = lambda: stage.exits(signal.SIGKILL)
+    threading.Timer(0.3, stage.exits).start()
+    assert stage.run(backend, on_limit="hold" if holds else "stop").stopped == holds
+    assert stage.forwarded == []
 
 
 def test_a_job_that_continues_by_itself_is_let_alone(stage: Stage) -> None:

@@ -26,6 +26,8 @@ def advise_other(kill: OtherKill) -> list[Advice]:
     )
     entry = BY_IDENT[kill.told_by]
     own = list(entry.advise(kill))
+    if not entry.linux:
+        return [replace(own[0], text=own[0].text.removeprefix("or ")), *own[1:]]
     if entry.early or (entry.killer != "kernel" and entry.in_logs and entry.ident != "slurm") or not own:
         return [ceiling, *own][:_MOST]
     first = replace(own[0], text=own[0].text.removeprefix("or "))  # a limit that somebody asked for: ask for more

@@ -57,6 +57,7 @@ class Killer:
     says: Says = "kill"
     killer: str = ""  # who killed, where that is another: "kernel"; empty: itself
     early: bool = False  # acts before the kernel has to
+    linux: bool = True  # of a system that oomguard runs on
     in_logs: bool = False  # writes into logs that may be long; others are met in short texts that people paste
     identifiers: tuple[str, ...] = ()  # of its lines in the journal
     comm: str = ""  # how a running one is found
@@ -81,7 +82,7 @@ _LEAD = re.compile(
     r"|(?:WARNING|ERROR|INFO|CRITICAL):[\w.]{1,80}:"
     r"|(?:INFO|WARN(?:ING)?|ERROR|DEBUG|CRITICAL|FATAL|NOTICE|TRACE)\b[:\s]\s*"
     r"|[0-9][0-9:.,TZ+/-]{3,40}\s+"
-    r"|[IWEF][0-9]{4} [0-9:.]{8,15}\s+[0-9]+ [\w.-]{1,80}:[0-9]+\]\s*"
+    r"|[IWEF][0-9]{4} [0-9:.]{8,15}\s+[0-9]+ [\w./-]{1,120}:[0-9]+\]\s*"
     r"|[\w.@/+=-]{1,120}(?:\[[\w.]{1,40}\]|\([0-9]+\))?(?::[0-9]{1,9}){0,2}:(?:\s+|(?<=[0-9]:))"
     r"|[A-Z][\w-]{1,30} [\w-]{1,30}:\s+"
     r"|[\w.-]{1,80} +\| "

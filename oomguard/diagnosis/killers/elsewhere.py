@@ -52,6 +52,11 @@ MESSAGES: tuple[Killer, ...] = (
             "is killed by signal: Bus error",
             "RuntimeError: DataLoader worker (pid 1817) is killed by signal: Bus error. It is possible that dataloader's workers are out of shared memory.",
         ),
+        wording(
+            r"(?:RuntimeError: )?(?P<reason>unable to write to file </torch_\S{1,80}>)",
+            "unable to write to file </torch_",
+            "RuntimeError: unable to write to file </torch_4711_3f>",
+        ),
         why="the file system for shared memory was full (Docker gives a container 64 MB of it), not the host's memory",
         do=(
             ("give the container more of it", "docker run --shm-size=8g IMAGE    # or --ipc=host"),
@@ -98,12 +103,88 @@ MESSAGES: tuple[Killer, ...] = (
         do=(("raise it, if the host has room", "NODE_OPTIONS=--max-old-space-size=8192 node APP.js"),),
     ),
     _entry(
+        "duckdb",
+        "memory of DuckDB",
+        wording(
+            r"(?:\S{0,80}OutOfMemoryException: )?(?P<reason>Out of Memory Error: (?:could not|failed to) (?:allocate|pin|offload).{0,200})",
+            "Out of Memory Error: ",
+            "duckdb.duckdb.OutOfMemoryException: Out of Memory Error: could not allocate block of size 256.0 KiB (12.7 GiB/12.7 GiB used)",
+        ),
+        why="the query reached DuckDB's own memory_limit (80 % of the machine unless set); nothing was killed",
+        do=(
+            (
+                "let it use the disk, and fewer threads",
+                "SET temp_directory='/tmp/duck'; SET threads=2; SET preserve_insertion_order=false;",
+            ),
+            ("or let it use more", "SET memory_limit='16GB';"),
+        ),
+    ),
+    _entry(
+        "ray-store",
+        "Ray's object store",
+        wording(
+            r"(?:ray\.exceptions\.)?(?P<reason>ObjectStoreFullError: .{0,200})",
+            "ObjectStoreFullError: ",
+            "ray.exceptions.ObjectStoreFullError: Failed to put object 00ff in object store because it is full.",
+        ),
+        why="the shared memory that Ray keeps objects in was full (30 % of the machine unless set; in Docker, what /dev/shm has)",
+        do=(
+            (
+                "give it more, and let go of references that nobody needs (del ref)",
+                "ray.init(object_store_memory=SIZE_IN_BYTES)",
+            ),
+            ("see what holds it", "ray memory"),
+        ),
+    ),
+    _entry(
+        "dask-paused",
+        "memory of a Dask worker, which was not killed",
+        wording(
+            r"(?:distributed\.\S{1,60} - WARNING - |- )?(?P<reason>Worker is at [0-9]{1,3}% memory usage\. Pausing worker\..{0,200})",
+            "% memory usage. Pausing worker",
+            "distributed.worker.memory - WARNING - Worker is at 80% memory usage. Pausing worker.  Process memory: 3.12 GiB -- Worker memory limit: 3.91 GiB",
+        ),
+        wording(
+            r"(?:distributed\.\S{1,60} - WARNING - |- )?(?P<reason>Unmanaged memory use is high\..{0,400})",
+            "Unmanaged memory use is high",
+            "distributed.worker.memory - WARNING - Unmanaged memory use is high. This may indicate a memory leak",
+        ),
+        why="the worker neared its own memory limit and takes no new tasks; at 95 % of it the nanny would restart it",
+        do=(
+            (
+                "fewer threads for each worker, more memory for each, smaller partitions",
+                "dask worker --nthreads 1 --memory-limit SIZE ADDRESS",
+            ),
+        ),
+    ),
+    _entry(
+        "heroku-quota",
+        "memory of a Heroku dyno, which swaps",
+        wording(
+            r"(?P<reason>Error R14 \(Memory quota exceeded\))",
+            r"Error R14 \(Memory",
+            "2026-03-01T10:00:00.000000+00:00 heroku[web.1]: Error R14 (Memory quota exceeded)",
+        ),
+        why="the dyno is over its memory and pages to swap; at twice of it Heroku ends it (R15)",
+        do=(
+            (
+                "take a larger dyno, or fewer workers",
+                "heroku ps:resize web=performance-l; heroku config:set WEB_CONCURRENCY=1",
+            ),
+        ),
+    ),
+    _entry(
         "refused",
         "memory that was asked for and refused",
         wording(
             r"(?:numpy\.\S{0,60}?)?(?:_Array)?MemoryError: (?P<reason>Unable to allocate .{1,200})",
             "MemoryError: Unable to allocate",
             "numpy.core._exceptions._ArrayMemoryError: Unable to allocate 14.9 GiB for an array with shape (2000000000,) and data type float64",
+        ),
+        wording(
+            r"(?:pyarrow\.lib\.)?ArrowMemoryError: (?P<reason>(?:m|re)alloc of size [0-9]+ failed)",
+            "ArrowMemoryError: ",
+            "pyarrow.lib.ArrowMemoryError: malloc of size 17179869184 failed",
         ),
         wording(r"(?P<reason>MemoryError)\s*$", r"MemoryError(?:[ \t\r]*(?:\n|\Z)|\x1b|\\n|\")", "MemoryError"),
         wording(

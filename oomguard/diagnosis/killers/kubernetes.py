@@ -90,8 +90,8 @@ EVICTION = Killer(
     in_logs=True,
     wordings=(
         wording(
-            rf"(?:{_EVENT}Evicted\s.{{0,120}}?)?(?P<reason>[Tt]he node was low on resource: memory.{{0,400}})",
-            "he node was low on resource: memory",
+            rf"(?:{_EVENT}Evicted\s.{{0,120}}?)?(?:Pod )?(?P<reason>[Tt]he node was low on resource: (?:memory|\[[Mm]emory).{{0,400}})",
+            r"he node was low on resource: memory|he node was low on resource: \[[Mm]emory",
             "Warning  Evicted    12m   kubelet            The node was low on resource: memory. Threshold quantity: 100Mi, available: 77712Ki. Container prep was using 6912864Ki, request is 0, has larger consumption of memory.",
         ),
         wording(
@@ -142,6 +142,26 @@ LIMIT = Killer(
             r"(?:[{\[].{0,3000}?[{,\s])?['\"]?(?:reason|Reason)['\"]\s?:\s?['\"]OOMKilled['\"]",
             "OOMKilled",
             '                        "reason": "OOMKilled",',
+        ),
+        wording(
+            r"map\[.{0,3000}?\breason:OOMKilled\b",
+            "OOMKilled",
+            "map[terminated:map[containerID:containerd://5954f621c17f exitCode:137 finishedAt:2026-03-01T10:00:05Z reason:OOMKilled startedAt:2026-03-01T10:00:00Z]]",
+        ),
+        wording(  # columns that somebody chose; between words of a sentence stands one blank
+            rf"(?P<pod>{_NAME})\s{{2,60}}(?P<container>{_NAME})\s{{2,60}}OOMKilled\s*$",
+            "OOMKilled",
+            "web-1   prep       OOMKilled",
+        ),
+        wording(  # Argo, Kubeflow
+            r"(?:[^#/'\"]{0,200}?(?:\s{2}|state with this message: ))?OOMKilled \(exit code [0-9]+\)\s*$",
+            r"OOMKilled \(exit code",
+            "This step is in Failed state with this message: OOMKilled (exit code 137)",
+        ),
+        wording(  # Flyte
+            r"(?:Container \[(?P<container>[\w.-]{1,120})\] )?terminated with exit code \([0-9]+\)\. Reason \[OOMKilled\]",
+            r"terminated with exit code \(",
+            "Container [prep] terminated with exit code (137). Reason [OOMKilled]. Message:",
         ),
         wording(
             rf"(?:(?P<namespace>{_NAME})\s+)?(?P<pod>{_NAME})\s+[0-9]{{1,3}}/[0-9]{{1,3}}\s+(?:Init:)?OOMKilled\s+(?P<restarts>[0-9]{{1,6}})",

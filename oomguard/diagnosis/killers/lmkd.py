@@ -24,6 +24,7 @@ KILLER = Killer(
     ident="lmkd",
     what="Android's low memory killer",
     in_logs=True,
+    linux=False,
     wordings=(
         wording(
             _DAEMON,

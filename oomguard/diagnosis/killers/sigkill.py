@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from oomguard.diagnosis.causes.model import Advice
@@ -21,8 +22,9 @@ def _entry(
     facts: tuple[Fact, ...] = (),
     why: str = "",
 ) -> Killer:
-    def advise(_kill: OtherKill) -> tuple[Advice, ...]:
-        return tuple(Advice(text=text, command=command) for text, command in do)
+    def advise(kill: OtherKill) -> tuple[Advice, ...]:
+        unit = shlex.quote(kill.name or "UNIT")
+        return tuple(Advice(text=text, command=command and command.replace("UNIT", unit)) for text, command in do)
 
     return Killer(ident=ident, what=what, wordings=wordings, says="sigkill", facts=facts, advise=advise, why=why)
 
@@ -68,6 +70,11 @@ MESSAGES: tuple[Killer, ...] = (
             "exits with return code = -9",
             "[2026-03-01 10:00:00,123] [ERROR] [launch.py:321:sigkill_handler] ['/usr/bin/python3', 'train.py'] exits with return code = -9",
         ),
+        wording(
+            r"(?:torch\.multiprocessing\.spawn\.)?ProcessExitedException: process [0-9]+ terminated with signal SIGKILL",
+            "terminated with signal SIGKILL",
+            "torch.multiprocessing.spawn.ProcessExitedException: process 0 terminated with signal SIGKILL",
+        ),
         do=(
             (
                 "each rank loads its own copy of model and data: load with low_cpu_mem_usage=True, or from rank 0 only",
@@ -108,6 +115,11 @@ MESSAGES: tuple[Killer, ...] = (
     _entry(
         "celery",
         "a worker of Celery",
+        wording(
+            rf"Process '(?P<name>[^']{{1,80}})' pid:{_PIDS} exited with 'signal 9 \(SIGKILL\)'",
+            "exited with 'signal 9",
+            "[2026-03-01 10:00:00,123: ERROR/MainProcess] Process 'ForkPoolWorker-1' pid:4711 exited with 'signal 9 (SIGKILL)'",
+        ),
         wording(
             r"(?:.{0,200}?\s)?(?:WorkerLostError\(?['\"]?:? ?['\"]?)?Worker exited prematurely: signal 9 \(SIGKILL\)",
             r"exited prematurely: signal 9",
@@ -189,6 +201,11 @@ MESSAGES: tuple[Killer, ...] = (
             "g++: fatal error: Killed signal terminated program cc1plus",
         ),
         wording(
+            r"(?P<name>clang\S{0,10}): error: unable to execute command: Killed",
+            "unable to execute command: Killed",
+            "clang: error: unable to execute command: Killed",
+        ),
+        wording(
             r"(?:.{0,300}?)\(signal: 9, SIGKILL: kill\)",
             "signal: 9, SIGKILL: kill",
             "process didn't exit successfully: `rustc --crate-name x` (signal: 9, SIGKILL: kill)",
@@ -225,6 +242,11 @@ MESSAGES: tuple[Killer, ...] = (
             r"(?:subprocess\.CalledProcessError: )?Command .{1,600}? died with <Signals\.SIGKILL: 9>",
             r"died with <Signals\.SIGKILL: 9>",
             "subprocess.CalledProcessError: Command '['python', 'prep.py']' died with <Signals.SIGKILL: 9>.",
+        ),
+        wording(
+            r"(?:.{0,200}?\s)?exited with status code: -9\b",
+            "exited with status code: -9",
+            "10:00:00.123 | ERROR   | prefect.flow_runs.runner - Process for flow run 'x' exited with status code: -9; This indicates that the process exited due to a SIGKILL signal.",
         ),
         wording(
             r"(?:.{0,160}?\s)?(?:Task exited with return code (?:-9|Negsignal\.SIGKILL)|Negsignal\.SIGKILL)",
@@ -294,6 +316,11 @@ MESSAGES: tuple[Killer, ...] = (
             r"exited with code 137|non-zero exit \(137\)|non-zero code: 137|exit code: 137",
             "web-1 exited with code 137",
         ),
+        wording(
+            r"(?:[0-9T:.Z+-]{20,40} )?container die (?P<container>[0-9a-f]{12,64}) \(.{0,300}?exitCode=137\b",
+            "container die ",
+            "2026-03-01T10:00:05.223456789+01:00 container die 5954f621c17f (execDuration=5, exitCode=137, image=prep:1, name=web)",
+        ),
         do=(
             (
                 "ask Docker whether it was memory",
@@ -326,9 +353,19 @@ MESSAGES: tuple[Killer, ...] = (
             "ERROR: Job failed: exit code 137",
         ),
         wording(
-            r"(?:.{0,120}?\s)?(?:hosted runner.{0,80}? lost communication with the server|The runner has received a shutdown signal)",
+            r"(?:.{0,120}?\s)?(?:##\[error\])?(?:(?:The )?(?:self-)?hosted runner.{0,80}? lost communication with the server|The runner has received a shutdown signal)",
             "lost communication with the server|runner has received a shutdown",
             "The hosted runner: GitHub Actions 3 lost communication with the server. Anything in your workflow that terminates the runner process can cause this error.",
+        ),
+        wording(
+            r"(?:##\[error\])?We stopped hearing from agent .{1,120}?\. Verify the agent machine is running",
+            "stopped hearing from agent",
+            "##[error]We stopped hearing from agent Azure Pipelines 7. Verify the agent machine is running and has a healthy network connection.",
+        ),
+        wording(
+            r"Received \"killed\" signal",
+            r'Received \\?"killed\\?" signal',
+            'Received "killed" signal',
         ),
         do=((f"compare with what the runner has: {_RUNNER}", "free -h; nproc"),),
     ),
@@ -340,16 +377,54 @@ MESSAGES: tuple[Killer, ...] = (
             r"error exit status \(137\)",
             "Process `align (1)` terminated with an error exit status (137)",
         ),
-        wording(
-            r"(?:.{0,200}?\s|\(?)?(?:exit (?:code|status):? |(?:error )?code |exited with (?:status |code )?|returned? (?:code )?|status )137\b",
-            "xit code: 137|xit code 137|rror code 137| code 137|xit status: 137|xited with 137|eturned 137|eturn 137|tatus 137|xited with code 137",
-            "CalledProcessError: Command returned non-zero exit status 137.",
-        ),
         do=(
             (
                 "ask for more memory at each try, if it was memory: Nextflow",
                 "process.memory = { 8.GB * task.attempt }; process.errorStrategy = { task.exitStatus == 137 ? 'retry' : 'terminate' }",
             ),
+        ),
+    ),
+    _entry(
+        "exit-137",
+        "a program that ended with exit status 137",
+        wording(
+            r"(?:.{0,200}?\s|\(?)?(?:exit (?:code|status):? |(?:error )?code |exited with (?:status |code )?|returned? (?:code )?|status (?:of )?)137\b",
+            "xit code: 137|xit code 137|rror code 137| code 137|xit status: 137|xited with 137|eturned 137|eturn 137|tatus 137|tatus of 137|xited with code 137",
+            "CalledProcessError: Command returned non-zero exit status 137.",
+        ),
+    ),
+    _entry(
+        "systemd-exit",
+        "a service of systemd",
+        wording(
+            r"(?:.{0,120}?\s)?(?P<name>\S{1,120}\.(?:service|scope)): Main process exited, code=killed, status=9/KILL",
+            "code=killed, status=9/KILL",
+            "Mar  1 10:00:00 h systemd[1]: prep.service: Main process exited, code=killed, status=9/KILL",
+        ),
+        do=(
+            (
+                "ask systemd whether it was memory: Result is oom-kill then",
+                "systemctl show UNIT -p Result,MemoryMax,MemoryPeak",
+            ),
+        ),
+    ),
+    _entry(
+        "vscode",
+        "a kernel or a part of Visual Studio Code",
+        wording(
+            r"The Kernel crashed while executing code in the (?:current cell or a previous cell|the current cell)",
+            "The Kernel crashed while executing",
+            "The Kernel crashed while executing code in the current cell or a previous cell. ",
+        ),
+        wording(
+            r"The window terminated unexpectedly \(reason: 'killed'",
+            r"window terminated unexpectedly \(reason: 'killed'",
+            "The window terminated unexpectedly (reason: 'killed', code: '9')",
+        ),
+        wording(
+            rf"(?:.{{0,60}}?\s)?Extension host (?:\(.{{1,40}}?pid: {_PIDS}\) )?terminated unexpectedly\. Code: null, Signal: SIGKILL",
+            "Extension host",
+            "[error] Extension host (LocalProcess pid: 4711) terminated unexpectedly. Code: null, Signal: SIGKILL",
         ),
     ),
     _entry(
@@ -365,17 +440,12 @@ MESSAGES: tuple[Killer, ...] = (
             "terminated by SIGKILL; not",
             "2026-03-01 10:00:00,123 INFO exited: worker (terminated by SIGKILL; not expected)",
         ),
-        wording(
-            r"(?:.{0,120}?\s)?(?P<name>\S{1,120}\.(?:service|scope)): Main process exited, code=killed, status=9/KILL",
-            "code=killed, status=9/KILL",
-            "Mar  1 10:00:00 h systemd[1]: prep.service: Main process exited, code=killed, status=9/KILL",
-        ),
     ),
     _entry(
         "shell",
         "a command of a shell",
         wording(
-            rf"(?:\S{{1,200}}: line [0-9]{{1,9}}:\s+|\[[0-9]{{1,6}}\][+-]?\s+)?(?:{_PIDS}\s+)?Killed(?:: 9)?(?:\s{{2,}}(?P<name>[\w./~-].{{0,200}}))?\s*$",
+            rf"(?:\S{{1,200}}: line [0-9]{{1,9}}:\s+|\[[0-9]{{1,6}}\][+-]?\s+)?(?:{_PIDS}\s+)?Killed(?:: 9)?(?:\s{{2,}}(?P<name>[\w./~\"$-].{{0,200}}))?\s*$",
             r"Killed(?:: 9)?(?:[ \t]{2,}\S|[ \t\r]*\n|[ \t\r]*\Z)",
             "./run.sh: line 3: 12345 Killed                  python prep.py",
         ),

@@ -68,6 +68,11 @@ KILLER = Killer(
             "4711.batch        batch               ann          4 OUT_OF_ME+    0:125",
         ),
         wording(
+            rf"(?:Subject: )?Slurm (?:Array \S{{1,20}} )?Job_id=(?P<job>{_JOB})\b[^'\"`]{{0,200}}?, (?P<reason>OUT_OF_MEMORY)",
+            "OUT_OF_ME",
+            "Slurm Job_id=4711 Name=prep Failed, Run time 00:12:33, OUT_OF_MEMORY, ExitCode 0",
+        ),
+        wording(
             r"(?:State: |JobState=|State=)(?P<reason>OUT_OF_MEMORY)(?: \(exit code [0-9]+\)|\s|$)",
             "OUT_OF_ME",
             "State: OUT_OF_MEMORY (exit code 0)",

@@ -24,6 +24,7 @@ def _system(
     suffix: str = "G",
     small: str = "M",
     killer: str = "",
+    linux: bool = True,
 ) -> Killer:
     """One entry. {size} in `do` is the number to ask for, {mib} the same in MiB, {job} and others are facts of the text."""
 
@@ -39,7 +40,9 @@ def _system(
             for text, command in do
         )
 
-    return Killer(ident=ident, what=what, wordings=wordings, facts=facts, advise=advise, why=why, killer=killer)
+    return Killer(
+        ident=ident, what=what, wordings=wordings, facts=facts, advise=advise, why=why, killer=killer, linux=linux
+    )
 
 
 SYSTEMS: tuple[Killer, ...] = (
@@ -65,7 +68,7 @@ SYSTEMS: tuple[Killer, ...] = (
         "pbs",
         "PBS, at the memory limit of the job",
         wording(
-            r"(?:=>> )?(?:PBS: )?(?P<reason>job killed: (?:mem|vmem|pmem|pvmem) (?P<used>[0-9]{1,15}[kmgt]?b) exceeded limit (?P<limit>[0-9]{1,15}[kmgt]?b))",
+            r"(?:=>> )?(?:PBS: )?(?P<reason>job killed: (?:mem|vmem|pmem|pvmem) (?P<used>[0-9]{1,15}(?:[kmgt]?b)?) exceeded limit (?P<limit>[0-9]{1,15}(?:[kmgt]?b)?))",
             "job killed: p?v?mem",
             "=>> PBS: job killed: mem 8405120kb exceeded limit 8388608kb",
         ),
@@ -74,7 +77,16 @@ SYSTEMS: tuple[Killer, ...] = (
             "Cgroup mem",
             "11042.pbs Cgroup mem limit exceeded: oom-kill",
         ),
-        facts=(fact("job", r"(?:[Jj]ob(?: [Ii][Dd])?:? )([0-9]{1,12}(?:\[[0-9]*\])?(?:\.[\w.-]+)?)"),),
+        wording(
+            r"Job (?P<job>[0-9]{1,12}(?:\[[0-9]*\])?(?:\.[\w.-]{1,80})?) (?P<reason>has exceeded memory allocation on node (?P<node>\S{1,120}))",
+            "has exceeded memory allocation on node",
+            "Job 4711.pbs has exceeded memory allocation on node n7",
+        ),
+        facts=(
+            fact("used", r"Process \".{1,80}?\", pid [0-9]+, rss ([0-9]{5,16})\b", "after"),
+            fact("pid_inside", r"Process \".{1,80}?\", pid ([0-9]{1,10}), rss", "after"),
+            fact("job", r"(?:[Jj]ob(?: [Ii][Dd])?:? )([0-9]{1,12}(?:\[[0-9]*\])?(?:\.[\w.-]+)?)"),
+        ),
         suffix="gb",
         small="mb",
         do=(
@@ -97,7 +109,7 @@ SYSTEMS: tuple[Killer, ...] = (
         "htcondor",
         "HTCondor, at the memory that the job had asked for",
         wording(
-            r"(?:Error from \S{1,80}: )?(?P<reason>(?:Docker )?[Jj]ob has gone over (?:cgroup )?memory limit of (?P<limit>[0-9]{1,12} (?:megabytes|M[bB]))\.?(?: (?:Last measured|Peak) usage: [0-9]{1,12})?)",
+            r"(?:(?P<job>[0-9]{1,12}\.[0-9]{1,9})\s+\S{1,64}\s+[0-9/]{3,10}\s+[0-9:]{4,8}\s+)?(?:Error from \S{1,80}: )?(?P<reason>(?:Docker )?[Jj]ob has gone over (?:cgroup )?memory limit of (?P<limit>[0-9]{1,12} (?:megabytes|M[bB]))\.?(?: (?:Last measured|Peak) usage: [0-9]{1,12})?)",
             "memory limit of",
             "Error from slot1_3@n12: Job has gone over cgroup memory limit of 2048 megabytes. Last measured usage: 2041 megabytes.  Consider resubmitting with a higher request_memory.",
         ),
@@ -124,7 +136,7 @@ SYSTEMS: tuple[Killer, ...] = (
             "Container [pid=4210,containerID=container_1_0001_01_000002] is running beyond physical memory limits. Current usage: 9.8 GB of 9.8 GB physical memory used; 11.1 GB of 20.6 GB virtual memory used. Killing container.",
         ),
         wording(
-            r"(?:(?:ExecutorLostFailure|Lost executor|Container marked|Application)[^#]{0,300}?(?:Reason|Diagnostics|on \S{1,80}): )?(?P<reason>Container killed by YARN for exceeding (?:physical |virtual )?memory limits?\.? (?P<used>[0-9.]+ [KMGT]?B) of (?P<limit>[0-9.]+ [KMGT]?B))",
+            r"(?:(?:ExecutorLostFailure|Lost executor|Container marked|Application)[^#]{0,300}?(?:Reason|Diagnostics|on \S{1,80}): )?(?P<reason>Container killed by YARN for exceeding (?:physical |virtual )?memory limits?\.?\s{1,4}(?P<used>[0-9.]+ [KMGT]?B) of (?P<limit>[0-9.]+ [KMGT]?B))",
             "Container killed by YARN for exceeding",
             "ExecutorLostFailure (executor 3 exited caused by one of the running tasks) Reason: Container killed by YARN for exceeding physical memory limits. 9.8 GB of 9.8 GB physical memory used.",
         ),
@@ -147,7 +159,7 @@ SYSTEMS: tuple[Killer, ...] = (
         "ecs",
         "the Linux kernel, at the memory limit of an Amazon ECS (or AWS Batch) container",
         wording(
-            r"(?:(?:[{\[].{0,3000}?)?\"?(?:stoppedReason|reason|statusReason)\":\s?\")?(?P<reason>OutOfMemory(?:Error)?: Container killed due to memory usage)",
+            r"(?:(?:[{\[\"].{0,3000}?)?\"?(?:stoppedReason|reason|statusReason)\":\s?\")?(?P<reason>OutOfMemory(?:Error)?: Container killed due to memory usage)",
             "OutOfMemoryError: Container killed|OutOfMemory: Container killed",
             "Stopped reason: OutOfMemoryError: Container killed due to memory usage",
         ),
@@ -215,7 +227,14 @@ SYSTEMS: tuple[Killer, ...] = (
             r"Runtime\.OutOfMemory",
             "REPORT RequestId: 8f5\tDuration: 2101.06 ms\tMemory Size: 128 MB\tMax Memory Used: 128 MB\tStatus: error\tError Type: Runtime.OutOfMemory",
         ),
+        wording(
+            r"(?:\{.{0,1000}?)?\"errorType\":\s?\"(?P<reason>Runtime\.OutOfMemory)\"",
+            r"Runtime\.OutOfMemory",
+            '{"type":"platform.report","record":{"requestId":"8f5","status":"error","errorType":"Runtime.OutOfMemory","metrics":{"memorySizeMB":128,"maxMemoryUsedMB":128}}}',
+        ),
         facts=(
+            fact("limit", r"\"memorySizeMB\":\s?([0-9]+)", unit="M"),
+            fact("used", r"\"maxMemoryUsedMB\":\s?([0-9]+)", unit="M"),
             fact("limit", r"Memory Size: ([0-9]+ MB)"),
             fact("used", r"Max Memory Used: ([0-9]+ MB)"),
             fact("function", r"/aws/lambda/([\w-]{1,80})"),
@@ -265,6 +284,48 @@ SYSTEMS: tuple[Killer, ...] = (
         do=(("see what there is, in a cell", "!free -h"),),
     ),
     _system(
+        "huggingface-space",
+        "a Space of Hugging Face, at the memory of its hardware",
+        wording(
+            r"(?:runtime error:? )?(?:Exit code: [0-9]+\. Reason: )?(?P<reason>Memory limit exceeded \((?P<limit>[0-9.]{1,8}[KMGT]i)\))",
+            r"Memory limit exceeded \(",
+            "Memory limit exceeded (16Gi)",
+        ),
+        do=(("or take larger hardware: Settings of the Space, Space hardware", None),),
+    ),
+    _system(
+        "render",
+        "Render, at the memory of the instance",
+        wording(
+            r"(?:Instance failed:? \S{0,60}\s?)?(?P<reason>(?:Ran o|O)ut of memory \(used over (?P<limit>[0-9.]{1,8} ?[KMG]i?B?)\))",
+            r"Ran out of memory \(used over|Out of memory \(used over",
+            "Ran out of memory (used over 512MB) while running your code.",
+        ),
+        do=(("or take a larger instance type: Settings of the service, Instance Type", None),),
+    ),
+    _system(
+        "fly",
+        "the Linux kernel, out of memory in a machine of Fly.io",
+        wording(
+            r"(?P<reason>Process appears to have been OOM killed)",
+            "appears to have been OOM killed",
+            "INFO Process appears to have been OOM killed!",
+        ),
+        killer="kernel",
+        why="the machine's memory was full",
+        do=(("or give the machine more (in MB)", "fly scale memory {mib}"),),
+    ),
+    _system(
+        "glue",
+        "AWS Glue, whose worker ran out of memory",
+        wording(
+            r"(?P<reason>Command [Ff]ailed due to [Oo]ut of [Mm]emory)",
+            "Command Failed due to Out of|Command failed due to Out of|Command failed due to out of",
+            "Command Failed due to Out of Memory",
+        ),
+        do=(("or take larger workers: Worker type G.2X or more, in the job's details", None),),
+    ),
+    _system(
         "nomad",
         "the Linux kernel, at the memory limit of a Nomad task",
         wording(
@@ -295,6 +356,7 @@ SYSTEMS: tuple[Killer, ...] = (
             "exited due to SIGKILL, JETSAM_REASON_MEMORY_PERPROCESSLIMIT",
         ),
         why="memory and swap ran out",
+        linux=False,
         do=(
             ("see what holds memory, in Activity Monitor or", "memory_pressure; top -o mem -l 1 | head -20"),
             ("read its report", "ls -t /Library/Logs/DiagnosticReports/JetsamEvent-*.ips | head -1"),
@@ -308,6 +370,7 @@ SYSTEMS: tuple[Killer, ...] = (
             r"was killed: (?:failed to reclaim|out of swap|a thread waited)",
             "pid 4123 (python3.11), jid 0, uid 1001, was killed: failed to reclaim memory",
         ),
+        linux=False,
         do=(
             ("or add swap, on FreeBSD", "swapctl -l; truncate -s 8g /usr/swap0 && chmod 0600 /usr/swap0"),
             ("or protect the process, on FreeBSD", "protect -p {pid}"),

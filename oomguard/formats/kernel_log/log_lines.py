@@ -43,6 +43,8 @@ _OWN = re.compile(
     r"|Kernel panic - not syncing"
     r"|.{1,60} invoked oom-killer: )"
 )
+_HYPHEN = re.compile(r"\w-$")  # where mail programs break "total-vm"
+_SIZES = re.compile(r"total-vm:[0-9]+kB, anon-rss:[0-9]+kB")
 # What pdsh and grep put before a line.
 _LABEL = re.compile(r"[\w./~+-]{1,200}(?:[:-][0-9]{1,9})?[:-] ?")
 # A field of pretty-printed JSON is nobody's continuation.
@@ -71,7 +73,13 @@ class Message:
         """The message as one line."""
         if not self.parts:
             return self.text
-        return f"{self.line.text.rstrip()} {' '.join(part.strip() for part in self.parts)}".lstrip()
+        whole = self.line.text.strip()
+        for part in self.parts:
+            whole += part.strip() if _HYPHEN.search(whole[-2:]) else f" {part.strip()}"
+        if "Killed process" in whole and not _SIZES.search(whole):
+            cut = "".join((self.line.text, *self.parts)).strip()  # a terminal broke it, in the middle of words
+            return cut if _SIZES.search(cut) else whole
+        return whole.lstrip()
 
 
 def read_messages(lines: Iterable[str]) -> Iterator[Message]:

@@ -45,7 +45,7 @@ MEMS = re.compile(r",mems_allowed=(?P<nodes>[0-9][0-9,-]{0,500})(?=,[a-z]|$)")
 # for what bytes that are no UTF-8 become of the 15 that a name has.
 KILLED = re.compile(
     r"(?P<head>.{0,120}?)\bKilled process (?P<pid>[0-9]{1,10})(?:, UID (?P<uid>[0-9]{1,10}),)? "
-    r"\((?P<name>.{0,48})\)(?=,? ?(?:UID|total-vm|vsz|score)|[,.]?\s*$|[,.]\s)",
+    r"\((?P<name>.{0,48})\)(?=,? ?(?:UID|t ?o ?t ?a ?l ?- ?v ?m|vsz|score)| t(?:o(?:t(?:a(?:l(?:-v?)?)?)?)?)?\s*$|[,.]?\s*$|[,.]\s)",
     re.DOTALL,
 )
 KILLED_CUT = re.compile(
@@ -113,7 +113,7 @@ OTHER_REPORT = re.compile(
     r"|allocation failed: out of vmalloc"
 )
 UNIT_KILLED = re.compile(
-    r"(?P<unit>\S{1,255}\.(?:service|scope|slice|socket|mount)): (?:A process of this unit has been killed by the OOM killer)"
+    r"(?P<unit>\S{1,255}\.(?:service|scope|slice|socket|mount)): (?:A process of this unit has been killed by the OOM killer|The kernel OOM killer killed some processes in this unit)"
 )
 UNIT_FAILED = re.compile(r"(?P<unit>\S{1,255}\.(?:service|scope|slice)): Failed with result '?oom-kill'?")
 SLAB_ROW = re.compile(r"\s?([\w.:()\[\]-]{1,64})\s+([0-9]{1,12})KB\s+([0-9]{1,12})KB\s*")

@@ -24,7 +24,7 @@ _SYSLOG = re.compile(
 _ISO = re.compile(
     r"(?:[^\W\d]{2,5}\.? )?(?P<time>(?:[0-9]{4}[-/.][0-9]{2}[-/.][0-9]{2}|[0-9]{2}[./][0-9]{2}[./][0-9]{4})[T ,]{1,2}"
     r"[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]{1,9})?)"
-    r" ?(?P<zone>Z|[+-][0-9]{2}:?[0-9]{2}|(?!INFO|WARN|DEBU|ERRO|CRIT|FATA|TRAC|NOTI|LOG)[A-Z]{3,4}(?= ))?:?(?: |$)"
+    r" ?(?P<zone>Z|[+-][0-9]{2}:?[0-9]{2}|(?!INFO|WARN|DEBU|ERRO|CRIT|FATA|TRAC|NOTI|LOG)[A-Z]{3,4}(?= ))?:?(?: |$|,(?=[\"\w\[]))"
 )
 # logread of OpenWrt (busybox): "Mon Apr 12 18:29:48 2021 kern.warn kernel: "
 _LOGREAD = re.compile(
@@ -63,6 +63,7 @@ _DELTA = re.compile(r"\[< *[0-9]{1,10}\.[0-9]{1,9}>\] ?")
 _BRACKETED = re.compile(
     r"\[(?P<time>[^\[\]]{0,48}?[0-9]{1,2}:[0-9]{2}:[0-9]{2}[^\[\]]{0,24}|[^\W\d]{2,5}\.? ?[0-9]{1,2} [0-9]{2}:[0-9]{2}|(?: *\+[0-9.]{3,20}))\]:? ?"
 )
+_GLOG = re.compile(r"(?<=[0-9]) [A-Z] [0-9]{1,10} [0-9]{1,10}$")  # Ray: level, process and thread behind the time
 _CALLER = re.compile(r"\[ *[TC][0-9]{1,10}\] ?")
 _UNIX = re.compile(r"(?P<epoch>[0-9]{9,11}\.[0-9]{6}) ")
 _QUOTE = re.compile(r"(?:> ?){1,8}")
@@ -73,11 +74,14 @@ _INDENTED = re.compile(
 )
 _DROPPED = re.compile(r"\*\* [0-9]{1,10} printk messages dropped \*\* ?")
 _KERNEL = re.compile(r"kernel: ?")
+_TAG = re.compile(r"[\w.-]{1,80}: (?=\{\")")  # fluentd, between its time and its JSON
+_EPOCH_COLUMN = re.compile(r"[0-9]{10,19},(?=[0-9]{4}-[0-9]{2}-)")  # Loki's export, before the time
+_SECONDS = re.compile(r"(?P<seconds>[0-9]{1,8}\.[0-9]{6}): ")
 _FIELD = re.compile(
     r'\s{0,32}(?:"?(?P<key>MESSAGE|msg|__REALTIME_TIMESTAMP)"?|"(?P<json>textPayload|message|@message|log|line)")(?:=|\s?:\s?)(?P<value>.*)',
     re.DOTALL,
 )
-_MESSAGE_KEYS = ("MESSAGE", "log", "message", "msg", "textPayload", "@message", "line")
+_MESSAGE_KEYS = ("MESSAGE", "log", "message", "msg", "textPayload", "@message", "line", "Body", "body")
 _MESSAGES = re.compile(r'"(?:textPayload|message|@message|log|line|msg|MESSAGE)"\s?:\s?"((?:[^"\\]|\\.){1,60000})"')
 _ESCAPE = re.compile(r"\\x([0-9a-f]{2})")
 
@@ -166,6 +170,8 @@ def _peel_words(line: LogLine) -> None:
     elif found := _KERNEL.match(line.text):
         line.ident = line.ident or "kernel"
         _take(line, found)
+    elif line.prefixed and (found := _TAG.match(line.text)):
+        _take(line, found)
 
 
 def _peel_priority(line: LogLine) -> None:
@@ -189,6 +195,11 @@ def _peel_digits(line: LogLine) -> bool:
         line.set_time(found["time"])
         _name(line, found["ident"], found["pid"])
         _take(line, found)
+    elif found := _EPOCH_COLUMN.match(line.text):
+        _take(line, found)
+    elif found := _SECONDS.match(line.text):
+        line.set_time(f"[{found['seconds']}]", monotonic=float(found["seconds"]))
+        _take(line, found)
     elif found := _UNIX.match(line.text):
         line.set_time(found["epoch"], epoch=float(found["epoch"]))
         _take(line, found)
@@ -202,15 +213,19 @@ def _peel_bracket(line: LogLine) -> None:
         _take(line, found)
         _take_named(line)  # journalctl -o short-monotonic
     elif found := _BRACKETED.match(line.text):
-        line.set_time(found["time"].strip(), epoch=parse_iso(found["time"]))
+        time = _GLOG.sub("", found["time"]).strip()
+        line.set_time(time, epoch=parse_iso(time))
         _take(line, found)
     elif found := _DELTA.match(line.text) or _CALLER.match(line.text):
         _take(line, found)
 
 
 def _peel_iso(line: LogLine, found: re.Match[str]) -> None:
-    line.set_time(found[0].strip().rstrip(":"), epoch=parse_iso(f"{found['time']}{found['zone'] or ''}"))
+    is_column = found[0].endswith(",")
+    line.set_time(found[0].strip().rstrip(":,"), epoch=parse_iso(f"{found['time']}{found['zone'] or ''}"))
     _take(line, found)
+    if is_column and line.text[:1] == line.text[-1:] == '"':
+        line.text = line.text[1:-1].replace('""', '"').replace('\\"', '"')
     if cri := _CRI.match(line.text):
         _take(line, cri)
     else:

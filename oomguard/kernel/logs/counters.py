@@ -7,11 +7,11 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from oomguard.formats.cgroup import MemcgCounters, OomCounters, parse_count
+from oomguard.formats.cgroup import MemcgCounters, OomCounters
 from oomguard.formats.kernel_log import UnitNotice
-from oomguard.kernel.cgroup.directory import MemcgDir, find_own_cgroup, read_kernel_text
+from oomguard.kernel.cgroup.directory import MemcgDir, find_own_cgroup
 from oomguard.kernel.logs.files import SYSTEM_PATH
-from oomguard.kernel.machine import container_name
+from oomguard.kernel.machine import container_name, oom_kills_since_boot
 
 _PATIENCE_SECONDS = 10
 _MOST_UNITS = 64
@@ -28,7 +28,7 @@ def read_oom_counters(root: Path = Path("/")) -> OomCounters:
                 MemcgCounters(name=memcg.name, oom_kills=kills, limit=memcg.memory_max(), peak=memcg.peak_charged())
             )
     return OomCounters(
-        machine_kills=parse_count(read_kernel_text(root / "proc/vmstat") or "", "oom_kill"),
+        machine_kills=oom_kills_since_boot(root),
         memcgs=tuple(memcgs),
         in_container=_in_container(root, own),
         batch_job=os.environ.get("SLURM_JOB_ID"),
@@ -53,11 +53,6 @@ def _in_container(root: Path, own: MemcgDir | None) -> bool:
     if container_name(root) is not None or "KUBERNETES_SERVICE_HOST" in os.environ:
         return True
     return own is not None and own.path == own.mount_point and not _is_machines_root(own)
-
-
-def oom_kills_since_boot(root: Path = Path("/")) -> int | None:
-    """How many processes the kernel has killed for memory since boot (Linux 4.13). None: it does not say."""
-    return parse_count(read_kernel_text(root / "proc/vmstat") or "", "oom_kill")
 
 
 def units_killed_for_memory() -> list[UnitNotice]:

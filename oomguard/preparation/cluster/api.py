@@ -40,7 +40,7 @@ def plan_within(options: PrepareOptions, *, unit_bytes: int | None = None) -> tu
     if job.sha256 != job_digest(planned):
         raise Changed(
             f"{printable(str(path))}: the job that was begun there has other inputs or options",
-            do=f"another --out FOLDER; or to go on with that job: oomguard prepare --job {printable(str(path))}",
+            do=f"another --out FOLDER; or to continue that job: oomguard prepare --job {printable(str(path))}",
         )
     return job, path
 

@@ -131,7 +131,7 @@ def write_job(job: JobFile, path: Path) -> JobFile:
     except FileExistsError as error:
         raise BadInput(
             f"{printable(str(path))} exists, and a planned job is never replaced",
-            do="--job-file with another name; or go on with that job: oomguard prepare --job FILE",
+            do="--job-file with another name; or continue that job: oomguard prepare --job FILE",
         ) from error
     except OSError as error:
         raise disk_error(error, path) from error

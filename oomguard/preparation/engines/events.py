@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from oomguard.preparation.engines.pipeline import PipelineState
     from oomguard.preparation.job import Job
-    from oomguard.supervision.run_budget import RunBudget
+    from oomguard.supervision.own_budget import RunBudget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

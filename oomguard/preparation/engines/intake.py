@@ -42,6 +42,7 @@ class Intake:
         self._slots = slots
         self._free = list(range(slots.layout.slots))
         self._index: int = position["source"]
+        self._bytes_behind = sum(source.size or 0 for source in job.sources[: self._index])
         self._position = position
         self._ask_plan = ask_plan
         self._feed: Feed | None = None
@@ -72,7 +73,7 @@ class Intake:
     def bytes_read(self) -> int:
         """Give how far reading is, in bytes of the files on disk; standard input does not count."""
         sources = self._job.sources
-        done = sum(source.size or 0 for source in sources[: self._index])
+        done = self._bytes_behind
         if self._feed is not None:
             return done + self._feed.offset
         if self._index < len(sources) and not sources[self._index].is_remote:
@@ -122,10 +123,13 @@ class Intake:
         else:
             self._free += self.stream.close()
         self.stream.forget_resume()
+        self._bytes_behind += self._job.sources[source].size or 0
         self._index, self._position, self._feed, self._failed = source + 1, {}, None, False
 
     def _next_source(self) -> None:
-        require_unchanged(self._job.sources[self._index])
+        source = self._job.sources[self._index]
+        require_unchanged(source)
+        self._bytes_behind += source.size or 0
         self._index += 1
         self._position = {}
         self._feed = None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
 _STATE = "state.json"  # datasets.Dataset.save_to_disk
 _SPLITS = "dataset_dict.json"  # datasets.DatasetDict.save_to_disk
+_LARGEST = 16 << 20  # bytes of such a file: the names of a hundred thousand files
 _CACHE = {"blobs", "snapshots"}  # huggingface_hub's cache of a repository
 
 
@@ -61,7 +64,7 @@ def _snapshot(folder: Path) -> Path:
     """The revision that `refs/main` names, or the only one."""
     snapshots = sorted(path for path in (folder / "snapshots").iterdir() if path.is_dir())
     try:
-        main = (folder / "refs" / "main").read_text().strip()
+        main = _read(folder / "refs" / "main").decode().strip()
     except (OSError, UnicodeDecodeError):
         main = ""
     chosen = [path for path in snapshots if path.name == main] or snapshots
@@ -76,7 +79,19 @@ def _snapshot(folder: Path) -> Path:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        value = json.loads(path.read_bytes())
+        value = json.loads(_read(path))
     except (OSError, ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def _read(path: Path) -> bytes:
+    """A small file of somebody's folder; of a larger one, or a pipe, which is not waited for, nothing.
+
+    Raises: OSError if it cannot be read.
+    """
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return b""
+        got = file.read(_LARGEST + 1)
+        return got if len(got) <= _LARGEST else b""

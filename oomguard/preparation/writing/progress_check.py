@@ -58,6 +58,7 @@ def _check_open(job: Job, progress: Progress, opened: Any) -> None:
     for split, at in opened.items():
         if not isinstance(at, dict) or not is_count(at.get("index")) or not is_count(at.get("tokens")):
             _refuse("an open shard has no place")
+        held = _check_held(at, most if layout.fold_last else None, with_documents=with_documents)
         if (at["tokens"] and not is_sha256(at.get("sha256"))) or (most is not None and at["tokens"] >= most):
             _refuse("an open shard is none")
         known = [at.get("documents", 0), at.get("ends_crc32", 0)]
@@ -65,12 +66,26 @@ def _check_open(job: Job, progress: Progress, opened: Any) -> None:
             _refuse("the documents of an open shard are not known")
         shards = [shard for shard in progress.shards if len(splits) == 1 or shard["split"] == split]
         first = output.first_index(split, by_document=len(splits) > 1)
-        if at["index"] != first + len(shards):
+        if at["index"] != first + len(shards) + (held is not None):
             _refuse("a shard is missing")
-        tokens += at["tokens"]
+        tokens += at["tokens"] + (held or 0)
     assert progress.checkpoint is not None
     if tokens != progress.checkpoint["totals"]["tokens"]:
         _refuse("the shards hold another number of tokens")
+
+
+def _check_held(at: dict[str, Any], full: int | None, *, with_documents: bool) -> int | None:
+    """Give the tokens of a full shard that has no name yet; None: there is none."""
+    held = at.get("held")
+    if held is None:
+        return None
+    if full is None or not isinstance(held, dict) or not is_sha256(held.get("sha256")):
+        _refuse("a full shard has no name")
+    if not is_count(held.get("tokens")) or held["tokens"] < full or held.get("index") != at["index"] - 1:
+        _refuse("a full shard is not full")
+    if with_documents and not (is_count(held.get("documents")) and is_count(held.get("ends_crc32"))):
+        _refuse("the documents of a full shard are not known")
+    return int(held["tokens"])
 
 
 def _check_position(job: Job, progress: Progress, position: Any, totals: dict[str, Any]) -> None:

@@ -149,7 +149,8 @@ def read_crc(source: Source, start: int, end: int) -> tuple[int, list[int | None
     """Give the CRC-32 of a part of a file, and the file's identity after it was read. Raises: BadInput."""
     crc = 0
     try:
-        fd = os.open(source.path, os.O_RDONLY | os.O_CLOEXEC)
+        # O_NONBLOCK: a pipe that has taken its place is not waited for, but refused by pread().
+        fd = os.open(source.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             while start < end and (got := os.pread(fd, min(MIB, end - start), start)):
                 crc = zlib.crc32(got, crc)

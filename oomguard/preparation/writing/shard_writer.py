@@ -4,8 +4,10 @@ One `SplitWriter` for each split. Where a shard ends depends on the number of to
 stopped and goes on, with other piece sizes, writes the same bytes.
 """
 
+# ruff: noqa: SLF001 - the shard before the open one is a writer of the same class
 from __future__ import annotations
 
+import copy
 import errno
 import hashlib
 import os
@@ -87,6 +89,7 @@ class SplitWriter:
         self._hash = hashlib.sha256()
         self._token_bytes = plan.layout.token_bytes
         self._header = plan.header(None)
+        self._held: SplitWriter | None = None  # a full shard before the open one, which may have to join it
 
     def write(self, tokens: memoryview, ends: Sequence[int] = ()) -> None:
         """Append tokens, given as bytes; a full shard is finished and the next one begun.
@@ -102,7 +105,7 @@ class SplitWriter:
             self._append(tokens[:room])
             tokens = tokens[room:]
             if self._tokens == full:
-                self.finish_shard()
+                self._end_shard()
 
     def _write_documents(self, tokens: memoryview, ends: Sequence[int]) -> None:
         """Append tokens; a shard is full at the first document that ends where it has its tokens, or more."""
@@ -110,7 +113,7 @@ class SplitWriter:
         while full is not None and (at := bisect_left(ends, done + full - self._tokens, lo=number)) < len(ends):
             self._append_documents(tokens, done, ends[at], ends[number : at + 1])
             done, number = ends[at], at + 1
-            self.finish_shard()
+            self._end_shard()
         self._append_documents(tokens, done, len(tokens) // self._token_bytes, ends[number:])
 
     def _append_documents(self, tokens: memoryview, start: int, stop: int, ends: Sequence[int]) -> None:
@@ -167,6 +170,47 @@ class SplitWriter:
         if self._plan.with_documents:
             self._ends = DocumentEnds(self._beside("ends"))
             self._ends.begin()
+
+    def _end_shard(self) -> None:
+        """The open shard is full; with `fold_last` it gets its name once it is known that nothing joins it."""
+        if not self._plan.layout.fold_last:
+            self.finish_shard()
+            return
+        self._finish_held()
+        self._held = copy.copy(self)
+        self._fd, self._ends, self._tokens, self._written_back = -1, None, 0, 0
+        self._index += 1
+
+    def _finish_held(self) -> None:
+        if self._held is not None:
+            self._held.finish_shard()
+        self._held = None
+
+    def finish(self) -> None:
+        """Finish what is open: the last shard, which joins the one before it where that was asked for."""
+        held = self._held
+        if held is not None and self._fd >= 0 and self._may_join(held):
+            full, after = self._full_shard(), held._tokens
+            for data in full.data(0, full.tokens):
+                held._append(memoryview(data))
+            if held._ends is not None:
+                for ends in full.ends():
+                    held._ends.append(ends, after=after)
+            self._drop()
+            self._index -= 1
+        self._finish_held()
+        self.finish_shard()
+
+    def _may_join(self, held: SplitWriter) -> bool:
+        """Of one split, and not more than a shard of the format may hold."""
+        plan = self._plan
+        same = plan.split_of(self._split, held._index) == plan.split_of(self._split, self._index)
+        return same and held._tokens + self._tokens <= plan.format.most_tokens(self._token_bytes)
+
+    def _drop(self) -> None:
+        """The open shard is in another one; its file goes with the next checkpoint."""
+        self._built_from.append(self._temporary)
+        self._forget()
 
     def finish_shard(self) -> None:
         """Sync the open shard, name it and what stands beside it, and report it; nothing to do if none is open."""
@@ -262,10 +306,11 @@ class SplitWriter:
                 os.fdatasync(self._fd)
             except OSError as error:
                 raise disk_error(error, self._temporary) from error
+        held = {"held": self._held.sync()} if self._held is not None else {}
         if self._fd < 0:
-            return {"index": self._index, "tokens": 0}
+            return {"index": self._index, "tokens": 0, **held}
         ends = self._ends.sync() if self._ends is not None else {}
-        return {"index": self._index, "tokens": self._tokens, "sha256": self._hash.hexdigest(), **ends}
+        return {"index": self._index, "tokens": self._tokens, "sha256": self._hash.hexdigest(), **ends, **held}
 
     def resume(self, position: dict[str, Any]) -> None:
         """Go on from a position that `sync` gave.
@@ -274,7 +319,15 @@ class SplitWriter:
         """
         self._index = position["index"]
         try:
-            self._reopen(position)
+            keep = self._reopen(position)
+            if (before := position.get("held")) is not None:
+                self._held = copy.copy(self)
+                self._held._index, self._held._fd, self._held._ends = before["index"], -1, None
+                keep |= self._held._reopen(before)
+            # Later shards are begun anew.
+            for later in self._plan.state.glob(f"{self._split[0]}*.partial"):
+                if later not in keep:
+                    safe_files.unlink(later)
         except FileNotFoundError as error:
             raise Changed(f"{self._temporary} is gone, so the run cannot resume", do="--restart starts over") from error
         except OSError as error:
@@ -304,20 +357,17 @@ class SplitWriter:
         self.close()
         self._fd, self._ends = -1, None
 
-    def _reopen(self, position: dict[str, Any]) -> None:
+    def _reopen(self, position: dict[str, Any]) -> set[Path]:
+        """Open what was open; gives the files that are needed for it."""
         final = self._plan.folder / self._plan.file_name(self._split, self._index)
-        is_open = bool(position["tokens"] or position.get("documents"))
-        if is_open:
-            has_name = not self._temporary.exists() and final.exists()
-            self._take_back(final if has_name else self._temporary, position["tokens"], position.get("sha256"))
-            if self._plan.with_documents:
-                self._ends = DocumentEnds(self._beside("ends"))
-                self._ends.resume(position["documents"], position["ends_crc32"])
-        # Later shards are begun anew.
-        keep = {self._temporary, self._beside("ends")} if is_open else set()
-        for later in self._plan.state.glob(f"{self._split[0]}*.partial"):
-            if later not in keep:
-                safe_files.unlink(later)
+        if not (position["tokens"] or position.get("documents")):
+            return set()
+        has_name = not self._temporary.exists() and final.exists()
+        self._take_back(final if has_name else self._temporary, position["tokens"], position.get("sha256"))
+        if self._plan.with_documents:
+            self._ends = DocumentEnds(self._beside("ends"))
+            self._ends.resume(position["documents"], position["ends_crc32"])
+        return {self._temporary, self._beside("ends")}
 
     def _take_back(self, file: Path, tokens: int, sha256: str | None) -> None:
         """Open the shard that was not full, which may have got its name after the checkpoint."""
@@ -338,6 +388,8 @@ class SplitWriter:
 
     def close(self) -> None:
         """Close an open shard as it is; harmless after `finish_shard`."""
+        if self._held is not None:
+            self._held.close()
         if self._fd >= 0:
             os.close(self._fd)
         self._fd = -1

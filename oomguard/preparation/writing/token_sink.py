@@ -208,7 +208,7 @@ class TokenSink:
         self._read_parts.require_unchanged()
         self._is_whole = False
         for writer in self._writers.values():
-            writer.finish_shard()
+            writer.finish()
         self._write_split_files()
         self._is_whole = True
         self.checkpoint()

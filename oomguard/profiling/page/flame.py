@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from oomguard.formats.page.document import code, cut, name, safe
 from oomguard.profiling.rules.call_tree import call_tree, largest_nodes, own_call_tree
 from oomguard.profiling.screens import short_path
-from oomguard.supervision.growth.attribution import is_library
+from oomguard.supervision.rules.user_code import is_library
 from oomguard.text import printable
 from oomguard.units import format_size
 

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from oomguard.supervision.growth.attribution import is_library
 from oomguard.supervision.growth.model import GrownCall
+from oomguard.supervision.rules.user_code import is_library
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

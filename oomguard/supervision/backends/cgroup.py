@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 _KILL_PATIENCE_SECONDS = 10.0
 _GROWTH_STEPS = 48  # in the upper half of the budget
+_ASKS_PART = 10  # to ask for one takes at most so small a part of the time: meanwhile nobody looks at the job
 _SURE_LOOKS, _SURE_STEP_SECONDS = 4, 0.002
 _LARGEST_FOLIO = 2 << 20  # bytes: what is charged at once, and so may be missing to a limit that was met
 
@@ -59,6 +60,7 @@ class CgroupBackend:
     _growth_event: int | None = None  # v1: readable when the job grew by another step
     _next_step: int = 0  # v1: the memory at which it will be
     _step_was_met: bool = False
+    _next_ask: float = 0.0
     _events_file: int | None = None  # v2: memory.events; POLLPRI when it changed
     _peak_file: int | None = None  # v2: memory.peak
     _highest: int = 0  # v1: the mark, before it was set back
@@ -102,6 +104,10 @@ class CgroupBackend:
     def wake_on(self) -> list[tuple[int, int]]:
         """Descriptors, each with its poll events, that tell of the limit."""
         if self._oom_event is not None:
+            if self._step_was_met and (now := time.monotonic()) >= self._next_ask:  # only now: the look was first
+                self._step_was_met = False
+                self._after_step()
+                self._next_ask = time.monotonic() + _ASKS_PART * (time.monotonic() - now)
             steps = [] if self._growth_event is None else [(self._growth_event, select.POLLIN)]
             return [(self._oom_event, select.POLLIN), *steps]
         return [] if self._events_file is None else [(self._events_file, select.POLLPRI)]
@@ -112,9 +118,6 @@ class CgroupBackend:
         v1: a process is parked. v2: the hard limit was met (memory.high alone may be for page cache).
         """
         if self._oom_event is not None:
-            if self._step_was_met:  # only now: by its 10 ms the one who looks at the job would come too late
-                self._step_was_met = False
-                self._after_step()
             with suppress(BlockingIOError):
                 os.read(self._oom_event, 8)
             if self._growth_event is not None:

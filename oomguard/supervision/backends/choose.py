@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from oomguard.kernel.cgroup.directory import find_own_cgroup
 from oomguard.kernel.cgroup.refusals import MemcgUnavailable
-from oomguard.supervision.backends.cgroup_setup import open_cgroup
 from oomguard.supervision.rules.choice import BudgetRequest, Enforcement, Refusal, ways_to_try
 
 if TYPE_CHECKING:
@@ -105,6 +104,8 @@ def find_place(
     for way in ways:
         try:
             if way in ("cgroup v2", "cgroup v1"):
+                from oomguard.supervision.backends.cgroup_setup import open_cgroup  # here, and so on: one is needed
+
                 place.cgroup = open_cgroup(
                     request.size,
                     above,

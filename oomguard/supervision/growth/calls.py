@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from oomguard.supervision.growth.attribution import charged_line, is_library
-from oomguard.supervision.growth.line_growth import Line
+from oomguard.supervision.growth.line_growth import Line, charged_line
 from oomguard.supervision.growth.model import GrownCall, GrownStack
+from oomguard.supervision.rules.user_code import is_library
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -16,8 +16,7 @@ from oomguard.formats.proc import parse_proc_stat, parse_status_memory
 from oomguard.kernel.proc.files import ProcFiles
 from oomguard.stacks.cpython import PythonFrames
 from oomguard.stacks.source import SourceFiles
-from oomguard.supervision.growth.attribution import charged_line
-from oomguard.supervision.growth.line_growth import Line, LineGrowth, largest_lines
+from oomguard.supervision.growth.line_growth import Line, LineGrowth, charged_line, largest_lines
 from oomguard.supervision.growth.model import GrownLine
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ _LEAST_PART = 2048  # of the budget: how much the job must have changed by, to b
 _LEAST_GROWTH = 1 << 15  # bytes of one process: less waits until it is more
 _FIRST_PATIENCE_SECONDS, _LAST_PATIENCE_SECONDS = 0.02, 30.0  # until what could not be read is tried again
 _HELD_BEFORE = Line("", 0, "")
-_ASLEEP = Line("", -1, "")  # grown while it ran, and seen when it slept: where is not known
+_ASLEEP = Line("", -1, "")  # grown while it ran, and seen asleep, or not to be read just then: where is not known
 _KNOWN_PART = 40  # of the growth: where less was seen, nothing is said
 _ONLY_WAITS = re.compile(r"(await )?[\w.]*\b(sleep|wait|join|acquire|select|poll)\([^;]*\)(\s*#.*)?$")
 _KEPT = 5
@@ -46,6 +45,7 @@ class GrowthLedger:
         self._proc = ProcFiles(root)
         self._growth = LineGrowth[Line]()
         self._refused: dict[int, tuple[float, float]] = {}  # pid -> until when, and how long
+        self._read: set[int] = set()  # whose stack could be read
         self._next = 0  # of the processes
         self._first: int | None = None  # what the job held when it was first looked at
         self._last = 0
@@ -122,6 +122,7 @@ class GrowthLedger:
         alive = set(pids)
         self._growth.keep_only(alive)
         self.frames.keep_only(alive)
+        self._read &= alive
 
     def _take_size(self, pid: int, grown: list[tuple[int, int, int]], *, is_first: bool) -> None:
         size = parse_status_memory(self._proc.read(f"{pid}/status")).unreclaimable_bound
@@ -161,9 +162,12 @@ class GrowthLedger:
             return Line(program, 0, "")
         slept = self._sleeps(pid)
         frames = self.frames.read(pid)
+        if not frames and pid in self._read:
+            return _ASLEEP  # it runs Python, and went on while it was read
         if not frames:
             self._refused[pid] = (now + patience, min(2 * patience, _LAST_PATIENCE_SECONDS))
             return Line(program, 0, "")
+        self._read.add(pid)
         if slept or self._sleeps(pid):
             return _ASLEEP
         line = charged_line(self.sources.named(pid, frames) or (), program)

@@ -1,9 +1,11 @@
-"""Where memory grew: the growth of a process is charged to the line, or to the stack, that it was in."""
+"""Which line of code growth is charged to, and how much grew there."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
+
+from oomguard.supervision.rules.user_code import is_library, user_place
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -97,3 +99,24 @@ def largest_lines(held: Mapping[Line, int], count: int) -> list[tuple[Line, int]
             named, before = together.get((line.file, line.line), (line, 0))
             together[line.file, line.line] = (named, before + size)
     return sorted(together.values(), key=lambda one: (-one[1], one[0]))[:count]
+
+
+__all__ = ["charged_line", "is_library"]
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def charged_line(frames: Sequence[tuple[str, int, str]], program: str) -> Line:
+    """Give the line for a stack of (file, line, function), innermost first; line 0 of `program` if none has a file.
+
+    What a library allocates, it allocates for the line that called it; so does code that was made at run time, such as
+    a dataclass's __init__ in "<string>".
+    """
+    place = user_place(frames)
+    if place is not None:
+        return Line(*frames[place])
+    files = [frame for frame in frames if not frame[0].startswith("<")]
+    # A library's own thread begins in the standard library, which says nothing of whose it is.
+    outermost = ([frame for frame in files if not frame[0].endswith("/threading.py")] or files)[-1:]
+    return Line(*outermost[0]) if outermost else Line(program, 0, "")

@@ -11,7 +11,7 @@ from oomguard.units import MIB, format_size
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from oomguard.supervision.held_job import Snapshot
+    from oomguard.supervision.model import Snapshot
 
 
 def render_held(held: Snapshot, supervisor_pid: int, suggested: int) -> RenderableType:

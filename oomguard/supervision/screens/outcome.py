@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from oomguard.formats.proc import MemoryShare
     from oomguard.kernel.model import OpenInput, ProcessFacts, ProcessStack, StackFrame
     from oomguard.supervision.growth.model import GrownLine
-    from oomguard.supervision.held_job import Snapshot
-    from oomguard.supervision.model import RunOutcome
+    from oomguard.supervision.model import RunOutcome, Snapshot
 
 _SHOWN_PROCESSES = 5
 _SHOWN_ALIKE = 3  # of many processes that hold as much as each other

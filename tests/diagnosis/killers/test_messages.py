@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from oomguard.diagnosis.api import diagnose
+from oomguard.diagnosis.killers import BY_IDENT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,6 +50,23 @@ KILLS: dict[str, tuple[str, str, str, dict[str, str]]] = {
     "argo": ("  message: OOMKilled (exit code 137)\n", "kernel", "kubernetes", {}),
     "snake": ("Error in rule align:\n    jobid: 3\n    cluster_jobid: 4711\nslurmstepd: error: Detected 1 oom_kill event in StepId=4711.batch. Some of the step tasks have been OOM Killed.\n", "slurm", "slurm", {"job": "4711"}),
     "jetsam": ("2026-03-01 10:00:00.123456+0100 localhost kernel[0]: (AppleARMPlatform) memorystatus: killing_top_process pid 4123 [python3.11] (vm-compressor-space-shortage 1) 2345678KB - memorystatus_available_pages: 1234\n", "macos", "macos", {}),
+    "slurmmail": ("Slurm Job_id=81273 Name=train Ended, Run time 00:12:33, OUT_OF_MEMORY, ExitCode 0\n", "slurm", "slurm", {"job": "81273"}),
+    "pbsprocg": ('Job 4711.pbs has exceeded memory allocation on node n7\nProcess "python3", pid 12345, rss 8589934592 killed\n', "pbs", "pbs", {"job": "4711.pbs", "used": "8589934592"}),
+    "pbstorque2": ("=>> PBS: job killed: vmem 17179873280 exceeded limit 17179869184\n", "pbs", "pbs", {"limit": "17179869184"}),
+    "condorqhold": ("-- Schedd: submit.example.org : <10.0.0.1:9618>\n ID      OWNER          HELD_SINCE  HOLD_REASON\n4711.0   ann             3/1  10:00 Error from slot1_1@n12: Job has gone over cgroup memory limit of 4096 megabytes. Last measured usage: 4013 megabytes.  Consider resubmitting with a higher request_memory.\n", "htcondor", "htcondor", {"job": "4711.0", "used": "4013M"}),
+    "sparkexec": ("26/03/01 10:00:00 ERROR YarnScheduler: Lost executor 3 on n7: Container killed by YARN for exceeding memory limits.  9.8 GB of 9.8 GB physical memory used. Consider boosting spark.yarn.executor.memoryOverhead or disabling yarn.nodemanager.vmem-check-enabled because of YARN-4714.\n", "yarn", "yarn", {"limit": "9.8 GB"}),
+    "k8sjsonpathmap": ("map[terminated:map[containerID:containerd://5954f621c17f exitCode:137 finishedAt:2026-03-01T10:00:05Z reason:OOMKilled startedAt:2026-03-01T10:00:00Z]]\n", "kernel", "kubernetes", {"finished": "2026-03-01T10:00:05Z"}),
+    "k8scustomcol": ("POD     CONTAINER  REASON\nweb-1   prep       OOMKilled\n", "kernel", "kubernetes", {"pod": "web-1", "container": "prep"}),
+    "argowf": ("STEP          TEMPLATE  PODNAME       DURATION  MESSAGE\n ✖ prep-x9    main      prep-x9-123   12s       OOMKilled (exit code 137)\n", "kernel", "kubernetes", {}),
+    "kubeflow": ("This step is in Failed state with this message: OOMKilled (exit code 137)\n", "kernel", "kubernetes", {}),
+    "flyte": ("[1/1] currentAttempt done. Last Error: USER::OOMKilled\nContainer [prep] terminated with exit code (137). Reason [OOMKilled]. Message:\n", "kernel", "kubernetes", {"container": "prep"}),
+    "k8spodstatusevicted": ("Status:           Failed\nReason:           Evicted\nMessage:          Pod The node was low on resource: [MemoryPressure]. \n", "kubelet", "kubelet", {}),
+    "lambda2": ('{"time":"2026-03-01T10:00:00Z","type":"platform.report","record":{"requestId":"8f5","status":"error","errorType":"Runtime.OutOfMemory","metrics":{"durationMs":2101.06,"memorySizeMB":128,"maxMemoryUsedMB":128}}}\n', "lambda", "lambda", {"used": "128M"}),
+    "awsbatch": ('"statusReason": "Essential container in task exited", "container": { "exitCode": 137, "reason": "OutOfMemoryError: Container killed due to memory usage" }\n', "kernel", "ecs", {}),
+    "hfspace2": ("runtime error\nExit code: 137. Reason: Memory limit exceeded (16Gi)\n", "huggingface-space", "huggingface-space", {"limit": "16Gi"}),
+    "render": ("Instance failed: x Ran out of memory (used over 512MB) while running your code.\n", "render", "render", {"limit": "512MB"}),
+    "fly2": ("Process appears to have been OOM killed!\n", "kernel", "fly", {}),
+    "glue2": ("Command Failed due to Out of Memory\n", "glue", "glue", {}),
 }  # fmt: skip
 # A SIGKILL whose reason is not told, or memory that is not the host's: text, whose words, pid.
 NOTICES: dict[str, tuple[str, str, int | None]] = {
@@ -63,7 +81,7 @@ NOTICES: dict[str, tuple[str, str, int | None]] = {
     "numpy": ("numpy.core._exceptions.MemoryError: Unable to allocate 14.9 GiB for an array with shape (2000000000,) and data type float64\n", "refused", None),
     "gcc": ("g++: fatal error: Killed signal terminated program cc1plus\ncompilation terminated.\nmake[2]: *** [CMakeFiles/x.dir/build.make:76: a.o] Error 1\n", "compiler", None),
     "make": ("make: *** [Makefile:3: all] Killed\n", "make", None),
-    "celery": ("[2026-03-01 10:00:00,123: ERROR/MainProcess] Process 'ForkPoolWorker-1' pid:4711 exited with 'signal 9 (SIGKILL)'\n[2026-03-01 10:00:00,123: ERROR/MainProcess] Task handler raised error: WorkerLostError('Worker exited prematurely: signal 9 (SIGKILL) Job: 0.')\n", "celery", None),
+    "celery": ("[2026-03-01 10:00:00,123: ERROR/MainProcess] Process 'ForkPoolWorker-1' pid:4711 exited with 'signal 9 (SIGKILL)'\n[2026-03-01 10:00:00,123: ERROR/MainProcess] Task handler raised error: WorkerLostError('Worker exited prematurely: signal 9 (SIGKILL) Job: 0.')\n", "celery", 4711),
     "brokenpool": ("concurrent.futures.process.BrokenProcessPool: A process in the process pool was terminated abruptly while the future was running or pending.\n", "pool", None),
     "loky": ("joblib.externals.loky.process_executor.TerminatedWorkerError: A worker process managed by the executor was unexpectedly terminated. This could be caused by a segmentation fault while calling the function or by an excessive memory usage causing the Operating System to kill the worker.\n\nThe exit codes of the workers are {SIGKILL(-9)}\n", "pool", None),
     "killed": ("$ python prep.py\nKilled\n", "shell", None),
@@ -83,6 +101,29 @@ NOTICES: dict[str, tuple[str, str, int | None]] = {
     "jupyter": ("[I 2026-03-01 10:00:00.123 ServerApp] AsyncIOLoopKernelRestarter: restarting kernel (1/5), keep random ports\n", "jupyter", None),
     "xdist": ("[gw3] node down: Not properly terminated\nreplacing crashed worker gw3\n", "pytest-xdist", None),
     "rsession": ("Error: cannot allocate vector of size 3.0 Gb\n", "refused", None),
+    "celery2": ("[2026-03-01 10:00:00,123: ERROR/MainProcess] Process 'ForkPoolWorker-1' pid:4711 exited with 'signal 9 (SIGKILL)'\n", "celery", 4711),
+    "elasticwarn": ("W0301 10:00:00.123000 4700 torch/distributed/elastic/multiprocessing/api.py:900] Sending process 4712 closing signal SIGTERM\nE0301 10:00:00.223000 4700 torch/distributed/elastic/multiprocessing/api.py:874] failed (exitcode: -9) local_rank: 0 (pid: 4711) of binary: /usr/bin/python\n", "torchrun", 4711),
+    "spawn": ("torch.multiprocessing.spawn.ProcessExitedException: process 0 terminated with signal SIGKILL\n", "torchrun", None),
+    "clang": ("clang: error: unable to execute command: Killed\nclang: error: clang frontend command failed due to signal (use -v to see invocation)\n", "compiler", None),
+    "prefect": ("10:00:00.123 | ERROR   | prefect.flow_runs.runner - Process for flow run 'x' exited with status code: -9; This indicates that the process exited due to a SIGKILL signal. Typically, this is either caused by manual cancellation or high memory usage causing the operating system to terminate the process.\n", "subprocess", None),
+    "dockerdie": ("2026-03-01T10:00:05.223456789+01:00 container die 5954f621c17f13706c25a215db06fe2bf7b9a9a6c732a909eb0db39d62346724 (execDuration=5, exitCode=137, image=prep:1, name=web)\n", "docker-exit", None),
+    "gharunner2": ("The self-hosted runner: arc-runner-7 lost communication with the server. Verify the machine is running and has a healthy network connection. Anything in your workflow that terminates the runner process, starves it for CPU/Memory, or blocks its network access can cause this error.\n", "ci", None),
+    "gha143": ("2026-03-01T10:00:00.1234567Z ##[error]The runner has received a shutdown signal. This can happen when the runner service is stopped, or a manually started runner is canceled.\n2026-03-01T10:00:00.1234567Z ##[error]Process completed with exit code 143.\n", "ci", None),
+    "azuredev2": ("##[error]We stopped hearing from agent Azure Pipelines 7. Verify the agent machine is running and has a healthy network connection. Anything that terminates an agent process, starves it for CPU, or blocks its network access can cause this error.\n", "ci", None),
+    "circleci2": ('Received "killed" signal\n', "ci", None),
+    "databricks": ("Fatal error: The Python kernel is unresponsive.\nThe Python process exited with exit code 137 (SIGKILL: Killed). This may have been caused by an OOM error. Check your command's memory usage.\n", "exit-137", None),
+    "pycharm": ("Process finished with exit code 137 (interrupted by signal 9: SIGKILL)\n", "exit-137", None),
+    "vertex2": ("The replica workerpool0-0 exited with a non-zero status of 137(SIGKILL).\n", "exit-137", None),
+    "systemdkill9": ("Mar 01 10:00:00 h systemd[1]: prep.service: Main process exited, code=killed, status=9/KILL\nMar 01 10:00:00 h systemd[1]: prep.service: Failed with result 'signal'.\n", "systemd-exit", None),
+    "vscodekernel": ("The Kernel crashed while executing code in the current cell or a previous cell. \nPlease review the code in the cell(s) to identify a possible cause of the failure. \nClick here for more info. \nView Jupyter log for further details.\n", "vscode", None),
+    "vscodeext": ("[error] Extension host (LocalProcess pid: 4711) terminated unexpectedly. Code: null, Signal: SIGKILL\n", "vscode", 4711),
+    "arrow": ("pyarrow.lib.ArrowMemoryError: malloc of size 17179869184 failed\n", "refused", None),
+    "duckdb": ("duckdb.duckdb.OutOfMemoryException: Out of Memory Error: could not allocate block of size 256.0 KiB (12.7 GiB/12.7 GiB used)\n", "duckdb", None),
+    "raystore": ("ray.exceptions.ObjectStoreFullError: Failed to put object 00ff in object store because it is full. Object size is 1234567 bytes.\n", "ray-store", None),
+    "shm": ("RuntimeError: unable to write to file </torch_4711_3f>\nOSError: [Errno 28] No space left on device: '/dev/shm/torch_4711'\n", "shm", None),
+    "daskpause": ("2026-03-01 10:00:00,123 - distributed.worker.memory - WARNING - Worker is at 80% memory usage. Pausing worker.  Process memory: 3.12 GiB -- Worker memory limit: 3.91 GiB\n", "dask-paused", None),
+    "daskunmanaged": ("2026-03-01 10:00:00,123 - distributed.worker.memory - WARNING - Unmanaged memory use is high. This may indicate a memory leak or the memory may not be released to the OS; see https://distributed.dask.org/en/latest/worker-memory.html#memory-not-released-back-to-the-os for more information. -- Unmanaged memory: 2.80 GiB -- Worker memory limit: 3.91 GiB\n", "dask-paused", None),
+    "herokur14": ("2026-03-01T10:00:00.000000+00:00 heroku[web.1]: Process running mem=522M(102.0%)\n2026-03-01T10:00:00.000000+00:00 heroku[web.1]: Error R14 (Memory quota exceeded)\n", "heroku-quota", None),
 }  # fmt: skip
 
 
@@ -116,6 +157,43 @@ def test_what_is_passed_on(tmp_path: Path, name: str) -> None:
     screen = " ".join(str(answer.render()).split())
     assert ("who sent SIGKILL" in screen) == (notice.says == "sigkill")
     assert "137 only" not in screen
+
+
+OTHER_SYSTEMS = ("freebsd", "macos", "lmkd")
+
+
+@pytest.mark.parametrize("ident", OTHER_SYSTEMS)
+def test_where_oomguard_does_not_run_it_is_no_advice(tmp_path: Path, ident: str) -> None:
+    log = tmp_path / "pasted.txt"
+    log.write_text(f"{BY_IDENT[ident].wordings[0].example}\n")
+    answer = diagnose(log)
+    assert answer.others[0].told_by == ident
+    assert answer.advice
+    assert not any("oomguard" in (step.command or "") for step in answer.advice)
+
+
+def test_the_unit_is_in_the_command(tmp_path: Path) -> None:
+    log = tmp_path / "pasted.txt"
+    log.write_text(NOTICES["systemdkill9"][0])
+    assert any((step.command or "").startswith("systemctl show prep.service -p") for step in diagnose(log).advice)
+
+
+def test_a_process_and_a_thread_are_no_part_of_a_time(tmp_path: Path) -> None:
+    """Ray's logs: [TIME LEVEL PROCESS THREAD]."""
+    log = tmp_path / "pasted.txt"
+    log.write_text(KILLS["raycolor"][0].partition("\x1b[0m ")[2])
+    when = diagnose(log).others[0].time
+    assert when is not None
+    assert when.text == "2026-03-01 10:00:00,123"
+
+
+def test_newer_systemd_says_it_otherwise(tmp_path: Path) -> None:
+    log = tmp_path / "pasted.txt"
+    log.write_text(
+        "Aug 07 01:00:57 h systemd[1]: prep.service: The kernel OOM killer killed some processes in this unit.\n"
+    )
+    answer = diagnose(log)
+    assert (answer.verdict, answer.killer, answer.units[0].unit) == ("likely", "kernel", "prep.service")
 
 
 def test_the_peak_that_time_measured(tmp_path: Path) -> None:

@@ -88,6 +88,14 @@ def as_arrow(found: list[str], make: Any, compression: str | None, kind: Any) ->
     return file.getvalue()
 
 
+def view_of_text() -> pa.DataType:
+    """The type of Feather files that Polars writes; plain text where this pyarrow cannot make it (16.0)."""
+    try:
+        return pa.array([""]).cast(pa.string_view()).type
+    except pa.ArrowNotImplementedError:
+        return pa.string()
+
+
 KINDS: dict[str, tuple[Callable[..., Any], str, Callable[[list[str]], bytes]]] = {
     "array": (iter_values, "json", as_json),
     "objects": (iter_values, "json", as_objects),
@@ -97,7 +105,7 @@ KINDS: dict[str, tuple[Callable[..., Any], str, Callable[[list[str]], bytes]]] =
     "warc": (iter_warc, "warc", as_warc),
     "arrow": (iter_arrow, "arrow", lambda found: as_arrow(found, pa.ipc.new_file, None, pa.string())),
     "stream": (iter_arrow, "arrow", lambda found: as_arrow(found, pa.ipc.new_stream, "zstd", pa.large_string())),
-    "feather": (iter_arrow, "arrow", lambda found: as_arrow(found, pa.ipc.new_file, "lz4", pa.string_view())),
+    "feather": (iter_arrow, "arrow", lambda found: as_arrow(found, pa.ipc.new_file, "lz4", view_of_text())),
 }
 
 

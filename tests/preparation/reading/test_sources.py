@@ -251,3 +251,16 @@ def test_folders_a_thousand_deep_are_read(tmp_path: Path, monkeypatch: pytest.Mo
         assert [Path(source.path).name for source in found] == ["a.txt", "deep.txt"]
     finally:
         subprocess.run(["rm", "-rf", "d"], check=True)  # Python's rmtree is recursive, and pytest's with it
+
+
+@pytest.mark.parametrize(("name", "beside"), [("state.json", ()), ("dataset_dict.json", ()), ("refs/main", ("blobs",))])
+def test_a_pipe_in_a_folder_that_says_what_counts_is_not_waited_for(
+    tmp_path: Path, name: str, beside: tuple[str, ...]
+) -> None:
+    text = tmp_path / ("snapshots/abc/a.txt" if beside else "a.txt")
+    for folder in (*(tmp_path / other for other in beside), text.parent, (tmp_path / name).parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    text.write_text("a")
+    os.mkfifo(tmp_path / name)
+    [one] = find_inputs([str(tmp_path)], folder=tmp_path, exclude=None, wanted=Wanted()).sources
+    assert Path(one.path).name == "a.txt"

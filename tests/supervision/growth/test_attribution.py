@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from oomguard.supervision.growth.attribution import charged_line
-from oomguard.supervision.growth.line_growth import Line
+from oomguard.supervision.growth.line_growth import Line, charged_line
 
 OWN = ("/home/u/prepare.py", 23, "load")
 

@@ -6,9 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oomguard.supervision.growth import calls
-from oomguard.supervision.growth.attribution import charged_line
 from oomguard.supervision.growth.calls import CallTable
-from oomguard.supervision.growth.line_growth import Line
+from oomguard.supervision.growth.line_growth import Line, charged_line
 
 FRAME = st.tuples(
     st.sampled_from(

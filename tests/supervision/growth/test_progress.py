@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from oomguard.kernel.model import OpenInput
-from oomguard.supervision.growth.forecast import Forecast
-from oomguard.supervision.growth.progress import ReadProgress
+from oomguard.supervision.growth.forecast import Forecast, ReadProgress
 
 MIB, GIB = 1 << 20, 1 << 30
 

@@ -8,9 +8,8 @@ import pytest
 
 from oomguard.kernel.model import ProcessFacts, ProcessStack, StackFrame
 from oomguard.supervision.growth.model import GrownLine
-from oomguard.supervision.held_job import Snapshot
-from oomguard.supervision.rules.advice import advise, equal_workers, size_by_flag
-from oomguard.supervision.rules.cures import CURES, cure_of
+from oomguard.supervision.model import Snapshot
+from oomguard.supervision.rules.advice import CURES, advise, cure_of, equal_workers, size_by_flag
 
 MIB = 1 << 20
 HELD = Snapshot(

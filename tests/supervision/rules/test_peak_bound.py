@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oomguard.supervision.rules.peak_bound import PeakBound
+from oomguard.supervision.rules.limits import PeakBound
 
 
 def test_the_mark_with_the_little_cache_that_was_there() -> None:

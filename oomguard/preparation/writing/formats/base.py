@@ -33,6 +33,7 @@ class Layout:
     shard_tokens: int | None = None  # None: one file a split
     block_size: int | None = None  # tokens in a block; None: no blocks
     tokenizer: str = ""  # its name, where a format has room for it
+    fold_last: bool = False  # a last shard that is not full joins the one before it
 
 
 class OpenShard(Protocol):

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from oomguard.preparation.writing.formats.base import OutputFormat
 
 
+LAST_SHARD = ("keep", "fold")
+
+
 def find_format(name: str) -> OutputFormat:
     """Give the format called `name`. Raises: BadInput if there is none."""
     if name not in FORMATS:
@@ -27,18 +30,27 @@ def new_layout(
     shard_tokens: int | None,
     block_size: int | None,
     tokenizer: str,
+    last_shard: str = "keep",
 ) -> Layout:
     """Fill in what was left open (None).
 
     Raises: BadInput for a value that cannot be, naming one that can.
     """
     block = _block_size(output, block_size)
+    if last_shard not in LAST_SHARD:
+        raise BadInput(f'--last-shard "{last_shard}" is not possible', do=f"--last-shard {' | '.join(LAST_SHARD)}")
+    if last_shard == "fold" and output.one_file:
+        raise BadInput(
+            f"--last-shard fold: --format {output.name} is one file for each split, not shards",
+            do="leave it out, or use --format npy or llmc",
+        )
     return Layout(
         name=_name(output, name),
         token_bytes=token_bytes,
         shard_tokens=_shard_tokens(output, shard_tokens, block, token_bytes),
         block_size=block,
         tokenizer=tokenizer,
+        fold_last=last_shard == "fold",
     )
 
 

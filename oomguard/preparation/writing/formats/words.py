@@ -59,11 +59,11 @@ def short_last_shard(done: FinishedSet, loaders: str) -> list[str]:
     if len(shards) > 1 and shards[-1].tokens < full:
         total = sum(shard.tokens for shard in done.shards)
         even = -(-total // len(done.shards))
-        note += (
-            f"; --shard-tokens {even} makes all shards even"
-            if even > _A_BATCH
-            else "; take a smaller batch, or fewer processes"
-        )
+        if shards[-2].tokens + shards[-1].tokens <= _A_BATCH:
+            return [f"{note}; take a smaller batch, or fewer processes"]
+        note += "; --last-shard fold adds it to the shard before"
+        if even > _A_BATCH:
+            note += f", --shard-tokens {even} makes all shards even"
     return [note]
 
 

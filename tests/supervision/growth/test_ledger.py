@@ -1,0 +1,32 @@
+"""What a job has grown by, by the line that grew: what one look at a stack tells, and what it does not."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from oomguard.supervision.growth.ledger import GrowthLedger
+
+FRAMES = [("/home/ada/app.py", 5, "handle")]
+
+
+def ledger_that_reads(*stacks: list[tuple[str, int, str]]) -> Any:
+    """A ledger over one running process, which gives these stacks one after the other."""
+    ledger: Any = GrowthLedger(100 << 20, 0.0)
+    ledger.close()
+    left = list(stacks)
+    ledger.frames = SimpleNamespace(read=lambda _: left.pop(0), thread=lambda pid: pid)
+    ledger.sources = SimpleNamespace(named=lambda _, frames: frames, line=lambda *_: "cache.append(row)")
+    ledger._proc = SimpleNamespace(stat=lambda _: SimpleNamespace(name="python", state="R"), read=lambda _: "")
+    return ledger
+
+
+def test_a_python_that_cannot_be_read_for_a_moment_is_asked_again_and_charged_nothing() -> None:
+    ledger = ledger_that_reads(FRAMES, [], [], FRAMES)
+    lines = [ledger._line(7).line for _ in range(4)]
+    assert lines == [5, -1, -1, 5]
+
+
+def test_a_program_that_never_could_be_read_is_charged_itself_and_left_alone_for_a_while() -> None:
+    ledger = ledger_that_reads([])
+    assert [ledger._line(7).line for _ in range(3)] == [0, 0, 0]  # a second read would find no stack to give
