@@ -137,7 +137,7 @@ def plan_prepare(options: PrepareOptions, *, max_rss: int | None = None) -> Prep
     with ExitStack() as stack:
         job, budget = open_job(stack, found, options, resolved, rank_file, max_rss)
     sources = found.sources
-    plain = all(source.size is not None and source.seekable_text for source in sources)
+    plain = all(source.size is not None and source.divisible_text for source in sources)
     tokens = sum(source.size or 0 for source in sources) / _BYTES_PER_TOKEN
     plan = job.budget
     return PreparePlan(
@@ -208,7 +208,7 @@ def open_job(
     stack.callback(os.close, rank_fd)
     expected = expect_no_train_shard(
         resolved.layout,
-        first_is_val=resolved.val_fraction is None and all(source.seekable_text for source in sources),
+        first_is_val=resolved.val_fraction is None and all(source.divisible_text for source in sources),
         tokens=sum(source.size or 0 for source in sources) / _BYTES_PER_TOKEN,
     )
     job = Job(

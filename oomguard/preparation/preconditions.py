@@ -37,13 +37,10 @@ def require_known_length(job: Job) -> None:
 
     Raises: BadInput if a fraction was asked for all the same.
     """
-    if not job.by_document or job.resolved.separator:
+    if not job.by_document or not job.resolved.val_asked or job.resolved.separator:
         return
     for source in job.sources:
-        # Of a plain text on a server the shards would be others than those of the same file here: said, not done.
-        plain_remote = source.is_remote and source.compression is None and not source.encoding
-        asked = job.resolved.val_asked or plain_remote
-        if asked and source.kind == "text" and not source.seekable_text:
+        if source.kind == "text" and not source.divisible_text:
             last = f"its last {job.resolved.val_fraction}"
             raise BadInput(
                 f"{printable(source.path)}: where {last} begins is not known before it is read",

@@ -66,6 +66,8 @@ class _Reader:
             self._channel.send({"end": index})
 
     def _pieces(self, index: int, resume: dict[str, Any] | None) -> Iterator[Piece]:
+        from fractions import Fraction
+
         from oomguard.preparation.reading.kinds import KINDS
         from oomguard.preparation.reading.pieces import ReadOptions
         from oomguard.preparation.reading.source import Source
@@ -81,6 +83,7 @@ class _Reader:
             longest_piece=config.longest_piece,
             largest_document=config.largest_document,
             family=config.family,
+            val_share=Fraction(config.val_share),
             to_the_fault=config.to_the_fault,
         )
         module, _, function = KINDS[source.kind].reader.partition(":")
@@ -106,6 +109,8 @@ class _Reader:
                 "ends_document": piece.ends_document,
                 "resume": piece.resume,
                 "where": piece.where,
+                "split": piece.split,
+                "goes_on": piece.goes_on,
                 "read_to": self._reached() if piece.read_to is None else piece.read_to,
             }
         )

@@ -117,6 +117,28 @@ class ByteStream:
         )
 
 
+class Stretch:
+    """The bytes of a stream from `begin` to before `end`, as a stream."""
+
+    seekable = True
+
+    def __init__(self, stream: ByteStream, begin: int, end: int) -> None:
+        """Of a stream that is `seekable`. Raises: Changed."""
+        self._stream, self._begin, self._left = stream, begin, end - begin
+        stream.seek(begin)
+
+    def read(self, size: int, /) -> bytes:
+        """Give the next bytes, at most `size`; b"" only at the end. Raises: as ByteStream's."""
+        got = self._stream.read(min(size, self._left))
+        self._left -= len(got)
+        return got
+
+    def seek(self, offset: int) -> None:
+        """Go on at `offset` of the stretch, from its begin."""
+        self._stream.seek(self._begin + offset)
+        self._left -= offset
+
+
 class _Rest:
     """A stream of which the begin was looked at."""
 
@@ -225,7 +247,7 @@ def skip_bytes(stream: Readable, size: int, *, name: str, crc: int | None = None
     Raises: Changed if the stream is shorter, or other bytes.
     """
     now = done = 0
-    if crc is None and isinstance(stream, ByteStream) and stream.seekable:
+    if crc is None and isinstance(stream, ByteStream | Stretch) and stream.seekable:
         stream.seek(size)
         return
     while done < size:

@@ -77,9 +77,15 @@ class Source:
         return here and KINDS[self.kind].is_cut and self.compression is None and not self.encoding
 
     @property
+    def divisible_text(self) -> bool:
+        """A plain text file whose end can be found: here or on a server."""
+        is_plain = self.kind == "text" and self.compression is None and not self.encoding
+        return is_plain and self.path != STDIN
+
+    @property
     def seekable_text(self) -> bool:
         """A plain text file, of which any part can be read on its own."""
-        return self.kind == "text" and self.is_cut
+        return self.divisible_text and self.is_cut
 
 
 def require_unchanged(source: Source) -> None:

@@ -97,7 +97,7 @@ def behind_earlier(
     """
     if not earlier:
         raise BadInput(f"there is no run in {printable(str(folder))} to add to", do="leave --extend out")
-    now = {os.path.realpath(source.path): source for source in found}
+    now = {source.path if source.is_remote else os.path.realpath(source.path): source for source in found}
     sources = []
     for known in earlier:
         if known["path"] == STDIN:
@@ -106,6 +106,7 @@ def behind_earlier(
             path=known["path"], kind=known["kind"], compression=known["packed"], size=known["bytes"],
             mtime_ns=known["changed"], inode=known.get("inode"), ctime_ns=known.get("ctime"),
             text_field=known.get("field", wanted.text_field), encoding=known.get("encoding", ""),
+            pin=known.get("pin", ""),
         )  # fmt: skip
         sources.append(now.pop(known["path"], before))
     return [*sources, *now.values()]

@@ -1,6 +1,8 @@
 """What an address names: the files, their sizes, and what tells their version. In a process of its own, which ends.
 
-Libraries of the Hub take 20 MiB, which the coordinator need not carry for the whole run.
+What talks to servers takes 20 MiB, which the coordinator need not carry for the whole run. Of the Hub's API two
+questions are asked: which commit a revision is, and the tree of a folder, a page of a thousand files at a time.
+Source: https://huggingface.co/docs/hub/api.
 """
 
 from __future__ import annotations
@@ -11,21 +13,24 @@ import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from oomguard import errors
-from oomguard.errors import BadInput, MissingExtra, NothingFound, OomguardError, Unreachable, WorkerFailed
+from oomguard.errors import BadInput, OomguardError, Unreachable, WorkerFailed
 from oomguard.kernel.process.commands import own_command
-from oomguard.preparation.remote.remote_file import Patience, TryAgain, asked_wait, get, new_session, tag_of
+from oomguard.preparation.remote.requesting import Client, TryAgain, hub_endpoint, receive, tag_of
 from oomguard.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _COMMIT = re.compile("[0-9a-f]{40}")
 _MAGIC = re.compile(r"[*?\[]")
-_ADDRESS = "hf://datasets/OWNER/NAME[@REVISION]/PATH"
-_ATTEMPTS = 4
+_ADDRESS = re.compile(
+    r"hf://(?:datasets/)?((?!datasets/)[^/@]+/[^/@]+)(?:@(refs/(?:convert|pr)/[^/]+|[^/]+))?(?:/(.*))?", re.DOTALL
+)
+_FORM = "hf://datasets/OWNER/NAME[@REVISION]/PATH"
+_MOST_ANSWER = 64 << 20  # bytes of a page of the tree: a thousand files are 300 kB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +44,7 @@ class RemoteEntry:
 
 
 def list_remote(address: str, known: list[str]) -> list[RemoteEntry]:
-    """Give the files that an address names, sorted; `known`: addresses of an earlier run, whose commit is kept.
+    """Give the files that an address names; `known`: addresses of an earlier run, whose commit is kept.
 
     Raises: OomguardError: BadInput, NothingFound, MissingExtra, Unreachable.
     """
@@ -51,7 +56,7 @@ def list_remote(address: str, known: list[str]) -> list[RemoteEntry]:
         raise WorkerFailed(f"{printable(address)}: listing it ended with status {run.returncode}", do="see above")
     answer = json.loads(run.stdout)
     if "error" in answer:
-        error = errors.OomguardError(answer["what"], do=answer["do"])
+        error = OomguardError(answer["what"], do=answer["do"])
         error.__class__ = getattr(errors, answer["error"], OomguardError)
         raise error
     return [RemoteEntry(**entry) for entry in answer["files"]]
@@ -61,14 +66,15 @@ def main() -> None:
     """Answer one question on standard input."""
     address, known = json.load(sys.stdin)
     try:
-        find = _hub_files if address.startswith("hf://") else _web_file
+        find = find_on_hub if address.startswith("hf://") else find_on_web
         answer: dict[str, Any] = {"files": [asdict(entry) for entry in find(address, known)]}
     except OomguardError as error:
         answer = {"error": type(error).__name__, "what": str(error), "do": error.do}
     print(json.dumps(answer))
 
 
-def _web_file(address: str, _: list[str]) -> Iterator[RemoteEntry]:
+def find_on_web(address: str, _: list[str]) -> Iterator[RemoteEntry]:
+    """Give the one file, after a question for its first byte."""
     name, parts = printable(address), urlsplit(address)
     if parts.username or parts.password or parts.query:
         raise BadInput(
@@ -76,97 +82,101 @@ def _web_file(address: str, _: list[str]) -> Iterator[RemoteEntry]:
             "a query may hold a secret, and inputs are written down in the manifest",
             do="put user and password into ~/.netrc; or curl ADDRESS | oomguard prepare -",
         )
-    patience = Patience(name, _ATTEMPTS)
-    while True:
-        try:
-            answer, _seen = get(new_session(), address, name, {"Range": "bytes=0-0"}, {})
-            break
-        except TryAgain as failure:
-            patience.wait(failure)
-    total = answer.headers.get("Content-Range", "").rpartition("/")[2]
-    if answer.status_code == 200:
-        total = answer.headers.get("Content-Length", "")
-    elif total == "*":
-        total = ""
-    answer.close()
-    if not total.isdigit():
+    total, pin = Client(name, hub=False).ask(address, {"Range": "bytes=0-0"}, _extent)
+    if not total.isdecimal():
         raise BadInput(f"{name}: the server does not say how long it is", do=f"curl -L {name} | oomguard prepare -")
-    yield RemoteEntry(address=address, size=int(total), pin=tag_of(answer.headers), named=True)
+    yield RemoteEntry(address=address, size=int(total), pin=pin, named=True)
 
 
-def _hub_files(address: str, known: list[str]) -> Iterator[RemoteEntry]:  # noqa: C901 - one question after the other
-    try:
-        from huggingface_hub import HfApi
-        from huggingface_hub.errors import (
-            EntryNotFoundError,
-            HfHubHTTPError,
-            RepositoryNotFoundError,
-            RevisionNotFoundError,
-        )
-        from huggingface_hub.hf_api import RepoFile
-    except ImportError as error:
-        raise MissingExtra("hf:// is read with huggingface_hub", extra="hub") from error
-    shown = printable(address)
-    found = re.fullmatch(
-        r"hf://datasets/([^/@]+/[^/@]+)(?:@(refs/(?:convert|pr)/[^/]+|[^/]+))?(?:/(.*))?", address, re.DOTALL
-    )
+def _extent(answer: Any) -> tuple[str, str]:
+    """What it says of the length, and of the version."""
+    total = answer.headers.get("Content-Length", "")
+    if answer.status_code == 206:
+        total = answer.headers.get("Content-Range", "").rpartition("/")[2]
+    return total, tag_of(answer.headers)
+
+
+def find_on_hub(address: str, known: list[str]) -> Iterator[RemoteEntry]:
+    """Give the files of a data set that are named, or below a folder, or match a glob."""
+    name = printable(address)
+    found = _ADDRESS.fullmatch(address)
     if found is None:
-        raise BadInput(f"{shown} names no data set", do=f"oomguard prepare {_ADDRESS}")
+        raise BadInput(f"{name} names no data set", do=f"oomguard prepare {_FORM}")
     repository, revision, path = found[1], unquote(found[2] or ""), (found[3] or "").rstrip("/")
-    start = f"hf://datasets/{repository}@"
-    earlier = next((one[len(start) :].partition("/")[0] for one in known if one.startswith(start)), "")
-    api = HfApi()
-
-    def ask(what: Any) -> Any:
-        patience = Patience(shown, _ATTEMPTS)
-        while True:
-            try:
-                return what()
-            except (RepositoryNotFoundError, RevisionNotFoundError) as error:
-                raise NothingFound(
-                    f"{shown}: the Hub has no such data set or revision, or you may not see it",
-                    do="check the name; of a private or gated one: hf auth login",
-                ) from error
-            except EntryNotFoundError:
-                return None
-            except HfHubHTTPError as error:
-                status = error.response.status_code if error.response is not None else 0
-                if status in (401, 403):
-                    raise Unreachable(
-                        f"{shown} may not be read (the Hub answers {status})", do="hf auth login"
-                    ) from error
-                after = asked_wait(error.response.headers) if status in (429, 503) else None
-                patience.wait(TryAgain(f"the Hub answers {status}", after))
-            except Exception as error:  # noqa: BLE001 - of whichever HTTP library the version has
-                patience.wait(TryAgain(type(error).__name__))
-
+    hub = _Hub(Client(name, hub=True), repository, name)
+    earlier = next((one.partition("@")[2].partition("/")[0] for one in known
+                    if one.startswith(f"hf://datasets/{repository}@")), "")  # fmt: skip
     commit = revision if _COMMIT.fullmatch(revision) else (earlier if not revision else "")
-    if not commit:
-        commit = ask(lambda: api.repo_info(repository, repo_type="dataset", revision=revision or None)).sha
+    commit = commit or hub.commit_of(revision)
     parts = path.split("/") if path else []
     plain = next((at for at, part in enumerate(parts) if _MAGIC.search(part)), len(parts))
     is_file = plain == len(parts) and bool(parts) and "." in parts[-1]
     folder = "/".join(parts[: plain - 1] if is_file else parts[:plain])
-
-    def tree(below: str, *, recursive: bool) -> Any:
-        return ask(lambda: list(api.list_repo_tree(
-            repository, below or None, recursive=recursive, revision=commit, repo_type="dataset",
-        )))  # fmt: skip
-
-    entries = [one for one in tree(folder, recursive=not is_file) or [] if isinstance(one, RepoFile)]
-    wanted = [one for one in entries if is_file and one.path == path]
-    if is_file and not wanted:  # a folder with a dot in its name
-        entries, is_file = [one for one in tree(path, recursive=True) or [] if isinstance(one, RepoFile)], False
-    if not is_file:
-        matches = _matcher(parts) if plain < len(parts) else lambda _: True
-        wanted = [one for one in entries if matches(one.path)]
-    for one in wanted:
-        if not any(part.startswith(".") for part in one.path.split("/")):
-            pin = one.lfs.sha256 if one.lfs else one.blob_id
-            yield RemoteEntry(address=f"{start}{commit}/{one.path}", size=one.size, pin=pin, named=is_file)
+    files = [one for one in hub.tree(commit, folder, recursive=not is_file) if not is_file or one["path"] == path]
+    if is_file and not files:  # a folder with a dot in its name
+        is_file, files = False, list(hub.tree(commit, path, recursive=True))
+    matches = _matcher(parts) if plain < len(parts) else lambda _: True
+    for one in files:
+        where: str = one["path"]
+        if matches(where) and not any(part.startswith(".") for part in where.split("/")):
+            pin = (one.get("lfs") or {}).get("oid") or one["oid"]
+            address = f"hf://datasets/{repository}@{commit}/{where}"
+            yield RemoteEntry(address=address, size=one["size"], pin=pin, named=is_file)
 
 
-def _matcher(parts: list[str]) -> Any:
+class _Hub:
+    """The two questions about a data set."""
+
+    def __init__(self, client: Client, repository: str, name: str) -> None:
+        self._client, self._name = client, name
+        self._url = f"{hub_endpoint()}/api/datasets/{quote(repository)}"
+
+    def commit_of(self, revision: str) -> str:
+        """Raises: OomguardError."""
+        answer, _ = self._ask(f"{self._url}/revision/{quote(revision, safe='')}" if revision else self._url)
+        commit = answer.get("sha") if isinstance(answer, dict) else None
+        if not isinstance(commit, str) or not _COMMIT.fullmatch(commit):
+            raise self._nonsense()
+        return commit
+
+    def tree(self, commit: str, folder: str, *, recursive: bool) -> Iterator[dict[str, Any]]:
+        """Give the files below a folder, none if it is not there. Raises: OomguardError."""
+        below = f"/{quote(folder, safe='')}" if folder else ""
+        url: str | None = f"{self._url}/tree/{commit}{below}?recursive={recursive}&expand=False"
+        while url is not None:
+            page, url = self._ask(url, absent=True)
+            for one in page or []:
+                if one.get("type") == "file":
+                    if not isinstance(one.get("size"), int) or not isinstance(one.get("path"), str):
+                        raise self._nonsense()
+                    yield one
+
+    def _ask(self, url: str, *, absent: bool = False) -> tuple[Any, str | None]:
+        """Give the answer (None: what is asked for is not there), and the address of the next page."""
+        status, body, following = self._client.ask(url, {}, self._take, absent=absent)
+        if status == 404:
+            return None, None
+        if following is not None and urlsplit(following)[:2] != urlsplit(url)[:2]:
+            raise self._nonsense()  # the token is for this host
+        try:
+            return json.loads(body), following
+        except ValueError as error:
+            raise self._nonsense() from error
+
+    def _take(self, answer: Any) -> tuple[int, bytes, str | None]:
+        if answer.status_code == 404 and answer.headers.get("X-Error-Code", "EntryNotFound") != "EntryNotFound":
+            raise self._client.refusal(answer)
+        size = answer.headers.get("Content-Length", "")
+        body = receive(answer, _MOST_ANSWER)
+        if size.isdecimal() and len(body) < min(int(size), _MOST_ANSWER):
+            raise TryAgain("the connection ended in the middle of a list")
+        return answer.status_code, body, answer.links.get("next", {}).get("url")
+
+    def _nonsense(self) -> Unreachable:
+        return Unreachable(f"{self._name}: what {hub_endpoint()} answers is not the Hub's API", do="echo $HF_ENDPOINT")
+
+
+def _matcher(parts: list[str]) -> Callable[[str], Any]:
     """Whether a path matches a glob whose `**` stands for any folders."""
     pattern = ""
     for number, part in enumerate(parts):
@@ -181,7 +191,10 @@ def _matcher(parts: list[str]) -> Any:
             else:
                 pattern += re.escape(piece)
         pattern += "/" if number < len(parts) - 1 else ""
-    return re.compile(pattern, re.DOTALL).fullmatch
+    try:
+        return re.compile(pattern, re.DOTALL).fullmatch
+    except re.error as error:
+        raise BadInput(f"{printable('/'.join(parts))}: not a glob: {error}", do="write a [ as [[]") from error
 
 
 if __name__ == "__main__":
