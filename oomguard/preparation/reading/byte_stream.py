@@ -46,6 +46,7 @@ class ByteStream:
         Raises: BadInput if it cannot be opened; whatever `reserve` does, here or in `read`, for a further stream.
         """
         self._name = printable(source.path)
+        self._is_remote = source.is_remote
         self._compression = source.compression
         self._given = 0  # bytes
         self._file = _open(source)
@@ -111,6 +112,11 @@ class ByteStream:
     def _damaged(self, error: Exception) -> BadInput:
         if self._compression is None:
             return BadInput(f"{self._name} cannot be read: {error}", do=f"ls -l {self._name}")
+        if self._is_remote:
+            return BadInput(
+                f"{self._name}: damaged, after {self._given} bytes of decompressed text: {error}",
+                do="it is so on its server, where it has to be mended; --bad-files skip keeps what is before that",
+            )
         return BadInput(
             f"{self._name}: damaged or cut off, after {self._given} bytes of decompressed text: {error}",
             do=f"{_CHECKERS[self._compression]} {self._name}, and download the file again",

@@ -41,7 +41,9 @@ _HUB_REFUSALS: dict[str, tuple[type[OomguardError], str, str]] = {
     "GatedRepo": (Unreachable, "gated, and you have no access yet", "ask for it on PAGE, then: hf auth login"),
     "RevisionNotFound": (NothingFound, "the data set has no such revision", "check what is behind the @"),
     "RepoNotFound": (
-        NothingFound, "there is no such data set, or you may not see it", "check the name; of a private one: hf auth login"
+        NothingFound,
+        "there is no such data set, or you may not see it",
+        "check the name; of a private one: hf auth login",
     ),
 }  # fmt: skip
 RESUMES = "run the same command again: it resumes from the last checkpoint"

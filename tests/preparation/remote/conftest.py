@@ -14,7 +14,13 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactor
     """A data set on a server; HF_ENDPOINT names it."""
     pytest.importorskip("requests", reason="needs requests: pip install 'oomguard[hub]'")
     server = HubServer()
-    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "HF_HUB_OFFLINE", "HF_HUB_DISABLE_IMPLICIT_TOKEN"):
+    for name in (
+        "HF_TOKEN",
+        "HUGGING_FACE_HUB_TOKEN",
+        "HF_TOKEN_PATH",
+        "HF_HUB_OFFLINE",
+        "HF_HUB_DISABLE_IMPLICIT_TOKEN",
+    ):
         monkeypatch.delenv(name, raising=False)
     home = tmp_path_factory.mktemp("home")
     for name, value in {"HF_ENDPOINT": server.hub, "HF_HOME": str(home), "NETRC": str(home / "netrc")}.items():

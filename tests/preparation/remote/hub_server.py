@@ -15,7 +15,7 @@ import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 COMMIT = "c0ffee" * 6 + "beef"
 REPOSITORY = "tester/corpus"
@@ -60,8 +60,7 @@ class HubServer:
         self.hub, self.cdn = self._listen("hub"), self._listen("cdn")
 
     def _listen(self, role: str) -> str:
-        server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": self, "role": role}))
-        server.daemon_threads = True
+        server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": self, "role": role}))
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         self._servers = [*getattr(self, "_servers", []), server]
         return f"http://127.0.0.1:{server.server_address[1]}"
@@ -85,6 +84,14 @@ class HubServer:
         return None
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+    def handle_error(self, *_: Any) -> None:
+        """Who asked has closed the connection in the middle of an answer, as it may."""
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     hub: HubServer
@@ -94,9 +101,11 @@ class _Handler(BaseHTTPRequestHandler):
         """Tests read `asked`."""
 
     def do_GET(self) -> None:
-        hub, path = self.hub, unquote(self.path)
+        hub, path = self.hub, unquote(self.path.partition("?")[0])
         self.fault = None
-        self.seen = Asked("web" if path.startswith("/web/") else self.role, path, dict(self.headers.items()))
+        self.seen = Asked(
+            "web" if path.startswith("/web/") else self.role, unquote(self.path), dict(self.headers.items())
+        )
         hub.asked.append(self.seen)
         self.fault = hub.fault_of(path)
         if self.fault is not None and self.fault.status:
@@ -128,7 +137,14 @@ class _Handler(BaseHTTPRequestHandler):
             rest = path[len(folder) + 1 if folder else 0 :]
             if query["recursive"] == ["True"] or "/" not in rest:
                 entries.append(self.entry(path))
-            elif (inner := {"type": "directory", "oid": "0" * 40, "size": 0, "path": path[: -len(rest)] + rest.split("/")[0]}) not in entries:
+            elif (
+                inner := {
+                    "type": "directory",
+                    "oid": "0" * 40,
+                    "size": 0,
+                    "path": path[: -len(rest)] + rest.split("/")[0],
+                }
+            ) not in entries:
                 entries.append(inner)
         start = int(query.get("cursor", ["0"])[0])
         headers, stop = {}, start + self.hub.page
@@ -154,10 +170,10 @@ class _Handler(BaseHTTPRequestHandler):
         linked = {"X-Linked-ETag": f'"{entry["lfs"]["oid"]}"', "X-Linked-Size": str(entry["size"])}
         if found[1] in self.hub.stored:
             del linked["X-Linked-ETag"]
-        return self.answer(302, b"", Location=f"{self.hub.cdn}/lfs/{found[1]}?{SIGNATURE}", **linked)
+        return self.answer(302, b"", Location=f"{self.hub.cdn}/lfs/{quote(found[1])}?{SIGNATURE}", **linked)
 
     def give_file(self, path: str) -> None:
-        name = path.partition("?")[0].removeprefix("/lfs/").removeprefix("/web/")
+        name = path.removeprefix("/lfs/").removeprefix("/web/")
         data = self.hub.stored.get(name, self.hub.files.get(name))
         if data is None:
             return self.answer(404, b"")

@@ -1,24 +1,28 @@
 """`prepare` of files on a server gives the shards of the same files on disk, with few requests and no secret told."""
 
+import importlib
 import io
 import json
 import random
+import subprocess
+import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from backports import zstd
 
-from tests.preparation.disturbing import sums_of
+from tests.preparation.disturbing import bytes_written, sums_of
 from tests.preparation.remote.conftest import TOKEN
 from tests.preparation.remote.hub_server import COMMIT, REPOSITORY, SIGNATURE, Fault, HubServer
 from tests.running import kill_all, run_oomguard, started, wait_until
 
 pytestmark = pytest.mark.slow  # whole runs
 
+zstd: Any = importlib.import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
 ADDRESS = f"hf://datasets/{REPOSITORY}"
 
 
@@ -86,8 +90,10 @@ def test_the_same_shards_as_files_on_disk(tmp_path: Path, hub: HubServer, kind: 
 
 
 @pytest.mark.parametrize("newlines", ["bytes", "universal"])
-@pytest.mark.parametrize("fraction", [None, "0", "0.25", "0.5", "1"])
-def test_the_end_of_a_text_is_for_validation(tmp_path: Path, hub: HubServer, fraction: str | None, newlines: str) -> None:
+@pytest.mark.parametrize("fraction", [None, "0", "0.25", "0.5"])
+def test_the_end_of_a_text_is_for_validation(
+    tmp_path: Path, hub: HubServer, fraction: str | None, newlines: str
+) -> None:
     """Each text is divided where it is on disk, also with lines that end in CR LF; two texts at one half are not divided."""
     hub.files = {name: data.replace(b"\n", b"\r\n") for name, data in corpus("text").items()}
     folder = on_disk(tmp_path / "disk", hub.files)
@@ -121,7 +127,11 @@ def test_the_token_goes_to_the_hub_alone(tmp_path: Path, hub: HubServer, monkeyp
     others = [one for one in hub.asked if one.server != "hub"]
     assert others
     assert not any("Authorization" in one.headers for one in others)
-    for text in (done.stdout, done.stderr, *(path.read_bytes().decode("latin-1") for path in tmp_path.rglob("*") if path.is_file())):
+    for text in (
+        done.stdout,
+        done.stderr,
+        *(path.read_bytes().decode("latin-1") for path in tmp_path.rglob("*") if path.is_file()),
+    ):
         assert TOKEN not in text
         assert SIGNATURE not in text
 
@@ -216,6 +226,43 @@ def test_a_file_that_changes_is_refused_by_name(tmp_path: Path, hub: HubServer) 
     assert "Traceback" not in failed.stderr
 
 
+def test_what_reads_samples_refuses_a_server(tmp_path: Path, hub: HubServer) -> None:
+    """And --dry-run does what it says."""
+    hub.files = corpus("jsonl")
+    (tmp_path / "script.py").write_text("print(1)\n")
+    for command in (["plan", f"{ADDRESS}/data"], ["check", "script.py", "--input", f"{ADDRESS}/data"]):
+        failed = run_oomguard(*command, cwd=tmp_path)
+        assert "none on a server" in " ".join(failed.stderr.split()), failed.stderr
+        assert "Traceback" not in failed.stderr
+    told = run_oomguard("prepare", f"{ADDRESS}/data", "--dry-run", "--json", cwd=tmp_path)
+    assert told.returncode == 0, told.stderr
+    assert [one["size"] for one in json.loads(told.stdout)["inputs"]] == [
+        len(hub.files[f"data/part-{number}.jsonl"]) for number in (0, 1)
+    ]
+
+
+def test_a_damaged_file_and_an_unreachable_one(tmp_path: Path, hub: HubServer) -> None:
+    """--bad-files skip leaves a damaged file, but not one that a server does not give: nothing is known of that."""
+    hub.files = corpus("jsonl.zst")
+    damaged = bytearray(hub.files["data/part-0.jsonl.zst"])
+    damaged[len(damaged) // 2 :] = b"\xff" * (len(damaged) - len(damaged) // 2)
+    hub.files["data/part-0.jsonl.zst"] = bytes(damaged)
+    command = ("prepare", f"{ADDRESS}/data", "--bad-files", "skip", "--json")
+    done = run_oomguard(*command, "--out", "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "part-0" in done.stderr
+    hub.faults = [Fault("/resolve/.*part-1", status=401)]
+    assert run_oomguard(*command, "--out", "other", cwd=tmp_path).returncode == 1
+
+
+def test_more_files_are_added_behind_those_of_a_server(tmp_path: Path, hub: HubServer) -> None:
+    """--extend takes those that it has as they are, also where they are named again."""
+    hub.files = corpus("jsonl")
+    both = prepared(tmp_path, "both", f"{ADDRESS}/data")
+    prepared(tmp_path, "out", f"{ADDRESS}/data/part-0.jsonl")
+    assert prepared(tmp_path, "out", f"{ADDRESS}/data", "--extend") == both
+
+
 @pytest.fixture
 def feature(hub: HubServer, tmp_path: Path) -> Callable[[str], tuple[dict[str, str], tuple[str, ...]]]:
     """What an undisturbed run gives, and the command."""
@@ -226,6 +273,10 @@ def feature(hub: HubServer, tmp_path: Path) -> Callable[[str], tuple[dict[str, s
         return prepared(tmp_path, "local", str(folder / "data")), ("prepare", f"{ADDRESS}/data", "--out", "out")
 
     return make
+
+
+def is_reached(process: subprocess.Popen[str], reached: Callable[[int], bool], out: Path) -> bool:
+    return process.poll() is not None or reached(bytes_written(out) if out.exists() else 0)
 
 
 @pytest.mark.parametrize("kind", ["small groups", "jsonl.zst", "text"])
@@ -240,11 +291,11 @@ def test_killed_again_and_again(tmp_path: Path, hub: HubServer, feature: Any, ki
         lambda size: bool(hub.requests("/lfs/.*part-1")),
         lambda size: size > 300_000,
     ]
-    out = tmp_path / "out"
+    out, killed = tmp_path / "out", 0
     for reached in moments:
         with started(*command, "--workers", "1", cwd=tmp_path, piece_bytes=1 << 15, checkpoint_seconds=0.01) as process:
-            wait_until(lambda reached=reached, process=process: process.poll() is not None or reached(
-                sum(path.stat().st_size for path in out.rglob("*") if path.is_file()) if out.exists() else 0
-            ))  # fmt: skip
+            wait_until(partial(is_reached, process, reached, out))
+            killed += process.poll() is None
             kill_all(process)
+    assert killed >= 2  # the other moments may have come after the end
     assert prepared(tmp_path, "out", f"{ADDRESS}/data") == expected
