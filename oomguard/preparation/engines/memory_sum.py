@@ -27,7 +27,9 @@ _WORKER: Mapping[Input, int] = {  # an interpreter, what it imports, the chunk t
 }
 _UNEVEN_PAGES = 3 * MIB  # some pages are larger than most
 _STREAM_READER = 26 * MIB  # an interpreter and a decompressor
-_REMOTE, _REMOTE_ROWS = 24 * MIB, 48 * MIB  # what talks to servers, a block, the socket; Arrow, pages, the footer
+# With a server: requests and TLS (12 MiB), blocks, the socket's buffer (6 MiB, as tcp_rmem has it). Of Parquet from
+# there: Arrow (32 MiB), a footer, pages of up to 8 MiB and their text.
+_REMOTE, _REMOTE_ROWS = 24 * MIB, 52 * MIB
 _VOCABULARY: Mapping[Family, int] = {"gpt2": 5 * MIB // 2, "cl100k": 5 * MIB, "o200k": 10 * MIB}  # shared by all
 _REFERENCE: Mapping[Family, int] = {"gpt2": 22 * MIB, "cl100k": 40 * MIB, "o200k": 92 * MIB}  # tiktoken
 # A state's cache_bits and its bytes; from 4.6 MiB on with 2 MiB for the huge pages at its ends.

@@ -13,7 +13,7 @@ from oomguard.errors import BadInput, Changed
 from oomguard.preparation.reading.arrow_texts import find_column, fitting, inner, plain
 from oomguard.preparation.reading.pieces import Packer, Room, packed
 from oomguard.text import printable
-from oomguard.units import KIB, MIB
+from oomguard.units import KIB
 
 # isort: split
 import pyarrow as pa  # behind what settles its allocator
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from oomguard.preparation.remote.remote_file import RemoteFile
 
 _BUFFER = 64 * KIB
+_BATCH, _MOST_ROWS = 256 * KIB, 256  # text that is decoded at once, if the rows are about as long as each other
 
 
 def iter_parquet(
@@ -58,7 +59,6 @@ def _found(
     column = ".".join(path)
     reader = pa.parquet.ParquetFile(
         file, metadata=footer, pre_buffer=False, buffer_size=_BUFFER, page_checksum_verification=True,
-        read_dictionary=[column],
     )  # fmt: skip
     if at["row_group"] > footer.num_row_groups:
         raise Changed(f"{file.name}: {footer.num_row_groups} row groups now", do="--restart")
@@ -71,7 +71,8 @@ def _found(
             for number in range(facts.num_columns)
             if facts.column(number).path_in_schema == column
         )
-        step = max(1, facts.num_rows * MIB // max(size, 1))
+        # Arrow takes a number of rows, and not of bytes. Not as a dictionary: its table would grow with the row group.
+        step = max(1, min(_MOST_ROWS, facts.num_rows * _BATCH // max(size, 1)))
         for batch in reader.iter_batches(batch_size=step, row_groups=[group], columns=[column], use_threads=False):
             texts = inner(batch.column(batch.schema.get_field_index(path[0])), path[1:])
             passed = min(skip, len(texts))

@@ -4,6 +4,7 @@ import importlib
 import io
 import json
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -89,8 +90,10 @@ def test_the_same_shards_as_files_on_disk(tmp_path: Path, hub: HubServer, kind: 
     assert sums_of(tmp_path / "remote") == expected
 
 
-@pytest.mark.parametrize("newlines", ["bytes", "universal"])
-@pytest.mark.parametrize("fraction", [None, "0", "0.25", "0.5"])
+@pytest.mark.parametrize(
+    ("fraction", "newlines"),
+    [(None, "bytes"), (None, "universal"), ("0", "bytes"), ("0.25", "universal"), ("0.5", "bytes")],
+)
 def test_the_end_of_a_text_is_for_validation(
     tmp_path: Path, hub: HubServer, fraction: str | None, newlines: str
 ) -> None:
@@ -261,6 +264,57 @@ def test_more_files_are_added_behind_those_of_a_server(tmp_path: Path, hub: HubS
     both = prepared(tmp_path, "both", f"{ADDRESS}/data")
     prepared(tmp_path, "out", f"{ADDRESS}/data/part-0.jsonl")
     assert prepared(tmp_path, "out", f"{ADDRESS}/data", "--extend") == both
+
+
+GIANT = """
+import json, sys
+from oomguard.preparation.engines.allocators import settle_allocators
+settle_allocators()
+from oomguard.preparation.reading.parquet_stream import iter_parquet
+from oomguard.preparation.reading.pieces import ReadOptions
+from oomguard.preparation.reading.source import Source
+from oomguard.preparation.remote.listing import find_on_hub
+
+def anonymous():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("RssAnon"))
+
+(entry,) = find_on_hub(sys.argv[1], [])
+source = Source(path=entry.address, kind="parquet", compression=None, size=entry.size, mtime_ns=None, pin=entry.pin)
+seen = []
+for piece in iter_parquet(source, options=ReadOptions(family="gpt2"), resume=None, reserve=lambda *_: None):
+    seen.append(anonymous())
+print(json.dumps(seen))
+"""
+
+
+@pytest.mark.parametrize("dictionary", [False, True])
+def test_a_giant_row_group_takes_no_more_memory_than_a_part_of_it(hub: HubServer, dictionary: bool) -> None:
+    """What the reader holds after the first quarter of 24 MB is all that it holds."""
+    letters = random.Random(3).randbytes(12_000_000).hex()
+    texts = [letters[at : at + 3000] for at in range(0, len(letters), 3000)]
+    hub.files = {"a.parquet": parquet(texts, row_group_size=1 << 30, compression="none", use_dictionary=dictionary)}
+    done = subprocess.run(
+        [sys.executable, "-c", GIANT, f"{ADDRESS}/a.parquet"], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(done.stdout)
+    assert len(seen) >= 20
+    assert max(seen) - max(seen[: len(seen) // 4]) < 8 * 1024  # KiB
+
+
+def test_the_least_budget_is_enough(tmp_path: Path, hub: HubServer) -> None:
+    """The one that a refusal names, with one row group of 10 MB."""
+    letters = random.Random(3).randbytes(5_000_000).hex()
+    texts = [letters[at : at + 3000] for at in range(0, len(letters), 3000)]
+    hub.files = {"data/a.parquet": parquet(texts, row_group_size=1 << 30)}
+    expected = prepared(tmp_path, "local", str(on_disk(tmp_path / "disk", hub.files) / "data"))
+    command = ("prepare", f"{ADDRESS}/data", "--out", "remote", "--workers", "1", "--max-rss")
+    refused = run_oomguard(*command, "64M", cwd=tmp_path)
+    least = re.search(r"--max-rss ([0-9]+M) or more", refused.stderr)
+    assert least is not None, refused.stderr
+    done = run_oomguard(*command, least[1], cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert sums_of(tmp_path / "remote") == expected
 
 
 @pytest.fixture
