@@ -18,7 +18,7 @@ from oomguard.preparation.reading.folders import contents_of
 from oomguard.preparation.reading.kinds import BY_EXTENSION, COMPRESSIONS, KINDS, KNOWN
 from oomguard.preparation.reading.recognising import recognise
 from oomguard.preparation.reading.source import REMOTE, STDIN, Source
-from oomguard.text import printable
+from oomguard.text import printable, shell_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _LOOKED_INTO = ("jsonl", "json", "csv", "tsv")  # whatever their names say
 _STATE = ".oomguard"
+_STORE = re.compile("([a-z][a-z0-9]{1,9})://")
+_STORES = {"s3": "aws s3 cp ADDRESS -", "gs": "gcloud storage cat ADDRESS"}
 _LISTED = 5  # file names shown in an error
 _KINDS_LISTED = 8  # of what was passed over
 
@@ -155,6 +157,12 @@ class _Finder:
         if given.startswith(REMOTE):
             return self._remote(given)
         path = self.folder / given
+        if (store := _STORE.match(given)) and not os.path.lexists(path):
+            command = _STORES.get(store[1], "curl -L ADDRESS")
+            raise BadInput(
+                f"{printable(given)}: {store[1]}:// is not read, only hf:// and https:// are",
+                do=f"{command.replace('ADDRESS', shell_word(given))} | oomguard prepare - --input-format jsonl",
+            )
         if given and path.is_dir():
             found = [self._source(file) for file in self._walk(path, seen=set())]
         elif given and os.path.lexists(path):  # before globs: a file may be called "a[1].txt"

@@ -26,6 +26,7 @@ needs = st.builds(
     inputs=st.sets(st.sampled_from(["text", "lines", "rows"]), min_size=1).map(frozenset),
     stream=st.booleans(),
     native=st.booleans(),
+    remote=st.sets(st.booleans()).map(frozenset),
     verify=st.booleans(),
     chunks=st.just(1 << 20),
 )

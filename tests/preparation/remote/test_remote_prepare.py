@@ -5,6 +5,7 @@ import io
 import json
 import random
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -181,6 +182,7 @@ def test_a_failure_names_the_object_and_the_same_command_resumes(
         (f"{ADDRESS}/data", Fault("^/api/", status=403), "may not be read"),
         (f"{ADDRESS}/data", Fault("^/api/", status=200), "is not the Hub's API"),
         ("hf://datasets/tester", None, "names no data set"),
+        ("s3://bucket/part-0.jsonl", None, "aws s3 cp s3://bucket/part-0.jsonl - | oomguard prepare -"),
         ("CDN/web/none.txt", None, "is not there"),
         ("http://user:word@127.0.0.1:1/a.txt", None, "may hold a secret"),
     ],
@@ -227,6 +229,20 @@ def test_a_file_that_changes_is_refused_by_name(tmp_path: Path, hub: HubServer) 
     assert "part-0.jsonl" in failed.stderr
     assert "--restart" in failed.stderr
     assert "Traceback" not in failed.stderr
+
+
+def test_the_commands_of_the_page(tmp_path: Path, hub: HubServer) -> None:
+    """Each of docs/hub.md that asks the Hub, with the name of the data set that is here."""
+    hub.files = {f"sample/10BT/{number:03}_00000.parquet": parquet(documents(300, number)) for number in range(2)}
+    page = (Path(__file__).parents[3] / "docs/hub.md").read_text(encoding="utf-8")
+    commands = [line for line in page.splitlines() if line.startswith("oomguard ")]
+    assert len(commands) == 3
+    for command in commands:
+        name, *arguments = shlex.split(command.replace("HuggingFaceFW/fineweb-edu", REPOSITORY))
+        done = run_oomguard(*arguments, cwd=tmp_path)
+        assert name == "oomguard"
+        assert done.returncode == 0, done.stderr
+    assert sums_of(tmp_path / "another") == sums_of(tmp_path / "fineweb-edu")
 
 
 def test_what_reads_samples_refuses_a_server(tmp_path: Path, hub: HubServer) -> None:
