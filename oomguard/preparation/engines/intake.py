@@ -76,8 +76,8 @@ class Intake:
         done = self._bytes_behind
         if self._feed is not None:
             return done + self._feed.offset
-        if self._index < len(sources) and not sources[self._index].is_remote:
-            done += self.stream.bytes_read(sources[self._index].path)
+        if self._index < len(sources):
+            done += self.stream.bytes_read(sources[self._index])
         return done
 
     def free(self, slots: list[int]) -> None:

@@ -17,6 +17,7 @@ from oomguard.units import MIB, format_size
 if TYPE_CHECKING:
     from oomguard.preparation.engines.slots import Slots
     from oomguard.preparation.job import Job
+    from oomguard.preparation.reading.source import Source
 
 _GRANTED = 3  # slots the reader fills ahead
 _ATTEMPTS = 3
@@ -36,19 +37,22 @@ class StreamIntake:
         self._by_turns = False  # reader and workers take turns: something large is under way
         self._alone = False  # the next start of the reader waits until nothing else is under way
         self._deaths = 0
+        self._remote_at = 0  # how far into a file on a server the last chunk was
         self._resume: dict[str, Any] | None = None
 
     def is_reader(self, child: Child) -> bool:
         """Whether this is the reader process."""
         return child is self._reader
 
-    def bytes_read(self, path: str) -> int:
+    def bytes_read(self, source: Source) -> int:
         """How far into the file it is."""
         if self._reader is None or self._reading < 0:
             return 0
+        if source.is_remote:
+            return self._remote_at
         from oomguard.kernel.proc.open_files import file_position  # 10 ms, which most jobs need not pay
 
-        return file_position(self._reader.pid, path) or 0
+        return file_position(self._reader.pid, source.path) or 0
 
     def drive(self, index: int, resume: dict[str, Any] | None, free: list[int], *, busy: bool) -> None:
         """Have source `index` read, and give the reader slots to fill."""
@@ -75,7 +79,7 @@ class StreamIntake:
             self._reader.channel.tell(config)
             self._selector.register(self._reader.channel.connection, selectors.EVENT_READ, self._reader)
         self._reader.channel.tell({"read": index, "resume": self._resume})
-        self._reading = index
+        self._reading, self._remote_at = index, 0
 
     def _answer_need(self) -> None:
         assert self._need is not None
@@ -110,6 +114,8 @@ class StreamIntake:
         self._deaths = 0
         self._resume = message["resume"]
         source = self._job.sources[self._reading]
+        if source.is_remote and message["read_to"] is not None:
+            self._remote_at = min(message["read_to"], source.size or 0)
         is_text = message["task"] == "text"
         mark = self._job.resolved.separator.decode("latin-1") if is_text else ""
         large = size > 2 * self._job.budget.piece_bytes

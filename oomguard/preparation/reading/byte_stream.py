@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import lzma
 import zlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, Self
 
 from oomguard.errors import BadInput, Changed
@@ -15,8 +16,10 @@ from oomguard.text import printable
 from oomguard.units import KIB, MIB
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from oomguard.preparation.reading.packed_streams import Packed
-    from oomguard.preparation.reading.pieces import Reserve
+    from oomguard.preparation.reading.pieces import Piece, Reserve
     from oomguard.preparation.reading.source import Source
 
 STDIN_FD = 0
@@ -240,6 +243,12 @@ class Transcoded:
             ) from error
         self._taken += len(got)
         return text
+
+
+def with_reach(pieces: Iterator[Piece], stream: ByteStream, source: Source) -> Iterator[Piece]:
+    """Say with each piece how far its file was read, where that is on a server and no descriptor tells it."""
+    for piece in pieces:
+        yield replace(piece, read_to=stream.compressed_position()) if source.is_remote else piece
 
 
 def readable(stream: ByteStream, source: Source) -> Readable:

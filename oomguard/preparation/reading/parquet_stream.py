@@ -87,6 +87,6 @@ def _found(
                     yield (
                         memoryview(one.as_buffer()) if one.is_valid else None,
                         {"row_group": group, "row": row, "rows": done},
-                        None,
+                        file.tell(),
                     )
                 first += fit

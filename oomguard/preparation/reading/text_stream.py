@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 from oomguard.errors import BadInput
 from oomguard.preparation.encoding.cutting import find_val_start
 from oomguard.preparation.encoding.safe_cuts import last_safe_cut
-from oomguard.preparation.reading.byte_stream import ByteStream, Stretch, UnifiedNewlines, readable, skip_bytes
+from oomguard.preparation.reading.byte_stream import (
+    ByteStream,
+    Stretch,
+    UnifiedNewlines,
+    readable,
+    skip_bytes,
+    with_reach,
+)
 from oomguard.preparation.reading.pieces import Piece, no_cut
 from oomguard.preparation.reading.recognising import HEAD, refuse_json_lines
 from oomguard.text import printable
@@ -38,12 +45,13 @@ def iter_text(
     """
     with ByteStream(source, reserve=reserve) as raw:
         if options.val_share and source.divisible_text:
-            yield from _divided(source, raw, options, resume, reserve)
+            yield from with_reach(_divided(source, raw, options, resume, reserve), raw, source)
             return
         stream = readable(raw, source)
         stream = UnifiedNewlines(stream) if options.universal_newlines else stream
         reader = TextReader(printable(source.path), stream, options, reserve, held=raw.held)
-        yield from reader.pieces(resume, digest=source.path == "-", guessed=source.guessed)
+        pieces = reader.pieces(resume, digest=source.path == "-", guessed=source.guessed)
+        yield from with_reach(pieces, raw, source)
 
 
 def _divided(

@@ -286,6 +286,9 @@ def test_parquet_is_read_column_by_column(
     assert [one for piece in pieces for one in documents_of(piece)] == expected
     # The footer's end, the rest of it, and one for each half range, beside what small files and cuts add.
     assert len(hub.requests("/resolve/")) <= 2 + -(-entry.size // (32 * KIB))
+    reached = [piece.read_to or 0 for piece in pieces]
+    assert reached == sorted(reached)  # for the display
+    assert 0 < reached[0] <= reached[-1] <= entry.size
     middle = pieces[len(pieces) // 2]
     rest = list(iter_parquet(source, options=options, resume=middle.resume, reserve=lambda *_: None))
     assert [one for piece in rest for one in documents_of(piece)] == expected[middle.resume["rows"] :]

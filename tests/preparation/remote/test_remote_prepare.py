@@ -217,6 +217,24 @@ def test_faults_that_pass_are_not_seen(tmp_path: Path, hub: HubServer) -> None:
     assert [one.split("=")[1].split("-")[0] for one in ranges] == ["0", "100000"]  # nothing is asked for twice
 
 
+def test_how_far_it_is_in_a_file(tmp_path: Path, hub: HubServer) -> None:
+    """While the server lets it wait in the middle, the display says how much of the file was read."""
+    lines = "".join(json.dumps({"text": text}) + "\n" for text in documents(4000))
+    hub.files = {"data/a.jsonl": lines.encode()}
+    hub.faults = [
+        Fault("/lfs/", cut=len(lines) // 2 + (1 << 20)),
+        Fault("/resolve/", skip=1, status=503, headers={"Retry-After": "4"}),
+    ]
+    done = run_oomguard("prepare", f"{ADDRESS}/data", "--out", "out", "--progress", "json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = [
+        json.loads(line)
+        for line in done.stderr.splitlines()
+        if line.startswith('{"schema": "oomguard.prepare_progress')
+    ]
+    assert any(len(lines) / 4 < one["bytes_read"] < len(lines.encode()) for one in told)
+
+
 def test_a_file_that_changes_is_refused_by_name(tmp_path: Path, hub: HubServer) -> None:
     """Of https:// its ETag is another one when the run resumes; a plain server has no versions to go back to."""
     hub.files = corpus("jsonl")
