@@ -8,6 +8,7 @@ Source: https://huggingface.co/docs/hub/api.
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from urllib.parse import quote, unquote, urlsplit
 from oomguard import errors
 from oomguard.errors import BadInput, OomguardError, Unreachable, WorkerFailed
 from oomguard.kernel.process.commands import own_command
+from oomguard.kernel.process.prctl import die_with_parent
 from oomguard.preparation.remote.requesting import Client, TryAgain, hub_endpoint, receive, tag_of
 from oomguard.text import printable
 
@@ -49,8 +51,8 @@ def list_remote(address: str, known: list[str]) -> list[RemoteEntry]:
     Raises: OomguardError: BadInput, NothingFound, MissingExtra, Unreachable.
     """
     run = subprocess.run(
-        own_command("oomguard.preparation.remote.listing"), input=json.dumps([address, known]).encode(),
-        stdout=subprocess.PIPE, check=False,
+        own_command("oomguard.preparation.remote.listing"), input=json.dumps([address, known, os.getpid()]).encode(),
+        stdout=subprocess.PIPE, check=False, process_group=0,  # Ctrl-C is the caller's to handle
     )  # fmt: skip
     if run.returncode:
         raise WorkerFailed(f"{printable(address)}: listing it ended with status {run.returncode}", do="see above")
@@ -64,7 +66,8 @@ def list_remote(address: str, known: list[str]) -> list[RemoteEntry]:
 
 def main() -> None:
     """Answer one question on standard input."""
-    address, known = json.load(sys.stdin)
+    address, known, parent_pid = json.load(sys.stdin)
+    die_with_parent(parent_pid)
     try:
         find = find_on_hub if address.startswith("hf://") else find_on_web
         answer: dict[str, Any] = {"files": [asdict(entry) for entry in find(address, known)]}

@@ -166,8 +166,9 @@ class Client:
             return kind(f"{self._name}: {what} ({who} answers {status})", do=do.replace("PAGE", page))
         if status in (401, 403):
             login = "hf auth login, with a token that may read it"
+            what = "may not be read, or is not there" if self._hub and status == 401 else "may not be read"
             return Unreachable(
-                f"{self._name} may not be read ({who} answers {status})",
+                f"{self._name} {what} ({who} answers {status})",
                 do=login if self._hub else "put user and password for that host into ~/.netrc",
             )
         if status in (404, 410):

@@ -3,9 +3,12 @@
 import importlib
 import io
 import json
+import os
 import random
 import re
 import shlex
+import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -20,7 +24,7 @@ import pytest
 from tests.preparation.disturbing import bytes_written, sums_of
 from tests.preparation.remote.conftest import TOKEN
 from tests.preparation.remote.hub_server import COMMIT, REPOSITORY, SIGNATURE, Fault, HubServer
-from tests.running import kill_all, run_oomguard, started, wait_until
+from tests.running import children_of, kill_all, run_oomguard, started, wait_until
 
 pytestmark = pytest.mark.slow  # whole runs
 
@@ -215,6 +219,22 @@ def test_faults_that_pass_are_not_seen(tmp_path: Path, hub: HubServer) -> None:
     assert not any(fault.times for fault in hub.faults)
     ranges = [one.headers["Range"] for one in hub.requests("/lfs/.*part-0")]
     assert [one.split("=")[1].split("-")[0] for one in ranges] == ["0", "100000"]  # nothing is asked for twice
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_stopped_while_it_lists(tmp_path: Path, hub: HubServer, number: signal.Signals) -> None:
+    """Of a server that does not answer; nothing of ours is left, and no traceback shown."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}/a.txt"
+        with started("prepare", address, "--out", "out", cwd=tmp_path) as process:
+            asked, _ = silent.accept()
+            helpers = children_of(process)
+            os.killpg(process.pid, number)
+            _, said = process.communicate(timeout=30)
+            asked.close()
+    assert process.returncode == 128 + number
+    assert "Traceback" not in said
+    assert not psutil.wait_procs(helpers, timeout=30)[1]
 
 
 def test_how_far_it_is_in_a_file(tmp_path: Path, hub: HubServer) -> None:
