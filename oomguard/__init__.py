@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         Stopped,
         SwapFailed,
         SwapRefused,
+        Unreachable,
         WorkerFailed,
     )
     from oomguard.estimation.api import plan
@@ -76,6 +77,7 @@ __all__ = [
     "SwapFailed",
     "SwapOptions",
     "SwapRefused",
+    "Unreachable",
     "WorkerFailed",
     "add_swap",
     "budget",
@@ -120,6 +122,7 @@ _HOMES = {  # each public name's module, imported when the name is first used
     "SwapFailed": "oomguard.errors",
     "SwapOptions": "oomguard.swap.api",
     "SwapRefused": "oomguard.errors",
+    "Unreachable": "oomguard.errors",
     "WorkerFailed": "oomguard.errors",
     "add_swap": "oomguard.swap.api",
     "budget": "oomguard.supervision.api",

@@ -14,6 +14,7 @@ OomguardError           what happened, and what to do next
 ├── Stopped             the user or a signal ended it; what was done is kept
 ├── SwapFailed          a step of making or removing swap failed; what went before is undone
 ├── SwapRefused         swap cannot, or should not, be made or removed there; nothing was changed
+├── Unreachable         a server does not give an input; what was done is kept
 └── WorkerFailed        a helper process ended when it should not have
 """
 
@@ -124,6 +125,10 @@ class SwapFailed(OomguardError):
 
 class SwapRefused(OomguardError):
     """It cannot or should not be done there; nothing was changed."""
+
+
+class Unreachable(OomguardError):
+    """A server does not give an input; what was done is kept."""
 
 
 class WorkerFailed(OomguardError):

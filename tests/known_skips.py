@@ -164,6 +164,7 @@ HERE: dict[str, Callable[[], bool]] = {
     "cc": lambda: find_compiler() is not None,
     "sanitizers": _sanitizers,
     "tokenizers": _module("tokenizers"),
+    "requests": _module("requests"),
     "huggingface_hub": _module("huggingface_hub"),
     "mistral_common": _module("mistral_common"),
     "kernel log": _kernel_log,

@@ -28,6 +28,7 @@ from oomguard.preparation.options import PrepareOptions, ResolvedOptions, resolv
 from oomguard.preparation.preconditions import identity, require_folder, require_known_length
 from oomguard.preparation.reading.kinds import KINDS
 from oomguard.preparation.reading.parquet_head import largest_page
+from oomguard.preparation.reading.source import REMOTE
 from oomguard.preparation.reading.sources import Found, behind_earlier, find_inputs
 from oomguard.preparation.writing.formats.expectations import expect_no_train_shard
 from oomguard.supervision.own_budget import RunBudget, enter_budget
@@ -137,7 +138,7 @@ def plan_prepare(options: PrepareOptions, *, max_rss: int | None = None) -> Prep
     with ExitStack() as stack:
         job, budget = open_job(stack, found, options, resolved, rank_file, max_rss)
     sources = found.sources
-    plain = all(source.size is not None and source.seekable_text for source in sources)
+    plain = all(source.size is not None and source.divisible_text for source in sources)
     tokens = sum(source.size or 0 for source in sources) / _BYTES_PER_TOKEN
     plan = job.budget
     return PreparePlan(
@@ -162,7 +163,13 @@ def plan_prepare(options: PrepareOptions, *, max_rss: int | None = None) -> Prep
 
 def _find(options: PrepareOptions, resolved: ResolvedOptions) -> Found:
     """The inputs; with --extend those that a run in the same folder was given come first."""
-    found = find_inputs(options.inputs, folder=Path(), exclude=options.out, wanted=resolved.wanted)
+    wanted = resolved.wanted
+    if any(given.startswith(REMOTE) for given in options.inputs) and not options.restart:
+        from oomguard.preparation.writing.manifest import STATE_FOLDER, Manifest
+
+        done = Manifest.peek(options.out / STATE_FOLDER).inputs
+        wanted = replace(wanted, known=tuple(str(one.get("path")) for one in done))
+    found = find_inputs(options.inputs, folder=Path(), exclude=options.out, wanted=wanted)
     if not options.extend:
         return found
     from oomguard.preparation.writing.manifest import STATE_FOLDER, Manifest
@@ -202,7 +209,7 @@ def open_job(
     stack.callback(os.close, rank_fd)
     expected = expect_no_train_shard(
         resolved.layout,
-        first_is_val=resolved.val_fraction is None and all(source.seekable_text for source in sources),
+        first_is_val=resolved.val_fraction is None and all(source.divisible_text for source in sources),
         tokens=sum(source.size or 0 for source in sources) / _BYTES_PER_TOKEN,
     )
     job = Job(
@@ -245,8 +252,9 @@ def memory_needs(sources: list[Source], *, options: PrepareOptions, resolved: Re
     return Needs(
         family=resolved.spec.family,
         token_bytes=resolved.spec.token_bytes,
-        inputs=frozenset(KINDS[source.kind].memory for source in sources),
+        inputs=frozenset(source.memory for source in sources),
         stream=any(not source.is_cut for source in sources),
+        remote=frozenset(source.kind == "parquet" for source in sources if source.is_remote),
         chunks=_chunks(sources),
         native=uses_core(resolved.spec),
         vocabulary=resolved.spec.vocabulary_bytes,

@@ -132,13 +132,13 @@ class Job:
         return [
             {"path": source.path, "kind": source.kind, "field": source.text_field}
             for source in self.sources[start:]
-            if source.kind in ("parquet", "arrow")
+            if source.kind in ("parquet", "arrow") and not source.is_remote
         ]
 
     def stream_split(self, source: Source) -> Split | None:
         """The split of a stream's pieces: one undivided text of unknown length is for training."""
         undivided = source.kind == "text" and not self.resolved.separator  # a file in an archive is a document
-        return "train" if self.by_document and undivided else None
+        return "train" if self.by_document and undivided and not source.divisible_text else None
 
     def plain_feed(self, index: int, *, offset: int) -> PlainFeed:
         """Begin to cut a plain text file.
@@ -162,7 +162,7 @@ class Job:
     @property
     def ends_are_val(self) -> bool:
         """Whether the end of each text is for validation, and not whole ones."""
-        return bool(self._share_of_each_text) and any(source.seekable_text for source in self.sources)
+        return bool(self._share_of_each_text) and any(source.divisible_text for source in self.sources)
 
     def shared_descriptors(self, slots: Slots) -> tuple[int, ...]:
         """What workers inherit."""
@@ -212,6 +212,7 @@ class Job:
             token_bytes=self.resolved.spec.token_bytes,
             slots=slots.layout.slots,
             slots_fd=slots.fd,
+            val_share=str(self._share_of_each_text),
             to_the_fault=self.options.bad_files == "skip",
             stdin=any(source.path == "-" for source in self.sources),
         )
@@ -275,7 +276,7 @@ def share_of_each_text(sources: Sequence[Source], resolved: ResolvedOptions, *, 
     """
     fraction = Fraction(resolved.val_fraction or 0)
     if texts is None:
-        texts = sum(source.seekable_text for source in sources)
+        texts = sum(source.divisible_text for source in sources)
     return Fraction(0) if resolved.separator or texts * fraction >= 1 else fraction
 
 

@@ -40,7 +40,7 @@ def require_known_length(job: Job) -> None:
     if not job.by_document or not job.resolved.val_asked or job.resolved.separator:
         return
     for source in job.sources:
-        if source.kind == "text" and not source.seekable_text:
+        if source.kind == "text" and not source.divisible_text:
             last = f"its last {job.resolved.val_fraction}"
             raise BadInput(
                 f"{printable(source.path)}: where {last} begins is not known before it is read",
@@ -63,6 +63,7 @@ def identity(job: Job) -> dict[str, Any]:
                 "ctime": s.ctime_ns,
                 **({"field": s.text_field} if s.text_field != resolved.text_field else {}),
                 **({"encoding": s.encoding} if s.encoding else {}),
+                **({"pin": s.pin} if s.is_remote else {}),
             }
             for s in job.sources
         ],
@@ -83,7 +84,7 @@ def identity(job: Job) -> dict[str, Any]:
 
 
 def _full_path(source: Source) -> str:
-    return source.path if source.path == "-" else str(Path(source.path).resolve())
+    return source.path if source.path == "-" or source.is_remote else str(Path(source.path).resolve())
 
 
 def require_same_errors_policy(progress: Progress, options: PrepareOptions) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from oomguard.errors import BadInput
 from oomguard.preparation.cluster.job_file import JobFile
 from oomguard.preparation.cluster.units import UNIT_BYTES, cut_units
 from oomguard.preparation.encoding.unicode_probe import tiktoken_unicode
@@ -25,6 +26,11 @@ def plan_job(options: PrepareOptions, *, unit_bytes: int | None = None) -> JobFi
     resolved = resolve_options(options)
     require_folder(options.out)
     found = find_inputs(options.inputs, folder=Path(), exclude=options.out, wanted=resolved.wanted)
+    if any(source.is_remote for source in found.sources):
+        raise BadInput(
+            "inputs on servers are read by one machine for now, and not by a job in units",
+            do="oomguard prepare without --job-only and --cluster, or download the files to the shared folder first",
+        )
     sources = [
         source if source.path == STDIN else replace(source, path=str(Path(source.path).absolute()))
         for source in found.sources

@@ -73,7 +73,7 @@ def do_unit(
             seconds=0.0, budget=0, peak_unreclaimable=0, enforced_by="", already_done=True,
         )  # fmt: skip
     options = replace(job_file.options, workers=workers)
-    texts = sum(each.seekable_text for each in job_file.sources)
+    texts = sum(each.divisible_text for each in job_file.sources)
     with ExitStack() as stack:
         job, budget = settle(stack, [source], options, resolved, max_rss, text_files=texts)
         writer = PartWriter(path, job=job_file.sha256, unit=number, token_bytes=resolved.spec.token_bytes)

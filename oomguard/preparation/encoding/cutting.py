@@ -8,11 +8,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from oomguard.preparation.encoding.safe_cuts import Separators
 
 Read = Callable[[int, int], bytes]  # (offset, length) -> the bytes there, fewer at the end
 Cut = Callable[[bytes], int | None]  # a window -> its last safe cut
 
+VAL_REACH = 64 << 20  # how far to look for a cut where a validation split is to begin
 _FIRST_WINDOW = 1 << 12
 _WIDEST_WINDOW = 1 << 20
 _OVERLAP = 64  # bytes; a cut at the edge of one window is seen whole in the next
@@ -111,6 +114,13 @@ def find_first_cut(read: Read, cut: Cut, *, start: int, end: int, limit: int) ->
     # The longer the window, the later its last cut: the shortest window with any shows the first.
     shortest = bisect_left(range(len(text) + 1), 1, key=shows_a_cut)
     return low + (cut(text[:shortest]) or 0) if shortest <= len(text) else bound
+
+
+def find_val_start(read: Read, cut: Cut, *, size: int, share: Fraction) -> int:
+    """Give the first cut in the last `share` of a text, where validation begins; its end if none is near there."""
+    start = int(size * (1 - share))
+    found = find_first_cut(read, cut, start=start, end=size, limit=min(size, start + VAL_REACH))
+    return size if found is None else found
 
 
 def split_pieces(

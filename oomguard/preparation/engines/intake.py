@@ -77,7 +77,7 @@ class Intake:
         if self._feed is not None:
             return done + self._feed.offset
         if self._index < len(sources):
-            done += self.stream.bytes_read(sources[self._index].path)
+            done += self.stream.bytes_read(sources[self._index])
         return done
 
     def free(self, slots: list[int]) -> None:

@@ -162,5 +162,6 @@ class ReaderConfig:
     token_bytes: int
     slots: int
     slots_fd: int
+    val_share: str = "0"  # a Fraction: of the end of each text on a server
     to_the_fault: bool = False
     stdin: bool = False

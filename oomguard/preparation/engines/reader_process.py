@@ -69,11 +69,13 @@ class _Reader:
             self._channel.send({"end": source.path})
 
     def _pieces(self, source: Source, resume: dict[str, Any] | None) -> Iterator[Piece]:
+        from fractions import Fraction
+
         from oomguard.preparation.reading.kinds import KINDS
         from oomguard.preparation.reading.pieces import ReadOptions
 
         config = self._config
-        self._fd, self._path = -1, None if source.path == "-" else source.path
+        self._fd, self._path = -1, None if source.path == "-" or source.is_remote else source.path
         options = ReadOptions(
             errors=config.errors,
             separator=config.separator.encode("latin-1") if source.kind in ("text", "tar") else b"",
@@ -82,6 +84,7 @@ class _Reader:
             longest_piece=config.longest_piece,
             largest_document=config.largest_document,
             family=config.family,
+            val_share=Fraction(config.val_share),
             to_the_fault=config.to_the_fault,
         )
         module, _, function = KINDS[source.kind].reader.partition(":")
@@ -107,6 +110,8 @@ class _Reader:
                 "ends_document": piece.ends_document,
                 "resume": piece.resume,
                 "where": piece.where,
+                "split": piece.split,
+                "goes_on": piece.goes_on,
                 "read_to": self._reached() if piece.read_to is None else piece.read_to,
             }
         )

@@ -18,6 +18,7 @@ from oomguard.units import MIB, format_size
 if TYPE_CHECKING:
     from oomguard.preparation.engines.slots import Slots
     from oomguard.preparation.job import Job
+    from oomguard.preparation.reading.source import Source
 
 _GRANTED = 3  # slots the reader fills ahead
 _ATTEMPTS = 3
@@ -37,6 +38,7 @@ class StreamIntake:
         self._by_turns = False  # reader and workers take turns: something large is under way
         self._alone = False  # the next start of the reader waits until nothing else is under way
         self._deaths = 0
+        self._remote_at = 0  # how far into a file on a server the last chunk was
         self._resume: dict[str, Any] | None = None
         self._last: int | None = None  # the last source that is read as a stream
 
@@ -44,13 +46,15 @@ class StreamIntake:
         """Whether this is the reader process."""
         return child is self._reader
 
-    def bytes_read(self, path: str) -> int:
+    def bytes_read(self, source: Source) -> int:
         """How far into the file it is."""
         if self._reader is None or self._reading < 0:
             return 0
+        if source.is_remote:
+            return self._remote_at
         from oomguard.kernel.proc.open_files import file_position  # 10 ms, which most jobs need not pay
 
-        return file_position(self._reader.pid, path) or 0
+        return file_position(self._reader.pid, source.path) or 0
 
     def drive(self, index: int, resume: dict[str, Any] | None, free: list[int], *, busy: bool) -> None:
         """Have source `index` read, and give the reader slots to fill."""
@@ -78,7 +82,7 @@ class StreamIntake:
             self._selector.register(self._reader.channel.connection, selectors.EVENT_READ, self._reader)
         source = asdict(self._job.sources[index])
         self._reader.channel.tell({"read": source, "resume": self._resume, "anew": not self.granted})
-        self._reading = index
+        self._reading, self._remote_at = index, 0
 
     def _answer_need(self) -> None:
         assert self._need is not None
@@ -113,6 +117,8 @@ class StreamIntake:
         self._deaths = 0
         self._resume = message["resume"]
         source = self._job.sources[self._reading]
+        if source.is_remote and message["read_to"] is not None:
+            self._remote_at = min(message["read_to"], source.size or 0)
         is_text = message["task"] == "text"
         mark = self._job.resolved.separator.decode("latin-1") if is_text else ""
         large = size > 2 * self._job.budget.piece_bytes
@@ -128,11 +134,12 @@ class StreamIntake:
                 ends_document=message["ends_document"],
             ),
             source=self._reading,
-            split=self._job.stream_split(source),
+            split=message["split"] or self._job.stream_split(source),
+            goes_on=message["goes_on"],
             position={"source": self._reading, "resume": message["resume"]},
             name=printable(source.path),
             place=message["where"],
-            read=None if message["read_to"] is None else (0, message["read_to"]),
+            read=None if message["read_to"] is None or source.is_remote else (0, message["read_to"]),
             needs=LINE_COST * size if large else 0,
         )
 

@@ -8,11 +8,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from oomguard.errors import BadInput, Changed
-from oomguard.preparation.encoding.cutting import find_first_cut, find_piece_end
+from oomguard.preparation.encoding.cutting import VAL_REACH, find_first_cut, find_piece_end, find_val_start
 from oomguard.preparation.encoding.safe_cuts import Separators, last_safe_cut
 from oomguard.preparation.engines.messages import EncodeTask
 from oomguard.text import printable
-from oomguard.units import MIB, format_size
+from oomguard.units import format_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from oomguard.preparation.reading.source import Source
     from oomguard.preparation.writing.token_sink import Split
 
-# How far to look for a cut where a validation split is to begin.
-_SPLIT_REACH = 64 * MIB
 _UNCUT_ROOM = 8  # as in the sum of memory, which says how long a stretch may be
 _UNCUT_COST = 5  # bytes of memory for each byte of a long chunk: the text, its tokens
 
@@ -174,15 +172,14 @@ class PlainFeed:
 
         Raises: Changed if the file is shorter than when the run began.
         """
-        cut = self.first_cut(int(self.size * (1 - fraction)))
-        self.val_from = self.size if cut is None else cut
+        self.val_from = find_val_start(self._read, self._cut, size=self.size, share=fraction)
 
     def first_cut(self, start: int) -> int | None:
         """Give the first safe cut behind byte `start`, or the file's end; None: there is none within reach.
 
         Raises: Changed if the file is shorter than when the run began.
         """
-        limit = min(self.size, start + _SPLIT_REACH)
+        limit = min(self.size, start + VAL_REACH)
         return find_first_cut(self._read, self._cut, start=start, end=self.size, limit=limit)
 
     def _read(self, offset: int, length: int) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import lzma
 import zlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, Self
 
 from oomguard.errors import BadInput, Changed
@@ -15,8 +16,10 @@ from oomguard.text import printable
 from oomguard.units import KIB, MIB
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from oomguard.preparation.reading.packed_streams import Packed
-    from oomguard.preparation.reading.pieces import Reserve
+    from oomguard.preparation.reading.pieces import Piece, Reserve
     from oomguard.preparation.reading.source import Source
 
 STDIN_FD = 0
@@ -46,6 +49,7 @@ class ByteStream:
         Raises: BadInput if it cannot be opened; whatever `reserve` does, here or in `read`, for a further stream.
         """
         self._name = printable(source.path)
+        self._is_remote = source.is_remote
         self._compression = source.compression
         self._given = 0  # bytes
         self._file = _open(source)
@@ -111,10 +115,37 @@ class ByteStream:
     def _damaged(self, error: Exception) -> BadInput:
         if self._compression is None:
             return BadInput(f"{self._name} cannot be read: {error}", do=f"ls -l {self._name}")
+        if self._is_remote:
+            return BadInput(
+                f"{self._name}: damaged, after {self._given} bytes of decompressed text: {error}",
+                do="it is so on its server, where it has to be mended; --bad-files skip keeps what is before that",
+            )
         return BadInput(
             f"{self._name}: damaged or cut off, after {self._given} bytes of decompressed text: {error}",
             do=f"{_CHECKERS[self._compression]} {self._name}, and download the file again",
         )
+
+
+class Stretch:
+    """The bytes of a stream from `begin` to before `end`, as a stream."""
+
+    seekable = True
+
+    def __init__(self, stream: ByteStream, begin: int, end: int) -> None:
+        """Of a stream that is `seekable`. Raises: Changed."""
+        self._stream, self._begin, self._left = stream, begin, end - begin
+        stream.seek(begin)
+
+    def read(self, size: int, /) -> bytes:
+        """Give the next bytes, at most `size`; b"" only at the end. Raises: as ByteStream's."""
+        got = self._stream.read(min(size, self._left))
+        self._left -= len(got)
+        return got
+
+    def seek(self, offset: int) -> None:
+        """Go on at `offset` of the stretch, from its begin."""
+        self._stream.seek(self._begin + offset)
+        self._left -= offset
 
 
 class _Rest:
@@ -214,6 +245,12 @@ class Transcoded:
         return text
 
 
+def with_reach(pieces: Iterator[Piece], stream: ByteStream, source: Source) -> Iterator[Piece]:
+    """Say with each piece how far its file was read, where that is on a server and no descriptor tells it."""
+    for piece in pieces:
+        yield replace(piece, read_to=stream.compressed_position()) if source.is_remote else piece
+
+
 def readable(stream: ByteStream, source: Source) -> Readable:
     """Give the stream's characters as UTF-8."""
     return Transcoded(stream, source.encoding, printable(source.path)) if source.encoding else stream
@@ -225,7 +262,7 @@ def skip_bytes(stream: Readable, size: int, *, name: str, crc: int | None = None
     Raises: Changed if the stream is shorter, or other bytes.
     """
     now = done = 0
-    if crc is None and isinstance(stream, ByteStream) and stream.seekable:
+    if crc is None and isinstance(stream, ByteStream | Stretch) and stream.seekable:
         stream.seek(size)
         return
     while done < size:
@@ -243,6 +280,9 @@ def skip_bytes(stream: Readable, size: int, *, name: str, crc: int | None = None
 
 
 def _open(source: Source) -> BinaryIO:
+    if source.is_remote:
+        remote: Any = source.open_remote()
+        return remote  # type: ignore[no-any-return]
     try:
         if source.path == "-":
             return open(STDIN_FD, "rb", closefd=False)

@@ -34,7 +34,8 @@ KINDS: dict[Kind, InputKind] = {
         is_cut=True, is_characters=True,
     ),
     "parquet": InputKind(
-        words="Parquet", extensions=(".parquet",), memory="rows", reader="", is_cut=True, seeks=True,
+        words="Parquet", extensions=(".parquet",), memory="rows", reader="parquet_stream:iter_parquet",
+        is_cut=True, seeks=True,
     ),
     "json": InputKind(
         words="JSON values one behind the other or in an array", extensions=(), memory="lines",

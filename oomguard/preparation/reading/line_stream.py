@@ -9,7 +9,7 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BudgetTooSmall, OomguardError
-from oomguard.preparation.reading.byte_stream import ByteStream, readable, skip_bytes
+from oomguard.preparation.reading.byte_stream import ByteStream, readable, skip_bytes, with_reach
 from oomguard.preparation.reading.pieces import Piece
 from oomguard.text import printable
 from oomguard.units import MIB, format_size
@@ -41,7 +41,8 @@ def iter_lines(
     with ByteStream(source, reserve=reserve) as raw:
         stream = readable(raw, source)
         skip_bytes(stream, start["offset"], crc=start.get("crc"), name=name)
-        yield from LineReader(stream, name, options, reserve, held=raw.held).pieces(start)
+        pieces = LineReader(stream, name, options, reserve, held=raw.held).pieces(start)
+        yield from with_reach(pieces, raw, source)
 
 
 def _piece(data: list[Any], start: dict[str, Any], *, lines: int) -> Piece:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
 
 from oomguard.errors import BadInput, BudgetTooSmall, OomguardError
@@ -34,6 +35,7 @@ class ReadOptions:
     piece_bytes: int = MIB
     longest_piece: int = 16 * MIB  # the most that is searched for a safe cut
     largest_document: int = 1 << 62  # a longer line or document is refused
+    val_share: Fraction = Fraction(0)  # of the end of a text on a server that is for validation
     to_the_fault: bool = False  # of a damaged text, what is before the fault is given: it is not gone on with
     unasked: int = 8 * MIB  # a line, document or page of more than this is asked for
 
@@ -57,6 +59,8 @@ class Piece:
     where: str  # the place of its first byte or value: "line 120", "byte 4096"
     task: Literal["text", "lines", "documents", "values"] = "text"  # what it is for the worker
     read_to: int | None = None  # how far into the file; None: as far as the descriptor is
+    split: Literal["train", "val"] | None = None  # of a text whose end is for validation
+    goes_on: bool = False  # its document ends here for a split's sake only: the next piece has the rest
 
 
 _COPIES = 4  # bytes held for each byte of a large document: as it comes, in the slot, its parsed text, its tokens

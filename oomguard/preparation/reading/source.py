@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from oomguard.errors import Changed
 from oomguard.preparation.reading.kinds import KINDS
@@ -12,8 +12,10 @@ from oomguard.text import printable
 
 if TYPE_CHECKING:
     from oomguard.preparation.reading.kinds import Compression, Kind
+    from oomguard.preparation.remote.remote_file import RemoteFile
 
 STDIN = "-"
+REMOTE = ("hf://", "https://", "http://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Source:
     text_field: str = "text"  # where the text is, in what has fields
     encoding: str = ""  # of the characters; "": UTF-8
     guessed: bool = False  # taken as text because nothing said what it is, and it was not looked into
+    pin: str = ""  # of a file on a server: what tells this version of it
     inode: int | None = field(default=None, compare=False)
     ctime_ns: int | None = field(default=None, compare=False)
     part: Part | None = None  # None: all of it
@@ -51,14 +54,38 @@ class Source:
         return self.part.end if self.part else None
 
     @property
+    def is_remote(self) -> bool:
+        """Whether it is on a server, and read as a stream from there."""
+        return self.path.startswith(REMOTE)
+
+    def open_remote(self) -> RemoteFile:
+        """Open it on its server. Raises: MissingExtra."""
+        from oomguard.preparation.remote.remote_file import RemoteFile
+
+        assert self.size is not None
+        return RemoteFile(self.path, self.size, self.pin)
+
+    @property
+    def memory(self) -> Literal["text", "lines", "rows"]:
+        """What a worker takes for it, as `memory_sum` has it: rows from a server are decoded by the reader."""
+        return "lines" if self.is_remote and self.kind == "parquet" else KINDS[self.kind].memory
+
+    @property
     def is_cut(self) -> bool:
         """Whether workers read it themselves, each a range of it; else it comes from the stream reader."""
-        return KINDS[self.kind].is_cut and self.compression is None and self.path != STDIN and not self.encoding
+        here = self.path != STDIN and not self.is_remote
+        return here and KINDS[self.kind].is_cut and self.compression is None and not self.encoding
+
+    @property
+    def divisible_text(self) -> bool:
+        """A plain text file whose end can be found: here or on a server."""
+        is_plain = self.kind == "text" and self.compression is None and not self.encoding
+        return is_plain and self.path != STDIN
 
     @property
     def seekable_text(self) -> bool:
         """A plain text file, of which any part can be read on its own."""
-        return self.kind == "text" and self.is_cut
+        return self.divisible_text and self.is_cut
 
 
 def require_unchanged(source: Source) -> None:
@@ -66,7 +93,7 @@ def require_unchanged(source: Source) -> None:
 
     Raises: Changed if the file has another size or time now.
     """
-    if source.path == STDIN or source.size is None:
+    if source.path == STDIN or source.size is None or source.is_remote:
         return
     try:
         now = Path(source.path).stat()

@@ -17,8 +17,8 @@ from oomguard.preparation.reading.first_look import require_field
 from oomguard.preparation.reading.folders import contents_of
 from oomguard.preparation.reading.kinds import BY_EXTENSION, COMPRESSIONS, KINDS, KNOWN
 from oomguard.preparation.reading.recognising import recognise
-from oomguard.preparation.reading.source import STDIN, Source
-from oomguard.text import printable
+from oomguard.preparation.reading.source import REMOTE, STDIN, Source
+from oomguard.text import printable, shell_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _LOOKED_INTO = ("jsonl", "json", "csv", "tsv")  # whatever their names say
 _STATE = ".oomguard"
 _NUMBERS = re.compile("[0-9]+")
+_STORE = re.compile("([a-z][a-z0-9]{1,9})://")
+_STORES = {"s3": "aws s3 cp ADDRESS -", "gs": "gcloud storage cat ADDRESS"}
 _LISTED = 5  # file names shown in an error
 _KINDS_LISTED = 8  # of what was passed over
 
@@ -50,6 +52,7 @@ class Wanted:
     field_asked: bool = False  # a field was named: then what has no known name is no text, if it can be otherwise
     fields: tuple[tuple[str, str], ...] = ()  # of the inputs that match a glob, in place of `text_field`
     encoding: str = ""  # of characters; "": UTF-8
+    known: tuple[str, ...] = ()  # inputs of an earlier run there: what is on a server is taken in the same version
     check_fields: bool = False  # a file without its field is an error, which is said at once
 
     def field_of(self, path: str) -> str:
@@ -101,7 +104,7 @@ def behind_earlier(
     """
     if not earlier:
         raise BadInput(f"there is no run in {printable(str(folder))} to add to", do="leave --extend out")
-    now = {os.path.realpath(source.path): source for source in found}
+    now = {source.path if source.is_remote else os.path.realpath(source.path): source for source in found}
     sources = []
     for known in earlier:
         if known["path"] == STDIN:
@@ -110,6 +113,7 @@ def behind_earlier(
             path=known["path"], kind=known["kind"], compression=known["packed"], size=known["bytes"],
             mtime_ns=known["changed"], inode=known.get("inode"), ctime_ns=known.get("ctime"),
             text_field=known.get("field", wanted.text_field), encoding=known.get("encoding", ""),
+            pin=known.get("pin", ""),
         )  # fmt: skip
         sources.append(now.pop(known["path"], before))
     return [*sources, *now.values()]
@@ -173,7 +177,15 @@ class _Finder:
     def expand(self, given: str) -> list[Source]:
         if given in (STDIN, "/dev/stdin"):
             return [self._stdin()]
+        if given.startswith(REMOTE):
+            return self._remote(given)
         path = self.folder / given
+        if (store := _STORE.match(given)) and not os.path.lexists(path):
+            command = _STORES.get(store[1], "curl -L ADDRESS")
+            raise BadInput(
+                f"{printable(given)}: {store[1]}:// is not read, only hf:// and https:// are",
+                do=f"{command.replace('ADDRESS', shell_word(given))} | oomguard prepare - --input-format jsonl",
+            )
         if given and path.is_dir():
             found = [self._source(file) for file in self._walk(path, seen=set())]
         elif given and os.path.lexists(path):  # before globs: a file may be called "a[1].txt"
@@ -201,6 +213,32 @@ class _Finder:
             path=STDIN, kind=kind, compression=None, size=None, mtime_ns=None, guessed=guessed,
             text_field=self.wanted.field_of(STDIN), encoding=self._encoding_of(kind),
         )  # fmt: skip
+
+    def _remote(self, given: str) -> list[Source]:
+        """What a server has; names alone say what it is."""
+        from oomguard.preparation.remote.listing import list_remote
+
+        found = []
+        for entry in sorted(list_remote(given, list(self.wanted.known)), key=lambda one: _natural(one.address)):
+            name = entry.address.rpartition("/")[2]
+            extension, compression = _split_name(name)
+            kind = _kind_of(name) or (self.wanted.format if self.wanted.format != "auto" else None)
+            if kind is None and entry.named and extension == ".json":
+                kind = "jsonl"
+            if kind is None or kind == "arrow":
+                self.passed_over.append(Path(name))
+                continue
+            kind = kind if self.wanted.format == "auto" else self.wanted.format
+            found.append(Source(
+                path=entry.address, kind=kind, compression=compression, size=entry.size, mtime_ns=None, pin=entry.pin,
+                text_field=self.wanted.field_of(entry.address), encoding=self._encoding_of(kind),
+            ))  # fmt: skip
+        if not found:
+            raise NothingFound(
+                f'"{printable(given)}" names nothing that is read from a server{self._but()}',
+                do="name files, folders or globs of .parquet, .jsonl or .txt; --input-format says what others are",
+            )
+        return found
 
     def _encoding_of(self, kind: Kind) -> str:
         return self.wanted.encoding if KINDS[kind].is_characters else ""
@@ -391,7 +429,7 @@ def _status_of(path: Path) -> os.stat_result:
 def _refuse_twice(found: list[Source], real_path: _RealPath) -> None:
     seen: dict[str, str] = {}
     for source in found:
-        real = source.path if source.path == STDIN else real_path(source.path)
+        real = source.path if source.path == STDIN or source.is_remote else real_path(source.path)
         if real in seen:
             also = "" if seen[real] == source.path else f" (also as {printable(seen[real])})"
             raise BadInput(f"{printable(source.path)} is there twice{also}", do="name each input once")

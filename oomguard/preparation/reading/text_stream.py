@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput
+from oomguard.preparation.encoding.cutting import find_val_start
 from oomguard.preparation.encoding.safe_cuts import last_safe_cut
-from oomguard.preparation.reading.byte_stream import ByteStream, UnifiedNewlines, readable, skip_bytes
+from oomguard.preparation.reading.byte_stream import (
+    ByteStream,
+    Stretch,
+    UnifiedNewlines,
+    readable,
+    skip_bytes,
+    with_reach,
+)
 from oomguard.preparation.reading.pieces import Piece, no_cut
 from oomguard.preparation.reading.recognising import HEAD, refuse_json_lines
 from oomguard.text import printable
@@ -30,19 +40,58 @@ def iter_text(
     The documents are `text.split(separator)`; a separator at the very end ends the last one and begins no other, and
     an empty stream has none. Positions count decompressed bytes, after `universal_newlines` took effect. From standard
     input they carry the CRC-32 of all bytes before, so that a resumed run notices another stream.
+    With `val_share` its end is for validation, as `PlainFeed` cuts it where the file is here.
     Raises: BadInput for damaged data and for text that cannot be cut; Changed; whatever `reserve` does.
     """
     with ByteStream(source, reserve=reserve) as raw:
+        if options.val_share and source.divisible_text:
+            yield from with_reach(_divided(source, raw, options, resume, reserve), raw, source)
+            return
         stream = readable(raw, source)
         stream = UnifiedNewlines(stream) if options.universal_newlines else stream
         reader = TextReader(printable(source.path), stream, options, reserve, held=raw.held)
-        yield from reader.pieces(resume, digest=source.path == "-", guessed=source.guessed)
+        pieces = reader.pieces(resume, digest=source.path == "-", guessed=source.guessed)
+        yield from with_reach(pieces, raw, source)
+
+
+def _divided(
+    source: Source, raw: ByteStream, options: ReadOptions, resume: dict[str, Any] | None, reserve: Reserve
+) -> Iterator[Piece]:
+    """Give the pieces before and behind where validation begins."""
+    size = source.size or 0
+
+    def read(offset: int, length: int) -> bytes:
+        raw.seek(offset)
+        parts = []
+        while length and (got := raw.read(length)):
+            parts.append(got)
+            length -= len(got)
+        return b"".join(parts)
+
+    cut = partial(last_safe_cut, family=options.family, separator=b"", universal_newlines=options.universal_newlines)
+    val_from = find_val_start(read, cut, size=size, share=options.val_share)
+    at = resume or {}
+    for part, (begin, end) in enumerate(((0, val_from), (val_from, size))):
+        if part < at.get("part", 0):
+            continue
+        stream: Readable = Stretch(raw, begin, end)
+        stream = UnifiedNewlines(stream) if options.universal_newlines else stream
+        reader = TextReader(printable(source.path), stream, options, reserve, held=raw.held, begin=begin)
+        for piece in reader.pieces(at if at.get("part", 0) == part and at else None):
+            yield replace(
+                piece, resume={**piece.resume, "part": part}, split="val" if part else "train",
+                goes_on=piece.ends_document and end < size,
+            )  # fmt: skip
 
 
 class TextReader:
     """Cuts a stream of text."""
 
-    def __init__(self, name: str, stream: Readable, options: ReadOptions, reserve: Reserve, *, held: int) -> None:
+    def __init__(
+        self, name: str, stream: Readable, options: ReadOptions, reserve: Reserve, *, held: int, begin: int = 0
+    ) -> None:
+        """`begin`: where in the file the stream begins, for people."""
+        self._begin = begin
         self._name = name
         self._stream = stream
         self._options = options
@@ -69,7 +118,7 @@ class TextReader:
             data, taken, ends = self._next()
             if crc is not None:
                 crc = zlib.crc32(memoryview(self._window)[:taken], crc)
-            where = f"byte {self._offset}"
+            where = f"byte {self._begin + self._offset}"
             self._offset += taken
             self._window = self._window[taken:]
             after: dict[str, Any] = {"offset": self._offset, "starts": ends}
@@ -118,10 +167,10 @@ class TextReader:
             if whole:
                 return self._up_to(len(head) - len(tail))
             if reach >= self._options.longest_piece:
-                raise no_cut(self._name, f"byte {self._offset}", reach)
+                raise no_cut(self._name, f"byte {self._begin + self._offset}", reach)
             reach = min(2 * reach, self._options.longest_piece)
             if reach > self._options.unasked:
-                self._reserve(_COPIES * reach + self._held, f"{self._name}: byte {self._offset}")
+                self._reserve(_COPIES * reach + self._held, f"{self._name}: byte {self._begin + self._offset}")
 
     def _up_to(self, taken: int) -> tuple[bytes, int, bool]:
         """End with the last separator; it is left out, because the end of the piece says the same."""

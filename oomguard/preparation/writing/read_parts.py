@@ -118,7 +118,11 @@ def require_same_inputs(sources: Sequence[Source], before: list[Any], progress: 
     begun = position.get("source", 0) + bool(position.keys() & {"offset", "resume"})
     for index, source in enumerate(sources[:begun]):
         known = before[index]
-        if source.size is None or [known.get(key) for key in ("inode", "changed", "ctime")] == source_identity(source):
+        if (
+            source.size is None
+            or source.is_remote
+            or [known.get(key) for key in ("inode", "changed", "ctime")] == source_identity(source)
+        ):
             continue
         parts = progress.read.get(index)
         if parts:

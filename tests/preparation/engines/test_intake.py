@@ -63,7 +63,7 @@ def test_text_files_are_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(job_module, "share_of_each_text", count)
     given: dict[str, Any] = dict.fromkeys(("options", "resolved", "budget", "rank_file", "rank_fd", "needs"))
-    sources: Any = [SimpleNamespace(seekable_text=True)] * 3
+    sources: Any = [SimpleNamespace(divisible_text=True)] * 3
     job = job_module.Job(sources=sources, **given)
     assert all(job.ends_are_val for _ in range(3))
     assert counts == [3]

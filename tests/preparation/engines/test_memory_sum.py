@@ -27,6 +27,7 @@ needs = st.builds(
     inputs=st.sets(st.sampled_from(["text", "lines", "rows"]), min_size=1).map(frozenset),
     stream=st.booleans(),
     native=st.booleans(),
+    remote=st.sets(st.booleans()).map(frozenset),
     verify=st.booleans(),
     chunks=st.just(1 << 20),
     page=st.one_of(st.none(), st.integers(0, 100 * MIB)),

@@ -1,0 +1,92 @@
+"""Parquet on a server: the documents of one column in their order, for the stream reader.
+
+The footer is asked for once; then Arrow reads the column's chunks from their begin to their end, through a small
+buffer, so that a few long requests give all of it, however large a row group is.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+from oomguard.errors import BadInput, Changed
+from oomguard.preparation.reading.arrow_texts import find_column, fitting, inner, plain
+from oomguard.preparation.reading.pieces import Packer, Room, packed
+from oomguard.text import printable
+from oomguard.units import KIB
+
+# isort: split
+import pyarrow as pa  # behind what settles its allocator
+import pyarrow.parquet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from oomguard.preparation.reading.pieces import Found, Piece, ReadOptions, Reserve
+    from oomguard.preparation.reading.source import Source
+    from oomguard.preparation.remote.remote_file import RemoteFile
+
+_BUFFER = 64 * KIB
+_BATCH, _MOST_ROWS = 256 * KIB, 256  # text that is decoded at once, if the rows are about as long as each other
+
+
+def iter_parquet(
+    source: Source, *, options: ReadOptions, resume: dict[str, Any] | None, reserve: Reserve
+) -> Iterator[Piece]:
+    """Give the texts of the column; positions are the row group and the row in it.
+
+    Raises: BadInput for damaged data; BudgetTooSmall for too large a document; Changed; Unreachable.
+    """
+    name = printable(source.path)
+    at = resume or {"row_group": 0, "row": 0, "rows": 0}
+    packer = Packer(options, task="documents", word="row", number=at["rows"])
+    room = Room(name, options, reserve)
+    with closing(source.open_remote()) as file:
+        try:
+            file.keep_tail()
+            yield from packed(_found(file, source, at, options.piece_bytes, room, packer), packer, at)
+        except pa.ArrowException as error:
+            raise BadInput(f"{name}: damaged, or no parquet file: {error}", do="look at the file") from error
+
+
+def _found(
+    file: RemoteFile, source: Source, at: dict[str, Any], most: int, room: Room, packer: Packer
+) -> Iterator[Found]:
+    footer = pa.parquet.read_metadata(file)
+    schema = footer.schema.to_arrow_schema()
+    path = find_column(schema, source.text_field, file.name)
+    file.drop_tail()
+    column = ".".join(path)
+    reader = pa.parquet.ParquetFile(
+        file, metadata=footer, pre_buffer=False, buffer_size=_BUFFER, page_checksum_verification=True,
+    )  # fmt: skip
+    if at["row_group"] > footer.num_row_groups:
+        raise Changed(f"{file.name}: {footer.num_row_groups} row groups now", do="--restart")
+    done = at["rows"]
+    for group in range(at["row_group"], footer.num_row_groups):
+        facts = footer.row_group(group)
+        skip = row = at["row"] if group == at["row_group"] else 0
+        size = sum(
+            facts.column(number).total_uncompressed_size
+            for number in range(facts.num_columns)
+            if facts.column(number).path_in_schema == column
+        )
+        # Arrow takes a number of rows, and not of bytes. Not as a dictionary: its table would grow with the row group.
+        step = max(1, min(_MOST_ROWS, facts.num_rows * _BATCH // max(size, 1)))
+        for batch in reader.iter_batches(batch_size=step, row_groups=[group], columns=[column], use_threads=False):
+            texts = inner(batch.column(batch.schema.get_field_index(path[0])), path[1:])
+            passed = min(skip, len(texts))
+            skip, first = skip - passed, passed
+            while first < len(texts):
+                fit = fitting(texts[first:], most, at_least=True)
+                part = plain(texts[first : first + fit])
+                if fit == 1 and part[0].is_valid:
+                    room.ask(len(part[0].as_buffer()), packer.where)
+                for one in part:
+                    row, done = row + 1, done + 1
+                    yield (
+                        memoryview(one.as_buffer()) if one.is_valid else None,
+                        {"row_group": group, "row": row, "rows": done},
+                        file.tell(),
+                    )
+                first += fit
