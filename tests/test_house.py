@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from functools import cache
 from pathlib import Path
 
@@ -128,3 +129,18 @@ def test_no_module_has_too_many_neighbours() -> None:
 def test_each_module_says_what_it_is() -> None:
     silent = [name for name, (_, tree) in parsed_modules().items() if not ast.get_docstring(tree)]
     assert silent == []
+
+
+def test_a_module_that_is_named_in_a_string_is_there() -> None:
+    """Nothing else would notice when it moves: what is imported late, or started as a process of its own, is a string."""
+    modules = parsed_modules()
+    texts = {
+        node.value.partition(":")[0]
+        for _, tree in modules.values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    packages = "|".join(path.name for path in ROOT.iterdir() if (path / "__init__.py").exists())
+    named = {text for text in texts if re.fullmatch(rf"oomguard\.({packages})(\.\w+)+", text)}
+    assert len(named) > 20
+    assert named - set(modules) == set()

@@ -147,7 +147,7 @@ _CANNOT_EXECUTE, _NOT_FOUND = 126, 127
 
 def with_part_in_place(command: tuple[str, ...], file: str, part: str) -> tuple[str, ...]:
     """Give the command that runs `command` with `part` in the place of `file`; both are absolute paths."""
-    return tuple(own_command("oomguard.profiling.scaling.bind_mount", file, part, *command))
+    return tuple(own_command("oomguard.profiling.input_parts", file, part, *command))
 
 
 def why_not_in_place(file: str) -> str:
