@@ -235,9 +235,9 @@ def _set_attribute(it: Expressions, call: Call) -> AbstractValue:
     return AbstractValue()
 
 
-def _names(_: Expressions, __: Call) -> AbstractValue:
+def _names(it: Expressions, _: Call) -> AbstractValue:
     """globals(): a dict that was there before any loop."""
-    return AbstractValue(kind="dict")
+    return it.module.setdefault("globals()", AbstractValue(kind="dict"))
 
 
 def _number(_: Expressions, call: Call) -> AbstractValue:
