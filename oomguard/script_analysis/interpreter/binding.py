@@ -54,6 +54,8 @@ class Binding(Functions):
         target = statement.targets[0]
         if len(statement.targets) == 1 and self._grows_itself(target, statement.value):
             return
+        if len(statement.targets) == 1 and self._spreads_itself(target, statement.value):
+            return
         value = self.evaluate(statement.value, hint=text_source(target))
         self._branches_off(target, statement.value, value)
         for target in statement.targets:
@@ -255,6 +257,30 @@ class Binding(Functions):
                 self.bind(target, abstract)
             if added.kind not in ("number", "unknown"):
                 self.memory.grow(abstract, added, value, spread=True)
+        return True
+
+    def _spreads_itself(self, target: ast.expr, value: ast.expr) -> bool:
+        """`rows = [*rows, line]`, `table = {**table, key: value}`: the same as putting it in."""
+        name = text_source(target)
+        if isinstance(value, ast.Dict):
+            spread = [one for key, one in zip(value.keys, value.values, strict=True) if key is None]
+            rest = [one for key, one in zip(value.keys, value.values, strict=True) if key is not None]
+            rest += [key for key in value.keys if key is not None]
+        elif isinstance(value, (ast.List, ast.Tuple, ast.Set)):
+            spread = [one.value for one in value.elts if isinstance(one, ast.Starred)]
+            rest = [one for one in value.elts if not isinstance(one, ast.Starred)]
+        else:
+            return False
+        if name not in map(text_source, spread):
+            return False
+        holder = self.evaluate(target)
+        for one in rest:
+            item = self.evaluate(one)
+            if item.of_input or item.fraction > 0:
+                self.memory.grow(holder, item, value, spread=False)
+        for one in spread:
+            if text_source(one) != name:
+                self.memory.grow(holder, self.iterated(self.evaluate(one)), value, spread=True)
         return True
 
     def visit_Delete(self, statement: ast.Delete) -> None:

@@ -285,13 +285,14 @@ class Expressions(Elements, Iteration):
         self, body: AbstractValue, args: list[AbstractValue], kwargs: dict[str, AbstractValue]
     ) -> AbstractValue:
         made = self.memory.new(body.named or "object", parts={"class": body})
-        if "__init__" in body.parts:
-            self.call_function(body.parts["__init__"], [made, *args], kwargs)
+        begins = self._bound_method(body, "__init__")
+        if begins is not None:
+            self.call_function(begins, [made, *args], kwargs)
         elif args or kwargs:
             fields = [name for name, _ in _fields(body.value)]
             names = [fields[number] if number < len(fields) else str(number) for number in range(len(args))]
             made.parts |= dict(zip(names, args, strict=True)) | kwargs
-        if "__init__" not in body.parts:
+        if begins is None:
             for name, member in _fields(body.value):
                 if isinstance(member.value, ast.Call) and name not in made.parts:  # field(default_factory=list)
                     made.parts[name] = self.evaluate(member.value)

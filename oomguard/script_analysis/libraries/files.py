@@ -244,6 +244,14 @@ def _into_buffer(it: Expressions, call: Call) -> AbstractValue | None:
     return None
 
 
+def _copy_file(it: Expressions, call: Call) -> AbstractValue:
+    """shutil.copyfileobj(source, target): a piece at a time, but all of it where the target is in memory."""
+    if len(call.args) > 1 and call.args[1].kind in ("bytebuffer", "textbuffer") and not call.args[0].small:
+        it.memory.make("growing-text", call.node, "bytes", 1.0, each="many" in call.args[0].parts)
+    it.memory.read_at(call.node)
+    return AbstractValue()
+
+
 def _shelf(it: Expressions, call: Call) -> AbstractValue:
     """shelve.open(): on disk, but with writeback all that was touched stays in memory."""
     kept = call.kwargs.get("writeback")
@@ -282,6 +290,7 @@ FUNCTIONS.update({
     **dict.fromkeys(("glob.glob", "glob.iglob", "os.listdir", "os.scandir"), _listing),
     "os.walk": _walk,
     "shelve.open": _shelf,
+    "shutil.copyfileobj": _copy_file,
     **dict.fromkeys(("os.read", "os.pread"), _read_descriptor),
     "os.path.getsize": _file_size,
     "mmap.mmap": _map_file,

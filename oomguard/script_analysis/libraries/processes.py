@@ -337,7 +337,8 @@ FUNCTIONS.update(
         **dict.fromkeys(("subprocess.check_output", "subprocess.getoutput"), _output),
         "subprocess.run": _run,
         **dict.fromkeys(("subprocess.call", "subprocess.check_call", "os.system"), _start_program),
-        **dict.fromkeys(("subprocess.Popen", "os.popen"), _popen),
+        "subprocess.Popen": _popen,
+        "os.popen": lambda it, call: _popen(it, call).parts["stdout"],
         **dict.fromkeys(("requests.get", "requests.post", "httpx.get", "requests.request"), _request),
         **dict.fromkeys(
             ("requests.Session", "requests.session", "httpx.Client", "requests.sessions.Session"),

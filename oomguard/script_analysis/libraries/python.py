@@ -217,6 +217,29 @@ def _length(_: Expressions, call: Call) -> AbstractValue:
     return AbstractValue(kind="number", of_length=abstract.fraction or None, inner=abstract)
 
 
+def _sum(it: Expressions, call: Call) -> AbstractValue:
+    """sum(lists, []) is a list of all that is in them."""
+    start = call.args[1] if len(call.args) > 1 else call.kwargs.get("start", AbstractValue())
+    source = it.iterated(call.args[0]) if call.args else AbstractValue()
+    if start.kind in ("list", "tuple", "text") and source.fraction > 0:
+        parts = it.memory.new("stream", fraction=source.fraction, item=source.one().one(), of_input=True)
+        return it.memory.keep_all(call.node, parts)
+    return _number(it, call)
+
+
+def _set_attribute(it: Expressions, call: Call) -> AbstractValue:
+    """setattr(object, name, value): in a loop, as many attributes as there are names."""
+    named = len(call.args) > 2 and not isinstance(call.args[1].value, str)
+    if named and it.memory.loops and call.args[2].of_input:
+        it.memory.cannot_see(call.node, "keeps an attribute for each name that there is")
+    return AbstractValue()
+
+
+def _names(it: Expressions, _: Call) -> AbstractValue:
+    """globals(): a dict that was there before any loop."""
+    return it.module.setdefault("globals()", AbstractValue(kind="dict"))
+
+
 def _number(_: Expressions, call: Call) -> AbstractValue:
     number = call.args[0] if call.args and call.args[0].kind == "number" else AbstractValue(kind="number")
     if isinstance(number.value, float) and abs(number.value) < _MOST and text_source(call.node.func) == "int":
@@ -240,6 +263,8 @@ def _buffer(kind: str) -> Handler:
 def _bytes(it: Expressions, call: Call) -> AbstractValue:
     """bytes(mapped), bytearray(text): a copy of what is given."""
     given = call.args[0] if call.args else AbstractValue()
+    if given.of_length:  # bytearray(os.path.getsize(path))
+        return it.memory.make("growing-array", call.node, "bytes", min(1.0, given.of_length))
     if given.kind in ("mapped", "stored"):
         return it.memory.make("copy", call.node, "bytes", given.fraction, each=given.each)
     return _buffer("bytes")(it, call) or given if text_source(call.node.func) == "bytearray" else given
@@ -264,6 +289,9 @@ FUNCTIONS.update(
         **dict.fromkeys(("argparse.FileType", "click.File", "types.File"), _opened_argument),
         **dict.fromkeys((f"builtins.{name}" for name in _NUMBERS), _number),
         **dict.fromkeys(("math.ceil", "math.floor"), _number),
+        "builtins.sum": _sum,
+        "builtins.setattr": _set_attribute,
+        **dict.fromkeys(("builtins.globals", "builtins.vars", "builtins.locals"), _names),
         **dict.fromkeys(("builtins.bytes", "builtins.bytearray"), _bytes),
         **dict.fromkeys(("contextlib.closing", "contextlib.nullcontext", "contextlib.aclosing"), same),
         "codecs.getreader": lambda *_: AbstractValue(

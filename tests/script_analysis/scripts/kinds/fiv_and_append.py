@@ -1,0 +1,3 @@
+rows = []
+for line in open("in.txt"):
+    line.strip() and rows.append(line)  # FINDING

@@ -1,0 +1,1 @@
+texts = sum(([l] for l in open("in.txt")), [])  # FINDING

@@ -1,0 +1,4 @@
+import shutil, io
+buf = io.BytesIO()
+with open("in.bin", "rb") as f:
+    shutil.copyfileobj(f, buf)  # FINDING

@@ -1,0 +1,2 @@
+from collections import Counter
+c = Counter(open("in.txt").read())  # FINDING

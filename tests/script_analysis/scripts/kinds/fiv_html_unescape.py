@@ -1,0 +1,2 @@
+import html
+text = html.unescape(open("in.txt").read())  # FINDING

@@ -1,0 +1,3 @@
+rows = []
+for line in open("in.txt"):
+    rows.insert(0, line)  # FINDING

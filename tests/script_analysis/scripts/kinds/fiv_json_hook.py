@@ -1,0 +1,3 @@
+import json
+rows = []
+json.load(open("in.json"), object_hook=rows.append)  # FINDING

@@ -1,0 +1,2 @@
+longest = max(open("in.txt"), key=len)
+print(longest)

@@ -1,0 +1,2 @@
+docs = open("in.txt").read().split()  # FINDING
+print(min(docs))

@@ -1,0 +1,2 @@
+import os
+text = os.popen("cat in.txt").read()  # FINDING

@@ -1,0 +1,2 @@
+with open("in.txt") as f:
+    docs = f.read().split("\n\n")  # FINDING

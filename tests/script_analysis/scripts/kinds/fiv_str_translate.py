@@ -1,0 +1,2 @@
+text = open("in.txt").read()  # FINDING
+text = text.translate(str.maketrans("", "", "!?"))  # FINDING

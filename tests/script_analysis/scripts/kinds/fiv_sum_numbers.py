@@ -1,0 +1,2 @@
+total = sum(len(l) for l in open("in.txt"))
+print(total)

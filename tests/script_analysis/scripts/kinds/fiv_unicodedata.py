@@ -1,0 +1,2 @@
+import unicodedata
+text = unicodedata.normalize("NFC", open("in.txt").read())  # FINDING

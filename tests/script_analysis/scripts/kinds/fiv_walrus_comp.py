@@ -1,0 +1,1 @@
+rows = [y for l in open("in.txt") if (y := l.strip())]  # FINDING

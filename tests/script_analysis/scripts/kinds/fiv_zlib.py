@@ -1,0 +1,2 @@
+import zlib
+data = zlib.decompress(open("in.z", "rb").read())  # FINDING
