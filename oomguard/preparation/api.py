@@ -250,6 +250,7 @@ def memory_needs(sources: list[Source], *, options: PrepareOptions, resolved: Re
         vocabulary=resolved.spec.vocabulary_bytes,
         reference=resolved.spec.reference_bytes,
         verify=options.verify != "off",
+        provenance=options.provenance,
         each_verifies=options.verify == "full",
     )
 

@@ -13,6 +13,7 @@ from oomguard.kernel.process.signals import stop_on_signals
 from oomguard.preparation.engines.pipeline import MemoryMeter, Pipeline, PipelineState
 from oomguard.preparation.model import Shard, ShardSet
 from oomguard.preparation.preconditions import (
+    full_path,
     identity,
     require_comparable,
     require_free_names,
@@ -94,7 +95,9 @@ def _reopen(job: Job, manifest: Manifest, checkpoint_seconds: float) -> None:
 def _check(job: Job, progress: Progress) -> None:
     """Whether the run can go on from there; nothing on disk is changed before."""
     options = job.options
-    require_free_names(options.out, job.resolved.output, job.resolved.layout, ours=progress.names)
+    require_free_names(
+        options.out, job.resolved.output, job.resolved.layout, ours=progress.names, provenance=options.provenance
+    )
     if options.restart:
         require_own_leftovers(options.out, progress)
         return
@@ -136,6 +139,7 @@ def _new_sink(job: Job, manifest: Manifest, checkpoint_seconds: float) -> TokenS
         errors=job.options.errors,
         read_parts=ReadParts(job.sources),
         encoded_bytes=resolved.spec.token_bytes,
+        source_name=(lambda number: full_path(job.sources[number])) if job.options.provenance else None,
     )
 
 
@@ -225,7 +229,7 @@ def shard_set(
         documents=totals.documents,
         input_bytes=totals.input_bytes,
         shards=tuple(Shard.of(shard) for shard in sink.shards),
-        files=tuple(sink.files),
+        files=(*sink.files, *sink.provenance_files),
         encoding=job.resolved.encoding_name,
         engine="core" if job.needs.native else job.resolved.spec.reference,
         reference=job.resolved.spec.reference,

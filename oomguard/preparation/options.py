@@ -50,6 +50,7 @@ class PrepareOptions:
     verify: Verify = "sample"
     restart: bool = False
     extend: bool = False  # inputs are added to a finished run
+    provenance: bool = False  # of each document: its source and its place there, in provenance-N.parquet
     last_shard: str = "keep"  # fold: one that is not full joins the one before it
 
     def __post_init__(self) -> None:

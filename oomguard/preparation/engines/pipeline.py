@@ -251,6 +251,10 @@ class Pipeline:
                 ends=self._slots.ends(slot, encoded.documents) if self._job.with_ends else None,
                 split=work.split,
                 count=count,
+                origins=self._slots.origins(slot, encoded.documents) if self._job.options.provenance else None,
+                open_from=encoded.open_from,
+                source=work.source,
+                member=work.member,
                 position=self._files.with_counts(self._position_behind(work) if rest is None else rest.position_before),
                 read=work.parts(encoded) if error is None else (),
             )

@@ -52,7 +52,12 @@ class _Reader:
         self._free: list[int] = []
         self._path: str | None = None
         self._fd = -1  # its descriptor
-        layout = SlotLayout(longest_piece=config.longest_piece, token_bytes=config.token_bytes, slots=config.slots)
+        layout = SlotLayout(
+            longest_piece=config.longest_piece,
+            token_bytes=config.token_bytes,
+            slots=config.slots,
+            with_origins=config.with_origins,
+        )
         self._slots = Slots(layout, config.slots_fd)
 
     def read(self, index: int, resume: dict[str, Any] | None) -> None:
@@ -106,6 +111,8 @@ class _Reader:
                 "ends_document": piece.ends_document,
                 "resume": piece.resume,
                 "where": piece.where,
+                "origin": piece.origin,
+                "member": piece.member,
                 "read_to": self._reached() if piece.read_to is None else piece.read_to,
             }
         )

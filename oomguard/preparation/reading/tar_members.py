@@ -7,6 +7,8 @@ Names in an archive only say of what kind a member is; none is ever opened. A te
 from __future__ import annotations
 
 import tarfile
+from dataclasses import replace
+from itertools import accumulate
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -94,11 +96,9 @@ def _members(
         shown = f"{name}: {printable(member.name)}"
         content: Readable = Unpacked(file, compression, shown) if compression else file
         for piece in (_text if kind == "text" else _lines)(content, shown, options, reserve, start):
+            place = {"header": header, **piece.resume}
             where = f"member {printable(member.name)}, {piece.where}"
-            yield Piece(
-                piece.data, piece.starts_document, piece.ends_document, {"header": header, **piece.resume}, where,
-                piece.task,
-            )  # fmt: skip
+            yield replace(piece, resume=place, where=where, member=member.name)
     if not _Member.ended:
         raise _Damaged("it ends without the blocks of zeros that end an archive")
 
@@ -117,7 +117,7 @@ def _text(
     stream = UnifiedNewlines(content) if options.universal_newlines else content
     reader = TextReader(name, stream, options, reserve, held=0)
     for piece in reader.pieces(start):
-        yield Piece(piece.data, piece.starts_document, piece.ends_document, {"line": 1, **piece.resume}, piece.where)
+        yield replace(piece, resume={"line": 1, **piece.resume})
 
 
 def _lines(
@@ -126,8 +126,10 @@ def _lines(
     skip_bytes(content, start["offset"], name=name)
     place = {"offset": start["offset"], "line": start["line"]}
     for piece in LineReader(content, name, options, reserve).pieces(place):
-        data = b"".join(piece.data)
-        if piece.starts_document:  # of the member
-            data = data.removeprefix(_BOM)
+        data, origin = b"".join(piece.data), piece.origin
+        if piece.starts_document and data.startswith(_BOM):  # of the member
+            data, origin = data[len(_BOM) :], origin + len(_BOM)
         values = data.removesuffix(b"\n").split(b"\n")
-        yield Piece([pack(values)], True, True, {**piece.resume, "starts": True}, piece.where, "values")  # noqa: FBT003
+        origins = [*accumulate((len(value) + 1 for value in values), initial=origin)][:-1]
+        resume = {**piece.resume, "starts": True}
+        yield Piece([pack(values, origins)], True, True, resume, piece.where, "values")  # noqa: FBT003

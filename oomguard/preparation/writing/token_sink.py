@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from oomguard.preparation.writing.manifest import Manifest, Progress
+    from oomguard.preparation.writing.provenance import Provenance
 
 Split = Literal["train", "val"]
 
@@ -49,6 +50,11 @@ class EncodedPiece:
     count: Totals
     position: dict[str, Any]
     read: Sequence[tuple[int, int, int, int | None]] = ()  # of the input, for ReadParts.note()
+    # With --provenance, of the documents that end in it: where in the source they begin; -1: before the piece.
+    origins: memoryview | None = None  # int64[document_count]
+    open_from: int = -1  # where a document begins that goes on behind the piece; -1: none begins
+    source: int = 0
+    member: str = ""  # of an archive
     bad_file: dict[str, Any] | None = None  # a file that is not read on: path, what is wrong, documents kept of it
 
 
@@ -65,12 +71,17 @@ class TokenSink:
         errors: str = "strict",
         read_parts: ReadParts | None = None,
         encoded_bytes: int | None = None,
+        source_name: Callable[[int], str] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`encoded_bytes`: of a token as pieces bring it; None: as the shards have it."""
+        """`encoded_bytes`: of a token as pieces bring it; None: as the shards have it.
+
+        `source_name`: what provenance calls an input by its number; None: there is to be none.
+        """
         self.totals = Totals()
         self.shards: list[dict[str, Any]] = []
         self.files: list[dict[str, Any]] = []  # that speak of all shards of a split
+        self.provenance_files: list[dict[str, Any]] = []
         self.bad_files: list[dict[str, Any]] = []
         self.position: dict[str, Any] = {}
         self._plan = plan
@@ -96,6 +107,21 @@ class TokenSink:
             )
             for split in splits
         }
+        self._provenance = None if source_name is None else self._new_provenance(source_name)
+
+    def _new_provenance(self, source_name: Callable[[int], str]) -> Provenance:
+        from oomguard.preparation.writing.provenance import Provenance  # 40 ms and numpy, which others do without
+
+        plan = self._plan
+        return Provenance(
+            plan.folder,
+            plan.state,
+            source_name,
+            split=self._split,
+            val_tokens=(plan.layout.shard_tokens or 0) if plan.first_is_val else 0,
+            on_naming=self._tell_name,
+            on_file=self._keep_provenance,
+        )
 
     def resume(self, progress: Progress) -> None:
         """Go on from a manifest's last checkpoint.
@@ -117,6 +143,8 @@ class TokenSink:
             if not at["tokens"] and not at.get("documents"):
                 continue
             self._writers[split].restore(at, stored)
+        if self._provenance is not None:
+            self._provenance.restore(checkpoint["provenance"])
 
     def _go_on(self, progress: Progress, checkpoint: dict[str, Any]) -> None:
         self.totals = Totals(**checkpoint["totals"])
@@ -126,6 +154,9 @@ class TokenSink:
         self.shards = list(progress.shards)
         for split, at in checkpoint["open"].items():
             self._writers[split].resume(at)
+        if self._provenance is not None:
+            self.provenance_files = list(progress.provenance)
+            self._provenance.resume(checkpoint["provenance"])
 
     def take(self, piece: EncodedPiece) -> None:
         """Write a piece's tokens; now and then, make sure that they are on disk and say so in the manifest.
@@ -139,6 +170,8 @@ class TokenSink:
             self._writers[piece.split or "train"].write(piece.tokens, () if piece.ends is None else piece.ends)
         else:
             self._write_by_document(piece, self._split)
+        if self._provenance is not None:
+            self._provenance.take(piece, self.totals.documents)
         self.totals = self.totals.plus(piece.count)
         self.position = piece.position
         if piece.bad_file is not None:
@@ -184,6 +217,7 @@ class TokenSink:
         self._is_whole = False
         read = self._read_parts.take()
         at = {split: writer.sync() for split, writer in self._writers.items()}
+        more = {} if self._provenance is None else {"provenance": self._provenance.sync()}
         self._manifest.append(
             checkpoint={
                 "totals": asdict(self.totals),
@@ -191,11 +225,14 @@ class TokenSink:
                 "open": at,
                 "errors": self._errors,
                 "read": read,
+                **more,
                 **({"bad_files": self.bad_files} if self.bad_files else {}),
             }
         )
         for writer in self._writers.values():
             writer.forget_parts()
+        if self._provenance is not None:
+            self._provenance.forget_parts()
         self._is_whole = True
         self._last_checkpoint = self._clock()
 
@@ -210,6 +247,8 @@ class TokenSink:
         for writer in self._writers.values():
             writer.finish()
         self._write_split_files()
+        if self._provenance is not None:
+            self._provenance.finish()
         self._is_whole = True
         self.checkpoint()
 
@@ -229,6 +268,8 @@ class TokenSink:
         """Close what a run that did not end well left open."""
         for writer in self._writers.values():
             writer.close()
+        if self._provenance is not None:
+            self._provenance.close()
 
     def _tell_name(self, name: str, sha256: str) -> None:
         self._manifest.append(naming=name, sha256=sha256)
@@ -236,6 +277,10 @@ class TokenSink:
     def _keep_shard(self, shard: dict[str, Any], file: list[int]) -> None:
         self.shards.append(shard)
         self._manifest.append(shard=shard, file=file)
+
+    def _keep_provenance(self, about: dict[str, Any], file: list[int]) -> None:
+        self.provenance_files.append(about)
+        self._manifest.append(provenance=about, file=file)
 
 
 def _widen(tokens: memoryview) -> memoryview:

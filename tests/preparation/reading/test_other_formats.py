@@ -123,7 +123,7 @@ def documents_in(pieces: list[Piece]) -> list[str | None]:
     found: list[str | None] = []
     for piece in pieces:
         assert piece.task != "text"
-        text, sizes = unpack(memoryview(b"".join(piece.data)))
+        text, sizes, _ = unpack(memoryview(b"".join(piece.data)))
         ends = list(accumulate((max(size, 0) for size in sizes), initial=0))
         parts = [bytes(text[start:end]) for start, end in pairwise(ends)]
         if piece.task == "values":
