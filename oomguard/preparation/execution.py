@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from oomguard.preparation.engines.slots import Slots
     from oomguard.preparation.engines.worker_pool import WorkerPool
     from oomguard.preparation.job import Job
+    from oomguard.preparation.writing.provenance import Provenance
     from oomguard.preparation.writing.sink_thread import Sink
     from oomguard.supervision.own_budget import RunBudget
 
@@ -131,15 +132,29 @@ def _new_sink(job: Job, manifest: Manifest, checkpoint_seconds: float) -> TokenS
         layout=resolved.layout,
         first_is_val=resolved.val_fraction is None,
     )
+    by_document = resolved.val_fraction if job.by_document else None
     return TokenSink(
         plan,
         manifest,
-        val_fraction=resolved.val_fraction if job.by_document else None,
+        val_fraction=by_document,
         checkpoint_seconds=checkpoint_seconds,
         errors=job.options.errors,
         read_parts=ReadParts(job.sources),
         encoded_bytes=resolved.spec.token_bytes,
-        source_name=(lambda number: full_path(job.sources[number])) if job.options.provenance else None,
+        provenance=_provenance(job, manifest, plan, by_document) if job.options.provenance else None,
+    )
+
+
+def _provenance(job: Job, manifest: Manifest, plan: ShardPlan, val_fraction: str | None) -> Provenance:
+    from oomguard.preparation.writing.provenance import Provenance  # numpy and pyarrow, which others do without
+    from oomguard.preparation.writing.val_split import ValSplit
+
+    return Provenance(
+        plan.folder,
+        manifest,
+        lambda number: full_path(job.sources[number]),
+        split=None if val_fraction is None else ValSplit(val_fraction),
+        val_tokens=(plan.layout.shard_tokens or 0) if plan.first_is_val else 0,
     )
 
 
@@ -229,7 +244,7 @@ def shard_set(
         documents=totals.documents,
         input_bytes=totals.input_bytes,
         shards=tuple(Shard.of(shard) for shard in sink.shards),
-        files=(*sink.files, *sink.provenance_files),
+        files=tuple(sink.all_files),
         encoding=job.resolved.encoding_name,
         engine="core" if job.needs.native else job.resolved.spec.reference,
         reference=job.resolved.spec.reference,

@@ -19,10 +19,10 @@ from oomguard.preparation.writing.provenance_file import ROW, SPLITS, file_name,
 from oomguard.preparation.writing.spool import Spool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from oomguard.preparation.writing.token_sink import EncodedPiece
+    from oomguard.preparation.writing.manifest import Manifest
     from oomguard.preparation.writing.val_split import ValSplit
 
 FILE_ROWS = 1 << 20
@@ -35,25 +35,20 @@ class Provenance:
     def __init__(
         self,
         folder: Path,
-        state: Path,
+        manifest: Manifest,
         source_name: Callable[[int], str],
         *,
         split: ValSplit | None,
         val_tokens: int,
-        on_naming: Callable[[str, str], None],
-        on_file: Callable[[dict[str, Any], list[int]], None],
     ) -> None:
-        """`split` chooses documents for validation; else the first `val_tokens` of all are.
-
-        `on_naming` and `on_file` as in SplitWriter.
-        """
+        """`split` chooses documents for validation; else the first `val_tokens` of all are."""
+        self.files: list[dict[str, Any]] = []  # finished: path, bytes, sha256
         self._folder = folder
-        self._state = state
+        self._manifest = manifest
+        self._state = manifest.state
         self._source_name = source_name
         self._split = split
         self._val_tokens = val_tokens
-        self._on_naming = on_naming
-        self._on_file = on_file
         self._index = 0  # of the open file
         self._next = [0, 0]  # the first free token of each split
         self._open_tokens = 0  # of a document whose end is yet to come,
@@ -63,25 +58,33 @@ class Provenance:
         self._spools: tuple[Spool, Spool] | None = None
         self._done: list[Path] = []  # spools of files that have their names
 
-    def take(self, piece: EncodedPiece, document: int) -> None:
-        """Note the documents that end in a piece, of which the first is number `document`."""
-        assert piece.ends is not None
-        assert piece.origins is not None
-        ends = np.array(piece.ends, np.int64)
+    def take(
+        self,
+        document: int,
+        *,
+        ends: memoryview,
+        origins: memoryview,
+        tokens: int,
+        open_from: int,
+        split: str | None,
+        source: int,
+        member: str,
+    ) -> None:
+        """Note the documents that end in a piece, of which the first is number `document`; all else as in it."""
         if len(ends):
-            origins, tokens = np.array(piece.origins, np.int64), np.diff(ends, prepend=0)
-            tokens[0] += self._open_tokens
-            if origins[0] < 0:
-                origins[0] = self._open_from
+            begins, counts = np.array(origins, np.int64), np.diff(np.array(ends, np.int64), prepend=0)
+            counts[0] += self._open_tokens
+            if begins[0] < 0:
+                begins[0] = self._open_from
             self._open_tokens = 0
-            self._append(self._rows(document, origins, tokens, piece.split), self._name_of(piece))
-        self._open_tokens += piece.count.tokens - (int(ends[-1]) if len(ends) else 0)
-        if piece.open_from >= 0:
-            self._open_from = piece.open_from
+            self._append(self._rows(document, begins, counts, split), self._name_of(source, member))
+        self._open_tokens += tokens - (ends[-1] if len(ends) else 0)
+        if open_from >= 0:
+            self._open_from = open_from
 
-    def _name_of(self, piece: EncodedPiece) -> str:
-        name = self._source_name(piece.source)
-        name = f"{name}: {piece.member}" if piece.member else name
+    def _name_of(self, source: int, member: str) -> str:
+        name = self._source_name(source)
+        name = f"{name}: {member}" if member else name
         return name.encode(errors="backslashreplace").decode()  # as it is, but where it is no Unicode
 
     def _rows(self, document: int, origins: Any, tokens: Any, split: str | None) -> Any:
@@ -167,12 +170,16 @@ class Provenance:
         spool, names = self._spools
         temporary = self._state / f"p{self._index:06d}.partial"
         file = write_beside(temporary, file_name(self._index), parquet_of(spool, names))
-        identity = give_name(self._folder, file, self._on_naming)
+        identity = give_name(self._folder, file, self._tell_name)
         self._done += [spool.path, names.path]
         self.close()
         self._spools = None
         self._index += 1
-        self._on_file(file.to_json(), identity)
+        self.files.append(file.to_json())
+        self._manifest.append(provenance=file.to_json(), file=identity)
+
+    def _tell_name(self, name: str, sha256: str) -> None:
+        self._manifest.append(naming=name, sha256=sha256)
 
     def sync(self) -> dict[str, Any]:
         """Put all that was taken on disk and give the position to go on from."""
@@ -182,8 +189,12 @@ class Provenance:
             spools = {"rows": rows, "names": [*names, self._names], "name": self._name}
         return {"file": self._index, "next": self._next, "open": [self._open_tokens, self._open_from], **spools}
 
-    def resume(self, position: dict[str, Any]) -> None:
-        """Go on from a position that `sync` gave. Raises: Changed if the spools do not hold what was left in them."""
+    def resume(self, position: dict[str, Any], files: Sequence[dict[str, Any]]) -> None:
+        """Go on from a position that `sync` gave, behind finished files.
+
+        Raises: Changed if the spools do not hold what was left in them.
+        """
+        self.files = list(files)
         self._index, self._next = position["file"], list(position["next"])
         self._open_tokens, self._open_from = position["open"]
         if "rows" not in position:

@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from oomguard.kernel import safe_files
-from oomguard.preparation.writing.beside_files import give_name, write_beside
-from oomguard.preparation.writing.formats.base import FinishedShard
+from oomguard.preparation.writing.beside_files import write_split_files
 from oomguard.preparation.writing.read_parts import ReadParts
 from oomguard.preparation.writing.shard_check import require_own_leftovers
 from oomguard.preparation.writing.shard_writer import ShardPlan, SplitWriter
@@ -71,17 +70,13 @@ class TokenSink:
         errors: str = "strict",
         read_parts: ReadParts | None = None,
         encoded_bytes: int | None = None,
-        source_name: Callable[[int], str] | None = None,
+        provenance: Provenance | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`encoded_bytes`: of a token as pieces bring it; None: as the shards have it.
-
-        `source_name`: what provenance calls an input by its number; None: there is to be none.
-        """
+        """`encoded_bytes`: of a token as pieces bring it; None: as the shards have it."""
         self.totals = Totals()
         self.shards: list[dict[str, Any]] = []
         self.files: list[dict[str, Any]] = []  # that speak of all shards of a split
-        self.provenance_files: list[dict[str, Any]] = []
         self.bad_files: list[dict[str, Any]] = []
         self.position: dict[str, Any] = {}
         self._plan = plan
@@ -107,21 +102,12 @@ class TokenSink:
             )
             for split in splits
         }
-        self._provenance = None if source_name is None else self._new_provenance(source_name)
+        self._provenance = provenance
 
-    def _new_provenance(self, source_name: Callable[[int], str]) -> Provenance:
-        from oomguard.preparation.writing.provenance import Provenance  # 40 ms and numpy, which others do without
-
-        plan = self._plan
-        return Provenance(
-            plan.folder,
-            plan.state,
-            source_name,
-            split=self._split,
-            val_tokens=(plan.layout.shard_tokens or 0) if plan.first_is_val else 0,
-            on_naming=self._tell_name,
-            on_file=self._keep_provenance,
-        )
+    @property
+    def all_files(self) -> list[dict[str, Any]]:
+        """What was made beside the shards: files that speak of all of a split, and provenance."""
+        return self.files + (self._provenance.files if self._provenance is not None else [])
 
     def resume(self, progress: Progress) -> None:
         """Go on from a manifest's last checkpoint.
@@ -155,8 +141,7 @@ class TokenSink:
         for split, at in checkpoint["open"].items():
             self._writers[split].resume(at)
         if self._provenance is not None:
-            self.provenance_files = list(progress.provenance)
-            self._provenance.resume(checkpoint["provenance"])
+            self._provenance.resume(checkpoint["provenance"], progress.provenance)
 
     def take(self, piece: EncodedPiece) -> None:
         """Write a piece's tokens; now and then, make sure that they are on disk and say so in the manifest.
@@ -171,7 +156,18 @@ class TokenSink:
         else:
             self._write_by_document(piece, self._split)
         if self._provenance is not None:
-            self._provenance.take(piece, self.totals.documents)
+            assert piece.ends is not None
+            assert piece.origins is not None
+            self._provenance.take(
+                self.totals.documents,
+                ends=piece.ends,
+                origins=piece.origins,
+                tokens=piece.count.tokens,
+                open_from=piece.open_from,
+                split=piece.split,
+                source=piece.source,
+                member=piece.member,
+            )
         self.totals = self.totals.plus(piece.count)
         self.position = piece.position
         if piece.bad_file is not None:
@@ -246,23 +242,14 @@ class TokenSink:
         self._is_whole = False
         for writer in self._writers.values():
             writer.finish()
-        self._write_split_files()
+        plan = self._plan
+        self.files += write_split_files(
+            plan.folder, plan.state, plan.format, plan.layout, self.shards, on_naming=self._tell_name
+        )
         if self._provenance is not None:
             self._provenance.finish()
         self._is_whole = True
         self.checkpoint()
-
-    def _write_split_files(self) -> None:
-        """Write what speaks of all shards of a split, where the format has such files."""
-        shards = [FinishedShard.of(shard) for shard in self.shards]
-        for split in ("train", "val"):
-            own = [shard for shard in shards if shard.split == split]
-            files = self._plan.format.split_files(self._plan.layout, split, own) if own else {}
-            for number, (path, content) in enumerate(files.items()):
-                temporary = self._plan.state / f"{split}{number}.partial"
-                file = write_beside(temporary, path, [content])
-                give_name(self._folder, file, self._tell_name)
-                self.files.append(file.to_json())
 
     def close(self) -> None:
         """Close what a run that did not end well left open."""
@@ -277,10 +264,6 @@ class TokenSink:
     def _keep_shard(self, shard: dict[str, Any], file: list[int]) -> None:
         self.shards.append(shard)
         self._manifest.append(shard=shard, file=file)
-
-    def _keep_provenance(self, about: dict[str, Any], file: list[int]) -> None:
-        self.provenance_files.append(about)
-        self._manifest.append(provenance=about, file=file)
 
 
 def _widen(tokens: memoryview) -> memoryview:
