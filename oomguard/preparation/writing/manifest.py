@@ -42,7 +42,7 @@ STATE_FOLDER = ".oomguard"
 _LOCK_PATIENCE_SECONDS = 2.0
 AGAIN = "run the same command again: it resumes from the last checkpoint"
 _ELSEWHERE = "--restart to make the shards again, or another --out FOLDER"
-_WORK = {"result", "shard", "provenance", "naming"}
+_WORK = {"result", "shard", "provenance_file", "naming"}
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _NEWER = ("text_ends",)  # keys of the header that earlier versions did not write
 _TOUCHES = ("changed", "inode", "ctime")  # of an input
@@ -298,7 +298,7 @@ def _kept(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _named_later(lines: list[dict[str, Any]], end: int) -> list[dict[str, Any]]:
     """The lines from number `end` on that say what names are ours, but for files that were finished before."""
-    done = {line[kind]["path"] for line in lines[:end] for kind in ("shard", "provenance") if kind in line}
+    done = {line[kind]["path"] for line in lines[:end] for kind in ("shard", "provenance_file") if kind in line}
     return [line for line in lines[end:] if "naming" in line and line["naming"] not in done]
 
 
@@ -315,9 +315,9 @@ def _progress(lines: list[dict[str, Any]]) -> Progress:
         if "shard" in line:
             progress.shards.append(line["shard"])
             progress.files[line["shard"]["path"]] = line["file"]
-        elif "provenance" in line:
-            progress.provenance.append(line["provenance"])
-            progress.files[line["provenance"]["path"]] = line["file"]
+        elif "provenance_file" in line:
+            progress.provenance.append(line["provenance_file"])
+            progress.files[line["provenance_file"]["path"]] = line["file"]
         elif "naming" in line:
             progress.told.setdefault(line["naming"], []).append(line["sha256"])
         elif "checkpoint" in line:

@@ -176,7 +176,7 @@ class Provenance:
         self._spools = None
         self._index += 1
         self.files.append(file.to_json())
-        self._manifest.append(provenance=file.to_json(), file=identity)
+        self._manifest.append(provenance_file=file.to_json(), file=identity)
 
     def _tell_name(self, name: str, sha256: str) -> None:
         self._manifest.append(naming=name, sha256=sha256)
