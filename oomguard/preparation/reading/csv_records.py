@@ -180,6 +180,7 @@ class _Lines:
         held = self._window[self._at :]
         self._window, self._at = held[left:], 0
         if left > len(held):
-            skip_bytes(self._stream, left - len(held), name=self._name)
+            is_placed = isinstance(self._stream, ByteStream) and self._stream.seekable  # from the file's begin, that is
+            skip_bytes(self._stream, offset if is_placed else left - len(held), name=self._name)
         self._offset, self.line = offset, line
         self.forget()

@@ -306,3 +306,14 @@ def test_the_place_of_a_byte_that_is_wrong(tmp_path: Path) -> None:
                     reserve=granted,
                 )
             )
+
+
+def test_csv_goes_on_far_behind_its_header(tmp_path: Path) -> None:
+    """Also where more was read with the header than lies before the place, and where less was."""
+    found = [f"{number} " + "word, " * (number % 300) for number in range(2000)]
+    (tmp_path / "a.csv").write_bytes(as_csv(found))
+    pieces = read("csv", tmp_path / "a.csv", piece_bytes=1 << 17)
+    assert documents_in(pieces) == found
+    for number, piece in enumerate(pieces[:-1]):
+        rest = read("csv", tmp_path / "a.csv", piece_bytes=1 << 17, resume=piece.resume)
+        assert documents_in([*pieces[: number + 1], *rest]) == found
