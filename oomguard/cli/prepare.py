@@ -302,7 +302,10 @@ def _do(
         run_planned(options, planned, None, as_json=as_json)
         return
     if dry_run:
-        show(plan_prepare(options), as_json=as_json)
+        planned_run = plan_prepare(options)
+        show(planned_run, as_json=as_json)
+        if not planned_run.is_possible:
+            sys.exit(1)
         return
     with show_events(quiet=quiet, as_json=progress_json) as events:
         result = prepare(options, events=events)

@@ -187,7 +187,7 @@ class Provenance:
         if self._spools is not None:
             rows, names = (spool.sync() for spool in self._spools)
             spools = {"rows": rows, "names": [*names, self._names], "name": self._name}
-        return {"file": self._index, "next": self._next, "open": [self._open_tokens, self._open_from], **spools}
+        return {"file": self._index, "next": [*self._next], "open": [self._open_tokens, self._open_from], **spools}
 
     def resume(self, position: dict[str, Any], files: Sequence[dict[str, Any]]) -> None:
         """Go on from a position that `sync` gave, behind finished files.
