@@ -153,13 +153,14 @@ class ChunkEncoder:
         from oomguard.preparation.encoding.document_origins import origins_in_text
 
         count = answer.documents
-        found = origins_in_text(bytes(raw), mark, universal_newlines=self._config.newlines == "universal")
-        begun = [0 if task.starts_document else -1, *found]
+        unified = self._config.newlines == "universal"
+        begun = origins_in_text(
+            bytes(raw), mark, universal_newlines=unified, first=task.origin, begins=task.starts_document
+        )
         if len(begun) != count + (not task.ends_document) + strip:
             raise SeparatorAppears
-        places = [place if place < 0 else task.origin + place for place in begun]
-        self._slots.origins(task.slot, count)[:] = array("q", places[:count])
-        return answer if task.ends_document else _with(answer, open_from=places[count])
+        self._slots.origins(task.slot, count)[:] = memoryview(begun)[:count]
+        return answer if task.ends_document else _with(answer, open_from=begun[count])
 
     def _clean(self, raw: bytes, mark: bytes) -> tuple[bytes, int]:
         """Give well-formed text with the line ends that were asked for, and how many bytes were not valid UTF-8."""
@@ -211,7 +212,10 @@ class ChunkEncoder:
 
     def _lines_begin(self, raw: bytes) -> Sequence[int]:
         """Where each line begins in a chunk; nothing where nobody wants to know."""
-        return [0, *(match.end() for match in _LINE_END.finditer(raw))] if self._config.with_origins else ()
+        begins = array("q", [0])
+        if self._config.with_origins:
+            begins.extend(match.end() for match in _LINE_END.finditer(raw))
+        return begins
 
     def _encode_parsed(self, task: EncodeTask, found: Any, origins: Sequence[int]) -> Encoded:
         answer = self._documents_answer(task, Encoded(slot=task.slot), found.text, found.offsets, rows=found.rows)
@@ -338,8 +342,8 @@ class ChunkEncoder:
         if not self._config.with_origins:
             return
         base = 0 if task.kind in ("documents", "values") else task.origin
-        places = [base + (origins[row] if origins else row) for row in rows]
-        self._slots.origins(task.slot, before + len(places))[before:] = array("q", places)
+        places = array("q", (base + (origins[row] if origins else row) for row in rows))
+        self._slots.origins(task.slot, before + len(places))[before:] = memoryview(places)
 
     def _end_documents(self, answer: Encoded) -> Encoded:
         """With end-of-text before each document, what was written behind the last one would be the next one's."""

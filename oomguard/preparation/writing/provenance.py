@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from oomguard.preparation.writing.val_split import ValSplit
 
 FILE_ROWS = 1 << 20
+_STRETCH = 1 << 14  # documents of a piece that are noted at once
 _MOST_TOKENS = (1 << 31) - 1  # in a row, whose number of tokens is an int32
 
 
@@ -71,13 +72,15 @@ class Provenance:
         member: str,
     ) -> None:
         """Note the documents that end in a piece, of which the first is number `document`; all else as in it."""
-        if len(ends):
-            begins, counts = np.array(origins, np.int64), np.diff(np.array(ends, np.int64), prepend=0)
+        name, done = self._name_of(source, member), 0
+        for first in range(0, len(ends), _STRETCH):  # of very short ones there may be half a million
+            begins = np.array(origins[first : first + _STRETCH], np.int64)
+            counts = np.diff(np.array(ends[first : first + _STRETCH], np.int64), prepend=done)
             counts[0] += self._open_tokens
             if begins[0] < 0:
                 begins[0] = self._open_from
-            self._open_tokens = 0
-            self._append(self._rows(document, begins, counts, split), self._name_of(source, member))
+            self._open_tokens, done = 0, ends[min(first + _STRETCH, len(ends)) - 1]
+            self._append(self._rows(document + first, begins, counts, split), name)
         self._open_tokens += tokens - (ends[-1] if len(ends) else 0)
         if open_from >= 0:
             self._open_from = open_from
