@@ -231,7 +231,11 @@ def shard_set(
     """The result of a run that has just ended; `progress` is what earlier ones had done of it."""
     totals, before = sink.totals, totals_before(progress)
     done = _finished_set(job, sink.shards)
-    notes = [*(note for note in job.notes if note not in job.expectations), *job.resolved.output.notes(done)]
+    notes = [
+        *(note for note in job.notes if note not in job.expectations),
+        *state.notes,
+        *job.resolved.output.notes(done),
+    ]
     if before.input_bytes:
         notes.append(f"{before.input_bytes:,} bytes of it were done by an earlier run")
     if progress.damaged_line is not None:

@@ -239,3 +239,13 @@ def test_a_field_of_any_name(oomguard: Run, tmp_path: Path, field: str) -> None:
     done = oomguard("prepare", "a.jsonl", *NO_VAL, "--text-field", field)
     assert done.returncode == 0, done.stderr
     assert tokens_in(tmp_path) == tokens_of([f"line {n}" for n in range(50)])
+
+
+def test_what_an_archive_holds_beside_texts_is_said(oomguard: Run, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as archive:
+        for name in ("one.txt", "two.png", "three", "sub/four.pdf"):
+            info = tarfile.TarInfo(name)
+            info.size = 3
+            archive.addfile(info, io.BytesIO(b"abc"))
+    done = oomguard("prepare", "a.tar.gz", *NO_VAL, "--json")
+    assert "a.tar.gz: ignored: 3 members (.pdf .png no extension)" in json.loads(done.stdout)["notes"]

@@ -73,6 +73,7 @@ class PipelineState:
     peak: int
     restarts: int
     largest_rss: int
+    notes: tuple[str, ...] = ()  # of sources
 
 
 class Pipeline:
@@ -148,6 +149,7 @@ class Pipeline:
             peak=self._meter.peak,
             restarts=self._workers.restarts,
             largest_rss=self._workers.largest_rss,
+            notes=tuple(self._intake.notes),
         )
 
     def _is_done(self) -> bool:

@@ -36,6 +36,7 @@ class ReadOptions:
     longest_piece: int = 16 * MIB  # the most that is searched for a safe cut
     largest_document: int = 1 << 62  # a longer line or document is refused
     to_the_fault: bool = False  # of a damaged text, what is before the fault is given: it is not gone on with
+    note: Callable[[str], None] = lambda _: None  # hears what a person should know of a source, at its end
     unasked: int = 8 * MIB  # a line, document or page of more than this is asked for
 
     def __post_init__(self) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from oomguard.preparation.reading.pieces import ReadOptions, Reserve
     from oomguard.preparation.reading.source import Source
 
+_EXTENSIONS_SHOWN = 8
 _BOM = b"\xef\xbb\xbf"
 _BEHIND = {"offset": 0, "line": 1, "starts": True}  # the next member, from its beginning
 
@@ -61,7 +62,7 @@ def iter_tar(
     Raises: BadInput for damaged data, and for a member that holds something else than its name says.
     """
     name = printable(source.path)
-    at = resume or {"header": 0, **_BEHIND}
+    at = resume or {"header": 0, "passed": 0, **_BEHIND}
     with ByteStream(source, reserve=reserve) as stream:
         skip_bytes(stream, at["header"], name=name)
         try:
@@ -84,23 +85,37 @@ def _members(
         ignore_zeros=True,
         errorlevel=2,  # type: ignore[call-overload]
     )
-    first, inside = at["header"], {key: value for key, value in at.items() if key != "header"}
+    first, inside = at["header"], {key: at[key] for key in _BEHIND if key in at}
+    passed, extensions = at.get("passed", 0), set()
     while (member := archive.next()) is not None:
         archive.members.clear()  # it keeps them all
         header, start = first + member.offset, inside
         inside = dict(_BEHIND)
         kind, compression = _kind_of(member.name)
         if not member.isreg() or kind is None:
+            passed += not member.isdir()
+            extensions |= set() if member.isdir() else {_extension(member)}
             continue
         file: Any = archive.extractfile(member)
         shown = f"{name}: {printable(member.name)}"
         content: Readable = Unpacked(file, compression, shown) if compression else file
         for piece in (_text if kind == "text" else _lines)(content, shown, options, reserve, start):
-            place = {"header": header, **piece.resume}
+            place = {"header": header, "passed": passed, **piece.resume}
             where = f"member {printable(member.name)}, {piece.where}"
             yield replace(piece, resume=place, where=where, member=member.name)
+    if passed:
+        more = " ..." if len(extensions) > _EXTENSIONS_SHOWN else ""
+        kinds = " ".join(sorted(extensions)[:_EXTENSIONS_SHOWN]) + more
+        options.note(f"{name}: ignored: {passed:,} {'member' if passed == 1 else 'members'} ({kinds or 'no text'})")
     if not _Member.ended:
         raise _Damaged("it ends without the blocks of zeros that end an archive")
+
+
+def _extension(member: tarfile.TarInfo) -> str:
+    """What is said of a member that is passed over."""
+    if not member.isreg():
+        return "links" if member.islnk() or member.issym() else "devices"
+    return printable(PurePosixPath(member.name.lower()).suffix) or "no extension"
 
 
 def _kind_of(member: str) -> tuple[str | None, Any]:

@@ -317,3 +317,13 @@ def test_csv_goes_on_far_behind_its_header(tmp_path: Path) -> None:
     for number, piece in enumerate(pieces[:-1]):
         rest = read("csv", tmp_path / "a.csv", piece_bytes=1 << 17, resume=piece.resume)
         assert documents_in([*pieces[: number + 1], *rest]) == found
+
+
+def test_members_of_a_tar_that_are_passed_over_are_counted_and_named(tmp_path: Path) -> None:
+    """Also by a run that goes on in the middle of the archive, which has not seen all of them."""
+    found = [f"{number} " * 50 for number in range(20)]
+    (tmp_path / "a.tar").write_bytes(as_tar(found))
+    notes: list[str] = []
+    pieces = read("tar", tmp_path / "a.tar", note=notes.append)
+    read("tar", tmp_path / "a.tar", note=notes.append, resume=pieces[9].resume)
+    assert notes == [f"{tmp_path / 'a.tar'}: ignored: 20 members (.png)"] * 2
