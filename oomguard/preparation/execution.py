@@ -13,6 +13,7 @@ from oomguard.kernel.process.signals import stop_on_signals
 from oomguard.preparation.engines.pipeline import MemoryMeter, Pipeline, PipelineState
 from oomguard.preparation.model import Shard, ShardSet
 from oomguard.preparation.preconditions import (
+    divides_nothing,
     full_path,
     identity,
     require_comparable,
@@ -236,6 +237,7 @@ def shard_set(
         *state.notes,
         *job.resolved.output.notes(done),
     ]
+    notes += divides_nothing(job, totals.documents)
     if before.input_bytes:
         notes.append(f"{before.input_bytes:,} bytes of it were done by an earlier run")
     if progress.damaged_line is not None:

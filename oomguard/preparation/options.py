@@ -250,8 +250,8 @@ def _separator(options: PrepareOptions) -> bytes:
 
 
 def _unescape(text: str) -> str:
-    r"""Read \n, \r, \t and \\ in a separator: shells make a real line feed hard to type."""
-    pairs = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\"}
+    r"""Read \n, \r, \t, \0 and \\ in a separator: shells make a real line feed hard to type, and a NUL impossible."""
+    pairs = {"n": "\n", "r": "\r", "t": "\t", "0": "\0", "\\": "\\"}
     parts, rest = [], text
     while "\\" in rest:
         head, _, rest = rest.partition("\\")

@@ -127,6 +127,18 @@ def require_some_text(tokens: int) -> None:
         )
 
 
+def divides_nothing(job: Job, documents: int) -> list[str]:
+    """The note for a --separator that left each text whole: known of plain files, and of a single input."""
+    sources, options = job.sources, job.options
+    known = all(source.seekable_text for source in sources) or (len(sources) == 1 and sources[0].kind == "text")
+    if not job.resolved.separator or not known or documents != sum(source.size != 0 for source in sources):
+        return []
+    more = ""
+    if b"\n" in job.resolved.separator and options.newlines == "bytes":
+        more = "; where lines end with CR LF, it is found with --newlines universal"
+    return [f'--separator "{printable(options.separator)}" divides nothing: each text is one document{more}']
+
+
 def require_free_names(
     out: Path, output: OutputFormat, layout: Layout, *, ours: AbstractSet[str], provenance: bool = False
 ) -> None:
