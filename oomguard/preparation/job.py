@@ -87,7 +87,9 @@ class Job:
     @property
     def with_ends(self) -> bool:
         """Whether encoders must say where documents end."""
-        return self.by_document or self.resolved.output.writes_documents(self.resolved.layout)
+        return (
+            self.by_document or self.options.provenance or self.resolved.output.writes_documents(self.resolved.layout)
+        )
 
     def is_cut(self, index: int) -> bool:
         """Whether workers read a source themselves, each a range of it; else it comes from the stream reader."""
@@ -175,6 +177,7 @@ class Job:
             newlines=self.options.newlines,
             errors=self.options.errors,
             with_ends=self.with_ends,
+            with_origins=self.options.provenance,
             verify=self.options.verify if verify else "off",
             cache_bits=self.budget.cache_bits,
             vocabulary_fd=self.vocabulary_fd,
@@ -211,6 +214,7 @@ class Job:
             token_bytes=self.resolved.spec.token_bytes,
             slots=slots.layout.slots,
             slots_fd=slots.fd,
+            with_origins=self.options.provenance,
             to_the_fault=self.options.bad_files == "skip",
             stdin=any(source.path == "-" for source in self.sources),
         )

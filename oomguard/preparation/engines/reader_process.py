@@ -50,20 +50,27 @@ class _Reader:
         self._channel = channel
         self._messages = messages
         self._free: list[int] = []
+        self._notes: list[str] = []
         self._path: str | None = None
         self._fd = -1  # its descriptor
-        layout = SlotLayout(longest_piece=config.longest_piece, token_bytes=config.token_bytes, slots=config.slots)
+        layout = SlotLayout(
+            longest_piece=config.longest_piece,
+            token_bytes=config.token_bytes,
+            slots=config.slots,
+            with_origins=config.with_origins,
+        )
         self._slots = Slots(layout, config.slots_fd)
 
     def read(self, index: int, resume: dict[str, Any] | None) -> None:
         """Send a source's pieces, each in a slot that the coordinator gave."""
+        self._notes = []
         try:
             for piece in self._pieces(index, resume):
                 self._send(piece)
         except errors.OomguardError as error:
             self._channel.send({"error": {"class": type(error).__name__, "what": str(error), "do": error.do}})
         else:
-            self._channel.send({"end": index})
+            self._channel.send({"end": index, "notes": self._notes})
 
     def _pieces(self, index: int, resume: dict[str, Any] | None) -> Iterator[Piece]:
         from oomguard.preparation.reading.kinds import KINDS
@@ -82,11 +89,15 @@ class _Reader:
             largest_document=config.largest_document,
             family=config.family,
             to_the_fault=config.to_the_fault,
+            note=self._note,
         )
         module, _, function = KINDS[source.kind].reader.partition(":")
         read = getattr(importlib.import_module(f"oomguard.preparation.reading.{module}"), function)
         pieces: Iterator[Piece] = read(source, options=options, resume=resume, reserve=self._reserve)
         return pieces
+
+    def _note(self, text: str) -> None:
+        self._notes.append(text)
 
     def _send(self, piece: Piece) -> None:
         while not self._free:
@@ -106,6 +117,8 @@ class _Reader:
                 "ends_document": piece.ends_document,
                 "resume": piece.resume,
                 "where": piece.where,
+                "origin": piece.origin,
+                "member": piece.member,
                 "read_to": self._reached() if piece.read_to is None else piece.read_to,
             }
         )
