@@ -284,6 +284,8 @@ def _finished_set(job: Job, shards: list[dict[str, Any]]) -> FinishedSet:
         layout=job.resolved.layout,
         vocabulary_size=spec.vocabulary_size,
         eot=spec.eot,
+        is_undivided=not job.resolved.separator
+        and any(source.kind == "text" and not source.seekable_text for source in job.sources),
     )
 
 

@@ -271,3 +271,12 @@ def test_a_separator_that_divides_nothing_is_said(
     assert made["documents"] == (1 if said else 2)
     assert len(notes) == bool(said)
     assert all(said in note for note in notes)
+
+
+def test_the_next_command_after_one_text_from_a_pipe_is_possible(tmp_path: Path) -> None:
+    """Its last part cannot be for validation, which --val-fraction alone would be refused for."""
+    (tmp_path / "stdin").write_text("one two three. " * 500)
+    with started("prepare", "-", "--json", cwd=tmp_path, stdin=tmp_path / "stdin") as run:
+        shown, said = run.communicate(timeout=60)
+    assert run.returncode == 0, said
+    assert "--separator TEXT" in " ".join(json.loads(shown)["next_lines"])
