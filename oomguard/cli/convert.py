@@ -9,6 +9,7 @@ import typer
 
 from oomguard.cli.commands import ENCODINGS, at_least, choice
 from oomguard.cli.showing import show
+from oomguard.errors import BadInput
 from oomguard.preparation.writing.formats.table import FORMATS
 
 
@@ -81,18 +82,47 @@ def inspect_command(
             "The tokenizer. Default: what the manifest says.",
         ),
     ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N",
+            help="Say which document a token is of, and where that came from: its number in the split, or FILE:N "
+            "in a shard. Needs prepare --provenance.",
+        ),
+    ] = None,
+    document: Annotated[
+        int | None,
+        at_least(0, "N", "Say where a document came from, and where its tokens are. Likewise.", "--document"),
+    ] = None,
+    split: Annotated[
+        str | None, choice(("train", "val"), "With --token N: the split that it is counted in. Default: train.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,
 ) -> None:
-    """Say what a folder of shards holds, and check it.
+    """Say what a folder of shards holds, and check it; or where a token came from.
 
     Tokens, documents, ids that the tokenizer does not have, sha256 against the manifest, the first document as text.
     Exit status 1 if an id is out of range or a file is not as it was written.
 
     Example: oomguard inspect data/mine
     """
+    if token is not None or document is not None:
+        _show_trace(folder, token, document, split, as_json=as_json)
+        return
     from oomguard.preparation.inspection import inspect
 
     result = inspect(folder, encoding=encoding)
     show(result, as_json=as_json)
     if not result.is_sound:
         raise typer.Exit(1)
+
+
+def _show_trace(folder: Path, token: str | None, document: int | None, split: str | None, *, as_json: bool) -> None:
+    from oomguard.preparation.tracing import trace_document, trace_token
+
+    if token is not None and document is not None:
+        raise BadInput("--token and --document ask for two things", do="leave one of them out")
+    if token is not None:
+        show(trace_token(folder, token, split=split), as_json=as_json)
+    elif document is not None:
+        show(trace_document(folder, document), as_json=as_json)

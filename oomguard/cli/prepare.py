@@ -152,6 +152,13 @@ def prepare_command(
     verify: Annotated[
         str, choice(("sample", "full", "off"), "How much to encode again with tiktoken and compare.")
     ] = "sample",
+    provenance: Annotated[
+        bool,
+        typer.Option(
+            "--provenance",
+            help="Write provenance-N.parquet: of each document its source, its byte or row there, and its tokens.",
+        ),
+    ] = False,
     restart: Annotated[bool, typer.Option("--restart", help="Start over instead of resuming.")] = False,
     extend: Annotated[
         bool, typer.Option("--extend", help="Add the inputs that are new to the finished shards in --out.")
@@ -231,6 +238,7 @@ def prepare_command(
         errors=errors,  # type: ignore[arg-type]  # likewise
         newlines=newlines,  # type: ignore[arg-type]  # likewise
         verify=verify,  # type: ignore[arg-type]  # likewise
+        provenance=provenance,
         restart=restart,
         extend=extend,
         last_shard=last_shard,
@@ -294,7 +302,10 @@ def _do(
         run_planned(options, planned, None, as_json=as_json)
         return
     if dry_run:
-        show(plan_prepare(options), as_json=as_json)
+        planned_run = plan_prepare(options)
+        show(planned_run, as_json=as_json)
+        if not planned_run.is_possible:
+            sys.exit(1)
         return
     with show_events(quiet=quiet, as_json=progress_json) as events:
         result = prepare(options, events=events)

@@ -6,7 +6,6 @@ Imported here is what a run needs before its workers can be started; what else i
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 from contextlib import ExitStack
 from dataclasses import replace
@@ -18,6 +17,7 @@ from oomguard.errors import Stopped, edge
 from oomguard.kernel.machine import usable_cpus
 from oomguard.kernel.process.signals import stop_on_signals
 from oomguard.kernel.storage import is_in_memory
+from oomguard.preparation.disk_room import free_bytes, require_room, room_needed
 from oomguard.preparation.encoding.encodings import find_rank_file
 from oomguard.preparation.encoding.load_engine import fill_vocabulary, open_vocabulary, uses_core
 from oomguard.preparation.engines.events import PrepareEvents
@@ -60,6 +60,7 @@ def prepare(options: PrepareOptions, *, max_rss: int | None = None, events: Prep
     resolved = resolve_options(options)
     require_folder(options.out)
     found = _find(options, resolved)
+    require_room(options.out, *room_needed(options.out, found.sources, resolved))
     rank_file = find_rank_file(resolved.spec)
     with ExitStack() as stack:
         job, budget = open_job(stack, found, options, resolved, rank_file, max_rss)
@@ -138,6 +139,7 @@ def plan_prepare(options: PrepareOptions, *, max_rss: int | None = None) -> Prep
     with ExitStack() as stack:
         job, budget = open_job(stack, found, options, resolved, rank_file, max_rss)
     sources = found.sources
+    needed, room = room_needed(options.out, sources, resolved)
     plain = all(source.size is not None and source.divisible_text for source in sources)
     tokens = sum(source.size or 0 for source in sources) / _BYTES_PER_TOKEN
     plan = job.budget
@@ -155,7 +157,9 @@ def plan_prepare(options: PrepareOptions, *, max_rss: int | None = None) -> Prep
         largest_document=plan.largest_document,
         sum=plan.sum,
         estimated_output_bytes=int(tokens * resolved.layout.token_bytes) if plain else None,
-        free_disk_bytes=shutil.disk_usage(_existing_parent(options.out)).free,
+        free_disk_bytes=free_bytes(options.out),
+        least_output_bytes=needed,
+        is_possible=needed is None or needed <= room,
         done_bytes=_peek_done(job),
         notes=job.notes,
     )
@@ -260,6 +264,7 @@ def memory_needs(sources: list[Source], *, options: PrepareOptions, resolved: Re
         vocabulary=resolved.spec.vocabulary_bytes,
         reference=resolved.spec.reference_bytes,
         verify=options.verify != "off",
+        provenance=options.provenance,
         each_verifies=options.verify == "full",
         page=page,
         page_text=page_text,
@@ -276,10 +281,6 @@ def _chunks(sources: list[Source]) -> int:
 def divide_budget(budget: int, *, needs: Needs, options: PrepareOptions) -> BudgetPlan:
     """Divide `budget` bytes among the processes of this job. Raises: BudgetTooSmall."""
     return plan_budget(budget, needs=needs, workers=options.workers, cpus=min(usable_cpus(), needs.chunks))
-
-
-def _existing_parent(folder: Path) -> Path:
-    return next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
 
 
 def _peek_done(job: Job) -> int:

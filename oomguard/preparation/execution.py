@@ -13,6 +13,8 @@ from oomguard.kernel.process.signals import stop_on_signals
 from oomguard.preparation.engines.pipeline import MemoryMeter, Pipeline, PipelineState
 from oomguard.preparation.model import Shard, ShardSet
 from oomguard.preparation.preconditions import (
+    divides_nothing,
+    full_path,
     identity,
     require_comparable,
     require_free_names,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from oomguard.preparation.engines.slots import Slots
     from oomguard.preparation.engines.worker_pool import WorkerPool
     from oomguard.preparation.job import Job
+    from oomguard.preparation.writing.provenance import Provenance
     from oomguard.preparation.writing.sink_thread import Sink
     from oomguard.supervision.own_budget import RunBudget
 
@@ -94,7 +97,9 @@ def _reopen(job: Job, manifest: Manifest, checkpoint_seconds: float) -> None:
 def _check(job: Job, progress: Progress) -> None:
     """Whether the run can go on from there; nothing on disk is changed before."""
     options = job.options
-    require_free_names(options.out, job.resolved.output, job.resolved.layout, ours=progress.names)
+    require_free_names(
+        options.out, job.resolved.output, job.resolved.layout, ours=progress.names, provenance=options.provenance
+    )
     if options.restart:
         require_own_leftovers(options.out, progress)
         return
@@ -128,14 +133,29 @@ def _new_sink(job: Job, manifest: Manifest, checkpoint_seconds: float) -> TokenS
         layout=resolved.layout,
         first_is_val=resolved.val_fraction is None,
     )
+    by_document = resolved.val_fraction if job.by_document else None
     return TokenSink(
         plan,
         manifest,
-        val_fraction=resolved.val_fraction if job.by_document else None,
+        val_fraction=by_document,
         checkpoint_seconds=checkpoint_seconds,
         errors=job.options.errors,
         read_parts=ReadParts(job.sources),
         encoded_bytes=resolved.spec.token_bytes,
+        provenance=_provenance(job, manifest, plan, by_document) if job.options.provenance else None,
+    )
+
+
+def _provenance(job: Job, manifest: Manifest, plan: ShardPlan, val_fraction: str | None) -> Provenance:
+    from oomguard.preparation.writing.provenance import Provenance  # numpy and pyarrow, which others do without
+    from oomguard.preparation.writing.val_split import ValSplit
+
+    return Provenance(
+        plan.folder,
+        manifest,
+        lambda number: full_path(job.sources[number]),
+        split=None if val_fraction is None else ValSplit(val_fraction),
+        val_tokens=(plan.layout.shard_tokens or 0) if plan.first_is_val else 0,
     )
 
 
@@ -212,7 +232,12 @@ def shard_set(
     """The result of a run that has just ended; `progress` is what earlier ones had done of it."""
     totals, before = sink.totals, totals_before(progress)
     done = _finished_set(job, sink.shards)
-    notes = [*(note for note in job.notes if note not in job.expectations), *job.resolved.output.notes(done)]
+    notes = [
+        *(note for note in job.notes if note not in job.expectations),
+        *state.notes,
+        *job.resolved.output.notes(done),
+    ]
+    notes += divides_nothing(job, totals.documents)
     if before.input_bytes:
         notes.append(f"{before.input_bytes:,} bytes of it were done by an earlier run")
     if progress.damaged_line is not None:
@@ -225,7 +250,7 @@ def shard_set(
         documents=totals.documents,
         input_bytes=totals.input_bytes,
         shards=tuple(Shard.of(shard) for shard in sink.shards),
-        files=tuple(sink.files),
+        files=tuple(sink.all_files),
         encoding=job.resolved.encoding_name,
         engine="core" if job.needs.native else job.resolved.spec.reference,
         reference=job.resolved.spec.reference,
@@ -259,6 +284,8 @@ def _finished_set(job: Job, shards: list[dict[str, Any]]) -> FinishedSet:
         layout=job.resolved.layout,
         vocabulary_size=spec.vocabulary_size,
         eot=spec.eot,
+        is_undivided=not job.resolved.separator
+        and any(source.kind == "text" and not source.seekable_text for source in job.sources),
     )
 
 

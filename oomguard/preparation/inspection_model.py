@@ -99,3 +99,62 @@ class Inspection:
     def to_json(self) -> dict[str, Any]:
         """The same facts for programs."""
         return {"schema": "oomguard.inspection/1", **asdict(self), "sound": self.is_sound}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracedRow:
+    """A document, or the part of it that is in one split."""
+
+    document: int
+    source: str
+    offset: int  # in the source, of its begin
+    unit: str  # byte or row
+    split: str
+    first_token: int  # of the split
+    tokens: int
+    shard: str | None  # in which the first one is; None: the shards have no such token
+    token_in_shard: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """Where a token, or a document, came from."""
+
+    folder: str
+    token: int | None  # in its split; None: a document was asked for
+    id: int | None
+    shard: str | None
+    token_in_shard: int | None
+    rows: tuple[TracedRow, ...]
+    text: str | None  # the begin of the document; None: the tokenizer is not known
+    token_text: str | None
+
+    def render(self) -> RenderableType:
+        """Build the screen for people."""
+        screen = Table.grid(padding=(0, 2))
+        screen.add_column()
+        screen.add_column(overflow="fold")
+        for label, value in self._lines():
+            screen.add_row(label, Text(value))
+        return screen
+
+    def _lines(self) -> list[tuple[str, str]]:
+        first = self.rows[0]
+        lines = []
+        if self.token is not None:
+            text = "" if self.token_text is None else f" {printable(repr(self.token_text))}"
+            place = "" if self.shard is None else f", {self.token_in_shard:,} in {printable(self.shard)}"
+            lines.append(("token", f"{self.token:,} of {first.split}{place}: id {self.id}{text}"))
+        lines.append(("document", f"{first.document:,}, counted from 0 through the whole input"))
+        lines.append(("source", f"{printable(first.source)}, from {first.unit} {first.offset:,} on"))
+        for row in self.rows:
+            place = "" if row.shard is None else f", from {row.token_in_shard:,} on in {printable(row.shard)}"
+            lines.append(("tokens", f"{row.tokens:,} of {row.split}, from {row.first_token:,} on{place}"))
+        if self.text is not None:
+            more = " ..." if len(self.text) > _SHOWN_TEXT or first.tokens > _SHOWN_TEXT else ""
+            lines.append(("text", printable(self.text[:_SHOWN_TEXT]) + more))
+        return lines
+
+    def to_json(self) -> dict[str, Any]:
+        """The same facts for programs."""
+        return {"schema": "oomguard.trace/1", **asdict(self)}

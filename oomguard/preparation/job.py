@@ -88,7 +88,9 @@ class Job:
     @property
     def with_ends(self) -> bool:
         """Whether encoders must say where documents end."""
-        return self.by_document or self.resolved.output.writes_documents(self.resolved.layout)
+        return (
+            self.by_document or self.options.provenance or self.resolved.output.writes_documents(self.resolved.layout)
+        )
 
     def is_cut(self, index: int) -> bool:
         """Whether workers read a source themselves, each a range of it; else it comes from the stream reader."""
@@ -177,6 +179,7 @@ class Job:
             newlines=self.options.newlines,
             errors=self.options.errors,
             with_ends=self.with_ends,
+            with_origins=self.options.provenance,
             verify=self.options.verify if verify else "off",
             cache_bits=self.budget.cache_bits,
             vocabulary_fd=self.vocabulary_fd,
@@ -213,6 +216,7 @@ class Job:
             slots=slots.layout.slots,
             slots_fd=slots.fd,
             val_share=str(self._share_of_each_text),
+            with_origins=self.options.provenance,
             to_the_fault=self.options.bad_files == "skip",
             stdin=any(source.path == "-" for source in self.sources),
         )

@@ -157,6 +157,8 @@ class PreparePlan:
     estimated_output_bytes: int | None
     free_disk_bytes: int
     done_bytes: int
+    least_output_bytes: int | None = None  # None: not known, or the disk is large enough for any text
+    is_possible: bool = True  # as far as the disk is concerned
     notes: tuple[str, ...] = ()
 
     def render(self) -> RenderableType:
@@ -183,7 +185,7 @@ class PreparePlan:
                 "output",
                 f"{printable(self.folder)}  {output} ({self.format}, {self.encoding}, uint{8 * self.token_bytes})",
             ),
-            ("disk", f"{format_size(self.free_disk_bytes)} free"),
+            ("disk", self._disk()),
             ("budget", f"{format_size(self.budget)} ({self.limited_by})"),
             ("memory", f"{format_size(self.sum)}, whatever the size of the input"),
             ("workers", f"{self.workers}, chunks of {format_size(self.piece_bytes)}"),
@@ -196,6 +198,12 @@ class PreparePlan:
         ):
             screen.add_row(label, Text(value))
         return screen
+
+    def _disk(self) -> str:
+        free = f"{format_size(self.free_disk_bytes)} free"
+        if self.is_possible or self.least_output_bytes is None:
+            return free
+        return f"{free}: NOT ENOUGH, the shards need more than {format_size(self.least_output_bytes)}"
 
     def to_json(self) -> dict[str, Any]:
         """The same facts for programs."""

@@ -50,6 +50,7 @@ class PrepareOptions:
     verify: Verify = "sample"
     restart: bool = False
     extend: bool = False  # inputs are added to a finished run
+    provenance: bool = False  # of each document: its source and its place there, in provenance-N.parquet
     last_shard: str = "keep"  # fold: one that is not full joins the one before it
 
     def __post_init__(self) -> None:
@@ -249,8 +250,8 @@ def _separator(options: PrepareOptions) -> bytes:
 
 
 def _unescape(text: str) -> str:
-    r"""Read \n, \r, \t and \\ in a separator: shells make a real line feed hard to type."""
-    pairs = {"n": "\n", "r": "\r", "t": "\t", "\\": "\\"}
+    r"""Read \n, \r, \t, \0 and \\ in a separator: shells make a real line feed hard to type, and a NUL impossible."""
+    pairs = {"n": "\n", "r": "\r", "t": "\t", "0": "\0", "\\": "\\"}
     parts, rest = [], text
     while "\\" in rest:
         head, _, rest = rest.partition("\\")

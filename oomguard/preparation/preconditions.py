@@ -54,7 +54,7 @@ def identity(job: Job) -> dict[str, Any]:
     return {
         "input": [
             {
-                "path": _full_path(s),
+                "path": full_path(s),
                 "bytes": s.size,
                 "kind": s.kind,
                 "packed": s.compression,
@@ -80,10 +80,12 @@ def identity(job: Job) -> dict[str, Any]:
         **({"text_ends": job.ends_are_val} if job.by_document and not resolved.separator else {}),
         **({"block_size": resolved.layout.block_size} if resolved.output.takes_blocks else {}),
         **({"last_shard": options.last_shard} if resolved.layout.fold_last else {}),
+        **({"provenance": True} if options.provenance else {}),
     }
 
 
-def _full_path(source: Source) -> str:
+def full_path(source: Source) -> str:
+    """A source as the manifest names it."""
     return source.path if source.path == "-" or source.is_remote else str(Path(source.path).resolve())
 
 
@@ -126,7 +128,21 @@ def require_some_text(tokens: int) -> None:
         )
 
 
-def require_free_names(out: Path, output: OutputFormat, layout: Layout, *, ours: AbstractSet[str]) -> None:
+def divides_nothing(job: Job, documents: int) -> list[str]:
+    """The note for a --separator that left each text whole: known of plain files, and of a single input."""
+    sources, options = job.sources, job.options
+    known = all(source.seekable_text for source in sources) or (len(sources) == 1 and sources[0].kind == "text")
+    if not job.resolved.separator or not known or documents != sum(source.size != 0 for source in sources):
+        return []
+    more = ""
+    if b"\n" in job.resolved.separator and options.newlines == "bytes":
+        more = "; where lines end with CR LF, it is found with --newlines universal"
+    return [f'--separator "{printable(options.separator)}" divides nothing: each text is one document{more}']
+
+
+def require_free_names(
+    out: Path, output: OutputFormat, layout: Layout, *, ours: AbstractSet[str], provenance: bool = False
+) -> None:
     """Shards never overwrite what something else made, nor stand among its files; `ours` are names that may be taken.
 
     Raises: BadInput with the first name that is taken.
@@ -139,6 +155,8 @@ def require_free_names(out: Path, output: OutputFormat, layout: Layout, *, ours:
         found = [path for split in ("train", "val") for path in out.glob(f"{name}_{split}*{suffix}")]
     else:
         found = [path for path in out.glob("*") if output.owned.fullmatch(path.name)]
+    if provenance:
+        found = [*found, *out.glob("provenance-*.parquet")]
     foreign = min((path for path in found if path.relative_to(out).as_posix() not in ours), default=None)
     if foreign is not None:
         raise not_ours(foreign)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -81,14 +82,48 @@ def test_a_full_disk_is_an_error_and_with_more_room_it_goes_on(
     assert sums_of(tmp_path / "out") == sums_of(tmp_path / "whole")
 
 
-def test_a_disk_that_is_full_from_the_start(tmp_path: Path, small_disk: Callable[[str], object]) -> None:
-    """Not even the manifest fits."""
+@pytest.mark.parametrize(("text", "said"), [(TEXT, "disk of out is too small"), ("五。" * 99999, "No space left")])
+def test_a_disk_that_is_full_from_the_start(
+    tmp_path: Path, small_disk: Callable[[str], object], text: str, said: str
+) -> None:
+    """Not even the manifest fits. Of a text without words it is not known before how much it takes."""
     (tmp_path / "out" / "fills").write_bytes(b"x" * (MIB - 12 * 1024))
-    (tmp_path / "text.txt").write_text(TEXT)
+    (tmp_path / "text.txt").write_text(text)
     run = run_oomguard("prepare", "text.txt", "--out", "out", cwd=tmp_path)
     assert run.returncode == 1
-    assert "No space left on device" in run.stderr
+    assert said in run.stderr
     assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize("name", ["words.txt", "words.jsonl"])
+def test_a_disk_that_is_too_small_is_refused_before_anything_is_written(
+    tmp_path: Path, small_disk: Callable[[str], object], name: str
+) -> None:
+    """With both numbers, also by --dry-run; with room for it the same command runs, and shards that are there count."""
+    words = " ".join(random.Random(3).choices(["alpha", "beta", "gamma", "delta"], k=1_000_000))
+    lines = "".join(json.dumps({"text": words[at : at + 9999]}) + "\n" for at in range(0, len(words), 9999))
+    (tmp_path / name).write_text(words if name == "words.txt" else lines)
+    refused = run_oomguard("prepare", name, "--out", "out/set", cwd=tmp_path)
+    assert refused.returncode == 1
+    found = re.search(
+        r"need more than (\d\.\d) MiB, and there is room for (1\.0 MiB|1\d{3} KiB|9\d\d KiB)", refused.stderr
+    )
+    assert found, refused.stderr
+    assert not list((tmp_path / "out").iterdir())
+    dry = run_oomguard("prepare", name, "--out", "out/set", "--dry-run", "--json", cwd=tmp_path)
+    planned = json.loads(dry.stdout)
+    assert (dry.returncode, planned["is_possible"]) == (1, False)
+    small_disk("size=6m")
+    done = run_oomguard("prepare", name, "--out", "out/set", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    made = sum(file.stat().st_size for file in (tmp_path / "out" / "set").glob("*.bin"))
+    assert planned["free_disk_bytes"] < planned["least_output_bytes"] <= made
+    with (tmp_path / "out" / "rest").open("wb") as rest:
+        rest.truncate(0)
+        rest.write(bytes(6 * MIB - made - MIB // 2))
+    again = run_oomguard("prepare", name, "--out", "out/set", "--json", cwd=tmp_path)
+    assert json.loads(again.stdout)["already_done"]
+    assert run_oomguard("prepare", name, "--out", "out/set", "--restart", cwd=tmp_path).returncode == 0
 
 
 def test_a_disk_that_is_read_only(tmp_path: Path, small_disk: Callable[[str], object]) -> None:

@@ -239,3 +239,44 @@ def test_a_field_of_any_name(oomguard: Run, tmp_path: Path, field: str) -> None:
     done = oomguard("prepare", "a.jsonl", *NO_VAL, "--text-field", field)
     assert done.returncode == 0, done.stderr
     assert tokens_in(tmp_path) == tokens_of([f"line {n}" for n in range(50)])
+
+
+def test_what_an_archive_holds_beside_texts_is_said(oomguard: Run, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as archive:
+        for name in ("one.txt", "two.png", "three", "sub/four.pdf"):
+            info = tarfile.TarInfo(name)
+            info.size = 3
+            archive.addfile(info, io.BytesIO(b"abc"))
+    done = oomguard("prepare", "a.tar.gz", *NO_VAL, "--json")
+    assert "a.tar.gz: ignored: 3 members (.pdf .png no extension)" in json.loads(done.stdout)["notes"]
+
+
+@pytest.mark.parametrize(
+    ("data", "separator", "said"),
+    [
+        (b"a\r\n\r\nb\r\n", r"\n\n", "--newlines universal"),
+        (b"a\nb", "==", "divides nothing"),
+        (b"a\n\nb\n", r"\n\n", ""),
+        (b"one\0two\0", r"\0", ""),
+    ],
+)
+def test_a_separator_that_divides_nothing_is_said(
+    oomguard: Run, tmp_path: Path, data: bytes, separator: str, said: str
+) -> None:
+    (tmp_path / "a.txt").write_bytes(data)
+    done = oomguard("prepare", "a.txt", *NO_VAL, "--separator", separator, "--json")
+    assert done.returncode == 0, done.stderr
+    made = json.loads(done.stdout)
+    notes = [note for note in made["notes"] if "divides nothing" in note]
+    assert made["documents"] == (1 if said else 2)
+    assert len(notes) == bool(said)
+    assert all(said in note for note in notes)
+
+
+def test_the_next_command_after_one_text_from_a_pipe_is_possible(tmp_path: Path) -> None:
+    """Its last part cannot be for validation, which --val-fraction alone would be refused for."""
+    (tmp_path / "stdin").write_text("one two three. " * 500)
+    with started("prepare", "-", "--json", cwd=tmp_path, stdin=tmp_path / "stdin") as run:
+        shown, said = run.communicate(timeout=60)
+    assert run.returncode == 0, said
+    assert "--separator TEXT" in " ".join(json.loads(shown)["next_lines"])

@@ -12,6 +12,7 @@ import pytest
 
 from tests.preparation.disturbing import FORMATS, SLOW, bytes_written, sums_of
 from tests.preparation.expecting import last_checkpoint
+from tests.preparation.kinds_of_input import KINDS, some_documents, write_kind
 from tests.running import children_of, coordinator_of, kill_all, run_oomguard, started, wait_until
 
 pytestmark = pytest.mark.slow  # whole runs
@@ -63,6 +64,26 @@ def test_killed_again_and_again(tmp_path: Path, corpus: Path, undisturbed: Sums,
     assert sums_of(tmp_path / "out") == undisturbed(kind)
     assert {shard["path"]: shard["sha256"] for shard in json.loads(done.stdout)["shards"]} == undisturbed(kind)
     assert list((tmp_path / "out" / ".oomguard").glob("*.partial")) == []
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("text", "jsonl.gz", "parquet")])  # as above
+def test_every_kind_of_input_resumes_within_it(tmp_path: Path, kind: str) -> None:
+    """Killed in the middle of the only file, wherever that is cut; what was done is not done again."""
+    name, options = write_kind(kind, tmp_path, some_documents())
+    command = ("prepare", name, *options, "--val-fraction", "0.05")
+    made = run_oomguard(*command, "--out", "undisturbed", "--json", cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    half = bytes_written(tmp_path / "undisturbed") / 2
+    with started(*command, *SLOW, cwd=tmp_path, piece_bytes=1 << 16, checkpoint_seconds=0.01) as process:
+        wait_until(partial(has_written, tmp_path / "tokens", half))
+        kill_all(process)
+    reached = last_checkpoint(tmp_path / "tokens")
+    assert reached is not None
+    assert 0 < reached["totals"]["tokens"] < json.loads(made.stdout)["tokens"]
+    done = run_oomguard(*command, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert any("were done by an earlier run" in note for note in json.loads(done.stdout)["notes"])
+    assert sums_of(tmp_path / "tokens") == sums_of(tmp_path / "undisturbed")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
 def plan_job(options: PrepareOptions, *, unit_bytes: int | None = None) -> JobFile:
     """Find the sources and divide them. Changes nothing. Raises: OomguardError as `prepare` does."""
+    if options.provenance:
+        raise BadInput(
+            "--provenance is written by one machine, and units of a job do not carry it",
+            do="prepare --provenance without --cluster, --job-only and --job",
+        )
     options = replace(options, out=options.out.absolute())
     resolved = resolve_options(options)
     require_folder(options.out)

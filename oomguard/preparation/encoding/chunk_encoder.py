@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import zlib
 from array import array
 from dataclasses import replace
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _USUAL_CHUNK = 2 * MIB  # whose buffer is kept
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _NO_ENDS = memoryview(b"")
+_LINE_END = re.compile(rb"\n")
 
 
 class SeparatorAppears(Exception):
@@ -38,7 +40,12 @@ class ChunkEncoder:
     def __init__(self, config: WorkerConfig) -> None:
         self._config = config
         self._spec = EncodingSpec(**config.spec)
-        layout = SlotLayout(longest_piece=config.longest_piece, token_bytes=self._spec.token_bytes, slots=config.slots)
+        layout = SlotLayout(
+            longest_piece=config.longest_piece,
+            token_bytes=self._spec.token_bytes,
+            slots=config.slots,
+            with_origins=config.with_origins,
+        )
         self._slots = Slots(layout, config.slots_fd)
         self._engine = load_engine(
             self._spec, Path(config.rank_file), cache_bits=config.cache_bits, vocabulary_fd=config.vocabulary_fd
@@ -92,20 +99,20 @@ class ChunkEncoder:
         repaired = 0
         try:
             try:
-                return self._text_answer(task, text, mark, strip=strip, repaired=0)
+                answer = self._text_answer(task, text, mark, strip=strip, repaired=0)
             except BadUtf8:
                 text, repaired = self._clean(bytes(raw), mark)
-                return self._text_answer(task, text, mark, strip=strip, repaired=repaired)
+                answer = self._text_answer(task, text, mark, strip=strip, repaired=repaired)
+            return self._with_text_origins(task, answer, raw, mark, strip=strip)
         except (BadUtf8, NeedsRoom, EngineDiffers, EngineCannotEncode, SeparatorAppears) as problem:
             at = getattr(problem, "at", 0)
             documents = self._unified(bytes(raw[:at])).count(mark) if mark else 0
             answer = _problem(task, problem, at=at, documents=documents, start=bytes(raw[at : at + 4]))
             if not (self._config.to_the_fault and isinstance(problem, BadUtf8) and at):
                 return answer
-            kept = self._text_answer(
-                replace(task, ends_document=True), self._unified(bytes(raw[:at])), mark, strip=False, repaired=0
-            )
-            return _as_far_as(answer, kept)
+            task, raw = replace(task, ends_document=True), raw[:at]
+            kept = self._text_answer(task, self._unified(bytes(raw)), mark, strip=False, repaired=0)
+            return _as_far_as(answer, self._with_text_origins(task, kept, raw, mark, strip=False))
 
     def _text_answer(self, task: EncodeTask, text: Any, mark: bytes, *, strip: bool, repaired: int) -> Encoded:
         if strip:
@@ -138,6 +145,22 @@ class ChunkEncoder:
         return Encoded(
             slot=task.slot, tokens=count, documents=documents, text_bytes=task.size, repaired=repaired, is_open=is_open
         )
+
+    def _with_text_origins(self, task: EncodeTask, answer: Encoded, raw: Any, mark: bytes, *, strip: bool) -> Encoded:
+        """Write down where the documents begin that end in a text; the first may have begun before it: -1."""
+        if not self._config.with_origins:
+            return answer
+        from oomguard.preparation.encoding.document_origins import origins_in_text
+
+        count = answer.documents
+        unified = self._config.newlines == "universal"
+        begun = origins_in_text(
+            bytes(raw), mark, universal_newlines=unified, first=task.origin, begins=task.starts_document
+        )
+        if len(begun) != count + (not task.ends_document) + strip:
+            raise SeparatorAppears
+        self._slots.origins(task.slot, count)[:] = memoryview(begun)[:count]
+        return answer if task.ends_document else _with(answer, open_from=begun[count])
 
     def _clean(self, raw: bytes, mark: bytes) -> tuple[bytes, int]:
         """Give well-formed text with the line ends that were asked for, and how many bytes were not valid UTF-8."""
@@ -183,18 +206,27 @@ class ChunkEncoder:
             if not (self._config.to_the_fault and problem.row):
                 return answer
             lines = raw.split(b"\n", problem.row)[: problem.row]
-            return _as_far_as(answer, self._encode_parsed(task, parse_values(lines, field=task.field, errors="skip")))
-        return self._encode_parsed(task, found)
+            found = parse_values(lines, field=task.field, errors="skip")
+            return _as_far_as(answer, self._encode_parsed(task, found, self._lines_begin(raw)))
+        return self._encode_parsed(task, found, self._lines_begin(raw))
 
-    def _encode_parsed(self, task: EncodeTask, found: Any) -> Encoded:
+    def _lines_begin(self, raw: bytes) -> Sequence[int]:
+        """Where each line begins in a chunk; nothing where nobody wants to know."""
+        begins = array("q", [0])
+        if self._config.with_origins:
+            begins.extend(match.end() for match in _LINE_END.finditer(raw))
+        return begins
+
+    def _encode_parsed(self, task: EncodeTask, found: Any, origins: Sequence[int]) -> Encoded:
         answer = self._documents_answer(task, Encoded(slot=task.slot), found.text, found.offsets, rows=found.rows)
+        self._note_origins(task, 0, found.rows, origins)
         return _with(self._end_documents(answer), lines=found.lines, left_out=len(found.bad))
 
     def _encode_values(self, task: EncodeTask) -> Encoded:
         from oomguard.preparation.reading.lines import BadLine, parse_values
         from oomguard.preparation.reading.pieces import unpack
 
-        text, sizes = unpack(self._read(task))
+        text, sizes, origins = unpack(self._read(task))
         ends = list(accumulate(sizes, initial=0))
         values = [bytes(text[start:end]) for start, end in pairwise(ends)]
         try:
@@ -204,15 +236,15 @@ class ChunkEncoder:
             if not (self._config.to_the_fault and problem.row):
                 return answer
             kept = parse_values(values[: problem.row], field=task.field, errors="skip")
-            return _as_far_as(answer, self._encode_parsed(task, kept))
-        return self._encode_parsed(task, found)
+            return _as_far_as(answer, self._encode_parsed(task, kept, origins))
+        return self._encode_parsed(task, found, origins)
 
     def _encode_packed(self, task: EncodeTask) -> Encoded:
         """Documents that the stream reader found; one that is not there is a null, or could not be read."""
         from oomguard.preparation.reading.lines import BadLine
         from oomguard.preparation.reading.pieces import unpack
 
-        text, sizes = unpack(self._read(task))
+        text, sizes, origins = unpack(self._read(task))
         rows = [row for row, size in enumerate(sizes) if size >= 0]
         if len(rows) < len(sizes) and self._config.errors != "skip":
             missing = next(row for row, size in enumerate(sizes) if size < 0)
@@ -221,9 +253,11 @@ class ChunkEncoder:
                 return bad
             offsets = array("q", accumulate(sizes[:missing], initial=0))
             answer = self._documents_answer(task, Encoded(slot=task.slot), text, offsets, rows=range(missing))
+            self._note_origins(task, 0, range(missing), origins)
             return _as_far_as(bad, self._end_documents(answer))
         offsets = array("q", accumulate((sizes[row] for row in rows), initial=0))
         answer = self._documents_answer(task, Encoded(slot=task.slot), text, offsets, rows=rows)
+        self._note_origins(task, 0, rows, origins)
         return _with(self._end_documents(answer), left_out=len(sizes) - len(rows))
 
     def _encode_rows(self, task: EncodeTask) -> Encoded:
@@ -233,6 +267,7 @@ class ChunkEncoder:
         config = self._config
         try:
             for found in read_rows(task, field=task.field, errors=config.errors, most=config.most_text):
+                self._note_origins(task, answer.documents, found.rows, ())
                 answer = self._documents_answer(task, answer, found.text, found.offsets, rows=found.rows)
                 if answer.error is not None:
                     return self._end_documents(answer)
@@ -301,6 +336,14 @@ class ChunkEncoder:
             text_bytes=before.text_bytes + offsets[-1] - offsets[0],
             repaired=before.repaired + repaired,
         )
+
+    def _note_origins(self, task: EncodeTask, before: int, rows: Sequence[int], origins: Sequence[int]) -> None:
+        """Write down where documents begin, behind `before` others: lines and values of a chunk have `origins`."""
+        if not self._config.with_origins:
+            return
+        base = 0 if task.kind in ("documents", "values") else task.origin
+        places = array("q", (base + (origins[row] if origins else row) for row in rows))
+        self._slots.origins(task.slot, before + len(places))[before:] = memoryview(places)
 
     def _end_documents(self, answer: Encoded) -> Encoded:
         """With end-of-text before each document, what was written behind the last one would be the next one's."""

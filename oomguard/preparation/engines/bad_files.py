@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from oomguard.preparation.engines.work import Work
     from oomguard.preparation.job import Job
 
+_BEFORE = memoryview((-1).to_bytes(8, "little", signed=True)).cast("q")  # where a document begins: before
 _SOON = 1000  # documents left out after which the end of the file is not waited for
 
 
@@ -39,6 +40,7 @@ class FileLedger:
         # Whether a document was begun and not ended. Of an earlier run that is known where it can be so.
         self._is_open = bool(position.get("offset")) or (position.get("resume") or {}).get("starts") is False
         self._split: Any = None
+        self._member = ""
 
     def may_leave(self, error: OomguardError) -> bool:
         """Whether the file of an error is left, and the run goes on."""
@@ -58,7 +60,7 @@ class FileLedger:
         self._documents += documents
         self._left_out += left_out
         self._is_open = is_open
-        self._split = work.split
+        self._split, self._member = work.split, work.member
 
     def with_counts(self, position: dict[str, Any]) -> dict[str, Any]:
         """Give a position with what the file under way has given, for who resumes there."""
@@ -103,6 +105,9 @@ class FileLedger:
         return EncodedPiece(
             tokens=memoryview(tokens),
             ends=ends if self._job.with_ends else None,
+            origins=_BEFORE[: int(self._is_open)],
+            source=self._source,
+            member=self._member,
             split=self._split,
             count=Totals(tokens=int(is_token), documents=int(self._is_open)),
             position={},

@@ -37,6 +37,7 @@ class Intake:
         ask_plan: Callable[[dict[str, Any]], None],
     ) -> None:
         self.numbered = 0
+        self.notes: list[str] = []  # of sources that were read to their end
         self.stream = StreamIntake(job, slots, selector)
         self._job = job
         self._slots = slots
@@ -196,6 +197,7 @@ class Intake:
                 error = self.stream.error_of(message)
                 self._fail(lambda _, error=error: error)  # type: ignore[misc]  # mypy takes no default of a lambda
             elif "end" in message:
+                self.notes += message["notes"]
                 self._end_of_stream()
 
     def _end_of_stream(self) -> None:

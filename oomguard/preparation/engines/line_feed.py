@@ -82,6 +82,7 @@ class LineFeed:
                 kind="lines",
                 path=self.source.path,
                 offset=start,
+                origin=start,
                 size=size,
                 starts_document=start == 0,
                 field=self.source.text_field,

@@ -45,6 +45,7 @@ class WorkerConfig:
     most_text: int  # of rows in one chunk, unless one alone has more
     slots: int
     slots_fd: int
+    with_origins: bool = False  # workers say where in the source documents begin
     to_the_fault: bool = False  # a bad document ends its file: those before it are kept
 
 
@@ -57,6 +58,7 @@ class EncodeTask:
     kind: TaskKind = "text"
     path: str | None = None
     offset: int = 0
+    origin: int = 0  # of its first byte or row in the source: not the offset where it comes in a slot, or as rows
     field: str = "text"  # of lines, values and rows: where the text is
     scratch: int = 0  # bytes that may be taken for a long word, beyond what the configuration says
     # text
@@ -87,6 +89,7 @@ class Encoded:
     verified_documents: int = 0
     verified_bytes: int = 0
     is_open: bool = False  # its last document goes on behind it
+    open_from: int = -1  # with origins: where a document begins that does not end in it; -1: none does
     crc: int = 0  # CRC-32 of the chunk, as it was read
     read: list[list[int]] = field(default_factory=list)  # of rows: what was read of the file: start, end, CRC-32
     rss: int = 0  # of the process
@@ -163,5 +166,6 @@ class ReaderConfig:
     slots: int
     slots_fd: int
     val_share: str = "0"  # a Fraction: of the end of each text on a server
+    with_origins: bool = False
     to_the_fault: bool = False
     stdin: bool = False

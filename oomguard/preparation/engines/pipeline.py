@@ -77,6 +77,7 @@ class PipelineState:
     peak: int
     restarts: int
     largest_rss: int
+    notes: tuple[str, ...] = ()  # of sources
 
 
 class Pipeline:
@@ -153,6 +154,7 @@ class Pipeline:
             peak=self._meter.peak,
             restarts=self._workers.restarts,
             largest_rss=self._workers.largest_rss,
+            notes=tuple(self._intake.notes),
         )
 
     def _is_done(self) -> bool:
@@ -256,6 +258,10 @@ class Pipeline:
                 ends=self._slots.ends(slot, encoded.documents) if self._job.with_ends else None,
                 split=work.split,
                 count=count,
+                origins=self._slots.origins(slot, encoded.documents) if self._job.options.provenance else None,
+                open_from=encoded.open_from,
+                source=work.source,
+                member=work.member,
                 position=self._files.with_counts(self._position_behind(work) if rest is None else rest.position_before),
                 read=work.parts(encoded) if error is None else (),
             )

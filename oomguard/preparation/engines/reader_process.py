@@ -51,22 +51,29 @@ class _Reader:
         self._channel = channel
         self._messages = messages
         self._free: list[int] = []
+        self._notes: list[str] = []
         self._path: str | None = None
         self._fd = -1  # its descriptor
-        layout = SlotLayout(longest_piece=config.longest_piece, token_bytes=config.token_bytes, slots=config.slots)
+        layout = SlotLayout(
+            longest_piece=config.longest_piece,
+            token_bytes=config.token_bytes,
+            slots=config.slots,
+            with_origins=config.with_origins,
+        )
         self._slots = Slots(layout, config.slots_fd)
 
     def read(self, source: Source, resume: dict[str, Any] | None, *, anew: bool) -> None:
         """Send a source's pieces, each in a slot that the coordinator gave; `anew`: it took back those from before."""
         if anew:
             self._free.clear()
+        self._notes = []
         try:
             for piece in self._pieces(source, resume):
                 self._send(piece)
         except errors.OomguardError as error:
             self._channel.send({"error": {"class": type(error).__name__, "what": str(error), "do": error.do}})
         else:
-            self._channel.send({"end": source.path})
+            self._channel.send({"end": source.path, "notes": self._notes})
 
     def _pieces(self, source: Source, resume: dict[str, Any] | None) -> Iterator[Piece]:
         from fractions import Fraction
@@ -86,11 +93,15 @@ class _Reader:
             family=config.family,
             val_share=Fraction(config.val_share),
             to_the_fault=config.to_the_fault,
+            note=self._note,
         )
         module, _, function = KINDS[source.kind].reader.partition(":")
         read = getattr(importlib.import_module(f"oomguard.preparation.reading.{module}"), function)
         pieces: Iterator[Piece] = read(source, options=options, resume=resume, reserve=self._reserve)
         return pieces
+
+    def _note(self, text: str) -> None:
+        self._notes.append(text)
 
     def _send(self, piece: Piece) -> None:
         while not self._free:
@@ -112,6 +123,8 @@ class _Reader:
                 "where": piece.where,
                 "split": piece.split,
                 "goes_on": piece.goes_on,
+                "origin": piece.origin,
+                "member": piece.member,
                 "read_to": self._reached() if piece.read_to is None else piece.read_to,
             }
         )

@@ -1,7 +1,8 @@
 """Memory that the processes of a run share: one slot for each chunk that is under way.
 
-A slot holds the chunk's text (when the stream reader made it), then its tokens, then where its documents end. The file
-has no name, so nothing is left behind however the run ends, and pages that were never touched cost nothing.
+A slot holds the chunk's text (when the stream reader made it), then its tokens, then where its documents end, then
+(with --provenance) where in the input they begin. The file has no name, so nothing is left behind however the run ends,
+and pages that were never touched cost nothing.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ class SlotLayout:
     longest_piece: int
     token_bytes: int
     slots: int
+    with_origins: bool = False  # of documents
 
     @property
     def tokens_at(self) -> int:
@@ -37,9 +39,19 @@ class SlotLayout:
         return self.tokens_at + _pages((3 * self.longest_piece + 2) * self.token_bytes)
 
     @property
+    def origins_at(self) -> int:
+        """Where the origins of documents begin, int64[document_count]."""
+        return self.ends_at + self._documents
+
+    @property
     def slot_bytes(self) -> int:
-        """One slot: as many documents can end in a text as it has bytes, and one more."""
-        return self.ends_at + _pages(8 * (self.longest_piece + 1))
+        """One slot."""
+        return self.origins_at + (self._documents if self.with_origins else 0)
+
+    @property
+    def _documents(self) -> int:
+        """Bytes for a number of each: as many documents can end in a text as it has bytes, and one more."""
+        return _pages(8 * (self.longest_piece + 1))
 
 
 def _pages(size: int) -> int:
@@ -91,7 +103,12 @@ class Slots:
     def end_room(self, slot: int) -> memoryview:
         """All the room for document ends in a slot, int64."""
         start = slot * self.layout.slot_bytes
-        return self.view[start + self.layout.ends_at : start + self.layout.slot_bytes].cast("q")
+        return self.view[start + self.layout.ends_at : start + self.layout.origins_at].cast("q")
+
+    def origins(self, slot: int, count: int) -> memoryview:
+        """Room for the first `count` origins in a slot, int64: where in its source each document begins."""
+        start = slot * self.layout.slot_bytes + self.layout.origins_at
+        return self.view[start : start + 8 * count].cast("q")
 
     def tokens_start(self, slot: int) -> int:
         """Offset of a slot's tokens in the whole memory."""

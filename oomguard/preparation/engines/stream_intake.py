@@ -130,6 +130,7 @@ class StreamIntake:
                 size=size,
                 mark=mark,
                 field=source.text_field,
+                origin=message["origin"],
                 starts_document=message["starts_document"],
                 ends_document=message["ends_document"],
             ),
@@ -139,6 +140,7 @@ class StreamIntake:
             position={"source": self._reading, "resume": message["resume"]},
             name=printable(source.path),
             place=message["where"],
+            member=message["member"],
             read=None if message["read_to"] is None or source.is_remote else (0, message["read_to"]),
             needs=LINE_COST * size if large else 0,
         )

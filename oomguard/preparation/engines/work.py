@@ -37,6 +37,7 @@ class Work:
     split: Split | None
     position: dict[str, Any]  # where reading goes on after it; of lines, without their number
     name: str  # of the source, for people
+    member: str = ""  # the file in an archive that it comes from
     place: str = ""  # where in it the chunk is, for people; "": a byte says it
     goes_on: bool = False  # its document ends here for a split's sake only: the next chunk has the rest
     attempts: int = 0
@@ -84,7 +85,7 @@ class Work:
             return None
         return replace(
             self,
-            task=replace(task, skip=task.skip + rows, rows=task.rows - rows),
+            task=replace(task, skip=task.skip + rows, rows=task.rows - rows, origin=task.origin + rows),
             place=str(int(self.place) + rows),
             attempts=0,
             is_suspect=False,
@@ -222,6 +223,7 @@ class PlainFeed:
             size=end - start,
             path=self.source.path,
             offset=start,
+            origin=start,
             mark=rules.separator.decode("latin-1"),
             starts_document=start in (0, self.val_from),
             ends_document=end in (self.val_from, self.size),

@@ -24,6 +24,7 @@ def open_slots(job: Job, stack: ExitStack) -> Slots:
         longest_piece=job.budget.longest_piece,
         token_bytes=job.resolved.spec.token_bytes,
         slots=job.budget.slots,
+        with_origins=job.options.provenance,
     )
     slots = Slots(layout)
     stack.callback(slots.close)

@@ -69,7 +69,7 @@ def _found(batches: _Batches, at: dict[str, Any], most: int, room: Room, packer:
         while row < len(texts):
             for document in _documents(texts[row:], most, room, packer):
                 row, done = row + 1, done + 1
-                yield document, {"batch": number, "row": row, "rows": done}, read_to
+                yield document, done - 1, {"batch": number, "row": row, "rows": done}, read_to
 
 
 def _documents(texts: pa.Array, most: int, room: Room, packer: Packer) -> list[memoryview | None]:

@@ -53,8 +53,8 @@ def iter_csv(
         number = resume["record"] if resume is not None else 1
         documents = _documents(records, lines, name, column=column, width=len(names), errors=options.errors)
         found = (
-            (document, {**lines.position(), "record": next_number}, None)
-            for next_number, document in enumerate(documents, number + 1)
+            (document, origin, {**lines.position(), "record": next_number}, None)
+            for next_number, (document, origin) in enumerate(documents, number + 1)
         )
         packer = Packer(options, task="documents", word="record", number=number)
         yield from packed(found, packer, {**lines.position(), "record": number})
@@ -62,8 +62,8 @@ def iter_csv(
 
 def _documents(
     records: Any, lines: _Lines, name: str, *, column: int, width: int, errors: str
-) -> Iterator[bytes | None]:
-    """Give the field of each record, and None for one that is left out."""
+) -> Iterator[tuple[bytes | None, int]]:
+    """Give the field of each record, None for one that is left out, and the byte where the record begins."""
     while True:
         document, what = None, ""
         try:
@@ -85,8 +85,9 @@ def _documents(
                 continue
         if document is None and errors != "skip":
             raise BadInput(f"{name}:{lines.begun}: {what}", do=_SKIP)
+        origin = lines.origin
         lines.forget()
-        yield document
+        yield document, origin
 
 
 def find_column(names: list[str], field: str, name: str) -> int:
@@ -131,7 +132,8 @@ class _Lines:
         self._size = 0  # of the record so far
         self._offset = 0  # behind what was taken
         self.line = 1  # the next one
-        self.begun = 1  # where the record under way begins
+        self.begun = 1  # where the record under way begins: its line,
+        self.origin = 0  # and its byte
 
     def __iter__(self) -> _Lines:
         return self
@@ -167,7 +169,7 @@ class _Lines:
     def forget(self) -> None:
         """The record is done: the next one begins here."""
         self._size = 0
-        self.begun = self.line
+        self.begun, self.origin = self.line, self._offset
 
     def position(self) -> dict[str, Any]:
         return {"offset": self._offset, "line": self.line}
@@ -178,6 +180,7 @@ class _Lines:
         held = self._window[self._at :]
         self._window, self._at = held[left:], 0
         if left > len(held):
-            skip_bytes(self._stream, left - len(held), name=self._name)
+            is_placed = isinstance(self._stream, ByteStream) and self._stream.seekable  # from the file's begin, that is
+            skip_bytes(self._stream, offset if is_placed else left - len(held), name=self._name)
         self._offset, self.line = offset, line
         self.forget()

@@ -44,7 +44,7 @@ def iter_values(
         skip_bytes(stream, at["offset"], name=name)
         values = _Values(stream, name, Room(name, options, reserve, held=raw.held), dict(at))
         packer = Packer(options, task="values", word="value", number=at["number"])
-        yield from packed(((value, values.position(), None) for value in values), packer, at)
+        yield from packed(((value, values.origin, values.position(), None) for value in values), packer, at)
 
 
 class _Values:
@@ -61,6 +61,11 @@ class _Values:
         self._window = b""
         self._at = 0  # in the window
         self._ended = False
+
+    @property
+    def origin(self) -> int:
+        """Of the value that was given last: the byte where it begins."""
+        return self._offset
 
     def position(self) -> dict[str, Any]:
         return {

@@ -52,7 +52,8 @@ def _piece(data: list[Any], start: dict[str, Any], *, lines: int) -> Piece:
         end["crc"] = start["crc"]
         for part in data:
             end["crc"] = zlib.crc32(part, end["crc"])
-    return Piece(data, start["offset"] == 0, True, end, f"line {start['line']}", "lines")  # noqa: FBT003
+    at = start["offset"]
+    return Piece(data, at == 0, True, end, f"line {start['line']}", "lines", origin=at)  # noqa: FBT003
 
 
 class LineReader:

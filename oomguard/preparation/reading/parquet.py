@@ -83,7 +83,7 @@ def plan_groups(asked: dict[str, Any]) -> dict[str, Any]:
 
 def _ranges(column: _Column, group: int, first: int, *, chunk: int) -> Iterator[dict[str, Any]]:
     """Give pages that follow each other, all with a dictionary or all without, of about `chunk` bytes of text."""
-    pages = column.pages(group)
+    pages, origin = column.pages(group), column.first_row(group)
     index = 0
     while index < len(pages.pages):
         count, text = 1, pages.text_of(index)
@@ -100,7 +100,7 @@ def _ranges(column: _Column, group: int, first: int, *, chunk: int) -> Iterator[
             yield {
                 "group": group, "page": index, "pages": count, "skip": max(0, first - start),
                 "rows": end - max(start, first), "size": text, "offset": pages.place(index),
-                "first": max(start, first), "end": end, "need": pages.need(start),
+                "first": max(start, first), "end": end, "need": pages.need(start), "origin": origin + max(start, first),
             }  # fmt: skip
         index += count
 
@@ -180,6 +180,7 @@ class _Column:
         self.name = printable(path)
         self._field = field
         self._pages: tuple[int, ChunkPages] | None = None
+        self._counted = (0, 0)  # a row group, the rows before it
         self._read: list[tuple[int, int, int]] = []  # that was not told yet: start, end, CRC-32
         with _damage(self.name, "opening it"):
             self._raw = open(path, "rb")  # noqa: SIM115, PTH123 - open as long as the worker reads this file
@@ -202,6 +203,14 @@ class _Column:
     @property
     def groups(self) -> int:
         return int(self._file.num_row_groups)
+
+    def first_row(self, group: int) -> int:
+        """The number in the file of a row group's first row; asked for one group after another, mostly."""
+        at, row = self._counted if self._counted[0] <= group else (0, 0)
+        for before in range(at, group):
+            row += int(self._file.metadata.row_group(before).num_rows)
+        self._counted = group, row
+        return row
 
     def text_bytes(self, group: int) -> int:
         """Bytes of the column in a row group, decompressed."""

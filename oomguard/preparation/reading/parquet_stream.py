@@ -86,6 +86,7 @@ def _found(
                     row, done = row + 1, done + 1
                     yield (
                         memoryview(one.as_buffer()) if one.is_valid else None,
+                        done - 1,
                         {"row_group": group, "row": row, "rows": done},
                         file.tell(),
                     )

@@ -1,7 +1,8 @@
 """Pieces of a stream: about a mebibyte each, which travel from the stream reader to a worker.
 
 Documents that are not parts of one text, and JSON values that a worker has yet to parse, travel one behind the other
-below their sizes: int64[count + 2], the count, each size (-1: there is none, as in a null), and 0.
+below their sizes and origins: int64[2 * count + 1], the count, each size (-1: there is none, as in a null), and where
+each begins in its source: a byte of the inflated file, or a row.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class ReadOptions:
     largest_document: int = 1 << 62  # a longer line or document is refused
     val_share: Fraction = Fraction(0)  # of the end of a text on a server that is for validation
     to_the_fault: bool = False  # of a damaged text, what is before the fault is given: it is not gone on with
+    note: Callable[[str], None] = lambda _: None  # hears what a person should know of a source, at its end
     unasked: int = 8 * MIB  # a line, document or page of more than this is asked for
 
     def __post_init__(self) -> None:
@@ -61,6 +63,8 @@ class Piece:
     read_to: int | None = None  # how far into the file; None: as far as the descriptor is
     split: Literal["train", "val"] | None = None  # of a text whose end is for validation
     goes_on: bool = False  # its document ends here for a split's sake only: the next piece has the rest
+    origin: int = 0  # of text and lines: the byte of the inflated source, or of a member of it, where they begin
+    member: str = ""  # the file in an archive that they come from
 
 
 _COPIES = 4  # bytes held for each byte of a large document: as it comes, in the slot, its parsed text, its tokens
@@ -101,6 +105,7 @@ class Packer:
         self._word = word
         self._first = self._next = number
         self._held: list[bytes | memoryview | None] = []
+        self._origins: list[int] = []
         self._size = 0
 
     @property
@@ -109,12 +114,13 @@ class Packer:
         return f"{self._word} {self._next}"
 
     def add(
-        self, document: bytes | memoryview | None, resume: dict[str, Any], read_to: int | None = None
+        self, document: bytes | memoryview | None, origin: int, resume: dict[str, Any], read_to: int | None = None
     ) -> Iterator[Piece]:
         """Take one more, behind which reading goes on with `resume`; give a piece once there is one."""
         self._held.append(document)
+        self._origins.append(origin)
         self._next += 1
-        self._size += 8 + (0 if document is None else len(document))
+        self._size += 16 + (0 if document is None else len(document))
         if self._size >= self._most:
             yield from self.rest(resume, read_to)
 
@@ -122,36 +128,38 @@ class Packer:
         """Give what is left, if anything is."""
         if not self._held:
             return
-        held, where = self._held, f"{self._word} {self._first}"
-        self._held, self._size, self._first = [], 0, self._next
-        yield Piece([pack(held)], True, True, resume, where, self._task, read_to)  # noqa: FBT003
+        held, origins, where = self._held, self._origins, f"{self._word} {self._first}"
+        self._held, self._origins, self._size, self._first = [], [], 0, self._next
+        yield Piece([pack(held, origins)], True, True, resume, where, self._task, read_to)  # noqa: FBT003
 
 
-Found = tuple[bytes | memoryview | None, dict[str, Any], int | None]  # a document, the position behind it, read_to
+# A document, its origin, the position behind it, read_to.
+Found = tuple[bytes | memoryview | None, int, dict[str, Any], int | None]
 
 
 def packed(found: Iterator[Found], packer: Packer, start: dict[str, Any]) -> Iterator[Piece]:
     """Give pieces of what is found; where something is wrong, first what was found before. `start`: the position."""
     position, read_to = start, None
     try:
-        for document, position, read_to in found:
-            yield from packer.add(document, position, read_to)
+        for document, origin, position, read_to in found:
+            yield from packer.add(document, origin, position, read_to)
     except OomguardError:
         yield from packer.rest(position, read_to)
         raise
     yield from packer.rest(position, read_to)
 
 
-def pack(documents: Sequence[bytes | memoryview | None]) -> bytes:
+def pack(documents: Sequence[bytes | memoryview | None], origins: Sequence[int]) -> bytes:
     """Put documents together, as the module says."""
-    sizes = array("q", [len(documents), *(-1 if one is None else len(one) for one in documents), 0])
-    return b"".join([sizes.tobytes(), *(one for one in documents if one is not None)])
+    head = array("q", [len(documents), *(-1 if one is None else len(one) for one in documents), *origins])
+    return b"".join([head.tobytes(), *(one for one in documents if one is not None)])
 
 
-def unpack(data: memoryview) -> tuple[memoryview, list[int]]:
-    """Give the documents, one behind the other, and their sizes: -1 for one that is not there."""
+def unpack(data: memoryview) -> tuple[memoryview, list[int], list[int]]:
+    """Give the documents, one behind the other, their sizes (-1 for one that is not there), and their origins."""
     count = data[:8].cast("q")[0]
-    return data[8 * (count + 2) :], data[8 : 8 * (count + 1)].cast("q").tolist()
+    head = data[8 : 8 * (2 * count + 1)].cast("q").tolist()
+    return data[8 * (2 * count + 1) :], head[:count], head[count:]
 
 
 def no_cut(path: str, where: str, width: int) -> BadInput:

@@ -65,7 +65,7 @@ def _documents_of(piece: Piece, field: str) -> list[bytes]:
     if piece.task == "lines":
         lines = data.split(b"\n")
     else:
-        text, sizes = unpack(memoryview(data))
+        text, sizes, _ = unpack(memoryview(data))
         ends = list(accumulate((max(size, 0) for size in sizes), initial=0))
         lines = [bytes(text[start:end]) for start, end in pairwise(ends)]
     if piece.task == "documents":

@@ -7,6 +7,8 @@ Names in an archive only say of what kind a member is; none is ever opened. A te
 from __future__ import annotations
 
 import tarfile
+from dataclasses import replace
+from itertools import accumulate
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from oomguard.preparation.reading.pieces import ReadOptions, Reserve
     from oomguard.preparation.reading.source import Source
 
+_EXTENSIONS_SHOWN = 8
 _BOM = b"\xef\xbb\xbf"
 _BEHIND = {"offset": 0, "line": 1, "starts": True}  # the next member, from its beginning
 
@@ -59,7 +62,7 @@ def iter_tar(
     Raises: BadInput for damaged data, and for a member that holds something else than its name says.
     """
     name = printable(source.path)
-    at = resume or {"header": 0, **_BEHIND}
+    at = resume or {"header": 0, "passed": 0, **_BEHIND}
     with ByteStream(source, reserve=reserve) as stream:
         skip_bytes(stream, at["header"], name=name)
         try:
@@ -82,25 +85,37 @@ def _members(
         ignore_zeros=True,
         errorlevel=2,  # type: ignore[call-overload]
     )
-    first, inside = at["header"], {key: value for key, value in at.items() if key != "header"}
+    first, inside = at["header"], {key: at[key] for key in _BEHIND if key in at}
+    passed, extensions = at.get("passed", 0), set()
     while (member := archive.next()) is not None:
         archive.members.clear()  # it keeps them all
         header, start = first + member.offset, inside
         inside = dict(_BEHIND)
         kind, compression = _kind_of(member.name)
         if not member.isreg() or kind is None:
+            passed += not member.isdir()
+            extensions |= set() if member.isdir() else {_extension(member)}
             continue
         file: Any = archive.extractfile(member)
         shown = f"{name}: {printable(member.name)}"
         content: Readable = Unpacked(file, compression, shown) if compression else file
         for piece in (_text if kind == "text" else _lines)(content, shown, options, reserve, start):
+            place = {"header": header, "passed": passed, **piece.resume}
             where = f"member {printable(member.name)}, {piece.where}"
-            yield Piece(
-                piece.data, piece.starts_document, piece.ends_document, {"header": header, **piece.resume}, where,
-                piece.task,
-            )  # fmt: skip
+            yield replace(piece, resume=place, where=where, member=member.name)
+    if passed:
+        more = " ..." if len(extensions) > _EXTENSIONS_SHOWN else ""
+        kinds = " ".join(sorted(extensions)[:_EXTENSIONS_SHOWN]) + more
+        options.note(f"{name}: ignored: {passed:,} {'member' if passed == 1 else 'members'} ({kinds or 'no text'})")
     if not _Member.ended:
         raise _Damaged("it ends without the blocks of zeros that end an archive")
+
+
+def _extension(member: tarfile.TarInfo) -> str:
+    """What is said of a member that is passed over."""
+    if not member.isreg():
+        return "links" if member.islnk() or member.issym() else "devices"
+    return printable(PurePosixPath(member.name.lower()).suffix) or "no extension"
 
 
 def _kind_of(member: str) -> tuple[str | None, Any]:
@@ -117,7 +132,7 @@ def _text(
     stream = UnifiedNewlines(content) if options.universal_newlines else content
     reader = TextReader(name, stream, options, reserve, held=0)
     for piece in reader.pieces(start):
-        yield Piece(piece.data, piece.starts_document, piece.ends_document, {"line": 1, **piece.resume}, piece.where)
+        yield replace(piece, resume={"line": 1, **piece.resume})
 
 
 def _lines(
@@ -126,8 +141,10 @@ def _lines(
     skip_bytes(content, start["offset"], name=name)
     place = {"offset": start["offset"], "line": start["line"]}
     for piece in LineReader(content, name, options, reserve).pieces(place):
-        data = b"".join(piece.data)
-        if piece.starts_document:  # of the member
-            data = data.removeprefix(_BOM)
+        data, origin = b"".join(piece.data), piece.origin
+        if piece.starts_document and data.startswith(_BOM):  # of the member
+            data, origin = data[len(_BOM) :], origin + len(_BOM)
         values = data.removesuffix(b"\n").split(b"\n")
-        yield Piece([pack(values)], True, True, {**piece.resume, "starts": True}, piece.where, "values")  # noqa: FBT003
+        origins = [*accumulate((len(value) + 1 for value in values), initial=origin)][:-1]
+        resume = {**piece.resume, "starts": True}
+        yield Piece([pack(values, origins)], True, True, resume, piece.where, "values")  # noqa: FBT003

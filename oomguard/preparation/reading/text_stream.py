@@ -118,13 +118,13 @@ class TextReader:
             data, taken, ends = self._next()
             if crc is not None:
                 crc = zlib.crc32(memoryview(self._window)[:taken], crc)
-            where = f"byte {self._begin + self._offset}"
+            origin = self._begin + self._offset
             self._offset += taken
             self._window = self._window[taken:]
             after: dict[str, Any] = {"offset": self._offset, "starts": ends}
             if crc is not None:
                 after["crc"] = crc
-            yield Piece([data], starts, ends, after, where)
+            yield Piece([data], starts, ends, after, f"byte {origin}", origin=origin)
             starts = ends
             if self._at_end and not self._window:
                 break

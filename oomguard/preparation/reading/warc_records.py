@@ -41,7 +41,7 @@ def iter_warc(
         skip_bytes(stream, at["offset"], name=name)
         records = _Records(stream, name, Room(name, options, reserve, held=stream.held), **at)
         packer = Packer(options, task="documents", word="record", number=at["record"])
-        yield from packed(((document, records.position(), None) for document in records), packer, at)
+        yield from packed(((document, records.origin, records.position(), None) for document in records), packer, at)
 
 
 class _Records:
@@ -52,6 +52,7 @@ class _Records:
         self._offset = offset
         self._record = record  # the number of the next document
         self._window = b""
+        self.origin = offset  # of the record that was given last: the byte where it begins
 
     def position(self) -> dict[str, Any]:
         return {"offset": self._offset, "record": self._record}
@@ -61,6 +62,7 @@ class _Records:
             self._pass_line_ends()
             if not self._window:
                 return
+            self.origin = self._offset
             fields = self._header()
             size = self._size(fields)
             kind = fields.get(b"warc-type", b"").lower()

@@ -8,17 +8,20 @@ from __future__ import annotations
 import hashlib
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from oomguard.kernel import safe_files
 from oomguard.kernel.storage import start_writeback
+from oomguard.preparation.writing.formats.base import FinishedShard
 from oomguard.preparation.writing.manifest import disk_error, write_all
 from oomguard.preparation.writing.shard_check import file_identity, not_ours
 from oomguard.units import MIB
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
+
+    from oomguard.preparation.writing.formats.base import Layout, OutputFormat
 
 _WRITEBACK_BYTES = 8 * MIB  # dirty pages count against a cgroup's limit
 
@@ -77,6 +80,27 @@ def give_name(folder: Path, file: BesideFile, on_naming: Callable[[str, str], No
         return file_identity(final.stat())
     except OSError as error:
         raise disk_error(error, file.temporary) from error
+
+
+def write_split_files(
+    folder: Path,
+    state: Path,
+    output: OutputFormat,
+    layout: Layout,
+    shards: Sequence[dict[str, Any]],
+    *,
+    on_naming: Callable[[str, str], None],
+) -> list[dict[str, str | int]]:
+    """Write what speaks of all shards of a split, where the format has such files; gives them as the manifest does."""
+    made = []
+    for split in ("train", "val"):
+        own = [FinishedShard.of(shard) for shard in shards if shard["split"] == split]
+        files = output.split_files(layout, split, own) if own else {}
+        for number, (path, content) in enumerate(files.items()):
+            file = write_beside(state / f"{split}{number}.partial", path, [content])
+            give_name(folder, file, on_naming)
+            made.append(file.to_json())
+    return made
 
 
 def make_parent(folder: Path, final: Path) -> None:

@@ -2,105 +2,54 @@
 
 from __future__ import annotations
 
-import os
-import zlib
 from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from oomguard.errors import Changed
-from oomguard.kernel.safe_files import create, open_there, unlink
 from oomguard.preparation.writing.beside_files import read_part
-from oomguard.preparation.writing.manifest import disk_error, write_all
+from oomguard.preparation.writing.spool import Spool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
 _STRETCH = 1 << 16  # ends read at once: half a MiB
 _BYTES = 8
 
 
-class DocumentEnds:
+class DocumentEnds(Spool):
     """The ends of one shard's documents, in tokens from its beginning. All methods may raise OomguardError."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self.count = 0
-        self.last = 0
-        self._crc = 0
-        self._fd = -1
+    last = 0
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return self.size // _BYTES
 
     def begin(self) -> None:
         """Make the file, which may be there from a run that was stopped."""
-        self.close()
-        try:
-            unlink(self._path)
-            self._fd = create(self._path)
-        except OSError as error:
-            raise disk_error(error, self._path) from error
-        self.count = self.last = self._crc = 0
+        super().begin()
+        self.last = 0
 
-    def append(self, ends: Sequence[int], *, after: int) -> None:
+    def append_ends(self, ends: Sequence[int], *, after: int) -> None:
         """Add ends, which count from token `after` of the shard."""
-        if not len(ends):
-            return
-        data = array("q", [after + end for end in ends]).tobytes()
-        try:
-            write_all(self._fd, memoryview(data))
-        except OSError as error:
-            raise disk_error(error, self._path) from error
-        self._crc = zlib.crc32(data, self._crc)
-        self.count += len(ends)
-        self.last = after + ends[-1]
+        if len(ends):
+            self.append(array("q", [after + end for end in ends]).tobytes())
+            self.last = after + ends[-1]
 
-    def sync(self) -> dict[str, int]:
-        """Put all on disk and give what `resume` needs."""
-        try:
-            os.fdatasync(self._fd)
-        except OSError as error:
-            raise disk_error(error, self._path) from error
-        return {"documents": self.count, "ends_crc32": self._crc}
+    def resume_ends(self, count: int, crc: int) -> None:
+        """Go on behind the first `count` ends. Raises: Changed if they are not those that were written."""
+        self.resume(count * _BYTES, crc)
+        for ends in self.ends():
+            self.last = ends[-1]
 
-    def resume(self, count: int, crc: int) -> None:
-        """Go on behind the first `count` ends.
-
-        Raises: Changed if they are not those that were written.
-        """
-        try:
-            self._fd = open_there(self._path)
-            self.count = count
-            for stretch in self.stretches():
-                self._crc = zlib.crc32(stretch, self._crc)
-                self.last = stretch[-1]
-            os.ftruncate(self._fd, count * _BYTES)
-            os.lseek(self._fd, 0, os.SEEK_END)
-        except FileNotFoundError as error:
-            raise Changed(f"{self._path} is gone, so the run cannot resume", do="--restart starts over") from error
-        except OSError as error:
-            raise disk_error(error, self._path) from error
-        if self._crc != crc:
-            raise Changed(f"{self._path} holds other bytes than the run left there", do="--restart starts over")
-
-    def stretches(self) -> Iterator[array[int]]:
-        """All ends, some thousands at once."""
-        for first in range(0, self.count, _STRETCH):
+    def ends(self) -> Iterator[array[int]]:
+        """All of them, some thousands at once."""
+        for data in self.stretches(self.size, _STRETCH * _BYTES):
             ends = array("q")
-            data = os.pread(self._fd, min(_STRETCH, self.count - first) * _BYTES, first * _BYTES)
             ends.frombytes(data[: len(data) // _BYTES * _BYTES])
             if ends:
                 yield ends
-
-    def remove(self) -> None:
-        """Take the file away."""
-        self.close()
-        unlink(self._path)
-
-    def close(self) -> None:
-        """Leave the file as it is; harmless if it is closed."""
-        if self._fd >= 0:
-            os.close(self._fd)
-        self._fd = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +71,7 @@ class FullShard:
 
     def ends(self) -> Iterator[Sequence[int]]:
         """Where they end."""
-        return self.document_ends.stretches() if self.document_ends is not None else iter(())
+        return self.document_ends.ends() if self.document_ends is not None else iter(())
 
     def data(self, start: int, stop: int) -> Iterator[bytes]:
         """The tokens from `start` to `stop`."""

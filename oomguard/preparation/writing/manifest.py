@@ -42,6 +42,7 @@ STATE_FOLDER = ".oomguard"
 _LOCK_PATIENCE_SECONDS = 2.0
 AGAIN = "run the same command again: it resumes from the last checkpoint"
 _ELSEWHERE = "--restart to make the shards again, or another --out FOLDER"
+_WORK = {"result", "shard", "provenance_file", "naming"}
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _NEWER = ("text_ends",)  # keys of the header that earlier versions did not write
 _TOUCHES = ("changed", "inode", "ctime")  # of an input
@@ -54,7 +55,8 @@ class Progress:
 
     checkpoint: dict[str, Any] | None = None
     shards: list[dict[str, Any]] = field(default_factory=list)
-    files: dict[str, list[int]] = field(default_factory=dict)  # of each shard, by its name: see file_identity()
+    provenance: list[dict[str, Any]] = field(default_factory=list)  # files: path, bytes, sha256
+    files: dict[str, list[int]] = field(default_factory=dict)  # of each of both, by its name: see file_identity()
     told: dict[str, list[str]] = field(default_factory=dict)  # sha256 of what got a name behind the last checkpoint
     result: dict[str, Any] | None = None
     read: dict[int, list[list[int]]] = field(default_factory=dict)  # [start, end, CRC-32] of each source
@@ -291,14 +293,19 @@ def _kept(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """What counts of the lines: shards that were finished after the last checkpoint are done again."""
     points = [number for number, line in enumerate(lines) if "checkpoint" in line or "result" in line]
     end = points[-1] + 1 if points else 1
-    done = {line["shard"]["path"] for line in lines[:end] if "shard" in line}
-    return lines[:end] + [line for line in lines[end:] if "naming" in line and line["naming"] not in done]
+    return lines[:end] + _named_later(lines, end)
+
+
+def _named_later(lines: list[dict[str, Any]], end: int) -> list[dict[str, Any]]:
+    """The lines from number `end` on that say what names are ours, but for files that were finished before."""
+    done = {line[kind]["path"] for line in lines[:end] for kind in ("shard", "provenance_file") if kind in line}
+    return [line for line in lines[end:] if "naming" in line and line["naming"] not in done]
 
 
 def _holds_work(lines: list[dict[str, Any]]) -> bool:
     points = [line["checkpoint"].get("totals") for line in lines if "checkpoint" in line]
     nothing = all(isinstance(totals, dict) and not any(totals.values()) for totals in points)
-    return not nothing or any("result" in line or "shard" in line or "naming" in line for line in lines)
+    return not nothing or any(line.keys() & _WORK for line in lines)
 
 
 def _progress(lines: list[dict[str, Any]]) -> Progress:
@@ -308,6 +315,9 @@ def _progress(lines: list[dict[str, Any]]) -> Progress:
         if "shard" in line:
             progress.shards.append(line["shard"])
             progress.files[line["shard"]["path"]] = line["file"]
+        elif "provenance_file" in line:
+            progress.provenance.append(line["provenance_file"])
+            progress.files[line["provenance_file"]["path"]] = line["file"]
         elif "naming" in line:
             progress.told.setdefault(line["naming"], []).append(line["sha256"])
         elif "checkpoint" in line:
@@ -376,8 +386,7 @@ def _unfinished(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
         first, last = (lines[number]["checkpoint"] for number in points[-2:])
         if (first.get("totals"), first.get("position")) == (last.get("totals"), last.get("position")):
             end = points[-2] + 1
-            done = {line["shard"]["path"] for line in lines[:end] if "shard" in line}
-            return lines[:end] + [line for line in lines[end:] if "naming" in line and line["naming"] not in done]
+            return lines[:end] + _named_later(lines, end)
     raise Changed("the manifest here does not say where its last shards began", do=_ELSEWHERE)
 
 

@@ -23,7 +23,7 @@ _CHECKSUM = b',"crc32":"'
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SHARD = {"path", "split", "tokens", "sha256"}
 _SHARD_MORE = {"documents", "bytes", "index"}  # of formats that have documents, or files beside their shards
-_KINDS = ("shard", "naming", "checkpoint", "result")
+_KINDS = ("shard", "provenance_file", "naming", "checkpoint", "result")
 
 
 class DamagedLine(Exception):
@@ -119,6 +119,8 @@ def _makes_sense(line: dict[str, Any]) -> bool:
         return is_shard_name(line["naming"]) and is_sha256(line.get("sha256"))
     if kinds == ["shard"]:
         return _is_shard(line["shard"]) and _is_file(line.get("file"))
+    if kinds == ["provenance_file"]:
+        return are_beside_files([line["provenance_file"]]) and _is_file(line.get("file"))
     return isinstance(line[kinds[0]], dict) and _are_parts(line[kinds[0]].get("read", []))
 
 

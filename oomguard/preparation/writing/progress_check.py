@@ -26,11 +26,11 @@ def require_sense(job: Job, progress: Progress) -> None:
 
     Raises: Changed.
     """
-    if len(progress.files) < len(progress.shards):
+    if len(progress.files) < len(progress.shards) + len(progress.provenance):
         _refuse("a shard is there twice")
     point = progress.checkpoint
     if point is None:
-        if progress.shards or progress.result is not None:
+        if progress.shards or progress.provenance or progress.result is not None:
             _refuse("there is no checkpoint")
         return
     if not point.keys() >= _CHECKPOINT or point["errors"] not in ("strict", "replace", "skip"):
@@ -38,6 +38,8 @@ def require_sense(job: Job, progress: Progress) -> None:
     _check_totals(point["totals"])
     _check_open(job, progress, point["open"])
     _check_position(job, progress, point["position"], point["totals"])
+    if job.options.provenance:
+        _check_provenance(progress, point.get("provenance"))
     if progress.result is not None:
         _check_result(job, progress, progress.result)
 
@@ -72,6 +74,22 @@ def _check_open(job: Job, progress: Progress, opened: Any) -> None:
     assert progress.checkpoint is not None
     if tokens != progress.checkpoint["totals"]["tokens"]:
         _refuse("the shards hold another number of tokens")
+
+
+def _check_provenance(progress: Progress, at: Any) -> None:
+    """Its files are as many as its number says, and its positions are numbers."""
+    if not isinstance(at, dict) or at.get("file") != len(progress.provenance):
+        _refuse("a file with provenance is missing")
+    lists = [(at.get("next"), 2), (at.get("open"), 2)]
+    if "rows" in at:
+        lists += [(at["rows"], 2), (at.get("names"), 3)]
+    if not isinstance(at.get("name", ""), str) or not all(_are_numbers(found, count) for found, count in lists):
+        _refuse("the place in its provenance is none")
+
+
+def _are_numbers(found: Any, count: int) -> bool:
+    """Of a document that is open, -1 says that nothing is known of its begin."""
+    return isinstance(found, list) and len(found) == count and all(is_count(one) or one == -1 for one in found)
 
 
 def _check_held(at: dict[str, Any], full: int | None, *, with_documents: bool) -> int | None:

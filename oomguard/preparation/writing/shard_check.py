@@ -35,10 +35,11 @@ def require_shards(folder: Path, progress: Progress, *, output: OutputFormat, la
     `every_byte` of all of them, the sha256 is taken.
     Raises: Changed with the first shard that is gone or differs; BadInput if one cannot be read.
     """
-    for shard in progress.shards:
-        file = folder / shard["path"]
-        header = output.header(layout, shard["tokens"])
-        status = _status(file, shard.get("bytes", len(header) + shard["tokens"] * layout.token_bytes))
+    for shard in (*progress.shards, *progress.provenance):
+        file, size = folder / shard["path"], shard.get("bytes")
+        if size is None:
+            size = len(output.header(layout, shard["tokens"])) + shard["tokens"] * layout.token_bytes
+        status = _status(file, size)
         untouched = file_identity(status) == progress.files[shard["path"]]
         if (every_byte or not untouched) and sha256_of(file) != shard["sha256"]:
             raise _not_as_left(file, "holds other bytes now (its sha256 differs)")

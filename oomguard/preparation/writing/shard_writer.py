@@ -122,7 +122,7 @@ class SplitWriter:
         after = self._tokens - start
         self._append(tokens[start * self._token_bytes : stop * self._token_bytes])
         assert self._ends is not None
-        self._ends.append(ends, after=after)
+        self._ends.append_ends(ends, after=after)
 
     def _append(self, data: memoryview) -> None:
         if self._fd < 0:
@@ -204,7 +204,7 @@ class SplitWriter:
                 held._append(memoryview(data))
             if held._ends is not None:
                 for ends in full.ends():
-                    held._ends.append(ends, after=after)
+                    held._ends.append_ends(ends, after=after)
             self._drop()
             self._index -= 1
         self._finish_held()
@@ -269,7 +269,7 @@ class SplitWriter:
     def _full_shard(self) -> FullShard:
         """What a format sees of the open shard; every document has an end, also one that the text did not end."""
         if self._ends is not None and self._ends.last < self._tokens:
-            self._ends.append([self._tokens], after=0)
+            self._ends.append_ends([self._tokens], after=0)
         return FullShard(
             fd=self._fd,
             start=len(self._header),
@@ -318,7 +318,7 @@ class SplitWriter:
         held = {"held": self._held.sync()} if self._held is not None else {}
         if self._fd < 0:
             return {"index": self._index, "tokens": 0, **held}
-        ends = self._ends.sync() if self._ends is not None else {}
+        ends = {} if self._ends is None else {"documents": self._ends.count, "ends_crc32": self._ends.sync()[1]}
         return {"index": self._index, "tokens": self._tokens, "sha256": self._hash.hexdigest(), **ends, **held}
 
     def resume(self, position: dict[str, Any]) -> None:
@@ -361,7 +361,7 @@ class SplitWriter:
             after = self._tokens
             self._append(memoryview(tokens.tobytes()))
             if self._ends is not None:
-                self._ends.append(ends.tolist(), after=after)
+                self._ends.append_ends(ends.tolist(), after=after)
         self.sync()
         self.close()
         self._fd, self._ends = -1, None
@@ -375,7 +375,7 @@ class SplitWriter:
         self._take_back(final if has_name else self._temporary, position["tokens"], position.get("sha256"))
         if self._plan.with_documents:
             self._ends = DocumentEnds(self._beside("ends"))
-            self._ends.resume(position["documents"], position["ends_crc32"])
+            self._ends.resume_ends(position["documents"], position["ends_crc32"])
         return {self._temporary, self._beside("ends")}
 
     def _take_back(self, file: Path, tokens: int, sha256: str | None) -> None:

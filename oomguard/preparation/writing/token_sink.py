@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from oomguard.kernel import safe_files
-from oomguard.preparation.writing.beside_files import give_name, write_beside
-from oomguard.preparation.writing.formats.base import FinishedShard
+from oomguard.preparation.writing.beside_files import write_split_files
 from oomguard.preparation.writing.read_parts import ReadParts
 from oomguard.preparation.writing.shard_check import require_own_leftovers
 from oomguard.preparation.writing.shard_writer import ShardPlan, SplitWriter
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from oomguard.preparation.writing.manifest import Manifest, Progress
+    from oomguard.preparation.writing.provenance import Provenance
 
 Split = Literal["train", "val"]
 
@@ -49,6 +49,11 @@ class EncodedPiece:
     count: Totals
     position: dict[str, Any]
     read: Sequence[tuple[int, int, int, int | None]] = ()  # of the input, for ReadParts.note()
+    # With --provenance, of the documents that end in it: where in the source they begin; -1: before the piece.
+    origins: memoryview | None = None  # int64[document_count]
+    open_from: int = -1  # where a document begins that goes on behind the piece; -1: none begins
+    source: int = 0
+    member: str = ""  # of an archive
     bad_file: dict[str, Any] | None = None  # a file that is not read on: path, what is wrong, documents kept of it
 
 
@@ -65,6 +70,7 @@ class TokenSink:
         errors: str = "strict",
         read_parts: ReadParts | None = None,
         encoded_bytes: int | None = None,
+        provenance: Provenance | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`encoded_bytes`: of a token as pieces bring it; None: as the shards have it."""
@@ -96,6 +102,12 @@ class TokenSink:
             )
             for split in splits
         }
+        self._provenance = provenance
+
+    @property
+    def all_files(self) -> list[dict[str, Any]]:
+        """What was made beside the shards: files that speak of all of a split, and provenance."""
+        return self.files + (self._provenance.files if self._provenance is not None else [])
 
     def resume(self, progress: Progress) -> None:
         """Go on from a manifest's last checkpoint.
@@ -117,6 +129,8 @@ class TokenSink:
             if not at["tokens"] and not at.get("documents"):
                 continue
             self._writers[split].restore(at, stored)
+        if self._provenance is not None:
+            self._provenance.restore(checkpoint["provenance"])
 
     def _go_on(self, progress: Progress, checkpoint: dict[str, Any]) -> None:
         self.totals = Totals(**checkpoint["totals"])
@@ -126,6 +140,8 @@ class TokenSink:
         self.shards = list(progress.shards)
         for split, at in checkpoint["open"].items():
             self._writers[split].resume(at)
+        if self._provenance is not None:
+            self._provenance.resume(checkpoint["provenance"], progress.provenance)
 
     def take(self, piece: EncodedPiece) -> None:
         """Write a piece's tokens; now and then, make sure that they are on disk and say so in the manifest.
@@ -139,6 +155,19 @@ class TokenSink:
             self._writers[piece.split or "train"].write(piece.tokens, () if piece.ends is None else piece.ends)
         else:
             self._write_by_document(piece, self._split)
+        if self._provenance is not None:
+            assert piece.ends is not None
+            assert piece.origins is not None
+            self._provenance.take(
+                self.totals.documents,
+                ends=piece.ends,
+                origins=piece.origins,
+                tokens=piece.count.tokens,
+                open_from=piece.open_from,
+                split=piece.split,
+                source=piece.source,
+                member=piece.member,
+            )
         self.totals = self.totals.plus(piece.count)
         self.position = piece.position
         if piece.bad_file is not None:
@@ -184,6 +213,7 @@ class TokenSink:
         self._is_whole = False
         read = self._read_parts.take()
         at = {split: writer.sync() for split, writer in self._writers.items()}
+        more = {} if self._provenance is None else {"provenance": self._provenance.sync()}
         self._manifest.append(
             checkpoint={
                 "totals": asdict(self.totals),
@@ -191,11 +221,14 @@ class TokenSink:
                 "open": at,
                 "errors": self._errors,
                 "read": read,
+                **more,
                 **({"bad_files": self.bad_files} if self.bad_files else {}),
             }
         )
         for writer in self._writers.values():
             writer.forget_parts()
+        if self._provenance is not None:
+            self._provenance.forget_parts()
         self._is_whole = True
         self._last_checkpoint = self._clock()
 
@@ -209,26 +242,21 @@ class TokenSink:
         self._is_whole = False
         for writer in self._writers.values():
             writer.finish()
-        self._write_split_files()
+        plan = self._plan
+        self.files += write_split_files(
+            plan.folder, plan.state, plan.format, plan.layout, self.shards, on_naming=self._tell_name
+        )
+        if self._provenance is not None:
+            self._provenance.finish()
         self._is_whole = True
         self.checkpoint()
-
-    def _write_split_files(self) -> None:
-        """Write what speaks of all shards of a split, where the format has such files."""
-        shards = [FinishedShard.of(shard) for shard in self.shards]
-        for split in ("train", "val"):
-            own = [shard for shard in shards if shard.split == split]
-            files = self._plan.format.split_files(self._plan.layout, split, own) if own else {}
-            for number, (path, content) in enumerate(files.items()):
-                temporary = self._plan.state / f"{split}{number}.partial"
-                file = write_beside(temporary, path, [content])
-                give_name(self._folder, file, self._tell_name)
-                self.files.append(file.to_json())
 
     def close(self) -> None:
         """Close what a run that did not end well left open."""
         for writer in self._writers.values():
             writer.close()
+        if self._provenance is not None:
+            self._provenance.close()
 
     def _tell_name(self, name: str, sha256: str) -> None:
         self._manifest.append(naming=name, sha256=sha256)

@@ -123,7 +123,7 @@ def documents_in(pieces: list[Piece]) -> list[str | None]:
     found: list[str | None] = []
     for piece in pieces:
         assert piece.task != "text"
-        text, sizes = unpack(memoryview(b"".join(piece.data)))
+        text, sizes, _ = unpack(memoryview(b"".join(piece.data)))
         ends = list(accumulate((max(size, 0) for size in sizes), initial=0))
         parts = [bytes(text[start:end]) for start, end in pairwise(ends)]
         if piece.task == "values":
@@ -306,3 +306,24 @@ def test_the_place_of_a_byte_that_is_wrong(tmp_path: Path) -> None:
                     reserve=granted,
                 )
             )
+
+
+def test_csv_goes_on_far_behind_its_header(tmp_path: Path) -> None:
+    """Also where more was read with the header than lies before the place, and where less was."""
+    found = [f"{number} " + "word, " * (number % 300) for number in range(2000)]
+    (tmp_path / "a.csv").write_bytes(as_csv(found))
+    pieces = read("csv", tmp_path / "a.csv", piece_bytes=1 << 17)
+    assert documents_in(pieces) == found
+    for number, piece in enumerate(pieces[:-1]):
+        rest = read("csv", tmp_path / "a.csv", piece_bytes=1 << 17, resume=piece.resume)
+        assert documents_in([*pieces[: number + 1], *rest]) == found
+
+
+def test_members_of_a_tar_that_are_passed_over_are_counted_and_named(tmp_path: Path) -> None:
+    """Also by a run that goes on in the middle of the archive, which has not seen all of them."""
+    found = [f"{number} " * 50 for number in range(20)]
+    (tmp_path / "a.tar").write_bytes(as_tar(found))
+    notes: list[str] = []
+    pieces = read("tar", tmp_path / "a.tar", note=notes.append)
+    read("tar", tmp_path / "a.tar", note=notes.append, resume=pieces[9].resume)
+    assert notes == [f"{tmp_path / 'a.tar'}: ignored: 20 members (.png)"] * 2

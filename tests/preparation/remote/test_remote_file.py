@@ -301,7 +301,7 @@ def test_parquet_is_read_column_by_column(
 
 
 def documents_of(piece: Any) -> list[bytes | None]:
-    data, sizes = unpack(memoryview(b"".join(piece.data)))
+    data, sizes, _ = unpack(memoryview(b"".join(piece.data)))
     at, found = 0, []
     for size in sizes:
         found.append(None if size < 0 else bytes(data[at : at + size]))

@@ -110,6 +110,21 @@ def test_the_end_of_a_text_is_for_validation(
     assert prepared(tmp_path, "remote", f"{ADDRESS}/data", *options) == expected
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_documents_are_traced_to_the_same_places(tmp_path: Path, hub: HubServer, kind: str) -> None:
+    hub.files = corpus(kind)
+    folder = on_disk(tmp_path / "disk", hub.files)
+    for out, source in (("local", str(folder / "data")), ("remote", f"{ADDRESS}/data")):
+        done = run_oomguard("prepare", source, "--out", out, "--provenance", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    local, remote = (
+        pq.read_table(tmp_path / out / "provenance-00000.parquet").to_pydict() for out in ("local", "remote")
+    )
+    names = [[Path(name).name for name in table.pop("source")] for table in (local, remote)]
+    assert names[0] == names[1]
+    assert remote == local
+
+
 def test_other_addresses(tmp_path: Path, hub: HubServer) -> None:
     """A file, a glob, a revision, the data set without `datasets/`, and https:// give what they name."""
     hub.files = corpus("jsonl")

@@ -91,6 +91,7 @@ class FinishedSet:
     layout: Layout
     vocabulary_size: int
     eot: int
+    is_undivided: bool = False  # of one text whose end was not known before it came: a pipe, a compressed file
 
     def of(self, split: str) -> tuple[FinishedShard, ...]:
         """The shards of a split."""

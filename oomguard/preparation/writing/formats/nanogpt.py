@@ -57,7 +57,8 @@ class NanoGpt(OutputFormat):
         if not done.tokens("train"):
             return again("--val-fraction 0.5 and two documents or more,")
         if not done.tokens("val"):
-            return again("--val-fraction 0.0005")
+            divided = "--separator TEXT (what stands between its documents) " if done.is_undivided else ""
+            return again(f"{divided}--val-fraction 0.0005")
         lines = [
             "next: in a nanoGPT checkout, with this folder as data/mine:",
             f"  ln -s {shell_path(done.folder)} data/mine",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
+import re
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +32,7 @@ def _formats_of(module: str) -> Iterator[OutputFormat]:
             yield value()
 
 
+_PROVENANCE = re.compile(r"provenance-[0-9]{5,}\.parquet")  # of any format
 _ALL = tuple(output for module in _modules() for output in _formats_of(module))
 FORMATS: dict[str, OutputFormat] = {each.name: each for each in _ALL}
 
@@ -42,4 +44,4 @@ def format_help() -> str:
 
 def is_owned(name: str) -> bool:
     """Whether a file of this name, in an output folder, can be one that a run makes."""
-    return any(each.owned.fullmatch(name) for each in _ALL)
+    return _PROVENANCE.fullmatch(name) is not None or any(each.owned.fullmatch(name) for each in _ALL)

@@ -1,0 +1,77 @@
+"""Whether the disk can hold the shards: what they take at the least, told from windows into the text.
+
+Every tokenizer of a known family begins a new token at white space before a letter, so that a text has no fewer tokens
+than words. That is certain for what was read, needs no vocabulary, and is some three quarters of the tokens of English;
+of a script without spaces nothing is said. A run that starts and fills the disk can be gone on with; one that is
+refused and would have fitted could not be done at all.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from typing import TYPE_CHECKING
+
+from oomguard.errors import BadInput, OomguardError
+from oomguard.preparation.reading.sample_windows import Look, sample_windows
+from oomguard.preparation.writing.manifest import STATE_FOLDER, Manifest
+from oomguard.text import printable
+from oomguard.units import format_size
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from oomguard.preparation.options import ResolvedOptions
+    from oomguard.preparation.reading.source import Source
+
+_WORD = re.compile(rb"[ \n\t][A-Za-z]")
+_SURE = 0.9  # what windows say of the whole may be a little off
+_MOST = 1 << 16  # files that are looked at here
+
+
+def room_needed(out: Path, sources: Sequence[Source], resolved: ResolvedOptions) -> tuple[int | None, int]:
+    """Give what the shards take at the least, None where that is not known, and the room for them: bytes.
+
+    Only where the disk could be too small anything is read. What an earlier run has written here is room for it.
+    """
+    free = free_bytes(out) + _written_before(out)
+    known = all(source.is_cut and source.kind in ("text", "jsonl") for source in sources)
+    size = sum(source.size or 0 for source in sources)
+    width = resolved.layout.token_bytes
+    if not known or resolved.spec.family == "none" or len(sources) > _MOST or size * width <= free:
+        return None, free
+    try:
+        windows = sample_windows(sources, Look(separator=resolved.separator, strict=False))
+    except BadInput:
+        return None, free  # the run itself says it better
+    words = 0.0
+    for window in windows:
+        found = sum(len(_WORD.findall(text)) for text in window.texts)
+        words += found * (window.stands_for / window.size if window.size else 0.0)
+    return int(_SURE * words * width), free
+
+
+def require_room(out: Path, needed: int | None, free: int) -> None:
+    """Raises: BadInput if the disk cannot hold what is to be written."""
+    if needed is not None and needed > free:
+        raise BadInput(
+            f"the disk of {printable(str(out))} is too small: the shards need more than {format_size(needed)}, "
+            f"and there is room for {format_size(free)}",
+            do="make room (df -h), or --out FOLDER on another disk; oomguard plan says how much they take",
+        )
+
+
+def free_bytes(out: Path) -> int:
+    """Bytes that are free where a folder is, or will be."""
+    return shutil.disk_usage(next(parent for parent in (out, *out.absolute().parents) if parent.exists())).free
+
+
+def _written_before(out: Path) -> int:
+    """Bytes of the shards that are gone on with, or made again."""
+    state = out / STATE_FOLDER
+    try:
+        names = Manifest.peek(state).names if state.is_dir() else set()
+        return sum(file.stat().st_size for file in (*(out / name for name in names), *state.glob("*.partial")))
+    except (OomguardError, OSError):
+        return 0  # the run itself will say what is wrong there
