@@ -77,6 +77,16 @@ def prepare_command(
         str,
         choice(("keep", "fold"), "A last shard that is not full: keep it; or fold it into the shard before."),
     ] = "keep",
+    shuffle: Annotated[
+        int | None,
+        at_least(
+            0,
+            "SEED",
+            "Shuffle the documents over all inputs, on disk; the same number gives the same order. Default: their own.",
+            "--shuffle",
+            most=(1 << 64) - 1,
+        ),
+    ] = None,
     block_size: Annotated[
         int | None,
         at_least(
@@ -234,6 +244,7 @@ def prepare_command(
         restart=restart,
         extend=extend,
         last_shard=last_shard,
+        shuffle=shuffle,
     )
     from oomguard.cli.cluster import run_planned
     from oomguard.cli.cluster_engines import ClusterFlags

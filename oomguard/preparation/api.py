@@ -28,6 +28,7 @@ from oomguard.preparation.options import PrepareOptions, ResolvedOptions, resolv
 from oomguard.preparation.preconditions import identity, require_folder, require_known_length
 from oomguard.preparation.reading.kinds import KINDS
 from oomguard.preparation.reading.sources import Found, behind_earlier, find_inputs
+from oomguard.preparation.shuffle_rules import disk_beside_shards, disk_note, require_documents
 from oomguard.preparation.writing.formats.expectations import expect_no_train_shard
 from oomguard.supervision.own_budget import RunBudget, enter_budget
 from oomguard.units import MIB
@@ -194,6 +195,9 @@ def open_job(
         notes.append("--separator divides text files only; here it does nothing")
     if resolved.wanted.field_asked and not any(KINDS[source.kind].has_fields for source in sources):
         notes.append("--text-field names a field of jsonl or parquet; here it does nothing")
+    if options.shuffle is not None:
+        notes += require_documents(sources, resolved)
+        notes.append(disk_note(disk_beside_shards(sources, resolved)))
     notes += tokenizer_notes(resolved.spec, options, native=needs.native)
     rank_fd = os.open(
         rank_file, os.O_RDONLY | os.O_CLOEXEC
@@ -251,6 +255,7 @@ def memory_needs(sources: list[Source], *, options: PrepareOptions, resolved: Re
         reference=resolved.spec.reference_bytes,
         verify=options.verify != "off",
         each_verifies=options.verify == "full",
+        shuffle=options.shuffle is not None,
     )
 
 
@@ -275,8 +280,12 @@ def _peek_done(job: Job) -> int:
     from oomguard.preparation.execution import totals_before
     from oomguard.preparation.writing.manifest import STATE_FOLDER, Manifest
 
-    progress = Manifest.peek(job.options.out / STATE_FOLDER, identity(job))
-    return totals_before(progress).input_bytes
+    states = [job.options.out / STATE_FOLDER]
+    if job.options.shuffle is not None:
+        from oomguard.preparation.shuffling import spool_folder
+
+        states.append(spool_folder(job.options.out) / STATE_FOLDER)
+    return max(totals_before(Manifest.peek(state, identity(job))).input_bytes for state in states)
 
 
 __all__ = ["PrepareEvents", "PrepareOptions", "plan_prepare", "prepare"]

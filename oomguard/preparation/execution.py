@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import signal
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import OomguardError, Stopped
 from oomguard.kernel.process.signals import stop_on_signals
+from oomguard.preparation.conversion_sink import ConversionSink
 from oomguard.preparation.engines.pipeline import MemoryMeter, Pipeline, PipelineState
 from oomguard.preparation.model import Shard, ShardSet
 from oomguard.preparation.preconditions import (
@@ -19,6 +20,8 @@ from oomguard.preparation.preconditions import (
     require_same_errors_policy,
     require_some_text,
 )
+from oomguard.preparation.shuffle_rules import room_for_pass
+from oomguard.preparation.shuffling import bucket_writers, open_spool, remove_spool, require_none_under_way
 from oomguard.preparation.writing.formats.base import FinishedSet, FinishedShard
 from oomguard.preparation.writing.manifest import Manifest, Progress
 from oomguard.preparation.writing.progress_check import require_sense
@@ -28,14 +31,16 @@ from oomguard.preparation.writing.shard_writer import ShardPlan
 from oomguard.preparation.writing.token_sink import TokenSink, Totals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import ExitStack
 
+    from oomguard.preparation.conversion_sink import Pieces
     from oomguard.preparation.engines.events import PrepareEvents
     from oomguard.preparation.engines.slots import Slots
     from oomguard.preparation.engines.worker_pool import WorkerPool
     from oomguard.preparation.job import Job
     from oomguard.preparation.writing.sink_thread import Sink
+    from oomguard.preparation.writing.token_sink import EncodedPiece, Split, Writer
     from oomguard.supervision.own_budget import RunBudget
 
 
@@ -59,17 +64,94 @@ def conduct(
     if options.extend:
         _reopen(job, manifest, checkpoint_seconds)
     progress = manifest.begin(identity(job), restart=options.restart, extend=options.extend, check=partial(_check, job))
+    if options.restart or progress.result is not None or options.shuffle is None:
+        remove_spool(options.out)
     if progress.result is not None:
         require_comparable(job.sources)
         return finished(job, progress.result)
     sink = _open_sink(job, manifest, progress, stack, checkpoint_seconds)
-    events.on_start(job, budget, sink.totals.input_bytes)
     began = time.monotonic()
-    state = _run(job, budget, slots, workers, sink, events, stack)
+    if options.shuffle is None:
+        events.on_start(job, budget, sink.totals.input_bytes)
+        state = _run(job, budget, slots, workers, sink, events, stack)
+    else:
+        state, progress = _run_shuffled(
+            job, budget, slots, workers, sink, manifest, progress, events, stack, checkpoint_seconds
+        )
     require_some_text(sink.totals.tokens)
     result = shard_set(job, budget, sink, state, time.monotonic() - began, progress)
     manifest.append(result=result.to_json())
+    remove_spool(options.out)
     return result
+
+
+def _run_shuffled(
+    job: Job,
+    budget: RunBudget,
+    slots: Slots,
+    workers: WorkerPool,
+    sink: TokenSink,
+    manifest: Manifest,
+    progress: Progress,
+    events: PrepareEvents,
+    stack: ExitStack,
+    checkpoint_seconds: float,
+) -> tuple[PipelineState, Progress]:
+    """Fill the spool, then the shards from it; gives what earlier runs had done of the input as well."""
+    spool = open_spool(job, stack, position=sink.position, check=partial(_check_inputs, job))
+    before = spool.progress
+    events.on_start(job, budget, totals_before(before).input_bytes)
+    state = None
+    if not spool.is_full:
+        writers = bucket_writers(job, budget.limit, spool.folder)
+        into = _sink_for(job, spool.plan(job), spool.manifest, checkpoint_seconds, writers)
+        stack.callback(into.close)
+        into.resume(before)
+        state = _run(job, budget, slots, workers, into, events, stack)
+        require_some_text(into.totals.tokens)
+        spool.note_full(into.totals)
+    workers.end_all(kill=True)
+    for slot in range(slots.layout.slots):
+        slots.free_pages(slot)
+    spool.begin(sink)
+    meter = MemoryMeter(budget=budget.limit, measure=budget.measure, clock=time.monotonic)
+    pieces = spool.pieces(
+        sink,
+        by_document=job.by_document,
+        token_bytes=job.resolved.spec.token_bytes,
+        room=room_for_pass(budget.limit, meter.look()),
+    )
+    told = _Told(pieces, sink, meter, events, sum(source.size or 0 for source in job.sources))
+    ConversionSink(manifest, sink, stack, progress, was_done=False).write(told)
+    peak = max(meter.peak, meter.look(), state.peak if state else 0)
+    if state is None:
+        return replace(told.state(), peak=peak), before
+    return replace(state, peak=peak), before
+
+
+@dataclass(slots=True)
+class _Told:
+    """Pieces that tell how far they are as they are taken."""
+
+    source: Pieces
+    sink: TokenSink
+    meter: MemoryMeter
+    events: PrepareEvents
+    bytes_read: int
+
+    def pieces(self, position: dict[str, int]) -> Iterator[EncodedPiece]:
+        """All pieces from a position on."""
+        for piece in self.source.pieces(position):
+            yield piece
+            self.meter.look_now_and_then()
+            self.events.on_state(self.state())
+
+    def state(self) -> PipelineState:
+        """How far it is."""
+        return PipelineState(
+            totals=self.sink.totals, bytes_read=self.bytes_read, workers=0, memory=self.meter.now,
+            peak=self.meter.peak, restarts=0, largest_rss=0, shuffled=self.sink.totals.tokens,
+        )  # fmt: skip
 
 
 def _reopen(job: Job, manifest: Manifest, checkpoint_seconds: float) -> None:
@@ -98,9 +180,10 @@ def _check(job: Job, progress: Progress) -> None:
     if options.restart:
         require_own_leftovers(options.out, progress)
         return
+    if options.shuffle is None:
+        require_none_under_way(options.out)
     require_sense(job, progress)
-    require_same_errors_policy(progress, options)
-    require_same_inputs(job.sources, progress.inputs, progress)
+    _check_inputs(job, progress)
     require_shards(
         options.out,
         progress,
@@ -108,6 +191,13 @@ def _check(job: Job, progress: Progress) -> None:
         layout=job.resolved.layout,
         every_byte=options.verify == "full",
     )
+
+
+def _check_inputs(job: Job, progress: Progress) -> None:
+    """What was read of them is there as it was."""
+    if not job.options.restart:
+        require_same_errors_policy(progress, job.options)
+        require_same_inputs(job.sources, progress.inputs, progress)
 
 
 def _open_sink(
@@ -128,14 +218,25 @@ def _new_sink(job: Job, manifest: Manifest, checkpoint_seconds: float) -> TokenS
         layout=resolved.layout,
         first_is_val=resolved.val_fraction is None,
     )
+    return _sink_for(job, plan, manifest, checkpoint_seconds)
+
+
+def _sink_for(
+    job: Job,
+    plan: ShardPlan,
+    manifest: Manifest,
+    checkpoint_seconds: float,
+    new_writer: Callable[[Split], Writer] | None = None,
+) -> TokenSink:
     return TokenSink(
         plan,
         manifest,
-        val_fraction=resolved.val_fraction if job.by_document else None,
+        val_fraction=job.resolved.val_fraction if job.by_document else None,
         checkpoint_seconds=checkpoint_seconds,
         errors=job.options.errors,
         read_parts=ReadParts(job.sources),
-        encoded_bytes=resolved.spec.token_bytes,
+        encoded_bytes=job.resolved.spec.token_bytes,
+        new_writer=new_writer,
     )
 
 

@@ -87,7 +87,8 @@ class Job:
     @property
     def with_ends(self) -> bool:
         """Whether encoders must say where documents end."""
-        return self.by_document or self.resolved.output.writes_documents(self.resolved.layout)
+        output = self.resolved.output
+        return self.by_document or self.options.shuffle is not None or output.writes_documents(self.resolved.layout)
 
     def is_cut(self, index: int) -> bool:
         """Whether workers read a source themselves, each a range of it; else it comes from the stream reader."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from oomguard.preparation.encoding.encodings import EncodingSpec
     from oomguard.preparation.writing.formats.base import Layout, OutputFormat
 
+LARGEST_SEED = (1 << 64) - 1
 _ENCODING = "gpt2"
 
 
@@ -51,6 +52,7 @@ class PrepareOptions:
     restart: bool = False
     extend: bool = False  # inputs are added to a finished run
     last_shard: str = "keep"  # fold: one that is not full joins the one before it
+    shuffle: int | None = None  # the seed of the order of documents; None: as the input has them
 
     def __post_init__(self) -> None:
         """Take what a caller of the library means: one input, a folder's name, a fraction as a number."""
@@ -118,6 +120,8 @@ def resolve_options(options: PrepareOptions) -> ResolvedOptions:
             "--extend fills the last shard up, and --last-shard fold joined it to the one before",
             do="--restart with all inputs; or leave --last-shard out, if the shards here were made without",
         )
+    if options.shuffle is not None:
+        _require_shuffle(options, options.shuffle)
     if options.workers is not None and options.workers < 1:
         raise BadInput(f"--workers {options.workers}: at least one is needed", do="leave --workers out: one a CPU")
     spec = _encoding(options)
@@ -213,6 +217,16 @@ def _with_its_end(spec: EncodingSpec, options: PrepareOptions, eot: EotPlace) ->
             f"{spec.name}: which id ends a document is not known", do="--eot-token with its name or id, or --eot none"
         )
     return spec
+
+
+def _require_shuffle(options: PrepareOptions, seed: int) -> None:
+    if not 0 <= seed <= LARGEST_SEED:
+        raise BadInput(f"--shuffle {seed}: a seed is a whole number from 0 to {LARGEST_SEED}", do="--shuffle 1")
+    if options.extend:
+        raise BadInput(
+            "--extend adds behind what is there, and --shuffle gives each new document a place among all others",
+            do="--restart with all inputs, or --shuffle with another --out FOLDER",
+        )
 
 
 def _require(value: str, allowed: tuple[str, ...], flag: str) -> None:

@@ -79,6 +79,7 @@ def identity(job: Job) -> dict[str, Any]:
         **({"text_ends": job.ends_are_val} if job.by_document and not resolved.separator else {}),
         **({"block_size": resolved.layout.block_size} if resolved.output.takes_blocks else {}),
         **({"last_shard": options.last_shard} if resolved.layout.fold_last else {}),
+        **({"shuffle": options.shuffle} if options.shuffle is not None else {}),
     }
 
 

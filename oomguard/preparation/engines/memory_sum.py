@@ -27,6 +27,7 @@ _WORKER: Mapping[Input, int] = {  # an interpreter, what it imports, the chunk t
 }
 _UNEVEN_PAGES = 3 * MIB  # some pages are larger than most
 _STREAM_READER = 26 * MIB  # an interpreter and a decompressor
+_SHUFFLE = 12 * MIB  # what buckets are given at once, twice for arrays that grow
 _VOCABULARY: Mapping[Family, int] = {"gpt2": 5 * MIB // 2, "cl100k": 5 * MIB, "o200k": 10 * MIB}  # shared by all
 _REFERENCE: Mapping[Family, int] = {"gpt2": 22 * MIB, "cl100k": 40 * MIB, "o200k": 92 * MIB}  # tiktoken
 # A state's cache_bits and its bytes; from 4.6 MiB on with 2 MiB for the huge pages at its ends.
@@ -78,6 +79,7 @@ class Needs:
     stream: bool  # something is read as a stream: compressed, or standard input
     native: bool
     verify: bool
+    shuffle: bool = False  # documents go through buckets on disk
     chunks: int  # about how many there are: more workers would have nothing to do
 
 
@@ -155,6 +157,8 @@ def _sum(needs: Needs, workers: int, state: int) -> int:
         total += workers * reference
     if needs.stream:
         total += _STREAM_READER
+    if needs.shuffle:
+        total += _SHUFFLE
     if "rows" in needs.inputs:
         total += _UNEVEN_PAGES
     return total + _slots(needs, workers) * _slot(needs)

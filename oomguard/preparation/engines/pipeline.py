@@ -73,6 +73,7 @@ class PipelineState:
     peak: int
     restarts: int
     largest_rss: int
+    shuffled: int | None = None  # tokens that have their place; None: documents are read
 
 
 class Pipeline:

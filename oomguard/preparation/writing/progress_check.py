@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _TOTALS = {field.name for field in fields(Totals)}
 _CHECKPOINT = {"totals", "position", "open", "errors"}
+_PLACE = {"section", "bucket", "document", "token"}  # of a shuffled document
 _NEWER = {"files", "next_lines", "bad_files"}  # which earlier versions did not write
 _RESULT_TYPES: dict[str, Any] = {"int": int, "float": (int, float), "str": str, "bool": bool}
 
@@ -91,6 +92,10 @@ def _check_held(at: dict[str, Any], full: int | None, *, with_documents: bool) -
 def _check_position(job: Job, progress: Progress, position: Any, totals: dict[str, Any]) -> None:
     if position == {} and not any(totals.values()):
         return  # stopped before the first piece
+    if job.options.shuffle is not None:
+        if not isinstance(position, dict) or position.keys() != _PLACE or not all(map(is_count, position.values())):
+            _refuse("its position is none")
+        return
     index: Any = position.get("source") if isinstance(position, dict) else None
     if not is_count(index) or index > len(job.sources):
         _refuse("its position is in no input")
