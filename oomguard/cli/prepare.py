@@ -22,6 +22,7 @@ from oomguard.cli.run_flags import (
 )
 from oomguard.cli.showing import show
 from oomguard.preparation.reading.kinds import FORMATS as FORMATS_READ
+from oomguard.preparation.shuffle_rules import LARGEST_SEED
 from oomguard.preparation.writing.formats.table import FORMATS, format_help
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def prepare_command(
             "SEED",
             "Shuffle the documents over all inputs, on disk; the same number gives the same order. Default: their own.",
             "--shuffle",
-            most=(1 << 64) - 1,
+            most=LARGEST_SEED,
         ),
     ] = None,
     block_size: Annotated[

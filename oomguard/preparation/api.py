@@ -157,6 +157,8 @@ def plan_prepare(options: PrepareOptions, *, max_rss: int | None = None) -> Prep
         free_disk_bytes=shutil.disk_usage(_existing_parent(options.out)).free,
         done_bytes=_peek_done(job),
         notes=job.notes,
+        shuffle=options.shuffle,
+        shuffle_disk_bytes=disk_beside_shards(sources, resolved) if options.shuffle is not None else None,
     )
 
 

@@ -349,6 +349,7 @@ def shard_set(
         notes=tuple(notes),
         budget_notes=budget.notes,
         verify=job.options.verify,
+        shuffle=job.options.shuffle,
     )
 
 

@@ -14,13 +14,13 @@ from oomguard.preparation.encoding.safe_cuts import unify_newlines
 from oomguard.preparation.engines.messages import BadFiles, EotPlace, ErrorPolicy, Newlines, Verify
 from oomguard.preparation.reading.kinds import InputFormat
 from oomguard.preparation.reading.sources import Wanted
+from oomguard.preparation.shuffle_rules import LARGEST_SEED
 from oomguard.preparation.writing.formats.layout_options import find_format, new_layout
 
 if TYPE_CHECKING:
     from oomguard.preparation.encoding.encodings import EncodingSpec
     from oomguard.preparation.writing.formats.base import Layout, OutputFormat
 
-LARGEST_SEED = (1 << 64) - 1
 _ENCODING = "gpt2"
 
 

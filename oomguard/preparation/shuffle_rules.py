@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from oomguard.preparation.options import ResolvedOptions
     from oomguard.preparation.reading.source import Source
 
+LARGEST_SEED = (1 << 64) - 1
 _MOST_BITS = 8  # 256 buckets
 _USUAL_BITS = 6  # where nobody knows how much text there is
 _COORDINATOR = 48 * MIB  # of this process, when all others have ended

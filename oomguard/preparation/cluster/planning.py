@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from oomguard.errors import BadInput
 from oomguard.preparation.cluster.job_file import JobFile
 from oomguard.preparation.cluster.units import UNIT_BYTES, cut_units
 from oomguard.preparation.encoding.unicode_probe import tiktoken_unicode
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 
 def plan_job(options: PrepareOptions, *, unit_bytes: int | None = None) -> JobFile:
     """Find the sources and divide them. Changes nothing. Raises: OomguardError as `prepare` does."""
+    if options.shuffle is not None:
+        raise BadInput(
+            "--shuffle needs the documents of all units in one place, and a planned job has them in many",
+            do="leave --shuffle out, or prepare on one machine: it needs little memory there",
+        )
     options = replace(options, out=options.out.absolute())
     resolved = resolve_options(options)
     require_folder(options.out)

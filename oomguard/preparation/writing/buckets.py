@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KEY_BYTES = 24  # of a document: its hash, and its tokens as uint64
-MOST_BITS = 8
 _PENDING = 4 * MIB  # taken before buckets are written: a stretch of them for each
 _DIRECT = MIB // 4  # a longer document is not gathered with others
 _HASH_BYTES = 16

@@ -18,8 +18,14 @@ if TYPE_CHECKING:
 _TOTALS = {field.name for field in fields(Totals)}
 _CHECKPOINT = {"totals", "position", "open", "errors"}
 _PLACE = {"section", "bucket", "document", "token"}  # of a shuffled document
-_NEWER = {"files", "next_lines", "bad_files"}  # which earlier versions did not write
-_RESULT_TYPES: dict[str, Any] = {"int": int, "float": (int, float), "str": str, "bool": bool}
+_NEWER = {"files", "next_lines", "bad_files", "shuffle"}  # which earlier versions did not write
+_RESULT_TYPES: dict[str, Any] = {
+    "int": int,
+    "float": (int, float),
+    "str": str,
+    "bool": bool,
+    "int | None": (int, type(None)),
+}
 
 
 def require_sense(job: Job, progress: Progress) -> None:
@@ -139,7 +145,7 @@ def _check_result(job: Job, progress: Progress, result: dict[str, Any]) -> None:
     if not is_whole or result.get("shards") != progress.shards or not are_beside_files(result.get("files", [])):
         _refuse("its result is another one")
     for name, kind in types.items():
-        value = result.get(name, [])
+        value = result.get(name, None if kind == "int | None" else [])
         expected = _RESULT_TYPES.get(kind, list)
         if not isinstance(value, expected) or (isinstance(value, bool) and kind != "bool"):
             _refuse(f"{name} of its result is none")

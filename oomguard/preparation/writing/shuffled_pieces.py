@@ -7,6 +7,7 @@ that would take much of a pass's memory is not held, but read when its turn come
 from __future__ import annotations
 
 import os
+from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -100,7 +101,7 @@ class ShuffledPieces:
                     for tokens, ends, done, token_done in reader.pieces(begin, end, count, skip, token):
                         yield EncodedPiece(
                             tokens=memoryview(tokens),
-                            ends=memoryview(np.array(ends, np.int64)),
+                            ends=memoryview(array("q", ends)),
                             split=section.split,
                             count=Totals(tokens=len(tokens) // self._token_bytes),
                             position={**place, "document": before + done, "token": token_done},
@@ -213,7 +214,7 @@ class _BucketReader:
         places = np.full(len(found.sizes), -1, np.int64)
         own = found.sizes[is_held]
         places[is_held] = np.cumsum(own) - own
-        held = memoryview(np.empty(total, np.uint8))
+        held = memoryview(bytearray(total))
         starts = found.starts[is_held]
         breaks = np.flatnonzero(starts[1:] != starts[:-1] + own[:-1]) + 1  # else one follows the other in the file
         at = 0
