@@ -158,7 +158,9 @@ def plan_prepare(options: PrepareOptions, *, max_rss: int | None = None) -> Prep
         done_bytes=_peek_done(job),
         notes=job.notes,
         shuffle=options.shuffle,
-        shuffle_disk_bytes=disk_beside_shards(sources, resolved) if options.shuffle is not None else None,
+        shuffle_disk_bytes=disk_beside_shards(sources, resolved.spec.token_bytes)
+        if options.shuffle is not None
+        else None,
     )
 
 
@@ -198,8 +200,8 @@ def open_job(
     if resolved.wanted.field_asked and not any(KINDS[source.kind].has_fields for source in sources):
         notes.append("--text-field names a field of jsonl or parquet; here it does nothing")
     if options.shuffle is not None:
-        notes += require_documents(sources, resolved)
-        notes.append(disk_note(disk_beside_shards(sources, resolved)))
+        notes += require_documents(sources, resolved.separator)
+        notes.append(disk_note(disk_beside_shards(sources, resolved.spec.token_bytes)))
     notes += tokenizer_notes(resolved.spec, options, native=needs.native)
     rank_fd = os.open(
         rank_file, os.O_RDONLY | os.O_CLOEXEC
@@ -284,7 +286,7 @@ def _peek_done(job: Job) -> int:
 
     states = [job.options.out / STATE_FOLDER]
     if job.options.shuffle is not None:
-        from oomguard.preparation.shuffling import spool_folder
+        from oomguard.preparation.writing.spool import spool_folder
 
         states.append(spool_folder(job.options.out) / STATE_FOLDER)
     return max(totals_before(Manifest.peek(state, identity(job))).input_bytes for state in states)

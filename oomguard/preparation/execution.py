@@ -21,13 +21,15 @@ from oomguard.preparation.preconditions import (
     require_some_text,
 )
 from oomguard.preparation.shuffle_rules import room_for_pass
-from oomguard.preparation.shuffling import bucket_writers, open_spool, remove_spool, require_none_under_way
+from oomguard.preparation.shuffling import bucket_writers, open_spool
+from oomguard.preparation.writing.buckets import spool_plan
 from oomguard.preparation.writing.formats.base import FinishedSet, FinishedShard
 from oomguard.preparation.writing.manifest import Manifest, Progress
 from oomguard.preparation.writing.progress_check import require_sense
 from oomguard.preparation.writing.read_parts import ReadParts, require_same_inputs
 from oomguard.preparation.writing.shard_check import require_own_leftovers, require_shards
 from oomguard.preparation.writing.shard_writer import ShardPlan
+from oomguard.preparation.writing.spool import remove_spool, require_none_under_way
 from oomguard.preparation.writing.token_sink import TokenSink, Totals
 
 if TYPE_CHECKING:
@@ -98,13 +100,19 @@ def _run_shuffled(
     checkpoint_seconds: float,
 ) -> tuple[PipelineState, Progress]:
     """Fill the spool, then the shards from it; gives what earlier runs had done of the input as well."""
-    spool = open_spool(job, stack, position=sink.position, check=partial(_check_inputs, job))
+    spool = open_spool(job, stack, identity(job), position=sink.position, check=partial(_check_inputs, job))
     before = spool.progress
     events.on_start(job, budget, totals_before(before).input_bytes)
     state = None
     if not spool.is_full:
         writers = bucket_writers(job, budget.limit, spool.folder)
-        into = _sink_for(job, spool.plan(job), spool.manifest, checkpoint_seconds, writers)
+        into = _sink_for(
+            job,
+            spool_plan(spool.folder, spool.manifest.state, job.resolved.spec.token_bytes),
+            spool.manifest,
+            checkpoint_seconds,
+            writers,
+        )
         stack.callback(into.close)
         into.resume(before)
         state = _run(job, budget, slots, workers, into, events, stack)

@@ -11,7 +11,6 @@ from oomguard.units import MIB, format_size
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from oomguard.preparation.options import ResolvedOptions
     from oomguard.preparation.reading.source import Source
 
 LARGEST_SEED = (1 << 64) - 1
@@ -26,12 +25,12 @@ _BYTES_PER_TOKEN = 4.4  # English text in gpt2
 _DENSE = 3.0  # bytes of text for each token where there are many
 
 
-def require_documents(sources: Sequence[Source], resolved: ResolvedOptions) -> list[str]:
+def require_documents(sources: Sequence[Source], separator: bytes) -> list[str]:
     """What is to be shuffled are documents; gives what the user should know of them.
 
     Raises: BadInput where all of the input is one document.
     """
-    if resolved.separator or not any(source.kind == "text" for source in sources):
+    if separator or not any(source.kind == "text" for source in sources):
         return []
     if len(sources) == 1:
         raise BadInput(
@@ -46,21 +45,21 @@ def room_for_pass(budget: int, used: int = _COORDINATOR) -> int:
     return min(_MOST_ROOM, max(_LEAST_ROOM, (budget - used - _FREE) // 2))
 
 
-def choose_bits(sources: Sequence[Source], resolved: ResolvedOptions, budget: int) -> int:
+def choose_bits(sources: Sequence[Source], token_bytes: int, budget: int) -> int:
     """How many bits of a hash choose a bucket, so that a bucket fills half of the room for a pass, as a rule."""
     text = _text_bytes(sources)
     if text is None:
         return _USUAL_BITS
-    tokens = int(text / _DENSE) * resolved.spec.token_bytes
+    tokens = int(text / _DENSE) * token_bytes
     buckets = -(-2 * tokens // room_for_pass(budget))
     return min(_MOST_BITS, max(0, buckets - 1).bit_length())
 
 
-def disk_beside_shards(sources: Sequence[Source], resolved: ResolvedOptions) -> int | None:
+def disk_beside_shards(sources: Sequence[Source], token_bytes: int) -> int | None:
     """About how many bytes of disk a shuffle takes until it ends, beside the shards. None: not known before."""
     if any(source.size is None or source.compression or source.kind in ("parquet", "arrow") for source in sources):
         return None
-    return int(sum(source.size or 0 for source in sources) / _BYTES_PER_TOKEN * resolved.spec.token_bytes)
+    return int(sum(source.size or 0 for source in sources) / _BYTES_PER_TOKEN * token_bytes)
 
 
 def disk_note(beside: int | None) -> str:

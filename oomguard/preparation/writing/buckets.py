@@ -18,7 +18,10 @@ from typing import TYPE_CHECKING, Any
 from oomguard.errors import Changed
 from oomguard.kernel import safe_files
 from oomguard.kernel.storage.space import start_writeback
+from oomguard.preparation.writing.formats.base import Layout
+from oomguard.preparation.writing.formats.datatrove import Datatrove
 from oomguard.preparation.writing.manifest import disk_error, write_all
+from oomguard.preparation.writing.shard_writer import ShardPlan
 from oomguard.units import MIB
 
 if TYPE_CHECKING:
@@ -148,6 +151,13 @@ def buckets_in(folder: Path, part: str, states: Sequence[Sequence[int]]) -> list
         keys = Extent(folder / f"{name}.keys", keys_size, keys_crc)
         buckets.append(Bucket(Extent(folder / f"{name}.tokens", size, crc), keys))
     return buckets
+
+
+def spool_plan(folder: Path, state: Path, token_bytes: int) -> ShardPlan:
+    """What the sink that takes documents into buckets needs to know of shards."""
+    layout = Layout(name="", token_bytes=token_bytes)
+    documents = Datatrove()  # which have ends
+    return ShardPlan(folder=folder, state=state, format=documents, layout=layout, first_is_val=False)
 
 
 def new_states(bits: int) -> list[list[int]]:
