@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from oomguard.errors import OomguardError, Stopped
+from oomguard.errors import Changed, OomguardError, Stopped
 from oomguard.kernel.process.signals import stop_on_signals
 from oomguard.preparation.conversion_sink import ConversionSink
 from oomguard.preparation.engines.pipeline import MemoryMeter, Pipeline, PipelineState
@@ -169,6 +169,11 @@ def _reopen(job: Job, manifest: Manifest, checkpoint_seconds: float) -> None:
     """
     options, resolved = job.options, job.resolved
     done = Manifest.peek(manifest.state)
+    if "shuffle" in done.header:
+        raise Changed(
+            f"the documents in {options.out} are shuffled, and new ones would stand behind them",
+            do=f"--restart --shuffle {done.header['shuffle']} with all inputs instead of --extend",
+        )
     if done.result is None or len(job.sources) <= len(done.inputs):
         return
     require_shards(
@@ -261,6 +266,8 @@ def _run(
     try:
         state = run_pipeline(job, budget, slots, workers, sink, events, asked)
         sink.finish()
+        if job.options.shuffle is not None:
+            _heed(asked)  # half of the work comes behind this
     except Stopped as stop:
         sink.checkpoint()
         name = asked() or signal.SIGINT.name
@@ -272,6 +279,11 @@ def _run(
         try_checkpoint(sink)
         raise
     return replace(state, peak=max(state.peak, budget.measure()))
+
+
+def _heed(asked: Callable[[], str | None]) -> None:
+    if asked() is not None:
+        raise Stopped("stopped on request", do="run the same command again: it resumes from here")
 
 
 def run_pipeline(

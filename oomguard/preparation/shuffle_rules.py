@@ -33,9 +33,11 @@ def require_documents(sources: Sequence[Source], separator: bytes) -> list[str]:
     if separator or not any(source.kind == "text" for source in sources):
         return []
     if len(sources) == 1:
+        is_unknown = sources[0].path == "-"  # nobody has looked at it yet
         raise BadInput(
             f"{printable(sources[0].path)} is one document without --separator: there is nothing to shuffle",
-            do="--separator with the text between its documents, such as '<|endoftext|>' or '\\n\\n'",
+            do="--separator with the text between its documents, such as '<|endoftext|>' or '\\n\\n'"
+            + ("; --input-format jsonl if it is JSON Lines" if is_unknown else ""),
         )
     return ["without --separator a text file is one document: --shuffle moves each as a whole"]
 

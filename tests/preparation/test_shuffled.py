@@ -12,6 +12,7 @@ from fractions import Fraction
 from math import ceil
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -253,6 +254,40 @@ def test_what_cannot_be_shuffled_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "job.json").exists()
     done = run_oomguard("prepare", "in.jsonl", "--quiet", cwd=tmp_path)  # the failed ones keep nobody out
     assert done.returncode == 0, done.stderr
+
+
+def test_nothing_is_added_to_a_shuffled_set(tmp_path: Path) -> None:
+    """And it stays as it is."""
+    write_inputs(tmp_path)
+    (tmp_path / "more.jsonl").write_text('{"text": "one more"}\n')
+    done = run_oomguard("prepare", "in.jsonl", "--shuffle", "1", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    before = files_in(tmp_path / "tokens")
+    refused = run_oomguard("prepare", "in.jsonl", "more.jsonl", "--extend", cwd=tmp_path)
+    assert refused.returncode == 1
+    assert "the documents in tokens are shuffled" in refused.stderr
+    assert "try: --restart --shuffle 1 with all inputs" in refused.stderr
+    assert files_in(tmp_path / "tokens") == before
+    assert list((tmp_path / "tokens" / ".oomguard").glob("*.partial")) == []
+
+
+def test_a_long_document_is_streamed(tmp_path: Path) -> None:
+    """In 128 MiB, with many short ones around it."""
+    word, between = " streamed", "\n==\n"
+    short = [f"{word}{number % 10}" for number in range(3000)]
+    long = word * 9_000_000  # 81 MB of text; its tokens take 18 MB, and what is held has at most some 3
+    (tmp_path / "in.txt").write_text(between.join([*short, long, *short]))
+    command = ("run", "--max-rss", "128M", "prepare", "in.txt", "--separator", r"\n==\n", "--val-fraction", "0")
+    done = run_oomguard(*command, "--shuffle", str(SEED), "--json", "--verify", "off", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    made = json.loads(done.stdout)
+    assert made["peak_unreclaimable"] <= 128 << 20
+    ids = {text: tokens_of([text]) for text in set(short)}
+    unit = tokens_of([word], eot="none")
+    assert tokens_of([word * 3], eot="none") == unit * 3
+    expected = [[*unit * 9_000_000, 50256] if n == 3000 else ids[short[n % 3001]] for n in in_order(list(range(6001)))]
+    tokens = np.fromfile(tmp_path / "tokens" / "train.bin", "<u2")
+    assert np.array_equal(tokens, np.fromiter(itertools.chain.from_iterable(expected), np.uint16))
 
 
 def test_one_document_is_shuffled(tmp_path: Path) -> None:
