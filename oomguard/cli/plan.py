@@ -9,6 +9,7 @@ import typer
 
 from oomguard.cli.commands import ENCODING, EOT_TOKEN, PATTERN, TOKENIZER, at_least, choice
 from oomguard.cli.showing import show
+from oomguard.preparation.shuffle_rules import LARGEST_SEED
 from oomguard.preparation.writing.formats.table import FORMATS
 
 
@@ -40,6 +41,9 @@ def plan_command(
             "What all inputs are, whatever their names. auto: by name, else by the first bytes.",
         ),
     ] = "auto",
+    shuffle: Annotated[
+        int | None, at_least(0, "SEED", "Shuffle the documents over all inputs.", "--shuffle", most=LARGEST_SEED)
+    ] = None,
     calibrate: Annotated[
         bool,
         typer.Option("--calibration/--no-calibration", help="Try the job first, on all of a small input or on parts."),
@@ -68,6 +72,7 @@ def plan_command(
         separator=separator,
         text_field=text_field,
         input_format=input_format,  # type: ignore[arg-type]  # likewise
+        shuffle=shuffle,
     )
     budget = parse_size(max_rss) if max_rss is not None else None
     result = plan(options, max_rss=budget, calibrate=calibrate)

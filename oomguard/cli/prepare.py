@@ -22,6 +22,7 @@ from oomguard.cli.run_flags import (
 )
 from oomguard.cli.showing import show
 from oomguard.preparation.reading.kinds import FORMATS as FORMATS_READ
+from oomguard.preparation.shuffle_rules import LARGEST_SEED
 from oomguard.preparation.writing.formats.table import FORMATS, format_help
 
 if TYPE_CHECKING:
@@ -77,6 +78,16 @@ def prepare_command(
         str,
         choice(("keep", "fold"), "A last shard that is not full: keep it; or fold it into the shard before."),
     ] = "keep",
+    shuffle: Annotated[
+        int | None,
+        at_least(
+            0,
+            "SEED",
+            "Shuffle the documents over all inputs, on disk; the same number gives the same order. Default: their own.",
+            "--shuffle",
+            most=LARGEST_SEED,
+        ),
+    ] = None,
     block_size: Annotated[
         int | None,
         at_least(
@@ -242,6 +253,7 @@ def prepare_command(
         restart=restart,
         extend=extend,
         last_shard=last_shard,
+        shuffle=shuffle,
     )
     from oomguard.cli.cluster import run_planned
     from oomguard.cli.cluster_engines import ClusterFlags

@@ -86,6 +86,7 @@ class _JsonLines:
             "memory": state.memory,
             "peak_memory": state.peak,
             "restarted_workers": state.restarts,
+            "shuffled_tokens": state.shuffled,
         }
         sys.stderr.write(json.dumps(line) + "\n")
         sys.stderr.flush()
@@ -132,6 +133,9 @@ class _Reporter:
         done = state.totals.input_bytes
         if not done:
             return "starting"
+        memory = f"memory {format_size(state.memory)} of {format_size(self._budget)}"
+        if state.shuffled is not None:
+            return f"{state.shuffled / 1e6:,.1f} M tokens shuffled, {memory}"
         seconds = now - self._began
         rate = (done - self._done_before) / seconds if seconds > 0 else 0.0
         parts = [f"{format_size(done)} read", f"{format_size(rate)}/s", f"{state.totals.tokens / 1e6:,.1f} M tokens"]
@@ -142,7 +146,7 @@ class _Reporter:
         speed = (state.bytes_read - self._read_before) / seconds if seconds > 0 else 0.0
         if self._total and speed > 0:
             parts.append(f"{format_clock((self._total - state.bytes_read) / speed)} left")
-        parts.append(f"memory {format_size(state.memory)} of {format_size(self._budget)}")
+        parts.append(memory)
         if state.restarts:
             parts.append(f"{state.restarts} restarts")
         return ", ".join(parts)

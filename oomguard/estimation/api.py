@@ -18,6 +18,7 @@ from oomguard.preparation.options import PrepareOptions, resolve_options
 from oomguard.preparation.reading.corpus_sample import Estimate
 from oomguard.preparation.reading.sampling import sample_corpus
 from oomguard.preparation.reading.sources import find_inputs
+from oomguard.preparation.writing.buckets import KEY_BYTES
 from oomguard.preparation.writing.formats.expectations import expect_no_train_shard
 from oomguard.units import MIB
 
@@ -46,7 +47,7 @@ def plan(options: PrepareOptions, *, max_rss: int | None = None, calibrate: bool
     sources = find_inputs(options.inputs, folder=Path(), exclude=options.out, wanted=resolved.wanted).sources
     corpus = sample_corpus(sources, spec=resolved.spec, separator=resolved.separator, strict=True)
     tokens = _with_ends(corpus, sources, options, resolved)
-    needed = tokens.high * resolved.layout.token_bytes + _MARGIN
+    needed = _disk_needed(tokens, corpus, resolved, options)
     began = time.monotonic()
     trial, untried = None, _UNTRIED
     if needed > prepared.free_disk_bytes:
@@ -59,7 +60,7 @@ def plan(options: PrepareOptions, *, max_rss: int | None = None, calibrate: bool
         if trial.is_whole:
             counted = trial.parts[0][0].tokens
             tokens = Estimate(value=counted, low=counted, high=counted)
-            needed = counted * resolved.layout.token_bytes + _MARGIN
+            needed = _disk_needed(tokens, corpus, resolved, options)
     room = read_headroom()
     return JobPlan(
         prepare=prepared,
@@ -86,6 +87,15 @@ def _with_ends(
         return corpus.tokens
     found, more = corpus.tokens_with_ends, _divided_texts(sources, options, resolved)
     return Estimate(value=found.value + more, low=found.low + more, high=found.high + more)
+
+
+def _disk_needed(tokens: Estimate, corpus: CorpusSample, resolved: ResolvedOptions, options: PrepareOptions) -> int:
+    """At most, by the band of the tokens; a shuffle has them in buckets first, with a key for each document."""
+    needed = tokens.high * resolved.layout.token_bytes + _MARGIN
+    if options.shuffle is not None:
+        documents = corpus.tokens_with_ends.high - corpus.tokens.high
+        needed += tokens.high * resolved.spec.token_bytes + documents * KEY_BYTES
+    return needed
 
 
 def _divided_texts(sources: Sequence[Source], options: PrepareOptions, resolved: ResolvedOptions) -> int:
@@ -153,7 +163,7 @@ def _command(
     names = (
         "format", "encoding", "tokenizer", "pattern", "eot_token", "workers", "shard_tokens", "block_size",
         "val_fraction", "name", "separator", "text_field", "input_format", "input_encoding", "eot", "errors",
-        "bad_files", "newlines", "verify",
+        "bad_files", "newlines", "verify", "shuffle",
     )  # fmt: skip
     instead = {"val_fraction": val, "input_format": input_format}
     for name in names:

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.errors import Stopped, edge
+from oomguard.errors import BadInput, Stopped, edge
 from oomguard.kernel.machine import usable_cpus
 from oomguard.kernel.process.signals import stop_on_signals
 from oomguard.kernel.storage import is_in_memory
@@ -30,6 +30,7 @@ from oomguard.preparation.reading.kinds import KINDS
 from oomguard.preparation.reading.parquet_head import largest_page
 from oomguard.preparation.reading.source import REMOTE
 from oomguard.preparation.reading.sources import Found, behind_earlier, find_inputs
+from oomguard.preparation.shuffle_rules import disk_beside_shards, disk_note, require_documents
 from oomguard.preparation.writing.formats.expectations import expect_no_train_shard
 from oomguard.supervision.own_budget import RunBudget, enter_budget
 from oomguard.units import MIB
@@ -162,6 +163,10 @@ def plan_prepare(options: PrepareOptions, *, max_rss: int | None = None) -> Prep
         is_possible=needed is None or needed <= room,
         done_bytes=_peek_done(job),
         notes=job.notes,
+        shuffle=options.shuffle,
+        shuffle_disk_bytes=disk_beside_shards(sources, resolved.spec.token_bytes)
+        if options.shuffle is not None
+        else None,
     )
 
 
@@ -206,6 +211,14 @@ def open_job(
         notes.append("--separator divides text files only; here it does nothing")
     if resolved.wanted.field_asked and not any(KINDS[source.kind].has_fields for source in sources):
         notes.append("--text-field names a field of jsonl or parquet; here it does nothing")
+    if options.shuffle is not None:
+        if options.provenance:
+            raise BadInput(
+                "--provenance follows the order of the input, and --shuffle changes it",
+                do="leave --shuffle or --provenance out",
+            )
+        notes += require_documents(sources, resolved.separator)
+        notes.append(disk_note(disk_beside_shards(sources, resolved.spec.token_bytes)))
     notes += tokenizer_notes(resolved.spec, options, native=needs.native)
     rank_fd = os.open(
         rank_file, os.O_RDONLY | os.O_CLOEXEC
@@ -268,6 +281,7 @@ def memory_needs(sources: list[Source], *, options: PrepareOptions, resolved: Re
         each_verifies=options.verify == "full",
         page=page,
         page_text=page_text,
+        shuffle=options.shuffle is not None,
     )
 
 
@@ -288,8 +302,12 @@ def _peek_done(job: Job) -> int:
     from oomguard.preparation.execution import totals_before
     from oomguard.preparation.writing.manifest import STATE_FOLDER, Manifest
 
-    progress = Manifest.peek(job.options.out / STATE_FOLDER, identity(job))
-    return totals_before(progress).input_bytes
+    states = [job.options.out / STATE_FOLDER]
+    if job.options.shuffle is not None:
+        from oomguard.preparation.writing.shuffle_folder import spool_folder
+
+        states.append(spool_folder(job.options.out) / STATE_FOLDER)
+    return max(totals_before(Manifest.peek(state, identity(job))).input_bytes for state in states)
 
 
 __all__ = ["PrepareEvents", "PrepareOptions", "plan_prepare", "prepare"]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import signal
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from oomguard.errors import OomguardError, Stopped
+from oomguard.errors import Changed, OomguardError, Stopped
 from oomguard.kernel.process.signals import stop_on_signals
+from oomguard.preparation.conversion_sink import ConversionSink
 from oomguard.preparation.engines.pipeline import MemoryMeter, Pipeline, PipelineState
 from oomguard.preparation.model import Shard, ShardSet
 from oomguard.preparation.preconditions import (
@@ -21,24 +22,30 @@ from oomguard.preparation.preconditions import (
     require_same_errors_policy,
     require_some_text,
 )
+from oomguard.preparation.shuffle_rules import room_for_pass
+from oomguard.preparation.shuffling import bucket_writers, open_spool
+from oomguard.preparation.writing.buckets import spool_plan
 from oomguard.preparation.writing.formats.base import FinishedSet, FinishedShard
 from oomguard.preparation.writing.manifest import Manifest, Progress
 from oomguard.preparation.writing.progress_check import require_sense
 from oomguard.preparation.writing.read_parts import ReadParts, require_same_inputs
 from oomguard.preparation.writing.shard_check import require_own_leftovers, require_shards
 from oomguard.preparation.writing.shard_writer import ShardPlan
+from oomguard.preparation.writing.shuffle_folder import remove_spool, require_none_under_way
 from oomguard.preparation.writing.token_sink import TokenSink, Totals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import ExitStack
 
+    from oomguard.preparation.conversion_sink import Pieces
     from oomguard.preparation.engines.events import PrepareEvents
     from oomguard.preparation.engines.slots import Slots
     from oomguard.preparation.engines.worker_pool import WorkerPool
     from oomguard.preparation.job import Job
     from oomguard.preparation.writing.provenance import Provenance
     from oomguard.preparation.writing.sink_thread import Sink
+    from oomguard.preparation.writing.token_sink import EncodedPiece, Split, Writer
     from oomguard.supervision.own_budget import RunBudget
 
 
@@ -62,17 +69,100 @@ def conduct(
     if options.extend:
         _reopen(job, manifest, checkpoint_seconds)
     progress = manifest.begin(identity(job), restart=options.restart, extend=options.extend, check=partial(_check, job))
+    if options.restart or progress.result is not None or options.shuffle is None:
+        remove_spool(options.out)
     if progress.result is not None:
         require_comparable(job.sources)
         return finished(job, progress.result)
     sink = _open_sink(job, manifest, progress, stack, checkpoint_seconds)
-    events.on_start(job, budget, sink.totals.input_bytes)
     began = time.monotonic()
-    state = _run(job, budget, slots, workers, sink, events, stack)
+    if options.shuffle is None:
+        events.on_start(job, budget, sink.totals.input_bytes)
+        state = _run(job, budget, slots, workers, sink, events, stack)
+    else:
+        state, progress = _run_shuffled(
+            job, budget, slots, workers, sink, manifest, progress, events, stack, checkpoint_seconds
+        )
     require_some_text(sink.totals.tokens)
     result = shard_set(job, budget, sink, state, time.monotonic() - began, progress)
     manifest.append(result=result.to_json())
+    remove_spool(options.out)
     return result
+
+
+def _run_shuffled(
+    job: Job,
+    budget: RunBudget,
+    slots: Slots,
+    workers: WorkerPool,
+    sink: TokenSink,
+    manifest: Manifest,
+    progress: Progress,
+    events: PrepareEvents,
+    stack: ExitStack,
+    checkpoint_seconds: float,
+) -> tuple[PipelineState, Progress]:
+    """Fill the spool, then the shards from it; gives what earlier runs had done of the input as well."""
+    spool = open_spool(job, stack, identity(job), position=sink.position, check=partial(_check_inputs, job))
+    before = spool.progress
+    events.on_start(job, budget, totals_before(before).input_bytes)
+    state = None
+    if not spool.is_full:
+        writers = bucket_writers(job, budget.limit, spool.folder)
+        into = _sink_for(
+            job,
+            spool_plan(spool.folder, spool.manifest.state, job.resolved.spec.token_bytes),
+            spool.manifest,
+            checkpoint_seconds,
+            writers,
+        )
+        stack.callback(into.close)
+        into.resume(before)
+        state = _run(job, budget, slots, workers, into, events, stack)
+        require_some_text(into.totals.tokens)
+        spool.note_full(into.totals)
+    workers.end_all(kill=True)
+    for slot in range(slots.layout.slots):
+        slots.free_pages(slot)
+    spool.begin(sink)
+    meter = MemoryMeter(budget=budget.limit, measure=budget.measure, clock=time.monotonic)
+    pieces = spool.pieces(
+        sink,
+        by_document=job.by_document,
+        token_bytes=job.resolved.spec.token_bytes,
+        room=room_for_pass(budget.limit, meter.look()),
+    )
+    told = _Told(pieces, sink, meter, events, sum(source.size or 0 for source in job.sources))
+    ConversionSink(manifest, sink, stack, progress, was_done=False).write(told)
+    peak = max(meter.peak, meter.look(), state.peak if state else 0)
+    if state is None:
+        return replace(told.state(), peak=peak), before
+    return replace(state, peak=peak), before
+
+
+@dataclass(slots=True)
+class _Told:
+    """Pieces that tell how far they are as they are taken."""
+
+    source: Pieces
+    sink: TokenSink
+    meter: MemoryMeter
+    events: PrepareEvents
+    bytes_read: int
+
+    def pieces(self, position: dict[str, int]) -> Iterator[EncodedPiece]:
+        """All pieces from a position on."""
+        for piece in self.source.pieces(position):
+            yield piece
+            self.meter.look_now_and_then()
+            self.events.on_state(self.state())
+
+    def state(self) -> PipelineState:
+        """How far it is."""
+        return PipelineState(
+            totals=self.sink.totals, bytes_read=self.bytes_read, workers=0, memory=self.meter.now,
+            peak=self.meter.peak, restarts=0, largest_rss=0, shuffled=self.sink.totals.tokens,
+        )  # fmt: skip
 
 
 def _reopen(job: Job, manifest: Manifest, checkpoint_seconds: float) -> None:
@@ -82,6 +172,11 @@ def _reopen(job: Job, manifest: Manifest, checkpoint_seconds: float) -> None:
     """
     options, resolved = job.options, job.resolved
     done = Manifest.peek(manifest.state)
+    if "shuffle" in done.header:
+        raise Changed(
+            f"the documents in {options.out} are shuffled, and new ones would stand behind them",
+            do=f"--restart --shuffle {done.header['shuffle']} with all inputs instead of --extend",
+        )
     if done.result is None or len(job.sources) <= len(done.inputs):
         return
     require_shards(
@@ -103,9 +198,10 @@ def _check(job: Job, progress: Progress) -> None:
     if options.restart:
         require_own_leftovers(options.out, progress)
         return
+    if options.shuffle is None:
+        require_none_under_way(options.out)
     require_sense(job, progress)
-    require_same_errors_policy(progress, options)
-    require_same_inputs(job.sources, progress.inputs, progress)
+    _check_inputs(job, progress)
     require_shards(
         options.out,
         progress,
@@ -113,6 +209,13 @@ def _check(job: Job, progress: Progress) -> None:
         layout=job.resolved.layout,
         every_byte=options.verify == "full",
     )
+
+
+def _check_inputs(job: Job, progress: Progress) -> None:
+    """What was read of them is there as it was."""
+    if not job.options.restart:
+        require_same_errors_policy(progress, job.options)
+        require_same_inputs(job.sources, progress.inputs, progress)
 
 
 def _open_sink(
@@ -133,23 +236,34 @@ def _new_sink(job: Job, manifest: Manifest, checkpoint_seconds: float) -> TokenS
         layout=resolved.layout,
         first_is_val=resolved.val_fraction is None,
     )
-    by_document = resolved.val_fraction if job.by_document else None
+    return _sink_for(job, plan, manifest, checkpoint_seconds)
+
+
+def _sink_for(
+    job: Job,
+    plan: ShardPlan,
+    manifest: Manifest,
+    checkpoint_seconds: float,
+    new_writer: Callable[[Split], Writer] | None = None,
+) -> TokenSink:
     return TokenSink(
         plan,
         manifest,
-        val_fraction=by_document,
+        val_fraction=job.resolved.val_fraction if job.by_document else None,
         checkpoint_seconds=checkpoint_seconds,
         errors=job.options.errors,
         read_parts=ReadParts(job.sources),
-        encoded_bytes=resolved.spec.token_bytes,
-        provenance=_provenance(job, manifest, plan, by_document) if job.options.provenance else None,
+        encoded_bytes=job.resolved.spec.token_bytes,
+        provenance=_provenance(job, manifest, plan) if job.options.provenance else None,
+        new_writer=new_writer,
     )
 
 
-def _provenance(job: Job, manifest: Manifest, plan: ShardPlan, val_fraction: str | None) -> Provenance:
+def _provenance(job: Job, manifest: Manifest, plan: ShardPlan) -> Provenance:
     from oomguard.preparation.writing.provenance import Provenance  # numpy and pyarrow, which others do without
     from oomguard.preparation.writing.val_split import ValSplit
 
+    val_fraction = job.resolved.val_fraction if job.by_document else None
     return Provenance(
         plan.folder,
         manifest,
@@ -172,6 +286,8 @@ def _run(
     try:
         state = run_pipeline(job, budget, slots, workers, sink, events, asked)
         sink.finish()
+        if job.options.shuffle is not None:
+            _heed(asked)  # half of the work comes behind this
     except Stopped as stop:
         sink.checkpoint()
         name = asked() or signal.SIGINT.name
@@ -183,6 +299,11 @@ def _run(
         try_checkpoint(sink)
         raise
     return replace(state, peak=max(state.peak, budget.measure()))
+
+
+def _heed(asked: Callable[[], str | None]) -> None:
+    if asked() is not None:
+        raise Stopped("stopped on request", do="run the same command again: it resumes from here")
 
 
 def run_pipeline(
@@ -273,6 +394,7 @@ def shard_set(
         notes=tuple(notes),
         budget_notes=budget.notes,
         verify=job.options.verify,
+        shuffle=job.options.shuffle,
     )
 
 

@@ -88,9 +88,9 @@ class Job:
     @property
     def with_ends(self) -> bool:
         """Whether encoders must say where documents end."""
-        return (
-            self.by_document or self.options.provenance or self.resolved.output.writes_documents(self.resolved.layout)
-        )
+        output, options = self.resolved.output, self.options
+        asked = self.by_document or options.provenance or options.shuffle is not None
+        return asked or output.writes_documents(self.resolved.layout)
 
     def is_cut(self, index: int) -> bool:
         """Whether workers read a source themselves, each a range of it; else it comes from the stream reader."""

@@ -68,6 +68,7 @@ class ShardSet:
     engine: str = "core"  # what encoded
     reference: str = "tiktoken"  # the library that a part was encoded with again
     verify: str = ""  # what was asked with --verify; empty: made by a version that did not note it
+    shuffle: int | None = None  # the seed of the order of documents; None: as the input has them
 
     def render(self) -> RenderableType:
         """Build the screen for people."""
@@ -99,6 +100,8 @@ class ShardSet:
         ]
         if len(self.shards) > _SHOWN:
             lines.append(("", f"and {len(self.shards) - _SHOWN} more"))
+        if self.shuffle is not None:
+            lines.append(("order", f"documents shuffled with seed {self.shuffle}"))
         lines += [
             ("took", f"{show_duration(self.wall_seconds)}{rate}"),
             (
@@ -160,6 +163,8 @@ class PreparePlan:
     least_output_bytes: int | None = None  # None: not known, or the disk is large enough for any text
     is_possible: bool = True  # as far as the disk is concerned
     notes: tuple[str, ...] = ()
+    shuffle: int | None = None  # the seed
+    shuffle_disk_bytes: int | None = None  # beside the shards, until the end; None: none, or not known
 
     def render(self) -> RenderableType:
         """Build the screen for people."""

@@ -14,6 +14,7 @@ from oomguard.preparation.encoding.safe_cuts import unify_newlines
 from oomguard.preparation.engines.messages import BadFiles, EotPlace, ErrorPolicy, Newlines, Verify
 from oomguard.preparation.reading.kinds import InputFormat
 from oomguard.preparation.reading.sources import Wanted
+from oomguard.preparation.shuffle_rules import LARGEST_SEED
 from oomguard.preparation.writing.formats.layout_options import find_format, new_layout
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class PrepareOptions:
     extend: bool = False  # inputs are added to a finished run
     provenance: bool = False  # of each document: its source and its place there, in provenance-N.parquet
     last_shard: str = "keep"  # fold: one that is not full joins the one before it
+    shuffle: int | None = None  # the seed of the order of documents; None: as the input has them
 
     def __post_init__(self) -> None:
         """Take what a caller of the library means: one input, a folder's name, a fraction as a number."""
@@ -119,6 +121,8 @@ def resolve_options(options: PrepareOptions) -> ResolvedOptions:
             "--extend fills the last shard up, and --last-shard fold joined it to the one before",
             do="--restart with all inputs; or leave --last-shard out, if the shards here were made without",
         )
+    if options.shuffle is not None:
+        _require_shuffle(options, options.shuffle)
     if options.workers is not None and options.workers < 1:
         raise BadInput(f"--workers {options.workers}: at least one is needed", do="leave --workers out: one a CPU")
     spec = _encoding(options)
@@ -214,6 +218,16 @@ def _with_its_end(spec: EncodingSpec, options: PrepareOptions, eot: EotPlace) ->
             f"{spec.name}: which id ends a document is not known", do="--eot-token with its name or id, or --eot none"
         )
     return spec
+
+
+def _require_shuffle(options: PrepareOptions, seed: int) -> None:
+    if not 0 <= seed <= LARGEST_SEED:
+        raise BadInput(f"--shuffle {seed}: a seed is a whole number from 0 to {LARGEST_SEED}", do="--shuffle 1")
+    if options.extend:
+        raise BadInput(
+            "--extend adds behind what is there, and --shuffle gives each new document a place among all others",
+            do="--restart with all inputs, or --shuffle with another --out FOLDER",
+        )
 
 
 def _require(value: str, allowed: tuple[str, ...], flag: str) -> None:

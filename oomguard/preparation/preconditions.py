@@ -81,6 +81,7 @@ def identity(job: Job) -> dict[str, Any]:
         **({"block_size": resolved.layout.block_size} if resolved.output.takes_blocks else {}),
         **({"last_shard": options.last_shard} if resolved.layout.fold_last else {}),
         **({"provenance": True} if options.provenance else {}),
+        **({"shuffle": options.shuffle} if options.shuffle is not None else {}),
     }
 
 

@@ -34,7 +34,7 @@ _LARGEST = 1 << 30  # bytes of a job's file: some ten million units
 _PARTS = "parts"
 _SEEN = "job"  # in the folder of parts: by it a machine knows that it sees the same folder
 _FINISHED = "finished"  # there too: the shards are laid out, and the parts gone
-_NOT_PLANNED = ("restart", "workers")  # of the options: they are of one run
+_NOT_PLANNED = ("restart", "workers", "shuffle")  # of the options: they are of one run; a job is never shuffled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

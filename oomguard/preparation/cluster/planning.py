@@ -27,6 +27,11 @@ def plan_job(options: PrepareOptions, *, unit_bytes: int | None = None) -> JobFi
             "--provenance is written by one machine, and units of a job do not carry it",
             do="prepare --provenance without --cluster, --job-only and --job",
         )
+    if options.shuffle is not None:
+        raise BadInput(
+            "--shuffle needs the documents of all units in one place, and a planned job has them in many",
+            do="leave --shuffle out, or prepare on one machine: it needs little memory there",
+        )
     options = replace(options, out=options.out.absolute())
     resolved = resolve_options(options)
     require_folder(options.out)

@@ -30,6 +30,7 @@ _STREAM_READER = 26 * MIB  # an interpreter and a decompressor
 # there: Arrow (32 MiB), a footer, pages of up to 8 MiB and their text.
 _REMOTE, _REMOTE_ROWS = 24 * MIB, 52 * MIB
 _PROVENANCE = 40 * MIB  # pyarrow and numpy in the coordinator, a row group
+_SHUFFLE = 12 * MIB  # what buckets are given at once, twice for arrays that grow
 _VOCABULARY: Mapping[Family, int] = {"gpt2": 5 * MIB // 2, "cl100k": 5 * MIB, "o200k": 10 * MIB}  # shared by all
 _REFERENCE: Mapping[Family, int] = {"gpt2": 22 * MIB, "cl100k": 40 * MIB, "o200k": 92 * MIB}  # tiktoken
 # A state's cache_bits and its bytes; from 4.6 MiB on with 2 MiB for the huge pages at its ends.
@@ -94,6 +95,7 @@ class Needs:
     remote: frozenset[bool] = frozenset()  # something comes from a server; True: Parquet
     verify: bool
     provenance: bool = False  # a file of it is written
+    shuffle: bool = False  # documents go through buckets on disk
     chunks: int  # about how many there are: more workers would have nothing to do
     page: int | None = None  # bytes that the largest page of Parquet needs while it is read; None: not known
     page_text: int | None = None  # and the text in it
@@ -207,6 +209,8 @@ def _sum(needs: Needs, workers: int, state: int, chunk: int = _CHUNK) -> int:
         total += _STREAM_READER + (_REMOTE if needs.remote else 0) + (_REMOTE_ROWS if True in needs.remote else 0)
     if needs.provenance:
         total += _PROVENANCE
+    if needs.shuffle:
+        total += _SHUFFLE
     return total + _slots(needs, workers) * _slot(needs, chunk) + _pages_of_slots(needs, workers, chunk)
 
 

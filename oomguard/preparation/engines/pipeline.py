@@ -78,6 +78,7 @@ class PipelineState:
     restarts: int
     largest_rss: int
     notes: tuple[str, ...] = ()  # of sources
+    shuffled: int | None = None  # tokens that have their place; None: documents are read
 
 
 class Pipeline:

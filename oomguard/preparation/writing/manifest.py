@@ -349,7 +349,8 @@ def _require_same(lines: list[dict[str, Any]], new: dict[str, Any]) -> None:
             before, now = _begun(lines, before, now)
         if _content(before) != _content(now) and not (key in _NEWER and key not in old):
             more = ""
-            if key == "input" and isinstance(now, list) and isinstance(before, list) and len(now) > len(before):
+            is_longer = isinstance(now, list) and isinstance(before, list) and len(now) > len(before)
+            if key == "input" and is_longer and "shuffle" not in new:
                 more = "--extend to add the new inputs; "
             raise Changed(
                 f"another job's shards are here: {key} was {_words(before, now)}, and now it is {_words(now, before)}",

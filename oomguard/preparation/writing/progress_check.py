@@ -17,8 +17,15 @@ if TYPE_CHECKING:
 
 _TOTALS = {field.name for field in fields(Totals)}
 _CHECKPOINT = {"totals", "position", "open", "errors"}
-_NEWER = {"files", "next_lines", "bad_files"}  # which earlier versions did not write
-_RESULT_TYPES: dict[str, Any] = {"int": int, "float": (int, float), "str": str, "bool": bool}
+_PLACE = {"section", "bucket", "document", "token"}  # of a shuffled document
+_NEWER = {"files", "next_lines", "bad_files", "shuffle"}  # which earlier versions did not write
+_RESULT_TYPES: dict[str, Any] = {
+    "int": int,
+    "float": (int, float),
+    "str": str,
+    "bool": bool,
+    "int | None": (int, type(None)),
+}
 
 
 def require_sense(job: Job, progress: Progress) -> None:
@@ -109,6 +116,10 @@ def _check_held(at: dict[str, Any], full: int | None, *, with_documents: bool) -
 def _check_position(job: Job, progress: Progress, position: Any, totals: dict[str, Any]) -> None:
     if position == {} and not any(totals.values()):
         return  # stopped before the first piece
+    if job.options.shuffle is not None:
+        if not isinstance(position, dict) or position.keys() != _PLACE or not all(map(is_count, position.values())):
+            _refuse("its position is none")
+        return
     index: Any = position.get("source") if isinstance(position, dict) else None
     if not is_count(index) or index > len(job.sources):
         _refuse("its position is in no input")
@@ -152,7 +163,7 @@ def _check_result(job: Job, progress: Progress, result: dict[str, Any]) -> None:
     if not is_whole or result.get("shards") != progress.shards or not are_beside_files(result.get("files", [])):
         _refuse("its result is another one")
     for name, kind in types.items():
-        value = result.get(name, [])
+        value = result.get(name, None if kind == "int | None" else [])
         expected = _RESULT_TYPES.get(kind, list)
         if not isinstance(value, expected) or (isinstance(value, bool) and kind != "bool"):
             _refuse(f"{name} of its result is none")

@@ -91,7 +91,7 @@ class SplitWriter:
         self._header = plan.header(None)
         self._held: SplitWriter | None = None  # a full shard before the open one, which may have to join it
 
-    def write(self, tokens: memoryview, ends: Sequence[int] = ()) -> None:
+    def write(self, tokens: memoryview, ends: Sequence[int] = (), number: int = 0) -> None:  # noqa: ARG002 - as Writer
         """Append tokens, given as bytes; a full shard is finished and the next one begun.
 
         `ends`: where documents end, in tokens from the first of these; not needed where nothing depends on them.

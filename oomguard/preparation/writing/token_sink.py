@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from oomguard.kernel import safe_files
 from oomguard.preparation.writing.beside_files import write_split_files
@@ -57,6 +57,32 @@ class EncodedPiece:
     bad_file: dict[str, Any] | None = None  # a file that is not read on: path, what is wrong, documents kept of it
 
 
+class Writer(Protocol):
+    """What takes the tokens of a split."""
+
+    def write(self, tokens: memoryview, ends: Sequence[int] = (), number: int = 0) -> None:
+        """Take tokens, in which documents end at `ends`; `number`: of the document in the input that they begin in."""
+
+    def sync(self) -> dict[str, Any]:
+        """Put all that was taken on disk; gives what `resume` needs."""
+        ...
+
+    def resume(self, position: dict[str, Any]) -> None:
+        """Go on from a position that `sync` gave."""
+
+    def restore(self, position: dict[str, Any], stored: Sequence[Any]) -> None:
+        """Make what was open at a position again from what was finished behind it."""
+
+    def finish(self) -> None:
+        """Nothing comes any more."""
+
+    def forget_parts(self) -> None:
+        """A checkpoint is on disk: what only earlier ones need may go."""
+
+    def close(self) -> None:
+        """Leave all as it is."""
+
+
 class TokenSink:
     """Owns the shards of a run. Not thread-safe: one thread takes the pieces."""
 
@@ -72,8 +98,12 @@ class TokenSink:
         encoded_bytes: int | None = None,
         provenance: Provenance | None = None,
         clock: Callable[[], float] = time.monotonic,
+        new_writer: Callable[[Split], Writer] | None = None,
     ) -> None:
-        """`encoded_bytes`: of a token as pieces bring it; None: as the shards have it."""
+        """`encoded_bytes`: of a token as pieces bring it; None: as the shards have it.
+
+        `new_writer` gives what takes the tokens of a split; None: what writes them into shards.
+        """
         self.totals = Totals()
         self.shards: list[dict[str, Any]] = []
         self.files: list[dict[str, Any]] = []  # that speak of all shards of a split
@@ -92,22 +122,22 @@ class TokenSink:
         self._last_checkpoint = clock()
         self._is_whole = True  # every piece was written to its end
         splits: tuple[Split, ...] = ("train",) if self._split is None else ("train", "val")
-        self._writers: dict[Split, SplitWriter] = {
-            split: SplitWriter(
-                plan,
-                split,
-                first_index=plan.format.first_index(split, by_document=self._split is not None),
-                on_naming=self._tell_name,
-                on_shard=self._keep_shard,
-            )
-            for split in splits
-        }
+        self._writers: dict[Split, Writer] = {split: (new_writer or self._new_writer)(split) for split in splits}
         self._provenance = provenance
 
     @property
     def all_files(self) -> list[dict[str, Any]]:
         """What was made beside the shards: files that speak of all of a split, and provenance."""
         return self.files + (self._provenance.files if self._provenance is not None else [])
+
+    def _new_writer(self, split: Split) -> Writer:
+        return SplitWriter(
+            self._plan,
+            split,
+            first_index=self._plan.format.first_index(split, by_document=self._split is not None),
+            on_naming=self._tell_name,
+            on_shard=self._keep_shard,
+        )
 
     def resume(self, progress: Progress) -> None:
         """Go on from a manifest's last checkpoint.
@@ -152,7 +182,8 @@ class TokenSink:
         if self._is_widened:
             piece = replace(piece, tokens=_widen(piece.tokens))
         if self._split is None or piece.split is not None:
-            self._writers[piece.split or "train"].write(piece.tokens, () if piece.ends is None else piece.ends)
+            ends = () if piece.ends is None else piece.ends
+            self._writers[piece.split or "train"].write(piece.tokens, ends, self.totals.documents)
         else:
             self._write_by_document(piece, self._split)
         if self._provenance is not None:
@@ -200,7 +231,7 @@ class TokenSink:
         start = ends[first - 1] if first else 0
         end = ends[stop - 1] if stop <= len(ends) else len(tokens) // size
         own = [end - start for end in ends[first:stop]] if self._plan.with_documents else ()
-        self._writers[split].write(tokens[start * size : end * size], own)
+        self._writers[split].write(tokens[start * size : end * size], own, self.totals.documents + first)
 
     def checkpoint(self) -> None:
         """Put all that was taken on disk; a run that is stopped later goes on from here at the latest.
