@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from oomguard.formats.kernel_log import oom_lines
-from oomguard.formats.kernel_log.log_lines import Message
 from oomguard.formats.kernel_log.oom_report import OomReport
 from oomguard.formats.kernel_log.records import LogFinding, SwapNotes, UnitNotice
 from oomguard.formats.kernel_log.task_table import ROW_BEFORE_ITS_KILL
 
 if TYPE_CHECKING:
-    from oomguard.formats.kernel_log.log_lines import ProgramReader
+    from oomguard.formats.kernel_log.log_lines import Message, ProgramReader
 
 PATIENCE_LINES = 3000  # that mean nothing to an open report before it is given up
 _REMEMBERED = 4096
