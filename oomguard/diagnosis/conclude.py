@@ -24,14 +24,12 @@ def conclude(found: FoundKills, asked: Asked, counters: OomCounters | None) -> D
     is_other = kills.told_to_the_end is not None and kills.told_to_the_end in kills.others
     counted = None
     log_read = any(source.unread is None for source in found.sources)
-    if counters and not kills.kills and not (asked.filter and log_read):
+    if counters and not kills.kills and not asked.filter:
         counted = explain_counters(counters, log_read=log_read)
     if counted and counted.verdict == "none":
         counted = None
     main = _main(events)
-    verdict, killer = _judge(
-        kills, has_units=bool(found.units), counted=counted.verdict if counted and not asked.filter else "none"
-    )
+    verdict, killer = _judge(kills, has_units=bool(found.units), counted=counted.verdict if counted else "none")
     notices = found.notices_first()
     return Diagnosis(
         verdict=verdict,

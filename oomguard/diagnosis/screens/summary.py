@@ -26,7 +26,7 @@ def lines_of(diagnosis: Findings) -> Lines:
         told = other_lines(diagnosis.others[0])
     elif diagnosis.main:
         told = event_lines(diagnosis.main.event, diagnosis.main.cause, diagnosis)
-    elif (diagnosis.counters or diagnosis.units) and diagnosis.asked is None:
+    elif diagnosis.counters or diagnosis.units:
         told = _counter_lines(diagnosis)
     elif diagnosis.notices:
         told = notice_lines(diagnosis)
@@ -190,10 +190,6 @@ def _nothing_lines(diagnosis: Findings) -> Lines:
                 f"{count} other kill{'s were' if count != 1 else ' was'} found: --all without the filter shows them",
             )
         )
-    if diagnosis.counters is not None:
-        many = diagnosis.counters.oom_kills
-        counted = f"the kernel counts {many} killed process{'es' if many != 1 else ''} {diagnosis.counters.since}"
-        told.append(("but", f"{counted}; whether that fits, its log would tell"))
     return told + _unread(diagnosis)
 
 
