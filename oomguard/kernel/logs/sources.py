@@ -127,7 +127,7 @@ def _kmsg(root: Path) -> list[Readable]:
     except PermissionError:
         return [Readable(refused, _nothing)]
     except OSError:
-        unread = replace(source, unread="/dev/kmsg is not there, as in most containers", do="run this on the host")
+        unread = replace(source, unread="not there, as in most containers", do="run this on the host")
         return [Readable(unread, _nothing)]
     return [Readable(source, lambda: _read_kmsg(path))]
 
