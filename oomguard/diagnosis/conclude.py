@@ -23,8 +23,8 @@ def conclude(found: FoundKills, asked: Asked, counters: OomCounters | None) -> D
     events = tuple(explain(event) for event in kills.events)
     is_other = kills.told_to_the_end is not None and kills.told_to_the_end in kills.others
     counted = None
+    log_read = any(source.unread is None for source in found.sources)
     if counters and not kills.kills and not asked.filter:
-        log_read = any(source.unread is None for source in found.sources)
         counted = explain_counters(counters, log_read=log_read)
     if counted and counted.verdict == "none":
         counted = None
@@ -42,7 +42,7 @@ def conclude(found: FoundKills, asked: Asked, counters: OomCounters | None) -> D
         units=tuple(reversed(found.units)),
         notices=notices,
         counters=counted,
-        kernel_count=counters.machine_kills if counters and not counters.in_container else None,
+        kernel_count=counters.machine_kills if counters and _tell_of_the_same(found, counters) else None,
         advice=tuple(
             choose_advice(
                 main=None if is_other else main,
@@ -50,7 +50,7 @@ def conclude(found: FoundKills, asked: Asked, counters: OomCounters | None) -> D
                 unit=found.units[-1].unit if found.units else None,
                 counters=counters if counted else None,
                 notice=notices[0] if notices and verdict == "none" else None,
-                unfiltered=_unfiltered(found) if asked.filter else None,
+                unfiltered=_unfiltered(found) if asked.filter and log_read else None,
                 pasted=any(source.named or source.name == "stdin" for source in found.sources),
                 script=asked.script,
                 also_told=kills.also_told,
@@ -61,6 +61,12 @@ def conclude(found: FoundKills, asked: Asked, counters: OomCounters | None) -> D
         not_asked=found.all_found - found.found if asked.filter else 0,
         asked=asked.filter,
     )
+
+
+def _tell_of_the_same(found: FoundKills, counters: OomCounters) -> bool:
+    """Whether the logs are of the machine whose kills are counted: a container's own files are not."""
+    of_kernel = any(source.name == "kmsg" and source.unread is None for source in found.sources)
+    return of_kernel or not counters.in_container
 
 
 def _unfiltered(found: FoundKills) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from oomguard.diagnosis.api import diagnose
 from tests.cluster.conftest import inputs, shards
 
 if TYPE_CHECKING:
@@ -78,5 +79,10 @@ def test_slurm_ends_an_element_for_its_memory(corpus: Path, slurm: dict[str, str
     wait_for(slurm, array, finish)
     assert not shards(out)
     assert re.search("memory limit|oom-kill|OUT_OF_MEMORY", logs(out), re.IGNORECASE), logs(out)
+    # What people then do: give the job's log to `oomguard diagnose`.
+    told = diagnose(sorted((out / ".oomguard/parts").glob("slurm-*.log")))
+    assert (told.verdict, told.killer) == ("proved", "slurm"), logs(out)
+    assert told.others[0].facts["job"].partition("_")[0].isdigit(), told.others[0]
+    assert any((step.command or "").startswith("sbatch --mem=") for step in told.advice), told.advice
     wait_for(slurm, *submit(corpus, slurm, out))
     assert shards(out) == shards(corpus / "alone"), logs(out)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oomguard.diagnosis.advice.kernel import advise
+from oomguard.diagnosis.advice.kernel import advise, with_script
 from oomguard.diagnosis.advice.killers import advise_counters, advise_nothing_found, advise_other, advise_unit
 from oomguard.diagnosis.advice.libraries import advise_libraries
 from oomguard.diagnosis.advice.notices import advise_notice
@@ -37,13 +37,27 @@ def choose_advice(
 
     `unfiltered` is the command that shows all kills, where a filter was given.
     """
-    if other is not None:
-        return advise_other(other)
-    if main is not None:
+    if main is not None and other is None:
         found = advise(main.event, main.cause, script=script)
         special = [step for told in also_told for step in advise_other(told)[1:2]]
         library = advise_libraries(main.event, script)
         return [*found[: _MOST - len(special) - len(library)], *special[:1], *library[:1]]
+    return [
+        with_script(step, script) for step in _without_report(other, unit, counters, notice, unfiltered, pasted=pasted)
+    ]
+
+
+def _without_report(
+    other: OtherKill | None,
+    unit: str | None,
+    counters: OomCounters | None,
+    notice: Notice | None,
+    unfiltered: str | None,
+    *,
+    pasted: bool,
+) -> list[Advice]:
+    if other is not None:
+        return advise_other(other)
     if unit is not None:
         return advise_unit(unit)
     if counters is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -63,7 +64,7 @@ def advise(event: OomEvent, cause: KillCause, *, script: SuspectScript | None = 
     if event.kernel and "microsoft" in event.kernel.lower() and cause.kind == "exhaustion":
         advice.insert(1, _WSL)
     first = replace(advice[0], text=advice[0].text.removeprefix("or "))
-    return [_with_script(step, script) for step in (first, *advice[1:4])]
+    return [with_script(step, script) for step in (first, *advice[1:4])]
 
 
 _ALLOCATING = Advice(
@@ -79,11 +80,12 @@ _WSL = Advice(
 )
 
 
-def _with_script(step: Advice, script: SuspectScript | None) -> Advice:
+def with_script(step: Advice, script: SuspectScript | None) -> Advice:
     """Name the script that is known in commands to paste."""
     if script is None or step.command is None:
         return step
-    command = step.command.replace("python SCRIPT", f"python {shlex.quote(script.path)}")
+    run = f"python {shlex.quote(script.path)}"
+    command = re.sub(r"python SCRIPT|(?<=-- )COMMAND$", lambda _: run, step.command)
     return replace(step, command=command)
 
 

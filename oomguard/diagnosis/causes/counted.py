@@ -55,7 +55,9 @@ def _in_cgroup(memcg: MemcgCounters, counters: OomCounters) -> CounterFinding:
         text=f"the kernel killed in {where}, which this shell is in",
         limit_text=room,
         oom_kills=memcg.oom_kills,
-        since="since that group was made",
+        since="since this container was started"
+        if memcg.name == "/" and counters.in_container
+        else "since that group was made",
         memcg=memcg.name,
         evidence=f"{memcg.name}: oom_kill {memcg.oom_kills}",
     )

@@ -105,9 +105,34 @@ def _room(kill: OtherKill, *, early: bool) -> str:
         return f"{_size_text(available)} was available on the node"
     if limit:
         return f"the limit was {_size_text(limit)}"
+    if kill.reason and (told := _room_in_words(kill.reason)):
+        return told
     if early:
         return "it acts before memory has run out; of a kill by the kernel nothing is in this log"
     return NOT_SAID
+
+
+_AVAILABLE = re.compile(  # nohang, and both of earlyoom's
+    r"MemAvailable \[(?P<size>[0-9]+) MiB, (?P<share>[0-9.]+) ?%\]"
+    r"|mem avail: (?P<of>[0-9]+ of +[0-9]+ MiB) \((?P<part> ?[0-9.]+) ?%\)"
+    r"|avail: (?P<old>[0-9]+) MiB <"
+)
+_SIZE = r"[0-9.]+ ?[KMGT]i?B"
+_USED = re.compile(  # Ray, before and after 2.1
+    rf"(?P<used>{_SIZE})\)? ?/ (?:total capacity \()?(?P<total>{_SIZE})\)? \((?P<part>0\.[0-9]+|1\.0*)\)"
+)
+
+
+def _room_in_words(reason: str) -> str | None:
+    """How much room there was, where the program gives it as its reason."""
+    if found := _AVAILABLE.search(reason):
+        if found["of"]:
+            return f"{found['of']} was available ({found['part'].strip()} %)"
+        share = f" ({found['share']} %)" if found["share"] else ""
+        return f"{found['size'] or found['old']} MiB was available{share}"
+    if found := _USED.search(reason):
+        return f"{found['used']} of {found['total']} of the node was in use ({float(found['part']):.0%})"
+    return None
 
 
 def notice_lines(diagnosis: Findings) -> Lines:

@@ -106,7 +106,10 @@ def _filled(event: OomEvent, cause: KillCause) -> str:
 def _groups_text(event: OomEvent, cause: KillCause, total: int | None) -> str:
     tasks = event.tasks
     assert tasks is not None
-    parts = [group_text(group, total) for group in tasks.groups[:_SHOWN_GROUPS] if group.rss or group.swap]
+    alone = cause.kind == "memcg" and tasks.groups[0].count == 1
+    parts = [
+        group_text(group, total, limited=alone) for group in tasks.groups[:_SHOWN_GROUPS] if group.rss or group.swap
+    ]
     text = ", ".join(parts) or "no process held anything"
     if total and tasks.rss > 1.05 * total and tasks.rows > 1:
         text = f"up to (shared pages count for each): {text}"
@@ -123,12 +126,13 @@ def _groups_text(event: OomEvent, cause: KillCause, total: int | None) -> str:
     return text
 
 
-def group_text(group: TaskGroup, total: int | None) -> str:
-    """A group of processes of one name."""
+def group_text(group: TaskGroup, total: int | None, *, limited: bool = False) -> str:
+    """A group of processes of one name. `limited`: the total is a cgroup's usage, which may be less than it holds."""
     times = f"{group.count} x " if group.count > 1 else ""
     swap = f" + {format_size(group.swap)} in swap" if group.swap else ""
     share = f" ({group.rss / total:.0%})" if total and 0.01 * total <= group.rss <= total else ""
-    return f"{times}{short(group.name)} {format_size(group.rss)}{share}{swap}"
+    more = " (files that are charged elsewhere may be in it)" if limited and total and group.rss > total else ""
+    return f"{times}{short(group.name)} {format_size(group.rss)}{share}{more}{swap}"
 
 
 def _counter_lines(diagnosis: Findings) -> Lines:
@@ -229,7 +233,8 @@ def _hints(diagnosis: Findings) -> Lines:
         told.append(("", "where every byte was, and the lines it comes from: --verbose"))
     victims = sum(max(1, len(explained.event.victims)) for explained in diagnosis.events)
     counted = diagnosis.kernel_count
-    if kept and counted is not None and counted > max(victims, diagnosis.found):
-        gone = counted - max(victims, diagnosis.found)
-        told.append(("", f"the kernel counts {counted} killed processes since boot: {gone} are no longer in the logs"))
+    in_logs = max(victims, diagnosis.found)
+    if kept and counted is not None and counted > in_logs:
+        gone = f"{counted - in_logs} are not" if counted - in_logs > 1 else "1 is not"
+        told.append(("", f"the kernel counts {counted} killed processes since boot: {gone} in the logs that were read"))
     return told

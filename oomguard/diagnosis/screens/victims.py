@@ -83,8 +83,8 @@ def _choice_text(victim: Victim, event: OomEvent) -> str:
 
 def _spared_text(victim: Victim, event: OomEvent, adj: int) -> str:
     tasks = event.tasks
-    if tasks is not None and tasks.killable == len(event.victims):
-        return f"marked to be spared, but nothing else was left: oom_score_adj {adj}"
+    if tasks is not None and tasks.killable == len(event.victims) == 1:
+        return f"oom_score_adj {adj}; the only one in the table that could be killed"
     if tasks is not None and tasks.scores and tasks.scores[0] == tasks.scores[-1] == adj:
         return f"oom_score_adj {adj}, as all that could be killed there"
     larger = _larger(victim, event)

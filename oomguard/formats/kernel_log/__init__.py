@@ -7,7 +7,7 @@
 Any text will do: a line that means nothing is passed over. Nothing is read but what is given.
 """
 
-from oomguard.formats.kernel_log.oom_events import parse_kernel_log
+from oomguard.formats.kernel_log.machines import parse_kernel_log
 from oomguard.formats.kernel_log.records import (
     LogFinding,
     MemcgReport,

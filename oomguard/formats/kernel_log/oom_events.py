@@ -3,42 +3,37 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from oomguard.formats.kernel_log import oom_lines
-from oomguard.formats.kernel_log.log_lines import Message, read_messages
-from oomguard.formats.kernel_log.oom_lines import oldest_first
 from oomguard.formats.kernel_log.oom_report import OomReport
 from oomguard.formats.kernel_log.records import LogFinding, SwapNotes, UnitNotice
 from oomguard.formats.kernel_log.task_table import ROW_BEFORE_ITS_KILL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from oomguard.formats.kernel_log.log_lines import Message, ProgramReader
 
-    from oomguard.formats.kernel_log.log_lines import ProgramReader
-
-_PATIENCE_LINES = 3000  # that mean nothing to an open report before it is given up
+PATIENCE_LINES = 3000  # that mean nothing to an open report before it is given up
 _REMEMBERED = 4096
 _SHORT_NAME = 40
 _Key = TypeVar("_Key")
 
 
-def parse_kernel_log(lines: Iterable[str], programs: ProgramReader | None = None) -> Iterator[LogFinding]:
-    """Find everything that the kernel killed for lack of memory, oldest first, in the lines of any log.
+@dataclass(slots=True)
+class Known:
+    """What was read, by whatever way it came: two loggers of one machine, or a machine that collects."""
 
-    `programs` reads the lines that others than the kernel wrote. A stream: holds one report at a time.
-    Raises: nothing, whatever the text.
-    """
-    reader = OomLogReader(programs)
-    for message in oldest_first(read_messages(lines)):
-        yield from reader.feed(message)
-    yield from reader.close()
+    victims: OrderedDict[tuple[int, str], None] = field(default_factory=OrderedDict)
+    kill_lines: OrderedDict[str, None] = field(default_factory=OrderedDict)
 
 
-class OomLogReader:
-    """Follows a log."""
+class MachineReader:
+    """Follows what one machine writes."""
 
-    def __init__(self, programs: ProgramReader | None = None) -> None:
+    def __init__(self, programs: ProgramReader | None, known: Known) -> None:
+        self.host: str | None = None
+        self.silence = 0  # messages of others since its last
         self._programs = programs
         self._report: OomReport | None = None
         self._idle = 0
@@ -48,8 +43,7 @@ class OomLogReader:
         self._swap = SwapNotes()
         self._slab_memcg: str | None = None
         self._notes: list[str] = []
-        self._victims: OrderedDict[tuple[int, str], None] = OrderedDict()
-        self._kill_lines: OrderedDict[str, None] = OrderedDict()
+        self._victims, self._kill_lines = known.victims, known.kill_lines
         self._quoted: OrderedDict[tuple[int, str], OomReport] = OrderedDict()
         self._found: list[LogFinding] = []
 
@@ -57,12 +51,12 @@ class OomLogReader:
     def hungry(self) -> bool:
         """Whether lines without any of the anchors still may matter."""
         report = self._report
-        return report is not None and not report.ended and self._idle < _PATIENCE_LINES
+        return report is not None and not report.ended and self._idle < PATIENCE_LINES
 
     def feed(self, message: Message) -> list[LogFinding]:
         """Take the next message; give what is complete with it."""
         self._read(message)
-        if self._idle > _PATIENCE_LINES:
+        if self._idle > PATIENCE_LINES:
             self._finish()
         if not self._found:
             return []
@@ -75,9 +69,8 @@ class OomLogReader:
         if self._manual is not None:  # asked for; what it did is not in the log
             report = self._start(self._manual)
             self._take_manual(report)
+            self._manual = None
             self._finish()
-        if self._programs is not None:
-            self._found += self._programs.flush()
         for who, report in self._quoted.items():
             if who not in self._victims:
                 self._found.append(report.finish())

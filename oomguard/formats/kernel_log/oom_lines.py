@@ -45,7 +45,7 @@ MEMS = re.compile(r",mems_allowed=(?P<nodes>[0-9][0-9,-]{0,500})(?=,[a-z]|$)")
 # for what bytes that are no UTF-8 become of the 15 that a name has.
 KILLED = re.compile(
     r"(?P<head>.{0,120}?)\bKilled process (?P<pid>[0-9]{1,10})(?:, UID (?P<uid>[0-9]{1,10}),)? "
-    r"\((?P<name>.{0,48})\)(?=,? ?(?:UID|t ?o ?t ?a ?l ?- ?v ?m|vsz|score)| t(?:o(?:t(?:a(?:l(?:-v?)?)?)?)?)?\s*$|[,.]?\s*$|[,.]\s)",
+    r"\((?P<name>(?:(?!Killed process ).){0,48})\)(?=,? ?(?:UID|t ?o ?t ?a ?l ?- ?v ?m|vsz|score)| t(?:o(?:t(?:a(?:l(?:-v?)?)?)?)?)?\s*$|[,.]?\s*$|[,.]\s)",
     re.DOTALL,
 )
 KILLED_CUT = re.compile(

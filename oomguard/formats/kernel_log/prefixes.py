@@ -49,13 +49,13 @@ _NAMED = re.compile(
 )  # fmt: skip
 _CRI = re.compile(r"(?:stdout|stderr) [FP] ")
 _RFC5424 = re.compile(
-    r"<(?P<priority>[0-9]{1,3})>1 (?P<time>\S{1,40}) \S{1,255} (?P<ident>\S{1,48}) (?P<pid>\S{1,128}) \S{1,32} "
+    r"<(?P<priority>[0-9]{1,3})>1 (?P<time>\S{1,40}) (?P<host>\S{1,255}) (?P<ident>\S{1,48}) (?P<pid>\S{1,128}) \S{1,32} "
     r"(?:-|\[(?:[^\]\\]|\\.){0,4096}\]) ?\ufeff?"
 )
 _PRIORITY = re.compile(r"<(?P<priority>[0-9]{1,3})>")
 _KMSG = re.compile(r"(?P<priority>[0-9]{1,5}),[0-9]{1,20},(?P<micros>[0-9]{1,20}),[^;]{1,80};")
 _LEVELS = re.compile(
-    r"(?:\S{1,255}: )?(?P<facility>kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|authpriv|ftp|local[0-7]) *: *"
+    r"(?:(?P<host>\S{1,255}): )?(?P<facility>kern|user|mail|daemon|auth|syslog|lpr|news|uucp|cron|authpriv|ftp|local[0-7]) *: *"
     r"(?:emerg|alert|crit|err|warn|warning|notice|info|debug) *: ?"
 )
 _MONOTONIC = re.compile(r"\[ *(?P<seconds>[0-9]{1,10}\.[0-9]{1,9})(?: +< *[0-9]{1,10}\.[0-9]{1,9}>)?\] ?")
@@ -87,14 +87,15 @@ _ESCAPE = re.compile(r"\\x([0-9a-f]{2})")
 
 
 class LogLine:
-    """One message without its prefix. `ident` is the program it came from; None: the log does not say."""
+    """One message without its prefix. `ident` is the program it came from, `host` the machine; None: not told."""
 
-    __slots__ = ("ident", "pid", "prefixed", "raw", "text", "time")
+    __slots__ = ("host", "ident", "pid", "prefixed", "raw", "text", "time")
 
     def __init__(self, raw: str) -> None:
         self.raw = raw
         self.text = raw
         self.time: LogTime | None = None
+        self.host: str | None = None
         self.ident: str | None = None
         self.pid: int | None = None
         self.prefixed = False
@@ -129,6 +130,7 @@ def peel(raw: str) -> LogLine:
         if (first in " \t" or (not line.prefixed and (":" in before[:240] or "-" in before[:240]))) and (
             indent := _INDENTED.match(before)
         ):
+            line.host = line.host or (indent[0][:-2].strip() if indent[0].endswith(": ") else None)
             line.text = before[indent.end() :]
             continue
         if "%|" in before[:120] and (bar := _BAR.match(before)):
@@ -244,6 +246,8 @@ def _take_named(line: LogLine) -> None:
 
 
 def _take(line: LogLine, found: re.Match[str]) -> None:
+    if line.host is None and "host" in found.re.groupindex:
+        line.host = found["host"]
     line.text = line.text[found.end() :]
     line.prefixed = True
 

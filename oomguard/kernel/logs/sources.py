@@ -126,8 +126,8 @@ def _kmsg(root: Path) -> list[Readable]:
         os.close(open_kmsg(path))
     except PermissionError:
         return [Readable(refused, _nothing)]
-    except OSError as error:
-        unread = replace(source, unread=f"not there ({error.strerror}): a container?", do="run this on the host")
+    except OSError:
+        unread = replace(source, unread="not there, as in most containers", do="run this on the host")
         return [Readable(unread, _nothing)]
     return [Readable(source, lambda: _read_kmsg(path))]
 

@@ -86,3 +86,26 @@ def test_a_string_that_is_longer_than_any_line_is_read_to_its_end() -> None:
         for victim in getattr(finding, "victims", ())
     ]
     assert (pids, before) == (expected, 0)
+
+
+def _mixed(of_one: list[str], of_other: list[str]) -> str:
+    """Three lines of one machine, two of the other, and so on."""
+    lines: list[str] = []
+    while of_one or of_other:
+        lines += [*of_one[:3], *of_other[:2]]
+        del of_one[:3], of_other[:2]
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("prefix", ["{}: ", "May  6 12:00:01 {} kernel: ", "2024-05-06T12:00:01+02:00 {} kernel: "])
+def test_machines_whose_lines_come_in_between_each_other(prefix: str) -> None:
+    """`pdsh dmesg`, or a machine that collects the logs of others: nobody's report is cut by another's."""
+    bare = [
+        line for line in BARE if line.startswith("[")
+    ]  # the label of pdsh before a line without a time is not known
+    alone = _facts("\n".join(bare))
+    one = [prefix.format("node1") + line for line in bare]
+    other = [prefix.format("node2") + line.replace("python3", "java") for line in bare]
+    mixed = _facts(_mixed(one, other))
+    assert len(mixed) == 2 * len(alone)
+    assert [facts for facts in mixed if facts in alone] == alone
