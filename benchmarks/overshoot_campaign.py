@@ -1,7 +1,7 @@
 """Programs that do their worst against a budget: what is over it, what the kernel kills, and which statuses come out.
 
-`make overshoot`. On a cgroup nothing may be more than 10 MiB over the hard limit, and the kernel kills nobody outside of
-the job's own. Polling cannot promise that: how far a program gets is measured by how fast it grows, as it counts itself.
+`make overshoot`. On a cgroup nothing may be more than 10 MiB over the hard limit, and the kernel kills nobody outside
+of the job's own. Polling cannot promise that: how far a program gets at each rate of growth is measured by its count.
 
     python -m benchmarks.overshoot_campaign --runs 1000 --minutes 60
 """
@@ -47,7 +47,7 @@ PROGRAMS = {
     "ignores SIGTERM": Program(f"{_IGNORES}\n{_GROW}", (137,)),
     "forks": Program(f"import os\nfor _ in range(7):\n    if os.fork() == 0: break\n{_GROW}", (137,)),
     "leaves by a double fork": Program(
-        "import os\nif os.fork() == 0:\n    os.setsid()\n    if os.fork():\n        os._exit(0)\n" + _GROW, (137,)
+        "import os\nif os.fork() == 0:\n    os.setsid()\n    if os.fork():\n        os._exit(0)\n" + _GROW, (0, 137)
     ),
     "threads": Program(
         "import threading\nheld = []\ndef grow():\n    for _ in range(100): held.append(bytearray(b'x') * (1 << 20))\n"
@@ -81,7 +81,7 @@ def run(folder: Path, budget: int, way: str, command: list[str]) -> tuple[int, d
     report = folder / "report.json"
     report.unlink(missing_ok=True)
     done = subprocess.run(
-        [sys.executable, "-m", "oomguard", "run", "--max-rss", f"{budget}M", "--enforce", way, "--grace", "1s",
+        [sys.executable, "-m", "oomguard", "run", "--max-rss", f"{budget}M", "--enforce", way, "--grace", "1",
          "--report", str(report), "--", sys.executable, *command],
         cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120,
         check=False,
