@@ -35,7 +35,7 @@ BESIDE = -n $(JOBS) --maxprocesses 8
 GUARDS = oomguard/supervision/launch.py,oomguard/supervision/supervisor.py,oomguard/supervision/reaper.py,oomguard/supervision/rules/limits.py,oomguard/supervision/backends/polling.py,oomguard/kernel/cgroup/freezer.py,oomguard/kernel/process/terminal.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo readme docs man check core wheels fuzz-core lint test beside coverage mutants wheel versions screens live vm cluster bench campaign kills runs vmruns logspeed fuzz prose vmkills costs bands profiles loaders clean scripts faults
+.PHONY: help setup demo readme docs man check core wheels fuzz-core lint test beside coverage mutants wheel versions screens live vm cluster bench campaign kills runs vmruns logspeed fuzz prose vmkills costs bands profiles loaders clean scripts faults overshoot
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -139,6 +139,9 @@ kills: $(READY) ## 50 kills at random moments, then resume: the same sha256 each
 
 runs: $(READY) ## 50 runs over budget of each program: the line is named each time (10 minutes)
 	$(RUN) -m benchmarks.run_campaign
+
+overshoot: $(READY) ## 1,000 runs of programs that do their worst: statuses, kernel kills, how far over the limit (root, 20 minutes)
+	$(RUN) -m benchmarks.overshoot_campaign --runs 1000
 
 vmruns: $(READY) ## the same in a virtual machine, on cgroup v2, as often as 7 minutes allow (root)
 	OOMGUARD_VM=1 $(RUN) -m tests.vm.vmruns

@@ -96,8 +96,14 @@ class CgroupBackend:
 
     def add(self, pid: int) -> None:
         """Move a process in, with all it starts later. Raises: OSError; LimitDidNotStick if it is not in then."""
-        for path in filter(None, (self.memcg.path, self.companion)):
-            cgroup_files.write_setting(path, "cgroup.procs", pid)
+        cgroup_files.write_setting(self.memcg.path, "cgroup.procs", pid)
+        if self.companion is not None:
+            try:
+                cgroup_files.write_setting(self.companion, "cgroup.procs", pid)
+            except OSError:
+                # v1, whose cgroups are made below one's own: back there, or it keeps a limit that nobody lifts.
+                cgroup_files.write_setting(self.memcg.path.parent, "cgroup.procs", pid)
+                raise
         if not self._has(pid):
             raise LimitDidNotStick("the job was moved into", self.memcg.path, pid, "another cgroup")
 
