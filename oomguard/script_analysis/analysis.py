@@ -32,6 +32,7 @@ class Analysis:
     peak_each: float  # bytes for each byte of the one of many files that is being worked on
     peak_each_line: int
     unseen: tuple[tuple[int, str], ...]  # lines that cannot be seen through, and why
+    fetched: tuple[tuple[int, str], ...]  # the same, which run only where a file is missing
     readers: tuple[int, ...]  # lines where the input is read
     outsiders: tuple[tuple[int, str], ...]  # calls of libraries that nothing is known of
     assumptions: tuple[tuple[int, str], ...]
@@ -70,6 +71,7 @@ def analyze_tree(
         peak_each=memory.peak_each.per_byte,
         peak_each_line=memory.peak_each.line,
         unseen=tuple(sorted(memory.opaque_lines.items())),
+        fetched=tuple(sorted(memory.fetched_lines.items())),
         readers=tuple(sorted(memory.readers)),
         outsiders=tuple(sorted(memory.outsiders.items())),
         assumptions=tuple(sorted(memory.assumptions.items())),

@@ -135,7 +135,7 @@ def assess(
     whatever = fixed.counted * (processes or 1) + int(analysis.peak_fixed)
     findings = tuple(_finding(found, files, sample) for found in analysis.findings)
     needed = None if sample is None else whatever + _needed(analysis, findings, sample, processes or 1)
-    unseen = tuple(_unseen_lines(analysis, files, findings))
+    unseen = tuple(_unseen_lines(analysis, files, findings, named=sample is not None))
     verdict = _verdict(analysis, findings, unseen, needed or whatever, room.available, named=sample is not None)
     peak = files.locate(analysis.peak_line or analysis.peak_each_line)
     return ScriptCheck(
@@ -144,7 +144,7 @@ def assess(
         input=None if sample is None or name is None else _input(name, sample),
         findings=findings,
         unseen=unseen,
-        assumptions=tuple(_line(line, why, files) for line, why in analysis.assumptions),
+        assumptions=tuple(_line(line, why, files) for line, why in _assumptions(analysis, named=sample is not None)),
         peak_per_byte=round(analysis.peak, 3),
         peak_line=peak.line,
         peak_file=peak.file,
@@ -204,8 +204,16 @@ def _fits(verdict: Verdict, findings: tuple[Finding, ...], *, named: bool) -> bo
     return None if depends else verdict == "fits"
 
 
-def _unseen_lines(analysis: Analysis, files: SourceFiles, findings: tuple[Finding, ...]) -> Iterable[UnseenLine]:
-    for line, why in analysis.unseen:
+def _assumptions(analysis: Analysis, *, named: bool) -> list[tuple[int, str]]:
+    """With an input named, what fetches a missing file does not run."""
+    fetched = [(line, "not counted: it runs only where a file is missing") for line, _ in analysis.fetched]
+    return sorted([*analysis.assumptions, *(fetched if named else ())])
+
+
+def _unseen_lines(
+    analysis: Analysis, files: SourceFiles, findings: tuple[Finding, ...], *, named: bool
+) -> Iterable[UnseenLine]:
+    for line, why in [*analysis.unseen, *(analysis.fetched if not named else ())]:
         yield _line(line, why, files)
     for name in files.unreadable:
         yield UnseenLine(

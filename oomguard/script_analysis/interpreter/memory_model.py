@@ -51,6 +51,8 @@ class MemoryModel:
         self.held: list[AbstractValue] = []  # temporaries of the expression that is gone through
         self.loops: list[Loop] = []
         self.findings: dict[tuple[int, str], LineFinding] = {}
+        self.missing_files = 0  # `if not os.path.exists(corpus):`, of which this is the body
+        self.fetched_lines: dict[int, str] = {}  # of such bodies: nobody can tell what they hold
         self.opaque_lines: dict[int, str] = {}  # that cannot be seen through, and why
         self.readers: set[int] = set()  # lines where the input is read
         self.outsiders: dict[int, str] = {}  # calls of libraries that nothing is known of, by line
@@ -184,7 +186,8 @@ class MemoryModel:
     def cannot_see_line(self, line: int, why: str) -> None:
         """Nobody can tell what the line with this number holds."""
         if self.reached and len(self.opaque_lines) < _MOST_OPAQUE:
-            self.opaque_lines.setdefault(line, why)
+            lines = self.fetched_lines if self.missing_files else self.opaque_lines
+            lines.setdefault(line, why)
 
     # loops
 

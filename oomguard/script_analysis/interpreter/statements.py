@@ -113,8 +113,12 @@ class Interpreter(Uncalled):
         before = [abstract.kind for abstract in guarded]
         for abstract in guarded:
             abstract.kind = "bounded"
+        # A single branch: an `else` could be for either.
+        fetches = _asks_for_missing_file(statement.test) and not statement.orelse
+        self.memory.missing_files += fetches
         with self.memory.emptied_at(self._limit(statement.test)):
             self._branches([statement.body, statement.orelse], few=self._is_first_ones(statement.test))
+        self.memory.missing_files -= fetches
         for abstract, kind in zip(guarded, before, strict=True):
             abstract.kind = kind
 
@@ -265,3 +269,11 @@ class Interpreter(Uncalled):
             for test in ends
             if isinstance(test, ast.Compare)
         )
+
+
+def _asks_for_missing_file(test: ast.expr) -> bool:
+    """`not os.path.exists(corpus)`, `not corpus.is_file()`: what is done then is not done where the input is there."""
+    if not isinstance(test, ast.UnaryOp) or not isinstance(test.op, ast.Not) or not isinstance(test.operand, ast.Call):
+        return False
+    asked = test.operand.func
+    return isinstance(asked, ast.Attribute) and asked.attr in ("exists", "isfile", "is_file")
