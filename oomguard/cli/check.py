@@ -50,7 +50,8 @@ def check_command(
 
     For each: why, how much, and what to write instead.
 
-    Exit status: 0 it fits, 1 it does not, 2 an error, 3 unknown, because some line could not be analyzed.
+    Exit status: 0 it fits, 1 it does not, 2 an error, 3 it cannot say, because some line could not be
+    analyzed.
 
     Example: oomguard check prepare.py --input train.txt
     """

@@ -99,9 +99,10 @@ def inspect_command(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,
 ) -> None:
-    """Say what a folder of shards holds, and check it; or where a token came from.
+    """Say what a folder of shards holds, and check it.
 
-    Tokens, documents, ids that the tokenizer does not have, sha256 against the manifest, the first document as text.
+    With --token or --document: where a token or a document came from. Else:
+    tokens, documents, ids that the tokenizer does not have, sha256 against the manifest, the first document as text.
     Exit status 1 if an id is out of range or a file is not as it was written.
 
     Example: oomguard inspect data/mine

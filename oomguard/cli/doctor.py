@@ -10,7 +10,9 @@ from oomguard.cli.showing import show
 
 
 def doctor_command(
-    strict: Annotated[bool, typer.Option("--strict", help="Exit status 1 if a line could be better.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit status 1 if a check found something to improve.")
+    ] = False,
     clean: Annotated[
         bool, typer.Option("--clean", help="End processes that killed runs left behind, and exit.")
     ] = False,

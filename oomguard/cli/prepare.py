@@ -49,7 +49,7 @@ def prepare_command(
         typer.Argument(
             metavar="[INPUT...]",
             help="Files (.txt .jsonl .json .csv .tsv .tar .wet, also .gz .zst .xz .bz2; .parquet .arrow), folders, "
-            "globs, - for standard input. None: the corpus files of the current folder.",
+            "globs, hf:// or https:// addresses, - for standard input. None: the corpus files of the current folder.",
         ),
     ] = None,
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="The folder for the shards.")] = Path("tokens"),

@@ -51,8 +51,8 @@ class ShowEvents(ShowHeld):
         from oomguard.supervision.growth.forecast import ASSUMPTION
 
         say(
-            f"warning: at the end of {read.path} it would hold about {format_size(forecast.at_end)}, more than the "
-            f"budget: {ASSUMPTION} ({forecast.read_fraction:.0%} read)"
+            f"warning: heading for about {format_size(forecast.at_end)} by the end of {read.path}, more than the "
+            f"budget ({forecast.read_fraction:.0%} read; {ASSUMPTION})"
         )
 
 

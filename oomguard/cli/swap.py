@@ -101,7 +101,9 @@ def swap_command(
     ] = None,
     priority: Annotated[
         int | None,
-        at_least(0, "N", "0 to 32767, the highest is filled first. Default: the last.", "--priority", most=32767),
+        at_least(
+            0, "N", "0 to 32767, the highest is filled first. Default: after all that are on.", "--priority", most=32767
+        ),
     ] = None,
     persist: Annotated[
         bool, typer.Option("--persist", help="Switch it on again after each boot: one line in /etc/fstab.")

@@ -69,7 +69,7 @@ def finish_command(
     enforce: Annotated[str | None, ENFORCE] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,
 ) -> None:
-    """Lay out the shards of a job whose units are done.
+    """Write the shards of a job whose units are done.
 
     They are the same bytes as oomguard prepare writes on one machine. After a stop or a kill the same command resumes
     where it was.

@@ -27,5 +27,7 @@ def render_report(report: DoctorReport) -> RenderableType:
             rows.append(("", Command(finding.do)))
         above = finding.topic
     worse = sum(not finding.fine for finding in report.findings)
-    last = "no problems found" if not worse else f"{worse} of {len(report.findings)} lines could be better (!)"
-    return Group(Rows(rows, gap=1), Text(f"\n{last}"))
+    last = (
+        "no problems found" if not worse else f"{worse} of {len(report.findings)} checks found something to improve (!)"
+    )
+    return Group(Rows(rows, gap=1), Text(""), Rows([("", last)], gap=0))

@@ -146,7 +146,7 @@ def short_path(profile: PeakProfile, path: str) -> str:
 
 def _head_rows(profile: PeakProfile) -> list[Row]:
     peaks = profile.peaks
-    mark = "; it is the kernel's high-water mark, from between two samples" if peaks.by_the_mark else ""
+    mark = "; between two samples, by the kernel's high-water mark less page cache" if peaks.by_the_mark else ""
     coarse = peaks.missed_at_most > _COARSE * peaks.peak_unreclaimable
     busy = "; the machine was too busy for closer samples" if coarse else ""
     cache, largest = format_size(peaks.peak_with_cache), format_size(peaks.largest_process)

@@ -98,7 +98,7 @@ def _takes(finding: Finding) -> str:
 def _unseen(check: ScriptCheck) -> list[str]:
     if not check.unseen:
         return []
-    lines = ["", "not seen through"]
+    lines = ["", "not analyzed"]
     for unseen in check.unseen[:_MOST_UNSEEN]:
         lines += [_cut(f"    {_place(unseen)}  {unseen.code}"), *_indented(unseen.why)]
     if len(check.unseen) > _MOST_UNSEEN:
@@ -162,7 +162,7 @@ def _peak_place(check: ScriptCheck) -> str:
 def _doubt(check: ScriptCheck) -> str:
     known = "nothing that grows was found, but" if not check.counted_findings else "what was found would fit, but"
     lines = "one line" if len(check.unseen) == 1 else f"{len(check.unseen)} lines"
-    return f"{known} {lines} of it cannot be seen through"
+    return f"{known} {lines} of the script could not be analyzed"
 
 
 def _enough(check: ScriptCheck) -> str:
@@ -172,7 +172,7 @@ def _enough(check: ScriptCheck) -> str:
 def _fixed(check: ScriptCheck) -> list[str]:
     imports = f" with {', '.join(check.imports_counted)}" if check.imports_counted else ""
     several = f" in {check.processes} processes" if check.processes and check.processes > 1 else ""
-    lines = [f"whatever the input: about {format_size(check.fixed_bytes)} for Python{imports}{several}"]
+    lines = [f"fixed cost: about {format_size(check.fixed_bytes)} for Python{imports}{several}"]
     missing = [f"what {', '.join(check.imports_not_counted[:6])} takes"] if check.imports_not_counted else []
     if check.processes is None:
         places = sorted({f"line {worker.line}" for worker in check.workers if worker.count is None})

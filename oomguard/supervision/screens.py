@@ -110,7 +110,7 @@ def _peaks(outcome: RunOutcome) -> str:
         parts.append(f"largest process {format_size(outcome.largest_process)}")
     if outcome.peak_shmem > outcome.peak_unreclaimable // 10:
         parts.append(f"{format_size(outcome.peak_shmem)} in shared memory and tmpfs")
-    return ", ".join([*parts, f"{outcome.wall_seconds:.1f} s"])
+    return f"{', '.join(parts)}; run time {outcome.wall_seconds:.1f} s"
 
 
 def process_lines(
@@ -159,7 +159,7 @@ def code_lines(seen: Snapshot | RunOutcome, unread: dict[int, str]) -> list[tupl
         for line in grown:
             if frame is not None and (line.file, line.line) == (frame.file, frame.line):
                 much = f"{format_size(line.grew_bytes)} of the last {format_size(seen.grown_since)}"
-                lines.append(("", f"      {much} grew here"))
+                lines.append(("", f"      {much} of growth came from here"))
     return lines + [("no stack", f"{pid}  {why}") for pid, why in list(unread.items())[:_SHOWN_STACKS]]
 
 

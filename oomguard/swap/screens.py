@@ -115,21 +115,24 @@ def render_added(added: SwapAdded) -> RenderableType:
 def render_removal(removal: SwapRemoval) -> RenderableType:
     """Build the screen for people."""
     label = "removed" if removal.done else "remove"
-    screen = Rows([(label, f"{area.path}: {_describe(area)}") for area in removal.areas])
+    screen = Rows([(label, f"{area.path}: {_describe(area, done=removal.done)}") for area in removal.areas])
     if removal.done:
         return screen
     sudo = "" if removal.as_root else "sudo "
     return Group(screen, _by_hand(f"{sudo}{line}" for area in removal.areas for line in area.commands()))
 
 
-def _describe(area: RemovedArea) -> str:
-    parts = [format_size(area.size)]
-    parts.append(f"{format_size(area.used)} of it used" if area.on else "off")
+def _describe(area: RemovedArea, *, done: bool) -> str:
+    used = f"{format_size(area.used)} {'was ' if done else ''}in use" if area.on else "off"
+    parts = [f"{format_size(area.size)} ({used})"]
     if not area.by_oomguard:
         parts.append("not made by oomguard")
     if area.in_fstab:
-        parts.append("with its line in /etc/fstab")
-    parts.append("the file is deleted" if area.deletes else "the device stays")
+        parts.append(f"its line in /etc/fstab {'' if done else 'to be '}removed")
+    if area.deletes:
+        parts.append(f"file {'' if done else 'to be '}deleted")
+    else:
+        parts.append("device kept" if done else "device to be kept")
     return ", ".join(parts)
 
 

@@ -43,7 +43,7 @@ RIGHT: dict[str, tuple[int, list[int], list[str], list[str]]] = {  # found, pids
     "nvidia": (1, [96054], ["the log does not tell which", "tainted"], ["Most likely: swap"]),
     "disk": (1, [96054], ["1.6 GiB is in nothing"], ["zram", "zswap"]),
     "sysrqkill": (1, [811], ["SysRq"], ["ran out of memory"]),
-    "prose": (0, [], ["nothing"], ["proved"]),
+    "prose": (0, [], ["unknown: no out-of-memory kill was found"], ["proved"]),
     "docsline": (1, [1234], ["mysqld (pid 1234)"], []),
     "k8skern": (1, [4210], ["pod 7f3c2a10-1b2c", "which all in it share"], []),
 }  # fmt: skip

@@ -246,7 +246,7 @@ def test_a_forecast_warns_early_and_once(tmp_path: Path) -> None:
     done, facts = run(tmp_path, "--", sys.executable, "slow.py", budget="300M")
     before, warning = " ".join(done.stderr.split()).split("warning:")  # once
     assert "stopped" not in before
-    assert "if the file is read once" in warning.partition("stopped")[0]
+    assert "assumes one pass" in warning.partition("stopped")[0]
     told = float(warning.partition("about ")[2].split()[0])
     assert 720 < told < 890  # 10 %: it is drawn from the beginning
     (opened,) = facts["inputs"]

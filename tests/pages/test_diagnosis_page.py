@@ -54,7 +54,7 @@ def test_the_title_says_what_died_why_and_when(tmp_path: Path) -> None:
     assert "proved by the kernel&#x27;s log" in page
     assert page.count("<h1>") == 1
     assert "Killed for lack of memory?" not in page
-    assert "No kill for lack of memory" in heading(page_of("nothing here\n", tmp_path))
+    assert "No out-of-memory kill" in heading(page_of("nothing here\n", tmp_path))
     cut_off = "Nov 28 18:33:06 h kernel: db invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0\n"
     assert heading(page_of(cut_off, tmp_path)).startswith("Out of memory: what was killed is not in this log")
 

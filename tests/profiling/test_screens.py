@@ -111,7 +111,7 @@ def test_screens(check_screen: Check) -> None:
     check_screen("profile-fits.txt", screen(render_profile(fits)))
     killed = replace(
         PROFILE,
-        head=replace(HEAD, tier="samples of /proc", exact_mark=False),
+        head=replace(HEAD, tier="systemd scope"),
         peaks=replace(PEAKS, by_the_mark=True, missed_at_most=700 * MIB),
         forecast=replace(FORECAST, at_end=None, why_not="it is read more than once"),
         end=None,

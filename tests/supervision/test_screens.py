@@ -24,7 +24,7 @@ CALM = RunOutcome(
 
 def test_a_run_that_fits_is_one_line() -> None:
     assert outcome_lines(CALM) == [
-        ("memory", "peak 50.0 MiB, budget 100 MiB, 90.0 MiB with page cache, largest process 40.0 MiB, 1.5 s")
+        ("memory", "peak 50.0 MiB, budget 100 MiB, 90.0 MiB with page cache, largest process 40.0 MiB; run time 1.5 s")
     ]
 
 
@@ -86,7 +86,7 @@ def test_the_user_s_line_is_first_and_the_library_is_one_line() -> None:
         ("", "  in pandas/core/x.py:369 in split"),
     ]
     here = replace(stopped, grown=(replace(stopped.grown[0], line=11),))
-    assert outcome_lines(here)[-1] == ("", "      40.0 MiB of the last 50.0 MiB grew here")
+    assert outcome_lines(here)[-1] == ("", "      40.0 MiB of the last 50.0 MiB of growth came from here")
 
 
 def test_a_position_that_cannot_be_seen_is_not_told() -> None:

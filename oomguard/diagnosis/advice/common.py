@@ -62,8 +62,7 @@ def fewer(group: TaskGroup | None, room: int | None) -> Advice | None:
         fit = max(1, group.count * 3 // 4)
     return Advice(
         text=(
-            f"start fewer of {group.name}: {group.count} of them held up to {format_size(each)} each; "
-            f"try {fit} or fewer"
+            f"start fewer of {group.name}: {group.count} held {format_size(each)} each on average; try {fit} or fewer"
         )
     )
 

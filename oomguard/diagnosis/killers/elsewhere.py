@@ -21,7 +21,7 @@ def _entry(ident: str, what: str, *wordings: Wording, why: str, do: tuple[tuple[
 MESSAGES: tuple[Killer, ...] = (
     _entry(
         "gpu",
-        "memory of a GPU",
+        "a GPU that ran out of memory, not the host",
         wording(
             r"(?:[\w.]{0,80}(?:OutOfMemoryError|RuntimeError|AcceleratorError): )?(?P<reason>(?:CUDA|HIP|MPS backend|XPU) out of memory.{0,300}|CUDA error: out of memory)",
             "CUDA out of memory|HIP out of memory|MPS backend out of memory|XPU out of memory|CUDA error: out of memory",
@@ -41,7 +41,7 @@ MESSAGES: tuple[Killer, ...] = (
     ),
     _entry(
         "shm",
-        "/dev/shm, or another tmpfs",
+        "that /dev/shm or another tmpfs was full, not the host's memory",
         wording(
             r"(?:.{0,60}?Error: )?(?P<reason>Unexpected bus error encountered in worker\..{0,200})",
             "bus error encountered in",
@@ -66,7 +66,7 @@ MESSAGES: tuple[Killer, ...] = (
     ),
     _entry(
         "java",
-        "the heap of a Java virtual machine",
+        "a Java virtual machine that ran out of heap, not the host",
         wording(
             r"(?:.{0,200}?\s)?(?P<reason>java\.lang\.OutOfMemoryError: (?:Java heap space|GC overhead limit exceeded|Metaspace|Requested array size exceeds VM limit|Direct buffer memory|Compressed class space|PermGen space).{0,80})",
             r"java\.lang\.OutOfMemoryError: ",
@@ -93,7 +93,7 @@ MESSAGES: tuple[Killer, ...] = (
     ),
     _entry(
         "node",
-        "the heap of Node.js (V8)",
+        "a Node.js (V8) program that ran out of heap, not the host",
         wording(
             r"(?:.{0,80}?\s)?(?P<reason>(?:FATAL )?ERROR: .{0,160}?JavaScript heap out of memory)",
             "(?:JavaScript heap out of memory)",
@@ -104,7 +104,7 @@ MESSAGES: tuple[Killer, ...] = (
     ),
     _entry(
         "duckdb",
-        "memory of DuckDB",
+        "that DuckDB reached its own memory limit, not the host's",
         wording(
             r"(?:\S{0,80}OutOfMemoryException: )?(?P<reason>Out of Memory Error: (?:could not|failed to) (?:allocate|pin|offload).{0,200})",
             "Out of Memory Error: ",
@@ -121,7 +121,7 @@ MESSAGES: tuple[Killer, ...] = (
     ),
     _entry(
         "ray-store",
-        "Ray's object store",
+        "that Ray's object store was full, not the host's memory",
         wording(
             r"(?:ray\.exceptions\.)?(?P<reason>ObjectStoreFullError: .{0,200})",
             "ObjectStoreFullError: ",
@@ -138,7 +138,7 @@ MESSAGES: tuple[Killer, ...] = (
     ),
     _entry(
         "dask-paused",
-        "memory of a Dask worker, which was not killed",
+        "a Dask worker near its own memory limit, which was not killed",
         wording(
             r"(?:distributed\.\S{1,60} - WARNING - |- )?(?P<reason>Worker is at [0-9]{1,3}% memory usage\. Pausing worker\..{0,200})",
             "% memory usage. Pausing worker",
@@ -159,7 +159,7 @@ MESSAGES: tuple[Killer, ...] = (
     ),
     _entry(
         "heroku-quota",
-        "memory of a Heroku dyno, which swaps",
+        "a Heroku dyno that is over its memory and swaps",
         wording(
             r"(?P<reason>Error R14 \(Memory quota exceeded\))",
             r"Error R14 \(Memory",
@@ -175,7 +175,7 @@ MESSAGES: tuple[Killer, ...] = (
     ),
     _entry(
         "refused",
-        "memory that was asked for and refused",
+        "that memory was asked for and refused",
         wording(
             r"(?:numpy\.\S{0,60}?)?(?:_Array)?MemoryError: (?P<reason>Unable to allocate .{1,200})",
             "MemoryError: Unable to allocate",

@@ -29,7 +29,7 @@ def _entry(
     return Killer(ident=ident, what=what, wordings=wordings, says="sigkill", facts=facts, advise=advise, why=why)
 
 
-_FEWER = "a worker holds a copy of what its parent's objects become when they are touched (copy-on-write): start fewer"
+_FEWER = "a worker gets its own copy of each page of its parent's objects that it touches (copy-on-write)"
 _RUNNER = "GitHub's standard runners have 7 or 16 GB, GitLab's small one 8 GB; a larger runner, or fewer jobs at once"
 
 MESSAGES: tuple[Killer, ...] = (

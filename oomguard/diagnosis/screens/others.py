@@ -108,7 +108,7 @@ def _room(kill: OtherKill, *, early: bool) -> str:
     if kill.reason and (told := _room_in_words(kill.reason)):
         return told
     if early:
-        return "it acts before memory has run out; of a kill by the kernel nothing is in this log"
+        return "it acts before memory has run out; this log shows no kill by the kernel"
     return NOT_SAID
 
 
@@ -141,14 +141,14 @@ def notice_lines(diagnosis: Findings) -> Lines:
     name = BY_IDENT[notice.told_by].what
     if notice.says == "elsewhere":
         return [
-            ("killed by", f"nothing for lack of the host's memory, by this text: it tells of {name}"),
+            ("killed by", f"nothing: this text reports {name}"),
             ("it says", short(notice.reason or notice.line)),
             ("why", BY_IDENT[notice.told_by].why),
         ]
     return [
         (
             "killed by",
-            "not in this text: it tells of a sudden end, not who sent SIGKILL nor why",
+            "unknown: this text reports a sudden end, but not who sent SIGKILL or why",
         ),
         ("what died", _who(notice, name)),
         (

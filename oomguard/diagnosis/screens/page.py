@@ -77,7 +77,7 @@ def _heading(diagnosis: Findings) -> str:
         return _event_heading(diagnosis.main)
     if diagnosis.counters or diagnosis.units:
         return "Killed: out of memory, by the kernel's counters" if diagnosis.counters else "Killed: out of memory"
-    return "No kill for lack of memory was found"
+    return "No out-of-memory kill was found"
 
 
 def _other_heading(kill: OtherKill) -> str:

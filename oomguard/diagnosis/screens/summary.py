@@ -179,7 +179,7 @@ def _nothing_lines(diagnosis: Findings) -> Lines:
         f" and {len(read) - _SHOWN_SOURCES} more" if len(read) > _SHOWN_SOURCES else ""
     )
     told = [
-        ("killed by", f"nothing{asked}, as far as can be seen: no kill for lack of memory was found"),
+        ("killed by", f"unknown: no out-of-memory kill{asked} was found"),
         ("looked in", looked if read else "nothing could be read"),
     ]
     if diagnosis.asked and diagnosis.not_asked:

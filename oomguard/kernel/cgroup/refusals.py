@@ -60,7 +60,7 @@ def explain_refusals(refusals: list[tuple[MemcgDir, OSError]], memory_max: int, 
     explained: MemcgUnavailable
     if first.errno == errno.EROFS:
         explained = MemcgUnavailable(
-            f"the cgroup filesystem is read-only here ({place.mount_point}), as containers have it",
+            f"the cgroup filesystem is read-only here ({place.mount_point}), as is usual in containers",
             do=f"start the container with the limit: {_docker(memory_max)}",
         )
     elif numbers & {errno.EACCES, errno.EPERM}:

@@ -103,7 +103,8 @@ def _enforcement(facts: DoctorFacts) -> list[Finding]:
     if enforcement.cannot:
         text = f"{text}: {enforcement.cannot}"
     better = [
-        Finding(topic="run", text=f"no {each.way}: {each.why}", fine=False, do=each.do) for each in enforcement.better
+        Finding(topic="run", text=f"{each.way} cannot be used: {each.why}", fine=False, do=each.do)
+        for each in enforcement.better
     ]
     return [Finding(topic="run", text=text, fine=not enforcement.cannot), *better]
 

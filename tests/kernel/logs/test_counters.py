@@ -130,7 +130,7 @@ def test_a_filter_that_fits_nothing_reads_no_counters(tmp_path: Path) -> None:
     for asked in ({"name": "nosuch"}, {"pid": 4711}, {"since": "1m"}):
         answer = diagnose(root=root, **asked)
         assert (answer.verdict, answer.killer, answer.counters) == ("none", None, None)
-        assert "nothing that fits" in str(answer.render())
+        assert "no out-of-memory kill that fits" in str(answer.render())
 
 
 def test_a_log_that_no_longer_holds_the_kill(tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def test_how_a_job_would_be_held_and_what_each_better_way_needs() -> None:
     first, *others = worse(report(replace(GOOD, enforcement=held)))
     assert first.text == "oomguard run would enforce a budget by polling: a burst can pass it"
     assert [(other.text, other.do) for other in others] == [
-        (f"no {way}: why {way}", f"do {way}") for way in ("cgroup v2", "systemd scope")
+        (f"{way} cannot be used: why {way}", f"do {way}") for way in ("cgroup v2", "systemd scope")
     ]
 
 
@@ -157,7 +157,7 @@ def test_screens(check_screen: Callable[[str, str], None]) -> None:
     bad = replace(
         GOOD, cgroup=CgroupFacts(layout="v2", read_only=True, levels=(TIGHT, OPEN), hidden_max=None), container="docker",
         enforcement=EnforcementFacts(way="polling", cannot="a burst can pass it", better=(BetterWay(
-            way="cgroup v2", why="the cgroup filesystem is read-only here, as containers have it", do="docker run --memory SIZE ..."),)),
+            way="cgroup v2", why="the cgroup filesystem is read-only here, as is usual in containers", do="docker run --memory SIZE ..."),)),
         killers=(KillerFacts(name="earlyoom", acts="when less than 10 % of memory is available and less than 10 % of swap is free"),),
         ulimits={"Max address space": 8 * GIB}, logs=(), stacks=StackFacts(readers=(), ptrace_scope=1, may_trace_all=False),
     )  # fmt: skip

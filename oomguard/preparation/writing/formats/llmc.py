@@ -53,7 +53,7 @@ class Llmc(OutputFormat):
     def notes(self, done: FinishedSet) -> list[str]:
         if not done.tokens("train"):
             return [no_train_shard(done)]
-        notes = short_last_shard(done, "llm.c stops at its start (assertion)")
+        notes = short_last_shard(done, "llm.c aborts at startup (assertion)")
         if len(done.of("train")) == 1:
             notes.append("one train shard only: modded-nanogpt stops when it has been read once (StopIteration)")
         if not done.tokens("val"):

@@ -51,10 +51,17 @@ def short_last_shard(done: FinishedSet, loaders: str) -> list[str]:
     shards = done.of("train")
     if not shards or shards[-1].tokens > _A_BATCH:
         return []
+    longest = max(shard.tokens for shard in shards)
+    all_short = len(shards) > 1 and longest <= _A_BATCH
+    which = f"the last train shard has {shards[-1].tokens:,} tokens"
+    if all_short:
+        which = f"all train shards have {longest:,} tokens or fewer"
     note = (
-        f"the last train shard has {shards[-1].tokens:,} tokens: {loaders} on a shard with fewer than "
+        f"{which}: {loaders} on a shard with fewer than "
         f"B x T x processes + 1 tokens ({_A_BATCH + 1:,} with 64 x 1,024 x 8)"
     )
+    if all_short:
+        return [f"{note}; take a smaller batch, fewer processes, or a larger --shard-tokens"]
     full = done.layout.shard_tokens or 0
     if len(shards) > 1 and shards[-1].tokens < full:
         total = sum(shard.tokens for shard in done.shards)

@@ -5,6 +5,7 @@ import pkgutil
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -105,6 +106,10 @@ def test_a_last_shard_too_short_for_a_batch_is_said(name: str) -> None:
     even = int(re.search(r"--shard-tokens (\d+)", notes)[1])
     assert total % even == 0 or total % even > 524_289
     assert "253,439" not in " ".join(output.notes(whole))
+    parts = tuple(replace(shard, tokens=500) for shard in whole.of("train"))
+    (note,) = output.notes(replace(whole, shards=(*parts, *whole.of("val"))))
+    assert note.startswith("all train shards have 500 tokens or fewer")
+    assert "fold" not in note
 
 
 def test_one_train_shard_is_said_to_modded_nanogpt() -> None:
@@ -120,8 +125,6 @@ def test_one_train_shard_is_said_to_modded_nanogpt() -> None:
 @pytest.mark.parametrize("folder", ["/data/my set", "/data/it's", "/data/\udcff\udcfe", "/data/\x1b[31m"])
 def test_folders_are_quoted_for_a_shell(folder: str, tmp_path: object) -> None:
     """cases/D9: what is printed is what a shell takes."""
-    from dataclasses import replace
-
     lines = FORMATS["nanogpt"].next_lines(replace(made(FORMATS["nanogpt"], ("train", "val")), folder=folder))
     word = lines[1].removeprefix("  ln -s ").removesuffix(" data/mine")
     said = subprocess.run(["bash", "-c", f"printf %s {word}"], capture_output=True, check=True).stdout
