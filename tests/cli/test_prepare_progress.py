@@ -12,7 +12,7 @@ from tests.running import started
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 KEYS = {"schema", "seconds", "bytes_read", "bytes_to_read", "text_bytes", "documents", "tokens", "workers", "memory",
-        "peak_memory", "restarted_workers"}  # fmt: skip
+        "peak_memory", "restarted_workers", "shuffled_tokens"}  # fmt: skip
 
 
 def test_each_line_is_one_object_and_the_last_says_all(oomguard: Run, tmp_path: Path) -> None:
