@@ -10,6 +10,7 @@ import email.utils
 import os
 import random
 import re
+import socket
 import sys
 import time
 from contextlib import closing
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urljoin, urlsplit
 
 from oomguard.errors import Changed, MissingExtra, NothingFound, OomguardError, Unreachable
+from oomguard.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +48,7 @@ _HUB_REFUSALS: dict[str, tuple[type[OomguardError], str, str]] = {
         "check the name; of a private one: hf auth login",
     ),
 }  # fmt: skip
-RESUMES = "run the same command again: it resumes from the last checkpoint"
+RESUMES = "look at the network (and HTTPS_PROXY), then run the same command again: it resumes"
 
 
 class TryAgain(Exception):
@@ -122,7 +124,8 @@ class Client:
             except (requests.exceptions.SSLError, requests.exceptions.InvalidURL, ValueError) as error:
                 raise Unreachable(f"{self._name} cannot be read: {words_of(error)}", do="check the address") from error
             except (requests.exceptions.RequestException, OSError) as error:
-                raise TryAgain(words_of(error)) from error
+                host = urlsplit(url).hostname or ""
+                raise TryAgain(f"{printable(host)}: {words_of(error)}") from error
             status = answer.status_code
             if status in (301, 302, 303, 307, 308):
                 seen |= {key.lower(): value for key, value in answer.headers.items()}
@@ -217,6 +220,8 @@ def words_of(error: BaseException) -> str:
     causes: list[BaseException] = [error]
     while (more := causes[-1].__cause__ or causes[-1].__context__) is not None and len(causes) < _REDIRECTS:
         causes.append(more)
+    if any(isinstance(one, socket.gaierror) for one in causes):
+        return "its host name cannot be resolved"
     number = next((one.errno for one in causes if isinstance(one, OSError) and isinstance(one.errno, int)), None)
     return f"{type(error).__name__}{f' ({os.strerror(number)})' if number and number > 0 else ''}"
 

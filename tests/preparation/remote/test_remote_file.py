@@ -314,3 +314,9 @@ def test_nothing_of_an_address_is_told() -> None:
     outer = ValueError("https://host/?signature=secret")
     outer.__cause__ = inner
     assert requesting.words_of(outer) == "ValueError (Connection refused)"
+
+
+def test_a_name_that_nobody_knows_is_said_in_words() -> None:
+    outer = ConnectionError("HTTPSConnectionPool(host='x', port=443): Max retries exceeded with url: /a?signature=b")
+    outer.__context__ = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    assert requesting.words_of(outer) == "its host name cannot be resolved"
