@@ -211,6 +211,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 @AS_ROOT
 def test_a_user_who_swaps_files_all_the_time_makes_root_write_nowhere_else(tmp_path: Path) -> None:
     """The folder is open to all, so names come and go between any two steps of root's."""

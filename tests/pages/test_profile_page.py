@@ -189,6 +189,7 @@ def test_a_step_is_nice(whole: float, most: int) -> None:
     assert f"{step:e}"[0] in "125"
 
 
+@pytest.mark.slow
 def test_a_long_run_of_many_processes_stays_small() -> None:
     """However long the run, however many its processes and stacks, and however long their names."""
     random = Random(1)

@@ -59,6 +59,7 @@ def test_other_programs_are_left_alone(tmp_path: Path) -> None:
     assert not is_python(sleep.pid)
 
 
+@pytest.mark.slow
 def test_what_cannot_be_read_has_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader that crashes or hangs on one process costs that process's arguments, and no more time than allowed."""
     real = python_stacks.read_with_pystack
