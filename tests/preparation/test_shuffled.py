@@ -262,6 +262,20 @@ def test_what_cannot_be_shuffled_is_refused(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_documents_do_not_wait_behind_a_link(tmp_path: Path) -> None:
+    write_inputs(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/ta000.tokens").write_text("precious")
+    (tmp_path / "out/.oomguard").mkdir(parents=True)
+    (tmp_path / "out/.oomguard/spool").symlink_to(tmp_path / "elsewhere")
+    done = run_oomguard("prepare", "in.jsonl", "--out", "out", "--shuffle", "1", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "spool is a link" in done.stderr
+    assert files_in(tmp_path / "elsewhere") == {"ta000.tokens": b"precious"}
+    (tmp_path / "out/.oomguard/spool").unlink()  # as it says
+    assert run_oomguard("prepare", "in.jsonl", "--out", "out", "--shuffle", "1", cwd=tmp_path).returncode == 0
+
+
 def test_nothing_is_added_to_a_shuffled_set(tmp_path: Path) -> None:
     """And it stays as it is."""
     write_inputs(tmp_path)
