@@ -12,6 +12,8 @@ from oomguard.cli.showing import show
 from oomguard.errors import BadInput
 from oomguard.preparation.writing.formats.table import FORMATS
 
+_Encoding = Annotated[str | None, choice(ENCODINGS, "The tokenizer. Default: what the manifest says.")]
+
 
 def convert_command(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of shards, oomguard's or another's.")],
@@ -32,13 +34,7 @@ def convert_command(
         choice(("keep", "fold"), "A last shard that is not full: keep it; or fold it into the shard before."),
     ] = "keep",
     name: Annotated[str | None, typer.Option(metavar="NAME", help="What the shards' names begin with.")] = None,
-    encoding: Annotated[
-        str | None,
-        choice(
-            ENCODINGS,
-            "The tokenizer. Default: what the manifest says.",
-        ),
-    ] = None,
+    encoding: _Encoding = None,
     eot_token: Annotated[
         int | None,
         at_least(0, "ID", "The id that ends each document, where no manifest says it.", "--eot-token"),
@@ -75,13 +71,7 @@ def convert_command(
 
 def inspect_command(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of shards, oomguard's or another's.")],
-    encoding: Annotated[
-        str | None,
-        choice(
-            ENCODINGS,
-            "The tokenizer. Default: what the manifest says.",
-        ),
-    ] = None,
+    encoding: _Encoding = None,
     token: Annotated[
         str | None,
         typer.Option(
