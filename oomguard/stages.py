@@ -54,7 +54,7 @@ def _tell(file: str, what: str, name: str) -> None:
     try:
         fd = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
     except OSError:
-        return  # the profiler is gone; the program goes on
+        return  # the profiler is gone; the program continues
     try:
         os.write(fd, line.encode(errors="replace"))
     except OSError:

@@ -29,7 +29,7 @@ class ShowHeld(Silence):
         tell(laid_out(render_held(held, os.getpid(), suggested)) + "\n")
 
     def released(self, budget: int) -> None:
-        """It goes on."""
+        """It continues."""
         say(f"released: it continues with a budget of {format_size(budget)}")
 
     def stays_held(self, why: str) -> None:

@@ -56,7 +56,7 @@ def prepare(options: PrepareOptions, *, max_rss: int | None = None, events: Prep
     """Turn the inputs into shards; a run that was stopped resumes from its last checkpoint.
 
     `max_rss` is the budget in bytes, enforced where the machine allows; None: what the machine leaves.
-    Raises: OomguardError, whose `do` says how to go on. Call it from the main thread.
+    Raises: OomguardError, whose `do` says what to do next. Call it from the main thread.
     """
     resolved = resolve_options(options)
     require_folder(options.out)

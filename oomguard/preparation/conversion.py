@@ -72,7 +72,7 @@ class Conversion:
 def convert(options: ConvertOptions) -> Conversion:
     """Write the shards of a folder again in another format; a run that was stopped resumes from its last checkpoint.
 
-    Raises: OomguardError, whose `do` says how to go on; BadInput if something would be lost and `lossy` is not set.
+    Raises: OomguardError, whose `do` says what to do next; BadInput if something would be lost and `lossy` is not set.
     """
     found = open_set(options.folder, encoding=options.encoding)
     if options.out.resolve() == options.folder.resolve():

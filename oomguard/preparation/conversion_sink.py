@@ -118,7 +118,7 @@ def open_sink(
     first_is_val: bool = False,
     encoded_bytes: int | None = None,
 ) -> ConversionSink:
-    """Begin, or go on; the last three as in TokenSink. Raises: OomguardError, as `prepare` does."""
+    """Begin, or resume; the last three as in TokenSink. Raises: OomguardError, as `prepare` does."""
     manifest = Manifest(out)
     stack.callback(manifest.close)
     check = partial(_check, out, output, layout, restart)

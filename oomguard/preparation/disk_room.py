@@ -2,7 +2,7 @@
 
 Every tokenizer of a known family begins a new token at white space before a letter, so that a text has no fewer tokens
 than words. That is certain for what was read, needs no vocabulary, and is some three quarters of the tokens of English;
-of a script without spaces nothing is said. A run that starts and fills the disk can be gone on with; one that is
+of a script without spaces nothing is said. A run that starts and fills the disk can be continued; one that is
 refused and would have fitted could not be done at all.
 """
 
@@ -68,7 +68,7 @@ def free_bytes(out: Path) -> int:
 
 
 def _written_before(out: Path) -> int:
-    """Bytes of the shards that are gone on with, or made again."""
+    """Bytes of the shards that are continued, or made again."""
     state = out / STATE_FOLDER
     try:
         names = Manifest.peek(state).names if state.is_dir() else set()

@@ -190,7 +190,7 @@ def _reopen(job: Job, manifest: Manifest, checkpoint_seconds: float) -> None:
 
 
 def _check(job: Job, progress: Progress) -> None:
-    """Whether the run can go on from there; nothing on disk is changed before."""
+    """Whether the run can continue from there; nothing on disk is changed before."""
     options = job.options
     require_free_names(
         options.out, job.resolved.output, job.resolved.layout, ours=progress.names, provenance=options.provenance

@@ -24,7 +24,7 @@ _CHECKPOINT_SECONDS = 10.0
 def lay_out(
     job: Job, budget: RunBudget, pieces: Pieces, stack: ExitStack, *, encoded_bytes: int, made_of: str
 ) -> ShardSet:
-    """Write the shards, or go on; `made_of` tells the pieces from any others. `stack` closes what is opened.
+    """Write the shards, or resume; `made_of` tells the pieces from any others. `stack` closes what is opened.
 
     Raises: OomguardError, as `prepare` does.
     """

@@ -91,7 +91,7 @@ def full_path(source: Source) -> str:
 
 
 def require_same_errors_policy(progress: Progress, options: PrepareOptions) -> None:
-    """Another policy may go on only where the first one has not changed a byte yet.
+    """Another policy may continue only where the first one has not changed a byte yet.
 
     Raises: Changed.
     """

@@ -153,7 +153,7 @@ def _answer(connection: socket.socket, *, ok: bool, text: str, budget: int | Non
 def ask_to_release(
     pid: int, *, stop: bool = False, max_rss: int | None = None, opens_swap: bool = False, swap_max: int | None = None
 ) -> dict[str, Any]:
-    """Ask the supervisor of `pid` (its own, or a process of its job) to go on with the job, or to end it.
+    """Ask the supervisor of `pid` (its own, or a process of its job) to continue the job, or to end it.
 
     Gives its answer: "ok", "text", "budget". Raises: NothingFound if no supervisor holds such a job; NeedsPrivilege if
     it is another user's; OomguardError if the supervisor does not answer.

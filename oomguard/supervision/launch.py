@@ -44,7 +44,7 @@ class StartedJob:
             raise CannotStart(name, number)
 
     def linger(self, report: str | None) -> None:
-        """The command is over, and some of what it started goes on: the reaper sees to it, and cleans up after it.
+        """The command is over, and some of what it started continues: the reaper sees to it, and cleans up after it.
 
         What is killed for memory later is added to the `report`.
         """

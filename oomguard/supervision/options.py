@@ -90,10 +90,10 @@ class RunEvents(Protocol):
         """The job is held; if it `waits`, until it is released, for instance with `suggested` bytes."""
 
     def released(self, budget: int) -> None:
-        """It goes on with another budget."""
+        """It continues with another budget."""
 
     def stays_held(self, why: str) -> None:
-        """It could not go on with the budget that somebody gave it."""
+        """It could not continue with the budget that somebody gave it."""
 
 
 class Silence:

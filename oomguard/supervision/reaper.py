@@ -108,7 +108,7 @@ class Reaper:
         self._is_buried = True
 
     def linger(self, kind: str, budget: int, cgroup: pathlib.Path | None, report: str | None = None) -> None:
-        """The command is over, and some of what it started goes on: let the reaper see to that alone."""
+        """The command is over, and some of what it started continues: let the reaper see to that alone."""
         facts = {"kind": kind, "budget": budget, "cgroup": str(cgroup or ""), "report": report}
         self._say(f"{json.dumps(facts)}\n".encode())
 
@@ -312,7 +312,7 @@ def _end_all() -> None:
 
 
 def _linger(kind: str, budget: int, cgroup: str, report: str | None, *, signals: SignalFile) -> None:
-    """The command ended, and what it left in the background goes on: under the same budget, until it ends."""
+    """The command ended, and what it left in the background continues: under the same budget, until it ends."""
     from oomguard.supervision.kernel_kills import LaterKills
 
     kills = LaterKills(kind, cgroup)

@@ -151,7 +151,7 @@ class JobSamples:
         return found
 
     def suggest_budget(self, budget: int) -> int:
-        """With how much more a held job could go on: what the line says, or half as much again; if it is there."""
+        """With how much more a held job could continue: what the line says, or half as much again; if it is there."""
         from oomguard.kernel.machine import read_headroom
 
         found = self._line()
@@ -215,7 +215,7 @@ class RunRecord:
     seconds: float = 0.0
     peak_with_cache: int | None = None
     held: Snapshot | None = None
-    left_behind: int = 0  # processes that go on in the background
+    left_behind: int = 0  # processes that continue in the background
     samples: JobSamples = field(repr=False)
 
 

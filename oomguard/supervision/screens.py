@@ -234,7 +234,7 @@ def _read_of(opened: OpenInput) -> str:
 
 
 def render_held(held: Snapshot, supervisor_pid: int, suggested: int) -> RenderableType:
-    """Build the screen: where it stands, and what to type. `suggested` is a budget it could go on with."""
+    """Build the screen: where it stands, and what to type. `suggested` is a budget it could continue with."""
     from rich.table import Table
     from rich.text import Text
 

@@ -1,4 +1,4 @@
-"""Guard a started job: look at its memory, hold it at its budget, read it, and end it or let it go on."""
+"""Guard a started job: look at its memory, hold it at its budget, read it, and end it or let it continue."""
 
 from __future__ import annotations
 
@@ -276,7 +276,7 @@ class Supervisor:
                 self._backend.signal(signal.SIGKILL, only=lambda pid: is_ending_by(pid, signal.SIGTERM))
 
     def _wait_for_release(self, held: Snapshot, suggested: int) -> bool:
-        """Stay frozen until somebody says what is to become of the job. True: it goes on."""
+        """Stay frozen until somebody says what is to become of the job. True: it continues."""
         self._waits_for_release = True
         try:
             return self._is_released(held, suggested)
@@ -329,7 +329,7 @@ class Supervisor:
         return True
 
     def _refusal(self, limits: JobLimits) -> str | None:
-        """Why it could not go on under these limits. Asked before the kernel is: v2 would kill it, v1 says EBUSY."""
+        """Why it could not continue under these limits. Asked before the kernel is: v2 would kill it, v1 says EBUSY."""
         held = self._backend.read_memory(exact=True).unreclaimable
         if held < limits.budget:
             return None

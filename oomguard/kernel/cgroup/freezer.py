@@ -1,4 +1,4 @@
-"""Hold a whole job where it is, and let it go on.
+"""Hold a whole job where it is, and let it continue.
 
 A cgroup's freezer holds processes without their noticing. SIGSTOP, for where there is none, is seen by a parent
 that asks (a shell shows a stopped job), and is sent again until no member of the tree runs any more, as one may
@@ -54,7 +54,7 @@ class CgroupFreezer:
         return False
 
     def thaw(self) -> None:
-        """Let it go on. Raises: nothing: a cgroup that is gone holds nothing."""
+        """Let it continue. Raises: nothing: a cgroup that is gone holds nothing."""
         try:
             cgroup_files.write_setting(self._path, "cgroup.freeze", 0)
         except OSError:

@@ -27,7 +27,7 @@ def plan_to(path: Path, options: PrepareOptions, *, unit_bytes: int | None = Non
 
 
 def plan_within(options: PrepareOptions, *, unit_bytes: int | None = None) -> tuple[JobFile, Path]:
-    """Plan a job into its output folder, or go on with the same one that is there.
+    """Plan a job into its output folder, or resume the same one that is there.
 
     Raises: Changed if another one is; OomguardError as `prepare` does.
     """

@@ -143,7 +143,7 @@ class StoredPart:
     segments: tuple[Segment, ...]
 
     def pieces(self, unit: int, *, segment: int = 0, token: int = 0) -> Iterator[EncodedPiece]:
-        """Its pieces of up to a MiB, from a position on; each carries where to go on after it."""
+        """Its pieces of up to a MiB, from a position on; each carries where to continue after it."""
         width = self.token_bytes
         all_tokens = sum(each.tokens for each in self.segments)
         tokens_at, ends_at = 0, all_tokens * width

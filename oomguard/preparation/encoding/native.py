@@ -38,7 +38,7 @@ class CoreUnavailable(OomguardError):
 class Status(enum.IntEnum):
     """How a call ended."""
 
-    DONE = 0  # all is encoded; of a text that goes on: all that does not depend on what follows
+    DONE = 0  # all is encoded; of a text that continues: all that does not depend on what follows
     FULL = 1  # no room for more tokens or ends
     BAD_UTF8 = 2  # error_at: where the first ill-formed sequence begins, as in UnicodeDecodeError.start
     TOO_LONG = 3  # error_at: where a word begins that needs scratch_needed bytes of scratch

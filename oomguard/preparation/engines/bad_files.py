@@ -28,7 +28,7 @@ class Fault:
 
 
 class FileLedger:
-    """Counts what each file gave, and knows which are not gone on with."""
+    """Counts what each file gave, and knows which are not continued."""
 
     def __init__(self, job: Job, position: dict[str, Any]) -> None:
         self._job = job
@@ -43,7 +43,7 @@ class FileLedger:
         self._member = ""
 
     def may_leave(self, error: OomguardError) -> bool:
-        """Whether the file of an error is left, and the run goes on."""
+        """Whether the file of an error is left, and the run continues."""
         return self._skips and isinstance(error, BadInput)
 
     def is_left(self, source: int) -> bool:

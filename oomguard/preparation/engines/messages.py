@@ -88,7 +88,7 @@ class Encoded:
     repaired: int = 0  # invalid bytes replaced or left out
     verified_documents: int = 0
     verified_bytes: int = 0
-    is_open: bool = False  # its last document goes on behind it
+    is_open: bool = False  # its last document continues behind it
     open_from: int = -1  # with origins: where a document begins that does not end in it; -1: none does
     crc: int = 0  # CRC-32 of the chunk, as it was read
     read: list[list[int]] = field(default_factory=list)  # of rows: what was read of the file: start, end, CRC-32

@@ -204,7 +204,7 @@ class StreamIntake:
 
     @property
     def resume(self) -> dict[str, Any] | None:
-        """Where reading goes on after the last chunk that came."""
+        """Where reading continues after the last chunk that came."""
         return self._resume
 
     def close(self) -> list[int]:

@@ -35,7 +35,7 @@ class Work:
     task: EncodeTask
     source: int  # its place in the list of sources
     split: Split | None
-    position: dict[str, Any]  # where reading goes on after it; of lines, without their number
+    position: dict[str, Any]  # where reading continues after it; of lines, without their number
     name: str  # of the source, for people
     member: str = ""  # the file in an archive that it comes from
     place: str = ""  # where in it the chunk is, for people; "": a byte says it
@@ -75,7 +75,7 @@ class Work:
 
     @property
     def position_before(self) -> dict[str, Any]:
-        """Of rows: where reading goes on before them."""
+        """Of rows: where reading continues before them."""
         return {"source": self.source, "resume": {"row_group": self.task.group, "row": int(self.place)}}
 
     def rest_after(self, rows: int) -> Work | None:

@@ -1,6 +1,6 @@
 """CSV and TSV: a header, then records of which one field is the document, as Python's csv module reads them, strictly.
 
-Quotes, doubled quotes and line feeds in quotes are read as RFC 4180 has them. What is left open or goes on behind a
+Quotes, doubled quotes and line feeds in quotes are read as RFC 4180 has them. What is left open or continues behind a
 closing quote is an error, since whatever comes after it would be read otherwise than it was meant.
 """
 

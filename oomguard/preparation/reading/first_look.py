@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from oomguard.preparation.reading.kinds import Kind
 
 _BOM = b"\xef\xbb\xbf"
-_CUT = 60_000  # bytes of a begin whose last line may go on behind it
+_CUT = 60_000  # bytes of a begin whose last line may continue behind it
 
 
 def require_field(kind: Kind, head: bytes, field: str, name: str) -> None:
@@ -32,7 +32,7 @@ def _require_in_line(head: bytes, field: str, name: str) -> None:
     line, end, _ = head.lstrip(b"\r\n\t ").partition(b"\n")
     try:
         if not end or not isinstance(json.loads(line), dict):
-            return  # it goes on behind what was looked at; or the reading will say so
+            return  # it continues behind what was looked at; or the reading will say so
         parse_values([line], field=field, errors="strict")
     except BadLine as bad:
         if bad.what.startswith("no field"):

@@ -89,7 +89,7 @@ def _at_once(values: list[bytes], field: str) -> list[bytes] | None:
         return None
     decode, path = reader
     try:
-        if len(path) == 1:  # one by one: an object may not go on in the next line
+        if len(path) == 1:  # one by one: an object may not continue in the next line
             return [decode(value).f0.encode() for value in values]
         get = attrgetter(".".join(path))
         return [get(decode(value)).encode() for value in values]

@@ -37,7 +37,7 @@ class ReadOptions:
     longest_piece: int = 16 * MIB  # the most that is searched for a safe cut
     largest_document: int = 1 << 62  # a longer line or document is refused
     val_share: Fraction = Fraction(0)  # of the end of a text on a server that is for validation
-    to_the_fault: bool = False  # of a damaged text, what is before the fault is given: it is not gone on with
+    to_the_fault: bool = False  # of a damaged text, what is before the fault is given: it is not continued
     note: Callable[[str], None] = lambda _: None  # hears what a person should know of a source, at its end
     unasked: int = 8 * MIB  # a line, document or page of more than this is asked for
 
@@ -51,13 +51,13 @@ class Piece:
     """Consecutive text, or whole lines, of a source.
 
     Of text, `b"".join(data).split(separator)` are its parts of documents: the first goes on with the document of the
-    piece before unless `starts_document`, the last goes on in the next piece unless `ends_document`.
+    piece before unless `starts_document`, the last continues in the next piece unless `ends_document`.
     """
 
     data: Sequence[bytes | bytearray | memoryview]  # one behind the other
     starts_document: bool
     ends_document: bool
-    resume: dict[str, Any]  # JSON: where reading goes on right after this piece
+    resume: dict[str, Any]  # JSON: where reading continues right after this piece
     where: str  # the place of its first byte or value: "line 120", "byte 4096"
     task: Literal["text", "lines", "documents", "values"] = "text"  # what it is for the worker
     read_to: int | None = None  # how far into the file; None: as far as the descriptor is
@@ -116,7 +116,7 @@ class Packer:
     def add(
         self, document: bytes | memoryview | None, origin: int, resume: dict[str, Any], read_to: int | None = None
     ) -> Iterator[Piece]:
-        """Take one more, behind which reading goes on with `resume`; give a piece once there is one."""
+        """Take one more, behind which reading continues with `resume`; give a piece once there is one."""
         self._held.append(document)
         self._origins.append(origin)
         self._next += 1

@@ -71,7 +71,7 @@ class Recognised:
             return False
         try:
             return find_field(json.loads(line), name)[0]
-        except (ValueError, RecursionError):  # it goes on behind what was looked at
+        except (ValueError, RecursionError):  # it continues behind what was looked at
             keys = {key for path in paths_of(name) for key in (json.dumps(path[-1]), f'"{path[-1]}"')}
             return not rest and any(key.encode() in line for key in keys)
 

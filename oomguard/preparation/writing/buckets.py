@@ -227,7 +227,7 @@ class BucketWriter:
             return
         self._open = None
         if part == "a" and self._tokens >= self._first_tokens:
-            place = _LAST  # where the shard ends, this one goes on in the next
+            place = _LAST  # where the shard ends, this one continues in the next
         waiting[1].extend(place + _COUNT.pack(count))
         self._pending += KEY_BYTES
         if self._pending >= _PENDING:

@@ -155,10 +155,10 @@ class Manifest:
         extend: bool = False,
         check: Callable[[Progress], None] = lambda _: None,
     ) -> Progress:
-        """Open the manifest, new or to go on with, and give what is done already.
+        """Open the manifest, new or to resume, and give what is done already.
 
         What was not read yet may be another input than before. With `extend`, a finished run to which inputs were added
-        goes on from before its last shards were finished. `check` sees what is done (with `restart`: what is then
+        continues from before its last shards were finished. `check` sees what is done (with `restart`: what is then
         taken away), and may raise before the disk is changed.
         Raises: Changed if it was made from another input or with other options (both values are shown), or if it is
         damaged. BadInput if the disk refuses.
@@ -269,7 +269,7 @@ def _read_lines(file: Path) -> list[dict[str, Any]]:
 
 
 def _read_to_damage(file: Path) -> tuple[list[dict[str, Any]], int | None]:
-    """Give what can be gone on from, and the number of the damaged line that ends it, if one does.
+    """Give what can be continued from, and the number of the damaged line that ends it, if one does.
 
     Of the lines behind it only those count that say which names are ours: what was done after the last checkpoint
     before it is done again.

@@ -185,7 +185,7 @@ class Provenance:
         self._manifest.append(naming=name, sha256=sha256)
 
     def sync(self) -> dict[str, Any]:
-        """Put all that was taken on disk and give the position to go on from."""
+        """Put all that was taken on disk and give the position to continue from."""
         spools = {}
         if self._spools is not None:
             rows, names = (spool.sync() for spool in self._spools)

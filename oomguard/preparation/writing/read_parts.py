@@ -1,4 +1,4 @@
-"""What was read of each input, with a checksum: a run goes on only with the bytes that it began with.
+"""What was read of each input, with a checksum: a run continues only with the bytes that it began with.
 
 The CRC-32 of a plain text, and of a Parquet file's footer and pages, is taken by the workers, of the very bytes that
 they read; that of a file which only the reader can read is taken here, of all that the reader has taken from it, when

@@ -1,7 +1,7 @@
 """Tokens into shard files: in order, under a temporary name, hashed, synced, renamed.
 
 One `SplitWriter` for each split. Where a shard ends depends on the number of tokens only, so that a run that was
-stopped and goes on, with other piece sizes, writes the same bytes.
+stopped and resumes, with other piece sizes, writes the same bytes.
 """
 
 # ruff: noqa: SLF001 - the shard before the open one is a writer of the same class
@@ -309,7 +309,7 @@ class SplitWriter:
             self._hash.digest = hash_part(self._fd, hashlib.sha256(header), len(header), end)
 
     def sync(self) -> dict[str, Any]:
-        """Put all that was written on disk and give the position to go on from."""
+        """Put all that was written on disk and give the position to continue from."""
         if self._fd >= 0:
             try:
                 os.fdatasync(self._fd)
@@ -347,7 +347,7 @@ class SplitWriter:
 
         `stored`: the finished shards, each a StoredShard.
 
-        A format whose files are the stored tokens has nothing to make: its file is gone on with under the other name.
+        A format whose files are the stored tokens has nothing to make: its file is continued under the other name.
         """
         if not (self._plan.format.is_built or self._plan.with_documents):
             return

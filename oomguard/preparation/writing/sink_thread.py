@@ -18,7 +18,7 @@ class Sink(Protocol):
     """Where encoded pieces go, one after another."""
 
     totals: Totals
-    position: dict[str, Any]  # in the input: where to go on from
+    position: dict[str, Any]  # in the input: where to continue from
 
     def take(self, piece: EncodedPiece) -> None:
         """Take the next one."""

@@ -51,7 +51,7 @@ class EncodedPiece:
     read: Sequence[tuple[int, int, int, int | None]] = ()  # of the input, for ReadParts.note()
     # With --provenance, of the documents that end in it: where in the source they begin; -1: before the piece.
     origins: memoryview | None = None  # int64[document_count]
-    open_from: int = -1  # where a document begins that goes on behind the piece; -1: none begins
+    open_from: int = -1  # where a document begins that continues behind the piece; -1: none begins
     source: int = 0
     member: str = ""  # of an archive
     bad_file: dict[str, Any] | None = None  # a file that is not read on: path, what is wrong, documents kept of it
@@ -234,7 +234,7 @@ class TokenSink:
         self._writers[split].write(tokens[start * size : end * size], own, self.totals.documents + first)
 
     def checkpoint(self) -> None:
-        """Put all that was taken on disk; a run that is stopped later goes on from here at the latest.
+        """Put all that was taken on disk; a run that is stopped later continues from here at the latest.
 
         Raises: BadInput if the disk refuses. Then this was the last try: what the kernel could not write it reports
         once, and a second sync would be told that all is well.

@@ -206,7 +206,7 @@ class CgroupBackend:
         return self._freezer().freeze()
 
     def thaw(self) -> None:
-        """Let them go on. Raises: nothing."""
+        """Let them continue. Raises: nothing."""
         self._freezer().thaw()
 
     def plan_budget(self, budget: int) -> JobLimits:
