@@ -16,8 +16,8 @@ from oomguard.kernel import safe_files
 from oomguard.kernel.machine import read_headroom, usable_cpus
 from oomguard.kernel.model import LEAST_BUDGET
 from oomguard.kernel.proc.files import ProcessTree, ProcFiles
-from oomguard.profiling.events import RecordingHead
 from oomguard.profiling.high_water import MemcgClock
+from oomguard.profiling.recording_lines import RecordingHead
 from oomguard.profiling.rules.rebuild import build_profile
 from oomguard.profiling.watch import JobWatch, StageFile
 from oomguard.supervision.backends.cgroup import CgroupBackend

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oomguard.kernel.proc.open_files import read_open_inputs
-from oomguard.profiling.events import ForecastMade
+from oomguard.profiling.recording_lines import ForecastMade
 from oomguard.supervision.growth.forecast import ReadProgress
 
 if TYPE_CHECKING:

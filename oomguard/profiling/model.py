@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from oomguard.profiling.events import ForecastMade, Peaks, RecordingEnd, RecordingHead, SeenProcess
+    from oomguard.profiling.recording_lines import ForecastMade, Peaks, RecordingEnd, RecordingHead, SeenProcess
     from oomguard.supervision.model import GrownLine, GrownStack, MemorySample
 
 _ALL = 0.9  # of an input

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from oomguard.kernel.proc.files import ProcFiles
-from oomguard.profiling.events import (
+from oomguard.profiling.recording import RecordingFile
+from oomguard.profiling.recording_lines import (
     HeldByStacks,
     Peaks,
     RecordingEnd,
@@ -15,14 +16,13 @@ from oomguard.profiling.events import (
     SeenStack,
     event_line,
 )
-from oomguard.profiling.recording import RecordingFile
 from oomguard.profiling.rules.peaks import PeakClocks, Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from oomguard.profiling.events import Event, ForecastMade, StageMark
+    from oomguard.profiling.recording_lines import Event, ForecastMade, StageMark
     from oomguard.supervision.model import GrownCall, GrownLine, GrownStack, MemorySample
 
 _MOST_PROCESSES = 2000

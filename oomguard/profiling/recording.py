@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from oomguard.errors import BadInput, NothingFound, NotOurs
 from oomguard.kernel import safe_files
 from oomguard.kernel.plain_files import open_regular
-from oomguard.profiling.events import event_line, read_line
+from oomguard.profiling.recording_lines import event_line, read_line
 from oomguard.profiling.rules.rebuild import build_profile
 from oomguard.text import printable
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from oomguard.profiling.events import Event
     from oomguard.profiling.model import PeakProfile
+    from oomguard.profiling.recording_lines import Event
 
 _FULL = 8 << 20  # bytes
 _FIRST = b'{"recording":'

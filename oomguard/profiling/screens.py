@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console, ConsoleOptions, RenderableType
 
-    from oomguard.profiling.events import ForecastMade
     from oomguard.profiling.model import PeakProfile
+    from oomguard.profiling.recording_lines import ForecastMade
     from oomguard.profiling.rules.difference import ProfileDifference
     from oomguard.supervision.model import GrownLine
 

@@ -6,9 +6,9 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from oomguard.profiling.events import RecordingEnd, RecordingHead, StageMark
 from oomguard.profiling.inputs import InputWatch
 from oomguard.profiling.recorder import Recorder
+from oomguard.profiling.recording_lines import RecordingEnd, RecordingHead, StageMark
 from oomguard.profiling.sampler import MemorySampler, SamplingStep, measure_fill_rate
 from oomguard.stages import STAGES_VARIABLE
 from oomguard.supervision.growth.watch import GrowthWatch
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from oomguard.profiling.events import Event
     from oomguard.profiling.high_water import MemcgClock
+    from oomguard.profiling.recording_lines import Event
 
 _PEAKS_SECONDS = 0.5
 _MOST_READ = 1 << 16  # bytes of the stages' file at a look

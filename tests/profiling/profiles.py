@@ -4,8 +4,8 @@ import math
 from dataclasses import replace
 from itertools import cycle
 
-from oomguard.profiling.events import ForecastMade, Peaks, RecordingEnd, RecordingHead, SeenProcess
 from oomguard.profiling.model import PeakProfile, StageBand
+from oomguard.profiling.recording_lines import ForecastMade, Peaks, RecordingEnd, RecordingHead, SeenProcess
 from oomguard.supervision.model import GrownCall, GrownLine, GrownStack, MemorySample, ProcessMemory
 
 MIB, GIB = 1 << 20, 1 << 30

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from oomguard.cli.showing import screen
-from oomguard.profiling.events import ForecastMade, Peaks, RecordingEnd, RecordingHead, SeenProcess
 from oomguard.profiling.model import PeakProfile, StageBand
+from oomguard.profiling.recording_lines import ForecastMade, Peaks, RecordingEnd, RecordingHead, SeenProcess
 from oomguard.profiling.screens import render_profile
 from oomguard.supervision.model import GrownLine, MemorySample, ProcessMemory
 

@@ -27,9 +27,9 @@ from oomguard.profiling.screens import end_rows, how_it_ended, short_path
 from oomguard.units import format_size
 
 if TYPE_CHECKING:
-    from oomguard.profiling.events import ForecastMade
     from oomguard.profiling.model import PeakProfile
     from oomguard.profiling.page.timeline import ChartData
+    from oomguard.profiling.recording_lines import ForecastMade
 
 _LINES, _STAGES, _PROCESSES, _NOTES = 20, 40, 40, 40  # rows shown; the rest is counted
 

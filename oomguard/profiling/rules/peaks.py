@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from oomguard.profiling.events import Peaks
+from oomguard.profiling.recording_lines import Peaks
 from oomguard.units import MIB
 
 if TYPE_CHECKING:

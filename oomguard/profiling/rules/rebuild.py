@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput
-from oomguard.profiling.events import (
+from oomguard.profiling.model import PeakProfile, StageBand
+from oomguard.profiling.recording_lines import (
     ForecastMade,
     HeldByStacks,
     Peaks,
@@ -17,14 +18,13 @@ from oomguard.profiling.events import (
     SeenStack,
     StageMark,
 )
-from oomguard.profiling.model import PeakProfile, StageBand
 from oomguard.profiling.rules.peaks import Timeline
 from oomguard.supervision.model import GrownCall, GrownStack, MemorySample
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from oomguard.profiling.events import Event
+    from oomguard.profiling.recording_lines import Event
 
 _MOST_KEPT = 4000  # of each kind, whatever a file says
 _MOST_CALLS = 40_000

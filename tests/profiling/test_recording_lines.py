@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oomguard.profiling import events as recording
-from oomguard.profiling.events import (
+from oomguard.profiling import recording_lines as recording
+from oomguard.profiling.recording_lines import (
     VERSION,
     ForecastMade,
     HeldByStacks,
