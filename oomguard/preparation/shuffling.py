@@ -7,17 +7,14 @@ and their memory is what buckets are sorted in. A bucket goes once a checkpoint 
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from oomguard.errors import Changed
 from oomguard.preparation.shuffle_rules import choose_bits
 from oomguard.preparation.writing.buckets import BucketWriter, buckets_in
 from oomguard.preparation.writing.manifest import Manifest, Progress
-from oomguard.preparation.writing.shuffle_folder import require_full, spool_folder
+from oomguard.preparation.writing.shuffle_folder import require_full, require_no_link, spool_folder
 from oomguard.preparation.writing.token_sink import Totals
-from oomguard.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,11 +112,7 @@ def open_spool(
 ) -> Spool:
     """Begin, or resume; `header` as of the shards, `position` theirs. Raises: OomguardError, as `prepare` does."""
     folder = spool_folder(job.options.out)
-    if folder.is_symlink():
-        raise Changed(
-            f"{printable(str(folder))} is a link, and documents wait in a folder of the run's own",
-            do=f"rm {shlex.quote(str(folder))}",
-        )
+    require_no_link(folder)
     manifest = Manifest(folder)
     stack.callback(manifest.close)
     progress = manifest.begin(header, restart=job.options.restart, check=check)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -65,4 +66,16 @@ def require_full(folder: Path, *, is_full: bool, has_begun: bool) -> None:
         raise Changed(
             f"{printable(str(folder))} does not hold the documents of the run that was begun here",
             do="--restart to make the shards again, or another --out FOLDER",
+        )
+
+
+def require_no_link(folder: Path) -> None:
+    """Documents wait in a folder that the run makes, and not where a link leads.
+
+    Raises: Changed.
+    """
+    if folder.is_symlink():
+        raise Changed(
+            f"{printable(str(folder))} is a link, and documents wait in a folder of the run's own",
+            do=f"rm {shlex.quote(str(folder))}",
         )
