@@ -93,6 +93,11 @@ class JobSamples:
         return measure
 
     @property
+    def is_seeking(self) -> bool:
+        """Whether the line that grows would be found by looking more often."""
+        return self.ledger is not None and self.ledger.is_seeking
+
+    @property
     def peak_at_most(self) -> int | None:
         """What no peak was above; None: not known."""
         return self._bound.at_most
