@@ -38,7 +38,6 @@ STILL_WIDE: set[str] = {
     "oomguard.supervision.backends.polling",
     "oomguard.supervision.children",
     "oomguard.supervision.launch",
-    "oomguard.supervision.sampling",
     "oomguard.supervision.supervisor",
 }
 

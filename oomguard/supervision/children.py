@@ -20,9 +20,9 @@ from oomguard.kernel.proc.memory import ForkFamily
 from oomguard.kernel.process.commands import own_command
 from oomguard.kernel.process.signals import signal_if
 from oomguard.supervision.backends.polling import PollingBackend
-from oomguard.supervision.model import RunOutcome
+from oomguard.supervision.model import STOPPED_CODE, RunOutcome
 from oomguard.supervision.rules.limits import FASTEST_BYTES_A_SECOND
-from oomguard.supervision.sampling import JobSamples, with_held
+from oomguard.supervision.sampling import JobSamples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from oomguard.supervision.model import Snapshot
 
 _LEAST_STEP_SECONDS, _LONGEST_STEP_SECONDS = 0.002, 0.1  # a new child must be seen soon
-_STOPPED_CODE = 137
 
 
 class ChildrenWatcher:
@@ -146,6 +145,7 @@ def _end_children(
     polling: PollingBackend, samples: JobSamples, began: float, grace_seconds: float
 ) -> RunOutcome | None:
     """Hold them, look, and end them; None if they held less after all."""
+    from oomguard.supervision.outcome import with_held
     from oomguard.supervision.snapshot import take_snapshot
 
     polling.freeze()
@@ -177,7 +177,7 @@ def _without_the_callers_pages(held: Snapshot) -> Snapshot:
 def _outcome(polling: PollingBackend, samples: JobSamples, began: float, *, stopped: bool = False) -> RunOutcome:
     return RunOutcome(
         command=(),
-        exit_code=_STOPPED_CODE if stopped else 0,
+        exit_code=STOPPED_CODE if stopped else 0,
         stopped_by="budget" if stopped else None,
         enforced_by=polling.kind,
         budget=polling.limits.budget,

@@ -11,6 +11,7 @@ from oomguard.kernel.model import OpenInput, ProcessFacts, ProcessStack, StackFr
 from oomguard.supervision.rules.user_code import user_frame
 from oomguard.text import Drawn, printable
 
+STOPPED_CODE = 137  # 128 + SIGKILL, as a shell shows a process that the kernel's OOM killer ended
 LINES_KEPT = 20  # lines of a profile: those that held most
 
 

@@ -230,14 +230,16 @@ class Supervisor:
         if self._has_ended() or not (parked or self._has_no_room(measure.unreclaimable)):
             self._let_go()  # by itself, or it gave some back meanwhile, or the bound was too high
             return
-        from oomguard.supervision.snapshot import take_snapshot  # here, so that the command need not wait for it
+        from oomguard.supervision.growth.inputs import suggest_budget  # here, so that the command need not wait for it
+        from oomguard.supervision.snapshot import take_snapshot
 
         # Before it is read: to show a page that it had given back, the kernel charges it anew. It cannot use it up.
         self._backend.give_grace()
         held = take_snapshot(self._backend, self._began, self._record.samples.ledger)
         self._record.held = held
         self._record.samples.take(held)
-        suggested = self._record.samples.suggest_budget(max(self._backend.limits.budget, held.unreclaimable))
+        budget = max(self._backend.limits.budget, held.unreclaimable)
+        suggested = suggest_budget(budget, self._record.samples.last_forecast())
         self._asked_to_end = False
         if self._on_limit == "hold":
             if self._wait_for_release(held, suggested):

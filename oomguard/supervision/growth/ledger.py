@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.formats.proc import parse_proc_stat, parse_status_memory
+from oomguard.formats.proc import parse_proc_stat
 from oomguard.kernel.proc.files import ProcFiles
 from oomguard.stacks.cpython import PythonFrames
 from oomguard.stacks.source import SourceFiles
@@ -133,7 +133,7 @@ class GrowthLedger:
         self._read &= alive
 
     def _take_size(self, pid: int, grown: list[tuple[int, int, int]], *, is_first: bool) -> None:
-        size = parse_status_memory(self._proc.read(f"{pid}/status")).unreclaimable_bound
+        size = self._proc.unreclaimable_bound(pid)
         if size is None:
             return
         known = self._growth.size(pid)
