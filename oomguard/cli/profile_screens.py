@@ -14,7 +14,7 @@ from oomguard.profiling.api import ProfileOptions, profile_command, profile_proc
 from oomguard.supervision.supervise import mark_supervised
 
 if TYPE_CHECKING:
-    from oomguard.supervision.rules.choice import Choice
+    from oomguard.supervision.rules.enforcement import Choice
 
 PEAK_TOO_HIGH = 124  # and the program itself ended with 0; a number that few programs end with
 

@@ -13,8 +13,9 @@ from oomguard.units import format_size
 if TYPE_CHECKING:
     from oomguard.kernel.model import OpenInput
     from oomguard.supervision.growth.forecast import Forecast
-    from oomguard.supervision.model import RunOutcome, Snapshot
-    from oomguard.supervision.rules.choice import Enforcement
+    from oomguard.supervision.model import Snapshot
+    from oomguard.supervision.outcome import RunOutcome
+    from oomguard.supervision.rules.enforcement import Enforcement
 
 
 class ShowHeld(Silence):

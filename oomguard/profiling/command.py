@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from oomguard.profiling.model import PeakProfile
     from oomguard.supervision.launch import StartedJob
-    from oomguard.supervision.model import RunOutcome
-    from oomguard.supervision.rules.choice import Choice
+    from oomguard.supervision.outcome import RunOutcome
+    from oomguard.supervision.rules.enforcement import Choice
 
 _SAMPLES_OF_PROC = "samples of /proc"
 

@@ -20,7 +20,7 @@ from oomguard.kernel.proc.memory import ForkFamily
 from oomguard.kernel.process.commands import own_command
 from oomguard.kernel.process.signals import signal_if
 from oomguard.supervision.backends.polling import PollingBackend
-from oomguard.supervision.model import STOPPED_CODE, RunOutcome
+from oomguard.supervision.outcome import STOPPED_CODE, RunOutcome
 from oomguard.supervision.rules.limits import FASTEST_BYTES_A_SECOND
 from oomguard.supervision.sampling import JobSamples
 
@@ -145,7 +145,7 @@ def _end_children(
     polling: PollingBackend, samples: JobSamples, began: float, grace_seconds: float
 ) -> RunOutcome | None:
     """Hold them, look, and end them; None if they held less after all."""
-    from oomguard.supervision.outcome import with_held
+    from oomguard.supervision.conclude import with_held
     from oomguard.supervision.snapshot import take_snapshot
 
     polling.freeze()
