@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from oomguard.profiling.command import Profiled, ProfileEvents, ProfileOptions, profile_command
+from oomguard.profiling.command import profile_command
 from oomguard.profiling.input_parts import check_can_be_cut, check_can_take_a_part, with_part, write_prefix
+from oomguard.profiling.options import Profiled, ProfileEvents, ProfileOptions
 from oomguard.profiling.recording import append_event
 from oomguard.profiling.recording_lines import ForecastMade
 from oomguard.supervision.growth.forecast import least_squares
