@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 _LEAST_SAMPLES = 5
 _LEAST_READ_FRACTION = 0.03
 _MOST_RESIDUAL_FRACTION = 0.15  # of the rise: more is no straight line
-ASSUMPTION = "assumes one pass and steady growth"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
