@@ -28,6 +28,8 @@ STILL_WIDE: set[str] = {
     "oomguard.preparation.engines.pipeline",
     "oomguard.preparation.engines.stream_intake",
     "oomguard.preparation.execution",
+    "oomguard.preparation.running",
+    "oomguard.preparation.shuffled_run",
     "oomguard.preparation.job",
     "oomguard.preparation.options",
     "oomguard.preparation.preconditions",
