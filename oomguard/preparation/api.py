@@ -67,9 +67,13 @@ def prepare(options: PrepareOptions, *, max_rss: int | None = None, events: Prep
         job, budget = open_job(stack, found, options, resolved, rank_file, max_rss)
         slots, workers = start_workers(job, stack)
         from oomguard.preparation.execution import conduct
+        from oomguard.preparation.running import Run
 
-        events = events or PrepareEvents()
-        return conduct(job, budget, slots, workers, events, stack, checkpoint_seconds=_CHECKPOINT_SECONDS)
+        run = Run(
+            job=job, budget=budget, slots=slots, workers=workers, stack=stack, events=events or PrepareEvents(),
+            checkpoint_seconds=_CHECKPOINT_SECONDS,
+        )  # fmt: skip
+        return conduct(run)
 
 
 def settle(
@@ -102,7 +106,7 @@ def encode_into(
     Raises: OomguardError, as `prepare` does; Stopped on a signal.
     """
     slots, workers = start_workers(job, stack)
-    from oomguard.preparation.execution import run_pipeline
+    from oomguard.preparation.running import run_pipeline
 
     events = events or PrepareEvents()
     events.on_start(job, budget, 0)
@@ -299,7 +303,7 @@ def divide_budget(budget: int, *, needs: Needs, options: PrepareOptions) -> Budg
 
 def _peek_done(job: Job) -> int:
     """Bytes of input that an earlier run of the same job has done, as its manifest says."""
-    from oomguard.preparation.execution import totals_before
+    from oomguard.preparation.result import totals_before
     from oomguard.preparation.writing.manifest import STATE_FOLDER, Manifest
 
     states = [job.options.out / STATE_FOLDER]

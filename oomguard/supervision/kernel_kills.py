@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.kernel.cgroup.directory import MemcgDir, find_own_memcg
 from oomguard.kernel.machine import oom_kills_since_boot
-from oomguard.supervision.model import SCHEMA
+from oomguard.supervision.outcome import SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet

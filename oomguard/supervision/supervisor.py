@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _LONGEST_STEP_SECONDS = 0.5
 _GROWING_STEP_SECONDS = 0.05  # above half of the budget, where it is kept in which line a job grows
+_SEEKING_STEP_SECONDS = 0.002  # there, while it was only met asleep,
+_SEEKING_LOOKS = 500  # unless so many looks saw no growth
 _CALM_LOOKS = 16  # without growth, after which a job near its budget is looked at less often
 _CALM_STEP_SECONDS = 0.02
 _LEAST_SWAP = 1 << 20  # bytes: what is left of a full swap is no room
@@ -148,6 +150,8 @@ class Supervisor:
         self._is_near = headroom < self._backend.limits.budget // 2
         least = _CALM_STEP_SECONDS if self._calm_looks > _CALM_LOOKS else self._least_step
         longest = _GROWING_STEP_SECONDS if grown and self._is_near else _LONGEST_STEP_SECONDS
+        if self._is_near and self._calm_looks < _SEEKING_LOOKS and self._record.samples.is_seeking:
+            return _SEEKING_STEP_SECONDS
         return min(max(headroom / FASTEST_BYTES_A_SECOND, least), longest)
 
     def _wait(self, seconds: float, also: list[tuple[int, int]]) -> set[int]:
@@ -226,14 +230,16 @@ class Supervisor:
         if self._has_ended() or not (parked or self._has_no_room(measure.unreclaimable)):
             self._let_go()  # by itself, or it gave some back meanwhile, or the bound was too high
             return
-        from oomguard.supervision.snapshot import take_snapshot  # here, so that the command need not wait for it
+        from oomguard.supervision.growth.inputs import suggest_budget  # here, so that the command need not wait for it
+        from oomguard.supervision.snapshot import take_snapshot
 
         # Before it is read: to show a page that it had given back, the kernel charges it anew. It cannot use it up.
         self._backend.give_grace()
         held = take_snapshot(self._backend, self._began, self._record.samples.ledger)
         self._record.held = held
         self._record.samples.take(held)
-        suggested = self._record.samples.suggest_budget(max(self._backend.limits.budget, held.unreclaimable))
+        budget = max(self._backend.limits.budget, held.unreclaimable)
+        suggested = suggest_budget(budget, self._record.samples.last_forecast())
         self._asked_to_end = False
         if self._on_limit == "hold":
             if self._wait_for_release(held, suggested):

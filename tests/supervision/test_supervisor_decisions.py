@@ -63,6 +63,24 @@ def test_a_job_that_stays_near_its_budget_is_looked_at_less_often_until_it_grows
     assert steps == [0.002] * 3, "what shrinks may grow again"
 
 
+def test_a_job_that_is_only_met_asleep_is_looked_at_more_often_from_half_of_its_budget_on(stage: Stage) -> None:
+    supervisor = supervisor_of(stage, FakeBackend([0]))
+    ledger: Any = SimpleNamespace(is_seeking=True)
+    supervisor._record.samples.ledger = ledger
+    assert supervisor._step(BUDGET * 6 // 10) == 0.002
+    assert supervisor._step(BUDGET * 4 // 10) > 0.002
+    ledger.is_seeking = False
+    assert supervisor._step(BUDGET * 6 // 10) > 0.002
+
+
+def test_a_job_that_has_grown_asleep_and_sleeps_on_is_left_in_peace(stage: Stage) -> None:
+    supervisor = supervisor_of(stage, FakeBackend([0]))
+    supervisor._record.samples.ledger = SimpleNamespace(is_seeking=True)  # type: ignore[assignment]
+    steps = [supervisor._step(BUDGET * 6 // 10) for _ in range(1000)]
+    assert steps[1] == 0.002
+    assert steps[-1] > 0.002
+
+
 def test_only_near_its_budget_the_kernels_word_is_waited_for(stage: Stage) -> None:
     """v2 tells of every reclaim, also while only page cache is there to reclaim."""
     supervisor = supervisor_of(stage, FakeBackend([0]))
