@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.diagnosis.causes.model import Advice
 from oomguard.diagnosis.killers.base import Killer, fact, wording
-from oomguard.diagnosis.killers.sizes import ask_for, in_gib
+from oomguard.diagnosis.killers.entries import ask_for, in_gib
 from oomguard.text import as_root
 
 if TYPE_CHECKING:

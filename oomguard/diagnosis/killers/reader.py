@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.diagnosis.killers import KILLERS
 from oomguard.diagnosis.killers.base import Around, Killer, Wording, starts
-from oomguard.diagnosis.killers.sizes import parse_size
+from oomguard.diagnosis.killers.entries import parse_size
 from oomguard.diagnosis.killers.words import alternatives, literal_prefix, stems_of
 from oomguard.formats.kernel_log.records import Notice, OtherKill
 
