@@ -77,6 +77,11 @@ BATCH: tuple[Killer, ...] = (
             "has exceeded memory allocation on node",
             "Job 4711.pbs has exceeded memory allocation on node n7",
         ),
+        wording(
+            r"(?:=>> )?(?:PBS: )?(?P<reason>job killed: (?:mem|vmem|pmem|pvmem) job total (?P<used>[0-9]{1,15} ?(?:[kmgt]?b)?) exceeded limit (?P<limit>[0-9]{1,15} ?(?:[kmgt]?b)?))",
+            "job killed: p?v?mem",
+            "=>> PBS: job killed: mem job total 33556000 kb exceeded limit 33554432 kb",
+        ),
         facts=(
             fact("used", r"Process \".{1,80}?\", pid [0-9]+, rss ([0-9]{5,16})\b", "after"),
             fact("pid_inside", r"Process \".{1,80}?\", pid ([0-9]{1,10}), rss", "after"),
@@ -149,5 +154,43 @@ BATCH: tuple[Killer, ...] = (
             ),
             ("see the container's own log", "yarn logs -applicationId {job}"),
         ),
+    ),
+    system(
+        "flux",
+        "Flux, at the memory limit of the job (the kernel killed, Flux reports it)",
+        wording(
+            r"(?:[0-9.]{1,12}s: )?(?:flux-shell\[[0-9]{1,9}\]: )?(?:ERROR: )?oom: (?P<reason>Memory cgroup out of memory: killed (?P<count>[1-9][0-9]{0,8}) tasks?)(?: on (?P<node>[\w-]{1,64}))?",
+            "oom: Memory cgroup out of memory: killed",
+            "29.475s: flux-shell[0]: ERROR: oom: Memory cgroup out of memory: killed 1 task on n7.",
+        ),
+        killer="kernel",
+        facts=(fact("used", r"oom: memory\.peak = ([0-9.]{1,14}[KMGT])", "after"),),
+        do=(
+            (
+                "or let its queue allow it more: MemoryMax of the system's exec configuration",
+                "flux config get exec.sdexec-properties",
+            ),
+        ),
+    ),
+    system(
+        "galaxy",
+        "Galaxy, at the memory limit of the job",
+        wording(
+            r"(?P<reason>This job was terminated because it used more memory than it was allocated)",
+            "it used more memory than it was allocated",
+            "This job was terminated because it used more memory than it was allocated.",
+        ),
+        do=(("or ask for more memory in the job's resource parameters, or the administrator for the tool", None),),
+    ),
+    system(
+        "mesos",
+        "Mesos, at the memory limit of the container",
+        wording(
+            r"(?P<reason>Memory limit exceeded: Requested: (?P<limit>[0-9.]{1,12}[KMGT]?B) Maximum Used: (?P<used>[0-9.]{1,12}[KMGT]?B))",
+            "Memory limit exceeded: Requested: ",
+            "Memory limit exceeded: Requested: 160MB Maximum Used: 160MB",
+        ),
+        killer="kernel",
+        do=(("or ask for more: mem of the task (in MB)", "{mib}"),),
     ),
 )

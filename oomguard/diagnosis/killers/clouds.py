@@ -46,6 +46,11 @@ CLOUDS: tuple[Killer, ...] = (
             "memory limit of",
             "Exceeded hard memory limit of 512 MiB with 515 MiB after servicing 3 requests total.",
         ),
+        wording(
+            r"(?:While handling this request, the (?:process that handled this request|container instance) was|The container instance was) found to be (?P<reason>using too much memory and was terminated)",
+            "using too much memory and was terminated",
+            "While handling this request, the container instance was found to be using too much memory and was terminated. This is likely to cause a new container instance to be used for the next request.",
+        ),
         facts=(fact("service", r"\"service_name\":\s?\"([\w-]{1,80})\""),),
         suffix="Gi",
         small="Mi",
@@ -180,12 +185,100 @@ CLOUDS: tuple[Killer, ...] = (
         "nomad",
         "the Linux kernel, at the memory limit of a Nomad task",
         wording(
-            r"(?:Terminated\s+)?Exit Code: 137, Exit Message: \"(?P<reason>OOM Killed)\"",
+            r"(?:\S{10,40}\s+)?(?:Terminated\s+)?Exit Code: 137,(?: Signal: 9,)? Exit Message: \"(?P<reason>OOM Killed)\"",
             'Exit Message: "OOM Killed',
             'Terminated  Exit Code: 137, Exit Message: "OOM Killed"',
         ),
         killer="kernel",
         why="the task reached its memory limit",
         do=(("or raise resources.memory of the task (in MB)", "nomad job plan JOB.nomad.hcl"),),
+    ),
+    system(
+        "cloudfoundry",
+        "the Linux kernel, at the memory limit of a Cloud Foundry app",
+        wording(
+            r"(?:(?:reason|exit_description): )?\"?(?:\[?APP/PROC/[\w/]{1,40}\]?:? ?)?(?:OUT |ERR )?Exit(?:ed with)? status 137 (?P<reason>\(out of memory\))",
+            r"tatus 137 \(out of memory\)",
+            '   exit_description: "APP/PROC/WEB: Exited with status 137 (out of memory)"',
+        ),
+        killer="kernel",
+        why="the instance reached its memory limit",
+        do=(("or give each instance more", "cf scale APP -m {size}"), ("see what it uses", "cf app APP")),
+    ),
+    system(
+        "dataflow",
+        "Google Cloud Dataflow, whose worker ran out of memory",
+        wording(
+            r"(?P<reason>The worker VM had to shut down one or more processes due to lack of memory)",
+            "due to lack of memory",
+            "The worker VM had to shut down one or more processes due to lack of memory.",
+        ),
+        do=(
+            (
+                "or take machines with more memory for each processor",
+                "--machine_type=n2-highmem-4 --number_of_worker_harness_threads=1",
+            ),
+        ),
+    ),
+    system(
+        "vercel",
+        "Vercel, whose build ran out of memory",
+        wording(
+            r"(?P<reason>At least one \"Out of Memory\" \(\"OOM\"\) event was detected during the build)",
+            "event was detected during the build",
+            'At least one "Out of Memory" ("OOM") event was detected during the build. This occurs when processes or applications running during the build completely fill up the available memory.',
+        ),
+        killer="kernel",
+        why="the build used all memory of its container",
+        do=(("or take a larger build machine: Settings of the project, Build and Deployment", None),),
+    ),
+    system(
+        "streamlit",
+        "Streamlit Community Cloud, at the resources of an app",
+        wording(
+            r"(?P<reason>This app has gone over its resource limits)",
+            "app has gone over its resource",
+            "This app has gone over its resource limits.",
+        ),
+        why="the app used more than an app may, most often memory",
+        do=(("or hold less: cache data once for all sessions", "@st.cache_resource(max_entries=1)"),),
+    ),
+    system(
+        "bitbucket",
+        "Bitbucket Pipelines, at the memory of the step's container",
+        wording(
+            r"(?P<reason>Container '(?P<container>[\w .-]{1,80})' exceeded memory limit)",
+            "' exceeded memory limit",
+            "Container 'Build' exceeded memory limit.",
+        ),
+        why="the container of the step used all memory that it may",
+        do=(
+            (
+                "or give the step more in bitbucket-pipelines.yml (size), or the service (definitions: services: docker: memory)",
+                "size: 2x",
+            ),
+        ),
+    ),
+    system(
+        "readthedocs",
+        "Read the Docs, at the memory of a build",
+        wording(
+            r"(?P<reason>Command killed due to (?:timeout or )?excessive memory consumption)",
+            "excessive memory consumption",
+            "Command killed due to excessive memory consumption",
+        ),
+        why="the build used all memory that it may (or, where the text says so, all of its time)",
+        do=(("or build less at a time: fewer formats, fewer notebooks run, smaller API pages", None),),
+    ),
+    system(
+        "cloudflare",
+        "Cloudflare Workers, at the memory of an isolate (128 MB)",
+        wording(
+            r"(?:Error: )?(?:Your )?(?P<reason>Worker exceeded memory limit)",
+            "Worker exceeded memory limit",
+            "Error: Worker exceeded memory limit.",
+        ),
+        why="the Worker held more than an isolate may",
+        do=(("or stream bodies instead of reading them whole", "new Response(request.body)"),),
     ),
 )

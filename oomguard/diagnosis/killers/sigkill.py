@@ -5,6 +5,12 @@ from __future__ import annotations
 from oomguard.diagnosis.killers.base import Killer, fact, wording
 from oomguard.diagnosis.killers.entries import PID, sigkill
 
+# What bash and the C library call SIGKILL in other languages. Source: bash's and glibc's catalogues of messages.
+_KILLED = (
+    "Get\u00f6tet|Abgebrochen \\(Killed\\)|Tu\u00e9|Processus arr\u00eat\u00e9|Terminado \\(killed\\)|Matado|Ucciso|Morto|Morto \\(Killed\\)"
+    "|\u0423\u0431\u0438\u0442\u043e?|\u5f37\u5236\u7d42\u4e86|\u5df2\u6740\u6b7b|\u5f37\u5236\u7d50\u675f|\uc8fd\uc5c8\uc74c|Unicestwiony|Geëlimineerd|Dödad|\u0412\u0431\u0438\u0442\u043e"
+)
+
 PROGRAMS: tuple[Killer, ...] = (
     sigkill(
         "postgres",
@@ -33,7 +39,7 @@ PROGRAMS: tuple[Killer, ...] = (
         "exit-137",
         "a program that ended with exit status 137",
         wording(
-            r"(?:.{0,200}?\s|\(?)?(?:exit (?:code|status):? |(?:error )?code |exited with (?:status |code )?|returned? (?:code )?|status (?:of )?)137\b",
+            r"(?:[^#]{0,200}?\s|\(?)?(?:exit (?:code|status):? |(?:error )?code |exited with (?:status |code )?|returned? (?:code )?|status (?:of )?)137\b",
             "xit code: 137|xit code 137|rror code 137| code 137|xit status: 137|xited with 137|eturned 137|eturn 137|tatus 137|tatus of 137|xited with code 137",
             "CalledProcessError: Command returned non-zero exit status 137.",
         ),
@@ -45,6 +51,11 @@ PROGRAMS: tuple[Killer, ...] = (
             r"(?:.{0,120}?\s)?(?P<name>\S{1,120}\.(?:service|scope)): Main process exited, code=killed, status=9/KILL",
             "code=killed, status=9/KILL",
             "Mar  1 10:00:00 h systemd[1]: prep.service: Main process exited, code=killed, status=9/KILL",
+        ),
+        wording(
+            rf"Main PID: {PID} (?:\(\S{{1,64}}\) )?\(code=killed, (?:status=9/|signal=)KILL\)",
+            "Main PID: ",
+            "   Main PID: 4711 (code=killed, signal=KILL)",
         ),
         do=(
             (
@@ -72,7 +83,7 @@ PROGRAMS: tuple[Killer, ...] = (
         "a command of a shell",
         wording(
             rf"(?:\S{{1,200}}: line [0-9]{{1,9}}:\s+|\[[0-9]{{1,6}}\][+-]?\s+)?(?:{PID}\s+)?Killed(?:: 9)?(?:\s{{2,}}(?P<name>[\w./~\"$-].{{0,200}}))?\s*$",
-            r"Killed(?:: 9)?(?:[ \t]{2,}\S|[ \t\r]*\n|[ \t\r]*\Z)",
+            r'Killed(?:: 9)?(?:[ \t]{2,}\S|[ \t\r]*\n|[ \t\r]*\Z|\x1b|\\n|")',
             "./run.sh: line 3: 12345 Killed                  python prep.py",
         ),
         wording(
@@ -85,6 +96,16 @@ PROGRAMS: tuple[Killer, ...] = (
             r"(?:[^#]{0,200}?\s)?(?:[Kk]illed by|[Tt]erminated by|[Rr]eceived|[Ee]xited (?:on|with|by)|[Dd]ied with|interrupted by) (?:signal )?(?:9|SIGKILL|signal 9|signal SIGKILL)\b(?: \(SIGKILL\)|: SIGKILL|: Killed)?",
             "illed by signal 9|illed by SIGKILL|erminated by signal 9|erminated by SIGKILL|eceived SIGKILL|eceived signal 9|exited with signal 9|died with signal 9|exited by signal 9|nterrupted by signal 9",
             "worker 3 was killed by signal 9",
+        ),
+        wording(
+            r"(?:[\w(][^#\n]{0,160}?)(?:\.\.\.|(?<= )[|/\\-])\s?Killed\s*$",
+            r'Killed(?:[ \t\r]*\n|[ \t\r]*\Z|\x1b|\\n|")',
+            "Collecting package metadata (current_repodata.json): ...working... Killed",
+        ),
+        wording(
+            rf"(?:[^\s:][^:\n]{{0,200}}? ?[:,\uff1a] ?[^0-9\n]{{0,12}}[0-9]{{1,9}}[^0-9\n]{{0,6}}[:\uff1a]\s+|\[[0-9]{{1,6}}\][+-]?\s+)?(?:{PID}\s+)?(?:{_KILLED})(?:\s{{2,}}(?P<name>[\w./~\"$-].{{0,200}}))?\s*$",
+            _KILLED,
+            "./run.sh: riga 3: 12345 Ucciso                 python prep.py",
         ),
     ),
 )

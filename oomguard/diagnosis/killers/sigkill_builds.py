@@ -26,6 +26,16 @@ BUILDS: tuple[Killer, ...] = (
             "signal: 9, SIGKILL: kill",
             "process didn't exit successfully: `rustc --crate-name x` (signal: 9, SIGKILL: kill)",
         ),
+        wording(
+            r"(?:go build \S{1,200}: )?(?P<name>\S{1,160}/(?:compile|link|asm|cgo)): (?:running \S{1,40} failed: )?signal: killed",
+            "signal: killed",
+            "go build github.com/x/y: /usr/lib/go/pkg/tool/linux_amd64/compile: signal: killed",
+        ),
+        wording(
+            r"[\u2502|]?\s*exit code: -9\s*$",
+            "exit code: -9",
+            "  │ exit code: -9",
+        ),
         do=(("compile fewer files at a time", "make -j2"),),
     ),
     sigkill(
@@ -55,6 +65,11 @@ BUILDS: tuple[Killer, ...] = (
             r"(?:[0-9T:.Z+-]{20,40} )?container die (?P<container>[0-9a-f]{12,64}) \(.{0,300}?exitCode=137\b",
             "container die ",
             "2026-03-01T10:00:05.223456789+01:00 container die 5954f621c17f (execDuration=5, exitCode=137, image=prep:1, name=web)",
+        ),
+        wording(
+            r"Container terminated on signal 9",
+            "Container terminated on signal 9",
+            "Container terminated on signal 9.",
         ),
         do=(
             (
@@ -102,6 +117,16 @@ BUILDS: tuple[Killer, ...] = (
             r'Received \\?"killed\\?" signal',
             'Received "killed" signal',
         ),
+        wording(
+            r"(?:##\[error\])?\w{1,20} exited with code '137'",
+            "exited with code '137'",
+            "##[error]Bash exited with code '137'.",
+        ),
+        wording(
+            r"(?:ERROR: )?(?:build step [0-9]{1,4} \"[^\"]{1,160}\" failed: )?step exited with non-zero status: 137",
+            "exited with non-zero status: 137",
+            'ERROR: build step 0 "gcr.io/cloud-builders/docker" failed: step exited with non-zero status: 137',
+        ),
         do=((f"compare with what the runner has: {_RUNNER}", "free -h; nproc"),),
     ),
     sigkill(
@@ -112,10 +137,85 @@ BUILDS: tuple[Killer, ...] = (
             r"error exit status \(137\)",
             "Process `align (1)` terminated with an error exit status (137)",
         ),
+        wording(
+            r"(?:.{0,200}?\s)?terminated for an unknown reason -- Likely it has been terminated by the external system",
+            "terminated for an unknown reason",
+            "Process `align (1)` terminated for an unknown reason -- Likely it has been terminated by the external system",
+        ),
+        wording(
+            r"exit_status\s+137\s",
+            "exit_status  137",
+            "exit_status  137                  (Killed)",
+        ),
         do=(
             (
                 "ask for more memory at each try, if it was memory: Nextflow",
                 "process.memory = { 8.GB * task.attempt }; process.errorStrategy = { task.exitStatus == 137 ? 'retry' : 'terminate' }",
+            ),
+        ),
+    ),
+    sigkill(
+        "node-build",
+        "a command of npm, yarn, pnpm, Next.js or PM2",
+        wording(
+            r"The build failed because the process exited too early\. This probably means the system ran out of memory",
+            "the process exited too early",
+            "The build failed because the process exited too early. This probably means the system ran out of memory or someone called `kill -9` on the process.",
+        ),
+        wording(
+            r"npm (?:ERR!|error) signal SIGKILL",
+            "npm ERR! signal SIGKILL|npm error signal SIGKILL",
+            "npm error signal SIGKILL",
+        ),
+        wording(
+            r"(?:error |Error: )?Command (?:failed with signal \"SIGKILL\"|was killed with SIGKILL|\"[^\"]{1,200}\" exited with \"?SIGKILL)",
+            r'ailed with signal \\?"SIGKILL|was killed with SIGKILL|exited with SIGKILL|exited with \\?"SIGKILL',
+            'error Command failed with signal "SIGKILL".',
+        ),
+        wording(
+            r"(?:Next\.js build worker|Static worker) exited with code: null and signal: SIGKILL",
+            "exited with code: null and signal: SIGKILL",
+            "Next.js build worker exited with code: null and signal: SIGKILL",
+        ),
+        wording(
+            r"(?:PM2\s+\| )?App \[(?P<name>[^\]]{1,80})\] exited with code \[[0-9]{1,3}\] via signal \[SIGKILL\]",
+            r"via signal \[SIGKILL",
+            "App [web:0] exited with code [0] via signal [SIGKILL]",
+        ),
+        do=(
+            (
+                "hold the heap below the machine's memory, and build in fewer workers",
+                "NODE_OPTIONS=--max-old-space-size=2048 npm run build",
+            ),
+        ),
+    ),
+    sigkill(
+        "jvm-build",
+        "a process of Gradle, Maven or Bazel",
+        wording(
+            r"(?:.{0,60}?\s)?Gradle build daemon disappeared unexpectedly \(it may have been killed or may have crashed\)",
+            "build daemon disappeared unexpectedly",
+            "Gradle build daemon disappeared unexpectedly (it may have been killed or may have crashed)",
+        ),
+        wording(
+            r"(?:> )?Process '(?P<name>[^'\n]{1,200})' finished with non-zero exit value 137",
+            "finished with non-zero exit value 137",
+            "Process 'Gradle Test Executor 1' finished with non-zero exit value 137",
+        ),
+        wording(
+            r"(?:.{0,200}?\s)?The forked VM terminated without (?:properly )?saying (?:properly )?goodbye",
+            "forked VM terminated without",
+            "The forked VM terminated without properly saying goodbye. VM crash or System.exit called?",
+        ),
+        wording(
+            r"Server terminated abruptly \(error code: 14,",
+            "Server terminated abruptly",
+            "Server terminated abruptly (error code: 14, error message: 'Socket closed', log file: '/x/jvm.out')",
+        ),
+        do=(
+            (
+                "hold the heaps below the machine's memory, and run fewer at a time",
+                "gradle --max-workers=2 -Dorg.gradle.jvmargs=-Xmx2g build    # bazel build --jobs=2",
             ),
         ),
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oomguard.diagnosis.killers.base import Killer, wording
+from oomguard.diagnosis.killers.base import Killer, fact, wording
 from oomguard.diagnosis.killers.entries import PID, sigkill
 
 _FEWER = "a worker gets its own copy of each page of its parent's objects that it touches (copy-on-write)"
@@ -69,6 +69,16 @@ WORKERS: tuple[Killer, ...] = (
             r"(?:joblib\.externals\.)?(?:loky\.\S{0,60})?TerminatedWorkerError: A worker process managed by the executor was unexpectedly terminated",
             "TerminatedWorkerError",
             "joblib.externals.loky.process_executor.TerminatedWorkerError: A worker process managed by the executor was unexpectedly terminated. The exit codes of the workers are {SIGKILL(-9)}",
+        ),
+        wording(
+            r"(?:concurrent\.futures\.process\.)?BrokenProcessPool: A child process terminated abruptly",
+            "terminated abruptly",
+            "concurrent.futures.process.BrokenProcessPool: A child process terminated abruptly, the process pool is not usable anymore",
+        ),
+        wording(
+            rf"(?:.{{0,80}}?)<(?:\w{{0,20}}Process) name='(?P<name>[^']{{1,80}})' pid={PID} parent=[0-9]{{1,10}} stopped exitcode=-SIGKILL",
+            "stopped exitcode=-SIGKILL",
+            "<Process name='Process-1' pid=4711 parent=4700 stopped exitcode=-SIGKILL>",
         ),
         do=((f"fewer workers: {_FEWER}", "ProcessPoolExecutor(max_workers=2)"),),
     ),
@@ -199,13 +209,23 @@ WORKERS: tuple[Killer, ...] = (
             r"KilledWorker: (?:Attempted to run|\()",
             "distributed.scheduler.KilledWorker: Attempted to run task ('x', 0) on 4 different workers, but all those workers died while running it.",
         ),
+        wording(
+            rf"(?:distributed\.\S{{1,60}} - \w+ - )?Worker process {PID} was killed by (?:signal 9|unknown signal)",
+            "was killed by signal 9|was killed by unknown signal",
+            "distributed.nanny - WARNING - Worker process 22204 was killed by unknown signal",
+        ),
+        wording(
+            r"(?:distributed\.\S{1,60} - \w+ - )?Task .{1,300}? marked as failed because [0-9]{1,6} workers died while trying to run it",
+            "workers died while trying to run it",
+            "distributed.scheduler - ERROR - Task ('read-csv-3f48', 0) marked as failed because 4 workers died while trying to run it",
+        ),
         do=(("see why, in the worker's own log", "grep -E 'memory budget|signal 9' WORKER.log"),),
     ),
     sigkill(
         "ray-worker",
         "a worker of Ray, which died",
         wording(
-            r"(?:\S{0,120}(?:WorkerCrashedError|ActorDiedError|RayActorError|OwnerDiedError): )?(?:The worker died unexpectedly while executing this task|A worker died or was killed while executing a task|The actor (?:is dead|died unexpectedly) because its (?:worker )?process has died)",
+            rf"(?:\S{{1,80}}\.(?:py|cc):[0-9]{{1,6}} -- |\S{{0,120}}(?:WorkerCrashedError|ActorDiedError|RayActorError|OwnerDiedError): )?(?:The worker died unexpectedly while executing this task|A worker died or was killed while executing a task|The actor (?:is dead|died unexpectedly) because its (?:worker )?process has died)(?:.{{0,800}}?Worker PID: {PID})?",
             "died unexpectedly|orker died or was killed|process has died",
             "(raylet) A worker died or was killed while executing a task by an unexpected system error.",
         ),
@@ -214,6 +234,7 @@ WORKERS: tuple[Killer, ...] = (
             "died unexpectedly",
             "ray.exceptions.RayActorError: The actor died unexpectedly before finishing this task.",
         ),
+        facts=(fact("pid", r"^\s{0,8}pid: ([0-9]{1,10})\s*$", "after"),),
         do=(("see why, in the raylet's log on that node", "ray logs raylet.out -ip ADDRESS | grep -E 'OOM|SIGKILL'"),),
     ),
     sigkill(
@@ -223,6 +244,16 @@ WORKERS: tuple[Killer, ...] = (
             r"(?:.{0,60}?\s)?(?:[Tt]he kernel (?:for .{1,120}? )?(?:appears to have died|died|has died)|Canceled future for execute_request message before replies were done|Kernel died(?: with exit code -?9)?, restarting|AsyncIOLoopKernelRestarter: restarting kernel)",
             "appears to have died|kernel died|has died|Canceled future for execute_request|Kernel died|KernelRestarter: restarting",
             "The kernel appears to have died. It will restart automatically.",
+        ),
+        wording(
+            r"(?:\S{1,80}\.)?DeadKernelError: Kernel died",
+            "DeadKernelError: ",
+            "nbclient.exceptions.DeadKernelError: Kernel died",
+        ),
+        wording(
+            r"The previous R session was abnormally terminated due to an unexpected crash",
+            "R session was abnormally terminated",
+            "The previous R session was abnormally terminated due to an unexpected crash.",
         ),
     ),
     sigkill(
@@ -242,6 +273,63 @@ WORKERS: tuple[Killer, ...] = (
             rf"(?:.{{0,60}}?\s)?Extension host (?:\(.{{1,40}}?pid: {PID}\) )?terminated unexpectedly\. Code: null, Signal: SIGKILL",
             "Extension host",
             "[error] Extension host (LocalProcess pid: 4711) terminated unexpectedly. Code: null, Signal: SIGKILL",
+        ),
+    ),
+    sigkill(
+        "spark",
+        "an executor, a Python worker or the driver of Spark",
+        wording(
+            r"(?:.{0,200}?\s)?The executor with id (?P<name>[0-9]{1,9}) exited with exit code 137",
+            "exited with exit code 137",
+            "The executor with id 3 exited with exit code 137(SIGKILL, possible container OOM).",
+        ),
+        wording(
+            r"(?:.{0,400}?\s)?(?:Diagnostics: )?(?:\[[^\]]{1,40}\])?Container killed on request\. Exit code is 137",
+            "Container killed on request. Exit code is 137",
+            "[2026-03-01 10:00:00.123]Container killed on request. Exit code is 137",
+        ),
+        wording(
+            r"(?:.{0,300}?\s)?Remote RPC client disassociated\. Likely due to containers exceeding thresholds",
+            "Remote RPC client disassociated",
+            "ExecutorLostFailure (executor 3 exited caused by one of the running tasks) Reason: Remote RPC client disassociated. Likely due to containers exceeding thresholds, or network issues.",
+        ),
+        wording(
+            r"(?:.{0,300}?\s)?Command exited with code 137",
+            "Command exited with code 137",
+            "ExecutorLostFailure (executor 3 exited caused by one of the running tasks) Reason: Command exited with code 137",
+        ),
+        wording(
+            r"(?:org\.apache\.spark\.\S{1,60}: )?Python worker exited unexpectedly \(crashed\)",
+            r"Python worker exited unexpectedly",
+            "org.apache.spark.SparkException: Python worker exited unexpectedly (crashed)",
+        ),
+        wording(
+            r"The spark driver has stopped unexpectedly and is restarting",
+            "spark driver has stopped unexpectedly",
+            "The spark driver has stopped unexpectedly and is restarting. Your notebook will be automatically reattached.",
+        ),
+        do=(
+            (
+                "if it was memory: more beside the heap, which is where Python and Arrow are",
+                "spark-submit --conf spark.executor.memoryOverhead=4g --conf spark.executor.pyspark.memory=4g APP",
+            ),
+        ),
+    ),
+    sigkill(
+        "model-server",
+        "a process that serves a model",
+        wording(
+            r"(?:.{0,120}?\s)?Shard process was signaled to shutdown with signal 9\b",
+            "signaled to shutdown with signal 9",
+            "ERROR text_generation_launcher: Shard process was signaled to shutdown with signal 9 rank=0",
+        ),
+        wording(
+            r"(?:Error: )?(?:.{0,80}?)llama runner process has terminated: signal: killed",
+            "runner process has terminated: signal: killed",
+            "Error: llama runner process has terminated: signal: killed",
+        ),
+        do=(
+            ("a smaller or quantized model, or a shorter context: weights and cache are read into memory first", None),
         ),
     ),
 )

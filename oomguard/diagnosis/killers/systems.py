@@ -100,6 +100,11 @@ SYSTEMS: tuple[Killer, ...] = (
             "JETSAM_REASON_MEMORY_",
             "exited due to SIGKILL, JETSAM_REASON_MEMORY_PERPROCESSLIMIT",
         ),
+        wording(
+            r"(?:[0-9][^#\'\"]{0,120}?kernel(?:\[[0-9]{1,10}\])?: )?(?:process )?(?P<name>[^\s\[\]]{1,64})\s?\[(?P<pid>[0-9]{1,10})\] (?P<reason>exceeded mem limit: \w{1,20} [0-9]{1,9} MB \(fatal\))",
+            "exceeded mem limit: ",
+            "python3[4711] exceeded mem limit: ActiveHard 6144 MB (fatal)",
+        ),
         why="memory and swap ran out",
         linux=False,
         do=(
