@@ -43,6 +43,11 @@ PROGRAMS: tuple[Killer, ...] = (
             "xit code: 137|xit code 137|rror code 137| code 137|xit status: 137|xited with 137|eturned 137|eturn 137|tatus 137|tatus of 137|xited with code 137",
             "CalledProcessError: Command returned non-zero exit status 137.",
         ),
+        wording(
+            r"exit_status\s+137\s",
+            "exit_status  137",
+            "exit_status  137                  (Killed)",
+        ),
     ),
     sigkill(
         "systemd-exit",

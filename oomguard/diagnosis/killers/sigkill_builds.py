@@ -57,7 +57,7 @@ BUILDS: tuple[Killer, ...] = (
             '5954f621c17f   prep:1    "python prep.py"   5 minutes ago   Exited (137) 2 minutes ago             web',
         ),
         wording(
-            r"(?:.{0,300}?\s)?(?:exited with code 137|non-zero exit \(137\)|non-zero code: 137|did not complete successfully: exit code: 137)",
+            r"(?:.{0,300}?\s)?(?:(?<![Pp]rocess )(?<![Cc]ommand )exited with code 137|non-zero exit \(137\)|non-zero code: 137|did not complete successfully: exit code: 137)",
             r"exited with code 137|non-zero exit \(137\)|non-zero code: 137|exit code: 137",
             "web-1 exited with code 137",
         ),
@@ -141,11 +141,6 @@ BUILDS: tuple[Killer, ...] = (
             r"(?:.{0,200}?\s)?terminated for an unknown reason -- Likely it has been terminated by the external system",
             "terminated for an unknown reason",
             "Process `align (1)` terminated for an unknown reason -- Likely it has been terminated by the external system",
-        ),
-        wording(
-            r"exit_status\s+137\s",
-            "exit_status  137",
-            "exit_status  137                  (Killed)",
         ),
         do=(
             (
