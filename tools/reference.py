@@ -260,6 +260,10 @@ def _error_row(error: type) -> str:
     return f"| `{error.__name__}` | {bases} | {' '.join(_doc(error).split())} |"
 
 
+_INTRODUCTION = """\
+Beside the kernel's own log, in all its forms ([diagnose.md](diagnose.md)): the words of these programs.
+Written by `make docs` from the table in `oomguard/diagnosis/killers/`. A wording is met in whatever
+surrounds it: times, prefixes, colours, progress bars, quotes, JSON."""
 _SAYS = {
     "kill": "Lack of memory ended something",
     "sigkill": "A SIGKILL, or a sudden end, whose sender and reason the text does not name",
@@ -273,9 +277,7 @@ def systems_page() -> str:
 
     parts = [
         "# What `oomguard diagnose` recognises",
-        "Beside the kernel's own log, in all its forms ([diagnose.md](diagnose.md)): the words of these programs.\n"
-        + "Written by `make docs` from the table in `oomguard/diagnosis/killers/`. A wording is met in whatever\n"
-        + "surrounds it: times, prefixes, colours, progress bars, quotes, JSON.",
+        _INTRODUCTION,
     ]
     for says, title in _SAYS.items():
         rows = [_system_row(killer) for killer in KILLERS if killer.says == says]
