@@ -180,6 +180,8 @@ class ClusterProgress:
             line += f", tasks lost and done again: {state.lost}"
         if state.failed:
             line += f", units failed: {state.failed}"
+        if state.waits_for:
+            line += f"; waiting for {state.waits_for}"
         if line != self._said:
             say_of_run(line)
         self._said = line

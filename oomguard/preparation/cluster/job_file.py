@@ -63,6 +63,10 @@ class JobFile:
         """Where the tokens of a unit are, once it is done."""
         return self.parts / f"{number:07d}.part"
 
+    def laid_file(self, number: int) -> Path:
+        """What is left of a part when its tokens are in shards: that it is done, and its counts."""
+        return self.parts / f"{number:07d}.laid"
+
     def source_of(self, unit: Unit) -> Source:
         """The part of a source that a unit is."""
         return replace(self.sources[unit.source], part=unit.part)
@@ -89,16 +93,25 @@ class JobFile:
         """The units that are not done yet."""
         try:
             there = {entry.name for entry in os.scandir(self.parts)}
-            if _FINISHED in there and (self.parts / _FINISHED).read_text() == self.sha256:
+            if self.is_finished:
                 return []
         except OSError as error:
             shown = printable(str(self.parts))
             raise BadInput(f"{shown} cannot be read: {error.strerror}", do=f"ls -ld {shown}") from error
-        return [number for number in range(len(self.units)) if self.part_file(number).name not in there]
+        numbers = range(len(self.units))
+        return [each for each in numbers if f"{each:07d}.part" not in there and f"{each:07d}.laid" not in there]
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the shards are laid out, and noted."""
+        try:
+            return (self.parts / _FINISHED).read_text() == self.sha256
+        except FileNotFoundError:
+            return False
 
     def note_finished(self) -> None:
         """Note that the shards are laid out: no unit is missing any more. Raises: BadInput if the disk refuses."""
-        _replace(self.parts / _FINISHED, self.sha256)
+        replace_text(self.parts / _FINISHED, self.sha256)
 
     def require_same_folder(self) -> None:
         """See to it that this machine has the folder that the job's parts go to.
@@ -135,7 +148,7 @@ def write_job(job: JobFile, path: Path) -> JobFile:
         ) from error
     except OSError as error:
         raise disk_error(error, path) from error
-    _replace(job.parts / _SEEN, job.sha256)
+    replace_text(job.parts / _SEEN, job.sha256)
     return job
 
 
@@ -144,7 +157,8 @@ def job_digest(job: JobFile) -> str:
     return _digest(_body(job))
 
 
-def _replace(file: Path, text: str) -> None:
+def replace_text(file: Path, text: str) -> None:
+    """Write a small file whole, in place of one that may be there. Raises: BadInput if the disk refuses."""
     temporary = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
     try:
         _write_new(temporary, text)

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, MissingExtra, Stopped, WorkerFailed
 from oomguard.kernel.process.signals import stop_on_signals
-from oomguard.units import MIB
+from oomguard.units import MIB, format_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from oomguard.preparation.cluster.job_file import JobFile
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 _ATTEMPTS = 3  # of a unit whose node or worker was lost
 _WIDENINGS = 3  # times that the budget of a unit is doubled
 _WAIT_SECONDS = 1.0
-_TOLD = 4000  # characters of an error that pass through Ray
+_TOLD = 2000  # characters of an error that pass through Ray: at most four bytes each
+_LOOK_SECONDS = 120.0  # for a node to look at the folder; one that is slower is looked at by its first unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,7 @@ class ClusterState:
     slowest: tuple[int, float] = (-1, 0.0)  # a unit and its seconds
     failures: dict[int, str] = field(default_factory=dict)
     lost: int = 0  # tasks whose worker or node ended
+    waits_for: str = ""  # what no node of the cluster has, so that nothing runs
 
 
 @dataclass(slots=True)
@@ -71,8 +73,8 @@ def do_on_ray(
 ) -> ClusterState:
     """Do all units that are not done.
 
-    Raises: MissingExtra without Ray; BadInput if there is no such cluster; Stopped on a signal, after the tasks were
-    ended; WorkerFailed if units failed for good, when all others are done.
+    Raises: MissingExtra without Ray; BadInput if there is no such cluster, or a node sees another folder; Stopped on a
+    signal, after the tasks were ended; WorkerFailed if units failed for good, when all others are done.
     """
     ray = _import_ray()
     missing = job.missing()
@@ -81,6 +83,8 @@ def do_on_ray(
     if own:
         _connect(ray, options.address)
     try:
+        if missing:
+            _require_shared(ray, job, path)
         _run(
             ray, str(path.absolute()), deque(_Try(unit, options.max_rss) for unit in missing), options, state, on_state
         )
@@ -120,6 +124,50 @@ def _connect(ray: Any, address: str | None) -> None:
         ) from error
 
 
+def _require_shared(ray: Any, job: JobFile, path: Path) -> None:
+    """See to it that every node with CPUs reads back what the plan wrote into the folder, before anything runs.
+
+    Raises: BadInput with the first node that does not.
+    """
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    job.require_same_folder()
+    look = ray.remote(max_retries=0, num_cpus=0)(_look)
+    nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+    looks = {}
+    for node in nodes:
+        there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+        looks[look.options(scheduling_strategy=there).remote(str(path.absolute()))] = node
+    ready, _ = ray.wait(list(looks), num_returns=len(looks), timeout=_LOOK_SECONDS) if looks else ([], [])
+    for ref in ready:
+        name = looks[ref].get("NodeManagerHostname") or looks[ref]["NodeID"]
+        try:
+            said = ray.get(ref)
+        except ray.exceptions.RayTaskError as error:
+            cause = " ".join(str(error.cause).split())[:_TOLD]
+            raise BadInput(
+                f"Ray node {name} cannot run oomguard: {cause}", do="pip install 'oomguard[ray]' on all nodes"
+            ) from error
+        except ray.exceptions.RayError:
+            continue  # the node has just ended
+        if said:
+            raise BadInput(f"Ray node {name}: {said[0]}", do=said[1])
+
+
+def _look(path: str) -> tuple[str, str] | None:
+    """On a node: what is wrong with the job's folder there, and what to do."""
+    from pathlib import Path
+
+    from oomguard.errors import OomguardError
+    from oomguard.preparation.cluster.job_file import read_job
+
+    try:
+        read_job(Path(path)).require_same_folder()
+    except OomguardError as error:
+        return str(error)[:_TOLD], error.do[:_TOLD]
+    return None
+
+
 def _run(
     ray: Any,
     path: str,
@@ -144,10 +192,11 @@ def _run(
                 placed = task.options(num_cpus=options.workers, memory=each.max_rss)
                 running[placed.remote(path, each.unit, each.max_rss, options.workers)] = each
             state.running = len(running)
+            state.waits_for = _lacking(ray, options, running.values())
             on_state(state)
             ready, _ = ray.wait(list(running), num_returns=1, timeout=_WAIT_SECONDS)
             for ref in ready:
-                _take(ray, ref, running.pop(ref), waiting, state)
+                _take(ray, ref, running.pop(ref), waiting, state, largest=_largest(ray, "memory"))
         state.running = 0
         on_state(state)
 
@@ -158,7 +207,23 @@ def _room(ray: Any, options: RayOptions) -> int:
     return max(1, cpus // options.workers) + 1
 
 
-def _take(ray: Any, ref: Any, each: _Try, waiting: deque[_Try], state: ClusterState) -> None:
+def _largest(ray: Any, resource: str) -> float:
+    """The most of a resource that one node has."""
+    return max((node["Resources"].get(resource, 0.0) for node in ray.nodes() if node["Alive"]), default=0.0)
+
+
+def _lacking(ray: Any, options: RayOptions, running: Iterable[_Try]) -> str:
+    """What no node has of what tasks ask for; a node that has it may still come."""
+    asked = {"CPU": options.workers, "memory": max((each.max_rss for each in running), default=0)}
+    for resource, amount in asked.items():
+        most = _largest(ray, resource)
+        if amount > most:
+            needed, there = (amount, int(most)) if resource == "CPU" else (format_size(amount), format_size(most))
+            return f"a node with {needed} {'CPUs' if resource == 'CPU' else 'of memory'} (the largest has {there})"
+    return ""
+
+
+def _take(ray: Any, ref: Any, each: _Try, waiting: deque[_Try], state: ClusterState, *, largest: float) -> None:
     try:
         said: dict[str, Any] = ray.get(ref)
     except ray.exceptions.RayError as error:
@@ -173,9 +238,10 @@ def _take(ray: Any, ref: Any, each: _Try, waiting: deque[_Try], state: ClusterSt
             state.slowest = each.unit, said["seconds"]
     elif said["was_killed"]:
         _lost(each, said["what"], waiting, state)
-    elif said["needs_more"] and each.widened < _WIDENINGS:
+    elif said["needs_more"] and each.widened < _WIDENINGS and largest > each.max_rss:
+        # No more than a node has: it is then alone there. A task that asks for more would wait for ever.
         each.widened += 1
-        each.max_rss *= 2
+        each.max_rss = min(2 * each.max_rss, int(largest) // MIB * MIB)
         waiting.append(each)
     else:
         state.failures[each.unit] = said["what"]

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput
 from oomguard.preparation.api import encode_into, settle
-from oomguard.preparation.cluster.parts import PartWriter, open_part
+from oomguard.preparation.cluster.parts import PartWriter
+from oomguard.preparation.cluster.shard_shares import counts_of
 from oomguard.text import printable
 from oomguard.units import MIB, format_size
 
@@ -64,9 +65,8 @@ def do_unit(
     source = job_file.source_of(job_file.units[number])
     path = job_file.part_file(number)
     began = time.monotonic()
-    if path.exists():
-        part = open_part(path, job=job_file.sha256, unit=number, token_bytes=resolved.spec.token_bytes, check=False)
-        totals = [each.count for each in part.segments]
+    totals = counts_of(job_file, number, resolved.spec.token_bytes)
+    if totals is not None:
         return UnitResult(
             unit=number, source=source.path, tokens=sum(each.tokens for each in totals),
             documents=sum(each.documents for each in totals), input_bytes=sum(each.input_bytes for each in totals),

@@ -6,6 +6,9 @@ import gzip
 import json
 import os
 import random
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +16,7 @@ import pytest
 
 from oomguard.errors import BadInput, Changed, NothingFound
 from oomguard.preparation.api import prepare
+from oomguard.preparation.cluster import unit_queue
 from oomguard.preparation.cluster.finishing import finish
 from oomguard.preparation.cluster.job_file import JobFile, read_job, write_job
 from oomguard.preparation.cluster.planning import plan_job
@@ -105,15 +109,36 @@ def test_a_unit_that_fails_stops_no_other(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_claim_keeps_others_away_until_it_is_stale(tmp_path: Path) -> None:
+def test_a_unit_in_hand_elsewhere_is_left_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A claim that is touched while one waits is of a living worker; one that stays as it is becomes stale."""
     make(tmp_path)
     _, job = planned(tmp_path, ("a.txt",), 20_000)
     claim = job.part_file(0).with_suffix(".claim")
-    claim.touch()
+    claim.write_text("another-machine pid:[1] 7:1")
+    monkeypatch.setattr(unit_queue, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(time, "sleep", lambda _: os.utime(claim))
     assert do_units(job).elsewhere == 1
-    os.utime(claim, (1, 1))
+    assert claim.exists()
+    monkeypatch.setattr(time, "sleep", lambda _: os.utime(claim, (1, 1)))
+    claim.touch()
     assert [each.unit for each in do_units(job).done] == [0]
     assert not claim.exists()
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_gone_from_this_machine_is_not_waited_for(tmp_path: Path) -> None:
+    """As after Slurm or a person killed it: the same command does its unit at once, not a minute later."""
+    make(tmp_path)
+    _, job = planned(tmp_path, ("a.txt",), 20_000)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        dead = unit_queue._who(child.pid)
+        assert "gone" not in dead
+        claim = job.part_file(0).with_suffix(".claim")
+        claim.write_text(dead)
+        assert not unit_queue.Claim(claim).is_stale()
+        child.kill()
+    assert unit_queue.Claim(claim).is_stale()
+    assert 0 in [each.unit for each in do_units(job).done]
 
 
 def test_a_planned_job_is_never_replaced(tmp_path: Path) -> None:
