@@ -31,7 +31,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from benchmarks.sample import load_documents
 from oomguard.units import parse_size
@@ -47,7 +47,7 @@ SMALL = 9_000_000  # bytes of inputs of the runs with faults
 
 
 def make_inputs(folder: Path, size: int, *, large: bool = False) -> list[str]:
-    """A third of `size` as text, JSON Lines and Parquet each; documents begin with a number, so that none is repeated."""
+    """A third of `size` each as text, JSON Lines and Parquet; documents begin with a number, so that all differ."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -182,9 +182,8 @@ def _worker_above(pid: int) -> int:
     return pid
 
 
-def run(line: list[str], patience: float, *, env: dict[str, str]) -> subprocess.Popen[str]:
-    del patience
-    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env)
+def run(line: list[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def with_fault(
@@ -194,8 +193,7 @@ def with_fault(
     chance = random.Random(number)
     line = [*command(inputs, out, 400_000), "--unit-size", "600K", "--cluster", "ray", "--ray-address", nodes.address,
             "--max-rss", asked.budget, "--tasks", str(chance.choice((2, 3, 6)))]  # fmt: skip
-    env = dict(os.environ)
-    driver = run(line, asked.patience, env=env)
+    driver = run(line)
     at = chance.randrange(1, 12)
     until = time.monotonic() + asked.patience
     while len(list((out / ".oomguard/parts").glob("*.part"))) < at and driver.poll() is None:
@@ -204,22 +202,22 @@ def with_fault(
             return f"hangs before {at} units are done: {driver.communicate()[0][-500:]}", {}
         time.sleep(0.02)
     hit = strike(fault, nodes, driver, out, chance)
-    said = ""
+    said, note = "", "" if hit else " (it had ended before)"
     try:
         said, _ = driver.communicate(timeout=asked.patience)
         if fault in ("driver", "stop") and hit:
             kept = len(list((out / ".oomguard/parts").glob("*.part")))
-            again = run(line, asked.patience, env=env)
+            again = run(line)
             driver = again
             said, _ = again.communicate(timeout=asked.patience)
-            said += f"[{kept} units were kept]"
+            note = f", {kept} units were kept"
     except subprocess.TimeoutExpired:
         driver.kill()
         return f"hangs: {driver.communicate()[0][-500:]}", {}
     nodes.mend()
     if driver.returncode:
         return f"status {driver.returncode}: {said[-1500:]}", {}
-    return ("" if hit else "(it ended before) ") + said[-200:], sums(out)
+    return note, sums(out)
 
 
 def main() -> None:
@@ -255,7 +253,7 @@ def _sizes(nodes: ThreeNodes, folder: Path, size: int) -> int:
         out, began = folder / f"out{tasks}", time.monotonic()
         line = [*command(inputs, out, 20_000_000), "--unit-size", "64M", "--cluster", "ray", "--ray-address",
                 nodes.address, "--max-rss", "400M", "--tasks", str(tasks)]  # fmt: skip
-        driver = run(line, 0, env=dict(os.environ))
+        driver = run(line)
         most = 0
         while driver.poll() is None:
             with contextlib.suppress(Exception):
@@ -284,8 +282,8 @@ def _faults(nodes: ThreeNodes, folder: Path, asked: argparse.Namespace) -> int:
         wrong += not same
         with contextlib.suppress(Exception):
             most = max(most, nodes.stored())
-        more = said.strip().splitlines()[-1] if said.strip() else ""
-        print(f"{number} {fault}: {'the same' if same else 'WRONG'}, {time.monotonic() - began:.0f} s {more if not same or '[' in more else ''}", flush=True)
+        what = f"the same{said}" if same else f"WRONG: {said}"
+        print(f"{number} {fault}: {what}, {time.monotonic() - began:.0f} s", flush=True)
         shutil.rmtree(out, ignore_errors=True)
     print(f"at most {most:,} bytes in the object stores", flush=True)
     return wrong

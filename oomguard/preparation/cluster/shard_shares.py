@@ -22,7 +22,7 @@ from oomguard.errors import BadInput, Stopped
 from oomguard.kernel import safe_files
 from oomguard.preparation.cluster.job_file import replace_text
 from oomguard.preparation.cluster.parts import Place, open_part
-from oomguard.preparation.cluster.shard_plan import SPLITS, At, PlannedShard, plan_shards, stretches_of
+from oomguard.preparation.cluster.shard_plan import At, PlannedShard, plan_shards, stretches_of
 from oomguard.preparation.writing.manifest import Progress
 from oomguard.preparation.writing.shard_check import require_own_leftovers
 from oomguard.preparation.writing.shard_writer import ShardPlan, SplitWriter
@@ -42,26 +42,26 @@ _TABLE = "layout.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardTable:
-    """All shards of a job, and what they hold together."""
+    """All shards of a job, those of a split in a row and in order, and what they hold together."""
 
     shards: list[PlannedShard]
     totals: Totals
+    _by_split: dict[Split, list[PlannedShard]] = field(init=False, repr=False)
 
-    def needed_by(self, unit: int) -> list[PlannedShard]:
+    def __post_init__(self) -> None:
+        """Divide them by split, once: there may be ten thousand, asked for by a hundred thousand units."""
+        by_split: dict[Split, list[PlannedShard]] = {}
+        for shard in self.shards:
+            by_split.setdefault(shard.split, []).append(shard)
+        object.__setattr__(self, "_by_split", by_split)
+
+    def needed_by(self, unit: int) -> Iterator[PlannedShard]:
         """The shards that take something of a unit."""
-        return [
-            shard
-            for split in SPLITS
-            for shard in _covering([each for each in self.shards if each.split == split], unit)
-        ]
-
-
-def _covering(shards: list[PlannedShard], unit: int) -> Iterator[PlannedShard]:
-    """Of one split's, in order: those that begin in or before a unit and end in or behind it."""
-    for shard in shards[bisect_left(shards, unit, key=lambda each: each.stop.unit) :]:
-        if shard.start.unit > unit:
-            return
-        yield shard
+        for shards in self._by_split.values():
+            at = bisect_left(shards, unit, key=lambda each: each.stop.unit)
+            while at < len(shards) and shards[at].start.unit <= unit:
+                yield shards[at]
+                at += 1
 
 
 def first_indexes(job: Job) -> dict[Split, int]:
