@@ -144,15 +144,15 @@ def count(folder: Path, asked: argparse.Namespace) -> str:
     from contextlib import ExitStack
 
     from oomguard.preparation.api import settle
-    from oomguard.preparation.cluster import shard_shares
+    from oomguard.preparation.cluster import shard_table
     from oomguard.preparation.cluster.api import read_job
 
     job_file = read_job(folder / f"{asked.format}.json")
     tokens = asked.tokens // asked.units
-    shard_shares.open_part = lambda *_, unit, **__: _Part(unit, tokens)
+    shard_table.open_part = lambda *_, unit, **__: _Part(unit, tokens)
     with ExitStack() as stack:
         job, _ = settle(stack, list(job_file.sources), job_file.options, job_file.resolve(), None)
-        table = shard_shares.shard_table(job_file, job)
+        table = shard_table.shard_table(job_file, job)
     needs = sum(1 for unit in range(len(job_file.units)) for _ in table.needed_by(unit))
     made, of = f"{len(table.shards):,} shards, {table.totals.tokens:,} tokens", f"{table.totals.documents:,} documents"
     return f"{made}, {of}; a part is needed by {needs / len(job_file.units):.2f} shards"
@@ -161,12 +161,12 @@ def count(folder: Path, asked: argparse.Namespace) -> str:
 def make_shards(folder: Path, token_format: str) -> None:
     """As if all machines had ended: shards, receipts, and what is left of parts."""
     from oomguard.preparation.cluster.api import read_job
-    from oomguard.preparation.cluster.shard_shares import _read_table
+    from oomguard.preparation.cluster.shard_table import read_table
     from oomguard.preparation.options import resolve_options
     from oomguard.preparation.writing.shard_check import file_identity
 
     job = read_job(folder / f"{token_format}.json")
-    table = _read_table(job.parts / "layout.json", job.sha256)
+    table = read_table(job.parts / "layout.json", job.sha256)
     resolved = resolve_options(job.options)
     output, layout = resolved.output, resolved.layout
     for shard in table.shards:

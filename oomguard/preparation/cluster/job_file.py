@@ -15,7 +15,7 @@ import stat
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from oomguard.errors import BadInput, Changed
+from oomguard.errors import BadInput, Changed, NothingFound
 from oomguard.kernel import safe_files
 from oomguard.preparation.cluster.units import Unit
 from oomguard.preparation.encoding.unicode_probe import tiktoken_unicode
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "oomguard.job/1"
 _LARGEST = 1 << 30  # bytes of a job's file: some ten million units
+_LISTED = 5  # units that are missing
 _PARTS = "parts"
 _SEEN = "job"  # in the folder of parts: by it a machine knows that it sees the same folder
 _FINISHED = "finished"  # there too: the shards are laid out, and the parts gone
@@ -50,9 +51,20 @@ class JobFile:
     notes: tuple[str, ...] = ()  # of how the sources were found
     path: Path | None = None  # where it was read from
 
-    def command(self, number: int) -> str:
-        """The line that does one unit."""
-        return f"oomguard work {shlex.quote(printable(str(self.path or 'job.json')))} --unit {number}"
+    @property
+    def shown(self) -> str:
+        """Its file, as it is typed."""
+        return shlex.quote(printable(str(self.path or "job.json")))
+
+    def require_done(self) -> None:
+        """Raises: NothingFound if units are missing, with their numbers."""
+        missing = self.missing()
+        if missing:
+            numbers = ", ".join(map(str, missing[:_LISTED])) + (" ..." if len(missing) > _LISTED else "")
+            raise NothingFound(
+                f"{len(missing):,} of {len(self.units):,} units are not done: {numbers}",
+                do=f"oomguard work {self.shown} --unit {missing[0]} (without --unit it does all that are left)",
+            )
 
     @property
     def parts(self) -> Path:

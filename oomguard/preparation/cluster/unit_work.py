@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 from oomguard.errors import BadInput
 from oomguard.preparation.api import encode_into, settle
 from oomguard.preparation.cluster.parts import PartWriter
-from oomguard.preparation.cluster.shard_shares import counts_of
-from oomguard.text import printable
-from oomguard.units import MIB, format_size
+from oomguard.preparation.cluster.shard_table import counts_of
+from oomguard.preparation.cluster.units import lines_before
+from oomguard.units import format_size
 
 if TYPE_CHECKING:
     from oomguard.preparation.cluster.job_file import JobFile
     from oomguard.preparation.engines.events import PrepareEvents
-    from oomguard.preparation.reading.source import Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +79,7 @@ def do_unit(
         stack.callback(writer.close)
         is_lines = source.kind == "jsonl"
         state = encode_into(
-            writer, job, budget, stack, events=events, lines_before=lambda: _lines_before(source) if is_lines else 0
+            writer, job, budget, stack, events=events, lines_before=lambda: lines_before(source) if is_lines else 0
         )
         is_first = writer.commit()
     return UnitResult(
@@ -95,16 +94,3 @@ def do_unit(
         enforced_by=budget.enforced_by,
         already_done=not is_first,
     )
-
-
-def _lines_before(source: Source) -> int:
-    """Count the lines before a part of a file, so that an error can name the one that is wrong. Raises: BadInput."""
-    left, lines = source.begin, 0
-    try:
-        with open(source.path, "rb", buffering=0) as file:  # noqa: PTH123 - no buffer of its own
-            while left and (data := file.read(min(left, MIB))):
-                lines += data.count(b"\n")
-                left -= len(data)
-    except OSError as error:
-        raise BadInput(f"{printable(source.path)} cannot be read: {error.strerror}", do="check it") from error
-    return lines

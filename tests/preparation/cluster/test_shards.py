@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from oomguard.errors import BadInput, NothingFound, Stopped
 from oomguard.preparation.api import prepare
-from oomguard.preparation.cluster import shard_shares
+from oomguard.preparation.cluster import job_file, receipts, shard_shares
 from oomguard.preparation.cluster.finishing import finish, finish_share
-from oomguard.preparation.cluster.shard_plan import PlannedShard, plan_shards, share_of, stretches_of
+from oomguard.preparation.cluster.shard_plan import At, PlannedShard, plan_shards, share_of, stretches_of
 from oomguard.preparation.cluster.unit_queue import do_units
 from oomguard.preparation.writing.val_split import ValSplit
 from tests.preparation.cluster.test_job import files, make, planned
@@ -106,9 +106,10 @@ def test_shards_end_where_one_machine_ends_them(
 
 @given(tokens=st.lists(st.integers(1, 100), max_size=30), of=st.integers(1, 8))
 def test_each_shard_is_of_one_share(tokens: list[int], of: int) -> None:
-    shards: list[Any] = [type("Shard", (), {"tokens": each, "number": at})() for at, each in enumerate(tokens)]
+    start = At(0, 0, 0, 0, 0)
+    shards = [PlannedShard("train", at, each, start, start) for at, each in enumerate(tokens)]
     shares = [share_of(shards, number, of) for number in range(of)]
-    assert [shard.number for share in shares for shard in share] == list(range(len(tokens)))
+    assert [shard.index for share in shares for shard in share] == list(range(len(tokens)))
 
 
 CASES: list[tuple[tuple[str, ...], dict[str, Any]]] = [
@@ -160,7 +161,7 @@ def test_a_machine_that_is_killed_between_any_two_steps(
 ) -> None:
     """The process ends before any of its small files is written; the same command then goes on."""
     alone, job = alone_and_planned(tmp_path, *CASES[seed % len(CASES)])
-    chance, real = random.Random(seed), shard_shares.replace_text
+    chance, real = random.Random(seed), job_file.replace_text
 
     class Killed(BaseException):
         pass
@@ -171,6 +172,7 @@ def test_a_machine_that_is_killed_between_any_two_steps(
         real(file, text)
 
     monkeypatch.setattr(shard_shares, "replace_text", sometimes)
+    monkeypatch.setattr(receipts, "replace_text", sometimes)
     kills = 0
     while True:
         try:
@@ -201,7 +203,6 @@ def test_what_somebody_else_put_there_stays(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_damaged_part_stops_the_shard_and_is_named(tmp_path: Path) -> None:
     _, job = alone_and_planned(tmp_path, *CASES[2])
-    shard_shares.shard_table(job, _job_of(job))
     part = job.part_file(1)
     data = bytearray(part.read_bytes())
     data[10] ^= 1
@@ -214,15 +215,6 @@ def test_a_damaged_part_stops_the_shard_and_is_named(tmp_path: Path) -> None:
     do_units(job, workers=1)
     finish(job)
     assert files(tmp_path / "out") == files(tmp_path / "alone")
-
-
-def _job_of(job_file: JobFile) -> Any:
-    from contextlib import ExitStack
-
-    from oomguard.preparation.api import settle
-
-    with ExitStack() as stack:
-        return settle(stack, list(job_file.sources), job_file.options, job_file.resolve(), None)[0]
 
 
 @pytest.mark.slow
