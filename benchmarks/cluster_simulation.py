@@ -98,7 +98,7 @@ class _Ray:
         return refs[:1], refs[1:]
 
     def get(self, _: int) -> dict[str, Any]:
-        return {"ok": True, "node": "n", "input_bytes": UNIT, "peak": MIB, "seconds": 1.0}
+        return {"ok": True, "node": "n", "input_bytes": UNIT, "peak_unreclaimable": MIB, "seconds": 1.0}
 
     def nodes(self) -> list[dict[str, Any]]:
         return [{"Alive": True, "Resources": {"CPU": 64.0, "memory": float(1 << 38)}}] * 64
@@ -116,8 +116,9 @@ def hand_out(folder: Path, asked: argparse.Namespace) -> str:
     missing = job.missing()
     state = ray_tasks.ClusterState(units=len(job.units))
     asked_of_ray = ray_tasks.RayOptions(max_rss=1 << 31, tasks=1000)
-    tries = deque(ray_tasks._Try(unit, 1 << 31) for unit in missing)  # noqa: SLF001
-    ray_tasks._run(_Ray(), "job.json", tries, asked_of_ray, state, lambda _: None)  # noqa: SLF001
+    words = ("work", "job.json", "--unit")
+    tries = deque(ray_tasks._Try(unit, (*words, str(unit)), 1 << 31) for unit in missing)  # noqa: SLF001
+    ray_tasks._run(_Ray(), tries, asked_of_ray, state, lambda _: None)  # noqa: SLF001
     return f"{state.done:,} units"
 
 

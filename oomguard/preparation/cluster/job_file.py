@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 SCHEMA = "oomguard.job/1"
 _LARGEST = 1 << 30  # bytes of a job's file: some ten million units
 _LISTED = 5  # units that are missing
+_BYTES_PER_TOKEN = 4
+_SHARDS_OF_A_SHARE = 4  # a process that writes fewer takes longer to start than to write
 _PARTS = "parts"
 _SEEN = "job"  # in the folder of parts: by it a machine knows that it sees the same folder
 _FINISHED = "finished"  # there too: the shards are laid out, and the parts gone
@@ -82,6 +84,12 @@ class JobFile:
     def source_of(self, unit: Unit) -> Source:
         """The part of a source that a unit is."""
         return replace(self.sources[unit.source], part=unit.part)
+
+    def shares(self, most: int) -> int:
+        """Into how many shares its shards are worth dividing, by what the size of the input lets expect."""
+        full = resolve_options(self.options).layout.shard_tokens
+        tokens = sum(source.size or 0 for source in self.sources) // _BYTES_PER_TOKEN
+        return 1 if full is None else max(1, min(most, tokens // full // _SHARDS_OF_A_SHARE))
 
     def resolve(self) -> ResolvedOptions:
         """The options with every default filled in.
