@@ -172,7 +172,8 @@ class ClusterProgress:
         rate = format_size(state.input_bytes / max(now - self._began, 0.001))
         line = (
             f"{state.done:,} of {state.units:,} {state.what}, {state.running} running, "
-            f"{len(state.nodes)} nodes so far, {rate}/s, memory at most {format_size(state.peak)} of {format_size(self._budget)}"
+            f"{len(state.nodes)} nodes so far, {rate}/s, "
+            f"memory at most {format_size(state.peak)} of {format_size(self._budget)}"
         )
         if state.slowest[0] >= 0:
             line += f", slowest unit {state.slowest[0]} ({state.slowest[1]:.0f} s)"

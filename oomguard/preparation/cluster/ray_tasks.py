@@ -178,7 +178,8 @@ def _run(
                 for ref in running:
                     ray.cancel(ref, force=True)
                 stopped = Stopped(
-                    f"by {name}: {state.done:,} of {state.units:,} {state.what} are done and kept", do="again"
+                    f"by {name}: {state.done:,} of {state.units:,} {state.what} are done and kept",
+                    do="run the same command again: it does the others",
                 )
                 stopped.exit_status = 128 + signal.Signals[name]
                 raise stopped
