@@ -23,6 +23,7 @@ from oomguard.kernel import safe_files
 from oomguard.preparation.writing.beside_files import read_part
 from oomguard.preparation.writing.formats.stored import OrderedEnds
 from oomguard.preparation.writing.manifest import disk_error, write_all
+from oomguard.preparation.writing.read_parts import ReadParts
 from oomguard.preparation.writing.token_sink import EncodedPiece, Totals
 from oomguard.text import printable
 from oomguard.units import MIB
@@ -91,6 +92,7 @@ class PartWriter:
         self._about = {"job": job, "unit": unit, "token_bytes": token_bytes}
         self._token_bytes = token_bytes
         self._segments: list[Segment] = []
+        self._read = ReadParts()
         self._sums = _BlockSums()
         stem = f".{path.stem}.{secrets.token_hex(8)}"
         self._tokens_at, self._ends_at = path.with_name(f"{stem}.tokens"), path.with_name(f"{stem}.ends")
@@ -118,6 +120,9 @@ class PartWriter:
         segment.count = segment.count.plus(piece.count)
         self.totals = self.totals.plus(piece.count)
         self.position = piece.position
+        for source, start, end, crc in piece.read:
+            if crc is not None:  # of what only the reader reads there is none: a whole file
+                self._read.note(source, start, end, crc)
 
     def commit(self) -> bool:
         """Give the part its name, once it is on disk; False: another worker did so before, with the same tokens.
@@ -128,7 +133,8 @@ class PartWriter:
             for data in read_part(self._ends, 0, os.fstat(self._ends).st_size):
                 write_all(self._tokens, memoryview(data))
                 self._sums.update(memoryview(data))
-            footer = json.dumps({**self._about, "segments": [asdict(each) for each in self._segments]}).encode()
+            segments, read = [asdict(each) for each in self._segments], [part[1:] for part in self._read.take()]
+            footer = json.dumps({**self._about, "segments": segments, "read": read}).encode()
             behind = self._sums.all() + footer
             tail = _TAIL.pack(len(footer), hashlib.sha256(behind).digest(), _MAGIC)
             write_all(self._tokens, memoryview(behind + tail))
@@ -177,6 +183,7 @@ class StoredPart:
     path: Path
     token_bytes: int
     segments: tuple[Segment, ...]
+    read: tuple[tuple[int, int, int], ...]  # of the source: start, end, CRC-32
     sums: bytes = field(repr=False)
 
     def pieces(self, unit: int, start: Place = Place(), stop: Place | None = None) -> Iterator[EncodedPiece]:
@@ -315,6 +322,7 @@ def open_part(path: Path, *, job: str, unit: int, token_bytes: int) -> StoredPar
             footer = os.pread(fd, length, size - _TAIL.size - length)
             about = json.loads(footer)
             segments = tuple(Segment(**{**each, "count": Totals(**each["count"])}) for each in about["segments"])
+            read = tuple((int(start), int(end), int(crc)) for start, end, crc in about["read"])
             body = _body_bytes(segments, token_bytes)
             sums = os.pread(fd, -(-body // _BLOCK) * _SUM_BYTES, body)
     except OSError as error:
@@ -327,7 +335,7 @@ def open_part(path: Path, *, job: str, unit: int, token_bytes: int) -> StoredPar
     }  # fmt: skip
     if not (is_whole and is_ours):
         raise again
-    return StoredPart(path=path, token_bytes=token_bytes, segments=segments, sums=sums)
+    return StoredPart(path=path, token_bytes=token_bytes, segments=segments, read=read, sums=sums)
 
 
 def _damaged(path: Path) -> BadInput:

@@ -11,7 +11,7 @@ from oomguard.errors import BadInput
 from oomguard.preparation.api import encode_into, settle
 from oomguard.preparation.cluster.parts import PartWriter
 from oomguard.preparation.cluster.shard_table import counts_of
-from oomguard.preparation.cluster.units import lines_before
+from oomguard.preparation.cluster.unit_source import lines_before, source_now
 from oomguard.units import format_size
 
 if TYPE_CHECKING:
@@ -61,16 +61,17 @@ def do_unit(
         raise BadInput(f"--unit {number}: the job has {len(job_file.units):,}", do=f"0 to {len(job_file.units) - 1}")
     job_file.require_same_folder()
     resolved = job_file.resolve()
-    source = job_file.source_of(job_file.units[number])
     path = job_file.part_file(number)
     began = time.monotonic()
     totals = counts_of(job_file, number, resolved.spec.token_bytes)
     if totals is not None:
         return UnitResult(
-            unit=number, source=source.path, tokens=sum(each.tokens for each in totals),
+            unit=number, source=job_file.source_of(job_file.units[number]).path,
+            tokens=sum(each.tokens for each in totals),
             documents=sum(each.documents for each in totals), input_bytes=sum(each.input_bytes for each in totals),
             seconds=0.0, budget=0, peak_unreclaimable=0, enforced_by="", already_done=True,
         )  # fmt: skip
+    source = source_now(job_file, number, token_bytes=resolved.spec.token_bytes)
     options = replace(job_file.options, workers=workers)
     texts = sum(each.divisible_text for each in job_file.sources)
     with ExitStack() as stack:

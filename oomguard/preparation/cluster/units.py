@@ -13,7 +13,6 @@ from oomguard.errors import BadInput
 from oomguard.preparation.engines.line_feed import LineFeed
 from oomguard.preparation.engines.work import CutRules, PlainFeed
 from oomguard.preparation.reading.source import STDIN, Part
-from oomguard.text import printable
 from oomguard.units import MIB
 
 if TYPE_CHECKING:
@@ -113,16 +112,3 @@ def _groups(source: Source, size: int) -> Iterator[Part]:
         held += text
     if begin < len(sizes):
         yield Part(begin, len(sizes))
-
-
-def lines_before(source: Source) -> int:
-    """Count the lines before a part of a file, so that an error can name the one that is wrong. Raises: BadInput."""
-    left, lines = source.begin, 0
-    try:
-        with open(source.path, "rb", buffering=0) as file:  # noqa: PTH123 - no buffer of its own
-            while left and (data := file.read(min(left, MIB))):
-                lines += data.count(b"\n")
-                left -= len(data)
-    except OSError as error:
-        raise BadInput(f"{printable(source.path)} cannot be read: {error.strerror}", do="check it") from error
-    return lines
