@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.errors import edge
 from oomguard.estimation.baselines import naive_ways
+from oomguard.estimation.cluster_plan import ClusterAsked, plan_cluster
 from oomguard.estimation.model import JobPlan
 from oomguard.estimation.trials import CannotTry, RunForecast, Trial, choose_parts, forecast_run, try_job
 from oomguard.kernel.machine import read_headroom
@@ -36,12 +38,21 @@ _UNTRIED = "--no-calibration"
 
 
 @edge
-def plan(options: PrepareOptions, *, max_rss: int | None = None, calibrate: bool = True) -> JobPlan:
+def plan(
+    options: PrepareOptions,
+    *,
+    max_rss: int | None = None,
+    calibrate: bool = True,
+    cluster: ClusterAsked | None = None,
+) -> JobPlan:
     """Say how to prepare `options.inputs` here: tokens, disk, workers, peak, time, and what other ways would need.
 
     It reads a sample, and (`calibrate`) does the job on a small input, or on parts of a larger one, in a folder beside
-    the output that is gone afterwards. Raises: OomguardError as `prepare` would; BudgetTooSmall names the least budget.
+    the output that is gone afterwards. With `cluster`, budget, workers and forecast are of one of its tasks.
+    Raises: OomguardError as `prepare` would; BudgetTooSmall names the least budget.
     """
+    if cluster is not None:
+        options = replace(options, workers=options.workers or 1)
     prepared = plan_prepare(options, max_rss=max_rss)
     resolved = resolve_options(options)
     sources = find_inputs(options.inputs, folder=Path(), exclude=options.out, wanted=resolved.wanted).sources
@@ -62,6 +73,14 @@ def plan(options: PrepareOptions, *, max_rss: int | None = None, calibrate: bool
             tokens = Estimate(value=counted, low=counted, high=counted)
             needed = _disk_needed(tokens, corpus, resolved, options)
     room = read_headroom()
+    on_cluster = None
+    if cluster is not None:
+        on_cluster = plan_cluster(
+            cluster, sources, text_bytes=corpus.text_bytes.value, tokens=tokens.high,
+            documents=corpus.tokens_with_ends.high - corpus.tokens.high, token_bytes=resolved.spec.token_bytes,
+            shard_bytes=needed, workers=options.workers or 1, budget=prepared.budget, forecast=forecast,
+        )  # fmt: skip
+        needed += on_cluster.parts
     return JobPlan(
         prepare=prepared,
         corpus=corpus,
@@ -74,9 +93,19 @@ def plan(options: PrepareOptions, *, max_rss: int | None = None, calibrate: bool
         naive=tuple(naive_ways(corpus.shape, text_bytes=corpus.text_bytes.value, available=room.available)),
         available=room.available,
         available_limited_by=room.limited_by,
-        command=_command(options, max_rss, options.inputs, options.out),
-        notes=(*_known_notes(prepared), *_expected(resolved, tokens), *_exactly(tokens, forecast)),
-    )
+        command=_command(options, max_rss, options.inputs, options.out)
+        if cluster is None
+        else _command(
+            options, None, options.inputs, options.out, "--cluster", cluster.engine, "--max-rss",
+            f"{prepared.budget >> 20}M",
+        ),
+        notes=(
+            *_known_notes(prepared),
+            *_expected(resolved, tokens),
+            *(_exactly(tokens, forecast) if on_cluster is None else on_cluster.notes()),
+        ),
+        cluster=on_cluster,
+    )  # fmt: skip
 
 
 def _with_ends(
@@ -180,4 +209,4 @@ def _command(
     )  # fmt: skip
 
 
-__all__ = ["plan"]
+__all__ = ["ClusterAsked", "plan"]

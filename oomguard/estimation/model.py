@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from oomguard.estimation.baselines import NaiveWay
+    from oomguard.estimation.cluster_plan import ClusterPlan
     from oomguard.estimation.trials import RunForecast, ShortRun
     from oomguard.preparation.model import PreparePlan
     from oomguard.preparation.reading.corpus_sample import CorpusSample, Estimate
@@ -40,6 +41,7 @@ class JobPlan:
     available_limited_by: str
     command: tuple[str, ...]
     notes: tuple[str, ...]
+    cluster: ClusterPlan | None = None  # with --cluster; then `forecast` is of one of its tasks
 
     @property
     def is_possible(self) -> bool:
@@ -51,9 +53,11 @@ class JobPlan:
         screen = Table.grid(padding=(0, 2))
         screen.add_column()
         screen.add_column(overflow="fold")
-        for label, value in (*self._job(), *self._forecast()):
+        cluster = self.cluster.rows() if self.cluster is not None else []
+        for label, value in (*self._job(), *self._forecast(), *cluster):
             screen.add_row(label, Text(value))
-        return Group(screen, Text(""), *self._others(), Text(""), *(Text(line) for line in self._next()))
+        others = [] if cluster else [*self._others(), Text("")]
+        return Group(screen, Text(""), *others, *(Text(line) for line in self._next()))
 
     def _job(self) -> list[tuple[str, str]]:
         corpus, plan = self.corpus, self.prepare

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from oomguard.errors import Changed, OomguardError, Stopped
-from oomguard.preparation.cluster.finishing import finish
+from oomguard.preparation.cluster.finishing import ShardsLaidOut, finish, finish_share
 from oomguard.preparation.cluster.job_file import JobFile, job_digest, read_job, write_job
 from oomguard.preparation.cluster.planning import plan_job
 from oomguard.preparation.cluster.unit_queue import Share, UnitsDone, do_units
@@ -18,7 +18,19 @@ if TYPE_CHECKING:
 
     from oomguard.preparation.options import PrepareOptions
 
-__all__ = ["JobFile", "Share", "UnitResult", "UnitsDone", "finish", "plan_to", "plan_within", "read_job", "work"]
+__all__ = [
+    "JobFile",
+    "ShardsLaidOut",
+    "Share",
+    "UnitResult",
+    "UnitsDone",
+    "finish",
+    "finish_share",
+    "plan_to",
+    "plan_within",
+    "read_job",
+    "work",
+]
 
 
 def plan_to(path: Path, options: PrepareOptions, *, unit_bytes: int | None = None) -> JobFile:
