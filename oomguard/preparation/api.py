@@ -27,6 +27,7 @@ from oomguard.preparation.job import Job
 from oomguard.preparation.options import PrepareOptions, ResolvedOptions, resolve_options
 from oomguard.preparation.preconditions import identity, require_folder, require_known_length
 from oomguard.preparation.reading.kinds import KINDS
+from oomguard.preparation.reading.memory_ahead import memory_ahead
 from oomguard.preparation.reading.parquet_head import largest_page
 from oomguard.preparation.reading.source import REMOTE
 from oomguard.preparation.reading.sources import Found, behind_earlier, find_inputs
@@ -270,6 +271,7 @@ def tokenizer_notes(spec: EncodingSpec, options: PrepareOptions, *, native: bool
 def memory_needs(sources: list[Source], *, options: PrepareOptions, resolved: ResolvedOptions) -> Needs:
     """What decides how much memory this job takes."""
     page, page_text = largest_page(source for source in sources if source.kind == "parquet") or (None, None)
+    ahead, ahead_of = memory_ahead(sources)
     return Needs(
         family=resolved.spec.family,
         token_bytes=resolved.spec.token_bytes,
@@ -286,6 +288,8 @@ def memory_needs(sources: list[Source], *, options: PrepareOptions, resolved: Re
         page=page,
         page_text=page_text,
         shuffle=options.shuffle is not None,
+        ahead=ahead,
+        ahead_of=ahead_of,
     )
 
 

@@ -28,7 +28,7 @@ def shard_set(
 ) -> ShardSet:
     """The result of a run that has just ended; `progress` is what earlier ones had done of it."""
     totals, before = sink.totals, totals_before(progress)
-    done = _finished_set(job, sink.shards)
+    done = _finished_set(job, sink.shards, totals.documents)
     notes = [
         *(note for note in job.notes if note not in job.expectations),
         *state.notes,
@@ -74,7 +74,7 @@ def shard_set(
     )
 
 
-def _finished_set(job: Job, shards: list[dict[str, Any]]) -> FinishedSet:
+def _finished_set(job: Job, shards: list[dict[str, Any]], documents: int) -> FinishedSet:
     spec = job.resolved.spec
     return FinishedSet(
         folder=str(job.options.out.absolute()),
@@ -82,6 +82,8 @@ def _finished_set(job: Job, shards: list[dict[str, Any]]) -> FinishedSet:
         layout=job.resolved.layout,
         vocabulary_size=spec.vocabulary_size,
         eot=spec.eot,
+        documents=documents,
+        is_divisible=not job.resolved.separator and any(source.divisible_text for source in job.sources),
         is_undivided=not job.resolved.separator
         and any(source.kind == "text" and not source.seekable_text for source in job.sources),
     )
@@ -90,7 +92,8 @@ def _finished_set(job: Job, shards: list[dict[str, Any]]) -> FinishedSet:
 def finished(job: Job, result: dict[str, Any]) -> ShardSet:
     """Show again what an earlier run of the same command made."""
     fields = {key: value for key, value in result.items() if key != "schema"}
-    next_lines = job.resolved.output.next_lines(_finished_set(job, result["shards"]))  # the folder may have moved
+    done = _finished_set(job, result["shards"], result["documents"])
+    next_lines = job.resolved.output.next_lines(done)  # the folder may have moved
     fields |= {"files": tuple(result.get("files", ())), "next_lines": tuple(next_lines)}
     fields |= {"bad_files": tuple(result.get("bad_files", ()))}
     fields |= {"shards": tuple(Shard.of(shard) for shard in result["shards"]), "notes": tuple(result["notes"])} | {

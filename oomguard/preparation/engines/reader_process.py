@@ -61,7 +61,10 @@ class _Reader:
             for piece in self._pieces(source, resume):
                 self._send(piece)
         except errors.OomguardError as error:
-            self._channel.send({"error": {"class": type(error).__name__, "what": str(error), "do": error.do}})
+            alone = getattr(error, "alone", None)  # of a DocumentTooLong
+            self._channel.send(
+                {"error": {"class": type(error).__name__, "what": str(error), "do": error.do, "alone": alone}}
+            )
         else:
             self._channel.send({"end": source.path, "notes": self._notes})
 
