@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import NothingFound
+from oomguard.kernel import safe_files
 from oomguard.preparation.api import settle
 from oomguard.preparation.cluster.parts import open_part
 from oomguard.preparation.laying_out import lay_out
@@ -41,7 +42,7 @@ def finish(job_file: JobFile, *, max_rss: int | None = None, keep_parts: bool = 
     job_file.note_finished()
     if not keep_parts:
         for number in range(len(job_file.units)):
-            job_file.part_file(number).unlink(missing_ok=True)
+            safe_files.unlink(job_file.part_file(number))
     return result
 
 

@@ -13,7 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from oomguard.errors import OomguardError, Stopped
+from oomguard.errors import NotOurs, OomguardError, Stopped
+from oomguard.kernel import safe_files
 from oomguard.preparation.cluster.unit_work import do_unit
 from oomguard.preparation.engines.events import PrepareEvents
 from oomguard.preparation.writing.manifest import disk_error
@@ -125,12 +126,12 @@ class Claim:
         try:
             for _ in range(2):  # a stale one goes first
                 with suppress(FileExistsError):
-                    os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
+                    os.close(safe_files.create(self._path))
                     return True
                 with suppress(FileNotFoundError):
                     if self._now() - self._path.stat().st_mtime < _STALE_SECONDS:
                         return False
-                    self._path.unlink()
+                    safe_files.unlink(self._path)
         except OSError as error:
             raise disk_error(error, self._path) from error
         return False
@@ -139,10 +140,13 @@ class Claim:
         """The time by the clock of whoever has the file system: that of this machine may be another."""
         probe = self._path.with_name(f".{secrets.token_hex(8)}.time")
         try:
-            os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-            return probe.stat().st_mtime
+            fd = safe_files.create(probe, 0o600)
+            try:
+                return os.fstat(fd).st_mtime
+            finally:
+                os.close(fd)
         finally:
-            probe.unlink(missing_ok=True)
+            safe_files.unlink(probe)
 
     def kept_up(self, events: PrepareEvents | None) -> PrepareEvents:
         """Touch the claim now and then while the unit is worked on."""
@@ -152,13 +156,13 @@ class Claim:
             now = time.monotonic()
             if now - self._touched > _TOUCH_SECONDS:
                 self._touched = now
-                with suppress(OSError):
-                    os.utime(self._path)
+                with suppress(OSError, NotOurs):
+                    safe_files.touch(self._path)
             events.on_state(state)
 
         return replace(events, on_state=on_state)
 
     def give_up(self) -> None:
         """The unit is done, or left."""
-        with suppress(OSError):
-            self._path.unlink()
+        with suppress(OSError, NotOurs):
+            safe_files.unlink(self._path)
