@@ -56,11 +56,11 @@ def try_job(
     Raises: BadInput with what a run said of the input; CannotTry; Stopped when a signal ended it. Nothing is left
     behind, and what an earlier one left that was killed is removed.
     """
-    names = [path if not path.startswith("-") else f"./{path}" for path in (source.path for source in sources)]
-    is_whole = len(sizes) == 1 and sum(map(len, names)) < _LONGEST_COMMAND
+    is_whole = len(sizes) == 1 and sum(len(source.path) for source in sources) < _LONGEST_COMMAND
     with stoppable(lambda: None) as asked, _scratch(out) as (folder, within):
         runner = _Runner(folder / "out", asked)
         if is_whole:
+            names = [path if not path.startswith("-") else f"./{path}" for path in (one.path for one in sources)]
             return Trial(parts=((runner.run(command(names, runner.out), instead={}),),), is_whole=True)
         commands = []
         instead: dict[str, str] = {}
