@@ -130,15 +130,15 @@ def _disk_needed(tokens: Estimate, corpus: CorpusSample, resolved: ResolvedOptio
 def _divided_texts(sources: Sequence[Source], options: PrepareOptions, resolved: ResolvedOptions) -> int:
     """How many texts have an end that is for validation, as `prepare` cuts them."""
     fraction = Fraction(resolved.val_fraction or 0)
-    texts = [source for source in sources if source.seekable_text]
-    if not fraction or resolved.separator or len(texts) * fraction >= 1:
+    texts = sum(source.seekable_text for source in sources)
+    if not fraction or resolved.separator or texts * fraction >= 1:
         return 0
     rules = CutRules(
         family=resolved.spec.family, separator=b"", universal_newlines=options.newlines == "universal",
         piece_bytes=MIB, longest_word=MIB, flag_with_room=str,
     )  # fmt: skip
     divided = 0
-    for source in texts:
+    for source in filter(lambda one: one.seekable_text, sources):
         feed = PlainFeed(index=0, source=source, rules=rules, offset=0)
         feed.set_val_fraction(fraction)
         divided += feed.val_from is not None and feed.val_from < feed.size

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
@@ -121,7 +121,11 @@ class JobPlan:
 
     def to_json(self) -> dict[str, Any]:
         """The same facts for programs: sizes are integers of bytes."""
-        facts = asdict(self) | {"is_possible": self.is_possible, "command": list(self.command)}
+        facts = asdict(replace(self, prepare=replace(self.prepare, inputs=()))) | {
+            "is_possible": self.is_possible,
+            "command": list(self.command),
+        }
+        facts["prepare"]["inputs"] = list(self.prepare.inputs)
         facts["command_line"] = shlex.join(self.command)
         return {"schema": "oomguard.plan/1", **facts}
 

@@ -37,7 +37,7 @@ from oomguard.supervision.own_budget import RunBudget, enter_budget
 from oomguard.units import MIB
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from oomguard.preparation.encoding.encodings import EncodingSpec
     from oomguard.preparation.engines.pipeline import PipelineState
@@ -79,7 +79,7 @@ def prepare(options: PrepareOptions, *, max_rss: int | None = None, events: Prep
 
 def settle(
     stack: ExitStack,
-    sources: list[Source],
+    sources: Sequence[Source],
     options: PrepareOptions,
     resolved: ResolvedOptions,
     max_rss: int | None,
@@ -136,7 +136,7 @@ def plan_prepare(options: PrepareOptions, *, max_rss: int | None = None) -> Prep
 
     Raises: OomguardError as `prepare` would.
     """
-    from oomguard.preparation.model import PreparePlan
+    from oomguard.preparation.model import InputFacts, PreparePlan
 
     resolved = resolve_options(options)
     require_folder(options.out)
@@ -150,7 +150,7 @@ def plan_prepare(options: PrepareOptions, *, max_rss: int | None = None) -> Prep
     tokens = sum(source.size or 0 for source in sources) / _BYTES_PER_TOKEN
     plan = job.budget
     return PreparePlan(
-        inputs=tuple({"path": s.path, "size": s.size, "kind": s.kind, "compression": s.compression} for s in sources),
+        inputs=InputFacts(sources),
         folder=str(options.out),
         format=options.format,
         encoding=resolved.encoding_name,
@@ -268,7 +268,7 @@ def tokenizer_notes(spec: EncodingSpec, options: PrepareOptions, *, native: bool
     return notes
 
 
-def memory_needs(sources: list[Source], *, options: PrepareOptions, resolved: ResolvedOptions) -> Needs:
+def memory_needs(sources: Sequence[Source], *, options: PrepareOptions, resolved: ResolvedOptions) -> Needs:
     """What decides how much memory this job takes."""
     page, page_text = largest_page(source for source in sources if source.kind == "parquet") or (None, None)
     ahead, ahead_of = memory_ahead(sources)
@@ -293,7 +293,7 @@ def memory_needs(sources: list[Source], *, options: PrepareOptions, resolved: Re
     )
 
 
-def _chunks(sources: list[Source]) -> int:
+def _chunks(sources: Sequence[Source]) -> int:
     """How many chunks there are at the least: more workers would have nothing to do."""
     if any(source.size is None for source in sources):
         return _MANY
@@ -315,7 +315,11 @@ def _peek_done(job: Job) -> int:
         from oomguard.preparation.writing.shuffle_folder import spool_folder
 
         states.append(spool_folder(job.options.out) / STATE_FOLDER)
-    return max(totals_before(Manifest.peek(state, identity(job))).input_bytes for state in states)
+    begun = [state for state in states if (state / "manifest.jsonl").exists()]
+    if not begun:
+        return 0  # what a job is takes half a kilobyte for each file
+    header = identity(job)
+    return max(totals_before(Manifest.peek(state, header)).input_bytes for state in begun)
 
 
 __all__ = ["PrepareEvents", "PrepareOptions", "plan_prepare", "prepare"]

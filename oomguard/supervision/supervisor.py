@@ -38,6 +38,7 @@ _CALM_STEP_SECONDS = 0.02
 _LEAST_SWAP = 1 << 20  # bytes: what is left of a full swap is no room
 _AFTER_KILL_SECONDS = 10.0
 _TAKES_A_SIGNAL_SECONDS = 0.2
+_BLIND_SECONDS = 5.0  # without descriptors, or whatever the kernel refuses: it may be over soon
 _FORWARDED = {
     signal.SIGHUP,
     signal.SIGINT,
@@ -98,6 +99,7 @@ class Supervisor:
         self._last_unreclaimable = 0
         self._calm_looks = 0
         self._is_near = True
+        self._blind_since: float | None = None
         self._is_held = False
         self._waits_for_release = False
         self._record = RunRecord(samples=JobSamples(job.backend, self._began, at_each=watch is None))
@@ -130,11 +132,24 @@ class Supervisor:
         samples = self._record.samples
         at_the_limit = self._backend.is_at_the_limit()
         measure = samples.look()
+        if self._is_blind(measure.unreclaimable):
+            return self._least_step
         if at_the_limit or self._has_no_room(measure.unreclaimable):
             self._hold(parked=at_the_limit)
         elif (warning := samples.forecast()) is not None:
             self._events.forecast(*warning)
         return self._step(measure.unreclaimable)
+
+    def _is_blind(self, unreclaimable: int) -> bool:
+        """Whether that it holds nothing only means that nothing can be read. Raises: OSError when that lasts."""
+        refusal = ProcFiles().refusal() if unreclaimable == 0 else None
+        if refusal is None:
+            self._blind_since = None
+            return False
+        self._blind_since = self._blind_since or time.monotonic()
+        if time.monotonic() > self._blind_since + _BLIND_SECONDS:
+            raise refusal  # v1 has parked it at its limit, where nobody would ever find it; polling would let it grow
+        return True
 
     def _has_no_room(self, unreclaimable: int) -> bool:
         """Whether the budget is used up, and swap, if it was allowed, with it."""
@@ -251,6 +266,8 @@ class Supervisor:
             self._ask_to_end()  # else nothing keeps it from growing while it is asked
         self._backend.kill()
         self._wait_for_the_end(_AFTER_KILL_SECONDS)
+        if self._exited is None and (refusal := ProcFiles().refusal()) is not None:
+            raise refusal  # who it is to end could not be read: the reaper does it
         if self._exited is None:
             self._exited = signal.SIGKILL  # not even that ends a process in an uninterruptible sleep
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import threading
@@ -379,3 +380,39 @@ def test_what_goes_on_is_stopped_at_the_budget(stage: Stage) -> None:
     assert record.stopped
     assert backend.log[-1] == "kill"
     assert record.seconds < 20
+
+
+class Starved:
+    """A machine that refuses to open anything, so often as is said; it counts the questions."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+        self.times, self.asked = times, 0
+        monkeypatch.setattr(module.ProcFiles, "refusal", lambda _: self._refusal())
+        monkeypatch.setattr(module, "_BLIND_SECONDS", 0.02)
+
+    def _refusal(self) -> OSError | None:
+        self.asked += 1
+        return OSError(errno.ENFILE, "Too many open files in system") if self.asked <= self.times else None
+
+
+def test_a_job_that_can_no_longer_be_seen_is_not_left_parked(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing can be opened any more, so all reads as empty: the reaper is to end it, and the error says why."""
+    Starved(monkeypatch, times=10**9)
+    with pytest.raises(OSError, match="Too many open files"):
+        stage.run(FakeBackend([0]))
+
+
+def test_a_moment_without_descriptors_changes_nothing(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    starved = Starved(monkeypatch, times=1)
+    backend = FakeBackend([0, BUDGET])
+    backend.on["kill"] = lambda: stage.exits(signal.SIGKILL)
+    assert stage.run(backend).stopped
+    assert starved.asked == 1
+
+
+def test_a_job_that_was_not_seen_to_end_is_left_to_the_reaper(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Held at its budget, and then nothing could be read: its processes were nowhere, and nobody was killed."""
+    Starved(monkeypatch, times=10**9)
+    monkeypatch.setattr(module, "_AFTER_KILL_SECONDS", 0.02)
+    with pytest.raises(OSError, match="Too many open files"):
+        stage.run(FakeBackend([BUDGET]))

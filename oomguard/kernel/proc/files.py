@@ -31,6 +31,14 @@ class ProcFiles:
         finally:
             os.close(fd)
 
+    def refusal(self) -> OSError | None:
+        """Why nothing can be read now, such as that there are no descriptors; then all reads as empty."""
+        try:
+            os.close(os.open(f"{self._proc}/self/stat", os.O_RDONLY | os.O_CLOEXEC))
+        except OSError as error:
+            return error
+        return None
+
     def names(self, path: str) -> list[str]:
         """The names in a directory below /proc."""
         try:

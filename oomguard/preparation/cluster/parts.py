@@ -157,13 +157,13 @@ class PartWriter:
 def _give_name(temporary: Path, final: Path) -> bool:
     """A name that is taken stays: a link is refused there, where a rename would replace."""
     try:
-        os.link(temporary, final, follow_symlinks=False)
+        safe_files.link(temporary, final)
     except FileExistsError:
         return False
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
             raise
-        temporary.rename(final)  # a file system without links; two such files are the same bytes
+        safe_files.rename(temporary, final)  # a file system without links; two such files are the same bytes
     return True
 
 

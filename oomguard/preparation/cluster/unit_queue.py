@@ -17,7 +17,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oomguard.errors import OomguardError, Stopped
+from oomguard.errors import NotOurs, OomguardError, Stopped
+from oomguard.kernel import safe_files
 from oomguard.kernel.process.signals import stop_on_signals
 from oomguard.preparation.cluster.unit_work import do_unit
 from oomguard.preparation.engines.events import PrepareEvents
@@ -162,7 +163,7 @@ class Claim:
         try:
             for _ in range(2):  # a stale one goes first
                 with suppress(FileExistsError):
-                    fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+                    fd = safe_files.create(self._path)
                     try:
                         os.write(fd, _who(os.getpid()).encode())
                     finally:
@@ -170,7 +171,8 @@ class Claim:
                     return True
                 if not self.is_stale():
                     return False
-                self._path.unlink(missing_ok=True)
+                with suppress(FileNotFoundError):
+                    safe_files.unlink(self._path)
         except OSError as error:
             raise disk_error(error, self._path) from error
         return False
@@ -198,10 +200,13 @@ class Claim:
         """The time by the clock of whoever has the file system: that of this machine may be another."""
         probe = self._path.with_name(f".{secrets.token_hex(8)}.time")
         try:
-            os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-            return probe.stat().st_mtime
+            fd = safe_files.create(probe, 0o600)
+            try:
+                return os.fstat(fd).st_mtime
+            finally:
+                os.close(fd)
         finally:
-            probe.unlink(missing_ok=True)
+            safe_files.unlink(probe)
 
     def kept_up(self, events: PrepareEvents | None) -> PrepareEvents:
         """Touch the claim now and then while the unit is worked on."""
@@ -211,16 +216,16 @@ class Claim:
             now = time.monotonic()
             if now - self._touched > _TOUCH_SECONDS:
                 self._touched = now
-                with suppress(OSError):
-                    os.utime(self._path)
+                with suppress(OSError, NotOurs):
+                    safe_files.touch(self._path)
             events.on_state(state)
 
         return replace(events, on_state=on_state)
 
     def give_up(self) -> None:
         """The unit is done, or left."""
-        with suppress(OSError):
-            self._path.unlink()
+        with suppress(OSError, NotOurs):
+            safe_files.unlink(self._path)
 
 
 def _who(pid: int) -> str:
