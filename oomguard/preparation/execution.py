@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import Changed, OomguardError, Stopped
 from oomguard.kernel.process.signals import stop_on_signals
-from oomguard.preparation.conversion_sink import ConversionSink
 from oomguard.preparation.engines.pipeline import MemoryMeter, Pipeline, PipelineState
 from oomguard.preparation.model import Shard, ShardSet
 from oomguard.preparation.preconditions import (
@@ -22,9 +21,6 @@ from oomguard.preparation.preconditions import (
     require_same_errors_policy,
     require_some_text,
 )
-from oomguard.preparation.shuffle_rules import room_for_pass
-from oomguard.preparation.shuffling import bucket_writers, open_spool
-from oomguard.preparation.writing.buckets import spool_plan
 from oomguard.preparation.writing.formats.base import FinishedSet, FinishedShard
 from oomguard.preparation.writing.manifest import Manifest, Progress
 from oomguard.preparation.writing.progress_check import require_sense
@@ -103,6 +99,11 @@ def _run_shuffled(
     checkpoint_seconds: float,
 ) -> tuple[PipelineState, Progress]:
     """Fill the spool, then the shards from it; gives what earlier runs had done of the input as well."""
+    from oomguard.preparation.conversion_sink import ConversionSink
+    from oomguard.preparation.shuffle_rules import room_for_pass
+    from oomguard.preparation.shuffling import bucket_writers, open_spool
+    from oomguard.preparation.writing.buckets import spool_plan
+
     spool = open_spool(job, stack, identity(job), position=sink.position, check=partial(_check_inputs, job))
     before = spool.progress
     events.on_start(job, budget, totals_before(before).input_bytes)
