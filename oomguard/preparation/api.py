@@ -28,7 +28,6 @@ from oomguard.preparation.options import PrepareOptions, ResolvedOptions, resolv
 from oomguard.preparation.preconditions import identity, require_folder, require_known_length
 from oomguard.preparation.reading.kinds import KINDS
 from oomguard.preparation.reading.memory_ahead import memory_ahead
-from oomguard.preparation.reading.parquet_head import largest_page
 from oomguard.preparation.reading.source import REMOTE
 from oomguard.preparation.reading.sources import Found, behind_earlier, find_inputs
 from oomguard.preparation.shuffle_rules import disk_beside_shards, disk_note, require_documents
@@ -270,7 +269,11 @@ def tokenizer_notes(spec: EncodingSpec, options: PrepareOptions, *, native: bool
 
 def memory_needs(sources: Sequence[Source], *, options: PrepareOptions, resolved: ResolvedOptions) -> Needs:
     """What decides how much memory this job takes."""
-    page, page_text = largest_page(source for source in sources if source.kind == "parquet") or (None, None)
+    page = page_text = None
+    if tables := [source for source in sources if source.kind == "parquet"]:
+        from oomguard.preparation.reading.parquet_head import largest_page
+
+        page, page_text = largest_page(tables) or (None, None)
     ahead, ahead_of = memory_ahead(sources)
     return Needs(
         family=resolved.spec.family,
