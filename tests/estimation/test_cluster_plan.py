@@ -17,6 +17,7 @@ from oomguard.preparation.reading.sources import find_sources
 from tests.preparation.cluster.test_job import make
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from oomguard.preparation.reading.source import Source
@@ -31,7 +32,7 @@ def forecast(rate: float) -> RunForecast:
     )  # fmt: skip
 
 
-def planned(sources: list[Source], nodes: int, **more: Any) -> cluster_plan.ClusterPlan:
+def planned(sources: Sequence[Source], nodes: int, **more: Any) -> cluster_plan.ClusterPlan:
     facts: dict[str, Any] = {
         "text_bytes": sum(source.size or 0 for source in sources), "tokens": 1000, "documents": 10, "token_bytes": 2,
         "shard_bytes": 2000, "workers": 1, "budget": 1 << 30, "forecast": forecast(1000.0),

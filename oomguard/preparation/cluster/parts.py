@@ -26,7 +26,6 @@ from oomguard.preparation.writing.manifest import disk_error, write_all
 from oomguard.preparation.writing.read_parts import ReadParts
 from oomguard.preparation.writing.token_sink import EncodedPiece, Totals
 from oomguard.text import printable
-from oomguard.units import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,9 +35,10 @@ if TYPE_CHECKING:
 
 _MAGIC = b"OOMPART2"
 _TAIL = struct.Struct("<Q32s8s")
-_BLOCK = MIB  # of which a sum is kept
+_BLOCK = 1 << 20  # of which a sum is kept
 _SUM_BYTES = 32
-_LONGEST_FOOTER = MIB
+_LONGEST_FOOTER = 1 << 20
+_STEP = 1 << 20  # bytes of tokens read at once
 _STRETCH = 1 << 16  # document ends read at once
 _END_BYTES = 8
 
@@ -215,7 +215,7 @@ class StoredPart:
         import numpy as np
 
         (file, tokens_at), (ends_file, ends_at) = sections
-        width, step = self.token_bytes, MIB // self.token_bytes
+        width, step = self.token_bytes, _STEP // self.token_bytes
         last = stop or Place(start.segment, segment.tokens, segment.ends)
         ends = OrderedEnds(_stretches(ends_file, ends_at, start.end, last.end))
         token, done = start.token, start.end

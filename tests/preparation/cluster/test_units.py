@@ -115,7 +115,7 @@ def flat(given_pieces: list[EncodedPiece]) -> list[tuple[str | None, bytes, list
 @pytest.mark.parametrize("seed", range(20))
 def test_a_part_gives_back_what_it_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     """In small stretches, and from any position on that a piece carried."""
-    monkeypatch.setattr("oomguard.preparation.cluster.parts.MIB", 64)
+    monkeypatch.setattr("oomguard.preparation.cluster.parts._STEP", 64)
     monkeypatch.setattr("oomguard.preparation.cluster.parts._BLOCK", 48)
     monkeypatch.setattr("oomguard.preparation.cluster.parts._LONGEST_FOOTER", 1 << 20)
     chance = random.Random(seed)
