@@ -29,7 +29,7 @@ def advise_other(kill: OtherKill) -> list[Advice]:
     own = list(entry.advise(kill))
     if not entry.linux:
         return [replace(own[0], text=own[0].text.removeprefix("or ")), *own[1:]]
-    if entry.early or (entry.killer != "kernel" and entry.in_logs and entry.ident != "slurm") or not own:
+    if entry.early or (entry.killer != "kernel" and entry.in_logs and entry.blamed != "slurm") or not own:
         return [ceiling, *own][:_MOST]
     first = replace(own[0], text=own[0].text.removeprefix("or "))  # a limit that somebody asked for: ask for more
     return [first, *own[1:2], ceiling, *own[2:]][:_MOST]

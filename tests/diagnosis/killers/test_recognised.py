@@ -21,7 +21,7 @@ MESSAGES: dict[str, tuple[str, str, int | None]] = {
     "slurmjobid": ("slurmstepd: error: *** JOB 4711 ON n7 CANCELLED AT 2026-03-01T10:00:00 ***\nslurmstepd: error: Detected 1 oom_kill event in StepId=4711.batch.\n", "slurm", None),
     "slurmcgroup": ("slurmstepd: error: Exceeded step memory limit at some point.\nslurmstepd: error: Exceeded job memory limit at some point.\n", "slurm", None),
     "slurmtask": ("slurmstepd: error: task_cgroup: memory: Some of your processes may have been killed by the cgroup out-of-memory handler\n", "slurm", None),
-    "slurmexceed": ("slurmstepd: error: Job 4711 exceeded memory limit (8400000 > 8388608), being killed\nslurmstepd: error: *** JOB 4711 ON n7 CANCELLED AT 2026-03-01T10:00:00 ***\n", "slurm", None),
+    "slurmexceed": ("slurmstepd: error: Job 4711 exceeded memory limit (8400000 > 8388608), being killed\nslurmstepd: error: *** JOB 4711 ON n7 CANCELLED AT 2026-03-01T10:00:00 ***\n", "slurm-limit", None),
     "slurmxlimit": ("srun: error: n7: task 3: Out Of Memory\nslurmstepd: error: *** STEP 4711.0 ON n7 CANCELLED AT 2026-03-01T10:00:00 ***\n", "slurm", None),
     "slurmtasks": ("srun: error: n[7-8]: tasks 0-3: Out Of Memory\n", "slurm", None),
     "scontrol": ("JobId=4711 JobName=prep\n   UserId=ann(1000) GroupId=ann(1000) MCS_label=N/A\n   JobState=OUT_OF_MEMORY Reason=OutOfMemory Dependency=(null)\n   Requeue=1 Restarts=0 BatchFlag=1 Reboot=0 ExitCode=0:125\n   NumNodes=1 NumCPUs=4 NumTasks=1\n   ReqTRES=cpu=4,mem=8G,node=1,billing=4\n\n", "slurm", None),
