@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -151,3 +153,17 @@ def test_whose_words_they_are(tmp_path: Path, name: str) -> None:
         for step in answer.advice
         if "{" in (step.command or "").replace("{{", "") and "=" not in (step.command or "")
     ]
+
+
+# Machines, people, folders, pods and scripts in the messages above.
+NAMED = re.compile(
+    r"\b(?:n7|n12|n3|ann|shop|localhost|10\.0\.0\.[0-9]+|prep\.py|train\.py)\b|web-1|/usr/bin|/home|/logs|/azureml|github\.com"
+)
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_redacted_it_names_nobody(tmp_path: Path, name: str) -> None:
+    log = tmp_path / "pasted.txt"
+    log.write_text(MESSAGES[name][0])
+    answer = diagnose(log, redact=True)
+    assert NAMED.findall(f"{answer.render()}\n{json.dumps(answer.to_json())}") == []
