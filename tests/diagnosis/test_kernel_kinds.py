@@ -115,3 +115,20 @@ def test_a_kill_in_an_export_is_one_and_has_its_cgroup(tmp_path: Path, export: s
     answer = diagnose(log)
     assert answer.main is not None
     assert (answer.verdict, answer.found, answer.main.event.oom_memcg) == ("proved", 1, "/jobs/a7")
+
+
+@pytest.mark.parametrize("width", range(30, 68, 3))
+def test_a_kill_on_a_narrow_terminal_has_its_victim(tmp_path: Path, width: int) -> None:
+    log = tmp_path / "kern.log"
+    log.write_text("\n".join(STAMPED[at : at + width] for at in range(0, len(STAMPED), width)) + "\n")
+    answer = diagnose(log)
+    assert answer.main is not None
+    assert [victim.pid for victim in answer.main.event.victims] == [216]
+
+
+def test_two_halves_of_two_lines_are_no_victim(tmp_path: Path) -> None:
+    """The end of one kill line is lost, and the beginning of the next: no process had the number that both make."""
+    log = tmp_path / "kern.log"
+    log.write_text(f"{STAMPED[:60]}\n{STAMPED[61:]}\n")
+    answer = diagnose(log)
+    assert 216 not in [victim.pid for explained in answer.events for victim in explained.event.victims]
