@@ -104,21 +104,6 @@ KILLER = Killer(
             "[2026-03-01T10:00:00.123] _job_complete: JobId=4711 OOM failure",
         ),
         wording(
-            rf"(?P<job>{_JOB})(?:\s+\S{{1,64}}){{3}}\s+OOM?\s+[0-9:-]{{4,14}}\s+[0-9]{{1,5}}\s",
-            " OOM  | OO  ",
-            "              4711       cpu     prep      ann OOM       0:12      1 n7",
-        ),
-        wording(
-            rf"(?:(?:message|\S{{1,40}}): )?SLURM-job '(?P<job>{_JOB})' failed, SLURM status is: '(?P<reason>OUT_OF_MEMORY)'",
-            "SLURM status is: 'OUT_OF",
-            "    message: SLURM-job '4711' failed, SLURM status is: 'OUT_OF_MEMORY'. For further error details see the cluster/cloud log.",
-        ),
-        wording(
-            r"has not produced any output \(state: (?P<reason>OUT_OF_MEMORY)\)",
-            r"produced any output \(state: OUT_OF",
-            "has not produced any output (state: OUT_OF_MEMORY)",
-        ),
-        wording(
             r"(?:\{.{0,2000}?[{,\s])?\"(?:job_state|current|state)\":\s?(?:\{\s?\"current\":\s?)?\[?\s?\"(?P<reason>OUT_OF_MEMORY)\"",
             "OUT_OF_ME",
             '"state": {"current": ["OUT_OF_MEMORY"], "reason": "OutOfMemory"},',
@@ -144,6 +129,33 @@ ENFORCED = Killer(
             r"(?:slurmstepd: )?(?:error: )?(?P<reason>Exceeded (?:job|step) memory limit)\s*$",
             "Exceeded job memory limit|Exceeded step memory limit",
             "srun: Exceeded job memory limit",
+        ),
+    ),
+    facts=_FACTS,
+    advise=_advise,
+)
+
+# What is met in short texts alone: their words need not be looked for in gigabytes of log.
+STATUS = Killer(
+    ident="slurm-status",
+    what=KILLER.what,
+    killer="slurm",
+    why=KILLER.why,
+    wordings=(
+        wording(
+            rf"(?P<job>{_JOB})(?:\s+\S{{1,64}}){{3}}\s+OOM?\s+[0-9:-]{{4,14}}\s+[0-9]{{1,5}}\s",
+            " OOM  | OO  ",
+            "              4711       cpu     prep      ann OOM       0:12      1 n7",
+        ),
+        wording(
+            rf"(?:(?:message|\S{{1,40}}): )?SLURM-job '(?P<job>{_JOB})' failed, SLURM status is: '(?P<reason>OUT_OF_MEMORY)'",
+            "SLURM status is: 'OUT_OF",
+            "    message: SLURM-job '4711' failed, SLURM status is: 'OUT_OF_MEMORY'. For further error details see the cluster/cloud log.",
+        ),
+        wording(
+            r"has not produced any output \(state: (?P<reason>OUT_OF_MEMORY)\)",
+            r"produced any output \(state: OUT_OF",
+            "has not produced any output (state: OUT_OF_MEMORY)",
         ),
     ),
     facts=_FACTS,
