@@ -237,7 +237,11 @@ def _event_of(kill: OtherKill, events: list[OomEvent], claimed: set[int]) -> Oom
         if kill.pid is not None:
             if any(victim.pid == kill.pid for victim in event.victims):
                 return event
-        elif kill.killer in ("kernel", "slurm") and event.constraint == "memcg" and id(event) not in claimed:
+        elif (
+            (kill.killer == "kernel" or kill.told_by == "slurm")
+            and event.constraint == "memcg"
+            and id(event) not in claimed
+        ):
             return event
     return None
 

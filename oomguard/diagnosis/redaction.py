@@ -165,14 +165,15 @@ class Redactor:
 
     def _piece(self, found: re.Match[str]) -> str:
         if found["command"]:
-            return found["command"][: found.start("line") - found.start()] + self._command(found["line"])
+            return found["command"][: found.start("line") - found.start()] + self.command(found["line"])
         if found["uid"]:
             return f"{found['who']}{self.user(int(found['uid']))}"
         if found["shell"]:
-            return f"{found['shell']}{self._command(found['job'])}"
+            return f"{found['shell']}{self.command(found['job'])}"
         return self._chunk(found["chunk"])
 
-    def _command(self, line: str) -> str:
+    def command(self, line: str) -> str:
+        """A command line: a name with its arguments."""
         return self.label("command", line.strip("\"' "))
 
     def _chunk(self, chunk: str) -> str:
@@ -254,7 +255,7 @@ def _learn(redactor: Redactor, finding: OomEvent | OtherKill | Notice) -> None:
             if key in _NAMES and not _ID.fullmatch(value):
                 redactor.label("host" if key == "node" else key, value)
         if finding.name:
-            redactor.process(finding.name)
+            _name_told(redactor, finding)
         return
     for victim in (*finding.victims, *([finding.chosen] if finding.chosen else [])):
         redactor.process(victim.name)
@@ -312,12 +313,18 @@ def _told(redactor: Redactor, told: Any) -> Any:
         more["cgroup"] = redactor.cgroup(told.cgroup) if is_path else redactor.line(told.cgroup)
     return replace(
         told,
-        name=told.name and redactor.process(told.name),
+        name=told.name and _name_told(redactor, told),
         reason=told.reason and redactor.line(told.reason),
         line=redactor.line(told.line),
         facts=facts,
         **more,
     )
+
+
+def _name_told(redactor: Redactor, told: OtherKill | Notice) -> str:
+    """Shells and build tools name a command line where others name a process."""
+    name = told.name or ""
+    return redactor.command(name) if isinstance(told, Notice) and " " in name else redactor.process(name)
 
 
 def _unit(redactor: Redactor, unit: UnitNotice) -> UnitNotice:

@@ -23,6 +23,8 @@ LOGS = {
     "k31": "Feb 09 04:13:22 pve systemd[1]: 100.scope: A process of this unit has been killed by the OOM killer.\nFeb 09 04:13:22 pve systemd[1]: 100.scope: Failed with result 'oom-kill'.\n",
     "k42": "[ 100.1] Out of memory: Kill process 20183 (restd) score 239 or sacrif\n",
     "k8skern": "[ 100.000001] oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=cri-containerd-5954f621c17f13706c25a215db06fe2bf7b9a9a6c732a909eb0db39d62346724.scope,mems_allowed=0,oom_memcg=/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod7f3c2a10_1b2c_4d5e_8f90_112233445566.slice,task_memcg=/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod7f3c2a10_1b2c_4d5e_8f90_112233445566.slice/cri-containerd-5954f621c17f13706c25a215db06fe2bf7b9a9a6c732a909eb0db39d62346724.scope,task=prep,pid=4210,uid=1000\n[ 100.000002] Memory cgroup out of memory: Killed process 4210 (prep) total-vm:2400000kB, anon-rss:2048000kB, file-rss:2780kB, shmem-rss:0kB, UID:1000 pgtables:4200kB oom_score_adj:-998\n",
+    "pct": "[ 100.000001] oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg=/lxc/39004,task_memcg=/lxc/39004/ns,task=prep,pid=4210,uid=1000\n[ 100.000002] Memory cgroup out of memory: Killed process 4210 (prep) total-vm:2400000kB, anon-rss:2048000kB, file-rss:2780kB, shmem-rss:0kB, UID:1000 pgtables:4200kB oom_score_adj:0\n",
+    "lxd": "[ 100.000001] oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg=/lxc.payload.web,task_memcg=/lxc.payload.web/ns,task=prep,pid=4210,uid=1000\n[ 100.000002] Memory cgroup out of memory: Killed process 4210 (prep) total-vm:2400000kB, anon-rss:2048000kB, file-rss:2780kB, shmem-rss:0kB, UID:1000 pgtables:4200kB oom_score_adj:0\n",
     "npd": "5m  Warning  OOMKilling  node/n3  Memory cgroup out of memory: Killed process 2131 (stress) total-vm:2400000kB, anon-rss:2048000kB, file-rss:2780kB, shmem-rss:0kB\n",
     "nvidia": "Dec 12 16:07:34 pc kernel: tab invoked oom-killer: gfp_mask=0x140cca(GFP_HIGHUSER_MOVABLE|__GFP_COMP), order=0, oom_score_adj=0\nDec 12 16:07:34 pc kernel: CPU: 7 PID: 1032 Comm: tab Tainted: P           OE      6.0.11 #1\nDec 12 16:07:34 pc kernel: Mem-Info:\nDec 12 16:07:34 pc kernel: active_anon:1131648 inactive_anon:229509 isolated_anon:32\n                            active_file:0 inactive_file:367 isolated_file:219\n                            unevictable:3295 dirty:0 writeback:0\n                            slab_reclaimable:39825 slab_unreclaimable:77321\n                            mapped:36073 shmem:109548 pagetables:34861 bounce:0\n                            kernel_misc_reclaimable:0\n                            free:25315 free_pcp:0 free_cma:0\nDec 12 16:07:34 pc kernel: 113000 total pagecache pages\nDec 12 16:07:34 pc kernel: 1534 pages in swap cache\nDec 12 16:07:34 pc kernel: Free swap  = 0kB\nDec 12 16:07:34 pc kernel: Total swap = 8388604kB\nDec 12 16:07:34 pc kernel: 2030652 pages RAM\nDec 12 16:07:34 pc kernel: 62058 pages reserved\nDec 12 16:07:34 pc kernel: Out of memory: Killed process 96054 (tab) total-vm:1184838636kB, anon-rss:16976kB, file-rss:0kB, shmem-rss:16kB, UID:1000 pgtables:1412kB oom_score_adj:300\n",
     "prose": "When the kernel runs out of memory you will find a line like this: Out of memory: Killed process 1234 (mysqld) total-vm:123kB, anon-rss:100kB, file-rss:0kB in the log.\n",
@@ -45,6 +47,8 @@ RIGHT: dict[str, tuple[int, list[int], list[str], list[str]]] = {  # found, pids
     "sysrqkill": (1, [811], ["SysRq"], ["ran out of memory"]),
     "prose": (0, [], ["unknown: no out-of-memory kill was found"], ["proved"]),
     "docsline": (1, [1234], ["mysqld (pid 1234)"], []),
+    "pct": (1, [4210], ["LXC container 39004", "pct set 39004 --memory MIB"], []),
+    "lxd": (1, [4210], ["LXC container web", "lxc config set web limits.memory SIZE"], []),
     "k8skern": (1, [4210], ["pod 7f3c2a10-1b2c", "which all in it share"], []),
 }  # fmt: skip
 
@@ -111,3 +115,20 @@ def test_a_kill_in_an_export_is_one_and_has_its_cgroup(tmp_path: Path, export: s
     answer = diagnose(log)
     assert answer.main is not None
     assert (answer.verdict, answer.found, answer.main.event.oom_memcg) == ("proved", 1, "/jobs/a7")
+
+
+@pytest.mark.parametrize("width", range(30, 68, 3))
+def test_a_kill_on_a_narrow_terminal_has_its_victim(tmp_path: Path, width: int) -> None:
+    log = tmp_path / "kern.log"
+    log.write_text("\n".join(STAMPED[at : at + width] for at in range(0, len(STAMPED), width)) + "\n")
+    answer = diagnose(log)
+    assert answer.main is not None
+    assert [victim.pid for victim in answer.main.event.victims] == [216]
+
+
+def test_two_halves_of_two_lines_are_no_victim(tmp_path: Path) -> None:
+    """The end of one kill line is lost, and the beginning of the next: no process had the number that both make."""
+    log = tmp_path / "kern.log"
+    log.write_text(f"{STAMPED[:60]}\n{STAMPED[61:]}\n")
+    answer = diagnose(log)
+    assert 216 not in [victim.pid for explained in answer.events for victim in explained.event.victims]

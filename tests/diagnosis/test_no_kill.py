@@ -254,6 +254,7 @@ TEXTS: dict[str, str] = {
         "    Memory cgroup out of memory: Kill process \\d+\n"
         "    \\S+ invoked oom-killer\n"
     ),
+    "matcher": ("        if line.startswith('4,') and ' invoked oom-killer: ' in line:\n            return True\n"),
     "npd": (
         '{"type":"temporary","reason":"OOMKilling","pattern":"(?i)killed process \\\\d+ (.+) total-vm:\\\\d+kB, anon-rss:\\\\d+kB, file-rss:\\\\d+kB.*"}\n'
     ),

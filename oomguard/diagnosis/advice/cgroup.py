@@ -106,7 +106,7 @@ def _raise_limit(event: OomEvent, limit: int | None) -> Advice:
             text="or start it with a larger limit",
             command=f"systemd-run {user}--scope -p MemoryMax={size} {job_of(event)}",
         ),
-        "lxc": Advice(text="or give the container more", command=f"lxc config set NAME limits.memory {size}"),
+        "lxc": Advice(text="or give the container more", command=_lxc(unit, size, mib)),
         "budget": Advice(
             text="or give it a larger budget", command=f"oomguard run --max-rss {size} -- {job_of(event)}"
         ),
@@ -115,6 +115,11 @@ def _raise_limit(event: OomEvent, limit: int | None) -> Advice:
     file = "memory.limit_in_bytes" if is_version_1 else "memory.max"
     example = f", for example to {size}" if limit else ""
     return texts.get(kind, Advice(text=f"or let whoever set this limit raise it ({file}){example}"))
+
+
+def _lxc(name: str, size: str, mib: str) -> str:
+    """Proxmox names its containers by number."""
+    return f"pct set {name} --memory {mib}" if name.isdigit() else f"lxc config set {name} limits.memory {size}"
 
 
 def _find_pod(event: OomEvent) -> str:

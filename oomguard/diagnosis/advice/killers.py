@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from oomguard.diagnosis.advice.common import size_argument
 from oomguard.diagnosis.causes.model import Advice
 from oomguard.diagnosis.killers import BY_IDENT
+from oomguard.diagnosis.killers.entries import size_told
 from oomguard.formats.kernel_log import OtherKill
 from oomguard.text import as_root
 
@@ -21,7 +22,8 @@ _MOST = 4
 
 def advise_other(kill: OtherKill) -> list[Advice]:
     """What to do after another program's kill."""
-    budget = f"oomguard run --max-rss {size_argument(0.85 * kill.rss) if kill.rss else 'SIZE'} -- COMMAND"
+    sizes = [size for size in (kill.rss, size_told(kill, "limit")) if size]  # what it held may be more than it may hold
+    budget = f"oomguard run --max-rss {size_argument(0.85 * min(sizes)) if sizes else 'SIZE'} -- COMMAND"
     ceiling = Advice(
         text="run it under a budget: it is stopped in time, and you are told what held the memory", command=budget
     )
@@ -29,7 +31,7 @@ def advise_other(kill: OtherKill) -> list[Advice]:
     own = list(entry.advise(kill))
     if not entry.linux:
         return [replace(own[0], text=own[0].text.removeprefix("or ")), *own[1:]]
-    if entry.early or (entry.killer != "kernel" and entry.in_logs and entry.ident != "slurm") or not own:
+    if entry.early or (entry.killer != "kernel" and entry.in_logs and entry.blamed != "slurm") or not own:
         return [ceiling, *own][:_MOST]
     first = replace(own[0], text=own[0].text.removeprefix("or "))  # a limit that somebody asked for: ask for more
     return [first, *own[1:2], ceiling, *own[2:]][:_MOST]

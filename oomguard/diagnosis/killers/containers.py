@@ -49,11 +49,6 @@ KILLER = Killer(
             '{"status":"oom","id":"5954f621c17f","from":"prep:1","Type":"container","Action":"oom"}',
         ),
         wording(
-            r"\{(?:exited|dead|running|restarting) (?:true|false) (?:true|false) (?:true|false) true (?:true|false) (?P<pid_inside>[0-9]{1,10}) (?P<exit>[0-9]{1,3}) ",
-            "exited false|dead false|running true|restarting true",
-            "{exited false false false true false 0 137  2026-03-01T09:59:00Z 2026-03-01T10:00:00Z <nil>}",
-        ),
-        wording(
             r"time=\S{1,60} level=\w{1,10} msg=(?:\w+|\"[^\"]{1,80}\") .{0,300}?topic=(?P<reason>/tasks/oom)\b",
             "topic=/tasks/oom",
             'time="2026-03-01T10:00:00.123Z" level=debug msg=event module=libcontainerd namespace=moby topic=/tasks/oom',

@@ -35,6 +35,7 @@ _LITERALS = tuple(
     dict.fromkeys(literal_prefix(each)[0] for _, words in _ALL for each in alternatives(words.word) if each)
 )
 _STEMS = stems_of(_LITERALS)  # most lines hold none, and that is found out in a tenth of the time
+_ASCII_STEMS = tuple(filter(str.isascii, _STEMS))
 _HINT = re.compile("|".join(map(re.escape, _LITERALS)))
 _DETAILED = frozenset(killer.ident for killer, words in _ALL if words.kind == "detail")
 
@@ -90,7 +91,8 @@ class KillerReader:
 
     def _matters(self, joined: str) -> bool:
         held = self._open
-        hints = any(map(joined.__contains__, _STEMS)) and _HINT.search(joined) is not None
+        stems = _ASCII_STEMS if joined.isascii() else _STEMS
+        hints = any(map(joined.__contains__, stems)) and _HINT.search(joined) is not None
         return hints or (held is not None and (held.told_by or held.killer) in _DETAILED)
 
     def _try(self, line: _Line, found: list[LogFinding]) -> bool:

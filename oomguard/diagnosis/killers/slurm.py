@@ -30,6 +30,32 @@ def _advise(kill: OtherKill) -> tuple[Advice, ...]:
     )
 
 
+_FACTS = (
+    fact("job", rf"(?:StepId=|JobId=|[Ss]tep |Job ID: |^\s*Job |SLURM_JOB_ID=|job )({_JOB})"),
+    fact("job", rf"\bJob ({_JOB}) \(task: [0-9]+\)"),
+    fact("job", rf"\"job_id\":\s?({_JOB})"),
+    fact("job", rf"^\s*({_JOB})(?:\.\w+)?[\s|].*OUT_OF_ME"),
+    fact("step", rf"(?:StepId=|step ){_JOB}\.(\w{{1,20}})"),
+    fact("used", r"Memory Utilized: ([0-9.]+ [KMGT]?B)"),
+    fact("used", r"MaxRSS=([0-9.]+[KMGT])"),
+    # "StepId=" came after the unit had become bytes; before, it was KiB, and bytes in the last of those versions: where
+    # either may be, as from 64 MiB to a GiB of one, it is not told.
+    fact("used", r"Id=\S{1,40} exceeded memory limit \(([0-9]{8,15})\s?>"),
+    fact("limit", r"Id=\S{1,40} exceeded memory limit \([0-9]+ > ([0-9]{8,15})\)"),
+    fact("used", r"exceeded (?:job |step )?memory limit \(([0-9]{4,7}|[1-6][0-9]{7})\s?>", unit="K"),
+    fact("used", r"exceeded (?:job |step )?memory limit \(([0-9]{10,15})\s?>"),
+    fact("limit", r"exceeded (?:job |step )?memory limit \([0-9]+ > ([0-9]{4,7}|[1-6][0-9]{7})\)", unit="K"),
+    fact("limit", r"exceeded (?:job |step )?memory limit \([0-9]+ > ([0-9]{10,15})\)"),
+    # sacct --format=JobID,State,ExitCode,ReqMem,MaxRSS, with bars or blanks between the columns
+    fact("limit", r"OUT_OF_ME\S{0,5}[|\s]+[0-9]+:[0-9]+[|\s]+([0-9.]+[KMGT])[cn]?\b"),
+    fact(
+        "used",
+        r"OUT_OF_ME\S{0,5}[|\s]+[0-9]+:[0-9]+(?:\|[0-9.KMGTcn]*\||\s+(?:[0-9.]+[KMGT][cn]?\s+)?)([0-9.]+K)\b",
+    ),
+    fact("limit", r"Memory Efficiency: [0-9.]+% of ([0-9.]+ [KMGT]?B)"),
+    fact("limit", r"(?:ReqMem|--mem|AllocMem|mem)=([0-9.]+[KMGT])"),
+)
+
 KILLER = Killer(
     ident="slurm",
     what="the limit of the Slurm job (the kernel killed, Slurm reports it)",
@@ -48,13 +74,8 @@ KILLER = Killer(
             "slurmstepd: error: Some of your processes may have been killed by the cgroup out-of-memory handler.",
         ),
         wording(
-            r"(?:slurmstepd: )?error: (?P<cgroup>(?:Step|Job|StepId=|JobId=) ?[0-9]\S{0,64}) (?P<reason>exceeded (?:job |step )?memory limit.{0,200})",
-            "memory limit",
-            "slurmstepd: error: StepId=4711.0 exceeded memory limit (2098236 > 2097152), being killed",
-        ),
-        wording(
-            r"(?:slurmstepd: )?(?:error: )?(?P<reason>Exceeded (?:job|step) memory limit.{0,200})",
-            "memory limit",
+            r"(?:slurmstepd: )?(?:error: )?(?P<reason>Exceeded (?:job|step) memory limit at some point.{0,200})",
+            "memory limit at some point",
             "slurmstepd: error: Exceeded job memory limit at some point.",
         ),
         wording(
@@ -83,8 +104,47 @@ KILLER = Killer(
             "[2026-03-01T10:00:00.123] _job_complete: JobId=4711 OOM failure",
         ),
         wording(
-            rf"(?P<job>{_JOB})(?:\s+\S{{1,64}}){{3}}\s+(?P<reason>OOM)\s+[0-9:-]{{4,14}}\s+[0-9]{{1,5}}\s",
-            " OOM  ",
+            r"(?:\{.{0,2000}?[{,\s])?\"(?:job_state|current|state)\":\s?(?:\{\s?\"current\":\s?)?\[?\s?\"(?P<reason>OUT_OF_MEMORY)\"",
+            "OUT_OF_ME",
+            '"state": {"current": ["OUT_OF_MEMORY"], "reason": "OutOfMemory"},',
+        ),
+    ),
+    facts=_FACTS,
+    advise=_advise,
+)
+
+ENFORCED = Killer(
+    ident="slurm-limit",
+    what="Slurm, which ends a job that is over its memory limit",
+    killer="slurm",
+    why="the job passed the memory that it had asked for",
+    in_logs=True,
+    wordings=(
+        wording(
+            r"(?:slurmstepd: )?error: (?P<cgroup>(?:Step|Job|StepId=|JobId=) ?[0-9]\S{0,64}) (?P<reason>exceeded (?:job |step )?memory limit.{0,200})",
+            "memory limit",
+            "slurmstepd: error: StepId=4711.0 exceeded memory limit (213737472 > 104857600), being killed",
+        ),
+        wording(
+            r"(?:slurmstepd: )?(?:error: )?(?P<reason>Exceeded (?:job|step) memory limit)\s*$",
+            "Exceeded job memory limit|Exceeded step memory limit",
+            "srun: Exceeded job memory limit",
+        ),
+    ),
+    facts=_FACTS,
+    advise=_advise,
+)
+
+# What is met in short texts alone: their words need not be looked for in gigabytes of log.
+STATUS = Killer(
+    ident="slurm-status",
+    what=KILLER.what,
+    killer="slurm",
+    why=KILLER.why,
+    wordings=(
+        wording(
+            rf"(?P<job>{_JOB})(?:\s+\S{{1,64}}){{3}}\s+OOM?\s+[0-9:-]{{4,14}}\s+[0-9]{{1,5}}\s",
+            " OOM  | OO  ",
             "              4711       cpu     prep      ann OOM       0:12      1 n7",
         ),
         wording(
@@ -97,33 +157,7 @@ KILLER = Killer(
             r"produced any output \(state: OUT_OF",
             "has not produced any output (state: OUT_OF_MEMORY)",
         ),
-        wording(
-            r"(?:\{.{0,2000}?[{,\s])?\"(?:job_state|current|state)\":\s?(?:\{\s?\"current\":\s?)?\[?\s?\"(?P<reason>OUT_OF_MEMORY)\"",
-            "OUT_OF_ME",
-            '"state": {"current": ["OUT_OF_MEMORY"], "reason": "OutOfMemory"},',
-        ),
     ),
-    facts=(
-        fact("job", rf"(?:StepId=|JobId=|[Ss]tep |Job ID: |^\s*Job |SLURM_JOB_ID=|job )({_JOB})"),
-        fact("job", rf"\bJob ({_JOB}) \(task: [0-9]+\)"),
-        fact("job", rf"\"job_id\":\s?({_JOB})"),
-        fact("job", rf"^\s*({_JOB})(?:\.\w+)?[\s|].*OUT_OF_ME"),
-        fact("step", rf"(?:StepId=|step ){_JOB}\.(\w{{1,20}})"),
-        fact("used", r"Memory Utilized: ([0-9.]+ [KMGT]?B)"),
-        fact("used", r"MaxRSS=([0-9.]+[KMGT])"),
-        # Printed in KiB by older versions and in bytes by newer ones; 64 MiB to a GiB of either would be the other.
-        fact("used", r"exceeded (?:job |step )?memory limit \(([0-9]{4,7}|[1-6][0-9]{7})\s?>", unit="K"),
-        fact("used", r"exceeded (?:job |step )?memory limit \(([0-9]{10,15})\s?>"),
-        fact("limit", r"exceeded (?:job |step )?memory limit \([0-9]+ > ([0-9]{4,7}|[1-6][0-9]{7})\)", unit="K"),
-        fact("limit", r"exceeded (?:job |step )?memory limit \([0-9]+ > ([0-9]{10,15})\)"),
-        # sacct --format=JobID,State,ExitCode,ReqMem,MaxRSS, with bars or blanks between the columns
-        fact("limit", r"OUT_OF_ME\S{0,5}[|\s]+[0-9]+:[0-9]+[|\s]+([0-9.]+[KMGT])[cn]?\b"),
-        fact(
-            "used",
-            r"OUT_OF_ME\S{0,5}[|\s]+[0-9]+:[0-9]+(?:\|[0-9.KMGTcn]*\||\s+(?:[0-9.]+[KMGT][cn]?\s+)?)([0-9.]+K)\b",
-        ),
-        fact("limit", r"Memory Efficiency: [0-9.]+% of ([0-9.]+ [KMGT]?B)"),
-        fact("limit", r"(?:ReqMem|--mem|AllocMem|mem)=([0-9.]+[KMGT])"),
-    ),
+    facts=_FACTS,
     advise=_advise,
 )

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 _STEMS = (
     "ending SIG", "emory", "OOM", "oom", "Kill", "kill", "ignal 9", "137", "orker", "died", "abruptly", "alloc", "code",
 )  # fmt: skip
+# More of them for a line: few lines of a log hold one, and many words do.
+_STEMS_OF_LINES = (
+    "SIG", *_STEMS, "xceed", "erminated", " has ", "rror", "unable to ", "was de", "unexpectedly", " executi", "xited", "topped", "lost c",
+)  # fmt: skip
 _LITERAL = re.compile(r"(?:[^\\.\[\](){}*+?|^$]|\\[().\[\]{}*+?|^$!])*")
 _QUANTIFIED = re.compile(r"[*+?{]")
 
@@ -61,7 +65,7 @@ def literal_prefix(word: str) -> tuple[str, str]:
 
 def stems_of(literals: Iterable[str]) -> tuple[str, ...]:
     """Few strings, one of which is in every text that holds one of the literals: faster to look for than these."""
-    found = dict.fromkeys(next((stem for stem in ("SIG", *_STEMS) if stem in literal), literal) for literal in literals)
+    found = dict.fromkeys(next((stem for stem in _STEMS_OF_LINES if stem in literal), literal) for literal in literals)
     return tuple(stem for stem in found if not any(other in stem for other in found if other != stem))
 
 

@@ -44,6 +44,7 @@ _OWN = re.compile(
     r"|.{1,60} invoked oom-killer: )"
 )
 _HYPHEN = re.compile(r"\w-$")  # where mail programs break "total-vm"
+_PID_IN_TWO = re.compile(r"Killed process [0-9]{1,10} [0-9]")
 _SIZES = re.compile(r"total-vm:[0-9]+kB, anon-rss:[0-9]+kB")
 # What pdsh and grep put before a line.
 _LABEL = re.compile(r"[\w./~+-]{1,200}(?:[:-][0-9]{1,9})?[:-] ?")
@@ -79,10 +80,25 @@ class Message:
         whole = self.line.text.strip()
         for part in self.parts:
             whole += part.strip() if _HYPHEN.search(whole[-2:]) else f" {part.strip()}"
-        if "Killed process" in whole and not _SIZES.search(whole):
-            cut = "".join((self.line.text, *self.parts)).strip()  # a terminal broke it, in the middle of words
-            return cut if _SIZES.search(cut) else whole
+        broken = self._is_broken_by_a_terminal()
+        if broken or ("Killed process" in whole and _is_torn(whole)):
+            cut = "".join((self.line.text, *self.parts)).strip()  # in the middle of words
+            if "Killed process" in cut and _SIZES.search(cut) and self._is_as_wide_as_any_part():
+                return cut
         return whole.lstrip()
+
+    def _is_broken_by_a_terminal(self) -> bool:
+        """Whether it is three lines or more, of one width but for the last."""
+        width = len(self.line.raw)
+        return len(self.parts) > 1 and all(len(part) == width for part in self.parts[:-1])
+
+    def _is_as_wide_as_any_part(self) -> bool:
+        """Whether a terminal may have broken it; else its rest is lost, and another line's rest follows."""
+        return all(len(part) <= len(self.line.raw) for part in self.parts)
+
+
+def _is_torn(kill: str) -> bool:
+    return not _SIZES.search(kill) or _PID_IN_TWO.search(kill) is not None
 
 
 def read_messages(lines: Iterable[str]) -> Iterator[Message]:

@@ -5,21 +5,23 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from itertools import islice
 from pathlib import Path
 
-from oomguard.formats.cgroup import MemcgCounters, OomCounters
+from oomguard.formats.cgroup import MemcgCounters, OomCounters, parse_proc_cgroup
 from oomguard.formats.kernel_log import UnitNotice
-from oomguard.kernel.cgroup.directory import MemcgDir, find_own_cgroup
+from oomguard.kernel.cgroup.directory import MemcgDir, cgroup_mounts, find_own_cgroup, read_kernel_text
 from oomguard.kernel.logs.files import SYSTEM_PATH
 from oomguard.kernel.machine import container_name, oom_kills_since_boot
 
 _PATIENCE_SECONDS = 10
 _MOST_UNITS = 64
+_MOST_CGROUPS = 4096  # that are searched for this process
 
 
 def read_oom_counters(root: Path = Path("/")) -> OomCounters:
     """Read what may be read without any right. Raises: nothing."""
-    own = find_own_cgroup(root)
+    own = find_own_cgroup(root) or _find_above_the_namespace(root)
     memcgs = []
     for memcg in own.ancestors() if own is not None else ():
         kills = memcg.oom_kills()
@@ -34,6 +36,27 @@ def read_oom_counters(root: Path = Path("/")) -> OomCounters:
         batch_job=os.environ.get("SLURM_JOB_ID"),
         in_kubernetes="KUBERNETES_SERVICE_HOST" in os.environ,
     )
+
+
+def _find_above_the_namespace(root: Path) -> MemcgDir | None:
+    """Find the own cgroup in a mount from outside of the cgroup namespace (unshare -C, without a mount of its own).
+
+    /proc names neither the cgroup there nor those above, only how deep it is: "/../..". The kernel lists each of its
+    processes under the number that it has here.
+    """
+    own_pid = str(os.getpid())
+    cgroups = parse_proc_cgroup(read_kernel_text(root / "proc/self/cgroup") or "")
+    for mount in cgroup_mounts(root):
+        steps = mount.root.strip("/").split("/")
+        if set(steps) != {".."} or (mount.version == 1 and "memory" not in mount.controllers):
+            continue
+        top = root / mount.mount_point.lstrip("/")
+        below = cgroups.get("memory" if mount.version == 1 else "", "/").strip("/")
+        for outer in islice(top.glob("/".join("*" * len(steps))), _MOST_CGROUPS):
+            path = outer / below
+            if own_pid in (read_kernel_text(path / "cgroup.procs") or "").split():
+                return MemcgDir(path, mount.version, top)
+    return None
 
 
 def _is_machines_root(memcg: MemcgDir) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,16 +23,16 @@ MESSAGES: dict[str, tuple[str, str, int | None]] = {
     "slurmjobid": ("slurmstepd: error: *** JOB 4711 ON n7 CANCELLED AT 2026-03-01T10:00:00 ***\nslurmstepd: error: Detected 1 oom_kill event in StepId=4711.batch.\n", "slurm", None),
     "slurmcgroup": ("slurmstepd: error: Exceeded step memory limit at some point.\nslurmstepd: error: Exceeded job memory limit at some point.\n", "slurm", None),
     "slurmtask": ("slurmstepd: error: task_cgroup: memory: Some of your processes may have been killed by the cgroup out-of-memory handler\n", "slurm", None),
-    "slurmexceed": ("slurmstepd: error: Job 4711 exceeded memory limit (8400000 > 8388608), being killed\nslurmstepd: error: *** JOB 4711 ON n7 CANCELLED AT 2026-03-01T10:00:00 ***\n", "slurm", None),
+    "slurmexceed": ("slurmstepd: error: Job 4711 exceeded memory limit (8400000 > 8388608), being killed\nslurmstepd: error: *** JOB 4711 ON n7 CANCELLED AT 2026-03-01T10:00:00 ***\n", "slurm-limit", None),
     "slurmxlimit": ("srun: error: n7: task 3: Out Of Memory\nslurmstepd: error: *** STEP 4711.0 ON n7 CANCELLED AT 2026-03-01T10:00:00 ***\n", "slurm", None),
     "slurmtasks": ("srun: error: n[7-8]: tasks 0-3: Out Of Memory\n", "slurm", None),
     "scontrol": ("JobId=4711 JobName=prep\n   UserId=ann(1000) GroupId=ann(1000) MCS_label=N/A\n   JobState=OUT_OF_MEMORY Reason=OutOfMemory Dependency=(null)\n   Requeue=1 Restarts=0 BatchFlag=1 Reboot=0 ExitCode=0:125\n   NumNodes=1 NumCPUs=4 NumTasks=1\n   ReqTRES=cpu=4,mem=8G,node=1,billing=4\n\n", "slurm", None),
-    "squeueOOM": ("             JOBID PARTITION     NAME     USER ST       TIME  NODES NODELIST(REASON)\n              4711       cpu     prep      ann OOM       0:12      1 n7\n", "slurm", None),
-    "snakeslurm": ("Error in rule prep:\n    message: SLURM-job '4711' failed, SLURM status is: 'OUT_OF_MEMORY'. For further error details see the cluster/cloud log and the log files of the involved rule(s).\n", "slurm", None),
+    "squeueOOM": ("             JOBID PARTITION     NAME     USER ST       TIME  NODES NODELIST(REASON)\n              4711       cpu     prep      ann OOM       0:12      1 n7\n", "slurm-status", None),
+    "snakeslurm": ("Error in rule prep:\n    message: SLURM-job '4711' failed, SLURM status is: 'OUT_OF_MEMORY'. For further error details see the cluster/cloud log and the log files of the involved rule(s).\n", "slurm-status", None),
     "sacctX": ("4711|prep|OUT_OF_MEMORY|0:125|12G|00:12:33\n", "slurm", None),
     "sacctjson": ('"state": {"current": ["OUT_OF_MEMORY"], "reason": "OutOfMemory"}\n', "slurm", None),
     "reportseff": ("     JobID    State       Elapsed  TimeEff   CPUEff   MemEff \n  4711    OUT_OF_MEMORY  00:12:33   12.5%     98%     99.9%\n", "slurm", None),
-    "submitit": ("submitit.core.utils.UncompletedJobError: Job 4711 (task: 0) with path /logs/4711_0_result.pkl\nhas not produced any output (state: OUT_OF_MEMORY)\n", "slurm", None),
+    "submitit": ("submitit.core.utils.UncompletedJobError: Job 4711 (task: 0) with path /logs/4711_0_result.pkl\nhas not produced any output (state: OUT_OF_MEMORY)\n", "slurm-status", None),
     "nannysig": ("2022-04-16 22:14:48,491 - distributed.nanny - INFO - Worker process 150 was killed by signal 9\n", "dask-killed", 150),
     "nannyunk": ("distributed.nanny - WARNING - Worker process 22204 was killed by unknown signal\ndistributed.nanny - WARNING - Restarting worker\n", "dask-killed", 22204),
     "earlyoomk": ("mem avail: 2278 of 5875 MiB (38 %), swap free:    0 of    0 MiB ( 0 %)\nLow memory! mem avail: 643 of 5875 MiB (10) % <= min 10 %, swap free: 0 of 0 MiB (0 %) <= min 10 %\nInvoking oom killer: Success\n", "earlyoom", None),
@@ -151,3 +153,17 @@ def test_whose_words_they_are(tmp_path: Path, name: str) -> None:
         for step in answer.advice
         if "{" in (step.command or "").replace("{{", "") and "=" not in (step.command or "")
     ]
+
+
+# Machines, people, folders, pods and scripts in the messages above.
+NAMED = re.compile(
+    r"\b(?:n7|n12|n3|ann|shop|localhost|10\.0\.0\.[0-9]+|prep\.py|train\.py)\b|web-1|/usr/bin|/home|/logs|/azureml|github\.com"
+)
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_redacted_it_names_nobody(tmp_path: Path, name: str) -> None:
+    log = tmp_path / "pasted.txt"
+    log.write_text(MESSAGES[name][0])
+    answer = diagnose(log, redact=True)
+    assert NAMED.findall(f"{answer.render()}\n{json.dumps(answer.to_json())}") == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -72,6 +73,17 @@ def test_kills_since_boot_and_who_else_kills(tmp_path: Path) -> None:
         (process / "cmdline").write_bytes(command)
     assert oom_kills_since_boot(tmp_path) == 3
     assert running_killers(tmp_path) == ["earlyoom", "nohang"]
+
+
+@pytest.mark.parametrize("below", ["/", "/child"])
+def test_a_namespace_without_a_mount_of_its_own(tmp_path: Path, below: str) -> None:
+    """`unshare -C` alone: /proc says that the own cgroup is the root, and the mount shows the machine's."""
+    own = f"/a/b/c{below}".rstrip("/")
+    root = machine(tmp_path, cgroup=below, kills={own: 2, "/a/b/other": 7}, vmstat=9)
+    (root / "proc/self/mountinfo").write_text("30 23 0:26 /../../.. /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n")
+    (root / f"sys/fs/cgroup{own}/cgroup.procs").write_text(f"1\n{os.getpid()}\n")
+    found = explain_counters(read_oom_counters(root))
+    assert (found.verdict, found.oom_kills, found.memcg) == ("likely", 2, own)
 
 
 def container(root: Path, *, version: int, kills: int) -> Path:
