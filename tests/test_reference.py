@@ -25,6 +25,7 @@ def test_a_page_is_as_it_would_be_written_now(file: str, page: Callable[[], str]
     assert (ROOT / file).read_text(encoding="utf-8") == page(), "make docs, then review the diff"
 
 
+@pytest.mark.slow
 def test_every_json_key_is_documented(tmp_path: Path) -> None:
     text = (ROOT / "docs/json.md").read_text(encoding="utf-8")
     sections = dict(re.findall(r"^## (oomguard\.\w+/\d+)\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE))

@@ -57,7 +57,7 @@ def outputs(log: Path) -> dict[str, str]:
 
 
 def told_in(token: str, text: str) -> bool:
-    return re.search(rf"(?<![\w.]){re.escape(token)}(?!\w)", text) is not None
+    return token in text and re.search(rf"(?<![\w.]){re.escape(token)}(?!\w)", text) is not None
 
 
 def test_there_are_logs() -> None:
