@@ -70,5 +70,5 @@ def test_the_architecture_names_modules_that_exist() -> None:
     assert [name for name in packages if not (ROOT / "oomguard" / name).is_dir() and name not in _UNSPECIFIC] == []
 
 
-_TOOLS = [f"/{tool.relative_to(ROOT)}" for tool in (ROOT / "tools").glob("*.py")]
+_TOOLS = [f"/{tool.relative_to(ROOT)}" for folder in ("tools", "tests") for tool in (ROOT / folder).rglob("*.py")]
 _UNSPECIFIC = {"rules/", "screens/"}  # of any feature
