@@ -108,7 +108,7 @@ versions: $(READY) ## the tests of `make check` with the lowest allowed versions
 	TESTS="$(TESTS)" sh tools/try_versions.sh $(RUN) $(VERSIONS)
 
 screens: $(READY) ## write tests/screens anew; review reads the diff
-	$(RUN) -m pytest -q tests/cli tests/results --update-screens
+	$(RUN) -m pytest -q tests/cli tests/machine_report tests/profiling tests/swap --update-screens
 
 live: $(READY) ## only the tests that limit real processes (root), one at a time
 	$(PYTEST) -m "live and not vm"

@@ -38,6 +38,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):  # one of xdist's workers: its reports come to the process that started it
         config.pluginmanager.register(SkipReport(), "oomguard-skips")
+    else:
+        config.pluginmanager.register(KeepsGroups(), "oomguard-groups")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -51,6 +53,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("vm")
         if item.get_closest_marker("live") or "machine" in fixtures:
             item.add_marker(pytest.mark.xdist_group("the machine"))  # one at a time, also with -n
+
+
+class KeepsGroups:
+    """In a worker of xdist: its groups, which xdist 3.8 writes where pytest 9.2 no longer looks.
+
+    Without this a mark xdist_group does nothing, and says nothing.
+    """
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        for item in items:
+            grouped = str(vars(item).get("_nodeid", ""))
+            if grouped.startswith(f"{item.nodeid}@"):
+                item._id = type(item.id).parse(grouped)  # of pytest 9.2
 
 
 @pytest.fixture

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import random
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Case = TypeVar("Case")
 _THOROUGH = "thorough"
@@ -25,6 +29,14 @@ def share_of(cases: list[Case]) -> list[Case]:
     if settings.get_current_profile_name().startswith(_THOROUGH):
         return cases
     return random.SystemRandom().sample(cases, -(-len(cases) // _FEWER))
+
+
+def some_of(cases: Sequence[Case], *, one_in: int = _FEWER) -> list[Case]:
+    """As share_of(), for parameters of tests: the same in each worker of a run."""
+    if settings.get_current_profile_name().startswith(_THOROUGH):
+        return list(cases)
+    run = random.Random(os.environ.get("PYTEST_XDIST_TESTRUNUID", random.SystemRandom().random()))
+    return [cases[at] for at in sorted(run.sample(range(len(cases)), -(-len(cases) // one_in)))]
 
 
 def examples(thorough: int) -> settings:

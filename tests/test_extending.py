@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -70,6 +71,56 @@ class Raw(OutputFormat):
 '''
 
 
+INPUT = '''"""Files of fortune(6): texts, with a line of one % between them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from oomguard.preparation.reading.byte_stream import ByteStream, skip_bytes
+from oomguard.preparation.reading.kinds import InputKind
+from oomguard.preparation.reading.pieces import Packer, Room, packed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from oomguard.preparation.reading.pieces import Piece, ReadOptions, Reserve
+    from oomguard.preparation.reading.source import Source
+
+KIND = InputKind(
+    words="fortunes", extensions=(".fortune",), memory="lines", reader="fortune_format:iter_fortunes", has_fields=False
+)
+
+
+def iter_fortunes(
+    source: Source, *, options: ReadOptions, resume: dict[str, Any] | None, reserve: Reserve
+) -> Iterator[Piece]:
+    at = resume or {"offset": 0, "fortune": 1}
+    with ByteStream(source, reserve=reserve) as stream:
+        skip_bytes(stream, at["offset"], name=source.path)
+        room = Room(source.path, options, reserve, held=stream.held)
+        packer = Packer(options, task="documents", word="fortune", number=at["fortune"])
+        yield from packed(_fortunes(stream, room, **at), packer, at)
+
+
+def _fortunes(stream: ByteStream, room: Room, *, offset: int, fortune: int) -> Iterator[tuple[bytes, int, Any, None]]:
+    window, ended = b"", False
+    while True:
+        text, found, rest = window.partition(b"\\n%\\n")
+        if not found and not ended:
+            got = stream.read(1 << 16)
+            window, ended = window + got, not got
+            room.ask(len(window), f"fortune {fortune}")
+            continue
+        if text:
+            begins, offset, fortune = offset, offset + len(text) + len(found), fortune + 1
+            yield text, begins, {"offset": offset, "fortune": fortune}, None
+        if not found:
+            return
+        window = rest
+'''
+
+
 @pytest.fixture
 def scratch(tmp_path: Path) -> Path:
     """A copy of the package, of links, to put a file into."""
@@ -84,7 +135,7 @@ def scratch(tmp_path: Path) -> Path:
 
 def run(scratch: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     code = f"import sys; sys.path.insert(0, {str(scratch)!r}); from oomguard.__main__ import main; main()"
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(scratch)}  # its helpers, too
     return subprocess.run(
         [sys.executable, "-P", "-c", code, *arguments],
         capture_output=True, text=True, check=False, cwd=scratch.parent, env=environment,
@@ -112,3 +163,19 @@ def test_an_output_format_is_one_file(scratch: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "od -An -tu2" in done.stdout
     assert (scratch.parent / "made/train.raw").stat().st_size == 2 * int(done.stdout.split("wrote")[1].split()[0])
+
+
+@pytest.mark.slow
+def test_an_input_format_is_one_file(scratch: Path) -> None:
+    (scratch / "oomguard/preparation/reading/fortune_format.py").write_text(INPUT)
+    fortunes = "\n%\n".join(f"You will meet {number} people.\nThen another." for number in range(3000))
+    for name in ("a.fortune", "b"):
+        (scratch.parent / name).write_text(fortunes)
+    assert "fortune" in run(scratch, "prepare", "--help").stdout
+    for given in (["a.fortune"], ["--input-format", "fortune", "b"]):
+        done = run(scratch, "prepare", *given, "--format", "npy", "--out", f"of {given[-1]}", "--json", "--quiet")
+        assert done.returncode == 0, done.stderr
+        shards = json.loads(done.stdout)
+        assert (shards["documents"], shards["input_bytes"]) == (3000, len(fortunes) - 2999 * len("\n%\n"))
+    planned = run(scratch, "prepare", "--dry-run", "--json", "a.fortune", "--out", "other")
+    assert json.loads(planned.stdout)["inputs"][0]["kind"] == "fortune"

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 import oomguard
+
+pytestmark = pytest.mark.xdist_group("house")  # which reads the whole package, once
 
 ROOT = Path(oomguard.__file__).parent
 MOST_NEIGHBOURS = 8
@@ -45,35 +50,49 @@ STILL_WIDE: set[str] = {
 STILL_ROUND: set[str] = set()
 
 
+@dataclass(frozen=True)
+class Module:
+    """What stands in one module."""
+
+    is_silent: bool  # no docstring
+    imports: frozenset[str]  # what it imports, in functions and for typing too: modules, or names in them
+    texts: frozenset[str]  # its string constants
+
+
 @cache
-def parsed_modules() -> dict[str, tuple[Path, ast.Module]]:
-    """Each module's file and tree."""
-    return {_name(file): (file, ast.parse(file.read_text(encoding="utf-8"))) for file in ROOT.rglob("*.py")}
+def modules() -> dict[str, Module]:
+    """Each module of the package, read once."""
+    return {_name(file): _read(file) for file in ROOT.rglob("*.py")}
+
+
+def _read(file: Path) -> Module:
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    imports: set[str] = set()
+    texts: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant):
+            if isinstance(node.value, str):
+                texts.add(node.value)
+        elif isinstance(node, ast.Import):
+            imports |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imports |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return Module(ast.get_docstring(tree) is None, frozenset(imports), frozenset(texts))
 
 
 @cache
 def imports_of_modules() -> dict[str, frozenset[str]]:
-    """Each module's imports of our own, those in functions and for typing too."""
-    modules = parsed_modules()
-    return {name: frozenset(_imports(tree, set(modules)) - {name}) for name, (_, tree) in modules.items()}
+    """The modules of ours that each imports."""
+    ours = modules()
+    return {
+        name: frozenset({one if one in ours else one.rpartition(".")[0] for one in module.imports} & set(ours) - {name})
+        for name, module in ours.items()
+    }
 
 
 def _name(file: Path) -> str:
     parts = ("oomguard", *file.relative_to(ROOT).with_suffix("").parts)
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-def _imports(tree: ast.Module, modules: set[str]) -> set[str]:
-    found: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names} & modules
-        elif isinstance(node, ast.ImportFrom) and node.module in modules:
-            within = {f"{node.module}.{alias.name}" for alias in node.names}
-            found |= within & modules
-            if within - modules:
-                found.add(node.module)
-    return found
 
 
 def _cycles() -> list[set[str]]:
@@ -126,20 +145,13 @@ def test_no_module_has_too_many_neighbours() -> None:
 
 
 def test_each_module_says_what_it_is() -> None:
-    silent = [name for name, (_, tree) in parsed_modules().items() if not ast.get_docstring(tree)]
-    assert silent == []
+    assert [name for name, module in modules().items() if module.is_silent] == []
 
 
 def test_a_module_that_is_named_in_a_string_is_there() -> None:
     """Nothing else would notice when it moves: what is imported late, or started as a process of its own, is a string."""
-    modules = parsed_modules()
-    texts = {
-        node.value.partition(":")[0]
-        for _, tree in modules.values()
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    }
+    texts = {text.partition(":")[0] for module in modules().values() for text in module.texts}
     packages = "|".join(path.name for path in ROOT.iterdir() if (path / "__init__.py").exists())
     named = {text for text in texts if re.fullmatch(rf"oomguard\.({packages})(\.\w+)+", text)}
     assert len(named) > 20
-    assert named - set(modules) == set()
+    assert named - set(modules()) == set()

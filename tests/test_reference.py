@@ -31,6 +31,7 @@ def test_a_page_is_as_it_would_be_written_now(file: str, page: Callable[[], str]
     assert (ROOT / file).read_text(encoding="utf-8") == page(), "make docs, then review the diff"
 
 
+@pytest.mark.slow
 def test_every_json_key_is_documented(tmp_path: Path) -> None:
     text = (ROOT / "docs/json.md").read_text(encoding="utf-8")
     sections = dict(re.findall(r"^## (oomguard\.\w+/\d+)\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE))
@@ -75,5 +76,5 @@ def test_the_architecture_names_modules_that_exist() -> None:
     assert [name for name in packages if not (ROOT / "oomguard" / name).is_dir() and name not in _UNSPECIFIC] == []
 
 
-_TOOLS = [f"/{tool.relative_to(ROOT)}" for tool in (ROOT / "tools").glob("*.py")]
+_TOOLS = [f"/{tool.relative_to(ROOT)}" for folder in ("tools", "tests") for tool in (ROOT / folder).rglob("*.py")]
 _UNSPECIFIC = {"rules/", "screens/"}  # of any feature

@@ -66,14 +66,14 @@ def prepare(options: PrepareOptions, *, max_rss: int | None = None, events: Prep
     with ExitStack() as stack:
         job, budget = open_job(stack, found, options, resolved, rank_file, max_rss)
         slots, workers = start_workers(job, stack)
-        from oomguard.preparation.execution import conduct
+        from oomguard.preparation.execution import execute
         from oomguard.preparation.running import Run
 
         run = Run(
             job=job, budget=budget, slots=slots, workers=workers, stack=stack, events=events or PrepareEvents(),
             checkpoint_seconds=_CHECKPOINT_SECONDS,
         )  # fmt: skip
-        return conduct(run)
+        return execute(run)
 
 
 def settle(

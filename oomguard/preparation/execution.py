@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from oomguard.preparation.running import Run
 
 
-def conduct(run: Run) -> ShardSet:
+def execute(run: Run) -> ShardSet:
     """Do what the manifest says is left to do.
 
     Raises: OomguardError, as `prepare` does.

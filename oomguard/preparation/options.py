@@ -12,7 +12,7 @@ from oomguard.errors import BadInput
 from oomguard.preparation.encoding.encodings import find_encoding, with_eot
 from oomguard.preparation.encoding.safe_cuts import unify_newlines
 from oomguard.preparation.engines.messages import BadFiles, EotPlace, ErrorPolicy, Newlines, Verify
-from oomguard.preparation.reading.kinds import InputFormat
+from oomguard.preparation.reading.kinds import FORMATS, InputFormat
 from oomguard.preparation.reading.sources import Wanted
 from oomguard.preparation.shuffle_rules import LARGEST_SEED
 from oomguard.preparation.writing.formats.layout_options import find_format, new_layout
@@ -111,7 +111,7 @@ def resolve_options(options: PrepareOptions) -> ResolvedOptions:
     _require(options.bad_files, get_args(BadFiles), "--bad-files")
     _require(options.newlines, get_args(Newlines), "--newlines")
     _require(options.verify, get_args(Verify), "--verify")
-    _require(options.input_format, get_args(InputFormat), "--input-format")
+    _require(options.input_format, FORMATS, "--input-format")
     if options.eot is not None:
         _require(options.eot, get_args(EotPlace), "--eot")
     if options.extend and options.restart:

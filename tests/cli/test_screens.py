@@ -15,6 +15,7 @@ ESCAPE = "\x1b"
 
 def steady(screen: str) -> str:
     """Replace what differs between two runs and two machines."""
+    screen = re.sub(r"(?m)^(?=.{80}$)(.*/\S+)\n +", r"\1", screen)  # a path that fills the line goes on in the next
     screen = re.sub(r"/\S+(?:\n +\S*)?/\s*(?=mine|shards)", "<here>/", screen)  # a long one is broken over two lines
     screen = re.sub(r"[\d.]+ s, [\d.]+ [KMG]iB/s", "<time>, <rate>", screen)
     screen = re.sub(

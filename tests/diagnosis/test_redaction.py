@@ -20,7 +20,7 @@ from oomguard.diagnosis.api import diagnose
 from oomguard.diagnosis.redaction import Redactor
 from oomguard.diagnosis.screens.page import diagnosis_page
 from oomguard.errors import OomguardError
-from tests.properties import examples
+from tests.properties import examples, some_of
 
 CAPTURES = Path(__file__).parents[1] / "captures"
 DATA = Path(os.environ.get("OOMGUARD_DATA", "/nowhere"))
@@ -57,16 +57,16 @@ def outputs(log: Path) -> dict[str, str]:
 
 
 def told_in(token: str, text: str) -> bool:
-    return re.search(rf"(?<![\w.]){re.escape(token)}(?!\w)", text) is not None
+    return token in text and re.search(rf"(?<![\w.]){re.escape(token)}(?!\w)", text) is not None
 
 
 def test_there_are_logs() -> None:
     assert len(LOGS) > 30
 
 
-@pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.slow) for part in range(1, 8))])
+@pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.slow) for part in some_of(range(1, 32)))])
 def test_no_token_of_a_real_log_gets_out_and_the_verdict_stays(part: int) -> None:
-    for log in LOGS[part::8]:
+    for log in LOGS[part::32]:
         try:
             shown, plain = outputs(log), diagnose(log, every=True)
         except OomguardError:

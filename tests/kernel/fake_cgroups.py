@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -156,3 +157,6 @@ class FakeKernel:
 
 def _error(number: int) -> OSError:
     return OSError(number, os.strerror(number))
+
+
+MakeKernel = Callable[[str], FakeKernel]  # of a capture

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from oomguard.kernel.proc.memory import TreeMemory
 from oomguard.profiling.api import read_recording
-from tests.live.guarded import MIB, OOMGUARD, WAYS
+from tests.live.guarded import MIB, OOMGUARD, WAYS, wait_for
 from tests.live.profiled import lines_of_text, oomguard, profile, python
 from tests.live.run_cases import environment
 
@@ -133,7 +134,8 @@ def test_a_profiler_that_is_killed_leaves_a_recording_to_the_last_second(tmp_pat
         cwd=tmp_path, env=environment(), stderr=subprocess.DEVNULL,
     )  # fmt: skip
     with profiler:
-        time.sleep(2.0)
+        tree = TreeMemory(profiler.pid)
+        wait_for(lambda: tree.summed_rss() > 120 * MIB, seconds=60)  # of which 40 are the profiler's
         profiler.kill()
         died = time.time()
     told = read_recording(tmp_path / "r.jsonl")

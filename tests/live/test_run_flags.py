@@ -1,4 +1,7 @@
-"""Each flag of `run` means the same behind `run -- CMD`, `run prepare` and `prepare`: the table of docs/run.md."""
+"""Each flag of `run` means the same behind `run -- CMD`, `run prepare` and `prepare`: the table of docs/run.md.
+
+Here as root, in a cgroup; each flag once more by polling, and as a plain user. In a guest: tests/vm/test_run.py.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from tests.live.flag_cases import ENDS_SLOWLY, FLAGS, try_flags
 from tests.live.guarded import state, wait_for
 from tests.live.run_cases import environment
 
@@ -115,6 +119,98 @@ def test_on_limit_stop(tmp_path: Path, place: str, way: str) -> None:
     # What keeps its budget itself has no reserve: the kernel may be the first to see that it does not.
     may_be = {"budget"} if place == "run -- CMD" or way == "polling" else {"budget", "kernel"}
     assert report["stopped_by"] in may_be
+
+
+# As prepare, and as a program of the user's: asked to end, it takes a moment, and leaves files behind.
+SLOW_PREPARE = f"""
+import oomguard.preparation.api as feature
+from oomguard.cli.app import main
+
+def prepare(options, **_):
+    exec({ENDS_SLOWLY!r}, {{}})
+
+feature.prepare = prepare
+main()
+"""
+
+
+def stopped_slowly(folder: Path, place: str, *flags: str) -> tuple[bool, bool]:
+    """Whether it was asked to end, and whether it had the time to; by polling, where the supervisor alone stops it."""
+    (folder / "text.txt").write_text("one two three\n")
+    flags = ("--max-rss", "200M", "--enforce", "polling", *flags)
+    job = ["prepare", "text.txt", "--out", "out"]
+    command = {
+        "run -- CMD": [*OOMGUARD, "run", *flags, "--", sys.executable, "-c", ENDS_SLOWLY],
+        "run prepare": [sys.executable, "-c", SLOW_PREPARE, "run", *flags, *job],
+        "prepare": [sys.executable, "-c", SLOW_PREPARE, *job, *flags],
+    }[place]
+    run = subprocess.run(
+        command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=120, check=False
+    )
+    assert run.returncode == 137, run.stderr
+    return (folder / "asked").exists(), (folder / "ended").exists()
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_on_limit_kill(tmp_path: Path, place: str) -> None:
+    assert stopped_slowly(tmp_path, place, "--on-limit", "kill") == (False, False)
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(("seconds", "ends"), [("0.1", False), ("60", True)])
+def test_grace(tmp_path: Path, place: str, seconds: str, ends: bool) -> None:
+    assert stopped_slowly(tmp_path, place, "--grace", seconds)[1] is ends
+
+
+def test_wait(tmp_path: Path) -> None:
+    """Of what a command leaves behind; a prepare leaves nothing, and takes no such flag of its own."""
+    assert FLAGS["--wait"](tmp_path, []) == []
+    code, _, err = done(tmp_path, "run prepare", "--max-rss", "200M", "--wait")
+    assert code == 0, err
+    code, _, err = done(tmp_path, "prepare", "--max-rss", "200M", "--wait")
+    assert code == 2
+    assert "--wait" in err
+
+
+HOLDS = (TINY[0], TINY[1], f"import time; {TINY[2].replace('sys.exit', 'time.sleep(1); sys.exit')}")  # to be seen
+NO_FLAGS_OF_PROFILE = [
+    "--max-rss=1G",
+    "--on-limit=hold",
+    "--grace=1",
+    "--allow-swap",
+    "--quiet",
+    "--wait",
+    "--report=r.json",
+]
+
+
+@pytest.mark.parametrize("flag", NO_FLAGS_OF_PROFILE)
+def test_profile_refuses_what_it_does_not_do(flag: str) -> None:
+    refused = subprocess.run(
+        [*OOMGUARD, "profile", flag, "--", "true"], env=environment(), capture_output=True, text=True, check=False
+    )
+    assert refused.returncode == 125
+    assert flag.partition("=")[0] in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("way", "tier"), [("auto", "cgroup v"), ("cgroup", "cgroup v"), ("polling", "samples of /proc")]
+)
+def test_profile_with_its_flags(tmp_path: Path, way: str, tier: str) -> None:
+    env = {**environment(), "OOMGUARD_MAX_RSS": "64M", "OOMGUARD_REPORT": "r.json"}  # which are run's
+    command = [*OOMGUARD, "profile", "--enforce", way, "--json", "-o", "p.oomguard", "--", *HOLDS]
+    run = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120, check=False)
+    assert run.returncode == 7, run.stderr
+    profile = json.loads(run.stderr)
+    assert profile["measured_by"].startswith(tier)
+    assert profile["peak_unreclaimable"] > 10 * MIB
+    assert {path.name for path in tmp_path.iterdir()} == {"p.oomguard"}
+
+
+def test_each_flag_by_polling(tmp_path: Path) -> None:
+    wrong = try_flags(tmp_path, ["--enforce", "polling"])
+    assert wrong.pop("enforced_by") == ["watchdog"]
+    assert wrong == {flag: [] for flag in FLAGS}
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -227,45 +323,50 @@ def test_prepare_without_a_budget_takes_80_percent_and_is_held(tmp_path: Path) -
     assert report["hard_limit"] == report["budget"]
 
 
-def test_as_another_user_prepare_is_held_by_polling(tmp_path: Path) -> None:
-    """Without any right: nothing is refused, nothing is only measured."""
+@pytest.fixture(name="as_another_user")
+def _as_another_user(tmp_path: Path) -> tuple[list[str], dict[str, str]]:
+    """What comes before Python's arguments, and the environment, for a user without any right, who owns tmp_path."""
     if os.geteuid() != 0:
         pytest.skip("only root can become another user")
     tmp_path.chmod(0o777)
     for parent in tmp_path.parents:
         if parent.stat().st_uid == 0 and parent not in (Path("/"), Path("/tmp")):
             parent.chmod(0o755)
-    (tmp_path / "text.txt").write_text("one two three\n" * 20)
     become = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
     env = {**environment(), "HOME": str(tmp_path)}
     env["PYTHONPATH"] = os.pathsep.join([env["PYTHONPATH"], *site.getsitepackages()])
     start_itself = "import subprocess, sys, oomguard; subprocess.run([sys.executable, '-c', ''], check=True)"
-    pythons = [sys.executable, f"/usr/bin/python3.{sys.version_info.minor}"]
-    usable = [
-        python for python in pythons
-        if subprocess.run([*become, python, "-c", start_itself], env=env, capture_output=True, check=False).returncode == 0
-    ]  # fmt: skip
-    if not usable:
-        pytest.skip("another user cannot execute this Python: use one outside of /root")
-    command = [
-        usable[0],
-        "-m",
-        "oomguard",
-        "prepare",
-        "text.txt",
-        "--out",
-        "out",
-        "--max-rss",
-        "250M",
-        "--report",
-        "r.json",
-    ]
+    for python in (sys.executable, f"/usr/bin/python3.{sys.version_info.minor}"):
+        tried = [*become, python, "-c", start_itself]
+        if subprocess.run(tried, env=env, capture_output=True, check=False).returncode == 0:
+            return [*become, python], env
+    pytest.skip("another user cannot execute this Python: use one outside of /root")
+
+
+def test_as_another_user_prepare_is_held_by_polling(
+    tmp_path: Path, as_another_user: tuple[list[str], dict[str, str]]
+) -> None:
+    """Without any right: nothing is refused, nothing is only measured."""
+    start_python, env = as_another_user
+    (tmp_path / "text.txt").write_text("one two three\n" * 20)
+    job = ["prepare", "text.txt", "--out", "out", "--max-rss", "250M", "--report", "r.json"]
     run = subprocess.run(
-        [*become, *command], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120, check=False
-    )
+        [*start_python, "-m", "oomguard", *job],
+        cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
     assert run.returncode == 0, run.stderr
     assert "enforced by polling" in run.stderr
     assert json.loads((tmp_path / "r.json").read_text())["budget"] == 250 * MIB
+
+
+def test_each_flag_as_another_user(tmp_path: Path, as_another_user: tuple[list[str], dict[str, str]]) -> None:
+    start_python, env = as_another_user
+    command = [*start_python, "-m", "tests.live.flag_cases", "result.json"]
+    run = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300, check=False)
+    assert run.returncode == 0, run.stderr
+    wrong = json.loads((tmp_path / "result.json").read_text())
+    assert wrong.pop("enforced_by") == ["watchdog"]
+    assert wrong == {flag: [] for flag in FLAGS}
 
 
 def test_a_job_of_ours_below_profile_has_no_second_supervisor(tmp_path: Path) -> None:

@@ -40,7 +40,12 @@ def run_check(script: Path | str, *flags: str, cwd: Path) -> tuple[int, str]:
     return run.returncode, run.stdout + run.stderr
 
 
-@pytest.mark.parametrize("name", GENERATED)
+LARGE = {"text", "statements", "numbers", "lines", "rows"}  # seconds of CPU each
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in GENERATED]
+)
 def test_what_was_generated_is_read_in_bounds_or_refused(name: str, tmp_path: Path) -> None:
     (tmp_path / "made.py").write_text(GENERATED[name])
     status, said = run_check("made.py", cwd=tmp_path)

@@ -63,7 +63,7 @@ def test_a_real_program_many_times(tmp_path: Path, sampler: StackSampler) -> Non
 
 def test_asking_never_waits(tmp_path: Path) -> None:
     """Also while the helper starts; one question at a time. The best of five: other programs may be let run first."""
-    waited = []
+    parts = []
     with grown(tmp_path) as process:
         for _ in range(5):
             sampler = StackSampler()
@@ -72,9 +72,13 @@ def test_asking_never_waits(tmp_path: Path) -> None:
             assert sampler.ask(process.pid)
             assert not sampler.ask(process.pid)
             sampler.answer()
-            waited.append(time.monotonic() - began)
+            asked = time.monotonic()
+            while sampler.answer() is None:
+                assert time.monotonic() < began + 60
+                time.sleep(0.001)
+            parts.append((asked - began) / (time.monotonic() - began))
             sampler.close()
-    assert min(waited) < 0.1  # starting it takes 0.1 s of CPU or more
+    assert min(parts) < 0.5  # of the time in which the helper starts and answers
 
 
 def test_what_is_no_python_or_has_ended_has_a_reason(sampler: StackSampler) -> None:

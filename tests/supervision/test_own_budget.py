@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,25 +11,12 @@ import pytest
 from oomguard.errors import NeedsPrivilege
 from oomguard.kernel.cgroup.refusals import LimitDidNotStick, MemcgNotPermitted
 from oomguard.supervision.own_budget import MemcgUnavailable, OwnCgroup, enter_cgroup
-from tests.kernel.fake_cgroups import FakeKernel
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from tests.kernel.fake_cgroups import FakeKernel, MakeKernel
 
 MIB = 1 << 20
 NAME = f"oomguard-{os.getpid()}"
-MakeKernel = Callable[[str], FakeKernel]
-
-
-@pytest.fixture
-def kernel_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeKernel:
-    def make(capture: str) -> FakeKernel:
-        kernel = FakeKernel(capture, tmp_path, monkeypatch)
-        if capture == "delegated-user-v2":
-            kernel.delegated.add(kernel.own)
-        return kernel
-
-    return make
 
 
 def enter(kernel: FakeKernel, memory_max: int = 64 * MIB, *, allow_swap: bool = False) -> OwnCgroup:

@@ -105,6 +105,27 @@ def test_stops_and_continues_are_told() -> None:
         assert next_events(reaper) == [JobEvent("continued", 0)]
 
 
+def state_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def test_a_reaper_that_somebody_stopped_is_continued_and_one_that_is_gone_is_let_be() -> None:
+    """A stopped one would tell of nothing any more; of one that is gone nothing more can be waited for."""
+    with started(SLEEPS) as reaper:
+        reaper.start()
+        os.kill(reaper.pid, signal.SIGSTOP)
+        until = time.monotonic() + 20
+        while state_of(reaper.pid) == "T" or time.monotonic() < until - 19.9:
+            reaper.keep_going()
+            assert time.monotonic() < until
+        os.kill(reaper.pid, signal.SIGKILL)
+        wait_until_gone(reaper.pid)
+        reaper.keep_going()
+        assert not Path(f"/proc/{reaper.pid}").exists(), "it is waited for"
+        reaper.keep_going()
+        reaper.bury()
+
+
 def test_when_the_supervisor_is_gone_all_of_the_job_ends_and_is_cleaned_up(tmp_path: Path) -> None:
     """Frozen, in other sessions, orphaned by a double fork: everything below the reaper."""
     program = """

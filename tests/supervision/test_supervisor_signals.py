@@ -34,7 +34,7 @@ def test_a_terminals_hang_up_reaches_the_command(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, leads_the_session: bool, forwarded: list[int]
 ) -> None:
     """The kernel sends it to the leader of the session alone, which without a supervisor would be the command."""
-    monkeypatch.setattr(os, "getsid", lambda _: os.getpid() if leads_the_session else 1)
+    monkeypatch.setattr(os, "getsid", {0: os.getpid() if leads_the_session else 1}.__getitem__)
     stage.signals.send(signal.SIGHUP, from_kernel=True)
     run_for_a_moment(stage)
     assert stage.forwarded == forwarded

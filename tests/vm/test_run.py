@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.live.flag_cases import FLAGS
 from tests.vm.machine import GUEST, Facts, Machine
 from tests.vm.vmruns import share_programs
 
@@ -60,6 +61,13 @@ def test_nothing_stays_frozen_when_the_guard_is_killed(places: dict[str, Facts],
     assert places[place]["guard-killed"]["job"] is None
 
 
+@pytest.mark.parametrize(("place", "way"), [("flags-root", "cgroup v2"), ("flags-user-session", "systemd scope")])
+def test_each_flag(places: dict[str, Facts], place: str, way: str) -> None:
+    """The table of docs/run.md; on cgroup v1, by polling and as a plain user in tests/live/test_run_flags.py."""
+    assert way in places[place]["enforced_by"][0]
+    assert {flag: places[place][flag] for flag in FLAGS} == {flag: [] for flag in FLAGS}
+
+
 def test_no_cgroup_is_left(places: dict[str, Facts], machine: Machine) -> None:
-    assert [facts["left"] for facts in places.values()] == [[]] * len(places)
+    assert [facts["left"] for place, facts in places.items() if not place.startswith("flags-") and facts["left"]] == []
     assert (machine.folder / "run/left-behind.txt").read_text() == ""

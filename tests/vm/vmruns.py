@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 import benchmarks.run_campaign
-from tests.live import run_cases
+from tests.live import flag_cases, run_cases
 from tests.vm.machine import Machine
 from tests.vm.test_swap import SCREENS
 
@@ -28,7 +28,7 @@ def share_programs(machine: Machine) -> None:
     assert spec.origin is not None
     libraries = Path(spec.origin).parents[1] / "pystack.libs"
     shutil.copytree(libraries, machine.share / libraries.name)
-    for module in (run_cases, benchmarks.run_campaign):
+    for module in (run_cases, flag_cases, benchmarks.run_campaign):
         assert module.__file__ is not None
         path = machine.share.joinpath(*module.__name__.split(".")).with_suffix(".py")
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,9 +1,17 @@
-"""The input formats: how each is called and known, and who reads it. A new one is a module and an entry here."""
+"""The input formats: how each is called and known, and who reads it.
+
+To add one, write NAME_format.py in this folder, with its KIND and its reader: it is found here.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Kind = Literal["text", "jsonl", "parquet", "json", "csv", "tsv", "arrow", "tar", "warc"]
 Compression = Literal["gz", "zst", "xz", "bz2"]
@@ -59,7 +67,16 @@ KINDS: dict[Kind, InputKind] = {
     ),
 }  # fmt: skip
 
+
+def _added() -> Iterator[tuple[Any, InputKind]]:
+    """What is a file of its own; none is loaded but these, as reading takes its time to import."""
+    for file in sorted(Path(__file__).parent.glob("*_format.py")):
+        module = import_module(f"{__name__.rpartition('.')[0]}.{file.stem}")
+        yield file.stem.removesuffix("_format"), module.KIND
+
+
+KINDS.update(_added())
 BY_EXTENSION: dict[str, Kind] = {extension: kind for kind, of in KINDS.items() for extension in of.extensions}
 COMPRESSIONS: dict[str, Compression] = {".gz": "gz", ".zst": "zst", ".xz": "xz", ".bz2": "bz2"}
-FORMATS: tuple[InputFormat, ...] = get_args(InputFormat)
+FORMATS = cast("tuple[InputFormat, ...]", tuple(dict.fromkeys((*get_args(InputFormat), *KINDS))))
 KNOWN = f"{' '.join(BY_EXTENSION)} .json (also .gz .zst .xz .bz2 of these, but of parquet and arrow)"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.kernel.machine import read_headroom
 from oomguard.kernel.proc.open_files import read_open_inputs
-from oomguard.supervision.growth.forecast import Forecast, ReadSample, forecast_end
+from oomguard.supervision.growth.forecast import Forecast, ReadProgress
 from oomguard.units import MIB
 
 if TYPE_CHECKING:
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     InputForecast = tuple[Forecast, OpenInput]
 
-_MOST_SAMPLES = 200
-_MOST_INPUTS = 32
 _FORECAST_MARGIN = 1.1
 _WITHOUT_FORECAST = 1.5
 _OF_AVAILABLE = 0.9
@@ -28,28 +26,23 @@ class InputGrowth:
 
     def __init__(self) -> None:
         """No input is known yet."""
-        self._read: dict[tuple[int, str], list[ReadSample]] = {}
-        self._inputs: list[OpenInput] = []
+        self._progress = ReadProgress()
+        self._opened: Sequence[OpenInput] = ()
 
     def look(self, pids: Sequence[int]) -> None:
         """See what the processes read, and where they are in it."""
-        self._inputs = read_open_inputs(pids)[:_MOST_INPUTS]
+        self._opened = read_open_inputs(pids)
 
     def take(self, unreclaimable: int) -> None:
         """The job holds so much there."""
-        for opened in self._inputs:
-            samples = self._read.setdefault((opened.pid, opened.path), [])
-            samples.append(ReadSample(position=opened.position, unreclaimable=unreclaimable))
-            if len(samples) > _MOST_SAMPLES:
-                del samples[1:-1:2]  # every other one: the line keeps its length
+        self._progress.take(self._opened, unreclaimable)
 
     def forecast(self) -> InputForecast | None:
-        """Of the inputs that have a line, the largest one's."""
-        for opened in self._inputs:  # largest first
-            found = forecast_end(self._read.get((opened.pid, opened.path), ()), opened.size)
-            if found is not None:
-                return found, opened
-        return None
+        """What the main input will need by its end, while it is read. None: that cannot be said, or it is no more."""
+        found, main = self._progress.forecast(), self._progress.main_input()
+        if isinstance(found, str) or main is None or not found.per_byte:
+            return None
+        return next(((found, opened) for opened in self._opened if opened.path == main[0]), None)
 
 
 def suggest_budget(budget: int, forecast: InputForecast | None) -> int:

@@ -17,7 +17,8 @@ from oomguard.preparation.encoding import native
 from oomguard.preparation.encoding.native import SLACK_TOKENS, Encoder, Status, Tier
 from tests.preparation.encoding.core_texts import NAMES, SPLITTERS, encoder_of, expected, hostile, rank_file, tiers
 
-pytestmark = pytest.mark.slow  # compiles the core, and again for each fault
+# Compiles the core, and again for each fault: in one worker.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("compiled")]
 ROOT = Path(hatch_build.__file__).parent
 SOURCE = ROOT / hatch_build.SOURCE
 SECONDS = os.environ.get("OOMGUARD_FUZZ_SECONDS", "2")

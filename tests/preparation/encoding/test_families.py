@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import regex
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from oomguard.preparation.encoding.encodings import EncodingSpec
@@ -23,7 +23,7 @@ from oomguard.preparation.encoding.tokenizer_files import open_tokenizer
 from oomguard.preparation.encoding.tokenizers import Engine, ReferenceEngine
 from tests.preparation.encoding.core_texts import NASTY, data_folder, hostile, surroundings
 from tests.preparation.encoding.tokenizer_files import model_json, need_tokenizers, vocabulary_file
-from tests.properties import share_of
+from tests.properties import examples, share_of
 
 RANK_FILES = ["llama3", "llama4", "qwen", "qwen3.5", "tekken"]
 JSON_FILES = ["llama3", "llama4", "qwen", "qwen3.5", "tekken", "deepseek"]
@@ -163,7 +163,7 @@ def all_cuts(text: bytes, family: str) -> list[int]:
 
 
 @pytest.mark.parametrize("name", ["llama3", "qwen", "qwen3.5", "o200k", "tekken"])
-@settings(max_examples=150, deadline=None)
+@examples(480)
 @given(text=CUT)
 def test_a_cut_changes_no_pretoken(name: str, text: str) -> None:
     pattern = regex.compile(PATTERNS[name])
@@ -192,7 +192,7 @@ def test_a_cut_changes_no_token_with_nfc_and_added_tokens(name: str, folder: Pat
 
 
 @pytest.mark.parametrize("family", ["gpt2-spaced", "cl100k-spaced", "o200k-spaced"])
-@settings(max_examples=150, deadline=None)
+@examples(480)
 @given(text=CUT)
 def test_a_spaced_cut_stands_beside_white_space(family: str, text: str) -> None:
     """So that it is in no added token, none of which holds any."""
@@ -202,7 +202,7 @@ def test_a_spaced_cut_stands_beside_white_space(family: str, text: str) -> None:
         assert raw[:cut].decode()[-1].isspace() or raw[cut:].decode()[0].isspace()
 
 
-@settings(max_examples=300, deadline=None)
+@examples(800)
 @given(text=CUT)
 def test_no_cut_where_nothing_is_proved(text: str) -> None:
     assert all_cuts(text.encode(), "none") == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,28 +14,14 @@ from oomguard.supervision.backends.cgroup_setup import open_cgroup
 from oomguard.supervision.backends.choose import find_place
 from oomguard.supervision.backends.systemd import find_scope_manager
 from oomguard.supervision.rules.enforcement import BudgetRequest
-from tests.kernel.fake_cgroups import FakeKernel
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from oomguard.supervision.backends.cgroup import CgroupBackend
     from oomguard.supervision.rules.enforcement import Choice, Refusal
+    from tests.kernel.fake_cgroups import FakeKernel, MakeKernel
 
 MIB = 1 << 20
 NAME = f"oomguard-{os.getpid()}"
-MakeKernel = Callable[[str], FakeKernel]
-
-
-@pytest.fixture
-def kernel_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeKernel:
-    def make(capture: str) -> FakeKernel:
-        kernel = FakeKernel(capture, tmp_path, monkeypatch)
-        if capture == "delegated-user-v2":
-            kernel.delegated.add(kernel.own)
-        return kernel
-
-    return make
 
 
 def open_at(kernel: FakeKernel, budget: int = 64 * MIB, *above: LimitAbove, swap_max: int | None = 0) -> CgroupBackend:

@@ -13,6 +13,10 @@ useradd -m tester; uid=$(id -u tester)
 systemctl start "user@$uid.service"
 cd /
 runuser -u tester -- env XDG_RUNTIME_DIR="/run/user/$uid" $check /out/user-session.json single guard-killed
+# each flag, as root and in that session
+mkdir -p /var/tmp/root /var/tmp/tester; chown tester: /var/tmp/tester
+(cd /var/tmp/root && python3 -m tests.live.flag_cases /out/flags-root.json)
+(cd /var/tmp/tester && runuser -u tester -- env XDG_RUNTIME_DIR="/run/user/$uid" python3 -m tests.live.flag_cases /out/flags-user-session.json)
 # a user without a bus
 runuser -u nobody -- env TMPDIR=/var/tmp $check /out/no-bus.json single
 # a container whose cgroupfs is read-only, as Docker has it

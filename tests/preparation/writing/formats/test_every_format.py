@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from oomguard.preparation.writing.formats.base import Layout
@@ -12,6 +12,7 @@ from oomguard.preparation.writing.formats.table import FORMATS
 from tests.preparation.reading.token_streams import Stream, files_in, write_all
 from tests.preparation.writing.formats.readers import READERS
 from tests.preparation.writing.test_token_sink import Crash, going_wrong, lose_what_was_not_synced
+from tests.properties import examples
 
 BLOCK = 8
 WIDE = [70_000, 1, 2**31 - 1]
@@ -19,6 +20,7 @@ WIDE = [70_000, 1, 2**31 - 1]
 DOCUMENTS = [[], [1, 2, 3], [], [], list(range(100, 300)), [7], [8] * 40, [9], [], list(range(50)), [5], []]
 PACKED = [("arrow", BLOCK), ("litdata", BLOCK), ("mds", BLOCK)]
 WITH_DOCUMENTS = [(name, None) for name, each in FORMATS.items() if each.keeps_documents]
+QUICK = [("nanogpt", None), ("npy", None), ("megatron", None)]  # to try in daily work: one file, shards, an index
 ALL = [(name, each.block_size and BLOCK) for name, each in FORMATS.items()] + PACKED[:1]
 
 
@@ -59,7 +61,7 @@ def test_loaders_see_every_token_and_every_document(
     assert all(FORMATS[name].owned.fullmatch(path) for path in told)
 
 
-@settings(max_examples=120)
+@examples(240)
 @given(
     place=st.sampled_from(ALL),
     shard_tokens=st.integers(1, 12).map(lambda blocks: blocks * BLOCK),
@@ -88,7 +90,10 @@ def test_files_do_not_depend_on_the_pieces(
     assert written[0] == written[1]
 
 
-@pytest.mark.parametrize(("name", "block"), ALL)
+@pytest.mark.parametrize(
+    ("name", "block"),
+    [pytest.param(*each, marks=() if each in QUICK else pytest.mark.slow) for each in ALL],
+)
 @pytest.mark.parametrize("checkpoint_seconds", [0.0, pytest.param(1e9, marks=pytest.mark.slow)], ids=["often", "never"])
 def test_a_crash_at_any_step_changes_nothing(
     tmp_path: Path, name: str, block: int | None, checkpoint_seconds: float
