@@ -56,7 +56,13 @@ def plan(options: PrepareOptions, *, max_rss: int | None = None, calibrate: bool
         trial, untried = _try(sources, corpus, prepared, options, max_rss)
     forecast = None
     if trial is not None:
-        forecast = forecast_run(trial.parts, text_bytes=corpus.text_bytes.value, is_whole=trial.is_whole)
+        forecast = forecast_run(
+            trial.parts,
+            text_bytes=corpus.text_bytes.value,
+            is_whole=trial.is_whole,
+            longest_document=corpus.longest_document,
+            budget=prepared.budget,
+        )
         if trial.is_whole:
             counted = trial.parts[0][0].tokens
             tokens = Estimate(value=counted, low=counted, high=counted)
