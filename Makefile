@@ -35,7 +35,7 @@ BESIDE = -n $(JOBS) --maxprocesses 8
 GUARDS = oomguard/supervision/launch.py,oomguard/supervision/supervisor.py,oomguard/supervision/reaper.py,oomguard/supervision/rules/limits.py,oomguard/supervision/backends/polling.py,oomguard/kernel/cgroup/freezer.py,oomguard/kernel/process/terminal.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo readme docs man check core wheels fuzz-core lint test beside coverage mutants wheel versions screens live vm cluster bench campaign kills runs vmruns logspeed fuzz prose vmkills costs bands profiles loaders clean scripts faults overshoot
+.PHONY: help setup demo readme docs man check core wheels fuzz-core lint test beside coverage mutants wheel versions screens live vm cluster bench campaign kills runs vmruns logspeed fuzz prose vmkills costs bands profiles reports loaders clean scripts faults overshoot
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -171,6 +171,9 @@ scripts: $(READY) ## check of 1,000 files of the standard library and site-packa
 profiles: $(READY) .venv-costs/ready ## how far `profile` is from the truth: peak, spike, forecast, ladder, lines, cost (10 minutes)
 	.venv-costs/bin/python -m benchmarks.profile_campaign
 
+reports: $(READY) .venv-costs/ready ## 26 public reports of killed programs: do check, profile, run and diagnose lead to the cause and a cure? (root, 10 minutes)
+	.venv-costs/bin/python -m benchmarks.public_reports
+
 loaders: .venv-loaders/ready ## the real loaders of each output format read what oomguard writes (2 GB of disk, 10 minutes)
 	.venv-loaders/bin/python -m pytest tests/loaders -W default -rs
 
@@ -187,7 +190,8 @@ loaders: .venv-loaders/ready ## the real loaders of each output format read what
 
 .venv-costs/ready:
 	$(PYTHON) -m venv .venv-costs
-	.venv-costs/bin/pip install --quiet --disable-pip-version-check --editable '.[stack]' datasets memray pandas
+	.venv-costs/bin/pip install --quiet --disable-pip-version-check --editable '.[stack]' datasets memray pandas \
+		joblib tokenizers sentencepiece scikit-learn 'dask[distributed]' openpyxl matplotlib ray pytest
 	@touch $@
 
 readme: $(READY) ## run the commands of README.md, and write what they say into it (2 minutes)
