@@ -53,7 +53,7 @@ ALL = {
     "imap_slow": Report(said="cpython #101586 #64192", budget=64, cure="semaphore"),
     "datasets_map": Report(said="datasets #6814 #2256 #2559", budget=290, cure="writer_batch_size", needs="datasets"),
     "tokenizers_train": Report(
-        said="tokenizers #1170 #994", given="in.txt", budget=150, cure="pre_tokenizer", needs="tokenizers"
+        said="tokenizers #1170 #994", given="in.txt", budget=120, cure="pre_tokenizer", needs="tokenizers"
     ),
     "sentencepiece_train": Report(
         said="sentencepiece #708 #655", given="in.txt", budget=90, cure="input_sentence_size", needs="sentencepiece"

@@ -5,12 +5,12 @@ import time
 
 
 def produce(number):
-    return "x" * 200_000
+    return "x" * 400_000
 
 
 if __name__ == "__main__":
     with multiprocessing.get_context("fork").Pool(2) as pool, open("out.txt", "w") as out:
-        for text in pool.imap(produce, range(1000)):  # cause
+        for text in pool.imap(produce, range(500)):  # cause
             out.write(text)
-            time.sleep(0.004)  # cause
+            time.sleep(0.02)  # cause
     print("done")

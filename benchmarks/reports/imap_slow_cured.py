@@ -6,7 +6,7 @@ import time
 
 
 def produce(number):
-    return "x" * 200_000
+    return "x" * 400_000
 
 
 def held_back(numbers, room):
@@ -18,8 +18,8 @@ def held_back(numbers, room):
 if __name__ == "__main__":
     room = threading.Semaphore(16)
     with multiprocessing.get_context("fork").Pool(2) as pool, open("out.txt", "w") as out:
-        for text in pool.imap(produce, held_back(range(1000), room)):
+        for text in pool.imap(produce, held_back(range(500), room)):
             out.write(text)
             room.release()
-            time.sleep(0.004)
+            time.sleep(0.02)
     print("done")

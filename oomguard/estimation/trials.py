@@ -189,6 +189,7 @@ _USUAL_TEXT = 200_000_000  # up to here, planning is to take no more than three 
 _SECONDS, _SECONDS_OF_LARGE = 0.7, 1.5
 _MOST_TEXT = 256 * MIB
 _SURE_PEAK = 0.149
+_SURE_PEAK_OF_ROWS = 0.4  # Parquet: a page or group of longer rows than the parts mix is read at once
 _LONG_DOCUMENT = 2 * MIB  # the parts may well be without such a one
 _SURE_TIME = 0.299
 _NOISE_SECONDS = 0.08  # by which two runs on the same text differ
@@ -235,7 +236,13 @@ def choose_turns(text_bytes: int) -> int:
 
 
 def forecast_run(
-    parts: Sequence[Sequence[ShortRun]], *, text_bytes: int, is_whole: bool, longest_document: int = 0, budget: int = 0
+    parts: Sequence[Sequence[ShortRun]],
+    *,
+    text_bytes: int,
+    is_whole: bool,
+    longest_document: int = 0,
+    budget: int = 0,
+    rows_differ: bool = False,
 ) -> RunForecast:
     """Extrapolate the runs on each part, the shortest first, to all of the text.
 
@@ -255,7 +262,7 @@ def forecast_run(
         seconds = longest + max(0, text_bytes - text) / rate
     stretched = max(1.0, seconds / longest)
     sure = max(_SURE_TIME, min(0.9, max(_NOISE_SECONDS, spread) * stretched / seconds))
-    peak_high = round(peak * (1 + _SURE_PEAK))
+    peak_high = round(peak * (1 + (_SURE_PEAK_OF_ROWS if rows_differ and not is_whole else _SURE_PEAK)))
     if longest_document > _LONG_DOCUMENT and not is_whole:
         peak_high = max(peak_high, budget)
     return RunForecast(
