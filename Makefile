@@ -35,7 +35,7 @@ BESIDE = -n $(JOBS) --maxprocesses 8
 GUARDS = oomguard/supervision/launch.py,oomguard/supervision/supervisor.py,oomguard/supervision/reaper.py,oomguard/supervision/rules/limits.py,oomguard/supervision/backends/polling.py,oomguard/kernel/cgroup/freezer.py,oomguard/kernel/process/terminal.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo readme docs man check core wheels fuzz-core lint test beside coverage mutants wheel versions screens live vm cluster bench campaign kills runs vmruns logspeed fuzz prose vmkills costs bands profiles loaders clean scripts faults overshoot
+.PHONY: help setup demo readme docs man check core wheels fuzz-core lint test beside coverage mutants wheel versions screens live vm cluster bench campaign kills runs vmruns logspeed fuzz prose vmkills costs bands forecasts profiles reports loaders clean scripts faults overshoot
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 14
@@ -165,11 +165,17 @@ costs: $(READY) .venv-costs/ready ## what the usual ways to hold a corpus take, 
 bands: $(READY) ## 200 corpora, some of them hard on samples: plan's tokens, peak and time hold the truth (40 minutes)
 	$(RUN) -m benchmarks.plan_bands
 
+forecasts: $(READY) ## 200 programs ended at 10 to 90 % of their input, and 200 spikes: profile's forecast and run's "at most" hold the truth (20 minutes)
+	$(RUN) -m benchmarks.forecast_bands
+
 scripts: $(READY) ## check of 1,000 files of the standard library and site-packages: no traceback, under 300 MB and 5 s each (10 minutes)
 	OOMGUARD_CHECK_FILES=1000 $(PYTEST) tests/script_analysis/test_campaign.py
 
 profiles: $(READY) .venv-costs/ready ## how far `profile` is from the truth: peak, spike, forecast, ladder, lines, cost (10 minutes)
 	.venv-costs/bin/python -m benchmarks.profile_campaign
+
+reports: $(READY) .venv-costs/ready ## 26 public reports of killed programs: do check, profile, run and diagnose lead to the cause and a cure? (root, 10 minutes)
+	.venv-costs/bin/python -m benchmarks.public_reports
 
 loaders: .venv-loaders/ready ## the real loaders of each output format read what oomguard writes (2 GB of disk, 10 minutes)
 	.venv-loaders/bin/python -m pytest tests/loaders -W default -rs
@@ -187,7 +193,8 @@ loaders: .venv-loaders/ready ## the real loaders of each output format read what
 
 .venv-costs/ready:
 	$(PYTHON) -m venv .venv-costs
-	.venv-costs/bin/pip install --quiet --disable-pip-version-check --editable '.[stack]' datasets memray pandas
+	.venv-costs/bin/pip install --quiet --disable-pip-version-check --editable '.[stack]' datasets memray pandas \
+		joblib tokenizers sentencepiece scikit-learn 'dask[distributed]' openpyxl matplotlib ray pytest
 	@touch $@
 
 readme: $(READY) ## run the commands of README.md, and write what they say into it (2 minutes)

@@ -109,11 +109,15 @@ def write(made: list[str], kind: str, folder: Path) -> Path:
     return path
 
 
+class Refused(Exception):
+    """A command said that it cannot be done."""
+
+
 def oomguard(*arguments: str) -> tuple[dict[str, object], float]:
     began = time.monotonic()
     run = subprocess.run([sys.executable, "-m", "oomguard", *arguments, "--json"], capture_output=True, check=False)
     if run.returncode:
-        sys.exit(f"oomguard {' '.join(arguments)}: {run.stderr.decode()}")
+        raise Refused(f"oomguard {' '.join(arguments)}: {run.stderr.decode()}")
     return json.loads(run.stdout), time.monotonic() - began
 
 
@@ -132,12 +136,20 @@ def trial(folder: Path, made: list[str], kind: str, bands: dict[str, Band], only
     """One corpus; gives what it showed in a line."""
     path = write(made, kind, folder)
     flags = ["--separator", SEPARATOR] if kind == "txt-separator" else []
-    job = ["prepare", str(path), "--out", str(folder / "out"), "--val-fraction", "0", "--verify", "off", *flags]
+    job = ["prepare", str(path), "--out", str(folder / "out"), *flags]
     if only == "tokens":
         plan = {"tokens": sampled_tokens(path, kind), "forecast": None}
+        job += ["--val-fraction", "0", "--verify", "off"]
     else:
-        plan, _ = oomguard("plan", str(path), "--max-rss", "512M", "--out", str(folder / "out"), *flags)
-        job = ["run", "--max-rss", "512M", *[word for word in job if word not in ("--verify", "off")]]
+        job = ["run", "--max-rss", "512M", *job]
+        try:
+            plan, _ = oomguard("plan", str(path), "--max-rss", "512M", "--out", str(folder / "out"), *flags)
+        except Refused:  # it says that prepare would fail: then prepare must
+            try:
+                oomguard(*job, "--quiet")
+            except Refused:
+                return "refused, as prepare does"
+            raise
     run, seconds = oomguard(*job, "--quiet")
     tokens, forecast = plan["tokens"], plan["forecast"]
     truth = run["tokens"]

@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.errors import edge
+from oomguard.errors import BudgetTooSmall, edge
 from oomguard.estimation.baselines import naive_ways
 from oomguard.estimation.cluster_plan import ClusterAsked, plan_cluster
 from oomguard.estimation.model import JobPlan
@@ -22,7 +22,7 @@ from oomguard.preparation.reading.sampling import sample_corpus
 from oomguard.preparation.reading.sources import find_inputs
 from oomguard.preparation.writing.buckets import KEY_BYTES
 from oomguard.preparation.writing.formats.expectations import expect_no_train_shard
-from oomguard.units import MIB
+from oomguard.units import MIB, format_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from oomguard.preparation.reading.corpus_sample import CorpusSample
     from oomguard.preparation.reading.source import Source
 
+_SURELY = 1.05  # of the size of a line, as windows into it tell it
 _MARGIN = 1 << 20  # of disk: the manifest, headers
 _FAST = 1e9  # bytes a second, where encoding took no time that could be told
 _UNTRIED = "--no-calibration"
@@ -57,6 +58,7 @@ def plan(
     resolved = resolve_options(options)
     sources = find_inputs(options.inputs, folder=Path(), exclude=options.out, wanted=resolved.wanted).sources
     corpus = sample_corpus(sources, spec=resolved.spec, separator=resolved.separator, strict=True)
+    _check_longest(corpus, sources, prepared)
     tokens = _with_ends(corpus, sources, options, resolved)
     needed = _disk_needed(tokens, corpus, resolved, options)
     began = time.monotonic()
@@ -67,7 +69,14 @@ def plan(
         trial, untried = _try(sources, corpus, prepared, options, max_rss)
     forecast = None
     if trial is not None:
-        forecast = forecast_run(trial.parts, text_bytes=corpus.text_bytes.value, is_whole=trial.is_whole)
+        forecast = forecast_run(
+            trial.parts,
+            text_bytes=corpus.text_bytes.value,
+            is_whole=trial.is_whole,
+            longest_document=corpus.longest_document,
+            budget=prepared.budget,
+            rows_differ=any(source.kind == "parquet" for source in sources),
+        )
         if trial.is_whole:
             counted = trial.parts[0][0].tokens
             tokens = Estimate(value=counted, low=counted, high=counted)
@@ -106,6 +115,19 @@ def plan(
         ),
         cluster=on_cluster,
     )  # fmt: skip
+
+
+def _check_longest(corpus: CorpusSample, sources: Sequence[Source], prepared: PreparePlan) -> None:
+    """A line that `prepare` would refuse when it comes to it. Raises: BudgetTooSmall."""
+    longest, fits = corpus.longest_document, prepared.largest_document
+    if any(source.kind != "jsonl" for source in sources) or longest <= _SURELY * fits:
+        return
+    enough = prepared.budget * longest // max(1, fits)  # what is left for a line grows faster than the budget
+    raise BudgetTooSmall(
+        f"prepare would fail: a line of about {format_size(longest)} is in the input, and the longest that fits here "
+        f"is {format_size(fits)}",
+        do=f"--max-rss {-(-enough // MIB)}M, or take that line out",
+    )
 
 
 def _with_ends(

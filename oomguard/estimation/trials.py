@@ -191,8 +191,10 @@ _WHOLE_SECONDS = 1.0  # of encoding, as far as it was seen; with what else a run
 _USUAL_TEXT = 200_000_000  # up to here, planning is to take no more than three seconds
 _SECONDS, _SECONDS_OF_LARGE = 0.7, 1.5
 _MOST_TEXT = 256 * MIB
-_SURE_PEAK = 0.12
-_SURE_TIME = 0.28
+_SURE_PEAK = 0.149
+_SURE_PEAK_OF_ROWS = 0.4  # Parquet: a page or group of longer rows than the parts mix is read at once
+_LONG_DOCUMENT = 2 * MIB  # the parts may well be without such a one
+_SURE_TIME = 0.299
 _NOISE_SECONDS = 0.08  # by which two runs on the same text differ
 
 
@@ -236,10 +238,19 @@ def choose_turns(text_bytes: int) -> int:
     return 1 if text_bytes <= _USUAL_TEXT else 3
 
 
-def forecast_run(parts: Sequence[Sequence[ShortRun]], *, text_bytes: int, is_whole: bool) -> RunForecast:
+def forecast_run(
+    parts: Sequence[Sequence[ShortRun]],
+    *,
+    text_bytes: int,
+    is_whole: bool,
+    longest_document: int = 0,
+    budget: int = 0,
+    rows_differ: bool = False,
+) -> RunForecast:
     """Extrapolate the runs on each part, the shortest first, to all of the text.
 
-    The peak of a run does not grow with its input (docs/memory.md), so that of the parts is that of the whole.
+    The peak of a run does not grow with its input (docs/memory.md), so that of the parts is that of the whole; but
+    with a line or row that is longer than what the parts have, of which no more is sure than that the budget holds.
     Raises: ValueError without a run (a caller's bug).
     """
     if not parts or not all(parts):
@@ -254,10 +265,13 @@ def forecast_run(parts: Sequence[Sequence[ShortRun]], *, text_bytes: int, is_who
         seconds = longest + max(0, text_bytes - text) / rate
     stretched = max(1.0, seconds / longest)
     sure = max(_SURE_TIME, min(0.9, max(_NOISE_SECONDS, spread) * stretched / seconds))
+    peak_high = round(peak * (1 + (_SURE_PEAK_OF_ROWS if rows_differ and not is_whole else _SURE_PEAK)))
+    if longest_document > _LONG_DOCUMENT and not is_whole:
+        peak_high = max(peak_high, budget)
     return RunForecast(
         peak=peak,
         peak_low=round(peak * (1 - _SURE_PEAK)),
-        peak_high=round(peak * (1 + _SURE_PEAK)),
+        peak_high=peak_high,
         seconds=round(seconds, 2),
         seconds_low=round(seconds * (1 - sure), 2),
         seconds_high=round(seconds * (1 + sure), 2),

@@ -19,6 +19,9 @@ _LEAST_SECONDS = 0.02
 _MOVING_PART, _RESTING_PART = 100, 1000  # sampling takes at most one part of so many of the time
 _REST_SECONDS = 5.0
 _LEAST_FRACTION = 0.01  # of the input: a band is not carried out further than so
+# Of 116 programs that were ended at 10 to 90 % of their input (`make forecasts`) all were within the band, and 80 with
+# the residual alone: sets and dicts grow by doubling, which the part that was read may be without.
+_SURE, _LEAST_BAND = 2.0, 0.05
 _TOLD_SECONDS = 0.25  # the same forecast is not recorded more often
 
 
@@ -59,7 +62,8 @@ class InputWatch:
         made = ForecastMade(seconds=seconds, input=path, input_bytes=size, read_bytes=position, method="read position")
         if isinstance(found, str):
             return replace(made, why_not=found)
-        band = round(found.residual / max(found.read_fraction, _LEAST_FRACTION))
+        off = found.residual / max(found.read_fraction, _LEAST_FRACTION)
+        band = round(_SURE * off + _LEAST_BAND * found.at_end)
         return replace(made, at_end=found.at_end, base=found.base, per_byte=found.per_byte, band=band)
 
 

@@ -80,6 +80,19 @@ class PythonFrames:
                 self._forget(pid)
         return []
 
+    def read_main(self, pid: int) -> Frames:
+        """The calls of the oldest thread, if read() gave those of another one; else []. Raises: nothing."""
+        program = self._programs.get(pid)
+        if program is None:
+            return []
+        try:
+            layout = program.layout
+            threads = self._threads(program, _word(program, program.runtime + layout.interpreters))
+            is_other = _word(program, threads[-1] + layout.native_id) != program.thread
+            return self._calls(program, threads[-1]) if is_other else []
+        except (Torn, OSError, OverflowError):
+            return []
+
     def thread(self, pid: int) -> int | None:
         """The thread whose calls read() gave last."""
         program = self._programs.get(pid)
@@ -137,6 +150,11 @@ class PythonFrames:
             return []  # it starts
         thread = self._thread(program, interpreter)
         program.thread = _word(program, thread + layout.native_id)
+        return self._calls(program, thread)
+
+    @staticmethod
+    def _calls(program: _Program, thread: int) -> Frames:
+        layout = program.layout
         at = thread if layout.cframe is None else _word(program, thread + layout.cframe)
         frame = _word(program, at + layout.current_frame)
         frames: Frames = []
@@ -155,20 +173,26 @@ class PythonFrames:
         holder = _word(program, lock + layout.gil_holder)
         if holder and _word(program, lock + layout.gil_locked) & 0xFFFFFFFF:
             return holder
-        thread = _word(program, interpreter + layout.threads)
-        threads = [thread]
-        while following := _word(program, thread + layout.next_thread):  # newest first
-            if len(threads) >= _MOST_THREADS:
-                raise Torn
-            thread = following
-            threads.append(thread)
+        threads = self._threads(program, interpreter)
         if len(threads) == 1:
-            return thread
+            return threads[0]
         ids = {each: _word(program, each + layout.native_id) for each in reversed(threads)}
         ran = {each: self._ran(program.pid, tid) for each, tid in ids.items()}
         before, program.ran = program.ran, ran
         # One that runs without the lock is in a system call, or in C: read() fills memory so.
         return max(ran, key=lambda each: (self._runs(program.pid, ids[each]), ran[each] - before.get(each, 0)))
+
+    @staticmethod
+    def _threads(program: _Program, interpreter: int) -> list[int]:
+        """All of an interpreter's, the newest first."""
+        thread = _word(program, interpreter + program.layout.threads)
+        threads = [thread]
+        while following := _word(program, thread + program.layout.next_thread):
+            if len(threads) >= _MOST_THREADS:
+                raise Torn
+            thread = following
+            threads.append(thread)
+        return threads
 
     def _runs(self, pid: int, tid: int) -> bool:
         found = parse_proc_stat(self._proc.read(f"{pid}/task/{tid}/stat"))

@@ -104,6 +104,7 @@ class Snapshot:
     grown: tuple[GrownLine, ...] = ()  # since half of the budget, where that was seen; the largest first
     grown_since: int = 0  # what the job had grown by since then
     copied: int = 0  # pages that forked children wrote to, and so have a copy of their own of
+    arenas: tuple[int, ...] = ()  # of the largest process's threads: what malloc has in each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -148,21 +148,27 @@ def code_lines(seen: Snapshot | RunOutcome, unread: dict[int, str]) -> list[tupl
     grown = _grown_to_show(seen)
     stands = _stacks_to_show(seen.stacks, seen.processes)
     at = {(frame.file, frame.line) for _, frame in stands if frame is not None}
-    lines: list[tuple[str, str]] = []
-    for line in grown:
-        much = f"{format_size(line.grew_bytes)} of the last {format_size(seen.grown_since)}"
-        if (line.file, line.line) in at:
-            continue
-        lines.append(("grew", f"{much}  {_short_file(line.file)}:{line.line} in {line.function}"))
-        if line.source:
-            lines.append(("", f"      {line.source}"))
+    elsewhere = [line for line in grown if (line.file, line.line) not in at]
+    code: list[tuple[str, str]] = []
     for number, (stack, frame) in enumerate(stands):
-        lines += _stack_lines(stack, frame, "" if number else "python")
+        code += _stack_lines(stack, frame, "" if number else "python")
         for line in grown:
             if frame is not None and (line.file, line.line) == (frame.file, frame.line):
-                much = f"{format_size(line.grew_bytes)} of the last {format_size(seen.grown_since)}"
-                lines.append(("", f"      {much} of growth came from here"))
+                code.append(("", f"      {_much(line, seen)} of growth came from here"))
+    others = [shown for line in elsewhere for shown in _grown_lines(line, seen)]
+    # What grew most comes first, if it is the user's own line; where the job stands is before a library's.
+    is_first = elsewhere[:1] == grown[:1] and not any(is_library(line.file) for line in elsewhere[:1])
+    lines = [*others, *code] if is_first else [*code, *others]
     return lines + [("no stack", f"{pid}  {why}") for pid, why in list(unread.items())[:_SHOWN_STACKS]]
+
+
+def _much(line: GrownLine, seen: Snapshot | RunOutcome) -> str:
+    return f"{format_size(line.grew_bytes)} of the last {format_size(seen.grown_since)}"
+
+
+def _grown_lines(line: GrownLine, seen: Snapshot | RunOutcome) -> list[tuple[str, str]]:
+    shown = [("grew", f"{_much(line, seen)}  {_short_file(line.file)}:{line.line} in {line.function}")]
+    return [*shown, ("", f"      {line.source}")] if line.source else shown
 
 
 def _stack_lines(stack: ProcessStack, frame: StackFrame | None, label: str) -> list[tuple[str, str]]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.formats.proc import parse_smaps
+from oomguard.formats.proc import parse_arenas, parse_smaps
 from oomguard.stacks.pystack import is_python, read_python_stacks
 from oomguard.stacks.source import with_source_lines
 from oomguard.supervision.rules.user_code import first_shown
@@ -42,6 +43,14 @@ def read_maps(processes: Sequence[ProcessFacts]) -> dict[int, tuple[MemoryShare,
         process.pid for process in processes if process.unreclaimable > largest // 4 and not is_python(process.pid)
     ]
     return {pid: _maps(pid) for pid in others[:_MOST_MAPS]}
+
+
+def read_arenas(processes: Sequence[ProcessFacts]) -> tuple[int, ...]:
+    """What the arenas of the largest process's threads hold, each."""
+    for process in processes[:1]:
+        with suppress(OSError), Path(f"/proc/{process.pid}/smaps").open(encoding="utf-8", errors="replace") as smaps:
+            return tuple(size for size in parse_arenas(iter(smaps.readline, "")) if size)
+    return ()
 
 
 def _maps(pid: int) -> tuple[MemoryShare, ...]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from oomguard.kernel.proc.memory import read_copied, read_processes
 from oomguard.kernel.proc.open_files import TmpfsFiles, read_open_inputs
 from oomguard.supervision.model import Snapshot
-from oomguard.supervision.seen_inside import read_code, read_maps
+from oomguard.supervision.seen_inside import read_arenas, read_code, read_maps
 
 if TYPE_CHECKING:
     from oomguard.supervision.backends.base import Backend
@@ -50,6 +50,7 @@ def take_snapshot(backend: Backend, began: float, ledger: GrowthLedger | None = 
         grown=grown,
         grown_since=0 if ledger is None else ledger.since,
         copied=read_copied(processes),
+        arenas=read_arenas(processes),
         look_seconds=time.monotonic() - at,
     )
 

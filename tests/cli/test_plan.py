@@ -191,3 +191,17 @@ def test_a_signal_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) 
     if number == signal.SIGKILL:
         subprocess.run(command, cwd=tmp_path, stdout=subprocess.DEVNULL, check=True)
     assert [path.name for path in tmp_path.iterdir()] == ["train.txt"]
+
+
+@pytest.mark.slow
+def test_a_line_that_prepare_would_refuse_is_told_before(oomguard: Run, tmp_path: Path) -> None:
+    """It is among short ones, so that a part of the input has none like it."""
+    short = json.dumps({"text": "the quick brown fox jumps over the lazy dog. " * 20}) + "\n"
+    with (tmp_path / "in.jsonl").open("w") as file:
+        file.write(short * 12_000)
+        file.write(json.dumps({"text": "word " * 12_000_000}) + "\n")
+        file.write(short * 12_000)
+    run = oomguard("plan", "in.jsonl", "--max-rss", "220M")
+    assert run.returncode == 1
+    assert "prepare would fail: a line of about 57.2 MiB is in the input" in run.stderr
+    assert "--max-rss" in run.stderr

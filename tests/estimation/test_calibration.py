@@ -79,3 +79,13 @@ def test_a_small_input_fits_everywhere() -> None:
 )
 def test_machines_leave_some_memory_to_the_system(needs: int, gib: int | None) -> None:
     assert machine_with(needs)[0] == gib
+
+
+def test_a_line_that_is_longer_than_the_parts_have_leaves_only_the_budget_as_a_bound() -> None:
+    runs = [[short(8, 90, 0.3)], [short(64, 100, 0.9)]]
+    usual = forecast_run(runs, text_bytes=155 * MB, is_whole=False, longest_document=3000, budget=512 * MIB)
+    assert usual.peak_high < 1.2 * usual.peak
+    long = forecast_run(runs, text_bytes=155 * MB, is_whole=False, longest_document=75 * MB, budget=512 * MIB)
+    assert (long.peak_low, long.peak, long.peak_high) == (usual.peak_low, usual.peak, 512 * MIB)
+    whole = forecast_run(runs[1:], text_bytes=64 * MB, is_whole=True, longest_document=30 * MB, budget=512 * MIB)
+    assert whole.peak_high == usual.peak_high

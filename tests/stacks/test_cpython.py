@@ -227,3 +227,19 @@ def cpu_nanoseconds_of_threads(pid: int) -> int:
     """Of those beside the main one. On a busy machine no thread may run for a while: what counts is that one ran."""
     tasks = [task for task in Path(f"/proc/{pid}/task").iterdir() if task.name != str(pid)]
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks)
+
+
+def test_the_main_thread_s_calls_while_another_works(tmp_path: Path) -> None:
+    frames = PythonFrames()
+    with running(Path(sys.executable), THREADS, tmp_path) as program:
+        assert frames.read(program.pid)
+        for _ in range(200):
+            seen = cpu_nanoseconds_of_threads(program.pid)
+            wait_until(partial(has_run, program.pid, seen))
+            found = frames.read(program.pid)
+            if found and found[0][2] == "works":
+                break
+        main = frames.read_main(program.pid)
+    assert [(line, name) for _, line, name in main] == [(12, "<module>")]
+    frames.close()
+    assert frames.read_main(program.pid) == []

@@ -86,6 +86,12 @@ def test_the_user_s_line_is_first_and_the_library_is_one_line() -> None:
         ("", "      x.append(y)"),
         ("", "  in pandas/core/x.py:369 in split"),
     ]
+    pools = replace(stopped.grown[0], file="/usr/lib/python3.11/multiprocessing/pool.py", line=522)
+    order = [label for label, _ in outcome_lines(replace(stopped, grown=(pools,))) if label]
+    assert order[-2:] == ["python", "grew"]  # what grew in a library comes after the user's line
+    second = replace(stopped, grown=(replace(stopped.grown[0], line=11), stopped.grown[0]))
+    order = [label for label, _ in outcome_lines(second) if label]
+    assert order[-2:] == ["python", "grew"]  # as does what grew less
     here = replace(stopped, grown=(replace(stopped.grown[0], line=11),))
     assert outcome_lines(here)[-1] == ("", "      40.0 MiB of the last 50.0 MiB of growth came from here")
 

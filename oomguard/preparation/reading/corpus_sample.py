@@ -43,6 +43,7 @@ class CorpusSample:
     tokens: Estimate
     tokens_with_ends: Estimate  # with one more for the end of each document, as `prepare` divides them
     documents: int  # about so many; of a text without a separator, what is between blank lines
+    longest_document: int  # bytes of the longest line or row that a window was in, about; 0: none was met
     sampled_bytes: int  # of text
     widest_character: str  # of the windows
     shape: TextShape
@@ -78,6 +79,7 @@ def describe_corpus(
         tokens=_scaled(windows, tokens),
         tokens_with_ends=_scaled(windows, with_ends),
         documents=round(divided),
+        longest_document=round(max((one.size / one.ends for one in windows if one.size and one.ends), default=0)),
         sampled_bytes=sum(len(text) for window in windows for text in window.texts),
         widest_character=widest,
         shape=shape,

@@ -7,7 +7,6 @@ charged to it. It is the supervisor's own time: under 1 % of a core, and at most
 
 from __future__ import annotations
 
-import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from oomguard.stacks.cpython import PythonFrames
 from oomguard.stacks.source import SourceFiles
 from oomguard.supervision.growth.line_growth import Line, LineGrowth, charged_line, largest_lines
 from oomguard.supervision.model import GrownLine
+from oomguard.supervision.rules.user_code import only_waits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +32,6 @@ _FIRST_PATIENCE_SECONDS, _LAST_PATIENCE_SECONDS = 0.02, 30.0  # until what could
 _HELD_BEFORE = Line("", 0, "")
 _ASLEEP = Line("", -1, "")  # grown while it ran, and seen asleep, or not to be read just then: where is not known
 _KNOWN_PART = 40  # of the growth: where less was seen, nothing is said
-_ONLY_WAITS = re.compile(r"(await )?[\w.]*\b(sleep|wait|join|acquire|select|poll)\([^;]*\)(\s*#.*)?$")
 _KEPT = 5
 
 
@@ -183,7 +182,7 @@ class GrowthLedger:
         if slept or self._sleeps(pid):
             return _ASLEEP
         line = charged_line(self.sources.named(pid, frames) or (), program)
-        return _ASLEEP if _ONLY_WAITS.match(self.sources.line(pid, line.file, line.line)) else line
+        return _ASLEEP if only_waits(self.sources.line(pid, line.file, line.line)) else line
 
     def _sleeps(self, pid: int) -> bool:
         """Whether the thread that was looked at sleeps: then what grew did so before, elsewhere."""

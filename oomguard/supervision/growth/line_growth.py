@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from oomguard.supervision.model import GrownCall, GrownStack
-from oomguard.supervision.rules.user_code import is_library, user_place
+from oomguard.supervision.rules.user_code import is_library, only_waits, user_place, waits_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -102,12 +102,6 @@ def largest_lines(held: Mapping[Line, int], count: int) -> list[tuple[Line, int]
     return sorted(together.values(), key=lambda one: (-one[1], one[0]))[:count]
 
 
-__all__ = ["charged_line", "is_library"]
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-
 def charged_line(frames: Sequence[tuple[str, int, str]], program: str) -> Line:
     """Give the line for a stack of (file, line, function), innermost first; line 0 of `program` if none has a file.
 
@@ -156,6 +150,42 @@ class CallTable:
             self._charged.append(line)
             self._keep_sources(pid, line, stack)
         return number
+
+    def awake(self, held: Mapping[int, int]) -> dict[int, int]:
+        """Give what each stack holds, with that of sleeping threads where the same function grew while it ran.
+
+        A sample that finds a thread asleep sees what it allocated before, in the calls around.
+        """
+        asleep = {number for number in held if self._sleeps(number)}
+        found = {number: size for number, size in held.items() if number not in asleep}
+        running = dict(found)
+        for number in asleep:
+            beside = [other for other in running if self._is_beside(other, number)]
+            together = sum(running[other] for other in beside)
+            for other in beside:
+                found[other] += held[number] * running[other] // together
+            left = held[number] - sum(held[number] * running[other] // together for other in beside)
+            where = max(beside, key=running.__getitem__) if beside else number
+            found[where] = found.get(where, 0) + left
+        return found
+
+    def _sleeps(self, number: int) -> bool:
+        stack, charged = self._stacks[number], self._charged[number]
+        if charged not in stack or not only_waits(self.sources.get((charged.file, charged.line), "")):
+            return False
+        place = len(stack) - 1 - stack[::-1].index(charged)
+        return all(waits_in(line.file) for line in stack[place + 1 :])
+
+    def _is_beside(self, other: int, asleep: int) -> bool:
+        """Whether the one stack runs in the very call in which the other sleeps."""
+        stack, charged = self._stacks[asleep], self._charged[asleep]
+        place = len(stack) - 1 - stack[::-1].index(charged)
+        runs = self._stacks[other]
+        return (
+            len(runs) > place
+            and runs[:place] == stack[:place]
+            and (runs[place].file, runs[place].function) == (charged.file, charged.function)
+        )
 
     def by_line(self, held: Mapping[int, int]) -> dict[Line, int]:
         """Give what each charged line holds, from what each stack holds."""

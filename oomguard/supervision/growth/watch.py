@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from oomguard.stacks.sampler import StackSampler
 from oomguard.stacks.source import SourceFiles, read_source_line
 from oomguard.supervision.growth.line_growth import CallTable, LineGrowth, largest_lines
 from oomguard.supervision.model import LINES_KEPT, GrownLine
+from oomguard.supervision.rules.user_code import with_users_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,7 +82,7 @@ class GrowthWatch:
 
     def lines(self) -> tuple[GrownLine, ...]:
         """The lines that held most at the peak, the largest first."""
-        largest = largest_lines(self._calls.by_line(self._growth.at_peak), LINES_KEPT)
+        largest = largest_lines(self._calls.by_line(self._calls.awake(self._growth.at_peak)), LINES_KEPT)
         return tuple(
             GrownLine(
                 file=line.file,
@@ -94,7 +96,7 @@ class GrowthWatch:
 
     def stacks(self) -> tuple[GrownStack, ...]:
         """The stacks that held most at the peak, the largest first."""
-        return self._calls.told(self._growth.at_peak)
+        return self._calls.told(self._calls.awake(self._growth.at_peak))
 
     def refusals(self) -> set[str]:
         """Why stacks could not be read, for people."""
@@ -155,8 +157,12 @@ class GrowthWatch:
             self._refuse(process.pid, now)
             return True
         self._refused.pop(process.pid, None)
-        self._charge(process.pid, process.growing, self._number(frames, process.pid))
+        whole = with_users_line(frames, partial(self._main_thread, process.pid))
+        self._charge(process.pid, process.growing, self._number(whole, process.pid))
         return True
+
+    def _main_thread(self, pid: int) -> list[tuple[str, int, str]]:
+        return self._files.named(pid, self._frames.read_main(pid)) or []
 
     def _take_answer(self) -> None:
         answer = self._stacks.answer()

@@ -96,6 +96,11 @@ CURES = (
         "tokenizers: train on a sample, and split into words first: tokenizer.pre_tokenizer = Whitespace()",
     ),
     _cure(
+        r"\.(toarray|todense)\(",
+        "scipy: a dense matrix has 8 bytes for each zero: keep it sparse, which estimators take, or make 1,000 rows at "
+        "a time dense",
+    ),
+    _cure(
         r"(CountVectorizer|TfidfVectorizer).*fit|\.fit_transform\(",
         "scikit-learn: HashingVectorizer keeps no vocabulary, and transforms part by part",
         ("sklearn", "fit_transform"),
@@ -105,9 +110,26 @@ CURES = (
         r"\bjson\.load\(",
         "it reads all of its input at once: JSON Lines, one json.loads(line) at a time, or ijson.items(file, 'item')",
     ),
+    _cure(
+        r"\bload_workbook\((?!.*read_only)",
+        "openpyxl: load_workbook(path, read_only=True), and sheet.iter_rows(values_only=True): a row at a time",
+        ("openpyxl", "load_workbook"),
+    ),
+    _cure(
+        r"\biterparse\(",
+        "ElementTree: iterparse() keeps the whole tree: root.clear() after each element that was used",
+    ),
+    _cure(
+        r"\bplt\.(figure|subplots?|plot|savefig)\(|\bfig\w*\.savefig\(",
+        "matplotlib: pyplot keeps each figure until plt.close(fig)",
+    ),
     _cure(r"\bpickle\.load\(", "it loads all of its input at once: write records one by one, and load them so"),
     _cure(r"\bnp\.(load|fromfile)\((?!.*mmap_mode)", 'numpy: np.load(path, mmap_mode="r") reads what is used'),
     _cure(r"\.fetchall\(", "it reads all of its input at once: for row in cursor"),
+    _cure(
+        r"\b(np|numpy)\.(concatenate|[vh]?stack)\(",
+        "numpy: the parts and the whole are held at once: write each part into an np.memmap of the final size",
+    ),
     _cure(r"\bre\.findall\(", "re.finditer() gives one match at a time"),
     _cure(
         r"\bcheck_output\(|capture_output=True|\.communicate\(",
@@ -121,6 +143,18 @@ CURES = (
         r"\.(imap|imap_unordered)\(",
         "results wait in this process while they are taken more slowly than they are made: take them in rounds, or "
         "hold the tasks back with a semaphore that is released for each result taken",
+    ),
+    _cure(
+        r"\b(create_task|ensure_future|asyncio\.gather)\(",
+        "asyncio: all tasks exist at once, whatever a semaphore lets run: gather them in rounds of 100",
+    ),
+    _cure(
+        r"\bray\.put\(|\.remote\(",
+        "ray: an object stays in the store as long as a reference to it is kept: ray.get() it, and drop the reference",
+    ),
+    _cure(
+        r"\b\w*(queue|jobs|tasks|q)\.put(_nowait)?\(",
+        "a queue without a limit keeps all that its readers have not taken yet: Queue(maxsize=100) makes put() wait",
     ),
     _cure(
         r"\.(starmap|map)\((?!.*lambda)|Parallel\(|\.submit\(",
@@ -149,6 +183,7 @@ def accumulates(source: str) -> bool:
 _PREPARED = (".txt", ".jsonl", ".parquet")
 _PACKED = (".gz", ".zst", ".xz", ".bz2")
 _SWAP_MARGIN = 1.1
+_LEAST_ARENAS = 3  # a few threads have one each, whatever they do
 _PACKAGE = re.compile(r"/(?:site|dist)-packages/(\w+)|/lib(?:64)?/python3[^/]*/(\w+)")
 _POOL = "/multiprocessing/pool.py"
 
@@ -162,7 +197,7 @@ def advise(
     machine has left beside the job. Units: bytes.
     """
     advice = [
-        *_change_the_line(held),
+        *(_change_the_line(held) or _fewer_arenas(held)),
         *_do_not_copy(held),
         *_prepare_instead(held),
         *_fewer_processes(held),
@@ -221,6 +256,16 @@ def _do_not_copy(held: Snapshot) -> list[str]:
         f"{format_size(held.copied)} of it are copies that forked children made of their parent's memory: to use a "
         "Python object writes its reference count, which copies its page. A numpy array or an Arrow table is shared "
         "uncopied; or give each child only its part"
+    )
+    return [told]
+
+
+def _fewer_arenas(held: Snapshot) -> list[str]:
+    if len(held.arenas) < _LEAST_ARENAS or sum(held.arenas) * 2 < held.unreclaimable:
+        return []
+    told = (
+        f"{format_size(sum(held.arenas))} of it are in {len(held.arenas)} arenas that malloc made for threads; what is "
+        "freed there may stay with the process. If the program has freed it: MALLOC_ARENA_MAX=1 in its environment"
     )
     return [told]
 

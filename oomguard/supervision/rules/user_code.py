@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from oomguard.kernel.model import ProcessStack, StackFrame
 
@@ -19,6 +19,7 @@ _WAITING = re.compile(
     r"/(threading|queue|selectors|socket|ssl|sched|multiprocessing/(connection|queues|synchronize|popen_\w+)"
     r"|concurrent/futures/(thread|process|_base))\.py$"
 )
+_ONLY_WAITS = re.compile(r"(await )?[\w.]*\b(sleep|wait|join|acquire|select|poll)\([^;]*\)(\s*#.*)?$")
 
 
 def is_library(file: str) -> bool:
@@ -52,6 +53,20 @@ def user_frame(frames: Sequence[StackFrame]) -> StackFrame | None:
     return None if place is None else frames[place]
 
 
+def with_users_line(
+    frames: Sequence[tuple[str, int, str]], read_main: Callable[[], Sequence[tuple[str, int, str]]]
+) -> Sequence[tuple[str, int, str]]:
+    """A stack that is a library's own thread's, as below the line that the user's thread is in meanwhile.
+
+    A pool takes results in from a thread of its own, for the line that asked for them.
+    """
+    if not frames or user_place(frames) is not None:
+        return frames
+    main = read_main()
+    place = user_place(main)
+    return frames if place is None else [*frames, *main[place:]]
+
+
 def is_helper(command: Sequence[str]) -> bool:
     """Whether a process is one that multiprocessing or joblib starts beside its workers, and does no work."""
     return _HELPER.search(" ".join(command)) is not None
@@ -59,7 +74,17 @@ def is_helper(command: Sequence[str]) -> bool:
 
 def waits(stack: ProcessStack) -> bool:
     """Whether a thread does nothing but wait for another, as far as its innermost frame tells."""
-    return bool(stack.frames) and _WAITING.search(stack.frames[0].file) is not None
+    return bool(stack.frames) and waits_in(stack.frames[0].file)
+
+
+def waits_in(file: str) -> bool:
+    """Whether a thread whose innermost frames are in this file does nothing but wait."""
+    return _WAITING.search(file) is not None
+
+
+def only_waits(source: str) -> bool:
+    """Whether a line of source is nothing but a call that waits: what a process grew by meanwhile, it did before."""
+    return _ONLY_WAITS.match(source) is not None
 
 
 def first_shown(

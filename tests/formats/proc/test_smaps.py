@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import platform
+import threading
 from pathlib import Path
 
+import pytest
+
 from oomguard.formats.mounts import parse_mountinfo
-from oomguard.formats.proc import MemoryShare, parse_smaps
+from oomguard.formats.proc import MemoryShare, parse_arenas, parse_smaps
 
 SMAPS = """\
 55d1a8e3b000-55d1a9ffc000 rw-p 00000000 00:00 0                          [heap]
@@ -54,3 +58,51 @@ def test_mounts_of_this_machine_and_broken_lines() -> None:
     text = r"36 35 98:0 /a /with\040space rw,noatime - ext4 /dev/x rw" + "\n36 35 98:0 / /b\nnonsense - x\n"
     (mount,) = parse_mountinfo(text)
     assert (mount.mount_point, mount.major, mount.file_system) == ("/with space", 98, "ext4")
+
+
+ARENAS = """\
+55d1a8e3b000-55d1a9ffc000 rw-p 00000000 00:00 0                          [heap]
+Anonymous:         18000 kB
+7f8a40000000-7f8a41c00000 rw-p 00000000 00:00 0
+Anonymous:         28000 kB
+Swap:                 64 kB
+7f8a41c00000-7f8a44000000 ---p 00000000 00:00 0
+Anonymous:             0 kB
+7f8a44000000-7f8a44021000 rw-p 00000000 00:00 0
+Anonymous:           132 kB
+7f8a44021000-7f8a48000000 ---p 00000000 00:00 0
+Anonymous:             0 kB
+7f8a4c000000-7f8a4e000000 rw-p 00000000 00:00 0
+Anonymous:          9000 kB
+7f8a4f000000-7f8a50000000 ---p 00000000 00:00 0
+"""
+
+
+def test_arenas_begin_at_a_multiple_of_64_mib_and_are_reserved_up_to_the_next() -> None:
+    """The last mapping begins so, and is an array that somebody made: nothing is reserved behind it."""
+    assert parse_arenas(ARENAS.splitlines(keepends=True)) == [(28000 + 64) << 10, 132 << 10]
+    assert parse_arenas(["7f8a40000000-7f8a41c00000 rw-p", "Anonymous: x kB", "\0"]) == []
+
+
+def test_each_thread_that_allocates_has_an_arena() -> None:
+    """On glibc; another malloc has none."""
+    if platform.libc_ver()[0] != "glibc":
+        pytest.skip("malloc is not glibc's")
+    done, go = threading.Barrier(5), threading.Event()
+
+    def work() -> None:
+        held = [bytes(b"x" * (60_000 + number)) for number in range(40)]
+        done.wait()
+        go.wait()
+        held.clear()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    done.wait()
+    with Path("/proc/self/smaps").open() as smaps:
+        found = parse_arenas(smaps)
+    go.set()
+    for thread in threads:
+        thread.join()
+    assert sum(size > 40 * 60_000 for size in found) >= 2  # there are eight for each CPU at most

@@ -60,3 +60,40 @@ def test_an_endless_recursion_fills_no_memory() -> None:
         kept.number(frames, "python", 1)
     assert len(kept._stacks) <= line_growth._MOST_STACKS + 1
     assert max(map(len, kept._stacks)) <= 100
+
+
+THREADING = "/usr/lib/python3.11/threading.py"
+SOURCES = {("a.py", 4): "kept.append(make())", ("a.py", 5): "time.sleep(0.02)", ("a.py", 9): "event.wait()"}
+
+
+def sleeping() -> tuple[CallTable, int, int, int, int]:
+    """A loop in `work` that allocates in line 4, and in make() below it, and sleeps in line 5."""
+    kept = CallTable(lambda _pid, file, line: SOURCES.get((file, line), ""))
+    below = ("a.py", 12, "<module>")
+    allocates = kept.number([("a.py", 4, "work"), below], "python", 1)
+    deeper = kept.number([("b.py", 2, "make"), ("a.py", 4, "work"), below], "python", 1)
+    sleeps = kept.number([("a.py", 5, "work"), below], "python", 1)
+    elsewhere = kept.number([("c.py", 1, "read"), below], "python", 1)
+    return kept, allocates, deeper, sleeps, elsewhere
+
+
+def test_what_a_sleeping_thread_grew_by_it_allocated_in_the_calls_around() -> None:
+    kept, allocates, deeper, sleeps, elsewhere = sleeping()
+    held = {allocates: 100, deeper: 300, sleeps: 1001, elsewhere: 50}
+    awake = kept.awake(held)
+    assert awake == {allocates: 350, deeper: 1051, elsewhere: 50}
+    assert sum(awake.values()) == sum(held.values())
+
+
+def test_where_nothing_else_is_known_the_line_that_sleeps_stays() -> None:
+    kept, _, _, sleeps, elsewhere = sleeping()
+    assert kept.awake({sleeps: 10, elsewhere: 5}) == {sleeps: 10, elsewhere: 5}
+
+
+def test_a_library_s_thread_that_works_while_the_user_s_waits_is_not_asleep() -> None:
+    kept, allocates, _, _, _ = sleeping()
+    frames = [("/usr/lib/python3.11/multiprocessing/pool.py", 5, "run"), ("a.py", 5, "work"), ("a.py", 12, "<module>")]
+    working = kept.number(frames, "python", 1)
+    assert kept.awake({working: 10, allocates: 5}) == {working: 10, allocates: 5}
+    waits = kept.number([(THREADING, 320, "wait"), ("a.py", 5, "work"), ("a.py", 12, "<module>")], "python", 1)
+    assert kept.awake({waits: 10, allocates: 5}) == {allocates: 15}

@@ -130,3 +130,12 @@ def test_what_streams_already_needs_no_cure() -> None:
         assert cure_of(source, frozenset()) == ""
     assert "chunksize" in cure_of("df = load(path)", frozenset({("pandas", "read_csv")}))  # by the library's own frame
     assert len(CURES) >= 20
+
+
+def test_arenas_are_told_where_no_line_has_a_cure() -> None:
+    held = replace(HELD, arenas=(30 * MIB,) * 5, stacks=(stands("made = [make() for _ in range(9)]"),))
+    assert "150 MiB of it are in 5 arenas" in told(held)
+    assert "MALLOC_ARENA_MAX=1" in told(held)
+    assert "arenas" not in told(replace(held, stacks=(stands("kept.append(x)"),)))
+    assert "arenas" not in told(replace(held, arenas=(90 * MIB, 20 * MIB)))
+    assert "arenas" not in told(replace(held, arenas=(30 * MIB,) * 3))  # less than half of it

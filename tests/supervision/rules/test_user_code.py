@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 
 from oomguard.kernel.model import ProcessStack, StackFrame
-from oomguard.supervision.rules.user_code import first_shown, is_helper, is_library, user_frame, user_place, waits
+from oomguard.supervision.rules.user_code import (
+    first_shown,
+    is_helper,
+    is_library,
+    only_waits,
+    user_frame,
+    user_place,
+    waits,
+    with_users_line,
+)
 
 PANDAS = "/opt/conda/lib/python3.12/site-packages/pandas/core/strings/object_array.py"
 THREADING = "/usr/lib/python3.11/threading.py"
@@ -75,3 +84,37 @@ def test_the_thread_in_which_it_grew_then_the_one_that_works() -> None:
 def test_helpers_of_multiprocessing_do_no_work() -> None:
     assert is_helper(("python", "-B", "-c", "from multiprocessing.resource_tracker import main;main(5)"))
     assert not is_helper(("python", "prepare.py"))
+
+
+POOL = "/usr/lib/python3.11/multiprocessing/pool.py"
+
+
+def test_a_library_s_own_thread_works_for_the_user_s_line() -> None:
+    results = [(POOL, 579, "Pool._handle_results"), (THREADING, 982, "Thread.run")]
+    main = [(THREADING, 320, "Condition.wait"), ("a.py", 9, "take"), ("a.py", 12, "<module>")]
+    assert with_users_line(results, lambda: main) == [*results, ("a.py", 9, "take"), ("a.py", 12, "<module>")]
+    assert with_users_line(results, lambda: main[:1]) == results
+    assert with_users_line([], lambda: main) == []
+
+
+def test_a_thread_that_runs_the_user_s_code_is_not_joined_to_another() -> None:
+    def read_main() -> list[tuple[str, int, str]]:
+        raise AssertionError
+
+    own = [(PANDAS, 3, "apply"), ("a.py", 7, "work"), (THREADING, 982, "Thread.run")]
+    assert with_users_line(own, read_main) == own
+
+
+@pytest.mark.parametrize(
+    ("source", "waits"),
+    [
+        ("time.sleep(0.02)", True),
+        ("await asyncio.sleep(1)  # a while", True),
+        ("thread.join()", True),
+        ('text = ",".join(parts)', False),
+        ("rows.append(line); time.sleep(1)", False),
+        ("for text in pool.imap(produce, wait(3)):", False),
+    ],
+)
+def test_what_is_nothing_but_waiting(source: str, waits: bool) -> None:
+    assert only_waits(source) is waits
