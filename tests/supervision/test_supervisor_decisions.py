@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from oomguard.kernel.proc.files import ProcFiles
 from oomguard.supervision import supervisor as module
 from oomguard.supervision.supervisor import Supervisor
 from tests.supervision.fakes import BUDGET, MIB, FakeBackend
@@ -369,7 +370,7 @@ class Starved:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
         self.times, self.asked = times, 0
-        monkeypatch.setattr(module.ProcFiles, "refusal", lambda _: self._refusal())
+        monkeypatch.setattr(ProcFiles, "refusal", lambda _: self._refusal())
         monkeypatch.setattr(module, "_BLIND_SECONDS", 0.02)
 
     def _refusal(self) -> OSError | None:

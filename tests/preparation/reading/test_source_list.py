@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oomguard.preparation.reading.source import Part, Source
-from oomguard.preparation.reading.source_list import SourceList
+from oomguard.preparation.reading.source import Part, Source, SourceList
 from oomguard.preparation.reading.sources import find_sources
 
 if TYPE_CHECKING:
