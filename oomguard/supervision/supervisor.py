@@ -162,6 +162,8 @@ class Supervisor:
         # v2 tells of every reclaim at memory.high, also while only page cache is there to reclaim.
         self._is_near = headroom < self._backend.limits.budget // 2
         least = _CALM_STEP_SECONDS if self._calm_looks > _CALM_LOOKS else self._least_step
+        if unreclaimable == 0:
+            return least  # nothing that runs holds nothing: it could not be read this time
         longest = _GROWING_STEP_SECONDS if grown and self._is_near else _LONGEST_STEP_SECONDS
         return min(max(headroom / FASTEST_BYTES_A_SECOND, least), longest)
 
