@@ -303,7 +303,7 @@ def _judge(done: Round, feature: Feature, fault: str) -> None:
         allowed |= {status for number in numbers for status in (-number, 128 + number)}
     if fault == "helper killed":
         allowed |= {125, 137, 143}
-    if fault.startswith(("write", "read")) and 125 in feature.failed:
+    if fault.startswith(("write", "read")) and (125 in feature.failed or feature.name == "prepare"):
         allowed |= {137}  # what no kernel does, an error of a pipe, ends a reaper: as if it had been killed
     if "OpenBLAS blas_thread_init" in done.said:
         allowed |= {130}  # numpy's library raises SIGINT where it gets no thread
