@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-from oomguard.errors import BadInput, Changed
+from oomguard.errors import BadInput
 from oomguard.preparation.engines.messages import EncodeTask
 from oomguard.preparation.engines.work import Work
+from oomguard.preparation.reading.source import Source, read_at
 from oomguard.text import printable
 from oomguard.units import MIB
-
-if TYPE_CHECKING:
-    from oomguard.preparation.reading.source import Source
 
 _WINDOW = 64 * 1024
 _WIDEST = MIB
@@ -119,14 +116,7 @@ class LineFeed:
         return self.end
 
     def _read(self, offset: int, length: int) -> bytes:
-        got = os.pread(self._fd, length, offset)
-        if len(got) < length:
-            raise Changed(
-                f"{printable(self.source.path)} became shorter while it was read: "
-                f"{offset + len(got)} bytes, and {self.size} when the run began",
-                do="give the same file again, or start over with --restart",
-            )
-        return got
+        return read_at(self._fd, self.source, offset, length, size=self.size)
 
     def close(self) -> None:
         """Close the file. Harmless twice."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
@@ -90,6 +91,23 @@ class Source:
     def seekable_text(self) -> bool:
         """A plain text file, of which any part can be read on its own."""
         return self.divisible_text and self.is_cut
+
+
+def read_at(fd: int, source: Source, offset: int, length: int, *, size: int) -> bytes:
+    """Read so many bytes of a file that had `size` when the run began; a network's may give them in parts.
+
+    Raises: Changed if the file ends before.
+    """
+    got = os.pread(fd, length, offset)
+    while len(got) < length and (more := os.pread(fd, length - len(got), offset + len(got))):
+        got += more
+    if len(got) < length:
+        raise Changed(
+            f"{printable(source.path)} became shorter while it was read: "
+            f"{offset + len(got)} bytes, and {size} when the run began",
+            do="give the same file again, or start over with --restart",
+        )
+    return got
 
 
 def require_unchanged(source: Source) -> None:
