@@ -141,7 +141,9 @@ def explain(error: BaseException) -> OomguardError | None:
         return error
     if isinstance(error, OSError):
         where = f": {error.filename}" if error.filename else ""
-        return OomguardError(f"{error.strerror or error}{where}", do=_DO.get(error.errno or 0, "ulimit -a; df -h"))
+        has_no_proc = isinstance(error, FileNotFoundError) and error.filename == "/proc/self/stat"
+        do = "mount -t proc proc /proc" if has_no_proc else _DO.get(error.errno or 0, "ulimit -a; df -h")
+        return OomguardError(f"{error.strerror or error}{where}", do=do)
     for kind, what, do in _unforeseen():
         if isinstance(error, kind) and (kind is not RuntimeError or str(error) == "can't start new thread"):
             return OomguardError(what.format(error), do=do)

@@ -25,6 +25,7 @@ def _fails(error: BaseException) -> None:
         (OSError(errno.EMFILE, os.strerror(errno.EMFILE)), "Too many open files", "ulimit -n"),
         (OSError(errno.EIO, os.strerror(errno.EIO), "/disk/file"), "/disk/file", "dmesg"),
         (FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "/proc/self/smaps_rollup"), "smaps_rollup", ""),
+        (FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "/proc/self/stat"), "/proc/self/stat", "mount -t proc"),
         (MemoryError(), "no memory", "ulimit -a"),
         (RecursionError("maximum recursion depth exceeded"), "nested too deeply", "flatter"),
         (UnicodeEncodeError("latin-1", "\u2026", 0, 1, "ordinal not in range"), "latin-1", "C.UTF-8"),

@@ -152,11 +152,10 @@ class JobSamples:
 
     def suggest_budget(self, budget: int) -> int:
         """With how much more a held job could continue: what the line says, or half as much again; if it is there."""
-        from oomguard.kernel.machine import read_headroom
-
         found = self._line()
         wanted = found[0].at_end * _FORECAST_MARGIN if found is not None else budget * _WITHOUT_FORECAST
-        most = budget + read_headroom().available * _OF_AVAILABLE
+        available = _available()
+        most = budget + available * _OF_AVAILABLE if available is not None else float("inf")
         return max(int(min(max(wanted, budget * _FORECAST_MARGIN), most)) // MIB * MIB, budget)
 
     def last_forecast(self) -> tuple[Forecast, OpenInput] | None:
@@ -257,7 +256,6 @@ def make_outcome(job: StartedJob, command: tuple[str, ...], record: RunRecord) -
 
 def with_held(outcome: RunOutcome, held: Snapshot, samples: JobSamples) -> RunOutcome:
     """Add what was seen of the job while it was held, and what follows from that."""
-    from oomguard.kernel.machine import read_headroom
     from oomguard.supervision.rules.advice import advise
 
     return replace(
@@ -273,8 +271,19 @@ def with_held(outcome: RunOutcome, held: Snapshot, samples: JobSamples) -> RunOu
         files_in_memory=held.files_in_memory,
         grown=held.grown,
         grown_since=held.grown_since,
-        advice=advise(held, samples.last_forecast(), machine_available=read_headroom().available),
+        advice=advise(held, samples.last_forecast(), machine_available=_available()),
     )
+
+
+def _available() -> int | None:
+    """What the machine has left. None: it does not say now, which is no reason to lose what a job came to."""
+    from oomguard.errors import NothingFound
+    from oomguard.kernel.machine import read_headroom
+
+    try:
+        return read_headroom().available
+    except NothingFound:
+        return None
 
 
 def _judge(record: RunRecord) -> tuple[int, StoppedBy | None]:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from oomguard.errors import NothingFound
+from oomguard.kernel import machine
 from oomguard.kernel.proc.files import ProcFiles
 from oomguard.supervision import supervisor as module
 from oomguard.supervision.supervisor import Supervisor
@@ -407,3 +409,18 @@ def test_what_could_not_be_read_once_is_looked_at_again_at_once(stage: Stage) ->
     backend.limits = backend.plan_budget(100 * GIB)
     backend.on["kill"] = lambda: stage.exits(signal.SIGKILL)
     assert stage.run(backend).seconds < 0.45
+
+
+def test_what_a_held_job_came_to_is_told_where_the_machine_does_not_say_what_it_has(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without /proc/meminfo, as in gVisor and with subset=pid: it ended with 125, as if there had been no budget."""
+
+    def says_nothing() -> None:
+        raise NothingFound("/proc/meminfo does not say", do="mount -t proc proc /proc")
+
+    monkeypatch.setattr(machine, "read_headroom", says_nothing)
+    backend = FakeBackend([BUDGET])
+    backend.on["kill"] = lambda: stage.exits(signal.SIGKILL)
+    assert stage.run(backend).stopped
+    assert stage.told.suggested > BUDGET
