@@ -168,7 +168,7 @@ class SourceList(Sequence[Source]):
         else:
             before, slash, name = source.path.rpartition("/")
             folder = before + slash
-        self._names += name.encode("utf-8", "surrogateescape")
+        self._names += name.encode("utf-8", "surrogatepass")
         self._ends.append(len(self._names))
         self._folder_of.append(_number(folder, self._folders, self._folder_names))
         self._kind_of.append(_number(kind, self._kinds, self._kind_facts))
@@ -202,7 +202,7 @@ class SourceList(Sequence[Source]):
     def _make(self, index: int) -> Source:
         if (other := self._others.get(index)) is not None:
             return other
-        name = self._names[self._ends[index] : self._ends[index + 1]].decode("utf-8", "surrogateescape")
+        name = self._names[self._ends[index] : self._ends[index + 1]].decode("utf-8", "surrogatepass")
         source = Source.__new__(Source)
         _set_path(source, self._folder_names[self._folder_of[index]] + name)
         _set_size(source, self._size[index])
