@@ -6,6 +6,7 @@ import errno
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -85,3 +86,12 @@ def test_a_terminal_that_cannot_show_it_all_is_no_error(encoding: str) -> None:
 def test_a_time_before_all_logs_is_one(text: str) -> None:
     assert parse_since(text) == 0
     assert "1970" in str(KillFilter(since=parse_since(text)))
+
+
+def test_a_current_folder_that_is_gone_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(OomguardError, match="the current folder is gone"):
+        edge(os.getcwd)()

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 OURS = tracemalloc.Filter(inclusive=True, filename_pattern="*/oomguard/*")
 NUMBERS = st.one_of(st.none(), st.integers(0, 1 << 70))
 NAMES = st.text(st.characters(exclude_characters="\0/", exclude_categories=["Cs"]), max_size=6)
-PATHS = st.builds("/".join, st.lists(st.one_of(NAMES, st.sampled_from(["a", "b\udcff", "\udce6\udc95\udcb0", ""])), max_size=3))
+PATHS = st.builds(
+    "/".join, st.lists(st.one_of(NAMES, st.sampled_from(["a", "b\udcff", "\udce6\udc95\udcb0", ""])), max_size=3)
+)
 SOURCES = st.builds(
     Source,
     path=st.one_of(PATHS, st.sampled_from(["-", "hf://a/b", "https://a/b"])),
