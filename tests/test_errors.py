@@ -6,13 +6,16 @@ import errno
 import os
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from oomguard.cli.console import status_of
 from oomguard.diagnosis.filter import KillFilter, parse_since
 from oomguard.errors import BadInput, OomguardError, edge
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def _fails(error: BaseException) -> None:
