@@ -43,7 +43,8 @@ _IGNORES = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
 PROGRAMS = {
     "grows": Program(_GROW, (137,)),
     "one block": Program("x = bytearray(b'x') * (400 << 20)", (137,)),
-    "populate": Program("import mmap; m = mmap.mmap(-1, 400 << 20, flags=0x8022)", (137,)),
+    # 0: v1 refused it the rest at the hard limit, which MAP_POPULATE does not tell, and it ended before it was seen.
+    "populate": Program("import mmap; m = mmap.mmap(-1, 400 << 20, flags=0x8022)", (0, 137)),
     "ignores SIGTERM": Program(f"{_IGNORES}\n{_GROW}", (137,)),
     "forks": Program(f"import os\nfor _ in range(7):\n    if os.fork() == 0: break\n{_GROW}", (137,)),
     "leaves by a double fork": Program(

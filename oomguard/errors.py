@@ -135,13 +135,25 @@ class WorkerFailed(OomguardError):
     """A helper process ended when it should not have."""
 
 
+def _is_nowhere() -> bool:
+    try:
+        os.getcwd()  # noqa: PTH109 - that it fails is what is asked
+    except FileNotFoundError:
+        return True
+    return False
+
+
 def explain(error: BaseException) -> OomguardError | None:
     """What the machine refused, or what no bound foresaw, with the next step; None: a bug, which shows itself."""
     if isinstance(error, OomguardError):
         return error
     if isinstance(error, OSError):
+        if isinstance(error, FileNotFoundError) and _is_nowhere():
+            return OomguardError("the current folder is gone", do="cd to a folder that is there, such as cd ~")
         where = f": {error.filename}" if error.filename else ""
-        return OomguardError(f"{error.strerror or error}{where}", do=_DO.get(error.errno or 0, "ulimit -a; df -h"))
+        has_no_proc = isinstance(error, FileNotFoundError) and error.filename == "/proc/self/stat"
+        do = "mount -t proc proc /proc" if has_no_proc else _DO.get(error.errno or 0, "ulimit -a; df -h")
+        return OomguardError(f"{error.strerror or error}{where}", do=do)
     for kind, what, do in _unforeseen():
         if isinstance(error, kind) and (kind is not RuntimeError or str(error) == "can't start new thread"):
             return OomguardError(what.format(error), do=do)

@@ -6,12 +6,16 @@ import errno
 import os
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
 from oomguard.cli.console import status_of
 from oomguard.diagnosis.filter import KillFilter, parse_since
 from oomguard.errors import BadInput, OomguardError, edge
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def _fails(error: BaseException) -> None:
@@ -25,6 +29,7 @@ def _fails(error: BaseException) -> None:
         (OSError(errno.EMFILE, os.strerror(errno.EMFILE)), "Too many open files", "ulimit -n"),
         (OSError(errno.EIO, os.strerror(errno.EIO), "/disk/file"), "/disk/file", "dmesg"),
         (FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "/proc/self/smaps_rollup"), "smaps_rollup", ""),
+        (FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "/proc/self/stat"), "/proc/self/stat", "mount -t proc"),
         (MemoryError(), "no memory", "ulimit -a"),
         (RecursionError("maximum recursion depth exceeded"), "nested too deeply", "flatter"),
         (UnicodeEncodeError("latin-1", "\u2026", 0, 1, "ordinal not in range"), "latin-1", "C.UTF-8"),
@@ -84,3 +89,12 @@ def test_a_terminal_that_cannot_show_it_all_is_no_error(encoding: str) -> None:
 def test_a_time_before_all_logs_is_one(text: str) -> None:
     assert parse_since(text) == 0
     assert "1970" in str(KillFilter(since=parse_since(text)))
+
+
+def test_a_current_folder_that_is_gone_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(OomguardError, match="the current folder is gone"):
+        edge(os.getcwd)()

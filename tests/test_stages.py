@@ -114,3 +114,13 @@ def test_a_function_can_be_a_stage(profiled: bool, tmp_path: Path, monkeypatch: 
 
     assert [double(1), double(2)] == [2, 4]
     assert (tmp_path / "told").read_text().count("twice") == (4 if profiled else 0)
+
+
+def test_a_clock_that_is_set_moves_no_stage(profiled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An hour came between the begin and the end of one, in a profile of half a second."""
+    before = time.monotonic()
+    monkeypatch.setattr(time, "time", lambda: 1e9)
+    with stages.stage("tokenize"):
+        monkeypatch.setattr(time, "time", lambda: 1e9 + 3600)
+    times = [float(line[0]) for line in told(profiled)]
+    assert before - 1e-6 <= times[0] <= times[1] <= time.monotonic() + 1e-6

@@ -50,6 +50,14 @@ def read_headroom(root: Path = Path("/")) -> Headroom:
     return Headroom(available=tightest.available, limited_by=tightest.whose, machine_available=machine, rooms=rooms)
 
 
+def read_available() -> int | None:
+    """What this process can still take. None: the machine does not say now, as without /proc."""
+    try:
+        return read_headroom().available
+    except NothingFound:
+        return None
+
+
 def _limit_rooms(own: MemcgDir) -> list[LimitRoom]:
     rooms: list[LimitRoom] = []
     lowest_seen: int | None = None

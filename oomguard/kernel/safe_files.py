@@ -15,6 +15,7 @@ import pwd
 import stat
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from oomguard.errors import NotOurs
@@ -50,7 +51,9 @@ class _Caller:
         return cls(called, group, frozenset({0, called, *_unknown_owners()}))
 
     def may_use(self, status: os.stat_result) -> bool:
-        return self.trusted is None or status.st_uid in self.trusted
+        if self.trusted is None or status.st_uid in self.trusted:
+            return True
+        return self.uid == 0 and not stat.S_ISLNK(status.st_mode) and _is_from_outside(status.st_uid)
 
     def check(self, status: os.stat_result, path: str) -> None:
         if not self.may_use(status):
@@ -75,17 +78,45 @@ def _unknown_owners() -> list[int]:
         return []
 
 
+@lru_cache
+def _is_from_outside(uid: int) -> bool:
+    """Whether, in a container, this owner is only known outside, as that of a folder which is mounted from there.
+
+    Nobody in the container can interfere then: the owner has no name and no process in it. Links of such an owner are
+    not followed all the same: what is made stays in that folder.
+    """
+    from oomguard.kernel.machine import container_name  # here: it is seldom asked
+
+    return container_name() is not None and _name_of(uid) is None and not _has_a_process(uid)
+
+
+def _has_a_process(uid: int) -> bool:
+    with os.scandir("/proc") as entries:
+        for entry in entries:
+            with suppress(OSError):  # it has ended
+                if entry.name.isdecimal() and entry.stat().st_uid == uid:
+                    return True
+    return False
+
+
+def _name_of(uid: int) -> str | None:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return None
+
+
 def not_ours(path: str, uid: int) -> NotOurs:
     """Root does not write there."""
-    try:
-        owner = pwd.getpwuid(uid).pw_name
-    except KeyError:
-        owner = f"uid {uid}"
-    user = owner if owner[:4] != "uid " else f"'#{uid}'"
-    return NotOurs(
-        f"{printable(path)} belongs to {printable(owner)}: root writes only where nobody else can interfere",
-        do=f"name a folder of yours, or run it as its owner: sudo -u {user} $(command -v oomguard) ...",
-    )
+    from oomguard.kernel.machine import container_name
+
+    name = _name_of(uid)
+    user = f"'#{uid}'" if name is None else name
+    do = f"name a folder of yours, or run it as its owner: sudo -u {user} $(command -v oomguard) ..."
+    if container_name() is not None:
+        do = f"name a folder of root's, or start the container as the owner: docker run --user {uid} ..."
+    owner = printable(name or f"uid {uid}")
+    return NotOurs(f"{printable(path)} belongs to {owner}: root writes only where nobody else can interfere", do=do)
 
 
 @dataclass(frozen=True, slots=True)

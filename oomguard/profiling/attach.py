@@ -26,7 +26,7 @@ def profile_process(pid: int, options: ProfileOptions, events: ProfileEvents) ->
     except (OSError, OverflowError) as error:
         raise NothingFound(f"there is no process {pid}", do="pgrep -af python") from error
     with os.fdopen(pidfd):
-        if not proc.read(f"{pid}/smaps_rollup"):
+        if not proc.read(f"{pid}/smaps_rollup") and proc.read("self/smaps_rollup"):  # else no process has one here
             raise NeedsPrivilege(
                 f"the memory of process {pid} may not be read: it is the kernel's, or another user's",
                 do=as_root(f"profile --pid {pid}"),

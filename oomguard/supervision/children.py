@@ -81,6 +81,8 @@ def watch_children(max_rss: int, grace_seconds: float) -> Iterator[ChildrenWatch
     # Unbuffered: the lock of a buffer, which the reader holds, would be held for ever in a process forked meanwhile.
     pipe = subprocess.PIPE
     try:
+        if (refusal := ProcFiles().refusal()) is not None:
+            raise refusal  # without /proc nothing would be seen of them
         started = subprocess.Popen(command, stdin=pipe, stdout=pipe, process_group=0, bufsize=0)
     except OSError as error:
         why = explain(error)

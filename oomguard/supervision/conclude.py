@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from oomguard.kernel.machine import read_headroom
+from oomguard.kernel.machine import read_available
 from oomguard.supervision.outcome import STOPPED_CODE, RunOutcome
 from oomguard.supervision.rules.advice import advise, size_by_flag
 
@@ -64,7 +64,7 @@ def with_held(outcome: RunOutcome, held: Snapshot, samples: JobSamples) -> RunOu
         files_in_memory=held.files_in_memory,
         grown=held.grown,
         grown_since=held.grown_since,
-        advice=advise(held, samples.last_forecast(), machine_available=read_headroom().available),
+        advice=advise(held, samples.last_forecast(), machine_available=read_available()),
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.errors import CannotStart, WorkerFailed
 from oomguard.kernel.cgroup.limits import limits_around, machine_limit
-from oomguard.kernel.proc.files import ProcessTree
+from oomguard.kernel.proc.files import ProcessTree, ProcFiles
 from oomguard.kernel.process.prctl import become_subreaper
 from oomguard.supervision.backends.choose import describe, find_place
 from oomguard.supervision.orphans import end_orphans, find_orphans, name_orphans
@@ -112,7 +112,9 @@ def probe_enforcement(asked: int) -> Enforcement:
 
 
 def _need_descriptors() -> None:
-    """Fail before there is a job, not when a snapshot of it is to be taken. Raises: OSError."""
+    """Fail before there is a job, not when a snapshot of it is to be taken, or it cannot be seen. Raises: OSError."""
+    if (refusal := ProcFiles().refusal()) is not None:
+        raise refusal  # /proc is not mounted
     opened: list[int] = []
     try:
         for _ in range(_DESCRIPTORS):

@@ -164,6 +164,8 @@ class Supervisor:
         # v2 tells of every reclaim at memory.high, also while only page cache is there to reclaim.
         self._is_near = headroom < self._backend.limits.budget // 2
         least = _CALM_STEP_SECONDS if self._calm_looks > _CALM_LOOKS else self._least_step
+        if unreclaimable == 0:
+            return least  # nothing that runs holds nothing: it could not be read this time
         longest = _GROWING_STEP_SECONDS if grown and self._is_near else _LONGEST_STEP_SECONDS
         if self._is_near and self._calm_looks < _SEEKING_LOOKS and self._record.samples.is_seeking:
             return _SEEKING_STEP_SECONDS

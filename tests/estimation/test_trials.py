@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from oomguard.estimation import trials
-from oomguard.estimation.sample_files import write_sample
+from oomguard.estimation import sample_files, trials
 from oomguard.preparation.reading.sources import find_sources
 
 if TYPE_CHECKING:
@@ -37,6 +36,7 @@ def test_parts_are_written_into_the_folder_that_was_made_whatever_its_name_leads
         (place / "away").rename(scratch)
         return made
 
+    write_sample = sample_files.write_sample
     monkeypatch.setattr(trials, "write_sample", swapped)
     sources = find_sources(["text.txt"], folder=tmp_path, exclude=None)
     with pytest.raises(trials.CannotTry):  # of the short run alone, which is none

@@ -29,62 +29,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.faults.features import FEATURES, GROWS, OOMGUARD, Feature
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _MARK = "OOMGUARD_FAULTS_ROUND"
 _PATIENCE_SECONDS = 90.0
 _ENDED_SECONDS = 20.0  # until all that a run started has ended
-_GROWS = "held = [bytearray(b'x') * (1 << 20) for _ in range(120)]"
-_IN_A_BLOCK = (
-    "import subprocess, sys, oomguard\n"
-    "with oomguard.budget('300M'):\n"
-    "    subprocess.run([sys.executable, '-c', 'x = bytearray(1 << 24)'], check=True)\n"
-)
-_OOMGUARD = [sys.executable, "-m", "oomguard"]
-
-
-@dataclass(frozen=True, slots=True)
-class Feature:
-    """One command, and the statuses that are right for it; beside them any clear error of its own."""
-
-    name: str
-    command: list[str]
-    right: frozenset[int]
-    failed: frozenset[int]  # what oomguard says when it failed itself
-    result: str | None = None  # a folder whose bytes are those of a run without faults, after the same command again
-
-
-def _feature(
-    name: str, *command: str, right: tuple[int, ...] = (0,), failed: tuple[int, ...] = (1,), result: str | None = None
-) -> Feature:
-    return Feature(name, [*_OOMGUARD, *command], frozenset(right), frozenset(failed), result)
-
-
-FEATURES = [
-    _feature("prepare", "prepare", "text", "--out", "out", "--quiet", "--workers", "2", result="out"),
-    _feature(
-        "prepare, budget", "run", "--max-rss", "300M", "prepare", "text", "--out", "out", "--quiet", result="out",
-        failed=(1, 125, 137),
-    ),
-    _feature("run", "run", "--max-rss", "60M", "--report", "r.json", "--", "/bin/sh", "-c", "exit 3", right=(3,), failed=(125,)),
-    _feature("run, at its budget", "run", "--max-rss", "60M", "--", sys.executable, "-c", _GROWS, right=(137,), failed=(125,)),
-    _feature(
-        "run, polling", "run", "--max-rss", "60M", "--enforce", "polling", "--", sys.executable, "-c", _GROWS,
-        right=(137,), failed=(125,),
-    ),
-    _feature("profile", "profile", "-o", "new.oomguard", "--", sys.executable, "-c", _GROWS, failed=(125,)),
-    _feature("report", "report", "r.oomguard", "--html", "page.html"),
-    _feature("diagnose", "diagnose", "--log", "kernel.log", "--html", "page.html", right=(0, 3)),
-    _feature("check", "check", "script.py", right=(0, 1, 3), failed=(2,)),
-    _feature("plan", "plan", "text", "--no-calibration"),
-    _feature("inspect", "inspect", "done"),
-    _feature("convert", "convert", "done", "--format", "npy", "--out", "converted", result="converted"),
-    _feature("doctor", "doctor"),
-    _feature("swap status", "swap", "status"),
-    Feature("budget()", [sys.executable, "-c", _IN_A_BLOCK], frozenset({0}), frozenset({1})),
-]  # fmt: skip
-
 _CALLS = {
     "fork: EAGAIN": ("clone,clone3,fork,vfork", "EAGAIN"),
     "open: EMFILE": ("openat,pipe2,socket,dup,memfd_create,epoll_create1", "EMFILE"),
@@ -140,12 +92,12 @@ class Campaign:
         )
         for command in (
             ["prepare", "text", "--out", "done", "--quiet"],
-            ["profile", "-o", "r.oomguard", "--", sys.executable, "-c", _GROWS],
+            ["profile", "-o", "r.oomguard", "--", sys.executable, "-c", GROWS],
         ):
-            subprocess.run([*_OOMGUARD, *command], cwd=self.given, env=self._environment("0"), check=True,
+            subprocess.run([*OOMGUARD, *command], cwd=self.given, env=self.environment("0"), check=True,
                            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
 
-    def _environment(self, mark: str, temporary: Path | None = None) -> dict[str, str]:
+    def environment(self, mark: str, temporary: Path | None = None) -> dict[str, str]:
         environment = {**os.environ, _MARK: mark, "HOME": str(self.folder), "LC_ALL": "C.UTF-8"}
         environment["TMPDIR"] = str(temporary or self.folder)
         return environment
@@ -155,11 +107,11 @@ class Campaign:
         key = (feature.name, calls)
         if key not in self._counts:
             with tempfile.TemporaryDirectory(dir=self.folder) as place:
-                work = self._work(Path(place))
+                work = self.make_work(Path(place))
                 trace = Path(place) / "trace"
                 subprocess.run(
                     ["strace", "-o", str(trace), "-e", f"trace=openat,{calls}", "-b", "execve", *feature.command],
-                    cwd=work, env=self._environment("0"), check=False, timeout=_PATIENCE_SECONDS,
+                    cwd=work, env=self.environment("0"), check=False, timeout=_PATIENCE_SECONDS,
                     stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                 )  # fmt: skip
                 lines = trace.read_text(errors="replace").splitlines()
@@ -175,7 +127,7 @@ class Campaign:
         if feature.name not in self._cpu_seconds:
             with tempfile.TemporaryDirectory(dir=self.folder) as place:
                 process = subprocess.Popen(
-                    feature.command, cwd=self._work(Path(place)), env=self._environment("0"), stdin=subprocess.DEVNULL,
+                    feature.command, cwd=self.make_work(Path(place)), env=self.environment("0"), stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                 )  # fmt: skip
                 _, status, used = os.wait4(process.pid, 0)
@@ -183,7 +135,7 @@ class Campaign:
             self._cpu_seconds[feature.name] = used.ru_utime + used.ru_stime
         return self._cpu_seconds[feature.name]
 
-    def _work(self, place: Path) -> Path:
+    def make_work(self, place: Path) -> Path:
         work = place / "work"
         shutil.copytree(self.given, work)
         return work
@@ -194,9 +146,9 @@ class Campaign:
         done = Round(feature.name, fault)
         mark = f"{os.getpid()}-{number}"
         with tempfile.TemporaryDirectory(dir=self.folder, ignore_cleanup_errors=True) as place:
-            work, temporary = self._work(Path(place)), Path(place) / "tmp"
+            work, temporary = self.make_work(Path(place)), Path(place) / "tmp"
             temporary.mkdir()
-            environment = self._environment(mark, temporary)
+            environment = self.environment(mark, temporary)
             before = _listing(work)
             command = self._command(feature, fault, chance, done, Path(place))
             with _own_cgroups(mark) as cgroups:
@@ -299,8 +251,8 @@ class Campaign:
         """The bytes that a run without faults makes."""
         if feature.name not in self.wanted:
             with tempfile.TemporaryDirectory(dir=self.folder) as place:
-                work = self._work(Path(place))
-                subprocess.run(feature.command, cwd=work, env=self._environment("0"), check=True, capture_output=True,
+                work = self.make_work(Path(place))
+                subprocess.run(feature.command, cwd=work, env=self.environment("0"), check=True, capture_output=True,
                                stdin=subprocess.DEVNULL)  # fmt: skip
                 assert feature.result is not None
                 self.wanted[feature.name] = _bytes_of(work / feature.result)
@@ -351,7 +303,7 @@ def _judge(done: Round, feature: Feature, fault: str) -> None:
         allowed |= {status for number in numbers for status in (-number, 128 + number)}
     if fault == "helper killed":
         allowed |= {125, 137, 143}
-    if fault.startswith(("write", "read")) and 125 in feature.failed:
+    if fault.startswith(("write", "read")) and (125 in feature.failed or feature.name == "prepare"):
         allowed |= {137}  # what no kernel does, an error of a pipe, ends a reaper: as if it had been killed
     if "OpenBLAS blas_thread_init" in done.said:
         allowed |= {130}  # numpy's library raises SIGINT where it gets no thread

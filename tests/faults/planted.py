@@ -20,9 +20,12 @@ from collections import Counter
 from pathlib import Path
 
 NOBODY = 65534
+OUTSIDE = 54_321_987  # has no name; and in a pid namespace of its own a command sees no process of theirs
+_ALONE = ["unshare", "--mount", "--pid", "--fork", "--mount-proc"]
 _ATTACKER = """
 import os, random, sys
-os.chdir(sys.argv[1]); os.setgroups([]); os.setgid(65534); os.setuid(65534)
+uid = int(sys.argv[4])
+os.chdir(sys.argv[1]); os.setgroups([]); os.setgid(uid); os.setuid(uid)
 chance = random.Random(sys.argv[2])
 NAMES = ["out", "out/.oomguard", "out/.oomguard/manifest.new", "out/.oomguard/manifest.jsonl", "out/.oomguard/lock",
          "out/.oomguard/t000000.partial", "out/.oomguard/v000000.partial", "out/train.bin", "out/val.bin", "r.json",
@@ -113,13 +116,16 @@ class Campaign:
         """One folder, an attacker, and some commands in it; gives what went wrong."""
         place = self.folder / f"place{number}"
         place.mkdir()
-        kind = self.chance.choice(["theirs", "shared", "open to all"])
-        if kind == "theirs":
-            os.chown(place, NOBODY, NOBODY)
-        place.chmod({"theirs": 0o755, "shared": 0o1777, "open to all": 0o777}[kind])
+        kind = self.chance.choice(["theirs", "mounted from outside", "shared", "open to all"])
+        attacker_id = OUTSIDE if kind == "mounted from outside" else NOBODY
+        if kind in ("theirs", "mounted from outside"):
+            os.chown(place, attacker_id, attacker_id)
+        place.chmod({"shared": 0o1777, "open to all": 0o777}.get(kind, 0o755))
+        around = _ALONE if attacker_id == OUTSIDE else []
         newest = Path("/proc/loadavg").read_text().split()[-1]
         attacker = subprocess.Popen(
-            [sys.executable, "-c", _ATTACKER, str(place), str(self.chance.random()), newest], stdout=subprocess.PIPE
+            [sys.executable, "-c", _ATTACKER, str(place), str(self.chance.random()), newest, str(attacker_id)],
+            stdout=subprocess.PIPE,
         )
         try:
             assert attacker.stdout is not None
@@ -128,7 +134,7 @@ class Campaign:
             try:
                 done = [
                     subprocess.run(
-                        [*_OOMGUARD, *command], cwd=place, capture_output=True, timeout=60, check=False,
+                        [*around, *_OOMGUARD, *command], cwd=place, capture_output=True, timeout=60, check=False,
                         stdin=subprocess.DEVNULL, env={**os.environ, "HOME": str(place)},
                     )
                     for command in COMMANDS[name]

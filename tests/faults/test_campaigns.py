@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.faults import planted
-from tests.faults.campaign import FAULTS, FEATURES, Campaign, is_possible
+from tests.faults.campaign import FAULTS, Campaign, is_possible
+from tests.faults.features import FEATURES
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from oomguard.errors import NotOurs
-from oomguard.kernel import safe_files
+from oomguard.kernel import machine, safe_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 NOBODY = 65534
@@ -262,3 +262,57 @@ def test_without_a_umask_root_makes_nothing_that_others_may_write(
         os.umask(before)
     assert not (tmp_path / "made").stat().st_mode & 0o022
     assert not (tmp_path / "made" / "file").stat().st_mode & 0o022
+
+
+@pytest.fixture
+def in_a_container(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(machine, "container_name", lambda: "docker")
+    safe_files._is_from_outside.cache_clear()
+    yield
+    safe_files._is_from_outside.cache_clear()
+
+
+NAMELESS = 54_321_987
+
+
+@AS_ROOT
+@pytest.mark.usefixtures("in_a_container")
+def test_in_a_container_root_works_in_a_folder_that_is_mounted_from_outside(tmp_path: Path) -> None:
+    """`docker run -v $PWD:/work`: the folder's owner has no name and no process in the container."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    os.chown(folder, NAMELESS, NAMELESS)
+    for number, write in enumerate(WRITERS):
+        write(folder / str(number))
+        write(folder / f"inner{number}") if write in (fill, lock) else None
+    safe_files.make_folder(folder / "deep/er")
+    victim = tmp_path / "victim"
+    victim.write_text("kept")
+    (folder / "link").symlink_to(tmp_path)
+    (folder / "file").symlink_to(victim)
+    for name in ("link", "file"):
+        os.chown(folder / name, NAMELESS, NAMELESS, follow_symlinks=False)
+    with pytest.raises(NotOurs, match=str(NAMELESS)):
+        fill(folder / "link/victim")
+    with pytest.raises(NotOurs, match=str(NAMELESS)):
+        take_named(folder / "file")
+    assert victim.read_text() == "kept"
+
+
+@AS_ROOT
+@pytest.mark.usefixtures("in_a_container")
+@pytest.mark.parametrize("why", ["a name", "a process"])
+def test_in_a_container_an_owner_that_is_known_in_it_is_another_user(tmp_path: Path, why: str) -> None:
+    owner = NOBODY if why == "a name" else NAMELESS
+    folder = tmp_path / "work"
+    folder.mkdir()
+    os.chown(folder, owner, owner)
+    process = subprocess.Popen(["sleep", "60"], user=owner) if why == "a process" else None
+    try:
+        with pytest.raises(NotOurs) as error:
+            fill(folder / "file")
+    finally:
+        if process is not None:
+            process.kill()
+            process.wait()
+    assert f"--user {owner} " in str(error.value.do)

@@ -15,7 +15,7 @@ import pytest
 
 import oomguard
 from oomguard.errors import WorkerFailed
-from oomguard.kernel.proc.files import ProcessTree
+from oomguard.kernel.proc.files import ProcessTree, ProcFiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -131,3 +131,12 @@ def test_however_the_block_ends_the_children_go_on_and_the_watcher_ends(
             assert state(watcher) == "gone"
         finally:
             child.kill()
+
+
+def test_without_proc_the_block_is_not_entered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its watcher would see nothing, and hold nobody."""
+    refusal = FileNotFoundError(2, "No such file or directory", "/proc/self/stat")
+    monkeypatch.setattr(ProcFiles, "refusal", lambda _: refusal)
+    with pytest.raises(WorkerFailed, match="/proc/self/stat") as error, oomguard.budget("60M"):
+        raise AssertionError
+    assert error.value.do == "mount -t proc proc /proc"

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from oomguard.errors import NothingFound
+from oomguard.kernel import machine
 from oomguard.kernel.proc.files import ProcFiles
 from oomguard.supervision import supervisor as module
 from oomguard.supervision.supervisor import Supervisor
@@ -48,7 +50,7 @@ def test_it_looks_again_before_the_budget_can_be_reached(stage: Stage, headroom:
 def test_with_a_large_budget_it_looks_every_half_second(stage: Stage) -> None:
     backend = FakeBackend([0])
     backend.limits = backend.plan_budget(100 * GIB)
-    assert supervisor_of(stage, backend)._step(0) == 0.5
+    assert supervisor_of(stage, backend)._step(1) == 0.5
 
 
 def test_where_the_kernel_tells_of_the_budget_it_looks_less_often(stage: Stage) -> None:
@@ -137,7 +139,7 @@ def test_between_two_looks_it_sleeps(
 
     monkeypatch.setattr(Supervisor, "_wait", waits)
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: 1000.0))
-    backend = FakeBackend([0])
+    backend = FakeBackend([1])
     backend.limits = backend.plan_budget(100 * GIB)
     stage.run(backend, watch=watch)
     assert waited == [0.0, seconds]
@@ -160,7 +162,7 @@ def test_what_a_look_takes_is_no_time_to_sleep(stage: Stage, monkeypatch: pytest
 
     monkeypatch.setattr(Supervisor, "_wait", waits)
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
-    backend = SlowToRead([0])
+    backend = SlowToRead([1])
     backend.limits = backend.plan_budget(100 * GIB)
     stage.run(backend)
     assert waited == [0.0, 0.25]
@@ -418,3 +420,26 @@ def test_a_job_that_was_not_seen_to_end_is_left_to_the_reaper(stage: Stage, monk
     monkeypatch.setattr(module, "_AFTER_KILL_SECONDS", 0.02)
     with pytest.raises(OSError, match="Too many open files"):
         stage.run(FakeBackend([BUDGET]))
+
+
+def test_what_could_not_be_read_once_is_looked_at_again_at_once(stage: Stage) -> None:
+    """A read that failed gave nothing, and half a second until the next: a job had passed its budget and ended by then."""
+    backend = FakeBackend([0, 100 * GIB])
+    backend.limits = backend.plan_budget(100 * GIB)
+    backend.on["kill"] = lambda: stage.exits(signal.SIGKILL)
+    assert stage.run(backend).seconds < 0.45
+
+
+def test_what_a_held_job_came_to_is_told_where_the_machine_does_not_say_what_it_has(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without /proc/meminfo, as in gVisor and with subset=pid: it ended with 125, as if there had been no budget."""
+
+    def says_nothing() -> None:
+        raise NothingFound("/proc/meminfo does not say", do="mount -t proc proc /proc")
+
+    monkeypatch.setattr(machine, "read_headroom", says_nothing)
+    backend = FakeBackend([BUDGET])
+    backend.on["kill"] = lambda: stage.exits(signal.SIGKILL)
+    assert stage.run(backend).stopped
+    assert stage.told.suggested > BUDGET

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from oomguard.errors import Changed, OomguardError, Stopped
-from oomguard.kernel import safe_files
 from oomguard.preparation.cluster.finishing import ShardsLaidOut, finish, finish_share
 from oomguard.preparation.cluster.job_file import JobFile, job_digest, read_job, write_job
 from oomguard.preparation.cluster.planning import plan_job
@@ -47,7 +46,6 @@ def plan_within(options: PrepareOptions, *, unit_bytes: int | None = None) -> tu
     planned = plan_job(options, unit_bytes=unit_bytes)
     path = planned.parts.parent / "job.json"
     if not path.exists():
-        safe_files.make_folder(planned.parts)
         return write_job(planned, path), path
     job = read_job(path)
     if job.sha256 != job_digest(planned):

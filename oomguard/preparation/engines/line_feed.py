@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput
 from oomguard.preparation.engines.messages import EncodeTask
-from oomguard.preparation.engines.work import Work, read_range
+from oomguard.preparation.engines.work import Work
+from oomguard.preparation.reading.source import Source, read_at
 from oomguard.text import printable
 from oomguard.units import MIB
-
-if TYPE_CHECKING:
-    from oomguard.preparation.reading.source import Source
 
 _WINDOW = 64 * 1024
 _WIDEST = MIB
@@ -119,7 +116,7 @@ class LineFeed:
         return self.end
 
     def _read(self, offset: int, length: int) -> bytes:
-        return read_range(self._fd, self.source, offset, length)
+        return read_at(self._fd, self.source, offset, length, size=self.size)
 
     def close(self) -> None:
         """Close the file. Harmless twice."""

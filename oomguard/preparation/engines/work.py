@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from oomguard.errors import BadInput, Changed
+from oomguard.errors import BadInput
 from oomguard.preparation.encoding.cutting import VAL_REACH, find_first_cut, find_piece_end, find_val_start
 from oomguard.preparation.encoding.safe_cuts import Separators, last_safe_cut
 from oomguard.preparation.engines.messages import EncodeTask
+from oomguard.preparation.reading.source import Source, read_at
 from oomguard.text import printable
 from oomguard.units import format_size
 
@@ -20,23 +21,10 @@ if TYPE_CHECKING:
 
     from oomguard.preparation.encoding.safe_cuts import Family
     from oomguard.preparation.engines.messages import Encoded
-    from oomguard.preparation.reading.source import Source
     from oomguard.preparation.writing.token_sink import Split
 
 _UNCUT_ROOM = 8  # as in the sum of memory, which says how long a stretch may be
 _UNCUT_COST = 5  # bytes of memory for each byte of a long chunk: the text, its tokens
-
-
-def read_range(fd: int, source: Source, offset: int, length: int) -> bytes:
-    """Read a part of an input that has its size since the run began. Raises: Changed if it is shorter now."""
-    got = os.pread(fd, length, offset)
-    if len(got) < length:
-        raise Changed(
-            f"{printable(source.path)} became shorter while it was read: "
-            f"{offset + len(got)} bytes, and {source.size} when the run began",
-            do="give the same file again, or start over with --restart",
-        )
-    return got
 
 
 @dataclass(slots=True, kw_only=True)
@@ -196,7 +184,7 @@ class PlainFeed:
         return find_first_cut(self._read, self._cut, start=start, end=self.size, limit=limit)
 
     def _read(self, offset: int, length: int) -> bytes:
-        return read_range(self._fd, self.source, offset, length)
+        return read_at(self._fd, self.source, offset, length, size=self.size)
 
     def next_task(self, slot: int) -> tuple[EncodeTask, Split | None, dict[str, Any]] | None:
         """Cut the next piece; None at the end of the file.

@@ -276,8 +276,12 @@ class _Column:
 
     def _read_into(self, data: bytearray, start: int, at: int, size: int) -> None:
         with memoryview(data) as view:
-            if os.preadv(self._raw.fileno(), [view[start : start + size]], at) < size:
-                raise OSError("the file ends within a page")
+            got = 0
+            while got < size:  # a network's file may give it in parts
+                more = os.preadv(self._raw.fileno(), [view[start + got : start + size]], at + got)
+                if not more:
+                    raise OSError("the file ends within a page")
+                got += more
             self._read.append((at, at + size, zlib.crc32(view[start : start + size])))
 
     def _chunk(self, group: int) -> Any:

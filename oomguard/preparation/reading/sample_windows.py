@@ -18,7 +18,7 @@ from oomguard.preparation.encoding.zeros import not_text
 from oomguard.preparation.reading.byte_stream import ByteStream
 from oomguard.preparation.reading.lines import BadLine, parse_lines
 from oomguard.preparation.reading.sample_records import needs_reader, read_pieces
-from oomguard.preparation.reading.source_list import SourceList
+from oomguard.preparation.reading.source import SourceList
 from oomguard.text import printable
 from oomguard.units import KIB, MIB
 

@@ -20,8 +20,7 @@ from oomguard.preparation.reading.first_look import require_field
 from oomguard.preparation.reading.folders import contents_of
 from oomguard.preparation.reading.kinds import BY_EXTENSION, COMPRESSIONS, KINDS, KNOWN
 from oomguard.preparation.reading.recognising import recognise
-from oomguard.preparation.reading.source import REMOTE, STDIN, Source
-from oomguard.preparation.reading.source_list import SourceList
+from oomguard.preparation.reading.source import REMOTE, STDIN, Source, SourceList
 from oomguard.text import printable, shell_word
 
 if TYPE_CHECKING:

@@ -115,6 +115,12 @@ class Manifest:
             raise InUse(
                 f"another oomguard prepare is working in {folder}", do="wait for it, or use another --out FOLDER"
             ) from error
+        except OSError as error:
+            os.close(self._lock)
+            raise BadInput(
+                f"the output folder {folder} cannot be locked, so two runs could write there: {error.strerror}",
+                do="--out FOLDER on a local disk; on NFS the mount option local_lock=flock, where one machine writes",
+            ) from error
         self._file = self.state / "manifest.jsonl"
         self._fd = -1
         self._lines = 0

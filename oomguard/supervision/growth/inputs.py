@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oomguard.kernel.machine import read_headroom
+from oomguard.kernel.machine import read_available
 from oomguard.kernel.proc.open_files import read_open_inputs
 from oomguard.supervision.growth.forecast import Forecast, ReadProgress
 from oomguard.units import MIB
@@ -48,5 +48,6 @@ class InputGrowth:
 def suggest_budget(budget: int, forecast: InputForecast | None) -> int:
     """With how much more a held job could continue: what the line says, or half as much again; if it is there."""
     wanted = forecast[0].at_end * _FORECAST_MARGIN if forecast is not None else budget * _WITHOUT_FORECAST
-    most = budget + read_headroom().available * _OF_AVAILABLE
+    available = read_available()
+    most = budget + available * _OF_AVAILABLE if available is not None else float("inf")
     return max(int(min(max(wanted, budget * _FORECAST_MARGIN), most)) // MIB * MIB, budget)

@@ -10,7 +10,7 @@ import stat
 import struct
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from oomguard.errors import NeedsPrivilege, Stopped, SwapFailed
 from oomguard.formats.mounts import parse_mountinfo
@@ -28,8 +28,21 @@ if TYPE_CHECKING:
 
 _NAME = "oomguard.swap"
 _SUBVOLUME = "oomguard-swap"
-_BTRFS_IOC_FS_INFO = 0x8400941F  # include/uapi/linux/btrfs.h: max_id, num_devices, fsid[16] ...
+
 _KINDS = ((stat.S_ISREG, "a file"), (stat.S_ISDIR, "a folder"), (stat.S_ISBLK, "a block device"))
+
+
+def ioctl_number(direction: Literal["read", "write"], kind: str, number: int, size: int, *, machine: str = "") -> int:
+    """Give the number of an ioctl as _IOR() and _IOW() make it, which differ between architectures."""
+    if (machine or os.uname().machine).startswith(("ppc", "mips", "sparc", "alpha")):
+        top = {"read": 2, "write": 4}[direction] << 29
+    else:
+        top = {"read": 2, "write": 1}[direction] << 30
+    return top | size << 16 | ord(kind) << 8 | number
+
+
+# include/uapi/linux/btrfs.h: max_id, num_devices, fsid[16] ...
+_BTRFS_IOC_FS_INFO = ioctl_number("read", "\x94", 31, 1024)
 
 
 def read_place(path: Path, *, measure: bool = True) -> PlaceFacts:
@@ -170,12 +183,13 @@ def _btrfs_layout(folder: Path) -> tuple[int, tuple[str, ...]]:
 
 
 # include/uapi/linux/fs.h, btrfs.h, f2fs.h; the flags' ioctls are declared with long and take an int
-_FS_IOC_GETFLAGS, _FS_IOC_SETFLAGS = 0x80086601, 0x40086602
-_FS_IOC_GETVERSION = 0x80087601
+_LONG = struct.calcsize("l")
+_FS_IOC_GETFLAGS, _FS_IOC_SETFLAGS = ioctl_number("read", "f", 1, _LONG), ioctl_number("write", "f", 2, _LONG)
+_FS_IOC_GETVERSION = ioctl_number("read", "v", 1, _LONG)
 _FS_COMPR_FL, _FS_NOCOW_FL = 0x00000004, 0x00800000
-_BTRFS_IOC_SUBVOL_CREATE = 0x5000940E
+_BTRFS_IOC_SUBVOL_CREATE = ioctl_number("write", "\x94", 14, 4096)
 _BTRFS_NAME = struct.Struct("q4088s")
-_F2FS_IOC_SET_PIN_FILE = 0x4004F50D
+_F2FS_IOC_SET_PIN_FILE = ioctl_number("write", "\xf5", 13, 4)
 
 _ZEROS = bytes(4 * MIB)
 

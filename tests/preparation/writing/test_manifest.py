@@ -344,3 +344,17 @@ def test_after_a_write_that_failed_nothing_is_added(tmp_path: Path) -> None:
 
 def refuse(_: int) -> None:
     raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def test_a_file_system_without_locks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NFS without its lock service gives ENOLCK; no descriptor is left."""
+
+    def flock(*_: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(BadInput, match="cannot be locked.*No locks available") as caught:
+        Manifest(tmp_path)
+    assert "local_lock=flock" in caught.value.do
+    assert len(os.listdir("/proc/self/fd")) == before

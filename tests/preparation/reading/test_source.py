@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tracemalloc
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -10,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oomguard.preparation.reading.source import Part, Source
-from oomguard.preparation.reading.source_list import SourceList
+from oomguard.errors import Changed
+from oomguard.preparation.reading.source import Part, Source, SourceList, read_at
 from oomguard.preparation.reading.sources import find_sources
 
 if TYPE_CHECKING:
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 OURS = tracemalloc.Filter(inclusive=True, filename_pattern="*/oomguard/*")
 NUMBERS = st.one_of(st.none(), st.integers(0, 1 << 70))
 NAMES = st.text(st.characters(exclude_characters="\0/", exclude_categories=["Cs"]), max_size=6)
-PATHS = st.builds("/".join, st.lists(st.one_of(NAMES, st.sampled_from(["a", "b\udcff", ""])), max_size=3))
+PATHS = st.builds(
+    "/".join, st.lists(st.one_of(NAMES, st.sampled_from(["a", "b\udcff", "\udce6\udc95\udcb0", ""])), max_size=3)
+)
 SOURCES = st.builds(
     Source,
     path=st.one_of(PATHS, st.sampled_from(["-", "hf://a/b", "https://a/b"])),
@@ -65,3 +68,20 @@ def test_a_file_takes_little_more_than_its_name(tmp_path: Path) -> None:
     # Of our own lines: the table of all names that Python keeps grows when it likes.
     kept = sum(trace.size for trace in snapshot.filter_traces([OURS]).statistics("filename"))
     assert kept < 4000 * 110
+
+
+def test_what_comes_in_parts_is_read_whole_and_what_ends_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file of FUSE or NFS may give less than it was asked for, and was called shorter than it had been."""
+    (tmp_path / "text.txt").write_bytes(bytes(range(100)))
+    pread = os.pread
+    monkeypatch.setattr(os, "pread", lambda fd, length, offset: pread(fd, min(length, 7), offset))
+    source = Source(path="text.txt", kind="text", compression=None, size=100, mtime_ns=0)
+    fd = os.open(tmp_path / "text.txt", os.O_RDONLY)
+    try:
+        assert read_at(fd, source, 10, 50, size=100) == bytes(range(10, 60))
+        with pytest.raises(Changed, match="100 bytes, and 120 when the run began"):
+            read_at(fd, source, 90, 30, size=120)
+    finally:
+        os.close(fd)
