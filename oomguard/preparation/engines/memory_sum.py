@@ -37,6 +37,7 @@ _REFERENCE: Mapping[Family, int] = {"gpt2": 22 * MIB, "cl100k": 40 * MIB, "o200k
 _STATES = (
     (17, 20 * MIB), (16, 11 * MIB), (15, 7 * MIB), (14, 5 * MIB // 2), (13, 4 * MIB // 3), (12, 3 * MIB // 4),
 )  # fmt: skip
+_LARGEST_STATES = 2  # of the first: a thirtieth faster than the second, while they fit in a usual third-level cache
 _TOKEN_SHARE = 0.35  # tokens for each byte of text, with some to spare
 _CHUNK = MIB
 # Where there is room, twice as large: what the coordinator does for each is what no second thread can take over.
@@ -110,9 +111,10 @@ def plan_budget(budget: int, *, needs: Needs, workers: int | None, cpus: int) ->
     least_state = _STATES[-1][1] if needs.native else 0
     asked = needs
     fit = _most_workers(needs, usable, workers or cpus)
-    if fit < (workers or 1):  # its largest page may not fit beside others: then it waits for them
-        needs = _with_usual_pages(asked)
-        fit = _most_workers(needs, usable, workers or cpus)
+    waits = 0  # bytes of its largest page beyond the usual: if it does not fit beside others, it is done alone
+    if fit < (workers or 1):
+        needs, waits = _with_usual_pages(asked), _beyond_usual(asked)
+        fit = _most_workers(needs, usable, workers or cpus, waits)
     if fit < (workers or 1):
         least = smallest_budget(needs=asked, workers=workers or 1)
         who = f"{workers} workers do" if workers and workers > 1 else "one worker does"
@@ -126,15 +128,18 @@ def plan_budget(budget: int, *, needs: Needs, workers: int | None, cpus: int) ->
     bits, state = _STATES[-1][0], least_state
     if needs.native:
         room = _ROOM_FOR_DOCUMENTS if needs.inputs != {"text"} else _ROOM_FOR_WORDS
-        spare = usable - max(room, _dense(needs, count))
-        bits, state = next(one for one in _STATES if _sum(needs, count, one[1]) <= spare or one is _STATES[-1])
+        least = _least(needs, count, waits)
+        room = min(room, (usable - least) // 2)  # with a small state, encoding takes twice the time
+        spare = usable - max(room, least - _sum(needs, count, least_state))
+        states = _STATES if count <= _LARGEST_STATES else _STATES[1:]
+        bits, state = next(one for one in states if _sum(needs, count, one[1]) <= spare or one is _STATES[-1])
     chunk = _CHUNK
     is_cut = "rows" not in needs.inputs and not needs.stream
     if is_cut and _sum(needs, count, state, _LARGE_CHUNK) + _ROOM_FOR_CHUNKS <= usable:
         chunk = _LARGE_CHUNK
     total = _sum(needs, count, state, chunk)
     together = max(0, usable - total - _dense(needs, count, chunk))
-    # One that waits for the others may use what they do not use meanwhile: their chunks and most of the ring.
+    # One that waits for the others may use what they do not use meanwhile: their chunks.
     alone = together + (count - 1) * chunk
     word = max(_LEAST_WORD, min(alone // _UNCUT_COST, _MOST_WORD))
     largest = min(_MOST_DOCUMENT, max(2 * chunk, alone // 3))
@@ -156,9 +161,7 @@ def plan_budget(budget: int, *, needs: Needs, workers: int | None, cpus: int) ->
 
 def smallest_budget(*, needs: Needs, workers: int) -> int:
     """Give the least budget in bytes that `plan_budget` accepts."""
-    needs = _with_usual_pages(needs)
-    least = _STATES[-1][1] if needs.native else 0
-    return _with_reserve(_sum(needs, workers, least) + _dense(needs, workers))
+    return _with_reserve(min(_least(needs, workers), _least(_with_usual_pages(needs), workers, _beyond_usual(needs))))
 
 
 def budget_with_room(alone: int, *, needs: Needs, workers: int | None, cpus: int, at_least: int = 0) -> int:
@@ -172,13 +175,29 @@ def budget_with_room(alone: int, *, needs: Needs, workers: int | None, cpus: int
     return budget
 
 
-def _most_workers(needs: Needs, usable: int, most: int) -> int:
-    """How many fit."""
-    least = _STATES[-1][1] if needs.native else 0
+def _most_workers(needs: Needs, usable: int, most: int, waits: int = 0) -> int:
+    """How many fit; `waits` as in `_least`."""
     fit = 0
-    while fit < most and _sum(needs, fit + 1, least) + _dense(needs, fit + 1) <= usable:
+    while fit < most and _least(needs, fit + 1, waits) <= usable:
         fit += 1
     return fit
+
+
+def _least(needs: Needs, workers: int, waits: int = 0) -> int:
+    """What so many workers take at the least, and a chunk alone of which `waits` bytes are beyond the usual."""
+    state = _STATES[-1][1] if needs.native else 0
+    return _sum(needs, workers, state) + _dense(needs, workers) + _for_one_alone(waits, workers)
+
+
+def _for_one_alone(waits: int, workers: int) -> int:
+    """Of so many bytes, those that the other workers do not leave while they wait."""
+    return max(0, waits - (workers - 1) * _CHUNK)
+
+
+def _beyond_usual(needs: Needs) -> int:
+    """What the largest page takes beyond the usual share, as `RowFeed` reckons it: with its text, for the slot."""
+    usual = _page(_with_usual_pages(needs))
+    return _page(needs) - usual + (needs.page_text or 0) if _page(needs) > usual else 0
 
 
 def _with_usual_pages(needs: Needs) -> Needs:
