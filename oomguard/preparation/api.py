@@ -203,6 +203,8 @@ def open_job(
     if max_rss is not None:
         plan(max_rss)  # before it is enforced: this process itself may not fit in what is too small
     budget = stack.enter_context(enter_budget(max_rss))
+    needs = replace(needs, held=budget.held_before)
+    plan = partial(divide_budget, needs=needs, options=options)
     notes = list(found.notes)
     if is_in_memory(options.out):
         notes.append(f"{options.out} is memory (tmpfs): what is written there counts against the budget")

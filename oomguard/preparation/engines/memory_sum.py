@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Input = Literal["text", "lines", "rows"]
 
 _COORDINATOR = 16 * MIB  # with its share of kernel memory, the progress display and the writer
+_HELD = 12 * MIB  # of these, by a program that has imported oomguard and no more
 _WORKER: Mapping[Input, int] = {  # an interpreter, what it imports, the chunk that it has in hand
     "text": 11 * MIB,
     "lines": 16 * MIB,
@@ -100,6 +101,7 @@ class Needs:
     chunks: int  # about how many there are: more workers would have nothing to do
     page: int | None = None  # bytes that the largest page of Parquet needs while it is read; None: not known
     page_text: int | None = None  # and the text in it
+    held: int = 0  # bytes that the program which calls `prepare` held before
 
 
 def plan_budget(budget: int, *, needs: Needs, workers: int | None, cpus: int) -> BudgetPlan:
@@ -217,7 +219,7 @@ def _sum(needs: Needs, workers: int, state: int, chunk: int = _CHUNK) -> int:
     """All parts. A sample is encoded again by one worker; with `full`, and without the core, each has the reference."""
     reference = _REFERENCE[needs.family] if needs.reference is None else needs.reference
     worker = state + max(_worker(one, needs, chunk) for one in needs.inputs)
-    total = _COORDINATOR + workers * worker
+    total = _COORDINATOR + max(0, needs.held - _HELD) + workers * worker
     if needs.native:
         vocabulary = _VOCABULARY[needs.family] if needs.vocabulary is None else needs.vocabulary
         verifiers = workers if needs.each_verifies else 1

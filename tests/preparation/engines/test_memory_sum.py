@@ -106,6 +106,16 @@ def test_two_workers_fit_in_little(megabytes: int, inputs: Input) -> None:
     assert made.workers == 2
 
 
+def test_what_the_program_held_before_is_in_the_sum() -> None:
+    """A few MiB are those of oomguard itself; a model that is loaded is not, and the budget is for all of it."""
+    alone, little, much = (plan(4 * GIB, replace(TEXT, held=held * MIB)) for held in (0, 10, 212))
+    assert alone == little
+    assert alone is not None and much is not None
+    assert much.sum == alone.sum + 200 * MIB
+    with pytest.raises(BudgetTooSmall, match="at least 2[0-9]{2}"):
+        plan_budget(200 * MIB, needs=replace(TEXT, held=212 * MIB), workers=1, cpus=1)
+
+
 def test_states_get_half_of_a_small_budget() -> None:
     """JSON Lines under 96M: with the smallest states two workers had two thirds of their speed under 2G."""
     made = plan(96 * MIB, replace(TEXT, inputs=frozenset({"lines"})))
