@@ -21,6 +21,7 @@ Input = Literal["text", "lines", "rows"]
 
 _COORDINATOR = 16 * MIB  # with its share of kernel memory, the progress display and the writer
 _HELD = 12 * MIB  # of these, by a program that has imported oomguard and no more
+_VARIES = 4 * MIB  # and what any other holds is a little more or less the next time
 _WORKER: Mapping[Input, int] = {  # an interpreter, what it imports, the chunk that it has in hand
     "text": 11 * MIB,
     "lines": 16 * MIB,
@@ -118,7 +119,7 @@ def plan_budget(budget: int, *, needs: Needs, workers: int | None, cpus: int) ->
         needs, waits = _with_usual_pages(asked), _beyond_usual(asked)
         fit = _most_workers(needs, usable, workers or cpus, waits)
     if fit < (workers or 1):
-        least = smallest_budget(needs=asked, workers=workers or 1)
+        least = smallest_budget(needs=asked, workers=workers or 1) + (_VARIES if needs.held > _HELD else 0)
         who = f"{workers} workers do" if workers and workers > 1 else "one worker does"
         raise BudgetTooSmall(
             f"{who} not fit in {format_size(budget)}: this job needs at least {format_size(least)}",
