@@ -31,7 +31,7 @@ from oomguard.preparation.reading.memory_ahead import memory_ahead
 from oomguard.preparation.reading.source import REMOTE
 from oomguard.preparation.reading.sources import Found, behind_earlier, find_inputs
 from oomguard.preparation.shuffle_rules import disk_beside_shards, disk_note, require_documents
-from oomguard.preparation.writing.formats.expectations import expect_no_train_shard
+from oomguard.preparation.writing.formats.layout_options import expect_no_train_shard
 from oomguard.supervision.own_budget import RunBudget, enter_budget
 from oomguard.units import MIB
 
@@ -208,6 +208,8 @@ def open_job(
     if max_rss is not None:
         plan(max_rss)  # before it is enforced: this process itself may not fit in what is too small
     budget = stack.enter_context(enter_budget(max_rss))
+    needs = replace(needs, held=budget.held_before)
+    plan = partial(divide_budget, needs=needs, options=options)
     notes = list(found.notes)
     if is_in_memory(options.out):
         notes.append(f"{options.out} is memory (tmpfs): what is written there counts against the budget")

@@ -282,24 +282,3 @@ def share_of_each_text(sources: Sequence[Source], resolved: ResolvedOptions, *, 
     if texts is None:
         texts = sum(source.divisible_text for source in sources)
     return Fraction(0) if resolved.separator or texts * fraction >= 1 else fraction
-
-
-def count_divided(sources: Sequence[Source], options: PrepareOptions, resolved: ResolvedOptions) -> int:
-    """How many texts are divided between training and validation, so that either part has an end. Raises: BadInput."""
-    fraction = share_of_each_text(sources, resolved)
-    if not fraction:
-        return 0
-    rules = CutRules(
-        family=resolved.spec.family, separator=b"", universal_newlines=options.newlines == "universal",
-        piece_bytes=MIB, longest_word=MIB, flag_with_room=str,
-    )  # fmt: skip
-    count = 0
-    for source in sources:
-        if source.seekable_text:
-            feed = PlainFeed(index=0, source=source, rules=rules)
-            try:
-                feed.set_val_fraction(fraction)
-            finally:
-                feed.close()
-            count += 0 < (feed.val_from or 0) < feed.size
-    return count

@@ -166,6 +166,7 @@ class RunBudget:
     notes: tuple[str, ...]
     measure: Callable[[], int]  # unreclaimable memory of the whole process tree
     oom_kills: Callable[[], int]  # processes of the run that the kernel ended so far
+    held_before: int = 0  # bytes within the limit that this process held when the run began
 
 
 _told: RunBudget | None = None  # by the supervisor of this process
@@ -239,6 +240,7 @@ def enter_budget(max_rss: int | None) -> Iterator[RunBudget]:
             notes=memcg.caveats,
             measure=lambda: memcg.unreclaimable() + memcg.held_before,
             oom_kills=lambda: memcg.oom_kills() or 0,
+            held_before=memcg.held_before,
         )
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 Input = Literal["text", "lines", "rows"]
 
 _COORDINATOR = 16 * MIB  # with its share of kernel memory, the progress display and the writer
+_HELD = 12 * MIB  # of these, by a program that has imported oomguard and no more
+_VARIES = 4 * MIB  # and what any other holds is a little more or less the next time
 _WORKER: Mapping[Input, int] = {  # an interpreter, what it imports, the chunk that it has in hand
     "text": 11 * MIB,
     "lines": 16 * MIB,
@@ -37,6 +39,7 @@ _REFERENCE: Mapping[Family, int] = {"gpt2": 22 * MIB, "cl100k": 40 * MIB, "o200k
 _STATES = (
     (17, 20 * MIB), (16, 11 * MIB), (15, 7 * MIB), (14, 5 * MIB // 2), (13, 4 * MIB // 3), (12, 3 * MIB // 4),
 )  # fmt: skip
+_LARGEST_STATES = 2  # of the first: a thirtieth faster than the second, while they fit in a usual third-level cache
 _TOKEN_SHARE = 0.35  # tokens for each byte of text, with some to spare
 _CHUNK = MIB
 # Where there is room, twice as large: what the coordinator does for each is what no second thread can take over.
@@ -100,6 +103,7 @@ class Needs:
     chunks: int  # about how many there are: more workers would have nothing to do
     page: int | None = None  # bytes that the largest page of Parquet needs while it is read; None: not known
     page_text: int | None = None  # and the text in it
+    held: int = 0  # bytes that the program which calls `prepare` held before
     ahead: int = 0  # bytes that the stream reader is known to need at once, beyond the usual,
     ahead_of: str = ""  # and what for
 
@@ -113,11 +117,12 @@ def plan_budget(budget: int, *, needs: Needs, workers: int | None, cpus: int) ->
     least_state = _STATES[-1][1] if needs.native else 0
     asked = needs
     fit = _most_workers(needs, usable, workers or cpus)
-    if fit < (workers or 1):  # its largest page may not fit beside others: then it waits for them
-        needs = _with_usual_pages(asked)
-        fit = _most_workers(needs, usable, workers or cpus)
+    waits = 0  # bytes of its largest page beyond the usual: if it does not fit beside others, it is done alone
     if fit < (workers or 1):
-        least = smallest_budget(needs=asked, workers=workers or 1)
+        needs, waits = _with_usual_pages(asked), _beyond_usual(asked)
+        fit = _most_workers(needs, usable, workers or cpus, waits)
+    if fit < (workers or 1):
+        least = smallest_budget(needs=asked, workers=workers or 1) + (_VARIES if needs.held > _HELD else 0)
         who = f"{workers} workers do" if workers and workers > 1 else "one worker does"
         raise BudgetTooSmall(
             f"{who} not fit in {format_size(budget)}: this job needs at least {format_size(least)}"
@@ -130,15 +135,18 @@ def plan_budget(budget: int, *, needs: Needs, workers: int | None, cpus: int) ->
     bits, state = _STATES[-1][0], least_state
     if needs.native:
         room = _ROOM_FOR_DOCUMENTS if needs.inputs != {"text"} else _ROOM_FOR_WORDS
-        spare = usable - max(room, _kept_free(needs, count))
-        bits, state = next(one for one in _STATES if _sum(needs, count, one[1]) <= spare or one is _STATES[-1])
+        least = _least(needs, count, waits)
+        room = min(room, (usable - least) // 2)  # with a small state, encoding takes twice the time
+        spare = usable - max(room, least - _sum(needs, count, least_state))
+        states = _STATES if count <= _LARGEST_STATES else _STATES[1:]
+        bits, state = next(one for one in states if _sum(needs, count, one[1]) <= spare or one is _STATES[-1])
     chunk = _CHUNK
     is_cut = "rows" not in needs.inputs and not needs.stream
     if is_cut and _sum(needs, count, state, _LARGE_CHUNK) + _ROOM_FOR_CHUNKS + needs.ahead <= usable:
         chunk = _LARGE_CHUNK
     total = _sum(needs, count, state, chunk)
     together = max(0, usable - total - _dense(needs, count, chunk))
-    # One that waits for the others may use what they do not use meanwhile: their chunks and most of the ring.
+    # One that waits for the others may use what they do not use meanwhile: their chunks.
     alone = together + (count - 1) * chunk
     word = max(_LEAST_WORD, min(alone // _UNCUT_COST, _MOST_WORD))
     largest = min(_MOST_DOCUMENT, max(2 * chunk, alone // _DOCUMENT_COST))
@@ -160,9 +168,7 @@ def plan_budget(budget: int, *, needs: Needs, workers: int | None, cpus: int) ->
 
 def smallest_budget(*, needs: Needs, workers: int) -> int:
     """Give the least budget in bytes that `plan_budget` accepts."""
-    needs = _with_usual_pages(needs)
-    least = _STATES[-1][1] if needs.native else 0
-    return _with_reserve(_sum(needs, workers, least) + _kept_free(needs, workers))
+    return _with_reserve(min(_least(needs, workers), _least(_with_usual_pages(needs), workers, _beyond_usual(needs))))
 
 
 def budget_with_room(alone: int, *, needs: Needs, workers: int | None, cpus: int, at_least: int = 0) -> int:
@@ -176,13 +182,29 @@ def budget_with_room(alone: int, *, needs: Needs, workers: int | None, cpus: int
     return budget
 
 
-def _most_workers(needs: Needs, usable: int, most: int) -> int:
-    """How many fit."""
-    least = _STATES[-1][1] if needs.native else 0
+def _most_workers(needs: Needs, usable: int, most: int, waits: int = 0) -> int:
+    """How many fit; `waits` as in `_least`."""
     fit = 0
-    while fit < most and _sum(needs, fit + 1, least) + _kept_free(needs, fit + 1) <= usable:
+    while fit < most and _least(needs, fit + 1, waits) <= usable:
         fit += 1
     return fit
+
+
+def _least(needs: Needs, workers: int, waits: int = 0) -> int:
+    """What so many workers take at the least, and a chunk alone of which `waits` bytes are beyond the usual."""
+    state = _STATES[-1][1] if needs.native else 0
+    return _sum(needs, workers, state) + _dense(needs, workers) + needs.ahead + _for_one_alone(waits, workers)
+
+
+def _for_one_alone(waits: int, workers: int) -> int:
+    """Of so many bytes, those that the other workers do not leave while they wait."""
+    return max(0, waits - (workers - 1) * _CHUNK)
+
+
+def _beyond_usual(needs: Needs) -> int:
+    """What the largest page takes beyond the usual share, as `RowFeed` reckons it: with its text, for the slot."""
+    usual = _page(_with_usual_pages(needs))
+    return _page(needs) - usual + (needs.page_text or 0) if _page(needs) > usual else 0
 
 
 def _with_usual_pages(needs: Needs) -> Needs:
@@ -202,7 +224,7 @@ def _sum(needs: Needs, workers: int, state: int, chunk: int = _CHUNK) -> int:
     """All parts. A sample is encoded again by one worker; with `full`, and without the core, each has the reference."""
     reference = _REFERENCE[needs.family] if needs.reference is None else needs.reference
     worker = state + max(_worker(one, needs, chunk) for one in needs.inputs)
-    total = _COORDINATOR + workers * worker
+    total = _COORDINATOR + max(0, needs.held - _HELD) + workers * worker
     if needs.native:
         vocabulary = _VOCABULARY[needs.family] if needs.vocabulary is None else needs.vocabulary
         verifiers = workers if needs.each_verifies else 1
@@ -249,11 +271,6 @@ def _dense(needs: Needs, workers: int, chunk: int = _CHUNK) -> int:
     if "rows" in needs.inputs:
         return 0
     return int(_slots(needs, workers) * chunk * (1 - _TOKEN_SHARE) * needs.token_bytes)
-
-
-def _kept_free(needs: Needs, workers: int) -> int:
-    """What must be left beside the sum."""
-    return _dense(needs, workers) + needs.ahead
 
 
 def _with_reserve(usable: int) -> int:

@@ -125,10 +125,10 @@ void og_resolve(struct og_state *state, const struct batch *batch)
         m->place = NULL;
         if (m->size <= KEY)
             og_prefetch_key(v, m->key);
-        if (m->size <= LONG_KEY) {
+        if (m->size > most_tokens(state->token_size) && m->size <= LONG_KEY) { /* else its tokens fit in a bucket */
             m->place = long_place(state, batch->text + batch->starts[m->span], m->size);
-            __builtin_prefetch(m->place);
-            __builtin_prefetch((char *)m->place + 64);
+            __builtin_prefetch(&m->place[0]);
+            __builtin_prefetch(&m->place[1]);
         }
     }
     for (unsigned i = 0; i < state->missed_count; i++) {

@@ -152,7 +152,7 @@ struct long_entry {
 struct missed {
     uint64_t key[2];
     struct bucket *bucket;
-    struct long_entry *place; /* in the second cache; NULL: too long for it */
+    struct long_entry *place; /* in the second cache; NULL: too long for it, or too short to need it */
     unsigned span;  /* in the batch */
     unsigned size;  /* bytes */
     unsigned first; /* of its parts */
