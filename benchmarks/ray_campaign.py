@@ -1,4 +1,4 @@
-"""The same bytes from a Ray of three nodes as from one core, whatever ends in the middle: `make clusters`.
+"""The same bytes from a Ray of three nodes as from one core, whatever ends in the middle.
 
 First `--size` of text, JSON Lines and Parquet, with 1, 2 and 6 tasks at a time. Then `--faults` runs over small inputs,
 one of which is a document that is too large for a task's first budget; in each, something else ends at a random moment:
