@@ -39,7 +39,7 @@ def cluster() -> Iterator[Any]:
 def command(corpus: Path, out: Path, address: str, *more: str) -> list[str]:
     return [
         sys.executable, "-m", "oomguard", "prepare", *inputs(corpus), "--out", str(out), "--format", "npy",
-        "--shard-tokens", "200000", "--unit-size", "150K", "--cluster", "ray", "--ray-address", address,
+        "--shard-tokens", "100000", "--unit-size", "150K", "--cluster", "ray", "--ray-address", address,
         "--max-rss", "200M", *more,
     ]  # fmt: skip
 
