@@ -84,7 +84,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with (folder / "b.jsonl").open("w") as file:
         file.writelines(json.dumps({"text": document()}) + "\n" for _ in range(2000))
     pq.write_table(pa.table({"text": [document() for _ in range(2000)]}), folder / "c.parquet", row_group_size=200)
-    prepare(PrepareOptions(inputs=inputs(folder), out=folder / "alone", format="npy", shard_tokens=200_000))
+    prepare(PrepareOptions(inputs=inputs(folder), out=folder / "alone", format="npy", shard_tokens=100_000))
     return folder
 
 

@@ -37,7 +37,7 @@ def start(command: str, index: int) -> subprocess.Popen[bytes]:
 def test_an_indexed_job_makes_what_one_machine_makes(corpus: Path, tmp_path: Path) -> None:
     job, out = tmp_path / "job.json", tmp_path / "out"
     line = [sys.executable, "-m", "oomguard", "prepare", *inputs(corpus), "--out", str(out), "--format", "npy",
-            "--shard-tokens", "200000", "--unit-size", "200K", "--job-only", "--job-file", str(job)]  # fmt: skip
+            "--shard-tokens", "100000", "--unit-size", "200K", "--job-only", "--job-file", str(job)]  # fmt: skip
     subprocess.run(line, check=True)
     for command in commands(job):
         pods = [start(command, index) for index in range(PODS)]

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -16,7 +17,6 @@ from tests.cluster.conftest import inputs, shards
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("ray"), pytest.mark.filterwarnings("ignore")]
 STORE, MEMORY = 80_000_000, 2 << 30
@@ -32,13 +32,14 @@ def cluster() -> Iterator[Any]:
     ours.extra = [ours.add_node(**sizes) for _ in range(2)]
     ours.wait_for_nodes()
     yield ours
+    sys.modules["ray"].shutdown()
     ours.shutdown()
 
 
 def command(corpus: Path, out: Path, address: str, *more: str) -> list[str]:
     return [
         sys.executable, "-m", "oomguard", "prepare", *inputs(corpus), "--out", str(out), "--format", "npy",
-        "--shard-tokens", "200000", "--unit-size", "150K", "--cluster", "ray", "--ray-address", address,
+        "--shard-tokens", "100000", "--unit-size", "150K", "--cluster", "ray", "--ray-address", address,
         "--max-rss", "200M", *more,
     ]  # fmt: skip
 
@@ -67,6 +68,10 @@ def kill_a_unit(_: Any, __: subprocess.Popen[str]) -> None:
     raise TimeoutError
 
 
+def interrupt_the_driver(_: Any, driver: subprocess.Popen[str]) -> None:
+    driver.send_signal(signal.SIGINT)
+
+
 def kill_the_driver(_: Any, driver: subprocess.Popen[str]) -> None:
     driver.send_signal(signal.SIGKILL)
 
@@ -75,7 +80,10 @@ def kill_the_driver(_: Any, driver: subprocess.Popen[str]) -> None:
     "fault",
     [
         remove_a_node,
-        *(pytest.param(fault, marks=pytest.mark.slow) for fault in (None, kill_a_unit, kill_the_driver)),
+        *(
+            pytest.param(fault, marks=pytest.mark.slow)
+            for fault in (None, kill_a_unit, kill_the_driver, interrupt_the_driver)
+        ),
     ],
 )
 def test_the_shards_are_those_of_one_machine(
@@ -88,7 +96,8 @@ def test_the_shards_are_those_of_one_machine(
             when_parts(out, 3)
             fault(cluster, driver)
         _, errors = driver.communicate(timeout=240)
-    if fault is kill_the_driver:
+    if fault in (kill_the_driver, interrupt_the_driver):
+        assert fault is kill_the_driver or (driver.returncode, "are done and kept" in errors) == (130, True), errors
         done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=240)
         assert done.returncode == 0, done.stderr
     else:
@@ -103,3 +112,53 @@ def test_only_numbers_pass_through_ray() -> None:
     words = ("work", "/shared/" + "x" * 4000, "--unit", "1000000", "--workers", "64", "--quiet")
     assert len(pickle.dumps((run_there, words, 1 << 40))) < 10_000
     assert len(pickle.dumps({"what": "\N{GRINNING FACE}" * TOLD, "node": "x" * 56, "seconds": 1.0})) < 10_000
+
+
+@pytest.mark.slow
+def test_a_node_that_sees_another_folder_is_named_before_anything_runs(
+    corpus: Path, cluster: Any, tmp_path: Path
+) -> None:
+    """As where the shared file system is not mounted: a node in a mount namespace of its own."""
+    out, job = tmp_path / "out", tmp_path / "job.json"
+    line = [sys.executable, "-m", "oomguard", "prepare", *inputs(corpus), "--out", str(out), "--format", "npy"]
+    subprocess.run([*line, "--unit-size", "150K", "--job-only", "--job-file", str(job)], check=True)
+    ray = str(Path(sys.executable).with_name("ray"))
+    node = f'mount -t tmpfs none "$1" && exec "$2" start --address={cluster.address} --num-cpus=1 --block'
+    sizes = f"--object-store-memory={STORE} --memory={MEMORY}"
+    blind = ["unshare", "--mount", "sh", "-c", f"{node} {sizes}", "sh", str(out), ray]
+    with subprocess.Popen(blind, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as started:
+        try:
+            if not wait_for_nodes(cluster, 4, started):
+                pytest.skip(f"no mount namespaces here: {started.communicate()[1][-300:]}")
+            done = subprocess.run(
+                [sys.executable, "-m", "oomguard", "prepare", "--job", str(job), "--cluster", "ray", "--ray-address",
+                 cluster.address, "--max-rss", "200M"],
+                capture_output=True, text=True, check=False, timeout=240,
+            )  # fmt: skip
+        finally:
+            for process in psutil.Process(started.pid).children(recursive=True):
+                process.terminate()
+            started.terminate()
+    said = " ".join(done.stderr.split())
+    assert done.returncode == 1, said
+    assert "Ray node" in said
+    assert "is not the folder that this job was planned for" in said
+    assert not list((out / ".oomguard/parts").glob("*.part"))
+
+
+def wait_for_nodes(cluster: Any, count: int, started: subprocess.Popen[str]) -> bool:
+    """Whether so many nodes are alive, before the one that was started ends."""
+    until = time.monotonic() + 120
+    while time.monotonic() < until and started.poll() is None:
+        if alive(cluster) >= count:
+            return True
+        time.sleep(0.3)
+    return False
+
+
+def alive(cluster: Any) -> int:
+    import ray
+
+    if not ray.is_initialized():
+        ray.init(address=cluster.address, log_to_driver=False)
+    return sum(node["Alive"] for node in ray.nodes())

@@ -23,7 +23,7 @@ def submit(corpus: Path, slurm: dict[str, str], out: Path, *more: str) -> list[s
     done = subprocess.run(
         [
             sys.executable, "-m", "oomguard", "prepare", *inputs(corpus), "--out", str(out), "--format", "npy",
-            "--shard-tokens", "200000", "--unit-size", "200K", "--cluster", "slurm", "--tasks", "4", "--max-rss", "200M",
+            "--shard-tokens", "100000", "--unit-size", "200K", "--cluster", "slurm", "--tasks", "4", "--max-rss", "200M",
             *more,
         ],
         env=slurm, capture_output=True, text=True, check=False,

@@ -8,24 +8,19 @@ split takes of the unit; most units are one segment, whose documents' numbers de
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
-import secrets
 import shlex
 import struct
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput
-from oomguard.kernel import safe_files
-from oomguard.preparation.writing.beside_files import read_part
 from oomguard.preparation.writing.formats.stored import OrderedEnds
-from oomguard.preparation.writing.manifest import disk_error, write_all
-from oomguard.preparation.writing.read_parts import ReadParts
 from oomguard.preparation.writing.token_sink import EncodedPiece, Totals
 from oomguard.text import printable
+from oomguard.units import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,12 +28,11 @@ if TYPE_CHECKING:
 
     from oomguard.preparation.writing.token_sink import Split
 
-_MAGIC = b"OOMPART2"
-_TAIL = struct.Struct("<Q32s8s")
-_BLOCK = 1 << 20  # of which a sum is kept
+MAGIC = b"OOMPART2"
+TAIL = struct.Struct("<Q32s8s")
+BLOCK = MIB  # of which a sum is kept
 _SUM_BYTES = 32
-_LONGEST_FOOTER = 1 << 20
-_STEP = 1 << 20  # bytes of tokens read at once
+_LONGEST_FOOTER = MIB
 _STRETCH = 1 << 16  # document ends read at once
 _END_BYTES = 8
 
@@ -51,120 +45,6 @@ class Segment:
     tokens: int = 0
     ends: int = 0  # that are stored
     count: Totals
-
-
-class _BlockSums:
-    """The sha256 of each block of a file that is written in order."""
-
-    def __init__(self) -> None:
-        self._sums = bytearray()
-        self._digest, self._held = hashlib.sha256(), 0
-
-    def update(self, data: memoryview) -> None:
-        """Take the next bytes."""
-        while len(data):
-            now = data[: _BLOCK - self._held]
-            self._digest.update(now)
-            self._held += len(now)
-            data = data[len(now) :]
-            if self._held == _BLOCK:
-                self._end()
-
-    def _end(self) -> None:
-        self._sums += self._digest.digest()
-        self._digest, self._held = hashlib.sha256(), 0
-
-    def all(self) -> bytes:
-        """Give them one after the other, that of a last block too; nothing comes any more."""
-        if self._held:
-            self._end()
-        return bytes(self._sums)
-
-
-class PartWriter:
-    """Where the pipeline puts the pieces of a unit."""
-
-    def __init__(self, path: Path, *, job: str, unit: int, token_bytes: int) -> None:
-        """Write to a temporary file beside `path`. Raises: BadInput if the disk refuses."""
-        self.totals = Totals()
-        self.position: dict[str, Any] = {}
-        self._path = path
-        self._about = {"job": job, "unit": unit, "token_bytes": token_bytes}
-        self._token_bytes = token_bytes
-        self._segments: list[Segment] = []
-        self._read = ReadParts()
-        self._sums = _BlockSums()
-        stem = f".{path.stem}.{secrets.token_hex(8)}"
-        self._tokens_at, self._ends_at = path.with_name(f"{stem}.tokens"), path.with_name(f"{stem}.ends")
-        try:
-            self._tokens, self._ends = safe_files.create(self._tokens_at), safe_files.create(self._ends_at)
-        except OSError as error:
-            raise disk_error(error, path) from error
-
-    def take(self, piece: EncodedPiece) -> None:
-        """Append a piece. Raises: BadInput if the disk refuses."""
-        import numpy as np
-
-        if not self._segments or self._segments[-1].split != piece.split:
-            self._segments.append(Segment(split=piece.split, count=Totals()))
-        segment = self._segments[-1]
-        ends = np.asarray(piece.ends if piece.ends is not None else (), np.int64) + segment.tokens
-        try:
-            write_all(self._tokens, memoryview(piece.tokens))
-            write_all(self._ends, memoryview(ends.astype("<u8").tobytes()))
-        except OSError as error:
-            raise disk_error(error, self._tokens_at) from error
-        self._sums.update(memoryview(piece.tokens).cast("B"))
-        segment.tokens += len(piece.tokens) // self._token_bytes
-        segment.ends += len(ends)
-        segment.count = segment.count.plus(piece.count)
-        self.totals = self.totals.plus(piece.count)
-        self.position = piece.position
-        for source, start, end, crc in piece.read:
-            if crc is not None:  # of what only the reader reads there is none: a whole file
-                self._read.note(source, start, end, crc)
-
-    def commit(self) -> bool:
-        """Give the part its name, once it is on disk; False: another worker did so before, with the same tokens.
-
-        Raises: BadInput if the disk refuses.
-        """
-        try:
-            for data in read_part(self._ends, 0, os.fstat(self._ends).st_size):
-                write_all(self._tokens, memoryview(data))
-                self._sums.update(memoryview(data))
-            segments, read = [asdict(each) for each in self._segments], [part[1:] for part in self._read.take()]
-            footer = json.dumps({**self._about, "segments": segments, "read": read}).encode()
-            behind = self._sums.all() + footer
-            tail = _TAIL.pack(len(footer), hashlib.sha256(behind).digest(), _MAGIC)
-            write_all(self._tokens, memoryview(behind + tail))
-            os.fsync(self._tokens)
-            first = _give_name(self._tokens_at, self._path)
-            safe_files.sync_folder(self._path.parent)
-        except OSError as error:
-            raise disk_error(error, self._path) from error
-        return first
-
-    def close(self) -> None:
-        """Close and remove what is temporary; harmless after `commit`."""
-        for fd, path in ((self._tokens, self._tokens_at), (self._ends, self._ends_at)):
-            if fd >= 0:
-                os.close(fd)
-            safe_files.unlink(path)
-        self._tokens = self._ends = -1
-
-
-def _give_name(temporary: Path, final: Path) -> bool:
-    """A name that is taken stays: a link is refused there, where a rename would replace."""
-    try:
-        safe_files.link(temporary, final)
-    except FileExistsError:
-        return False
-    except OSError as error:
-        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
-            raise
-        safe_files.rename(temporary, final)  # a file system without links; two such files are the same bytes
-    return True
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -215,7 +95,7 @@ class StoredPart:
         import numpy as np
 
         (file, tokens_at), (ends_file, ends_at) = sections
-        width, step = self.token_bytes, _STEP // self.token_bytes
+        width, step = self.token_bytes, MIB // self.token_bytes
         last = stop or Place(start.segment, segment.tokens, segment.ends)
         ends = OrderedEnds(_stretches(ends_file, ends_at, start.end, last.end))
         token, done = start.token, start.end
@@ -251,8 +131,8 @@ class StoredPart:
         """Read all of it. Raises: BadInput if it is damaged."""
         with self.path.open("rb") as file:
             checked = _Checked(self, file.fileno())
-            for block in range(-(-self._body // _BLOCK)):
-                checked.read(block * _BLOCK, min(_BLOCK, self._body - block * _BLOCK))
+            for block in range(-(-self._body // BLOCK)):
+                checked.read(block * BLOCK, min(BLOCK, self._body - block * BLOCK))
 
     @property
     def _body(self) -> int:
@@ -271,7 +151,7 @@ class _Checked:
         """Raises: BadInput."""
         found = []
         while size:
-            number, skip = divmod(start, _BLOCK)
+            number, skip = divmod(start, BLOCK)
             found.append(self._of(number)[skip : skip + size])
             start += len(found[-1])
             size -= len(found[-1])
@@ -279,8 +159,8 @@ class _Checked:
 
     def _of(self, number: int) -> bytes:
         if number != self._number:
-            begin = number * _BLOCK
-            size = max(0, min(_BLOCK, self._body - begin))
+            begin = number * BLOCK
+            size = max(0, min(BLOCK, self._body - begin))
             data = os.pread(self._fd, size, begin)
             os.posix_fadvise(self._fd, begin, size, os.POSIX_FADV_DONTNEED)  # page cache counts against the budget
             told = self._part.sums[number * _SUM_BYTES : (number + 1) * _SUM_BYTES]
@@ -316,20 +196,20 @@ def open_part(path: Path, *, job: str, unit: int, token_bytes: int) -> StoredPar
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
             fd, size = file.fileno(), os.fstat(file.fileno()).st_size
-            length, told, magic = _TAIL.unpack(os.pread(fd, _TAIL.size, max(0, size - _TAIL.size)))
-            if magic != _MAGIC or length > _LONGEST_FOOTER or length > size:
+            length, told, magic = TAIL.unpack(os.pread(fd, TAIL.size, max(0, size - TAIL.size)))
+            if magic != MAGIC or length > _LONGEST_FOOTER or length > size:
                 raise again
-            footer = os.pread(fd, length, size - _TAIL.size - length)
+            footer = os.pread(fd, length, size - TAIL.size - length)
             about = json.loads(footer)
             segments = tuple(Segment(**{**each, "count": Totals(**each["count"])}) for each in about["segments"])
             read = tuple((int(start), int(end), int(crc)) for start, end, crc in about["read"])
             body = _body_bytes(segments, token_bytes)
-            sums = os.pread(fd, -(-body // _BLOCK) * _SUM_BYTES, body)
+            sums = os.pread(fd, -(-body // BLOCK) * _SUM_BYTES, body)
     except OSError as error:
         raise BadInput(f"{printable(str(path))} cannot be read: {error.strerror}", do=f"ls -l {path}") from error
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, struct.error) as error:
         raise again from error
-    is_whole = body + len(sums) + length + _TAIL.size == size and hashlib.sha256(sums + footer).digest() == told
+    is_whole = body + len(sums) + length + TAIL.size == size and hashlib.sha256(sums + footer).digest() == told
     is_ours = {key: about.get(key) for key in ("job", "unit", "token_bytes")} == {
         "job": job, "unit": unit, "token_bytes": token_bytes,
     }  # fmt: skip

@@ -58,7 +58,7 @@ def sbatch_commands(job: JobFile, path: Path, options: SlurmOptions, *, most: in
     share = f'--share "$SLURM_ARRAY_TASK_ID/{elements}"'
     common = ["sbatch", "--parsable", f"--job-name={name}", f"--mem={memory}M", *options.arguments]
     finish = [*us, "finish", str(path.absolute()), *budget]
-    shares = job.shares(elements)
+    shares = job.shares(min(options.elements or _USUAL_ELEMENTS, most))
     part = f'--part "$SLURM_ARRAY_TASK_ID/{shares}"'
     shards = [
         *common, "--dependency=afterany:ARRAY", f"--array=0-{shares - 1}",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput
 from oomguard.preparation.api import encode_into, settle
-from oomguard.preparation.cluster.parts import PartWriter
+from oomguard.preparation.cluster.part_writer import PartWriter
 from oomguard.preparation.cluster.shard_table import counts_of
 from oomguard.preparation.cluster.unit_source import lines_before, source_now
 from oomguard.units import format_size

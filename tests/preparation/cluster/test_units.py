@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oomguard.errors import BadInput
-from oomguard.preparation.cluster.parts import PartWriter, Place, open_part
+from oomguard.preparation.cluster.part_writer import PartWriter
+from oomguard.preparation.cluster.parts import Place, open_part
 from oomguard.preparation.cluster.units import cut_units
 from oomguard.preparation.options import PrepareOptions, resolve_options
 from oomguard.preparation.reading.sources import find_sources
@@ -115,8 +116,9 @@ def flat(given_pieces: list[EncodedPiece]) -> list[tuple[str | None, bytes, list
 @pytest.mark.parametrize("seed", range(20))
 def test_a_part_gives_back_what_it_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     """In small stretches, and from any position on that a piece carried."""
-    monkeypatch.setattr("oomguard.preparation.cluster.parts._STEP", 64)
-    monkeypatch.setattr("oomguard.preparation.cluster.parts._BLOCK", 48)
+    monkeypatch.setattr("oomguard.preparation.cluster.parts.MIB", 64)
+    monkeypatch.setattr("oomguard.preparation.cluster.parts.BLOCK", 48)
+    monkeypatch.setattr("oomguard.preparation.cluster.part_writer.BLOCK", 48)
     monkeypatch.setattr("oomguard.preparation.cluster.parts._LONGEST_FOOTER", 1 << 20)
     chance = random.Random(seed)
     given_pieces = pieces(chance, chance.randrange(1, 12))
