@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from oomguard.errors import BadInput
 from oomguard.preparation.reading.fields import find_field, paths_of
 from oomguard.preparation.reading.kinds import KINDS
 from oomguard.preparation.reading.packed_streams import DamagedStream, PackedStreams
-from oomguard.text import printable
+from oomguard.text import printable, shell_word
 from oomguard.units import KIB
 
 if TYPE_CHECKING:
@@ -92,7 +91,7 @@ def recognise(path: Path, compression: Compression | None) -> Recognised:
     except DamagedStream:
         return Recognised(kind=None, compression=compression, head=b"")  # the reading will say so
     except OSError as error:
-        raise BadInput(f"{shown} cannot be opened: {error.strerror}", do=f"ls -l {shlex.quote(shown)}") from error
+        raise BadInput(f"{shown} cannot be opened: {error.strerror}", do=f"ls -l {shell_word(str(path))}") from error
     refuse_unreadable(head, shown)
     kind = kind_of(head)
     if compression is not None and kind in ("parquet", "arrow"):
@@ -122,7 +121,7 @@ def refuse_unreadable(head: bytes, shown: str) -> None:
     """Refuse what would be taken as text and is known to be none. Raises: BadInput."""
     found = next((words for magic, words in _NO_READER.items() if head.startswith(magic)), None)
     if found is not None:
-        raise BadInput(f"{shown} is {found[0]}, and no text", do=found[1].replace("FILE", shlex.quote(shown)))
+        raise BadInput(f"{shown} is {found[0]}, and no text", do=found[1].replace("FILE", shell_word(shown)))
 
 
 def compression_of(head: bytes) -> Compression | None:

@@ -381,7 +381,7 @@ def _listing(folder: Path) -> list[Path]:
         found = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
     except OSError as error:
         raise BadInput(
-            f"may not list {printable(str(folder))}: {error.strerror}", do=f"ls -ld {printable(str(folder))}"
+            f"may not list {printable(str(folder))}: {error.strerror}", do=f"ls -ld {shell_word(str(folder))}"
         ) from error
     return sorted(found, key=lambda entry: _natural_name(entry.name))
 
@@ -417,12 +417,12 @@ def _status_of(path: Path) -> os.stat_result:
     try:
         status = path.stat()
     except OSError as error:
-        raise BadInput(f"{shown} cannot be opened: {error.strerror}", do=f"ls -l {shown}") from error
+        raise BadInput(f"{shown} cannot be opened: {error.strerror}", do=f"ls -l {shell_word(str(path))}") from error
     if not stat.S_ISREG(status.st_mode):
         what = "a pipe" if stat.S_ISFIFO(status.st_mode) else "a device or socket"
-        raise BadInput(f"{shown} is {what}, not a file", do=f"cat {shown} | oomguard prepare -")
+        raise BadInput(f"{shown} is {what}, not a file", do=f"cat {shell_word(str(path))} | oomguard prepare -")
     if not os.access(path, os.R_OK, effective_ids=True):
-        raise BadInput(f"{shown} may not be read", do=f"ls -l {shown}")
+        raise BadInput(f"{shown} may not be read", do=f"ls -l {shell_word(str(path))}")
     return status
 
 

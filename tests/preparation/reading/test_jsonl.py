@@ -119,7 +119,8 @@ def test_truncated_compression(tmp_path: Path, name: str) -> None:
     packed = PACKERS[name](json.dumps({"text": noise}).encode() + b"\n")
     path.write_bytes(packed[: len(packed) // 2])
     with pytest.raises(
-        BadInput, match=r"a\.jsonl: damaged or cut off, after [0-9]+ bytes of decompressed text"
+        BadInput,
+        match=r"a\.jsonl: damaged or cut off (within the next [0-9.]+ [KM]iB )?after [0-9]+ bytes of decompressed text",
     ) as caught:
         read(path, "jsonl", compression=name)
     assert " -t " in caught.value.do

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from oomguard.errors import BadInput
+from oomguard.preparation.writing.formats.words import unreadable
 from oomguard.units import MIB
 
 if TYPE_CHECKING:
@@ -89,14 +89,14 @@ class RawShard:
                 while left:
                     data = file.read(min(left * dtype.itemsize, MIB))
                     if len(data) < dtype.itemsize or len(data) % dtype.itemsize:
-                        raise BadInput(f"{self.path} ends before its tokens do", do=f"ls -l {self.path}")
+                        raise unreadable(self.path, " ends before its tokens do")
                     tokens = np.frombuffer(data, dtype)
                     yield tokens, ends.up_to(at + len(tokens)) - at
                     at += len(tokens)
                     left -= len(tokens)
         rest = ends.up_to(1 << 62)
         if len(rest) and rest[-1] > at:
-            raise BadInput(f"{self.path}: its documents have more tokens than there are", do=f"ls -l {self.path}*")
+            raise unreadable(self.path, ": its documents have more tokens than there are", "ls -l FILE*")
         if len(rest):  # empty documents of a shard without tokens
             yield np.empty(0, dtype), rest - at
 
@@ -137,7 +137,7 @@ def raw_shard(
     """A file that is nothing but tokens. Raises: BadInput for an odd size."""
     width, size = int(dtype[-1]), path.stat().st_size
     if size % width:
-        raise BadInput(f"{path} has {size:,} bytes, which are no tokens of {width} bytes", do=f"ls -l {path}")
+        raise unreadable(path, f" has {size:,} bytes, which are no tokens of {width} bytes")
     return RawShard(path=path, split=split, dtype=dtype, extents=((0, size // width),), ends=ends)
 
 

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
-import shlex
 from typing import TYPE_CHECKING
 
-from oomguard.text import printable
+from oomguard.errors import BadInput
+from oomguard.text import printable, shell_word
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from oomguard.preparation.writing.formats.base import FinishedSet
 
 _FRACTIONS = ("0.0005", "0.005", "0.01", "0.05", "0.1", "0.5")
 _A_BATCH = 64 * 1024 * 8  # B x T x processes in the anchors' own scripts
 
 
-def shell_path(path: str) -> str:
-    """Quote a path for a shell: also one that is not UTF-8, or holds what a terminal must not be shown."""
-    if printable(path) == path:
-        return shlex.quote(path)
-    escaped = "".join(
-        chr(byte) if 32 <= byte < 127 and byte not in b"\\'" else f"\\x{byte:02x}" for byte in os.fsencode(path)
-    )
-    return f"$'{escaped}'"
+def unreadable(path: Path, what: str, command: str = "ls -l FILE") -> BadInput:
+    """What is wrong with a file of a shard; FILE in the command stands for its name."""
+    return BadInput(f"{printable(str(path))}{what}", do=command.replace("FILE", shell_word(str(path))))
 
 
 def no_train_shard(done: FinishedSet) -> str:
@@ -93,7 +89,7 @@ def short_last_shard(done: FinishedSet, loaders: str) -> list[str]:
 
 def python_line(*statements: str) -> str:
     """A command that runs some statements of Python."""
-    return f"  python -c {shell_path('; '.join(statements))}"
+    return f"  python -c {shell_word('; '.join(statements))}"
 
 
 def quoted(text: str) -> str:
