@@ -17,7 +17,7 @@ from oomguard.errors import BadInput, Stopped, edge
 from oomguard.kernel.machine import usable_cpus
 from oomguard.kernel.process.signals import stop_on_signals
 from oomguard.kernel.storage import is_in_memory
-from oomguard.preparation.disk_room import free_bytes, require_room, room_needed
+from oomguard.preparation.disk_room import free_bytes, require_room, room_needed, unknown_room
 from oomguard.preparation.encoding.encodings import find_rank_file
 from oomguard.preparation.encoding.load_engine import fill_vocabulary, open_vocabulary, uses_core
 from oomguard.preparation.engines.events import PrepareEvents
@@ -205,7 +205,7 @@ def open_job(
     if max_rss is not None:
         plan(max_rss)  # before it is enforced: this process itself may not fit in what is too small
     budget = stack.enter_context(enter_budget(max_rss))
-    notes = list(found.notes)
+    notes = [*found.notes, *unknown_room(options.out, sources)]
     if is_in_memory(options.out):
         notes.append(f"{options.out} is memory (tmpfs): what is written there counts against the budget")
     if resolved.separator and not any(source.kind in ("text", "tar") for source in sources):

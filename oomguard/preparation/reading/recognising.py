@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput
+from oomguard.preparation.encoding.zeros import not_text
 from oomguard.preparation.reading.fields import find_field, paths_of
 from oomguard.preparation.reading.kinds import KINDS
 from oomguard.preparation.reading.packed_streams import DamagedStream, PackedStreams
@@ -47,6 +48,7 @@ _NO_READER = {
 _TAR_AT, _TAR = 257, b"ustar"
 _BOM = b"\xef\xbb\xbf"
 _LINES = 20
+_START = 4 * KIB
 _ARRAY = re.compile(rb'\[\s*\{\s*"')
 _OBJECT_ALONE = re.compile(rb'\{[ \t]*\r?\n\s*"')
 _OBJECT = re.compile(rb'[ \t]*\{[ \t]*"')
@@ -122,6 +124,21 @@ def refuse_unreadable(head: bytes, shown: str) -> None:
     found = next((words for magic, words in _NO_READER.items() if head.startswith(magic)), None)
     if found is not None:
         raise BadInput(f"{shown} is {found[0]}, and no text", do=found[1].replace("FILE", shell_word(shown)))
+
+
+def is_binary(head: bytes) -> bool:
+    """Whether a file begins as no text does: not as UTF-8, and with zero bytes, though not with as many as UTF-16."""
+    start = head[:_START]
+    is_wide = start.startswith((b"\xff\xfe", b"\xfe\xff")) or not_text(start, is_first=True)
+    return b"\0" in start and not is_wide and not _is_utf8(start)
+
+
+def _is_utf8(start: bytes) -> bool:
+    try:
+        start.decode()
+    except UnicodeDecodeError as error:
+        return error.start + 4 > len(start)  # the last character may be cut off
+    return True
 
 
 def compression_of(head: bytes) -> Compression | None:

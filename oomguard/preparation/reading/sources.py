@@ -16,7 +16,7 @@ from oomguard.errors import BadInput, NothingFound
 from oomguard.preparation.reading.first_look import require_field
 from oomguard.preparation.reading.folders import contents_of
 from oomguard.preparation.reading.kinds import BY_EXTENSION, COMPRESSIONS, KINDS, KNOWN
-from oomguard.preparation.reading.recognising import recognise
+from oomguard.preparation.reading.recognising import is_binary, recognise
 from oomguard.preparation.reading.source import REMOTE, STDIN, Source
 from oomguard.text import printable, shell_word
 
@@ -187,6 +187,12 @@ class _Finder:
                 do=f"{command.replace('ADDRESS', shell_word(given))} | oomguard prepare - --input-format jsonl",
             )
         if given and path.is_dir():
+            if self._excluded(path):
+                raise BadInput(
+                    f"{printable(given)} is the output folder, which is never read as input",
+                    do="--out with another folder, one in it for example: --out "
+                    + shell_word(str(Path(given, "tokens"))),
+                )
             found = [self._source(file) for file in self._walk(path, seen=set())]
         elif given and os.path.lexists(path):  # before globs: a file may be called "a[1].txt"
             found = [self._named(path)]
@@ -342,6 +348,11 @@ class _Finder:
         if kind is None and looked is not None and looked.kind is not None:
             kind = looked.kind
             self.recognised.setdefault(kind, []).append(shown)
+        if kind is None and looked is not None and is_binary(looked.head):
+            raise BadInput(
+                f"{shown} is binary, and no text",
+                do="--input-format text --errors replace, if it is text all the same",
+            )
         if kind is None and compression and (looked is None or not looked.head):  # not looked into
             return ("jsonl", compression, False) if self.wanted.field_asked else ("text", compression, True)
         if self.wanted.check_fields and looked is not None and kind is not None:
