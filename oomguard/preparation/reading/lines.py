@@ -60,10 +60,8 @@ def parse_lines(data: bytes, *, field: str, errors: str, at_start: bool) -> Pars
     if at_start:
         data = data.removeprefix(_BOM)
     count = data.count(b"\n") + (not data.endswith(b"\n")) if data else 0
-    if count == 1 and len(data) > _LARGE:
-        lines = [data]  # itself, and not a copy
-    else:
-        lines = data.removesuffix(b"\n").split(b"\n") if data else []
+    is_one = not data or (count == 1 and len(data) > _LARGE)  # then no copy is made
+    lines = [data] if is_one else data.removesuffix(b"\n").split(b"\n")
     found = _parse(lines, field=field, errors=errors, is_utf8=_is_well_formed(data), them="lines")
     return ParsedLines(found.text, found.offsets, found.rows, found.bad, count)
 
