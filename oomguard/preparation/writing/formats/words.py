@@ -11,7 +11,7 @@ from oomguard.text import printable, shell_word
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from oomguard.preparation.writing.formats.base import FinishedSet
+    from oomguard.preparation.writing.formats.base import FinishedSet, Layout
 
 _FRACTIONS = ("0.0005", "0.005", "0.01", "0.05", "0.1", "0.5")
 _A_BATCH = 64 * 1024 * 8  # B x T x processes in the anchors' own scripts
@@ -28,6 +28,18 @@ def no_train_shard(done: FinishedSet) -> str:
         "all fits in the first shard, which is for validation, and nothing is left to train on: "
         f"--shard-tokens {max(1, done.tokens('val') // 10)} or --val-fraction 0.01 gives both"
     )
+
+
+def expect_no_train_shard(layout: Layout, *, first_is_val: bool, tokens: float) -> list[str]:
+    """Say that about `tokens` tokens will all be in the first shard, where that is for validation."""
+    full = layout.shard_tokens
+    if not first_is_val or full is None or tokens > full:
+        return []
+    note = (
+        f"about {round(tokens):,} tokens, and the first {full:,} (--shard-tokens) are for validation: nothing would be "
+        f"left to train on; --shard-tokens {max(1, round(tokens) // 10)} or --val-fraction 0.01 gives both"
+    )
+    return [note]
 
 
 def no_train_file(done: FinishedSet, name: str) -> str:
