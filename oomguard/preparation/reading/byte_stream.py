@@ -171,9 +171,19 @@ class _Rest:
 class Unpacked:
     """The decompressed bytes of a file that is a part of another one."""
 
-    def __init__(self, file: BinaryIO, compression: Packed, name: str) -> None:
-        self._streams = PackedStreams(file, compression, before_stream=lambda _: None)
+    def __init__(self, file: BinaryIO, compression: Packed, name: str, *, reserve: Reserve, held: int) -> None:
+        """`held`: what the file that it is a part of has asked for. Raises: as ByteStream."""
+        self._compression = compression
         self._name = name
+        self._reserve = reserve
+        self._outer = self.held = held
+        self._streams = PackedStreams(file, compression, before_stream=self._ask)
+
+    def _ask(self, head: bytes) -> None:
+        window = decoder_memory(head, self._compression)
+        if window > USUAL and window + self._outer > self.held:
+            self._reserve(window + self._outer, f"{self._name}: its {self._compression} dictionary")
+            self.held = window + self._outer
 
     def read(self, size: int, /) -> bytes:
         """Give the next bytes, at most `size`; b"" only at the end. Raises: BadInput for damaged data."""

@@ -99,7 +99,8 @@ def _members(
             continue
         file: Any = archive.extractfile(member)
         shown = f"{name}: {printable(member.name)}"
-        content: Readable = Unpacked(file, compression, shown) if compression else file
+        packed = Unpacked(file, compression, shown, reserve=reserve, held=stream.held) if compression else None
+        content: Readable = packed or file
         for piece in (_text if kind == "text" else _lines)(content, shown, options, reserve, start):
             place = {"header": header, "passed": passed, **piece.resume}
             where = f"member {printable(member.name)}, {piece.where}"
