@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from oomguard.preparation.writing.formats.stored import split_folders
-from oomguard.preparation.writing.formats.words import unreadable
+from oomguard.preparation.writing.formats.stored import split_folders, unreadable
 from oomguard.units import MIB
 
 if TYPE_CHECKING:

@@ -11,13 +11,12 @@ import struct
 from typing import TYPE_CHECKING
 
 from oomguard.preparation.writing.formats.base import OutputFormat
-from oomguard.preparation.writing.formats.stored import RawShard, numbered_files
+from oomguard.preparation.writing.formats.stored import RawShard, numbered_files, unreadable
 from oomguard.preparation.writing.formats.words import (
     again,
     for_validation,
     no_train_shard,
     short_last_shard,
-    unreadable,
 )
 from oomguard.text import shell_word
 

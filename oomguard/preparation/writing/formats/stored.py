@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from oomguard.preparation.writing.formats.words import unreadable
+from oomguard.errors import BadInput
+from oomguard.text import printable, shell_word
 from oomguard.units import MIB
 
 if TYPE_CHECKING:
@@ -129,6 +130,11 @@ def raw_shards(folder: Path, pattern: str, *, token_bytes: int) -> list[StoredSh
     """One file a split, without a header."""
     found = [(folder / pattern.format(split=split), split) for split in SPLITS]
     return [raw_shard(path, split, f"<u{token_bytes}") for path, split in found if path.is_file()]
+
+
+def unreadable(path: Path, what: str, command: str = "ls -l FILE") -> BadInput:
+    """What is wrong with a file of a shard; FILE in the command stands for its name."""
+    return BadInput(f"{printable(str(path))}{what}", do=command.replace("FILE", shell_word(str(path))))
 
 
 def raw_shard(

@@ -5,21 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from oomguard.errors import BadInput
-from oomguard.text import printable, shell_word
+from oomguard.text import shell_word
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from oomguard.preparation.writing.formats.base import FinishedSet, Layout
 
 _FRACTIONS = ("0.0005", "0.005", "0.01", "0.05", "0.1", "0.5")
 _A_BATCH = 64 * 1024 * 8  # B x T x processes in the anchors' own scripts
-
-
-def unreadable(path: Path, what: str, command: str = "ls -l FILE") -> BadInput:
-    """What is wrong with a file of a shard; FILE in the command stands for its name."""
-    return BadInput(f"{printable(str(path))}{what}", do=command.replace("FILE", shell_word(str(path))))
 
 
 def no_train_shard(done: FinishedSet) -> str:
