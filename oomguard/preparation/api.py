@@ -205,7 +205,7 @@ def open_job(
     if max_rss is not None:
         plan(max_rss)  # before it is enforced: this process itself may not fit in what is too small
     budget = stack.enter_context(enter_budget(max_rss))
-    notes = [*found.notes, *unknown_room(options.out, sources)]
+    notes = list(found.notes)
     if is_in_memory(options.out):
         notes.append(f"{options.out} is memory (tmpfs): what is written there counts against the budget")
     if resolved.separator and not any(source.kind in ("text", "tar") for source in sources):
@@ -225,7 +225,7 @@ def open_job(
         rank_file, os.O_RDONLY | os.O_CLOEXEC
     )  # the file that was looked at, whatever its name stands for
     stack.callback(os.close, rank_fd)
-    expected = expect_no_train_shard(
+    expected = unknown_room(options.out, sources) + expect_no_train_shard(
         resolved.layout,
         first_is_val=resolved.val_fraction is None and all(source.divisible_text for source in sources),
         tokens=sum(source.size or 0 for source in sources) / _BYTES_PER_TOKEN,
