@@ -21,7 +21,7 @@ from oomguard.preparation.reading.corpus_sample import Estimate
 from oomguard.preparation.reading.sampling import sample_corpus
 from oomguard.preparation.reading.sources import find_inputs
 from oomguard.preparation.writing.buckets import KEY_BYTES
-from oomguard.preparation.writing.formats.layout_options import expect_no_train_shard
+from oomguard.preparation.writing.formats.words import expect_no_train_shard
 from oomguard.units import MIB, format_size
 
 if TYPE_CHECKING:

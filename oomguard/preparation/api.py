@@ -17,7 +17,7 @@ from oomguard.errors import BadInput, Stopped, edge
 from oomguard.kernel.machine import usable_cpus
 from oomguard.kernel.process.signals import stop_on_signals
 from oomguard.kernel.storage import is_in_memory
-from oomguard.preparation.disk_room import free_bytes, require_room, room_needed
+from oomguard.preparation.disk_room import free_bytes, require_room, room_needed, unknown_room
 from oomguard.preparation.encoding.encodings import find_rank_file
 from oomguard.preparation.encoding.load_engine import fill_vocabulary, open_vocabulary, uses_core
 from oomguard.preparation.engines.events import PrepareEvents
@@ -31,7 +31,7 @@ from oomguard.preparation.reading.memory_ahead import memory_ahead
 from oomguard.preparation.reading.source import REMOTE
 from oomguard.preparation.reading.sources import Found, behind_earlier, find_inputs
 from oomguard.preparation.shuffle_rules import disk_beside_shards, disk_note, require_documents
-from oomguard.preparation.writing.formats.layout_options import expect_no_train_shard
+from oomguard.preparation.writing.formats.words import expect_no_train_shard
 from oomguard.supervision.own_budget import RunBudget, enter_budget
 from oomguard.units import MIB
 
@@ -230,7 +230,7 @@ def open_job(
         rank_file, os.O_RDONLY | os.O_CLOEXEC
     )  # the file that was looked at, whatever its name stands for
     stack.callback(os.close, rank_fd)
-    expected = expect_no_train_shard(
+    expected = unknown_room(options.out, sources) + expect_no_train_shard(
         resolved.layout,
         first_is_val=resolved.val_fraction is None and all(source.divisible_text for source in sources),
         tokens=sum(source.size or 0 for source in sources) / _BYTES_PER_TOKEN,

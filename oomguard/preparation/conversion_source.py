@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from oomguard.errors import BadInput
 from oomguard.preparation.writing.formats.base import FinishedSet, FinishedShard
 from oomguard.preparation.writing.token_sink import EncodedPiece, Totals
-from oomguard.text import printable
+from oomguard.text import printable, shell_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,7 +81,7 @@ class ConversionSource:
             raise BadInput(
                 f"{printable(str(shard.path))}: id {worst:,} does not fit in {width} bytes of --format "
                 f"{self.output.name}",
-                do=f"oomguard inspect {printable(str(shard.path.parent))}",
+                do=f"oomguard inspect {shell_word(str(shard.path.parent))}",
             )
 
     def _check_ends(self, shard: StoredShard, values: Any, ends: Any) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _WORD = re.compile(rb"[ \n\t][A-Za-z]")
 _SURE = 0.9  # what windows say of the whole may be a little off
 _MOST = 1 << 16  # files that are looked at here
+_ROOMY = 8  # bytes of shards that a byte of input makes at the most, as a rule, where it is compressed
 
 
 def room_needed(out: Path, sources: Sequence[Source], resolved: ResolvedOptions) -> tuple[int | None, int]:
@@ -35,8 +36,8 @@ def room_needed(out: Path, sources: Sequence[Source], resolved: ResolvedOptions)
     Only where the disk could be too small anything is read. What an earlier run has written here is room for it.
     """
     free = free_bytes(out) + _written_before(out)
-    known = all(source.is_cut and source.kind in ("text", "jsonl") for source in sources)
-    size = sum(source.size or 0 for source in sources)
+    known = _is_known(sources)
+    size = _size_of(sources)
     width = resolved.layout.token_bytes
     if not known or resolved.spec.family == "none" or len(sources) > _MOST or size * width <= free:
         return None, free
@@ -51,6 +52,22 @@ def room_needed(out: Path, sources: Sequence[Source], resolved: ResolvedOptions)
         found = sum(len(_WORD.findall(text)) for text in window.texts)
         words += found * (window.stands_for / window.size if window.size else 0.0)
     return int(_SURE * words * width), free
+
+
+def unknown_room(out: Path, sources: Sequence[Source]) -> list[str]:
+    """Say that nobody knows whether the disk is large enough, where it might not be."""
+    if _is_known(sources) or (free := free_bytes(out) + _written_before(out)) >= _ROOMY * _size_of(sources):
+        return []
+    what = "how much disk the shards need is not known before the input is read"
+    return [f"{what}, and {format_size(free)} are free: oomguard plan estimates it"]
+
+
+def _is_known(sources: Sequence[Source]) -> bool:
+    return all(source.is_cut and source.kind in ("text", "jsonl") for source in sources)
+
+
+def _size_of(sources: Sequence[Source]) -> int:
+    return sum(source.size or 0 for source in sources)
 
 
 def require_room(out: Path, needed: int | None, free: int) -> None:

@@ -111,10 +111,11 @@ class ShardSet:
             ),
             ("checked", self._checked()),
         ]
-        if self.repaired_bytes:
-            lines.append(("repaired", f"{self.repaired_bytes:,} bytes were not valid UTF-8"))
-        if self.left_out:
-            lines.append(("left out", f"{self.left_out:,} lines or rows that could not be read"))
+        if size := self.repaired_bytes:
+            lines.append(("repaired", f"{size:,} {_plural('byte', size)} not valid UTF-8"))
+        if count := self.left_out:
+            what = "line or row" if count == 1 else "lines or rows"
+            lines.append(("left out", f"{count:,} {what} that could not be read"))
         lines += [("skipped", _bad_file(file)) for file in self.bad_files]
         return lines + [("note", note) for note in self.notes]
 

@@ -49,7 +49,11 @@ def encode_into(run: Run, sink: TokenSink) -> PipelineState:
     except Stopped as stop:
         sink.checkpoint()
         name = asked() or signal.SIGINT.name
-        stopped = Stopped(f"by {name} after {sink.totals.input_bytes:,} bytes; they are kept", do=stop.do)
+        size = sink.totals.input_bytes
+        stopped = Stopped(
+            f"by {name} {f'after {size:,} bytes; what was done is kept' if size else 'before anything was done'}",
+            do=stop.do,
+        )
         stopped.exit_status = 128 + signal.Signals[name]
         raise stopped from stop
     except OomguardError:

@@ -1,5 +1,6 @@
 """A disk that is full or may not be written, and an input that changes under the run."""
 
+import gzip
 import hashlib
 import json
 import os
@@ -9,9 +10,12 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from oomguard.preparation.writing.manifest import Manifest
+from tests.preparation.expecting import read_tokens, tokens_of
 from tests.running import children_of, run_oomguard, started, wait_until
 
 pytestmark = pytest.mark.slow  # whole runs
@@ -124,6 +128,55 @@ def test_a_disk_that_is_too_small_is_refused_before_anything_is_written(
     again = run_oomguard("prepare", name, "--out", "out/set", "--json", cwd=tmp_path)
     assert json.loads(again.stdout)["already_done"]
     assert run_oomguard("prepare", name, "--out", "out/set", "--restart", cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["words.jsonl.gz", "words.parquet"])
+def test_where_it_is_not_known_whether_the_disk_is_large_enough_it_is_said(
+    tmp_path: Path, small_disk: Callable[[str], object], name: str
+) -> None:
+    """And where it is too small, the same command resumes with more room."""
+    documents = [" ".join(random.Random(number).choices(["alpha", "beta", "六"], k=4000)) for number in range(200)]
+    if name.endswith("gz"):
+        lines = "".join(json.dumps({"text": document}) + "\n" for document in documents)
+        (tmp_path / name).write_bytes(gzip.compress(lines.encode(), 1))
+    else:
+        pq.write_table(pa.table({"text": documents}), tmp_path / name)
+    command = ("prepare", name, "--out", "out/set", "--val-fraction", "0")
+    dry = run_oomguard(*command, "--dry-run", "--json", cwd=tmp_path)
+    assert any("is not known before the input is read" in note for note in json.loads(dry.stdout)["notes"])
+    refused = run_oomguard(*command, cwd=tmp_path)
+    assert refused.returncode == 1
+    assert "No space left" in refused.stderr
+    assert "is not known before the input is read, and 1.0 MiB are free" in " ".join(refused.stderr.split())
+    small_disk("size=64m")
+    done = run_oomguard(*command, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "not known before" not in done.stderr
+    assert read_tokens(tmp_path / "out" / "set" / "train.bin") == tokens_of(documents)
+
+
+@pytest.mark.parametrize("spare", [0.4, 1.2, 1.7])
+def test_a_disk_that_fills_up_while_documents_are_shuffled(
+    tmp_path: Path, small_disk: Callable[[str], object], spare: float
+) -> None:
+    """In the first half or in the second: it is said, and with more room the same command gives the same bytes."""
+    lines = [json.dumps({"text": f"{number} {TEXT[number * 500 :][:2000]}"}) + "\n" for number in range(3000)]
+    (tmp_path / "a.jsonl").write_text("".join(lines))
+    command = ("prepare", "a.jsonl", "--shuffle", "7", "--val-fraction", "0.1", "--out")
+    assert run_oomguard(*command, "whole", cwd=tmp_path).returncode == 0
+    whole = sums_of(tmp_path / "whole")
+    needs = sum(file.stat().st_size for file in (tmp_path / "whole").iterdir() if file.is_file())
+    small_disk(f"size={int(needs * spare)}")
+    (tmp_path / "out" / "fills").write_bytes(bytes(needs // 4))  # as others may
+    done = run_oomguard(*command, "out/set", cwd=tmp_path)
+    if done.returncode:
+        assert "No space left" in done.stderr or "is too small" in done.stderr
+        assert "Traceback" not in done.stderr
+        small_disk(f"size={3 * needs}")
+        done = run_oomguard(*command, "out/set", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert sums_of(tmp_path / "out" / "set") == whole
+    assert not (tmp_path / "out" / "set" / ".oomguard" / "spool").exists()
 
 
 def test_a_disk_that_is_read_only(tmp_path: Path, small_disk: Callable[[str], object]) -> None:

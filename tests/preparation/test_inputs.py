@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import lzma
 import re
 import shutil
 import subprocess
@@ -11,10 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
 
 from tests.preparation.expecting import read_tokens, tokens_of
+from tests.preparation.kinds_of_input import some_documents, write_kind
 from tests.preparation.reading.reads import PACKERS
 from tests.running import started
 
@@ -186,6 +189,54 @@ def test_windows_of_zstd(oomguard: Run, tmp_path: Path) -> None:
     assert budget is not None
     done = oomguard("run", "--max-rss", budget[1], "prepare", "a.txt.zst", *NO_VAL)
     assert done.returncode == 0, done.stderr
+
+
+LONG = [f"{number} " + "words of some text " * 60 for number in range(20_000)]
+
+
+@pytest.mark.parametrize("kind", ["feather", "xz", "array", "csv", "warc", "tar"])
+def test_the_smallest_budget_that_is_named_is_one_that_works(oomguard: Run, tmp_path: Path, kind: str) -> None:
+    """At the start: with less nothing is written. A batch of 20 MiB and a dictionary of 64 MiB are known then."""
+    documents = tuple(LONG) if kind == "feather" else some_documents(500)
+    if kind == "feather":
+        pyarrow.feather.write_feather(pa.table({"text": documents}), str(tmp_path / "a.feather"), compression="lz4")
+        name = "a.feather"
+    elif kind == "xz":
+        lines = "".join(json.dumps({"text": document}) + "\n" for document in documents)
+        (tmp_path / "a.jsonl.xz").write_bytes(lzma.compress(lines.encode(), preset=9))
+        name = "a.jsonl.xz"
+    else:
+        name, _ = write_kind(kind, tmp_path, documents)
+    refused = oomguard("run", "--max-rss", "24M", "prepare", name, *NO_VAL)
+    assert refused.returncode == 1
+    least = int(re.search(r"--max-rss (\d+)M or more", refused.stderr)[1])
+    again = oomguard("run", "--max-rss", f"{least - 1}M", "prepare", name, *NO_VAL)
+    assert again.returncode == 1
+    assert f"--max-rss {least}M or more" in again.stderr
+    assert not (tmp_path / "tokens").exists()
+    if kind in ("feather", "xz"):
+        assert least > 120
+        assert name in refused.stderr
+    done = oomguard("run", "--max-rss", f"{least}M", "prepare", name, *NO_VAL)
+    assert done.returncode == 0, done.stderr
+    if kind != "tar":  # whose members end with line feeds
+        assert tokens_in(tmp_path) == tokens_of(list(documents))
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "jsonl.gz", "array", "csv", "arrow", "warc"])
+def test_the_budget_that_is_named_for_a_large_document_is_one_that_works(
+    oomguard: Run, tmp_path: Path, kind: str
+) -> None:
+    """cases/B4: at the first go, also where its end is not known before it is read. With an emoji in it."""
+    documents = (*some_documents(50), "large 🙂 " * 1_200_000, *some_documents(50))
+    name, _ = write_kind(kind, tmp_path, documents)
+    refused = oomguard("run", "--max-rss", "110M", "prepare", name, *NO_VAL)
+    assert refused.returncode == 1
+    budget = re.search(r"--max-rss (\d+M)", refused.stderr)
+    assert budget is not None, refused.stderr
+    done = oomguard("run", "--max-rss", budget[1], "prepare", name, *NO_VAL)
+    assert done.returncode == 0, done.stderr
+    assert tokens_in(tmp_path) == tokens_of(list(documents))
 
 
 def test_a_folder_takes_what_it_takes_when_named_and_says_the_rest(oomguard: Run, tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_each_loader_sees_tiktokens_tokens(tmp_path: Path, source: Path, name: s
     assert "done already" in again.stdout
 
 
-@pytest.mark.parametrize("name", ["megatron", "mds"])
+@pytest.mark.parametrize("name", NEW)
 def test_a_killed_run_gives_the_same_files(tmp_path: Path, source: Path, name: str) -> None:
     subprocess.run(command(source, name, tmp_path / "whole"), check=True, capture_output=True)
     kills = 0

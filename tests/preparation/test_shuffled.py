@@ -223,7 +223,7 @@ def test_a_signal_ends_it_in_the_first_half(tmp_path: Path, corpus: Path) -> Non
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM
-    assert "stopped: by SIGTERM after" in said
+    assert "stopped: by SIGTERM" in said
     other = run_oomguard(*command, "--shuffle", "4", cwd=tmp_path)
     assert other.returncode == 1
     assert "another job's shards are here: shuffle was 3, and now it is 4" in other.stderr

@@ -16,7 +16,7 @@ from oomguard.preparation.encoding.encodings import EncodingSpec, read_file, wit
 from oomguard.preparation.encoding.known_ranks import KNOWN
 from oomguard.preparation.encoding.native import ABI
 from oomguard.preparation.encoding.splitters import PATTERNS, family_of, find_splitter
-from oomguard.text import printable
+from oomguard.text import printable, shell_word
 
 _NAMES = ("tokenizer.json", "tekken.json")
 _VERSION = 1  # of what is kept: another one where other files are recognised, or other things said of them
@@ -72,7 +72,7 @@ def _read(file: Path) -> bytes:
                 f"{printable(str(file))}: a tokenizer's file is not that large", do="--tokenizer FILE"
             ) from error
         raise BadInput(
-            f"{printable(str(file))} cannot be read: {error.strerror or error}", do=f"ls -l {printable(str(file))}"
+            f"{printable(str(file))} cannot be read: {error.strerror or error}", do=f"ls -l {shell_word(str(file))}"
         ) from error
 
 
@@ -159,5 +159,5 @@ def _fetch(repository: str, revision: str | None) -> Path:
     what = " ".join(str(failed).split()) or type(failed).__name__
     raise NothingFound(
         f"{where} has no tokenizer.json in the Hub's cache, and none could be fetched: {printable(what[:200])}",
-        do=f"huggingface-cli download {printable(repository)} tokenizer.json, or --tokenizer FILE",
+        do=f"huggingface-cli download {shell_word(repository)} tokenizer.json, or --tokenizer FILE",
     ) from failed

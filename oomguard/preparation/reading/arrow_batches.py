@@ -13,7 +13,7 @@ from oomguard.errors import BadInput
 from oomguard.preparation.reading.arrow_messages import FILE_MAGIC, FILE_START, Messages
 from oomguard.preparation.reading.arrow_texts import find_column, fitting, inner, plain
 from oomguard.preparation.reading.pieces import USUAL, Packer, Room, packed
-from oomguard.text import printable
+from oomguard.text import printable, shell_word
 
 # isort: split
 import pyarrow as pa  # behind what settles its allocator
@@ -51,7 +51,7 @@ def iter_arrow(
 def require_arrow_column(path: str, field: str) -> None:
     """Raises: BadInput if the file cannot be read, or has no such column of text."""
     name = printable(path)
-    with _damage(name), pa.memory_map(path) as file:
+    with _damage(path), pa.memory_map(path) as file:
         is_file = file.read(len(FILE_MAGIC)) == FILE_MAGIC
         file.seek(0)
         if file.size():
@@ -84,7 +84,7 @@ class _Batches:
         self._reserve = reserve
         self._asked = USUAL
         self._path: tuple[str, ...] = ()
-        with _damage(name):
+        with _damage(source.path):
             self._map = pa.memory_map(source.path)
         self.size = int(self._map.size())
 
@@ -93,7 +93,7 @@ class _Batches:
 
     def after(self, first: int) -> Iterator[tuple[int, pa.Array, int]]:
         """Give the column of each batch from number `first` on, the number, and how far it reaches in the file."""
-        with _damage(self._name):
+        with _damage(self._source.path):
             is_file = self._map.read(len(FILE_MAGIC)) == FILE_MAGIC if self.size >= len(FILE_MAGIC) else False
             self._map.seek(0)
             yield from self._of_file(first) if is_file else self._of_streams(first)
@@ -149,10 +149,11 @@ class _Batches:
 
 
 @contextmanager
-def _damage(name: str) -> Iterator[None]:
+def _damage(path: str) -> Iterator[None]:
     try:
         yield
     except (OSError, pa.ArrowException) as error:
+        name = printable(path)
         if isinstance(error, OSError) and error.errno is not None:
-            raise BadInput(f"{name} cannot be read: {error.strerror}", do=f"ls -l {name}") from error
+            raise BadInput(f"{name} cannot be read: {error.strerror}", do=f"ls -l {shell_word(path)}") from error
         raise BadInput(f"{name}: damaged or cut off, or not Arrow: {error}", do="download the file again") from error

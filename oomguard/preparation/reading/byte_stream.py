@@ -12,8 +12,8 @@ from oomguard.preparation.encoding.safe_cuts import unify_newlines
 from oomguard.preparation.reading.packed_streams import DamagedStream, PackedStreams, decoder_memory
 from oomguard.preparation.reading.pieces import USUAL
 from oomguard.preparation.reading.recognising import compression_of
-from oomguard.text import printable
-from oomguard.units import KIB, MIB
+from oomguard.text import printable, shell_word
+from oomguard.units import KIB, MIB, format_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +46,7 @@ class ByteStream:
 
         Raises: BadInput if it cannot be opened; whatever `reserve` does, here or in `read`, for a further stream.
         """
-        self._name = printable(source.path)
+        self._name, self._word = printable(source.path), shell_word(source.path)
         self._is_remote = source.is_remote
         self._compression = source.compression
         self._given = 0  # bytes
@@ -112,15 +112,18 @@ class ByteStream:
 
     def _damaged(self, error: Exception) -> BadInput:
         if self._compression is None:
-            return BadInput(f"{self._name} cannot be read: {error}", do=f"ls -l {self._name}")
+            return BadInput(f"{self._name} cannot be read: {error}", do=f"ls -l {self._word}")
+        within = getattr(error, "within", 0)
+        where = f"within the next {format_size(within)} after" if within else "after"
+        where = f"{where} {self._given} bytes of decompressed text"
         if self._is_remote:
             return BadInput(
-                f"{self._name}: damaged, after {self._given} bytes of decompressed text: {error}",
+                f"{self._name}: damaged {where}: {error}",
                 do="it is so on its server, where it has to be mended; --bad-files skip keeps what is before that",
             )
         return BadInput(
-            f"{self._name}: damaged or cut off, after {self._given} bytes of decompressed text: {error}",
-            do=f"{_CHECKERS[self._compression]} {self._name}, and download the file again",
+            f"{self._name}: damaged or cut off {where}: {error}",
+            do=f"{_CHECKERS[self._compression]} {self._word}, and download the file again",
         )
 
 
@@ -168,9 +171,19 @@ class _Rest:
 class Unpacked:
     """The decompressed bytes of a file that is a part of another one."""
 
-    def __init__(self, file: BinaryIO, compression: Packed, name: str) -> None:
-        self._streams = PackedStreams(file, compression, before_stream=lambda _: None)
+    def __init__(self, file: BinaryIO, compression: Packed, name: str, *, reserve: Reserve, held: int) -> None:
+        """`held`: what the file that it is a part of has asked for. Raises: as ByteStream."""
+        self._compression = compression
         self._name = name
+        self._reserve = reserve
+        self._outer = self.held = held
+        self._streams = PackedStreams(file, compression, before_stream=self._ask)
+
+    def _ask(self, head: bytes) -> None:
+        window = decoder_memory(head, self._compression)
+        if window > USUAL and window + self._outer > self.held:
+            self._reserve(window + self._outer, f"{self._name}: its {self._compression} dictionary")
+            self.held = window + self._outer
 
     def read(self, size: int, /) -> bytes:
         """Give the next bytes, at most `size`; b"" only at the end. Raises: BadInput for damaged data."""
@@ -287,7 +300,7 @@ def _open(source: Source) -> BinaryIO:
         return open(source.path, "rb")  # noqa: PTH123 - shorter than through Path, and a str from the plan
     except OSError as error:
         name = printable(source.path)
-        raise BadInput(f"{name} cannot be opened: {error.strerror}", do=f"ls -l {name}") from error
+        raise BadInput(f"{name} cannot be opened: {error.strerror}", do=f"ls -l {shell_word(source.path)}") from error
 
 
 def _shorter(name: str, size: int, offset: int) -> Changed:

@@ -180,8 +180,9 @@ class _Lines:
             end = self._window.find(b"\n") + 1 or len(self._window)
         line, self._at = self._window[self._at : end], end
         self._size += len(line)
-        _, self._in_quotes = _record_end(line, in_quotes=self._in_quotes)
-        self._room.ask(self._size, f"line {self.begun}", partial(self._rest, [], 0))
+        self._in_quotes ^= line.count(b'"') % 2 == 1
+        if self._size > self._room.unasked:
+            self._room.ask(self._size, f"line {self.begun}", partial(self._rest, [], 0))
         return line
 
     def _rest(self, held: list[bytes], counted: int) -> int:

@@ -15,6 +15,7 @@ import msgspec
 from oomguard.preparation.encoding.native import CoreUnavailable, utf8_prefix
 from oomguard.preparation.reading.fields import find_field, paths_of
 from oomguard.text import printable
+from oomguard.units import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,6 +24,9 @@ _BOM = b"\xef\xbb\xbf"
 _NAMES_SHOWN = 8
 # Numbers are not looked at, so that none is too long for int().
 _DECODER = json.JSONDecoder(parse_int=len, parse_float=len)
+_STRING = msgspec.json.Decoder(str)
+_LARGE = MIB  # bytes of a value whose text is decoded in parts
+_PART = MIB // 4
 _SKIP = "or leave such {them} out with --errors skip"
 
 
@@ -56,7 +60,8 @@ def parse_lines(data: bytes, *, field: str, errors: str, at_start: bool) -> Pars
     if at_start:
         data = data.removeprefix(_BOM)
     count = data.count(b"\n") + (not data.endswith(b"\n")) if data else 0
-    lines = data.removesuffix(b"\n").split(b"\n") if data else []
+    is_one = not data or (count == 1 and len(data) > _LARGE)  # then no copy is made
+    lines = [data] if is_one else data.removesuffix(b"\n").split(b"\n")
     found = _parse(lines, field=field, errors=errors, is_utf8=_is_well_formed(data), them="lines")
     return ParsedLines(found.text, found.offsets, found.rows, found.bad, count)
 
@@ -88,17 +93,48 @@ def _at_once(values: list[bytes], field: str) -> list[bytes] | None:
     if reader is None:
         return None
     decode, path = reader
+    get = attrgetter(".".join(path))
     try:
+        if any(len(value) > _LARGE for value in values):
+            return [_in_parts(value, field) if len(value) > _LARGE else get(decode(value)).encode() for value in values]
         if len(path) == 1:  # one by one: an object may not continue in the next line
             return [decode(value).f0.encode() for value in values]
-        get = attrgetter(".".join(path))
         return [get(decode(value)).encode() for value in values]
     except (msgspec.DecodeError, UnicodeError, RecursionError, AttributeError):
         return None
 
 
+def _in_parts(value: bytes, field: str) -> bytes:
+    """The same for a large one: its text is never whole as Python's, which takes up to 4 bytes a character.
+
+    Raises: as the parser does.
+    """
+    reader = _reader(field, msgspec.Raw)
+    assert reader is not None
+    decode, path = reader
+    text = memoryview(attrgetter(".".join(path))(decode(value)))
+    if text[0] != ord('"'):
+        raise msgspec.DecodeError("not a string")
+    parts, at, end = [], 1, len(text) - 1
+    while at < end:
+        stop = _blank_behind(text, at + _PART, end)
+        parts.append(_STRING.decode(b'"%b"' % bytes(text[at:stop])).encode())
+        at = stop
+    return b"".join(parts)
+
+
+def _blank_behind(text: memoryview, at: int, end: int) -> int:
+    """The first blank from `at` on: no escape and no character has one in it. `end` if there is none."""
+    while at < end:
+        window = bytes(text[at : min(at + _PART, end)])
+        if (found := window.find(b" ")) >= 0:
+            return at + found
+        at += len(window)
+    return end
+
+
 @cache
-def _reader(field: str) -> tuple[Callable[[bytes], Any], tuple[str, ...]] | None:
+def _reader(field: str, kind: Any = str) -> tuple[Callable[[bytes], Any], tuple[str, ...]] | None:
     """Give the parser of the field and the attributes that lead to it; None where only Python's json will do.
 
     That is for a choice of several, and for a name that JSON has to escape, which msgspec does not take.
@@ -107,7 +143,6 @@ def _reader(field: str) -> tuple[Callable[[bytes], Any], tuple[str, ...]] | None
     if "|" in field or not paths:
         return None
     *_, path = paths
-    kind: Any = str
     try:
         for level in reversed(range(len(path))):
             kind = _struct(kind, path[level:])
@@ -131,7 +166,7 @@ def _one_by_one(values: list[bytes], field: str, errors: str, them: str) -> Pars
     rows: list[int] = []
     bad: list[int] = []
     for row, value in enumerate(values):
-        if not value.strip(b" \t\r"):
+        if not value.strip(b" \t\r\n"):
             continue
         try:
             texts.append(_document(value, row, field, them))
@@ -202,6 +237,8 @@ def _with_arrow(line: bytes, field: str) -> bytes | None:
 
 def _refuse_bad_utf8(values: list[bytes], them: str) -> None:
     for row, value in enumerate(values):
+        if len(value) > _LARGE and _is_well_formed(value):
+            continue  # without its text
         try:
             value.decode()
         except UnicodeDecodeError as error:

@@ -42,6 +42,11 @@ _ERRORS: tuple[type[Exception], ...] = (OSError, EOFError, ValueError, lzma.LZMA
 class DamagedStream(Exception):
     """Says what is wrong, in which stream, and where in the file that begins."""
 
+    def __init__(self, what: str, *, within: int = 0) -> None:
+        """`within`: how many bytes behind the last that was given it may be; 0: right there."""
+        super().__init__(what)
+        self.within = within
+
 
 class _Decoder(Protocol):
     @property
@@ -123,7 +128,7 @@ class PackedStreams:
         except MemoryError as error:
             raise self._damaged("no memory for its window") from error
         except _ERRORS as error:
-            raise self._damaged(str(error)) from error
+            raise self._damaged(str(error), within=size) from error
         if self._decoder.eof:
             self._unread = self._decoder.unused_data
             self._decoder = None
@@ -136,8 +141,9 @@ class PackedStreams:
             self._taken += len(self._unread)
         return bool(self._unread)
 
-    def _damaged(self, what: str) -> DamagedStream:
-        return DamagedStream(f"stream {self._number}, which begins at byte {self._start} of the file: {what}")
+    def _damaged(self, what: str, *, within: int = 0) -> DamagedStream:
+        where = f"stream {self._number}, which begins at byte {self._start} of the file"
+        return DamagedStream(f"{where}: {what}", within=within)
 
 
 def _new_decoder(packed: Packed) -> _Decoder:

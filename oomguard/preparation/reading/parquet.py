@@ -20,7 +20,7 @@ from oomguard.preparation.reading.parquet_file import (
     leaf_path,
 )
 from oomguard.preparation.reading.parquet_pages import ChunkPages, read_chunk_pages
-from oomguard.text import printable
+from oomguard.text import printable, shell_word
 from oomguard.units import KIB, MIB
 
 # isort: split
@@ -349,7 +349,9 @@ def _damage(name: str, where: str) -> Iterator[None]:
         yield
     except (OSError, pa.ArrowException) as error:
         if isinstance(error, OSError) and error.errno is not None:
-            raise BadInput(f"{name or 'the file'} cannot be read: {error.strerror}", do=f"ls -l {name}") from error
+            raise BadInput(
+                f"{name or 'the file'} cannot be read: {error.strerror}", do=f"ls -l {shell_word(name)}"
+            ) from error
         raise BadInput(
             f"{start}{where}: damaged or cut off, or no parquet file: {error}", do="download the file again"
         ) from error

@@ -97,6 +97,11 @@ class Room:
         scaled = options.largest_document * _COPIES // copies
         self._largest = max(scaled, min(options.largest_document, 2 * options.piece_bytes))
 
+    @property
+    def unasked(self) -> int:
+        """Bytes that a document may have without asking: for those who would ask of each."""
+        return min(self._asked, self._largest)
+
     def ask(self, size: int, where: str, rest: Callable[[], int] | None = None) -> None:
         """Ask for a document of `size` bytes; of one that is still growing `rest` finds out how many more it has.
 

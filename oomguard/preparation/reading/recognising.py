@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput
+from oomguard.preparation.encoding.zeros import not_text
 from oomguard.preparation.reading.fields import find_field, paths_of
 from oomguard.preparation.reading.kinds import KINDS
 from oomguard.preparation.reading.packed_streams import DamagedStream, PackedStreams
-from oomguard.text import printable
+from oomguard.text import printable, shell_word
 from oomguard.units import KIB
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ _NO_READER = {
 _TAR_AT, _TAR = 257, b"ustar"
 _BOM = b"\xef\xbb\xbf"
 _LINES = 20
+_START = 4 * KIB
 _ARRAY = re.compile(rb'\[\s*\{\s*"')
 _OBJECT_ALONE = re.compile(rb'\{[ \t]*\r?\n\s*"')
 _OBJECT = re.compile(rb'[ \t]*\{[ \t]*"')
@@ -92,7 +93,7 @@ def recognise(path: Path, compression: Compression | None) -> Recognised:
     except DamagedStream:
         return Recognised(kind=None, compression=compression, head=b"")  # the reading will say so
     except OSError as error:
-        raise BadInput(f"{shown} cannot be opened: {error.strerror}", do=f"ls -l {shlex.quote(shown)}") from error
+        raise BadInput(f"{shown} cannot be opened: {error.strerror}", do=f"ls -l {shell_word(str(path))}") from error
     refuse_unreadable(head, shown)
     kind = kind_of(head)
     if compression is not None and kind in ("parquet", "arrow"):
@@ -122,7 +123,22 @@ def refuse_unreadable(head: bytes, shown: str) -> None:
     """Refuse what would be taken as text and is known to be none. Raises: BadInput."""
     found = next((words for magic, words in _NO_READER.items() if head.startswith(magic)), None)
     if found is not None:
-        raise BadInput(f"{shown} is {found[0]}, and no text", do=found[1].replace("FILE", shlex.quote(shown)))
+        raise BadInput(f"{shown} is {found[0]}, and no text", do=found[1].replace("FILE", shell_word(shown)))
+
+
+def is_binary(head: bytes) -> bool:
+    """Whether a file begins as no text does: not as UTF-8, and with zero bytes, though not with as many as UTF-16."""
+    start = head[:_START]
+    is_wide = start.startswith((b"\xff\xfe", b"\xfe\xff")) or not_text(start, is_first=True)
+    return b"\0" in start and not is_wide and not _is_utf8(start)
+
+
+def _is_utf8(start: bytes) -> bool:
+    try:
+        start.decode()
+    except UnicodeDecodeError as error:
+        return error.start + 4 > len(start)  # the last character may be cut off
+    return True
 
 
 def compression_of(head: bytes) -> Compression | None:

@@ -19,7 +19,7 @@ from oomguard.errors import BadInput, NothingFound
 from oomguard.preparation.reading.first_look import require_field
 from oomguard.preparation.reading.folders import contents_of
 from oomguard.preparation.reading.kinds import BY_EXTENSION, COMPRESSIONS, KINDS, KNOWN
-from oomguard.preparation.reading.recognising import recognise
+from oomguard.preparation.reading.recognising import is_binary, recognise
 from oomguard.preparation.reading.source import REMOTE, STDIN, Source, SourceList
 from oomguard.text import printable, shell_word
 
@@ -204,6 +204,12 @@ class _Finder:
                 do=f"{command.replace('ADDRESS', shell_word(given))} | oomguard prepare - --input-format jsonl",
             )
         if given and path.is_dir():
+            if self._excluded(path):
+                raise BadInput(
+                    f"{printable(given)} is the output folder, which is never read as input",
+                    do="--out with another folder, one in it for example: --out "
+                    + shell_word(str(Path(given, "tokens"))),
+                )
             return map(self._source, self._walk(path))
         if given and os.path.lexists(path):  # before globs: a file may be called "a[1].txt"
             return [self._named(path)]
@@ -364,6 +370,11 @@ class _Finder:
         if kind is None and looked is not None and looked.kind is not None:
             kind = looked.kind
             self._recognise(kind, shown)
+        if kind is None and looked is not None and is_binary(looked.head):
+            raise BadInput(
+                f"{shown} is binary, and no text",
+                do="--input-format text --errors replace, if it is text all the same",
+            )
         if kind is None and compression and (looked is None or not looked.head):  # not looked into
             return ("jsonl", compression, False) if self.wanted.field_asked else ("text", compression, True)
         if self.wanted.check_fields and looked is not None and kind is not None:
@@ -432,7 +443,7 @@ def _list(folder: Path) -> _Listed:
                     listed.folders.add(entry.name)
     except OSError as error:
         raise BadInput(
-            f"may not list {printable(str(folder))}: {error.strerror}", do=f"ls -ld {printable(str(folder))}"
+            f"may not list {printable(str(folder))}: {error.strerror}", do=f"ls -ld {shell_word(str(folder))}"
         ) from error
     # As by _natural_name, in two steps: a million pairs of a key and a name take 60 MB more.
     listed.names.sort()
@@ -478,12 +489,12 @@ def _status_of(path: Path) -> os.stat_result:
     try:
         status = path.stat()
     except OSError as error:
-        raise BadInput(f"{shown} cannot be opened: {error.strerror}", do=f"ls -l {shown}") from error
+        raise BadInput(f"{shown} cannot be opened: {error.strerror}", do=f"ls -l {shell_word(str(path))}") from error
     if not stat.S_ISREG(status.st_mode):
         what = "a pipe" if stat.S_ISFIFO(status.st_mode) else "a device or socket"
-        raise BadInput(f"{shown} is {what}, not a file", do=f"cat {shown} | oomguard prepare -")
+        raise BadInput(f"{shown} is {what}, not a file", do=f"cat {shell_word(str(path))} | oomguard prepare -")
     if not os.access(path, os.R_OK, effective_ids=True):
-        raise BadInput(f"{shown} may not be read", do=f"ls -l {shown}")
+        raise BadInput(f"{shown} may not be read", do=f"ls -l {shell_word(str(path))}")
     return status
 
 

@@ -18,7 +18,7 @@ from oomguard.preparation.reading.kinds import BY_EXTENSION, COMPRESSIONS
 from oomguard.preparation.reading.line_stream import LineReader
 from oomguard.preparation.reading.pieces import Piece, pack
 from oomguard.preparation.reading.text_stream import TextReader
-from oomguard.text import printable
+from oomguard.text import printable, shell_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +69,8 @@ def iter_tar(
             yield from _members(stream, name, options, reserve, at)
         except (_Damaged, tarfile.TarError, EOFError) as error:
             raise BadInput(
-                f"{name}: damaged or cut off: {error}", do=f"tar -tf {name}, and download the file again"
+                f"{name}: damaged or cut off: {error}",
+                do=f"tar -tf {shell_word(source.path)}, and download the file again",
             ) from error
 
 
@@ -98,7 +99,8 @@ def _members(
             continue
         file: Any = archive.extractfile(member)
         shown = f"{name}: {printable(member.name)}"
-        content: Readable = Unpacked(file, compression, shown) if compression else file
+        packed = Unpacked(file, compression, shown, reserve=reserve, held=stream.held) if compression else None
+        content: Readable = packed or file
         for piece in (_text if kind == "text" else _lines)(content, shown, options, reserve, start):
             place = {"header": header, "passed": passed, **piece.resume}
             where = f"member {printable(member.name)}, {piece.where}"

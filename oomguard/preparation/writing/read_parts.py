@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput, Changed
-from oomguard.text import printable
+from oomguard.text import printable, shell_word
 from oomguard.units import MIB
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ def read_crc(source: Source, start: int, end: int) -> tuple[int, list[int | None
             os.close(fd)
     except OSError as error:
         name = printable(source.path)
-        raise BadInput(f"{name} cannot be read: {error.strerror}", do=f"ls -l {name}") from error
+        raise BadInput(f"{name} cannot be read: {error.strerror}", do=f"ls -l {shell_word(source.path)}") from error
 
 
 def join_crc(first: int, second: int, size: int) -> int:

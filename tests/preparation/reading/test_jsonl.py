@@ -2,7 +2,10 @@
 
 import json
 import tempfile
+import tracemalloc
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -119,7 +122,8 @@ def test_truncated_compression(tmp_path: Path, name: str) -> None:
     packed = PACKERS[name](json.dumps({"text": noise}).encode() + b"\n")
     path.write_bytes(packed[: len(packed) // 2])
     with pytest.raises(
-        BadInput, match=r"a\.jsonl: damaged or cut off, after [0-9]+ bytes of decompressed text"
+        BadInput,
+        match=r"a\.jsonl: damaged or cut off (within the next [0-9.]+ [KM]iB )?after [0-9]+ bytes of decompressed text",
     ) as caught:
         read(path, "jsonl", compression=name)
     assert " -t " in caught.value.do
@@ -249,3 +253,51 @@ def test_nothing_in_it(tmp_path: Path, text: str) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text(text)
     assert documents_in(read(path, "jsonl")) == []
+
+
+@examples(400)
+@given(
+    text=st.lists(
+        st.sampled_from(["a", " ", "\\", '"', "\n", "é", "字", "🙂", "\ud83d", "\ude00", "\\ ", "\u2028", "  "]),
+        max_size=30,
+    ).map("".join),
+    field=st.sampled_from(["text", "meta.text"]),
+    ascii_only=st.booleans(),
+    part=st.integers(1, 12),
+    broken=st.sampled_from([None, b" ", b"\\", b'"', b"\x01", b"\xff"]),
+    at=st.integers(0, 60),
+)
+def test_a_large_line_is_what_a_small_one_is(
+    text: str, field: str, ascii_only: bool, part: int, broken: bytes | None, at: int
+) -> None:
+    """Its text is decoded in parts, wherever these end; and what is refused of a small one is refused of a large one."""
+    value: Any = text
+    for name in reversed(field.split(".")):
+        value = {"n": 1, name: value}
+    line = json.dumps(value, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass") + b"\n"
+    if broken is not None:
+        line = line[:at] + broken + line[at:].rstrip(b"\n") + b"\n"
+
+    def outcome() -> Any:
+        try:
+            found = line_parser.parse_lines(line, field=field, errors="replace", at_start=False)
+        except line_parser.BadLine as problem:
+            return problem.row, problem.what, problem.do
+        return found.text, list(found.offsets), list(found.rows), found.lines
+
+    small = outcome()
+    with mock.patch.object(line_parser, "_LARGE", 0), mock.patch.object(line_parser, "_PART", part):
+        assert outcome() == small
+
+
+def test_a_large_line_is_never_whole_as_a_text_of_python(tmp_path: Path) -> None:
+    """With one emoji it would take four bytes for each character."""
+    line = json.dumps({"text": "word " * 1_600_000 + "🙂"}, ensure_ascii=False).encode() + b"\n"
+    tracemalloc.start()
+    try:
+        found = line_parser.parse_lines(line, field="text", errors="strict", at_start=False)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(found.text) == 8_000_004
+    assert peak < 2.2 * len(line), "its parts, and all of them together"

@@ -359,6 +359,30 @@ def test_a_batch_that_is_not_compressed_takes_nothing(tmp_path: Path) -> None:
     assert pa.total_allocated_bytes() - before < 4_000_000
 
 
+LONG_FRAME = b"\x28\xb5\x2f\xfd\x00\x88\x01\x00\x00"  # RFC 8878: a window of 128 MiB, an empty block
+
+
+@pytest.mark.parametrize("member", ["a.jsonl.zst", "a.txt.zst", "a.jsonl.xz"])
+def test_windows_within_an_archive_are_asked_for(tmp_path: Path, member: str) -> None:
+    line = b'{"text": "one"}\n'
+    data = LONG_FRAME + PACKERS["zst"](line) if member.endswith("zst") else lzma.compress(line, preset=9)
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        _add(archive, member, data)
+    asked: list[tuple[int, str]] = []
+    pieces = list(
+        iter_tar(
+            source(tmp_path / "a.tar", "tar"),
+            options=options(),
+            resume=None,
+            reserve=lambda size, where: asked.append((size, where)),
+        )
+    )
+    assert b"one" in b"".join(part for piece in pieces for part in piece.data)
+    ((size, where),) = asked
+    assert size >= 64 << 20
+    assert f"{member}: its " in where
+
+
 @pytest.mark.parametrize("packed", ["xz", "zst"])
 def test_windows_are_known_at_the_start(tmp_path: Path, packed: str) -> None:
     """As the reader asks for them when it opens the file."""
@@ -366,7 +390,7 @@ def test_windows_are_known_at_the_start(tmp_path: Path, packed: str) -> None:
     if packed == "xz":
         path.write_bytes(lzma.compress(b"{}\n", preset=9))
     else:
-        path.write_bytes(b"\x28\xb5\x2f\xfd\x00\x88\x01\x00\x00")  # RFC 8878: 128 MiB, an empty block
+        path.write_bytes(LONG_FRAME)
     (tmp_path / "b.jsonl.gz").write_bytes(PACKERS["gz"](b"{}\n"))
     asked: list[int] = []
     with ByteStream(source(path, "jsonl", packed), reserve=lambda size, _: asked.append(size)):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import random
 import re
 import socket
@@ -290,3 +291,51 @@ def test_natural_order_is_that_of_texts_and_numbers_in_turns(tmp_path: Path) -> 
         (tmp_path / name).write_text("x")
     found = find_sources([str(tmp_path)], folder=Path(), exclude=None)
     assert [Path(source.path).name for source in found] == sorted(names, key=turns)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pickle.dumps(["a" * 50] * 100),
+        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(range(200, 256)),
+        b"\xff\xd8\xff\xe0\0\x10JFIF" + bytes(range(256)),
+        b"\x7fELF\x02\x01\x01" + bytes(9) + bytes(range(128, 256)),
+        random.Random(1).randbytes(5000),
+    ],
+    ids=["pickle", "png", "jpeg", "elf", "random"],
+)
+def test_what_is_binary_is_not_taken_for_text_with_errors(tmp_path: Path, data: bytes) -> None:
+    """cases/D10: --errors replace is no advice for it. Said that it is text, it is taken as that; so is a .txt."""
+    (tmp_path / "a.bin").write_bytes(data)
+    with pytest.raises(BadInput, match="is binary, and no text"):
+        find_inputs(["a.bin"], folder=tmp_path, exclude=None, wanted=Wanted())
+    [one] = find_inputs(["a.bin"], folder=tmp_path, exclude=None, wanted=Wanted(format="text")).sources
+    assert one.kind == "text"
+    (tmp_path / "a.txt").write_bytes(data)
+    assert find_inputs(["a.txt"], folder=tmp_path, exclude=None, wanted=Wanted()).sources[0].kind == "text"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "plain text 字".encode() * 2000,
+        "наук".encode("koi8-r") * 900,
+        b"zero \0 in UTF-8 \xc3\xa9",
+        ("x" * 4095 + "é\0").encode(),
+        "wide".encode("utf-16"),
+        b"",
+    ],
+    ids=["utf-8", "koi8", "zero", "cut", "utf-16", "empty"],
+)
+def test_what_may_be_text_stays_text(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "a.bin").write_bytes(data)
+    [one] = find_inputs(["a.bin"], folder=tmp_path, exclude=None, wanted=Wanted()).sources
+    assert one.kind == "text"
+
+
+def test_the_output_folder_is_named_as_what_is_never_read(tmp_path: Path) -> None:
+    """cases/D10: it is not said to hold no corpus files, and then which ones it holds."""
+    (tmp_path / "a.txt").write_text("a")
+    with pytest.raises(BadInput, match="is the output folder, which is never read") as caught:
+        find_inputs(["."], folder=tmp_path, exclude=tmp_path, wanted=Wanted())
+    assert caught.value.do.endswith("--out tokens")

@@ -85,8 +85,34 @@ def test_a_file_that_is_not_compressed(tmp_path: Path) -> None:
     path = tmp_path / "a.txt.gz"
     path.write_text("plain text")
     for name in PACKERS:
-        with pytest.raises(BadInput, match="damaged or cut off, after 0 bytes"):
+        with pytest.raises(
+            BadInput,
+            match="damaged or cut off within the next [0-9.]+ [KM]iB after 0 bytes|damaged or cut off after 0 bytes",
+        ):
             read_text(path, compression=name)
+
+
+@pytest.mark.parametrize("name", PACKERS)
+def test_the_command_that_checks_a_damaged_file_can_be_pasted(tmp_path: Path, name: str) -> None:
+    """cases/D9: whatever the file is called."""
+    path = tmp_path / f"it's a \udcff.txt.{name}"
+    path.write_bytes(PACKERS[name](b"text " * 1000)[:-9])
+    with pytest.raises(BadInput) as caught:
+        read_text(path, compression=name)
+    command = caught.value.do.partition(", and")[0].replace("gzip -t", "ls").replace("zstd -t", "ls")
+    command = command.replace("bzip2 -t", "ls").replace("xz -t", "ls")
+    listed = subprocess.run(["bash", "-c", command], capture_output=True, check=True).stdout
+    assert os.fsencode(path) == listed.rstrip(b"\n")
+
+
+def test_damage_within_what_was_decompressed_at_once_is_not_placed_before_it(tmp_path: Path) -> None:
+    """cases/D11: a wrong checksum at the end is not damage after 0 bytes."""
+    path = tmp_path / "a.txt.gz"
+    packed = bytearray(PACKERS["gz"](b"text " * 20_000))
+    packed[-6] ^= 1
+    path.write_bytes(packed)
+    with pytest.raises(BadInput, match=r"damaged or cut off within the next 1\.0 MiB after 0 bytes"):
+        read_text(path, compression="gz", piece_bytes=1 << 20)
 
 
 def test_positions_count_bytes(tmp_path: Path) -> None:

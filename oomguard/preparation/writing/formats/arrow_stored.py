@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from oomguard.errors import BadInput
-from oomguard.preparation.writing.formats.stored import split_folders
+from oomguard.preparation.writing.formats.stored import split_folders, unreadable
 from oomguard.units import MIB
 
 if TYPE_CHECKING:
@@ -85,12 +84,12 @@ class ArrowShard:
                     mapped.madvise(mmap.MADV_DONTNEED)
                     column: Any = batch.column(_COLUMN)
                     if column.null_count or not pa.types.is_integer(column.type.value_type):
-                        raise BadInput(f"{self.path}: {_COLUMN} is not lists of integers", do="load it with datasets")
+                        raise unreadable(self.path, f": {_COLUMN} is not lists of integers", "load it with datasets")
                     offsets = np.asarray(column.offsets).astype(np.int64)
                     values = column.values.slice(offsets[0], offsets[-1] - offsets[0]).to_numpy()
                     yield values, offsets[1:] - offsets[0]
         except (pa.ArrowInvalid, KeyError, OSError, ValueError) as error:  # ValueError: an empty file
-            raise BadInput(f"{self.path} cannot be read: {error}", do=f"ls -l {self.path}") from error
+            raise unreadable(self.path, f" cannot be read: {error}") from error
 
 
 def _open(source: Any) -> Iterator[Any]:

@@ -11,9 +11,8 @@ import re
 from array import array
 from typing import TYPE_CHECKING
 
-from oomguard.errors import BadInput
 from oomguard.preparation.writing.formats.base import OutputFormat
-from oomguard.preparation.writing.formats.stored import raw_shard, split_folders
+from oomguard.preparation.writing.formats.stored import raw_shard, split_folders, unreadable
 from oomguard.preparation.writing.formats.words import again, no_train_file, python_line, quoted
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ def _stored(path: Path, split: str, token_bytes: int | None) -> StoredShard:
     index, size = path.with_name(f"{path.name}.index"), path.stat().st_size
     if not index.is_file():
         if token_bytes is None:
-            raise BadInput(f"{path} has no .index, which says how wide its tokens are", do=f"ls {path}*")
+            raise unreadable(path, " has no .index, which says how wide its tokens are", "ls FILE*")
         return raw_shard(path, split, f"<u{token_bytes}")
     documents = index.stat().st_size // 8
 
@@ -92,5 +91,5 @@ def _stored(path: Path, split: str, token_bytes: int | None) -> StoredShard:
     last = int(np.fromfile(index, "<u8", 1, offset=8 * (documents - 1))[0]) if documents else 0
     width = size // last if last else token_bytes or 2
     if width not in (2, 4) or width * last != size:
-        raise BadInput(f"{path} has {size:,} bytes, and its index {last:,} tokens", do=f"ls -l {path}*")
+        raise unreadable(path, f" has {size:,} bytes, and its index {last:,} tokens", "ls -l FILE*")
     return raw_shard(path, split, f"<u{width}", ends)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from oomguard.errors import BadInput
 from oomguard.preparation.writing.formats.base import OutputFormat
 from oomguard.preparation.writing.formats.blocks import tail_note
-from oomguard.preparation.writing.formats.stored import RawShard, split_folders
+from oomguard.preparation.writing.formats.stored import RawShard, split_folders, unreadable
 from oomguard.preparation.writing.formats.words import again, no_train_file, python_line, quoted
 
 if TYPE_CHECKING:
@@ -107,6 +107,6 @@ def _stored(folder: Path, split: str) -> list[StoredShard]:
     for chunk in index["chunks"]:
         path, header = folder / chunk["filename"], 4 * (chunk["chunk_size"] + 2)
         if not path.is_file() or path.stat().st_size != header + chunk["dim"] * int(dtype[-1]):
-            raise BadInput(f"{path} is not as long as index.json says", do=f"ls -l {path}")
+            raise unreadable(path, " is not as long as index.json says")
         shards.append(RawShard(path=path, split=split, dtype=dtype, extents=((header, chunk["dim"]),)))
     return shards

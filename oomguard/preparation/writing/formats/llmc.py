@@ -10,16 +10,15 @@ import re
 import struct
 from typing import TYPE_CHECKING
 
-from oomguard.errors import BadInput
 from oomguard.preparation.writing.formats.base import OutputFormat
-from oomguard.preparation.writing.formats.stored import RawShard, numbered_files
+from oomguard.preparation.writing.formats.stored import RawShard, numbered_files, unreadable
 from oomguard.preparation.writing.formats.words import (
     again,
     for_validation,
     no_train_shard,
-    shell_path,
     short_last_shard,
 )
+from oomguard.text import shell_word
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,7 +71,7 @@ class Llmc(OutputFormat):
         if not done.tokens("val"):
             return again(done, for_validation(done, 0))
         train, val = (
-            f"{shell_path(done.folder)}/'{done.of(split)[0].path.rpartition('_')[0]}_*.bin'"
+            f"{shell_word(done.folder)}/'{done.of(split)[0].path.rpartition('_')[0]}_*.bin'"
             for split in ("train", "val")
         )
         if done.layout.token_bytes == 2:
@@ -98,5 +97,5 @@ def _stored(path: Path, split: str) -> RawShard | None:
     if not widths:
         return None
     if path.stat().st_size != _HEADER_BYTES + tokens * widths[0]:
-        raise BadInput(f"{path}: its header says {tokens:,} tokens, and its size another number", do=f"ls -l {path}")
+        raise unreadable(path, f": its header says {tokens:,} tokens, and its size another number")
     return RawShard(path=path, split=split, dtype=f"<u{widths[0]}", extents=((_HEADER_BYTES, tokens),))

@@ -13,10 +13,9 @@ import struct
 from array import array
 from typing import TYPE_CHECKING, Any
 
-from oomguard.errors import BadInput
 from oomguard.preparation.writing.formats.base import OutputFormat
 from oomguard.preparation.writing.formats.blocks import block_ends, tail_note
-from oomguard.preparation.writing.formats.stored import RawShard, split_folders
+from oomguard.preparation.writing.formats.stored import RawShard, split_folders, unreadable
 from oomguard.preparation.writing.formats.words import again, no_train_file, python_line, quoted
 
 if TYPE_CHECKING:
@@ -158,7 +157,7 @@ def _stored(folder: Path, split: str, entry: dict[str, Any]) -> RawShard:
     path, samples = folder / entry["raw_data"]["basename"], entry["samples"]
     kind, _, shape = entry["column_encodings"][0].removeprefix("ndarray:").partition(":")
     if entry["format"] != "mds" or entry["zip_data"] or len(entry["column_names"]) != 1 or kind not in _WIDTHS:
-        raise BadInput(f"{path}: not one column of tokens without compression", do=f"see {folder / 'index.json'}")
+        raise unreadable(path, ": not one column of tokens without compression", "see its index.json")
     dtype = _WIDTHS[kind]
     extents = _fixed(path, samples) if shape else _variable(path, samples)
     return RawShard(
@@ -188,5 +187,5 @@ def _offsets(path: Path, samples: int) -> list[int]:
 
     offsets = np.fromfile(path, "<u4", samples + 1, offset=4).tolist() if path.is_file() else []
     if len(offsets) != samples + 1 or path.stat().st_size != offsets[-1]:
-        raise BadInput(f"{path} is gone, or not as long as index.json says", do=f"ls -l {path}")
+        raise unreadable(path, " is gone, or not as long as index.json says")
     return [int(offset) for offset in offsets]

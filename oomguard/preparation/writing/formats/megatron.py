@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput
 from oomguard.preparation.writing.formats.base import OutputFormat
-from oomguard.preparation.writing.formats.stored import RawShard
-from oomguard.preparation.writing.formats.words import again, no_train_file, shell_path
+from oomguard.preparation.writing.formats.stored import RawShard, unreadable
+from oomguard.preparation.writing.formats.words import again, no_train_file
+from oomguard.text import shell_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +61,7 @@ class Megatron(OutputFormat):
     def next_lines(self, done: FinishedSet) -> list[str]:
         if not done.tokens("train"):
             return again(done, "--val-fraction 0")
-        folder = shell_path(done.folder)
+        folder = shell_word(done.folder)
         data = f"--train-data-path {folder}/train_text_document"
         if done.tokens("val"):
             data += f" --valid-data-path {folder}/val_text_document"
@@ -106,10 +107,12 @@ def _stored(path: Path, split: str) -> RawShard:
     with path.open("rb") as file:
         head = file.read(_HEAD.size)
     if len(head) < _HEAD.size or not head.startswith(_MAGIC):
-        raise BadInput(f"{path} is not a Megatron index", do=f"file {path}")
+        raise unreadable(path, " is not a Megatron index", "file FILE")
     _, _, code, sequences, marks = _HEAD.unpack(head)
     if code not in _DTYPES or path.stat().st_size < _HEAD.size + 12 * sequences + 8 * marks or not data.is_file():
-        raise BadInput(f"{path} is cut off, or not of tokens, or without its .bin", do=f"ls -l {path} {data}")
+        raise unreadable(
+            path, " is cut off, or not of tokens, or without its .bin", f"ls -l FILE {shell_word(str(data))}"
+        )
     dtype = np.dtype(_DTYPES[code])
 
     def ends() -> Iterator[Ends]:
@@ -144,4 +147,4 @@ def _require_in_order(path: Path, width: int, sequences: int, tokens: int) -> No
             raise BadInput(f"{path}: its sequences are not in order", do="build it again with Megatron's own builder")
         at = int(starts[-1])
     if at != tokens:
-        raise BadInput(f"{path} knows {at:,} tokens, and its .bin holds {tokens:,}", do=f"ls -l {path}")
+        raise unreadable(path, f" knows {at:,} tokens, and its .bin holds {tokens:,}")

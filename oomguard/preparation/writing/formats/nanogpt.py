@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from oomguard.preparation.writing.formats.base import OutputFormat
 from oomguard.preparation.writing.formats.stored import raw_shards
-from oomguard.preparation.writing.formats.words import again, for_validation, no_train_file, shell_path
+from oomguard.preparation.writing.formats.words import again, for_validation, no_train_file
+from oomguard.text import shell_word
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,7 +59,7 @@ class NanoGpt(OutputFormat):
             return again(done, for_validation(done, _BLOCK))
         lines = [
             "next: in a nanoGPT checkout, with this folder as data/mine:",
-            f"  ln -s {shell_path(done.folder)} data/mine",
+            f"  ln -s {shell_word(done.folder)} data/mine",
             "  python train.py --dataset=mine",
         ]
         if done.layout.token_bytes == 4:

@@ -10,16 +10,15 @@ import re
 import struct
 from typing import TYPE_CHECKING
 
-from oomguard.errors import BadInput
 from oomguard.preparation.writing.formats.base import OutputFormat
-from oomguard.preparation.writing.formats.stored import RawShard, numbered_files
+from oomguard.preparation.writing.formats.stored import RawShard, numbered_files, unreadable
 from oomguard.preparation.writing.formats.words import (
     again,
     for_validation,
     no_train_shard,
-    shell_path,
     short_last_shard,
 )
+from oomguard.text import shell_word
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,7 +66,7 @@ class Npy(OutputFormat):
             return again(done, for_validation(done, 0))
         lines = [
             "next: in a build-nanogpt checkout:",
-            f"  ln -s {shell_path(done.folder)} edu_fineweb10B",
+            f"  ln -s {shell_word(done.folder)} edu_fineweb10B",
             "  python train_gpt2.py",
         ]
         if done.layout.token_bytes == 4:
@@ -95,4 +94,4 @@ def _stored(path: Path, split: str) -> RawShard:
         (tokens,) = array["shape"]
         return RawShard(path=path, split=split, dtype=array["descr"], extents=((10 + size, int(tokens)),))
     except (ValueError, SyntaxError, KeyError, TypeError) as error:
-        raise BadInput(f"{path}: its header is not that of one row of tokens", do=f"file {path}") from error
+        raise unreadable(path, ": its header is not that of one row of tokens", "file FILE") from error

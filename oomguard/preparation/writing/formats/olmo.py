@@ -10,10 +10,10 @@ import re
 import zlib
 from typing import TYPE_CHECKING
 
-from oomguard.errors import BadInput
 from oomguard.preparation.writing.formats.base import OutputFormat
-from oomguard.preparation.writing.formats.stored import numbered_files, raw_shard
+from oomguard.preparation.writing.formats.stored import numbered_files, raw_shard, unreadable
 from oomguard.preparation.writing.formats.words import again, no_train_file, python_line, quoted
+from oomguard.text import shell_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -94,16 +94,15 @@ def _stored(path: Path, split: str, token_bytes: int | None) -> StoredShard:
     index, size = path.with_suffix(".csv.gz"), path.stat().st_size
     if not index.is_file():
         if token_bytes is None:
-            raise BadInput(
-                f"{path} has no .csv.gz, and nothing says how wide its tokens are", do=f"ls {path.with_suffix('')}*"
-            )
+            raise unreadable(path, " has no .csv.gz, and nothing says how wide its tokens are", "ls -l FILE")
         return raw_shard(path, split, f"<u{token_bytes}")
     last = 0
     for ends in _ends(index):
         last = ends[-1]
     width = size // last if last else token_bytes or 2
     if width not in (2, 4) or width * last != size:
-        raise BadInput(f"{path} has {size:,} bytes, and {index.name} {last:,} tokens", do=f"ls -l {path} {index}")
+        what = f" has {size:,} bytes, and its .csv.gz {last:,} tokens"
+        raise unreadable(path, what, f"ls -l FILE {shell_word(str(index))}")
     return raw_shard(path, split, f"<u{width}", lambda: _ends(index))
 
 
@@ -118,7 +117,7 @@ def _ends(index: Path) -> Iterator[Sequence[int]]:
             start, _, rest = row.partition(",")
             end = rest.partition(",")[0].strip()
             if not start.isdecimal() or not end.isdecimal() or int(start) != at or int(end) < at:
-                raise BadInput(f"{index}:{number}: not a document that begins at token {at:,}", do=f"zcat {index}")
+                raise unreadable(index, f":{number}: not a document that begins at token {at:,}", "zcat FILE")
             at = int(end)
             ends.append(at)
             if len(ends) == _STRETCH:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from oomguard.errors import BadInput
+from oomguard.text import printable, shell_word
 from oomguard.units import MIB
 
 if TYPE_CHECKING:
@@ -89,14 +90,14 @@ class RawShard:
                 while left:
                     data = file.read(min(left * dtype.itemsize, MIB))
                     if len(data) < dtype.itemsize or len(data) % dtype.itemsize:
-                        raise BadInput(f"{self.path} ends before its tokens do", do=f"ls -l {self.path}")
+                        raise unreadable(self.path, " ends before its tokens do")
                     tokens = np.frombuffer(data, dtype)
                     yield tokens, ends.up_to(at + len(tokens)) - at
                     at += len(tokens)
                     left -= len(tokens)
         rest = ends.up_to(1 << 62)
         if len(rest) and rest[-1] > at:
-            raise BadInput(f"{self.path}: its documents have more tokens than there are", do=f"ls -l {self.path}*")
+            raise unreadable(self.path, ": its documents have more tokens than there are", "ls -l FILE*")
         if len(rest):  # empty documents of a shard without tokens
             yield np.empty(0, dtype), rest - at
 
@@ -131,13 +132,18 @@ def raw_shards(folder: Path, pattern: str, *, token_bytes: int) -> list[StoredSh
     return [raw_shard(path, split, f"<u{token_bytes}") for path, split in found if path.is_file()]
 
 
+def unreadable(path: Path, what: str, command: str = "ls -l FILE") -> BadInput:
+    """What is wrong with a file of a shard; FILE in the command stands for its name."""
+    return BadInput(f"{printable(str(path))}{what}", do=command.replace("FILE", shell_word(str(path))))
+
+
 def raw_shard(
     path: Path, split: str, dtype: str, ends: Callable[[], Iterator[Sequence[int] | Ends]] | None = None
 ) -> RawShard:
     """A file that is nothing but tokens. Raises: BadInput for an odd size."""
     width, size = int(dtype[-1]), path.stat().st_size
     if size % width:
-        raise BadInput(f"{path} has {size:,} bytes, which are no tokens of {width} bytes", do=f"ls -l {path}")
+        raise unreadable(path, f" has {size:,} bytes, which are no tokens of {width} bytes")
     return RawShard(path=path, split=split, dtype=dtype, extents=((0, size // width),), ends=ends)
 
 

@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import shlex
 from typing import TYPE_CHECKING
 
-from oomguard.text import printable
+from oomguard.text import shell_word
 
 if TYPE_CHECKING:
-    from oomguard.preparation.writing.formats.base import FinishedSet
+    from oomguard.preparation.writing.formats.base import FinishedSet, Layout
 
 _FRACTIONS = ("0.0005", "0.005", "0.01", "0.05", "0.1", "0.5")
 _A_BATCH = 64 * 1024 * 8  # B x T x processes in the anchors' own scripts
-
-
-def shell_path(path: str) -> str:
-    """Quote a path for a shell: also one that is not UTF-8, or holds what a terminal must not be shown."""
-    if printable(path) == path:
-        return shlex.quote(path)
-    escaped = "".join(
-        chr(byte) if 32 <= byte < 127 and byte not in b"\\'" else f"\\x{byte:02x}" for byte in os.fsencode(path)
-    )
-    return f"$'{escaped}'"
 
 
 def no_train_shard(done: FinishedSet) -> str:
@@ -32,6 +20,18 @@ def no_train_shard(done: FinishedSet) -> str:
         "all fits in the first shard, which is for validation, and nothing is left to train on: "
         f"--shard-tokens {max(1, done.tokens('val') // 10)} or --val-fraction 0.01 gives both"
     )
+
+
+def expect_no_train_shard(layout: Layout, *, first_is_val: bool, tokens: float) -> list[str]:
+    """Say that about `tokens` tokens will all be in the first shard, where that is for validation."""
+    full = layout.shard_tokens
+    if not first_is_val or full is None or tokens > full:
+        return []
+    note = (
+        f"about {round(tokens):,} tokens, and the first {full:,} (--shard-tokens) are for validation: nothing would be "
+        f"left to train on; --shard-tokens {max(1, round(tokens) // 10)} or --val-fraction 0.01 gives both"
+    )
+    return [note]
 
 
 def no_train_file(done: FinishedSet, name: str) -> str:
@@ -93,7 +93,7 @@ def short_last_shard(done: FinishedSet, loaders: str) -> list[str]:
 
 def python_line(*statements: str) -> str:
     """A command that runs some statements of Python."""
-    return f"  python -c {shell_path('; '.join(statements))}"
+    return f"  python -c {shell_word('; '.join(statements))}"
 
 
 def quoted(text: str) -> str:
