@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -101,7 +101,8 @@ def _lines_before(source: Source) -> int:
     """Count the lines before a part of a file, so that an error can name the one that is wrong. Raises: BadInput."""
     left, lines = source.begin, 0
     try:
-        with open(source.path, "rb", buffering=0) as file:  # noqa: PTH123 - no buffer of its own
+        file: Any
+        with closing(source.open_remote()) if source.is_remote else open(source.path, "rb", buffering=0) as file:  # noqa: PTH123 - no buffer of its own
             while left and (data := file.read(min(left, MIB))):
                 lines += data.count(b"\n")
                 left -= len(data)

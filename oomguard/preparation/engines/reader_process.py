@@ -20,12 +20,13 @@ from oomguard.kernel.process.prctl import die_with_parent, set_oom_score_adj
 from oomguard.preparation.engines.allocators import settle_allocators
 from oomguard.preparation.engines.messages import Channel, ReaderConfig
 from oomguard.preparation.engines.slots import SlotLayout, Slots
-from oomguard.preparation.reading.source import Source
+from oomguard.preparation.reading.source import source_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from oomguard.preparation.reading.pieces import Piece
+    from oomguard.preparation.reading.source import Source
 
 _OOM_SCORE_ADJ = 600
 
@@ -42,7 +43,7 @@ def main() -> None:
     reader = _Reader(ReaderConfig(**next(messages)), channel, messages)
     while (message := reader.wait()) is not None:
         if "read" in message:
-            reader.read(Source(**message["read"]), message["resume"], anew=message["anew"])
+            reader.read(source_of(message["read"]), message["resume"], anew=message["anew"])
 
 
 class _Reader:

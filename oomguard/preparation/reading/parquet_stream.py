@@ -38,21 +38,44 @@ def iter_parquet(
     Raises: BadInput for damaged data; BudgetTooSmall for too large a document; Changed; Unreachable.
     """
     name = printable(source.path)
-    at = resume or {"row_group": 0, "row": 0, "rows": 0}
-    packer = Packer(options, task="documents", word="row", number=at["rows"])
     room = Room(name, options, reserve)
     with closing(source.open_remote()) as file:
         try:
             file.keep_tail()
-            yield from packed(_found(file, source, at, options.piece_bytes, room, packer), packer, at)
+            footer = pa.parquet.read_metadata(file)
+            at = resume or _start(footer, source.begin)
+            packer = Packer(options, task="documents", word="row", number=at["rows"])
+            yield from packed(_found(file, footer, source, at, options.piece_bytes, room, packer), packer, at)
         except pa.ArrowException as error:
             raise BadInput(f"{name}: damaged, or no parquet file: {error}", do="look at the file") from error
 
 
+def group_sizes(source: Source) -> list[int]:
+    """Bytes of the column in each row group, decompressed, as the footer says. Raises: BadInput; Unreachable."""
+    with closing(source.open_remote()) as file:
+        try:
+            file.keep_tail()
+            footer = pa.parquet.read_metadata(file)
+            column = ".".join(find_column(footer.schema.to_arrow_schema(), source.text_field, file.name))
+        except pa.ArrowException as error:
+            raise BadInput(f"{file.name}: damaged, or no parquet file: {error}", do="look at the file") from error
+    return [_size_of(footer.row_group(group), column) for group in range(footer.num_row_groups)]
+
+
+def _start(footer: Any, group: int) -> dict[str, Any]:
+    rows = sum(footer.row_group(before).num_rows for before in range(min(group, footer.num_row_groups)))
+    return {"row_group": group, "row": 0, "rows": rows}
+
+
+def _size_of(facts: Any, column: str) -> int:
+    """Bytes of a column in a row group, decompressed."""
+    columns = map(facts.column, range(facts.num_columns))
+    return sum(one.total_uncompressed_size for one in columns if one.path_in_schema == column)
+
+
 def _found(
-    file: RemoteFile, source: Source, at: dict[str, Any], most: int, room: Room, packer: Packer
+    file: RemoteFile, footer: Any, source: Source, at: dict[str, Any], most: int, room: Room, packer: Packer
 ) -> Iterator[Found]:
-    footer = pa.parquet.read_metadata(file)
     schema = footer.schema.to_arrow_schema()
     path = find_column(schema, source.text_field, file.name)
     file.drop_tail()
@@ -63,14 +86,11 @@ def _found(
     if at["row_group"] > footer.num_row_groups:
         raise Changed(f"{file.name}: {footer.num_row_groups} row groups now", do="--restart")
     done = at["rows"]
-    for group in range(at["row_group"], footer.num_row_groups):
+    end = footer.num_row_groups if source.end is None else source.end
+    for group in range(at["row_group"], end):
         facts = footer.row_group(group)
         skip = row = at["row"] if group == at["row_group"] else 0
-        size = sum(
-            facts.column(number).total_uncompressed_size
-            for number in range(facts.num_columns)
-            if facts.column(number).path_in_schema == column
-        )
+        size = _size_of(facts, column)
         # Arrow takes a number of rows, and not of bytes. Not as a dictionary: its table would grow with the row group.
         step = max(1, min(_MOST_ROWS, facts.num_rows * _BATCH // max(size, 1)))
         for batch in reader.iter_batches(batch_size=step, row_groups=[group], columns=[column], use_threads=False):

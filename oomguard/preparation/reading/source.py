@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from oomguard.errors import Changed
 from oomguard.preparation.reading.kinds import KINDS
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from oomguard.preparation.remote.remote_file import RemoteFile
 
 STDIN = "-"
-REMOTE = ("hf://", "https://", "http://")
+REMOTE = ("hf://", "s3://", "gs://", "https://", "http://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +86,12 @@ class Source:
     def seekable_text(self) -> bool:
         """A plain text file, of which any part can be read on its own."""
         return self.divisible_text and self.is_cut
+
+
+def source_of(facts: dict[str, Any]) -> Source:
+    """A source that came as a message."""
+    part = facts.get("part")
+    return Source(**{**facts, "part": Part(**part) if part else None})
 
 
 def require_unchanged(source: Source) -> None:
