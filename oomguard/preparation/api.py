@@ -272,6 +272,7 @@ def memory_needs(sources: list[Source], *, options: PrepareOptions, resolved: Re
         inputs=frozenset(source.memory for source in sources),
         stream=any(not source.is_cut for source in sources),
         remote=frozenset(source.kind == "parquet" for source in sources if source.is_remote),
+        signed=any(source.path.startswith(("s3://", "gs://")) for source in sources),
         chunks=_chunks(sources),
         native=uses_core(resolved.spec),
         vocabulary=resolved.spec.vocabulary_bytes,

@@ -30,7 +30,8 @@ _LOOKED_INTO = ("jsonl", "json", "csv", "tsv")  # whatever their names say
 _STATE = ".oomguard"
 _NUMBERS = re.compile("[0-9]+")
 _STORE = re.compile("([a-z][a-z0-9]{1,9})://")
-_STORES = {"s3": "aws s3 cp ADDRESS -", "gs": "gcloud storage cat ADDRESS"}
+_OTHER_NAMES = {"s3a": "s3", "s3n": "s3", "gcs": "gs"}  # of Spark, fsspec
+_READ = "hf:// s3:// gs:// and https:// are"
 _LISTED = 5  # file names shown in an error
 _KINDS_LISTED = 8  # of what was passed over
 
@@ -52,6 +53,7 @@ class Wanted:
     field_asked: bool = False  # a field was named: then what has no known name is no text, if it can be otherwise
     fields: tuple[tuple[str, str], ...] = ()  # of the inputs that match a glob, in place of `text_field`
     encoding: str = ""  # of characters; "": UTF-8
+    subset: str | None = None  # of a data set on the Hub, as its card names it
     known: tuple[str, ...] = ()  # inputs of an earlier run there: what is on a server is taken in the same version
     check_fields: bool = False  # a file without its field is an error, which is said at once
 
@@ -83,6 +85,11 @@ def find_inputs(inputs: Sequence[str], *, folder: Path, exclude: Path | None, wa
     finder = _Finder(
         folder=folder, excluded=excluded, wanted=wanted, passed_over=[], recognised={}, real_path=real_path
     )
+    if wanted.subset is not None and not all(given.startswith(REMOTE) for given in inputs or [""]):
+        raise BadInput(
+            f"--subset {printable(wanted.subset)} is of a data set on the Hub",
+            do=f"oomguard prepare hf://datasets/OWNER/NAME --subset {shell_word(wanted.subset)}",
+        )
     sources = [source for given in inputs for source in finder.expand(given)] if inputs else finder.folder_itself()
     _refuse_twice(sources, real_path)
     for pattern, field in wanted.fields:
@@ -181,11 +188,11 @@ class _Finder:
             return self._remote(given)
         path = self.folder / given
         if (store := _STORE.match(given)) and not os.path.lexists(path):
-            command = _STORES.get(store[1], "curl -L ADDRESS")
-            raise BadInput(
-                f"{printable(given)}: {store[1]}:// is not read, only hf:// and https:// are",
-                do=f"{command.replace('ADDRESS', shell_word(given))} | oomguard prepare - --input-format jsonl",
-            )
+            rest = given.removeprefix(f"{store[1]}://")
+            do = f"curl -L {shell_word(given)} | oomguard prepare - --input-format jsonl"
+            if store[1] in _OTHER_NAMES:
+                do = f"oomguard prepare {shell_word(f'{_OTHER_NAMES[store[1]]}://{rest}')}"
+            raise BadInput(f"{printable(given)}: {store[1]}:// is not read, only {_READ}", do=do)
         if given and path.is_dir():
             found = [self._source(file) for file in self._walk(path, seen=set())]
         elif given and os.path.lexists(path):  # before globs: a file may be called "a[1].txt"
@@ -219,7 +226,8 @@ class _Finder:
         from oomguard.preparation.remote.listing import list_remote
 
         found = []
-        for entry in sorted(list_remote(given, list(self.wanted.known)), key=lambda one: _natural(one.address)):
+        entries = list_remote(given, list(self.wanted.known), subset=self.wanted.subset)
+        for entry in sorted(entries, key=lambda one: _natural(one.address)):
             name = entry.address.rpartition("/")[2]
             extension, compression = _split_name(name)
             kind = _kind_of(name) or (self.wanted.format if self.wanted.format != "auto" else None)

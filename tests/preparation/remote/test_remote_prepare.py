@@ -201,7 +201,8 @@ def test_a_failure_names_the_object_and_the_same_command_resumes(
         (f"{ADDRESS}/data", Fault("^/api/", status=403), "may not be read"),
         (f"{ADDRESS}/data", Fault("^/api/", status=200), "is not the Hub's API"),
         ("hf://datasets/tester", None, "names no data set"),
-        ("s3://bucket/part-0.jsonl", None, "aws s3 cp s3://bucket/part-0.jsonl - | oomguard prepare -"),
+        ("s3a://bucket/part-0.jsonl", None, "oomguard prepare s3://bucket/part-0.jsonl"),
+        ("ftp://host/part-0.jsonl", None, "curl -L ftp://host/part-0.jsonl | oomguard prepare -"),
         ("CDN/web/none.txt", None, "is not there"),
         ("http://user:word@127.0.0.1:1/a.txt", None, "may hold a secret"),
     ],
@@ -342,7 +343,7 @@ settle_allocators()
 from oomguard.preparation.reading.parquet_stream import iter_parquet
 from oomguard.preparation.reading.pieces import ReadOptions
 from oomguard.preparation.reading.source import Source
-from oomguard.preparation.remote.listing import find_on_hub
+from oomguard.preparation.remote.hub import find_on_hub
 
 def anonymous():
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("RssAnon"))
@@ -422,3 +423,14 @@ def test_killed_again_and_again(tmp_path: Path, hub: HubServer, feature: Any, ki
             kill_all(process)
     assert killed >= 2  # the other moments may have come after the end
     assert prepared(tmp_path, "out", f"{ADDRESS}/data") == expected
+
+
+@pytest.mark.parametrize("more", [[], ["--job-only"], ["--dry-run"]])
+def test_shards_are_not_written_to_a_server(tmp_path: Path, more: list[str]) -> None:
+    """Path makes one slash of two, and no folder "s3:" comes of that."""
+    (tmp_path / "a.txt").write_text("text")
+    failed = run_oomguard("prepare", "a.txt", "--out", "s3://bucket/tokens", *more, cwd=tmp_path)
+    assert failed.returncode == 1
+    assert "--out s3://bucket/tokens: shards are written to a file system" in " ".join(failed.stderr.split())
+    assert "aws s3 cp FOLDER s3://bucket/tokens --recursive" in " ".join(failed.stderr.split())
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
