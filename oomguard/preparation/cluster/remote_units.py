@@ -5,13 +5,13 @@ The rules are those of files on disk; where exactly a unit ends does not change 
 
 from __future__ import annotations
 
-from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING
 
 from oomguard.preparation.encoding.cutting import VAL_REACH, find_first_cut
 from oomguard.preparation.encoding.safe_cuts import last_safe_cut
 from oomguard.preparation.reading.source import Part
+from oomguard.preparation.remote.places import Places
 from oomguard.units import KIB
 
 if TYPE_CHECKING:
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
     from oomguard.preparation.options import PrepareOptions, ResolvedOptions
     from oomguard.preparation.reading.source import Source
-    from oomguard.preparation.remote.remote_file import RemoteFile
-
-_AROUND, _AHEAD = 16 * KIB, 64 * KIB  # of a place, in one request
 
 
 def remote_parts(
@@ -37,8 +34,8 @@ def remote_parts(
 
         yield from parts_of_groups(group_sizes(source), size)
     elif source.kind in ("text", "jsonl"):
-        with closing(source.open_remote()) as file:
-            read = _Places(file).read
+        with Places(source.open_remote()) as places:
+            read = places.read_at
             ends = _line_end if source.kind == "jsonl" else _safe_cut(options, resolved)
             yield from parts_between(_ends(partial(ends, read, source.size), source.size, size), source.size)
     else:
@@ -97,18 +94,3 @@ def _line_end(read: Callable[[int, int], bytes], end: int, goal: int) -> int | N
             return at + found + 1
         at, step = at + step, min(2 * step, 1024 * KIB)
     return None
-
-
-class _Places:
-    """Reads here and there, what is around in the same request."""
-
-    def __init__(self, file: RemoteFile) -> None:
-        self._file = file
-        self._held, self._at = b"", 0
-
-    def read(self, offset: int, length: int) -> bytes:
-        behind = offset + length
-        if not (self._at <= offset and behind <= self._at + len(self._held)):
-            self._at = max(0, offset - _AROUND)
-            self._held = self._file.stretch(self._at, min(self._file.size, behind + _AHEAD) - self._at)
-        return self._held[offset - self._at : behind - self._at]

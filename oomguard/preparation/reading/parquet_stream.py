@@ -6,12 +6,16 @@ buffer, so that a few long requests give all of it, however large a row group is
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from contextlib import closing
+from dataclasses import replace
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, Changed
 from oomguard.preparation.reading.arrow_texts import find_column, fitting, inner, plain
-from oomguard.preparation.reading.pieces import Packer, Room, packed
+from oomguard.preparation.reading.pieces import Packer, ReadOptions, Room, packed
+from oomguard.preparation.reading.source import Part
 from oomguard.text import printable
 from oomguard.units import KIB
 
@@ -22,7 +26,7 @@ import pyarrow.parquet
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from oomguard.preparation.reading.pieces import Found, Piece, ReadOptions, Reserve
+    from oomguard.preparation.reading.pieces import Found, Piece, Reserve
     from oomguard.preparation.reading.source import Source
     from oomguard.preparation.remote.remote_file import RemoteFile
 
@@ -60,6 +64,36 @@ def group_sizes(source: Source) -> list[int]:
         except pa.ArrowException as error:
             raise BadInput(f"{file.name}: damaged, or no parquet file: {error}", do="look at the file") from error
     return [_size_of(footer.row_group(group), column) for group in range(footer.num_row_groups)]
+
+
+def look_into(source: Source, *, share: float, most: int) -> tuple[int, list[bytes]]:
+    """Give how much text there is, as the footer says, and about `most` bytes of it from one row group.
+
+    `share`: of all the text, how much is before that row group ends. Raises: BadInput; Unreachable.
+    """
+    options = ReadOptions(family="gpt2")
+    with closing(source.open_remote()) as file:
+        try:
+            file.keep_tail()
+            footer = pa.parquet.read_metadata(file)
+            column = ".".join(find_column(footer.schema.to_arrow_schema(), source.text_field, file.name))
+            sizes = [_size_of(footer.row_group(group), column) for group in range(footer.num_row_groups)]
+            reached = list(accumulate(sizes))
+            if not reached or not reached[-1]:
+                return 0, []
+            group = bisect_left(reached, share * reached[-1])
+            at, packer = _start(footer, group), Packer(options, task="documents", word="row", number=0)
+            room = Room(file.name, options, lambda *_: None)
+            one = replace(source, part=Part(group, group + 1))
+            documents, size = [], 0
+            for text, *_ in _found(file, footer, one, at, options.piece_bytes, room, packer):
+                documents += [] if text is None else [bytes(text)]
+                size += 0 if text is None else len(text)
+                if size >= most:
+                    break
+        except pa.ArrowException as error:
+            raise BadInput(f"{file.name}: damaged, or no parquet file: {error}", do="look at the file") from error
+    return reached[-1], documents
 
 
 def _start(footer: Any, group: int) -> dict[str, Any]:
