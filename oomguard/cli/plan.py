@@ -41,6 +41,11 @@ def plan_command(
             "What all inputs are, whatever their names. auto: by name, else by the first bytes.",
         ),
     ] = "auto",
+    subset: Annotated[str | None, typer.Option(metavar="NAME", help="As for prepare.")] = None,
+    cluster: Annotated[
+        str | None, choice(("ray", "slurm"), "Also what a cluster takes, with nodes like this machine.")
+    ] = None,
+    nodes: Annotated[int, at_least(1, "N", "Nodes of the cluster, each with a task at a time.", "--nodes")] = 1,
     shuffle: Annotated[
         int | None, at_least(0, "SEED", "Shuffle the documents over all inputs.", "--shuffle", most=LARGEST_SEED)
     ] = None,
@@ -73,9 +78,10 @@ def plan_command(
         text_field=text_field,
         input_format=input_format,  # type: ignore[arg-type]  # likewise
         shuffle=shuffle,
+        subset=subset,
     )
     budget = parse_size(max_rss) if max_rss is not None else None
-    result = plan(options, max_rss=budget, calibrate=calibrate)
+    result = plan(options, max_rss=budget, calibrate=calibrate, cluster=cluster, nodes=nodes)
     show(result, as_json=as_json)
     if not result.is_possible:
         raise typer.Exit(1)

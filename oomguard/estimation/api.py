@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.errors import edge
 from oomguard.estimation.baselines import naive_ways
+from oomguard.estimation.elsewhere import cluster_needs, server_needs
 from oomguard.estimation.model import JobPlan
 from oomguard.estimation.trials import CannotTry, RunForecast, Trial, choose_parts, forecast_run, try_job
 from oomguard.kernel.machine import read_headroom
@@ -36,9 +37,13 @@ _UNTRIED = "--no-calibration"
 
 
 @edge
-def plan(options: PrepareOptions, *, max_rss: int | None = None, calibrate: bool = True) -> JobPlan:
+def plan(
+    options: PrepareOptions, *, max_rss: int | None = None, calibrate: bool = True, cluster: str | None = None,
+    nodes: int = 1,
+) -> JobPlan:  # fmt: skip
     """Say how to prepare `options.inputs` here: tokens, disk, workers, peak, time, and what other ways would need.
 
+    With `cluster`, an engine of `prepare --cluster`, on so many nodes, each of which is taken to be as this machine is.
     It reads a sample, and (`calibrate`) does the job on a small input, or on parts of a larger one, in a folder beside
     the output that is gone afterwards. Raises: OomguardError as `prepare` would; BudgetTooSmall names the least budget.
     """
@@ -48,10 +53,13 @@ def plan(options: PrepareOptions, *, max_rss: int | None = None, calibrate: bool
     corpus = sample_corpus(sources, spec=resolved.spec, separator=resolved.separator, strict=True)
     tokens = _with_ends(corpus, sources, options, resolved)
     needed = _disk_needed(tokens, corpus, resolved, options)
+    text = corpus.text_bytes.value
     began = time.monotonic()
     trial, untried = None, _UNTRIED
     if needed > prepared.free_disk_bytes:
         untried = "the disk is too small for it"
+    elif any(source.is_remote for source in sources):
+        untried = "its input is on a server"
     elif calibrate:
         trial, untried = _try(sources, corpus, prepared, options, max_rss)
     forecast = None
@@ -74,9 +82,25 @@ def plan(options: PrepareOptions, *, max_rss: int | None = None, calibrate: bool
         naive=tuple(naive_ways(corpus.shape, text_bytes=corpus.text_bytes.value, available=room.available)),
         available=room.available,
         available_limited_by=room.limited_by,
-        command=_command(options, max_rss, options.inputs, options.out),
+        command=_command(options, max_rss, options.inputs, options.out, *_on_cluster(cluster, nodes)),
+        servers=server_needs(sources, text_bytes=text, in_units=cluster is not None),
+        cluster=None if cluster is None else cluster_needs(
+            sources, engine=cluster, nodes=nodes, text_bytes=text, tokens_disk=needed, memory=prepared.sum,
+            workers=prepared.workers, seconds_a_byte=_seconds_a_byte(corpus, prepared, forecast),
+        ),
         notes=(*_known_notes(prepared), *_expected(resolved, tokens), *_exactly(tokens, forecast)),
-    )
+    )  # fmt: skip
+
+
+def _on_cluster(cluster: str | None, nodes: int) -> tuple[str, ...]:
+    return () if cluster is None else ("--cluster", cluster, "--tasks", str(nodes))
+
+
+def _seconds_a_byte(corpus: CorpusSample, prepared: PreparePlan, forecast: RunForecast | None) -> float | None:
+    """Of text, with all workers: as a run showed, else as one worker encoded the sample."""
+    if forecast is not None and forecast.bytes_per_second:
+        return 1 / forecast.bytes_per_second
+    return corpus.seconds_to_encode / prepared.workers if corpus.seconds_to_encode else None
 
 
 def _with_ends(
@@ -161,7 +185,7 @@ def _command(
     default = PrepareOptions()
     flags: list[str] = ["--out", str(out)]
     names = (
-        "format", "encoding", "tokenizer", "pattern", "eot_token", "workers", "shard_tokens", "block_size",
+        "subset", "format", "encoding", "tokenizer", "pattern", "eot_token", "workers", "shard_tokens", "block_size",
         "val_fraction", "name", "separator", "text_field", "input_format", "input_encoding", "eot", "errors",
         "bad_files", "newlines", "verify", "shuffle",
     )  # fmt: skip

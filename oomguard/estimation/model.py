@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from oomguard.estimation.baselines import NaiveWay
+    from oomguard.estimation.elsewhere import ClusterNeeds, ServerNeeds
     from oomguard.estimation.trials import RunForecast, ShortRun
     from oomguard.preparation.model import PreparePlan
     from oomguard.preparation.reading.corpus_sample import CorpusSample, Estimate
@@ -40,18 +41,26 @@ class JobPlan:
     available_limited_by: str
     command: tuple[str, ...]
     notes: tuple[str, ...]
+    servers: ServerNeeds | None = None  # None: all of the input is here
+    cluster: ClusterNeeds | None = None  # None: one machine
 
     @property
     def is_possible(self) -> bool:
         """Whether it can be done here as it was asked."""
-        return self.disk_needed <= self.prepare.free_disk_bytes
+        return self._needed <= self.prepare.free_disk_bytes
+
+    @property
+    def _needed(self) -> int:
+        """Of disk, while it runs."""
+        return self.disk_needed if self.cluster is None else self.cluster.disk
 
     def render(self) -> RenderableType:
         """Build the screen for people."""
         screen = Table.grid(padding=(0, 2))
         screen.add_column()
         screen.add_column(overflow="fold")
-        for label, value in (*self._job(), *self._forecast()):
+        elsewhere = (line for needs in (self.servers, self.cluster) if needs is not None for line in needs.lines())
+        for label, value in (*self._job(), *self._forecast(), *elsewhere):
             screen.add_row(label, Text(value))
         return Group(screen, Text(""), *self._others(), Text(""), *(Text(line) for line in self._next()))
 
@@ -64,7 +73,7 @@ class JobPlan:
         whole = self.tokens.low == self.tokens.high
         percent = max(0.1, 100 * spread / max(1, self.tokens.value))
         ids = f"{self.tokens.value:,}" if whole else f"{self.tokens.value:,} ± {percent:.1f} %"
-        beginning = "the first" if corpus.from_start else "pieces from all over it:"
+        beginning = "the first" if corpus.from_start and self.servers is None else "pieces from all over it:"
         seen = "all of it" if corpus.is_whole or (self.forecast and self.forecast.tried_whole) else (
             f"{beginning} {format_size(corpus.sampled_bytes)}"
         )  # fmt: skip
@@ -110,7 +119,7 @@ class JobPlan:
     def _next(self) -> list[str]:
         notes = [f"note: {note}" for note in self.notes]
         if not self.is_possible:
-            short = format_size(self.disk_needed - self.prepare.free_disk_bytes)
+            short = format_size(self._needed - self.prepare.free_disk_bytes)
             return [*notes, f"cannot be done here: the disk of {printable(self.prepare.folder)} lacks {short}",
                     "try: --out FOLDER on another disk, or df -h to see where there is room"]  # fmt: skip
         return [*notes, "next:", f"  {printable(shlex.join(self.command))}"]

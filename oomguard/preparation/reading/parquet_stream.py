@@ -67,7 +67,7 @@ def group_sizes(source: Source) -> list[int]:
 
 
 def look_into(source: Source, *, share: float, most: int) -> tuple[int, list[bytes]]:
-    """Give how much text there is, as the footer says, and about `most` bytes of it from one row group.
+    """Give about how much text there is, from what the footer says, and about `most` bytes of it from one row group.
 
     `share`: of all the text, how much is before that row group ends. Raises: BadInput; Unreachable.
     """
@@ -91,9 +91,11 @@ def look_into(source: Source, *, share: float, most: int) -> tuple[int, list[byt
                 size += 0 if text is None else len(text)
                 if size >= most:
                     break
+            # A length of four bytes is before each text; what dictionaries save shows in whole row groups.
+            stored = size + 4 * len(documents) if size >= most else sizes[group]
         except pa.ArrowException as error:
             raise BadInput(f"{file.name}: damaged, or no parquet file: {error}", do="look at the file") from error
-    return reached[-1], documents
+    return round(reached[-1] * size / max(1, stored)), documents
 
 
 def _start(footer: Any, group: int) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from oomguard import errors
 from oomguard.errors import BadInput, OomguardError, WorkerFailed
@@ -23,10 +24,7 @@ from oomguard.text import printable, shell_word
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_FINDERS = {
-    "s3": "s3:find_in_bucket", "gs": "gcs:find_in_google_bucket", "https": "stores:find_on_web",
-    "http": "stores:find_on_web",
-}  # fmt: skip
+_BUCKETS = {"s3": "s3:find_in_bucket", "gs": "gcs:find_in_google_bucket"}
 
 
 def list_remote(address: str, known: list[str], *, subset: str | None = None) -> list[RemoteEntry]:
@@ -72,11 +70,30 @@ def find(address: str, known: list[str], subset: str | None) -> Iterator[RemoteE
             f"{printable(address)}: --subset is of a data set on the Hub",
             do=f"oomguard prepare hf://datasets/OWNER/NAME --subset {shell_word(subset)}",
         )
-    module, _, function = _FINDERS[address.partition("://")[0]].partition(":")
-    found: Iterator[RemoteEntry] = getattr(importlib.import_module(f"oomguard.preparation.remote.{module}"), function)(
-        address
-    )
+    if address.startswith("http"):
+        return find_on_web(address)
+    module, _, function = _BUCKETS[address.partition("://")[0]].partition(":")
+    find_there = getattr(importlib.import_module(f"oomguard.preparation.remote.{module}"), function)
+    found: Iterator[RemoteEntry] = find_there(address)
     return found
+
+
+def find_on_web(address: str) -> Iterator[RemoteEntry]:
+    """Give the one file, after a question for its first byte. Raises: OomguardError."""
+    from oomguard.preparation.remote.requesting import Client, ask_extent
+    from oomguard.preparation.remote.stores import Store
+
+    name, parts = printable(address), urlsplit(address)
+    if parts.username or parts.password or parts.query:
+        raise BadInput(
+            f"{parts.scheme}://{printable(parts.hostname or '')}{printable(parts.path)}: an address with a password or "
+            "a query may hold a secret, and inputs are written down in the manifest",
+            do="put user and password into ~/.netrc; or curl ADDRESS | oomguard prepare -",
+        )
+    size, pin = ask_extent(Client(name, Store()), address)
+    if size is None:
+        raise BadInput(f"{name}: the server does not say how long it is", do=f"curl -L {name} | oomguard prepare -")
+    yield RemoteEntry(address=address, size=size, pin=pin, named=True)
 
 
 if __name__ == "__main__":

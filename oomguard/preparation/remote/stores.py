@@ -6,16 +6,9 @@ A store says where a file of an address is, what tells the server who asks, and 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import Any
 
-from oomguard.errors import BadInput, NothingFound, OomguardError, Unreachable
-from oomguard.preparation.remote.finding import RemoteEntry
-from oomguard.preparation.remote.requesting import Client, ask_extent
-from oomguard.text import printable
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from oomguard.errors import NothingFound, OomguardError, Unreachable
 
 _KINDS = {"hf": "hub:Hub", "s3": "s3:S3", "gs": "gcs:Gcs"}
 
@@ -65,18 +58,3 @@ def open_store(address: str) -> Store:
     module, _, name = kind.partition(":")
     store: Store = getattr(importlib.import_module(f"oomguard.preparation.remote.{module}"), name)()
     return store
-
-
-def find_on_web(address: str) -> Iterator[RemoteEntry]:
-    """Give the one file, after a question for its first byte. Raises: OomguardError."""
-    name, parts = printable(address), urlsplit(address)
-    if parts.username or parts.password or parts.query:
-        raise BadInput(
-            f"{parts.scheme}://{printable(parts.hostname or '')}{printable(parts.path)}: an address with a password or "
-            "a query may hold a secret, and inputs are written down in the manifest",
-            do="put user and password into ~/.netrc; or curl ADDRESS | oomguard prepare -",
-        )
-    size, pin = ask_extent(Client(name, Store()), address)
-    if size is None:
-        raise BadInput(f"{name}: the server does not say how long it is", do=f"curl -L {name} | oomguard prepare -")
-    yield RemoteEntry(address=address, size=size, pin=pin, named=True)

@@ -299,14 +299,42 @@ def test_the_commands_of_the_page(tmp_path: Path, hub: HubServer) -> None:
     assert sums_of(tmp_path / "another") == sums_of(tmp_path / "fineweb-edu")
 
 
-def test_what_reads_samples_refuses_a_server(tmp_path: Path, hub: HubServer) -> None:
-    """And --dry-run does what it says."""
+@pytest.mark.parametrize("kind", KINDS)
+def test_plan_reads_a_sample(tmp_path: Path, hub: HubServer, kind: str) -> None:
+    """By few short requests; what prepare counts is in its band."""
+    hub.files = corpus(kind)
+    told = run_oomguard("plan", f"{ADDRESS}/data", "--json", cwd=tmp_path)
+    assert told.returncode == 0, told.stderr
+    plan = json.loads(told.stdout)
+    assert len(hub.requests("/lfs/")) <= 40
+    done = run_oomguard("prepare", f"{ADDRESS}/data", "--out", "out", "--json", cwd=tmp_path)
+    assert plan["tokens"]["low"] <= json.loads(done.stdout)["tokens"] <= plan["tokens"]["high"]
+    assert plan["tokens"]["high"] - plan["tokens"]["low"] < plan["tokens"]["value"] * 0.4
+    assert plan["servers"]["requests"] == 2 * 3
+    assert plan["cluster"] is None
+
+
+def test_plan_for_a_cluster(tmp_path: Path, hub: HubServer) -> None:
+    hub.files = corpus("jsonl")
+    told = run_oomguard("plan", f"{ADDRESS}/data", "--cluster", "ray", "--nodes", "10", cwd=tmp_path)
+    assert told.returncode == 0, told.stderr
+    screen = " ".join(told.stdout.split())
+    assert "ray, 10 nodes: 2 units" in screen
+    assert "at most 12 for 2 files" in screen  # 2 for each of them, its 64 MiB, and three for its unit
+    assert "3,000 without an account, 5,000 with a free one" in screen
+    assert f"oomguard prepare {ADDRESS}/data --out tokens --cluster ray --tasks 10" in screen
+
+
+def test_check_looks_at_a_server(tmp_path: Path, hub: HubServer) -> None:
     hub.files = corpus("jsonl")
     (tmp_path / "script.py").write_text("print(1)\n")
-    for command in (["plan", f"{ADDRESS}/data"], ["check", "script.py", "--input", f"{ADDRESS}/data"]):
-        failed = run_oomguard(*command, cwd=tmp_path)
-        assert "none on a server" in " ".join(failed.stderr.split()), failed.stderr
-        assert "Traceback" not in failed.stderr
+    done = run_oomguard("check", "script.py", "--input", f"{ADDRESS}/data", cwd=tmp_path)
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 0, done.stderr
+
+
+def test_dry_run_says_the_sizes(tmp_path: Path, hub: HubServer) -> None:
+    hub.files = corpus("jsonl")
     told = run_oomguard("prepare", f"{ADDRESS}/data", "--dry-run", "--json", cwd=tmp_path)
     assert told.returncode == 0, told.stderr
     assert [one["size"] for one in json.loads(told.stdout)["inputs"]] == [
