@@ -129,6 +129,10 @@ def prepare_command(
         str | None,
         typer.Option(metavar="NAME", help="Of a data set on the Hub: a subset that its card names, or NAME:SPLIT."),
     ] = None,
+    cache: Annotated[
+        str | None,
+        typer.Option(metavar="FOLDER", help="Fetch files of servers into this folder first, and read them from there."),
+    ] = None,
     input_format: Annotated[
         str,
         choice(FORMATS_READ, "What all inputs are, whatever their names. auto: by name, else by the first bytes."),
@@ -248,6 +252,7 @@ def prepare_command(
         separator=separator,
         text_field=tuple(text_field) if text_field else None,
         subset=subset,
+        cache=cache,
         input_format=input_format,  # type: ignore[arg-type]  # likewise
         input_encoding=input_encoding,
         bad_files=bad_files,  # type: ignore[arg-type]  # likewise

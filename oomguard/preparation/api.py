@@ -135,7 +135,7 @@ def plan_prepare(options: PrepareOptions, *, max_rss: int | None = None) -> Prep
 
     resolved = resolve_options(options)
     require_folder(options.out)
-    found = _find(options, resolved)
+    found = _find(options, replace(resolved, wanted=replace(resolved.wanted, fetch=False)))
     rank_file = find_rank_file(resolved.spec)
     with ExitStack() as stack:
         job, budget = open_job(stack, found, options, resolved, rank_file, max_rss)

@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase as fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,6 +54,8 @@ class Wanted:
     fields: tuple[tuple[str, str], ...] = ()  # of the inputs that match a glob, in place of `text_field`
     encoding: str = ""  # of characters; "": UTF-8
     subset: str | None = None  # of a data set on the Hub, as its card names it
+    cache: str | None = None  # a folder where files of servers are kept, and read from there
+    fetch: bool = True  # what is not in it yet
     known: tuple[str, ...] = ()  # inputs of an earlier run there: what is on a server is taken in the same version
     check_fields: bool = False  # a file without its field is an error, which is said at once
 
@@ -226,7 +228,7 @@ class _Finder:
         from oomguard.preparation.remote.listing import list_remote
 
         found = []
-        entries = list_remote(given, list(self.wanted.known), subset=self.wanted.subset)
+        entries = list_remote(given, list(self.wanted.known), subset=self.wanted.subset, cache=self.wanted.cache)
         for entry in sorted(entries, key=lambda one: _natural(one.address)):
             name = entry.address.rpartition("/")[2]
             extension, compression = _split_name(name)
@@ -246,7 +248,22 @@ class _Finder:
                 f'"{printable(given)}" names nothing that is read from a server{self._but()}',
                 do="name files, folders or globs of .parquet, .jsonl or .txt; --input-format says what others are",
             )
-        return found
+        return found if self.wanted.cache is None else list(self._kept(found, Path(self.wanted.cache)))
+
+    def _kept(self, found: list[Source], folder: Path) -> Iterator[Source]:
+        """The same files from the cache, into which they are fetched before."""
+        from oomguard.preparation.remote.listing import keep_remote
+
+        files = [(source.path, source.size or 0, source.pin) for source in found]
+        for source, path in zip(found, keep_remote(files, folder, fetch=self.wanted.fetch), strict=True):
+            if path is None:
+                yield source
+                continue
+            status = path.stat()
+            yield replace(
+                source, path=str(path), pin="", mtime_ns=status.st_mtime_ns, inode=status.st_ino,
+                ctime_ns=status.st_ctime_ns,
+            )  # fmt: skip
 
     def _encoding_of(self, kind: Kind) -> str:
         return self.wanted.encoding if KINDS[kind].is_characters else ""

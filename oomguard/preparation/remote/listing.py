@@ -11,49 +11,79 @@ import os
 import subprocess
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from oomguard import errors
 from oomguard.errors import BadInput, OomguardError, WorkerFailed
 from oomguard.kernel.process.commands import own_command
 from oomguard.kernel.process.prctl import die_with_parent
+from oomguard.preparation.remote.cache import is_kept, keep, kept_address, kept_path
 from oomguard.preparation.remote.finding import RemoteEntry
 from oomguard.text import printable, shell_word
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-_BUCKETS = {"s3": "s3:find_in_bucket", "gs": "gcs:find_in_google_bucket"}
+_FINDERS = {
+    "s3": "s3:find_in_bucket", "gs": "gcs:find_in_google_bucket", "https": "web:find_on_web", "http": "web:find_on_web",
+}  # fmt: skip
 
 
-def list_remote(address: str, known: list[str], *, subset: str | None = None) -> list[RemoteEntry]:
+def list_remote(
+    address: str, known: list[str], *, subset: str | None = None, cache: str | None = None
+) -> list[RemoteEntry]:
     """Give the files that an address names; `known`: addresses of an earlier run, whose commit is kept.
 
-    `subset`: of a data set on the Hub, as its card names it.
+    They may be paths in `cache`. `subset`: of a data set on the Hub, as its card names it.
     Raises: OomguardError: BadInput, NothingFound, MissingExtra, Unreachable.
     """
+    if cache is not None:
+        folder = Path(os.path.realpath(cache))
+        known = [kept_address(folder, path) or path for path in known]
+    answer = _ask({"find": [address, known, subset]}, name=address)
+    return [RemoteEntry(**entry) for entry in answer["files"]]
+
+
+def keep_remote(files: Sequence[tuple[str, int, str]], folder: Path, *, fetch: bool) -> list[Path | None]:
+    """Give where files, by address, size and pin, are in a cache; those that are not there are fetched, or None.
+
+    Raises: OomguardError.
+    """
+    if fetch:
+        _ask({"keep": [list(files), str(folder)]}, name=files[0][0])
+    paths = [kept_path(folder, address, pin) for address, _, pin in files]
+    return [path if is_kept(path, size) else None for path, (_, size, _) in zip(paths, files, strict=True)]
+
+
+def _ask(question: dict[str, Any], *, name: str) -> Any:
+    """Have a helper of our own answer. Raises: what it raised."""
     run = subprocess.run(
         own_command("oomguard.preparation.remote.listing"),
-        input=json.dumps([address, known, subset, os.getpid()]).encode(),
+        input=json.dumps({**question, "parent": os.getpid()}).encode(),
         stdout=subprocess.PIPE, check=False, process_group=0,  # Ctrl-C is the caller's to handle
     )  # fmt: skip
     if run.returncode:
-        raise WorkerFailed(f"{printable(address)}: listing it ended with status {run.returncode}", do="see above")
+        raise WorkerFailed(f"{printable(name)}: listing it ended with status {run.returncode}", do="see above")
     answer = json.loads(run.stdout)
     if "error" in answer:
         error = OomguardError(answer["what"], do=answer["do"])
         error.__class__ = getattr(errors, answer["error"], OomguardError)
         raise error
-    return [RemoteEntry(**entry) for entry in answer["files"]]
+    return answer
 
 
 def main() -> None:
     """Answer one question on standard input."""
-    address, known, subset, parent_pid = json.load(sys.stdin)
-    die_with_parent(parent_pid)
+    question = json.load(sys.stdin)
+    die_with_parent(question["parent"])
+    answer: dict[str, Any] = {}
     try:
-        answer: dict[str, Any] = {"files": [asdict(entry) for entry in find(address, known, subset)]}
+        if "keep" in question:
+            files, folder = question["keep"]
+            keep([tuple(one) for one in files], Path(folder))
+        else:
+            answer = {"files": [asdict(entry) for entry in find(*question["find"])]}
     except OomguardError as error:
         answer = {"error": type(error).__name__, "what": str(error), "do": error.do}
     print(json.dumps(answer))
@@ -70,30 +100,10 @@ def find(address: str, known: list[str], subset: str | None) -> Iterator[RemoteE
             f"{printable(address)}: --subset is of a data set on the Hub",
             do=f"oomguard prepare hf://datasets/OWNER/NAME --subset {shell_word(subset)}",
         )
-    if address.startswith("http"):
-        return find_on_web(address)
-    module, _, function = _BUCKETS[address.partition("://")[0]].partition(":")
+    module, _, function = _FINDERS[address.partition("://")[0]].partition(":")
     find_there = getattr(importlib.import_module(f"oomguard.preparation.remote.{module}"), function)
     found: Iterator[RemoteEntry] = find_there(address)
     return found
-
-
-def find_on_web(address: str) -> Iterator[RemoteEntry]:
-    """Give the one file, after a question for its first byte. Raises: OomguardError."""
-    from oomguard.preparation.remote.requesting import Client, ask_extent
-    from oomguard.preparation.remote.stores import Store
-
-    name, parts = printable(address), urlsplit(address)
-    if parts.username or parts.password or parts.query:
-        raise BadInput(
-            f"{parts.scheme}://{printable(parts.hostname or '')}{printable(parts.path)}: an address with a password or "
-            "a query may hold a secret, and inputs are written down in the manifest",
-            do="put user and password into ~/.netrc; or curl ADDRESS | oomguard prepare -",
-        )
-    size, pin = ask_extent(Client(name, Store()), address)
-    if size is None:
-        raise BadInput(f"{name}: the server does not say how long it is", do=f"curl -L {name} | oomguard prepare -")
-    yield RemoteEntry(address=address, size=size, pin=pin, named=True)
 
 
 if __name__ == "__main__":
