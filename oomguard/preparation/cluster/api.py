@@ -10,6 +10,7 @@ from oomguard.preparation.cluster.job_file import JobFile, job_digest, read_job,
 from oomguard.preparation.cluster.planning import plan_job
 from oomguard.preparation.cluster.unit_queue import Share, UnitsDone, do_units
 from oomguard.preparation.cluster.unit_work import UnitResult, do_unit
+from oomguard.preparation.writing.manifest import STATE_FOLDER
 from oomguard.text import printable
 
 if TYPE_CHECKING:
@@ -31,12 +32,12 @@ def plan_within(options: PrepareOptions, *, unit_bytes: int | None = None) -> tu
 
     Raises: Changed if another one is; OomguardError as `prepare` does.
     """
-    planned = plan_job(options, unit_bytes=unit_bytes)
-    path = planned.parts.parent / "job.json"
-    if not path.exists():
+    path = options.out.absolute() / STATE_FOLDER / "job.json"
+    job = read_job(path) if path.exists() else None
+    planned = plan_job(options, unit_bytes=unit_bytes, known=() if job is None else job.sources)
+    if job is None:
         planned.parts.mkdir(parents=True, exist_ok=True)
         return write_job(planned, path), path
-    job = read_job(path)
     if job.sha256 != job_digest(planned):
         raise Changed(
             f"{printable(str(path))}: the job that was begun there has other inputs or options",

@@ -9,6 +9,7 @@ import pytest
 
 from oomguard.errors import BadInput, Changed
 from oomguard.preparation.api import prepare
+from oomguard.preparation.cluster.api import plan_within
 from oomguard.preparation.cluster.finishing import finish
 from oomguard.preparation.cluster.job_file import JobFile, read_job, write_job
 from oomguard.preparation.cluster.planning import plan_job
@@ -119,3 +120,15 @@ def test_the_commands(tmp_path: Path, hub: HubServer) -> None:
         run = run_oomguard(*line.split(), cwd=tmp_path)
         assert run.returncode == 0, run.stderr
     assert files(tmp_path / "out") == files(tmp_path / "alone")
+
+
+def test_a_job_that_is_continued_keeps_its_commit(tmp_path: Path, hub: HubServer) -> None:
+    """As `prepare --cluster` does it: the branch may have moved, and is not asked for again."""
+    hub.files = corpus("text")
+    options = PrepareOptions(inputs=(f"{ADDRESS}/data",), out=tmp_path / "out")
+    job, path = plan_within(options, unit_bytes=UNIT)
+    assert len(hub.requests(f"^/api/datasets/{REPOSITORY}$")) == 1
+    again, where = plan_within(options, unit_bytes=UNIT)
+    assert (again, where) == (read_job(path), path)
+    assert again.sha256 == job.sha256
+    assert len(hub.requests(f"^/api/datasets/{REPOSITORY}$")) == 1

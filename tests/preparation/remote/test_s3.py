@@ -1,6 +1,8 @@
 """`prepare s3://` gives the shards of the same files on disk; against moto's S3, behind a proxy with faults."""
 
+import json
 import re
+import shlex
 from pathlib import Path
 from typing import ClassVar
 
@@ -8,11 +10,12 @@ import pytest
 
 from oomguard.errors import OomguardError
 from oomguard.preparation.remote import listing
+from tests.preparation.disturbing import sums_of
 from tests.preparation.remote.conftest import KEY, SECRET, SESSION
 from tests.preparation.remote.hub_server import Fault
 from tests.preparation.remote.s3_server import BUCKET, S3Server
 from tests.preparation.remote.test_remote_prepare import KINDS, corpus, on_disk, prepared
-from tests.running import run_oomguard
+from tests.running import run_oomguard, started
 
 ADDRESS = f"s3://{BUCKET}"
 OBJECT = f"^/{BUCKET}/data/"  # a request for the bytes of one, and not for the list
@@ -174,3 +177,44 @@ def test_addresses_of_amazon(s3: S3Server, tmp_path: Path, monkeypatch: pytest.M
     assert S3().url("s3://corpus/a", "") == "https://corpus.store.example:9000/a"
     monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
     assert S3().url("s3://corpus/a", "") == "https://corpus.s3.cn-north-1.amazonaws.com.cn/a"
+
+
+@pytest.mark.slow
+def test_two_workers_that_race_for_one_unit(tmp_path: Path, s3: S3Server) -> None:
+    """Both read it from the bucket, at once; one part is committed, and the shards are those of one machine."""
+    folder = stored(s3, tmp_path / "disk", "jsonl")
+    expected = prepared(tmp_path, "local", str(folder / "data"))
+    plan = run_oomguard("prepare", f"{ADDRESS}/data", "--out", "out", "--job-only", cwd=tmp_path)
+    assert plan.returncode == 0, plan.stderr
+    command = ("work", "job.json", "--unit", "0", "--json")
+    with started(*command, cwd=tmp_path) as one, started(*command, cwd=tmp_path) as other:
+        told = [json.loads(process.communicate(timeout=120)[0]) for process in (one, other)]
+    assert [process.returncode for process in (one, other)] == [0, 0]
+    assert sum(each["done"][0]["already_done"] for each in told) == 1
+    for line in ("work job.json", "finish job.json"):
+        run = run_oomguard(*line.split(), cwd=tmp_path)
+        assert run.returncode == 0, run.stderr
+    assert sums_of(tmp_path / "out") == expected
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_page(tmp_path: Path, s3: S3Server) -> None:
+    """Each of docs/s3.md, but for what aws does."""
+    for kind in ("small groups", "jsonl.zst"):
+        for name, data in corpus(kind).items():
+            s3.put(name, data)
+    page = (Path(__file__).parents[3] / "docs/s3.md").read_text(encoding="utf-8")
+    commands = [line.partition(" && ")[0] for line in page.splitlines() if line.startswith("oomguard ")]
+    assert len(commands) == 5
+    for command in commands:
+        done = run_oomguard(*shlex.split(command)[1:], cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert sums_of(tmp_path / "all") == sums_of(tmp_path / "tokens")
+
+
+@pytest.mark.slow
+def test_a_small_budget_is_enough(tmp_path: Path, s3: S3Server) -> None:
+    """With what signs requests, of a Parquet file."""
+    folder = stored(s3, tmp_path / "disk", "one group")
+    expected = prepared(tmp_path, "local", str(folder / "data"))
+    assert prepared(tmp_path, "remote", f"{ADDRESS}/data", "--max-rss", "256M") == expected
