@@ -232,7 +232,7 @@ def changed(name: str, how: str) -> Changed:
     """The file is not the one that was planned."""
     return Changed(
         f"{name} is another file than when the run began: {how}",
-        do="--restart to make the shards of what is there now, or another --out FOLDER",
+        do="--restart to make the shards of what is there now, or another --out FOLDER; plan a job again",
     )
 
 

@@ -86,15 +86,23 @@ class S3(Store):
         return f"https://{domain}/{bucket}" if "." in bucket else f"https://{bucket}.{domain}"  # dots: no certificate
 
     def secret(self, url: str) -> dict[str, str]:
-        """A signature of this request, good for a quarter of an hour."""
+        """A signature of this request, good for a quarter of an hour. Raises: Unreachable."""
         if self._credentials is None:
             return {}
         from botocore.auth import S3SigV4Auth
         from botocore.awsrequest import AWSRequest
+        from botocore.exceptions import BotoCoreError
 
         request = AWSRequest("GET", url)
-        S3SigV4Auth(self._credentials.get_frozen_credentials(), "s3", self._region).add_auth(request)
+        try:
+            S3SigV4Auth(self._credentials.get_frozen_credentials(), "s3", self._region).add_auth(request)
+        except BotoCoreError as error:  # they have run out, and new ones cannot be had
+            raise Unreachable(f"the credentials of S3 cannot be had: {type(error).__name__}", do=_WHO) from error
         return dict(request.headers.items())
+
+    def tag(self, pin: str) -> str:
+        """As headers have it; some servers leave the quotes out in lists."""
+        return f'"{pin}"' if pin and '"' not in pin else pin
 
     def elsewhere(self, url: str, answer: Any) -> str | None:
         """A bucket is in one region, and who asks in another is told which."""
@@ -179,7 +187,7 @@ class _Bucket:
                     yield (
                         one.findtext("{*}Key") or "",
                         int(one.findtext("{*}Size") or ""),
-                        one.findtext("{*}ETag") or one.findtext("{*}LastModified") or "",
+                        one.findtext("{*}ETag") or "",
                     )
                 more = page.findtext("{*}NextContinuationToken") or ""
             except (ET.ParseError, ValueError) as error:

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.preparation.remote.hub_server import HubServer
-from tests.preparation.remote.s3_server import S3Server
+from tests.preparation.remote.s3_server import SECRET, S3Server
 
 TOKEN = "hf_testers-secret-token"
-KEY, SECRET, SESSION = "AKIATESTERSKEY", "testers/secret+key", "testers-session-token"
+KEY, SESSION = "AKIATESTERSKEY", "testers-session-token"
 
 
 @pytest.fixture

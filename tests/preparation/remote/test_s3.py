@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+from contextlib import closing
 from pathlib import Path
 from typing import ClassVar
 
@@ -10,10 +11,11 @@ import pytest
 
 from oomguard.errors import OomguardError
 from oomguard.preparation.remote import listing
+from oomguard.preparation.remote.remote_file import RemoteFile
 from tests.preparation.disturbing import sums_of
-from tests.preparation.remote.conftest import KEY, SECRET, SESSION
+from tests.preparation.remote.conftest import KEY, SESSION
 from tests.preparation.remote.hub_server import Fault
-from tests.preparation.remote.s3_server import BUCKET, S3Server
+from tests.preparation.remote.s3_server import BUCKET, SECRET, S3Server
 from tests.preparation.remote.test_remote_prepare import KINDS, corpus, on_disk, prepared
 from tests.running import run_oomguard, started
 
@@ -104,6 +106,9 @@ def test_what_an_address_names(s3: S3Server) -> None:
     assert found("none") == []
     (entry,) = listing.find(f"{ADDRESS}/a.txt", [], None)
     assert (entry.size, entry.named, len(entry.pin)) == (4, True, 34)  # the MD5 in quotes
+    (entry,) = listing.find(f"{ADDRESS}/a%20b/c d+é.txt", [], None)
+    with closing(RemoteFile(entry.address, entry.size, entry.pin)) as file:
+        assert file.read() == b"text"
 
 
 def test_a_list_of_many_pages(s3: S3Server) -> None:
@@ -133,6 +138,13 @@ def test_why_nothing_is_given(s3: S3Server, address: str, fault: Fault | None, s
         list(listing.find(address, [], None))
     assert do in caught.value.do
     assert SECRET not in f"{caught.value} {caught.value.do}"
+
+
+def test_a_wrong_secret_is_said(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The signature is looked at: each other test has a right one, also of names that have to be encoded."""
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
+    with pytest.raises(OomguardError, match="the secret key is not that of the access key"):
+        list(listing.find(f"{ADDRESS}/data/*", [], None))
 
 
 def test_who_may_read_and_not_list(s3: S3Server) -> None:
