@@ -32,6 +32,8 @@ _NUMBERS = re.compile("[0-9]+")
 _STORE = re.compile("([a-z][a-z0-9]{1,9})://")
 _OTHER_NAMES = {"s3a": "s3", "s3n": "s3", "gcs": "gs"}  # of Spark, fsspec
 _READ = "hf:// s3:// gs:// and https:// are"
+_HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+_HOSTS = ("huggingface.co/datasets/", "hf.co/datasets/", "www.huggingface.co/datasets/")
 _LISTED = 5  # file names shown in an error
 _KINDS_LISTED = 8  # of what was passed over
 
@@ -202,7 +204,9 @@ class _Finder:
         else:
             found = self._glob(given) if glob.has_magic(given) else []
         if not found:
-            raise NothingFound(f'"{printable(given)}" {_why_nothing(given, path)}{self._but()}', do=self._instead(path))
+            raise NothingFound(
+                f'"{printable(given)}" {_why_nothing(given, path)}{self._but()}', do=self._instead(given, path)
+            )
         return found
 
     def _stdin(self) -> Source:
@@ -379,7 +383,11 @@ class _Finder:
         real = self.real_path(path)
         return real == self.excluded or real.startswith(f"{self.excluded.rstrip('/')}/")
 
-    def _instead(self, path: Path) -> str:
+    def _instead(self, given: str, path: Path) -> str:
+        if _HUB_NAME.fullmatch(given) and not path.parent.exists():
+            return f"there is no such file; a data set on the Hub: oomguard prepare hf://datasets/{shell_word(given)}"
+        if given.startswith(_HOSTS):
+            return f"oomguard prepare {shell_word(f'https://{given}')}"
         near = path if path.is_dir() else path.parent
         near = near if near.is_dir() else self.folder
         try:

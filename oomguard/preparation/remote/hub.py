@@ -90,7 +90,8 @@ class Hub(Store):
 def find_on_hub(address: str, known: list[str], subset: str | None = None) -> Iterator[RemoteEntry]:
     """Give the files of a data set that are named, or below a folder, or match a glob, or are of a subset."""
     name = printable(address)
-    found = _ADDRESS.fullmatch(_from_page(address))
+    address = _from_page(address)
+    found = _ADDRESS.fullmatch(address)
     if found is None:
         raise BadInput(f"{name} names no data set", do=f"oomguard prepare {_FORM}")
     repository, revision, path = found[1], unquote(found[2] or ""), found[3] or ""
@@ -131,10 +132,10 @@ def _of_subset(
     """The paths that the data set's card gives for a subset; none where there is no card, and none was asked for."""
     name = printable(address)
     if whole.path:
+        data_set = address.rstrip("/").removesuffix(whole.path).rstrip("/")
         raise BadInput(
             f"{name}: --subset chooses the files, and so does the path",
-            do=f"leave one of them out: oomguard prepare {shell_word(address.removesuffix(whole.path).rstrip('/'))} "
-            f"--subset {shell_word(subset or '')}",
+            do=f"leave one of them out: oomguard prepare {shell_word(data_set)} --subset {shell_word(subset or '')}",
         )
     try:
         paths = choose(parse_card(hub.card(commit)), subset, name=name, address=address.rstrip("/"))

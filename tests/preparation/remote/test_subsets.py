@@ -1,8 +1,11 @@
 """The subsets of a data set on the Hub, as its card names them, and the addresses that people copy from its pages."""
 
+from pathlib import Path
+
 import pytest
 
-from oomguard.errors import OomguardError
+from oomguard.errors import NothingFound, OomguardError
+from oomguard.preparation.reading.sources import find_sources
 from oomguard.preparation.remote import listing
 from oomguard.preparation.remote.data_card import parse_card
 from tests.preparation.remote.hub_server import COMMIT, REPOSITORY, HubServer
@@ -139,3 +142,22 @@ def test_addresses_of_pages(card: HubServer, page: str, expected: list[str]) -> 
 @pytest.mark.parametrize("page", ["", "/", "/viewer/sample-10BT/train"])
 def test_the_page_of_a_data_set_is_the_data_set(card: HubServer, page: str) -> None:
     assert found(f"{card.hub}/datasets/{REPOSITORY}{page}", "one") == TEN[:1]
+
+
+@pytest.mark.parametrize(
+    ("given", "do"),
+    [
+        ("HuggingFaceFW/fineweb-edu", "oomguard prepare hf://datasets/HuggingFaceFW/fineweb-edu"),
+        (
+            "huggingface.co/datasets/HuggingFaceFW/fineweb-edu",
+            "oomguard prepare https://huggingface.co/datasets/HuggingFaceFW/fineweb-edu",
+        ),
+    ],
+)
+def test_a_name_without_its_scheme_is_said_with_it(tmp_path: Path, given: str, do: str) -> None:
+    with pytest.raises(NothingFound) as caught:
+        find_sources([given], folder=tmp_path, exclude=None)
+    assert do in caught.value.do
+    (tmp_path / given).parent.mkdir(parents=True)
+    (tmp_path / given).write_text("text")
+    assert len(find_sources([given], folder=tmp_path, exclude=None)) == 1
