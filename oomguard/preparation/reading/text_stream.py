@@ -20,6 +20,7 @@ from oomguard.preparation.reading.byte_stream import (
 )
 from oomguard.preparation.reading.pieces import Piece, no_cut
 from oomguard.preparation.reading.recognising import HEAD, refuse_json_lines
+from oomguard.preparation.remote.places import Places
 from oomguard.text import printable
 
 if TYPE_CHECKING:
@@ -60,19 +61,11 @@ def _divided(
     """Give the pieces before and behind where validation begins, of the part of the file that the source is."""
     size = source.size or 0
     first, last = source.begin, size if source.end is None else source.end
-
-    def read(offset: int, length: int) -> bytes:
-        raw.seek(offset)
-        parts = []
-        while length and (got := raw.read(length)):
-            parts.append(got)
-            length -= len(got)
-        return b"".join(parts)
-
     cut = partial(last_safe_cut, family=options.family, separator=b"", universal_newlines=options.universal_newlines)
     val_from = size
     if options.val_share and last > int(size * (1 - options.val_share)):  # else it is all before that
-        val_from = find_val_start(read, cut, size=size, share=options.val_share)
+        with Places(source.open_remote()) as places:
+            val_from = find_val_start(places.read_at, cut, size=size, share=options.val_share)
     at = resume or {}
     for part, (begin, end) in enumerate(((first, min(last, val_from)), (max(first, val_from), last))):
         if part < at.get("part", 0) or (begin >= end and (part or source.part is not None)):
