@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from oomguard.preparation.encoding.cutting import VAL_REACH, find_first_cut
 from oomguard.preparation.encoding.safe_cuts import last_safe_cut
 from oomguard.preparation.reading.source import Part
-from oomguard.preparation.remote.places import Places
 from oomguard.units import KIB
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ def remote_parts(
 
         yield from parts_of_groups(group_sizes(source), size)
     elif source.kind in ("text", "jsonl"):
-        with Places(source.open_remote()) as places:
+        with source.open_places() as places:
             read = places.read_at
             ends = _line_end if source.kind == "jsonl" else _safe_cut(options, resolved)
             yield from parts_between(_ends(partial(ends, read, source.size), source.size, size), source.size)

@@ -290,9 +290,7 @@ class _Lines:
 
 def _open(source: Source) -> Any:
     if source.is_remote:
-        from oomguard.preparation.remote.places import Places
-
-        return Places(source.open_remote())
+        return source.open_places()
     return open(source.path, "rb")  # noqa: PTH123 - a str from the list of sources
 
 

@@ -12,6 +12,7 @@ from oomguard.text import printable
 
 if TYPE_CHECKING:
     from oomguard.preparation.reading.kinds import Compression, Kind
+    from oomguard.preparation.remote.places import Places
     from oomguard.preparation.remote.remote_file import RemoteFile
 
 STDIN = "-"
@@ -64,6 +65,12 @@ class Source:
 
         assert self.size is not None
         return RemoteFile(self.path, self.size, self.pin)
+
+    def open_places(self) -> Places:
+        """Open it on its server to look into it here and there, by short requests. Raises: MissingExtra."""
+        from oomguard.preparation.remote.places import Places
+
+        return Places(self.open_remote())
 
     @property
     def memory(self) -> Literal["text", "lines", "rows"]:

@@ -20,7 +20,6 @@ from oomguard.preparation.reading.byte_stream import (
 )
 from oomguard.preparation.reading.pieces import Piece, no_cut
 from oomguard.preparation.reading.recognising import HEAD, refuse_json_lines
-from oomguard.preparation.remote.places import Places
 from oomguard.text import printable
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ def _divided(
     cut = partial(last_safe_cut, family=options.family, separator=b"", universal_newlines=options.universal_newlines)
     val_from = size
     if options.val_share and last > int(size * (1 - options.val_share)):  # else it is all before that
-        with Places(source.open_remote()) as places:
+        with source.open_places() as places:
             val_from = find_val_start(places.read_at, cut, size=size, share=options.val_share)
     at = resume or {}
     for part, (begin, end) in enumerate(((first, min(last, val_from)), (max(first, val_from), last))):
