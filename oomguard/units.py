@@ -1,4 +1,4 @@
-"""Sizes as people write them, and back.
+"""Sizes and percentages as people write them, and back.
 
 "12G" and "12GiB" are 12 * 2**30 bytes, as in systemd and Docker; "12GB" is 12 * 10**9. Shown in KiB, MiB, GiB.
 """
@@ -35,6 +35,14 @@ def parse_size(text: str) -> int:
         given = text.strip()
         raise BadInput(f'"{given}" has no unit', do=f"{given}G, or {given}M; {given}B where bytes are meant")
     return size
+
+
+def parse_percentage(text: str) -> int:
+    """Give the number from 1 to 100 that "80%" names. Raises: BadInput."""
+    number = text.strip().removesuffix("%")
+    if number == text.strip() or not re.fullmatch("[0-9]{1,3}", number) or not 0 < int(number) <= 100:
+        raise BadInput(f'"{text}" is not a percentage from 1% to 100%', do="write 80%, or a size such as 12G")
+    return int(number)
 
 
 def format_size(size: float) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 import oomguard
 from oomguard.errors import OomguardError
-from tools.reference import ROOT, api_page, cli_page, json_documents, key_types, man_page
+from tools.reference import ROOT, api_page, cli_page, json_documents, key_types, man_page, systems_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize(
-    ("file", "page"), [("docs/cli.md", cli_page), ("docs/api.md", api_page), ("man/oomguard.1", man_page)]
+    ("file", "page"),
+    [
+        ("docs/cli.md", cli_page),
+        ("docs/api.md", api_page),
+        ("docs/systems.md", systems_page),
+        ("man/oomguard.1", man_page),
+    ],
 )
 def test_a_page_is_as_it_would_be_written_now(file: str, page: Callable[[], str]) -> None:
     assert (ROOT / file).read_text(encoding="utf-8") == page(), "make docs, then review the diff"

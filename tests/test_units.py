@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oomguard.errors import BadInput
-from oomguard.units import GIB, KIB, MIB, format_size, parse_size
+from oomguard.units import GIB, KIB, MIB, format_size, parse_percentage, parse_size
 
 
 @pytest.mark.parametrize(
@@ -73,3 +73,15 @@ def test_what_is_shown_can_be_read(size: int) -> None:
 )  # fmt: skip
 def test_sizes_are_shown_with_three_digits(size: float, shown: str) -> None:
     assert format_size(size) == shown
+
+
+def test_percentages_are_read() -> None:
+    assert [parse_percentage(text) for text in ("80%", "1%", "100%", " 7% ", "007%")] == [80, 1, 100, 7, 7]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "%", "80", "0%", "101%", "-1%", "8.5%", "80%%", "8 0%", "²%", "1e1%", "9" * 5000 + "%"]
+)
+def test_what_is_no_percentage_is_refused(text: str) -> None:
+    with pytest.raises(BadInput, match="percentage"):
+        parse_percentage(text)

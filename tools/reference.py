@@ -1,4 +1,4 @@
-"""Write what is generated of the documentation: docs/cli.md, docs/api.md and man/oomguard.1.
+"""Write what is generated of the documentation: docs/cli.md, docs/api.md, docs/systems.md and man/oomguard.1.
 
 `python tools/reference.py` writes all of it; `... man` the man page alone. tests/test_reference.py compares.
 """
@@ -260,7 +260,49 @@ def _error_row(error: type) -> str:
     return f"| `{error.__name__}` | {bases} | {' '.join(_doc(error).split())} |"
 
 
-PAGES = {"docs/cli.md": cli_page, "docs/json.md": json_page, "docs/api.md": api_page, "man/oomguard.1": man_page}
+_INTRODUCTION = """\
+Beside the kernel's own log, in all its forms ([diagnose.md](diagnose.md)): the words of these programs.
+Written by `make docs` from the table in `oomguard/diagnosis/killers/`. A wording is met in whatever
+surrounds it: times, prefixes, colours, progress bars, quotes, JSON."""
+_SAYS = {
+    "kill": "Lack of memory ended something",
+    "sigkill": "A SIGKILL, or a sudden end, whose sender and reason the text does not name",
+    "elsewhere": "Memory ran out, but not the host's; or it was refused, and nothing was killed",
+}
+
+
+def systems_page() -> str:
+    """docs/systems.md: what `diagnose` recognises beside the kernel's own log, out of the table of killers."""
+    from oomguard.diagnosis.killers import KILLERS
+
+    parts = [
+        "# What `oomguard diagnose` recognises",
+        _INTRODUCTION,
+    ]
+    for says, title in _SAYS.items():
+        rows = [_system_row(killer) for killer in KILLERS if killer.says == says]
+        head = "| | who or what | read from the lines around | wordings | |\n|---|---|---|---:|---|"
+        parts += [f"## {title}", "\n".join([head, *rows])]
+    return "\n\n".join(parts) + "\n"
+
+
+def _system_row(killer: Any) -> str:
+    """An entry of the table, with a wording that quotes no line of the kernel's: this page is no log."""
+    facts = dict.fromkeys(fact.key.replace("_", " ") for fact in killer.facts)
+    kills = [wording.example.strip() for wording in killer.wordings if wording.kind == "kill"]
+    example = next(each for each in kills if "Killed process" not in each).replace("|", "\\|")
+    short = example if len(example) <= _WIDTH else f"{example[:_WIDTH].rstrip()}..."
+    read = ", ".join(facts) or "-"
+    return f"| `{killer.ident}` | {killer.what} | {read} | {len(killer.wordings)} | such as `{short}` |"
+
+
+PAGES = {
+    "docs/cli.md": cli_page,
+    "docs/json.md": json_page,
+    "docs/api.md": api_page,
+    "docs/systems.md": systems_page,
+    "man/oomguard.1": man_page,
+}
 
 
 def main() -> None:

@@ -55,14 +55,18 @@ def run_on_slurm(job: JobFile, path: Path, flags: ClusterFlags, workers: int, ma
         arguments=tuple(shlex.split(flags.slurm_args or "")),
     )
     if flags.print_sbatch:
-        work, finish = (shlex.join(command) for command in sbatch_commands(job, path, asked))
-        print(f"ARRAY=$({work})")
+        *before, finish = (shlex.join(command) for command in sbatch_commands(job, path, asked))
+        for command in before:
+            print("ARRAY=$(" + command.replace("afterany:ARRAY", 'afterany:"$ARRAY"') + ")")
         print(finish.replace("afterany:ARRAY", 'afterany:"$ARRAY"'))
         return
     done = submit(job, path, asked)
     print(f"Slurm job {done.array}: {done.elements:,} elements for {len(job.missing()):,} units")
-    print(f"Slurm job {done.finish}: lays out the shards when they have ended")
-    print(f"next: squeue -j {done.array},{done.finish}; logs are in {printable(str(job.parts))}")
+    if done.shards is not None:
+        print(f"Slurm job {done.shards}: writes the shards when they have ended")
+    print(f"Slurm job {done.finish}: {'notes' if done.shards else 'writes'} the shards when they have ended")
+    numbers = ",".join(each for each in (done.array, done.shards, done.finish) if each)
+    print(f"next: squeue -j {numbers}; logs are in {printable(str(job.parts))}")
 
 
 def run_on_ray(

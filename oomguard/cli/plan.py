@@ -9,6 +9,7 @@ import typer
 
 from oomguard.cli.commands import ENCODING, EOT_TOKEN, PATTERN, TOKENIZER, at_least, choice
 from oomguard.cli.showing import show
+from oomguard.errors import BadInput
 from oomguard.preparation.shuffle_rules import LARGEST_SEED
 from oomguard.preparation.writing.formats.table import FORMATS
 
@@ -42,10 +43,6 @@ def plan_command(
         ),
     ] = "auto",
     subset: Annotated[str | None, typer.Option(metavar="NAME", help="As for prepare.")] = None,
-    cluster: Annotated[
-        str | None, choice(("ray", "slurm"), "Also what a cluster takes, with nodes like this machine.")
-    ] = None,
-    nodes: Annotated[int, at_least(1, "N", "Nodes of the cluster, each with a task at a time.", "--nodes")] = 1,
     shuffle: Annotated[
         int | None, at_least(0, "SEED", "Shuffle the documents over all inputs.", "--shuffle", most=LARGEST_SEED)
     ] = None,
@@ -53,15 +50,25 @@ def plan_command(
         bool,
         typer.Option("--calibration/--no-calibration", help="Try the job first, on all of a small input or on parts."),
     ] = True,
+    cluster: Annotated[
+        str | None, choice(("ray", "slurm"), "The job on a cluster; --max-rss and --workers are of each task.")
+    ] = None,
+    nodes: Annotated[int | None, at_least(1, "N", "Nodes of the cluster, each like this machine.", "--nodes")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,
 ) -> None:
     """Estimate tokens, disk, memory and time of a prepare job.
 
     Also says what the usual other ways of doing it would need. Exit status 1 where it cannot be done here.
 
+    With --cluster and --nodes it says what the job takes on so many nodes: units, tasks, memory of a node, hours.
+
     Example: oomguard plan train.txt --max-rss 12G
     """
-    from oomguard.estimation.api import plan
+    if (cluster is None) != (nodes is None):
+        raise BadInput("--cluster and --nodes go together", do="--cluster ray --nodes 10 --max-rss 2G")
+    if cluster is not None and max_rss is None:
+        raise BadInput("--cluster needs a budget for each task", do="--max-rss 2G")
+    from oomguard.estimation.api import ClusterAsked, plan
     from oomguard.preparation.options import PrepareOptions
     from oomguard.units import parse_size
 
@@ -81,7 +88,10 @@ def plan_command(
         subset=subset,
     )
     budget = parse_size(max_rss) if max_rss is not None else None
-    result = plan(options, max_rss=budget, calibrate=calibrate, cluster=cluster, nodes=nodes)
+    asked = None
+    if cluster is not None and nodes is not None:
+        asked = ClusterAsked(engine=cluster, nodes=nodes)
+    result = plan(options, max_rss=budget, calibrate=calibrate, cluster=asked)
     show(result, as_json=as_json)
     if not result.is_possible:
         raise typer.Exit(1)

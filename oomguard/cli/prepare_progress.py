@@ -171,8 +171,9 @@ class ClusterProgress:
         self._said_at = now
         rate = format_size(state.input_bytes / max(now - self._began, 0.001))
         line = (
-            f"{state.done:,} of {state.units:,} units, {state.running} running, {len(state.nodes)} nodes so far, "
-            f"{rate}/s, memory at most {format_size(state.peak)} of {format_size(self._budget)}"
+            f"{state.done:,} of {state.units:,} {state.what}, {state.running} running, "
+            f"{len(state.nodes)} nodes so far, {rate}/s, "
+            f"memory at most {format_size(state.peak)} of {format_size(self._budget)}"
         )
         if state.slowest[0] >= 0:
             line += f", slowest unit {state.slowest[0]} ({state.slowest[1]:.0f} s)"
@@ -180,6 +181,8 @@ class ClusterProgress:
             line += f", tasks lost and done again: {state.lost}"
         if state.failed:
             line += f", units failed: {state.failed}"
+        if state.waits_for:
+            line += f"; waiting for {state.waits_for}"
         if line != self._said:
             say_of_run(line)
         self._said = line

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 import sys
-from pathlib import Path  # noqa: TC003 - Typer reads the annotations
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from oomguard.cli.commands import Command, RunsProgram, at_least, choice, job_index, program_of
 from oomguard.cli.showing import show, write_page
-from oomguard.supervision.rules.choice import CHOICES, OLD_NAMES
+from oomguard.supervision.rules.enforcement import CHOICES, OLD_NAMES
 
 _OLD = re.compile(r"^--ladder(?==|$)")  # its name in 0.1
 _PREPARE = "oomguard.profile.prepare"  # in the context's meta: a prepare job and its flags
@@ -84,7 +84,8 @@ def profile_command(
     Example: oomguard profile --fail-over 2G -- pytest tests/test_loader.py
     """
     from oomguard.cli.profile_screens import run_profile
-    from oomguard.supervision.rules.choice import read_choice
+    from oomguard.profiling.api import ProfileOptions
+    from oomguard.supervision.rules.enforcement import read_choice
     from oomguard.units import parse_size
 
     job = context.meta.get(_PREPARE)
@@ -101,14 +102,14 @@ def profile_command(
         context.fail("--fail-over is about the whole run: leave out either it or --scale-input")
     sys.exit(
         run_profile(
-            command or (),
+            ProfileOptions(
+                command=command or (), recording=Path(output) if output else None, enforce=read_choice(enforce)
+            ),
             ours=job is not None,
-            output=output,
             html=html,
             scale_input=scale_input,
             fail_over=None if fail_over is None else parse_size(fail_over),
             pid=pid,
-            enforce=read_choice(enforce),
             as_json=as_json,
         )
     )

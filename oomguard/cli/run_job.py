@@ -7,8 +7,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from oomguard.cli.console import OWN_FAILURE, own_failures_are_told, status_of_job
-from oomguard.cli.run_events import ShowEvents, ShowHeld, say, show_json, show_outcome
+from oomguard.cli.console import OWN_FAILURE, own_failures_are_told, status_of_job, tell
+from oomguard.cli.run_events import ShowEvents, ShowHeld, laid_out, say
 from oomguard.cli.run_flags import RunFlags, read_options
 from oomguard.supervision.supervise import is_supervised, supervise
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from oomguard.cli.run_flags import RunFlags
     from oomguard.cli.showing import ReportFile
-    from oomguard.supervision.model import RunOutcome
+    from oomguard.supervision.outcome import RunOutcome
 
 # Run a program, or a job of ours, under a budget, and show what became of it.
 
@@ -93,9 +93,12 @@ def _show(outcome: RunOutcome, flags: RunFlags, report: ReportFile | None, *, is
     text = json.dumps(outcome.to_json())
     unwritten = None if report is None else report.write(text + "\n")
     if flags.as_json:
-        show_json(text)
+        tell(text + "\n")
     elif is_told or unwritten is not None:
-        show_outcome(outcome)
+        tell(laid_out(outcome.render()) + "\n")
+        if outcome.left_behind:
+            are = "process that it started is" if outcome.left_behind == 1 else "processes that it started are"
+            say(f"{outcome.left_behind} {are} still running, under the same budget (--wait stays until the end)")
     if unwritten is not None:
         say(f'warning: cannot write the report to "{flags.report}": {unwritten}')
 

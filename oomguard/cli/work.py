@@ -64,6 +64,10 @@ def work_command(
 
 def finish_command(
     job: Annotated[Path, _JOB],
+    part: Annotated[
+        str | None,
+        typer.Option(metavar="I/N", help="Write the shards of machine I (from 0) of N only, beside the others."),
+    ] = None,
     keep_parts: Annotated[bool, typer.Option("--keep-parts", help="Leave the encoded units where they are.")] = False,
     max_rss: Annotated[str | None, MAX_RSS_OR_USUAL] = None,
     enforce: Annotated[str | None, ENFORCE] = None,
@@ -72,14 +76,16 @@ def finish_command(
     """Write the shards of a job whose units are done.
 
     They are the same bytes as oomguard prepare writes on one machine. After a stop or a kill the same command resumes
-    where it was.
+    where it was. Several machines write them at once with --part 0/N to N-1/N; then oomguard finish without --part
+    notes all of them. An encoded unit is removed as soon as its tokens are in shards.
 
     Example: oomguard finish job.json
     """
+    asked = None if part is None else _read_share(part, "--part")
     flags = RunFlags(max_rss=max_rss or usual_task_budget(), enforce=enforce)
     from oomguard.cli.run_job import run_own
 
-    function = partial(_finish, job, keep_parts=keep_parts, as_json=as_json)
+    function = partial(_finish, job, asked, keep_parts=keep_parts, as_json=as_json)
     sys.exit(run_own(("oomguard", "finish", *sys.argv[2:]), flags, function))
 
 
@@ -98,14 +104,21 @@ def _work(
     result.require_success()
 
 
-def _finish(path: Path, *, keep_parts: bool, as_json: bool) -> None:
-    from oomguard.preparation.cluster.api import finish, read_job
+def _finish(path: Path, part: tuple[int, int] | None, *, keep_parts: bool, as_json: bool) -> None:
+    from oomguard.preparation.cluster.api import finish, finish_share, read_job
 
+    if part is not None:
+        done = finish_share(read_job(path), *part, keep_parts=keep_parts)
+        if as_json:
+            show(done, as_json=True)
+        else:
+            print("\n".join(done.lines()))
+        return
     show(finish(read_job(path), keep_parts=keep_parts), as_json=as_json)
 
 
-def _read_share(text: str | None) -> tuple[int, int]:
+def _read_share(text: str | None, flag: str = "--share") -> tuple[int, int]:
     found = _SHARE.fullmatch(text or "0/1")
     if found is None or int(found[1]) >= int(found[2]):
-        raise BadInput(f'--share "{text}" is not one of several', do="--share 0/10 to --share 9/10 for ten workers")
+        raise BadInput(f'{flag} "{text}" is not one of several', do=f"{flag} 0/10 to {flag} 9/10 for ten of them")
     return int(found[1]), int(found[2])

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.diagnosis.conclude import conclude
-from oomguard.diagnosis.filter import Asked, KillFilter, parse_since
+from oomguard.diagnosis.filter import Asked, KillFilter, parse_since, read_suspect
 from oomguard.diagnosis.kill_search import FoundKills, machine_logs, saved_logs, search_machine, search_saved
 from oomguard.kernel.logs.counters import read_oom_counters, units_killed_for_memory
 
@@ -40,8 +40,6 @@ def diagnose(
     """
     suspect = None
     if script is not None:
-        from oomguard.diagnosis.script import read_suspect
-
         suspect = read_suspect(script, input_file)
     kill_filter = KillFilter(since=parse_since(since) if since else None, pid=pid, name=name or None, script=script)
     asked = Asked(filter=str(kill_filter) or None, script=suspect)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from oomguard.diagnosis.advice import choose_advice
 from oomguard.diagnosis.causes.counted import explain_counters
-from oomguard.diagnosis.causes.explain import ExplainedEvent, explain
+from oomguard.diagnosis.causes.find import find_cause
+from oomguard.diagnosis.model import ExplainedEvent
 from oomguard.diagnosis.result import Diagnosis
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 def conclude(found: FoundKills, asked: Asked, counters: OomCounters | None) -> Diagnosis:
     """Choose the newest kill and explain it. Raises: nothing."""
     kills = found.newest_first()
-    events = tuple(explain(event) for event in kills.events)
+    events = tuple(ExplainedEvent(event=event, cause=find_cause(event)) for event in kills.events)
     is_other = kills.told_to_the_end is not None and kills.told_to_the_end in kills.others
     counted = None
     log_read = any(source.unread is None for source in found.sources)

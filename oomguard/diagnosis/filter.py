@@ -1,7 +1,8 @@
-"""Which kills somebody asks for: since when, of which process, by which program."""
+"""Which kills somebody asks for: since when, of which process, by which program, which may be read here."""
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from dataclasses import dataclass
@@ -10,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.diagnosis.advice.common import PYTHON_NAMES
-from oomguard.errors import BadInput
+from oomguard.diagnosis.advice.kernel import SuspectScript
+from oomguard.errors import BadInput, OomguardError
 from oomguard.formats.kernel_log import Notice, OtherKill, UnitNotice
 
 if TYPE_CHECKING:
-    from oomguard.diagnosis.advice.kernel import SuspectScript
     from oomguard.formats.kernel_log import LogFinding
 
+_LONGEST_SCRIPT = 1 << 20  # that is read
 _COMM = 15  # bytes of a process's name that the kernel keeps
 _AGO = re.compile(r"([0-9]{1,9})\s*(s|sec|min|m|h|d|days?|hours?|minutes?|seconds?)(?: ago)?")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -100,3 +102,27 @@ def may_run(script: str, name: str) -> bool:
     """Whether a process of this name may have run this script: the kernel tells 15 bytes of a name, no command line."""
     own = Path(script).name
     return name in (own[:_COMM], Path(own).stem[:_COMM]) or (own.endswith(".py") and name.startswith(PYTHON_NAMES))
+
+
+def read_suspect(script: str, input_file: str | None) -> SuspectScript:
+    """Read the script, where that is possible: a log may come from another machine. Raises: nothing."""
+    from oomguard.script_analysis.api import check_script
+
+    try:
+        findings = check_script(script).findings
+    except OomguardError:
+        findings = ()
+    text = ""
+    with contextlib.suppress(OSError), Path(script).open(encoding="utf-8", errors="replace") as file:
+        text = file.read(_LONGEST_SCRIPT)
+    if not findings:
+        return SuspectScript(path=script, input_file=input_file, text=text)
+    most = max(findings, key=lambda finding: finding.held_per_byte)
+    return SuspectScript(
+        path=script,
+        input_file=input_file,
+        line=most.line,
+        code=most.code,
+        held_per_byte=most.held_per_byte,
+        text=text,
+    )

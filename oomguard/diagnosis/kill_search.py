@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from oomguard.diagnosis.folding import fold
 from oomguard.diagnosis.log_reading import IDENTIFIERS, find_in_blocks, find_newest
 from oomguard.errors import OomguardError, edge
 from oomguard.formats.kernel_log import Notice, OomEvent, OtherKill, UnitNotice
 from oomguard.kernel.logs.sources import boot_epoch, find_sources, named_sources, reading_error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from oomguard.diagnosis.filter import KillFilter
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from oomguard.kernel.logs.sources import Readable
     from oomguard.kernel.model import LogSource
 
+_NEAR_SECONDS = 60.0  # apart, in which two lines may tell of one kill
 _KEPT = 256  # kills that are kept whole; more are only counted
 
 
@@ -52,7 +52,7 @@ class FoundKills:
         kills = list(self.kills)
         kills.reverse()
         kills.sort(key=_age)  # two logs may have been read one after the other; those without a day stay in order
-        kept, also_told = fold(kills)
+        kept, also_told = _fold(kills)
         return NewestFirst(
             kills=kept,
             events=[kill for kill in kept if isinstance(kill, OomEvent)],
@@ -208,3 +208,40 @@ def machine_logs(root: Path) -> list[Readable]:
 def saved_logs(logs: list[str]) -> list[Readable]:
     """Files, folders of them, or "-", as the user named them."""
     return named_sources(logs)
+
+
+def _fold(kills: Sequence[OomEvent | OtherKill]) -> tuple[list[OomEvent | OtherKill], list[OtherKill]]:
+    """Give the kills without those that an event of the kernel tells of as well, and these.
+
+    A kill that is told twice is one: by the kernel, and by a program that asked for it or heard of it.
+    """
+    events = [kill for kill in kills if isinstance(kill, OomEvent)]
+    kept: list[OomEvent | OtherKill] = []
+    also: list[OtherKill] = []
+    claimed: set[int] = set()
+    for kill in kills:
+        event = None if isinstance(kill, OomEvent) else _event_of(kill, events, claimed)
+        if isinstance(kill, OtherKill) and event is not None:
+            claimed.add(id(event))
+            also.append(kill)
+        else:
+            kept.append(kill)
+    return kept, also
+
+
+def _event_of(kill: OtherKill, events: list[OomEvent], claimed: set[int]) -> OomEvent | None:
+    """The kernel's report of the same kill. By pid; else, where only the kernel kills, one of a cgroup near in time."""
+    for event in events:
+        if not _may_be_near(kill, event):
+            continue
+        if kill.pid is not None:
+            if any(victim.pid == kill.pid for victim in event.victims):
+                return event
+        elif kill.killer in ("kernel", "slurm") and event.constraint == "memcg" and id(event) not in claimed:
+            return event
+    return None
+
+
+def _may_be_near(kill: OtherKill, event: OomEvent) -> bool:
+    said, logged = (each.time.epoch if each.time else None for each in (kill, event))
+    return said is None or logged is None or abs(said - logged) <= _NEAR_SECONDS

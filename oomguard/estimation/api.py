@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.errors import edge
 from oomguard.estimation.baselines import naive_ways
-from oomguard.estimation.elsewhere import cluster_needs, server_needs
+from oomguard.estimation.cluster_plan import ClusterAsked, plan_cluster
+from oomguard.estimation.elsewhere import server_needs
 from oomguard.estimation.model import JobPlan
 from oomguard.estimation.trials import CannotTry, RunForecast, Trial, choose_parts, forecast_run, try_job
 from oomguard.kernel.machine import read_headroom
@@ -38,22 +40,26 @@ _UNTRIED = "--no-calibration"
 
 @edge
 def plan(
-    options: PrepareOptions, *, max_rss: int | None = None, calibrate: bool = True, cluster: str | None = None,
-    nodes: int = 1,
-) -> JobPlan:  # fmt: skip
+    options: PrepareOptions,
+    *,
+    max_rss: int | None = None,
+    calibrate: bool = True,
+    cluster: ClusterAsked | None = None,
+) -> JobPlan:
     """Say how to prepare `options.inputs` here: tokens, disk, workers, peak, time, and what other ways would need.
 
-    With `cluster`, an engine of `prepare --cluster`, on so many nodes, each of which is taken to be as this machine is.
     It reads a sample, and (`calibrate`) does the job on a small input, or on parts of a larger one, in a folder beside
-    the output that is gone afterwards. Raises: OomguardError as `prepare` would; BudgetTooSmall names the least budget.
+    the output that is gone afterwards. With `cluster`, budget, workers and forecast are of one of its tasks.
+    Raises: OomguardError as `prepare` would; BudgetTooSmall names the least budget.
     """
+    if cluster is not None:
+        options = replace(options, workers=options.workers or 1)
     prepared = plan_prepare(options, max_rss=max_rss)
     resolved = resolve_options(options)
     sources = find_inputs(options.inputs, folder=Path(), exclude=options.out, wanted=resolved.wanted).sources
     corpus = sample_corpus(sources, spec=resolved.spec, separator=resolved.separator, strict=True)
     tokens = _with_ends(corpus, sources, options, resolved)
     needed = _disk_needed(tokens, corpus, resolved, options)
-    text = corpus.text_bytes.value
     began = time.monotonic()
     trial, untried = None, _UNTRIED
     if needed > prepared.free_disk_bytes:
@@ -70,6 +76,15 @@ def plan(
             tokens = Estimate(value=counted, low=counted, high=counted)
             needed = _disk_needed(tokens, corpus, resolved, options)
     room = read_headroom()
+    on_cluster = None
+    if cluster is not None:
+        on_cluster = plan_cluster(
+            cluster, sources, text_bytes=corpus.text_bytes.value, tokens=tokens.high,
+            documents=corpus.tokens_with_ends.high - corpus.tokens.high, token_bytes=resolved.spec.token_bytes,
+            shard_bytes=needed, workers=options.workers or 1, budget=prepared.budget, forecast=forecast,
+            encoded_a_second=1 / corpus.seconds_to_encode if corpus.seconds_to_encode else None,
+        )  # fmt: skip
+        needed += on_cluster.parts
     return JobPlan(
         prepare=prepared,
         corpus=corpus,
@@ -82,25 +97,20 @@ def plan(
         naive=tuple(naive_ways(corpus.shape, text_bytes=corpus.text_bytes.value, available=room.available)),
         available=room.available,
         available_limited_by=room.limited_by,
-        command=_command(options, max_rss, options.inputs, options.out, *_on_cluster(cluster, nodes)),
-        servers=server_needs(sources, text_bytes=text, in_units=cluster is not None),
-        cluster=None if cluster is None else cluster_needs(
-            sources, engine=cluster, nodes=nodes, text_bytes=text, tokens_disk=needed, memory=prepared.sum,
-            workers=prepared.workers, seconds_a_byte=_seconds_a_byte(corpus, prepared, forecast),
+        command=_command(options, max_rss, options.inputs, options.out)
+        if cluster is None
+        else _command(
+            options, None, options.inputs, options.out, "--cluster", cluster.engine, "--max-rss",
+            f"{prepared.budget >> 20}M",
         ),
-        notes=(*_known_notes(prepared), *_expected(resolved, tokens), *_exactly(tokens, forecast)),
+        notes=(
+            *_known_notes(prepared),
+            *_expected(resolved, tokens),
+            *(_exactly(tokens, forecast) if on_cluster is None else on_cluster.notes()),
+        ),
+        servers=server_needs(sources, text_bytes=corpus.text_bytes.value, in_units=cluster is not None),
+        cluster=on_cluster,
     )  # fmt: skip
-
-
-def _on_cluster(cluster: str | None, nodes: int) -> tuple[str, ...]:
-    return () if cluster is None else ("--cluster", cluster, "--tasks", str(nodes))
-
-
-def _seconds_a_byte(corpus: CorpusSample, prepared: PreparePlan, forecast: RunForecast | None) -> float | None:
-    """Of text, with all workers: as a run showed, else as one worker encoded the sample."""
-    if forecast is not None and forecast.bytes_per_second:
-        return 1 / forecast.bytes_per_second
-    return corpus.seconds_to_encode / prepared.workers if corpus.seconds_to_encode else None
 
 
 def _with_ends(
@@ -125,15 +135,15 @@ def _disk_needed(tokens: Estimate, corpus: CorpusSample, resolved: ResolvedOptio
 def _divided_texts(sources: Sequence[Source], options: PrepareOptions, resolved: ResolvedOptions) -> int:
     """How many texts have an end that is for validation, as `prepare` cuts them."""
     fraction = Fraction(resolved.val_fraction or 0)
-    texts = [source for source in sources if source.seekable_text]
-    if not fraction or resolved.separator or len(texts) * fraction >= 1:
+    texts = sum(source.seekable_text for source in sources)
+    if not fraction or resolved.separator or texts * fraction >= 1:
         return 0
     rules = CutRules(
         family=resolved.spec.family, separator=b"", universal_newlines=options.newlines == "universal",
         piece_bytes=MIB, longest_word=MIB, flag_with_room=str,
     )  # fmt: skip
     divided = 0
-    for source in texts:
+    for source in filter(lambda one: one.seekable_text, sources):
         feed = PlainFeed(index=0, source=source, rules=rules, offset=0)
         feed.set_val_fraction(fraction)
         divided += feed.val_from is not None and feed.val_from < feed.size
@@ -204,4 +214,4 @@ def _command(
     )  # fmt: skip
 
 
-__all__ = ["plan"]
+__all__ = ["ClusterAsked", "plan"]

@@ -1,4 +1,4 @@
-"""What a job asks of servers that have its input, and of the machines of a cluster. Pure: facts in, numbers out.
+"""What a job asks of the servers that have its input. Pure: facts in, numbers out.
 
 Source: https://huggingface.co/docs/hub/rate-limits, of files (`resolvers`), in five minutes; and what reading does:
 two requests a file beside one for each 64 MiB, two more for each unit of a planned job, and one where it ends.
@@ -49,30 +49,6 @@ class ServerNeeds:
         return (-(-self.of_hub // allowed) - 1) * float(_WINDOW_SECONDS)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClusterNeeds:
-    """A job on so many machines, one task at a time on each. Sizes in bytes."""
-
-    engine: str
-    nodes: int
-    units: int
-    memory: int  # of a node
-    workers: int  # of a task
-    disk: int  # of the shared folder, until the shards are laid out
-    seconds: float | None  # at the least: of encoding alone; None: not known
-    bytes_per_second: int  # that all nodes together read of the files, at that speed
-
-    def lines(self) -> Iterator[tuple[str, str]]:
-        """For people."""
-        units = f"{self.units:,} units (up to {format_size(_UNIT)} of text, or a compressed file)"
-        yield "cluster", f"{self.engine}, {self.nodes} nodes: {units}"
-        yield "", f"each node: {format_size(self.memory)} of memory, {self.workers} workers"
-        yield "", f"the shared folder: {format_size(self.disk)} until the shards are laid out"
-        if self.seconds is not None:
-            rate = f", which reads {format_size(self.bytes_per_second)}/s in all"
-            yield "", f"encoding alone takes {show_duration(self.seconds)}{rate} (by the speed of this machine)"
-
-
 def server_needs(sources: Sequence[Source], *, text_bytes: int, in_units: bool) -> ServerNeeds | None:
     """What reading them asks of servers; None: nothing is on one."""
     remote = [source for source in sources if source.is_remote]
@@ -89,23 +65,6 @@ def server_needs(sources: Sequence[Source], *, text_bytes: int, in_units: bool) 
         requests=sum(map(requests, remote)),
         of_hub=sum(requests(source) for source in remote if source.path.startswith("hf://")),
     )
-
-
-def cluster_needs(
-    sources: Sequence[Source], *, engine: str, nodes: int, text_bytes: int, tokens_disk: int, memory: int, workers: int,
-    seconds_a_byte: float | None,
-) -> ClusterNeeds:  # fmt: skip
-    """What a cluster of so many nodes takes; `seconds_a_byte`: of text, all workers of a node together."""
-    units = count_units(sources, _text_a_byte(sources, text_bytes))
-    size = sum(source.size or 0 for source in sources)
-    seconds = None
-    if seconds_a_byte is not None:
-        rounds = -(-units // nodes)  # the last of which may leave nodes idle
-        seconds = max(text_bytes / nodes, rounds * text_bytes / max(1, units)) * seconds_a_byte
-    return ClusterNeeds(
-        engine=engine, nodes=nodes, units=units, memory=memory, workers=workers, disk=2 * tokens_disk, seconds=seconds,
-        bytes_per_second=round(size / seconds) if seconds else 0,
-    )  # fmt: skip
 
 
 def count_units(sources: Sequence[Source], text_a_byte: float) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from oomguard.estimation.baselines import NaiveWay
-    from oomguard.estimation.elsewhere import ClusterNeeds, ServerNeeds
+    from oomguard.estimation.cluster_plan import ClusterPlan
+    from oomguard.estimation.elsewhere import ServerNeeds
     from oomguard.estimation.trials import RunForecast, ShortRun
     from oomguard.preparation.model import PreparePlan
     from oomguard.preparation.reading.corpus_sample import CorpusSample, Estimate
@@ -42,27 +43,24 @@ class JobPlan:
     command: tuple[str, ...]
     notes: tuple[str, ...]
     servers: ServerNeeds | None = None  # None: all of the input is here
-    cluster: ClusterNeeds | None = None  # None: one machine
+    cluster: ClusterPlan | None = None  # with --cluster; then `forecast` is of one of its tasks
 
     @property
     def is_possible(self) -> bool:
         """Whether it can be done here as it was asked."""
-        return self._needed <= self.prepare.free_disk_bytes
-
-    @property
-    def _needed(self) -> int:
-        """Of disk, while it runs."""
-        return self.disk_needed if self.cluster is None else self.cluster.disk
+        return self.disk_needed <= self.prepare.free_disk_bytes
 
     def render(self) -> RenderableType:
         """Build the screen for people."""
         screen = Table.grid(padding=(0, 2))
         screen.add_column()
         screen.add_column(overflow="fold")
-        elsewhere = (line for needs in (self.servers, self.cluster) if needs is not None for line in needs.lines())
-        for label, value in (*self._job(), *self._forecast(), *elsewhere):
+        cluster = self.cluster.rows() if self.cluster is not None else []
+        servers = self.servers.lines() if self.servers is not None else ()
+        for label, value in (*self._job(), *self._forecast(), *servers, *cluster):
             screen.add_row(label, Text(value))
-        return Group(screen, Text(""), *self._others(), Text(""), *(Text(line) for line in self._next()))
+        others = [] if cluster else [*self._others(), Text("")]
+        return Group(screen, Text(""), *others, *(Text(line) for line in self._next()))
 
     def _job(self) -> list[tuple[str, str]]:
         corpus, plan = self.corpus, self.prepare
@@ -119,14 +117,18 @@ class JobPlan:
     def _next(self) -> list[str]:
         notes = [f"note: {note}" for note in self.notes]
         if not self.is_possible:
-            short = format_size(self._needed - self.prepare.free_disk_bytes)
+            short = format_size(self.disk_needed - self.prepare.free_disk_bytes)
             return [*notes, f"cannot be done here: the disk of {printable(self.prepare.folder)} lacks {short}",
                     "try: --out FOLDER on another disk, or df -h to see where there is room"]  # fmt: skip
         return [*notes, "next:", f"  {printable(shlex.join(self.command))}"]
 
     def to_json(self) -> dict[str, Any]:
         """The same facts for programs: sizes are integers of bytes."""
-        facts = asdict(self) | {"is_possible": self.is_possible, "command": list(self.command)}
+        facts = asdict(replace(self, prepare=replace(self.prepare, inputs=()))) | {
+            "is_possible": self.is_possible,
+            "command": list(self.command),
+        }
+        facts["prepare"]["inputs"] = list(self.prepare.inputs)
         facts["command_line"] = shlex.join(self.command)
         return {"schema": "oomguard.plan/1", **facts}
 

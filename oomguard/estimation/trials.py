@@ -56,20 +56,20 @@ def try_job(
     Raises: BadInput with what a run said of the input; CannotTry; Stopped when a signal ended it. Nothing is left
     behind, and what an earlier one left that was killed is removed.
     """
-    names = [path if not path.startswith("-") else f"./{path}" for path in (source.path for source in sources)]
-    is_whole = len(sizes) == 1 and sum(map(len, names)) < _LONGEST_COMMAND
-    with stoppable(lambda: None) as asked, _scratch(out) as folder:
+    is_whole = len(sizes) == 1 and sum(len(source.path) for source in sources) < _LONGEST_COMMAND
+    with stoppable(lambda: None) as asked, _scratch(out) as (folder, within):
         runner = _Runner(folder / "out", asked)
         if is_whole:
+            names = [path if not path.startswith("-") else f"./{path}" for path in (one.path for one in sources)]
             return Trial(parts=((runner.run(command(names, runner.out), instead={}),),), is_whole=True)
         commands = []
         instead: dict[str, str] = {}
         for number, size in enumerate(sizes):
-            given = folder / str(number)
+            given = within / str(number)
             given.mkdir()
             made = write_sample(sources, given, fraction=min(1.0, size / text_bytes))
-            instead.update({str(path): source.path for path, source in made})
-            commands.append(command([str(given)], runner.out))
+            instead.update({str(folder / str(number) / path.name): source.path for path, source in made})
+            commands.append(command([str(folder / str(number))], runner.out))
         # By turns: the time is told from differences.
         turns = [[runner.run(one, instead=instead) for one in commands] for _ in range(choose_turns(text_bytes))]
         return Trial(parts=tuple(zip(*turns, strict=True)), is_whole=False)
@@ -145,8 +145,11 @@ def _failure(error: str, instead: dict[str, str]) -> Exception:
 
 
 @contextlib.contextmanager
-def _scratch(out: Path) -> Iterator[Path]:
-    """A folder on the disk of the output, locked as long as it is used."""
+def _scratch(out: Path) -> Iterator[tuple[Path, Path]]:
+    """A folder on the disk of the output, locked as long as it is used; and the same by its descriptor.
+
+    What is written goes by that: its name may come to lead elsewhere where others may write to the folder above.
+    """
     parent = next(parent for parent in (out.absolute().parent, *out.absolute().parents) if parent.is_dir())
     _clean(parent)
     try:
@@ -157,7 +160,7 @@ def _scratch(out: Path) -> Iterator[Path]:
     lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield folder
+        yield folder, Path(f"/proc/self/fd/{lock}")
     except OSError as error:
         raise CannotTry(error.strerror or str(error)) from error
     finally:

@@ -348,6 +348,23 @@ def rename(source: Path, target: Path) -> None:
         os.rename(old.name, new.name, src_dir_fd=old.fd, dst_dir_fd=new.fd)
 
 
+def link(source: Path, target: Path) -> None:
+    """Give a file a second name, where there is none yet."""
+    with _walk(source) as old, _walk(target) as new:
+        _check_parent(old)
+        _check_parent(new)
+        os.link(old.name, new.name, src_dir_fd=old.fd, dst_dir_fd=new.fd, follow_symlinks=False)
+
+
+def touch(path: Path) -> None:
+    """Set the times of a file that is there to now."""
+    fd = open_there(path, os.O_WRONLY)
+    try:
+        os.utime(fd)
+    finally:
+        os.close(fd)
+
+
 def unlink(path: Path) -> None:
     """Take a name away, if it is there."""
     with suppress(FileNotFoundError), _walk(path) as place:

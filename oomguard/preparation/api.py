@@ -27,7 +27,7 @@ from oomguard.preparation.job import Job
 from oomguard.preparation.options import PrepareOptions, ResolvedOptions, resolve_options
 from oomguard.preparation.preconditions import identity, require_folder, require_known_length
 from oomguard.preparation.reading.kinds import KINDS
-from oomguard.preparation.reading.parquet_head import largest_page
+from oomguard.preparation.reading.memory_ahead import memory_ahead
 from oomguard.preparation.reading.source import REMOTE
 from oomguard.preparation.reading.sources import Found, behind_earlier, find_inputs
 from oomguard.preparation.shuffle_rules import disk_beside_shards, disk_note, require_documents
@@ -36,7 +36,7 @@ from oomguard.supervision.own_budget import RunBudget, enter_budget
 from oomguard.units import MIB
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from oomguard.preparation.encoding.encodings import EncodingSpec
     from oomguard.preparation.engines.pipeline import PipelineState
@@ -67,14 +67,18 @@ def prepare(options: PrepareOptions, *, max_rss: int | None = None, events: Prep
         job, budget = open_job(stack, found, options, resolved, rank_file, max_rss)
         slots, workers = start_workers(job, stack)
         from oomguard.preparation.execution import conduct
+        from oomguard.preparation.running import Run
 
-        events = events or PrepareEvents()
-        return conduct(job, budget, slots, workers, events, stack, checkpoint_seconds=_CHECKPOINT_SECONDS)
+        run = Run(
+            job=job, budget=budget, slots=slots, workers=workers, stack=stack, events=events or PrepareEvents(),
+            checkpoint_seconds=_CHECKPOINT_SECONDS,
+        )  # fmt: skip
+        return conduct(run)
 
 
 def settle(
     stack: ExitStack,
-    sources: list[Source],
+    sources: Sequence[Source],
     options: PrepareOptions,
     resolved: ResolvedOptions,
     max_rss: int | None,
@@ -102,7 +106,7 @@ def encode_into(
     Raises: OomguardError, as `prepare` does; Stopped on a signal.
     """
     slots, workers = start_workers(job, stack)
-    from oomguard.preparation.execution import run_pipeline
+    from oomguard.preparation.running import run_pipeline
 
     events = events or PrepareEvents()
     events.on_start(job, budget, 0)
@@ -131,7 +135,7 @@ def plan_prepare(options: PrepareOptions, *, max_rss: int | None = None) -> Prep
 
     Raises: OomguardError as `prepare` would.
     """
-    from oomguard.preparation.model import PreparePlan
+    from oomguard.preparation.model import InputFacts, PreparePlan
 
     resolved = resolve_options(options)
     require_folder(options.out)
@@ -145,7 +149,7 @@ def plan_prepare(options: PrepareOptions, *, max_rss: int | None = None) -> Prep
     tokens = sum(source.size or 0 for source in sources) / _BYTES_PER_TOKEN
     plan = job.budget
     return PreparePlan(
-        inputs=tuple({"path": s.path, "size": s.size, "kind": s.kind, "compression": s.compression} for s in sources),
+        inputs=InputFacts(sources),
         folder=str(options.out),
         format=options.format,
         encoding=resolved.encoding_name,
@@ -263,9 +267,14 @@ def tokenizer_notes(spec: EncodingSpec, options: PrepareOptions, *, native: bool
     return notes
 
 
-def memory_needs(sources: list[Source], *, options: PrepareOptions, resolved: ResolvedOptions) -> Needs:
+def memory_needs(sources: Sequence[Source], *, options: PrepareOptions, resolved: ResolvedOptions) -> Needs:
     """What decides how much memory this job takes."""
-    page, page_text = largest_page(source for source in sources if source.kind == "parquet") or (None, None)
+    page = page_text = None
+    if tables := [source for source in sources if source.kind == "parquet"]:
+        from oomguard.preparation.reading.parquet_head import largest_page
+
+        page, page_text = largest_page(tables) or (None, None)
+    ahead, ahead_of = memory_ahead(sources)
     return Needs(
         family=resolved.spec.family,
         token_bytes=resolved.spec.token_bytes,
@@ -283,10 +292,12 @@ def memory_needs(sources: list[Source], *, options: PrepareOptions, resolved: Re
         page=page,
         page_text=page_text,
         shuffle=options.shuffle is not None,
+        ahead=ahead,
+        ahead_of=ahead_of,
     )
 
 
-def _chunks(sources: list[Source]) -> int:
+def _chunks(sources: Sequence[Source]) -> int:
     """How many chunks there are at the least: more workers would have nothing to do."""
     if any(source.size is None for source in sources):
         return _MANY
@@ -300,7 +311,7 @@ def divide_budget(budget: int, *, needs: Needs, options: PrepareOptions) -> Budg
 
 def _peek_done(job: Job) -> int:
     """Bytes of input that an earlier run of the same job has done, as its manifest says."""
-    from oomguard.preparation.execution import totals_before
+    from oomguard.preparation.result import totals_before
     from oomguard.preparation.writing.manifest import STATE_FOLDER, Manifest
 
     states = [job.options.out / STATE_FOLDER]
@@ -308,7 +319,11 @@ def _peek_done(job: Job) -> int:
         from oomguard.preparation.writing.shuffle_folder import spool_folder
 
         states.append(spool_folder(job.options.out) / STATE_FOLDER)
-    return max(totals_before(Manifest.peek(state, identity(job))).input_bytes for state in states)
+    begun = [state for state in states if (state / "manifest.jsonl").exists()]
+    if not begun:
+        return 0  # what a job is takes half a kilobyte for each file
+    header = identity(job)
+    return max(totals_before(Manifest.peek(state, header)).input_bytes for state in begun)
 
 
 __all__ = ["PrepareEvents", "PrepareOptions", "plan_prepare", "prepare"]

@@ -103,6 +103,7 @@ class ConversionSource:
             layout=self.layout,
             vocabulary_size=spec.vocabulary_size if spec else 1 << 8 * self.layout.token_bytes - 1,
             eot=self.eot or 0,
+            is_converted=True,
         )
 
 

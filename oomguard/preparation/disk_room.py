@@ -13,7 +13,6 @@ import shutil
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput, OomguardError
-from oomguard.preparation.reading.sample_windows import Look, sample_windows
 from oomguard.preparation.writing.manifest import STATE_FOLDER, Manifest
 from oomguard.text import printable
 from oomguard.units import format_size
@@ -41,6 +40,8 @@ def room_needed(out: Path, sources: Sequence[Source], resolved: ResolvedOptions)
     width = resolved.layout.token_bytes
     if not known or resolved.spec.family == "none" or len(sources) > _MOST or size * width <= free:
         return None, free
+    from oomguard.preparation.reading.sample_windows import Look, sample_windows  # 10 ms, which most need not pay
+
     try:
         windows = sample_windows(sources, Look(separator=resolved.separator, strict=False))
     except BadInput:

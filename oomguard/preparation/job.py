@@ -62,7 +62,7 @@ _PROBLEMS = {
 class Job:
     """Input, options and budget of one run."""
 
-    sources: list[Source]
+    sources: Sequence[Source]
     options: PrepareOptions
     resolved: ResolvedOptions
     budget: BudgetPlan

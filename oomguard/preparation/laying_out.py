@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from oomguard.preparation.conversion_sink import open_sink
 from oomguard.preparation.engines.pipeline import PipelineState
-from oomguard.preparation.execution import finished, shard_set
 from oomguard.preparation.preconditions import identity
+from oomguard.preparation.result import finished, shard_set
 
 if TYPE_CHECKING:
     from contextlib import ExitStack

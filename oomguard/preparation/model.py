@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, overload
 
 from oomguard.text import printable
 from oomguard.units import format_size
@@ -141,11 +142,34 @@ class ShardSet:
         return {"schema": "oomguard.shard_set/1", **facts}
 
 
+@dataclass(frozen=True, slots=True)
+class InputFacts(Sequence[dict[str, Any]]):
+    """What a plan says of each input, made when it is asked for: there may be a million."""
+
+    sources: Sequence[Any]
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.sources)
+
+    @overload
+    def __getitem__(self, at: int) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[dict[str, Any]]: ...
+    def __getitem__(self, at: int | slice) -> dict[str, Any] | list[dict[str, Any]]:
+        """Give what is said of one, or of some."""
+        return list(map(_facts_of, self.sources[at])) if isinstance(at, slice) else _facts_of(self.sources[at])
+
+
+def _facts_of(source: Any) -> dict[str, Any]:
+    return {"path": source.path, "size": source.size, "kind": source.kind, "compression": source.compression}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparePlan:
     """What `prepare` would do (`--dry-run`). Sizes in bytes."""
 
-    inputs: tuple[dict[str, Any], ...]
+    inputs: Sequence[dict[str, Any]]
     folder: str
     format: str
     encoding: str
@@ -212,7 +236,11 @@ class PreparePlan:
 
     def to_json(self) -> dict[str, Any]:
         """The same facts for programs."""
-        return {"schema": "oomguard.prepare_plan/1", **asdict(self)}
+        return {
+            "schema": "oomguard.prepare_plan/1",
+            **asdict(replace(self, inputs=())),
+            "inputs": list(self.inputs),
+        }
 
 
 def _bad_file(file: dict[str, Any]) -> str:

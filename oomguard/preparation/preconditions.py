@@ -13,7 +13,7 @@ from oomguard.preparation.writing.shard_check import not_ours
 from oomguard.text import printable, shell_word
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from collections.abc import Set as AbstractSet
 
     from oomguard.preparation.job import Job
@@ -119,7 +119,7 @@ def require_same_errors_policy(progress: Progress, options: PrepareOptions) -> N
         )
 
 
-def require_comparable(sources: list[Source]) -> None:
+def require_comparable(sources: Sequence[Source]) -> None:
     """A finished run is shown again only if it is known to be the same one: standard input is gone.
 
     Raises: Changed.

@@ -21,7 +21,7 @@ from oomguard.units import format_size
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from oomguard.profiling.command import ProfileOptions
+    from oomguard.profiling.options import ProfileOptions
 
 _USAGE = "oomguard profile --scale-input FILE -- COMMAND, where FILE is the command's input"
 _CHUNK = 1 << 20

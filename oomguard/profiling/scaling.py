@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from oomguard.profiling.command import Profiled, ProfileEvents, ProfileOptions, profile_command
+from oomguard.profiling.command import profile_command
 from oomguard.profiling.input_parts import check_can_be_cut, check_can_take_a_part, with_part, write_prefix
+from oomguard.profiling.options import Profiled, ProfileEvents, ProfileOptions
 from oomguard.profiling.recording import append_event
 from oomguard.profiling.recording_lines import ForecastMade
+from oomguard.supervision.growth.forecast import least_squares
 from oomguard.units import MIB, format_size
 
 if TYPE_CHECKING:
@@ -57,17 +59,15 @@ def fit_line(runs: Sequence[ScalingRun], size: int) -> ScalingForecast | str:
     if len({run.input_bytes for run in runs}) < len(PREFIXES):
         return "the input is too small: its parts are of the same size"
     xs, ys = [float(run.input_bytes) for run in runs], [float(run.peak) for run in runs]
-    middle_x, middle_y = sum(xs) / len(xs), sum(ys) / len(ys)
-    spread = sum((x - middle_x) ** 2 for x in xs)
-    slope = sum((x - middle_x) * (y - middle_y) for x, y in zip(xs, ys, strict=True)) / spread
-    slope, base = (slope, middle_y - slope * middle_x) if slope > 0 else (0.0, max(ys))
+    base, slope = least_squares(xs, ys)
+    slope, base = (slope, base) if slope > 0 else (0.0, max(ys))
     residual = max(abs(base + slope * x - y) for x, y in zip(xs, ys, strict=True))
     rise = slope * (max(xs) - min(xs))
     if residual > max(_CURVED * rise, _NOISE + max(ys) / _NOISE_PART):
         return "memory does not grow along a line with the input"
     slope, base = _flattened(runs) or (slope, base)
     at_end = base + slope * size
-    reach = 1 + abs(size - middle_x) / (max(xs) - min(xs))
+    reach = 1 + abs(size - sum(xs) / len(xs)) / (max(xs) - min(xs))
     band = max(residual * reach, _LEAST_BAND * at_end)
     return ScalingForecast(
         at_end=round(at_end),

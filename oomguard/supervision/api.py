@@ -14,9 +14,9 @@ from oomguard.units import format_size
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from oomguard.supervision.model import RunOutcome
     from oomguard.supervision.options import OnLimit
-    from oomguard.supervision.rules.choice import Choice
+    from oomguard.supervision.outcome import RunOutcome
+    from oomguard.supervision.rules.enforcement import Choice
 
 __all__ = ["ChildrenBudget", "budget", "run"]
 

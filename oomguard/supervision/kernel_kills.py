@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from oomguard.errors import NotOurs
+from oomguard.kernel import safe_files
 from oomguard.kernel.cgroup.directory import MemcgDir, find_own_memcg
 from oomguard.kernel.machine import oom_kills_since_boot
-from oomguard.supervision.model import SCHEMA
+from oomguard.supervision.outcome import SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -92,12 +93,12 @@ class LaterKills:
 
 def _add(report: Path, killed: int) -> bool:
     try:
-        fd = os.open(report, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
+        fd = safe_files.open_there(report)
+    except (OSError, NotOurs):
         return False
     with os.fdopen(fd, "r+b") as file:
         status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid() or status.st_size > _LARGEST:
+        if status.st_uid != os.geteuid() or status.st_size > _LARGEST:
             return False
         try:
             facts = json.loads(file.read())

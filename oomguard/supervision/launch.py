@@ -16,7 +16,7 @@ from oomguard.supervision.backends.choose import describe, find_place
 from oomguard.supervision.orphans import end_orphans, find_orphans, name_orphans
 from oomguard.supervision.own_budget import tell_budget
 from oomguard.supervision.reaper import Program, Reaper, start_reaper
-from oomguard.supervision.rules.choice import BudgetRequest, Enforcement
+from oomguard.supervision.rules.enforcement import BudgetRequest, Enforcement
 
 if TYPE_CHECKING:
     from oomguard.supervision.backends.base import Backend

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from oomguard.errors import BadInput, BudgetTooSmall
+from oomguard.errors import BudgetTooSmall
 from oomguard.kernel.model import LEAST_BUDGET
-from oomguard.supervision.rules.choice import BudgetRequest, Choice
-from oomguard.units import format_size, parse_size
+from oomguard.supervision.rules.enforcement import BudgetRequest, Choice
+from oomguard.units import format_size, parse_percentage, parse_size
 
 if TYPE_CHECKING:
     from oomguard.kernel.model import OpenInput
     from oomguard.supervision.growth.forecast import Forecast
     from oomguard.supervision.model import Snapshot
-    from oomguard.supervision.rules.choice import Enforcement
+    from oomguard.supervision.rules.enforcement import Enforcement
 
 OnLimit = Literal["stop", "hold", "kill"]
 
@@ -52,12 +52,10 @@ def read_budget(text: str) -> int:
     Raises: BadInput if it is neither; BudgetTooSmall.
     """
     if text.strip().endswith("%"):
-        number = text.strip().removesuffix("%")
-        if not (number.isascii() and number.isdecimal() and 0 < int(number[:4]) <= 100 and len(number) < 4):
-            raise BadInput(f'"{text}" is not a percentage from 1% to 100%', do="--max-rss 80%, or a size such as 12G")
+        percentage = parse_percentage(text)
         from oomguard.kernel.machine import read_headroom
 
-        return read_headroom().available * int(number) // 100
+        return read_headroom().available * percentage // 100
     budget = parse_size(text)
     if budget < LEAST_BUDGET:
         raise BudgetTooSmall(

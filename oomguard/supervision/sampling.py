@@ -1,25 +1,20 @@
-"""What a supervisor has seen of its job so far: peaks, the largest process, growth; and what became of it."""
+"""What a supervisor has seen of its job so far: peaks, the largest process, and where it grew."""
 
 from __future__ import annotations
 
-import os
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from oomguard.formats.proc import parse_status_memory
 from oomguard.kernel.proc.files import ProcFiles
-from oomguard.supervision.model import RunOutcome
 from oomguard.supervision.rules.limits import FASTEST_BYTES_A_SECOND, PeakBound
-from oomguard.units import MIB
 
 if TYPE_CHECKING:
-    from oomguard.kernel.model import OpenInput, ProcessFacts
+    from oomguard.kernel.model import ProcessFacts
     from oomguard.supervision.backends.base import Backend, MemoryReading
-    from oomguard.supervision.growth.forecast import Forecast, ReadSample
+    from oomguard.supervision.growth.inputs import InputForecast, InputGrowth
     from oomguard.supervision.growth.ledger import GrowthLedger
-    from oomguard.supervision.launch import StartedJob
-    from oomguard.supervision.model import Snapshot, StoppedBy
+    from oomguard.supervision.model import Snapshot
 
 _FIRST_SLOW_LOOK_SECONDS = 0.02
 _SLOW_LOOK_SECONDS = 0.25
@@ -33,11 +28,6 @@ _LEDGER_IMPORT_SECONDS = 0.01
 _MARK_SECONDS = 0.01
 _RISE = 1.05  # of what the job held when its largest process was last looked for
 _MOST_LOOKED_AT = 16
-_MOST_SAMPLES = 200
-_MOST_INPUTS = 32
-_FORECAST_MARGIN = 1.1
-_WITHOUT_FORECAST = 1.5
-_OF_AVAILABLE = 0.9
 
 
 class JobSamples:
@@ -58,8 +48,7 @@ class JobSamples:
         self._slow_cost_seconds = _FIRST_SLOW_LOOK_COST_SECONDS
         self._has_looked = False
         self._last_unreclaimable = 0
-        self._read: dict[tuple[int, str], list[ReadSample]] = {}
-        self._inputs: list[OpenInput] = []
+        self._inputs: InputGrowth | None = None
         self._warned = False
         self._fresh = False
         self.peak_unreclaimable = 0
@@ -93,6 +82,11 @@ class JobSamples:
         return measure
 
     @property
+    def is_seeking(self) -> bool:
+        """Whether the line that grows would be found by looking more often."""
+        return self.ledger is not None and self.ledger.is_seeking
+
+    @property
     def peak_at_most(self) -> int | None:
         """What no peak was above; None: not known."""
         return self._bound.at_most
@@ -103,7 +97,7 @@ class JobSamples:
             return
         self._largest_at = unreclaimable
         pids = self._backend.pids()[:_MOST_LOOKED_AT]
-        sizes = (parse_status_memory(self._proc.read(f"{pid}/status")).unreclaimable_bound or 0 for pid in pids)
+        sizes = (self._proc.unreclaimable_bound(pid) or 0 for pid in pids)
         self.largest = max(self.largest, min(max(sizes, default=0), unreclaimable))  # shared pages count whole there
 
     def _take_a_slow_look(self, now: float) -> None:
@@ -139,29 +133,20 @@ class JobSamples:
         self.peak_unreclaimable = max(self.peak_unreclaimable, held.unreclaimable)
         self._take_processes(list(held.processes))
 
-    def forecast(self) -> tuple[Forecast, OpenInput] | None:
+    def forecast(self) -> InputForecast | None:
         """A straight line that meets the budget before the input ends: once, as soon as it can be drawn."""
-        if self._warned or not self._fresh:
+        if self._warned or not self._fresh or self._inputs is None:
             return None
         self._fresh = False
-        found = self._line()
+        found = self._inputs.forecast()
         if found is None or found[0].at_end < self._backend.limits.budget:
             return None
         self._warned = True
         return found
 
-    def suggest_budget(self, budget: int) -> int:
-        """With how much more a held job could continue: what the line says, or half as much again; if it is there."""
-        from oomguard.kernel.machine import read_headroom
-
-        found = self._line()
-        wanted = found[0].at_end * _FORECAST_MARGIN if found is not None else budget * _WITHOUT_FORECAST
-        most = budget + read_headroom().available * _OF_AVAILABLE
-        return max(int(min(max(wanted, budget * _FORECAST_MARGIN), most)) // MIB * MIB, budget)
-
-    def last_forecast(self) -> tuple[Forecast, OpenInput] | None:
+    def last_forecast(self) -> InputForecast | None:
         """The line as it is now."""
-        return self._line()
+        return self._inputs.forecast() if self._inputs is not None else None
 
     def close(self) -> None:
         """Measure once more: a short job may have ended between two looks."""
@@ -172,18 +157,14 @@ class JobSamples:
 
     def _look_at_each(self) -> None:
         from oomguard.kernel.proc.memory import read_processes
-        from oomguard.kernel.proc.open_files import read_open_inputs  # here, so that the command need not wait for them
-        from oomguard.supervision.growth.forecast import ReadSample
+        from oomguard.supervision.growth.inputs import InputGrowth  # here, so that the command need not wait for them
 
+        self._inputs = self._inputs or InputGrowth()
         pids = self._backend.pids()
-        self._inputs = read_open_inputs(pids)[:_MOST_INPUTS]
-        unreclaimable = self._backend.read_memory().unreclaimable  # of the moment that the positions are of
+        self._inputs.look(pids)
+        # of the moment that the positions are of
+        self._inputs.take(self._backend.read_memory().unreclaimable)
         self._take_processes(read_processes(pids, exact=False))
-        for opened in self._inputs:
-            samples = self._read.setdefault((opened.pid, opened.path), [])
-            samples.append(ReadSample(position=opened.position, unreclaimable=unreclaimable))
-            if len(samples) > _MOST_SAMPLES:
-                del samples[1:-1:2]  # every other one: the line keeps its length
         self._fresh = True
 
     def _take_processes(self, processes: list[ProcessFacts]) -> None:
@@ -192,16 +173,6 @@ class JobSamples:
             self.largest = max(
                 self.largest, *(each.unreclaimable for each in processes if each.exact or len(processes) == 1), 0
             )
-
-    def _line(self) -> tuple[Forecast, OpenInput] | None:
-        """Of the inputs that have a line, the largest one's."""
-        from oomguard.supervision.growth.forecast import forecast_end
-
-        for opened in self._inputs:  # largest first
-            found = forecast_end(self._read.get((opened.pid, opened.path), ()), opened.size)
-            if found is not None:
-                return found, opened
-        return None
 
 
 @dataclass(kw_only=True)
@@ -217,85 +188,3 @@ class RunRecord:
     held: Snapshot | None = None
     left_behind: int = 0  # processes that continue in the background
     samples: JobSamples = field(repr=False)
-
-
-STOPPED_CODE = 137  # 128 + SIGKILL, as a shell shows a process that the kernel's OOM killer ended
-
-
-def make_outcome(job: StartedJob, command: tuple[str, ...], record: RunRecord) -> RunOutcome:
-    """Put together what became of `command`."""
-    enforcement, samples, held = job.enforcement, record.samples, record.held
-    code, stopped_by = _judge(record)
-    outcome = RunOutcome(
-        command=command,
-        exit_code=code,
-        stopped_by=stopped_by,
-        enforced_by=enforcement.way,
-        budget=job.backend.limits.budget,
-        hard_limit=enforcement.hard_limit,
-        peak_unreclaimable=samples.peak_unreclaimable,
-        peak_with_cache=record.peak_with_cache,
-        peak_shmem=samples.peak_shmem,
-        largest_process=samples.largest or None,
-        peak_at_most=samples.peak_at_most,
-        wall_seconds=record.seconds,
-        processes=tuple(samples.processes),
-        oom_kills=record.oom_kills,
-        victim=_name_victim(job.backend, record) if stopped_by == "kernel" else None,
-        left_behind=record.left_behind,
-        notes=tuple(enforcement.lines()),
-    )
-    if held is not None:
-        return with_held(outcome, held, samples)
-    if code == 0 or not outcome.processes:
-        return outcome
-    from oomguard.supervision.rules.advice import size_by_flag
-
-    # A heap that was sized by the limit is full before the budget is met, and the program ends by itself.
-    return replace(outcome, advice=tuple(size_by_flag(outcome.processes[:1], outcome.budget)))
-
-
-def with_held(outcome: RunOutcome, held: Snapshot, samples: JobSamples) -> RunOutcome:
-    """Add what was seen of the job while it was held, and what follows from that."""
-    from oomguard.kernel.machine import read_headroom
-    from oomguard.supervision.rules.advice import advise
-
-    return replace(
-        outcome,
-        held_seconds=held.seconds,
-        held_unreclaimable=held.unreclaimable,
-        look_seconds=held.look_seconds,
-        processes=held.processes,
-        stacks=held.stacks,
-        unread_stacks=held.unread,
-        memory_maps=held.maps,
-        inputs=held.inputs,
-        files_in_memory=held.files_in_memory,
-        grown=held.grown,
-        grown_since=held.grown_since,
-        advice=advise(held, samples.last_forecast(), machine_available=read_headroom().available),
-    )
-
-
-def _judge(record: RunRecord) -> tuple[int, StoppedBy | None]:
-    """The exit code, and who ended the job when it did not end by itself."""
-    if record.stopped:
-        return STOPPED_CODE, "budget"
-    code = os.waitstatus_to_exitcode(record.status)
-    code = code if code >= 0 else 128 - code
-    if record.oom_kills and code != 0:
-        return code, "kernel"
-    if record.refused and code != 0:
-        return code, "budget"  # it ended by itself, because of the budget
-    return code, "signal" if code == 128 + os.WTERMSIG(record.status) and os.WIFSIGNALED(record.status) else None
-
-
-def _name_victim(backend: Backend, record: RunRecord) -> str | None:
-    """Whom the kernel killed, when it was faster: of the last sample's processes, the largest that is gone.
-
-    The kernel takes the largest process, so this is right unless it grew within the last quarter of a second; the
-    kernel log, where it may be read, would say it for certain. None: no sample was taken.
-    """
-    alive = set(backend.pids())
-    gone = [process for process in record.samples.processes if process.pid not in alive]
-    return f"{gone[0].name} (process {gone[0].pid})" if gone else None

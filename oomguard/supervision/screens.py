@@ -6,7 +6,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
-from oomguard.supervision.model import called
+from oomguard.supervision.outcome import called
 from oomguard.supervision.rules.user_code import is_helper, is_library, user_frame, waits
 from oomguard.text import printable, signal_name
 from oomguard.units import MIB, format_size
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
     from oomguard.formats.proc import MemoryShare
     from oomguard.kernel.model import OpenInput, ProcessFacts, ProcessStack, StackFrame
-    from oomguard.supervision.model import GrownLine, Released, RunOutcome, Snapshot
+    from oomguard.supervision.growth.forecast import Forecast
+    from oomguard.supervision.model import GrownLine, Released, Snapshot
+    from oomguard.supervision.outcome import RunOutcome
 
 _SHOWN_PROCESSES = 5
 _SHOWN_ALIKE = 3  # of many processes that hold as much as each other
@@ -231,6 +233,19 @@ def _read_of(opened: OpenInput) -> str:
     if opened.position == 0 or _READ_ANYWHERE.search(opened.path):
         return f"{format_size(opened.size)}; how far it was read cannot be seen (mmap, pread or seeks)"
     return f"{format_size(opened.position)} of {format_size(opened.size)} read"
+
+
+def forecast_line(forecast: Forecast, read: OpenInput) -> str:
+    """The warning that the job will not fit."""
+    return (
+        f"warning: heading for about {format_size(forecast.at_end)} by the end of {read.path}, more than the budget "
+        f"({forecast.read_fraction:.0%} read; assumes one pass and steady growth)"
+    )
+
+
+def released_line(budget: int) -> str:
+    """What is said when a held job continues."""
+    return f"released: it continues with a budget of {format_size(budget)}"
 
 
 def render_held(held: Snapshot, supervisor_pid: int, suggested: int) -> RenderableType:

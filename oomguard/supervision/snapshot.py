@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oomguard.kernel.proc.memory import read_copied, read_processes
@@ -51,3 +52,13 @@ def take_snapshot(backend: Backend, began: float, ledger: GrowthLedger | None = 
         copied=read_copied(processes),
         look_seconds=time.monotonic() - at,
     )
+
+
+def without_pages_of_the_caller(held: Snapshot) -> Snapshot:
+    """Take off what is in the children's shares and does not count, from each the same: they were forked alike."""
+    each = max(0, sum(process.unreclaimable for process in held.processes) - held.unreclaimable)
+    each //= len(held.processes) or 1
+    processes = [
+        replace(process, unreclaimable=max(0, process.unreclaimable - each), exact=False) for process in held.processes
+    ]
+    return replace(held, processes=tuple(processes)) if each else held

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from oomguard.supervision.launch import StartedJob
-    from oomguard.supervision.model import RunOutcome
     from oomguard.supervision.options import RunEvents, RunOptions
+    from oomguard.supervision.outcome import RunOutcome
     from oomguard.supervision.reaper import Program
 
 
@@ -64,7 +64,7 @@ def supervise(
         if record.left_behind and program is not None:
             job.backend.kill()  # helpers of our own that are just ending
             record.left_behind = 0
-        from oomguard.supervision.sampling import make_outcome  # here, so that the command need not wait for it
+        from oomguard.supervision.conclude import make_outcome  # here, so that the command need not wait for it
 
         outcome = make_outcome(job, options.command, record)
         if record.left_behind:

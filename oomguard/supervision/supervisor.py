@@ -31,11 +31,14 @@ if TYPE_CHECKING:
 
 _LONGEST_STEP_SECONDS = 0.5
 _GROWING_STEP_SECONDS = 0.05  # above half of the budget, where it is kept in which line a job grows
+_SEEKING_STEP_SECONDS = 0.002  # there, while it was only met asleep,
+_SEEKING_LOOKS = 500  # unless so many looks saw no growth
 _CALM_LOOKS = 16  # without growth, after which a job near its budget is looked at less often
 _CALM_STEP_SECONDS = 0.02
 _LEAST_SWAP = 1 << 20  # bytes: what is left of a full swap is no room
 _AFTER_KILL_SECONDS = 10.0
 _TAKES_A_SIGNAL_SECONDS = 0.2
+_BLIND_SECONDS = 5.0  # without descriptors, or whatever the kernel refuses: it may be over soon
 _FORWARDED = {
     signal.SIGHUP,
     signal.SIGINT,
@@ -96,6 +99,7 @@ class Supervisor:
         self._last_unreclaimable = 0
         self._calm_looks = 0
         self._is_near = True
+        self._blind_since: float | None = None
         self._is_held = False
         self._waits_for_release = False
         self._record = RunRecord(samples=JobSamples(job.backend, self._began, at_each=watch is None))
@@ -128,11 +132,24 @@ class Supervisor:
         samples = self._record.samples
         at_the_limit = self._backend.is_at_the_limit()
         measure = samples.look()
+        if self._is_blind(measure.unreclaimable):
+            return self._least_step
         if at_the_limit or self._has_no_room(measure.unreclaimable):
             self._hold(parked=at_the_limit)
         elif (warning := samples.forecast()) is not None:
             self._events.forecast(*warning)
         return self._step(measure.unreclaimable)
+
+    def _is_blind(self, unreclaimable: int) -> bool:
+        """Whether that it holds nothing only means that nothing can be read. Raises: OSError when that lasts."""
+        refusal = ProcFiles().refusal() if unreclaimable == 0 else None
+        if refusal is None:
+            self._blind_since = None
+            return False
+        self._blind_since = self._blind_since or time.monotonic()
+        if time.monotonic() > self._blind_since + _BLIND_SECONDS:
+            raise refusal  # v1 has parked it at its limit, where nobody would ever find it; polling would let it grow
+        return True
 
     def _has_no_room(self, unreclaimable: int) -> bool:
         """Whether the budget is used up, and swap, if it was allowed, with it."""
@@ -148,6 +165,8 @@ class Supervisor:
         self._is_near = headroom < self._backend.limits.budget // 2
         least = _CALM_STEP_SECONDS if self._calm_looks > _CALM_LOOKS else self._least_step
         longest = _GROWING_STEP_SECONDS if grown and self._is_near else _LONGEST_STEP_SECONDS
+        if self._is_near and self._calm_looks < _SEEKING_LOOKS and self._record.samples.is_seeking:
+            return _SEEKING_STEP_SECONDS
         return min(max(headroom / FASTEST_BYTES_A_SECOND, least), longest)
 
     def _wait(self, seconds: float, also: list[tuple[int, int]]) -> set[int]:
@@ -226,14 +245,16 @@ class Supervisor:
         if self._has_ended() or not (parked or self._has_no_room(measure.unreclaimable)):
             self._let_go()  # by itself, or it gave some back meanwhile, or the bound was too high
             return
-        from oomguard.supervision.snapshot import take_snapshot  # here, so that the command need not wait for it
+        from oomguard.supervision.growth.inputs import suggest_budget  # here, so that the command need not wait for it
+        from oomguard.supervision.snapshot import take_snapshot
 
         # Before it is read: to show a page that it had given back, the kernel charges it anew. It cannot use it up.
         self._backend.give_grace()
         held = take_snapshot(self._backend, self._began, self._record.samples.ledger)
         self._record.held = held
         self._record.samples.take(held)
-        suggested = self._record.samples.suggest_budget(max(self._backend.limits.budget, held.unreclaimable))
+        budget = max(self._backend.limits.budget, held.unreclaimable)
+        suggested = suggest_budget(budget, self._record.samples.last_forecast())
         self._asked_to_end = False
         if self._on_limit == "hold":
             if self._wait_for_release(held, suggested):
@@ -245,6 +266,8 @@ class Supervisor:
             self._ask_to_end()  # else nothing keeps it from growing while it is asked
         self._backend.kill()
         self._wait_for_the_end(_AFTER_KILL_SECONDS)
+        if self._exited is None and (refusal := ProcFiles().refusal()) is not None:
+            raise refusal  # who it is to end could not be read: the reaper does it
         if self._exited is None:
             self._exited = signal.SIGKILL  # not even that ends a process in an uninterruptible sleep
 

@@ -98,6 +98,8 @@ def test_the_shards_are_those_of_one_machine(
 
 def test_only_numbers_pass_through_ray() -> None:
     pickle = pytest.importorskip("ray.cloudpickle")
-    from oomguard.preparation.cluster.ray_tasks import _work
+    from oomguard.preparation.cluster.ray_worker import TOLD, run_there
 
-    assert len(pickle.dumps((_work, ("/shared/job.json", 10**6, 1 << 40, 64)))) < 10_000
+    words = ("work", "/shared/" + "x" * 4000, "--unit", "1000000", "--workers", "64", "--quiet")
+    assert len(pickle.dumps((run_there, words, 1 << 40))) < 10_000
+    assert len(pickle.dumps({"what": "\N{GRINNING FACE}" * TOLD, "node": "x" * 56, "seconds": 1.0})) < 10_000

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("slurm")]
 
 
-def submit(corpus: Path, slurm: dict[str, str], out: Path, *more: str) -> tuple[str, str]:
+def submit(corpus: Path, slurm: dict[str, str], out: Path, *more: str) -> list[str]:
     done = subprocess.run(
         [
             sys.executable, "-m", "oomguard", "prepare", *inputs(corpus), "--out", str(out), "--format", "npy",
@@ -30,8 +30,8 @@ def submit(corpus: Path, slurm: dict[str, str], out: Path, *more: str) -> tuple[
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     numbers = re.findall(r"Slurm job ([0-9]+)", done.stdout)
-    assert len(numbers) == 2, done.stdout
-    return numbers[0], numbers[1]
+    assert len(numbers) == 3, done.stdout  # units, shards, what notes them
+    return numbers
 
 
 def wait_for(slurm: dict[str, str], *jobs: str) -> None:
@@ -60,9 +60,9 @@ def test_an_array_makes_what_one_machine_makes(corpus: Path, slurm: dict[str, st
 def test_an_element_that_is_cancelled_costs_nothing(corpus: Path, slurm: dict[str, str], tmp_path: Path) -> None:
     """Two of four elements are cancelled: the others help with their units, and the next array does what is left."""
     out = tmp_path / "out"
-    array, finish = submit(corpus, slurm, out, "--slurm-args", "--hold")
+    array, *after = submit(corpus, slurm, out, "--slurm-args", "--hold")
     subprocess.run(["scancel", f"{array}_0", f"{array}_1"], env=slurm, check=True)
-    subprocess.run(["scancel", finish], env=slurm, check=True)
+    subprocess.run(["scancel", *after], env=slurm, check=True)
     subprocess.run(["scontrol", "release", array], env=slurm, check=True, capture_output=True)
     wait_for(slurm, array)
     before = {path.name for path in (out / ".oomguard/parts").glob("*.part")}
@@ -75,8 +75,7 @@ def test_an_element_that_is_cancelled_costs_nothing(corpus: Path, slurm: dict[st
 def test_slurm_ends_an_element_for_its_memory(corpus: Path, slurm: dict[str, str], tmp_path: Path) -> None:
     out = tmp_path / "out"
     # --mem of sbatch's last word counts: less than the job takes, whatever its own budget.
-    array, finish = submit(corpus, slurm, out, "--slurm-args", "--mem=20M")
-    wait_for(slurm, array, finish)
+    wait_for(slurm, *submit(corpus, slurm, out, "--slurm-args", "--mem=20M"))
     assert not shards(out)
     assert re.search("memory limit|oom-kill|OUT_OF_MEMORY", logs(out), re.IGNORECASE), logs(out)
     # What people then do: give the job's log to `oomguard diagnose`.

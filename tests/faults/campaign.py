@@ -163,9 +163,8 @@ class Campaign:
                     stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                 )  # fmt: skip
                 lines = trace.read_text(errors="replace").splitlines()
-            begins = next(
-                (n for n, line in enumerate(lines) if "oomguard/cli/app" in line or "supervision/api" in line), 0
-            )
+            ours = re.compile(r"oomguard/(?:cli|supervision)/(?:__pycache__/)?(?:app|api)\.")
+            begins = next(n for n, line in enumerate(lines) if ours.search(line))
             names = set(calls.split(","))
             hits = [n for n, line in enumerate(lines) if line.partition("(")[0] in names]
             self._counts[key] = sum(n <= begins for n in hits), len(hits)

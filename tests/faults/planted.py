@@ -27,14 +27,25 @@ chance = random.Random(sys.argv[2])
 NAMES = ["out", "out/.oomguard", "out/.oomguard/manifest.new", "out/.oomguard/manifest.jsonl", "out/.oomguard/lock",
          "out/.oomguard/t000000.partial", "out/.oomguard/v000000.partial", "out/train.bin", "out/val.bin", "r.json",
          "page.html", "pins.json", "new.oomguard", "new.oomguard.part", "converted", "converted/train.npy",
-         "converted/.oomguard", "converted/.oomguard/lock", ".oomguard-plan-x", "out/.oomguard/t000000.ends.partial"]
+         "converted/.oomguard", "converted/.oomguard/lock", ".oomguard-plan-x", "out/.oomguard/t000000.ends.partial",
+         "out/.oomguard/spool", "out/.oomguard/spool/.oomguard", "out/.oomguard/spool/tb000.tokens",
+         "out/.oomguard/spool/vb000.keys", "out/.oomguard/p000000.rows.partial", "out/.oomguard/p000000.names.partial",
+         "out/provenance-00000.parquet", "job.json", "out/.oomguard/parts", "out/.oomguard/parts/job",
+         "out/.oomguard/parts/0000000.part", "out/.oomguard/parts/0000000.claim", "out/.oomguard/parts/finished",
+         ".bashrc", ".config", ".config/oomguard", ".config/oomguard/hook.bash"]
 NAMES += [f"profile-true-{pid}.oomguard" for pid in range(int(sys.argv[3]), int(sys.argv[3]) + 40)]
 TARGETS = ["../secret/victim", "../secret/new", "../secret", "/proc/self/mem", "../../secret/victim", "../../../secret/new"]
 print("ready", flush=True)
 while True:
     name = chance.choice(NAMES)
-    step = chance.randrange(8)
+    step = chance.randrange(10)
     try:
+        if step > 7:  # what is there, whatever it is called, makes way for a link
+            folder = chance.choice([at for at, _, _ in os.walk(".")])
+            name = os.path.join(folder, chance.choice(os.listdir(folder)))
+            os.rename(name, f"away{chance.randrange(1000)}")
+            os.symlink(chance.choice([*TARGETS, f"away{chance.randrange(1000)}"]), name)
+            continue
         if step == 0: os.symlink(chance.choice(TARGETS), name)
         elif step == 1: os.unlink(name)
         elif step == 2: os.mkfifo(name)
@@ -43,18 +54,32 @@ while True:
         elif step == 5: os.link(f"../secret/victim", name, follow_symlinks=False)
         elif step == 6: open(name, "x").close()
         else: os.rename(chance.choice(NAMES), name)
-    except OSError: pass
+    except (OSError, IndexError): pass
 """
-COMMANDS = {
-    "prepare": ["prepare", "../text.txt", "--out", "out", "--quiet"],
-    "run": ["run", "--max-rss", "60M", "--report", "r.json", "--", "/bin/true"],
-    "profile": ["profile", "--", "/bin/true"],
-    "profile -o": ["profile", "-o", "new.oomguard", "--", "/bin/true"],
-    "diagnose": ["diagnose", "--log", "../kernel.log", "--html", "page.html"],
-    "report": ["report", "../r.oomguard", "--html", "page.html"],
-    "check": ["check", "../script.py", "--pin", "pins.json"],
-    "convert": ["convert", "../done", "--format", "npy", "--out", "converted"],
-    "plan": ["plan", "../text.txt", "--out", "out", "--no-calibration"],
+_PREPARE = ["prepare", "../text.txt", "--out", "out", "--quiet"]
+COMMANDS = {  # each after the other, whatever becomes of those before it
+    "prepare": [_PREPARE],
+    "prepare --shuffle": [["prepare", "../lines.jsonl", "--out", "out", "--quiet", "--shuffle", "3"]],
+    "prepare --provenance": [["prepare", "../lines.jsonl", "--out", "out", "--quiet", "--provenance"]],
+    "prepare --extend": [_PREPARE, ["prepare", "../text.txt", "../lines.jsonl", "--out", "out", "--quiet", "--extend"]],
+    "prepare --job-only, work, finish": [
+        ["prepare", "../text.txt", "--out", "out", "--job-file", "job.json", "--job-only"],
+        ["work", "job.json"],
+        ["finish", "job.json"],
+    ],
+    "run": [["run", "--max-rss", "60M", "--report", "r.json", "--", "/bin/true"]],
+    "run, something left": [
+        ["run", "--max-rss", "60M", "--report", "r.json", "--", "/bin/sh", "-c", "sleep 0.2 >/dev/null 2>&1 &"]
+    ],
+    "profile": [["profile", "--", "/bin/true"]],
+    "profile -o": [["profile", "-o", "new.oomguard", "--", "/bin/true"]],
+    "diagnose": [["diagnose", "--log", "../kernel.log", "--html", "page.html", "--redact"]],
+    "report": [["report", "../r.oomguard", "--html", "page.html"]],
+    "check": [["check", "../script.py", "--pin", "pins.json"]],
+    "convert": [["convert", "../done", "--format", "npy", "--out", "converted"]],
+    "convert, beside it": [["convert", "out", "--format", "npy"]],
+    "plan": [["plan", "../text.txt", "--out", "out"]],
+    "hook --install": [["hook", "bash", "--install"]],
 }
 _OOMGUARD = [sys.executable, "-m", "oomguard"]
 
@@ -71,6 +96,8 @@ class Campaign:
         # The attacker may make a second name of it; root's commands must not write to that.
         self.ended: Counter[str] = Counter()
         (folder / "text.txt").write_text("a budget for the kernel, " * 2000)
+        lines = [f'{{"text": "document {number} of a corpus"}}\n' for number in range(40)]
+        (folder / "lines.jsonl").write_text("".join(lines))
         (folder / "script.py").write_text("held = []\nfor line in open('text.txt'):\n    held.append(line)\n")
         (folder / "kernel.log").write_text(
             "[  100.0] Out of memory: Killed process 77 (python) total-vm:9000000kB, anon-rss:8000000kB, "
@@ -99,20 +126,25 @@ class Campaign:
             attacker.stdout.readline()
             name = self.chance.choice(list(COMMANDS))
             try:
-                done = subprocess.run(
-                    [*_OOMGUARD, *COMMANDS[name]], cwd=place, capture_output=True, timeout=60, check=False,
-                    stdin=subprocess.DEVNULL,
-                )  # fmt: skip
+                done = [
+                    subprocess.run(
+                        [*_OOMGUARD, *command], cwd=place, capture_output=True, timeout=60, check=False,
+                        stdin=subprocess.DEVNULL, env={**os.environ, "HOME": str(place)},
+                    )
+                    for command in COMMANDS[name]
+                ]  # fmt: skip
             except subprocess.TimeoutExpired:
                 return f"{name} in a folder that is {kind}: did not end"
         finally:
             attacker.kill()
             attacker.communicate()
-        refused = b"belongs to" in done.stderr
-        self.ended[f"{kind}: {'refused by name' if refused else f'status {done.returncode}'}"] += 1
-        shutil.rmtree(place)
-        if b"this is a bug" in done.stderr or b"Traceback" in done.stderr:
-            return f"{name} in a folder that is {kind}: {done.stderr[-600:].decode(errors='replace')}"
+        for one in done:
+            refused = b"belongs to" in one.stderr
+            self.ended[f"{kind}: {'refused by name' if refused else f'status {one.returncode}'}"] += 1
+        shutil.rmtree(place, ignore_errors=True)
+        for one in done:
+            if b"this is a bug" in one.stderr or b"Traceback" in one.stderr:
+                return f"{name} in a folder that is {kind}: {one.stderr[-600:].decode(errors='replace')}"
         now = _all_of(self.folder)
         if now != self.before:
             changed = {key for key in now.keys() | self.before.keys() if now.get(key) != self.before.get(key)}
@@ -132,19 +164,21 @@ def _all_of(folder: Path) -> dict[str, tuple[object, ...]]:
     return found
 
 
-def run(rounds: int, seed: int, minutes: float = 60) -> tuple[list[str], Counter[str]]:
-    """Run rounds; gives what went wrong, and how the commands ended."""
+def run(rounds: int, seed: int, minutes: float = 60) -> tuple[list[str], Counter[str], int]:
+    """Run rounds; gives what went wrong, how the commands ended, and how many rounds there were."""
     until = time.monotonic() + 60 * minutes
     wrong: list[str] = []
+    done = 0
     with tempfile.TemporaryDirectory(prefix="oomguard-planted-") as folder:
         campaign = Campaign(Path(folder), seed)
         for number in range(rounds):
             if time.monotonic() > until:
                 break
+            done += 1
             if (said := campaign.round(number)) is not None:
                 wrong.append(said)
                 print(f"{number}: {said}", flush=True)
-        return wrong, campaign.ended
+        return wrong, campaign.ended, done
 
 
 def main() -> int:
@@ -154,8 +188,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=60)
     asked = parser.parse_args()
-    wrong, ended = run(asked.rounds, asked.seed, asked.minutes)
-    print(f"{sum(ended.values())} rounds, {len(wrong)} wrong: {dict(ended)}")
+    wrong, ended, done = run(asked.rounds, asked.seed, asked.minutes)
+    print(f"{done} rounds, {len(wrong)} wrong: {dict(ended)}")
     return 1 if wrong else 0
 
 

@@ -42,10 +42,16 @@ def take_there(path: Path) -> None:
     os.close(safe_files.open_there(path))
 
 
+def give_second_name(path: Path) -> None:
+    if not os.path.lexists(source := path.with_name("of")):
+        source.touch()
+    safe_files.link(source, path)
+
+
 WRITERS: list[Callable[[Path], None]] = [fill, make, lock, take_named]
 
 
-@pytest.mark.parametrize("write", [make, lock, take_there])
+@pytest.mark.parametrize("write", [make, lock, take_there, safe_files.touch, give_second_name])
 def test_a_planted_link_is_not_followed(tmp_path: Path, write: Callable[[Path], None]) -> None:
     victim = tmp_path / "victim"
     victim.write_text("kept")
@@ -149,7 +155,7 @@ def test_root_refuses_another_user_s_folder_by_name(tmp_path: Path, write: Calla
 def test_root_does_not_write_through_a_second_name(tmp_path: Path) -> None:
     (tmp_path / "victim").write_text("kept")
     os.link(tmp_path / "victim", tmp_path / "file")
-    for write in (lock, take_named, take_there):
+    for write in (lock, take_named, take_there, safe_files.touch):
         with pytest.raises(OSError, match="second name"):
             write(tmp_path / "file")
     with pytest.raises(FileExistsError):
@@ -163,7 +169,7 @@ def test_root_does_not_take_another_user_s_file_in_a_shared_folder(tmp_path: Pat
     shared.chmod(0o1777)
     (shared / "file").write_text("theirs")
     os.chown(shared / "file", NOBODY, NOBODY)
-    for write in (lock, take_named, take_there):
+    for write in (lock, take_named, take_there, safe_files.touch):
         with pytest.raises(NotOurs, match="nobody"):
             write(shared / "file")
     make(shared / "ours")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import threading
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from oomguard.kernel.proc.files import ProcFiles
 from oomguard.supervision import supervisor as module
 from oomguard.supervision.supervisor import Supervisor
 from tests.supervision.fakes import BUDGET, MIB, FakeBackend
@@ -61,6 +63,24 @@ def test_a_job_that_stays_near_its_budget_is_looked_at_less_often_until_it_grows
     assert supervisor._step(BUDGET - MIB + (1 << 17) + 1) == 0.002
     steps = [supervisor._step(BUDGET - MIB - (1 << 18)) for _ in range(3)]
     assert steps == [0.002] * 3, "what shrinks may grow again"
+
+
+def test_a_job_that_is_only_met_asleep_is_looked_at_more_often_from_half_of_its_budget_on(stage: Stage) -> None:
+    supervisor = supervisor_of(stage, FakeBackend([0]))
+    ledger: Any = SimpleNamespace(is_seeking=True)
+    supervisor._record.samples.ledger = ledger
+    assert supervisor._step(BUDGET * 6 // 10) == 0.002
+    assert supervisor._step(BUDGET * 4 // 10) > 0.002
+    ledger.is_seeking = False
+    assert supervisor._step(BUDGET * 6 // 10) > 0.002
+
+
+def test_a_job_that_has_grown_asleep_and_sleeps_on_is_left_in_peace(stage: Stage) -> None:
+    supervisor = supervisor_of(stage, FakeBackend([0]))
+    supervisor._record.samples.ledger = SimpleNamespace(is_seeking=True)  # type: ignore[assignment]
+    steps = [supervisor._step(BUDGET * 6 // 10) for _ in range(1000)]
+    assert steps[1] == 0.002
+    assert steps[-1] > 0.002
 
 
 def test_only_near_its_budget_the_kernels_word_is_waited_for(stage: Stage) -> None:
@@ -361,3 +381,39 @@ def test_what_goes_on_is_stopped_at_the_budget(stage: Stage) -> None:
     assert record.stopped
     assert backend.log[-1] == "kill"
     assert record.seconds < 20
+
+
+class Starved:
+    """A machine that refuses to open anything, so often as is said; it counts the questions."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+        self.times, self.asked = times, 0
+        monkeypatch.setattr(ProcFiles, "refusal", lambda _: self._refusal())
+        monkeypatch.setattr(module, "_BLIND_SECONDS", 0.02)
+
+    def _refusal(self) -> OSError | None:
+        self.asked += 1
+        return OSError(errno.ENFILE, "Too many open files in system") if self.asked <= self.times else None
+
+
+def test_a_job_that_can_no_longer_be_seen_is_not_left_parked(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing can be opened any more, so all reads as empty: the reaper is to end it, and the error says why."""
+    Starved(monkeypatch, times=10**9)
+    with pytest.raises(OSError, match="Too many open files"):
+        stage.run(FakeBackend([0]))
+
+
+def test_a_moment_without_descriptors_changes_nothing(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    starved = Starved(monkeypatch, times=1)
+    backend = FakeBackend([0, BUDGET])
+    backend.on["kill"] = lambda: stage.exits(signal.SIGKILL)
+    assert stage.run(backend).stopped
+    assert starved.asked == 1
+
+
+def test_a_job_that_was_not_seen_to_end_is_left_to_the_reaper(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Held at its budget, and then nothing could be read: its processes were nowhere, and nobody was killed."""
+    Starved(monkeypatch, times=10**9)
+    monkeypatch.setattr(module, "_AFTER_KILL_SECONDS", 0.02)
+    with pytest.raises(OSError, match="Too many open files"):
+        stage.run(FakeBackend([BUDGET]))

@@ -52,14 +52,14 @@ class Machine:
     def run(self, name: str, command: str, *options: str, timeout: int = 300, memory: int = 768) -> dict[str, Facts]:
         """Boot, run `command`, and give the JSON results that it left in /out, by name.
 
-        Everything it left is in `folder / name`. `options` are those of run.sh; `memory` is in MiB.
+        Everything it left is in `folder / name`. `options` are those of boot.sh; `memory` is in MiB.
         """
         if "--kernel" in options:
             need_kernel(options[options.index("--kernel") + 1])
         out = self.folder / name
         started = time.monotonic()
         boot: list[str | Path] = [
-            HERE / "run.sh",
+            HERE / "boot.sh",
             "--mem",
             str(memory),
             "--timeout",

@@ -5,9 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from oomguard.diagnosis.advice.kernel import advise, with_script
-from oomguard.diagnosis.advice.killers import advise_counters, advise_nothing_found, advise_other, advise_unit
+from oomguard.diagnosis.advice.killers import (
+    advise_counters,
+    advise_nothing_found,
+    advise_notice,
+    advise_other,
+    advise_unit,
+)
 from oomguard.diagnosis.advice.libraries import advise_libraries
-from oomguard.diagnosis.advice.notices import advise_notice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

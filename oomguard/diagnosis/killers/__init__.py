@@ -1,6 +1,7 @@
 """Everything that is known of what ends programs for lack of memory, beside the kernel: one table.
 
-To add one: a module here with a Killer (or an entry of systems.py, where only its wordings are known).
+To add one: a module here with a Killer (or an entry of batch.py, clouds.py or
+systems.py, where only its wordings are known).
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from oomguard.diagnosis.killers.base import Killer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_PARTS = {"base", "reader", "sizes", "words"}  # what killers are made of
+_PARTS = {"base", "entries", "reader", "words"}  # what killers are made of
 # In the order in which wordings are tried: what several programs say comes last.
 _FIRST = (
-    "systemd_oomd", "earlyoom", "nohang", "oomd", "slurm", "ray", "dask", "kubernetes", "containers", "lmkd",
+    "systemd_oomd", "earlyoom", "nohang", "slurm", "ray", "kubernetes", "containers",
 )  # fmt: skip
-_LAST = ("systems", "elsewhere", "sigkill")
+_LAST = ("batch", "clouds", "systems", "elsewhere", "sigkill_workers", "sigkill_builds", "sigkill")
 
 
 def _modules() -> list[str]:

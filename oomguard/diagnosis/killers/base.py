@@ -23,7 +23,7 @@ class Wording:
     """One wording. "begin" opens a kill that later lines tell of, "detail" adds to one, "kill" is the kill itself.
 
     Groups of `pattern`: pid, name, cgroup, count, size and unit, reason; any other is kept as a fact under its name.
-    `word` finds, in bytes and fast, every text that the pattern can match: it begins with at least four fixed characters.
+    `word` finds, in bytes and fast, every text that the pattern can match: it begins with at least four fixed bytes.
     """
 
     pattern: re.Pattern[str]
@@ -85,6 +85,7 @@ _LEAD = re.compile(
     r"|[IWEF][0-9]{4} [0-9:.]{8,15}\s+[0-9]+ [\w./-]{1,120}:[0-9]+\]\s*"
     r"|[\w.@/+=-]{1,120}(?:\[[\w.]{1,40}\]|\([0-9]+\))?(?::[0-9]{1,9}){0,2}:(?:\s+|(?<=[0-9]:))"
     r"|[A-Z][\w-]{1,30} [\w-]{1,30}:\s+"
+    r"|[VDIWEF]/[\w.]{1,40} *(?:\( *[0-9]{1,10}\))?: "
     r"|[\w.-]{1,80} +\| "
     r"|E {2,4}|[-|>*\u2022\u25cf\u00d7\"'`]+\s*|\s+"
     r"|[^\[\]|\n]{0,80}?[0-9]{1,3}%\|[^|\n]{0,200}\|[^\[\]\n]{0,60}(?:\[[^\[\]\n]{0,100}\])?,?\s*"

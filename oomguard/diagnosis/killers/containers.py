@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.diagnosis.causes.model import Advice
 from oomguard.diagnosis.killers.base import Killer, fact, wording
-from oomguard.diagnosis.killers.sizes import ask_for, in_gib
+from oomguard.diagnosis.killers.entries import ask_for, in_gib
 from oomguard.text import as_root
 
 if TYPE_CHECKING:
@@ -48,16 +48,26 @@ KILLER = Killer(
             r'"oom\\?"',
             '{"status":"oom","id":"5954f621c17f","from":"prep:1","Type":"container","Action":"oom"}',
         ),
+        wording(
+            r"\{(?:exited|dead|running|restarting) (?:true|false) (?:true|false) (?:true|false) true (?:true|false) (?P<pid_inside>[0-9]{1,10}) (?P<exit>[0-9]{1,3}) ",
+            "exited false|dead false|running true|restarting true",
+            "{exited false false false true false 0 137  2026-03-01T09:59:00Z 2026-03-01T10:00:00Z <nil>}",
+        ),
+        wording(
+            r"time=\S{1,60} level=\w{1,10} msg=(?:\w+|\"[^\"]{1,80}\") .{0,300}?topic=(?P<reason>/tasks/oom)\b",
+            "topic=/tasks/oom",
+            'time="2026-03-01T10:00:00.123Z" level=debug msg=event module=libcontainerd namespace=moby topic=/tasks/oom',
+        ),
     ),
     facts=(
         fact("container", r"\"Name\":\s?\"/?([\w.-]{1,120})\"", "near"),
         fact("container", r"\bname=([\w.-]{1,120})"),
         fact("container", r"\"[iI][dD]\":\s?\"([0-9a-f]{12})"),
         fact("limit", r"\"Memory\":\s?([1-9][0-9]{5,15})\b"),
-        fact("finished", r"\"FinishedAt\":\s?\"([0-9TZ:.+ -]{10,40})\""),
+        fact("finished", r"\"?FinishedAt\"?:\s?\"([0-9TZ:.+ -]{10,40})\""),
         fact("started", r"\"StartedAt\":\s?\"([0-9TZ:.+ -]{10,40})\""),
         fact("pid_inside", r"\"Pid\":\s?([1-9][0-9]*)"),
-        fact("exit", r"\"ExitCode\":\s?([0-9]{1,3})"),
+        fact("exit", r"\"?ExitCode\"?:\s?([0-9]{1,3})"),
         fact("engine", r"(\"(?:ConmonPidFile|OCIRuntime|PidFile)\"|libpod)"),
     ),
     advise=_advise,

@@ -75,6 +75,17 @@ KILLER = Killer(
             "Oct 20 14:29:21 pc earlyoom[912]: Killing process 4711 gpg-agent",
             own_log=True,
         ),
+        wording(
+            r"(?P<reason>Low memory! mem avail: [0-9]+ of [0-9]+ MiB .{0,120})",
+            "Low memory! mem avail",
+            "Low memory! mem avail: 643 of 5875 MiB (10) % <= min 10 %, swap free: 0 of 0 MiB (0 %) <= min 10 %",
+            kind="begin",
+        ),
+        wording(
+            r"(?P<reason>Invoking oom killer: Success)",
+            "Invoking oom killer: ",
+            "Invoking oom killer: Success",
+        ),
     ),
     advise=_advise,
     acts=earlyoom_acts,

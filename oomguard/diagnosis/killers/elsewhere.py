@@ -32,6 +32,11 @@ MESSAGES: tuple[Killer, ...] = (
             "(?:OOM when allocating tensor|RESOURCE_EXHAUSTED: Out of memory)",
             "tensorflow.python.framework.errors_impl.ResourceExhaustedError: OOM when allocating tensor with shape[256,4096] and type float on /job:localhost/replica:0/task:0/device:GPU:0",
         ),
+        wording(
+            r"(?:.{0,120}?\s)?(?P<reason>NPU out of memory.{0,200}|CUDA error: CUBLAS_STATUS_ALLOC_FAILED.{0,120}|cudaMalloc failed: out of memory|No available memory for the cache blocks.{0,160})",
+            "NPU out of memory|CUBLAS_STATUS_ALLOC_FAILED|cudaMalloc failed: out of memory|No available memory for the cache",
+            "ggml_backend_cuda_buffer_type_alloc_buffer: allocating 8192.00 MiB on device 0: cudaMalloc failed: out of memory",
+        ),
         why="the memory of the GPU was full; the program got an error, and the host's memory was not the reason",
         do=(
             ("a smaller batch, or gradient accumulation, or checkpointing", None),
@@ -207,10 +212,71 @@ MESSAGES: tuple[Killer, ...] = (
             r"\[Errno 12\] Cannot allocate memory|fork: Cannot allocate memory|unable to mmap [0-9]+ bytes .{0,120}?Cannot allocate memory|System\.OutOfMemoryException|Allowed memory size of [0-9]",
             "OSError: [Errno 12] Cannot allocate memory",
         ),
+        wording(
+            r"(?:ERROR: )?(?P<reason>OutOfMemoryError\(\))\s*$",
+            r"OutOfMemoryError\(\)",
+            "ERROR: OutOfMemoryError()",
+        ),
+        wording(
+            r"(?P<reason>Requested [0-9x]{3,60} \([0-9.]{1,12}[KMGT]?B\) array exceeds maximum array size preference)",
+            "array exceeds maximum array size",
+            "Requested 200000x200000 (298.0GB) array exceeds maximum array size preference.",
+        ),
         why="the program asked for more than it could get and was told so; nothing was killed",
         do=(
             ("see how much there is, and which limits hold here", "oomguard doctor"),
             ("see which line asks for it, and how much it would need", "oomguard check SCRIPT.py"),
         ),
+    ),
+    _entry(
+        "database",
+        "that a query or a database reached its own memory limit, not the host's",
+        wording(
+            r"(?:.{0,200}?DB::Exception: )?(?P<reason>Memory limit \((?:total|for query|for user)\) exceeded: would use .{1,160})",
+            r"Memory limit \((?:total|for query|for user)\) exceeded",
+            "Code: 241. DB::Exception: Memory limit (total) exceeded: would use 7.00 GiB (attempt to allocate chunk of 4194304 bytes), maximum: 7.00 GiB.",
+        ),
+        wording(
+            r"(?:.{0,120}?\s)?(?P<reason>Query exceeded (?:per-node|distributed)(?: user| total)? memory limit of [0-9.]+ ?[KMGT]?B.{0,100})",
+            "Query exceeded (?:per-node|distributed)",
+            "Query exceeded per-node memory limit of 10GB [Allocated: 9.99GB, Delta: 24.3MB]",
+        ),
+        wording(
+            r"(?:.{0,80}?\s)?\(?(?:error\) )?(?P<reason>OOM command not allowed when used memory > 'maxmemory')",
+            "OOM command not allowed when used",
+            "(error) OOM command not allowed when used memory > 'maxmemory'.",
+        ),
+        wording(
+            r"(?P<reason>Function available memory exhausted)",
+            "Function available memory exhausted",
+            "Function available memory exhausted. Please visit https://docs.snowflake.com for more information.",
+        ),
+        why="the limit was set in the database; nothing was killed, and the host may have had room",
+        do=(("read and join less at a time, let the query use the disk, or raise the limit in its settings", None),),
+    ),
+    _entry(
+        "windows",
+        "that Windows could not promise more memory: its paging file is full",
+        wording(
+            r"(?:.{0,120}?\s)?(?:OSError: )?\[WinError 1455\] (?P<reason>.{4,120})",
+            r"\[WinError 1455\]",
+            'OSError: [WinError 1455] The paging file is too small for this operation to complete. Error loading "torch.dll".',
+        ),
+        why="each process is promised all that it maps, and the paging file was too small for the sum; nothing was killed",
+        do=(
+            ("fewer workers: each loads its own copy of the libraries", "DataLoader(..., num_workers=0)"),
+            ("or a larger paging file: System, Advanced system settings, Performance, Virtual memory", None),
+        ),
+    ),
+    _entry(
+        "macos-full",
+        "that macOS ran out of memory and asks which application to end",
+        wording(
+            r"(?P<reason>Your system has run out of application memory)",
+            "run out of application memory",
+            "Your system has run out of application memory.",
+        ),
+        why="memory and the disk for swap were full; macOS stops applications and asks, it has not said that it killed one",
+        do=(("see what holds memory, in Activity Monitor or", "memory_pressure; top -o mem -l 1 | head -20"),),
     ),
 )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.diagnosis.causes.model import Advice
 from oomguard.diagnosis.killers.base import Killer, fact, wording
-from oomguard.diagnosis.killers.sizes import ask_for, in_gib
+from oomguard.diagnosis.killers.entries import ask_for, in_gib
 
 if TYPE_CHECKING:
     from oomguard.formats.kernel_log import OtherKill
@@ -183,6 +183,16 @@ LIMIT = Killer(
             r"(?:time=\S{1,60} level=\w{1,10} )?(?:msg=)?\"?(?:TaskOOM event|received container oom event)[\s\"]",
             "TaskOOM event|received container oom event",
             'time="2026-03-01T10:00:00.123Z" level=info msg="TaskOOM event container_id:\\"5954f621c17f\\""',
+        ),
+        wording(
+            r"(?:\w[\w. -]{0,80}: ){1,3}OOMKilled \(exit code:? [0-9]+\)\s*$",
+            r"OOMKilled \(exit code",
+            "pod failed: main: OOMKilled (exit code 137)",
+        ),
+        wording(
+            rf"(?P<pod>{_NAME}-[a-z0-9]{{1,63}})\s{{2,60}}OOMKilled\s*$",
+            "OOMKilled",
+            "web-7d9f4c8b6d-x2k9p   OOMKilled",
         ),
     ),
     facts=(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.diagnosis.killers import KILLERS
 from oomguard.diagnosis.killers.base import Around, Killer, Wording, starts
-from oomguard.diagnosis.killers.sizes import parse_size
+from oomguard.diagnosis.killers.entries import parse_size
 from oomguard.diagnosis.killers.words import alternatives, literal_prefix, stems_of
 from oomguard.formats.kernel_log.records import Notice, OtherKill
 
@@ -125,7 +125,7 @@ class KillerReader:
 
     def _notice(self, killer: Killer, matched: re.Match[str], line: _Line) -> None:
         groups = matched.groupdict()
-        pid = next((int(groups[key]) for key in ("pid", "pid2") if groups.get(key)), None)
+        pid = _pid(matched)
         text = line.text.strip()[:_LINE_CHARACTERS]
         key = (killer.ident, pid, "" if pid else text)
         if key in self._noticed or len(self._noticed) >= _MOST_NOTICES:
@@ -167,7 +167,9 @@ class KillerReader:
 
 
 def _with_facts(notice: Notice, entry: Killer, around: Around) -> Notice:
-    return replace(notice, facts=around.read(entry.facts, notice.line))
+    facts = around.read(entry.facts, notice.line)
+    pid = facts.pop("pid", None)  # on a line of its own
+    return replace(notice, facts=facts, pid=notice.pid if pid is None or notice.pid is not None else int(pid))
 
 
 def _same_kill(words: Wording, held: OtherKill, said: OtherKill) -> bool:
@@ -208,18 +210,26 @@ def _merge(held: OtherKill, said: OtherKill, *, first_kill: bool, replace_pid: b
     )
 
 
+def _pid(found: re.Match[str]) -> int | None:
+    """The number of the process, unless it is the beginning of a longer one, which is none."""
+    groups = found.groupdict()
+    key = next((key for key in ("pid", "pid2") if groups.get(key)), None)
+    if key is None or found.string[found.end(key) : found.end(key) + 1].isdigit():
+        return None
+    return int(groups[key])
+
+
 def _read(killer: Killer, found: re.Match[str], line: _Line) -> OtherKill:
     groups = {key: value for key, value in found.groupdict().items() if value}
     unit = groups.get("unit") or ("MiB" if killer.ident == "nohang" else "")
     name = groups.get("name") or groups.get("name2")
     if killer.ident == "ray" and (named := _RAY_NAME.search(line.text)):
         name = named["name"]
-    pid = groups.get("pid") or groups.get("pid2")
     return OtherKill(
         killer=killer.blamed,
         told_by=killer.ident,
         time=None if line.is_part else line.message.time,
-        pid=int(pid) if pid else None,
+        pid=_pid(found),
         name=name,
         cgroup=groups.get("cgroup"),
         processes=int(groups["count"]) if groups.get("count") else None,

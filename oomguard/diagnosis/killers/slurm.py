@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.diagnosis.causes.model import Advice
 from oomguard.diagnosis.killers.base import Killer, fact, wording
-from oomguard.diagnosis.killers.sizes import ask_for, in_gib
+from oomguard.diagnosis.killers.entries import ask_for, in_gib
 
 if TYPE_CHECKING:
     from oomguard.formats.kernel_log import OtherKill
@@ -77,9 +77,36 @@ KILLER = Killer(
             "OUT_OF_ME",
             "State: OUT_OF_MEMORY (exit code 0)",
         ),
+        wording(
+            rf"_?job_complete: JobId=(?P<job>{_JOB})\S{{0,40}} (?P<reason>OOM failure)",
+            "OOM failure",
+            "[2026-03-01T10:00:00.123] _job_complete: JobId=4711 OOM failure",
+        ),
+        wording(
+            rf"(?P<job>{_JOB})(?:\s+\S{{1,64}}){{3}}\s+(?P<reason>OOM)\s+[0-9:-]{{4,14}}\s+[0-9]{{1,5}}\s",
+            " OOM  ",
+            "              4711       cpu     prep      ann OOM       0:12      1 n7",
+        ),
+        wording(
+            rf"(?:(?:message|\S{{1,40}}): )?SLURM-job '(?P<job>{_JOB})' failed, SLURM status is: '(?P<reason>OUT_OF_MEMORY)'",
+            "SLURM status is: 'OUT_OF",
+            "    message: SLURM-job '4711' failed, SLURM status is: 'OUT_OF_MEMORY'. For further error details see the cluster/cloud log.",
+        ),
+        wording(
+            r"has not produced any output \(state: (?P<reason>OUT_OF_MEMORY)\)",
+            r"produced any output \(state: OUT_OF",
+            "has not produced any output (state: OUT_OF_MEMORY)",
+        ),
+        wording(
+            r"(?:\{.{0,2000}?[{,\s])?\"(?:job_state|current|state)\":\s?(?:\{\s?\"current\":\s?)?\[?\s?\"(?P<reason>OUT_OF_MEMORY)\"",
+            "OUT_OF_ME",
+            '"state": {"current": ["OUT_OF_MEMORY"], "reason": "OutOfMemory"},',
+        ),
     ),
     facts=(
         fact("job", rf"(?:StepId=|JobId=|[Ss]tep |Job ID: |^\s*Job |SLURM_JOB_ID=|job )({_JOB})"),
+        fact("job", rf"\bJob ({_JOB}) \(task: [0-9]+\)"),
+        fact("job", rf"\"job_id\":\s?({_JOB})"),
         fact("job", rf"^\s*({_JOB})(?:\.\w+)?[\s|].*OUT_OF_ME"),
         fact("step", rf"(?:StepId=|step ){_JOB}\.(\w{{1,20}})"),
         fact("used", r"Memory Utilized: ([0-9.]+ [KMGT]?B)"),

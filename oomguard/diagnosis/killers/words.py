@@ -70,8 +70,8 @@ def compile_words(words: Iterable[str], beside: Mapping[str, str] | None = None)
     by_stem: dict[str, list[str]] = defaultdict(list, {stem: [rest] for stem, rest in (beside or {}).items()})
     for word in dict.fromkeys(part for whole in words for part in alternatives(whole) if part):
         literal, rest = literal_prefix(word)
-        if len(literal) < 4:
-            raise ValueError(f"a word must begin with four fixed characters or more: {word}")
+        if len(literal.encode()) < 4:
+            raise ValueError(f"a word must begin with four fixed bytes or more: {word}")
         stem = next((stem for stem in _STEMS if stem in literal), literal[:12])
         end = literal.index(stem) + len(stem)
         # What follows the stem is compared first: where that is another letter nothing else is looked at.

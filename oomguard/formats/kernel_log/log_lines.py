@@ -47,6 +47,9 @@ _HYPHEN = re.compile(r"\w-$")  # where mail programs break "total-vm"
 _SIZES = re.compile(r"total-vm:[0-9]+kB, anon-rss:[0-9]+kB")
 # What pdsh and grep put before a line.
 _LABEL = re.compile(r"[\w./~+-]{1,200}(?:[:-][0-9]{1,9})?[:-] ?")
+# A line that pdsh labelled and that continues the one before of that machine: it has no time of its own.
+_LABELLED = re.compile(r"([\w.-]{1,64}): {2,}(?=\S)")
+_MOST_LABELS = 4096
 # A field of pretty-printed JSON is nobody's continuation.
 _FIELD = re.compile(r'\s{1,60}"[\w@./-]{1,80}"\s?:\s')
 _BROKEN_ROW = re.compile(r"\[ *[0-9]{1,10}\](?:\s+-?[0-9]+){3,8}\s*")
@@ -86,11 +89,12 @@ def read_messages(lines: Iterable[str]) -> Iterator[Message]:
     """Put lines together into messages. Raises: nothing. Holds one message at a time, of bounded size."""
     message: Message | None = None
     json_time: LogTime | None = None
+    labels: set[str] = set()  # of machines, before lines with a time
     for raw in _physical_lines(lines):
         if '"time"' in raw and (found := _JSON_TIME.match(raw)):
             json_time = LogTime(text=f"[{found[1]}]", monotonic=float(found[1]))
             continue
-        line = None if _BETWEEN.fullmatch(raw) else peel(raw)
+        line = None if _BETWEEN.fullmatch(raw) else _peel_labelled(raw, labels)
         if line and message and not line.prefixed and _continues(message, line.text):
             message.parts.append(line.text)
             continue
@@ -103,6 +107,18 @@ def read_messages(lines: Iterable[str]) -> Iterator[Message]:
             yield from whole
     if message is not None:
         yield message
+
+
+def _peel_labelled(raw: str, labels: set[str]) -> LogLine:
+    """Take the prefixes off. Lines of several machines come in between each other, so each keeps to its machine's."""
+    if labels and (found := _LABELLED.match(raw)) and found[1] in labels:
+        line = LogLine(raw)
+        line.text, line.host, line.prefixed = raw[found.end() :], found[1], True
+        return line
+    line = peel(raw)
+    if line.host and len(labels) < _MOST_LABELS and raw.startswith(f"{line.host}: "):
+        labels.add(line.host)
+    return line
 
 
 def _physical_lines(lines: Iterable[str]) -> Iterator[str]:

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from oomguard.formats.kernel_log.records import LogTime
 
 
-INVOKED = re.compile(r"(?P<name>.{0,400}?) invoked oom-killer(?P<more>:.*|\s*$)", re.DOTALL)
+# What begins as a regular expression does is a rule that looks for the line.
+INVOKED = re.compile(
+    r"(?!\s{0,40}\S{0,40}(?:\\[SswWdD]|\.[*+]))(?P<name>.{0,400}?) invoked oom-killer(?P<more>:.*|\s*$)", re.DOTALL
+)
 GFP_MASK = re.compile(r"gfp_mask=0x(?P<mask>[0-9a-f]{1,16})(?:\((?P<flags>[^)]{0,2000})\))?")
 ORDER = re.compile(r"order=(?P<order>-?[0-9]{1,3})\b")
 NODEMASK = re.compile(r"nodemask=(?P<nodes>\(null\)|[0-9][0-9,-]{0,2000})(?:,|$)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from oomguard.formats.proc import ProcStat, parse_proc_stat
+from oomguard.formats.proc import ProcStat, parse_proc_stat, parse_status_memory
 
 
 class ProcFiles:
@@ -31,6 +31,14 @@ class ProcFiles:
         finally:
             os.close(fd)
 
+    def refusal(self) -> OSError | None:
+        """Why nothing can be read now, such as that there are no descriptors; then all reads as empty."""
+        try:
+            os.close(os.open(f"{self._proc}/self/stat", os.O_RDONLY | os.O_CLOEXEC))
+        except OSError as error:
+            return error
+        return None
+
     def names(self, path: str) -> list[str]:
         """The names in a directory below /proc."""
         try:
@@ -52,6 +60,10 @@ class ProcFiles:
     def stat(self, pid: int) -> ProcStat | None:
         """Who `pid` is. None: it is gone."""
         return parse_proc_stat(self.read(f"{pid}/stat"))
+
+    def unreclaimable_bound(self, pid: int) -> int | None:
+        """What `pid` holds at most, pages that others share with it counted whole. Units: bytes. None: not known."""
+        return parse_status_memory(self.read(f"{pid}/status")).unreclaimable_bound
 
     def command(self, pid: int) -> tuple[str, ...]:
         """The arguments `pid` was started with, as it shows them now. Empty for a kernel thread or a zombie."""

@@ -128,7 +128,7 @@ class TreeMemory:
                 yield int(fields[1]) * _PAGE_SIZE
 
     def _bound(self, pid: int) -> int:
-        return parse_status_memory(self._proc.read(f"{pid}/status")).unreclaimable_bound or 0
+        return self._proc.unreclaimable_bound(pid) or 0
 
     def _exact(self, pid: int) -> int:
         exact = parse_smaps_rollup(self._proc.read(f"{pid}/smaps_rollup")).unreclaimable

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from oomguard.errors import Changed, OomguardError, Stopped
-from oomguard.preparation.cluster.finishing import finish
-from oomguard.preparation.cluster.job_file import JobFile, job_digest, read_job, write_job
+from oomguard.kernel import safe_files
+from oomguard.preparation.cluster.finishing import ShardsLaidOut, finish, finish_share
+from oomguard.preparation.cluster.job_file import JobFile, job_digest, job_within, read_job, write_job
 from oomguard.preparation.cluster.planning import plan_job
 from oomguard.preparation.cluster.unit_queue import Share, UnitsDone, do_units
 from oomguard.preparation.cluster.unit_work import UnitResult, do_unit
-from oomguard.preparation.writing.manifest import STATE_FOLDER
 from oomguard.text import printable
 
 if TYPE_CHECKING:
@@ -19,7 +19,19 @@ if TYPE_CHECKING:
 
     from oomguard.preparation.options import PrepareOptions
 
-__all__ = ["JobFile", "Share", "UnitResult", "UnitsDone", "finish", "plan_to", "plan_within", "read_job", "work"]
+__all__ = [
+    "JobFile",
+    "ShardsLaidOut",
+    "Share",
+    "UnitResult",
+    "UnitsDone",
+    "finish",
+    "finish_share",
+    "plan_to",
+    "plan_within",
+    "read_job",
+    "work",
+]
 
 
 def plan_to(path: Path, options: PrepareOptions, *, unit_bytes: int | None = None) -> JobFile:
@@ -32,11 +44,11 @@ def plan_within(options: PrepareOptions, *, unit_bytes: int | None = None) -> tu
 
     Raises: Changed if another one is; OomguardError as `prepare` does.
     """
-    path = options.out.absolute() / STATE_FOLDER / "job.json"
+    path = job_within(options.out)
     job = read_job(path) if path.exists() else None
     planned = plan_job(options, unit_bytes=unit_bytes, known=() if job is None else job.sources)
     if job is None:
-        planned.parts.mkdir(parents=True, exist_ok=True)
+        safe_files.make_folder(planned.parts)
         return write_job(planned, path), path
     if job.sha256 != job_digest(planned):
         raise Changed(

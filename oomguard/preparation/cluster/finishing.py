@@ -1,71 +1,108 @@
 """The parts of a job, laid out as the shards that `prepare` would have written on one machine.
 
-They go through the writer of `prepare`, in the order of the input: so the bytes are the same, and a run that was
-stopped resumes from its last checkpoint.
+A format with several shards is laid out shard by shard, by as many machines as one likes; then the manifest is told of
+them. One whose split is a single file goes through the writer of `prepare`, in the order of the input. Both resume.
 """
 
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from oomguard.errors import NothingFound
+from oomguard.kernel.process.signals import stop_on_signals
 from oomguard.preparation.api import settle
-from oomguard.preparation.cluster.parts import open_part
+from oomguard.preparation.cluster.noting import lay_out_all
+from oomguard.preparation.cluster.shard_shares import ShardWork, remove_all
+from oomguard.preparation.cluster.shard_table import AllParts, require_room_twice, shard_table
 from oomguard.preparation.laying_out import lay_out
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
     from oomguard.preparation.cluster.job_file import JobFile
+    from oomguard.preparation.cluster.shard_table import PlannedShard
     from oomguard.preparation.model import ShardSet
-    from oomguard.preparation.writing.token_sink import EncodedPiece
 
-_LISTED = 5
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardsLaidOut:
+    """What one of several machines laid out."""
+
+    part: int
+    of: int
+    shards: int
+    tokens: int
+    left: int  # shards that others have yet to write
+    job: str
+
+    def to_json(self) -> dict[str, Any]:
+        """For programs."""
+        return {"schema": "oomguard.laid_out/1", **asdict(self)}
+
+    def lines(self) -> list[str]:
+        """For people."""
+        done = f"{self.shards:,} shards, {self.tokens:,} tokens"
+        return [
+            f"part {self.part} of {self.of}: {done}; shards that others have yet to write: {self.left:,}",
+            f"next, when all parts have ended: oomguard finish {self.job}",
+        ]
 
 
 def finish(job_file: JobFile, *, max_rss: int | None = None, keep_parts: bool = False) -> ShardSet:
-    """Write the shards; parts are removed when all is done, unless `keep_parts`.
+    """Write the shards that nobody has written, and note all of them; parts go unless `keep_parts`.
 
     Raises: NothingFound if units are missing, with their numbers; OomguardError as `prepare` does.
     """
     job_file.require_same_folder()
-    _require_all(job_file)
+    job_file.require_done()
     resolved = job_file.resolve()
     with ExitStack() as stack:
         sources = list(job_file.sources)
         job, budget = settle(stack, sources, job_file.options, resolved, max_rss, notes=job_file.notes)
-        parts = _Parts(job_file, resolved.spec.token_bytes)
+        if resolved.layout.shard_tokens is not None and not job_file.is_finished:
+            with stop_on_signals() as asked:
+                lay_out_all(job_file, job, asked, keep_parts=keep_parts)
+        elif not job_file.is_finished:
+            require_room_twice(job_file, job)
+        parts = AllParts(job_file, resolved.spec.token_bytes)
         result = lay_out(job, budget, parts, stack, encoded_bytes=resolved.spec.token_bytes, made_of=job_file.sha256)
     job_file.note_finished()
     if not keep_parts:
-        for number in range(len(job_file.units)):
-            job_file.part_file(number).unlink(missing_ok=True)
+        remove_all(job_file)
     return result
 
 
-def _require_all(job_file: JobFile) -> None:
-    missing = job_file.missing()
-    if missing:
-        shown = ", ".join(map(str, missing[:_LISTED])) + (" ..." if len(missing) > _LISTED else "")
-        raise NothingFound(
-            f"{len(missing):,} of {len(job_file.units):,} units are not done: {shown}",
-            do=f"{job_file.command(missing[0])} (without --unit it does all that are left)",
-        )
+def finish_share(
+    job_file: JobFile,
+    part: int,
+    of: int,
+    *,
+    max_rss: int | None = None,
+    keep_parts: bool = False,
+    after_each: Callable[[PlannedShard], None] = lambda _: None,
+) -> ShardsLaidOut:
+    """Write the shards of machine `part` (from 0) of several, at the same time as the others.
 
-
-@dataclass(frozen=True, slots=True)
-class _Parts:
-    job_file: JobFile
-    token_bytes: int
-
-    def pieces(self, position: dict[str, Any]) -> Iterator[EncodedPiece]:
-        """All pieces from a position on; a part is checked as a whole before its first one is taken."""
-        first = position.get("unit", 0)
-        for number in range(first, len(self.job_file.units)):
-            part = open_part(
-                self.job_file.part_file(number), job=self.job_file.sha256, unit=number, token_bytes=self.token_bytes
-            )
-            at = position if number == first else {}
-            yield from part.pieces(number, segment=at.get("segment", 0), token=at.get("token", 0))
+    A split that is one file is left to `finish`. Raises: as `finish`; Stopped on a signal.
+    """
+    job_file.require_same_folder()
+    job_file.require_done()
+    resolved = job_file.resolve()
+    shown = job_file.shown
+    if resolved.layout.shard_tokens is None or job_file.is_finished:
+        return ShardsLaidOut(part=part, of=of, shards=0, tokens=0, left=0, job=shown)
+    with ExitStack() as stack:
+        sources = list(job_file.sources)
+        job, _ = settle(stack, sources, job_file.options, resolved, max_rss, notes=job_file.notes)
+        asked = stack.enter_context(stop_on_signals())
+        work = ShardWork(
+            job_file=job_file, job=job, table=shard_table(job_file, job), asked=asked, keep_parts=keep_parts,
+            after_each=after_each,
+        )  # fmt: skip
+        own = work.table.share(part, of)
+        work.write(own)
+        left = sum(not work.receipts.is_done(shard) for shard in work.table.shards)
+    return ShardsLaidOut(
+        part=part, of=of, shards=len(own), tokens=sum(shard.tokens for shard in own), left=left, job=shown
+    )

@@ -15,7 +15,7 @@ import stat
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from oomguard.errors import BadInput, Changed
+from oomguard.errors import BadInput, Changed, NothingFound
 from oomguard.kernel import safe_files
 from oomguard.preparation.cluster.units import Unit
 from oomguard.preparation.encoding.unicode_probe import tiktoken_unicode
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 SCHEMA = "oomguard.job/1"
 _LARGEST = 1 << 30  # bytes of a job's file: some ten million units
+_LISTED = 5  # units that are missing
+_BYTES_PER_TOKEN = 4
+_SHARDS_OF_A_SHARE = 4  # a process that writes fewer takes longer to start than to write
 _PARTS = "parts"
 _SEEN = "job"  # in the folder of parts: by it a machine knows that it sees the same folder
 _FINISHED = "finished"  # there too: the shards are laid out, and the parts gone
@@ -50,9 +53,20 @@ class JobFile:
     notes: tuple[str, ...] = ()  # of how the sources were found
     path: Path | None = None  # where it was read from
 
-    def command(self, number: int) -> str:
-        """The line that does one unit."""
-        return f"oomguard work {shlex.quote(printable(str(self.path or 'job.json')))} --unit {number}"
+    @property
+    def shown(self) -> str:
+        """Its file, as it is typed."""
+        return shlex.quote(printable(str(self.path or "job.json")))
+
+    def require_done(self) -> None:
+        """Raises: NothingFound if units are missing, with their numbers."""
+        missing = self.missing()
+        if missing:
+            numbers = ", ".join(map(str, missing[:_LISTED])) + (" ..." if len(missing) > _LISTED else "")
+            raise NothingFound(
+                f"{len(missing):,} of {len(self.units):,} units are not done: {numbers}",
+                do=f"oomguard work {self.shown} --unit {missing[0]} (without --unit it does all that are left)",
+            )
 
     @property
     def parts(self) -> Path:
@@ -63,9 +77,19 @@ class JobFile:
         """Where the tokens of a unit are, once it is done."""
         return self.parts / f"{number:07d}.part"
 
+    def laid_file(self, number: int) -> Path:
+        """What is left of a part when its tokens are in shards: that it is done, and its counts."""
+        return self.parts / f"{number:07d}.laid"
+
     def source_of(self, unit: Unit) -> Source:
         """The part of a source that a unit is."""
         return replace(self.sources[unit.source], part=unit.part)
+
+    def shares(self, most: int) -> int:
+        """Into how many shares its shards are worth dividing, by what the size of the input lets expect."""
+        full = resolve_options(self.options).layout.shard_tokens
+        tokens = sum(source.size or 0 for source in self.sources) // _BYTES_PER_TOKEN
+        return 1 if full is None else max(1, min(most, tokens // full // _SHARDS_OF_A_SHARE))
 
     def resolve(self) -> ResolvedOptions:
         """The options with every default filled in.
@@ -89,16 +113,25 @@ class JobFile:
         """The units that are not done yet."""
         try:
             there = {entry.name for entry in os.scandir(self.parts)}
-            if _FINISHED in there and (self.parts / _FINISHED).read_text() == self.sha256:
+            if self.is_finished:
                 return []
         except OSError as error:
             shown = printable(str(self.parts))
             raise BadInput(f"{shown} cannot be read: {error.strerror}", do=f"ls -ld {shown}") from error
-        return [number for number in range(len(self.units)) if self.part_file(number).name not in there]
+        numbers = range(len(self.units))
+        return [each for each in numbers if f"{each:07d}.part" not in there and f"{each:07d}.laid" not in there]
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the shards are laid out, and noted."""
+        try:
+            return (self.parts / _FINISHED).read_text() == self.sha256
+        except FileNotFoundError:
+            return False
 
     def note_finished(self) -> None:
         """Note that the shards are laid out: no unit is missing any more. Raises: BadInput if the disk refuses."""
-        _replace(self.parts / _FINISHED, self.sha256)
+        replace_text(self.parts / _FINISHED, self.sha256)
 
     def require_same_folder(self) -> None:
         """See to it that this machine has the folder that the job's parts go to.
@@ -114,6 +147,11 @@ class JobFile:
                 f"{printable(str(self.options.out))} here is not the folder that this job was planned for",
                 do="plan it with --out FOLDER on a file system that all machines share, mounted at the same place",
             )
+
+
+def job_within(out: Path) -> Path:
+    """Where the job is that an output folder has to itself."""
+    return out.absolute() / STATE_FOLDER / "job.json"
 
 
 def write_job(job: JobFile, path: Path) -> JobFile:
@@ -135,7 +173,7 @@ def write_job(job: JobFile, path: Path) -> JobFile:
         ) from error
     except OSError as error:
         raise disk_error(error, path) from error
-    _replace(job.parts / _SEEN, job.sha256)
+    replace_text(job.parts / _SEEN, job.sha256)
     return job
 
 
@@ -144,7 +182,8 @@ def job_digest(job: JobFile) -> str:
     return _digest(_body(job))
 
 
-def _replace(file: Path, text: str) -> None:
+def replace_text(file: Path, text: str) -> None:
+    """Write a small file whole, in place of one that may be there. Raises: BadInput if the disk refuses."""
     temporary = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
     try:
         _write_new(temporary, text)

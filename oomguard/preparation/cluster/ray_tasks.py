@@ -6,22 +6,19 @@ what it would repeat blindly is put in the queue again here, with what was learn
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import subprocess
-import sys
-import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, MissingExtra, Stopped, WorkerFailed
 from oomguard.kernel.process.signals import stop_on_signals
-from oomguard.units import MIB
+from oomguard.preparation.cluster.ray_worker import TOLD, look_there, run_there
+from oomguard.units import MIB, format_size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from oomguard.preparation.cluster.job_file import JobFile
@@ -29,7 +26,7 @@ if TYPE_CHECKING:
 _ATTEMPTS = 3  # of a unit whose node or worker was lost
 _WIDENINGS = 3  # times that the budget of a unit is doubled
 _WAIT_SECONDS = 1.0
-_TOLD = 4000  # characters of an error that pass through Ray
+_LOOK_SECONDS = 120.0  # for a node to look at the folder; one that is slower is looked at by its first unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +44,7 @@ class ClusterState:
     """What a progress display shows."""
 
     units: int
+    what: str = "units"
     done: int = 0
     failed: int = 0
     running: int = 0
@@ -56,11 +54,13 @@ class ClusterState:
     slowest: tuple[int, float] = (-1, 0.0)  # a unit and its seconds
     failures: dict[int, str] = field(default_factory=dict)
     lost: int = 0  # tasks whose worker or node ended
+    waits_for: str = ""  # what no node of the cluster has, so that nothing runs
 
 
 @dataclass(slots=True)
 class _Try:
-    unit: int
+    unit: int  # or the number of a share of the shards
+    words: tuple[str, ...]  # what oomguard is told
     max_rss: int
     lost: int = 0
     widened: int = 0
@@ -69,31 +69,44 @@ class _Try:
 def do_on_ray(
     job: JobFile, path: Path, options: RayOptions, *, on_state: Callable[[ClusterState], None] = lambda _: None
 ) -> ClusterState:
-    """Do all units that are not done.
+    """Do all units that are not done, then write the shards, but for the last note of them, which `finish` makes.
 
-    Raises: MissingExtra without Ray; BadInput if there is no such cluster; Stopped on a signal, after the tasks were
-    ended; WorkerFailed if units failed for good, when all others are done.
+    Raises: MissingExtra without Ray; BadInput if there is no such cluster, or a node sees another folder; Stopped on a
+    signal, after the tasks were ended; WorkerFailed if units failed for good, when all others are done.
     """
     ray = _import_ray()
-    missing = job.missing()
+    missing, whole = job.missing(), str(path.absolute())
     state = ClusterState(units=len(job.units), done=len(job.units) - len(missing))
     own = not ray.is_initialized()
     if own:
         _connect(ray, options.address)
     try:
-        _run(
-            ray, str(path.absolute()), deque(_Try(unit, options.max_rss) for unit in missing), options, state, on_state
-        )
+        if missing:
+            _require_shared(ray, job, path)
+        workers = ("--workers", str(options.workers), "--quiet")
+        tries = (_Try(unit, ("work", whole, "--unit", str(unit), *workers), options.max_rss) for unit in missing)
+        _run(ray, deque(tries), options, state, on_state)
+        _require_success(state, f"oomguard work {path} --unit")
+        shares = 0 if job.is_finished else job.shares(int(ray.cluster_resources().get("CPU", 1)))
+        if shares > 1:
+            shards = ClusterState(units=shares, what="shares of the shards")
+            words = ((number, ("finish", whole, "--part", f"{number}/{shares}")) for number in range(shares))
+            tries = (_Try(number, each, options.max_rss) for number, each in words)
+            _run(ray, deque(tries), replace(options, workers=1), shards, on_state)
+            _require_success(shards, f"oomguard finish {path} --part N/{shares}, N")
     finally:
         if own:
             ray.shutdown()
+    return state
+
+
+def _require_success(state: ClusterState, command: str) -> None:
+    """Raises: WorkerFailed with the first that failed for good."""
     if state.failures:
         unit, what = next(iter(state.failures.items()))
-        more = f" ({len(state.failures) - 1:,} more units failed)" if len(state.failures) > 1 else ""
-        raise WorkerFailed(
-            f"unit {unit}: {what}{more}; all other units are done", do=f"oomguard work {path} --unit {unit}"
-        )
-    return state
+        more = f" ({len(state.failures) - 1:,} more failed)" if len(state.failures) > 1 else ""
+        one = "unit" if state.what == "units" else "share"
+        raise WorkerFailed(f"{one} {unit}: {what}{more}; all other {state.what} are done", do=f"{command} {unit}")
 
 
 def _import_ray() -> Any:
@@ -120,34 +133,67 @@ def _connect(ray: Any, address: str | None) -> None:
         ) from error
 
 
+def _require_shared(ray: Any, job: JobFile, path: Path) -> None:
+    """See to it that every node with CPUs reads back what the plan wrote into the folder, before anything runs.
+
+    Raises: BadInput with the first node that does not.
+    """
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    job.require_same_folder()
+    look = ray.remote(max_retries=0, num_cpus=0)(look_there)
+    nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+    looks = {}
+    for node in nodes:
+        there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+        looks[look.options(scheduling_strategy=there).remote(str(path.absolute()))] = node
+    ready, _ = ray.wait(list(looks), num_returns=len(looks), timeout=_LOOK_SECONDS) if looks else ([], [])
+    for ref in ready:
+        name = looks[ref].get("NodeManagerHostname") or looks[ref]["NodeID"]
+        try:
+            said = ray.get(ref)
+        except ray.exceptions.RayTaskError as error:
+            cause = " ".join(str(error.cause).split())[:TOLD]
+            raise BadInput(
+                f"Ray node {name} cannot run oomguard: {cause}", do="pip install 'oomguard[ray]' on all nodes"
+            ) from error
+        except ray.exceptions.RayError:
+            continue  # the node has just ended
+        if said:
+            raise BadInput(f"Ray node {name}: {said[0]}", do=said[1])
+
+
 def _run(
     ray: Any,
-    path: str,
     waiting: deque[_Try],
     options: RayOptions,
     state: ClusterState,
     on_state: Callable[[ClusterState], None],
 ) -> None:
-    task = ray.remote(max_retries=0)(_work)
+    task = ray.remote(max_retries=0)(run_there)
     running: dict[Any, _Try] = {}
     with stop_on_signals() as asked:
         while waiting or running:
             if (name := asked()) is not None:
                 for ref in running:
                     ray.cancel(ref, force=True)
-                stopped = Stopped(f"by {name}: {state.done:,} of {state.units:,} units are done and kept", do="again")
+                stopped = Stopped(
+                    f"by {name}: {state.done:,} of {state.units:,} {state.what} are done and kept",
+                    do="run the same command again: it does the others",
+                )
                 stopped.exit_status = 128 + signal.Signals[name]
                 raise stopped
             window = options.tasks or _room(ray, options)
             while waiting and len(running) < window:
                 each = waiting.popleft()
                 placed = task.options(num_cpus=options.workers, memory=each.max_rss)
-                running[placed.remote(path, each.unit, each.max_rss, options.workers)] = each
+                running[placed.remote(each.words, each.max_rss)] = each
             state.running = len(running)
+            state.waits_for = _lacking(ray, options, running.values())
             on_state(state)
             ready, _ = ray.wait(list(running), num_returns=1, timeout=_WAIT_SECONDS)
             for ref in ready:
-                _take(ray, ref, running.pop(ref), waiting, state)
+                _take(ray, ref, running.pop(ref), waiting, state, largest=_largest(ray, "memory"))
         state.running = 0
         on_state(state)
 
@@ -158,7 +204,23 @@ def _room(ray: Any, options: RayOptions) -> int:
     return max(1, cpus // options.workers) + 1
 
 
-def _take(ray: Any, ref: Any, each: _Try, waiting: deque[_Try], state: ClusterState) -> None:
+def _largest(ray: Any, resource: str) -> float:
+    """The most of a resource that one node has."""
+    return max((node["Resources"].get(resource, 0.0) for node in ray.nodes() if node["Alive"]), default=0.0)
+
+
+def _lacking(ray: Any, options: RayOptions, running: Iterable[_Try]) -> str:
+    """What no node has of what tasks ask for; a node that has it may still come."""
+    asked = {"CPU": options.workers, "memory": max((each.max_rss for each in running), default=0)}
+    for resource, amount in asked.items():
+        most = _largest(ray, resource)
+        if amount > most:
+            needed, there = (amount, int(most)) if resource == "CPU" else (format_size(amount), format_size(most))
+            return f"a node with {needed} {'CPUs' if resource == 'CPU' else 'of memory'} (the largest has {there})"
+    return ""
+
+
+def _take(ray: Any, ref: Any, each: _Try, waiting: deque[_Try], state: ClusterState, *, largest: float) -> None:
     try:
         said: dict[str, Any] = ray.get(ref)
     except ray.exceptions.RayError as error:
@@ -168,14 +230,15 @@ def _take(ray: Any, ref: Any, each: _Try, waiting: deque[_Try], state: ClusterSt
     if said["ok"]:
         state.done += 1
         state.input_bytes += said["input_bytes"]
-        state.peak = max(state.peak, said["peak"])
+        state.peak = max(state.peak, said["peak_unreclaimable"])
         if said["seconds"] > state.slowest[1]:
             state.slowest = each.unit, said["seconds"]
     elif said["was_killed"]:
         _lost(each, said["what"], waiting, state)
-    elif said["needs_more"] and each.widened < _WIDENINGS:
+    elif said["needs_more"] and each.widened < _WIDENINGS and largest > each.max_rss:
+        # No more than a node has: it is then alone there. A task that asks for more would wait for ever.
         each.widened += 1
-        each.max_rss *= 2
+        each.max_rss = min(2 * each.max_rss, int(largest) // MIB * MIB)
         waiting.append(each)
     else:
         state.failures[each.unit] = said["what"]
@@ -191,43 +254,3 @@ def _lost(each: _Try, why: str, waiting: deque[_Try], state: ClusterState) -> No
     else:
         state.failures[each.unit] = f"its worker ended {_ATTEMPTS} times ({why})"
         state.failed = len(state.failures)
-
-
-def _work(path: str, unit: int, max_rss: int, workers: int) -> dict[str, Any]:
-    """On a node: one unit, in a process that ends with this one. Numbers in, numbers out."""
-    import ray
-
-    from oomguard.kernel.process.prctl import die_with_parent
-
-    command = [
-        sys.executable, "-m", "oomguard", "work", path, "--unit", str(unit),
-        "--max-rss", f"{max_rss // MIB}M", "--workers", str(workers), "--json", "--quiet",
-    ]  # fmt: skip
-    began, parent = time.monotonic(), os.getpid()
-    done = subprocess.run(
-        command,
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False,
-        preexec_fn=lambda: die_with_parent(parent),
-    )  # fmt: skip
-    said: dict[str, Any] = {
-        "node": ray.get_runtime_context().get_node_id(),
-        "ok": False,
-        "seconds": time.monotonic() - began,
-    }
-    try:
-        told = json.loads(done.stdout)
-    except ValueError:
-        told = {}
-    failures = told.get("failures") or []
-    if done.returncode == 0 and told.get("done"):
-        result = told["done"][0]
-        return {**said, "ok": True, "input_bytes": result["input_bytes"], "peak": result["peak_unreclaimable"]}
-    broke = done.returncode in (128 + signal.SIGKILL, 128 + signal.SIGTERM) and not failures
-    kind = failures[0]["error"] if failures else ""
-    what = f"{failures[0]['what']}; try: {failures[0]['do']}" if failures else done.stderr.strip()
-    return {
-        **said,
-        "was_killed": done.returncode < 0,  # by somebody else: its own budget ends it with a status
-        "needs_more": broke or kind == "BudgetTooSmall",
-        "what": what[-_TOLD:] or f"exit status {done.returncode}",
-    }

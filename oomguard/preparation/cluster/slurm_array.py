@@ -38,12 +38,16 @@ class SlurmJob:
     """What was handed to Slurm."""
 
     array: str
+    shards: str | None  # the array that writes shards; None: `finish` does so alone
     finish: str
     elements: int
 
 
 def sbatch_commands(job: JobFile, path: Path, options: SlurmOptions, *, most: int = _USUAL_MOST) -> list[list[str]]:
-    """Give the two commands; in the second one, ARRAY stands for the number that the first one prints."""
+    """Give the commands: units, shards where these are worth an array, and what notes them.
+
+    ARRAY stands for the number that the command before prints.
+    """
     units = max(1, len(job.missing()))
     elements = min(options.elements or _USUAL_ELEMENTS, units, most)
     memory = -(-(options.max_rss + _OVERHEAD) // MIB)
@@ -53,25 +57,36 @@ def sbatch_commands(job: JobFile, path: Path, options: SlurmOptions, *, most: in
     work = [*us, "work", str(path.absolute()), "--workers", str(options.workers), *budget, "--quiet"]
     share = f'--share "$SLURM_ARRAY_TASK_ID/{elements}"'
     common = ["sbatch", "--parsable", f"--job-name={name}", f"--mem={memory}M", *options.arguments]
+    finish = [*us, "finish", str(path.absolute()), *budget]
+    shares = job.shares(elements)
+    part = f'--part "$SLURM_ARRAY_TASK_ID/{shares}"'
+    shards = [
+        *common, "--dependency=afterany:ARRAY", f"--array=0-{shares - 1}",
+        f"--output={job.parts / 'slurm-shards-%A_%a.log'}", f"--wrap={shlex.join(finish)} {part}",
+    ]  # fmt: skip
     return [
         [
             *common, f"--array=0-{elements - 1}", f"--cpus-per-task={options.workers}", f"--output={log}",
             f"--wrap={shlex.join(work)} {share}",
         ],
+        *([shards] if shares > 1 else []),
         [
             *common, "--dependency=afterany:ARRAY", f"--output={job.parts / 'slurm-finish-%j.log'}",
-            f"--wrap={shlex.join([*us, 'finish', str(path.absolute()), *budget])}",
+            f"--wrap={shlex.join(finish)}",
         ],
     ]  # fmt: skip
 
 
 def submit(job: JobFile, path: Path, options: SlurmOptions) -> SlurmJob:
-    """Hand both to Slurm. Raises: BadInput without sbatch; WorkerFailed if Slurm refuses."""
-    work, finish = sbatch_commands(job, path, options, most=_max_array_size())
-    array = _sbatch(work)
-    last = _sbatch([part.replace("afterany:ARRAY", f"afterany:{array}") for part in finish])
-    elements = next(int(part.rpartition("-")[2]) + 1 for part in work if part.startswith("--array="))
-    return SlurmJob(array=array, finish=last, elements=elements)
+    """Hand them to Slurm. Raises: BadInput without sbatch; WorkerFailed if Slurm refuses."""
+    commands = sbatch_commands(job, path, options, most=_max_array_size())
+    numbers: list[str] = []
+    for command in commands:
+        after = f"afterany:{numbers[-1]}" if numbers else ""
+        numbers.append(_sbatch([part.replace("afterany:ARRAY", after) for part in command]))
+    elements = next(int(part.rpartition("-")[2]) + 1 for part in commands[0] if part.startswith("--array="))
+    shards = numbers[1] if len(numbers) > 2 else None
+    return SlurmJob(array=numbers[0], shards=shards, finish=numbers[-1], elements=elements)
 
 
 def _sbatch(command: list[str]) -> str:

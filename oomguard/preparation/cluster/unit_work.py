@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput
 from oomguard.preparation.api import encode_into, settle
-from oomguard.preparation.cluster.parts import PartWriter, open_part
-from oomguard.text import printable
-from oomguard.units import MIB, format_size
+from oomguard.preparation.cluster.parts import PartWriter
+from oomguard.preparation.cluster.shard_table import counts_of
+from oomguard.preparation.cluster.unit_source import lines_before, source_now
+from oomguard.units import format_size
 
 if TYPE_CHECKING:
     from oomguard.preparation.cluster.job_file import JobFile
     from oomguard.preparation.engines.events import PrepareEvents
-    from oomguard.preparation.reading.source import Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,17 +61,17 @@ def do_unit(
         raise BadInput(f"--unit {number}: the job has {len(job_file.units):,}", do=f"0 to {len(job_file.units) - 1}")
     job_file.require_same_folder()
     resolved = job_file.resolve()
-    source = job_file.source_of(job_file.units[number])
     path = job_file.part_file(number)
     began = time.monotonic()
-    if path.exists():
-        part = open_part(path, job=job_file.sha256, unit=number, token_bytes=resolved.spec.token_bytes, check=False)
-        totals = [each.count for each in part.segments]
+    totals = counts_of(job_file, number, resolved.spec.token_bytes)
+    if totals is not None:
         return UnitResult(
-            unit=number, source=source.path, tokens=sum(each.tokens for each in totals),
+            unit=number, source=job_file.source_of(job_file.units[number]).path,
+            tokens=sum(each.tokens for each in totals),
             documents=sum(each.documents for each in totals), input_bytes=sum(each.input_bytes for each in totals),
             seconds=0.0, budget=0, peak_unreclaimable=0, enforced_by="", already_done=True,
         )  # fmt: skip
+    source = source_now(job_file, number, token_bytes=resolved.spec.token_bytes)
     options = replace(job_file.options, workers=workers)
     texts = sum(each.divisible_text for each in job_file.sources)
     with ExitStack() as stack:
@@ -80,7 +80,7 @@ def do_unit(
         stack.callback(writer.close)
         is_lines = source.kind == "jsonl"
         state = encode_into(
-            writer, job, budget, stack, events=events, lines_before=lambda: _lines_before(source) if is_lines else 0
+            writer, job, budget, stack, events=events, lines_before=lambda: lines_before(source) if is_lines else 0
         )
         is_first = writer.commit()
     return UnitResult(
@@ -95,17 +95,3 @@ def do_unit(
         enforced_by=budget.enforced_by,
         already_done=not is_first,
     )
-
-
-def _lines_before(source: Source) -> int:
-    """Count the lines before a part of a file, so that an error can name the one that is wrong. Raises: BadInput."""
-    left, lines = source.begin, 0
-    try:
-        file: Any
-        with closing(source.open_remote()) if source.is_remote else open(source.path, "rb", buffering=0) as file:  # noqa: PTH123 - no buffer of its own
-            while left and (data := file.read(min(left, MIB))):
-                lines += data.count(b"\n")
-                left -= len(data)
-    except OSError as error:
-        raise BadInput(f"{printable(source.path)} cannot be read: {error.strerror}", do="check it") from error
-    return lines

@@ -9,9 +9,7 @@ import binascii
 import hashlib
 import os
 import re
-import tempfile
 from dataclasses import dataclass, replace
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -195,11 +193,13 @@ def find_rank_file(spec: EncodingSpec) -> Path:
     """
     if spec.file is not None:
         return Path(spec.file)
-    shipped = Path(str(files("oomguard.preparation.encoding") / "vocab" / f"{spec.name}.tiktoken"))
+    shipped = Path(__file__).with_name("vocab") / f"{spec.name}.tiktoken"
+    if _is(shipped, spec.sha256):
+        return shipped
     cache = _tiktoken_cache()
     address = f"{_ADDRESS}{spec.name}.tiktoken"
     cached = cache / hashlib.sha1(address.encode(), usedforsecurity=False).hexdigest()
-    for file in (shipped, cached, cache / f"{spec.name}.tiktoken"):
+    for file in (cached, cache / f"{spec.name}.tiktoken"):
         if _is(file, spec.sha256):
             return file
     if cached.exists() and not cached.is_file():  # tiktoken would wait for a pipe
@@ -232,6 +232,8 @@ def _is(file: Path, sha256: str) -> bool:
 
 def _tiktoken_cache() -> Path:
     """The folder that tiktoken.load uses."""
+    import tempfile  # with what it imports 2 ms, which a worker need not pay
+
     named = os.environ.get("TIKTOKEN_CACHE_DIR") or os.environ.get("DATA_GYM_CACHE_DIR")
     return Path(named) if named else Path(tempfile.gettempdir(), "data-gym-cache")
 

@@ -6,9 +6,9 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from oomguard.errors import BadInput, Changed
+from oomguard.errors import BadInput
 from oomguard.preparation.engines.messages import EncodeTask
-from oomguard.preparation.engines.work import Work
+from oomguard.preparation.engines.work import Work, read_range
 from oomguard.text import printable
 from oomguard.units import MIB
 
@@ -119,14 +119,7 @@ class LineFeed:
         return self.end
 
     def _read(self, offset: int, length: int) -> bytes:
-        got = os.pread(self._fd, length, offset)
-        if len(got) < length:
-            raise Changed(
-                f"{printable(self.source.path)} became shorter while it was read: "
-                f"{offset + len(got)} bytes, and {self.size} when the run began",
-                do="give the same file again, or start over with --restart",
-            )
-        return got
+        return read_range(self._fd, self.source, offset, length)
 
     def close(self) -> None:
         """Close the file. Harmless twice."""

@@ -52,6 +52,7 @@ _LOOSE = 8 * MIB  # that malloc keeps for blocks of less than 8 MiB, at the most
 _MOST_ROWS = 16 * MIB  # of text that one slot takes
 _RESERVED_PART = 32  # one in so many bytes is never planned with: page tables, sockets
 _UNCUT_COST = 8  # for each byte of text without a cut: the text, its tokens, what takes its place where it is no UTF-8
+_DOCUMENT_COST = 4  # likewise of a line, a record or a row: as line_feed.LINE_COST
 _LEAST_WORD = MIB // 4
 _MOST_WORD = 64 * MIB
 # What is kept free before states are made larger: for a document of 8 MiB, for a word.
@@ -101,6 +102,8 @@ class Needs:
     chunks: int  # about how many there are: more workers would have nothing to do
     page: int | None = None  # bytes that the largest page of Parquet needs while it is read; None: not known
     page_text: int | None = None  # and the text in it
+    ahead: int = 0  # bytes that the stream reader is known to need at once, beyond the usual,
+    ahead_of: str = ""  # and what for
 
 
 def plan_budget(budget: int, *, needs: Needs, workers: int | None, cpus: int) -> BudgetPlan:
@@ -119,7 +122,8 @@ def plan_budget(budget: int, *, needs: Needs, workers: int | None, cpus: int) ->
         least = smallest_budget(needs=asked, workers=workers or 1)
         who = f"{workers} workers do" if workers and workers > 1 else "one worker does"
         raise BudgetTooSmall(
-            f"{who} not fit in {format_size(budget)}: this job needs at least {format_size(least)}",
+            f"{who} not fit in {format_size(budget)}: this job needs at least {format_size(least)}"
+            + (f", {format_size(needs.ahead)} of it for {needs.ahead_of}" if needs.ahead else ""),
             do=f"oomguard run --max-rss {-(-least // MIB)}M or more"
             + (", or fewer --workers" if workers and workers > 1 and fit >= 1 else "")
             + (", or --verify off" if needs.verify and needs.native else ""),
@@ -128,18 +132,18 @@ def plan_budget(budget: int, *, needs: Needs, workers: int | None, cpus: int) ->
     bits, state = _STATES[-1][0], least_state
     if needs.native:
         room = _ROOM_FOR_DOCUMENTS if needs.inputs != {"text"} else _ROOM_FOR_WORDS
-        spare = usable - max(room, _dense(needs, count))
+        spare = usable - max(room, _kept_free(needs, count))
         bits, state = next(one for one in _STATES if _sum(needs, count, one[1]) <= spare or one is _STATES[-1])
     chunk = _CHUNK
     is_cut = "rows" not in needs.inputs and not needs.stream
-    if is_cut and _sum(needs, count, state, _LARGE_CHUNK) + _ROOM_FOR_CHUNKS <= usable:
+    if is_cut and _sum(needs, count, state, _LARGE_CHUNK) + _ROOM_FOR_CHUNKS + needs.ahead <= usable:
         chunk = _LARGE_CHUNK
     total = _sum(needs, count, state, chunk)
     together = max(0, usable - total - _dense(needs, count, chunk))
     # One that waits for the others may use what they do not use meanwhile: their chunks and most of the ring.
     alone = together + (count - 1) * chunk
     word = max(_LEAST_WORD, min(alone // _UNCUT_COST, _MOST_WORD))
-    largest = min(_MOST_DOCUMENT, max(2 * chunk, alone // 3))
+    largest = min(_MOST_DOCUMENT, max(2 * chunk, alone // _DOCUMENT_COST))
     return BudgetPlan(
         budget=budget,
         workers=count,
@@ -160,7 +164,7 @@ def smallest_budget(*, needs: Needs, workers: int) -> int:
     """Give the least budget in bytes that `plan_budget` accepts."""
     needs = _with_usual_pages(needs)
     least = _STATES[-1][1] if needs.native else 0
-    return _with_reserve(_sum(needs, workers, least) + _dense(needs, workers))
+    return _with_reserve(_sum(needs, workers, least) + _kept_free(needs, workers))
 
 
 def budget_with_room(alone: int, *, needs: Needs, workers: int | None, cpus: int, at_least: int = 0) -> int:
@@ -178,7 +182,7 @@ def _most_workers(needs: Needs, usable: int, most: int) -> int:
     """How many fit."""
     least = _STATES[-1][1] if needs.native else 0
     fit = 0
-    while fit < most and _sum(needs, fit + 1, least) + _dense(needs, fit + 1) <= usable:
+    while fit < most and _sum(needs, fit + 1, least) + _kept_free(needs, fit + 1) <= usable:
         fit += 1
     return fit
 
@@ -248,6 +252,11 @@ def _dense(needs: Needs, workers: int, chunk: int = _CHUNK) -> int:
     if "rows" in needs.inputs:
         return 0
     return int(_slots(needs, workers) * chunk * (1 - _TOKEN_SHARE) * needs.token_bytes)
+
+
+def _kept_free(needs: Needs, workers: int) -> int:
+    """What must be left beside the sum."""
+    return _dense(needs, workers) + needs.ahead
 
 
 def _with_reserve(usable: int) -> int:

@@ -169,3 +169,23 @@ class ReaderConfig:
     with_origins: bool = False
     to_the_fault: bool = False
     stdin: bool = False
+
+
+def channel_of_helper(oom_score_adj: int) -> Channel:
+    """In a helper process: the channel to the coordinator that started it, with which it ends.
+
+    Its allocators give back what they do not use, and Ctrl-C is the coordinator's to handle.
+    """
+    import signal
+    import socket
+    import sys
+
+    from oomguard.kernel.process.prctl import die_with_parent, set_oom_score_adj
+    from oomguard.preparation.engines.allocators import settle_allocators
+
+    socket_fd, parent_pid = map(int, sys.argv[1:])
+    die_with_parent(parent_pid)
+    set_oom_score_adj(oom_score_adj)
+    settle_allocators()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return Channel(socket.socket(fileno=socket_fd))

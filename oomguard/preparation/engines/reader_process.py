@@ -9,16 +9,11 @@ from __future__ import annotations
 
 import importlib
 import os
-import signal
-import socket
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oomguard import errors
-from oomguard.kernel.process.prctl import die_with_parent, set_oom_score_adj
-from oomguard.preparation.engines.allocators import settle_allocators
-from oomguard.preparation.engines.messages import Channel, ReaderConfig
+from oomguard.preparation.engines.messages import Channel, ReaderConfig, channel_of_helper
 from oomguard.preparation.engines.slots import SlotLayout, Slots
 from oomguard.preparation.reading.source import source_of
 
@@ -33,12 +28,7 @@ _OOM_SCORE_ADJ = 600
 
 def main() -> None:
     """Read what the coordinator names until it is gone."""
-    socket_fd, parent_pid = map(int, sys.argv[1:])
-    die_with_parent(parent_pid)
-    set_oom_score_adj(_OOM_SCORE_ADJ)
-    settle_allocators()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the coordinator's to handle
-    channel = Channel(socket.socket(fileno=socket_fd))
+    channel = channel_of_helper(_OOM_SCORE_ADJ)
     messages = iter(channel)
     reader = _Reader(ReaderConfig(**next(messages)), channel, messages)
     while (message := reader.wait()) is not None:
@@ -72,7 +62,10 @@ class _Reader:
             for piece in self._pieces(source, resume):
                 self._send(piece)
         except errors.OomguardError as error:
-            self._channel.send({"error": {"class": type(error).__name__, "what": str(error), "do": error.do}})
+            alone = getattr(error, "alone", None)  # of a DocumentTooLong
+            self._channel.send(
+                {"error": {"class": type(error).__name__, "what": str(error), "do": error.do, "alone": alone}}
+            )
         else:
             self._channel.send({"end": source.path, "notes": self._notes})
 

@@ -165,6 +165,9 @@ class StreamIntake:
     def error_of(self, message: dict[str, Any]) -> OomguardError:
         """What the reader found wrong."""
         error = message["error"]
+        if error.get("alone"):
+            flag = self._job.flag_with_room(error["alone"])
+            return BudgetTooSmall(error["what"], do=f"{flag}, or take it out; what was done so far is kept")
         return getattr(errors, error["class"], OomguardError)(error["what"], do=error["do"])
 
     def died(self, oom_kills: int, *, numbered: int) -> tuple[list[int], OomguardError | None]:

@@ -27,6 +27,18 @@ _UNCUT_ROOM = 8  # as in the sum of memory, which says how long a stretch may be
 _UNCUT_COST = 5  # bytes of memory for each byte of a long chunk: the text, its tokens
 
 
+def read_range(fd: int, source: Source, offset: int, length: int) -> bytes:
+    """Read a part of an input that has its size since the run began. Raises: Changed if it is shorter now."""
+    got = os.pread(fd, length, offset)
+    if len(got) < length:
+        raise Changed(
+            f"{printable(source.path)} became shorter while it was read: "
+            f"{offset + len(got)} bytes, and {source.size} when the run began",
+            do="give the same file again, or start over with --restart",
+        )
+    return got
+
+
 @dataclass(slots=True, kw_only=True)
 class Work:
     """One chunk on its way through a worker. Its number is its place in the input."""
@@ -184,14 +196,7 @@ class PlainFeed:
         return find_first_cut(self._read, self._cut, start=start, end=self.size, limit=limit)
 
     def _read(self, offset: int, length: int) -> bytes:
-        got = os.pread(self._fd, length, offset)
-        if len(got) < length:
-            raise Changed(
-                f"{printable(self.source.path)} became shorter while it was read: "
-                f"{offset + len(got)} bytes, and {self.size} when the run began",
-                do="give the same file again, or start over with --restart",
-            )
-        return got
+        return read_range(self._fd, self.source, offset, length)
 
     def next_task(self, slot: int) -> tuple[EncodeTask, Split | None, dict[str, Any]] | None:
         """Cut the next piece; None at the end of the file.

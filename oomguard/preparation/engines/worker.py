@@ -6,14 +6,8 @@ came with the task, and counts documents. docs/decisions/0005 says why it is a p
 
 from __future__ import annotations
 
-import signal
-import socket
-import sys
-
-from oomguard.kernel.process.prctl import die_with_parent, set_oom_score_adj
 from oomguard.preparation.encoding.chunk_encoder import ChunkEncoder
-from oomguard.preparation.engines.allocators import settle_allocators
-from oomguard.preparation.engines.messages import Channel, Encoded, EncodeTask, WorkerConfig
+from oomguard.preparation.engines.messages import Encoded, EncodeTask, WorkerConfig, channel_of_helper
 
 # The kernel, when it must, ends a worker rather than the coordinator: its chunk is then done again.
 _OOM_SCORE_ADJ = 700
@@ -21,12 +15,7 @@ _OOM_SCORE_ADJ = 700
 
 def main() -> None:
     """Answer tasks until the coordinator is gone."""
-    socket_fd, parent_pid = map(int, sys.argv[1:])
-    die_with_parent(parent_pid)
-    set_oom_score_adj(_OOM_SCORE_ADJ)
-    settle_allocators()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the coordinator's to handle
-    channel = Channel(socket.socket(fileno=socket_fd))
+    channel = channel_of_helper(_OOM_SCORE_ADJ)
     messages = iter(channel)
     config = next(messages, None)
     if config is None:

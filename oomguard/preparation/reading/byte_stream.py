@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import codecs
-import lzma
 import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, Self
 
 from oomguard.errors import BadInput, Changed
 from oomguard.preparation.encoding.safe_cuts import unify_newlines
-from oomguard.preparation.reading.packed_streams import DamagedStream, PackedStreams
+from oomguard.preparation.reading.packed_streams import DamagedStream, PackedStreams, decoder_memory
+from oomguard.preparation.reading.pieces import USUAL
 from oomguard.preparation.reading.recognising import compression_of
 from oomguard.text import printable
 from oomguard.units import KIB, MIB
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 STDIN_FD = 0
 
 _CHECKERS = {"gz": "gzip -t", "zst": "zstd -t", "xz": "xz -t", "bz2": "bzip2 -t"}
-_USUAL_DECODER = 16 * MIB  # xz -6 and zstd -19 take 9 and 8 MiB: within the reader's usual need
-_LARGEST_XZ = 8192 * MIB  # more than any dictionary, which is 4 GiB at most: xz(1)
 _DAMAGES = (OSError, DamagedStream)
 
 
@@ -102,8 +100,8 @@ class ByteStream:
 
     def _ask(self, head: bytes) -> None:
         """Ask for the memory that the stream which begins with `head` takes, where that is more than was asked for."""
-        window = {"xz": _xz_memory, "zst": _zstd_window}.get(self._compression or "", _no_window)(head)
-        if window > max(self.held, _USUAL_DECODER):
+        window = decoder_memory(head, self._compression)
+        if window > max(self.held, USUAL):
             self._reserve(window, f"{self._name}: its {self._compression} dictionary")
             self.held = window
 
@@ -251,7 +249,7 @@ def with_reach(pieces: Iterator[Piece], stream: ByteStream, source: Source) -> I
         yield replace(piece, read_to=stream.compressed_position()) if source.is_remote else piece
 
 
-def readable(stream: ByteStream, source: Source) -> Readable:
+def readable(stream: Readable, source: Source) -> Readable:
     """Give the stream's characters as UTF-8."""
     return Transcoded(stream, source.encoding, printable(source.path)) if source.encoding else stream
 
@@ -297,36 +295,3 @@ def _shorter(name: str, size: int, offset: int) -> Changed:
         f"{name}: {size} bytes are there, but the earlier run had read {offset}",
         do="give the same input again, or begin again with --restart",
     )
-
-
-def _no_window(_: bytes) -> int:
-    return 0
-
-
-def _zstd_window(head: bytes) -> int:
-    """Bytes of a frame's window. Source: RFC 8878, 3.1.1.1."""
-    if len(head) < 6 or not head.startswith(b"\x28\xb5\x2f\xfd"):
-        return 0
-    descriptor = head[4]
-    if not descriptor & 0x20:
-        base = 1 << (10 + (head[5] >> 3))
-        return base + base // 8 * (head[5] & 7)
-    # A single segment, as the library's one call writes it: all of the content is its window.
-    at = 5 + (0, 1, 2, 4)[descriptor & 3]
-    size = (1, 2, 4, 8)[descriptor >> 6]
-    return int.from_bytes(head[at : at + size], "little") + (256 if size == 2 else 0)
-
-
-def _xz_memory(head: bytes) -> int:
-    """Bytes that decoding takes, by trying limits: the library does not tell what it would need."""
-    limit = _USUAL_DECODER
-    while limit < _LARGEST_XZ:
-        try:
-            lzma.LZMADecompressor(memlimit=limit).decompress(head, max_length=1)
-        except lzma.LZMAError as error:
-            if "emory" not in str(error):
-                return 0  # damaged: the reading will say so
-            limit *= 2
-        else:
-            break
-    return limit

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 _READ = MIB // 4
 _BOM = b"\xef\xbb\xbf"
 _NAMES_SHOWN = 12
+# Bytes for each byte of a large record: as it comes, its line, csv's own buffer of 4 a character, and twice Python's
+# text of up to 4 a character, as where there is one emoji in it.
+_COPIES = 13
 _OPEN = "unexpected end of data"  # csv.reader's words
 _SKIP = "correct this record, or leave such records out with --errors skip"
 
@@ -42,7 +46,7 @@ def iter_csv(
     name = printable(source.path)
     csv.field_size_limit(sys.maxsize)  # what fits is asked for in bytes
     with ByteStream(source, reserve=reserve) as raw:
-        lines = _Lines(readable(raw, source), name, Room(name, options, reserve, held=raw.held))
+        lines = _Lines(readable(raw, source), name, Room(name, options, reserve, held=raw.held, copies=_COPIES))
         records = csv.reader(lines, delimiter="\t" if source.kind == "tsv" else ",", strict=True)
         names = _header(records, lines, name)
         if names is None:
@@ -120,6 +124,17 @@ def _header(records: Any, lines: _Lines, name: str) -> list[str] | None:
     return None
 
 
+def _record_end(text: bytes, *, in_quotes: bool) -> tuple[int, bool]:
+    """Give where the record ends that goes on with `text`, or -1, and whether a quote is open then."""
+    at = 0
+    while (end := text.find(b"\n", at) + 1) > 0:
+        in_quotes ^= text.count(b'"', at, end) % 2 == 1
+        if not in_quotes:
+            return end, False
+        at = end
+    return -1, in_quotes ^ (text.count(b'"', at) % 2 == 1)
+
+
 class _Lines:
     """The lines of a stream as csv.reader wants them, and how many bytes it has taken."""
 
@@ -129,7 +144,8 @@ class _Lines:
         self._room = room
         self._window = b""
         self._at = 0
-        self._size = 0  # of the record so far
+        self._size = 0  # of the record so far,
+        self._in_quotes = False  # and whether a quote is open in it
         self._offset = 0  # behind what was taken
         self.line = 1  # the next one
         self.begun = 1  # where the record under way begins: its line,
@@ -154,21 +170,42 @@ class _Lines:
             size = len(parts[0])
             self._window, self._at = b"", 0
             while got := self._stream.read(_READ):
-                size += len(got)
-                self._room.ask(self._size + size, f"line {self.begun}")
                 parts.append(got)
-                if b"\n" in got:
+                line_end = got.find(b"\n") + 1
+                size += line_end or len(got)
+                self._room.ask(self._size + size, f"line {self.begun}", partial(self._rest, parts, size))
+                if line_end:
                     break
             self._window = b"".join(parts)
             end = self._window.find(b"\n") + 1 or len(self._window)
         line, self._at = self._window[self._at : end], end
         self._size += len(line)
-        self._room.ask(self._size, f"line {self.begun}")
+        _, self._in_quotes = _record_end(line, in_quotes=self._in_quotes)
+        self._room.ask(self._size, f"line {self.begun}", partial(self._rest, [], 0))
         return line
+
+    def _rest(self, held: list[bytes], counted: int) -> int:
+        """How many more bytes the record has, which is too long: behind the `counted` ones of what is held of it."""
+        if not held and not self._in_quotes:
+            return 0
+        size, in_quotes = -counted, self._in_quotes
+        for part in self._parts(held):
+            end, in_quotes = _record_end(part, in_quotes=in_quotes)
+            if end >= 0:
+                return size + end
+            size += len(part)
+        return size
+
+    def _parts(self, held: list[bytes]) -> Iterator[bytes]:
+        while held:
+            yield held.pop(0)
+        yield self._window[self._at :]
+        while got := self._stream.read(_READ):
+            yield got
 
     def forget(self) -> None:
         """The record is done: the next one begins here."""
-        self._size = 0
+        self._size, self._in_quotes = 0, False
         self.begun, self.origin = self.line, self._offset
 
     def position(self) -> dict[str, Any]:

@@ -11,56 +11,52 @@ from oomguard.errors import BadInput
 from oomguard.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
 _STATE = "state.json"  # datasets.Dataset.save_to_disk
 _SPLITS = "dataset_dict.json"  # datasets.DatasetDict.save_to_disk
 _LARGEST = 16 << 20  # bytes of such a file: the names of a hundred thousand files
-_CACHE = {"blobs", "snapshots"}  # huggingface_hub's cache of a repository
+_CACHE = ("blobs", "snapshots")  # huggingface_hub's cache of a repository
 
 
-def contents_of(folder: Path, entries: Iterable[Path]) -> list[Path]:
-    """Give what of a folder's entries is read, in its order.
+def contents_of(folder: Path, names: list[str]) -> list[str]:
+    """Give what of a folder's `names` is read, in its order; or a path below it.
 
     Raises: BadInput where that cannot be told.
     """
-    found = list(entries)
-    names = {entry.name for entry in found}
     if _STATE in names:
-        return _saved(folder, found)
+        return _saved(folder, names)
     if _SPLITS in names:
         splits = _json(folder / _SPLITS).get("splits")
         if isinstance(splits, list):
-            wanted = [str(split) for split in splits]
-            return [*(entry for name in wanted for entry in found if entry.name == name)]
-    if names >= _CACHE:
+            return [name for name in map(str, splits) if name in names]
+    if all(name in names for name in _CACHE):
         return [_snapshot(folder)]
-    return found
+    return names
 
 
-def _saved(folder: Path, entries: list[Path]) -> list[Path]:
+def _saved(folder: Path, found: list[str]) -> list[str]:
     state = _json(folder / _STATE)
     files = state.get("_data_files")
     if not isinstance(files, list):
-        return entries
+        return found
     if state.get("_indices_data_files") or state.get("_indices_files"):
         raise BadInput(
             f"{printable(str(folder))} is a saved dataset that chooses rows by a file of indices, which is not read",
             do="save it again with its rows in order: dataset.flatten_indices().save_to_disk(...)",
         )
     names = [file["filename"] for file in files if isinstance(file, dict) and isinstance(file.get("filename"), str)]
-    found = {entry.name: entry for entry in entries}
-    missing = next((name for name in names if name not in found), None)
+    there = set(found)
+    missing = next((name for name in names if name not in there), None)
     if missing is not None:
         raise BadInput(
             f"{printable(str(folder))}: {_STATE} names {printable(missing)}, which is not there",
             do="get the folder again, whole",
         )
-    return [found[name] for name in dict.fromkeys(names)]
+    return list(dict.fromkeys(names))
 
 
-def _snapshot(folder: Path) -> Path:
+def _snapshot(folder: Path) -> str:
     """The revision that `refs/main` names, or the only one."""
     snapshots = sorted(path for path in (folder / "snapshots").iterdir() if path.is_dir())
     try:
@@ -74,7 +70,7 @@ def _snapshot(folder: Path) -> Path:
             f"{printable(str(folder))} is a cache of the Hub, and which revision is meant is not clear: {shown}",
             do="name the folder below snapshots/",
         )
-    return chosen[0]
+    return f"snapshots/{chosen[0].name}"
 
 
 def _json(path: Path) -> dict[str, Any]:

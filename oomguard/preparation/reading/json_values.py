@@ -7,6 +7,7 @@ in between is JSON, the worker's parser says. No more than one value is held at 
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 
 _READ = 256 * 1024
 _BOM = b"\xef\xbb\xbf"
-_WHITE = b" \t\r\n"
-_NEXT = re.compile(rb'["\[\]{}]')  # in a value that is in brackets
+_VISIBLE = re.compile(rb"[^ \t\r\n]")
+_NEXT = re.compile(rb'["\[\]{}]')  # outside of strings, in brackets
+_OPENS = (b'"', b"{", b"[")
 _END = re.compile(rb"[ \t\r\n,\]\[{}\"]")  # of one that is not
 _UNESCAPED = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
 
@@ -55,17 +57,12 @@ class _Values:
         self._name = name
         self._room = room
         self._offset: int = at["offset"]  # of the window's begin
+        self.origin = self._offset  # of the value that was given last: the byte where it begins
         self._number: int = at["number"]  # of the next value
         self._in_array: bool = at["array"]
         self._behind: bool = at["behind"]  # behind a value of an array, where a comma or the end has to come
         self._window = b""
         self._at = 0  # in the window
-        self._ended = False
-
-    @property
-    def origin(self) -> int:
-        """Of the value that was given last: the byte where it begins."""
-        return self._offset
 
     def position(self) -> dict[str, Any]:
         return {
@@ -108,56 +105,52 @@ class _Values:
     def _peek(self) -> bytes | None:
         """The next byte that is not white; None at the end."""
         while True:
-            rest = self._window[self._at :].lstrip(_WHITE)
-            self._at = len(self._window) - len(rest)
-            if rest:
-                return rest[:1]
+            if found := _VISIBLE.search(self._window, self._at):
+                self._at = found.start()
+                return found.group()
+            self._at = len(self._window)
             if not self._more():
                 return None
 
     def _value(self, first: bytes) -> bytes:
         """Give the value that begins here."""
-        start, self._window, self._at = self._at, self._window[self._at :], 0
-        self._offset += start
-        if first == b'"':
-            end = self._string_end(0)
-        elif first in (b"{", b"["):
-            end = self._bracket_end()
-        else:
+        self.origin = self._offset + self._at
+        if first not in _OPENS:
             end = self._plain_end()
-        value, self._at = self._window[:end], end
+        elif (found := (finder := _End()).within(self._window, self._at)) is not None:
+            end = found
+        else:
+            return self._long_value(finder)
+        value, self._at = self._window[self._at : end], end
         return value
 
-    def _bracket_end(self) -> int:
-        depth, at = 0, 0
-        while True:
-            found = _NEXT.search(self._window, at)
-            if found is None:
-                at = len(self._window)
-                self._need_more()
-                continue
-            mark, at = found.group(), found.end()
-            if mark == b'"':
-                at = self._string_end(at - 1)
-                continue
-            depth += 1 if mark in b"{[" else -1
-            if depth == 0:
-                return at
+    def _long_value(self, finder: _End) -> bytes:
+        """The same of one that ends behind the window."""
+        parts = [self._window[self._at :]]
+        size, end = len(parts[0]), None
+        while end is None:
+            got = self._stream.read(_READ)
+            if not got:
+                raise self._wrong("the file ends within the value")
+            end = finder.within(got)
+            parts.append(got[:end])
+            size += len(parts[-1])
+            rest = None if end is not None else partial(self._rest_of_value, finder, parts)
+            self._room.ask(size, f"value {self._number}", rest)
+        self._offset, self._window, self._at = self.origin + size, got[end:], 0
+        return b"".join(parts)
 
-    def _string_end(self, start: int) -> int:
-        """Where the string ends that begins with the quote at `start`."""
-        at = start + 1
-        while True:
-            match = _UNESCAPED.match(self._window, at)
-            assert match is not None  # it matches nothing, too
-            at = match.end()
-            if self._window[at : at + 1] == b'"':
-                return at + 1
-            # The window ends here, or with a backslash whose second half is yet to come.
-            self._need_more()
+    def _rest_of_value(self, finder: _End, held: list[bytes]) -> int:
+        """How many more bytes the value has, which is too large and only counted now."""
+        held.clear()
+        size, end = 0, None
+        while end is None and (got := self._stream.read(_READ)):
+            end = finder.within(got)
+            size += len(got) if end is None else end
+        return size
 
     def _plain_end(self) -> int:
-        at = 1
+        at = self._at + 1
         while (found := _END.search(self._window, at)) is None:
             at = len(self._window)
             if not self._more():
@@ -169,24 +162,51 @@ class _Values:
             pass
 
     def _more(self) -> bool:
-        """Have more in the window; what is behind it is given up. False at the end."""
-        if self._at and not self._window[self._at :].strip(_WHITE):
-            self._offset, self._window, self._at = self._offset + self._at, self._window[self._at :], 0
-        size = max(_READ, len(self._window))  # twice as much each time: a large value is copied a few times only
-        parts = [self._window]
-        while size > 0 and (got := self._stream.read(min(size, _READ))):
-            self._room.ask(len(self._window) + sum(map(len, parts[1:])) + len(got), f"value {self._number}")
-            parts.append(got)
-            size -= len(got)
-        self._window = b"".join(parts)
-        return len(parts) > 1
-
-    def _need_more(self) -> None:
-        if not self._more():
-            raise self._wrong("the file ends within the value")
+        """Have more in the window; white space before it is given up. False at the end."""
+        if _VISIBLE.search(self._window, self._at) is None:
+            self._offset, self._window, self._at = self._offset + len(self._window), b"", 0
+        self._room.ask(len(self._window) - self._at, f"value {self._number}")
+        got = self._stream.read(_READ)
+        self._window += got
+        return bool(got)
 
     def _wrong(self, what: str) -> BadInput:
         return BadInput(
             f"{self._name}: value {self._number}, at byte {self._offset + self._at}: {what}",
             do="correct the file (python -m json.tool says what it finds wrong), or get it again",
         )
+
+
+class _End:
+    """Finds where a string or what is in brackets ends, in one part of it after another."""
+
+    def __init__(self) -> None:
+        self._depth = 0
+        self._in_string = self._is_escaped = False
+
+    def within(self, part: bytes, at: int = 0) -> int | None:
+        """Give where in the next part it ends, of which the first `at` bytes are passed over; None: not there."""
+        at += self._is_escaped
+        self._is_escaped = False
+        while True:
+            if self._in_string:
+                match = _UNESCAPED.match(part, at)
+                assert match is not None  # it matches nothing, too
+                at = match.end() + 1
+                if at > len(part):
+                    return None
+                if part[at - 1 : at] == b"\\":  # the last byte: what it escapes is yet to come
+                    self._is_escaped = True
+                    return None
+                self._in_string = False
+            else:
+                found = _NEXT.search(part, at)
+                if found is None:
+                    return None
+                at = found.end()
+                if found.group() == b'"':
+                    self._in_string = True
+                    continue
+                self._depth += 1 if found.group() in b"{[" else -1
+            if self._depth <= 0:
+                return at

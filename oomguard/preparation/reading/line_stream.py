@@ -8,11 +8,10 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from oomguard.errors import BudgetTooSmall, OomguardError
 from oomguard.preparation.reading.byte_stream import ByteStream, Stretch, readable, skip_bytes, with_reach
-from oomguard.preparation.reading.pieces import Piece
+from oomguard.preparation.reading.pieces import Piece, Room
 from oomguard.text import printable
-from oomguard.units import MIB, format_size
+from oomguard.units import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,11 +19,6 @@ if TYPE_CHECKING:
     from oomguard.preparation.reading.byte_stream import Readable
     from oomguard.preparation.reading.pieces import ReadOptions, Reserve
     from oomguard.preparation.reading.source import Source
-
-# Bytes held for a line by the stream reader and then by a worker, by bytes of the line: as it comes, in the slot, its
-# parsed text, that as UTF-8.
-LINE_PEAK = 4
-_STEP = 8 * MIB  # by which a line grows between two questions
 
 
 def iter_lines(
@@ -64,19 +58,17 @@ class LineReader:
     """Gives a stream in pieces of whole lines, about `piece_bytes` each; a longer line is a piece of its own."""
 
     def __init__(self, stream: Readable, name: str, options: ReadOptions, reserve: Reserve, *, held: int = 0) -> None:
+        """`held`: bytes that the stream asked for itself."""
         self._stream = stream
-        self._name = name
-        self._options = options
-        self._reserve = reserve
-        self._held = held  # bytes the stream asked for itself
-        self._asked = options.unasked
+        self._size = options.piece_bytes
+        self._room = Room(name, options, reserve, held=held)
 
     def pieces(self, start: dict[str, Any]) -> Iterator[Piece]:
         """Read on from `start`, where the stream stands.
 
-        Raises: BudgetTooSmall for a line of more than `largest_document`; whatever `reserve` does.
+        Raises: DocumentTooLong for a line that does not fit.
         """
-        size = self._options.piece_bytes
+        size = self._size
         rest: bytes | bytearray = b""  # of a line that is not whole
         while chunk := self._stream.read(size):
             at = 0
@@ -100,24 +92,12 @@ class LineReader:
             yield _piece([rest], start, lines=1)  # without a line feed, that is
 
     def _grow(self, line: bytearray, more: bytes, number: int) -> None:
-        size = len(line) + len(more)
-        try:
-            if size > self._options.largest_document:
-                raise self._too_long(number, size)
-            if size > self._asked:
-                self._asked = size + _STEP
-                self._ask(number, self._asked)
-        except OomguardError as refused:
-            line.clear()
-            size += self._rest_of_line() if not more.endswith(b"\n") else 0
-            if size <= self._options.largest_document:
-                self._ask(number, size)  # refused again, now with the size that the line really has
-                raise
-            raise self._too_long(number, size) from refused
-        line += more
+        def rest() -> int:
+            line.clear()  # it is only counted now
+            return self._rest_of_line() if not more.endswith(b"\n") else 0
 
-    def _ask(self, number: int, size: int) -> None:
-        self._reserve(int(LINE_PEAK * size) + self._held, f"{self._name}: line {number}")
+        self._room.ask(len(line) + len(more), f"line {number}", rest)
+        line += more
 
     def _rest_of_line(self) -> int:
         size = 0
@@ -127,11 +107,3 @@ class LineReader:
             if end:
                 break
         return size
-
-    def _too_long(self, number: int, size: int) -> BudgetTooSmall:
-        need = format_size(LINE_PEAK * size)
-        return BudgetTooSmall(
-            f"{self._name}: line {number} is {format_size(size)} long and needs {need} of memory to read; "
-            f"the longest that fits here is {format_size(self._options.largest_document)}",
-            do=f"give --max-rss {need} more than now, or take line {number} out",
-        )

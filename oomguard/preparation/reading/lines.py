@@ -107,18 +107,23 @@ def _reader(field: str) -> tuple[Callable[[bytes], Any], tuple[str, ...]] | None
     if "|" in field or not paths:
         return None
     *_, path = paths
+    kind: Any = str
     try:
-        inner: Any = str
-        for name in reversed(path[1:]):
-            inner = msgspec.defstruct("Inner", [("f0", inner)], rename={"f0": name})
-        fields: list[Any] = [("f0", inner)]
-        names = {"f0": path[0]}
-        if len(paths) > 1:  # an object with that very name, dots and all, is for Python's json
-            fields.append(("f1", msgspec.UnsetType, msgspec.UNSET))
-            names["f1"] = field
-        return msgspec.json.Decoder(msgspec.defstruct("Value", fields, rename=names)).decode, ("f0",) * len(path)
+        for level in reversed(range(len(path))):
+            kind = _struct(kind, path[level:])
+        return msgspec.json.Decoder(kind).decode, ("f0",) * len(path)
     except ValueError:
         return None
+
+
+def _struct(inside: Any, path: tuple[str, ...]) -> Any:
+    """An object of which `path[0]` is read; one with several of the names as its own, dots and all, is refused."""
+    fields: list[Any] = [("f0", inside)]
+    names = {"f0": path[0]}
+    for count in range(2, len(path) + 1):
+        fields.append((f"f{count}", msgspec.UnsetType, msgspec.UNSET))
+        names[f"f{count}"] = ".".join(path[:count])
+    return msgspec.defstruct("Value", fields, rename=names)
 
 
 def _one_by_one(values: list[bytes], field: str, errors: str, them: str) -> ParsedLines:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 from isal import igzip_lib
 
 from oomguard.errors import OomguardError
-from oomguard.units import KIB
+from oomguard.preparation.reading.pieces import USUAL
+from oomguard.units import KIB, MIB
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -30,6 +31,7 @@ Packed = Literal["gz", "xz", "bz2", "zst"]
 _READ = 256 * KIB
 _XZ_PADDING = 4  # bytes; stream padding is a multiple of it: the .xz file format, 2.2
 _HEADER = 64  # bytes that say how much memory a stream takes; a zstd frame has up to 18
+_LARGEST_XZ = 8192 * MIB  # more than any dictionary, which is 4 GiB at most: xz(1)
 _LARGEST_WINDOW = 31  # zstd --long=31; what a window takes is asked for before
 
 
@@ -146,3 +148,39 @@ def _new_decoder(packed: Packed) -> _Decoder:
         return decoder  # type: ignore[no-any-return]
     # isal gives 620 MB/s of text, where zlib gives 230; igzip_lib's decoder copies less than isal_zlib's.
     return bz2.BZ2Decompressor() if packed == "bz2" else igzip_lib.IgzipDecompressor(flag=igzip_lib.DECOMP_GZIP)
+
+
+def decoder_memory(head: bytes, compression: str | None) -> int:
+    """Bytes that decoding takes of a stream that begins with `head`, where it may be much; else 0."""
+    if compression == "xz":
+        return _xz_memory(head)
+    return _zstd_window(head) if compression == "zst" else 0
+
+
+def _zstd_window(head: bytes) -> int:
+    """Bytes of a frame's window. Source: RFC 8878, 3.1.1.1."""
+    if len(head) < 6 or not head.startswith(b"\x28\xb5\x2f\xfd"):
+        return 0
+    descriptor = head[4]
+    if not descriptor & 0x20:
+        base = 1 << (10 + (head[5] >> 3))
+        return base + base // 8 * (head[5] & 7)
+    # A single segment, as the library's one call writes it: all of the content is its window.
+    at = 5 + (0, 1, 2, 4)[descriptor & 3]
+    size = (1, 2, 4, 8)[descriptor >> 6]
+    return int.from_bytes(head[at : at + size], "little") + (256 if size == 2 else 0)
+
+
+def _xz_memory(head: bytes) -> int:
+    """Bytes that decoding takes, by trying limits: the library does not tell what it would need."""
+    limit = USUAL
+    while limit < _LARGEST_XZ:
+        try:
+            lzma.LZMADecompressor(memlimit=limit).decompress(head, max_length=1)
+        except lzma.LZMAError as error:
+            if "emory" not in str(error):
+                return 0  # damaged: the reading will say so
+            limit *= 2
+        else:
+            break
+    return limit

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     Reserve = Callable[[int, str], None]
 
 
+USUAL = 16 * MIB  # that a decoder or a batch takes within the stream reader's usual need: xz -6 takes 9 MiB
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadOptions:
     """How sources become pieces."""
@@ -71,28 +74,54 @@ _COPIES = 4  # bytes held for each byte of a large document: as it comes, in the
 _STEP = 8 * MIB  # by which a document grows between two questions
 
 
-class Room:
-    """Asks for the memory of a large document, in steps, while it grows."""
+class DocumentTooLong(BudgetTooSmall):
+    """A document does not fit: `alone` bytes would have to be free, which the coordinator knows a budget for."""
 
-    def __init__(self, name: str, options: ReadOptions, reserve: Reserve, *, held: int = 0) -> None:
+    def __init__(self, what: str, *, do: str, alone: int) -> None:
+        super().__init__(what, do=do)
+        self.alone = alone
+
+
+class Room:
+    """Asks for the memory of a large document; of one whose size is not known before, in steps, while it grows."""
+
+    def __init__(
+        self, name: str, options: ReadOptions, reserve: Reserve, *, held: int = 0, copies: int = _COPIES
+    ) -> None:
+        """`held`: what the stream has asked for itself; `copies`: bytes that each byte of a document takes."""
         self._name = name
-        self._options = options
         self._reserve = reserve
         self._held = held
-        self._asked = options.unasked
+        self._copies = copies
+        self._asked = options.unasked * _COPIES // copies
+        scaled = options.largest_document * _COPIES // copies
+        self._largest = max(scaled, min(options.largest_document, 2 * options.piece_bytes))
 
-    def ask(self, size: int, where: str) -> None:
-        """Raises: BudgetTooSmall for more than a document may have; whatever `reserve` does."""
-        if size > self._options.largest_document:
-            need = format_size(_COPIES * size)
-            raise BudgetTooSmall(
-                f"{self._name}: {where}: a document of {format_size(size)} or more needs {need} of memory to read; "
-                f"the longest that fits here is {format_size(self._options.largest_document)}",
-                do=f"give --max-rss {need} more than now, or take the document out",
-            )
-        if size > self._asked:
-            self._asked = size + _STEP
-            self._reserve(_COPIES * self._asked + self._held, f"{self._name}: {where}")
+    def ask(self, size: int, where: str, rest: Callable[[], int] | None = None) -> None:
+        """Ask for a document of `size` bytes; of one that is still growing `rest` finds out how many more it has.
+
+        Raises: DocumentTooLong for one that does not fit, with all of its size.
+        """
+        is_long = size > self._largest
+        if size <= self._asked and not is_long:
+            return
+        for asked in () if is_long else (size,) if rest is None else (size + _STEP, size):
+            try:
+                self._reserve(self._copies * asked + self._held, f"{self._name}: {where}")
+            except BudgetTooSmall:
+                continue
+            self._asked = asked
+            return
+        raise self._too_long(size + (rest() if rest is not None else 0), where)
+
+    def _too_long(self, size: int, where: str) -> DocumentTooLong:
+        need = self._copies * size
+        return DocumentTooLong(
+            f"{self._name}: {where} is {format_size(size)} long and needs {format_size(need)} of memory to read; "
+            f"the longest that fits here is {format_size(self._largest)}",
+            do=f"give --max-rss {format_size(need)} more than now, or take it out",
+            alone=need + self._held,
+        )
 
 
 class Packer:
@@ -105,6 +134,7 @@ class Packer:
         self._word = word
         self._first = self._next = number
         self._held: list[bytes | memoryview | None] = []
+        self._last: tuple[dict[str, Any], int | None] | None = None  # the position behind them
         self._origins: list[int] = []
         self._size = 0
 
@@ -117,8 +147,11 @@ class Packer:
         self, document: bytes | memoryview | None, origin: int, resume: dict[str, Any], read_to: int | None = None
     ) -> Iterator[Piece]:
         """Take one more, behind which reading continues with `resume`; give a piece once there is one."""
+        if document is not None and len(document) >= self._most and self._last is not None:
+            yield from self.rest(*self._last)  # a large one is a piece of its own, as its memory is counted
         self._held.append(document)
         self._origins.append(origin)
+        self._last = resume, read_to
         self._next += 1
         self._size += 16 + (0 if document is None else len(document))
         if self._size >= self._most:
@@ -129,7 +162,7 @@ class Packer:
         if not self._held:
             return
         held, origins, where = self._held, self._origins, f"{self._word} {self._first}"
-        self._held, self._origins, self._size, self._first = [], [], 0, self._next
+        self._held, self._origins, self._size, self._first, self._last = [], [], 0, self._first + len(held), None
         yield Piece([pack(held, origins)], True, True, resume, where, self._task, read_to)  # noqa: FBT003
 
 

@@ -8,6 +8,7 @@ sticks out of the window the part that is inside counts.
 from __future__ import annotations
 
 import random
+from array import array
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from oomguard.preparation.encoding.zeros import not_text
 from oomguard.preparation.reading.byte_stream import ByteStream
 from oomguard.preparation.reading.lines import BadLine, parse_lines
 from oomguard.preparation.reading.sample_records import needs_reader, read_pieces
+from oomguard.preparation.reading.source_list import SourceList
 from oomguard.text import printable
 from oomguard.units import KIB, MIB
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from oomguard.preparation.reading.source import Source
 
 _WHOLE = 24 * MIB  # of text: so much is read whole
+_WHOLE_FILES = 20_000  # each is a window of its own then
 _WINDOW = 16 * KIB
 _WINDOWS = 512
 _FEW = 32
@@ -67,7 +70,8 @@ class Window:
 
 def read_whole(sources: Sequence[Source], look: Look) -> list[Window]:
     """Give all of a small corpus; nothing, if it is not small."""
-    if sum(source.size or 0 for source in sources) > _WHOLE or any(source.is_remote for source in sources):
+    is_large = len(sources) > _WHOLE_FILES or sum(source.size or 0 for source in sources) > _WHOLE
+    if is_large or any(source.is_remote for source in sources):
         return []
     windows: list[Window] = []
     left = _WHOLE
@@ -122,16 +126,19 @@ def _all_of_stream(source: Source, look: Look, most: int) -> tuple[list[bytes], 
 def sample_windows(sources: Sequence[Source], look: Look) -> list[Window]:
     """Draw windows from all over the sources, those of each kind in the order of their places."""
     draw = random.Random(16)
-    others = [source for source in sources if needs_reader(source)]
-    sources = [source for source in sources if not needs_reader(source)]
-    plain = [source for source in sources if source.compression is None]
+    others = SourceList(source for source in sources if needs_reader(source))
+    sources = SourceList(source for source in sources if not needs_reader(source)) if others else sources
+
+    def plain(kind: str) -> SourceList:
+        return SourceList(source for source in sources if source.compression is None and source.kind == kind)
+
     windows: list[Window] = [*_reader_windows(others, look)]
-    windows += _plain_windows([source for source in plain if source.kind == "text"], look, draw)
-    windows += _plain_windows([source for source in plain if source.kind == "jsonl"], look, draw)
-    parquet = [source for source in plain if source.kind == "parquet"]
-    windows += _row_windows([source for source in parquet if not source.is_remote], look, draw)
+    windows += _plain_windows(plain("text"), look, draw)
+    windows += _plain_windows(plain("jsonl"), look, draw)
+    parquet = plain("parquet")
+    windows += _row_windows(SourceList(source for source in parquet if not source.is_remote), look, draw)
     windows += _remote_row_windows([source for source in parquet if source.is_remote], look, draw)
-    windows += _stream_windows([source for source in sources if source.compression is not None], look)
+    windows += _stream_windows(SourceList(source for source in sources if source.compression is not None), look)
     undivided = 0 if look.separator else sum(source.kind == "text" and bool(source.size) for source in sources)
     if undivided:  # their ends are in no window
         windows.append(Window(stands_for=0, size=0, texts=(), ends=undivided, text_size=0))
@@ -162,7 +169,7 @@ def _places(
     sources: Sequence[Source], total: int, count: int, draw: random.Random
 ) -> Iterator[tuple[Source, int, int]]:
     """Give `count` places, one in each equal part of the bytes of all sources; a small file is taken whole."""
-    begins = list(accumulate((source.size or 0 for source in sources), initial=0))
+    begins = array("Q", accumulate((source.size or 0 for source in sources), initial=0))
     number = 0
     for part in range(count):
         place = min(total - 1, int((part + draw.random()) * total / count))

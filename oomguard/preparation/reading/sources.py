@@ -7,8 +7,11 @@ import os
 import re
 import shlex
 import stat
-from dataclasses import dataclass, replace
+from array import array
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase as fnmatch
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +21,11 @@ from oomguard.preparation.reading.folders import contents_of
 from oomguard.preparation.reading.kinds import BY_EXTENSION, COMPRESSIONS, KINDS, KNOWN
 from oomguard.preparation.reading.recognising import recognise
 from oomguard.preparation.reading.source import REMOTE, STDIN, Source
+from oomguard.preparation.reading.source_list import SourceList
 from oomguard.text import printable, shell_word
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from oomguard.preparation.reading.kinds import Compression, InputFormat, Kind
     from oomguard.preparation.reading.recognising import Recognised
@@ -42,7 +46,7 @@ _KINDS_LISTED = 8  # of what was passed over
 class Found:
     """What a run reads, and what a person should know of how it was found."""
 
-    sources: list[Source]
+    sources: Sequence[Source]
     notes: tuple[str, ...] = ()
 
 
@@ -63,13 +67,13 @@ class Wanted:
 
     def field_of(self, path: str) -> str:
         """The field with the text in this input."""
-        for pattern, field in self.fields:
+        for pattern, column in self.fields:
             if fnmatch(path, pattern) or fnmatch(Path(path).name, pattern):
-                return field
+                return column
         return self.text_field
 
 
-def find_sources(inputs: Sequence[str], *, folder: Path, exclude: Path | None) -> list[Source]:
+def find_sources(inputs: Sequence[str], *, folder: Path, exclude: Path | None) -> Sequence[Source]:
     """Find what to read, as `find_inputs` does, by names and content alone."""
     return find_inputs(inputs, folder=folder, exclude=exclude, wanted=Wanted()).sources
 
@@ -86,20 +90,24 @@ def find_inputs(inputs: Sequence[str], *, folder: Path, exclude: Path | None, wa
     """
     real_path = _RealPath()
     excluded = None if exclude is None else real_path(exclude)
-    finder = _Finder(
-        folder=folder, excluded=excluded, wanted=wanted, passed_over=[], recognised={}, real_path=real_path
-    )
     if wanted.subset is not None and not all(given.startswith(REMOTE) for given in inputs or [""]):
         raise BadInput(
             f"--subset {printable(wanted.subset)} is of a data set on the Hub",
             do=f"oomguard prepare hf://datasets/OWNER/NAME --subset {shell_word(wanted.subset)}",
         )
-    sources = [source for given in inputs for source in finder.expand(given)] if inputs else finder.folder_itself()
+    finder = _Finder(folder=folder, excluded=excluded, wanted=wanted, real_path=real_path)
+    sources = SourceList()
+    for given in inputs or (None,):
+        before = len(sources)
+        for source in finder.folder_itself() if given is None else finder.expand(given):
+            sources.append(source)
+        if len(sources) == before:
+            raise finder.nothing(given)
     _refuse_twice(sources, real_path)
-    for pattern, field in wanted.fields:
+    for pattern, column in wanted.fields:
         if not any(fnmatch(one.path, pattern) or fnmatch(Path(one.path).name, pattern) for one in sources):
             raise BadInput(
-                f"--text-field {printable(pattern)}={printable(field)}: no input matches {printable(pattern)}",
+                f"--text-field {printable(pattern)}={printable(column)}: no input matches {printable(pattern)}",
                 do="--text-field 'GLOB=FIELD', where the glob matches a path or a file's name as it is shown",
             )
     return Found(sources=sources, notes=(*finder.recognised_words(), *finder.passed_over_words()))
@@ -153,39 +161,51 @@ class _Finder:
     excluded: str | None  # the output folder, as it is without links
     real_path: _RealPath
     wanted: Wanted
-    passed_over: list[Path]
-    recognised: dict[Kind, list[str]]
+    passed_over: Counter[str] = field(default_factory=Counter)  # how many files, by their endings
+    recognised: dict[Kind, tuple[str, int]] = field(default_factory=dict)  # the first, and how many
 
-    def folder_itself(self) -> list[Source]:
-        paths = [path for path in _listing(self.folder) if not path.is_dir()]
-        found = [self._source(path) for path in paths if not self._excluded(path) and self._is_taken(path)]
-        if not found:
-            raise NothingFound(
+    def folder_itself(self) -> Iterator[Source]:
+        entries = _list(self.folder)
+        paths = (self.folder / name for name in entries.names if name not in entries.folders)
+        return (self._source(path) for path in paths if not self._excluded(path) and self._is_taken(path))
+
+    def nothing(self, given: str | None) -> NothingFound:
+        """Say that an input gives no file."""
+        if given is None:
+            return NothingFound(
                 f"no corpus files in {printable(str(self.folder.absolute()))}: {KNOWN}{self._but()}",
                 do="oomguard prepare FILE_OR_FOLDER",
             )
-        return found
+        if given.startswith(REMOTE):
+            return NothingFound(
+                f'"{printable(given)}" names nothing that is read from a server{self._but()}',
+                do="name files, folders or globs of .parquet, .jsonl or .txt; --input-format says what others are",
+            )
+        path = self.folder / given
+        return NothingFound(
+            f'"{printable(given)}" {_why_nothing(given, path)}{self._but()}', do=self._instead(given, path)
+        )
 
     def recognised_words(self) -> Iterator[str]:
         """Say which files are read as what their first bytes say, a line for each kind."""
-        for kind, names in self.recognised.items():
-            more = f" and {len(names) - 1:,} more" if len(names) > 1 else ""
+        for kind, (first, count) in self.recognised.items():
+            more = f" and {count - 1:,} more" if count > 1 else ""
             name = KINDS[kind].words
-            yield f"{names[0]}{more}: read as {name}, which the first bytes show (as text: --input-format text)"
+            yield f"{first}{more}: read as {name}, which the first bytes show (as text: --input-format text)"
 
     def passed_over_words(self) -> tuple[str, ...]:
         """Say in one line what folders held that is not read, if anything."""
         if not self.passed_over:
             return ()
-        kinds = list(dict.fromkeys(_ending(path.name) for path in self.passed_over))
+        kinds, count = list(self.passed_over), self.passed_over.total()
         more = " ..." if len(kinds) > _KINDS_LISTED else ""
-        files = "1 file" if len(self.passed_over) == 1 else f"{len(self.passed_over):,} files"
+        files = "1 file" if count == 1 else f"{count:,} files"
         return (f"ignored: {files} ({printable(' '.join(kinds[:_KINDS_LISTED]))}{more})",)
 
     def _but(self) -> str:
         return "".join(f"; {words}" for words in self.passed_over_words())
 
-    def expand(self, given: str) -> list[Source]:
+    def expand(self, given: str) -> Iterable[Source]:
         if given in (STDIN, "/dev/stdin"):
             return [self._stdin()]
         if given.startswith(REMOTE):
@@ -198,16 +218,10 @@ class _Finder:
                 do = f"oomguard prepare {shell_word(f'{_OTHER_NAMES[store[1]]}://{rest}')}"
             raise BadInput(f"{printable(given)}: {store[1]}:// is not read, only {_READ}", do=do)
         if given and path.is_dir():
-            found = [self._source(file) for file in self._walk(path, seen=set())]
-        elif given and os.path.lexists(path):  # before globs: a file may be called "a[1].txt"
-            found = [self._named(path)]
-        else:
-            found = self._glob(given) if glob.has_magic(given) else []
-        if not found:
-            raise NothingFound(
-                f'"{printable(given)}" {_why_nothing(given, path)}{self._but()}', do=self._instead(given, path)
-            )
-        return found
+            return map(self._source, self._walk(path))
+        if given and os.path.lexists(path):  # before globs: a file may be called "a[1].txt"
+            return [self._named(path)]
+        return self._glob(given) if glob.has_magic(given) else []
 
     def _stdin(self) -> Source:
         kind: Kind = "text"
@@ -240,19 +254,14 @@ class _Finder:
             if kind is None and entry.named and extension == ".json":
                 kind = "jsonl"
             if kind is None or kind == "arrow":
-                self.passed_over.append(Path(name))
+                self.passed_over[_ending(name)] += 1
                 continue
             kind = kind if self.wanted.format == "auto" else self.wanted.format
             found.append(Source(
                 path=entry.address, kind=kind, compression=compression, size=entry.size, mtime_ns=None, pin=entry.pin,
                 text_field=self.wanted.field_of(entry.address), encoding=self._encoding_of(kind),
             ))  # fmt: skip
-        if not found:
-            raise NothingFound(
-                f'"{printable(given)}" names nothing that is read from a server{self._but()}',
-                do="name files, folders or globs of .parquet, .jsonl or .txt; --input-format says what others are",
-            )
-        return found if self.wanted.cache is None else list(self._kept(found, Path(self.wanted.cache)))
+        return found if self.wanted.cache is None or not found else list(self._kept(found, Path(self.wanted.cache)))
 
     def _kept(self, found: list[Source], folder: Path) -> Iterator[Source]:
         """The same files from the cache, into which they are fetched before."""
@@ -280,33 +289,47 @@ class _Finder:
             )
         return self._source(path)
 
-    def _glob(self, pattern: str) -> list[Source]:
-        found: list[Source] = []
+    def _glob(self, pattern: str) -> Iterator[Source]:
         anywhere = str(self.folder / pattern) if self.folder != Path() else pattern
         for name in sorted(glob.glob(anywhere, recursive=True), key=_natural):  # noqa: PTH207 - Path's takes no "/a/*"
             path = Path(name)
             if _STATE in path.parts or self._excluded(path):
                 continue
             if not path.is_dir():
-                found.append(self._source(path))
+                yield self._source(path)
             elif "**" not in pattern:  # as the shell's own expansion would be taken; `**` lists what is in there itself
-                found.extend(self._source(file) for file in self._walk(path, seen=set()))
-        return found
+                yield from map(self._source, self._walk(path))
 
-    def _walk(self, folder: Path, *, seen: set[str]) -> Iterator[Path]:
+    def _walk(self, folder: Path) -> Iterator[Path]:
         """The files below, in natural order. A list, not calls in calls: folders may be a thousand deep."""
-        left = [folder]
-        while left:
-            path = left.pop()
-            if path is not folder and not path.is_dir():
-                if not self._excluded(path) and self._is_taken(path):
-                    yield path
-                continue
-            real = self.real_path(path)
-            if real in seen or self._excluded(path):  # seen: a link that leads back up
-                continue
-            seen.add(real)
-            left += reversed(list(contents_of(path, _listing(path))))
+        seen: set[str] = set()
+        levels = [self._entries(folder, self.real_path(folder), seen)]
+        while levels:
+            entry = next(levels[-1], None)
+            if entry is None:
+                levels.pop()
+            elif entry.is_folder:
+                levels.append(self._entries(entry.path, entry.real, seen))
+            elif not self._is_in_output(entry.real) and self._is_taken(entry.path):
+                yield entry.path
+
+    def _entries(self, folder: Path, real: str, seen: set[str]) -> Iterator[_Entry]:
+        """What is read of one folder, which is `real` without links; of one that was seen, nothing."""
+        if real in seen or self._is_in_output(real):  # seen: a link that leads back up
+            return
+        seen.add(real)
+        listed = _list(folder)
+        left = contents_of(folder, listed.names)[::-1]
+        listed.names.clear()
+        while left:  # a name is forgotten as soon as it was given: there may be a million
+            name = left.pop()
+            path = folder / name
+            is_plain = "/" not in name and name not in listed.links
+            yield _Entry(
+                path=path,
+                real=f"{real.rstrip('/')}/{name}" if is_plain else os.path.realpath(path),
+                is_folder=name in listed.folders or ("/" in name and path.is_dir()),
+            )
 
     def _is_taken(self, path: Path) -> bool:
         """Whether a folder gives this file; if not, it is noted."""
@@ -318,7 +341,7 @@ class _Finder:
         if extension in (".csv", ".tsv") and path.is_file() and self.wanted.format == "auto":
             taken = self._has_column(path, compression)  # what describes other files is a table, too
         if not taken:
-            self.passed_over.append(path)
+            self.passed_over[_ending(path.name)] += 1
         return taken
 
     def _is_json(self, path: Path, compression: Compression | None) -> bool:
@@ -367,20 +390,26 @@ class _Finder:
         if wanted is None and named == "jsonl" and looked is not None and looked.kind == "json":
             kind = "json"
             if extension != ".json":
-                self.recognised.setdefault(kind, []).append(shown)
+                self._recognise(kind, shown)
         if kind is None and looked is not None and looked.kind is not None:
             kind = looked.kind
-            self.recognised.setdefault(kind, []).append(shown)
+            self._recognise(kind, shown)
         if kind is None and compression and (looked is None or not looked.head):  # not looked into
             return ("jsonl", compression, False) if self.wanted.field_asked else ("text", compression, True)
         if self.wanted.check_fields and looked is not None and kind is not None:
             require_field(kind, looked.head, self.wanted.field_of(str(path)), shown)
         return kind or "text", compression, False
 
+    def _recognise(self, kind: Kind, shown: str) -> None:
+        first, count = self.recognised.get(kind, (shown, 0))
+        self.recognised[kind] = first, count + 1
+
     def _excluded(self, path: Path) -> bool:
+        return self.excluded is not None and self._is_in_output(self.real_path(path))
+
+    def _is_in_output(self, real: str) -> bool:
         if self.excluded is None:
             return False
-        real = self.real_path(path)
         return real == self.excluded or real.startswith(f"{self.excluded.rstrip('/')}/")
 
     def _instead(self, given: str, path: Path) -> str:
@@ -391,7 +420,7 @@ class _Finder:
         near = path if path.is_dir() else path.parent
         near = near if near.is_dir() else self.folder
         try:
-            names = [entry for entry in _listing(near) if _kind_of(entry.name)]
+            names = [near / name for name in _list(near).names if _kind_of(name)]
         except BadInput:
             names = []
         if not names and self.passed_over and path.is_dir():
@@ -408,15 +437,48 @@ def _why_nothing(given: str, path: Path) -> str:
     return "matches no file" if glob.has_magic(given) else "does not exist"
 
 
-def _listing(folder: Path) -> list[Path]:
-    """What is in a folder, in natural order."""
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    path: Path
+    real: str  # without links
+    is_folder: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    names: list[str]  # in natural order
+    folders: set[str]
+    links: set[str]
+
+
+def _list(folder: Path) -> _Listed:
+    """What is in a folder."""
+    listed = _Listed([], set(), set())
     try:
-        found = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                listed.names.append(entry.name)
+                if entry.is_symlink():
+                    listed.links.add(entry.name)
+                if _leads_to_a_folder(entry):
+                    listed.folders.add(entry.name)
     except OSError as error:
         raise BadInput(
             f"may not list {printable(str(folder))}: {error.strerror}", do=f"ls -ld {printable(str(folder))}"
         ) from error
-    return sorted(found, key=lambda entry: _natural_name(entry.name))
+    # As by _natural_name, in two steps: a million pairs of a key and a name take 60 MB more.
+    listed.names.sort()
+    listed.names.sort(key=_as_sorted_name)
+    return listed
+
+
+def _leads_to_a_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # links in a circle: opening it says so
+        return False
 
 
 def _split_name(name: str) -> tuple[str, Compression | None]:
@@ -459,14 +521,21 @@ def _status_of(path: Path) -> os.stat_result:
     return status
 
 
-def _refuse_twice(found: list[Source], real_path: _RealPath) -> None:
+def _refuse_twice(found: Sequence[Source], real_path: _RealPath) -> None:
+    """Raises: BadInput if a file is there twice."""
+
+    def real(source: Source) -> str:
+        return source.path if source.path == STDIN or source.is_remote else real_path(source.path)
+
+    hashes = array("q", (hash(real(source)) for source in found))  # a set of a million paths takes 200 MB
+    in_order = sorted(hashes)
+    twice = {one for one, after in pairwise(in_order) if one == after}
     seen: dict[str, str] = {}
-    for source in found:
-        real = source.path if source.path == STDIN or source.is_remote else real_path(source.path)
-        if real in seen:
-            also = "" if seen[real] == source.path else f" (also as {printable(seen[real])})"
+    for source in (source for source, one in zip(found, hashes, strict=True) if one in twice) if twice else ():
+        if (path := real(source)) in seen:
+            also = "" if seen[path] == source.path else f" (also as {printable(seen[path])})"
             raise BadInput(f"{printable(source.path)} is there twice{also}", do="name each input once")
-        seen[real] = source.path
+        seen[path] = source.path
 
 
 def _natural(path: Path | str) -> list[tuple[str, str]]:
@@ -480,7 +549,11 @@ def _natural_name(name: str) -> tuple[str, str]:
     In front of it stands what no name has, and sorts before all that may follow a text. A string, since a million of
     lists would take gigabytes.
     """
-    return _NUMBERS.sub(_as_sorted, name), name
+    return _as_sorted_name(name), name
+
+
+def _as_sorted_name(name: str) -> str:
+    return _NUMBERS.sub(_as_sorted, name)
 
 
 def _as_sorted(number: re.Match[str]) -> str:

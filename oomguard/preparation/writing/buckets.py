@@ -34,7 +34,7 @@ _DIRECT = MIB // 4  # a longer document is not gathered with others
 _HASH_BYTES = 16
 _LAST = b"\xff" * _HASH_BYTES
 _COUNT = struct.Struct("<Q")
-_WRITE = os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+_WRITE = os.O_WRONLY | os.O_APPEND
 
 
 def place_of(seed: int) -> Callable[[int], bytes]:
@@ -66,7 +66,7 @@ class Extent:
                 safe_files.unlink(self.path)  # it may be anything, and lead anywhere
                 os.close(safe_files.create(self.path))
             self.is_new = False
-            fd = os.open(self.path, _WRITE)
+            fd = safe_files.open_there(self.path, _WRITE)
             try:
                 write_all(fd, memoryview(data))
                 # Waits for the stretch before this one, so that little is dirty, and keeps none in the page cache.
@@ -86,7 +86,7 @@ class Extent:
         if not self.is_dirty:
             return
         try:
-            fd = os.open(self.path, _WRITE)
+            fd = safe_files.open_there(self.path, _WRITE)
             try:
                 os.fdatasync(fd)
             finally:

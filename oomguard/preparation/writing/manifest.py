@@ -402,11 +402,11 @@ def _words(value: Any, other: Any) -> str:
     if isinstance(value, dict) and isinstance(value.get("path"), str):
         size: Any = value.get("bytes")
         changed: Any = value.get("changed")
-        words = f"{size:,} bytes" if is_count(size) else f"{size} bytes"
+        words = [f"{size:,} bytes"] if is_count(size) else []  # of a stream, and of one under way, it is left out
         if is_count(changed) and changed < _YEAR_9999:
             when = datetime.fromtimestamp(changed / 1e9).astimezone().isoformat(" ", "microseconds")
-            words += f", changed {when}"
-        return f"{printable(value['path'])} ({words})"
+            words.append(f"changed {when}")
+        return printable(value["path"]) + (f" ({', '.join(words)})" if words else "")
     return json.dumps(value)
 
 

@@ -16,7 +16,7 @@ from oomguard.preparation.writing.val_split import ValSplit
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from oomguard.preparation.writing.manifest import Manifest, Progress
+    from oomguard.preparation.writing.manifest import Progress
     from oomguard.preparation.writing.provenance import Provenance
 
 Split = Literal["train", "val"]
@@ -83,13 +83,20 @@ class Writer(Protocol):
         """Leave all as it is."""
 
 
+class Journal(Protocol):
+    """What is told of the work: a manifest."""
+
+    def append(self, **line: Any) -> None:
+        """Add a line."""
+
+
 class TokenSink:
     """Owns the shards of a run. Not thread-safe: one thread takes the pieces."""
 
     def __init__(
         self,
         plan: ShardPlan,
-        manifest: Manifest,
+        manifest: Journal,
         *,
         val_fraction: str | None,
         checkpoint_seconds: float,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from math import ceil
+from typing import Any
 
 
 class ValSplit:
@@ -21,6 +22,17 @@ class ValSplit:
     def is_val(self, document: int) -> bool:
         """Whether document number `document`, from 0, is for validation."""
         return self._taken_before(document + 1) > self._taken_before(document)
+
+    def mask(self, first: int, count: int) -> Any:
+        """Which of `count` documents from number `first` on are for validation: bool[count]."""
+        import numpy as np
+
+        mask = np.zeros(count, bool)
+        val = self.next_val(first)
+        while val is not None and val < first + count:
+            mask[val - first] = True
+            val = self.next_val(val + 1)
+        return mask
 
     def next_val(self, document: int) -> int | None:
         """Give the first document from `document` on that is for validation; None: there is none."""

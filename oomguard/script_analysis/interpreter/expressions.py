@@ -103,10 +103,12 @@ class Expressions(Elements, Iteration):
             return self.memory.new("dict", of_input=True, item=largest)
         return made
 
-    def visit_Starred(self, node: ast.Starred | ast.Await) -> AbstractValue:
+    def visit_Starred(self, node: ast.Starred) -> AbstractValue:
         return self.evaluate(node.value)
 
-    visit_Await = visit_Starred
+    def visit_Await(self, node: ast.Await) -> AbstractValue:
+        awaited = self.evaluate(node.value)
+        return awaited.parts.get("result", awaited) if awaited.kind == "future" else awaited
 
     def visit_NamedExpr(self, node: ast.NamedExpr) -> AbstractValue:
         value = self.evaluate(node.value, hint=node.target.id)
@@ -169,7 +171,10 @@ class Expressions(Elements, Iteration):
         return AbstractValue(kind="number" if "number" in (left.kind, right.kind) else "unknown")
 
     def visit_Lambda(self, node: ast.Lambda) -> AbstractValue:
-        return AbstractValue(kind="function", value=node, home=self.memory.frames[-1])
+        names = [argument.arg for argument in (*node.args.posonlyargs, *node.args.args)]
+        defaults = zip(reversed(names), reversed(node.args.defaults), strict=False)
+        parts = {f"default {name}": self.evaluate(default) for name, default in defaults}
+        return AbstractValue(kind="function", value=node, home=self.memory.frames[-1], parts=parts)
 
     def visit_Call(self, node: ast.Call, *, hint: str = "") -> AbstractValue:
         if isinstance(node.func, ast.Attribute):

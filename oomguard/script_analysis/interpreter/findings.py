@@ -6,7 +6,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from oomguard.preparation.reading.text_shape import HELD, TextShape
-from oomguard.script_analysis.interpreter.values import ARRAYS, LIST_OF, REPRESENTATION, STREAMED, TEXTS, AbstractValue
+from oomguard.script_analysis.interpreter.values import (
+    ARRAYS,
+    LIST_OF,
+    REPRESENTATION,
+    STREAMED,
+    TEXTS,
+    WRAPPED,
+    AbstractValue,
+)
 
 if TYPE_CHECKING:
     import ast
@@ -21,6 +29,10 @@ _ENTRY = 100.0  # of a dict or set: 32 to 104 by how full its table is, and the 
 _DIGEST = 90.0  # a hexdigest: 49 bytes and its 32 to 64 characters
 _LIST = 72.0  # a list of one, with its header for the garbage collector
 _COMPOSITE = 80.0  # a tuple, a small dict or an object around the parts
+# An asyncio task with its coroutine, a thread, a file in memory, a partial: what each takes beside what it holds.
+_OBJECTS = {"future": 1000.0, "worker": 1000.0, "bytebuffer": 100.0, "textbuffer": 150.0, "compact": 64.0,
+            "partial": 150.0}  # fmt: skip
+_OF_PARTS = frozenset({"tuple", "object", "list", "dict", "partial", "function"})
 PAIR_BYTES = 88.0  # a tuple of a pair, and its slot
 _TABLES = frozenset({"set", "dict"})
 _VOCABULARY = frozenset({"word", "character", "token"})  # of these there are ever fewer new ones
@@ -76,19 +88,22 @@ def _small_bytes(growth: Growth, kind: str | None) -> float:
     listed = growth.holder.inner is not None  # a table of lists: each is another object
     place = _ENTRY + (_LIST if listed else 0.0) if table else 0.0
     if kind is not None:
-        return place + (_COMPOSITE if item.kind in ("tuple", "object", "dict") else 0.0)
+        return place + _OBJECTS.get(item.kind, _COMPOSITE if item.kind in _OF_PARTS - {"list"} else 0.0)
     if item.kind == "digest":
         return _DIGEST + place
     if item.kind == "none" or growth.holder.kind not in ("list", *_TABLES):
         return 0.0
+    of_piece = item.item is not None and item.item.of_input and item.item.kind not in ("path", "path_of_many")
+    if item.kind in _OBJECTS and of_piece:
+        return place + _OBJECTS[item.kind]
     return max(place, _NUMBER) if item.kind in ("number", "unknown", "set", "list", "dict", "element") else place
 
 
 def main_part(item: AbstractValue, depth: int = 0) -> AbstractValue | None:
     """Of an item that consists of several, give the one that holds most; None: none is made of the input."""
-    if item.kind == "future":
-        return item.item
-    if LIST_OF.get(item.kind) or item.kind not in ("tuple", "object", "list", "dict") or depth > 4:
+    if item.kind in WRAPPED:
+        return None if item.item is None else main_part(item.item, depth + 1)
+    if LIST_OF.get(item.kind) or item.kind not in _OF_PARTS or depth > 4:
         return item
     parts = [part for name, part in item.parts.items() if name != "class"]
     if item.item is not None:

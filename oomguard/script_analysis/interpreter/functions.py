@@ -122,7 +122,14 @@ class Functions(Expressions):
             returned, yielded = self.returned.pop(), self.yielded.pop()
         if yielded:
             return self._stream_of(yielded, frame)
+        if isinstance(node, ast.AsyncFunctionDef):
+            return self._coroutine(self.largest(returned), [*args, *kwargs.values()])
         return self.largest(returned)
+
+    def _coroutine(self, result: AbstractValue, given: list[AbstractValue]) -> AbstractValue:
+        """A call that was not awaited yet: it keeps what it was given."""
+        kept = self.largest([result, *(one for one in given if one.of_input and one.fraction <= 0)])
+        return self.memory.new("future", item=kept, of_input=kept.of_input, parts={"result": result})
 
     def _calls_itself(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
         """Whether it goes on by calling itself, as a loop would."""

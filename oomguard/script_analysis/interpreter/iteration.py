@@ -13,6 +13,7 @@ from oomguard.script_analysis.interpreter.values import (
     CONTAINED,
     FRAMES,
     LIST_OF,
+    WHOLE_ITEMS,
     AbstractValue,
     Frame,
     kept_item,
@@ -132,7 +133,7 @@ class Iteration(Interpretation):
         growth = Growth(
             holder=AbstractValue(kind=container), item=item, node=node, spread=False, count=passed.count
         )  # fmt: skip
-        known = item.of_input or item.fraction > 0 or item.kind in ("token", "character", "tuple", "future", "object")
+        known = item.of_input or item.fraction > 0 or item.kind in ("token", "character", *WHOLE_ITEMS)
         cost = retained(growth, passed.fraction, self.memory.shape)
         with self.memory.keeping([passed.source]):
             if cost.kind is None or not known:
@@ -149,7 +150,7 @@ class Iteration(Interpretation):
                 )  # fmt: skip
                 self.memory.report_slots(made, rule_for(cost.kind), node)
                 self.memory.note_peak(self.memory.cost(made), line=node.lineno)
-        made.item = item if item.kind in ("tuple", "object", "future") else kept_item(item)
+        made.item = item if item.kind in WHOLE_ITEMS else kept_item(item)
         return made
 
     def _kept_pairs(self, node: ast.ListComp | ast.SetComp | ast.DictComp, item: AbstractValue) -> AbstractValue:

@@ -25,6 +25,7 @@ from oomguard.script_analysis.interpreter.values import (
     LISTS,
     REPRESENTATION,
     STREAMED,
+    WHOLE_ITEMS,
     AbstractValue,
     Frame,
     kept_item,
@@ -223,7 +224,7 @@ class MemoryModel:
                 elif item.kind == "unknown" and item.of_input:
                     self.cannot_see(node, "keeps something for each piece of the input; how much is not known")
         made.extra = cost.extra
-        made.item = item if item.kind in ("tuple", "object", "future") else kept_item(item)
+        made.item = item if item.kind in WHOLE_ITEMS else kept_item(item)
         return made
 
     def passes(self, loop: Loop, iterable: AbstractValue) -> None:

@@ -98,8 +98,12 @@ class Interpreter(Uncalled):
     def visit_Expr(self, statement: ast.Expr) -> None:
         if isinstance(statement.value, ast.Yield):
             self.yields(statement.value)
-        else:
-            self.evaluate(statement.value)
+            return
+        made = self.evaluate(statement.value)
+        # What is handed over in a loop over the input, and not waited for: pool.apply_async(f, (line,)).
+        over = any(loop.fraction > 0 and not loop.bounded for loop in self.memory.loops)
+        if made.kind == "future" and over and isinstance(statement.value, ast.Call):
+            self.memory.cannot_see(statement, "tasks wait in a queue without a limit until a worker takes them")
 
     def visit_Return(self, statement: ast.Return) -> None:
         if statement.value is not None:

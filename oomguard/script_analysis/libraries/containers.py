@@ -13,6 +13,7 @@ from oomguard.script_analysis.interpreter.values import (
     LIST_OF,
     LISTS,
     STREAMED,
+    TEXTS,
     AbstractValue,
     kept_item,
     text_source,
@@ -111,6 +112,16 @@ def _read_array(it: Expressions, call: Call) -> AbstractValue:
     return made
 
 
+def _view(it: Expressions, call: Call) -> AbstractValue:
+    """np.frombuffer: the bytes of a piece, as numbers of some width."""
+    given = call.args[0] if call.args else AbstractValue()
+    if given.fraction > 0 or not given.of_input or given.kind not in (*TEXTS, "bytes", "chunk"):
+        return given
+    said = len(call.node.args) > 1 or any(word.arg == "dtype" for word in call.node.keywords)
+    width = (dtype_bytes(call.node) or _bits(text_source(call.node)) or 1) if said else 8
+    return it.memory.new("file_array", of_input=True, value=width)
+
+
 def _all_by_all(it: Expressions, call: Call) -> AbstractValue:
     """Similarities or distances of all rows to all rows."""
     rows = call.args[0] if call.args else AbstractValue()
@@ -196,6 +207,9 @@ def _container(it: Expressions, call: Call) -> AbstractValue | None:
             spread=call.owner.kind in ("text", "bytes", "textbuffer", "bytebuffer"),
         )
         return AbstractValue()
+    if call.name == "create_task" and call.args:  # a TaskGroup's
+        it.memory.grow(holder, call.args[0], call.node, spread=False)
+        return it.memory.new("worker")
     if call.name == "__setitem__" and len(call.args) == 2:
         for one in call.args:
             if one.of_input or one.fraction > 0:
@@ -241,9 +255,12 @@ def _container(it: Expressions, call: Call) -> AbstractValue | None:
 
 
 def _array_copy(it: Expressions, node: ast.Call, owner: AbstractValue, name: str) -> AbstractValue:
+    wanted = dtype_bytes(node) or _bits(text_source(node)) or 8
+    if owner.kind == "file_array" and owner.fraction <= 0 and owner.of_input and name == "astype":
+        weight = owner.weight * wanted / (owner.value or wanted)
+        return it.memory.new("file_array", of_input=True, weight=weight, value=wanted)
     if name in ("view", "reshape", "ravel", "numpy", "cpu") or owner.fraction <= 0:
         return owner
-    wanted = dtype_bytes(node) or _bits(text_source(node)) or 8
     if owner.kind == "file_array":
         weight = wanted / (owner.value or wanted) if name in ("astype", "to", "long", "int") else 1.0
         return it.memory.make("copy", node, "file_array", owner.fraction, weight=weight, each=owner.each)
@@ -296,7 +313,8 @@ FUNCTIONS.update({
          "torch.einsum", "numpy.einsum", "numpy.tensordot"), _times,
     ),
     "scipy.spatial.distance.squareform": _square,
-    **dict.fromkeys(("numpy.frombuffer", "torch.from_numpy"), same),
+    "torch.from_numpy": same,
+    **dict.fromkeys(("numpy.frombuffer", "torch.frombuffer"), _view),
     **dict.fromkeys(("numpy.load", "numpy.fromfile", "torch.from_file"), _read_array),
     **dict.fromkeys(
         ("sklearn.metrics.pairwise.cosine_similarity", "sklearn.metrics.pairwise.linear_kernel",

@@ -24,7 +24,7 @@ def open_mode(call: Call, place: int) -> str:
 
 def open_file(it: Expressions, call: Call) -> AbstractValue:
     """`open` and its relatives: a file that is read, unless its mode or its name says otherwise."""
-    path = call.args[0] if call.args else AbstractValue()
+    path = call.args[0] if call.args else call.kwargs.get("fileobj", AbstractValue())
     hints = [path_name(call.node.args[0])] if call.node.args else []
     if isinstance(path.value, str):
         hints.append(path.value.rpartition("/")[2])
@@ -71,7 +71,7 @@ def _is_small_path(call: Call) -> bool:
 
 def _opened(it: Expressions, path: AbstractValue, mode: str, *, small: bool) -> AbstractValue:
     if any(letter in mode for letter in "wax+"):
-        return AbstractValue(kind="output")
+        return path if path.kind in ("bytebuffer", "textbuffer") else AbstractValue(kind="output")
     small = path.small or small
     made = it.memory.new("file", small=small, item=AbstractValue(kind="line", of_input=not small))
     made.value = "binary" if "b" in mode else "text"

@@ -51,7 +51,7 @@ def use_pool(it: Expressions, call: Call) -> AbstractValue | None:
     with it.memory.loop(source.fraction):
         result = apply(it, call.node, call.args[0], source.one())
     if lazy:
-        if source.fraction > 0 and "imap" in call.name:
+        if "imap" in call.name:
             it.memory.assumptions[call.node.lineno] = (
                 "the loop must keep up with the workers: imap keeps every result that it has not taken yet"
             )
@@ -105,11 +105,22 @@ def _gathered(it: Expressions, call: Call) -> AbstractValue:
 def _start(it: Expressions, call: Call) -> AbstractValue:
     """Thread(target=f, args=(...)) and Process: the function runs with these."""
     target, given = call.kwargs.get("target"), call.kwargs.get("args", AbstractValue())
+    args = list(given.parts.values()) if given.kind == "tuple" else []
     if target is not None and target.kind in ("function", "bound"):
-        args = list(given.parts.values()) if given.kind == "tuple" else []
         with it.memory.loop(0.0):
             it.call(call.node, target, args, {})
-    return it.memory.new("worker")
+    return it.memory.new("worker", item=it.largest([one for one in args if one.of_input and one.fraction <= 0]))
+
+
+def _task(_: Expressions, call: Call) -> AbstractValue | None:
+    """What gives the coroutine that it is given, as asyncio's create_task does."""
+    return call.args[0] if call.args and call.args[0].kind == "future" else None
+
+
+def _run_coroutine(_: Expressions, call: Call) -> AbstractValue | None:
+    """asyncio.run(main())."""
+    given = call.args[0] if call.args else AbstractValue()
+    return given.parts.get("result", given) if given.kind == "future" else None
 
 
 def _submit(it: Expressions, call: Call) -> AbstractValue | None:
@@ -161,6 +172,9 @@ FUNCTIONS.update(
             _make_queue,
         ),
         "ray.get": _gathered,
+        **dict.fromkeys(("asyncio.create_task", "asyncio.ensure_future", "asyncio.wait_for", "asyncio.shield"), _task),
+        "asyncio.run": _run_coroutine,
+        "asyncio.TaskGroup": lambda it, _: it.memory.new("set"),
     }
 )
 LAST_NAMES.update(
@@ -177,6 +191,8 @@ ANYWHERE.update(
         **dict.fromkeys(("map", "apply", "imap"), _map_with),
         **dict.fromkeys(("get", "result", "wait"), _result),
         **dict.fromkeys(("remote", "delay"), _remote),
+        **dict.fromkeys(("create_task", "start_soon"), _task),
+        "run_until_complete": _run_coroutine,
     }
 )
 

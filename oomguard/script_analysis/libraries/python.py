@@ -255,7 +255,11 @@ def _buffer(kind: str) -> Handler:
             return it.memory.make(
                 "copy", call.node, made, given.fraction, representation="joined" if made == "text" else ""
             )
-        return it.memory.new(kind)
+        held = call.args[1] if kind == "compact" and len(call.args) > 1 else given
+        if not held.of_input or held.fraction > 0:
+            return it.memory.new(kind)
+        held = AbstractValue(kind="array2", of_input=True) if kind == "compact" and held.kind == "tokens" else held
+        return it.memory.new(kind, item=held, of_input=True)
 
     return make
 

@@ -109,7 +109,8 @@ def _dump(it: Expressions, call: Call) -> AbstractValue:
 def _archive(it: Expressions, call: Call) -> AbstractValue:
     """A tar or zip file: its members are many files."""
     if any(letter in open_mode(call, 1) for letter in "wax"):
-        return AbstractValue(kind="output")
+        given = [*call.args[:1], *(call.kwargs[name] for name in ("fileobj", "file") if name in call.kwargs)]
+        return next((one for one in given if one.kind == "bytebuffer"), AbstractValue(kind="output"))
     return it.memory.new("archive", fraction=1.0, item=AbstractValue(kind="path_of_many"))
 
 

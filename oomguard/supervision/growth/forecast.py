@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 _LEAST_SAMPLES = 5
 _LEAST_READ_FRACTION = 0.03
 _MOST_RESIDUAL_FRACTION = 0.15  # of the rise: more is no straight line
-ASSUMPTION = "assumes one pass and steady growth"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +50,7 @@ def forecast_end(samples: Sequence[ReadSample], size: int) -> Forecast | None:
     if positions[-1] - positions[0] < _LEAST_READ_FRACTION * size or len(set(positions)) < _LEAST_SAMPLES:
         return None
     memory = [float(sample.unreclaimable) for sample in samples]
-    base, per_byte = _fit(positions, memory)
+    base, per_byte = least_squares(positions, memory)
     residual = max(abs(base + per_byte * x - y) for x, y in zip(positions, memory, strict=True))
     rise = per_byte * (positions[-1] - positions[0])
     if rise <= 0 or residual > _MOST_RESIDUAL_FRACTION * rise:
@@ -65,8 +64,8 @@ def forecast_end(samples: Sequence[ReadSample], size: int) -> Forecast | None:
     )
 
 
-def _fit(xs: Sequence[float], ys: Sequence[float]) -> tuple[float, float]:
-    """Least squares: (value at x = 0, slope). Centred first, as positions are large numbers."""
+def least_squares(xs: Sequence[float], ys: Sequence[float]) -> tuple[float, float]:
+    """The line nearest to the points: (value at x = 0, slope). Centred first, as positions are large numbers."""
     middle_x, middle_y = sum(xs) / len(xs), sum(ys) / len(ys)
     spread = sum((x - middle_x) ** 2 for x in xs)
     slope = sum((x - middle_x) * (y - middle_y) for x, y in zip(xs, ys, strict=True)) / spread

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.formats.proc import parse_proc_stat, parse_status_memory
+from oomguard.formats.proc import parse_proc_stat
 from oomguard.kernel.proc.files import ProcFiles
 from oomguard.stacks.cpython import PythonFrames
 from oomguard.stacks.source import SourceFiles
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _COST_PART = 125  # it takes at most one part of so many of the time since the job began,
 _FIRST_CREDIT_SECONDS, _MOST_CREDIT_SECONDS = 0.01, 0.1  # with so much at the start, and saved up
 _LONGEST_LOOK_SECONDS = 0.0005
+_SEEKING_COST_SECONDS = 0.0001  # of the supervisor, for each look that is_seeking asked for
 _LEAST_PART = 2048  # of the budget: how much the job must have changed by, to be looked at
 _LEAST_GROWTH = 1 << 15  # bytes of one process: less waits until it is more
 _FIRST_PATIENCE_SECONDS, _LAST_PATIENCE_SECONDS = 0.02, 30.0  # until what could not be read is tried again
@@ -50,6 +51,7 @@ class GrowthLedger:
         self._first: int | None = None  # what the job held when it was first looked at
         self._last = 0
         self._not_charged = 0  # how much the job grew by that no line has yet
+        self._charged_asleep = self._charged_awake = 0  # how much, since the first look
         self._where: dict[Line, int] = {}  # a process that grew there
         self.frames = PythonFrames(root)
         self.sources = SourceFiles(root)
@@ -59,10 +61,16 @@ class GrowthLedger:
         """How much the job has grown by since the first look. Units: bytes."""
         return 0 if self._first is None else max(0, self._last - self._first)
 
+    @property
+    def is_seeking(self) -> bool:
+        """Whether the job was only met asleep while it grew: looked at more often, it is soon met where it grows."""
+        return self._charged_asleep > self._charged_awake * _KNOWN_PART and self._credit_seconds > 0
+
     def look(self, pids: Sequence[int], unreclaimable: int) -> None:
         """Look at some of the job's processes, if there is time for it, and something to see."""
         now = time.monotonic()
         credit = self._credit_seconds + (now - self._credit_at) / _COST_PART
+        credit -= _SEEKING_COST_SECONDS if self.is_seeking else 0.0
         self._credit_seconds, self._credit_at = min(credit, _MOST_CREDIT_SECONDS), now
         if self._credit_seconds <= 0 or (
             self._first is not None and abs(unreclaimable - self._last) < self._least_change
@@ -125,7 +133,7 @@ class GrowthLedger:
         self._read &= alive
 
     def _take_size(self, pid: int, grown: list[tuple[int, int, int]], *, is_first: bool) -> None:
-        size = parse_status_memory(self._proc.read(f"{pid}/status")).unreclaimable_bound
+        size = self._proc.unreclaimable_bound(pid)
         if size is None:
             return
         known = self._growth.size(pid)
@@ -148,6 +156,10 @@ class GrowthLedger:
         # Memory that is shared grows in each of its processes, and in the job once: no more than that is charged.
         new = min(size - before, self._not_charged)
         line = self._line(pid)
+        if line == _ASLEEP:
+            self._charged_asleep += new
+        else:
+            self._charged_awake += new
         if line.line > 0:
             self._where.setdefault(line, pid)
         self._growth.take(pid, size, line, not_new=size - before - new)

@@ -10,6 +10,7 @@ from oomguard.units import MIB, format_size
 
 _LEAST_RESERVE, _MOST_RESERVE = 16 * MIB, 256 * MIB
 _RESERVE_PART = 8  # of the budget
+_MOST_GRACE = 8 * MIB  # a handler of signals needs little, and who ignores SIGTERM takes all of it
 # Memory cannot grow faster than this on any machine of today: earlyoom's model, measured 1.8 GB/s here.
 FASTEST_BYTES_A_SECOND = 6e9
 _PAGE = 4096
@@ -54,7 +55,7 @@ def plan_job_limits(asked: int, above: list[LimitAbove], *, reserve: bool = True
         )
     hard = budget + (reserve_of(budget) if reserve else 0)
     hard = (hard if lowest is None else min(hard, lowest.room)) // _PAGE * _PAGE
-    grace = hard + reserve_of(budget)
+    grace = hard + min(reserve_of(budget), _MOST_GRACE)
     return JobLimits(
         budget=budget,
         slow=budget + (hard - budget) // 2 // _PAGE * _PAGE,

@@ -75,7 +75,7 @@ def test_a_wordings_word_finds_its_example(name: str) -> None:
     assert wording.word
     assert any(words.search(wording.example.encode()) for words in compile_words([wording.word]))
     for part in alternatives(wording.word):
-        assert len(literal_prefix(part)[0]) >= 4
+        assert len(literal_prefix(part)[0].encode()) >= 4
 
 
 def test_a_registration_is_complete() -> None:

@@ -97,12 +97,19 @@ def _mixed(of_one: list[str], of_other: list[str]) -> str:
     return "\n".join(lines)
 
 
+def test_lines_without_a_time_are_of_the_machine_whose_label_they_have() -> None:
+    """`pdsh dmesg` labels the further lines of a record as well, which have no time."""
+    alone = _facts("\n".join(BARE))
+    one, other = [f"node1: {line}" for line in BARE], [f"node2: {line.replace('python3', 'java')}" for line in BARE]
+    mixed = _facts(_mixed(one, other))
+    assert len(mixed) == 2 * len(alone)
+    assert [facts for facts in mixed if facts in alone] == alone
+
+
 @pytest.mark.parametrize("prefix", ["{}: ", "May  6 12:00:01 {} kernel: ", "2024-05-06T12:00:01+02:00 {} kernel: "])
 def test_machines_whose_lines_come_in_between_each_other(prefix: str) -> None:
     """`pdsh dmesg`, or a machine that collects the logs of others: nobody's report is cut by another's."""
-    bare = [
-        line for line in BARE if line.startswith("[")
-    ]  # the label of pdsh before a line without a time is not known
+    bare = [line for line in BARE if line.startswith("[")]
     alone = _facts("\n".join(bare))
     one = [prefix.format("node1") + line for line in bare]
     other = [prefix.format("node2") + line.replace("python3", "java") for line in bare]

@@ -6,6 +6,9 @@ import gzip
 import json
 import os
 import random
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +16,7 @@ import pytest
 
 from oomguard.errors import BadInput, Changed, NothingFound
 from oomguard.preparation.api import prepare
+from oomguard.preparation.cluster import unit_queue
 from oomguard.preparation.cluster.finishing import finish
 from oomguard.preparation.cluster.job_file import JobFile, read_job, write_job
 from oomguard.preparation.cluster.planning import plan_job
@@ -105,15 +109,95 @@ def test_a_unit_that_fails_stops_no_other(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_claim_keeps_others_away_until_it_is_stale(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["jsonl.gz", "jsonl", "parquet"])
+def test_one_damaged_file_among_ten(tmp_path: Path, kind: str) -> None:
+    """The other nine are committed; the file is had again, and the next run does its unit, and no other."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    folder, chance = tmp_path / "in", random.Random(4)
+    folder.mkdir()
+    for number in range(10):
+        path, texts = folder / f"{number}.{kind}", [document(chance) for _ in range(50)]
+        lines = "".join(json.dumps({"text": text}) + "\n" for text in texts).encode()
+        if kind == "parquet":
+            pq.write_table(pa.table({"text": texts}), path, row_group_size=20)
+        else:
+            path.write_bytes(gzip.compress(lines) if kind == "jsonl.gz" else lines)
+    bad = folder / f"6.{kind}"
+    good = bad.read_bytes()
+    options = PrepareOptions(inputs=(str(folder),), out=tmp_path / "out", format="npy", shard_tokens=5_000)
+    prepare(replace(options, out=tmp_path / "alone"))
+    # A parquet file without its footer cannot be planned with: a page of it is damaged.
+    hurt = bytearray(good if kind == "parquet" else good[:-100])
+    if kind == "parquet":
+        hurt[60:90] = bytes(30)
+    bad.write_bytes(hurt)
+    write_job(plan_job(options), tmp_path / "job.json")
+    job = read_job(tmp_path / "job.json")
+    first = do_units(job, workers=1)
+    assert (list(first.failures), len(first.done)) == ([6], 9)
+    assert str(bad) in str(first.failures[6])
+    with pytest.raises(NothingFound, match="1 of 10"):
+        finish(job)
+    bad.write_bytes(good)
+    assert [each.unit for each in do_units(job, workers=1).done] == [6]
+    finish(job)
+    assert files(tmp_path / "out") == files(tmp_path / "alone")
+
+
+@pytest.mark.slow
+def test_a_file_of_several_units_that_was_mended(tmp_path: Path) -> None:
+    """The bytes that its other units were made of are compared; another size would make other units."""
+    make(tmp_path)
+    good = (tmp_path / "b.jsonl").read_bytes()
+    at = good.index(b"\n", len(good) // 2) + 1
+    (tmp_path / "b.jsonl").write_bytes(good[:at] + b"x" + good[at + 1 :])
+    _, job = planned(tmp_path, ("b.jsonl",), 20_000)
+    failed = list(do_units(job, workers=1).failures)
+    assert len(failed) == 1
+    (tmp_path / "b.jsonl").write_bytes(good + b"\n")
+    with pytest.raises(Changed, match="had"):
+        do_unit(job, failed[0])
+    (tmp_path / "b.jsonl").write_bytes(good.replace(b"to", b"TO", 1))
+    with pytest.raises(Changed, match="was changed"):
+        do_unit(job, failed[0])
+    (tmp_path / "b.jsonl").write_bytes(good)
+    assert [each.unit for each in do_units(job, workers=1).done] == failed
+    assert finish(job).documents == 300
+
+
+@pytest.mark.slow
+def test_a_unit_in_hand_elsewhere_is_left_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A claim that is touched while one waits is of a living worker; one that stays as it is becomes stale."""
     make(tmp_path)
     _, job = planned(tmp_path, ("a.txt",), 20_000)
     claim = job.part_file(0).with_suffix(".claim")
-    claim.touch()
+    claim.write_text("another-machine pid:[1] 7:1")
+    monkeypatch.setattr(unit_queue, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(time, "sleep", lambda _: os.utime(claim))
     assert do_units(job).elsewhere == 1
-    os.utime(claim, (1, 1))
+    assert claim.exists()
+    monkeypatch.setattr(time, "sleep", lambda _: os.utime(claim, (1, 1)))
+    claim.touch()
     assert [each.unit for each in do_units(job).done] == [0]
     assert not claim.exists()
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_gone_from_this_machine_is_not_waited_for(tmp_path: Path) -> None:
+    """As after Slurm or a person killed it: the same command does its unit at once, not a minute later."""
+    make(tmp_path)
+    _, job = planned(tmp_path, ("a.txt",), 20_000)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        dead = unit_queue._who(child.pid)
+        assert "gone" not in dead
+        claim = job.part_file(0).with_suffix(".claim")
+        claim.write_text(dead)
+        assert not unit_queue.Claim(claim).is_stale()
+        child.kill()
+    assert unit_queue.Claim(claim).is_stale()
+    assert 0 in [each.unit for each in do_units(job).done]
 
 
 def test_a_planned_job_is_never_replaced(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oomguard.errors import BadInput
-from oomguard.preparation.cluster.parts import PartWriter, open_part
+from oomguard.preparation.cluster.parts import PartWriter, Place, open_part
 from oomguard.preparation.cluster.units import cut_units
 from oomguard.preparation.options import PrepareOptions, resolve_options
 from oomguard.preparation.reading.sources import find_sources
@@ -115,7 +115,8 @@ def flat(given_pieces: list[EncodedPiece]) -> list[tuple[str | None, bytes, list
 @pytest.mark.parametrize("seed", range(20))
 def test_a_part_gives_back_what_it_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     """In small stretches, and from any position on that a piece carried."""
-    monkeypatch.setattr("oomguard.preparation.cluster.parts.MIB", 64)
+    monkeypatch.setattr("oomguard.preparation.cluster.parts._STEP", 64)
+    monkeypatch.setattr("oomguard.preparation.cluster.parts._BLOCK", 48)
     monkeypatch.setattr("oomguard.preparation.cluster.parts._LONGEST_FOOTER", 1 << 20)
     chance = random.Random(seed)
     given_pieces = pieces(chance, chance.randrange(1, 12))
@@ -130,7 +131,11 @@ def test_a_part_gives_back_what_it_was_given(tmp_path: Path, monkeypatch: pytest
     back = list(part.pieces(3))
     assert flat(back) == flat(given_pieces)
     for at, piece in enumerate(back):
-        rest = list(part.pieces(3, segment=piece.position["segment"], token=piece.position["token"]))
+        place = Place(piece.position["segment"], piece.position["token"], piece.position["end"])
+        assert [bytes(each.tokens) for each in part.pieces(3, Place(), place)] == [
+            bytes(each.tokens) for each in back[: at + 1]
+        ]
+        rest = list(part.pieces(3, place))
         assert [bytes(each.tokens) for each in rest] == [bytes(each.tokens) for each in back[at + 1 :]]
         assert [list(each.ends or ()) for each in rest] == [list(each.ends or ()) for each in back[at + 1 :]]
         assert [each.count for each in rest] == [each.count for each in back[at + 1 :]]
@@ -160,7 +165,7 @@ def test_the_first_commit_counts(tmp_path: Path) -> None:
 
 
 def test_a_damaged_part_is_never_laid_out(tmp_path: Path) -> None:
-    """Any byte that is another one, and any shorter file, is noticed before its first token is taken."""
+    """Any byte that is another one, and any shorter file, is noticed."""
     path = tmp_path / "0000000.part"
     good = written(path)
     chance = random.Random(5)
@@ -172,7 +177,7 @@ def test_a_damaged_part_is_never_laid_out(tmp_path: Path) -> None:
             bad[chance.randrange(len(bad))] ^= 1 << chance.randrange(8)
         path.write_bytes(bad)
         with pytest.raises(BadInput, match="damaged"):
-            open_part(path, job="j", unit=0, token_bytes=2)
+            open_part(path, job="j", unit=0, token_bytes=2).check()
     path.write_bytes(good)
     for other in ({"job": "k"}, {"unit": 1}, {"token_bytes": 4}):
         with pytest.raises(BadInput, match="of another job"):

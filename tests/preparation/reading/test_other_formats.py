@@ -2,14 +2,17 @@
 
 import codecs
 import csv
+import inspect
 import io
 import json
+import lzma
 import tarfile
 import tempfile
 from collections.abc import Callable
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pyarrow as pa
 import pyarrow.ipc
@@ -23,7 +26,8 @@ from oomguard.preparation.reading.byte_stream import ByteStream, Transcoded
 from oomguard.preparation.reading.csv_records import iter_csv
 from oomguard.preparation.reading.json_values import iter_values
 from oomguard.preparation.reading.lines import parse_values
-from oomguard.preparation.reading.pieces import Piece, unpack
+from oomguard.preparation.reading.memory_ahead import memory_ahead
+from oomguard.preparation.reading.pieces import DocumentTooLong, Piece, unpack
 from oomguard.preparation.reading.source import Source
 from oomguard.preparation.reading.tar_members import iter_tar
 from oomguard.preparation.reading.text_stream import iter_text
@@ -150,6 +154,19 @@ def test_documents_in_are_documents_out(name: str, found: list[str], piece_bytes
             )
 
 
+@pytest.mark.parametrize("name", ["array", "objects", "csv", "warc"])
+@examples(60)
+@given(found=documents, size=st.integers(1, 9))
+@example(found=["\\\\" * 5, '"', "\\"], size=1)
+def test_however_little_is_read_at_a_time(name: str, found: list[str], size: int) -> None:
+    """A read may end anywhere: in an escape, before a quote, between two brackets."""
+    module = inspect.getmodule(KINDS[name][0])
+    with tempfile.TemporaryDirectory() as folder, mock.patch.object(module, "_READ", size):
+        path = Path(folder, "a")
+        path.write_bytes(KINDS[name][2](found))
+        assert documents_in(read(name, path)) == found
+
+
 @pytest.mark.parametrize("packed", PACKERS)
 @pytest.mark.parametrize("name", [name for name in KINDS if KINDS[name][1] != "arrow"])
 def test_compressed(tmp_path: Path, name: str, packed: str) -> None:
@@ -188,11 +205,37 @@ def test_a_json_array_says_where_it_is_none(tmp_path: Path) -> None:
             read("array", path)
 
 
-def test_a_value_that_is_too_large(tmp_path: Path) -> None:
-    for name in ("array", "csv", "warc"):
-        (tmp_path / name).write_bytes(KINDS[name][2](["small", "x" * 300_000]))
-        with pytest.raises(BudgetTooSmall, match="longest that fits here"):
-            read(name, tmp_path / name, largest_document=100_000)
+LARGE = 'x"\n\\' * 75_000
+
+
+@pytest.mark.parametrize("name", ["array", "objects", "csv", "warc", "arrow"])
+def test_a_document_that_is_too_large_is_named_with_all_of_its_size(tmp_path: Path, name: str) -> None:
+    """Although not all of it was read: the memory that it is said to need is what it does need."""
+    path = tmp_path / "a"
+    path.write_bytes(KINDS[name][2](["small", LARGE, "small"]))
+    size = {
+        "array": len(json.dumps({"n": [1, {"text": "no"}], "text": LARGE}, indent=1).replace("\n", "\n  ")) - 2,
+        "objects": len(json.dumps({"text": LARGE, "n": '}"'}, indent=2)),
+        "csv": len(as_csv([LARGE])) - len(as_csv([])),
+    }.get(name, len(LARGE))
+    with pytest.raises(DocumentTooLong, match="longest that fits here") as caught:
+        read(name, path, largest_document=100_000, piece_bytes=1000)
+    copies = 13 if name == "csv" else 4
+    assert abs(caught.value.alone - copies * size) < copies * 10
+    asked: list[int] = []
+
+    def allow(need: int, _: str) -> None:
+        asked.append(need)
+        if need > caught.value.alone:
+            raise BudgetTooSmall(str(need), do="more")
+
+    reader, kind, _ = KINDS[name]
+    how = options(piece_bytes=1000, unasked=1000)
+    pieces = list(reader(source(path, kind), options=how, resume=None, reserve=allow))
+    assert documents_in(pieces) == ["small", LARGE, "small"]
+    assert max(asked) > copies * 100_000
+    (large,) = [piece for piece in pieces if sum(map(len, piece.data)) > len(LARGE)]
+    assert len(unpack(memoryview(b"".join(large.data)))[1]) == 1, "a large one is a piece of its own"
 
 
 @pytest.mark.parametrize(
@@ -273,6 +316,65 @@ def test_a_batch_that_is_decompressed_is_asked_for(tmp_path: Path, make: Any) ->
     pieces = list(iter_arrow(source(tmp_path / "a", "arrow"), **how))
     assert documents_in(pieces) == text
     assert 30_000_000 < max(asked) < 31_000_000
+    at_start, what = memory_ahead([source(tmp_path / "a", "arrow")])
+    assert at_start == max(asked)
+    assert str(tmp_path / "a") in what
+
+
+@pytest.mark.parametrize("kind", ["struct", "list", "dictionary", "union", "view", "null", "fixed"])
+def test_columns_of_any_type_before_the_text_do_not_count(tmp_path: Path, kind: str) -> None:
+    """Where one has an unknown number of buffers, all of them count."""
+    count = 20_000
+    before = {
+        "struct": lambda: pa.array([{"a": "x" * 500, "b": {"c": number}} for number in range(count)]),
+        "list": lambda: pa.array([["x" * 500, "y"]] * count),
+        "dictionary": lambda: pa.array(["x" * 500] * count).dictionary_encode(),
+        "union": lambda: pa.UnionArray.from_sparse(
+            pa.array([0] * count, pa.int8()), [pa.array(["x" * 500] * count), pa.array(range(count))]
+        ),
+        "view": lambda: pa.array(["x" * 500] * count).cast(view_of_text()),
+        "null": lambda: pa.nulls(count),
+        "fixed": lambda: pa.array([[1.5, 2.5]] * count, pa.list_(pa.float64(), 2)),
+    }[kind]()
+    table = pa.table({"before": before, "text": ["x" * 1000] * count, "after": ["z" * 1000] * count})
+    with pa.ipc.new_file(
+        str(tmp_path / "a"), table.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")
+    ) as writer:
+        writer.write_table(table)
+    need, _ = memory_ahead([source(tmp_path / "a", "arrow")])
+    known = kind not in ("union", "view") or pa.types.is_string(before.type)
+    assert need < 22_000_000 if known else need > 42_000_000
+    assert documents_in(read("arrow", tmp_path / "a")) == ["x" * 1000] * count
+
+
+def test_a_batch_that_is_not_compressed_takes_nothing(tmp_path: Path) -> None:
+    """It is read where it lies: also from a file of which one column is wanted."""
+    table = pa.table({"n": range(40_000), "text": ["x" * 1000] * 40_000})
+    with pa.ipc.new_file(str(tmp_path / "a"), table.schema) as writer:
+        writer.write_table(table)
+    assert memory_ahead([source(tmp_path / "a", "arrow")]) == (0, "")
+    before = pa.total_allocated_bytes()
+    pieces = iter_arrow(source(tmp_path / "a", "arrow"), options=options(), resume=None, reserve=granted)
+    next(pieces)
+    assert pa.total_allocated_bytes() - before < 4_000_000
+
+
+@pytest.mark.parametrize("packed", ["xz", "zst"])
+def test_windows_are_known_at_the_start(tmp_path: Path, packed: str) -> None:
+    """As the reader asks for them when it opens the file."""
+    path = tmp_path / f"a.jsonl.{packed}"
+    if packed == "xz":
+        path.write_bytes(lzma.compress(b"{}\n", preset=9))
+    else:
+        path.write_bytes(b"\x28\xb5\x2f\xfd\x00\x88\x01\x00\x00")  # RFC 8878: 128 MiB, an empty block
+    (tmp_path / "b.jsonl.gz").write_bytes(PACKERS["gz"](b"{}\n"))
+    asked: list[int] = []
+    with ByteStream(source(path, "jsonl", packed), reserve=lambda size, _: asked.append(size)):
+        pass
+    need, what = memory_ahead([source(tmp_path / "b.jsonl.gz", "jsonl", "gz"), source(path, "jsonl", packed)])
+    assert [need] == asked
+    assert need >= 64 << 20
+    assert what == f"the {packed} dictionary of {path}"
 
 
 @examples(60)

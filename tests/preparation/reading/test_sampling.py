@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +62,7 @@ def corpus(request: pytest.FixtureRequest, documents: list[str], tmp_path_factor
     return path
 
 
-def sources_of(path: Path) -> list[Source]:
+def sources_of(path: Path) -> Sequence[Source]:
     return find_sources([str(path)], folder=Path(), exclude=None)
 
 

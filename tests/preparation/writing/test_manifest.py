@@ -128,6 +128,15 @@ def test_a_change_is_refused_with_both_values(tmp_path: Path, change: dict[str, 
     assert file_in(tmp_path).read_bytes() == content
 
 
+def test_of_an_input_whose_size_does_not_count_none_is_shown(tmp_path: Path) -> None:
+    """Standard input has none, and that of a file under way may change."""
+    position = {"source": 0, "resume": {}}
+    begin(tmp_path, add=[{"checkpoint": {**CHECKPOINT, "position": position}}])
+    with pytest.raises(Changed) as caught:
+        begin(tmp_path, {**HEADER, "input": [{"path": "-", "bytes": None}, HEADER["input"][1]]})
+    assert "input was /a.txt, and now it is -" in str(caught.value)
+
+
 @pytest.mark.parametrize(
     "inputs",
     [

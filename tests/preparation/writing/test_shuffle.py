@@ -1,6 +1,7 @@
 """Documents through buckets come out in the order of their hashes, whatever is cut, stopped or small on the way."""
 
 import hashlib
+import os
 import random
 from collections.abc import Callable, Iterable
 from itertools import chain
@@ -10,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from oomguard.errors import Changed
-from oomguard.preparation.writing.buckets import Bucket, BucketWriter, buckets_in, place_of
+from oomguard.errors import Changed, NotOurs
+from oomguard.preparation.writing.buckets import Bucket, BucketWriter, Extent, buckets_in, place_of
 from oomguard.preparation.writing.shuffled_pieces import Section, ShuffledPieces
 
 MIB = 1 << 20
@@ -246,3 +247,22 @@ def test_where_the_first_tokens_are_for_validation_they_stay_first(tmp_path: Pat
     head = [number for number in order if number < first and number != last]
     head += [last] if last < len(DOCUMENTS) else []
     assert made == [DOCUMENTS[number] for number in [*head, *(number for number in order if number >= first)]]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_root_appends_nowhere_else_when_another_user_swaps_the_folder(tmp_path: Path) -> None:
+    """Who may write to the folder above puts a folder of links in the place of root's, between two appends."""
+    (tmp_path / "victim").write_text("kept")
+    (tmp_path / "spool").mkdir()
+    extent = Extent(tmp_path / "spool/ta000.tokens")
+    extent.append(b"first")
+    (tmp_path / "spool").rename(tmp_path / "away")
+    (tmp_path / "theirs").mkdir()
+    os.link(tmp_path / "victim", tmp_path / "theirs/ta000.tokens")
+    (tmp_path / "spool").symlink_to(tmp_path / "theirs")
+    os.chown(tmp_path / "spool", 65534, 65534, follow_symlinks=False)
+    with pytest.raises(NotOurs, match="belongs to"):
+        extent.append(b"second")
+    with pytest.raises(NotOurs, match="belongs to"):
+        extent.sync()
+    assert (tmp_path / "victim").read_text() == "kept"

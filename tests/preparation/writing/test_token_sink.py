@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oomguard.errors import OomguardError
-from oomguard.preparation.execution import try_checkpoint
+from oomguard.preparation.running import try_checkpoint
 from oomguard.preparation.writing.manifest import Manifest
 from oomguard.preparation.writing.token_sink import Totals
 from tests.preparation.expecting import last_checkpoint

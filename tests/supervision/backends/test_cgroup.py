@@ -14,14 +14,14 @@ from oomguard.kernel.model import SUPERVISOR_MEMORY, LimitAbove
 from oomguard.supervision.backends.cgroup_setup import open_cgroup
 from oomguard.supervision.backends.choose import find_place
 from oomguard.supervision.backends.systemd import find_scope_manager
-from oomguard.supervision.rules.choice import BudgetRequest
+from oomguard.supervision.rules.enforcement import BudgetRequest
 from tests.kernel.fake_cgroups import FakeKernel
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from oomguard.supervision.backends.cgroup import CgroupBackend
-    from oomguard.supervision.rules.choice import Choice, Refusal
+    from oomguard.supervision.rules.enforcement import Choice, Refusal
 
 MIB = 1 << 20
 NAME = f"oomguard-{os.getpid()}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -30,3 +31,28 @@ def test_a_python_that_cannot_be_read_for_a_moment_is_asked_again_and_charged_no
 def test_a_program_that_never_could_be_read_is_charged_itself_and_left_alone_for_a_while() -> None:
     ledger = ledger_that_reads([])
     assert [ledger._line(7).line for _ in range(3)] == [0, 0, 0]  # a second read would find no stack to give
+
+
+def test_a_job_that_was_only_met_asleep_is_sought_until_it_is_met_where_it_grows() -> None:
+    ledger = ledger_that_reads(FRAMES, FRAMES, FRAMES)
+    ledger._growth.take(7, 0, None)
+    for state, seeks in (("S", True), ("S", True), ("R", False)):
+        ledger._proc = SimpleNamespace(
+            stat=lambda _, s=state: SimpleNamespace(name="python", state=s), read=lambda _: ""
+        )
+        ledger._not_charged = 1 << 20
+        ledger._charge(7, (ledger._growth.size(7) or 0) + (1 << 20))
+        assert ledger.is_seeking is seeks
+
+
+def test_looking_more_often_is_paid_for_and_ends_when_that_is_used_up() -> None:
+    """On a clock that stands still: else the time since earns more."""
+    ledger = ledger_that_reads()
+    ledger._charged_asleep = 1 << 20
+    ledger._first = ledger._last = 1 << 20
+    looks = 0
+    while ledger.is_seeking:
+        ledger._credit_at = time.monotonic()
+        ledger.look([7], 1 << 20)  # which has not grown since: nothing is read
+        looks += 1
+    assert 50 < looks < 1000

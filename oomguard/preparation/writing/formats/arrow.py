@@ -101,7 +101,7 @@ class Arrow(OutputFormat):
 
     def next_lines(self, done: FinishedSet) -> list[str]:
         if not done.tokens("train"):
-            return again("--val-fraction 0")
+            return again(done, "--val-fraction 0")
         return [
             "next: what a trainer takes as its train_dataset:",
             python_line(f"import datasets; print(datasets.load_from_disk({quoted(done.folder + '/train')}))"),

@@ -91,6 +91,9 @@ class FinishedSet:
     layout: Layout
     vocabulary_size: int
     eot: int
+    documents: int | None = None  # None: not known
+    is_divisible: bool = False  # its texts are divided between training and validation
+    is_converted: bool = False  # and not prepared here
     is_undivided: bool = False  # of one text whose end was not known before it came: a pipe, a compressed file
 
     def of(self, split: str) -> tuple[FinishedShard, ...]:

@@ -50,7 +50,7 @@ class Datatrove(OutputFormat):
 
     def next_lines(self, done: FinishedSet) -> list[str]:
         if not done.tokens("train"):
-            return again("--val-fraction 0")
+            return again(done, "--val-fraction 0")
         return [
             "next: windows of 2,048 tokens (and their targets), as nanotron reads them:",
             python_line(

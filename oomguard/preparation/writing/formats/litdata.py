@@ -80,7 +80,7 @@ class Litdata(OutputFormat):
 
     def next_lines(self, done: FinishedSet) -> list[str]:
         if not done.tokens("train"):
-            return again("--val-fraction 0")
+            return again(done, "--val-fraction 0")
         folder, size = quoted(done.folder + "/train"), done.layout.block_size
         return [
             "next: blocks for a DataLoader, as litgpt's LitData module reads them:",

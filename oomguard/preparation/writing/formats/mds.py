@@ -80,7 +80,7 @@ class Mds(OutputFormat):
 
     def next_lines(self, done: FinishedSet) -> list[str]:
         if not done.tokens("train"):
-            return again("--val-fraction 0")
+            return again(done, "--val-fraction 0")
         return [
             "next: samples for a DataLoader, as llm-foundry reads them:",
             python_line(

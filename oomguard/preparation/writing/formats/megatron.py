@@ -59,7 +59,7 @@ class Megatron(OutputFormat):
 
     def next_lines(self, done: FinishedSet) -> list[str]:
         if not done.tokens("train"):
-            return again("--val-fraction 0")
+            return again(done, "--val-fraction 0")
         folder = shell_path(done.folder)
         data = f"--train-data-path {folder}/train_text_document"
         if done.tokens("val"):

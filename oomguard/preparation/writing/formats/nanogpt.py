@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.preparation.writing.formats.base import OutputFormat
 from oomguard.preparation.writing.formats.stored import raw_shards
-from oomguard.preparation.writing.formats.words import again, no_train_file, shell_path
+from oomguard.preparation.writing.formats.words import again, for_validation, no_train_file, shell_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,28 +37,25 @@ class NanoGpt(OutputFormat):
         if not train:
             return [no_train_file(done, "train.bin")]
         if not val:
-            note = (
-                "there is no val.bin, which train.py reads at its first step: --val-fraction 0.0005 makes one "
-                "(of a text from a pipe only with --separator, since its end is not known before it comes)"
-            )
-            return [note]
+            return [
+                f"there is no val.bin, which train.py reads at its first step; for one: {for_validation(done, _BLOCK)}"
+            ]
         short = [(split, tokens) for split, tokens in (("train", train), ("val", val)) if tokens <= _BLOCK]
-        cure = {
+        cures = {
             "train": "more text, or a smaller --block_size of train.py",
             "val": "a larger --val-fraction, or --separator",
         }
         return [
             f"only {tokens:,} {'validation' if split == 'val' else 'training'} tokens, and nanoGPT needs more than "
-            f"{_BLOCK:,} (its block_size): {cure[split]}, gives more"
+            f"{_BLOCK:,} (its block_size): {cures[split]}, gives more"
             for split, tokens in short
         ]
 
     def next_lines(self, done: FinishedSet) -> list[str]:
         if not done.tokens("train"):
-            return again("--val-fraction 0.5 and two documents or more,")
+            return again(done, "--val-fraction 0.5 and two documents or more,")
         if not done.tokens("val"):
-            divided = "--separator TEXT (what stands between its documents) " if done.is_undivided else ""
-            return again(f"{divided}--val-fraction 0.0005")
+            return again(done, for_validation(done, _BLOCK))
         lines = [
             "next: in a nanoGPT checkout, with this folder as data/mine:",
             f"  ln -s {shell_path(done.folder)} data/mine",

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING
 from oomguard.errors import BadInput
 from oomguard.preparation.writing.formats.base import OutputFormat
 from oomguard.preparation.writing.formats.stored import RawShard, numbered_files
-from oomguard.preparation.writing.formats.words import again, no_train_shard, shell_path, short_last_shard
+from oomguard.preparation.writing.formats.words import (
+    again,
+    for_validation,
+    no_train_shard,
+    shell_path,
+    short_last_shard,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,14 +57,14 @@ class Npy(OutputFormat):
             return [no_train_shard(done)]
         notes = short_last_shard(done, "build-nanogpt stops (RuntimeError)")
         if not done.tokens("val"):
-            notes.append("there is no val shard, which train_gpt2.py asserts: --val-fraction 0.01 makes one")
+            notes.append(f"there is no val shard, which train_gpt2.py asserts; for one: {for_validation(done, 0)}")
         return notes
 
     def next_lines(self, done: FinishedSet) -> list[str]:
         if not done.tokens("train"):
-            return again(f"--shard-tokens {max(1, done.tokens('val') // 10)}")
+            return again(done, f"--shard-tokens {max(1, done.tokens('val') // 10)}")
         if not done.tokens("val"):
-            return again("--val-fraction 0.01")
+            return again(done, for_validation(done, 0))
         lines = [
             "next: in a build-nanogpt checkout:",
             f"  ln -s {shell_path(done.folder)} edu_fineweb10B",

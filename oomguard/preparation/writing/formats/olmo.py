@@ -49,7 +49,7 @@ class Olmo(OutputFormat):
 
     def next_lines(self, done: FinishedSet) -> list[str]:
         if not done.tokens("train"):
-            return again("--val-fraction 0")
+            return again(done, "--val-fraction 0")
         first = f"{done.folder}/{done.of('train')[0].path}"
         width = 8 * done.layout.token_bytes
         return [

@@ -12,6 +12,7 @@ from oomguard.text import printable
 if TYPE_CHECKING:
     from oomguard.preparation.writing.formats.base import FinishedSet
 
+_FRACTIONS = ("0.0005", "0.005", "0.01", "0.05", "0.1", "0.5")
 _A_BATCH = 64 * 1024 * 8  # B x T x processes in the anchors' own scripts
 
 
@@ -41,9 +42,25 @@ def no_train_file(done: FinishedSet, name: str) -> str:
     )
 
 
-def again(flags: str) -> list[str]:
+def again(done: FinishedSet, flags: str) -> list[str]:
     """The next command where none can train yet."""
+    if done.is_converted:
+        return [
+            "next: nothing can be trained on this yet; what it was converted from, prepared again with",
+            f"  {flags}",
+        ]
     return ["next: nothing can be trained on this yet; the same command again, with", f"  {flags} --restart"]
+
+
+def for_validation(done: FinishedSet, least: int) -> str:
+    """What it takes for more than `least` validation tokens, where there are none."""
+    total = done.tokens("train")
+    fraction = next((one for one in _FRACTIONS if float(one) * total > least), None)
+    if done.is_undivided:  # one from a pipe, or compressed: its end is not known before it comes
+        return f"--separator TEXT (what stands between its documents) --val-fraction {fraction or '0.5'}"
+    if done.documents == 1 and not done.is_divisible:
+        return f"two documents or more, and --val-fraction {fraction or '0.5'}"
+    return f"--val-fraction {fraction}" if fraction else "more text, and --val-fraction 0.5"
 
 
 def short_last_shard(done: FinishedSet, loaders: str) -> list[str]:

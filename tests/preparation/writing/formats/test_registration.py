@@ -92,6 +92,28 @@ def test_a_split_that_is_missing_is_said_and_not_named(output: OutputFormat, the
         assert "/data/mine" not in text
 
 
+@pytest.mark.parametrize("name", ["nanogpt", "npy", "llmc"])
+def test_what_is_said_to_make_validation_makes_it(name: str) -> None:
+    """cases/D5: with the tokens and documents that there are; of a converted set, by preparing it again."""
+    output = FORMATS[name]
+    half = replace(made(output, ("train",)), documents=1000)
+    tokens = half.tokens("train")
+    (fraction,) = re.findall(r"--val-fraction ([\d.]+)", output.next_lines(half)[1])
+    assert tokens * float(fraction) > 1024
+    small = replace(half, shards=(replace(half.of("train")[0], tokens=40_000),))
+    (fraction,) = re.findall(r"--val-fraction ([\d.]+)", output.next_lines(small)[1])
+    assert name != "nanogpt" or 40_000 * float(fraction) > 1024
+    assert fraction in " ".join(output.notes(small))
+    one = output.next_lines(replace(half, documents=1))[1]
+    assert "two documents or more" in one
+    assert "two documents" not in output.next_lines(replace(half, documents=1, is_divisible=True))[1]
+    assert "--separator" in output.next_lines(replace(half, documents=1, is_undivided=True))[1]
+    if name == "nanogpt":
+        tiny = replace(half, shards=(replace(half.of("train")[0], tokens=900),))
+        assert "more text" in output.next_lines(tiny)[1]
+    assert "the same command" not in output.next_lines(replace(half, is_converted=True))[0]
+
+
 @pytest.mark.parametrize("name", ["npy", "llmc"])
 def test_a_last_shard_too_short_for_a_batch_is_said(name: str) -> None:
     """cases/D8: llm.c and build-nanogpt stop on it."""

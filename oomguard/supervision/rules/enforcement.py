@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from oomguard.errors import BadInput
+from oomguard.units import format_size
 
 Choice = Literal["auto", "cgroup", "systemd", "polling"]
 Way = Literal["cgroup v2", "systemd scope", "cgroup v1", "polling"]
@@ -51,6 +52,10 @@ class Enforcement:
     cannot: str  # what this way does not do, for people; "" if nothing is missing
     notes: tuple[str, ...]
     refusals: tuple[Refusal, ...]  # the better ways, best first
+
+    def budget_line(self) -> str:
+        """The budget, and who enforces it."""
+        return f"budget {format_size(self.budget)} (--max-rss), {self.first_line()}"
 
     def first_line(self) -> str:
         """Who enforces the budget, and what that cannot do."""

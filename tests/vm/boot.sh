@@ -1,5 +1,5 @@
 #!/bin/bash
-# run.sh [options] -- 'COMMAND'
+# boot.sh [options] -- 'COMMAND'
 # Boots the guest that build.sh made, runs COMMAND (bash) in it as root, prints its stdout and stderr live, brings
 # back the files it left under /out, and exits with its status (124: --timeout ran out; 125: the guest died first).
 #   --mem MB        guest memory (1024)     --cpus N        (1)
@@ -14,10 +14,10 @@ while [ $# -gt 0 ]; do case $1 in
   --mem) mem=$2; shift 2;; --cpus) cpus=$2; shift 2;; --swap) swap=$2; shift 2;; --kernel) kernel=$2; shift 2;;
   --cgroup) cgroup=$2; shift 2;; --init) init=$2; shift 2;; --share) share=$2; shift 2;; --out) out=$2; shift 2;;
   --timeout) timeout=$2; shift 2;; --) shift; break;;
-  -h|--help) sed -n '2,/^set /p' "$0" | sed '$d;s/^# \{0,1\}//'; exit 0;; *) echo "run.sh: unknown option $1" >&2; exit 2;; esac; done
-[ $# = 1 ] || { echo "run.sh: one COMMAND after -- (see --help)" >&2; exit 2; }
+  -h|--help) sed -n '2,/^set /p' "$0" | sed '$d;s/^# \{0,1\}//'; exit 0;; *) echo "boot.sh: unknown option $1" >&2; exit 2;; esac; done
+[ $# = 1 ] || { echo "boot.sh: one COMMAND after -- (see --help)" >&2; exit 2; }
 k=$CACHE/kernels/$kernel; root=$CACHE/root.img
-[ -s "$k/initrd.img" ] && [ -s "$root" ] || { echo "run.sh: build first: ./build.sh $kernel" >&2; exit 2; }
+[ -s "$k/initrd.img" ] && [ -s "$root" ] || { echo "boot.sh: build first: ./build.sh $kernel" >&2; exit 2; }
 
 probe=$CACHE/accel.$(cat /proc/sys/kernel/random/boot_id)   # asked once per boot of the host
 [ -s "$probe" ] || "$HERE/probe-kvm.sh" "$k" > "$probe"
@@ -38,7 +38,7 @@ if [ -n "$share" ]; then
 if [ "$swap" != 0 ]; then truncate -s "${swap}M" "$w/swap.img"; chmod 600 "$w/swap.img"; mkswap "$w/swap.img" >/dev/null 2>&1; disks="$disks $(drive swap "$w/swap.img" discard=ignore)"; fi
 case $cgroup in v2) cg="systemd.unified_cgroup_hierarchy=1";;
   v1) cg="systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=1";;
-  hybrid) cg="systemd.unified_cgroup_hierarchy=0";; *) echo "run.sh: --cgroup $cgroup?" >&2; exit 2;; esac
+  hybrid) cg="systemd.unified_cgroup_hierarchy=0";; *) echo "boot.sh: --cgroup $cgroup?" >&2; exit 2;; esac
 cmdline="console=ttyS0 panic=-1 reboot=t,f tsc=reliable no_timer_check mitigations=off audit=0 8250.nr_uarts=1 random.trust_cpu=on \
  systemd.show_status=0 systemd.log_target=journal $cg vm.cgroup=$cgroup vm.init=$init"
 
@@ -57,13 +57,13 @@ while :; do
   if [ $got = 0 ]; then case $said in
     START*) ;; "EXIT "*) st=${said#EXIT }; break;; *) echo "guest: $said" >&2;; esac; said=
   elif ! kill -0 "$qpid" 2>/dev/null; then break
-  elif [ "${EPOCHREALTIME%.*}" -ge "$deadline" ]; then echo "run.sh: timeout after $timeout s" >&2; kill "$qpid"; st=124; break; fi
+  elif [ "${EPOCHREALTIME%.*}" -ge "$deadline" ]; then echo "boot.sh: timeout after $timeout s" >&2; kill "$qpid"; st=124; break; fi
 done
 i=0; while kill -0 "$qpid" 2>/dev/null && [ $i -lt 100 ]; do sleep 0.05; i=$((i+1)); done   # let it power off by itself
 kill "$qpid" 2>/dev/null; wait "$qpid" 2>/dev/null; qpid=
 sleep 0.05; for p in $catpids; do kill "$p" 2>/dev/null; done; wait 2>/dev/null
 grep -v 'terminating on signal\|TCG doesn.t support requested feature' "$w/qemu.err" >&2
-if [ -z "$st" ]; then st=125; echo "run.sh: the guest ended before COMMAND did; its console's last lines:" >&2; tail -n 20 "$w/console" >&2; fi
+if [ -z "$st" ]; then st=125; echo "boot.sh: the guest ended before COMMAND did; its console's last lines:" >&2; tail -n 20 "$w/console" >&2; fi
 if [ -n "$out" ]; then
   mkdir -p "$out" "$w/back"; e2fsck -fy "$w/out.img" >/dev/null 2>&1   # after a crash the disk was not unmounted
   debugfs -R "rdump / $w/back" "$w/out.img" >/dev/null 2>&1; rmdir "$w/back/lost+found" 2>/dev/null

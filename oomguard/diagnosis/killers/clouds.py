@@ -1,0 +1,284 @@
+"""Clouds, and what runs notebooks and builds there, of which only their wordings are known. One entry for each."""
+
+from __future__ import annotations
+
+from oomguard.diagnosis.killers.base import Killer, fact, wording
+from oomguard.diagnosis.killers.entries import system
+
+CLOUDS: tuple[Killer, ...] = (
+    system(
+        "ecs",
+        "the Linux kernel, at the memory limit of an Amazon ECS (or AWS Batch) container",
+        wording(
+            r"(?:(?:[{\[\"].{0,3000}?)?\"?(?:stoppedReason|reason|statusReason)\":\s?\")?(?P<reason>OutOfMemory(?:Error)?: Container killed due to memory usage)",
+            "OutOfMemoryError: Container killed|OutOfMemory: Container killed",
+            "Stopped reason: OutOfMemoryError: Container killed due to memory usage",
+        ),
+        killer="kernel",
+        why="the container reached its memory limit",
+        facts=(
+            fact("limit_mib", r"\"memory\":\s?\"?([0-9]{2,9})"),
+            fact("container", r"\"name\":\s?\"([\w-]{1,120})\"", "before"),
+            fact("job", r"\"(?:jobId|taskArn)\":\s?\"([^\"]{1,200})\""),
+        ),
+        do=(
+            (
+                "or raise memory of the container (and of the task) in the task definition; for AWS Batch in resourceRequirements",
+                "aws ecs describe-task-definition --task-definition TASK --query 'taskDefinition.containerDefinitions[].[name,memory]'",
+            ),
+        ),
+    ),
+    system(
+        "cloud-run",
+        "Google Cloud Run (or Functions), at the memory limit of the instance",
+        wording(
+            r"(?:[A-Z]{3,7} [0-9]{3} )?(?P<reason>Memory limit of (?P<limit>[0-9.]+ ?[KMG]i?B?) exceeded with (?P<used>[0-9.]+ ?[KMG]i?B?) used)",
+            "Memory limit of [0-9.]+ ?[KMG]",
+            "Memory limit of 512 MiB exceeded with 515 MiB used. Consider increasing the memory limit, see https://cloud.google.com/run/docs/configuring/memory-limits",
+        ),
+        wording(
+            r"(?P<reason>Function invocation was interrupted\. Error: memory limit exceeded)",
+            "Error: memory limit exceeded",
+            "Function invocation was interrupted. Error: memory limit exceeded.",
+        ),
+        wording(
+            r"(?P<reason>Exceeded (?:soft|hard) (?:private )?memory limit of (?P<limit>[0-9.]+ ?[KMG]i?B) with (?P<used>[0-9.]+ ?[KMG]i?B))",
+            "memory limit of",
+            "Exceeded hard memory limit of 512 MiB with 515 MiB after servicing 3 requests total.",
+        ),
+        wording(
+            r"(?:While handling this request, the (?:process that handled this request|container instance) was|The container instance was) found to be (?P<reason>using too much memory and was terminated)",
+            "using too much memory and was terminated",
+            "While handling this request, the container instance was found to be using too much memory and was terminated. This is likely to cause a new container instance to be used for the next request.",
+        ),
+        facts=(fact("service", r"\"service_name\":\s?\"([\w-]{1,80})\""),),
+        suffix="Gi",
+        small="Mi",
+        do=(("or give each instance more", "gcloud run services update {service} --memory {size}"),),
+    ),
+    system(
+        "heroku",
+        "Heroku, at twice the memory of the dyno",
+        wording(
+            r"(?P<reason>Error R15 \(Memory quota vastly exceeded\))",
+            r"Error R15 \(Memory",
+            "2026-03-01T10:00:00.000000+00:00 heroku[worker.1]: Error R15 (Memory quota vastly exceeded)",
+        ),
+        facts=(
+            fact("used", r"Process running mem=([0-9]+[KMG])"),
+            fact("app", r"heroku\[([a-z_]+)"),
+        ),
+        do=(("or take a larger dyno", "heroku ps:resize {app}=performance-l"),),
+    ),
+    system(
+        "lambda",
+        "AWS Lambda, which ended the function",
+        wording(
+            r"(?:(?:\{.{0,600}?)?\"errorMessage\":\s?\")?(?:RequestId: \S{1,80} )?(?:Error: )?(?P<reason>Runtime exited with error: signal: killed)",
+            "Runtime exited with error: signal: killed",
+            "RequestId: 8f5 Error: Runtime exited with error: signal: killed",
+        ),
+        wording(
+            r"(?:REPORT RequestId: .{0,300}?\s)?(?P<reason>Error Type: Runtime\.OutOfMemory)",
+            r"Runtime\.OutOfMemory",
+            "REPORT RequestId: 8f5\tDuration: 2101.06 ms\tMemory Size: 128 MB\tMax Memory Used: 128 MB\tStatus: error\tError Type: Runtime.OutOfMemory",
+        ),
+        wording(
+            r"(?:\{.{0,1000}?)?\"errorType\":\s?\"(?P<reason>Runtime\.OutOfMemory)\"",
+            r"Runtime\.OutOfMemory",
+            '{"type":"platform.report","record":{"requestId":"8f5","status":"error","errorType":"Runtime.OutOfMemory","metrics":{"memorySizeMB":128,"maxMemoryUsedMB":128}}}',
+        ),
+        facts=(
+            fact("limit", r"\"memorySizeMB\":\s?([0-9]+)", unit="M"),
+            fact("used", r"\"maxMemoryUsedMB\":\s?([0-9]+)", unit="M"),
+            fact("limit", r"Memory Size: ([0-9]+ MB)"),
+            fact("used", r"Max Memory Used: ([0-9]+ MB)"),
+            fact("function", r"/aws/lambda/([\w-]{1,80})"),
+        ),
+        why="the function reached its memory size",
+        do=(
+            (
+                "or give it more (which brings more CPU too)",
+                "aws lambda update-function-configuration --function-name {function} --memory-size {mib}",
+            ),
+        ),
+    ),
+    system(
+        "vertex",
+        "Vertex AI, whose replica ran out of memory",
+        wording(
+            r"(?P<reason>[Tt]he replica (?P<name>[\w-]{1,64}) ran out[- ]of[- ]memory and exited with a non-zero status of [0-9]+\(SIGKILL\))",
+            "memory and exited",
+            "The replica workerpool0-0 ran out-of-memory and exited with a non-zero status of 137(SIGKILL).",
+        ),
+        why="the replica ran out of its machine's memory",
+        do=(("or take a machine with more memory: machine_type in the worker pool, for example", "n2-highmem-8"),),
+    ),
+    system(
+        "colab",
+        "Google Colab, whose virtual machine ran out of memory",
+        wording(
+            r"(?P<reason>Your session crashed after using all available RAM)",
+            "session crashed after",
+            "Your session crashed after using all available RAM. If you are interested in access to high-RAM runtimes, you may want to check out Colab Pro.",
+        ),
+        why="the session used all memory of its machine; its kernel's log cannot be read from outside",
+        do=(
+            ("or take a high-RAM runtime: Runtime, Change runtime type", None),
+            ("see what there is, in a cell", "!free -h"),
+        ),
+    ),
+    system(
+        "kaggle",
+        "Kaggle, whose notebook ran out of memory",
+        wording(
+            r"(?P<reason>Your notebook tried to allocate more memory than is available)",
+            "allocate more memory than",
+            "Your notebook tried to allocate more memory than is available. It has restarted.",
+        ),
+        why="the notebook used all memory of its machine; its kernel's log cannot be read from outside",
+        do=(("see what there is, in a cell", "!free -h"),),
+    ),
+    system(
+        "huggingface-space",
+        "a Space of Hugging Face, at the memory of its hardware",
+        wording(
+            r"(?:runtime error:? )?(?:Exit code: [0-9]+\. Reason: )?(?P<reason>Memory limit exceeded \((?P<limit>[0-9.]{1,8}[KMGT]i)\))",
+            r"Memory limit exceeded \(",
+            "Memory limit exceeded (16Gi)",
+        ),
+        do=(("or take larger hardware: Settings of the Space, Space hardware", None),),
+    ),
+    system(
+        "render",
+        "Render, at the memory of the instance",
+        wording(
+            r"(?:Instance failed:? \S{0,60}\s?)?(?P<reason>(?:Ran o|O)ut of memory \(used over (?P<limit>[0-9.]{1,8} ?[KMG]i?B?)\))",
+            r"Ran out of memory \(used over|Out of memory \(used over",
+            "Ran out of memory (used over 512MB) while running your code.",
+        ),
+        do=(("or take a larger instance type: Settings of the service, Instance Type", None),),
+    ),
+    system(
+        "fly",
+        "the Linux kernel, out of memory in a machine of Fly.io",
+        wording(
+            r"(?P<reason>Process appears to have been OOM killed)",
+            "appears to have been OOM killed",
+            "INFO Process appears to have been OOM killed!",
+        ),
+        killer="kernel",
+        why="the machine's memory was full",
+        do=(("or give the machine more (in MB)", "fly scale memory {mib}"),),
+    ),
+    system(
+        "glue",
+        "AWS Glue, whose worker ran out of memory",
+        wording(
+            r"(?P<reason>Command [Ff]ailed due to [Oo]ut of [Mm]emory)",
+            "Command Failed due to Out of|Command failed due to Out of|Command failed due to out of",
+            "Command Failed due to Out of Memory",
+        ),
+        do=(("or take larger workers: Worker type G.2X or more, in the job's details", None),),
+    ),
+    system(
+        "nomad",
+        "the Linux kernel, at the memory limit of a Nomad task",
+        wording(
+            r"(?:\S{10,40}\s+)?(?:Terminated\s+)?Exit Code: 137,(?: Signal: 9,)? Exit Message: \"(?P<reason>OOM Killed)\"",
+            'Exit Message: "OOM Killed',
+            'Terminated  Exit Code: 137, Exit Message: "OOM Killed"',
+        ),
+        killer="kernel",
+        why="the task reached its memory limit",
+        do=(("or raise resources.memory of the task (in MB)", "nomad job plan JOB.nomad.hcl"),),
+    ),
+    system(
+        "cloudfoundry",
+        "the Linux kernel, at the memory limit of a Cloud Foundry app",
+        wording(
+            r"(?:(?:reason|exit_description): )?\"?(?:\[?APP/PROC/[\w/]{1,40}\]?:? ?)?(?:OUT |ERR )?Exit(?:ed with)? status 137 (?P<reason>\(out of memory\))",
+            r"tatus 137 \(out of memory\)",
+            '   exit_description: "APP/PROC/WEB: Exited with status 137 (out of memory)"',
+        ),
+        killer="kernel",
+        why="the instance reached its memory limit",
+        do=(("or give each instance more", "cf scale APP -m {size}"), ("see what it uses", "cf app APP")),
+    ),
+    system(
+        "dataflow",
+        "Google Cloud Dataflow, whose worker ran out of memory",
+        wording(
+            r"(?P<reason>The worker VM had to shut down one or more processes due to lack of memory)",
+            "due to lack of memory",
+            "The worker VM had to shut down one or more processes due to lack of memory.",
+        ),
+        do=(
+            (
+                "or take machines with more memory for each processor",
+                "--machine_type=n2-highmem-4 --number_of_worker_harness_threads=1",
+            ),
+        ),
+    ),
+    system(
+        "vercel",
+        "Vercel, whose build ran out of memory",
+        wording(
+            r"(?P<reason>At least one \"Out of Memory\" \(\"OOM\"\) event was detected during the build)",
+            "event was detected during the build",
+            'At least one "Out of Memory" ("OOM") event was detected during the build. This occurs when processes or applications running during the build completely fill up the available memory.',
+        ),
+        killer="kernel",
+        why="the build used all memory of its container",
+        do=(("or take a larger build machine: Settings of the project, Build and Deployment", None),),
+    ),
+    system(
+        "streamlit",
+        "Streamlit Community Cloud, at the resources of an app",
+        wording(
+            r"(?P<reason>This app has gone over its resource limits)",
+            "app has gone over its resource",
+            "This app has gone over its resource limits.",
+        ),
+        why="the app used more than an app may, most often memory",
+        do=(("or hold less: cache data once for all sessions", "@st.cache_resource(max_entries=1)"),),
+    ),
+    system(
+        "bitbucket",
+        "Bitbucket Pipelines, at the memory of the step's container",
+        wording(
+            r"(?P<reason>Container '(?P<container>[\w .-]{1,80})' exceeded memory limit)",
+            "' exceeded memory limit",
+            "Container 'Build' exceeded memory limit.",
+        ),
+        why="the container of the step used all memory that it may",
+        do=(
+            (
+                "or give the step more in bitbucket-pipelines.yml (size), or the service (definitions: services: docker: memory)",
+                "size: 2x",
+            ),
+        ),
+    ),
+    system(
+        "readthedocs",
+        "Read the Docs, at the memory of a build",
+        wording(
+            r"(?P<reason>Command killed due to (?:timeout or )?excessive memory consumption)",
+            "excessive memory consumption",
+            "Command killed due to excessive memory consumption",
+        ),
+        why="the build used all memory that it may (or, where the text says so, all of its time)",
+        do=(("or build less at a time: fewer formats, fewer notebooks run, smaller API pages", None),),
+    ),
+    system(
+        "cloudflare",
+        "Cloudflare Workers, at the memory of an isolate (128 MB)",
+        wording(
+            r"(?:Error: )?(?:Your )?(?P<reason>Worker exceeded memory limit)",
+            "Worker exceeded memory limit",
+            "Error: Worker exceeded memory limit.",
+        ),
+        why="the Worker held more than an isolate may",
+        do=(("or stream bodies instead of reading them whole", "new Response(request.body)"),),
+    ),
+)

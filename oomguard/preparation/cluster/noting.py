@@ -1,0 +1,75 @@
+"""All shards of a job written, whoever wrote them, and the manifest told of them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from oomguard.preparation.cluster.shard_shares import ShardWork
+from oomguard.preparation.cluster.shard_table import shard_table
+from oomguard.preparation.preconditions import identity, require_free_names
+from oomguard.preparation.writing.manifest import Manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from oomguard.preparation.cluster.job_file import JobFile
+    from oomguard.preparation.job import Job
+    from oomguard.preparation.writing.manifest import Progress
+    from oomguard.preparation.writing.token_sink import Totals
+
+
+def lay_out_all(job_file: JobFile, job: Job, asked: Callable[[], str | None], *, keep_parts: bool) -> None:
+    """Write what shards are left, and tell the manifest of all.
+
+    Raises: BadInput if a foreign file is among them; Changed if another job's shards are there; as ShardWork.write.
+    """
+    table = shard_table(job_file, job)
+    work = ShardWork(job_file=job_file, job=job, table=table, asked=asked, keep_parts=keep_parts)
+    work.write(table.shards)
+    _note_shards(
+        job, job_file.sha256, work.receipts.lines(), names=work.receipts.names(), totals=table.totals,
+        position={"unit": len(job_file.units)}, behind=table.behind_last(job),
+    )  # fmt: skip
+
+
+def _note_shards(
+    job: Job,
+    made_of: str,
+    told: list[dict[str, Any]],
+    *,
+    names: set[str],
+    totals: Totals,
+    position: dict[str, Any],
+    behind: dict[Any, int],
+) -> None:
+    """Tell the manifest of shards that were written one by one, as if a run had come to its last checkpoint.
+
+    `told`: lines of the manifest. `behind`: the number behind the last shard of each split. `names` may be taken.
+    Raises: BadInput if a foreign file is among them; Changed if another job's shards are there.
+    """
+    resolved, out = job.resolved, job.options.out
+    names = names | {each["shard"]["path"] for each in told}
+
+    def check(progress: Progress) -> None:
+        require_free_names(out, resolved.output, resolved.layout, ours=names | progress.names)
+
+    manifest = Manifest(out)
+    try:
+        progress = manifest.begin({**identity(job), "job": made_of}, restart=False, check=check)
+        if progress.checkpoint is not None or progress.result is not None:
+            return
+        for each in told:
+            manifest.append(naming=each["shard"]["path"], sha256=each["shard"]["sha256"])
+            manifest.append(**each)
+        manifest.append(
+            checkpoint={
+                "totals": asdict(totals),
+                "position": position,
+                "open": {split: {"index": index, "tokens": 0} for split, index in behind.items()},
+                "errors": job.options.errors,
+                "read": [],
+            }
+        )
+    finally:
+        manifest.close()

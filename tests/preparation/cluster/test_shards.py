@@ -1,0 +1,238 @@
+"""Shards written by several machines at once: which stretch of the parts each one is, and the bytes."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from oomguard.errors import BadInput, NothingFound, Stopped
+from oomguard.preparation.api import prepare
+from oomguard.preparation.cluster import job_file, receipts, shard_shares
+from oomguard.preparation.cluster.finishing import finish, finish_share
+from oomguard.preparation.cluster.shard_plan import At, PlannedShard, plan_shards, share_of, stretches_of
+from oomguard.preparation.cluster.unit_queue import do_units
+from oomguard.preparation.writing.val_split import ValSplit
+from tests.preparation.cluster.test_job import files, make, planned
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from oomguard.preparation.cluster.job_file import JobFile
+
+Units = list[tuple[list[int], int]]  # of each: the lengths of the documents that end in it, and tokens behind them
+
+
+def ends_of(lengths: list[int]) -> Any:
+    return np.cumsum(np.array(lengths, np.int64))
+
+
+def stretches(units: Units, step: int) -> Iterator[Any]:
+    """As they come from parts, in stretches of `step` ends."""
+    document = 0
+    for unit, (lengths, rest) in enumerate(units):
+        ends = ends_of(lengths)
+        split = (ends[at : at + step] for at in range(0, len(ends), step))
+        yield from stretches_of(unit, [(None, sum(lengths) + rest, len(lengths), split)], document)
+        document += len(lengths)
+
+
+def obvious(units: Units, full: int, *, with_documents: bool, val: ValSplit | None) -> dict[str, list[int]]:
+    """The sizes of the shards of each split, token by token."""
+    sizes: dict[str, list[int]] = {"train": [], "val": []}
+    held = {"train": 0, "val": 0}
+    number = 0
+
+    def close(split: str) -> None:
+        sizes[split].append(held[split])
+        held[split] = 0
+
+    begun = {"train": False, "val": False}
+    for lengths, rest in units:
+        for at, length in enumerate([*lengths, rest]):
+            split = "val" if val is not None and val.is_val(number) else "train"
+            for _ in range(length):
+                held[split] += 1
+                begun[split] = True
+                if not with_documents and held[split] == full:
+                    close(split)
+                    begun[split] = False
+            if at < len(lengths):
+                begun[split] = begun[split] or with_documents
+                if with_documents and held[split] >= full:
+                    close(split)
+                    begun[split] = False
+                number += 1
+    for split, open_one in begun.items():
+        if open_one:
+            close(split)
+    return sizes
+
+
+@given(
+    units=st.lists(st.tuples(st.lists(st.integers(0, 9), max_size=12), st.integers(0, 9)), min_size=1, max_size=6),
+    full=st.integers(1, 25),
+    with_documents=st.booleans(),
+    fraction=st.sampled_from([None, "0.0005", "0.1", "0.5", "1"]),
+    step=st.integers(1, 5),
+)
+@settings(deadline=None)
+def test_shards_end_where_one_machine_ends_them(
+    units: Units, full: int, with_documents: bool, fraction: str | None, step: int
+) -> None:
+    val = ValSplit(fraction) if fraction else None
+    shards = plan_shards(
+        stretches(units, step), full=full, with_documents=with_documents, val=val, first_index={"train": 0, "val": 0}
+    )
+    found = {split: [shard.tokens for shard in shards if shard.split == split] for split in ("train", "val")}
+    assert found == obvious(units, full, with_documents=with_documents, val=val)
+    for split in ("train", "val"):
+        own = [shard for shard in shards if shard.split == split]
+        assert [shard.index for shard in own] == list(range(len(own)))
+        for one, other in pairwise(own):
+            a, b = one.stop, other.start
+            assert (a.unit, a.segment, a.token, a.end) <= (b.unit, b.segment, b.token, b.end)
+    # The document at a place is the number of those that ended before it.
+    counts = [len(lengths) for lengths, _ in units]
+    assert all(each.start.document == sum(counts[: each.start.unit]) + each.start.end for each in shards)
+
+
+@given(tokens=st.lists(st.integers(1, 100), max_size=30), of=st.integers(1, 8))
+def test_each_shard_is_of_one_share(tokens: list[int], of: int) -> None:
+    start = At(0, 0, 0, 0, 0)
+    shards = [PlannedShard("train", at, each, start, start) for at, each in enumerate(tokens)]
+    shares = [share_of(shards, number, of) for number in range(of)]
+    assert [shard.index for share in shares for shard in share] == list(range(len(tokens)))
+
+
+CASES: list[tuple[tuple[str, ...], dict[str, Any]]] = [
+    (("b.jsonl", "d.jsonl.gz"), {"format": "datatrove", "val_fraction": "0.1", "shard_tokens": 5_000}),
+    (
+        ("a.txt",),
+        {"separator": r"\n\n", "format": "arrow", "eot": "none", "val_fraction": "0.5", "shard_tokens": 3_000},
+    ),
+    (("a.txt", "b.jsonl"), {"format": "npy", "shard_tokens": 7_000}),
+    (("a.txt",), {"format": "npy", "shard_tokens": 7_000, "val_fraction": "0.3", "last_shard": "fold"}),
+    (("b.jsonl", "c.parquet"), {"format": "mds", "shard_tokens": 8_192, "val_fraction": "0.05"}),
+]
+
+
+def alone_and_planned(folder: Path, names: tuple[str, ...], more: dict[str, Any]) -> tuple[dict[str, bytes], JobFile]:
+    make(folder)
+    options, job = planned(folder, names, 40_000, **more)
+    prepare(replace(options, out=folder / "alone"))
+    do_units(job, workers=1)
+    return files(folder / "alone"), job
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("names", "more"), CASES)
+def test_machines_write_disjoint_shards_and_the_bytes_are_those_of_one(
+    tmp_path: Path, names: tuple[str, ...], more: dict[str, Any]
+) -> None:
+    """In any order; a part is gone as soon as no shard needs it; then `finish` finds only its notes left to write."""
+    alone, job = alone_and_planned(tmp_path, names, more)
+    order = [0, 1, 2]
+    random.Random(3).shuffle(order)
+    left = [finish_share(job, part, 3).left for part in order]
+    assert left == sorted(left, reverse=True)
+    assert left[-1] == 0
+    assert not list(job.parts.glob("*.part"))
+    assert job.missing() == []
+    assert all(each.already_done for each in do_units(job).done)
+    result = finish(job)
+    assert files(tmp_path / "out") == alone
+    assert sorted(shard.path for shard in result.shards) == sorted({shard.path for shard in result.shards})
+    assert {path.name for path in job.parts.iterdir()} <= {"job", "finished"}
+    assert finish(job).already_done
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(6))
+def test_a_machine_that_is_killed_between_any_two_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """The process ends before any of its small files is written; the same command then goes on."""
+    alone, job = alone_and_planned(tmp_path, *CASES[seed % len(CASES)])
+    chance, real = random.Random(seed), job_file.replace_text
+
+    class Killed(BaseException):
+        pass
+
+    def sometimes(file: Path, text: str) -> None:
+        if chance.random() < 0.3:
+            raise Killed
+        real(file, text)
+
+    monkeypatch.setattr(shard_shares, "replace_text", sometimes)
+    monkeypatch.setattr(receipts, "replace_text", sometimes)
+    kills = 0
+    while True:
+        try:
+            finish_share(job, chance.randrange(2), 2)
+            finish(job)
+        except Killed:
+            kills += 1
+        else:
+            break
+    assert kills
+    assert files(tmp_path / "out") == alone
+
+
+@pytest.mark.slow
+def test_what_somebody_else_put_there_stays(tmp_path: Path) -> None:
+    alone, job = alone_and_planned(tmp_path, *CASES[2])
+    finish_share(job, 0, 2)
+    name = next(name for name in alone if not (tmp_path / "out" / name).exists())
+    (tmp_path / "out" / name).write_bytes(b"mine")
+    with pytest.raises(BadInput, match="not made by this run"):
+        finish(job)
+    assert (tmp_path / "out" / name).read_bytes() == b"mine"
+    (tmp_path / "out" / name).unlink()
+    finish(job)
+    assert files(tmp_path / "out") == alone
+
+
+@pytest.mark.slow
+def test_a_damaged_part_stops_the_shard_and_is_named(tmp_path: Path) -> None:
+    _, job = alone_and_planned(tmp_path, *CASES[2])
+    part = job.part_file(1)
+    data = bytearray(part.read_bytes())
+    data[10] ^= 1
+    part.write_bytes(data)
+    with pytest.raises(BadInput, match=r"0000001\.part is damaged"):
+        finish(job)
+    part.unlink()
+    with pytest.raises(NothingFound, match="1 of"):
+        finish(job)
+    do_units(job, workers=1)
+    finish(job)
+    assert files(tmp_path / "out") == files(tmp_path / "alone")
+
+
+@pytest.mark.slow
+def test_a_stop_keeps_the_shards_that_were_finished(tmp_path: Path) -> None:
+    import os
+    import signal
+
+    alone, job = alone_and_planned(tmp_path, *CASES[2])
+    done: list[PlannedShard] = []
+
+    def stop(shard: PlannedShard) -> None:
+        done.append(shard)
+        if len(done) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(Stopped):
+        finish_share(job, 0, 1, after_each=stop)
+    assert len(done) == 2
+    assert len(list(job.parts.glob("laid-*.json"))) == 2
+    finish(job)
+    assert files(tmp_path / "out") == alone
