@@ -1,8 +1,8 @@
-"""What a job asks of servers and of a cluster, from sizes alone."""
+"""What a job asks of servers, from sizes alone."""
 
-from oomguard.estimation.elsewhere import cluster_needs, count_units, server_needs
+from oomguard.estimation.elsewhere import count_units, server_needs
 from oomguard.preparation.reading.source import Source
-from oomguard.units import GIB, MIB
+from oomguard.units import GIB
 
 
 def source(path: str, size: int, kind: str = "parquet", compression: str | None = None) -> Source:
@@ -32,15 +32,3 @@ def test_what_is_here_asks_nobody() -> None:
     needs = server_needs([source("s3://b/a", 5, "text")], text_bytes=5, in_units=True)
     assert needs is not None
     assert (needs.requests, needs.of_hub) == (6, 0)
-
-
-def test_more_nodes_than_units_do_not_help() -> None:
-    three = [source(f"/{number}.jsonl.zst", 100 * MIB, "jsonl", "zst") for number in range(3)]
-
-    def seconds(nodes: int) -> float | None:
-        return cluster_needs(
-            three, engine="ray", nodes=nodes, text_bytes=900 * MIB, tokens_disk=450 * MIB, memory=GIB, workers=2,
-            seconds_a_byte=1 / MIB,
-        ).seconds  # fmt: skip
-
-    assert [seconds(nodes) for nodes in (1, 2, 3, 10)] == [900, 600, 300, 300]

@@ -316,13 +316,17 @@ def test_plan_reads_a_sample(tmp_path: Path, hub: HubServer, kind: str) -> None:
 
 def test_plan_for_a_cluster(tmp_path: Path, hub: HubServer) -> None:
     hub.files = corpus("jsonl")
-    told = run_oomguard("plan", f"{ADDRESS}/data", "--cluster", "ray", "--nodes", "10", cwd=tmp_path)
+    told = run_oomguard(
+        "plan", f"{ADDRESS}/data", "--cluster", "ray", "--nodes", "10", "--max-rss", "512M", cwd=tmp_path
+    )
     assert told.returncode == 0, told.stderr
     screen = " ".join(told.stdout.split())
-    assert "ray, 10 nodes: 2 units" in screen
+    assert "10 (ray)" in screen
+    assert "about 2, of 256 MiB of text at most" in screen
+    assert "to encode" in screen
     assert "at most 12 for 2 files" in screen  # 2 for each of them, its 64 MiB, and three for its unit
     assert "3,000 without an account, 5,000 with a free one" in screen
-    assert f"oomguard prepare {ADDRESS}/data --out tokens --cluster ray --tasks 10" in screen
+    assert f"oomguard prepare {ADDRESS}/data --out tokens --workers 1 --cluster ray --max-rss 512M" in screen
 
 
 def test_check_looks_at_a_server(tmp_path: Path, hub: HubServer) -> None:
