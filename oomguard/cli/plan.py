@@ -42,6 +42,7 @@ def plan_command(
             "What all inputs are, whatever their names. auto: by name, else by the first bytes.",
         ),
     ] = "auto",
+    subset: Annotated[str | None, typer.Option(metavar="NAME", help="As for prepare.")] = None,
     shuffle: Annotated[
         int | None, at_least(0, "SEED", "Shuffle the documents over all inputs.", "--shuffle", most=LARGEST_SEED)
     ] = None,
@@ -84,6 +85,7 @@ def plan_command(
         text_field=text_field,
         input_format=input_format,  # type: ignore[arg-type]  # likewise
         shuffle=shuffle,
+        subset=subset,
     )
     budget = parse_size(max_rss) if max_rss is not None else None
     asked = None

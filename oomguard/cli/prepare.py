@@ -49,7 +49,8 @@ def prepare_command(
         typer.Argument(
             metavar="[INPUT...]",
             help="Files (.txt .jsonl .json .csv .tsv .tar .wet, also .gz .zst .xz .bz2; .parquet .arrow), folders, "
-            "globs, hf:// or https:// addresses, - for standard input. None: the corpus files of the current folder.",
+            "globs, hf:// s3:// gs:// https:// addresses, - for standard input. None: the corpus files of the current "
+            "folder.",
         ),
     ] = None,
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="The folder for the shards.")] = Path("tokens"),
@@ -123,6 +124,14 @@ def prepare_command(
             help="The field or column with the text: NAME, a.b (nested), a|b (the first that is there); "
             "GLOB=NAME for some inputs, again for others. Default: text.",
         ),
+    ] = None,
+    subset: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Of a data set on the Hub: a subset that its card names, or NAME:SPLIT."),
+    ] = None,
+    cache: Annotated[
+        str | None,
+        typer.Option(metavar="FOLDER", help="Fetch files of servers into this folder first, and read them from there."),
     ] = None,
     input_format: Annotated[
         str,
@@ -242,6 +251,8 @@ def prepare_command(
         name=name,
         separator=separator,
         text_field=tuple(text_field) if text_field else None,
+        subset=subset,
+        cache=cache,
         input_format=input_format,  # type: ignore[arg-type]  # likewise
         input_encoding=input_encoding,
         bad_files=bad_files,  # type: ignore[arg-type]  # likewise

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from oomguard.errors import BudgetTooSmall, edge
 from oomguard.estimation.baselines import naive_ways
 from oomguard.estimation.cluster_plan import ClusterAsked, plan_cluster
+from oomguard.estimation.elsewhere import server_needs
 from oomguard.estimation.model import JobPlan
 from oomguard.estimation.trials import CannotTry, RunForecast, Trial, choose_parts, forecast_run, try_job
 from oomguard.kernel.machine import read_headroom
@@ -65,6 +66,8 @@ def plan(
     trial, untried = None, _UNTRIED
     if needed > prepared.free_disk_bytes:
         untried = "the disk is too small for it"
+    elif any(source.is_remote for source in sources):
+        untried = "its input is on a server"
     elif calibrate:
         trial, untried = _try(sources, corpus, prepared, options, max_rss)
     forecast = None
@@ -88,6 +91,7 @@ def plan(
             cluster, sources, text_bytes=corpus.text_bytes.value, tokens=tokens.high,
             documents=corpus.tokens_with_ends.high - corpus.tokens.high, token_bytes=resolved.spec.token_bytes,
             shard_bytes=needed, workers=options.workers or 1, budget=prepared.budget, forecast=forecast,
+            encoded_a_second=1 / corpus.seconds_to_encode if corpus.seconds_to_encode else None,
         )  # fmt: skip
         needed += on_cluster.parts
     return JobPlan(
@@ -113,6 +117,7 @@ def plan(
             *_expected(resolved, tokens),
             *(_exactly(tokens, forecast) if on_cluster is None else on_cluster.notes()),
         ),
+        servers=server_needs(sources, text_bytes=corpus.text_bytes.value, in_units=cluster is not None),
         cluster=on_cluster,
     )  # fmt: skip
 
@@ -212,7 +217,7 @@ def _command(
     default = PrepareOptions()
     flags: list[str] = ["--out", str(out)]
     names = (
-        "format", "encoding", "tokenizer", "pattern", "eot_token", "workers", "shard_tokens", "block_size",
+        "subset", "format", "encoding", "tokenizer", "pattern", "eot_token", "workers", "shard_tokens", "block_size",
         "val_fraction", "name", "separator", "text_field", "input_format", "input_encoding", "eot", "errors",
         "bad_files", "newlines", "verify", "shuffle",
     )  # fmt: skip

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from oomguard.errors import BadInput
 from oomguard.kernel.machine import usable_cpus
 from oomguard.preparation.cluster.units import UNIT_BYTES
 from oomguard.preparation.model import show_duration
@@ -79,13 +78,12 @@ def plan_cluster(
     workers: int,
     budget: int,
     forecast: RunForecast | None,
+    encoded_a_second: float | None = None,
 ) -> ClusterPlan:
-    """Divide the work among nodes; the forecast is that of one task, alone here. Raises: BadInput for remote inputs."""
-    if any(source.is_remote for source in sources):
-        raise BadInput(
-            "inputs on servers are read by one machine for now, and not by a job in units",
-            do="leave --cluster and --nodes out, or download the files to the shared folder first",
-        )
+    """Divide the work among nodes; the forecast is that of one task, alone here.
+
+    `encoded_a_second`: bytes of text that a worker encodes, for where nothing was tried.
+    """
     on_disk = sum(source.size or 0 for source in sources)
     stretch = text_bytes / on_disk if on_disk else 1.0
     sizes = [(source, (source.size or 0) * stretch) for source in sources]
@@ -94,11 +92,12 @@ def plan_cluster(
     units = len(whole) + sum(max(1, -int(-size // UNIT_BYTES)) for size in cut)
     largest = int(max([*whole, *(min(size, UNIT_BYTES) for size in cut)], default=0))
     per_node = max(1, asked.cpus // workers)
-    seconds = None
+    seconds, rate, start = None, (encoded_a_second or 0.0) * workers, 0.0
     if forecast is not None and forecast.bytes_per_second:
+        rate, start = float(forecast.bytes_per_second), forecast.start_seconds
+    if rate:
         tasks = min(asked.nodes * per_node, max(1, units))
-        rate = forecast.bytes_per_second
-        starting = forecast.start_seconds * -(-units // tasks)
+        starting = start * -(-units // tasks)
         seconds = round(max(text_bytes / (rate * tasks), largest / rate) + starting, 1)
     return ClusterPlan(
         engine=asked.engine,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from oomguard.estimation.baselines import NaiveWay
     from oomguard.estimation.cluster_plan import ClusterPlan
+    from oomguard.estimation.elsewhere import ServerNeeds
     from oomguard.estimation.trials import RunForecast, ShortRun
     from oomguard.preparation.model import PreparePlan
     from oomguard.preparation.reading.corpus_sample import CorpusSample, Estimate
@@ -41,6 +42,7 @@ class JobPlan:
     available_limited_by: str
     command: tuple[str, ...]
     notes: tuple[str, ...]
+    servers: ServerNeeds | None = None  # None: all of the input is here
     cluster: ClusterPlan | None = None  # with --cluster; then `forecast` is of one of its tasks
 
     @property
@@ -54,7 +56,8 @@ class JobPlan:
         screen.add_column()
         screen.add_column(overflow="fold")
         cluster = self.cluster.rows() if self.cluster is not None else []
-        for label, value in (*self._job(), *self._forecast(), *cluster):
+        servers = self.servers.lines() if self.servers is not None else ()
+        for label, value in (*self._job(), *self._forecast(), *servers, *cluster):
             screen.add_row(label, Text(value))
         others = [] if cluster else [*self._others(), Text("")]
         return Group(screen, Text(""), *others, *(Text(line) for line in self._next()))
@@ -68,7 +71,7 @@ class JobPlan:
         whole = self.tokens.low == self.tokens.high
         percent = max(0.1, 100 * spread / max(1, self.tokens.value))
         ids = f"{self.tokens.value:,}" if whole else f"{self.tokens.value:,} ± {percent:.1f} %"
-        beginning = "the first" if corpus.from_start else "pieces from all over it:"
+        beginning = "the first" if corpus.from_start and self.servers is None else "pieces from all over it:"
         seen = "all of it" if corpus.is_whole or (self.forecast and self.forecast.tried_whole) else (
             f"{beginning} {format_size(corpus.sampled_bytes)}"
         )  # fmt: skip

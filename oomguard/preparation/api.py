@@ -139,7 +139,7 @@ def plan_prepare(options: PrepareOptions, *, max_rss: int | None = None) -> Prep
 
     resolved = resolve_options(options)
     require_folder(options.out)
-    found = _find(options, resolved)
+    found = _find(options, replace(resolved, wanted=replace(resolved.wanted, fetch=False)))
     rank_file = find_rank_file(resolved.spec)
     with ExitStack() as stack:
         job, budget = open_job(stack, found, options, resolved, rank_file, max_rss)
@@ -283,6 +283,7 @@ def memory_needs(sources: Sequence[Source], *, options: PrepareOptions, resolved
         inputs=frozenset(source.memory for source in sources),
         stream=any(not source.is_cut for source in sources),
         remote=frozenset(source.kind == "parquet" for source in sources if source.is_remote),
+        signed=any(source.path.startswith(("s3://", "gs://")) for source in sources),
         chunks=_chunks(sources),
         native=uses_core(resolved.spec),
         vocabulary=resolved.spec.vocabulary_bytes,

@@ -43,6 +43,8 @@ class PrepareOptions:
     separator: str = ""
     text_field: str | tuple[str, ...] | None = None  # a field, and GLOB=FIELD for some of the inputs; None: "text"
     input_encoding: str | None = None  # of characters; None: UTF-8
+    cache: str | None = None  # a folder that keeps files of servers
+    subset: str | None = None  # of a data set on the Hub, as its card names it: NAME or NAME:SPLIT
     input_format: InputFormat = "auto"  # what all inputs are; auto: by names, else by first bytes
     eot: EotPlace | None = None  # None: as the format's anchor
     errors: ErrorPolicy = "strict"
@@ -165,6 +167,8 @@ def _wanted(options: PrepareOptions) -> Wanted:
         field_asked=bool(asked),
         fields=tuple((glob, field) for glob, field in fields if glob is not None),
         encoding=_input_encoding(options),
+        subset=options.subset,
+        cache=options.cache,
         check_fields=options.errors != "skip" and options.bad_files == "stop",
     )
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, Changed, NothingFound
 from oomguard.preparation.encoding.unicode_probe import tiktoken_unicode
-from oomguard.preparation.reading.source import STDIN
+from oomguard.preparation.reading.source import REMOTE, STDIN
 from oomguard.preparation.writing.shard_check import not_ours
-from oomguard.text import printable
+from oomguard.text import printable, shell_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,12 +22,26 @@ if TYPE_CHECKING:
     from oomguard.preparation.writing.formats.base import Layout, OutputFormat
     from oomguard.preparation.writing.manifest import Progress
 
+_COPIES = {
+    "s3": 'aws s3 cp FOLDER ADDRESS --recursive --exclude ".oomguard/*"',
+    "gs": "gcloud storage cp FOLDER/* ADDRESS",
+    "hf": "hf upload --repo-type dataset OWNER/NAME FOLDER",
+}
+
 
 def require_folder(out: Path) -> None:
     """The output is a folder, or can become one.
 
     Raises: BadInput if it is something else.
     """
+    scheme = str(out).partition(":/")[0]
+    if f"{scheme}://" in REMOTE and str(out) != scheme:
+        shown = printable(str(out).replace(":/", "://", 1))
+        raise BadInput(
+            f"--out {shown}: shards are written to a file system, and not to a server",
+            do="--out FOLDER, and copy it when it is done: "
+            + _COPIES.get(scheme, "it has a shard a file").replace("ADDRESS", shell_word(shown)),
+        )
     if out.exists() and not out.is_dir():
         raise BadInput(f"--out {printable(str(out))} is not a directory", do="--out FOLDER")
 

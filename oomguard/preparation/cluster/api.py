@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.errors import Changed, OomguardError, Stopped
 from oomguard.preparation.cluster.finishing import ShardsLaidOut, finish, finish_share
-from oomguard.preparation.cluster.job_file import JobFile, job_digest, read_job, write_job
+from oomguard.preparation.cluster.job_file import JobFile, job_digest, job_within, read_job, write_job
 from oomguard.preparation.cluster.planning import plan_job
 from oomguard.preparation.cluster.unit_queue import Share, UnitsDone, do_units
 from oomguard.preparation.cluster.unit_work import UnitResult, do_unit
@@ -43,11 +43,11 @@ def plan_within(options: PrepareOptions, *, unit_bytes: int | None = None) -> tu
 
     Raises: Changed if another one is; OomguardError as `prepare` does.
     """
-    planned = plan_job(options, unit_bytes=unit_bytes)
-    path = planned.parts.parent / "job.json"
-    if not path.exists():
+    path = job_within(options.out)
+    job = read_job(path) if path.exists() else None
+    planned = plan_job(options, unit_bytes=unit_bytes, known=() if job is None else job.sources)
+    if job is None:
         return write_job(planned, path), path
-    job = read_job(path)
     if job.sha256 != job_digest(planned):
         raise Changed(
             f"{printable(str(path))}: the job that was begun there has other inputs or options",

@@ -149,6 +149,11 @@ class JobFile:
             )
 
 
+def job_within(out: Path) -> Path:
+    """Where the job is that an output folder has to itself."""
+    return out.absolute() / STATE_FOLDER / "job.json"
+
+
 def write_job(job: JobFile, path: Path) -> JobFile:
     """Write a new file, and the folder for the job's parts; gives the job with its sha256.
 

@@ -17,11 +17,17 @@ from oomguard.preparation.reading.source import STDIN
 from oomguard.preparation.reading.sources import find_inputs
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from oomguard.preparation.options import PrepareOptions
+    from oomguard.preparation.reading.source import Source
 
 
-def plan_job(options: PrepareOptions, *, unit_bytes: int | None = None) -> JobFile:
-    """Find the sources and divide them. Changes nothing. Raises: OomguardError as `prepare` does."""
+def plan_job(options: PrepareOptions, *, unit_bytes: int | None = None, known: Sequence[Source] = ()) -> JobFile:
+    """Find the sources and divide them. Changes nothing. Raises: OomguardError as `prepare` does.
+
+    `known`: those of the job that is continued, whose versions are kept where a server has several.
+    """
     if options.provenance:
         raise BadInput(
             "--provenance is written by one machine, and units of a job do not carry it",
@@ -32,17 +38,13 @@ def plan_job(options: PrepareOptions, *, unit_bytes: int | None = None) -> JobFi
             "--shuffle needs the documents of all units in one place, and a planned job has them in many",
             do="leave --shuffle out, or prepare on one machine: it needs little memory there",
         )
+    require_folder(options.out)
     options = replace(options, out=options.out.absolute())
     resolved = resolve_options(options)
-    require_folder(options.out)
-    found = find_inputs(options.inputs, folder=Path(), exclude=options.out, wanted=resolved.wanted)
-    if any(source.is_remote for source in found.sources):
-        raise BadInput(
-            "inputs on servers are read by one machine for now, and not by a job in units",
-            do="oomguard prepare without --job-only and --cluster, or download the files to the shared folder first",
-        )
+    wanted = replace(resolved.wanted, known=tuple(source.path for source in known))
+    found = find_inputs(options.inputs, folder=Path(), exclude=options.out, wanted=wanted)
     sources = [
-        source if source.path == STDIN else replace(source, path=str(Path(source.path).absolute()))
+        source if source.path == STDIN or source.is_remote else replace(source, path=str(Path(source.path).absolute()))
         for source in found.sources
     ]
     return JobFile(

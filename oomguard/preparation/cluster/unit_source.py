@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, Changed
 from oomguard.preparation.cluster.parts import open_part
@@ -26,6 +27,8 @@ def source_now(job_file: JobFile, number: int, *, token_bytes: int) -> Source:
     """
     unit = job_file.units[number]
     source = job_file.source_of(unit)
+    if source.is_remote:  # pinned: another version is refused when it is read
+        return source
     name = printable(source.path)
     try:
         status = os.stat(source.path)  # noqa: PTH116 - a path that is any bytes
@@ -59,7 +62,8 @@ def lines_before(source: Source) -> int:
     """Count the lines before a part of a file, so that an error can name the one that is wrong. Raises: BadInput."""
     left, lines = source.begin, 0
     try:
-        with open(source.path, "rb", buffering=0) as file:  # noqa: PTH123 - no buffer of its own
+        file: Any
+        with closing(source.open_remote()) if source.is_remote else open(source.path, "rb", buffering=0) as file:  # noqa: PTH123 - no buffer of its own
             while left and (data := file.read(min(left, MIB))):
                 lines += data.count(b"\n")
                 left -= len(data)

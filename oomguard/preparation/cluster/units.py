@@ -10,16 +10,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput
+from oomguard.preparation.cluster.remote_units import parts_between, parts_of_groups, remote_parts
 from oomguard.preparation.engines.line_feed import LineFeed
 from oomguard.preparation.engines.work import CutRules, PlainFeed
-from oomguard.preparation.reading.source import STDIN, Part
+from oomguard.preparation.reading.source import STDIN
 from oomguard.units import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from oomguard.preparation.options import PrepareOptions, ResolvedOptions
-    from oomguard.preparation.reading.source import Source
+    from oomguard.preparation.reading.source import Part, Source
 
 UNIT_BYTES = 256 * MIB
 _ANY = 1 << 62
@@ -47,24 +48,17 @@ def cut_units(
             )
         if source.compression is not None or source.encoding:
             parts: Iterator[Part | None] = iter([None])
+        elif source.is_remote:
+            parts = remote_parts(source, options, resolved, size)
         elif source.kind == "text":
-            parts = _between(_text_cuts(source, options, resolved, size), source.size)
+            parts = parts_between(_text_cuts(source, options, resolved, size), source.size)
         elif source.kind == "jsonl":
-            parts = _between(_line_ends(source, size), source.size)
+            parts = parts_between(_line_ends(source, size), source.size)
         elif source.kind == "parquet":
-            parts = _groups(source, size)
+            parts = parts_of_groups(_group_sizes(source), size)
         else:
             parts = iter([None])
         yield from (Unit(index, part) for part in parts)
-
-
-def _between(cuts: Iterator[int], size: int) -> Iterator[Part]:
-    begin = 0
-    for cut in cuts:
-        yield Part(begin, cut)
-        begin = cut
-    if begin < size:
-        yield Part(begin, size)
 
 
 def _text_cuts(source: Source, options: PrepareOptions, resolved: ResolvedOptions, size: int) -> Iterator[int]:
@@ -100,15 +94,7 @@ def _line_ends(source: Source, size: int) -> Iterator[int]:
         feed.close()
 
 
-def _groups(source: Source, size: int) -> Iterator[Part]:
+def _group_sizes(source: Source) -> list[int]:
     from oomguard.preparation.reading.parquet import group_sizes
 
-    sizes = group_sizes(source.path, source.text_field)
-    begin, held = 0, 0
-    for group, text in enumerate(sizes):
-        if held and held + text > size:
-            yield Part(begin, group)
-            begin, held = group, 0
-        held += text
-    if begin < len(sizes):
-        yield Part(begin, len(sizes))
+    return group_sizes(source.path, source.text_field)

@@ -28,9 +28,10 @@ _WORKER: Mapping[Input, int] = {  # an interpreter, what it imports, the chunk t
     "rows": 27 * MIB,  # with pyarrow, and without a page
 }
 _STREAM_READER = 26 * MIB  # an interpreter and a decompressor
-# With a server: requests and TLS (12 MiB), blocks, the socket's buffer (6 MiB, as tcp_rmem has it). Of Parquet from
+# With a server: requests and TLS (12 MiB), blocks, the socket's buffer (6 MiB, as tcp_rmem has it); credentials and
+# signatures (9 MiB of botocore, 7 of google-auth). Of Parquet from
 # there: Arrow (32 MiB), a footer, pages of up to 8 MiB and their text.
-_REMOTE, _REMOTE_ROWS = 24 * MIB, 52 * MIB
+_REMOTE, _REMOTE_ROWS, _SIGNING = 24 * MIB, 52 * MIB, 16 * MIB
 _PROVENANCE = 40 * MIB  # pyarrow and numpy in the coordinator, a row group
 _SHUFFLE = 12 * MIB  # what buckets are given at once, twice for arrays that grow
 _VOCABULARY: Mapping[Family, int] = {"gpt2": 5 * MIB // 2, "cl100k": 5 * MIB, "o200k": 10 * MIB}  # shared by all
@@ -97,6 +98,7 @@ class Needs:
     stream: bool  # something is read as a stream: compressed, or standard input
     native: bool
     remote: frozenset[bool] = frozenset()  # something comes from a server; True: Parquet
+    signed: bool = False  # some of it by requests that a library of the server's owner signs
     verify: bool
     provenance: bool = False  # a file of it is written
     shuffle: bool = False  # documents go through buckets on disk
@@ -233,6 +235,7 @@ def _sum(needs: Needs, workers: int, state: int, chunk: int = _CHUNK) -> int:
         total += workers * reference
     if needs.stream:
         total += _STREAM_READER + (_REMOTE if needs.remote else 0) + (_REMOTE_ROWS if True in needs.remote else 0)
+        total += _SIGNING if needs.signed else 0
     if needs.provenance:
         total += _PROVENANCE
     if needs.shuffle:

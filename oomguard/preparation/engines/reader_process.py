@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 from oomguard import errors
 from oomguard.preparation.engines.messages import Channel, ReaderConfig, channel_of_helper
 from oomguard.preparation.engines.slots import SlotLayout, Slots
-from oomguard.preparation.reading.source import Source
+from oomguard.preparation.reading.source import source_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from oomguard.preparation.reading.pieces import Piece
+    from oomguard.preparation.reading.source import Source
 
 _OOM_SCORE_ADJ = 600
 
@@ -32,7 +33,7 @@ def main() -> None:
     reader = _Reader(ReaderConfig(**next(messages)), channel, messages)
     while (message := reader.wait()) is not None:
         if "read" in message:
-            reader.read(Source(**message["read"]), message["resume"], anew=message["anew"])
+            reader.read(source_of(message["read"]), message["resume"], anew=message["anew"])
 
 
 class _Reader:

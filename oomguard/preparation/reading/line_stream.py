@@ -8,7 +8,7 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from oomguard.preparation.reading.byte_stream import ByteStream, readable, skip_bytes, with_reach
+from oomguard.preparation.reading.byte_stream import ByteStream, Stretch, readable, skip_bytes, with_reach
 from oomguard.preparation.reading.pieces import Piece, Room
 from oomguard.text import printable
 from oomguard.units import MIB
@@ -28,13 +28,17 @@ def iter_lines(
 
     Raises: BadInput for damaged data; BudgetTooSmall for too long a line; Changed; whatever `reserve` does.
     """
-    position = resume or {"offset": 0, "line": 1, "crc": 0}
+    position = resume or {"offset": source.begin, "line": 1, "crc": 0}
     keys = ("offset", "line", "crc") if source.path == "-" else ("offset", "line")
     start = {key: position[key] for key in keys}
     name = printable(source.path)
     with ByteStream(source, reserve=reserve) as raw:
-        stream = readable(raw, source)
-        skip_bytes(stream, start["offset"], crc=start.get("crc"), name=name)
+        if source.part is not None:
+            stream: Readable = Stretch(raw, start["offset"], source.part.end)
+            name = f"{name}, from byte {source.begin} on"  # where lines are counted from
+        else:
+            stream = readable(raw, source)
+            skip_bytes(stream, start["offset"], crc=start.get("crc"), name=name)
         pieces = LineReader(stream, name, options, reserve, held=raw.held).pieces(start)
         yield from with_reach(pieces, raw, source)
 

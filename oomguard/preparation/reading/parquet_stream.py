@@ -6,12 +6,16 @@ buffer, so that a few long requests give all of it, however large a row group is
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from contextlib import closing
+from dataclasses import replace
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, Changed
 from oomguard.preparation.reading.arrow_texts import find_column, fitting, inner, plain
-from oomguard.preparation.reading.pieces import Packer, Room, packed
+from oomguard.preparation.reading.pieces import Packer, ReadOptions, Room, packed
+from oomguard.preparation.reading.source import Part
 from oomguard.text import printable
 from oomguard.units import KIB
 
@@ -22,7 +26,7 @@ import pyarrow.parquet
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from oomguard.preparation.reading.pieces import Found, Piece, ReadOptions, Reserve
+    from oomguard.preparation.reading.pieces import Found, Piece, Reserve
     from oomguard.preparation.reading.source import Source
     from oomguard.preparation.remote.remote_file import RemoteFile
 
@@ -38,21 +42,76 @@ def iter_parquet(
     Raises: BadInput for damaged data; BudgetTooSmall for too large a document; Changed; Unreachable.
     """
     name = printable(source.path)
-    at = resume or {"row_group": 0, "row": 0, "rows": 0}
-    packer = Packer(options, task="documents", word="row", number=at["rows"])
     room = Room(name, options, reserve)
     with closing(source.open_remote()) as file:
         try:
             file.keep_tail()
-            yield from packed(_found(file, source, at, options.piece_bytes, room, packer), packer, at)
+            footer = pa.parquet.read_metadata(file)
+            at = resume or _start(footer, source.begin)
+            packer = Packer(options, task="documents", word="row", number=at["rows"])
+            yield from packed(_found(file, footer, source, at, options.piece_bytes, room, packer), packer, at)
         except pa.ArrowException as error:
             raise BadInput(f"{name}: damaged, or no parquet file: {error}", do="look at the file") from error
 
 
+def group_sizes(source: Source) -> list[int]:
+    """Bytes of the column in each row group, decompressed, as the footer says. Raises: BadInput; Unreachable."""
+    with closing(source.open_remote()) as file:
+        try:
+            file.keep_tail()
+            footer = pa.parquet.read_metadata(file)
+            column = ".".join(find_column(footer.schema.to_arrow_schema(), source.text_field, file.name))
+        except pa.ArrowException as error:
+            raise BadInput(f"{file.name}: damaged, or no parquet file: {error}", do="look at the file") from error
+    return [_size_of(footer.row_group(group), column) for group in range(footer.num_row_groups)]
+
+
+def look_into(source: Source, *, share: float, most: int) -> tuple[int, list[bytes]]:
+    """Give about how much text there is, from what the footer says, and about `most` bytes of it from one row group.
+
+    `share`: of all the text, how much is before that row group ends. Raises: BadInput; Unreachable.
+    """
+    options = ReadOptions(family="gpt2")
+    with closing(source.open_remote()) as file:
+        try:
+            file.keep_tail()
+            footer = pa.parquet.read_metadata(file)
+            column = ".".join(find_column(footer.schema.to_arrow_schema(), source.text_field, file.name))
+            sizes = [_size_of(footer.row_group(group), column) for group in range(footer.num_row_groups)]
+            reached = list(accumulate(sizes))
+            if not reached or not reached[-1]:
+                return 0, []
+            group = bisect_left(reached, share * reached[-1])
+            at, packer = _start(footer, group), Packer(options, task="documents", word="row", number=0)
+            room = Room(file.name, options, lambda *_: None)
+            one = replace(source, part=Part(group, group + 1))
+            documents, size = [], 0
+            for text, *_ in _found(file, footer, one, at, options.piece_bytes, room, packer):
+                documents += [] if text is None else [bytes(text)]
+                size += 0 if text is None else len(text)
+                if size >= most:
+                    break
+            # A length of four bytes is before each text; what dictionaries save shows in whole row groups.
+            stored = size + 4 * len(documents) if size >= most else sizes[group]
+        except pa.ArrowException as error:
+            raise BadInput(f"{file.name}: damaged, or no parquet file: {error}", do="look at the file") from error
+    return round(reached[-1] * size / max(1, stored)), documents
+
+
+def _start(footer: Any, group: int) -> dict[str, Any]:
+    rows = sum(footer.row_group(before).num_rows for before in range(min(group, footer.num_row_groups)))
+    return {"row_group": group, "row": 0, "rows": rows}
+
+
+def _size_of(facts: Any, column: str) -> int:
+    """Bytes of a column in a row group, decompressed."""
+    columns = map(facts.column, range(facts.num_columns))
+    return sum(one.total_uncompressed_size for one in columns if one.path_in_schema == column)
+
+
 def _found(
-    file: RemoteFile, source: Source, at: dict[str, Any], most: int, room: Room, packer: Packer
+    file: RemoteFile, footer: Any, source: Source, at: dict[str, Any], most: int, room: Room, packer: Packer
 ) -> Iterator[Found]:
-    footer = pa.parquet.read_metadata(file)
     schema = footer.schema.to_arrow_schema()
     path = find_column(schema, source.text_field, file.name)
     file.drop_tail()
@@ -63,14 +122,11 @@ def _found(
     if at["row_group"] > footer.num_row_groups:
         raise Changed(f"{file.name}: {footer.num_row_groups} row groups now", do="--restart")
     done = at["rows"]
-    for group in range(at["row_group"], footer.num_row_groups):
+    end = footer.num_row_groups if source.end is None else source.end
+    for group in range(at["row_group"], end):
         facts = footer.row_group(group)
         skip = row = at["row"] if group == at["row_group"] else 0
-        size = sum(
-            facts.column(number).total_uncompressed_size
-            for number in range(facts.num_columns)
-            if facts.column(number).path_in_schema == column
-        )
+        size = _size_of(facts, column)
         # Arrow takes a number of rows, and not of bytes. Not as a dictionary: its table would grow with the row group.
         step = max(1, min(_MOST_ROWS, facts.num_rows * _BATCH // max(size, 1)))
         for batch in reader.iter_batches(batch_size=step, row_groups=[group], columns=[column], use_threads=False):

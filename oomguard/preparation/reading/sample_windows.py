@@ -35,6 +35,7 @@ _FEW = 32
 _MOST_READ = 192 * MIB  # of lines that stick out of their windows
 _PROBES = 8
 _LONGEST_LINE = 256 * MIB
+_REMOTE_WINDOWS, _MOST_REMOTE, _REMOTE_TEXT = 32, 8, MIB  # on servers: places, files, text of each
 _MOST_FILES = 64  # of those that cannot be read at any place
 # Decompressed bytes that take about half a second.
 _STREAMED = {"gz": 128 * MIB, "zst": 256 * MIB, "xz": 48 * MIB, "bz2": 24 * MIB}
@@ -69,7 +70,8 @@ class Window:
 
 def read_whole(sources: Sequence[Source], look: Look) -> list[Window]:
     """Give all of a small corpus; nothing, if it is not small."""
-    if len(sources) > _WHOLE_FILES or sum(source.size or 0 for source in sources) > _WHOLE:
+    is_large = len(sources) > _WHOLE_FILES or sum(source.size or 0 for source in sources) > _WHOLE
+    if is_large or any(source.is_remote for source in sources):
         return []
     windows: list[Window] = []
     left = _WHOLE
@@ -133,7 +135,9 @@ def sample_windows(sources: Sequence[Source], look: Look) -> list[Window]:
     windows: list[Window] = [*_reader_windows(others, look)]
     windows += _plain_windows(plain("text"), look, draw)
     windows += _plain_windows(plain("jsonl"), look, draw)
-    windows += _row_windows(plain("parquet"), look, draw)
+    parquet = plain("parquet")
+    windows += _row_windows(SourceList(source for source in parquet if not source.is_remote), look, draw)
+    windows += _remote_row_windows([source for source in parquet if source.is_remote], look, draw)
     windows += _stream_windows(SourceList(source for source in sources if source.compression is not None), look)
     undivided = 0 if look.separator else sum(source.kind == "text" and bool(source.size) for source in sources)
     if undivided:  # their ends are in no window
@@ -145,13 +149,14 @@ def _plain_windows(sources: Sequence[Source], look: Look, draw: random.Random) -
     total = sum(source.size or 0 for source in sources)
     if not total:
         return
-    count = max(1, min(_WINDOWS, total // _WINDOW))
+    most = _REMOTE_WINDOWS if any(source.is_remote for source in sources) else _WINDOWS
+    count = max(1, min(most, total // _WINDOW))
     lines = sources[0].kind == "jsonl"
     if lines:
         probe = _Lines(look)
         for source, start, end in _places(sources, total, _PROBES, draw):
             probe.window(source, start, end)
-        count = max(_FEW, min(count, _MOST_READ * _PROBES // max(1, probe.bytes_read)))
+        count = max(min(_FEW, most), min(count, _MOST_READ * _PROBES // max(1, probe.bytes_read)))
     reader = _Lines(look)
     for source, start, end in _places(sources, total, count, draw):
         made = reader.window(source, start, end) if lines else _text_window(source, look, start, end)
@@ -179,7 +184,7 @@ def _places(
 
 
 def _text_window(source: Source, look: Look, start: int, end: int) -> Window:
-    with open(source.path, "rb") as file:  # noqa: PTH123 - a str from the list of sources
+    with _open(source) as file:
         file.seek(start)
         data = file.read(end - start)
     skipped = 0
@@ -274,7 +279,7 @@ class _Lines:
         if path == source.path and begin <= start and end <= stop:
             yield begin, stop, documents
             return
-        with open(source.path, "rb") as file:  # noqa: PTH123 - a str from the list of sources
+        with _open(source) as file:
             first = _line_begin(file, start)
             file.seek(first)
             data = file.read(end - first)
@@ -288,6 +293,12 @@ class _Lines:
                 if high - low > _WINDOW:
                     self._kept = (source.path, first + low, first + high, found)
                 yield first + low, first + high, found
+
+
+def _open(source: Source) -> Any:
+    if source.is_remote:
+        return source.open_places()
+    return open(source.path, "rb")  # noqa: PTH123 - a str from the list of sources
 
 
 def _line_begin(file: Any, place: int) -> int:
@@ -378,6 +389,25 @@ def _row_windows(sources: Sequence[Source], look: Look, draw: random.Random) -> 
             yield window
 
 
+def _remote_row_windows(sources: Sequence[Source], look: Look, draw: random.Random) -> Iterator[Window]:
+    """A little text of one row group of some files; each stands for its file's, as the footer has it."""
+    if not sources:
+        return
+    from oomguard.preparation.reading.parquet_stream import look_into
+
+    chosen, scale = _some(sources)
+    for number, source in enumerate(chosen):
+        total, documents = look_into(source, share=draw.random(), most=_REMOTE_TEXT)
+        documents = [_as_utf8(source, look, document, at=0) for document in documents]
+        text = sum(map(len, documents))
+        if text:
+            yield Window(
+                stands_for=max(text, total) * scale, size=text, texts=documents, ends=len(documents), text_size=text,
+                documents=[document[:MIB] for document in documents], cluster=number,
+                unseen=1 - text / max(text, total),
+            )  # fmt: skip
+
+
 def _of_rows(documents: list[bytes], text: int, spans: int, draw: random.Random) -> Iterator[Window]:
     """The text of some pages in so many places, or all of it; each window stands for its share of them."""
     if text <= spans * _WINDOW:
@@ -413,7 +443,8 @@ def _of_rows(documents: list[bytes], text: int, spans: int, draw: random.Random)
 def _some(sources: Sequence[Source]) -> tuple[list[Source], float]:
     """Give files at even distances, and how many times their bytes all have."""
     everything = sum(source.size or 0 for source in sources)
-    step = -(-len(sources) // _MOST_FILES) or 1
+    most = _MOST_REMOTE if any(source.is_remote for source in sources) else _MOST_FILES
+    step = -(-len(sources) // most) or 1
     chosen = list(sources[step // 2 :: step])
     taken = sum(source.size or 0 for source in chosen)
     return chosen, everything / taken if taken else 1.0
@@ -425,6 +456,7 @@ def _stream_windows(sources: Sequence[Source], look: Look) -> Iterator[Window]:
     packed = sum(source.size or 0 for source in chosen)
     for number, source in enumerate(chosen):
         most = max(MIB, _STREAMED[source.compression or "bz2"] * (source.size or 0) // max(1, packed))
+        most = 2 * MIB if source.is_remote else most
         windows: list[Window] = []
         with ByteStream(source, reserve=lambda *_: None) as stream:
             read = 0
@@ -447,7 +479,8 @@ def _reader_windows(sources: Sequence[Source], look: Look) -> Iterator[Window]:
     """What only their readers find: from the beginning of some files."""
     chosen, scale = _some(sources)
     for number, source in enumerate(chosen):
-        pieces, total = read_pieces(source, separator=look.separator, most=max(MIB, _WHOLE // len(chosen)))
+        most = MIB if source.is_remote else max(MIB, _WHOLE // len(chosen))
+        pieces, total = read_pieces(source, separator=look.separator, most=most)
         read = sum(size for _, size in pieces)
         seen = min(1.0, read / max(1, total))
         for documents, size in pieces:

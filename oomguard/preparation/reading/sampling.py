@@ -14,7 +14,6 @@ from oomguard.preparation.encoding.load_engine import load_engine
 from oomguard.preparation.reading.corpus_sample import CorpusSample, describe_corpus
 from oomguard.preparation.reading.sample_windows import Look, read_whole, sample_windows
 from oomguard.preparation.reading.text_shape import SMALL_INT
-from oomguard.text import printable, shell_word
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,11 +41,6 @@ def sample_corpus(
     if any(source.size is None for source in sources):
         raise BadInput(
             "standard input can be read only once, so it cannot be sampled", do="save it in a file, then name the file"
-        )
-    if remote := next((source.path for source in sources if source.is_remote), None):
-        raise BadInput(
-            f"{printable(remote)}: a sample is taken of files on disk, and of none on a server",
-            do=f"oomguard prepare {shell_word(remote)} --dry-run says sizes, memory and workers",
         )
     if text_field is not None:
         sources = [replace(source, text_field=text_field) for source in sources]

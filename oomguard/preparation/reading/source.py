@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from oomguard.preparation.reading.kinds import Compression, Kind
+    from oomguard.preparation.remote.places import Places
     from oomguard.preparation.remote.remote_file import RemoteFile
 
 STDIN = "-"
-REMOTE = ("hf://", "https://", "http://")
+REMOTE = ("hf://", "s3://", "gs://", "https://", "http://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,12 @@ class Source:
         assert self.size is not None
         return RemoteFile(self.path, self.size, self.pin)
 
+    def open_places(self) -> Places:
+        """Open it on its server to look into it here and there, by short requests. Raises: MissingExtra."""
+        from oomguard.preparation.remote.places import Places
+
+        return Places(self.open_remote())
+
     @property
     def memory(self) -> Literal["text", "lines", "rows"]:
         """What a worker takes for it, as `memory_sum` has it: rows from a server are decoded by the reader."""
@@ -108,6 +115,12 @@ def read_at(fd: int, source: Source, offset: int, length: int, *, size: int) -> 
             do="give the same file again, or start over with --restart",
         )
     return got
+
+
+def source_of(facts: dict[str, Any]) -> Source:
+    """A source that came as a message."""
+    part = facts.get("part")
+    return Source(**{**facts, "part": Part(**part) if part else None})
 
 
 def require_unchanged(source: Source) -> None:

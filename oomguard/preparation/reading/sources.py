@@ -9,7 +9,7 @@ import shlex
 import stat
 from array import array
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase as fnmatch
 from itertools import pairwise
 from pathlib import Path
@@ -33,7 +33,10 @@ _LOOKED_INTO = ("jsonl", "json", "csv", "tsv")  # whatever their names say
 _STATE = ".oomguard"
 _NUMBERS = re.compile("[0-9]+")
 _STORE = re.compile("([a-z][a-z0-9]{1,9})://")
-_STORES = {"s3": "aws s3 cp ADDRESS -", "gs": "gcloud storage cat ADDRESS"}
+_OTHER_NAMES = {"s3a": "s3", "s3n": "s3", "gcs": "gs"}  # of Spark, fsspec
+_READ = "hf:// s3:// gs:// and https:// are"
+_HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+_HOSTS = ("huggingface.co/datasets/", "hf.co/datasets/", "www.huggingface.co/datasets/")
 _LISTED = 5  # file names shown in an error
 _KINDS_LISTED = 8  # of what was passed over
 
@@ -55,6 +58,9 @@ class Wanted:
     field_asked: bool = False  # a field was named: then what has no known name is no text, if it can be otherwise
     fields: tuple[tuple[str, str], ...] = ()  # of the inputs that match a glob, in place of `text_field`
     encoding: str = ""  # of characters; "": UTF-8
+    subset: str | None = None  # of a data set on the Hub, as its card names it
+    cache: str | None = None  # a folder where files of servers are kept, and read from there
+    fetch: bool = True  # what is not in it yet
     known: tuple[str, ...] = ()  # inputs of an earlier run there: what is on a server is taken in the same version
     check_fields: bool = False  # a file without its field is an error, which is said at once
 
@@ -83,6 +89,11 @@ def find_inputs(inputs: Sequence[str], *, folder: Path, exclude: Path | None, wa
     """
     real_path = _RealPath()
     excluded = None if exclude is None else real_path(exclude)
+    if wanted.subset is not None and not all(given.startswith(REMOTE) for given in inputs or [""]):
+        raise BadInput(
+            f"--subset {printable(wanted.subset)} is of a data set on the Hub",
+            do=f"oomguard prepare hf://datasets/OWNER/NAME --subset {shell_word(wanted.subset)}",
+        )
     finder = _Finder(folder=folder, excluded=excluded, wanted=wanted, real_path=real_path)
     sources = SourceList()
     for given in inputs or (None,):
@@ -170,7 +181,9 @@ class _Finder:
                 do="name files, folders or globs of .parquet, .jsonl or .txt; --input-format says what others are",
             )
         path = self.folder / given
-        return NothingFound(f'"{printable(given)}" {_why_nothing(given, path)}{self._but()}', do=self._instead(path))
+        return NothingFound(
+            f'"{printable(given)}" {_why_nothing(given, path)}{self._but()}', do=self._instead(given, path)
+        )
 
     def recognised_words(self) -> Iterator[str]:
         """Say which files are read as what their first bytes say, a line for each kind."""
@@ -198,11 +211,11 @@ class _Finder:
             return self._remote(given)
         path = self.folder / given
         if (store := _STORE.match(given)) and not os.path.lexists(path):
-            command = _STORES.get(store[1], "curl -L ADDRESS")
-            raise BadInput(
-                f"{printable(given)}: {store[1]}:// is not read, only hf:// and https:// are",
-                do=f"{command.replace('ADDRESS', shell_word(given))} | oomguard prepare - --input-format jsonl",
-            )
+            rest = given.removeprefix(f"{store[1]}://")
+            do = f"curl -L {shell_word(given)} | oomguard prepare - --input-format jsonl"
+            if store[1] in _OTHER_NAMES:
+                do = f"oomguard prepare {shell_word(f'{_OTHER_NAMES[store[1]]}://{rest}')}"
+            raise BadInput(f"{printable(given)}: {store[1]}:// is not read, only {_READ}", do=do)
         if given and path.is_dir():
             if self._excluded(path):
                 raise BadInput(
@@ -238,7 +251,8 @@ class _Finder:
         from oomguard.preparation.remote.listing import list_remote
 
         found = []
-        for entry in sorted(list_remote(given, list(self.wanted.known)), key=lambda one: _natural(one.address)):
+        entries = list_remote(given, list(self.wanted.known), subset=self.wanted.subset, cache=self.wanted.cache)
+        for entry in sorted(entries, key=lambda one: _natural(one.address)):
             name = entry.address.rpartition("/")[2]
             extension, compression = _split_name(name)
             kind = _kind_of(name) or (self.wanted.format if self.wanted.format != "auto" else None)
@@ -252,7 +266,22 @@ class _Finder:
                 path=entry.address, kind=kind, compression=compression, size=entry.size, mtime_ns=None, pin=entry.pin,
                 text_field=self.wanted.field_of(entry.address), encoding=self._encoding_of(kind),
             ))  # fmt: skip
-        return found
+        return found if self.wanted.cache is None or not found else list(self._kept(found, Path(self.wanted.cache)))
+
+    def _kept(self, found: list[Source], folder: Path) -> Iterator[Source]:
+        """The same files from the cache, into which they are fetched before."""
+        from oomguard.preparation.remote.listing import keep_remote
+
+        files = [(source.path, source.size or 0, source.pin) for source in found]
+        for source, path in zip(found, keep_remote(files, folder, fetch=self.wanted.fetch), strict=True):
+            if path is None:
+                yield source
+                continue
+            status = path.stat()
+            yield replace(
+                source, path=str(path), pin="", mtime_ns=status.st_mtime_ns, inode=status.st_ino,
+                ctime_ns=status.st_ctime_ns,
+            )  # fmt: skip
 
     def _encoding_of(self, kind: Kind) -> str:
         return self.wanted.encoding if KINDS[kind].is_characters else ""
@@ -393,7 +422,11 @@ class _Finder:
             return False
         return real == self.excluded or real.startswith(f"{self.excluded.rstrip('/')}/")
 
-    def _instead(self, path: Path) -> str:
+    def _instead(self, given: str, path: Path) -> str:
+        if _HUB_NAME.fullmatch(given) and not path.parent.exists():
+            return f"there is no such file; a data set on the Hub: oomguard prepare hf://datasets/{shell_word(given)}"
+        if given.startswith(_HOSTS):
+            return f"oomguard prepare {shell_word(f'https://{given}')}"
         near = path if path.is_dir() else path.parent
         near = near if near.is_dir() else self.folder
         try:

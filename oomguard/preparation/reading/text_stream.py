@@ -44,7 +44,7 @@ def iter_text(
     Raises: BadInput for damaged data and for text that cannot be cut; Changed; whatever `reserve` does.
     """
     with ByteStream(source, reserve=reserve) as raw:
-        if options.val_share and source.divisible_text:
+        if source.divisible_text and (options.val_share or source.part is not None):
             yield from with_reach(_divided(source, raw, options, resume, reserve), raw, source)
             return
         stream = readable(raw, source)
@@ -57,30 +57,28 @@ def iter_text(
 def _divided(
     source: Source, raw: ByteStream, options: ReadOptions, resume: dict[str, Any] | None, reserve: Reserve
 ) -> Iterator[Piece]:
-    """Give the pieces before and behind where validation begins."""
+    """Give the pieces before and behind where validation begins, of the part of the file that the source is."""
     size = source.size or 0
-
-    def read(offset: int, length: int) -> bytes:
-        raw.seek(offset)
-        parts = []
-        while length and (got := raw.read(length)):
-            parts.append(got)
-            length -= len(got)
-        return b"".join(parts)
-
+    first, last = source.begin, size if source.end is None else source.end
     cut = partial(last_safe_cut, family=options.family, separator=b"", universal_newlines=options.universal_newlines)
-    val_from = find_val_start(read, cut, size=size, share=options.val_share)
+    val_from = size
+    if options.val_share and last > int(size * (1 - options.val_share)):  # else it is all before that
+        with source.open_places() as places:
+            val_from = find_val_start(places.read_at, cut, size=size, share=options.val_share)
     at = resume or {}
-    for part, (begin, end) in enumerate(((0, val_from), (val_from, size))):
-        if part < at.get("part", 0):
+    for part, (begin, end) in enumerate(((first, min(last, val_from)), (max(first, val_from), last))):
+        if part < at.get("part", 0) or (begin >= end and (part or source.part is not None)):
             continue
         stream: Readable = Stretch(raw, begin, end)
         stream = UnifiedNewlines(stream) if options.universal_newlines else stream
-        reader = TextReader(printable(source.path), stream, options, reserve, held=raw.held, begin=begin)
-        for piece in reader.pieces(at if at.get("part", 0) == part and at else None):
+        whole = end in (val_from, size)
+        reader = TextReader(printable(source.path), stream, options, reserve, held=raw.held, begin=begin, whole=whole)
+        start = {"offset": 0, "starts": begin in (0, val_from)}
+        for piece in reader.pieces(at if at.get("part", 0) == part and at else start):
             yield replace(
-                piece, resume={**piece.resume, "part": part}, split="val" if part else "train",
-                goes_on=piece.ends_document and end < size,
+                piece, resume={**piece.resume, "part": part},
+                split=("val" if part else "train") if options.val_share else None,
+                goes_on=piece.ends_document and end < size and not options.separator,
             )  # fmt: skip
 
 
@@ -88,9 +86,11 @@ class TextReader:
     """Cuts a stream of text."""
 
     def __init__(
-        self, name: str, stream: Readable, options: ReadOptions, reserve: Reserve, *, held: int, begin: int = 0
-    ) -> None:
-        """`begin`: where in the file the stream begins, for people."""
+        self, name: str, stream: Readable, options: ReadOptions, reserve: Reserve, *, held: int, begin: int = 0,
+        whole: bool = True,
+    ) -> None:  # fmt: skip
+        """`begin`: where in the file the stream begins; without `whole` its end is a cut, and ends no document."""
+        self._whole = whole
         self._begin = begin
         self._name = name
         self._stream = stream
@@ -113,7 +113,7 @@ class TextReader:
             refuse_json_lines(self._name, self._window)
         while True:
             self._fill(self._options.piece_bytes)
-            if not self._window and starts:
+            if not self._window and (starts or not self._whole):
                 break
             data, taken, ends = self._next()
             if crc is not None:
@@ -178,6 +178,8 @@ class TextReader:
 
     def _last(self, tail: bytes, whole: int) -> tuple[bytes, int, bool]:
         taken = len(self._window)
+        if not self._whole:
+            return self._window, taken, False
         if whole and not tail:
             return self._up_to(taken)
         return self._window, taken, True

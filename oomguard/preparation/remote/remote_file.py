@@ -12,7 +12,8 @@ import re
 from typing import Any
 
 from oomguard.errors import Unreachable
-from oomguard.preparation.remote.requesting import Client, Patience, TryAgain, changed, hub_url, receive, tag_of
+from oomguard.preparation.remote.requesting import Client, Patience, TryAgain, changed, receive, tag_of
+from oomguard.preparation.remote.stores import open_store
 from oomguard.text import printable
 from oomguard.units import KIB, MIB
 
@@ -21,7 +22,6 @@ _NEXT = 64 * MIB  # of a file, that each request must stand for: the Hub limits 
 _BLOCK = 256 * KIB
 _SMALL = 4 * MIB  # a file that is read by seeking, and is held whole
 _TAIL = MIB  # where the footer of most is
-_HEXADECIMAL = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 class RemoteFile:
@@ -31,11 +31,9 @@ class RemoteFile:
         """Nothing is asked of the server yet. Raises: MissingExtra without what reads it; Unreachable."""
         self.name = printable(path)
         self.size, self._pin = size, pin
-        is_hub = path.startswith("hf://")
-        self._url = hub_url(path) if is_hub else path
-        self._client = Client(self.name, hub=is_hub)
-        self._tag = "" if is_hub else pin
-        self._linked = pin if is_hub and _HEXADECIMAL.fullmatch(pin) else ""
+        self._path, self._store = path, open_store(path)
+        self._client = Client(self.name, self._store)
+        self._tag, self._linked = self._store.tag(pin), self._store.hash(pin)
         self._at = 0
         self._block, self._block_at = b"", 0
         self._kept, self._kept_at = b"", 0
@@ -75,10 +73,10 @@ class RemoteFile:
     def keep_tail(self) -> None:
         """Hold the end of the file, with a Parquet footer: all of a small one."""
         size = self.size if self.size <= _SMALL else _TAIL
-        self._kept, self._kept_at = self._stretch(self.size - size, size), self.size - size
+        self._kept, self._kept_at = self.stretch(self.size - size, size), self.size - size
         footer = int.from_bytes(self._kept[-8:-4], "little") + 8
         if size < footer <= self.size:
-            more = self._stretch(self.size - footer, footer - size)
+            more = self.stretch(self.size - footer, footer - size)
             self._kept, self._kept_at = more + self._kept, self.size - footer
 
     def drop_tail(self) -> None:
@@ -86,7 +84,8 @@ class RemoteFile:
         if self._kept_at:
             self._kept = b""
 
-    def _stretch(self, start: int, size: int) -> bytes:
+    def stretch(self, start: int, size: int) -> bytes:
+        """Give a part, by a request for it alone. Raises: as `read`."""
         self._at, parts, stop = start, [], start + size
         while size and (got := self._some(size, stop=stop)):
             parts.append(got)
@@ -143,7 +142,7 @@ class RemoteFile:
         headers = {"Range": f"bytes={self._at}-{stop - 1}"}
         if self._tag.startswith('"') and not self._linked:
             headers["If-Match"] = self._tag
-        answer, before = self._client.get(self._url, headers)
+        answer, before = self._client.get(self._store.url(self._path, self._pin), headers)
         try:
             begin, total = self._extent(answer)
             if total is not None and total != self.size:

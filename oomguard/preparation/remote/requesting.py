@@ -13,16 +13,18 @@ import re
 import socket
 import sys
 import time
-from contextlib import closing
-from pathlib import Path
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
-from oomguard.errors import Changed, MissingExtra, NothingFound, OomguardError, Unreachable
+from oomguard.errors import Changed, MissingExtra, Unreachable
 from oomguard.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from oomguard.errors import OomguardError
+    from oomguard.preparation.remote.stores import Store
 
 _T = TypeVar("_T")
 
@@ -36,18 +38,9 @@ _LONGEST_WAIT, _MOST_BACKOFF = 3600.0, 30.0
 _WAIT_UNSAID = 60.0  # after a 429 that does not say how long
 _WORTH_SAYING = 5.0  # a wait that would look as if nothing happened
 _TIMEOUTS = (10, 60)  # seconds to connect, and between two bytes
+_MOST_LIST = 64 << 20  # bytes of a page of a list: a thousand files are 300 kB
+_MOST_REASON = 4096  # bytes of an answer that says why not
 _TRY_AGAIN = {408, 425, 429, 500, 502, 503, 504}
-_YES = {"1", "ON", "YES", "TRUE"}  # as huggingface_hub reads its variables
-# What the Hub says in X-Error-Code.
-_HUB_REFUSALS: dict[str, tuple[type[OomguardError], str, str]] = {
-    "GatedRepo": (Unreachable, "gated, and you have no access yet", "ask for it on PAGE, then: hf auth login"),
-    "RevisionNotFound": (NothingFound, "the data set has no such revision", "check what is behind the @"),
-    "RepoNotFound": (
-        NothingFound,
-        "there is no such data set, or you may not see it",
-        "check the name; of a private one: hf auth login",
-    ),
-}  # fmt: skip
 RESUMES = "look at the network (and HTTPS_PROXY), then run the same command again: it resumes"
 
 
@@ -86,20 +79,17 @@ class Patience:
 
 
 class Client:
-    """Asks for one input; with `hub`, the Hub, which gets the user's token."""
+    """Asks for one input, of a kind of store."""
 
-    def __init__(self, name: str, *, hub: bool) -> None:
+    def __init__(self, name: str, store: Store) -> None:
         """Raises: MissingExtra."""
         try:
             import requests
         except ImportError as error:
             raise MissingExtra("an input on a server is read with requests", extra="hub") from error
-        self._name, self._hub = name, hub
+        self._name, self._store = name, store
         self._session = requests.Session()  # proxies, certificates and ~/.netrc as everywhere else
         self._session.headers.update({"Accept-Encoding": "identity", "User-Agent": "oomguard"})
-        self._secret: dict[str, str] = {}
-        if hub and (token := hub_token()):
-            self._secret = {"Authorization": f"Bearer {token}"}
 
     def close(self) -> None:
         """Close the connections."""
@@ -118,8 +108,9 @@ class Client:
             is_first = urlsplit(url)[:2] == first
             try:
                 answer = self._session.get(
-                    url, headers={**headers, **(self._secret if is_first else {})},
-                    auth=_as_it_is if self._hub else None, allow_redirects=False, stream=True, timeout=_TIMEOUTS,
+                    url, headers={**headers, **(self._store.secret(url) if is_first else {})},
+                    auth=_as_it_is if self._store.has_secret else None, allow_redirects=False, stream=True,
+                    timeout=_TIMEOUTS,
                 )  # fmt: skip
             except (requests.exceptions.SSLError, requests.exceptions.InvalidURL, ValueError) as error:
                 raise Unreachable(f"{self._name} cannot be read: {words_of(error)}", do="check the address") from error
@@ -127,15 +118,19 @@ class Client:
                 host = urlsplit(url).hostname or ""
                 raise TryAgain(f"{printable(host)}: {words_of(error)}") from error
             status = answer.status_code
-            if status in (301, 302, 303, 307, 308):
+            if is_first and (elsewhere := self._store.elsewhere(url, answer)) is not None:
+                url, first = elsewhere, urlsplit(elsewhere)[:2]
+                answer.close()
+            elif status in (301, 302, 303, 307, 308):
                 seen |= {key.lower(): value for key, value in answer.headers.items()}
                 url = urljoin(url, answer.headers.get("Location", ""))
                 answer.close()
             elif status in (200, 206) or (absent and status == 404):
                 return answer, seen
             else:
+                failure = self._refusal(answer, is_first=is_first)
                 answer.close()
-                raise self._refusal(answer, is_first=is_first)
+                raise failure
         raise Unreachable(f"{self._name} cannot be read: more than {_REDIRECTS} redirects", do="check the address")
 
     def ask(self, url: str, headers: dict[str, str], take: Callable[[Any], _T], *, absent: bool = False) -> _T:
@@ -159,28 +154,14 @@ class Client:
 
     def refusal(self, answer: Any) -> OomguardError:
         """Say why the server gives nothing."""
-        status = answer.status_code
-        code = answer.headers.get("X-Error-Code", "") if self._hub else ""
-        who, check = ("the Hub", "check the name") if self._hub else ("the server", "check the address")
-        if code in _HUB_REFUSALS:
-            kind, what, do = _HUB_REFUSALS[code]
-            data_set = "/".join(self._name.removeprefix("hf://datasets/").split("/")[:2]).partition("@")[0]
-            page = f"{hub_endpoint()}/datasets/{data_set}"
-            return kind(f"{self._name}: {what} ({who} answers {status})", do=do.replace("PAGE", page))
-        if status in (401, 403):
-            login = "hf auth login, with a token that may read it"
-            what = "may not be read, or is not there" if self._hub and status == 401 else "may not be read"
-            return Unreachable(
-                f"{self._name} {what} ({who} answers {status})",
-                do=login if self._hub else "put user and password for that host into ~/.netrc",
-            )
-        if status in (404, 410):
-            return NothingFound(f"{self._name} is not there ({who} answers {status})", do=check)
-        return Unreachable(f"{self._name} cannot be read: {who} answers {status}", do=check)
+        body = b""
+        with suppress(TryAgain):  # what it says of the reason cannot be had
+            body = receive(answer, _MOST_REASON)
+        return self._store.refusal(self._name, answer.status_code, answer.headers, body)
 
 
 def _as_it_is(request: Any) -> Any:
-    """Keep ~/.netrc out: the Hub is told a token or nothing."""
+    """Keep ~/.netrc out: who is told a token or a signature is told that or nothing."""
     return request
 
 
@@ -194,6 +175,15 @@ def receive(answer: Any, size: int) -> bytes:
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
         raise TryAgain(words_of(error)) from error
     return got
+
+
+def receive_all(answer: Any) -> bytes:
+    """Give a list whole. Raises: TryAgain where the connection ends before it does."""
+    size = answer.headers.get("Content-Length", "")
+    body = receive(answer, _MOST_LIST)
+    if size.isdecimal() and len(body) < min(int(size), _MOST_LIST):
+        raise TryAgain("the connection ended in the middle of a list")
+    return body
 
 
 def asked_wait(answer: Any) -> float | None:
@@ -226,44 +216,26 @@ def words_of(error: BaseException) -> str:
     return f"{type(error).__name__}{f' ({os.strerror(number)})' if number and number > 0 else ''}"
 
 
+def ask_extent(client: Client, url: str) -> tuple[int | None, str]:
+    """Give a file's size, None where the server does not say, and its version, by asking for its first byte."""
+
+    def extent(answer: Any) -> tuple[int | None, str]:
+        total = answer.headers.get("Content-Length", "")
+        if answer.status_code == 206:
+            total = answer.headers.get("Content-Range", "").rpartition("/")[2]
+        return int(total) if total.isdecimal() else None, tag_of(answer.headers)
+
+    return client.ask(url, {"Range": "bytes=0-0"}, extent)
+
+
 def changed(name: str, how: str) -> Changed:
     """The file is not the one that was planned."""
     return Changed(
         f"{name} is another file than when the run began: {how}",
-        do="--restart to make the shards of what is there now, or another --out FOLDER",
+        do="--restart to make the shards of what is there now, or another --out FOLDER; plan a job again",
     )
 
 
 def tag_of(headers: Any) -> str:
     """What tells one version of a file from another: its ETag, else when it was changed."""
     return str(headers.get("ETag") or headers.get("Last-Modified") or "")
-
-
-def hub_endpoint() -> str:
-    """Where the Hub is: HF_ENDPOINT, else https://huggingface.co. Raises: Unreachable where HF_HUB_OFFLINE is set."""
-    if os.environ.get("HF_HUB_OFFLINE", "").upper() in _YES:
-        raise Unreachable("HF_HUB_OFFLINE is set: the Hub is not asked", do="unset HF_HUB_OFFLINE")
-    return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
-
-
-def hub_token() -> str | None:
-    """The user's token, from where `hf auth login` puts it and huggingface_hub looks for it."""
-    if os.environ.get("HF_HUB_DISABLE_IMPLICIT_TOKEN", "").upper() in _YES:
-        return None
-    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
-        if token := os.environ.get(name, "").strip():
-            return token
-    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    home = os.environ.get("HF_HOME") or f"{cache}/huggingface"
-    path = Path(os.environ.get("HF_TOKEN_PATH") or f"{home}/token").expanduser()
-    try:
-        return path.read_text(encoding="utf-8").strip() or None
-    except (OSError, UnicodeError):
-        return None
-
-
-def hub_url(address: str) -> str:
-    """The address of a pinned file of a data set: hf://datasets/OWNER/NAME@COMMIT/PATH."""
-    owner, name, path = address.removeprefix("hf://datasets/").split("/", 2)
-    name, _, commit = name.partition("@")
-    return f"{hub_endpoint()}/datasets/{owner}/{name}/resolve/{commit}/{quote(path)}"

@@ -30,6 +30,7 @@ class Fault:
     match: str
     status: int = 0  # with these headers; 0: the answer as it should be, but...
     headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b"no"  # of the answer with that status
     cut: int | None = None  # ...the connection ends after so many bytes of the body
     skip: int = 0  # requests that match before the first that has it
     times: int = 1
@@ -45,24 +46,18 @@ class Asked:
     status: int = 0
 
 
-class HubServer:
-    """Files of one data set; `hub` and `cdn` are two hosts, and /web/FILE of the second a plain server."""
+class WithFaults:
+    """Servers that note what they were asked, and have faults."""
 
     def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
         self.asked: list[Asked] = []
         self.faults: list[Fault] = []
-        self.page = 1000  # files in a page of the tree
-        self.ranges = True
-        self.etags: dict[str, str] = {}  # of /web/, in place of those of the content
-        self.stored: dict[str, bytes] = {}  # what the CDN gives in place of `files`: another version, or damaged
-        self.token: str | None = None  # without it the Hub answers 401
-        self.hub, self.cdn = self._listen("hub"), self._listen("cdn")
+        self._servers: list[ThreadingHTTPServer] = []
 
-    def _listen(self, role: str) -> str:
-        server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": self, "role": role}))
+    def listen(self, handler: type[BaseHTTPRequestHandler], role: str) -> str:
+        server = _Server(("127.0.0.1", 0), type("Handler", (handler,), {"hub": self, "role": role}))
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        self._servers = [*getattr(self, "_servers", []), server]
+        self._servers.append(server)
         return f"http://127.0.0.1:{server.server_address[1]}"
 
     def close(self) -> None:
@@ -84,6 +79,20 @@ class HubServer:
         return None
 
 
+class HubServer(WithFaults):
+    """Files of one data set; `hub` and `cdn` are two hosts, and /web/FILE of the second a plain server."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.files: dict[str, bytes] = {}
+        self.page = 1000  # files in a page of the tree
+        self.ranges = True
+        self.etags: dict[str, str] = {}  # of /web/, in place of those of the content
+        self.stored: dict[str, bytes] = {}  # what the CDN gives in place of `files`: another version, or damaged
+        self.token: str | None = None  # without it the Hub answers 401
+        self.hub, self.cdn = self.listen(_Handler, "hub"), self.listen(_Handler, "cdn")
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
@@ -92,24 +101,49 @@ class _Server(ThreadingHTTPServer):
         """Who asked has closed the connection in the middle of an answer, as it may."""
 
 
-class _Handler(BaseHTTPRequestHandler):
+class HandlerOfFaults(BaseHTTPRequestHandler):
+    """Notes requests, and answers with the faults they have."""
+
     protocol_version = "HTTP/1.1"
-    hub: HubServer
+    hub: Any
     role: str
 
     def log_message(self, *_: Any) -> None:
         """Tests read `asked`."""
 
-    def do_GET(self) -> None:
-        hub, path = self.hub, unquote(self.path.partition("?")[0])
-        self.fault = None
+    def note(self) -> str:
+        path = unquote(self.path.partition("?")[0])
+        self.fault: Fault | None = None
         self.seen = Asked(
             "web" if path.startswith("/web/") else self.role, unquote(self.path), dict(self.headers.items())
         )
-        hub.asked.append(self.seen)
-        self.fault = hub.fault_of(path)
+        self.hub.asked.append(self.seen)
+        self.fault = self.hub.fault_of(path)
+        return path
+
+    def answer(self, status: int, body: bytes, **headers: str) -> None:
+        self.seen.status = status
+        cut = self.fault.cut if self.fault is not None else None
+        try:
+            self.send_response(status)
+            for name, value in {"Content-Length": str(len(body)), **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body if cut is None else body[:cut])
+            self.wfile.flush()
+        except OSError:
+            self.close_connection = True  # who asked has enough
+        if cut is not None:
+            self.close_connection = True
+
+
+class _Handler(HandlerOfFaults):
+    hub: HubServer
+
+    def do_GET(self) -> None:
+        hub, path = self.hub, self.note()
         if self.fault is not None and self.fault.status:
-            self.answer(self.fault.status, b"no", **self.fault.headers)
+            self.answer(self.fault.status, self.fault.body, **self.fault.headers)
         elif self.role == "cdn":
             self.give_file(path)
         elif hub.token is not None and self.headers.get("Authorization") != f"Bearer {hub.token}":
@@ -189,18 +223,3 @@ class _Handler(BaseHTTPRequestHandler):
             return self.answer(416, b"", **{"Content-Range": f"bytes */{len(data)}"})
         headers["Content-Range"] = f"bytes {first}-{last}/{len(data)}"
         return self.answer(206, data[first : last + 1], **headers)
-
-    def answer(self, status: int, body: bytes, **headers: str) -> None:
-        self.seen.status = status
-        cut = self.fault.cut if self.fault is not None else None
-        try:
-            self.send_response(status)
-            for name, value in {"Content-Length": str(len(body)), **headers}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body if cut is None else body[:cut])
-            self.wfile.flush()
-        except OSError:
-            self.close_connection = True  # who asked has enough
-        if cut is not None:
-            self.close_connection = True

@@ -19,6 +19,7 @@ from oomguard.preparation.reading.parquet_stream import iter_parquet
 from oomguard.preparation.reading.pieces import ReadOptions, unpack
 from oomguard.preparation.reading.source import Source
 from oomguard.preparation.remote import listing, remote_file, requesting
+from oomguard.preparation.remote.hub import find_on_hub, hub_token
 from oomguard.preparation.remote.remote_file import RemoteFile
 from oomguard.units import KIB, MIB
 from tests.preparation.remote.conftest import TOKEN
@@ -47,8 +48,7 @@ def file(hub: HubServer, waits: list[float]) -> Iterator[RemoteFile]:
 
 
 def opened(address: str = ADDRESS) -> RemoteFile:
-    find = listing.find_on_hub if address.startswith("hf://") else listing.find_on_web
-    (entry,) = find(address, [])
+    (entry,) = listing.find(address, [], None)
     return RemoteFile(entry.address, entry.size, entry.pin)
 
 
@@ -90,10 +90,12 @@ def test_a_connection_that_is_always_cut_is_given_up(file: RemoteFile, hub: HubS
     assert waits == [0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0]
 
 
-def test_a_server_that_is_gone_is_given_up(file: RemoteFile, hub: HubServer, waits: list[float]) -> None:
+def test_a_server_that_is_gone_is_given_up(
+    file: RemoteFile, hub: HubServer, waits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = taken.getsockname()[1]
-    file._url = f"http://127.0.0.1:{port}/a"  # nobody listens there any more
+    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{port}")  # nobody listens there any more
     with pytest.raises(Unreachable, match="Connection refused"):
         read_all(file)
     assert len(waits) == 7
@@ -186,7 +188,7 @@ def test_a_page_on_another_host_gets_no_token(
     monkeypatch.setenv("HF_TOKEN", TOKEN)
     hub.faults = [Fault("/tree/", status=200, headers={"Link": f'<{hub.cdn}/more>; rel="next"', "Content-Length": "2"})]
     with pytest.raises(Unreachable, match="not the Hub's API"):
-        list(listing.find_on_hub(f"hf://datasets/{REPOSITORY}/data", []))
+        list(find_on_hub(f"hf://datasets/{REPOSITORY}/data", []))
     assert not [one for one in hub.asked if one.server != "hub"]
 
 
@@ -194,18 +196,18 @@ def test_tokens_are_found_where_the_hub_puts_them(tmp_path: Path, monkeypatch: p
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "HF_HOME", "HF_HUB_DISABLE_IMPLICIT_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert requesting.hub_token() is None
+    assert hub_token() is None
     (tmp_path / "huggingface").mkdir()
     (tmp_path / "huggingface/token").write_text("of the cache\n")
-    assert requesting.hub_token() == "of the cache"
+    assert hub_token() == "of the cache"
     monkeypatch.setenv("HF_HOME", str(tmp_path / "none"))
-    assert requesting.hub_token() is None
+    assert hub_token() is None
     monkeypatch.setenv("HF_TOKEN_PATH", str(tmp_path / "huggingface/token"))
-    assert requesting.hub_token() == "of the cache"
+    assert hub_token() == "of the cache"
     monkeypatch.setenv("HF_TOKEN", "of the shell")
-    assert requesting.hub_token() == "of the shell"
+    assert hub_token() == "of the shell"
     monkeypatch.setenv("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")
-    assert requesting.hub_token() is None
+    assert hub_token() is None
 
 
 def test_offline_is_offline(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,7 +226,7 @@ def test_without_requests_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_commit_of_an_earlier_run_is_kept(hub: HubServer, waits: list[float]) -> None:
     hub.files = {NAME: DATA}
-    (entry,) = listing.find_on_hub(f"hf://datasets/{REPOSITORY}/{NAME}", [ADDRESS])
+    (entry,) = find_on_hub(f"hf://datasets/{REPOSITORY}/{NAME}", [ADDRESS])
     assert entry.address == ADDRESS
     assert [one.path.partition("?")[0] for one in hub.asked] == [f"/api/datasets/{REPOSITORY}/tree/{COMMIT}/data"]
 
@@ -232,7 +234,7 @@ def test_a_commit_of_an_earlier_run_is_kept(hub: HubServer, waits: list[float]) 
 def test_a_list_that_is_cut_is_asked_for_again(hub: HubServer, waits: list[float]) -> None:
     hub.files = {NAME: DATA}
     hub.faults = [Fault("/tree/", cut=20)]
-    assert [one.size for one in listing.find_on_hub(f"hf://datasets/{REPOSITORY}/data", [])] == [len(DATA)]
+    assert [one.size for one in find_on_hub(f"hf://datasets/{REPOSITORY}/data", [])] == [len(DATA)]
 
 
 @pytest.mark.parametrize(
@@ -251,7 +253,7 @@ def test_a_list_that_is_cut_is_asked_for_again(hub: HubServer, waits: list[float
 def test_which_files_an_address_names(hub: HubServer, pattern: str, found: list[str]) -> None:
     """Hidden ones are none of them."""
     hub.files = dict.fromkeys(["a.txt", "b/c.txt", "b/d/e.txt", ".gitattributes", "b/.hidden/f.txt"], b"text")
-    entries = listing.find_on_hub(f"hf://datasets/{REPOSITORY}/{pattern}", [])
+    entries = find_on_hub(f"hf://datasets/{REPOSITORY}/{pattern}", [])
     assert sorted(one.address.partition(f"{COMMIT}/")[2] for one in entries) == found
 
 
@@ -260,7 +262,7 @@ def test_which_files_an_address_names(hub: HubServer, pattern: str, found: list[
 ])  # fmt: skip
 def test_addresses_that_are_none(hub: HubServer, address: str) -> None:
     with pytest.raises(OomguardError) as failed:
-        list(listing.find_on_hub(address, []))
+        list(find_on_hub(address, []))
     assert not isinstance(failed.value, NothingFound)
 
 
@@ -277,7 +279,7 @@ def test_parquet_is_read_column_by_column(
     pq.write_table(table, written, row_group_size=groups, data_page_size=4000, compression="none")
     name = f"hf://datasets/{REPOSITORY}/data/a.parquet"
     hub.files = {"data/a.parquet": written.getvalue()}
-    (entry,) = listing.find_on_hub(name, [])
+    (entry,) = find_on_hub(name, [])
     source = Source(path=entry.address, kind="parquet", compression=None, size=entry.size, mtime_ns=None, pin=entry.pin)
     options = ReadOptions(family="gpt2", piece_bytes=10_000, longest_piece=MIB)
     hub.asked.clear()

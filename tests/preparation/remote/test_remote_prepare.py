@@ -201,7 +201,8 @@ def test_a_failure_names_the_object_and_the_same_command_resumes(
         (f"{ADDRESS}/data", Fault("^/api/", status=403), "may not be read"),
         (f"{ADDRESS}/data", Fault("^/api/", status=200), "is not the Hub's API"),
         ("hf://datasets/tester", None, "names no data set"),
-        ("s3://bucket/part-0.jsonl", None, "aws s3 cp s3://bucket/part-0.jsonl - | oomguard prepare -"),
+        ("s3a://bucket/part-0.jsonl", None, "oomguard prepare s3://bucket/part-0.jsonl"),
+        ("ftp://host/part-0.jsonl", None, "curl -L ftp://host/part-0.jsonl | oomguard prepare -"),
         ("CDN/web/none.txt", None, "is not there"),
         ("http://user:word@127.0.0.1:1/a.txt", None, "may hold a secret"),
     ],
@@ -298,14 +299,46 @@ def test_the_commands_of_the_page(tmp_path: Path, hub: HubServer) -> None:
     assert sums_of(tmp_path / "another") == sums_of(tmp_path / "fineweb-edu")
 
 
-def test_what_reads_samples_refuses_a_server(tmp_path: Path, hub: HubServer) -> None:
-    """And --dry-run does what it says."""
+@pytest.mark.parametrize("kind", KINDS)
+def test_plan_reads_a_sample(tmp_path: Path, hub: HubServer, kind: str) -> None:
+    """By few short requests; what prepare counts is in its band."""
+    hub.files = corpus(kind)
+    told = run_oomguard("plan", f"{ADDRESS}/data", "--json", cwd=tmp_path)
+    assert told.returncode == 0, told.stderr
+    plan = json.loads(told.stdout)
+    assert len(hub.requests("/lfs/")) <= 40
+    done = run_oomguard("prepare", f"{ADDRESS}/data", "--out", "out", "--json", cwd=tmp_path)
+    assert plan["tokens"]["low"] <= json.loads(done.stdout)["tokens"] <= plan["tokens"]["high"]
+    assert plan["tokens"]["high"] - plan["tokens"]["low"] < plan["tokens"]["value"] * 0.4
+    assert plan["servers"]["requests"] == 2 * 3
+    assert plan["cluster"] is None
+
+
+def test_plan_for_a_cluster(tmp_path: Path, hub: HubServer) -> None:
+    hub.files = corpus("jsonl")
+    told = run_oomguard(
+        "plan", f"{ADDRESS}/data", "--cluster", "ray", "--nodes", "10", "--max-rss", "512M", cwd=tmp_path
+    )
+    assert told.returncode == 0, told.stderr
+    screen = " ".join(told.stdout.split())
+    assert "10 (ray)" in screen
+    assert "about 2, of 256 MiB of text at most" in screen
+    assert "to encode" in screen
+    assert "at most 12 for 2 files" in screen  # 2 for each of them, its 64 MiB, and three for its unit
+    assert "3,000 without an account, 5,000 with a free one" in screen
+    assert f"oomguard prepare {ADDRESS}/data --out tokens --workers 1 --cluster ray --max-rss 512M" in screen
+
+
+def test_check_looks_at_a_server(tmp_path: Path, hub: HubServer) -> None:
     hub.files = corpus("jsonl")
     (tmp_path / "script.py").write_text("print(1)\n")
-    for command in (["plan", f"{ADDRESS}/data"], ["check", "script.py", "--input", f"{ADDRESS}/data"]):
-        failed = run_oomguard(*command, cwd=tmp_path)
-        assert "none on a server" in " ".join(failed.stderr.split()), failed.stderr
-        assert "Traceback" not in failed.stderr
+    done = run_oomguard("check", "script.py", "--input", f"{ADDRESS}/data", cwd=tmp_path)
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 0, done.stderr
+
+
+def test_dry_run_says_the_sizes(tmp_path: Path, hub: HubServer) -> None:
+    hub.files = corpus("jsonl")
     told = run_oomguard("prepare", f"{ADDRESS}/data", "--dry-run", "--json", cwd=tmp_path)
     assert told.returncode == 0, told.stderr
     assert [one["size"] for one in json.loads(told.stdout)["inputs"]] == [
@@ -342,7 +375,7 @@ settle_allocators()
 from oomguard.preparation.reading.parquet_stream import iter_parquet
 from oomguard.preparation.reading.pieces import ReadOptions
 from oomguard.preparation.reading.source import Source
-from oomguard.preparation.remote.listing import find_on_hub
+from oomguard.preparation.remote.hub import find_on_hub
 
 def anonymous():
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("RssAnon"))
@@ -422,3 +455,14 @@ def test_killed_again_and_again(tmp_path: Path, hub: HubServer, feature: Any, ki
             kill_all(process)
     assert killed >= 2  # the other moments may have come after the end
     assert prepared(tmp_path, "out", f"{ADDRESS}/data") == expected
+
+
+@pytest.mark.parametrize("more", [[], ["--job-only"], ["--dry-run"]])
+def test_shards_are_not_written_to_a_server(tmp_path: Path, more: list[str]) -> None:
+    """Path makes one slash of two, and no folder "s3:" comes of that."""
+    (tmp_path / "a.txt").write_text("text")
+    failed = run_oomguard("prepare", "a.txt", "--out", "s3://bucket/tokens", *more, cwd=tmp_path)
+    assert failed.returncode == 1
+    assert "--out s3://bucket/tokens: shards are written to a file system" in " ".join(failed.stderr.split())
+    assert "aws s3 cp FOLDER s3://bucket/tokens --recursive" in " ".join(failed.stderr.split())
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]

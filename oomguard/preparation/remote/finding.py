@@ -1,0 +1,81 @@
+"""What a store has: a file of a list, and the paths and globs that choose among them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from oomguard.errors import BadInput
+from oomguard.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_MAGIC = re.compile(r"[*?\[]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteEntry:
+    """A file on a server."""
+
+    address: str  # of the Hub: with the commit
+    size: int
+    pin: str  # sha256, or what the server calls this version
+    named: bool  # itself, and not by a folder or a glob
+
+
+@dataclass(frozen=True, slots=True)
+class PathPattern:
+    """A path below a data set or a bucket: a file, a folder, or a glob whose `**` stands for any folders."""
+
+    path: str  # without a slash at its end
+    folder: str  # the folders before the first glob, or all of the path
+    matches: Callable[[str], Any]  # None or False: not this one
+
+    @property
+    def has_magic(self) -> bool:
+        """Whether it is a glob."""
+        return self.folder != self.path
+
+    @property
+    def may_be_file(self) -> bool:
+        """Whether its last name looks like that of a file."""
+        return not self.has_magic and "." in self.path.rpartition("/")[2]
+
+    def takes(self, where: str) -> bool:
+        """Whether a file is meant, and not hidden in a place that was not named."""
+        inside = where[len(self.folder) :]
+        return bool(self.matches(where)) and not any(part.startswith(".") for part in inside.split("/"))
+
+
+def path_pattern(path: str) -> PathPattern:
+    """Read a path. Raises: BadInput."""
+    path = path.rstrip("/")
+    parts = path.split("/") if path else []
+    plain = next((at for at, part in enumerate(parts) if _MAGIC.search(part)), len(parts))
+    folder = "/".join(parts[:plain])
+    if plain < len(parts):
+        return PathPattern(path, folder, _matcher(parts))
+    return PathPattern(path, folder, lambda where: not path or where == path or where.startswith(f"{path}/"))
+
+
+def _matcher(parts: list[str]) -> Callable[[str], Any]:
+    """Whether a path matches a glob."""
+    pattern = ""
+    for number, part in enumerate(parts):
+        if part == "**":
+            pattern += "(?:.*/)?" if number < len(parts) - 1 else ".*"
+            continue
+        for piece in re.findall(r"\[[^\]]+\]|.", part, re.DOTALL):
+            if piece in "*?":
+                pattern += "[^/]*" if piece == "*" else "[^/]"
+            elif len(piece) > 1:
+                pattern += piece.replace("[!", "[^", 1)
+            else:
+                pattern += re.escape(piece)
+        pattern += "/" if number < len(parts) - 1 else ""
+    try:
+        return re.compile(pattern, re.DOTALL).fullmatch
+    except re.error as error:
+        raise BadInput(f"{printable('/'.join(parts))}: not a glob: {error}", do="write a [ as [[]") from error

@@ -1,0 +1,30 @@
+"""Web servers: one file an address."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from oomguard.errors import BadInput
+from oomguard.preparation.remote.finding import RemoteEntry
+from oomguard.preparation.remote.requesting import Client, ask_extent
+from oomguard.preparation.remote.stores import Store
+from oomguard.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def find_on_web(address: str) -> Iterator[RemoteEntry]:
+    """Give the one file, after a question for its first byte. Raises: OomguardError."""
+    name, parts = printable(address), urlsplit(address)
+    if parts.username or parts.password or parts.query:
+        raise BadInput(
+            f"{parts.scheme}://{printable(parts.hostname or '')}{printable(parts.path)}: an address with a password or "
+            "a query may hold a secret, and inputs are written down in the manifest",
+            do="put user and password into ~/.netrc; or curl ADDRESS | oomguard prepare -",
+        )
+    size, pin = ask_extent(Client(name, Store()), address)
+    if size is None:
+        raise BadInput(f"{name}: the server does not say how long it is", do=f"curl -L {name} | oomguard prepare -")
+    yield RemoteEntry(address=address, size=size, pin=pin, named=True)

@@ -1,0 +1,80 @@
+"""`--cache`: files of servers are fetched once, checked, and read from there."""
+
+from pathlib import Path
+
+import pytest
+
+from oomguard.errors import BadInput, Changed
+from oomguard.preparation.remote.cache import keep, kept_address, kept_path
+from oomguard.preparation.remote.listing import find
+from tests.preparation.remote.hub_server import COMMIT, REPOSITORY, Fault, HubServer
+from tests.preparation.remote.test_remote_prepare import corpus, on_disk, prepared
+from tests.running import run_oomguard
+
+ADDRESS = f"hf://datasets/{REPOSITORY}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["one group", "text"])
+def test_the_next_run_reads_what_was_kept(tmp_path: Path, hub: HubServer, kind: str) -> None:
+    """Fetched in one request a file, also where a connection is cut; another folder of shards asks for the list alone."""
+    hub.files = corpus(kind)
+    folder = on_disk(tmp_path / "disk", hub.files)
+    expected = prepared(tmp_path, "local", str(folder / "data"))
+    dry = run_oomguard("prepare", f"{ADDRESS}/data", "--cache", "kept", "--dry-run", cwd=tmp_path)
+    assert dry.returncode == 0, dry.stderr
+    assert not (tmp_path / "kept").exists()
+    hub.faults = [Fault("/lfs/.*part-0", cut=100_000)]
+    assert prepared(tmp_path, "first", f"{ADDRESS}/data", "--cache", "kept") == expected
+    assert len(hub.requests("/lfs/")) == 3
+    assert prepared(tmp_path, "second", f"{ADDRESS}/data", "--cache", "kept") == expected
+    assert prepared(tmp_path, "first", f"{ADDRESS}/data", "--cache", "kept") == expected  # it is done already
+    assert len(hub.requests("/lfs/")) == 3
+    assert f"@{COMMIT}/data/part-0" in (tmp_path / "first/.oomguard/manifest.jsonl").read_text()
+    assert sorted(path.name.split(".")[0] for path in (tmp_path / "kept").rglob("part*")) == ["part-0", "part-1"]
+
+
+def files_of(hub: HubServer) -> list[tuple[str, int, str]]:
+    return [(one.address, one.size, one.pin) for one in find(f"{ADDRESS}/data", [], None)]
+
+
+def test_what_is_damaged_is_not_kept(tmp_path: Path, hub: HubServer) -> None:
+    """Its hash is that of the list, or nothing is there."""
+    hub.files = {"data/a.txt": b"text" * 1000}
+    files = files_of(hub)
+    hub.stored["data/a.txt"] = b"tent" * 1000
+    with pytest.raises(Changed, match="the hash of what was read"):
+        keep(files, tmp_path / "kept")
+    assert not [path for path in (tmp_path / "kept").rglob("*") if path.is_file()]
+    del hub.stored["data/a.txt"]
+    keep(files, tmp_path / "kept")
+    path = kept_path(tmp_path / "kept", files[0][0], files[0][2])
+    assert path.read_bytes() == hub.files["data/a.txt"]
+    assert kept_address(tmp_path / "kept", str(path)) == files[0][0]
+
+
+def test_what_a_kill_has_left_is_removed_and_a_part_is_no_file(tmp_path: Path, hub: HubServer) -> None:
+    hub.files = {"data/a.txt": b"text" * 1000}
+    ((address, size, pin),) = files_of(hub)
+    path = kept_path(tmp_path / "kept", address, pin)
+    path.parent.mkdir(parents=True)
+    left = path.with_name(f".{path.name}.0123456789abcdef.part")
+    left.write_bytes(b"te")
+    path.write_bytes(b"short")
+    keep([(address, size, pin)], tmp_path / "kept")
+    assert path.read_bytes() == hub.files["data/a.txt"]
+    assert not left.exists()
+
+
+def test_a_disk_that_is_too_small_is_said_before(tmp_path: Path, hub: HubServer) -> None:
+    hub.files = {"data/a.txt": b"text" * 1000}
+    ((address, _, pin),) = files_of(hub)
+    with pytest.raises(BadInput, match="to fetch, and .* are free"):
+        keep([(address, 1 << 60, pin)], tmp_path / "kept")
+    assert not hub.requests("/lfs/")
+
+
+def test_no_name_leads_out_of_the_folder(tmp_path: Path) -> None:
+    path = kept_path(tmp_path, "s3://bucket/../../../etc//passwd", "pin")
+    assert path.resolve().is_relative_to(tmp_path)
+    assert ".." not in path.parts

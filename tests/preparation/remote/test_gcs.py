@@ -1,0 +1,128 @@
+"""`gs://` against a server of our own that answers as Google's JSON API does; Google's service itself is out of reach.
+
+Source: https://cloud.google.com/storage/docs/json_api/v1/objects, list and get.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pytest
+
+from oomguard.errors import OomguardError
+from oomguard.preparation.remote import listing
+from tests.preparation.remote.hub_server import Fault, HandlerOfFaults, WithFaults
+from tests.preparation.remote.test_remote_prepare import corpus, on_disk, prepared
+from tests.running import run_oomguard
+
+ADDRESS = "gs://corpus"
+
+
+class GoogleServer(WithFaults):
+    """One bucket; a write makes a new generation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.files: dict[str, bytes] = {}
+        self.generations: dict[str, int] = {}
+        self.page = 1000
+        self.url = self.listen(_Handler, "google")
+
+    def put(self, name: str, data: bytes) -> None:
+        self.files[name] = data
+        self.generations[name] = self.generations.get(name, 1_700_000_000_000_000) + 1
+
+
+class _Handler(HandlerOfFaults):
+    hub: GoogleServer
+
+    def do_GET(self) -> None:  # noqa: N802 - as http.server calls it
+        self.note()
+        url = urlsplit(self.path)
+        query = {key: values[0] for key, values in parse_qs(url.query).items()}
+        bucket, _, name = url.path.removeprefix("/storage/v1/b/").partition("/o")
+        if self.fault is not None and self.fault.status:
+            self.answer(self.fault.status, self.fault.body, **self.fault.headers)
+        elif bucket != "corpus":
+            self.answer(404, b"{}")
+        elif name:
+            self.give(unquote(name[1:]), query)
+        else:
+            self.give_list(query)
+
+    def give(self, name: str, query: dict[str, str]) -> None:
+        if name not in self.hub.files:
+            return self.answer(404, b"{}")
+        if query["ifGenerationMatch"] != str(self.hub.generations[name]):
+            return self.answer(412, b"{}")
+        assert query["alt"] == "media"
+        data = self.hub.files[name]
+        first, last = map(int, self.headers["Range"].removeprefix("bytes=").split("-"))
+        part = data[first : last + 1]
+        return self.answer(206, part, **{"Content-Range": f"bytes {first}-{first + len(part) - 1}/{len(data)}"})
+
+    def give_list(self, query: dict[str, str]) -> None:
+        names = sorted(name for name in self.hub.files if name.startswith(query.get("prefix", "")))
+        start = int(query.get("pageToken", "0"))
+        items = [
+            {"name": name, "size": str(len(self.hub.files[name])), "generation": str(self.hub.generations[name])}
+            for name in names[start : start + self.hub.page]
+        ]
+        page: dict[str, Any] = {"items": items} if items else {}
+        if start + self.hub.page < len(names):
+            page["nextPageToken"] = str(start + self.hub.page)
+        self.answer(200, json.dumps(page).encode())
+
+
+@pytest.fixture
+def google(monkeypatch: pytest.MonkeyPatch) -> Iterator[GoogleServer]:
+    pytest.importorskip("google.auth", reason="needs google-auth: pip install 'oomguard[gcs]'")
+    server = GoogleServer()
+    for name, value in {"STORAGE_EMULATOR_HOST": server.url, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}.items():
+        monkeypatch.setenv(name, value)
+    yield server
+    server.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["one group", "jsonl.zst"])
+def test_the_same_shards_as_files_on_disk(tmp_path: Path, google: GoogleServer, kind: str) -> None:
+    for name, data in corpus(kind).items():
+        google.put(name, data)
+    google.page = 1
+    google.faults = [Fault("part-0", status=503, headers={"Retry-After": "0"}), Fault("part-1", cut=1000)]
+    folder = on_disk(tmp_path / "disk", google.files)
+    expected = prepared(tmp_path, "local", str(folder / "data"))
+    assert prepared(tmp_path, "remote", f"{ADDRESS}/data") == expected
+    assert not any(fault.times for fault in google.faults)
+
+
+@pytest.mark.slow
+def test_an_object_that_changes_is_refused_by_name(tmp_path: Path, google: GoogleServer) -> None:
+    for name, data in corpus("jsonl").items():
+        google.put(name, data)
+    plan = run_oomguard("prepare", f"{ADDRESS}/data", "--out", "out", "--job-only", cwd=tmp_path)
+    assert plan.returncode == 0, plan.stderr
+    google.put("data/part-0.jsonl", google.files["data/part-0.jsonl"])
+    failed = run_oomguard("work", "job.json", "--unit", "0", cwd=tmp_path)
+    assert failed.returncode == 1
+    assert f"{ADDRESS}/data/part-0.jsonl is another file" in " ".join(failed.stderr.split())
+
+
+def test_what_an_address_names(google: GoogleServer) -> None:
+    google.page = 2
+    for name in ("a/1.txt", "a/b/2.txt", "a/b", "a/b/", "a/.hidden/3.txt", "ab.txt", "a b+é/c.txt"):
+        google.put(name, b"text")
+
+    def found(path: str) -> list[str]:
+        return [one.address.removeprefix(f"{ADDRESS}/") for one in listing.find(f"{ADDRESS}/{path}", [], None)]
+
+    assert found("a") == ["a/1.txt", "a/b", "a/b/2.txt"]
+    assert found("a/b") == ["a/b"]
+    assert found("a/b/") == ["a/b/2.txt"]
+    assert found("**/*.txt") == ["a b+é/c.txt", "a/1.txt", "a/b/2.txt", "ab.txt"]
+    assert found("a b+é/c.txt") == ["a b+é/c.txt"]
+    with pytest.raises(OomguardError, match="is not there"):
+        list(listing.find("gs://other/a", [], None))
