@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.faults import planted
+from tests.faults import places, planted
 from tests.faults.campaign import FAULTS, Campaign, is_possible
 from tests.faults.features import FEATURES
 
@@ -42,3 +43,31 @@ def test_nothing_outside_of_a_folder_is_touched_whatever_another_user_plants_the
     wrong, _, done = planted.run(18, seed=1, minutes=2)
     assert wrong == []
     assert done >= 5
+
+
+ODD = [
+    ("doctor", "no /proc"),
+    ("run, at its budget", "no /proc but of processes"),
+    ("prepare", "an ASCII terminal"),
+    ("prepare", "TMPDIR is full"),
+    ("plan", "a Latin-1 terminal"),
+    ("hook --install", "HOME is unset"),
+    ("run", "no such working directory"),
+    ("work", "umask 0"),
+    ("profile", "another time namespace"),
+    ("run, polling", "no /sys"),
+]
+
+
+@pytest.fixture(scope="module")
+def in_places(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
+    if not shutil.which("unshare") or subprocess.run(["unshare", "-m", "-T", "true"], check=False).returncode:
+        pytest.skip("needs root, and namespaces of mounts and time")
+    return places.make_campaign(tmp_path_factory.mktemp("places"))
+
+
+@pytest.mark.parametrize(("name", "place"), ODD)
+def test_in_an_odd_place_it_ends_with_a_status_of_its_own(in_places: Campaign, name: str, place: str) -> None:
+    feature = next(feature for feature in [*FEATURES, *places.MORE] if feature.name == name)
+    status, wrong, said = places.run(in_places, feature, place)
+    assert wrong == [], (status, said)
