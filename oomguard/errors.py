@@ -68,7 +68,14 @@ class BudgetExceeded(OomguardError):
 
 
 class BudgetTooSmall(OomguardError):
-    """The job does not fit in the memory it was given."""
+    """The job does not fit in the memory it was given.
+
+    alone: bytes that would have to be free for one document, where that is what does not fit.
+    """
+
+    def __init__(self, what: str, *, do: str, alone: int | None = None) -> None:
+        super().__init__(what, do=do)
+        self.alone = alone
 
 
 class CannotStart(OomguardError):

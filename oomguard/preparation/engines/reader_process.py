@@ -62,7 +62,7 @@ class _Reader:
             for piece in self._pieces(source, resume):
                 self._send(piece)
         except errors.OomguardError as error:
-            alone = getattr(error, "alone", None)  # of a DocumentTooLong
+            alone = getattr(error, "alone", None)  # of a BudgetTooSmall
             self._channel.send(
                 {"error": {"class": type(error).__name__, "what": str(error), "do": error.do, "alone": alone}}
             )

@@ -66,7 +66,7 @@ class LineReader:
     def pieces(self, start: dict[str, Any]) -> Iterator[Piece]:
         """Read on from `start`, where the stream stands.
 
-        Raises: DocumentTooLong for a line that does not fit.
+        Raises: BudgetTooSmall for a line that does not fit.
         """
         size = self._size
         rest: bytes | bytearray = b""  # of a line that is not whole

@@ -74,14 +74,6 @@ _COPIES = 4  # bytes held for each byte of a large document: as it comes, in the
 _STEP = 8 * MIB  # by which a document grows between two questions
 
 
-class DocumentTooLong(BudgetTooSmall):
-    """A document does not fit: `alone` bytes would have to be free, which the coordinator knows a budget for."""
-
-    def __init__(self, what: str, *, do: str, alone: int) -> None:
-        super().__init__(what, do=do)
-        self.alone = alone
-
-
 class Room:
     """Asks for the memory of a large document; of one whose size is not known before, in steps, while it grows."""
 
@@ -105,7 +97,7 @@ class Room:
     def ask(self, size: int, where: str, rest: Callable[[], int] | None = None) -> None:
         """Ask for a document of `size` bytes; of one that is still growing `rest` finds out how many more it has.
 
-        Raises: DocumentTooLong for one that does not fit, with all of its size.
+        Raises: BudgetTooSmall for one that does not fit, with all of its size.
         """
         is_long = size > self._largest
         if size <= self._asked and not is_long:
@@ -119,9 +111,9 @@ class Room:
             return
         raise self._too_long(size + (rest() if rest is not None else 0), where)
 
-    def _too_long(self, size: int, where: str) -> DocumentTooLong:
+    def _too_long(self, size: int, where: str) -> BudgetTooSmall:
         need = self._copies * size
-        return DocumentTooLong(
+        return BudgetTooSmall(
             f"{self._name}: {where} is {format_size(size)} long and needs {format_size(need)} of memory to read; "
             f"the longest that fits here is {format_size(self._largest)}",
             do=f"give --max-rss {format_size(need)} more than now, or take it out",

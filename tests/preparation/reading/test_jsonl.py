@@ -16,7 +16,6 @@ from oomguard.errors import BadInput, BudgetTooSmall, Changed
 from oomguard.preparation.engines.line_feed import LineTooLong
 from oomguard.preparation.reading import lines as line_parser
 from oomguard.preparation.reading.line_stream import iter_lines
-from oomguard.preparation.reading.pieces import DocumentTooLong
 from tests.preparation.reading.reads import PACKERS, check_every_resume, documents_in, options, read, skipped_in, source
 from tests.properties import examples
 
@@ -233,7 +232,7 @@ def test_a_refused_line_is_named_with_its_size(tmp_path: Path) -> None:
     how = options(piece_bytes=1 << 12, unasked=1 << 14)
     pieces = iter_lines(source(path, "jsonl", "gz"), options=how, resume=None, reserve=refuse)
     assert b"".join(next(pieces).data) == b'{"text": "one"}\n'
-    with pytest.raises(DocumentTooLong, match=r"a\.jsonl\.gz: line 2 is 977 KiB long") as caught:
+    with pytest.raises(BudgetTooSmall, match=r"a\.jsonl\.gz: line 2 is 977 KiB long") as caught:
         next(pieces)
     assert caught.value.alone == 4 * size
     with pytest.raises(BudgetTooSmall, match=r"line 2 is 977 KiB long and needs 3\.8 MiB of memory"):

@@ -27,7 +27,7 @@ from oomguard.preparation.reading.csv_records import iter_csv
 from oomguard.preparation.reading.json_values import iter_values
 from oomguard.preparation.reading.lines import parse_values
 from oomguard.preparation.reading.memory_ahead import memory_ahead
-from oomguard.preparation.reading.pieces import DocumentTooLong, Piece, unpack
+from oomguard.preparation.reading.pieces import Piece, unpack
 from oomguard.preparation.reading.source import Source
 from oomguard.preparation.reading.tar_members import iter_tar
 from oomguard.preparation.reading.text_stream import iter_text
@@ -218,7 +218,7 @@ def test_a_document_that_is_too_large_is_named_with_all_of_its_size(tmp_path: Pa
         "objects": len(json.dumps({"text": LARGE, "n": '}"'}, indent=2)),
         "csv": len(as_csv([LARGE])) - len(as_csv([])),
     }.get(name, len(LARGE))
-    with pytest.raises(DocumentTooLong, match="longest that fits here") as caught:
+    with pytest.raises(BudgetTooSmall, match="longest that fits here") as caught:
         read(name, path, largest_document=100_000, piece_bytes=1000)
     copies = 13 if name == "csv" else 4
     assert abs(caught.value.alone - copies * size) < copies * 10
