@@ -223,14 +223,16 @@ def test_a_kill_at_any_moment_changes_nothing(tmp_path: Path) -> None:
         f"eot_token={EOT}, shard_tokens=1_500_000))"
     )
     kills = 0
+    command = [sys.executable, "-c", code, str(tmp_path / "a"), str(tmp_path / "b")]
     for number in range(40):
-        child = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "a"), str(tmp_path / "b")])
+        child = subprocess.Popen(command)
         time.sleep(0.1 + 0.03 * number)
         os.kill(child.pid, signal.SIGKILL)
         if child.wait() == 0:
             break
         kills += 1
-    assert child.returncode == 0
+    else:  # a machine so busy that it came to no end between two kills
+        subprocess.run(command, check=True)
     assert kills > 2
     assert files_in(tmp_path / "b") == files_in(tmp_path / "whole")
 
