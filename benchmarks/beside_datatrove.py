@@ -14,7 +14,6 @@ import argparse
 import hashlib
 import json
 import random
-import resource
 import shutil
 import signal
 import subprocess
@@ -46,7 +45,7 @@ class Run:
 
     seconds: float
     cpu: float
-    worker_bytes: int  # the largest RSS of a process that did the work
+    worker_bytes: int  # the largest RSS of a process below the one that was started
     processes: int
     all_bytes: int  # PSS of all processes together, at most
     status: int | None  # None: it was ended after all patience
@@ -84,19 +83,11 @@ def processes(pid: int) -> Iterator[psutil.Process]:
         yield from top.children(recursive=True)
 
 
-def is_worker(process: psutil.Process) -> bool:
-    """Of oomguard by its name; of datatrove a child that is forked by the pool."""
-    with suppress(psutil.Error):
-        line = process.cmdline()
-        return any("datatrove_files" in word for word in line) or process.name().startswith("oomguard-work")
-    return False
-
-
 def run(line: list[str], *, kill_after: float | None = None, patience: float = 1e9) -> Run:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.monotonic()
     child = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     rss: dict[int, int] = {}
+    cpu: dict[int, float] = {}  # as last seen: a pool ends its workers without waiting for them
     most, killed = 0, False
     status: int | None = None
     while True:
@@ -109,7 +100,8 @@ def run(line: list[str], *, kill_after: float | None = None, patience: float = 1
             with suppress(psutil.Error):
                 memory = process.memory_full_info()
                 total += memory.pss
-                if process.pid != child.pid and is_worker(process):
+                cpu[process.pid] = sum(process.cpu_times()[:2])
+                if process.pid != child.pid:
                     workers.append(process)
                     rss[process.pid] = max(rss.get(process.pid, 0), memory.rss)
         most = max(most, total)
@@ -123,9 +115,7 @@ def run(line: list[str], *, kill_after: float | None = None, patience: float = 1
                     process.kill()
             child.wait()
             break
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Run(time.monotonic() - began, cpu, max(rss.values(), default=0), len(rss), most, status)
+    return Run(time.monotonic() - began, sum(cpu.values()), max(rss.values(), default=0), len(rss), most, status)
 
 
 def tokens_of(out: Path) -> tuple[int, str]:
