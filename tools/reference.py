@@ -262,8 +262,8 @@ def _error_row(error: type) -> str:
 
 _INTRODUCTION = """\
 Beside the kernel's own log, in all its forms ([diagnose.md](diagnose.md)): the words of these programs.
-Written by `make docs` from the table in `oomguard/diagnosis/killers/`. A wording is met in whatever
-surrounds it: times, prefixes, colours, progress bars, quotes, JSON."""
+Written by `make docs` from the table in `oomguard/diagnosis/killers/`. A message is recognised
+whatever surrounds it: timestamps, prefixes, colours, progress bars, quotes, JSON."""
 _SAYS = {
     "kill": "Lack of memory ended something",
     "sigkill": "A SIGKILL, or a sudden end, whose sender and reason the text does not name",
@@ -293,7 +293,8 @@ def _system_row(killer: Any) -> str:
     example = next(each for each in kills if "Killed process" not in each).replace("|", "\\|")
     short = example if len(example) <= _WIDTH else f"{example[:_WIDTH].rstrip()}..."
     read = ", ".join(facts) or "-"
-    return f"| `{killer.ident}` | {killer.what} | {read} | {len(killer.wordings)} | such as `{short}` |"
+    habit = f": {killer.habit}" if killer.habit else ""
+    return f"| `{killer.ident}` | {killer.what}{habit} | {read} | {len(killer.wordings)} | such as `{short}` |"
 
 
 PAGES = {
