@@ -91,11 +91,11 @@ def _ratios(by_rival: dict[str, Rows]) -> list[str]:
         ("tiktoken_loop_numpy", "that loop with `encode_to_numpy`"),
     ):
         if other := rate(rival):
-            facts.append(f"{own / other:.1f} times {label}")
+            facts.append(f"{own / other:.1f} times as fast as {label}")
     if rows := by_rival.get("gigatoken_memory"):
         ceiling = median(float(row["in_memory_MB_per_second"]) for row in rows if row["in_memory_MB_per_second"])
-        facts.append(f"{own / ceiling:.2f} of what gigatoken alone encodes in memory")
-    return ["", f"End to end, oomguard runs at {', '.join(facts)}."] if facts else []
+        facts.append(f"{own / ceiling:.2f} times as fast as gigatoken encoding in memory only")
+    return ["", f"End to end, oomguard is {', and '.join(facts)}."] if facts else []
 
 
 def write_readmes() -> None:

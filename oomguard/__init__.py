@@ -1,4 +1,4 @@
-"""Find out why a job was killed for memory, and run it so that it is not.
+"""Find out why a job was OOM-killed, and run it so that it won't be again.
 
     >>> import oomguard
     >>> shards = oomguard.prepare(oomguard.PrepareOptions(inputs=("train.txt",)), max_rss=512 << 20)
