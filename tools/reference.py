@@ -261,9 +261,9 @@ def _error_row(error: type) -> str:
 
 
 _INTRODUCTION = """\
-Beside the kernel's own log, in all its forms ([diagnose.md](diagnose.md)): the words of these programs.
-Written by `make docs` from the table in `oomguard/diagnosis/killers/`. A message is recognised
-whatever surrounds it: timestamps, prefixes, colours, progress bars, quotes, JSON."""
+Besides the kernel's own log in all its forms ([diagnose.md](diagnose.md)): messages of these programs.
+Written by `make docs` from the table in `oomguard/diagnosis/killers/`. A message is recognised whatever
+surrounds it: timestamps, prefixes, colours, progress bars, quotes, JSON."""
 _SAYS = {
     "kill": "Lack of memory ended something",
     "sigkill": "A SIGKILL, or a sudden end, whose sender and reason the text does not name",

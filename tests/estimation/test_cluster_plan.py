@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from oomguard.errors import BadInput
 from oomguard.estimation import cluster_plan
 from oomguard.estimation.cluster_plan import ClusterAsked, plan_cluster
 from oomguard.estimation.trials import RunForecast
@@ -83,11 +82,3 @@ def test_plan_says_what_a_cluster_takes(oomguard: Any, tmp_path: Path) -> None:
     assert told["disk_needed"] > told["cluster"]["parts"] > told["tokens"]["value"] * 2
     assert told["command_line"].endswith("--cluster slurm --max-rss 300M")
     assert "nodes    3 (slurm)" in oomguard(*asked, "--nodes", "3").stdout
-
-
-def test_remote_inputs_are_refused(tmp_path: Path) -> None:
-    make(tmp_path)
-    source = find_sources((str(tmp_path / "a.txt"),), folder=tmp_path, exclude=None)[0]
-    remote = type("Remote", (), {"is_remote": True, "size": source.size})()
-    with pytest.raises(BadInput, match="one machine"):
-        planned([remote], 1)

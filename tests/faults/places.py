@@ -47,7 +47,7 @@ class Place:
 PLACES = {
     "umask 0": Place("umask 0"),
     "umask 077": Place("umask 077"),
-    "TMPDIR is missing": Place(environment={"TMPDIR": "/nowhere/at/all"}),
+    "TMPDIR is missing": Place(environment={"TMPDIR": "/proc/nowhere/at/all"}),
     "TMPDIR is full": Place(
         "mkdir -p tmp; mount -t tmpfs -o size=4k d tmp; cat /dev/zero >tmp/x 2>/dev/null; export TMPDIR=$PWD/tmp",
         mounts=True,
@@ -58,7 +58,7 @@ PLACES = {
         mounts=True,
     ),
     "HOME is unset": Place(environment={"HOME": None}),
-    "HOME is missing": Place(environment={"HOME": "/nowhere/at/all"}),
+    "HOME is missing": Place(environment={"HOME": "/proc/nowhere/at/all"}),
     "HOME is no folder": Place(environment={"HOME": "/dev/null"}),
     "a Latin-1 terminal": Place(environment={"PYTHONIOENCODING": "latin-1", "LC_ALL": "C", "PYTHONUTF8": "0"}),
     "an ASCII terminal": Place(

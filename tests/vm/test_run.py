@@ -15,7 +15,7 @@ pytestmark = pytest.mark.live
 def places(machine: Machine) -> dict[str, Facts]:
     machine.share_files(GUEST / "check_run.py", GUEST / "run_scenarios.sh")
     share_programs(machine)
-    return machine.run("run", "bash /host/run_scenarios.sh", timeout=900, memory=1536)  # "burst" asks for 1 GiB
+    return machine.run("run", "bash /host/run_scenarios.sh", timeout=1800, memory=1536)  # "burst" asks for 1 GiB
 
 
 @pytest.mark.parametrize("name", ["single", "pool", "threads", "burst"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -70,12 +69,18 @@ def test_a_program_that_streams_is_not_warned(reads: Reads) -> None:
 
 @pytest.mark.parametrize(
     ("at_end", "available", "suggested"),
-    [(2 * GIB, 64 * GIB, 2252 * MIB), (None, 64 * GIB, 1536 * MIB), (8 * GIB, GIB, 1945 * MIB), (None, 0, 1024 * MIB)],
-    ids=["a tenth more than the line says", "half as much again", "what is there", "nothing is there"],
+    [
+        (2 * GIB, 64 * GIB, 2252 * MIB),
+        (None, 64 * GIB, 1536 * MIB),
+        (8 * GIB, GIB, 1945 * MIB),
+        (None, 0, 1024 * MIB),
+        (None, None, 1536 * MIB),
+    ],
+    ids=["a tenth more than the line says", "half as much again", "what is there", "nothing is there", "nobody knows"],
 )
 def test_the_budget_that_is_suggested(
-    monkeypatch: pytest.MonkeyPatch, at_end: int | None, available: int, suggested: int
+    monkeypatch: pytest.MonkeyPatch, at_end: int | None, available: int | None, suggested: int
 ) -> None:
-    monkeypatch.setattr(module, "read_headroom", lambda: SimpleNamespace(available=available))
+    monkeypatch.setattr(module, "read_available", lambda: available)
     line = None if at_end is None else Forecast(at_end=at_end, base=0, per_byte=1.0, read_fraction=0.2, residual=0)
     assert suggest_budget(GIB, None if line is None else (line, at(0))) == suggested
