@@ -33,7 +33,7 @@ def parse_size(text: str) -> int:
         raise BadInput(f'"{text}" is less than one byte', do="write 8GiB (2**30 bytes each) or 8GB (10**9)")
     if size < MIB and not prefix and not suffix:
         given = text.strip()
-        raise BadInput(f'"{given}" has no unit', do=f"{given}G, or {given}M; {given}B where bytes are meant")
+        raise BadInput(f'"{given}" has no unit', do=f"{given}G, or {given}M; {given}B if bytes are meant")
     return size
 
 

@@ -44,11 +44,11 @@ def test_the_story_is_told_and_told_again(checkout: Path) -> None:
     assert "line 20  tokens.extend(" in first
     assert re.search(r"^done  ", first, re.MULTILINE)
     assert first.count("\n$ ") == 3
-    assert "done already" in demo(checkout, "one/train.txt")
+    assert "already done" in demo(checkout, "one/train.txt")
 
 
 def test_another_input_of_the_same_name_has_its_own_folder(checkout: Path) -> None:
     demo(checkout, "one/train.txt")
     second = demo(checkout, "two/train.txt")
-    assert "done already" not in second
+    assert "already done" not in second
     assert len(list((checkout / "demo").glob("tokens-train.txt-*"))) == 2

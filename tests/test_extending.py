@@ -22,7 +22,8 @@ from oomguard.diagnosis.killers.base import Killer, wording
 
 KILLER = Killer(
     ident="bustd",
-    what="bustd, a program that ends the largest process before memory runs out",
+    what="bustd",
+    habit="it ends the largest process before memory runs out",
     early=True,
     identifiers=("bustd",),
     comm="bustd",
@@ -148,9 +149,9 @@ def test_a_killer_is_one_file(scratch: Path) -> None:
     log = scratch.parent / "bustd.log"
     log.write_text("Nov 20 10:00:01 host-a bustd[812]: Killing python3, pid 4321, memory low\n")
     before = run(ROOT.parent, "diagnose", str(log)).stdout
-    assert "bustd, a program" not in before
+    assert "killed by  bustd" not in before
     after = run(scratch, "diagnose", str(log)).stdout
-    assert after.startswith("killed by  bustd, a program that ends the largest process")
+    assert after.startswith("killed by  bustd, Nov 20 10:00:01: proved by its log; it ends the largest")
     assert "python3 (pid 4321)" in after
 
 

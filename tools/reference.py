@@ -293,7 +293,8 @@ def _system_row(killer: Any) -> str:
     example = next(each for each in kills if "Killed process" not in each).replace("|", "\\|")
     short = example if len(example) <= _WIDTH else f"{example[:_WIDTH].rstrip()}..."
     read = ", ".join(facts) or "-"
-    return f"| `{killer.ident}` | {killer.what} | {read} | {len(killer.wordings)} | such as `{short}` |"
+    habit = f": {killer.habit}" if killer.habit else ""
+    return f"| `{killer.ident}` | {killer.what}{habit} | {read} | {len(killer.wordings)} | such as `{short}` |"
 
 
 PAGES = {

@@ -41,7 +41,7 @@ def check_command(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="For CI: exit 1 only where a finding is not in FILE. A FILE that is missing is written.",
+            help="For CI: exit 1 only if a finding is not in FILE. A FILE that is missing is written.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,

@@ -24,10 +24,10 @@ def convert_command(
         Path | None, typer.Option(metavar="FOLDER", help="The folder for the new shards. Default: FOLDER-FORMAT.")
     ] = None,
     shard_tokens: Annotated[
-        int | None, at_least(1, "N", "Tokens in a shard. Default: as in FOLDER, if it says so.", "--shard-tokens")
+        int | None, at_least(1, "N", "Tokens per shard. Default: as in FOLDER, if it says so.", "--shard-tokens")
     ] = None,
     block_size: Annotated[
-        int | None, at_least(1, "N", "Tokens in a block of litdata, mds and arrow.", "--block-size")
+        int | None, at_least(1, "N", "Tokens per block, for litdata, mds and arrow.", "--block-size")
     ] = None,
     last_shard: Annotated[
         str,
@@ -37,7 +37,7 @@ def convert_command(
     encoding: _Encoding = None,
     eot_token: Annotated[
         int | None,
-        at_least(0, "ID", "The id that ends each document, where no manifest says it.", "--eot-token"),
+        at_least(0, "ID", "The id that ends each document, if no manifest says it.", "--eot-token"),
     ] = None,
     lossy: Annotated[bool, typer.Option("--lossy", help="Allow what the format cannot keep to be lost.")] = False,
     restart: Annotated[bool, typer.Option("--restart", help="Start over instead of resuming.")] = False,
@@ -76,13 +76,13 @@ def inspect_command(
         str | None,
         typer.Option(
             metavar="N",
-            help="Say which document a token is of, and where that came from: its number in the split, or FILE:N "
-            "in a shard. Needs prepare --provenance.",
+            help="Show which document token N belongs to, and where that document came from. N: its number in the "
+            "split, or FILE:N in a shard. Needs prepare --provenance.",
         ),
     ] = None,
     document: Annotated[
         int | None,
-        at_least(0, "N", "Say where a document came from, and where its tokens are. Likewise.", "--document"),
+        at_least(0, "N", "Show where document N came from, and where its tokens are. Likewise.", "--document"),
     ] = None,
     split: Annotated[
         str | None, choice(("train", "val"), "With --token N: the split that it is counted in. Default: train.")

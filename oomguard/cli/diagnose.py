@@ -31,14 +31,15 @@ def diagnose_command(
         str | None, typer.Option(metavar="TIME", help="Only kills since then: 2h, 10:30, 2026-11-25.")
     ] = None,
     script: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Your program: only kills that may have been it; names its line.")
+        str | None,
+        typer.Option(
+            metavar="FILE", help="Your program: show only kills that may have hit it, and name the line responsible."
+        ),
     ] = None,
     input_file: Annotated[
         str | None, typer.Option("--input", metavar="FILE", help="The input that the program was reading.")
     ] = None,
-    every: Annotated[
-        bool, typer.Option("--all", help="Every kill that the logs tell of, not only the newest.")
-    ] = False,
+    every: Annotated[bool, typer.Option("--all", help="Every kill in the logs, not only the newest.")] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Where every byte was, and the lines that say so.")
     ] = False,
@@ -55,8 +56,8 @@ def diagnose_command(
 ) -> None:
     """Explain the last out-of-memory kill.
 
-    What killed it, whose limit it was, who filled the memory, and what to do. Works without root as far as the logs are
-    readable. Exit status 0: a kill was found; 3: none was, or none that fits.
+    What killed it, whose limit it was, who filled the memory, and what to do. Works without root if the logs are
+    readable. Exit status 0: a kill was found; 3: none was, or none that matches.
 
     Example: oomguard diagnose; oomguard diagnose kern.log; kubectl describe pod web-1 | oomguard diagnose -
     """
@@ -111,8 +112,8 @@ def hook_command(
 ) -> None:
     """Report kills at the shell's prompt.
 
-    After a command during which the kernel killed a process for memory, or that ended with 137 (SIGKILL), the shell
-    prints one line. Try it with eval "$(oomguard hook bash)", keep it with --install.
+    After a command during which the kernel OOM-killed a process, or that ended with 137 (SIGKILL), the shell
+    prints one line at its prompt. Try it with eval "$(oomguard hook bash)", keep it with --install.
 
     Example: oomguard hook --install
     """

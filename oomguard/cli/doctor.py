@@ -14,7 +14,7 @@ def doctor_command(
         bool, typer.Option("--strict", help="Exit status 1 if a check found something to improve.")
     ] = False,
     clean: Annotated[
-        bool, typer.Option("--clean", help="End processes that killed runs left behind, and exit.")
+        bool, typer.Option("--clean", help="End processes left behind by runs that were killed, and exit.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,
 ) -> None:

@@ -51,16 +51,16 @@ def plan_command(
         typer.Option("--calibration/--no-calibration", help="Try the job first, on all of a small input or on parts."),
     ] = True,
     cluster: Annotated[
-        str | None, choice(("ray", "slurm"), "The job on a cluster; --max-rss and --workers are of each task.")
+        str | None, choice(("ray", "slurm"), "The job on a cluster; --max-rss and --workers are for each task.")
     ] = None,
     nodes: Annotated[int | None, at_least(1, "N", "Nodes of the cluster, each like this machine.", "--nodes")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,
 ) -> None:
     """Estimate tokens, disk, memory and time of a prepare job.
 
-    Also says what the usual other ways of doing it would need. Exit status 1 where it cannot be done here.
+    Also says what the usual other ways of doing it would need. Exit status 1 if it cannot be done here.
 
-    With --cluster and --nodes it says what the job takes on so many nodes: units, tasks, memory of a node, hours.
+    With --cluster and --nodes it says what the job takes on that many nodes: units, tasks, memory of a node, hours.
 
     Example: oomguard plan train.txt --max-rss 12G
     """

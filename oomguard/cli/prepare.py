@@ -71,7 +71,7 @@ def prepare_command(
         at_least(
             1,
             "N",
-            "Tokens in a shard, of formats that have shards. Default: 100000000 (33554432 for litdata and mds).",
+            "Tokens per shard, for formats that have shards. Default: 100000000 (33554432 for litdata and mds).",
             "--shard-tokens",
         ),
     ] = None,
@@ -94,7 +94,7 @@ def prepare_command(
         at_least(
             1,
             "N",
-            "Tokens in a block of litdata, mds and arrow. Default: 2048; for arrow a document a row.",
+            "Tokens per block, for litdata, mds and arrow. Default: 2048; for arrow, one document per row.",
             "--block-size",
         ),
     ] = None,
@@ -102,7 +102,7 @@ def prepare_command(
         str | None,
         typer.Option(
             metavar="F",
-            help="Share of the documents (of a text without --separator: its end) for validation; 0 for none. "
+            help="Share of the documents (for a text without --separator: its end) for validation; 0 for none. "
             "Default: 0.0005; for npy and llmc the whole first shard.",
         ),
     ] = None,
@@ -127,11 +127,13 @@ def prepare_command(
     ] = None,
     subset: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Of a data set on the Hub: a subset that its card names, or NAME:SPLIT."),
+        typer.Option(metavar="NAME", help="For a data set on the Hub: a subset that its card names, or NAME:SPLIT."),
     ] = None,
     cache: Annotated[
         str | None,
-        typer.Option(metavar="FOLDER", help="Fetch files of servers into this folder first, and read them from there."),
+        typer.Option(
+            metavar="FOLDER", help="Fetch files from servers into this folder first, and read them from there."
+        ),
     ] = None,
     input_format: Annotated[
         str,
@@ -154,15 +156,15 @@ def prepare_command(
         str,
         choice(
             ("strict", "replace", "skip"),
-            "At data that cannot be read: stop; replace bytes by U+FFFD; or skip bytes, lines, rows.",
+            "What to do with unreadable data: stop; replace bytes with U+FFFD; or skip bytes, lines, rows.",
         ),
     ] = "strict",
     bad_files: Annotated[
         str,
         choice(
             ("stop", "skip"),
-            "At a file that is damaged or holds something else: stop; or keep what comes before, and continue with "
-            "the next file.",
+            "What to do with a file that is damaged or holds something else: stop; or keep what comes before, and "
+            "continue with the next file.",
         ),
     ] = "stop",
     newlines: Annotated[
@@ -176,7 +178,7 @@ def prepare_command(
         bool,
         typer.Option(
             "--provenance",
-            help="Write provenance-N.parquet: of each document its source, its byte or row there, and its tokens.",
+            help="Write provenance-N.parquet: for each document its source, its byte or row there, and its tokens.",
         ),
     ] = False,
     restart: Annotated[bool, typer.Option("--restart", help="Start over instead of resuming.")] = False,
@@ -193,7 +195,7 @@ def prepare_command(
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress on standard error.")] = False,
     progress: Annotated[
-        str, choice(("auto", "json"), "Progress on standard error; json: one object a second, for programs.")
+        str, choice(("auto", "json"), "Progress on standard error; json: one object per second, for programs.")
     ] = "auto",
     job_only: Annotated[
         bool, typer.Option("--job-only", help="Divide the job into units for many machines, write --job-file, stop.")

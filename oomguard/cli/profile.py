@@ -42,7 +42,7 @@ def profile_command(
             "-o",
             "--output",
             metavar="FILE",
-            help="The recording. Default: a new file in this folder (in /tmp where it is read-only).",
+            help="The recording. Default: a new file in this folder (in /tmp if this folder is read-only).",
         ),
     ] = None,
     html: Annotated[
@@ -75,7 +75,7 @@ def profile_command(
     """Measure what a program needs, and which lines grow.
 
     All its processes are counted together. The profile goes to standard error, since standard output is the program's
-    own. Exit status: the program's own; 124 if that is 0 and the peak passed --fail-over; else as for run.
+    own. Exit status: the program's own; 124 if that is 0 and the peak exceeded --fail-over; else as for run.
 
     Example: oomguard profile -- python prepare.py
 

@@ -32,8 +32,8 @@ MAX_RSS_OR_USUAL = typer.Option(
 )
 ON_LIMIT = choice(
     _ON_LIMIT,
-    "At the budget, after the stacks were read: stop it (SIGTERM, then SIGKILL), hold it (until oomguard release, or "
-    "the keys r and s), or kill it. Default: stop.",
+    "At the budget, after the stacks have been read: stop it (SIGTERM, then SIGKILL), hold it (until oomguard release, "
+    "or the keys r and s), or kill it. Default: stop.",
 )
 GRACE = typer.Option(metavar="SECONDS", help="From SIGTERM to SIGKILL. Default: 10.")
 ENFORCE = choice(

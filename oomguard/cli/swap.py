@@ -89,7 +89,7 @@ def swap_command(
         typer.Option(
             "--from",
             metavar="FILE",
-            help="Take the size from the JSON of diagnose, profile or run: peak - available + 10 %.",
+            help="Take the size from the JSON of diagnose, profile or run: peak - available, plus 10 %.",
         ),
     ] = None,
     path: Annotated[
@@ -102,7 +102,11 @@ def swap_command(
     priority: Annotated[
         int | None,
         at_least(
-            0, "N", "0 to 32767, the highest is filled first. Default: after all that are on.", "--priority", most=32767
+            0,
+            "N",
+            "0 to 32767, the highest is filled first. Default: lower than every active swap area.",
+            "--priority",
+            most=32767,
         ),
     ] = None,
     persist: Annotated[
@@ -140,7 +144,7 @@ def swap_command(
 
 @swap_app.command("status", cls=Command)
 def status_command(as_json: JsonFlag = False) -> None:
-    """Show swap areas, who uses them, and how fast they move.
+    """Show swap areas, their processes, and the swap-in/out rate.
 
     Example: oomguard swap status
     """

@@ -25,11 +25,11 @@ def work_command(
     job: Annotated[Path, _JOB],
     unit: Annotated[
         int | None,
-        at_least(0, "N", "Do this unit alone. Default: all that nobody has done or is doing.", "--unit"),
+        at_least(0, "N", "Do this unit alone. Default: every unit that is neither done nor being done.", "--unit"),
     ] = None,
     share: Annotated[
         str | None,
-        typer.Option(metavar="I/N", help="This is worker I (from 0) of N: each begins with units of its own."),
+        typer.Option(metavar="I/N", help="This is worker I (from 0) of N: each begins with its own units."),
     ] = None,
     workers: Annotated[
         int | None,
@@ -77,7 +77,7 @@ def finish_command(
 
     They are the same bytes as oomguard prepare writes on one machine. After a stop or a kill the same command resumes
     where it was. Several machines write them at once with --part 0/N to N-1/N; then oomguard finish without --part
-    notes all of them. An encoded unit is removed as soon as its tokens are in shards.
+    records all of them. An encoded unit is removed as soon as its tokens are in shards.
 
     Example: oomguard finish job.json
     """

@@ -32,7 +32,7 @@ def diagnose(
 
     `log` is a file, plain or packed, a folder of them, several of both, or "-" for standard input. `since` is a time
     (2026-11-25, 10:30) or an age (2h); `pid` and `name` are the victim's; `every` reads all logs instead of stopping
-    at the newest that tells of a kill. `script` is the user's program: only kills that may have been it count, and the
+    at the newest that reports a kill. `script` is the user's program: only kills that may have hit it count, and the
     advice names its line that holds most; `input_file` is what it was to read. With `redact` hosts, users, paths,
     command lines and ids of containers have labels in their place, the same name the same label.
     Raises: NothingFound, NeedsPrivilege or BadInput if the one `log` cannot be read; BadInput for a bad `since`.

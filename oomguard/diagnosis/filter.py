@@ -38,7 +38,7 @@ class KillFilter:
         if self.pid is not None:
             parts.append(f"pid {self.pid}")
         if self.name is not None:
-            parts.append(f'name "{self.name}"')
+            parts.append(f'the name "{self.name}"')
         if self.script is not None:
             parts.append(f"a run of {self.script}")
         if self.since is not None:

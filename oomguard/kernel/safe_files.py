@@ -291,7 +291,7 @@ def _check_opened(status: os.stat_result, path: str, *, writes: bool) -> None:
     caller = _Caller.now()
     caller.check(status, path)
     if caller.trusted is not None and status.st_nlink > 1 and writes:
-        raise OSError(errno.EMLINK, "the file has a second name, elsewhere", path)
+        raise OSError(errno.EMLINK, "the file has another hard link, elsewhere", path)
 
 
 def open_named(path: Path, mode: int = 0o666, flags: int = os.O_RDWR) -> tuple[int, Literal["new", "there", "stream"]]:

@@ -72,7 +72,7 @@ def read_killer_facts(root: Path) -> tuple[KillerFacts, ...]:
 def _killer(name: str, root: Path) -> KillerFacts:
     killer = BY_IDENT[name]
     if killer.acts is None:
-        return KillerFacts(name=name, acts="by rules of its own")
+        return KillerFacts(name=name, acts="by its own rules")
     settings = _texts(root, killer.settings_files, killer.settings_folder)
     return KillerFacts(name=name, acts=killer.acts(_arguments_of(killer.comm, root), settings))
 

@@ -25,9 +25,9 @@ def render(done: Conversion) -> RenderableType:
     screen.add_column(overflow="fold")
     documents = "documents not known" if done.documents is None else f"{done.documents:,} documents"
     lines = [
-        ("done already" if done.already_done else "done", printable(done.folder)),
+        ("already done" if done.already_done else "done", printable(done.folder)),
         ("from", f"{printable(done.source)}  {done.source_format}"),
-        ("wrote", f"{done.tokens:,} tokens, {documents} ({done.format}, {8 * done.token_bytes} bits a token)"),
+        ("wrote", f"{done.tokens:,} tokens, {documents} ({done.format}, {8 * done.token_bytes} bits per token)"),
         *(("", f"{printable(shard['path'])}  {shard['tokens']:,} tokens") for shard in done.shards[:_SHOWN]),
     ]
     if len(done.shards) > _SHOWN:

@@ -88,7 +88,7 @@ class ShardSet:
         per_byte = self.input_bytes / self.tokens if self.tokens else 0
         rate = f", {format_size(self.bytes_per_second)}/s" if self.bytes_per_second else ""
         lines = [
-            ("done already" if self.already_done else "done", printable(self.folder)),
+            ("already done" if self.already_done else "done", printable(self.folder)),
             (
                 "read",
                 f"{format_size(self.input_bytes)} of text, {self.documents:,} {_plural('document', self.documents)}",

@@ -126,7 +126,7 @@ def require_comparable(sources: Sequence[Source]) -> None:
     """
     if any(source.path == STDIN for source in sources):
         raise Changed(
-            "the shards here were made of an earlier standard input, and whether this one is the same cannot be told",
+            "the shards here were made from an earlier standard input; whether this one is the same cannot be known",
             do="--restart to make them again, or another --out FOLDER",
         )
 
@@ -151,7 +151,7 @@ def divides_nothing(job: Job, documents: int) -> list[str]:
         return []
     more = ""
     if b"\n" in job.resolved.separator and options.newlines == "bytes":
-        more = "; where lines end with CR LF, it is found with --newlines universal"
+        more = "; if lines end with CR LF, it is found with --newlines universal"
     return [f'--separator "{printable(options.separator)}" divides nothing: each text is one document{more}']
 
 

@@ -24,7 +24,7 @@ _BY_ROW = ("parquet", "arrow")
 
 @edge
 def trace_token(folder: Path, token: str, *, split: str | None = None) -> Trace:
-    """Say which document a token is of: "N" counts through the shards of a split (train), "FILE:N" in one shard.
+    """Say which document a token belongs to: "N" counts through the shards of a split (train), "FILE:N" in one shard.
 
     Raises: NothingFound where no --provenance was written; BadInput for a token that is not there.
     """

@@ -79,4 +79,4 @@ def _why_stopped(outcome: RunOutcome, available: int) -> str:
     """Say why, for people; "" if it ended by itself."""
     if outcome.stopped_by == "budget":
         return f"ended at the {format_size(available)} that were available"
-    return "killed by the kernel for memory" if outcome.stopped_by == "kernel" else ""
+    return "OOM-killed by the kernel" if outcome.stopped_by == "kernel" else ""

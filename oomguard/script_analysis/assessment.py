@@ -59,24 +59,24 @@ ADVICE = {
         "load_dataset(..., streaming=True)",
     ),
     "token-list": Advice(
-        "a Python list takes 8 bytes for each id, and 32 more for each id above 256: 35 a token, where a file takes 2",
+        "a Python list takes 8 bytes for each id, and 32 more for each id above 256: 35 per token; a file takes 2",
         "np.array(ids, dtype=np.uint16).tofile(out) for each piece, then ids.clear()",
     ),
     "array-of-list": Advice(
-        "the array is made while the list it comes from still lives",
+        "the array is made while the list it is built from is still in memory",
         "write each piece's array to the file: .tofile(out); or fill a np.memmap",
     ),
     "growing-list": Advice(
         "keeps what it makes of every piece of the input until the end",
-        "write it out each so many items, then .clear()",
+        "write it out every few thousand items, then .clear()",
     ),
     "growing-table": Advice(
-        "keeps an entry for everything that passes by, about 100 bytes each besides the key and the value",
+        "keeps an entry for every item, about 100 bytes each besides the key and the value",
         "keep a hash of 8 bytes in a sorted array or on disk (sqlite3), or split the input by hash and do one part "
         "after the other",
     ),
     "cache": Advice(
-        "the cache never forgets: it keeps the arguments and the result of every call",
+        "the cache has no limit: it keeps the arguments and the result of every call",
         "@lru_cache(maxsize=100_000)",
     ),
     "matrix": Advice(
@@ -206,7 +206,7 @@ def _fits(verdict: Verdict, findings: tuple[Finding, ...], *, named: bool) -> bo
 
 def _assumptions(analysis: Analysis, *, named: bool) -> list[tuple[int, str]]:
     """With an input named, what fetches a missing file does not run."""
-    fetched = [(line, "not counted: it runs only where a file is missing") for line, _ in analysis.fetched]
+    fetched = [(line, "not counted: it runs only if a file is missing") for line, _ in analysis.fetched]
     return sorted([*analysis.assumptions, *(fetched if named else ())])
 
 

@@ -44,7 +44,7 @@ def _input(checked: CheckedInput) -> list[tuple[str, str]]:
     return [
         ("input", f"{printable(checked.path)}  {format_size(checked.text_bytes)} of text{files}"),
         ("", f"{checked.bytes_per_token:.2f} bytes per token; the widest character is {wide}, so Python stores"),
-        ("", f"{checked.character_bytes} bytes for each character"),
+        ("", f"{checked.character_bytes} bytes per character"),
     ]
 
 
@@ -109,7 +109,7 @@ def _unseen(check: ScriptCheck) -> list[str]:
 def _assumptions(check: ScriptCheck) -> list[str]:
     if not check.assumptions or check.verdict != "fits":
         return []
-    lines = ["", "on condition that"]
+    lines = ["", "assuming"]
     for one in check.assumptions[:_MOST_UNSEEN]:
         lines += [_cut(f"    {_place(one)}  {one.code}"), *_indented(one.why)]
     return lines

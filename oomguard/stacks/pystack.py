@@ -128,7 +128,7 @@ def _read_in_a_child(pids: Sequence[int], seconds: float) -> Iterator[tuple[int,
             os.kill(child, signal.SIGKILL)  # not reaped yet, so the pid is still its own
             os.waitpid(child, 0)
         if waiting:
-            yield waiting.pop(0), "pystack crashed, was killed for memory, or took too long"
+            yield waiting.pop(0), "pystack crashed, was OOM-killed, or took too long"
 
 
 def _start_reader(pids: Sequence[int]) -> tuple[int, int]:

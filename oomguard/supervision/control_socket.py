@@ -292,7 +292,7 @@ def _end_what_was_left(pid: int, error: NothingFound, *, stop: bool) -> Released
         raise error
     if not stop:
         raise NothingFound(
-            f"the supervisor of this run was killed, and nobody can continue it: {name_orphans(found)} was left",
+            f"the supervisor of this run was killed, and it cannot be continued: {name_orphans(found)} was left",
             do=f"oomguard release {pid} --stop",
         ) from error
     if left := end_orphans(found):

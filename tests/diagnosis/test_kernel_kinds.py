@@ -42,7 +42,7 @@ RIGHT: dict[str, tuple[int, list[int], list[str], list[str]]] = {  # found, pids
     "d14": (1, [2131], ["stress (pid 2131)"], []),
     "npd": (1, [2131], ["stress (pid 2131), holding 2.0 GiB", "container"], ["likely"]),
     "zram": (1, [96054], ["Most likely: swap in memory itself (zram)"], ["zswap"]),
-    "nvidia": (1, [96054], ["the log does not tell which", "tainted"], ["Most likely: swap"]),
+    "nvidia": (1, [96054], ["the log does not say which", "tainted"], ["Most likely: swap"]),
     "disk": (1, [96054], ["1.6 GiB is in nothing"], ["zram", "zswap"]),
     "sysrqkill": (1, [811], ["SysRq"], ["ran out of memory"]),
     "prose": (0, [], ["unknown: no out-of-memory kill was found"], ["proved"]),

@@ -41,7 +41,7 @@ def test_screen_says_what_where_how_fast_and_within_what() -> None:
 def test_what_went_wrong_is_not_hidden() -> None:
     made = replace(MADE, repaired_bytes=3, left_out=7, verified_bytes=0, notes=("a note",), already_done=True)
     screen = shown(replace(made, verify="off"))
-    for words in ("repaired", "3 bytes", "left out", "7 lines", "--verify off", "a note", "done already"):
+    for words in ("repaired", "3 bytes", "left out", "7 lines", "--verify off", "a note", "already done"):
         assert words in screen, words
     for verify in ("sample", "full", ""):
         screen = shown(replace(made, verify=verify))

@@ -68,7 +68,7 @@ def test_each_loader_sees_tiktokens_tokens(tmp_path: Path, source: Path, name: s
     assert found.is_sound
     assert found.has_manifest
     again = subprocess.run(command(source, name, tmp_path / "out"), check=True, capture_output=True, text=True)
-    assert "done already" in again.stdout
+    assert "already done" in again.stdout
 
 
 @pytest.mark.parametrize("name", NEW)

@@ -254,7 +254,7 @@ def test_no_controller(kernel_of: MakeKernel, marker: str | None) -> None:
     [
         ("nested-v1", "memory.limit_in_bytes", "memory limit was set"),
         ("systemd-scope-v2", "memory.max", "memory limit was set"),
-        ("systemd-v2", "memory.swap.max", "swap was closed"),
+        ("systemd-v2", "memory.swap.max", "swap was disabled"),
         ("systemd-v2", "cgroup.procs", "this process was moved"),
     ],
 )

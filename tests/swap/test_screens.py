@@ -68,7 +68,7 @@ def test_screens(check_screen: Check) -> None:
     worse = plan_swap_file(
         place(disk=HDD, file_system="btrfs", new_subvolume="/data/oomguard-swap", path="/data/oomguard-swap/oomguard.swap"),
         machine(areas=(ZRAM,), swap_max=0, swap_max_of="cgroup /user.slice", zswap=False),
-        40 * GIB, because="the profile foresees 50.0 GiB for the whole input", peak=50 * GIB, as_root=False,
+        40 * GIB, because="the profile predicts 50.0 GiB for the whole input", peak=50 * GIB, as_root=False,
     )  # fmt: skip
     check_screen("swap-plan-concerns.txt", screen(render_plan(worse)))
     check_screen(

@@ -114,7 +114,7 @@ def _raise_limit(event: OomEvent, limit: int | None) -> Advice:
     is_version_1 = event.memcg is not None and event.memcg.memsw_usage is not None
     file = "memory.limit_in_bytes" if is_version_1 else "memory.max"
     example = f", for example to {size}" if limit else ""
-    return texts.get(kind, Advice(text=f"or let whoever set this limit raise it ({file}){example}"))
+    return texts.get(kind, Advice(text=f"or ask whoever set this limit to raise it ({file}){example}"))
 
 
 def _lxc(name: str, size: str, mib: str) -> str:

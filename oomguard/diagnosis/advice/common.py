@@ -44,10 +44,12 @@ def ceiling(event: OomEvent, cause: KillCause) -> Advice:
         others = sum(other.rss for other in event.tasks.groups[1:]) if event.tasks else 0
         room = cause.accounting.total - cause.accounting.size_of("slab") - max(0, cause.accounting.unaccounted)
         limit = int(room - min(others, room // 2)) if group else room
-    told = "which line of the program" if job_of(event) != "COMMAND" else "what"
+    seen = "which line" if job_of(event) != "COMMAND" else "what"
     budget = size_argument(0.85 * limit) if limit and limit > 8 * MIB else "SIZE"
     return Advice(
-        text=f"run it under a budget: it is stopped in time, and you are told {told} held the memory",
+        text=(
+            f"run it under a budget: it will be stopped before memory runs out, and you will see {seen} held the memory"
+        ),
         command=f"oomguard run --max-rss {budget} -- {job_of(event)}",
     )
 
@@ -72,7 +74,7 @@ def shmem_advice(event: OomEvent, cause: KillCause) -> list[Advice]:
     return [
         Advice(
             text=(
-                "see what lies in /dev/shm and other tmpfs, and remove what nobody needs: it stays when "
+                "see what lies in /dev/shm and other tmpfs, and remove what is not needed: it stays when "
                 "its program ends"
             ),
             command="df -h -t tmpfs; ls -lhS /dev/shm | head",

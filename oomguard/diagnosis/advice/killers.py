@@ -25,7 +25,8 @@ def advise_other(kill: OtherKill) -> list[Advice]:
     sizes = [size for size in (kill.rss, size_told(kill, "limit")) if size]  # what it held may be more than it may hold
     budget = f"oomguard run --max-rss {size_argument(0.85 * min(sizes)) if sizes else 'SIZE'} -- COMMAND"
     ceiling = Advice(
-        text="run it under a budget: it is stopped in time, and you are told what held the memory", command=budget
+        text="run it under a budget: it will be stopped before memory runs out, and you will see what held the memory",
+        command=budget,
     )
     entry = BY_IDENT[kill.told_by]
     own = list(entry.advise(kill))
@@ -40,7 +41,7 @@ def advise_other(kill: OtherKill) -> list[Advice]:
 _KEEP_LOG = Advice(text="or keep the kernel's log while it runs", command="sudo dmesg --follow > kernel.log")
 _GET_LOG = Advice(
     text=(
-        "the kernel's log of the machine where it ran tells more: sudo dmesg there; in WSL wsl dmesg; for a pod "
+        "the kernel log of the machine where it ran shows more: sudo dmesg there; in WSL wsl dmesg; for a pod "
         "kubectl debug node/NODE; for a cloud's VM its serial console (gcloud compute instances get-serial-port-output)"
     ),
     command="sudo dmesg | oomguard diagnose -",
@@ -50,7 +51,7 @@ _GET_LOG = Advice(
 def advise_nothing_found(*, unfiltered: str | None = None, pasted: bool = False) -> list[Advice]:
     """What else ends a process with 137, and how to know next time."""
     if unfiltered is not None:
-        return [Advice(text="see all kills that the logs tell of", command=unfiltered)]
+        return [Advice(text="see every kill in the logs", command=unfiltered)]
     return [
         Advice(
             text=(
@@ -58,7 +59,10 @@ def advise_nothing_found(*, unfiltered: str | None = None, pasted: bool = False)
                 "system's time limit send it too"
             )
         ),
-        Advice(text="next time run it under a budget that tells", command="oomguard run --max-rss SIZE -- COMMAND"),
+        Advice(
+            text="next time, run it under a budget, so that you see what happened",
+            command="oomguard run --max-rss SIZE -- COMMAND",
+        ),
         _GET_LOG if pasted else _KEEP_LOG,
     ]
 
@@ -98,7 +102,7 @@ def advise_counters(counters: OomCounters) -> list[Advice]:
     return [
         found,
         Advice(
-            text="run it under a budget next time: you are told what held the memory",
+            text="run it under a budget next time: you will see what held the memory",
             command="oomguard run --max-rss SIZE -- COMMAND",
         ),
     ]
@@ -112,11 +116,14 @@ def advise_notice(notice: Notice) -> list[Advice]:
         return from_entry[:4]
     which = f" --pid {notice.pid}" if notice.pid is not None else ""
     look = Advice(
-        text="ask the kernel's log of the machine where it ran (for a container: of its host), soon: it is overwritten",
+        text=(
+            "check the kernel log of the machine where it ran (for a container: its host) soon, before it is "
+            "overwritten"
+        ),
         command=f"sudo $(command -v oomguard) diagnose{which}",
     )
     watch = Advice(
-        text="or run it again under a budget: then the line that held the memory is named",
+        text="or run it again under a budget, so that you see which line held the memory",
         command="oomguard run --max-rss SIZE -- COMMAND",
     )
     return [look, *from_entry[:2], watch]

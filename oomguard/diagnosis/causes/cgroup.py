@@ -150,6 +150,6 @@ def _notes(memcg: MemcgReport | None, limit: int | None) -> tuple[str, ...]:
     return (
         (
             f"{format_size(limit - memcg.usage)} of the limit was unused: the request was larger, or "
-            "memory was freed meanwhile"
+            "memory was freed in the meantime"
         ),
     )

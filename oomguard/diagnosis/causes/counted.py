@@ -28,7 +28,7 @@ def explain_counters(counters: OomCounters, *, log_read: bool = False) -> Counte
     if counters.in_container:
         text = "the kernel killed somewhere on this machine: perhaps in another container, for all that is seen here"
     elif log_read:
-        text = "the kernel killed since this machine was started; the logs that were read no longer tell of it"
+        text = "the kernel killed since this machine was started; the logs that were read no longer hold it"
     else:
         text = "the kernel killed somewhere on this machine, none of them in the cgroup of this shell that can be seen"
     return CounterFinding(

@@ -55,7 +55,7 @@ def free_text(machine: Accounting | None) -> str:
 
 
 def _manual(machine: Accounting | None) -> KillCause:
-    asked = "somebody asked the kernel for it with the SysRq key, or wrote f to /proc/sysrq-trigger"
+    asked = "someone asked the kernel for it with the SysRq key, or wrote f to /proc/sysrq-trigger"
     return KillCause(
         kind="manual",
         why=f"{asked}. It is no sign that memory ran out.",

@@ -38,7 +38,7 @@ _TEXTS: dict[Filler, str] = {
     "slab": "the kernel's own objects (slab) filled it, not a program",
     "pagetables": "page tables filled it",
     "stacks": "kernel stacks filled it: there were too many threads",
-    "hugetlb": "huge pages that somebody reserved filled it",
+    "hugetlb": "reserved huge pages filled it",
     "unaccounted": "something that the kernel does not list filled it",
     "kernel": "the kernel itself filled it",
     "sock": "network buffers filled it",
@@ -160,7 +160,7 @@ def where_unlisted(event: OomEvent) -> str:
         return "Most likely: zswap, which keeps swapped pages compressed in memory (up to 20 % of it unless set)"
     if swapped and where is None:
         driver = ", a driver from outside the kernel (it is tainted)" if _is_tainted(event) else ", a driver"
-        return f"It may be swap in memory itself (zram, zswap){driver}, or a leak: the log does not tell which"
+        return f"It may be swap in memory itself (zram, zswap){driver}, or a leak: the log does not say which"
     if event.hardware and any(name in event.hardware for name in _VIRTUAL):
         return "Most likely: the host took it back (balloon) from this virtual machine"
     if _is_tainted(event):
@@ -181,7 +181,7 @@ def swap_text(event: OomEvent) -> str:
     """What swap there was."""
     mem_info = event.mem_info
     if mem_info is None or mem_info.swap_total is None:
-        return "the log does not tell about swap"
+        return "the log says nothing about swap"
     if mem_info.swap_total == 0:
         return "no swap"
     if mem_info.swap_free is None:

@@ -76,13 +76,13 @@ if [[ $- == *i* && -z ${__oomguard_shell-} ]]; then
             ((own > 1 || own < 1 && machine > 1)) && times=es
             ((own > 0)) && so=$own || so=$machine
             if ((own > 0)); then
-                told="the kernel killed $so process$times of this shell's cgroup for memory $what"
+                told="the kernel OOM-killed $so process$times of this shell's cgroup $what"
             elif ((machine > 0)); then
-                told="the kernel killed $so process$times for memory somewhere on this machine $what"
+                told="the kernel OOM-killed $so process$times somewhere on this machine $what"
             elif [[ -z $__oomguard_machine ]]; then
-                told="exit status 137 (SIGKILL) $what; whether the kernel did it for memory cannot be read here"
+                told="exit status 137 (SIGKILL) $what; whether the kernel OOM-killed it cannot be read here"
             else
-                told="exit status 137 (SIGKILL) $what, but the kernel killed nothing for memory meanwhile"
+                told="exit status 137 (SIGKILL) $what, but the kernel OOM-killed nothing in that time"
             fi
             builtin printf 'oomguard: %s. What happened: oomguard diagnose\n' "$told" >&2
         fi

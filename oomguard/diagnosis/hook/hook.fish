@@ -57,13 +57,13 @@ if status is-interactive; and not set -q __oomguard_shell
             end
             set -l told
             if test $own -gt 0
-                set told "the kernel killed $own process$ending of this shell's cgroup for memory during '$what'"
+                set told "the kernel OOM-killed $own process$ending of this shell's cgroup during '$what'"
             else if test $machine -gt 0
-                set told "the kernel killed $machine process$ending for memory somewhere on this machine during '$what'"
+                set told "the kernel OOM-killed $machine process$ending somewhere on this machine during '$what'"
             else if test -z "$__oomguard_machine"
-                set told "exit status 137 (SIGKILL) during '$what'; whether the kernel did it for memory cannot be read here"
+                set told "exit status 137 (SIGKILL) during '$what'; whether the kernel OOM-killed it cannot be read here"
             else
-                set told "exit status 137 (SIGKILL) during '$what', but the kernel killed nothing for memory meanwhile"
+                set told "exit status 137 (SIGKILL) during '$what', but the kernel OOM-killed nothing in that time"
             end
             printf 'oomguard: %s. What happened: oomguard diagnose\n' $told >&2
         end

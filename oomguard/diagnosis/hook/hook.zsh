@@ -76,13 +76,13 @@ if [[ -o interactive && -z ${__oomguard_shell-} ]] && zmodload zsh/system 2>/dev
             fi
             (( own > 1 || own < 1 && machine > 1 )) && ending=es
             if (( own > 0 )); then
-                told="the kernel killed $own process$ending of this shell's cgroup for memory $what"
+                told="the kernel OOM-killed $own process$ending of this shell's cgroup $what"
             elif (( machine > 0 )); then
-                told="the kernel killed $machine process$ending for memory somewhere on this machine $what"
+                told="the kernel OOM-killed $machine process$ending somewhere on this machine $what"
             elif [[ -z $__oomguard_machine ]]; then
-                told="exit status 137 (SIGKILL) $what; whether the kernel did it for memory cannot be read here"
+                told="exit status 137 (SIGKILL) $what; whether the kernel OOM-killed it cannot be read here"
             else
-                told="exit status 137 (SIGKILL) $what, but the kernel killed nothing for memory meanwhile"
+                told="exit status 137 (SIGKILL) $what, but the kernel OOM-killed nothing in that time"
             fi
             builtin printf 'oomguard: %s. What happened: oomguard diagnose\n' $told >&2
         fi

@@ -52,9 +52,10 @@ class Killer:
     """One entry of the table. Registering it is all that is needed: reading, journal, screens and advice look here."""
 
     ident: str
-    what: str  # "killed by WHAT", or what the text is
+    what: str  # "killed by WHAT"; of "sigkill" what ended; of "elsewhere" what happened, as a sentence
     wordings: tuple[Wording, ...]
     says: Says = "kill"
+    habit: str = ""  # what it does, as a sentence: for whoever has not heard of it
     killer: str = ""  # who killed, where that is another: "kernel"; empty: itself
     early: bool = False  # acts before the kernel has to
     linux: bool = True  # of a system that oomguard runs on

@@ -25,7 +25,8 @@ BATCH: tuple[Killer, ...] = (
     # Source: distributed/nanny.py up to 2022, distributed/worker_memory.py since.
     Killer(
         ident="dask",
-        what="Dask's nanny, which restarts a worker that passes its memory limit",
+        what="Dask's nanny",
+        habit="it restarts a worker that exceeds its memory limit",
         in_logs=True,
         wordings=(
             wording(
@@ -107,7 +108,7 @@ BATCH: tuple[Killer, ...] = (
     ),
     system(
         "htcondor",
-        "HTCondor, at the memory that the job had asked for",
+        "HTCondor, because the job exceeded the memory it requested",
         wording(
             r"(?:(?P<job>[0-9]{1,12}\.[0-9]{1,9})\s+\S{1,64}\s+[0-9/]{3,10}\s+[0-9:]{4,8}\s+)?(?:Error from \S{1,80}: )?(?P<reason>(?:Docker )?[Jj]ob has gone over (?:cgroup )?memory limit of (?P<limit>[0-9]{1,12} (?:megabytes|M[bB]))\.?(?: (?:Last measured|Peak) usage: [0-9]{1,12})?)",
             "memory limit of",
@@ -167,7 +168,7 @@ BATCH: tuple[Killer, ...] = (
         facts=(fact("used", r"oom: memory\.peak = ([0-9.]{1,14}[KMGT])", "after"),),
         do=(
             (
-                "or let its queue allow it more: MemoryMax of the system's exec configuration",
+                "or have its queue allow more: MemoryMax in the system's exec configuration",
                 "flux config get exec.sdexec-properties",
             ),
         ),

@@ -58,7 +58,7 @@ CLOUDS: tuple[Killer, ...] = (
     ),
     system(
         "heroku",
-        "Heroku, at twice the memory of the dyno",
+        "Heroku, because the dyno used more than twice its memory quota",
         wording(
             r"(?P<reason>Error R15 \(Memory quota vastly exceeded\))",
             r"Error R15 \(Memory",
@@ -141,7 +141,7 @@ CLOUDS: tuple[Killer, ...] = (
     ),
     system(
         "huggingface-space",
-        "a Space of Hugging Face, at the memory of its hardware",
+        "Hugging Face Spaces, because the Space exceeded the memory of its hardware",
         wording(
             r"(?:runtime error:? )?(?:Exit code: [0-9]+\. Reason: )?(?P<reason>Memory limit exceeded \((?P<limit>[0-9.]{1,8}[KMGT]i)\))",
             r"Memory limit exceeded \(",
@@ -151,7 +151,7 @@ CLOUDS: tuple[Killer, ...] = (
     ),
     system(
         "render",
-        "Render, at the memory of the instance",
+        "Render, because the instance exceeded its memory",
         wording(
             r"(?:Instance failed:? \S{0,60}\s?)?(?P<reason>(?:Ran o|O)ut of memory \(used over (?P<limit>[0-9.]{1,8} ?[KMG]i?B?)\))",
             r"Ran out of memory \(used over|Out of memory \(used over",
@@ -161,7 +161,7 @@ CLOUDS: tuple[Killer, ...] = (
     ),
     system(
         "fly",
-        "the Linux kernel, out of memory in a machine of Fly.io",
+        "the Linux kernel, out of memory in a Fly.io machine",
         wording(
             r"(?P<reason>Process appears to have been OOM killed)",
             "appears to have been OOM killed",
@@ -234,24 +234,24 @@ CLOUDS: tuple[Killer, ...] = (
     ),
     system(
         "streamlit",
-        "Streamlit Community Cloud, at the resources of an app",
+        "Streamlit Community Cloud, because the app exceeded its resource limits",
         wording(
             r"(?P<reason>This app has gone over its resource limits)",
             "app has gone over its resource",
             "This app has gone over its resource limits.",
         ),
-        why="the app used more than an app may, most often memory",
+        why="the app used more than an app is allowed, most often memory",
         do=(("or hold less: cache data once for all sessions", "@st.cache_resource(max_entries=1)"),),
     ),
     system(
         "bitbucket",
-        "Bitbucket Pipelines, at the memory of the step's container",
+        "Bitbucket Pipelines, because the step's container exceeded its memory limit",
         wording(
             r"(?P<reason>Container '(?P<container>[\w .-]{1,80})' exceeded memory limit)",
             "' exceeded memory limit",
             "Container 'Build' exceeded memory limit.",
         ),
-        why="the container of the step used all memory that it may",
+        why="the step's container used all the memory it is allowed",
         do=(
             (
                 "or give the step more in bitbucket-pipelines.yml (size), or the service (definitions: services: docker: memory)",
@@ -261,24 +261,24 @@ CLOUDS: tuple[Killer, ...] = (
     ),
     system(
         "readthedocs",
-        "Read the Docs, at the memory of a build",
+        "Read the Docs, because the build exceeded its memory limit",
         wording(
             r"(?P<reason>Command killed due to (?:timeout or )?excessive memory consumption)",
             "excessive memory consumption",
             "Command killed due to excessive memory consumption",
         ),
-        why="the build used all memory that it may (or, where the text says so, all of its time)",
+        why="the build used all the memory it is allowed (or, if the text says so, all of its time)",
         do=(("or build less at a time: fewer formats, fewer notebooks run, smaller API pages", None),),
     ),
     system(
         "cloudflare",
-        "Cloudflare Workers, at the memory of an isolate (128 MB)",
+        "Cloudflare Workers, because the Worker exceeded the memory of an isolate (128 MB)",
         wording(
             r"(?:Error: )?(?:Your )?(?P<reason>Worker exceeded memory limit)",
             "Worker exceeded memory limit",
             "Error: Worker exceeded memory limit.",
         ),
-        why="the Worker held more than an isolate may",
+        why="the Worker held more than an isolate is allowed",
         do=(("or stream bodies instead of reading them whole", "new Response(request.body)"),),
     ),
 )

@@ -21,7 +21,7 @@ def _advise(kill: OtherKill) -> tuple[Advice, ...]:
     swap = f" --memory-swap {size}" if engine == "docker" else ""
     return (
         Advice(text="or give the container more", command=f"{engine} update --memory {size}{swap} {name}"),
-        Advice(text="read which process it was, on the host", command=as_root("diagnose")),
+        Advice(text="find out which process it was, on the host", command=as_root("diagnose")),
     )
 
 

@@ -26,14 +26,15 @@ def earlyoom_acts(arguments: list[str], _settings: str = "") -> str:
 def _advise(_kill: OtherKill) -> tuple[Advice, ...]:
     return (
         Advice(
-            text="or let it spare the program: EARLYOOM_ARGS with --avoid", command="sudoedit /etc/default/earlyoom"
+            text="or tell it to spare the program: EARLYOOM_ARGS with --avoid", command="sudoedit /etc/default/earlyoom"
         ),
     )
 
 
 KILLER = Killer(
     ident="earlyoom",
-    what="earlyoom, a program that ends the largest process before memory runs out",
+    what="earlyoom",
+    habit="it ends the largest process before memory runs out",
     early=True,
     identifiers=("earlyoom",),
     comm="earlyoom",

@@ -21,7 +21,7 @@ def _entry(ident: str, what: str, *wordings: Wording, why: str, do: tuple[tuple[
 MESSAGES: tuple[Killer, ...] = (
     _entry(
         "gpu",
-        "a GPU that ran out of memory, not the host",
+        "a GPU ran out of memory, not the host",
         wording(
             r"(?:[\w.]{0,80}(?:OutOfMemoryError|RuntimeError|AcceleratorError): )?(?P<reason>(?:CUDA|HIP|MPS backend|XPU) out of memory.{0,300}|CUDA error: out of memory)",
             "CUDA out of memory|HIP out of memory|MPS backend out of memory|XPU out of memory|CUDA error: out of memory",
@@ -40,13 +40,13 @@ MESSAGES: tuple[Killer, ...] = (
         why="the memory of the GPU was full; the program got an error, and the host's memory was not the reason",
         do=(
             ("a smaller batch, or gradient accumulation, or checkpointing", None),
-            ("see who holds the GPU's memory", "nvidia-smi"),
+            ("see which processes hold the GPU's memory", "nvidia-smi"),
             ("if most is reserved but unallocated", "export PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True"),
         ),
     ),
     _entry(
         "shm",
-        "that /dev/shm or another tmpfs was full, not the host's memory",
+        "/dev/shm or another tmpfs was full, not the host's memory",
         wording(
             r"(?:.{0,60}?Error: )?(?P<reason>Unexpected bus error encountered in worker\..{0,200})",
             "bus error encountered in",
@@ -71,7 +71,7 @@ MESSAGES: tuple[Killer, ...] = (
     ),
     _entry(
         "java",
-        "a Java virtual machine that ran out of heap, not the host",
+        "a Java virtual machine ran out of heap, not the host",
         wording(
             r"(?:.{0,200}?\s)?(?P<reason>java\.lang\.OutOfMemoryError: (?:Java heap space|GC overhead limit exceeded|Metaspace|Requested array size exceeds VM limit|Direct buffer memory|Compressed class space|PermGen space).{0,80})",
             r"java\.lang\.OutOfMemoryError: ",
@@ -98,7 +98,7 @@ MESSAGES: tuple[Killer, ...] = (
     ),
     _entry(
         "node",
-        "a Node.js (V8) program that ran out of heap, not the host",
+        "a Node.js (V8) program ran out of heap, not the host",
         wording(
             r"(?:.{0,80}?\s)?(?P<reason>(?:FATAL )?ERROR: .{0,160}?JavaScript heap out of memory)",
             "(?:JavaScript heap out of memory)",
@@ -109,7 +109,7 @@ MESSAGES: tuple[Killer, ...] = (
     ),
     _entry(
         "duckdb",
-        "that DuckDB reached its own memory limit, not the host's",
+        "DuckDB reached its own memory limit, not the host's",
         wording(
             r"(?:\S{0,80}OutOfMemoryException: )?(?P<reason>Out of Memory Error: (?:could not|failed to) (?:allocate|pin|offload).{0,200})",
             "Out of Memory Error: ",
@@ -126,7 +126,7 @@ MESSAGES: tuple[Killer, ...] = (
     ),
     _entry(
         "ray-store",
-        "that Ray's object store was full, not the host's memory",
+        "Ray's object store was full, not the host's memory",
         wording(
             r"(?:ray\.exceptions\.)?(?P<reason>ObjectStoreFullError: .{0,200})",
             "ObjectStoreFullError: ",
@@ -135,7 +135,7 @@ MESSAGES: tuple[Killer, ...] = (
         why="the shared memory that Ray keeps objects in was full (30 % of the machine unless set; in Docker, what /dev/shm has)",
         do=(
             (
-                "give it more, and let go of references that nobody needs (del ref)",
+                "give it more, and let go of references that are no longer needed (del ref)",
                 "ray.init(object_store_memory=SIZE_IN_BYTES)",
             ),
             ("see what holds it", "ray memory"),
@@ -143,7 +143,7 @@ MESSAGES: tuple[Killer, ...] = (
     ),
     _entry(
         "dask-paused",
-        "a Dask worker near its own memory limit, which was not killed",
+        "a Dask worker was near its own memory limit, and was not killed",
         wording(
             r"(?:distributed\.\S{1,60} - WARNING - |- )?(?P<reason>Worker is at [0-9]{1,3}% memory usage\. Pausing worker\..{0,200})",
             "% memory usage. Pausing worker",
@@ -164,7 +164,7 @@ MESSAGES: tuple[Killer, ...] = (
     ),
     _entry(
         "heroku-quota",
-        "a Heroku dyno that is over its memory and swaps",
+        "a Heroku dyno exceeded its memory and swaps",
         wording(
             r"(?P<reason>Error R14 \(Memory quota exceeded\))",
             r"Error R14 \(Memory",
@@ -180,7 +180,7 @@ MESSAGES: tuple[Killer, ...] = (
     ),
     _entry(
         "refused",
-        "that memory was asked for and refused",
+        "memory was asked for and refused",
         wording(
             r"(?:numpy\.\S{0,60}?)?(?:_Array)?MemoryError: (?P<reason>Unable to allocate .{1,200})",
             "MemoryError: Unable to allocate",
@@ -222,7 +222,7 @@ MESSAGES: tuple[Killer, ...] = (
             "array exceeds maximum array size",
             "Requested 200000x200000 (298.0GB) array exceeds maximum array size preference.",
         ),
-        why="the program asked for more than it could get and was told so; nothing was killed",
+        why="the program asked for more than it could get, and got an error; nothing was killed",
         do=(
             ("see how much there is, and which limits hold here", "oomguard doctor"),
             ("see which line asks for it, and how much it would need", "oomguard check SCRIPT.py"),
@@ -230,7 +230,7 @@ MESSAGES: tuple[Killer, ...] = (
     ),
     _entry(
         "database",
-        "that a query or a database reached its own memory limit, not the host's",
+        "a query or a database reached its own memory limit, not the host's",
         wording(
             r"(?:.{0,200}?DB::Exception: )?(?P<reason>Memory limit \((?:total|for query|for user)\) exceeded: would use .{1,160})",
             r"Memory limit \((?:total|for query|for user)\) exceeded",
@@ -256,7 +256,7 @@ MESSAGES: tuple[Killer, ...] = (
     ),
     _entry(
         "windows",
-        "that Windows could not promise more memory: its paging file is full",
+        "Windows could not promise more memory: its paging file is full",
         wording(
             r"(?:.{0,120}?\s)?(?:OSError: )?\[WinError 1455\] (?P<reason>.{4,120})",
             r"\[WinError 1455\]",
@@ -270,7 +270,7 @@ MESSAGES: tuple[Killer, ...] = (
     ),
     _entry(
         "macos-full",
-        "that macOS ran out of memory and asks which application to end",
+        "macOS ran out of memory and asks which application to end",
         wording(
             r"(?P<reason>Your system has run out of application memory)",
             "run out of application memory",

@@ -65,7 +65,7 @@ def _raise_limit(kill: OtherKill) -> tuple[Advice, ...]:
             command=f"kubectl describe pod {_pod(kill)} | grep -A6 -E 'Last State|Limits'",
         ),
         Advice(
-            text="read which process it was, on its node, from a pod with the host's log",
+            text="find out which process it was: read the node's kernel log from a debug pod",
             command="kubectl debug node/NODE -it --profile=sysadmin --image=busybox -- chroot /host dmesg",
         ),
     )
@@ -79,13 +79,14 @@ def _evicted(kill: OtherKill) -> tuple[Advice, ...]:
             text=f"or request what the pod needs{told}, so that it is placed where there is room",
             command=f"kubectl describe pod {_pod(kill)} | grep -A6 -E 'Status|Requests'",
         ),
-        Advice(text="see who uses the node's memory", command="kubectl top pods -A --sort-by=memory | head"),
+        Advice(text="see which pods use the node's memory", command="kubectl top pods -A --sort-by=memory | head"),
     )
 
 
 EVICTION = Killer(
     ident="kubelet",
-    what="the kubelet of Kubernetes, which evicts pods when its node runs low on memory",
+    what="the kubelet of Kubernetes",
+    habit="it evicts pods when its node runs low on memory",
     identifiers=("kubelet",),
     in_logs=True,
     wordings=(

@@ -23,14 +23,17 @@ def nohang_acts(_arguments: list[str], settings: str) -> str:
 
 def _advise(_kill: OtherKill) -> tuple[Advice, ...]:
     return (
-        Advice(text="or let it spare the program, in its configuration", command="sudoedit /etc/nohang/nohang.conf"),
+        Advice(
+            text="or tell it to spare the program, in its configuration", command="sudoedit /etc/nohang/nohang.conf"
+        ),
     )
 
 
 # One kill is told over many lines, which begin with two blanks.
 KILLER = Killer(
     ident="nohang",
-    what="nohang, a program that ends the largest process before memory runs out",
+    what="nohang",
+    habit="it ends the largest process before memory runs out",
     early=True,
     identifiers=("nohang", "nohang-desktop"),
     comm="nohang",

@@ -14,7 +14,7 @@ _KILLED = (
 PROGRAMS: tuple[Killer, ...] = (
     sigkill(
         "postgres",
-        "a process of PostgreSQL",
+        "a PostgreSQL process",
         wording(
             rf"(?:.{{0,60}}?\s)?(?:server process|client backend|autovacuum worker|background worker.{{0,60}}?|parallel worker) \(PID {PID}\) was terminated by signal 9: Killed",
             "was terminated by signal 9",
@@ -51,7 +51,7 @@ PROGRAMS: tuple[Killer, ...] = (
     ),
     sigkill(
         "systemd-exit",
-        "a service of systemd",
+        "a systemd service",
         wording(
             r"(?:.{0,120}?\s)?(?P<name>\S{1,120}\.(?:service|scope)): Main process exited, code=killed, status=9/KILL",
             "code=killed, status=9/KILL",
@@ -71,7 +71,7 @@ PROGRAMS: tuple[Killer, ...] = (
     ),
     sigkill(
         "nginx",
-        "a process of a server",
+        "a server process",
         wording(
             rf"(?:.{{0,100}}?\s)?(?:worker process|process) {PID} exited on signal 9\b",
             "exited on signal 9",
@@ -85,7 +85,7 @@ PROGRAMS: tuple[Killer, ...] = (
     ),
     sigkill(
         "shell",
-        "a command of a shell",
+        "a shell command",
         wording(
             rf"(?:\S{{1,200}}: line [0-9]{{1,9}}:\s+|\[[0-9]{{1,6}}\][+-]?\s+)?(?:{PID}\s+)?Killed(?:: 9)?(?:\s{{2,}}(?P<name>[\w./~\"$-].{{0,200}}))?\s*$",
             r'Killed(?:: 9)?(?:[ \t]{2,}\S|[ \t\r]*\n|[ \t\r]*\Z|\x1b|\\n|")',

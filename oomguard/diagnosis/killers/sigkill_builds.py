@@ -40,7 +40,7 @@ BUILDS: tuple[Killer, ...] = (
     ),
     sigkill(
         "make",
-        "a command of make",
+        "a command run by make",
         wording(
             r"g?make(?:\[[0-9]{1,4}\])?: \*\*\* \[(?P<name>[^\]\n]{1,200})\] (?:Killed|Error 137)",
             r"\] Killed|\] Error 137",
@@ -80,7 +80,7 @@ BUILDS: tuple[Killer, ...] = (
     ),
     sigkill(
         "kubernetes-exit",
-        "a container of Kubernetes, with exit status 137",
+        "a Kubernetes container, with exit status 137",
         wording(
             r"(?:ERROR: Job failed: )?command terminated with exit code 137",
             "command terminated with exit code 137",
@@ -91,7 +91,7 @@ BUILDS: tuple[Killer, ...] = (
     ),
     sigkill(
         "ci",
-        "a step of a CI job",
+        "a step in a CI job",
         wording(
             r"(?:##\[error\]|Error: )?Process completed with exit code 137",
             "Process completed with exit code 137",
@@ -131,7 +131,7 @@ BUILDS: tuple[Killer, ...] = (
     ),
     sigkill(
         "workflow",
-        "a task of a workflow, with exit status 137",
+        "a task in a workflow, with exit status 137",
         wording(
             r"(?:.{0,200}?\s)?terminated with an error exit status \(137\)",
             r"error exit status \(137\)",
@@ -151,7 +151,7 @@ BUILDS: tuple[Killer, ...] = (
     ),
     sigkill(
         "node-build",
-        "a command of npm, yarn, pnpm, Next.js or PM2",
+        "a command run by npm, yarn, pnpm, Next.js or PM2",
         wording(
             r"The build failed because the process exited too early\. This probably means the system ran out of memory",
             "the process exited too early",
@@ -186,7 +186,7 @@ BUILDS: tuple[Killer, ...] = (
     ),
     sigkill(
         "jvm-build",
-        "a process of Gradle, Maven or Bazel",
+        "a Gradle, Maven or Bazel process",
         wording(
             r"(?:.{0,60}?\s)?Gradle build daemon disappeared unexpectedly \(it may have been killed or may have crashed\)",
             "build daemon disappeared unexpectedly",

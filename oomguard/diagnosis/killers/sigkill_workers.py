@@ -10,7 +10,7 @@ _FEWER = "a worker gets its own copy of each page of its parent's objects that i
 WORKERS: tuple[Killer, ...] = (
     sigkill(
         "dataloader",
-        "a worker of PyTorch's DataLoader",
+        "a PyTorch DataLoader worker",
         wording(
             rf"(?:RuntimeError: )?DataLoader worker \(pid(?:\(s\))? {PID}[0-9, ]{{0,200}}\) (?:is killed by signal: Killed|exited unexpectedly)",
             r"DataLoader worker \(pid",
@@ -29,7 +29,7 @@ WORKERS: tuple[Killer, ...] = (
     ),
     sigkill(
         "torchrun",
-        "a process that torchrun, accelerate or deepspeed had started",
+        "a process started by torchrun, accelerate or deepspeed",
         wording(
             rf"(?:failed|exitcode)\s*[:(]\s*(?:exitcode: )?-9\)?.{{0,80}}?\(?pid: {PID}\)",
             r"exitcode\s{0,6}: -9",
@@ -59,7 +59,7 @@ WORKERS: tuple[Killer, ...] = (
     ),
     sigkill(
         "pool",
-        "a worker of a Python process pool",
+        "a worker in a Python process pool",
         wording(
             r"(?:concurrent\.futures\.process\.)?BrokenProcessPool: A (?:child )?process in the process pool (?:was )?terminated abruptly",
             "terminated abruptly",
@@ -84,7 +84,7 @@ WORKERS: tuple[Killer, ...] = (
     ),
     sigkill(
         "datasets",
-        "a worker of Hugging Face's datasets",
+        "a Hugging Face datasets worker",
         wording(
             r"(?:RuntimeError: )?One of the subprocesses has abruptly died during map operation",
             "has abruptly died",
@@ -99,7 +99,7 @@ WORKERS: tuple[Killer, ...] = (
     ),
     sigkill(
         "celery",
-        "a worker of Celery",
+        "a Celery worker",
         wording(
             rf"Process '(?P<name>[^']{{1,80}})' pid:{PID} exited with 'signal 9 \(SIGKILL\)'",
             "exited with 'signal 9",
@@ -119,7 +119,7 @@ WORKERS: tuple[Killer, ...] = (
     ),
     sigkill(
         "gunicorn",
-        "a worker of gunicorn, which guesses: gunicorn itself sends SIGKILL to a worker that times out",
+        "a gunicorn worker (gunicorn only guesses: it also sends SIGKILL to a worker that times out)",
         wording(
             rf"Worker \(pid:{PID}\) was sent SIGKILL! Perhaps out of memory\?",
             "was sent SIGKILL! Perhaps",
@@ -134,7 +134,7 @@ WORKERS: tuple[Killer, ...] = (
     ),
     sigkill(
         "uwsgi",
-        "a worker of uWSGI",
+        "a uWSGI worker",
         wording(
             rf"DAMN ! worker [0-9]{{1,4}} \(pid: {PID}\) died, killed by signal 9",
             r"DAMN ! worker",
@@ -143,7 +143,7 @@ WORKERS: tuple[Killer, ...] = (
     ),
     sigkill(
         "mpi",
-        "a process of an MPI job",
+        "a process in an MPI job",
         wording(
             r"=?\s*(?:EXIT CODE: 9|YOUR APPLICATION TERMINATED WITH THE EXIT STRING: Killed \(signal 9\)|KILLED BY SIGNAL: 9 \(Killed\))",
             r"(?:KILLED BY SIGNAL: 9|EXIT STRING: Killed)",
@@ -157,7 +157,7 @@ WORKERS: tuple[Killer, ...] = (
     ),
     sigkill(
         "srun",
-        "a task of a Slurm job",
+        "a task in a Slurm job",
         wording(
             r"srun: error: (?P<node>\S{1,64}): tasks? [0-9,\[\]-]{1,64}: Killed",
             ": Killed",
@@ -188,7 +188,7 @@ WORKERS: tuple[Killer, ...] = (
     ),
     sigkill(
         "pytest-xdist",
-        "a worker of pytest-xdist",
+        "a pytest-xdist worker",
         wording(
             r"(?:E\s+)?worker '(?P<name>gw[0-9]{1,4})' crashed while running",
             "worker 'gw[0-9]",
@@ -203,7 +203,7 @@ WORKERS: tuple[Killer, ...] = (
     ),
     sigkill(
         "dask-killed",
-        "workers of Dask, one after the other",
+        "Dask workers, one after the other",
         wording(
             r"(?:distributed\.scheduler\.)?KilledWorker: (?:Attempted to run task|\()",
             r"KilledWorker: (?:Attempted to run|\()",
@@ -223,7 +223,7 @@ WORKERS: tuple[Killer, ...] = (
     ),
     sigkill(
         "ray-worker",
-        "a worker of Ray, which died",
+        "a Ray worker",
         wording(
             rf"(?:\S{{1,80}}\.(?:py|cc):[0-9]{{1,6}} -- |\S{{0,120}}(?:WorkerCrashedError|ActorDiedError|RayActorError|OwnerDiedError): )?(?:The worker died unexpectedly while executing this task|A worker died or was killed while executing a task|The actor (?:is dead|died unexpectedly) because its (?:worker )?process has died)(?:.{{0,800}}?Worker PID: {PID})?",
             "died unexpectedly|orker died or was killed|process has died",
@@ -239,7 +239,7 @@ WORKERS: tuple[Killer, ...] = (
     ),
     sigkill(
         "jupyter",
-        "a kernel of Jupyter",
+        "a Jupyter kernel",
         wording(
             r"(?:.{0,60}?\s)?(?:[Tt]he kernel (?:for .{1,120}? )?(?:appears to have died|died|has died)|Canceled future for execute_request message before replies were done|Kernel died(?: with exit code -?9)?, restarting|AsyncIOLoopKernelRestarter: restarting kernel)",
             "appears to have died|kernel died|has died|Canceled future for execute_request|Kernel died|KernelRestarter: restarting",

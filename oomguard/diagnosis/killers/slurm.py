@@ -59,7 +59,7 @@ _FACTS = (
 KILLER = Killer(
     ident="slurm",
     what="the limit of the Slurm job (the kernel killed, Slurm reports it)",
-    why="the job passed the memory that it had asked for",
+    why="the job exceeded the memory it requested",
     identifiers=("slurmstepd", "slurmd"),
     in_logs=True,
     wordings=(
@@ -115,9 +115,9 @@ KILLER = Killer(
 
 ENFORCED = Killer(
     ident="slurm-limit",
-    what="Slurm, which ends a job that is over its memory limit",
+    what="Slurm, because the job exceeded its memory limit",
     killer="slurm",
-    why="the job passed the memory that it had asked for",
+    why="the job exceeded the memory it requested",
     in_logs=True,
     wordings=(
         wording(

@@ -34,7 +34,7 @@ def _advise(kill: OtherKill) -> tuple[Advice, ...]:
     return (
         Advice(text="see what it watches, and how near each group is", command="oomctl"),
         Advice(
-            text="or let it spare this one",
+            text="or tell it to spare this one",
             command=f"systemctl {user}set-property {shlex.quote(unit)} ManagedOOMPreference=avoid",
         ),
     )
@@ -43,7 +43,8 @@ def _advise(kill: OtherKill) -> tuple[Advice, ...]:
 # "Considered N cgroups for killing" and "Path: ..." are no kills.
 KILLER = Killer(
     ident="systemd-oomd",
-    what="systemd-oomd, which ends whole units before memory runs out",
+    what="systemd-oomd",
+    habit="it ends whole units before memory runs out",
     early=True,
     identifiers=("systemd-oomd",),
     comm="systemd-oomd",

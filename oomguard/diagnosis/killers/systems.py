@@ -31,7 +31,8 @@ SYSTEMS: tuple[Killer, ...] = (
     # Source: facebookincubator/oomd plugins/BaseKillPlugin.cpp.
     Killer(
         ident="oomd",
-        what="oomd, a program that ends cgroups before memory runs out",
+        what="oomd",
+        habit="it ends cgroups before memory runs out",
         early=True,
         identifiers=("oomd",),
         comm="oomd",
@@ -84,7 +85,7 @@ SYSTEMS: tuple[Killer, ...] = (
     ),
     system(
         "macos",
-        "macOS, which ends processes when memory and swap run out (jetsam)",
+        "macOS (jetsam), because memory and swap ran out",
         wording(
             r"(?:[0-9][^#'\"]{0,120}?kernel: )?(?:\([^)]{1,60}\) )?(?P<reason>(?:memorystatus: |low swap: )killing (?:largest compressed process|top process|largest process|idle process|due to .{1,40}?))(?: with pid)?,? ?(?:(?P<pid>[0-9]{1,10}) [\[(](?P<name>[^\])]{1,64})[\])]|(?P<name2>\S{1,64}) \[(?P<pid2>[0-9]{1,10})\])",
             "killing (?:largest|top|idle|due to)",
@@ -114,7 +115,7 @@ SYSTEMS: tuple[Killer, ...] = (
     ),
     system(
         "freebsd",
-        "the FreeBSD kernel, for lack of memory",
+        "the FreeBSD kernel, because memory ran out",
         wording(
             r"(?:kernel: )?pid (?P<pid>[0-9]{1,10}) \((?P<name>.{1,64}?)\),(?: jid [0-9]+,)? uid [0-9]+,? was killed: (?P<reason>failed to reclaim memory|out of swap space|a thread waited too long to allocate a page)",
             r"was killed: (?:failed to reclaim|out of swap|a thread waited)",
@@ -136,7 +137,7 @@ SYSTEMS: tuple[Killer, ...] = (
         ),
         wording(r"(?P<reason>Result=oom-kill)\s*$", "Result=oom-kill", "Result=oom-kill"),
         killer="kernel",
-        why="a process of the unit was killed for lack of memory, at the unit's limit or the machine's: the kernel's log tells which",
+        why="a process of the unit was killed for lack of memory, at the unit's limit or the machine's: the kernel log shows which",
         facts=(
             fact("unit", r"^\W{0,6}\s*([\w@.\\:-]{1,200}\.(?:service|scope|slice))(?: - |$)", "before"),
             fact("unit", r"^Id=(\S{1,200})$"),

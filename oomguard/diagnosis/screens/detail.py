@@ -85,7 +85,7 @@ def accounting_text(accounting: Accounting) -> str:
 def _tasks(event: OomEvent, accounting: Accounting | None) -> str:
     assert event.tasks is not None
     total = accounting.total if accounting else None
-    title = f"processes by name ({event.tasks.rows} in all; resident memory, shared pages count for each)"
+    title = f"processes by name ({event.tasks.rows} in all; resident memory, shared pages counted in each)"
     groups = _lines(title, [group_text(group, total) for group in event.tasks.groups[:8] if group.rss or group.swap])
     rows = _lines("largest processes", [_row_text(row) for row in event.tasks.largest[:8]])
     guessed = (
@@ -121,7 +121,7 @@ def fact_lines(explained: ExplainedEvent) -> Lines:
         facts.append(("victim in", event.task_memcg))
     if len(event.victims) > 3:
         facts.append(("victims", ", ".join(f"{short(victim.name)} ({victim.pid})" for victim in event.victims[:40])))
-    page = event.page_size_from or "assumed: nothing in the log tells"
+    page = event.page_size_from or "assumed: the log does not say"
     facts.append(
         (
             "page size",

@@ -32,8 +32,9 @@ NOT_SAID = "its log does not say"
 def other_lines(kill: OtherKill) -> Lines:
     """The lines about a kill by a program, or told by one."""
     entry = BY_IDENT[kill.told_by]
+    habit = f"; {entry.habit}" if entry.habit else ""
     return [
-        ("killed by", f"{entry.what}{when_text(kill.time) or _finished(kill)}: proved by its log"),
+        ("killed by", f"{entry.what}{when_text(kill.time) or _finished(kill)}: proved by its log{habit}"),
         ("what died", died_text(kill)),
         ("why", _reason_text(kill, entry.why)),
         ("filled by", _filled(kill)),
@@ -136,12 +137,12 @@ def _room_in_words(reason: str) -> str | None:
 
 
 def notice_lines(diagnosis: Findings) -> Lines:
-    """The lines where nothing is proved: a SIGKILL without a reason, or memory that is not the host's."""
+    """The lines if nothing is proved: a SIGKILL without a reason, or memory that is not the host's."""
     notice = diagnosis.notices[0]
     name = BY_IDENT[notice.told_by].what
     if notice.says == "elsewhere":
         return [
-            ("killed by", f"nothing: this text reports {name}"),
+            ("killed by", f"nothing: {name}"),
             ("it says", short(notice.reason or notice.line)),
             ("why", BY_IDENT[notice.told_by].why),
         ]
@@ -153,7 +154,7 @@ def notice_lines(diagnosis: Findings) -> Lines:
         ("what died", _who(notice, name)),
         (
             "why",
-            "whether memory was the reason, only the kernel's log of that machine tells; 137 or -9 alone does not",
+            "only the kernel log of that machine can show whether memory was the reason; 137 or -9 alone cannot",
         ),
         *_peak(notice),
     ]

@@ -74,7 +74,7 @@ def _processes(event: OomEvent) -> str:
     victims = {victim.pid for victim in event.victims}
     rows = [_process(row, is_victim=row.pid in victims) for row in tasks.largest[:ROWS]]
     head = ("pid", "name", "resident", "shared", "swapped", "page tables", "user", "oom_score_adj", "killed")
-    shown = table(f"the largest processes of {tasks.rows}; a page that several share counts for each", head, rows)
+    shown = table(f"the largest processes of {tasks.rows}; shared pages are counted once per process", head, rows)
     groups = [
         (
             Cell(name(group.name)),

@@ -71,7 +71,7 @@ def headline(event: OomEvent) -> str:
     if event.manual:
         who = "the Linux kernel, because it was asked to"
     if event.quoted:
-        return f"{who}{when}: likely, told only by another program's log"
+        return f"{who}{when}: likely, reported only in another program's log"
     if event.outcome == "unknown" and event.chosen is not None:
         return f"{who}{when}: likely; the kernel chose what to kill, and the log ends there"
     if event.outcome == "unknown":
@@ -112,7 +112,7 @@ def _groups_text(event: OomEvent, cause: KillCause, total: int | None) -> str:
     ]
     text = ", ".join(parts) or "no process held anything"
     if total and tasks.rss > 1.05 * total and tasks.rows > 1:
-        text = f"up to (shared pages count for each): {text}"
+        text = f"{text} at most (shared pages are counted once per process)"
     victim = next(iter(event.victims), None)
     if (
         victim is not None
@@ -153,7 +153,7 @@ def _counter_lines(diagnosis: Findings) -> Lines:
             "what died",
             (
                 f"{counters.oom_kills} process{'es' if counters.oom_kills != 1 else ''} {counters.since}; "
-                "the counters tell no names"
+                "the counters give no names"
             ),
         ),
         ("why", counters.text),
@@ -174,7 +174,7 @@ def _unread(diagnosis: Findings) -> Lines:
 
 def _nothing_lines(diagnosis: Findings) -> Lines:
     read = [source.what for source in diagnosis.sources if source.unread is None]
-    asked = f" that fits {diagnosis.asked}" if diagnosis.asked else ""
+    asked = f" matching {diagnosis.asked}".replace(" matching since ", " since ") if diagnosis.asked else ""
     looked = ", ".join(read[:_SHOWN_SOURCES]) + (
         f" and {len(read) - _SHOWN_SOURCES} more" if len(read) > _SHOWN_SOURCES else ""
     )

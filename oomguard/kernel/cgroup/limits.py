@@ -182,7 +182,7 @@ def _is_alone(cgroup: MemcgDir) -> bool:
 
 PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 
-_V2_NO_SWAP_LIMIT = "this kernel cannot limit swap (no memory.swap.max): where swap is on, the job may swap"
+_V2_NO_SWAP_LIMIT = "this kernel cannot limit swap (no memory.swap.max): if swap is on, the job may swap"
 _V1_NO_SWAP_LIMIT = (
     "this kernel cannot limit swap (it needs the boot option swapaccount=1): "
     "the job may swap when the whole machine is short of memory"
@@ -203,7 +203,7 @@ def set_limits(memcg: MemcgDir, memory_max: int, *, swap_max: int | None, left: 
     else:
         caveats = _set_v1(memcg, stuck, swap_max=swap_max)
     if swap_max == 0 and memcg.has_swap_accounting() and memcg.swap_max() != 0:
-        raise LimitDidNotStick("swap was closed for", memcg.path, 0, memcg.swap_max())
+        raise LimitDidNotStick("swap was disabled for", memcg.path, 0, memcg.swap_max())
     return caveats
 
 

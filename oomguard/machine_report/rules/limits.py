@@ -113,15 +113,15 @@ def _stacks(stacks: StackFacts) -> Finding:
     if not stacks.readers:
         return Finding(
             topic="stacks",
-            text="pystack is not installed: it finds the line that a Python job is at when it reaches its budget",
+            text="pystack is not installed: it finds the current line of a Python job that reaches its budget",
             fine=False,
             do="pip install 'oomguard[stack]'",
         )
-    text = f"{' and '.join(stacks.readers)} can find the line that a Python job is at"
+    text = f"{' and '.join(stacks.readers)} can find the current line of Python jobs"
     if stacks.may_trace_all or stacks.ptrace_scope in (None, 0):
         return Finding(topic="stacks", text=text)
     if stacks.ptrace_scope == 1:
-        return Finding(topic="stacks", text=f"{text}, of jobs that oomguard started (kernel.yama.ptrace_scope is 1)")
+        return Finding(topic="stacks", text=f"{text} started by oomguard (kernel.yama.ptrace_scope is 1)")
     if stacks.ptrace_scope == 2:
         text = "only root may read another process's stack (kernel.yama.ptrace_scope is 2)"
         return Finding(topic="stacks", text=text, fine=False, do="sudo sysctl kernel.yama.ptrace_scope=1")
@@ -196,7 +196,7 @@ def _inside(facts: DoctorFacts) -> Finding:
     if facts.scheduler is not None:
         job = facts.scheduler.rpartition(" ")[2]
         do = f"scontrol show job {job}" if facts.scheduler.startswith("Slurm") else None
-        return Finding(topic="inside", text=f"{facts.scheduler}, which has a limit of its own", fine=False, do=do)
+        return Finding(topic="inside", text=f"{facts.scheduler}, which has its own limit", fine=False, do=do)
     if facts.container is not None:
         return Finding(topic="inside", text=f"a container ({facts.container}): its limits are set from outside")
     return Finding(topic="inside", text="not in a container or a batch job")

@@ -95,7 +95,7 @@ def _trusted_folder(folder: Path) -> Iterator[int]:
 
 def _require_ours(status: os.stat_result) -> None:
     if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise PermissionError("somebody else may write here")
+        raise PermissionError("another user may write here")
 
 
 def _map_checked(folder_fd: int, name: str) -> memoryview:

@@ -119,7 +119,7 @@ class ByteStream:
         if self._is_remote:
             return BadInput(
                 f"{self._name}: damaged {where}: {error}",
-                do="it is so on its server, where it has to be mended; --bad-files skip keeps what is before that",
+                do="it is damaged on its server, and must be fixed there; --bad-files skip keeps what comes before",
             )
         return BadInput(
             f"{self._name}: damaged or cut off {where}: {error}",

@@ -83,7 +83,7 @@ def _documents(
         else:
             if record and len(record) == width:
                 document = record[column].encode(errors="surrogateescape")
-            what = f"{len(record)} fields, where the header has {width}"
+            what = f"{len(record)} fields, but the header has {width}"
             if not record:  # a blank line
                 lines.forget()
                 continue

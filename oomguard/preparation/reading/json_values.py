@@ -173,7 +173,7 @@ class _Values:
     def _wrong(self, what: str) -> BadInput:
         return BadInput(
             f"{self._name}: value {self._number}, at byte {self._offset + self._at}: {what}",
-            do="correct the file (python -m json.tool says what it finds wrong), or get it again",
+            do="correct the file (python -m json.tool says what it finds wrong), or download it again",
         )
 
 

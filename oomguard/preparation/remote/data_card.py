@@ -38,7 +38,7 @@ def parse_card(text: str) -> Subsets:
     found: Subsets = {}
     for config in configs or []:
         if not isinstance(config, dict):
-            raise ValueError("configs: of another form")  # noqa: TRY004
+            raise ValueError("configs: in an unknown form")  # noqa: TRY004
         splits = _splits(config.get("data_files"), str(config.get("data_dir") or "").strip("/"))
         if splits:
             found[str(config.get("config_name", "default"))] = splits
@@ -55,7 +55,7 @@ def _splits(files: Any, folder: str) -> dict[str, list[str]]:
         split, paths = (one.get("split", _ONE_SPLIT), one.get("path")) if isinstance(one, dict) else (_ONE_SPLIT, one)
         for path in paths if isinstance(paths, list) else [paths]:
             if not isinstance(path, str):
-                raise ValueError("data_files: of another form")  # noqa: TRY004
+                raise ValueError("data_files: in an unknown form")  # noqa: TRY004
             if "://" in path:
                 raise ValueError(f"its files are elsewhere: {path}")
             path = path.removeprefix("./").lstrip("/")  # noqa: PLW2901

@@ -32,7 +32,7 @@ class Gcs(Store):
 
     who = "Google Cloud Storage"
     check = "check the name: gcloud storage ls"
-    login = "gcloud auth application-default login, as somebody who may read it"
+    login = "gcloud auth application-default login, as a user who may read it"
     has_secret = True
 
     def __init__(self) -> None:

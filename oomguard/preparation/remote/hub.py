@@ -41,7 +41,7 @@ _REFUSALS: dict[str, tuple[type[OomguardError], str, str]] = {
     "RepoNotFound": (
         NothingFound,
         "there is no such data set, or you may not see it",
-        "check the name; of a private one: hf auth login",
+        "check the name; for a private one: hf auth login",
     ),
 }  # fmt: skip
 

@@ -119,7 +119,7 @@ class Manifest:
             os.close(self._lock)
             raise BadInput(
                 f"the output folder {folder} cannot be locked, so two runs could write there: {error.strerror}",
-                do="--out FOLDER on a local disk; on NFS the mount option local_lock=flock, where one machine writes",
+                do="--out FOLDER on a local disk; on NFS the mount option local_lock=flock, if only one machine writes",
             ) from error
         self._file = self.state / "manifest.jsonl"
         self._fd = -1

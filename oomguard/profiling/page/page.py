@@ -147,9 +147,7 @@ def _caption(chart: ChartData) -> str:
         else "Some samples of the total are upper bounds: shared pages may count more than once.",
     ]
     if chart.kinds:
-        said.append(
-            "By kind and by process, a page that several share counts for each: the sum may lie above the total."
-        )
+        said.append("By kind and by process, shared pages are counted once per process: the sum may exceed the total.")
     if chart.cache is None:
         said.append("Page cache of the job is not known: only a memory cgroup counts it.")
     if chart.available > max([*chart.total, chart.peak[1]]):
@@ -228,7 +226,7 @@ def _stages(profile: PeakProfile) -> str:
                 held,
             )
         )
-    shown = table("stages that the program told of", ("stage", "pid", "from", "to", "at most"), rows)
+    shown = table("stages that the program reported", ("stage", "pid", "from", "to", "at most"), rows)
     return shown + more(profile.stages, _STAGES)
 
 

@@ -285,7 +285,7 @@ def _session(it: Expressions, call: Call) -> AbstractValue:
 def _response(it: Expressions, call: Call) -> AbstractValue | None:
     if call.name == "json":
         if not it.memory.loops and not is_small_file(call.hint):
-            it.memory.cannot_see(call.node, "the answer is read whole; how large it is does not stand here")
+            it.memory.cannot_see(call.node, "the answer is read whole, and its size is not known here")
         return it.memory.new("record", of_input=True)
     if call.name in ("iter_content", "iter_lines", "iter_bytes", "iter_text", "iter_raw"):
         return None

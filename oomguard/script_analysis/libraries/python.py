@@ -188,7 +188,7 @@ def _partial(it: Expressions, call: Call) -> AbstractValue:
 
 
 def _run_code(it: Expressions, call: Call) -> AbstractValue:
-    it.memory.cannot_see(call.node, "runs code that does not stand here")
+    it.memory.cannot_see(call.node, "runs code that is not in this script")
     return AbstractValue()
 
 

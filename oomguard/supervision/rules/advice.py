@@ -56,7 +56,7 @@ CURES = (
     _cure(
         r"\.merge\(|\.join\([a-z_]+,",
         'pandas: keys that occur several times on both sides multiply: merge(..., validate="one_to_many") says so, and '
-        "drop_duplicates() on the key before cures it",
+        "drop_duplicates() on the key first fixes it",
         ("pandas", "merge"),
     ),
     _cure(
@@ -123,7 +123,7 @@ CURES = (
         r"\bplt\.(figure|subplots?|plot|savefig)\(|\bfig\w*\.savefig\(",
         "matplotlib: pyplot keeps each figure until plt.close(fig)",
     ),
-    _cure(r"\bpickle\.load\(", "it loads all of its input at once: write records one by one, and load them so"),
+    _cure(r"\bpickle\.load\(", "it loads all of its input at once: write records one by one, and load them one by one"),
     _cure(r"\bnp\.(load|fromfile)\((?!.*mmap_mode)", 'numpy: np.load(path, mmap_mode="r") reads what is used'),
     _cure(r"\.fetchall\(", "it reads all of its input at once: for row in cursor"),
     _cure(

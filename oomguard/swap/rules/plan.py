@@ -133,7 +133,10 @@ def _btrfs(place: PlaceFacts) -> SwapConcern | None:
     if place.file_system != "btrfs":
         return None
     if place.new_subvolume is not None:
-        text = "snapshots still work, as the file gets a subvolume of its own; balance and resize wait until it is off"
+        text = (
+            "snapshots still work, as the file gets its own subvolume; btrfs balance and resize have to wait until "
+            "this swap is switched off"
+        )
     else:
         text = "while it is on, its subvolume cannot be snapshotted; a --path in a new folder avoids that"
     return SwapConcern(effect="note", text=text)

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 KILL = "sh -c 'kill -9 $$'"
 OWN = "of this shell's cgroup"
 MACHINE = "somewhere on this machine"
-NOTHING = "but the kernel killed nothing for memory meanwhile"
+NOTHING = "but the kernel OOM-killed nothing in that time"
 
 
 @pytest.fixture(params=SHELLS)
@@ -57,14 +57,14 @@ def test_nothing_is_said_of_commands_that_nobody_killed(shown: Terminal) -> None
 
 def test_a_kill_in_the_own_cgroup_is_told_as_ones_own(shown: Terminal, counters: Counters) -> None:
     said = shown.enter(counters.command(machine=8, own=3))
-    assert "oomguard: the kernel killed 1 process of this shell's cgroup for memory during 'sed -i" in said
+    assert "oomguard: the kernel OOM-killed 1 process of this shell's cgroup during 'sed -i" in said
     assert "oomguard diagnose" in said
     assert "oomguard" not in shown.enter("true")
 
 
 def test_a_kill_elsewhere_is_told_as_elsewhere(shown: Terminal, counters: Counters) -> None:
     said = shown.enter(counters.command(machine=10, own=2))
-    assert f"the kernel killed 3 processes for memory {MACHINE}" in said
+    assert f"the kernel OOM-killed 3 processes {MACHINE}" in said
     assert OWN not in said
 
 
@@ -79,7 +79,7 @@ def test_where_no_counter_can_be_read_that_is_said(shell: Shell, counters: Count
     counters.machine.unlink()
     counters.own.unlink()
     with terminal(shell, home_of(tmp_path, shell, hook=counters.hook(shell))) as shown:
-        assert "whether the kernel did it for memory cannot be read here" in shown.enter(KILL)
+        assert "whether the kernel OOM-killed it cannot be read here" in shown.enter(KILL)
         assert "oomguard" not in shown.enter("true")
 
 
@@ -93,7 +93,7 @@ def test_a_compiler_killed_below_make(shown: Terminal, counters: Counters, tmp_p
         pytest.skip("make is not installed: apt-get install make")
     (tmp_path / "Makefile").write_text(f"all:\n\t{counters.command(machine=8, own=3)}; kill -9 $$$$\n")
     said = shown.enter(f"make -C {tmp_path}")
-    assert f"killed 1 process {OWN} for memory during 'make -C" in said
+    assert f"killed 1 process {OWN} during 'make -C" in said
 
 
 def test_a_worker_killed_below_a_program_that_goes_on(shown: Terminal, counters: Counters, tmp_path: Path) -> None:

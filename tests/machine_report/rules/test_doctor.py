@@ -126,9 +126,9 @@ def test_limits_that_could_be_better(changed: dict[str, Any], topic: str, words:
 
 def test_how_a_job_would_be_held_and_what_each_better_way_needs() -> None:
     better = tuple(BetterWay(way=way, why=f"why {way}", do=f"do {way}") for way in ("cgroup v2", "systemd scope"))
-    held = EnforcementFacts(way="polling", cannot="a burst can pass it", better=better)
+    held = EnforcementFacts(way="polling", cannot="a burst can exceed it", better=better)
     first, *others = worse(report(replace(GOOD, enforcement=held)))
-    assert first.text == "oomguard run would enforce a budget by polling: a burst can pass it"
+    assert first.text == "oomguard run would enforce a budget by polling: a burst can exceed it"
     assert [(other.text, other.do) for other in others] == [
         (f"{way} cannot be used: why {way}", f"do {way}") for way in ("cgroup v2", "systemd scope")
     ]
@@ -156,7 +156,7 @@ def test_screens(check_screen: Callable[[str, str], None]) -> None:
     check_screen("doctor-fine.txt", screen(render_report(report())))
     bad = replace(
         GOOD, cgroup=CgroupFacts(layout="v2", read_only=True, levels=(TIGHT, OPEN), hidden_max=None), container="docker",
-        enforcement=EnforcementFacts(way="polling", cannot="a burst can pass it", better=(BetterWay(
+        enforcement=EnforcementFacts(way="polling", cannot="a burst can exceed it", better=(BetterWay(
             way="cgroup v2", why="the cgroup filesystem is read-only here, as is usual in containers", do="docker run --memory SIZE ..."),)),
         killers=(KillerFacts(name="earlyoom", acts="when less than 10 % of memory is available and less than 10 % of swap is free"),),
         ulimits={"Max address space": 8 * GIB}, logs=(), stacks=StackFacts(readers=(), ptrace_scope=1, may_trace_all=False),
