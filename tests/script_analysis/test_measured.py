@@ -53,7 +53,7 @@ def test_what_is_said_is_near_what_is_held(name: str, folder: Path) -> None:
     script = folder / f"{name}.py"
     script.write_text(PROGRAMS[name])
     run = subprocess.run(
-        [sys.executable, "-c", "import numpy\n" + _HELD + PROGRAMS[name] + "print(_held() - _before)"],
+        [sys.executable, "-I", "-c", "import numpy\n" + _HELD + PROGRAMS[name] + "print(_held() - _before)"],
         cwd=folder, capture_output=True, text=True, check=True,
     )  # fmt: skip
     check = check_script(script, folder / "in.txt")
