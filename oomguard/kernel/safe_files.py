@@ -15,7 +15,6 @@ import pwd
 import stat
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from oomguard.errors import NotOurs
@@ -78,12 +77,12 @@ def _unknown_owners() -> list[int]:
         return []
 
 
-@lru_cache
 def _is_from_outside(uid: int) -> bool:
     """Whether, in a container, this owner is only known outside, as that of a folder which is mounted from there.
 
-    Nobody in the container can interfere then: the owner has no name and no process in it. Links of such an owner are
-    not followed all the same: what is made stays in that folder.
+    Nobody in the container can interfere then: the owner has no name and no process in it. It is asked each time, as a
+    process of that owner's may start later. Links of such an owner are not followed all the same: what is made stays in
+    that folder.
     """
     from oomguard.kernel.machine import container_name  # here: it is seldom asked
 

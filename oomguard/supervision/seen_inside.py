@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,8 @@ from oomguard.stacks.source import with_source_lines
 from oomguard.supervision.rules.user_code import first_shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import TextIO
 
     from oomguard.formats.proc import MemoryShare
     from oomguard.kernel.model import ProcessFacts, ProcessStack
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 _MOST_MAPS = 3
 _MOST_SHARES = 6
+_LONGEST_READ_SECONDS = 0.5
 
 
 def read_code(
@@ -45,12 +48,24 @@ def read_maps(processes: Sequence[ProcessFacts]) -> dict[int, tuple[MemoryShare,
     return {pid: _maps(pid) for pid in others[:_MOST_MAPS]}
 
 
-def read_arenas(processes: Sequence[ProcessFacts]) -> tuple[int, ...]:
-    """What the arenas of the largest process's threads hold, each."""
+def read_arenas(
+    processes: Sequence[ProcessFacts], root: Path = Path("/"), *, clock: Callable[[], float] = time.monotonic
+) -> tuple[int, ...]:
+    """What the arenas of the largest process's threads hold, each; none if to read that would take long."""
     for process in processes[:1]:
-        with suppress(OSError), Path(f"/proc/{process.pid}/smaps").open(encoding="utf-8", errors="replace") as smaps:
-            return tuple(size for size in parse_arenas(iter(smaps.readline, "")) if size)
+        path = root / f"proc/{process.pid}/smaps"
+        with suppress(OSError), path.open(encoding="utf-8", errors="replace") as smaps:
+            return tuple(size for size in parse_arenas(_lines_in_time(smaps, clock)) if size)
     return ()
+
+
+def _lines_in_time(file: TextIO, clock: Callable[[], float]) -> Iterator[str]:
+    """Raises: TimeoutError. Tens of thousands of mappings take the kernel a second, and the job is held meanwhile."""
+    until = clock() + _LONGEST_READ_SECONDS
+    while line := file.readline():
+        if clock() > until:
+            raise TimeoutError
+        yield line
 
 
 def _maps(pid: int) -> tuple[MemoryShare, ...]:

@@ -1,7 +1,9 @@
 """Scripts as people write them: each finding is found at its line, and scripts that stream are left alone."""
 
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from oomguard.preparation.reading.text_shape import ENGLISH, HELD
@@ -90,3 +92,22 @@ def test_a_number_for_each_word_is_an_id(number: str) -> None:
     text = f"ids = []\nwith open('train.txt') as file:\n    for line in file:\n        ids.extend({number} for word in line.split())\n"
     assert found(text) == {(4, "token-list")}
     assert found(text.replace("ids.extend(", "total += sum(").replace("ids = []", "total = 0")) == set()
+
+
+ARRAYS = {
+    "frombuffer": "np.frombuffer(line, dtype=np.uint8)",
+    "wider": "np.frombuffer(line, dtype=np.uint8).astype(np.int64)",
+    "in a tuple": "(1, np.frombuffer(line, dtype=np.uint8))",
+}
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+@pytest.mark.parametrize("program", ["for line in file: out.append({})", "out = [{} for line in file]"])
+def test_an_array_for_each_line_costs_its_object_as_well(name: str, program: str) -> None:
+    """By the sizes that the objects themselves tell: of short lines they are most of it."""
+    text = f"import numpy as np\nout = []\nfile = open('a.bin', 'rb')\n{program.format(ARRAYS[name])}\n"
+    line = b"x" * round(1 / ENGLISH.lines)
+    item = eval(ARRAYS[name], {"np": np, "line": line})
+    array = item[1] if name == "in a tuple" else item
+    kept = sys.getsizeof(array) + 8 + (0 if array.flags.owndata else sys.getsizeof(line))
+    assert 1.0 <= analyze_source(text.encode(), ENGLISH).peak / (kept * ENGLISH.lines) < 1.4

@@ -24,6 +24,10 @@ PROGRAMS = {
     "numbers": 'n = []\nfor line in open("in.txt"):\n    n.append(len(line) * 1000)\n',
     "words": 'docs = []\nfor line in open("in.txt"):\n    docs.append(line.split())\n',
     "fields": 'index = {}\nfor line in open("in.txt"):\n    k, v = line.split("\\t")\n    index[k] = v\n',
+    "arrays": (
+        "import numpy as np\nout = []\n"
+        'for line in open("in.txt", "rb"):\n    out.append(np.frombuffer(line, dtype=np.uint8))\n'
+    ),
     "lists": (
         "from collections import defaultdict\nby = defaultdict(list)\n"
         'for line in open("in.txt"):\n    k, v = line.split("\\t")\n    by[k].append(v)\n'
@@ -49,7 +53,7 @@ def test_what_is_said_is_near_what_is_held(name: str, folder: Path) -> None:
     script = folder / f"{name}.py"
     script.write_text(PROGRAMS[name])
     run = subprocess.run(
-        [sys.executable, "-c", _HELD + PROGRAMS[name] + "print(_held() - _before)"],
+        [sys.executable, "-I", "-c", "import numpy\n" + _HELD + PROGRAMS[name] + "print(_held() - _before)"],
         cwd=folder, capture_output=True, text=True, check=True,
     )  # fmt: skip
     check = check_script(script, folder / "in.txt")

@@ -32,6 +32,9 @@ _COMPOSITE = 80.0  # a tuple, a small dict or an object around the parts
 # An asyncio task with its coroutine, a thread, a file in memory, a partial: what each takes beside what it holds.
 _OBJECTS = {"future": 1000.0, "worker": 1000.0, "bytebuffer": 100.0, "textbuffer": 150.0, "compact": 64.0,
             "partial": 150.0}  # fmt: skip
+# An array that is one item of many: its object, malloc's headers, and its slot; one of frombuffer() also keeps the
+# bytes object that it looks into. What a list of array2 costs counts them already.
+_ARRAY_OBJECTS = {"file_array": 184.0, "array4": 152.0, "array8": 152.0}
 _OF_PARTS = frozenset({"tuple", "object", "list", "dict", "partial", "function"})
 PAIR_BYTES = 88.0  # a tuple of a pair, and its slot
 _TABLES = frozenset({"set", "dict"})
@@ -88,7 +91,9 @@ def _small_bytes(growth: Growth, kind: str | None) -> float:
     listed = growth.holder.inner is not None  # a table of lists: each is another object
     place = _ENTRY + (_LIST if listed else 0.0) if table else 0.0
     if kind is not None:
-        return place + _OBJECTS.get(item.kind, _COMPOSITE if item.kind in _OF_PARTS - {"list"} else 0.0)
+        main = main_part(item)
+        arrays = _ARRAY_OBJECTS.get(main.kind, 0.0) if main is not None and kind == LIST_OF.get(main.kind) else 0.0
+        return place + arrays + _OBJECTS.get(item.kind, _COMPOSITE if item.kind in _OF_PARTS - {"list"} else 0.0)
     if item.kind == "digest":
         return _DIGEST + place
     if item.kind == "none" or growth.holder.kind not in ("list", *_TABLES):

@@ -117,6 +117,17 @@ def _task(_: Expressions, call: Call) -> AbstractValue | None:
     return call.args[0] if call.args and call.args[0].kind == "future" else None
 
 
+def _start_soon(it: Expressions, call: Call) -> AbstractValue | None:
+    """`start_soon(function, *args)` of trio and anyio: a task that keeps what it was given until it ends."""
+    if not call.args:
+        return None
+    with it.memory.loop(0.0):
+        apply(it, call.node, *call.args)
+    if any(loop.fraction > 0 and loop.number not in call.owner.born for loop in it.memory.loops):
+        it.memory.cannot_see(call.node, "starts a task for each piece of the input; how many wait at once is not seen")
+    return AbstractValue(kind="none")
+
+
 def _run_coroutine(_: Expressions, call: Call) -> AbstractValue | None:
     """asyncio.run(main())."""
     given = call.args[0] if call.args else AbstractValue()
@@ -191,7 +202,8 @@ ANYWHERE.update(
         **dict.fromkeys(("map", "apply", "imap"), _map_with),
         **dict.fromkeys(("get", "result", "wait"), _result),
         **dict.fromkeys(("remote", "delay"), _remote),
-        **dict.fromkeys(("create_task", "start_soon"), _task),
+        "create_task": _task,
+        "start_soon": _start_soon,
         "run_until_complete": _run_coroutine,
     }
 )

@@ -122,6 +122,7 @@ _MOST_LINES = 20_000
 _MOST_FRAMES = 100  # of a stack; of a deeper one the innermost
 _MOST_SOURCES = 2000
 _TOLD = 300  # stacks, the largest
+_Call = tuple[tuple[int, ...], str, str]  # the lines around it, by number, and its file and function
 
 
 @dataclass(slots=True)
@@ -134,6 +135,10 @@ class CallTable:
     _charged: list[Line] = field(default_factory=list)
     _numbers: dict[tuple[Line, ...], int] = field(default_factory=dict)
     _calls: dict[int, tuple[GrownCall, ...]] = field(default_factory=dict)  # as they were told
+    # For awake(), which compares all stacks: each stack's lines by number, and where in it the thread sleeps.
+    _line_numbers: dict[Line, int] = field(default_factory=dict)
+    _around: list[tuple[int, ...]] = field(default_factory=list)
+    _asleep: list[int | None] = field(default_factory=list)
 
     def number(self, frames: Sequence[tuple[str, int, str]], program: str, pid: int) -> int:
         """Give the number of a stack of (file, line, function), innermost first, or of a program without one."""
@@ -149,6 +154,9 @@ class CallTable:
             self._stacks.append(stack)
             self._charged.append(line)
             self._keep_sources(pid, line, stack)
+            numbers = self._line_numbers
+            self._around.append(tuple(numbers.setdefault(each, len(numbers)) for each in stack))
+            self._asleep.append(self._sleeps_at(stack, line))
         return number
 
     def awake(self, held: Mapping[int, int]) -> dict[int, int]:
@@ -156,36 +164,48 @@ class CallTable:
 
         A sample that finds a thread asleep sees what it allocated before, in the calls around.
         """
-        asleep = {number for number in held if self._sleeps(number)}
-        found = {number: size for number, size in held.items() if number not in asleep}
-        running = dict(found)
-        for number in asleep:
-            beside = [other for other in running if self._is_beside(other, number)]
-            together = sum(running[other] for other in beside)
-            for other in beside:
-                found[other] += held[number] * running[other] // together
-            left = held[number] - sum(held[number] * running[other] // together for other in beside)
-            where = max(beside, key=running.__getitem__) if beside else number
-            found[where] = found.get(where, 0) + left
+        asleep: dict[_Call, dict[int, int]] = {}
+        for number, size in held.items():
+            place = self._asleep[number]
+            if place is not None:
+                asleep.setdefault(self._call_at(number, place), {})[number] = size
+        found = {number: size for number, size in held.items() if self._asleep[number] is None}
+        beside = self._beside(asleep, found)
+        for call, sleeping in asleep.items():
+            running = beside.get(call, {})
+            if not running:
+                found |= sleeping
+                continue
+            size, together = sum(sleeping.values()), sum(running.values())
+            for other, its in running.items():
+                found[other] += size * its // together
+            left = size - sum(size * its // together for its in running.values())
+            found[max(running, key=running.__getitem__)] += left
         return found
 
-    def _sleeps(self, number: int) -> bool:
-        stack, charged = self._stacks[number], self._charged[number]
-        if charged not in stack or not only_waits(self.sources.get((charged.file, charged.line), "")):
-            return False
-        place = len(stack) - 1 - stack[::-1].index(charged)
-        return all(waits_in(line.file) for line in stack[place + 1 :])
+    def _beside(self, asleep: Mapping[_Call, object], running: Mapping[int, int]) -> dict[_Call, dict[int, int]]:
+        """The stacks that run in the very call in which others sleep, by the call, with what they hold."""
+        places = sorted({len(call[0]) for call in asleep})
+        beside: dict[_Call, dict[int, int]] = {}
+        for number, size in running.items():
+            for place in places:
+                if place >= len(self._stacks[number]):
+                    break
+                call = self._call_at(number, place)
+                if call in asleep:
+                    beside.setdefault(call, {})[number] = size
+        return beside
 
-    def _is_beside(self, other: int, asleep: int) -> bool:
-        """Whether the one stack runs in the very call in which the other sleeps."""
-        stack, charged = self._stacks[asleep], self._charged[asleep]
+    def _call_at(self, number: int, place: int) -> _Call:
+        line = self._stacks[number][place]
+        return self._around[number][:place], line.file, line.function
+
+    def _sleeps_at(self, stack: tuple[Line, ...], charged: Line) -> int | None:
+        """The place of the user's line in the stack of a thread that only waits there. None: it works."""
+        if charged not in stack or not only_waits(self.sources.get((charged.file, charged.line), "")):
+            return None
         place = len(stack) - 1 - stack[::-1].index(charged)
-        runs = self._stacks[other]
-        return (
-            len(runs) > place
-            and runs[:place] == stack[:place]
-            and (runs[place].file, runs[place].function) == (charged.file, charged.function)
-        )
+        return place if all(waits_in(line.file) for line in stack[place + 1 :]) else None
 
     def by_line(self, held: Mapping[int, int]) -> dict[Line, int]:
         """Give what each charged line holds, from what each stack holds."""

@@ -61,6 +61,7 @@ class GrowthWatch:
         self._not_charged = 0  # how much the tree grew that no line has yet
         self._last_unreclaimable = 0
         self._peak = 0
+        self._awake: tuple[dict[int, int], dict[int, int]] | None = None  # of the peak that is noted: what is known
 
     def take(self, sample: MemorySample) -> None:
         """Charge what grew since the sample before."""
@@ -82,7 +83,7 @@ class GrowthWatch:
 
     def lines(self) -> tuple[GrownLine, ...]:
         """The lines that held most at the peak, the largest first."""
-        largest = largest_lines(self._calls.by_line(self._calls.awake(self._growth.at_peak)), LINES_KEPT)
+        largest = largest_lines(self._calls.by_line(self._at_peak()), LINES_KEPT)
         return tuple(
             GrownLine(
                 file=line.file,
@@ -96,7 +97,13 @@ class GrowthWatch:
 
     def stacks(self) -> tuple[GrownStack, ...]:
         """The stacks that held most at the peak, the largest first."""
-        return self._calls.told(self._calls.awake(self._growth.at_peak))
+        return self._calls.told(self._at_peak())
+
+    def _at_peak(self) -> dict[int, int]:
+        """What each stack held at the peak: found once for each peak, as it takes a while of many stacks."""
+        if self._awake is None or self._awake[0] is not self._growth.at_peak:
+            self._awake = self._growth.at_peak, self._calls.awake(self._growth.at_peak)
+        return self._awake[1]
 
     def refusals(self) -> set[str]:
         """Why stacks could not be read, for people."""

@@ -19,7 +19,17 @@ _WAITING = re.compile(
     r"/(threading|queue|selectors|socket|ssl|sched|multiprocessing/(connection|queues|synchronize|popen_\w+)"
     r"|concurrent/futures/(thread|process|_base))\.py$"
 )
-_ONLY_WAITS = re.compile(r"(await )?[\w.]*\b(sleep|wait|join|acquire|select|poll)\([^;]*\)(\s*#.*)?$")
+# A text's join(), a table's and a query's select() and join() make something: a wait is known by what it is given.
+_ONLY_WAITS = re.compile(
+    r"""(await\ )?(
+        [\w.]*\bsleep\([\w\s.,=*/+()-]*\)
+        |[\w.]*\b(wait|acquire)\([\w\s.,=*/+-]*\)
+        |[\w.]*\bjoin\((timeout=[\w.]*|[\d.]*)\)
+        |([\w.]*\.)?select\.select\([\w\s.,=*/+\[\]-]*\)
+        |[\w.]*(selector\w*|poller)\.(select|poll)\((timeout=)?[\w.]*\)
+    )(\s*\#.*)?$""",
+    re.VERBOSE,
+)
 
 
 def is_library(file: str) -> bool:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import time
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from oomguard.supervision.growth import line_growth
 from oomguard.supervision.growth.line_growth import CallTable, Line, charged_line
+from oomguard.supervision.growth.watch import GrowthWatch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pytest
 
 FRAME = st.tuples(
     st.sampled_from(
@@ -97,3 +107,64 @@ def test_a_library_s_thread_that_works_while_the_user_s_waits_is_not_asleep() ->
     assert kept.awake({working: 10, allocates: 5}) == {working: 10, allocates: 5}
     waits = kept.number([(THREADING, 320, "wait"), ("a.py", 5, "work"), ("a.py", 12, "<module>")], "python", 1)
     assert kept.awake({waits: 10, allocates: 5}) == {allocates: 15}
+
+
+USERS = st.tuples(st.sampled_from(["a.py", "b.py"]), st.integers(4, 5), st.sampled_from(["work", "read"]))
+
+
+@given(st.lists(st.lists(USERS, min_size=1, max_size=3), max_size=12))
+def test_each_sleeping_stack_s_memory_goes_to_those_that_run_in_its_call(
+    frames: list[list[tuple[str, int, str]]],
+) -> None:
+    kept = CallTable(lambda _pid, file, line: SOURCES.get((file, line), ""))
+    stacks = {kept.number(each, "python", 1): each[::-1] for each in frames}
+    awake = kept.awake(dict.fromkeys(stacks, 60))
+    assert sum(awake.values()) == 60 * len(stacks)
+    asleep = {number for number, stack in stacks.items() if stack[-1][:2] == ("a.py", 5)}
+    for number in stacks:
+        called, (file, _, function) = stacks[number][:-1], stacks[number][-1]
+        beside = [
+            other for other, runs in stacks.items()
+            if other not in asleep and runs[: len(called)] == called
+            and [(file, function)] == [(line[0], line[2]) for line in runs[len(called) : len(called) + 1]]
+        ]  # fmt: skip
+        assert (number in awake) == (number not in asleep or not beside)
+        if number in asleep:
+            assert all(awake[other] > 60 for other in beside)
+
+
+def test_thousands_of_stacks_hold_no_supervisor_up() -> None:
+    """Most of them below the same deep call, as those of a server's handlers are."""
+    kept = CallTable(lambda _pid, _file, line: "done.wait()" if line % 7 == 0 else "rows.append(row)")
+    held = {}
+    for number in range(2000):
+        line = 7 * (number + 1) + (number >= 285)
+        around = [("a.py", 1 + 7 * depth, f"at {depth}") for depth in range(60)]
+        held[kept.number([("a.py", line, f"handle {number % 5}"), *around], "python", 1)] = 1000
+    began = time.thread_time()
+    awake = kept.awake(held)
+    assert time.thread_time() - began < 0.2
+    assert len(awake) == 2000 - 285
+    assert sum(awake.values()) == 2000 * 1000
+
+
+def test_what_was_awake_at_a_peak_is_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Mapping[int, int]] = []
+    find = CallTable.awake
+
+    def awake(table: CallTable, held: Mapping[int, int]) -> dict[int, int]:
+        asked.append(held)
+        return find(table, held)
+
+    monkeypatch.setattr(CallTable, "awake", awake)
+    watch: Any = GrowthWatch()
+    watch._files = SimpleNamespace(named=lambda _pid, _frames: [("a.py", 4, "work")])
+    try:
+        for size in (10 << 20, 30 << 20):
+            process = SimpleNamespace(pid=7, growing=size)
+            watch.take(SimpleNamespace(processes=(process,), unreclaimable=size))
+            (line,), (stack,) = watch.lines(), watch.stacks()
+            assert line.grew_bytes == stack.grew_bytes == size
+        assert len(asked) == 2
+    finally:
+        watch.close()
