@@ -104,9 +104,14 @@ KILLER = Killer(
             "[2026-03-01T10:00:00.123] _job_complete: JobId=4711 OOM failure",
         ),
         wording(
-            r"(?:\{.{0,2000}?[{,\s])?\"(?:job_state|current|state)\":\s?(?:\{\s?\"current\":\s?)?\[?\s?\"(?P<reason>OUT_OF_MEMORY)\"",
+            r"(?:\{.{0,2000}?[{,\s])?\"(?:job_state|current|state\":\s?\{\s?\"current)\":\s?\[?\s?\"(?P<reason>OUT_OF_MEMORY)\"",
             "OUT_OF_ME",
             '"state": {"current": ["OUT_OF_MEMORY"], "reason": "OutOfMemory"},',
+        ),
+        wording(  # anything may have a state: one of a job has its number, or how it ended, beside it
+            r"\{(?=.{0,3000}?\"(?:job_?id|exit_code)\"\s?:)(?:.{0,2000}?[{,\s])?\"state\":\s?\[?\s?\"(?P<reason>OUT_OF_MEMORY)\"",
+            "OUT_OF_ME",
+            '{"job_id": 4711, "name": "prep", "state": "OUT_OF_MEMORY", "exit_code": 125}',
         ),
     ),
     facts=_FACTS,
