@@ -221,3 +221,37 @@ def test_the_number_to_ask_for(tmp_path: Path, name: str, command: str) -> None:
     log = tmp_path / "pasted.txt"
     log.write_text(KILLS[name][0])
     assert any(command in (step.command or "") for step in diagnose(log).advice)
+
+
+QUEUE = "             JOBID PARTITION     NAME     USER ST       TIME  NODES NODELIST(REASON)\n              4711       cpu     prep      ann OOM       0:12      1 n7\n"
+SACCT = "4711               prep        cpu       grp          4 OUT_OF_ME+    0:125\n4711.batch        batch               ann          4 OUT_OF_ME+    0:125\n"
+STEP = (
+    "slurmstepd: error: Detected 1 oom_kill event in StepId=4711.batch. Some of the step tasks have been OOM Killed.\n"
+)
+SNAKEMAKE = (
+    "    message: SLURM-job '4711' failed, SLURM status is: 'OUT_OF_MEMORY'. For further error details see the log.\n"
+)
+KERNEL = (
+    "Mar  1 10:00:00 n7 kernel: python3 invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0\n"
+    "Mar  1 10:00:00 n7 kernel: oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg=/slurm/uid_1000/job_4711,"
+    "task_memcg=/slurm/uid_1000/job_4711/step_batch,task=python3,pid=4242,uid=1000\n"
+    "Mar  1 10:00:00 n7 kernel: Memory cgroup out of memory: Killed process 4242 (python3) total-vm:10000kB, anon-rss:9000kB, file-rss:0kB, "
+    "shmem-rss:0kB, UID:1000 pgtables:100kB oom_score_adj:0\n"
+)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [(QUEUE, SACCT), (SACCT, QUEUE), (STEP, QUEUE), (STEP, SNAKEMAKE), (QUEUE, STEP, SACCT), (QUEUE, KERNEL), (STEP, KERNEL)],
+)  # fmt: skip
+def test_one_job_is_one_kill_whatever_tells_of_it(tmp_path: Path, texts: tuple[str, ...]) -> None:
+    log = tmp_path / "pasted.txt"
+    log.write_text("".join(texts))
+    answer = diagnose(log)
+    assert (answer.verdict, answer.found) == ("proved", 1)
+
+
+def test_two_jobs_are_two_kills(tmp_path: Path) -> None:
+    log = tmp_path / "pasted.txt"
+    log.write_text(QUEUE + SACCT.replace("4711", "4712"))
+    assert diagnose(log).found == 2
