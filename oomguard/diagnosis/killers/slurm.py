@@ -5,6 +5,7 @@ Source: Slurm plugins/task/cgroup, plugins/cgroup/v1 and v2, plugins/jobacct_gat
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from oomguard.diagnosis.causes.model import Advice
@@ -18,7 +19,7 @@ _JOB = r"[0-9]{1,12}(?:[_+][0-9]{1,9})?"
 
 
 def _advise(kill: OtherKill) -> tuple[Advice, ...]:
-    job = kill.facts.get("job", "JOBID")
+    job = shlex.quote(kill.facts.get("job", "JOBID"))
     size = ask_for(kill)
     told = " (half as much again as it had)" if size else ""
     return (

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import pytest
 
 from oomguard.diagnosis.api import diagnose
-from oomguard.diagnosis.killers import BY_IDENT
+from oomguard.diagnosis.killers import BY_IDENT, KILLERS
+from oomguard.formats.kernel_log import OtherKill
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from oomguard.diagnosis.killers.base import Killer
 
 # By hand, in the form of each system; names, ids and times are invented. Name: text, killer, whose words, facts.
 KILLS: dict[str, tuple[str, str, str, dict[str, str]]] = {
@@ -255,3 +259,31 @@ def test_two_jobs_are_two_kills(tmp_path: Path) -> None:
     log = tmp_path / "pasted.txt"
     log.write_text(QUEUE + SACCT.replace("4711", "4712"))
     assert diagnose(log).found == 2
+
+
+HOSTILE = "x;reboot;.service"
+
+
+def words_of(command: str) -> list[str]:
+    return list(shlex.shlex(command, posix=True, punctuation_chars=True))
+
+
+@pytest.mark.parametrize("killer", KILLERS, ids=lambda killer: killer.ident)
+def test_no_text_of_a_log_is_a_command_of_its_own(killer: Killer) -> None:
+    """A command is there to be pasted: whatever a log names is one word of it."""
+    keys = {fact.key for fact in killer.facts} | {
+        group for each in killer.wordings for group in each.pattern.groupindex
+    }
+    kill = OtherKill(
+        killer=killer.blamed, told_by=killer.ident, time=None, pid=4711, name=HOSTILE, cgroup=f"/user@1000/app-{HOSTILE}",
+        processes=None, rss=None, reason=None, line="", facts=dict.fromkeys(keys, HOSTILE),
+    )  # fmt: skip
+    for step in killer.advise(kill):
+        assert "reboot" not in words_of(step.command or ""), step.command
+
+
+def test_the_units_name_is_one_word_of_the_command(tmp_path: Path) -> None:
+    log = tmp_path / "pasted.txt"
+    log.write_text(f"Id={HOSTILE}\nResult=oom-kill\n")
+    commands = [step.command or "" for step in diagnose(log).advice]
+    assert f"systemctl show '{HOSTILE}' -p Result,MemoryMax,MemoryPeak,OOMPolicy" in commands
