@@ -159,6 +159,18 @@ def test_what_is_denied_is_not_a_kill(text: str) -> None:
     assert [found for found in findings(f"{text}\n".encode()) if not isinstance(found, Notice)] == []
 
 
+# Tables, and sentences, in which the word for a kill stands at the end of a line.
+NO_ENDS = [
+    "Name | Count | Killed", "Name | Count | State | Killed", "Status - Killed", "wait - Killed", "João: 45: Morto", "Personaje: 12: Matado",
+    "João: 45: Tué", "Cena 3: Morto", "Kapitel 3, 12: Getötet", "if the kernel died", "what to do when the kernel appears to have died",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", NO_ENDS)
+def test_a_table_or_a_sentence_is_no_sudden_end(text: str) -> None:
+    assert findings(f"{text}\n".encode()) == []
+
+
 def test_a_container_that_was_not_killed_for_memory_is_no_kill_even_with_137() -> None:
     text = (
         '[{"Id": "5954f621c17f", "State": {"Status": "exited", "OOMKilled": false, "ExitCode": 137}, "Name": "/web"}]\n'
