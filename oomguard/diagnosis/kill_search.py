@@ -238,7 +238,7 @@ def _event_of(kill: OtherKill, events: list[OomEvent], claimed: set[int]) -> Oom
             if any(victim.pid == kill.pid for victim in event.victims):
                 return event
         elif (
-            (kill.killer == "kernel" or kill.told_by == "slurm")
+            (kill.killer == "kernel" or kill.told_by in ("slurm", "slurm-status"))
             and event.constraint == "memcg"
             and id(event) not in claimed
         ):

@@ -87,7 +87,7 @@ _LEAD = re.compile(
     r"|[\w.@/+=-]{1,120}(?:\[[\w.]{1,40}\]|\([0-9]+\))?(?::[0-9]{1,9}){0,2}:(?:\s+|(?<=[0-9]:))"
     r"|[A-Z][\w-]{1,30} [\w-]{1,30}:\s+"
     r"|[VDIWEF]/[\w.]{1,40} *(?:\( *[0-9]{1,10}\))?: "
-    r"|[\w.-]{1,80} +\| "
+    r"|(?P<column>[\w.-]{1,80} +\| )"
     r"|E {2,4}|[-|>*\u2022\u25cf\u00d7\"'`]+\s*|\s+"
     r"|[^\[\]|\n]{0,80}?[0-9]{1,3}%\|[^|\n]{0,200}\|[^\[\]\n]{0,60}(?:\[[^\[\]\n]{0,100}\])?,?\s*"
     r"|[^\[\]\n]{0,60}?[0-9]+/[0-9]+ \[[=>. -]{3,80}\][^\n]{0,60}?(?=[a-z]+: )"
@@ -99,6 +99,8 @@ def starts(text: str) -> list[int]:
     """Where the words of a killer may begin in a line: at its beginning, and after each thing that may lead them."""
     found = [0]
     while len(found) < _MOST_LEADS and (lead := _LEAD.match(text, found[-1])) and lead.end() > found[-1]:
+        if lead["column"] and "|" in text[: found[-1]]:  # one is a container's name; two are a table
+            break
         found.append(lead.end())
     return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from oomguard.diagnosis.killers.base import Killer, fact, wording
-from oomguard.diagnosis.killers.entries import system
+from oomguard.diagnosis.killers.entries import sigkill, system
 
 CLOUDS: tuple[Killer, ...] = (
     system(
@@ -232,23 +232,23 @@ CLOUDS: tuple[Killer, ...] = (
         why="the build used all memory of its container",
         do=(("or take a larger build machine: Settings of the project, Build and Deployment", None),),
     ),
-    system(
+    sigkill(  # memory, processor or disk: the text does not say which
         "streamlit",
-        "Streamlit Community Cloud, because the app exceeded its resource limits",
+        "an app of Streamlit Community Cloud",
         wording(
-            r"(?P<reason>This app has gone over its resource limits)",
+            r"(?:(?:Oh no|Argh)\. )?(?P<reason>This app has gone over its resource limits)(?=\.|\s*$)",
             "app has gone over its resource",
             "This app has gone over its resource limits.",
         ),
-        why="the app used more than an app is allowed, most often memory",
         do=(("or hold less: cache data once for all sessions", "@st.cache_resource(max_entries=1)"),),
     ),
     system(
         "bitbucket",
         "Bitbucket Pipelines, because the step's container exceeded its memory limit",
         wording(
-            r"(?P<reason>Container '(?P<container>[\w .-]{1,80})' exceeded memory limit)",
-            "' exceeded memory limit",
+            # The names that Bitbucket itself gives; a service's own may be any container's.
+            r"(?P<reason>Container '(?P<container>Build|[Dd]ocker)' exceeded memory limit)\.?\s*$",
+            "Container 'Build' exceeded|Container 'Docker' exceeded|Container 'docker' exceeded",
             "Container 'Build' exceeded memory limit.",
         ),
         why="the step's container used all the memory it is allowed",
@@ -263,18 +263,29 @@ CLOUDS: tuple[Killer, ...] = (
         "readthedocs",
         "Read the Docs, because the build exceeded its memory limit",
         wording(
-            r"(?P<reason>Command killed due to (?:timeout or )?excessive memory consumption)",
-            "excessive memory consumption",
+            r"(?P<reason>Command killed due to excessive memory consumption)",
+            "to excessive memory consumption",
             "Command killed due to excessive memory consumption",
         ),
-        why="the build used all the memory it is allowed (or, if the text says so, all of its time)",
+        why="the build used all the memory it is allowed",
+        do=(("or build less at a time: fewer formats, fewer notebooks run, smaller API pages", None),),
+    ),
+    sigkill(  # memory or time: the text does not say which
+        "readthedocs-end",
+        "a build of Read the Docs",
+        wording(
+            r"(?P<reason>Command killed due to timeout or excessive memory consumption)",
+            "timeout or excessive memory consumption",
+            "Command killed due to timeout or excessive memory consumption",
+        ),
         do=(("or build less at a time: fewer formats, fewer notebooks run, smaller API pages", None),),
     ),
     system(
         "cloudflare",
         "Cloudflare Workers, because the Worker exceeded the memory of an isolate (128 MB)",
         wording(
-            r"(?:Error: )?(?:Your )?(?P<reason>Worker exceeded memory limit)",
+            # Many programs have workers: only with the word that the runtime puts before it.
+            r"(?:Error: |(?<=Error: )|(?=Your ))(?:Your )?(?P<reason>Worker exceeded memory limit)(?=\.|\s*$|[\"'](?!\s?:)|\s[(\[])",
             "Worker exceeded memory limit",
             "Error: Worker exceeded memory limit.",
         ),

@@ -75,8 +75,10 @@ def system(
             "unit": "UNIT", "workflow": "WORKFLOW", "pid": kill.pid or "PID", **kill.facts, "size": in_gib(size, suffix=suffix, small=small),
             "mib": str(size // MIB) if size else "MIB",
         }  # fmt: skip
+        # A log says what it likes; what is pasted into a shell must stay one word.
+        quoted = {**words, **{key: shlex.quote(value) for key, value in kill.facts.items() if words[key] is value}}
         return tuple(
-            Advice(text=text.format(**words), command=command.format(**words) if command else None)
+            Advice(text=text.format(**words), command=command.format(**quoted) if command else None)
             for text, command in do
         )
 

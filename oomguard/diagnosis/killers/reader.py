@@ -111,7 +111,8 @@ class KillerReader:
     def _take(self, killer: Killer, words: Wording, said: OtherKill) -> list[LogFinding]:
         held = self._open
         done: list[LogFinding] = []
-        if held is None or held.told_by != said.told_by or (self._is_kill and not _same_kill(words, held, said)):
+        is_of_held = self._entry is not None and held is not None and _may_tell_of(self._entry, held, killer, said)
+        if held is None or not is_of_held or (self._is_kill and not _same_kill(words, held, said)):
             if words.kind == "detail":
                 return []  # a detail of nothing, or of what another program writes: a table, a status
             if closed := self._close():
@@ -172,6 +173,18 @@ def _with_facts(notice: Notice, entry: Killer, around: Around) -> Notice:
     facts = around.read(entry.facts, notice.line)
     pid = facts.pop("pid", None)  # on a line of its own
     return replace(notice, facts=facts, pid=notice.pid if pid is None or notice.pid is not None else int(pid))
+
+
+def _may_tell_of(entry: Killer, held: OtherKill, killer: Killer, said: OtherKill) -> bool:
+    """Whether they are words of one program, or of two that report the same: the queue and the accounting, of one job."""
+    if entry.ident == killer.ident:
+        return True
+    job = _job_of(killer, said)
+    return entry.what == killer.what and job is not None and job == _job_of(entry, held)
+
+
+def _job_of(killer: Killer, kill: OtherKill) -> str | None:
+    return kill.facts.get("job") or Around().read(killer.facts, kill.line).get("job")
 
 
 def _same_kill(words: Wording, held: OtherKill, said: OtherKill) -> bool:

@@ -10,6 +10,15 @@ _KILLED = (
     "Get\u00f6tet|Abgebrochen \\(Killed\\)|Tu\u00e9|Processus arr\u00eat\u00e9|Terminado \\(killed\\)|Matado|Ucciso|Morto|Morto \\(Killed\\)"
     "|\u0423\u0431\u0438\u0442\u043e?|\u5f37\u5236\u7d42\u4e86|\u5df2\u6740\u6b7b|\u5f37\u5236\u7d50\u675f|\uc8fd\uc5c8\uc74c|Unicestwiony|Geëlimineerd|Dödad|\u0412\u0431\u0438\u0442\u043e"
 )
+# What a shell puts before it: its script and the word for "line" in each language, or, as dash does, the number alone.
+_LINE = (
+    "line|Zeile|ligne|l\u00ednea|l\u00ednia|riga|linha|linia|regel|rad|radek|\u0159\u00e1dek|sor|sat\u0131r"
+    "|\u0441\u0442\u0440\u043e\u043a\u0430|\u0440\u044f\u0434\u043e\u043a|\u884c|\u7b2c|\u5217|\uc904|\ud589"
+)
+_SCRIPT = (
+    rf"[^\s:][^:\n]{{0,200}}? ?[:,\uff1a] ?(?:(?:{_LINE}) ?[0-9]{{1,9}}(?: ?\u884c)?|[0-9]{{1,9}}\.? ?(?:\ubc88\uc9f8 )?(?:{_LINE})) ?[:\uff1a]\s+"
+    r"|(?:[\w.~+/-]{0,200}/[\w.~+-]{1,100}|[\w.~+-]{1,100}\.sh|-?(?:ba|da|a|k|z|mk)?sh): [0-9]{1,9}:\s+"
+)
 
 PROGRAMS: tuple[Killer, ...] = (
     sigkill(
@@ -103,12 +112,13 @@ PROGRAMS: tuple[Killer, ...] = (
             "worker 3 was killed by signal 9",
         ),
         wording(
-            r"(?:[\w(][^#\n]{0,160}?)(?:\.\.\.|(?<= )[|/\\-])\s?Killed\s*$",
+            # After dots, or a spinner that stands where one does: behind a colon, dots or another of its steps.
+            r"(?:[\w(][^#\n]{0,160}?)(?:\.\.\.|(?:\.\.\.|:)(?:[ \x08]{1,3}[|/\\-]){1,40})\s?Killed\s*$",
             r'Killed(?:[ \t\r]*\n|[ \t\r]*\Z|\x1b|\\n|")',
             "Collecting package metadata (current_repodata.json): ...working... Killed",
         ),
         wording(
-            rf"(?:[^\s:][^:\n]{{0,200}}? ?[:,\uff1a] ?[^0-9\n]{{0,12}}[0-9]{{1,9}}[^0-9\n]{{0,6}}[:\uff1a]\s+|\[[0-9]{{1,6}}\][+-]?\s+)?(?:{PID}\s+)?(?:{_KILLED})(?:\s{{2,}}(?P<name>[\w./~\"$-].{{0,200}}))?\s*$",
+            rf"(?:{_SCRIPT}|\[[0-9]{{1,6}}\][+-]?\s+|(?<!:)(?<!:\s)(?<!:\s\s))(?:{PID}\s+)?(?:{_KILLED})(?:\s{{2,}}(?P<name>[\w./~\"$-].{{0,200}}))?\s*$",
             _KILLED,
             "./run.sh: riga 3: 12345 Ucciso                 python prep.py",
         ),

@@ -241,7 +241,8 @@ WORKERS: tuple[Killer, ...] = (
         "jupyter",
         "a Jupyter kernel",
         wording(
-            r"(?:.{0,60}?\s)?(?:[Tt]he kernel (?:for .{1,120}? )?(?:appears to have died|died|has died)|Canceled future for execute_request message before replies were done|Kernel died(?: with exit code -?9)?, restarting|AsyncIOLoopKernelRestarter: restarting kernel)",
+            r"(?:the kernel (?:for .{1,120}? )?(?:appears to have died|died|has died)"
+            r"|(?:.{0,60}?\s)?(?:The kernel (?:for .{1,120}? )?(?:appears to have died|died|has died)|Canceled future for execute_request message before replies were done|Kernel died(?: with exit code -?9)?, restarting|AsyncIOLoopKernelRestarter: restarting kernel))",
             "appears to have died|kernel died|has died|Canceled future for execute_request|Kernel died|KernelRestarter: restarting",
             "The kernel appears to have died. It will restart automatically.",
         ),

@@ -5,6 +5,7 @@ Source: Slurm plugins/task/cgroup, plugins/cgroup/v1 and v2, plugins/jobacct_gat
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from oomguard.diagnosis.causes.model import Advice
@@ -18,7 +19,7 @@ _JOB = r"[0-9]{1,12}(?:[_+][0-9]{1,9})?"
 
 
 def _advise(kill: OtherKill) -> tuple[Advice, ...]:
-    job = kill.facts.get("job", "JOBID")
+    job = shlex.quote(kill.facts.get("job", "JOBID"))
     size = ask_for(kill)
     told = " (half as much again as it had)" if size else ""
     return (
@@ -104,9 +105,14 @@ KILLER = Killer(
             "[2026-03-01T10:00:00.123] _job_complete: JobId=4711 OOM failure",
         ),
         wording(
-            r"(?:\{.{0,2000}?[{,\s])?\"(?:job_state|current|state)\":\s?(?:\{\s?\"current\":\s?)?\[?\s?\"(?P<reason>OUT_OF_MEMORY)\"",
+            r"(?:\{.{0,2000}?[{,\s])?\"(?:job_state|current|state\":\s?\{\s?\"current)\":\s?\[?\s?\"(?P<reason>OUT_OF_MEMORY)\"",
             "OUT_OF_ME",
             '"state": {"current": ["OUT_OF_MEMORY"], "reason": "OutOfMemory"},',
+        ),
+        wording(  # anything may have a state: one of a job has its number, or how it ended, beside it
+            r"\{(?=.{0,3000}?\"(?:job_?id|exit_code)\"\s?:)(?:.{0,2000}?[{,\s])?\"state\":\s?\[?\s?\"(?P<reason>OUT_OF_MEMORY)\"",
+            "OUT_OF_ME",
+            '{"job_id": 4711, "name": "prep", "state": "OUT_OF_MEMORY", "exit_code": 125}',
         ),
     ),
     facts=_FACTS,

@@ -28,7 +28,7 @@ _MOST_PARTS = 256
 _INSIDE = re.compile(r"(?<=.)(?=\[ {0,4}[0-9]{1,10}\.[0-9]{6}\](?:\[ *[TC][0-9]{1,10}\])? )")
 # Between messages: nothing, the fence of a quotation, the frame of pretty-printed JSON.
 _BETWEEN = re.compile(
-    r'[\s>]*(?:```.*|~~~.*|[\]\[{},]{1,4}|"(?:pri|fac|caller|dmesg|_[A-Z_]+|PRIORITY|insertId|severity'
+    r'[\s>]*+(?:```.*|~~~.*|[\]\[{},]{1,4}|"(?:pri|fac|caller|dmesg|_[A-Z_]+|PRIORITY|insertId|severity'
     r'|receiveTimestamp|logName|labels|ingestionTime|eventId|logStreamName|stream|facility|hostname)"\s*:.*)?\s*'
 )
 _JSON_TIME = re.compile(r'\s*"time"\s*:\s*([0-9]{1,10}(?:\.[0-9]{1,9})?)')

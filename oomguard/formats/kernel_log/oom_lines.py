@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from oomguard.formats.kernel_log.records import LogTime
 
 
-# What begins as a regular expression does is a rule that looks for the line; a quote behind the words is of code.
+# What begins as a regular expression does is a rule that looks for the line, unless a mask in numbers follows: a process
+# may be called C:\windows\x. A quote behind the words is of code.
 INVOKED = re.compile(
-    r"(?!\s{0,40}\S{0,40}(?:\\[SswWdD]|\.[*+]))(?P<name>.{0,400}?) invoked oom-killer(?P<more>:(?!\s?['\"]).*|\s*$)",
+    r"(?!\s{0,40}\S{0,40}(?:\\[SswWdD]|\.[*+])(?!.{0,400}? invoked oom-killer:\s?gfp_mask=0x[0-9a-f]))(?P<name>.{0,400}?) invoked oom-killer(?P<more>:(?!\s?['\"]).*|\s*$)",
     re.DOTALL,
 )
 GFP_MASK = re.compile(r"gfp_mask=0x(?P<mask>[0-9a-f]{1,16})(?:\((?P<flags>[^)]{0,2000})\))?")

@@ -52,11 +52,27 @@ def _find_above_the_namespace(root: Path) -> MemcgDir | None:
             continue
         top = root / mount.mount_point.lstrip("/")
         below = cgroups.get("memory" if mount.version == 1 else "", "/").strip("/")
-        for outer in islice(top.glob("/".join("*" * len(steps))), _MOST_CGROUPS):
+        for outer in _cgroups_below(top, len(steps)):
             path = outer / below
             if own_pid in (read_kernel_text(path / "cgroup.procs") or "").split():
                 return MemcgDir(path, mount.version, top)
     return None
+
+
+def _cgroups_below(top: Path, depth: int) -> list[Path]:
+    """The cgroups so many levels below. Each holds dozens of files too: only folders are gone through and counted."""
+    level, found = [top], 0
+    for _ in range(depth):
+        below: list[Path] = []
+        for cgroup in level:
+            try:
+                with os.scandir(cgroup) as entries:
+                    folders = (cgroup / entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
+                    below += islice(folders, _MOST_CGROUPS - found - len(below))
+            except OSError:  # it ended, or may not be read
+                continue
+        level, found = below, found + len(below)
+    return level
 
 
 def _is_machines_root(memcg: MemcgDir) -> bool:

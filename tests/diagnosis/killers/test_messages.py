@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import pytest
 
 from oomguard.diagnosis.api import diagnose
-from oomguard.diagnosis.killers import BY_IDENT
+from oomguard.diagnosis.killers import BY_IDENT, KILLERS
+from oomguard.formats.kernel_log import OtherKill
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from oomguard.diagnosis.killers.base import Killer
 
 # By hand, in the form of each system; names, ids and times are invented. Name: text, killer, whose words, facts.
 KILLS: dict[str, tuple[str, str, str, dict[str, str]]] = {
@@ -221,3 +225,65 @@ def test_the_number_to_ask_for(tmp_path: Path, name: str, command: str) -> None:
     log = tmp_path / "pasted.txt"
     log.write_text(KILLS[name][0])
     assert any(command in (step.command or "") for step in diagnose(log).advice)
+
+
+QUEUE = "             JOBID PARTITION     NAME     USER ST       TIME  NODES NODELIST(REASON)\n              4711       cpu     prep      ann OOM       0:12      1 n7\n"
+SACCT = "4711               prep        cpu       grp          4 OUT_OF_ME+    0:125\n4711.batch        batch               ann          4 OUT_OF_ME+    0:125\n"
+STEP = (
+    "slurmstepd: error: Detected 1 oom_kill event in StepId=4711.batch. Some of the step tasks have been OOM Killed.\n"
+)
+SNAKEMAKE = (
+    "    message: SLURM-job '4711' failed, SLURM status is: 'OUT_OF_MEMORY'. For further error details see the log.\n"
+)
+KERNEL = (
+    "Mar  1 10:00:00 n7 kernel: python3 invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0\n"
+    "Mar  1 10:00:00 n7 kernel: oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg=/slurm/uid_1000/job_4711,"
+    "task_memcg=/slurm/uid_1000/job_4711/step_batch,task=python3,pid=4242,uid=1000\n"
+    "Mar  1 10:00:00 n7 kernel: Memory cgroup out of memory: Killed process 4242 (python3) total-vm:10000kB, anon-rss:9000kB, file-rss:0kB, "
+    "shmem-rss:0kB, UID:1000 pgtables:100kB oom_score_adj:0\n"
+)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [(QUEUE, SACCT), (SACCT, QUEUE), (STEP, QUEUE), (STEP, SNAKEMAKE), (QUEUE, STEP, SACCT), (QUEUE, KERNEL), (STEP, KERNEL)],
+)  # fmt: skip
+def test_one_job_is_one_kill_whatever_tells_of_it(tmp_path: Path, texts: tuple[str, ...]) -> None:
+    log = tmp_path / "pasted.txt"
+    log.write_text("".join(texts))
+    answer = diagnose(log)
+    assert (answer.verdict, answer.found) == ("proved", 1)
+
+
+def test_two_jobs_are_two_kills(tmp_path: Path) -> None:
+    log = tmp_path / "pasted.txt"
+    log.write_text(QUEUE + SACCT.replace("4711", "4712"))
+    assert diagnose(log).found == 2
+
+
+HOSTILE = "x;reboot;.service"
+
+
+def words_of(command: str) -> list[str]:
+    return list(shlex.shlex(command, posix=True, punctuation_chars=True))
+
+
+@pytest.mark.parametrize("killer", KILLERS, ids=lambda killer: killer.ident)
+def test_no_text_of_a_log_is_a_command_of_its_own(killer: Killer) -> None:
+    """A command is there to be pasted: whatever a log names is one word of it."""
+    keys = {fact.key for fact in killer.facts} | {
+        group for each in killer.wordings for group in each.pattern.groupindex
+    }
+    kill = OtherKill(
+        killer=killer.blamed, told_by=killer.ident, time=None, pid=4711, name=HOSTILE, cgroup=f"/user@1000/app-{HOSTILE}",
+        processes=None, rss=None, reason=None, line="", facts=dict.fromkeys(keys, HOSTILE),
+    )  # fmt: skip
+    for step in killer.advise(kill):
+        assert "reboot" not in words_of(step.command or ""), step.command
+
+
+def test_the_units_name_is_one_word_of_the_command(tmp_path: Path) -> None:
+    log = tmp_path / "pasted.txt"
+    log.write_text(f"Id={HOSTILE}\nResult=oom-kill\n")
+    commands = [step.command or "" for step in diagnose(log).advice]
+    assert f"systemctl show '{HOSTILE}' -p Result,MemoryMax,MemoryPeak,OOMPolicy" in commands

@@ -137,6 +137,19 @@ DENIED = [
     "swapper.service: systemd-oomd killed 0 process(es) in this unit.",
     "Mar  1 10:00:00 h systemd[1]: Starting Userspace Out-Of-Memory (OOM) Killer...",
     "mem avail:    36 of   451 MiB ( 8.13%), swap free:    0 of    0 MiB ( 0.00%)",
+    "Worker exceeded memory limit, restarting it",
+    "- Worker exceeded memory limit",
+    "Worker exceeded memory limit.",
+    '  "Worker exceeded memory limit": "x",',
+    '  "Error: Worker exceeded memory limit": "x",',
+    "2026-03-01 10:00:00,123 - worker - WARNING - Worker exceeded memory limit",
+    "Container 'web' exceeded memory limit",
+    "Container 'Build' exceeded memory limit of 4096 MB set in the manifest",
+    "This app has gone over its resource limits.",
+    "Command killed due to timeout or excessive memory consumption",
+    '"state": "OUT_OF_MEMORY"',
+    '{"state": "OUT_OF_MEMORY"}',
+    '{"type":"object","properties":{"state": "OUT_OF_MEMORY"}}',
     'Mar  1 10:00:01 h dockerd[811]: level=debug msg="form data: {\\"OomKillDisable\\":false,\\"OOMKilled\\":false}"',
 ]  # fmt: skip
 
@@ -144,6 +157,18 @@ DENIED = [
 @pytest.mark.parametrize("text", DENIED)
 def test_what_is_denied_is_not_a_kill(text: str) -> None:
     assert [found for found in findings(f"{text}\n".encode()) if not isinstance(found, Notice)] == []
+
+
+# Tables, and sentences, in which the word for a kill stands at the end of a line.
+NO_ENDS = [
+    "Name | Count | Killed", "Name | Count | State | Killed", "Status - Killed", "wait - Killed", "João: 45: Morto", "Personaje: 12: Matado",
+    "João: 45: Tué", "Cena 3: Morto", "Kapitel 3, 12: Getötet", "if the kernel died", "what to do when the kernel appears to have died",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", NO_ENDS)
+def test_a_table_or_a_sentence_is_no_sudden_end(text: str) -> None:
+    assert findings(f"{text}\n".encode()) == []
 
 
 def test_a_container_that_was_not_killed_for_memory_is_no_kill_even_with_137() -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from benchmarks.log_mutations import check, mutate, seeds
 from oomguard.diagnosis.log_reading import find_in_blocks, find_newest, parse_log
 from oomguard.formats.kernel_log import OomEvent, log_stream
+from oomguard.formats.kernel_log.log_lines import read_messages
 from oomguard.formats.kernel_log.prefixes import peel
 
 if TYPE_CHECKING:
@@ -151,6 +152,17 @@ def test_a_line_without_end() -> None:
     assert time.monotonic() - began < 20
     assert {victim.pid for event in found for victim in event.victims} == {5, 6, 7}
     assert peak < 16 * MIB
+
+
+@pytest.mark.parametrize("blank", [" ", "\t"])
+def test_a_line_of_blanks_is_read_at_once(blank: str) -> None:
+    """In time that grows with its length: with its square each line took ten seconds."""
+    line = blank * 200_000 + "x"
+    began = time.process_time()
+    found = list(parse_log([line, *CAPTURE.splitlines(), line]))
+    assert [message.text.strip() for message in read_messages([line[-60_000:]])] == ["x"]
+    assert time.process_time() - began < 5
+    assert found == list(parse_log(CAPTURE.splitlines()))
 
 
 @pytest.mark.slow

@@ -36,3 +36,17 @@ def test_every_alternative_is_tried_here() -> None:
                 start = place + 1
         for part in [*parts, inner[start:]]:
             assert any(re.search(part, text) for text in texts), part
+
+
+@pytest.mark.parametrize("name", ["python3", r"C:\windows\syst", r"C:\Wine\dbus.e", "a.*b", r"\d+ x"])
+def test_any_name_of_a_process_may_stand_before_a_trigger(name: str) -> None:
+    found = oom_lines.INVOKED.match(f"{name} invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0")
+    assert found is not None
+    assert found["name"] == name
+
+
+@pytest.mark.parametrize(
+    "rule", [r"\S+ invoked oom-killer: .*", r".* invoked oom-killer:", r"\w+ invoked oom-killer: gfp_mask=0x[0-9a-f]+", r".+ invoked oom-killer: gfp_mask=\S+"]
+)  # fmt: skip
+def test_a_rule_that_looks_for_a_trigger_is_none(rule: str) -> None:
+    assert oom_lines.INVOKED.match(rule) is None

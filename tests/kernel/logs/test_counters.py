@@ -11,6 +11,7 @@ from oomguard.diagnosis.advice.killers import advise_counters
 from oomguard.diagnosis.api import diagnose
 from oomguard.diagnosis.causes.counted import explain_counters
 from oomguard.diagnosis.running_killers import running_killers
+from oomguard.kernel.logs import counters
 from oomguard.kernel.logs.counters import read_oom_counters
 from oomguard.kernel.machine import oom_kills_since_boot
 
@@ -82,6 +83,21 @@ def test_a_namespace_without_a_mount_of_its_own(tmp_path: Path, below: str) -> N
     root = machine(tmp_path, cgroup=below, kills={own: 2, "/a/b/other": 7}, vmstat=9)
     (root / "proc/self/mountinfo").write_text("30 23 0:26 /../../.. /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n")
     (root / f"sys/fs/cgroup{own}/cgroup.procs").write_text(f"1\n{os.getpid()}\n")
+    found = explain_counters(read_oom_counters(root))
+    assert (found.verdict, found.oom_kills, found.memcg) == ("likely", 2, own)
+
+
+def test_files_and_links_are_no_cgroups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each cgroup holds dozens of files: with them, a machine of many containers had more than are looked at."""
+    own = "/k/burst/pod/own"
+    root = machine(tmp_path, cgroup="/", kills={own: 2}, vmstat=9)
+    (root / "proc/self/mountinfo").write_text("30 23 0:26 /../../../.. /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n")
+    top = root / "sys/fs/cgroup"
+    for number in range(300):
+        (top / f"k/burst/pod/file{number}").touch()
+        (top / f"k/burst/pod/link{number}").symlink_to(top / "k")
+    (top / own.lstrip("/") / "cgroup.procs").write_text(f"{os.getpid()}\n")
+    monkeypatch.setattr(counters, "_MOST_CGROUPS", 4)
     found = explain_counters(read_oom_counters(root))
     assert (found.verdict, found.oom_kills, found.memcg) == ("likely", 2, own)
 
