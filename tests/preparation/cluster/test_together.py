@@ -1,0 +1,208 @@
+"""Workers that write shards of one job at the same moment, each step where it would hurt the other."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from oomguard.errors import InUse
+from oomguard.preparation.api import settle
+from oomguard.preparation.cluster import claims, receipts, shard_shares
+from oomguard.preparation.cluster.finishing import finish
+from oomguard.preparation.cluster.part_writer import PartWriter
+from oomguard.preparation.cluster.shard_shares import ShardWork, remove_all
+from oomguard.preparation.cluster.shard_table import shard_table
+from oomguard.preparation.writing.manifest import Manifest
+from oomguard.preparation.writing.token_sink import EncodedPiece, Totals
+from tests.preparation.cluster.test_job import files, planned
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from oomguard.preparation.cluster.job_file import JobFile
+    from oomguard.preparation.job import Job
+
+ELSEWHERE = "another-machine pid:[1] 7:1"
+TOKENS = 5_000  # of a unit
+
+
+class Waits(Exception):
+    """A worker waits for another."""
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> JobFile:
+    """A job of four units that are done, whose tokens make six shards."""
+    (tmp_path / "b.jsonl").write_text("".join(json.dumps({"text": "word " * 20}) + "\n" for _ in range(40)))
+    _, made = planned(tmp_path, ("b.jsonl",), 1_200, format="npy", shard_tokens=3_500, val_fraction="0")
+    chance = random.Random(1)
+    for unit in range(len(made.units)):
+        writer = PartWriter(made.part_file(unit), job=made.sha256, unit=unit, token_bytes=2)
+        writer.take(piece(chance.randbytes(2 * TOKENS)))
+        assert writer.commit()
+        writer.close()
+    assert len(made.units) == 4
+    return made
+
+
+def piece(tokens: bytes) -> EncodedPiece:
+    count = Totals(tokens=len(tokens) // 2, input_bytes=100)
+    return EncodedPiece(tokens=memoryview(tokens), ends=None, split=None, count=count, position={})
+
+
+@pytest.fixture
+def settled(job: JobFile) -> Iterator[Job]:
+    with ExitStack() as stack:
+        yield settle(stack, list(job.sources), job.options, job.resolve(), None)[0]
+
+
+@pytest.fixture
+def worker(job: JobFile, settled: Job, monkeypatch: pytest.MonkeyPatch) -> Callable[..., ShardWork]:
+    """Make workers; one that has to wait raises Waits."""
+
+    def wait(seconds: float) -> None:
+        raise Waits(seconds)
+
+    monkeypatch.setattr(shard_shares.time, "sleep", wait)
+    table = shard_table(job, settled)
+    assert len(table.shards) == 6
+    return lambda **more: ShardWork(job_file=job, job=settled, table=table, asked=lambda: None, **more)
+
+
+def before_first(monkeypatch: pytest.MonkeyPatch, what: str, do: Callable[[], None]) -> None:
+    """Do something before the first call of a method of Receipts."""
+    real: Any = getattr(receipts.Receipts, what)
+    calls = []
+
+    def call(*args: Any) -> None:
+        calls.append(args)
+        if len(calls) == 1:
+            do()
+        real(*args)
+
+    monkeypatch.setattr(receipts.Receipts, what, call)
+
+
+def test_a_shard_that_another_has_named_is_not_taken_back(
+    job: JobFile, worker: Callable[..., ShardWork], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One `finish` has given a shard its name, and not yet its receipt, when another comes to that shard."""
+
+    def other() -> None:
+        before = files(job.options.out)
+        assert len(before) == 1
+        with pytest.raises(Waits):
+            worker().write(worker().table.shards)
+        assert files(job.options.out).items() >= before.items()
+
+    before_first(monkeypatch, "give", other)
+    worker().write(worker().table.shards)
+    assert not list(job.parts.glob("*.part"))
+    assert len(files(job.options.out)) == 6
+    assert not list(job.parts.glob("laying-*"))
+    assert not list(job.parts.glob("*.claim"))
+    finish(job)
+
+
+def test_a_shard_that_was_finished_while_its_claim_was_taken_stays(
+    job: JobFile, worker: Callable[..., ShardWork], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the first look and the claim, another writes it, and the parts go."""
+    real: Any = claims.Claim.take
+    calls = []
+
+    def take(self: claims.Claim) -> bool:
+        calls.append(self)
+        if len(calls) == 2:  # the first is that of its folder
+            worker().write(worker().table.shards)
+        return bool(real(self))
+
+    monkeypatch.setattr(claims.Claim, "take", take)
+    worker().write(worker().table.shards)
+    assert len(files(job.options.out)) == 6
+
+
+def test_a_worker_that_was_taken_for_dead_gives_no_receipt(
+    job: JobFile, worker: Callable[..., ShardWork], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was stopped for longer than a minute with its file named; who came then has taken that back."""
+    table = worker().table
+    claim = job.parts / "train-000000.claim"
+
+    def taken() -> None:
+        claim.write_text(ELSEWHERE)
+
+    before_first(monkeypatch, "note", taken)
+    with pytest.raises(Waits):
+        worker().write(table.shards)
+    work = worker()
+    assert [shard.index for shard in table.shards if not work.is_done(shard)] == [0]
+    assert job.part_file(0).exists()
+    os.utime(claim, (1, 1))  # that one ended, too
+    worker().write(table.shards)
+    assert len(files(job.options.out)) == 6
+    assert not list(job.parts.glob("*.claim"))
+
+
+def test_a_claim_that_was_renewed_before_it_was_removed_is_put_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two find the same stale claim: the one that is slower does not take away that of the other."""
+    path = tmp_path / "x.claim"
+    path.write_text(ELSEWHERE)
+    os.utime(path, (1, 1))
+    quick, slow = claims.Claim(path), claims.Claim(path)
+    real = claims.Claim.is_stale
+
+    def is_stale(self: claims.Claim) -> bool:
+        found = real(self)
+        if self is slow:
+            assert quick.take()
+        return found
+
+    monkeypatch.setattr(claims.Claim, "is_stale", is_stale)
+    assert not slow.take()
+    assert quick.is_ours()
+    slow.give_up()
+    assert quick.is_ours()
+    quick.give_up()
+    assert not list(tmp_path.iterdir())
+
+
+def test_two_finish_at_once_is_said(job: JobFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("oomguard.preparation.writing.manifest._LOCK_PATIENCE_SECONDS", 0)
+    manifest = Manifest(job.options.out)
+    try:
+        with pytest.raises(InUse, match="another oomguard finish is working") as caught:
+            finish(job)
+    finally:
+        manifest.close()
+    assert "wait for it" in caught.value.do
+    assert files(job.options.out) == {}
+    assert len(list(job.parts.glob("*.part"))) == 4
+    assert finish(job).tokens == 4 * TOKENS
+    assert finish(job).already_done
+
+
+def test_the_folder_of_a_living_worker_stays(job: JobFile, worker: Callable[..., ShardWork]) -> None:
+    dead = job.parts / "laying-dead"
+    dead.mkdir()
+    seen = []
+
+    def ends(_: Any) -> None:
+        remove_all(job)
+        seen.extend(path.name for path in job.parts.glob("laying-*/"))
+        raise Waits
+
+    with pytest.raises(Waits):
+        worker(after_each=ends).write(worker().table.shards)
+    assert len(seen) == 1
+    assert seen != ["laying-dead"]
+    assert not dead.exists()
+    assert not list(job.parts.glob("*.claim"))
