@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from oomguard.errors import InUse
+from oomguard.errors import BadInput, InUse
 from oomguard.preparation.api import settle
 from oomguard.preparation.cluster import claims, receipts, shard_shares
+from oomguard.preparation.cluster import shard_table as shard_table_module
 from oomguard.preparation.cluster.finishing import finish
 from oomguard.preparation.cluster.part_writer import PartWriter
 from oomguard.preparation.cluster.shard_shares import ShardWork, remove_all
@@ -206,3 +207,43 @@ def test_the_folder_of_a_living_worker_stays(job: JobFile, worker: Callable[...,
     assert seen != ["laying-dead"]
     assert not dead.exists()
     assert not list(job.parts.glob("*.claim"))
+
+
+@pytest.mark.parametrize("seen", [1, 4], ids=["while the parts are read", "before the last is"])
+def test_a_share_that_begins_while_another_removes_parts_takes_its_table(
+    job: JobFile, settled: Job, monkeypatch: pytest.MonkeyPatch, seen: int
+) -> None:
+    """Both found no table; the first one has written it, and a part that the second has yet to read is gone."""
+    real: Any = shard_table_module.open_part
+    calls: list[Path] = []
+    tables: list[Any] = []
+
+    def opened(path: Path, **about: Any) -> Any:
+        calls.append(path)
+        part = real(path, **about)
+        if len(calls) == seen:
+            tables.append(shard_table(job, settled))
+            for unit in range(4):
+                job.part_file(unit).unlink()
+        return part
+
+    monkeypatch.setattr(shard_table_module, "open_part", opened)
+    assert shard_table(job, settled) == tables[0]
+
+
+def test_parts_that_are_gone_without_a_table_are_said(
+    job: JobFile, settled: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job.part_file(2).unlink()
+    with pytest.raises(BadInput, match=r"0000002\.part cannot be read"):
+        shard_table(job, settled)
+    real: Any = shard_table_module.open_part
+
+    def opened(path: Path, **about: Any) -> Any:
+        part = real(path, **about)
+        path.unlink()
+        return part
+
+    monkeypatch.setattr(shard_table_module, "open_part", opened)
+    with pytest.raises(BadInput, match=r"0000000\.part is gone"):
+        shard_table(job, settled)
