@@ -174,8 +174,12 @@ def counts_of(job_file: JobFile, unit: int, token_bytes: int) -> list[Totals] | 
     """What a unit that is done counted; None: it is not done. Raises: BadInput if that is damaged."""
     path, laid = job_file.part_file(unit), job_file.laid_file(unit)
     if path.exists():
-        part = open_part(path, job=job_file.sha256, unit=unit, token_bytes=token_bytes)
-        return [each.count for each in part.segments]
+        try:
+            part = open_part(path, job=job_file.sha256, unit=unit, token_bytes=token_bytes)
+            return [each.count for each in part.segments]
+        except BadInput as error:
+            if not isinstance(error.__cause__, FileNotFoundError):
+                raise  # else another machine has just removed it, and left its counts
     try:
         told = json.loads(laid.read_text())
         if told["job"] != job_file.sha256:

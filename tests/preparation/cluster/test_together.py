@@ -247,3 +247,28 @@ def test_parts_that_are_gone_without_a_table_are_said(
     monkeypatch.setattr(shard_table_module, "open_part", opened)
     with pytest.raises(BadInput, match=r"0000000\.part is gone"):
         shard_table(job, settled)
+
+
+def test_two_machines_remove_the_same_part(job: JobFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is gone between the look whether it is there and the look into it; what it counted stays."""
+    real: Any = shard_table_module.open_part
+    counted = shard_table_module.counts_of(job, 1, 2)
+
+    def opened(path: Path, **about: Any) -> Any:
+        if path.exists():
+            monkeypatch.setattr(shard_table_module, "open_part", real)
+            shard_shares.remove_part(job, 1, 2)
+            assert not path.exists()
+        return real(path, **about)
+
+    monkeypatch.setattr(shard_table_module, "open_part", opened)
+    shard_shares.remove_part(job, 1, 2)
+    assert counted is not None
+    assert shard_table_module.counts_of(job, 1, 2) == counted == [Totals(tokens=TOKENS, input_bytes=100)]
+
+
+def test_a_part_that_is_gone_with_all_others_leaves_nothing(job: JobFile) -> None:
+    """`finish` was done with all of it when another machine came to remove it."""
+    remove_all(job)
+    shard_shares.remove_part(job, 1, 2)
+    assert not list(job.parts.glob("*.laid"))
