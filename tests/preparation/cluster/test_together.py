@@ -16,6 +16,7 @@ from oomguard.preparation.cluster import claims, receipts, shard_shares
 from oomguard.preparation.cluster import shard_table as shard_table_module
 from oomguard.preparation.cluster.finishing import finish
 from oomguard.preparation.cluster.part_writer import PartWriter
+from oomguard.preparation.cluster.parts import open_part
 from oomguard.preparation.cluster.shard_shares import ShardWork, remove_all
 from oomguard.preparation.cluster.shard_table import shard_table
 from oomguard.preparation.writing.manifest import Manifest
@@ -194,7 +195,7 @@ def test_two_finish_at_once_is_said(job: JobFile, monkeypatch: pytest.MonkeyPatc
 def test_the_folder_of_a_living_worker_stays(job: JobFile, worker: Callable[..., ShardWork]) -> None:
     dead = job.parts / "laying-dead"
     dead.mkdir()
-    seen = []
+    seen: list[str] = []
 
     def ends(_: Any) -> None:
         remove_all(job)
@@ -214,7 +215,7 @@ def test_a_share_that_begins_while_another_removes_parts_takes_its_table(
     job: JobFile, settled: Job, monkeypatch: pytest.MonkeyPatch, seen: int
 ) -> None:
     """Both found no table; the first one has written it, and a part that the second has yet to read is gone."""
-    real: Any = shard_table_module.open_part
+    real: Any = open_part
     calls: list[Path] = []
     tables: list[Any] = []
 
@@ -237,7 +238,7 @@ def test_parts_that_are_gone_without_a_table_are_said(
     job.part_file(2).unlink()
     with pytest.raises(BadInput, match=r"0000002\.part cannot be read"):
         shard_table(job, settled)
-    real: Any = shard_table_module.open_part
+    real: Any = open_part
 
     def opened(path: Path, **about: Any) -> Any:
         part = real(path, **about)
@@ -251,7 +252,7 @@ def test_parts_that_are_gone_without_a_table_are_said(
 
 def test_two_machines_remove_the_same_part(job: JobFile, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is gone between the look whether it is there and the look into it; what it counted stays."""
-    real: Any = shard_table_module.open_part
+    real: Any = open_part
     counted = shard_table_module.counts_of(job, 1, 2)
 
     def opened(path: Path, **about: Any) -> Any:
