@@ -48,6 +48,12 @@ def source_now(job_file: JobFile, number: int, *, token_bytes: int) -> Source:
         for other, each in enumerate(job_file.units):
             if each.source == unit.source and job_file.part_file(other).exists():
                 part = open_part(job_file.part_file(other), job=job_file.sha256, unit=other, token_bytes=token_bytes)
+                if part.read is None:
+                    raise Changed(
+                        f"{name} was touched since unit {other} was made of it, and too much of it was read in small "
+                        "stretches for a checksum to tell whether its bytes are the same",
+                        do="plan the job again, with another --out FOLDER",
+                    )
                 require_same_bytes(source, part.read)
     return replace(
         source,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +72,7 @@ def worker(job: JobFile, settled: Job, monkeypatch: pytest.MonkeyPatch) -> Calla
     def wait(seconds: float) -> None:
         raise Waits(seconds)
 
-    monkeypatch.setattr(shard_shares.time, "sleep", wait)
+    monkeypatch.setattr(time, "sleep", wait)
     table = shard_table(job, settled)
     assert len(table.shards) == 6
     return lambda **more: ShardWork(job_file=job, job=settled, table=table, asked=lambda: None, **more)
