@@ -92,7 +92,7 @@ def do_units(
     waiting = _Waiting(job, result)
     for number in itertools.chain(share.order(job.missing()), waiting.left_behind()):
         path = job.part_file(number)
-        if path.exists() or job.laid_file(number).exists():
+        if path.exists() or job.laid_file(number).exists() or job.is_finished:
             continue
         claim = Claim(path.with_suffix(".claim"))
         if not claim.take():

@@ -13,9 +13,10 @@ import pytest
 
 from oomguard.errors import BadInput, InUse
 from oomguard.preparation.api import settle
-from oomguard.preparation.cluster import claims, receipts, shard_shares
+from oomguard.preparation.cluster import claims, receipts, shard_shares, unit_queue
 from oomguard.preparation.cluster import shard_table as shard_table_module
 from oomguard.preparation.cluster.finishing import finish
+from oomguard.preparation.cluster.job_file import JobFile
 from oomguard.preparation.cluster.part_writer import PartWriter
 from oomguard.preparation.cluster.parts import open_part
 from oomguard.preparation.cluster.shard_shares import ShardWork, remove_all
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from oomguard.preparation.cluster.job_file import JobFile
     from oomguard.preparation.job import Job
 
 ELSEWHERE = "another-machine pid:[1] 7:1"
@@ -274,3 +274,15 @@ def test_a_part_that_is_gone_with_all_others_leaves_nothing(job: JobFile) -> Non
     remove_all(job)
     shard_shares.remove_part(job, 1, 2)
     assert not list(job.parts.glob("*.laid"))
+
+
+def test_a_unit_is_not_encoded_again_beside_a_finish_that_has_just_ended(
+    job: JobFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker saw what was missing before the last units were done; since then all is laid out, and gone."""
+    monkeypatch.setattr(JobFile, "missing", lambda _: [2, 3])
+    monkeypatch.setattr(unit_queue, "do_unit", lambda _, number, **__: pytest.fail(f"unit {number} is done again"))
+    job.note_finished()
+    remove_all(job)
+    result = unit_queue.do_units(job)
+    assert (result.done, result.failures) == ([], {})
