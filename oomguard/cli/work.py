@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path  # noqa: TC003 - Typer reads the annotations
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,8 +16,11 @@ from oomguard.cli.commands import at_least
 from oomguard.cli.run_events import say
 from oomguard.cli.run_flags import ENFORCE, MAX_RSS_OR_USUAL, RunFlags
 from oomguard.cli.showing import show
-from oomguard.errors import BadInput
+from oomguard.errors import BadInput, OomguardError, Stopped
 from oomguard.preparation.cluster.slurm_array import usual_task_budget
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _JOB = typer.Argument(metavar="JOB", help="The file that oomguard prepare --job-only wrote.")
 _SHARE = re.compile(r"([0-9]{1,9})/([1-9][0-9]{0,8})")
@@ -107,14 +112,40 @@ def _work(
 def _finish(path: Path, part: tuple[int, int] | None, *, keep_parts: bool, as_json: bool) -> None:
     from oomguard.preparation.cluster.api import finish, finish_share, read_job
 
-    if part is not None:
-        done = finish_share(read_job(path), *part, keep_parts=keep_parts)
-        if as_json:
-            show(done, as_json=True)
+    with _failure_shown(as_json=as_json):
+        if part is None:
+            result = finish(read_job(path), keep_parts=keep_parts)
         else:
-            print("\n".join(done.lines()))
-        return
-    show(finish(read_job(path), keep_parts=keep_parts), as_json=as_json)
+            done = finish_share(read_job(path), *part, keep_parts=keep_parts)
+    if part is None:
+        show(result, as_json=as_json)
+    elif as_json:
+        show(done, as_json=True)
+    else:
+        print("\n".join(done.lines()))
+
+
+@contextmanager
+def _failure_shown(*, as_json: bool) -> Iterator[None]:
+    """Print what goes wrong for programs too, as `work` does: whoever started it may give it more memory."""
+    try:
+        yield
+    except Stopped:
+        raise
+    except OomguardError as error:
+        if as_json:
+            show(_Failed(error), as_json=True)
+        raise
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    error: OomguardError
+
+    def to_json(self) -> dict[str, object]:
+        """For programs."""
+        told = {"error": type(self.error).__name__, "what": str(self.error), "do": self.error.do}
+        return {"schema": "oomguard.failed/1", "failures": [told]}
 
 
 def _read_share(text: str | None, flag: str = "--share") -> tuple[int, int]:

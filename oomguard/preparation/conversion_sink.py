@@ -117,10 +117,15 @@ def open_sink(
     val_fraction: str | None = _BOTH_SPLITS,
     first_is_val: bool = False,
     encoded_bytes: int | None = None,
+    manifest: Manifest | None = None,
 ) -> ConversionSink:
-    """Begin, or resume; the last three as in TokenSink. Raises: OomguardError, as `prepare` does."""
-    manifest = Manifest(out)
-    stack.callback(manifest.close)
+    """Begin, or resume. `val_fraction` to `encoded_bytes` as in TokenSink; `manifest`: who holds the lock already.
+
+    Raises: OomguardError, as `prepare` does.
+    """
+    if manifest is None:
+        manifest = Manifest(out)
+        stack.callback(manifest.close)
     check = partial(_check, out, output, layout, restart)
     progress = manifest.begin(header, restart=restart, check=check)
     plan = ShardPlan(folder=out, state=manifest.state, format=output, layout=layout, first_is_val=first_is_val)

@@ -16,13 +16,21 @@ if TYPE_CHECKING:
     from oomguard.preparation.conversion_sink import Pieces
     from oomguard.preparation.job import Job
     from oomguard.preparation.model import ShardSet
+    from oomguard.preparation.writing.manifest import Manifest
     from oomguard.supervision.own_budget import RunBudget
 
 _CHECKPOINT_SECONDS = 10.0
 
 
 def lay_out(
-    job: Job, budget: RunBudget, pieces: Pieces, stack: ExitStack, *, encoded_bytes: int, made_of: str
+    job: Job,
+    budget: RunBudget,
+    pieces: Pieces,
+    stack: ExitStack,
+    *,
+    manifest: Manifest,
+    encoded_bytes: int,
+    made_of: str,
 ) -> ShardSet:
     """Write the shards, or resume; `made_of` tells the pieces from any others. `stack` closes what is opened.
 
@@ -33,6 +41,7 @@ def lay_out(
         stack, options.out, resolved.output, resolved.layout, {**identity(job), "job": made_of}, restart=False,
         checkpoint_seconds=_CHECKPOINT_SECONDS, val_fraction=resolved.val_fraction if job.by_document else None,
         first_is_val=resolved.val_fraction is None, encoded_bytes=encoded_bytes,
+        manifest=manifest,
     )  # fmt: skip
     if sink.result is not None:
         return finished(job, sink.result)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from oomguard.kernel.process.signals import stop_on_signals
 from oomguard.preparation.api import settle
-from oomguard.preparation.cluster.noting import lay_out_all
+from oomguard.preparation.cluster.noting import lay_out_all, lock
 from oomguard.preparation.cluster.shard_shares import ShardWork, remove_all
 from oomguard.preparation.cluster.shard_table import AllParts, require_room_twice, shard_table
 from oomguard.preparation.laying_out import lay_out
@@ -52,7 +52,8 @@ class ShardsLaidOut:
 def finish(job_file: JobFile, *, max_rss: int | None = None, keep_parts: bool = False) -> ShardSet:
     """Write the shards that nobody has written, and note all of them; parts go unless `keep_parts`.
 
-    Raises: NothingFound if units are missing, with their numbers; OomguardError as `prepare` does.
+    Raises: NothingFound if units are missing, with their numbers; InUse where another `finish` runs; OomguardError as
+    `prepare` does.
     """
     job_file.require_same_folder()
     job_file.require_done()
@@ -60,16 +61,20 @@ def finish(job_file: JobFile, *, max_rss: int | None = None, keep_parts: bool = 
     with ExitStack() as stack:
         sources = list(job_file.sources)
         job, budget = settle(stack, sources, job_file.options, resolved, max_rss, notes=job_file.notes)
+        manifest = lock(stack, job)
         if resolved.layout.shard_tokens is not None and not job_file.is_finished:
             with stop_on_signals() as asked:
-                lay_out_all(job_file, job, asked, keep_parts=keep_parts)
+                lay_out_all(job_file, job, manifest, asked, keep_parts=keep_parts)
         elif not job_file.is_finished:
             require_room_twice(job_file, job)
         parts = AllParts(job_file, resolved.spec.token_bytes)
-        result = lay_out(job, budget, parts, stack, encoded_bytes=resolved.spec.token_bytes, made_of=job_file.sha256)
-    job_file.note_finished()
-    if not keep_parts:
-        remove_all(job_file)
+        result = lay_out(
+            job, budget, parts, stack, manifest=manifest, encoded_bytes=resolved.spec.token_bytes,
+            made_of=job_file.sha256,
+        )  # fmt: skip
+        job_file.note_finished()
+        if not keep_parts:
+            remove_all(job_file)
     return result
 
 
@@ -102,7 +107,7 @@ def finish_share(
         )  # fmt: skip
         own = work.table.share(part, of)
         work.write(own)
-        left = sum(not work.receipts.is_done(shard) for shard in work.table.shards)
+        left = sum(not work.is_done(shard) for shard in work.table.shards)
     return ShardsLaidOut(
         part=part, of=of, shards=len(own), tokens=sum(shard.tokens for shard in own), left=left, job=shown
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from oomguard.errors import InUse
 from oomguard.preparation.cluster.shard_shares import ShardWork
 from oomguard.preparation.cluster.shard_table import shard_table
 from oomguard.preparation.preconditions import identity, require_free_names
@@ -12,6 +13,7 @@ from oomguard.preparation.writing.manifest import Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import ExitStack
 
     from oomguard.preparation.cluster.job_file import JobFile
     from oomguard.preparation.job import Job
@@ -19,7 +21,25 @@ if TYPE_CHECKING:
     from oomguard.preparation.writing.token_sink import Totals
 
 
-def lay_out_all(job_file: JobFile, job: Job, asked: Callable[[], str | None], *, keep_parts: bool) -> None:
+def lock(stack: ExitStack, job: Job) -> Manifest:
+    """Open the manifest, which `stack` closes: meanwhile nobody else notes shards, or removes what they are made of.
+
+    Raises: InUse if another run has it.
+    """
+    try:
+        manifest = Manifest(job.options.out)
+    except InUse as error:
+        raise InUse(
+            f"another oomguard finish is working in {job.options.out}",
+            do="wait for it: it writes the same shards; then run it again",
+        ) from error
+    stack.callback(manifest.close)
+    return manifest
+
+
+def lay_out_all(
+    job_file: JobFile, job: Job, manifest: Manifest, asked: Callable[[], str | None], *, keep_parts: bool
+) -> None:
     """Write what shards are left, and tell the manifest of all.
 
     Raises: BadInput if a foreign file is among them; Changed if another job's shards are there; as ShardWork.write.
@@ -28,12 +48,13 @@ def lay_out_all(job_file: JobFile, job: Job, asked: Callable[[], str | None], *,
     work = ShardWork(job_file=job_file, job=job, table=table, asked=asked, keep_parts=keep_parts)
     work.write(table.shards)
     _note_shards(
-        job, job_file.sha256, work.receipts.lines(), names=work.receipts.names(), totals=table.totals,
+        manifest, job, job_file.sha256, work.receipts.lines(), names=work.receipts.names(), totals=table.totals,
         position={"unit": len(job_file.units)}, behind=table.behind_last(job),
     )  # fmt: skip
 
 
 def _note_shards(
+    manifest: Manifest,
     job: Job,
     made_of: str,
     told: list[dict[str, Any]],
@@ -54,22 +75,18 @@ def _note_shards(
     def check(progress: Progress) -> None:
         require_free_names(out, resolved.output, resolved.layout, ours=names | progress.names)
 
-    manifest = Manifest(out)
-    try:
-        progress = manifest.begin({**identity(job), "job": made_of}, restart=False, check=check)
-        if progress.checkpoint is not None or progress.result is not None:
-            return
-        for each in told:
-            manifest.append(naming=each["shard"]["path"], sha256=each["shard"]["sha256"])
-            manifest.append(**each)
-        manifest.append(
-            checkpoint={
-                "totals": asdict(totals),
-                "position": position,
-                "open": {split: {"index": index, "tokens": 0} for split, index in behind.items()},
-                "errors": job.options.errors,
-                "read": [],
-            }
-        )
-    finally:
-        manifest.close()
+    progress = manifest.begin({**identity(job), "job": made_of}, restart=False, check=check)
+    if progress.checkpoint is not None or progress.result is not None:
+        return
+    for each in told:
+        manifest.append(naming=each["shard"]["path"], sha256=each["shard"]["sha256"])
+        manifest.append(**each)
+    manifest.append(
+        checkpoint={
+            "totals": asdict(totals),
+            "position": position,
+            "open": {split: {"index": index, "tokens": 0} for split, index in behind.items()},
+            "errors": job.options.errors,
+            "read": [],
+        }
+    )

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from oomguard.kernel import safe_files
-from oomguard.preparation.cluster.parts import BLOCK, MAGIC, TAIL, Segment
+from oomguard.preparation.cluster.parts import BLOCK, LONGEST_FOOTER, MAGIC, TAIL, Segment
 from oomguard.preparation.writing.beside_files import read_part
 from oomguard.preparation.writing.manifest import disk_error, write_all
 from oomguard.preparation.writing.read_parts import ReadParts
@@ -103,6 +103,8 @@ class PartWriter:
                 self._sums.update(memoryview(data))
             segments, read = [asdict(each) for each in self._segments], [part[1:] for part in self._read.take()]
             footer = json.dumps({**self._about, "segments": segments, "read": read}).encode()
+            if len(footer) > LONGEST_FOOTER:
+                footer = json.dumps({**self._about, "segments": segments, "read": None}).encode()
             behind = self._sums.all() + footer
             tail = TAIL.pack(len(footer), hashlib.sha256(behind).digest(), MAGIC)
             write_all(self._tokens, memoryview(behind + tail))

@@ -32,7 +32,7 @@ MAGIC = b"OOMPART2"
 TAIL = struct.Struct("<Q32s8s")
 BLOCK = MIB  # of which a sum is kept
 _SUM_BYTES = 32
-_LONGEST_FOOTER = MIB
+LONGEST_FOOTER = MIB
 _STRETCH = 1 << 16  # document ends read at once
 _END_BYTES = 8
 
@@ -63,7 +63,7 @@ class StoredPart:
     path: Path
     token_bytes: int
     segments: tuple[Segment, ...]
-    read: tuple[tuple[int, int, int], ...]  # of the source: start, end, CRC-32
+    read: tuple[tuple[int, int, int], ...] | None  # of the source: start, end, CRC-32; None: too many to be kept
     sums: bytes = field(repr=False)
 
     def pieces(self, unit: int, start: Place = Place(), stop: Place | None = None) -> Iterator[EncodedPiece]:
@@ -197,19 +197,23 @@ def open_part(path: Path, *, job: str, unit: int, token_bytes: int) -> StoredPar
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
             fd, size = file.fileno(), os.fstat(file.fileno()).st_size
             length, told, magic = TAIL.unpack(os.pread(fd, TAIL.size, max(0, size - TAIL.size)))
-            if magic != MAGIC or length > _LONGEST_FOOTER or length > size:
+            if magic != MAGIC or length > LONGEST_FOOTER or length > size:
                 raise again
             footer = os.pread(fd, length, size - TAIL.size - length)
             about = json.loads(footer)
             segments = tuple(Segment(**{**each, "count": Totals(**each["count"])}) for each in about["segments"])
-            read = tuple((int(start), int(end), int(crc)) for start, end, crc in about["read"])
+            kept = about["read"]
+            read = None if kept is None else tuple((int(start), int(end), int(crc)) for start, end, crc in kept)
             body = _body_bytes(segments, token_bytes)
-            sums = os.pread(fd, -(-body // BLOCK) * _SUM_BYTES, body)
+            sums_size = -(-body // BLOCK) * _SUM_BYTES
+            if body < 0 or body + sums_size + length + TAIL.size != size:
+                raise again
+            sums = os.pread(fd, sums_size, body)
     except OSError as error:
         raise BadInput(f"{printable(str(path))} cannot be read: {error.strerror}", do=f"ls -l {path}") from error
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, struct.error) as error:
         raise again from error
-    is_whole = body + len(sums) + length + TAIL.size == size and hashlib.sha256(sums + footer).digest() == told
+    is_whole = len(sums) == sums_size and hashlib.sha256(sums + footer).digest() == told
     is_ours = {key: about.get(key) for key in ("job", "unit", "token_bytes")} == {
         "job": job, "unit": unit, "token_bytes": token_bytes,
     }  # fmt: skip

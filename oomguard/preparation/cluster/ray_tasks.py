@@ -7,6 +7,7 @@ what it would repeat blindly is put in the queue again here, with what was learn
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 from collections import deque
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from oomguard.errors import BadInput, MissingExtra, Stopped, WorkerFailed
 from oomguard.kernel.process.signals import stop_on_signals
 from oomguard.preparation.cluster.ray_worker import TOLD, look_there, run_there
+from oomguard.text import printable
 from oomguard.units import MIB, format_size
 
 if TYPE_CHECKING:
@@ -76,6 +78,7 @@ def do_on_ray(
     """
     ray = _import_ray()
     missing, whole = job.missing(), str(path.absolute())
+    shown = shlex.quote(printable(str(path)))
     state = ClusterState(units=len(job.units), done=len(job.units) - len(missing))
     own = not ray.is_initialized()
     if own:
@@ -86,27 +89,27 @@ def do_on_ray(
         workers = ("--workers", str(options.workers), "--quiet")
         tries = (_Try(unit, ("work", whole, "--unit", str(unit), *workers), options.max_rss) for unit in missing)
         _run(ray, deque(tries), options, state, on_state)
-        _require_success(state, f"oomguard work {path} --unit")
+        _require_success(state, lambda unit: f"oomguard work {shown} --unit {unit}")
         shares = 0 if job.is_finished else job.shares(int(ray.cluster_resources().get("CPU", 1)))
         if shares > 1:
             shards = ClusterState(units=shares, what="shares of the shards")
             words = ((number, ("finish", whole, "--part", f"{number}/{shares}")) for number in range(shares))
             tries = (_Try(number, each, options.max_rss) for number, each in words)
             _run(ray, deque(tries), replace(options, workers=1), shards, on_state)
-            _require_success(shards, f"oomguard finish {path} --part N/{shares}, N")
+            _require_success(shards, lambda share: f"oomguard finish {shown} --part {share}/{shares}")
     finally:
         if own:
             ray.shutdown()
     return state
 
 
-def _require_success(state: ClusterState, command: str) -> None:
-    """Raises: WorkerFailed with the first that failed for good."""
+def _require_success(state: ClusterState, command: Callable[[int], str]) -> None:
+    """Raises: WorkerFailed with the first that failed for good, and the command that does it."""
     if state.failures:
         unit, what = next(iter(state.failures.items()))
         more = f" ({len(state.failures) - 1:,} more failed)" if len(state.failures) > 1 else ""
         one = "unit" if state.what == "units" else "share"
-        raise WorkerFailed(f"{one} {unit}: {what}{more}; all other {state.what} are done", do=f"{command} {unit}")
+        raise WorkerFailed(f"{one} {unit}: {what}{more}; all other {state.what} are done", do=command(unit))
 
 
 def _import_ray() -> Any:

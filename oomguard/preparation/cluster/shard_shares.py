@@ -1,64 +1,41 @@
 """Shards of a job written one by one, on any number of machines at once; parts go as soon as no shard needs them.
 
-Two machines that write the same shard write the same bytes.
+Each is claimed by the machine that writes it: until it has its receipt, no other may take back what bears its name.
 """
 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
-import math
 import secrets
 import shutil
 import signal
+import time
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from oomguard.errors import Stopped
+from oomguard.errors import BadInput, Stopped
 from oomguard.kernel import safe_files
+from oomguard.preparation.cluster.claims import Claim
 from oomguard.preparation.cluster.job_file import replace_text
+from oomguard.preparation.cluster.one_shard import write_shard
 from oomguard.preparation.cluster.receipts import Receipts
-from oomguard.preparation.cluster.shard_table import TABLE, counts_of, pieces_between
-from oomguard.preparation.writing.shard_writer import ShardPlan, SplitWriter
-from oomguard.preparation.writing.token_sink import TokenSink, Totals
+from oomguard.preparation.cluster.shard_table import TABLE, counts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
     from oomguard.preparation.cluster.job_file import JobFile
     from oomguard.preparation.cluster.shard_table import PlannedShard, ShardTable
     from oomguard.preparation.job import Job
 
+_LAYING = "laying-"  # begins the name of a folder for temporary files
+_LOOK_SECONDS = 1.0  # between looks at shards that others have in hand, when nothing else is left
 
-class _Nowhere:
-    """Takes the tokens of the other split, which another shard holds; and what a manifest would be told."""
 
-    def append(self, **line: Any) -> None:
-        """Leave it: a shard has a receipt."""
-
-    def write(self, tokens: memoryview, ends: Sequence[int] = (), number: int = 0) -> None:
-        """Leave them."""
-
-    def sync(self) -> dict[str, Any]:
-        """Nothing to sync."""
-        return {}
-
-    def resume(self, position: dict[str, Any]) -> None:
-        """Nothing to continue."""
-
-    def restore(self, position: dict[str, Any], stored: Sequence[Any]) -> None:
-        """Nothing to restore."""
-
-    def finish(self) -> None:
-        """Nothing to finish."""
-
-    def forget_parts(self) -> None:
-        """Nothing to forget."""
-
-    def close(self) -> None:
-        """Nothing to close."""
+class _Lost(Exception):
+    """Another worker took this one for dead, and has its shard."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -78,56 +55,65 @@ class ShardWork:
         self.receipts = Receipts(self.job_file.parts, self.job.options.out, self.table)
 
     def write(self, shards: list[PlannedShard]) -> None:
-        """Write those that are not done; after each one the parts go that no other shard needs.
+        """Write those that are not done, and wait for those that another has; the parts go that no shard needs more.
 
         Raises: Stopped on a signal; OomguardError if a part is damaged, a name is taken, or the disk refuses.
         """
-        state = self.job_file.parts / f"laying-{secrets.token_hex(8)}"
+        state = self.job_file.parts / f"{_LAYING}{secrets.token_hex(8)}"
+        own = _claim_of(state)
+        own.take()
         safe_files.make_folder(state)
+        left = list(shards)
         try:
-            for shard in shards:
-                if not self.receipts.is_done(shard):
-                    self._write_one(shard, state)
-                    self.after_each(shard)
-                if not self.keep_parts:
-                    self._remove_parts(shard)
+            while True:
+                left = [shard for shard in left if not self._is_settled(shard, state, own)]
+                if not left:
+                    break
+                own.keep()
+                self._heed()
+                time.sleep(_LOOK_SECONDS)  # another has them; should it end, they are written here
         finally:
             shutil.rmtree(state, ignore_errors=True)
+            own.give_up()
 
-    def _write_one(self, shard: PlannedShard, state: Path) -> None:
-        resolved = self.job.resolved
-        self.receipts.take_back(shard)
-        named = itertools.count()
-        made: list[dict[str, Any]] = []
-        plan = ShardPlan(
-            folder=self.job.options.out, state=state, format=resolved.output, layout=resolved.layout,
-            first_is_val=resolved.val_fraction is None,
-        )  # fmt: skip
-        writer = SplitWriter(
-            plan,
-            shard.split,
-            first_index=shard.index,
-            on_naming=lambda name, sha256: self.receipts.note(shard, next(named), name, sha256),
-            on_shard=lambda about, file: made.append({"shard": about, "file": file}),
-        )
-        sink = TokenSink(
-            plan,
-            _Nowhere(),
-            val_fraction=resolved.val_fraction if self.job.by_document else None,
-            checkpoint_seconds=math.inf,
-            encoded_bytes=resolved.spec.token_bytes,
-            new_writer=lambda split: writer if split == shard.split else _Nowhere(),
-        )
-        sink.totals = Totals(documents=shard.start.document)
-        try:
-            for piece in pieces_between(self.job_file, resolved.spec.token_bytes, shard.start, shard.stop):
-                self._heed()
-                sink.take(piece)
-            writer.finish()
-            writer.forget_parts()
-        finally:
-            sink.close()
-        self.receipts.give(shard, made)
+    def is_done(self, shard: PlannedShard) -> bool:
+        """Whether it is on disk, whoever wrote it; when all is laid out, the receipts are gone."""
+        return self.receipts.is_done(shard) or self.job_file.is_finished
+
+    def _is_settled(self, shard: PlannedShard, state: Path, own: Claim) -> bool:
+        """Write it, unless that is done; False: another is about to."""
+        if not self.is_done(shard):
+            claim = Claim(self.job_file.parts / f"{shard.split}-{shard.index:06d}.claim")
+            if not claim.take():
+                return False
+            try:
+                is_new = not self.is_done(shard)  # else it was since the first look
+                if is_new:
+                    self._write_one(shard, state, claim, own)
+            except (_Lost, BadInput):
+                if claim.is_ours():
+                    raise
+                return False
+            finally:
+                claim.give_up()
+            if is_new:
+                self.after_each(shard)
+        if not self.keep_parts:
+            self._remove_parts(shard)
+        return True
+
+    def _write_one(self, shard: PlannedShard, state: Path, claim: Claim, own: Claim) -> None:
+        def on_piece() -> None:
+            self._heed()
+            claim.keep()
+            own.keep()
+
+        def require() -> None:
+            claim.keep()
+            if not claim.is_ours():
+                raise _Lost
+
+        write_shard(self.job_file, self.job, shard, self.receipts, state, on_piece=on_piece, require=require)
 
     def _heed(self) -> None:
         if (name := self.asked()) is not None:
@@ -138,23 +124,36 @@ class ShardWork:
     def _remove_parts(self, shard: PlannedShard) -> None:
         """Those that this shard took from, and that no shard needs any more."""
         for unit in range(shard.start.unit, shard.stop.unit + 1):
-            if self.job_file.part_file(unit).exists() and all(map(self.receipts.is_done, self.table.needed_by(unit))):
+            if self.job_file.part_file(unit).exists() and all(map(self.is_done, self.table.needed_by(unit))):
                 remove_part(self.job_file, unit, self.job.resolved.spec.token_bytes)
 
 
 def remove_part(job_file: JobFile, unit: int, token_bytes: int) -> None:
     """Take a part away, and leave what it counted: so the unit is known to be done. Raises: BadInput."""
     path = job_file.part_file(unit)
-    counts = [asdict(count) for count in counts_of(job_file, unit, token_bytes) or ()]
-    replace_text(job_file.laid_file(unit), json.dumps({"job": job_file.sha256, "counts": counts}))
+    counts = counts_of(job_file, unit, token_bytes)
+    if counts is None:
+        return  # all is laid out meanwhile, and this gone as well
+    told = {"job": job_file.sha256, "counts": [asdict(count) for count in counts]}
+    replace_text(job_file.laid_file(unit), json.dumps(told))
     with contextlib.suppress(FileNotFoundError):  # two machines may do so at once
         path.unlink()
 
 
 def remove_all(job_file: JobFile) -> None:
-    """The shards are laid out and noted: what was kept for that goes."""
-    for pattern in ("*.part", "*.laid", "*.claim", "laid-*.json", "name-*.json", TABLE):
+    """The shards are laid out and noted: what was kept for that goes, but for what a worker still has in hand."""
+    for folder in job_file.parts.glob(f"{_LAYING}*/"):
+        claim = _claim_of(folder)
+        if claim.is_stale():
+            shutil.rmtree(folder, ignore_errors=True)
+    for pattern in ("*.part", "*.laid", "laid-*.json", "name-*.json", TABLE):
         for file in job_file.parts.glob(pattern):
             safe_files.unlink(file)
-    for folder in job_file.parts.glob("laying-*"):
-        shutil.rmtree(folder, ignore_errors=True)
+    for file in job_file.parts.glob("*.claim"):
+        if Claim(file).is_stale():
+            safe_files.unlink(file)
+
+
+def _claim_of(state: Path) -> Claim:
+    """That of a folder for temporary files."""
+    return Claim(state.with_name(f"{state.name}.claim"))

@@ -125,10 +125,23 @@ def shard_table(job_file: JobFile, job: Job) -> ShardTable:
     try:
         table = read_table(file, job_file.sha256)
     except FileNotFoundError:
-        table = plan_table(job, read_parts(job_file, job.resolved.spec.token_bytes))
+        try:
+            table = plan_table(job, read_parts(job_file, job.resolved.spec.token_bytes))
+        except (BadInput, FileNotFoundError) as error:
+            return _of_another(job_file, error)
         body = {"shards": [astuple(shard) for shard in table.shards], "totals": asdict(table.totals)}
         replace_text(file, json.dumps({**body, "sha256": _sum(body, job_file.sha256)}, separators=(",", ":")))
     return table
+
+
+def _of_another(job_file: JobFile, error: BadInput | FileNotFoundError) -> ShardTable:
+    """The table of a machine that wrote it meanwhile, and that removes parts already. Raises: BadInput."""
+    try:
+        return read_table(job_file.parts / TABLE, job_file.sha256)
+    except FileNotFoundError:
+        if isinstance(error, BadInput):
+            raise error from None
+        raise BadInput(f"{error.filename} is gone", do=f"oomguard work {job_file.shown}") from error
 
 
 def read_table(file: Path, job: str) -> ShardTable:
@@ -161,8 +174,12 @@ def counts_of(job_file: JobFile, unit: int, token_bytes: int) -> list[Totals] | 
     """What a unit that is done counted; None: it is not done. Raises: BadInput if that is damaged."""
     path, laid = job_file.part_file(unit), job_file.laid_file(unit)
     if path.exists():
-        part = open_part(path, job=job_file.sha256, unit=unit, token_bytes=token_bytes)
-        return [each.count for each in part.segments]
+        try:
+            part = open_part(path, job=job_file.sha256, unit=unit, token_bytes=token_bytes)
+            return [each.count for each in part.segments]
+        except BadInput as error:
+            if not isinstance(error.__cause__, FileNotFoundError):
+                raise  # else another machine has just removed it, and left its counts
     try:
         told = json.loads(laid.read_text())
         if told["job"] != job_file.sha256:

@@ -1,28 +1,22 @@
 """Units done until none is left, beside any number of other processes that do the same.
 
 A claim keeps two from doing the same unit. It is a courtesy, not a lock: what is done twice is committed once, with
-the same bytes. A claim is touched while its unit is worked on. One that is not touched for a minute is of a worker that
-ended, and so is one whose process is gone from the machine that looks.
+the same bytes.
 """
 
 from __future__ import annotations
 
 import itertools
-import os
-import secrets
 import signal
 import time
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oomguard.errors import NotOurs, OomguardError, Stopped
-from oomguard.kernel import safe_files
+from oomguard.errors import OomguardError, Stopped
 from oomguard.kernel.process.signals import stop_on_signals
+from oomguard.preparation.cluster.claims import Claim
 from oomguard.preparation.cluster.unit_work import do_unit
 from oomguard.preparation.engines.events import PrepareEvents
-from oomguard.preparation.writing.manifest import disk_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,8 +25,6 @@ if TYPE_CHECKING:
     from oomguard.preparation.cluster.unit_work import UnitResult
     from oomguard.preparation.engines.pipeline import PipelineState
 
-_TOUCH_SECONDS = 5.0
-_STALE_SECONDS = 60.0
 _LOOK_SECONDS = 1.0  # between looks at what others have in hand, when nothing else is left
 
 
@@ -100,14 +92,14 @@ def do_units(
     waiting = _Waiting(job, result)
     for number in itertools.chain(share.order(job.missing()), waiting.left_behind()):
         path = job.part_file(number)
-        if path.exists() or job.laid_file(number).exists():
+        if path.exists() or job.laid_file(number).exists() or job.is_finished:
             continue
         claim = Claim(path.with_suffix(".claim"))
         if not claim.take():
             waiting.units[number] = claim
             continue
         try:
-            done = do_unit(job, number, workers=workers, max_rss=max_rss, events=claim.kept_up(events))
+            done = do_unit(job, number, workers=workers, max_rss=max_rss, events=_kept_up(claim, events))
         except Stopped:
             raise
         except OomguardError as error:
@@ -151,95 +143,12 @@ class _Waiting:
                     time.sleep(_LOOK_SECONDS)
 
 
-class Claim:
-    """A file that says that a unit is worked on, and by which process."""
+def _kept_up(claim: Claim, events: PrepareEvents | None) -> PrepareEvents:
+    """Keep a claim while its unit is worked on."""
+    events = events or PrepareEvents()
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._touched = 0.0
+    def on_state(state: PipelineState) -> None:
+        claim.keep()
+        events.on_state(state)
 
-    def take(self) -> bool:
-        """Claim it; False: another worker has it. Raises: BadInput if the folder cannot be written."""
-        try:
-            for _ in range(2):  # a stale one goes first
-                with suppress(FileExistsError):
-                    fd = safe_files.create(self._path)
-                    try:
-                        os.write(fd, _who(os.getpid()).encode())
-                    finally:
-                        os.close(fd)
-                    return True
-                if not self.is_stale():
-                    return False
-                with suppress(FileNotFoundError):
-                    safe_files.unlink(self._path)
-        except OSError as error:
-            raise disk_error(error, self._path) from error
-        return False
-
-    def touched(self) -> float | None:
-        """When it was last, by the clock of the file system; None: it is gone."""
-        try:
-            return self._path.stat().st_mtime
-        except FileNotFoundError:
-            return None
-
-    def is_stale(self) -> bool:
-        """Whether its worker ended. Raises: OSError."""
-        touched = self.touched()
-        if touched is None or self._now() - touched >= _STALE_SECONDS:
-            return True
-        try:
-            where, _, process = self._path.read_text().rpartition(" ")
-            pid = int(process.partition(":")[0])
-        except (OSError, ValueError):
-            return False  # just being made
-        return where == _where() and _who(pid) != f"{where} {process}"
-
-    def _now(self) -> float:
-        """The time by the clock of whoever has the file system: that of this machine may be another."""
-        probe = self._path.with_name(f".{secrets.token_hex(8)}.time")
-        try:
-            fd = safe_files.create(probe, 0o600)
-            try:
-                return os.fstat(fd).st_mtime
-            finally:
-                os.close(fd)
-        finally:
-            safe_files.unlink(probe)
-
-    def kept_up(self, events: PrepareEvents | None) -> PrepareEvents:
-        """Touch the claim now and then while the unit is worked on."""
-        events = events or PrepareEvents()
-
-        def on_state(state: PipelineState) -> None:
-            now = time.monotonic()
-            if now - self._touched > _TOUCH_SECONDS:
-                self._touched = now
-                with suppress(OSError, NotOurs):
-                    safe_files.touch(self._path)
-            events.on_state(state)
-
-        return replace(events, on_state=on_state)
-
-    def give_up(self) -> None:
-        """The unit is done, or left."""
-        with suppress(OSError, NotOurs):
-            safe_files.unlink(self._path)
-
-
-def _who(pid: int) -> str:
-    """A process of this machine, so that another that gets its number later is told from it."""
-    try:
-        began = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
-        began = "gone"
-    return f"{_where()} {pid}:{began}"
-
-
-def _where() -> str:
-    """Which machine it is, since it was started, and the namespace in which process numbers are counted."""
-    try:
-        return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115 - not a path
-    except OSError:
-        return "unknown"
+    return replace(events, on_state=on_state)

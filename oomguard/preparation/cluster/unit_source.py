@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput, Changed
 from oomguard.preparation.cluster.parts import open_part
@@ -48,6 +47,12 @@ def source_now(job_file: JobFile, number: int, *, token_bytes: int) -> Source:
         for other, each in enumerate(job_file.units):
             if each.source == unit.source and job_file.part_file(other).exists():
                 part = open_part(job_file.part_file(other), job=job_file.sha256, unit=other, token_bytes=token_bytes)
+                if part.read is None:
+                    raise Changed(
+                        f"{name} was touched since unit {other} was made of it, and too much of it was read in small "
+                        "stretches for a checksum to tell whether its bytes are the same",
+                        do="plan the job again, with another --out FOLDER",
+                    )
                 require_same_bytes(source, part.read)
     return replace(
         source,
@@ -59,11 +64,13 @@ def source_now(job_file: JobFile, number: int, *, token_bytes: int) -> Source:
 
 
 def lines_before(source: Source) -> int:
-    """Count the lines before a part of a file, so that an error can name the one that is wrong. Raises: BadInput."""
+    """Count the lines before a part of a file of this machine, so that an error can name the one that is wrong.
+
+    Raises: BadInput.
+    """
     left, lines = source.begin, 0
     try:
-        file: Any
-        with closing(source.open_remote()) if source.is_remote else open(source.path, "rb", buffering=0) as file:  # noqa: PTH123 - no buffer of its own
+        with open(source.path, "rb", buffering=0) as file:  # noqa: PTH123 - no buffer of its own
             while left and (data := file.read(min(left, MIB))):
                 lines += data.count(b"\n")
                 left -= len(data)

@@ -78,7 +78,7 @@ def do_unit(
         job, budget = settle(stack, [source], options, resolved, max_rss, text_files=texts)
         writer = PartWriter(path, job=job_file.sha256, unit=number, token_bytes=resolved.spec.token_bytes)
         stack.callback(writer.close)
-        is_lines = source.kind == "jsonl"
+        is_lines = source.kind == "jsonl" and not source.is_remote  # there they are counted from the begin of the unit
         state = encode_into(
             writer, job, budget, stack, events=events, lines_before=lambda: lines_before(source) if is_lines else 0
         )

@@ -140,6 +140,7 @@ class StreamIntake:
             position={"source": self._reading, "resume": message["resume"]},
             name=printable(source.path),
             place=message["where"],
+            lines_from=source.begin if source.is_remote else 0,
             member=message["member"],
             read=None if message["read_to"] is None or source.is_remote else (0, message["read_to"]),
             needs=LINE_COST * size if large else 0,

@@ -39,6 +39,7 @@ class Work:
     name: str  # of the source, for people
     member: str = ""  # the file in an archive that it comes from
     place: str = ""  # where in it the chunk is, for people; "": a byte says it
+    lines_from: int = 0  # the byte of the source from which its lines are counted
     goes_on: bool = False  # its document ends here for a split's sake only: the next chunk has the rest
     attempts: int = 0
     is_suspect: bool = False  # a worker ended over it, more than once: it is done alone
@@ -61,6 +62,8 @@ class Work:
     def where(self, into: int, documents: int | None, line: int) -> str:
         """Say where it is: `into` bytes, lines or rows into this; with `documents`, if known, and `line` before it."""
         if self.task.kind == "lines":
+            if self.lines_from:
+                return f"{self.name}, from byte {self.lines_from} on: line {line + into}"
             return f"{self.name}:{line + into}"
         if self.task.kind == "rows":
             return f"{self.name}: row group {self.task.group}, row {int(self.place) + into}"

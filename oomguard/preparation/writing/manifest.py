@@ -113,7 +113,8 @@ class Manifest:
         except BlockingIOError as error:
             os.close(self._lock)
             raise InUse(
-                f"another oomguard prepare is working in {folder}", do="wait for it, or use another --out FOLDER"
+                f"another oomguard prepare is working in {folder}",
+                do="wait for it, or use another --out FOLDER",
             ) from error
         except OSError as error:
             os.close(self._lock)
@@ -195,6 +196,8 @@ class Manifest:
         try:
             with safe_files.replacing(self._file, beside="manifest.new") as file:
                 file.writelines(encode_line(line, number) for number, line in enumerate(lines))
+            if self._fd >= 0:  # it is begun again, under the same lock
+                os.close(self._fd)
             self._fd = safe_files.open_there(self._file, os.O_WRONLY | os.O_APPEND)
         except OSError as error:
             raise disk_error(error, self._file) from error

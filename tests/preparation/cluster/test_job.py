@@ -16,7 +16,7 @@ import pytest
 
 from oomguard.errors import BadInput, Changed, NothingFound
 from oomguard.preparation.api import prepare
-from oomguard.preparation.cluster import unit_queue
+from oomguard.preparation.cluster import claims, unit_queue
 from oomguard.preparation.cluster.finishing import finish
 from oomguard.preparation.cluster.job_file import JobFile, read_job, write_job
 from oomguard.preparation.cluster.planning import plan_job
@@ -190,13 +190,13 @@ def test_a_worker_that_is_gone_from_this_machine_is_not_waited_for(tmp_path: Pat
     make(tmp_path)
     _, job = planned(tmp_path, ("a.txt",), 20_000)
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
-        dead = unit_queue._who(child.pid)
+        dead = claims.who(child.pid)
         assert "gone" not in dead
         claim = job.part_file(0).with_suffix(".claim")
         claim.write_text(dead)
-        assert not unit_queue.Claim(claim).is_stale()
+        assert not claims.Claim(claim).is_stale()
         child.kill()
-    assert unit_queue.Claim(claim).is_stale()
+    assert claims.Claim(claim).is_stale()
     assert 0 in [each.unit for each in do_units(job).done]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from array import array
 from typing import TYPE_CHECKING
@@ -11,9 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oomguard.errors import BadInput
+from oomguard.errors import BadInput, Changed
+from oomguard.preparation.cluster.job_file import write_job
 from oomguard.preparation.cluster.part_writer import PartWriter
-from oomguard.preparation.cluster.parts import Place, open_part
+from oomguard.preparation.cluster.parts import TAIL, Place, open_part
+from oomguard.preparation.cluster.planning import plan_job
+from oomguard.preparation.cluster.unit_source import source_now
 from oomguard.preparation.cluster.units import cut_units
 from oomguard.preparation.options import PrepareOptions, resolve_options
 from oomguard.preparation.reading.sources import find_sources
@@ -119,7 +123,7 @@ def test_a_part_gives_back_what_it_was_given(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr("oomguard.preparation.cluster.parts.MIB", 64)
     monkeypatch.setattr("oomguard.preparation.cluster.parts.BLOCK", 48)
     monkeypatch.setattr("oomguard.preparation.cluster.part_writer.BLOCK", 48)
-    monkeypatch.setattr("oomguard.preparation.cluster.parts._LONGEST_FOOTER", 1 << 20)
+    monkeypatch.setattr("oomguard.preparation.cluster.parts.LONGEST_FOOTER", 1 << 20)
     chance = random.Random(seed)
     given_pieces = pieces(chance, chance.randrange(1, 12))
     path = tmp_path / "0000003.part"
@@ -184,3 +188,49 @@ def test_a_damaged_part_is_never_laid_out(tmp_path: Path) -> None:
     for other in ({"job": "k"}, {"unit": 1}, {"token_bytes": 4}):
         with pytest.raises(BadInput, match="of another job"):
             open_part(path, **{"job": "j", "unit": 0, "token_bytes": 2, **other})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("stretches", "kept"), [(1_000, True), (30_000, False)])
+def test_a_part_of_an_input_with_many_stretches_can_be_opened(tmp_path: Path, stretches: int, kept: bool) -> None:
+    """As of a Parquet file of very many row groups; without checksums, a file that was touched is not believed."""
+    (tmp_path / "b.jsonl").write_text('{"text": "a"}\n' * 8)
+    options = PrepareOptions(inputs=(str(tmp_path / "b.jsonl"),), out=tmp_path / "out", format="npy")
+    job = write_job(plan_job(options, unit_bytes=30), tmp_path / "job.json")
+    assert len(job.units) > 1
+    read = [(0, at * 10_000, at * 10_000 + 8_000, 0xEDB88320) for at in range(1 << 18, (1 << 18) + stretches)]
+    writer = PartWriter(job.part_file(0), job=job.sha256, unit=0, token_bytes=2)
+    tokens = memoryview(b"\1\0")
+    writer.take(
+        EncodedPiece(tokens=tokens, ends=None, split=None, count=Totals(tokens=1), position={}, read=tuple(read))
+    )
+    assert writer.commit()
+    writer.close()
+    part = open_part(job.part_file(0), job=job.sha256, unit=0, token_bytes=2)
+    assert [bytes(each.tokens) for each in part.pieces(0)] == [b"\1\0"]
+    assert part.read == (tuple(each[1:] for each in read) if kept else None)
+    source_now(job, 1, token_bytes=2)
+    os.utime(tmp_path / "b.jsonl", (1, 1))
+    with pytest.raises(Changed, match="was changed" if kept else "was touched since unit 0"):
+        source_now(job, 1, token_bytes=2)
+
+
+def test_a_footer_that_speaks_of_more_than_there_is_is_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is read then, of whatever size: neither a terabyte nor less than nothing."""
+    path = tmp_path / "0000000.part"
+    good = written(path)
+    length, _, magic = TAIL.unpack(good[-TAIL.size :])
+    about = json.loads(good[-TAIL.size - length : -TAIL.size])
+    real, asked = os.pread, []
+
+    def pread(fd: int, size: int, at: int) -> bytes:
+        asked.append(size)
+        return real(fd, size, at)
+
+    monkeypatch.setattr("oomguard.preparation.cluster.parts.os.pread", pread)
+    for tokens in (1 << 50, -(1 << 50)):
+        about["segments"][0]["tokens"] = tokens
+        footer = json.dumps(about).encode()
+        path.write_bytes(b"x" * 64 + footer + TAIL.pack(len(footer), b"\0" * 32, magic))
+        with pytest.raises(BadInput, match="damaged"):
+            open_part(path, job="j", unit=0, token_bytes=2)
+    assert max(asked) < 1 << 20

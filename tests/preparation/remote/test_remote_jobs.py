@@ -81,15 +81,23 @@ def test_planning_asks_little(tmp_path: Path, hub: HubServer, monkeypatch: pytes
 
 
 @pytest.mark.slow
-def test_a_line_that_is_wrong_is_named_by_its_number_in_the_file(tmp_path: Path, hub: HubServer) -> None:
+def test_a_line_that_is_wrong_is_named_by_its_number_in_the_unit(tmp_path: Path, hub: HubServer) -> None:
+    """That in the file would take the download of all that is before."""
     lines = [json.dumps({"text": f"line {number} " + "word " * 40}) for number in range(1, 2001)]
     lines[1699] = '{"text": 7}'
     hub.files = {"data/a.jsonl": "\n".join(lines).encode()}
     _, job = planned(tmp_path, "out", f"{ADDRESS}/data")
     bad = next(number for number, unit in enumerate(job.units) if ends_behind(unit.part, hub.files, line=1700))
     assert bad > 0
-    with pytest.raises(BadInput, match=r"a\.jsonl:1700"):
+    part = job.units[bad].part
+    assert part is not None
+    line = 1700 - hub.files["data/a.jsonl"].count(b"\n", 0, part.begin)
+    hub.asked.clear()
+    with pytest.raises(BadInput, match=rf"a\.jsonl, from byte {part.begin} on: line {line}: "):
         do_unit(job, bad, workers=1)
+    ranges = [value for asked in hub.asked for name, value in asked.headers.items() if name.lower() == "range"]
+    starts = [int(each.removeprefix("bytes=").partition("-")[0]) for each in ranges]
+    assert min(starts) >= part.begin - 1
 
 
 def ends_behind(part: Part | None, made: dict[str, bytes], *, line: int) -> bool:
