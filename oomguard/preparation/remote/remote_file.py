@@ -11,10 +11,10 @@ import hashlib
 import re
 from typing import Any
 
-from oomguard.errors import Unreachable
+from oomguard.errors import BadInput, Unreachable
 from oomguard.preparation.remote.requesting import Client, Patience, TryAgain, changed, receive, tag_of
 from oomguard.preparation.remote.stores import open_store
-from oomguard.text import printable
+from oomguard.text import printable, shell_word
 from oomguard.units import KIB, MIB
 
 _RANGE = 128 * MIB  # of one request
@@ -39,6 +39,7 @@ class RemoteFile:
         self._kept, self._kept_at = b"", 0
         self._answer: Any = None
         self._body_at = self._body_end = self._asked_at = 0
+        self._is_length_unsaid = False  # of a body that should be the whole file
         self._hash = _hash_for(self._linked, size)
         self._hashed = 0
         self._patience = Patience(self.name)
@@ -136,6 +137,8 @@ class RemoteFile:
         if not got:
             raise TryAgain(f"the connection ended at byte {self._body_at:,}")
         self._body_at += len(got)
+        if self._is_length_unsaid and self._body_at == self.size and receive(self._answer, 1):
+            raise changed(self.name, f"more than {self.size:,} bytes, which it had then")
         return got
 
     def _ask(self, stop: int) -> None:
@@ -152,10 +155,19 @@ class RemoteFile:
             answer.close()
             raise
         self._answer, self._asked_at = answer, self._at
+        self._is_length_unsaid = answer.status_code == 200 and total is None
         self._body_at, self._body_end = begin, stop if answer.status_code == 206 else self.size
 
     def _extent(self, answer: Any) -> tuple[int, int | None]:
-        if answer.headers.get("Content-Encoding", "identity") != "identity":
+        stored = answer.headers.get("x-goog-stored-content-encoding") or "identity"
+        if (
+            stored != "identity"
+        ):  # unpacked on the way, whatever was asked for: the size is another, and parts are not given
+            raise BadInput(
+                f"{self.name} is stored with Content-Encoding {printable(stored)}, and cannot be read as it is stored",
+                do=f"gcloud storage cp {shell_word(self._path)} FILE; oomguard prepare FILE",
+            )
+        if (answer.headers.get("Content-Encoding") or "identity") != "identity":
             raise Unreachable(f"{self.name}: the server compresses it on the way", do="download the file first")
         if answer.status_code == 200:  # a server without ranges: what comes before is passed over
             length = answer.headers.get("Content-Length", "")

@@ -3,16 +3,19 @@
 Source: https://cloud.google.com/storage/docs/json_api/v1/objects, list and get.
 """
 
+import gzip
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
-from oomguard.errors import OomguardError
+from oomguard.errors import BadInput, OomguardError
 from oomguard.preparation.remote import listing
+from oomguard.preparation.remote.remote_file import RemoteFile
 from tests.preparation.remote.hub_server import Fault, HandlerOfFaults, WithFaults
 from tests.preparation.remote.test_remote_prepare import corpus, on_disk, prepared
 from tests.running import run_oomguard
@@ -126,3 +129,26 @@ def test_what_an_address_names(google: GoogleServer) -> None:
     assert found("a b+é/c.txt") == ["a b+é/c.txt"]
     with pytest.raises(OomguardError, match="is not there"):
         list(listing.find("gs://other/a", [], None))
+
+
+def test_an_object_that_is_unpacked_on_the_way_is_refused_by_name(google: GoogleServer) -> None:
+    """The size in the list is of what is stored, and another than that of what comes: it would be cut off there.
+
+    Source: https://cloud.google.com/storage/docs/transcoding: the answer is 200, also to a Range, without a length.
+    """
+    text = b"".join(b"line %d\n" % number for number in range(2000))
+    google.put("a.txt", gzip.compress(text))
+    (entry,) = listing.find(f"{ADDRESS}/a.txt", [], None)
+    assert entry.size < len(text)
+    google.faults = [
+        Fault(
+            "/o/a.txt",
+            status=200,
+            headers={"Transfer-Encoding": "chunked", "x-goog-stored-content-encoding": "gzip"},
+            body=b"%x\r\n%b\r\n0\r\n\r\n" % (len(text), text),
+        )
+    ]
+    with closing(RemoteFile(entry.address, entry.size, entry.pin)) as file, pytest.raises(BadInput) as caught:
+        file.read()
+    assert f"{ADDRESS}/a.txt is stored with Content-Encoding gzip" in str(caught.value)
+    assert f"gcloud storage cp {ADDRESS}/a.txt" in caught.value.do

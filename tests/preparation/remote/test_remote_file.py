@@ -145,6 +145,27 @@ def test_a_server_without_ranges_is_read_from_the_start(file: RemoteFile, hub: H
     assert read_all(file) == DATA
 
 
+@pytest.mark.parametrize("more", [b"", b"!"])
+def test_a_body_without_a_length_ends_where_the_file_does(hub: HubServer, waits: list[float], more: bytes) -> None:
+    hub.files = {NAME: DATA[:1000]}
+    file = opened(f"{hub.cdn}/web/{NAME}")
+    body = DATA[:1000] + more
+    chunked = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    hub.faults = [Fault("/web/", status=200, headers={"Transfer-Encoding": "chunked"}, body=chunked)]
+    if not more:
+        assert file.read() == DATA[:1000]
+        return
+    with pytest.raises(Changed, match="more than 1,000 bytes"):
+        file.read()
+
+
+def test_an_empty_content_encoding_is_none(hub: HubServer, waits: list[float]) -> None:
+    hub.files = {NAME: DATA[:1000]}
+    file = opened(f"{hub.cdn}/web/{NAME}")
+    hub.faults = [Fault("/web/", status=200, headers={"Content-Encoding": ""}, body=DATA[:1000])]
+    assert file.read() == DATA[:1000]
+
+
 @pytest.mark.parametrize("where", ["shorter", "longer", "linked", "content"])
 def test_another_version_is_an_error(file: RemoteFile, hub: HubServer, where: str) -> None:
     """Of another size, with another ETag, or with nothing but another hash."""
