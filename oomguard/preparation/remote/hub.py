@@ -160,10 +160,12 @@ def _from_page(address: str) -> str:
 
 def is_hub_page(address: str) -> bool:
     """Whether an address of the web is of a data set on the Hub."""
-    host = (urlsplit(address).hostname or "").removeprefix("www.")
-    own = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
-    is_ours = host in _HOSTS or urlsplit(address)[:2] == urlsplit(own)[:2]
-    return address.startswith("http") and is_ours and _PAGE.fullmatch(urlsplit(address).path) is not None
+    try:
+        parts, own = urlsplit(address), urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co")
+    except ValueError:
+        return False
+    is_ours = (parts.hostname or "").removeprefix("www.") in _HOSTS or parts[:2] == own[:2]
+    return address.startswith("http") and is_ours and _PAGE.fullmatch(parts.path) is not None
 
 
 class _Repository:

@@ -19,7 +19,7 @@ from oomguard.errors import BadInput, OomguardError, WorkerFailed
 from oomguard.kernel.process.commands import own_command
 from oomguard.kernel.process.prctl import die_with_parent
 from oomguard.preparation.remote.cache import is_kept, keep, kept_address, kept_path
-from oomguard.preparation.remote.finding import RemoteEntry
+from oomguard.preparation.remote.finding import RemoteEntry, refuse_secrets
 from oomguard.text import printable, shell_word
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def list_remote(
     They may be paths in `cache`. `subset`: of a data set on the Hub, as its card names it.
     Raises: OomguardError: BadInput, NothingFound, MissingExtra, Unreachable.
     """
+    refuse_secrets(address)
     if cache is not None:
         folder = Path(os.path.realpath(cache))
         known = [kept_address(folder, path) or path for path in known]
@@ -93,6 +94,7 @@ def find(address: str, known: list[str], subset: str | None) -> Iterator[RemoteE
     """Give the files of an address. Raises: as `list_remote`."""
     from oomguard.preparation.remote.hub import find_on_hub, is_hub_page
 
+    refuse_secrets(address)
     if address.startswith("hf://") or is_hub_page(address):
         return find_on_hub(address, known, subset)
     if subset is not None:
