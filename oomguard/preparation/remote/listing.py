@@ -49,12 +49,13 @@ def list_remote(
 def keep_remote(files: Sequence[tuple[str, int, str]], folder: Path, *, fetch: bool) -> list[Path | None]:
     """Give where files, by address, size and pin, are in a cache; those that are not there are fetched, or None.
 
+    None also for those without a pin, of which nobody could tell whether they are still the same.
     Raises: OomguardError.
     """
     if fetch:
         _ask({"keep": [list(files), str(folder)]}, name=files[0][0])
     paths = [kept_path(folder, address, pin) for address, _, pin in files]
-    return [path if is_kept(path, size) else None for path, (_, size, _) in zip(paths, files, strict=True)]
+    return [path if pin and is_kept(path, size) else None for path, (_, size, pin) in zip(paths, files, strict=True)]
 
 
 def _ask(question: dict[str, Any], *, name: str) -> Any:

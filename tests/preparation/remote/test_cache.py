@@ -6,7 +6,7 @@ import pytest
 
 from oomguard.errors import BadInput, Changed
 from oomguard.preparation.remote.cache import keep, kept_address, kept_path
-from oomguard.preparation.remote.listing import find
+from oomguard.preparation.remote.listing import find, keep_remote
 from tests.preparation.remote.hub_server import COMMIT, REPOSITORY, Fault, HubServer
 from tests.preparation.remote.test_remote_prepare import corpus, on_disk, prepared
 from tests.running import run_oomguard
@@ -78,3 +78,18 @@ def test_no_name_leads_out_of_the_folder(tmp_path: Path) -> None:
     path = kept_path(tmp_path, "s3://bucket/../../../etc//passwd", "pin")
     assert path.resolve().is_relative_to(tmp_path)
     assert ".." not in path.parts
+
+
+def test_a_file_without_a_version_is_not_kept(
+    tmp_path: Path, hub: HubServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Of the same size, it may be another one the next time; what was kept before under no version is not read."""
+    hub.files, address = {"a.txt": b"old text, one"}, f"{hub.cdn}/web/a.txt"
+    assert keep_remote([(address, 13, "")], tmp_path / "kept", fetch=True) == [None]
+    assert not hub.asked
+    assert not list((tmp_path / "kept").rglob("a.txt"))
+    assert f"{address}: not kept in --cache" in capfd.readouterr().err
+    before = kept_path(tmp_path / "kept", address, "")
+    before.parent.mkdir(parents=True)
+    before.write_bytes(b"old text, one")
+    assert keep_remote([(address, 13, "")], tmp_path / "kept", fetch=False) == [None]
