@@ -32,11 +32,11 @@ def parse_card(text: str) -> Subsets:
         raise MissingExtra("the subsets of a data set are read with PyYAML", extra="hub") from error
     try:
         card = yaml.load("\n".join(lines[1:end]), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, RecursionError, ValueError, TypeError, AttributeError, LookupError) as error:  # of its tags
         raise ValueError("its YAML is damaged") from error
     configs = card.get("configs") if isinstance(card, dict) else None
     found: Subsets = {}
-    for config in configs or []:
+    for config in [] if configs is None else configs if isinstance(configs, list) else [configs]:
         if not isinstance(config, dict):
             raise ValueError("configs: of another form")  # noqa: TRY004
         splits = _splits(config.get("data_files"), str(config.get("data_dir") or "").strip("/"))

@@ -116,9 +116,11 @@ def find_on_hub(address: str, known: list[str], subset: str | None = None) -> It
     for one in files:
         where: str = one["path"]
         if any(pattern.takes(where) for pattern in patterns):
-            pin = (one.get("lfs") or {}).get("oid") or one["oid"]
             yield RemoteEntry(
-                address=f"hf://datasets/{repository}@{commit}/{where}", size=one["size"], pin=pin, named=is_file
+                address=f"hf://datasets/{repository}@{commit}/{where}",
+                size=one["size"],
+                pin=_pin_of(one),
+                named=is_file,
             )
 
 
@@ -189,9 +191,11 @@ class _Repository:
         url: str | None = f"{self._url}/tree/{commit}{below}?recursive={recursive}&expand=False"
         while url is not None:
             page, url = self._ask(url, absent=True)
-            for one in page or []:
-                if one.get("type") == "file":
-                    if not isinstance(one.get("size"), int) or not isinstance(one.get("path"), str):
+            for one in [] if page is None else page if isinstance(page, list) else [page]:
+                if not isinstance(one, dict) or "type" not in one:
+                    raise self._nonsense()
+                if one["type"] == "file":
+                    if not _is_file(one):
                         raise self._nonsense()
                     yield one
 
@@ -206,11 +210,11 @@ class _Repository:
         status, body, following = self._client.ask(url, {}, self._take, absent=absent)
         if status == 404:
             return None, None
-        if following is not None and urlsplit(following)[:2] != urlsplit(url)[:2]:
-            raise self._nonsense()  # the token is for this host
         try:
+            if following is not None and urlsplit(following)[:2] != urlsplit(url)[:2]:
+                raise self._nonsense()  # the token is for this host
             return json.loads(body), following
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise self._nonsense() from error
 
     def _take(self, answer: Any) -> tuple[int, bytes, str | None]:
@@ -223,11 +227,35 @@ class _Repository:
         return Unreachable(f"{self._name}: what {hub_endpoint()} answers is not the Hub's API", do="echo $HF_ENDPOINT")
 
 
+def _is_file(entry: dict[str, Any]) -> bool:
+    """Whether an entry of a tree says of a file what is needed."""
+    size, lfs = entry.get("size"), entry.get("lfs")
+    return (
+        isinstance(size, int) and size >= 0 and isinstance(entry.get("path"), str)
+        and (lfs is None or isinstance(lfs, dict)) and isinstance(_pin_of(entry), str)
+    )  # fmt: skip
+
+
+def _pin_of(entry: dict[str, Any]) -> Any:
+    """The hash of a file in LFS, or git's of the blob; None: there is none."""
+    return (entry.get("lfs") or {}).get("oid") or entry.get("oid")
+
+
 def hub_endpoint() -> str:
-    """Where the Hub is: HF_ENDPOINT, else https://huggingface.co. Raises: Unreachable where HF_HUB_OFFLINE is set."""
+    """Where the Hub is: HF_ENDPOINT, else https://huggingface.co.
+
+    Raises: Unreachable where HF_HUB_OFFLINE is set; BadInput where it is no address.
+    """
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in _YES:
         raise Unreachable("HF_HUB_OFFLINE is set: the Hub is not asked", do="unset HF_HUB_OFFLINE")
-    return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
+    endpoint = (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
+    try:
+        is_one = urlsplit(endpoint).scheme in ("http", "https")
+    except ValueError:
+        is_one = False
+    if not is_one:
+        raise BadInput("HF_ENDPOINT is not an address like https://HOST", do="echo $HF_ENDPOINT")
+    return endpoint
 
 
 def hub_token() -> str | None:

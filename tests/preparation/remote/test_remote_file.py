@@ -1,6 +1,7 @@
 """One file on a server: its bytes whatever the connection does, in few requests, and never those of another version."""
 
 import io
+import json
 import random
 import re
 import socket
@@ -14,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from oomguard.errors import Changed, MissingExtra, NothingFound, OomguardError, Unreachable
+from oomguard.errors import BadInput, Changed, MissingExtra, NothingFound, OomguardError, Unreachable
 from oomguard.preparation.reading.parquet_stream import iter_parquet
 from oomguard.preparation.reading.pieces import ReadOptions, unpack
 from oomguard.preparation.reading.source import Source
@@ -256,6 +257,42 @@ def test_a_list_that_is_cut_is_asked_for_again(hub: HubServer, waits: list[float
     hub.files = {NAME: DATA}
     hub.faults = [Fault("/tree/", cut=20)]
     assert [one.size for one in find_on_hub(f"hf://datasets/{REPOSITORY}/data", [])] == [len(DATA)]
+
+
+ENTRY = {"type": "file", "oid": "0" * 40, "size": 3, "path": "data/a.txt"}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"error": "no"},
+        "words",
+        ["words"],
+        [{key: value for key, value in ENTRY.items() if key != "oid"}],
+        [{**ENTRY, "oid": 7}],
+        [{**ENTRY, "lfs": "words"}],
+        [{**ENTRY, "lfs": {"oid": 7}}],
+        [{**ENTRY, "size": -1}],
+        [{**ENTRY, "path": None}],
+    ],
+)
+def test_a_tree_that_is_none_is_said(hub: HubServer, waits: list[float], answer: Any) -> None:
+    hub.faults = [Fault("/tree/", status=200, body=json.dumps(answer).encode())]
+    with pytest.raises(Unreachable, match="not the Hub's API"):
+        list(find_on_hub(f"hf://datasets/{REPOSITORY}/data", []))
+
+
+def test_a_next_page_that_is_no_address(hub: HubServer, waits: list[float]) -> None:
+    hub.faults = [Fault("/tree/", status=200, headers={"Link": '<http://[bad>; rel="next"'}, body=b"[]")]
+    with pytest.raises(Unreachable, match="not the Hub's API"):
+        list(find_on_hub(f"hf://datasets/{REPOSITORY}/data", []))
+
+
+@pytest.mark.parametrize("endpoint", ["http://[bad", "hub.invalid"])
+def test_an_endpoint_that_is_no_address(hub: HubServer, monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", endpoint)
+    with pytest.raises(BadInput, match="HF_ENDPOINT"):
+        list(listing.find(f"hf://datasets/{REPOSITORY}/data", [], None))
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def test_the_only_subset_is_meant(card: HubServer) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["---\nconfigs: [1]\n---", "---\nconfigs:\n- data_files: 7\n---", "---\na: [\n---", "---\nconfigs:\n- data_files: https://x/a\n---"],
+    ["---\nconfigs: [1]\n---", "---\nconfigs: 5\n---", "---\nconfigs: word\n---", "---\na: !!timestamp word\n---", "---\nconfigs:\n- data_files: 7\n---", "---\na: [\n---", "---\nconfigs:\n- data_files: https://x/a\n---"],
 )  # fmt: skip
 def test_a_card_that_cannot_be_used(card: HubServer, text: str) -> None:
     card.files["README.md"] = text.encode()
