@@ -96,8 +96,10 @@ def find_on_hub(address: str, known: list[str], subset: str | None = None) -> It
         raise BadInput(f"{name} names no data set", do=f"oomguard prepare {_FORM}")
     repository, revision, path = found[1], unquote(found[2] or ""), found[3] or ""
     hub = _Repository(Client(name, Hub()), repository, name)
-    earlier = next((one.partition("@")[2].partition("/")[0] for one in known
-                    if one.startswith(f"hf://datasets/{repository}@")), "")  # fmt: skip
+    commits = {one.partition("@")[2].partition("/")[0] for one in known
+               if one.startswith(f"hf://datasets/{repository}@")}  # fmt: skip
+    # Of several revisions, which commit was that of the main branch is not known.
+    earlier = commits.pop() if len(commits) == 1 else ""
     commit = revision if _COMMIT.fullmatch(revision) else (earlier if not revision else "")
     commit = commit or hub.commit_of(revision)
     patterns, is_file = [path_pattern(path)], False

@@ -253,6 +253,15 @@ def test_a_commit_of_an_earlier_run_is_kept(hub: HubServer, waits: list[float]) 
     assert [one.path.partition("?")[0] for one in hub.asked] == [f"/api/datasets/{REPOSITORY}/tree/{COMMIT}/data"]
 
 
+def test_of_several_commits_of_an_earlier_run_none_is_taken_for_another(hub: HubServer, waits: list[float]) -> None:
+    """Which of them was that of the main branch is not known, and it is asked for."""
+    hub.files = {NAME: DATA}
+    other = f"hf://datasets/{REPOSITORY}@{'a' * 40}/default/0000.parquet"
+    (entry,) = find_on_hub(f"hf://datasets/{REPOSITORY}/{NAME}", [other, ADDRESS])
+    assert entry.address == ADDRESS
+    assert len(hub.requests(f"^/api/datasets/{REPOSITORY}$")) == 1
+
+
 def test_a_list_that_is_cut_is_asked_for_again(hub: HubServer, waits: list[float]) -> None:
     hub.files = {NAME: DATA}
     hub.faults = [Fault("/tree/", cut=20)]
