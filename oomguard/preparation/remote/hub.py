@@ -204,12 +204,12 @@ class _Repository:
     def card(self, commit: str) -> str:
         """Its README.md; empty: there is none. Raises: OomguardError."""
         url = f"{hub_endpoint()}/datasets/{quote(self._repository)}/resolve/{commit}/README.md"
-        status, body, _ = self._client.ask(url, {}, self._take, absent=True)
+        status, body, _ = self._client.ask(url, {}, self._take, also=404)
         return "" if status == 404 else body.decode(errors="replace")
 
     def _ask(self, url: str, *, absent: bool = False) -> tuple[Any, str | None]:
         """Give the answer (None: what is asked for is not there), and the address of the next page."""
-        status, body, following = self._client.ask(url, {}, self._take, absent=absent)
+        status, body, following = self._client.ask(url, {}, self._take, also=404 if absent else 200)
         if status == 404:
             return None, None
         try:

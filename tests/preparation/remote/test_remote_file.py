@@ -160,6 +160,17 @@ def test_a_body_without_a_length_ends_where_the_file_does(hub: HubServer, waits:
         file.read()
 
 
+def test_an_empty_file_on_a_plain_server(hub: HubServer, waits: list[float]) -> None:
+    """It has no first byte to ask for: 416, and its length in Content-Range."""
+    hub.files = {NAME: b""}
+    (entry,) = listing.find(f"{hub.cdn}/web/{NAME}", [], None)
+    assert entry.size == 0
+    assert RemoteFile(entry.address, 0, entry.pin).read() == b""
+    hub.faults = [Fault("/web/", status=416, headers={"Content-Range": "bytes */9"})]
+    with pytest.raises(Unreachable, match="the server answers 416"):
+        list(listing.find(f"{hub.cdn}/web/{NAME}", [], None))
+
+
 def test_an_empty_content_encoding_is_none(hub: HubServer, waits: list[float]) -> None:
     hub.files = {NAME: DATA[:1000]}
     file = opened(f"{hub.cdn}/web/{NAME}")
