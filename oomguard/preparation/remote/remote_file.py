@@ -15,13 +15,14 @@ from oomguard.errors import BadInput, Unreachable
 from oomguard.preparation.remote.requesting import Client, Patience, TryAgain, changed, receive, tag_of
 from oomguard.preparation.remote.stores import open_store
 from oomguard.text import printable, shell_word
-from oomguard.units import KIB, MIB
+from oomguard.units import KIB, MIB, format_size
 
 _RANGE = 128 * MIB  # of one request
 _NEXT = 64 * MIB  # of a file, that each request must stand for: the Hub limits their number
 _BLOCK = 256 * KIB
 _SMALL = 4 * MIB  # a file that is read by seeking, and is held whole
 _TAIL = MIB  # where the footer of most is
+_MOST_FOOTER = 64 * MIB  # which is held, and parsed
 
 
 class RemoteFile:
@@ -72,11 +73,17 @@ class RemoteFile:
         """Nothing is written."""
 
     def keep_tail(self) -> None:
-        """Hold the end of the file, with a Parquet footer: all of a small one."""
+        """Hold the end of the file, with a Parquet footer: all of a small one. Raises: BadInput; as `read`."""
         size = self.size if self.size <= _SMALL else _TAIL
         self._kept, self._kept_at = self.stretch(self.size - size, size), self.size - size
-        footer = int.from_bytes(self._kept[-8:-4], "little") + 8
+        footer = int.from_bytes(self._kept[-8:-4], "little") + 8 if self._kept.endswith(b"PAR1") else 0
         if size < footer <= self.size:
+            if footer > _MOST_FOOTER:
+                raise BadInput(
+                    f"{self.name}: its footer has {format_size(footer)}, and of one on a server at most "
+                    f"{format_size(_MOST_FOOTER)} are read",
+                    do="download the file first",
+                )
             more = self.stretch(self.size - footer, footer - size)
             self._kept, self._kept_at = more + self._kept, self.size - footer
 

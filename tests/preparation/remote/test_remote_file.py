@@ -380,6 +380,32 @@ def test_parquet_is_read_column_by_column(
         list(iter_parquet(source, options=options, resume=None, reserve=lambda *_: None))
 
 
+@pytest.mark.parametrize(
+    ("footer", "magic", "requests"),
+    [(100_000, b"ABCD", 1), (100_000, b"PAR1", 2), (len(DATA), b"PAR1", 1), (0xFFFF_FFFF, b"PAR1", 1)],
+)
+def test_only_the_length_of_a_footer_is_believed(
+    file: RemoteFile, hub: HubServer, monkeypatch: pytest.MonkeyPatch, footer: int, magic: bytes, requests: int
+) -> None:
+    """Behind it stands PAR1, and it fits in the file."""
+    small_ranges(monkeypatch, MIB)
+    hub.files[NAME] = DATA[:-8] + footer.to_bytes(4, "little") + magic
+    file = opened()
+    file.keep_tail()
+    assert len(hub.requests("/lfs/")) == requests
+
+
+def test_a_footer_of_any_length_is_not_held(file: RemoteFile, hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    small_ranges(monkeypatch, MIB)
+    monkeypatch.setattr(remote_file, "_MOST_FOOTER", 100_000, raising=False)
+    hub.files[NAME] = DATA[:-8] + (100_000).to_bytes(4, "little") + b"PAR1"
+    file = opened()
+    with pytest.raises(BadInput, match="its footer has") as caught:
+        file.keep_tail()
+    assert caught.value.do == "download the file first"
+    assert len(hub.requests("/lfs/")) == 1
+
+
 def documents_of(piece: Any) -> list[bytes | None]:
     data, sizes, _ = unpack(memoryview(b"".join(piece.data)))
     at, found = 0, []
