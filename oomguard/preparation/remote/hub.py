@@ -79,8 +79,8 @@ class Hub(Store):
         code = headers.get("X-Error-Code", "")
         if code in _REFUSALS:
             kind, what, do = _REFUSALS[code]
-            data_set = "/".join(name.removeprefix("hf://datasets/").split("/")[:2]).partition("@")[0]
-            page = f"{hub_endpoint()}/datasets/{data_set}"
+            found = _ADDRESS.fullmatch(_from_page(name))
+            page = f"{hub_endpoint()}/datasets/{found[1]}" if found else hub_endpoint()
             return kind(f"{name}: {what} ({self.who} answers {status})", do=do.replace("PAGE", page))
         if status == 401:
             return Unreachable(f"{name} may not be read, or is not there ({self.who} answers 401)", do=self.login)

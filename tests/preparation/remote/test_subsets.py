@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from oomguard.errors import NothingFound, OomguardError
+from oomguard.errors import NothingFound, OomguardError, Unreachable
 from oomguard.preparation.reading.sources import find_sources
 from oomguard.preparation.remote import listing
 from oomguard.preparation.remote.data_card import parse_card
-from tests.preparation.remote.hub_server import COMMIT, REPOSITORY, HubServer
+from tests.preparation.remote.hub_server import COMMIT, REPOSITORY, Fault, HubServer
 
 ADDRESS = f"hf://datasets/{REPOSITORY}"
 # As the card of HuggingFaceFW/fineweb-edu writes them: one glob, lists, splits, and a folder.
@@ -142,6 +142,17 @@ def test_addresses_of_pages(card: HubServer, page: str, expected: list[str]) -> 
 @pytest.mark.parametrize("page", ["", "/", "/viewer/sample-10BT/train"])
 def test_the_page_of_a_data_set_is_the_data_set(card: HubServer, page: str) -> None:
     assert found(f"{card.hub}/datasets/{REPOSITORY}{page}", "one") == TEN[:1]
+
+
+@pytest.mark.parametrize("address", [
+    f"{ADDRESS}@main/data", f"hf://{REPOSITORY}@main/data", f"hf://{REPOSITORY}", "HUB/datasets/tester/corpus",
+    "HUB/datasets/tester/corpus/tree/main/data",
+])  # fmt: skip
+def test_access_is_asked_for_on_the_page_of_the_data_set(hub: HubServer, address: str) -> None:
+    hub.faults = [Fault("^/api", status=403, headers={"X-Error-Code": "GatedRepo"})]
+    with pytest.raises(Unreachable, match="gated") as caught:
+        found(address.replace("HUB", hub.hub))
+    assert caught.value.do == f"ask for it on {hub.hub}/datasets/{REPOSITORY}, then: hf auth login"
 
 
 @pytest.mark.parametrize(
