@@ -79,13 +79,16 @@ def choose(subsets: Subsets, wanted: str | None, *, name: str, address: str) -> 
     chosen, split = wanted, ""
     if wanted is None:
         if len(subsets) > 1:
-            raise BadInput(f"{name} has {len(subsets)} subsets: {_some(subsets)}", do=f"{line} {_first(subsets)}")
+            raise BadInput(
+                f"{name} has {len(subsets)} subsets: {_some(subsets)}", do=f"{line} {shell_word(_first(subsets))}"
+            )
         chosen = next(iter(subsets))
     elif wanted not in subsets:
         chosen, _, split = wanted.rpartition(":")
     if chosen not in subsets:
         raise NothingFound(
-            f"{name}: no subset {printable(wanted or '')}; there are: {_some(subsets)}", do=f"{line} {_first(subsets)}"
+            f"{name}: no subset {printable(wanted or '')}; there are: {_some(subsets)}",
+            do=f"{line} {shell_word(_first(subsets))}",
         )
     splits = subsets[chosen]
     if not split and len(splits) == 1:
@@ -105,4 +108,4 @@ def _some(names: Any) -> str:
 
 
 def _first(names: Any) -> str:
-    return shell_word(_ONE_SPLIT if _ONE_SPLIT in names else next(iter(names)))
+    return str(_ONE_SPLIT if _ONE_SPLIT in names else next(iter(names)))

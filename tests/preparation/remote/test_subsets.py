@@ -1,5 +1,6 @@
 """The subsets of a data set on the Hub, as its card names them, and the addresses that people copy from its pages."""
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from oomguard.errors import NothingFound, OomguardError, Unreachable
 from oomguard.preparation.reading.sources import find_sources
 from oomguard.preparation.remote import listing
-from oomguard.preparation.remote.data_card import parse_card
+from oomguard.preparation.remote.data_card import choose, parse_card
 from tests.preparation.remote.hub_server import COMMIT, REPOSITORY, Fault, HubServer
 
 ADDRESS = f"hf://datasets/{REPOSITORY}"
@@ -91,6 +92,17 @@ def test_which_there_are_is_said(card: HubServer, address: str, subset: str | No
         found(address, subset)
     assert said in str(caught.value)
     assert do in caught.value.do
+
+
+@pytest.mark.parametrize(
+    ("wanted", "word"),
+    [("a b", "a b:x y"), ("none", "a b"), ("a b:none", "a b:x y"), (None, "a b")],
+)
+def test_what_to_type_is_quoted_once(wanted: str | None, word: str) -> None:
+    subsets = {"a b": {"x y": ["1"], "z": ["2"]}, "c": {"train": ["3"]}}
+    with pytest.raises(OomguardError) as caught:
+        choose(subsets, wanted, name=ADDRESS, address=ADDRESS)
+    assert shlex.split(caught.value.do) == ["oomguard", "prepare", ADDRESS, "--subset", word]
 
 
 def test_without_subsets_all_files_are_meant(card: HubServer) -> None:
