@@ -17,7 +17,7 @@ from oomguard.errors import BadInput, MissingExtra, NothingFound, OomguardError,
 from oomguard.preparation.remote.finding import RemoteEntry, path_pattern
 from oomguard.preparation.remote.requesting import Client, ask_extent, receive_all
 from oomguard.preparation.remote.stores import Store
-from oomguard.text import printable
+from oomguard.text import printable, shell_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -158,6 +158,11 @@ def find_in_bucket(address: str) -> Iterator[RemoteEntry]:
     bucket, _, key = address.removeprefix("s3://").partition("/")
     if not _BUCKET.fullmatch(bucket):
         raise BadInput(f"{name} names no bucket", do="oomguard prepare s3://BUCKET/KEY, or a folder or glob in quotes")
+    if not {".", ".."}.isdisjoint(key.split("/")):  # what sends requests takes them out, as of a path
+        raise BadInput(
+            f"{name}: objects with . or .. between slashes in their names are not read",
+            do=f"aws s3 cp {shell_word(address)} FILE; oomguard prepare FILE",
+        )
     pattern, store = path_pattern(key), S3()
     bucket_list = _Bucket(Client(name, store), store, bucket, name)
     if pattern.path and not pattern.has_magic and not key.endswith("/"):

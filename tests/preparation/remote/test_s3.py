@@ -128,6 +128,8 @@ def test_a_list_of_many_pages(s3: S3Server) -> None:
         (f"{ADDRESS}/data/*", Fault("^/", status=403, body=b"<Code>RequestTimeTooSkewed</Code>"), "clock", "timedatectl"),
         (f"{ADDRESS}/data/*", Fault("^/", status=200, body=b"<html>hello</html>no"), "is not S3", "AWS_ENDPOINT_URL"),
         ("s3://none-such/data/", None, "no such bucket", "aws s3 ls"),
+        (f"{ADDRESS}/data/../a.txt", None, "are not read", f"aws s3 cp {ADDRESS}/data/../a.txt"),
+        (f"{ADDRESS}/./data/*", None, "are not read", "oomguard prepare FILE"),
         ("s3://x/data/", None, "names no bucket", "s3://BUCKET/KEY"),
     ],
 )  # fmt: skip
