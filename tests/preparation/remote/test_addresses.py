@@ -16,10 +16,12 @@ SECRET = "hf_SECRET"
 
 def refused(address: str) -> BadInput:
     """By what looks it up, and by what asks a helper to."""
-    for ask in (lambda: list(listing.find(address, [], None)), lambda: listing.list_remote(address, [])):
-        with pytest.raises(BadInput) as caught:
-            ask()
-    return caught.value
+    with pytest.raises(BadInput) as found:
+        list(listing.find(address, [], None))
+    with pytest.raises(BadInput) as listed:
+        listing.list_remote(address, [])
+    assert (str(listed.value), listed.value.do) == (str(found.value), found.value.do)
+    return found.value
 
 
 @pytest.mark.parametrize(
