@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,7 +42,8 @@ def plan_job(options: PrepareOptions, *, unit_bytes: int | None = None, known: S
     require_folder(options.out)
     options = replace(options, out=options.out.absolute())
     resolved = resolve_options(options)
-    wanted = replace(resolved.wanted, known=tuple(source.path for source in known))
+    before = tuple(one.path if one.path == STDIN or one.is_remote else os.path.realpath(one.path) for one in known)
+    wanted = replace(resolved.wanted, known=before)
     found = find_inputs(options.inputs, folder=Path(), exclude=options.out, wanted=wanted)
     sources = [
         source if source.path == STDIN or source.is_remote else replace(source, path=str(Path(source.path).absolute()))

@@ -64,10 +64,10 @@ class Wanted:
     known: tuple[str, ...] = ()  # inputs of an earlier run there: what is on a server is taken in the same version
     check_fields: bool = False  # a file without its field is an error, which is said at once
 
-    def field_of(self, path: str) -> str:
-        """The field with the text in this input."""
+    def field_of(self, *paths: str) -> str:
+        """The field with the text in this input, which may have an address and a path."""
         for pattern, column in self.fields:
-            if fnmatch(path, pattern) or fnmatch(Path(path).name, pattern):
+            if any(_is_meant(pattern, path) for path in paths):
                 return column
         return self.text_field
 
@@ -104,7 +104,7 @@ def find_inputs(inputs: Sequence[str], *, folder: Path, exclude: Path | None, wa
             raise finder.nothing(given)
     _refuse_twice(sources, real_path)
     for pattern, column in wanted.fields:
-        if not any(fnmatch(one.path, pattern) or fnmatch(Path(one.path).name, pattern) for one in sources):
+        if pattern not in finder.matched and not any(_is_meant(pattern, one.path) for one in sources):
             raise BadInput(
                 f"--text-field {printable(pattern)}={printable(column)}: no input matches {printable(pattern)}",
                 do="--text-field 'GLOB=FIELD', where the glob matches a path or a file's name as it is shown",
@@ -137,6 +137,11 @@ def behind_earlier(
     return [*sources, *now.values()]
 
 
+def _is_meant(pattern: str, path: str) -> bool:
+    """Whether a glob of --text-field matches a path, or its name."""
+    return fnmatch(path, pattern) or fnmatch(Path(path).name, pattern)
+
+
 class _RealPath:
     """os.path.realpath(), which asks for the links of a folder once for all of the files in it."""
 
@@ -162,6 +167,7 @@ class _Finder:
     wanted: Wanted
     passed_over: Counter[str] = field(default_factory=Counter)  # how many files, by their endings
     recognised: dict[Kind, tuple[str, int]] = field(default_factory=dict)  # the first, and how many
+    matched: set[str] = field(default_factory=set)  # globs of --text-field that match an address
 
     def folder_itself(self) -> Iterator[Source]:
         entries = _list(self.folder)
@@ -262,6 +268,7 @@ class _Finder:
                 self.passed_over[_ending(name)] += 1
                 continue
             kind = kind if self.wanted.format == "auto" else self.wanted.format
+            self.matched.update(pattern for pattern, _ in self.wanted.fields if _is_meant(pattern, entry.address))
             found.append(Source(
                 path=entry.address, kind=kind, compression=compression, size=entry.size, mtime_ns=None, pin=entry.pin,
                 text_field=self.wanted.field_of(entry.address), encoding=self._encoding_of(kind),
@@ -280,7 +287,7 @@ class _Finder:
             status = path.stat()
             yield replace(
                 source, path=str(path), pin="", mtime_ns=status.st_mtime_ns, inode=status.st_ino,
-                ctime_ns=status.st_ctime_ns,
+                ctime_ns=status.st_ctime_ns, text_field=self.wanted.field_of(source.path, str(path)),
             )  # fmt: skip
 
     def _encoding_of(self, kind: Kind) -> str:

@@ -1,7 +1,7 @@
 """Files of servers kept in a folder (`--cache`): where each is, and how it comes there.
 
 A file is written under another name until it is whole and its hash, where the server has told one, is right. The folder
-of a file names the version that it is of, so that none is taken for another.
+of a file names the version that it is of, so that none is taken for another; where the server names none, none is kept.
 """
 
 from __future__ import annotations
@@ -57,7 +57,14 @@ def is_kept(path: Path, size: int) -> bool:
 
 def keep(files: Sequence[tuple[str, int, str]], folder: Path) -> None:
     """Fetch what is not there yet, of address, size and pin. Raises: OomguardError."""
-    missing = [(one, path) for one in files if not is_kept(path := kept_path(folder, one[0], one[2]), one[1])]
+    missing = []
+    for address, size, pin in files:
+        path = kept_path(folder, address, pin)
+        if not pin:
+            said = f"{printable(address)}: not kept in --cache, as the server does not say which version it is"
+            print(said, file=sys.stderr, flush=True)
+        elif not is_kept(path, size):
+            missing.append(((address, size, pin), path))
     needed = sum(size for (_, size, _), _ in missing)
     try:
         safe_files.make_folder(folder)

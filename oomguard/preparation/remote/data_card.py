@@ -32,11 +32,11 @@ def parse_card(text: str) -> Subsets:
         raise MissingExtra("the subsets of a data set are read with PyYAML", extra="hub") from error
     try:
         card = yaml.load("\n".join(lines[1:end]), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, RecursionError, ValueError, TypeError, AttributeError, LookupError) as error:  # of its tags
         raise ValueError("its YAML is damaged") from error
     configs = card.get("configs") if isinstance(card, dict) else None
     found: Subsets = {}
-    for config in configs or []:
+    for config in [] if configs is None else configs if isinstance(configs, list) else [configs]:
         if not isinstance(config, dict):
             raise ValueError("configs: in an unknown form")  # noqa: TRY004
         splits = _splits(config.get("data_files"), str(config.get("data_dir") or "").strip("/"))
@@ -79,13 +79,16 @@ def choose(subsets: Subsets, wanted: str | None, *, name: str, address: str) -> 
     chosen, split = wanted, ""
     if wanted is None:
         if len(subsets) > 1:
-            raise BadInput(f"{name} has {len(subsets)} subsets: {_some(subsets)}", do=f"{line} {_first(subsets)}")
+            raise BadInput(
+                f"{name} has {len(subsets)} subsets: {_some(subsets)}", do=f"{line} {shell_word(_first(subsets))}"
+            )
         chosen = next(iter(subsets))
     elif wanted not in subsets:
         chosen, _, split = wanted.rpartition(":")
     if chosen not in subsets:
         raise NothingFound(
-            f"{name}: no subset {printable(wanted or '')}; there are: {_some(subsets)}", do=f"{line} {_first(subsets)}"
+            f"{name}: no subset {printable(wanted or '')}; there are: {_some(subsets)}",
+            do=f"{line} {shell_word(_first(subsets))}",
         )
     splits = subsets[chosen]
     if not split and len(splits) == 1:
@@ -105,4 +108,4 @@ def _some(names: Any) -> str:
 
 
 def _first(names: Any) -> str:
-    return shell_word(_ONE_SPLIT if _ONE_SPLIT in names else next(iter(names)))
+    return str(_ONE_SPLIT if _ONE_SPLIT in names else next(iter(names)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from oomguard.errors import BadInput
 from oomguard.text import printable
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _MAGIC = re.compile(r"[*?\[]")
+_HARMLESS = re.compile(r"(?:download(?:=(?:true|false|1|0)?)?)?")  # a query that the Hub's own links have
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,3 +81,23 @@ def _matcher(parts: list[str]) -> Callable[[str], Any]:
         return re.compile(pattern, re.DOTALL).fullmatch
     except re.error as error:
         raise BadInput(f"{printable('/'.join(parts))}: not a glob: {error}", do="write a [ as [[]") from error
+
+
+def refuse_secrets(address: str) -> None:
+    """Refuse an address of the web with what may be a secret, before it is written down or shown. Raises: BadInput."""
+    scheme, _, rest = address.partition("://")
+    if scheme not in ("http", "https"):
+        return
+    try:
+        parts = urlsplit(address)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        shown = f"{scheme}://..." if re.search("[@?]", rest) else printable(address)
+        raise BadInput(f"{shown} is not an address of the web", do=f"check it: {scheme}://HOST/PATH") from error
+    if "@" in parts.netloc or not _HARMLESS.fullmatch(parts.query):
+        raise BadInput(
+            f"{scheme}://{printable(host or '')}{printable(parts.path)}: an address with a user, a password or a query "
+            "may hold a secret, and inputs are written down in the manifest",
+            do="leave it out: user and password belong into ~/.netrc, a token of the Hub comes by hf auth login; "
+            "or curl ADDRESS | oomguard prepare -",
+        )

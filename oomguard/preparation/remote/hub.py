@@ -79,8 +79,8 @@ class Hub(Store):
         code = headers.get("X-Error-Code", "")
         if code in _REFUSALS:
             kind, what, do = _REFUSALS[code]
-            data_set = "/".join(name.removeprefix("hf://datasets/").split("/")[:2]).partition("@")[0]
-            page = f"{hub_endpoint()}/datasets/{data_set}"
+            found = _ADDRESS.fullmatch(_from_page(name))
+            page = f"{hub_endpoint()}/datasets/{found[1]}" if found else hub_endpoint()
             return kind(f"{name}: {what} ({self.who} answers {status})", do=do.replace("PAGE", page))
         if status == 401:
             return Unreachable(f"{name} may not be read, or is not there ({self.who} answers 401)", do=self.login)
@@ -96,8 +96,10 @@ def find_on_hub(address: str, known: list[str], subset: str | None = None) -> It
         raise BadInput(f"{name} names no data set", do=f"oomguard prepare {_FORM}")
     repository, revision, path = found[1], unquote(found[2] or ""), found[3] or ""
     hub = _Repository(Client(name, Hub()), repository, name)
-    earlier = next((one.partition("@")[2].partition("/")[0] for one in known
-                    if one.startswith(f"hf://datasets/{repository}@")), "")  # fmt: skip
+    commits = {one.partition("@")[2].partition("/")[0] for one in known
+               if one.startswith(f"hf://datasets/{repository}@")}  # fmt: skip
+    # Of several revisions, which commit was that of the main branch is not known.
+    earlier = commits.pop() if len(commits) == 1 else ""
     commit = revision if _COMMIT.fullmatch(revision) else (earlier if not revision else "")
     commit = commit or hub.commit_of(revision)
     patterns, is_file = [path_pattern(path)], False
@@ -116,9 +118,11 @@ def find_on_hub(address: str, known: list[str], subset: str | None = None) -> It
     for one in files:
         where: str = one["path"]
         if any(pattern.takes(where) for pattern in patterns):
-            pin = (one.get("lfs") or {}).get("oid") or one["oid"]
             yield RemoteEntry(
-                address=f"hf://datasets/{repository}@{commit}/{where}", size=one["size"], pin=pin, named=is_file
+                address=f"hf://datasets/{repository}@{commit}/{where}",
+                size=one["size"],
+                pin=_pin_of(one),
+                named=is_file,
             )
 
 
@@ -160,10 +164,12 @@ def _from_page(address: str) -> str:
 
 def is_hub_page(address: str) -> bool:
     """Whether an address of the web is of a data set on the Hub."""
-    host = (urlsplit(address).hostname or "").removeprefix("www.")
-    own = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
-    is_ours = host in _HOSTS or urlsplit(address)[:2] == urlsplit(own)[:2]
-    return address.startswith("http") and is_ours and _PAGE.fullmatch(urlsplit(address).path) is not None
+    try:
+        parts, own = urlsplit(address), urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co")
+    except ValueError:
+        return False
+    is_ours = (parts.hostname or "").removeprefix("www.") in _HOSTS or parts[:2] == own[:2]
+    return address.startswith("http") and is_ours and _PAGE.fullmatch(parts.path) is not None
 
 
 class _Repository:
@@ -187,28 +193,30 @@ class _Repository:
         url: str | None = f"{self._url}/tree/{commit}{below}?recursive={recursive}&expand=False"
         while url is not None:
             page, url = self._ask(url, absent=True)
-            for one in page or []:
-                if one.get("type") == "file":
-                    if not isinstance(one.get("size"), int) or not isinstance(one.get("path"), str):
+            for one in [] if page is None else page if isinstance(page, list) else [page]:
+                if not isinstance(one, dict) or "type" not in one:
+                    raise self._nonsense()
+                if one["type"] == "file":
+                    if not _is_file(one):
                         raise self._nonsense()
                     yield one
 
     def card(self, commit: str) -> str:
         """Its README.md; empty: there is none. Raises: OomguardError."""
         url = f"{hub_endpoint()}/datasets/{quote(self._repository)}/resolve/{commit}/README.md"
-        status, body, _ = self._client.ask(url, {}, self._take, absent=True)
+        status, body, _ = self._client.ask(url, {}, self._take, also=404)
         return "" if status == 404 else body.decode(errors="replace")
 
     def _ask(self, url: str, *, absent: bool = False) -> tuple[Any, str | None]:
         """Give the answer (None: what is asked for is not there), and the address of the next page."""
-        status, body, following = self._client.ask(url, {}, self._take, absent=absent)
+        status, body, following = self._client.ask(url, {}, self._take, also=404 if absent else 200)
         if status == 404:
             return None, None
-        if following is not None and urlsplit(following)[:2] != urlsplit(url)[:2]:
-            raise self._nonsense()  # the token is for this host
         try:
+            if following is not None and urlsplit(following)[:2] != urlsplit(url)[:2]:
+                raise self._nonsense()  # the token is for this host
             return json.loads(body), following
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise self._nonsense() from error
 
     def _take(self, answer: Any) -> tuple[int, bytes, str | None]:
@@ -221,11 +229,35 @@ class _Repository:
         return Unreachable(f"{self._name}: what {hub_endpoint()} answers is not the Hub's API", do="echo $HF_ENDPOINT")
 
 
+def _is_file(entry: dict[str, Any]) -> bool:
+    """Whether an entry of a tree says of a file what is needed."""
+    size, lfs = entry.get("size"), entry.get("lfs")
+    return (
+        isinstance(size, int) and size >= 0 and isinstance(entry.get("path"), str)
+        and (lfs is None or isinstance(lfs, dict)) and isinstance(_pin_of(entry), str)
+    )  # fmt: skip
+
+
+def _pin_of(entry: dict[str, Any]) -> Any:
+    """The hash of a file in LFS, or git's of the blob; None: there is none."""
+    return (entry.get("lfs") or {}).get("oid") or entry.get("oid")
+
+
 def hub_endpoint() -> str:
-    """Where the Hub is: HF_ENDPOINT, else https://huggingface.co. Raises: Unreachable where HF_HUB_OFFLINE is set."""
+    """Where the Hub is: HF_ENDPOINT, else https://huggingface.co.
+
+    Raises: Unreachable where HF_HUB_OFFLINE is set; BadInput where it is no address.
+    """
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in _YES:
         raise Unreachable("HF_HUB_OFFLINE is set: the Hub is not asked", do="unset HF_HUB_OFFLINE")
-    return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
+    endpoint = (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
+    try:
+        is_one = urlsplit(endpoint).scheme in ("http", "https")
+    except ValueError:
+        is_one = False
+    if not is_one:
+        raise BadInput("HF_ENDPOINT is not an address like https://HOST", do="echo $HF_ENDPOINT")
+    return endpoint
 
 
 def hub_token() -> str | None:

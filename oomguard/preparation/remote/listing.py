@@ -19,7 +19,7 @@ from oomguard.errors import BadInput, OomguardError, WorkerFailed
 from oomguard.kernel.process.commands import own_command
 from oomguard.kernel.process.prctl import die_with_parent
 from oomguard.preparation.remote.cache import is_kept, keep, kept_address, kept_path
-from oomguard.preparation.remote.finding import RemoteEntry
+from oomguard.preparation.remote.finding import RemoteEntry, refuse_secrets
 from oomguard.text import printable, shell_word
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def list_remote(
     They may be paths in `cache`. `subset`: of a data set on the Hub, as its card names it.
     Raises: OomguardError: BadInput, NothingFound, MissingExtra, Unreachable.
     """
+    refuse_secrets(address)
     if cache is not None:
         folder = Path(os.path.realpath(cache))
         known = [kept_address(folder, path) or path for path in known]
@@ -48,12 +49,13 @@ def list_remote(
 def keep_remote(files: Sequence[tuple[str, int, str]], folder: Path, *, fetch: bool) -> list[Path | None]:
     """Give where files, by address, size and pin, are in a cache; those that are not there are fetched, or None.
 
+    None also for those without a pin, of which nobody could tell whether they are still the same.
     Raises: OomguardError.
     """
     if fetch:
         _ask({"keep": [list(files), str(folder)]}, name=files[0][0])
     paths = [kept_path(folder, address, pin) for address, _, pin in files]
-    return [path if is_kept(path, size) else None for path, (_, size, _) in zip(paths, files, strict=True)]
+    return [path if pin and is_kept(path, size) else None for path, (_, size, pin) in zip(paths, files, strict=True)]
 
 
 def _ask(question: dict[str, Any], *, name: str) -> Any:
@@ -93,6 +95,7 @@ def find(address: str, known: list[str], subset: str | None) -> Iterator[RemoteE
     """Give the files of an address. Raises: as `list_remote`."""
     from oomguard.preparation.remote.hub import find_on_hub, is_hub_page
 
+    refuse_secrets(address)
     if address.startswith("hf://") or is_hub_page(address):
         return find_on_hub(address, known, subset)
     if subset is not None:

@@ -11,17 +11,18 @@ import hashlib
 import re
 from typing import Any
 
-from oomguard.errors import Unreachable
+from oomguard.errors import BadInput, Unreachable
 from oomguard.preparation.remote.requesting import Client, Patience, TryAgain, changed, receive, tag_of
 from oomguard.preparation.remote.stores import open_store
-from oomguard.text import printable
-from oomguard.units import KIB, MIB
+from oomguard.text import printable, shell_word
+from oomguard.units import KIB, MIB, format_size
 
 _RANGE = 128 * MIB  # of one request
 _NEXT = 64 * MIB  # of a file, that each request must stand for: the Hub limits their number
 _BLOCK = 256 * KIB
 _SMALL = 4 * MIB  # a file that is read by seeking, and is held whole
 _TAIL = MIB  # where the footer of most is
+_MOST_FOOTER = 64 * MIB  # which is held, and parsed
 
 
 class RemoteFile:
@@ -39,6 +40,7 @@ class RemoteFile:
         self._kept, self._kept_at = b"", 0
         self._answer: Any = None
         self._body_at = self._body_end = self._asked_at = 0
+        self._is_length_unsaid = False  # of a body that should be the whole file
         self._hash = _hash_for(self._linked, size)
         self._hashed = 0
         self._patience = Patience(self.name)
@@ -71,11 +73,17 @@ class RemoteFile:
         """Nothing is written."""
 
     def keep_tail(self) -> None:
-        """Hold the end of the file, with a Parquet footer: all of a small one."""
+        """Hold the end of the file, with a Parquet footer: all of a small one. Raises: BadInput; as `read`."""
         size = self.size if self.size <= _SMALL else _TAIL
         self._kept, self._kept_at = self.stretch(self.size - size, size), self.size - size
-        footer = int.from_bytes(self._kept[-8:-4], "little") + 8
+        footer = int.from_bytes(self._kept[-8:-4], "little") + 8 if self._kept.endswith(b"PAR1") else 0
         if size < footer <= self.size:
+            if footer > _MOST_FOOTER:
+                raise BadInput(
+                    f"{self.name}: its footer has {format_size(footer)}, and of one on a server at most "
+                    f"{format_size(_MOST_FOOTER)} are read",
+                    do="download the file first",
+                )
             more = self.stretch(self.size - footer, footer - size)
             self._kept, self._kept_at = more + self._kept, self.size - footer
 
@@ -136,6 +144,8 @@ class RemoteFile:
         if not got:
             raise TryAgain(f"the connection ended at byte {self._body_at:,}")
         self._body_at += len(got)
+        if self._is_length_unsaid and self._body_at == self.size and receive(self._answer, 1):
+            raise changed(self.name, f"more than {self.size:,} bytes, which it had then")
         return got
 
     def _ask(self, stop: int) -> None:
@@ -152,10 +162,19 @@ class RemoteFile:
             answer.close()
             raise
         self._answer, self._asked_at = answer, self._at
+        self._is_length_unsaid = answer.status_code == 200 and total is None
         self._body_at, self._body_end = begin, stop if answer.status_code == 206 else self.size
 
     def _extent(self, answer: Any) -> tuple[int, int | None]:
-        if answer.headers.get("Content-Encoding", "identity") != "identity":
+        stored = answer.headers.get("x-goog-stored-content-encoding") or "identity"
+        if (
+            stored != "identity"
+        ):  # unpacked on the way, whatever was asked for: the size is another, and parts are not given
+            raise BadInput(
+                f"{self.name} is stored with Content-Encoding {printable(stored)}, and cannot be read as it is stored",
+                do=f"gcloud storage cp {shell_word(self._path)} FILE; oomguard prepare FILE",
+            )
+        if (answer.headers.get("Content-Encoding") or "identity") != "identity":
             raise Unreachable(f"{self.name}: the server compresses it on the way", do="download the file first")
         if answer.status_code == 200:  # a server without ranges: what comes before is passed over
             length = answer.headers.get("Content-Length", "")

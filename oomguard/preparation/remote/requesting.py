@@ -95,8 +95,8 @@ class Client:
         """Close the connections."""
         self._session.close()
 
-    def get(self, url: str, headers: dict[str, str], *, absent: bool = False) -> tuple[Any, dict[str, str]]:
-        """Follow redirects. Gives the answer, which is 200 or 206 (`absent`: or 404), and headers of those before it.
+    def get(self, url: str, headers: dict[str, str], *, also: int = 200) -> tuple[Any, dict[str, str]]:
+        """Follow redirects. Gives the answer, which is 200, 206 or `also`, and headers of those before it.
 
         Raises: TryAgain; Changed, NothingFound, Unreachable.
         """
@@ -125,7 +125,7 @@ class Client:
                 seen |= {key.lower(): value for key, value in answer.headers.items()}
                 url = urljoin(url, answer.headers.get("Location", ""))
                 answer.close()
-            elif status in (200, 206) or (absent and status == 404):
+            elif status in (200, 206, also):
                 return answer, seen
             else:
                 failure = self._refusal(answer, is_first=is_first)
@@ -133,12 +133,12 @@ class Client:
                 raise failure
         raise Unreachable(f"{self._name} cannot be read: more than {_REDIRECTS} redirects", do="check the address")
 
-    def ask(self, url: str, headers: dict[str, str], take: Callable[[Any], _T], *, absent: bool = False) -> _T:
+    def ask(self, url: str, headers: dict[str, str], take: Callable[[Any], _T], *, also: int = 200) -> _T:
         """Give what `take` makes of the answer of `get`, tried some times. Raises: as `get`, but for TryAgain."""
         patience = Patience(self._name, _QUESTION_ATTEMPTS)
         while True:
             try:
-                answer, _ = self.get(url, headers, absent=absent)
+                answer, _ = self.get(url, headers, also=also)
                 with closing(answer):
                     return take(answer)
             except TryAgain as failure:
@@ -223,9 +223,13 @@ def ask_extent(client: Client, url: str) -> tuple[int | None, str]:
         total = answer.headers.get("Content-Length", "")
         if answer.status_code == 206:
             total = answer.headers.get("Content-Range", "").rpartition("/")[2]
+        if answer.status_code == 416:  # an empty file has no first byte
+            if answer.headers.get("Content-Range", "") != "bytes */0":
+                raise client.refusal(answer)
+            total = "0"
         return int(total) if total.isdecimal() else None, tag_of(answer.headers)
 
-    return client.ask(url, {"Range": "bytes=0-0"}, extent)
+    return client.ask(url, {"Range": "bytes=0-0"}, extent, also=416)
 
 
 def changed(name: str, how: str) -> Changed:

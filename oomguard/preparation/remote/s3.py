@@ -17,7 +17,7 @@ from oomguard.errors import BadInput, MissingExtra, NothingFound, OomguardError,
 from oomguard.preparation.remote.finding import RemoteEntry, path_pattern
 from oomguard.preparation.remote.requesting import Client, ask_extent, receive_all
 from oomguard.preparation.remote.stores import Store
-from oomguard.text import printable
+from oomguard.text import printable, shell_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +56,6 @@ class S3(Store):
         """Raises: MissingExtra; Unreachable where the configuration is wrong."""
         try:
             import botocore.session
-            from botocore.exceptions import BotoCoreError
         except ImportError as error:
             raise MissingExtra("s3:// is read with botocore, which finds the credentials", extra="s3") from error
         try:
@@ -66,11 +65,11 @@ class S3(Store):
             if self._credentials is not None:
                 self._credentials.get_frozen_credentials()
             region = session.get_config_variable("region") or os.environ.get("AWS_REGION")
-        except BotoCoreError as error:  # its words may hold what a program of the user's has printed
-            raise Unreachable(f"the credentials of S3 cannot be had: {type(error).__name__}", do=_WHO) from error
+        except Exception as error:
+            raise _without_credentials(error) from error
         self._region: str = region or "us-east-1"
         self._endpoint = _endpoint(profile, session.full_config)
-        self._by_path = (profile.get("s3") or {}).get("addressing_style") != "virtual"
+        self._by_path = _section(profile, "s3").get("addressing_style") != "virtual"
 
     def url(self, address: str, pin: str) -> str:  # noqa: ARG002
         """Of s3://BUCKET/KEY."""
@@ -91,13 +90,12 @@ class S3(Store):
             return {}
         from botocore.auth import S3SigV4Auth
         from botocore.awsrequest import AWSRequest
-        from botocore.exceptions import BotoCoreError
 
         request = AWSRequest("GET", url)
         try:
             S3SigV4Auth(self._credentials.get_frozen_credentials(), "s3", self._region).add_auth(request)
-        except BotoCoreError as error:  # they have run out, and new ones cannot be had
-            raise Unreachable(f"the credentials of S3 cannot be had: {type(error).__name__}", do=_WHO) from error
+        except Exception as error:  # they have run out, and new ones cannot be had
+            raise _without_credentials(error) from error
         return dict(request.headers.items())
 
     def tag(self, pin: str) -> str:
@@ -125,14 +123,25 @@ class S3(Store):
         return kind(f"{name}: {what} ({self.who} answers {status} {code})", do=do)
 
 
+def _without_credentials(error: Exception) -> Unreachable:
+    """Of any kind: a program of the user's, a server, or what they answer. Its words may hold a secret."""
+    return Unreachable(f"the credentials of S3 cannot be had: {type(error).__name__}", do=_WHO)
+
+
+def _section(config: dict[str, Any], name: str) -> dict[str, Any]:
+    """A section of the configuration; empty: there is none, or a word in its place."""
+    found = config.get(name)
+    return found if isinstance(found, dict) else {}
+
+
 def _endpoint(profile: dict[str, Any], config: dict[str, Any]) -> str:
     """Another server than Amazon's, from where its tools look for one; empty: none."""
     ignored = os.environ.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true"
-    services = config.get("services", {}).get(profile.get("services"), {})
+    services = _section(_section(config, "services"), profile.get("services") or "")
     found = (
         os.environ.get("AWS_ENDPOINT_URL_S3")
         or os.environ.get("AWS_ENDPOINT_URL")
-        or services.get("s3", {}).get("endpoint_url")
+        or _section(services, "s3").get("endpoint_url")
         or profile.get("endpoint_url")
         or ""
     )
@@ -149,6 +158,11 @@ def find_in_bucket(address: str) -> Iterator[RemoteEntry]:
     bucket, _, key = address.removeprefix("s3://").partition("/")
     if not _BUCKET.fullmatch(bucket):
         raise BadInput(f"{name} names no bucket", do="oomguard prepare s3://BUCKET/KEY, or a folder or glob in quotes")
+    if not {".", ".."}.isdisjoint(key.split("/")):  # what sends requests takes them out, as of a path
+        raise BadInput(
+            f"{name}: objects with . or .. between slashes in their names are not read",
+            do=f"aws s3 cp {shell_word(address)} FILE; oomguard prepare FILE",
+        )
     pattern, store = path_pattern(key), S3()
     bucket_list = _Bucket(Client(name, store), store, bucket, name)
     if pattern.path and not pattern.has_magic and not key.endswith("/"):

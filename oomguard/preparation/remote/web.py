@@ -9,7 +9,7 @@ from oomguard.errors import BadInput
 from oomguard.preparation.remote.finding import RemoteEntry
 from oomguard.preparation.remote.requesting import Client, ask_extent
 from oomguard.preparation.remote.stores import Store
-from oomguard.text import printable
+from oomguard.text import printable, shell_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 def find_on_web(address: str) -> Iterator[RemoteEntry]:
     """Give the one file, after a question for its first byte. Raises: OomguardError."""
     name, parts = printable(address), urlsplit(address)
-    if parts.username or parts.password or parts.query:
+    if parts.query:
+        without = parts._replace(query="").geturl()
         raise BadInput(
-            f"{parts.scheme}://{printable(parts.hostname or '')}{printable(parts.path)}: an address with a password or "
-            "a query may hold a secret, and inputs are written down in the manifest",
-            do="put user and password into ~/.netrc; or curl ADDRESS | oomguard prepare -",
+            f"{name}: a query is of the links of the Hub's pages, and of no other server's",
+            do=f"oomguard prepare {shell_word(without)}",
         )
     size, pin = ask_extent(Client(name, Store()), address)
     if size is None:

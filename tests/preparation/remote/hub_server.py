@@ -126,7 +126,8 @@ class HandlerOfFaults(BaseHTTPRequestHandler):
         cut = self.fault.cut if self.fault is not None else None
         try:
             self.send_response(status)
-            for name, value in {"Content-Length": str(len(body)), **headers}.items():
+            length = {} if "Transfer-Encoding" in headers else {"Content-Length": str(len(body))}
+            for name, value in {**length, **headers}.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body if cut is None else body[:cut])

@@ -1,12 +1,14 @@
 """`--cache`: files of servers are fetched once, checked, and read from there."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from oomguard.errors import BadInput, Changed
+from oomguard.preparation.reading.sources import Wanted, find_inputs
 from oomguard.preparation.remote.cache import keep, kept_address, kept_path
-from oomguard.preparation.remote.listing import find
+from oomguard.preparation.remote.listing import find, keep_remote
 from tests.preparation.remote.hub_server import COMMIT, REPOSITORY, Fault, HubServer
 from tests.preparation.remote.test_remote_prepare import corpus, on_disk, prepared
 from tests.running import run_oomguard
@@ -78,3 +80,31 @@ def test_no_name_leads_out_of_the_folder(tmp_path: Path) -> None:
     path = kept_path(tmp_path, "s3://bucket/../../../etc//passwd", "pin")
     assert path.resolve().is_relative_to(tmp_path)
     assert ".." not in path.parts
+
+
+def test_a_file_without_a_version_is_not_kept(
+    tmp_path: Path, hub: HubServer, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Of the same size, it may be another one the next time; what was kept before under no version is not read."""
+    hub.files, address = {"a.txt": b"old text, one"}, f"{hub.cdn}/web/a.txt"
+    assert keep_remote([(address, 13, "")], tmp_path / "kept", fetch=True) == [None]
+    assert not hub.asked
+    assert not list((tmp_path / "kept").rglob("a.txt"))
+    assert f"{address}: not kept in --cache" in capfd.readouterr().err
+    before = kept_path(tmp_path / "kept", address, "")
+    before.parent.mkdir(parents=True)
+    before.write_bytes(b"old text, one")
+    assert keep_remote([(address, 13, "")], tmp_path / "kept", fetch=False) == [None]
+
+
+@pytest.mark.parametrize("glob", ["hf://*", f"{ADDRESS}@*/data/*", "*.jsonl", "*/kept/*"])
+def test_a_field_is_that_of_the_address_or_of_the_file(tmp_path: Path, hub: HubServer, glob: str) -> None:
+    """`--text-field GLOB=FIELD` is used where it matches either."""
+    hub.files = {"data/a.jsonl": b'{"body": "x"}\n'}
+    fields = (("none-such/*", "no"), (glob, "body"))
+    kept = Wanted(fields=fields[1:], cache=str(tmp_path / "kept"))
+    (source,) = find_inputs((f"{ADDRESS}/data",), folder=tmp_path, exclude=None, wanted=kept).sources
+    assert source.path.startswith(str(tmp_path / "kept"))
+    assert source.text_field == "body"
+    with pytest.raises(BadInput, match="no input matches none-such"):
+        find_inputs((f"{ADDRESS}/data",), folder=tmp_path, exclude=None, wanted=replace(kept, fields=fields))

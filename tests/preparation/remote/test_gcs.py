@@ -3,16 +3,20 @@
 Source: https://cloud.google.com/storage/docs/json_api/v1/objects, list and get.
 """
 
+import gzip
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
-from oomguard.errors import OomguardError
+from oomguard.errors import BadInput, OomguardError, Unreachable
 from oomguard.preparation.remote import listing
+from oomguard.preparation.remote.remote_file import RemoteFile
+from oomguard.preparation.remote.requesting import Client, receive_all
 from tests.preparation.remote.hub_server import Fault, HandlerOfFaults, WithFaults
 from tests.preparation.remote.test_remote_prepare import corpus, on_disk, prepared
 from tests.running import run_oomguard
@@ -126,3 +130,84 @@ def test_what_an_address_names(google: GoogleServer) -> None:
     assert found("a b+é/c.txt") == ["a b+é/c.txt"]
     with pytest.raises(OomguardError, match="is not there"):
         list(listing.find("gs://other/a", [], None))
+
+
+def test_an_object_that_is_unpacked_on_the_way_is_refused_by_name(google: GoogleServer) -> None:
+    """The size in the list is of what is stored, and another than that of what comes: it would be cut off there.
+
+    Source: https://cloud.google.com/storage/docs/transcoding: the answer is 200, also to a Range, without a length.
+    """
+    text = b"".join(b"line %d\n" % number for number in range(2000))
+    google.put("a.txt", gzip.compress(text))
+    (entry,) = listing.find(f"{ADDRESS}/a.txt", [], None)
+    assert entry.size < len(text)
+    google.faults = [
+        Fault(
+            "/o/a.txt",
+            status=200,
+            headers={"Transfer-Encoding": "chunked", "x-goog-stored-content-encoding": "gzip"},
+            body=b"%x\r\n%b\r\n0\r\n\r\n" % (len(text), text),
+        )
+    ]
+    with closing(RemoteFile(entry.address, entry.size, entry.pin)) as file, pytest.raises(BadInput) as caught:
+        file.read()
+    assert f"{ADDRESS}/a.txt is stored with Content-Encoding gzip" in str(caught.value)
+    assert f"gcloud storage cp {ADDRESS}/a.txt" in caught.value.do
+
+
+@pytest.mark.parametrize("content", [None, "no JSON", '{"type": "service_account"}', "FOLDER"])
+def test_credentials_that_are_named_and_cannot_be_had(
+    google: GoogleServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str | None
+) -> None:
+    """Then nobody is not who asks; without that variable it is, as for what is public."""
+    from google.auth.exceptions import DefaultCredentialsError
+
+    from oomguard.preparation.remote.gcs import Gcs
+
+    path = tmp_path / "key.json"
+    if content == "FOLDER":
+        path.mkdir()
+    elif content is not None:
+        path.write_text(content)
+    monkeypatch.delenv("STORAGE_EMULATOR_HOST")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
+    with pytest.raises(Unreachable, match="the credentials of Google cannot be had: [A-Za-z]+ ") as caught:
+        Gcs()
+    assert caught.value.do == "ls -l $GOOGLE_APPLICATION_CREDENTIALS; or unset it"
+
+    def none(**_: Any) -> None:
+        raise DefaultCredentialsError("none")
+
+    monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS")
+    monkeypatch.setattr("google.auth.default", none)
+    assert Gcs().secret("") == {}
+
+
+class Renewed:
+    """Credentials that have run out; `failures` are what getting a token ends with before it works."""
+
+    def __init__(self, *failures: Exception) -> None:
+        self.valid, self.token, self.failures = False, "token", list(failures)
+
+    def refresh(self, _: Any) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+        self.valid = True
+
+
+def test_a_token_is_asked_for_again_where_the_network_fails(
+    google: GoogleServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from google.auth.exceptions import RefreshError, TransportError
+
+    from oomguard.preparation.remote.gcs import Gcs
+
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    store = Gcs()
+    store._credentials = Renewed(TransportError("no network"), RefreshError("busy", retryable=True))
+    client = Client(ADDRESS, store)
+    assert client.ask(store.bucket_url("corpus"), {}, receive_all) == b"{}"
+    assert [one.headers["Authorization"] for one in google.asked] == ["Bearer token"]
+    store._credentials = Renewed(RefreshError("revoked"))
+    with pytest.raises(Unreachable, match="no token of Google: RefreshError$"):
+        client.ask(store.bucket_url("corpus"), {}, receive_all)

@@ -1,6 +1,7 @@
 """One file on a server: its bytes whatever the connection does, in few requests, and never those of another version."""
 
 import io
+import json
 import random
 import re
 import socket
@@ -14,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from oomguard.errors import Changed, MissingExtra, NothingFound, OomguardError, Unreachable
+from oomguard.errors import BadInput, Changed, MissingExtra, NothingFound, OomguardError, Unreachable
 from oomguard.preparation.reading.parquet_stream import iter_parquet
 from oomguard.preparation.reading.pieces import ReadOptions, unpack
 from oomguard.preparation.reading.source import Source
@@ -145,6 +146,38 @@ def test_a_server_without_ranges_is_read_from_the_start(file: RemoteFile, hub: H
     assert read_all(file) == DATA
 
 
+@pytest.mark.parametrize("more", [b"", b"!"])
+def test_a_body_without_a_length_ends_where_the_file_does(hub: HubServer, waits: list[float], more: bytes) -> None:
+    hub.files = {NAME: DATA[:1000]}
+    file = opened(f"{hub.cdn}/web/{NAME}")
+    body = DATA[:1000] + more
+    chunked = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    hub.faults = [Fault("/web/", status=200, headers={"Transfer-Encoding": "chunked"}, body=chunked)]
+    if not more:
+        assert file.read() == DATA[:1000]
+        return
+    with pytest.raises(Changed, match="more than 1,000 bytes"):
+        file.read()
+
+
+def test_an_empty_file_on_a_plain_server(hub: HubServer, waits: list[float]) -> None:
+    """It has no first byte to ask for: 416, and its length in Content-Range."""
+    hub.files = {NAME: b""}
+    (entry,) = listing.find(f"{hub.cdn}/web/{NAME}", [], None)
+    assert entry.size == 0
+    assert RemoteFile(entry.address, 0, entry.pin).read() == b""
+    hub.faults = [Fault("/web/", status=416, headers={"Content-Range": "bytes */9"})]
+    with pytest.raises(Unreachable, match="the server answers 416"):
+        list(listing.find(f"{hub.cdn}/web/{NAME}", [], None))
+
+
+def test_an_empty_content_encoding_is_none(hub: HubServer, waits: list[float]) -> None:
+    hub.files = {NAME: DATA[:1000]}
+    file = opened(f"{hub.cdn}/web/{NAME}")
+    hub.faults = [Fault("/web/", status=200, headers={"Content-Encoding": ""}, body=DATA[:1000])]
+    assert file.read() == DATA[:1000]
+
+
 @pytest.mark.parametrize("where", ["shorter", "longer", "linked", "content"])
 def test_another_version_is_an_error(file: RemoteFile, hub: HubServer, where: str) -> None:
     """Of another size, with another ETag, or with nothing but another hash."""
@@ -231,10 +264,55 @@ def test_a_commit_of_an_earlier_run_is_kept(hub: HubServer, waits: list[float]) 
     assert [one.path.partition("?")[0] for one in hub.asked] == [f"/api/datasets/{REPOSITORY}/tree/{COMMIT}/data"]
 
 
+def test_of_several_commits_of_an_earlier_run_none_is_taken_for_another(hub: HubServer, waits: list[float]) -> None:
+    """Which of them was that of the main branch is not known, and it is asked for."""
+    hub.files = {NAME: DATA}
+    other = f"hf://datasets/{REPOSITORY}@{'a' * 40}/default/0000.parquet"
+    (entry,) = find_on_hub(f"hf://datasets/{REPOSITORY}/{NAME}", [other, ADDRESS])
+    assert entry.address == ADDRESS
+    assert len(hub.requests(f"^/api/datasets/{REPOSITORY}$")) == 1
+
+
 def test_a_list_that_is_cut_is_asked_for_again(hub: HubServer, waits: list[float]) -> None:
     hub.files = {NAME: DATA}
     hub.faults = [Fault("/tree/", cut=20)]
     assert [one.size for one in find_on_hub(f"hf://datasets/{REPOSITORY}/data", [])] == [len(DATA)]
+
+
+ENTRY = {"type": "file", "oid": "0" * 40, "size": 3, "path": "data/a.txt"}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"error": "no"},
+        "words",
+        ["words"],
+        [{key: value for key, value in ENTRY.items() if key != "oid"}],
+        [{**ENTRY, "oid": 7}],
+        [{**ENTRY, "lfs": "words"}],
+        [{**ENTRY, "lfs": {"oid": 7}}],
+        [{**ENTRY, "size": -1}],
+        [{**ENTRY, "path": None}],
+    ],
+)
+def test_a_tree_that_is_none_is_said(hub: HubServer, waits: list[float], answer: Any) -> None:
+    hub.faults = [Fault("/tree/", status=200, body=json.dumps(answer).encode())]
+    with pytest.raises(Unreachable, match="not the Hub's API"):
+        list(find_on_hub(f"hf://datasets/{REPOSITORY}/data", []))
+
+
+def test_a_next_page_that_is_no_address(hub: HubServer, waits: list[float]) -> None:
+    hub.faults = [Fault("/tree/", status=200, headers={"Link": '<http://[bad>; rel="next"'}, body=b"[]")]
+    with pytest.raises(Unreachable, match="not the Hub's API"):
+        list(find_on_hub(f"hf://datasets/{REPOSITORY}/data", []))
+
+
+@pytest.mark.parametrize("endpoint", ["http://[bad", "hub.invalid"])
+def test_an_endpoint_that_is_no_address(hub: HubServer, monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", endpoint)
+    with pytest.raises(BadInput, match="HF_ENDPOINT"):
+        list(listing.find(f"hf://datasets/{REPOSITORY}/data", [], None))
 
 
 @pytest.mark.parametrize(
@@ -300,6 +378,32 @@ def test_parquet_is_read_column_by_column(
     hub.faults = [Fault("/lfs/", status=410, skip=2)]
     with pytest.raises(NothingFound, match="is not there"):  # through Arrow, and still ours
         list(iter_parquet(source, options=options, resume=None, reserve=lambda *_: None))
+
+
+@pytest.mark.parametrize(
+    ("footer", "magic", "requests"),
+    [(100_000, b"ABCD", 1), (100_000, b"PAR1", 2), (len(DATA), b"PAR1", 1), (0xFFFF_FFFF, b"PAR1", 1)],
+)
+def test_only_the_length_of_a_footer_is_believed(
+    file: RemoteFile, hub: HubServer, monkeypatch: pytest.MonkeyPatch, footer: int, magic: bytes, requests: int
+) -> None:
+    """Behind it stands PAR1, and it fits in the file."""
+    small_ranges(monkeypatch, MIB)
+    hub.files[NAME] = DATA[:-8] + footer.to_bytes(4, "little") + magic
+    file = opened()
+    file.keep_tail()
+    assert len(hub.requests("/lfs/")) == requests
+
+
+def test_a_footer_of_any_length_is_not_held(file: RemoteFile, hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    small_ranges(monkeypatch, MIB)
+    monkeypatch.setattr(remote_file, "_MOST_FOOTER", 100_000, raising=False)
+    hub.files[NAME] = DATA[:-8] + (100_000).to_bytes(4, "little") + b"PAR1"
+    file = opened()
+    with pytest.raises(BadInput, match="its footer has") as caught:
+        file.keep_tail()
+    assert caught.value.do == "download the file first"
+    assert len(hub.requests("/lfs/")) == 1
 
 
 def documents_of(piece: Any) -> list[bytes | None]:

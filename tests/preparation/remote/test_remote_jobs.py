@@ -140,3 +140,17 @@ def test_a_job_that_is_continued_keeps_its_commit(tmp_path: Path, hub: HubServer
     assert (again, where) == (read_job(path), path)
     assert again.sha256 == job.sha256
     assert len(hub.requests(f"^/api/datasets/{REPOSITORY}$")) == 1
+
+
+def test_so_does_one_with_a_cache_behind_a_link(tmp_path: Path, hub: HubServer) -> None:
+    hub.files = {"data/a.txt": b"some text\n" * 100}
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    options = PrepareOptions(
+        inputs=(f"{ADDRESS}/data",), out=tmp_path / "out", cache=str(tmp_path / "link/kept"), val_fraction="0"
+    )
+    job, _ = plan_within(options)
+    assert job.sources[0].path.startswith(str(tmp_path / "link/kept"))
+    again, _ = plan_within(options)
+    assert again.sha256 == job.sha256
+    assert len(hub.requests(f"^/api/datasets/{REPOSITORY}$")) == 1

@@ -9,12 +9,12 @@ from typing import ClassVar
 
 import pytest
 
-from oomguard.errors import OomguardError
+from oomguard.errors import OomguardError, Unreachable
 from oomguard.preparation.remote import listing
 from oomguard.preparation.remote.remote_file import RemoteFile
 from tests.preparation.disturbing import sums_of
 from tests.preparation.remote.conftest import KEY, SESSION
-from tests.preparation.remote.hub_server import Fault
+from tests.preparation.remote.hub_server import Fault, HandlerOfFaults
 from tests.preparation.remote.s3_server import BUCKET, SECRET, S3Server
 from tests.preparation.remote.test_remote_prepare import KINDS, corpus, on_disk, prepared
 from tests.running import run_oomguard, started
@@ -128,6 +128,8 @@ def test_a_list_of_many_pages(s3: S3Server) -> None:
         (f"{ADDRESS}/data/*", Fault("^/", status=403, body=b"<Code>RequestTimeTooSkewed</Code>"), "clock", "timedatectl"),
         (f"{ADDRESS}/data/*", Fault("^/", status=200, body=b"<html>hello</html>no"), "is not S3", "AWS_ENDPOINT_URL"),
         ("s3://none-such/data/", None, "no such bucket", "aws s3 ls"),
+        (f"{ADDRESS}/data/../a.txt", None, "are not read", f"aws s3 cp {ADDRESS}/data/../a.txt"),
+        (f"{ADDRESS}/./data/*", None, "are not read", "oomguard prepare FILE"),
         ("s3://x/data/", None, "names no bucket", "s3://BUCKET/KEY"),
     ],
 )  # fmt: skip
@@ -163,6 +165,68 @@ def test_without_credentials_nothing_is_signed(s3: S3Server, monkeypatch: pytest
     list(listing.find(f"{ADDRESS}/data/a.txt", [], None))
     assert s3.asked
     assert not any("Authorization" in one.headers for one in s3.asked)
+
+
+def own_profile(monkeypatch: pytest.MonkeyPatch, folder: Path, config: str) -> None:
+    (folder / "config").write_text(config)
+    for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name)
+    for name, value in {"AWS_CONFIG_FILE": str(folder / "config"), "AWS_PROFILE": "own"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        "credential_process = /nonexistent/program\n",
+        f"credential_process = echo {SECRET}\n",
+        (
+            "role_arn = arn:aws:iam::123456789012:role/x\nsource_profile = other\n"
+            "[profile other]\naws_access_key_id = AKIA\naws_secret_access_key = key\n"
+        ),
+    ],
+)
+def test_credentials_that_cannot_be_had(
+    s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: str
+) -> None:
+    """A program that is not there, one that prints something else, and a role that may not be taken."""
+    from oomguard.preparation.remote.s3 import S3
+
+    own_profile(monkeypatch, tmp_path, f"[profile own]\nregion = us-east-1\n{config}")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", s3.listen(Refusing, "sts"))
+    with pytest.raises(Unreachable, match="the credentials of S3 cannot be had: [A-Za-z]+$") as caught:
+        S3()
+    assert caught.value.do == "aws sts get-caller-identity"
+
+
+class Refusing(HandlerOfFaults):
+    def do_POST(self) -> None:  # noqa: N802 - as http.server calls it
+        self.note()
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.answer(403, b"<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>")
+
+
+def test_credentials_that_cannot_be_renewed(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the middle of a run, by whatever botocore lets through."""
+    from oomguard.preparation.remote.s3 import S3
+
+    store = S3()
+    monkeypatch.setattr("botocore.credentials.Credentials.get_frozen_credentials", lambda _: json.loads("no"))
+    with pytest.raises(Unreachable, match="cannot be had: JSONDecodeError$"):
+        store.secret(f"{s3.url}/{BUCKET}/a.txt")
+
+
+@pytest.mark.parametrize(
+    "config", ["s3 = word\n", "services = word\n", "services = mine\n[services mine]\ns3 = word\n"]
+)
+def test_a_word_in_place_of_a_section_says_nothing(
+    s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: str
+) -> None:
+    from oomguard.preparation.remote.s3 import S3
+
+    own_profile(monkeypatch, tmp_path, f"[profile own]\nregion = eu-west-3\n{config}")
+    assert S3().url("s3://corpus/a", "") == "https://corpus.s3.eu-west-3.amazonaws.com/a"
 
 
 def test_addresses_of_amazon(s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

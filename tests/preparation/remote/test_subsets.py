@@ -1,14 +1,15 @@
 """The subsets of a data set on the Hub, as its card names them, and the addresses that people copy from its pages."""
 
+import shlex
 from pathlib import Path
 
 import pytest
 
-from oomguard.errors import NothingFound, OomguardError
+from oomguard.errors import NothingFound, OomguardError, Unreachable
 from oomguard.preparation.reading.sources import find_sources
 from oomguard.preparation.remote import listing
-from oomguard.preparation.remote.data_card import parse_card
-from tests.preparation.remote.hub_server import COMMIT, REPOSITORY, HubServer
+from oomguard.preparation.remote.data_card import choose, parse_card
+from tests.preparation.remote.hub_server import COMMIT, REPOSITORY, Fault, HubServer
 
 ADDRESS = f"hf://datasets/{REPOSITORY}"
 # As the card of HuggingFaceFW/fineweb-edu writes them: one glob, lists, splits, and a folder.
@@ -93,6 +94,17 @@ def test_which_there_are_is_said(card: HubServer, address: str, subset: str | No
     assert do in caught.value.do
 
 
+@pytest.mark.parametrize(
+    ("wanted", "word"),
+    [("a b", "a b:x y"), ("none", "a b"), ("a b:none", "a b:x y"), (None, "a b")],
+)
+def test_what_to_type_is_quoted_once(wanted: str | None, word: str) -> None:
+    subsets = {"a b": {"x y": ["1"], "z": ["2"]}, "c": {"train": ["3"]}}
+    with pytest.raises(OomguardError) as caught:
+        choose(subsets, wanted, name=ADDRESS, address=ADDRESS)
+    assert shlex.split(caught.value.do) == ["oomguard", "prepare", ADDRESS, "--subset", word]
+
+
 def test_without_subsets_all_files_are_meant(card: HubServer) -> None:
     hub = card
     hub.files = dict.fromkeys(FILES, b"bytes")
@@ -110,7 +122,7 @@ def test_the_only_subset_is_meant(card: HubServer) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["---\nconfigs: [1]\n---", "---\nconfigs:\n- data_files: 7\n---", "---\na: [\n---", "---\nconfigs:\n- data_files: https://x/a\n---"],
+    ["---\nconfigs: [1]\n---", "---\nconfigs: 5\n---", "---\nconfigs: word\n---", "---\na: !!timestamp word\n---", "---\nconfigs:\n- data_files: 7\n---", "---\na: [\n---", "---\nconfigs:\n- data_files: https://x/a\n---"],
 )  # fmt: skip
 def test_a_card_that_cannot_be_used(card: HubServer, text: str) -> None:
     card.files["README.md"] = text.encode()
@@ -142,6 +154,17 @@ def test_addresses_of_pages(card: HubServer, page: str, expected: list[str]) -> 
 @pytest.mark.parametrize("page", ["", "/", "/viewer/sample-10BT/train"])
 def test_the_page_of_a_data_set_is_the_data_set(card: HubServer, page: str) -> None:
     assert found(f"{card.hub}/datasets/{REPOSITORY}{page}", "one") == TEN[:1]
+
+
+@pytest.mark.parametrize("address", [
+    f"{ADDRESS}@main/data", f"hf://{REPOSITORY}@main/data", f"hf://{REPOSITORY}", "HUB/datasets/tester/corpus",
+    "HUB/datasets/tester/corpus/tree/main/data",
+])  # fmt: skip
+def test_access_is_asked_for_on_the_page_of_the_data_set(hub: HubServer, address: str) -> None:
+    hub.faults = [Fault("^/api", status=403, headers={"X-Error-Code": "GatedRepo"})]
+    with pytest.raises(Unreachable, match="gated") as caught:
+        found(address.replace("HUB", hub.hub))
+    assert caught.value.do == f"ask for it on {hub.hub}/datasets/{REPOSITORY}, then: hf auth login"
 
 
 @pytest.mark.parametrize(
