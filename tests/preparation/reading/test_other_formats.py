@@ -1,6 +1,7 @@
 """Arrow, JSON arrays, CSV, tar and WARC in, the same documents out, whatever the pieces and wherever one goes on."""
 
 import codecs
+import contextlib
 import csv
 import inspect
 import io
@@ -21,7 +22,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from oomguard.errors import BadInput, BudgetTooSmall
-from oomguard.preparation.reading.arrow_batches import iter_arrow
+from oomguard.preparation.reading.arrow_batches import iter_arrow, require_arrow_column
 from oomguard.preparation.reading.byte_stream import ByteStream, Transcoded
 from oomguard.preparation.reading.csv_records import iter_csv
 from oomguard.preparation.reading.json_values import iter_values
@@ -85,7 +86,10 @@ def as_warc(found: list[str]) -> bytes:
 
 
 def as_arrow(found: list[str], make: Any, compression: str | None, kind: Any) -> bytes:
-    table = pa.table({"n": range(len(found)), "text": pa.array(found).cast(kind)})
+    return as_bytes(pa.table({"n": range(len(found)), "text": pa.array(found).cast(kind)}), make, compression)
+
+
+def as_bytes(table: pa.Table, make: Any, compression: str | None = None) -> bytes:
     file = io.BytesIO()
     with make(file, table.schema, options=pa.ipc.IpcWriteOptions(compression=compression)) as writer:
         writer.write_table(table, max_chunksize=3)
@@ -302,6 +306,26 @@ def test_streams_behind_each_other_and_what_is_none(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(one + b"and more")
     with pytest.raises(BadInput, match="damaged"):
         read("stream", tmp_path / "a")
+
+
+@pytest.mark.parametrize("make", [pa.ipc.new_file, pa.ipc.new_stream])
+@pytest.mark.parametrize("flip", [0x01, 0x80, 0xFF])
+def test_a_damaged_schema_is_named_or_does_not_matter(tmp_path: Path, make: Any, flip: int) -> None:
+    """Each byte of it in turn. A file is read by its second one, at the end; over a stream's, Arrow may end the process."""
+    table = pa.table({"n": pa.array([{"a": 1}, {"a": 2}]), "text": ["one", "two"]})
+    data = bytearray(as_bytes(table, make))
+    begin = 8 if data.startswith(b"ARROW1") else 0
+    path = tmp_path / "a"
+    for at in range(begin, begin + 8 + int.from_bytes(data[begin + 4 : begin + 8], "little")):
+        data[at] ^= flip
+        path.write_bytes(data)
+        data[at] ^= flip
+        memory_ahead([source(path, "arrow")])
+        with contextlib.suppress(BadInput):
+            require_arrow_column(str(path), "text")
+        with contextlib.suppress(BadInput):
+            if begin:
+                assert documents_in(read("arrow", path)) == ["one", "two"]
 
 
 @pytest.mark.parametrize("make", [pa.ipc.new_file, pa.ipc.new_stream])
