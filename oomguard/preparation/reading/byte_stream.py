@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from oomguard.preparation.reading.packed_streams import Packed
-    from oomguard.preparation.reading.pieces import Piece, Reserve
+    from oomguard.preparation.reading.pieces import Held, Piece, Reserve
     from oomguard.preparation.reading.source import Source
 
 STDIN_FD = 0
@@ -171,19 +171,25 @@ class _Rest:
 class Unpacked:
     """The decompressed bytes of a file that is a part of another one."""
 
-    def __init__(self, file: BinaryIO, compression: Packed, name: str, *, reserve: Reserve, held: int) -> None:
+    def __init__(self, file: BinaryIO, compression: Packed, name: str, *, reserve: Reserve, held: Held) -> None:
         """`held`: what the file that it is a part of has asked for. Raises: as ByteStream."""
         self._compression = compression
         self._name = name
         self._reserve = reserve
-        self._outer = self.held = held
+        self._outer = held
+        self._window = 0
         self._streams = PackedStreams(file, compression, before_stream=self._ask)
+
+    @property
+    def held(self) -> int:
+        """Bytes of memory that its decoder takes beyond the usual, and the file that it is a part of."""
+        return self._window + self._outer()
 
     def _ask(self, head: bytes) -> None:
         window = decoder_memory(head, self._compression)
-        if window > USUAL and window + self._outer > self.held:
-            self._reserve(window + self._outer, f"{self._name}: its {self._compression} dictionary")
-            self.held = window + self._outer
+        if window > max(self._window, USUAL):
+            self._reserve(window + self._outer(), f"{self._name}: its {self._compression} dictionary")
+            self._window = window
 
     def read(self, size: int, /) -> bytes:
         """Give the next bytes, at most `size`; b"" only at the end. Raises: BadInput for damaged data."""

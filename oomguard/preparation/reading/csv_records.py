@@ -46,7 +46,7 @@ def iter_csv(
     name = printable(source.path)
     csv.field_size_limit(sys.maxsize)  # what fits is asked for in bytes
     with ByteStream(source, reserve=reserve) as raw:
-        lines = _Lines(readable(raw, source), name, Room(name, options, reserve, held=raw.held, copies=_COPIES))
+        lines = _Lines(readable(raw, source), name, Room(name, options, reserve, held=lambda: raw.held, copies=_COPIES))
         records = csv.reader(lines, delimiter="\t" if source.kind == "tsv" else ",", strict=True)
         names = _header(records, lines, name)
         if names is None:

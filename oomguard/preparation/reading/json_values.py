@@ -44,7 +44,7 @@ def iter_values(
     with ByteStream(source, reserve=reserve) as raw:
         stream = readable(raw, source)
         skip_bytes(stream, at["offset"], name=name)
-        values = _Values(stream, name, Room(name, options, reserve, held=raw.held), dict(at))
+        values = _Values(stream, name, Room(name, options, reserve, held=lambda: raw.held), dict(at))
         packer = Packer(options, task="values", word="value", number=at["number"])
         yield from packed(((value, values.origin, values.position(), None) for value in values), packer, at)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from oomguard.preparation.reading.byte_stream import Readable
-    from oomguard.preparation.reading.pieces import ReadOptions, Reserve
+    from oomguard.preparation.reading.pieces import Held, ReadOptions, Reserve
     from oomguard.preparation.reading.source import Source
 
 
@@ -39,7 +39,7 @@ def iter_lines(
         else:
             stream = readable(raw, source)
             skip_bytes(stream, start["offset"], crc=start.get("crc"), name=name)
-        pieces = LineReader(stream, name, options, reserve, held=raw.held).pieces(start)
+        pieces = LineReader(stream, name, options, reserve, held=lambda: raw.held).pieces(start)
         yield from with_reach(pieces, raw, source)
 
 
@@ -57,8 +57,8 @@ def _piece(data: list[Any], start: dict[str, Any], *, lines: int) -> Piece:
 class LineReader:
     """Gives a stream in pieces of whole lines, about `piece_bytes` each; a longer line is a piece of its own."""
 
-    def __init__(self, stream: Readable, name: str, options: ReadOptions, reserve: Reserve, *, held: int = 0) -> None:
-        """`held`: bytes that the stream asked for itself."""
+    def __init__(self, stream: Readable, name: str, options: ReadOptions, reserve: Reserve, *, held: Held) -> None:
+        """Read whole lines of `stream`."""
         self._stream = stream
         self._size = options.piece_bytes
         self._room = Room(name, options, reserve, held=held)

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     # Asks for memory before it is held: the bytes that the step takes at its peak on top of the reader's usual need,
     # and for what. Raises to refuse. Nothing is given back: the largest amount that was granted stays granted.
     Reserve = Callable[[int, str], None]
+    # What a stream has asked for itself so far: a further frame, or a member of an archive, may have a larger window.
+    Held = Callable[[], int]
 
 
 USUAL = 16 * MIB  # that a decoder or a batch takes within the stream reader's usual need: xz -6 takes 9 MiB
@@ -78,9 +80,9 @@ class Room:
     """Asks for the memory of a large document; of one whose size is not known before, in steps, while it grows."""
 
     def __init__(
-        self, name: str, options: ReadOptions, reserve: Reserve, *, held: int = 0, copies: int = _COPIES
+        self, name: str, options: ReadOptions, reserve: Reserve, *, held: Held = lambda: 0, copies: int = _COPIES
     ) -> None:
-        """`held`: what the stream has asked for itself; `copies`: bytes that each byte of a document takes."""
+        """`copies`: bytes that each byte of a document takes."""
         self._name = name
         self._reserve = reserve
         self._held = held
@@ -104,7 +106,7 @@ class Room:
             return
         for asked in () if is_long else (size,) if rest is None else (size + _STEP, size):
             try:
-                self._reserve(self._copies * asked + self._held, f"{self._name}: {where}")
+                self._reserve(self._copies * asked + self._held(), f"{self._name}: {where}")
             except BudgetTooSmall:
                 continue
             self._asked = asked
@@ -117,7 +119,7 @@ class Room:
             f"{self._name}: {where} is {format_size(size)} long and needs {format_size(need)} of memory to read; "
             f"the longest that fits here is {format_size(self._largest)}",
             do=f"give --max-rss {format_size(need)} more than now, or take it out",
-            alone=need + self._held,
+            alone=need + self._held(),
         )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tarfile
 from dataclasses import replace
+from functools import partial
 from itertools import accumulate
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from oomguard.preparation.reading.byte_stream import Readable
-    from oomguard.preparation.reading.pieces import ReadOptions, Reserve
+    from oomguard.preparation.reading.pieces import Held, ReadOptions, Reserve
     from oomguard.preparation.reading.source import Source
 
 _EXTENSIONS_SHOWN = 8
@@ -99,9 +100,10 @@ def _members(
             continue
         file: Any = archive.extractfile(member)
         shown = f"{name}: {printable(member.name)}"
-        packed = Unpacked(file, compression, shown, reserve=reserve, held=stream.held) if compression else None
+        packed = Unpacked(file, compression, shown, reserve=reserve, held=lambda: stream.held) if compression else None
         content: Readable = packed or file
-        for piece in (_text if kind == "text" else _lines)(content, shown, options, reserve, start):
+        held = partial(getattr, packed or stream, "held")  # by the time that it is asked
+        for piece in (_text if kind == "text" else _lines)(content, shown, options, reserve, start, held):
             place = {"header": header, "passed": passed, **piece.resume}
             where = f"member {printable(member.name)}, {piece.where}"
             yield replace(piece, resume=place, where=where, member=member.name)
@@ -129,20 +131,20 @@ def _kind_of(member: str) -> tuple[str | None, Any]:
 
 
 def _text(
-    content: Readable, name: str, options: ReadOptions, reserve: Reserve, start: dict[str, Any]
+    content: Readable, name: str, options: ReadOptions, reserve: Reserve, start: dict[str, Any], held: Held
 ) -> Iterator[Piece]:
     stream = UnifiedNewlines(content) if options.universal_newlines else content
-    reader = TextReader(name, stream, options, reserve, held=0)
+    reader = TextReader(name, stream, options, reserve, held=held)
     for piece in reader.pieces(start):
         yield replace(piece, resume={"line": 1, **piece.resume})
 
 
 def _lines(
-    content: Readable, name: str, options: ReadOptions, reserve: Reserve, start: dict[str, Any]
+    content: Readable, name: str, options: ReadOptions, reserve: Reserve, start: dict[str, Any], held: Held
 ) -> Iterator[Piece]:
     skip_bytes(content, start["offset"], name=name)
     place = {"offset": start["offset"], "line": start["line"]}
-    for piece in LineReader(content, name, options, reserve).pieces(place):
+    for piece in LineReader(content, name, options, reserve, held=held).pieces(place):
         data, origin = b"".join(piece.data), piece.origin
         if piece.starts_document and data.startswith(_BOM):  # of the member
             data, origin = data[len(_BOM) :], origin + len(_BOM)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from oomguard.preparation.reading.byte_stream import Readable
-    from oomguard.preparation.reading.pieces import ReadOptions, Reserve
+    from oomguard.preparation.reading.pieces import Held, ReadOptions, Reserve
     from oomguard.preparation.reading.source import Source
 
 _COPIES = 3  # of a long stretch without a cut: what is read, the window that is searched, the piece
@@ -49,7 +49,7 @@ def iter_text(
             return
         stream = readable(raw, source)
         stream = UnifiedNewlines(stream) if options.universal_newlines else stream
-        reader = TextReader(printable(source.path), stream, options, reserve, held=raw.held)
+        reader = TextReader(printable(source.path), stream, options, reserve, held=lambda: raw.held)
         pieces = reader.pieces(resume, digest=source.path == "-", guessed=source.guessed)
         yield from with_reach(pieces, raw, source)
 
@@ -72,7 +72,9 @@ def _divided(
         stream: Readable = Stretch(raw, begin, end)
         stream = UnifiedNewlines(stream) if options.universal_newlines else stream
         whole = end in (val_from, size)
-        reader = TextReader(printable(source.path), stream, options, reserve, held=raw.held, begin=begin, whole=whole)
+        reader = TextReader(
+            printable(source.path), stream, options, reserve, held=lambda: raw.held, begin=begin, whole=whole
+        )
         start = {"offset": 0, "starts": begin in (0, val_from)}
         for piece in reader.pieces(at if at.get("part", 0) == part and at else start):
             yield replace(
@@ -86,7 +88,7 @@ class TextReader:
     """Cuts a stream of text."""
 
     def __init__(
-        self, name: str, stream: Readable, options: ReadOptions, reserve: Reserve, *, held: int, begin: int = 0,
+        self, name: str, stream: Readable, options: ReadOptions, reserve: Reserve, *, held: Held, begin: int = 0,
         whole: bool = True,
     ) -> None:  # fmt: skip
         """`begin`: where in the file the stream begins; without `whole` its end is a cut, and ends no document."""
@@ -170,7 +172,7 @@ class TextReader:
                 raise no_cut(self._name, f"byte {self._begin + self._offset}", reach)
             reach = min(2 * reach, self._options.longest_piece)
             if reach > self._options.unasked:
-                self._reserve(_COPIES * reach + self._held, f"{self._name}: byte {self._begin + self._offset}")
+                self._reserve(_COPIES * reach + self._held(), f"{self._name}: byte {self._begin + self._offset}")
 
     def _up_to(self, taken: int) -> tuple[bytes, int, bool]:
         """End with the last separator; it is left out, because the end of the piece says the same."""

@@ -39,7 +39,7 @@ def iter_warc(
     at = resume or {"offset": 0, "record": 1}
     with ByteStream(source, reserve=reserve) as stream:
         skip_bytes(stream, at["offset"], name=name)
-        records = _Records(stream, name, Room(name, options, reserve, held=stream.held), **at)
+        records = _Records(stream, name, Room(name, options, reserve, held=lambda: stream.held), **at)
         packer = Packer(options, task="documents", word="record", number=at["record"])
         yield from packed(((document, records.origin, records.position(), None) for document in records), packer, at)
 
