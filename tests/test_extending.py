@@ -99,7 +99,7 @@ def iter_fortunes(
     at = resume or {"offset": 0, "fortune": 1}
     with ByteStream(source, reserve=reserve) as stream:
         skip_bytes(stream, at["offset"], name=source.path)
-        room = Room(source.path, options, reserve, held=stream.held)
+        room = Room(source.path, options, reserve, held=lambda: stream.held)
         packer = Packer(options, task="documents", word="fortune", number=at["fortune"])
         yield from packed(_fortunes(stream, room, **at), packer, at)
 

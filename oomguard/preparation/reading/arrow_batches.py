@@ -152,7 +152,7 @@ class _Batches:
 def _damage(path: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:  # the last: of a column's name
         name = printable(path)
         if isinstance(error, OSError) and error.errno is not None:
             raise BadInput(f"{name} cannot be read: {error.strerror}", do=f"ls -l {shell_word(path)}") from error

@@ -7,6 +7,7 @@ Source: Message.fbs, Schema.fbs and "Encapsulated message format" of the Arrow c
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -24,6 +25,7 @@ _SCHEMA, _RECORD_BATCH = 1, 3  # MessageHeader
 _FIELDS = 1  # of Schema
 _NAME, _TYPE, _DICTIONARY, _CHILDREN = 0, 2, 4, 5  # of Field
 _BUFFERS, _COMPRESSION = 2, 3  # of RecordBatch
+_DAMAGES = (struct.error, IndexError, RecursionError)  # what a place that is none, or that leads back, makes of it
 # How many buffers a column of a type has, without those of its children; the others have two. Unions differ between
 # versions, and of views the batch says it.
 _OWN_BUFFERS: dict[int, int | None] = {
@@ -60,7 +62,8 @@ class Messages:
         self._buffers = slice(None)
         for kind, table, _, _ in self._all(start):
             if kind == _SCHEMA:
-                self._buffers = _buffers_of(table, field)
+                with suppress(*_DAMAGES):  # the reading will say so
+                    self._buffers = _buffers_of(table, field)
             break
 
     def batches(self, start: int | None = None) -> Iterator[Batch]:
@@ -86,7 +89,7 @@ class Messages:
                 body = at + 8 + size
                 end = body + message.int64(_BODY)
                 yield message.number(_HEADER_TYPE), message.table(_HEADER), at, (body, end)
-            except (struct.error, IndexError):
+            except _DAMAGES:
                 return  # damaged: the reading will say so
             if end < body:
                 return
@@ -102,7 +105,7 @@ class Messages:
                 if size >= 8:
                     self._file.seek(body + offset)
                     total += size + max(struct.unpack("<q", self._file.read(8))[0], 0)
-        except (struct.error, IndexError):
+        except _DAMAGES:
             return None
         return total
 

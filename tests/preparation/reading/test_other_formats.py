@@ -1,6 +1,7 @@
 """Arrow, JSON arrays, CSV, tar and WARC in, the same documents out, whatever the pieces and wherever one goes on."""
 
 import codecs
+import contextlib
 import csv
 import inspect
 import io
@@ -21,10 +22,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from oomguard.errors import BadInput, BudgetTooSmall
-from oomguard.preparation.reading.arrow_batches import iter_arrow
+from oomguard.preparation.reading.arrow_batches import iter_arrow, require_arrow_column
 from oomguard.preparation.reading.byte_stream import ByteStream, Transcoded
 from oomguard.preparation.reading.csv_records import iter_csv
 from oomguard.preparation.reading.json_values import iter_values
+from oomguard.preparation.reading.line_stream import iter_lines
 from oomguard.preparation.reading.lines import parse_values
 from oomguard.preparation.reading.memory_ahead import memory_ahead
 from oomguard.preparation.reading.pieces import Piece, unpack
@@ -85,7 +87,10 @@ def as_warc(found: list[str]) -> bytes:
 
 
 def as_arrow(found: list[str], make: Any, compression: str | None, kind: Any) -> bytes:
-    table = pa.table({"n": range(len(found)), "text": pa.array(found).cast(kind)})
+    return as_bytes(pa.table({"n": range(len(found)), "text": pa.array(found).cast(kind)}), make, compression)
+
+
+def as_bytes(table: pa.Table, make: Any, compression: str | None = None) -> bytes:
     file = io.BytesIO()
     with make(file, table.schema, options=pa.ipc.IpcWriteOptions(compression=compression)) as writer:
         writer.write_table(table, max_chunksize=3)
@@ -305,6 +310,26 @@ def test_streams_behind_each_other_and_what_is_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [pa.ipc.new_file, pa.ipc.new_stream])
+@pytest.mark.parametrize("flip", [0x01, 0x80, 0xFF])
+def test_a_damaged_schema_is_named_or_does_not_matter(tmp_path: Path, make: Any, flip: int) -> None:
+    """Each byte of it in turn. A file is read by its second one, at the end; over a stream's, Arrow may end the process."""
+    table = pa.table({"n": pa.array([{"a": 1}, {"a": 2}]), "text": ["one", "two"]})
+    data = bytearray(as_bytes(table, make))
+    begin = 8 if data.startswith(b"ARROW1") else 0
+    path = tmp_path / "a"
+    for at in range(begin, begin + 8 + int.from_bytes(data[begin + 4 : begin + 8], "little")):
+        data[at] ^= flip
+        path.write_bytes(data)
+        data[at] ^= flip
+        memory_ahead([source(path, "arrow")])
+        with contextlib.suppress(BadInput):
+            require_arrow_column(str(path), "text")
+        with contextlib.suppress(BadInput):
+            if begin:
+                assert documents_in(read("arrow", path)) == ["one", "two"]
+
+
+@pytest.mark.parametrize("make", [pa.ipc.new_file, pa.ipc.new_stream])
 def test_a_batch_that_is_decompressed_is_asked_for(tmp_path: Path, make: Any) -> None:
     """With the bytes that the column takes, and not those of other columns."""
     text = ["x" * 1000] * 30_000
@@ -360,6 +385,7 @@ def test_a_batch_that_is_not_compressed_takes_nothing(tmp_path: Path) -> None:
 
 
 LONG_FRAME = b"\x28\xb5\x2f\xfd\x00\x88\x01\x00\x00"  # RFC 8878: a window of 128 MiB, an empty block
+LONG_WINDOW = 128 << 20
 
 
 @pytest.mark.parametrize("member", ["a.jsonl.zst", "a.txt.zst", "a.jsonl.xz"])
@@ -381,6 +407,42 @@ def test_windows_within_an_archive_are_asked_for(tmp_path: Path, member: str) ->
     ((size, where),) = asked
     assert size >= 64 << 20
     assert f"{member}: its " in where
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "txt"])
+def test_a_long_line_is_asked_for_beside_the_windows_it_comes_from(tmp_path: Path, kind: str) -> None:
+    """Of the member, and of the archive; which are asked for alone before, as the member's is beside the archive's."""
+    line = b'{"text": "' + b"x" * 5000 + b'"}\n'
+
+    def asked(*, member: bool, archive: bool) -> list[int]:
+        file = io.BytesIO()
+        with tarfile.open(fileobj=file, mode="w") as made:
+            _add(made, f"a.{kind}{'.zst' * member}", LONG_FRAME + PACKERS["zst"](line) if member else line)
+        data = file.getvalue()
+        (tmp_path / "a").write_bytes(LONG_FRAME + PACKERS["zst"](data) if archive else data)
+        found: list[int] = []
+        how: dict[str, Any] = {"options": options(piece_bytes=1000, unasked=1000), "resume": None}
+        packed = source(tmp_path / "a", "tar", "zst" if archive else None)
+        list(iter_tar(packed, reserve=lambda size, _: found.append(size), **how))
+        return found
+
+    plain = asked(member=False, archive=False)
+    assert plain[-1] >= 3 * len(line)
+    window, both = LONG_WINDOW, 2 * LONG_WINDOW
+    assert asked(member=True, archive=False) == [window, *(window + size for size in plain)]
+    assert asked(member=False, archive=True) == [window, *(window + size for size in plain)]
+    assert asked(member=True, archive=True) == [window, both, *(both + size for size in plain)]
+
+
+def test_the_window_of_a_further_frame_counts_beside_a_long_line(tmp_path: Path) -> None:
+    """As that of the first does: it is asked for when it is reached, and stays."""
+    line, usual = b'{"text": "' + b"x" * 5000 + b'"}\n', PACKERS["zst"](b"{}\n")
+    (tmp_path / "a").write_bytes(usual + LONG_FRAME + PACKERS["zst"](line))
+    asked: list[int] = []
+    how: dict[str, Any] = {"options": options(piece_bytes=1000, unasked=1000), "resume": None}
+    list(iter_lines(source(tmp_path / "a", "jsonl", "zst"), reserve=lambda size, _: asked.append(size), **how))
+    assert asked[0] == LONG_WINDOW
+    assert asked[-1] >= LONG_WINDOW + 4 * len(line)
 
 
 @pytest.mark.parametrize("packed", ["xz", "zst"])
