@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 
 from oomguard.errors import BadInput, MissingExtra, Unreachable
 from oomguard.preparation.remote.finding import RemoteEntry, path_pattern
-from oomguard.preparation.remote.requesting import Client, receive_all
+from oomguard.preparation.remote.requesting import Client, TryAgain, receive_all
 from oomguard.preparation.remote.stores import Store
 from oomguard.text import printable
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _BUCKET = re.compile("[a-z0-9][a-z0-9._-]{1,220}")
 _SCOPE = "https://www.googleapis.com/auth/devstorage.read_only"
+_NAMED = "GOOGLE_APPLICATION_CREDENTIALS"
 _PAGE = 1000  # objects in an answer
 _FIELDS = "items(name,size,generation),nextPageToken"
 
@@ -36,7 +37,7 @@ class Gcs(Store):
     has_secret = True
 
     def __init__(self) -> None:
-        """Raises: MissingExtra."""
+        """Raises: MissingExtra; Unreachable where credentials are named, and cannot be had."""
         try:
             import google.auth
             import google.auth.exceptions
@@ -48,8 +49,12 @@ class Gcs(Store):
         if not host:
             try:
                 self._credentials, _ = google.auth.default(scopes=[_SCOPE])
-            except google.auth.exceptions.DefaultCredentialsError:
-                self._credentials = None
+            except Exception as error:
+                is_named = bool(os.environ.get(_NAMED))
+                if is_named or not isinstance(error, google.auth.exceptions.DefaultCredentialsError):
+                    do = f"ls -l ${_NAMED}; or unset it" if is_named else self.login
+                    what = f"the credentials of Google cannot be had: {type(error).__name__}"
+                    raise Unreachable(f"{what} ({_NAMED})" if is_named else what, do=do) from error
 
     def url(self, address: str, pin: str) -> str:
         """Of gs://BUCKET/NAME, in the generation that was pinned."""
@@ -62,7 +67,7 @@ class Gcs(Store):
         return f"{self._host}/storage/v1/b/{bucket}/o"
 
     def secret(self, url: str) -> dict[str, str]:  # noqa: ARG002
-        """A token, renewed when it runs out. Raises: Unreachable."""
+        """A token, renewed when it runs out. Raises: TryAgain where the network fails; Unreachable."""
         if self._credentials is None:
             return {}
         import google.auth.exceptions
@@ -71,8 +76,11 @@ class Gcs(Store):
         if not self._credentials.valid:
             try:
                 self._credentials.refresh(Request())
-            except google.auth.exceptions.GoogleAuthError as error:
-                raise Unreachable(f"no token of Google: {type(error).__name__}", do=self.login) from error
+            except Exception as error:  # its words may hold what a program of the user's has printed
+                words = f"no token of Google: {type(error).__name__}"
+                if isinstance(error, google.auth.exceptions.TransportError) or getattr(error, "retryable", False):
+                    raise TryAgain(words) from error
+                raise Unreachable(words, do=self.login) from error
         return {"Authorization": f"Bearer {self._credentials.token}"}
 
     def tag(self, pin: str) -> str:  # noqa: ARG002
