@@ -22,6 +22,7 @@ _LONGEST = 60_000  # of a line that is compared: docker inspect on one line
 _NEAR_SECONDS = 30.0
 _BEFORE, _AFTER = 120, 80  # lines around a kill that may tell of it
 _MOST_NOTICES = 64
+_MOST_JOBS = 4096  # that are remembered: a queue names many, and then the accounting the same
 _OWN_GROUPS = frozenset(["pid", "pid2", "name", "name2", "name3", "cgroup", "count", "size", "unit", "reason", "said"])
 # Programs whose lines quote what somebody typed, asked for, or set as a rule.
 _QUOTING = re.compile(
@@ -62,6 +63,7 @@ class KillerReader:
         self._around = Around()
         self._waiting: list[tuple[Notice, Killer, Around]] = []
         self._noticed: set[tuple[str, int | None, str]] = set()
+        self._jobs: dict[tuple[str, str], str] = {}  # whose kill was told, and in which program's words
 
     def feed(self, message: Message, joined: str) -> tuple[bool, list[LogFinding]]:
         """Read a line. Gives whether it told something, and what is complete with it."""
@@ -115,6 +117,8 @@ class KillerReader:
         if held is None or not is_of_held or (self._is_kill and not _same_kill(words, held, said)):
             if words.kind == "detail":
                 return []  # a detail of nothing, or of what another program writes: a table, a status
+            if (job := _job_of(killer, said)) and self._jobs.get((killer.what, job), killer.ident) != killer.ident:
+                return []  # told before, by the queue or by the accounting, with other jobs in between
             if closed := self._close():
                 done.append(closed)
             self._open, self._entry = said, killer
@@ -165,6 +169,8 @@ class KillerReader:
         self._open, self._entry, self._is_kill = None, None, False
         if done is None or entry is None:
             return None
+        if (job := _job_of(entry, done)) and len(self._jobs) < _MOST_JOBS:
+            self._jobs.setdefault((entry.what, job), entry.ident)
         facts = {**self._around.read(entry.facts, done.line), **done.facts}
         return replace(done, facts=facts, rss=done.rss or parse_size(facts.get("used")))
 

@@ -261,6 +261,15 @@ def test_two_jobs_are_two_kills(tmp_path: Path) -> None:
     assert diagnose(log).found == 2
 
 
+@pytest.mark.parametrize("texts", [(QUEUE, SACCT), (SACCT, QUEUE)])
+def test_a_list_of_jobs_and_another_of_the_same(tmp_path: Path, texts: tuple[str, ...]) -> None:
+    log = tmp_path / "pasted.txt"
+    log.write_text("".join(text + text.replace("4711", "4712") for text in texts))
+    answer = diagnose(log)
+    assert {kill.facts["job"] for kill in answer.others} == {"4711", "4712"}
+    assert answer.found == 2
+
+
 HOSTILE = "x;reboot;.service"
 
 
