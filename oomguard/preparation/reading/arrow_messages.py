@@ -51,6 +51,10 @@ class Batch:
     need: int  # its buffers as they are and decompressed; 0: nothing has to be decompressed
 
 
+class OutsideError(Exception):
+    """A batch is damaged so that Arrow would read what is none of it."""
+
+
 class Messages:
     """The messages of a stream, or of those within a file, from one place on."""
 
@@ -69,7 +73,7 @@ class Messages:
         """Give the batches, up to the end or to what is no message."""
         for kind, table, body, end in self._all(self._start):
             if kind == _RECORD_BATCH:
-                need = self._need(table, body)
+                need = self._need(table, body, end)
                 if need is None:
                     return
                 yield Batch(end, need)
@@ -94,13 +98,16 @@ class Messages:
                 return
             at = end
 
-    def _need(self, batch: _Table, body: int) -> int | None:
+    def _need(self, batch: _Table, body: int, end: int) -> int | None:
         """Each compressed buffer begins with its size, -1 where it was left as it is. None: damaged."""
         total = 0
         try:
+            buffers = batch.pairs(_BUFFERS)
+            if any(offset < 0 or size < 0 or body + offset + size > end for offset, size in buffers):
+                raise OutsideError("a buffer of a batch lies outside of it")
             if batch.place(_COMPRESSION) is None:
                 return 0
-            for offset, size in batch.pairs(_BUFFERS)[self._buffers]:
+            for offset, size in buffers[self._buffers]:
                 if size >= 8:
                     self._file.seek(body + offset)
                     total += size + max(struct.unpack("<q", self._file.read(8))[0], 0)
