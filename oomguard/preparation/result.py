@@ -85,7 +85,7 @@ def _finished_set(job: Job, shards: list[dict[str, Any]], documents: int) -> Fin
         documents=documents,
         is_divisible=not job.resolved.separator and any(source.divisible_text for source in job.sources),
         is_undivided=not job.resolved.separator
-        and any(source.kind == "text" and not source.seekable_text for source in job.sources),
+        and any(source.kind == "text" and not source.divisible_text for source in job.sources),
     )
 
 

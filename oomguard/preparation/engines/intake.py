@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BudgetTooSmall, OomguardError
 from oomguard.preparation.engines.bad_files import Fault
-from oomguard.preparation.engines.line_feed import LINE_COST, LineTooLong
+from oomguard.preparation.engines.line_feed import LineTooLong
+from oomguard.preparation.engines.memory_sum import LINE_COST
 from oomguard.preparation.engines.stream_intake import StreamIntake
 from oomguard.preparation.reading.source import require_unchanged
 from oomguard.text import printable

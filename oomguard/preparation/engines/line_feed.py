@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, field
 
 from oomguard.errors import BadInput
+from oomguard.preparation.engines.memory_sum import LINE_COST
 from oomguard.preparation.engines.messages import EncodeTask
 from oomguard.preparation.engines.work import Work
 from oomguard.preparation.reading.source import Source, read_at
@@ -14,7 +15,6 @@ from oomguard.units import MIB
 
 _WINDOW = 64 * 1024
 _WIDEST = MIB
-LINE_COST = 4  # bytes of memory for each byte of a long line: the line, its parsed text, that as UTF-8, its tokens
 
 
 class LineTooLong(Exception):

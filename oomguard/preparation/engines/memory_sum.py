@@ -29,8 +29,8 @@ _WORKER: Mapping[Input, int] = {  # an interpreter, what it imports, the chunk t
 }
 _STREAM_READER = 26 * MIB  # an interpreter and a decompressor
 # With a server: requests and TLS (12 MiB), blocks, the socket's buffer (6 MiB, as tcp_rmem has it); credentials and
-# signatures (9 MiB of botocore, 7 of google-auth). Of Parquet from
-# there: Arrow (32 MiB), a footer, pages of up to 8 MiB and their text.
+# signatures (9 MiB of botocore, 7 of google-auth). Of Parquet from there: Arrow (32 MiB), a footer, pages of up to
+# 8 MiB and their text.
 _REMOTE, _REMOTE_ROWS, _SIGNING = 24 * MIB, 52 * MIB, 16 * MIB
 _PROVENANCE = 40 * MIB  # pyarrow and numpy in the coordinator, a row group
 _SHUFFLE = 12 * MIB  # what buckets are given at once, twice for arrays that grow
@@ -55,7 +55,7 @@ _LOOSE = 8 * MIB  # that malloc keeps for blocks of less than 8 MiB, at the most
 _MOST_ROWS = 16 * MIB  # of text that one slot takes
 _RESERVED_PART = 32  # one in so many bytes is never planned with: page tables, sockets
 _UNCUT_COST = 8  # for each byte of text without a cut: the text, its tokens, what takes its place where it is no UTF-8
-_DOCUMENT_COST = 4  # likewise of a line, a record or a row: as line_feed.LINE_COST
+LINE_COST = 4  # likewise of a line, a record or a row: it, its parsed text, that as UTF-8, its tokens
 _LEAST_WORD = MIB // 4
 _MOST_WORD = 64 * MIB
 # What is kept free before states are made larger: for a document of 8 MiB, for a word.
@@ -151,7 +151,7 @@ def plan_budget(budget: int, *, needs: Needs, workers: int | None, cpus: int) ->
     # One that waits for the others may use what they do not use meanwhile: their chunks.
     alone = together + (count - 1) * chunk
     word = max(_LEAST_WORD, min(alone // _UNCUT_COST, _MOST_WORD))
-    largest = min(_MOST_DOCUMENT, max(2 * chunk, alone // _DOCUMENT_COST))
+    largest = min(_MOST_DOCUMENT, max(2 * chunk, alone // LINE_COST))
     return BudgetPlan(
         budget=budget,
         workers=count,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from oomguard import errors
 from oomguard.errors import BudgetTooSmall, OomguardError, WorkerFailed
 from oomguard.preparation.engines.children import Child, start_child
-from oomguard.preparation.engines.line_feed import LINE_COST
+from oomguard.preparation.engines.memory_sum import LINE_COST
 from oomguard.preparation.engines.messages import EncodeTask
 from oomguard.preparation.engines.work import Work
 from oomguard.text import printable

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput
-from oomguard.preparation.reading.arrow_messages import FILE_MAGIC, FILE_START, Messages
-from oomguard.preparation.reading.arrow_texts import find_column, fitting, inner, plain
+from oomguard.preparation.reading.arrow_messages import FILE_MAGIC, FILE_START, Messages, OutsideError
+from oomguard.preparation.reading.arrow_texts import find_column, fitting, inner, plain, require_inside
 from oomguard.preparation.reading.pieces import USUAL, Packer, Room, packed
 from oomguard.text import printable, shell_word
 
@@ -112,7 +112,7 @@ class _Batches:
                 self._ask(message.need, number)
             is_packed = message is None or message.need > 0
             column = chosen.get_batch(number).column(0) if is_packed else whole.get_batch(number).column(index)
-            yield number, inner(column, self._path[1:]), self.size if message is None else message.end
+            yield number, self._text_of(column), self.size if message is None else message.end
 
     def _of_streams(self, first: int) -> Iterator[tuple[int, pa.Array, int]]:
         number = 0
@@ -131,8 +131,15 @@ class _Batches:
                 except StopIteration:
                     break
                 if number >= first:
-                    yield number, inner(batch.column(0), self._path[1:]), int(self._map.tell())
+                    yield number, self._text_of(batch.column(0)), int(self._map.tell())
                 number += 1
+
+    def _text_of(self, column: pa.Array) -> pa.Array:
+        """Arrow takes lengths and places as they come: what leads out of the buffers would end this process."""
+        column.validate()
+        texts = inner(column, self._path[1:])
+        require_inside(texts)
+        return texts
 
     def _wanted(self, schema: Any) -> Any:
         self._path = find_column(schema, self._source.text_field, self._name)
@@ -152,7 +159,7 @@ class _Batches:
 def _damage(path: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:  # the last: of a column's name
+    except (OSError, pa.ArrowException, OutsideError, UnicodeDecodeError) as error:  # the last: of a name
         name = printable(path)
         if isinstance(error, OSError) and error.errno is not None:
             raise BadInput(f"{name} cannot be read: {error.strerror}", do=f"ls -l {shell_word(path)}") from error

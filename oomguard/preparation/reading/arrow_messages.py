@@ -45,11 +45,14 @@ class File(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A record batch: where its message begins and ends, and what one column of it takes, in bytes."""
+    """A record batch: where its message ends, and what one column of it takes, in bytes."""
 
-    begin: int
     end: int
     need: int  # its buffers as they are and decompressed; 0: nothing has to be decompressed
+
+
+class OutsideError(Exception):
+    """A batch is damaged so that Arrow would read what is none of it."""
 
 
 class Messages:
@@ -66,17 +69,17 @@ class Messages:
                     self._buffers = _buffers_of(table, field)
             break
 
-    def batches(self, start: int | None = None) -> Iterator[Batch]:
-        """Give the batches, up to the end or to what is no message; `start`: from there on."""
-        for kind, table, begin, (body, end) in self._all(self._start if start is None else start):
+    def batches(self) -> Iterator[Batch]:
+        """Give the batches, up to the end or to what is no message."""
+        for kind, table, body, end in self._all(self._start):
             if kind == _RECORD_BATCH:
-                need = self._need(table, body)
+                need = self._need(table, body, end)
                 if need is None:
                     return
-                yield Batch(begin, end, need)
+                yield Batch(end, need)
 
-    def _all(self, at: int) -> Iterator[tuple[int, _Table, int, tuple[int, int]]]:
-        """Give each message's kind, its header, where it begins, and where its body begins and ends."""
+    def _all(self, at: int) -> Iterator[tuple[int, _Table, int, int]]:
+        """Give each message's kind, its header, and where its body begins and ends."""
         while True:
             self._file.seek(at)
             head = self._file.read(8)
@@ -88,20 +91,23 @@ class Messages:
                 message = _Table(metadata, struct.unpack_from("<I", metadata)[0])
                 body = at + 8 + size
                 end = body + message.int64(_BODY)
-                yield message.number(_HEADER_TYPE), message.table(_HEADER), at, (body, end)
+                yield message.number(_HEADER_TYPE), message.table(_HEADER), body, end
             except _DAMAGES:
                 return  # damaged: the reading will say so
             if end < body:
                 return
             at = end
 
-    def _need(self, batch: _Table, body: int) -> int | None:
+    def _need(self, batch: _Table, body: int, end: int) -> int | None:
         """Each compressed buffer begins with its size, -1 where it was left as it is. None: damaged."""
         total = 0
         try:
+            buffers = batch.pairs(_BUFFERS)
+            if any(offset < 0 or size < 0 or body + offset + size > end for offset, size in buffers):
+                raise OutsideError("a buffer of a batch lies outside of it")
             if batch.place(_COMPRESSION) is None:
                 return 0
-            for offset, size in batch.pairs(_BUFFERS)[self._buffers]:
+            for offset, size in buffers[self._buffers]:
                 if size >= 8:
                     self._file.seek(body + offset)
                     total += size + max(struct.unpack("<q", self._file.read(8))[0], 0)

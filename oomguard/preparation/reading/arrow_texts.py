@@ -98,13 +98,25 @@ def offsets_of(texts: pa.Array) -> Any:
     if not len(texts) or places is None:
         return np.zeros(1, np.int64)
     width = np.int64 if pa.types.is_large_binary(texts.type) else np.int32
-    return np.frombuffer(places, width)[texts.offset : texts.offset + len(texts) + 1].astype(np.int64)
+    return np.frombuffer(places, width, texts.offset + len(texts) + 1)[texts.offset :].astype(np.int64)
 
 
 def size_of(texts: pa.Array) -> int:
     """Bytes of binary texts."""
     offsets = offsets_of(texts)
     return int(offsets[-1] - offsets[0])
+
+
+def require_inside(texts: pa.Array) -> None:
+    """Each text lies in the buffers; whether it is UTF-8 is not looked at. Raises: ArrowInvalid."""
+    if pa.types.is_dictionary(texts.type):
+        require_inside(texts.dictionary)
+        values = plain(texts.dictionary)
+        pa.DictionaryArray.from_arrays(texts.indices, values, safe=False).validate(full=True)
+    elif is_text(texts.type):
+        checks = ("string", "large_string", "binary", "large_binary")
+        is_plain = any(getattr(pa.types, f"is_{check}")(texts.type) for check in checks)
+        (plain(texts) if is_plain else texts).validate(full=is_plain)
 
 
 def plain(texts: pa.Array) -> pa.Array:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from oomguard.preparation.reading.arrow_messages import largest_batch
+from oomguard.preparation.reading.arrow_messages import OutsideError, largest_batch
 from oomguard.preparation.reading.pieces import USUAL
 from oomguard.text import printable
 from oomguard.units import KIB
@@ -32,7 +32,7 @@ def memory_ahead(sources: Iterable[Source]) -> tuple[int, str]:
     windows = [one for one in packed if one.compression in ("zst", "xz")]
     for source in (*arrow[:_ARROW_FILES], *windows[:_FILES]):
         is_arrow = source.kind == "arrow"
-        with suppress(OSError):  # that it cannot be read is said where it is opened
+        with suppress(OSError, OutsideError):  # that it cannot be read is said where it is opened
             if is_arrow:
                 need = largest_batch(source.path, source.text_field, most=_BATCHES)
             else:

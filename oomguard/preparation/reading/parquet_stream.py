@@ -7,7 +7,7 @@ buffer, so that a few long requests give all of it, however large a row group is
 from __future__ import annotations
 
 from bisect import bisect_left
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,6 @@ from oomguard.errors import BadInput, Changed
 from oomguard.preparation.reading.arrow_texts import find_column, fitting, inner, plain
 from oomguard.preparation.reading.pieces import Packer, ReadOptions, Room, packed
 from oomguard.preparation.reading.source import Part
-from oomguard.text import printable
 from oomguard.units import KIB
 
 # isort: split
@@ -41,28 +40,17 @@ def iter_parquet(
 
     Raises: BadInput for damaged data; BudgetTooSmall for too large a document; Changed; Unreachable.
     """
-    name = printable(source.path)
-    room = Room(name, options, reserve)
-    with closing(source.open_remote()) as file:
-        try:
-            file.keep_tail()
-            footer = pa.parquet.read_metadata(file)
-            at = resume or _start(footer, source.begin)
-            packer = Packer(options, task="documents", word="row", number=at["rows"])
-            yield from packed(_found(file, footer, source, at, options.piece_bytes, room, packer), packer, at)
-        except pa.ArrowException as error:
-            raise BadInput(f"{name}: damaged, or no parquet file: {error}", do="look at the file") from error
+    with _opened(source) as (file, footer):
+        room = Room(file.name, options, reserve)
+        at = resume or _start(footer, source.begin)
+        packer = Packer(options, task="documents", word="row", number=at["rows"])
+        yield from packed(_found(file, footer, source, at, options.piece_bytes, room, packer), packer, at)
 
 
 def group_sizes(source: Source) -> list[int]:
     """Bytes of the column in each row group, decompressed, as the footer says. Raises: BadInput; Unreachable."""
-    with closing(source.open_remote()) as file:
-        try:
-            file.keep_tail()
-            footer = pa.parquet.read_metadata(file)
-            column = ".".join(find_column(footer.schema.to_arrow_schema(), source.text_field, file.name))
-        except pa.ArrowException as error:
-            raise BadInput(f"{file.name}: damaged, or no parquet file: {error}", do="look at the file") from error
+    with _opened(source) as (file, footer):
+        column = ".".join(find_column(footer.schema.to_arrow_schema(), source.text_field, file.name))
     return [_size_of(footer.row_group(group), column) for group in range(footer.num_row_groups)]
 
 
@@ -72,30 +60,36 @@ def look_into(source: Source, *, share: float, most: int) -> tuple[int, list[byt
     `share`: of all the text, how much is before that row group ends. Raises: BadInput; Unreachable.
     """
     options = ReadOptions(family="gpt2")
+    with _opened(source) as (file, footer):
+        column = ".".join(find_column(footer.schema.to_arrow_schema(), source.text_field, file.name))
+        sizes = [_size_of(footer.row_group(group), column) for group in range(footer.num_row_groups)]
+        reached = list(accumulate(sizes))
+        if not reached or not reached[-1]:
+            return 0, []
+        group = bisect_left(reached, share * reached[-1])
+        at, packer = _start(footer, group), Packer(options, task="documents", word="row", number=0)
+        room = Room(file.name, options, lambda *_: None)
+        one = replace(source, part=Part(group, group + 1))
+        documents, size = [], 0
+        for text, *_ in _found(file, footer, one, at, options.piece_bytes, room, packer):
+            documents += [] if text is None else [bytes(text)]
+            size += 0 if text is None else len(text)
+            if size >= most:
+                break
+        # A length of four bytes is before each text; what dictionaries save shows in whole row groups.
+        stored = size + 4 * len(documents) if size >= most else sizes[group]
+    return round(reached[-1] * size / max(1, stored)), documents
+
+
+@contextmanager
+def _opened(source: Source) -> Iterator[tuple[RemoteFile, Any]]:
+    """Give the file and its footer. Raises: BadInput, also for what is damaged where it is read within the block."""
     with closing(source.open_remote()) as file:
         try:
             file.keep_tail()
-            footer = pa.parquet.read_metadata(file)
-            column = ".".join(find_column(footer.schema.to_arrow_schema(), source.text_field, file.name))
-            sizes = [_size_of(footer.row_group(group), column) for group in range(footer.num_row_groups)]
-            reached = list(accumulate(sizes))
-            if not reached or not reached[-1]:
-                return 0, []
-            group = bisect_left(reached, share * reached[-1])
-            at, packer = _start(footer, group), Packer(options, task="documents", word="row", number=0)
-            room = Room(file.name, options, lambda *_: None)
-            one = replace(source, part=Part(group, group + 1))
-            documents, size = [], 0
-            for text, *_ in _found(file, footer, one, at, options.piece_bytes, room, packer):
-                documents += [] if text is None else [bytes(text)]
-                size += 0 if text is None else len(text)
-                if size >= most:
-                    break
-            # A length of four bytes is before each text; what dictionaries save shows in whole row groups.
-            stored = size + 4 * len(documents) if size >= most else sizes[group]
+            yield file, pa.parquet.read_metadata(file)
         except pa.ArrowException as error:
             raise BadInput(f"{file.name}: damaged, or no parquet file: {error}", do="look at the file") from error
-    return round(reached[-1] * size / max(1, stored)), documents
 
 
 def _start(footer: Any, group: int) -> dict[str, Any]:

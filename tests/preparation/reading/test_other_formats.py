@@ -330,6 +330,35 @@ def test_a_damaged_schema_is_named_or_does_not_matter(tmp_path: Path, make: Any,
 
 
 @pytest.mark.parametrize("make", [pa.ipc.new_file, pa.ipc.new_stream])
+@pytest.mark.parametrize("flip", [0x01, 0xFF])
+def test_a_damaged_batch_ends_no_process(tmp_path: Path, make: Any, flip: int) -> None:
+    """Each byte of its message and of its places in turn: Arrow itself follows a place that is none out of the file."""
+    table = pa.table({"n": pa.array([{"a": 1}, {"a": 2}]), "text": ["one", "two"]})
+    data = bytearray(as_bytes(table, make))
+    begin = 8 if data.startswith(b"ARROW1") else 0
+    begin += 8 + int.from_bytes(data[begin + 4 : begin + 8], "little")
+    for at in range(begin, data.index(b"onetwo")):
+        data[at] ^= flip
+        (tmp_path / "a").write_bytes(data)
+        data[at] ^= flip
+        memory_ahead([source(tmp_path / "a", "arrow")])
+        with contextlib.suppress(BadInput):
+            read("arrow", tmp_path / "a")
+
+
+@pytest.mark.parametrize("is_dictionary", [False, True])
+def test_text_that_is_no_utf8_is_no_damage(tmp_path: Path, is_dictionary: bool) -> None:
+    """--errors says what becomes of it."""
+    found = [b"\xff\xfe", b"x"]
+    texts = pa.array(found).view(pa.string())
+    column = pa.DictionaryArray.from_arrays(pa.array([0, 1, 0]), texts) if is_dictionary else texts
+    (tmp_path / "a").write_bytes(as_bytes(pa.table({"text": column}), pa.ipc.new_file))
+    (piece,) = read("arrow", tmp_path / "a")
+    text, *_ = unpack(memoryview(b"".join(piece.data)))
+    assert bytes(text) == b"\xff\xfex" + (b"\xff\xfe" if is_dictionary else b"")
+
+
+@pytest.mark.parametrize("make", [pa.ipc.new_file, pa.ipc.new_stream])
 def test_a_batch_that_is_decompressed_is_asked_for(tmp_path: Path, make: Any) -> None:
     """With the bytes that the column takes, and not those of other columns."""
     text = ["x" * 1000] * 30_000
