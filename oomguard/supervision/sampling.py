@@ -10,8 +10,6 @@ from oomguard.kernel.proc.files import ProcFiles
 from oomguard.supervision.rules.limits import FASTEST_BYTES_A_SECOND, PeakBound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from oomguard.kernel.model import ProcessFacts
     from oomguard.supervision.backends.base import Backend, MemoryReading
     from oomguard.supervision.growth.inputs import InputForecast, InputGrowth
@@ -35,15 +33,12 @@ _MOST_LOOKED_AT = 16
 class JobSamples:
     """Filled by look(). Units: bytes."""
 
-    def __init__(
-        self, backend: Backend, began: float, *, at_each: bool = True, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, backend: Backend, began: float, *, at_each: bool = True) -> None:
         """Look at the job of `backend`, which began at `began` on the monotonic clock.
 
         `at_each`: look at its processes and their files as well, unless somebody else does.
         """
         self._backend = backend
-        self._clock = clock
         self._proc = ProcFiles()
         self._next_slow = began + _FIRST_SLOW_LOOK_SECONDS if at_each else float("inf")
         self._looks_itself, self._began = at_each, began
@@ -64,12 +59,11 @@ class JobSamples:
 
     def look(self) -> MemoryReading:
         """Measure the job; now and then, its processes and the files it reads as well."""
-        began = self._clock()
         measure = self.measure()
-        now = self._clock()
+        now = time.monotonic()
         if self._looks_itself:
             self._find_largest(measure.unreclaimable)
-            self._keep_ledger(measure.unreclaimable, began)
+            self._keep_ledger(measure.unreclaimable)
         if now >= self._next_slow and self._has_time(measure.unreclaimable, self._slow_cost_seconds):
             self._take_a_slow_look(now)
         self._last_unreclaimable = measure.unreclaimable
@@ -80,7 +74,7 @@ class JobSamples:
         measure = self._backend.read_memory()
         self.peak_unreclaimable = max(self.peak_unreclaimable, measure.unreclaimable)
         self.peak_shmem = max(self.peak_shmem, measure.shmem)
-        now = self._clock()
+        now = time.monotonic()
         mark = None
         if self._looks_itself and now >= self._next_mark:  # else somebody else asks for it
             mark, self._next_mark = self._backend.take_mark(), now + _MARK_SECONDS
@@ -111,21 +105,21 @@ class JobSamples:
         cpu_before = time.process_time()
         self._look_at_each()
         cpu_seconds = time.process_time() - cpu_before if self._has_looked else 0.0
-        self._slow_cost_seconds = self._clock() - now if self._has_looked else _SLOW_LOOK_COST_SECONDS
+        self._slow_cost_seconds = time.monotonic() - now if self._has_looked else _SLOW_LOOK_COST_SECONDS
         self._has_looked = True
         self._next_slow = now + max(_SLOW_LOOK_SECONDS, _SLOW_LOOK_COST_PART * cpu_seconds)
 
-    def _keep_ledger(self, unreclaimable: int, began: float) -> None:
+    def _keep_ledger(self, unreclaimable: int) -> None:
         """From half of the budget on, see where the job grows. What that needs is loaded before, when there is time."""
         if self.ledger is None:
             if self._has_time(unreclaimable, _LEDGER_IMPORT_SECONDS):
                 from oomguard.supervision.growth.ledger import GrowthLedger
 
-                self.ledger = GrowthLedger(self._backend.limits.budget, self._began, clock=self._clock)
+                self.ledger = GrowthLedger(self._backend.limits.budget, self._began)
             return
         is_near = unreclaimable >= _LEDGER_FRACTION * self._backend.limits.budget
         if is_near and self._has_time(unreclaimable, _LEDGER_COST_SECONDS):
-            self.ledger.look(self._backend.pids(), unreclaimable, began=began)
+            self.ledger.look(self._backend.pids(), unreclaimable)
 
     def _has_time(self, unreclaimable: int, seconds: float) -> bool:
         """Whether the job cannot reach its budget while it is looked at for so long, or does not grow at all."""

@@ -59,31 +59,3 @@ def test_what_is_left_at_the_end_counts() -> None:
     job.held = 112 * MIB
     samples.close()
     assert (samples.peak_unreclaimable, samples.peak_shmem) == (112 * MIB, 56 * MIB)
-
-
-@pytest.mark.parametrize("cost", [0.0001, 0.005])  # of one process, and of 250 where no cgroup sums them up
-def test_seeking_takes_its_part_of_the_time_whatever_a_look_costs(cost: float) -> None:
-    now = 1000.0
-
-    class Polled(Job):
-        def read_memory(self) -> MemoryReading:
-            nonlocal now
-            now += cost
-            return super().read_memory()
-
-    job: Any = Polled()
-    job.held = 600 * MIB
-    samples = JobSamples(job, began=now, clock=lambda: now)
-    samples._next_slow = float("inf")
-    samples.look()
-    assert samples.ledger is not None
-    samples.ledger._charged_asleep = samples.ledger._first = samples.ledger._last = job.held  # met asleep so far
-    samples._largest_at = job.held
-    began, spent = now, 0.0
-    while now < began + 60:
-        sought = samples.is_seeking
-        samples.look()
-        spent += cost if sought else 0.0
-        now += 0.002 if sought else 0.5
-    samples.close()
-    assert 0.1 < spent < 0.01 * 60 + cost

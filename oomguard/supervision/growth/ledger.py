@@ -20,12 +20,12 @@ from oomguard.supervision.model import GrownLine
 from oomguard.supervision.rules.user_code import only_waits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 _COST_PART = 125  # it takes at most one part of so many of the time since the job began,
 _FIRST_CREDIT_SECONDS, _MOST_CREDIT_SECONDS = 0.01, 0.1  # with so much at the start, and saved up
 _LONGEST_LOOK_SECONDS = 0.0005
-_SEEKING_COST_SECONDS = 0.0001  # of the supervisor, for each look that is_seeking asked for, at least
+_SEEKING_COST_SECONDS = 0.0001  # of the supervisor, for each look that is_seeking asked for
 _LEAST_PART = 2048  # of the budget: how much the job must have changed by, to be looked at
 _LEAST_GROWTH = 1 << 15  # bytes of one process: less waits until it is more
 _FIRST_PATIENCE_SECONDS, _LAST_PATIENCE_SECONDS = 0.02, 30.0  # until what could not be read is tried again
@@ -38,11 +38,8 @@ _KEPT = 5
 class GrowthLedger:
     """Takes looks in order. close() it. Raises: nothing."""
 
-    def __init__(
-        self, budget: int, began: float, root: Path = Path("/"), *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, budget: int, began: float, root: Path = Path("/")) -> None:
         """For a job with this `budget`, in bytes, that began at `began` on the monotonic clock."""
-        self._clock = clock
         self._least_change = budget // _LEAST_PART
         self._credit_seconds, self._credit_at = _FIRST_CREDIT_SECONDS, began
         self._proc = ProcFiles(root)
@@ -68,21 +65,18 @@ class GrowthLedger:
         """Whether the job was only met asleep while it grew: looked at more often, it is soon met where it grows."""
         return self._charged_asleep > self._charged_awake * _KNOWN_PART and self._credit_seconds > 0
 
-    def look(self, pids: Sequence[int], unreclaimable: int, *, began: float) -> None:
-        """Look at some of the job's processes, if there is time for it, and something to see.
-
-        The job is being looked at since `began`: of many processes, to measure them costs more than a stack.
-        """
-        now = self._clock()
+    def look(self, pids: Sequence[int], unreclaimable: int) -> None:
+        """Look at some of the job's processes, if there is time for it, and something to see."""
+        now = time.monotonic()
         credit = self._credit_seconds + (now - self._credit_at) / _COST_PART
-        credit -= max(now - began, _SEEKING_COST_SECONDS) if self.is_seeking else 0.0
+        credit -= _SEEKING_COST_SECONDS if self.is_seeking else 0.0
         self._credit_seconds, self._credit_at = min(credit, _MOST_CREDIT_SECONDS), now
         if self._credit_seconds <= 0 or (
             self._first is not None and abs(unreclaimable - self._last) < self._least_change
         ):
             return
         cpu = time.thread_time()
-        self._look(pids, unreclaimable, until=self._clock() + _LONGEST_LOOK_SECONDS)
+        self._look(pids, unreclaimable, until=time.monotonic() + _LONGEST_LOOK_SECONDS)
         self._credit_seconds -= time.thread_time() - cpu
 
     def finish(self, pids: Sequence[int], unreclaimable: int) -> None:
@@ -125,12 +119,12 @@ class GrowthLedger:
         for step in range(len(pids)):  # as many as there is time for; the next time, the others
             pid = pids[(self._next + step) % len(pids)]
             self._take_size(pid, grown, is_first=is_first)
-            if self._clock() > until:
+            if time.monotonic() > until:
                 self._next = (self._next + step + 1) % len(pids)
                 break
         for _, pid, size in sorted(grown, reverse=True):
             self._charge(pid, size)
-            if self._clock() > until:
+            if time.monotonic() > until:
                 break  # the others are larger next time
         alive = set(pids)
         self._growth.keep_only(alive)
@@ -171,7 +165,7 @@ class GrowthLedger:
         self._not_charged -= new
 
     def _line(self, pid: int) -> Line:
-        now = self._clock()
+        now = time.monotonic()
         stat = self._proc.stat(pid)
         program = stat.name if stat is not None else ""
         until, patience = self._refused.get(pid, (0.0, _FIRST_PATIENCE_SECONDS))
