@@ -7,7 +7,7 @@ pairs are then merged within each pretoken.
 
 With a = the character before the cut and b = the one after, these hold for all families:
 
-1. a is not white space, b is a space or a tab: no alternative goes on with a space after another character.
+1. a is not white space, b is a space or a tab: no alternative continues with a space after another character.
 2. a is a letter or a digit, b is CR, LF, VT or FF: only punctuation takes line ends with it.
 3. a and b are a letter and a digit, in either order, or b is a digit after punctuation.
 4. a is a letter or a digit, b is punctuation other than the apostrophe, which a contraction begins with.

@@ -299,7 +299,7 @@ class Pipeline:
             self._leave(source, error)
 
     def _take_back(self, slots: list[int]) -> None:
-        """A slot that was written is free, or goes on with the rest of its work, which all others wait for."""
+        """A slot that was written is free, or continues with the rest of its work, which all others wait for."""
         for slot in slots:
             if slot == _NO_SLOT:
                 continue

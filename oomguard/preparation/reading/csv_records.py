@@ -125,7 +125,7 @@ def _header(records: Any, lines: _Lines, name: str) -> list[str] | None:
 
 
 def _record_end(text: bytes, *, in_quotes: bool) -> tuple[int, bool]:
-    """Give where the record ends that goes on with `text`, or -1, and whether a quote is open then."""
+    """Give where the record ends that continues with `text`, or -1, and whether a quote is open then."""
     at = 0
     while (end := text.find(b"\n", at) + 1) > 0:
         in_quotes ^= text.count(b'"', at, end) % 2 == 1

@@ -55,7 +55,7 @@ class ReadOptions:
 class Piece:
     """Consecutive text, or whole lines, of a source.
 
-    Of text, `b"".join(data).split(separator)` are its parts of documents: the first goes on with the document of the
+    Of text, `b"".join(data).split(separator)` are its parts of documents: the first continues the document of the
     piece before unless `starts_document`, the last continues in the next piece unless `ends_document`.
     """
 

@@ -132,7 +132,7 @@ class Functions(Expressions):
         return self.memory.new("future", item=kept, of_input=kept.of_input, parts={"result": result})
 
     def _calls_itself(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-        """Whether it goes on by calling itself, as a loop would."""
+        """Whether it repeats by calling itself, as a loop would."""
         if id(node) not in self.recursive:
             called = (one.func for one in ast.walk(node) if isinstance(one, ast.Call))
             self.recursive[id(node)] = any(
