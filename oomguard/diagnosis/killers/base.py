@@ -57,6 +57,7 @@ class Killer:
     says: Says = "kill"
     habit: str = ""  # what it does, as a sentence: for whoever has not heard of it
     killer: str = ""  # who killed, where that is another: "kernel"; empty: itself
+    tells_who: bool = False  # its words say who killed, where others of the same system say only that it was for memory
     early: bool = False  # acts before the kernel has to
     linux: bool = True  # of a system that oomguard runs on
     in_logs: bool = False  # writes into logs that may be long; others are met in short texts that people paste

@@ -123,6 +123,7 @@ ENFORCED = Killer(
     ident="slurm-limit",
     what="Slurm, because the job exceeded its memory limit",
     killer="slurm",
+    tells_who=True,
     why="the job exceeded the memory it requested",
     in_logs=True,
     wordings=(

@@ -261,6 +261,25 @@ def test_two_jobs_are_two_kills(tmp_path: Path) -> None:
     assert diagnose(log).found == 2
 
 
+LIMIT = "slurmstepd: error: StepId=4711.0 exceeded memory limit (213737472 > 104857600), being killed\n"
+SRUN_LIMIT = "srun: Exceeded job memory limit\n"
+
+
+@pytest.mark.parametrize("texts", [(LIMIT, SACCT), (SACCT, LIMIT), (LIMIT, QUEUE), (QUEUE, LIMIT), (SRUN_LIMIT, SACCT)])
+def test_a_job_that_slurm_itself_ended_is_one_kill_by_slurm(tmp_path: Path, texts: tuple[str, ...]) -> None:
+    log = tmp_path / "pasted.txt"
+    log.write_text("".join(texts))
+    answer = diagnose(log)
+    assert answer.found == 1
+    assert "Slurm, because the job exceeded its memory limit" in str(answer.render())
+
+
+def test_a_job_that_slurm_ended_and_another_in_the_accounting_are_two_kills(tmp_path: Path) -> None:
+    log = tmp_path / "pasted.txt"
+    log.write_text(LIMIT + SACCT.replace("4711", "4712"))
+    assert diagnose(log).found == 2
+
+
 @pytest.mark.parametrize("texts", [(QUEUE, SACCT), (SACCT, QUEUE)])
 def test_a_list_of_jobs_and_another_of_the_same(tmp_path: Path, texts: tuple[str, ...]) -> None:
     log = tmp_path / "pasted.txt"
