@@ -31,6 +31,7 @@ class Wording:
     example: str
     kind: Kind = "kill"
     own_log: bool = False  # too plain to be believed from another program
+    beside: re.Pattern[str] | None = None  # too plain to be believed where no line before has this
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,9 +107,14 @@ def starts(text: str) -> list[int]:
     return found
 
 
-def wording(pattern: str, word: str, example: str, *, kind: Kind = "kill", own_log: bool = False) -> Wording:
+def wording(
+    pattern: str, word: str, example: str, *, kind: Kind = "kill", own_log: bool = False, beside: str = ""
+) -> Wording:
     """Register a wording. What may stand before it is the same for all: starts()."""
-    return Wording(pattern=re.compile(pattern, re.DOTALL), word=word, example=example, kind=kind, own_log=own_log)
+    return Wording(
+        pattern=re.compile(pattern, re.DOTALL), word=word, example=example, kind=kind, own_log=own_log,
+        beside=re.compile(beside, re.DOTALL) if beside else None,
+    )  # fmt: skip
 
 
 def fact(key: str, pattern: str, where: Literal["near", "before", "after"] = "near", *, unit: str = "") -> Fact:

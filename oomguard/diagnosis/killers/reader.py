@@ -103,6 +103,8 @@ class KillerReader:
                 continue
             for place in line.places:
                 if matched := words.pattern.match(line.text, place):
+                    if words.beside is not None and not words.beside.search("\n".join(self._before)):
+                        continue
                     if killer.says == "kill":
                         found += self._take(killer, words, _read(killer, matched, line))
                     else:

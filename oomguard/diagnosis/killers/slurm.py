@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from oomguard.formats.kernel_log import OtherKill
 
 _JOB = r"[0-9]{1,12}(?:[_+][0-9]{1,9})?"
+# What is beside the state of a job, or of a step, in JSON.
+_OF_A_JOB = r"\"(?:job_?id|exit_code)\"\s?:"
 
 
 def _advise(kill: OtherKill) -> tuple[Advice, ...]:
@@ -34,7 +36,7 @@ def _advise(kill: OtherKill) -> tuple[Advice, ...]:
 _FACTS = (
     fact("job", rf"(?:StepId=|JobId=|[Ss]tep |Job ID: |^\s*Job |SLURM_JOB_ID=|job )({_JOB})"),
     fact("job", rf"\bJob ({_JOB}) \(task: [0-9]+\)"),
-    fact("job", rf"\"job_id\":\s?({_JOB})"),
+    fact("job", r"\"job_id\":\s?([1-9][0-9]{0,11})"),
     fact("job", rf"^\s*({_JOB})(?:\.\w+)?[\s|].*OUT_OF_ME"),
     fact("step", rf"(?:StepId=|step ){_JOB}\.(\w{{1,20}})"),
     fact("used", r"Memory Utilized: ([0-9.]+ [KMGT]?B)"),
@@ -48,10 +50,18 @@ _FACTS = (
     fact("limit", r"exceeded (?:job |step )?memory limit \([0-9]+ > ([0-9]{4,7}|[1-6][0-9]{7})\)", unit="K"),
     fact("limit", r"exceeded (?:job |step )?memory limit \([0-9]+ > ([0-9]{10,15})\)"),
     # sacct --format=JobID,State,ExitCode,ReqMem,MaxRSS, with bars or blanks between the columns
-    fact("limit", r"OUT_OF_ME\S{0,5}[|\s]+[0-9]+:[0-9]+[|\s]+([0-9.]+[KMGT])[cn]?\b"),
+    fact(
+        "limit", r"OUT_OF_ME\S{0,5}[|\s]+[0-9]+:[0-9]+[|\s]+([0-9.]+[KMGT])n?\b"
+    ),  # "c": of each of the job's processors
     fact(
         "used",
         r"OUT_OF_ME\S{0,5}[|\s]+[0-9]+:[0-9]+(?:\|[0-9.KMGTcn]*\||\s+(?:[0-9.]+[KMGT][cn]?\s+)?)([0-9.]+K)\b",
+    ),
+    # The job's own row names what it asked for, those of its steps do not.
+    fact(
+        "limit",
+        rf"^\s*{_JOB}[\s|]+[A-Z][A-Z_]{{1,20}}\+?[\s|]+[0-9]+:[0-9]+[\s|]+([0-9.]+[KMGT])n?[\s|]*$",
+        "before",
     ),
     fact("limit", r"Memory Efficiency: [0-9.]+% of ([0-9.]+ [KMGT]?B)"),
     fact("limit", r"(?:ReqMem|--mem|AllocMem|mem)=([0-9.]+[KMGT])"),
@@ -85,7 +95,7 @@ KILLER = Killer(
             "srun: error: n7: task 0: Out Of Memory",
         ),
         wording(
-            rf"(?P<job>{_JOB})(?:\.(?P<step>\w{{1,20}}))?[\s|][^'\"`()]{{0,200}}?(?P<reason>OUT_OF_ME(?:\+|MORY))(?=[\s|]|$)",
+            rf"(?P<job>{_JOB})(?:\.(?P<step>\w{{1,20}}))?[\s|][^'\"`()]{{0,1500}}?(?P<reason>OUT_OF_ME(?:\+|MORY))(?=[\s|]|$)",
             "OUT_OF_ME",
             "4711.batch        batch               ann          4 OUT_OF_ME+    0:125",
         ),
@@ -113,6 +123,18 @@ KILLER = Killer(
             r"\{(?=.{0,3000}?\"(?:job_?id|exit_code)\"\s?:)(?:.{0,2000}?[{,\s])?\"state\":\s?\[?\s?\"(?P<reason>OUT_OF_MEMORY)\"",
             "OUT_OF_ME",
             '{"job_id": 4711, "name": "prep", "state": "OUT_OF_MEMORY", "exit_code": 125}',
+        ),
+        wording(  # the same, a line for each
+            r"\"state\":\s?\"(?P<reason>OUT_OF_MEMORY)\"",
+            "OUT_OF_ME",
+            '"state": "OUT_OF_MEMORY",',
+            beside=_OF_A_JOB,
+        ),
+        wording(
+            r"\"(?P<reason>OUT_OF_MEMORY)\",?\s*$",
+            "OUT_OF_ME",
+            '"OUT_OF_MEMORY"',
+            beside=rf"{_OF_A_JOB}.*\"(?:current|job_state|state)\":\s?\[\s*\Z",
         ),
     ),
     facts=_FACTS,

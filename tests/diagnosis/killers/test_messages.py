@@ -315,3 +315,38 @@ def test_the_units_name_is_one_word_of_the_command(tmp_path: Path) -> None:
     log.write_text(f"Id={HOSTILE}\nResult=oom-kill\n")
     commands = [step.command or "" for step in diagnose(log).advice]
     assert f"systemctl show '{HOSTILE}' -p Result,MemoryMax,MemoryPeak,OOMPolicy" in commands
+
+
+# What `sacct -j 1` of Slurm 22.05 printed of a job whose step the kernel had killed at --mem=100M.
+SACCT_TABLES = {
+    "the usual columns": "JobID           JobName  Partition    Account  AllocCPUS      State ExitCode \n------------ ---------- ---------- ---------- ---------- ---------- -------- \n1               prep.sh        all       root          1  COMPLETED      0:0 \n1.batch           batch                  root          1  COMPLETED      0:0 \n1.0             python3                  root          1 OUT_OF_ME+    0:125 \n",
+    "parsable": "JobID|JobName|Partition|Account|AllocCPUS|State|ExitCode\n1|prep.sh|all|root|1|COMPLETED|0:0\n1.batch|batch||root|1|COMPLETED|0:0\n1.0|python3||root|1|OUT_OF_MEMORY|0:125\n",
+    "memory": "JobID             State ExitCode     ReqMem     MaxRSS \n------------ ---------- -------- ---------- ---------- \n1             COMPLETED      0:0       100M            \n1.batch       COMPLETED      0:0                       \n1.0          OUT_OF_ME+    0:125                       \n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SACCT_TABLES)
+def test_a_step_in_the_accounting(tmp_path: Path, name: str) -> None:
+    log = tmp_path / "sacct.txt"
+    log.write_text(SACCT_TABLES[name])
+    answer = diagnose(log)
+    assert (answer.verdict, answer.found) == ("proved", 1)
+    facts = answer.others[0].facts
+    assert (facts["job"], facts["step"]) == ("1", "0")
+    assert facts.get("limit") == ("100M" if name == "memory" else None)
+    assert any(
+        step.command == f"sbatch --mem={'192M' if name == 'memory' else 'SIZE'} JOB.sh" for step in answer.advice
+    )
+
+
+def test_all_columns_of_the_accounting(tmp_path: Path) -> None:
+    """`sacct --long`: more than two hundred characters stand between the job and its state."""
+    log = tmp_path / "sacct.txt"
+    log.write_text(f"4711.0       4711.0          python3{'':380}1   00:00:01 OUT_OF_ME+    0:125{'':400}\n")
+    assert diagnose(log).others[0].facts["job"] == "4711"
+
+
+def test_memory_for_each_processor_is_no_limit_of_the_job(tmp_path: Path) -> None:
+    log = tmp_path / "sacct.txt"
+    log.write_text("JobID State ExitCode ReqMem MaxRSS\n4711.batch OUT_OF_ME+ 0:125 4Gc 7811340K\n")
+    assert "limit" not in diagnose(log).others[0].facts
