@@ -113,6 +113,8 @@ class Cluster:
             self._run(name, "-f", str(f / "slurm.conf"))
             self._pids.append(_pid_in(f / f"{name}.pid"))
         self._until(lambda: self.ask("sinfo", "-h", "-o", "%T").stdout.strip() == "idle")
+        # Before the controller is registered, the accounting knows no number for the memory of a job.
+        self._until(lambda: self.ask("sacctmgr", "-nP", "show", "cluster", "format=ControlHost").stdout.strip() != "")
 
     def stop(self) -> None:
         for pid in reversed(self._pids):
