@@ -37,7 +37,7 @@ _LITERALS = tuple(
 )
 _STEMS = stems_of(_LITERALS)  # most lines hold none, and that is found out in a tenth of the time
 _ASCII_STEMS = tuple(filter(str.isascii, _STEMS))
-_HINT = re.compile("|".join(map(re.escape, _LITERALS)))
+_LITERALS_OF = {stem: tuple(literal for literal in _LITERALS if stem in literal) for stem in _STEMS}
 _DETAILED = frozenset(killer.ident for killer, words in _ALL if words.kind == "detail")
 
 
@@ -94,7 +94,8 @@ class KillerReader:
     def _matters(self, joined: str) -> bool:
         held = self._open
         stems = _ASCII_STEMS if joined.isascii() else _STEMS
-        hints = any(map(joined.__contains__, stems)) and _HINT.search(joined) is not None
+        there = filter(joined.__contains__, stems)
+        hints = any(any(map(joined.__contains__, _LITERALS_OF[stem])) for stem in there)
         return hints or (held is not None and (held.told_by or held.killer) in _DETAILED)
 
     def _try(self, line: _Line, found: list[LogFinding]) -> bool:
