@@ -65,6 +65,8 @@ class Killer:
     identifiers: tuple[str, ...] = ()  # of its lines in the journal
     comm: str = ""  # how a running one is found
     facts: tuple[Fact, ...] = ()
+    # What a table around the kill tells, of which a pattern cannot say in which column it stands.
+    read_table: Callable[[OtherKill, list[str]], dict[str, str]] | None = None
     advise: Callable[[OtherKill], tuple[Advice, ...]] = _no_advice
     # Out of its arguments and its settings' text: when it acts, for `doctor`.
     settings_files: tuple[str, ...] = ()

@@ -178,6 +178,8 @@ class KillerReader:
         if (job := _job_of(entry, done)) and len(self._jobs) < _MOST_JOBS:
             self._jobs.setdefault((entry.blamed, job), entry.ident)
         facts = {**self._around.read(entry.facts, done.line), **done.facts}
+        if entry.read_table is not None:
+            facts |= entry.read_table(replace(done, facts=facts), [*self._around.before, *self._around.after])
         return replace(done, facts=facts, rss=done.rss or parse_size(facts.get("used")))
 
 

@@ -5,12 +5,13 @@ Source: Slurm plugins/task/cgroup, plugins/cgroup/v1 and v2, plugins/jobacct_gat
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import TYPE_CHECKING
 
 from oomguard.diagnosis.causes.model import Advice
 from oomguard.diagnosis.killers.base import Killer, fact, wording
-from oomguard.diagnosis.killers.entries import ask_for, in_gib
+from oomguard.diagnosis.killers.entries import ask_for, in_gib, parse_size
 
 if TYPE_CHECKING:
     from oomguard.formats.kernel_log import OtherKill
@@ -31,6 +32,40 @@ def _advise(kill: OtherKill) -> tuple[Advice, ...]:
             command=f"sacct -j {job} --format=JobID,State,ExitCode,ReqMem,MaxRSS",
         ),
     )
+
+
+# A table of sacct: the line of its heads, the rules below it, the sizes in it.
+_HEAD = re.compile(r"(?:^|[\s|])JobID(?=[\s|]).*\bState\b|\bState(?=[\s|]).*[\s|]JobID(?:[\s|]|$)")
+_RULES = re.compile(r"\s*-[- ]+\s*")
+_SIZE = re.compile(r"[0-9.]+[KMGT]n?")  # "c": of each of the job's processors
+
+
+def _read_accounting(kill: OtherKill, lines: list[str]) -> dict[str, str]:
+    """What the job asked for and what its steps used, by the heads of sacct's columns, in whatever order they are."""
+    rows: list[dict[str, str]] = []
+    head = ""
+    for place, line in enumerate(lines):
+        if _HEAD.search(line):
+            head = line
+            rules = lines[place + 1] if place + 1 < len(lines) else ""
+            spans = [found.span() for found in re.finditer("-+", rules)] if _RULES.fullmatch(rules) else []
+        elif head and (row := _row_of(line, head, spans)):
+            rows.append(row)
+    own = [row for row in rows if row["JobID"].partition(".")[0] == kill.facts.get("job")]
+    killed = [row for row in own if row.get("State", "").startswith("OUT_OF_ME")]
+    asked = next((row["ReqMem"] for row in own if _SIZE.fullmatch(row.get("ReqMem", ""))), None)
+    sizes = [row["MaxRSS"] for row in killed if _SIZE.fullmatch(row.get("MaxRSS", ""))]
+    used = max(sizes, key=lambda size: parse_size(size) or 0, default=None)
+    return {key: value.rstrip("n") for key, value in (("limit", asked), ("used", used)) if value}
+
+
+def _row_of(line: str, head: str, spans: list[tuple[int, int]]) -> dict[str, str] | None:
+    if "|" in head:
+        cells, names = line.split("|"), head.split("|")
+    else:
+        cells, names = ([text[start:end] for start, end in spans] for text in (line, head))
+    row = {name.strip(): cell.strip() for name, cell in zip(names, cells, strict=False)}
+    return row if re.fullmatch(rf"{_JOB}(?:\.\w+)?", row.get("JobID", "")) else None
 
 
 _FACTS = (
@@ -99,6 +134,16 @@ KILLER = Killer(
             "OUT_OF_ME",
             "4711.batch        batch               ann          4 OUT_OF_ME+    0:125",
         ),
+        wording(  # other columns first
+            rf"[\w.+-]{{1,32}}(?:\||\s{{2,}})(?P<job>{_JOB})(?:\.(?P<step>\w{{1,20}}))?[\s|][^'\"`()]{{0,1500}}?(?P<reason>OUT_OF_ME(?:\+|MORY))(?=[\s|]|$)",
+            "OUT_OF_ME",
+            "      ann  4711.batch        batch OUT_OF_ME+",
+        ),
+        wording(
+            rf"(?P<reason>OUT_OF_ME(?:\+|MORY))[\s|]+(?P<job>{_JOB})(?:\.(?P<step>\w{{1,20}}))?(?=[\s|]|$)",
+            "OUT_OF_ME",
+            "OUT_OF_MEMORY|4711.batch|4123456K|4G",
+        ),
         wording(
             rf"(?:Subject: )?Slurm (?:Array \S{{1,20}} )?Job_id=(?P<job>{_JOB})\b[^'\"`]{{0,200}}?, (?P<reason>OUT_OF_MEMORY)",
             "OUT_OF_ME",
@@ -138,6 +183,7 @@ KILLER = Killer(
         ),
     ),
     facts=_FACTS,
+    read_table=_read_accounting,
     advise=_advise,
 )
 

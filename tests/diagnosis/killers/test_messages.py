@@ -350,3 +350,31 @@ def test_memory_for_each_processor_is_no_limit_of_the_job(tmp_path: Path) -> Non
     log = tmp_path / "sacct.txt"
     log.write_text("JobID State ExitCode ReqMem MaxRSS\n4711.batch OUT_OF_ME+ 0:125 4Gc 7811340K\n")
     assert "limit" not in diagnose(log).others[0].facts
+
+
+ACCOUNTING = {
+    "memory before the state": (
+        "JobID           JobName     MaxRSS     ReqMem    Elapsed      State \n"
+        "------------ ---------- ---------- ---------- ---------- ---------- \n"
+        "4710             prep                    200M   00:00:11  COMPLETED \n"
+        "4710.batch        batch     81234K               00:00:11  COMPLETED \n"
+        "4711               prep                    2G   00:01:12 OUT_OF_ME+ \n"
+        "4711.batch        batch   2011234K              00:01:12 OUT_OF_ME+ \n"
+        "4711.0          python3    101234K              00:01:12  COMPLETED \n"
+        "4712               prep                    9G   00:01:12  COMPLETED \n"
+    ),
+    "the state first": ("State|JobID|MaxRSS|ReqMem\nOUT_OF_MEMORY|4711||2Gn\nOUT_OF_MEMORY|4711.batch|2011234K|2Gn\n"),
+    "a user first": (
+        "User|JobID|State|ReqMem|MaxRSS\nann|4711|OUT_OF_MEMORY|2G|\n|4711.batch|OUT_OF_MEMORY||2011234K\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ACCOUNTING)
+def test_columns_of_the_accounting_are_read_by_their_heads(tmp_path: Path, name: str) -> None:
+    log = tmp_path / "sacct.txt"
+    log.write_text(ACCOUNTING[name])
+    answer = diagnose(log)
+    facts = answer.others[0].facts
+    assert (answer.found, facts["job"], facts["limit"], facts["used"]) == (1, "4711", "2G", "2011234K")
+    assert "sbatch --mem=3G JOB.sh" in [step.command for step in answer.advice]
