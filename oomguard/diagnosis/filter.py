@@ -59,7 +59,7 @@ class KillFilter:
                 and (self.name in (place or "") or self.name in finding.facts.values())
             )
         named = [*finding.victims, *([finding.chosen] if finding.chosen else [])]
-        return any(self._is(victim.pid, victim.name) for victim in named)
+        return any(self._is(victim.pid, victim.name) for victim in named) or self._is(None, finding.half_chosen)
 
     def _is(self, pid: int | None, name: str | None) -> bool:
         if self.pid is not None and pid != self.pid:

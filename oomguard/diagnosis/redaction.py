@@ -259,8 +259,9 @@ def _learn(redactor: Redactor, finding: OomEvent | OtherKill | Notice) -> None:
         return
     for victim in (*finding.victims, *([finding.chosen] if finding.chosen else [])):
         redactor.process(victim.name)
-    if finding.trigger_name:
-        redactor.process(finding.trigger_name)
+    for name in (finding.trigger_name, finding.half_chosen):
+        if name:
+            redactor.process(name)
 
 
 def _event(redactor: Redactor, event: OomEvent) -> OomEvent:
@@ -272,6 +273,7 @@ def _event(redactor: Redactor, event: OomEvent) -> OomEvent:
         trigger_name=event.trigger_name and redactor.process(event.trigger_name),
         victims=tuple(_victim(redactor, victim) for victim in event.victims),
         chosen=event.chosen and _victim(redactor, event.chosen),
+        half_chosen=event.half_chosen and redactor.process(event.half_chosen),
         oom_memcg=event.oom_memcg and memcg(event.oom_memcg),
         task_memcg=event.task_memcg and memcg(event.task_memcg),
         slab_memcg=event.slab_memcg and redactor.unit(event.slab_memcg),

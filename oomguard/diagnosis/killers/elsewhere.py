@@ -191,6 +191,11 @@ MESSAGES: tuple[Killer, ...] = (
             "ArrowMemoryError: ",
             "pyarrow.lib.ArrowMemoryError: malloc of size 17179869184 failed",
         ),
+        wording(  # BuildKit, of a step that the kernel refused memory
+            r"(?:ERROR: )?(?:failed to (?:build|solve): )?ResourceExhausted: (?P<reason>process \".{1,400}?\" did not complete successfully: cannot allocate memory)",
+            "ResourceExhausted: process",
+            'ERROR: failed to solve: ResourceExhausted: process "/bin/sh -c make" did not complete successfully: cannot allocate memory',
+        ),
         wording(r"(?P<reason>MemoryError)\s*$", r"MemoryError(?:[ \t\r]*(?:\n|\Z)|\x1b|\\n|\")", "MemoryError"),
         wording(
             r"(?:terminate called after throwing an instance of '|.{0,80}?what\(\):\s+)(?P<reason>std::bad_alloc)",

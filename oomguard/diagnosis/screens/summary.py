@@ -72,7 +72,7 @@ def headline(event: OomEvent) -> str:
         who = "the Linux kernel, because it was asked to"
     if event.quoted:
         return f"{who}{when}: likely, reported only in another program's log"
-    if event.outcome == "unknown" and event.chosen is not None:
+    if event.outcome == "unknown" and (event.chosen or event.half_chosen):
         return f"{who}{when}: likely; the kernel chose what to kill, and the log ends there"
     if event.outcome == "unknown":
         return f"{who}{when}: the kernel looked for something to kill; the log ends before it says what"

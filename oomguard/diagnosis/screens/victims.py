@@ -41,6 +41,8 @@ def _without_victim(event: OomEvent) -> str:
             f"{short(event.chosen.name)} (pid {event.chosen.pid}) was chosen; the line that says it was killed is not "
             "in this log"
         )
+    if event.half_chosen is not None:
+        return f"{short(event.half_chosen)} was chosen; the log ends before its process id is complete"
     asked = f"; {short(event.trigger_name)} had asked for memory" if event.trigger_name else ""
     return f"not in this log{asked}"
 
