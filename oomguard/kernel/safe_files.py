@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import pwd
+import shutil
 import stat
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -400,6 +401,20 @@ def unlink(path: Path) -> None:
     with suppress(FileNotFoundError), _walk(path) as place:
         _check_parent(place)
         os.unlink(place.name, dir_fd=place.fd)
+
+
+def remove_tree(folder: Path) -> None:
+    """Take away a folder and what is in it, never through a link. Raises: nothing; what cannot be removed stays."""
+    with suppress(OSError, NotOurs), _walk(folder) as place:
+        _check_parent(place)
+        shutil.rmtree(place.name, ignore_errors=True, dir_fd=place.fd)
+
+
+def open_folder(folder: Path) -> int:
+    """Open a folder in which files may be made, for the *at() calls."""
+    with _walk(folder / "x") as place:
+        _check_parent(place)
+        return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=place.fd)
 
 
 def sync_folder(folder: Path) -> None:

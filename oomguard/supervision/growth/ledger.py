@@ -68,8 +68,8 @@ class GrowthLedger:
     def look(self, pids: Sequence[int], unreclaimable: int, *, spent_seconds: float = 0.0) -> None:
         """Look at some of the job's processes, if there is time for it, and something to see.
 
-        To measure the job and to list its processes has taken `spent_seconds` of CPU time: of hundreds of processes that
-        no cgroup sums up, more than a stack. How long it waited for the kernel meanwhile is no cost.
+        To measure the job and to list its processes has taken `spent_seconds` of CPU time: with hundreds of processes
+        that no cgroup sums up, more than a stack. How long it waited for the kernel meanwhile is no cost.
         """
         now = time.monotonic()
         credit = self._credit_seconds + (now - self._credit_at) / _COST_PART
