@@ -7,7 +7,6 @@ import json
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -85,9 +84,7 @@ class _Runner:
         with (
             tempfile.TemporaryFile() as said,
             tempfile.TemporaryFile() as wrong,
-            subprocess.Popen(
-                [sys.executable, "-m", *command], stdin=subprocess.DEVNULL, stdout=said, stderr=wrong
-            ) as child,
+            subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=wrong) as child,
         ):
             try:
                 self._wait(child, began)

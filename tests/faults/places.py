@@ -1,6 +1,7 @@
 """Each command in places where little is as usual: no umask, no TMPDIR, no HOME, another terminal, another /proc.
 
-It ends with a status of its own, without a traceback, and under umask 0 root makes nothing that others may write.
+It ends with a status of its own, without a traceback, and under umask 0 root makes nothing that others may write. Nor
+is a Python module imported that lies in the working directory.
 
     python -m tests.faults.places [FEATURE...]
 """
@@ -70,6 +71,11 @@ PLACES = {
     "no /proc": Place("mount -t tmpfs d /proc", mounts=True),
     "no /sys": Place("mount -t tmpfs d /sys; mount -t tmpfs d /dev/shm", mounts=True),
     "/sys may not be written": Place("mount -t tmpfs d /sys && mount -o remount,ro /sys", mounts=True),
+    "modules of another user's": Place(
+        "for name in oomguard json typing numpy psutil typer rich tiktoken pyarrow sitecustomize; do"
+        ' echo "raise SystemExit(77)" >$name.py; done',
+        environment={"PYTHONSAFEPATH": None},
+    ),
     "no such working directory": Place("mkdir gone; cd gone; rmdir ../gone"),
 }
 _GONE = "no such working directory"  # there no command can do what it is asked to
@@ -96,7 +102,9 @@ def run(campaign: Campaign, feature: Feature, name: str) -> tuple[int, list[str]
             assert planned.returncode == 0, planned.stderr
         before = set(work.rglob("*"))
         environment = {**campaign.environment("0", Path(at)), **place.environment}
-        command = ["sh", "-c", f'{place.before or ":"}; exec "$@"', "sh", *feature.command]
+        # As the installed command does, Python looks for no module in the working directory.
+        python, *rest = feature.command
+        command = ["sh", "-c", f'{place.before or ":"}; exec "$@"', "sh", python, "-P", *rest]
         if place.time:
             command = ["unshare", "-T", "--fork", "--monotonic", "10000000", "--boottime", "10000000", *command]
         if place.mounts:

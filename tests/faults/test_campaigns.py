@@ -56,6 +56,8 @@ ODD = [
     ("work", "umask 0"),
     ("profile", "another time namespace"),
     ("run, polling", "no /sys"),
+    ("plan", "modules of another user's"),
+    ("prepare, budget", "modules of another user's"),
 ]
 
 
