@@ -34,7 +34,9 @@ def read_regular(path: Path | str, most: int) -> bytes:
     """Read a regular file whole, if it has `most` bytes at most."""
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
-        content = b"" if size > most else file.read(most + 1)
+        content = b"" if size > most else file.read(size + 1)
+        if len(content) > size:  # it has grown meanwhile
+            content += file.read(most + 1 - len(content))
     if max(size, len(content)) > most:
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
     return content
