@@ -158,7 +158,7 @@ def explain(error: BaseException) -> OomguardError | None:
         if isinstance(error, FileNotFoundError) and _is_nowhere():
             return OomguardError("the current folder is gone", do="cd to a folder that is there, such as cd ~")
         where = f": {error.filename}" if error.filename else ""
-        has_no_proc = isinstance(error, FileNotFoundError) and error.filename == "/proc/self/stat"
+        has_no_proc = isinstance(error, FileNotFoundError) and error.filename in ("/proc/self/stat", "/proc/self")
         do = "mount -t proc proc /proc" if has_no_proc else _DO.get(error.errno or 0, "ulimit -a; df -h")
         return OomguardError(f"{error.strerror or error}{where}", do=do)
     for kind, what, do in _unforeseen():

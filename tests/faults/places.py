@@ -43,6 +43,7 @@ class Place:
     environment: dict[str, str | None] = field(default_factory=dict)
     mounts: bool = False  # needs a mount namespace of its own
     time: bool = False  # needs a time namespace
+    pids: bool = False  # in a PID namespace, with the /proc of another one
 
 
 PLACES = {
@@ -68,6 +69,7 @@ PLACES = {
     "no environment": Place(environment=dict.fromkeys(os.environ)),
     "another time namespace": Place(time=True),
     "no /proc but of processes": Place("mount -t proc -o subset=pid proc /proc", mounts=True),
+    "another PID namespace's /proc": Place(pids=True),
     "no /proc": Place("mount -t tmpfs d /proc", mounts=True),
     "no /sys": Place("mount -t tmpfs d /sys; mount -t tmpfs d /dev/shm", mounts=True),
     "/sys may not be written": Place("mount -t tmpfs d /sys && mount -o remount,ro /sys", mounts=True),
@@ -107,6 +109,8 @@ def run(campaign: Campaign, feature: Feature, name: str) -> tuple[int, list[str]
         command = ["sh", "-c", f'{place.before or ":"}; exec "$@"', "sh", python, "-P", *rest]
         if place.time:
             command = ["unshare", "-T", "--fork", "--monotonic", "10000000", "--boottime", "10000000", *command]
+        if place.pids:
+            command = ["unshare", "--pid", "--fork", *command]
         if place.mounts:
             command = ["unshare", "-m", *command]
         done = subprocess.run(
