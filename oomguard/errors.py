@@ -158,7 +158,7 @@ def explain(error: BaseException) -> OomguardError | None:
         if isinstance(error, FileNotFoundError) and _is_nowhere():
             return OomguardError("the current folder is gone", do="cd to a folder that is there, such as cd ~")
         where = f": {error.filename}" if error.filename else ""
-        has_no_proc = isinstance(error, FileNotFoundError) and error.filename == "/proc/self/stat"
+        has_no_proc = isinstance(error, FileNotFoundError) and error.filename in ("/proc/self/stat", "/proc/self")
         do = "mount -t proc proc /proc" if has_no_proc else _DO.get(error.errno or 0, "ulimit -a; df -h")
         return OomguardError(f"{error.strerror or error}{where}", do=do)
     for kind, what, do in _unforeseen():
@@ -172,6 +172,7 @@ def explain(error: BaseException) -> OomguardError | None:
 def _unforeseen() -> list[tuple[type[BaseException], str, str]]:
     kinds: list[tuple[type[BaseException], str, str]] = [
         (MemoryError, "no memory is left for oomguard itself", _DO[errno.ENOMEM]),
+        (SystemError, "a part of Python failed, as where no memory is left: {}", _DO[errno.ENOMEM]),
         (RecursionError, "something given is nested too deeply to be read", "give a flatter file or folder"),
         (UnicodeError, "text that cannot be read or shown as it is: {}", "export LC_ALL=C.UTF-8"),
         (RuntimeError, "no thread could be started", _DO[errno.EAGAIN]),

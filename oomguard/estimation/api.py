@@ -15,6 +15,7 @@ from oomguard.estimation.elsewhere import server_needs
 from oomguard.estimation.model import JobPlan
 from oomguard.estimation.trials import CannotTry, RunForecast, Trial, choose_parts, forecast_run, try_job
 from oomguard.kernel.machine import read_headroom
+from oomguard.kernel.process.commands import own_command
 from oomguard.preparation.api import plan_prepare
 from oomguard.preparation.engines.work import CutRules, PlainFeed
 from oomguard.preparation.options import PrepareOptions, resolve_options
@@ -201,7 +202,8 @@ def _try(
     def command(inputs: Sequence[str], out: Path) -> Sequence[str]:
         input_format = options.input_format if len(sizes) == 1 else "auto"  # parts have names that say what they are
         val = None if len(sizes) == 1 else "0"
-        return _command(options, max_rss, inputs, out, "--json", "--quiet", val=val, input_format=input_format)
+        _, *words = _command(options, max_rss, inputs, out, "--json", "--quiet", val=val, input_format=input_format)
+        return own_command("oomguard.cli.app", *words)
 
     try:
         return try_job(sources, sizes, text_bytes=text, out=options.out, command=command), ""

@@ -9,11 +9,13 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import os
 from typing import TYPE_CHECKING, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from oomguard.kernel.plain_files import open_input
 from oomguard.preparation.reading.byte_stream import ByteStream
 from oomguard.units import KIB, MIB
 
@@ -54,7 +56,7 @@ def _write(source: Source, target: Path, fraction: float) -> None:
     elif source.compression is not None:
         _write_compressed(source, target, fraction)
     else:
-        with target.open("wb") as out, open(source.path, "rb") as file:  # noqa: PTH123 - a str from the list of sources
+        with target.open("wb") as out, os.fdopen(open_input(source.path), "rb") as file:
             spans = _line_spans if source.kind == "jsonl" else _text_spans
             for span in spans(file, source.size or 0, int((source.size or 0) * fraction)):
                 out.write(span)

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
-import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput, Stopped
 from oomguard.estimation.sample_files import write_sample
-from oomguard.kernel import safe_files
 from oomguard.kernel.process.signals import stoppable
+from oomguard.kernel.scratch import scratch_folder
 from oomguard.text import printable
 from oomguard.units import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from oomguard.preparation.reading.source import Source
 
@@ -58,7 +55,7 @@ def try_job(
     """
     is_whole = len(sizes) == 1 and sum(len(source.path) for source in sources) < _LONGEST_COMMAND
     with stoppable(lambda: None) as asked, _scratch(out) as (folder, within):
-        runner = _Runner(folder / "out", asked)
+        runner = _Runner(folder / "out", within / "out", asked)
         if is_whole:
             names = [path if not path.startswith("-") else f"./{path}" for path in (one.path for one in sources)]
             return Trial(parts=((runner.run(command(names, runner.out), instead={}),),), is_whole=True)
@@ -78,6 +75,7 @@ def try_job(
 @dataclass(frozen=True, slots=True)
 class _Runner:
     out: Path
+    out_within: Path  # the same, whatever its name leads to meanwhile
     stop_requested: Callable[[], str | None]
 
     def run(self, command: Sequence[str], *, instead: dict[str, str]) -> ShortRun:
@@ -86,9 +84,7 @@ class _Runner:
         with (
             tempfile.TemporaryFile() as said,
             tempfile.TemporaryFile() as wrong,
-            subprocess.Popen(
-                [sys.executable, "-m", *command], stdin=subprocess.DEVNULL, stdout=said, stderr=wrong
-            ) as child,
+            subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=wrong) as child,
         ):
             try:
                 self._wait(child, began)
@@ -99,7 +95,7 @@ class _Runner:
             said.seek(0)
             wrong.seek(0)
             result, error = said.read(), wrong.read().decode(errors="replace")
-        shutil.rmtree(self.out, ignore_errors=True)
+        shutil.rmtree(self.out_within, ignore_errors=True)
         if child.returncode:
             raise _failure(error, instead)
         found = json.loads(result)
@@ -146,43 +142,17 @@ def _failure(error: str, instead: dict[str, str]) -> Exception:
 
 @contextlib.contextmanager
 def _scratch(out: Path) -> Iterator[tuple[Path, Path]]:
-    """A folder on the disk of the output, locked as long as it is used; and the same by its descriptor.
-
-    What is written goes by that: its name may come to lead elsewhere where others may write to the folder above.
-    """
+    """A folder on the disk of the output, and the same by its descriptor."""
     parent = next(parent for parent in (out.absolute().parent, *out.absolute().parents) if parent.is_dir())
-    _clean(parent)
-    try:
-        safe_files.check_folder(parent)
-        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-    except OSError as error:
-        raise CannotTry(f"{printable(str(parent))} cannot be written: {error.strerror}") from error
-    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield folder, Path(f"/proc/self/fd/{lock}")
-    except OSError as error:
-        raise CannotTry(error.strerror or str(error)) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(lock)
-
-
-def _clean(parent: Path) -> None:
-    """Remove what a killed one left: nobody holds its lock any more."""
-    for folder in parent.glob(f"{_PREFIX}*"):
+    with contextlib.ExitStack() as stack:
         try:
-            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError:
-            continue
+            made = stack.enter_context(scratch_folder(parent, _PREFIX))
+        except OSError as error:
+            raise CannotTry(f"{printable(str(parent))} cannot be written: {error.strerror}") from error
         try:
-            if os.fstat(lock).st_uid == os.geteuid():
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
-        except OSError:
-            continue  # another plan is at work
-        finally:
-            os.close(lock)
+            yield made
+        except OSError as error:
+            raise CannotTry(error.strerror or str(error)) from error
 
 
 STEP = 8  # the longer run takes so many times the text of the shorter

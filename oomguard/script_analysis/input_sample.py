@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, OomguardError
+from oomguard.kernel.plain_files import open_regular
 from oomguard.preparation.reading.text_shape import SMALL_INT, TextShape, measure_shape
 from oomguard.text import printable
 from oomguard.units import MIB
@@ -94,7 +95,7 @@ def _sample_json(path: Path) -> InputSample | None:
     try:
         if not path.is_file():
             return None
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             head = file.read(_SAMPLE)
             size = file.seek(0, 2)
     except OSError:

@@ -14,10 +14,12 @@ from pathlib import Path
 
 from oomguard.errors import NotOurs
 from oomguard.kernel import safe_files
+from oomguard.kernel.plain_files import read_regular
 from oomguard.preparation.writing.manifest import disk_error
 
 _TOUCH_SECONDS = 5.0
 _STALE_SECONDS = 60.0
+_LARGEST = 1 << 10
 
 
 class Claim:
@@ -117,7 +119,7 @@ class Claim:
 
 def _text_of(path: Path) -> str | None:
     try:
-        return path.read_text()
+        return read_regular(path, _LARGEST).decode()
     except (OSError, ValueError):
         return None
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, Changed, NothingFound
 from oomguard.kernel import safe_files
+from oomguard.kernel.plain_files import read_regular
 from oomguard.preparation.cluster.units import Unit
 from oomguard.preparation.encoding.unicode_probe import tiktoken_unicode
 from oomguard.preparation.options import PrepareOptions, resolve_options
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "oomguard.job/1"
 _LARGEST = 1 << 30  # bytes of a job's file: some ten million units
+_LARGEST_NOTE = 1 << 10
 _LISTED = 5  # units that are missing
 _BYTES_PER_TOKEN = 4
 _SHARDS_OF_A_SHARE = 4  # a process that writes fewer takes longer to start than to write
@@ -125,7 +127,7 @@ class JobFile:
     def is_finished(self) -> bool:
         """Whether the shards are laid out, and noted."""
         try:
-            return (self.parts / _FINISHED).read_text() == self.sha256
+            return read_regular(self.parts / _FINISHED, _LARGEST_NOTE) == self.sha256.encode()
         except FileNotFoundError:
             return False
 
@@ -139,10 +141,10 @@ class JobFile:
         Raises: BadInput.
         """
         try:
-            seen = (self.parts / _SEEN).read_text()
-        except (OSError, UnicodeDecodeError):
-            seen = ""
-        if seen != self.sha256:
+            seen = read_regular(self.parts / _SEEN, _LARGEST_NOTE)
+        except OSError:
+            seen = b""
+        if seen != self.sha256.encode():
             raise BadInput(
                 f"{printable(str(self.options.out))} here is not the folder that this job was planned for",
                 do="plan it with --out FOLDER on a file system that all machines share, mounted at the same place",

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput
+from oomguard.kernel.plain_files import open_regular
 from oomguard.preparation.writing.formats.stored import OrderedEnds
 from oomguard.preparation.writing.token_sink import EncodedPiece, Totals
 from oomguard.text import printable
@@ -72,7 +73,7 @@ class StoredPart:
         Raises: BadInput if it is damaged.
         """
         tokens_at, ends_at = 0, sum(each.tokens for each in self.segments) * self.token_bytes
-        with self.path.open("rb") as file:
+        with open_regular(self.path) as file:
             tokens, ends = _Checked(self, file.fileno()), _Checked(self, file.fileno())
             for number, each in enumerate(self.segments):
                 if start.segment <= number and (stop is None or Place(number) < stop):
@@ -124,12 +125,12 @@ class StoredPart:
         """Where documents of a segment end, in stretches: int64, in tokens from its begin. Raises: BadInput."""
         before = sum(each.ends for each in self.segments[:segment]) * _END_BYTES
         ends_at = sum(each.tokens for each in self.segments) * self.token_bytes + before
-        with self.path.open("rb") as file:
+        with open_regular(self.path) as file:
             yield from _stretches(_Checked(self, file.fileno()), ends_at, 0, self.segments[segment].ends)
 
     def check(self) -> None:
         """Read all of it. Raises: BadInput if it is damaged."""
-        with self.path.open("rb") as file:
+        with open_regular(self.path) as file:
             checked = _Checked(self, file.fileno())
             for block in range(-(-self._body // BLOCK)):
                 checked.read(block * BLOCK, min(BLOCK, self._body - block * BLOCK))

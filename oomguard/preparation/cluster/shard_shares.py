@@ -5,10 +5,8 @@ Each is claimed by the machine that writes it: until it has its receipt, no othe
 
 from __future__ import annotations
 
-import contextlib
 import json
 import secrets
-import shutil
 import signal
 import time
 from dataclasses import asdict, dataclass, field
@@ -73,7 +71,7 @@ class ShardWork:
                 self._heed()
                 time.sleep(_LOOK_SECONDS)  # another has them; should it end, they are written here
         finally:
-            shutil.rmtree(state, ignore_errors=True)
+            safe_files.remove_tree(state)
             own.give_up()
 
     def is_done(self, shard: PlannedShard) -> bool:
@@ -136,8 +134,7 @@ def remove_part(job_file: JobFile, unit: int, token_bytes: int) -> None:
         return  # all is laid out meanwhile, and this gone as well
     told = {"job": job_file.sha256, "counts": [asdict(count) for count in counts]}
     replace_text(job_file.laid_file(unit), json.dumps(told))
-    with contextlib.suppress(FileNotFoundError):  # two machines may do so at once
-        path.unlink()
+    safe_files.unlink(path)  # two machines may do so at once
 
 
 def remove_all(job_file: JobFile) -> None:
@@ -145,7 +142,7 @@ def remove_all(job_file: JobFile) -> None:
     for folder in job_file.parts.glob(f"{_LAYING}*/"):
         claim = _claim_of(folder)
         if claim.is_stale():
-            shutil.rmtree(folder, ignore_errors=True)
+            safe_files.remove_tree(folder)
     for pattern in ("*.part", "*.laid", "laid-*.json", "name-*.json", TABLE):
         for file in job_file.parts.glob(pattern):
             safe_files.unlink(file)

@@ -52,7 +52,7 @@ def sbatch_commands(job: JobFile, path: Path, options: SlurmOptions, *, most: in
     elements = min(options.elements or _USUAL_ELEMENTS, units, most)
     memory = -(-(options.max_rss + _OVERHEAD) // MIB)
     name, log = f"oomguard-{job.sha256[:8]}", str(job.parts / "slurm-%A_%a.log")
-    us = [sys.executable, "-m", "oomguard"]
+    us = [sys.executable, "-P", "-m", "oomguard"]
     budget = ["--max-rss", f"{options.max_rss // MIB}M"]
     work = [*us, "work", str(path.absolute()), "--workers", str(options.workers), *budget, "--quiet"]
     share = f'--share "$SLURM_ARRAY_TASK_ID/{elements}"'

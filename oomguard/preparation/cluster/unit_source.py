@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput, Changed
+from oomguard.kernel.plain_files import open_readable
 from oomguard.preparation.cluster.parts import open_part
 from oomguard.preparation.writing.read_parts import require_same_bytes
 from oomguard.text import printable
@@ -70,7 +71,7 @@ def lines_before(source: Source) -> int:
     """
     left, lines = source.begin, 0
     try:
-        with open(source.path, "rb", buffering=0) as file:  # noqa: PTH123 - no buffer of its own
+        with open_readable(source.path, buffering=0) as file:
             while left and (data := file.read(min(left, MIB))):
                 lines += data.count(b"\n")
                 left -= len(data)

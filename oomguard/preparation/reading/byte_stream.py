@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import codecs
+import os
 import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, Self
 
 from oomguard.errors import BadInput, Changed
+from oomguard.kernel.plain_files import open_input
 from oomguard.preparation.encoding.safe_cuts import unify_newlines
 from oomguard.preparation.reading.packed_streams import DamagedStream, PackedStreams, decoder_memory
 from oomguard.preparation.reading.pieces import USUAL
@@ -303,7 +305,7 @@ def _open(source: Source) -> BinaryIO:
     try:
         if source.path == "-":
             return open(STDIN_FD, "rb", closefd=False)
-        return open(source.path, "rb")  # noqa: PTH123 - shorter than through Path, and a str from the plan
+        return os.fdopen(open_input(source.path), "rb")
     except OSError as error:
         name = printable(source.path)
         raise BadInput(f"{name} cannot be opened: {error.strerror}", do=f"ls -l {shell_word(source.path)}") from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from oomguard.kernel.plain_files import open_regular
 from oomguard.preparation.reading.arrow_messages import OutsideError, largest_batch
 from oomguard.preparation.reading.pieces import USUAL
 from oomguard.text import printable
@@ -38,7 +39,7 @@ def memory_ahead(sources: Iterable[Source]) -> tuple[int, str]:
             else:
                 from oomguard.preparation.reading.packed_streams import decoder_memory  # decoders: most jobs need none
 
-                with open(source.path, "rb") as file:  # noqa: PTH123 - the name may be one of /proc/self/fd
+                with open_regular(source.path) as file:
                     need = decoder_memory(file.read(_HEAD), source.compression)
             if need > max(largest, USUAL):
                 kind = "a compressed batch" if is_arrow else f"the {source.compression} dictionary"

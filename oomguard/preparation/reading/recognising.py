@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput
+from oomguard.kernel.plain_files import open_regular
 from oomguard.preparation.encoding.zeros import not_text
 from oomguard.preparation.reading.fields import find_field, paths_of
 from oomguard.preparation.reading.kinds import KINDS
@@ -84,7 +85,7 @@ def recognise(path: Path, compression: Compression | None) -> Recognised:
     """
     shown = printable(str(path))
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             head = file.read(HEAD)
             compression = compression or compression_of(head)
             if compression is not None:

@@ -14,6 +14,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput
+from oomguard.kernel.plain_files import open_regular
 from oomguard.preparation.encoding.zeros import not_text
 from oomguard.preparation.reading.byte_stream import ByteStream
 from oomguard.preparation.reading.lines import BadLine, parse_lines
@@ -298,7 +299,7 @@ class _Lines:
 def _open(source: Source) -> Any:
     if source.is_remote:
         return source.open_places()
-    return open(source.path, "rb")  # noqa: PTH123 - a str from the list of sources
+    return open_regular(source.path)
 
 
 def _line_begin(file: Any, place: int) -> int:

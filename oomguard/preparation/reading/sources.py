@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, NothingFound
+from oomguard.kernel.plain_files import open_input
 from oomguard.preparation.reading.first_look import require_field
 from oomguard.preparation.reading.folders import contents_of
 from oomguard.preparation.reading.kinds import BY_EXTENSION, COMPRESSIONS, KINDS, KNOWN
@@ -526,15 +527,21 @@ def _ending(name: str) -> str:
 def _status_of(path: Path) -> os.stat_result:
     """Raises: BadInput if this is no file that can be read."""
     shown = printable(str(path))
+    do = f"ls -l {shell_word(str(path))}"
     try:
         status = path.stat()
     except OSError as error:
-        raise BadInput(f"{shown} cannot be opened: {error.strerror}", do=f"ls -l {shell_word(str(path))}") from error
+        raise BadInput(f"{shown} cannot be opened: {error.strerror}", do=do) from error
     if not stat.S_ISREG(status.st_mode):
         what = "a pipe" if stat.S_ISFIFO(status.st_mode) else "a device or socket"
         raise BadInput(f"{shown} is {what}, not a file", do=f"cat {shell_word(str(path))} | oomguard prepare -")
     if not os.access(path, os.R_OK, effective_ids=True):
-        raise BadInput(f"{shown} may not be read", do=f"ls -l {shell_word(str(path))}")
+        raise BadInput(f"{shown} may not be read", do=do)
+    if os.geteuid() == 0:  # before anything of it is shown, and before the others are read
+        try:
+            os.close(open_input(str(path)))
+        except OSError as error:
+            raise BadInput(f"{shown} cannot be opened: {error.strerror}", do=do) from error
     return status
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput
 from oomguard.kernel import safe_files
+from oomguard.kernel.plain_files import open_regular
 from oomguard.preparation.remote.remote_file import RemoteFile
 from oomguard.text import printable
 from oomguard.units import KIB, MIB, format_size
@@ -106,6 +107,6 @@ def _fetch(file: RemoteFile, path: Path) -> None:
 def _remove_left(path: Path) -> None:
     """What a fetch has left that was killed: nobody holds its lock."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        with suppress(OSError), left.open("rb") as file:
+        with suppress(OSError), open_regular(left) as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             safe_files.unlink(left)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from oomguard.kernel.plain_files import open_regular
 from oomguard.preparation.writing.formats.stored import split_folders, unreadable
 from oomguard.units import MIB
 
@@ -76,7 +77,7 @@ class ArrowShard:
         import pyarrow as pa
 
         try:
-            with self.path.open("rb") as file:
+            with open_regular(self.path) as file:
                 # Mapped, since a batch may be as large as the file; what was read is let go with each of them.
                 mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             with pa.BufferReader(pa.py_buffer(mapped)) as source:

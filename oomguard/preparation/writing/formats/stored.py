@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from oomguard.errors import BadInput
+from oomguard.kernel.plain_files import open_regular
 from oomguard.text import printable, shell_word
 from oomguard.units import MIB
 
@@ -83,7 +84,7 @@ class RawShard:
 
         at, ends = 0, OrderedEnds(self.ends() if self.ends else iter(()))
         dtype = np.dtype(self.dtype)
-        with self.path.open("rb") as file:
+        with open_regular(self.path) as file:
             for start, count in self.extents:
                 file.seek(start)
                 left = count
