@@ -208,7 +208,7 @@ def open_job(
     if max_rss is not None:
         plan(max_rss)  # before it is enforced: this process itself may not fit in what is too small
     budget = stack.enter_context(enter_budget(max_rss))
-    needs = replace(needs, held=budget.held_before)
+    needs = replace(needs, held=budget.held_before, is_part="cgroup" in budget.explanation)  # else "--max-rss", or free
     plan = partial(divide_budget, needs=needs, options=options)
     notes = list(found.notes)
     if is_in_memory(options.out):
