@@ -230,7 +230,7 @@ def open_job(
         rank_file, os.O_RDONLY | os.O_CLOEXEC
     )  # the file that was looked at, whatever its name stands for
     stack.callback(os.close, rank_fd)
-    expected = unknown_room(options.out, sources) + expect_no_train_shard(
+    expected = unknown_room(options.out, sources, resolved.layout.token_bytes) + expect_no_train_shard(
         resolved.layout,
         first_is_val=resolved.val_fraction is None and all(source.divisible_text for source in sources),
         tokens=sum(source.size or 0 for source in sources) / _BYTES_PER_TOKEN,
