@@ -337,12 +337,12 @@ def _do(
     show(result, as_json=as_json, kept="the shards are complete; the same command shows the result again")
 
 
-def _check(options: PrepareOptions, max_rss: int, *, planned: bool) -> None:
+def _check(options: PrepareOptions, max_rss: int, explanation: str, *, planned: bool) -> None:
     """Whether a small budget is enough: in it, the job itself could not say that it is not. Raises: BudgetTooSmall."""
     if planned or max_rss >= _TELLS_ITSELF:
         return
     from oomguard.preparation.api import plan_prepare
     from oomguard.supervision.own_budget import expect_budget
 
-    with expect_budget(max_rss):
+    with expect_budget(max_rss, explanation):
         plan_prepare(options)

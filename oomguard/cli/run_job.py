@@ -47,14 +47,14 @@ def run_job(
     flags: RunFlags,
     job: Callable[[str], None],
     *,
-    check: Callable[[int], None],
+    check: Callable[[int, str], None],
 ) -> int:
     """Run a job of ours, which keeps its budget itself; gives the exit status.
 
     Below a supervisor that holds it already (`profile prepare`) it is run as it is.
 
     `outer` are the flags of the `run` that it stands behind. `job` is called in a process of its own, with what its
-    supervisor tells it. `check` raises what is wrong with a budget.
+    supervisor tells it. `check` raises what is wrong with a budget, which comes with where it is from.
     """
     if is_supervised() and outer is None and not flags.are_given:
         job("")
@@ -63,7 +63,7 @@ def run_job(
     with own_failures_are_told(status):
         flags = (flags if outer is None else outer.joined(flags)).with_environment()
         options, explanation = read_options(command, flags, keeps_itself=True)
-    check(options.max_rss)
+    check(options.max_rss, explanation)
     with own_failures_are_told(status):
         report = _open_report(flags)
         try:
@@ -112,4 +112,4 @@ def run_own(command: tuple[str, ...], flags: RunFlags, function: Callable[[], No
             accept_budget(told)
         function()
 
-    return run_job(command, None, flags, job, check=lambda _: None)
+    return run_job(command, None, flags, job, check=lambda *_: None)

@@ -208,7 +208,7 @@ def open_job(
     if max_rss is not None:
         plan(max_rss)  # before it is enforced: this process itself may not fit in what is too small
     budget = stack.enter_context(enter_budget(max_rss))
-    needs = replace(needs, held=budget.held_before)
+    needs = replace(needs, held=budget.held_before, is_part="cgroup" in budget.explanation)  # else "--max-rss", or free
     plan = partial(divide_budget, needs=needs, options=options)
     notes = list(found.notes)
     if is_in_memory(options.out):
@@ -230,7 +230,7 @@ def open_job(
         rank_file, os.O_RDONLY | os.O_CLOEXEC
     )  # the file that was looked at, whatever its name stands for
     stack.callback(os.close, rank_fd)
-    expected = unknown_room(options.out, sources) + expect_no_train_shard(
+    expected = unknown_room(options.out, sources, resolved.layout.token_bytes) + expect_no_train_shard(
         resolved.layout,
         first_is_val=resolved.val_fraction is None and all(source.divisible_text for source in sources),
         tokens=sum(source.size or 0 for source in sources) / _BYTES_PER_TOKEN,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _WORD = re.compile(rb"[ \n\t][A-Za-z]")
 _SURE = 0.9  # what windows say of the whole may be a little off
 _MOST = 1 << 16  # files that are looked at here
+_BYTES_PER_TOKEN = 4.4  # English text in gpt2
 _ROOMY = 8  # bytes of shards that a byte of input makes at the most, as a rule, where it is compressed
 
 
@@ -54,11 +55,16 @@ def room_needed(out: Path, sources: Sequence[Source], resolved: ResolvedOptions)
     return int(_SURE * words * width), free
 
 
-def unknown_room(out: Path, sources: Sequence[Source]) -> list[str]:
-    """Say that nobody knows whether the disk is large enough, where it might not be."""
+def unknown_room(out: Path, sources: Sequence[Source], token_bytes: int) -> list[str]:
+    """Say that nobody knows whether the disk is large enough, where it might not be; of Parquet what is likely."""
     if _is_known(sources) or (free := free_bytes(out) + _written_before(out)) >= _ROOMY * _size_of(sources):
         return []
     what = "how much disk the shards need is not known before the input is read"
+    if all(source.kind == "parquet" and not source.is_remote for source in sources):
+        from oomguard.preparation.reading.parquet_head import likely_text
+
+        if (text := likely_text(sources)) is not None:
+            what += f" (about {format_size(int(text / _BYTES_PER_TOKEN * token_bytes))}, by the files' footers)"
     return [f"{what}, and {format_size(free)} are free: oomguard plan estimates it"]
 
 

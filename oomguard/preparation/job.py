@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from oomguard.errors import BadInput, BudgetTooSmall, Changed, OomguardError, WorkerFailed
 from oomguard.kernel.machine import usable_cpus
 from oomguard.preparation.engines.line_feed import LineFeed
-from oomguard.preparation.engines.memory_sum import SCRATCH, BudgetPlan, Needs, budget_with_room
+from oomguard.preparation.engines.memory_sum import SCRATCH, BudgetPlan, Needs, budget_with_room, flag_for
 from oomguard.preparation.engines.messages import ReaderConfig, WorkerConfig
 from oomguard.preparation.engines.row_feed import RowFeed
 from oomguard.preparation.engines.work import CutRules, PlainFeed
@@ -200,7 +200,7 @@ class Job:
             cpus=min(usable_cpus(), self.needs.chunks),
             at_least=self.budget.budget,
         )
-        return f"--max-rss {budget // MIB}M"
+        return flag_for(budget, needs=self.needs)
 
     def reader_config(self, slots: Slots) -> ReaderConfig:
         """What the reader is told."""

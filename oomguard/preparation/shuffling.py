@@ -69,9 +69,10 @@ class Spool:
     def begin(self, sink: TokenSink) -> None:
         """See to it that a sink for the shards has all but the tokens, if nothing is there yet."""
         if not sink.position:
-            done = self._checkpoint()
-            sink.totals = replace(Totals(**done["totals"]), tokens=0)
-            sink.bad_files = list(done.get("bad_files", ()))
+            done = Manifest.peek(self.manifest.state)
+            assert done.checkpoint is not None
+            sink.totals = replace(Totals(**done.checkpoint["totals"]), tokens=0)
+            sink.bad_files = list(done.bad_files)
             sink.position = dict(_BEGIN)
 
     def pieces(self, sink: TokenSink, *, by_document: bool, token_bytes: int, room: int) -> ShuffledPieces:

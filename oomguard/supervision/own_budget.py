@@ -202,10 +202,10 @@ def accept_budget(told: str) -> None:
 
 
 @contextmanager
-def expect_budget(limit: int) -> Iterator[None]:
+def expect_budget(limit: int, explanation: str) -> Iterator[None]:
     """Within the block enter_budget() gives this budget, which nobody enforces: to see whether it is enough."""
     global _told  # noqa: PLW0603 - as above
-    before, _told = _told, _measured(limit, "--max-rss", ())
+    before, _told = _told, _measured(limit, explanation, ())
     try:
         yield
     finally:

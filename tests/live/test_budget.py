@@ -3,6 +3,7 @@
 import json
 import random
 import re
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -156,5 +157,18 @@ def test_a_budget_that_is_too_small_is_refused_and_names_the_least(tmp_path: Pat
     assert least is not None, refused.stderr
     assert not (tmp_path / "tokens").exists()
     enough = run_oomguard("run", "--max-rss", least[1], "prepare", "text.txt", cwd=tmp_path)
+    assert enough.returncode == 0, enough.stderr
+    assert list(budgets_left()) == []
+
+
+def test_a_limit_around_it_that_is_too_small_names_one_that_is_enough(tmp_path: Path) -> None:
+    """A run of the whole command, of whose budget `prepare` takes a part."""
+    (tmp_path / "text.txt").write_text(english(MIB))
+    command = ("--", sys.executable, "-m", "oomguard", "prepare", "text.txt")
+    refused = run_oomguard("run", "--max-rss", "60M", *command, cwd=tmp_path)
+    assert refused.returncode == 1
+    around = re.search(r"\(([0-9]+M) where it is the run or container around", refused.stderr)
+    assert around is not None, refused.stderr
+    enough = run_oomguard("run", "--max-rss", around[1], *command, cwd=tmp_path)
     assert enough.returncode == 0, enough.stderr
     assert list(budgets_left()) == []

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Input = Literal["text", "lines", "rows"]
 
+_SUPERVISOR = 20 * MIB  # of a run inside another one, and as much again that is kept free for it
 _COORDINATOR = 16 * MIB  # with its share of kernel memory, the progress display and the writer
 _HELD = 12 * MIB  # of these, by a program that has imported oomguard and no more
 _VARIES = 4 * MIB  # and what any other holds is a little more or less the next time
@@ -106,6 +107,7 @@ class Needs:
     page: int | None = None  # bytes that the largest page of Parquet needs while it is read; None: not known
     page_text: int | None = None  # and the text in it
     held: int = 0  # bytes that the program which calls `prepare` held before
+    is_part: bool = False  # the budget is what a limit around the run leaves, and nobody named it
     ahead: int = 0  # bytes that the stream reader is known to need at once, beyond the usual,
     ahead_of: str = ""  # and what for
 
@@ -129,7 +131,7 @@ def plan_budget(budget: int, *, needs: Needs, workers: int | None, cpus: int) ->
         raise BudgetTooSmall(
             f"{who} not fit in {format_size(budget)}: this job needs at least {format_size(least)}"
             + (f", {format_size(needs.ahead)} of it for {needs.ahead_of}" if needs.ahead else ""),
-            do=f"oomguard run --max-rss {-(-least // MIB)}M or more"
+            do=f"oomguard run --max-rss {-(-least // MIB)}M or more{_around(least, needs)}"
             + (", or fewer --workers" if workers and workers > 1 and fit >= 1 else "")
             + (", or --verify off" if needs.verify and needs.native else ""),
         )
@@ -166,6 +168,19 @@ def plan_budget(budget: int, *, needs: Needs, workers: int | None, cpus: int) ->
         alone=alone,
         together=together,
     )
+
+
+def flag_for(budget: int, *, needs: Needs) -> str:
+    """The flag for a budget; where a limit around the run decides, with what that has to be."""
+    return f"--max-rss {-(-budget // MIB)}M{_around(budget, needs)}"
+
+
+def _around(budget: int, needs: Needs) -> str:
+    """Of a limit around it a run takes 80 %, and leaves 40 MiB for its supervisor."""
+    if not needs.is_part:
+        return ""
+    around = -(-max(budget + 2 * _SUPERVISOR, budget * 5 // 4) // MIB)
+    return f" ({around}M where it is the run or container around this command that has the limit)"
 
 
 def smallest_budget(*, needs: Needs, workers: int) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput
 from oomguard.kernel.plain_files import by_descriptor, open_input
-from oomguard.preparation.reading.arrow_messages import FILE_MAGIC, FILE_START, Messages, OutsideError
+from oomguard.preparation.reading.arrow_messages import FILE_MAGIC, Messages, OutsideError, batch_places, start_of_file
 from oomguard.preparation.reading.arrow_texts import find_column, fitting, inner, plain, require_inside
 from oomguard.preparation.reading.pieces import USUAL, Packer, Room, packed
 from oomguard.text import printable, shell_word
@@ -24,7 +24,6 @@ import pyarrow.ipc
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from oomguard.preparation.reading.arrow_messages import Batch
     from oomguard.preparation.reading.pieces import Found, Piece, ReadOptions, Reserve
     from oomguard.preparation.reading.source import Source
 
@@ -109,16 +108,18 @@ class _Batches:
         # With a choice of columns, a file's reader copies what it reads: only where it has to be decompressed anyway.
         chosen = pa.ipc.open_file(self._map, options=self._wanted(whole.schema))
         index = whole.schema.get_field_index(self._path[0])
-        messages = self._messages(FILE_START)  # they lie behind each other, as every writer has them
-        for number in range(whole.num_record_batches):
-            message = next(messages, None)
-            if number < first:
-                continue
+        messages = Messages(self._map, start_of_file(self._map), self._source.text_field)
+        places = batch_places(self._map, self.size)
+        if len(places) != whole.num_record_batches:
+            raise OutsideError("its footer is damaged")
+        for number in range(first, len(places)):
+            message = messages.batch_at(places[number])
             if message is not None:
                 self._ask(message.need, number)
             is_packed = message is None or message.need > 0
-            column = chosen.get_batch(number).column(0) if is_packed else whole.get_batch(number).column(index)
-            yield number, self._text_of(column), self.size if message is None else message.end
+            batch = (chosen if is_packed else whole).get_batch(number)
+            column = batch.column(0 if is_packed else index)
+            yield number, self._text_of(batch, column), self.size if message is None else message.end
 
     def _of_streams(self, first: int) -> Iterator[tuple[int, pa.Array, int]]:
         number = 0
@@ -126,7 +127,7 @@ class _Batches:
             schema = pa.ipc.open_stream(self._map).schema
             self._map.seek(start)
             reader = pa.ipc.open_stream(self._map, options=self._wanted(schema))
-            messages = self._messages(start)
+            messages = Messages(self._map, start, self._source.text_field).batches()
             while True:
                 at = self._map.tell()
                 if message := next(messages, None):
@@ -137,11 +138,13 @@ class _Batches:
                 except StopIteration:
                     break
                 if number >= first:
-                    yield number, self._text_of(batch.column(0)), int(self._map.tell())
+                    yield number, self._text_of(batch, batch.column(0)), int(self._map.tell())
                 number += 1
 
-    def _text_of(self, column: pa.Array) -> pa.Array:
+    def _text_of(self, batch: pa.RecordBatch, column: pa.Array) -> pa.Array:
         """Arrow takes lengths and places as they come: what leads out of the buffers would end this process."""
+        if len(column) != batch.num_rows:
+            raise OutsideError(f"a batch of {batch.num_rows} rows has a column of {len(column)}")
         column.validate()
         texts = inner(column, self._path[1:])
         require_inside(texts)
@@ -151,9 +154,6 @@ class _Batches:
         self._path = find_column(schema, self._source.text_field, self._name)
         index = schema.get_field_index(self._path[0])
         return pa.ipc.IpcReadOptions(included_fields=[index], use_threads=False)
-
-    def _messages(self, start: int) -> Iterator[Batch]:
-        return Messages(self._map, start, self._source.text_field).batches()
 
     def _ask(self, size: int, number: int) -> None:
         if size > self._asked:

@@ -12,10 +12,10 @@ from oomguard.kernel.plain_files import open_regular
 from oomguard.preparation.reading.fields import paths_of
 from oomguard.preparation.reading.parquet_page import NotAPage, ThriftCursor
 from oomguard.preparation.reading.parquet_pages import ColumnPlace, read_chunk_pages
-from oomguard.units import KIB
+from oomguard.units import KIB, MIB
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from oomguard.preparation.reading.parquet_pages import ChunkPages
     from oomguard.preparation.reading.source import Source
@@ -24,6 +24,8 @@ _TAIL = 8  # bytes behind the footer: its length, b"PAR1"
 _MOST_FOOTER = 256 * KIB  # of a footer's beginning, which is enough for its schema and the first row group
 _FILES = 4  # that are looked into
 _PAGES = 64  # of each
+_MANY_FILES = 16  # whose footers are read as a whole
+_LONGEST_FOOTER = 16 * MIB
 _GROUPS = 4  # field of FileMetaData
 _COLUMNS = 1  # of RowGroup
 _META = 3  # of ColumnChunk
@@ -56,6 +58,44 @@ def _largest_in(path: str, field: str) -> tuple[int, int] | None:
     return _largest(pages) if pages is not None and pages.places else None
 
 
+def likely_text(sources: Sequence[Source]) -> int | None:
+    """About how many bytes of text there are, by the footers of some of the files; None: they do not say it.
+
+    It is no bound: what a dictionary holds once may be there a thousand times, and headers of pages count as well.
+    """
+    files = sorted({(source.size or 0, source.path, source.text_field) for source in sources})
+    count = min(_MANY_FILES, len(files))
+    chosen = [files[-1 - number * len(files) // count] for number in range(count)]
+    found = [(size, text) for size, path, field in chosen if (text := _text_in(path, field)) is not None]
+    seen = sum(size for size, _ in found)
+    text = sum(text for _, text in found)
+    return text * sum(size for size, _, _ in files) // seen if text else None
+
+
+def _text_in(path: str, field: str) -> int | None:
+    wanted = paths_of(field)
+    total = 0
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - the name may be one of /proc/self/fd
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _TAIL))
+            length = int.from_bytes(file.read(4), "little")
+            file.seek(max(0, size - _TAIL - length))
+            cursor = ThriftCursor(file.read(min(length, _LONGEST_FOOTER)))
+        for number, kind in cursor.fields():
+            if number != _GROUPS:
+                cursor.value(kind)
+                continue
+            for _ in range(cursor.list_size()):
+                columns = _columns(cursor, to_the_end=True)
+                chosen = next((columns[one] for one in wanted if one in columns), None)
+                total += chosen.total_uncompressed_size if chosen is not None else 0
+            break
+    except (OSError, NotAPage, IndexError):
+        return None
+    return total
+
+
 def _largest(pages: ChunkPages) -> tuple[int, int]:
     numbers = range(len(pages.pages))
     return max(map(pages.likely_need, numbers)), max(pages.text_of(n) for n in numbers)
@@ -75,8 +115,8 @@ def _find_column(footer: bytes, field: str) -> ColumnPlace | None:
     return None
 
 
-def _columns(cursor: ThriftCursor) -> dict[tuple[str, ...], ColumnPlace]:
-    """The columns of the row group that comes next, by their path."""
+def _columns(cursor: ThriftCursor, *, to_the_end: bool = False) -> dict[tuple[str, ...], ColumnPlace]:
+    """The columns of the row group that comes next, by their path; `to_the_end`: another one may be read behind it."""
     found: dict[tuple[str, ...], ColumnPlace] = {}
     for number, kind in cursor.fields():
         if number != _COLUMNS:
@@ -89,7 +129,8 @@ def _columns(cursor: ThriftCursor) -> dict[tuple[str, ...], ColumnPlace]:
                     found.setdefault(path, place)
                 else:
                     cursor.value(type_of)
-        break
+        if not to_the_end:
+            break
     return found
 
 

@@ -60,6 +60,7 @@ class Progress:
     told: dict[str, list[str]] = field(default_factory=dict)  # sha256 of what got a name behind the last checkpoint
     result: dict[str, Any] | None = None
     read: dict[int, list[list[int]]] = field(default_factory=dict)  # [start, end, CRC-32] of each source
+    bad_files: list[dict[str, Any]] = field(default_factory=list)  # that were not read to their end
     inputs: list[dict[str, Any]] = field(default_factory=list, compare=False)  # as the header has them
     header: dict[str, Any] = field(default_factory=dict, compare=False)
     damaged_line: int | None = None  # of the manifest, from 1: what it says from there on is not believed
@@ -332,6 +333,7 @@ def _progress(lines: list[dict[str, Any]]) -> Progress:
         elif "checkpoint" in line:
             for source, *part in line["checkpoint"].get("read", ()):
                 progress.read.setdefault(source, []).append(part)
+            progress.bad_files += line["checkpoint"].get("bad_files", ())
         progress.checkpoint = line.get("checkpoint", progress.checkpoint)
         progress.result = line.get("result", progress.result)
     for name in (*progress.files, *progress.beside):

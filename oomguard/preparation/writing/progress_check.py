@@ -133,8 +133,7 @@ def _check_position(job: Job, progress: Progress, position: Any, totals: dict[st
         offset = 0
     else:
         offset = _offset(job.sources[index], rest)
-    skipped = progress.checkpoint is not None and progress.checkpoint.get("bad_files")
-    if all(source.seekable_text for source in job.sources[: index + 1]) and not skipped:
+    if all(source.seekable_text for source in job.sources[: index + 1]) and not progress.bad_files:
         done = sum(source.size or 0 for source in before) + offset
         if done != totals["input_bytes"]:
             _refuse("its position is another one than its number of bytes")

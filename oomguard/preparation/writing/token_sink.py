@@ -115,6 +115,7 @@ class TokenSink:
         self.shards: list[dict[str, Any]] = []
         self.files: list[dict[str, Any]] = []  # that speak of all shards of a split
         self.bad_files: list[dict[str, Any]] = []
+        self._told_bad = 0  # so many of them are in the manifest: a checkpoint has those that are new
         self.position: dict[str, Any] = {}
         self._plan = plan
         self._folder = plan.folder
@@ -172,7 +173,8 @@ class TokenSink:
     def _go_on(self, progress: Progress, checkpoint: dict[str, Any]) -> None:
         self.totals = Totals(**checkpoint["totals"])
         self.position = checkpoint["position"]
-        self.bad_files = list(checkpoint.get("bad_files", ()))
+        self.bad_files = list(progress.bad_files)
+        self._told_bad = len(self.bad_files)
         self._read_parts.go_on(progress.read)
         self.shards = list(progress.shards)
         for split, at in checkpoint["open"].items():
@@ -260,9 +262,10 @@ class TokenSink:
                 "errors": self._errors,
                 "read": read,
                 **more,
-                **({"bad_files": self.bad_files} if self.bad_files else {}),
+                **({"bad_files": self.bad_files[self._told_bad :]} if len(self.bad_files) > self._told_bad else {}),
             }
         )
+        self._told_bad = len(self.bad_files)
         for writer in self._writers.values():
             writer.forget_parts()
         if self._provenance is not None:

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 
 from oomguard.errors import BadInput, BudgetTooSmall
 from oomguard.preparation.reading.arrow_batches import iter_arrow, require_arrow_column
+from oomguard.preparation.reading.arrow_messages import batch_places
 from oomguard.preparation.reading.byte_stream import ByteStream, Transcoded
 from oomguard.preparation.reading.csv_records import iter_csv
 from oomguard.preparation.reading.json_values import iter_values
@@ -344,6 +345,47 @@ def test_a_damaged_batch_ends_no_process(tmp_path: Path, make: Any, flip: int) -
         memory_ahead([source(tmp_path / "a", "arrow")])
         with contextlib.suppress(BadInput):
             read("arrow", tmp_path / "a")
+
+
+@pytest.mark.parametrize("is_dictionary", [False, True])
+def test_no_batch_is_left_out_for_a_damaged_footer(tmp_path: Path, is_dictionary: bool) -> None:
+    """Bits of each byte in turn. What it does not name would not be read, and what it names twice would be read twice."""
+    words = [f"word {number}" for number in range(6)]
+    column = pa.array(words).dictionary_encode() if is_dictionary else pa.array(words)
+    table = pa.table({"text": column})
+    file = io.BytesIO()
+    with pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table, max_chunksize=2)
+    data = bytearray(file.getvalue())
+    refused = 0
+    for at in range(len(data) - 10 - int.from_bytes(data[-10:-6], "little"), len(data)):
+        for bit in (0, 1, 3, 6):
+            data[at] ^= 1 << bit
+            (tmp_path / "a").write_bytes(data)
+            data[at] ^= 1 << bit
+            try:
+                assert len(documents_in(read("arrow", tmp_path / "a"))) == 6, (at, bit)
+            except BadInput:
+                refused += 1
+    assert refused > 100
+
+
+@pytest.mark.parametrize("first", [16, 64])
+def test_a_file_that_is_aligned_otherwise_is_read(tmp_path: Path, first: int) -> None:
+    """Arrow's Rust writers pad the magic to 64 bytes; memory for a compressed batch is asked for all the same."""
+    words = ["x" * 1000] * 30_000
+    table = pa.table({"text": words})
+    file = io.BytesIO()
+    with pa.ipc.new_file(file, table.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
+        writer.write_table(table)
+    data = file.getvalue()
+    footer = len(data) - 10 - int.from_bytes(data[-10:-6], "little")
+    (begin,) = batch_places(io.BytesIO(data), len(data))
+    moved = data[footer:].replace(begin.to_bytes(8, "little"), (begin + first - 8).to_bytes(8, "little"))
+    (tmp_path / "a").write_bytes(data[:8] + bytes(first - 8) + data[8:footer] + moved)
+    assert documents_in(read("arrow", tmp_path / "a")) == words
+    need, _ = memory_ahead([source(tmp_path / "a", "arrow")])
+    assert need > 30_000_000
 
 
 @pytest.mark.parametrize("is_dictionary", [False, True])

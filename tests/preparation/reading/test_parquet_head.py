@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from oomguard.preparation.reading.parquet_head import largest_page
+from oomguard.preparation.reading.parquet_head import largest_page, likely_text
 from oomguard.preparation.reading.parquet_pages import read_chunk_pages
 from oomguard.preparation.reading.source import Source
 from oomguard.units import KIB, MIB
@@ -91,3 +91,20 @@ def test_what_is_no_parquet_file_is_not_known(tmp_path: Path, length: int) -> No
 def test_a_column_that_is_not_there_is_not_known(tmp_path: Path) -> None:
     pq.write_table(table(), tmp_path / "a.parquet")
     assert largest_page([source(tmp_path / "a.parquet", "content")]) is None
+
+
+@pytest.mark.parametrize("compression", ["none", "zstd"])
+def test_the_text_is_about_what_the_footers_say(tmp_path: Path, compression: str) -> None:
+    """Of all row groups, and of more files than are looked into; nothing is known where none has the column."""
+    for number in range(20):
+        pq.write_table(
+            table(), tmp_path / f"{number}.parquet", compression=compression, row_group_size=700, use_dictionary=False
+        )
+    files = [source(path) for path in sorted(tmp_path.iterdir())]
+    real = 20 * sum(map(len, texts()))
+    found = likely_text(files)
+    assert found is not None
+    assert real <= found < 1.1 * real
+    assert likely_text([source(tmp_path / "0.parquet", "none")]) is None
+    (tmp_path / "0.parquet").write_bytes(b"PAR1" + b"\xff" * 100 + b"PAR1")
+    assert likely_text([source(tmp_path / "0.parquet")]) is None

@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from oomguard.errors import OomguardError
 from oomguard.preparation.running import try_checkpoint
 from oomguard.preparation.writing.manifest import Manifest
-from oomguard.preparation.writing.token_sink import Totals
+from oomguard.preparation.writing.token_sink import EncodedPiece, Totals
 from tests.preparation.expecting import last_checkpoint
 from tests.preparation.reading.token_streams import Stream, files_in, write_all
 from tests.properties import examples
@@ -178,3 +179,33 @@ def test_checkpoints_come_by_the_clock(tmp_path: Path) -> None:
         seen.append(checkpoint["totals"]["tokens"] if checkpoint else 0)
     manifest.close()
     assert seen[:9] == [0, 0, 60, 60, 60, 120, 120, 120, 180]
+
+
+def test_each_bad_file_is_told_once(tmp_path: Path) -> None:
+    """Not anew at each checkpoint, of which there may be thousands; a run that was stopped has all of them at its end."""
+    bad = [{"path": f"{number}.jsonl", "what": "torn", "documents": 1, "left_out": 0} for number in range(9)]
+    stream, ends = Stream("nanogpt", val_fraction="0"), memoryview((2).to_bytes(8, "little")).cast("q")
+
+    def write(until: int) -> list[dict[str, Any]]:
+        with closing(Manifest(tmp_path)) as manifest, closing(stream.sink(tmp_path, manifest)) as found:
+            found.resume(manifest.begin({"bad": 1}, restart=False))
+            for number in range(found.position.get("source", 0), until):
+                found.take(
+                    EncodedPiece(
+                        tokens=memoryview(bytes(4)),
+                        ends=ends,
+                        split="train",
+                        count=Totals(tokens=2, documents=1),
+                        position={"source": number + 1},
+                        bad_file=bad[number],
+                    )
+                )
+            if until == len(bad):
+                found.finish()
+            return list(found.bad_files)
+
+    for until in (1, 4, 5, 9):
+        assert write(until) == bad[:until]
+    lines = (tmp_path / ".oomguard" / "manifest.jsonl").read_bytes().splitlines()
+    told = [json.loads(line).get("checkpoint", {}).get("bad_files", []) for line in lines]
+    assert [one for some in told for one in some] == bad
