@@ -13,7 +13,9 @@ from oomguard.estimation.baselines import naive_ways
 from oomguard.estimation.cluster_plan import ClusterAsked, plan_cluster
 from oomguard.estimation.elsewhere import server_needs
 from oomguard.estimation.model import JobPlan
-from oomguard.estimation.trials import CannotTry, RunForecast, Trial, choose_parts, forecast_run, try_job
+from oomguard.estimation.run_forecast import RunForecast, choose_parts, forecast_run
+from oomguard.estimation.short_runs import CannotTry
+from oomguard.estimation.trials import Trial, try_job
 from oomguard.kernel.machine import read_headroom
 from oomguard.preparation.api import plan_prepare
 from oomguard.preparation.engines.work import CutRules, PlainFeed
@@ -79,6 +81,7 @@ def plan(
             longest_document=corpus.longest_document,
             budget=prepared.budget,
             rows_differ=any(source.kind == "parquet" for source in sources),
+            beginnings_only=corpus.from_start and any(source.kind == "jsonl" for source in sources),
         )
         if trial.is_whole:
             counted = trial.parts[0][0].tokens

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oomguard.estimation.baselines import machine_with, naive_ways
-from oomguard.estimation.trials import ShortRun, choose_parts, forecast_run
+from oomguard.estimation.run_forecast import choose_parts, forecast_run
+from oomguard.estimation.short_runs import ShortRun
 from oomguard.preparation.reading.text_shape import ENGLISH
 from oomguard.units import GIB, MIB
 
