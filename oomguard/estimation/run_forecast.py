@@ -19,11 +19,13 @@ _WHOLE_SECONDS = 1.0  # of encoding, as far as it was seen; with what else a run
 _USUAL_TEXT = 200_000_000  # up to here, planning is to take no more than three seconds
 _SECONDS, _SECONDS_OF_LARGE = 0.7, 1.5
 _MOST_TEXT = 256 * MIB
+_SHARED = 1.3  # times as long as with the CPUs to itself
 _SURE_PEAK = 0.149
 # Parquet: the parts mix rows of all lengths and have few pages, so that the whole has larger ones, and more at a time.
 _PEAK_OF_ROWS, _SURE_PEAK_OF_ROWS = 1.15, 0.44
 _LONG_DOCUMENT = 2 * MIB  # the parts may well be without such a one
 _SURE_TIME = 0.299
+_BESIDE_ENCODING = 1.5  # what a run does takes so many times as long as encoding alone
 _NOISE_SECONDS = 0.08  # by which two runs on the same text differ
 
 
@@ -52,9 +54,14 @@ def choose_parts(text_bytes: int, *, bytes_per_second: float) -> list[int]:
     return [max(1, longer // STEP), max(1, longer)]
 
 
-def choose_turns(text_bytes: int) -> int:
-    """How often each part is run: a machine's speed drifts by a third from minute to minute."""
-    return 1 if text_bytes <= _USUAL_TEXT else 3
+def choose_turns(text_bytes: int, tried: Sequence[ShortRun] = ()) -> int:
+    """How often each part is run: a machine's speed drifts by a third from minute to minute.
+
+    Beside other programs the times are less certain: once more, then.
+    """
+    if text_bytes > _USUAL_TEXT:
+        return 3
+    return 2 if any(run.wall_seconds > _SHARED * run.seconds for run in tried) else 1
 
 
 def forecast_run(
@@ -66,12 +73,14 @@ def forecast_run(
     budget: int = 0,
     rows_differ: bool = False,
     beginnings_only: bool = False,
+    encoded_a_second: float = 0.0,
 ) -> RunForecast:
     """Extrapolate the runs on each part, the shortest first, to all of the text.
 
     The peak of a run does not grow with its input (docs/memory.md), so that of the parts is that of the whole; but
     with a line or row that is longer than what the parts have, of which no more is sure than that the budget holds.
-    Where `beginnings_only` of files of lines could be looked at, there may be one.
+    Where `beginnings_only` of files of lines could be looked at, there may be one. No run is faster than
+    `encoded_a_second`, in bytes of text: where the parts say that, they were disturbed.
     Raises: ValueError without a run (a caller's bug).
     """
     if not parts or not all(parts):
@@ -87,7 +96,7 @@ def forecast_run(
     spread = max(max(run.seconds for run in part) - min(run.seconds for run in part) for part in parts)
     rate, seconds = text / longest, longest
     if not is_whole:
-        rate = _rate(parts[0], parts[-1])
+        rate = _rate(parts[0], parts[-1], encoded_a_second)
         seconds = longest + max(0, text_bytes - text) / rate
     stretched = max(1.0, seconds / longest)
     sure = max(_SURE_TIME, min(0.9, max(_NOISE_SECONDS, spread) * stretched / seconds))
@@ -111,10 +120,12 @@ def _mean_seconds(runs: Sequence[ShortRun]) -> float:
     return mean(run.seconds for run in runs)
 
 
-def _rate(shorter: Sequence[ShortRun], longer: Sequence[ShortRun]) -> float:
+def _rate(shorter: Sequence[ShortRun], longer: Sequence[ShortRun], encoded_a_second: float) -> float:
     """Bytes of text a second between the runs, which share the time that starting takes."""
     seconds = _mean_seconds(longer) - _mean_seconds(shorter)
     text = longer[0].text_bytes - shorter[0].text_bytes
+    if encoded_a_second and text > seconds * encoded_a_second:
+        return encoded_a_second / _BESIDE_ENCODING
     if seconds <= 0 or text <= 0:  # disturbed, or parts of hardly different size
         return longer[0].text_bytes / _mean_seconds(longer)
     return text / seconds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import os
 import shutil
 import tempfile
@@ -50,7 +51,8 @@ def try_job(
         runner = Runner(folder / "out", asked)
         if is_whole:
             names = [path if not path.startswith("-") else f"./{path}" for path in (one.path for one in sources)]
-            return Trial(parts=((runner.run(command(names, runner.out), instead={}),),), is_whole=True)
+            whole = command(names, runner.out)
+            return Trial(parts=_by_turns([functools.partial(runner.run, whole, instead={})], text_bytes), is_whole=True)
         commands = []
         instead: dict[str, str] = {}
         for number, size in enumerate(sizes):
@@ -59,9 +61,16 @@ def try_job(
             made = write_sample(sources, given, fraction=min(1.0, size / text_bytes))
             instead.update({str(folder / str(number) / path.name): source.path for path, source in made})
             commands.append(command([str(folder / str(number))], runner.out))
-        # By turns: the time is told from differences.
-        turns = [[runner.run(one, instead=instead) for one in commands] for _ in range(choose_turns(text_bytes))]
-        return Trial(parts=tuple(zip(*turns, strict=True)), is_whole=False)
+        runs = [functools.partial(runner.run, one, instead=instead) for one in commands]
+        return Trial(parts=_by_turns(runs, text_bytes), is_whole=False)
+
+
+def _by_turns(runs: Sequence[Callable[[], ShortRun]], text_bytes: int) -> tuple[tuple[ShortRun, ...], ...]:
+    """Run each once, and again: the time is told from differences."""
+    turns = [[run() for run in runs]]
+    while len(turns) < choose_turns(text_bytes, turns[0]):
+        turns.append([run() for run in runs])
+    return tuple(zip(*turns, strict=True))
 
 
 @contextlib.contextmanager
