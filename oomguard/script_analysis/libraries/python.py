@@ -265,8 +265,23 @@ def _first_argument(_: Expressions, call: Call) -> AbstractValue | None:
     return call.args[0] if call.args else None
 
 
+def _error(it: Expressions, _: Call) -> AbstractValue:
+    """The error that is handled, or its traceback as text."""
+    return it.memory.new("exception", of_input=True, item=AbstractValue(kind="number", of_input=True))
+
+
 FUNCTIONS.update(
     {
+        **dict.fromkeys(
+            (
+                "sys.exc_info",
+                "sys.exception",
+                "traceback.format_exc",
+                "traceback.format_exception",
+                "traceback.TracebackException",
+            ),
+            _error,
+        ),
         **dict.fromkeys(("builtins.list", "builtins.tuple", "builtins.sorted"), make_list),
         **dict.fromkeys(("builtins.set", "builtins.frozenset"), _make_set),
         **dict.fromkeys(("builtins.dict", "collections.defaultdict", "collections.OrderedDict"), _make_dict),
