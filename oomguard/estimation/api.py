@@ -13,7 +13,9 @@ from oomguard.estimation.baselines import naive_ways
 from oomguard.estimation.cluster_plan import ClusterAsked, plan_cluster
 from oomguard.estimation.elsewhere import server_needs
 from oomguard.estimation.model import JobPlan
-from oomguard.estimation.trials import CannotTry, RunForecast, Trial, choose_parts, forecast_run, try_job
+from oomguard.estimation.run_forecast import RunForecast, choose_parts, forecast_run
+from oomguard.estimation.short_runs import CannotTry
+from oomguard.estimation.trials import Trial, try_job
 from oomguard.kernel.machine import read_headroom
 from oomguard.kernel.process.commands import own_command
 from oomguard.preparation.api import plan_prepare
@@ -80,6 +82,8 @@ def plan(
             longest_document=corpus.longest_document,
             budget=prepared.budget,
             rows_differ=any(source.kind == "parquet" for source in sources),
+            encoded_a_second=_rate(corpus, prepared),
+            beginnings_only=corpus.from_start and any(source.kind == "jsonl" for source in sources),
         )
         if trial.is_whole:
             counted = trial.parts[0][0].tokens
@@ -124,15 +128,17 @@ def plan(
 
 
 def _check_longest(corpus: CorpusSample, sources: Sequence[Source], prepared: PreparePlan) -> None:
-    """A line that `prepare` would refuse when it comes to it. Raises: BudgetTooSmall."""
+    """A line or row that `prepare` would refuse when it comes to it. Raises: BudgetTooSmall."""
     longest, fits = corpus.longest_document, prepared.largest_document
-    if any(source.kind != "jsonl" for source in sources) or longest <= _SURELY * fits:
+    kinds = {source.kind for source in sources}
+    if kinds - {"jsonl", "parquet"} or longest <= _SURELY * fits:
         return
+    what = "line" if "jsonl" in kinds else "row"
     enough = prepared.budget * longest // max(1, fits)  # what is left for a line grows faster than the budget
     raise BudgetTooSmall(
-        f"prepare would fail: a line of about {format_size(longest)} is in the input, and the longest that fits here "
+        f"prepare would fail: a {what} of about {format_size(longest)} is in the input, and the longest that fits here "
         f"is {format_size(fits)}",
-        do=f"--max-rss {-(-enough // MIB)}M, or take that line out",
+        do=f"--max-rss {-(-enough // MIB)}M, or take that {what} out",
     )
 
 
@@ -191,13 +197,17 @@ def _exactly(tokens: Estimate, forecast: RunForecast | None) -> list[str]:
     return [f"the tokens are estimated; prepare counts them, in about {forecast.seconds:.1f} s"]
 
 
+def _rate(corpus: CorpusSample, prepared: PreparePlan) -> float:
+    """Bytes of text a second that all workers encode, were there nothing else to do."""
+    return prepared.workers / corpus.seconds_to_encode if corpus.seconds_to_encode else _FAST
+
+
 def _try(
     sources: Sequence[Source], corpus: CorpusSample, prepared: PreparePlan, options: PrepareOptions, max_rss: int | None
 ) -> tuple[Trial | None, str]:
     """Do the job on some of the input; where that cannot be, say why."""
     text = corpus.text_bytes.value
-    rate = prepared.workers / corpus.seconds_to_encode if corpus.seconds_to_encode else _FAST
-    sizes = choose_parts(text, bytes_per_second=rate)
+    sizes = choose_parts(text, bytes_per_second=_rate(corpus, prepared))
 
     def command(inputs: Sequence[str], out: Path) -> Sequence[str]:
         input_format = options.input_format if len(sizes) == 1 else "auto"  # parts have names that say what they are

@@ -13,7 +13,7 @@ from oomguard.units import format_size
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from oomguard.estimation.trials import RunForecast
+    from oomguard.estimation.run_forecast import RunForecast
     from oomguard.preparation.reading.source import Source
 
 _DOCUMENT_END = 8  # bytes of one in a part

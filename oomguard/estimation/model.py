@@ -20,9 +20,12 @@ if TYPE_CHECKING:
     from oomguard.estimation.baselines import NaiveWay
     from oomguard.estimation.cluster_plan import ClusterPlan
     from oomguard.estimation.elsewhere import ServerNeeds
-    from oomguard.estimation.trials import RunForecast, ShortRun
+    from oomguard.estimation.run_forecast import RunForecast
+    from oomguard.estimation.short_runs import ShortRun
     from oomguard.preparation.model import PreparePlan
     from oomguard.preparation.reading.corpus_sample import CorpusSample, Estimate
+
+_SHARED = 1.15  # times longer beside other programs: worth a word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +95,9 @@ class JobPlan:
             return [("peak", bound), ("time", f"not tried: {self.untried_because}")]
         peak = f"{format_size(run.peak)} ({format_size(run.peak_low)} to {format_size(run.peak_high)}); {bound}"
         time = f"{show_duration(run.seconds)} ({show_duration(run.seconds_low)} to {show_duration(run.seconds_high)})"
+        if run.seconds_beside_others > _SHARED * run.seconds:
+            beside = show_duration(run.seconds_beside_others)
+            time += f"; {beside} beside what else ran here while it was tried"
         parts = "the whole job" if run.tried_whole else f"{len(self.tried)} short runs on parts of this input"
         return [
             ("peak", peak),

@@ -38,7 +38,8 @@ def write_sample(sources: Sequence[Source], folder: Path, *, fraction: float) ->
     chosen = list(sources)
     if len(sources) * fraction < 1 or len(sources) > 4 * _SPANS:
         step = max(1, min(len(sources), int(1 / fraction)))
-        chosen = chosen[step // 2 :: step]
+        largest = max(chosen, key=lambda source: source.size or 0)  # which takes the most memory
+        chosen = [source for source in chosen[step // 2 :: step] if source is not largest] + [largest]
         everything = sum(source.size or 0 for source in sources)
         fraction = min(1.0, fraction * everything / max(1, sum(source.size or 0 for source in chosen)))
     made = []

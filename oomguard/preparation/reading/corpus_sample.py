@@ -79,7 +79,9 @@ def describe_corpus(
         tokens=_scaled(windows, tokens),
         tokens_with_ends=_scaled(windows, with_ends),
         documents=round(divided),
-        longest_document=round(max((one.size / one.ends for one in windows if one.size and one.ends), default=0)),
+        longest_document=round(
+            max((max(one.longest, one.size / one.ends) for one in windows if one.size and one.ends), default=0)
+        ),
         sampled_bytes=sum(len(text) for window in windows for text in window.texts),
         widest_character=widest,
         shape=shape,

@@ -67,6 +67,7 @@ class Window:
     documents: Sequence[bytes] = ()  # whole ones that begin in it; none: the text has no such division
     cluster: int = -1  # windows with the same number were drawn together; -1: it was drawn for itself
     unseen: float = 0.0  # of `stands_for`: how much is behind what could be read
+    longest: int = 0  # bytes of the longest row of the pages that it is of
 
 
 def read_whole(sources: Sequence[Source], look: Look) -> list[Window]:
@@ -378,8 +379,10 @@ def _row_windows(sources: Sequence[Source], look: Look, draw: random.Random) -> 
         number, source, one = ranges[at if count < len(ranges) else part]
         documents = _documents_in(source, look, one)
         text = sum(map(len, documents))
+        longest = max(map(len, documents), default=0)
         spans = max(_SPANS, _WINDOWS * one["size"] // max(1, total)) if count == len(ranges) else _SPANS
         for window in _of_rows(documents, text, spans, draw):
+            window.longest = longest
             if count == len(ranges):  # all are read, so that their text is known
                 window.stands_for = scale * text * window.stands_for
                 window.cluster = number if scale > 1 else -1

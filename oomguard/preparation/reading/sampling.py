@@ -70,9 +70,9 @@ class _Counter:
         self._bytes = self._seconds = 0.0
 
     def count(self, text: bytes) -> int:
-        began = time.perf_counter()
+        began = time.process_time()  # of the CPU: another program that has it makes the text no slower to encode
         tokens = self._encode(text)
-        self._seconds += time.perf_counter() - began
+        self._seconds += time.process_time() - began
         self._bytes += len(text)
         return len(tokens)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING
 
 from oomguard.script_analysis.interpreter.binding import Imports, is_end_of_file, is_len, leaves, mentions
@@ -67,6 +68,14 @@ def _last_name(node: ast.expr) -> str:
     return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
 
 
+def _caught(handler: ast.ExceptHandler) -> AbstractValue:
+    """An error. What could not be decoded or parsed is in it."""
+    said = "Exception" if handler.type is None else ast.unparse(handler.type)
+    kind = "document" if _HAS_DOCUMENT.search(said) else "number"
+    return AbstractValue(kind="exception", of_input=True, item=AbstractValue(kind=kind, of_input=True))
+
+
+_HAS_DOCUMENT = re.compile(r"Decode|Unicode|ValueError|\b(Base)?Exception\b")
 _MOST_STATEMENTS = 200_000  # functions that call each other can be gone through very often
 
 
@@ -175,6 +184,8 @@ class Interpreter(Uncalled):
     def visit_Try(self, statement: ast.Try) -> None:
         self.statements(statement.body)
         for handler in statement.handlers:
+            if handler.name is not None:
+                self.bind(ast.Name(id=handler.name), _caught(handler))
             self.statements(handler.body)
         self.statements(statement.orelse)
         self.statements(statement.finalbody)

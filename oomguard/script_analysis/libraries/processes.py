@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # Pools of processes and threads: what they take in before they start, and what they keep.
 
+_FEW_RECORDS = 50_000  # of a log: about a kilobyte each
 _LISTS = {"map", "starmap", "map_async", "starmap_async"}
 _STREAMS = {"imap", "imap_unordered", "istarmap"}
 _MAKERS = ("Pool", "ThreadPool", "ProcessPoolExecutor", "ThreadPoolExecutor")
@@ -158,8 +159,21 @@ def _remote(it: Expressions, call: Call) -> AbstractValue | None:
     return it.memory.new("future", item=result, of_input=result.of_input)
 
 
+def _keep_records(it: Expressions, call: Call) -> AbstractValue:
+    """MemoryHandler and QueueHandler of logging: records wait, up to a number, or for who takes them from the queue."""
+    given = call.args[0] if call.args else call.kwargs.get("capacity", AbstractValue())
+    few = isinstance(given.value, int) and given.value <= _FEW_RECORDS
+    if not few and not (given.kind == "queue" and given.value != "unbounded"):
+        it.memory.cannot_see(call.node, "keeps log records until there are very many, or until they are taken")
+    return it.memory.new("output")
+
+
 FUNCTIONS.update(
     {
+        **dict.fromkeys(
+            ("logging.handlers.MemoryHandler", "logging.handlers.BufferingHandler", "logging.handlers.QueueHandler"),
+            _keep_records,
+        ),
         "joblib.Parallel": lambda it, _: it.memory.new("parallel"),
         "joblib.delayed": same,
         **dict.fromkeys(

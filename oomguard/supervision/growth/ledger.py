@@ -185,8 +185,11 @@ class GrowthLedger:
         self._read.add(pid)
         if slept or self._sleeps(pid):
             return _ASLEEP
-        line = charged_line(self.sources.named(pid, frames) or (), program)
-        return _ASLEEP if only_waits(self.sources.line(pid, line.file, line.line)) else line
+        named = self.sources.named(pid, frames) or list(frames)
+        line = charged_line(named, program)
+        # Woken, it waits for a CPU, and stands where it slept: in the user's line, or in a library's.
+        places = {(line.file, line.line), named[0][:2]}
+        return _ASLEEP if any(only_waits(self.sources.line(pid, *place)) for place in places) else line
 
     def _sleeps(self, pid: int) -> bool:
         """Whether the thread that was looked at sleeps: then what grew did so before, elsewhere."""
