@@ -8,16 +8,18 @@ from __future__ import annotations
 import itertools
 import json
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput
 from oomguard.kernel import safe_files
-from oomguard.preparation.cluster.job_file import replace_text
+from oomguard.preparation.cluster.job_place import replace_text
 from oomguard.preparation.writing.manifest import Progress
 from oomguard.preparation.writing.shard_check import require_own_leftovers
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from oomguard.preparation.cluster.job_place import JobPlace
     from oomguard.preparation.cluster.shard_table import PlannedShard, ShardTable
 
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 class Receipts:
     """Of the shards of a table, whoever writes them."""
 
-    folder: Path
+    folder: JobPlace
     out: Path
     table: ShardTable
     _done: set[tuple[str, int]] = field(default_factory=set)
@@ -70,16 +72,16 @@ class Receipts:
         """Say that it is on disk; `made`: what the manifest is told of it."""
         replace_text(self._receipt(shard), json.dumps(made))
 
-    def _receipt(self, shard: PlannedShard) -> Path:
+    def _receipt(self, shard: PlannedShard) -> JobPlace:
         return self.folder / f"laid-{shard.split}-{shard.index:06d}.json"
 
-    def _notes(self, shard: PlannedShard) -> list[Path]:
+    def _notes(self, shard: PlannedShard) -> list[JobPlace]:
         # Asked for by number: to list a folder of a hundred thousand parts for each shard would take hours.
         numbered = (self.folder / f"name-{shard.split}-{shard.index:06d}-{number}.json" for number in itertools.count())
-        return list(itertools.takewhile(Path.exists, numbered))
+        return list(itertools.takewhile(lambda file: file.exists(), numbered))
 
 
-def _note(file: Path) -> dict[str, Any]:
+def _note(file: JobPlace) -> dict[str, Any]:
     try:
         note: dict[str, Any] = json.loads(file.read_text())
         return {"name": note["name"], "sha256": note["sha256"]}
