@@ -29,7 +29,7 @@ def finish_in_bucket(stack: ExitStack, job_file: JobFile, job: Job, budget: RunB
     Raises: as `send_shards`.
     """
     manifest = lock(stack, job)  # here: it is written as any other, and then sent
-    here, there = manifest.state / _MANIFEST, job_file.parts.parent / _MANIFEST
+    here, there = manifest.state / _MANIFEST, job_file.state / _MANIFEST
     if job_file.is_finished:
         here.write_bytes(there.read_bytes())
         return _in_bucket(job_file, set_before(job, manifest))

@@ -100,9 +100,14 @@ class JobFile:
         replace_text(self.parts / name, text)
 
     @property
+    def state(self) -> Any:
+        """The folder of what is beside the shards, a JobPlace."""
+        return self.out / STATE_FOLDER
+
+    @property
     def parts(self) -> Any:
         """The folder of what has been encoded, a JobPlace."""
-        return self.out / STATE_FOLDER / _PARTS
+        return self.state / _PARTS
 
     def part_file(self, number: int) -> Any:
         """Where the tokens of a unit are, once it is done, a JobPlace."""
