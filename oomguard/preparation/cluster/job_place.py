@@ -6,11 +6,13 @@ What both have is what is used of them as of a path: a name, /, exists, read_tex
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import secrets
 import shutil
 import tempfile
-from contextlib import contextmanager
+import time
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 JobPlace: TypeAlias = "Path | S3Place"
 _LAYING = "laying-"  # begins the name of a folder for temporary files
+_NEW_SECONDS = 10.0
+_SCRATCH = "oomguard-to-bucket-"
 _STORE = "s3:"  # a Path has one slash of two
 
 
@@ -211,15 +215,36 @@ def folder_here(out: Path) -> Iterator[Path]:
     what = f"{where} is memory (tmpfs), and what goes to a bucket is first written there"
     if is_in_memory(Path(where)):
         raise BadInput(what, do="TMPDIR=FOLDER, on a disk, before the same command")
+    with ExitStack() as stack:
+        try:
+            made = stack.enter_context(_locked_folder(Path(where)))
+            (made / STATE_FOLDER).mkdir()
+        except OSError as error:
+            raise disk_error(error, Path(where)) from error
+        yield made
+
+
+@contextmanager
+def _locked_folder(where: Path) -> Iterator[Path]:
+    """A new folder, removed at the end, or after a kill when the next one is made there. Raises: OSError."""
+    for left in where.glob(f"{_SCRATCH}*"):
+        with suppress(OSError):
+            fd = os.open(left, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                if os.fstat(fd).st_uid == os.geteuid():
+                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    if time.time() - os.fstat(fd).st_mtime > _NEW_SECONDS:  # else it may be about to be locked
+                        shutil.rmtree(left, ignore_errors=True)
+            finally:
+                os.close(fd)
+    made = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=where))
+    fd = os.open(made, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        made = Path(tempfile.mkdtemp(prefix="oomguard-"))
-        (made / STATE_FOLDER).mkdir()
-    except OSError as error:
-        raise disk_error(error, Path(where)) from error
-    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
         yield made
     finally:
         shutil.rmtree(made, ignore_errors=True)
+        os.close(fd)
 
 
 @contextmanager

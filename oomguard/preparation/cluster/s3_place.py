@@ -92,8 +92,12 @@ class S3Place:
         self.objects.put(self.address, text.encode(), replaces=True)
 
     def create(self, text: str) -> bool:
-        """Write it; False: it is there already, and stays. Raises: OomguardError."""
-        return self.objects.put(self.address, text.encode())
+        """Write it; False: it is there already, with another text, and stays. Raises: OomguardError."""
+        if self.objects.put(self.address, text.encode()):
+            return True
+        with suppress(FileNotFoundError, UnicodeDecodeError):
+            return self.read_text() == text  # this very request may have been done, and its answer lost
+        return False
 
     def unlink(self) -> None:
         """Take it away. Raises: OomguardError."""

@@ -13,7 +13,7 @@ import re
 import socket
 import sys
 import time
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
@@ -22,11 +22,12 @@ from oomguard.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from oomguard.errors import OomguardError
     from oomguard.preparation.remote.stores import Store
 
-    Body = Callable[[], Any]  # opens what is sent: bytes, or a file
+    Body = Callable[[], AbstractContextManager[Any]]  # opens what is sent: bytes, or a file
 
 _T = TypeVar("_T")
 
@@ -116,13 +117,13 @@ class Client:
         for _ in range(_REDIRECTS):
             is_first = urlsplit(url)[:2] == first
             try:
-                data = body() if body is not None else None
-                who = self._store.sign(method, url, headers, data) if is_first else {}
-                answer = self._session.request(
-                    method, url, headers={**headers, **who}, data=data,
-                    auth=_as_it_is if self._store.has_secret else None, allow_redirects=False, stream=True,
-                    timeout=_TIMEOUTS,
-                )  # fmt: skip
+                with body() if body is not None else nullcontext() as data:
+                    who = self._store.sign(method, url, headers, data) if is_first else {}
+                    answer = self._session.request(
+                        method, url, headers={**headers, **who}, data=data,
+                        auth=_as_it_is if self._store.has_secret else None, allow_redirects=False, stream=True,
+                        timeout=_TIMEOUTS,
+                    )  # fmt: skip
             except (requests.exceptions.SSLError, requests.exceptions.InvalidURL, ValueError) as error:
                 what = f"{self._name} cannot be {_verb(method)}: {words_of(error)}"
                 raise Unreachable(what, do="check the address") from error

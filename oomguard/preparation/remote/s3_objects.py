@@ -9,6 +9,7 @@ from __future__ import annotations
 import email.utils
 import io
 import re
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
@@ -92,14 +93,14 @@ class S3Objects:
 
     def put(self, address: str, data: bytes, *, replaces: bool = False) -> bool:
         """Write a small object; False: there is one of that name, and it stays. Raises: OomguardError."""
-        return self._put(self._store.url(address, ""), {}, lambda: data, replaces=replaces)
+        return self._put(self._store.url(address, ""), {}, lambda: nullcontext(data), replaces=replaces)
 
     def put_file(self, address: str, file: Path, sha256: str = "") -> bool:
         """Write a file; False: there is an object of that name, and it stays. Raises: OomguardError; OSError."""
         size, url = file.stat().st_size, self._store.url(address, "")
         headers = {_SUM: sha256} if sha256 else {}
         if size <= _WHOLE:
-            return self._put(url, headers, lambda: Stretch(file, 0, size) if size else b"", replaces=False)
+            return self._put(url, headers, lambda: Stretch(file, 0, size) if size else nullcontext(b""), replaces=False)
         return self.find(address) is None and self._put_pieces(url, headers, file, size)
 
     def get(self, address: str) -> bytes:
@@ -159,7 +160,9 @@ class S3Objects:
                 tag = self._put_piece(f"{url}?partNumber={number}&{upload}", file, start, min(piece, size - start))
                 told += f"<Part><PartNumber>{number}</PartNumber><ETag>{tag}</ETag></Part>"
             whole = f"<CompleteMultipartUpload>{told}</CompleteMultipartUpload>".encode()
-            return self._client.ask(f"{url}?{upload}", _NEW, _is_written, method="POST", body=lambda: whole, also=412)
+            return self._client.ask(
+                f"{url}?{upload}", _NEW, _is_written, method="POST", body=lambda: nullcontext(whole), also=412
+            )
         except BaseException:
             self._forget(f"{url}?{upload}")
             raise
@@ -172,7 +175,7 @@ class S3Objects:
         return self._client.ask(url, {}, tag, method="PUT", body=lambda: Stretch(file, start, size))
 
     def _post(self, url: str, headers: dict[str, str], data: bytes) -> bytes:
-        return self._client.ask(url, headers, receive_all, method="POST", body=lambda: data)
+        return self._client.ask(url, headers, receive_all, method="POST", body=lambda: nullcontext(data))
 
     def _forget(self, url: str) -> None:
         """What was sent of a large file takes room, and is not seen."""

@@ -7,7 +7,6 @@ import shlex
 import signal
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +37,7 @@ CASES: list[dict[str, Any]] = [
     {"format": "llmc", "shard_tokens": 50_000},
     {"format": "megatron", "val_fraction": "0.1"},
     {"format": "datatrove", "val_fraction": "0.1", "shard_tokens": 60_000},
-    {"format": "mds", "shard_tokens": 60_000, "val_fraction": "0.2"},
+    {"format": "mds", "shard_tokens": 61_440, "val_fraction": "0.2"},
     {"format": "npy", "shard_tokens": 50_000, "last_shard": "fold"},
 ]
 
@@ -269,25 +268,31 @@ def test_a_damaged_part_and_a_unit_that_is_missing_are_named(tmp_path: Path, s3:
 def test_kills_at_any_moment(tmp_path: Path, s3: S3Server) -> None:
     """SIGKILL while units are encoded and while shards are laid out; the same commands then go on."""
     alone, _ = made(tmp_path, format="npy", shard_tokens=50_000)
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
     kills = 0
     for command in ("work", "finish"):
         after = 0.6
         while True:
             run = subprocess.Popen(
                 [sys.executable, "-m", "oomguard", command, "job.json"], cwd=tmp_path, stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE, start_new_session=True,
+                stderr=subprocess.PIPE, start_new_session=True, text=True, env={**os.environ, "TMPDIR": str(scratch)},
             )  # fmt: skip
-            with suppress(subprocess.TimeoutExpired):
-                run.wait(after)
-            if run.poll() is not None:
-                assert run.returncode == 0, run.stderr.read().decode() if run.stderr else ""
+            try:
+                _, said = run.communicate(timeout=after)
+            except subprocess.TimeoutExpired:
+                os.killpg(run.pid, signal.SIGKILL)
+                run.communicate()
+                kills += 1
+                after *= 1.5
+                for left in scratch.iterdir():
+                    os.utime(left, (1, 1))  # as if it were older
+            else:
+                assert run.returncode == 0, said
                 break
-            os.killpg(run.pid, signal.SIGKILL)
-            run.communicate()
-            kills += 1
-            after *= 1.5
     assert kills
     assert shards(s3) == alone
+    assert not list(scratch.iterdir())
 
 
 def test_a_store_that_ignores_conditions_is_refused(tmp_path: Path, s3: S3Server) -> None:
@@ -303,6 +308,7 @@ def test_claims(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     place = place_of(Path(f"{OUT}/x.claim"))
     one, other = claim_of(place), claim_of(place)
     assert isinstance(one, S3Claim)
+    s3.faults = [Fault(r"x\.claim$", "PUT", status=500, is_done=True)]  # it is there, and nobody has heard so
     assert one.take()
     assert not other.take()
     assert one.is_ours()
