@@ -47,8 +47,8 @@ def work_command(
 ) -> None:
     """Encode units of a job that was planned, on any machine.
 
-    The output folder must be on a file system that all machines share. A unit is committed once, whole; a unit that
-    fails stops no other, and is named.
+    The output folder must be on a file system that all machines share, or a bucket of S3. A unit is committed once,
+    whole; a unit that fails stops no other, and is named.
 
     Example: oomguard work job.json --unit 17
     """
@@ -104,6 +104,8 @@ def _work(
     )
     if as_json:
         show(result, as_json=True)
+    elif result.is_finished and not quiet:
+        say("nothing was done: the job is finished, and its shards are laid out")
     elif result.elsewhere and not quiet:
         say(f"units in the hands of other workers: {result.elsewhere:,}")
     result.require_success()

@@ -49,7 +49,7 @@ def test_parts_are_written_into_the_folder_that_was_made_whatever_its_name_leads
 
 
 def test_a_short_run_that_takes_too_long_is_ended_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trials, "_PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(short_runs, "_PATIENCE_SECONDS", 1.0)
     sleeps = ["sleep", "600"]
     (tmp_path / "text.txt").write_text("a word and another, " * 1000)
     begun: list[subprocess.Popen[bytes]] = []
@@ -70,7 +70,7 @@ def test_a_short_run_that_takes_too_long_is_ended_and_said(tmp_path: Path, monke
 def test_a_plan_whose_short_runs_take_too_long_says_so_and_plans_the_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trials, "_PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(short_runs, "_PATIENCE_SECONDS", 0.0)
     (tmp_path / "text.txt").write_text("a word and another, " * 1000)
     planned = oomguard.plan(oomguard.PrepareOptions(inputs=(str(tmp_path / "text.txt"),), out=tmp_path / "out"))
     assert planned.forecast is None

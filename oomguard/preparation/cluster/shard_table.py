@@ -12,8 +12,7 @@ from dataclasses import asdict, astuple, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput
-from oomguard.kernel.plain_files import read_regular
-from oomguard.preparation.cluster.job_file import replace_text
+from oomguard.preparation.cluster.job_place import read_small
 from oomguard.preparation.cluster.parts import Place, open_part
 from oomguard.preparation.cluster.shard_plan import At, PlannedShard, plan_shards, share_of, stretches_of
 from oomguard.preparation.disk_room import free_bytes, require_room
@@ -22,7 +21,6 @@ from oomguard.preparation.writing.val_split import ValSplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from oomguard.preparation.cluster.job_file import JobFile
     from oomguard.preparation.job import Job
@@ -133,7 +131,8 @@ def shard_table(job_file: JobFile, job: Job) -> ShardTable:
         except (BadInput, FileNotFoundError) as error:
             return _of_another(job_file, error)
         body = {"shards": [astuple(shard) for shard in table.shards], "totals": asdict(table.totals)}
-        replace_text(file, json.dumps({**body, "sha256": _sum(body, job_file.sha256)}, separators=(",", ":")))
+        told = json.dumps({**body, "sha256": _sum(body, job_file.sha256)}, separators=(",", ":"))
+        job_file.note(TABLE, told)
     return table
 
 
@@ -147,13 +146,14 @@ def _of_another(job_file: JobFile, error: BadInput | FileNotFoundError) -> Shard
         raise BadInput(f"{error.filename} is gone", do=f"oomguard work {job_file.shown}") from error
 
 
-def read_table(file: Path, job: str) -> ShardTable:
-    """Read it. Raises: BadInput if it is damaged, or of another job; FileNotFoundError."""
+def read_table(file: Any, job: str) -> ShardTable:
+    """Read it, a JobPlace. Raises: BadInput if it is damaged, or of another job; FileNotFoundError."""
     wrong = BadInput(
-        f"{file} is damaged, or of another job", do=f"rm {file} {file.parent}/*.laid, then oomguard work again"
+        f"{file} is damaged, or of another job",
+        do=f"take away {file} and what ends with .laid beside it, then oomguard work again",
     )
     try:
-        body = json.loads(read_regular(file, _LARGEST))
+        body = json.loads(read_small(file, _LARGEST))
         told = body.pop("sha256")
         table = ShardTable(
             shards=[
@@ -184,7 +184,7 @@ def counts_of(job_file: JobFile, unit: int, token_bytes: int) -> list[Totals] | 
             if not isinstance(error.__cause__, FileNotFoundError):
                 raise  # else another machine has just removed it, and left its counts
     try:
-        told = json.loads(read_regular(laid, _LARGEST))
+        told = json.loads(read_small(laid, _LARGEST))
         if told["job"] != job_file.sha256:
             raise ValueError(told["job"])  # noqa: TRY301 - one answer to all that is wrong
         return [Totals(**count) for count in told["counts"]]

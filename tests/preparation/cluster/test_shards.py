@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from oomguard.errors import BadInput, NothingFound, Stopped
 from oomguard.preparation.api import prepare
-from oomguard.preparation.cluster import job_file, receipts, shard_shares
+from oomguard.preparation.cluster import job_place, receipts, shard_shares
 from oomguard.preparation.cluster.finishing import finish, finish_share
 from oomguard.preparation.cluster.shard_plan import At, PlannedShard, plan_shards, share_of, stretches_of
 from oomguard.preparation.cluster.unit_queue import do_units
@@ -161,7 +161,7 @@ def test_a_machine_that_is_killed_between_any_two_steps(
 ) -> None:
     """The process ends before any of its small files is written; the same command then goes on."""
     alone, job = alone_and_planned(tmp_path, *CASES[seed % len(CASES)])
-    chance, real = random.Random(seed), job_file.replace_text
+    chance, real = random.Random(seed), job_place.replace_text
 
     class Killed(BaseException):
         pass

@@ -130,7 +130,8 @@ def test_a_list_of_many_pages(s3: S3Server) -> None:
         ("s3://none-such/data/", None, "no such bucket", "aws s3 ls"),
         (f"{ADDRESS}/data/../a.txt", None, "are not read", f"aws s3 cp {ADDRESS}/data/../a.txt"),
         (f"{ADDRESS}/./data/*", None, "are not read", "oomguard prepare FILE"),
-        ("s3://x/data/", None, "names no bucket", "s3://BUCKET/KEY"),
+        ("s3://x/data/", None, "cannot be the name of a bucket", "aws s3 ls"),
+        ("s3:///data/", None, "names no bucket", "s3://BUCKET/KEY"),
     ],
 )  # fmt: skip
 def test_why_nothing_is_given(s3: S3Server, address: str, fault: Fault | None, said: str, do: str) -> None:
