@@ -14,9 +14,8 @@ from oomguard.units import format_size
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from oomguard.supervision.options import OnLimit
-    from oomguard.supervision.outcome import RunOutcome
-    from oomguard.supervision.rules.enforcement import Choice
+    from oomguard.supervision.model import RunOutcome
+    from oomguard.supervision.options import Choice, OnLimit
 
 __all__ = ["ChildrenBudget", "budget", "run"]
 

@@ -14,7 +14,7 @@ from oomguard.errors import WorkerFailed, explain
 from oomguard.kernel.proc.files import ProcessTree, ProcFiles
 from oomguard.kernel.process.commands import own_command
 from oomguard.kernel.process.signals import signal_if
-from oomguard.supervision.outcome import RunOutcome
+from oomguard.supervision.model import RunOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
