@@ -160,7 +160,8 @@ def json_documents(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         ("`plan --json`", ("plan", "text.txt", "--no-calibration", "--json")),
         ("`prepare --dry-run --json`", ("prepare", "text.txt", "--dry-run", "--json")),
         ("`prepare --json`", ("prepare", "text.txt", "--quiet", "--json")),
-        ("`run --json`, `run --report FILE`", ("run", "--max-rss", "64M", "--json", "--", "true")),
+        # Long enough to be seen: the largest process of a shorter one is a number in one run, and null in the next.
+        ("`run --json`, `run --report FILE`", ("run", "--max-rss", "64M", "--json", "--", "sleep", "1")),
         ("`swap status --json`", ("swap", "status", "--json")),
         ("`doctor --json`", ("doctor", "--json")),
     ):

@@ -19,7 +19,9 @@ def plan_command(
     max_rss: Annotated[
         str | None,
         typer.Option(
-            "--max-rss", metavar="SIZE", help="The budget: 12G (= 12GiB) or 12GB. Default: what is left here."
+            "--max-rss",
+            metavar="SIZE",
+            help="The budget: 12G (= 12GiB), 12GB, or 80% of what is available now. Default: what is left here.",
         ),
     ] = None,
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="The folder for the shards.")] = Path("tokens"),
@@ -70,7 +72,7 @@ def plan_command(
         raise BadInput("--cluster needs a budget for each task", do="--max-rss 2G")
     from oomguard.estimation.api import ClusterAsked, plan
     from oomguard.preparation.options import PrepareOptions
-    from oomguard.units import parse_size
+    from oomguard.supervision.options import read_budget
 
     options = PrepareOptions(
         inputs=tuple(inputs),
@@ -87,7 +89,7 @@ def plan_command(
         shuffle=shuffle,
         subset=subset,
     )
-    budget = parse_size(max_rss) if max_rss is not None else None
+    budget = read_budget(max_rss) if max_rss is not None else None
     asked = None
     if cluster is not None and nodes is not None:
         asked = ClusterAsked(engine=cluster, nodes=nodes)

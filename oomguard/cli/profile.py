@@ -11,7 +11,7 @@ import typer
 
 from oomguard.cli.commands import Command, RunsProgram, at_least, choice, job_index, program_of
 from oomguard.cli.showing import show, write_page
-from oomguard.supervision.rules.enforcement import CHOICES, OLD_NAMES
+from oomguard.supervision.options import CHOICES, OLD_NAMES
 
 _OLD = re.compile(r"^--ladder(?==|$)")  # its name in 0.1
 _PREPARE = "oomguard.profile.prepare"  # in the context's meta: a prepare job and its flags
@@ -85,7 +85,7 @@ def profile_command(
     """
     from oomguard.cli.profile_screens import run_profile
     from oomguard.profiling.api import ProfileOptions
-    from oomguard.supervision.rules.enforcement import read_choice
+    from oomguard.supervision.options import read_choice
     from oomguard.units import parse_size
 
     job = context.meta.get(_PREPARE)

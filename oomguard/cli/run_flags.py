@@ -11,8 +11,16 @@ import typer
 
 from oomguard.cli.commands import choice
 from oomguard.errors import BadInput
-from oomguard.supervision.options import OnLimit, RunOptions, read_budget, usual_budget
-from oomguard.supervision.rules.enforcement import CHOICES, OLD_NAMES, Choice, read_choice
+from oomguard.supervision.options import (
+    CHOICES,
+    OLD_NAMES,
+    Choice,
+    OnLimit,
+    RunOptions,
+    read_budget,
+    read_choice,
+    usual_budget,
+)
 from oomguard.units import parse_size
 
 _LONGEST_NUMBER = 20

@@ -117,7 +117,8 @@ class JobPlan:
             table.add_row(way.name, format_size(way.needs), here, f"{size}{swap}")
         memory = f"here: {format_size(self.available)} ({self.available_limited_by})"
         wide = f"U+{ord(self.corpus.widest_character):04X}" if self.corpus.widest_character else "-"
-        kept = f"the widest character is {wide}, so Python stores {self.corpus.shape.widest} bytes per character"
+        stored = self.corpus.shape.widest
+        kept = f"the widest character is {wide}, so Python stores {stored} byte{'s' * (stored != 1)} per character"
         return [table, Text(memory), Text(kept)]
 
     def _next(self) -> list[str]:

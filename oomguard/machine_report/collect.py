@@ -18,7 +18,7 @@ from oomguard.machine_report.memory_facts import (
     read_ulimits,
 )
 from oomguard.machine_report.model import CgroupFacts, CgroupLimit, DoctorFacts, KillerFacts
-from oomguard.machine_report.rules.settings import SETTINGS
+from oomguard.machine_report.rules.limits import SETTINGS
 
 if TYPE_CHECKING:
     from oomguard.kernel.cgroup.directory import MemcgDir

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from oomguard.supervision.launch import StartedJob
-    from oomguard.supervision.outcome import RunOutcome
-    from oomguard.supervision.rules.enforcement import Choice
+    from oomguard.supervision.model import RunOutcome
+    from oomguard.supervision.options import Choice
 
 _RESERVE, _RESERVE_PART = 48 * MIB, 64
 

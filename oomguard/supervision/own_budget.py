@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from oomguard.kernel.proc.memory import TreeMemory
-    from oomguard.supervision.rules.enforcement import Enforcement
+    from oomguard.supervision.options import Enforcement
 
 __all__ = ["MemcgUnavailable", "OwnCgroup", "enter_cgroup"]
 

@@ -12,7 +12,7 @@ from oomguard.supervision.rules.limits import FASTEST_BYTES_A_SECOND, PeakBound
 if TYPE_CHECKING:
     from oomguard.kernel.model import ProcessFacts
     from oomguard.supervision.backends.base import Backend, MemoryReading
-    from oomguard.supervision.growth.inputs import InputForecast, InputGrowth
+    from oomguard.supervision.growth.forecast import InputForecast, InputGrowth
     from oomguard.supervision.growth.ledger import GrowthLedger
     from oomguard.supervision.model import Snapshot
 
@@ -159,7 +159,7 @@ class JobSamples:
 
     def _look_at_each(self) -> None:
         from oomguard.kernel.proc.memory import read_processes
-        from oomguard.supervision.growth.inputs import InputGrowth  # here, so that the command need not wait for them
+        from oomguard.supervision.growth.forecast import InputGrowth  # here, so that the command need not wait for them
 
         self._inputs = self._inputs or InputGrowth()
         pids = self._backend.pids()

@@ -6,7 +6,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
-from oomguard.supervision.outcome import called
+from oomguard.supervision.model import called
 from oomguard.supervision.rules.user_code import is_helper, is_library, user_frame, waits
 from oomguard.text import printable, signal_name
 from oomguard.units import MIB, format_size
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from oomguard.formats.proc import MemoryShare
     from oomguard.kernel.model import OpenInput, ProcessFacts, ProcessStack, StackFrame
     from oomguard.supervision.growth.forecast import Forecast
-    from oomguard.supervision.model import GrownLine, Released, Snapshot
-    from oomguard.supervision.outcome import RunOutcome
+    from oomguard.supervision.model import GrownLine, Released, RunOutcome, Snapshot
 
 _SHOWN_PROCESSES = 5
 _SHOWN_ALIKE = 3  # of many processes that hold as much as each other

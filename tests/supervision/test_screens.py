@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from oomguard.kernel.model import OpenInput, ProcessFacts, ProcessStack, StackFrame
-from oomguard.supervision.model import GrownLine
-from oomguard.supervision.outcome import RunOutcome
+from oomguard.supervision.model import GrownLine, RunOutcome
 from oomguard.supervision.screens import input_lines, outcome_lines, process_lines
 
 MIB = 1 << 20

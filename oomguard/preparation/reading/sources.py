@@ -442,7 +442,7 @@ class _Finder:
         except BadInput:
             names = []
         if not names and self.passed_over and path.is_dir():
-            return f"name the files if they are text: oomguard prepare {shlex.quote(printable(str(path)))}/*"
+            return f"name the files if they are text: {shlex.quote(printable(str(path)))}/*"
         if not names:
             return "oomguard prepare FILE_OR_FOLDER"
         more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""

@@ -21,7 +21,7 @@ from tests.preparation.encoding.core_texts import NAMES, SPLITTERS, encoder_of, 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("compiled")]
 ROOT = Path(hatch_build.__file__).parent
 SOURCE = ROOT / hatch_build.SOURCE
-SECONDS = os.environ.get("OOMGUARD_FUZZ_SECONDS", "2")
+SECONDS = os.environ.get("OOMGUARD_FUZZ_SECONDS", "1")
 
 
 def compiler() -> list[str]:
