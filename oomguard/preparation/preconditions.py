@@ -40,7 +40,7 @@ def require_folder(out: Path) -> None:
         raise BadInput(
             f"--out {shown}: shards are written to a file system, and not to a server",
             do="--out FOLDER, and copy it when it is done: "
-            + _COPIES.get(scheme, "it has a shard a file").replace("ADDRESS", shell_word(shown)),
+            + _COPIES.get(scheme, "each shard is one file").replace("ADDRESS", shell_word(shown)),
         )
     if out.exists() and not out.is_dir():
         raise BadInput(f"--out {printable(str(out))} is not a directory", do="--out FOLDER")
