@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import oomguard
-from oomguard.estimation import sample_files, trials
+from oomguard.estimation import sample_files, short_runs, trials
 from oomguard.preparation.reading.sources import find_sources
 
 if TYPE_CHECKING:
