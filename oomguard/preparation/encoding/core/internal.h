@@ -91,24 +91,24 @@ INLINE bool may_cross(const struct og_vocabulary *v, const uint8_t *word, uint64
     return get_bit(part(v, v->sixes_at), six_hash(word + at - 3) >> (64 - v->six_bits)); /* three bytes and three */
 }
 
-/* The place of a pair of tokens: a perfect hash by displacement (see vocabulary.c), so no branch and no probing. */
+/* The place of a pair of tokens: a perfect hash by displacement (see vocabulary.c), so no branch and no probing. A group of
+ * pairs has the displacement in its lower half, and in the upper a bit for each of its pairs, because most pairs that are
+ * looked for are none: where the bit is clear, the table itself, which is ten times as large, need not be asked. */
 INLINE uint64_t pair_key(uint32_t left, uint32_t right) { return (uint64_t)left << 20 | right; }
 INLINE uint64_t pair_hash(uint64_t key) { return key * UINT64_C(0x9E3779B97F4A7C15); }
 INLINE uint64_t pair_place(uint64_t hash, uint32_t displacement)
 {
     return (hash >> 8) + displacement * (hash >> 20 | 1);
 }
-INLINE const uint64_t *pair_entry(const struct og_vocabulary *v, uint64_t hash)
+INLINE uint32_t group_bit(uint64_t hash) { return UINT32_C(0x10000) << (hash >> 40 & 15); }
+INLINE const uint32_t *pair_group(const struct og_vocabulary *v, uint64_t hash)
 {
-    const uint16_t *groups = part(v, v->groups_at);
-    const uint64_t *pairs = part(v, v->pairs_at);
-    uint64_t mask = (UINT64_C(1) << v->pair_bits) - 1;
-    return &pairs[pair_place(hash, groups[hash >> (64 - v->group_bits)]) & mask];
+    return (const uint32_t *)part(v, v->groups_at) + (hash >> (64 - v->group_bits));
 }
-INLINE uint32_t find_pair(const struct og_vocabulary *v, uint32_t left, uint32_t right)
+INLINE const uint64_t *pair_entry(const struct og_vocabulary *v, uint64_t hash, uint32_t group)
 {
-    uint64_t key = pair_key(left, right), entry = *pair_entry(v, pair_hash(key));
-    return entry >> 24 == key ? (uint32_t)(entry & NO_TOKEN) : NO_TOKEN;
+    const uint64_t *pairs = part(v, v->pairs_at);
+    return &pairs[pair_place(hash, group & 0xFFFF) & ((UINT64_C(1) << v->pair_bits) - 1)];
 }
 
 /* A key is the word's first 16 bytes with 0xFF from its end on: that byte is in no valid text, so no length is needed.

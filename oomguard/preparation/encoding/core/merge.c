@@ -14,13 +14,20 @@ uint64_t og_part_size(const struct og_vocabulary *v, const uint8_t *word, uint64
     return end - at;
 }
 
-/* The pairs of a language come again and again, and the vocabulary's table of them is larger than the second-level cache:
- * the latest answers are kept in 64 KiB. */
+/* What a pair makes. The pairs of a language come again and again, and the vocabulary's table of them is larger than the
+ * second-level cache: the latest answers are kept in 64 KiB. */
 INLINE uint32_t pair_made(struct og_state *state, uint32_t left, uint32_t right)
 {
-    uint64_t key = pair_key(left, right), *kept = &state->pairs[pair_hash(key) >> (64 - PAIR_CACHE_BITS)];
-    if (*kept >> 24 != key)
-        *kept = key << 24 | find_pair(state->vocabulary, left, right);
+    const struct og_vocabulary *v = state->vocabulary;
+    uint64_t key = pair_key(left, right), hash = pair_hash(key);
+    uint32_t group = *pair_group(v, hash);
+    if (!(group & group_bit(hash)))
+        return NO_TOKEN;
+    uint64_t *kept = &state->pairs[hash >> (64 - PAIR_CACHE_BITS)];
+    if (*kept >> 24 != key) {
+        uint64_t entry = *pair_entry(v, hash, group);
+        *kept = entry >> 24 == key ? entry : key << 24 | NO_TOKEN;
+    }
     return (uint32_t)(*kept & NO_TOKEN);
 }
 
@@ -67,22 +74,17 @@ static void look_at_new_pairs(struct og_state *state, struct part *p)
         p->pair[p->at] = pair_made(state, p->token[p->at], p->token[p->at + 1]);
 }
 
-/* Where a pair's answer is, or will be, kept; on the way from memory if it is not there yet. */
-static bool is_kept(const struct og_state *state, uint64_t key)
-{
-    return key == NO_PAIR || state->pairs[pair_hash(key) >> (64 - PAIR_CACHE_BITS)] >> 24 == key;
-}
 static void fetch_group(const struct og_state *state, uint64_t key)
 {
-    const struct og_vocabulary *v = state->vocabulary;
-    const uint16_t *groups = part(v, v->groups_at);
-    if (!is_kept(state, key))
-        __builtin_prefetch(&groups[pair_hash(key) >> (64 - v->group_bits)]);
+    if (key != NO_PAIR)
+        __builtin_prefetch(pair_group(state->vocabulary, pair_hash(key)));
 }
 static void fetch_pair(const struct og_state *state, uint64_t key)
 {
-    if (!is_kept(state, key))
-        __builtin_prefetch(pair_entry(state->vocabulary, pair_hash(key)));
+    uint64_t hash = pair_hash(key);
+    uint32_t group = *pair_group(state->vocabulary, hash);
+    if (group & group_bit(hash) && state->pairs[hash >> (64 - PAIR_CACHE_BITS)] >> 24 != key)
+        __builtin_prefetch(pair_entry(state->vocabulary, hash, group));
 }
 
 /* One merge of each part in turn, in three steps with a prefetch between them: the vocabulary is larger than the
@@ -102,8 +104,10 @@ void og_merge_together(struct og_state *state, unsigned count)
             }
         count = merged;
         for (unsigned i = 0; i < count; i++) {
-            fetch_pair(state, going[i]->left);
-            fetch_pair(state, going[i]->right);
+            if (going[i]->left != NO_PAIR)
+                fetch_pair(state, going[i]->left);
+            if (going[i]->right != NO_PAIR)
+                fetch_pair(state, going[i]->right);
         }
         for (unsigned i = 0; i < count; i++)
             look_at_new_pairs(state, going[i]);
