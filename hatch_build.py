@@ -29,7 +29,7 @@ SOURCE = PACKAGE / "core"
 LIBRARY = PACKAGE / "libcore.so.1"  # not .so alone: that would be the name of a module of Python
 ONCE = ["pretoken", "cache", "merge", "vocabulary", "encode"]
 # Compiled once for each kind of processor; what differs is classify.h and find_way() alone.
-TIERED = ["scan_r50k", "scan_cl100k", "scan_o200k", "look_up"]
+TIERED = ["scan_r50k", "scan_cl100k", "scan_o200k", "look_up", "merge_short"]
 TIERS = {
     "x86_64": {
         "plain": [],
