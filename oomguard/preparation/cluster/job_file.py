@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, Changed, NothingFound
 from oomguard.kernel import safe_files
-from oomguard.kernel.plain_files import read_regular
 from oomguard.preparation.cluster.units import Unit
 from oomguard.preparation.encoding.unicode_probe import tiktoken_unicode
 from oomguard.preparation.options import PrepareOptions, resolve_options
@@ -127,7 +126,7 @@ class JobFile:
     def is_finished(self) -> bool:
         """Whether the shards are laid out, and noted."""
         try:
-            return read_regular(self.parts / _FINISHED, _LARGEST_NOTE) == self.sha256.encode()
+            return safe_files.read_there(self.parts / _FINISHED, _LARGEST_NOTE) == self.sha256.encode()
         except FileNotFoundError:
             return False
 
@@ -141,7 +140,7 @@ class JobFile:
         Raises: BadInput.
         """
         try:
-            seen = read_regular(self.parts / _SEEN, _LARGEST_NOTE)
+            seen = safe_files.read_there(self.parts / _SEEN, _LARGEST_NOTE)
         except OSError:
             seen = b""
         if seen != self.sha256.encode():
@@ -193,6 +192,11 @@ def replace_text(file: Path, text: str) -> None:
         safe_files.sync_folder(file.parent)
     except OSError as error:
         raise disk_error(error, file) from error
+
+
+def read_json(file: Path) -> Any:
+    """Read what replace_text() has written. Raises: OSError; ValueError; NotOurs."""
+    return json.loads(safe_files.read_there(file, _LARGEST))
 
 
 def _write_new(path: Path, text: str) -> None:
