@@ -106,6 +106,7 @@ def test_prepare_refuses_it_by_name(theirs: Path, oomguard: Callable[..., Any], 
     assert done.returncode == 1
     assert f"{name} cannot be opened: a link of nobody's leads there, to a file of root's" in done.stderr
     assert not (theirs.parent / "out").exists()
+    assert f'try: oomguard prepare "$(readlink -f {theirs / name})"' in done.stderr
 
 
 def test_files_that_are_swapped_for_links_all_the_time_give_nothing_of_root_s(theirs: Path) -> None:

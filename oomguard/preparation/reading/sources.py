@@ -384,7 +384,13 @@ class _Finder:
             try:
                 os.close(found.open_here())
             except OSError as error:
-                do = f"ls -l {shell_word(str(path))}"
+                name = shell_word(str(path))
+                # Where a link of another user's leads: who gives that name means it.
+                do = (
+                    f'oomguard prepare "$(readlink -f {name})"'
+                    if isinstance(error, PermissionError)
+                    else f"ls -l {name}"
+                )
                 raise BadInput(f"{printable(str(path))} cannot be opened: {error.strerror}", do=do) from error
         return found
 
