@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from oomguard.kernel.plain_files import open_input
 from oomguard.preparation.reading.byte_stream import ByteStream
 from oomguard.units import KIB, MIB
 
@@ -57,7 +56,7 @@ def _write(source: Source, target: Path, fraction: float) -> None:
     elif source.compression is not None:
         _write_compressed(source, target, fraction)
     else:
-        with target.open("wb") as out, os.fdopen(open_input(source.path), "rb") as file:
+        with target.open("wb") as out, os.fdopen(source.open_here(), "rb") as file:
             spans = _line_spans if source.kind == "jsonl" else _text_spans
             for span in spans(file, source.size or 0, int((source.size or 0) * fraction)):
                 out.write(span)

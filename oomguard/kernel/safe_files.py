@@ -328,6 +328,15 @@ def open_there(path: Path, flags: int = os.O_RDWR) -> int:
         return _open_there(place, flags)
 
 
+def read_there(path: Path, most: int) -> bytes:
+    """Read such a file whole, of `most` bytes at most."""
+    with os.fdopen(open_there(path, os.O_RDONLY), "rb") as file:
+        content = file.read(min(most, os.fstat(file.fileno()).st_size) + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+    return content
+
+
 def _open_there(place: _Place, flags: int) -> int:
     _check_parent(place)
     fd = os.open(place.name, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, dir_fd=place.fd)

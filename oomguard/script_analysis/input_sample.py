@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, OomguardError
-from oomguard.kernel.plain_files import open_regular
 from oomguard.preparation.reading.text_shape import SMALL_INT, TextShape, measure_shape
 from oomguard.text import printable
 from oomguard.units import MIB
@@ -95,7 +94,7 @@ def _sample_json(path: Path) -> InputSample | None:
     try:
         if not path.is_file():
             return None
-        with open_regular(path) as file:
+        with path.open("rb") as file:
             head = file.read(_SAMPLE)
             size = file.seek(0, 2)
     except OSError:

@@ -106,6 +106,7 @@ def test_prepare_refuses_it_by_name(theirs: Path, oomguard: Callable[..., Any], 
     assert done.returncode == 1
     assert f"{name} cannot be opened: a link of nobody's leads there, to a file of root's" in done.stderr
     assert not (theirs.parent / "out").exists()
+    assert f'try: oomguard prepare "$(readlink -f {theirs / name})"' in done.stderr
 
 
 def test_files_that_are_swapped_for_links_all_the_time_give_nothing_of_root_s(theirs: Path) -> None:
@@ -137,3 +138,18 @@ def test_files_that_are_swapped_for_links_all_the_time_give_nothing_of_root_s(th
         finally:
             process.kill()
     assert set(read) == {b"their own", b"refused"}
+
+
+def test_shards_of_another_user_s_are_converted_but_not_what_their_links_lead_to(
+    theirs: Path, oomguard: Callable[..., Any]
+) -> None:
+    (theirs / "text.txt").write_text("some words in a text")
+    made = oomguard("prepare", str(theirs / "text.txt"), "--out", str(theirs.parent / "shards"))
+    assert made.returncode == 0, made.stderr
+    (theirs.parent / "shards").rename(theirs / "shards")
+    (theirs / "shards/train.bin").unlink()
+    planted(theirs / "shards/train.bin", "../../secret/text.txt")
+    done = oomguard("convert", str(theirs / "shards"), "--format", "npy", "--out", str(theirs.parent / "out"))
+    assert done.returncode == 1
+    assert "a link of nobody's leads there, to a file of root's" in done.stderr
+    assert not list((theirs.parent / "out").glob("*.npy"))

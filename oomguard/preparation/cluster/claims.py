@@ -14,7 +14,6 @@ from pathlib import Path
 
 from oomguard.errors import OomguardError
 from oomguard.kernel import safe_files
-from oomguard.kernel.plain_files import read_regular
 from oomguard.preparation.writing.manifest import disk_error
 
 _TOUCH_SECONDS = 5.0
@@ -136,7 +135,7 @@ class Claim:
 
 def _text_of(path: Path) -> str | None:
     try:
-        return read_regular(path, _LARGEST).decode()
+        return safe_files.read_there(path, _LARGEST).decode()
     except (OSError, ValueError):
         return None
 

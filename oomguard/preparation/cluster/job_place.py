@@ -6,16 +6,16 @@ What both have is what is used of them as of a path: a name, /, exists, read_tex
 from __future__ import annotations
 
 import errno
+import json
 import os
 import secrets
 import tempfile
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from oomguard.errors import BadInput
 from oomguard.kernel import safe_files
-from oomguard.kernel.plain_files import read_regular
 from oomguard.kernel.scratch import scratch_folder
 from oomguard.kernel.storage import is_in_memory
 from oomguard.preparation.cluster.claims import Claim
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 JobPlace: TypeAlias = "Path | S3Place"
 _LAYING = "laying-"  # begins the name of a folder for temporary files
+_LARGEST = 1 << 30  # bytes: what a job of ten million units says
 _SCRATCH = "oomguard-to-bucket-"
 _STORE = "s3:"  # a Path has one slash of two
 
@@ -128,7 +129,12 @@ def names_in(place: JobPlace) -> set[str]:
 
 def read_small(file: JobPlace, most: int) -> bytes:
     """Give a file of `most` bytes at most whole. Raises: OSError; OomguardError."""
-    return file.read_bytes() if isinstance(file, S3Place) else read_regular(file, most)
+    return file.read_bytes() if isinstance(file, S3Place) else safe_files.read_there(file, most)
+
+
+def read_json(file: JobPlace) -> Any:
+    """Read what replace_text() has written. Raises: OSError; ValueError; OomguardError."""
+    return json.loads(read_small(file, _LARGEST))
 
 
 def replace_text(file: JobPlace, text: str) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput
 from oomguard.kernel import safe_files
-from oomguard.preparation.cluster.job_place import read_small, replace_text
+from oomguard.preparation.cluster.job_place import read_json, replace_text
 from oomguard.preparation.writing.manifest import Progress
 from oomguard.preparation.writing.shard_check import require_own_leftovers
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from oomguard.preparation.cluster.job_place import JobPlace
     from oomguard.preparation.cluster.shard_table import PlannedShard, ShardTable
-
-_LARGEST = 1 << 30  # bytes: what a job of ten million units says
 
 
 @dataclass(slots=True)
@@ -50,7 +48,7 @@ class Receipts:
         for shard in sorted(self.table.shards, key=lambda each: (each.split, each.index)):
             file = self._receipt(shard)
             try:
-                told += [{"shard": one["shard"], "file": one["file"]} for one in json.loads(read_small(file, _LARGEST))]
+                told += [{"shard": one["shard"], "file": one["file"]} for one in read_json(file)]
             except (OSError, ValueError, KeyError, TypeError) as error:
                 raise BadInput(f"{file} cannot be read", do=f"rm {file}, then oomguard finish again") from error
         return told
@@ -85,7 +83,7 @@ class Receipts:
 
 def _note(file: JobPlace) -> dict[str, Any]:
     try:
-        note: dict[str, Any] = json.loads(read_small(file, _LARGEST))
+        note: dict[str, Any] = read_json(file)
         return {"name": note["name"], "sha256": note["sha256"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInput(f"{file} cannot be read", do=f"rm {file}, then oomguard finish again") from error

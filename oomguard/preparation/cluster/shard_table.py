@@ -12,7 +12,7 @@ from dataclasses import asdict, astuple, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput
-from oomguard.preparation.cluster.job_place import read_small
+from oomguard.preparation.cluster.job_place import read_json
 from oomguard.preparation.cluster.parts import Place, open_part
 from oomguard.preparation.cluster.shard_plan import At, PlannedShard, plan_shards, share_of, stretches_of
 from oomguard.preparation.disk_room import free_bytes, require_room
@@ -43,8 +43,6 @@ __all__ = [
 ]
 
 TABLE = "layout.json"
-
-_LARGEST = 1 << 30  # bytes: what a job of ten million units says
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +151,7 @@ def read_table(file: Any, job: str) -> ShardTable:
         do=f"take away {file} and what ends with .laid beside it, then oomguard work again",
     )
     try:
-        body = json.loads(read_small(file, _LARGEST))
+        body = read_json(file)
         told = body.pop("sha256")
         table = ShardTable(
             shards=[
@@ -184,7 +182,7 @@ def counts_of(job_file: JobFile, unit: int, token_bytes: int) -> list[Totals] | 
             if not isinstance(error.__cause__, FileNotFoundError):
                 raise  # else another machine has just removed it, and left its counts
     try:
-        told = json.loads(read_small(laid, _LARGEST))
+        told = read_json(laid)
         if told["job"] != job_file.sha256:
             raise ValueError(told["job"])  # noqa: TRY301 - one answer to all that is wrong
         return [Totals(**count) for count in told["counts"]]

@@ -6,7 +6,6 @@ import os
 from dataclasses import dataclass, field
 
 from oomguard.errors import BadInput
-from oomguard.kernel.plain_files import open_input
 from oomguard.preparation.engines.memory_sum import LINE_COST
 from oomguard.preparation.engines.messages import EncodeTask
 from oomguard.preparation.engines.work import Work
@@ -39,7 +38,7 @@ class LineFeed:
 
     def __post_init__(self) -> None:
         try:
-            self._fd = open_input(self.source.path)
+            self._fd = self.source.open_here()
         except OSError as error:
             name = printable(self.source.path)
             raise BadInput(f"cannot read {name}: {error.strerror}", do="check the name and its permissions") from error

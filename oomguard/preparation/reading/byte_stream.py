@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, Self
 
 from oomguard.errors import BadInput, Changed
-from oomguard.kernel.plain_files import open_input
 from oomguard.preparation.encoding.safe_cuts import unify_newlines
 from oomguard.preparation.reading.packed_streams import DamagedStream, PackedStreams, decoder_memory
 from oomguard.preparation.reading.pieces import USUAL
@@ -306,7 +305,7 @@ def _open(source: Source) -> BinaryIO:
     try:
         if source.path == "-":
             return open(STDIN_FD, "rb", closefd=False)
-        return os.fdopen(open_input(source.path), "rb")
+        return os.fdopen(source.open_here(), "rb")
     except OSError as error:
         name = printable(source.path)
         raise BadInput(f"{name} cannot be opened: {error.strerror}", do=f"ls -l {shell_word(source.path)}") from error

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from oomguard.errors import Changed
+from oomguard.kernel.plain_files import open_input
 from oomguard.preparation.reading.kinds import KINDS
 from oomguard.text import printable
 
@@ -63,6 +64,10 @@ class Source:
     def is_remote(self) -> bool:
         """Whether it is on a server, and read as a stream from there."""
         return self.path.startswith(REMOTE)
+
+    def open_here(self) -> int:
+        """Open a file of this machine. Raises: OSError."""
+        return open_input(self.path)
 
     def open_remote(self) -> RemoteFile:
         """Open it on its server. Raises: MissingExtra."""

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, NothingFound
-from oomguard.kernel.plain_files import open_input
 from oomguard.preparation.reading.first_look import require_field
 from oomguard.preparation.reading.folders import contents_of
 from oomguard.preparation.reading.kinds import BY_EXTENSION, COMPRESSIONS, KINDS, KNOWN
@@ -376,11 +375,24 @@ class _Finder:
     def _source(self, path: Path) -> Source:
         status = _status_of(path)
         kind, compression, guessed = self._what(path)
-        return Source(
+        found = Source(
             path=str(path), kind=kind, compression=compression, size=status.st_size, mtime_ns=status.st_mtime_ns,
             inode=status.st_ino, ctime_ns=status.st_ctime_ns, guessed=guessed,
             text_field=self.wanted.field_of(str(path)), encoding=self._encoding_of(kind),
         )  # fmt: skip
+        if os.geteuid() == 0:  # else the status says enough
+            try:
+                os.close(found.open_here())
+            except OSError as error:
+                name = shell_word(str(path))
+                # Where a link of another user's leads: who gives that name means it.
+                do = (
+                    f'oomguard prepare "$(readlink -f {name})"'
+                    if isinstance(error, PermissionError)
+                    else f"ls -l {name}"
+                )
+                raise BadInput(f"{printable(str(path))} cannot be opened: {error.strerror}", do=do) from error
+        return found
 
     def _what(self, path: Path) -> tuple[Kind, Compression | None, bool]:
         """Give the kind, the compression, and whether the kind is a guess."""
@@ -538,11 +550,6 @@ def _status_of(path: Path) -> os.stat_result:
         raise BadInput(f"{shown} is {what}, not a file", do=f"cat {shell_word(str(path))} | oomguard prepare -")
     if not os.access(path, os.R_OK, effective_ids=True):
         raise BadInput(f"{shown} may not be read", do=do)
-    if os.geteuid() == 0:  # before anything of it is shown, and before the others are read
-        try:
-            os.close(open_input(str(path)))
-        except OSError as error:
-            raise BadInput(f"{shown} cannot be opened: {error.strerror}", do=do) from error
     return status
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import mmap
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from oomguard.kernel.plain_files import open_regular
+from oomguard.kernel.plain_files import open_input
 from oomguard.preparation.writing.formats.stored import split_folders, unreadable
 from oomguard.units import MIB
 
@@ -77,7 +78,7 @@ class ArrowShard:
         import pyarrow as pa
 
         try:
-            with open_regular(self.path) as file:
+            with os.fdopen(open_input(str(self.path)), "rb") as file:
                 # Mapped, since a batch may be as large as the file; what was read is let go with each of them.
                 mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             with pa.BufferReader(pa.py_buffer(mapped)) as source:

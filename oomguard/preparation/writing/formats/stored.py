@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from oomguard.errors import BadInput
-from oomguard.kernel.plain_files import open_regular
+from oomguard.kernel.plain_files import open_input
 from oomguard.text import printable, shell_word
 from oomguard.units import MIB
 
@@ -84,7 +85,7 @@ class RawShard:
 
         at, ends = 0, OrderedEnds(self.ends() if self.ends else iter(()))
         dtype = np.dtype(self.dtype)
-        with open_regular(self.path) as file:
+        with os.fdopen(open_input(str(self.path)), "rb") as file:
             for start, count in self.extents:
                 file.seek(start)
                 left = count
