@@ -34,7 +34,7 @@ _PARQUET = b"PAR1"
 _ARROW_FILE, _ARROW_STREAM = b"ARROW1\0\0", b"\xff\xff\xff\xff"
 _WARC = re.compile(rb"WARC/1\.[01]\r?\n")
 # What has no reader here, by its first bytes.
-_NO_READER = {
+NO_READER = {
     b"FEA1": ("Feather of version 1", "write it again with pyarrow.feather.write_feather"),
     b"PK\x03\x04": ("a zip archive (as .docx and .npz are)", "unpack it and name the folder"),
     b"%PDF-": ("PDF", "take the text out of it first: pdftotext FILE"),
@@ -90,6 +90,7 @@ def recognise(path: Path, compression: Compression | None) -> Recognised:
             if compression is not None:
                 file.seek(0)
                 head = PackedStreams(file, compression, before_stream=lambda _: None).read(HEAD)
+                _refuse_twice_compressed(head, compression, shown)
     except DamagedStream:
         return Recognised(kind=None, compression=compression, head=b"")  # the reading will say so
     except OSError as error:
@@ -102,6 +103,15 @@ def recognise(path: Path, compression: Compression | None) -> Recognised:
             do="decompress the file first",
         )
     return Recognised(kind=kind, compression=compression, head=head)
+
+
+def _refuse_twice_compressed(head: bytes, compression: Compression, shown: str) -> None:
+    if (inner := compression_of(head)) is not None:
+        tool = {"gz": "gzip", "zst": "zstd", "xz": "xz", "bz2": "bzip2"}[compression]
+        raise BadInput(
+            f"{shown} is compressed twice: {inner} within {compression}",
+            do=f"{tool} -d {shell_word(shown)}, and name what comes out",
+        )
 
 
 def kind_of(head: bytes) -> Kind | None:
@@ -121,7 +131,7 @@ def kind_of(head: bytes) -> Kind | None:
 
 def refuse_unreadable(head: bytes, shown: str) -> None:
     """Refuse what would be taken as text and is known to be none. Raises: BadInput."""
-    found = next((words for magic, words in _NO_READER.items() if head.startswith(magic)), None)
+    found = next((words for magic, words in NO_READER.items() if head.startswith(magic)), None)
     if found is not None:
         raise BadInput(f"{shown} is {found[0]}, and no text", do=found[1].replace("FILE", shell_word(shown)))
 
