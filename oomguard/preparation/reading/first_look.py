@@ -69,11 +69,13 @@ def check_columns(files: Iterable[dict[str, Any]]) -> dict[str, str] | None:
     """
     from oomguard.preparation.reading.arrow_batches import require_arrow_column
     from oomguard.preparation.reading.parquet import require_column
+    from oomguard.preparation.reading.recognising import other_kind
 
     for file in files:
         require = require_column if file["kind"] == "parquet" else require_arrow_column
         try:
             require(file["path"], file["field"])
         except OomguardError as error:
+            error = other_kind(file["path"], file["kind"]) or error
             return {"class": type(error).__name__, "what": str(error), "do": error.do}
     return None

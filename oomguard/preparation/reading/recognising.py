@@ -197,3 +197,21 @@ def refuse_json_lines(name: str, head: bytes) -> None:
             f"{name}: its first lines are JSON objects, and nothing says whether they are JSON Lines or text",
             do="--input-format jsonl (--text-field NAME: the field), or --input-format text to take them as they are",
         )
+
+
+def other_kind(path: str, kind: Kind) -> BadInput | None:
+    """The error for a file that is another kind than its name says."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - the name may be one of /proc/self/fd
+            found = kind_of(file.read(HEAD))
+    except OSError:
+        return None
+    if found in (None, kind):
+        return None
+    assert found is not None
+    ending = next(iter(KINDS[found].extensions), ".json")
+    renamed = path.removesuffix(next((one for one in KINDS[kind].extensions if path.endswith(one)), "")) + ending
+    return BadInput(
+        f"{printable(path)} is {KINDS[found].words} by its first bytes, and not {KINDS[kind].words}",
+        do=f"mv {shell_word(path)} {shell_word(renamed)}",
+    )
