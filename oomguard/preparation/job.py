@@ -227,7 +227,10 @@ class Job:
         where = work.where(encoded.error_at, None if documents is None else documents + encoded.error_documents, line)
         file = shell_word(self.sources[work.source].path)
         if encoded.error == "input":
-            return BadInput(f"{where}: {encoded.error_text}", do=encoded.error_do.replace("FILE", file))
+            do = encoded.error_do.replace("FILE", file)
+            if self.sources[work.source].kind == "tar" and "--input-format" in do:  # which is of the whole input
+                do = f"tar -xf {file}, and name what comes out"
+            return BadInput(f"{where}: {encoded.error_text}", do=do)
         if encoded.error == "utf8":
             start = bytes.fromhex(encoded.error_text)
             known = next((words for magic, words in _NO_TEXT.items() if start.startswith(magic)), None)

@@ -83,6 +83,7 @@ def test_what_the_name_does_not_say_is_read(oomguard: Run, tmp_path: Path, name:
         ("a.arrow", as_parquet(), "is Parquet by its first bytes, and not Arrow", "mv a.arrow a.parquet"),
         ("a.parquet", LINES, "is JSON Lines by its first bytes, and not Parquet", "mv a.parquet a.jsonl"),
         ("a.csv", b'"id";"text"\n"1";"one"\n', "a.csv:1:", "delimiter=';'))\" < a.csv | oomguard prepare -"),
+        ("a.tar", as_tar(b'[{"text": "a"}]', "x/a.json"), "member x/a.json", "tar -xf a.tar, and name what comes out"),
         ("a.csv", b"id;text\n1;one\n", 'there are: "id;text"', "delimiter=';'))\" < a.csv | oomguard prepare -"),
         ("a.csv", b"id\ttext\n1\tone\n", 'no column "text"', "--input-format tsv"),
         ("a.tsv", b"id,text\n1,one\n", 'no column "text"', "--input-format csv"),
