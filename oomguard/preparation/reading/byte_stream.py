@@ -126,7 +126,7 @@ class ByteStream:
             )
         if not self._given and self._renamed:
             return BadInput(
-                f"{self._name} does not begin as its name says: as {self._compression}",
+                f"{self._name} is not {self._compression}, as its name says, by its first bytes",
                 do=f"mv {self._word} {self._renamed}, or, if it is damaged, download the file again",
             )
         return BadInput(

@@ -66,6 +66,7 @@ class Wanted:
     fetch: bool = True  # what is not in it yet
     known: tuple[str, ...] = ()  # inputs of an earlier run there: what is on a server is taken in the same version
     check_fields: bool = False  # a file without its field is an error, which is said at once
+    skips_bad: bool = False  # files that cannot be read are left out
 
     def field_of(self, *paths: str) -> str:
         """The field with the text in this input, which may have an address and a path."""
@@ -400,8 +401,8 @@ class _Finder:
         wanted = None if self.wanted.format == "auto" else self.wanted.format
         looked: Recognised | None = None
         if (named is None or named in _LOOKED_INTO) and not self.wanted.encoding:
-            looked = recognise(path, compression)
-            compression = looked.compression
+            looked = self._look_into(path, compression, named)
+            compression = compression if looked is None else looked.compression
         kind = wanted or named
         if kind == "text" and wanted is None and compression is None and self.looked_into["text"] < _TEXTS:
             self.looked_into["text"] += 1
@@ -423,6 +424,14 @@ class _Finder:
         if self.wanted.check_fields and looked is not None and kind is not None:
             require_field(kind, looked.head, self.wanted.field_of(str(path)), shown)
         return kind or "text", compression, False
+
+    def _look_into(self, path: Path, compression: Compression | None, named: Kind | None) -> Recognised | None:
+        try:
+            return recognise(path, compression)
+        except BadInput:
+            if named is None or not self.wanted.skips_bad:
+                raise
+            return None  # a bad file among others, which is named when it is read
 
     def _look_for_lines(self, path: Path) -> None:
         with suppress(OSError), path.open("rb") as file:  # that it cannot be read is said where it is opened
