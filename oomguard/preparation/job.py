@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -226,10 +227,14 @@ class Job:
         where = work.where(encoded.error_at, None if documents is None else documents + encoded.error_documents, line)
         file = shell_word(self.sources[work.source].path)
         if encoded.error == "input":
-            return BadInput(f"{where}: {encoded.error_text}", do=encoded.error_do)
+            do = encoded.error_do.replace("FILE", file)
+            if self.sources[work.source].kind == "tar" and "--input-format" in do:  # which is of the whole input
+                do = f"tar -xf {file}, and name what comes out"
+            return BadInput(f"{where}: {encoded.error_text}", do=do)
         if encoded.error == "utf8":
             start = bytes.fromhex(encoded.error_text)
             known = next((words for magic, words in _NO_TEXT.items() if start.startswith(magic)), None)
+            known = known or _no_reader(self.sources[work.source])
             if known and work.task.kind == "text" and work.task.starts_document and encoded.error_at < _HEAD_BYTES:
                 return BadInput(f"{where}: this is {known[0]}, not plain UTF-8 text", do=known[1].replace("FILE", file))
             return BadInput(
@@ -242,7 +247,9 @@ class Job:
                 f"{where}: a file full of zero bytes, such as an interrupted download leaves, not text",
                 (f"download the file again; if the zeros are meant: tr -d '\\0' < {file} | oomguard prepare -"),
             )
-            if encoded.error_text != "zeros":
+            if encoded.error_text == "tar":
+                what, do = f"{where}: a tar archive, and no plain text", "--input-format tar"
+            elif encoded.error_text != "zeros":
                 what, do = (
                     f"{where}: not UTF-8: it looks like {encoded.error_text}",
                     (f"--input-encoding {encoded.error_text}"),
@@ -282,3 +289,15 @@ def share_of_each_text(sources: Sequence[Source], resolved: ResolvedOptions, *, 
     if texts is None:
         texts = sum(source.divisible_text for source in sources)
     return Fraction(0) if resolved.separator or texts * fraction >= 1 else fraction
+
+
+def _no_reader(source: Source) -> tuple[str, str] | None:
+    """What a plain file is by its first bytes, and the way that works, if that is known."""
+    from oomguard.preparation.reading.recognising import NO_READER  # an error has the time
+
+    if source.compression or source.is_remote or source.path == "-":
+        return None
+    with suppress(OSError), open(source.path, "rb") as file:  # noqa: PTH123 - the name may be one of /proc/self/fd
+        start = file.read(_HEAD_BYTES)
+        return next((words for magic, words in NO_READER.items() if start.startswith(magic)), None)
+    return None

@@ -170,6 +170,7 @@ def _wanted(options: PrepareOptions) -> Wanted:
         subset=options.subset,
         cache=options.cache,
         check_fields=options.errors != "skip" and options.bad_files == "stop",
+        skips_bad=options.bad_files == "skip",
     )
 
 

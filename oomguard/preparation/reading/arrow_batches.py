@@ -15,6 +15,7 @@ from oomguard.kernel.plain_files import by_descriptor
 from oomguard.preparation.reading.arrow_messages import FILE_MAGIC, Messages, OutsideError, batch_places, start_of_file
 from oomguard.preparation.reading.arrow_texts import find_column, fitting, inner, plain, require_inside
 from oomguard.preparation.reading.pieces import USUAL, Packer, Room, packed
+from oomguard.preparation.reading.recognising import other_kind
 from oomguard.text import printable, shell_word
 
 # isort: split
@@ -169,4 +170,5 @@ def _damage(path: str) -> Iterator[None]:
         name = printable(path)
         if isinstance(error, OSError) and error.errno is not None:
             raise BadInput(f"{name} cannot be read: {error.strerror}", do=f"ls -l {shell_word(path)}") from error
-        raise BadInput(f"{name}: damaged or cut off, or not Arrow: {error}", do="download the file again") from error
+        damage = BadInput(f"{name}: damaged or cut off, or not Arrow: {error}", do="download the file again")
+        raise (other_kind(path, "arrow") or damage) from error

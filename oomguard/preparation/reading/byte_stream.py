@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 STDIN_FD = 0
 
 _CHECKERS = {"gz": "gzip -t", "zst": "zstd -t", "xz": "xz -t", "bz2": "bzip2 -t"}
+_SKIPPABLE = b"\x2a\x4d\x18"  # behind its first byte: a zstd frame without text
 _DAMAGES = (OSError, DamagedStream)
 
 
@@ -51,6 +52,7 @@ class ByteStream:
         self._is_remote = source.is_remote
         self._compression = source.compression
         self._given = 0  # bytes
+        self._renamed = ""  # what its name should be, where that says another compression than its first bytes
         self._file = _open(source)
         self.seekable = source.compression is None and source.path != "-"
         head = b""
@@ -64,6 +66,7 @@ class ByteStream:
             if self._compression is not None and source.path != "-":
                 head = self._file.read(64 * KIB)
                 self._file.seek(0)
+                self._renamed = _renamed(source.path, self._compression, head)
             self._ask(head)
             self._decoded = self._decode()
         except BaseException:
@@ -122,10 +125,23 @@ class ByteStream:
                 f"{self._name}: damaged {where}: {error}",
                 do="it is damaged on its server, and must be fixed there; --bad-files skip keeps what comes before",
             )
+        if not self._given and self._renamed:
+            return BadInput(
+                f"{self._name} is not {self._compression}, as its name says, by its first bytes",
+                do=f"mv {self._word} {self._renamed}, or, if it is damaged, download the file again",
+            )
         return BadInput(
             f"{self._name}: damaged or cut off {where}: {error}",
             do=f"{_CHECKERS[self._compression]} {self._word}, and download the file again",
         )
+
+
+def _renamed(path: str, compression: Packed, head: bytes) -> str:
+    found = compression_of(head)
+    stem, dot, ending = path.rpartition(".")
+    if found == compression or head[1:4] == _SKIPPABLE or ending not in _CHECKERS or not dot:
+        return ""
+    return shell_word(stem if found is None else f"{stem}.{found}")
 
 
 class Stretch:

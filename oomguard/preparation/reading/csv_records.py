@@ -15,7 +15,7 @@ from oomguard.errors import BadInput
 from oomguard.preparation.reading.byte_stream import ByteStream, readable, skip_bytes
 from oomguard.preparation.reading.fields import paths_of
 from oomguard.preparation.reading.pieces import Packer, Room, packed
-from oomguard.text import printable
+from oomguard.text import printable, shell_word
 from oomguard.units import MIB
 
 if TYPE_CHECKING:
@@ -108,8 +108,22 @@ def find_column(names: list[str], field: str, name: str) -> int:
     more = ", ..." if len(names) > _NAMES_SHOWN else ""
     raise BadInput(
         f'{name}: no column "{printable(field)}"; there are: {shown}{more}',
-        do="name the column with --text-field NAME",
+        do=for_other_delimiter(names, name) or "name the column with --text-field NAME",
     )
+
+
+def for_other_delimiter(names: list[str], name: str) -> str:
+    """The line to paste for a file whose fields something else divides than a comma or a tab; "" if nothing does."""
+    found = next((mark for mark in ";|\t," if len(names) == 1 and mark in names[0]), None)
+    if found is None:
+        return ""
+    if found in "\t,":
+        return f"--input-format {'tsv' if found == chr(9) else 'csv'}: its fields are divided so"
+    program = (
+        "import csv, sys; csv.field_size_limit(1 << 31); "
+        f"csv.writer(sys.stdout).writerows(csv.reader(sys.stdin, delimiter='{found}'))"
+    )
+    return f'python3 -c "{program}" < {shell_word(name)} | oomguard prepare - --input-format csv'
 
 
 def _header(records: Any, lines: _Lines, name: str) -> list[str] | None:

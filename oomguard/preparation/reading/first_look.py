@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, OomguardError
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from oomguard.preparation.reading.kinds import Kind
 
 _BOM = b"\xef\xbb\xbf"
+_QUOTED = re.compile(r'"[^"]*"([;|\t,])"')  # two fields, and what divides them
 _CUT = 60_000  # bytes of a begin whose last line may continue behind it
 
 
@@ -47,8 +49,13 @@ def _require_in_header(head: bytes, field: str, name: str, *, delimiter: str) ->
         del lines[-1]
     try:
         header = next((one for one in csv.reader(lines, delimiter=delimiter, strict=True) if one), None)
-    except csv.Error:
-        return
+    except csv.Error as error:
+        from oomguard.preparation.reading.csv_records import for_other_delimiter
+
+        found = _QUOTED.search(lines[0]) if lines else None
+        if found and (do := for_other_delimiter([found[1]], name)):
+            raise BadInput(f"{name}:1: {error}", do=do) from error
+        return  # the reading will say so
     if header is not None:
         from oomguard.preparation.reading.csv_records import find_column
 
@@ -62,11 +69,13 @@ def check_columns(files: Iterable[dict[str, Any]]) -> dict[str, str] | None:
     """
     from oomguard.preparation.reading.arrow_batches import require_arrow_column
     from oomguard.preparation.reading.parquet import require_column
+    from oomguard.preparation.reading.recognising import other_kind
 
     for file in files:
         require = require_column if file["kind"] == "parquet" else require_arrow_column
         try:
             require(file["path"], file["field"])
         except OomguardError as error:
+            error = other_kind(file["path"], file["kind"]) or error
             return {"class": type(error).__name__, "what": str(error), "do": error.do}
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from array import array
 from dataclasses import dataclass
 from functools import cache
@@ -185,9 +186,7 @@ def _document(line: bytes, row: int, field: str, them: str) -> bytes:
     try:
         value = _DECODER.decode(line.decode(errors="strict" if is_utf8 else "surrogateescape"))
     except json.JSONDecodeError as error:
-        if row == 0 and _goes_on(line):
-            correct = f"if the objects have several lines each, or are in an array: --input-format json; else {correct}"
-        raise BadLine(row, f"not JSON: {error.msg}, at character {error.colno}", correct) from error
+        raise _no_json(line, row, error, correct) from error
     except RecursionError as error:
         text = _with_arrow(line, field)
         if text is None:
@@ -196,6 +195,8 @@ def _document(line: bytes, row: int, field: str, them: str) -> bytes:
     if not isinstance(value, dict):
         if row == 0 and isinstance(value, list):
             correct = "--input-format json reads the objects of an array"
+            if value and isinstance(value[0], str):
+                correct = _AGAIN.format("jq -c '.[] | {text: .}'")
         raise BadLine(row, f"{_type_of(value)}, not an object", correct)
     is_there, text = find_field(value, field)
     if isinstance(text, str):
@@ -212,9 +213,35 @@ def _document(line: bytes, row: int, field: str, them: str) -> bytes:
     )
 
 
-def _goes_on(line: bytes) -> bool:
-    """Whether a first line begins what another one ends."""
-    return line.strip() in (b"[", b"{")
+_AGAIN = "{} < FILE | oomguard prepare - --input-format jsonl"
+_NO_LINES: tuple[tuple[Callable[[bytes], object], str, str], ...] = (  # what is known, and the way that works
+    (
+        re.compile(rb"\0{64}").match,
+        "zero bytes, as a download leaves them that was broken off, and no JSON",
+        "download the file again; --bad-files skip keeps what comes before",
+    ),
+    (
+        re.compile(rb"[^\r]*\}[ \t]*\r[ \t]*\{").match,
+        "its lines end with CR alone, and not with LF",
+        _AGAIN.format(r"tr '\r' '\n'"),
+    ),
+    (
+        re.compile(rb"\x1e[ \t]*\{").match,
+        "a text sequence (RFC 7464): each of its lines begins with a record separator",
+        _AGAIN.format(r"tr -d '\036'"),
+    ),
+)
+
+
+def _no_json(line: bytes, row: int, error: json.JSONDecodeError, correct: str) -> BadLine:
+    for is_so, what, do in _NO_LINES:
+        if is_so(line):
+            return BadLine(row, what, do)
+    if row == 0 and line.strip() in (b"[", b"{"):  # another one ends it
+        correct = f"if the objects have several lines each, or are in an array: --input-format json; else {correct}"
+    if error.msg == "Extra data" and error.doc[error.pos :].lstrip().startswith("{"):
+        correct = f"if there are several objects on a line: --input-format json; else {correct}"
+    return BadLine(row, f"no JSON: {error.msg}, at character {error.colno}", correct)
 
 
 def _with_arrow(line: bytes, field: str) -> bytes | None:

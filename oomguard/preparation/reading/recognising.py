@@ -35,7 +35,7 @@ _PARQUET = b"PAR1"
 _ARROW_FILE, _ARROW_STREAM = b"ARROW1\0\0", b"\xff\xff\xff\xff"
 _WARC = re.compile(rb"WARC/1\.[01]\r?\n")
 # What has no reader here, by its first bytes.
-_NO_READER = {
+NO_READER = {
     b"FEA1": ("Feather of version 1", "write it again with pyarrow.feather.write_feather"),
     b"PK\x03\x04": ("a zip archive (as .docx and .npz are)", "unpack it and name the folder"),
     b"%PDF-": ("PDF", "take the text out of it first: pdftotext FILE"),
@@ -91,6 +91,7 @@ def recognise(path: Path, compression: Compression | None) -> Recognised:
             if compression is not None:
                 file.seek(0)
                 head = PackedStreams(file, compression, before_stream=lambda _: None).read(HEAD)
+                _refuse_twice_compressed(head, compression, shown)
     except DamagedStream:
         return Recognised(kind=None, compression=compression, head=b"")  # the reading will say so
     except OSError as error:
@@ -103,6 +104,15 @@ def recognise(path: Path, compression: Compression | None) -> Recognised:
             do="decompress the file first",
         )
     return Recognised(kind=kind, compression=compression, head=head)
+
+
+def _refuse_twice_compressed(head: bytes, compression: Compression, shown: str) -> None:
+    if (inner := compression_of(head)) is not None:
+        tool = {"gz": "gzip", "zst": "zstd", "xz": "xz", "bz2": "bzip2"}[compression]
+        raise BadInput(
+            f"{shown} is compressed twice: {inner} within {compression}",
+            do=f"{tool} -d {shell_word(shown)}, and name what comes out",
+        )
 
 
 def kind_of(head: bytes) -> Kind | None:
@@ -122,7 +132,7 @@ def kind_of(head: bytes) -> Kind | None:
 
 def refuse_unreadable(head: bytes, shown: str) -> None:
     """Refuse what would be taken as text and is known to be none. Raises: BadInput."""
-    found = next((words for magic, words in _NO_READER.items() if head.startswith(magic)), None)
+    found = next((words for magic, words in NO_READER.items() if head.startswith(magic)), None)
     if found is not None:
         raise BadInput(f"{shown} is {found[0]}, not text", do=found[1].replace("FILE", shell_word(shown)))
 
@@ -188,3 +198,21 @@ def refuse_json_lines(name: str, head: bytes) -> None:
             f"{name}: its first lines are JSON objects, and nothing says whether they are JSON Lines or text",
             do="--input-format jsonl (--text-field NAME: the field), or --input-format text to take them as they are",
         )
+
+
+def other_kind(path: str, kind: Kind) -> BadInput | None:
+    """The error for a file that is another kind than its name says."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - the name may be one of /proc/self/fd
+            found = kind_of(file.read(HEAD))
+    except OSError:
+        return None
+    if found in (None, kind):
+        return None
+    assert found is not None
+    ending = next(iter(KINDS[found].extensions), ".json")
+    renamed = path.removesuffix(next((one for one in KINDS[kind].extensions if path.endswith(one)), "")) + ending
+    return BadInput(
+        f"{printable(path)} is {KINDS[found].words} by its first bytes, and not {KINDS[kind].words}",
+        do=f"mv {shell_word(path)} {shell_word(renamed)}",
+    )

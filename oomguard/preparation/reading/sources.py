@@ -9,6 +9,7 @@ import shlex
 import stat
 from array import array
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase as fnmatch
 from itertools import pairwise
@@ -19,7 +20,7 @@ from oomguard.errors import BadInput, NothingFound
 from oomguard.preparation.reading.first_look import require_field
 from oomguard.preparation.reading.folders import contents_of
 from oomguard.preparation.reading.kinds import BY_EXTENSION, COMPRESSIONS, KINDS, KNOWN
-from oomguard.preparation.reading.recognising import is_binary, recognise
+from oomguard.preparation.reading.recognising import HEAD, is_binary, looks_like_json_lines, recognise
 from oomguard.preparation.reading.source import REMOTE, STDIN, Source, SourceList
 from oomguard.text import printable, shell_word
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from oomguard.preparation.reading.recognising import Recognised
 
 _LOOKED_INTO = ("jsonl", "json", "csv", "tsv")  # whatever their names say
+_BINARY = ("parquet", "arrow", "tar", "warc")  # no line of characters begins so
+_TEXTS = 64  # that are looked into: of a corpus they are alike
 _STATE = ".oomguard"
 _NUMBERS = re.compile("[0-9]+")
 _STORE = re.compile("([a-z][a-z0-9]{1,9})://")
@@ -63,6 +66,7 @@ class Wanted:
     fetch: bool = True  # what is not in it yet
     known: tuple[str, ...] = ()  # inputs of an earlier run there: what is on a server is taken in the same version
     check_fields: bool = False  # a file without its field is an error, which is said at once
+    skips_bad: bool = False  # files that cannot be read are left out
 
     def field_of(self, *paths: str) -> str:
         """The field with the text in this input, which may have an address and a path."""
@@ -167,6 +171,8 @@ class _Finder:
     wanted: Wanted
     passed_over: Counter[str] = field(default_factory=Counter)  # how many files, by their endings
     recognised: dict[Kind, tuple[str, int]] = field(default_factory=dict)  # the first, and how many
+    looked_into: Counter[Kind] = field(default_factory=Counter)  # of texts, and
+    json_texts: list[str] = field(default_factory=list)  # those that look like JSON Lines
     matched: set[str] = field(default_factory=set)  # globs of --text-field that match an address
 
     def folder_itself(self) -> Iterator[Source]:
@@ -197,6 +203,10 @@ class _Finder:
             more = f" and {count - 1:,} more" if count > 1 else ""
             name = KINDS[kind].words
             yield f"{first}{more}: read as {name}, which the first bytes show (as text: --input-format text)"
+        if self.json_texts:
+            more = f" and {len(self.json_texts) - 1:,} more" if len(self.json_texts) > 1 else ""
+            what = "read as text, as the name says, though its lines are JSON objects"
+            yield f"{self.json_texts[0]}{more}: {what} (a field of each: --input-format jsonl)"
 
     def passed_over_words(self) -> tuple[str, ...]:
         """Say in one line what folders held that is not read, if anything."""
@@ -404,21 +414,19 @@ class _Finder:
         wanted = None if self.wanted.format == "auto" else self.wanted.format
         looked: Recognised | None = None
         if (named is None or named in _LOOKED_INTO) and not self.wanted.encoding:
-            looked = recognise(path, compression)
-            compression = looked.compression
+            looked = self._look_into(path, compression, named)
+            compression = compression if looked is None else looked.compression
         kind = wanted or named
+        if kind == "text" and wanted is None and compression is None and self.looked_into["text"] < _TEXTS:
+            self.looked_into["text"] += 1
+            self._look_for_lines(path)
         if kind is not None and KINDS[kind].seeks and compression:
             raise BadInput(
                 f"{shown} is a compressed {kind} file; {kind} compresses inside, and is read by seeking in it",
                 do="decompress the file first",
             )
-        if wanted is None and named == "jsonl" and looked is not None and looked.kind == "json":
-            kind = "json"
-            if extension != ".json":
-                self._recognise(kind, shown)
-        if kind is None and looked is not None and looked.kind is not None:
-            kind = looked.kind
-            self._recognise(kind, shown)
+        if wanted is None and looked is not None:
+            kind = self._by_content(named, looked.kind, path) or kind
         if kind is None and looked is not None and is_binary(looked.head):
             raise BadInput(
                 f"{shown} is binary, not text",
@@ -430,9 +438,28 @@ class _Finder:
             require_field(kind, looked.head, self.wanted.field_of(str(path)), shown)
         return kind or "text", compression, False
 
-    def _recognise(self, kind: Kind, shown: str) -> None:
-        first, count = self.recognised.get(kind, (shown, 0))
-        self.recognised[kind] = first, count + 1
+    def _look_into(self, path: Path, compression: Compression | None, named: Kind | None) -> Recognised | None:
+        try:
+            return recognise(path, compression)
+        except BadInput:
+            if named is None or not self.wanted.skips_bad:
+                raise
+            return None  # a bad file among others, which is named when it is read
+
+    def _look_for_lines(self, path: Path) -> None:
+        with suppress(OSError), path.open("rb") as file:  # that it cannot be read is said where it is opened
+            if looks_like_json_lines(file.read(HEAD)):
+                self.json_texts.append(printable(str(path)))
+
+    def _by_content(self, named: Kind | None, found: Kind | None, path: Path) -> Kind | None:
+        """What a file is by its first bytes, if its name says nothing, or what it cannot be."""
+        is_array = named == "jsonl" and found == "json"
+        if found is None or found == named or not (named is None or is_array or found in _BINARY):
+            return None
+        if not (is_array and _split_name(path.name)[0] == ".json"):  # else the name says both
+            first, count = self.recognised.get(found, (printable(str(path)), 0))
+            self.recognised[found] = first, count + 1
+        return found
 
     def _excluded(self, path: Path) -> bool:
         return self.excluded is not None and self._is_in_output(self.real_path(path))

@@ -55,7 +55,7 @@ class NanoGpt(OutputFormat):
     def next_lines(self, done: FinishedSet) -> list[str]:
         if not done.tokens("train"):
             return again(done, "--val-fraction 0.5 and two documents or more,")
-        if not done.tokens("val"):
+        if not done.tokens("val") or (done.tokens("val") <= _BLOCK < done.tokens("train")):
             return again(done, for_validation(done, _BLOCK))
         lines = [
             "next: in a nanoGPT checkout, with this folder as data/mine:",
