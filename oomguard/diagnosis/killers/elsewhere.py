@@ -191,6 +191,11 @@ MESSAGES: tuple[Killer, ...] = (
             "ArrowMemoryError: ",
             "pyarrow.lib.ArrowMemoryError: malloc of size 17179869184 failed",
         ),
+        wording(
+            r"(?:.{0,80}?\s)?ggml_aligned_malloc: (?P<reason>insufficient memory.{0,120})",
+            "insufficient memory",
+            "ggml_aligned_malloc: insufficient memory (attempted to allocate 12345.67 MB)",
+        ),
         wording(  # BuildKit, of a step that the kernel refused memory
             r"(?:ERROR: )?(?:failed to (?:build|solve): )?ResourceExhausted: (?P<reason>process \".{1,400}?\" did not complete successfully: cannot allocate memory)",
             "ResourceExhausted: process",
