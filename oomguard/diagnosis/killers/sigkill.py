@@ -52,6 +52,11 @@ PROGRAMS: tuple[Killer, ...] = (
             "xit code: 137|xit code 137|rror code 137| code 137|xit status: 137|xited with 137|eturned 137|eturn 137|tatus 137|tatus of 137|xited with code 137",
             "CalledProcessError: Command returned non-zero exit status 137.",
         ),
+        wording(  # Kubernetes, where its reason is "Error"; Azure
+            r"\"?exitCode\"?: 137,?\s*$|(?:##\[error\])?Exit code 137 returned from process",
+            'exitCode: 137|exitCode": 137|xit code 137',
+            "        exitCode: 137",
+        ),
         wording(
             r"exit_status\s+137\s",
             "exit_status  137",
@@ -129,6 +134,7 @@ PROGRAMS: tuple[Killer, ...] = (
             "zsh: killed|terminated by signal SIGKILL| killed  ",
             "zsh: killed     python prep.py",
         ),
+        wording(r"flux-job: task\(s\) Killed\s*$", r"task\(s\) Killed", "flux-job: task(s) Killed"),
         wording(r"(?:[^#'\"`\n]{1,200}: )?signal: killed\s*$", "signal: killed", "signal: killed"),
         wording(
             r"(?:[^#'\"`\n]{0,200}?\s)?(?:died|exited|ended|finished|failed|terminated|crashed) (?:with )?(?:exit |return )?(?:code|status)[ :=]{1,3}-9(?=\s*$|[.,;)\]\s])",
