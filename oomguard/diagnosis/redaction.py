@@ -39,6 +39,7 @@ request requests resource restarting result running sacrifice score set shmem sh
 starting state step stopped suppressed swap swapents syncing sysrq system systemd task task_memcg tasks tgid that the
 then there they this to total total-vm total_vm uid unit unreclaimable usage used values victim vm vmrss was were
 which will with within would gfp_mask hardware dropped callbacks now: rss: ppid name mib kib gib kb mb gb b bytes
+batch extern interactive
 avg10 avg60 avg300 avg pressure threshold warning critical percent last first trying killing. worker workers node ip
 actors objects reasons crashed capacity container service scope slice reason memavailable swapfree badness min_mem
 """

@@ -34,8 +34,8 @@ KILLER = Killer(
     in_logs=True,
     wordings=(
         wording(
-            r"(?:(?:map|&)?[{\[].{0,60000}?[{,\[\s])?\\?\"?OOMKilled\\?\"?:\s?\\?\"?[Tt]rue\b",
-            r'OOMKilled\\?"?: ?\\?"?[Tt]rue',
+            r"(?:(?:map|&)?[{\[].{0,60000}?[{,\[\s])?\\?\"?OOMKilled\\?\"?(?::\s?|=)\\?\"?[Tt]rue\b",
+            r'OOMKilled\\?"?(?:: ?|=)\\?"?[Tt]rue',
             '            "OOMKilled": true,',
         ),
         wording(

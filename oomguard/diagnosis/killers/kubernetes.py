@@ -181,7 +181,7 @@ LIMIT = Killer(
             "  Warning  OOMKilling  5m  kernel-monitor  Memory cgroup out of memory: Killed process 2131 (stress) total-vm:2400000kB, anon-rss:2048000kB, file-rss:2780kB, shmem-rss:0kB",
         ),
         wording(
-            r"(?:time=\S{1,60} level=\w{1,10} )?(?:msg=)?\"?(?:TaskOOM event|received container oom event)[\s\"]",
+            r"(?:time=(?:\"[^\"]{1,60}\"|\S{1,60}) level=\w{1,10} )?(?:msg=)?\"?(?:TaskOOM event|received container oom event)[\s\"]",
             "TaskOOM event|received container oom event",
             'time="2026-03-01T10:00:00.123Z" level=info msg="TaskOOM event container_id:\\"5954f621c17f\\""',
         ),

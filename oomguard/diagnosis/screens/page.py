@@ -40,7 +40,7 @@ def diagnosis_page(diagnosis: Findings, *, made: float, by: str) -> str:
     """
     explained = diagnosis.main if not diagnosis.newest_is_other else None
     time = explained.event.time if explained else diagnosis.others[0].time if diagnosis.others else None
-    first = lines_of(diagnosis)
+    first = [line for line in lines_of(diagnosis) if "--verbose" not in line[1]]  # all of it is on the page
     heading = (
         f"<h1>{safe(_heading(diagnosis))}</h1><p>{_when(time, made)}</p>"
         f'<p class="verdict {_COLOURS[diagnosis.verdict]}">{safe(_verdict(diagnosis, first))}</p>'
@@ -109,7 +109,9 @@ def _title(diagnosis: Findings, time: LogTime | None) -> str:
 
 def _verdict(diagnosis: Findings, lines: Lines) -> str:
     """The first line of the screen, which says who killed and how sure that is."""
-    return next((f"{label[:1].upper()}{label[1:]} {value}" for label, value in lines if label), diagnosis.verdict)
+    first = next((f"{label} {value}" for label, value in lines if label), diagnosis.verdict)
+    told = first.removeprefix("killed by unknown: ")
+    return f"{told[:1].upper()}{told[1:]}"
 
 
 def _when(time: LogTime | None, made: float) -> str:
