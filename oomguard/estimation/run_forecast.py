@@ -11,8 +11,6 @@ from oomguard.units import MIB
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from oomguard.estimation.short_runs import ShortRun
-
 STEP = 8  # the longer run takes so many times the text of the shorter
 _WHOLE_TEXT = 64 * MIB  # so much is tried whole
 _WHOLE_SECONDS = 1.0  # of encoding, as far as it was seen; with what else a run does it takes about twice that
@@ -27,6 +25,18 @@ _LONG_DOCUMENT = 2 * MIB  # the parts may well be without such a one
 _SURE_TIME = 0.299
 _BESIDE_ENCODING = 1.5  # what a run does takes so many times as long as encoding alone
 _NOISE_SECONDS = 0.08  # by which two runs on the same text differ
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShortRun:
+    """A run on a part of the input, or on all of it. Units: bytes."""
+
+    text_bytes: int
+    peak: int
+    seconds: float  # of the whole command, with the CPUs to itself
+    wall_seconds: float = 0.0  # that it took beside what else ran; 0: the same
+    tokens: int = 0  # with end-of-text
+    documents: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,7 +22,7 @@ from oomguard.text import printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from oomguard.estimation.short_runs import ShortRun
+    from oomguard.estimation.run_forecast import ShortRun
     from oomguard.preparation.reading.source import Source
 
 _PREFIX = ".oomguard-plan-"
