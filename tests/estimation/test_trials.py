@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from oomguard.estimation import sample_files, trials
+from oomguard.estimation.short_runs import CannotTry
 from oomguard.preparation.reading.sources import find_sources
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def test_parts_are_written_into_the_folder_that_was_made_whatever_its_name_leads
     write_sample = sample_files.write_sample
     monkeypatch.setattr(trials, "write_sample", swapped)
     sources = find_sources(["text.txt"], folder=tmp_path, exclude=None)
-    with pytest.raises(trials.CannotTry):  # of the short run alone, which is none
+    with pytest.raises(CannotTry):  # of the short run alone, which is none
         trials.try_job(
             sources, [1000, 2000], text_bytes=200_000, out=place / "out", command=lambda *_: ["no_such_module"]
         )
