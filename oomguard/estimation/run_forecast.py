@@ -17,7 +17,11 @@ _WHOLE_SECONDS = 1.0  # of encoding, as far as it was seen; with what else a run
 _USUAL_TEXT = 200_000_000  # up to here, planning is to take no more than three seconds
 _SECONDS, _SECONDS_OF_LARGE = 0.7, 1.5
 _MOST_TEXT = 256 * MIB
-_SHARED = 1.3  # times as long as with the CPUs to itself
+_SHARED = 1.3  # times as long as with the CPUs to itself: from here on the times are less certain,
+_UNSURE_BESIDE, _MOST_SHARED = (
+    0.15,
+    6.0,
+)  # by so much more for each time more: others change what a CPU does in a second
 _SURE_PEAK = 0.149
 # Parquet: the parts mix rows of all lengths and have few pages, so that the whole has larger ones, and more at a time.
 _PEAK_OF_ROWS, _SURE_PEAK_OF_ROWS = 1.15, 0.44
@@ -109,8 +113,9 @@ def forecast_run(
         rate = _rate(parts[0], parts[-1], encoded_a_second)
         seconds = longest + max(0, text_bytes - text) / rate
     stretched = max(1.0, seconds / longest)
-    sure = max(_SURE_TIME, min(0.9, max(_NOISE_SECONDS, spread) * stretched / seconds))
-    longer = mean(run.wall_seconds or run.seconds for run in parts[-1]) / longest
+    longer = max(1.0, mean(run.wall_seconds or run.seconds for run in parts[-1]) / longest)
+    shared = 1 + _UNSURE_BESIDE * max(0.0, min(longer, _MOST_SHARED) - _SHARED)
+    sure = min(0.9, max(_SURE_TIME * shared, max(_NOISE_SECONDS, spread) * stretched / seconds))
     return RunForecast(
         peak=peak,
         peak_low=round(most * (1 - _SURE_PEAK)),
@@ -118,7 +123,7 @@ def forecast_run(
         seconds=round(seconds, 2),
         seconds_low=round(seconds * (1 - sure), 2),
         seconds_high=round(seconds * (1 + sure), 2),
-        seconds_beside_others=round(seconds * max(1.0, longer), 2),
+        seconds_beside_others=round(seconds * longer, 2),
         bytes_per_second=round(rate),
         start_seconds=round(max(0.0, longest - text / rate), 2),
         tried_whole=is_whole,
