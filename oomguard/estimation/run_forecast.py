@@ -11,15 +11,17 @@ from oomguard.units import MIB
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from oomguard.estimation.short_runs import ShortRun
-
 STEP = 8  # the longer run takes so many times the text of the shorter
 _WHOLE_TEXT = 64 * MIB  # so much is tried whole
 _WHOLE_SECONDS = 1.0  # of encoding, as far as it was seen; with what else a run does it takes about twice that
 _USUAL_TEXT = 200_000_000  # up to here, planning is to take no more than three seconds
 _SECONDS, _SECONDS_OF_LARGE = 0.7, 1.5
 _MOST_TEXT = 256 * MIB
-_SHARED = 1.3  # times as long as with the CPUs to itself
+_SHARED = 1.3  # times as long as with the CPUs to itself: from here on the times are less certain,
+_UNSURE_BESIDE, _MOST_SHARED = (
+    0.15,
+    6.0,
+)  # by so much more for each time more: others change what a CPU does in a second
 _SURE_PEAK = 0.149
 # Parquet: the parts mix rows of all lengths and have few pages, so that the whole has larger ones, and more at a time.
 _PEAK_OF_ROWS, _SURE_PEAK_OF_ROWS = 1.15, 0.44
@@ -27,6 +29,18 @@ _LONG_DOCUMENT = 2 * MIB  # the parts may well be without such a one
 _SURE_TIME = 0.299
 _BESIDE_ENCODING = 1.5  # what a run does takes so many times as long as encoding alone
 _NOISE_SECONDS = 0.08  # by which two runs on the same text differ
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShortRun:
+    """A run on a part of the input, or on all of it. Units: bytes."""
+
+    text_bytes: int
+    peak: int
+    seconds: float  # of the whole command, with the CPUs to itself
+    wall_seconds: float = 0.0  # that it took beside what else ran; 0: the same
+    tokens: int = 0  # with end-of-text
+    documents: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,8 +113,9 @@ def forecast_run(
         rate = _rate(parts[0], parts[-1], encoded_a_second)
         seconds = longest + max(0, text_bytes - text) / rate
     stretched = max(1.0, seconds / longest)
-    sure = max(_SURE_TIME, min(0.9, max(_NOISE_SECONDS, spread) * stretched / seconds))
-    longer = mean(run.wall_seconds or run.seconds for run in parts[-1]) / longest
+    longer = max(1.0, mean(run.wall_seconds or run.seconds for run in parts[-1]) / longest)
+    shared = 1 + _UNSURE_BESIDE * max(0.0, min(longer, _MOST_SHARED) - _SHARED)
+    sure = min(0.9, max(_SURE_TIME * shared, max(_NOISE_SECONDS, spread) * stretched / seconds))
     return RunForecast(
         peak=peak,
         peak_low=round(most * (1 - _SURE_PEAK)),
@@ -108,7 +123,7 @@ def forecast_run(
         seconds=round(seconds, 2),
         seconds_low=round(seconds * (1 - sure), 2),
         seconds_high=round(seconds * (1 + sure), 2),
-        seconds_beside_others=round(seconds * max(1.0, longer), 2),
+        seconds_beside_others=round(seconds * longer, 2),
         bytes_per_second=round(rate),
         start_seconds=round(max(0.0, longest - text / rate), 2),
         tried_whole=is_whole,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput, Stopped
+from oomguard.estimation.run_forecast import ShortRun
 from oomguard.estimation.time_alone import TimeAlone
 from oomguard.text import printable
 
@@ -26,18 +27,6 @@ _POLL_SECONDS = 0.02
 
 class CannotTry(Exception):
     """No run could be made; what it says is for people."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShortRun:
-    """A run on a part of the input, or on all of it. Units: bytes."""
-
-    text_bytes: int
-    peak: int
-    seconds: float  # of the whole command, with the CPUs to itself
-    wall_seconds: float = 0.0  # that it took beside what else ran; 0: the same
-    tokens: int = 0  # with end-of-text
-    documents: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -241,7 +241,7 @@ def _no_json(line: bytes, row: int, error: json.JSONDecodeError, correct: str) -
         correct = f"if the objects have several lines each, or are in an array: --input-format json; else {correct}"
     if error.msg == "Extra data" and error.doc[error.pos :].lstrip().startswith("{"):
         correct = f"if there are several objects on a line: --input-format json; else {correct}"
-    return BadLine(row, f"no JSON: {error.msg}, at character {error.colno}", correct)
+    return BadLine(row, f"not JSON: {error.msg}, at character {error.colno}", correct)
 
 
 def _with_arrow(line: bytes, field: str) -> bytes | None:

@@ -37,6 +37,18 @@ _CONTAINERS = {
 }  # fmt: skip
 
 
+_PLAIN_BASES = frozenset({
+    "object", "ABC", "Protocol", "Generic", "NamedTuple", "TypedDict", "Enum", "IntEnum", "StrEnum", "Exception",
+    "BaseModel",
+})  # fmt: skip
+
+
+def _is_plain(base: ast.expr) -> bool:
+    """Whether this parent calls nothing of its children by itself."""
+    name = ast.unparse(base).partition("[")[0].rpartition(".")[2]
+    return name in _PLAIN_BASES or name.endswith("Error")
+
+
 class Functions(Expressions):
     """Definitions and calls."""
 
@@ -64,6 +76,10 @@ class Functions(Expressions):
         )  # fmt: skip
         for base in reversed(bases):
             body.parts |= base.parts
+        if any(id(base) in self.of_others for base in bases) or (
+            len(given) > len(bases) and not body.named and not all(map(_is_plain, statement.bases))
+        ):
+            self.of_others.add(id(body))
         for member in statement.body:
             if isinstance(member, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 method = AbstractValue(kind="function", value=member, home=self.memory.frames[-1])

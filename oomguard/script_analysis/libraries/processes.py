@@ -147,6 +147,16 @@ def _map_with(it: Expressions, call: Call) -> AbstractValue | None:
     return None
 
 
+def _when_done(it: Expressions, call: Call) -> AbstractValue | None:
+    """add_done_callback: called once, with the future."""
+    if not call.args:
+        return None
+    result = AbstractValue(kind="document", of_input=True)
+    done = call.owner if call.owner.kind == "future" else AbstractValue(kind="future", of_input=True, item=result)
+    apply(it, call.node, call.args[0], done)
+    return AbstractValue(kind="none")
+
+
 def _result(_: Expressions, call: Call) -> AbstractValue | None:
     if call.owner.kind == "future":
         return call.owner.item
@@ -219,6 +229,7 @@ ANYWHERE.update(
         **dict.fromkeys(("get", "result", "wait"), _result),
         **dict.fromkeys(("remote", "delay"), _remote),
         "create_task": _task,
+        "add_done_callback": _when_done,
         "start_soon": _start_soon,
         "run_until_complete": _run_coroutine,
     }

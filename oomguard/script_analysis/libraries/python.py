@@ -308,6 +308,7 @@ FUNCTIONS.update(
         **dict.fromkeys(("heapq.heappush", "bisect.insort", "bisect.insort_left", "bisect.insort_right"), _push),
         "heapq.heappop": _pop,
         "operator.setitem": _set_item,
+        "struct.pack": lambda *_: AbstractValue(kind="bytes", of_input=True),
         **dict.fromkeys(("linecache.getlines", "linecache.getline"), _all_lines),
         "builtins.print": _print,
         **dict.fromkeys(("json.dump", "pickle.dump", "numpy.save", "yaml.dump", "yaml.safe_dump"), _print),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.script_analysis.interpreter.calls import ANYWHERE, FUNCTIONS, methods_of
 from oomguard.script_analysis.interpreter.values import LIST_OF, TEXTS, AbstractValue
+from oomguard.script_analysis.libraries.tokenizers import apply
 
 if TYPE_CHECKING:
     import ast
@@ -101,7 +102,11 @@ def _find_each(it: Expressions, call: Call) -> AbstractValue:
 
 
 def _substitute(it: Expressions, call: Call) -> AbstractValue:
-    """re.sub: another text."""
+    """re.sub: another text; a function that it is given is called for each place."""
+    for function in call.args[:2]:
+        if function.kind in ("function", "bound", "partial"):
+            with it.memory.loop(0.0):
+                apply(it, call.node, function, AbstractValue(of_input=True))
     text = max(call.args, key=lambda one: (one.fraction, one.of_input), default=AbstractValue())
     if text.fraction > 0 and text.kind in TEXTS:
         return it.memory.make("copy", call.node, "text", text.fraction, representation="joined", each=text.each)
