@@ -59,7 +59,7 @@ def unknown_room(out: Path, sources: Sequence[Source]) -> list[str]:
     if _is_known(sources) or (free := free_bytes(out) + _written_before(out)) >= _ROOMY * _size_of(sources):
         return []
     what = "how much disk the shards need is not known before the input is read"
-    return [f"{what}, and {format_size(free)} are free: oomguard plan estimates it"]
+    return [f"{what}, and {format_size(free)} is free: oomguard plan estimates it"]
 
 
 def _is_known(sources: Sequence[Source]) -> bool:

@@ -147,7 +147,7 @@ def test_where_it_is_not_known_whether_the_disk_is_large_enough_it_is_said(
     refused = run_oomguard(*command, cwd=tmp_path)
     assert refused.returncode == 1
     assert "No space left" in refused.stderr
-    assert "is not known before the input is read, and 1.0 MiB are free" in " ".join(refused.stderr.split())
+    assert "is not known before the input is read, and 1.0 MiB is free" in " ".join(refused.stderr.split())
     small_disk("size=64m")
     done = run_oomguard(*command, "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
