@@ -171,6 +171,6 @@ def need_max_rss(command: tuple[str, ...] | None) -> str:
     budget = suggest_max_rss(room.available)
     rest = f"-- {shlex.join(command)}" if command else "..."
     return (
-        f"a run needs a budget. {format_size(room.available)} are available now ({room.limited_by}): "
+        f"a run needs a budget. {format_size(room.available)} is available now ({room.limited_by}): "
         f"oomguard run --max-rss {budget} {rest}"
     )

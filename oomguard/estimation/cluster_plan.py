@@ -54,7 +54,7 @@ class ClusterPlan:
             ("nodes", f"{self.nodes:,} ({self.engine}), {tasks} each, if they are like this machine"),
             ("units", units),
             ("a node", f"{format_size(self.memory_per_node)} of memory for its tasks"),
-            ("in all", f"{time}; then {format_size(self.copied)} are read from units and written to shards"),
+            ("in all", f"{time}; then {format_size(self.copied)} is read from units and written to shards"),
         ]
 
     def notes(self) -> list[str]:

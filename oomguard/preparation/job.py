@@ -275,7 +275,7 @@ class Job:
             what = f"the page from there on, with {size} of text,"
         return BudgetTooSmall(
             f"{where}: {what} needs {format_size(work.needs)} of memory at once, and {format_size(self.budget.alone)} "
-            "are free",
+            "is free",
             do=f"{self.flag_with_room(work.needs)}, or look at the file: such text is rarely meant to be there",
         )
 

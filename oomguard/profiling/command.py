@@ -78,5 +78,5 @@ def _clock_of(job: StartedJob) -> MemcgClock | None:
 def _why_stopped(outcome: RunOutcome, available: int) -> str:
     """Say why, for people; "" if it ended by itself."""
     if outcome.stopped_by == "budget":
-        return f"ended at the {format_size(available)} that were available"
+        return f"ended at the {format_size(available)} that was available"
     return "OOM-killed by the kernel" if outcome.stopped_by == "kernel" else ""

@@ -229,9 +229,9 @@ def _stage_rows(profile: PeakProfile) -> list[Row]:
 
 def _fit_rows(profile: PeakProfile, at_end: int, made: ForecastMade) -> list[Row]:
     available, why = profile.head.available, profile.head.limited_by
-    were = f"{format_size(available)} that were available ({why})"
+    were = f"{format_size(available)} that was available ({why})"
     if at_end <= available:
-        return [("fits", f"yes: {format_size(available - at_end)} remain of the {were}")]
+        return [("fits", f"yes: {format_size(available - at_end)} remains of the {were}")]
     rows: list[Row] = [("fits", f"no: it needs {format_size(at_end - available)} more than the {were}")]
     if made.per_byte > 0:
         position = min(made.input_bytes, max(0, int(min((available - made.base) / made.per_byte, _FURTHEST))))

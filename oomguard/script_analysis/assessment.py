@@ -39,7 +39,7 @@ ADVICE = {
     "readlines": Advice("makes a string of every line before the first is used", "for line in f: ..."),
     "json-load": Advice(
         "reads the file whole as text and builds every object before the first is used",
-        "one document a line (JSON Lines): for line in f: json.loads(line); an array: ijson.items(f, 'item')",
+        "one document per line (JSON Lines): for line in f: json.loads(line); an array: ijson.items(f, 'item')",
     ),
     "object-load": Advice(
         "builds every object of the file before the first is used",

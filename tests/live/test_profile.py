@@ -181,7 +181,7 @@ def test_a_job_that_uses_up_what_is_available_is_ended_first(tmp_path: Path) -> 
     assert done.returncode == 137, done.stderr
     told = read_recording(tmp_path / "r.jsonl")
     assert told.end is not None
-    assert "that were available" in told.end.stopped
+    assert "that was available" in told.end.stopped
     assert told.head.available < 180 * MIB  # of the 169 that the guard around it allows
 
 

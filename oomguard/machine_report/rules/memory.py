@@ -94,7 +94,7 @@ def _overcommit(memory: MemoryFacts) -> Finding:
     match memory.overcommit:
         case 2:
             committed, limit = memory.committed or 0, memory.commit_limit or 0
-            text = f"strict: malloc fails beyond {format_size(limit)}, of which {format_size(committed)} are committed"
+            text = f"strict: malloc fails beyond {format_size(limit)}, of which {format_size(committed)} is committed"
             near = committed > limit * _MOSTLY_USED
             return Finding(
                 topic="overcommit",

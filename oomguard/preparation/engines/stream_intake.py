@@ -96,7 +96,7 @@ class StreamIntake:
         self._reader.channel.tell(
             {
                 "refused": f"{where}: needs {format_size(size)} of memory at once, and {format_size(plan.alone)} "
-                f"of the budget of {format_size(plan.budget)} are free",
+                f"of the budget of {format_size(plan.budget)} is free",
                 "do": f"{self._job.flag_with_room(size)}; what was done so far is kept",
             }
         )

@@ -72,12 +72,12 @@ def keep(files: Sequence[tuple[str, int, str]], folder: Path) -> None:
         free = shutil.disk_usage(folder).free
         if needed + _SPARE > free:
             raise BadInput(
-                f"--cache {printable(str(folder))}: {format_size(needed)} to fetch, and {format_size(free)} are free",
+                f"--cache {printable(str(folder))}: {format_size(needed)} to fetch, and {format_size(free)} is free",
                 do="--cache on another disk; or leave it out: then files are read as they come, and none is kept",
             )
         for number, ((address, size, pin), path) in enumerate(missing):
             if size >= _WORTH_SAYING:
-                said = f"{printable(address)}: {format_size(size)} are fetched, file {number + 1} of {len(missing)}"
+                said = f"{printable(address)}: {format_size(size)} is fetched, file {number + 1} of {len(missing)}"
                 print(said, file=sys.stderr, flush=True)
             _fetch(RemoteFile(address, size, pin), path)
     except OSError as error:

@@ -145,7 +145,7 @@ class RemoteFile:
             raise TryAgain(f"the connection ended at byte {self._body_at:,}")
         self._body_at += len(got)
         if self._is_length_unsaid and self._body_at == self.size and receive(self._answer, 1):
-            raise changed(self.name, f"more than the {self.size:,} bytes that it had then")
+            raise changed(self.name, f"it has more than the {self.size:,} bytes that it had then")
         return got
 
     def _ask(self, stop: int) -> None:
@@ -156,7 +156,7 @@ class RemoteFile:
         try:
             begin, total = self._extent(answer)
             if total is not None and total != self.size:
-                raise changed(self.name, f"{total:,} bytes, and was {self.size:,} then")  # noqa: TRY301
+                raise changed(self.name, f"it has {total:,} bytes, and had {self.size:,} then")  # noqa: TRY301
             self._compare(answer, before)
         except BaseException:
             answer.close()

@@ -75,11 +75,11 @@ def _verdict(profile: PeakProfile) -> str:
     available, made = format_size(profile.head.available), profile.forecast
     begin = f"{ended[:1].upper()}{ended[1:]}. Peak {peak}."
     if profile.read_all:
-        return f"{begin} All of its input was read; {available} were available."
+        return f"{begin} All of its input was read; {available} was available."
     if made is None or made.at_end is None:
-        return f"{begin} {available} were available."
+        return f"{begin} {available} was available."
     fits = "It fits" if profile.fits else "It does not fit"
-    return f"{begin} {fits}: all of the input needs {format_size(made.at_end)}, {available} were available."
+    return f"{begin} {fits}: all of the input needs {format_size(made.at_end)}, {available} was available."
 
 
 def _peaks(profile: PeakProfile) -> str:
