@@ -295,6 +295,19 @@ def test_kills_at_any_moment(tmp_path: Path, s3: S3Server) -> None:
     assert not list(scratch.iterdir())
 
 
+@pytest.mark.slow
+def test_the_least_budget_that_is_named_is_enough(tmp_path: Path, s3: S3Server) -> None:
+    """What sends to a bucket takes memory of its own, which is in the sum."""
+    alone, _ = made(tmp_path, format="npy", shard_tokens=50_000)
+    for command in ("work", "finish"):
+        refused = run_oomguard(command, "job.json", "--max-rss", "40M", cwd=tmp_path)
+        found = re.search(r"--max-rss (\d+M)", refused.stderr)
+        assert found is not None, refused.stderr
+        done = run_oomguard(command, "job.json", "--max-rss", found[1], cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert shards(s3) == alone
+
+
 def test_a_store_that_ignores_conditions_is_refused(tmp_path: Path, s3: S3Server) -> None:
     disk = on_disk(tmp_path / "disk", corpus("jsonl"))
     s3.faults = [Fault(r"\.probe$", "PUT", status=200, times=9)]
