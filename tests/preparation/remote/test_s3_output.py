@@ -132,6 +132,27 @@ def test_a_job_that_is_itself_in_the_bucket(tmp_path: Path, s3: S3Server) -> Non
 
 
 @pytest.mark.slow
+def test_what_slurm_is_told(tmp_path: Path, s3: S3Server) -> None:
+    """The job is planned into the bucket, once, and named by its address; the commands of the array work anywhere."""
+    disk = on_disk(tmp_path / "disk", corpus("jsonl"))
+    words = ("prepare", str(disk / "data"), "--out", OUT, "--unit-size", "150K", "--print-sbatch", "--max-rss", "512M")
+    shown = run_oomguard(*words, cwd=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    assert run_oomguard(*words, cwd=tmp_path).stdout == shown.stdout
+    assert "tokens/run/.oomguard/job.json" in s3.objects("tokens")
+    wrapped = re.findall(r"-m oomguard ((?:work|finish) [^'\"]+)", shown.stdout)
+    assert [each.split()[1] for each in wrapped] == [f"{OUT}/.oomguard/job.json"] * 2
+    for each in wrapped:
+        done = run_oomguard(*re.sub(r" --share.*", "", each).split(), cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    prepare(PrepareOptions(inputs=(str(disk / "data"),), out=tmp_path / "alone"))
+    assert shards(s3) == files(tmp_path / "alone")
+    other = run_oomguard(*words, "--format", "npy", cwd=tmp_path)
+    assert other.returncode == 1
+    assert f"{OUT}/.oomguard/job.json" in " ".join(other.stderr.split())
+
+
+@pytest.mark.slow
 def test_two_workers_that_race_for_one_unit(tmp_path: Path, s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both encode it; the first to commit counts, and the other learns that it was done already."""
     alone, job = made(tmp_path, format="npy", shard_tokens=50_000)
