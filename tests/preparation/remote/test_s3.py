@@ -282,11 +282,14 @@ def test_the_commands_of_the_page(tmp_path: Path, s3: S3Server) -> None:
             s3.put(name, data)
     page = (Path(__file__).parents[3] / "docs/s3.md").read_text(encoding="utf-8")
     commands = [line.partition(" && ")[0] for line in page.splitlines() if line.startswith("oomguard ")]
-    assert len(commands) == 5
+    assert len(commands) == 8
     for command in commands:
-        done = run_oomguard(*shlex.split(command)[1:], cwd=tmp_path)
+        done = run_oomguard(*shlex.split(command, comments=True)[1:], cwd=tmp_path)
         assert done.returncode == 0, done.stderr
     assert sums_of(tmp_path / "all") == sums_of(tmp_path / "tokens")
+    sent = {key.removeprefix("tokens/"): data for key, data in s3.objects("tokens/").items() if ".oomguard/" not in key}
+    assert sent.pop("job.json")
+    assert sent == {name: (tmp_path / "all" / name).read_bytes() for name in sums_of(tmp_path / "all")}
 
 
 @pytest.mark.slow
