@@ -15,6 +15,7 @@ import argparse
 import hashlib
 import json
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -84,10 +85,10 @@ def processes(pid: int) -> Iterator[psutil.Process]:
 
 
 def run(line: list[str], *, kill_after: float | None = None, patience: float = 1e9) -> Run:
-    began = time.monotonic()
+    began, before = time.monotonic(), _cpu_of_ended()
     child = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     pss: dict[int, int] = {}
-    cpu: dict[int, float] = {}  # as last seen: a pool ends its workers without waiting for them
+    cpu: dict[int, float] = {}  # as last seen: not every pool waits for the workers that it ends
     most, killed = 0, False
     status: int | None = None
     while True:
@@ -118,7 +119,14 @@ def run(line: list[str], *, kill_after: float | None = None, patience: float = 1
                     process.kill()
             child.wait()
             break
-    return Run(time.monotonic() - began, sum(cpu.values()), max(pss.values(), default=0), most, status)
+    spent = max(sum(cpu.values()), _cpu_of_ended() - before)
+    return Run(time.monotonic() - began, spent, max(pss.values(), default=0), most, status)
+
+
+def _cpu_of_ended() -> float:
+    """CPU seconds of all processes below that were waited for."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def tokens_of(out: Path) -> tuple[int, str]:

@@ -53,7 +53,9 @@ def prepare_command(
             "current folder.",
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(metavar="FOLDER", help="The folder for the shards.")] = Path("tokens"),
+    out: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="The folder for the shards; with --job-only also s3://BUCKET/PREFIX.")
+    ] = Path("tokens"),
     format: Annotated[  # noqa: A002 - the name of the flag
         str,
         choice(tuple(FORMATS), format_help()),

@@ -85,10 +85,14 @@ def settle(
     *,
     notes: tuple[str, ...] = (),
     text_files: int | None = None,
+    sends: bool = False,
 ) -> tuple[Job, RunBudget]:
-    """Settle a job whose sources are known and enter its budget, which `stack` leaves. Raises: as `prepare`."""
-    found = Found(sources=sources, notes=notes)
-    return open_job(stack, found, options, resolved, find_rank_file(resolved.spec), max_rss, text_files=text_files)
+    """Settle a job whose sources are known and enter its budget, which `stack` leaves. Raises: as `prepare`.
+
+    `sends`: what is made is sent to a server from this process.
+    """
+    found, ranks = Found(sources=sources, notes=notes), find_rank_file(resolved.spec)
+    return open_job(stack, found, options, resolved, ranks, max_rss, text_files=text_files, sends=sends)
 
 
 def encode_into(
@@ -200,10 +204,11 @@ def open_job(
     max_rss: int | None,
     *,
     text_files: int | None = None,
+    sends: bool = False,
 ) -> tuple[Job, RunBudget]:
-    """Settle the plan and enter the budget, which `stack` leaves; `text_files` as in Job."""
+    """Settle the plan and enter the budget, which `stack` leaves; `text_files` as in Job, `sends` as in `settle`."""
     sources = found.sources
-    needs = memory_needs(sources, options=options, resolved=resolved)
+    needs = replace(memory_needs(sources, options=options, resolved=resolved), sends=sends)
     plan = partial(divide_budget, needs=needs, options=options)
     if max_rss is not None:
         plan(max_rss)  # before it is enforced: this process itself may not fit in what is too small

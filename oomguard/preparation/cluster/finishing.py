@@ -60,7 +60,9 @@ def finish(job_file: JobFile, *, max_rss: int | None = None, keep_parts: bool = 
     resolved = job_file.resolve()
     with ExitStack() as stack:
         options, sources = job_file.options_here(stack), list(job_file.sources)
-        job, budget = settle(stack, sources, options, resolved, max_rss, notes=job_file.notes)
+        job, budget = settle(
+            stack, sources, options, resolved, max_rss, notes=job_file.notes, sends=job_file.is_in_store
+        )
         finish_there = finish_in_bucket if job_file.is_in_store else finish_in_folder
         result = finish_there(stack, job_file, job, budget, keep_parts=keep_parts)
         job_file.note_finished()
@@ -91,7 +93,7 @@ def finish_share(
         return ShardsLaidOut(part=part, of=of, shards=0, tokens=0, left=0, job=shown)
     with ExitStack() as stack:
         options, sources = job_file.options_here(stack), list(job_file.sources)
-        job, _ = settle(stack, sources, options, resolved, max_rss, notes=job_file.notes)
+        job, _ = settle(stack, sources, options, resolved, max_rss, notes=job_file.notes, sends=job_file.is_in_store)
         asked = stack.enter_context(stop_on_signals())
         work = ShardWork(
             job_file=job_file, job=job, table=shard_table(job_file, job), asked=asked, keep_parts=keep_parts,

@@ -76,7 +76,7 @@ def place_of(path: Path) -> JobPlace:
 
 def is_in_store(path: Path) -> bool:
     """Whether it is an address, and no path of this machine."""
-    return str(path).startswith(f"{_STORE}/")
+    return str(path) == _STORE or str(path).startswith(f"{_STORE}/")
 
 
 def absolute(path: Path) -> str:

@@ -182,7 +182,8 @@ class S3Claim(Claim):
         return self._place.create(self._text)
 
     def _touch(self) -> None:
-        self._place.write_text(self._text)
+        if self.is_ours():
+            self._place.write_text(self._text)
 
     def _remove(self, stale: str | None) -> bool:
         if self._read() == stale:

@@ -76,7 +76,7 @@ def do_unit(
     texts = sum(each.divisible_text for each in job_file.sources)
     with ExitStack() as stack:
         options = replace(job_file.options_here(stack), workers=workers)
-        job, budget = settle(stack, [source], options, resolved, max_rss, text_files=texts)
+        job, budget = settle(stack, [source], options, resolved, max_rss, text_files=texts, sends=job_file.is_in_store)
         writer = PartWriter(
             path, job=job_file.sha256, unit=number, token_bytes=resolved.spec.token_bytes,
             folder=options.out if job_file.is_in_store else None,

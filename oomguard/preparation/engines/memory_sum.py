@@ -100,6 +100,7 @@ class Needs:
     native: bool
     remote: frozenset[bool] = frozenset()  # something comes from a server; True: Parquet
     signed: bool = False  # some of it by requests that a library of the server's owner signs
+    sends: bool = False  # the coordinator sends what was made to a server, by such requests
     verify: bool
     provenance: bool = False  # a file of it is written
     shuffle: bool = False  # documents go through buckets on disk
@@ -251,6 +252,8 @@ def _sum(needs: Needs, workers: int, state: int, chunk: int = _CHUNK) -> int:
     if needs.stream:
         total += _STREAM_READER + (_REMOTE if needs.remote else 0) + (_REMOTE_ROWS if True in needs.remote else 0)
         total += _SIGNING if needs.signed else 0
+    if needs.sends:
+        total += _REMOTE + _SIGNING
     if needs.provenance:
         total += _PROVENANCE
     if needs.shuffle:

@@ -457,12 +457,27 @@ def test_killed_again_and_again(tmp_path: Path, hub: HubServer, feature: Any, ki
     assert prepared(tmp_path, "out", f"{ADDRESS}/data") == expected
 
 
-@pytest.mark.parametrize("more", [[], ["--job-only"], ["--dry-run"]])
-def test_shards_are_not_written_to_a_server(tmp_path: Path, more: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("address", "more", "said", "do"),
+    [
+        (
+            "gs://bucket/tokens",
+            [],
+            "shards are written to a file system",
+            "gcloud storage cp FOLDER/* gs://bucket/tokens",
+        ),
+        ("gs://bucket/tokens", ["--job-only"], "shards are written to a file system", "gcloud storage cp"),
+        ("s3://bucket/tokens", [], "a run writes to a file system", "--job-only, then oomguard prepare --job job.json"),
+        ("s3://bucket/tokens", ["--dry-run"], "a run writes", "aws s3 cp FOLDER s3://bucket/tokens --recursive"),
+    ],
+)
+def test_shards_of_a_run_are_not_written_to_a_server(
+    tmp_path: Path, address: str, more: list[str], said: str, do: str
+) -> None:
     """Path makes one slash of two, and no folder "s3:" comes of that."""
     (tmp_path / "a.txt").write_text("text")
-    failed = run_oomguard("prepare", "a.txt", "--out", "s3://bucket/tokens", *more, cwd=tmp_path)
+    failed = run_oomguard("prepare", "a.txt", "--out", address, *more, cwd=tmp_path)
     assert failed.returncode == 1
-    assert "--out s3://bucket/tokens: shards are written to a file system" in " ".join(failed.stderr.split())
-    assert "aws s3 cp FOLDER s3://bucket/tokens --recursive" in " ".join(failed.stderr.split())
+    assert f"--out {address}: {said}" in " ".join(failed.stderr.split())
+    assert do in " ".join(failed.stderr.split())
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]

@@ -215,7 +215,7 @@ def test_credentials_that_cannot_be_renewed(s3: S3Server, monkeypatch: pytest.Mo
     store = S3()
     monkeypatch.setattr("botocore.credentials.Credentials.get_frozen_credentials", lambda _: json.loads("no"))
     with pytest.raises(Unreachable, match="cannot be obtained: JSONDecodeError$"):
-        store.secret(f"{s3.url}/{BUCKET}/a.txt")
+        store.sign("GET", f"{s3.url}/{BUCKET}/a.txt", {}, None)
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ def test_addresses_of_amazon(s3: S3Server, tmp_path: Path, monkeypatch: pytest.M
     assert store.url("s3://cor.pus/a", "") == "https://s3.us-east-1.amazonaws.com/cor.pus/a"
     moved = store.elsewhere(store.url("s3://corpus/a", ""), Answer())
     assert moved == "https://corpus.s3.eu-west-3.amazonaws.com/a" == store.url("s3://corpus/a", "")
-    assert "/eu-west-3/s3/aws4_request" in store.secret(moved)["Authorization"]
+    assert "/eu-west-3/s3/aws4_request" in store.sign("GET", moved, {}, None)["Authorization"]
     assert store.elsewhere(moved, Answer()) is None  # it is there
     config = tmp_path / "config"
     config.write_text("[profile own]\nregion = cn-north-1\nservices = mine\ns3 =\n  addressing_style = virtual\n"
@@ -282,11 +282,14 @@ def test_the_commands_of_the_page(tmp_path: Path, s3: S3Server) -> None:
             s3.put(name, data)
     page = (Path(__file__).parents[3] / "docs/s3.md").read_text(encoding="utf-8")
     commands = [line.partition(" && ")[0] for line in page.splitlines() if line.startswith("oomguard ")]
-    assert len(commands) == 5
+    assert len(commands) == 8
     for command in commands:
-        done = run_oomguard(*shlex.split(command)[1:], cwd=tmp_path)
+        done = run_oomguard(*shlex.split(command, comments=True)[1:], cwd=tmp_path)
         assert done.returncode == 0, done.stderr
     assert sums_of(tmp_path / "all") == sums_of(tmp_path / "tokens")
+    sent = {key.removeprefix("tokens/"): data for key, data in s3.objects("tokens/").items() if ".oomguard/" not in key}
+    assert sent.pop("job.json")
+    assert sent == {name: (tmp_path / "all" / name).read_bytes() for name in sums_of(tmp_path / "all")}
 
 
 @pytest.mark.slow

@@ -9,10 +9,11 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
-from oomguard.errors import BadInput, InUse, NothingFound
+from oomguard.errors import BadInput, InUse, NothingFound, OomguardError
 from oomguard.preparation.api import prepare
 from oomguard.preparation.cluster import claims
 from oomguard.preparation.cluster.api import Share, finish, finish_share, plan_to, read_job, work
@@ -129,6 +130,56 @@ def test_a_job_that_is_itself_in_the_bucket(tmp_path: Path, s3: S3Server) -> Non
     prepare(PrepareOptions(inputs=(str(disk / "data"),), out=tmp_path / "alone"))
     assert shards(s3) == files(tmp_path / "alone")
     assert {path.name for path in tmp_path.iterdir()} == {"disk", "alone"}
+
+
+@pytest.mark.slow
+def test_one_machine_does_all_of_it(tmp_path: Path, s3: S3Server) -> None:
+    """The line that a plain run names; the bucket itself may be the place, and names may need quoting."""
+    disk = on_disk(tmp_path / "disk", corpus("jsonl"))
+    prepare(PrepareOptions(inputs=(str(disk / "data"),), out=tmp_path / "alone"))
+    for number, prefix in enumerate(("", "/a b+c/ü%20")):
+        words = ("--out", f"s3://{BUCKET}{prefix}", "--job-only", "--job-file", f"{number}.json")
+        for line in (("prepare", str(disk / "data"), *words), ("prepare", "--job", f"{number}.json")):
+            done = run_oomguard(*line, cwd=tmp_path)
+            assert done.returncode == 0, done.stderr
+        start = f"{prefix}/".removeprefix("/")
+        there = {key.removeprefix(start): data for key, data in s3.objects(start).items()}
+        assert {key: data for key, data in there.items() if ".oomguard/" not in key} == files(tmp_path / "alone")
+        for key in s3.objects():
+            s3.remove(quote(key))
+
+
+def test_an_output_that_names_no_bucket(tmp_path: Path, s3: S3Server) -> None:
+    (tmp_path / "a.txt").write_text("some text\n" * 20)
+    for out, said in (
+        ("s3://", "names no bucket"),
+        ("s3://x", "cannot be the name"),
+        ("s3://none-such/t", "no such bucket"),
+    ):
+        with pytest.raises(OomguardError, match=said):
+            plan_to(tmp_path / "job.json", PrepareOptions(inputs=(str(tmp_path / "a.txt"),), out=Path(out)))
+    assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+@pytest.mark.slow
+def test_what_slurm_is_told(tmp_path: Path, s3: S3Server) -> None:
+    """The job is planned into the bucket, once, and named by its address; the commands of the array work anywhere."""
+    disk = on_disk(tmp_path / "disk", corpus("jsonl"))
+    words = ("prepare", str(disk / "data"), "--out", OUT, "--unit-size", "150K", "--print-sbatch", "--max-rss", "512M")
+    shown = run_oomguard(*words, cwd=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    assert run_oomguard(*words, cwd=tmp_path).stdout == shown.stdout
+    assert "tokens/run/.oomguard/job.json" in s3.objects("tokens")
+    wrapped = re.findall(r"-m oomguard ((?:work|finish) [^'\"]+)", shown.stdout)
+    assert [each.split()[1] for each in wrapped] == [f"{OUT}/.oomguard/job.json"] * 2
+    for each in wrapped:
+        done = run_oomguard(*re.sub(r" --share.*", "", each).split(), cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    prepare(PrepareOptions(inputs=(str(disk / "data"),), out=tmp_path / "alone"))
+    assert shards(s3) == files(tmp_path / "alone")
+    other = run_oomguard(*words, "--format", "npy", cwd=tmp_path)
+    assert other.returncode == 1
+    assert f"{OUT}/.oomguard/job.json" in " ".join(other.stderr.split())
 
 
 @pytest.mark.slow
@@ -293,6 +344,19 @@ def test_kills_at_any_moment(tmp_path: Path, s3: S3Server) -> None:
     assert kills
     assert shards(s3) == alone
     assert not list(scratch.iterdir())
+
+
+@pytest.mark.slow
+def test_the_least_budget_that_is_named_is_enough(tmp_path: Path, s3: S3Server) -> None:
+    """What sends to a bucket takes memory of its own, which is in the sum."""
+    alone, _ = made(tmp_path, format="npy", shard_tokens=50_000)
+    for command in ("work", "finish"):
+        refused = run_oomguard(command, "job.json", "--max-rss", "40M", cwd=tmp_path)
+        found = re.search(r"--max-rss (\d+M)", refused.stderr)
+        assert found is not None, refused.stderr
+        done = run_oomguard(command, "job.json", "--max-rss", found[1], cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert shards(s3) == alone
 
 
 def test_a_store_that_ignores_conditions_is_refused(tmp_path: Path, s3: S3Server) -> None:
