@@ -21,8 +21,7 @@ from oomguard.kernel.process.commands import own_command
 from oomguard.preparation.api import plan_prepare
 from oomguard.preparation.engines.work import CutRules, PlainFeed
 from oomguard.preparation.options import PrepareOptions, resolve_options
-from oomguard.preparation.reading.corpus_sample import Estimate
-from oomguard.preparation.reading.sampling import sample_corpus
+from oomguard.preparation.reading.corpus_sample import Estimate, sample_corpus
 from oomguard.preparation.reading.sources import find_inputs
 from oomguard.preparation.writing.buckets import KEY_BYTES
 from oomguard.preparation.writing.formats.words import expect_no_train_shard
