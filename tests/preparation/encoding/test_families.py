@@ -246,7 +246,7 @@ def test_documents_between_marks_and_of_arrays(name: str, mark: str, folder: Pat
 def test_python_knows_that_it_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
     """A mark that came after this Python's Unicode is put in order by the library that has it."""
     need_tokenizers()
-    from oomguard.preparation.encoding import normalization
+    from oomguard.preparation.encoding import huggingface
 
     new = next(
         (mark for mark in ("\u0897", "\u1acf", "\U00011f5a", "\U0001e4ee") if unicodedata.category(mark) == "Cn"), None
@@ -256,7 +256,7 @@ def test_python_knows_that_it_does_not_know(monkeypatch: pytest.MonkeyPatch) -> 
     from tokenizers.normalizers import NFC
 
     for text in (f"a{new}\u0316", f"a\u0316{new}e\u0301"):
-        assert normalization.to_nfc(text) == NFC().normalize_str(text)
+        assert huggingface.to_nfc(text) == NFC().normalize_str(text)
 
 
 def test_a_file_of_the_first_models_is_known_by_what_is_in_it(tmp_path: Path) -> None:
