@@ -109,7 +109,7 @@ class MissingExtra(OomguardError):
 
 
 class NeedsPrivilege(OomguardError):
-    """The kernel refused for lack of a right."""
+    """The kernel refused for lack of a permission."""
 
 
 class NotOurs(OomguardError):
@@ -121,7 +121,7 @@ class NothingFound(OomguardError):
 
 
 class Stopped(OomguardError):
-    """Ended by the user or a signal; what was done is kept. The status is that of a shell: 128 and the signal."""
+    """Ended by the user or a signal; what was done is kept. The status is a shell's: 128 plus the signal's number."""
 
     exit_status = 130
 
@@ -131,7 +131,7 @@ class SwapFailed(OomguardError):
 
 
 class SwapRefused(OomguardError):
-    """It cannot or should not be done there; nothing was changed."""
+    """Swap cannot or should not be made or removed there; nothing was changed."""
 
 
 class Unreachable(OomguardError):

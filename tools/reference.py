@@ -136,9 +136,10 @@ def json_page() -> str:
     """docs/json.md, from what the commands print here."""
     parts = [
         "# JSON\n",
-        "Generated from what the commands print (`make docs`). Each document names its schema; the number in it",
-        "rises when a key changes its meaning or goes, and new keys may come at any time. Sizes are integers of bytes,",
-        "times are in seconds, shares from 0 to 1 unless the name says percent. `null`: not known, or not so.\n",
+        "Generated from what the commands print (`make docs`). Each document names its schema; the number in it is",
+        "raised when a key changes its meaning or is removed, and new keys may be added at any time. Sizes are",
+        "integers of bytes, times are in seconds, shares from 0 to 1 unless the name says percent. `null`: not known,",
+        "or not applicable.\n",
     ]
     with tempfile.TemporaryDirectory() as folder:
         for title, document in json_documents(Path(folder)):

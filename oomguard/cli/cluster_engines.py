@@ -64,7 +64,7 @@ def run_on_slurm(job: JobFile, path: Path, flags: ClusterFlags, workers: int, ma
     print(f"Slurm job {done.array}: {done.elements:,} elements for {len(job.missing()):,} units")
     if done.shards is not None:
         print(f"Slurm job {done.shards}: writes the shards when they have ended")
-    print(f"Slurm job {done.finish}: {'notes' if done.shards else 'writes'} the shards when they have ended")
+    print(f"Slurm job {done.finish}: {'records' if done.shards else 'writes'} the shards when they have ended")
     numbers = ",".join(each for each in (done.array, done.shards, done.finish) if each)
     print(f"next: squeue -j {numbers}; logs are in {printable(str(logs_folder(job)))}")
 

@@ -72,7 +72,7 @@ def profile_command(
     ] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the profile as JSON instead of the screen.")] = False,
 ) -> None:
-    """Measure what a program needs, and which lines grow.
+    """Measure a program's memory, and which lines take it.
 
     All its processes are counted together. The profile goes to standard error, since standard output is the program's
     own. Exit status: the program's own; 124 if that is 0 and the peak exceeded --fail-over; else as for run.
@@ -127,7 +127,7 @@ def report_command(
 ) -> None:
     """Show a recorded profile again.
 
-    Including one that a kill cut short.
+    It also works for a recording that a kill cut short.
 
     Example: oomguard report profile-prepare.py-4711.oomguard --html profile.html
 

@@ -40,8 +40,8 @@ MAX_RSS_OR_USUAL = typer.Option(
 )
 ON_LIMIT = choice(
     _ON_LIMIT,
-    "At the budget, after the stacks have been read: stop it (SIGTERM, then SIGKILL), hold it (until oomguard release, "
-    "or the keys r and s), or kill it. Default: stop.",
+    "At the budget, after the stacks have been read: stop the job (SIGTERM, then SIGKILL), hold it (until oomguard "
+    "release, or the keys r and s), or kill it. Default: stop.",
 )
 GRACE = typer.Option(metavar="SECONDS", help="From SIGTERM to SIGKILL. Default: 10.")
 ENFORCE = choice(
@@ -84,7 +84,8 @@ class RunFlags:
             if ours and theirs and ours != theirs and not _same_size(field.name, ours, theirs):
                 flag = f"--{field.name.replace('_', '-')}"
                 raise BadInput(
-                    f"{flag} is given twice, and differs: {ours} for run, {theirs} for prepare", do=f"give one {flag}"
+                    f"{flag} is given twice, with different values: {ours} for run, {theirs} for prepare",
+                    do=f"give one {flag}",
                 )
             both[field.name] = ours or theirs
         return RunFlags(**both)

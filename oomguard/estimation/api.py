@@ -51,8 +51,8 @@ def plan(
 ) -> JobPlan:
     """Say how to prepare `options.inputs` here: tokens, disk, workers, peak, time, and what other ways would need.
 
-    It reads a sample, and (`calibrate`) does the job on a small input, or on parts of a larger one, in a folder beside
-    the output that is gone afterwards. With `cluster`, budget, workers and forecast are of one of its tasks.
+    It reads a sample, and (`calibrate`) does the job on a small input, or on parts of a larger one, in a temporary
+    folder beside the output. With `cluster`, budget, workers and forecast are those of one task.
     Raises: OomguardError as `prepare` would; BudgetTooSmall names the least budget.
     """
     if cluster is not None:

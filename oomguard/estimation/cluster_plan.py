@@ -59,10 +59,12 @@ class ClusterPlan:
 
     def notes(self) -> list[str]:
         """What else to know."""
-        notes = ["the disk must hold the tokens twice until the shards are written; units go as shards are finished"]
+        twice = "the disk must hold the tokens twice until the shards are written"
+        notes = [f"{twice}; units are removed as shards are finished"]
         tasks = self.nodes * self.tasks_per_node
         if self.units < tasks:
-            notes.append(f"{self.units:,} units keep {self.units:,} of {tasks:,} tasks busy: fewer nodes are as quick")
+            busy = f"{self.units:,} units keep {self.units:,} of {tasks:,} tasks busy"
+            notes.append(f"{busy}: fewer nodes would be just as fast")
         return notes
 
 

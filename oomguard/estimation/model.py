@@ -75,13 +75,13 @@ class JobPlan:
         percent = max(0.1, 100 * spread / max(1, self.tokens.value))
         ids = f"{self.tokens.value:,}" if whole else f"{self.tokens.value:,} ± {percent:.1f} %"
         beginning = "the first" if corpus.from_start and self.servers is None else "pieces from all over it:"
-        seen = "all of it" if corpus.is_whole or (self.forecast and self.forecast.tried_whole) else (
+        sampled = "all of it" if corpus.is_whole or (self.forecast and self.forecast.tried_whole) else (
             f"{beginning} {format_size(corpus.sampled_bytes)}"
         )  # fmt: skip
         enough = "" if self.is_possible else ": NOT ENOUGH"
         return [
             ("input", f"{files}  {text}{packed}"),
-            ("seen", seen),
+            ("sampled", sampled),
             ("tokens", f"{ids} ({plan.encoding}, {corpus.bytes_per_token:.2f} bytes each)"),
             ("disk", f"{format_size(self.disk_needed)} needed, {format_size(plan.free_disk_bytes)} free{enough}"),
             ("budget", f"{format_size(plan.budget)} ({plan.limited_by})"),

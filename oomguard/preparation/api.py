@@ -55,7 +55,7 @@ _BYTES_PER_TOKEN = 4.4  # English text in gpt2; only for the estimate of --dry-r
 def prepare(options: PrepareOptions, *, max_rss: int | None = None, events: PrepareEvents | None = None) -> ShardSet:
     """Turn the inputs into shards; a run that was stopped resumes from its last checkpoint.
 
-    `max_rss` is the budget in bytes, enforced where the machine allows; None: what the machine leaves.
+    `max_rss` is the budget in bytes, enforced where the machine allows; None: 80 % of what is available.
     Raises: OomguardError, whose `do` says what to do next. Call it from the main thread.
     """
     resolved = resolve_options(options)
@@ -212,7 +212,7 @@ def open_job(
     plan = partial(divide_budget, needs=needs, options=options)
     notes = list(found.notes)
     if is_in_memory(options.out):
-        notes.append(f"{options.out} is memory (tmpfs): what is written there counts against the budget")
+        notes.append(f"{options.out} is in memory (tmpfs): what is written there counts against the budget")
     if resolved.separator and not any(source.kind in ("text", "tar") for source in sources):
         notes.append("--separator divides text files only; here it does nothing")
     if resolved.wanted.field_asked and not any(KINDS[source.kind].has_fields for source in sources):

@@ -37,11 +37,11 @@ _NO_TEXT = {
     b"\0\0\xfe\xff": ("UTF-32", "--input-encoding utf-32"),
     b"\xff\xfe": ("UTF-16", "--input-encoding utf-16"),
     b"\xfe\xff": ("UTF-16", "--input-encoding utf-16"),
-    b"\x1f\x8b": ("gzip", "name the file .txt.gz or .jsonl.gz, or zcat FILE | oomguard prepare -"),
-    b"\x28\xb5\x2f\xfd": ("zstd", "name the file .txt.zst or .jsonl.zst, or zstdcat FILE | oomguard prepare -"),
-    b"BZh": ("bzip2", "name the file .txt.bz2 or .jsonl.bz2, or bzcat FILE | oomguard prepare -"),
-    b"\xfd7zX": ("xz", "name the file .txt.xz or .jsonl.xz, or xzcat FILE | oomguard prepare -"),
-    b"PAR1": ("Parquet", "name the file .parquet; it cannot come through a pipe"),
+    b"\x1f\x8b": ("gzip", "rename the file to .txt.gz or .jsonl.gz, or zcat FILE | oomguard prepare -"),
+    b"\x28\xb5\x2f\xfd": ("zstd", "rename the file to .txt.zst or .jsonl.zst, or zstdcat FILE | oomguard prepare -"),
+    b"BZh": ("bzip2", "rename the file to .txt.bz2 or .jsonl.bz2, or bzcat FILE | oomguard prepare -"),
+    b"\xfd7zX": ("xz", "rename the file to .txt.xz or .jsonl.xz, or xzcat FILE | oomguard prepare -"),
+    b"PAR1": ("Parquet", "rename the file to .parquet; it cannot come through a pipe"),
 }
 
 
@@ -238,7 +238,7 @@ class Job:
             )
         if encoded.error == "not text":
             what, do = (
-                f"{where}: a file full of zero bytes, as a download leaves it that was broken off, and no text",
+                f"{where}: a file full of zero bytes, such as an interrupted download leaves, not text",
                 (f"download the file again; if the zeros are meant: tr -d '\\0' < {file} | oomguard prepare -"),
             )
             if encoded.error_text != "zeros":

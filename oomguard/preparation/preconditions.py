@@ -40,7 +40,7 @@ def require_folder(out: Path) -> None:
         address = str(out).replace(":/", "://", 1)
         refuse_secrets(address)
         shown = printable(address)
-        copy = _COPIES.get(scheme, "it has a shard a file").replace("ADDRESS", shell_word(shown))
+        copy = _COPIES.get(scheme, "each shard is one file").replace("ADDRESS", shell_word(shown))
         if scheme == "s3":
             raise BadInput(
                 f"--out {shown}: a run writes to a file system; to a bucket go the shards of a planned job",

@@ -62,8 +62,8 @@ def shard_set(
         notes.append(f"{before.input_bytes:,} bytes of it were done by an earlier run")
     if progress.damaged_line is not None:
         notes.append(
-            f"the manifest was damaged in line {progress.damaged_line}: what came after the last checkpoint before it "
-            "was done again"
+            f"the manifest was damaged in line {progress.damaged_line}: the work after the last checkpoint before "
+            "that line was done again"
         )
     return ShardSet(
         tokens=totals.tokens,

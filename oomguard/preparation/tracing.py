@@ -96,7 +96,7 @@ def _place(found: StoredSet, token: str, split: str | None) -> tuple[int, str]:
             return before[shard.split] + int(digits), shard.split
         before[shard.split] += shard.tokens
     names = ", ".join(printable(shard.path.name) for shard in found.shards[:6])
-    raise BadInput(f"{printable(name)} is no shard of {printable(str(found.folder))}", do=f"one of: {names}")
+    raise BadInput(f"{printable(name)} is not a shard of {printable(str(found.folder))}", do=f"one of: {names}")
 
 
 def _row(found: StoredSet, row: Any, names: list[str]) -> TracedRow:

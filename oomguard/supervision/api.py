@@ -45,7 +45,7 @@ def run(
     """Run a command under a budget and wait for it; the outcome says what became of it, and why.
 
     `max_rss` is in bytes, or as on the command line: "12GiB", "80%". `swap_max`: bytes that may be swapped out; None:
-    no limit. The rest is as in subprocess.run(). The supervisor is a process of its own, so that this one keeps its
+    no limit. The rest is as in subprocess.run(). The supervisor is a separate process, so that this one keeps its
     signals, children and memory to itself.
     Raises: CannotStart if there is no such command; BadInput; BudgetTooSmall; MemcgUnavailable if `enforce` leaves
     no way.
@@ -72,11 +72,11 @@ class ChildrenBudget:
 
 @contextmanager
 def budget(max_rss: int | str, *, grace_seconds: float = 2.0) -> Iterator[ChildrenBudget]:
-    """Hold what this process starts within the block, and what that starts, to a budget together.
+    """Hold the processes that this one starts within the block, and their descendants, to one budget together.
 
     This process itself, and its children from before, do not count and are not touched. The children are watched over
-    /proc by a process of its own: one that leaves its parents by a double fork is lost from sight. At the budget they
-    are stopped, read, and ended.
+    /proc by a separate process, which loses sight of a child that leaves its parents by a double fork. At the budget
+    they are stopped, read, and ended.
     Raises: BudgetExceeded at the end of the block if that happened; what the block raised meanwhile (a broken pool, a
     failed command) is its cause.
     """

@@ -72,7 +72,7 @@ class Enforcement:
 
     def lines(self) -> list[str]:
         """All there is to know beside the budget and the way, one thing a line."""
-        told = [f"{refusal.way} cannot be used: {refusal.why}; to have it: {refusal.do}" for refusal in self.refusals]
+        told = [f"{refusal.way} cannot be used: {refusal.why}; to allow it: {refusal.do}" for refusal in self.refusals]
         if self.cannot:
             told.insert(0, self.cannot)
         return [*told, *self.notes]

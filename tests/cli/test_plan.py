@@ -132,7 +132,7 @@ def test_what_prepare_takes_is_planned_and_counted(oomguard: Run, tmp_path: Path
         ("nulls.parquet", pa.table({"text": ["x", None]}), 'null in the column "text"'),
         ("latin.txt", "déjà vu\n".encode("latin-1") * 1000, "not UTF-8"),
         ("wide.txt", ("abc\n" * 1000).encode("utf-16"), "not UTF-8: it looks like utf-16"),
-        ("bad.jsonl", b'{"text": "one"}\n{"text": \n', "no JSON"),
+        ("bad.jsonl", b'{"text": "one"}\n{"text": \n', "not JSON"),
         ("other.jsonl", b'{"content": "one"}\n', 'no field "text"; there are: "content"'),
     ],
 )

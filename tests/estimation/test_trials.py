@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import oomguard
-from oomguard.estimation import sample_files, trials
+from oomguard.estimation import sample_files, short_runs, trials
 from oomguard.preparation.reading.sources import find_sources
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def test_parts_are_written_into_the_folder_that_was_made_whatever_its_name_leads
     write_sample = sample_files.write_sample
     monkeypatch.setattr(trials, "write_sample", swapped)
     sources = find_sources(["text.txt"], folder=tmp_path, exclude=None)
-    with pytest.raises(trials.CannotTry):  # of the short run alone, which is none
+    with pytest.raises(short_runs.CannotTry):  # of the short run alone, which is none
         trials.try_job(sources, [1000, 2000], text_bytes=200_000, out=place / "out", command=lambda *_: ["false"])
     assert [sorted(names) for names in written] == [["away/0/0000.txt"], ["away/0/0000.txt", "away/1/0000.txt"]]
     assert list((tmp_path / "secret").iterdir()) == []
@@ -61,7 +61,7 @@ def test_a_short_run_that_takes_too_long_is_ended_and_said(tmp_path: Path, monke
 
     monkeypatch.setattr(subprocess, "Popen", Child)
     sources = find_sources(["text.txt"], folder=tmp_path, exclude=None)
-    with pytest.raises(trials.CannotTry, match="a short run took more than 1 s"):
+    with pytest.raises(short_runs.CannotTry, match="a short run took more than 1 s"):
         trials.try_job(sources, [20_000], text_bytes=20_000, out=tmp_path / "out", command=lambda *_: sleeps)
     assert [child.returncode for child in begun] == [-15]
     assert [path.name for path in tmp_path.iterdir()] == ["text.txt"]

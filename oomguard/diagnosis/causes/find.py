@@ -57,7 +57,7 @@ def _manual(machine: Accounting | None) -> KillCause:
     asked = "someone asked the kernel for it with the SysRq key, or wrote f to /proc/sysrq-trigger"
     return KillCause(
         kind="manual",
-        why=f"{asked}. It is no sign that memory ran out.",
+        why=f"{asked}. It is not a sign that memory ran out.",
         room=free_text(machine),
         filler=None,
         accounting=machine,
@@ -140,16 +140,17 @@ def _low_zone(machine: Accounting | None, pressure: Pressure | None) -> KillCaus
 def _false_alarm(event: OomEvent, machine: Accounting | None) -> KillCause | None:
     if event.gfp_mask != 0 or (machine is not None and machine.free <= PLENTY * machine.total):
         return None
-    why = "a page fault failed for a reason that the log does not name, and the kernel took it for lack of memory."
+    why = "a page fault failed for a reason that the log does not name, and the kernel mistook it for lack of memory."
     if event.slab_memcg:
         why = (
             f"the container or group {event.slab_memcg[:24]} reached its limit for kernel memory: the kernel's own "
-            "allocations were refused there, and a page fault that failed because of it was taken for lack of memory."
+            "allocations were refused there, and a page fault that failed because of it was mistaken for lack of "
+            "memory."
         )
     elif event.slab_refused:
         why = (
-            "allocations of the kernel itself had been refused just before; a page fault that failed because of it was "
-            "taken for lack of memory."
+            "allocations of the kernel itself had been refused just before; a page fault that failed because of it "
+            "was mistaken for lack of memory."
         )
     return KillCause(
         kind="false_alarm",

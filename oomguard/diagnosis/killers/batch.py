@@ -186,7 +186,12 @@ BATCH: tuple[Killer, ...] = (
             "it used more memory than it was allocated",
             "This job was terminated because it used more memory than it was allocated.",
         ),
-        do=(("or ask for more memory in the job's resource parameters, or the administrator for the tool", None),),
+        do=(
+            (
+                "or ask for more memory in the job's resource parameters, or ask the administrator to give the tool more",
+                None,
+            ),
+        ),
     ),
     system(
         "mesos",

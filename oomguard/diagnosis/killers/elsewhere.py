@@ -170,7 +170,7 @@ MESSAGES: tuple[Killer, ...] = (
             r"Error R14 \(Memory",
             "2026-03-01T10:00:00.000000+00:00 heroku[web.1]: Error R14 (Memory quota exceeded)",
         ),
-        why="the dyno is over its memory and pages to swap; at twice of it Heroku ends it (R15)",
+        why="the dyno is over its memory quota and swaps; at twice the quota Heroku ends it (R15)",
         do=(
             (
                 "take a larger dyno, or fewer workers",

@@ -22,7 +22,7 @@ WORKERS: tuple[Killer, ...] = (
                 "DataLoader(..., num_workers=2, prefetch_factor=2, persistent_workers=True)",
             ),
             (
-                "keep the data set in arrays (numpy, Arrow), not in Python lists and dicts: reading a list copies it",
+                "keep the dataset in arrays (numpy, Arrow), not in Python lists and dicts: reading a list copies it",
                 None,
             ),
         ),
@@ -321,7 +321,7 @@ WORKERS: tuple[Killer, ...] = (
         ),
         do=(
             (
-                "if it was memory: more beside the heap, which is where Python and Arrow are",
+                "if it was memory: give more beside the heap, which is where Python and Arrow are",
                 "spark-submit --conf spark.executor.memoryOverhead=4g --conf spark.executor.pyspark.memory=4g APP",
             ),
         ),

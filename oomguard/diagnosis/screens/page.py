@@ -58,7 +58,7 @@ def diagnosis_page(diagnosis: Findings, *, made: float, by: str) -> str:
         section("What systemd said", preformatted(lines_text([u.line for u in diagnosis.units]), "lines of systemd"))
         if diagnosis.units
         else "",
-        section("Where it was looked", _sources(diagnosis)),
+        section("Which logs were read", _sources(diagnosis)),
     ]
     return document(
         _title(diagnosis, time),
@@ -162,7 +162,7 @@ def _kills(diagnosis: Findings) -> str:
     if len(rows) < 2:
         return ""
     left = diagnosis.found - len(rows)
-    note = f"<p>{left:,} more kills were found that are not kept.</p>" if left > 0 else ""
+    note = f"<p>{left:,} more kills were found, which are not listed here.</p>" if left > 0 else ""
     shown = table("kills", ("when", "what died", "held", "killed by", "limit of"), rows[: 2 * ROWS])
     hint = "" if diagnosis.every else "<p>Each of them in full: oomguard diagnose --all --html FILE.</p>"
     return f"{shown}{more(rows, 2 * ROWS)}{note}{hint}"

@@ -231,7 +231,7 @@ def _hints(diagnosis: Findings) -> Lines:
     elif kept > 1 and more > 0:
         told.append(("", f"{more} more kill{'s' if more != 1 else ''}: --all; where every byte was: --verbose"))
     elif kept:
-        told.append(("", "where every byte was, and the lines it comes from: --verbose"))
+        told.append(("", "where every byte was, and the log lines behind this: --verbose"))
     victims = sum(max(1, len(explained.event.victims)) for explained in diagnosis.events)
     counted = diagnosis.kernel_count
     in_logs = max(victims, diagnosis.found)

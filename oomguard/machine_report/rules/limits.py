@@ -115,11 +115,12 @@ def _stacks(stacks: StackFacts) -> Finding:
     if not stacks.readers:
         return Finding(
             topic="stacks",
-            text="pystack is not installed: it finds the current line of a Python job that reaches its budget",
+            text="pystack is not installed: it shows full stacks with arguments when a Python job reaches its budget; "
+            "without it only the line is shown",
             fine=False,
             do="pip install 'oomguard[stack]'",
         )
-    text = f"{' and '.join(stacks.readers)} can find the current line of Python jobs"
+    text = f"{' and '.join(stacks.readers)} can read the stacks of Python jobs"
     if stacks.may_trace_all or stacks.ptrace_scope in (None, 0):
         return Finding(topic="stacks", text=text)
     if stacks.ptrace_scope == 1:

@@ -58,7 +58,7 @@ def _swap(memory: MemoryFacts) -> Finding:
         suggested = max(1, round((memory.total or 8 * GIB) / GIB))
         return Finding(
             topic="swap",
-            text="none: a job that needs more than the memory is killed",
+            text="none: a job that needs more memory than the machine has is killed",
             fine=False,
             do=as_root(f"swap --size {suggested}G"),
         )

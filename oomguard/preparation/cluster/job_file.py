@@ -246,7 +246,7 @@ def read_job(path: Path) -> JobFile:
             f"{shown} is not a job file of this oomguard", do="oomguard prepare ... --job-only makes one"
         ) from error
     if _digest({"schema": SCHEMA, **body}) != digest:
-        raise BadInput(f"{shown} was changed since it was written: its sha256 is another", do="plan the job again")
+        raise BadInput(f"{shown} has been changed since it was written: its sha256 differs", do="plan the job again")
     return job
 
 

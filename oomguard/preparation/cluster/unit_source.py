@@ -42,7 +42,7 @@ def source_now(job_file: JobFile, number: int, *, token_bytes: int) -> Source:
         if status.st_size != source.size:
             raise Changed(
                 f"{name} has {status.st_size:,} bytes, and had {source.size:,} when the job was planned: "
-                "its units would be others",
+                "its units would be different ones",
                 do="give the same file again; or plan the job again, with another --out FOLDER",
             )
         for other, each in enumerate(job_file.units):

@@ -58,7 +58,8 @@ def do_unit(
     Raises: OomguardError, with the place in the input where it is wrong. Call it from the main thread.
     """
     if not 0 <= number < len(job_file.units):
-        raise BadInput(f"--unit {number}: the job has {len(job_file.units):,}", do=f"0 to {len(job_file.units) - 1}")
+        count = len(job_file.units)
+        raise BadInput(f"--unit {number}: the job has only {count:,} units", do=f"--unit 0 to --unit {count - 1}")
     job_file.require_same_folder()
     resolved = job_file.resolve()
     path = job_file.part_file(number)

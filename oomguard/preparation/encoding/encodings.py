@@ -181,7 +181,7 @@ def with_eot(spec: EncodingSpec, eot_token: str, special: Mapping[str, int]) -> 
     size = max(spec.vocabulary_size, token + 1) if open_ended else spec.vocabulary_size
     if token >= min(size, MOST_IDS):
         raise BadInput(
-            f"--eot-token {token}: the ids of {spec.name} end with {spec.vocabulary_size - 1}",
+            f"--eot-token {token}: the ids of {spec.name} end at {spec.vocabulary_size - 1}",
             do=f"--eot-token {spec.eot if spec.eot >= 0 else spec.vocabulary_size - 1}",
         )
     return replace(spec, eot=token, vocabulary_size=size)

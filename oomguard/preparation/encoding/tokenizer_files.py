@@ -37,7 +37,7 @@ def open_tokenizer(given: str, *, pattern: str | None = None, eot_token: str | N
         raise BadInput(f'--pattern "{pattern}" is not one that is known', do=f"--pattern {' | '.join(PATTERNS)}")
     if data.lstrip()[:1] == b"{":
         if pattern is not None:
-            raise BadInput(f"--pattern: {name} says itself how text is split", do="leave --pattern out")
+            raise BadInput(f"--pattern: {name} itself says how text is split", do="leave --pattern out")
         spec, special = _describe_apart(data, name, str(file))
     else:
         spec, special = _read_ranks(data, pattern, name=name, file=str(file))

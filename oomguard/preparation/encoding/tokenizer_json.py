@@ -92,7 +92,7 @@ def _refuse(whole: Mapping[str, Any], model: Mapping[str, Any]) -> None:
         raise BadInput(f"its model is {kind}, and only byte-level BPE is exact for parts of a text", do=_OTHERS)
     if model.get("dropout"):
         raise BadInput(
-            f"BPE with dropout {model['dropout']} gives other tokens each time, so none are right",
+            f"BPE with dropout {model['dropout']} gives different tokens each time, so none are right",
             do='set "dropout": null in the file\'s "model"',
         )
     if not _has_byte_level(whole.get("pre_tokenizer")):
@@ -175,7 +175,7 @@ def _why_not_added(added: list[dict[str, Any]]) -> str:
         return "it has added tokens that depend on what is around them"
     names = [str(token["content"]) for token in plain]
     if any(not re.fullmatch(r"[!-~]{2,}", name) for name in names) or len({name[:1] for name in names}) > 1:
-        return "it has added tokens of another shape than <name>"
+        return "it has added tokens that are not of the form <name>"
     if len({token.get("normalized") for token in plain}) > 1:
         return "some of its added tokens are looked for before normalization and some after it"
     return ""

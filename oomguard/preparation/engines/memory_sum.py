@@ -131,7 +131,7 @@ def plan_budget(budget: int, *, needs: Needs, workers: int | None, cpus: int) ->
         raise BudgetTooSmall(
             f"{who} not fit in {format_size(budget)}: this job needs at least {format_size(least)}"
             + (f", {format_size(needs.ahead)} of it for {needs.ahead_of}" if needs.ahead else ""),
-            do=f"oomguard run --max-rss {-(-least // MIB)}M or more{_around(least, needs)}"
+            do=f"--max-rss {-(-least // MIB)}M or more{_around(least, needs)}"
             + (", or fewer --workers" if workers and workers > 1 and fit >= 1 else "")
             + (", or --verify off" if needs.verify and needs.native else ""),
         )

@@ -258,7 +258,8 @@ class Transcoded:
             )
             raise BadInput(
                 f"{self._name}: byte {at}: not {self._encoding} ({getattr(error, 'reason', error)})",
-                do="--input-encoding with what it is written in; it is checked strictly, whatever --errors says",
+                do="--input-encoding NAME, the encoding that it is written in; it is checked strictly, "
+                "whatever --errors says",
             ) from error
         self._taken += len(got)
         return text

@@ -187,11 +187,11 @@ def _document(line: bytes, row: int, field: str, them: str) -> bytes:
     except json.JSONDecodeError as error:
         if row == 0 and _goes_on(line):
             correct = f"if the objects have several lines each, or are in an array: --input-format json; else {correct}"
-        raise BadLine(row, f"no JSON: {error.msg}, at character {error.colno}", correct) from error
+        raise BadLine(row, f"not JSON: {error.msg}, at character {error.colno}", correct) from error
     except RecursionError as error:
         text = _with_arrow(line, field)
         if text is None:
-            raise BadLine(row, f"no JSON with a string in the field: {error}", correct) from error
+            raise BadLine(row, f"not JSON with a string in the field: {error}", correct) from error
         return text
     if not isinstance(value, dict):
         if row == 0 and isinstance(value, list):

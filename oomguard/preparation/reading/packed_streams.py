@@ -118,7 +118,7 @@ class PackedStreams:
                 break
         if self._packed == "xz" and zeros % _XZ_PADDING:
             raise DamagedStream(
-                f"{zeros} zero bytes behind stream {self._number}, where padding is a multiple of {_XZ_PADDING}"
+                f"{zeros} zero bytes after stream {self._number}, where padding is a multiple of {_XZ_PADDING}"
             )
         if not self._unread and self._number:
             return False

@@ -343,7 +343,7 @@ def _rows(file: Any, task: EncodeTask, most: int, *, path: tuple[str, ...], grou
         yield part
         if not left or is_full:
             return
-    raise BadInput(f"{left} rows fewer than the footer says", do="download the file again")
+    raise BadInput(f"{left} fewer rows than the footer says", do="download the file again")
 
 
 @contextmanager
@@ -357,5 +357,5 @@ def _damage(name: str, where: str) -> Iterator[None]:
                 f"{name or 'the file'} cannot be read: {error.strerror}", do=f"ls -l {shell_word(name)}"
             ) from error
         raise BadInput(
-            f"{start}{where}: damaged or cut off, or no parquet file: {error}", do="download the file again"
+            f"{start}{where}: damaged or cut off, or not a Parquet file: {error}", do="download the file again"
         ) from error

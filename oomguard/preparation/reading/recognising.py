@@ -39,7 +39,7 @@ _NO_READER = {
     b"FEA1": ("Feather of version 1", "write it again with pyarrow.feather.write_feather"),
     b"PK\x03\x04": ("a zip archive (as .docx and .npz are)", "unpack it and name the folder"),
     b"%PDF-": ("PDF", "take the text out of it first: pdftotext FILE"),
-    b"\x93NUMPY": ("a NumPy array", "what it was made from is what can be read"),
+    b"\x93NUMPY": ("a NumPy array", "give the text that it was made from"),
     b"\x04\x22\x4d\x18": ("lz4", "lz4 -d FILE, and name what comes out"),
     b"7z\xbc\xaf\x27\x1c": ("a 7z archive", "unpack it and name the folder"),
     b"\x5d\x00\x00": ("lzma", "xz --format=lzma -d FILE, and name what comes out"),
@@ -124,7 +124,7 @@ def refuse_unreadable(head: bytes, shown: str) -> None:
     """Refuse what would be taken as text and is known to be none. Raises: BadInput."""
     found = next((words for magic, words in _NO_READER.items() if head.startswith(magic)), None)
     if found is not None:
-        raise BadInput(f"{shown} is {found[0]}, and no text", do=found[1].replace("FILE", shell_word(shown)))
+        raise BadInput(f"{shown} is {found[0]}, not text", do=found[1].replace("FILE", shell_word(shown)))
 
 
 def is_binary(head: bytes) -> bool:

@@ -59,7 +59,7 @@ class Wanted:
     field_asked: bool = False  # a field was named: then what has no known name is no text, if it can be otherwise
     fields: tuple[tuple[str, str], ...] = ()  # of the inputs that match a glob, in place of `text_field`
     encoding: str = ""  # of characters; "": UTF-8
-    subset: str | None = None  # of a data set on the Hub, as its card names it
+    subset: str | None = None  # of a dataset on the Hub, as its card names it
     cache: str | None = None  # a folder where files of servers are kept, and read from there
     fetch: bool = True  # what is not in it yet
     known: tuple[str, ...] = ()  # inputs of an earlier run there: what is on a server is taken in the same version
@@ -92,7 +92,7 @@ def find_inputs(inputs: Sequence[str], *, folder: Path, exclude: Path | None, wa
     excluded = None if exclude is None else real_path(exclude)
     if wanted.subset is not None and not all(given.startswith(REMOTE) for given in inputs or [""]):
         raise BadInput(
-            f"--subset {printable(wanted.subset)} is of a data set on the Hub",
+            f"--subset {printable(wanted.subset)} is only for a dataset on the Hub",
             do=f"oomguard prepare hf://datasets/OWNER/NAME --subset {shell_word(wanted.subset)}",
         )
     finder = _Finder(folder=folder, excluded=excluded, wanted=wanted, real_path=real_path)
@@ -127,7 +127,7 @@ def behind_earlier(
     sources = []
     for known in earlier:
         if known["path"] == STDIN:
-            raise BadInput("the run there read standard input, behind which nothing can be added", do="--out FOLDER")
+            raise BadInput("the run there read standard input, to which nothing can be added", do="--out FOLDER")
         before = Source(
             path=known["path"], kind=known["kind"], compression=known["packed"], size=known["bytes"],
             mtime_ns=known["changed"], inode=known.get("inode"), ctime_ns=known.get("ctime"),
@@ -409,7 +409,7 @@ class _Finder:
             self._recognise(kind, shown)
         if kind is None and looked is not None and is_binary(looked.head):
             raise BadInput(
-                f"{shown} is binary, and no text",
+                f"{shown} is binary, not text",
                 do="--input-format text --errors replace, if it is text all the same",
             )
         if kind is None and compression and (looked is None or not looked.head):  # not looked into
@@ -432,7 +432,8 @@ class _Finder:
 
     def _instead(self, given: str, path: Path) -> str:
         if _HUB_NAME.fullmatch(given) and not path.parent.exists():
-            return f"there is no such file; a data set on the Hub: oomguard prepare hf://datasets/{shell_word(given)}"
+            on_hub = f"oomguard prepare hf://datasets/{shell_word(given)}"
+            return f"there is no such file; for a dataset on the Hub: {on_hub}"
         if given.startswith(_HOSTS):
             return f"oomguard prepare {shell_word(f'https://{given}')}"
         near = path if path.is_dir() else path.parent

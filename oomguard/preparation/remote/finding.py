@@ -34,7 +34,7 @@ class RemoteEntry:
 
 @dataclass(frozen=True, slots=True)
 class PathPattern:
-    """A path below a data set or a bucket: a file, a folder, or a glob whose `**` stands for any folders."""
+    """A path below a dataset or a bucket: a file, a folder, or a glob whose `**` stands for any folders."""
 
     path: str  # without a slash at its end
     folder: str  # the folders before the first glob, or all of the path
@@ -108,6 +108,6 @@ def refuse_secrets(address: str) -> None:
         raise BadInput(
             f"{scheme}://{printable(host or '')}{printable(parts.path)}: an address with a user, a password or a query "
             "may hold a secret, and inputs are written down in the manifest",
-            do="leave it out: user and password belong into ~/.netrc, a token of the Hub comes by hf auth login; "
+            do="leave it out: user and password belong in ~/.netrc, and a Hub token is stored by hf auth login; "
             "or curl ADDRESS | oomguard prepare -",
         )

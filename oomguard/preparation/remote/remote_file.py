@@ -146,7 +146,7 @@ class RemoteFile:
             raise TryAgain(f"the connection ended at byte {self._body_at:,}")
         self._body_at += len(got)
         if self._is_length_unsaid and self._body_at == self.size and receive(self._answer, 1):
-            raise changed(self.name, f"more than {self.size:,} bytes, which it had then")
+            raise changed(self.name, f"more than the {self.size:,} bytes that it had then")
         return got
 
     def _ask(self, stop: int) -> None:
@@ -157,7 +157,7 @@ class RemoteFile:
         try:
             begin, total = self._extent(answer)
             if total is not None and total != self.size:
-                raise changed(self.name, f"{total:,} bytes, and {self.size:,} then")  # noqa: TRY301
+                raise changed(self.name, f"{total:,} bytes, and was {self.size:,} then")  # noqa: TRY301
             self._compare(answer, before)
         except BaseException:
             answer.close()
@@ -182,18 +182,18 @@ class RemoteFile:
             return 0, int(length) if length.isdecimal() else None
         found = re.fullmatch(r"bytes ([0-9]+)-[0-9]+/([0-9]+|\*)", answer.headers.get("Content-Range", ""))
         if found is None or int(found[1]) != self._at:
-            raise TryAgain("the server gives another part than it was asked for")
+            raise TryAgain("the server gives a part that it was not asked for")
         return int(found[1]), None if found[2] == "*" else int(found[2])
 
     def _compare(self, answer: Any, before: dict[str, str]) -> None:
         linked = (before.get("x-linked-etag") or answer.headers.get("X-Linked-ETag", "")).removeprefix("W/").strip('"')
         if self._linked and linked and len(linked) == len(self._linked):
             if linked != self._linked:
-                raise changed(self.name, f"its ETag is {printable(linked)}, and {self._linked} then")
+                raise changed(self.name, f"its ETag is {printable(linked)}, and was {self._linked} then")
             return
         tag = tag_of(answer.headers)
         if self._tag and tag and tag != self._tag:
-            raise changed(self.name, f"its ETag is {printable(tag)}, and {printable(self._tag)} then")
+            raise changed(self.name, f"its ETag is {printable(tag)}, and was {printable(self._tag)} then")
         self._tag = self._tag or tag
 
     def _check(self, block: bytes) -> None:

@@ -262,7 +262,7 @@ def ask_extent(client: Client, url: str) -> tuple[int | None, str]:
 def changed(name: str, how: str) -> Changed:
     """The file is not the one that was planned."""
     return Changed(
-        f"{name} is another file than when the run began: {how}",
+        f"{name} is not the same file as when the run began: {how}",
         do="--restart to make the shards of what is there now, or another --out FOLDER; plan a job again",
     )
 

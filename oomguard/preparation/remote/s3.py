@@ -34,7 +34,7 @@ _REFUSALS: dict[str, tuple[type[OomguardError], str, str]] = {
     "AccessDenied": (Unreachable, "", ""),  # by what was to be done
     "InvalidAccessKeyId": (Unreachable, "S3 does not know the access key", _WHO),
     "SignatureDoesNotMatch": (Unreachable, "the secret key is not that of the access key", _WHO),
-    "ExpiredToken": (Unreachable, "the credentials have run out", "renew them (aws sso login), then the same command"),
+    "ExpiredToken": (Unreachable, "the credentials have expired", "renew them (aws sso login), then the same command"),
     "RequestTimeTooSkewed": (Unreachable, "this machine's clock is wrong", "set it: timedatectl"),
     "InvalidObjectState": (Unreachable, "it is archived (Glacier)", "aws s3api restore-object, then the same command"),
 }  # fmt: skip
@@ -129,7 +129,7 @@ class S3(Store):
 
 def _without_credentials(error: Exception) -> Unreachable:
     """Of any kind: a program of the user's, a server, or what they answer. Its words may hold a secret."""
-    return Unreachable(f"the credentials of S3 cannot be had: {type(error).__name__}", do=_WHO)
+    return Unreachable(f"the credentials for S3 cannot be obtained: {type(error).__name__}", do=_WHO)
 
 
 def _section(config: dict[str, Any], name: str) -> dict[str, Any]:

@@ -91,7 +91,8 @@ class Functions(Expressions):
         self.times[id(node)] += 1
         if id(node) in self.calls or len(self.calls) > _DEEPEST_CALL or self.times[id(node)] > _MOST_CALLS:
             if id(node) not in self.calls:
-                self.memory.cannot_see_line(self.line, "calls functions so deep or so often that they are not followed")
+                why = "calls functions so deeply or so often that they are not followed"
+                self.memory.cannot_see_line(self.line, why)
             return AbstractValue()
         cache = function.parts.get("cache")
         if cache is not None:

@@ -125,7 +125,9 @@ def _start_soon(it: Expressions, call: Call) -> AbstractValue | None:
     with it.memory.loop(0.0):
         apply(it, call.node, *call.args)
     if any(loop.fraction > 0 and loop.number not in call.owner.born for loop in it.memory.loops):
-        it.memory.cannot_see(call.node, "starts a task for each piece of the input; how many wait at once is not seen")
+        it.memory.cannot_see(
+            call.node, "starts a task for each piece of the input; how many wait at once cannot be seen here"
+        )
     return AbstractValue(kind="none")
 
 
@@ -277,7 +279,7 @@ def _start_program(it: Expressions, call: Call) -> AbstractValue:
     name = _program(call.node)
     if name not in _SMALL and name not in _STREAMING:
         it.memory.cannot_see(
-            call.node, f"starts another program{f' ({name})' if name else ''}: what it holds is not seen"
+            call.node, f"starts another program{f' ({name})' if name else ''}: what it holds cannot be seen here"
         )
     return AbstractValue(kind="number")
 

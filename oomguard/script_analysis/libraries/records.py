@@ -154,7 +154,7 @@ def _json_load(it: Expressions, call: Call) -> AbstractValue:
         if file.kind == "file":
             it.memory.assume_small(call.node)
         elif file.kind == "unknown" and not named and not is_small_file(*map(path_name, call.node.args[:1])):
-            it.memory.cannot_see(call.node, "reads all of a file; which one is not said here")
+            it.memory.cannot_see(call.node, "reads all of a file; which one cannot be seen here")
         return AbstractValue()
     return it.memory.make("json-load", call.node, "json", 1.0, each="many" in file.parts)
 

@@ -89,7 +89,7 @@ _COMPARABLE = 0.25  # of the largest input: so large a file is a part of the inp
 _BACK = 1 << 20  # bytes; readers look back a little at times
 _FLAT_BYTES, _FLAT_PART = 4 << 20, 0.03  # memory that rises and falls by less has stopped to grow
 _FLAT_READ, _FLAT_SAMPLES = 0.05, 5
-_UNKNOWN = "too little was read yet, or memory did not grow along a line"
+_UNKNOWN = "too little has been read so far, or memory did not grow in a straight line"
 
 
 @dataclass(slots=True)

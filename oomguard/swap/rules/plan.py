@@ -74,7 +74,7 @@ def _thrashing(machine: SwapMachine, size: int, peak: int | None) -> SwapConcern
     whose = "the job needs" if peak is not None else "memory and this swap together are"
     return SwapConcern(
         effect="slow",
-        text=f"{whose} {format_size(needed)}, and this machine has {format_size(machine.ram)}: a job that uses "
+        text=f"{whose} {format_size(needed)}, and this machine has {format_size(machine.ram)} of RAM: a job that uses "
         "all of it again and again in random order (Python dicts and lists of objects) would mostly wait for the disk; "
         "one that fills it once and reads it in order (arrays, tables) is fine",
     )

@@ -114,7 +114,7 @@ def check_machine(machine: SwapMachine) -> None:
     if machine.missing_tools:
         raise SwapRefused(
             f"{' and '.join(machine.missing_tools)} not found, in PATH or /usr/sbin",
-            do="sudo apt-get install util-linux  # the package is called so on dnf, pacman and apk, too",
+            do="sudo apt-get install util-linux  # the package has the same name for dnf, pacman and apk",
         )
     if len(machine.areas) >= _MOST_AREAS:
         raise SwapRefused(

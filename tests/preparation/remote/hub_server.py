@@ -83,7 +83,7 @@ class WithFaults:
 
 
 class HubServer(WithFaults):
-    """Files of one data set; `hub` and `cdn` are two hosts, and /web/FILE of the second a plain server."""
+    """Files of one dataset; `hub` and `cdn` are two hosts, and /web/FILE of the second a plain server."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -79,7 +79,7 @@ def test_an_object_that_changes_is_refused_by_name(tmp_path: Path, s3: S3Server)
     s3.faults = [Fault(f"{OBJECT}part-1", status=412, body=b"<Error><Code>PreconditionFailed</Code></Error>")]
     failed = run_oomguard("prepare", *inputs, "--out", "out", cwd=tmp_path)
     assert failed.returncode == 1
-    assert f"{inputs[1]} is another file than when the run began" in " ".join(failed.stderr.split())
+    assert f"{inputs[1]} is not the same file as when the run began" in " ".join(failed.stderr.split())
     before = (folder / "data/part-1.jsonl").read_bytes()
     s3.put("data/part-1.jsonl", before.replace(b"a", b"b"))
     s3.put("data/part-0.jsonl", before)
@@ -124,7 +124,7 @@ def test_a_list_of_many_pages(s3: S3Server) -> None:
     ("address", "fault", "said", "do"),
     [
         (f"{ADDRESS}/data/a.txt", Fault("^/", status=403, body=b"<Code>AccessDenied</Code>", times=9), "may not be read", "s3:GetObject"),
-        (f"{ADDRESS}/data/*", Fault("^/", status=400, body=b"<Code>ExpiredToken</Code>"), "have run out", "aws sso login"),
+        (f"{ADDRESS}/data/*", Fault("^/", status=400, body=b"<Code>ExpiredToken</Code>"), "have expired", "aws sso login"),
         (f"{ADDRESS}/data/*", Fault("^/", status=403, body=b"<Code>RequestTimeTooSkewed</Code>"), "clock", "timedatectl"),
         (f"{ADDRESS}/data/*", Fault("^/", status=200, body=b"<html>hello</html>no"), "is not S3", "AWS_ENDPOINT_URL"),
         ("s3://none-such/data/", None, "no such bucket", "aws s3 ls"),
@@ -196,7 +196,7 @@ def test_credentials_that_cannot_be_had(
 
     own_profile(monkeypatch, tmp_path, f"[profile own]\nregion = us-east-1\n{config}")
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", s3.listen(Refusing, "sts"))
-    with pytest.raises(Unreachable, match="the credentials of S3 cannot be had: [A-Za-z]+$") as caught:
+    with pytest.raises(Unreachable, match="the credentials for S3 cannot be obtained: [A-Za-z]+$") as caught:
         S3()
     assert caught.value.do == "aws sts get-caller-identity"
 
@@ -214,7 +214,7 @@ def test_credentials_that_cannot_be_renewed(s3: S3Server, monkeypatch: pytest.Mo
 
     store = S3()
     monkeypatch.setattr("botocore.credentials.Credentials.get_frozen_credentials", lambda _: json.loads("no"))
-    with pytest.raises(Unreachable, match="cannot be had: JSONDecodeError$"):
+    with pytest.raises(Unreachable, match="cannot be obtained: JSONDecodeError$"):
         store.secret(f"{s3.url}/{BUCKET}/a.txt")
 
 

@@ -46,7 +46,7 @@ class Olmo(OutputFormat):
     def notes(self, done: FinishedSet) -> list[str]:
         if not done.tokens("train"):
             return [no_train_file(done, "train file")]
-        return ["NumpyFSLDataset leaves out what is left of each file behind its last whole sequence"]
+        return ["NumpyFSLDataset leaves out what comes after the last whole sequence of each file"]
 
     def next_lines(self, done: FinishedSet) -> list[str]:
         if not done.tokens("train"):

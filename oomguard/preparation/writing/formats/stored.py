@@ -144,7 +144,7 @@ def raw_shard(
     """A file that is nothing but tokens. Raises: BadInput for an odd size."""
     width, size = int(dtype[-1]), path.stat().st_size
     if size % width:
-        raise unreadable(path, f" has {size:,} bytes, which are no tokens of {width} bytes")
+        raise unreadable(path, f" has {size:,} bytes, which is not a whole number of tokens of {width} bytes")
     return RawShard(path=path, split=split, dtype=dtype, extents=((0, size // width),), ends=ends)
 
 
