@@ -29,7 +29,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.sample import load_documents
-from oomguard.estimation.short_runs import TimeAlone
+from oomguard.estimation.run_forecast import TimeAlone
 
 MB = 1_000_000
 FORMATS = ("txt", "txt-separator", "jsonl", "parquet", "parquet-one-group", "txt.gz", "jsonl.zst", "many")

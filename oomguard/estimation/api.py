@@ -13,8 +13,7 @@ from oomguard.estimation.baselines import naive_ways
 from oomguard.estimation.cluster_plan import ClusterAsked, plan_cluster
 from oomguard.estimation.elsewhere import server_needs
 from oomguard.estimation.model import JobPlan
-from oomguard.estimation.run_forecast import RunForecast, choose_parts, forecast_run
-from oomguard.estimation.short_runs import CannotTry
+from oomguard.estimation.run_forecast import CannotTry, RunForecast, choose_parts, forecast_run
 from oomguard.estimation.trials import Trial, try_job
 from oomguard.kernel.machine import read_headroom
 from oomguard.kernel.process.commands import own_command

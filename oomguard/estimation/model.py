@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from oomguard.estimation.baselines import NaiveWay
     from oomguard.estimation.cluster_plan import ClusterPlan
     from oomguard.estimation.elsewhere import ServerNeeds
-    from oomguard.estimation.run_forecast import RunForecast
-    from oomguard.estimation.short_runs import ShortRun
+    from oomguard.estimation.run_forecast import RunForecast, ShortRun
     from oomguard.preparation.model import PreparePlan
     from oomguard.preparation.reading.corpus_sample import CorpusSample, Estimate
 

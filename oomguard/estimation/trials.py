@@ -7,18 +7,17 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from oomguard.estimation.run_forecast import choose_turns
+from oomguard.estimation.run_forecast import CannotTry, Runner, choose_turns
 from oomguard.estimation.sample_files import write_sample
-from oomguard.estimation.short_runs import CannotTry, Runner
 from oomguard.kernel.process.signals import stoppable
-from oomguard.kernel.scratch import scratch_folder
+from oomguard.kernel.storage import scratch_folder
 from oomguard.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from oomguard.estimation.short_runs import ShortRun
+    from oomguard.estimation.run_forecast import ShortRun
     from oomguard.preparation.reading.source import Source
 
 _PREFIX = ".oomguard-plan-"

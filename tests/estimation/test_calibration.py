@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oomguard.estimation.baselines import machine_with, naive_ways
-from oomguard.estimation.run_forecast import choose_parts, choose_turns, forecast_run
-from oomguard.estimation.short_runs import ShortRun
+from oomguard.estimation.run_forecast import ShortRun, choose_parts, choose_turns, forecast_run
 from oomguard.preparation.reading.text_shape import ENGLISH
 from oomguard.units import GIB, MIB
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from oomguard.estimation.short_runs import TimeAlone
+from oomguard.estimation.run_forecast import TimeAlone
 
 
 class Machine:

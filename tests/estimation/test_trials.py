@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import oomguard
-from oomguard.estimation import sample_files, short_runs, trials
+from oomguard.estimation import run_forecast, sample_files, trials
 from oomguard.preparation.reading.sources import find_sources
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def test_parts_are_written_into_the_folder_that_was_made_whatever_its_name_leads
     write_sample = sample_files.write_sample
     monkeypatch.setattr(trials, "write_sample", swapped)
     sources = find_sources(["text.txt"], folder=tmp_path, exclude=None)
-    with pytest.raises(short_runs.CannotTry):  # of the short run alone, which is none
+    with pytest.raises(run_forecast.CannotTry):  # of the short run alone, which is none
         trials.try_job(sources, [1000, 2000], text_bytes=200_000, out=place / "out", command=lambda *_: ["false"])
     assert [sorted(names) for names in written] == [["away/0/0000.txt"], ["away/0/0000.txt", "away/1/0000.txt"]]
     assert list((tmp_path / "secret").iterdir()) == []
@@ -49,7 +49,7 @@ def test_parts_are_written_into_the_folder_that_was_made_whatever_its_name_leads
 
 
 def test_a_short_run_that_takes_too_long_is_ended_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(short_runs, "_PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(run_forecast, "_PATIENCE_SECONDS", 1.0)
     sleeps = ["sleep", "600"]
     (tmp_path / "text.txt").write_text("a word and another, " * 1000)
     begun: list[subprocess.Popen[bytes]] = []
@@ -61,7 +61,7 @@ def test_a_short_run_that_takes_too_long_is_ended_and_said(tmp_path: Path, monke
 
     monkeypatch.setattr(subprocess, "Popen", Child)
     sources = find_sources(["text.txt"], folder=tmp_path, exclude=None)
-    with pytest.raises(short_runs.CannotTry, match="a short run took more than 1 s"):
+    with pytest.raises(run_forecast.CannotTry, match="a short run took more than 1 s"):
         trials.try_job(sources, [20_000], text_bytes=20_000, out=tmp_path / "out", command=lambda *_: sleeps)
     assert [child.returncode for child in begun] == [-15]
     assert [path.name for path in tmp_path.iterdir()] == ["text.txt"]
@@ -70,7 +70,7 @@ def test_a_short_run_that_takes_too_long_is_ended_and_said(tmp_path: Path, monke
 def test_a_plan_whose_short_runs_take_too_long_says_so_and_plans_the_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(short_runs, "_PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(run_forecast, "_PATIENCE_SECONDS", 0.0)
     (tmp_path / "text.txt").write_text("a word and another, " * 1000)
     planned = oomguard.plan(oomguard.PrepareOptions(inputs=(str(tmp_path / "text.txt"),), out=tmp_path / "out"))
     assert planned.forecast is None

@@ -90,8 +90,8 @@ _LIBRARIES = (
         code=re.compile(r"\bDataLoader\([^)]{0,400}num_workers\s*=\s*(?!0\b)"),
         advice=Advice(
             text=(
-                "DataLoader's workers: each comes to hold a copy of the data set's Python lists and dicts (reading is "
-                "writing their reference counts); keep it in numpy or Arrow arrays, with fewer workers"
+                "DataLoader's workers: each comes to hold a copy of the dataset's Python lists and dicts (reading "
+                "them writes their reference counts); keep it in numpy or Arrow arrays, with fewer workers"
             )
         ),
     ),
@@ -107,7 +107,7 @@ _LIBRARIES = (
         processes=re.compile(r"hf[-_]xet|hf_transfer"),
         code=re.compile(r"\b(?:snapshot_download|hf_hub_download|upload_(?:folder|large_folder))\("),
         advice=Advice(
-            text="downloads of the Hugging Face hub hold large buffers (hf_xet): fewer at a time",
+            text="downloads from the Hugging Face Hub hold large buffers (hf_xet): fewer at a time",
             command="export HF_XET_HIGH_PERFORMANCE=0 HF_XET_NUM_CONCURRENT_RANGE_GETS=4",
         ),
     ),

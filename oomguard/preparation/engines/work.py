@@ -8,11 +8,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from oomguard.errors import BadInput
-from oomguard.kernel.plain_files import open_input
 from oomguard.preparation.encoding.cutting import VAL_REACH, find_first_cut, find_piece_end, find_val_start
 from oomguard.preparation.encoding.safe_cuts import Separators, last_safe_cut
 from oomguard.preparation.engines.messages import EncodeTask
-from oomguard.preparation.reading.source import Source, read_at
+from oomguard.preparation.reading.source import Source, open_source, read_at
 from oomguard.text import printable
 from oomguard.units import format_size
 
@@ -148,7 +147,7 @@ class PlainFeed:
 
     def __post_init__(self) -> None:
         try:
-            self._fd = open_input(self.source.path)
+            self._fd = open_source(self.source.path)
         except OSError as error:
             name = printable(self.source.path)
             raise BadInput(f"cannot read {name}: {error.strerror}", do="check the name and its permissions") from error

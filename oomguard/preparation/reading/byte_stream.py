@@ -9,11 +9,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, Self
 
 from oomguard.errors import BadInput, Changed
-from oomguard.kernel.plain_files import open_input
 from oomguard.preparation.encoding.safe_cuts import unify_newlines
 from oomguard.preparation.reading.packed_streams import DamagedStream, PackedStreams, decoder_memory
 from oomguard.preparation.reading.pieces import USUAL
 from oomguard.preparation.reading.recognising import compression_of
+from oomguard.preparation.reading.source import open_source
 from oomguard.text import printable, shell_word
 from oomguard.units import KIB, MIB, format_size
 
@@ -306,7 +306,7 @@ def _open(source: Source) -> BinaryIO:
     try:
         if source.path == "-":
             return open(STDIN_FD, "rb", closefd=False)
-        return os.fdopen(open_input(source.path), "rb")
+        return os.fdopen(open_source(source.path), "rb")
     except OSError as error:
         name = printable(source.path)
         raise BadInput(f"{name} cannot be opened: {error.strerror}", do=f"ls -l {shell_word(source.path)}") from error

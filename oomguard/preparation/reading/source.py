@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from oomguard.errors import Changed
+from oomguard.kernel.plain_files import open_input
 from oomguard.preparation.reading.kinds import KINDS
 from oomguard.text import printable
 
@@ -97,6 +98,11 @@ class Source:
     def seekable_text(self) -> bool:
         """A plain text file, of which any part can be read on its own."""
         return self.divisible_text and self.is_cut
+
+
+def open_source(path: str) -> int:
+    """Open a file whose text goes into a result: no other user's link leads root elsewhere. Raises: OSError."""
+    return open_input(path)
 
 
 def read_at(fd: int, source: Source, offset: int, length: int, *, size: int) -> bytes:

@@ -16,12 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, NothingFound
-from oomguard.kernel.plain_files import open_input
 from oomguard.preparation.reading.first_look import require_field
 from oomguard.preparation.reading.folders import contents_of
 from oomguard.preparation.reading.kinds import BY_EXTENSION, COMPRESSIONS, KINDS, KNOWN
 from oomguard.preparation.reading.recognising import is_binary, recognise
-from oomguard.preparation.reading.source import REMOTE, STDIN, Source, SourceList
+from oomguard.preparation.reading.source import REMOTE, STDIN, Source, SourceList, open_source
 from oomguard.text import printable, shell_word
 
 if TYPE_CHECKING:
@@ -540,7 +539,7 @@ def _status_of(path: Path) -> os.stat_result:
         raise BadInput(f"{shown} may not be read", do=do)
     if os.geteuid() == 0:  # before anything of it is shown, and before the others are read
         try:
-            os.close(open_input(str(path)))
+            os.close(open_source(str(path)))
         except OSError as error:
             raise BadInput(f"{shown} cannot be opened: {error.strerror}", do=do) from error
     return status

@@ -198,4 +198,4 @@ def tail_note(done: FinishedSet, what: str) -> list[str]:
         return []
     tails = {split: sum(shard.tokens % size for shard in done.of(split)) for split in ("train", "val")}
     told = ", ".join(f"{tail:,} tokens of {split}" for split, tail in tails.items() if tail)
-    return [f"behind the last whole block of {size:,}: {told}, {what}"] if told else []
+    return [f"after the last whole block of {size:,}: {told}, {what}"] if told else []
