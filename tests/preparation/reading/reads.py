@@ -14,11 +14,11 @@ import pyarrow as pa
 from oomguard import errors
 from oomguard.errors import BadInput
 from oomguard.preparation.engines.line_feed import LineFeed, RowFeed
+from oomguard.preparation.reading.line_stream import iter_lines
 from oomguard.preparation.reading.lines import BadLine, parse_lines
 from oomguard.preparation.reading.parquet import BadRow, close_file, plan_groups, read_rows
 from oomguard.preparation.reading.pieces import Piece, ReadOptions
 from oomguard.preparation.reading.source import Source
-from oomguard.preparation.reading.tar_members import iter_lines
 from oomguard.preparation.reading.text_stream import iter_text
 
 PACKERS: dict[str, Callable[[bytes], bytes]] = {

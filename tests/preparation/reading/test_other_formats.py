@@ -27,11 +27,12 @@ from oomguard.preparation.reading.arrow_messages import batch_places
 from oomguard.preparation.reading.byte_stream import ByteStream, Transcoded
 from oomguard.preparation.reading.csv_records import iter_csv
 from oomguard.preparation.reading.json_values import iter_values
+from oomguard.preparation.reading.line_stream import iter_lines
 from oomguard.preparation.reading.lines import parse_values
 from oomguard.preparation.reading.packed_streams import memory_ahead
 from oomguard.preparation.reading.pieces import Piece, unpack
 from oomguard.preparation.reading.source import Source
-from oomguard.preparation.reading.tar_members import iter_lines, iter_tar
+from oomguard.preparation.reading.tar_members import iter_tar
 from oomguard.preparation.reading.text_stream import iter_text
 from oomguard.preparation.reading.warc_records import iter_warc
 from tests.preparation.reading.reads import PACKERS, granted, options
