@@ -29,7 +29,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.sample import load_documents
-from oomguard.estimation.time_alone import TimeAlone
+from oomguard.estimation.run_forecast import TimeAlone
 
 MB = 1_000_000
 FORMATS = ("txt", "txt-separator", "jsonl", "parquet", "parquet-one-group", "txt.gz", "jsonl.zst", "many")
@@ -146,7 +146,7 @@ def timed(*arguments: str) -> dict[str, Any]:
 
 def sampled_tokens(path: Path, kind: str) -> dict[str, int]:
     from oomguard.preparation.encoding.encodings import find_encoding
-    from oomguard.preparation.reading.sampling import sample_corpus
+    from oomguard.preparation.reading.corpus_sample import sample_corpus
     from oomguard.preparation.reading.sources import find_sources
 
     separator = SEPARATOR.encode() if kind == "txt-separator" else b""

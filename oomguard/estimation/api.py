@@ -18,8 +18,7 @@ from oomguard.estimation.trials import job_command, try_some
 from oomguard.kernel.machine import read_headroom
 from oomguard.preparation.api import plan_prepare
 from oomguard.preparation.options import PrepareOptions, resolve_options
-from oomguard.preparation.reading.corpus_sample import Estimate
-from oomguard.preparation.reading.sampling import sample_corpus
+from oomguard.preparation.reading.corpus_sample import Estimate, sample_corpus
 from oomguard.preparation.reading.sources import find_inputs
 
 if TYPE_CHECKING:

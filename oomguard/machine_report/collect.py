@@ -6,8 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from oomguard.diagnosis.killers import BY_IDENT
-from oomguard.diagnosis.running_killers import running_killers
+from oomguard.diagnosis.killers import BY_IDENT, running_killers
 from oomguard.kernel.cgroup.directory import cgroup_mounts, find_own_cgroup, find_own_memcg, read_kernel_text
 from oomguard.kernel.logs.sources import survey_sources
 from oomguard.kernel.machine import container_name, is_wsl, scheduler_job

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput, BudgetTooSmall, Changed, OomguardError, WorkerFailed
 from oomguard.kernel.machine import usable_cpus
-from oomguard.preparation.engines.line_feed import LineFeed
+from oomguard.preparation.engines.line_feed import LineFeed, RowFeed
 from oomguard.preparation.engines.memory_sum import SCRATCH, BudgetPlan, Needs, budget_with_room, flag_for
 from oomguard.preparation.engines.messages import ReaderConfig, WorkerConfig
-from oomguard.preparation.engines.row_feed import RowFeed
 from oomguard.preparation.engines.work import CutRules, PlainFeed
 from oomguard.text import printable, shell_word
 from oomguard.units import MIB, format_size

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, NothingFound, edge
 from oomguard.preparation.encoding.encodings import find_rank_file, load_tiktoken
-from oomguard.preparation.inspection_model import Trace, TracedRow
+from oomguard.preparation.inspection import Trace, TracedRow
 from oomguard.preparation.stored_set import open_set
 from oomguard.preparation.writing.provenance_file import SPLITS, read_rows
 from oomguard.text import printable

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING
 
 from oomguard.diagnosis.causes.accounting import account_machine
 from oomguard.diagnosis.causes.cgroup import explain_memcg
-from oomguard.diagnosis.causes.machine import explain_machine
+from oomguard.diagnosis.causes.machine import explain_machine, judge_zones
 from oomguard.diagnosis.causes.model import KillCause
-from oomguard.diagnosis.causes.zones import judge_zones
 from oomguard.units import format_size
 
 if TYPE_CHECKING:
+    from oomguard.diagnosis.causes.machine import Pressure
     from oomguard.diagnosis.causes.model import Accounting
-    from oomguard.diagnosis.causes.zones import Pressure
     from oomguard.formats.kernel_log import OomEvent
 
 PLENTY = 0.05  # of the memory free: it was not simply full. Of ten plain exhaustions the fullest had 4.0 %

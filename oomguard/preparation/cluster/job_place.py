@@ -19,10 +19,9 @@ from oomguard.kernel import safe_files
 from oomguard.kernel.scratch import scratch_folder
 from oomguard.kernel.storage import is_in_memory
 from oomguard.preparation.cluster.claims import Claim
-from oomguard.preparation.cluster.s3_place import S3Claim, S3Place
+from oomguard.preparation.cluster.s3_place import S3Claim, S3Place, require_conditions
 from oomguard.preparation.preconditions import require_folder
 from oomguard.preparation.writing.manifest import STATE_FOLDER, disk_error
-from oomguard.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -97,27 +96,12 @@ def make_parts(parts: JobPlace) -> None:
     Raises: BadInput.
     """
     if isinstance(parts, S3Place):
-        _require_conditions(parts / ".probe")
+        require_conditions(parts / ".probe")
         return
     try:
         safe_files.make_folder(parts)
     except OSError as error:
         raise disk_error(error, parts) from error
-
-
-def _require_conditions(probe: S3Place) -> None:
-    """See to it that a store leaves an object that is there: so a part is committed once. Raises: BadInput."""
-    try:
-        probe.create("1")
-        is_kept = not probe.create("2")
-    finally:
-        probe.unlink()
-    if not is_kept:
-        raise BadInput(
-            f"{printable(str(probe))}: this server replaces an object where it was told not to (If-None-Match), so "
-            "that two workers could write the same one",
-            do="--out FOLDER, or a store that knows conditional writes, as Amazon's does",
-        )
 
 
 def names_in(place: JobPlace) -> set[str]:

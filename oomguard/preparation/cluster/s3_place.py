@@ -149,6 +149,21 @@ class S3Place:
         return ObjectRanges(RemoteFile(self.address, size, tag), end)
 
 
+def require_conditions(probe: S3Place) -> None:
+    """See to it that a store leaves an object that is there: so a part is committed once. Raises: BadInput."""
+    try:
+        probe.create("1")
+        is_kept = not probe.create("2")
+    finally:
+        probe.unlink()
+    if not is_kept:
+        raise BadInput(
+            f"{printable(str(probe))}: this server replaces an object where it was told not to (If-None-Match), so "
+            "that two workers could write the same one",
+            do="--out FOLDER, or a store that knows conditional writes, as Amazon's does",
+        )
+
+
 class ObjectRanges:
     """Stretches of an object; those in a row come by one long request."""
 

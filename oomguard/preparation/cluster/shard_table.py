@@ -17,7 +17,6 @@ from oomguard.preparation.cluster.parts import Place, open_part
 from oomguard.preparation.cluster.shard_plan import At, PlannedShard, plan_shards, share_of, stretches_of
 from oomguard.preparation.disk_room import free_bytes, require_room
 from oomguard.preparation.writing.token_sink import Totals
-from oomguard.preparation.writing.val_split import ValSplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -111,7 +110,7 @@ def plan_table(job: Job, parts: Iterator[tuple[int, list[tuple[Any, ...]], list[
         stretches(),
         full=resolved.layout.shard_tokens,
         with_documents=resolved.output.writes_documents(resolved.layout),
-        val=ValSplit(resolved.val_fraction) if job.by_document and resolved.val_fraction is not None else None,
+        val_fraction=resolved.val_fraction if job.by_document else None,
         first_index=first_indexes(job),
         fold_last=resolved.layout.fold_last,
     )

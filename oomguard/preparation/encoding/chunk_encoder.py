@@ -151,7 +151,7 @@ class ChunkEncoder:
         """Write down where the documents begin that end in a text; the first may have begun before it: -1."""
         if not self._config.with_origins:
             return answer
-        from oomguard.preparation.encoding.document_origins import origins_in_text
+        from oomguard.preparation.encoding.safe_cuts import origins_in_text
 
         count = answer.documents
         unified = self._config.newlines == "universal"

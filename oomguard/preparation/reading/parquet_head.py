@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from oomguard.kernel.plain_files import open_regular
 from oomguard.preparation.reading.fields import paths_of
-from oomguard.preparation.reading.parquet_page import NotAPage, ThriftCursor
-from oomguard.preparation.reading.parquet_pages import ColumnPlace, read_chunk_pages
+from oomguard.preparation.reading.parquet_pages import ColumnPlace, NotAPage, ThriftCursor, read_chunk_pages
 from oomguard.units import KIB, MIB
 
 if TYPE_CHECKING:

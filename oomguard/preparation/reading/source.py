@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from oomguard.preparation.reading.kinds import Compression, Kind
-    from oomguard.preparation.remote.places import Places
-    from oomguard.preparation.remote.remote_file import RemoteFile
+    from oomguard.preparation.remote.remote_file import Places, RemoteFile
 
 STDIN = "-"
 REMOTE = ("hf://", "s3://", "gs://", "https://", "http://")
@@ -78,7 +77,7 @@ class Source:
 
     def open_places(self) -> Places:
         """Open it on its server to look into it here and there, by short requests. Raises: MissingExtra."""
-        from oomguard.preparation.remote.places import Places
+        from oomguard.preparation.remote.remote_file import Places
 
         return Places(self.open_remote())
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Any
+from typing import Any, Self
 
 from oomguard.errors import BadInput, Unreachable
 from oomguard.preparation.remote.requesting import Client, Patience, TryAgain, changed, receive, tag_of
@@ -23,6 +23,7 @@ _BLOCK = 256 * KIB
 _SMALL = 4 * MIB  # a file that is read by seeking, and is held whole
 _TAIL = MIB  # where the footer of most is
 _MOST_FOOTER = 64 * MIB  # which is held, and parsed
+_AROUND, _AHEAD = 16 * KIB, 64 * KIB  # of a place, in one request
 
 
 class RemoteFile:
@@ -217,3 +218,52 @@ def _hash_for(pin: str, size: int) -> Any:
     if len(pin) == 40:
         return hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
     return None
+
+
+# A file on a server that is looked into here and there: what is around a place comes in the same request.
+
+
+class Places:
+    """Bytes of a file from where they are asked for; it is closed with this."""
+
+    def __init__(self, file: RemoteFile) -> None:
+        self._file = file
+        self._held, self._held_at = b"", 0
+        self._at = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Give a stretch, shorter only at the file's end. Raises: as RemoteFile's."""
+        behind = min(offset + length, self._file.size)
+        if not (self._held_at <= offset and behind <= self._held_at + len(self._held)):
+            self._held_at = max(0, offset - _AROUND)
+            self._held = self._file.stretch(self._held_at, min(self._file.size, behind + _AHEAD) - self._held_at)
+        return self._held[offset - self._held_at : behind - self._held_at]
+
+    def seek(self, offset: int) -> int:
+        """Go there."""
+        self._at = offset
+        return offset
+
+    def read(self, size: int) -> bytes:
+        """Give the next bytes."""
+        got = self.read_at(self._at, size)
+        self._at += len(got)
+        return got
+
+    def readline(self, most: int) -> bytes:
+        """Give what is left of a line, with its end; of a longer one the first `most` bytes."""
+        parts, left, step = [], most, 4 * KIB
+        while left > 0 and (got := self.read_at(self._at, min(step, left))):
+            end = got.find(b"\n") + 1 or len(got)
+            parts.append(got[:end])
+            self._at += end
+            left, step = left - end, min(2 * step, MIB)
+            if parts[-1].endswith(b"\n"):
+                break
+        return b"".join(parts)

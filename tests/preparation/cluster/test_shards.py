@@ -89,7 +89,11 @@ def test_shards_end_where_one_machine_ends_them(
 ) -> None:
     val = ValSplit(fraction) if fraction else None
     shards = plan_shards(
-        stretches(units, step), full=full, with_documents=with_documents, val=val, first_index={"train": 0, "val": 0}
+        stretches(units, step),
+        full=full,
+        with_documents=with_documents,
+        val_fraction=fraction,
+        first_index={"train": 0, "val": 0},
     )
     found = {split: [shard.tokens for shard in shards if shard.split == split] for split in ("train", "val")}
     assert found == obvious(units, full, with_documents=with_documents, val=val)

@@ -14,8 +14,7 @@ from array import array
 from typing import TYPE_CHECKING, Any
 
 from oomguard.kernel.plain_files import open_regular
-from oomguard.preparation.writing.formats.base import OutputFormat
-from oomguard.preparation.writing.formats.blocks import block_ends, tail_note
+from oomguard.preparation.writing.formats.base import OutputFormat, block_ends, tail_note
 from oomguard.preparation.writing.formats.stored import RawShard, split_folders, unreadable
 from oomguard.preparation.writing.formats.words import again, no_train_file, python_line, quoted
 
