@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from oomguard.errors import BadInput, Stopped
 from oomguard.estimation.run_forecast import ShortRun
 from oomguard.estimation.time_alone import TimeAlone
+from oomguard.kernel.process.commands import own_command
 from oomguard.text import printable
 
 if TYPE_CHECKING:
@@ -27,6 +28,11 @@ _POLL_SECONDS = 0.02
 
 class CannotTry(Exception):
     """No run could be made; what it says is for people."""
+
+
+def command_of(words: Sequence[str]) -> list[str]:
+    """The command line of `oomguard` with these words behind it."""
+    return own_command("oomguard.cli.app", *words)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.estimation.run_forecast import choose_parts, choose_turns
 from oomguard.estimation.sample_files import write_sample
-from oomguard.estimation.short_runs import CannotTry, Runner
-from oomguard.kernel.process.commands import own_command
+from oomguard.estimation.short_runs import CannotTry, Runner, command_of
 from oomguard.kernel.process.signals import stoppable
 from oomguard.kernel.scratch import scratch_folder
 from oomguard.preparation.options import PrepareOptions
@@ -96,7 +95,7 @@ def try_some(
         input_format = options.input_format if len(sizes) == 1 else "auto"  # parts have names that say what they are
         val = None if len(sizes) == 1 else "0"
         _, *words = job_command(options, max_rss, inputs, out, "--json", "--quiet", val=val, input_format=input_format)
-        return own_command("oomguard.cli.app", *words)
+        return command_of(words)
 
     try:
         return try_job(sources, sizes, text_bytes=text_bytes, out=options.out, command=command), ""
