@@ -323,7 +323,7 @@ def test_kills_at_any_moment(tmp_path: Path, s3: S3Server) -> None:
     scratch.mkdir()
     kills = 0
     for command in ("work", "finish"):
-        after = 0.6
+        after = 0.3
         while True:
             run = subprocess.Popen(
                 [sys.executable, "-m", "oomguard", command, "job.json"], cwd=tmp_path, stdout=subprocess.DEVNULL,
