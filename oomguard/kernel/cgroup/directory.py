@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import time
@@ -155,7 +156,8 @@ def read_kernel_text(path: Path) -> str | None:
 # knows neither delegation, nor the no-internal-processes rule, nor all of what a container forbids.
 
 _BUDGET_NAME = re.compile(r"oomguard-([0-9]{1,10})(?:-[0-9]{1,3})?")
-_REMOVAL_PATIENCE_SECONDS = 1.0
+_REMOVAL_PATIENCE_SECONDS = 1.0  # while processes are in it,
+_ENDING_PATIENCE_SECONDS = 20.0  # and while there are none, but the kernel of a busy machine still ends their last
 
 
 def write_setting(cgroup: Path, file: str, value: str | int) -> None:
@@ -182,17 +184,30 @@ def remove_cgroup(path: Path) -> None:
     path.rmdir()
 
 
+def _holds_none(path: Path) -> bool:
+    """Whether the kernel lists no process there, nor a cgroup below."""
+    try:
+        return not (path / "cgroup.procs").read_bytes() and not any(entry.is_dir() for entry in path.iterdir())
+    except OSError:
+        return False
+
+
 def remove_when_empty(path: Path) -> bool:
-    """Remove a cgroup whose last processes are just ending, or give up after a second. Says if it is gone."""
-    deadline = time.monotonic() + _REMOVAL_PATIENCE_SECONDS
+    """Remove a cgroup whose last processes are just ending, or give up after a second if some are not.
+
+    Says if it is gone.
+    """
+    began = time.monotonic()
     pause_seconds = 0.002
     while True:
         try:
             remove_cgroup(path)
         except FileNotFoundError:
             return True
-        except OSError:
-            if time.monotonic() > deadline:
+        except OSError as error:
+            is_ending = error.errno == errno.EBUSY and _holds_none(path)
+            patience = _ENDING_PATIENCE_SECONDS if is_ending else _REMOVAL_PATIENCE_SECONDS
+            if time.monotonic() > began + patience:
                 return False
             time.sleep(pause_seconds)
             pause_seconds = min(2 * pause_seconds, 0.1)

@@ -11,6 +11,8 @@ import bz2
 import lzma
 import sys
 from contextlib import suppress
+from heapq import nlargest
+from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
 from isal import igzip_lib
@@ -23,7 +25,7 @@ from oomguard.text import printable
 from oomguard.units import KIB, MIB
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from oomguard.preparation.reading.source import Source
 
@@ -210,13 +212,19 @@ def _xz_memory(head: bytes) -> int:
 # It is planned with at the start; what comes later in a file, and is larger, is asked for when it is reached.
 
 
-def memory_ahead(sources: Iterable[Source]) -> tuple[int, str]:
+def _is_here(source: Source) -> bool:
+    return source.path != "-" and not source.is_remote
+
+
+def memory_ahead(sources: Sequence[Source]) -> tuple[int, str]:
     """Give the most that one of the sources takes at once beyond the usual, in bytes, and what for; 0 if none does."""
     largest, what = 0, ""
-    packed = [source for source in sources if source.path != "-" and not source.is_remote]
-    arrow = sorted((one for one in packed if one.kind == "arrow"), key=lambda one: -(one.size or 0))
-    windows = [one for one in packed if one.compression in ("zst", "xz")]
-    for source in (*arrow[:_ARROW_FILES], *windows[:_FILES]):
+    # Only those are kept that are looked into: there may be a million.
+    arrow = nlargest(
+        _ARROW_FILES, (one for one in sources if one.kind == "arrow" and _is_here(one)), key=lambda one: one.size or 0
+    )
+    windows = islice((one for one in sources if one.compression in ("zst", "xz") and _is_here(one)), _FILES)
+    for source in (*arrow, *windows):
         is_arrow = source.kind == "arrow"
         with suppress(OSError, OutsideError):  # that it cannot be read is said where it is opened
             if is_arrow:

@@ -8,16 +8,18 @@ import re
 import socket
 import subprocess
 import tempfile
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from oomguard.errors import BadInput, NothingFound
-from oomguard.preparation.reading.source import Source
+from oomguard.preparation.reading.memory_ahead import memory_ahead
+from oomguard.preparation.reading.source import Source, SourceList
 from oomguard.preparation.reading.sources import Wanted, find_inputs, find_sources
 from oomguard.preparation.reading.sources import _natural as natural
 
@@ -339,3 +341,21 @@ def test_the_output_folder_is_named_as_what_is_never_read(tmp_path: Path) -> Non
     with pytest.raises(BadInput, match="is the output folder, which is never read") as caught:
         find_inputs(["."], folder=tmp_path, exclude=tmp_path, wanted=Wanted())
     assert caught.value.do.endswith("--out tokens")
+
+
+@pytest.mark.parametrize("compression", [None, "zst"])
+def test_what_is_looked_into_ahead_of_many_files_is_not_a_list_of_them_all(
+    tmp_path: Path, compression: Literal["zst"] | None
+) -> None:
+    """A million are planned in little memory."""
+    name = "a.txt.zst" if compression else "a.txt"
+    (tmp_path / name).write_bytes(b"")
+    source = Source(path=str(tmp_path / name), kind="text", compression=compression, size=0, mtime_ns=0)
+    sources = SourceList(source for _ in range(20_000))
+    tracemalloc.start()
+    try:
+        memory_ahead(sources)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1 << 20  # a Source alone takes 160 bytes, and with what it holds 400
