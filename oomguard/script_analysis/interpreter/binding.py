@@ -157,6 +157,9 @@ class Binding(Functions):
             self.memory.flush(owner.parts[key])
             owner.parts[key] = value
             return True
+        if isinstance(key, str) and self.memory.is_of_piece(owner) and (value.of_input or value.fraction > 0):
+            owner.parts[key] = value  # row["text"] = line, as in {"text": line}
+            return True
         if isinstance(key, str) or not owner.parts or value.kind not in ("list", "set", "counter"):
             return False
         self.memory.flush(owner)

@@ -36,7 +36,7 @@ _OBJECTS = {"future": 1000.0, "worker": 1000.0, "bytebuffer": 100.0, "textbuffer
 # An array that is one item of many: its object, malloc's headers, and its slot; one of frombuffer() also keeps the
 # bytes object that it looks into. What a list of array2 costs counts them already.
 _ARRAY_OBJECTS = {"file_array": 184.0, "array4": 152.0, "array8": 152.0}
-_OF_PARTS = frozenset({"tuple", "object", "list", "dict", "partial", "function"})
+_OF_PARTS = frozenset({"tuple", "object", "list", "dict", "set", "counter", "partial", "function"})
 PAIR_BYTES = 88.0  # a tuple of a pair, and its slot
 _TABLES = frozenset({"set", "dict"})
 _VOCABULARY = frozenset({"word", "character", "token"})  # of these there are ever fewer new ones

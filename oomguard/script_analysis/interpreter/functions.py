@@ -79,7 +79,7 @@ class Functions(Expressions):
         if any(id(base) in self.of_others for base in bases) or (
             len(given) > len(bases) and not body.named and not all(map(_is_plain, statement.bases))
         ):
-            self.of_others.add(id(body))
+            self.of_others[id(body)] = body
         for member in statement.body:
             if isinstance(member, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 method = AbstractValue(kind="function", value=member, home=self.memory.frames[-1])
@@ -127,8 +127,10 @@ class Functions(Expressions):
             if isinstance(node, ast.Lambda):
                 self.returned[-1].append(self.evaluate(node.body))
             elif self._calls_itself(node):
-                with self.memory.loop(0.0):
+                with self.memory.loop(0.0) as loop:
                     self.statements(node.body)
+                if loop.fraction > 0 and any(one.kind not in ("none", "number") for one in self.returned[-1]):
+                    self.memory.cannot_see(node, "calls itself for each piece; what that keeps is not known")
             else:
                 self.statements(node.body)
         finally:

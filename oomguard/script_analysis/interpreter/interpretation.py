@@ -56,7 +56,7 @@ class Interpretation:
         self.module = Frame()
         self.functions: list[AbstractValue] = []
         self.lambdas: list[AbstractValue] = []
-        self.of_others: set[int] = set()  # classes with a parent from elsewhere
+        self.of_others: dict[int, AbstractValue] = {}  # classes with a parent from elsewhere
         self.made_of_others: list[AbstractValue] = []  # objects of these
         self.called: set[int] = set()
         self.times: Counter[int] = Counter()

@@ -301,6 +301,11 @@ class MemoryModel:
         """Whether a loop over many files runs that `holder` outlives."""
         return any(loop.fraction > 0 and not loop.each and loop.number not in holder.born for loop in self.loops)
 
+    def is_of_piece(self, holder: AbstractValue) -> bool:
+        """Whether it was made anew for the piece of the input that is at hand."""
+        over = [loop for loop in self.loops if loop.fraction > 0]
+        return bool(over) and all(loop.number in holder.born for loop in over)
+
     def _take_kind(self, holder: AbstractValue, item: AbstractValue, *, spread: bool) -> None:
         """A list that is filled piece by piece, and may be kept whole, is of its items' kind from the first on."""
         if holder.fraction > 0:
@@ -311,6 +316,8 @@ class MemoryModel:
             return
         if holder.kind in ("list", "dict") and (foreign or item.kind in ("output", "file", "object", "queue")):
             holder.item = holder.item or item
+        if holder.kind in ("dict", "set", "counter") and item.of_input and self.is_of_piece(holder):
+            holder.item, holder.of_input = holder.item or item, True  # {w for w in line.split()}, by hand
         if holder.kind not in ("list", "text", "bytes"):
             return
         if item.of_input or item.kind == "token":

@@ -12,6 +12,7 @@ _PLAIN = {"property", "staticmethod", "classmethod", "contextmanager", "lru_cach
           "abstractmethod", "dataclass", "override", "njit", "jit", "no_grad"}  # fmt: skip
 _OTHER_FILES = 10_000_000  # from here on lines are those of imported modules
 _MOST_HANDED = 200
+_CALLED = frozenset({"__getitem__", "__call__", "__next__", "__missing__"})
 
 
 class Uncalled(Imports):
@@ -46,8 +47,15 @@ class Uncalled(Imports):
             and id(function.value) not in self.classes
             and (isinstance(function.value, ast.Lambda) or function.value.name in named)
         ]
-        for made in self.made_of_others:
-            methods = [one for name, one in made.parts["class"].parts.items() if not name.startswith("__")]
+        given = [
+            AbstractValue(kind=body.named or "object", parts={"class": body})
+            for body in self.of_others.values()
+            if body.value.name in named and not any(made.parts["class"] is body for made in self.made_of_others)
+        ]
+        for made in [*self.made_of_others, *given]:
+            methods = [
+                one for name, one in made.parts["class"].parts.items() if not name.startswith("__") or name in _CALLED
+            ]
             handed += [
                 (one, made)
                 for one in methods

@@ -199,14 +199,14 @@ def _container(it: Expressions, call: Call) -> AbstractValue | None:
     if call.owner.kind == "element" and call.args:
         listed = LIST_OF.get(call.args[-1].kind)
         holder.inner = holder.inner or (kept_item(AbstractValue(kind=listed)) if listed else None)
-    if (written or call.name in ("append", "add", "appendleft", "insert", "push")) and call.args:
+    if (written or call.name in ("append", "add", "appendleft", "insert", "push", "new_child")) and call.args:
         it.memory.grow(
             holder,
             call.args[-1],
             call.node,
             spread=call.owner.kind in ("text", "bytes", "textbuffer", "bytebuffer"),
         )
-        return AbstractValue()
+        return AbstractValue() if call.name != "new_child" else call.owner
     if call.name == "create_task" and call.args:  # a TaskGroup's
         it.memory.grow(holder, call.args[0], call.node, spread=False)
         return it.memory.new("worker")

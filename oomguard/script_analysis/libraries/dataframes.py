@@ -126,6 +126,8 @@ def _frame_method(it: Expressions, call: Call) -> AbstractValue | None:
         return _copied(it, call, share=taken)
     if call.name in ("head", "tail", "sample", "limit", "groupby", "describe", "value_counts"):
         return it.memory.new(call.owner.kind, of_input=True)
+    if call.name == "to_excel" and it.memory.loops and not (call.args and call.args[0].kind == "text"):
+        it.memory.cannot_see(call.node, "a workbook stays in memory until it is closed")
     if call.name in ("to_csv", "to_json", "to_parquet", "write_csv", "write_parquet", "write_ndjson", "to_pickle"):
         return AbstractValue(kind="none")
     if call.name in ("len", "sum", "mean", "max", "min", "count", "nunique", "isna", "notna", "any", "all", "isin"):

@@ -214,6 +214,8 @@ def _set_attribute(it: Expressions, call: Call) -> AbstractValue:
     named = len(call.args) > 2 and not isinstance(call.args[1].value, str)
     if named and it.memory.loops and call.args[2].of_input:
         it.memory.cannot_see(call.node, "keeps an attribute for each name that there is")
+    elif len(call.args) > 2 and not named:
+        call.args[0].parts[call.args[1].value] = call.args[2]
     return AbstractValue()
 
 
@@ -284,7 +286,9 @@ FUNCTIONS.update(
         ),
         **dict.fromkeys(("builtins.list", "builtins.tuple", "builtins.sorted"), make_list),
         **dict.fromkeys(("builtins.set", "builtins.frozenset"), _make_set),
-        **dict.fromkeys(("builtins.dict", "collections.defaultdict", "collections.OrderedDict"), _make_dict),
+        **dict.fromkeys(
+            ("builtins.dict", "collections.defaultdict", "collections.OrderedDict", "collections.ChainMap"), _make_dict
+        ),
         "collections.Counter": _make_counter,
         **dict.fromkeys(("dict.fromkeys", "OrderedDict.fromkeys", "Counter.fromkeys"), _from_keys),
         **dict.fromkeys(("argparse.FileType", "click.File", "types.File"), _opened_argument),

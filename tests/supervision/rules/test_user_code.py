@@ -134,3 +134,17 @@ def test_a_thread_that_runs_the_user_s_code_is_not_joined_to_another() -> None:
 )
 def test_what_is_nothing_but_waiting(source: str, waits: bool) -> None:
     assert only_waits(source) is waits
+
+
+@pytest.mark.parametrize(
+    ("source", "waits"),
+    [
+        ("fd_event_list = self._selector.poll(timeout, max_ev)", True),  # asyncio's, of Python 3.11
+        ("sock.sendall(data)", True),  # gunicorn's
+        ("self.sock.send(view)", True),
+        ("sock.sendall(b''.join(parts))", False),
+        ("rows = consumer.poll(timeout, max_records)", False),
+    ],
+)
+def test_the_lines_at_which_servers_wait(source: str, waits: bool) -> None:
+    assert only_waits(source) is waits
