@@ -1,9 +1,10 @@
-"""oomguard beside datatrove's local executor: tokens per second, memory of a worker, what a killed worker costs.
+"""oomguard beside datatrove's local executor: tokens per CPU second, memory of a worker, what a killed worker costs.
 
     python -m benchmarks.beside_datatrove --size 120MB
 
 Both read the same .jsonl files with two workers and write datatrove's format, in the order of the input, with the same
-tokenizer; the bytes of the shards are compared. The second time a worker is killed with SIGKILL when half of the time
+tokenizer; the bytes of the shards are compared. A worker is a process that has started no other: what is above it only
+hands out work. The second time a worker is killed with SIGKILL when half of the time
 is over; what is not over after three times the undisturbed run (and a minute) is ended, and started again as it is.
 `make .venv-bench`, or a folder with an environment that has datatrove in $OOMGUARD_BENCH_VENV.
 """
@@ -14,6 +15,7 @@ import argparse
 import hashlib
 import json
 import random
+import resource
 import shutil
 import signal
 import subprocess
@@ -45,8 +47,7 @@ class Run:
 
     seconds: float
     cpu: float
-    worker_bytes: int  # the largest RSS of a process below the one that was started
-    processes: int
+    worker_bytes: int  # the largest PSS of a worker
     all_bytes: int  # PSS of all processes together, at most
     status: int | None  # None: it was ended after all patience
 
@@ -84,10 +85,10 @@ def processes(pid: int) -> Iterator[psutil.Process]:
 
 
 def run(line: list[str], *, kill_after: float | None = None, patience: float = 1e9) -> Run:
-    began = time.monotonic()
+    began, before = time.monotonic(), _cpu_of_ended()
     child = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-    rss: dict[int, int] = {}
-    cpu: dict[int, float] = {}  # as last seen: a pool ends its workers without waiting for them
+    pss: dict[int, int] = {}
+    cpu: dict[int, float] = {}  # as last seen: not every pool waits for the workers that it ends
     most, killed = 0, False
     status: int | None = None
     while True:
@@ -95,19 +96,22 @@ def run(line: list[str], *, kill_after: float | None = None, patience: float = 1
             status = child.wait(SAMPLE_SECONDS)
             break
         now, total = time.monotonic() - began, 0
-        workers = []
+        workers: dict[int, psutil.Process] = {}
+        parents: set[int] = set()
         for process in processes(child.pid):
             with suppress(psutil.Error):
                 memory = process.memory_full_info()
                 total += memory.pss
                 cpu[process.pid] = sum(process.cpu_times()[:2])
-                if process.pid != child.pid:
-                    workers.append(process)
-                    rss[process.pid] = max(rss.get(process.pid, 0), memory.rss)
+                workers[process.pid] = process
+                parents.add(process.ppid())
+                pss[process.pid] = max(pss.get(process.pid, 0), memory.pss)
         most = max(most, total)
+        for pid in parents:
+            workers.pop(pid, None)
+            pss.pop(pid, None)
         if kill_after is not None and not killed and now > kill_after and workers:
-            busiest = max(workers, key=lambda each: sum(each.cpu_times()[:2]))
-            busiest.send_signal(signal.SIGKILL)
+            workers[max(workers, key=lambda pid: cpu[pid])].send_signal(signal.SIGKILL)
             killed = True
         if now > patience:
             for process in reversed(list(processes(child.pid))):
@@ -115,7 +119,14 @@ def run(line: list[str], *, kill_after: float | None = None, patience: float = 1
                     process.kill()
             child.wait()
             break
-    return Run(time.monotonic() - began, sum(cpu.values()), max(rss.values(), default=0), len(rss), most, status)
+    spent = max(sum(cpu.values()), _cpu_of_ended() - before)
+    return Run(time.monotonic() - began, spent, max(pss.values(), default=0), most, status)
+
+
+def _cpu_of_ended() -> float:
+    """CPU seconds of all processes below that were waited for."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def tokens_of(out: Path) -> tuple[int, str]:
@@ -137,7 +148,7 @@ def main() -> None:
     inputs = folder / "in"
     make_inputs(inputs, parse_size(asked.size))
     answers = {}
-    print("| | tokens/s | tokens per CPU second | memory of a worker | of all processes | a worker is killed |")
+    print("| | tokens per CPU second | tokens/s | memory of a worker | of all processes | a worker is killed |")
     print("|---|---:|---:|---:|---:|---|")
     try:
         for name in ("oomguard", "datatrove"):
@@ -147,7 +158,7 @@ def main() -> None:
                 sys.exit(f"{name} ended with status {calm.status}")
             tokens, answers[name] = tokens_of(out)
             hit = killed(name, inputs, folder, calm, answers[name])
-            speed = f"{tokens / calm.seconds:,.0f} | {tokens / calm.cpu:,.0f}"
+            speed = f"{tokens / calm.cpu:,.0f} | {tokens / calm.seconds:,.0f}"
             memory = f"{calm.worker_bytes / MIB:,.0f} MiB | {calm.all_bytes / MIB:,.0f} MiB"
             print(f"| {name} | {speed} | {memory} | {hit} |", flush=True)
         same = len(set(answers.values())) == 1

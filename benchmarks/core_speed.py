@@ -30,6 +30,8 @@ from benchmarks import corpus, recording
 from oomguard.preparation.encoding import splitters
 from oomguard.preparation.encoding.encodings import find_encoding, find_rank_file, load_tiktoken, read_ranks
 from oomguard.preparation.encoding.native import SCRATCH_PER_BYTE, SLACK_TOKENS, Encoder, Status, Tier, Vocabulary
+from oomguard.preparation.engines.memory_sum import Needs, plan_budget
+from oomguard.units import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,6 +55,20 @@ def cut(data: bytes, size: int) -> Iterator[bytes]:
         at = end
 
 
+def usual_state(splitter: splitters.Splitter, token_bytes: int) -> int:
+    """The cache_bits that a text gets with two workers and a budget of 512M."""
+    needs = Needs(
+        family=splitters.family_of(splitter),
+        token_bytes=token_bytes,
+        inputs=frozenset({"text"}),
+        stream=False,
+        native=True,
+        verify=True,
+        chunks=300,
+    )
+    return plan_budget(512 * MIB, needs=needs, workers=2, cpus=2).cache_bits
+
+
 class Core:
     """The core, streaming."""
 
@@ -61,7 +77,8 @@ class Core:
     ) -> None:
         # One buffer for all windows, as a job has it; what is kept for the comparison is copied while no clock runs.
         self._tokens = np.zeros(WINDOW + SLACK_TOKENS, np.uint16 if token_bytes == 2 else np.uint32)
-        self._encoder = Encoder(Vocabulary.build(ranks), splitter, token_bytes=token_bytes, tier=tier)
+        bits = usual_state(splitter, token_bytes)
+        self._encoder = Encoder(Vocabulary.build(ranks), splitter, token_bytes=token_bytes, cache_bits=bits, tier=tier)
         self._scratch = bytearray(SCRATCH_PER_BYTE << 20)
 
     def __call__(self, lap: bytes) -> Run:

@@ -95,12 +95,12 @@ def write_text(path: Path, megabytes: int, chance: random.Random) -> None:
             file.writelines(f"{' '.join(chance.choices(WORDS, k=chance.randint(4, 20)))}\n" for _ in range(1000))
 
 
-def run_forecasts(folder: Path, trials: int, seed: int) -> bool:
+def run_forecasts(folder: Path, numbers: range, seed: int) -> bool:
     held: list[bool] = []
     widths: list[float] = []
     withheld: dict[str, int] = {}
     truths: dict[tuple[str, int], int] = {}
-    for number in range(trials):
+    for number in numbers:
         chance = random.Random(seed * 10_000 + number)
         name, megabytes = list(PROGRAMS)[number % len(PROGRAMS)], chance.choice((12, 20, 30))
         text, program = folder / f"{megabytes}.txt", folder / f"keeps_{name.replace(' ', '_')}.py"
@@ -134,12 +134,12 @@ def run_forecasts(folder: Path, trials: int, seed: int) -> bool:
     return sum(held) >= HELD * len(held) and median(widths) <= FORECAST_WIDTH
 
 
-def run_at_most(folder: Path, trials: int, seed: int) -> bool:
+def run_at_most(folder: Path, numbers: range, seed: int) -> bool:
     held: list[bool] = []
     over: list[float] = []
     unsaid = 0
     (folder / "spike.py").write_text(_SPIKE)
-    for number in range(trials):
+    for number in numbers:
         chance = random.Random(seed * 20_000 + number)
         size, seconds = chance.randint(8, 300) * MIB, chance.choice((0.0, 0.005, 0.02, 0.05, 0.3))
         steps, way = chance.choice((1, 1, 4, 16)), ("cgroup", "polling")[number % 2]
@@ -171,13 +171,15 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", default=["forecast", "at-most"])
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--first", type=int, default=0, help="number of the first trial")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder, good = Path(name), True
+        numbers = range(arguments.first, arguments.first + arguments.trials)
         if "forecast" in arguments.parts:
-            good &= run_forecasts(folder, arguments.trials, arguments.seed)
+            good &= run_forecasts(folder, numbers, arguments.seed)
         if "at-most" in arguments.parts:
-            good &= run_at_most(folder, arguments.trials, arguments.seed)
+            good &= run_at_most(folder, numbers, arguments.seed)
     sys.exit(not good)
 
 

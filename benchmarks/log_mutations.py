@@ -144,8 +144,10 @@ def check(text: bytes, *, shown: bool) -> int:
     for event in events:
         for victim in event.victims:
             assert re.search(rf"process :?{victim.pid}\b|pid:{victim.pid}\b", flat), victim
-            # A line may have been broken twice, and a name with it: where it had a blank is not told then.
-            assert "".join(victim.name.split()) in unbroken, victim
+            # A line may have been broken twice, and a name with it: where it had a blank is not told then. One that
+            # breaks off has dots.
+            assert "".join(victim.name.removesuffix("...").split()) in unbroken, victim
+        assert "".join((event.half_chosen or "").split()) in unbroken, event.half_chosen
     for other in found_all:
         if isinstance(other, OtherKill | Notice):
             assert other.pid is None or re.search(rf"(?<![0-9]){other.pid}(?![0-9])", flat), other

@@ -2,13 +2,16 @@
 
 Each trial makes a corpus of its own: real documents drawn by a seed, in an order that is hard on samples (by length,
 languages in blocks, one huge document among small ones), as one of the input formats. Then `plan` is asked, and
-`prepare` does the job: its tokens, its peak and its time are the truth. `--only tokens` asks the sample alone, in this
-process. Exits with 1 if a band holds the truth in fewer than 95 of 100 trials, or is wider than promised.
+`prepare` does the job: its tokens, its peak and its time are the truth. `plan` promises a time with the CPUs to itself;
+so the part of its time that `prepare` waited for CPUs that other programs had does not count (`time_alone`). `--only
+tokens` asks the sample alone, in this process; `--facts` keeps what was said of each trial, as JSON Lines. Exits with 1
+if a band holds the truth in fewer than 95 of 100 trials, or is wider than promised.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gzip
 import json
 import os
@@ -20,11 +23,13 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.sample import load_documents
+from oomguard.estimation.run_forecast import TimeAlone
 
 MB = 1_000_000
 FORMATS = ("txt", "txt-separator", "jsonl", "parquet", "parquet-one-group", "txt.gz", "jsonl.zst", "many")
@@ -113,17 +118,35 @@ class Refused(Exception):
     """A command said that it cannot be done."""
 
 
-def oomguard(*arguments: str) -> tuple[dict[str, object], float]:
-    began = time.monotonic()
+def oomguard(*arguments: str) -> dict[str, Any]:
     run = subprocess.run([sys.executable, "-m", "oomguard", *arguments, "--json"], capture_output=True, check=False)
     if run.returncode:
         raise Refused(f"oomguard {' '.join(arguments)}: {run.stderr.decode()}")
-    return json.loads(run.stdout), time.monotonic() - began
+    return dict(json.loads(run.stdout))
+
+
+def timed(*arguments: str) -> dict[str, Any]:
+    """Run it, and add how long it took with the CPUs to itself."""
+    began = time.monotonic()
+    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as wrong:
+        command = [sys.executable, "-m", "oomguard", *arguments, "--json", "--quiet"]
+        child = subprocess.Popen(command, stdout=said, stderr=wrong)
+        alone = TimeAlone(child.pid)
+        while child.poll() is None:
+            alone.look()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(0.02)
+        times = {"wall_seconds": time.monotonic() - began, "seconds_alone": alone.seconds()}
+        said.seek(0)
+        wrong.seek(0)
+        if child.returncode:
+            raise Refused(f"oomguard {' '.join(arguments)}: {wrong.read().decode()}")
+        return dict(json.loads(said.read())) | times
 
 
 def sampled_tokens(path: Path, kind: str) -> dict[str, int]:
     from oomguard.preparation.encoding.encodings import find_encoding
-    from oomguard.preparation.reading.sampling import sample_corpus
+    from oomguard.preparation.reading.corpus_sample import sample_corpus
     from oomguard.preparation.reading.sources import find_sources
 
     separator = SEPARATOR.encode() if kind == "txt-separator" else b""
@@ -132,37 +155,44 @@ def sampled_tokens(path: Path, kind: str) -> dict[str, int]:
     return {"low": tokens.low, "value": tokens.value, "high": tokens.high}
 
 
-def trial(folder: Path, made: list[str], kind: str, bands: dict[str, Band], only: str) -> str:
-    """One corpus; gives what it showed in a line."""
+def trial(folder: Path, made: list[str], kind: str, bands: dict[str, Band], only: str) -> tuple[str, dict[str, Any]]:
+    """One corpus; gives what it showed in a line, and the facts."""
     path = write(made, kind, folder)
     flags = ["--separator", SEPARATOR] if kind == "txt-separator" else []
     job = ["prepare", str(path), "--out", str(folder / "out"), *flags]
     if only == "tokens":
-        plan = {"tokens": sampled_tokens(path, kind), "forecast": None}
+        plan: dict[str, Any] = {"tokens": sampled_tokens(path, kind), "forecast": None}
         job += ["--val-fraction", "0", "--verify", "off"]
     else:
         job = ["run", "--max-rss", "512M", *job]
         try:
-            plan, _ = oomguard("plan", str(path), "--max-rss", "512M", "--out", str(folder / "out"), *flags)
+            plan = oomguard("plan", str(path), "--max-rss", "512M", "--out", str(folder / "out"), *flags)
         except Refused:  # it says that prepare would fail: then prepare must
-            try:
-                oomguard(*job, "--quiet")
-            except Refused:
-                return "refused, as prepare does"
-            raise
-    run, seconds = oomguard(*job, "--quiet")
+            plan = {}
+    try:
+        run = timed(*job)
+    except Refused:
+        run = {}
+    if not run and not plan:
+        return "refused, as prepare does", {}
+    if not run or not plan:
+        for band in bands.values():
+            band.held.append(False)
+        return f"{'prepare' if plan else 'plan'} alone refuses it   MISSED", {}
     tokens, forecast = plan["tokens"], plan["forecast"]
     truth = run["tokens"]
     held = bands["tokens"].add(tokens["low"], tokens["value"], tokens["high"], truth)
     words = [f"tokens {100 * (tokens['value'] / truth - 1):+.2f}% ± {100 * bands['tokens'].widths[-1]:.2f}%"]
     if forecast is not None:
-        peak = run["peak_unreclaimable"]
+        peak, seconds = run["peak_unreclaimable"], run["seconds_alone"]
         held &= bands["peak"].add(forecast["peak_low"], forecast["peak"], forecast["peak_high"], peak)
         held &= bands["time"].add(forecast["seconds_low"], forecast["seconds"], forecast["seconds_high"], seconds)
         words.append(
-            f"peak {100 * (forecast['peak'] / peak - 1):+.1f}%, time {forecast['seconds']:.2f} {seconds:.2f} s"
+            f"peak {100 * (forecast['peak'] / peak - 1):+.1f}%, time {forecast['seconds']:.2f} {seconds:.2f} s "
+            f"(wall {forecast['seconds_beside_others']:.1f} {run['wall_seconds']:.1f} s)"
         )
-    return f"{', '.join(words)}{'' if held else '   MISSED'}"
+    facts = {"tokens": tokens, "forecast": forecast, "tried": plan.get("tried"), "corpus": plan.get("corpus")}
+    return f"{', '.join(words)}{'' if held else '   MISSED'}", facts | {"run": run}
 
 
 def main() -> None:
@@ -171,16 +201,21 @@ def main() -> None:
     parser.add_argument("--only", choices=("tokens", "all"), default="all")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--megabytes", type=int, nargs=2, default=(26, 160))
+    parser.add_argument("--facts", type=Path)
+    parser.add_argument("--first", type=int, default=0, help="number of the first trial")
     arguments = parser.parse_args()
     found = documents()
     bands = {name: Band() for name in WIDTHS}
-    for number in range(arguments.trials):
+    for number in range(arguments.first, arguments.first + arguments.trials):
         chance = random.Random(arguments.seed * 100_000 + number)
         kind, order = FORMATS[number % len(FORMATS)], ORDERS[number // len(FORMATS) % len(ORDERS)]
         size = chance.randint(*arguments.megabytes) * MB
         with tempfile.TemporaryDirectory() as name:
-            said = trial(Path(name), draw(found, order, size, chance), kind, bands, arguments.only)
+            said, facts = trial(Path(name), draw(found, order, size, chance), kind, bands, arguments.only)
         print(f"{number:3} {kind:17} {order:11} {size // MB:4} MB  {said}", flush=True)
+        if arguments.facts:
+            with arguments.facts.open("a") as file:
+                file.write(json.dumps({"kind": kind, "order": order, "size": size, **facts}) + "\n")
     tried = {name: band for name, band in bands.items() if band.held}
     for name, band in tried.items():
         print(f"{name:6} {band}")

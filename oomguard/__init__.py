@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from oomguard.stages import stage
     from oomguard.supervision.api import budget, run
     from oomguard.supervision.control_socket import release
-    from oomguard.supervision.outcome import RunOutcome
+    from oomguard.supervision.model import RunOutcome
     from oomguard.swap.api import (
         SwapEvents,
         SwapOptions,
@@ -116,7 +116,7 @@ _HOMES = {  # each public name's module, imported when the name is first used
     "OomguardError": "oomguard.errors",
     "PrepareEvents": "oomguard.preparation.api",
     "PrepareOptions": "oomguard.preparation.api",
-    "RunOutcome": "oomguard.supervision.outcome",
+    "RunOutcome": "oomguard.supervision.model",
     "Stopped": "oomguard.errors",
     "SwapEvents": "oomguard.swap.api",
     "SwapFailed": "oomguard.errors",

@@ -109,7 +109,7 @@ class MissingExtra(OomguardError):
 
 
 class NeedsPrivilege(OomguardError):
-    """The kernel refused for lack of a right."""
+    """The kernel refused for lack of a permission."""
 
 
 class NotOurs(OomguardError):
@@ -121,7 +121,7 @@ class NothingFound(OomguardError):
 
 
 class Stopped(OomguardError):
-    """Ended by the user or a signal; what was done is kept. The status is that of a shell: 128 and the signal."""
+    """Ended by the user or a signal; what was done is kept. The status is a shell's: 128 plus the signal's number."""
 
     exit_status = 130
 
@@ -131,7 +131,7 @@ class SwapFailed(OomguardError):
 
 
 class SwapRefused(OomguardError):
-    """It cannot or should not be done there; nothing was changed."""
+    """Swap cannot or should not be made or removed there; nothing was changed."""
 
 
 class Unreachable(OomguardError):
@@ -158,7 +158,7 @@ def explain(error: BaseException) -> OomguardError | None:
         if isinstance(error, FileNotFoundError) and _is_nowhere():
             return OomguardError("the current folder is gone", do="cd to a folder that is there, such as cd ~")
         where = f": {error.filename}" if error.filename else ""
-        has_no_proc = isinstance(error, FileNotFoundError) and error.filename == "/proc/self/stat"
+        has_no_proc = isinstance(error, FileNotFoundError) and error.filename in ("/proc/self/stat", "/proc/self")
         do = "mount -t proc proc /proc" if has_no_proc else _DO.get(error.errno or 0, "ulimit -a; df -h")
         return OomguardError(f"{error.strerror or error}{where}", do=do)
     for kind, what, do in _unforeseen():
@@ -172,6 +172,7 @@ def explain(error: BaseException) -> OomguardError | None:
 def _unforeseen() -> list[tuple[type[BaseException], str, str]]:
     kinds: list[tuple[type[BaseException], str, str]] = [
         (MemoryError, "no memory is left for oomguard itself", _DO[errno.ENOMEM]),
+        (SystemError, "a part of Python failed, as where no memory is left: {}", _DO[errno.ENOMEM]),
         (RecursionError, "something given is nested too deeply to be read", "give a flatter file or folder"),
         (UnicodeError, "text that cannot be read or shown as it is: {}", "export LC_ALL=C.UTF-8"),
         (RuntimeError, "no thread could be started", _DO[errno.EAGAIN]),

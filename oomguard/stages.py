@@ -33,7 +33,7 @@ _NOTHING = _Nothing()
 
 
 def stage(name: str) -> AbstractContextManager[None]:
-    """Give a block that a profile shows as a band called `name`. Raises: nothing of its own."""
+    """Name a block of the program: a profile shows it as a bar called `name`. Raises: nothing of its own."""
     return _NOTHING if _FILE is None else _told(_FILE, name)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 from typing import TYPE_CHECKING, TypeVar
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from hypothesis import settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 Case = TypeVar("Case")
 _THOROUGH = "thorough"
@@ -29,6 +30,13 @@ def share_of(cases: list[Case]) -> list[Case]:
     if settings.get_current_profile_name().startswith(_THOROUGH):
         return cases
     return random.SystemRandom().sample(cases, -(-len(cases) // _FEWER))
+
+
+def steps(*, one_in: int = _FEWER) -> Iterator[int]:
+    """1, 2, 3, ...: for a fault at each step in turn; in daily work one step in so many, from another first one on."""
+    if settings.get_current_profile_name().startswith(_THOROUGH):
+        return itertools.count(1)
+    return itertools.count(random.SystemRandom().randint(1, one_in), one_in)
 
 
 def some_of(cases: Sequence[Case], *, one_in: int = _FEWER) -> list[Case]:

@@ -35,6 +35,7 @@ def _fails(error: BaseException) -> None:
         (UnicodeEncodeError("latin-1", "\u2026", 0, 1, "ordinal not in range"), "latin-1", "C.UTF-8"),
         (subprocess.TimeoutExpired(["mkswap"], 5), "mkswap", "again"),
         (RuntimeError("can't start new thread"), "no thread", "ulimit -u"),
+        (SystemError("error return without exception set"), "a part of Python failed", "ulimit -a"),  # numpy, ENOMEM
     ],
 )  # fmt: skip
 def test_what_the_machine_refuses_is_told(

@@ -13,8 +13,7 @@ from rich.console import Console
 import oomguard
 from oomguard.machine_report.model import DoctorReport
 from oomguard.script_analysis.model import ScriptCheck
-from oomguard.supervision.model import Released
-from oomguard.supervision.outcome import RunOutcome
+from oomguard.supervision.model import Released, RunOutcome
 from oomguard.swap.model import SwapAdded, SwapPlan, SwapRemoval, SwapStatus
 from oomguard.text import Drawn
 
@@ -27,7 +26,7 @@ RESULTS = {
 MODELS = (
     "oomguard.diagnosis.result", "oomguard.estimation.model", "oomguard.machine_report.model",
     "oomguard.preparation.model", "oomguard.script_analysis.model", "oomguard.supervision.model",
-    "oomguard.supervision.outcome", "oomguard.swap.model",
+    "oomguard.supervision.model", "oomguard.swap.model",
 )  # fmt: skip
 DRAWN = (DoctorReport, Released, RunOutcome, ScriptCheck, SwapAdded, SwapPlan, SwapRemoval, SwapStatus)
 

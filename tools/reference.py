@@ -136,9 +136,10 @@ def json_page() -> str:
     """docs/json.md, from what the commands print here."""
     parts = [
         "# JSON\n",
-        "Generated from what the commands print (`make docs`). Each document names its schema; the number in it",
-        "rises when a key changes its meaning or goes, and new keys may come at any time. Sizes are integers of bytes,",
-        "times are in seconds, shares from 0 to 1 unless the name says percent. `null`: not known, or not so.\n",
+        "Generated from what the commands print (`make docs`). Each document names its schema; the number in it is",
+        "raised when a key changes its meaning or is removed, and new keys may be added at any time. Sizes are",
+        "integers of bytes, times are in seconds, shares from 0 to 1 unless the name says percent. `null`: not known,",
+        "or not applicable.\n",
     ]
     with tempfile.TemporaryDirectory() as folder:
         for title, document in json_documents(Path(folder)):
@@ -160,7 +161,8 @@ def json_documents(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         ("`plan --json`", ("plan", "text.txt", "--no-calibration", "--json")),
         ("`prepare --dry-run --json`", ("prepare", "text.txt", "--dry-run", "--json")),
         ("`prepare --json`", ("prepare", "text.txt", "--quiet", "--json")),
-        ("`run --json`, `run --report FILE`", ("run", "--max-rss", "64M", "--json", "--", "true")),
+        # Long enough to be seen: the largest process of a shorter one is a number in one run, and null in the next.
+        ("`run --json`, `run --report FILE`", ("run", "--max-rss", "64M", "--json", "--", "sleep", "1")),
         ("`swap status --json`", ("swap", "status", "--json")),
         ("`doctor --json`", ("doctor", "--json")),
     ):

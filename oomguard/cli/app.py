@@ -110,7 +110,7 @@ def main() -> None:
     """
     _open_standard_streams()
     if sys.platform != "linux":
-        sys.exit("error: oomguard works with Linux's memory control groups\n  try: a Linux machine, a VM or WSL 2")
+        sys.exit("error: oomguard needs Linux's memory control groups\n  try: a Linux machine, a VM or WSL 2")
     sys.exit(status_of(_run))
 
 

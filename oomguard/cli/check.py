@@ -27,11 +27,15 @@ def check_command(
         Path | None, typer.Argument(metavar="SCRIPT", help="A Python script or a notebook. It is read, never run.")
     ] = None,
     module: Annotated[
-        str | None, typer.Option("-m", metavar="NAME", help="Instead: what `python -m NAME` would run here.")
+        str | None, typer.Option("-m", metavar="NAME", help="In place of SCRIPT: what `python -m NAME` would run here.")
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option("--input", metavar="FILE", help="What it will work on: a file or a folder. Says whether it fits."),
+        typer.Option(
+            "--input",
+            metavar="FILE",
+            help="The file or folder that the script will work on; check then says whether it fits.",
+        ),
     ] = None,
     text_field: Annotated[
         str | None,
@@ -41,7 +45,7 @@ def check_command(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="For CI: exit 1 only if a finding is not in FILE. A FILE that is missing is written.",
+            help="For CI: exit 1 only if a finding is not in FILE. If FILE does not exist, it is written.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,
@@ -84,7 +88,9 @@ def _compare(result: ScriptCheck, pin: Path) -> int:
         place = f"{printable(finding.file or result.script)}:{finding.line}"
         sys.stderr.write(f"new: {place}: {finding.rule}: {finding.code}\n")
     if new:
-        sys.stderr.write(f"{len(new)} not in {shown}; to accept them, delete it and run the same command again\n")
+        are, them = ("finding is", "it") if len(new) == 1 else ("findings are", "them")
+        next_step = f"to accept {them}, delete {shown} and run the same command again"
+        sys.stderr.write(f"{len(new)} {are} not in {shown}; {next_step}\n")
     return 1 if new else 0
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from oomguard.cli.cluster_engines import ClusterFlags, run_on_ray, run_on_slurm
 from oomguard.cli.run_events import say
 from oomguard.cli.showing import show
 from oomguard.errors import BadInput
-from oomguard.text import printable
 from oomguard.units import format_size, parse_size
 
 if TYPE_CHECKING:
@@ -49,7 +47,7 @@ def _plan(options: PrepareOptions, flags: ClusterFlags, *, as_json: bool) -> Non
     if as_json:
         show(_Planned(str(flags.job_file), job.sha256, len(job.units), size), as_json=True)
         return
-    shown = shlex.quote(printable(str(flags.job_file)))
+    shown = replace(job, path=flags.job_file).shown
     for note in job.notes:
         say(f"note: {note}")
     print(f"{shown}: {len(job.units):,} units of {len(job.sources):,} files, {format_size(size)}")

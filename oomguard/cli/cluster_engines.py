@@ -46,7 +46,7 @@ def _task_budget(max_rss: str | None) -> int:
 
 def run_on_slurm(job: JobFile, path: Path, flags: ClusterFlags, workers: int, max_rss: str | None) -> None:
     """Submit an array and what follows it, or show how. Raises: OomguardError."""
-    from oomguard.preparation.cluster.slurm_array import SlurmOptions, sbatch_commands, submit
+    from oomguard.preparation.cluster.slurm_array import SlurmOptions, logs_folder, sbatch_commands, submit
 
     asked = SlurmOptions(
         max_rss=_task_budget(max_rss),
@@ -64,9 +64,9 @@ def run_on_slurm(job: JobFile, path: Path, flags: ClusterFlags, workers: int, ma
     print(f"Slurm job {done.array}: {done.elements:,} elements for {len(job.missing()):,} units")
     if done.shards is not None:
         print(f"Slurm job {done.shards}: writes the shards when they have ended")
-    print(f"Slurm job {done.finish}: {'notes' if done.shards else 'writes'} the shards when they have ended")
+    print(f"Slurm job {done.finish}: {'records' if done.shards else 'writes'} the shards when they have ended")
     numbers = ",".join(each for each in (done.array, done.shards, done.finish) if each)
-    print(f"next: squeue -j {numbers}; logs are in {printable(str(job.parts))}")
+    print(f"next: squeue -j {numbers}; logs are in {printable(str(logs_folder(job)))}")
 
 
 def run_on_ray(

@@ -194,8 +194,8 @@ def tell_bug() -> None:
     kernel = os.uname().release
     tell(
         f"{traceback.format_exc()}error: this is a bug in oomguard {version} (Python {sys.version.split()[0]}, "
-        f"Linux {kernel})\n  try: send these lines, and the command, to where you got oomguard from; see SECURITY.md "
-        "first if it endangers others\n"
+        f"Linux {kernel})\n  try: report these lines, and the command, at the place where you got oomguard; see "
+        "SECURITY.md first if the bug endangers others\n"
     )
 
 

@@ -16,7 +16,9 @@ _Encoding = Annotated[str | None, choice(ENCODINGS, "The tokenizer. Default: wha
 
 
 def convert_command(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of shards, oomguard's or another's.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="A folder of shards, written by oomguard or another program.")
+    ],
     format: Annotated[  # noqa: A002 - the name of the flag
         str, choice(tuple(FORMATS), "The format to write; as for prepare.", "--format")
     ],
@@ -24,7 +26,8 @@ def convert_command(
         Path | None, typer.Option(metavar="FOLDER", help="The folder for the new shards. Default: FOLDER-FORMAT.")
     ] = None,
     shard_tokens: Annotated[
-        int | None, at_least(1, "N", "Tokens per shard. Default: as in FOLDER, if it says so.", "--shard-tokens")
+        int | None,
+        at_least(1, "N", "Tokens per shard. Default: as in FOLDER, if that is recorded there.", "--shard-tokens"),
     ] = None,
     block_size: Annotated[
         int | None, at_least(1, "N", "Tokens per block, for litdata, mds and arrow.", "--block-size")
@@ -37,7 +40,7 @@ def convert_command(
     encoding: _Encoding = None,
     eot_token: Annotated[
         int | None,
-        at_least(0, "ID", "The id that ends each document, if no manifest says it.", "--eot-token"),
+        at_least(0, "ID", "The id that ends each document, if no manifest names it.", "--eot-token"),
     ] = None,
     lossy: Annotated[bool, typer.Option("--lossy", help="Allow what the format cannot keep to be lost.")] = False,
     restart: Annotated[bool, typer.Option("--restart", help="Start over instead of resuming.")] = False,
@@ -70,7 +73,9 @@ def convert_command(
 
 
 def inspect_command(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of shards, oomguard's or another's.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="A folder of shards, written by oomguard or another program.")
+    ],
     encoding: _Encoding = None,
     token: Annotated[
         str | None,
@@ -82,7 +87,12 @@ def inspect_command(
     ] = None,
     document: Annotated[
         int | None,
-        at_least(0, "N", "Show where document N came from, and where its tokens are. Likewise.", "--document"),
+        at_least(
+            0,
+            "N",
+            "Show where document N came from, and where its tokens are. Needs prepare --provenance.",
+            "--document",
+        ),
     ] = None,
     split: Annotated[
         str | None, choice(("train", "val"), "With --token N: the split that it is counted in. Default: train.")

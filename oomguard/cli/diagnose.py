@@ -25,7 +25,7 @@ def diagnose_command(
     log: Annotated[str | None, typer.Option(metavar="FILE", help="The same as FILE.")] = None,
     name: Annotated[str | None, typer.Option(metavar="NAME", help="Only kills of processes of this name.")] = None,
     pid: Annotated[
-        int | None, typer.Option(metavar="PID", help="Only the kill of this process (a pid of the host's).")
+        int | None, typer.Option(metavar="PID", help="Only the kill of this process (its pid on the host).")
     ] = None,
     since: Annotated[
         str | None, typer.Option(metavar="TIME", help="Only kills since then: 2h, 10:30, 2026-11-25.")
@@ -41,7 +41,7 @@ def diagnose_command(
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Every kill in the logs, not only the newest.")] = False,
     verbose: Annotated[
-        bool, typer.Option("--verbose", help="Where every byte was, and the lines that say so.")
+        bool, typer.Option("--verbose", help="Show where every byte was, and the log lines that say so.")
     ] = False,
     redact: Annotated[
         bool,
@@ -59,7 +59,11 @@ def diagnose_command(
     What killed it, whose limit it was, who filled the memory, and what to do. Works without root if the logs are
     readable. Exit status 0: a kill was found; 3: none was, or none that matches.
 
-    Example: oomguard diagnose; oomguard diagnose kern.log; kubectl describe pod web-1 | oomguard diagnose -
+    Example: oomguard diagnose
+
+    Example: oomguard diagnose kern.log
+
+    Example: kubectl describe pod web-1 | oomguard diagnose -
     """
     from dataclasses import replace
     from pathlib import Path

@@ -20,7 +20,7 @@ def doctor_command(
 ) -> None:
     """Check this machine's memory settings before a big job.
 
-    A line marked with ! says what it costs a big job, and which command changes it; the others are fine.
+    A line marked with ! says what the problem costs a big job, and which command solves it; the other lines are fine.
 
     Example: oomguard doctor
     """

@@ -15,11 +15,13 @@ from oomguard.preparation.writing.formats.table import FORMATS
 
 
 def plan_command(
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="As for prepare, but not -.")],
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="As for prepare, except - (standard input).")],
     max_rss: Annotated[
         str | None,
         typer.Option(
-            "--max-rss", metavar="SIZE", help="The budget: 12G (= 12GiB) or 12GB. Default: what is left here."
+            "--max-rss",
+            metavar="SIZE",
+            help="The budget: 12G (= 12GiB), 12GB, or 80% of what is available now. Default: 80% of that.",
         ),
     ] = None,
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="The folder for the shards.")] = Path("tokens"),
@@ -48,17 +50,20 @@ def plan_command(
     ] = None,
     calibrate: Annotated[
         bool,
-        typer.Option("--calibration/--no-calibration", help="Try the job first, on all of a small input or on parts."),
+        typer.Option(
+            "--calibration/--no-calibration",
+            help="Try the job first, on all of a small input or on parts of a larger one.",
+        ),
     ] = True,
     cluster: Annotated[
-        str | None, choice(("ray", "slurm"), "The job on a cluster; --max-rss and --workers are for each task.")
+        str | None, choice(("ray", "slurm"), "Plan for a cluster; --max-rss and --workers are for each task.")
     ] = None,
     nodes: Annotated[int | None, at_least(1, "N", "Nodes of the cluster, each like this machine.", "--nodes")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,
 ) -> None:
     """Estimate tokens, disk, memory and time of a prepare job.
 
-    Also says what the usual other ways of doing it would need. Exit status 1 if it cannot be done here.
+    It also says what the usual other ways would need. The exit status is 1 if the job cannot be done here.
 
     With --cluster and --nodes it says what the job takes on that many nodes: units, tasks, memory of a node, hours.
 
@@ -70,7 +75,7 @@ def plan_command(
         raise BadInput("--cluster needs a budget for each task", do="--max-rss 2G")
     from oomguard.estimation.api import ClusterAsked, plan
     from oomguard.preparation.options import PrepareOptions
-    from oomguard.units import parse_size
+    from oomguard.supervision.options import read_budget
 
     options = PrepareOptions(
         inputs=tuple(inputs),
@@ -87,7 +92,7 @@ def plan_command(
         shuffle=shuffle,
         subset=subset,
     )
-    budget = parse_size(max_rss) if max_rss is not None else None
+    budget = read_budget(max_rss) if max_rss is not None else None
     asked = None
     if cluster is not None and nodes is not None:
         asked = ClusterAsked(engine=cluster, nodes=nodes)

@@ -49,11 +49,13 @@ def prepare_command(
         typer.Argument(
             metavar="[INPUT...]",
             help="Files (.txt .jsonl .json .csv .tsv .tar .wet, also .gz .zst .xz .bz2; .parquet .arrow), folders, "
-            "globs, hf:// s3:// gs:// https:// addresses, - for standard input. None: the corpus files of the current "
-            "folder.",
+            "globs, hf:// s3:// gs:// https:// addresses, - for standard input. Default: the corpus files of the "
+            "current folder.",
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(metavar="FOLDER", help="The folder for the shards.")] = Path("tokens"),
+    out: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="The folder for the shards; with --job-only also s3://BUCKET/PREFIX.")
+    ] = Path("tokens"),
     format: Annotated[  # noqa: A002 - the name of the flag
         str,
         choice(tuple(FORMATS), format_help()),
@@ -84,7 +86,8 @@ def prepare_command(
         at_least(
             0,
             "SEED",
-            "Shuffle the documents over all inputs, on disk; the same number gives the same order. Default: their own.",
+            "Shuffle the documents over all inputs, on disk; the same number gives the same order. Default: the "
+            "order of the inputs.",
             "--shuffle",
             most=LARGEST_SEED,
         ),
@@ -122,12 +125,12 @@ def prepare_command(
         typer.Option(
             metavar="NAME",
             help="The field or column with the text: NAME, a.b (nested), a|b (the first that is there); "
-            "GLOB=NAME for some inputs, again for others. Default: text.",
+            "GLOB=NAME for the inputs that match GLOB; repeat it for others. Default: text.",
         ),
     ] = None,
     subset: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="For a data set on the Hub: a subset that its card names, or NAME:SPLIT."),
+        typer.Option(metavar="NAME", help="For a dataset on the Hub: a subset that its card names, or NAME:SPLIT."),
     ] = None,
     cache: Annotated[
         str | None,
@@ -163,8 +166,8 @@ def prepare_command(
         str,
         choice(
             ("stop", "skip"),
-            "What to do with a file that is damaged or holds something else: stop; or keep what comes before, and "
-            "continue with the next file.",
+            "What to do with a file that is damaged or holds something else: stop; or keep what comes before the "
+            "damage, and continue with the next file.",
         ),
     ] = "stop",
     newlines: Annotated[
@@ -182,9 +185,7 @@ def prepare_command(
         ),
     ] = False,
     restart: Annotated[bool, typer.Option("--restart", help="Start over instead of resuming.")] = False,
-    extend: Annotated[
-        bool, typer.Option("--extend", help="Add the inputs that are new to the finished shards in --out.")
-    ] = False,
+    extend: Annotated[bool, typer.Option("--extend", help="Add new inputs to the finished shards in --out.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be done and stop.")] = False,
     max_rss: Annotated[str | None, MAX_RSS_OR_USUAL] = None,
     on_limit: Annotated[str | None, ON_LIMIT] = None,
@@ -204,9 +205,11 @@ def prepare_command(
         Path, typer.Option(metavar="FILE", help="With --job-only: the file to write; it is never replaced.")
     ] = Path("job.json"),
     job: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Do the job of a file that --job-only wrote.")
+        Path | None, typer.Option(metavar="FILE", help="Do the job in FILE, which --job-only wrote.")
     ] = None,
-    unit_size: Annotated[str | None, typer.Option(metavar="SIZE", help="Text in a unit. Default: 256M.")] = None,
+    unit_size: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="How much text a unit has. Default: 256M.")
+    ] = None,
     cluster: Annotated[
         str | None,
         choice(("ray", "slurm"), "Encode on a cluster; --max-rss is the budget of each task, --workers its processes."),
@@ -216,7 +219,8 @@ def prepare_command(
         at_least(
             1,
             "N",
-            "Tasks at a time; for slurm, elements of the array. Default: what there is room for, or 64.",
+            "Tasks at a time (ray), elements of the array (slurm). Default: as many as there is room for (ray), 64 "
+            "(slurm).",
             "--tasks",
         ),
     ] = None,
@@ -224,7 +228,7 @@ def prepare_command(
         str | None, typer.Option(metavar="HOST:PORT", help="The Ray cluster. Default: $RAY_ADDRESS, or this machine.")
     ] = None,
     slurm_args: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="More arguments for sbatch, as one text.")
+        str | None, typer.Option(metavar="TEXT", help="More arguments for sbatch, all in one pair of quotes.")
     ] = None,
     print_sbatch: Annotated[
         bool, typer.Option("--print-sbatch", help="Show the sbatch commands instead of running them.")

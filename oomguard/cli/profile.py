@@ -11,7 +11,7 @@ import typer
 
 from oomguard.cli.commands import Command, RunsProgram, at_least, choice, job_index, program_of
 from oomguard.cli.showing import show, write_page
-from oomguard.supervision.rules.enforcement import CHOICES, OLD_NAMES
+from oomguard.supervision.options import CHOICES, OLD_NAMES
 
 _OLD = re.compile(r"^--ladder(?==|$)")  # its name in 0.1
 _PREPARE = "oomguard.profile.prepare"  # in the context's meta: a prepare job and its flags
@@ -72,7 +72,7 @@ def profile_command(
     ] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the profile as JSON instead of the screen.")] = False,
 ) -> None:
-    """Measure what a program needs, and which lines grow.
+    """Measure a program's memory, and which lines take it.
 
     All its processes are counted together. The profile goes to standard error, since standard output is the program's
     own. Exit status: the program's own; 124 if that is 0 and the peak exceeded --fail-over; else as for run.
@@ -85,7 +85,7 @@ def profile_command(
     """
     from oomguard.cli.profile_screens import run_profile
     from oomguard.profiling.api import ProfileOptions
-    from oomguard.supervision.rules.enforcement import read_choice
+    from oomguard.supervision.options import read_choice
     from oomguard.units import parse_size
 
     job = context.meta.get(_PREPARE)
@@ -127,7 +127,7 @@ def report_command(
 ) -> None:
     """Show a recorded profile again.
 
-    Including one that a kill cut short.
+    It also works for a recording that a kill cut short.
 
     Example: oomguard report profile-prepare.py-4711.oomguard --html profile.html
 

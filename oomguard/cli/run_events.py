@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from oomguard.kernel.model import OpenInput
     from oomguard.supervision.growth.forecast import Forecast
     from oomguard.supervision.model import Snapshot
-    from oomguard.supervision.rules.enforcement import Enforcement
+    from oomguard.supervision.options import Enforcement
 
 
 class ShowHeld(Silence):

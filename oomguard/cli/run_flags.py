@@ -11,8 +11,16 @@ import typer
 
 from oomguard.cli.commands import choice
 from oomguard.errors import BadInput
-from oomguard.supervision.options import OnLimit, RunOptions, read_budget, usual_budget
-from oomguard.supervision.rules.enforcement import CHOICES, OLD_NAMES, Choice, read_choice
+from oomguard.supervision.options import (
+    CHOICES,
+    OLD_NAMES,
+    Choice,
+    OnLimit,
+    RunOptions,
+    read_budget,
+    read_choice,
+    usual_budget,
+)
 from oomguard.units import parse_size
 
 _LONGEST_NUMBER = 20
@@ -32,8 +40,8 @@ MAX_RSS_OR_USUAL = typer.Option(
 )
 ON_LIMIT = choice(
     _ON_LIMIT,
-    "At the budget, after the stacks have been read: stop it (SIGTERM, then SIGKILL), hold it (until oomguard release, "
-    "or the keys r and s), or kill it. Default: stop.",
+    "At the budget, after the stacks have been read: stop the job (SIGTERM, then SIGKILL), hold it (until oomguard "
+    "release, or the keys r and s), or kill it. Default: stop.",
 )
 GRACE = typer.Option(metavar="SECONDS", help="From SIGTERM to SIGKILL. Default: 10.")
 ENFORCE = choice(
@@ -76,7 +84,8 @@ class RunFlags:
             if ours and theirs and ours != theirs and not _same_size(field.name, ours, theirs):
                 flag = f"--{field.name.replace('_', '-')}"
                 raise BadInput(
-                    f"{flag} is given twice, and differs: {ours} for run, {theirs} for prepare", do=f"give one {flag}"
+                    f"{flag} is given twice, with different values: {ours} for run, {theirs} for prepare",
+                    do=f"give one {flag}",
                 )
             both[field.name] = ours or theirs
         return RunFlags(**both)
@@ -162,6 +171,6 @@ def need_max_rss(command: tuple[str, ...] | None) -> str:
     budget = suggest_max_rss(room.available)
     rest = f"-- {shlex.join(command)}" if command else "..."
     return (
-        f"a run needs a budget. {format_size(room.available)} are available now ({room.limited_by}): "
+        f"a run needs a budget. {format_size(room.available)} is available now ({room.limited_by}): "
         f"oomguard run --max-rss {budget} {rest}"
     )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from oomguard.cli.run_flags import RunFlags
     from oomguard.cli.showing import ReportFile
-    from oomguard.supervision.outcome import RunOutcome
+    from oomguard.supervision.model import RunOutcome
 
 # Run a program, or a job of ours, under a budget, and show what became of it.
 

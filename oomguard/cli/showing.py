@@ -138,7 +138,7 @@ class ReportFile:
 
     def __init__(self, path: str) -> None:
         """Open it, or make it. Raises: BadInput if that cannot be, or if it holds anything but a report of ours."""
-        from oomguard.supervision.outcome import SCHEMA
+        from oomguard.supervision.model import SCHEMA
 
         head = f'{{"schema": "{SCHEMA.partition("/")[0]}/'.encode()
         self._path = Path(path)

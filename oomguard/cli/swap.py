@@ -121,7 +121,7 @@ def swap_command(
 ) -> None:
     """Add swap for a while, or permanently.
 
-    Shows what it would do and whether that helps, asks, and does it. If a step fails, nothing is left behind.
+    It shows what it would do and whether that helps, asks, and then does it. If a step fails, nothing is left behind.
 
     Example: oomguard swap --size 64G --for -- python prepare.py
     """

@@ -45,10 +45,10 @@ def work_command(
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No line for each unit on standard error.")] = False,
 ) -> None:
-    """Encode units of a job that was planned, on any machine.
+    """Encode units of a planned job, on any machine.
 
-    The output folder must be on a file system that all machines share. A unit is committed once, whole; a unit that
-    fails stops no other, and is named.
+    The output folder must be on a file system that all machines share, or a bucket of S3. A unit is committed once,
+    whole; a unit that fails is named, and does not stop the others.
 
     Example: oomguard work job.json --unit 17
     """
@@ -71,7 +71,9 @@ def finish_command(
     job: Annotated[Path, _JOB],
     part: Annotated[
         str | None,
-        typer.Option(metavar="I/N", help="Write the shards of machine I (from 0) of N only, beside the others."),
+        typer.Option(
+            metavar="I/N", help="Write only the shards of machine I (from 0) of N, while other machines write theirs."
+        ),
     ] = None,
     keep_parts: Annotated[bool, typer.Option("--keep-parts", help="Leave the encoded units where they are.")] = False,
     max_rss: Annotated[str | None, MAX_RSS_OR_USUAL] = None,
@@ -104,6 +106,8 @@ def _work(
     )
     if as_json:
         show(result, as_json=True)
+    elif result.is_finished and not quiet:
+        say("nothing was done: the job is finished, and its shards are laid out")
     elif result.elsewhere and not quiet:
         say(f"units in the hands of other workers: {result.elsewhere:,}")
     result.require_success()
@@ -151,5 +155,7 @@ class _Failed:
 def _read_share(text: str | None, flag: str = "--share") -> tuple[int, int]:
     found = _SHARE.fullmatch(text or "0/1")
     if found is None or int(found[1]) >= int(found[2]):
-        raise BadInput(f'{flag} "{text}" is not one of several', do=f"{flag} 0/10 to {flag} 9/10 for ten of them")
+        raise BadInput(
+            f'{flag} "{text}" is not I/N, with I from 0 to N-1', do=f"{flag} 0/10 to {flag} 9/10 for ten of them"
+        )
     return int(found[1]), int(found[2])

@@ -30,7 +30,7 @@ def diagnose(
 ) -> Diagnosis:
     """Explain the newest kill for lack of memory, in saved logs or (None) on this machine.
 
-    `log` is a file, plain or packed, a folder of them, several of both, or "-" for standard input. `since` is a time
+    `log` is a file, compressed or not, a folder of them, several of both, or "-" for standard input. `since` is a time
     (2026-11-25, 10:30) or an age (2h); `pid` and `name` are the victim's; `every` reads all logs instead of stopping
     at the newest that reports a kill. `script` is the user's program: only kills that may have hit it count, and the
     advice names its line that holds most; `input_file` is what it was to read. With `redact` hosts, users, paths,

@@ -14,6 +14,7 @@ from oomguard.diagnosis.advice.common import PYTHON_NAMES
 from oomguard.diagnosis.advice.kernel import SuspectScript
 from oomguard.errors import BadInput, OomguardError
 from oomguard.formats.kernel_log import Notice, OtherKill, UnitNotice
+from oomguard.kernel.plain_files import open_regular
 
 if TYPE_CHECKING:
     from oomguard.formats.kernel_log import LogFinding
@@ -59,7 +60,7 @@ class KillFilter:
                 and (self.name in (place or "") or self.name in finding.facts.values())
             )
         named = [*finding.victims, *([finding.chosen] if finding.chosen else [])]
-        return any(self._is(victim.pid, victim.name) for victim in named)
+        return any(self._is(victim.pid, victim.name) for victim in named) or self._is(None, finding.half_chosen)
 
     def _is(self, pid: int | None, name: str | None) -> bool:
         if self.pid is not None and pid != self.pid:
@@ -113,8 +114,8 @@ def read_suspect(script: str, input_file: str | None) -> SuspectScript:
     except OomguardError:
         findings = ()
     text = ""
-    with contextlib.suppress(OSError), Path(script).open(encoding="utf-8", errors="replace") as file:
-        text = file.read(_LONGEST_SCRIPT)
+    with contextlib.suppress(OSError), open_regular(script) as file:
+        text = file.read(_LONGEST_SCRIPT).decode(errors="replace")
     if not findings:
         return SuspectScript(path=script, input_file=input_file, text=text)
     most = max(findings, key=lambda finding: finding.held_per_byte)

@@ -39,6 +39,7 @@ request requests resource restarting result running sacrifice score set shmem sh
 starting state step stopped suppressed swap swapents syncing sysrq system systemd task task_memcg tasks tgid that the
 then there they this to total total-vm total_vm uid unit unreclaimable usage used values victim vm vmrss was were
 which will with within would gfp_mask hardware dropped callbacks now: rss: ppid name mib kib gib kb mb gb b bytes
+batch extern interactive
 avg10 avg60 avg300 avg pressure threshold warning critical percent last first trying killing. worker workers node ip
 actors objects reasons crashed capacity container service scope slice reason memavailable swapfree badness min_mem
 """
@@ -259,8 +260,9 @@ def _learn(redactor: Redactor, finding: OomEvent | OtherKill | Notice) -> None:
         return
     for victim in (*finding.victims, *([finding.chosen] if finding.chosen else [])):
         redactor.process(victim.name)
-    if finding.trigger_name:
-        redactor.process(finding.trigger_name)
+    for name in (finding.trigger_name, finding.half_chosen):
+        if name:
+            redactor.process(name)
 
 
 def _event(redactor: Redactor, event: OomEvent) -> OomEvent:
@@ -272,6 +274,7 @@ def _event(redactor: Redactor, event: OomEvent) -> OomEvent:
         trigger_name=event.trigger_name and redactor.process(event.trigger_name),
         victims=tuple(_victim(redactor, victim) for victim in event.victims),
         chosen=event.chosen and _victim(redactor, event.chosen),
+        half_chosen=event.half_chosen and redactor.process(event.half_chosen),
         oom_memcg=event.oom_memcg and memcg(event.oom_memcg),
         task_memcg=event.task_memcg and memcg(event.task_memcg),
         slab_memcg=event.slab_memcg and redactor.unit(event.slab_memcg),

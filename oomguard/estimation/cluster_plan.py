@@ -13,7 +13,7 @@ from oomguard.units import format_size
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from oomguard.estimation.trials import RunForecast
+    from oomguard.estimation.run_forecast import RunForecast
     from oomguard.preparation.reading.source import Source
 
 _DOCUMENT_END = 8  # bytes of one in a part
@@ -54,15 +54,17 @@ class ClusterPlan:
             ("nodes", f"{self.nodes:,} ({self.engine}), {tasks} each, if they are like this machine"),
             ("units", units),
             ("a node", f"{format_size(self.memory_per_node)} of memory for its tasks"),
-            ("in all", f"{time}; then {format_size(self.copied)} are read from units and written to shards"),
+            ("in all", f"{time}; then {format_size(self.copied)} is read from units and written to shards"),
         ]
 
     def notes(self) -> list[str]:
         """What else to know."""
-        notes = ["the disk must hold the tokens twice until the shards are written; units go as shards are finished"]
+        twice = "the disk must hold the tokens twice until the shards are written"
+        notes = [f"{twice}; units are removed as shards are finished"]
         tasks = self.nodes * self.tasks_per_node
         if self.units < tasks:
-            notes.append(f"{self.units:,} units keep {self.units:,} of {tasks:,} tasks busy: fewer nodes are as quick")
+            busy = f"{self.units:,} units keep {self.units:,} of {tasks:,} tasks busy"
+            notes.append(f"{busy}: fewer nodes would be just as fast")
         return notes
 
 

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from oomguard.estimation.baselines import NaiveWay
     from oomguard.estimation.cluster_plan import ClusterPlan
     from oomguard.estimation.elsewhere import ServerNeeds
-    from oomguard.estimation.trials import RunForecast, ShortRun
+    from oomguard.estimation.run_forecast import RunForecast, ShortRun
     from oomguard.preparation.model import PreparePlan
     from oomguard.preparation.reading.corpus_sample import CorpusSample, Estimate
+
+_SHARED = 1.15  # times longer beside other programs: worth a word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,13 +74,13 @@ class JobPlan:
         percent = max(0.1, 100 * spread / max(1, self.tokens.value))
         ids = f"{self.tokens.value:,}" if whole else f"{self.tokens.value:,} ± {percent:.1f} %"
         beginning = "the first" if corpus.from_start and self.servers is None else "pieces from all over it:"
-        seen = "all of it" if corpus.is_whole or (self.forecast and self.forecast.tried_whole) else (
+        sampled = "all of it" if corpus.is_whole or (self.forecast and self.forecast.tried_whole) else (
             f"{beginning} {format_size(corpus.sampled_bytes)}"
         )  # fmt: skip
         enough = "" if self.is_possible else ": NOT ENOUGH"
         return [
             ("input", f"{files}  {text}{packed}"),
-            ("seen", seen),
+            ("sampled", sampled),
             ("tokens", f"{ids} ({plan.encoding}, {corpus.bytes_per_token:.2f} bytes each)"),
             ("disk", f"{format_size(self.disk_needed)} needed, {format_size(plan.free_disk_bytes)} free{enough}"),
             ("budget", f"{format_size(plan.budget)} ({plan.limited_by})"),
@@ -92,6 +94,9 @@ class JobPlan:
             return [("peak", bound), ("time", f"not tried: {self.untried_because}")]
         peak = f"{format_size(run.peak)} ({format_size(run.peak_low)} to {format_size(run.peak_high)}); {bound}"
         time = f"{show_duration(run.seconds)} ({show_duration(run.seconds_low)} to {show_duration(run.seconds_high)})"
+        if run.seconds_beside_others > _SHARED * run.seconds:
+            beside = show_duration(run.seconds_beside_others)
+            time += f"; {beside} beside what else ran here while it was tried"
         parts = "the whole job" if run.tried_whole else f"{len(self.tried)} short runs on parts of this input"
         return [
             ("peak", peak),
@@ -111,7 +116,8 @@ class JobPlan:
             table.add_row(way.name, format_size(way.needs), here, f"{size}{swap}")
         memory = f"here: {format_size(self.available)} ({self.available_limited_by})"
         wide = f"U+{ord(self.corpus.widest_character):04X}" if self.corpus.widest_character else "-"
-        kept = f"the widest character is {wide}, so Python stores {self.corpus.shape.widest} bytes per character"
+        stored = self.corpus.shape.widest
+        kept = f"the widest character is {wide}, so Python stores {stored} byte{'s' * (stored != 1)} per character"
         return [table, Text(memory), Text(kept)]
 
     def _next(self) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import os
 from typing import TYPE_CHECKING, BinaryIO
 
 import pyarrow as pa
@@ -36,7 +37,8 @@ def write_sample(sources: Sequence[Source], folder: Path, *, fraction: float) ->
     chosen = list(sources)
     if len(sources) * fraction < 1 or len(sources) > 4 * _SPANS:
         step = max(1, min(len(sources), int(1 / fraction)))
-        chosen = chosen[step // 2 :: step]
+        largest = max(chosen, key=lambda source: source.size or 0)  # which takes the most memory
+        chosen = [source for source in chosen[step // 2 :: step] if source is not largest] + [largest]
         everything = sum(source.size or 0 for source in sources)
         fraction = min(1.0, fraction * everything / max(1, sum(source.size or 0 for source in chosen)))
     made = []
@@ -54,7 +56,7 @@ def _write(source: Source, target: Path, fraction: float) -> None:
     elif source.compression is not None:
         _write_compressed(source, target, fraction)
     else:
-        with target.open("wb") as out, open(source.path, "rb") as file:  # noqa: PTH123 - a str from the list of sources
+        with target.open("wb") as out, os.fdopen(source.open_here(), "rb") as file:
             spans = _line_spans if source.kind == "jsonl" else _text_spans
             for span in spans(file, source.size or 0, int((source.size or 0) * fraction)):
                 out.write(span)

@@ -1,42 +1,29 @@
-"""Short runs of the job itself, in a folder that is gone afterwards, and what they say of the whole run."""
+"""Short runs of the job itself on parts of its input, in a folder that is gone afterwards."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import json
-import os
-import shutil
-import signal
-import subprocess
-import sys
-import tempfile
-import time
+import functools
 from dataclasses import dataclass
-from pathlib import Path
-from statistics import mean
 from typing import TYPE_CHECKING
 
-from oomguard.errors import BadInput, Stopped
+from oomguard.estimation.run_forecast import choose_parts, choose_turns
 from oomguard.estimation.sample_files import write_sample
-from oomguard.kernel import safe_files
+from oomguard.estimation.short_runs import CannotTry, Runner, command_of
 from oomguard.kernel.process.signals import stoppable
+from oomguard.kernel.scratch import scratch_folder
+from oomguard.preparation.options import PrepareOptions
 from oomguard.text import printable
-from oomguard.units import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
+    from oomguard.estimation.run_forecast import ShortRun
     from oomguard.preparation.reading.source import Source
 
 _PREFIX = ".oomguard-plan-"
-_PATIENCE_SECONDS = 120.0
-_POLL_SECONDS = 0.02
 _LONGEST_COMMAND = 500_000  # bytes of arguments, of which Linux takes 2 MB
-
-
-class CannotTry(Exception):
-    """No run could be made; what it says is for people."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,10 +45,11 @@ def try_job(
     """
     is_whole = len(sizes) == 1 and sum(len(source.path) for source in sources) < _LONGEST_COMMAND
     with stoppable(lambda: None) as asked, _scratch(out) as (folder, within):
-        runner = _Runner(folder / "out", asked)
+        runner = Runner(folder / "out", within / "out", asked)
         if is_whole:
             names = [path if not path.startswith("-") else f"./{path}" for path in (one.path for one in sources)]
-            return Trial(parts=((runner.run(command(names, runner.out), instead={}),),), is_whole=True)
+            whole = command(names, runner.out)
+            return Trial(parts=_by_turns([functools.partial(runner.run, whole, instead={})], text_bytes), is_whole=True)
         commands = []
         instead: dict[str, str] = {}
         for number, size in enumerate(sizes):
@@ -70,226 +58,73 @@ def try_job(
             made = write_sample(sources, given, fraction=min(1.0, size / text_bytes))
             instead.update({str(folder / str(number) / path.name): source.path for path, source in made})
             commands.append(command([str(folder / str(number))], runner.out))
-        # By turns: the time is told from differences.
-        turns = [[runner.run(one, instead=instead) for one in commands] for _ in range(choose_turns(text_bytes))]
-        return Trial(parts=tuple(zip(*turns, strict=True)), is_whole=False)
+        runs = [functools.partial(runner.run, one, instead=instead) for one in commands]
+        return Trial(parts=_by_turns(runs, text_bytes), is_whole=False)
 
 
-@dataclass(frozen=True, slots=True)
-class _Runner:
-    out: Path
-    stop_requested: Callable[[], str | None]
-
-    def run(self, command: Sequence[str], *, instead: dict[str, str]) -> ShortRun:
-        """Run it to its end. `instead` has the user's names for those in what it may say."""
-        began = time.monotonic()
-        with (
-            tempfile.TemporaryFile() as said,
-            tempfile.TemporaryFile() as wrong,
-            subprocess.Popen(
-                [sys.executable, "-m", *command], stdin=subprocess.DEVNULL, stdout=said, stderr=wrong
-            ) as child,
-        ):
-            try:
-                self._wait(child, began)
-            except BaseException:
-                _end(child)
-                raise
-            seconds = time.monotonic() - began
-            said.seek(0)
-            wrong.seek(0)
-            result, error = said.read(), wrong.read().decode(errors="replace")
-        shutil.rmtree(self.out, ignore_errors=True)
-        if child.returncode:
-            raise _failure(error, instead)
-        found = json.loads(result)
-        return ShortRun(
-            text_bytes=found["input_bytes"], peak=found["peak_unreclaimable"], seconds=seconds,
-            tokens=found["tokens"], documents=found["documents"],
-        )  # fmt: skip
-
-    def _wait(self, child: subprocess.Popen[bytes], began: float) -> None:
-        while child.poll() is None:
-            if (name := self.stop_requested()) is not None:
-                stopped = Stopped(f"by {name}", do="the same command again; nothing was left behind")
-                stopped.exit_status = 128 + signal.Signals[name]
-                raise stopped
-            if time.monotonic() - began > _PATIENCE_SECONDS:
-                raise CannotTry(f"a short run took more than {_PATIENCE_SECONDS:.0f} s")
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                child.wait(_POLL_SECONDS)
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    """SIGTERM first, so that it can take down what it made."""
-    child.terminate()
-    try:
-        child.wait(5)
-    except subprocess.TimeoutExpired:
-        child.kill()
-
-
-def _failure(error: str, instead: dict[str, str]) -> Exception:
-    """What a run said, of the files that the user knows."""
-    lines = [line for line in error.splitlines() if line.strip()]
-    what = next((line.removeprefix("error: ") for line in lines if line.startswith("error: ")), "")
-    do = next((line.strip().removeprefix("try: ") for line in lines if line.startswith("  try: ")), "")
-    is_part = any(path in what for path in instead)
-    for path, name in instead.items():
-        what, do = (text.replace(path, printable(name)) for text in (what, do))
-    if not what:
-        return CannotTry(f"a short run failed: {lines[-1] if lines else 'it said nothing'}")
-    if is_part:  # places in it are those of the part
-        return BadInput(f"prepare would fail, as it does on a part of the input: {what}", do=do)
-    return BadInput(what, do=do)
+def _by_turns(runs: Sequence[Callable[[], ShortRun]], text_bytes: int) -> tuple[tuple[ShortRun, ...], ...]:
+    """Run each once, and again: the time is told from differences."""
+    turns = [[run() for run in runs]]
+    while len(turns) < choose_turns(text_bytes, turns[0]):
+        turns.append([run() for run in runs])
+    return tuple(zip(*turns, strict=True))
 
 
 @contextlib.contextmanager
 def _scratch(out: Path) -> Iterator[tuple[Path, Path]]:
-    """A folder on the disk of the output, locked as long as it is used; and the same by its descriptor.
-
-    What is written goes by that: its name may come to lead elsewhere where others may write to the folder above.
-    """
+    """A folder on the disk of the output, and the same by its descriptor."""
     parent = next(parent for parent in (out.absolute().parent, *out.absolute().parents) if parent.is_dir())
-    _clean(parent)
-    try:
-        safe_files.check_folder(parent)
-        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-    except OSError as error:
-        raise CannotTry(f"{printable(str(parent))} cannot be written: {error.strerror}") from error
-    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield folder, Path(f"/proc/self/fd/{lock}")
-    except OSError as error:
-        raise CannotTry(error.strerror or str(error)) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        os.close(lock)
-
-
-def _clean(parent: Path) -> None:
-    """Remove what a killed one left: nobody holds its lock any more."""
-    for folder in parent.glob(f"{_PREFIX}*"):
+    with contextlib.ExitStack() as stack:
         try:
-            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError:
-            continue
+            made = stack.enter_context(scratch_folder(parent, _PREFIX))
+        except OSError as error:
+            raise CannotTry(f"{printable(str(parent))} cannot be written: {error.strerror}") from error
         try:
-            if os.fstat(lock).st_uid == os.geteuid():
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
-        except OSError:
-            continue  # another plan is at work
-        finally:
-            os.close(lock)
+            yield made
+        except OSError as error:
+            raise CannotTry(error.strerror or str(error)) from error
 
 
-STEP = 8  # the longer run takes so many times the text of the shorter
-_WHOLE_TEXT = 64 * MIB  # so much is tried whole
-_WHOLE_SECONDS = 1.0  # of encoding, as far as it was seen; with what else a run does it takes about twice that
-_USUAL_TEXT = 200_000_000  # up to here, planning is to take no more than three seconds
-_SECONDS, _SECONDS_OF_LARGE = 0.7, 1.5
-_MOST_TEXT = 256 * MIB
-_SURE_PEAK = 0.149
-_SURE_PEAK_OF_ROWS = 0.4  # Parquet: a page or group of longer rows than the parts mix is read at once
-_LONG_DOCUMENT = 2 * MIB  # the parts may well be without such a one
-_SURE_TIME = 0.299
-_NOISE_SECONDS = 0.08  # by which two runs on the same text differ
+def try_some(
+    sources: Sequence[Source], options: PrepareOptions, max_rss: int | None, *, text_bytes: int, encoded_a_second: float
+) -> tuple[Trial | None, str]:
+    """Do the job on some of the input; where that cannot be, say why."""
+    sizes = choose_parts(text_bytes, bytes_per_second=encoded_a_second)
+
+    def command(inputs: Sequence[str], out: Path) -> Sequence[str]:
+        input_format = options.input_format if len(sizes) == 1 else "auto"  # parts have names that say what they are
+        val = None if len(sizes) == 1 else "0"
+        _, *words = job_command(options, max_rss, inputs, out, "--json", "--quiet", val=val, input_format=input_format)
+        return command_of(words)
+
+    try:
+        return try_job(sources, sizes, text_bytes=text_bytes, out=options.out, command=command), ""
+    except CannotTry as why:
+        return None, str(why)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShortRun:
-    """A run on a part of the input, or on all of it. Units: bytes."""
-
-    text_bytes: int
-    peak: int
-    seconds: float  # of the whole command
-    tokens: int = 0  # with end-of-text
-    documents: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunForecast:
-    """The whole run. Units: bytes, seconds."""
-
-    peak: int
-    peak_low: int
-    peak_high: int
-    seconds: float
-    seconds_low: float
-    seconds_high: float
-    bytes_per_second: float  # once it runs
-    start_seconds: float
-    tried_whole: bool  # the whole input was run, so that peak and time are of that run
-
-
-def choose_parts(text_bytes: int, *, bytes_per_second: float) -> list[int]:
-    """Give the text of the runs: one with all of it where that is quick, else a short and a longer one."""
-    if text_bytes <= min(_WHOLE_TEXT, bytes_per_second * _WHOLE_SECONDS):
-        return [text_bytes]
-    seconds = _SECONDS if text_bytes <= _USUAL_TEXT else _SECONDS_OF_LARGE
-    longer = int(min(text_bytes / 2, bytes_per_second * seconds, _MOST_TEXT))
-    return [max(1, longer // STEP), max(1, longer)]
-
-
-def choose_turns(text_bytes: int) -> int:
-    """How often each part is run: a machine's speed drifts by a third from minute to minute."""
-    return 1 if text_bytes <= _USUAL_TEXT else 3
-
-
-def forecast_run(
-    parts: Sequence[Sequence[ShortRun]],
-    *,
-    text_bytes: int,
-    is_whole: bool,
-    longest_document: int = 0,
-    budget: int = 0,
-    rows_differ: bool = False,
-) -> RunForecast:
-    """Extrapolate the runs on each part, the shortest first, to all of the text.
-
-    The peak of a run does not grow with its input (docs/memory.md), so that of the parts is that of the whole; but
-    with a line or row that is longer than what the parts have, of which no more is sure than that the budget holds.
-    Raises: ValueError without a run (a caller's bug).
-    """
-    if not parts or not all(parts):
-        raise ValueError("no run was made")
-    peak = max(run.peak for part in parts for run in part)
-    longest = _mean_seconds(parts[-1])
-    text = parts[-1][0].text_bytes
-    spread = max(max(run.seconds for run in part) - min(run.seconds for run in part) for part in parts)
-    rate, seconds = text / longest, longest
-    if not is_whole:
-        rate = _rate(parts[0], parts[-1])
-        seconds = longest + max(0, text_bytes - text) / rate
-    stretched = max(1.0, seconds / longest)
-    sure = max(_SURE_TIME, min(0.9, max(_NOISE_SECONDS, spread) * stretched / seconds))
-    peak_high = round(peak * (1 + (_SURE_PEAK_OF_ROWS if rows_differ and not is_whole else _SURE_PEAK)))
-    if longest_document > _LONG_DOCUMENT and not is_whole:
-        peak_high = max(peak_high, budget)
-    return RunForecast(
-        peak=peak,
-        peak_low=round(peak * (1 - _SURE_PEAK)),
-        peak_high=peak_high,
-        seconds=round(seconds, 2),
-        seconds_low=round(seconds * (1 - sure), 2),
-        seconds_high=round(seconds * (1 + sure), 2),
-        bytes_per_second=round(rate),
-        start_seconds=round(max(0.0, longest - text / rate), 2),
-        tried_whole=is_whole,
-    )
-
-
-def _mean_seconds(runs: Sequence[ShortRun]) -> float:
-    """The run that follows is no more likely to be lucky than these."""
-    return mean(run.seconds for run in runs)
-
-
-def _rate(shorter: Sequence[ShortRun], longer: Sequence[ShortRun]) -> float:
-    """Bytes of text a second between the runs, which share the time that starting takes."""
-    seconds = _mean_seconds(longer) - _mean_seconds(shorter)
-    text = longer[0].text_bytes - shorter[0].text_bytes
-    if seconds <= 0 or text <= 0:  # disturbed, or parts of hardly different size
-        return longer[0].text_bytes / _mean_seconds(longer)
-    return text / seconds
+def job_command(
+    options: PrepareOptions, max_rss: int | None, inputs: Sequence[str], out: Path, *more: str,
+    val: str | None = None, input_format: str | None = None,
+) -> tuple[str, ...]:  # fmt: skip
+    """The command line of `prepare` with these options: only those that are not the defaults."""
+    default = PrepareOptions()
+    flags: list[str] = ["--out", str(out)]
+    names = (
+        "subset", "format", "encoding", "tokenizer", "pattern", "eot_token", "workers", "shard_tokens", "block_size",
+        "val_fraction", "name", "separator", "text_field", "input_format", "input_encoding", "eot", "errors",
+        "bad_files", "newlines", "verify", "shuffle",
+    )  # fmt: skip
+    instead = {"val_fraction": val, "input_format": input_format}
+    for name in names:
+        value = instead.get(name) or getattr(options, name)
+        if value != getattr(default, name):
+            for one in value if isinstance(value, tuple) else (value,):
+                flags += [f"--{name.replace('_', '-')}", str(one)]
+    limit = ["run", "--max-rss", f"{max_rss}B"] if max_rss is not None and max_rss % (1 << 20) else None
+    if limit is None and max_rss is not None:
+        limit = ["run", "--max-rss", f"{max_rss >> 20}M"]
+    dashes = ("--",) if any(name.startswith("-") for name in inputs) else ()
+    return ("oomguard", *(limit or ()), "prepare", *flags, *more, *dashes, *inputs) if dashes else (
+        "oomguard", *(limit or ()), "prepare", *inputs, *flags, *more
+    )  # fmt: skip

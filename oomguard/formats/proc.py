@@ -143,20 +143,22 @@ def parse_sizes(text: str) -> dict[str, int]:
 
 _MAPPING = re.compile(r"[0-9a-f]{1,16}-[0-9a-f]{1,16} \S{4} [0-9a-f]+ [0-9a-f]+:[0-9a-f]+ [0-9]+ *(.*)")
 _HELD = re.compile(r"(Anonymous|Swap): +([0-9]{1,18}) kB")
+_MOST_NAMES = 4096  # of up to 4 KiB: a process chooses them, and how many they are
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryShare:
     """What a kind of mapping holds of a process's unreclaimable memory. Units: bytes."""
 
-    mapping: str  # "[heap]", "anonymous", "[stack]", or a file
+    mapping: str  # "[heap]", "anonymous", "[stack]", a file, or "other mappings"
     size: int
 
 
 def parse_smaps(lines: Iterable[str]) -> list[MemoryShare]:
     """Sum anonymous and swapped-out memory by mapping name, the largest first; line by line, as it may be long.
 
-    Units: the kernel prints "kB" and means KiB; the result is bytes. A mapping without a name is "anonymous".
+    Units: the kernel prints "kB" and means KiB; the result is bytes. A mapping without a name is "anonymous"; of a
+    process with thousands of names, those that come late are "other mappings", together.
     Raises: nothing.
     """
     held: dict[str, int] = {}
@@ -166,6 +168,8 @@ def parse_smaps(lines: Iterable[str]) -> list[MemoryShare]:
             held[name] = held.get(name, 0) + int(value[2]) * KIB
         elif (mapping := _MAPPING.match(line)) is not None:
             name = mapping[1].rstrip("\n") or "anonymous"
+            if len(held) >= _MOST_NAMES and name not in held:
+                name = "other mappings"
     return sorted(
         (MemoryShare(mapping=name, size=size) for name, size in held.items() if size),
         key=lambda share: share.size,

@@ -6,10 +6,13 @@ Raises: OSError, for the caller to explain.
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import stat
-from typing import TYPE_CHECKING
+import struct
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 _DEV_NULL = os.makedev(1, 3)
+_INPUT = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_OPENAT2, _AT_FDCWD = 437, -100  # the number is the same on all architectures but Alpha, which wheels are not for
+_NO_LINKS = struct.pack("<QQQ", _INPUT, 0, 0x04)  # struct open_how: flags, mode, RESOLVE_NO_SYMLINKS
 
 
 def open_regular(path: Path | str) -> BinaryIO:
@@ -28,7 +34,9 @@ def read_regular(path: Path | str, most: int) -> bytes:
     """Read a regular file whole, if it has `most` bytes at most."""
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
-        content = b"" if size > most else file.read(most + 1)
+        content = b"" if size > most else file.read(size + 1)
+        if len(content) > size:  # it has grown meanwhile
+            content += file.read(most + 1 - len(content))
     if max(size, len(content)) > most:
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
     return content
@@ -40,6 +48,41 @@ def open_readable(path: Path | str, buffering: int = -1) -> BinaryIO:
     Not a pipe with a name, to which perhaps nobody writes, and no other device, which may have no end.
     """
     return _open(path, _not_readable, buffering)
+
+
+def open_input(path: str) -> int:
+    """Open a regular file that goes into a result, which others may read.
+
+    As root a link that another user planted is followed only to files of that user's own: else root would read there
+    what the user may not.
+    """
+    fd = os.open(path, _INPUT) if os.geteuid() != 0 else _open_as_root(path)
+    if why := _not_regular(fd):
+        os.close(fd)
+        raise OSError(errno.EINVAL, why, path)
+    os.set_blocking(fd, True)
+    return fd
+
+
+def _open_as_root(path: str) -> int:
+    """Where there is no link on the way, which the kernel sees to, nothing leads elsewhere."""
+    fd = int(_libc().syscall(_OPENAT2, _AT_FDCWD, os.fsencode(path), _NO_LINKS, len(_NO_LINKS)))
+    if fd >= 0:
+        return fd
+    from oomguard.kernel.safe_files import open_through_links  # here: a worker seldom needs it
+
+    return open_through_links(path, _INPUT)  # which says why, if it was none
+
+
+@cache
+def _libc() -> Any:
+    return ctypes.CDLL(None)
+
+
+def by_descriptor(fd: int, path: str) -> str:
+    """A name of what is open as `fd`, for libraries that open by a name."""
+    name = f"/proc/self/fd/{fd}"
+    return name if os.path.exists(name) else path  # noqa: PTH110 - a str; without /proc there is none
 
 
 def _open(path: Path | str, why_not: Callable[[int], str], buffering: int = -1) -> BinaryIO:

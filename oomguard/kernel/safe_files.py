@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import pwd
+import shutil
 import stat
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -199,6 +200,61 @@ def _give_by_name(caller: _Caller, fd: int, parent: os.stat_result) -> None:
         os.close(opened)
 
 
+def open_through_links(path: str, flags: int) -> int:
+    """Open what is to be read: a link of a user who is not trusted leads to files of that user's own only.
+
+    Its folders may be anybody's. Raises: OSError.
+    """
+    trusted = _Caller.now().trusted
+    parts = [part for part in path.split("/") if part not in ("", ".")][::-1]
+    fd, links, planters = os.open("/" if path.startswith("/") else ".", _FOLDER | os.O_DIRECTORY), 0, set[int]()
+    try:
+        while parts:
+            name = parts.pop()
+            status = os.stat(name, dir_fd=fd, follow_symlinks=False)
+            # /proc's links are the kernel's, and lead to what is open; any other that is there now is followed by hand.
+            no_follow = 0 if stat.S_ISLNK(status.st_mode) and status.st_dev == _proc() else os.O_NOFOLLOW
+            if no_follow and stat.S_ISLNK(status.st_mode):
+                target, owner = _read_link(fd, name)
+                links += 1
+                if links > _MOST_LINKS:
+                    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+                planters |= {owner} - (trusted or {owner})
+                parts += [part for part in target.split("/") if part not in ("", ".")][::-1]
+                if not target.startswith("/"):
+                    continue
+                step = os.open("/", _FOLDER | os.O_DIRECTORY)
+            elif parts:
+                step = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC | no_follow, dir_fd=fd)
+            else:
+                return _open_own(fd, name, flags | no_follow, planters, path)
+            os.close(fd)
+            fd = step
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    finally:
+        os.close(fd)
+
+
+def _read_link(folder: int, name: str) -> tuple[str, int]:
+    """Where a link leads, and whose it is."""
+    fd = os.open(name, _FOLDER, dir_fd=folder)
+    try:
+        return os.readlink("", dir_fd=fd), os.fstat(fd).st_uid
+    finally:
+        os.close(fd)
+
+
+def _open_own(folder: int, name: str, flags: int, planters: set[int], path: str) -> int:
+    """Open a file to which links of these users led."""
+    fd = os.open(name, flags, dir_fd=folder)
+    owner = os.fstat(fd).st_uid
+    if others := planters - {owner}:
+        os.close(fd)
+        planter, whose = (_name_of(uid) or f"uid {uid}" for uid in (min(others), owner))
+        raise PermissionError(errno.EACCES, f"a link of {planter}'s leads there, to a file of {whose}'s", path)
+    return fd
+
+
 def _proc() -> int:
     """The file system whose last links lead to what is open (/dev/stdout, /dev/fd/N), and are no paths."""
     try:
@@ -270,6 +326,15 @@ def open_there(path: Path, flags: int = os.O_RDWR) -> int:
     """Open a regular file that is there, not a link to one. As root: root's or the caller's, with no second name."""
     with _walk(path) as place:
         return _open_there(place, flags)
+
+
+def read_there(path: Path, most: int) -> bytes:
+    """Read such a file whole, of `most` bytes at most."""
+    with os.fdopen(open_there(path, os.O_RDONLY), "rb") as file:
+        content = file.read(min(most, os.fstat(file.fileno()).st_size) + 1)
+    if len(content) > most:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+    return content
 
 
 def _open_there(place: _Place, flags: int) -> int:
@@ -400,6 +465,20 @@ def unlink(path: Path) -> None:
     with suppress(FileNotFoundError), _walk(path) as place:
         _check_parent(place)
         os.unlink(place.name, dir_fd=place.fd)
+
+
+def remove_tree(folder: Path) -> None:
+    """Take away a folder and what is in it, never through a link. Raises: nothing; what cannot be removed stays."""
+    with suppress(OSError, NotOurs), _walk(folder) as place:
+        _check_parent(place)
+        shutil.rmtree(place.name, ignore_errors=True, dir_fd=place.fd)
+
+
+def open_folder(folder: Path) -> int:
+    """Open a folder in which files may be made, for the *at() calls."""
+    with _walk(folder / "x") as place:
+        _check_parent(place)
+        return os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=place.fd)
 
 
 def sync_folder(folder: Path) -> None:

@@ -126,14 +126,17 @@ def is_in_memory(folder: Path) -> bool:
 
 
 def mount_of(folder: Path) -> Mount:
-    """The mount that a folder is on, as the kernel resolves it: later mounts may hide earlier ones."""
+    """The mount that a folder is on, as the kernel resolves it: later mounts may hide earlier ones. Raises: OSError."""
     fd = os.open(folder, os.O_PATH | os.O_CLOEXEC)
     try:
         found = _MOUNT_ID.search(read_kernel_text(Path(f"/proc/self/fdinfo/{fd}")) or "")
     finally:
         os.close(fd)
     mounts = parse_mountinfo(read_kernel_text(Path("/proc/self/mountinfo")) or "")
-    return next(mount for mount in mounts if found is not None and mount.mount_id == int(found[1]))
+    for mount in mounts:
+        if found is not None and mount.mount_id == int(found[1]):
+            return mount
+    raise OSError(errno.ENODATA, "/proc/self/mountinfo does not say which file system it is on", str(folder))
 
 
 _SYNC_FILE_RANGE_WAIT_BEFORE = 1  # include/uapi/linux/fs.h

@@ -6,8 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from oomguard.diagnosis.killers import BY_IDENT
-from oomguard.diagnosis.running_killers import running_killers
+from oomguard.diagnosis.killers import BY_IDENT, running_killers
 from oomguard.kernel.cgroup.directory import cgroup_mounts, find_own_cgroup, find_own_memcg, read_kernel_text
 from oomguard.kernel.logs.sources import survey_sources
 from oomguard.kernel.machine import container_name, is_wsl, scheduler_job
@@ -18,7 +17,7 @@ from oomguard.machine_report.memory_facts import (
     read_ulimits,
 )
 from oomguard.machine_report.model import CgroupFacts, CgroupLimit, DoctorFacts, KillerFacts
-from oomguard.machine_report.rules.settings import SETTINGS
+from oomguard.machine_report.rules.limits import SETTINGS
 
 if TYPE_CHECKING:
     from oomguard.kernel.cgroup.directory import MemcgDir

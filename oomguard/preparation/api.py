@@ -27,7 +27,7 @@ from oomguard.preparation.job import Job
 from oomguard.preparation.options import PrepareOptions, ResolvedOptions, resolve_options
 from oomguard.preparation.preconditions import identity, require_folder, require_known_length
 from oomguard.preparation.reading.kinds import KINDS
-from oomguard.preparation.reading.memory_ahead import memory_ahead
+from oomguard.preparation.reading.packed_streams import memory_ahead
 from oomguard.preparation.reading.source import REMOTE
 from oomguard.preparation.reading.sources import Found, behind_earlier, find_inputs
 from oomguard.preparation.shuffle_rules import disk_beside_shards, disk_note, require_documents
@@ -55,7 +55,7 @@ _BYTES_PER_TOKEN = 4.4  # English text in gpt2; only for the estimate of --dry-r
 def prepare(options: PrepareOptions, *, max_rss: int | None = None, events: PrepareEvents | None = None) -> ShardSet:
     """Turn the inputs into shards; a run that was stopped resumes from its last checkpoint.
 
-    `max_rss` is the budget in bytes, enforced where the machine allows; None: what the machine leaves.
+    `max_rss` is the budget in bytes, enforced where the machine allows; None: 80 % of what is available.
     Raises: OomguardError, whose `do` says what to do next. Call it from the main thread.
     """
     resolved = resolve_options(options)
@@ -85,10 +85,14 @@ def settle(
     *,
     notes: tuple[str, ...] = (),
     text_files: int | None = None,
+    sends: bool = False,
 ) -> tuple[Job, RunBudget]:
-    """Settle a job whose sources are known and enter its budget, which `stack` leaves. Raises: as `prepare`."""
-    found = Found(sources=sources, notes=notes)
-    return open_job(stack, found, options, resolved, find_rank_file(resolved.spec), max_rss, text_files=text_files)
+    """Settle a job whose sources are known and enter its budget, which `stack` leaves. Raises: as `prepare`.
+
+    `sends`: what is made is sent to a server from this process.
+    """
+    found, ranks = Found(sources=sources, notes=notes), find_rank_file(resolved.spec)
+    return open_job(stack, found, options, resolved, ranks, max_rss, text_files=text_files, sends=sends)
 
 
 def encode_into(
@@ -200,10 +204,11 @@ def open_job(
     max_rss: int | None,
     *,
     text_files: int | None = None,
+    sends: bool = False,
 ) -> tuple[Job, RunBudget]:
-    """Settle the plan and enter the budget, which `stack` leaves; `text_files` as in Job."""
+    """Settle the plan and enter the budget, which `stack` leaves; `text_files` as in Job, `sends` as in `settle`."""
     sources = found.sources
-    needs = memory_needs(sources, options=options, resolved=resolved)
+    needs = replace(memory_needs(sources, options=options, resolved=resolved), sends=sends)
     plan = partial(divide_budget, needs=needs, options=options)
     if max_rss is not None:
         plan(max_rss)  # before it is enforced: this process itself may not fit in what is too small
@@ -212,7 +217,7 @@ def open_job(
     plan = partial(divide_budget, needs=needs, options=options)
     notes = list(found.notes)
     if is_in_memory(options.out):
-        notes.append(f"{options.out} is memory (tmpfs): what is written there counts against the budget")
+        notes.append(f"{options.out} is in memory (tmpfs): what is written there counts against the budget")
     if resolved.separator and not any(source.kind in ("text", "tar") for source in sources):
         notes.append("--separator divides text files only; here it does nothing")
     if resolved.wanted.field_asked and not any(KINDS[source.kind].has_fields for source in sources):

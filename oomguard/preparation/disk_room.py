@@ -65,7 +65,7 @@ def unknown_room(out: Path, sources: Sequence[Source], token_bytes: int) -> list
 
         if (text := likely_text(sources)) is not None:
             what += f" (about {format_size(int(text / _BYTES_PER_TOKEN * token_bytes))}, by the files' footers)"
-    return [f"{what}, and {format_size(free)} are free: oomguard plan estimates it"]
+    return [f"{what}, and {format_size(free)} is free: oomguard plan estimates it"]
 
 
 def _is_known(sources: Sequence[Source]) -> bool:

@@ -70,7 +70,7 @@ def _reopen(job: Job, manifest: Manifest, checkpoint_seconds: float) -> None:
     done = Manifest.peek(manifest.state)
     if "shuffle" in done.header:
         raise Changed(
-            f"the documents in {options.out} are shuffled, and new ones would stand behind them",
+            f"the documents in {options.out} are shuffled, and new ones would come after them",
             do=f"--restart --shuffle {done.header['shuffle']} with all inputs instead of --extend",
         )
     if done.result is None or len(job.sources) <= len(done.inputs):

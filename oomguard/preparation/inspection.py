@@ -2,23 +2,176 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
 
 from oomguard.errors import edge
 from oomguard.preparation.encoding.encodings import find_rank_file
-from oomguard.preparation.inspection_model import InspectedShard, Inspection
 from oomguard.preparation.stored_set import open_set
 from oomguard.preparation.writing.shard_check import sha256_of
+from oomguard.text import printable
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from rich.console import RenderableType
 
     from oomguard.preparation.encoding.encodings import EncodingSpec
     from oomguard.preparation.stored_set import StoredSet
     from oomguard.preparation.writing.formats.stored import StoredShard
 
 _SHOWN_TOKENS = 2000  # of the first document, at most
+_SHOWN_FILES = 6
+_SHOWN_TEXT = 300
+
+
+# What `inspect` found.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InspectedShard:
+    """One file with tokens. None: not known."""
+
+    path: str
+    split: str
+    dtype: str
+    tokens: int
+    documents: int | None  # that end in it, or by end-of-text tokens
+    highest_id: int | None
+    out_of_range: int | None  # ids that the tokenizer does not have
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """A folder of shards."""
+
+    folder: str
+    format: str
+    encoding: str | None
+    eot: str | None
+    shards: tuple[InspectedShard, ...]
+    changed: tuple[str, ...]  # files that are not what the manifest says
+    has_manifest: bool
+    first_document: str | None
+    first_ids: tuple[int, ...]
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing is wrong, as far as it is known."""
+        return not self.changed and not any(shard.out_of_range for shard in self.shards)
+
+    def render(self) -> RenderableType:
+        """Build the screen for people."""
+        screen = Table.grid(padding=(0, 2))
+        screen.add_column()
+        screen.add_column(overflow="fold")
+        for label, value in self._lines():
+            screen.add_row(label, Text(value))
+        return Group(screen)
+
+    def _lines(self) -> list[tuple[str, str]]:
+        counts = [shard.documents for shard in self.shards]
+        known = [count for count in counts if count is not None]
+        documents = f"{sum(known):,}" if len(known) == len(counts) else "not known (no document ends, no tokenizer)"
+        lines = [
+            ("shards", f"{printable(self.folder)}  {self.format}, {len(self.shards)} with tokens"),
+            ("tokenizer", self.encoding or "not known: no manifest says it; --encoding NAME"),
+            ("tokens", f"{sum(shard.tokens for shard in self.shards):,}"),
+            ("documents", documents),
+        ]
+        for shard in self.shards[:_SHOWN_FILES]:
+            highest = "" if shard.highest_id is None else f", ids up to {shard.highest_id:,}"
+            lines.append(("", f"{printable(shard.path)}  {shard.tokens:,} tokens ({shard.dtype}{highest})"))
+        if len(self.shards) > _SHOWN_FILES:
+            lines.append(("", f"and {len(self.shards) - _SHOWN_FILES} more"))
+        lines += [("ids", self._ids()), ("sha256", self._sums())]
+        if self.first_document is not None:
+            text = self.first_document[:_SHOWN_TEXT]
+            more = " ..." if len(self.first_document) > _SHOWN_TEXT else ""
+            lines.append(("first", printable(text) + more))
+        else:
+            lines.append(("first", " ".join(map(str, self.first_ids))))
+        return lines
+
+    def _ids(self) -> str:
+        if self.encoding is None:
+            return "not judged without a tokenizer"
+        wrong = sum(shard.out_of_range or 0 for shard in self.shards)
+        return f"{wrong:,} OUT OF RANGE of {self.encoding}" if wrong else "all in range"
+
+    def _sums(self) -> str:
+        if not self.has_manifest:
+            return "not compared: there is no manifest"
+        if not self.changed:
+            return "all files are as they were written"
+        return f"DIFFERENT from the manifest, or gone: {', '.join(map(printable, self.changed[:_SHOWN_FILES]))}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The same facts for programs."""
+        return {"schema": "oomguard.inspection/1", **asdict(self), "sound": self.is_sound}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracedRow:
+    """A document, or the part of it that is in one split."""
+
+    document: int
+    source: str
+    offset: int  # in the source, of its begin
+    unit: str  # byte or row
+    split: str
+    first_token: int  # of the split
+    tokens: int
+    shard: str | None  # in which the first one is; None: the shards have no such token
+    token_in_shard: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """Where a token, or a document, came from."""
+
+    folder: str
+    token: int | None  # in its split; None: a document was asked for
+    id: int | None
+    shard: str | None
+    token_in_shard: int | None
+    rows: tuple[TracedRow, ...]
+    text: str | None  # the begin of the document; None: the tokenizer is not known
+    token_text: str | None
+
+    def render(self) -> RenderableType:
+        """Build the screen for people."""
+        screen = Table.grid(padding=(0, 2))
+        screen.add_column()
+        screen.add_column(overflow="fold")
+        for label, value in self._lines():
+            screen.add_row(label, Text(value))
+        return screen
+
+    def _lines(self) -> list[tuple[str, str]]:
+        first = self.rows[0]
+        lines = []
+        if self.token is not None:
+            text = "" if self.token_text is None else f" {printable(repr(self.token_text))}"
+            place = "" if self.shard is None else f", {self.token_in_shard:,} in {printable(self.shard)}"
+            lines.append(("token", f"{self.token:,} of {first.split}{place}: id {self.id}{text}"))
+        lines.append(("document", f"{first.document:,}, counted from 0 through the whole input"))
+        lines.append(("source", f"{printable(first.source)}, from {first.unit} {first.offset:,} on"))
+        for row in self.rows:
+            place = "" if row.shard is None else f", from {row.token_in_shard:,} on in {printable(row.shard)}"
+            lines.append(("tokens", f"{row.tokens:,} of {row.split}, from {row.first_token:,} on{place}"))
+        if self.text is not None:
+            more = " ..." if len(self.text) > _SHOWN_TEXT or first.tokens > _SHOWN_TEXT else ""
+            lines.append(("text", printable(self.text[:_SHOWN_TEXT]) + more))
+        return lines
+
+    def to_json(self) -> dict[str, Any]:
+        """The same facts for programs."""
+        return {"schema": "oomguard.trace/1", **asdict(self)}
 
 
 @edge

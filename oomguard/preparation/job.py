@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput, BudgetTooSmall, Changed, OomguardError, WorkerFailed
 from oomguard.kernel.machine import usable_cpus
-from oomguard.preparation.engines.line_feed import LineFeed
+from oomguard.preparation.engines.line_feed import LineFeed, RowFeed
 from oomguard.preparation.engines.memory_sum import SCRATCH, BudgetPlan, Needs, budget_with_room, flag_for
 from oomguard.preparation.engines.messages import ReaderConfig, WorkerConfig
-from oomguard.preparation.engines.row_feed import RowFeed
 from oomguard.preparation.engines.work import CutRules, PlainFeed
 from oomguard.text import printable, shell_word
 from oomguard.units import MIB, format_size
@@ -39,11 +38,11 @@ _NO_TEXT = {
     b"\0\0\xfe\xff": ("UTF-32", "--input-encoding utf-32"),
     b"\xff\xfe": ("UTF-16", "--input-encoding utf-16"),
     b"\xfe\xff": ("UTF-16", "--input-encoding utf-16"),
-    b"\x1f\x8b": ("gzip", "name the file .txt.gz or .jsonl.gz, or zcat FILE | oomguard prepare -"),
-    b"\x28\xb5\x2f\xfd": ("zstd", "name the file .txt.zst or .jsonl.zst, or zstdcat FILE | oomguard prepare -"),
-    b"BZh": ("bzip2", "name the file .txt.bz2 or .jsonl.bz2, or bzcat FILE | oomguard prepare -"),
-    b"\xfd7zX": ("xz", "name the file .txt.xz or .jsonl.xz, or xzcat FILE | oomguard prepare -"),
-    b"PAR1": ("Parquet", "name the file .parquet; it cannot come through a pipe"),
+    b"\x1f\x8b": ("gzip", "rename the file to .txt.gz or .jsonl.gz, or zcat FILE | oomguard prepare -"),
+    b"\x28\xb5\x2f\xfd": ("zstd", "rename the file to .txt.zst or .jsonl.zst, or zstdcat FILE | oomguard prepare -"),
+    b"BZh": ("bzip2", "rename the file to .txt.bz2 or .jsonl.bz2, or bzcat FILE | oomguard prepare -"),
+    b"\xfd7zX": ("xz", "rename the file to .txt.xz or .jsonl.xz, or xzcat FILE | oomguard prepare -"),
+    b"PAR1": ("Parquet", "rename the file to .parquet; it cannot come through a pipe"),
 }
 
 
@@ -244,7 +243,7 @@ class Job:
             )
         if encoded.error == "not text":
             what, do = (
-                f"{where}: a file full of zero bytes, as a download leaves it that was broken off, and no text",
+                f"{where}: a file full of zero bytes, such as an interrupted download leaves, not text",
                 (f"download the file again; if the zeros are meant: tr -d '\\0' < {file} | oomguard prepare -"),
             )
             if encoded.error_text == "tar":
@@ -275,7 +274,7 @@ class Job:
             what = f"the page from there on, with {size} of text,"
         return BudgetTooSmall(
             f"{where}: {what} needs {format_size(work.needs)} of memory at once, and {format_size(self.budget.alone)} "
-            "are free",
+            "is free",
             do=f"{self.flag_with_room(work.needs)}, or look at the file: such text is rarely meant to be there",
         )
 

@@ -123,7 +123,7 @@ class ShardSet:
         checked, read = format_size(self.verified_bytes), format_size(self.input_bytes)
         if self.verified_bytes:
             of = f" of {read}" if self.verify == "full" and checked != read else ""
-            return f"{checked}{of} encoded again by {self.reference}: the same"
+            return f"{checked}{of} encoded again by {self.reference}: the same tokens"
         if self.engine == self.reference and self.verify != "off":
             return f"nothing: {self.reference} itself did the work"
         if self.verify in ("sample", "full") and self.input_bytes:

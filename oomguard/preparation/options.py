@@ -44,7 +44,7 @@ class PrepareOptions:
     text_field: str | tuple[str, ...] | None = None  # a field, and GLOB=FIELD for some of the inputs; None: "text"
     input_encoding: str | None = None  # of characters; None: UTF-8
     cache: str | None = None  # a folder that keeps files of servers
-    subset: str | None = None  # of a data set on the Hub, as its card names it: NAME or NAME:SPLIT
+    subset: str | None = None  # of a dataset on the Hub, as its card names it: NAME or NAME:SPLIT
     input_format: InputFormat = "auto"  # what all inputs are; auto: by names, else by first bytes
     eot: EotPlace | None = None  # None: as the format's anchor
     errors: ErrorPolicy = "strict"
@@ -126,7 +126,7 @@ def resolve_options(options: PrepareOptions) -> ResolvedOptions:
     if options.shuffle is not None:
         _require_shuffle(options, options.shuffle)
     if options.workers is not None and options.workers < 1:
-        raise BadInput(f"--workers {options.workers}: at least one is needed", do="leave --workers out: one a CPU")
+        raise BadInput(f"--workers {options.workers}: at least one is needed", do="leave --workers out: one per CPU")
     spec = _encoding(options)
     eot = options.eot or output.end_of_text(spec.family)
     spec = _with_its_end(spec, options, eot)
@@ -192,7 +192,7 @@ def _input_encoding(options: PrepareOptions) -> str:
         "".encode(asked)  # only what is characters
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise BadInput(
-            f'--input-encoding "{asked}" is no encoding of characters that Python knows',
+            f'--input-encoding "{asked}" is not a character encoding that Python knows',
             do="--input-encoding latin-1, cp1252, gbk, shift_jis, utf-16, ...: docs.python.org/3/library/codecs.html",
         ) from error
     return "" if found.name == "utf-8" else found.name
@@ -230,7 +230,7 @@ def _require_shuffle(options: PrepareOptions, seed: int) -> None:
         raise BadInput(f"--shuffle {seed}: a seed is a whole number from 0 to {LARGEST_SEED}", do="--shuffle 1")
     if options.extend:
         raise BadInput(
-            "--extend adds behind what is there, and --shuffle gives each new document a place among all others",
+            "--extend adds after what is there, and --shuffle gives each new document a place among all others",
             do="--restart with all inputs, or --shuffle with another --out FOLDER",
         )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from oomguard.errors import BadInput, Changed, NothingFound
 from oomguard.preparation.encoding.unicode_probe import tiktoken_unicode
 from oomguard.preparation.reading.source import REMOTE, STDIN
+from oomguard.preparation.remote.finding import refuse_secrets
 from oomguard.preparation.writing.shard_check import not_ours
 from oomguard.text import printable, shell_word
 
@@ -36,11 +37,19 @@ def require_folder(out: Path) -> None:
     """
     scheme = str(out).partition(":/")[0]
     if f"{scheme}://" in REMOTE and str(out) != scheme:
-        shown = printable(str(out).replace(":/", "://", 1))
+        address = str(out).replace(":/", "://", 1)
+        refuse_secrets(address)
+        shown = printable(address)
+        copy = _COPIES.get(scheme, "each shard is one file").replace("ADDRESS", shell_word(shown))
+        if scheme == "s3":
+            raise BadInput(
+                f"--out {shown}: a run writes to a file system; to a bucket go the shards of a planned job",
+                do="the same command with --job-only, then oomguard prepare --job job.json; or --out FOLDER, then "
+                + copy,
+            )
         raise BadInput(
             f"--out {shown}: shards are written to a file system, and not to a server",
-            do="--out FOLDER, and copy it when it is done: "
-            + _COPIES.get(scheme, "it has a shard a file").replace("ADDRESS", shell_word(shown)),
+            do=f"--out FOLDER, and copy it when it is done: {copy}",
         )
     if out.exists() and not out.is_dir():
         raise BadInput(f"--out {printable(str(out))} is not a directory", do="--out FOLDER")
@@ -131,6 +140,15 @@ def require_comparable(sources: Sequence[Source]) -> None:
         )
 
 
+def require_result(progress: Progress) -> dict[str, Any]:
+    """Give the result at the end of a finished run's manifest. Raises: Changed if it has none."""
+    if progress.result is None:
+        raise Changed(
+            "the manifest of the finished shards has no result", do="make them again, in another --out FOLDER"
+        )
+    return progress.result
+
+
 def require_some_text(tokens: int) -> None:
     """A wrong glob or field is noticed, where an empty training set would only fail later.
 
@@ -156,10 +174,11 @@ def divides_nothing(job: Job, documents: int) -> list[str]:
 
 
 def require_free_names(
-    out: Path, output: OutputFormat, layout: Layout, *, ours: AbstractSet[str], provenance: bool = False
+    out: Any, output: OutputFormat, layout: Layout, *, ours: AbstractSet[str], provenance: bool = False
 ) -> None:
-    """Shards never overwrite what something else made, nor stand among its files; `ours` are names that may be taken.
+    """Shards never overwrite what something else made, nor stand among its files; `ours` may be taken.
 
+    `out` is a Path, or what has its `glob`.
     Raises: BadInput with the first name that is taken.
     """
     found: Iterable[Path]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from oomguard.preparation.model import Shard, ShardSet
 from oomguard.preparation.preconditions import divides_nothing
@@ -14,8 +14,31 @@ if TYPE_CHECKING:
     from oomguard.preparation.engines.pipeline import PipelineState
     from oomguard.preparation.job import Job
     from oomguard.preparation.writing.manifest import Progress
-    from oomguard.preparation.writing.token_sink import TokenSink
     from oomguard.supervision.own_budget import RunBudget
+
+
+class Ended(Protocol):
+    """What a sink has at its end."""
+
+    @property
+    def totals(self) -> Totals:
+        """All that was taken."""
+        ...
+
+    @property
+    def shards(self) -> list[dict[str, Any]]:
+        """As the manifest has them."""
+        ...
+
+    @property
+    def all_files(self) -> list[dict[str, Any]]:
+        """What was made beside them."""
+        ...
+
+    @property
+    def bad_files(self) -> list[dict[str, Any]]:
+        """What was passed over."""
+        ...
 
 
 def totals_before(progress: Progress) -> Totals:
@@ -24,7 +47,7 @@ def totals_before(progress: Progress) -> Totals:
 
 
 def shard_set(
-    job: Job, budget: RunBudget, sink: TokenSink, state: PipelineState, seconds: float, progress: Progress
+    job: Job, budget: RunBudget, sink: Ended, state: PipelineState, seconds: float, progress: Progress
 ) -> ShardSet:
     """The result of a run that has just ended; `progress` is what earlier ones had done of it."""
     totals, before = sink.totals, totals_before(progress)
@@ -39,8 +62,8 @@ def shard_set(
         notes.append(f"{before.input_bytes:,} bytes of it were done by an earlier run")
     if progress.damaged_line is not None:
         notes.append(
-            f"the manifest was damaged in line {progress.damaged_line}: what came after the last checkpoint before it "
-            "was done again"
+            f"the manifest was damaged in line {progress.damaged_line}: the work after the last checkpoint before "
+            "that line was done again"
         )
     return ShardSet(
         tokens=totals.tokens,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, NothingFound, edge
 from oomguard.preparation.encoding.encodings import find_rank_file, load_tiktoken
-from oomguard.preparation.inspection_model import Trace, TracedRow
+from oomguard.preparation.inspection import Trace, TracedRow
 from oomguard.preparation.stored_set import open_set
 from oomguard.preparation.writing.provenance_file import SPLITS, read_rows
 from oomguard.text import printable
@@ -96,7 +96,7 @@ def _place(found: StoredSet, token: str, split: str | None) -> tuple[int, str]:
             return before[shard.split] + int(digits), shard.split
         before[shard.split] += shard.tokens
     names = ", ".join(printable(shard.path.name) for shard in found.shards[:6])
-    raise BadInput(f"{printable(name)} is no shard of {printable(str(found.folder))}", do=f"one of: {names}")
+    raise BadInput(f"{printable(name)} is not a shard of {printable(str(found.folder))}", do=f"one of: {names}")
 
 
 def _row(found: StoredSet, row: Any, names: list[str]) -> TracedRow:

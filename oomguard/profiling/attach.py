@@ -21,6 +21,8 @@ def profile_process(pid: int, options: ProfileOptions, events: ProfileEvents) ->
     Raises: NothingFound if there is no such process; NeedsPrivilege if its memory may not be read.
     """
     proc = ProcFiles()
+    if (refusal := proc.refusal()) is not None:
+        raise refusal
     try:
         pidfd = os.pidfd_open(pid)
     except (OSError, OverflowError) as error:

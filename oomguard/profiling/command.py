@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from oomguard.supervision.launch import StartedJob
-    from oomguard.supervision.outcome import RunOutcome
-    from oomguard.supervision.rules.enforcement import Choice
+    from oomguard.supervision.model import RunOutcome
+    from oomguard.supervision.options import Choice
 
 _RESERVE, _RESERVE_PART = 48 * MIB, 64
 
@@ -78,5 +78,5 @@ def _clock_of(job: StartedJob) -> MemcgClock | None:
 def _why_stopped(outcome: RunOutcome, available: int) -> str:
     """Say why, for people; "" if it ended by itself."""
     if outcome.stopped_by == "budget":
-        return f"ended at the {format_size(available)} that were available"
+        return f"ended at the {format_size(available)} that was available"
     return "OOM-killed by the kernel" if outcome.stopped_by == "kernel" else ""

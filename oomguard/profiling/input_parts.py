@@ -67,7 +67,7 @@ def write_prefix(path: Path, wanted: int, target: Path) -> int:
     if free < wanted + _CHUNK:
         raise BadInput(
             f"a part of {printable(str(path))} needs {format_size(wanted)} in {target.parent}: "
-            f"{format_size(free)} are free",
+            f"{format_size(free)} is free",
             do="export TMPDIR=/var/tmp, or another folder with room",
         )
     with open_regular(path) as source, target.open("wb") as copy:

@@ -14,7 +14,7 @@ from oomguard.profiling.recording_lines import RecordingHead
 
 if TYPE_CHECKING:
     from oomguard.profiling.model import PeakProfile
-    from oomguard.supervision.rules.enforcement import Choice
+    from oomguard.supervision.options import Choice
 
 _SAMPLES_OF_PROC = "samples of /proc"
 

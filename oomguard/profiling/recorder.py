@@ -120,7 +120,7 @@ class Recorder:
             yield self._forecast
         yield from sorted(self._refusals())
         if self._file.lost_some:
-            yield "the recording is not whole: its disk is full"
+            yield "the recording is incomplete: its disk is full"
         if self._end is not None:
             yield self._end
 

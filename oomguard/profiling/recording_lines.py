@@ -230,19 +230,19 @@ def _typed(kind: Any, fields: dict[str, Any]) -> Any:
 
 def _number(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not -_MOST_NUMBER < value < _MOST_NUMBER:
-        raise ValueError("no number, or none that a recording holds")
+        raise ValueError("not a number, or not one that a recording holds")
     return value
 
 
 def _whole(value: Any) -> int:
     if not isinstance(value, int):
-        raise TypeError("no whole number")
+        raise TypeError("not a whole number")
     return int(_number(value))
 
 
 def _size(value: Any) -> int:
     if _whole(value) < 0:
-        raise ValueError("a size below nothing")
+        raise ValueError("a negative size")
     return int(value)
 
 

@@ -64,7 +64,7 @@ def fit_line(runs: Sequence[ScalingRun], size: int) -> ScalingForecast | str:
     residual = max(abs(base + slope * x - y) for x, y in zip(xs, ys, strict=True))
     rise = slope * (max(xs) - min(xs))
     if residual > max(_CURVED * rise, _NOISE + max(ys) / _NOISE_PART):
-        return "memory does not grow along a line with the input"
+        return "memory does not grow in a straight line with the input"
     slope, base = _flattened(runs) or (slope, base)
     at_end = base + slope * size
     reach = 1 + abs(size - sum(xs) / len(xs)) / (max(xs) - min(xs))

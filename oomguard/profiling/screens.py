@@ -72,7 +72,7 @@ def render_difference(difference: ProfileDifference) -> RenderableType:
         rows.append((label, f"{peak}{missed}: {shlex.join(profile.head.command)}: {how_it_ended(profile)}"))
     rows.append(("peak", _change_text(difference)))
     if before.head.command != after.head.command:
-        rows.append(("note", "these are two commands: what differs may be more than one change"))
+        rows.append(("note", "these are two different commands: more than one change may explain what differs"))
     if any(profile.end is None or profile.end.exit_code not in (0, None) for profile in (before, after)):
         rows.append(("note", "not both ended with status 0: one may have done less than the other"))
     shown = [each for each in difference.lines if abs(each.change) >= _LEAST_SHOWN * max(1, _higher(difference))]
@@ -229,9 +229,9 @@ def _stage_rows(profile: PeakProfile) -> list[Row]:
 
 def _fit_rows(profile: PeakProfile, at_end: int, made: ForecastMade) -> list[Row]:
     available, why = profile.head.available, profile.head.limited_by
-    were = f"{format_size(available)} that were available ({why})"
+    were = f"{format_size(available)} that was available ({why})"
     if at_end <= available:
-        return [("fits", f"yes: {format_size(available - at_end)} remain of the {were}")]
+        return [("fits", f"yes: {format_size(available - at_end)} remains of the {were}")]
     rows: list[Row] = [("fits", f"no: it needs {format_size(at_end - available)} more than the {were}")]
     if made.per_byte > 0:
         position = min(made.input_bytes, max(0, int(min((available - made.base) / made.per_byte, _FURTHEST))))

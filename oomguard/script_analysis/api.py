@@ -29,7 +29,7 @@ def check_script(
 
     The script is parsed, never run, and so are the modules of its own directory that it imports. `text_field` names
     the field of JSON Lines or tables that is the text. `root` is where its imports begin, by default its directory.
-    Raises: BadInput if it is no Python, or the input cannot be read.
+    Raises: BadInput if it is not Python, or the input cannot be read.
     """
     from oomguard.script_analysis.input_sample import sample_input
 

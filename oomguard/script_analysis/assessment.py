@@ -39,7 +39,7 @@ ADVICE = {
     "readlines": Advice("makes a string of every line before the first is used", "for line in f: ..."),
     "json-load": Advice(
         "reads the file whole as text and builds every object before the first is used",
-        "one document a line (JSON Lines): for line in f: json.loads(line); an array: ijson.items(f, 'item')",
+        "one document per line (JSON Lines): for line in f: json.loads(line); an array: ijson.items(f, 'item')",
     ),
     "object-load": Advice(
         "builds every object of the file before the first is used",
@@ -59,7 +59,8 @@ ADVICE = {
         "load_dataset(..., streaming=True)",
     ),
     "token-list": Advice(
-        "a Python list takes 8 bytes for each id, and 32 more for each id above 256: 35 per token; a file takes 2",
+        "a Python list takes 8 bytes for each id, and 32 more for each id above 256: about 35 per token on average; "
+        "a file takes 2",
         "np.array(ids, dtype=np.uint16).tofile(out) for each piece, then ids.clear()",
     ),
     "array-of-list": Advice(
@@ -217,7 +218,7 @@ def _unseen_lines(
         yield _line(line, why, files)
     for name in files.unreadable:
         yield UnseenLine(
-            line=0, code="", why="was not read: it is too long, or no Python 3", file=name, function="", cell=None
+            line=0, code="", why="was not read: it is too long, or not Python 3", file=name, function="", cell=None
         )
     if analysis.unseen or analysis.readers or any(finding.holds_memory for finding in findings):
         return

@@ -57,7 +57,7 @@ def sample_input(path: str, *, text_field: str | None = None) -> InputSample:
 
 def _sample_corpus(sources: Any, text_field: str) -> CorpusSample:
     from oomguard.preparation.encoding.encodings import find_encoding
-    from oomguard.preparation.reading.sampling import sample_corpus
+    from oomguard.preparation.reading.corpus_sample import sample_corpus
 
     return sample_corpus(sources, spec=find_encoding("gpt2"), text_field=text_field)
 

@@ -44,7 +44,7 @@ def _input(checked: CheckedInput) -> list[tuple[str, str]]:
     return [
         ("input", f"{printable(checked.path)}  {format_size(checked.text_bytes)} of text{files}"),
         ("", f"{checked.bytes_per_token:.2f} bytes per token; the widest character is {wide}, so Python stores"),
-        ("", f"{checked.character_bytes} bytes per character"),
+        ("", f"{checked.character_bytes} byte{'s' * (checked.character_bytes != 1)} per character"),
     ]
 
 

@@ -209,7 +209,7 @@ class SourceFiles:
         if self._marks > _MOST_MARKS:
             raise BadInput(
                 f"{printable(str(path))} is too long to be read: about {self._marks:,} expressions, with its modules",
-                do="is it a generated file? oomguard check takes what people write",
+                do="is it a generated file? oomguard check reads what people write",
             )
         tree = _parse(short, path, notebook)
         file = _File(

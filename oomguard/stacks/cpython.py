@@ -29,6 +29,7 @@ Frames = list[tuple[str, int, str]]  # file, line, function; innermost first
 _MOST_FRAMES = 120  # innermost: below a library's sixty there is the user's line
 _MOST_THREADS = 64
 _MOST_CODES = 4000
+_MOST_TABLES = 16 << 20  # bytes, all together: a hostile program chooses how long each is
 _LONGEST_NAME = 1024  # characters
 _LONGEST_TABLE = 1 << 20
 _FIRST_OF_NO_PROGRAM = 3  # _PyInterpreterFrame.owner: the interpreter's own, or the C stack's, since 3.12
@@ -52,6 +53,7 @@ class _Program:
     runtime: int
     layout: PythonLayout
     codes: dict[int, tuple[bytes, str, str, bytes]] = field(default_factory=dict)
+    tables_size: int = 0  # bytes of their line tables
     thread: int = 0  # whose calls were read last
     ran: dict[int, int] = field(default_factory=dict)  # by thread: nanoseconds on a CPU, when it was looked at last
 
@@ -238,16 +240,22 @@ def _frame(program: _Program, data: bytes) -> tuple[str, int, str]:
     head = _read(program, code, layout.instructions)
     known = program.codes.get(code)
     if known is None or known[0] != head[layout.first_line :]:
-        if len(program.codes) > _MOST_CODES:
-            program.codes.clear()
         file, name, lines = (_WORD.unpack_from(head, place)[0] for place in (layout.file, layout.name, layout.lines))
         known = (head[layout.first_line :], _text(program, file), _text(program, name), _bytes(program, lines))
-        program.codes[code] = known
+        _keep(program, code, known)
     instruction = _WORD.unpack_from(data, layout.instruction)[0]
     first_line = struct.unpack_from("<i", head, layout.first_line)[0]
     unit = (instruction - code - layout.instructions) // 2
     line = line_of_instruction(known[3], first_line, unit) if unit >= 0 else None
     return known[1], first_line if line is None else line, known[2]
+
+
+def _keep(program: _Program, code: int, known: tuple[bytes, str, str, bytes]) -> None:
+    if len(program.codes) > _MOST_CODES or program.tables_size + len(known[3]) > _MOST_TABLES:
+        program.codes.clear()
+        program.tables_size = 0
+    program.codes[code] = known
+    program.tables_size += len(known[3])
 
 
 def _text(program: _Program, address: int) -> str:

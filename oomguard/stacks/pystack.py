@@ -72,7 +72,7 @@ def read_python_stacks(
             else:
                 stacks[pid] = answer
     else:
-        unread = dict.fromkeys(wanted, "pystack is not installed; to have it: pip install 'oomguard[stack]'")
+        unread = dict.fromkeys(wanted, "pystack is not installed; to install it: pip install 'oomguard[stack]'")
     mine = frames if frames is not None else PythonFrames(root)
     for pid in list(unread):
         if read := _read_with_py_spy(pid, until - time.monotonic()) or _read_without_arguments(pid, mine):

@@ -12,7 +12,7 @@ import time
 from oomguard.kernel.proc.files import ProcessTree
 from oomguard.kernel.proc.memory import ForkFamily
 from oomguard.supervision.backends.polling import PollingBackend
-from oomguard.supervision.outcome import STOPPED_CODE, RunOutcome
+from oomguard.supervision.model import STOPPED_CODE, RunOutcome
 from oomguard.supervision.rules.limits import FASTEST_BYTES_A_SECOND
 from oomguard.supervision.sampling import JobSamples
 

@@ -7,14 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oomguard.kernel.machine import read_available
-from oomguard.supervision.outcome import STOPPED_CODE, RunOutcome
+from oomguard.supervision.model import STOPPED_CODE, RunOutcome
 from oomguard.supervision.rules.advice import advise, size_by_flag
 
 if TYPE_CHECKING:
     from oomguard.supervision.backends.base import Backend
     from oomguard.supervision.launch import StartedJob
-    from oomguard.supervision.model import Snapshot
-    from oomguard.supervision.outcome import StoppedBy
+    from oomguard.supervision.model import Snapshot, StoppedBy
     from oomguard.supervision.sampling import JobSamples, RunRecord
 
 

@@ -16,7 +16,7 @@ from oomguard.errors import NotOurs
 from oomguard.kernel import safe_files
 from oomguard.kernel.cgroup.directory import MemcgDir, find_own_memcg
 from oomguard.kernel.machine import oom_kills_since_boot
-from oomguard.supervision.outcome import SCHEMA
+from oomguard.supervision.model import SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet

@@ -13,10 +13,10 @@ from oomguard.kernel.cgroup.limits import limits_around, machine_limit
 from oomguard.kernel.proc.files import ProcessTree, ProcFiles
 from oomguard.kernel.process.prctl import become_subreaper
 from oomguard.supervision.backends.choose import describe, find_place
+from oomguard.supervision.options import BudgetRequest, Enforcement
 from oomguard.supervision.orphans import end_orphans, find_orphans, name_orphans
 from oomguard.supervision.own_budget import tell_budget
 from oomguard.supervision.reaper import Program, Reaper, start_reaper
-from oomguard.supervision.rules.enforcement import BudgetRequest, Enforcement
 
 if TYPE_CHECKING:
     from oomguard.supervision.backends.base import Backend

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from oomguard.kernel.proc.memory import TreeMemory
-    from oomguard.supervision.rules.enforcement import Enforcement
+    from oomguard.supervision.options import Enforcement
 
 __all__ = ["MemcgUnavailable", "OwnCgroup", "enter_cgroup"]
 
@@ -216,7 +216,7 @@ def expect_budget(limit: int, explanation: str) -> Iterator[None]:
 def enter_budget(max_rss: int | None) -> Iterator[RunBudget]:
     """Put this process and all that it starts under a budget until the block ends, unless a supervisor did so.
 
-    Without `max_rss` it is 80 % of what the machine and every cgroup above really leave, and measured only.
+    Without `max_rss` it is 80 % of what the machine and every cgroup above it really leave, and measured only.
     """
     if _told is not None:
         yield _told
@@ -230,7 +230,7 @@ def enter_budget(max_rss: int | None) -> Iterator[RunBudget]:
     try:
         memcg, limit = enter_cgroup_for(max_rss)
     except MemcgUnavailable as error:
-        yield _measured(max_rss, "--max-rss", (f"no memory cgroup: {error}; to have one: {error.do}",))
+        yield _measured(max_rss, "--max-rss", (f"no memory cgroup: {error}; to get one: {error.do}",))
         return
     with memcg:
         yield RunBudget(

@@ -12,7 +12,7 @@ from oomguard.supervision.rules.limits import FASTEST_BYTES_A_SECOND, PeakBound
 if TYPE_CHECKING:
     from oomguard.kernel.model import ProcessFacts
     from oomguard.supervision.backends.base import Backend, MemoryReading
-    from oomguard.supervision.growth.inputs import InputForecast, InputGrowth
+    from oomguard.supervision.growth.forecast import InputForecast, InputGrowth
     from oomguard.supervision.growth.ledger import GrowthLedger
     from oomguard.supervision.model import Snapshot
 
@@ -59,11 +59,12 @@ class JobSamples:
 
     def look(self) -> MemoryReading:
         """Measure the job; now and then, its processes and the files it reads as well."""
+        cpu_before = time.thread_time()
         measure = self.measure()
         now = time.monotonic()
         if self._looks_itself:
             self._find_largest(measure.unreclaimable)
-            self._keep_ledger(measure.unreclaimable)
+            self._keep_ledger(measure.unreclaimable, cpu_before)
         if now >= self._next_slow and self._has_time(measure.unreclaimable, self._slow_cost_seconds):
             self._take_a_slow_look(now)
         self._last_unreclaimable = measure.unreclaimable
@@ -109,7 +110,7 @@ class JobSamples:
         self._has_looked = True
         self._next_slow = now + max(_SLOW_LOOK_SECONDS, _SLOW_LOOK_COST_PART * cpu_seconds)
 
-    def _keep_ledger(self, unreclaimable: int) -> None:
+    def _keep_ledger(self, unreclaimable: int, cpu_before: float) -> None:
         """From half of the budget on, see where the job grows. What that needs is loaded before, when there is time."""
         if self.ledger is None:
             if self._has_time(unreclaimable, _LEDGER_IMPORT_SECONDS):
@@ -119,7 +120,8 @@ class JobSamples:
             return
         is_near = unreclaimable >= _LEDGER_FRACTION * self._backend.limits.budget
         if is_near and self._has_time(unreclaimable, _LEDGER_COST_SECONDS):
-            self.ledger.look(self._backend.pids(), unreclaimable)
+            pids = self._backend.pids()
+            self.ledger.look(pids, unreclaimable, spent_seconds=time.thread_time() - cpu_before)
 
     def _has_time(self, unreclaimable: int, seconds: float) -> bool:
         """Whether the job cannot reach its budget while it is looked at for so long, or does not grow at all."""
@@ -157,7 +159,7 @@ class JobSamples:
 
     def _look_at_each(self) -> None:
         from oomguard.kernel.proc.memory import read_processes
-        from oomguard.supervision.growth.inputs import InputGrowth  # here, so that the command need not wait for them
+        from oomguard.supervision.growth.forecast import InputGrowth  # here, so that the command need not wait for them
 
         self._inputs = self._inputs or InputGrowth()
         pids = self._backend.pids()

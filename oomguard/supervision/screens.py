@@ -6,7 +6,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
-from oomguard.supervision.outcome import called
+from oomguard.supervision.model import called
 from oomguard.supervision.rules.user_code import is_helper, is_library, user_frame, waits
 from oomguard.text import printable, signal_name
 from oomguard.units import MIB, format_size
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from oomguard.formats.proc import MemoryShare
     from oomguard.kernel.model import OpenInput, ProcessFacts, ProcessStack, StackFrame
     from oomguard.supervision.growth.forecast import Forecast
-    from oomguard.supervision.model import GrownLine, Released, Snapshot
-    from oomguard.supervision.outcome import RunOutcome
+    from oomguard.supervision.model import GrownLine, Released, RunOutcome, Snapshot
 
 _SHOWN_PROCESSES = 5
 _SHOWN_ALIKE = 3  # of many processes that hold as much as each other
@@ -68,17 +67,18 @@ def outcome_lines(outcome: RunOutcome) -> list[tuple[str, str]]:
 
 def _verdict_lines(outcome: RunOutcome) -> list[tuple[str, str]]:
     command = shlex.join(outcome.command)[:_LONGEST_COMMAND]
-    budget = f"its budget of {format_size(outcome.budget)} ({outcome.enforced_by})"
+    budget = f"its budget was {format_size(outcome.budget)} ({outcome.enforced_by})"
     if outcome.stopped_by == "budget" and outcome.held_seconds is None:
-        how = f"the kernel refused it more than {format_size(outcome.hard_limit or outcome.budget)} before oomguard "
+        limit = format_size(outcome.hard_limit or outcome.budget)
+        how = f"the kernel refused it memory beyond {limit} before oomguard "
         return [
-            ("refused", f"{command}: it reached {format_size(outcome.peak_unreclaimable)}, {budget}"),
+            ("refused", f"{command}: it reached {format_size(outcome.peak_unreclaimable)}; {budget}"),
             ("how", f"{how}could freeze it; it ended by itself, with status {outcome.exit_code}"),
         ]
     if outcome.stopped_by == "budget":
         held = format_size(outcome.held_unreclaimable or outcome.peak_unreclaimable)
         return [
-            ("stopped", f"{command}: it reached {held}, {budget}"),
+            ("stopped", f"{command}: it reached {held}; {budget}"),
             ("when", f"{outcome.held_seconds or 0:.1f} s after its start"),
         ]
     if outcome.stopped_by == "kernel":
@@ -103,11 +103,12 @@ def _was_killed_below_its_limit(outcome: RunOutcome) -> bool:
 
 
 def _peaks(outcome: RunOutcome) -> str:
-    parts = [f"peak {format_size(outcome.peak_unreclaimable)}, budget {format_size(outcome.budget)}"]
+    parts = [f"peak {format_size(outcome.peak_unreclaimable)}"]
     if outcome.peak_at_most is not None and outcome.peak_at_most > outcome.peak_unreclaimable * _WORTH_SAYING:
         parts.append(f"at most {format_size(outcome.peak_at_most)}")
     if outcome.peak_with_cache is not None:
         parts.append(f"{format_size(outcome.peak_with_cache)} with page cache")
+    parts.append(f"budget {format_size(outcome.budget)}")
     if outcome.largest_process:
         parts.append(f"largest process {format_size(outcome.largest_process)}")
     if outcome.peak_shmem > outcome.peak_unreclaimable // 10:

@@ -39,13 +39,18 @@ def read_code(
     return tuple(first_shown(stacks, working, [(line.file, line.line) for line in grown])), reading.unread
 
 
-def read_maps(processes: Sequence[ProcessFacts]) -> dict[int, tuple[MemoryShare, ...]]:
-    """Of the largest that run no Python, what holds their memory."""
+def read_maps(
+    processes: Sequence[ProcessFacts], root: Path = Path("/"), *, clock: Callable[[], float] = time.monotonic
+) -> dict[int, tuple[MemoryShare, ...]]:
+    """Of the largest that run no Python, what holds their memory; nothing of those for which there is no time left."""
     largest = processes[0].unreclaimable if processes else 0
     others = [
-        process.pid for process in processes if process.unreclaimable > largest // 4 and not is_python(process.pid)
+        process.pid
+        for process in processes
+        if process.unreclaimable > largest // 4 and not is_python(process.pid, root=root)
     ]
-    return {pid: _maps(pid) for pid in others[:_MOST_MAPS]}
+    until = clock() + _LONGEST_READ_SECONDS
+    return {pid: _maps(root / f"proc/{pid}/smaps", until, clock) for pid in others[:_MOST_MAPS]}
 
 
 def read_arenas(
@@ -55,22 +60,22 @@ def read_arenas(
     for process in processes[:1]:
         path = root / f"proc/{process.pid}/smaps"
         with suppress(OSError), path.open(encoding="utf-8", errors="replace") as smaps:
-            return tuple(size for size in parse_arenas(_lines_in_time(smaps, clock)) if size)
+            lines = _lines_in_time(smaps, clock() + _LONGEST_READ_SECONDS, clock)
+            return tuple(size for size in parse_arenas(lines) if size)
     return ()
 
 
-def _lines_in_time(file: TextIO, clock: Callable[[], float]) -> Iterator[str]:
+def _lines_in_time(file: TextIO, until: float, clock: Callable[[], float]) -> Iterator[str]:
     """Raises: TimeoutError. Tens of thousands of mappings take the kernel a second, and the job is held meanwhile."""
-    until = clock() + _LONGEST_READ_SECONDS
     while line := file.readline():
         if clock() > until:
             raise TimeoutError
         yield line
 
 
-def _maps(pid: int) -> tuple[MemoryShare, ...]:
+def _maps(path: Path, until: float, clock: Callable[[], float]) -> tuple[MemoryShare, ...]:
     try:
-        with Path(f"/proc/{pid}/smaps").open(encoding="utf-8", errors="surrogateescape") as smaps:
-            return tuple(parse_smaps(iter(smaps.readline, ""))[:_MOST_SHARES])
+        with path.open(encoding="utf-8", errors="surrogateescape") as smaps:
+            return tuple(parse_smaps(_lines_in_time(smaps, until, clock))[:_MOST_SHARES])
     except OSError:
         return ()

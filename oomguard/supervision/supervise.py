@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from oomguard.supervision.launch import StartedJob
+    from oomguard.supervision.model import RunOutcome
     from oomguard.supervision.options import RunEvents, RunOptions
-    from oomguard.supervision.outcome import RunOutcome
     from oomguard.supervision.reaper import Program
 
 

@@ -247,7 +247,9 @@ class Supervisor:
         if self._has_ended() or not (parked or self._has_no_room(measure.unreclaimable)):
             self._let_go()  # by itself, or it gave some back meanwhile, or the bound was too high
             return
-        from oomguard.supervision.growth.inputs import suggest_budget  # here, so that the command need not wait for it
+        from oomguard.supervision.growth.forecast import (
+            suggest_budget,  # here, so that the command need not wait for it
+        )
         from oomguard.supervision.snapshot import take_snapshot
 
         # Before it is read: to show a page that it had given back, the kernel charges it anew. It cannot use it up.

@@ -11,8 +11,8 @@ from typing import Any
 
 from oomguard import errors
 from oomguard.kernel.process.commands import own_command
+from oomguard.supervision.model import RunOutcome
 from oomguard.supervision.options import RunOptions, Silence
-from oomguard.supervision.outcome import RunOutcome
 from oomguard.supervision.supervise import supervise
 
 

@@ -62,7 +62,7 @@ def temporary_swap(plan: SwapPlan, *, events: SwapEvents | None = None) -> Itera
 def run_with_swap(plan: SwapPlan, command: Sequence[str], *, events: SwapEvents | None = None) -> SwapAdded:
     """Run a command while the planned swap is on, and remove the swap when it ends, however it ends.
 
-    The result's `exit_code` is the command's own. For the main thread. Where the swap cannot be removed at the
+    The result's `exit_code` is the command's own. Call it from the main thread. If the swap cannot be removed at the
     end, `removed` is False and a note says why.
     Raises: as add_swap(); CannotStart; SwapRefused if the command could not use the swap.
     """

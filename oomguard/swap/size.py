@@ -140,7 +140,7 @@ def wanted_size(options: SwapOptions, machine: SwapMachine) -> tuple[int, str, i
     found = predicted_peak(_read_report(options.report))
     available = machine.available if found.limit is None else min(machine.available, found.limit)
     size = swap_size(found.peak, available)
-    room = f"{format_size(available)} are available ({machine.limited_by})"
+    room = f"{format_size(available)} is available ({machine.limited_by})"
     if available != machine.available:
         room = (
             f"{format_size(available)} is the limit of {found.limit_of}, which must allow swap, too (memory.swap.max)"

@@ -90,7 +90,7 @@ def _swapped(root: Path) -> tuple[int, int] | None:
 
 
 def swap_status(*, seconds: float = 0.5, root: Path = Path("/")) -> SwapStatus:
-    """Read the state of swap, counting for `seconds` how fast it moves. Needs no right, and changes nothing.
+    """Read the state of swap, counting for `seconds` how fast it moves. Needs no privilege, and changes nothing.
 
     Raises: NothingFound if /proc/meminfo does not say how much memory is available.
     """

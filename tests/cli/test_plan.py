@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -59,6 +60,12 @@ def test_json_is_one_object_with_all_that_was_promised(oomguard: Run, tmp_path: 
     assert again.returncode == 0, again.stderr
     made = json.loads(again.stdout)
     assert plan["tokens"]["low"] <= made["tokens"] <= plan["tokens"]["high"] + made["documents"]
+
+
+def test_a_percentage_is_a_budget_as_it_is_for_run(oomguard: Run, tmp_path: Path) -> None:
+    (tmp_path / "train.txt").write_text(TEXT)
+    plan = plan_of(oomguard("plan", "train.txt", "--max-rss", "80%", "--no-calibration", "--json"))
+    assert 64 << 20 < plan["prepare"]["budget"] < psutil.virtual_memory().total
 
 
 def test_a_budget_that_is_not_enough_names_the_one_that_is(oomguard: Run, tmp_path: Path) -> None:
@@ -125,7 +132,7 @@ def test_what_prepare_takes_is_planned_and_counted(oomguard: Run, tmp_path: Path
         ("nulls.parquet", pa.table({"text": ["x", None]}), 'null in the column "text"'),
         ("latin.txt", "déjà vu\n".encode("latin-1") * 1000, "not UTF-8"),
         ("wide.txt", ("abc\n" * 1000).encode("utf-16"), "not UTF-8: it looks like utf-16"),
-        ("bad.jsonl", b'{"text": "one"}\n{"text": \n', "no JSON"),
+        ("bad.jsonl", b'{"text": "one"}\n{"text": \n', "not JSON"),
         ("other.jsonl", b'{"content": "one"}\n', 'no field "text"; there are: "content"'),
     ],
 )

@@ -132,3 +132,40 @@ def test_two_halves_of_two_lines_are_no_victim(tmp_path: Path) -> None:
     log.write_text(f"{STAMPED[:60]}\n{STAMPED[61:]}\n")
     answer = diagnose(log)
     assert 216 not in [victim.pid for explained in answer.events for victim in explained.event.victims]
+
+
+HEAD = "Mar  1 10:00:00 h kernel: "
+INVOKED = f"{HEAD}py invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0\n"
+CHOSEN = f"{HEAD}oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_memcg=/a,task_memcg=/a,task=python3,pid=12345,uid=0\n"
+KILL = f"{HEAD}Memory cgroup out of memory: Killed process 12345 (python3) total-vm:9000kB, anon-rss:8000kB, file-rss:0kB, shmem-rss:0kB"
+
+
+@pytest.mark.parametrize("before", ["", INVOKED, INVOKED + CHOSEN], ids=["alone", "with its head", "with the choice"])
+def test_a_kill_line_that_breaks_off_anywhere_names_nobody_else(tmp_path: Path, before: str) -> None:
+    log = tmp_path / "kern.log"
+    for end in range(KILL.index("Killed") + 4, len(KILL)):
+        log.write_text(before + KILL[:end])
+        answer = diagnose(log)
+        assert answer.verdict in ("likely", "proved"), KILL[:end]
+        assert answer.found == 1, KILL[:end]
+        event = answer.events[0].event
+        told = [*event.victims, *([event.chosen] if event.chosen else [])]
+        assert {victim.pid for victim in told} <= {12345}, KILL[:end]
+        assert all(victim.name == "python3" or victim.name.endswith("...") for victim in told), KILL[:end]
+        assert (answer.verdict == "proved") == bool(event.victims), KILL[:end]
+
+
+def test_a_choice_that_breaks_off_in_the_number_gives_the_name_alone(tmp_path: Path) -> None:
+    log = tmp_path / "kern.log"
+    log.write_text(CHOSEN[: CHOSEN.index("345,uid")])
+    answer = diagnose(log)
+    assert "python3 was chosen" in str(answer.render())
+    assert "pid 12" not in str(answer.render())
+    assert answer.events[0].event.chosen is None
+    assert diagnose(log, name="python3").found == 1
+
+
+def test_a_sentence_that_ends_in_the_kernels_words_is_no_kill(tmp_path: Path) -> None:
+    log = tmp_path / "notes.txt"
+    log.write_text("The kernel then writes a line that begins with\nOut of memory: Killed process\nand goes on.\n")
+    assert diagnose(log).verdict == "none"

@@ -175,3 +175,12 @@ def test_any_line_is_redacted_again_to_the_same(line: str) -> None:
 def test_a_label_is_no_word_of_the_log() -> None:
     redactor = Redactor(frozenset({"host-1", "host-2"}))
     assert redactor.label("host", "alpha") == "host-3"
+
+
+def test_what_slurm_itself_calls_a_step_stays(tmp_path: Path) -> None:
+    log = tmp_path / "sacct.txt"
+    log.write_text("User|JobID|JobName|State\nannika|4711|secretprj|OUT_OF_MEMORY\n|4711.batch|batch|OUT_OF_MEMORY\n")
+    screen = str(diagnose(log, redact=True).render())
+    assert "job 4711, step batch" in screen
+    assert "annika" not in screen
+    assert "secretprj" not in screen

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oomguard.estimation.baselines import machine_with, naive_ways
-from oomguard.estimation.trials import ShortRun, choose_parts, forecast_run
+from oomguard.estimation.run_forecast import ShortRun, choose_parts, choose_turns, forecast_run
 from oomguard.preparation.reading.text_shape import ENGLISH
 from oomguard.units import GIB, MIB
 
@@ -89,3 +89,28 @@ def test_a_line_that_is_longer_than_the_parts_have_leaves_only_the_budget_as_a_b
     assert (long.peak_low, long.peak, long.peak_high) == (usual.peak_low, usual.peak, 512 * MIB)
     whole = forecast_run(runs[1:], text_bytes=64 * MB, is_whole=True, longest_document=30 * MB, budget=512 * MIB)
     assert whole.peak_high == usual.peak_high
+
+
+def test_where_only_beginnings_of_lines_were_seen_the_budget_alone_bounds_the_peak() -> None:
+    runs = [[short(8, 90, 0.3)], [short(64, 100, 0.9)]]
+    forecast = forecast_run(runs, text_bytes=155 * MB, is_whole=False, beginnings_only=True, budget=512 * MIB)
+    assert (forecast.peak, forecast.peak_high) == (100 * MIB, 512 * MIB)
+
+
+def test_no_run_is_faster_than_encoding_is() -> None:
+    """Parts that took equally long were disturbed: their difference says nothing."""
+    runs = [[short(5, 90, 1.6)], [short(45, 100, 1.5)]]
+    forecast = forecast_run(runs, text_bytes=85 * MB, is_whole=False, encoded_a_second=200 * MB)
+    assert 1.5 + 40 / 200 < forecast.seconds < 1.5 + 2 * 40 / 200
+    told = forecast_run([[short(5, 90, 0.5)], [short(45, 100, 0.9)]], text_bytes=85 * MB, is_whole=False)
+    same = forecast_run(
+        [[short(5, 90, 0.5)], [short(45, 100, 0.9)]], text_bytes=85 * MB, is_whole=False, encoded_a_second=200 * MB
+    )
+    assert same == told
+
+
+def test_parts_are_run_once_more_beside_other_programs() -> None:
+    calm = ShortRun(text_bytes=1, peak=1, seconds=1.0, wall_seconds=1.1)
+    beside = ShortRun(text_bytes=1, peak=1, seconds=1.0, wall_seconds=2.0)
+    assert [choose_turns(100 * MB, [run]) for run in (calm, beside)] == [1, 2]
+    assert choose_turns(10**9, [calm]) == 3

@@ -9,7 +9,7 @@ import pytest
 
 from oomguard.estimation import cluster_plan
 from oomguard.estimation.cluster_plan import ClusterAsked, plan_cluster
-from oomguard.estimation.trials import RunForecast
+from oomguard.estimation.run_forecast import RunForecast
 from oomguard.preparation.cluster.units import cut_units
 from oomguard.preparation.options import PrepareOptions, resolve_options
 from oomguard.preparation.reading.sources import find_sources
@@ -26,7 +26,7 @@ SIZE = 40_000
 
 def forecast(rate: float) -> RunForecast:
     return RunForecast(
-        peak=1, peak_low=1, peak_high=1, seconds=1, seconds_low=1, seconds_high=1, bytes_per_second=rate,
+        peak=1, peak_low=1, peak_high=1, seconds=1, seconds_low=1, seconds_high=1, seconds_beside_others=1, bytes_per_second=rate,
         start_seconds=2.0, tried_whole=False,
     )  # fmt: skip
 

@@ -267,8 +267,13 @@ def _wait_for(process: subprocess.Popen[bytes], condition: Callable[[], bool]) -
 
 
 def _hurt_a_helper(process: subprocess.Popen[bytes], fault: str, chance: random.Random) -> None:
+    """Kill or stop one of those below it. One that has not executed its program yet is in vfork(): who stops that one
+    holds its parent in the kernel, and no program can do anything about it."""
     _wait_for(process, lambda: bool(_descendants(process.pid)))
     pids = _descendants(process.pid)
+    if fault != "helper killed":
+        _wait_for(process, lambda: _state(process.pid) != "D" and all(_state(pid) != "D" for pid in pids))
+        pids = _descendants(process.pid)
     if pids:
         pid = chance.choice(pids)
         with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
@@ -313,10 +318,19 @@ def _judge(done: Round, feature: Feature, fault: str) -> None:
     could_tell = feature.name != "budget()" and not fault.startswith("write")  # else it could not be written either
     if done.status in feature.failed - feature.right and is_silent and could_tell:
         done.wrong.append("failed without a word")
-    if "Traceback" in done.said and "oomguard" in done.said and (
+    if "Traceback" in done.said and "oomguard" in done.said and not _is_of_pythons_start(done.said) and (
         feature.name != "budget()" or "oomguard.errors." not in done.said.strip().splitlines()[-1]
     ):  # fmt: skip
         done.wrong.append("traceback: " + done.said.strip().splitlines()[-1][:200])
+
+
+def _is_of_pythons_start(said: str) -> bool:
+    """Ctrl-C before there is any code of ours that could take it."""
+    ran = re.findall(r'^  File "([^"]+)", line [0-9]+, in (.*)$', said, re.MULTILINE)
+    ours = [(file, where) for file, where in ran if "oomguard" in file]
+    begins = ("oomguard/__init__.py", "oomguard/__main__.py")
+    is_start = all(file.endswith(begins) and where == "<module>" for file, where in ours)
+    return is_start and said.rstrip().endswith("KeyboardInterrupt")
 
 
 def _listing(work: Path) -> set[str]:

@@ -48,7 +48,7 @@ FEATURES = [
     _feature("report", "report", "r.oomguard", "--html", "page.html"),
     _feature("diagnose", "diagnose", "--log", "kernel.log", "--html", "page.html", right=(0, 3)),
     _feature("check", "check", "script.py", right=(0, 1, 3), failed=(2,)),
-    _feature("plan", "plan", "text", "--no-calibration"),
+    _feature("plan", "plan", "text"),
     _feature("inspect", "inspect", "done"),
     _feature("convert", "convert", "done", "--format", "npy", "--out", "converted", result="converted"),
     _feature("doctor", "doctor"),

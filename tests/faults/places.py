@@ -1,6 +1,7 @@
 """Each command in places where little is as usual: no umask, no TMPDIR, no HOME, another terminal, another /proc.
 
-It ends with a status of its own, without a traceback, and under umask 0 root makes nothing that others may write.
+It ends with a status of its own, without a traceback, and under umask 0 root makes nothing that others may write. Nor
+is a Python module imported that lies in the working directory.
 
     python -m tests.faults.places [FEATURE...]
 """
@@ -42,6 +43,7 @@ class Place:
     environment: dict[str, str | None] = field(default_factory=dict)
     mounts: bool = False  # needs a mount namespace of its own
     time: bool = False  # needs a time namespace
+    pids: bool = False  # in a PID namespace, with the /proc of another one
 
 
 PLACES = {
@@ -67,9 +69,15 @@ PLACES = {
     "no environment": Place(environment=dict.fromkeys(os.environ)),
     "another time namespace": Place(time=True),
     "no /proc but of processes": Place("mount -t proc -o subset=pid proc /proc", mounts=True),
+    "another PID namespace's /proc": Place(pids=True),
     "no /proc": Place("mount -t tmpfs d /proc", mounts=True),
     "no /sys": Place("mount -t tmpfs d /sys; mount -t tmpfs d /dev/shm", mounts=True),
     "/sys may not be written": Place("mount -t tmpfs d /sys && mount -o remount,ro /sys", mounts=True),
+    "modules of another user's": Place(
+        "for name in oomguard json typing numpy psutil typer rich tiktoken pyarrow sitecustomize; do"
+        ' echo "raise SystemExit(77)" >$name.py; done',
+        environment={"PYTHONSAFEPATH": None},
+    ),
     "no such working directory": Place("mkdir gone; cd gone; rmdir ../gone"),
 }
 _GONE = "no such working directory"  # there no command can do what it is asked to
@@ -96,9 +104,13 @@ def run(campaign: Campaign, feature: Feature, name: str) -> tuple[int, list[str]
             assert planned.returncode == 0, planned.stderr
         before = set(work.rglob("*"))
         environment = {**campaign.environment("0", Path(at)), **place.environment}
-        command = ["sh", "-c", f'{place.before or ":"}; exec "$@"', "sh", *feature.command]
+        # As the installed command does, Python looks for no module in the working directory.
+        python, *rest = feature.command
+        command = ["sh", "-c", f'{place.before or ":"}; exec "$@"', "sh", python, "-P", *rest]
         if place.time:
             command = ["unshare", "-T", "--fork", "--monotonic", "10000000", "--boottime", "10000000", *command]
+        if place.pids:
+            command = ["unshare", "--pid", "--fork", *command]
         if place.mounts:
             command = ["unshare", "-m", *command]
         done = subprocess.run(

@@ -56,6 +56,11 @@ ODD = [
     ("work", "umask 0"),
     ("profile", "another time namespace"),
     ("run, polling", "no /sys"),
+    ("run, polling", "another PID namespace's /proc"),
+    ("prepare, budget", "another PID namespace's /proc"),
+    ("profile", "another PID namespace's /proc"),
+    ("plan", "modules of another user's"),
+    ("prepare, budget", "modules of another user's"),
 ]
 
 

@@ -57,3 +57,41 @@ def test_a_pipe_is_refused_and_not_waited_for(place: Path, command: str) -> None
     assert done.stderr.startswith("error: "), done.stderr
     assert "  try: " in done.stderr
     assert not (place / "out" / "train.bin").exists()
+
+
+@pytest.mark.parametrize("name", ["finished", "job", "0000000.part", "0000000.laid"])
+def test_a_pipe_among_the_parts_of_a_job_is_not_waited_for(tmp_path: Path, name: str) -> None:
+    (tmp_path / "text.txt").write_text("some words in a text\n")
+    planned = run_oomguard("prepare", "text.txt", "--out", "out", "--job-only", "--job-file", "job.json", cwd=tmp_path)
+    assert planned.returncode == 0, planned.stderr
+    pipe = tmp_path / "out/.oomguard/parts" / name
+    pipe.unlink(missing_ok=True)
+    os.mkfifo(pipe)
+    for command in ("work", "finish"):
+        done = run_oomguard(command, "job.json", cwd=tmp_path)
+        assert (done.returncode, "Traceback" in done.stderr) in ((0, False), (1, False)), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("format_", "name"),
+    [
+        ("nanogpt", "train.bin"),
+        ("megatron", "train_text_document.idx"),
+        ("olmo", "tokens_train_000000.npy"),
+        ("arrow", "train/data-00000.arrow"),
+        ("npy", "*.npy"),
+        ("llmc", "*.bin"),
+        ("mds", "train/*.mds"),
+        ("litdata", "train/chunk*.bin"),
+    ],
+)
+def test_a_pipe_in_the_place_of_a_shard_is_not_waited_for(tmp_path: Path, format_: str, name: str) -> None:
+    (tmp_path / "text.txt").write_text("some words in a text\n")
+    made = run_oomguard("prepare", "text.txt", "--out", "out", "--format", format_, cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    shard = next((tmp_path / "out").glob(name))
+    shard.unlink()
+    os.mkfifo(shard)
+    for command in (["inspect", "out"], ["convert", "out", "--format", "npy", "--out", "converted"]):
+        done = run_oomguard(*command, cwd=tmp_path)
+        assert (done.returncode, "Traceback" in done.stderr) == (1, False), (command, done.stdout, done.stderr)

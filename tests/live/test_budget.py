@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from oomguard.formats.cgroup import parse_memory_stat_v1, parse_memory_stat_v2
@@ -172,3 +174,26 @@ def test_a_limit_around_it_that_is_too_small_names_one_that_is_enough(tmp_path: 
     enough = run_oomguard("run", "--max-rss", around[1], *command, cwd=tmp_path)
     assert enough.returncode == 0, enough.stderr
     assert list(budgets_left()) == []
+
+
+@pytest.mark.slow
+def test_a_large_dictionary_at_the_least_budget_costs_a_few_workers_and_no_more(tmp_path: Path) -> None:
+    """Each restart reads its row group from the beginning: 30 kernel kills and minutes in 0.1.0."""
+    chance = random.Random(3)
+    texts = [" ".join(chance.choices(WORDS, k=8000)) for _ in range(450)]
+    rows = [chance.choice(texts) for _ in range(900)]
+    pq.write_table(pa.table({"text": rows}), tmp_path / "in.parquet", dictionary_pagesize_limit=64 * MIB)
+    refused = run_oomguard("run", "--max-rss", "60M", "prepare", "in.parquet", cwd=tmp_path)
+    least = re.search(r"--max-rss ([0-9]+M) or more", refused.stderr)
+    assert least is not None, refused.stderr
+    done = run_oomguard("run", "--max-rss", least[1], "prepare", "in.parquet", "--json", cwd=tmp_path)
+    if done.returncode:  # said at once, with a budget that is enough
+        killed = re.search(r"do not fit in the budget \(([0-9]+) processes were ended by the kernel\)", done.stderr)
+        assert killed is not None, done.stderr
+        assert int(killed[1]) <= 6
+        enough = re.search(r"try: --max-rss ([0-9]+M)", done.stderr)
+        assert enough is not None, done.stderr
+        done = run_oomguard("run", "--max-rss", enough[1], "prepare", "in.parquet", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["restarted_workers"] <= 6
+    assert json.loads(done.stdout)["documents"] == len(rows)

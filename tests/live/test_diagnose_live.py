@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import sys
 import time
 from pathlib import Path
 
 import pytest
 
 from oomguard.kernel.logs.sources import kernel_kills_since, survey_sources
+from tests.live.containers import container
 from tests.live.test_own_cgroup import facts_of, start
 from tests.running import run_oomguard
 
@@ -47,3 +50,34 @@ def test_a_kill_is_named_seconds_later(tmp_path: Path) -> None:
     assert event["oom_memcg"].endswith(Path(str(facts["path"])).name)
     assert event["cause"]["filled_by"] == "anon"
     assert pid in {victim.pid for kill in kernel_kills_since(began) for victim in kill.victims}
+
+
+# In the namespaces of a container, with its own view of the cgroups, and no log of the kernel's: then the kill, then the question.
+IN_A_CONTAINER = """
+mount --make-rprivate / && mount -t tmpfs none /var/log && mount --bind /dev/null /dev/kmsg || exit 77
+if [ "$1" = mounted ]; then
+  umount -l /sys/fs/cgroup/memory && mount -t cgroup -o memory none /sys/fs/cgroup/memory || exit 77
+fi
+"$2" -c 'held = [b"x" * (1 << 20) for _ in range(300)]'
+[ $? = 137 ] || exit 78
+PATH=/usr/bin:/bin exec "$2" -m oomguard diagnose --json
+"""
+
+
+@pytest.mark.parametrize("view", ["mounted", "from outside"])
+def test_in_a_container_its_own_counters_tell_of_a_kill(tmp_path: Path, view: str) -> None:
+    """Docker mounts the cgroups anew; `unshare -C` alone leaves the host's mount, in which one's own place is below."""
+    if shutil.which("unshare") is None or os.geteuid() != 0:
+        pytest.skip("needs root and unshare (util-linux)")
+    with container(150 * MIB) as box:
+        names = ["unshare", "-C", "-m", "-p", "-f", "--mount-proc", "sh", "-c", IN_A_CONTAINER]
+        run = box.run([*names, "sh", view, sys.executable], tmp_path)
+    if run.returncode == 77 or "unshare" in run.stderr:
+        pytest.skip(f"namespaces and mounts are not allowed here: {run.stderr[:200]}")
+    assert run.returncode == 0, run.stdout + run.stderr
+    answer = json.loads(run.stdout)
+    assert (answer["verdict"], answer["killer"]) == ("likely", "kernel")
+    assert answer["counters"]["oom_kills"] >= 1
+    assert "which this shell is in" in answer["counters"]["text"]
+    assert "150 MiB" in answer["counters"]["limit_text"]
+    assert any("on the host" in (step["command"] or "") for step in answer["advice"])

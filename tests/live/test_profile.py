@@ -181,7 +181,7 @@ def test_a_job_that_uses_up_what_is_available_is_ended_first(tmp_path: Path) -> 
     assert done.returncode == 137, done.stderr
     told = read_recording(tmp_path / "r.jsonl")
     assert told.end is not None
-    assert "that were available" in told.end.stopped
+    assert "that was available" in told.end.stopped
     assert told.head.available < 180 * MIB  # of the 169 that the guard around it allows
 
 
@@ -194,7 +194,7 @@ def test_a_recording_takes_no_other_file_s_place_and_a_full_disk_is_told(tmp_pat
         assert oomguard(tmp_path, "profile", "-o", "r.jsonl", "--", "true").returncode == 0
     full = oomguard(tmp_path, "profile", "-o", "/dev/full", "--", "true")
     assert full.returncode == 0
-    assert "the recording is not whole" in " ".join(full.stderr.split())
+    assert "the recording is incomplete" in " ".join(full.stderr.split())
     page = oomguard(tmp_path, "report", "r.jsonl", "--html", "/dev/full")
     assert (page.returncode, "could not write /dev/full" in page.stderr) == (1, True)
 

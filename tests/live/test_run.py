@@ -185,7 +185,7 @@ def test_who_is_refused_memory_while_nobody_looks_is_told_why(tmp_path: Path) ->
     facts = json.loads((tmp_path / "report.json").read_text())
     if facts["enforced_by"] == "cgroup v1":
         assert (guard.returncode, facts["stopped_by"], facts["held_seconds"]) == (1, "budget", None), said
-        assert "the kernel refused it more than 116 MiB" in " ".join(said.split())
+        assert "the kernel refused it memory beyond 116 MiB" in " ".join(said.split())
     else:
         assert (guard.returncode, facts["stopped_by"]) == (137, "kernel"), said
 

@@ -60,7 +60,7 @@ def test_says_what_the_profile_says() -> None:
     )  # the style is before it
     for said in (
         "python data/fineweb/prepare.py train.txt",
-        "all of the input needs 119 GiB, 15.0 GiB were available",
+        "all of the input needs 119 GiB, 15.0 GiB was available",
         f"Unreclaimable, each page once{peak}the peak: 60.8 s after it began, between two samples, by the kernel's mark",
         "Missed at most12.0 MiB",
         "With page cache",
@@ -93,9 +93,9 @@ FORECAST, END = PROFILE.forecast, PROFILE.end
     [
         ({"forecast": replace(FORECAST, at_end=None, why_not="it was opened twice")}, "it was opened twice"),
         ({"forecast": replace(FORECAST, at_end=GIB)}, "It fits: all of the input needs 1.0 GiB"),
-        ({"forecast": replace(FORECAST, read_bytes=15_000_000_000)}, "All of its input was read; 15.0 GiB were"),
+        ({"forecast": replace(FORECAST, read_bytes=15_000_000_000)}, "All of its input was read; 15.0 GiB was"),
         ({"end": replace(END, exit_code=None)}, "It ended after 60.9 s."),
-        ({"forecast": None}, "15.0 GiB were available."),
+        ({"forecast": None}, "15.0 GiB was available."),
         ({"end": None}, "The recording ends after 60.8 s, before the program did."),
         ({"timeline": ()}, "No sample was taken."),
         ({"head": replace(PROFILE.head, began=-1e18)}, "an unknown time"),

@@ -15,8 +15,7 @@ import numpy as np
 import pytest
 
 from oomguard.errors import BadInput, Changed, NothingFound, OomguardError
-from oomguard.preparation.conversion import ConvertOptions, convert
-from oomguard.preparation.conversion_rules import EndsFacts, decide_ends
+from oomguard.preparation.conversion import ConvertOptions, EndsFacts, convert, decide_ends
 from oomguard.preparation.inspection import inspect
 from oomguard.preparation.writing.formats.base import Layout
 from oomguard.preparation.writing.formats.table import FORMATS

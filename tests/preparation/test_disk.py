@@ -149,7 +149,7 @@ def test_where_it_is_not_known_whether_the_disk_is_large_enough_it_is_said(
     assert "No space left" in refused.stderr
     likely = r" \(about [1-9][.0-9]* [MK]iB, by the files' footers\)" if name.endswith("parquet") else ""
     assert re.search(
-        f"is not known before the input is read{likely}, and 1.0 MiB are free", " ".join(refused.stderr.split())
+        f"is not known before the input is read{likely}, and 1.0 MiB is free", " ".join(refused.stderr.split())
     )
     small_disk("size=64m")
     done = run_oomguard(*command, "--json", cwd=tmp_path)

@@ -248,7 +248,7 @@ def test_what_cannot_be_shuffled_is_refused(tmp_path: Path) -> None:
             1,
             "text.txt is one document without --separator: there is nothing to shuffle",
         ),
-        (("in.jsonl", "--shuffle", "1", "--extend"), 1, "--extend adds behind what is there"),
+        (("in.jsonl", "--shuffle", "1", "--extend"), 1, "--extend adds after what is there"),
         (("in.jsonl", "--shuffle", "-1"), 2, "-1 is not from 0 to 18446744073709551615"),
         (("in.jsonl", "--shuffle", "1", "--job-only"), 1, "--shuffle"),
         (("in.jsonl", "--shuffle", "1", "--provenance"), 1, "--provenance follows the order of the input"),

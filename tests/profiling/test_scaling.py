@@ -82,11 +82,11 @@ def test_steps_of_a_growing_list_are_a_line(size: int) -> None:
 )
 def test_a_curve_is_refused(base: int, curve: Callable[[float], float]) -> None:
     found = run(lambda size: base + curve(size / GIB), GIB)
-    assert found == "memory does not grow along a line with the input"
+    assert found == "memory does not grow in a straight line with the input"
 
 
 def test_buffers_that_fill_up_are_not_carried_on() -> None:
-    """A data set of text lines, measured: 191, 275 and 392 MiB on its beginnings, and 995 on all of it."""
+    """A dataset of text lines, measured: 191, 275 and 392 MiB on its beginnings, and 995 on all of it."""
     seen = {11.9: 191, 23.8: 275, 47.7: 392}
     runs = [ScalingRun(input_bytes=round(size * MIB), peak=peak * MIB) for size, peak in seen.items()]
     found = fit_line(runs, round(190.7 * MIB))

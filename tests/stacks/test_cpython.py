@@ -9,10 +9,11 @@ import time
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from oomguard.stacks import cpython
 from oomguard.stacks.cpython import PythonFrames
 from oomguard.stacks.layout import python_layout
 from oomguard.stacks.source import SourceFiles
@@ -243,3 +244,15 @@ def test_the_main_thread_s_calls_while_another_works(tmp_path: Path) -> None:
     assert [(line, name) for _, line, name in main] == [(12, "<module>")]
     frames.close()
     assert frames.read_main(program.pid) == []
+
+
+def test_the_tables_of_a_program_that_makes_them_long_are_not_all_kept() -> None:
+    layout: Any = None
+    program = cpython._Program(1, -1, 0, layout)
+    for code in range(200):
+        cpython._keep(program, code, (b"", "file", "name", bytes(1 << 20)))
+        assert code in program.codes
+        assert sum(len(known[3]) for known in program.codes.values()) <= 16 << 20
+    for code in range(5000):
+        cpython._keep(program, code, (b"", "file", "name", b"short"))
+    assert len(program.codes) <= 4001

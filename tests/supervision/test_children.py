@@ -39,7 +39,7 @@ def state(pid: int) -> str:
 
 def watcher_pid() -> int:
     for pid in ProcessTree(os.getpid(), with_root=False).pids():
-        if b"oomguard.supervision.children" in Path(f"/proc/{pid}/cmdline").read_bytes():
+        if b"oomguard.supervision.children_watcher" in Path(f"/proc/{pid}/cmdline").read_bytes():
             return pid
     raise AssertionError("there is no watcher")
 

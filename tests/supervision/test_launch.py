@@ -13,8 +13,8 @@ import pytest
 from oomguard.errors import CannotStart, WorkerFailed
 from oomguard.supervision import launch as module
 from oomguard.supervision.launch import StartedJob, probe_enforcement, start_job
+from oomguard.supervision.options import BudgetRequest, Enforcement
 from oomguard.supervision.orphans import Orphan
-from oomguard.supervision.rules.enforcement import BudgetRequest, Enforcement
 from tests.supervision.fakes import BUDGET, FakeBackend
 
 if TYPE_CHECKING:

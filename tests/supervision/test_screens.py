@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from oomguard.kernel.model import OpenInput, ProcessFacts, ProcessStack, StackFrame
-from oomguard.supervision.model import GrownLine
-from oomguard.supervision.outcome import RunOutcome
+from oomguard.supervision.model import GrownLine, RunOutcome
 from oomguard.supervision.screens import input_lines, outcome_lines, process_lines
 
 MIB = 1 << 20
@@ -25,7 +24,7 @@ CALM = RunOutcome(
 
 def test_a_run_that_fits_is_one_line() -> None:
     assert outcome_lines(CALM) == [
-        ("memory", "peak 50.0 MiB, budget 100 MiB, 90.0 MiB with page cache, largest process 40.0 MiB; run time 1.5 s")
+        ("memory", "peak 50.0 MiB, 90.0 MiB with page cache, budget 100 MiB, largest process 40.0 MiB; run time 1.5 s")
     ]
 
 
@@ -36,7 +35,7 @@ def test_a_stopped_run_says_the_verdict_first_then_where_it_was() -> None:
         stacks=(stack,), advice=("write it out",),
     )  # fmt: skip
     lines = outcome_lines(stopped)
-    assert lines[0] == ("stopped", "python prepare.py: it reached 100 MiB, its budget of 100 MiB (cgroup v2)")
+    assert lines[0] == ("stopped", "python prepare.py: it reached 100 MiB; its budget was 100 MiB (cgroup v2)")
     assert ("python", "17  prepare.py:11 in load(path='a.txt')") in lines
     assert ("", "      x.append(y)") in lines
     assert lines[-1] == ("try", "write it out")
@@ -47,7 +46,7 @@ def test_a_refused_run_says_who_refused() -> None:
     refused = replace(CALM, exit_code=1, stopped_by="budget", peak_unreclaimable=101 * MIB)
     assert outcome_lines(refused)[1] == (
         "how",
-        "the kernel refused it more than 116 MiB before oomguard could freeze it; it ended by itself, with status 1",
+        "the kernel refused it memory beyond 116 MiB before oomguard could freeze it; it ended by itself, with status 1",
     )
 
 

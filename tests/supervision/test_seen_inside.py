@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from oomguard.supervision.seen_inside import read_arenas
+from oomguard.supervision.seen_inside import read_arenas, read_maps
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,4 +39,16 @@ def test_the_arenas_of_a_process_with_many_mappings_are_not_waited_for(tmp_path:
     assert read_arenas(held, tmp_path, clock=Clock(0.00001)) == (132 << 10,)
     slow = Clock(0.001)
     assert read_arenas(held, tmp_path, clock=slow) == ()  # a part of them would be told as all
+    assert slow.now < 0.6
+
+
+def test_the_mappings_of_several_processes_are_not_waited_for_longer_than_those_of_one(tmp_path: Path) -> None:
+    for pid in (7, 8, 9):
+        (tmp_path / f"proc/{pid}").mkdir(parents=True)
+        (tmp_path / f"proc/{pid}/smaps").write_text(ARENA + MAPPINGS)
+    held: list[Any] = [SimpleNamespace(pid=pid, unreclaimable=132 << 10) for pid in (7, 8, 9)]
+    quick = read_maps(held, tmp_path, clock=Clock(0.00001))
+    assert [[share.size for share in shares] for shares in quick.values()] == [[132 << 10]] * 3
+    slow = Clock(0.001)
+    assert read_maps(held, tmp_path, clock=slow) == {7: (), 8: (), 9: ()}
     assert slow.now < 0.6

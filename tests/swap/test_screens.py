@@ -73,7 +73,7 @@ def test_screens(check_screen: Check) -> None:
     check_screen("swap-plan-concerns.txt", screen(render_plan(worse)))
     check_screen(
         "swap-not-needed.txt",
-        screen(render_plan(no_swap_needed("the run needed 3.0 GiB, and 12.0 GiB are available", as_root=True))),
+        screen(render_plan(no_swap_needed("the run needed 3.0 GiB, and 12.0 GiB is available", as_root=True))),
     )
     check_screen("swap-added.txt", screen(render_added(ADDED)))
     check_screen("swap-status.txt", screen(render_status(STATUS)))

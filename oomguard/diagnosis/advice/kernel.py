@@ -68,7 +68,7 @@ def advise(event: OomEvent, cause: KillCause, *, script: SuspectScript | None = 
 
 
 _ALLOCATING = Advice(
-    text="let the kernel choose who holds most again, instead of who happens to ask",
+    text="let the kernel kill the process that holds the most again, not the one that happens to ask",
     command="sudo sysctl vm.oom_kill_allocating_task=0",
 )
 _WSL = Advice(
@@ -152,7 +152,8 @@ def _swap(event: OomEvent, total: int | None) -> Advice | None:
     what = "add swap" if mem_info.swap_total == 0 else "add more swap"
     return Advice(
         text=(
-            f"or {what}, if it must be done on this machine (slower, and a guess: how much more it wanted is not known)"
+            f"or {what}, if the job must run on this machine (slower; the size is a guess, as the log does not show "
+            "how much more it wanted)"
         ),
         command=f"oomguard swap --size {size_argument(math.ceil(size / GIB) * GIB if size > GIB else size)}",
     )
@@ -165,14 +166,15 @@ def _slab(event: OomEvent, _cause: KillCause) -> list[Advice]:
     if event.top_allocations:
         name, size = event.top_allocations[0]
         first = Advice(
-            text=f"your program is not the cause: the largest in the kernel was {name} with {format_size(size)}",
+            text="your program is not the cause: the largest user of kernel memory was "
+            f"{name} with {format_size(size)}",
             command="sudo slabtop -o -s c | head -20",
         )
     return [
         first,
         Advice(text="give back what is only cache", command="echo 2 | sudo tee /proc/sys/vm/drop_caches"),
         Advice(
-            text="if it grows again, report it to whoever gave you the kernel, with this page",
+            text="if it grows again, report it to whoever gave you the kernel, with this output",
             command="oomguard diagnose --html oom.html",
         ),
     ]
@@ -202,7 +204,7 @@ def _unlisted(event: OomEvent, _cause: KillCause) -> list[Advice]:
         Advice(text="your program is not the cause: a smaller one would have been killed too, a little later"),
         look,
         Advice(
-            text="restart the machine to have the memory back; if it shrinks again, report it with this page",
+            text="restart the machine to get the memory back; if it shrinks again, report it with this output",
             command="oomguard diagnose --html oom.html",
         ),
     ]
@@ -234,7 +236,7 @@ def _fragmented(_event: OomEvent, _cause: KillCause) -> list[Advice]:
         Advice(text="put the free pieces together now", command="echo 1 | sudo tee /proc/sys/vm/compact_memory"),
         Advice(text="keep more free for such requests", command="sudo sysctl vm.min_free_kbytes=131072"),
         Advice(
-            text="more memory or swap would not help much; if it comes back, report it with this page",
+            text="more memory or swap would not help much; if it comes back, report it with this output",
             command="oomguard diagnose --html oom.html",
         ),
     ]
@@ -254,7 +256,7 @@ def _low_zone(_event: OomEvent, _cause: KillCause) -> list[Advice]:
 
 def _false_alarm(event: OomEvent, _cause: KillCause) -> list[Advice]:
     found = [
-        Advice(text="update the kernel: newer ones no longer take such a fault for lack of memory (5.16 and later)")
+        Advice(text="update the kernel: newer ones (5.16 and later) no longer mistake such a fault for lack of memory")
     ]
     if event.slab_refused and event.slab_memcg:
         found.insert(

@@ -92,7 +92,7 @@ def advise_counters(counters: OomCounters) -> list[Advice]:
         )
     elif counters.in_container:
         found = Advice(
-            text="read the kernel's log on the container's host: it names what died, and is not to be seen in here",
+            text="read the kernel's log on the container's host: it names what died, and cannot be seen from here",
             command=as_root("diagnose") + "  # on the host",
         )
     else:

@@ -26,7 +26,7 @@ def explain_counters(counters: OomCounters, *, log_read: bool = False) -> Counte
     if not kills:
         return CounterFinding(verdict="none", text="", limit_text="", oom_kills=0, since="")
     if counters.in_container:
-        text = "the kernel killed somewhere on this machine: perhaps in another container, for all that is seen here"
+        text = "the kernel killed somewhere on this machine, perhaps in a container that cannot be seen from here"
     elif log_read:
         text = "the kernel killed since this machine was started; the logs that were read no longer hold it"
     else:

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING
 
 from oomguard.diagnosis.causes.accounting import account_machine
 from oomguard.diagnosis.causes.cgroup import explain_memcg
-from oomguard.diagnosis.causes.machine import explain_machine
+from oomguard.diagnosis.causes.machine import explain_machine, judge_zones
 from oomguard.diagnosis.causes.model import KillCause
-from oomguard.diagnosis.causes.zones import judge_zones
 from oomguard.units import format_size
 
 if TYPE_CHECKING:
+    from oomguard.diagnosis.causes.machine import Pressure
     from oomguard.diagnosis.causes.model import Accounting
-    from oomguard.diagnosis.causes.zones import Pressure
     from oomguard.formats.kernel_log import OomEvent
 
 PLENTY = 0.05  # of the memory free: it was not simply full. Of ten plain exhaustions the fullest had 4.0 %
@@ -58,7 +57,7 @@ def _manual(machine: Accounting | None) -> KillCause:
     asked = "someone asked the kernel for it with the SysRq key, or wrote f to /proc/sysrq-trigger"
     return KillCause(
         kind="manual",
-        why=f"{asked}. It is no sign that memory ran out.",
+        why=f"{asked}. It is not a sign that memory ran out.",
         room=free_text(machine),
         filler=None,
         accounting=machine,
@@ -141,16 +140,17 @@ def _low_zone(machine: Accounting | None, pressure: Pressure | None) -> KillCaus
 def _false_alarm(event: OomEvent, machine: Accounting | None) -> KillCause | None:
     if event.gfp_mask != 0 or (machine is not None and machine.free <= PLENTY * machine.total):
         return None
-    why = "a page fault failed for a reason that the log does not name, and the kernel took it for lack of memory."
+    why = "a page fault failed for a reason that the log does not name, and the kernel mistook it for lack of memory."
     if event.slab_memcg:
         why = (
             f"the container or group {event.slab_memcg[:24]} reached its limit for kernel memory: the kernel's own "
-            "allocations were refused there, and a page fault that failed because of it was taken for lack of memory."
+            "allocations were refused there, and a page fault that failed because of it was mistaken for lack of "
+            "memory."
         )
     elif event.slab_refused:
         why = (
-            "allocations of the kernel itself had been refused just before; a page fault that failed because of it was "
-            "taken for lack of memory."
+            "allocations of the kernel itself had been refused just before; a page fault that failed because of it "
+            "was mistaken for lack of memory."
         )
     return KillCause(
         kind="false_alarm",

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import pkgutil
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.diagnosis.killers.base import Killer
+from oomguard.kernel.cgroup.directory import read_kernel_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,3 +39,23 @@ def _killers_of(module: str) -> Iterator[Killer]:
 
 KILLERS = tuple(dict.fromkeys(killer for module in _modules() for killer in _killers_of(module)))
 BY_IDENT = {killer.ident: killer for killer in KILLERS}
+_COMMS = frozenset(killer.comm for killer in KILLERS if killer.comm)
+
+
+def running_killers(root: Path = Path("/")) -> list[str]:
+    """The programs that run here and end others when memory is low: systemd-oomd, earlyoom, nohang, oomd."""
+    found = set()
+    for comm in (root / "proc").glob("[0-9]*/comm"):
+        name = (read_kernel_text(comm) or "").strip()
+        if name in _COMMS:
+            found.add(name)
+        elif name.startswith("python") and b"/nohang" in _command_line(comm.parent):
+            found.add("nohang")
+    return sorted(found)
+
+
+def _command_line(process: Path) -> bytes:
+    try:
+        return (process / "cmdline").read_bytes()[:4096]
+    except OSError:
+        return b""

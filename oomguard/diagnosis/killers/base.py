@@ -31,6 +31,7 @@ class Wording:
     example: str
     kind: Kind = "kill"
     own_log: bool = False  # too plain to be believed from another program
+    beside: re.Pattern[str] | None = None  # too plain to be believed where no line before has this
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +58,15 @@ class Killer:
     says: Says = "kill"
     habit: str = ""  # what it does, as a sentence: for whoever has not heard of it
     killer: str = ""  # who killed, where that is another: "kernel"; empty: itself
+    tells_who: bool = False  # its words say who killed, where others of the same system say only that it was for memory
     early: bool = False  # acts before the kernel has to
     linux: bool = True  # of a system that oomguard runs on
     in_logs: bool = False  # writes into logs that may be long; others are met in short texts that people paste
     identifiers: tuple[str, ...] = ()  # of its lines in the journal
     comm: str = ""  # how a running one is found
     facts: tuple[Fact, ...] = ()
+    # What a table around the kill tells, of which a pattern cannot say in which column it stands.
+    read_table: Callable[[OtherKill, list[str]], dict[str, str]] | None = None
     advise: Callable[[OtherKill], tuple[Advice, ...]] = _no_advice
     # Out of its arguments and its settings' text: when it acts, for `doctor`.
     settings_files: tuple[str, ...] = ()
@@ -105,9 +109,14 @@ def starts(text: str) -> list[int]:
     return found
 
 
-def wording(pattern: str, word: str, example: str, *, kind: Kind = "kill", own_log: bool = False) -> Wording:
+def wording(
+    pattern: str, word: str, example: str, *, kind: Kind = "kill", own_log: bool = False, beside: str = ""
+) -> Wording:
     """Register a wording. What may stand before it is the same for all: starts()."""
-    return Wording(pattern=re.compile(pattern, re.DOTALL), word=word, example=example, kind=kind, own_log=own_log)
+    return Wording(
+        pattern=re.compile(pattern, re.DOTALL), word=word, example=example, kind=kind, own_log=own_log,
+        beside=re.compile(beside, re.DOTALL) if beside else None,
+    )  # fmt: skip
 
 
 def fact(key: str, pattern: str, where: Literal["near", "before", "after"] = "near", *, unit: str = "") -> Fact:

@@ -99,7 +99,7 @@ BATCH: tuple[Killer, ...] = (
         "sge",
         "Grid Engine, at the memory limit of the job",
         wording(
-            r"(?:[0-9/]{8,10} [0-9:]{8}\|\s*\w{1,20}\|\S{1,64}\|\w\|)?job (?P<job>[0-9]{1,12})(?:\.[0-9]+)? (?P<reason>exceeds job hard limit \"(?:h_vmem|h_rss|h_data)\".{0,200})",
+            r"(?:[0-9/]{8,10} [0-9:]{8}\|\s*\w{1,20}\|\S{1,64}\|\w\|)?job (?P<job>[0-9]{1,12})(?:\.[0-9]+)? (?P<reason>(?:exceeds|exceeded) (?:job |job master )?hard limit \"(?:h_vmem|h_rss|h_data)\".{0,200})",
             "sending SIGKILL",
             '06/20/2026 12:47:02|  main|n7|W|job 4711 exceeds job hard limit "h_vmem" of queue "all.q@n7" (8590983168.00000 > limit:8589934592.00000) - sending SIGKILL',
         ),
@@ -118,6 +118,11 @@ BATCH: tuple[Killer, ...] = (
             r"(?P<reason>memory usage exceeded request_memory)",
             "memory usage exceeded request_memory",
             "memory usage exceeded request_memory",
+        ),
+        wording(
+            r"(?:\w{1,40} )?Job killed by HTCondor due to (?P<reason>excessive memory use(?: \(RSS=(?P<used>[0-9]{1,12} [KMG]B)\))?)",
+            "HTCondor due to excessive memory",
+            "ERROR:RetryJob Job killed by HTCondor due to excessive memory use (RSS=2250 MB). Will not retry it.",
         ),
         facts=(
             fact("job", r"\(([0-9]{1,12}\.[0-9]{3})\.[0-9]{3}\)"),
@@ -181,7 +186,12 @@ BATCH: tuple[Killer, ...] = (
             "it used more memory than it was allocated",
             "This job was terminated because it used more memory than it was allocated.",
         ),
-        do=(("or ask for more memory in the job's resource parameters, or the administrator for the tool", None),),
+        do=(
+            (
+                "or ask for more memory in the job's resource parameters, or ask the administrator to give the tool more",
+                None,
+            ),
+        ),
     ),
     system(
         "mesos",

@@ -153,7 +153,7 @@ CLOUDS: tuple[Killer, ...] = (
         "render",
         "Render, because the instance exceeded its memory",
         wording(
-            r"(?:Instance failed:? \S{0,60}\s?)?(?P<reason>(?:Ran o|O)ut of memory \(used over (?P<limit>[0-9.]{1,8} ?[KMG]i?B?)\))",
+            r"(?:==> )?(?:Instance failed:? \S{0,60}\s?)?(?P<reason>(?:Ran o|O)ut of memory \(used over (?P<limit>[0-9.]{1,8} ?[KMG]i?B?)\))",
             r"Ran out of memory \(used over|Out of memory \(used over",
             "Ran out of memory (used over 512MB) while running your code.",
         ),
@@ -236,7 +236,7 @@ CLOUDS: tuple[Killer, ...] = (
         "streamlit",
         "an app of Streamlit Community Cloud",
         wording(
-            r"(?:(?:Oh no|Argh)\. )?(?P<reason>This app has gone over its resource limits)(?=\.|\s*$)",
+            r"(?:(?:Oh no|Argh)\. )?(?P<reason>(?:This|Your) app has gone over its resource limits)(?=\.|\s*$)",
             "app has gone over its resource",
             "This app has gone over its resource limits.",
         ),

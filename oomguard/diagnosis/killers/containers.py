@@ -34,12 +34,12 @@ KILLER = Killer(
     in_logs=True,
     wordings=(
         wording(
-            r"(?:(?:map|&)?[{\[].{0,60000}?[{,\[\s])?\\?\"?OOMKilled\\?\"?:\s?\\?\"?[Tt]rue\b",
-            r'OOMKilled\\?"?: ?\\?"?[Tt]rue',
+            r"(?:(?:map|&)?[{\[].{0,60000}?[{,\[\s])?\\?\"?OOMKilled\\?\"?(?::\s?|=)\\?\"?[Tt]rue\b",
+            r'OOMKilled\\?"?(?:: ?|=)\\?"?[Tt]rue',
             '            "OOMKilled": true,',
         ),
         wording(
-            r"container oom (?P<container>[0-9a-f]{12,64})(?: \((?P<labels>.{0,600})\))?",
+            r"(?:[A-Z]{2,5} )?container oom (?P<container>[0-9a-f]{12,64})(?: \((?P<labels>.{0,600})\))?",
             "container oom [0-9a-f]",
             "2026-03-01T10:00:00.123456789Z container oom 5954f621c17f13706c25a215db06fe2bf7b9a9a6c732a909eb0db39d62346724 (image=prep:1, name=web)",
         ),

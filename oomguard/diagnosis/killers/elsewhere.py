@@ -87,6 +87,11 @@ MESSAGES: tuple[Killer, ...] = (
             "insufficient memory for the Java",
             "# There is insufficient memory for the Java Runtime Environment to continue.",
         ),
+        wording(
+            r"(?:.{0,200}?\s)?(?P<reason>Shutting down JVM after [0-9]+ consecutive periods of measured GC thrashing.{0,120})",
+            "measured GC thrashing",
+            "Shutting down JVM after 8 consecutive periods of measured GC thrashing. Memory is used/total/max = 1020/1024/1024 MB",
+        ),
         why="the Java virtual machine reached its own limit (-Xmx); nothing was killed, and the host may have had room",
         do=(
             (
@@ -170,7 +175,7 @@ MESSAGES: tuple[Killer, ...] = (
             r"Error R14 \(Memory",
             "2026-03-01T10:00:00.000000+00:00 heroku[web.1]: Error R14 (Memory quota exceeded)",
         ),
-        why="the dyno is over its memory and pages to swap; at twice of it Heroku ends it (R15)",
+        why="the dyno is over its memory quota and swaps; at twice the quota Heroku ends it (R15)",
         do=(
             (
                 "take a larger dyno, or fewer workers",
@@ -190,6 +195,21 @@ MESSAGES: tuple[Killer, ...] = (
             r"(?:pyarrow\.lib\.)?ArrowMemoryError: (?P<reason>(?:m|re)alloc of size [0-9]+ failed)",
             "ArrowMemoryError: ",
             "pyarrow.lib.ArrowMemoryError: malloc of size 17179869184 failed",
+        ),
+        wording(
+            r"(?:.{0,120}?\s)?(?P<reason>os::commit_memory\(.{1,80}?\) failed; error='[^']{1,60}' \(err(?:no|or)=12\))",
+            "os::commit_memory",
+            "OpenJDK 64-Bit Server VM warning: INFO: os::commit_memory(0x00000006c0000000, 4294967296, 0) failed; error='Not enough space' (errno=12)",
+        ),
+        wording(
+            r"(?:.{0,80}?\s)?ggml_aligned_malloc: (?P<reason>insufficient memory.{0,120})",
+            "insufficient memory",
+            "ggml_aligned_malloc: insufficient memory (attempted to allocate 12345.67 MB)",
+        ),
+        wording(  # BuildKit, of a step that the kernel refused memory
+            r"(?:ERROR: )?(?:failed to (?:build|solve): )?ResourceExhausted: (?P<reason>process \".{1,400}?\" did not complete successfully: cannot allocate memory)",
+            "ResourceExhausted: process",
+            'ERROR: failed to solve: ResourceExhausted: process "/bin/sh -c make" did not complete successfully: cannot allocate memory',
         ),
         wording(r"(?P<reason>MemoryError)\s*$", r"MemoryError(?:[ \t\r]*(?:\n|\Z)|\x1b|\\n|\")", "MemoryError"),
         wording(
@@ -261,6 +281,11 @@ MESSAGES: tuple[Killer, ...] = (
             r"(?:.{0,120}?\s)?(?:OSError: )?\[WinError 1455\] (?P<reason>.{4,120})",
             r"\[WinError 1455\]",
             'OSError: [WinError 1455] The paging file is too small for this operation to complete. Error loading "torch.dll".',
+        ),
+        wording(
+            r"(?P<reason>The paging file is too small for this operation to complete.{0,80}|Windows successfully diagnosed a low virtual memory condition.{0,300})",
+            "paging file is too small|low virtual memory condition",
+            "Windows successfully diagnosed a low virtual memory condition. The following programs consumed the most virtual memory: python.exe (4711) consumed 30123456789 bytes",
         ),
         why="each process is promised all that it maps, and the paging file was too small for the sum; nothing was killed",
         do=(

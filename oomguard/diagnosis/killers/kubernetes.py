@@ -140,7 +140,7 @@ LIMIT = Killer(
             "      Reason:       OOMKilled",
         ),
         wording(
-            r"(?:[{\[].{0,3000}?[{,\s])?['\"]?(?:reason|Reason)['\"]\s?:\s?['\"]OOMKilled['\"]",
+            r"(?:(?:Pod \S{1,160} returned a failure\.\s+)?remote_pod: )?(?:[{\[].{0,3000}?[{,\s])?['\"]?(?:reason|Reason)['\"]\s?:\s?['\"]OOMKilled['\"]",
             "OOMKilled",
             '                        "reason": "OOMKilled",',
         ),
@@ -181,13 +181,13 @@ LIMIT = Killer(
             "  Warning  OOMKilling  5m  kernel-monitor  Memory cgroup out of memory: Killed process 2131 (stress) total-vm:2400000kB, anon-rss:2048000kB, file-rss:2780kB, shmem-rss:0kB",
         ),
         wording(
-            r"(?:time=\S{1,60} level=\w{1,10} )?(?:msg=)?\"?(?:TaskOOM event|received container oom event)[\s\"]",
+            r"(?:time=(?:\"[^\"]{1,60}\"|\S{1,60}) level=\w{1,10} )?(?:msg=)?\"?(?:TaskOOM event|received container oom event)[\s\"]",
             "TaskOOM event|received container oom event",
             'time="2026-03-01T10:00:00.123Z" level=info msg="TaskOOM event container_id:\\"5954f621c17f\\""',
         ),
         wording(
-            r"(?:\w[\w. -]{0,80}: ){1,3}OOMKilled \(exit code:? [0-9]+\)\s*$",
-            r"OOMKilled \(exit code",
+            r"(?:\w[\w. -]{0,80}: ){1,3}OOMKilled \(exit code:? [0-9]+\)\s*$|Error \(exit code 137\): OOMKilled\s*$",
+            r"OOMKilled \(exit code|code 137\): OOMKilled",
             "pod failed: main: OOMKilled (exit code 137)",
         ),
         wording(

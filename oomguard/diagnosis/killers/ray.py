@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def _advise(_kill: OtherKill) -> tuple[Advice, ...]:
     return (
         Advice(
-            text="or fewer tasks at a time: ask for more of the node for each",
+            text="or run fewer tasks at a time: request more of the node's memory for each",
             command="@ray.remote(memory=SIZE_IN_BYTES)",
         ),
         Advice(text="or raise the threshold at which Ray kills", command="export RAY_memory_usage_threshold=0.98"),

@@ -37,7 +37,7 @@ _LITERALS = tuple(
 )
 _STEMS = stems_of(_LITERALS)  # most lines hold none, and that is found out in a tenth of the time
 _ASCII_STEMS = tuple(filter(str.isascii, _STEMS))
-_HINT = re.compile("|".join(map(re.escape, _LITERALS)))
+_LITERALS_OF = {stem: tuple(literal for literal in _LITERALS if stem in literal) for stem in _STEMS}
 _DETAILED = frozenset(killer.ident for killer, words in _ALL if words.kind == "detail")
 
 
@@ -94,7 +94,8 @@ class KillerReader:
     def _matters(self, joined: str) -> bool:
         held = self._open
         stems = _ASCII_STEMS if joined.isascii() else _STEMS
-        hints = any(map(joined.__contains__, stems)) and _HINT.search(joined) is not None
+        there = filter(joined.__contains__, stems)
+        hints = any(any(map(joined.__contains__, _LITERALS_OF[stem])) for stem in there)
         return hints or (held is not None and (held.told_by or held.killer) in _DETAILED)
 
     def _try(self, line: _Line, found: list[LogFinding]) -> bool:
@@ -103,6 +104,8 @@ class KillerReader:
                 continue
             for place in line.places:
                 if matched := words.pattern.match(line.text, place):
+                    if words.beside is not None and not words.beside.search("\n".join(self._before)):
+                        continue
                     if killer.says == "kill":
                         found += self._take(killer, words, _read(killer, matched, line))
                     else:
@@ -117,7 +120,7 @@ class KillerReader:
         if held is None or not is_of_held or (self._is_kill and not _same_kill(words, held, said)):
             if words.kind == "detail":
                 return []  # a detail of nothing, or of what another program writes: a table, a status
-            if (job := _job_of(killer, said)) and self._jobs.get((killer.what, job), killer.ident) != killer.ident:
+            if (job := _job_of(killer, said)) and self._jobs.get((killer.blamed, job), killer.ident) != killer.ident:
                 return []  # told before, by the queue or by the accounting, with other jobs in between
             if closed := self._close():
                 done.append(closed)
@@ -127,6 +130,9 @@ class KillerReader:
             self._open = _merge(
                 held, said, first_kill=words.kind == "kill" and not self._is_kill, replace_pid=not self._is_kill
             )
+            if killer.tells_who and self._entry is not None and not self._entry.tells_who:
+                self._open = replace(self._open, told_by=killer.ident, reason=said.reason, line=said.line)
+                self._entry = killer
         self._is_kill = self._is_kill or words.kind == "kill"
         return done
 
@@ -170,8 +176,10 @@ class KillerReader:
         if done is None or entry is None:
             return None
         if (job := _job_of(entry, done)) and len(self._jobs) < _MOST_JOBS:
-            self._jobs.setdefault((entry.what, job), entry.ident)
+            self._jobs.setdefault((entry.blamed, job), entry.ident)
         facts = {**self._around.read(entry.facts, done.line), **done.facts}
+        if entry.read_table is not None:
+            facts |= entry.read_table(replace(done, facts=facts), [*self._around.before, *self._around.after])
         return replace(done, facts=facts, rss=done.rss or parse_size(facts.get("used")))
 
 
@@ -182,11 +190,13 @@ def _with_facts(notice: Notice, entry: Killer, around: Around) -> Notice:
 
 
 def _may_tell_of(entry: Killer, held: OtherKill, killer: Killer, said: OtherKill) -> bool:
-    """Whether they are words of one program, or of two that report the same: the queue and the accounting, of one job."""
+    """Whether they are words of one program, or of two parts of one: a step, the queue, the accounting, of one job."""
     if entry.ident == killer.ident:
         return True
-    job = _job_of(killer, said)
-    return entry.what == killer.what and job is not None and job == _job_of(entry, held)
+    if entry.blamed != killer.blamed or entry.blamed == "kernel":  # whose kills many programs tell of
+        return False
+    job, held_job = _job_of(killer, said), _job_of(entry, held)
+    return job is None or held_job is None or job == held_job
 
 
 def _job_of(killer: Killer, kill: OtherKill) -> str | None:

@@ -52,6 +52,11 @@ PROGRAMS: tuple[Killer, ...] = (
             "xit code: 137|xit code 137|rror code 137| code 137|xit status: 137|xited with 137|eturned 137|eturn 137|tatus 137|tatus of 137|xited with code 137",
             "CalledProcessError: Command returned non-zero exit status 137.",
         ),
+        wording(  # Kubernetes, where its reason is "Error"; Azure
+            r"\"?exitCode\"?: 137,?\s*$|(?:##\[error\])?Exit code 137 returned from process",
+            'exitCode: 137|exitCode": 137|xit code 137',
+            "        exitCode: 137",
+        ),
         wording(
             r"exit_status\s+137\s",
             "exit_status  137",
@@ -87,10 +92,34 @@ PROGRAMS: tuple[Killer, ...] = (
             "2026/03/01 10:00:00 [alert] 1#1: worker process 31 exited on signal 9",
         ),
         wording(
+            rf"(?:.{{0,120}}?\s)?(?:AH00052: )?child pid {PID} exit signal Killed \(9\)",
+            "exit signal Killed",
+            "[core:notice] [pid 1:tid 1] AH00052: child pid 4711 exit signal Killed (9)",
+        ),
+        wording(
             r"(?:.{0,60}?\s)?exited: (?P<name>\S{1,80}) \(terminated by SIGKILL; not expected\)",
             "terminated by SIGKILL; not",
             "2026-03-01 10:00:00,123 INFO exited: worker (terminated by SIGKILL; not expected)",
         ),
+    ),
+    sigkill(
+        "julia",
+        "a worker of Julia",
+        wording(
+            r"(?:.{0,80}?\s)?ProcessExitedException\([0-9]{0,6}\)",
+            r"ProcessExitedException\(",
+            "ERROR: LoadError: ProcessExitedException(2)",
+        ),
+    ),
+    sigkill(
+        "databricks",
+        "the Python process of a notebook",
+        wording(
+            r"Fatal error: The Python kernel is unresponsive",
+            "The Python kernel is unresponsive",
+            "Fatal error: The Python kernel is unresponsive.",
+        ),
+        do=(("see how full the driver was: Metrics, in the cluster's page, or take a larger driver", None),),
     ),
     sigkill(
         "shell",
@@ -105,7 +134,13 @@ PROGRAMS: tuple[Killer, ...] = (
             "zsh: killed|terminated by signal SIGKILL| killed  ",
             "zsh: killed     python prep.py",
         ),
-        wording(r"(?:error: )?signal: killed\s*$", "signal: killed", "signal: killed"),
+        wording(r"flux-job: task\(s\) Killed\s*$", r"task\(s\) Killed", "flux-job: task(s) Killed"),
+        wording(r"(?:[^#'\"`\n]{1,200}: )?signal: killed\s*$", "signal: killed", "signal: killed"),
+        wording(
+            r"(?:[^#'\"`\n]{0,200}?\s)?(?:died|exited|ended|finished|failed|terminated|crashed) (?:with )?(?:exit |return )?(?:code|status)[ :=]{1,3}-9(?=\s*$|[.,;)\]\s])",
+            "code -9|code: -9|code = -9|status -9|status: -9|status = -9",
+            "child process for step big unexpectedly exited with code -9",
+        ),
         wording(
             r"(?:[^#]{0,200}?\s)?(?:[Kk]illed by|[Tt]erminated by|[Rr]eceived|[Ee]xited (?:on|with|by)|[Dd]ied with|interrupted by) (?:signal )?(?:9|SIGKILL|signal 9|signal SIGKILL)\b(?: \(SIGKILL\)|: SIGKILL|: Killed)?",
             "illed by signal 9|illed by SIGKILL|erminated by signal 9|erminated by SIGKILL|eceived SIGKILL|eceived signal 9|exited with signal 9|died with signal 9|exited by signal 9|nterrupted by signal 9",

@@ -22,7 +22,7 @@ WORKERS: tuple[Killer, ...] = (
                 "DataLoader(..., num_workers=2, prefetch_factor=2, persistent_workers=True)",
             ),
             (
-                "keep the data set in arrays (numpy, Arrow), not in Python lists and dicts: reading a list copies it",
+                "keep the dataset in arrays (numpy, Arrow), not in Python lists and dicts: reading a list copies it",
                 None,
             ),
         ),
@@ -121,8 +121,8 @@ WORKERS: tuple[Killer, ...] = (
         "gunicorn",
         "a gunicorn worker (gunicorn only guesses: it also sends SIGKILL to a worker that times out)",
         wording(
-            rf"Worker \(pid:{PID}\) was sent SIGKILL! Perhaps out of memory\?",
-            "was sent SIGKILL! Perhaps",
+            rf"Worker (?:\(pid:{PID}\) was sent SIGKILL! Perhaps out of memory\?|with pid (?P<pid2>[0-9]{{1,10}}) was terminated due to signal 9)",
+            "was sent SIGKILL! Perhaps|was terminated due to signal 9",
             "[2026-03-01 10:00:00 +0000] [1] [ERROR] Worker (pid:4711) was sent SIGKILL! Perhaps out of memory?",
         ),
         do=(
@@ -131,6 +131,16 @@ WORKERS: tuple[Killer, ...] = (
                 "grep -B5 'was sent SIGKILL' LOG",
             ),
         ),
+    ),
+    sigkill(
+        "mclapply",
+        "a parallel worker of R",
+        wording(
+            r"(?:In mclapply\(.{0,400}?\)\s?:\s*)?scheduled cores? [0-9, ]{1,40} (?:did not deliver (?:a result|results), all (?:values|jobs))",
+            "did not deliver",
+            "  scheduled core 2 did not deliver a result, all values of the job will be affected",
+        ),
+        do=(("fewer workers: each is a copy of the session that grows as it writes", "mclapply(..., mc.cores = 2)"),),
     ),
     sigkill(
         "uwsgi",
@@ -311,7 +321,7 @@ WORKERS: tuple[Killer, ...] = (
         ),
         do=(
             (
-                "if it was memory: more beside the heap, which is where Python and Arrow are",
+                "if it was memory: give more beside the heap, which is where Python and Arrow are",
                 "spark-submit --conf spark.executor.memoryOverhead=4g --conf spark.executor.pyspark.memory=4g APP",
             ),
         ),

@@ -5,17 +5,20 @@ Source: Slurm plugins/task/cgroup, plugins/cgroup/v1 and v2, plugins/jobacct_gat
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import TYPE_CHECKING
 
 from oomguard.diagnosis.causes.model import Advice
 from oomguard.diagnosis.killers.base import Killer, fact, wording
-from oomguard.diagnosis.killers.entries import ask_for, in_gib
+from oomguard.diagnosis.killers.entries import ask_for, in_gib, parse_size
 
 if TYPE_CHECKING:
     from oomguard.formats.kernel_log import OtherKill
 
 _JOB = r"[0-9]{1,12}(?:[_+][0-9]{1,9})?"
+# What is beside the state of a job, or of a step, in JSON.
+_OF_A_JOB = r"\"(?:job_?id|exit_code)\"\s?:"
 
 
 def _advise(kill: OtherKill) -> tuple[Advice, ...]:
@@ -31,10 +34,44 @@ def _advise(kill: OtherKill) -> tuple[Advice, ...]:
     )
 
 
+# A table of sacct: the line of its heads, the rules below it, the sizes in it.
+_HEAD = re.compile(r"(?:^|[\s|])JobID(?=[\s|]).*\bState\b|\bState(?=[\s|]).*[\s|]JobID(?:[\s|]|$)")
+_RULES = re.compile(r"\s*-[- ]+\s*")
+_SIZE = re.compile(r"[0-9.]+[KMGT]n?")  # "c": of each of the job's processors
+
+
+def _read_accounting(kill: OtherKill, lines: list[str]) -> dict[str, str]:
+    """What the job asked for and what its steps used, by the heads of sacct's columns, in whatever order they are."""
+    rows: list[dict[str, str]] = []
+    head = ""
+    for place, line in enumerate(lines):
+        if _HEAD.search(line):
+            head = line
+            rules = lines[place + 1] if place + 1 < len(lines) else ""
+            spans = [found.span() for found in re.finditer("-+", rules)] if _RULES.fullmatch(rules) else []
+        elif head and (row := _row_of(line, head, spans)):
+            rows.append(row)
+    own = [row for row in rows if row["JobID"].partition(".")[0] == kill.facts.get("job")]
+    killed = [row for row in own if row.get("State", "").startswith("OUT_OF_ME")]
+    asked = next((row["ReqMem"] for row in own if _SIZE.fullmatch(row.get("ReqMem", ""))), None)
+    sizes = [row["MaxRSS"] for row in killed if _SIZE.fullmatch(row.get("MaxRSS", ""))]
+    used = max(sizes, key=lambda size: parse_size(size) or 0, default=None)
+    return {key: value.rstrip("n") for key, value in (("limit", asked), ("used", used)) if value}
+
+
+def _row_of(line: str, head: str, spans: list[tuple[int, int]]) -> dict[str, str] | None:
+    if "|" in head:
+        cells, names = line.split("|"), head.split("|")
+    else:
+        cells, names = ([text[start:end] for start, end in spans] for text in (line, head))
+    row = {name.strip(): cell.strip() for name, cell in zip(names, cells, strict=False)}
+    return row if re.fullmatch(rf"{_JOB}(?:\.\w+)?", row.get("JobID", "")) else None
+
+
 _FACTS = (
     fact("job", rf"(?:StepId=|JobId=|[Ss]tep |Job ID: |^\s*Job |SLURM_JOB_ID=|job )({_JOB})"),
     fact("job", rf"\bJob ({_JOB}) \(task: [0-9]+\)"),
-    fact("job", rf"\"job_id\":\s?({_JOB})"),
+    fact("job", r"\"job_id\":\s?([1-9][0-9]{0,11})"),
     fact("job", rf"^\s*({_JOB})(?:\.\w+)?[\s|].*OUT_OF_ME"),
     fact("step", rf"(?:StepId=|step ){_JOB}\.(\w{{1,20}})"),
     fact("used", r"Memory Utilized: ([0-9.]+ [KMGT]?B)"),
@@ -48,10 +85,18 @@ _FACTS = (
     fact("limit", r"exceeded (?:job |step )?memory limit \([0-9]+ > ([0-9]{4,7}|[1-6][0-9]{7})\)", unit="K"),
     fact("limit", r"exceeded (?:job |step )?memory limit \([0-9]+ > ([0-9]{10,15})\)"),
     # sacct --format=JobID,State,ExitCode,ReqMem,MaxRSS, with bars or blanks between the columns
-    fact("limit", r"OUT_OF_ME\S{0,5}[|\s]+[0-9]+:[0-9]+[|\s]+([0-9.]+[KMGT])[cn]?\b"),
+    fact(
+        "limit", r"OUT_OF_ME\S{0,5}[|\s]+[0-9]+:[0-9]+[|\s]+([0-9.]+[KMGT])n?\b"
+    ),  # "c": of each of the job's processors
     fact(
         "used",
         r"OUT_OF_ME\S{0,5}[|\s]+[0-9]+:[0-9]+(?:\|[0-9.KMGTcn]*\||\s+(?:[0-9.]+[KMGT][cn]?\s+)?)([0-9.]+K)\b",
+    ),
+    # The job's own row names what it asked for, those of its steps do not.
+    fact(
+        "limit",
+        rf"^\s*{_JOB}[\s|]+[A-Z][A-Z_]{{1,20}}\+?[\s|]+[0-9]+:[0-9]+[\s|]+([0-9.]+[KMGT])n?[\s|]*$",
+        "before",
     ),
     fact("limit", r"Memory Efficiency: [0-9.]+% of ([0-9.]+ [KMGT]?B)"),
     fact("limit", r"(?:ReqMem|--mem|AllocMem|mem)=([0-9.]+[KMGT])"),
@@ -85,9 +130,19 @@ KILLER = Killer(
             "srun: error: n7: task 0: Out Of Memory",
         ),
         wording(
-            rf"(?P<job>{_JOB})(?:\.(?P<step>\w{{1,20}}))?[\s|][^'\"`()]{{0,200}}?(?P<reason>OUT_OF_ME(?:\+|MORY))(?=[\s|]|$)",
+            rf"(?P<job>{_JOB})(?:\.(?P<step>\w{{1,20}}))?[\s|][^'\"`()]{{0,1500}}?(?P<reason>OUT_OF_ME(?:\+|MORY))(?=[\s|]|$)",
             "OUT_OF_ME",
             "4711.batch        batch               ann          4 OUT_OF_ME+    0:125",
+        ),
+        wording(  # other columns first
+            rf"[\w.+-]{{1,32}}(?:\||\s{{2,}})(?P<job>{_JOB})(?:\.(?P<step>\w{{1,20}}))?[\s|][^'\"`()]{{0,1500}}?(?P<reason>OUT_OF_ME(?:\+|MORY))(?=[\s|]|$)",
+            "OUT_OF_ME",
+            "      ann  4711.batch        batch OUT_OF_ME+",
+        ),
+        wording(
+            rf"(?P<reason>OUT_OF_ME(?:\+|MORY))[\s|]+(?P<job>{_JOB})(?:\.(?P<step>\w{{1,20}}))?(?=[\s|]|$)",
+            "OUT_OF_ME",
+            "OUT_OF_MEMORY|4711.batch|4123456K|4G",
         ),
         wording(
             rf"(?:Subject: )?Slurm (?:Array \S{{1,20}} )?Job_id=(?P<job>{_JOB})\b[^'\"`]{{0,200}}?, (?P<reason>OUT_OF_MEMORY)",
@@ -114,8 +169,21 @@ KILLER = Killer(
             "OUT_OF_ME",
             '{"job_id": 4711, "name": "prep", "state": "OUT_OF_MEMORY", "exit_code": 125}',
         ),
+        wording(  # the same, a line for each
+            r"\"state\":\s?\"(?P<reason>OUT_OF_MEMORY)\"",
+            "OUT_OF_ME",
+            '"state": "OUT_OF_MEMORY",',
+            beside=_OF_A_JOB,
+        ),
+        wording(
+            r"\"(?P<reason>OUT_OF_MEMORY)\",?\s*$",
+            "OUT_OF_ME",
+            '"OUT_OF_MEMORY"',
+            beside=rf"{_OF_A_JOB}.*\"(?:current|job_state|state)\":\s?\[\s*\Z",
+        ),
     ),
     facts=_FACTS,
+    read_table=_read_accounting,
     advise=_advise,
 )
 
@@ -123,6 +191,7 @@ ENFORCED = Killer(
     ident="slurm-limit",
     what="Slurm, because the job exceeded its memory limit",
     killer="slurm",
+    tells_who=True,
     why="the job exceeded the memory it requested",
     in_logs=True,
     wordings=(

@@ -129,7 +129,7 @@ SYSTEMS: tuple[Killer, ...] = (
     ),
     system(
         "systemd",
-        "the Linux kernel, out of memory (systemd says so of its unit)",
+        "the Linux kernel, out of memory (as systemd reports for its unit)",
         wording(
             r"Active: failed \((?P<reason>Result: oom-kill)\)",
             r"Result: oom-kill\)",

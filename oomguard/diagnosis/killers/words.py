@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
 _STEMS = (
     "ending SIG", "emory", "OOM", "oom", "Kill", "kill", "ignal 9", "137", "orker", "died", "abruptly", "alloc", "code",
+    "SIG", "xceed", "erminated", "rror", "unable to ", "unexpectedly", "xited", "topped", "lost c", "eceived", "ailed",
 )  # fmt: skip
 # More of them for a line: few lines of a log hold one, and many words do.
 _STEMS_OF_LINES = (
-    "SIG", *_STEMS, "xceed", "erminated", " has ", "rror", "unable to ", "was de", "unexpectedly", " executi", "xited", "topped", "lost c",
+    "SIG", *_STEMS, " has ", "was de", " executi",
 )  # fmt: skip
 _LITERAL = re.compile(r"(?:[^\\.\[\](){}*+?|^$]|\\[().\[\]{}*+?|^$!])*")
 _QUANTIFIED = re.compile(r"[*+?{]")

@@ -60,7 +60,7 @@ def detail_blocks(explained: ExplainedEvent) -> list[Lines | str]:
         blocks.append(
             _lines("largest in the kernel", [f"{format_size(size)}  {name}" for name, size in event.top_allocations])
         )
-    blocks.append(_lines("the lines it comes from", list(event.evidence.values())[:MOST_EVIDENCE]))
+    blocks.append(_lines("the log lines behind this", list(event.evidence.values())[:MOST_EVIDENCE]))
     return blocks
 
 

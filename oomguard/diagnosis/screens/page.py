@@ -40,7 +40,7 @@ def diagnosis_page(diagnosis: Findings, *, made: float, by: str) -> str:
     """
     explained = diagnosis.main if not diagnosis.newest_is_other else None
     time = explained.event.time if explained else diagnosis.others[0].time if diagnosis.others else None
-    first = lines_of(diagnosis)
+    first = [line for line in lines_of(diagnosis) if "--verbose" not in line[1]]  # all of it is on the page
     heading = (
         f"<h1>{safe(_heading(diagnosis))}</h1><p>{_when(time, made)}</p>"
         f'<p class="verdict {_COLOURS[diagnosis.verdict]}">{safe(_verdict(diagnosis, first))}</p>'
@@ -58,7 +58,7 @@ def diagnosis_page(diagnosis: Findings, *, made: float, by: str) -> str:
         section("What systemd said", preformatted(lines_text([u.line for u in diagnosis.units]), "lines of systemd"))
         if diagnosis.units
         else "",
-        section("Where it was looked", _sources(diagnosis)),
+        section("Which logs were read", _sources(diagnosis)),
     ]
     return document(
         _title(diagnosis, time),
@@ -109,7 +109,9 @@ def _title(diagnosis: Findings, time: LogTime | None) -> str:
 
 def _verdict(diagnosis: Findings, lines: Lines) -> str:
     """The first line of the screen, which says who killed and how sure that is."""
-    return next((f"{label[:1].upper()}{label[1:]} {value}" for label, value in lines if label), diagnosis.verdict)
+    first = next((f"{label} {value}" for label, value in lines if label), diagnosis.verdict)
+    told = first.removeprefix("killed by unknown: ")
+    return f"{told[:1].upper()}{told[1:]}"
 
 
 def _when(time: LogTime | None, made: float) -> str:
@@ -162,7 +164,7 @@ def _kills(diagnosis: Findings) -> str:
     if len(rows) < 2:
         return ""
     left = diagnosis.found - len(rows)
-    note = f"<p>{left:,} more kills were found that are not kept.</p>" if left > 0 else ""
+    note = f"<p>{left:,} more kills were found, which are not listed here.</p>" if left > 0 else ""
     shown = table("kills", ("when", "what died", "held", "killed by", "limit of"), rows[: 2 * ROWS])
     hint = "" if diagnosis.every else "<p>Each of them in full: oomguard diagnose --all --html FILE.</p>"
     return f"{shown}{more(rows, 2 * ROWS)}{note}{hint}"

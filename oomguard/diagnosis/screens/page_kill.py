@@ -49,7 +49,7 @@ def kill_details(explained: ExplainedEvent) -> str:
     body.append(f"<h3>What else the log says</h3>{rows_of(fact_lines(explained))}")
     evidence = list(event.evidence.values())[:MOST_EVIDENCE]
     if evidence:
-        body.append(f"<h3>The lines it comes from</h3>{preformatted(lines_text(evidence), 'lines of the log')}")
+        body.append(f"<h3>The log lines behind this</h3>{preformatted(lines_text(evidence), 'lines of the log')}")
     return "\n".join(part for part in body if part)
 
 

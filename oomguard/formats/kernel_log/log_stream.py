@@ -13,8 +13,8 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from oomguard.formats.kernel_log import OomLogReader
 from oomguard.formats.kernel_log.log_lines import LONGEST_LINE, read_messages
-from oomguard.formats.kernel_log.machines import OomLogReader
 from oomguard.formats.kernel_log.oom_lines import oldest_first
 from oomguard.formats.kernel_log.wrapping import Unwrapper
 

@@ -217,12 +217,24 @@ class MachineReader:
 
     def _read_candidate(self, message: Message, joined: str) -> bool:
         found = oom_lines.KILL.match(joined)
-        if found is None or not oom_lines.OWN_HEAD.fullmatch(found["head"].lstrip()):
+        if found is None:
+            return self._read_cut_kill(message, joined)
+        if not oom_lines.OWN_HEAD.fullmatch(found["head"].lstrip()):
             return False
         report = self._for_choice(message, taken=lambda report: report.candidate_pid is not None)
         report.candidate_pid, report.candidate_name = int(found["pid"]), found["name"]
         report.take_head(found["head"])
         report.cite("candidate", joined)
+        return True
+
+    def _read_cut_kill(self, message: Message, joined: str) -> bool:
+        found = oom_lines.KILL_CUT.fullmatch(joined.strip())
+        if found is None or not message.line.prefixed:  # a sentence that was wrapped there is no log
+            return False
+        report = self._for_choice(message, taken=lambda report: report.kill_cut)
+        report.kill_cut = True
+        report.take_head(found["head"])
+        report.cite("cut", joined)
         return True
 
     def _read_reaped(self, message: Message, joined: str, pid: int, name: str) -> None:

@@ -56,6 +56,10 @@ KILLED = re.compile(
 KILLED_CUT = re.compile(
     r"(?P<head>.{0,120}?)\bKilled process (?P<pid>[0-9]{1,10})(?P<uid>) \((?P<name>[^)]{1,15})$", re.DOTALL
 )
+# A kill line that breaks off before it has said whom: of a number at its end, figures may be missing.
+KILL_CUT = re.compile(
+    r"(?P<head>(?:Memory cgroup out|Out) of [Mm]emory(?: \(oom_kill_allocating_task\))?: )Kill(?:ed?)?(?: pr?o?c?e?s?s?(?: [0-9]{1,10})?(?: \()?)?"
+)
 # The kernel's own words before "Killed process"; anything else quotes it.
 OWN_HEAD = re.compile(r"(?:Memory cgroup o|O)ut of [Mm]emory(?: \(oom_kill_allocating_task\))?: |")
 # Words of a sentence before it: a text about kills, not a log.

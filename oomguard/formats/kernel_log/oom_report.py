@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _MOST_VICTIMS = 4096
 _MOST_FRAMES = 48
 _MOST_NOTES = 8
+_NAME = 15  # characters that the kernel keeps of one
 _QUOTED_CHARACTERS = 600
 _LONG_SILENCE_SECONDS = 60.0  # a slow console takes a minute for a long table, but not between two lines
 
@@ -42,6 +43,7 @@ class OomReport:
         self.chosen_pid: int | None = None  # by the oom-kill: line
         self.chosen_uid: int | None = None
         self.chosen_name: str | None = None
+        self.half_chosen: str | None = None  # its name, where the line breaks off in the number
         self.candidate_name: str | None = None
         self.allocating_task = False
         self.swap: SwapNotes | None = None
@@ -51,6 +53,7 @@ class OomReport:
         self.task_memcg: str | None = None
         self.victims: dict[int, Victim] = {}
         self.oom_group = self.no_victim = self.panicked = self.slab_refused = self.quoted = False
+        self.kill_cut = False  # its last line breaks off before it says whom
         self.slab_memcg: str | None = None
         self.memcg = MemcgReader()
         self.mem_info = MemInfoReader()
@@ -68,7 +71,7 @@ class OomReport:
         """Whether a line was seen that only the OOM killer writes."""
         return bool(
             self.triggered or self.constraint_text or self.victims or self.no_victim or self.panicked
-            or self.candidate_pid is not None or self.oom_group or self.manual
+            or self.candidate_pid is not None or self.kill_cut or self.oom_group or self.manual
         )  # fmt: skip
 
     @property
@@ -132,6 +135,8 @@ class OomReport:
         if tasks and tasks[-1]["rest"]:  # without ",uid=" the pid may be cut in two
             self.chosen_pid, self.chosen_uid = int(tasks[-1]["pid"]), int(tasks[-1]["uid"])
             self.chosen_name = tasks[-1]["name"]
+        elif tasks:
+            self.half_chosen = tasks[-1]["name"]
 
     def take_head(self, head: str) -> None:
         """Read who ran out, from the words before "Killed process"."""
@@ -154,7 +159,7 @@ class OomReport:
         }
         victim = Victim(
             pid=pid,
-            name=found["name"],
+            name=self._whole_name(pid, found["name"]) if found.re is oom_lines.KILLED_CUT else found["name"],
             uid=number(found["uid"]) if found["uid"] else int(uid["uid"]) if uid else None,
             total_vm=sizes["total_vm"],
             anon_rss=sizes["anon_rss"],
@@ -165,6 +170,14 @@ class OomReport:
         )
         if len(self.victims) < _MOST_VICTIMS and (pid not in self.victims or self.victims[pid].reaped_only):
             self.victims[pid] = victim
+
+    def _whole_name(self, pid: int, cut: str) -> str:
+        """A name that breaks off, as another line of the report has it; else with dots."""
+        row = self.tasks.row_of(pid)
+        known = [self.chosen_name if pid == self.chosen_pid else None, row.name if row else None]
+        return next(
+            (name for name in known if name and name.startswith(cut)), cut if len(cut) == _NAME else f"{cut}..."
+        )
 
     def take_reaped(self, joined: str, pid: int, name: str) -> None:
         """Read a victim that only the reaper tells of."""
@@ -238,6 +251,7 @@ class OomReport:
             mems_allowed=self.mems_allowed,
             victims=tuple(self._completed(victim, page_size or 4096) for victim in self.victims.values()),
             chosen=self._chosen(),
+            half_chosen=None if self.victims or self.no_victim else self.half_chosen,
             oom_memcg=oom_memcg,
             task_memcg=self._unbroken(self.task_memcg) or self.memcg.task_memcg,
             memcg=memcg,

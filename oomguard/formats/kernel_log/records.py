@@ -170,6 +170,7 @@ class OomEvent:
     mems_allowed: str | None
     victims: tuple[Victim, ...]
     chosen: Victim | None  # named by the oom-kill: or "Kill process" line where no line says that it was killed
+    half_chosen: str | None  # named by an oom-kill: line that breaks off before its number is whole
     oom_memcg: str | None
     task_memcg: str | None
     memcg: MemcgReport | None

@@ -26,11 +26,11 @@ class MemcgUnavailable(OomguardError):
 
 
 class MemcgNotPermitted(MemcgUnavailable, NeedsPrivilege):
-    """It could, but this user may not ask for it."""
+    """The kernel could enforce a limit, but this user may not ask for one."""
 
 
 class LimitDidNotStick(MemcgUnavailable):
-    """What was set is not what reads back: this cgroupfs does not do what Linux does."""
+    """What was set reads back differently: this cgroupfs does not do what Linux's does."""
 
     def __init__(self, what: str, path: Path, asked: int | str, read_back: int | str | None) -> None:
         super().__init__(

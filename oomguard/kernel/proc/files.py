@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -32,12 +33,19 @@ class ProcFiles:
             os.close(fd)
 
     def refusal(self) -> OSError | None:
-        """Why nothing can be read now, such as that there are no descriptors; then all reads as empty."""
+        """Why nothing can be read now, such as that there are no descriptors; then all reads as empty.
+
+        Or that a number means another process there than here, as in a PID namespace without a /proc of its own.
+        """
         try:
             os.close(os.open(f"{self._proc}/self/stat", os.O_RDONLY | os.O_CLOEXEC))
+            if os.readlink(f"{self._proc}/self") == str(os.getpid()):  # noqa: PTH115 - as below
+                return None
+            raise FileNotFoundError(
+                errno.ENOENT, "the processes here are another PID namespace's", f"{self._proc}/self"
+            )
         except OSError as error:
             return error
-        return None
 
     def names(self, path: str) -> list[str]:
         """The names in a directory below /proc."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from oomguard.machine_report.model import Finding
-from oomguard.machine_report.rules.settings import setting_findings
 from oomguard.text import shell_word
 from oomguard.units import format_size
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from oomguard.kernel.model import LogSource
     from oomguard.machine_report.model import CgroupFacts, CgroupLimit, DoctorFacts, KillerFacts, StackFacts
 
@@ -113,11 +115,12 @@ def _stacks(stacks: StackFacts) -> Finding:
     if not stacks.readers:
         return Finding(
             topic="stacks",
-            text="pystack is not installed: it finds the current line of a Python job that reaches its budget",
+            text="pystack is not installed: it shows full stacks with arguments when a Python job reaches its budget; "
+            "without it only the line is shown",
             fine=False,
             do="pip install 'oomguard[stack]'",
         )
-    text = f"{' and '.join(stacks.readers)} can find the current line of Python jobs"
+    text = f"{' and '.join(stacks.readers)} can read the stacks of Python jobs"
     if stacks.may_trace_all or stacks.ptrace_scope in (None, 0):
         return Finding(topic="stacks", text=text)
     if stacks.ptrace_scope == 1:
@@ -200,3 +203,49 @@ def _inside(facts: DoctorFacts) -> Finding:
     if facts.container is not None:
         return Finding(topic="inside", text=f"a container ({facts.container}): its limits are set from outside")
     return Finding(topic="inside", text="not in a container or a batch job")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelSetting:
+    """One setting. Source: Linux Documentation/admin-guide/sysctl/vm.rst."""
+
+    topic: str
+    file: str  # below /
+    costs: Callable[[int], str | None]  # in words; None: nothing, and there is no line
+    do: str
+
+
+SETTINGS = (
+    KernelSetting(
+        topic="swappiness",
+        file="proc/sys/vm/swappiness",
+        costs=lambda value: "vm.swappiness is 0: programs are killed while swap is free" if value == 0 else None,
+        do="sudo sysctl vm.swappiness=60",
+    ),
+    KernelSetting(
+        topic="panic",
+        file="proc/sys/vm/panic_on_oom",
+        costs=lambda value: "vm.panic_on_oom is set: the machine stops, and no process is killed" if value else None,
+        do="sudo sysctl vm.panic_on_oom=0",
+    ),
+    KernelSetting(
+        topic="victim",
+        file="proc/sys/vm/oom_kill_allocating_task",
+        costs=lambda value: (
+            "vm.oom_kill_allocating_task is set: whoever asks for memory is killed, not who holds most"
+            if value
+            else None
+        ),
+        do="sudo sysctl vm.oom_kill_allocating_task=0",
+    ),
+)
+
+
+def setting_findings(settings: Mapping[str, int]) -> list[Finding]:
+    """Judge what was read, by file; a file that is not there is no finding."""
+    findings = []
+    for setting in SETTINGS:
+        text = setting.costs(settings[setting.file]) if setting.file in settings else None
+        if text is not None:
+            findings.append(Finding(topic=setting.topic, text=text, fine=False, do=setting.do))
+    return findings

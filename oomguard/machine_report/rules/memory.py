@@ -58,7 +58,7 @@ def _swap(memory: MemoryFacts) -> Finding:
         suggested = max(1, round((memory.total or 8 * GIB) / GIB))
         return Finding(
             topic="swap",
-            text="none: a job that needs more than the memory is killed",
+            text="none: a job that needs more memory than the machine has is killed",
             fine=False,
             do=as_root(f"swap --size {suggested}G"),
         )
@@ -94,7 +94,7 @@ def _overcommit(memory: MemoryFacts) -> Finding:
     match memory.overcommit:
         case 2:
             committed, limit = memory.committed or 0, memory.commit_limit or 0
-            text = f"strict: malloc fails beyond {format_size(limit)}, of which {format_size(committed)} are committed"
+            text = f"strict: malloc fails beyond {format_size(limit)}, of which {format_size(committed)} is committed"
             near = committed > limit * _MOSTLY_USED
             return Finding(
                 topic="overcommit",

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from oomguard.errors import Changed, OomguardError, Stopped
 from oomguard.preparation.cluster.finishing import ShardsLaidOut, finish, finish_share
-from oomguard.preparation.cluster.job_file import JobFile, job_digest, job_within, read_job, write_job
+from oomguard.preparation.cluster.job_file import JobFile, job_digest, job_within, read_job, shown_path, write_job
+from oomguard.preparation.cluster.job_place import place_of
 from oomguard.preparation.cluster.planning import plan_job
 from oomguard.preparation.cluster.unit_queue import Share, UnitsDone, do_units
 from oomguard.preparation.cluster.unit_work import UnitResult, do_unit
-from oomguard.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,14 +44,14 @@ def plan_within(options: PrepareOptions, *, unit_bytes: int | None = None) -> tu
     Raises: Changed if another one is; OomguardError as `prepare` does.
     """
     path = job_within(options.out)
-    job = read_job(path) if path.exists() else None
+    job = read_job(path) if place_of(path).exists() else None
     planned = plan_job(options, unit_bytes=unit_bytes, known=() if job is None else job.sources)
     if job is None:
         return write_job(planned, path), path
     if job.sha256 != job_digest(planned):
         raise Changed(
-            f"{printable(str(path))}: the job that was begun there has other inputs or options",
-            do=f"another --out FOLDER; or to continue that job: oomguard prepare --job {printable(str(path))}",
+            f"{shown_path(path)}: the job that was begun there has other inputs or options",
+            do=f"another --out FOLDER; or to continue that job: oomguard prepare --job {shown_path(path)}",
         )
     return job, path
 
@@ -69,9 +69,12 @@ def work(
     Raises: Stopped on a signal; BadInput if the job cannot be worked on here at all.
     """
     job = read_job(path)
+    job.require_same_folder()
+    result = UnitsDone(is_finished=job.is_finished)
+    if result.is_finished:
+        return result
     if unit is None:
         return do_units(job, share, workers=workers, after_each=after_each)
-    result = UnitsDone()
     try:
         result.done.append(do_unit(job, unit, workers=workers))
         after_each(result.done[0])

@@ -12,16 +12,19 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from oomguard.errors import NotOurs
+from oomguard.errors import OomguardError
 from oomguard.kernel import safe_files
 from oomguard.preparation.writing.manifest import disk_error
 
 _TOUCH_SECONDS = 5.0
 _STALE_SECONDS = 60.0
+_LARGEST = 1 << 10
 
 
 class Claim:
-    """One of them."""
+    """One of them, a file."""
+
+    touch_seconds = _TOUCH_SECONDS
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -32,12 +35,7 @@ class Claim:
         """Claim it; False: another worker has it. Raises: BadInput if the folder cannot be written."""
         try:
             for _ in range(2):  # a stale one goes first
-                with suppress(FileExistsError):
-                    fd = safe_files.create(self._path)
-                    try:
-                        os.write(fd, self._text.encode())
-                    finally:
-                        os.close(fd)
+                if self._create():
                     self._touched = time.monotonic()
                     return True
                 before = self._read()
@@ -46,6 +44,21 @@ class Claim:
         except OSError as error:
             raise disk_error(error, self._path) from error
         return False
+
+    def _create(self) -> bool:
+        """Make it; False: there is one."""
+        try:
+            fd = safe_files.create(self._path)
+        except FileExistsError:
+            return False
+        try:
+            os.write(fd, self._text.encode())
+        finally:
+            os.close(fd)
+        return True
+
+    def _touch(self) -> None:
+        safe_files.touch(self._path)
 
     def _remove(self, stale: str | None) -> bool:
         """Take a stale one away; False: another worker did so meanwhile, and this one is its own."""
@@ -72,8 +85,8 @@ class Claim:
 
     def is_stale(self) -> bool:
         """Whether its worker ended. Raises: OSError."""
-        touched = self.touched()
-        if touched is None or self._now() - touched >= _STALE_SECONDS:
+        age = self._age()
+        if age is None or age >= _STALE_SECONDS:
             return True
         where, _, process = (self._read() or "").rpartition(" ")
         number, _, began = process.partition(":")
@@ -88,19 +101,24 @@ class Claim:
     def keep(self) -> None:
         """Touch it now and then, while what it is of is worked on."""
         now = time.monotonic()
-        if now - self._touched > _TOUCH_SECONDS:
+        if now - self._touched > self.touch_seconds:
             self._touched = now
-            with suppress(OSError, NotOurs):
-                safe_files.touch(self._path)
+            with suppress(OSError, OomguardError):
+                self._touch()
 
     def give_up(self) -> None:
         """It is done, or left."""
-        with suppress(OSError, NotOurs):
+        with suppress(OSError, OomguardError):
             if self.is_ours():
                 safe_files.unlink(self._path)
 
     def _read(self) -> str | None:
         return _text_of(self._path)
+
+    def _age(self) -> float | None:
+        """Seconds since it was touched; None: it is gone."""
+        touched = self.touched()
+        return None if touched is None else self._now() - touched
 
     def _now(self) -> float:
         """The time by the clock of whoever has the file system: that of this machine may be another."""
@@ -117,7 +135,7 @@ class Claim:
 
 def _text_of(path: Path) -> str | None:
     try:
-        return path.read_text()
+        return safe_files.read_there(path, _LARGEST).decode()
     except (OSError, ValueError):
         return None
 

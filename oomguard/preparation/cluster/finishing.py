@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from oomguard.kernel.process.signals import stop_on_signals
 from oomguard.preparation.api import settle
-from oomguard.preparation.cluster.noting import lay_out_all, lock
+from oomguard.preparation.cluster.bucket_set import finish_in_bucket
+from oomguard.preparation.cluster.folder_set import finish_in_folder
 from oomguard.preparation.cluster.shard_shares import ShardWork, remove_all
-from oomguard.preparation.cluster.shard_table import AllParts, require_room_twice, shard_table
-from oomguard.preparation.laying_out import lay_out
+from oomguard.preparation.cluster.shard_table import shard_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,19 +59,12 @@ def finish(job_file: JobFile, *, max_rss: int | None = None, keep_parts: bool = 
     job_file.require_done()
     resolved = job_file.resolve()
     with ExitStack() as stack:
-        sources = list(job_file.sources)
-        job, budget = settle(stack, sources, job_file.options, resolved, max_rss, notes=job_file.notes)
-        manifest = lock(stack, job)
-        if resolved.layout.shard_tokens is not None and not job_file.is_finished:
-            with stop_on_signals() as asked:
-                lay_out_all(job_file, job, manifest, asked, keep_parts=keep_parts)
-        elif not job_file.is_finished:
-            require_room_twice(job_file, job)
-        parts = AllParts(job_file, resolved.spec.token_bytes)
-        result = lay_out(
-            job, budget, parts, stack, manifest=manifest, encoded_bytes=resolved.spec.token_bytes,
-            made_of=job_file.sha256,
-        )  # fmt: skip
+        options, sources = job_file.options_here(stack), list(job_file.sources)
+        job, budget = settle(
+            stack, sources, options, resolved, max_rss, notes=job_file.notes, sends=job_file.is_in_store
+        )
+        finish_there = finish_in_bucket if job_file.is_in_store else finish_in_folder
+        result = finish_there(stack, job_file, job, budget, keep_parts=keep_parts)
         job_file.note_finished()
         if not keep_parts:
             remove_all(job_file)
@@ -95,11 +88,12 @@ def finish_share(
     job_file.require_done()
     resolved = job_file.resolve()
     shown = job_file.shown
-    if resolved.layout.shard_tokens is None or job_file.is_finished:
+    is_one_file = resolved.layout.shard_tokens is None and not job_file.is_in_store
+    if is_one_file or job_file.is_finished:
         return ShardsLaidOut(part=part, of=of, shards=0, tokens=0, left=0, job=shown)
     with ExitStack() as stack:
-        sources = list(job_file.sources)
-        job, _ = settle(stack, sources, job_file.options, resolved, max_rss, notes=job_file.notes)
+        options, sources = job_file.options_here(stack), list(job_file.sources)
+        job, _ = settle(stack, sources, options, resolved, max_rss, notes=job_file.notes, sends=job_file.is_in_store)
         asked = stack.enter_context(stop_on_signals())
         work = ShardWork(
             job_file=job_file, job=job, table=shard_table(job_file, job), asked=asked, keep_parts=keep_parts,

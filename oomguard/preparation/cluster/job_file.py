@@ -9,28 +9,40 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 import shlex
 import stat
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, Changed, NothingFound
-from oomguard.kernel import safe_files
+from oomguard.preparation.cluster.job_place import (
+    absolute,
+    folder_here,
+    is_in_store,
+    make_parts,
+    names_in,
+    place_of,
+    read_small,
+    replace_text,
+    write_new,
+)
 from oomguard.preparation.cluster.units import Unit
 from oomguard.preparation.encoding.unicode_probe import tiktoken_unicode
 from oomguard.preparation.options import PrepareOptions, resolve_options
 from oomguard.preparation.reading.source import Part, Source
-from oomguard.preparation.writing.manifest import STATE_FOLDER, disk_error
+from oomguard.preparation.writing.manifest import STATE_FOLDER
 from oomguard.text import printable
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from contextlib import ExitStack
 
+    from oomguard.preparation.cluster.job_place import JobPlace
     from oomguard.preparation.options import ResolvedOptions
 
 SCHEMA = "oomguard.job/1"
 _LARGEST = 1 << 30  # bytes of a job's file: some ten million units
+_LARGEST_NOTE = 1 << 10
 _LISTED = 5  # units that are missing
 _BYTES_PER_TOKEN = 4
 _SHARDS_OF_A_SHARE = 4  # a process that writes fewer takes longer to start than to write
@@ -52,11 +64,21 @@ class JobFile:
     sha256: str
     notes: tuple[str, ...] = ()  # of how the sources were found
     path: Path | None = None  # where it was read from
+    out: JobPlace = field(init=False, repr=False, compare=False)  # where its shards go
+
+    def __post_init__(self) -> None:
+        """Look where that is."""
+        object.__setattr__(self, "out", place_of(self.options.out))
 
     @property
     def shown(self) -> str:
         """Its file, as it is typed."""
-        return shlex.quote(printable(str(self.path or "job.json")))
+        return shown_path(self.path or Path("job.json"))
+
+    @property
+    def is_in_store(self) -> bool:
+        """Whether its shards go to a bucket, and not to a folder."""
+        return is_in_store(self.options.out)
 
     def require_done(self) -> None:
         """Raises: NothingFound if units are missing, with their numbers."""
@@ -68,16 +90,32 @@ class JobFile:
                 do=f"oomguard work {self.shown} --unit {missing[0]} (without --unit it does all that are left)",
             )
 
-    @property
-    def parts(self) -> Path:
-        """The folder of what has been encoded."""
-        return self.options.out / STATE_FOLDER / _PARTS
+    def options_here(self, stack: ExitStack) -> PrepareOptions:
+        """The options with a folder of this machine for the output, which `stack` removes where that is a bucket.
 
-    def part_file(self, number: int) -> Path:
-        """Where the tokens of a unit are, once it is done."""
+        Raises: BadInput if it cannot be made.
+        """
+        return replace(self.options, out=stack.enter_context(folder_here(self.options.out)))
+
+    def note(self, name: str, text: str) -> None:
+        """Write a small file beside the parts, in place of one that may be there. Raises: BadInput."""
+        replace_text(self.parts / name, text)
+
+    @property
+    def state(self) -> Any:
+        """The folder of what is beside the shards, a JobPlace."""
+        return self.out / STATE_FOLDER
+
+    @property
+    def parts(self) -> Any:
+        """The folder of what has been encoded, a JobPlace."""
+        return self.state / _PARTS
+
+    def part_file(self, number: int) -> Any:
+        """Where the tokens of a unit are, once it is done, a JobPlace."""
         return self.parts / f"{number:07d}.part"
 
-    def laid_file(self, number: int) -> Path:
+    def laid_file(self, number: int) -> Any:
         """What is left of a part when its tokens are in shards: that it is done, and its counts."""
         return self.parts / f"{number:07d}.laid"
 
@@ -112,8 +150,8 @@ class JobFile:
     def missing(self) -> list[int]:
         """The units that are not done yet."""
         try:
-            there = {entry.name for entry in os.scandir(self.parts)}
-            if self.is_finished:
+            there = names_in(self.parts)
+            if _FINISHED in there and self.is_finished:
                 return []
         except OSError as error:
             shown = printable(str(self.parts))
@@ -121,17 +159,21 @@ class JobFile:
         numbers = range(len(self.units))
         return [each for each in numbers if f"{each:07d}.part" not in there and f"{each:07d}.laid" not in there]
 
+    def is_done(self, number: int) -> bool:
+        """Whether a unit is done."""
+        return self.part_file(number).exists() or self.laid_file(number).exists() or self.is_finished
+
     @property
     def is_finished(self) -> bool:
         """Whether the shards are laid out, and noted."""
         try:
-            return (self.parts / _FINISHED).read_text() == self.sha256
+            return bool(read_small(self.parts / _FINISHED, _LARGEST_NOTE) == self.sha256.encode())
         except FileNotFoundError:
             return False
 
     def note_finished(self) -> None:
         """Note that the shards are laid out: no unit is missing any more. Raises: BadInput if the disk refuses."""
-        replace_text(self.parts / _FINISHED, self.sha256)
+        self.note(_FINISHED, self.sha256)
 
     def require_same_folder(self) -> None:
         """See to it that this machine has the folder that the job's parts go to.
@@ -139,19 +181,24 @@ class JobFile:
         Raises: BadInput.
         """
         try:
-            seen = (self.parts / _SEEN).read_text()
-        except (OSError, UnicodeDecodeError):
-            seen = ""
-        if seen != self.sha256:
-            raise BadInput(
-                f"{printable(str(self.options.out))} here is not the folder that this job was planned for",
-                do="plan it with --out FOLDER on a file system that all machines share, mounted at the same place",
-            )
+            seen = read_small(self.parts / _SEEN, _LARGEST_NOTE)
+        except OSError:
+            seen = b""
+        if seen != self.sha256.encode():
+            do = "plan it with --out FOLDER on a file system that all machines share, mounted at the same place"
+            if self.is_in_store:
+                do = "check AWS_ENDPOINT_URL and AWS_PROFILE; or plan it again, with another --out"
+            raise BadInput(f"{printable(str(self.out))} here is not the folder that this job was planned for", do=do)
 
 
 def job_within(out: Path) -> Path:
     """Where the job is that an output folder has to itself."""
-    return out.absolute() / STATE_FOLDER / "job.json"
+    return Path(absolute(out)) / STATE_FOLDER / "job.json"
+
+
+def shown_path(path: Path) -> str:
+    """A path or an address, as it is typed."""
+    return shlex.quote(printable(str(place_of(path))))
 
 
 def write_job(job: JobFile, path: Path) -> JobFile:
@@ -163,17 +210,14 @@ def write_job(job: JobFile, path: Path) -> JobFile:
     digest = _digest(body)
     job = replace(job, sha256=digest)
     data = json.dumps({**body, "sha256": digest}, separators=(",", ":")) + "\n"
-    try:
-        safe_files.make_folder(job.parts)
-        _write_new(path, data)
-    except FileExistsError as error:
+    file = place_of(path)
+    make_parts(job.parts)
+    if not write_new(file, data):
         raise BadInput(
-            f"{printable(str(path))} exists, and a planned job is never replaced",
+            f"{printable(str(file))} exists, and a planned job is never replaced",
             do="--job-file with another name; or continue that job: oomguard prepare --job FILE",
-        ) from error
-    except OSError as error:
-        raise disk_error(error, path) from error
-    replace_text(job.parts / _SEEN, job.sha256)
+        )
+    job.note(_SEEN, job.sha256)
     return job
 
 
@@ -182,33 +226,11 @@ def job_digest(job: JobFile) -> str:
     return _digest(_body(job))
 
 
-def replace_text(file: Path, text: str) -> None:
-    """Write a small file whole, in place of one that may be there. Raises: BadInput if the disk refuses."""
-    temporary = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
-    try:
-        _write_new(temporary, text)
-        safe_files.rename(temporary, file)
-        safe_files.sync_folder(file.parent)
-    except OSError as error:
-        raise disk_error(error, file) from error
-
-
-def _write_new(path: Path, text: str) -> None:
-    with os.fdopen(safe_files.create(path), "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
 def read_job(path: Path) -> JobFile:
     """Read a planned job. Raises: BadInput if it is none, or damaged."""
-    shown = printable(str(path))
+    shown = printable(str(place_of(path)))
     try:
-        # O_NONBLOCK: a pipe of that name is not waited for.
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise BadInput(f"{shown} is not a regular file", do=f"ls -l {shown}")
-            data = file.read(_LARGEST + 1)
+        data = _read_whole(place_of(path))
     except OSError as error:
         raise BadInput(f"{shown} cannot be read: {error.strerror}", do="oomguard prepare ... --job-only") from error
     if len(data) > _LARGEST:
@@ -224,8 +246,18 @@ def read_job(path: Path) -> JobFile:
             f"{shown} is not a job file of this oomguard", do="oomguard prepare ... --job-only makes one"
         ) from error
     if _digest({"schema": SCHEMA, **body}) != digest:
-        raise BadInput(f"{shown} was changed since it was written: its sha256 is another", do="plan the job again")
+        raise BadInput(f"{shown} has been changed since it was written: its sha256 differs", do="plan the job again")
     return job
+
+
+def _read_whole(file: JobPlace) -> bytes:
+    if not isinstance(file, Path):
+        return file.read_bytes()
+    # O_NONBLOCK: a pipe of that name is not waited for.
+    with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:
+        if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+            raise BadInput(f"{file} is not a regular file", do=f"ls -l {file}")
+        return opened.read(_LARGEST + 1)
 
 
 def _body(job: JobFile) -> dict[str, Any]:
@@ -234,7 +266,7 @@ def _body(job: JobFile) -> dict[str, Any]:
         del options[name]
     return {
         "schema": SCHEMA,
-        "options": {**options, "out": str(job.options.out)},
+        "options": {**options, "out": str(job.out)},
         "encoding": job.encoding,
         "unicode": job.unicode,
         "sources": [{key: value for key, value in asdict(source).items() if key != "part"} for source in job.sources],

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from oomguard.preparation.cluster.job_file import JobFile
     from oomguard.preparation.job import Job
     from oomguard.preparation.writing.manifest import Progress
-    from oomguard.preparation.writing.token_sink import Totals
 
 
 def lock(stack: ExitStack, job: Job) -> Manifest:
@@ -47,35 +46,22 @@ def lay_out_all(
     table = shard_table(job_file, job)
     work = ShardWork(job_file=job_file, job=job, table=table, asked=asked, keep_parts=keep_parts)
     work.write(table.shards)
-    _note_shards(
-        manifest, job, job_file.sha256, work.receipts.lines(), names=work.receipts.names(), totals=table.totals,
-        position={"unit": len(job_file.units)}, behind=table.behind_last(job),
-    )  # fmt: skip
+    note_shards(manifest, job, job_file, work, work.receipts.lines())
 
 
-def _note_shards(
-    manifest: Manifest,
-    job: Job,
-    made_of: str,
-    told: list[dict[str, Any]],
-    *,
-    names: set[str],
-    totals: Totals,
-    position: dict[str, Any],
-    behind: dict[Any, int],
-) -> None:
+def note_shards(manifest: Manifest, job: Job, job_file: JobFile, work: ShardWork, told: list[dict[str, Any]]) -> None:
     """Tell the manifest of shards that were written one by one, as if a run had come to its last checkpoint.
 
-    `told`: lines of the manifest. `behind`: the number behind the last shard of each split. `names` may be taken.
-    Raises: BadInput if a foreign file is among them; Changed if another job's shards are there.
+    `told`: lines of the manifest. Raises: BadInput if a foreign file is among them; Changed if another job's shards
+    are there.
     """
     resolved, out = job.resolved, job.options.out
-    names = names | {each["shard"]["path"] for each in told}
+    names = work.receipts.names() | {each["shard"]["path"] for each in told}
 
     def check(progress: Progress) -> None:
         require_free_names(out, resolved.output, resolved.layout, ours=names | progress.names)
 
-    progress = manifest.begin({**identity(job), "job": made_of}, restart=False, check=check)
+    progress = manifest.begin({**identity(job), "job": job_file.sha256}, restart=False, check=check)
     if progress.checkpoint is not None or progress.result is not None:
         return
     for each in told:
@@ -83,9 +69,9 @@ def _note_shards(
         manifest.append(**each)
     manifest.append(
         checkpoint={
-            "totals": asdict(totals),
-            "position": position,
-            "open": {split: {"index": index, "tokens": 0} for split, index in behind.items()},
+            "totals": asdict(work.table.totals),
+            "position": {"unit": len(job_file.units)},
+            "open": {split: {"index": index, "tokens": 0} for split, index in work.table.behind_last(job).items()},
             "errors": job.options.errors,
             "read": [],
         }

@@ -6,7 +6,9 @@ import itertools
 import math
 from typing import TYPE_CHECKING, Any
 
+from oomguard.kernel import safe_files
 from oomguard.preparation.cluster.shard_table import pieces_between
+from oomguard.preparation.writing.beside_files import write_split_files
 from oomguard.preparation.writing.shard_writer import ShardPlan, SplitWriter
 from oomguard.preparation.writing.token_sink import TokenSink, Totals
 
@@ -102,4 +104,25 @@ def write_shard(
     finally:
         sink.close()
     require()
+    if job_file.is_in_store:
+        for each in made:
+            publish(job_file, job.options.out, each["shard"])
     receipts.give(shard, made)
+
+
+def publish_split_files(
+    job_file: JobFile, job: Job, shards: list[dict[str, Any]], state: Path, on_naming: Callable[[str, str], None]
+) -> list[dict[str, str | int]]:
+    """Make the files that speak of all shards of a split, and send them; gives them as the manifest has them."""
+    out, resolved = job.options.out, job.resolved
+    files = write_split_files(out, state, resolved.output, resolved.layout, shards, on_naming=on_naming)
+    for file in files:
+        publish(job_file, out, file)
+    return files
+
+
+def publish(job_file: JobFile, folder: Path, shard: dict[str, Any]) -> None:
+    """Send the files of a shard to the bucket, and remove them here. Raises: BadInput if a name is taken."""
+    for file in (*shard.get("index", ()), shard):
+        (job_file.out / file["path"]).publish(folder / file["path"], file["sha256"])
+        safe_files.unlink(folder / file["path"])

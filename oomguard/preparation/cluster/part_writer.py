@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
 import secrets
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oomguard.kernel import safe_files
+from oomguard.preparation.cluster.job_place import commit
 from oomguard.preparation.cluster.parts import BLOCK, LONGEST_FOOTER, MAGIC, TAIL, Segment
 from oomguard.preparation.writing.beside_files import read_part
 from oomguard.preparation.writing.manifest import disk_error, write_all
@@ -18,7 +19,7 @@ from oomguard.preparation.writing.read_parts import ReadParts
 from oomguard.preparation.writing.token_sink import EncodedPiece, Totals
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from oomguard.preparation.cluster.job_place import JobPlace
 
 
 class _BlockSums:
@@ -52,8 +53,8 @@ class _BlockSums:
 class PartWriter:
     """Where the pipeline puts the pieces of a unit."""
 
-    def __init__(self, path: Path, *, job: str, unit: int, token_bytes: int) -> None:
-        """Write to a temporary file beside `path`. Raises: BadInput if the disk refuses."""
+    def __init__(self, path: JobPlace, *, job: str, unit: int, token_bytes: int, folder: Path | None = None) -> None:
+        """Write to a temporary file in `folder`, or beside `path`. Raises: BadInput if the disk refuses."""
         self.totals = Totals()
         self.position: dict[str, Any] = {}
         self._path = path
@@ -62,12 +63,13 @@ class PartWriter:
         self._segments: list[Segment] = []
         self._read = ReadParts()
         self._sums = _BlockSums()
-        stem = f".{path.stem}.{secrets.token_hex(8)}"
-        self._tokens_at, self._ends_at = path.with_name(f"{stem}.tokens"), path.with_name(f"{stem}.ends")
+        folder = folder or Path(str(path)).parent
+        stem = f".{path.name.partition('.')[0]}.{secrets.token_hex(8)}"
+        self._tokens_at, self._ends_at = folder / f"{stem}.tokens", folder / f"{stem}.ends"
         try:
             self._tokens, self._ends = safe_files.create(self._tokens_at), safe_files.create(self._ends_at)
         except OSError as error:
-            raise disk_error(error, path) from error
+            raise disk_error(error, self._tokens_at) from error
 
     def take(self, piece: EncodedPiece) -> None:
         """Append a piece. Raises: BadInput if the disk refuses."""
@@ -109,11 +111,9 @@ class PartWriter:
             tail = TAIL.pack(len(footer), hashlib.sha256(behind).digest(), MAGIC)
             write_all(self._tokens, memoryview(behind + tail))
             os.fsync(self._tokens)
-            first = _give_name(self._tokens_at, self._path)
-            safe_files.sync_folder(self._path.parent)
+            return commit(self._tokens_at, self._path)
         except OSError as error:
-            raise disk_error(error, self._path) from error
-        return first
+            raise disk_error(error, self._tokens_at) from error
 
     def close(self) -> None:
         """Close and remove what is temporary; harmless after `commit`."""
@@ -122,16 +122,3 @@ class PartWriter:
                 os.close(fd)
             safe_files.unlink(path)
         self._tokens = self._ends = -1
-
-
-def _give_name(temporary: Path, final: Path) -> bool:
-    """A name that is taken stays: a link is refused there, where a rename would replace."""
-    try:
-        safe_files.link(temporary, final)
-    except FileExistsError:
-        return False
-    except OSError as error:
-        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
-            raise
-        safe_files.rename(temporary, final)  # a file system without links; two such files are the same bytes
-    return True

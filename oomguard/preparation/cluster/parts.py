@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shlex
 import struct
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput
+from oomguard.preparation.cluster.job_place import open_ranges
+from oomguard.preparation.cluster.s3_place import S3Place
 from oomguard.preparation.writing.formats.stored import OrderedEnds
 from oomguard.preparation.writing.token_sink import EncodedPiece, Totals
 from oomguard.text import printable
@@ -24,8 +26,8 @@ from oomguard.units import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
+    from oomguard.preparation.cluster.job_place import JobPlace, Ranges
     from oomguard.preparation.writing.token_sink import Split
 
 MAGIC = b"OOMPART2"
@@ -60,7 +62,7 @@ class Place:
 class StoredPart:
     """A part that is done. What is read of it is checked before it is given."""
 
-    path: Path
+    path: JobPlace
     token_bytes: int
     segments: tuple[Segment, ...]
     read: tuple[tuple[int, int, int], ...] | None  # of the source: start, end, CRC-32; None: too many to be kept
@@ -72,8 +74,8 @@ class StoredPart:
         Raises: BadInput if it is damaged.
         """
         tokens_at, ends_at = 0, sum(each.tokens for each in self.segments) * self.token_bytes
-        with self.path.open("rb") as file:
-            tokens, ends = _Checked(self, file.fileno()), _Checked(self, file.fileno())
+        with ExitStack() as stack:
+            tokens, ends = (_Checked(self, stack.enter_context(closing(open_ranges(self.path)))) for _ in range(2))
             for number, each in enumerate(self.segments):
                 if start.segment <= number and (stop is None or Place(number) < stop):
                     begin = start if number == start.segment else Place(number)
@@ -124,13 +126,13 @@ class StoredPart:
         """Where documents of a segment end, in stretches: int64, in tokens from its begin. Raises: BadInput."""
         before = sum(each.ends for each in self.segments[:segment]) * _END_BYTES
         ends_at = sum(each.tokens for each in self.segments) * self.token_bytes + before
-        with self.path.open("rb") as file:
-            yield from _stretches(_Checked(self, file.fileno()), ends_at, 0, self.segments[segment].ends)
+        with closing(open_ranges(self.path)) as file:
+            yield from _stretches(_Checked(self, file), ends_at, 0, self.segments[segment].ends)
 
     def check(self) -> None:
         """Read all of it. Raises: BadInput if it is damaged."""
-        with self.path.open("rb") as file:
-            checked = _Checked(self, file.fileno())
+        with closing(open_ranges(self.path)) as file:
+            checked = _Checked(self, file)
             for block in range(-(-self._body // BLOCK)):
                 checked.read(block * BLOCK, min(BLOCK, self._body - block * BLOCK))
 
@@ -142,8 +144,8 @@ class StoredPart:
 class _Checked:
     """Reads the blocks of a part; each is compared with its sum."""
 
-    def __init__(self, part: StoredPart, fd: int) -> None:
-        self._part, self._fd = part, fd
+    def __init__(self, part: StoredPart, file: Ranges) -> None:
+        self._part, self._file = part, file
         self._body = _body_bytes(part.segments, part.token_bytes)
         self._number, self._block = -1, b""  # the one that was read last: the next stretch begins there
 
@@ -161,8 +163,7 @@ class _Checked:
         if number != self._number:
             begin = number * BLOCK
             size = max(0, min(BLOCK, self._body - begin))
-            data = os.pread(self._fd, size, begin)
-            os.posix_fadvise(self._fd, begin, size, os.POSIX_FADV_DONTNEED)  # page cache counts against the budget
+            data = self._file.read_at(begin, size)
             told = self._part.sums[number * _SUM_BYTES : (number + 1) * _SUM_BYTES]
             if not size or hashlib.sha256(data).digest() != told:
                 raise _damaged(self._part.path)
@@ -187,19 +188,19 @@ def _body_bytes(segments: Sequence[Segment], token_bytes: int) -> int:
     return sum(each.tokens * token_bytes + each.ends * _END_BYTES for each in segments)
 
 
-def open_part(path: Path, *, job: str, unit: int, token_bytes: int) -> StoredPart:
+def open_part(path: JobPlace, *, job: str, unit: int, token_bytes: int) -> StoredPart:
     """Open a part, and check what it says of itself; what is read of it is checked when it is read.
 
     Raises: BadInput if it is damaged, or of another job.
     """
     again = _damaged(path)
     try:
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
-            fd, size = file.fileno(), os.fstat(file.fileno()).st_size
-            length, told, magic = TAIL.unpack(os.pread(fd, TAIL.size, max(0, size - TAIL.size)))
+        with closing(open_ranges(path)) as file:
+            size = file.size
+            length, told, magic = TAIL.unpack(file.read_at(max(0, size - TAIL.size), TAIL.size))
             if magic != MAGIC or length > LONGEST_FOOTER or length > size:
                 raise again
-            footer = os.pread(fd, length, size - TAIL.size - length)
+            footer = file.read_at(size - TAIL.size - length, length)
             about = json.loads(footer)
             segments = tuple(Segment(**{**each, "count": Totals(**each["count"])}) for each in about["segments"])
             kept = about["read"]
@@ -208,9 +209,10 @@ def open_part(path: Path, *, job: str, unit: int, token_bytes: int) -> StoredPar
             sums_size = -(-body // BLOCK) * _SUM_BYTES
             if body < 0 or body + sums_size + length + TAIL.size != size:
                 raise again
-            sums = os.pread(fd, sums_size, body)
+            sums = file.read_at(body, sums_size)
     except OSError as error:
-        raise BadInput(f"{printable(str(path))} cannot be read: {error.strerror}", do=f"ls -l {path}") from error
+        look = f"aws s3 ls {path}" if isinstance(path, S3Place) else f"ls -l {path}"
+        raise BadInput(f"{printable(str(path))} cannot be read: {error.strerror}", do=look) from error
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, struct.error) as error:
         raise again from error
     is_whole = len(sums) == sums_size and hashlib.sha256(sums + footer).digest() == told
@@ -222,8 +224,9 @@ def open_part(path: Path, *, job: str, unit: int, token_bytes: int) -> StoredPar
     return StoredPart(path=path, token_bytes=token_bytes, segments=segments, read=read, sums=sums)
 
 
-def _damaged(path: Path) -> BadInput:
+def _damaged(path: JobPlace) -> BadInput:
+    take_away = "aws s3 rm" if isinstance(path, S3Place) else "rm"
     return BadInput(
         f"{printable(str(path))} is damaged, or of another job",
-        do=f"rm {shlex.quote(str(path))}, then oomguard work again",
+        do=f"{take_away} {shlex.quote(str(path))}, then oomguard work again",
     )

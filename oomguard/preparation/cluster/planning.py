@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput
 from oomguard.preparation.cluster.job_file import JobFile
+from oomguard.preparation.cluster.job_place import is_in_store, out_of_job
 from oomguard.preparation.cluster.units import UNIT_BYTES, cut_units
 from oomguard.preparation.encoding.unicode_probe import tiktoken_unicode
 from oomguard.preparation.options import resolve_options
-from oomguard.preparation.preconditions import require_folder
 from oomguard.preparation.reading.source import STDIN
 from oomguard.preparation.reading.sources import find_inputs
 
@@ -39,12 +39,12 @@ def plan_job(options: PrepareOptions, *, unit_bytes: int | None = None, known: S
             "--shuffle needs the documents of all units in one place, and a planned job has them in many",
             do="leave --shuffle out, or prepare on one machine: it needs little memory there",
         )
-    require_folder(options.out)
-    options = replace(options, out=options.out.absolute())
+    options = replace(options, out=out_of_job(options.out))
     resolved = resolve_options(options)
     before = tuple(one.path if one.path == STDIN or one.is_remote else os.path.realpath(one.path) for one in known)
     wanted = replace(resolved.wanted, known=before)
-    found = find_inputs(options.inputs, folder=Path(), exclude=options.out, wanted=wanted)
+    exclude = None if is_in_store(options.out) else options.out
+    found = find_inputs(options.inputs, folder=Path(), exclude=exclude, wanted=wanted)
     sources = [
         source if source.path == STDIN or source.is_remote else replace(source, path=str(Path(source.path).absolute()))
         for source in found.sources

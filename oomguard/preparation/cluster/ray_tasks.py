@@ -7,7 +7,6 @@ what it would repeat blindly is put in the queue again here, with what was learn
 from __future__ import annotations
 
 import os
-import shlex
 import signal
 from collections import deque
 from dataclasses import dataclass, field, replace
@@ -15,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, MissingExtra, Stopped, WorkerFailed
 from oomguard.kernel.process.signals import stop_on_signals
+from oomguard.preparation.cluster.job_file import shown_path
+from oomguard.preparation.cluster.job_place import absolute
 from oomguard.preparation.cluster.ray_worker import TOLD, look_there, run_there
-from oomguard.text import printable
 from oomguard.units import MIB, format_size
 
 if TYPE_CHECKING:
@@ -77,8 +77,8 @@ def do_on_ray(
     signal, after the tasks were ended; WorkerFailed if units failed for good, when all others are done.
     """
     ray = _import_ray()
-    missing, whole = job.missing(), str(path.absolute())
-    shown = shlex.quote(printable(str(path)))
+    missing, whole = job.missing(), absolute(path)
+    shown = shown_path(path)
     state = ClusterState(units=len(job.units), done=len(job.units) - len(missing))
     own = not ray.is_initialized()
     if own:
@@ -149,7 +149,7 @@ def _require_shared(ray: Any, job: JobFile, path: Path) -> None:
     looks = {}
     for node in nodes:
         there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        looks[look.options(scheduling_strategy=there).remote(str(path.absolute()))] = node
+        looks[look.options(scheduling_strategy=there).remote(absolute(path))] = node
     ready, _ = ray.wait(list(looks), num_returns=len(looks), timeout=_LOOK_SECONDS) if looks else ([], [])
     for ref in ready:
         name = looks[ref].get("NodeManagerHostname") or looks[ref]["NodeID"]

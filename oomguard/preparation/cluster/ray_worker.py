@@ -32,7 +32,7 @@ def run_there(words: tuple[str, ...], max_rss: int) -> dict[str, Any]:
     """On a node: `oomguard WORDS`, in a process that ends with this one; gives what became of it."""
     import ray
 
-    command = [sys.executable, "-m", "oomguard", *words, "--max-rss", f"{max_rss // MIB}M", "--json"]
+    command = [sys.executable, "-P", "-m", "oomguard", *words, "--max-rss", f"{max_rss // MIB}M", "--json"]
     began, parent = time.monotonic(), os.getpid()
     done = subprocess.run(
         command,

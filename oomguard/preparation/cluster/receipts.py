@@ -8,16 +8,18 @@ from __future__ import annotations
 import itertools
 import json
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput
 from oomguard.kernel import safe_files
-from oomguard.preparation.cluster.job_file import replace_text
+from oomguard.preparation.cluster.job_place import read_json, replace_text
 from oomguard.preparation.writing.manifest import Progress
 from oomguard.preparation.writing.shard_check import require_own_leftovers
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from oomguard.preparation.cluster.job_place import JobPlace
     from oomguard.preparation.cluster.shard_table import PlannedShard, ShardTable
 
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 class Receipts:
     """Of the shards of a table, whoever writes them."""
 
-    folder: Path
+    folder: JobPlace
     out: Path
     table: ShardTable
     _done: set[tuple[str, int]] = field(default_factory=set)
@@ -46,7 +48,7 @@ class Receipts:
         for shard in sorted(self.table.shards, key=lambda each: (each.split, each.index)):
             file = self._receipt(shard)
             try:
-                told += [{"shard": one["shard"], "file": one["file"]} for one in json.loads(file.read_text())]
+                told += [{"shard": one["shard"], "file": one["file"]} for one in read_json(file)]
             except (OSError, ValueError, KeyError, TypeError) as error:
                 raise BadInput(f"{file} cannot be read", do=f"rm {file}, then oomguard finish again") from error
         return told
@@ -70,18 +72,18 @@ class Receipts:
         """Say that it is on disk; `made`: what the manifest is told of it."""
         replace_text(self._receipt(shard), json.dumps(made))
 
-    def _receipt(self, shard: PlannedShard) -> Path:
+    def _receipt(self, shard: PlannedShard) -> JobPlace:
         return self.folder / f"laid-{shard.split}-{shard.index:06d}.json"
 
-    def _notes(self, shard: PlannedShard) -> list[Path]:
+    def _notes(self, shard: PlannedShard) -> list[JobPlace]:
         # Asked for by number: to list a folder of a hundred thousand parts for each shard would take hours.
         numbered = (self.folder / f"name-{shard.split}-{shard.index:06d}-{number}.json" for number in itertools.count())
-        return list(itertools.takewhile(Path.exists, numbered))
+        return list(itertools.takewhile(lambda file: file.exists(), numbered))
 
 
-def _note(file: Path) -> dict[str, Any]:
+def _note(file: JobPlace) -> dict[str, Any]:
     try:
-        note: dict[str, Any] = json.loads(file.read_text())
+        note: dict[str, Any] = read_json(file)
         return {"name": note["name"], "sha256": note["sha256"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInput(f"{file} cannot be read", do=f"rm {file}, then oomguard finish again") from error

@@ -10,11 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from oomguard.preparation.writing.val_split import ValSplit
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from oomguard.preparation.writing.token_sink import Split
-    from oomguard.preparation.writing.val_split import ValSplit
 
 SPLITS: tuple[Split, ...] = ("val", "train")  # val first: all parts have some of it, and can go when it is written
 
@@ -56,14 +57,15 @@ def plan_shards(
     *,
     full: int | None,
     with_documents: bool,
-    val: ValSplit | None,
+    val_fraction: str | float | None,
     first_index: dict[Split, int],
     fold_last: bool = False,
 ) -> list[PlannedShard]:
     """Divide the tokens of each split into shards, val first. `full` None: one shard a split.
 
-    `val` None: all that names no split is for training. `first_index`: of the splits there are.
+    `val_fraction` None: all that names no split is for training. `first_index`: of the splits there are.
     """
+    val = ValSplit(val_fraction) if val_fraction is not None else None
     streams = {
         split: _Stream(split, first, full, with_documents=with_documents) for split, first in first_index.items()
     }

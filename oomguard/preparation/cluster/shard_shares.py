@@ -5,19 +5,14 @@ Each is claimed by the machine that writes it: until it has its receipt, no othe
 
 from __future__ import annotations
 
-import contextlib
 import json
-import secrets
-import shutil
 import signal
 import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput, Stopped
-from oomguard.kernel import safe_files
-from oomguard.preparation.cluster.claims import Claim
-from oomguard.preparation.cluster.job_file import replace_text
+from oomguard.preparation.cluster.job_place import claim_of, laying_folder, remove, remove_laying_folders, replace_text
 from oomguard.preparation.cluster.one_shard import write_shard
 from oomguard.preparation.cluster.receipts import Receipts
 from oomguard.preparation.cluster.shard_table import TABLE, counts_of
@@ -26,11 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from oomguard.preparation.cluster.claims import Claim
     from oomguard.preparation.cluster.job_file import JobFile
     from oomguard.preparation.cluster.shard_table import PlannedShard, ShardTable
     from oomguard.preparation.job import Job
 
-_LAYING = "laying-"  # begins the name of a folder for temporary files
 _LOOK_SECONDS = 1.0  # between looks at shards that others have in hand, when nothing else is left
 
 
@@ -48,6 +43,7 @@ class ShardWork:
     asked: Callable[[], str | None]  # names the signal that asked to stop
     keep_parts: bool = False
     after_each: Callable[[PlannedShard], None] = lambda _: None
+    keep: Callable[[], None] = lambda: None  # called now and then
     receipts: Receipts = field(init=False)
 
     def __post_init__(self) -> None:
@@ -59,37 +55,30 @@ class ShardWork:
 
         Raises: Stopped on a signal; OomguardError if a part is damaged, a name is taken, or the disk refuses.
         """
-        state = self.job_file.parts / f"{_LAYING}{secrets.token_hex(8)}"
-        own = _claim_of(state)
-        own.take()
-        safe_files.make_folder(state)
         left = list(shards)
-        try:
+        with laying_folder(self.job_file.parts, self.job.options.out) as (state, keep):
             while True:
-                left = [shard for shard in left if not self._is_settled(shard, state, own)]
+                left = [shard for shard in left if not self._is_settled(shard, state, keep)]
                 if not left:
                     break
-                own.keep()
+                keep()
                 self._heed()
                 time.sleep(_LOOK_SECONDS)  # another has them; should it end, they are written here
-        finally:
-            shutil.rmtree(state, ignore_errors=True)
-            own.give_up()
 
     def is_done(self, shard: PlannedShard) -> bool:
         """Whether it is on disk, whoever wrote it; when all is laid out, the receipts are gone."""
         return self.receipts.is_done(shard) or self.job_file.is_finished
 
-    def _is_settled(self, shard: PlannedShard, state: Path, own: Claim) -> bool:
+    def _is_settled(self, shard: PlannedShard, state: Path, keep: Callable[[], None]) -> bool:
         """Write it, unless that is done; False: another is about to."""
         if not self.is_done(shard):
-            claim = Claim(self.job_file.parts / f"{shard.split}-{shard.index:06d}.claim")
+            claim = claim_of(self.job_file.parts / f"{shard.split}-{shard.index:06d}.claim")
             if not claim.take():
                 return False
             try:
                 is_new = not self.is_done(shard)  # else it was since the first look
                 if is_new:
-                    self._write_one(shard, state, claim, own)
+                    self._write_one(shard, state, claim, keep)
             except (_Lost, BadInput):
                 if claim.is_ours():
                     raise
@@ -102,11 +91,12 @@ class ShardWork:
             self._remove_parts(shard)
         return True
 
-    def _write_one(self, shard: PlannedShard, state: Path, claim: Claim, own: Claim) -> None:
+    def _write_one(self, shard: PlannedShard, state: Path, claim: Claim, keep: Callable[[], None]) -> None:
         def on_piece() -> None:
             self._heed()
             claim.keep()
-            own.keep()
+            keep()
+            self.keep()
 
         def require() -> None:
             claim.keep()
@@ -136,24 +126,15 @@ def remove_part(job_file: JobFile, unit: int, token_bytes: int) -> None:
         return  # all is laid out meanwhile, and this gone as well
     told = {"job": job_file.sha256, "counts": [asdict(count) for count in counts]}
     replace_text(job_file.laid_file(unit), json.dumps(told))
-    with contextlib.suppress(FileNotFoundError):  # two machines may do so at once
-        path.unlink()
+    remove(path)  # two machines may do so at once
 
 
 def remove_all(job_file: JobFile) -> None:
     """The shards are laid out and noted: what was kept for that goes, but for what a worker still has in hand."""
-    for folder in job_file.parts.glob(f"{_LAYING}*/"):
-        claim = _claim_of(folder)
-        if claim.is_stale():
-            shutil.rmtree(folder, ignore_errors=True)
+    remove_laying_folders(job_file.parts)
     for pattern in ("*.part", "*.laid", "laid-*.json", "name-*.json", TABLE):
         for file in job_file.parts.glob(pattern):
-            safe_files.unlink(file)
+            remove(file)
     for file in job_file.parts.glob("*.claim"):
-        if Claim(file).is_stale():
-            safe_files.unlink(file)
-
-
-def _claim_of(state: Path) -> Claim:
-    """That of a folder for temporary files."""
-    return Claim(state.with_name(f"{state.name}.claim"))
+        if claim_of(file).is_stale():
+            remove(file)

@@ -12,16 +12,14 @@ from dataclasses import asdict, astuple, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput
-from oomguard.preparation.cluster.job_file import replace_text
+from oomguard.preparation.cluster.job_place import read_json
 from oomguard.preparation.cluster.parts import Place, open_part
 from oomguard.preparation.cluster.shard_plan import At, PlannedShard, plan_shards, share_of, stretches_of
 from oomguard.preparation.disk_room import free_bytes, require_room
 from oomguard.preparation.writing.token_sink import Totals
-from oomguard.preparation.writing.val_split import ValSplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from oomguard.preparation.cluster.job_file import JobFile
     from oomguard.preparation.job import Job
@@ -112,7 +110,7 @@ def plan_table(job: Job, parts: Iterator[tuple[int, list[tuple[Any, ...]], list[
         stretches(),
         full=resolved.layout.shard_tokens,
         with_documents=resolved.output.writes_documents(resolved.layout),
-        val=ValSplit(resolved.val_fraction) if job.by_document and resolved.val_fraction is not None else None,
+        val_fraction=resolved.val_fraction if job.by_document else None,
         first_index=first_indexes(job),
         fold_last=resolved.layout.fold_last,
     )
@@ -130,7 +128,8 @@ def shard_table(job_file: JobFile, job: Job) -> ShardTable:
         except (BadInput, FileNotFoundError) as error:
             return _of_another(job_file, error)
         body = {"shards": [astuple(shard) for shard in table.shards], "totals": asdict(table.totals)}
-        replace_text(file, json.dumps({**body, "sha256": _sum(body, job_file.sha256)}, separators=(",", ":")))
+        told = json.dumps({**body, "sha256": _sum(body, job_file.sha256)}, separators=(",", ":"))
+        job_file.note(TABLE, told)
     return table
 
 
@@ -144,13 +143,14 @@ def _of_another(job_file: JobFile, error: BadInput | FileNotFoundError) -> Shard
         raise BadInput(f"{error.filename} is gone", do=f"oomguard work {job_file.shown}") from error
 
 
-def read_table(file: Path, job: str) -> ShardTable:
-    """Read it. Raises: BadInput if it is damaged, or of another job; FileNotFoundError."""
+def read_table(file: Any, job: str) -> ShardTable:
+    """Read it, a JobPlace. Raises: BadInput if it is damaged, or of another job; FileNotFoundError."""
     wrong = BadInput(
-        f"{file} is damaged, or of another job", do=f"rm {file} {file.parent}/*.laid, then oomguard work again"
+        f"{file} is damaged, or of another job",
+        do=f"take away {file} and what ends with .laid beside it, then oomguard work again",
     )
     try:
-        body = json.loads(file.read_text())
+        body = read_json(file)
         told = body.pop("sha256")
         table = ShardTable(
             shards=[
@@ -181,7 +181,7 @@ def counts_of(job_file: JobFile, unit: int, token_bytes: int) -> list[Totals] | 
             if not isinstance(error.__cause__, FileNotFoundError):
                 raise  # else another machine has just removed it, and left its counts
     try:
-        told = json.loads(laid.read_text())
+        told = read_json(laid)
         if told["job"] != job_file.sha256:
             raise ValueError(told["job"])  # noqa: TRY301 - one answer to all that is wrong
         return [Totals(**count) for count in told["counts"]]

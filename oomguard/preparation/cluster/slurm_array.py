@@ -8,14 +8,14 @@ import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput, WorkerFailed
+from oomguard.preparation.cluster.job_place import absolute
 from oomguard.units import MIB
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from oomguard.preparation.cluster.job_file import JobFile
 
 _USUAL_ELEMENTS = 64
@@ -51,18 +51,19 @@ def sbatch_commands(job: JobFile, path: Path, options: SlurmOptions, *, most: in
     units = max(1, len(job.missing()))
     elements = min(options.elements or _USUAL_ELEMENTS, units, most)
     memory = -(-(options.max_rss + _OVERHEAD) // MIB)
-    name, log = f"oomguard-{job.sha256[:8]}", str(job.parts / "slurm-%A_%a.log")
-    us = [sys.executable, "-m", "oomguard"]
+    logs = logs_folder(job)
+    name, log = f"oomguard-{job.sha256[:8]}", str(logs / "slurm-%A_%a.log")
+    us = [sys.executable, "-P", "-m", "oomguard"]
     budget = ["--max-rss", f"{options.max_rss // MIB}M"]
-    work = [*us, "work", str(path.absolute()), "--workers", str(options.workers), *budget, "--quiet"]
+    work = [*us, "work", absolute(path), "--workers", str(options.workers), *budget, "--quiet"]
     share = f'--share "$SLURM_ARRAY_TASK_ID/{elements}"'
     common = ["sbatch", "--parsable", f"--job-name={name}", f"--mem={memory}M", *options.arguments]
-    finish = [*us, "finish", str(path.absolute()), *budget]
+    finish = [*us, "finish", absolute(path), *budget]
     shares = job.shares(min(options.elements or _USUAL_ELEMENTS, most))
     part = f'--part "$SLURM_ARRAY_TASK_ID/{shares}"'
     shards = [
         *common, "--dependency=afterany:ARRAY", f"--array=0-{shares - 1}",
-        f"--output={job.parts / 'slurm-shards-%A_%a.log'}", f"--wrap={shlex.join(finish)} {part}",
+        f"--output={logs / 'slurm-shards-%A_%a.log'}", f"--wrap={shlex.join(finish)} {part}",
     ]  # fmt: skip
     return [
         [
@@ -71,10 +72,15 @@ def sbatch_commands(job: JobFile, path: Path, options: SlurmOptions, *, most: in
         ],
         *([shards] if shares > 1 else []),
         [
-            *common, "--dependency=afterany:ARRAY", f"--output={job.parts / 'slurm-finish-%j.log'}",
+            *common, "--dependency=afterany:ARRAY", f"--output={logs / 'slurm-finish-%j.log'}",
             f"--wrap={shlex.join(finish)}",
         ],
     ]  # fmt: skip
+
+
+def logs_folder(job: JobFile) -> Path:
+    """Where Slurm writes what its jobs say: beside the parts, or where these are in a bucket, here."""
+    return Path.cwd() if job.is_in_store else Path(job.parts)
 
 
 def submit(job: JobFile, path: Path, options: SlurmOptions) -> SlurmJob:

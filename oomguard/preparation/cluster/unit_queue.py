@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import OomguardError, Stopped
 from oomguard.kernel.process.signals import stop_on_signals
-from oomguard.preparation.cluster.claims import Claim
+from oomguard.preparation.cluster.job_place import claim_of
 from oomguard.preparation.cluster.unit_work import do_unit
 from oomguard.preparation.engines.events import PrepareEvents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from oomguard.preparation.cluster.claims import Claim
     from oomguard.preparation.cluster.job_file import JobFile
     from oomguard.preparation.cluster.unit_work import UnitResult
     from oomguard.preparation.engines.pipeline import PipelineState
@@ -50,6 +51,7 @@ class UnitsDone:
     done: list[UnitResult] = field(default_factory=list)
     failures: dict[int, OomguardError] = field(default_factory=dict)
     elsewhere: int = 0  # units that other workers have in hand
+    is_finished: bool = False  # the shards are laid out: nothing was left to do
 
     def require_success(self) -> None:
         """Raises: the first failure, with the number of units that failed."""
@@ -71,6 +73,7 @@ class UnitsDone:
                 for unit, error in self.failures.items()
             ],
             "elsewhere": self.elsewhere,
+            "finished": self.is_finished,
         }
 
 
@@ -91,10 +94,9 @@ def do_units(
     result = UnitsDone()
     waiting = _Waiting(job, result)
     for number in itertools.chain(share.order(job.missing()), waiting.left_behind()):
-        path = job.part_file(number)
-        if path.exists() or job.laid_file(number).exists() or job.is_finished:
+        if job.is_done(number):
             continue
-        claim = Claim(path.with_suffix(".claim"))
+        claim = claim_of(job.part_file(number).with_suffix(".claim"))
         if not claim.take():
             waiting.units[number] = claim
             continue

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput, Changed
+from oomguard.kernel.plain_files import open_readable
 from oomguard.preparation.cluster.parts import open_part
 from oomguard.preparation.writing.read_parts import require_same_bytes
 from oomguard.text import printable
@@ -41,7 +42,7 @@ def source_now(job_file: JobFile, number: int, *, token_bytes: int) -> Source:
         if status.st_size != source.size:
             raise Changed(
                 f"{name} has {status.st_size:,} bytes, and had {source.size:,} when the job was planned: "
-                "its units would be others",
+                "its units would be different ones",
                 do="give the same file again; or plan the job again, with another --out FOLDER",
             )
         for other, each in enumerate(job_file.units):
@@ -70,7 +71,7 @@ def lines_before(source: Source) -> int:
     """
     left, lines = source.begin, 0
     try:
-        with open(source.path, "rb", buffering=0) as file:  # noqa: PTH123 - no buffer of its own
+        with open_readable(source.path, buffering=0) as file:
             while left and (data := file.read(min(left, MIB))):
                 lines += data.count(b"\n")
                 left -= len(data)

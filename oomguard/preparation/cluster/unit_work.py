@@ -58,7 +58,8 @@ def do_unit(
     Raises: OomguardError, with the place in the input where it is wrong. Call it from the main thread.
     """
     if not 0 <= number < len(job_file.units):
-        raise BadInput(f"--unit {number}: the job has {len(job_file.units):,}", do=f"0 to {len(job_file.units) - 1}")
+        count = len(job_file.units)
+        raise BadInput(f"--unit {number}: the job has only {count:,} units", do=f"--unit 0 to --unit {count - 1}")
     job_file.require_same_folder()
     resolved = job_file.resolve()
     path = job_file.part_file(number)
@@ -72,11 +73,14 @@ def do_unit(
             seconds=0.0, budget=0, peak_unreclaimable=0, enforced_by="", already_done=True,
         )  # fmt: skip
     source = source_now(job_file, number, token_bytes=resolved.spec.token_bytes)
-    options = replace(job_file.options, workers=workers)
     texts = sum(each.divisible_text for each in job_file.sources)
     with ExitStack() as stack:
-        job, budget = settle(stack, [source], options, resolved, max_rss, text_files=texts)
-        writer = PartWriter(path, job=job_file.sha256, unit=number, token_bytes=resolved.spec.token_bytes)
+        options = replace(job_file.options_here(stack), workers=workers)
+        job, budget = settle(stack, [source], options, resolved, max_rss, text_files=texts, sends=job_file.is_in_store)
+        writer = PartWriter(
+            path, job=job_file.sha256, unit=number, token_bytes=resolved.spec.token_bytes,
+            folder=options.out if job_file.is_in_store else None,
+        )  # fmt: skip
         stack.callback(writer.close)
         is_lines = source.kind == "jsonl" and not source.is_remote  # there they are counted from the begin of the unit
         state = encode_into(

@@ -11,6 +11,7 @@ from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from oomguard.kernel.plain_files import open_input
 from oomguard.preparation.encoding.encodings import EncodingSpec
 from oomguard.preparation.encoding.load_engine import load_engine
 from oomguard.preparation.encoding.safe_cuts import unify_newlines
@@ -150,7 +151,7 @@ class ChunkEncoder:
         """Write down where the documents begin that end in a text; the first may have begun before it: -1."""
         if not self._config.with_origins:
             return answer
-        from oomguard.preparation.encoding.document_origins import origins_in_text
+        from oomguard.preparation.encoding.safe_cuts import origins_in_text
 
         count = answer.documents
         unified = self._config.newlines == "universal"
@@ -378,7 +379,7 @@ class ChunkEncoder:
             if self._file is not None:
                 os.close(self._file[1])
             self._file = None
-            self._file = (path, os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+            self._file = (path, open_input(path))
         return self._file[1]
 
     def _rss(self) -> int:

@@ -11,6 +11,7 @@ import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import FunctionType
 from typing import TYPE_CHECKING, Literal
 
 from oomguard.errors import BadInput, Changed, NothingFound
@@ -180,7 +181,7 @@ def with_eot(spec: EncodingSpec, eot_token: str, special: Mapping[str, int]) -> 
     size = max(spec.vocabulary_size, token + 1) if open_ended else spec.vocabulary_size
     if token >= min(size, MOST_IDS):
         raise BadInput(
-            f"--eot-token {token}: the ids of {spec.name} end with {spec.vocabulary_size - 1}",
+            f"--eot-token {token}: the ids of {spec.name} end at {spec.vocabulary_size - 1}",
             do=f"--eot-token {spec.eot if spec.eot >= 0 else spec.vocabulary_size - 1}",
         )
     return replace(spec, eot=token, vocabulary_size=size)
@@ -293,12 +294,12 @@ def load_tiktoken(spec: EncodingSpec, file: Path) -> tiktoken.Encoding:
 
 
 def _split_pattern(spec: EncodingSpec) -> str:
-    """Ask the installed tiktoken, so that its patterns are written down in one place only."""
+    """Ask the installed tiktoken, so that its patterns are written down in one place only.
+
+    Its constructors load the ranks first. So one is run with globals of its own: other threads see tiktoken as it is.
+    """
     from tiktoken_ext import openai_public
 
-    load = openai_public.load_tiktoken_bpe
-    openai_public.load_tiktoken_bpe = lambda *_, **__: {}  # its constructors load the ranks first
-    try:
-        return str(getattr(openai_public, spec.name)()["pat_str"])
-    finally:
-        openai_public.load_tiktoken_bpe = load
+    names = {**vars(openai_public), "load_tiktoken_bpe": lambda *_, **__: {}}
+    constructor = FunctionType(getattr(openai_public, spec.name).__code__, names)
+    return str(constructor()["pat_str"])

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from oomguard.preparation.encoding.splitters import Splitter
 
-ABI = 3
+ABI = 4
 _LIBRARY = Path(__file__).parent / "libcore.so.1"
 SLACK_TOKENS = 64  # of room beyond the tokens that are written
 SCRATCH_PER_BYTE = 36  # for a word longer than 64 bytes of which no part is independent

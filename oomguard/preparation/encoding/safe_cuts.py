@@ -32,6 +32,8 @@ Everything works on bytes: a is required to be well-formed UTF-8, because invali
 from __future__ import annotations
 
 import re
+from array import array
+from bisect import bisect_left
 from functools import cache
 from typing import TYPE_CHECKING, Literal
 
@@ -98,6 +100,7 @@ _AFTER_LINE_END = {
     "cl100k": rb"(?<=[\n\r])(?=" + _NOT_SPACE + rb")",
     "o200k": rb"(?<=[\n\r])(?!/)(?=" + _NOT_SPACE + rb")",
 }
+_CR_LF = re.compile(rb"\r\n")
 
 
 @cache
@@ -168,3 +171,26 @@ class Separators:
 def unify_newlines(text: bytes) -> bytes:
     r"""Turn CR LF and CR into LF, as Python's text mode does."""
     return text.replace(b"\r\n", b"\n").replace(b"\r", b"\n") if b"\r" in text else text
+
+
+# Where the documents of a text begin in the bytes that were read, whatever was made of their line ends.
+
+
+def origins_in_text(raw: bytes, separator: bytes, *, universal_newlines: bool, first: int, begins: bool) -> array[int]:
+    """Give where the documents of `text.split(separator)` begin; of the first one -1 unless it `begins` here.
+
+    With `universal_newlines` separators are looked for in the text with LF alone. All are bytes of `raw`, of which the
+    first one is number `first`. They are never a list: of a text of short lines it would take more than the text.
+    """
+    origins = array("q", [first if begins else -1])
+    if not separator:
+        return origins
+    text = unify_newlines(raw) if universal_newlines else raw
+    found = (match.end() for match in re.finditer(re.escape(separator), text))
+    if len(text) == len(raw):
+        origins.extend(first + end for end in found)
+        return origins
+    # A CR LF, the k-th of them, at r - k in the text: behind it the bytes of `raw` are one more.
+    pairs = array("q", (match.start() - number for number, match in enumerate(_CR_LF.finditer(raw))))
+    origins.extend(first + end + bisect_left(pairs, end) for end in found)
+    return origins

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from oomguard.errors import BadInput
 from oomguard.preparation.encoding.encodings import EncodingSpec
 from oomguard.preparation.encoding.json_ranks import pair_of, tokens_of
-from oomguard.preparation.encoding.merge_order import find_difference
 from oomguard.preparation.encoding.splitters import PATTERNS, family_of, find_splitter
 
 if TYPE_CHECKING:
@@ -39,6 +38,8 @@ _DEEPSEEK = [
         "| ?[\\p{P}\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+"
     ),
 ]
+_BITS = 20
+_BYTES = 256
 
 
 def read_tokenizer_json(data: bytes, whole: dict[str, Any], *, file: str) -> tuple[EncodingSpec, dict[str, int]]:
@@ -91,7 +92,7 @@ def _refuse(whole: Mapping[str, Any], model: Mapping[str, Any]) -> None:
         raise BadInput(f"its model is {kind}, and only byte-level BPE is exact for parts of a text", do=_OTHERS)
     if model.get("dropout"):
         raise BadInput(
-            f"BPE with dropout {model['dropout']} gives other tokens each time, so none are right",
+            f"BPE with dropout {model['dropout']} gives different tokens each time, so none are right",
             do='set "dropout": null in the file\'s "model"',
         )
     if not _has_byte_level(whole.get("pre_tokenizer")):
@@ -174,7 +175,7 @@ def _why_not_added(added: list[dict[str, Any]]) -> str:
         return "it has added tokens that depend on what is around them"
     names = [str(token["content"]) for token in plain]
     if any(not re.fullmatch(r"[!-~]{2,}", name) for name in names) or len({name[:1] for name in names}) > 1:
-        return "it has added tokens of another shape than <name>"
+        return "it has added tokens that are not of the form <name>"
     if len({token.get("normalized") for token in plain}) > 1:
         return "some of its added tokens are looked for before normalization and some after it"
     return ""
@@ -212,3 +213,80 @@ def _cuts_of(whole: Mapping[str, Any], added: list[dict[str, Any]], *, nfc: bool
             known = len(regexes) == 1 and find_splitter(regexes[0] or "") is not None
             return "blanks" if known or regexes == _DEEPSEEK else "none"
     return "none"
+
+
+# Whether merging any two tokens whose bytes are a token gives what a list of merges gives, on every text.
+#
+# The core, like tiktoken, knows tokens and their order: it joins two neighbours whenever their bytes are a token, the
+# lowest first, the leftmost first among equals. Hugging Face's tokenizers joins only the pairs in its list. Let the
+# list be in the order of the tokens that it makes. Then both give the same if for each token either every way to
+# divide it into two tokens is in the list, or the list makes it of its own bytes.
+#
+# Proof. Take a shortest text on which they differ, and the first step at which they do: the core joins (x, y) to t,
+# and that pair is not in the list, or it is and the list would join another pair of t's first. What lies between two
+# borders that still stand was merged as it would be alone, since the pick of the lowest leftmost pair, seen from
+# there, is the pick among the pairs there. So the bytes of t alone come to (x, y). A second pair of t elsewhere would
+# have come from the same bytes in the same way, so it is the same pair, and ties are settled alike. If (x, y) is not
+# in the list, the list leaves the bytes of t as (x, y), though it was to make t of them: a contradiction.
+
+
+def find_difference(
+    tokens: Mapping[bytes, int], merges: Iterable[tuple[bytes, bytes]], *, whole_words: bool
+) -> str | None:
+    """Say why the two may differ; None if they cannot.
+
+    tokens: the bytes of each and its id. whole_words: a word that is a token is that token, merges or no merges, which
+    is what the core does; else each token must come of its merges as well.
+    """
+    order = sorted((word for word in tokens if len(word) > 1), key=tokens.__getitem__)
+    number = {bytes([byte]): byte for byte in range(_BYTES)}
+    if any(word not in tokens for word in number):
+        return "a byte has no token of its own"
+    number.update((word, _BYTES + place) for place, word in enumerate(order))
+    pairs: dict[int, int] = {}
+    made_of: dict[int, list[tuple[int, int]]] = {}
+    latest = 0
+    for left, right in merges:
+        made = number.get(left + right, -1)
+        if made < latest:
+            return "its merges are not in the order of its ids"
+        latest = made
+        pair = number[left], number[right]
+        if pairs.setdefault(pair[0] << _BITS | pair[1], made) != made or (made_of.get(made, [None])[-1] == pair):
+            return "a merge is there twice"
+        made_of.setdefault(made, []).append(pair)
+    parts: list[tuple[int, int] | None] = [None] * (_BYTES + len(order))  # of each token that merges make
+    for made, word in enumerate(order, _BYTES):
+        ways = made_of.get(made, [])
+        parts[made] = next((way for way in ways if _is_made(pairs, parts, way, made)), None)
+        if parts[made] is not None:
+            continue
+        if not whole_words:
+            return f"no merges make its token {tokens[word]}"
+        splits = [(number.get(word[:cut]), number.get(word[cut:])) for cut in range(1, len(word))]
+        if {split for split in splits if None not in split} - set(ways):
+            return f"its merges do not make its token {tokens[word]}, and other merges might"
+    return None
+
+
+def _is_made(pairs: Mapping[int, int], parts: list[tuple[int, int] | None], way: tuple[int, int], made: int) -> bool:
+    """Whether the bytes of `way` come to these two tokens: no merge across their border comes before one beside it.
+
+    The merges beside the border are undone, the latest first. `limit`: a merge across it comes too late from there on.
+    """
+    left, right = way
+    if any(token >= _BYTES and parts[token] is None for token in way):
+        return False
+    limit = made
+    while True:
+        if pairs.get(left << _BITS | right, limit) < limit:
+            return False
+        if left < _BYTES and right < _BYTES:
+            return True
+        # Of two equal merges the left one came first, so the right one is undone first.
+        if left > right:
+            limit = left
+            left = (parts[left] or way)[1]
+        else:
+            limit = right + 1
+            right = (parts[right] or way)[0]

@@ -68,7 +68,7 @@ def require_same_unicode() -> str:
     ours, theirs = unicode_version(), tiktoken_unicode()
     if ours != theirs:
         raise CoreUnavailable(
-            f"tiktoken {_installed()} is of Unicode {theirs or 'unknown'}, the encoder core of {ours}",
+            f"tiktoken {_installed()} uses Unicode {theirs or 'unknown'}, the encoder core {ours}",
             do="pip install 'tiktoken==0.14.0'",
         )
     return ours

@@ -76,7 +76,7 @@ class FileLedger:
         name = printable(self._job.sources[self._source].path)
         return BadInput(
             f"{name}: {left_out:,} of {left_out + kept:,} documents{'' if at_end else ' so far'} were left out, "
-            "more than half: the format may be another one, or the text in another --text-field",
+            "more than half: the format may be a different one, or the text in a different --text-field",
             do="see the first of them without --errors skip; --bad-files skip keeps the others, and names the file",
         )
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrepareEvents:
-    """What a caller may want to see while it runs."""
+    """Callbacks: what a caller may want to see while prepare() runs."""
 
     on_start: Callable[[Job, RunBudget, int], None] = lambda *_: None  # with the bytes done by an earlier run
     on_state: Callable[[PipelineState], None] = lambda _: None

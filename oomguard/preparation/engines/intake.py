@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     import selectors
     from collections.abc import Callable
 
-    from oomguard.preparation.engines.children import Child
     from oomguard.preparation.engines.slots import Slots
     from oomguard.preparation.engines.work import Feed, Work
+    from oomguard.preparation.engines.worker_pool import Child
     from oomguard.preparation.job import Job
 
     Failure = Callable[[int], OomguardError]  # the number of the next line -> what is wrong

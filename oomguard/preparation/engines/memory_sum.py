@@ -100,6 +100,7 @@ class Needs:
     native: bool
     remote: frozenset[bool] = frozenset()  # something comes from a server; True: Parquet
     signed: bool = False  # some of it by requests that a library of the server's owner signs
+    sends: bool = False  # the coordinator sends what was made to a server, by such requests
     verify: bool
     provenance: bool = False  # a file of it is written
     shuffle: bool = False  # documents go through buckets on disk
@@ -131,7 +132,7 @@ def plan_budget(budget: int, *, needs: Needs, workers: int | None, cpus: int) ->
         raise BudgetTooSmall(
             f"{who} not fit in {format_size(budget)}: this job needs at least {format_size(least)}"
             + (f", {format_size(needs.ahead)} of it for {needs.ahead_of}" if needs.ahead else ""),
-            do=f"oomguard run --max-rss {-(-least // MIB)}M or more{_around(least, needs)}"
+            do=f"--max-rss {-(-least // MIB)}M or more{_around(least, needs)}"
             + (", or fewer --workers" if workers and workers > 1 and fit >= 1 else "")
             + (", or --verify off" if needs.verify and needs.native else ""),
         )
@@ -251,6 +252,8 @@ def _sum(needs: Needs, workers: int, state: int, chunk: int = _CHUNK) -> int:
     if needs.stream:
         total += _STREAM_READER + (_REMOTE if needs.remote else 0) + (_REMOTE_ROWS if True in needs.remote else 0)
         total += _SIGNING if needs.signed else 0
+    if needs.sends:
+        total += _REMOTE + _SIGNING
     if needs.provenance:
         total += _PROVENANCE
     if needs.shuffle:

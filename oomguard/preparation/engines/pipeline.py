@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from oomguard.errors import BudgetTooSmall, OomguardError, Stopped, WorkerFailed
 from oomguard.preparation.engines.bad_files import Fault, FileLedger
-from oomguard.preparation.engines.children import Child
 from oomguard.preparation.engines.intake import Intake
+from oomguard.preparation.engines.worker_pool import Child
 from oomguard.preparation.writing.sink_thread import SinkThread
 from oomguard.preparation.writing.token_sink import EncodedPiece, Totals
 from oomguard.units import format_size

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from oomguard import errors
 from oomguard.errors import BudgetTooSmall, OomguardError, WorkerFailed
-from oomguard.preparation.engines.children import Child, start_child
 from oomguard.preparation.engines.memory_sum import LINE_COST
 from oomguard.preparation.engines.messages import EncodeTask
 from oomguard.preparation.engines.work import Work
+from oomguard.preparation.engines.worker_pool import Child, start_child
 from oomguard.text import printable
 from oomguard.units import MIB, format_size
 
@@ -96,7 +96,7 @@ class StreamIntake:
         self._reader.channel.tell(
             {
                 "refused": f"{where}: needs {format_size(size)} of memory at once, and {format_size(plan.alone)} "
-                f"of the budget of {format_size(plan.budget)} are free",
+                f"of the budget of {format_size(plan.budget)} is free",
                 "do": f"{self._job.flag_with_room(size)}; what was done so far is kept",
             }
         )

@@ -147,7 +147,7 @@ class PlainFeed:
 
     def __post_init__(self) -> None:
         try:
-            self._fd = os.open(self.source.path, os.O_RDONLY | os.O_CLOEXEC)
+            self._fd = self.source.open_here()
         except OSError as error:
             name = printable(self.source.path)
             raise BadInput(f"cannot read {name}: {error.strerror}", do="check the name and its permissions") from error
@@ -261,7 +261,7 @@ class PlainFeed:
     def _uncuttable(self, start: int) -> BadInput:
         longest = max(self.rules.longest_word, 2 * self.rules.piece_bytes)
         return BadInput(
-            f"{printable(self.source.path)}: the {format_size(longest)} from byte {start} on are one word "
+            f"{printable(self.source.path)}: the {format_size(longest)} from byte {start} on is one word "
             "that cannot be cut without changing tokens",
             do=f"{self.rules.flag_with_room(_UNCUT_ROOM * 2 * longest)} (for twice as long a word), "
             "or look at the file: text of that kind is rarely meant to be there",

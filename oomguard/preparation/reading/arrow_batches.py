@@ -6,10 +6,12 @@ batch takes when its buffers are decompressed stands in its message, and is aske
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput
+from oomguard.kernel.plain_files import by_descriptor
 from oomguard.preparation.reading.arrow_messages import FILE_MAGIC, Messages, OutsideError, batch_places, start_of_file
 from oomguard.preparation.reading.arrow_texts import find_column, fitting, inner, plain, require_inside
 from oomguard.preparation.reading.pieces import USUAL, Packer, Room, packed
@@ -85,7 +87,11 @@ class _Batches:
         self._asked = USUAL
         self._path: tuple[str, ...] = ()
         with _damage(source.path):
-            self._map = pa.memory_map(source.path)
+            fd = source.open_here()
+            try:
+                self._map = pa.memory_map(by_descriptor(fd, source.path))
+            finally:
+                os.close(fd)
         self.size = int(self._map.size())
 
     def close(self) -> None:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from oomguard.kernel.plain_files import open_regular
 from oomguard.preparation.reading.fields import paths_of
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ def _end_of_schema(file: File) -> int | None:
 
 def largest_batch(path: str, field: str, *, most: int) -> int:
     """What the largest of the first `most` batches of a file needs beyond its mapping, in bytes."""
-    with open(path, "rb") as file:  # noqa: PTH123 - the name may be one of /proc/self/fd
+    with open_regular(path) as file:
         start = start_of_file(file) if file.read(len(FILE_MAGIC)) == FILE_MAGIC else 0
         largest = 0
         for number, batch in enumerate(Messages(file, start, field).batches()):

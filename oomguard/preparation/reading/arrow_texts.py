@@ -41,7 +41,7 @@ def find_column(schema: Any, field: str, name: str) -> tuple[str, ...]:
         if not is_text(kind.value_type if pa.types.is_dictionary(kind) else kind):
             raise BadInput(
                 f'{name}: the column "{printable(".".join(path))}" holds {kind}, not strings',
-                do="name the column with the text with --text-field NAME",
+                do="give the column that holds the text: --text-field NAME",
             )
         return path
     raise BadInput(

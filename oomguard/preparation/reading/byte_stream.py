@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import os
 import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, Self
@@ -272,7 +273,8 @@ class Transcoded:
             )
             raise BadInput(
                 f"{self._name}: byte {at}: not {self._encoding} ({getattr(error, 'reason', error)})",
-                do="--input-encoding with what it is written in; it is checked strictly, whatever --errors says",
+                do="--input-encoding NAME, the encoding that it is written in; it is checked strictly, "
+                "whatever --errors says",
             ) from error
         self._taken += len(got)
         return text
@@ -319,7 +321,7 @@ def _open(source: Source) -> BinaryIO:
     try:
         if source.path == "-":
             return open(STDIN_FD, "rb", closefd=False)
-        return open(source.path, "rb")  # noqa: PTH123 - shorter than through Path, and a str from the plan
+        return os.fdopen(source.open_here(), "rb")
     except OSError as error:
         name = printable(source.path)
         raise BadInput(f"{name} cannot be opened: {error.strerror}", do=f"ls -l {shell_word(source.path)}") from error

@@ -46,7 +46,7 @@ KINDS: dict[Kind, InputKind] = {
         is_cut=True, seeks=True,
     ),
     "json": InputKind(
-        words="JSON values one behind the other or in an array", extensions=(), memory="lines",
+        words="JSON values one after another or in an array", extensions=(), memory="lines",
         reader="json_values:iter_values", is_characters=True,
     ),
     "csv": InputKind(
@@ -79,4 +79,4 @@ KINDS.update(_added())
 BY_EXTENSION: dict[str, Kind] = {extension: kind for kind, of in KINDS.items() for extension in of.extensions}
 COMPRESSIONS: dict[str, Compression] = {".gz": "gz", ".zst": "zst", ".xz": "xz", ".bz2": "bz2"}
 FORMATS = cast("tuple[InputFormat, ...]", tuple(dict.fromkeys((*get_args(InputFormat), *KINDS))))
-KNOWN = f"{' '.join(BY_EXTENSION)} .json (also .gz .zst .xz .bz2 of these, but of parquet and arrow)"
+KNOWN = f"{' '.join(BY_EXTENSION)} .json (also .gz .zst .xz .bz2 of these, except of parquet and arrow)"

@@ -190,7 +190,7 @@ def _document(line: bytes, row: int, field: str, them: str) -> bytes:
     except RecursionError as error:
         text = _with_arrow(line, field)
         if text is None:
-            raise BadLine(row, f"no JSON with a string in the field: {error}", correct) from error
+            raise BadLine(row, f"not JSON with a string in the field: {error}", correct) from error
         return text
     if not isinstance(value, dict):
         if row == 0 and isinstance(value, list):
@@ -241,7 +241,7 @@ def _no_json(line: bytes, row: int, error: json.JSONDecodeError, correct: str) -
         correct = f"if the objects have several lines each, or are in an array: --input-format json; else {correct}"
     if error.msg == "Extra data" and error.doc[error.pos :].lstrip().startswith("{"):
         correct = f"if there are several objects on a line: --input-format json; else {correct}"
-    return BadLine(row, f"no JSON: {error.msg}, at character {error.colno}", correct)
+    return BadLine(row, f"not JSON: {error.msg}, at character {error.colno}", correct)
 
 
 def _with_arrow(line: bytes, field: str) -> bytes | None:

@@ -10,13 +10,22 @@ from __future__ import annotations
 import bz2
 import lzma
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
 from isal import igzip_lib
 
 from oomguard.errors import OomguardError
+from oomguard.kernel.plain_files import open_regular
+from oomguard.preparation.reading.arrow_messages import OutsideError, largest_batch
 from oomguard.preparation.reading.pieces import USUAL
+from oomguard.text import printable
 from oomguard.units import KIB, MIB
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from oomguard.preparation.reading.source import Source
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -37,6 +46,10 @@ _LARGEST_WINDOW = 31  # zstd --long=31; what a window takes is asked for before
 
 _GZIP_ERROR: Any = igzip_lib.IsalError  # isal's stub does not say that it is a class
 _ERRORS: tuple[type[Exception], ...] = (OSError, EOFError, ValueError, lzma.LZMAError, zstd.ZstdError, _GZIP_ERROR)
+_HEAD = 64 * KIB  # of a compressed file, which says what decoding takes
+_FILES = 4096  # that are looked into
+_ARROW_FILES = 64
+_BATCHES = 256  # of each
 
 
 class DamagedStream(Exception):
@@ -105,7 +118,7 @@ class PackedStreams:
                 break
         if self._packed == "xz" and zeros % _XZ_PADDING:
             raise DamagedStream(
-                f"{zeros} zero bytes behind stream {self._number}, where padding is a multiple of {_XZ_PADDING}"
+                f"{zeros} zero bytes after stream {self._number}, where padding is a multiple of {_XZ_PADDING}"
             )
         if not self._unread and self._number:
             return False
@@ -190,3 +203,28 @@ def _xz_memory(head: bytes) -> int:
         else:
             break
     return limit
+
+
+# What reading a source takes at once, as far as its first bytes say it: the window of a decoder, a batch of Arrow.
+#
+# It is planned with at the start; what comes later in a file, and is larger, is asked for when it is reached.
+
+
+def memory_ahead(sources: Iterable[Source]) -> tuple[int, str]:
+    """Give the most that one of the sources takes at once beyond the usual, in bytes, and what for; 0 if none does."""
+    largest, what = 0, ""
+    packed = [source for source in sources if source.path != "-" and not source.is_remote]
+    arrow = sorted((one for one in packed if one.kind == "arrow"), key=lambda one: -(one.size or 0))
+    windows = [one for one in packed if one.compression in ("zst", "xz")]
+    for source in (*arrow[:_ARROW_FILES], *windows[:_FILES]):
+        is_arrow = source.kind == "arrow"
+        with suppress(OSError, OutsideError):  # that it cannot be read is said where it is opened
+            if is_arrow:
+                need = largest_batch(source.path, source.text_field, most=_BATCHES)
+            else:
+                with open_regular(source.path) as file:
+                    need = decoder_memory(file.read(_HEAD), source.compression)
+            if need > max(largest, USUAL):
+                kind = "a compressed batch" if is_arrow else f"the {source.compression} dictionary"
+                largest, what = need, f"{kind} of {printable(source.path)}"
+    return largest, what

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, Changed, OomguardError
+from oomguard.kernel.plain_files import by_descriptor, open_input
 from oomguard.preparation.reading.arrow_texts import buffers, find_column, fitting, inner, plain, size_of
 from oomguard.preparation.reading.parquet_file import (
     CODECS,
@@ -183,11 +184,14 @@ class _Column:
         self._counted = (0, 0)  # a row group, the rows before it
         self._read: list[tuple[int, int, int]] = []  # that was not told yet: start, end, CRC-32
         with _damage(self.name, "opening it"):
-            self._raw = open(path, "rb")  # noqa: SIM115, PTH123 - open as long as the worker reads this file
+            self._raw = os.fdopen(open_input(path), "rb")  # open as long as the worker reads this file
         try:
             with _damage(self.name, "reading its footer"):
                 self._file = pa.parquet.ParquetFile(
-                    path, pre_buffer=False, buffer_size=_BUFFER, page_checksum_verification=True
+                    by_descriptor(self._raw.fileno(), path),
+                    pre_buffer=False,
+                    buffer_size=_BUFFER,
+                    page_checksum_verification=True,
                 )
             self._index = self._find()
             self._is_deep = len(self._path) > _DEEPEST
@@ -339,7 +343,7 @@ def _rows(file: Any, task: EncodeTask, most: int, *, path: tuple[str, ...], grou
         yield part
         if not left or is_full:
             return
-    raise BadInput(f"{left} rows fewer than the footer says", do="download the file again")
+    raise BadInput(f"{left} fewer rows than the footer says", do="download the file again")
 
 
 @contextmanager
@@ -353,5 +357,5 @@ def _damage(name: str, where: str) -> Iterator[None]:
                 f"{name or 'the file'} cannot be read: {error.strerror}", do=f"ls -l {shell_word(name)}"
             ) from error
         raise BadInput(
-            f"{start}{where}: damaged or cut off, or no parquet file: {error}", do="download the file again"
+            f"{start}{where}: damaged or cut off, or not a Parquet file: {error}", do="download the file again"
         ) from error

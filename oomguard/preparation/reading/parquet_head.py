@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from oomguard.kernel.plain_files import open_regular
 from oomguard.preparation.reading.fields import paths_of
-from oomguard.preparation.reading.parquet_page import NotAPage, ThriftCursor
-from oomguard.preparation.reading.parquet_pages import ColumnPlace, read_chunk_pages
+from oomguard.preparation.reading.parquet_pages import ColumnPlace, NotAPage, ThriftCursor, read_chunk_pages
 from oomguard.units import KIB, MIB
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def largest_page(sources: Iterable[Source]) -> tuple[int, int] | None:
 
 def _largest_in(path: str, field: str) -> tuple[int, int] | None:
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - the name may be one of /proc/self/fd
+        with open_regular(path) as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - _TAIL))
             length = int.from_bytes(file.read(4), "little")

@@ -89,7 +89,7 @@ def _opened(source: Source) -> Iterator[tuple[RemoteFile, Any]]:
             file.keep_tail()
             yield file, pa.parquet.read_metadata(file)
         except pa.ArrowException as error:
-            raise BadInput(f"{file.name}: damaged, or no parquet file: {error}", do="look at the file") from error
+            raise BadInput(f"{file.name}: damaged, or not a Parquet file: {error}", do="look at the file") from error
 
 
 def _start(footer: Any, group: int) -> dict[str, Any]:

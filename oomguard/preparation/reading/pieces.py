@@ -197,6 +197,6 @@ def unpack(data: memoryview) -> tuple[memoryview, list[int], list[int]]:
 def no_cut(path: str, where: str, width: int) -> BadInput:
     """Say that a text has no safe cut."""
     return BadInput(
-        f"{path}: {where}: the next {format_size(width)} are one word, which cannot be cut without changing tokens",
+        f"{path}: {where}: the next {format_size(width)} is one word, which cannot be cut without changing tokens",
         do="put spaces into this text or take it out, or give a larger --max-rss",
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput
+from oomguard.kernel.plain_files import open_regular
 from oomguard.preparation.encoding.zeros import not_text
 from oomguard.preparation.reading.fields import find_field, paths_of
 from oomguard.preparation.reading.kinds import KINDS
@@ -38,7 +39,7 @@ NO_READER = {
     b"FEA1": ("Feather of version 1", "write it again with pyarrow.feather.write_feather"),
     b"PK\x03\x04": ("a zip archive (as .docx and .npz are)", "unpack it and name the folder"),
     b"%PDF-": ("PDF", "take the text out of it first: pdftotext FILE"),
-    b"\x93NUMPY": ("a NumPy array", "what it was made from is what can be read"),
+    b"\x93NUMPY": ("a NumPy array", "give the text that it was made from"),
     b"\x04\x22\x4d\x18": ("lz4", "lz4 -d FILE, and name what comes out"),
     b"7z\xbc\xaf\x27\x1c": ("a 7z archive", "unpack it and name the folder"),
     b"\x5d\x00\x00": ("lzma", "xz --format=lzma -d FILE, and name what comes out"),
@@ -84,7 +85,7 @@ def recognise(path: Path, compression: Compression | None) -> Recognised:
     """
     shown = printable(str(path))
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             head = file.read(HEAD)
             compression = compression or compression_of(head)
             if compression is not None:
@@ -133,7 +134,7 @@ def refuse_unreadable(head: bytes, shown: str) -> None:
     """Refuse what would be taken as text and is known to be none. Raises: BadInput."""
     found = next((words for magic, words in NO_READER.items() if head.startswith(magic)), None)
     if found is not None:
-        raise BadInput(f"{shown} is {found[0]}, and no text", do=found[1].replace("FILE", shell_word(shown)))
+        raise BadInput(f"{shown} is {found[0]}, not text", do=found[1].replace("FILE", shell_word(shown)))
 
 
 def is_binary(head: bytes) -> bool:

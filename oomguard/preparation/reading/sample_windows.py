@@ -14,6 +14,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput
+from oomguard.kernel.plain_files import open_regular
 from oomguard.preparation.encoding.zeros import not_text
 from oomguard.preparation.reading.byte_stream import ByteStream
 from oomguard.preparation.reading.lines import BadLine, parse_lines
@@ -66,6 +67,7 @@ class Window:
     documents: Sequence[bytes] = ()  # whole ones that begin in it; none: the text has no such division
     cluster: int = -1  # windows with the same number were drawn together; -1: it was drawn for itself
     unseen: float = 0.0  # of `stands_for`: how much is behind what could be read
+    longest: int = 0  # bytes of the longest row of the pages that it is of
 
 
 def read_whole(sources: Sequence[Source], look: Look) -> list[Window]:
@@ -300,7 +302,7 @@ class _Lines:
 def _open(source: Source) -> Any:
     if source.is_remote:
         return source.open_places()
-    return open(source.path, "rb")  # noqa: PTH123 - a str from the list of sources
+    return open_regular(source.path)
 
 
 def _line_begin(file: Any, place: int) -> int:
@@ -381,8 +383,10 @@ def _row_windows(sources: Sequence[Source], look: Look, draw: random.Random) -> 
         number, source, one = ranges[at if count < len(ranges) else part]
         documents = _documents_in(source, look, one)
         text = sum(map(len, documents))
+        longest = max(map(len, documents), default=0)
         spans = max(_SPANS, _WINDOWS * one["size"] // max(1, total)) if count == len(ranges) else _SPANS
         for window in _of_rows(documents, text, spans, draw):
+            window.longest = longest
             if count == len(ranges):  # all are read, so that their text is known
                 window.stands_for = scale * text * window.stands_for
                 window.cluster = number if scale > 1 else -1

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from oomguard.errors import Changed
+from oomguard.kernel.plain_files import open_input
 from oomguard.preparation.reading.kinds import KINDS
 from oomguard.text import printable
 
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from oomguard.preparation.reading.kinds import Compression, Kind
-    from oomguard.preparation.remote.places import Places
-    from oomguard.preparation.remote.remote_file import RemoteFile
+    from oomguard.preparation.remote.remote_file import Places, RemoteFile
 
 STDIN = "-"
 REMOTE = ("hf://", "s3://", "gs://", "https://", "http://")
@@ -64,6 +64,10 @@ class Source:
         """Whether it is on a server, and read as a stream from there."""
         return self.path.startswith(REMOTE)
 
+    def open_here(self) -> int:
+        """Open a file of this machine. Raises: OSError."""
+        return open_input(self.path)
+
     def open_remote(self) -> RemoteFile:
         """Open it on its server. Raises: MissingExtra."""
         from oomguard.preparation.remote.remote_file import RemoteFile
@@ -73,7 +77,7 @@ class Source:
 
     def open_places(self) -> Places:
         """Open it on its server to look into it here and there, by short requests. Raises: MissingExtra."""
-        from oomguard.preparation.remote.places import Places
+        from oomguard.preparation.remote.remote_file import Places
 
         return Places(self.open_remote())
 

@@ -61,7 +61,7 @@ class Wanted:
     field_asked: bool = False  # a field was named: then what has no known name is no text, if it can be otherwise
     fields: tuple[tuple[str, str], ...] = ()  # of the inputs that match a glob, in place of `text_field`
     encoding: str = ""  # of characters; "": UTF-8
-    subset: str | None = None  # of a data set on the Hub, as its card names it
+    subset: str | None = None  # of a dataset on the Hub, as its card names it
     cache: str | None = None  # a folder where files of servers are kept, and read from there
     fetch: bool = True  # what is not in it yet
     known: tuple[str, ...] = ()  # inputs of an earlier run there: what is on a server is taken in the same version
@@ -95,7 +95,7 @@ def find_inputs(inputs: Sequence[str], *, folder: Path, exclude: Path | None, wa
     excluded = None if exclude is None else real_path(exclude)
     if wanted.subset is not None and not all(given.startswith(REMOTE) for given in inputs or [""]):
         raise BadInput(
-            f"--subset {printable(wanted.subset)} is of a data set on the Hub",
+            f"--subset {printable(wanted.subset)} is only for a dataset on the Hub",
             do=f"oomguard prepare hf://datasets/OWNER/NAME --subset {shell_word(wanted.subset)}",
         )
     finder = _Finder(folder=folder, excluded=excluded, wanted=wanted, real_path=real_path)
@@ -130,7 +130,7 @@ def behind_earlier(
     sources = []
     for known in earlier:
         if known["path"] == STDIN:
-            raise BadInput("the run there read standard input, behind which nothing can be added", do="--out FOLDER")
+            raise BadInput("the run there read standard input, to which nothing can be added", do="--out FOLDER")
         before = Source(
             path=known["path"], kind=known["kind"], compression=known["packed"], size=known["bytes"],
             mtime_ns=known["changed"], inode=known.get("inode"), ctime_ns=known.get("ctime"),
@@ -385,11 +385,24 @@ class _Finder:
     def _source(self, path: Path) -> Source:
         status = _status_of(path)
         kind, compression, guessed = self._what(path)
-        return Source(
+        found = Source(
             path=str(path), kind=kind, compression=compression, size=status.st_size, mtime_ns=status.st_mtime_ns,
             inode=status.st_ino, ctime_ns=status.st_ctime_ns, guessed=guessed,
             text_field=self.wanted.field_of(str(path)), encoding=self._encoding_of(kind),
         )  # fmt: skip
+        if os.geteuid() == 0:  # else the status says enough
+            try:
+                os.close(found.open_here())
+            except OSError as error:
+                name = shell_word(str(path))
+                # Where a link of another user's leads: who gives that name means it.
+                do = (
+                    f'oomguard prepare "$(readlink -f {name})"'
+                    if isinstance(error, PermissionError)
+                    else f"ls -l {name}"
+                )
+                raise BadInput(f"{printable(str(path))} cannot be opened: {error.strerror}", do=do) from error
+        return found
 
     def _what(self, path: Path) -> tuple[Kind, Compression | None, bool]:
         """Give the kind, the compression, and whether the kind is a guess."""
@@ -416,7 +429,7 @@ class _Finder:
             kind = self._by_content(named, looked.kind, path) or kind
         if kind is None and looked is not None and is_binary(looked.head):
             raise BadInput(
-                f"{shown} is binary, and no text",
+                f"{shown} is binary, not text",
                 do="--input-format text --errors replace, if it is text all the same",
             )
         if kind is None and compression and (looked is None or not looked.head):  # not looked into
@@ -458,7 +471,8 @@ class _Finder:
 
     def _instead(self, given: str, path: Path) -> str:
         if _HUB_NAME.fullmatch(given) and not path.parent.exists():
-            return f"there is no such file; a data set on the Hub: oomguard prepare hf://datasets/{shell_word(given)}"
+            on_hub = f"oomguard prepare hf://datasets/{shell_word(given)}"
+            return f"there is no such file; for a dataset on the Hub: {on_hub}"
         if given.startswith(_HOSTS):
             return f"oomguard prepare {shell_word(f'https://{given}')}"
         near = path if path.is_dir() else path.parent
@@ -468,7 +482,7 @@ class _Finder:
         except BadInput:
             names = []
         if not names and self.passed_over and path.is_dir():
-            return f"name the files if they are text: oomguard prepare {shlex.quote(printable(str(path)))}/*"
+            return f"name the files if they are text: {shlex.quote(printable(str(path)))}/*"
         if not names:
             return "oomguard prepare FILE_OR_FOLDER"
         more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
@@ -553,15 +567,16 @@ def _ending(name: str) -> str:
 def _status_of(path: Path) -> os.stat_result:
     """Raises: BadInput if this is no file that can be read."""
     shown = printable(str(path))
+    do = f"ls -l {shell_word(str(path))}"
     try:
         status = path.stat()
     except OSError as error:
-        raise BadInput(f"{shown} cannot be opened: {error.strerror}", do=f"ls -l {shell_word(str(path))}") from error
+        raise BadInput(f"{shown} cannot be opened: {error.strerror}", do=do) from error
     if not stat.S_ISREG(status.st_mode):
         what = "a pipe" if stat.S_ISFIFO(status.st_mode) else "a device or socket"
         raise BadInput(f"{shown} is {what}, not a file", do=f"cat {shell_word(str(path))} | oomguard prepare -")
     if not os.access(path, os.R_OK, effective_ids=True):
-        raise BadInput(f"{shown} may not be read", do=f"ls -l {shell_word(str(path))}")
+        raise BadInput(f"{shown} may not be read", do=do)
     return status
 
 

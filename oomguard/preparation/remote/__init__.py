@@ -1,1 +1,1 @@
-"""Inputs that are not files of this machine: data sets on the Hugging Face Hub, and addresses of web servers."""
+"""Inputs that are not files of this machine: datasets on the Hugging Face Hub, and addresses of web servers."""

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput
 from oomguard.kernel import safe_files
+from oomguard.kernel.plain_files import open_regular
 from oomguard.preparation.remote.remote_file import RemoteFile
 from oomguard.text import printable
 from oomguard.units import KIB, MIB, format_size
@@ -71,12 +72,12 @@ def keep(files: Sequence[tuple[str, int, str]], folder: Path) -> None:
         free = shutil.disk_usage(folder).free
         if needed + _SPARE > free:
             raise BadInput(
-                f"--cache {printable(str(folder))}: {format_size(needed)} to fetch, and {format_size(free)} are free",
+                f"--cache {printable(str(folder))}: {format_size(needed)} to fetch, and {format_size(free)} is free",
                 do="--cache on another disk; or leave it out: then files are read as they come, and none is kept",
             )
         for number, ((address, size, pin), path) in enumerate(missing):
             if size >= _WORTH_SAYING:
-                said = f"{printable(address)}: {format_size(size)} are fetched, file {number + 1} of {len(missing)}"
+                said = f"{printable(address)}: {format_size(size)} is fetched, file {number + 1} of {len(missing)}"
                 print(said, file=sys.stderr, flush=True)
             _fetch(RemoteFile(address, size, pin), path)
     except OSError as error:
@@ -106,6 +107,6 @@ def _fetch(file: RemoteFile, path: Path) -> None:
 def _remove_left(path: Path) -> None:
     """What a fetch has left that was killed: nobody holds its lock."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        with suppress(OSError), left.open("rb") as file:
+        with suppress(OSError), open_regular(left) as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             safe_files.unlink(left)

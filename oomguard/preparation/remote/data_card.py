@@ -1,4 +1,4 @@
-"""The card of a data set: which subsets and splits its README.md names, and the files of each.
+"""The card of a dataset: which subsets and splits its README.md names, and the files of each.
 
 Source: https://huggingface.co/docs/hub/datasets-manual-configuration: in the YAML at its begin, `configs:` with
 `config_name`, `data_files` (a path or glob, a list of them, or of {split, path}) and `data_dir`.
@@ -29,7 +29,7 @@ def parse_card(text: str) -> Subsets:
     try:
         import yaml
     except ImportError as error:
-        raise MissingExtra("the subsets of a data set are read with PyYAML", extra="hub") from error
+        raise MissingExtra("the subsets of a dataset are read with PyYAML", extra="hub") from error
     try:
         card = yaml.load("\n".join(lines[1:end]), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
     except (yaml.YAMLError, RecursionError, ValueError, TypeError, AttributeError, LookupError) as error:  # of its tags
@@ -72,7 +72,7 @@ def choose(subsets: Subsets, wanted: str | None, *, name: str, address: str) -> 
     if not subsets:
         if wanted is not None:
             raise NothingFound(
-                f"{name}: its card (README.md) names no subsets, and --subset {printable(wanted)} is one of a card",
+                f"{name}: its card (README.md) names no subsets, so there is no --subset {printable(wanted)}",
                 do=f"name the folder: oomguard prepare {shell_word(address)}/FOLDER",
             )
         return None

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _MAGIC = re.compile(r"[*?\[]")
+_WHO = {
+    "s3": "credentials come from AWS_PROFILE, AWS_ACCESS_KEY_ID or aws configure, another server from AWS_ENDPOINT_URL",
+    "gs": "credentials come from gcloud auth application-default login",
+    "hf": "a token of the Hub comes by hf auth login",
+}
 _HARMLESS = re.compile(r"(?:download(?:=(?:true|false|1|0)?)?)?")  # a query that the Hub's own links have
 
 
@@ -29,7 +34,7 @@ class RemoteEntry:
 
 @dataclass(frozen=True, slots=True)
 class PathPattern:
-    """A path below a data set or a bucket: a file, a folder, or a glob whose `**` stands for any folders."""
+    """A path below a dataset or a bucket: a file, a folder, or a glob whose `**` stands for any folders."""
 
     path: str  # without a slash at its end
     folder: str  # the folders before the first glob, or all of the path
@@ -84,9 +89,14 @@ def _matcher(parts: list[str]) -> Callable[[str], Any]:
 
 
 def refuse_secrets(address: str) -> None:
-    """Refuse an address of the web with what may be a secret, before it is written down or shown. Raises: BadInput."""
+    """Refuse an address with what may be a secret, before it is written down or shown. Raises: BadInput."""
     scheme, _, rest = address.partition("://")
     if scheme not in ("http", "https"):
+        if re.search("[@:]", rest.partition("/")[0]):  # of a bucket or an owner: neither has such a name
+            raise BadInput(
+                f"{scheme}://...: an address with a user or a password may hold a secret, and inputs are written down",
+                do=f"leave it out: {_WHO.get(scheme, 'credentials')}",
+            )
         return
     try:
         parts = urlsplit(address)
@@ -98,6 +108,6 @@ def refuse_secrets(address: str) -> None:
         raise BadInput(
             f"{scheme}://{printable(host or '')}{printable(parts.path)}: an address with a user, a password or a query "
             "may hold a secret, and inputs are written down in the manifest",
-            do="leave it out: user and password belong into ~/.netrc, a token of the Hub comes by hf auth login; "
+            do="leave it out: user and password belong in ~/.netrc, and a Hub token is stored by hf auth login; "
             "or curl ADDRESS | oomguard prepare -",
         )

@@ -53,7 +53,7 @@ class Gcs(Store):
                 is_named = bool(os.environ.get(_NAMED))
                 if is_named or not isinstance(error, google.auth.exceptions.DefaultCredentialsError):
                     do = f"ls -l ${_NAMED}; or unset it" if is_named else self.login
-                    what = f"the credentials of Google cannot be had: {type(error).__name__}"
+                    what = f"the credentials for Google cannot be obtained: {type(error).__name__}"
                     raise Unreachable(f"{what} ({_NAMED})" if is_named else what, do=do) from error
 
     def url(self, address: str, pin: str) -> str:
@@ -77,7 +77,7 @@ class Gcs(Store):
             try:
                 self._credentials.refresh(Request())
             except Exception as error:  # its words may hold what a program of the user's has printed
-                words = f"no token of Google: {type(error).__name__}"
+                words = f"no token from Google: {type(error).__name__}"
                 if isinstance(error, google.auth.exceptions.TransportError) or getattr(error, "retryable", False):
                     raise TryAgain(words) from error
                 raise Unreachable(words, do=self.login) from error

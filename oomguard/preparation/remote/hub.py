@@ -1,4 +1,4 @@
-"""The Hugging Face Hub: what a data set has, and where its files are.
+"""The Hugging Face Hub: what a dataset has, and where its files are.
 
 Of its API two questions are asked: which commit a revision is, and the tree of a folder, a page of a thousand files at
 a time. Sources: https://huggingface.co/docs/hub/api; https://huggingface.co/docs/hub/datasets-manual-configuration.
@@ -37,10 +37,10 @@ _YES = {"1", "ON", "YES", "TRUE"}  # as huggingface_hub reads its variables
 # What the Hub says in X-Error-Code.
 _REFUSALS: dict[str, tuple[type[OomguardError], str, str]] = {
     "GatedRepo": (Unreachable, "gated, and you have no access yet", "ask for it on PAGE, then: hf auth login"),
-    "RevisionNotFound": (NothingFound, "the data set has no such revision", "check what is behind the @"),
+    "RevisionNotFound": (NothingFound, "the dataset has no such revision", "check what comes after the @"),
     "RepoNotFound": (
         NothingFound,
-        "there is no such data set, or you may not see it",
+        "there is no such dataset, or you may not see it",
         "check the name; for a private one: hf auth login",
     ),
 }  # fmt: skip
@@ -88,12 +88,12 @@ class Hub(Store):
 
 
 def find_on_hub(address: str, known: list[str], subset: str | None = None) -> Iterator[RemoteEntry]:
-    """Give the files of a data set that are named, or below a folder, or match a glob, or are of a subset."""
+    """Give the files of a dataset that are named, or below a folder, or match a glob, or are of a subset."""
     name = printable(address)
     address = _from_page(address)
     found = _ADDRESS.fullmatch(address)
     if found is None:
-        raise BadInput(f"{name} names no data set", do=f"oomguard prepare {_FORM}")
+        raise BadInput(f"{name} names no dataset", do=f"oomguard prepare {_FORM}")
     repository, revision, path = found[1], unquote(found[2] or ""), found[3] or ""
     hub = _Repository(Client(name, Hub()), repository, name)
     commits = {one.partition("@")[2].partition("/")[0] for one in known
@@ -133,7 +133,7 @@ def _folder_of(pattern: PathPattern) -> str:
 def _of_subset(
     hub: _Repository, commit: str, whole: PathPattern, subset: str | None, address: str
 ) -> list[PathPattern]:
-    """The paths that the data set's card gives for a subset; none where there is no card, and none was asked for."""
+    """The paths that the dataset's card gives for a subset; none where there is no card, and none was asked for."""
     name = printable(address)
     if whole.path:
         data_set = address.rstrip("/").removesuffix(whole.path).rstrip("/")
@@ -163,7 +163,7 @@ def _from_page(address: str) -> str:
 
 
 def is_hub_page(address: str) -> bool:
-    """Whether an address of the web is of a data set on the Hub."""
+    """Whether an address of the web is of a dataset on the Hub."""
     try:
         parts, own = urlsplit(address), urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co")
     except ValueError:
@@ -173,7 +173,7 @@ def is_hub_page(address: str) -> bool:
 
 
 class _Repository:
-    """The questions about a data set."""
+    """The questions about a dataset."""
 
     def __init__(self, client: Client, repository: str, name: str) -> None:
         self._client, self._repository, self._name = client, repository, name

@@ -35,7 +35,7 @@ def list_remote(
 ) -> list[RemoteEntry]:
     """Give the files that an address names; `known`: addresses of an earlier run, whose commit is kept.
 
-    They may be paths in `cache`. `subset`: of a data set on the Hub, as its card names it.
+    They may be paths in `cache`. `subset`: of a dataset on the Hub, as its card names it.
     Raises: OomguardError: BadInput, NothingFound, MissingExtra, Unreachable.
     """
     refuse_secrets(address)
@@ -100,7 +100,7 @@ def find(address: str, known: list[str], subset: str | None) -> Iterator[RemoteE
         return find_on_hub(address, known, subset)
     if subset is not None:
         raise BadInput(
-            f"{printable(address)}: --subset is of a data set on the Hub",
+            f"{printable(address)}: --subset is only for a dataset on the Hub",
             do=f"oomguard prepare hf://datasets/OWNER/NAME --subset {shell_word(subset)}",
         )
     module, _, function = _FINDERS[address.partition("://")[0]].partition(":")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Any
+from typing import Any, Self
 
 from oomguard.errors import BadInput, Unreachable
 from oomguard.preparation.remote.requesting import Client, Patience, TryAgain, changed, receive, tag_of
@@ -23,6 +23,7 @@ _BLOCK = 256 * KIB
 _SMALL = 4 * MIB  # a file that is read by seeking, and is held whole
 _TAIL = MIB  # where the footer of most is
 _MOST_FOOTER = 64 * MIB  # which is held, and parsed
+_AROUND, _AHEAD = 16 * KIB, 64 * KIB  # of a place, in one request
 
 
 class RemoteFile:
@@ -145,7 +146,7 @@ class RemoteFile:
             raise TryAgain(f"the connection ended at byte {self._body_at:,}")
         self._body_at += len(got)
         if self._is_length_unsaid and self._body_at == self.size and receive(self._answer, 1):
-            raise changed(self.name, f"more than {self.size:,} bytes, which it had then")
+            raise changed(self.name, f"it has more than the {self.size:,} bytes that it had then")
         return got
 
     def _ask(self, stop: int) -> None:
@@ -156,7 +157,7 @@ class RemoteFile:
         try:
             begin, total = self._extent(answer)
             if total is not None and total != self.size:
-                raise changed(self.name, f"{total:,} bytes, and {self.size:,} then")  # noqa: TRY301
+                raise changed(self.name, f"it has {total:,} bytes, and had {self.size:,} then")  # noqa: TRY301
             self._compare(answer, before)
         except BaseException:
             answer.close()
@@ -181,18 +182,18 @@ class RemoteFile:
             return 0, int(length) if length.isdecimal() else None
         found = re.fullmatch(r"bytes ([0-9]+)-[0-9]+/([0-9]+|\*)", answer.headers.get("Content-Range", ""))
         if found is None or int(found[1]) != self._at:
-            raise TryAgain("the server gives another part than it was asked for")
+            raise TryAgain("the server gives a part that it was not asked for")
         return int(found[1]), None if found[2] == "*" else int(found[2])
 
     def _compare(self, answer: Any, before: dict[str, str]) -> None:
         linked = (before.get("x-linked-etag") or answer.headers.get("X-Linked-ETag", "")).removeprefix("W/").strip('"')
         if self._linked and linked and len(linked) == len(self._linked):
             if linked != self._linked:
-                raise changed(self.name, f"its ETag is {printable(linked)}, and {self._linked} then")
+                raise changed(self.name, f"its ETag is {printable(linked)}, and was {self._linked} then")
             return
         tag = tag_of(answer.headers)
         if self._tag and tag and tag != self._tag:
-            raise changed(self.name, f"its ETag is {printable(tag)}, and {printable(self._tag)} then")
+            raise changed(self.name, f"its ETag is {printable(tag)}, and was {printable(self._tag)} then")
         self._tag = self._tag or tag
 
     def _check(self, block: bytes) -> None:
@@ -217,3 +218,52 @@ def _hash_for(pin: str, size: int) -> Any:
     if len(pin) == 40:
         return hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
     return None
+
+
+# A file on a server that is looked into here and there: what is around a place comes in the same request.
+
+
+class Places:
+    """Bytes of a file from where they are asked for; it is closed with this."""
+
+    def __init__(self, file: RemoteFile) -> None:
+        self._file = file
+        self._held, self._held_at = b"", 0
+        self._at = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Give a stretch, shorter only at the file's end. Raises: as RemoteFile's."""
+        behind = min(offset + length, self._file.size)
+        if not (self._held_at <= offset and behind <= self._held_at + len(self._held)):
+            self._held_at = max(0, offset - _AROUND)
+            self._held = self._file.stretch(self._held_at, min(self._file.size, behind + _AHEAD) - self._held_at)
+        return self._held[offset - self._held_at : behind - self._held_at]
+
+    def seek(self, offset: int) -> int:
+        """Go there."""
+        self._at = offset
+        return offset
+
+    def read(self, size: int) -> bytes:
+        """Give the next bytes."""
+        got = self.read_at(self._at, size)
+        self._at += len(got)
+        return got
+
+    def readline(self, most: int) -> bytes:
+        """Give what is left of a line, with its end; of a longer one the first `most` bytes."""
+        parts, left, step = [], most, 4 * KIB
+        while left > 0 and (got := self.read_at(self._at, min(step, left))):
+            end = got.find(b"\n") + 1 or len(got)
+            parts.append(got[:end])
+            self._at += end
+            left, step = left - end, min(2 * step, MIB)
+            if parts[-1].endswith(b"\n"):
+                break
+        return b"".join(parts)

@@ -13,7 +13,7 @@ import re
 import socket
 import sys
 import time
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
@@ -22,9 +22,12 @@ from oomguard.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from oomguard.errors import OomguardError
     from oomguard.preparation.remote.stores import Store
+
+    Body = Callable[[], AbstractContextManager[Any]]  # opens what is sent: bytes, or a file
 
 _T = TypeVar("_T")
 
@@ -40,7 +43,7 @@ _WORTH_SAYING = 5.0  # a wait that would look as if nothing happened
 _TIMEOUTS = (10, 60)  # seconds to connect, and between two bytes
 _MOST_LIST = 64 << 20  # bytes of a page of a list: a thousand files are 300 kB
 _MOST_REASON = 4096  # bytes of an answer that says why not
-_TRY_AGAIN = {408, 425, 429, 500, 502, 503, 504}
+_TRY_AGAIN = {408, 409, 425, 429, 500, 502, 503, 504}
 RESUMES = "look at the network (and HTTPS_PROXY), then run the same command again: it resumes"
 
 
@@ -55,8 +58,8 @@ class TryAgain(Exception):
 class Patience:
     """How often something is tried again, and how long is waited before."""
 
-    def __init__(self, name: str, attempts: int = _ATTEMPTS) -> None:
-        self._name, self._attempts = name, attempts
+    def __init__(self, name: str, attempts: int = _ATTEMPTS, *, verb: str = "read") -> None:
+        self._name, self._attempts, self._verb = name, attempts, verb
         self._failures = self._waits = 0
 
     def progress(self) -> None:
@@ -72,7 +75,7 @@ class Patience:
             self._failures += 1
             seconds = min(_MOST_BACKOFF, 2.0 ** (self._failures - 2)) if self._failures > 1 else 0.0
         if self._failures >= self._attempts or self._waits > _MOST_WAITS:
-            raise Unreachable(f"{self._name} cannot be read: {failure}", do=RESUMES)
+            raise Unreachable(f"{self._name} cannot be {self._verb}: {failure}", do=RESUMES)
         if seconds >= _WORTH_SAYING:
             print(f"{self._name}: {failure}; tried again in {seconds:.0f} s", file=sys.stderr, flush=True)
         time.sleep(seconds)
@@ -96,8 +99,15 @@ class Client:
         self._session.close()
 
     def get(self, url: str, headers: dict[str, str], *, also: int = 200) -> tuple[Any, dict[str, str]]:
+        """Ask for a file: as `send`."""
+        return self.send("GET", url, headers, also=also)
+
+    def send(
+        self, method: str, url: str, headers: dict[str, str], *, body: Body | None = None, also: int = 200
+    ) -> tuple[Any, dict[str, str]]:
         """Follow redirects. Gives the answer, which is 200, 206 or `also`, and headers of those before it.
 
+        `body` opens what is sent, as often as it is sent.
         Raises: TryAgain; Changed, NothingFound, Unreachable.
         """
         import requests
@@ -107,13 +117,16 @@ class Client:
         for _ in range(_REDIRECTS):
             is_first = urlsplit(url)[:2] == first
             try:
-                answer = self._session.get(
-                    url, headers={**headers, **(self._store.secret(url) if is_first else {})},
-                    auth=_as_it_is if self._store.has_secret else None, allow_redirects=False, stream=True,
-                    timeout=_TIMEOUTS,
-                )  # fmt: skip
+                with body() if body is not None else nullcontext() as data:
+                    who = self._store.sign(method, url, headers, data) if is_first else {}
+                    answer = self._session.request(
+                        method, url, headers={**headers, **who}, data=data,
+                        auth=_as_it_is if self._store.has_secret else None, allow_redirects=False, stream=True,
+                        timeout=_TIMEOUTS,
+                    )  # fmt: skip
             except (requests.exceptions.SSLError, requests.exceptions.InvalidURL, ValueError) as error:
-                raise Unreachable(f"{self._name} cannot be read: {words_of(error)}", do="check the address") from error
+                what = f"{self._name} cannot be {_verb(method)}: {words_of(error)}"
+                raise Unreachable(what, do="check the address") from error
             except (requests.exceptions.RequestException, OSError) as error:
                 host = urlsplit(url).hostname or ""
                 raise TryAgain(f"{printable(host)}: {words_of(error)}") from error
@@ -131,14 +144,24 @@ class Client:
                 failure = self._refusal(answer, is_first=is_first)
                 answer.close()
                 raise failure
-        raise Unreachable(f"{self._name} cannot be read: more than {_REDIRECTS} redirects", do="check the address")
+        what = f"{self._name} cannot be {_verb(method)}: more than {_REDIRECTS} redirects"
+        raise Unreachable(what, do="check the address")
 
-    def ask(self, url: str, headers: dict[str, str], take: Callable[[Any], _T], *, also: int = 200) -> _T:
-        """Give what `take` makes of the answer of `get`, tried some times. Raises: as `get`, but for TryAgain."""
-        patience = Patience(self._name, _QUESTION_ATTEMPTS)
+    def ask(
+        self,
+        url: str,
+        headers: dict[str, str],
+        take: Callable[[Any], _T],
+        *,
+        method: str = "GET",
+        body: Body | None = None,
+        also: int = 200,
+    ) -> _T:
+        """Give what `take` makes of the answer of `send`, tried some times. Raises: as `send`, but for TryAgain."""
+        patience = Patience(self._name, _QUESTION_ATTEMPTS if body is None else _ATTEMPTS, verb=_verb(method))
         while True:
             try:
-                answer, _ = self.get(url, headers, also=also)
+                answer, _ = self.send(method, url, headers, body=body, also=also)
                 with closing(answer):
                     return take(answer)
             except TryAgain as failure:
@@ -158,6 +181,10 @@ class Client:
         with suppress(TryAgain):  # what it says of the reason cannot be had
             body = receive(answer, _MOST_REASON)
         return self._store.refusal(self._name, answer.status_code, answer.headers, body)
+
+
+def _verb(method: str) -> str:
+    return "read" if method in ("GET", "HEAD") else "written"
 
 
 def _as_it_is(request: Any) -> Any:
@@ -235,7 +262,7 @@ def ask_extent(client: Client, url: str) -> tuple[int | None, str]:
 def changed(name: str, how: str) -> Changed:
     """The file is not the one that was planned."""
     return Changed(
-        f"{name} is another file than when the run began: {how}",
+        f"{name} is not the same file as when the run began: {how}",
         do="--restart to make the shards of what is there now, or another --out FOLDER; plan a job again",
     )
 

@@ -22,7 +22,7 @@ from oomguard.text import printable, shell_word
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_BUCKET = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
+_BUCKET = re.compile("[A-Za-z0-9][A-Za-z0-9._-]{1,254}")  # the oldest buckets, and other stores, have longer names
 _REGION = re.compile("[a-z0-9-]{1,40}")
 _CODE = re.compile(rb"<Code>([A-Za-z0-9]{1,60})</Code>")
 _PAGE = 1000  # objects in an answer: the most that S3 gives
@@ -31,14 +31,10 @@ _WHO = "aws sts get-caller-identity"
 _REFUSALS: dict[str, tuple[type[OomguardError], str, str]] = {
     "NoSuchBucket": (NothingFound, "there is no such bucket", "check the name (and AWS_ENDPOINT_URL): aws s3 ls"),
     "NoSuchKey": (NothingFound, "it is not there", "check the name: aws s3 ls"),
-    "AccessDenied": (
-        Unreachable,
-        "may not be read by whose credentials these are",
-        f"s3:GetObject and s3:ListBucket are needed: {_WHO} says who asks",
-    ),
+    "AccessDenied": (Unreachable, "", ""),  # by what was to be done
     "InvalidAccessKeyId": (Unreachable, "S3 does not know the access key", _WHO),
     "SignatureDoesNotMatch": (Unreachable, "the secret key is not that of the access key", _WHO),
-    "ExpiredToken": (Unreachable, "the credentials have run out", "renew them (aws sso login), then the same command"),
+    "ExpiredToken": (Unreachable, "the credentials have expired", "renew them (aws sso login), then the same command"),
     "RequestTimeTooSkewed": (Unreachable, "this machine's clock is wrong", "set it: timedatectl"),
     "InvalidObjectState": (Unreachable, "it is archived (Glacier)", "aws s3api restore-object, then the same command"),
 }  # fmt: skip
@@ -52,12 +48,13 @@ class S3(Store):
     login = _WHO
     has_secret = True
 
-    def __init__(self) -> None:
-        """Raises: MissingExtra; Unreachable where the configuration is wrong."""
+    def __init__(self, *, writes: bool = False) -> None:
+        """`writes`: objects, too. Raises: MissingExtra; Unreachable where the configuration is wrong."""
+        self._writes = writes
         try:
             import botocore.session
         except ImportError as error:
-            raise MissingExtra("s3:// is read with botocore, which finds the credentials", extra="s3") from error
+            raise MissingExtra("s3:// needs botocore, which finds the credentials", extra="s3") from error
         try:
             session = botocore.session.Session()
             profile: dict[str, Any] = session.get_scoped_config()
@@ -84,14 +81,15 @@ class S3(Store):
         domain = f"s3.{self._region}.amazonaws.com{'.cn' if self._region.startswith('cn-') else ''}"
         return f"https://{domain}/{bucket}" if "." in bucket else f"https://{bucket}.{domain}"  # dots: no certificate
 
-    def secret(self, url: str) -> dict[str, str]:
-        """A signature of this request, good for a quarter of an hour. Raises: Unreachable."""
+    def sign(self, method: str, url: str, headers: dict[str, str], data: Any) -> dict[str, str]:
+        """A signature of this request and what it sends, good for a quarter of an hour. Raises: Unreachable."""
         if self._credentials is None:
             return {}
         from botocore.auth import S3SigV4Auth
         from botocore.awsrequest import AWSRequest
 
-        request = AWSRequest("GET", url)
+        own = {name: value for name, value in headers.items() if name.lower().startswith("x-amz-")}
+        request = AWSRequest(method, url, headers=own, data=data)
         try:
             S3SigV4Auth(self._credentials.get_frozen_credentials(), "s3", self._region).add_auth(request)
         except Exception as error:  # they have run out, and new ones cannot be had
@@ -118,14 +116,20 @@ class S3(Store):
         if code not in _REFUSALS:
             return super().refusal(name, status, headers, body)
         kind, what, do = _REFUSALS[code]
-        if code == "AccessDenied" and self._credentials is None:
-            what, do = "may not be read without credentials, and none were found", "aws configure, or AWS_PROFILE"
+        if code == "AccessDenied":
+            verb = "read and written" if self._writes else "read"
+            more = ", s3:PutObject and s3:DeleteObject" if self._writes else ""
+            what = f"may not be {verb} by whose credentials these are"
+            do = f"s3:GetObject, s3:ListBucket{more} are needed: {_WHO} says who asks"
+            if self._credentials is None:
+                what = f"may not be {verb} without credentials, and none were found"
+                do = "aws configure, or AWS_PROFILE"
         return kind(f"{name}: {what} ({self.who} answers {status} {code})", do=do)
 
 
 def _without_credentials(error: Exception) -> Unreachable:
     """Of any kind: a program of the user's, a server, or what they answer. Its words may hold a secret."""
-    return Unreachable(f"the credentials of S3 cannot be had: {type(error).__name__}", do=_WHO)
+    return Unreachable(f"the credentials for S3 cannot be obtained: {type(error).__name__}", do=_WHO)
 
 
 def _section(config: dict[str, Any], name: str) -> dict[str, Any]:
@@ -152,19 +156,31 @@ def _endpoint(profile: dict[str, Any], config: dict[str, Any]) -> str:
     return str(found).rstrip("/")
 
 
+def bucket_and_key(address: str) -> tuple[str, str]:
+    """Take s3://BUCKET/KEY apart. Raises: BadInput if that is no bucket's name."""
+    bucket, _, key = address.removeprefix("s3://").partition("/")
+    if not bucket:
+        raise BadInput(f"{printable(address)} names no bucket", do="s3://BUCKET/KEY")
+    if not _BUCKET.fullmatch(bucket):
+        raise BadInput(
+            f'{printable(address)}: "{printable(bucket)}" cannot be the name of a bucket, which has 3 to 63 letters, '
+            "digits, dots and hyphens",
+            do="check the name: aws s3 ls",
+        )
+    return bucket, key
+
+
 def find_in_bucket(address: str) -> Iterator[RemoteEntry]:
     """Give the objects that are named, or below a folder, or match a glob. Raises: OomguardError."""
     name = printable(address)
-    bucket, _, key = address.removeprefix("s3://").partition("/")
-    if not _BUCKET.fullmatch(bucket):
-        raise BadInput(f"{name} names no bucket", do="oomguard prepare s3://BUCKET/KEY, or a folder or glob in quotes")
+    bucket, key = bucket_and_key(address)
     if not {".", ".."}.isdisjoint(key.split("/")):  # what sends requests takes them out, as of a path
         raise BadInput(
             f"{name}: objects with . or .. between slashes in their names are not read",
             do=f"aws s3 cp {shell_word(address)} FILE; oomguard prepare FILE",
         )
     pattern, store = path_pattern(key), S3()
-    bucket_list = _Bucket(Client(name, store), store, bucket, name)
+    bucket_list = BucketList(Client(name, store), store, bucket, name)
     if pattern.path and not pattern.has_magic and not key.endswith("/"):
         try:
             first = next(bucket_list.objects(pattern.path, most=1), None)
@@ -180,7 +196,7 @@ def find_in_bucket(address: str) -> Iterator[RemoteEntry]:
             yield RemoteEntry(address=f"s3://{bucket}/{where}", size=size, pin=tag, named=False)
 
 
-class _Bucket:
+class BucketList:
     """The list of a bucket's objects, a page of a thousand at a time."""
 
     def __init__(self, client: Client, store: S3, bucket: str, name: str) -> None:

@@ -29,6 +29,10 @@ class Store:
         """Headers that say who asks; they go to the host of the address, and to none that it redirects to."""
         return {}
 
+    def sign(self, method: str, url: str, headers: dict[str, str], data: Any) -> dict[str, str]:  # noqa: ARG002
+        """Headers that say who sends this request; some stores have them of each."""
+        return self.secret(url)
+
     def elsewhere(self, url: str, answer: Any) -> str | None:  # noqa: ARG002
         """Where the same store has it, as an answer says; None: the answer is what was asked for, or a redirect."""
         return None

@@ -21,7 +21,7 @@ def find_on_web(address: str) -> Iterator[RemoteEntry]:
     if parts.query:
         without = parts._replace(query="").geturl()
         raise BadInput(
-            f"{name}: a query is of the links of the Hub's pages, and of no other server's",
+            f"{name}: an address with a query is read only if it is a link from the Hub's pages",
             do=f"oomguard prepare {shell_word(without)}",
         )
     size, pin = ask_extent(Client(name, Store()), address)

@@ -114,7 +114,7 @@ class Extent:
         except OSError as error:
             raise disk_error(error, self.path) from error
         if (done, crc) != (self.size, self.crc):
-            raise Changed(f"{self.path} holds other bytes than the run left there", do="--restart starts over")
+            raise Changed(f"{self.path} does not hold what the run left there", do="--restart starts over")
         self.is_new = False
 
 

@@ -31,6 +31,7 @@ from oomguard.preparation.writing.manifest_lines import (
     salvage_lines,
 )
 from oomguard.text import printable
+from oomguard.units import format_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -363,8 +364,11 @@ def _require_same(lines: list[dict[str, Any]], new: dict[str, Any]) -> None:
             is_longer = isinstance(now, list) and isinstance(before, list) and len(now) > len(before)
             if key == "input" and is_longer and "shuffle" not in new:
                 more = "--extend to add the new inputs; "
+            was, is_now = _words(before, now), _words(now, before)
+            if was == is_now:
+                was, is_now = _words(before, now, exact=True), _words(now, before, exact=True)
             raise Changed(
-                f"another job's shards are here: {key} was {_words(before, now)}, and now it is {_words(now, before)}",
+                f"another job's shards are here: {key} was {was}, and now it is {is_now}",
                 do=f"{more}another --out FOLDER; or the same as before to resume, or --restart to start over here",
             )
 
@@ -402,21 +406,26 @@ def _unfinished(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
     raise Changed("the manifest here does not say where its last shards began", do=_ELSEWHERE)
 
 
-def _words(value: Any, other: Any) -> str:
-    """A value of the header for people; of a list of files, the first one that the other does not have."""
+def _words(value: Any, other: Any, *, exact: bool = False) -> str:
+    """A value of the header for people; of a list of files, the first one that the other does not have.
+
+    `exact`: to the byte and the microsecond, where files differ by no more.
+    """
     if isinstance(value, list):
         others = {json.dumps(item, sort_keys=True) for item in other} if isinstance(other, list) else set()
         differs = next((item for item in value if json.dumps(item, sort_keys=True) not in others), None)
         differs = value[0] if differs is None and value else differs
         more = f" and {len(value) - 1} more" if len(value) > 1 else ""
-        return f"{_words(differs, None)}{more}"
+        return f"{_words(differs, None, exact=exact)}{more}"
     if isinstance(value, dict) and isinstance(value.get("path"), str):
         size: Any = value.get("bytes")
         changed: Any = value.get("changed")
-        words = [f"{size:,} bytes"] if is_count(size) else []  # of a stream, and of one under way, it is left out
+        words = []
+        if is_count(size):  # of a stream, and of one under way, it is left out
+            words.append(f"{size:,} bytes" if exact else format_size(size))
         if is_count(changed) and changed < _YEAR_9999:
-            when = datetime.fromtimestamp(changed / 1e9).astimezone().isoformat(" ", "microseconds")
-            words.append(f"changed {when}")
+            when = datetime.fromtimestamp(changed / 1e9).astimezone()
+            words.append(f"changed {when:%Y-%m-%d %H:%M:%S.%f}" if exact else f"changed {when:%Y-%m-%d %H:%M:%S}")
         return printable(value["path"]) + (f" ({', '.join(words)})" if words else "")
     return json.dumps(value)
 

@@ -41,7 +41,7 @@ def require_sense(job: Job, progress: Progress) -> None:
             _refuse("there is no checkpoint")
         return
     if not point.keys() >= _CHECKPOINT or point["errors"] not in ("strict", "replace", "skip"):
-        _refuse("a checkpoint is not whole")
+        _refuse("a checkpoint is incomplete")
     _check_totals(point["totals"])
     _check_open(job, progress, point["open"])
     _check_position(job, progress, point["position"], point["totals"])
@@ -53,14 +53,14 @@ def require_sense(job: Job, progress: Progress) -> None:
 
 def _check_totals(totals: Any) -> None:
     if not isinstance(totals, dict) or totals.keys() != _TOTALS or not all(map(is_count, totals.values())):
-        _refuse("the totals are no numbers")
+        _refuse("the totals are not numbers")
 
 
 def _check_open(job: Job, progress: Progress, opened: Any) -> None:
     """Each split has as many shards as its number says, and all tokens are in one."""
     splits = {"train", "val"} if job.by_document else {"train"}
     if not isinstance(opened, dict) or opened.keys() != splits:
-        _refuse("the open shards are others")
+        _refuse("the open shards are not those of this job")
     output, layout = job.resolved.output, job.resolved.layout
     most, with_documents = layout.shard_tokens, output.writes_documents(layout)
     tokens = sum(shard["tokens"] for shard in progress.shards)
@@ -69,7 +69,7 @@ def _check_open(job: Job, progress: Progress, opened: Any) -> None:
             _refuse("an open shard has no place")
         held = _check_held(at, most if layout.fold_last else None, with_documents=with_documents)
         if (at["tokens"] and not is_sha256(at.get("sha256"))) or (most is not None and at["tokens"] >= most):
-            _refuse("an open shard is none")
+            _refuse("an open shard cannot be one")
         known = [at.get("documents", 0), at.get("ends_crc32", 0)]
         if not all(map(is_count, known)) or (at["tokens"] and with_documents != ("documents" in at)):
             _refuse("the documents of an open shard are not known")
@@ -80,7 +80,7 @@ def _check_open(job: Job, progress: Progress, opened: Any) -> None:
         tokens += at["tokens"] + (held or 0)
     assert progress.checkpoint is not None
     if tokens != progress.checkpoint["totals"]["tokens"]:
-        _refuse("the shards hold another number of tokens")
+        _refuse("the shards hold a different number of tokens")
 
 
 def _check_provenance(progress: Progress, at: Any) -> None:
@@ -91,7 +91,7 @@ def _check_provenance(progress: Progress, at: Any) -> None:
     if "rows" in at:
         lists += [(at["rows"], 2), (at.get("names"), 3)]
     if not isinstance(at.get("name", ""), str) or not all(_are_numbers(found, count) for found, count in lists):
-        _refuse("the place in its provenance is none")
+        _refuse("the place in its provenance cannot be one")
 
 
 def _are_numbers(found: Any, count: int) -> bool:
@@ -118,7 +118,7 @@ def _check_position(job: Job, progress: Progress, position: Any, totals: dict[st
         return  # stopped before the first piece
     if job.options.shuffle is not None:
         if not isinstance(position, dict) or position.keys() != _PLACE or not all(map(is_count, position.values())):
-            _refuse("its position is none")
+            _refuse("its position cannot be one")
         return
     index: Any = position.get("source") if isinstance(position, dict) else None
     if not is_count(index) or index > len(job.sources):
@@ -126,17 +126,17 @@ def _check_position(job: Job, progress: Progress, position: Any, totals: dict[st
     before, rest = job.sources[:index], {key: value for key, value in position.items() if key not in ("source", "kept")}
     kept = position.get("kept", [0, 0])
     if not isinstance(kept, list) or len(kept) != 2 or not all(map(is_count, kept)):
-        _refuse("its position is none")
+        _refuse("its position cannot be one")
     if index == len(job.sources):
         if rest:
-            _refuse("its position is behind the input")
+            _refuse("its position is past the end of the input")
         offset = 0
     else:
         offset = _offset(job.sources[index], rest)
     if all(source.seekable_text for source in job.sources[: index + 1]) and not progress.bad_files:
         done = sum(source.size or 0 for source in before) + offset
         if done != totals["input_bytes"]:
-            _refuse("its position is another one than its number of bytes")
+            _refuse("its position does not match its number of bytes")
 
 
 def _offset(source: Source, rest: dict[str, Any]) -> int:
@@ -146,13 +146,13 @@ def _offset(source: Source, rest: dict[str, Any]) -> int:
     if source.seekable_text:
         offset: Any = rest.get("offset")
         if rest.keys() != {"offset"} or not is_count(offset) or offset > (source.size or 0):
-            _refuse("its position is behind the end of the file")
+            _refuse("its position is past the end of the file")
         return int(offset)
     resume = rest.get("resume")
     if rest.keys() != {"resume"} or not isinstance(resume, dict):
-        _refuse("its position is none")
+        _refuse("its position cannot be one")
     if not all(is_count(value) or isinstance(value, bool) for value in resume.values()):
-        _refuse("its position is none")
+        _refuse("its position cannot be one")
     return 0
 
 
@@ -160,16 +160,16 @@ def _check_result(job: Job, progress: Progress, result: dict[str, Any]) -> None:
     types = {field.name: str(field.type) for field in fields(ShardSet)}
     is_whole = types.keys() - _NEWER <= result.keys() - {"schema"} <= types.keys()
     if not is_whole or result.get("shards") != progress.shards or not are_beside_files(result.get("files", [])):
-        _refuse("its result is another one")
+        _refuse("its result is not that of this job")
     for name, kind in types.items():
         value = result.get(name, None if kind == "int | None" else [])
         expected = _RESULT_TYPES.get(kind, list)
         if not isinstance(value, expected) or (isinstance(value, bool) and kind != "bool"):
-            _refuse(f"{name} of its result is none")
+            _refuse(f"{name} of its result cannot be one")
         if kind == "tuple[str, ...]" and not all(isinstance(note, str) for note in value):
-            _refuse(f"{name} of its result are no notes")
+            _refuse(f"{name} of its result are not notes")
     if result["tokens"] != sum(shard["tokens"] for shard in progress.shards):
-        _refuse("its result has another number of tokens")
+        _refuse("its result has a different number of tokens")
     if (result["format"], result["encoding"]) != (job.options.format, job.options.encoding):
         _refuse("its result is of another format")
 

@@ -160,4 +160,4 @@ def read_rows(path: Path) -> Iterator[tuple[Any, list[str]]]:
     except FileNotFoundError as error:
         raise Changed(f"{path} is not there, so that nothing can be added to it", do="--restart starts over") from error
     except (pa.ArrowException, OSError, KeyError, ValueError, AttributeError) as error:
-        raise Changed(f"{path} is no file with provenance: {error}", do="--restart starts over") from error
+        raise Changed(f"{path} is not a provenance file: {error}", do="--restart starts over") from error

@@ -42,14 +42,14 @@ def require_shards(folder: Path, progress: Progress, *, output: OutputFormat, la
         status = _status(file, size)
         untouched = file_identity(status) == progress.files[shard["path"]]
         if (every_byte or not untouched) and sha256_of(file) != shard["sha256"]:
-            raise _not_as_left(file, "holds other bytes now (its sha256 differs)")
+            raise _not_as_left(file, "holds different bytes now (its sha256 differs)")
 
     whole = progress.result.get("files", []) if progress.result else []
     for beside in (*whole, *(file for shard in progress.shards for file in shard.get("index", ()))):
         file = folder / beside["path"]
         _status(file, beside["bytes"])
         if every_byte and sha256_of(file) != beside["sha256"]:
-            raise _not_as_left(file, "holds other bytes now (its sha256 differs)")
+            raise _not_as_left(file, "holds different bytes now (its sha256 differs)")
 
 
 def _status(file: Path, size: int) -> os.stat_result:

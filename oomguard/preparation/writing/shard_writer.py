@@ -383,10 +383,10 @@ class SplitWriter:
         self._fd = safe_files.open_there(file)
         self._tokens = tokens
         if os.fstat(self._fd).st_size < self._size:
-            raise Changed(f"{file} is shorter than the run left it", do="--restart starts over")
+            raise Changed(f"{file} is shorter than when the run left it", do="--restart starts over")
         self._hash.digest = hash_part(self._fd, hashlib.sha256(self._header), len(self._header), self._size)
         if self._hash.hexdigest() != sha256:
-            raise Changed(f"{file} holds other bytes than the run left there", do="--restart starts over")
+            raise Changed(f"{file} does not hold what the run left there", do="--restart starts over")
         if file != self._temporary:
             safe_files.rename(file, self._temporary)
         os.ftruncate(self._fd, self._size)

@@ -64,7 +64,7 @@ class Spool:
         except OSError as error:
             raise disk_error(error, self.path) from error
         if (self.size, self._crc) != (size, crc):
-            raise Changed(f"{self.path} holds other bytes than the run left there", do="--restart starts over")
+            raise Changed(f"{self.path} does not hold what the run left there", do="--restart starts over")
 
     def stretches(self, size: int, step: int = 1 << 20) -> Iterator[bytes]:
         """The first `size` bytes, `step` at once."""

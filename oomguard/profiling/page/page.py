@@ -75,11 +75,11 @@ def _verdict(profile: PeakProfile) -> str:
     available, made = format_size(profile.head.available), profile.forecast
     begin = f"{ended[:1].upper()}{ended[1:]}. Peak {peak}."
     if profile.read_all:
-        return f"{begin} All of its input was read; {available} were available."
+        return f"{begin} All of its input was read; {available} was available."
     if made is None or made.at_end is None:
-        return f"{begin} {available} were available."
+        return f"{begin} {available} was available."
     fits = "It fits" if profile.fits else "It does not fit"
-    return f"{begin} {fits}: all of the input needs {format_size(made.at_end)}, {available} were available."
+    return f"{begin} {fits}: all of the input needs {format_size(made.at_end)}, {available} was available."
 
 
 def _peaks(profile: PeakProfile) -> str:
@@ -141,7 +141,7 @@ def _legend(legend: list[tuple[str, str]]) -> str:
 
 def _caption(chart: ChartData) -> str:
     said = [
-        "Unreclaimable is what only ending a process gives back: anonymous memory, shared memory, and what is swapped.",
+        "Unreclaimable is what only ending a process gives back: anonymous, shared and swapped-out memory.",
         "In the total each page counts once."
         if chart.exact
         else "Some samples of the total are upper bounds: shared pages may count more than once.",
@@ -244,7 +244,10 @@ def _processes(profile: PeakProfile) -> str:
         for process in held[:_PROCESSES]
     ]
     head = ("pid", "name", "held at most", "file pages", "seen", "command")
-    note = "<p>Of pages that several share, each holds the whole: a column does not add up to the peak.</p>"
+    note = (
+        "<p>A page that several processes share counts whole for each of them, "
+        "so a column does not add up to the peak.</p>"
+    )
     return (note if rows else "") + table("processes, those that held most first", head, rows) + more(held, _PROCESSES)
 
 

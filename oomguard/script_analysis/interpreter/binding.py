@@ -42,6 +42,8 @@ def leaves(body: Sequence[ast.stmt]) -> bool:
 
 # Names: what an assignment, a deletion or `+=` gives to which, and what grows by it.
 
+# Methods that keep what they are given.
+_TAKES_IN = frozenset({"append", "add", "extend", "put", "appendleft", "update", "write"})
 _ADDED = frozenset({"append", "union", "concat", "concatenate", "extend", "vstack"})  # methods that give both together
 _MANY = 12  # fields of a line
 _JOINERS = {"concatenate", "append", "hstack", "vstack", "concat", "cat", "union", "concat_tables"}
@@ -101,6 +103,8 @@ class Binding(Functions):
             old = owner.parts.get(target.attr)
             if old is not None and old is not value:
                 self.memory.flush(old)
+            if value.kind == "bound" and value.value in _TAKES_IN and owner.kind == "unknown":
+                self.memory.cannot_see(target, "may be called for each piece of the input, and keeps it")
             owner.parts[target.attr] = value
         elif isinstance(target, ast.Subscript):
             owner = self.evaluate(target.value)

@@ -27,6 +27,9 @@ _NUMBERS: dict[type[ast.operator], Callable[[float, float], float]] = {
 _MOST = 1e15  # a number beyond is no size, and might take long to compute
 
 
+_MOST_OBJECTS = 50
+
+
 class Expressions(Elements, Iteration):
     """Gives a AbstractValue for each expression."""
 
@@ -174,7 +177,9 @@ class Expressions(Elements, Iteration):
         names = [argument.arg for argument in (*node.args.posonlyargs, *node.args.args)]
         defaults = zip(reversed(names), reversed(node.args.defaults), strict=False)
         parts = {f"default {name}": self.evaluate(default) for name, default in defaults}
-        return AbstractValue(kind="function", value=node, home=self.memory.frames[-1], parts=parts)
+        function = AbstractValue(kind="function", value=node, home=self.memory.frames[-1], parts=parts)
+        self.lambdas.append(function)
+        return function
 
     def visit_Call(self, node: ast.Call, *, hint: str = "") -> AbstractValue:
         if isinstance(node.func, ast.Attribute):
@@ -290,6 +295,8 @@ class Expressions(Elements, Iteration):
         self, body: AbstractValue, args: list[AbstractValue], kwargs: dict[str, AbstractValue]
     ) -> AbstractValue:
         made = self.memory.new(body.named or "object", parts={"class": body})
+        if id(body) in self.of_others and len(self.made_of_others) < _MOST_OBJECTS:
+            self.made_of_others.append(made)
         begins = self._bound_method(body, "__init__")
         if begins is not None:
             self.call_function(begins, [made, *args], kwargs)

@@ -37,6 +37,18 @@ _CONTAINERS = {
 }  # fmt: skip
 
 
+_PLAIN_BASES = frozenset({
+    "object", "ABC", "Protocol", "Generic", "NamedTuple", "TypedDict", "Enum", "IntEnum", "StrEnum", "Exception",
+    "BaseModel",
+})  # fmt: skip
+
+
+def _is_plain(base: ast.expr) -> bool:
+    """Whether this parent calls nothing of its children by itself."""
+    name = ast.unparse(base).partition("[")[0].rpartition(".")[2]
+    return name in _PLAIN_BASES or name.endswith("Error")
+
+
 class Functions(Expressions):
     """Definitions and calls."""
 
@@ -64,6 +76,10 @@ class Functions(Expressions):
         )  # fmt: skip
         for base in reversed(bases):
             body.parts |= base.parts
+        if any(id(base) in self.of_others for base in bases) or (
+            len(given) > len(bases) and not body.named and not all(map(_is_plain, statement.bases))
+        ):
+            self.of_others.add(id(body))
         for member in statement.body:
             if isinstance(member, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 method = AbstractValue(kind="function", value=member, home=self.memory.frames[-1])
@@ -91,7 +107,8 @@ class Functions(Expressions):
         self.times[id(node)] += 1
         if id(node) in self.calls or len(self.calls) > _DEEPEST_CALL or self.times[id(node)] > _MOST_CALLS:
             if id(node) not in self.calls:
-                self.memory.cannot_see_line(self.line, "calls functions so deep or so often that they are not followed")
+                why = "calls functions so deeply or so often that they are not followed"
+                self.memory.cannot_see_line(self.line, why)
             return AbstractValue()
         cache = function.parts.get("cache")
         if cache is not None:

@@ -55,6 +55,9 @@ class Interpretation:
         self.own_modules: dict[str, AbstractValue] = {}
         self.module = Frame()
         self.functions: list[AbstractValue] = []
+        self.lambdas: list[AbstractValue] = []
+        self.of_others: set[int] = set()  # classes with a parent from elsewhere
+        self.made_of_others: list[AbstractValue] = []  # objects of these
         self.called: set[int] = set()
         self.times: Counter[int] = Counter()
         self.calls: list[int] = []

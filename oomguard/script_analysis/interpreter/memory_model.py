@@ -173,7 +173,7 @@ class MemoryModel:
 
     def assume_small(self, node: ast.AST) -> None:
         """The file that is read whole here is no corpus, by its name."""
-        self.assume(node, "this file is small, as its name says")
+        self.assume(node, "this file is small, as its name suggests")
 
     def assume(self, node: ast.AST, what: str) -> None:
         """The verdict holds only if this does."""

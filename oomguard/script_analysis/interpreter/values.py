@@ -75,7 +75,9 @@ POINTER = 0.05  # of the cost of a document's objects, or less: a list's slot fo
 _DOCUMENT_POINTER = 0.005
 # What a list of it is remembered for: something is done with each later.
 CONTAINED = frozenset({"output", "file", "object", "queue", "future", "dict", "set", "counter", "list"})
-WRAPPED = frozenset({"future", "worker", "bytebuffer", "textbuffer", "compact"})  # they hold what they were made of
+WRAPPED = frozenset(
+    {"future", "worker", "bytebuffer", "textbuffer", "compact", "exception"}
+)  # they hold what they were made of
 WHOLE_ITEMS = frozenset({"tuple", "object", "function", "partial", *WRAPPED})  # what is kept is the item itself
 CALLABLE = frozenset({"bound", "function", "partial"})
 _SMALL = frozenset({"line", "word", "character", "value"})

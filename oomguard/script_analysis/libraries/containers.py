@@ -222,8 +222,9 @@ def _container(it: Expressions, call: Call) -> AbstractValue | None:
     if call.name in ("write", "put", "writelines"):
         return AbstractValue()  # of what stands in the list: a file
     if call.name == "setdefault" and len(call.args) > 1:
-        if call.args[0].of_input:
-            it.memory.grow(holder, call.args[0], call.node, spread=False)
+        for one in call.args[:2]:
+            if one.of_input:
+                it.memory.grow(holder, one, call.node, spread=False)
         return AbstractValue(kind="element", parts={"of": holder}, born=holder.born)
     if call.name in ("clear", "pop", "popleft", "popitem", "truncate"):
         it.memory.flush(call.owner)

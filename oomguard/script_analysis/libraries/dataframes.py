@@ -212,7 +212,9 @@ def _shuffled(it: Expressions, call: Call) -> AbstractValue | None:
         return None
     size = call.kwargs.get("buffer_size") or (call.args[0] if call.args else AbstractValue(value=1))
     if not isinstance(size.value, int) or size.value > _MOST_SHUFFLED:
-        it.memory.cannot_see(call.node, "keeps as many samples as it is told to; how large they are is not said here")
+        it.memory.cannot_see(
+            call.node, "keeps as many samples as it is told to; how large they are cannot be seen here"
+        )
     return call.owner
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # Pools of processes and threads: what they take in before they start, and what they keep.
 
+_FEW_RECORDS = 50_000  # of a log: about a kilobyte each
 _LISTS = {"map", "starmap", "map_async", "starmap_async"}
 _STREAMS = {"imap", "imap_unordered", "istarmap"}
 _MAKERS = ("Pool", "ThreadPool", "ProcessPoolExecutor", "ThreadPoolExecutor")
@@ -124,7 +125,9 @@ def _start_soon(it: Expressions, call: Call) -> AbstractValue | None:
     with it.memory.loop(0.0):
         apply(it, call.node, *call.args)
     if any(loop.fraction > 0 and loop.number not in call.owner.born for loop in it.memory.loops):
-        it.memory.cannot_see(call.node, "starts a task for each piece of the input; how many wait at once is not seen")
+        it.memory.cannot_see(
+            call.node, "starts a task for each piece of the input; how many wait at once cannot be seen here"
+        )
     return AbstractValue(kind="none")
 
 
@@ -144,6 +147,16 @@ def _map_with(it: Expressions, call: Call) -> AbstractValue | None:
     return None
 
 
+def _when_done(it: Expressions, call: Call) -> AbstractValue | None:
+    """add_done_callback: called once, with the future."""
+    if not call.args:
+        return None
+    result = AbstractValue(kind="document", of_input=True)
+    done = call.owner if call.owner.kind == "future" else AbstractValue(kind="future", of_input=True, item=result)
+    apply(it, call.node, call.args[0], done)
+    return AbstractValue(kind="none")
+
+
 def _result(_: Expressions, call: Call) -> AbstractValue | None:
     if call.owner.kind == "future":
         return call.owner.item
@@ -158,8 +171,21 @@ def _remote(it: Expressions, call: Call) -> AbstractValue | None:
     return it.memory.new("future", item=result, of_input=result.of_input)
 
 
+def _keep_records(it: Expressions, call: Call) -> AbstractValue:
+    """MemoryHandler and QueueHandler of logging: records wait, up to a number, or for who takes them from the queue."""
+    given = call.args[0] if call.args else call.kwargs.get("capacity", AbstractValue())
+    few = isinstance(given.value, int) and given.value <= _FEW_RECORDS
+    if not few and not (given.kind == "queue" and given.value != "unbounded"):
+        it.memory.cannot_see(call.node, "keeps log records until there are very many, or until they are taken")
+    return it.memory.new("output")
+
+
 FUNCTIONS.update(
     {
+        **dict.fromkeys(
+            ("logging.handlers.MemoryHandler", "logging.handlers.BufferingHandler", "logging.handlers.QueueHandler"),
+            _keep_records,
+        ),
         "joblib.Parallel": lambda it, _: it.memory.new("parallel"),
         "joblib.delayed": same,
         **dict.fromkeys(
@@ -203,6 +229,7 @@ ANYWHERE.update(
         **dict.fromkeys(("get", "result", "wait"), _result),
         **dict.fromkeys(("remote", "delay"), _remote),
         "create_task": _task,
+        "add_done_callback": _when_done,
         "start_soon": _start_soon,
         "run_until_complete": _run_coroutine,
     }
@@ -263,7 +290,7 @@ def _start_program(it: Expressions, call: Call) -> AbstractValue:
     name = _program(call.node)
     if name not in _SMALL and name not in _STREAMING:
         it.memory.cannot_see(
-            call.node, f"starts another program{f' ({name})' if name else ''}: what it holds is not seen"
+            call.node, f"starts another program{f' ({name})' if name else ''}: what it holds cannot be seen here"
         )
     return AbstractValue(kind="number")
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from oomguard.supervision.rules.enforcement import Way
+    from oomguard.supervision.options import Way
     from oomguard.supervision.rules.limits import JobLimits
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from oomguard.formats.proc import ProcStat
     from oomguard.kernel.model import LimitAbove
-    from oomguard.supervision.rules.enforcement import Way
+    from oomguard.supervision.options import Way
 
 _KILL_PATIENCE_SECONDS = 10.0
 _GROWTH_STEPS = 48  # in the upper half of the budget

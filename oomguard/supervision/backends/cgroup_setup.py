@@ -18,7 +18,7 @@ from oomguard.supervision.rules.limits import plan_job_limits
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from oomguard.supervision.rules.enforcement import Way
+    from oomguard.supervision.options import Way
 
 
 def open_cgroup(

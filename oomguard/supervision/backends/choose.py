@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.kernel.cgroup.directory import find_own_cgroup
 from oomguard.kernel.cgroup.refusals import MemcgUnavailable
-from oomguard.supervision.rules.enforcement import BudgetRequest, Enforcement, Refusal, ways_to_try
+from oomguard.supervision.options import BudgetRequest, Enforcement, Refusal, ways_to_try
 
 if TYPE_CHECKING:
     from collections.abc import Callable

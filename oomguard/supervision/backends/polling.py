@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from oomguard.formats.proc import ProcStat
     from oomguard.kernel.model import LimitAbove
     from oomguard.kernel.proc.memory import ForkFamily
-    from oomguard.supervision.rules.enforcement import Way
+    from oomguard.supervision.options import Way
 
 CANNOT = "a burst can exceed it, kernel memory is not counted, swap stays enabled, and counts"
 _NEAR_FRACTION = 0.8  # of the budget: from here on shared pages are divided, which costs 8.6 ms for each GB

@@ -185,7 +185,7 @@ def _scope_of(pids: Sequence[int], name: str, root: Path = Path("/")) -> MemcgDi
                 return MemcgDir(Path(path), 2, Path(mount.mount_point))
         time.sleep(0.003)
     raise MemcgUnavailable(
-        f"systemd took the job for the scope {name}, and had not moved it there after {_START_SECONDS:g} s",
+        f"systemd accepted the job for the scope {name}, but had not moved it there after {_START_SECONDS:g} s",
         do="systemctl --user status " + name,
     )
 

@@ -6,14 +6,23 @@ import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from oomguard.kernel.machine import read_available
+from oomguard.kernel.proc.open_files import read_open_inputs
+from oomguard.units import MIB
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from oomguard.kernel.model import OpenInput
 
+    InputForecast = tuple["Forecast", OpenInput]
+
 _LEAST_SAMPLES = 5
 _LEAST_READ_FRACTION = 0.03
 _MOST_RESIDUAL_FRACTION = 0.15  # of the rise: more is no straight line
+_FORECAST_MARGIN = 1.1
+_WITHOUT_FORECAST = 1.5
+_OF_AVAILABLE = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +89,7 @@ _COMPARABLE = 0.25  # of the largest input: so large a file is a part of the inp
 _BACK = 1 << 20  # bytes; readers look back a little at times
 _FLAT_BYTES, _FLAT_PART = 4 << 20, 0.03  # memory that rises and falls by less has stopped to grow
 _FLAT_READ, _FLAT_SAMPLES = 0.05, 5
-_UNKNOWN = "too little was read yet, or memory did not grow along a line"
+_UNKNOWN = "too little has been read so far, or memory did not grow in a straight line"
 
 
 @dataclass(slots=True)
@@ -178,3 +187,35 @@ def _flat(known: _Input) -> Forecast | None:
         read_fraction=later[-1].position / known.size,
         residual=max(held) - min(held),
     )
+
+
+class InputGrowth:
+    """Call look(), then take() with what the job holds. Units: bytes."""
+
+    def __init__(self) -> None:
+        """No input is known yet."""
+        self._progress = ReadProgress()
+        self._opened: Sequence[OpenInput] = ()
+
+    def look(self, pids: Sequence[int]) -> None:
+        """See what the processes read, and where they are in it."""
+        self._opened = read_open_inputs(pids)
+
+    def take(self, unreclaimable: int) -> None:
+        """The job holds so much there."""
+        self._progress.take(self._opened, unreclaimable)
+
+    def forecast(self) -> InputForecast | None:
+        """What the main input will need by its end, while it is read. None: that cannot be said, or it is no more."""
+        found, main = self._progress.forecast(), self._progress.main_input()
+        if isinstance(found, str) or main is None or not found.per_byte:
+            return None
+        return next(((found, opened) for opened in self._opened if opened.path == main[0]), None)
+
+
+def suggest_budget(budget: int, forecast: InputForecast | None) -> int:
+    """With how much more a held job could continue: what the line says, or half as much again; if it is there."""
+    wanted = forecast[0].at_end * _FORECAST_MARGIN if forecast is not None else budget * _WITHOUT_FORECAST
+    available = read_available()
+    most = budget + available * _OF_AVAILABLE if available is not None else float("inf")
+    return max(int(min(max(wanted, budget * _FORECAST_MARGIN), most)) // MIB * MIB, budget)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _COST_PART = 125  # it takes at most one part of so many of the time since the job began,
 _FIRST_CREDIT_SECONDS, _MOST_CREDIT_SECONDS = 0.01, 0.1  # with so much at the start, and saved up
 _LONGEST_LOOK_SECONDS = 0.0005
-_SEEKING_COST_SECONDS = 0.0001  # of the supervisor, for each look that is_seeking asked for
+_SEEKING_COST_SECONDS = 0.0001  # of the supervisor, for each look that is_seeking asked for, at least
 _LEAST_PART = 2048  # of the budget: how much the job must have changed by, to be looked at
 _LEAST_GROWTH = 1 << 15  # bytes of one process: less waits until it is more
 _FIRST_PATIENCE_SECONDS, _LAST_PATIENCE_SECONDS = 0.02, 30.0  # until what could not be read is tried again
@@ -65,11 +65,15 @@ class GrowthLedger:
         """Whether the job was only met asleep while it grew: looked at more often, it is soon met where it grows."""
         return self._charged_asleep > self._charged_awake * _KNOWN_PART and self._credit_seconds > 0
 
-    def look(self, pids: Sequence[int], unreclaimable: int) -> None:
-        """Look at some of the job's processes, if there is time for it, and something to see."""
+    def look(self, pids: Sequence[int], unreclaimable: int, *, spent_seconds: float = 0.0) -> None:
+        """Look at some of the job's processes, if there is time for it, and something to see.
+
+        To measure the job and to list its processes has taken `spent_seconds` of CPU time: with hundreds of processes
+        that no cgroup sums up, more than a stack. How long it waited for the kernel meanwhile is no cost.
+        """
         now = time.monotonic()
         credit = self._credit_seconds + (now - self._credit_at) / _COST_PART
-        credit -= _SEEKING_COST_SECONDS if self.is_seeking else 0.0
+        credit -= max(_SEEKING_COST_SECONDS, spent_seconds) if self.is_seeking else 0.0
         self._credit_seconds, self._credit_at = min(credit, _MOST_CREDIT_SECONDS), now
         if self._credit_seconds <= 0 or (
             self._first is not None and abs(unreclaimable - self._last) < self._least_change
@@ -181,8 +185,11 @@ class GrowthLedger:
         self._read.add(pid)
         if slept or self._sleeps(pid):
             return _ASLEEP
-        line = charged_line(self.sources.named(pid, frames) or (), program)
-        return _ASLEEP if only_waits(self.sources.line(pid, line.file, line.line)) else line
+        named = self.sources.named(pid, frames) or list(frames)
+        line = charged_line(named, program)
+        # Woken, it waits for a CPU, and stands where it slept: in the user's line, or in a library's.
+        places = {(line.file, line.line), named[0][:2]}
+        return _ASLEEP if any(only_waits(self.sources.line(pid, *place)) for place in places) else line
 
     def _sleeps(self, pid: int) -> bool:
         """Whether the thread that was looked at sleeps: then what grew did so before, elsewhere."""

@@ -253,7 +253,7 @@ def _do_not_copy(held: Snapshot) -> list[str]:
     if held.copied < held.unreclaimable // 4:
         return []
     told = (
-        f"{format_size(held.copied)} of it are copies that forked children made of their parent's memory: to use a "
+        f"{format_size(held.copied)} of it are copies that forked children made of their parent's memory: using a "
         "Python object writes its reference count, which copies its page. A numpy array or an Arrow table is shared "
         "uncopied; or give each child only its part"
     )
@@ -330,7 +330,7 @@ def size_by_flag(processes: Sequence[ProcessFacts], budget: int) -> list[str]:
         program = process.command[0].rpartition("/")[2] if process.command else process.name
         if program == "java":
             told.append(
-                "java takes a quarter of the memory limit that it finds for its heap: say how much it may have, "
+                "for its heap java takes a quarter of the memory limit that it finds: say how much it may have, "
                 f"java -Xmx{max(budget * 3 // 4 // MIB, 1)}m (or JAVA_TOOL_OPTIONS), a quarter less than --max-rss"
             )
         elif program in ("node", "nodejs"):

@@ -26,7 +26,8 @@ _ONLY_WAITS = re.compile(
         |[\w.]*\b(wait|acquire)\([\w\s.,=*/+-]*\)
         |[\w.]*\bjoin\((timeout=[\w.]*|[\d.]*)\)
         |([\w.]*\.)?select\.select\([\w\s.,=*/+\[\]-]*\)
-        |[\w.]*(selector\w*|poller)\.(select|poll)\((timeout=)?[\w.]*\)
+        |(\w+\ =\ )?[\w.]*(selector\w*|poller)\.(select|poll)\([\w\s.,=]*\)
+        |[\w.]*\bsend(all)?\([\w.]*\)
     )(\s*\#.*)?$""",
     re.VERBOSE,
 )

@@ -74,7 +74,7 @@ def _thrashing(machine: SwapMachine, size: int, peak: int | None) -> SwapConcern
     whose = "the job needs" if peak is not None else "memory and this swap together are"
     return SwapConcern(
         effect="slow",
-        text=f"{whose} {format_size(needed)}, and this machine has {format_size(machine.ram)}: a job that uses "
+        text=f"{whose} {format_size(needed)}, and this machine has {format_size(machine.ram)} of RAM: a job that uses "
         "all of it again and again in random order (Python dicts and lists of objects) would mostly wait for the disk; "
         "one that fills it once and reads it in order (arrays, tables) is fine",
     )
@@ -216,7 +216,7 @@ def pick_place(places: Sequence[PlaceFacts], size: int) -> PlaceFacts:
             check_room(roomiest, size)
         raise SwapRefused(
             f"{format_size(size)} fits on none of the {len(places)} disks: there is room for at most "
-            f"{format_size(largest_size(roomiest))} on {roomiest.mount_point}, where 10 % are kept free",
+            f"{format_size(largest_size(roomiest))} on {roomiest.mount_point}, where 10 % is kept free",
             do=f"oomguard swap --size {largest_size(roomiest) // MIB}M, or make room on one of them",
         )
     return max(with_room, key=lambda place: (place.disk.bytes_per_second, place.free))

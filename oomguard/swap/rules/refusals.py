@@ -114,7 +114,7 @@ def check_machine(machine: SwapMachine) -> None:
     if machine.missing_tools:
         raise SwapRefused(
             f"{' and '.join(machine.missing_tools)} not found, in PATH or /usr/sbin",
-            do="sudo apt-get install util-linux  # the package is called so on dnf, pacman and apk, too",
+            do="sudo apt-get install util-linux  # the package has the same name for dnf, pacman and apk",
         )
     if len(machine.areas) >= _MOST_AREAS:
         raise SwapRefused(
@@ -201,7 +201,7 @@ def check_room(place: PlaceFacts, size: int) -> None:
     smaller = f"--size {most // MIB}M fits, or " if most >= 64 * MIB else ""
     raise SwapRefused(
         f"{format_size(size)} does not fit on {place.mount_point}: {format_size(place.free)} of "
-        f"{format_size(place.total)} are free, and {format_size(place.total * KEEP_FREE)} (10 %) are kept free",
+        f"{format_size(place.total)} is free, and {format_size(place.total * KEEP_FREE)} (10 %) is kept free",
         do=f"{smaller}--path FILE on another disk, or make room: du -xh {shlex.quote(place.mount_point)} | sort -h",
     )
 
@@ -229,7 +229,7 @@ def check_memory(path: str, areas: Sequence[SwapArea], available: int) -> None:
     room = int(available * _OF_AVAILABLE) + elsewhere
     if area.used > room:
         raise SwapRefused(
-            f"{format_size(area.used)} are swapped out to {path}, and memory and other swap have room for "
+            f"{format_size(area.used)} is swapped out to {path}, and memory and other swap have room for "
             f"{format_size(room)}; switching it off would make the kernel kill a process",
             do="oomguard swap status  # shows whose memory it is: end that process, then try again",
         )

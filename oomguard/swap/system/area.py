@@ -34,7 +34,7 @@ def _nobody() -> str | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SwapEvents:
-    """What a caller may follow, and stop."""
+    """Callbacks to follow what is done, and to stop it."""
 
     on_step: Callable[[SwapStep], None] = _nothing  # before each
     on_progress: Callable[[str, int, int], None] = _nothing  # what is done, bytes of it, bytes in all

@@ -326,7 +326,7 @@ def _explained(doing: str, path: str) -> Iterator[None]:
             raise NeedsPrivilege(what, do=as_root("swap ...")) from error
         do = {
             errno.ENOSPC: f"df -h {folder}; a smaller --size, or --path FILE on another disk",
-            errno.EDQUOT: f"quota -v; a smaller --size, or --path FILE on another disk than {folder}",
+            errno.EDQUOT: f"quota -v; a smaller --size, or --path FILE on a disk other than that of {folder}",
             errno.EEXIST: "--path with another name: that file has just been made",
         }.get(error.errno or 0, "dmesg | tail, for what the kernel says; then --path FILE on another disk")
         raise SwapFailed(what, do=do) from error

@@ -66,7 +66,7 @@ _MESSAGES: tuple[tuple[str, SwaponRefusal], ...] = (
     (r"shared extents|reflink", SwaponRefusal(because="the file shares blocks with a copy of it", do=_ANOTHER_FILE)),
     (
         r"different block device|realtime",
-        SwaponRefusal(because="the file is on another device than its file system", do="--path FILE on another disk"),
+        SwaponRefusal(because="the file is not on the device of its file system", do="--path FILE on another disk"),
     ),
     (
         r"Unable to find swap-space signature|read swap header failed",

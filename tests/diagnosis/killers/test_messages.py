@@ -261,6 +261,25 @@ def test_two_jobs_are_two_kills(tmp_path: Path) -> None:
     assert diagnose(log).found == 2
 
 
+LIMIT = "slurmstepd: error: StepId=4711.0 exceeded memory limit (213737472 > 104857600), being killed\n"
+SRUN_LIMIT = "srun: Exceeded job memory limit\n"
+
+
+@pytest.mark.parametrize("texts", [(LIMIT, SACCT), (SACCT, LIMIT), (LIMIT, QUEUE), (QUEUE, LIMIT), (SRUN_LIMIT, SACCT)])
+def test_a_job_that_slurm_itself_ended_is_one_kill_by_slurm(tmp_path: Path, texts: tuple[str, ...]) -> None:
+    log = tmp_path / "pasted.txt"
+    log.write_text("".join(texts))
+    answer = diagnose(log)
+    assert answer.found == 1
+    assert "Slurm, because the job exceeded its memory limit" in str(answer.render())
+
+
+def test_a_job_that_slurm_ended_and_another_in_the_accounting_are_two_kills(tmp_path: Path) -> None:
+    log = tmp_path / "pasted.txt"
+    log.write_text(LIMIT + SACCT.replace("4711", "4712"))
+    assert diagnose(log).found == 2
+
+
 @pytest.mark.parametrize("texts", [(QUEUE, SACCT), (SACCT, QUEUE)])
 def test_a_list_of_jobs_and_another_of_the_same(tmp_path: Path, texts: tuple[str, ...]) -> None:
     log = tmp_path / "pasted.txt"
@@ -296,3 +315,66 @@ def test_the_units_name_is_one_word_of_the_command(tmp_path: Path) -> None:
     log.write_text(f"Id={HOSTILE}\nResult=oom-kill\n")
     commands = [step.command or "" for step in diagnose(log).advice]
     assert f"systemctl show '{HOSTILE}' -p Result,MemoryMax,MemoryPeak,OOMPolicy" in commands
+
+
+# What `sacct -j 1` of Slurm 22.05 printed of a job whose step the kernel had killed at --mem=100M.
+SACCT_TABLES = {
+    "the usual columns": "JobID           JobName  Partition    Account  AllocCPUS      State ExitCode \n------------ ---------- ---------- ---------- ---------- ---------- -------- \n1               prep.sh        all       root          1  COMPLETED      0:0 \n1.batch           batch                  root          1  COMPLETED      0:0 \n1.0             python3                  root          1 OUT_OF_ME+    0:125 \n",
+    "parsable": "JobID|JobName|Partition|Account|AllocCPUS|State|ExitCode\n1|prep.sh|all|root|1|COMPLETED|0:0\n1.batch|batch||root|1|COMPLETED|0:0\n1.0|python3||root|1|OUT_OF_MEMORY|0:125\n",
+    "memory": "JobID             State ExitCode     ReqMem     MaxRSS \n------------ ---------- -------- ---------- ---------- \n1             COMPLETED      0:0       100M            \n1.batch       COMPLETED      0:0                       \n1.0          OUT_OF_ME+    0:125                       \n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SACCT_TABLES)
+def test_a_step_in_the_accounting(tmp_path: Path, name: str) -> None:
+    log = tmp_path / "sacct.txt"
+    log.write_text(SACCT_TABLES[name])
+    answer = diagnose(log)
+    assert (answer.verdict, answer.found) == ("proved", 1)
+    facts = answer.others[0].facts
+    assert (facts["job"], facts["step"]) == ("1", "0")
+    assert facts.get("limit") == ("100M" if name == "memory" else None)
+    assert any(
+        step.command == f"sbatch --mem={'192M' if name == 'memory' else 'SIZE'} JOB.sh" for step in answer.advice
+    )
+
+
+def test_all_columns_of_the_accounting(tmp_path: Path) -> None:
+    """`sacct --long`: more than two hundred characters stand between the job and its state."""
+    log = tmp_path / "sacct.txt"
+    log.write_text(f"4711.0       4711.0          python3{'':380}1   00:00:01 OUT_OF_ME+    0:125{'':400}\n")
+    assert diagnose(log).others[0].facts["job"] == "4711"
+
+
+def test_memory_for_each_processor_is_no_limit_of_the_job(tmp_path: Path) -> None:
+    log = tmp_path / "sacct.txt"
+    log.write_text("JobID State ExitCode ReqMem MaxRSS\n4711.batch OUT_OF_ME+ 0:125 4Gc 7811340K\n")
+    assert "limit" not in diagnose(log).others[0].facts
+
+
+ACCOUNTING = {
+    "memory before the state": (
+        "JobID           JobName     MaxRSS     ReqMem    Elapsed      State \n"
+        "------------ ---------- ---------- ---------- ---------- ---------- \n"
+        "4710             prep                    200M   00:00:11  COMPLETED \n"
+        "4710.batch        batch     81234K               00:00:11  COMPLETED \n"
+        "4711               prep                    2G   00:01:12 OUT_OF_ME+ \n"
+        "4711.batch        batch   2011234K              00:01:12 OUT_OF_ME+ \n"
+        "4711.0          python3    101234K              00:01:12  COMPLETED \n"
+        "4712               prep                    9G   00:01:12  COMPLETED \n"
+    ),
+    "the state first": ("State|JobID|MaxRSS|ReqMem\nOUT_OF_MEMORY|4711||2Gn\nOUT_OF_MEMORY|4711.batch|2011234K|2Gn\n"),
+    "a user first": (
+        "User|JobID|State|ReqMem|MaxRSS\nann|4711|OUT_OF_MEMORY|2G|\n|4711.batch|OUT_OF_MEMORY||2011234K\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ACCOUNTING)
+def test_columns_of_the_accounting_are_read_by_their_heads(tmp_path: Path, name: str) -> None:
+    log = tmp_path / "sacct.txt"
+    log.write_text(ACCOUNTING[name])
+    answer = diagnose(log)
+    facts = answer.others[0].facts
+    assert (answer.found, facts["job"], facts["limit"], facts["used"]) == (1, "4711", "2G", "2011234K")
+    assert "sbatch --mem=3G JOB.sh" in [step.command for step in answer.advice]

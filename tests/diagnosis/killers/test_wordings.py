@@ -21,7 +21,7 @@ ALONE = {
     f"{killer.ident}: {number}": (killer, wording)
     for killer in KILLERS
     for number, wording in enumerate(killer.wordings)
-    if wording.kind == "kill"
+    if wording.kind == "kill" and wording.beside is None
 }
 STAMP = "2026-03-01T10:00:00.123456Z"
 
@@ -66,6 +66,27 @@ def test_every_wording_alone_in_every_surrounding(name: str) -> None:
         if told_by(wrap(wording.example)) != [killer.ident]:
             missed.append((surrounding, told_by(wrap(wording.example))))
     assert missed == []
+
+
+# One job of `squeue --json` or `sacct --json`, a line for each field, as Slurm 22.05, 23.11 and 24.05 write it.
+JOBS_IN_JSON = {
+    "a state": '{\n "jobs": [\n  {\n   "job_id": 4711,\n   "name": "prep",\n   "state": "OUT_OF_MEMORY"\n  }\n ]\n}\n',
+    "a step": '{\n "steps": [\n  {\n   "exit_code": {\n    "status": "SIGNALED"\n   },\n   "state": "OUT_OF_MEMORY",\n   "step": {\n    "job_id": 4711,\n    "id": 0\n   }\n  }\n ]\n}\n',
+    "states": '{\n "jobs": [\n  {\n   "job_id": 4711,\n   "state": {\n    "current": [\n     "OUT_OF_MEMORY"\n    ],\n    "reason": "OutOfMemory"\n   }\n  }\n ]\n}\n',
+    "states of squeue": '{\n "jobs": [\n  {\n   "job_id": 4711,\n   "job_state": [\n    "OUT_OF_MEMORY"\n   ]\n  }\n ]\n}\n',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", JOBS_IN_JSON)
+def test_a_job_in_json_that_is_printed_line_by_line(name: str) -> None:
+    (kill,) = findings(JOBS_IN_JSON[name].encode())
+    assert isinstance(kill, OtherKill)
+    assert (kill.told_by, kill.facts["job"]) == ("slurm", "4711")
+
+
+@pytest.mark.parametrize("wording", [each for killer in KILLERS for each in killer.wordings if each.beside])
+def test_a_plain_wording_alone_is_nothing(wording: Wording) -> None:
+    assert findings(f"{wording.example}\n".encode()) == []
 
 
 @pytest.mark.parametrize("name", ALONE)

@@ -106,3 +106,15 @@ def test_each_thread_that_allocates_has_an_arena() -> None:
     for thread in threads:
         thread.join()
     assert sum(size > 40 * 60_000 for size in found) >= 2  # there are eight for each CPU at most
+
+
+def test_thousands_of_names_are_not_all_kept_and_nothing_is_missing_from_the_sum() -> None:
+    lines = [
+        line
+        for number in range(6000)
+        for line in (f"7f{number:08x}000-7f{number:08x}fff r--p 00000000 08:01 9 /{number}", "Anonymous: 4 kB")
+    ]
+    shares = parse_smaps(lines)
+    assert sum(share.size for share in shares) == 6000 * 4096
+    assert len(shares) == 4097
+    assert shares[0] == MemoryShare(mapping="other mappings", size=(6000 - 4096) * 4096)

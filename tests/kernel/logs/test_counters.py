@@ -10,7 +10,7 @@ import pytest
 from oomguard.diagnosis.advice.killers import advise_counters
 from oomguard.diagnosis.api import diagnose
 from oomguard.diagnosis.causes.counted import explain_counters
-from oomguard.diagnosis.running_killers import running_killers
+from oomguard.diagnosis.killers import running_killers
 from oomguard.kernel.logs import counters
 from oomguard.kernel.logs.counters import read_oom_counters
 from oomguard.kernel.machine import oom_kills_since_boot

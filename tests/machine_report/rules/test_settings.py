@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from oomguard.machine_report.api import doctor
-from oomguard.machine_report.rules.settings import SETTINGS, KernelSetting, setting_findings
+from oomguard.machine_report.rules.limits import SETTINGS, KernelSetting, setting_findings
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -55,7 +55,7 @@ def test_a_share_that_needs_more_memory_says_so(
     """What the command prints there is what the worker reads."""
 
     def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
-        assert command[3:5] == ["finish", "job.json"]
+        assert command[4:6] == ["finish", "job.json"]
         with pytest.raises(error):
             work._finish(Path("job.json"), part, keep_parts=False, as_json=True)
         return subprocess.CompletedProcess(command, 1, capsys.readouterr().out, "")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from oomguard.errors import BadInput, NothingFound, Stopped
 from oomguard.preparation.api import prepare
-from oomguard.preparation.cluster import job_file, receipts, shard_shares
+from oomguard.preparation.cluster import job_place, receipts, shard_shares
 from oomguard.preparation.cluster.finishing import finish, finish_share
 from oomguard.preparation.cluster.shard_plan import At, PlannedShard, plan_shards, share_of, stretches_of
 from oomguard.preparation.cluster.unit_queue import do_units
@@ -89,7 +89,11 @@ def test_shards_end_where_one_machine_ends_them(
 ) -> None:
     val = ValSplit(fraction) if fraction else None
     shards = plan_shards(
-        stretches(units, step), full=full, with_documents=with_documents, val=val, first_index={"train": 0, "val": 0}
+        stretches(units, step),
+        full=full,
+        with_documents=with_documents,
+        val_fraction=fraction,
+        first_index={"train": 0, "val": 0},
     )
     found = {split: [shard.tokens for shard in shards if shard.split == split] for split in ("train", "val")}
     assert found == obvious(units, full, with_documents=with_documents, val=val)
@@ -161,7 +165,7 @@ def test_a_machine_that_is_killed_between_any_two_steps(
 ) -> None:
     """The process ends before any of its small files is written; the same command then goes on."""
     alone, job = alone_and_planned(tmp_path, *CASES[seed % len(CASES)])
-    chance, real = random.Random(seed), job_file.replace_text
+    chance, real = random.Random(seed), job_place.replace_text
 
     class Killed(BaseException):
         pass

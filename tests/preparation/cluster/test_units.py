@@ -226,7 +226,7 @@ def test_a_footer_that_speaks_of_more_than_there_is_is_damage(tmp_path: Path, mo
         asked.append(size)
         return real(fd, size, at)
 
-    monkeypatch.setattr("oomguard.preparation.cluster.parts.os.pread", pread)
+    monkeypatch.setattr("oomguard.preparation.cluster.job_place.os.pread", pread)
     for tokens in (1 << 50, -(1 << 50)):
         about["segments"][0]["tokens"] = tokens
         footer = json.dumps(about).encode()

@@ -21,7 +21,7 @@ from tests.preparation.encoding.core_texts import NAMES, SPLITTERS, encoder_of, 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("compiled")]
 ROOT = Path(hatch_build.__file__).parent
 SOURCE = ROOT / hatch_build.SOURCE
-SECONDS = os.environ.get("OOMGUARD_FUZZ_SECONDS", "2")
+SECONDS = os.environ.get("OOMGUARD_FUZZ_SECONDS", "1")
 
 
 def compiler() -> list[str]:
@@ -129,7 +129,9 @@ MUTANTS = {
     "a class is wrong": ("unicode.h", "        return PUNCT;\n    return (enum", "        return PUNCT;\n    if (code == 0x1680)\n        return PUNCT;\n    return (enum"),
     "a run is not seen whole": ("scan.h", "whole < taken ? (whole < digits ? whole : digits)", "whole < taken ? (whole < digits ? b->size : digits)"),
     "digits are counted in fours": ("scan.h", "n % 3 == 0", "n % 4 == 0"),
-    "the rightmost of equal pairs": ("merge.c", "at = pair[i] < best ? i : at;", "at = pair[i] <= best ? i : at;"),
+    "the rightmost of equal pairs": ("merge_short.c", "pair[i] < least ? pair[i] : least", "pair[i] >> PLACE_BITS <= least >> PLACE_BITS ? pair[i] : least"),
+    "a pair is said to be none": ("merge_short.c", "return group & group_bit(hash) ?", "return group & group_bit(hash << 1) ?"),
+    "the token before a pair is another": ("merge_short.c", "(p->live & below(at)) << 1", "below(at) << 1"),
     "a token may cross, but is said not to": ("internal.h", "        return true; /* one has", "        return false; /* one has"),
     "a bound is off by one": ("look_up.c", "- (text + starts[safe - 1]) < KEY)", "- (text + starts[safe - 1]) < KEY - 1)"),
     "a block is read beyond the text": ("scan.h", "scan->base + BLOCK > scan->readable", "scan->base + BLOCK / 2 > scan->readable"),

@@ -1,8 +1,11 @@
 """The encodings' facts are tiktoken's own, and their ranks are found offline."""
 
+import base64
 import hashlib
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import tiktoken.load
@@ -17,7 +20,7 @@ from oomguard.preparation.encoding.encodings import (
     load_tiktoken,
     read_ranks,
 )
-from tests.reference import SHIPPED, encoding_of
+from tests.reference import SHIPPED, encoding_of, pattern_of
 
 
 @pytest.mark.parametrize("name", ENCODINGS)
@@ -61,6 +64,26 @@ def test_encoding_is_tiktokens(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load_tiktoken(spec, find_rank_file(spec)).encode_ordinary(text) == encoding_of("r50k_base").encode_ordinary(
         text
     )
+
+
+class _Unchangeable(ModuleType):
+    def __setattr__(self, name: str, value: object) -> None:
+        assert name != "load_tiktoken_bpe", "replaced for all threads"
+        super().__setattr__(name, value)
+
+
+@pytest.mark.parametrize("name", ENCODINGS)
+def test_the_pattern_is_asked_for_without_changing_tiktoken_for_others(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Another thread may call tiktoken.get_encoding() at that moment."""
+    ranks = tmp_path / "ranks"
+    ranks.write_bytes(b"".join(b"%s %d\n" % (base64.b64encode(bytes([byte])), byte) for byte in range(256)))
+    spec = replace(find_encoding(name), sha256=hashlib.sha256(ranks.read_bytes()).hexdigest())
+    with monkeypatch.context() as patch:
+        patch.setattr(openai_public, "__class__", _Unchangeable)
+        pattern = load_tiktoken(spec, ranks)._pat_str
+    assert pattern == pattern_of(spec.name)
 
 
 def test_unknown_encoding_names_those_there_are() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oomguard.preparation.encoding.merge_order import find_difference
+from oomguard.preparation.encoding.tokenizer_json import find_difference
 
 BYTES = {bytes([byte]): byte for byte in range(256)}
 Merge = tuple[bytes, bytes]

@@ -13,8 +13,7 @@ import pyarrow as pa
 
 from oomguard import errors
 from oomguard.errors import BadInput
-from oomguard.preparation.engines.line_feed import LineFeed
-from oomguard.preparation.engines.row_feed import RowFeed
+from oomguard.preparation.engines.line_feed import LineFeed, RowFeed
 from oomguard.preparation.reading.line_stream import iter_lines
 from oomguard.preparation.reading.lines import BadLine, parse_lines
 from oomguard.preparation.reading.parquet import BadRow, close_file, plan_groups, read_rows

@@ -98,7 +98,7 @@ def test_an_object_over_two_lines_is_refused_in_any_block(tmp_path: Path) -> Non
     """A parser of whole blocks would take it, and two objects on one line too."""
     path = tmp_path / "a.jsonl"
     path.write_text('{"text": "a"} {"text": "b"}\n{"text":\n"c"}\n')
-    with pytest.raises(BadInput, match=r"a\.jsonl:1: no JSON: Extra data, at character 15"):
+    with pytest.raises(BadInput, match=r"a\.jsonl:1: not JSON: Extra data, at character 15"):
         read(path, "jsonl")
 
 
@@ -131,8 +131,8 @@ def test_truncated_compression(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        ("hello", "a.jsonl:2: no JSON: Expecting value, at character 1"),
-        ('{"text": "a"', "a.jsonl:2: no JSON: Expecting ',' delimiter, at character 13"),
+        ("hello", "a.jsonl:2: not JSON: Expecting value, at character 1"),
+        ('{"text": "a"', "a.jsonl:2: not JSON: Expecting ',' delimiter, at character 13"),
         ("[1, 2]", "a.jsonl:2: a JSON array, not an object"),
         ("7", "a.jsonl:2: a number, not an object"),
         ('{"content": "a", "id\\u001b": 1}', 'a.jsonl:2: no field "text"; there are: "content", "id\\x1b"'),
@@ -140,7 +140,7 @@ def test_truncated_compression(tmp_path: Path, name: str) -> None:
         ('{"text": null}', 'a.jsonl:2: the field "text" is null, not a string'),
         ('{"text": 5}', 'a.jsonl:2: the field "text" is a number, not a string'),
         ('{"text": ["a"]}', 'a.jsonl:2: the field "text" is a JSON array, not a string'),
-        ('{"text": "a\tb"}', "a.jsonl:2: no JSON: Invalid control character at, at character 12"),
+        ('{"text": "a\tb"}', "a.jsonl:2: not JSON: Invalid control character at, at character 12"),
     ],
 )
 def test_bad_lines(tmp_path: Path, line: str, problem: str) -> None:
@@ -160,7 +160,7 @@ def test_bad_lines(tmp_path: Path, line: str, problem: str) -> None:
 def test_a_file_that_is_one_array(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text('[\n{"text": "a"}\n]')
-    with pytest.raises(BadInput, match=r"a\.jsonl:1: no JSON"):
+    with pytest.raises(BadInput, match=r"a\.jsonl:1: not JSON"):
         read(path, "jsonl")
     path.write_text('[{"text": "a"}]')
     with pytest.raises(BadInput, match=r"a\.jsonl:1: a JSON array, not an object") as caught:

@@ -29,7 +29,7 @@ from oomguard.preparation.reading.csv_records import iter_csv
 from oomguard.preparation.reading.json_values import iter_values
 from oomguard.preparation.reading.line_stream import iter_lines
 from oomguard.preparation.reading.lines import parse_values
-from oomguard.preparation.reading.memory_ahead import memory_ahead
+from oomguard.preparation.reading.packed_streams import memory_ahead
 from oomguard.preparation.reading.pieces import Piece, unpack
 from oomguard.preparation.reading.source import Source
 from oomguard.preparation.reading.tar_members import iter_tar

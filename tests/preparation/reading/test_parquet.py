@@ -150,7 +150,7 @@ def test_a_file_that_was_cut_off(tmp_path: Path, kept: int) -> None:
     path = tmp_path / "a.parquet"
     write(path, [os.urandom(3000).hex()] * 3)
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(BadInput, match=r"a\.parquet: reading its footer: damaged or cut off, or no parquet file"):
+    with pytest.raises(BadInput, match=r"a\.parquet: reading its footer: damaged or cut off, or not a Parquet file"):
         read(path, "parquet")
 
 

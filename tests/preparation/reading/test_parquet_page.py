@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oomguard.preparation.reading.parquet_page import NotAPage, PageHeader, parse_page_header
+from oomguard.preparation.reading.parquet_pages import NotAPage, PageHeader, parse_page_header
 
 # The parquet.thrift example of a v1 data page: type 0, 10 and 8 bytes, header {values 3, encoding PLAIN, levels RLE}.
 DATA_PAGE = bytes.fromhex("15001514151 02c 1506 1500 1506 1506 00 00".replace(" ", ""))

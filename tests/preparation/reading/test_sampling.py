@@ -13,7 +13,7 @@ import pytest
 from oomguard.errors import BadInput, NothingFound
 from oomguard.estimation.sample_files import write_sample
 from oomguard.preparation.encoding.encodings import find_encoding
-from oomguard.preparation.reading.sampling import sample_corpus
+from oomguard.preparation.reading.corpus_sample import sample_corpus
 from oomguard.preparation.reading.source import Source
 from oomguard.preparation.reading.sources import find_sources
 from tests.preparation.expecting import tokens_of

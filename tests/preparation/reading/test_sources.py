@@ -307,7 +307,7 @@ def test_natural_order_is_that_of_texts_and_numbers_in_turns(tmp_path: Path) -> 
 def test_what_is_binary_is_not_taken_for_text_with_errors(tmp_path: Path, data: bytes) -> None:
     """cases/D10: --errors replace is no advice for it. Said that it is text, it is taken as that; so is a .txt."""
     (tmp_path / "a.bin").write_bytes(data)
-    with pytest.raises(BadInput, match="is binary, and no text"):
+    with pytest.raises(BadInput, match="is binary, not text"):
         find_inputs(["a.bin"], folder=tmp_path, exclude=None, wanted=Wanted())
     [one] = find_inputs(["a.bin"], folder=tmp_path, exclude=None, wanted=Wanted(format="text")).sources
     assert one.kind == "text"

@@ -137,7 +137,7 @@ def test_a_word_that_cannot_be_cut(tmp_path: Path) -> None:
     )
     assert text_in(pieces, b"") == [text]
     assert asked[-1] >= 3 * 5000
-    with pytest.raises(BadInput, match=r"a\.txt\.gz: byte 1: the next 1\.0 KiB are one word"):
+    with pytest.raises(BadInput, match=r"a\.txt\.gz: byte 1: the next 1\.0 KiB is one word"):
         read_text(path, compression="gz", piece_bytes=64, longest_piece=1024)
 
 

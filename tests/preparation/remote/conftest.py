@@ -15,7 +15,7 @@ KEY, SESSION = "AKIATESTERSKEY", "testers-session-token"
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubServer]:
-    """A data set on a server; HF_ENDPOINT names it."""
+    """A dataset on a server; HF_ENDPOINT names it."""
     pytest.importorskip("requests", reason="needs requests: pip install 'oomguard[hub]'")
     server = HubServer()
     for name in (

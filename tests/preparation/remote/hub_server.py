@@ -28,12 +28,14 @@ class Fault:
     """What is done in place of the answer, `times` often, to requests whose path matches."""
 
     match: str
+    method: str = ""  # of the requests; empty: any
     status: int = 0  # with these headers; 0: the answer as it should be, but...
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b"no"  # of the answer with that status
     cut: int | None = None  # ...the connection ends after so many bytes of the body
     skip: int = 0  # requests that match before the first that has it
     times: int = 1
+    is_done: bool = False  # the request is heeded all the same, and only its answer is this one
 
 
 @dataclass
@@ -44,6 +46,7 @@ class Asked:
     path: str
     headers: dict[str, str]
     status: int = 0
+    method: str = "GET"
 
 
 class WithFaults:
@@ -68,9 +71,9 @@ class WithFaults:
     def requests(self, pattern: str) -> list[Asked]:
         return [one for one in self.asked if re.search(pattern, one.path)]
 
-    def fault_of(self, path: str) -> Fault | None:
+    def fault_of(self, path: str, method: str) -> Fault | None:
         for fault in self.faults:
-            if re.search(fault.match, path):
+            if re.search(fault.match, path) and fault.method in ("", method):
                 if fault.skip:
                     fault.skip -= 1
                 elif fault.times:
@@ -80,7 +83,7 @@ class WithFaults:
 
 
 class HubServer(WithFaults):
-    """Files of one data set; `hub` and `cdn` are two hosts, and /web/FILE of the second a plain server."""
+    """Files of one dataset; `hub` and `cdn` are two hosts, and /web/FILE of the second a plain server."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -115,10 +118,11 @@ class HandlerOfFaults(BaseHTTPRequestHandler):
         path = unquote(self.path.partition("?")[0])
         self.fault: Fault | None = None
         self.seen = Asked(
-            "web" if path.startswith("/web/") else self.role, unquote(self.path), dict(self.headers.items())
-        )
+            "web" if path.startswith("/web/") else self.role, unquote(self.path), dict(self.headers.items()),
+            method=self.command,
+        )  # fmt: skip
         self.hub.asked.append(self.seen)
-        self.fault = self.hub.fault_of(path)
+        self.fault = self.hub.fault_of(path, self.command)
         return path
 
     def answer(self, status: int, body: bytes, **headers: str) -> None:

@@ -7,6 +7,7 @@ import hmac
 import http.client
 import re
 from urllib.parse import quote, unquote
+from xml.etree import ElementTree as ET
 
 from tests.preparation.remote.hub_server import HandlerOfFaults, WithFaults
 
@@ -31,7 +32,13 @@ class S3Server(WithFaults):
     def put(self, key: str, data: bytes) -> None:
         self._direct("PUT", f"/{BUCKET}/{key}", data)
 
-    def _direct(self, method: str, path: str, data: bytes) -> None:
+    def objects(self, prefix: str = "") -> dict[str, bytes]:
+        """What is in the bucket, by key."""
+        listed = self._direct("GET", f"/{BUCKET}?list-type=2&max-keys=1000&prefix={quote(prefix)}", b"")
+        keys = [one.text or "" for one in ET.fromstring(listed).iterfind("{*}Contents/{*}Key")]
+        return {key: self._direct("GET", f"/{BUCKET}/{quote(key)}", b"") for key in keys}
+
+    def _direct(self, method: str, path: str, data: bytes) -> bytes:
         connection = http.client.HTTPConnection(*self.behind)
         connection.request(
             method,
@@ -40,9 +47,13 @@ class S3Server(WithFaults):
             headers={"Authorization": "AWS4-HMAC-SHA256 Credential=a/b/us-east-1/s3/aws4_request"},
         )
         answer = connection.getresponse()
-        answer.read()
+        body = answer.read()
         connection.close()
-        assert answer.status == 200, (method, path, answer.status)
+        assert answer.status in (200, 204), (method, path, answer.status)
+        return body
+
+    def remove(self, key: str) -> None:
+        self._direct("DELETE", f"/{BUCKET}/{key}", b"")
 
     def close(self) -> None:
         super().close()
@@ -54,17 +65,24 @@ class _Proxy(HandlerOfFaults):
 
     def do_GET(self) -> None:  # noqa: N802 - as http.server calls it
         self.note()
-        if not self._is_signed():
+        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        if not self._is_signed() or self.headers.get("X-Amz-Content-SHA256", "") not in _sums(body):
             return self.answer(403, b"<Error><Code>SignatureDoesNotMatch</Code></Error>")
-        if self.fault is not None and self.fault.status:
+        if self.fault is not None and self.fault.status and not self.fault.is_done:
             return self.answer(self.fault.status, self.fault.body, **self.fault.headers)
         connection = http.client.HTTPConnection(*self.hub.behind)
-        connection.request("GET", self.path, headers=dict(self.headers.items()))
+        connection.request(self.command, self.path, body=body or None, headers=dict(self.headers.items()))
         answer = connection.getresponse()
         kept = {name: value for name, value in answer.getheaders() if name.lower() in _KEPT}
-        self.answer(answer.status, answer.read(), **kept)
+        if self.command == "HEAD":
+            kept["Content-Length"] = answer.getheader("Content-Length", "0")
+        given = answer.read()
         connection.close()
-        return None
+        if self.fault is not None and self.fault.is_done:
+            return self.answer(self.fault.status, self.fault.body, **self.fault.headers)
+        return self.answer(answer.status, given, **kept)
+
+    do_PUT = do_POST = do_DELETE = do_HEAD = do_GET  # noqa: N815
 
     def _is_signed(self) -> bool:
         """Whether the signature, if there is one, is of the request as it came: moto looks at none.
@@ -83,7 +101,7 @@ class _Proxy(HandlerOfFaults):
                        for pair in query.split("&") if pair)  # fmt: skip
         headers = "".join(f"{name}:{self.headers[name].strip()}\n" for name in names.split(";"))
         payload = self.headers["X-Amz-Content-SHA256"]
-        asked = "\n".join(["GET", path, "&".join("=".join(pair) for pair in pairs), headers, names, payload])
+        asked = "\n".join([self.command, path, "&".join("=".join(pair) for pair in pairs), headers, names, payload])
         text = f"AWS4-HMAC-SHA256\n{self.headers['X-Amz-Date']}\n{scope}\n{hashlib.sha256(asked.encode()).hexdigest()}"
         key = f"AWS4{SECRET}".encode()
         for part in (day, region, "s3", "aws4_request"):
@@ -91,4 +109,9 @@ class _Proxy(HandlerOfFaults):
         return "host" in names.split(";") and hmac.digest(key, text.encode(), "sha256").hex() == signature
 
 
-_KEPT = {"etag", "content-range", "content-type", "last-modified", "accept-ranges"}
+def _sums(body: bytes) -> tuple[str, ...]:
+    """What the signature may say of the body; of nothing also nothing."""
+    return (hashlib.sha256(body).hexdigest(), *(() if body else ("",)))
+
+
+_KEPT = {"etag", "content-range", "content-type", "last-modified", "accept-ranges", "x-amz-meta-sha256"}

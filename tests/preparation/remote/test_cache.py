@@ -71,7 +71,7 @@ def test_what_a_kill_has_left_is_removed_and_a_part_is_no_file(tmp_path: Path, h
 def test_a_disk_that_is_too_small_is_said_before(tmp_path: Path, hub: HubServer) -> None:
     hub.files = {"data/a.txt": b"text" * 1000}
     ((address, _, pin),) = files_of(hub)
-    with pytest.raises(BadInput, match="to fetch, and .* are free"):
+    with pytest.raises(BadInput, match="to fetch, and .* is free"):
         keep([(address, 1 << 60, pin)], tmp_path / "kept")
     assert not hub.requests("/lfs/")
 

@@ -112,7 +112,7 @@ def test_an_object_that_changes_is_refused_by_name(tmp_path: Path, google: Googl
     google.put("data/part-0.jsonl", google.files["data/part-0.jsonl"])
     failed = run_oomguard("work", "job.json", "--unit", "0", cwd=tmp_path)
     assert failed.returncode == 1
-    assert f"{ADDRESS}/data/part-0.jsonl is another file" in " ".join(failed.stderr.split())
+    assert f"{ADDRESS}/data/part-0.jsonl is not the same file" in " ".join(failed.stderr.split())
 
 
 def test_what_an_address_names(google: GoogleServer) -> None:
@@ -171,7 +171,7 @@ def test_credentials_that_are_named_and_cannot_be_had(
         path.write_text(content)
     monkeypatch.delenv("STORAGE_EMULATOR_HOST")
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
-    with pytest.raises(Unreachable, match="the credentials of Google cannot be had: [A-Za-z]+ ") as caught:
+    with pytest.raises(Unreachable, match="the credentials for Google cannot be obtained: [A-Za-z]+ ") as caught:
         Gcs()
     assert caught.value.do == "ls -l $GOOGLE_APPLICATION_CREDENTIALS; or unset it"
 
@@ -209,5 +209,5 @@ def test_a_token_is_asked_for_again_where_the_network_fails(
     assert client.ask(store.bucket_url("corpus"), {}, receive_all) == b"{}"
     assert [one.headers["Authorization"] for one in google.asked] == ["Bearer token"]
     store._credentials = Renewed(RefreshError("revoked"))
-    with pytest.raises(Unreachable, match="no token of Google: RefreshError$"):
+    with pytest.raises(Unreachable, match="no token from Google: RefreshError$"):
         client.ask(store.bucket_url("corpus"), {}, receive_all)

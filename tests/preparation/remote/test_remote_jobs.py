@@ -109,7 +109,7 @@ def test_a_file_that_changed_since_it_was_planned(tmp_path: Path, hub: HubServer
     hub.files = corpus("jsonl")
     _, job = planned(tmp_path, "out", f"{hub.cdn}/web/data/part-0.jsonl")
     hub.etags["data/part-0.jsonl"] = "another"
-    with pytest.raises(Changed, match=r"part-0\.jsonl is another file"):
+    with pytest.raises(Changed, match=r"part-0\.jsonl is not the same file"):
         do_unit(job, 1, workers=1)
 
 

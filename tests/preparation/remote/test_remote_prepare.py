@@ -47,7 +47,7 @@ def parquet(texts: list[str], **options: Any) -> bytes:
 
 def corpus(kind: str) -> dict[str, bytes]:
     """Two files, so that the order matters, and one that is no corpus."""
-    made = {"README.md": b"# a data set\n"}
+    made = {"README.md": b"# a dataset\n"}
     for number, texts in enumerate((documents(700, 1), documents(300, 2))):
         lines = "".join(json.dumps({"text": text}) + "\n" for text in texts).encode()
         made |= {
@@ -126,7 +126,7 @@ def test_documents_are_traced_to_the_same_places(tmp_path: Path, hub: HubServer,
 
 
 def test_other_addresses(tmp_path: Path, hub: HubServer) -> None:
-    """A file, a glob, a revision, the data set without `datasets/`, and https:// give what they name."""
+    """A file, a glob, a revision, the dataset without `datasets/`, and https:// give what they name."""
     hub.files = corpus("jsonl")
     folder = on_disk(tmp_path / "disk", hub.files)
     first = prepared(tmp_path, "local", str(folder / "data/part-0.jsonl"))
@@ -165,7 +165,7 @@ def test_the_token_goes_to_the_hub_alone(tmp_path: Path, hub: HubServer, monkeyp
         (Fault("/resolve/", status=403, headers={"X-Error-Code": "GatedRepo"}), "gated", "ask for it on"),
         (Fault("/resolve/", status=401), "may not be read", "hf auth login"),
         (Fault("/resolve/", status=404), "is not there", "check the name"),
-        (Fault("/lfs/", status=416), "another file than when the run began", "--restart"),
+        (Fault("/lfs/", status=416), "not the same file as when the run began", "--restart"),
         (Fault("/resolve/", status=302, headers={"Location": "LOOP"}, times=99), "more than 10 redirects", "check"),
     ],
 )
@@ -195,12 +195,12 @@ def test_a_failure_names_the_object_and_the_same_command_resumes(
 @pytest.mark.parametrize(
     ("address", "fault", "said"),
     [
-        ("hf://datasets/tester/none", None, "there is no such data set"),
+        ("hf://datasets/tester/none", None, "there is no such dataset"),
         (f"{ADDRESS}@v9/data", None, "no such revision"),
         (f"{ADDRESS}/nothing/here.jsonl", None, "names nothing that is read"),
         (f"{ADDRESS}/data", Fault("^/api/", status=403), "may not be read"),
         (f"{ADDRESS}/data", Fault("^/api/", status=200), "is not the Hub's API"),
-        ("hf://datasets/tester", None, "names no data set"),
+        ("hf://datasets/tester", None, "names no dataset"),
         ("s3a://bucket/part-0.jsonl", None, "oomguard prepare s3://bucket/part-0.jsonl"),
         ("ftp://host/part-0.jsonl", None, "curl -L ftp://host/part-0.jsonl | oomguard prepare -"),
         ("CDN/web/none.txt", None, "is not there"),
@@ -286,7 +286,7 @@ def test_a_file_that_changes_is_refused_by_name(tmp_path: Path, hub: HubServer) 
 
 
 def test_the_commands_of_the_page(tmp_path: Path, hub: HubServer) -> None:
-    """Each of docs/hub.md that asks the Hub, with the name of the data set that is here."""
+    """Each of docs/hub.md that asks the Hub, with the name of the dataset that is here."""
     hub.files = {f"sample/10BT/{number:03}_00000.parquet": parquet(documents(300, number)) for number in range(2)}
     page = (Path(__file__).parents[3] / "docs/hub.md").read_text(encoding="utf-8")
     commands = [line for line in page.splitlines() if line.startswith("oomguard ")]
@@ -457,12 +457,27 @@ def test_killed_again_and_again(tmp_path: Path, hub: HubServer, feature: Any, ki
     assert prepared(tmp_path, "out", f"{ADDRESS}/data") == expected
 
 
-@pytest.mark.parametrize("more", [[], ["--job-only"], ["--dry-run"]])
-def test_shards_are_not_written_to_a_server(tmp_path: Path, more: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("address", "more", "said", "do"),
+    [
+        (
+            "gs://bucket/tokens",
+            [],
+            "shards are written to a file system",
+            "gcloud storage cp FOLDER/* gs://bucket/tokens",
+        ),
+        ("gs://bucket/tokens", ["--job-only"], "shards are written to a file system", "gcloud storage cp"),
+        ("s3://bucket/tokens", [], "a run writes to a file system", "--job-only, then oomguard prepare --job job.json"),
+        ("s3://bucket/tokens", ["--dry-run"], "a run writes", "aws s3 cp FOLDER s3://bucket/tokens --recursive"),
+    ],
+)
+def test_shards_of_a_run_are_not_written_to_a_server(
+    tmp_path: Path, address: str, more: list[str], said: str, do: str
+) -> None:
     """Path makes one slash of two, and no folder "s3:" comes of that."""
     (tmp_path / "a.txt").write_text("text")
-    failed = run_oomguard("prepare", "a.txt", "--out", "s3://bucket/tokens", *more, cwd=tmp_path)
+    failed = run_oomguard("prepare", "a.txt", "--out", address, *more, cwd=tmp_path)
     assert failed.returncode == 1
-    assert "--out s3://bucket/tokens: shards are written to a file system" in " ".join(failed.stderr.split())
-    assert "aws s3 cp FOLDER s3://bucket/tokens --recursive" in " ".join(failed.stderr.split())
+    assert f"--out {address}: {said}" in " ".join(failed.stderr.split())
+    assert do in " ".join(failed.stderr.split())
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]

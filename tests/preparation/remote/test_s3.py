@@ -79,7 +79,7 @@ def test_an_object_that_changes_is_refused_by_name(tmp_path: Path, s3: S3Server)
     s3.faults = [Fault(f"{OBJECT}part-1", status=412, body=b"<Error><Code>PreconditionFailed</Code></Error>")]
     failed = run_oomguard("prepare", *inputs, "--out", "out", cwd=tmp_path)
     assert failed.returncode == 1
-    assert f"{inputs[1]} is another file than when the run began" in " ".join(failed.stderr.split())
+    assert f"{inputs[1]} is not the same file as when the run began" in " ".join(failed.stderr.split())
     before = (folder / "data/part-1.jsonl").read_bytes()
     s3.put("data/part-1.jsonl", before.replace(b"a", b"b"))
     s3.put("data/part-0.jsonl", before)
@@ -124,13 +124,14 @@ def test_a_list_of_many_pages(s3: S3Server) -> None:
     ("address", "fault", "said", "do"),
     [
         (f"{ADDRESS}/data/a.txt", Fault("^/", status=403, body=b"<Code>AccessDenied</Code>", times=9), "may not be read", "s3:GetObject"),
-        (f"{ADDRESS}/data/*", Fault("^/", status=400, body=b"<Code>ExpiredToken</Code>"), "have run out", "aws sso login"),
+        (f"{ADDRESS}/data/*", Fault("^/", status=400, body=b"<Code>ExpiredToken</Code>"), "have expired", "aws sso login"),
         (f"{ADDRESS}/data/*", Fault("^/", status=403, body=b"<Code>RequestTimeTooSkewed</Code>"), "clock", "timedatectl"),
         (f"{ADDRESS}/data/*", Fault("^/", status=200, body=b"<html>hello</html>no"), "is not S3", "AWS_ENDPOINT_URL"),
         ("s3://none-such/data/", None, "no such bucket", "aws s3 ls"),
         (f"{ADDRESS}/data/../a.txt", None, "are not read", f"aws s3 cp {ADDRESS}/data/../a.txt"),
         (f"{ADDRESS}/./data/*", None, "are not read", "oomguard prepare FILE"),
-        ("s3://x/data/", None, "names no bucket", "s3://BUCKET/KEY"),
+        ("s3://x/data/", None, "cannot be the name of a bucket", "aws s3 ls"),
+        ("s3:///data/", None, "names no bucket", "s3://BUCKET/KEY"),
     ],
 )  # fmt: skip
 def test_why_nothing_is_given(s3: S3Server, address: str, fault: Fault | None, said: str, do: str) -> None:
@@ -195,7 +196,7 @@ def test_credentials_that_cannot_be_had(
 
     own_profile(monkeypatch, tmp_path, f"[profile own]\nregion = us-east-1\n{config}")
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", s3.listen(Refusing, "sts"))
-    with pytest.raises(Unreachable, match="the credentials of S3 cannot be had: [A-Za-z]+$") as caught:
+    with pytest.raises(Unreachable, match="the credentials for S3 cannot be obtained: [A-Za-z]+$") as caught:
         S3()
     assert caught.value.do == "aws sts get-caller-identity"
 
@@ -213,8 +214,8 @@ def test_credentials_that_cannot_be_renewed(s3: S3Server, monkeypatch: pytest.Mo
 
     store = S3()
     monkeypatch.setattr("botocore.credentials.Credentials.get_frozen_credentials", lambda _: json.loads("no"))
-    with pytest.raises(Unreachable, match="cannot be had: JSONDecodeError$"):
-        store.secret(f"{s3.url}/{BUCKET}/a.txt")
+    with pytest.raises(Unreachable, match="cannot be obtained: JSONDecodeError$"):
+        store.sign("GET", f"{s3.url}/{BUCKET}/a.txt", {}, None)
 
 
 @pytest.mark.parametrize(
@@ -243,7 +244,7 @@ def test_addresses_of_amazon(s3: S3Server, tmp_path: Path, monkeypatch: pytest.M
     assert store.url("s3://cor.pus/a", "") == "https://s3.us-east-1.amazonaws.com/cor.pus/a"
     moved = store.elsewhere(store.url("s3://corpus/a", ""), Answer())
     assert moved == "https://corpus.s3.eu-west-3.amazonaws.com/a" == store.url("s3://corpus/a", "")
-    assert "/eu-west-3/s3/aws4_request" in store.secret(moved)["Authorization"]
+    assert "/eu-west-3/s3/aws4_request" in store.sign("GET", moved, {}, None)["Authorization"]
     assert store.elsewhere(moved, Answer()) is None  # it is there
     config = tmp_path / "config"
     config.write_text("[profile own]\nregion = cn-north-1\nservices = mine\ns3 =\n  addressing_style = virtual\n"
@@ -281,11 +282,14 @@ def test_the_commands_of_the_page(tmp_path: Path, s3: S3Server) -> None:
             s3.put(name, data)
     page = (Path(__file__).parents[3] / "docs/s3.md").read_text(encoding="utf-8")
     commands = [line.partition(" && ")[0] for line in page.splitlines() if line.startswith("oomguard ")]
-    assert len(commands) == 5
+    assert len(commands) == 8
     for command in commands:
-        done = run_oomguard(*shlex.split(command)[1:], cwd=tmp_path)
+        done = run_oomguard(*shlex.split(command, comments=True)[1:], cwd=tmp_path)
         assert done.returncode == 0, done.stderr
     assert sums_of(tmp_path / "all") == sums_of(tmp_path / "tokens")
+    sent = {key.removeprefix("tokens/"): data for key, data in s3.objects("tokens/").items() if ".oomguard/" not in key}
+    assert sent.pop("job.json")
+    assert sent == {name: (tmp_path / "all" / name).read_bytes() for name in sums_of(tmp_path / "all")}
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The subsets of a data set on the Hub, as its card names them, and the addresses that people copy from its pages."""
+"""The subsets of a dataset on the Hub, as its card names them, and the addresses that people copy from its pages."""
 
 import shlex
 from pathlib import Path
@@ -42,7 +42,7 @@ configs:
 - config_name: folder
   data_dir: sample/100BT
 ---
-# A data set
+# A dataset
 """
 TEN = [f"sample/10BT/00{number}.parquet" for number in range(3)]
 FILES = ["data/CC-1/a.parquet", "data/CC-2/b.parquet", "sample/100BT/c.parquet", *TEN]
@@ -84,7 +84,12 @@ def test_a_subset_gives_its_files(card: HubServer, subset: str, expected: list[s
         (ADDRESS, "parts", "has 2 splits; there are: train, test", "--subset parts:train"),
         (ADDRESS, "parts:dev", "no split dev; there are: train, test", "--subset parts:train"),
         (f"{ADDRESS}/data", "one", "so does the path", f"oomguard prepare {ADDRESS} --subset one"),
-        ("https://example.org/a.txt", "one", "is of a data set on the Hub", "hf://datasets/OWNER/NAME --subset one"),
+        (
+            "https://example.org/a.txt",
+            "one",
+            "is only for a dataset on the Hub",
+            "hf://datasets/OWNER/NAME --subset one",
+        ),
     ],
 )
 def test_which_there_are_is_said(card: HubServer, address: str, subset: str | None, said: str, do: str) -> None:

@@ -108,8 +108,8 @@ def test_cut_off_anywhere_it_is_what_the_whole_lines_say(tmp_path: Path) -> None
     [
         ({"eot": "before"}, '"after"', '"before"'),
         ({"val_fraction": "0.1"}, "null", '"0.1"'),
-        ({"input": [HEADER["input"][0], {"path": "/b.txt", "bytes": 9}]}, "6 bytes", "9 bytes"),
-        ({"input": [HEADER["input"][0]]}, "/b.txt", "/a.txt (5 bytes)"),
+        ({"input": [HEADER["input"][0], {"path": "/b.txt", "bytes": 9}]}, "(6 B)", "(9 B)"),
+        ({"input": [HEADER["input"][0]]}, "/b.txt", "/a.txt (5 B)"),
         ({"new": 1}, "null", "1"),
     ],
     ids=str,
@@ -126,6 +126,16 @@ def test_a_change_is_refused_with_both_values(tmp_path: Path, change: dict[str, 
     assert now in shown_now
     assert "--restart" in caught.value.do
     assert file_in(tmp_path).read_bytes() == content
+
+
+def test_files_that_look_the_same_are_told_apart_to_the_byte(tmp_path: Path) -> None:
+    """Otherwise the line is short: "191 MiB, changed 2026-11-28 18:46:36"."""
+    file = {"path": "/a.txt", "bytes": 200_000_000, "changed": 1_795_891_596_436_440_000}
+    begin(tmp_path, {**HEADER, "input": [file]}, add=[{"checkpoint": {**CHECKPOINT, "position": {"source": 1}}}])
+    with pytest.raises(Changed, match=r"191 MiB, changed 2026-11-\d\d \d\d:\d\d:36\), and now it is .*190 MiB"):
+        begin(tmp_path, {**HEADER, "input": [{**file, "bytes": 199_000_000}]})
+    with pytest.raises(Changed, match=r"200,000,000 bytes.*:36\.436440\), and now it is .*200,000,001 bytes"):
+        begin(tmp_path, {**HEADER, "input": [{**file, "bytes": 200_000_001}]})
 
 
 def test_of_an_input_whose_size_does_not_count_none_is_shown(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from oomguard.preparation.writing.manifest import Manifest
 from oomguard.preparation.writing.token_sink import EncodedPiece, Totals
 from tests.preparation.expecting import last_checkpoint
 from tests.preparation.reading.token_streams import Stream, files_in, write_all
-from tests.properties import examples
+from tests.properties import examples, steps
 
 STREAMS = [
     Stream("nanogpt", val_fraction="0.25"),
@@ -99,9 +99,7 @@ def test_shards_do_not_depend_on_the_pieces(
 @pytest.mark.parametrize("checkpoint_seconds", [0.0, 1e9], ids=["often", "never"])
 def test_a_crash_at_any_step_changes_nothing(tmp_path: Path, stream: Stream, checkpoint_seconds: float) -> None:
     """Each step that changes the disk is the last one in turn; what no checkpoint covers is lost with the power."""
-    at = 0
-    while True:
-        at += 1
+    for at in steps(one_in=4):
         folder = tmp_path / str(at)
         try:
             with going_wrong(at, Crash):
@@ -136,9 +134,7 @@ def lose_what_was_not_synced(folder: Path) -> None:
 @pytest.mark.parametrize("stream", STREAMS, ids=named)
 def test_a_disk_that_fails_at_any_step_is_an_error_and_changes_nothing(tmp_path: Path, stream: Stream) -> None:
     """Full, or broken: an error that says so; what the run then keeps is whole, and the next one goes on from it."""
-    at = 0
-    while True:
-        at += 1
+    for at in steps(one_in=4):
         folder = tmp_path / str(at)
         try:
             with going_wrong(at, lambda: OSError(errno.ENOSPC, "No space left on device")), ExitStack() as stack:

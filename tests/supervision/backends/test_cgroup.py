@@ -13,11 +13,11 @@ from oomguard.kernel.model import SUPERVISOR_MEMORY, LimitAbove
 from oomguard.supervision.backends.cgroup_setup import open_cgroup
 from oomguard.supervision.backends.choose import find_place
 from oomguard.supervision.backends.systemd import find_scope_manager
-from oomguard.supervision.rules.enforcement import BudgetRequest
+from oomguard.supervision.options import BudgetRequest
 
 if TYPE_CHECKING:
     from oomguard.supervision.backends.cgroup import CgroupBackend
-    from oomguard.supervision.rules.enforcement import Choice, Refusal
+    from oomguard.supervision.options import Choice, Refusal
     from tests.kernel.fake_cgroups import FakeKernel, MakeKernel
 
 MIB = 1 << 20

@@ -156,7 +156,7 @@ def test_the_fastest_disk_with_room_is_picked() -> None:
     assert pick_place([roomy, fast], 64 * GIB) == roomy
     with pytest.raises(SwapRefused, match=r"none of the 2 disks: there is room for at most 70\.0 GiB on /big"):
         pick_place([roomy, fast], 90 * GIB)
-    with pytest.raises(SwapRefused, match=r"80\.0 GiB of 100 GiB are free"):
+    with pytest.raises(SwapRefused, match=r"80\.0 GiB of 100 GiB is free"):
         pick_place([roomy], 90 * GIB)
     with pytest.raises(SwapRefused, match="no disk here"):
         pick_place([], GIB)

@@ -16,7 +16,7 @@ def area(path: str, size: int, used: int) -> SwapArea:
 
 
 def test_both_numbers_are_told() -> None:
-    with pytest.raises(SwapRefused, match=r"8\.0 GiB are swapped out to /a.*room for 4\.5 GiB"):
+    with pytest.raises(SwapRefused, match=r"8\.0 GiB is swapped out to /a.*room for 4\.5 GiB"):
         check_memory("/a", [area("/a", 16 * GIB, 8 * GIB)], 5 * GIB)
 
 

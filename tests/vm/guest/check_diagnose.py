@@ -108,9 +108,21 @@ def plain_user() -> dict[str, object]:
     return {"answer": json.loads(Path("/out/plain-user.answer").read_text())}
 
 
+def container() -> dict[str, object]:
+    """A kill in a cgroup namespace with a mount of its own, where no log can be read: what Docker and Kubernetes give."""
+    hide = "umount -l /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup; mount --bind /dev/null /dev/kmsg"
+    hide += "; for log in /var/log /run/log; do mount -t tmpfs none $log; done"
+    script = f'{hide}; choom -n 0 -- python3 -c "$0" 400 0; python3 -c "$1" > /out/container.answer'
+    limit = ["-p", "MemoryMax=96M", "-p", "MemorySwapMax=0"]
+    run(["systemd-run", "-q", "--scope", "--unit=boxed", *limit, "unshare", "-C", "-m", "-p", "-f", "--mount-proc",
+         "env", "PYTHONPATH=/host", "PYTHONDONTWRITEBYTECODE=1", "bash", "-c", script, EAT, ASK])  # fmt: skip
+    return {"limit": 96 << 20, "answer": json.loads(Path("/out/container.answer").read_text())}
+
+
 STEPS = {
     "memcg": memcg, "global-noswap": global_noswap, "global-swap": global_swap, "oom-group": oom_group,
     "earlyoom": earlyoom, "nohang": nohang, "systemd-oomd": systemd_oomd, "plain-user": plain_user,
+    "container": container,
 }  # fmt: skip
 
 

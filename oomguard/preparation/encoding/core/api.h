@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#define OG_ABI 3 /* another number: native.py and the library do not belong together */
+#define OG_ABI 4 /* another number: native.py and the library do not belong together */
 #define OG_EXPORT __attribute__((visibility("default")))
 
 enum og_family { OG_R50K, OG_CL100K, OG_O200K };

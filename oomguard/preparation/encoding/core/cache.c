@@ -85,39 +85,44 @@ static void remember_long(struct long_entry *place, const uint8_t *word, unsigne
 
 /* ---- what was missed in a round ---- */
 
-static unsigned new_part(struct og_state *state, unsigned parts, unsigned *bytes, unsigned size)
+/* Another part, if there is room for it. text NULL: it is one token already. */
+static struct part *new_part(struct og_state *state, unsigned *parts, unsigned *lanes, const uint8_t *text, unsigned size)
 {
-    state->parts[parts] = (struct part){.token = state->part_tokens + *bytes, .pair = state->part_pairs + *bytes};
-    *bytes += size;
-    return parts + 1;
+    unsigned more = lanes_for(size);
+    if (*parts == MOST_PARTS || more > MOST_PART_LANES - *lanes)
+        return NULL;
+    struct part *p = &state->parts[(*parts)++];
+    p->text = text;
+    p->size = size;
+    p->lanes = more;
+    p->token = state->part_tokens + LANES + *lanes;
+    p->pair = state->part_pairs + LANES + *lanes;
+    *lanes += more;
+    return p;
 }
 
 /* Divides a word into parts to be merged, as far as there is room for them; else the word waits until it is written. */
-static unsigned divide(struct og_state *state, struct missed *m, const uint8_t *word, unsigned parts, unsigned *bytes)
+static void divide(struct og_state *state, struct missed *m, const uint8_t *word, unsigned *parts, unsigned *lanes)
 {
-    const struct og_vocabulary *v = state->vocabulary;
-    unsigned first = parts, first_byte = *bytes;
-    if (m->size > MOST_PART_BYTES - *bytes)
-        return first;
+    unsigned first = *parts, first_lane = *lanes;
     for (unsigned at = 0, n; at < m->size; at += n) {
-        n = (unsigned)og_part_size(v, word, at, m->size);
-        if (parts == MOST_PARTS || n > OG_SHORT_WORD) {
-            *bytes = first_byte;
-            return first;
+        n = (unsigned)og_part_size(state->vocabulary, word, at, m->size);
+        if (n > OG_SHORT_WORD || !new_part(state, parts, lanes, word + at, n)) {
+            *parts = first;
+            *lanes = first_lane;
+            return;
         }
-        parts = new_part(state, parts, bytes, n);
-        og_begin_part(v, &state->parts[parts - 1], word + at, n);
     }
     m->first = first;
-    m->count = parts - first;
-    return parts;
+    m->count = *parts - first;
 }
 
 /* Looks up in the vocabulary what was missed, and merges together what is no token. */
 void og_resolve(struct og_state *state, const struct batch *batch)
 {
     const struct og_vocabulary *v = state->vocabulary;
-    unsigned parts = 0, bytes = 0;
+    unsigned parts = 0, lanes = 0;
+    state->part_tokens[LANES - 1] = NO_TOKEN;
     for (unsigned i = 0; i < state->missed_count; i++) {
         struct missed *m = &state->missed[i];
         m->size = batch->starts[m->span + 1] - batch->starts[m->span];
@@ -138,16 +143,19 @@ void og_resolve(struct og_state *state, const struct batch *batch)
             continue;
         uint32_t whole = m->size <= KEY ? og_find_key(v, m->key, m->size) : og_find_word(v, word, m->size);
         if (whole == NO_TOKEN) {
-            parts = divide(state, m, word, parts, &bytes);
-        } else if (parts < MOST_PARTS && bytes < MOST_PART_BYTES) {
-            m->first = parts;
+            divide(state, m, word, &parts, &lanes);
+            continue;
+        }
+        struct part *p = new_part(state, &parts, &lanes, NULL, 1);
+        if (p) {
+            m->first = parts - 1;
             m->count = 1;
-            parts = new_part(state, parts, &bytes, 1);
-            state->parts[m->first].token[0] = whole;
-            state->parts[m->first].count = 1;
+            p->live = 1;
+            p->token[0] = whole;
+            p->token[LANES - 1] = NO_TOKEN;
         }
     }
-    og_merge_together(state, parts);
+    state->tier.merge(v, state->parts, parts);
 }
 
 /* Writes a word that was missed, and remembers it. */
@@ -173,8 +181,7 @@ uint8_t *og_put_missed(struct og_state *state, struct batch *batch, const struct
             batch->too_long = m->span;
     }
     for (unsigned p = m->first; p < m->first + m->count; p++)
-        for (unsigned i = 0; i < state->parts[p].count; i++)
-            put_token(&end, state->parts[p].token[i] + state->first_id, token_size);
+        end = og_put_part(state, &state->parts[p], end);
 
     unsigned count = (unsigned)((size_t)(end - out) / token_size);
     if (m->size <= KEY && count <= most_tokens(token_size))

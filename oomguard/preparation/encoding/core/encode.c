@@ -9,10 +9,12 @@
     enum scan_stop og_scan_cl100k_##name(const struct splitter *, struct scan *, uint32_t *, unsigned *); \
     enum scan_stop og_scan_o200k_##name(const struct splitter *, struct scan *, uint32_t *, unsigned *); \
     uint8_t *og_look_up_16_##name(struct og_state *, struct batch *, uint8_t *); \
-    uint8_t *og_look_up_32_##name(struct og_state *, struct batch *, uint8_t *);
+    uint8_t *og_look_up_32_##name(struct og_state *, struct batch *, uint8_t *); \
+    void og_merge_short_##name(const struct og_vocabulary *, struct part *, unsigned);
 #define TIER(name) \
     { \
-        {og_scan_r50k_##name, og_scan_cl100k_##name, og_scan_o200k_##name}, { og_look_up_16_##name, og_look_up_32_##name } \
+        {og_scan_r50k_##name, og_scan_cl100k_##name, og_scan_o200k_##name}, \
+        {og_look_up_16_##name, og_look_up_32_##name}, og_merge_short_##name, \
     }
 
 DECLARE_TIER(plain)
@@ -91,7 +93,6 @@ int og_state_init(void *memory, uint64_t size, const void *vocabulary, uint32_t 
         for (unsigned way = 0; way < WAYS; way++)
             state->buckets[i].keys[way][0] = ~UINT64_C(0); /* and 0: no word has this key */
     og_seed(state);
-    memset(state->pairs, 0xFF, sizeof state->pairs);
     state->magic = STATE_MAGIC;
     return 0;
 }

@@ -91,23 +91,33 @@ INLINE bool may_cross(const struct og_vocabulary *v, const uint8_t *word, uint64
     return get_bit(part(v, v->sixes_at), six_hash(word + at - 3) >> (64 - v->six_bits)); /* three bytes and three */
 }
 
-/* The place of a pair of tokens: a perfect hash by displacement (see vocabulary.c), so no branch and no probing. */
+/* The place of a pair of tokens: a perfect hash by displacement (see vocabulary.c), so no branch and no probing. A group of
+ * pairs has the displacement in its lower half, and in the upper a bit for each of its pairs, because most pairs that are
+ * looked for are none: where the bit is clear, the table itself, which is ten times as large, need not be asked. */
 INLINE uint64_t pair_key(uint32_t left, uint32_t right) { return (uint64_t)left << 20 | right; }
 INLINE uint64_t pair_hash(uint64_t key) { return key * UINT64_C(0x9E3779B97F4A7C15); }
 INLINE uint64_t pair_place(uint64_t hash, uint32_t displacement)
 {
     return (hash >> 8) + displacement * (hash >> 20 | 1);
 }
-INLINE const uint64_t *pair_entry(const struct og_vocabulary *v, uint64_t hash)
+INLINE uint32_t group_bit(uint64_t hash) { return UINT32_C(0x10000) << (hash >> 40 & 15); }
+INLINE const uint32_t *pair_group(const struct og_vocabulary *v, uint64_t hash)
 {
-    const uint16_t *groups = part(v, v->groups_at);
-    const uint64_t *pairs = part(v, v->pairs_at);
-    uint64_t mask = (UINT64_C(1) << v->pair_bits) - 1;
-    return &pairs[pair_place(hash, groups[hash >> (64 - v->group_bits)]) & mask];
+    return (const uint32_t *)part(v, v->groups_at) + (hash >> (64 - v->group_bits));
 }
+INLINE const uint64_t *pair_entry(const struct og_vocabulary *v, uint64_t hash, uint32_t group)
+{
+    const uint64_t *pairs = part(v, v->pairs_at);
+    return &pairs[pair_place(hash, group & 0xFFFF) & ((UINT64_C(1) << v->pair_bits) - 1)];
+}
+
 INLINE uint32_t find_pair(const struct og_vocabulary *v, uint32_t left, uint32_t right)
 {
-    uint64_t key = pair_key(left, right), entry = *pair_entry(v, pair_hash(key));
+    uint64_t key = pair_key(left, right), hash = pair_hash(key);
+    uint32_t group = *pair_group(v, hash);
+    if (!(group & group_bit(hash)))
+        return NO_TOKEN;
+    uint64_t entry = *pair_entry(v, hash, group);
     return entry >> 24 == key ? (uint32_t)(entry & NO_TOKEN) : NO_TOKEN;
 }
 
@@ -133,7 +143,6 @@ uint32_t og_find_key(const struct og_vocabulary *v, const uint64_t key[2], uint6
 #define MOST_STARTS (BATCH + BLOCK + 32) /* a batch ends with the block in which it is full; and what is written unasked */
 #define LONG_KEY 56        /* bytes of a word that the second cache takes */
 #define WAYS 4
-#define PAIR_CACHE_BITS 13
 
 /* Line 1: four keys. Line 2: their tokens, up to 7 of 16 bits or 5 of 24, and a byte that says how many (see cache.h). */
 struct bucket {
@@ -159,19 +168,26 @@ struct missed {
     unsigned count; /* of its parts; 0: it waits until it is written */
 };
 
-/* A part of a word on its way through the merges (see merge.c). */
+/* A part of a word on its way through the merges (see merge_short.c). */
 struct part {
-    uint32_t *token, *pair; /* pair[i]: what token[i] and token[i + 1] make */
-    unsigned count;         /* tokens */
-    unsigned at;            /* where the last merge was */
-    uint64_t left, right;   /* the keys of the pairs that it made, or NO_PAIR */
+    const uint8_t *text;
+    uint32_t *token;   /* token[i] begins with byte i, where bit i of `live` is set; none at -1 and `size` */
+    int32_t *pair;     /* what that and the next one make, and i; also at -1 */
+    uint64_t live;
+    unsigned size;     /* bytes */
+    unsigned lanes;    /* of token and pair: more than size */
+    unsigned at;       /* where the last merge was, */
+    int left;          /* where the token before it begins; -1: nowhere, */
+    uint64_t key[2];   /* the pairs that it made: with that, and with the one behind it, */
+    const uint64_t *entry[2]; /* and where the vocabulary has them */
 };
-#define NO_PAIR UINT64_MAX
+#define LANES 8 /* numbers that are compared together */
+INLINE unsigned lanes_for(unsigned bytes) { return bytes / LANES * LANES + LANES; }
 
 #define GROUP 64 /* words whose cache lines are on their way together: 32 costs 11 to 17 %, 128 costs 4 % */
 #define MOST_MISSED (4 * GROUP)
 #define MOST_PARTS 512     /* that are merged together */
-#define MOST_PART_BYTES 4096
+#define MOST_PART_LANES 4096
 
 struct splitter { uint32_t family, switches; };
 
@@ -212,6 +228,7 @@ struct og_state;
 struct tier {
     enum scan_stop (*scan[3])(const struct splitter *, struct scan *, uint32_t *starts, unsigned *count);
     uint8_t *(*look_up[2])(struct og_state *, struct batch *, uint8_t *out);
+    void (*merge)(const struct og_vocabulary *, struct part *, unsigned count);
 };
 
 struct og_state {
@@ -223,12 +240,12 @@ struct og_state {
     uint32_t magic;
     struct bucket *buckets;
     struct long_entry *long_entries;
-    uint64_t pairs[1 << PAIR_CACHE_BITS]; /* what pairs of tokens made, as in the vocabulary */
     uint32_t starts[MOST_STARTS];
     uint8_t found[MOST_STARTS][16]; /* the values of a batch's words */
     struct missed missed[MOST_MISSED];
     struct part parts[MOST_PARTS];
-    uint32_t part_tokens[MOST_PART_BYTES], part_pairs[MOST_PART_BYTES];
+    uint32_t part_tokens[LANES + MOST_PART_LANES]; /* a part's last is none, and so the next one's at -1 */
+    int32_t part_pairs[LANES + MOST_PART_LANES];
     unsigned missed_count;
 };
 
@@ -239,11 +256,9 @@ _Static_assert(sizeof(struct bucket) == 128 && sizeof(struct long_entry) == 128,
 enum scan_stop og_pretoken_end(const struct splitter *, const struct scan *, uint64_t start, uint64_t *end,
                                uint64_t *error_at);
 uint8_t *og_encode_word(struct og_state *, const uint8_t *word, uint64_t size, struct scratch *, uint8_t *out);
-uint8_t *og_merge_word(struct og_state *, const uint8_t *word, uint64_t size, struct scratch *, uint8_t *out);
 void og_resolve(struct og_state *, const struct batch *);
 uint64_t og_part_size(const struct og_vocabulary *, const uint8_t *word, uint64_t at, uint64_t size);
-void og_begin_part(const struct og_vocabulary *, struct part *, const uint8_t *text, unsigned size);
-void og_merge_together(struct og_state *, unsigned count);
+uint8_t *og_put_part(const struct og_state *, const struct part *, uint8_t *out);
 uint8_t *og_put_missed(struct og_state *, struct batch *, const struct missed *, uint8_t *out);
 void og_seed(struct og_state *);
 

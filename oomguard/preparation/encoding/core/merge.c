@@ -14,111 +14,20 @@ uint64_t og_part_size(const struct og_vocabulary *v, const uint8_t *word, uint64
     return end - at;
 }
 
-/* The pairs of a language come again and again, and the vocabulary's table of them is larger than the second-level cache:
- * the latest answers are kept in 64 KiB. */
-INLINE uint32_t pair_made(struct og_state *state, uint32_t left, uint32_t right)
-{
-    uint64_t key = pair_key(left, right), *kept = &state->pairs[pair_hash(key) >> (64 - PAIR_CACHE_BITS)];
-    if (*kept >> 24 != key)
-        *kept = key << 24 | find_pair(state->vocabulary, left, right);
-    return (uint32_t)(*kept & NO_TOKEN);
-}
-
-void og_begin_part(const struct og_vocabulary *v, struct part *p, const uint8_t *text, unsigned size)
-{
-    const uint32_t *two = part(v, v->two_at);
-    for (unsigned i = 0; i < size; i++)
-        p->token[i] = v->byte[text[i]];
-    for (unsigned i = 0; i + 1 < size; i++)
-        p->pair[i] = two[(unsigned)text[i] << 8 | text[i + 1]];
-    p->count = size;
-}
-
-/* One merge: the lowest pair, the leftmost among equals. False when there is none. Search and shift: for so few tokens
- * faster than a heap or sets of bits. */
-static bool merge_once(struct part *p)
-{
-    uint32_t *const token = p->token, *const pair = p->pair;
-    unsigned at = 0, n = p->count;
-    uint32_t best = NO_TOKEN;
-    for (unsigned i = 0; i + 1 < n; i++) {
-        at = pair[i] < best ? i : at;
-        best = pair[i] < best ? pair[i] : best;
-    }
-    if (best == NO_TOKEN)
-        return false;
-    p->count = --n;
-    p->at = at;
-    token[at] = best;
-    for (unsigned i = at + 1; i < n; i++) {
-        token[i] = token[i + 1];
-        pair[i - 1] = pair[i];
-    }
-    p->left = at > 0 ? pair_key(token[at - 1], best) : NO_PAIR;
-    p->right = at + 1 < n ? pair_key(best, token[at + 1]) : NO_PAIR;
-    return true;
-}
-
-static void look_at_new_pairs(struct og_state *state, struct part *p)
-{
-    if (p->left != NO_PAIR)
-        p->pair[p->at - 1] = pair_made(state, p->token[p->at - 1], p->token[p->at]);
-    if (p->right != NO_PAIR)
-        p->pair[p->at] = pair_made(state, p->token[p->at], p->token[p->at + 1]);
-}
-
-/* Where a pair's answer is, or will be, kept; on the way from memory if it is not there yet. */
-static bool is_kept(const struct og_state *state, uint64_t key)
-{
-    return key == NO_PAIR || state->pairs[pair_hash(key) >> (64 - PAIR_CACHE_BITS)] >> 24 == key;
-}
-static void fetch_group(const struct og_state *state, uint64_t key)
-{
-    const struct og_vocabulary *v = state->vocabulary;
-    const uint16_t *groups = part(v, v->groups_at);
-    if (!is_kept(state, key))
-        __builtin_prefetch(&groups[pair_hash(key) >> (64 - v->group_bits)]);
-}
-static void fetch_pair(const struct og_state *state, uint64_t key)
-{
-    if (!is_kept(state, key))
-        __builtin_prefetch(pair_entry(state->vocabulary, pair_hash(key)));
-}
-
-/* One merge of each part in turn, in three steps with a prefetch between them: the vocabulary is larger than the
- * second-level cache, so that the parts wait for it together. English, r50k, new text: 260 to 295 MB/s. */
-void og_merge_together(struct og_state *state, unsigned count)
-{
-    struct part *going[MOST_PARTS];
-    for (unsigned i = 0; i < count; i++)
-        going[i] = &state->parts[i];
-    while (count) {
-        unsigned merged = 0;
-        for (unsigned i = 0; i < count; i++)
-            if (merge_once(going[i])) {
-                fetch_group(state, going[i]->left);
-                fetch_group(state, going[i]->right);
-                going[merged++] = going[i];
-            }
-        count = merged;
-        for (unsigned i = 0; i < count; i++) {
-            fetch_pair(state, going[i]->left);
-            fetch_pair(state, going[i]->right);
-        }
-        for (unsigned i = 0; i < count; i++)
-            look_at_new_pairs(state, going[i]);
-    }
-}
-
 static uint8_t *merge_short(struct og_state *state, const uint8_t *text, unsigned size, uint8_t *out)
 {
-    uint32_t token[OG_SHORT_WORD], pair[OG_SHORT_WORD];
-    struct part p = {.token = token, .pair = pair};
-    og_begin_part(state->vocabulary, &p, text, size);
-    while (merge_once(&p))
-        look_at_new_pairs(state, &p);
-    for (unsigned i = 0; i < p.count; i++)
-        put_token(&out, token[i] + state->first_id, state->token_size);
+    uint32_t token[LANES + OG_SHORT_WORD + LANES];
+    int32_t pair[LANES + OG_SHORT_WORD + LANES];
+    struct part p = {.text = text, .size = size, .lanes = lanes_for(size), .token = token + LANES, .pair = pair + LANES};
+    p.token[-1] = NO_TOKEN;
+    state->tier.merge(state->vocabulary, &p, 1);
+    return og_put_part(state, &p, out);
+}
+
+uint8_t *og_put_part(const struct og_state *state, const struct part *p, uint8_t *out)
+{
+    for (uint64_t live = p->live; live; live &= live - 1)
+        put_token(&out, p->token[lowest(live)] + state->first_id, state->token_size);
     return out;
 }
 
@@ -167,14 +76,14 @@ static uint8_t *merge_long(struct og_state *state, const uint8_t *word, uint32_t
         previous[i] = i ? i - 1 : NONE;
     }
     for (uint32_t i = 0; i + 1 < n; i++) {
-        uint32_t made = pair_made(state, token[i], token[i + 1]);
+        uint32_t made = find_pair(v, token[i], token[i + 1]);
         if (made != NO_TOKEN)
             push(&heap, (uint64_t)made << PLACE_BITS | i);
     }
     while (heap.count) {
         uint64_t top = pop(&heap);
         uint32_t made = (uint32_t)(top >> PLACE_BITS), left = (uint32_t)top;
-        if (token[left] == NO_TOKEN || next[left] == NONE || pair_made(state, token[left], token[next[left]]) != made)
+        if (token[left] == NO_TOKEN || next[left] == NONE || find_pair(v, token[left], token[next[left]]) != made)
             continue;
         uint32_t right = next[left], after = next[right], before_left = previous[left], pair;
         token[left] = made;
@@ -182,12 +91,12 @@ static uint8_t *merge_long(struct og_state *state, const uint8_t *word, uint32_t
         next[left] = after;
         if (after != NONE) {
             previous[after] = left;
-            pair = pair_made(state, made, token[after]);
+            pair = find_pair(v, made, token[after]);
             if (pair != NO_TOKEN)
                 push(&heap, (uint64_t)pair << PLACE_BITS | left);
         }
         if (before_left != NONE) {
-            pair = pair_made(state, token[before_left], made);
+            pair = find_pair(v, token[before_left], made);
             if (pair != NO_TOKEN)
                 push(&heap, (uint64_t)pair << PLACE_BITS | before_left);
         }

@@ -1,7 +1,7 @@
 /* The vocabulary block: built once from a rank file, read only from then on, without pointers, so that it can be mapped. */
 #include "internal.h"
 
-static const char MAGIC[16] = "oomguard-ranks2";
+static const char MAGIC[16] = "oomguard-ranks3";
 
 #define NO_WORD UINT32_MAX /* an empty place in the table of words: 12 bits of the hash, 20 of the token */
 #define WORD_TAG 0xFFF00000u
@@ -201,7 +201,7 @@ uint64_t og_vocabulary_measure(const char *ranks, uint64_t size, uint64_t *block
     *block_size = aligned(sizeof(struct og_vocabulary)) + aligned(4 * (sizes.tokens + 1)) + aligned(sizes.text + 16) +
                   aligned(4ull << sizes.word_bits) + aligned(4 << 16) + aligned(2 * CROSSES_BYTES) +
                   aligned((1ull << sizes.six_bits) / 8) +
-                  aligned(2ull << group_bits_for(sizes.splits)) + aligned(8ull << (pair_bits_for(sizes.splits) + MORE_PAIR_BITS));
+                  aligned(4ull << group_bits_for(sizes.splits)) + aligned(8ull << (pair_bits_for(sizes.splits) + MORE_PAIR_BITS));
     *scratch_size = aligned(8 * sizes.splits) * 2 + aligned(4ull << (group_bits_for(sizes.splits) + 1)) * 2;
     return 0;
 }
@@ -210,7 +210,7 @@ uint64_t og_vocabulary_measure(const char *ranks, uint64_t size, uint64_t *block
 
 /* Pairs of one group are moved together, by the smallest displacement that gives each a free place; the largest groups come
  * first, while there is room. (Belazzougui, Botelho, Dietzfelbinger: Hash, displace, and compress, ESA 2009.) */
-static bool place_group(uint64_t *table, uint64_t mask, const uint64_t *pairs, uint32_t count, uint16_t *displacement)
+static bool place_group(uint64_t *table, uint64_t mask, const uint64_t *pairs, uint32_t count, uint32_t *group)
 {
     for (uint32_t d = 0; d <= UINT16_MAX; d++) {
         uint32_t placed = 0;
@@ -221,7 +221,9 @@ static bool place_group(uint64_t *table, uint64_t mask, const uint64_t *pairs, u
             *entry = pairs[placed];
         }
         if (placed == count) {
-            *displacement = (uint16_t)d;
+            *group = d;
+            for (uint32_t i = 0; i < count; i++)
+                *group |= group_bit(pair_hash(pairs[i] >> 24));
             return true;
         }
         while (placed-- > 0)
@@ -234,7 +236,7 @@ static bool place_group(uint64_t *table, uint64_t mask, const uint64_t *pairs, u
 static bool place_pairs(struct og_vocabulary *v, const uint64_t *pairs, uint64_t count, uint64_t *sorted, uint32_t *first,
                         uint32_t *order)
 {
-    uint16_t *groups = (uint16_t *)((char *)v + v->groups_at);
+    uint32_t *groups = (uint32_t *)((char *)v + v->groups_at);
     uint64_t *table = (uint64_t *)((char *)v + v->pairs_at);
     uint32_t group_count = 1u << v->group_bits, largest = 0, placed = 0;
     uint64_t mask = (UINT64_C(1) << v->pair_bits) - 1;
@@ -370,7 +372,7 @@ uint64_t og_vocabulary_build(const char *ranks, uint64_t size, void *block, uint
     uint32_t *order = first + aligned(4ull << (group_bits_for(sizes.splits) + 1)) / 4;
     uint64_t count = find_pairs(v, pairs);
     v->group_bits = group_bits_for(count);
-    v->pairs_at = v->groups_at + aligned(2ull << v->group_bits);
+    v->pairs_at = v->groups_at + aligned(4ull << v->group_bits);
     for (v->pair_bits = pair_bits_for(count); !place_pairs(v, pairs, count, sorted, first, order); v->pair_bits++)
         if (v->pair_bits == pair_bits_for(count) + MORE_PAIR_BITS) {
             *what = "the pairs of tokens found no places";

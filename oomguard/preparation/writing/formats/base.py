@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 EotPlace = Literal["before", "after", "none"]
 MOST_UINT16 = 1 << 16
 _BLOCK_SIZE = 2048
+_STRETCH = 1 << 14
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,3 +177,25 @@ class OutputFormat(Protocol):
         Raises: BadInput for a file of this format that is damaged.
         """
         ...
+
+
+# Rows of a fixed number of tokens, which know no documents.
+
+
+def block_ends(tokens: int, block_size: int) -> Iterator[Sequence[int]]:
+    """Where blocks end; the last one may be shorter."""
+    whole = tokens // block_size
+    for first in range(0, whole, _STRETCH):
+        yield range((first + 1) * block_size, min(first + _STRETCH, whole) * block_size + 1, block_size)
+    if tokens % block_size:
+        yield [tokens]
+
+
+def tail_note(done: FinishedSet, what: str) -> list[str]:
+    """Say what became of the tokens behind a split's last whole block."""
+    size = done.layout.block_size
+    if size is None:
+        return []
+    tails = {split: sum(shard.tokens % size for shard in done.of(split)) for split in ("train", "val")}
+    told = ", ".join(f"{tail:,} tokens of {split}" for split, tail in tails.items() if tail)
+    return [f"after the last whole block of {size:,}: {told}, {what}"] if told else []

@@ -13,8 +13,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput
-from oomguard.preparation.writing.formats.base import OutputFormat
-from oomguard.preparation.writing.formats.blocks import tail_note
+from oomguard.preparation.writing.formats.base import OutputFormat, tail_note
 from oomguard.preparation.writing.formats.stored import RawShard, split_folders, unreadable
 from oomguard.preparation.writing.formats.words import again, no_train_file, python_line, quoted
 

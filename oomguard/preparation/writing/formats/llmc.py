@@ -10,6 +10,7 @@ import re
 import struct
 from typing import TYPE_CHECKING
 
+from oomguard.kernel.plain_files import open_regular
 from oomguard.preparation.writing.formats.base import OutputFormat
 from oomguard.preparation.writing.formats.stored import RawShard, numbered_files, unreadable
 from oomguard.preparation.writing.formats.words import (
@@ -88,7 +89,7 @@ class Llmc(OutputFormat):
 
 def _stored(path: Path, split: str) -> RawShard | None:
     """None: it is another format's file."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         start = file.read(12)
     if len(start) < 12:
         return None

@@ -13,8 +13,8 @@ import struct
 from array import array
 from typing import TYPE_CHECKING, Any
 
-from oomguard.preparation.writing.formats.base import OutputFormat
-from oomguard.preparation.writing.formats.blocks import block_ends, tail_note
+from oomguard.kernel.plain_files import open_regular
+from oomguard.preparation.writing.formats.base import OutputFormat, block_ends, tail_note
 from oomguard.preparation.writing.formats.stored import RawShard, split_folders, unreadable
 from oomguard.preparation.writing.formats.words import again, no_train_file, python_line, quoted
 
@@ -173,7 +173,7 @@ def _fixed(path: Path, samples: int) -> list[tuple[int, int]]:
 def _variable(path: Path, samples: int) -> list[tuple[int, int]]:
     extents = []
     offsets = _offsets(path, samples)
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         for start in offsets[:-1]:
             file.seek(start)
             size, shape = int.from_bytes(file.read(4), "little"), file.read(1)[0]

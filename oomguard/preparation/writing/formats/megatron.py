@@ -12,6 +12,7 @@ from array import array
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput
+from oomguard.kernel.plain_files import open_regular
 from oomguard.preparation.writing.formats.base import OutputFormat
 from oomguard.preparation.writing.formats.stored import RawShard, unreadable
 from oomguard.preparation.writing.formats.words import again, no_train_file
@@ -104,7 +105,7 @@ def _stored(path: Path, split: str) -> RawShard:
     import numpy as np
 
     data = path.with_suffix(".bin")
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         head = file.read(_HEAD.size)
     if len(head) < _HEAD.size or not head.startswith(_MAGIC):
         raise unreadable(path, " is not a Megatron index", "file FILE")

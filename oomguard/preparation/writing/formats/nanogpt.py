@@ -43,12 +43,12 @@ class NanoGpt(OutputFormat):
             ]
         short = [(split, tokens) for split, tokens in (("train", train), ("val", val)) if tokens <= _BLOCK]
         cures = {
-            "train": "more text, or a smaller --block_size of train.py",
-            "val": "a larger --val-fraction, or --separator",
+            "train": "more text, or a smaller --block_size of train.py,",
+            "val": for_validation(done, 2 * _BLOCK),  # documents are chosen by chance
         }
         return [
             f"only {tokens:,} {'validation' if split == 'val' else 'training'} tokens, and nanoGPT needs more than "
-            f"{_BLOCK:,} (its block_size): {cures[split]}, gives more"
+            f"{_BLOCK:,} (its block_size): {cures[split]} gives more"
             for split, tokens in short
         ]
 

@@ -10,6 +10,7 @@ import re
 import struct
 from typing import TYPE_CHECKING
 
+from oomguard.kernel.plain_files import open_regular
 from oomguard.preparation.writing.formats.base import OutputFormat
 from oomguard.preparation.writing.formats.stored import RawShard, numbered_files, unreadable
 from oomguard.preparation.writing.formats.words import (
@@ -78,14 +79,14 @@ class Npy(OutputFormat):
 
 
 def _is_npy(path: Path) -> bool:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return file.read(6) == b"\x93NUMPY"  # OLMo's files bear the same name, and have no header
 
 
 def _stored(path: Path, split: str) -> RawShard:
     import ast
 
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         start = file.read(10)
         size = struct.unpack("<H", start[8:10])[0]
         text = file.read(size)

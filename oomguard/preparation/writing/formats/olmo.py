@@ -10,6 +10,7 @@ import re
 import zlib
 from typing import TYPE_CHECKING
 
+from oomguard.kernel.plain_files import open_regular
 from oomguard.preparation.writing.formats.base import OutputFormat
 from oomguard.preparation.writing.formats.stored import numbered_files, raw_shard, unreadable
 from oomguard.preparation.writing.formats.words import again, no_train_file, python_line, quoted
@@ -45,7 +46,7 @@ class Olmo(OutputFormat):
     def notes(self, done: FinishedSet) -> list[str]:
         if not done.tokens("train"):
             return [no_train_file(done, "train file")]
-        return ["NumpyFSLDataset leaves out what is left of each file behind its last whole sequence"]
+        return ["NumpyFSLDataset leaves out what comes after the last whole sequence of each file"]
 
     def next_lines(self, done: FinishedSet) -> list[str]:
         if not done.tokens("train"):
@@ -86,7 +87,7 @@ def _rows(shard: OpenShard, stem: str) -> Iterator[bytes]:
 
 
 def _has_header(path: Path) -> bool:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return file.read(6) == b"\x93NUMPY"
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from oomguard.errors import BadInput
+from oomguard.kernel.plain_files import open_input
 from oomguard.text import printable, shell_word
 from oomguard.units import MIB
 
@@ -83,7 +85,7 @@ class RawShard:
 
         at, ends = 0, OrderedEnds(self.ends() if self.ends else iter(()))
         dtype = np.dtype(self.dtype)
-        with self.path.open("rb") as file:
+        with os.fdopen(open_input(str(self.path)), "rb") as file:
             for start, count in self.extents:
                 file.seek(start)
                 left = count
@@ -143,7 +145,7 @@ def raw_shard(
     """A file that is nothing but tokens. Raises: BadInput for an odd size."""
     width, size = int(dtype[-1]), path.stat().st_size
     if size % width:
-        raise unreadable(path, f" has {size:,} bytes, which are no tokens of {width} bytes")
+        raise unreadable(path, f" has {size:,} bytes, which is not a whole number of tokens of {width} bytes")
     return RawShard(path=path, split=split, dtype=dtype, extents=((0, size // width),), ends=ends)
 
 

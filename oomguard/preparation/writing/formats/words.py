@@ -46,10 +46,10 @@ def again(done: FinishedSet, flags: str) -> list[str]:
     """The next command where none can train yet."""
     if done.is_converted:
         return [
-            "next: nothing can be trained on this yet; what it was converted from, prepared again with",
+            "next: nothing can be trained on this yet; prepare what it was converted from again, with",
             f"  {flags}",
         ]
-    return ["next: nothing can be trained on this yet; the same command again, with", f"  {flags} --restart"]
+    return ["next: nothing can be trained on this yet; run the same command again, with", f"  {flags} --restart"]
 
 
 def for_validation(done: FinishedSet, least: int) -> str:

@@ -12,7 +12,7 @@ from oomguard.preparation.writing.formats.table import FORMATS
 from tests.preparation.reading.token_streams import Stream, files_in, write_all
 from tests.preparation.writing.formats.readers import READERS
 from tests.preparation.writing.test_token_sink import Crash, going_wrong, lose_what_was_not_synced
-from tests.properties import examples
+from tests.properties import examples, steps
 
 BLOCK = 8
 WIDE = [70_000, 1, 2**31 - 1]
@@ -101,9 +101,8 @@ def test_a_crash_at_any_step_changes_nothing(
     stream = stream_of(name, block, shard_tokens=80)
     with going_wrong(0, Crash):
         write_all(stream, tmp_path / "whole", size=31)
-    expected, at, step = files_in(tmp_path / "whole"), 0, 1 if checkpoint_seconds else 3
-    while True:
-        at += step
+    expected = files_in(tmp_path / "whole")
+    for at in steps(one_in=4 if checkpoint_seconds else 8):
         folder = tmp_path / str(at)
         try:
             with going_wrong(at, Crash):

@@ -1,0 +1,120 @@
+"""What nothing in the script calls: functions that nobody needs, and those that others are to call."""
+
+from __future__ import annotations
+
+import ast
+from copy import copy
+
+from oomguard.script_analysis.interpreter.binding import Imports
+from oomguard.script_analysis.interpreter.values import AbstractValue
+
+_PLAIN = {"property", "staticmethod", "classmethod", "contextmanager", "lru_cache", "cache", "wraps", "setter",
+          "abstractmethod", "dataclass", "override", "njit", "jit", "no_grad"}  # fmt: skip
+_OTHER_FILES = 10_000_000  # from here on lines are those of imported modules
+_MOST_HANDED = 200
+
+
+class Uncalled(Imports):
+    """Goes through what nothing called."""
+
+    def uncalled(self, module: ast.Module) -> None:
+        """Go through each function that was not called; what a script that runs never mentions does not count."""
+        handed = self._handed_over(module)
+        runs = self.runs = bool(self.called or self.memory.readers or self.memory.findings or self.memory.outsiders)
+        mentioned = set().union(*map(_mentioned, [module, *self.trees]))
+        for function in [abstract for abstract in self.functions if id(abstract.value) not in self.called]:
+            if id(function.value) in self.called or function.value.lineno >= _OTHER_FILES:
+                continue
+            self.memory.reached = not runs or self._is_reached(function.value, mentioned)
+            self.call_function(function, [], {}, unknown=AbstractValue(kind="parameter"))
+            self.memory.note_peak()
+        self.memory.reached = True
+        if runs:
+            self._called_back(handed)
+
+    def _handed_over(self, module: ast.Module) -> list[tuple[AbstractValue, AbstractValue | None]]:
+        """Functions that others may call, each with the object that it is a method of.
+
+        They were not called here, and are mentioned as what they are, or are methods of an object whose class has a
+        parent from elsewhere: handle_data() of an HTMLParser.
+        """
+        named = set().union(*map(_mentioned_as_values, [module, *self.trees]))
+        handed: list[tuple[AbstractValue, AbstractValue | None]] = [
+            (function, None)
+            for function in [*self.functions, *self.lambdas]
+            if id(function.value) not in self.called
+            and id(function.value) not in self.classes
+            and (isinstance(function.value, ast.Lambda) or function.value.name in named)
+        ]
+        for made in self.made_of_others:
+            methods = [one for name, one in made.parts["class"].parts.items() if not name.startswith("__")]
+            handed += [
+                (one, made)
+                for one in methods
+                if one.kind == "function" and id(one.value) not in self.called and not one.value.decorator_list
+            ]
+        return [(one, owner) for one, owner in handed if one.value.lineno < _OTHER_FILES][:_MOST_HANDED]
+
+    def _called_back(self, handed: list[tuple[AbstractValue, AbstractValue | None]]) -> None:
+        """Say what they would keep, were they called for each piece of the input: how often they are is not known."""
+        if not handed:
+            return
+        memory = self.memory
+        before = dict(memory.findings), set(memory.readers), dict(memory.assumptions)
+        peaks = copy(memory.peak), copy(memory.peak_each)
+        piece = AbstractValue(kind="document", of_input=True)
+        pieces = memory.new("stream", fraction=1.0, item=piece, of_input=True)
+        with memory.loop(1.0) as loop:
+            self.item_in(loop, pieces)
+            for function, owner in handed:
+                wanted = function.value.args
+                given = [piece] * (len(wanted.posonlyargs) + len(wanted.args) - (owner is not None))
+                self.call_function(function, given if owner is None else [owner, *given], {})
+        found = [one for where, one in memory.findings.items() if where not in before[0]]
+        memory.findings, memory.readers, memory.assumptions = before
+        memory.peak, memory.peak_each = peaks
+        inside = {line for function, _ in handed for line in range(function.value.lineno, _last_line(function) + 1)}
+        for finding in found:
+            if finding.line in inside and finding.rule.startswith(("growing", "cache", "token-list", "list-of-input")):
+                memory.cannot_see_line(finding.line, "keeps what it is given; how often it is called is not known")
+
+    def _is_reached(self, node: ast.FunctionDef | ast.AsyncFunctionDef, mentioned: set[str]) -> bool:
+        owner = self.classes.get(id(node))
+        if owner is not None and owner not in mentioned:
+            return False
+        if any(_last_name(decorator) not in _PLAIN for decorator in node.decorator_list):
+            return True
+        return node.name in mentioned or (owner is not None and node.name.startswith("__"))
+
+
+def _mentioned(module: ast.Module) -> set[str]:
+    """Give the names that stand anywhere in the module, as names, attributes or texts."""
+    names: set[str] = set()
+    for node in ast.walk(module):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            names.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            names.add(node.attr)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isidentifier():
+            names.add(node.value)
+    return names
+
+
+def _last_name(node: ast.expr) -> str:
+    if isinstance(node, ast.Call):
+        return _last_name(node.func)
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+def _last_line(function: AbstractValue) -> int:
+    return int(function.value.end_lineno or function.value.lineno)
+
+
+def _mentioned_as_values(module: ast.Module) -> set[str]:
+    """Give the names that are given to somebody: not called, and not decorated with."""
+    called = {id(node.func) for node in ast.walk(module) if isinstance(node, ast.Call)}
+    return {
+        node.id
+        for node in ast.walk(module)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and id(node) not in called
+    }

@@ -1,0 +1,90 @@
+"""A folder of one run's own: what others put in its place is not touched, and a killed run's goes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from oomguard.errors import NotOurs
+from oomguard.kernel.scratch import scratch_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PREFIX = ".oomguard-plan-"
+AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+def finished(parent: Path) -> Path:
+    """A folder that is kept, as private as a scratch folder is."""
+    folder = parent / "out"
+    folder.mkdir(0o700)
+    (folder / "train.bin").write_bytes(b"kept")
+    return folder
+
+
+def test_it_goes_with_all_that_is_in_it(tmp_path: Path) -> None:
+    with scratch_folder(tmp_path, PREFIX) as (folder, within):
+        assert folder.parent == tmp_path
+        assert folder.stat().st_mode & 0o777 == 0o700
+        (within / "a").mkdir()
+        (within / "a/b").write_text("text")
+        (within / "link").symlink_to(tmp_path)
+        assert (folder / "a/b").read_text() == "text"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_given_such_a_name_is_not_taken_for_a_left_one(tmp_path: Path) -> None:
+    """Where everyone may write, another user can rename what root has finished: then it is renamed, not gone."""
+    finished(tmp_path).rename(tmp_path / f"{PREFIX}x")
+    (tmp_path / f"{PREFIX}y").symlink_to(finished(tmp_path))
+    with scratch_folder(tmp_path, PREFIX):
+        pass
+    assert (tmp_path / f"{PREFIX}x/train.bin").read_bytes() == b"kept"
+    assert (tmp_path / "out/train.bin").read_bytes() == b"kept"
+
+
+@pytest.mark.parametrize("is_link", [True, False])
+def test_what_is_put_in_its_place_meanwhile_is_not_removed(tmp_path: Path, is_link: bool) -> None:
+    with scratch_folder(tmp_path, PREFIX) as (folder, within):
+        (within / "text").write_text("a part")
+        folder.rename(tmp_path / "away")
+        if is_link:
+            folder.symlink_to(finished(tmp_path))
+        else:
+            finished(tmp_path).rename(folder)
+    kept = tmp_path / "out" if is_link else folder
+    assert (kept / "train.bin").read_bytes() == b"kept"
+    assert list((tmp_path / "away").iterdir()) == [], "the text of the user's goes all the same"
+
+
+def test_what_a_killed_run_left_goes_and_one_at_work_stays(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "from oomguard.kernel.scratch import scratch_folder\n"
+        f"with scratch_folder(Path(sys.argv[1]), {PREFIX!r}) as (_, within):\n"
+        "    (within / 'text').write_text('a part')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False).returncode == -9
+    (left,) = tmp_path.iterdir()
+    with scratch_folder(tmp_path, PREFIX) as (folder, _):
+        assert not left.exists()
+        with scratch_folder(tmp_path, PREFIX) as (other, _):
+            assert other != folder
+            assert folder.is_dir()
+
+
+@AS_ROOT
+def test_root_makes_none_in_another_user_s_folder(tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    os.chown(theirs, 65534, 65534)
+    with pytest.raises(NotOurs), scratch_folder(theirs, PREFIX):
+        pass
+    assert list(theirs.iterdir()) == []
