@@ -94,17 +94,30 @@ def normalize_nfc(text: str) -> str:
 # change that (Unicode's stability policy); text with others is normalized by tokenizers.
 
 
+_ASTRAL = re.compile("[\U00010000-\U0010ffff]")
+
+
 def to_nfc(text: str) -> str:
     """Give the text in NFC."""
-    if _unknown_to_python().search(text):
+    if _is_unknown_to_python(text):
         return normalize_nfc(text)
     return unicodedata.normalize("NFC", text)
 
 
+def _is_unknown_to_python(text: str) -> bool:
+    """Whether this Python's Unicode lacks a character of the text.
+
+    A class of `re` is looked up in a table only up to U+FFFF: with ranges above, it took a hundred times as long.
+    """
+    if _unknown_below_astral().search(text):
+        return True
+    return any(unicodedata.category(one) == "Cn" for one in set(_ASTRAL.findall(text)))
+
+
 @cache
-def _unknown_to_python() -> re.Pattern[str]:
-    """Characters that this Python's Unicode does not have; made once, in a tenth of a second."""
-    codes = (code for code in range(0x300, 0x110000) if unicodedata.category(chr(code)) == "Cn")
+def _unknown_below_astral() -> re.Pattern[str]:
+    """Characters up to U+FFFF that this Python's Unicode does not have; made once."""
+    codes = (code for code in range(0x300, 0x10000) if unicodedata.category(chr(code)) == "Cn")
     ranges: list[list[int]] = []
     for code in codes:
         if ranges and ranges[-1][1] == code - 1:
@@ -148,11 +161,14 @@ class NfcEngine:
         documents = []
         for start, stop in pairwise(places):
             document = bytes(text[start:stop])
-            try:
-                require_utf8(document)
-            except BadUtf8 as bad:
-                raise BadUtf8(start + bad.at) from None
-            documents.append(_normalized(document))
+            if not document.isascii():
+                try:
+                    require_utf8(document)
+                except BadUtf8 as bad:
+                    raise BadUtf8(start + bad.at) from None
+                if _MAY_CHANGE.search(document):
+                    document = _normalized(document)
+            documents.append(document)
         return self._documents(documents, tokens, ends, eot=eot, before=before, scratch=scratch)
 
     def _documents(

@@ -255,8 +255,19 @@ def test_python_knows_that_it_does_not_know(monkeypatch: pytest.MonkeyPatch) -> 
         pytest.skip("this Python knows all of Unicode 16")
     from tokenizers.normalizers import NFC
 
-    for text in (f"a{new}\u0316", f"a\u0316{new}e\u0301"):
+    for text in (f"a{new}\u0316", f"a\u0316{new}e\u0301", f"\U0001f642{new}\u0316"):
         assert huggingface.to_nfc(text) == NFC().normalize_str(text)
+
+
+def test_python_knows_what_it_does_not_know() -> None:
+    """Each character, below U+10000 and above."""
+    from oomguard.preparation.encoding.huggingface import _is_unknown_to_python
+
+    for first in range(0x300, 0x110000, 0x100):
+        block = "".join(map(chr, range(first, first + 0x100)))
+        unknown = [one for one in block if unicodedata.category(one) == "Cn"]
+        assert _is_unknown_to_python(f"a{block}\U0001f642") == bool(unknown)
+        assert not _is_unknown_to_python("".join(set(block).difference(unknown)))
 
 
 def test_a_file_of_the_first_models_is_known_by_what_is_in_it(tmp_path: Path) -> None:
