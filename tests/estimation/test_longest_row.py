@@ -9,7 +9,7 @@ import pytest
 from oomguard.errors import BudgetTooSmall
 from oomguard.estimation.needs import check_longest
 from oomguard.preparation.encoding.encodings import find_encoding
-from oomguard.preparation.reading.sampling import sample_corpus
+from oomguard.preparation.reading.corpus_sample import sample_corpus
 from oomguard.preparation.reading.sources import find_sources
 from oomguard.units import MIB
 
