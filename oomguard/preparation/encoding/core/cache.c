@@ -59,10 +59,22 @@ static uint64_t hash_long(const uint8_t *word, uint64_t size)
 }
 
 /* Words of 17 to 56 bytes, and shorter ones of more tokens than a bucket holds (r50k: the indentation of code): a second
- * cache, an eighth as large, two ways, the newer one first. */
+ * cache, an eighth as large, two ways. */
 static struct long_entry *long_place(struct og_state *state, const uint8_t *word, unsigned size)
 {
     return &state->long_entries[hash_long(word, size) * UINT64_C(0x9E3779B97F4A7C15) >> (64 - state->long_bits) << 1];
+}
+
+/* Whether a word that would fit in a bucket, but for its many tokens, may be in the second cache: next to none is. */
+static uint64_t spilled_bit(const uint64_t key[2]) { return key_hash(key[0], key[1]) & (8 * SPILLED_BYTES - 1); }
+static bool was_spilled(const struct og_state *state, const uint64_t key[2])
+{
+    return get_bit(state->spilled, spilled_bit(key));
+}
+static void set_spilled(struct og_state *state, const uint64_t key[2])
+{
+    uint64_t bit = spilled_bit(key);
+    state->spilled[bit >> 3] |= (uint8_t)(1u << (bit & 7));
 }
 
 static const struct long_entry *find_long(const struct long_entry *place, const uint8_t *word, unsigned size)
@@ -73,10 +85,15 @@ static const struct long_entry *find_long(const struct long_entry *place, const 
     return NULL;
 }
 
+/* The empty one, else either in turn: to keep an order would touch both lines. */
+static struct long_entry *place_to_take(struct long_entry *place, unsigned turn)
+{
+    return place[0].size == 0 ? place : &place[turn & 1];
+}
+
 static void remember_long(struct long_entry *place, const uint8_t *word, unsigned size, const uint8_t *tokens, unsigned count,
                           unsigned token_size)
 {
-    place[1] = place[0];
     memcpy(place->word, word, size);
     place->size = (uint8_t)size;
     place->count = (uint8_t)count;
@@ -105,8 +122,9 @@ static struct part *new_part(struct og_state *state, unsigned *parts, unsigned *
 static void divide(struct og_state *state, struct missed *m, const uint8_t *word, unsigned *parts, unsigned *lanes)
 {
     unsigned first = *parts, first_lane = *lanes;
-    for (unsigned at = 0, n; at < m->size; at += n) {
-        n = (unsigned)og_part_size(state->vocabulary, word, at, m->size);
+    for (unsigned at = 0, n = m->first_part; at < m->size; at += n) {
+        if (at)
+            n = (unsigned)og_part_size(state->vocabulary, word, at, m->size);
         if (n > OG_SHORT_WORD || !new_part(state, parts, lanes, word + at, n)) {
             *parts = first;
             *lanes = first_lane;
@@ -125,13 +143,15 @@ void og_resolve(struct og_state *state, const struct batch *batch)
     state->part_tokens[LANES - 1] = NO_TOKEN;
     for (unsigned i = 0; i < state->missed_count; i++) {
         struct missed *m = &state->missed[i];
+        const uint8_t *word = batch->text + batch->starts[m->span];
         m->size = batch->starts[m->span + 1] - batch->starts[m->span];
+        m->first_part = (unsigned)og_part_size(v, word, 0, m->size);
         m->count = 0;
         m->place = NULL;
-        if (m->size <= KEY)
+        if (m->first_part == m->size && m->size <= KEY)
             og_prefetch_key(v, m->key);
-        if (m->size > most_tokens(state->token_size) && m->size <= LONG_KEY) { /* else its tokens fit in a bucket */
-            m->place = long_place(state, batch->text + batch->starts[m->span], m->size);
+        if (m->size > KEY ? m->size <= LONG_KEY : m->size > most_tokens(state->token_size) && was_spilled(state, m->key)) {
+            m->place = long_place(state, word, m->size);
             __builtin_prefetch(&m->place[0]);
             __builtin_prefetch(&m->place[1]);
         }
@@ -141,7 +161,9 @@ void og_resolve(struct og_state *state, const struct batch *batch)
         const uint8_t *word = batch->text + batch->starts[m->span];
         if (m->place && find_long(m->place, word, m->size))
             continue;
-        uint32_t whole = m->size <= KEY ? og_find_key(v, m->key, m->size) : og_find_word(v, word, m->size);
+        uint32_t whole = NO_TOKEN;
+        if (m->first_part == m->size) /* no token reaches from one part into another, so it may be one */
+            whole = m->size <= KEY ? og_find_key(v, m->key, m->size) : og_find_word(v, word, m->size);
         if (whole == NO_TOKEN) {
             divide(state, m, word, &parts, &lanes);
             continue;
@@ -167,6 +189,10 @@ uint8_t *og_put_missed(struct og_state *state, struct batch *batch, const struct
     if (m->place) {
         const struct long_entry *entry = find_long(m->place, word, m->size);
         if (entry) {
+            if (token_size == 2) { /* all that there is room for: there is slack */
+                memcpy(end, entry->tokens, sizeof entry->tokens);
+                return end + 2 * entry->count;
+            }
             for (unsigned i = 0; i < entry->count; i++) {
                 uint32_t token = 0;
                 memcpy(&token, entry->tokens + i * kept_size(token_size), kept_size(token_size));
@@ -184,9 +210,13 @@ uint8_t *og_put_missed(struct og_state *state, struct batch *batch, const struct
         end = og_put_part(state, &state->parts[p], end);
 
     unsigned count = (unsigned)((size_t)(end - out) / token_size);
-    if (m->size <= KEY && count <= most_tokens(token_size))
+    if (m->size <= KEY && count <= most_tokens(token_size)) {
         remember(m->bucket, m->key, out, count, token_size);
-    else if (m->place && count <= most_long_tokens(token_size))
-        remember_long(m->place, word, m->size, out, count, token_size);
+    } else if (m->size <= LONG_KEY && count <= most_long_tokens(token_size)) {
+        if (m->size <= KEY)
+            set_spilled(state, m->key);
+        remember_long(place_to_take(m->place ? m->place : long_place(state, word, m->size), state->batches), word, m->size, out,
+                      count, token_size);
+    }
     return end;
 }

@@ -143,6 +143,7 @@ uint32_t og_find_key(const struct og_vocabulary *v, const uint64_t key[2], uint6
 #define MOST_STARTS (BATCH + BLOCK + 32) /* a batch ends with the block in which it is full; and what is written unasked */
 #define LONG_KEY 56        /* bytes of a word that the second cache takes */
 #define WAYS 4
+#define SPILLED_BYTES 8192 /* a bit for each short word of the second cache, by its hash */
 
 /* Line 1: four keys. Line 2: their tokens, up to 7 of 16 bits or 5 of 24, and a byte that says how many (see cache.h). */
 struct bucket {
@@ -164,6 +165,7 @@ struct missed {
     struct long_entry *place; /* in the second cache; NULL: too long for it, or too short to need it */
     unsigned span;  /* in the batch */
     unsigned size;  /* bytes */
+    unsigned first_part; /* bytes */
     unsigned first; /* of its parts */
     unsigned count; /* of its parts; 0: it waits until it is written */
 };
@@ -185,9 +187,9 @@ struct part {
 INLINE unsigned lanes_for(unsigned bytes) { return bytes / LANES * LANES + LANES; }
 
 #define GROUP 64 /* words whose cache lines are on their way together: 32 costs 11 to 17 %, 128 costs 4 % */
-#define MOST_MISSED (4 * GROUP)
-#define MOST_PARTS 512     /* that are merged together */
-#define MOST_PART_LANES 4096
+#define MOST_MISSED (2 * GROUP) /* what is merged together stays in the first-level cache: twice as many cost 10 % */
+#define MOST_PARTS 256     /* that are merged together */
+#define MOST_PART_LANES 2560
 
 struct splitter { uint32_t family, switches; };
 
@@ -243,6 +245,7 @@ struct og_state {
     uint32_t starts[MOST_STARTS];
     uint8_t found[MOST_STARTS][16]; /* the values of a batch's words */
     struct missed missed[MOST_MISSED];
+    uint8_t spilled[SPILLED_BYTES];
     struct part parts[MOST_PARTS];
     uint32_t part_tokens[LANES + MOST_PART_LANES]; /* a part's last is none, and so the next one's at -1 */
     int32_t part_pairs[LANES + MOST_PART_LANES];

@@ -111,13 +111,15 @@ static uint8_t *merge_long(struct og_state *state, const uint8_t *word, uint32_t
 uint8_t *og_encode_word(struct og_state *state, const uint8_t *word, uint64_t size, struct scratch *scratch, uint8_t *out)
 {
     const struct og_vocabulary *v = state->vocabulary;
-    uint32_t whole = og_find_word(v, word, size);
+    uint64_t first_part = og_part_size(v, word, 0, size);
+    uint32_t whole = first_part == size ? og_find_word(v, word, size) : NO_TOKEN;
     if (whole != NO_TOKEN) {
         put_token(&out, whole + state->first_id, state->token_size);
         return out;
     }
-    for (uint64_t at = 0, n; at < size; at += n) {
-        n = og_part_size(v, word, at, size);
+    for (uint64_t at = 0, n = first_part; at < size; at += n) {
+        if (at)
+            n = og_part_size(v, word, at, size);
         if (n <= OG_SHORT_WORD)
             out = merge_short(state, word + at, (unsigned)n, out);
         else if (n * OG_SCRATCH_PER_BYTE <= scratch->size)
