@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.live
 
-STEPS = ("memcg", "oom-group", "earlyoom", "global-noswap", "plain-user")
+STEPS = ("memcg", "oom-group", "earlyoom", "global-noswap", "plain-user", "container")
 
 
 @pytest.fixture(scope="module")
