@@ -150,7 +150,7 @@ def check(text: bytes, *, shown: bool) -> int:
         assert "".join((event.half_chosen or "").split()) in unbroken, event.half_chosen
     for other in found_all:
         if isinstance(other, OtherKill | Notice):
-            assert other.pid is None or re.search(rf"(?<![0-9]){other.pid}(?![0-9])", flat), other
+            assert other.pid is None or re.search(rf"(?<![0-9])0*{other.pid}(?![0-9])", flat), other
             assert BY_IDENT[other.told_by].says == (other.says if isinstance(other, Notice) else "kill"), other
     if shown:
         found_kills = FoundKills()
