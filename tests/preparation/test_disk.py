@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from oomguard.preparation.writing.manifest import Manifest
+from oomguard.units import format_size
 from tests.preparation.expecting import read_tokens, tokens_of
 from tests.running import children_of, run_oomguard, started, wait_until
 
@@ -237,8 +238,8 @@ def test_a_file_that_becomes_shorter_while_it_is_read(tmp_path: Path, end: int) 
         assert (tmp_path / "out" / "train.bin").exists()
         return
     assert again.returncode == 1
-    assert f"{size:,} bytes" in again.stderr
-    assert f"{end:,} bytes" in again.stderr
+    assert format_size(size) in again.stderr
+    assert format_size(end) in again.stderr
 
 
 def test_a_file_that_grows_while_it_is_read(tmp_path: Path) -> None:

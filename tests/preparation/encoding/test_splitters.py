@@ -49,7 +49,7 @@ def test_the_core_and_tiktoken_are_of_the_same_unicode() -> None:
 def test_another_unicode_refuses_the_core(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unicode_probe, "unicode_version", lambda: "16.0")
     monkeypatch.setattr(unicode_probe, "tiktoken_unicode", lambda: "17.0")
-    with pytest.raises(CoreUnavailable, match=r"of Unicode 17\.0, the encoder core of 16\.0"):
+    with pytest.raises(CoreUnavailable, match=r"uses Unicode 17\.0, the encoder core 16\.0"):
         unicode_probe.require_same_unicode()
 
 

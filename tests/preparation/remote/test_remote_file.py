@@ -156,7 +156,7 @@ def test_a_body_without_a_length_ends_where_the_file_does(hub: HubServer, waits:
     if not more:
         assert file.read() == DATA[:1000]
         return
-    with pytest.raises(Changed, match="more than 1,000 bytes"):
+    with pytest.raises(Changed, match="more than the 1,000 bytes"):
         file.read()
 
 

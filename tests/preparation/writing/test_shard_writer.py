@@ -133,7 +133,7 @@ def test_a_shard_that_got_its_name_too_early_goes_on_as_temporary(folder: Folder
     assert np.load(folder.path / "x_train_000001.npy").tolist() == list(range(100))
 
 
-@pytest.mark.parametrize("damage", ["gone", "shorter", "other bytes"])
+@pytest.mark.parametrize("damage", ["gone", "shorter", "does not hold"])
 def test_a_temporary_file_that_is_not_as_it_was_left_is_refused(folder: Folder, damage: str) -> None:
     """Never a hole of zeros in a shard."""
     first = folder.writer(shard_tokens=None)

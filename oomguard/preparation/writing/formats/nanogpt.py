@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from oomguard.preparation.writing.formats.stored import StoredShard
 
 _BLOCK = 1024  # train.py's default block_size: get_batch() fails on a file that is no longer
+_ENOUGH = 2 * _BLOCK  # validation tokens to ask for: documents are chosen by chance
 
 
 class NanoGpt(OutputFormat):
@@ -39,12 +40,12 @@ class NanoGpt(OutputFormat):
             return [no_train_file(done, "train.bin")]
         if not val:
             return [
-                f"there is no val.bin, which train.py reads at its first step; for one: {for_validation(done, _BLOCK)}"
+                f"there is no val.bin, which train.py reads at its first step; for one: {for_validation(done, _ENOUGH)}"
             ]
         short = [(split, tokens) for split, tokens in (("train", train), ("val", val)) if tokens <= _BLOCK]
         cures = {
             "train": "more text, or a smaller --block_size of train.py,",
-            "val": for_validation(done, 2 * _BLOCK),  # documents are chosen by chance
+            "val": for_validation(done, _ENOUGH),
         }
         return [
             f"only {tokens:,} {'validation' if split == 'val' else 'training'} tokens, and nanoGPT needs more than "
@@ -56,7 +57,7 @@ class NanoGpt(OutputFormat):
         if not done.tokens("train"):
             return again(done, "--val-fraction 0.5 and two documents or more,")
         if not done.tokens("val") or (done.tokens("val") <= _BLOCK < done.tokens("train")):
-            return again(done, for_validation(done, _BLOCK))
+            return again(done, for_validation(done, _ENOUGH))
         lines = [
             "next: in a nanoGPT checkout, with this folder as data/mine:",
             f"  ln -s {shell_word(done.folder)} data/mine",
