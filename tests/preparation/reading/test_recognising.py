@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import lzma
+import os
 import subprocess
 import tarfile
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 import pytest
 
+from oomguard.preparation.reading.recognising import other_kind
 from tests.preparation.expecting import read_tokens, tokens_of
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -128,3 +130,19 @@ def test_json_lines_called_txt_are_text_and_it_is_said(oomguard: Run, tmp_path: 
     assert "a.txt and 1 more: read as text, as the name says, though its lines are JSON objects" in said
     asked = oomguard("prepare", "--val-fraction", "0", "--input-format", "text", "--out", "asked")
     assert "though its lines" not in asked.stdout
+
+
+@pytest.mark.parametrize(("name", "begin"), [("a.jsonl", '{"text": "'), ("a.csv", "text\n"), ("a", '{"text": "')])
+def test_the_letters_of_a_tar_s_magic_in_a_text_make_it_no_tar(
+    oomguard: Run, tmp_path: Path, name: str, begin: str
+) -> None:
+    document = "a" * (257 - len(begin)) + "ustar"
+    (tmp_path / name).write_text(f"{begin}{document}" + ('"}\n' if begin.startswith("{") else "\n"))
+    done = oomguard("prepare", name, "--val-fraction", "0")
+    assert done.returncode == 0, done.stderr
+    assert read_tokens(tmp_path / "tokens" / "train.bin") == tokens_of([document])
+
+
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.arrow")
+    assert other_kind(str(tmp_path / "a.arrow"), "arrow") is None
