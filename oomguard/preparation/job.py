@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput, BudgetTooSmall, Changed, OomguardError, WorkerFailed
 from oomguard.kernel.machine import usable_cpus
+from oomguard.kernel.plain_files import open_regular
 from oomguard.preparation.engines.line_feed import LineFeed, RowFeed
 from oomguard.preparation.engines.memory_sum import SCRATCH, BudgetPlan, Needs, budget_with_room, flag_for
 from oomguard.preparation.engines.messages import ReaderConfig, WorkerConfig
@@ -296,7 +297,7 @@ def _no_reader(source: Source) -> tuple[str, str] | None:
 
     if source.compression or source.is_remote or source.path == "-":
         return None
-    with suppress(OSError), open(source.path, "rb") as file:  # noqa: PTH123 - the name may be one of /proc/self/fd
+    with suppress(OSError), open_regular(source.path) as file:
         start = file.read(_HEAD_BYTES)
         return next((words for magic, words in NO_READER.items() if start.startswith(magic)), None)
     return None

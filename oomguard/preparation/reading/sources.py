@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, NothingFound
+from oomguard.kernel.plain_files import open_regular
 from oomguard.preparation.reading.first_look import require_field
 from oomguard.preparation.reading.folders import contents_of
 from oomguard.preparation.reading.kinds import BY_EXTENSION, COMPRESSIONS, KINDS, KNOWN
@@ -447,7 +448,7 @@ class _Finder:
             return None  # a bad file among others, which is named when it is read
 
     def _look_for_lines(self, path: Path) -> None:
-        with suppress(OSError), path.open("rb") as file:  # that it cannot be read is said where it is opened
+        with suppress(OSError), open_regular(path) as file:  # that it cannot be read is said where it is opened
             if looks_like_json_lines(file.read(HEAD)):
                 self.json_texts.append(printable(str(path)))
 
