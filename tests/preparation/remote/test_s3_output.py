@@ -18,11 +18,15 @@ from oomguard.preparation.api import prepare
 from oomguard.preparation.cluster import claims
 from oomguard.preparation.cluster.api import Share, finish, finish_share, plan_to, read_job, work
 from oomguard.preparation.cluster.job_file import JobFile
-from oomguard.preparation.cluster.job_place import claim_of, place_of
+from oomguard.preparation.cluster.job_place import claim_of, make_parts, place_of
+from oomguard.preparation.cluster.receipts import Receipts
 from oomguard.preparation.cluster.s3_place import S3Claim, S3Place
+from oomguard.preparation.cluster.shard_table import ShardTable
 from oomguard.preparation.cluster.unit_work import do_unit
 from oomguard.preparation.options import PrepareOptions
 from oomguard.preparation.remote import s3_objects
+from oomguard.preparation.remote.s3_objects import S3Objects
+from oomguard.preparation.writing.token_sink import Totals
 from tests.preparation.cluster.test_job import files
 from tests.preparation.remote.conftest import KEY, SESSION
 from tests.preparation.remote.hub_server import Fault
@@ -278,6 +282,25 @@ def test_a_large_file_goes_in_pieces(tmp_path: Path, s3: S3Server, monkeypatch: 
     assert "tokens/run/other" not in s3.objects("tokens")
 
 
+def test_the_last_request_for_a_large_file(tmp_path: Path, s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where its answer is lost the file is there all the same; where another one came first no pieces are left."""
+    monkeypatch.setattr(s3_objects, "_WHOLE", 1 << 20)
+    monkeypatch.setattr(s3_objects, "_PIECE", 5 << 20)
+    file, place = tmp_path / "large", place_of(Path(f"{OUT}/large"))
+    assert isinstance(place, S3Place)
+    file.write_bytes(bytes(range(256)) * (6 << 12))
+    s3.faults = [
+        Fault(r"/large$", "POST", status=500, is_done=True, skip=1),
+        Fault(r"/large$", "POST", status=404, body=b"<Error><Code>NoSuchUpload</Code></Error>", skip=1),  # as MinIO
+    ]
+    place.publish(file, "sum")
+    assert not [fault for fault in s3.faults if fault.times]
+    assert s3.objects("tokens")["tokens/run/large"] == file.read_bytes()
+    monkeypatch.setattr(S3Objects, "find", lambda *_: None)  # another machine has it a moment later
+    assert not place.commit(file, "sum")
+    assert [one.method for one in s3.requests("/large")][-1] == "DELETE"
+
+
 @pytest.mark.slow
 def test_what_somebody_else_put_there_stays(tmp_path: Path, s3: S3Server) -> None:
     """A name that a shard would take is known before anything is written; one that comes later, when it is sent."""
@@ -365,6 +388,33 @@ def test_a_store_that_ignores_conditions_is_refused(tmp_path: Path, s3: S3Server
     with pytest.raises(BadInput, match="If-None-Match"):
         plan_to(tmp_path / "job.json", PrepareOptions(inputs=(str(disk / "data"),), out=Path(OUT)))
     assert not (tmp_path / "job.json").exists()
+
+
+def test_two_that_plan_at_once_do_not_take_the_store_for_such_a_one(
+    s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts, create = place_of(Path(f"{OUT}/parts")), S3Place.create
+
+    def create_while_another_plans(place: S3Place, text: str) -> bool:
+        done = create(place, text)
+        with monkeypatch.context() as other:
+            other.setattr(S3Place, "create", create)
+            make_parts(parts)
+        return done
+
+    monkeypatch.setattr(S3Place, "create", create_while_another_plans)
+    make_parts(parts)
+    assert not s3.objects("tokens")
+
+
+def test_what_cannot_be_read_is_named_with_a_line_for_a_bucket(s3: S3Server) -> None:
+    place = place_of(Path(f"{OUT}/a b"))
+    s3.put("tokens/run/a%20b/name-train-000000-0.json", b"{")
+    receipts = Receipts(place, Path(OUT), ShardTable(shards=[], totals=Totals()))
+    with pytest.raises(BadInput, match="cannot be read") as caught:
+        receipts.names()
+    line = caught.value.do.partition(", then")[0]
+    assert shlex.split(line) == ["aws", "s3", "rm", f"{OUT}/a b/name-train-000000-0.json"]
 
 
 def test_claims(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
