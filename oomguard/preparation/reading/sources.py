@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, NothingFound
-from oomguard.kernel.plain_files import open_regular
+from oomguard.kernel.plain_files import open_input, open_regular
 from oomguard.preparation.reading.first_look import require_field
 from oomguard.preparation.reading.folders import contents_of
 from oomguard.preparation.reading.kinds import BY_EXTENSION, COMPRESSIONS, KINDS, KNOWN
@@ -385,25 +385,14 @@ class _Finder:
 
     def _source(self, path: Path) -> Source:
         status = _status_of(path)
+        if os.geteuid() == 0:  # else the status says enough
+            _check_links(path)  # before anything of it is shown, as the first line of a table
         kind, compression, guessed = self._what(path)
-        found = Source(
+        return Source(
             path=str(path), kind=kind, compression=compression, size=status.st_size, mtime_ns=status.st_mtime_ns,
             inode=status.st_ino, ctime_ns=status.st_ctime_ns, guessed=guessed,
             text_field=self.wanted.field_of(str(path)), encoding=self._encoding_of(kind),
         )  # fmt: skip
-        if os.geteuid() == 0:  # else the status says enough
-            try:
-                os.close(found.open_here())
-            except OSError as error:
-                name = shell_word(str(path))
-                # Where a link of another user's leads: who gives that name means it.
-                do = (
-                    f'oomguard prepare "$(readlink -f {name})"'
-                    if isinstance(error, PermissionError)
-                    else f"ls -l {name}"
-                )
-                raise BadInput(f"{printable(str(path))} cannot be opened: {error.strerror}", do=do) from error
-        return found
 
     def _what(self, path: Path) -> tuple[Kind, Compression | None, bool]:
         """Give the kind, the compression, and whether the kind is a guess."""
@@ -563,6 +552,17 @@ def _ending(name: str) -> str:
     """Give the extension as a list of them names it: ".csv", ".tar.gz"."""
     extension, _ = _split_name(name)
     return "".join(dict.fromkeys((extension, Path(name.lower()).suffix))) or "without an extension"
+
+
+def _check_links(path: Path) -> None:
+    """Raises: BadInput where another user's link leads to what is not that user's."""
+    try:
+        os.close(open_input(str(path)))
+    except OSError as error:
+        name = shell_word(str(path))
+        # Where a link of another user's leads: who gives that name means it.
+        do = f'oomguard prepare "$(readlink -f {name})"' if isinstance(error, PermissionError) else f"ls -l {name}"
+        raise BadInput(f"{printable(str(path))} cannot be opened: {error.strerror}", do=do) from error
 
 
 def _status_of(path: Path) -> os.stat_result:
