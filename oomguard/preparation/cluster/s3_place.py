@@ -35,8 +35,12 @@ class S3Place:
 
     @classmethod
     def of(cls, address: str) -> Self:
-        """Raises: BadInput if the address has a password."""
+        """Raises: BadInput if the address has a password, or what stands for another one."""
         refuse_secrets(address)
+        if not {".", ".."}.isdisjoint(address.split("/")):  # what sends requests takes them out, as of a path
+            raise BadInput(
+                f"{printable(address)}: . or .. between slashes would stand for another object", do="s3://BUCKET/KEY"
+            )
         return cls(address)
 
     def __str__(self) -> str:

@@ -159,6 +159,7 @@ def test_an_output_that_names_no_bucket(tmp_path: Path, s3: S3Server) -> None:
         ("s3://", "names no bucket"),
         ("s3://x", "cannot be the name"),
         ("s3://none-such/t", "no such bucket"),
+        (f"s3://{BUCKET}/a/../t", "stand for another object"),
     ):
         with pytest.raises(OomguardError, match=said):
             plan_to(tmp_path / "job.json", PrepareOptions(inputs=(str(tmp_path / "a.txt"),), out=Path(out)))
