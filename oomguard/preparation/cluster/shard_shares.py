@@ -62,6 +62,7 @@ class ShardWork:
                 if not left:
                     break
                 keep()
+                self.keep()
                 self._heed()
                 time.sleep(_LOOK_SECONDS)  # another has them; should it end, they are written here
 

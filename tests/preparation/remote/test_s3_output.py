@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -446,6 +447,33 @@ def test_a_claim_of_another_machine_is_stale_by_the_clock_of_the_store(
     assert not claim.is_stale()
     monkeypatch.setattr(claims, "_STALE_SECONDS", -1.0)
     assert claim.is_stale()
+
+
+@pytest.mark.slow
+def test_a_finish_that_waits_for_others_keeps_its_claim(
+    tmp_path: Path, s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They have all shards in hand, for longer than a claim lasts that nobody touches."""
+    alone, job = made(tmp_path, format="npy", shard_tokens=1 << 20)
+    work(tmp_path / "job.json", None, Share(), workers=1)
+    of_others = [
+        claim_of(job.parts / f"{split}-00000{number}.claim") for split in ("val", "train") for number in (0, 1)
+    ]
+    assert all(claim.take() for claim in of_others)
+    kept: list[S3Claim] = []
+    pauses = iter(range(20))
+
+    def pause(_: float) -> None:
+        assert next(pauses, None) is not None, "it is not kept"
+        if kept:
+            for claim in of_others:
+                claim.give_up()
+
+    monkeypatch.setattr(S3Claim, "keep", lambda claim: kept.append(claim))
+    monkeypatch.setattr(time, "sleep", pause)
+    finish(job)
+    assert kept
+    assert shards(s3) == alone
 
 
 @pytest.mark.slow
