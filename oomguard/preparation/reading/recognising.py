@@ -224,5 +224,5 @@ def other_kind(path: str, kind: Kind) -> BadInput | None:
     renamed = path.removesuffix(next((one for one in KINDS[kind].extensions if path.endswith(one)), "")) + ending
     return BadInput(
         f"{printable(path)} is {KINDS[found].words} by its first bytes, and not {KINDS[kind].words}",
-        do=f"mv {shell_word(path)} {shell_word(renamed)}",
+        do=f"mv -n {shell_word(path)} {shell_word(renamed)}",
     )

@@ -70,9 +70,9 @@ def test_what_the_name_does_not_say_is_read(oomguard: Run, tmp_path: Path, name:
     ("name", "data", "what", "do"),
     [
         ("a.jsonl.gz", gzip.compress(gzip.compress(LINES)), "compressed twice", "gzip -d a.jsonl.gz"),
-        ("a.jsonl.gz", LINES, "is not gz, as its name says", "mv a.jsonl.gz a.jsonl"),
-        ("a.txt.xz", gzip.compress(LINES), "is not xz, as its name says", "mv a.txt.xz a.txt.gz"),
-        ("a.txt.gz", lzma.compress(LINES), "is not gz, as its name says", "mv a.txt.gz a.txt.xz"),
+        ("a.jsonl.gz", LINES, "is not gz, as its name says", "mv -n a.jsonl.gz a.jsonl"),
+        ("a.txt.xz", gzip.compress(LINES), "is not xz, as its name says", "mv -n a.txt.xz a.txt.gz"),
+        ("a.txt.gz", lzma.compress(LINES), "is not gz, as its name says", "mv -n a.txt.gz a.txt.xz"),
         ("a b.txt", as_tar(b"one two " * 9999), "a tar archive", "--input-format tar"),
         ("a.txt", b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n", "this is PDF", "pdftotext a.txt"),
         ("a.jsonl", LINES + bytes(50_000), "a.jsonl:5: zero bytes", "--bad-files skip keeps"),
@@ -81,9 +81,9 @@ def test_what_the_name_does_not_say_is_read(oomguard: Run, tmp_path: Path, name:
         ("a.jsonl", LINES.replace(b'{"', b'\x1e{"'), "text sequence", r"tr -d '\036' < a.jsonl | oomguard prepare -"),
         ("a.jsonl", b'{"text": "a"}{"text": "b"}\n', "Extra data", "--input-format json"),
         ("a.json", b'["a", "b"]', "a JSON array", "jq -c '.[] | {text: .}' < a.json | oomguard prepare -"),
-        ("a b.parquet", as_arrow(), "is Arrow by its first bytes, and not Parquet", "mv 'a b.parquet' 'a b.arrow'"),
-        ("a.arrow", as_parquet(), "is Parquet by its first bytes, and not Arrow", "mv a.arrow a.parquet"),
-        ("a.parquet", LINES, "is JSON Lines by its first bytes, and not Parquet", "mv a.parquet a.jsonl"),
+        ("a b.parquet", as_arrow(), "is Arrow by its first bytes, and not Parquet", "mv -n 'a b.parquet' 'a b.arrow'"),
+        ("a.arrow", as_parquet(), "is Parquet by its first bytes, and not Arrow", "mv -n a.arrow a.parquet"),
+        ("a.parquet", LINES, "is JSON Lines by its first bytes, and not Parquet", "mv -n a.parquet a.jsonl"),
         ("a.csv", b'"id";"text"\n"1";"one"\n', "a.csv:1:", "delimiter=';'))\" < a.csv | oomguard prepare -"),
         ("a.tar", as_tar(b'[{"text": "a"}]', "x/a.json"), "member x/a.json", "tar -xf a.tar, and name what comes out"),
         ("a.csv", b"id;text\n1;one\n", 'there are: "id;text"', "delimiter=';'))\" < a.csv | oomguard prepare -"),
@@ -146,3 +146,17 @@ def test_the_letters_of_a_tar_s_magic_in_a_text_make_it_no_tar(
 def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.arrow")
     assert other_kind(str(tmp_path / "a.arrow"), "arrow") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "data"), [("a.arrow", "a.parquet", as_parquet()), ("a.txt.xz", "a.txt.gz", b"")]
+)
+def test_the_line_that_renames_a_file_replaces_no_other(
+    oomguard: Run, tmp_path: Path, name: str, other: str, data: bytes
+) -> None:
+    (tmp_path / name).write_bytes(data or gzip.compress(LINES))
+    (tmp_path / other).write_bytes(b"another one")
+    refused = oomguard("prepare", name)
+    (line,) = (line.strip().removeprefix("try: ") for line in refused.stderr.splitlines() if "try: " in line)
+    subprocess.run(line.partition(", or")[0], shell=True, check=False, cwd=tmp_path)
+    assert (tmp_path / other).read_bytes() == b"another one"
