@@ -227,7 +227,7 @@ class Job:
         where = work.where(encoded.error_at, None if documents is None else documents + encoded.error_documents, line)
         file = shell_word(self.sources[work.source].path)
         if encoded.error == "input":
-            do = encoded.error_do.replace("FILE", file)
+            do = self.sources[work.source].line_for(encoded.error_do)
             if self.sources[work.source].kind == "tar" and "--input-format" in do:  # which is of the whole input
                 do = f"tar -xf {file}, and name what comes out"
             return BadInput(f"{where}: {encoded.error_text}", do=do)
@@ -245,7 +245,8 @@ class Job:
         if encoded.error == "not text":
             what, do = (
                 f"{where}: a file full of zero bytes, such as an interrupted download leaves, not text",
-                (f"download the file again; if the zeros are meant: tr -d '\\0' < {file} | oomguard prepare -"),
+                "download the file again; if the zeros are meant: "
+                + self.sources[work.source].line_for("tr -d '\\0' < FILE | oomguard prepare -"),
             )
             if encoded.error_text == "tar":
                 what, do = f"{where}: a tar archive, and no plain text", "--input-format tar"

@@ -6,6 +6,7 @@ import json
 import lzma
 import os
 import subprocess
+import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -160,3 +161,34 @@ def test_the_line_that_renames_a_file_replaces_no_other(
     (line,) = (line.strip().removeprefix("try: ") for line in refused.stderr.splitlines() if "try: " in line)
     subprocess.run(line.partition(", or")[0], shell=True, check=False, cwd=tmp_path)
     assert (tmp_path / other).read_bytes() == b"another one"
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a b.jsonl.gz", gzip.compress(LINES.replace(b"\n", b"\r"))),
+        ("PROFILE.jsonl.xz", lzma.compress(LINES.replace(b"\n", b"\r"))),
+        ("a.csv.gz", gzip.compress(b"id;text\n" + b"".join(b'1;"%s"\n' % one.encode() for one in DOCUMENTS))),
+    ],
+    ids=["jsonl.gz", "jsonl.xz", "csv.gz"],
+)
+@pytest.mark.parametrize("through_pipe", [False, True])
+def test_the_line_for_what_is_compressed_works(
+    oomguard: Run, tmp_path: Path, name: str, data: bytes, through_pipe: bool
+) -> None:
+    (tmp_path / name).write_bytes(data)
+    if through_pipe:
+        kind = "csv" if "csv" in name else "jsonl"
+        text = lzma.decompress(data) if name.endswith("xz") else gzip.decompress(data)
+        refused = oomguard("prepare", "-", "--input-format", kind, stdin=text.decode())
+    else:
+        refused = oomguard("prepare", name)
+    assert refused.returncode == 1
+    (line,) = (line.strip().removeprefix("try: ") for line in refused.stderr.splitlines() if "try: " in line)
+    if through_pipe:
+        cat = "xzcat" if name.endswith("xz") else "zcat"
+        line = line.replace("COMMAND |", f"{cat} '{name}' |")
+    command = line.replace("oomguard prepare", f"{sys.executable} -m oomguard prepare --val-fraction 0")
+    done = subprocess.run(command, shell=True, check=False, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, line + done.stderr
+    assert read_tokens(tmp_path / "tokens" / "train.bin") == tokens_of(DOCUMENTS)
