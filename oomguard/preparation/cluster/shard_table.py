@@ -17,7 +17,6 @@ from oomguard.preparation.cluster.parts import Place, open_part
 from oomguard.preparation.cluster.shard_plan import At, PlannedShard, plan_shards, share_of, stretches_of
 from oomguard.preparation.disk_room import free_bytes, require_room
 from oomguard.preparation.writing.token_sink import Totals
-from oomguard.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -190,7 +189,7 @@ def counts_of(job_file: JobFile, unit: int, token_bytes: int) -> list[Totals] | 
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInput(
-            f"{printable(str(laid))} is damaged, or of another job", do=f"{removal(laid)}, then oomguard work again"
+            f"{laid} is damaged, or of another job", do=f"{removal(laid)}, then oomguard work again"
         ) from error
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -180,6 +181,13 @@ def looks_like_json_lines(head: bytes) -> bool:
         return isinstance(json.loads(begun[0]), dict)
     except (ValueError, RecursionError):
         return False
+
+
+def begins_as_json_lines(path: Path) -> bool:
+    """Whether a file does; that it cannot be read is said where it is opened."""
+    with suppress(OSError), open_regular(path) as file:
+        return looks_like_json_lines(file.read(HEAD))
+    return False
 
 
 def looks_like_json(head: bytes) -> bool:

@@ -9,7 +9,6 @@ import shlex
 import stat
 from array import array
 from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase as fnmatch
 from itertools import pairwise
@@ -17,12 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, NothingFound
-from oomguard.kernel.plain_files import open_input, open_regular
 from oomguard.preparation.reading.first_look import require_field
 from oomguard.preparation.reading.folders import contents_of
 from oomguard.preparation.reading.kinds import BY_EXTENSION, COMPRESSIONS, KINDS, KNOWN
-from oomguard.preparation.reading.recognising import HEAD, is_binary, looks_like_json_lines, recognise
-from oomguard.preparation.reading.source import REMOTE, STDIN, Source, SourceList
+from oomguard.preparation.reading.recognising import begins_as_json_lines, is_binary, recognise
+from oomguard.preparation.reading.source import REMOTE, STDIN, Source, SourceList, open_here
 from oomguard.text import printable, shell_word
 
 if TYPE_CHECKING:
@@ -409,7 +407,8 @@ class _Finder:
         kind = wanted or named
         if kind == "text" and wanted is None and compression is None and self.looked_into["text"] < _TEXTS:
             self.looked_into["text"] += 1
-            self._look_for_lines(path)
+            if begins_as_json_lines(path):
+                self.json_texts.append(shown)
         if kind is not None and KINDS[kind].seeks and compression:
             raise BadInput(
                 f"{shown} is a compressed {kind} file; {kind} compresses inside, and is read by seeking in it",
@@ -435,11 +434,6 @@ class _Finder:
             if named is None or not self.wanted.skips_bad:
                 raise
             return None  # a bad file among others, which is named when it is read
-
-    def _look_for_lines(self, path: Path) -> None:
-        with suppress(OSError), open_regular(path) as file:  # that it cannot be read is said where it is opened
-            if looks_like_json_lines(file.read(HEAD)):
-                self.json_texts.append(printable(str(path)))
 
     def _by_content(self, named: Kind | None, found: Kind | None, path: Path) -> Kind | None:
         """What a file is by its first bytes, if its name says nothing, or what it cannot be."""
@@ -557,7 +551,7 @@ def _ending(name: str) -> str:
 def _check_links(path: Path) -> None:
     """Raises: BadInput where another user's link leads to what is not that user's."""
     try:
-        os.close(open_input(str(path)))
+        os.close(open_here(str(path)))
     except OSError as error:
         name = shell_word(str(path))
         # Where a link of another user's leads: who gives that name means it.
