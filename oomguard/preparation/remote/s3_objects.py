@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _WHOLE = 128 * MIB  # a file up to that size is one request; of a larger one, a piece is done again where one fails
 _PIECE = 64 * MIB
 _MOST_PIECES = 10_000
+_MOST = 1 << 30  # bytes of an object that is held: the job of a million files has 250 MB
 _SUM = "x-amz-meta-sha256"
 _NEW = {"If-None-Match": "*"}
 _UPLOAD = re.compile(rb"<UploadId>([^<]{1,2000})</UploadId>")
@@ -104,8 +105,8 @@ class S3Objects:
         return self.find(address) is None and self._put_pieces(address, headers, file, size)
 
     def get(self, address: str) -> bytes:
-        """Give a small object whole. Raises: NothingFound; OomguardError."""
-        return self._client.ask(self._store.url(address, ""), {}, receive_all)
+        """Give an object whole, or more than a GiB of it. Raises: NothingFound; OomguardError."""
+        return self._client.ask(self._store.url(address, ""), {}, lambda answer: receive_all(answer, _MOST + 1))
 
     def end(self, address: str, size: int) -> tuple[bytes, int, str]:
         """Give the last bytes of an object, its size and its ETag. Raises: NothingFound; OomguardError."""

@@ -25,7 +25,7 @@ from oomguard.preparation.cluster.s3_place import S3Claim, S3Place
 from oomguard.preparation.cluster.shard_table import ShardTable
 from oomguard.preparation.cluster.unit_work import do_unit
 from oomguard.preparation.options import PrepareOptions
-from oomguard.preparation.remote import s3_objects
+from oomguard.preparation.remote import requesting, s3_objects
 from oomguard.preparation.remote.s3_objects import S3Objects
 from oomguard.preparation.writing.token_sink import Totals
 from tests.preparation.cluster.test_job import files
@@ -417,6 +417,15 @@ def test_what_cannot_be_read_is_named_with_a_line_for_a_bucket(s3: S3Server) -> 
         receipts.names()
     line = caught.value.do.partition(", then")[0]
     assert shlex.split(line) == ["aws", "s3", "rm", f"{OUT}/a b/name-train-000000-0.json"]
+
+
+def test_a_job_is_read_whole_however_long_it_is(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of a million files has more than a page of a list may have."""
+    monkeypatch.setattr(requesting, "_MOST_LIST", 1000)
+    place = place_of(Path(f"{OUT}/job.json"))
+    assert isinstance(place, S3Place)
+    place.write_text("job " * 1000)
+    assert place.read_text() == "job " * 1000
 
 
 def test_claims(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
