@@ -303,6 +303,20 @@ def test_the_last_request_for_a_large_file(tmp_path: Path, s3: S3Server, monkeyp
     assert [one.method for one in s3.requests("/large")][-1] == "DELETE"
 
 
+def test_what_is_removed_while_it_is_sent_is_sent_again(tmp_path: Path, s3: S3Server) -> None:
+    """It was there when it was sent, and was gone when it was looked at: nothing of it would be left."""
+    file, place = tmp_path / "shard", place_of(Path(f"{OUT}/shard"))
+    assert isinstance(place, S3Place)
+    file.write_bytes(b"tokens")
+    s3.faults = [Fault(r"/shard$", "PUT", status=412)]
+    place.publish(file, "sum")
+    assert s3.objects("tokens") == {"tokens/run/shard": b"tokens"}
+    s3.remove("tokens/run/shard")
+    s3.faults = [Fault(r"/shard$", "PUT", status=412, times=9)]
+    with pytest.raises(BadInput, match="that it is not"):
+        place.publish(file, "sum")
+
+
 @pytest.mark.slow
 def test_what_somebody_else_put_there_stays(tmp_path: Path, s3: S3Server) -> None:
     """A name that a shard would take is known before anything is written; one that comes later, when it is sent."""
