@@ -39,12 +39,14 @@ def scratch_folder(parent: Path, prefix: str) -> Iterator[tuple[Path, Path]]:
         lock = os.open(name, _INNER, dir_fd=above)
         try:
             if not _is_private(lock) or os.listdir(lock):  # noqa: PTH208 - by its descriptor
-                raise FileExistsError(f"{name} was put in the place of a new folder")
-            os.close(os.open(_MARK, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=lock))
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield parent / name, Path(f"/proc/self/fd/{lock}")
+                raise FileExistsError(f"{name} was put in the place of a new folder")  # which is not emptied, then
+            fcntl.flock(lock, fcntl.LOCK_EX)  # before the mark, by which another run would take it for a left one
+            try:
+                os.close(os.open(_MARK, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=lock))
+                yield parent / name, Path(f"/proc/self/fd/{lock}")
+            finally:
+                _remove(above, name, lock)
         finally:
-            _remove(above, name, lock)
             os.close(lock)
     finally:
         os.close(above)

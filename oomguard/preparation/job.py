@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput, BudgetTooSmall, Changed, OomguardError, WorkerFailed
 from oomguard.kernel.machine import usable_cpus
+from oomguard.kernel.plain_files import open_regular
 from oomguard.preparation.engines.line_feed import LineFeed, RowFeed
 from oomguard.preparation.engines.memory_sum import SCRATCH, BudgetPlan, Needs, budget_with_room, flag_for
 from oomguard.preparation.engines.messages import ReaderConfig, WorkerConfig
@@ -226,7 +227,7 @@ class Job:
         where = work.where(encoded.error_at, None if documents is None else documents + encoded.error_documents, line)
         file = shell_word(self.sources[work.source].path)
         if encoded.error == "input":
-            do = encoded.error_do.replace("FILE", file)
+            do = self.sources[work.source].line_for(encoded.error_do)
             if self.sources[work.source].kind == "tar" and "--input-format" in do:  # which is of the whole input
                 do = f"tar -xf {file}, and name what comes out"
             return BadInput(f"{where}: {encoded.error_text}", do=do)
@@ -244,7 +245,8 @@ class Job:
         if encoded.error == "not text":
             what, do = (
                 f"{where}: a file full of zero bytes, such as an interrupted download leaves, not text",
-                (f"download the file again; if the zeros are meant: tr -d '\\0' < {file} | oomguard prepare -"),
+                "download the file again; if the zeros are meant: "
+                + self.sources[work.source].line_for("tr -d '\\0' < FILE | oomguard prepare -"),
             )
             if encoded.error_text == "tar":
                 what, do = f"{where}: a tar archive, and no plain text", "--input-format tar"
@@ -296,7 +298,7 @@ def _no_reader(source: Source) -> tuple[str, str] | None:
 
     if source.compression or source.is_remote or source.path == "-":
         return None
-    with suppress(OSError), open(source.path, "rb") as file:  # noqa: PTH123 - the name may be one of /proc/self/fd
+    with suppress(OSError), open_regular(source.path) as file:
         start = file.read(_HEAD_BYTES)
         return next((words for magic, words in NO_READER.items() if start.startswith(magic)), None)
     return None

@@ -109,6 +109,17 @@ def test_prepare_refuses_it_by_name(theirs: Path, oomguard: Callable[..., Any], 
     assert f'try: oomguard prepare "$(readlink -f {theirs / name})"' in done.stderr
 
 
+@pytest.mark.parametrize("command", ["prepare", "plan"])
+def test_nothing_of_it_is_shown(theirs: Path, oomguard: Callable[..., Any], command: str) -> None:
+    """Of a table without the column an error names those that there are: its first line."""
+    (theirs.parent / "secret/text.txt").write_text("a root's own line\n1\n")
+    link = planted(theirs / "table.csv", "../secret/text.txt")
+    done = oomguard(command, str(link), "--out", str(theirs.parent / "out"))
+    assert done.returncode == 1
+    assert "a link of nobody's leads there" in done.stderr
+    assert "root's own line" not in done.stderr + done.stdout
+
+
 def test_files_that_are_swapped_for_links_all_the_time_give_nothing_of_root_s(theirs: Path) -> None:
     attacker = (
         "import os, sys\n"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PREFIX = ".oomguard-plan-"
+MARK = ".oomguard-scratch"
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
@@ -60,6 +61,42 @@ def test_what_is_put_in_its_place_meanwhile_is_not_removed(tmp_path: Path, is_li
     kept = tmp_path / "out" if is_link else folder
     assert (kept / "train.bin").read_bytes() == b"kept"
     assert list((tmp_path / "away").iterdir()) == [], "the text of the user's goes all the same"
+
+
+def test_what_is_put_in_its_place_before_it_is_used_is_not_emptied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = os.mkdir
+
+    def made_and_replaced(name: str, mode: int, *, dir_fd: int) -> None:
+        made(name, mode, dir_fd=dir_fd)
+        os.rmdir(name, dir_fd=dir_fd)
+        kept.rename(tmp_path / name)
+
+    kept = finished(tmp_path)
+    monkeypatch.setattr(os, "mkdir", made_and_replaced)
+    with pytest.raises(FileExistsError), scratch_folder(tmp_path, PREFIX):
+        pass
+    (there,) = tmp_path.iterdir()
+    assert (there / "train.bin").read_bytes() == b"kept"
+
+
+def test_it_is_locked_before_it_can_be_taken_for_a_left_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another run that comes by at any moment of its making leaves it."""
+    opened = os.open
+
+    def opened_while_another_comes_by(name: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        fd = opened(name, flags, mode, dir_fd=dir_fd)
+        if name == MARK:
+            with monkeypatch.context() as before:
+                before.setattr(os, "open", opened)
+                with scratch_folder(tmp_path, PREFIX):
+                    pass
+        return fd
+
+    monkeypatch.setattr(os, "open", opened_while_another_comes_by)
+    with scratch_folder(tmp_path, PREFIX) as (folder, _):
+        assert folder.is_dir()
 
 
 def test_what_a_killed_run_left_goes_and_one_at_work_stays(tmp_path: Path) -> None:

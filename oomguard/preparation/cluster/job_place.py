@@ -9,6 +9,7 @@ import errno
 import json
 import os
 import secrets
+import shlex
 import tempfile
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -96,7 +97,7 @@ def make_parts(parts: JobPlace) -> None:
     Raises: BadInput.
     """
     if isinstance(parts, S3Place):
-        require_conditions(parts / ".probe")
+        require_conditions(parts / f".{secrets.token_hex(8)}.probe")  # of its own: another may plan the same job
         return
     try:
         safe_files.make_folder(parts)
@@ -183,6 +184,11 @@ def remove(file: JobPlace) -> None:
         file.unlink()
     else:
         safe_files.unlink(file)
+
+
+def removal(file: JobPlace) -> str:
+    """The command that takes a file away."""
+    return f"{'aws s3 rm' if isinstance(file, S3Place) else 'rm'} {shlex.quote(str(file))}"
 
 
 def open_ranges(file: JobPlace) -> Ranges:

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shlex
 import struct
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput
-from oomguard.preparation.cluster.job_place import open_ranges
+from oomguard.preparation.cluster.job_place import open_ranges, removal
 from oomguard.preparation.cluster.s3_place import S3Place
 from oomguard.preparation.writing.formats.stored import OrderedEnds
 from oomguard.preparation.writing.token_sink import EncodedPiece, Totals
@@ -225,8 +224,7 @@ def open_part(path: JobPlace, *, job: str, unit: int, token_bytes: int) -> Store
 
 
 def _damaged(path: JobPlace) -> BadInput:
-    take_away = "aws s3 rm" if isinstance(path, S3Place) else "rm"
     return BadInput(
         f"{printable(str(path))} is damaged, or of another job",
-        do=f"{take_away} {shlex.quote(str(path))}, then oomguard work again",
+        do=f"{removal(path)}, then oomguard work again",
     )

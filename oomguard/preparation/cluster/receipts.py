@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput
 from oomguard.kernel import safe_files
-from oomguard.preparation.cluster.job_place import read_json, replace_text
+from oomguard.preparation.cluster.job_place import read_json, removal, replace_text
 from oomguard.preparation.writing.manifest import Progress
 from oomguard.preparation.writing.shard_check import require_own_leftovers
+from oomguard.text import printable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +51,9 @@ class Receipts:
             try:
                 told += [{"shard": one["shard"], "file": one["file"]} for one in read_json(file)]
             except (OSError, ValueError, KeyError, TypeError) as error:
-                raise BadInput(f"{file} cannot be read", do=f"rm {file}, then oomguard finish again") from error
+                raise BadInput(
+                    f"{printable(str(file))} cannot be read", do=f"{removal(file)}, then oomguard finish again"
+                ) from error
         return told
 
     def names(self) -> set[str]:
@@ -86,4 +89,6 @@ def _note(file: JobPlace) -> dict[str, Any]:
         note: dict[str, Any] = read_json(file)
         return {"name": note["name"], "sha256": note["sha256"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"{file} cannot be read", do=f"rm {file}, then oomguard finish again") from error
+        raise BadInput(
+            f"{printable(str(file))} cannot be read", do=f"{removal(file)}, then oomguard finish again"
+        ) from error

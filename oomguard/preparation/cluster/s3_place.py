@@ -14,7 +14,7 @@ from oomguard.errors import BadInput, NothingFound, OomguardError
 from oomguard.preparation.cluster.claims import Claim
 from oomguard.preparation.remote.finding import refuse_secrets
 from oomguard.preparation.remote.remote_file import RemoteFile
-from oomguard.text import printable
+from oomguard.text import printable, shell_word
 from oomguard.units import KIB
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _END = 64 * KIB  # of a part, where its footer is
 _TOUCH_SECONDS = 20.0  # each is a request
+_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,12 @@ class S3Place:
 
     @classmethod
     def of(cls, address: str) -> Self:
-        """Raises: BadInput if the address has a password."""
+        """Raises: BadInput if the address has a password, or what stands for another one."""
         refuse_secrets(address)
+        if not {".", ".."}.isdisjoint(address.split("/")):  # what sends requests takes them out, as of a path
+            raise BadInput(
+                f"{printable(address)}: . or .. between slashes would stand for another object", do="s3://BUCKET/KEY"
+            )
         return cls(address)
 
     def __str__(self) -> str:
@@ -131,14 +136,22 @@ class S3Place:
 
     def publish(self, file: Path, sha256: str) -> None:
         """Send a file that others may have sent before. Raises: BadInput if another one has its name."""
-        if self.commit(file, sha256):
+        shown = printable(self.address)
+        for _ in range(_TRIES):
+            if self.commit(file, sha256):
+                return
+            found = self.objects.find(self.address)
+            if found is None:  # it was removed between the two questions: it is sent again
+                continue
+            if (found.size, found.sha256) != (file.stat().st_size, sha256):
+                raise BadInput(
+                    f"{shown} is already there and was not made by this job",
+                    do="another --out, or move it away: aws s3 mv",
+                )
             return
-        found = self.objects.find(self.address)
-        if found is not None and (found.size, found.sha256) != (file.stat().st_size, sha256):
-            shown = printable(self.address)
-            raise BadInput(
-                f"{shown} is already there and was not made by this job", do="another --out, or move it away: aws s3 mv"
-            )
+        raise BadInput(
+            f"{shown}: the server says that it is there, and that it is not", do=f"aws s3 ls {shell_word(self.address)}"
+        )
 
     def ranges(self) -> ObjectRanges:
         """Open it to be read here and there. Raises: FileNotFoundError; OomguardError."""

@@ -62,6 +62,7 @@ class ShardWork:
                 if not left:
                     break
                 keep()
+                self.keep()
                 self._heed()
                 time.sleep(_LOOK_SECONDS)  # another has them; should it end, they are written here
 
@@ -79,7 +80,9 @@ class ShardWork:
                 is_new = not self.is_done(shard)  # else it was since the first look
                 if is_new:
                     self._write_one(shard, state, claim, keep)
-            except (_Lost, BadInput):
+            except _Lost:
+                return False  # or the claim could not be read for a moment: then it is written again
+            except BadInput:
                 if claim.is_ours():
                     raise
                 return False

@@ -12,7 +12,7 @@ from dataclasses import asdict, astuple, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput
-from oomguard.preparation.cluster.job_place import read_json
+from oomguard.preparation.cluster.job_place import read_json, removal
 from oomguard.preparation.cluster.parts import Place, open_part
 from oomguard.preparation.cluster.shard_plan import At, PlannedShard, plan_shards, share_of, stretches_of
 from oomguard.preparation.disk_room import free_bytes, require_room
@@ -188,7 +188,9 @@ def counts_of(job_file: JobFile, unit: int, token_bytes: int) -> list[Totals] | 
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadInput(f"{laid} is damaged, or of another job", do=f"rm {laid}, then oomguard work again") from error
+        raise BadInput(
+            f"{laid} is damaged, or of another job", do=f"{removal(laid)}, then oomguard work again"
+        ) from error
 
 
 def pieces_between(job_file: JobFile, token_bytes: int, start: At, stop: At | None = None) -> Iterator[EncodedPiece]:
@@ -197,8 +199,23 @@ def pieces_between(job_file: JobFile, token_bytes: int, start: At, stop: At | No
     for number in range(start.unit, last + 1):
         begin = Place(start.segment, start.token, start.end) if number == start.unit else Place()
         end = Place(stop.segment, stop.token, stop.end) if stop is not None and number == stop.unit else None
-        part = open_part(job_file.part_file(number), job=job_file.sha256, unit=number, token_bytes=token_bytes)
+        try:
+            part = open_part(job_file.part_file(number), job=job_file.sha256, unit=number, token_bytes=token_bytes)
+        except BadInput as error:
+            raise _of_removed(job_file, range(number, last + 1)) or error from error
         yield from part.pieces(number, begin, end)
+
+
+def _of_removed(job_file: JobFile, units: range) -> BadInput | None:
+    """The error where parts have been removed since all shards were written that need them, and one is to be again."""
+    gone = [unit for unit in units if not job_file.part_file(unit).exists() and job_file.laid_file(unit).exists()]
+    if not gone:
+        return None
+    take_away = " && ".join(removal(job_file.laid_file(unit)) for unit in gone)
+    return BadInput(
+        f"{len(gone):,} unit{'s' * (len(gone) > 1)} removed after the shards were written, and needed for one again",
+        do=f"{take_away} && oomguard work {job_file.shown}, then oomguard finish again",
+    )
 
 
 def require_room_twice(job_file: JobFile, job: Job) -> None:

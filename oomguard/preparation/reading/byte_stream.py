@@ -128,7 +128,7 @@ class ByteStream:
         if not self._given and self._renamed:
             return BadInput(
                 f"{self._name} is not {self._compression}, as its name says, by its first bytes",
-                do=f"mv {self._word} {self._renamed}, or, if it is damaged, download the file again",
+                do=f"mv -n {self._word} {self._renamed}, or, if it is damaged, download the file again",
             )
         return BadInput(
             f"{self._name}: damaged or cut off {where}: {error}",

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 from oomguard.errors import BadInput
 from oomguard.preparation.reading.byte_stream import ByteStream, readable, skip_bytes
 from oomguard.preparation.reading.fields import paths_of
+from oomguard.preparation.reading.kinds import COMPRESSIONS
 from oomguard.preparation.reading.pieces import Packer, Room, packed
-from oomguard.text import printable, shell_word
+from oomguard.preparation.reading.source import piped
+from oomguard.text import printable
 from oomguard.units import MIB
 
 if TYPE_CHECKING:
@@ -123,7 +125,8 @@ def for_other_delimiter(names: list[str], name: str) -> str:
         "import csv, sys; csv.field_size_limit(1 << 31); "
         f"csv.writer(sys.stdout).writerows(csv.reader(sys.stdin, delimiter='{found}'))"
     )
-    return f'python3 -c "{program}" < {shell_word(name)} | oomguard prepare - --input-format csv'
+    command = piped(f'python3 -c "{program}"', name, COMPRESSIONS.get(f".{name.rpartition('.')[2]}"))
+    return f"{command} | oomguard prepare - --input-format csv"
 
 
 def _header(records: Any, lines: _Lines, name: str) -> list[str] | None:

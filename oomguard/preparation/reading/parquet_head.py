@@ -75,7 +75,7 @@ def _text_in(path: str, field: str) -> int | None:
     wanted = paths_of(field)
     total = 0
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - the name may be one of /proc/self/fd
+        with open_regular(path) as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - _TAIL))
             length = int.from_bytes(file.read(4), "little")

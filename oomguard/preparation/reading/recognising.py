@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,7 @@ NO_READER = {
     b"SQLite format 3\x00": ("an SQLite database", "write its texts as JSON Lines first"),
 }
 _TAR_AT, _TAR = 257, b"ustar"
+_TAR_BLOCK, _TAR_SUM = 512, slice(148, 156)
 _BOM = b"\xef\xbb\xbf"
 _LINES = 20
 _START = 4 * KIB
@@ -116,18 +118,27 @@ def _refuse_twice_compressed(head: bytes, compression: Compression, shown: str) 
 
 
 def kind_of(head: bytes) -> Kind | None:
-    """What a file that begins with `head` is. No UTF-8 text begins as a binary format does, but for tar."""
+    """What a file that begins with `head` is. No UTF-8 text begins as a binary format does."""
     if head.startswith(_PARQUET):
         return "parquet"
     if head.startswith((_ARROW_FILE, _ARROW_STREAM)):
         return "arrow"
-    if head[_TAR_AT : _TAR_AT + len(_TAR)] == _TAR:
+    if _is_tar(head):
         return "tar"
     if _WARC.match(head):
         return "warc"
     if looks_like_json_lines(head):
         return "jsonl"
     return "json" if looks_like_json(head) else None
+
+
+def _is_tar(head: bytes) -> bool:
+    """Whether the sum in the first header is right: a text may have the magic's five letters at that place."""
+    block = head[:_TAR_BLOCK]
+    told = block[_TAR_SUM].strip(b" \0")
+    if not block.startswith(_TAR, _TAR_AT) or not re.fullmatch(rb"[0-7]{1,7}", told):
+        return False
+    return int(told, 8) == sum(block) - sum(block[_TAR_SUM]) + 8 * ord(" ")
 
 
 def refuse_unreadable(head: bytes, shown: str) -> None:
@@ -172,6 +183,13 @@ def looks_like_json_lines(head: bytes) -> bool:
         return False
 
 
+def begins_as_json_lines(path: Path) -> bool:
+    """Whether a file does; that it cannot be read is said where it is opened."""
+    with suppress(OSError), open_regular(path) as file:
+        return looks_like_json_lines(file.read(HEAD))
+    return False
+
+
 def looks_like_json(head: bytes) -> bool:
     """Whether it begins as an array of objects, or as an object that goes over several lines."""
     start = head[:HEAD].removeprefix(_BOM).lstrip()
@@ -203,7 +221,7 @@ def refuse_json_lines(name: str, head: bytes) -> None:
 def other_kind(path: str, kind: Kind) -> BadInput | None:
     """The error for a file that is another kind than its name says."""
     try:
-        with open(path, "rb") as file:  # noqa: PTH123 - the name may be one of /proc/self/fd
+        with open_regular(path) as file:
             found = kind_of(file.read(HEAD))
     except OSError:
         return None
@@ -214,5 +232,5 @@ def other_kind(path: str, kind: Kind) -> BadInput | None:
     renamed = path.removesuffix(next((one for one in KINDS[kind].extensions if path.endswith(one)), "")) + ending
     return BadInput(
         f"{printable(path)} is {KINDS[found].words} by its first bytes, and not {KINDS[kind].words}",
-        do=f"mv {shell_word(path)} {shell_word(renamed)}",
+        do=f"mv -n {shell_word(path)} {shell_word(renamed)}",
     )

@@ -20,7 +20,7 @@ from oomguard.preparation.reading.byte_stream import ByteStream
 from oomguard.preparation.reading.lines import BadLine, parse_lines
 from oomguard.preparation.reading.sample_records import needs_reader, read_pieces
 from oomguard.preparation.reading.source import SourceList
-from oomguard.text import printable, shell_word
+from oomguard.text import printable
 from oomguard.units import KIB, MIB
 
 if TYPE_CHECKING:
@@ -244,9 +244,7 @@ def _line_documents(source: Source, look: Look, lines: bytes, *, at: int) -> lis
         )
     except BadLine as bad:
         where = f":{bad.row + 1}" if at == 0 else f": line {bad.row + 1} from byte {at} on"
-        raise BadInput(
-            f"{printable(source.path)}{where}: {bad.what}", do=bad.do.replace("FILE", shell_word(source.path))
-        ) from bad
+        raise BadInput(f"{printable(source.path)}{where}: {bad.what}", do=source.line_for(bad.do)) from bad
     text, offsets = parsed.text, parsed.offsets
     found = [text[offsets[one] : offsets[one + 1]] for one in range(len(offsets) - 1)]
     return found if look.strict else [document.decode(errors="replace").encode() for document in found]
@@ -361,9 +359,7 @@ def _documents_in(source: Source, look: Look, pages: dict[str, Any]) -> list[byt
             documents += [text[offsets[one] : offsets[one + 1]] for one in range(len(offsets) - 1)]
     except BadRow as bad:
         where = f"row group {pages['group']}, row {pages['first'] + bad.row}"
-        raise BadInput(
-            f"{printable(source.path)}: {where}: {bad.what}", do=bad.do.replace("FILE", shell_word(source.path))
-        ) from bad
+        raise BadInput(f"{printable(source.path)}: {where}: {bad.what}", do=source.line_for(bad.do)) from bad
     finally:
         close_file()
     return [_as_utf8(source, look, document, at=0) for document in documents]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from oomguard.errors import Changed
 from oomguard.kernel.plain_files import open_input
 from oomguard.preparation.reading.kinds import KINDS
-from oomguard.text import printable
+from oomguard.text import printable, shell_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,6 +23,23 @@ if TYPE_CHECKING:
 
 STDIN = "-"
 REMOTE = ("hf://", "s3://", "gs://", "https://", "http://")
+_DECOMPRESS: dict[Compression, str] = {"gz": "zcat", "zst": "zstdcat", "xz": "xzcat", "bz2": "bzcat"}
+
+
+def open_here(path: str) -> int:
+    """Open a file of this machine; as root no other user's link leads elsewhere. Raises: OSError."""
+    return open_input(path)
+
+
+def piped(command: str, path: str, compression: Compression | None) -> str:
+    """A command that is sent the text of an input, as it is typed."""
+    if path == STDIN:
+        return f"COMMAND | {command}"  # what was before the bar, which nobody knows here
+    if path.startswith(REMOTE):
+        return f"download it, then {command} < FILE"
+    if compression is not None:
+        return f"{_DECOMPRESS[compression]} {shell_word(path)} | {command}"
+    return f"{command} < {shell_word(path)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +82,16 @@ class Source:
         """Whether it is on a server, and read as a stream from there."""
         return self.path.startswith(REMOTE)
 
+    def line_for(self, do: str) -> str:
+        """What to do, with this input in the place of FILE."""
+        command, reads, rest = do.partition(" < FILE ")
+        if reads:
+            return f"{piped(command, self.path, self.compression)} {rest}"
+        return re.sub(r"(?<!\S)FILE(?!\S)", lambda _: shell_word(self.path), do)  # no part of another name
+
     def open_here(self) -> int:
         """Open a file of this machine. Raises: OSError."""
-        return open_input(self.path)
+        return open_here(self.path)
 
     def open_remote(self) -> RemoteFile:
         """Open it on its server. Raises: MissingExtra."""

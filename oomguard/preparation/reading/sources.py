@@ -9,7 +9,6 @@ import shlex
 import stat
 from array import array
 from collections import Counter
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase as fnmatch
 from itertools import pairwise
@@ -20,8 +19,8 @@ from oomguard.errors import BadInput, NothingFound
 from oomguard.preparation.reading.first_look import require_field
 from oomguard.preparation.reading.folders import contents_of
 from oomguard.preparation.reading.kinds import BY_EXTENSION, COMPRESSIONS, KINDS, KNOWN
-from oomguard.preparation.reading.recognising import HEAD, is_binary, looks_like_json_lines, recognise
-from oomguard.preparation.reading.source import REMOTE, STDIN, Source, SourceList
+from oomguard.preparation.reading.recognising import begins_as_json_lines, is_binary, recognise
+from oomguard.preparation.reading.source import REMOTE, STDIN, Source, SourceList, open_here
 from oomguard.text import printable, shell_word
 
 if TYPE_CHECKING:
@@ -384,25 +383,14 @@ class _Finder:
 
     def _source(self, path: Path) -> Source:
         status = _status_of(path)
+        if os.geteuid() == 0:  # else the status says enough
+            _check_links(path)  # before anything of it is shown, as the first line of a table
         kind, compression, guessed = self._what(path)
-        found = Source(
+        return Source(
             path=str(path), kind=kind, compression=compression, size=status.st_size, mtime_ns=status.st_mtime_ns,
             inode=status.st_ino, ctime_ns=status.st_ctime_ns, guessed=guessed,
             text_field=self.wanted.field_of(str(path)), encoding=self._encoding_of(kind),
         )  # fmt: skip
-        if os.geteuid() == 0:  # else the status says enough
-            try:
-                os.close(found.open_here())
-            except OSError as error:
-                name = shell_word(str(path))
-                # Where a link of another user's leads: who gives that name means it.
-                do = (
-                    f'oomguard prepare "$(readlink -f {name})"'
-                    if isinstance(error, PermissionError)
-                    else f"ls -l {name}"
-                )
-                raise BadInput(f"{printable(str(path))} cannot be opened: {error.strerror}", do=do) from error
-        return found
 
     def _what(self, path: Path) -> tuple[Kind, Compression | None, bool]:
         """Give the kind, the compression, and whether the kind is a guess."""
@@ -419,7 +407,8 @@ class _Finder:
         kind = wanted or named
         if kind == "text" and wanted is None and compression is None and self.looked_into["text"] < _TEXTS:
             self.looked_into["text"] += 1
-            self._look_for_lines(path)
+            if begins_as_json_lines(path):
+                self.json_texts.append(shown)
         if kind is not None and KINDS[kind].seeks and compression:
             raise BadInput(
                 f"{shown} is a compressed {kind} file; {kind} compresses inside, and is read by seeking in it",
@@ -445,11 +434,6 @@ class _Finder:
             if named is None or not self.wanted.skips_bad:
                 raise
             return None  # a bad file among others, which is named when it is read
-
-    def _look_for_lines(self, path: Path) -> None:
-        with suppress(OSError), path.open("rb") as file:  # that it cannot be read is said where it is opened
-            if looks_like_json_lines(file.read(HEAD)):
-                self.json_texts.append(printable(str(path)))
 
     def _by_content(self, named: Kind | None, found: Kind | None, path: Path) -> Kind | None:
         """What a file is by its first bytes, if its name says nothing, or what it cannot be."""
@@ -562,6 +546,17 @@ def _ending(name: str) -> str:
     """Give the extension as a list of them names it: ".csv", ".tar.gz"."""
     extension, _ = _split_name(name)
     return "".join(dict.fromkeys((extension, Path(name.lower()).suffix))) or "without an extension"
+
+
+def _check_links(path: Path) -> None:
+    """Raises: BadInput where another user's link leads to what is not that user's."""
+    try:
+        os.close(open_here(str(path)))
+    except OSError as error:
+        name = shell_word(str(path))
+        # Where a link of another user's leads: who gives that name means it.
+        do = f'oomguard prepare "$(readlink -f {name})"' if isinstance(error, PermissionError) else f"ls -l {name}"
+        raise BadInput(f"{printable(str(path))} cannot be opened: {error.strerror}", do=do) from error
 
 
 def _status_of(path: Path) -> os.stat_result:

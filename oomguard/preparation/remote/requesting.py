@@ -204,12 +204,12 @@ def receive(answer: Any, size: int) -> bytes:
     return got
 
 
-def receive_all(answer: Any) -> bytes:
-    """Give a list whole. Raises: TryAgain where the connection ends before it does."""
-    size = answer.headers.get("Content-Length", "")
-    body = receive(answer, _MOST_LIST)
-    if size.isdecimal() and len(body) < min(int(size), _MOST_LIST):
-        raise TryAgain("the connection ended in the middle of a list")
+def receive_all(answer: Any, most: int = 0) -> bytes:
+    """Give a list, or `most` bytes at most, whole. Raises: TryAgain where the connection ends before it does."""
+    size, most = answer.headers.get("Content-Length", ""), most or _MOST_LIST
+    body = receive(answer, most)
+    if size.isdecimal() and len(body) < min(int(size), most):
+        raise TryAgain("the connection ended in the middle of an answer")
     return body
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _WHOLE = 128 * MIB  # a file up to that size is one request; of a larger one, a piece is done again where one fails
 _PIECE = 64 * MIB
 _MOST_PIECES = 10_000
+_MOST = 1 << 30  # bytes of an object that is held: the job of a million files has 250 MB
 _SUM = "x-amz-meta-sha256"
 _NEW = {"If-None-Match": "*"}
 _UPLOAD = re.compile(rb"<UploadId>([^<]{1,2000})</UploadId>")
@@ -101,11 +102,11 @@ class S3Objects:
         headers = {_SUM: sha256} if sha256 else {}
         if size <= _WHOLE:
             return self._put(url, headers, lambda: Stretch(file, 0, size) if size else nullcontext(b""), replaces=False)
-        return self.find(address) is None and self._put_pieces(url, headers, file, size)
+        return self.find(address) is None and self._put_pieces(address, headers, file, size)
 
     def get(self, address: str) -> bytes:
-        """Give a small object whole. Raises: NothingFound; OomguardError."""
-        return self._client.ask(self._store.url(address, ""), {}, receive_all)
+        """Give an object whole, or more than a GiB of it. Raises: NothingFound; OomguardError."""
+        return self._client.ask(self._store.url(address, ""), {}, lambda answer: receive_all(answer, _MOST + 1))
 
     def end(self, address: str, size: int) -> tuple[bytes, int, str]:
         """Give the last bytes of an object, its size and its ETag. Raises: NothingFound; OomguardError."""
@@ -147,8 +148,9 @@ class S3Objects:
         condition = {} if replaces else _NEW
         return self._client.ask(url, {**headers, **condition}, _is_written, method="PUT", body=body, also=412)
 
-    def _put_pieces(self, url: str, headers: dict[str, str], file: Path, size: int) -> bool:
+    def _put_pieces(self, address: str, headers: dict[str, str], file: Path, size: int) -> bool:
         """A large one, which is there when its last piece is."""
+        url = self._store.url(address, "")
         found = _UPLOAD.search(self._post(f"{url}?uploads=", headers, b""))
         if found is None:
             raise Unreachable(f"{self._name}: what the server answers is not S3", do=self._store.check)
@@ -160,12 +162,19 @@ class S3Objects:
                 tag = self._put_piece(f"{url}?partNumber={number}&{upload}", file, start, min(piece, size - start))
                 told += f"<Part><PartNumber>{number}</PartNumber><ETag>{tag}</ETag></Part>"
             whole = f"<CompleteMultipartUpload>{told}</CompleteMultipartUpload>".encode()
-            return self._client.ask(
+            is_written = self._client.ask(
                 f"{url}?{upload}", _NEW, _is_written, method="POST", body=lambda: nullcontext(whole), also=412
             )
+        except NothingFound:
+            if self.find(address) is None:
+                raise
+            return False  # some servers forget what is done: this very request may have been, and its answer lost
         except BaseException:
             self._forget(f"{url}?{upload}")
             raise
+        if not is_written:
+            self._forget(f"{url}?{upload}")
+        return is_written
 
     def _put_piece(self, url: str, file: Path, start: int, size: int) -> str:
         def tag(answer: Any) -> str:

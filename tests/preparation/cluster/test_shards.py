@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import shlex
+import subprocess
 from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -202,6 +204,27 @@ def test_what_somebody_else_put_there_stays(tmp_path: Path) -> None:
     (tmp_path / "out" / name).unlink()
     finish(job)
     assert files(tmp_path / "out") == alone
+
+
+def test_a_damaged_receipt_of_a_shard_whose_parts_are_gone(tmp_path: Path) -> None:
+    """The lines that are named, one after the other, lead to the same shards."""
+    (tmp_path / "a b").mkdir()
+    alone, job = alone_and_planned(tmp_path / "a b", *CASES[2])
+    finish_share(job, 0, 2)
+    min(job.parts.glob("laid-*.json")).write_text("{")
+    said = []
+    for _ in range(2):
+        with pytest.raises(BadInput) as refused:
+            finish(job)
+        said.append(str(refused.value))
+        for line in refused.value.do.partition(", then")[0].split(" && "):
+            if line.startswith("rm "):
+                subprocess.run(shlex.split(line), check=True)
+    assert "cannot be read" in said[0]
+    assert "removed after the shards were written" in said[1]
+    do_units(job).require_success()
+    finish(job)
+    assert files(tmp_path / "a b/out") == alone
 
 
 @pytest.mark.slow

@@ -153,6 +153,26 @@ def test_a_worker_that_was_taken_for_dead_gives_no_receipt(
     assert not list(job.parts.glob("*.claim"))
 
 
+@pytest.mark.parametrize("number", range(3))
+def test_a_claim_that_cannot_be_read_for_a_moment_is_no_error(
+    job: JobFile, worker: Callable[..., ShardWork], monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """As a network's file system has such: the shard is written again."""
+    real, calls = claims.Claim.is_ours, []
+
+    def is_ours(claim: claims.Claim) -> bool:
+        calls.append(claim)
+        return len(calls) != number + 1 and real(claim)
+
+    work = worker()
+    monkeypatch.setattr(claims.Claim, "is_ours", is_ours)
+    monkeypatch.setattr(claims, "_STALE_SECONDS", -1.0)  # of one that it could not give up
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    work.write(work.table.shards)
+    assert len(files(job.options.out)) == 6
+    finish(job)
+
+
 def test_a_claim_that_was_renewed_before_it_was_removed_is_put_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

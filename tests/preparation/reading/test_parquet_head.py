@@ -1,5 +1,6 @@
 """The size of pages, read without pyarrow, against what pyarrow says of the same files."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -108,3 +109,11 @@ def test_the_text_is_about_what_the_footers_say(tmp_path: Path, compression: str
     assert likely_text([source(tmp_path / "0.parquet", "none")]) is None
     (tmp_path / "0.parquet").write_bytes(b"PAR1" + b"\xff" * 100 + b"PAR1")
     assert likely_text([source(tmp_path / "0.parquet")]) is None
+
+
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
+    file = tmp_path / "a.parquet"
+    os.mkfifo(file)
+    one = Source(path=str(file), kind="parquet", compression=None, size=1, mtime_ns=0, text_field="text")
+    assert likely_text([one]) is None
+    assert largest_page([one]) is None

@@ -4,7 +4,9 @@ import gzip
 import io
 import json
 import lzma
+import os
 import subprocess
+import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +16,7 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 import pytest
 
+from oomguard.preparation.reading.recognising import other_kind
 from tests.preparation.expecting import read_tokens, tokens_of
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -68,9 +71,9 @@ def test_what_the_name_does_not_say_is_read(oomguard: Run, tmp_path: Path, name:
     ("name", "data", "what", "do"),
     [
         ("a.jsonl.gz", gzip.compress(gzip.compress(LINES)), "compressed twice", "gzip -d a.jsonl.gz"),
-        ("a.jsonl.gz", LINES, "is not gz, as its name says", "mv a.jsonl.gz a.jsonl"),
-        ("a.txt.xz", gzip.compress(LINES), "is not xz, as its name says", "mv a.txt.xz a.txt.gz"),
-        ("a.txt.gz", lzma.compress(LINES), "is not gz, as its name says", "mv a.txt.gz a.txt.xz"),
+        ("a.jsonl.gz", LINES, "is not gz, as its name says", "mv -n a.jsonl.gz a.jsonl"),
+        ("a.txt.xz", gzip.compress(LINES), "is not xz, as its name says", "mv -n a.txt.xz a.txt.gz"),
+        ("a.txt.gz", lzma.compress(LINES), "is not gz, as its name says", "mv -n a.txt.gz a.txt.xz"),
         ("a b.txt", as_tar(b"one two " * 9999), "a tar archive", "--input-format tar"),
         ("a.txt", b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n", "this is PDF", "pdftotext a.txt"),
         ("a.jsonl", LINES + bytes(50_000), "a.jsonl:5: zero bytes", "--bad-files skip keeps"),
@@ -79,9 +82,9 @@ def test_what_the_name_does_not_say_is_read(oomguard: Run, tmp_path: Path, name:
         ("a.jsonl", LINES.replace(b'{"', b'\x1e{"'), "text sequence", r"tr -d '\036' < a.jsonl | oomguard prepare -"),
         ("a.jsonl", b'{"text": "a"}{"text": "b"}\n', "Extra data", "--input-format json"),
         ("a.json", b'["a", "b"]', "a JSON array", "jq -c '.[] | {text: .}' < a.json | oomguard prepare -"),
-        ("a b.parquet", as_arrow(), "is Arrow by its first bytes, and not Parquet", "mv 'a b.parquet' 'a b.arrow'"),
-        ("a.arrow", as_parquet(), "is Parquet by its first bytes, and not Arrow", "mv a.arrow a.parquet"),
-        ("a.parquet", LINES, "is JSON Lines by its first bytes, and not Parquet", "mv a.parquet a.jsonl"),
+        ("a b.parquet", as_arrow(), "is Arrow by its first bytes, and not Parquet", "mv -n 'a b.parquet' 'a b.arrow'"),
+        ("a.arrow", as_parquet(), "is Parquet by its first bytes, and not Arrow", "mv -n a.arrow a.parquet"),
+        ("a.parquet", LINES, "is JSON Lines by its first bytes, and not Parquet", "mv -n a.parquet a.jsonl"),
         ("a.csv", b'"id";"text"\n"1";"one"\n', "a.csv:1:", "delimiter=';'))\" < a.csv | oomguard prepare -"),
         ("a.tar", as_tar(b'[{"text": "a"}]', "x/a.json"), "member x/a.json", "tar -xf a.tar, and name what comes out"),
         ("a.csv", b"id;text\n1;one\n", 'there are: "id;text"', "delimiter=';'))\" < a.csv | oomguard prepare -"),
@@ -128,3 +131,64 @@ def test_json_lines_called_txt_are_text_and_it_is_said(oomguard: Run, tmp_path: 
     assert "a.txt and 1 more: read as text, as the name says, though its lines are JSON objects" in said
     asked = oomguard("prepare", "--val-fraction", "0", "--input-format", "text", "--out", "asked")
     assert "though its lines" not in asked.stdout
+
+
+@pytest.mark.parametrize(("name", "begin"), [("a.jsonl", '{"text": "'), ("a.csv", "text\n"), ("a", '{"text": "')])
+def test_the_letters_of_a_tar_s_magic_in_a_text_make_it_no_tar(
+    oomguard: Run, tmp_path: Path, name: str, begin: str
+) -> None:
+    document = "a" * (257 - len(begin)) + "ustar"
+    (tmp_path / name).write_text(f"{begin}{document}" + ('"}\n' if begin.startswith("{") else "\n"))
+    done = oomguard("prepare", name, "--val-fraction", "0")
+    assert done.returncode == 0, done.stderr
+    assert read_tokens(tmp_path / "tokens" / "train.bin") == tokens_of([document])
+
+
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.arrow")
+    assert other_kind(str(tmp_path / "a.arrow"), "arrow") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "data"), [("a.arrow", "a.parquet", as_parquet()), ("a.txt.xz", "a.txt.gz", b"")]
+)
+def test_the_line_that_renames_a_file_replaces_no_other(
+    oomguard: Run, tmp_path: Path, name: str, other: str, data: bytes
+) -> None:
+    (tmp_path / name).write_bytes(data or gzip.compress(LINES))
+    (tmp_path / other).write_bytes(b"another one")
+    refused = oomguard("prepare", name)
+    (line,) = (line.strip().removeprefix("try: ") for line in refused.stderr.splitlines() if "try: " in line)
+    subprocess.run(line.partition(", or")[0], shell=True, check=False, cwd=tmp_path)
+    assert (tmp_path / other).read_bytes() == b"another one"
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a b.jsonl.gz", gzip.compress(LINES.replace(b"\n", b"\r"))),
+        ("PROFILE.jsonl.xz", lzma.compress(LINES.replace(b"\n", b"\r"))),
+        ("a.csv.gz", gzip.compress(b"id;text\n" + b"".join(b'1;"%s"\n' % one.encode() for one in DOCUMENTS))),
+    ],
+    ids=["jsonl.gz", "jsonl.xz", "csv.gz"],
+)
+@pytest.mark.parametrize("through_pipe", [False, True])
+def test_the_line_for_what_is_compressed_works(
+    oomguard: Run, tmp_path: Path, name: str, data: bytes, through_pipe: bool
+) -> None:
+    (tmp_path / name).write_bytes(data)
+    if through_pipe:
+        kind = "csv" if "csv" in name else "jsonl"
+        text = lzma.decompress(data) if name.endswith("xz") else gzip.decompress(data)
+        refused = oomguard("prepare", "-", "--input-format", kind, stdin=text.decode())
+    else:
+        refused = oomguard("prepare", name)
+    assert refused.returncode == 1
+    (line,) = (line.strip().removeprefix("try: ") for line in refused.stderr.splitlines() if "try: " in line)
+    if through_pipe:
+        cat = "xzcat" if name.endswith("xz") else "zcat"
+        line = line.replace("COMMAND |", f"{cat} '{name}' |")
+    command = line.replace("oomguard prepare", f"{sys.executable} -m oomguard prepare --val-fraction 0")
+    done = subprocess.run(command, shell=True, check=False, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, line + done.stderr
+    assert read_tokens(tmp_path / "tokens" / "train.bin") == tokens_of(DOCUMENTS)

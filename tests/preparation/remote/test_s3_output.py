@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,11 +19,15 @@ from oomguard.preparation.api import prepare
 from oomguard.preparation.cluster import claims
 from oomguard.preparation.cluster.api import Share, finish, finish_share, plan_to, read_job, work
 from oomguard.preparation.cluster.job_file import JobFile
-from oomguard.preparation.cluster.job_place import claim_of, place_of
+from oomguard.preparation.cluster.job_place import claim_of, make_parts, place_of
+from oomguard.preparation.cluster.receipts import Receipts
 from oomguard.preparation.cluster.s3_place import S3Claim, S3Place
+from oomguard.preparation.cluster.shard_table import ShardTable
 from oomguard.preparation.cluster.unit_work import do_unit
 from oomguard.preparation.options import PrepareOptions
-from oomguard.preparation.remote import s3_objects
+from oomguard.preparation.remote import requesting, s3_objects
+from oomguard.preparation.remote.s3_objects import S3Objects
+from oomguard.preparation.writing.token_sink import Totals
 from tests.preparation.cluster.test_job import files
 from tests.preparation.remote.conftest import KEY, SESSION
 from tests.preparation.remote.hub_server import Fault
@@ -155,6 +160,7 @@ def test_an_output_that_names_no_bucket(tmp_path: Path, s3: S3Server) -> None:
         ("s3://", "names no bucket"),
         ("s3://x", "cannot be the name"),
         ("s3://none-such/t", "no such bucket"),
+        (f"s3://{BUCKET}/a/../t", "stand for another object"),
     ):
         with pytest.raises(OomguardError, match=said):
             plan_to(tmp_path / "job.json", PrepareOptions(inputs=(str(tmp_path / "a.txt"),), out=Path(out)))
@@ -278,6 +284,39 @@ def test_a_large_file_goes_in_pieces(tmp_path: Path, s3: S3Server, monkeypatch: 
     assert "tokens/run/other" not in s3.objects("tokens")
 
 
+def test_the_last_request_for_a_large_file(tmp_path: Path, s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where its answer is lost the file is there all the same; where another one came first no pieces are left."""
+    monkeypatch.setattr(s3_objects, "_WHOLE", 1 << 20)
+    monkeypatch.setattr(s3_objects, "_PIECE", 5 << 20)
+    file, place = tmp_path / "large", place_of(Path(f"{OUT}/large"))
+    assert isinstance(place, S3Place)
+    file.write_bytes(bytes(range(256)) * (6 << 12))
+    s3.faults = [
+        Fault(r"/large$", "POST", status=500, is_done=True, skip=1),
+        Fault(r"/large$", "POST", status=404, body=b"<Error><Code>NoSuchUpload</Code></Error>", skip=1),  # as MinIO
+    ]
+    place.publish(file, "sum")
+    assert not [fault for fault in s3.faults if fault.times]
+    assert s3.objects("tokens")["tokens/run/large"] == file.read_bytes()
+    monkeypatch.setattr(S3Objects, "find", lambda *_: None)  # another machine has it a moment later
+    assert not place.commit(file, "sum")
+    assert [one.method for one in s3.requests("/large")][-1] == "DELETE"
+
+
+def test_what_is_removed_while_it_is_sent_is_sent_again(tmp_path: Path, s3: S3Server) -> None:
+    """It was there when it was sent, and was gone when it was looked at: nothing of it would be left."""
+    file, place = tmp_path / "shard", place_of(Path(f"{OUT}/shard"))
+    assert isinstance(place, S3Place)
+    file.write_bytes(b"tokens")
+    s3.faults = [Fault(r"/shard$", "PUT", status=412)]
+    place.publish(file, "sum")
+    assert s3.objects("tokens") == {"tokens/run/shard": b"tokens"}
+    s3.remove("tokens/run/shard")
+    s3.faults = [Fault(r"/shard$", "PUT", status=412, times=9)]
+    with pytest.raises(BadInput, match="that it is not"):
+        place.publish(file, "sum")
+
+
 @pytest.mark.slow
 def test_what_somebody_else_put_there_stays(tmp_path: Path, s3: S3Server) -> None:
     """A name that a shard would take is known before anything is written; one that comes later, when it is sent."""
@@ -367,6 +406,42 @@ def test_a_store_that_ignores_conditions_is_refused(tmp_path: Path, s3: S3Server
     assert not (tmp_path / "job.json").exists()
 
 
+def test_two_that_plan_at_once_do_not_take_the_store_for_such_a_one(
+    s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts, create = place_of(Path(f"{OUT}/parts")), S3Place.create
+
+    def create_while_another_plans(place: S3Place, text: str) -> bool:
+        done = create(place, text)
+        with monkeypatch.context() as other:
+            other.setattr(S3Place, "create", create)
+            make_parts(parts)
+        return done
+
+    monkeypatch.setattr(S3Place, "create", create_while_another_plans)
+    make_parts(parts)
+    assert not s3.objects("tokens")
+
+
+def test_what_cannot_be_read_is_named_with_a_line_for_a_bucket(s3: S3Server) -> None:
+    place = place_of(Path(f"{OUT}/a b"))
+    s3.put("tokens/run/a%20b/name-train-000000-0.json", b"{")
+    receipts = Receipts(place, Path(OUT), ShardTable(shards=[], totals=Totals()))
+    with pytest.raises(BadInput, match="cannot be read") as caught:
+        receipts.names()
+    line = caught.value.do.partition(", then")[0]
+    assert shlex.split(line) == ["aws", "s3", "rm", f"{OUT}/a b/name-train-000000-0.json"]
+
+
+def test_a_job_is_read_whole_however_long_it_is(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of a million files has more than a page of a list may have."""
+    monkeypatch.setattr(requesting, "_MOST_LIST", 1000)
+    place = place_of(Path(f"{OUT}/job.json"))
+    assert isinstance(place, S3Place)
+    place.write_text("job " * 1000)
+    assert place.read_text() == "job " * 1000
+
+
 def test_claims(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """One has it; a dead worker's is taken over; what was taken over is known by who had it."""
     place = place_of(Path(f"{OUT}/x.claim"))
@@ -395,6 +470,33 @@ def test_a_claim_of_another_machine_is_stale_by_the_clock_of_the_store(
     assert not claim.is_stale()
     monkeypatch.setattr(claims, "_STALE_SECONDS", -1.0)
     assert claim.is_stale()
+
+
+@pytest.mark.slow
+def test_a_finish_that_waits_for_others_keeps_its_claim(
+    tmp_path: Path, s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They have all shards in hand, for longer than a claim lasts that nobody touches."""
+    alone, job = made(tmp_path, format="npy", shard_tokens=1 << 20)
+    work(tmp_path / "job.json", None, Share(), workers=1)
+    of_others = [
+        claim_of(job.parts / f"{split}-00000{number}.claim") for split in ("val", "train") for number in (0, 1)
+    ]
+    assert all(claim.take() for claim in of_others)
+    kept: list[S3Claim] = []
+    pauses = iter(range(20))
+
+    def pause(_: float) -> None:
+        assert next(pauses, None) is not None, "it is not kept"
+        if kept:
+            for claim in of_others:
+                claim.give_up()
+
+    monkeypatch.setattr(S3Claim, "keep", lambda claim: kept.append(claim))
+    monkeypatch.setattr(time, "sleep", pause)
+    finish(job)
+    assert kept
+    assert shards(s3) == alone
 
 
 @pytest.mark.slow
