@@ -74,7 +74,7 @@ async def main():
     await child.wait()
     rows = []
     while True:
-        rows.append(bytearray(b"x") * (1 << 20))  # here
+        rows.append([str(number) for number in range(20_000)])  # here
         await asyncio.sleep(0.002)  # here
 asyncio.run(main())
 """
