@@ -221,8 +221,11 @@ def test_a_step_that_the_kernel_killed(cluster: Cluster, tmp_path: Path) -> None
     counted = diagnose(pasted)
     assert (counted.verdict, counted.killer, counted.found) == ("proved", "slurm", 1), answer.stdout
     assert counted.others[0].facts["job"] == job
-    assert counted.others[0].facts["limit"] == "100M", answer.stdout
-    assert any(re.fullmatch(r"sbatch --mem=[0-9]+[MG] JOB\.sh", step.command or "") for step in counted.advice), (
+    # Slurm's "not known", 2^64 - 2 MiB: the job was over before the database knew what there is to ask for.
+    is_known = "16?" not in answer.stdout
+    assert counted.others[0].facts.get("limit") == ("100M" if is_known else None), answer.stdout
+    size = "[0-9]+[MG]" if is_known else "SIZE"
+    assert any(re.fullmatch(rf"sbatch --mem={size} JOB\.sh", step.command or "") for step in counted.advice), (
         counted.advice
     )
 
