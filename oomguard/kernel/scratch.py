@@ -73,11 +73,14 @@ def _clean(above: int, prefix: str) -> None:
 
 
 def _remove(above: int, name: str, folder: int) -> None:
-    """Empty it, the mark last, and take its name away, if it still has that."""
+    """Empty it, and take its name away, if it still has that. What cannot be emptied keeps its mark for the next."""
     with suppress(OSError):
-        for inner in sorted(os.listdir(folder), key=lambda inner: inner == _MARK):
+        for inner in set(os.listdir(folder)) - {_MARK}:
             try:
                 os.unlink(inner, dir_fd=folder)
             except OSError:  # a folder
                 shutil.rmtree(inner, ignore_errors=True, dir_fd=folder)
-        os.rmdir(name, dir_fd=above)  # only an empty one goes
+        if not set(os.listdir(folder)) - {_MARK}:
+            with suppress(FileNotFoundError):  # it was not made yet
+                os.unlink(_MARK, dir_fd=folder)
+            os.rmdir(name, dir_fd=above)  # only an empty one goes

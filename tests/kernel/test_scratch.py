@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -115,6 +116,17 @@ def test_what_a_killed_run_left_goes_and_one_at_work_stays(tmp_path: Path) -> No
         with scratch_folder(tmp_path, PREFIX) as (other, _):
             assert other != folder
             assert folder.is_dir()
+
+
+def test_what_cannot_be_emptied_goes_with_the_next_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where no descriptor is left: it keeps its mark."""
+    with monkeypatch.context() as patch, scratch_folder(tmp_path, PREFIX) as (folder, within):
+        (within / "out").mkdir()
+        (within / "out" / "text").write_text("a part")
+        patch.setattr(shutil, "rmtree", lambda *_, **__: None)
+    assert folder.exists()
+    with scratch_folder(tmp_path, PREFIX):
+        assert not folder.exists()
 
 
 @AS_ROOT
