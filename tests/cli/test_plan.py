@@ -25,7 +25,8 @@ SIZE = r"[\d.]+ [KMGT]?i?B"
 def steady(screen: str) -> str:
     """Replace what differs between two runs and two machines."""
     screen = re.sub(r"(peak +).*\n( +of the input\n)?", r"\1<peak>\n", screen)
-    screen = re.sub(r"(time +).*", r"\1<time>", screen)
+    # Beside other programs a second time is told, on a line that goes on.
+    screen = re.sub(r"(time +).*(?:\n {9}.*)*", r"\1<time>", screen)
     screen = re.sub(r"(workers +).*", r"\1<workers>", screen)
     screen = re.sub(r"(budget +)512 MiB \(--max-rss; .*\)", r"\g<1>512 MiB (--max-rss; <who>)", screen)
     screen = re.sub(rf"needed, {SIZE} free", "needed, <free> free", screen)
