@@ -560,7 +560,7 @@ def _check_links(path: Path) -> None:
 
 
 def _status_of(path: Path) -> os.stat_result:
-    """Raises: BadInput if this is no file that can be read."""
+    """Raises: BadInput if it cannot be read as a file."""
     shown = printable(str(path))
     do = f"ls -l {shell_word(str(path))}"
     try:
