@@ -9,7 +9,7 @@ from pathlib import Path
 
 from oomguard.cli.console import own_failures_are_told, say, tell
 from oomguard.cli.showing import screen, write_page
-from oomguard.kernel.process.commands import own_command
+from oomguard.kernel.process import own_command
 from oomguard.profiling.api import ProfileOptions, profile_command, profile_process, profile_scaling
 from oomguard.profiling.screens import render_profile
 from oomguard.supervision.supervise import mark_supervised

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from oomguard.errors import BadInput, Stopped
 from oomguard.estimation.run_forecast import ShortRun
 from oomguard.estimation.time_alone import TimeAlone
-from oomguard.kernel.process.commands import own_command
+from oomguard.kernel.process import own_command
 from oomguard.text import printable
 
 if TYPE_CHECKING:

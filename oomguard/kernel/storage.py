@@ -17,7 +17,7 @@ from pathlib import Path
 from oomguard.formats.mounts import Mount, parse_mountinfo
 from oomguard.kernel.cgroup.directory import read_kernel_text
 from oomguard.kernel.model import DiskFacts, DiskKind
-from oomguard.kernel.process.prctl import last_error, libc
+from oomguard.kernel.prctl import last_error, libc
 from oomguard.units import MIB
 
 # The disk under a file system: what it is, and about how fast it reads.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput, Stopped, edge
 from oomguard.kernel.machine import usable_cpus
-from oomguard.kernel.process.signals import stop_on_signals
+from oomguard.kernel.process import stop_on_signals
 from oomguard.kernel.storage import is_in_memory
 from oomguard.preparation.disk_room import free_bytes, require_room, room_needed, unknown_room
 from oomguard.preparation.encoding.encodings import find_rank_file

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.kernel.proc.files import ProcFiles
-from oomguard.kernel.process.signals import signal_if
+from oomguard.kernel.process import signal_if
 from oomguard.text import printable
 
 if TYPE_CHECKING:

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.errors import OomguardError, SwapRefused, edge
 from oomguard.kernel.machine import read_headroom
-from oomguard.kernel.process.commands import check_can_start, wait_for_command
-from oomguard.kernel.process.signals import stoppable
+from oomguard.kernel.process import check_can_start, stoppable, wait_for_command
 from oomguard.swap.model import SwapAdded
 from oomguard.swap.system.area import SwapEvents, make_area, remove_area
 from oomguard.swap.system.facts import check_may_switch, read_area, read_swaps

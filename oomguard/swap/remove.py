@@ -11,7 +11,7 @@ from pathlib import Path
 
 from oomguard.errors import NothingFound, SwapRefused, edge
 from oomguard.formats.proc import SwapArea, find_area
-from oomguard.kernel.process.signals import stoppable
+from oomguard.kernel.process import stoppable
 from oomguard.swap.model import RemovedArea, SwapRemoval
 from oomguard.swap.system.area import SwapEvents, is_its_file, remove_area, remove_foreign_area
 from oomguard.swap.system.facts import check_can_be_off, check_may_switch, hibernates_to_swap, read_swaps

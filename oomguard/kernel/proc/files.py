@@ -86,7 +86,7 @@ class ProcessTree:
     """The descendants of a process, read anew at each question.
 
     A process whose parent has ended has left the tree, unless a subreaper in the tree took it over
-    (`oomguard.kernel.process.prctl.become_subreaper`).
+    (`oomguard.kernel.prctl.become_subreaper`).
     """
 
     def __init__(
