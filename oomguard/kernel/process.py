@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.errors import CannotStart
 from oomguard.formats.proc import only_ends_by
-from oomguard.kernel.proc.files import ProcFiles
+from oomguard.kernel.proc import ProcFiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

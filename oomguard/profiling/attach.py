@@ -8,7 +8,7 @@ import signal
 import time
 
 from oomguard.errors import NeedsPrivilege, NothingFound
-from oomguard.kernel.proc.files import ProcessTree, ProcFiles
+from oomguard.kernel.proc import ProcessTree, ProcFiles
 from oomguard.profiling.options import Profiled, ProfileEvents, ProfileOptions, new_head, recording_path
 from oomguard.profiling.rules.rebuild import build_profile
 from oomguard.profiling.watch import JobWatch

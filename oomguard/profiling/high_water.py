@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.formats.cgroup import parse_count, parse_huge_pages
 from oomguard.kernel.cgroup.directory import read_kernel_text
-from oomguard.kernel.proc.files import ProcFiles
+from oomguard.kernel.proc import ProcFiles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

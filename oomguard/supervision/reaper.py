@@ -26,7 +26,7 @@ from typing import NoReturn
 
 from oomguard.kernel.cgroup import directory as cgroup_files
 from oomguard.kernel.prctl import become_subreaper, die_with_parent, own_name, set_name
-from oomguard.kernel.proc.files import ProcessTree
+from oomguard.kernel.proc import ProcessTree
 from oomguard.kernel.process import SignalFile, signal_if
 from oomguard.supervision.orphans import mark_job
 

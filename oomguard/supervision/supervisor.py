@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.kernel.cgroup.refusals import LimitDidNotStick
 from oomguard.kernel.prctl import stay_awake
-from oomguard.kernel.proc.files import ProcFiles
+from oomguard.kernel.proc import ProcFiles
 from oomguard.kernel.process import is_ending_by, signal_if
 from oomguard.kernel.terminal import Terminal
 from oomguard.supervision.rules.limits import FASTEST_BYTES_A_SECOND

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.kernel.cgroup.freezer import StopSignals
-from oomguard.kernel.proc.files import ProcessTree, ProcFiles
+from oomguard.kernel.proc import ProcessTree, ProcFiles
 from oomguard.kernel.proc.memory import TreeMemory
 from oomguard.kernel.proc.open_files import TmpfsFiles
 from oomguard.kernel.process import signal_if
