@@ -14,7 +14,7 @@ from oomguard.diagnosis.advice.killers import (
     advise_other,
     advise_unit,
 )
-from oomguard.diagnosis.causes.model import Advice
+from oomguard.diagnosis.model import Advice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

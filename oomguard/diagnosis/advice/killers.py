@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oomguard.diagnosis.advice.common import size_argument
-from oomguard.diagnosis.causes.model import Advice
 from oomguard.diagnosis.killers import BY_IDENT
-from oomguard.diagnosis.killers.entries import size_told
+from oomguard.diagnosis.killers.base import size_told
+from oomguard.diagnosis.model import Advice
 from oomguard.formats.kernel_log import OtherKill
 from oomguard.text import as_root
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from oomguard.diagnosis.causes.accounting import account_memcg
-from oomguard.diagnosis.causes.model import KillCause
 from oomguard.diagnosis.causes.names import describe_cgroup
+from oomguard.diagnosis.model import KillCause
 from oomguard.formats.kernel_log.records import NO_LIMIT
 from oomguard.units import format_size
 
 if TYPE_CHECKING:
-    from oomguard.diagnosis.causes.model import Accounting, Filler
+    from oomguard.diagnosis.model import Accounting, Filler
     from oomguard.formats.kernel_log import MemcgReport, OomEvent
 
 _FULL = 0.98  # of the limit: charges are made in batches of 64 pages per processor

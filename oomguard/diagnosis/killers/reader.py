@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from oomguard.diagnosis.killers import KILLERS
-from oomguard.diagnosis.killers.base import Around, Killer, Wording, starts
-from oomguard.diagnosis.killers.entries import parse_size
+from oomguard.diagnosis.killers.base import Around, Killer, Wording, parse_size, starts
 from oomguard.diagnosis.killers.words import alternatives, literal_prefix, stems_of
 from oomguard.formats.kernel_log.records import Notice, OtherKill
 
