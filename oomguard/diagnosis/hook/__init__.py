@@ -1,4 +1,4 @@
-"""`oomguard hook`: a line at the shell's prompt after a command that was killed: one script for each shell, and where it goes."""
+"""`oomguard hook`: a line at the prompt after a command that was killed: a script for each shell, and where it goes."""
 
 from __future__ import annotations
 
