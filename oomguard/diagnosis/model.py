@@ -1,4 +1,4 @@
-"""What was found: the kills, why, where the memory was, what to do, where it was looked for. Sentences are in screens/."""
+"""What was found: the kills, why, where the memory was, what to do, where it was looked for; sentences: screens/."""
 
 from __future__ import annotations
 
