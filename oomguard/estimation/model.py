@@ -148,6 +148,11 @@ def _band(estimate: Estimate) -> str:
     return f"about {format_size(estimate.value)} ({format_size(estimate.low)} to {format_size(estimate.high)})"
 
 
+# What a job asks of the servers that have its input.
+#
+# Source: https://huggingface.co/docs/hub/rate-limits, of files (`resolvers`), in five minutes; and what reading does:
+# two requests a file beside one for each 64 MiB, two more for each unit of a planned job, and one where it ends.
+
 _RANGE = 64 * MIB
 _UNIT = 256 * MIB  # of text
 _WINDOW_SECONDS = 300

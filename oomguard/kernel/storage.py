@@ -1,4 +1,5 @@
-"""The file system a folder is on, how fast its disk reads, and how the space of a file is taken and given back.
+"""The file system a folder is on, how fast its disk reads, and how the space of a file is taken and given back; and
+folders of one run's own.
 
 Source: sync_file_range(2), fallocate(2).
 """
@@ -207,6 +208,12 @@ def punch_hole(fd: int, offset: int, length: int) -> bool:
         return False
     raise error
 
+
+# A folder of one run's own beside files that are kept: it goes with the run, or with the next one that comes by.
+#
+# Where everyone may write, another user can put any folder in its place, a finished one of root's too. So it is written
+# to and emptied by its descriptor, and one that an earlier run left is known by a mark inside, where only its owner can
+# write.
 
 _MARK = ".oomguard-scratch"
 _INNER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -165,6 +165,8 @@ def _false_alarm(event: OomEvent, machine: Accounting | None) -> KillCause | Non
     )
 
 
+# What counters prove, where no log could be read.
+
 _FULL = 0.98
 
 

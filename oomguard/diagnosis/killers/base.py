@@ -156,6 +156,8 @@ class Around:
         return told
 
 
+# What an entry is made of where only wordings are known, and the number to ask for after one was not enough.
+
 PID = r"(?P<pid>[0-9]{1,10})"
 
 _SIZE = re.compile(
