@@ -23,6 +23,7 @@ from oomguard.text import printable
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+# How long a run would have taken with the CPUs to itself, whatever else ran beside it.
 
 _STRETCH_SECONDS = 0.25  # much more than the scheduler lets one program run while others wait
 _NANOSECONDS = 1_000_000_000

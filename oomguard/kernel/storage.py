@@ -1,5 +1,6 @@
-"""The file system a folder is on, how fast its disk reads, and how the space of a file is taken and given back; and
-folders of one run's own.
+"""The file system a folder is on, how fast its disk reads, and how the space of a file is taken and given back.
+
+Below: folders of one run's own.
 
 Source: sync_file_range(2), fallocate(2).
 """
