@@ -44,7 +44,7 @@ def run_profile(
         shown_as = json.dumps(profile.to_json()) if as_json else screen(render_profile(profile), to=sys.stderr)
         tell(shown_as + "\n")
         if html is not None:
-            from oomguard.profiling.page.page import profile_page  # here: few ask for it
+            from oomguard.profiling.page import profile_page  # here: few ask for it
 
             write_page(profile_page(profile), Path(html))
     return done.exit_code or (PEAK_TOO_HIGH if profile.is_over else 0)

@@ -16,7 +16,7 @@ from oomguard.profiling.recording_lines import (
     SeenStack,
     event_line,
 )
-from oomguard.profiling.rules.peaks import PeakClocks, Timeline
+from oomguard.profiling.rules.rebuild import PeakClocks, Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

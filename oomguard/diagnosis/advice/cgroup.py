@@ -15,7 +15,7 @@ from oomguard.diagnosis.advice.common import (
     shmem_advice,
     size_argument,
 )
-from oomguard.diagnosis.causes.names import describe_cgroup
+from oomguard.diagnosis.causes.cgroup import describe_cgroup
 from oomguard.diagnosis.model import Advice
 from oomguard.units import MIB
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from oomguard.diagnosis.causes.accounting import account_machine
-from oomguard.diagnosis.causes.cgroup import explain_memcg
+from oomguard.diagnosis.causes.cgroup import describe_cgroup, explain_memcg
 from oomguard.diagnosis.causes.machine import explain_machine, judge_zones
-from oomguard.diagnosis.causes.names import describe_cgroup
 from oomguard.diagnosis.model import CounterFinding, KillCause
 from oomguard.units import format_size
 
