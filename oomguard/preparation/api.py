@@ -31,7 +31,7 @@ from oomguard.preparation.reading.packed_streams import memory_ahead
 from oomguard.preparation.reading.source import REMOTE
 from oomguard.preparation.reading.sources import Found, behind_earlier, find_inputs
 from oomguard.preparation.shuffle_rules import disk_beside_shards, disk_note, require_documents
-from oomguard.preparation.writing.formats.words import expect_no_train_shard
+from oomguard.preparation.writing.formats.base import expect_no_train_shard
 from oomguard.supervision.own_budget import RunBudget, enter_budget
 from oomguard.units import MIB
 

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from oomguard.errors import BadInput, Changed, edge
 from oomguard.preparation.conversion_sink import open_sink
-from oomguard.preparation.conversion_source import ConversionSource, extras_of
-from oomguard.preparation.stored_set import open_set
+from oomguard.preparation.stored_set import ConversionSource, extras_of, open_set
 from oomguard.preparation.writing.formats.layout_options import find_format, new_layout
 from oomguard.text import printable
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from oomguard.errors import BadInput, Changed, NothingFound
 from oomguard.preparation.encoding.unicode_probe import tiktoken_unicode
 from oomguard.preparation.reading.source import REMOTE, STDIN
-from oomguard.preparation.remote.finding import refuse_secrets
+from oomguard.preparation.remote.stores import refuse_secrets
 from oomguard.preparation.writing.shard_check import not_ours
 from oomguard.text import printable, shell_word
 
