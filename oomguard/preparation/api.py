@@ -23,9 +23,10 @@ from oomguard.preparation.encoding.load_engine import fill_vocabulary, open_voca
 from oomguard.preparation.engines.events import PrepareEvents
 from oomguard.preparation.engines.memory_sum import BudgetPlan, Needs, plan_budget
 from oomguard.preparation.engines.worker_pool import WorkerPool, open_slots
+from oomguard.preparation.identity import identity
 from oomguard.preparation.job import Job
 from oomguard.preparation.options import PrepareOptions, ResolvedOptions, resolve_options
-from oomguard.preparation.preconditions import identity, require_folder, require_known_length
+from oomguard.preparation.preconditions import require_folder, require_known_length
 from oomguard.preparation.reading.kinds import KINDS
 from oomguard.preparation.reading.packed_streams import memory_ahead
 from oomguard.preparation.reading.source import REMOTE
