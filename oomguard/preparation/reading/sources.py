@@ -6,7 +6,6 @@ import glob
 import os
 import re
 import shlex
-import stat
 from array import array
 from collections import Counter
 from dataclasses import dataclass, field, replace
@@ -17,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, NothingFound
 from oomguard.preparation.reading.first_look import require_field
-from oomguard.preparation.reading.folders import contents_of
-from oomguard.preparation.reading.kinds import BY_EXTENSION, COMPRESSIONS, KINDS, KNOWN
+from oomguard.preparation.reading.folders import RealPath, check_links, contents_of, list_folder, natural, status_of
+from oomguard.preparation.reading.kinds import BY_EXTENSION, KINDS, KNOWN, ending, kind_of, split_name
 from oomguard.preparation.reading.recognising import begins_as_json_lines, is_binary, recognise
-from oomguard.preparation.reading.source import REMOTE, STDIN, Source, SourceList, open_here
+from oomguard.preparation.reading.source import REMOTE, STDIN, Source, SourceList
 from oomguard.text import printable, shell_word
 
 if TYPE_CHECKING:
@@ -29,11 +28,11 @@ if TYPE_CHECKING:
     from oomguard.preparation.reading.kinds import Compression, InputFormat, Kind
     from oomguard.preparation.reading.recognising import Recognised
 
+
 _LOOKED_INTO = ("jsonl", "json", "csv", "tsv")  # whatever their names say
 _BINARY = ("parquet", "arrow", "tar", "warc")  # no line of characters begins so
 _TEXTS = 64  # that are looked into: of a corpus they are alike
 _STATE = ".oomguard"
-_NUMBERS = re.compile("[0-9]+")
 _STORE = re.compile("([a-z][a-z0-9]{1,9})://")
 _OTHER_NAMES = {"s3a": "s3", "s3n": "s3", "gcs": "gs"}  # of Spark, fsspec
 _READ = "hf:// s3:// gs:// and https:// are"
@@ -90,7 +89,7 @@ def find_inputs(inputs: Sequence[str], *, folder: Path, exclude: Path | None, wa
     whatever is in `exclude`, the output folder, are never looked at.
     Raises: NothingFound if an input gives no file; BadInput for a file that cannot be read, or is there twice.
     """
-    real_path = _RealPath()
+    real_path = RealPath()
     excluded = None if exclude is None else real_path(exclude)
     if wanted.subset is not None and not all(given.startswith(REMOTE) for given in inputs or [""]):
         raise BadInput(
@@ -145,28 +144,11 @@ def _is_meant(pattern: str, path: str) -> bool:
     return fnmatch(path, pattern) or fnmatch(Path(path).name, pattern)
 
 
-class _RealPath:
-    """os.path.realpath(), which asks for the links of a folder once for all of the files in it."""
-
-    def __init__(self) -> None:
-        self._folder, self._real = "", ""
-
-    def __call__(self, path: Path | str) -> str:
-        text = os.fspath(path)
-        name = text.rpartition("/")[2]
-        if name in ("", ".", "..") or os.path.islink(text):  # noqa: PTH114 - a str, which costs a third
-            return os.path.realpath(text)
-        folder = text[: -len(name)]
-        if not self._real or folder != self._folder:
-            self._folder, self._real = folder, os.path.realpath(folder).rstrip("/")
-        return f"{self._real}/{name}"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Finder:
     folder: Path
     excluded: str | None  # the output folder, as it is without links
-    real_path: _RealPath
+    real_path: RealPath
     wanted: Wanted
     passed_over: Counter[str] = field(default_factory=Counter)  # how many files, by their endings
     recognised: dict[Kind, tuple[str, int]] = field(default_factory=dict)  # the first, and how many
@@ -175,7 +157,7 @@ class _Finder:
     matched: set[str] = field(default_factory=set)  # globs of --text-field that match an address
 
     def folder_itself(self) -> Iterator[Source]:
-        entries = _list(self.folder)
+        entries = list_folder(self.folder)
         paths = (self.folder / name for name in entries.names if name not in entries.folders)
         return (self._source(path) for path in paths if not self._excluded(path) and self._is_taken(path))
 
@@ -267,14 +249,14 @@ class _Finder:
 
         found = []
         entries = list_remote(given, list(self.wanted.known), subset=self.wanted.subset, cache=self.wanted.cache)
-        for entry in sorted(entries, key=lambda one: _natural(one.address)):
+        for entry in sorted(entries, key=lambda one: natural(one.address)):
             name = entry.address.rpartition("/")[2]
-            extension, compression = _split_name(name)
-            kind = _kind_of(name) or (self.wanted.format if self.wanted.format != "auto" else None)
+            extension, compression = split_name(name)
+            kind = kind_of(name) or (self.wanted.format if self.wanted.format != "auto" else None)
             if kind is None and entry.named and extension == ".json":
                 kind = "jsonl"
             if kind is None or kind == "arrow":
-                self.passed_over[_ending(name)] += 1
+                self.passed_over[ending(name)] += 1
                 continue
             kind = kind if self.wanted.format == "auto" else self.wanted.format
             self.matched.update(pattern for pattern, _ in self.wanted.fields if _is_meant(pattern, entry.address))
@@ -312,7 +294,7 @@ class _Finder:
 
     def _glob(self, pattern: str) -> Iterator[Source]:
         anywhere = str(self.folder / pattern) if self.folder != Path() else pattern
-        for name in sorted(glob.glob(anywhere, recursive=True), key=_natural):  # noqa: PTH207 - Path's takes no "/a/*"
+        for name in sorted(glob.glob(anywhere, recursive=True), key=natural):  # noqa: PTH207 - Path's takes no "/a/*"
             path = Path(name)
             if _STATE in path.parts or self._excluded(path):
                 continue
@@ -339,7 +321,7 @@ class _Finder:
         if real in seen or self._is_in_output(real):  # seen: a link that leads back up
             return
         seen.add(real)
-        listed = _list(folder)
+        listed = list_folder(folder)
         left = contents_of(folder, listed.names)[::-1]
         listed.names.clear()
         while left:  # a name is forgotten as soon as it was given: there may be a million
@@ -354,15 +336,15 @@ class _Finder:
 
     def _is_taken(self, path: Path) -> bool:
         """Whether a folder gives this file; if not, it is noted."""
-        extension, compression = _split_name(path.name)
-        taken = _kind_of(path.name) is not None
+        extension, compression = split_name(path.name)
+        taken = kind_of(path.name) is not None
         if extension == ".json" and path.is_file():
             # A folder of parquet has its dataset_infos.json, and one of a model its config.json.
             taken = self.wanted.format != "auto" or self._is_json(path, compression)
         if extension in (".csv", ".tsv") and path.is_file() and self.wanted.format == "auto":
             taken = self._has_column(path, compression)  # what describes other files is a table, too
         if not taken:
-            self.passed_over[_ending(path.name)] += 1
+            self.passed_over[ending(path.name)] += 1
         return taken
 
     def _is_json(self, path: Path, compression: Compression | None) -> bool:
@@ -372,7 +354,7 @@ class _Finder:
             return True  # that it cannot be read is said where it is opened
 
     def _has_column(self, path: Path, compression: Compression | None) -> bool:
-        kind = BY_EXTENSION[_split_name(path.name)[0]]
+        kind = BY_EXTENSION[split_name(path.name)[0]]
         if self.wanted.encoding:
             return True
         try:
@@ -382,9 +364,9 @@ class _Finder:
         return True
 
     def _source(self, path: Path) -> Source:
-        status = _status_of(path)
+        status = status_of(path)
         if os.geteuid() == 0:  # else the status says enough
-            _check_links(path)  # before anything of it is shown, as the first line of a table
+            check_links(path)  # before anything of it is shown, as the first line of a table
         kind, compression, guessed = self._what(path)
         return Source(
             path=str(path), kind=kind, compression=compression, size=status.st_size, mtime_ns=status.st_mtime_ns,
@@ -395,7 +377,7 @@ class _Finder:
     def _what(self, path: Path) -> tuple[Kind, Compression | None, bool]:
         """Give the kind, the compression, and whether the kind is a guess."""
         shown = printable(str(path))
-        extension, compression = _split_name(path.name)
+        extension, compression = split_name(path.name)
         named: Kind | None = "jsonl" if extension == ".json" else BY_EXTENSION.get(extension)
         if extension == ".tgz":
             compression = "gz"
@@ -440,7 +422,7 @@ class _Finder:
         is_array = named == "jsonl" and found == "json"
         if found is None or found == named or not (named is None or is_array or found in _BINARY):
             return None
-        if not (is_array and _split_name(path.name)[0] == ".json"):  # else the name says both
+        if not (is_array and split_name(path.name)[0] == ".json"):  # else the name says both
             first, count = self.recognised.get(found, (printable(str(path)), 0))
             self.recognised[found] = first, count + 1
         return found
@@ -462,7 +444,7 @@ class _Finder:
         near = path if path.is_dir() else path.parent
         near = near if near.is_dir() else self.folder
         try:
-            names = [near / name for name in _list(near).names if _kind_of(name)]
+            names = [near / name for name in list_folder(near).names if kind_of(name)]
         except BadInput:
             names = []
         if not names and self.passed_over and path.is_dir():
@@ -486,96 +468,7 @@ class _Entry:
     is_folder: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Listed:
-    names: list[str]  # in natural order
-    folders: set[str]
-    links: set[str]
-
-
-def _list(folder: Path) -> _Listed:
-    """What is in a folder."""
-    listed = _Listed([], set(), set())
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                listed.names.append(entry.name)
-                if entry.is_symlink():
-                    listed.links.add(entry.name)
-                if _leads_to_a_folder(entry):
-                    listed.folders.add(entry.name)
-    except OSError as error:
-        raise BadInput(
-            f"may not list {printable(str(folder))}: {error.strerror}", do=f"ls -ld {shell_word(str(folder))}"
-        ) from error
-    # As by _natural_name, in two steps: a million pairs of a key and a name take 60 MB more.
-    listed.names.sort()
-    listed.names.sort(key=_as_sorted_name)
-    return listed
-
-
-def _leads_to_a_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # links in a circle: opening it says so
-        return False
-
-
-def _split_name(name: str) -> tuple[str, Compression | None]:
-    """Give the extension below the compression, in small letters, and the compression."""
-    stem, extension = _split_extension(name.lower())
-    compression = COMPRESSIONS.get(extension)
-    return (_split_extension(stem)[1] if compression else extension), compression
-
-
-def _split_extension(name: str) -> tuple[str, str]:
-    """Give a file's stem and suffix, as pathlib does, in a tenth of the time."""
-    dot = name.rfind(".")
-    return (name[:dot], name[dot:]) if 0 < dot < len(name) - 1 else (name, "")
-
-
-def _kind_of(name: str) -> Kind | None:
-    extension, compression = _split_name(name)
-    kind = BY_EXTENSION.get(extension)
-    return None if kind is not None and KINDS[kind].seeks and compression else kind
-
-
-def _ending(name: str) -> str:
-    """Give the extension as a list of them names it: ".csv", ".tar.gz"."""
-    extension, _ = _split_name(name)
-    return "".join(dict.fromkeys((extension, Path(name.lower()).suffix))) or "without an extension"
-
-
-def _check_links(path: Path) -> None:
-    """Raises: BadInput where another user's link leads to what is not that user's."""
-    try:
-        os.close(open_here(str(path)))
-    except OSError as error:
-        name = shell_word(str(path))
-        # Where a link of another user's leads: who gives that name means it.
-        do = f'oomguard prepare "$(readlink -f {name})"' if isinstance(error, PermissionError) else f"ls -l {name}"
-        raise BadInput(f"{printable(str(path))} cannot be opened: {error.strerror}", do=do) from error
-
-
-def _status_of(path: Path) -> os.stat_result:
-    """Raises: BadInput if it cannot be read as a file."""
-    shown = printable(str(path))
-    do = f"ls -l {shell_word(str(path))}"
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise BadInput(f"{shown} cannot be opened: {error.strerror}", do=do) from error
-    if not stat.S_ISREG(status.st_mode):
-        what = "a pipe" if stat.S_ISFIFO(status.st_mode) else "a device or socket"
-        raise BadInput(f"{shown} is {what}, not a file", do=f"cat {shell_word(str(path))} | oomguard prepare -")
-    if not os.access(path, os.R_OK, effective_ids=True):
-        raise BadInput(f"{shown} may not be read", do=do)
-    return status
-
-
-def _refuse_twice(found: Sequence[Source], real_path: _RealPath) -> None:
+def _refuse_twice(found: Sequence[Source], real_path: RealPath) -> None:
     """Raises: BadInput if a file is there twice."""
 
     def real(source: Source) -> str:
@@ -590,26 +483,3 @@ def _refuse_twice(found: Sequence[Source], real_path: _RealPath) -> None:
             also = "" if seen[path] == source.path else f" (also as {printable(seen[path])})"
             raise BadInput(f"{printable(source.path)} is there twice{also}", do="name each input once")
         seen[path] = source.path
-
-
-def _natural(path: Path | str) -> list[tuple[str, str]]:
-    """Sort "part2" before "part10", folder by folder."""
-    return [_natural_name(name) for name in Path(path).parts]
-
-
-def _natural_name(name: str) -> tuple[str, str]:
-    """Where a name is among those of its folder. A number is how many digits it has, and then those.
-
-    In front of it stands what no name has, and sorts before all that may follow a text. A string, since a million of
-    lists would take gigabytes.
-    """
-    return _as_sorted_name(name), name
-
-
-def _as_sorted_name(name: str) -> str:
-    return _NUMBERS.sub(_as_sorted, name)
-
-
-def _as_sorted(number: re.Match[str]) -> str:
-    digits = number[0].lstrip("0")
-    return f"\0{chr(len(digits))}{digits}"
