@@ -37,7 +37,6 @@ STILL_WIDE: set[str] = {
     "oomguard.preparation.shuffled_run",
     "oomguard.preparation.job",
     "oomguard.preparation.options",
-    "oomguard.profiling.command",
     "oomguard.supervision.backends.cgroup",
     "oomguard.supervision.backends.polling",
     "oomguard.supervision.launch",

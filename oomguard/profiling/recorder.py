@@ -107,6 +107,10 @@ class Recorder:
         self._write(end)
         self._file.close()
 
+    def discard(self) -> None:
+        """Nothing was recorded: leave no file."""
+        self._file.discard()
+
     def events(self) -> Iterator[Event]:
         """All that is known, as a recording keeps it."""
         yield self._head
