@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -147,10 +148,22 @@ def test_a_profiler_that_is_killed_leaves_a_recording_to_the_last_second(tmp_pat
 
 
 def test_what_runs_already_is_profiled_and_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "job.py").write_text(GROWS.replace("while True", "while len(held) < 160"))
-    with subprocess.Popen([sys.executable, "job.py"], cwd=tmp_path) as job:
-        time.sleep(0.3)
-        done, facts = profile(tmp_path, "--pid", str(job.pid))
+    stays = "import os\nwhile not os.path.exists('seen'): time.sleep(0.05)\n"
+    (tmp_path / "job.py").write_text(GROWS.replace("while True", "while len(held) < 160") + stays)
+
+    def is_seen() -> bool:
+        recording = tmp_path / "r.jsonl"
+        return recording.exists() and read_recording(recording).peaks.peak_unreclaimable >= 80 * MIB
+
+    with subprocess.Popen([sys.executable, "job.py"], cwd=tmp_path) as job, ThreadPoolExecutor(1) as beside:
+        held = TreeMemory(job.pid)
+        wait_for(lambda: held.summed_rss() > 20 * MIB, seconds=60)
+        profiled = beside.submit(profile, tmp_path, "--pid", str(job.pid))
+        try:
+            wait_for(is_seen, seconds=60)
+        finally:
+            (tmp_path / "seen").touch()
+        done, facts = profiled.result()
     assert (done.returncode, job.returncode, facts["exit_code"]) == (0, 0, None)
     assert facts["peak_unreclaimable"] >= 80 * MIB
     assert {"held before it was looked at"} <= {line["file"] for line in facts["lines"]}

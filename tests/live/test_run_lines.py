@@ -144,8 +144,11 @@ if __name__ == "__main__":
 
 
 def test_results_that_pile_up_in_a_pool_s_parent(tmp_path: Path) -> None:
-    facts, said = stopped(tmp_path, RESULTS)
-    assert f"app.py:{line_of(RESULTS, 'stands')}in<module>time.sleep(0.01)" in said
+    for _ in range(_TRIES):  # samples of a busy machine may miss the pool's threads at work
+        facts, said = stopped(tmp_path, RESULTS)
+        assert f"app.py:{line_of(RESULTS, 'stands')}in<module>time.sleep(0.01)" in said
+        if any(grown["file"].endswith("multiprocessing/pool.py") for grown in facts["grown"][:1]):
+            break
     assert any("taken more slowly than they are made" in advice for advice in facts["advice"])
     assert "connection.py" not in said  # the workers wait
 

@@ -38,7 +38,8 @@ def find_column(schema: Any, field: str, name: str) -> tuple[str, ...]:
                 kind = kind.field(step).type if is_there else None
         if kind is None:
             continue
-        if not is_text(kind.value_type if pa.types.is_dictionary(kind) else kind):
+        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+        if not is_text(kind) and not pa.types.is_null(kind):  # of no type: what pandas writes for no text at all
             raise BadInput(
                 f'{name}: the column "{printable(".".join(path))}" holds {kind}, not strings',
                 do="give the column that holds the text: --text-field NAME",
@@ -57,7 +58,8 @@ def _names(schema: Any) -> str:
 
 def inner(texts: pa.Array, path: tuple[str, ...]) -> pa.Array:
     """Give what a path leads to in an array of structs; a null struct has null text."""
-    return pa.compute.struct_field(texts, list(path)) if path else texts
+    texts = pa.compute.struct_field(texts, list(path)) if path else texts
+    return texts.cast(pa.binary()) if pa.types.is_null(texts.type) else texts
 
 
 def is_text(kind: Any) -> bool:

@@ -210,7 +210,8 @@ def advise(
 
 def _change_the_line(held: Snapshot) -> list[str]:
     """The line in which it grew, or else where it stands: what to write instead of the call that is there."""
-    if any(grown.file.endswith(_POOL) for grown in held.grown[:1]):  # in the threads that a pool has in its parent
+    in_pool = sum(grown.grew_bytes for grown in held.grown if grown.file.endswith(_POOL))
+    if in_pool * 2 > sum(grown.grew_bytes for grown in held.grown):  # in the threads that a pool has in its parent
         return [cure_of("pool.imap(", frozenset())]
     places = [(grown.line, grown.source, _entries(held, (grown.file, grown.line))) for grown in _most_grown(held)]
     if not places:

@@ -144,6 +144,15 @@ def documents_in(pieces: list[Piece]) -> list[str | None]:
     return found
 
 
+@pytest.mark.parametrize("count", [0, 5])
+@pytest.mark.parametrize("make", [pa.ipc.new_file, pa.ipc.new_stream])
+def test_a_column_of_no_type(tmp_path: Path, make: Any, count: int) -> None:
+    """What pandas writes where a shard has no text at all."""
+    path = tmp_path / "a.arrow"
+    path.write_bytes(as_bytes(pa.table({"n": range(count), "text": pa.nulls(count)}), make))
+    assert documents_in(read("arrow", path, errors="skip")) == [None] * count
+
+
 @pytest.mark.parametrize("name", KINDS)
 @examples(40)
 @given(found=documents, piece_bytes=st.integers(1, 300))

@@ -85,6 +85,16 @@ def test_columns_of_text(tmp_path: Path, kind: Any) -> None:
     assert documents_in(pieces) == [text.encode() for text in written if text is not None]
 
 
+@pytest.mark.parametrize("count", [0, 3])
+def test_a_column_of_no_type(tmp_path: Path, count: int) -> None:
+    """What pandas writes where a shard has no text at all: as any that is empty, or full of nulls."""
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"n": range(count), "text": pa.nulls(count)}), path)
+    pieces = read(path, "parquet", errors="skip")
+    assert documents_in(pieces) == []
+    assert skipped_in(pieces) == count
+
+
 def test_fixed_width_values(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     write(path, [b"abc", b"def"], pa.binary(3))
