@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _PARTS = {"base", "reader", "words"}  # what killers are made of
 # In the order in which wordings are tried: what several programs say comes last.
 _FIRST = (
-    "systemd_oomd", "earlyoom", "nohang", "slurm", "ray", "kubernetes", "containers",
+    "daemons", "slurm", "ray", "kubernetes", "containers",
 )  # fmt: skip
 _LAST = ("batch", "clouds", "systems", "elsewhere", "sigkill_workers", "sigkill_builds", "sigkill")
 
