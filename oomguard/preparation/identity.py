@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import Changed
-from oomguard.preparation.encoding.unicode_probe import tiktoken_unicode
+from oomguard.preparation.encoding.load_engine import tiktoken_unicode
 from oomguard.preparation.reading.source import STDIN
 
 if TYPE_CHECKING:
