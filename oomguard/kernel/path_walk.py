@@ -1,4 +1,4 @@
-"""A path walked from the root by descriptors, never through a link that was not looked at: where it leads, whose it is."""
+"""A path walked from the root by descriptors, through no link that was not looked at: where it leads, whose it is."""
 
 from __future__ import annotations
 
