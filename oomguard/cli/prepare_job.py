@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from oomguard.cli.cluster import run_planned
 from oomguard.cli.run_job import run_job
 from oomguard.cli.showing import show
 
@@ -42,6 +41,8 @@ def prepare_as_asked(
     Raises: OomguardError.
     """
     if asked.leaves_this_machine:
+        from oomguard.cli.cluster import run_planned
+
         run_planned(options, asked, (flags if outer is None else outer.joined(flags)).max_rss, as_json=showing.as_json)
         return
     function = partial(
@@ -68,6 +69,8 @@ def _do(
     if told:
         accept_budget(told)
     if planned is not None:
+        from oomguard.cli.cluster import run_planned
+
         run_planned(options, planned, None, as_json=showing.as_json)
         return
     if showing.dry_run:
