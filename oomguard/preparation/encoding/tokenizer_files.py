@@ -12,9 +12,9 @@ from pathlib import Path
 
 from oomguard.errors import BadInput, MissingExtra, NothingFound, WorkerFailed
 from oomguard.kernel.process import own_command
+from oomguard.preparation.encoding.block_cache import keep, read_kept
 from oomguard.preparation.encoding.encodings import EncodingSpec, read_file, with_eot
 from oomguard.preparation.encoding.native import ABI
-from oomguard.preparation.encoding.block_cache import keep, read_kept
 from oomguard.preparation.encoding.splitters import PATTERNS, family_of, find_splitter
 from oomguard.text import printable, shell_word
 

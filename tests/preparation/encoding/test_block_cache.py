@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import oomguard
-from oomguard.preparation.encoding.native import Vocabulary
 from oomguard.preparation.encoding.block_cache import default_cache, open_vocabulary
+from oomguard.preparation.encoding.native import Vocabulary
 from tests.preparation.encoding.core_texts import vocabulary_of
 
 RANKS = Path(oomguard.__file__).parent / "preparation/encoding/vocab/r50k_base.tiktoken"
