@@ -32,7 +32,7 @@ CLUSTER ?= cluster
 BESIDE = -n $(JOBS) --maxprocesses 8
 
 # What limits, freezes and kills: nine tenths of it must be seen by a test.
-GUARDS = oomguard/supervision/launch.py,oomguard/supervision/supervisor.py,oomguard/supervision/reaper.py,oomguard/supervision/rules/limits.py,oomguard/supervision/backends/polling.py,oomguard/kernel/cgroup/freezer.py,oomguard/kernel/process/terminal.py
+GUARDS = oomguard/supervision/launch.py,oomguard/supervision/supervisor.py,oomguard/supervision/reaper.py,oomguard/supervision/rules/limits.py,oomguard/supervision/backends/polling.py,oomguard/kernel/cgroup/freezer.py,oomguard/kernel/terminal.py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo readme docs man check core wheels fuzz-core lint test beside coverage mutants wheel versions screens live vm cluster bench campaign kills runs vmruns logspeed fuzz prose vmkills costs bands forecasts profiles reports loaders clean scripts faults overshoot

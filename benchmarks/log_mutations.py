@@ -20,7 +20,7 @@ from oomguard.diagnosis.conclude import conclude
 from oomguard.diagnosis.filter import Asked
 from oomguard.diagnosis.kill_search import FoundKills
 from oomguard.diagnosis.killers import BY_IDENT, KILLERS
-from oomguard.diagnosis.log_reading import find_in_blocks
+from oomguard.diagnosis.killers.reader import find_in_blocks
 from oomguard.diagnosis.screens.page import diagnosis_page
 from oomguard.formats.kernel_log import Notice, OomEvent, OtherKill
 

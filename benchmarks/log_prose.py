@@ -14,7 +14,7 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.diagnosis.log_reading import PROGRAMS, find_in_blocks
+from oomguard.diagnosis.killers.reader import PROGRAMS, find_in_blocks
 from oomguard.formats.kernel_log import Notice, OomEvent, OtherKill
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ MODULES = {
     "oomguard/kernel/cgroup/freezer.py": "tests/kernel/cgroup/test_freezer",
     "oomguard/supervision/backends/polling.py": "tests/supervision/backends/test_polling",
 }
-BESIDE = ("tests/supervision", "tests/kernel/cgroup", "tests/kernel/process")
+BESIDE = ("tests/supervision", "tests/kernel/cgroup", "tests/kernel/test_prctl.py", "tests/kernel/test_terminal.py")
 PATIENCE_SECONDS = 120
 _COMPARISONS: dict[type[ast.cmpop], list[type[ast.cmpop]]] = {
     ast.Lt: [ast.LtE, ast.GtE], ast.LtE: [ast.Lt, ast.Gt], ast.Gt: [ast.GtE, ast.LtE], ast.GtE: [ast.Gt, ast.Lt],

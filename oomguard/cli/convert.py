@@ -53,8 +53,7 @@ def convert_command(
 
     Example: oomguard convert data/mine --format megatron
     """
-    from oomguard.preparation.conversion import ConvertOptions, convert
-    from oomguard.preparation.conversion_screen import render
+    from oomguard.preparation.conversion import ConvertOptions, convert, render
 
     options = ConvertOptions(
         folder=folder,

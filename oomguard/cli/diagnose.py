@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 if TYPE_CHECKING:
-    from oomguard.diagnosis.hook.api import Shell
+    from oomguard.diagnosis.hook import Shell
 
 _FOUND_NOTHING = 3
 
@@ -121,7 +121,7 @@ def hook_command(
 
     Example: oomguard hook --install
     """
-    from oomguard.diagnosis.hook.api import hook_script, install_hook, own_shell
+    from oomguard.diagnosis.hook import hook_script, install_hook, own_shell
     from oomguard.text import printable
 
     name = own_shell() if shell is None else cast("Shell", shell)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -20,17 +18,11 @@ from oomguard.cli.run_flags import (
     RunFlags,
     allow_swap_alone,
 )
-from oomguard.cli.showing import show
 from oomguard.preparation.reading.kinds import FORMATS as FORMATS_READ
 from oomguard.preparation.shuffle_rules import LARGEST_SEED
 from oomguard.preparation.writing.formats.table import FORMATS, format_help
 
-if TYPE_CHECKING:
-    from oomguard.cli.cluster_engines import ClusterFlags
-    from oomguard.preparation.options import PrepareOptions
-
 _GIVEN = "oomguard.prepare.arguments"  # in the context's meta
-_TELLS_ITSELF = 128 << 20  # bytes: with as much a job gets so far that it can say what it needs
 
 
 class PrepareCommand(Command):
@@ -240,6 +232,8 @@ def prepare_command(
 
     Example: oomguard prepare --max-rss 12G train.txt --out data/mine
     """
+    from oomguard.cli.cluster_engines import ClusterFlags
+    from oomguard.cli.prepare_job import Showing, prepare_as_asked
     from oomguard.preparation.options import PrepareOptions
 
     options = PrepareOptions(
@@ -272,9 +266,6 @@ def prepare_command(
         last_shard=last_shard,
         shuffle=shuffle,
     )
-    from oomguard.cli.cluster import run_planned
-    from oomguard.cli.cluster_engines import ClusterFlags
-
     asked = ClusterFlags(
         job=job,
         job_only=job_only,
@@ -290,63 +281,11 @@ def prepare_command(
         max_rss=max_rss, on_limit=on_limit, grace=grace, enforce=enforce, allow_swap=allow_swap, report=report
     )
     outer = context.obj if isinstance(context.obj, RunFlags) else None
-    if asked.leaves_this_machine:
-        run_planned(options, asked, (flags if outer is None else outer.joined(flags)).max_rss, as_json=as_json)
-        return
-    function = partial(
-        _do,
+    prepare_as_asked(
         options,
-        dry_run=dry_run,
-        as_json=as_json,
-        quiet=quiet or (outer is not None and outer.quiet),
-        progress_json=progress == "json",
-        planned=asked if asked.job is not None else None,
+        asked,
+        flags,
+        outer,
+        ("oomguard", "prepare", *context.meta[_GIVEN]),
+        Showing(dry_run=dry_run, as_json=as_json, quiet=quiet, progress_json=progress == "json"),
     )
-    from oomguard.cli.run_job import run_job
-
-    command = ("oomguard", "prepare", *context.meta[_GIVEN])
-    sys.exit(run_job(command, outer, flags, function, check=partial(_check, options, planned=asked.job is not None)))
-
-
-def _do(
-    options: PrepareOptions,
-    told: str,
-    *,
-    dry_run: bool,
-    as_json: bool,
-    quiet: bool,
-    progress_json: bool,
-    planned: ClusterFlags | None,
-) -> None:
-    """The job, below its supervisor, which `told` it its budget; "" where that gave none."""
-    from oomguard.cli.prepare_progress import show_events
-    from oomguard.preparation.api import plan_prepare, prepare
-    from oomguard.supervision.own_budget import accept_budget
-
-    if told:
-        accept_budget(told)
-    if planned is not None:
-        from oomguard.cli.cluster import run_planned
-
-        run_planned(options, planned, None, as_json=as_json)
-        return
-    if dry_run:
-        planned_run = plan_prepare(options)
-        show(planned_run, as_json=as_json)
-        if not planned_run.is_possible:
-            sys.exit(1)
-        return
-    with show_events(quiet=quiet, as_json=progress_json) as events:
-        result = prepare(options, events=events)
-    show(result, as_json=as_json, kept="the shards are complete; the same command shows the result again")
-
-
-def _check(options: PrepareOptions, max_rss: int, explanation: str, *, planned: bool) -> None:
-    """Whether a small budget is enough: in it, the job itself could not say that it is not. Raises: BudgetTooSmall."""
-    if planned or max_rss >= _TELLS_ITSELF:
-        return
-    from oomguard.preparation.api import plan_prepare
-    from oomguard.supervision.own_budget import expect_budget
-
-    with expect_budget(max_rss, explanation):
-        plan_prepare(options)

@@ -143,7 +143,7 @@ def report_command(
         show(compare(profile, read_recording(diff)), render=render_difference, as_json=as_json)
         return
     if html is not None:
-        from oomguard.profiling.page.page import profile_page
+        from oomguard.profiling.page import profile_page
 
         write_page(profile_page(profile), html)
     show(profile, render=render_profile, as_json=as_json)

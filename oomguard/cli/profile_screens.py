@@ -9,7 +9,7 @@ from pathlib import Path
 
 from oomguard.cli.console import own_failures_are_told, say, tell
 from oomguard.cli.showing import screen, write_page
-from oomguard.kernel.process.commands import own_command
+from oomguard.kernel.process import own_command
 from oomguard.profiling.api import ProfileOptions, profile_command, profile_process, profile_scaling
 from oomguard.profiling.screens import render_profile
 from oomguard.supervision.supervise import mark_supervised
@@ -44,7 +44,7 @@ def run_profile(
         shown_as = json.dumps(profile.to_json()) if as_json else screen(render_profile(profile), to=sys.stderr)
         tell(shown_as + "\n")
         if html is not None:
-            from oomguard.profiling.page.page import profile_page  # here: few ask for it
+            from oomguard.profiling.page import profile_page  # here: few ask for it
 
             write_page(profile_page(profile), Path(html))
     return done.exit_code or (PEAK_TOO_HIGH if profile.is_over else 0)

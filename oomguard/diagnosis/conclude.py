@@ -6,8 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from oomguard.diagnosis.advice import choose_advice
-from oomguard.diagnosis.causes.counted import explain_counters
-from oomguard.diagnosis.causes.find import find_cause
+from oomguard.diagnosis.causes.find import explain_counters, find_cause
 from oomguard.diagnosis.model import ExplainedEvent
 from oomguard.diagnosis.result import Diagnosis
 

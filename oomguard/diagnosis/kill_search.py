@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from oomguard.diagnosis.log_reading import IDENTIFIERS, find_in_blocks, find_newest
+from oomguard.diagnosis.killers.reader import IDENTIFIERS, find_in_blocks, find_newest
 from oomguard.errors import OomguardError, edge
 from oomguard.formats.kernel_log import Notice, OomEvent, OtherKill, UnitNotice
 from oomguard.kernel.logs.sources import boot_epoch, find_sources, named_sources, reading_error

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from oomguard.errors import edge
 from oomguard.estimation.baselines import naive_ways
 from oomguard.estimation.cluster_plan import ClusterAsked, plan_cluster
-from oomguard.estimation.elsewhere import server_needs
-from oomguard.estimation.model import JobPlan
+from oomguard.estimation.model import JobPlan, server_needs
 from oomguard.estimation.needs import check_longest, disk_needed, shard_notes, tokens_with_ends
 from oomguard.estimation.run_forecast import RunForecast, forecast_run
 from oomguard.estimation.trials import job_command, try_some

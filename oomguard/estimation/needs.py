@@ -9,7 +9,7 @@ from oomguard.errors import BudgetTooSmall
 from oomguard.preparation.engines.work import CutRules, PlainFeed
 from oomguard.preparation.reading.corpus_sample import Estimate
 from oomguard.preparation.writing.buckets import KEY_BYTES
-from oomguard.preparation.writing.formats.words import expect_no_train_shard
+from oomguard.preparation.writing.formats.base import expect_no_train_shard
 from oomguard.units import MIB, format_size
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from oomguard.estimation.run_forecast import choose_parts, choose_turns
 from oomguard.estimation.sample_files import write_sample
 from oomguard.estimation.short_runs import CannotTry, Runner, command_of
-from oomguard.kernel.process.signals import stoppable
-from oomguard.kernel.scratch import scratch_folder
+from oomguard.kernel.process import stoppable
+from oomguard.kernel.storage import scratch_folder
 from oomguard.preparation.options import PrepareOptions
 from oomguard.text import printable
 

@@ -69,7 +69,7 @@ def _open_as_root(path: str) -> int:
     fd = int(_libc().syscall(_OPENAT2, _AT_FDCWD, os.fsencode(path), _NO_LINKS, len(_NO_LINKS)))
     if fd >= 0:
         return fd
-    from oomguard.kernel.safe_files import open_through_links  # here: a worker seldom needs it
+    from oomguard.kernel.path_walk import open_through_links
 
     return open_through_links(path, _INPUT)  # which says why, if it was none
 

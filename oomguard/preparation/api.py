@@ -14,26 +14,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput, Stopped, edge
-from oomguard.kernel.machine import usable_cpus
-from oomguard.kernel.process.signals import stop_on_signals
+from oomguard.kernel.process import stop_on_signals
 from oomguard.kernel.storage import is_in_memory
 from oomguard.preparation.disk_room import free_bytes, require_room, room_needed, unknown_room
 from oomguard.preparation.encoding.encodings import find_rank_file
-from oomguard.preparation.encoding.load_engine import fill_vocabulary, open_vocabulary, uses_core
+from oomguard.preparation.encoding.load_engine import fill_vocabulary, open_vocabulary
 from oomguard.preparation.engines.events import PrepareEvents
-from oomguard.preparation.engines.memory_sum import BudgetPlan, Needs, plan_budget
 from oomguard.preparation.engines.worker_pool import WorkerPool, open_slots
+from oomguard.preparation.identity import identity
 from oomguard.preparation.job import Job
+from oomguard.preparation.memory_needs import divide_budget, memory_needs
 from oomguard.preparation.options import PrepareOptions, ResolvedOptions, resolve_options
-from oomguard.preparation.preconditions import identity, require_folder, require_known_length
+from oomguard.preparation.preconditions import require_folder, require_known_length
 from oomguard.preparation.reading.kinds import KINDS
-from oomguard.preparation.reading.packed_streams import memory_ahead
 from oomguard.preparation.reading.source import REMOTE
 from oomguard.preparation.reading.sources import Found, behind_earlier, find_inputs
 from oomguard.preparation.shuffle_rules import disk_beside_shards, disk_note, require_documents
-from oomguard.preparation.writing.formats.words import expect_no_train_shard
+from oomguard.preparation.writing.formats.base import expect_no_train_shard
 from oomguard.supervision.own_budget import RunBudget, enter_budget
-from oomguard.units import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,9 +43,8 @@ if TYPE_CHECKING:
     from oomguard.preparation.reading.source import Source
     from oomguard.preparation.writing.sink_thread import Sink
 
+
 _CHECKPOINT_SECONDS = 10.0
-_MANY = 1 << 20
-_INFLATES = 4  # how much text a compressed file may hold, by its bytes
 _BYTES_PER_TOKEN = 4.4  # English text in gpt2; only for the estimate of --dry-run
 
 
@@ -272,48 +269,6 @@ def tokenizer_notes(spec: EncodingSpec, options: PrepareOptions, *, native: bool
     if spec.family == "none":
         notes.append("with this tokenizer a document is never cut, so each is held in memory whole")
     return notes
-
-
-def memory_needs(sources: Sequence[Source], *, options: PrepareOptions, resolved: ResolvedOptions) -> Needs:
-    """What decides how much memory this job takes."""
-    page = page_text = None
-    if tables := [source for source in sources if source.kind == "parquet"]:
-        from oomguard.preparation.reading.parquet_head import largest_page
-
-        page, page_text = largest_page(tables) or (None, None)
-    ahead, ahead_of = memory_ahead(sources)
-    return Needs(
-        family=resolved.spec.family,
-        token_bytes=resolved.spec.token_bytes,
-        inputs=frozenset(source.memory for source in sources),
-        stream=any(not source.is_cut for source in sources),
-        remote=frozenset(source.kind == "parquet" for source in sources if source.is_remote),
-        signed=any(source.path.startswith(("s3://", "gs://")) for source in sources),
-        chunks=_chunks(sources),
-        native=uses_core(resolved.spec),
-        vocabulary=resolved.spec.vocabulary_bytes,
-        reference=resolved.spec.reference_bytes,
-        verify=options.verify != "off",
-        provenance=options.provenance,
-        each_verifies=options.verify == "full",
-        page=page,
-        page_text=page_text,
-        shuffle=options.shuffle is not None,
-        ahead=ahead,
-        ahead_of=ahead_of,
-    )
-
-
-def _chunks(sources: Sequence[Source]) -> int:
-    """How many chunks there are at the least: more workers would have nothing to do."""
-    if any(source.size is None for source in sources):
-        return _MANY
-    return sum(-(-(source.size or 0) * (_INFLATES if source.compression else 1) // MIB) for source in sources) or 1
-
-
-def divide_budget(budget: int, *, needs: Needs, options: PrepareOptions) -> BudgetPlan:
-    """Divide `budget` bytes among the processes of this job. Raises: BudgetTooSmall."""
-    return plan_budget(budget, needs=needs, workers=options.workers, cpus=min(usable_cpus(), needs.chunks))
 
 
 def _peek_done(job: Job) -> int:

@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from oomguard.errors import BadInput, Changed, edge
 from oomguard.preparation.conversion_sink import open_sink
-from oomguard.preparation.conversion_source import ConversionSource, extras_of
-from oomguard.preparation.stored_set import open_set
+from oomguard.preparation.stored_set import ConversionSource, extras_of, open_set
 from oomguard.preparation.writing.formats.layout_options import find_format, new_layout
 from oomguard.text import printable
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from rich.console import RenderableType
+
     from oomguard.preparation.stored_set import StoredSet
     from oomguard.preparation.writing.formats.base import Layout, OutputFormat
+
 
 _CHECKPOINT_SECONDS = 10.0
 Ends = Literal["stored", "after", "before", "checked", "none", "not needed"]
@@ -225,3 +227,33 @@ def _decide_tokens_only(facts: EndsFacts, place: str | None) -> EndsDecision:
     if facts.stored and place is None:
         return EndsDecision(ends="not needed", loss="where documents end", missing=_ASK)
     return EndsDecision(ends="not needed")
+
+
+# What `convert` shows.
+
+
+_SHOWN = 6
+
+
+def render(done: Conversion) -> RenderableType:
+    """Build the screen for people."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    screen = Table.grid(padding=(0, 2))
+    screen.add_column()
+    screen.add_column(overflow="fold")
+    documents = "documents not known" if done.documents is None else f"{done.documents:,} documents"
+    lines = [
+        ("already done" if done.already_done else "done", printable(done.folder)),
+        ("from", f"{printable(done.source)}  {done.source_format}"),
+        ("wrote", f"{done.tokens:,} tokens, {documents} ({done.format}, {8 * done.token_bytes} bits per token)"),
+        *(("", f"{printable(shard['path'])}  {shard['tokens']:,} tokens") for shard in done.shards[:_SHOWN]),
+    ]
+    if len(done.shards) > _SHOWN:
+        lines.append(("", f"and {len(done.shards) - _SHOWN} more"))
+    lines += [("lost", what) for what in done.lost] + [("note", note) for note in done.notes]
+    for label, value in lines:
+        screen.add_row(label, Text(value))
+    return Group(screen, *(Text(line) for line in ("", *done.next_lines)))

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from oomguard.errors import OomguardError, Stopped
-from oomguard.kernel.process.signals import stop_on_signals
+from oomguard.kernel.process import stop_on_signals
 from oomguard.preparation.preconditions import require_free_names, require_some_text
 from oomguard.preparation.writing.manifest import Manifest
 from oomguard.preparation.writing.shard_check import require_own_leftovers, require_shards

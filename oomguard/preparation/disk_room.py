@@ -42,10 +42,10 @@ def room_needed(out: Path, sources: Sequence[Source], resolved: ResolvedOptions)
     width = resolved.layout.token_bytes
     if not known or resolved.spec.family == "none" or len(sources) > _MOST or size * width <= free:
         return None, free
-    from oomguard.preparation.reading.sample_windows import Look, sample_windows  # 10 ms, which most need not pay
+    from oomguard.preparation.reading.sample_windows import sample_windows  # 10 ms, which most need not pay
 
     try:
-        windows = sample_windows(sources, Look(separator=resolved.separator, strict=False))
+        windows = sample_windows(sources, separator=resolved.separator, strict=False)
     except BadInput:
         return None, free  # the run itself says it better
     words = 0.0

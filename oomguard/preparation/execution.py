@@ -7,13 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from oomguard.errors import Changed
-from oomguard.preparation.preconditions import (
-    identity,
-    require_comparable,
-    require_free_names,
-    require_same_errors_policy,
-    require_some_text,
-)
+from oomguard.preparation.identity import identity, require_comparable, require_same_errors_policy
+from oomguard.preparation.preconditions import require_free_names, require_some_text
 from oomguard.preparation.result import finished, shard_set
 from oomguard.preparation.running import encode_into
 from oomguard.preparation.sinks import new_sink, open_sink

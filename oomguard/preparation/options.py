@@ -12,8 +12,8 @@ from oomguard.errors import BadInput
 from oomguard.preparation.encoding.encodings import find_encoding, with_eot
 from oomguard.preparation.encoding.safe_cuts import unify_newlines
 from oomguard.preparation.engines.messages import BadFiles, EotPlace, ErrorPolicy, Newlines, Verify
+from oomguard.preparation.reading.file_kinds import Wanted
 from oomguard.preparation.reading.kinds import FORMATS, InputFormat
-from oomguard.preparation.reading.sources import Wanted
 from oomguard.preparation.shuffle_rules import LARGEST_SEED
 from oomguard.preparation.writing.formats.layout_options import find_format, new_layout
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from oomguard.errors import OomguardError, Stopped
-from oomguard.kernel.process.signals import stop_on_signals
+from oomguard.kernel.process import stop_on_signals
 from oomguard.preparation.engines.pipeline import MemoryMeter, Pipeline, PipelineState
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from oomguard.preparation.conversion_sink import ConversionSink
 from oomguard.preparation.engines.pipeline import MemoryMeter, PipelineState
-from oomguard.preparation.preconditions import identity, require_some_text
+from oomguard.preparation.identity import identity
+from oomguard.preparation.preconditions import require_some_text
 from oomguard.preparation.result import totals_before
 from oomguard.preparation.running import encode_into
 from oomguard.preparation.shuffle_rules import choose_bits, room_for_pass

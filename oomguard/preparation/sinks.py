@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oomguard.preparation.preconditions import full_path
+from oomguard.preparation.identity import full_path
 from oomguard.preparation.writing.read_parts import ReadParts
 from oomguard.preparation.writing.shard_writer import ShardPlan
 from oomguard.preparation.writing.token_sink import TokenSink

@@ -8,9 +8,8 @@ import signal
 import time
 
 from oomguard.errors import NeedsPrivilege, NothingFound
-from oomguard.kernel.proc.files import ProcessTree, ProcFiles
-from oomguard.profiling.options import Profiled, ProfileEvents, ProfileOptions, new_head, recording_path
-from oomguard.profiling.rules.rebuild import build_profile
+from oomguard.kernel.proc import ProcessTree, ProcFiles
+from oomguard.profiling.options import Profiled, ProfileEvents, ProfileOptions, new_head, profile_of, recording_path
 from oomguard.profiling.watch import JobWatch
 from oomguard.text import as_root
 
@@ -47,7 +46,7 @@ def profile_process(pid: int, options: ProfileOptions, events: ProfileEvents) ->
         events.begins(path, head.tier)
         ended = _sample_until_the_end(watched, pidfd)
         watched.end(None, stopped="" if ended else "detached")
-    return Profiled(profile=build_profile(watched.events()), recording=path, exit_code=0)
+    return profile_of(watched.events(), path, 0)
 
 
 def _sample_until_the_end(watched: JobWatch, pidfd: int) -> bool:

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING
 
 from oomguard.formats.cgroup import parse_count, parse_huge_pages
 from oomguard.kernel.cgroup.directory import read_kernel_text
-from oomguard.kernel.proc.files import ProcFiles
+from oomguard.kernel.proc import ProcFiles
+from oomguard.supervision.backends.cgroup import CgroupBackend
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from oomguard.formats.cgroup import MemoryStat
     from oomguard.formats.proc import ProcStat
     from oomguard.kernel.cgroup.directory import MemcgDir
+    from oomguard.supervision.launch import StartedJob
 
 
 def _without_kernel(stat: MemoryStat) -> int | None:
@@ -128,6 +130,11 @@ class MemcgClock:
         except OSError:
             return False
         return True
+
+
+def clock_of(job: StartedJob) -> MemcgClock | None:
+    """The clock of a job's cgroup; None where it has none."""
+    return MemcgClock(job.backend.memcg) if isinstance(job.backend, CgroupBackend) else None
 
 
 HUGE_PAGE = 2 << 20

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput, NothingFound
 from oomguard.kernel.plain_files import open_regular
-from oomguard.kernel.process.commands import own_command
+from oomguard.kernel.process import own_command
 from oomguard.text import printable
 from oomguard.units import format_size
 

@@ -10,13 +10,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from oomguard.kernel.machine import read_headroom, usable_cpus
+from oomguard.kernel.model import LEAST_BUDGET
 from oomguard.profiling.recording_lines import RecordingHead
+from oomguard.profiling.rules.rebuild import build_profile
+from oomguard.supervision.options import RunOptions
+from oomguard.units import MIB
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from oomguard.profiling.model import PeakProfile
+    from oomguard.profiling.recording_lines import Event
     from oomguard.supervision.options import Choice
 
 _SAMPLES_OF_PROC = "samples of /proc"
+_RESERVE, _RESERVE_PART = 48 * MIB, 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,11 +46,22 @@ class Profiled:
     exit_code: int
 
 
+def profile_of(events: Iterable[Event], recording: Path, exit_code: int) -> Profiled:
+    """The profile of what was seen, which is in the recording as well."""
+    return Profiled(profile=build_profile(events), recording=recording, exit_code=exit_code)
+
+
 class ProfileEvents(Protocol):
     """What happens before there is a profile."""
 
     def begins(self, recording: Path, tier: str) -> None:
         """It is being recorded."""
+
+
+def profiled_run(command: tuple[str, ...], enforce: Choice, available: int) -> RunOptions:
+    """Give the options of a run that may use what is available but for a reserve: the profiler has to live as well."""
+    most = max(LEAST_BUDGET, available - max(_RESERVE, available // _RESERVE_PART))
+    return RunOptions(command=command, max_rss=most, enforce=enforce, swap_max=None)
 
 
 def new_head(command: tuple[str, ...]) -> RecordingHead:

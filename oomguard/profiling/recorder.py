@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from oomguard.kernel.proc.files import ProcFiles
+from oomguard.kernel.proc import ProcFiles
 from oomguard.profiling.recording import RecordingFile
 from oomguard.profiling.recording_lines import (
     HeldByStacks,
@@ -16,7 +16,7 @@ from oomguard.profiling.recording_lines import (
     SeenStack,
     event_line,
 )
-from oomguard.profiling.rules.peaks import PeakClocks, Timeline
+from oomguard.profiling.rules.rebuild import PeakClocks, Timeline
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -106,6 +106,10 @@ class Recorder:
         self._end = end
         self._write(end)
         self._file.close()
+
+    def discard(self) -> None:
+        """Nothing was recorded: leave no file."""
+        self._file.discard()
 
     def events(self) -> Iterator[Event]:
         """All that is known, as a recording keeps it."""

@@ -72,6 +72,12 @@ class RecordingFile:
         """Let go of the file."""
         os.close(self._fd)
 
+    def discard(self) -> None:
+        """Let go of the file, in which there is nothing, and remove it; a device such as /dev/null stays."""
+        self.close()
+        if self.path.is_file() and not self.path.is_symlink():
+            safe_files.unlink(self.path)
+
     def _begin_anew(self) -> None:
         data = b"".join(_encode(line) for line in self._anew())
         # What stands for all before must not fill the file by itself.

@@ -11,7 +11,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from oomguard.supervision.model import GrownLine, MemorySample, ProcessMemory
+from oomguard.supervision.model import GrownLine, MemorySample, ProcessMemory, RunOutcome
+from oomguard.units import format_size
 
 VERSION = 1
 _LONGEST_LINE = 1 << 20
@@ -119,6 +120,13 @@ class RecordingEnd:
     exit_code: int | None  # None: it was detached from, and still runs
     seconds: float
     stopped: str  # why the profiler ended it itself; "" when it did not
+
+
+def why_stopped(outcome: RunOutcome, available: int) -> str:
+    """Say why a run that had `available` bytes was ended, for people; "" if it ended by itself."""
+    if outcome.stopped_by == "budget":
+        return f"ended at the {format_size(available)} that was available"
+    return "OOM-killed by the kernel" if outcome.stopped_by == "kernel" else ""
 
 
 Event = (

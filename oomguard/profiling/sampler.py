@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.formats.proc import parse_smaps_rollup, parse_status_memory
-from oomguard.kernel.proc.files import ProcFiles
+from oomguard.kernel.proc import ProcFiles
 from oomguard.profiling.high_water import TreeFaults
 from oomguard.supervision.model import MemorySample, ProcessMemory
 from oomguard.units import MIB

@@ -81,13 +81,21 @@ class JobWatch:
         self._follow_stages()
         seconds = time.monotonic() - self._began
         self._recorder.close(RecordingEnd(exit_code=exit_code, seconds=seconds, stopped=stopped))
-        self._growth.close()
-        if self._clock is not None:
-            self._clock.close()
+        self._let_go()
+
+    def discard(self) -> None:
+        """The job did not begin: leave no recording."""
+        self._recorder.discard()
+        self._let_go()
 
     def events(self) -> Iterator[Event]:
         """All that is known, as a recording keeps it."""
         return self._recorder.events()
+
+    def _let_go(self) -> None:
+        self._growth.close()
+        if self._clock is not None:
+            self._clock.close()
 
     def _follow_stages(self) -> None:
         if self._stages is not None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from oomguard.formats.proc import parse_proc_stat
-from oomguard.kernel.proc.files import ProcFiles
+from oomguard.kernel.proc import ProcFiles
 from oomguard.stacks.layout import (
     DEBUG_OFFSETS_SIZE,
     PythonLayout,

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oomguard.kernel.model import ProcessStack, StackFrame
-from oomguard.kernel.proc.files import ProcFiles
-from oomguard.kernel.process.prctl import die_with_parent, set_oom_score_adj
+from oomguard.kernel.prctl import die_with_parent, set_oom_score_adj
+from oomguard.kernel.proc import ProcFiles
 from oomguard.stacks.cpython import PythonFrames
 
 if TYPE_CHECKING:

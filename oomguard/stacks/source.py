@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from oomguard.kernel.proc.files import ProcFiles
+from oomguard.kernel.proc import ProcFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

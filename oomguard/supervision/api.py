@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BudgetExceeded, WorkerFailed, edge, explain
-from oomguard.kernel.proc.files import ProcessTree, ProcFiles
-from oomguard.kernel.process.commands import own_command
-from oomguard.kernel.process.signals import signal_if
+from oomguard.kernel.proc import ProcessTree, ProcFiles
+from oomguard.kernel.process import own_command, signal_if
 from oomguard.supervision.model import RunOutcome
 from oomguard.supervision.options import RunOptions, read_budget
 from oomguard.units import format_size

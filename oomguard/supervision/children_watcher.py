@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 
-from oomguard.kernel.proc.files import ProcessTree
+from oomguard.kernel.proc import ProcessTree
 from oomguard.kernel.proc.memory import ForkFamily
 from oomguard.supervision.backends.polling import PollingBackend
 from oomguard.supervision.model import STOPPED_CODE, RunOutcome

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from oomguard.errors import BadInput, BudgetTooSmall, NeedsPrivilege, NothingFound, OomguardError, WorkerFailed, edge
 from oomguard.kernel.model import LEAST_BUDGET
-from oomguard.kernel.proc.files import ProcFiles
+from oomguard.kernel.proc import ProcFiles
 from oomguard.supervision.model import Released
 from oomguard.supervision.options import read_budget
 from oomguard.supervision.orphans import end_orphans, find_orphans, name_orphans

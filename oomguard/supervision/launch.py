@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from oomguard.errors import CannotStart, WorkerFailed
 from oomguard.kernel.cgroup.limits import limits_around, machine_limit
-from oomguard.kernel.proc.files import ProcessTree, ProcFiles
-from oomguard.kernel.process.prctl import become_subreaper
+from oomguard.kernel.prctl import become_subreaper
+from oomguard.kernel.proc import ProcessTree, ProcFiles
 from oomguard.supervision.backends.choose import describe, find_place
 from oomguard.supervision.options import BudgetRequest, Enforcement
 from oomguard.supervision.orphans import end_orphans, find_orphans, name_orphans

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.kernel.proc.files import ProcFiles
-from oomguard.kernel.process.signals import signal_if
+from oomguard.kernel.proc import ProcFiles
+from oomguard.kernel.process import signal_if
 from oomguard.text import printable
 
 if TYPE_CHECKING:

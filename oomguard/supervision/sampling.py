@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from oomguard.kernel.proc.files import ProcFiles
+from oomguard.kernel.proc import ProcFiles
 from oomguard.supervision.rules.limits import FASTEST_BYTES_A_SECOND, PeakBound
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from oomguard.kernel.proc.files import ProcFiles
-from oomguard.kernel.process.signals import SignalFile
+from oomguard.kernel.proc import ProcFiles
+from oomguard.kernel.process import SignalFile
 from oomguard.supervision.launch import start_job
 from oomguard.supervision.supervisor import FORWARDED_SIGNALS, Supervisor
 

@@ -9,10 +9,10 @@ import time
 from typing import TYPE_CHECKING
 
 from oomguard.kernel.cgroup.refusals import LimitDidNotStick
-from oomguard.kernel.proc.files import ProcFiles
-from oomguard.kernel.process.prctl import stay_awake
-from oomguard.kernel.process.signals import is_ending_by, signal_if
-from oomguard.kernel.process.terminal import Terminal
+from oomguard.kernel.prctl import stay_awake
+from oomguard.kernel.proc import ProcFiles
+from oomguard.kernel.process import is_ending_by, signal_if
+from oomguard.kernel.terminal import Terminal
 from oomguard.supervision.rules.limits import FASTEST_BYTES_A_SECOND
 from oomguard.supervision.sampling import JobSamples, RunRecord
 from oomguard.units import format_size
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from oomguard.formats.proc import ProcStat
-    from oomguard.kernel.process.signals import SignalFile
+    from oomguard.kernel.process import SignalFile
     from oomguard.supervision.control_socket import Visitor
     from oomguard.supervision.launch import StartedJob
     from oomguard.supervision.model import Snapshot

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from oomguard import errors
-from oomguard.kernel.process.commands import own_command
+from oomguard.kernel.process import own_command
 from oomguard.supervision.model import RunOutcome
 from oomguard.supervision.options import RunOptions, Silence
 from oomguard.supervision.supervise import supervise

@@ -41,19 +41,16 @@ WORDS = [
     "2026",
     "don't",
 ]
-SLURM_CONF = """ClusterName=test
-SlurmctldHost=localhost
+SLURM_COMMON = """SlurmctldHost=localhost
 AuthType=auth/munge
 SlurmUser=root
 SlurmdUser=root
 ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
 MpiDefault=none
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=1
-JobAcctGatherParams=OverMemoryKill
 ReturnToService=2
 SlurmctldPort={ctld}
 SlurmdPort={slurmd}
@@ -66,6 +63,10 @@ SlurmdLogFile={folder}/slurmd.log
 NodeName=localhost CPUs=2 RealMemory=4000
 PartitionName=all Nodes=localhost Default=YES MaxTime=10 State=UP OverSubscribe=NO
 """
+SLURM_CONF = f"""ClusterName=test
+TaskPlugin=task/none
+JobAcctGatherParams=OverMemoryKill
+{SLURM_COMMON}"""
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from oomguard.diagnosis.api import diagnose
-from tests.cluster.conftest import free_port
+from tests.cluster.conftest import SLURM_COMMON, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,35 +29,14 @@ pytestmark = [pytest.mark.cluster, pytest.mark.xdist_group("slurm")]
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "slurmdbd", "sacct", "sbatch", "mariadbd", "mariadb-install-db")
 MEMORY = Path("/sys/fs/cgroup/memory/cgroup.procs")
-SLURM_CONF = """ClusterName=accounted
-SlurmctldHost=localhost
-AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket
-SlurmUser=root
-SlurmdUser=root
-ProctrackType=proctrack/linuxproc
+SLURM_CONF = f"""ClusterName=accounted
+AuthInfo=socket={{folder}}/munge.socket
 TaskPlugin=task/cgroup
-SelectType=select/cons_tres
-SelectTypeParameters=CR_CPU_Memory
-MpiDefault=none
-JobAcctGatherType=jobacct_gather/linux
-JobAcctGatherFrequency=1
 AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=localhost
-AccountingStoragePort={dbd}
-AccountingStoragePass={folder}/munge.socket
-ReturnToService=2
-SlurmctldPort={ctld}
-SlurmdPort={slurmd}
-StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool
-SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd.pid
-SlurmctldLogFile={folder}/slurmctld.log
-SlurmdLogFile={folder}/slurmd.log
-NodeName=localhost CPUs=2 RealMemory=4000
-PartitionName=all Nodes=localhost Default=YES MaxTime=10 State=UP OverSubscribe=NO
-"""
+AccountingStoragePort={{dbd}}
+AccountingStoragePass={{folder}}/munge.socket
+{SLURM_COMMON}"""
 CGROUP_CONF = """CgroupPlugin=cgroup/v1
 CgroupMountpoint=/sys/fs/cgroup
 CgroupAutomount=no

@@ -1,6 +1,6 @@
 """What a job asks of servers, from sizes alone."""
 
-from oomguard.estimation.elsewhere import count_units, server_needs
+from oomguard.estimation.model import count_units, server_needs
 from oomguard.preparation.reading.source import Source
 from oomguard.units import GIB
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from oomguard.estimation.time_alone import TimeAlone
+from oomguard.estimation.short_runs import TimeAlone
 
 
 class Machine:

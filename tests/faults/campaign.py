@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.kernel.scratch import scratch_folder
+from oomguard.kernel.storage import scratch_folder
 from tests.faults.features import FEATURES, GROWS, OOMGUARD, Feature
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from oomguard.errors import NotOurs
-from oomguard.kernel.scratch import scratch_folder
+from oomguard.kernel.storage import scratch_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,7 +104,7 @@ def test_what_a_killed_run_left_goes_and_one_at_work_stays(tmp_path: Path) -> No
     code = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
-        "from oomguard.kernel.scratch import scratch_folder\n"
+        "from oomguard.kernel.storage import scratch_folder\n"
         f"with scratch_folder(Path(sys.argv[1]), {PREFIX!r}) as (_, within):\n"
         "    (within / 'text').write_text('a part')\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"

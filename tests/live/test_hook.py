@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from oomguard.diagnosis.hook.api import Shell
+    from oomguard.diagnosis.hook import Shell
 
 pytestmark = pytest.mark.live
 

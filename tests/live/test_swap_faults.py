@@ -27,7 +27,7 @@ from oomguard.swap.system import switch as swap_switch
 from oomguard.swap.system.area import SwapEvents, make_area
 from oomguard.swap.system.records import locked_records
 from oomguard.errors import OomguardError
-from oomguard.kernel.process.signals import stop_on_signals
+from oomguard.kernel.process import stop_on_signals
 from oomguard.swap.system.file import read_place
 from oomguard.swap.system.facts import read_swap_machine
 from oomguard.swap.rules.plan import plan_swap_file

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oomguard.formats.page import as_json
+from oomguard.profiling.page import profile_page
 from oomguard.profiling.page.drawing import nice_step, size_ticks, time_ticks
-from oomguard.profiling.page.page import profile_page
 from oomguard.profiling.page.timeline import KINDS, MOST_CURVES, MOST_MOMENTS, chart_data, chart_label, thinned
 from oomguard.supervision.model import GrownCall, GrownStack, MemorySample, ProcessMemory
 from oomguard.units import format_size

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from oomguard.profiling.model import PeakProfile
-from oomguard.profiling.page.page import profile_page
+from oomguard.profiling.page import profile_page
 from oomguard.profiling.page.timeline import chart_label
 from oomguard.supervision.model import MemorySample
 from oomguard.text import printable

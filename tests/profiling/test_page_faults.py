@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from oomguard.kernel.proc.files import ProcessTree, ProcFiles
+from oomguard.kernel.proc import ProcessTree, ProcFiles
 from oomguard.profiling.high_water import TreeFaults, largest_fault
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from oomguard.kernel.proc.files import ProcessTree
+from oomguard.kernel.proc import ProcessTree
 from oomguard.profiling.high_water import MemcgReading
 from oomguard.profiling.sampler import MemorySampler, measure_fill_rate
 from tests.kernel.proc.test_tree_memory import TREE, running

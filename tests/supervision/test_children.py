@@ -15,7 +15,7 @@ import pytest
 
 import oomguard
 from oomguard.errors import WorkerFailed
-from oomguard.kernel.proc.files import ProcessTree, ProcFiles
+from oomguard.kernel.proc import ProcessTree, ProcFiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

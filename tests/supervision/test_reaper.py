@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.kernel.proc.files import ProcessTree
+from oomguard.kernel.proc import ProcessTree
 from oomguard.supervision.reaper import REAPER_NAME, JobEvent, Program, Reaper, start_reaper
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import pytest
 
 from oomguard.errors import NothingFound
 from oomguard.kernel import machine
-from oomguard.kernel.proc.files import ProcFiles
+from oomguard.kernel.proc import ProcFiles
 from oomguard.supervision import supervisor as module
 from oomguard.supervision.supervisor import Supervisor
 from tests.supervision.fakes import BUDGET, MIB, FakeBackend

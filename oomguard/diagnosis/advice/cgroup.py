@@ -15,12 +15,12 @@ from oomguard.diagnosis.advice.common import (
     shmem_advice,
     size_argument,
 )
-from oomguard.diagnosis.causes.model import Advice
-from oomguard.diagnosis.causes.names import describe_cgroup
+from oomguard.diagnosis.causes.cgroup import describe_cgroup
+from oomguard.diagnosis.model import Advice
 from oomguard.units import MIB
 
 if TYPE_CHECKING:
-    from oomguard.diagnosis.causes.model import KillCause
+    from oomguard.diagnosis.model import KillCause
     from oomguard.formats.kernel_log import OomEvent
 
 

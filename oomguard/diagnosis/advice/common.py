@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oomguard.diagnosis.causes.model import Advice
+from oomguard.diagnosis.model import Advice
 from oomguard.units import GIB, MIB, format_size
 
 if TYPE_CHECKING:
-    from oomguard.diagnosis.causes.model import KillCause
+    from oomguard.diagnosis.model import KillCause
     from oomguard.formats.kernel_log import OomEvent, TaskGroup
 
 _MANY = 3  # processes of one name: a pool of workers

@@ -19,11 +19,11 @@ from oomguard.diagnosis.advice.common import (
     size_argument,
 )
 from oomguard.diagnosis.causes.machine import swap_in_memory
-from oomguard.diagnosis.causes.model import Advice
+from oomguard.diagnosis.model import Advice
 from oomguard.units import GIB, format_size
 
 if TYPE_CHECKING:
-    from oomguard.diagnosis.causes.model import KillCause
+    from oomguard.diagnosis.model import KillCause
     from oomguard.formats.kernel_log import OomEvent
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oomguard.diagnosis.causes.model import Accounting, Share
+from oomguard.diagnosis.model import Accounting, Share
 from oomguard.units import format_size
 
 if TYPE_CHECKING:

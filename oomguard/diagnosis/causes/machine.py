@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from oomguard.diagnosis.causes.model import KillCause
+from oomguard.diagnosis.model import KillCause
 from oomguard.units import format_size
 
 if TYPE_CHECKING:
-    from oomguard.diagnosis.causes.model import Accounting, Filler
+    from oomguard.diagnosis.model import Accounting, Filler
     from oomguard.formats.kernel_log import OomEvent, Zone
 
 _PLENTY = 0.05

@@ -17,10 +17,10 @@ from oomguard.kernel.cgroup.directory import read_kernel_text
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_PARTS = {"base", "entries", "reader", "words"}  # what killers are made of
+_PARTS = {"base", "reader", "words"}  # what killers are made of
 # In the order in which wordings are tried: what several programs say comes last.
 _FIRST = (
-    "systemd_oomd", "earlyoom", "nohang", "slurm", "ray", "kubernetes", "containers",
+    "daemons", "slurm", "ray", "kubernetes", "containers",
 )  # fmt: skip
 _LAST = ("batch", "clouds", "systems", "elsewhere", "sigkill_workers", "sigkill_builds", "sigkill")
 

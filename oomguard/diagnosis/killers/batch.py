@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oomguard.diagnosis.causes.model import Advice
-from oomguard.diagnosis.killers.base import Killer, fact, wording
-from oomguard.diagnosis.killers.entries import system
+from oomguard.diagnosis.killers.base import Killer, fact, system, wording
+from oomguard.diagnosis.model import Advice
 
 if TYPE_CHECKING:
     from oomguard.formats.kernel_log import OtherKill

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from oomguard.diagnosis.killers.base import Killer, fact, wording
-from oomguard.diagnosis.killers.entries import sigkill, system
+from oomguard.diagnosis.killers.base import Killer, fact, sigkill, system, wording
 
 CLOUDS: tuple[Killer, ...] = (
     system(

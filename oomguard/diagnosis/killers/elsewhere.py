@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oomguard.diagnosis.causes.model import Advice
 from oomguard.diagnosis.killers.base import Killer, Wording, wording
+from oomguard.diagnosis.model import Advice
 
 if TYPE_CHECKING:
     from oomguard.formats.kernel_log import OtherKill

@@ -8,9 +8,8 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from oomguard.diagnosis.causes.model import Advice
-from oomguard.diagnosis.killers.base import Killer, fact, wording
-from oomguard.diagnosis.killers.entries import ask_for, in_gib
+from oomguard.diagnosis.killers.base import Killer, ask_for, fact, in_gib, wording
+from oomguard.diagnosis.model import Advice
 
 if TYPE_CHECKING:
     from oomguard.formats.kernel_log import OtherKill

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from oomguard.diagnosis.killers.base import Killer, fact, wording
-from oomguard.diagnosis.killers.entries import PID, sigkill
+from oomguard.diagnosis.killers.base import PID, Killer, fact, sigkill, wording
 
 # What bash and the C library call SIGKILL in other languages. Source: bash's and glibc's catalogues of messages.
 _KILLED = (

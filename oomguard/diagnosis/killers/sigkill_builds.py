@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from oomguard.diagnosis.killers.base import Killer, wording
-from oomguard.diagnosis.killers.entries import sigkill
+from oomguard.diagnosis.killers.base import Killer, sigkill, wording
 
 _RUNNER = "GitHub's standard runners have 7 or 16 GB, GitLab's small one 8 GB; a larger runner, or fewer jobs at once"
 

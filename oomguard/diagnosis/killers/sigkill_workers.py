@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from oomguard.diagnosis.killers.base import Killer, fact, wording
-from oomguard.diagnosis.killers.entries import PID, sigkill
+from oomguard.diagnosis.killers.base import PID, Killer, fact, sigkill, wording
 
 _FEWER = "a worker gets its own copy of each page of its parent's objects that it touches (copy-on-write)"
 

@@ -11,8 +11,7 @@ from oomguard.text import printable
 from oomguard.units import format_size
 
 if TYPE_CHECKING:
-    from oomguard.diagnosis.causes.model import Accounting
-    from oomguard.diagnosis.model import ExplainedEvent, Findings
+    from oomguard.diagnosis.model import Accounting, ExplainedEvent, Findings
     from oomguard.formats.kernel_log import OomEvent, TaskRow
 
 _BAR = 30

@@ -6,8 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from oomguard.diagnosis.causes.model import Accounting
-    from oomguard.diagnosis.model import ExplainedEvent, Findings
+    from oomguard.diagnosis.model import Accounting, ExplainedEvent, Findings
     from oomguard.formats.kernel_log import Notice, OtherKill, UnitNotice, Victim
     from oomguard.formats.kernel_log.records import LogTime
 

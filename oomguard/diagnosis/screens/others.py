@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from oomguard.diagnosis.killers import BY_IDENT
-from oomguard.diagnosis.killers.entries import parse_size
+from oomguard.diagnosis.killers.base import parse_size
 from oomguard.diagnosis.screens.layout import Lines, short, when_text
 from oomguard.units import format_size
 

@@ -22,8 +22,7 @@ from oomguard.formats.page import (
 from oomguard.units import format_size
 
 if TYPE_CHECKING:
-    from oomguard.diagnosis.causes.model import Accounting
-    from oomguard.diagnosis.model import ExplainedEvent
+    from oomguard.diagnosis.model import Accounting, ExplainedEvent
     from oomguard.formats.kernel_log import OomEvent, TaskRow
 
 ROWS = 200  # of a table; the rest is counted

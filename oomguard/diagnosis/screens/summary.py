@@ -10,8 +10,7 @@ from oomguard.diagnosis.screens.others import notice_lines, other_lines
 from oomguard.units import format_size
 
 if TYPE_CHECKING:
-    from oomguard.diagnosis.causes.model import Advice, KillCause
-    from oomguard.diagnosis.model import Findings
+    from oomguard.diagnosis.model import Advice, Findings, KillCause
     from oomguard.formats.kernel_log import OomEvent, TaskGroup, Victim
 
 _SHOWN_GROUPS = 3

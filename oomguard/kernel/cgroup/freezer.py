@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from oomguard.formats.cgroup import parse_count
 from oomguard.kernel.cgroup import directory as cgroup_files
 from oomguard.kernel.cgroup.directory import read_kernel_text
-from oomguard.kernel.proc.files import ProcFiles
-from oomguard.kernel.process.signals import signal_if
+from oomguard.kernel.proc import ProcFiles
+from oomguard.kernel.process import signal_if
 
 if TYPE_CHECKING:
     from collections.abc import Callable

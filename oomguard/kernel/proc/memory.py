@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.formats.proc import parse_smaps_rollup, parse_status_memory
 from oomguard.kernel.model import ProcessFacts
-from oomguard.kernel.proc.files import ProcessTree, ProcFiles
+from oomguard.kernel.proc import ProcessTree, ProcFiles
 from oomguard.units import KIB
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from oomguard.formats.mounts import parse_mountinfo
 from oomguard.formats.proc import parse_meminfo
 from oomguard.kernel.model import OpenInput
-from oomguard.kernel.proc.files import ProcFiles
+from oomguard.kernel.proc import ProcFiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

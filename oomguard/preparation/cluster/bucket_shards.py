@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from oomguard.errors import InUse
-from oomguard.kernel.process.signals import stop_on_signals
+from oomguard.kernel.process import stop_on_signals
 from oomguard.preparation.cluster.job_place import claim_of
 from oomguard.preparation.cluster.shard_shares import ShardWork
 from oomguard.preparation.cluster.shard_table import shard_table

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from oomguard.kernel.process.signals import stop_on_signals
+from oomguard.kernel.process import stop_on_signals
 from oomguard.preparation.api import settle
 from oomguard.preparation.cluster.bucket_set import finish_in_bucket
 from oomguard.preparation.cluster.folder_set import finish_in_folder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oomguard.kernel.process.signals import stop_on_signals
+from oomguard.kernel.process import stop_on_signals
 from oomguard.preparation.cluster.noting import lay_out_all, lock
 from oomguard.preparation.cluster.shard_table import AllParts, require_room_twice
 from oomguard.preparation.laying_out import lay_out

@@ -28,7 +28,7 @@ from oomguard.preparation.cluster.job_place import (
     write_new,
 )
 from oomguard.preparation.cluster.units import Unit
-from oomguard.preparation.encoding.unicode_probe import tiktoken_unicode
+from oomguard.preparation.encoding.load_engine import tiktoken_unicode
 from oomguard.preparation.options import PrepareOptions, resolve_options
 from oomguard.preparation.reading.source import Part, Source
 from oomguard.preparation.writing.manifest import STATE_FOLDER

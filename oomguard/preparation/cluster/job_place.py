@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from oomguard.errors import BadInput
 from oomguard.kernel import safe_files
-from oomguard.kernel.scratch import scratch_folder
-from oomguard.kernel.storage import is_in_memory
+from oomguard.kernel.storage import is_in_memory, scratch_folder
 from oomguard.preparation.cluster.claims import Claim
 from oomguard.preparation.cluster.s3_place import S3Claim, S3Place, require_conditions
 from oomguard.preparation.preconditions import require_folder

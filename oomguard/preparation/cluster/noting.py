@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from oomguard.errors import InUse
 from oomguard.preparation.cluster.shard_shares import ShardWork
 from oomguard.preparation.cluster.shard_table import shard_table
-from oomguard.preparation.preconditions import identity, require_free_names
+from oomguard.preparation.identity import identity
+from oomguard.preparation.preconditions import require_free_names
 from oomguard.preparation.writing.manifest import Manifest
 
 if TYPE_CHECKING:

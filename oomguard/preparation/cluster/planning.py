@@ -12,7 +12,7 @@ from oomguard.errors import BadInput
 from oomguard.preparation.cluster.job_file import JobFile
 from oomguard.preparation.cluster.job_place import is_in_store, out_of_job
 from oomguard.preparation.cluster.units import UNIT_BYTES, cut_units
-from oomguard.preparation.encoding.unicode_probe import tiktoken_unicode
+from oomguard.preparation.encoding.load_engine import tiktoken_unicode
 from oomguard.preparation.options import resolve_options
 from oomguard.preparation.reading.source import STDIN
 from oomguard.preparation.reading.sources import find_inputs

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, MissingExtra, Stopped, WorkerFailed
-from oomguard.kernel.process.signals import stop_on_signals
+from oomguard.kernel.process import stop_on_signals
 from oomguard.preparation.cluster.job_file import shown_path
 from oomguard.preparation.cluster.job_place import absolute
 from oomguard.preparation.cluster.ray_worker import TOLD, look_there, run_there

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from oomguard.errors import OomguardError
-from oomguard.kernel.process.prctl import die_with_parent
+from oomguard.kernel.prctl import die_with_parent
 from oomguard.preparation.cluster.job_file import read_job
 from oomguard.units import MIB
 

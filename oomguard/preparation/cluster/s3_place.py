@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from oomguard.errors import BadInput, NothingFound, OomguardError
 from oomguard.preparation.cluster.claims import Claim
-from oomguard.preparation.remote.finding import refuse_secrets
 from oomguard.preparation.remote.remote_file import RemoteFile
+from oomguard.preparation.remote.stores import refuse_secrets
 from oomguard.text import printable, shell_word
 from oomguard.units import KIB
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import OomguardError, Stopped
-from oomguard.kernel.process.signals import stop_on_signals
+from oomguard.kernel.process import stop_on_signals
 from oomguard.preparation.cluster.job_place import claim_of
 from oomguard.preparation.cluster.unit_work import do_unit
 from oomguard.preparation.engines.events import PrepareEvents

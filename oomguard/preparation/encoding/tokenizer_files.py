@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oomguard.errors import BadInput, MissingExtra, NothingFound, WorkerFailed
-from oomguard.kernel.process.commands import own_command
+from oomguard.kernel.process import own_command
 from oomguard.preparation.encoding.block_cache import keep, read_kept
 from oomguard.preparation.encoding.encodings import EncodingSpec, read_file, with_eot
 from oomguard.preparation.encoding.native import ABI

@@ -180,7 +180,7 @@ def channel_of_helper(oom_score_adj: int) -> Channel:
     import socket
     import sys
 
-    from oomguard.kernel.process.prctl import die_with_parent, set_oom_score_adj
+    from oomguard.kernel.prctl import die_with_parent, set_oom_score_adj
     from oomguard.preparation.engines.allocators import settle_allocators
 
     socket_fd, parent_pid = map(int, sys.argv[1:])

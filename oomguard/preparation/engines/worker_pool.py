@@ -9,7 +9,7 @@ import subprocess
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from oomguard.kernel.process.commands import own_command
+from oomguard.kernel.process import own_command
 from oomguard.preparation.engines.messages import Channel, Encoded
 from oomguard.preparation.engines.slots import SlotLayout, Slots
 

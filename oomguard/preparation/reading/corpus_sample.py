@@ -14,7 +14,7 @@ import numpy as np
 from oomguard.errors import BadInput, NothingFound
 from oomguard.preparation.encoding.encodings import find_rank_file
 from oomguard.preparation.encoding.load_engine import load_engine
-from oomguard.preparation.reading.sample_windows import Look, read_whole, sample_windows
+from oomguard.preparation.reading.sample_windows import read_whole, sample_windows
 from oomguard.preparation.reading.text_shape import SMALL_INT, character_width, measure_shape
 from oomguard.units import MIB
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from oomguard.preparation.encoding.encodings import EncodingSpec
-    from oomguard.preparation.reading.sample_windows import Window
+    from oomguard.preparation.reading.sample_parts import Window
     from oomguard.preparation.reading.source import Source
     from oomguard.preparation.reading.text_shape import TextShape
 
@@ -196,8 +196,8 @@ def sample_corpus(
         )
     if text_field is not None:
         sources = [replace(source, text_field=text_field) for source in sources]
-    look = Look(separator=separator, strict=strict)
-    windows = read_whole(sources, look) or sample_windows(sources, look)
+    windows = read_whole(sources, separator=separator, strict=strict)
+    windows = windows or sample_windows(sources, separator=separator, strict=strict)
     if not any(text for window in windows for text in window.texts):
         raise NothingFound(
             "no text was found in the part of the input that was sampled", do="oomguard prepare --help: --text-field"

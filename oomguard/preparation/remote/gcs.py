@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from oomguard.errors import BadInput, MissingExtra, Unreachable
-from oomguard.preparation.remote.finding import RemoteEntry, path_pattern
 from oomguard.preparation.remote.requesting import Client, TryAgain, receive_all
-from oomguard.preparation.remote.stores import Store
+from oomguard.preparation.remote.stores import RemoteEntry, Store, path_pattern
 from oomguard.text import printable
 
 if TYPE_CHECKING:

@@ -15,15 +15,14 @@ from urllib.parse import quote, unquote, urlsplit
 
 from oomguard.errors import BadInput, NothingFound, OomguardError, Unreachable
 from oomguard.preparation.remote.data_card import choose, parse_card
-from oomguard.preparation.remote.finding import RemoteEntry, path_pattern
 from oomguard.preparation.remote.requesting import Client, receive_all
-from oomguard.preparation.remote.stores import Store
+from oomguard.preparation.remote.stores import RemoteEntry, Store, path_pattern
 from oomguard.text import printable, shell_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from oomguard.preparation.remote.finding import PathPattern
+    from oomguard.preparation.remote.stores import PathPattern
 
 _COMMIT = re.compile("[0-9a-f]{40}")
 _HASH = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")

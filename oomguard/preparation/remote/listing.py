@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from oomguard import errors
 from oomguard.errors import BadInput, OomguardError, WorkerFailed
-from oomguard.kernel.process.commands import own_command
-from oomguard.kernel.process.prctl import die_with_parent
+from oomguard.kernel.prctl import die_with_parent
+from oomguard.kernel.process import own_command
 from oomguard.preparation.remote.cache import is_kept, keep, kept_address, kept_path
-from oomguard.preparation.remote.finding import RemoteEntry, refuse_secrets
+from oomguard.preparation.remote.stores import RemoteEntry, refuse_secrets
 from oomguard.text import printable, shell_word
 
 if TYPE_CHECKING:

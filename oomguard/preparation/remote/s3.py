@@ -14,9 +14,8 @@ from urllib.parse import quote, urlencode, urlsplit
 from xml.etree import ElementTree as ET
 
 from oomguard.errors import BadInput, MissingExtra, NothingFound, OomguardError, Unreachable
-from oomguard.preparation.remote.finding import RemoteEntry, path_pattern
 from oomguard.preparation.remote.requesting import Client, ask_extent, receive_all
-from oomguard.preparation.remote.stores import Store
+from oomguard.preparation.remote.stores import RemoteEntry, Store, path_pattern
 from oomguard.text import printable, shell_word
 
 if TYPE_CHECKING:

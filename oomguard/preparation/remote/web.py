@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from oomguard.errors import BadInput
-from oomguard.preparation.remote.finding import RemoteEntry
 from oomguard.preparation.remote.requesting import Client, ask_extent
-from oomguard.preparation.remote.stores import Store
+from oomguard.preparation.remote.stores import RemoteEntry, Store
 from oomguard.text import printable, shell_word
 
 if TYPE_CHECKING:

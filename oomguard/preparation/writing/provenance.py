@@ -14,9 +14,9 @@ import numpy as np
 
 from oomguard.kernel import safe_files
 from oomguard.preparation.writing.beside_files import give_name, write_beside
+from oomguard.preparation.writing.document_ends import Spool
 from oomguard.preparation.writing.manifest import disk_error
 from oomguard.preparation.writing.provenance_file import ROW, SPLITS, file_name, parquet_of, read_rows, rows_by_source
-from oomguard.preparation.writing.spool import Spool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from oomguard.preparation.writing.spool import Spool
+    from oomguard.preparation.writing.document_ends import Spool
 
 SPLITS = ("train", "val")
 _GROUP_ROWS = 1 << 16  # of a row group: what is held in memory at once

@@ -9,7 +9,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput, Changed
-from oomguard.kernel.process.prctl import set_name
+from oomguard.kernel.prctl import set_name
 from oomguard.text import printable
 from oomguard.units import KIB, MIB
 

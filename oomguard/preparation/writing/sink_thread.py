@@ -8,7 +8,7 @@ import queue
 import threading
 from typing import TYPE_CHECKING, Any, Protocol
 
-from oomguard.kernel.process.prctl import set_name
+from oomguard.kernel.prctl import set_name
 
 if TYPE_CHECKING:
     from oomguard.preparation.writing.token_sink import EncodedPiece, Totals

@@ -25,7 +25,7 @@ from oomguard.kernel.cgroup.directory import MemcgDir, read_kernel_text
 from oomguard.kernel.cgroup.freezer import CgroupFreezer, StopSignals
 from oomguard.kernel.cgroup.limits import set_memory_max
 from oomguard.kernel.cgroup.refusals import LimitDidNotStick
-from oomguard.kernel.process.signals import signal_if
+from oomguard.kernel.process import signal_if
 from oomguard.supervision.backends.base import MemoryReading
 from oomguard.supervision.rules.limits import JobLimits, plan_job_limits
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.kernel.cgroup.freezer import StopSignals
-from oomguard.kernel.proc.files import ProcessTree, ProcFiles
+from oomguard.kernel.proc import ProcessTree, ProcFiles
 from oomguard.kernel.proc.memory import TreeMemory
 from oomguard.kernel.proc.open_files import TmpfsFiles
-from oomguard.kernel.process.signals import signal_if
+from oomguard.kernel.process import signal_if
 from oomguard.supervision.backends.base import MemoryReading
 from oomguard.supervision.kernel_kills import TreeKills
 from oomguard.supervision.rules.limits import FASTEST_BYTES_A_SECOND, JobLimits, plan_job_limits

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.formats.proc import parse_proc_stat
-from oomguard.kernel.proc.files import ProcFiles
+from oomguard.kernel.proc import ProcFiles
 from oomguard.stacks.cpython import PythonFrames
 from oomguard.stacks.source import SourceFiles
 from oomguard.supervision.growth.line_growth import Line, LineGrowth, charged_line, largest_lines

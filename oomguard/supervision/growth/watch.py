@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.kernel.proc.files import ProcFiles
+from oomguard.kernel.proc import ProcFiles
 from oomguard.stacks.cpython import PythonFrames
 from oomguard.stacks.pystack import is_python
 from oomguard.stacks.sampler import StackSampler

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oomguard.diagnosis.causes.names import describe_cgroup
+from oomguard.diagnosis.causes.cgroup import describe_cgroup
 
 ID = "2e088fe462e25e60be1dafafe2c05c47bda1a97978648d10ad2b7484fc0b8f50"
 PATHS = {

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from oomguard.diagnosis.hook.api import Shell, hook_script
+from oomguard.diagnosis.hook import Shell, hook_script
 
 if TYPE_CHECKING:
     import resource

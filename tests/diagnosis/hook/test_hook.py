@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from oomguard.diagnosis.hook.api import Shell, hook_script, install_hook
+from oomguard.diagnosis.hook import Shell, hook_script, install_hook
 from oomguard.errors import NeedsPrivilege
 from tests.diagnosis.hook.shells import SHELLS, Counters, cpu_seconds, home_of, require, terminal
 

@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oomguard.diagnosis.killers.earlyoom import earlyoom_acts
-from oomguard.diagnosis.killers.nohang import nohang_acts as _nohang_acts
-from oomguard.diagnosis.killers.systemd_oomd import oomd_acts as _oomd_acts
+from oomguard.diagnosis.killers.daemons import earlyoom_acts
+from oomguard.diagnosis.killers.daemons import nohang_acts as _nohang_acts
+from oomguard.diagnosis.killers.daemons import oomd_acts as _oomd_acts
 
 
 def oomd_acts(settings: str) -> str:

@@ -9,8 +9,8 @@ import pytest
 
 from oomguard.diagnosis.killers import BY_IDENT, KILLERS
 from oomguard.diagnosis.killers.base import Killer, Wording
+from oomguard.diagnosis.killers.reader import find_in_blocks
 from oomguard.diagnosis.killers.words import alternatives, compile_words, literal_prefix
-from oomguard.diagnosis.log_reading import find_in_blocks
 from oomguard.formats.kernel_log import LogFinding, Notice, OtherKill
 from oomguard.kernel.logs.files import _as_utf8
 

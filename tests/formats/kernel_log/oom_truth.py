@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from oomguard.diagnosis.causes.find import find_cause
-from oomguard.diagnosis.log_reading import parse_log
+from oomguard.diagnosis.killers.reader import parse_log
 from oomguard.formats.kernel_log import LogFinding, OomEvent, OtherKill
 
 KIB = 1024

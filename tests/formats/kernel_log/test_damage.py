@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.log_mutations import check, mutate, seeds
-from oomguard.diagnosis.log_reading import find_in_blocks, find_newest, parse_log
+from oomguard.diagnosis.killers.reader import find_in_blocks, find_newest, parse_log
 from oomguard.formats.kernel_log import OomEvent, log_stream
 from oomguard.formats.kernel_log.log_lines import read_messages
 from oomguard.formats.kernel_log.prefixes import peel

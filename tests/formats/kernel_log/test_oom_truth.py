@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from oomguard.diagnosis.log_reading import find_in_blocks, parse_log
+from oomguard.diagnosis.killers.reader import find_in_blocks, parse_log
 from oomguard.formats.kernel_log import OomEvent, OtherKill
 from tests.formats.kernel_log.oom_truth import Case, data_folder, read_cases, read_lines, score_all
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oomguard.diagnosis.log_reading import find_in_blocks, parse_log
+from oomguard.diagnosis.killers.reader import find_in_blocks, parse_log
 from oomguard.formats.kernel_log import LogFinding, OomEvent
 from tests.formats.kernel_log.log_renderings import RENDERERS, read_records, stacked
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from oomguard.diagnosis.advice.killers import advise_counters
+from oomguard.diagnosis.advice import advise_counters
 from oomguard.diagnosis.api import diagnose
-from oomguard.diagnosis.causes.counted import explain_counters
+from oomguard.diagnosis.causes.find import explain_counters
 from oomguard.diagnosis.killers import running_killers
 from oomguard.kernel.logs import counters
 from oomguard.kernel.logs.counters import read_oom_counters

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from oomguard.kernel.proc.files import ProcessTree
+from oomguard.kernel.proc import ProcessTree
 from oomguard.kernel.proc.memory import read_copied, read_processes
 
 MIB = 1 << 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from oomguard.kernel.proc.files import ProcessTree
+from oomguard.kernel.proc import ProcessTree
 from oomguard.kernel.proc.memory import read_processes
 from tests.kernel.other_processes import grown
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import hatch_build
-from oomguard.preparation.encoding import native, splitters, unicode_probe
+from oomguard.preparation.encoding import load_engine, native, splitters
 from oomguard.preparation.encoding.native import CoreUnavailable
 from oomguard.preparation.encoding.splitters import find_splitter, pattern_of
 from tests.preparation.encoding.core_texts import SPLITTERS
@@ -43,19 +43,19 @@ def test_the_core_and_tiktoken_are_of_the_same_unicode() -> None:
         native.load_core()
     except CoreUnavailable as error:
         pytest.skip(f"{error}: {error.do}")
-    assert unicode_probe.require_same_unicode() == unicode_probe._probe()
+    assert load_engine.require_same_unicode() == load_engine._probe()
 
 
 def test_another_unicode_refuses_the_core(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unicode_probe, "unicode_version", lambda: "16.0")
-    monkeypatch.setattr(unicode_probe, "tiktoken_unicode", lambda: "17.0")
+    monkeypatch.setattr(load_engine, "unicode_version", lambda: "16.0")
+    monkeypatch.setattr(load_engine, "tiktoken_unicode", lambda: "17.0")
     with pytest.raises(CoreUnavailable, match=r"uses Unicode 17\.0, the encoder core 16\.0"):
-        unicode_probe.require_same_unicode()
+        load_engine.require_same_unicode()
 
 
 def test_a_tiktoken_that_nobody_compared_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unicode_probe, "_COMPARED", {})
-    assert unicode_probe.tiktoken_unicode() in unicode_probe._ADDED
+    monkeypatch.setattr(load_engine, "_COMPARED", {})
+    assert load_engine.tiktoken_unicode() in load_engine._ADDED
 
 
 def test_the_table_of_classes_is_what_the_installed_tiktoken_says() -> None:

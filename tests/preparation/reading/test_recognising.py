@@ -1,6 +1,7 @@
 """What a file is by its first bytes, whatever its name says, and the way that works where it is not read."""
 
 import gzip
+import inspect
 import io
 import json
 import lzma
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,12 +18,21 @@ import pyarrow.ipc
 import pyarrow.parquet as pq
 import pytest
 
+from oomguard.preparation.reading.kinds import KINDS, Kind
 from oomguard.preparation.reading.recognising import other_kind
 from tests.preparation.expecting import read_tokens, tokens_of
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 DOCUMENTS = ["one two three", "", "vier fünf 六 🙂", "line\nbreak"]
 LINES = "".join(json.dumps({"text": one}) + "\n" for one in DOCUMENTS).encode()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_reader_that_a_kind_names_is_there(kind: Kind) -> None:
+    """It is found by its name when it is first needed: a file that moves would be noticed by its users alone."""
+    module, _, function = KINDS[kind].reader.partition(":")
+    reader = getattr(import_module(f"oomguard.preparation.reading.{module}"), function)
+    assert {"options", "resume", "reserve"} <= set(inspect.signature(reader).parameters)
 
 
 def as_parquet() -> bytes:

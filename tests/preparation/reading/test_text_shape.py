@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oomguard.preparation.reading.corpus_sample import Estimate, describe_corpus
-from oomguard.preparation.reading.sample_windows import Window
+from oomguard.preparation.reading.sample_parts import Window
 from oomguard.preparation.reading.text_shape import ENGLISH, HELD, PEAK, measure_shape
 
 TEXTS = st.lists(st.text(st.characters(codec="utf-8"), max_size=80), min_size=1, max_size=20).filter(any)

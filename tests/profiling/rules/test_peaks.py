@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oomguard.profiling.rules.peaks import PeakClocks
+from oomguard.profiling.rules.rebuild import PeakClocks
 from oomguard.supervision.model import MemorySample, ProcessMemory
 
 MIB = 1 << 20

@@ -8,7 +8,7 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oomguard.profiling.rules.peaks import MOST_POINTS, Timeline
+from oomguard.profiling.rules.rebuild import MOST_POINTS, Timeline
 from oomguard.supervision.model import MemorySample
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from oomguard.kernel.cgroup import freezer
 from oomguard.kernel.model import LimitAbove
-from oomguard.kernel.proc.files import ProcFiles
+from oomguard.kernel.proc import ProcFiles
 from oomguard.supervision.backends import polling as module
 from oomguard.supervision.backends.polling import PollingBackend
 from tests.supervision.fakes import BUDGET, MIB, FakeProc

@@ -19,9 +19,16 @@ from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput
 from oomguard.kernel.plain_files import open_input
-from oomguard.preparation.writing.formats.base import OutputFormat, block_ends, tail_note
+from oomguard.preparation.writing.formats.base import (
+    OutputFormat,
+    again,
+    block_ends,
+    no_train_file,
+    python_line,
+    quoted,
+    tail_note,
+)
 from oomguard.preparation.writing.formats.stored import split_folders, unreadable
-from oomguard.preparation.writing.formats.words import again, no_train_file, python_line, quoted
 from oomguard.units import MIB
 
 if TYPE_CHECKING:

@@ -11,9 +11,8 @@ import re
 from array import array
 from typing import TYPE_CHECKING
 
-from oomguard.preparation.writing.formats.base import OutputFormat
+from oomguard.preparation.writing.formats.base import OutputFormat, again, no_train_file, python_line, quoted
 from oomguard.preparation.writing.formats.stored import raw_shard, split_folders, unreadable
-from oomguard.preparation.writing.formats.words import again, no_train_file, python_line, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

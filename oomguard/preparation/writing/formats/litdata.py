@@ -13,9 +13,8 @@ import struct
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput
-from oomguard.preparation.writing.formats.base import OutputFormat, tail_note
+from oomguard.preparation.writing.formats.base import OutputFormat, again, no_train_file, python_line, quoted, tail_note
 from oomguard.preparation.writing.formats.stored import RawShard, split_folders, unreadable
-from oomguard.preparation.writing.formats.words import again, no_train_file, python_line, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -14,9 +14,16 @@ from array import array
 from typing import TYPE_CHECKING, Any
 
 from oomguard.kernel.plain_files import open_regular
-from oomguard.preparation.writing.formats.base import OutputFormat, block_ends, tail_note
+from oomguard.preparation.writing.formats.base import (
+    OutputFormat,
+    again,
+    block_ends,
+    no_train_file,
+    python_line,
+    quoted,
+    tail_note,
+)
 from oomguard.preparation.writing.formats.stored import RawShard, split_folders, unreadable
-from oomguard.preparation.writing.formats.words import again, no_train_file, python_line, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput
 from oomguard.kernel.plain_files import open_regular
-from oomguard.preparation.writing.formats.base import OutputFormat
+from oomguard.preparation.writing.formats.base import OutputFormat, again, no_train_file
 from oomguard.preparation.writing.formats.stored import RawShard, unreadable
-from oomguard.preparation.writing.formats.words import again, no_train_file
 from oomguard.text import shell_word
 
 if TYPE_CHECKING:

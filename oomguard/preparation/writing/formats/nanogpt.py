@@ -8,9 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from oomguard.preparation.writing.formats.base import OutputFormat
+from oomguard.preparation.writing.formats.base import OutputFormat, again, for_validation, no_train_file
 from oomguard.preparation.writing.formats.stored import raw_shards
-from oomguard.preparation.writing.formats.words import again, for_validation, no_train_file
 from oomguard.text import shell_word
 
 if TYPE_CHECKING:

@@ -11,14 +11,14 @@ import struct
 from typing import TYPE_CHECKING
 
 from oomguard.kernel.plain_files import open_regular
-from oomguard.preparation.writing.formats.base import OutputFormat
-from oomguard.preparation.writing.formats.stored import RawShard, numbered_files, unreadable
-from oomguard.preparation.writing.formats.words import (
+from oomguard.preparation.writing.formats.base import (
+    OutputFormat,
     again,
     for_validation,
     no_train_shard,
     short_last_shard,
 )
+from oomguard.preparation.writing.formats.stored import RawShard, numbered_files, unreadable
 from oomguard.text import shell_word
 
 if TYPE_CHECKING:

@@ -11,9 +11,8 @@ import zlib
 from typing import TYPE_CHECKING
 
 from oomguard.kernel.plain_files import open_regular
-from oomguard.preparation.writing.formats.base import OutputFormat
+from oomguard.preparation.writing.formats.base import OutputFormat, again, no_train_file, python_line, quoted
 from oomguard.preparation.writing.formats.stored import numbered_files, raw_shard, unreadable
-from oomguard.preparation.writing.formats.words import again, no_train_file, python_line, quoted
 from oomguard.text import shell_word
 
 if TYPE_CHECKING:

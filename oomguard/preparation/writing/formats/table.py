@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # What formats are made of.
 _PARTS = {
-    "base", "layout_options", "mds_stored", "stored", "table", "words",
+    "base", "layout_options", "mds_stored", "stored", "table",
 }  # fmt: skip
 _FIRST = ("nanogpt", "npy", "llmc", "megatron", "datatrove", "olmo", "arrow", "litdata", "mds")  # as --help lists them
 

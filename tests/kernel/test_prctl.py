@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from oomguard.kernel.process.prctl import set_oom_score_adj
+from oomguard.kernel.prctl import set_oom_score_adj
 
 
 def run(program: str) -> subprocess.CompletedProcess[str]:
@@ -25,7 +25,7 @@ def wait_until_gone(pid: int) -> None:
 def test_child_ends_with_its_killed_parent() -> None:
     result = run("""
 import os, signal, time
-from oomguard.kernel.process.prctl import die_with_parent
+from oomguard.kernel.prctl import die_with_parent
 parent, (read, write) = os.getpid(), os.pipe()
 if os.fork() == 0:
     die_with_parent(parent)
@@ -41,7 +41,7 @@ os.kill(parent, signal.SIGKILL)
 
 def test_parent_that_was_gone_before_is_noticed() -> None:
     result = run("""
-from oomguard.kernel.process.prctl import die_with_parent
+from oomguard.kernel.prctl import die_with_parent
 die_with_parent(999999999)
 print("still here")
 """)
@@ -49,13 +49,13 @@ print("still here")
 
 
 def test_own_parent_is_left_alone() -> None:
-    result = run("from oomguard.kernel.process.prctl import die_with_parent\ndie_with_parent()\nprint('still here')")
+    result = run("from oomguard.kernel.prctl import die_with_parent\ndie_with_parent()\nprint('still here')")
     assert (result.returncode, result.stdout) == (0, "still here\n")
 
 
 def test_oom_score_adj_is_raised_and_a_refusal_is_no_error() -> None:
     result = run("""
-from oomguard.kernel.process.prctl import set_oom_score_adj
+from oomguard.kernel.prctl import set_oom_score_adj
 print(set_oom_score_adj(500), open("/proc/self/oom_score_adj").read().strip(), set_oom_score_adj(5000))
 """)
     assert result.stdout == "True 500 False\n"

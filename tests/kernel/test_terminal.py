@@ -11,7 +11,7 @@ import time
 
 PROGRAM = """
 import os, sys
-from oomguard.kernel.process.terminal import Terminal
+from oomguard.kernel.terminal import Terminal
 terminal = Terminal()
 assert terminal.is_ours()
 with terminal.keys() as keys:
@@ -79,7 +79,7 @@ def test_a_terminal_that_has_gone_is_no_error() -> None:
 
 
 def test_without_a_terminal_no_key_comes() -> None:
-    program = "from oomguard.kernel.process.terminal import Terminal; t = Terminal()\nwith t.keys() as k: assert k.read() == '' and k.wake_on() == []\nassert not t.is_ours(); t.restore()"
+    program = "from oomguard.kernel.terminal import Terminal; t = Terminal()\nwith t.keys() as k: assert k.read() == '' and k.wake_on() == []\nassert not t.is_ours(); t.restore()"
     pid = os.fork()
     if pid == 0:
         os.setsid()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+
 _LOCAL_FLAGS = 3  # of the list that tcgetattr() gives
 
 

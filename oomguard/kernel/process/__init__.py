@@ -1,1 +1,0 @@
-"""What a process asks of Linux: signals, prctl(2), the terminal, its own command."""
