@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import shlex
 import signal
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar
+
+from oomguard.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -15,10 +15,10 @@ import pwd
 import shutil
 import stat
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from oomguard.errors import NotOurs
+from oomguard.records import dataclass
 from oomguard.text import printable
 
 if TYPE_CHECKING:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, overload
 
+from oomguard.records import dataclass
 from oomguard.text import printable
 from oomguard.units import format_size
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from oomguard.kernel.proc.files import ProcFiles
+from oomguard.records import dataclass
 from oomguard.supervision.rules.limits import FASTEST_BYTES_A_SECOND, PeakBound
 
 if TYPE_CHECKING:

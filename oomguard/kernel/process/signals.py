@@ -8,11 +8,11 @@ import signal
 import struct
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from oomguard.formats.proc import only_ends_by
 from oomguard.kernel.proc.files import ProcFiles
+from oomguard.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

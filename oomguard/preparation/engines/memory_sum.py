@@ -6,10 +6,11 @@ Linux 6.18, Python 3.11, x86_64 (docs/memory.md says how); all are bytes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from oomguard.errors import BudgetTooSmall
+from oomguard.records import dataclass
 from oomguard.units import KIB, MIB, format_size
 
 if TYPE_CHECKING:

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Literal
+
+from oomguard.records import dataclass
 
 if TYPE_CHECKING:
     import socket

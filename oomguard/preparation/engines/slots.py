@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import mmap
 import os
-from dataclasses import dataclass
 
 from oomguard.errors import OomguardError
+from oomguard.records import dataclass
 from oomguard.units import format_size
 
 

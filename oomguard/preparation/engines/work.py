@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,6 +12,7 @@ from oomguard.preparation.encoding.cutting import VAL_REACH, find_first_cut, fin
 from oomguard.preparation.encoding.safe_cuts import Separators, last_safe_cut
 from oomguard.preparation.engines.messages import EncodeTask
 from oomguard.preparation.reading.source import Source, read_at
+from oomguard.records import dataclass
 from oomguard.text import printable
 from oomguard.units import format_size
 

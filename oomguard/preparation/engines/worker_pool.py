@@ -6,12 +6,13 @@ import os
 import selectors
 import socket
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from oomguard.kernel.process.commands import own_command
 from oomguard.preparation.engines.messages import Channel, Encoded
 from oomguard.preparation.engines.slots import SlotLayout, Slots
+from oomguard.records import dataclass
 
 if TYPE_CHECKING:
     from contextlib import ExitStack

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput
@@ -17,6 +16,7 @@ from oomguard.preparation.encoding.zeros import not_text
 from oomguard.preparation.reading.fields import find_field, paths_of
 from oomguard.preparation.reading.kinds import KINDS
 from oomguard.preparation.reading.packed_streams import DamagedStream, PackedStreams
+from oomguard.records import dataclass
 from oomguard.text import printable, shell_word
 from oomguard.units import KIB
 

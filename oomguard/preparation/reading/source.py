@@ -6,13 +6,14 @@ import os
 import re
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from oomguard.errors import Changed
 from oomguard.kernel.plain_files import open_input
 from oomguard.preparation.reading.kinds import KINDS
+from oomguard.records import dataclass
 from oomguard.text import printable, shell_word
 
 if TYPE_CHECKING:

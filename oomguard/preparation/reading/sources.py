@@ -9,7 +9,7 @@ import shlex
 import stat
 from array import array
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from fnmatch import fnmatchcase as fnmatch
 from itertools import pairwise
 from pathlib import Path
@@ -21,6 +21,7 @@ from oomguard.preparation.reading.folders import contents_of
 from oomguard.preparation.reading.kinds import BY_EXTENSION, COMPRESSIONS, KINDS, KNOWN
 from oomguard.preparation.reading.recognising import begins_as_json_lines, is_binary, recognise
 from oomguard.preparation.reading.source import REMOTE, STDIN, Source, SourceList, open_here
+from oomguard.records import dataclass
 from oomguard.text import printable, shell_word
 
 if TYPE_CHECKING:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from oomguard.errors import BadInput
+from oomguard.records import dataclass
 from oomguard.text import printable
 
 if TYPE_CHECKING:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from oomguard.preparation.writing.beside_files import read_part
 from oomguard.preparation.writing.spool import Spool
+from oomguard.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -12,7 +12,6 @@ import errno
 import hashlib
 import os
 from bisect import bisect_left
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import Changed
@@ -22,6 +21,7 @@ from oomguard.preparation.writing.beside_files import BesideFile, give_name, wri
 from oomguard.preparation.writing.document_ends import DocumentEnds, FullShard
 from oomguard.preparation.writing.manifest import disk_error, write_all
 from oomguard.preparation.writing.shard_check import HashThread, hash_part
+from oomguard.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from oomguard.kernel import safe_files
@@ -12,6 +12,7 @@ from oomguard.preparation.writing.read_parts import ReadParts
 from oomguard.preparation.writing.shard_check import require_own_leftovers
 from oomguard.preparation.writing.shard_writer import ShardPlan, SplitWriter
 from oomguard.preparation.writing.val_split import ValSplit
+from oomguard.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

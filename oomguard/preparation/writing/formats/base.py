@@ -8,8 +8,9 @@ split (`split_files`) are written at the end of a run.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
+
+from oomguard.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
