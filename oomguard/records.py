@@ -39,6 +39,7 @@ def _make(
     order: bool = False,
 ) -> type:
     own = vars(cls)
+    cls.__doc__ = cls.__doc__ or cls.__name__  # else Python describes the arguments there, which takes 1 ms
     cls = dataclasses.dataclass(init=False, repr=False, eq=False, slots=slots, kw_only=kw_only)(cls)
     methods: dict[str, Any] = {"__init__": _Init(cls, frozen=frozen), "__repr__": _show}
     if eq:

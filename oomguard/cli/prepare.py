@@ -272,7 +272,6 @@ def prepare_command(
         last_shard=last_shard,
         shuffle=shuffle,
     )
-    from oomguard.cli.cluster import run_planned
     from oomguard.cli.cluster_engines import ClusterFlags
 
     asked = ClusterFlags(
@@ -291,6 +290,8 @@ def prepare_command(
     )
     outer = context.obj if isinstance(context.obj, RunFlags) else None
     if asked.leaves_this_machine:
+        from oomguard.cli.cluster import run_planned
+
         run_planned(options, asked, (flags if outer is None else outer.joined(flags)).max_rss, as_json=as_json)
         return
     function = partial(

@@ -27,7 +27,6 @@ from oomguard.preparation.job import Job
 from oomguard.preparation.options import PrepareOptions, ResolvedOptions, resolve_options
 from oomguard.preparation.preconditions import identity, require_folder, require_known_length
 from oomguard.preparation.reading.kinds import KINDS
-from oomguard.preparation.reading.packed_streams import memory_ahead
 from oomguard.preparation.reading.source import REMOTE
 from oomguard.preparation.reading.sources import Found, behind_earlier, find_inputs
 from oomguard.preparation.shuffle_rules import disk_beside_shards, disk_note, require_documents
@@ -281,7 +280,11 @@ def memory_needs(sources: Sequence[Source], *, options: PrepareOptions, resolved
         from oomguard.preparation.reading.parquet_head import largest_page
 
         page, page_text = largest_page(tables) or (None, None)
-    ahead, ahead_of = memory_ahead(sources)
+    ahead, ahead_of = 0, ""
+    if any(source.compression or source.kind == "arrow" for source in sources):
+        from oomguard.preparation.reading.packed_streams import memory_ahead
+
+        ahead, ahead_of = memory_ahead(sources)
     return Needs(
         family=resolved.spec.family,
         token_bytes=resolved.spec.token_bytes,
