@@ -66,7 +66,7 @@ class _Init:
     def __get__(self, instance: object, _owner: type | None = None) -> Callable[..., None]:
         init = _compile_init(self._cls, frozen=self._frozen)
         self._cls.__init__ = init  # type: ignore[misc]
-        return init if instance is None else init.__get__(instance)  # type: ignore[no-any-return,attr-defined]
+        return init if instance is None else init.__get__(instance)
 
 
 class _Factory:
@@ -79,8 +79,9 @@ class _Factory:
 def _compile_init(cls: type, *, frozen: bool) -> Callable[..., None]:
     """Assign each field, then call __post_init__."""
     values: dict[str, Any] = {"_set": object.__setattr__, "_factory": _Factory()}
-    positional, keyword, body = ["self"], [], []
-    for one in fields(cls):  # type: ignore[arg-type]
+    positional, keyword = ["self"], list[str]()
+    body: list[str] = []
+    for one in fields(cls):
         parameter, value = _assignment(one, values)
         if one.init:
             (keyword if one.kw_only else positional).append(parameter)
@@ -96,7 +97,7 @@ def _compile_init(cls: type, *, frozen: bool) -> Callable[..., None]:
     exec("\n".join([*lines, " return __init__"]), vars(sys.modules[cls.__module__]), made)  # noqa: S102 - names of fields
     init: Callable[..., None] = made["_make"](**values)
     init.__qualname__ = f"{cls.__qualname__}.__init__"
-    init.__annotations__ = {one.name: one.type for one in fields(cls) if one.init} | {"return": None}  # type: ignore[arg-type]
+    init.__annotations__ = {one.name: one.type for one in fields(cls) if one.init} | {"return": None}
     return init
 
 
@@ -113,7 +114,7 @@ def _assignment(one: Field[Any], values: dict[str, Any]) -> tuple[str, str]:
 
 
 def _comparison(cls: type, *, order: bool) -> dict[str, Any]:
-    names = [one.name for one in fields(cls) if one.compare]  # type: ignore[arg-type]
+    names = [one.name for one in fields(cls) if one.compare]
     values: Callable[[Any], tuple[Any, ...]] = attrgetter(*names) if names[1:] else partial(_few_values, names)
 
     def compared(operator: Callable[[Any, Any], bool]) -> Callable[[Any, object], Any]:
@@ -134,8 +135,8 @@ def _few_values(names: list[str], record: Any) -> tuple[Any, ...]:
     return tuple(getattr(record, name) for name in names)
 
 
-def _guards(cls: type) -> dict[str, Any]:
-    names = frozenset(one.name for one in fields(cls))  # type: ignore[arg-type]
+def _guards(cls: Any) -> dict[str, Any]:
+    names = frozenset(one.name for one in fields(cls))
 
     def refuse(self: Any, name: str, what: str) -> None:
         if type(self) is cls or name in names:

@@ -190,7 +190,7 @@ class Pipeline:
             self._ready.popleft()
             worker.outstanding[work.task.slot] = work
             try:
-                worker.channel.send(replace(work.task, scratch=work.needs))
+                worker.channel.send(replace(work.task, scratch=work.needs) if work.needs else work.task)
             except OSError:
                 self._bury(worker)
 

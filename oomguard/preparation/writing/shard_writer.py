@@ -20,7 +20,8 @@ from oomguard.kernel.storage import start_writeback
 from oomguard.preparation.writing.beside_files import BesideFile, give_name, write_beside
 from oomguard.preparation.writing.document_ends import DocumentEnds, FullShard
 from oomguard.preparation.writing.manifest import disk_error, write_all
-from oomguard.preparation.writing.shard_check import HashThread, hash_part
+from oomguard.preparation.writing.shard_check import hash_part
+from oomguard.preparation.writing.side_thread import HashThread, SideThread
 from oomguard.records import dataclass
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from oomguard.preparation.writing.formats.base import Layout, OutputFormat
 
 # Dirty pages count against a cgroup's limit and must not pile up: each of these is handed to the disk at once.
-_WRITEBACK_BYTES = 8 << 20
+_WRITEBACK_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +88,7 @@ class SplitWriter:
         self._tokens = 0  # in the open shard
         self._written_back = 0
         self._hash = HashThread(hashlib.sha256())
+        self._flush = SideThread("oomguard-flush")
         self._token_bytes = plan.layout.token_bytes
         self._header = plan.header(None)
         self._held: SplitWriter | None = None  # a full shard before the open one, which may have to join it
@@ -140,11 +142,8 @@ class SplitWriter:
     def _write_back(self) -> None:
         end = self._size
         if end - self._written_back >= _WRITEBACK_BYTES:
-            # Waits for the stretch before this one, so at most two are dirty.
-            before = max(0, self._written_back - _WRITEBACK_BYTES)
-            start_writeback(self._fd, before, self._written_back - before, wait=True)
-            os.posix_fadvise(self._fd, 0, self._written_back, os.POSIX_FADV_DONTNEED)
-            start_writeback(self._fd, self._written_back, end - self._written_back, wait=False)
+            self._flush.wait()  # so at most three stretches are dirty
+            self._flush.begin(_flush_stretch, self._fd, self._written_back, end)
             self._written_back = end
 
     @property
@@ -185,8 +184,9 @@ class SplitWriter:
 
     def _apart(self) -> SplitWriter:
         """A writer of what is open here, with a digest of its own."""
+        self._flush.wait()
         apart = copy.copy(self)
-        apart._hash = HashThread(self._hash.digest)
+        apart._hash, apart._flush = HashThread(self._hash.digest), SideThread("oomguard-flush")
         return apart
 
     def _finish_held(self) -> None:
@@ -258,6 +258,7 @@ class SplitWriter:
     def _complete(self, name: str) -> BesideFile:
         """The open shard as a file that only lacks its name."""
         try:
+            self._flush.wait()
             self._complete_header()
             os.fsync(self._fd)
             # What is done with is not kept in the page cache, where it would count against the budget.
@@ -282,6 +283,7 @@ class SplitWriter:
 
     def _forget(self) -> None:
         """The shard is no longer open. What it was built from stays until a checkpoint needs it no more."""
+        self._flush.close()
         os.close(self._fd)
         self._fd = -1
         self._tokens = 0
@@ -312,6 +314,7 @@ class SplitWriter:
         """Put all that was written on disk and give the position to continue from."""
         if self._fd >= 0:
             try:
+                self._flush.wait()
                 os.fdatasync(self._fd)
             except OSError as error:
                 raise disk_error(error, self._temporary) from error
@@ -398,6 +401,7 @@ class SplitWriter:
     def close(self) -> None:
         """Close an open shard as it is; harmless after `finish_shard`."""
         self._hash.close()
+        self._flush.close()
         if self._held is not None:
             self._held.close()
         if self._fd >= 0:
@@ -405,3 +409,11 @@ class SplitWriter:
         self._fd = -1
         if self._ends is not None:
             self._ends.close()
+
+
+def _flush_stretch(fd: int, start: int, end: int) -> None:
+    """Wait for the stretch before this one, which is then not kept in the page cache, and begin to write this one."""
+    before = max(0, start - _WRITEBACK_BYTES)
+    start_writeback(fd, before, start - before, wait=True)
+    os.posix_fadvise(fd, 0, start, os.POSIX_FADV_DONTNEED)
+    start_writeback(fd, start, end - start, wait=False)
