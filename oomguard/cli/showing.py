@@ -7,6 +7,7 @@ import json
 import os
 import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -15,7 +16,7 @@ import typer
 from oomguard.cli.console import coloured, wants_colour
 from oomguard.errors import BadInput, NotOurs
 from oomguard.kernel import safe_files
-from oomguard.text import printable
+from oomguard.text import Rows, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-_NARROWEST = 40
+_NARROWEST, _USUAL_WIDTH = 40, 80  # columns
 _GENERATOR = '<meta name="generator" content="oomguard">'  # tells a page of ours from another file
 _ANOTHER = "--html page.html, or another new file in a folder of yours"
 _BLOCKS = str.maketrans("▁▂▃▄▅▆▇█", "..::++##")  # of a chart, where the locale has no better
@@ -112,17 +113,33 @@ def screen(shown: RenderableType, *, to: TextIO | None = None) -> str:
 
     Without the spaces that Rich pads with: a file or a paste does not need them. Nothing is written anywhere.
     """
+    stream = to or sys.stdout
+    lines = shown.lines(max(_NARROWEST, _columns())) if isinstance(shown, Rows) else _drawn(shown)
+    text = "\n".join(line.rstrip() for line in lines)
+    if not _shows_blocks(stream):
+        text = text.translate(_BLOCKS)
+    return coloured(text) if wants_colour(stream) else text
+
+
+def _drawn(shown: RenderableType) -> list[str]:
     from rich.console import Console
 
-    stream = to or sys.stdout
     drawn = io.StringIO()
     console = Console(file=drawn, color_system=None, soft_wrap=True)
     console.width = max(_NARROWEST, console.width)
     console.print(shown)
-    text = "\n".join(line.rstrip() for line in drawn.getvalue().splitlines())
-    if not _shows_blocks(stream):
-        text = text.translate(_BLOCKS)
-    return coloured(text) if wants_colour(stream) else text
+    return drawn.getvalue().splitlines()
+
+
+def _columns() -> int:
+    """The width of the terminal, found where Rich finds it."""
+    given = os.environ.get("COLUMNS", "")
+    if given.isdigit():
+        return int(given)
+    for fd in range(3):
+        with suppress(OSError):
+            return os.get_terminal_size(fd).columns or _USUAL_WIDTH
+    return _USUAL_WIDTH
 
 
 def _shows_blocks(stream: TextIO) -> bool:

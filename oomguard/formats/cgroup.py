@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Literal
 
 from oomguard.formats.mounts import parse_mountinfo
+from oomguard.records import dataclass
 
 # What the kernel writes about memory cgroups, version 1 and 2.
 #

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from oomguard.records import dataclass
 
 # Which file systems are mounted where. Source: Linux fs/proc_namespace.c, show_mountinfo(); proc_pid_mountinfo(5).
 

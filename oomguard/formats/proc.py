@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import signal
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from oomguard.formats.mounts import unescape_octal
+from oomguard.records import dataclass
 from oomguard.units import KIB
 
 if TYPE_CHECKING:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 from oomguard.errors import NothingFound
 from oomguard.formats.cgroup import parse_count
 from oomguard.formats.proc import parse_meminfo
 from oomguard.kernel.cgroup.directory import MemcgDir, find_own_memcg, read_kernel_text
+from oomguard.records import dataclass
 from oomguard.units import format_size
 
 # How much memory a new job may really use: what the machine has left, and every cgroup above us.

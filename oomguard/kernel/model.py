@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from oomguard.records import dataclass
 from oomguard.units import MIB
 
 # A process that only starts needs about this: less is a typing mistake.

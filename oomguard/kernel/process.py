@@ -12,13 +12,13 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.errors import CannotStart
 from oomguard.formats.proc import only_ends_by
 from oomguard.kernel.proc import ProcFiles
+from oomguard.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from oomguard.preparation.engines.line_feed import LineFeed, RowFeed
 from oomguard.preparation.engines.memory_sum import SCRATCH, BudgetPlan, Needs, budget_with_room, flag_for
 from oomguard.preparation.engines.messages import ReaderConfig, WorkerConfig
 from oomguard.preparation.engines.work import CutRules, PlainFeed
+from oomguard.records import dataclass
 from oomguard.text import printable, shell_word
 from oomguard.units import MIB, format_size
 

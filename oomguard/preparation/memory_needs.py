@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from oomguard.kernel.machine import usable_cpus
 from oomguard.preparation.encoding.load_engine import uses_core
 from oomguard.preparation.engines.memory_sum import BudgetPlan, Needs, plan_budget
-from oomguard.preparation.reading.packed_streams import memory_ahead
 from oomguard.units import MIB
 
 if TYPE_CHECKING:
@@ -28,7 +27,11 @@ def memory_needs(sources: Sequence[Source], *, options: PrepareOptions, resolved
         from oomguard.preparation.reading.parquet_head import largest_page
 
         page, page_text = largest_page(tables) or (None, None)
-    ahead, ahead_of = memory_ahead(sources)
+    ahead, ahead_of = 0, ""
+    if any(source.compression or source.kind == "arrow" for source in sources):
+        from oomguard.preparation.reading.packed_streams import memory_ahead
+
+        ahead, ahead_of = memory_ahead(sources)
     return Needs(
         family=resolved.spec.family,
         token_bytes=resolved.spec.token_bytes,

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, overload
+from dataclasses import asdict, replace
+from typing import Any, overload
 
-from oomguard.text import printable
+from oomguard.records import dataclass
+from oomguard.text import Command, Rows, printable
 from oomguard.units import format_size
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
 
 _SHOWN = 6
 
@@ -71,23 +69,14 @@ class ShardSet:
     verify: str = ""  # what was asked with --verify; empty: made by a version that did not note it
     shuffle: int | None = None  # the seed of the order of documents; None: as the input has them
 
-    def render(self) -> RenderableType:
+    def render(self) -> Rows:
         """Build the screen for people."""
-        from rich.console import Group
-        from rich.table import Table
-        from rich.text import Text
+        return Rows(self._lines(), below=("", *self._next()))
 
-        screen = Table.grid(padding=(0, 2))
-        screen.add_column()
-        screen.add_column(overflow="fold")
-        for label, value in self._lines():
-            screen.add_row(label, Text(value))
-        return Group(screen, *(Text(line) for line in ("", *self._next())))
-
-    def _lines(self) -> list[tuple[str, str]]:
+    def _lines(self) -> list[tuple[str, str | Command]]:
         per_byte = self.input_bytes / self.tokens if self.tokens else 0
         rate = f", {format_size(self.bytes_per_second)}/s" if self.bytes_per_second else ""
-        lines = [
+        lines: list[tuple[str, str | Command]] = [
             ("already done" if self.already_done else "done", printable(self.folder)),
             (
                 "read",
@@ -191,26 +180,21 @@ class PreparePlan:
     shuffle: int | None = None  # the seed
     shuffle_disk_bytes: int | None = None  # beside the shards, until the end; None: none, or not known
 
-    def render(self) -> RenderableType:
+    def render(self) -> Rows:
         """Build the screen for people."""
-        from rich.table import Table
-        from rich.text import Text
-
-        screen = Table.grid(padding=(0, 2))
-        screen.add_column()
-        screen.add_column(overflow="fold")
+        rows: list[tuple[str, str | Command]] = []
         for item in self.inputs[:_SHOWN]:
             size = "size unknown" if item["size"] is None else format_size(item["size"])
             packed = f", {item['compression']}" if item["compression"] else ""
-            screen.add_row("input", Text(f"{printable(item['path'])}  {size} ({item['kind']}{packed})"))
+            rows.append(("input", f"{printable(item['path'])}  {size} ({item['kind']}{packed})"))
         if len(self.inputs) > _SHOWN:
-            screen.add_row("", f"and {len(self.inputs) - _SHOWN} more")
+            rows.append(("", f"and {len(self.inputs) - _SHOWN} more"))
         output = (
             "size unknown"
             if self.estimated_output_bytes is None
             else f"about {format_size(self.estimated_output_bytes)}"
         )
-        for label, value in (
+        rows += [
             (
                 "output",
                 f"{printable(self.folder)}  {output} ({self.format}, {self.encoding}, uint{8 * self.token_bytes})",
@@ -225,9 +209,8 @@ class PreparePlan:
                 f"{format_size(self.done_bytes)} of the input, by an earlier run" if self.done_bytes else "nothing yet",
             ),
             *(("note", note) for note in self.notes),
-        ):
-            screen.add_row(label, Text(value))
-        return screen
+        ]
+        return Rows(rows)
 
     def _disk(self) -> str:
         free = f"{format_size(self.free_disk_bytes)} free"

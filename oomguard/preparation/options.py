@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import codecs
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -16,6 +16,7 @@ from oomguard.preparation.reading.file_kinds import Wanted
 from oomguard.preparation.reading.kinds import FORMATS, InputFormat
 from oomguard.preparation.shuffle_rules import LARGEST_SEED
 from oomguard.preparation.writing.formats.layout_options import find_format, new_layout
+from oomguard.records import dataclass
 
 if TYPE_CHECKING:
     from oomguard.preparation.encoding.encodings import EncodingSpec

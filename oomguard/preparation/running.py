@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import signal
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oomguard.errors import OomguardError, Stopped
 from oomguard.kernel.process import stop_on_signals
 from oomguard.preparation.engines.pipeline import MemoryMeter, Pipeline, PipelineState
+from oomguard.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

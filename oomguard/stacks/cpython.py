@@ -11,11 +11,12 @@ import os
 import re
 import stat
 import struct
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from oomguard.formats.proc import parse_proc_stat
 from oomguard.kernel.proc import ProcFiles
+from oomguard.records import dataclass
 from oomguard.stacks.layout import (
     DEBUG_OFFSETS_SIZE,
     PythonLayout,

@@ -13,8 +13,9 @@ Source: elf(5), System V ABI chapter 4.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
+
+from oomguard.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

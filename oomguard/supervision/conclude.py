@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from oomguard.kernel.machine import read_available
 from oomguard.supervision.model import STOPPED_CODE, RunOutcome
-from oomguard.supervision.rules.advice import advise, size_by_flag
 
 if TYPE_CHECKING:
     from oomguard.supervision.backends.base import Backend
@@ -44,12 +43,16 @@ def make_outcome(job: StartedJob, command: tuple[str, ...], record: RunRecord) -
         return with_held(outcome, held, samples)
     if code == 0 or not outcome.processes:
         return outcome
+    from oomguard.supervision.rules.advice import size_by_flag  # 5 ms, which a job that went well need not pay
+
     # A heap that was sized by the limit is full before the budget is met, and the program ends by itself.
     return replace(outcome, advice=tuple(size_by_flag(outcome.processes[:1], outcome.budget)))
 
 
 def with_held(outcome: RunOutcome, held: Snapshot, samples: JobSamples) -> RunOutcome:
     """Add what was seen of the job while it was held, and what follows from that."""
+    from oomguard.supervision.rules.advice import advise
+
     return replace(
         outcome,
         held_seconds=held.seconds,

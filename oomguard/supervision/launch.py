@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import signal
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oomguard.errors import CannotStart, WorkerFailed
 from oomguard.kernel.cgroup.limits import limits_around, machine_limit
 from oomguard.kernel.prctl import become_subreaper
 from oomguard.kernel.proc import ProcessTree, ProcFiles
+from oomguard.records import dataclass
 from oomguard.supervision.backends.choose import describe, find_place
 from oomguard.supervision.options import BudgetRequest, Enforcement
 from oomguard.supervision.orphans import end_orphans, find_orphans, name_orphans

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, field, fields
 from typing import Any, ClassVar, Literal
 
 from oomguard.formats.proc import MemoryShare
 from oomguard.kernel.model import OpenInput, ProcessFacts, ProcessStack, StackFrame
+from oomguard.records import dataclass
 from oomguard.supervision.rules.user_code import user_frame
 from oomguard.text import Drawn, printable
 

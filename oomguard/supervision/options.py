@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from oomguard.errors import BadInput, BudgetTooSmall
 from oomguard.kernel.model import LEAST_BUDGET
+from oomguard.records import dataclass
 from oomguard.units import format_size, parse_percentage, parse_size
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import signal
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.kernel.proc import ProcFiles
 from oomguard.kernel.process import signal_if
+from oomguard.records import dataclass
 from oomguard.text import printable
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -18,6 +18,7 @@ from oomguard.kernel.cgroup import directory as cgroup_files
 from oomguard.kernel.cgroup.directory import MemcgDir, find_own_cgroup, read_kernel_text
 from oomguard.kernel.cgroup.limits import PAGE_SIZE, MadeMemcg, at_first_place, lowest_limit, machine_limit, set_limits
 from oomguard.kernel.cgroup.refusals import LimitDidNotStick, MemcgUnavailable
+from oomguard.records import dataclass
 from oomguard.supervision.options import usual_budget
 from oomguard.units import format_size
 

@@ -21,13 +21,13 @@ import signal
 import struct
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import NoReturn
 
 from oomguard.kernel.cgroup import directory as cgroup_files
 from oomguard.kernel.prctl import become_subreaper, die_with_parent, own_name, set_name
 from oomguard.kernel.proc import ProcessTree
 from oomguard.kernel.process import SignalFile, signal_if
+from oomguard.records import dataclass
 from oomguard.supervision.orphans import mark_job
 
 # Another than the supervisor's, so that one `killall oomguard` does not take both: the kernel keeps 15 bytes.

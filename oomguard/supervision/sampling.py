@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from oomguard.kernel.proc import ProcFiles
+from oomguard.records import dataclass
 from oomguard.supervision.rules.limits import FASTEST_BYTES_A_SECOND, PeakBound
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ _CALM_GROWTH = 1 << 16  # bytes from one look to the next
 _LEDGER_FRACTION = 0.5  # of the budget: from here on it is kept where the job grows
 _LEDGER_COST_SECONDS = 0.001  # of a look, at most
 _LEDGER_IMPORT_SECONDS = 0.01
+_LEDGER_LOADED, _LEDGER_LOADED_SECONDS = 0.25, 1.0  # of the budget, or after so long: a short job does without
 _MARK_SECONDS = 0.01
 _RISE = 1.05  # of what the job held when its largest process was last looked for
 _MOST_LOOKED_AT = 16
@@ -113,7 +115,10 @@ class JobSamples:
     def _keep_ledger(self, unreclaimable: int, cpu_before: float) -> None:
         """From half of the budget on, see where the job grows. What that needs is loaded before, when there is time."""
         if self.ledger is None:
-            if self._has_time(unreclaimable, _LEDGER_IMPORT_SECONDS):
+            is_worth_it = unreclaimable >= _LEDGER_LOADED * self._backend.limits.budget or (
+                time.monotonic() - self._began >= _LEDGER_LOADED_SECONDS
+            )
+            if is_worth_it and self._has_time(unreclaimable, _LEDGER_IMPORT_SECONDS):
                 from oomguard.supervision.growth.ledger import GrowthLedger
 
                 self.ledger = GrowthLedger(self._backend.limits.budget, self._began)

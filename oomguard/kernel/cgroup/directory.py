@@ -6,7 +6,6 @@ import errno
 import os
 import re
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +21,7 @@ from oomguard.formats.cgroup import (
     parse_v1_hierarchical_limit,
     path_in_mount,
 )
+from oomguard.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

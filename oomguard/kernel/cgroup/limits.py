@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -13,6 +13,7 @@ from oomguard.kernel.cgroup import directory as cgroup_files
 from oomguard.kernel.cgroup.directory import MemcgDir, find_own_cgroup, find_own_memcg, read_kernel_text
 from oomguard.kernel.cgroup.refusals import LimitDidNotStick, explain_refusals, no_controller
 from oomguard.kernel.model import SUPERVISOR_MEMORY, LimitAbove
+from oomguard.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable

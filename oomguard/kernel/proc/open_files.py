@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from oomguard.formats.mounts import parse_mountinfo
 from oomguard.formats.proc import parse_meminfo
 from oomguard.kernel.model import OpenInput
 from oomguard.kernel.proc import ProcFiles
+from oomguard.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

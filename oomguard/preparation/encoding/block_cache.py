@@ -12,7 +12,6 @@ import contextlib
 import hashlib
 import mmap
 import os
-import secrets
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -120,7 +119,7 @@ def _map_checked(folder_fd: int, name: str) -> memoryview:
 
 def _write(folder_fd: int, name: str, data: bytes | mmap.mmap | memoryview) -> None:
     """Write a file beside its place and rename it, so that no process ever sees a part of it."""
-    temporary = f".{name}.{secrets.token_hex(8)}"
+    temporary = f".{name}.{os.urandom(8).hex()}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with os.fdopen(os.open(temporary, flags, 0o600, dir_fd=folder_fd), "wb") as file:
         try:

@@ -9,7 +9,7 @@ import binascii
 import hashlib
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import FunctionType
 from typing import TYPE_CHECKING, Literal
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 from oomguard.errors import BadInput, Changed, NothingFound
 from oomguard.kernel.plain_files import read_regular
 from oomguard.preparation.encoding.splitters import CL100K, O200K, R50K, find_splitter, name_of
+from oomguard.records import dataclass
 from oomguard.text import printable
 from oomguard.units import MIB
 

@@ -12,12 +12,12 @@ import enum
 import mmap
 import sys
 from array import array
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from oomguard.errors import OomguardError
+from oomguard.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Buffer  # type: ignore[attr-defined,unused-ignore]  # 3.12

@@ -7,7 +7,6 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from oomguard.preparation.encoding.block_cache import open_vocabulary
 from oomguard.preparation.encoding.encodings import EncodingSpec, rank_text
 from oomguard.preparation.encoding.native import SLACK_TOKENS, Encoder, Status, Vocabulary
 from oomguard.preparation.encoding.tokenizers import BadUtf8, NeedsRoom
@@ -116,6 +115,8 @@ def write_vocabulary(spec: EncodingSpec, file: Path, fd: int) -> None:
 
 def load_vocabulary(spec: EncodingSpec, file: Path) -> Vocabulary:
     """Give the vocabulary of a tokenizer's file. Raises: as `open_vocabulary`."""
+    from oomguard.preparation.encoding.block_cache import open_vocabulary  # 3 ms, which workers need not pay
+
     return open_vocabulary(file, ranks=partial(rank_text, spec), sha256=spec.sha256)
 
 

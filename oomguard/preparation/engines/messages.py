@@ -10,8 +10,11 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import MISSING, field, fields
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
+
+from oomguard.records import dataclass
 
 if TYPE_CHECKING:
     import socket
@@ -101,6 +104,14 @@ class Encoded:
     needs: int = 0  # of "room": bytes
 
 
+@cache
+def _defaults(kind: type) -> list[tuple[str, Any]]:
+    """The fields of a message, and what each is where nothing is said; MISSING equals no value."""
+    return [
+        (one.name, one.default if one.default_factory is MISSING else one.default_factory()) for one in fields(kind)
+    ]
+
+
 class Channel:
     """JSON objects over a stream socket."""
 
@@ -111,8 +122,10 @@ class Channel:
 
     def send(self, message: Any) -> None:
         """Send a dataclass or a dict. Raises: OSError if the other side is gone."""
-        # asdict() would look into each value, at ten times the cost; these are flat.
-        plain = message if isinstance(message, dict) else {name: getattr(message, name) for name in message.__slots__}
+        # asdict() would look into each value, at ten times the cost: these are flat. Usual values are left out.
+        plain = message
+        if not isinstance(message, dict):
+            plain = {n: value for n, usual in _defaults(message.__class__) if (value := getattr(message, n)) != usual}
         self.connection.sendall(json.dumps(plain, separators=(",", ":")).encode() + b"\n")
 
     def tell(self, message: Any) -> None:

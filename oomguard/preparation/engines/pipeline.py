@@ -9,7 +9,7 @@ from __future__ import annotations
 import selectors
 import time
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BudgetTooSmall, OomguardError, Stopped, WorkerFailed
@@ -18,6 +18,7 @@ from oomguard.preparation.engines.intake import Intake
 from oomguard.preparation.engines.worker_pool import Child
 from oomguard.preparation.writing.sink_thread import SinkThread
 from oomguard.preparation.writing.token_sink import EncodedPiece, Totals
+from oomguard.records import dataclass
 from oomguard.units import format_size
 
 if TYPE_CHECKING:
@@ -189,7 +190,7 @@ class Pipeline:
             self._ready.popleft()
             worker.outstanding[work.task.slot] = work
             try:
-                worker.channel.send(replace(work.task, scratch=work.needs))
+                worker.channel.send(replace(work.task, scratch=work.needs) if work.needs else work.task)
             except OSError:
                 self._bury(worker)
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import mmap
 import os
-from dataclasses import dataclass
 
 from oomguard.errors import OomguardError
+from oomguard.records import dataclass
 from oomguard.units import format_size
 
 
@@ -75,6 +75,8 @@ class Slots:
                 do="ulimit -v unlimited -f unlimited -n 1024, then the same command again",
             ) from error
         self.view = memoryview(self.memory)
+        self._tokens_at, self._ends_at = layout.tokens_at, layout.ends_at
+        self._origins_at, self._slot_bytes = layout.origins_at, layout.slot_bytes
 
     def close(self) -> None:
         """Close the file; what is mapped stays until nobody looks at it any more."""
@@ -82,7 +84,7 @@ class Slots:
 
     def text(self, slot: int, size: int) -> memoryview:
         """The first `size` bytes of text in a slot."""
-        start = slot * self.layout.slot_bytes
+        start = slot * self._slot_bytes
         return self.view[start : start + size]
 
     def tokens(self, slot: int, count: int) -> memoryview:
@@ -92,29 +94,29 @@ class Slots:
 
     def ends(self, slot: int, count: int) -> memoryview:
         """The first `count` document ends in a slot, int64: the token after each document's last."""
-        start = slot * self.layout.slot_bytes + self.layout.ends_at
+        start = slot * self._slot_bytes + self._ends_at
         return self.view[start : start + 8 * count].cast("q")
 
     def token_room(self, slot: int) -> memoryview:
         """All the room for tokens in a slot, as an array of them."""
-        start, end = self.tokens_start(slot), slot * self.layout.slot_bytes + self.layout.ends_at
+        start, end = self.tokens_start(slot), slot * self._slot_bytes + self._ends_at
         return self.view[start:end].cast("H" if self.layout.token_bytes == 2 else "I")
 
     def end_room(self, slot: int) -> memoryview:
         """All the room for document ends in a slot, int64."""
-        start = slot * self.layout.slot_bytes
-        return self.view[start + self.layout.ends_at : start + self.layout.origins_at].cast("q")
+        start = slot * self._slot_bytes
+        return self.view[start + self._ends_at : start + self._origins_at].cast("q")
 
     def origins(self, slot: int, count: int) -> memoryview:
         """Room for the first `count` origins in a slot, int64: where in its source each document begins."""
-        start = slot * self.layout.slot_bytes + self.layout.origins_at
+        start = slot * self._slot_bytes + self._origins_at
         return self.view[start : start + 8 * count].cast("q")
 
     def tokens_start(self, slot: int) -> int:
         """Offset of a slot's tokens in the whole memory."""
-        return slot * self.layout.slot_bytes + self.layout.tokens_at
+        return slot * self._slot_bytes + self._tokens_at
 
     def free_pages(self, slot: int) -> None:
         """Give a slot's memory back to the kernel; it reads as zeros afterwards."""
-        start = slot * self.layout.slot_bytes
-        self.memory.madvise(mmap.MADV_REMOVE, start, self.layout.slot_bytes)
+        start = slot * self._slot_bytes
+        self.memory.madvise(mmap.MADV_REMOVE, start, self._slot_bytes)

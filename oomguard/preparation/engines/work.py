@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,6 +12,7 @@ from oomguard.preparation.encoding.cutting import VAL_REACH, find_first_cut, fin
 from oomguard.preparation.encoding.safe_cuts import Separators, last_safe_cut
 from oomguard.preparation.engines.messages import EncodeTask
 from oomguard.preparation.reading.source import Source, read_at
+from oomguard.records import dataclass
 from oomguard.text import printable
 from oomguard.units import format_size
 
@@ -141,11 +142,16 @@ class PlainFeed:
     rules: CutRules
     offset: int = 0
     val_from: int | None = None  # where validation begins
+    size: int = field(init=False)  # bytes of the file when the run began
+    end: int = field(init=False)  # where cutting ends: at a safe cut, or with the file
     _fd: int = field(init=False)
     _cut: Callable[[bytes], int | None] = field(init=False)
     _separators: Separators | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
+        assert self.source.size is not None
+        self.size = self.source.size
+        self.end = self.size if self.source.end is None else self.source.end
         try:
             self._fd = self.source.open_here()
         except OSError as error:
@@ -159,17 +165,6 @@ class PlainFeed:
         )
         if self.rules.separator:
             self._separators = Separators(self.rules.separator, universal_newlines=self.rules.universal_newlines)
-
-    @property
-    def size(self) -> int:
-        """Bytes of the file when the run began."""
-        assert self.source.size is not None
-        return self.source.size
-
-    @property
-    def end(self) -> int:
-        """Where cutting ends: at a safe cut, or with the file."""
-        return self.size if self.source.end is None else self.source.end
 
     def set_val_fraction(self, fraction: Fraction) -> None:
         """Let validation begin where the last `fraction` does; nothing is for it if there is no cut near there.

@@ -6,12 +6,13 @@ import os
 import selectors
 import socket
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from oomguard.kernel.process import own_command
 from oomguard.preparation.engines.messages import Channel, Encoded
 from oomguard.preparation.engines.slots import SlotLayout, Slots
+from oomguard.records import dataclass
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -130,15 +131,21 @@ class WorkerPool:
 
     def worker_for(self, work: Work) -> Child | None:
         """Give a worker with time for a chunk. Large pages go side by side as far as the budget has room for them."""
-        others = [other for worker in self._workers for other in worker.outstanding.values()]
-        is_alone = work.is_alone or any(other.is_alone for other in others)
-        needs = work.needs + sum(other.needs for other in others)
-        if others and (is_alone or needs > self._job.budget.together):
+        if self._must_wait(work):
             return None
         while len(self._workers) < self.allowed:
             self._start()
         free = [worker for worker in self._workers if len(worker.outstanding) < _DEPTH]
         return min(free, key=lambda worker: (len(worker.outstanding), not worker.ready), default=None)
+
+    def _must_wait(self, work: Work) -> bool:
+        """Whether it needs what others have now, or one of them may not be disturbed."""
+        others = [other for worker in self._workers for other in worker.outstanding.values()]
+        special = [one for one in (work, *others) if one.needs or one.is_suspect]
+        if not special or not others:
+            return False
+        needs = sum(one.needs for one in special)
+        return any(one.is_alone for one in special) or needs > self._job.budget.together
 
     def ask_plan(self, message: dict[str, Any]) -> None:
         """Have a worker look which rows a parquet file has."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import struct
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from oomguard.kernel.plain_files import open_regular
 from oomguard.preparation.reading.fields import paths_of
+from oomguard.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,10 +5,11 @@ To add one, write NAME_format.py in this folder, with its KIND and its reader: i
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+
+from oomguard.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from array import array
-from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate
 from operator import attrgetter
@@ -15,6 +14,7 @@ import msgspec
 
 from oomguard.preparation.encoding.native import CoreUnavailable, utf8_prefix
 from oomguard.preparation.reading.fields import find_field, paths_of
+from oomguard.records import dataclass
 from oomguard.text import printable
 from oomguard.units import MIB
 

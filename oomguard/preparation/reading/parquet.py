@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import zlib
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, Changed, OomguardError
@@ -21,6 +21,7 @@ from oomguard.preparation.reading.parquet_file import (
     leaf_path,
 )
 from oomguard.preparation.reading.parquet_pages import ChunkPages, read_chunk_pages
+from oomguard.records import dataclass
 from oomguard.text import printable, shell_word
 from oomguard.units import KIB, MIB
 

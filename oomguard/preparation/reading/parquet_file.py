@@ -7,7 +7,7 @@ Source: parquet.thrift (FileMetaData and below) and Thrift's compact protocol.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from oomguard.records import dataclass
 
 _MAGIC = b"PAR1"
 PAGES_AT = len(_MAGIC)

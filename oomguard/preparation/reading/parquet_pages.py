@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from oomguard.records import dataclass
 from oomguard.units import KIB, MIB
 
 if TYPE_CHECKING:

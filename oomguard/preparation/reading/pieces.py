@@ -8,11 +8,11 @@ each begins in its source: a byte of the inflated file, or a row.
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
 
 from oomguard.errors import BadInput, BudgetTooSmall, OomguardError
+from oomguard.records import dataclass
 from oomguard.units import MIB, format_size
 
 if TYPE_CHECKING:

@@ -6,13 +6,14 @@ import os
 import re
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from oomguard.errors import Changed
 from oomguard.kernel.plain_files import open_input
 from oomguard.preparation.reading.kinds import KINDS
+from oomguard.records import dataclass
 from oomguard.text import printable, shell_word
 
 if TYPE_CHECKING:
@@ -194,6 +195,7 @@ class SourceList(Sequence[Source]):
         self._folder_of, self._kind_of = array("I"), array("H")
         self._size, self._mtime, self._inode, self._ctime = (array("q") for _ in range(4))
         self._others: dict[int, Source] = {}  # streams, files on servers
+        self._last: tuple[int, Source] | None = None  # that was asked for
         self._folder_names: list[str] = []
         self._kind_facts: list[tuple[Any, ...]] = []
         for source in sources:
@@ -229,7 +231,11 @@ class SourceList(Sequence[Source]):
         """Give one, or a list of some."""
         if isinstance(at, slice):
             return [self._make(index) for index in range(*at.indices(len(self)))]
-        return self._make(range(len(self))[at])
+        index = range(len(self))[at]
+        last = self._last
+        if last is None or last[0] != index:  # whoever cuts a source asks for it again and again
+            last = self._last = index, self._make(index)
+        return last[1]
 
     def __iter__(self) -> Iterator[Source]:
         """Each in turn."""

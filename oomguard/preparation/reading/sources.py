@@ -6,7 +6,7 @@ import glob
 import os
 import re
 from array import array
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from oomguard.preparation.reading.file_kinds import FileKinds, InputNotes, Wante
 from oomguard.preparation.reading.folders import RealPath, check_links, contents_of, list_folder, natural, status_of
 from oomguard.preparation.reading.kinds import KINDS, ending, kind_of, split_name
 from oomguard.preparation.reading.source import REMOTE, STDIN, Source, SourceList
+from oomguard.records import dataclass
 from oomguard.text import printable, shell_word
 
 if TYPE_CHECKING:

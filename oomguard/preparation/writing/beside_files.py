@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from oomguard.kernel import safe_files
@@ -15,6 +14,7 @@ from oomguard.kernel.storage import start_writeback
 from oomguard.preparation.writing.formats.base import FinishedShard
 from oomguard.preparation.writing.manifest import disk_error, write_all
 from oomguard.preparation.writing.shard_check import file_identity, not_ours
+from oomguard.records import dataclass
 from oomguard.units import MIB
 
 if TYPE_CHECKING:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import zlib
 from array import array
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from oomguard.errors import Changed
 from oomguard.kernel import safe_files
 from oomguard.preparation.writing.beside_files import read_part
 from oomguard.preparation.writing.manifest import disk_error, write_all
+from oomguard.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -16,7 +16,7 @@ import json
 import os
 import stat
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ from oomguard.preparation.writing.manifest_lines import (
     old_shards,
     salvage_lines,
 )
+from oomguard.records import dataclass
 from oomguard.text import printable
 from oomguard.units import format_size
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import zlib
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -165,21 +166,24 @@ def read_crc(source: Source, start: int, end: int) -> tuple[int, list[int | None
 
 def join_crc(first: int, second: int, size: int) -> int:
     """Give the CRC-32 of two texts, one after the other, from that of each and the bytes of the second."""
-    shift, power = _ONE, 0
+    place = 0
     while size:
-        if size & 1:
-            shift = _multiply(shift, _power(power))
-        size, power = size >> 1, power + 1
-    return _multiply(shift, first) ^ second
+        if size & 255:
+            first = _multiply(first, _power(size & 255, place))
+        size, place = size >> 8, place + 1
+    return first ^ second
 
 
-_powers = [1 << 23]  # x to the 8 times 2 to the n, modulo the polynomial
-
-
-def _power(number: int) -> int:
-    while len(_powers) <= number:
-        _powers.append(_multiply(_powers[-1], _powers[-1]))
-    return _powers[number]
+@cache
+def _power(number: int, place: int) -> int:
+    """Give x to the 8 times `number` times 256 to the `place`, modulo the polynomial."""
+    if number == 1:
+        power = 1 << 23 if place == 0 else _power(1, place - 1)
+        for _ in range(8 if place else 0):
+            power = _multiply(power, power)
+        return power
+    half = _power(number // 2, place)
+    return _multiply(_multiply(half, half), _power(1, place)) if number % 2 else _multiply(half, half)
 
 
 def _multiply(left: int, right: int) -> int:

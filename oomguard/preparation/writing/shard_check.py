@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import queue
-import threading
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput, Changed
-from oomguard.kernel.prctl import set_name
 from oomguard.text import printable
-from oomguard.units import KIB, MIB
+from oomguard.units import MIB
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,8 +16,6 @@ if TYPE_CHECKING:
 
     from oomguard.preparation.writing.formats.base import Layout, OutputFormat
     from oomguard.preparation.writing.manifest import Progress
-
-_LEAST_FOR_A_THREAD = 64 * KIB  # less is hashed sooner than another thread hears of it
 
 
 def file_identity(status: os.stat_result) -> list[int]:
@@ -119,65 +114,3 @@ def hash_part(fd: int, digest: Any, start: int, end: int) -> Any:
 
 def _not_as_left(file: Path, how: str) -> Changed:
     return Changed(f"{printable(str(file))} was made by an earlier run and {how}", do="--restart makes all of it again")
-
-
-class HashThread:
-    """A digest that is taken while its owner writes the same bytes: neither has to wait for the other's time."""
-
-    def __init__(self, digest: Any) -> None:
-        self.digest = digest  # of hashlib; another may take its place after `wait`
-        self._parts: queue.SimpleQueue[memoryview | None] = queue.SimpleQueue()
-        self._done: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
-        self._under_way = 0
-        self._thread: threading.Thread | None = None
-
-    def begin(self, data: memoryview) -> None:
-        """Begin to take in `data`, which must stay as it is until `wait`."""
-        if len(data) >= _LEAST_FOR_A_THREAD and self._is_there():
-            self._parts.put(data)
-            self._under_way += 1
-        else:
-            self.wait()
-            self.digest.update(data)
-
-    def wait(self) -> None:
-        """Wait until all is taken in. Raises: what went wrong."""
-        while self._under_way:
-            failure = self._done.get()
-            self._under_way -= 1
-            if failure is not None:
-                raise failure
-
-    def hexdigest(self) -> str:
-        """Give the digest of all that was taken in."""
-        self.wait()
-        return str(self.digest.hexdigest())
-
-    def close(self) -> None:
-        """End the thread; another one is begun if more comes."""
-        if self._thread is not None:
-            self._parts.put(None)
-            self._thread.join()
-        self._thread = None
-
-    def _is_there(self) -> bool:
-        """Start the thread; says False where there may be no more threads: then it is done at once."""
-        if self._thread is None:
-            thread = threading.Thread(target=self._run, name="oomguard-hash", daemon=True)
-            try:
-                thread.start()
-            except RuntimeError:
-                return False
-            self._thread = thread
-        return True
-
-    def _run(self) -> None:
-        set_name("oomguard-hash")
-        while (data := self._parts.get()) is not None:
-            failure = None
-            try:
-                self.digest.update(data)
-            except BaseException as problem:  # noqa: BLE001 - `wait` raises it
-                failure = problem
-            del data  # a view keeps its memory from being unmapped
-            self._done.put(failure)

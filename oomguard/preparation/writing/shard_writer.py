@@ -12,25 +12,22 @@ import errno
 import hashlib
 import os
 from bisect import bisect_left
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import Changed
 from oomguard.kernel import safe_files
-from oomguard.kernel.storage import start_writeback
 from oomguard.preparation.writing.beside_files import BesideFile, give_name, write_beside
 from oomguard.preparation.writing.document_ends import DocumentEnds, FullShard
 from oomguard.preparation.writing.manifest import disk_error, write_all
-from oomguard.preparation.writing.shard_check import HashThread, hash_part
+from oomguard.preparation.writing.shard_check import hash_part
+from oomguard.preparation.writing.side_thread import FLUSHED_BYTES, HashThread, SideThread, flush_stretch
+from oomguard.records import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from oomguard.preparation.writing.formats.base import Layout, OutputFormat
-
-# Dirty pages count against a cgroup's limit and must not pile up: each of these is handed to the disk at once.
-_WRITEBACK_BYTES = 8 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +84,7 @@ class SplitWriter:
         self._tokens = 0  # in the open shard
         self._written_back = 0
         self._hash = HashThread(hashlib.sha256())
+        self._flush = SideThread("oomguard-flush")
         self._token_bytes = plan.layout.token_bytes
         self._header = plan.header(None)
         self._held: SplitWriter | None = None  # a full shard before the open one, which may have to join it
@@ -139,12 +137,9 @@ class SplitWriter:
 
     def _write_back(self) -> None:
         end = self._size
-        if end - self._written_back >= _WRITEBACK_BYTES:
-            # Waits for the stretch before this one, so at most two are dirty.
-            before = max(0, self._written_back - _WRITEBACK_BYTES)
-            start_writeback(self._fd, before, self._written_back - before, wait=True)
-            os.posix_fadvise(self._fd, 0, self._written_back, os.POSIX_FADV_DONTNEED)
-            start_writeback(self._fd, self._written_back, end - self._written_back, wait=False)
+        if end - self._written_back >= FLUSHED_BYTES:
+            self._flush.wait()  # so at most three stretches are dirty
+            self._flush.begin(flush_stretch, self._fd, self._written_back, end)
             self._written_back = end
 
     @property
@@ -185,8 +180,9 @@ class SplitWriter:
 
     def _apart(self) -> SplitWriter:
         """A writer of what is open here, with a digest of its own."""
+        self._flush.wait()
         apart = copy.copy(self)
-        apart._hash = HashThread(self._hash.digest)
+        apart._hash, apart._flush = HashThread(self._hash.digest), SideThread("oomguard-flush")
         return apart
 
     def _finish_held(self) -> None:
@@ -258,6 +254,7 @@ class SplitWriter:
     def _complete(self, name: str) -> BesideFile:
         """The open shard as a file that only lacks its name."""
         try:
+            self._flush.wait()
             self._complete_header()
             os.fsync(self._fd)
             # What is done with is not kept in the page cache, where it would count against the budget.
@@ -282,6 +279,7 @@ class SplitWriter:
 
     def _forget(self) -> None:
         """The shard is no longer open. What it was built from stays until a checkpoint needs it no more."""
+        self._flush.close()
         os.close(self._fd)
         self._fd = -1
         self._tokens = 0
@@ -312,6 +310,7 @@ class SplitWriter:
         """Put all that was written on disk and give the position to continue from."""
         if self._fd >= 0:
             try:
+                self._flush.wait()
                 os.fdatasync(self._fd)
             except OSError as error:
                 raise disk_error(error, self._temporary) from error
@@ -398,6 +397,7 @@ class SplitWriter:
     def close(self) -> None:
         """Close an open shard as it is; harmless after `finish_shard`."""
         self._hash.close()
+        self._flush.close()
         if self._held is not None:
             self._held.close()
         if self._fd >= 0:

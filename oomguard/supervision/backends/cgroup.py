@@ -14,7 +14,6 @@ import select
 import signal
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +25,7 @@ from oomguard.kernel.cgroup.freezer import CgroupFreezer, StopSignals
 from oomguard.kernel.cgroup.limits import set_memory_max
 from oomguard.kernel.cgroup.refusals import LimitDidNotStick
 from oomguard.kernel.process import signal_if
+from oomguard.records import dataclass
 from oomguard.supervision.backends.base import MemoryReading
 from oomguard.supervision.rules.limits import JobLimits, plan_job_limits
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.kernel.cgroup.directory import find_own_cgroup
 from oomguard.kernel.cgroup.refusals import MemcgUnavailable
+from oomguard.records import dataclass
 from oomguard.supervision.options import BudgetRequest, Enforcement, Refusal, ways_to_try
 
 if TYPE_CHECKING:

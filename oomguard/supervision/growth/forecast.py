@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from oomguard.kernel.machine import read_available
 from oomguard.kernel.proc.open_files import read_open_inputs
+from oomguard.records import dataclass
 from oomguard.units import MIB
 
 if TYPE_CHECKING:

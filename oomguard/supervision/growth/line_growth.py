@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from oomguard.records import dataclass
 from oomguard.supervision.model import GrownCall, GrownStack
 from oomguard.supervision.rules.user_code import is_library, only_waits, user_place, waits_in
 

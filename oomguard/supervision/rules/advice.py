@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass
 from statistics import median_low
 from typing import TYPE_CHECKING
 
+from oomguard.records import dataclass
 from oomguard.supervision.rules.user_code import is_helper, is_library, user_frame
 from oomguard.units import GIB, MIB, format_size
 

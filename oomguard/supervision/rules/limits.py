@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
 
 from oomguard.kernel.model import LEAST_BUDGET, LimitAbove
+from oomguard.records import dataclass
 from oomguard.units import MIB, format_size
 
 _LEAST_RESERVE, _MOST_RESERVE = 16 * MIB, 256 * MIB

@@ -135,6 +135,12 @@ def test_many_workers_have_smaller_states() -> None:
     assert more.sum - many.sum < 25 * MIB
 
 
+def test_short_runs_have_smaller_states() -> None:
+    """To clear a large one takes longer than it saves there; a run of a tenth of a gigabyte has that of all longer ones."""
+    made = [plan(64 * GIB, replace(TEXT, chunks=chunks)) for chunks in (1, 2, 3, 8, 9, 32, 33, 1000, 1 << 20)]
+    assert [one.cache_bits for one in made if one is not None] == [14, 14, 15, 15, 16, 16, 17, 17, 17]
+
+
 @pytest.mark.parametrize("inputs", ["text", "lines"])
 def test_chunks_are_large_only_where_much_is_left(inputs: Input) -> None:
     needs = Needs(

@@ -9,9 +9,9 @@ split (`split_files`) are written at the end of a run.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from oomguard.records import dataclass
 from oomguard.text import shell_word
 
 if TYPE_CHECKING:

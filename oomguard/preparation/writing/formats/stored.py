@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from oomguard.errors import BadInput
 from oomguard.kernel.plain_files import open_input
+from oomguard.records import dataclass
 from oomguard.text import printable, shell_word
 from oomguard.units import MIB
 

@@ -1,11 +1,11 @@
-"""The sha256 of a shard, taken on a thread while it is written."""
+"""What a thread does beside the one that writes."""
 
 import hashlib
 import threading
 
 import pytest
 
-from oomguard.preparation.writing.shard_check import HashThread
+from oomguard.preparation.writing.side_thread import HashThread
 
 
 @pytest.mark.parametrize("may_start", [True, False])
