@@ -29,7 +29,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.sample import load_documents
-from oomguard.estimation.run_forecast import TimeAlone
+from oomguard.estimation.time_alone import TimeAlone
 
 MB = 1_000_000
 FORMATS = ("txt", "txt-separator", "jsonl", "parquet", "parquet-one-group", "txt.gz", "jsonl.zst", "many")
@@ -155,9 +155,9 @@ def sampled_tokens(path: Path, kind: str) -> dict[str, int]:
     return {"low": tokens.low, "value": tokens.value, "high": tokens.high}
 
 
-def trial(folder: Path, made: list[str], kind: str, bands: dict[str, Band], only: str) -> tuple[str, dict[str, Any]]:
+def trial(path: Path, kind: str, bands: dict[str, Band], only: str) -> tuple[str, dict[str, Any]]:
     """One corpus; gives what it showed in a line, and the facts."""
-    path = write(made, kind, folder)
+    folder = path.parent
     flags = ["--separator", SEPARATOR] if kind == "txt-separator" else []
     job = ["prepare", str(path), "--out", str(folder / "out"), *flags]
     if only == "tokens":
@@ -211,7 +211,8 @@ def main() -> None:
         kind, order = FORMATS[number % len(FORMATS)], ORDERS[number // len(FORMATS) % len(ORDERS)]
         size = chance.randint(*arguments.megabytes) * MB
         with tempfile.TemporaryDirectory() as name:
-            said, facts = trial(Path(name), draw(found, order, size, chance), kind, bands, arguments.only)
+            path = write(draw(found, order, size, chance), kind, Path(name))
+            said, facts = trial(path, kind, bands, arguments.only)
         print(f"{number:3} {kind:17} {order:11} {size // MB:4} MB  {said}", flush=True)
         if arguments.facts:
             with arguments.facts.open("a") as file:
