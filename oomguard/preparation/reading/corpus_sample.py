@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 _SURE = 2.6  # standard errors: 99 of 100 samples, where they are normal
 _FEW = 3.0  # of few windows the standard error is uncertain itself
 _LEAST = 0.003  # a sample is never surer than that: a window may begin within a word
-_UNSEEN = 0.15  # how far the rest may differ where only the beginning could be read
+_UNSEEN = 0.15  # how far the rest may differ where only the beginning could be read, if that is the same throughout;
+_SEGMENTS = 8  # else as far as the most different of so many parts of the beginning does
 _SHAPE_TEXT = 2 * MIB  # of documents that the shape is measured on
 _BLANK_LINES = re.compile(r"\n[ \t]*\n")
 _SPARE = 64  # tokens of room that the core wants beyond one a byte
@@ -173,8 +174,32 @@ def _scaled(windows: Sequence[Window], found: Sequence[float]) -> Estimate:
         error += _SURE * (1 + _FEW / len(several)) * math.sqrt(variance)
     else:
         error += _UNSEEN * value
-    error += _UNSEEN * sum(part * window.unseen for window, part in zip(windows, parts, strict=True))
+    unseen = sum(part * window.unseen for window, part in zip(windows, parts, strict=True))
+    if unseen:
+        error += max(_UNSEEN, _difference(windows, parts)) * unseen
     return Estimate(value=round(value), low=max(0, round(value - error)), high=round(value + error))
+
+
+def _difference(windows: Sequence[Window], parts: Sequence[float]) -> float:
+    """How far, as a fraction, the part of the files differs from all that was read that differs most.
+
+    What is behind it is told from the bytes of the files, so it is for each of these that the parts are compared: by
+    how well they are compressed, and what they hold.
+    """
+    held, taken = [0.0] * _SEGMENTS, [0.0] * _SEGMENTS
+    sizes = [one.packed if one.packed >= 0 else one.stands_for for one in windows]
+    everything = sum(size for size, one in zip(sizes, windows, strict=True) if one.unseen)
+    before = 0.0
+    for window, part, size in zip(windows, parts, sizes, strict=True):
+        if window.unseen and everything:
+            segment = min(_SEGMENTS - 1, int(before * _SEGMENTS / everything))
+            held[segment] += part
+            taken[segment] += size
+            before += size
+    usual = sum(held) / everything if everything else 0.0
+    return max(
+        (abs(one / size / usual - 1) for one, size in zip(held, taken, strict=True) if size and usual), default=0
+    )
 
 
 # Look at a corpus in a second: all of it where it is small, else stretches from all over it, encoded.

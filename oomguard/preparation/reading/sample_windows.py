@@ -67,6 +67,7 @@ class Window:
     documents: Sequence[bytes] = ()  # whole ones that begin in it; none: the text has no such division
     cluster: int = -1  # windows with the same number were drawn together; -1: it was drawn for itself
     unseen: float = 0.0  # of `stands_for`: how much is behind what could be read
+    packed: float = -1.0  # what it stands for of a compressed file; below 0: the file is none
     longest: int = 0  # bytes of the longest row of the pages that it is of
 
 
@@ -463,16 +464,19 @@ def _stream_windows(sources: Sequence[Source], look: Look) -> Iterator[Window]:
         most = 2 * MIB if source.is_remote else most
         windows: list[Window] = []
         with ByteStream(source, reserve=lambda *_: None) as stream:
-            read = 0
+            read = before = 0
             step = max(_STREAM_WINDOW, min(most, _INFLATES * packed) // _WINDOWS)
             for block, at in _blocks(stream, most, step, lines=source.kind == "jsonl"):
                 windows.append(_stream_window(source, look, block, at))
                 read = at + len(block)
+                place = min(stream.compressed_position(), source.size or 0)
+                windows[-1].packed, before = place - before, place
             done = min(stream.compressed_position(), source.size or 0)
             is_all = read < most and not stream.read(1)
         seen = 1.0 if is_all else max(done, 1) / max(1, source.size or 1)
         for window in windows:
             window.stands_for *= scale / seen
+            window.packed *= scale / seen
             window.unseen = 1 - seen
             window.cluster = number if scale > 1 else -1
             if window.size:
