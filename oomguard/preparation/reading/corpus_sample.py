@@ -33,7 +33,8 @@ _SURE = 2.6  # standard errors: 99 of 100 samples, where they are normal
 _FEW = 3.0  # of few windows the standard error is uncertain itself
 _LEAST = 0.003  # a sample is never surer than that: a window may begin within a word
 _UNSEEN = 0.15  # how far the rest may differ where only the beginning could be read, if that is the same throughout;
-_SEGMENTS = 8  # else as far as the most different of so many parts of the beginning does
+# else as far as the most different of so many parts of the beginning does, each large beside what is unpacked at once
+_SEGMENTS, _SEGMENT = 8, 2 * MIB
 _SHAPE_TEXT = 2 * MIB  # of documents that the shape is measured on
 _BLANK_LINES = re.compile(r"\n[ \t]*\n")
 _SPARE = 64  # tokens of room that the core wants beyond one a byte
@@ -186,13 +187,15 @@ def _difference(windows: Sequence[Window], parts: Sequence[float]) -> float:
     What is behind it is told from the bytes of the files, so it is for each of these that the parts are compared: by
     how well they are compressed, and what they hold.
     """
-    held, taken = [0.0] * _SEGMENTS, [0.0] * _SEGMENTS
-    sizes = [one.packed if one.packed >= 0 else one.stands_for for one in windows]
-    everything = sum(size for size, one in zip(sizes, windows, strict=True) if one.unseen)
+    sizes = [(one.packed if one.packed >= 0 else one.stands_for) if one.unseen else 0.0 for one in windows]
+    everything = sum(sizes)
+    read = sum(size * (1 - one.unseen) for size, one in zip(sizes, windows, strict=True))
+    segments = max(1, min(_SEGMENTS, int(read / _SEGMENT)))
+    held, taken = [0.0] * segments, [0.0] * segments
     before = 0.0
     for window, part, size in zip(windows, parts, sizes, strict=True):
-        if window.unseen and everything:
-            segment = min(_SEGMENTS - 1, int(before * _SEGMENTS / everything))
+        if window.unseen:
+            segment = min(segments - 1, int(before * segments / everything)) if everything else 0
             held[segment] += part
             taken[segment] += size
             before += size
