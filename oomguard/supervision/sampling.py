@@ -73,7 +73,7 @@ class JobSamples:
     def measure(self) -> MemoryReading:
         """Measure the job, and nothing else."""
         measure = self._backend.read_memory()
-        self.peak_unreclaimable = max(self.peak_unreclaimable, measure.unreclaimable)
+        self.peak_unreclaimable = max(self.peak_unreclaimable, measure.for_people)
         self.peak_shmem = max(self.peak_shmem, measure.shmem)
         now = time.monotonic()
         mark = None
