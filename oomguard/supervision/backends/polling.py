@@ -144,12 +144,8 @@ class PollingBackend:
         The bound stays when one writes to a page that it shared.
         """
         headroom_seconds = (self.limits.budget - bound) / FASTEST_BYTES_A_SECOND
-        return (
-            processes > 1
-            and bound > self._highest
-            and now >= self._next_far
-            and headroom_seconds > bound * _EXACT_SECONDS_A_BYTE
-        )
+        may_be_new = processes > 1 and bound > self._highest and now >= self._next_far
+        return may_be_new and headroom_seconds > bound * _EXACT_SECONDS_A_BYTE
 
     def _pause_seconds(self, cost_seconds: float, bound: int, held: int) -> float:
         """Until the next exact look; sooner where the job can pass its budget without the bound growing."""
