@@ -178,7 +178,10 @@ def _scaled(windows: Sequence[Window], found: Sequence[float]) -> Estimate:
     unseen = sum(part * window.unseen for window, part in zip(windows, parts, strict=True))
     if unseen:
         error += max(_UNSEEN, _difference(windows, parts)) * unseen
-    return Estimate(value=round(value), low=max(0, round(value - error)), high=round(value + error))
+    # By what the files say of themselves; but that may be of their last part alone, so the sample counts as well.
+    told = sum(window.told * part for window, part in zip(windows, parts, strict=True))
+    low, high = min(value, told) - error, max(value, told) + error
+    return Estimate(value=round(told), low=max(0, round(low)), high=round(high))
 
 
 def _difference(windows: Sequence[Window], parts: Sequence[float]) -> float:

@@ -7,6 +7,7 @@ sticks out of the window the part that is inside counts.
 
 from __future__ import annotations
 
+import os
 import random
 from array import array
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ _MOST_FILES = 64  # of those that cannot be read at any place
 _STREAMED = {"gz": 128 * MIB, "zst": 256 * MIB, "xz": 48 * MIB, "bz2": 24 * MIB}
 _STREAM_WINDOW = 32 * KIB
 _INFLATES = 3
+_GZIP_END = 4  # bytes, the size of what was compressed
 _RANGE = MIB  # of the rows of a Parquet file
 _RANGES = 96
 _SPANS = 8  # of a range
@@ -68,6 +70,7 @@ class Window:
     cluster: int = -1  # windows with the same number were drawn together; -1: it was drawn for itself
     unseen: float = 0.0  # of `stands_for`: how much is behind what could be read
     packed: float = -1.0  # what it stands for of a compressed file; below 0: the file is none
+    told: float = 1.0  # how many times as much it stands for by the size that the file itself ends with
     longest: int = 0  # bytes of the longest row of the pages that it is of
 
 
@@ -474,13 +477,28 @@ def _stream_windows(sources: Sequence[Source], look: Look) -> Iterator[Window]:
             done = min(stream.compressed_position(), source.size or 0)
             is_all = read < most and not stream.read(1)
         seen = 1.0 if is_all else max(done, 1) / max(1, source.size or 1)
+        told = 1.0 if is_all else _told_size(source, read / seen) * seen / max(1, read)
         for window in windows:
+            window.told = told if told >= seen else 1.0  # less than was read: there are more members
             window.stands_for *= scale / seen
             window.packed *= scale / seen
             window.unseen = 1 - seen
             window.cluster = number if scale > 1 else -1
             if window.size:
                 yield window
+
+
+def _told_size(source: Source, about: float) -> float:
+    """The size of the text by the last bytes of a gzip file, nearest to `about`: they have it modulo 4 GiB.
+
+    It is that of its last member, and so of all of it only where it has one; of other files, `about`.
+    """
+    if source.compression != "gz" or source.is_remote or (source.size or 0) < _GZIP_END:
+        return about
+    with _open(source) as file:
+        file.seek(-_GZIP_END, os.SEEK_END)
+        told = int.from_bytes(file.read(_GZIP_END), "little")
+    return float(told + max(0, round((about - told) / (1 << 32))) * (1 << 32))
 
 
 def _reader_windows(sources: Sequence[Source], look: Look) -> Iterator[Window]:

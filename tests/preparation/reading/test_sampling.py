@@ -179,3 +179,24 @@ def test_a_small_corpus_is_counted(kind: str, ending: str, tmp_path: Path) -> No
 def test_standard_input_cannot_be_sampled() -> None:
     with pytest.raises(BadInput, match="read only once"):
         sample_corpus(find_sources(["-"], folder=Path(), exclude=None), spec=SPEC)
+
+
+@pytest.mark.parametrize("members", [1, 2])
+def test_a_gzip_file_ends_with_its_size_which_may_be_that_of_its_last_member(
+    members: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first half repeats itself and is compressed a hundred times better than the rest, of which nothing is read."""
+    monkeypatch.setattr("oomguard.preparation.reading.sample_windows._WHOLE", 1 << 19)
+    monkeypatch.setattr("oomguard.preparation.reading.sample_windows._STREAMED", {"gz": 1 << 20})
+    words = " ".join(np.random.default_rng(3).choice(WORDS, 400_000))
+    text = (words[:5000] + "\n") * 300 + words
+    parts = [text] if members == 1 else [text[:1_800_000], text[1_800_000:]]
+    path = tmp_path / "in.txt.gz"
+    path.write_bytes(b"".join(gzip.compress(part.encode(), compresslevel=1) for part in parts))
+    sample = sample_corpus(sources_of(path), spec=SPEC)
+    size, tokens = len(text), len(tokens_of([text], eot="none"))
+    assert sample.text_bytes.low <= size <= sample.text_bytes.high
+    assert sample.tokens.low <= tokens <= sample.tokens.high
+    if members == 1:
+        assert sample.text_bytes.value == pytest.approx(size, rel=0.02)
+        assert sample.tokens.value == pytest.approx(tokens, rel=0.05)
