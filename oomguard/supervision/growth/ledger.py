@@ -96,8 +96,10 @@ class GrowthLedger:
         known = sum(held.values())
         if known * _KNOWN_PART < self.since:
             return ()
-        # What was not seen grew where the rest did, as the moments at which it is looked at are any.
-        now = {line: size + size * asleep // known for line, size in held.items()}
+        # What was not seen grew where the rest did, as the moments at which it is looked at are any; but one process
+        # may have given back what another took, and all together they grew by no more than the job.
+        total = min(known + asleep, self.since)
+        now = {line: size * total // known for line, size in held.items()}
         return tuple(
             GrownLine(
                 file=line.file,
@@ -107,6 +109,7 @@ class GrowthLedger:
                 grew_bytes=size,
             )
             for line, size in largest_lines(now, _KEPT)
+            if size
         )
 
     def close(self) -> None:
