@@ -82,6 +82,11 @@ class JobSamples:
         self._bound.take(measure.unreclaimable, max(0, (measure.cache or 0) - measure.shmem), mark)
         return measure
 
+    def glimpse(self) -> None:
+        """The kernel tells of growth: where that is, if it is sought."""
+        if self.ledger is not None:
+            self.ledger.glimpse()
+
     @property
     def is_seeking(self) -> bool:
         """Whether the line that grows would be found by looking more often."""
