@@ -519,15 +519,20 @@ def _reader_windows(sources: Sequence[Source], look: Look) -> Iterator[Window]:
 
 def _blocks(stream: ByteStream, most: int, step: int, *, lines: bool) -> Iterator[tuple[bytes, int]]:
     """Give what is in a stream up to about `most` bytes, and where each block begins; of lines, whole ones."""
-    held, at = b"", 0
-    while at + len(held) < most or (lines and held):
+    parts: list[bytes] = []  # of a line that goes on: joined once, as it may have a hundred million bytes
+    size = at = 0
+    while at + size < most or (lines and size):
         got = stream.read(step)
-        held += got
-        cut = held.rfind(b"\n") + 1 if lines and got else len(held)
-        if cut:
-            yield held[:cut], at
-            held, at = held[cut:], at + cut
-        if not got or len(held) > _LONGEST_LINE or at >= most:
+        cut = got.rfind(b"\n") + 1 if lines and got else len(got)
+        if cut or not got:
+            block = b"".join([*parts, got[:cut]])
+            if block:
+                yield block, at
+            at += len(block)
+            parts, size = [], 0
+        parts.append(got[cut:])
+        size += len(got) - cut
+        if not got or size > _LONGEST_LINE or at >= most:
             return
 
 

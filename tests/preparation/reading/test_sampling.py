@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from oomguard.errors import BadInput, NothingFound
 from oomguard.estimation.sample_files import write_sample
 from oomguard.preparation.encoding.encodings import find_encoding
 from oomguard.preparation.reading.corpus_sample import sample_corpus
+from oomguard.preparation.reading.sample_windows import _blocks
 from oomguard.preparation.reading.source import Source
 from oomguard.preparation.reading.sources import find_sources
 from tests.preparation.expecting import tokens_of
@@ -200,3 +202,30 @@ def test_a_gzip_file_ends_with_its_size_which_may_be_that_of_its_last_member(
     if members == 1:
         assert sample.text_bytes.value == pytest.approx(size, rel=0.02)
         assert sample.tokens.value == pytest.approx(tokens, rel=0.05)
+
+
+class Pieces:
+    """A stream of these pieces, one at each read."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self._left = list(pieces)
+
+    def read(self, _: int) -> bytes:
+        return self._left.pop(0) if self._left else b""
+
+
+@pytest.mark.parametrize("lines", [False, True])
+def test_blocks_are_all_of_a_stream_and_of_lines_whole_ones(lines: bool) -> None:
+    pieces = [b"a\nb", b"b", b"c\n", b"\nd\ne", b"f"]
+    found: list[tuple[bytes, int]] = list(_blocks(Pieces(*pieces), 1 << 20, 4, lines=lines))  # type: ignore[arg-type]
+    assert b"".join(block for block, _ in found) == b"".join(pieces)
+    assert [at for _, at in found] == [sum(len(block) for block, _ in found[:n]) for n in range(len(found))]
+    assert not lines or [block for block, _ in found] == [b"a\n", b"bbc\n", b"\nd\n", b"ef"]
+
+
+def test_a_long_line_is_put_together_once() -> None:
+    """64 MB in 2,000 pieces: to add each to those before would copy 64 GB."""
+    began = time.process_time()
+    ((block, _),) = _blocks(Pieces(*[b"x" * 32_000] * 2000), 1 << 30, 1, lines=True)  # type: ignore[arg-type]
+    assert len(block) == 64_000_000
+    assert time.process_time() - began < 10
