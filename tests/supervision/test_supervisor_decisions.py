@@ -16,6 +16,7 @@ from oomguard.errors import NothingFound
 from oomguard.kernel import machine
 from oomguard.kernel.proc import ProcFiles
 from oomguard.supervision import supervisor as module
+from oomguard.supervision.backends.base import MemoryReading
 from oomguard.supervision.supervisor import Supervisor
 from tests.supervision.fakes import BUDGET, MIB, FakeBackend
 from tests.supervision.test_supervisor import EXIT_3, Stage, stage
@@ -108,7 +109,7 @@ def test_what_the_kernel_tells_is_looked_at_at_once(stage: Stage) -> None:
         if len(asked) == 3:
             os.read(ours, 1)
             stage.exits()
-        return SimpleNamespace(unreclaimable=60 * GIB, shmem=0, cache=0)
+        return MemoryReading(unreclaimable=60 * GIB, shmem=0, cache=0, exact=True)
 
     backend.read_memory = look  # type: ignore[method-assign]
     backend.wake_on = lambda: [(ours, 1)]  # type: ignore[method-assign]

@@ -43,6 +43,8 @@ class Window:
     documents: Sequence[bytes] = ()  # whole ones that begin in it; none: the text has no such division
     cluster: int = -1  # windows with the same number were drawn together; -1: it was drawn for itself
     unseen: float = 0.0  # of `stands_for`: how much is behind what could be read
+    packed: float = -1.0  # what it stands for of a compressed file; below 0: the file is none
+    told: float = 1.0  # how many times as much it stands for by the size that the file itself ends with
     longest: int = 0  # bytes of the longest row of the pages that it is of
 
 

@@ -167,7 +167,7 @@ CURES = (
     ),
     _cure(r"\blist\(csv\.|\blist\(\w*reader|\bsorted\(", "it holds all rows at once: go through them one by one"),
 )
-_GROWING = re.compile(r"\.(append|extend|add|update|setdefault)\(|\+=")
+_GROWING = re.compile(r"\.(append|extend|add|update|setdefault)\(|\+=(?!\s*(len|sum|abs|int|float|round|ord)\(|\s*\d)")
 
 
 def cure_of(source: str, entries: frozenset[tuple[str, str]]) -> str:
