@@ -126,6 +126,14 @@ def _chain(it: Expressions, call: Call) -> AbstractValue:
     return it.memory.new("stream", fraction=source.fraction, item=source.one(), of_input=True, parts={"of": source})
 
 
+def _cycle(it: Expressions, call: Call) -> AbstractValue:
+    """itertools.cycle: all that has passed by is kept, to pass by again."""
+    source = it.iterated(call.args[0]) if call.args else AbstractValue()
+    if source.fraction <= 0 or source.kind not in STREAMED:
+        return source
+    return it.memory.keep_all(call.node, source)
+
+
 def _group(it: Expressions, call: Call) -> AbstractValue:
     """itertools.groupby: a key, and the items that follow one another with it."""
     source = it.iterated(call.args[0]) if call.args else AbstractValue()
@@ -172,6 +180,7 @@ def _range(it: Expressions, call: Call) -> AbstractValue:
 FUNCTIONS.update(
     {
         "itertools.tee": _tee,
+        "itertools.cycle": _cycle,
         "itertools.groupby": _group,
         **dict.fromkeys(
             (

@@ -260,7 +260,19 @@ def _text(it: Expressions, call: Call) -> AbstractValue | None:
     if call.name == "clear":
         it.memory.flush(call.owner)
         return AbstractValue()
+    if not hasattr(str, call.name) and not hasattr(bytearray, call.name):  # it is no text after all
+        return _of_caller(it, call) if call.owner.named == "handed" else it.memory.new("document", of_input=True)
     return AbstractValue(kind="number")
+
+
+def _of_caller(it: Expressions, call: Call) -> AbstractValue:
+    """What an object gives that somebody hands over: a request, a reader, a record."""
+    every = not call.args or call.args[0].value == -1
+    if call.name == "read" and every:
+        it.memory.cannot_see(call.node, "reads all that is sent, at once")
+    if call.name.startswith(("read", "recv", "get_payload")):
+        it.memory.advance(call.owner)
+    return it.memory.new("document", of_input=True, named="handed")
 
 
 def _split_kind(name: str, args: list[AbstractValue]) -> str:
