@@ -111,52 +111,56 @@ class Binding(Functions):
             frame[target.id] = value = self.downloaded(value, target)
             frame.births[target.id] = self.memory.running()
         elif isinstance(target, ast.Attribute):
-            owner = self.evaluate(target.value)
-            if self._sets_by_method(owner, target.attr, value):
-                return
-            old = owner.parts.get(target.attr)
-            if old is not None and text_source(target) in self.once and old.kind not in ("none", "unknown"):
-                return
-            if old is not None and old is not value:
-                self.memory.flush(old)
-            if value.kind == "bound" and value.value in _TAKES_IN and owner.kind == "unknown":
-                self.memory.cannot_see(target, "may be called for each piece of the input, and keeps it")
-            if text_source(target) in self.once:
-                value.born = owner.born
-            owner.parts[target.attr] = value
+            self._bind_attribute(target, value)
         elif isinstance(target, ast.Subscript):
-            owner = self.evaluate(target.value)
-            own = self.special(owner, "__setitem__")
-            if own is not None and not isinstance(target.slice, ast.Slice):
-                self.call_function(own, [owner, self.evaluate(target.slice), value], {})
-            elif isinstance(target.slice, ast.Slice) and is_len(target.slice.lower) and target.slice.upper is None:
-                self.memory.grow(owner, value, target, spread=True)  # x[len(x):] = more
-            elif isinstance(target.slice, ast.Slice):
-                if owner.kind in ("list", *LISTS):
-                    self.memory.flush(owner)
-            elif owner.kind in FRAMES and value.kind in LISTS - {"token_lists"} and value.fraction > 0:
-                column = self.memory.make("dataframe", target, "frame_csv", value.fraction, each=value.each)
-                owner.parts[text_source(target.slice)] = column  # a copy of the list
-            elif isinstance(target.value, ast.Attribute) and target.value.attr in ("loc", "at", "iloc"):
-                table = self.evaluate(target.value.value)
-                if table.kind in FRAMES and value.of_input:
-                    self.memory.grow(table, value, target, spread=False)  # df.loc[n] = [line]
-            elif owner.kind == "dict" and self._replaces_part(owner, target, value):
-                pass
-            elif owner.kind in ("dict", "list", "element", *LISTS):
-                holder = owner.parts["of"] if owner.kind == "element" else owner
-                if isinstance(target.value, ast.Name) and value.kind in ("dict", "object"):
-                    self.branching.add(target.value.id)
-                replaced = (
-                    holder.named == "empty" and owner.kind != "element"
-                )  # kept[n] = line: in the place of another
-                if not replaced and not self._is_small_entry(holder, target, value):
-                    self.memory.grow(holder, value, target, spread=False)
-                self._grow_key(target)
+            self._bind_element(target, value)
         elif isinstance(target, ast.Starred):
             self.bind(target.value, value)
         elif isinstance(target, (ast.Tuple, ast.List)):
             self._bind_several(target.elts, value)
+
+    def _bind_attribute(self, target: ast.Attribute, value: AbstractValue) -> None:
+        owner = self.evaluate(target.value)
+        if self._sets_by_method(owner, target.attr, value):
+            return
+        old = owner.parts.get(target.attr)
+        if old is not None and text_source(target) in self.once and old.kind not in ("none", "unknown"):
+            return
+        if old is not None and old is not value:
+            self.memory.flush(old)
+        if value.kind == "bound" and value.value in _TAKES_IN and owner.kind == "unknown":
+            self.memory.cannot_see(target, "may be called for each piece of the input, and keeps it")
+        if text_source(target) in self.once:
+            value.born = owner.born
+        owner.parts[target.attr] = value
+
+    def _bind_element(self, target: ast.Subscript, value: AbstractValue) -> None:
+        owner = self.evaluate(target.value)
+        own = self.special(owner, "__setitem__")
+        if own is not None and not isinstance(target.slice, ast.Slice):
+            self.call_function(own, [owner, self.evaluate(target.slice), value], {})
+        elif isinstance(target.slice, ast.Slice) and is_len(target.slice.lower) and target.slice.upper is None:
+            self.memory.grow(owner, value, target, spread=True)  # x[len(x):] = more
+        elif isinstance(target.slice, ast.Slice):
+            if owner.kind in ("list", *LISTS):
+                self.memory.flush(owner)
+        elif owner.kind in FRAMES and value.kind in LISTS - {"token_lists"} and value.fraction > 0:
+            column = self.memory.make("dataframe", target, "frame_csv", value.fraction, each=value.each)
+            owner.parts[text_source(target.slice)] = column  # a copy of the list
+        elif isinstance(target.value, ast.Attribute) and target.value.attr in ("loc", "at", "iloc"):
+            table = self.evaluate(target.value.value)
+            if table.kind in FRAMES and value.of_input:
+                self.memory.grow(table, value, target, spread=False)  # df.loc[n] = [line]
+        elif owner.kind == "dict" and self._replaces_part(owner, target, value):
+            pass
+        elif owner.kind in ("dict", "list", "element", *LISTS):
+            holder = owner.parts["of"] if owner.kind == "element" else owner
+            if isinstance(target.value, ast.Name) and value.kind in ("dict", "object"):
+                self.branching.add(target.value.id)
+            replaced = holder.named == "empty" and owner.kind != "element"  # kept[n] = line: in the place of another
+            if not replaced and not self._is_small_entry(holder, target, value):
+                self.memory.grow(holder, value, target, spread=False)
+            self._grow_key(target)
 
     def _sets_by_method(self, owner: AbstractValue, name: str, value: AbstractValue) -> bool:
         """A property's setter, or the `__set__` of what stands in the class."""

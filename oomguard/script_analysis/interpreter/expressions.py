@@ -7,6 +7,7 @@ import builtins
 import operator
 from typing import TYPE_CHECKING
 
+from oomguard.script_analysis.file_names import is_in_memory
 from oomguard.script_analysis.interpreter.calls import Call
 from oomguard.script_analysis.interpreter.elements import Elements
 from oomguard.script_analysis.interpreter.iteration import Iteration
@@ -54,7 +55,7 @@ class Expressions(Elements, Iteration):
         largest = self.largest(seen)
         if largest.of_input:
             return self.memory.new("line", of_input=True)
-        memory = any(one.named == "memory" for one in seen) or "/dev/shm" in text_source(node)
+        memory = any(one.named == "memory" for one in seen) or is_in_memory(text_source(node))
         return self.memory.new("text", named="memory" if memory else "")
 
     def visit_List(self, node: ast.List | ast.Tuple | ast.Set) -> AbstractValue:
@@ -152,7 +153,7 @@ class Expressions(Elements, Iteration):
         if "memory" in (left.named, right.named) and isinstance(node.op, (ast.Add, ast.Div, ast.Mod)):
             return AbstractValue(kind="path", named="memory", value=text_source(node))
         if isinstance(node.op, ast.Div) and (left.kind in ("path", "paths", "module", "unknown", "parameter")):
-            memory = "memory" if "/dev/shm" in text_source(node) else ""
+            memory = "memory" if is_in_memory(text_source(node)) else ""
             return AbstractValue(kind="path", value=text_source(node), small=left.small, named=memory)
         larger = self.largest([left, right])
         if left.fraction > 0 and right.fraction > 0 and _adds_axis(node.left) and _adds_axis(node.right):

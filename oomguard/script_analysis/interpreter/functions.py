@@ -44,8 +44,8 @@ _CONTAINERS = {
 
 
 _PLAIN_BASES = frozenset({
-    "object", "ABC", "Generic", "typing.Protocol", "typing_extensions.Protocol", "NamedTuple", "TypedDict", "Enum", "IntEnum", "StrEnum", "Exception",
-    "BaseModel",
+    "object", "ABC", "Generic", "typing.Protocol", "typing_extensions.Protocol", "NamedTuple", "TypedDict", "Enum",
+    "IntEnum", "StrEnum", "Exception", "BaseModel",
 })  # fmt: skip
 
 

@@ -260,8 +260,8 @@ def _missing(test: ast.expr) -> frozenset[str]:
         return frozenset()
     asked = test.operand
     if isinstance(asked, ast.Call) and text_source(asked.func) == "hasattr" and len(asked.args) == 2:
-        name = asked.args[1]
-        return frozenset({f"{text_source(asked.args[0])}.{name.value}"} if isinstance(name, ast.Constant) else ())
+        name = asked.args[1].value if isinstance(asked.args[1], ast.Constant) else None
+        return frozenset({f"{text_source(asked.args[0])}.{name}"} if isinstance(name, str) else ())
     return frozenset()
 
 

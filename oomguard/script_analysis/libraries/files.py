@@ -7,7 +7,7 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
-from oomguard.script_analysis.file_names import is_outside, is_small_file, path_name
+from oomguard.script_analysis.file_names import is_in_memory, is_outside, is_small_file, path_name
 from oomguard.script_analysis.interpreter.calls import ANYWHERE, FUNCTIONS, LAST_NAMES, methods_of
 from oomguard.script_analysis.interpreter.values import AbstractValue, text_source
 
@@ -75,9 +75,8 @@ def _is_small_path(call: Call) -> bool:
 
 
 def in_memory(path: AbstractValue, node: ast.AST | None) -> bool:
-    """Whether a path is in /dev/shm, whose files are memory."""
-    text = path.value if isinstance(path.value, str) else ""
-    return path.named == "memory" or "/dev/shm" in text or "/dev/shm" in text_source(node)
+    """Whether files with this path are memory."""
+    return path.named == "memory" or is_in_memory(path.value) or is_in_memory(text_source(node))
 
 
 def _opened(it: Expressions, path: AbstractValue, mode: str, *, small: bool, memory: bool = False) -> AbstractValue:
@@ -142,6 +141,7 @@ def _file_size(_: Expressions, __: Call) -> AbstractValue:
 
 
 def map_file(it: Expressions, call: Call) -> AbstractValue:
+    """mmap.mmap of a file: pages that the kernel can take back."""
     it.memory.read_at(call.node)
     return it.memory.new("mapped", fraction=1.0, of_input=True)
 

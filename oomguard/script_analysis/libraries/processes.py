@@ -383,7 +383,7 @@ def _use_duckdb(it: Expressions, call: Call) -> AbstractValue | None:
     """A connection: what a query gives is not there before it is fetched; a table in memory is."""
     query = call.args[0].value if call.args else None
     makes = isinstance(query, str) and re.match(
-        r"\s*(create\b(?!.*\bview\b)|insert|copy\b.*\bfrom)", query, re.I | re.S
+        r"\s*(create\b(?!.*\bview\b)|insert|copy\b.*\bfrom)", query, re.IGNORECASE | re.DOTALL
     )
     if call.owner.named == "memory" and makes and call.name in ("execute", "sql", "query", "executemany"):
         it.memory.read_at(call.node)
