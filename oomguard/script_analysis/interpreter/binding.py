@@ -139,6 +139,8 @@ class Binding(Functions):
         own = self.special(owner, "__setitem__")
         if own is not None and not isinstance(target.slice, ast.Slice):
             self.call_function(own, [owner, self.evaluate(target.slice), value], {})
+        elif owner.kind == "module" and self.memory.loops and (value.of_input or self.evaluate(target.slice).of_input):
+            self.memory.cannot_see(target, "what it is put into may keep it")  # os.environ[name] = line
         elif isinstance(target.slice, ast.Slice) and is_len(target.slice.lower) and target.slice.upper is None:
             self.memory.grow(owner, value, target, spread=True)  # x[len(x):] = more
         elif isinstance(target.slice, ast.Slice):

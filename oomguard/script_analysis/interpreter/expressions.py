@@ -55,7 +55,9 @@ class Expressions(Elements, Iteration):
         largest = self.largest(seen)
         if largest.of_input:
             return self.memory.new("line", of_input=True)
-        memory = any(one.named == "memory" for one in seen) or is_in_memory(text_source(node))
+        memory = any(one.named == "memory" or is_in_memory(one.value) for one in seen) or is_in_memory(
+            text_source(node)
+        )
         return self.memory.new("text", named="memory" if memory else "")
 
     def visit_List(self, node: ast.List | ast.Tuple | ast.Set) -> AbstractValue:
@@ -150,11 +152,15 @@ class Expressions(Elements, Iteration):
         own = self._operator(node.op, left, right)
         if own is not None:
             return own
-        if "memory" in (left.named, right.named) and isinstance(node.op, (ast.Add, ast.Div, ast.Mod)):
+        if any(one.named == "memory" or is_in_memory(one.value) for one in (left, right)) and isinstance(
+            node.op, (ast.Add, ast.Div, ast.Mod)
+        ):
             return AbstractValue(kind="path", named="memory", value=text_source(node))
         if isinstance(node.op, ast.Div) and (left.kind in ("path", "paths", "module", "unknown", "parameter")):
             memory = "memory" if is_in_memory(text_source(node)) else ""
             return AbstractValue(kind="path", value=text_source(node), small=left.small, named=memory)
+        if right.of_length and left.kind == "module" and str(left.value).startswith("ctypes."):
+            return AbstractValue(kind="sized", of_length=right.of_length)
         larger = self.largest([left, right])
         if left.fraction > 0 and right.fraction > 0 and _adds_axis(node.left) and _adds_axis(node.right):
             return self.libraries.pairwise(self, node, larger)  # x[:, None] - x[None, :]

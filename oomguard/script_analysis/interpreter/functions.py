@@ -77,7 +77,7 @@ class Functions(Expressions):
                 function.parts[f"default {name}"] = self.evaluate(default)
         cached = next(filter(_keeps_all, statement.decorator_list), None)
         if cached is not None:
-            function.parts["cache"] = self.memory.new("dict", value=cached)
+            function.parts["kept calls"] = self.memory.new("dict", value=cached)
         self.bind(ast.Name(id=statement.name), self._decorated(statement, function))
 
     visit_AsyncFunctionDef = visit_FunctionDef
@@ -124,7 +124,7 @@ class Functions(Expressions):
                 self.functions.append(method)
                 cached = next(filter(_keeps_all, member.decorator_list), None)
                 if cached is not None:
-                    method.parts["cache"] = self.memory.new("dict", value=cached)
+                    method.parts["kept calls"] = self.memory.new("dict", value=cached)
                 decorated = self._decorated(member, method)
                 suffix = f" {kind}" if kind.endswith("ter") else ""
                 body.parts[member.name + suffix] = decorated if decorated.kind == "function" else method
@@ -153,13 +153,14 @@ class Functions(Expressions):
                 why = "calls functions so deeply or so often that they are not followed"
                 self.memory.cannot_see_line(self.line, why)
             return AbstractValue()
-        cache = function.parts.get("cache")
+        cache = function.parts.get("kept calls")
         if cache is not None:
             for one in args:
                 self.memory.grow(cache, one, cache.value, spread=False)
         frame = self._arguments(node.args, args, kwargs, unknown or AbstractValue(), function.parts)
         frame |= self._opened_by(node)
-        around = [f for f in (function.home,) if f is not None and f is not self.module]
+        around = [] if function.home is None else [function.home, *function.home.around]
+        around = frame.around = [one for one in around if one is not self.module]
         self.calls.append(id(node))
         self.homes.append(around)
         self.globals.append(set())

@@ -127,6 +127,9 @@ class Interpretation:
         self, name: str, args: Sequence[AbstractValue], *, node: ast.AST, owner: AbstractValue | None = None
     ) -> AbstractValue:
         """What nobody knows, given a piece of the input, gives another piece; given all of it, nobody can tell."""
+        for given in args:  # whose methods may be called by it
+            if given.kind == "object" and given is not owner and "class" in given.parts:
+                self.of_others[id(given.parts["class"])] = given.parts["class"]
         origin = (owner.origin if owner is not None else "") or name
         outside = is_outside(origin) and (owner is None or bool(owner.origin))
         if gives_a_number(name) or writes(name):

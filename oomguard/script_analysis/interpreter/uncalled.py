@@ -13,6 +13,8 @@ _PLAIN = {"property", "staticmethod", "classmethod", "contextmanager", "lru_cach
 _OTHER_FILES = 10_000_000  # from here on lines are those of imported modules
 _MOST_HANDED = 200
 _SERVES = frozenset({"serve_forever", "run_forever", "handle_request", "cmdloop"})  # they call what they were given
+# Methods of parsers that are given the name of a tag first, of which there are few.
+_OF_TAGS = frozenset({"handle_starttag", "handle_endtag", "handle_startendtag", "startElement", "endElement"})
 # Methods that Python calls by itself.
 _BY_PYTHON = frozenset({
     "__getitem__", "__call__", "__next__", "__missing__", "__contains__", "__del__", "__setattr__", "__getattr__",
@@ -51,16 +53,19 @@ class Uncalled(Imports):
         elsewhere (handle_data() of an HTMLParser), or such as Python calls by itself (`__contains__`, `__del__`).
         """
         named = set().union(*map(_mentioned_as_values, [module, *self.trees]))
+        mentioned = set().union(*map(_mentioned, [module, *self.trees]))
         handed: list[tuple[AbstractValue, AbstractValue | None]] = [
             (function, None)
             for function in [*self.functions, *self.lambdas]
             if id(function.value) not in self.called
             and id(function.value) not in self.classes
-            and (isinstance(function.value, ast.Lambda) or function.value.name in named)
+            and (
+                isinstance(function.value, ast.Lambda) or function.value.name in named or _is_registered(function.value)
+            )
         ]
         for body in self.bodies:
             made = self.made.get(id(body))
-            if made is None and (id(body) not in self.of_others or body.value.name not in named):
+            if made is None and (id(body) not in self.of_others or body.value.name not in mentioned):
                 continue
             made = made or self._as_framework_makes_it(body)
             handed += [
@@ -95,19 +100,21 @@ class Uncalled(Imports):
             for function, owner in handed:
                 wanted = function.value.args
                 given = [piece] * (len(wanted.posonlyargs) + len(wanted.args) - (owner is not None))
+                if given and getattr(function.value, "name", "") in _OF_TAGS:
+                    given[0] = AbstractValue(kind="word", of_input=True)
                 self.call_function(function, given if owner is None else [owner, *given], {})
         found = [one for where, one in memory.findings.items() if where not in before[0]]
         memory.findings, memory.readers, memory.assumptions = before
         memory.peak, memory.peak_each = peaks
         for finding in found:
-            if finding.rule.startswith(("growing", "cache", "token-list", "list-of-input")):
+            if finding.rule.startswith(("growing", "cache", "token-list", "list-of-input", "memory-file")):
                 memory.cannot_see_line(finding.line, "keeps what it is given; how often it is called is not known")
 
     def _is_reached(self, node: ast.FunctionDef | ast.AsyncFunctionDef, mentioned: set[str]) -> bool:
         owner = self.classes.get(id(node))
         if owner is not None and owner not in mentioned:
             return False
-        if any(_last_name(decorator) not in _PLAIN for decorator in node.decorator_list):
+        if _is_registered(node):
             return True
         return node.name in mentioned or (owner is not None and node.name.startswith("__"))
 
@@ -134,6 +141,11 @@ def _last_name(node: ast.expr) -> str:
     if isinstance(node, ast.Call):
         return _last_name(node.func)
     return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+def _is_registered(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether a decorator may give it to somebody."""
+    return any(_last_name(decorator) not in _PLAIN for decorator in node.decorator_list)
 
 
 def _is_called(name: str) -> bool:

@@ -46,6 +46,13 @@ def _mailbox(it: Expressions, call: Call) -> AbstractValue:
     return it.memory.new("stream", fraction=1.0, item=message, of_input=True)
 
 
+def _feed(it: Expressions, call: Call) -> AbstractValue | None:
+    """XMLPullParser: its elements stay in the tree unless they are cleared."""
+    if call.name == "feed" and _in_loop_over_input(it, call.owner) and _pieces(call):
+        it.memory.cannot_see(call.node, "the tree that it builds stays, unless elements are cleared")
+    return AbstractValue()
+
+
 _LATER = _kept("keeps what it is given until it is called")
 _TREE = _kept("adds to a tree in memory for each piece of the input", always=True)
 _TAKEN = _kept("what it is called on may keep each piece that it is given")
@@ -56,7 +63,8 @@ FUNCTIONS.update({
     **dict.fromkeys(("mailbox.mbox", "mailbox.Maildir", "mailbox.MH", "mailbox.MMDF"), _mailbox),
     "tracemalloc.take_snapshot": lambda it, _: it.memory.new("unknown", of_input=True),
 })  # fmt: skip
-LAST_NAMES.update({"SubElement": _TREE})
+LAST_NAMES.update({"SubElement": _TREE, "XMLPullParser": lambda it, _: it.memory.new("tree_parser")})
+methods_of({"tree_parser"}, _feed)
 ANYWHERE.update({
     **dict.fromkeys(
         ("callback", "push_async_callback", "call_later", "call_at", "call_soon", "call_soon_threadsafe", "enterabs"),
@@ -87,9 +95,47 @@ def _use_variable(it: Expressions, call: Call) -> AbstractValue | None:
     if gets and it.memory.loops and (call.args[0].of_input or call.args[0].kind in ("text", "list", "tuple")):
         it.memory.cannot_see(call.node, "holds what it held before and more, each time")
     call.owner.parts["held"] = call.args[0]
-    return AbstractValue()
+    return it.memory.new("unknown", of_input=call.args[0].of_input)  # a token with the value before
 
 
+def _cached(it: Expressions, call: Call) -> AbstractValue:
+    """`functools.cache(f)`, `lru_cache(maxsize=None)(f)`: the function, and all that it is called with."""
+    function = call.args[0] if call.args else AbstractValue()
+    most = call.kwargs.get("maxsize") or function
+    if "maxsize" in call.kwargs or function.kind in ("number", "none"):
+        return AbstractValue(kind="cache_maker", value=most.kind == "none")
+    if function.kind != "function":
+        it.memory.cannot_see(call.node, "keeps all that it is called with")
+        return AbstractValue()
+    cache = it.memory.new("dict", value=call.node)
+    return AbstractValue(
+        kind="function", value=function.value, home=function.home, parts=function.parts | {"kept calls": cache}
+    )
+
+
+def make_cached(it: Expressions, maker: AbstractValue, call: Call) -> AbstractValue:
+    """What `lru_cache(maxsize=n)` gives, called with a function."""
+    return _cached(it, call) if maker.value and call.args else call.args[0] if call.args else AbstractValue()
+
+
+def _method_caller(_: Expressions, call: Call) -> AbstractValue:
+    """operator.methodcaller("append", line)."""
+    parts = {str(number): one for number, one in enumerate(call.args[1:])}
+    return AbstractValue(kind="method_caller", value=call.args[0].value if call.args else "", parts=parts)
+
+
+def _reference(it: Expressions, call: Call) -> AbstractValue:
+    """weakref.ref(object, callback): it keeps the callback."""
+    kept = call.args[1] if len(call.args) > 1 else AbstractValue()
+    return it.memory.new("tuple", parts={"0": kept, **kept.parts}) if kept.kind == "function" else AbstractValue()
+
+
+FUNCTIONS.update({
+    "functools.cache": _cached,
+    "functools.lru_cache": _cached,
+    "operator.methodcaller": _method_caller,
+    "weakref.ref": _reference,
+})  # fmt: skip
 FUNCTIONS["contextvars.ContextVar"] = _variable
 methods_of({"variable"}, _use_variable)
 
@@ -139,6 +185,17 @@ def _spooled(it: Expressions, call: Call) -> AbstractValue:
     return it.memory.new("file", item=AbstractValue(kind="line", of_input=True))
 
 
+def _memory_descriptor(it: Expressions, _: Call) -> AbstractValue:
+    return it.memory.new("bytebuffer", named="memory")
+
+
+def _write_descriptor(it: Expressions, call: Call) -> AbstractValue:
+    """os.write(descriptor, piece)."""
+    if len(call.args) > 1 and call.args[0].kind == "bytebuffer":
+        it.memory.grow(call.args[0], call.args[1], call.node, spread=True)
+    return AbstractValue(kind="number")
+
+
 def _file_in_memory(it: Expressions, call: Call) -> AbstractValue:
     """shutil.copy(corpus, "/dev/shm/corpus")."""
     target = call.args[1] if len(call.args) > 1 else AbstractValue()
@@ -166,9 +223,12 @@ FUNCTIONS.update({
     **dict.fromkeys(("shared_memory.SharedMemory", "multiprocessing.shared_memory.SharedMemory"), _sized(2, "size")),
     **dict.fromkeys(("multiprocessing.Array", "multiprocessing.RawArray"), _sized(1)),
     "mmap.mmap": _anonymous_map,
+    "os.memfd_create": _memory_descriptor,
+    **dict.fromkeys(("os.write", "os.pwrite"), _write_descriptor),
     "tempfile.SpooledTemporaryFile": _spooled,
     **dict.fromkeys(("tempfile.mkdtemp", "tempfile.TemporaryDirectory"), _folder),
     **dict.fromkeys(("shutil.copy", "shutil.copyfile", "shutil.copy2", "shutil.copytree", "shutil.move"),
                     _file_in_memory),
     "tempfile.NamedTemporaryFile": _temporary,
 })  # fmt: skip
+ANYWHERE["SharedMemory"] = _sized(2, "size")  # of a SharedMemoryManager

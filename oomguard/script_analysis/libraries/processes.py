@@ -72,7 +72,7 @@ def use_pool(it: Expressions, call: Call) -> AbstractValue | None:
 
 def _make_queue(it: Expressions, call: Call) -> AbstractValue:
     given = call.kwargs.get("maxsize") or (call.args[0] if call.args else None)
-    bounded = given is not None and given.value != 0
+    bounded = given is not None and not (isinstance(given.value, int) and given.value <= 0)
     return it.memory.new("queue", value="" if bounded else "unbounded")
 
 
@@ -154,6 +154,9 @@ def _when_done(it: Expressions, call: Call) -> AbstractValue | None:
     result = AbstractValue(kind="document", of_input=True)
     done = call.owner if call.owner.kind == "future" else AbstractValue(kind="future", of_input=True, item=result)
     apply(it, call.node, call.args[0], done)
+    submitted = isinstance(call.node.func, ast.Attribute) and isinstance(call.node.func.value, ast.Call)
+    if submitted and any(loop.fraction > 0 and not loop.bounded for loop in it.memory.loops):
+        it.memory.cannot_see(call.node, "tasks wait in a queue without a limit until a worker takes them")
     return AbstractValue(kind="none")
 
 
@@ -358,6 +361,8 @@ def _database(it: Expressions, call: Call) -> AbstractValue | None:
     if call.name == "backup" and any(one.value == "memory" for one in call.args if one.kind == "database"):
         it.memory.read_at(call.node)
         it.memory.cannot_see(call.node, "copies a database into memory")
+    if call.name in ("begin", "connect", "__enter__"):
+        return call.owner
     if call.name in ("execute", "cursor", "executescript"):
         query = call.args[0].value if call.args else None
         if isinstance(query, str) and not query.lstrip().lower().startswith(("select", "with")):
@@ -369,8 +374,16 @@ def _database(it: Expressions, call: Call) -> AbstractValue | None:
 
 
 def _connect(it: Expressions, call: Call) -> AbstractValue:
-    name = call.args[0].value if call.args else None
+    name = (call.args[0] if call.args else call.kwargs.get("database", AbstractValue())).value
     return it.memory.new("database", value="memory" if isinstance(name, str) and ":memory:" in name else None)
+
+
+def _engine(it: Expressions, call: Call) -> AbstractValue:
+    """sqlalchemy.create_engine("sqlite://"): a database in memory."""
+    name = call.args[0].value if call.args else None
+    if isinstance(name, str) and (name in ("sqlite://", "sqlite:///") or ":memory:" in name):
+        return it.memory.new("database", value="memory")
+    return AbstractValue()
 
 
 def _connect_duckdb(it: Expressions, call: Call) -> AbstractValue:
@@ -432,6 +445,7 @@ FUNCTIONS.update(
         ),
         "pickle.Pickler": lambda it, _: it.memory.new("pickler"),
         "duckdb.connect": _connect_duckdb,
+        "sqlalchemy.create_engine": _engine,
         "os.popen": lambda it, call: _popen(it, call).parts["stdout"],
         **dict.fromkeys(("requests.get", "requests.post", "httpx.get", "requests.request"), _request),
         **dict.fromkeys(

@@ -229,7 +229,15 @@ methods_of({"record", "json"}, _record)
 # Texts: split, joined, copied.
 
 
+_TAKES_IN = frozenset({"append", "add", "extend", "insert", "appendleft", "setdefault"})
+
+
 def _text(it: Expressions, call: Call) -> AbstractValue | None:
+    if call.owner.named == "handed" and call.name in _TAKES_IN:
+        kept = any(one.kind != "number" and not one.is_constant for one in call.args)
+        if kept and not any(line == call.node.lineno for line, _ in it.memory.findings):
+            it.memory.cannot_see(call.node, "keeps what it is given; how often it is called is not known")
+        return AbstractValue()
     if call.name == "join" and call.args:
         return join(it, call.node, call.args[0])
     if call.name in ("split", "splitlines", "rsplit", "partition", "rpartition"):
