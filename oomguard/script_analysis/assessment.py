@@ -90,6 +90,7 @@ ADVICE = {
     "trainer": Advice(
         "loads all sentences before it begins", "input_sentence_size=10_000_000, shuffle_input_sentence=True"
     ),
+    "memory-file": Advice("a file in /dev/shm is memory, and counts as such", "write it to a folder on a disk"),
     "growing-text": Advice("a text that grows to the size of the input", "write each piece to a file instead"),
     "growing-array": Advice(
         "an array that grows with the input, and is copied whole each time it grows",

@@ -81,9 +81,10 @@ class Iteration(Interpretation):
         return AbstractValue(kind="stream", fraction=1.0, item=item, born=abstract.born)
 
     def visit_Yield(self, node: ast.Yield) -> AbstractValue:
-        """`rows.append((yield))`: what somebody sends."""
-        self.memory.cannot_see(node, "what is sent into the generator is not followed")
-        return self.yields(node)
+        """`line = yield`: what somebody sends, a piece each time."""
+        self.yields(node)
+        self.memory.advance(AbstractValue(born=self.memory.frames[-1].entered))
+        return self.memory.new("document", of_input=True)
 
     def yields(self, node: ast.Yield) -> AbstractValue:
         """Give a value to whoever goes through the generator."""
