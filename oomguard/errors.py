@@ -23,6 +23,7 @@ from __future__ import annotations
 import errno
 import functools
 import os
+import shlex
 import sys
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -83,11 +84,12 @@ class CannotStart(OomguardError):
 
     def __init__(self, command: str, number: int) -> None:
         missing = number in (errno.ENOENT, errno.ENOTDIR)
+        word = shlex.quote(command)
         super().__init__(
             f'cannot run "{command}": {"there is no such command" if missing else os.strerror(number)}',
-            do=f"check the spelling, or give the full path: type -a {command}"
+            do=f"check the spelling, or give the full path: type -a {word}"
             if missing
-            else f"ls -l {command}; chmod +x {command}",
+            else f"ls -l {word}; chmod +x {word}",
         )
         self.exit_status = 127 if missing else 126
         self.number = number

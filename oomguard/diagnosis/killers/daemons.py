@@ -123,7 +123,7 @@ EARLYOOM = Killer(
         ),
         wording(
             r"sending SIG(?:TERM|KILL) to process (?P<pid>[0-9]{1,10})(?: uid [0-9]+)? \"(?P<name>.{0,64}?)\": "
-            r"(?:badness|oom_score) .{0,100}?VmRSS (?P<size>[0-9]{1,12}) (?P<unit>MiB)",
+            r"(?:badness|oom_score) [0-9]{1,5}(?:.{0,100}?VmRSS (?P<size>[0-9]{1,12}) (?P<unit>MiB))?",
             "sending SIGTERM to process|sending SIGKILL to process",
             'sending SIGTERM to process 12006 uid 1000 "prep": badness 209, VmRSS 2891 MiB',
         ),

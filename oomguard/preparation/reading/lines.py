@@ -183,8 +183,10 @@ def _document(line: bytes, row: int, field: str, them: str) -> bytes:
     skip = _SKIP.format(them=them)
     correct = f"correct this {them[:-1]}, {skip}"
     is_utf8 = _is_utf8(line)
+    # An escaped surrogate would be taken for one of the bytes that are no UTF-8.
+    read = line.decode() if is_utf8 else _ESCAPE.sub(_whole_character, line).decode(errors="surrogateescape")
     try:
-        value = _DECODER.decode(line.decode(errors="strict" if is_utf8 else "surrogateescape"))
+        value = _DECODER.decode(read)
     except json.JSONDecodeError as error:
         raise _no_json(line, row, error, correct) from error
     except RecursionError as error:
@@ -292,6 +294,13 @@ def _is_utf8(data: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+_ESCAPE = re.compile(rb"(?s)\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F]..)|.)")
+
+
+def _whole_character(escape: re.Match[bytes]) -> bytes:
+    return rb"\ufffd" if escape[1] else escape[0]
 
 
 def _to_utf8(text: str, *, is_utf8: bool) -> bytes:

@@ -52,7 +52,7 @@ _TAR_BLOCK, _TAR_SUM = 512, slice(148, 156)
 _BOM = b"\xef\xbb\xbf"
 _LINES = 20
 _START = 4 * KIB
-_ARRAY = re.compile(rb'\[\s*\{\s*"')
+_ARRAY = re.compile(rb'\[\s*(?:\{\s*"|\]\s*\Z)')
 _OBJECT_ALONE = re.compile(rb'\{[ \t]*\r?\n\s*"')
 _OBJECT = re.compile(rb'[ \t]*\{[ \t]*"')
 
@@ -199,7 +199,7 @@ def begins_as_json_lines(path: Path) -> bool:
 
 
 def looks_like_json(head: bytes) -> bool:
-    """Whether it begins as an array of objects, or as an object that goes over several lines."""
+    """Whether it begins as an array of objects or an object that goes over several lines, or is an empty array."""
     start = head[:HEAD].removeprefix(_BOM).lstrip()
     if _ARRAY.match(start):
         return True
@@ -230,9 +230,14 @@ def other_kind(path: str, kind: Kind) -> BadInput | None:
     """The error for a file that is another kind than its name says."""
     try:
         with open_regular(path) as file:
-            found = kind_of(file.read(HEAD))
+            head = file.read(HEAD)
     except OSError:
         return None
+    try:
+        refuse_unreadable(head, printable(path))
+    except BadInput as error:
+        return error
+    found = kind_of(head)
     if found in (None, kind):
         return None
     assert found is not None

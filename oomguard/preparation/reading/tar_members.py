@@ -94,7 +94,7 @@ def _members(
         header, start = first + member.offset, inside
         inside = dict(_BEHIND)
         kind, compression = _kind_of(member.name)
-        if not member.isreg() or kind is None:
+        if not member.isreg() or kind is None or _is_fork(member.name):
             passed += not member.isdir()
             extensions |= set() if member.isdir() else {_extension(member)}
             continue
@@ -119,7 +119,14 @@ def _extension(member: tarfile.TarInfo) -> str:
     """What is said of a member that is passed over."""
     if not member.isreg():
         return "links" if member.islnk() or member.issym() else "devices"
+    if _is_fork(member.name):
+        return "._*"
     return printable(PurePosixPath(member.name.lower()).suffix) or "no extension"
+
+
+def _is_fork(member: str) -> bool:
+    """Whether macOS wrote it beside a file, for its attributes; it has that file's name behind two characters."""
+    return PurePosixPath(member).name.startswith("._")
 
 
 def _kind_of(member: str) -> tuple[str | None, Any]:

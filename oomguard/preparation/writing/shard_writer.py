@@ -201,8 +201,7 @@ class SplitWriter:
             if held._ends is not None:
                 for ends in full.ends():
                     held._ends.append_ends(ends, after=after)
-            self._drop()
-            self._index -= 1
+            self._drop()  # its number is the next shard's again
         self._finish_held()
         self.finish_shard()
 

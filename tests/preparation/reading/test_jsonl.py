@@ -179,6 +179,14 @@ def test_bytes_that_are_no_utf8(tmp_path: Path) -> None:
     assert documents_in(read(path, "jsonl", errors="skip")) == [b"one", b"\xc3\xa9\xff", "�".encode()]
 
 
+def test_escaped_surrogates_beside_bytes_that_are_no_utf8(tmp_path: Path) -> None:
+    """Such an escape is U+FFFD, as in a line that is UTF-8; it makes no byte of its own, and no character with others."""
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(rb'{"text": "\ud800 \\udc80 \udcc3\udca9 \ud83d\ude00 \"' + b"\xff\xe4\xb8" + rb'\udc80"}')
+    [document] = documents_in(read(path, "jsonl", errors="replace"))
+    assert document == '� \\udc80 �� \U0001f600 "'.encode() + b"\xff\xe4\xb8" + "�".encode()
+
+
 def test_the_first_line_of_each_chunk_is_known(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text("\n\n" + "\n".join(json.dumps({"text": f"{i:03}"}) for i in range(40)))
