@@ -110,8 +110,8 @@ versions: $(READY) ## the tests of `make check` with the lowest allowed versions
 screens: $(READY) ## write tests/screens anew; review reads the diff
 	$(RUN) -m pytest -q tests/cli tests/machine_report tests/profiling tests/swap --update-screens
 
-live: $(READY) ## only the tests that limit real processes (root), one at a time
-	$(PYTEST) -m "live and not vm"
+live: $(READY) ## only the tests that limit real processes (root): some side by side, then the others one at a time
+	$(PYTEST) $(BESIDE) --no-loadscope-reorder -m "live and not vm"
 
 vm: $(READY) ## cgroup v2 in a virtual machine (root, Debian, about 3 minutes)
 	OOMGUARD_VM=1 $(PYTEST) -m vm

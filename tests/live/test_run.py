@@ -17,7 +17,7 @@ import pytest
 from tests.live.guarded import MIB, OOMGUARD, WAYS, run, started, state, wait_for
 from tests.live.run_cases import CASES, Bystander, environment, faults, run_case
 
-pytestmark = [pytest.mark.live, pytest.mark.usefixtures("nothing_is_left")]
+pytestmark = [pytest.mark.live, pytest.mark.pairs, pytest.mark.usefixtures("nothing_is_left")]
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -255,6 +255,7 @@ def test_a_forecast_warns_early_and_once(tmp_path: Path) -> None:
     assert any("the whole input would need" in line for line in facts["advice"])
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("way", WAYS)
 def test_the_guard_costs_little(tmp_path: Path, way: str) -> None:
     """Under 40 MB, under 1 % of a core while far from the budget, and 150 ms of CPU until the command begins.

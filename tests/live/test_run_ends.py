@@ -15,7 +15,7 @@ import pytest
 from tests.live.guarded import MIB, OOMGUARD, WAYS, child_of, read_until, run, started, state, wait_for
 from tests.live.run_cases import environment
 
-pytestmark = [pytest.mark.live, pytest.mark.usefixtures("nothing_is_left")]
+pytestmark = [pytest.mark.live, pytest.mark.pairs, pytest.mark.usefixtures("nothing_is_left")]
 
 
 ESCAPE = """
@@ -192,6 +192,7 @@ def test_a_job_does_not_outlive_its_keeper_and_who_was_there_before_does(tmp_pat
     assert (guard.returncode, facts["left_behind"]) == (137, 0), said
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("moment", ["running", "held"])
 @pytest.mark.parametrize("way", WAYS)
 def test_guard_and_keeper_killed_at_once_the_command_ends_with_them(tmp_path: Path, way: str, moment: str) -> None:

@@ -21,7 +21,7 @@ from tests.live.flag_cases import ENDS_SLOWLY, FLAGS, try_flags
 from tests.live.guarded import state, wait_for
 from tests.live.run_cases import environment
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.pairs]
 
 MIB = 1 << 20
 OOMGUARD = [sys.executable, "-m", "oomguard"]

@@ -19,7 +19,7 @@ from tests.live.run_cases import CASES, Bystander, leftovers
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.pairs]
 
 MIB = 1 << 20
 

@@ -20,7 +20,7 @@ from tests.live.run_cases import environment
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.live, pytest.mark.usefixtures("nothing_is_left")]
+pytestmark = [pytest.mark.live, pytest.mark.pairs, pytest.mark.usefixtures("nothing_is_left")]
 
 RUN = [*OOMGUARD, "run", "--max-rss", "50M"]
 SEVEN = ["--", "sh", "-c", "sleep 0.5; echo ran > ran; exit 7"]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _TRIES = 3
-pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.usefixtures("nothing_is_left")]
+pytestmark = [pytest.mark.live, pytest.mark.pairs, pytest.mark.slow, pytest.mark.usefixtures("nothing_is_left")]
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

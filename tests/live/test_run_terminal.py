@@ -22,7 +22,7 @@ from tests.live.run_cases import environment
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.pairs]
 
 RUN = f"{sys.executable} -m oomguard run --quiet --max-rss 100M"
 WAYS = ["cgroup", "watchdog"]
