@@ -15,10 +15,9 @@ DEMO_SIZE ?= 60MB
 FUZZ_SECONDS ?= 3600
 # What `make vmkills` boots.
 KERNELS ?= 5.10 6.1 6.12
-# How many tests run side by side, and how often a property is tried: EXAMPLES=thorough is about eight times as often.
-JOBS ?= auto
-# Where much of a test's time is waiting, one more than there are processors.
-WAITING_JOBS := $(if $(filter auto,$(JOBS)),$(shell expr $$(nproc 2>/dev/null || echo 2) + 1),$(JOBS))
+# How many tests run side by side, one more than there are processors, as a test often waits; and how often a property is
+# tried: EXAMPLES=thorough is about eight times as often.
+JOBS ?= $(shell expr $$(nproc 2>/dev/null || echo 2) + 1)
 EXAMPLES ?= oomguard
 # Which mutants `make mutants` makes.
 SEED ?= 1
@@ -32,7 +31,6 @@ MORE ?=
 PYTEST = PYTHONDONTWRITEBYTECODE= $(RUN) -m pytest -q --hypothesis-profile=$(EXAMPLES) $(MORE)
 CLUSTER ?= cluster
 BESIDE = -n $(JOBS) --maxprocesses 8
-WAITING = -n $(WAITING_JOBS) --maxprocesses 8
 
 # What limits, freezes and kills: nine tenths of it must be seen by a test.
 GUARDS = oomguard/supervision/launch.py,oomguard/supervision/supervisor.py,oomguard/supervision/reaper.py,oomguard/supervision/rules/limits.py,oomguard/supervision/backends/polling.py,oomguard/kernel/cgroup/freezer.py,oomguard/kernel/process/terminal.py
@@ -89,7 +87,7 @@ test: lint ## all that this machine can run but virtual machines (about 15 minut
 	$(MAKE) --no-print-directory live
 
 beside: $(READY) ## of make test: what may run side by side
-	$(PYTEST) $(WAITING) -m "not live and not vm and not cluster"
+	$(PYTEST) $(BESIDE) -m "not live and not vm and not cluster"
 
 coverage: $(READY) ## what the tests run, child processes counted; leaves .coverage and htmlcov/
 	rm -f .coverage .coverage.*
@@ -114,7 +112,7 @@ screens: $(READY) ## write tests/screens anew; review reads the diff
 	$(RUN) -m pytest -q tests/cli tests/machine_report tests/profiling tests/swap --update-screens
 
 live: $(READY) ## only the tests that limit real processes (root): some side by side, then the others one at a time
-	$(PYTEST) $(WAITING) --no-loadscope-reorder -m "live and not vm"
+	$(PYTEST) $(BESIDE) --no-loadscope-reorder -m "live and not vm"
 
 vm: $(READY) ## cgroup v2 in a virtual machine (root, Debian, about 3 minutes)
 	OOMGUARD_VM=1 $(PYTEST) -m vm

@@ -166,6 +166,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_too_small_is_no_next_step(tmp_path: Path, small_disk: Path) -> None:
     (tmp_path / "train.txt").write_text(TEXT * 3)
     run = subprocess.run(

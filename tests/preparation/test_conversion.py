@@ -198,6 +198,7 @@ def test_inspect_sees_ids_that_the_tokenizer_does_not_have(tmp_path: Path) -> No
     assert inspect(tmp_path / "a").shards[0].out_of_range is None
 
 
+@pytest.mark.slow
 def test_inspect_compares_every_file_with_the_manifest(tmp_path: Path) -> None:
     made(tmp_path / "a", "nanogpt")
     convert(options(tmp_path / "a", "datatrove", tmp_path / "b"))
