@@ -55,7 +55,7 @@ def running(python: Path, text: str, folder: Path, root: Path | None = None) -> 
         try:
             assert program.stdout is not None
             assert program.stdout.readline() == "ready\n"
-            if "time.sleep(60)" in text:
+            if "(60)" in text:
                 wait_until(lambda: state(program.pid) == "S")  # from print() to sleep()
             yield program
         finally:
