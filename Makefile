@@ -15,8 +15,9 @@ DEMO_SIZE ?= 60MB
 FUZZ_SECONDS ?= 3600
 # What `make vmkills` boots.
 KERNELS ?= 5.10 6.1 6.12
-# How many tests run side by side, and how often a property is tried: EXAMPLES=thorough is about eight times as often.
-JOBS ?= auto
+# How many tests run side by side, one more than there are processors, as a test often waits; and how often a property is
+# tried: EXAMPLES=thorough is about eight times as often.
+JOBS ?= $(shell expr $$(nproc 2>/dev/null || echo 2) + 1)
 EXAMPLES ?= oomguard
 # Which mutants `make mutants` makes, and which corpora and programs `make bands` and `make forecasts`; and of those, how many.
 SEED ?= 1
@@ -111,8 +112,8 @@ versions: $(READY) ## the tests of `make check` with the lowest allowed versions
 screens: $(READY) ## write tests/screens anew; review reads the diff
 	$(RUN) -m pytest -q tests/cli tests/machine_report tests/profiling tests/swap --update-screens
 
-live: $(READY) ## only the tests that limit real processes (root), one at a time
-	$(PYTEST) -m "live and not vm"
+live: $(READY) ## only the tests that limit real processes (root): some side by side, then the others one at a time
+	$(PYTEST) $(BESIDE) --no-loadscope-reorder -m "live and not vm"
 
 vm: $(READY) ## cgroup v2 in a virtual machine (root, Debian, about 3 minutes)
 	OOMGUARD_VM=1 $(PYTEST) -m vm

@@ -206,6 +206,7 @@ def test_what_somebody_else_put_there_stays(tmp_path: Path) -> None:
     assert files(tmp_path / "out") == alone
 
 
+@pytest.mark.slow
 def test_a_damaged_receipt_of_a_shard_whose_parts_are_gone(tmp_path: Path) -> None:
     """The lines that are named, one after the other, lead to the same shards."""
     (tmp_path / "a b").mkdir()
