@@ -81,7 +81,7 @@ def run(files: list[Path], budget: str, workers: int | None) -> dict[str, Any]:
 
 def watch(child: subprocess.Popen[bytes], outer: Path) -> dict[str, Any]:
     """The highest sums of both cgroups, and how closely they were looked at. Waits for the child."""
-    job = everything = samples = 0
+    job = everything = samples = user = 0
     gap, last, looked = 0.0, time.monotonic(), 0.0
     inner: list[Path] = []
     cpu = 0.0
@@ -91,7 +91,9 @@ def watch(child: subprocess.Popen[bytes], outer: Path) -> dict[str, Any]:
         if now - looked > 0.1:
             looked, inner = now, [place for place in outer.glob("*/") if place.name.startswith("oomguard")]
         everything = max(everything, sum(memory_of(outer)))
-        job = max([job, *(sum(memory_of(place)) for place in inner)])
+        for place in inner:
+            of_job, kernel = memory_of(place)
+            job, user = max(job, of_job + kernel), max(user, of_job)
         samples += 1
         pid, status, usage = os.wait4(child.pid, os.WNOHANG)
         if pid:
@@ -101,6 +103,7 @@ def watch(child: subprocess.Popen[bytes], outer: Path) -> dict[str, Any]:
         time.sleep(STEP_SECONDS)
     return {
         "peak_job": job,
+        "peak_job_user": user,
         "peak_everything": everything,
         "samples": samples,
         "longest_gap_seconds": round(gap, 3),
@@ -111,12 +114,12 @@ def watch(child: subprocess.Popen[bytes], outer: Path) -> dict[str, Any]:
 def show(row: dict[str, Any]) -> None:
     sizes = {
         key: format_size(row[key]) if row[key] is not None else "-"
-        for key in ("peak_job", "peak_reported", "peak_everything", "sum", "forecast")
+        for key in ("peak_job", "peak_job_user", "peak_reported", "peak_everything", "sum", "forecast")
     }
     print(
         f"{row['kind']:12} {row['size'] / 1e6:8,.0f} MB {row['budget']:>5} {row['workers']} workers: "
-        f"job {sizes['peak_job']} (by its own account {sizes['peak_reported']}; with the supervisor "
-        f"{sizes['peak_everything']}), plan's sum {sizes['sum']}, forecast {sizes['forecast']}; "
+        f"job {sizes['peak_job']}, without kernel memory {sizes['peak_job_user']} (by its own account "
+        f"{sizes['peak_reported']}; with the supervisor {sizes['peak_everything']}), plan's sum {sizes['sum']}, forecast {sizes['forecast']}; "
         f"{row['seconds']:.1f} s, {row['cpu_seconds']:.1f} CPU s, exit {row['exit_code']}, "
         f"longest gap {row['longest_gap_seconds']:.2f} s",
         flush=True,
