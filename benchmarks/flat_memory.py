@@ -67,16 +67,20 @@ def run(files: list[Path], budget: str, workers: int | None) -> dict[str, Any]:
             kills = oom_kills(limited.path)
             out.seek(0)
             said = json.loads(out.read()) if child.returncode == 0 else {}
-    return planned | seen | {
-        "exit_code": child.returncode,
-        "oom_kills": kills,
-        "peak_reported": said.get("peak_unreclaimable"),
-        "workers": said.get("workers", workers),
-        "text_bytes": said.get("input_bytes"),
-        "tokens": said.get("tokens"),
-        "sha256": said["shards"][0]["sha256"] if said else None,
-        "seconds": round(seconds, 2),
-    }
+    return (
+        planned
+        | seen
+        | {
+            "exit_code": child.returncode,
+            "oom_kills": kills,
+            "peak_reported": said.get("peak_unreclaimable"),
+            "workers": said.get("workers", workers),
+            "text_bytes": said.get("input_bytes"),
+            "tokens": said.get("tokens"),
+            "sha256": said["shards"][0]["sha256"] if said else None,
+            "seconds": round(seconds, 2),
+        }
+    )
 
 
 def watch(child: subprocess.Popen[bytes], outer: Path) -> dict[str, Any]:
@@ -119,7 +123,8 @@ def show(row: dict[str, Any]) -> None:
     print(
         f"{row['kind']:12} {row['size'] / 1e6:8,.0f} MB {row['budget']:>5} {row['workers']} workers: "
         f"job {sizes['peak_job']}, without kernel memory {sizes['peak_job_user']} (by its own account "
-        f"{sizes['peak_reported']}; with the supervisor {sizes['peak_everything']}), plan's sum {sizes['sum']}, forecast {sizes['forecast']}; "
+        f"{sizes['peak_reported']}; with the supervisor {sizes['peak_everything']}), "
+        f"plan's sum {sizes['sum']}, forecast {sizes['forecast']}; "
         f"{row['seconds']:.1f} s, {row['cpu_seconds']:.1f} CPU s, exit {row['exit_code']}, "
         f"longest gap {row['longest_gap_seconds']:.2f} s",
         flush=True,
