@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from array import array
@@ -285,7 +286,19 @@ def _is_well_formed(data: bytes) -> bool:
     try:
         return utf8_prefix(data) == len(data)
     except CoreUnavailable:
-        return data.isascii()  # for all else, Python's own decoder
+        return data.isascii() or _is_utf8_in_parts(data)
+
+
+def _is_utf8_in_parts(data: bytes) -> bool:
+    """The same from Python's decoder, never with the whole as a text, which can take four bytes for each one."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for at in range(0, len(data), _PART):
+            decoder.decode(data[at : at + _PART])
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _is_utf8(data: bytes) -> bool:
