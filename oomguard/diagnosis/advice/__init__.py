@@ -90,7 +90,7 @@ _LIBRARIES = (
         code=re.compile(r"\bDataLoader\([^)]{0,400}num_workers\s*=\s*(?!0\b)"),
         advice=Advice(
             text=(
-                "DataLoader's workers: each comes to hold a copy of the dataset's Python lists and dicts (reading "
+                "DataLoader's workers: each ends up with a copy of the dataset's Python lists and dicts (reading "
                 "them writes their reference counts); keep it in numpy or Arrow arrays, with fewer workers"
             )
         ),
@@ -115,7 +115,7 @@ _LIBRARIES = (
         processes=re.compile(r"ray::|raylet|plasma_store"),
         code=re.compile(r"\bray\.init\((?![^)]{0,400}object_store_memory)"),
         advice=Advice(
-            text="Ray keeps objects in /dev/shm, 30 % of the memory unless told otherwise: it counts as used",
+            text="Ray keeps objects in /dev/shm, by default in 30 % of the memory: it counts as used",
             command="ray.init(object_store_memory=2 * 1024**3)",
         ),
     ),

@@ -41,8 +41,8 @@ def advise_other(kill: OtherKill) -> list[Advice]:
 _KEEP_LOG = Advice(text="or keep the kernel's log while it runs", command="sudo dmesg --follow > kernel.log")
 _GET_LOG = Advice(
     text=(
-        "the kernel log of the machine where it ran shows more: sudo dmesg there; in WSL wsl dmesg; for a pod "
-        "kubectl debug node/NODE; for a cloud's VM its serial console (gcloud compute instances get-serial-port-output)"
+        "the kernel log of the machine where it ran shows more: sudo dmesg there; in WSL: wsl dmesg; for a pod: "
+        "kubectl debug node/NODE; for a cloud VM: its serial console (gcloud compute instances get-serial-port-output)"
     ),
     command="sudo dmesg | oomguard diagnose -",
 )
@@ -55,7 +55,7 @@ def advise_nothing_found(*, unfiltered: str | None = None, pasted: bool = False)
     return [
         Advice(
             text=(
-                "an exit status of 137 or -9 only says SIGKILL: kill -9, docker stop, timeout -s KILL, a batch "
+                "an exit status of 137 or -9 only means SIGKILL; kill -9, docker stop, timeout -s KILL and a batch "
                 "system's time limit send it too"
             )
         ),

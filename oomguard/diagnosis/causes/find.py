@@ -49,7 +49,7 @@ def find_cause(event: OomEvent) -> KillCause:
 def free_text(machine: Accounting | None) -> str:
     """How much was free, of how much."""
     if machine is None:
-        return "how much memory was free is not in this log"
+        return "this log does not show how much memory was free"
     return f"{format_size(machine.free)} of {format_size(machine.total)} was free ({machine.free / machine.total:.0%})"
 
 
@@ -73,11 +73,12 @@ def _bound(event: OomEvent, machine: Accounting | None) -> KillCause:
     if zones and all(zone.name == "Movable" for zone in zones):
         room += "; the node holds only movable memory, which the kernel cannot use for itself: killing cannot help"
     elif machine is None:
-        room = "how full the other nodes were is not in this log"
+        room = "this log does not show how full the other nodes were"
     return KillCause(
         kind=event.constraint or "unknown",  # type: ignore[arg-type]  # the parser's words
         why=(
-            f"the process may use only {where}, by {by}, and that was full. Memory of other nodes was out of its reach."
+            f"{by} lets the process use only {where}, whose memory was full. Memory of other nodes was out of its "
+            "reach."
         ),
         room=room,
         filler="anon",
