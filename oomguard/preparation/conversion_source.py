@@ -91,7 +91,7 @@ class ConversionSource:
         if not np.array_equal(np.flatnonzero(values == self.eot) + 1, ends):
             raise BadInput(
                 f"{printable(str(shard.path))}: not every document ends with id {self.eot}, or others hold it, "
-                "so that it cannot tell where documents end",
+                "so it cannot show where documents end",
                 do="--lossy instead of --eot-token, to do without document ends",
             )
 

@@ -54,7 +54,8 @@ def open_set(folder: Path, *, encoding: str | None = None) -> StoredSet:
     output, shards = _find(folder, str(header.get("format") or ""), layout, spec)
     if not shards:
         raise NothingFound(
-            f"{name} holds no shards of a known format", do=f"give a folder of one of: {', '.join(FORMATS)}"
+            f"{name} holds no shards of a known format",
+            do=f"give a folder with shards in one of these formats: {', '.join(FORMATS)}",
         )
     return StoredSet(
         folder=folder,

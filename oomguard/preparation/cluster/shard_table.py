@@ -147,7 +147,7 @@ def read_table(file: Any, job: str) -> ShardTable:
     """Read it, a JobPlace. Raises: BadInput if it is damaged, or of another job; FileNotFoundError."""
     wrong = BadInput(
         f"{file} is damaged, or of another job",
-        do=f"take away {file} and what ends with .laid beside it, then oomguard work again",
+        do=f"remove {file} and the .laid files beside it, then oomguard work again",
     )
     try:
         body = read_json(file)
@@ -213,7 +213,8 @@ def _of_removed(job_file: JobFile, units: range) -> BadInput | None:
         return None
     take_away = " && ".join(removal(job_file.laid_file(unit)) for unit in gone)
     return BadInput(
-        f"{len(gone):,} unit{'s' * (len(gone) > 1)} removed after the shards were written, and needed for one again",
+        f"{len(gone):,} unit{'s' * (len(gone) > 1)} removed after the shards were written, but needed again for one of "
+        "them",
         do=f"{take_away} && oomguard work {job_file.shown}, then oomguard finish again",
     )
 

@@ -411,7 +411,8 @@ class _Finder:
                 self.json_texts.append(shown)
         if kind is not None and KINDS[kind].seeks and compression:
             raise BadInput(
-                f"{shown} is a compressed {kind} file; {kind} compresses inside, and is read by seeking in it",
+                f"{shown} is a compressed {kind} file; {kind} compresses its own contents, and is read by seeking in "
+                "it",
                 do="decompress the file first",
             )
         if wanted is None and looked is not None:
@@ -470,7 +471,7 @@ class _Finder:
         if not names:
             return "oomguard prepare FILE_OR_FOLDER"
         more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-        return f"there are: {', '.join(printable(str(name)) for name in names[:_LISTED])}{more}"
+        return f"found there: {', '.join(printable(str(name)) for name in names[:_LISTED])}{more}"
 
 
 def _why_nothing(given: str, path: Path) -> str:
@@ -588,7 +589,7 @@ def _refuse_twice(found: Sequence[Source], real_path: _RealPath) -> None:
     for source in (source for source, one in zip(found, hashes, strict=True) if one in twice) if twice else ():
         if (path := real(source)) in seen:
             also = "" if seen[path] == source.path else f" (also as {printable(seen[path])})"
-            raise BadInput(f"{printable(source.path)} is there twice{also}", do="name each input once")
+            raise BadInput(f"{printable(source.path)} is given twice{also}", do="name each input once")
         seen[path] = source.path
 
 

@@ -18,7 +18,7 @@ class Store:
 
     who = "the server"
     check = "check the address"
-    login = "put user and password for that host into ~/.netrc"
+    login = "put the user and the password for that host into ~/.netrc"
     has_secret = False  # it is told who asks by what `secret` gives, and not by ~/.netrc
 
     def url(self, address: str, pin: str) -> str:  # noqa: ARG002 - of others
