@@ -189,7 +189,7 @@ def _status_lines(status: SwapStatus) -> list[Row]:
         lines.append(
             (
                 "speed",
-                f"{format_size(status.speed.read)}/s read back, {format_size(status.speed.written)}/s written, now",
+                f"now {format_size(status.speed.read)}/s read back, {format_size(status.speed.written)}/s written",
             )
         )
     if status.pressure is not None:

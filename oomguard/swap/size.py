@@ -147,7 +147,7 @@ def wanted_size(options: SwapOptions, machine: SwapMachine) -> tuple[int, str, i
         )
     if size == 0:
         return 0, f"{found.because}, and {room}", found.peak
-    return size, f"{found.because}; {room}; the difference and 10 % more is {format_size(size)}", found.peak
+    return size, f"{found.because}; {room}; the difference plus 10 % is {format_size(size)}", found.peak
 
 
 def _read_report(path: Path) -> object:

@@ -22,11 +22,11 @@ MIB = 1 << 20
 
 # capture -> (layout, read-only, own cgroup, words of its limit)
 MACHINES = {
-    "nested-v1": ("hybrid", False, "/sandbox/job1", "no cgroup from this one"),
-    "hybrid": ("hybrid", False, "/system.slice/vm-run.service", "no cgroup from this one"),
+    "nested-v1": ("hybrid", False, "/sandbox/job1", "neither this cgroup nor any above it"),
+    "hybrid": ("hybrid", False, "/system.slice/vm-run.service", "neither this cgroup nor any above it"),
     "container-bind-v1": ("v1", False, "/", "a cgroup above the visible ones is limited to 200 MiB"),
     "container-read-only-v2": ("v2", True, "/", "cgroup / is limited to 200 MiB"),
-    "systemd-v2": ("v2", False, "/system.slice/vm-run.service", "no cgroup from this one"),
+    "systemd-v2": ("v2", False, "/system.slice/vm-run.service", "neither this cgroup nor any above it"),
     "systemd-scope-v2": ("v2", False, "/system.slice/run-1.scope", "is limited to 250 MiB (memory.high"),
     "delegated-user-v2": ("v2", False, "/system.slice/run-u0.service", "is limited to 300 MiB"),
 }

@@ -98,7 +98,7 @@ def _peaks(profile: PeakProfile) -> str:
     whole = max(size for _, size, _, _ in rows[:-1])
     whole = head.available if whole < head.available < 4 * whole else whole  # beyond that, no bar can show it
     return bar_table(
-        "the peak, and numbers that other tools call so",
+        "the peak, and numbers that other tools call the peak",
         (
             (
                 kind,
