@@ -89,7 +89,7 @@ def swap_command(
         typer.Option(
             "--from",
             metavar="FILE",
-            help="Take the size from the JSON of diagnose, profile or run: peak - available, plus 10 %.",
+            help="Take the size from the JSON of diagnose, profile or run: peak - available, plus 10%.",
         ),
     ] = None,
     path: Annotated[

@@ -160,7 +160,7 @@ def usual_budget() -> tuple[int, str]:
 
     room = read_headroom()
     size = max(room.available * _OF_AVAILABLE_PERCENT // 100, LEAST_BUDGET)
-    return size, f"{_OF_AVAILABLE_PERCENT} % of {format_size(room.available)}: {room.limited_by}"
+    return size, f"{_OF_AVAILABLE_PERCENT}% of {format_size(room.available)}: {room.limited_by}"
 
 
 class RunEvents(Protocol):

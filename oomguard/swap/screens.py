@@ -196,7 +196,7 @@ def _status_lines(status: SwapStatus) -> list[Row]:
         lines.append(
             (
                 "pressure",
-                f"some task waited for memory for {100 * status.pressure.some_10s:.0f} % of the last 10 s",
+                f"some task waited for memory for {100 * status.pressure.some_10s:.0f}% of the last 10 s",
             )
         )
     lines += [

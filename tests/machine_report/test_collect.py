@@ -60,7 +60,7 @@ def test_killers_and_their_thresholds(tmp_path: Path) -> None:
         (tmp_path / folder / f"{folder[0]}.conf").write_text(text)
     (tmp_path / "etc/systemd/oomd.conf").write_text("SwapUsedLimit=99%\n")
     acts = {killer.name: killer.acts for killer in doctor(root=tmp_path).facts.killers}
-    assert "less than 4 % of memory" in acts["earlyoom"]
+    assert "less than 4% of memory" in acts["earlyoom"]
     assert "when 70% of memory" in acts["systemd-oomd"]  # the last by file name wins
 
 

@@ -115,7 +115,7 @@ _LIBRARIES = (
         processes=re.compile(r"ray::|raylet|plasma_store"),
         code=re.compile(r"\bray\.init\((?![^)]{0,400}object_store_memory)"),
         advice=Advice(
-            text="Ray keeps objects in /dev/shm, by default in 30 % of the memory: it counts as used",
+            text="Ray keeps objects in /dev/shm, by default in 30% of the memory: it counts as used",
             command="ray.init(object_store_memory=2 * 1024**3)",
         ),
     ),

@@ -184,7 +184,7 @@ def _unlisted(event: OomEvent, _cause: KillCause) -> list[Advice]:
     mem_info = event.mem_info
     if swap_in_memory(event) == "zswap":
         look = Advice(
-            text="let zswap keep less in memory (it has 20 %), or switch it off",
+            text="let zswap keep less in memory (it has 20%), or switch it off",
             command="echo 5 | sudo tee /sys/module/zswap/parameters/max_pool_percent",
         )
     elif (

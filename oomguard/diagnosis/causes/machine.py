@@ -161,7 +161,7 @@ def where_unlisted(event: OomEvent) -> str:
     if swapped and where == "zram":
         return "Most likely: swap in memory itself (zram), whose compressed pages no counter shows"
     if swapped and where == "zswap":
-        return "Most likely: zswap, which keeps swapped pages compressed in memory (up to 20 % of it by default)"
+        return "Most likely: zswap, which keeps swapped pages compressed in memory (up to 20% of it by default)"
     if swapped and where is None:
         driver = ", a driver from outside the kernel (it is tainted)" if _is_tainted(event) else ", a driver"
         return f"It may be swap in memory itself (zram, zswap){driver}, or a leak: the log does not say which"

@@ -18,8 +18,8 @@ _EARLYOOM = re.compile(rf"-([mMsS])\s?{_NUMBER}")
 def earlyoom_acts(arguments: list[str], _settings: str = "") -> str:
     """Say when earlyoom, started with these arguments, ends a process: when both memory and swap are below."""
     set_to = dict(_EARLYOOM.findall(" ".join(arguments)[:4096]))
-    memory = f"{set_to['M']} KiB" if "M" in set_to else f"{set_to.get('m', '10')} %"
-    swap = f"{set_to['S']} KiB" if "S" in set_to else f"{set_to.get('s', '10')} %"
+    memory = f"{set_to['M']} KiB" if "M" in set_to else f"{set_to.get('m', '10')}%"
+    swap = f"{set_to['S']} KiB" if "S" in set_to else f"{set_to.get('s', '10')}%"
     return f"when less than {memory} of memory is available and less than {swap} of swap is free"
 
 

@@ -17,8 +17,8 @@ _NOHANG = re.compile(rf"^\s*(soft|hard)_threshold_min_mem\s*=\s*{_NUMBER}\s*(%|M
 
 def nohang_acts(_arguments: list[str], settings: str) -> str:
     """Say when nohang with these settings ends a process."""
-    set_to = {kind: f"{number} {unit}" for kind, number, unit in _NOHANG.findall(settings)}
-    return f"when less than {set_to.get('soft', '5 %')} of memory is available ({set_to.get('hard', '2 %')}: SIGKILL)"
+    set_to = {kind: f"{number}{' ' if unit == 'M' else ''}{unit}" for kind, number, unit in _NOHANG.findall(settings)}
+    return f"when less than {set_to.get('soft', '5%')} of memory is available ({set_to.get('hard', '2%')}: SIGKILL)"
 
 
 def _advise(_kill: OtherKill) -> tuple[Advice, ...]:

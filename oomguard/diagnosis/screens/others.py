@@ -129,8 +129,8 @@ def _room_in_words(reason: str) -> str | None:
     """How much room there was, where the program gives it as its reason."""
     if found := _AVAILABLE.search(reason):
         if found["of"]:
-            return f"{found['of']} was available ({found['part'].strip()} %)"
-        share = f" ({found['share']} %)" if found["share"] else ""
+            return f"{found['of']} was available ({found['part'].strip()}%)"
+        share = f" ({found['share']}%)" if found["share"] else ""
         return f"{found['size'] or found['old']} MiB was available{share}"
     if found := _USED.search(reason):
         return f"{found['used']} of {found['total']} of the node was in use ({float(found['part']):.0%})"

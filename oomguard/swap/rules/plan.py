@@ -216,7 +216,7 @@ def pick_place(places: Sequence[PlaceFacts], size: int) -> PlaceFacts:
             check_room(roomiest, size)
         raise SwapRefused(
             f"{format_size(size)} fits on none of the {len(places)} disks: there is room for at most "
-            f"{format_size(largest_size(roomiest))} on {roomiest.mount_point}, where 10 % is kept free",
+            f"{format_size(largest_size(roomiest))} on {roomiest.mount_point}, where 10% is kept free",
             do=f"oomguard swap --size {largest_size(roomiest) // MIB}M, or make room on one of them",
         )
     return max(with_room, key=lambda place: (place.disk.bytes_per_second, place.free))

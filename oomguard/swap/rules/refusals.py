@@ -201,7 +201,7 @@ def check_room(place: PlaceFacts, size: int) -> None:
     smaller = f"--size {most // MIB}M fits, or " if most >= 64 * MIB else ""
     raise SwapRefused(
         f"{format_size(size)} does not fit on {place.mount_point}: {format_size(place.free)} of "
-        f"{format_size(place.total)} is free, and {format_size(place.total * KEEP_FREE)} (10 %) is kept free",
+        f"{format_size(place.total)} is free, and {format_size(place.total * KEEP_FREE)} (10%) is kept free",
         do=f"{smaller}--path FILE on another disk, or make room: du -xh {shlex.quote(place.mount_point)} | sort -h",
     )
 
