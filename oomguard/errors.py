@@ -174,8 +174,8 @@ def explain(error: BaseException) -> OomguardError | None:
 def _unforeseen() -> list[tuple[type[BaseException], str, str]]:
     kinds: list[tuple[type[BaseException], str, str]] = [
         (MemoryError, "no memory is left for oomguard itself", _DO[errno.ENOMEM]),
-        (SystemError, "a part of Python failed, as where no memory is left: {}", _DO[errno.ENOMEM]),
-        (RecursionError, "something given is nested too deeply to be read", "give a flatter file or folder"),
+        (SystemError, "a part of Python failed, as happens when no memory is left: {}", _DO[errno.ENOMEM]),
+        (RecursionError, "an input is nested too deeply to be read", "give a file or folder with fewer levels"),
         (UnicodeError, "text that cannot be read or shown as it is: {}", "export LC_ALL=C.UTF-8"),
         (RuntimeError, "no thread could be started", _DO[errno.EAGAIN]),
     ]

@@ -50,12 +50,12 @@ _NO_TEXT = {
 
 _PROBLEMS = {
     "separator": (
-        "there or soon after, leaving out what is not UTF-8 would make a separator",
-        "--errors replace (U+FFFD takes its place)",
+        "leaving out bytes that are not UTF-8, here or soon after, would create a separator",
+        "--errors replace (puts U+FFFD in its place)",
     ),
     "engine": (
-        "tiktoken cannot encode this text (a very long run of white space)",
-        "install oomguard where its native core can be built, which can",
+        "tiktoken cannot encode this text (a very long run of white space), but the native core can",
+        "install oomguard where its native core can be built",
     ),
 }
 
@@ -230,18 +230,18 @@ class Job:
         if encoded.error == "input":
             do = self.sources[work.source].line_for(encoded.error_do)
             if self.sources[work.source].kind == "tar" and "--input-format" in do:  # which is of the whole input
-                do = f"tar -xf {file}, and name what comes out"
+                do = f"tar -xf {file}, and name the extracted files"
             return BadInput(f"{where}: {encoded.error_text}", do=do)
         if encoded.error == "utf8":
             return self._not_utf8(work, encoded, where)
         if encoded.error == "not text":
             what, do = (
-                f"{where}: a file full of zero bytes, such as an interrupted download leaves, not text",
+                f"{where}: full of zero bytes, as an interrupted download leaves them, not text",
                 "download the file again; if the zeros are meant: "
                 + self.sources[work.source].line_for("tr -d '\\0' < FILE | oomguard prepare -"),
             )
             if encoded.error_text == "tar":
-                what, do = f"{where}: a tar archive, and no plain text", "--input-format tar"
+                what, do = f"{where}: a tar archive, not plain text", "--input-format tar"
             elif encoded.error_text != "zeros":
                 what, do = (
                     f"{where}: not UTF-8: it looks like {encoded.error_text}",
@@ -271,7 +271,7 @@ class Job:
         return BadInput(
             f"{where}: not UTF-8",
             do="--input-encoding NAME if it is written in another encoding (latin-1, gbk, ...); --errors replace "
-            "(U+FFFD takes its place) or --errors skip (left out), which resume from here",
+            "(puts U+FFFD in its place) or --errors skip (leaves it out); both resume from here",
         )
 
     def room_error(self, work: Work, *, documents: int | None, line: int) -> OomguardError:

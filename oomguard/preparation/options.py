@@ -119,7 +119,7 @@ def resolve_options(options: PrepareOptions) -> ResolvedOptions:
     if options.eot is not None:
         _require(options.eot, get_args(EotPlace), "--eot")
     if options.extend and options.restart:
-        raise BadInput("--extend adds to what --restart takes away", do="leave one of them out")
+        raise BadInput("--extend adds to what --restart removes", do="leave one of them out")
     if options.extend and options.last_shard == "fold":
         raise BadInput(
             "--extend fills the last shard up, and --last-shard fold joined it to the one before",
@@ -222,7 +222,8 @@ def _with_its_end(spec: EncodingSpec, options: PrepareOptions, eot: EotPlace) ->
         return replace(spec, eot=spec.bos)  # what the family's models have at the beginning of a document
     if eot != "none" and spec.eot < 0:
         raise BadInput(
-            f"{spec.name}: which id ends a document is not known", do="--eot-token with its name or id, or --eot none"
+            f"{spec.name}: it is not known which id ends a document",
+            do="--eot-token with its name or id, or --eot none",
         )
     return spec
 

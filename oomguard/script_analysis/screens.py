@@ -176,7 +176,7 @@ def _fixed(check: ScriptCheck) -> list[str]:
     missing = [f"what {', '.join(check.imports_not_counted[:6])} takes"] if check.imports_not_counted else []
     if check.processes is None:
         places = sorted({f"line {worker.line}" for worker in check.workers if worker.count is None})
-        missing.append(f"the processes of {', '.join(places[:3])}, whose number only running shows")
+        missing.append(f"the processes of {', '.join(places[:3])}, whose number is known only at run time")
     elif check.processes > 1:
         missing.append("what each worker holds of its part")
     return lines + ([f"not counted: {'; '.join(missing)}"] if missing else [])
@@ -189,7 +189,7 @@ def _next(check: ScriptCheck) -> list[str]:
             return [f"next: oomguard plan {shlex.quote(printable(check.input.path))}    how to do the same job here"]
         return [f"next: oomguard check {script} --input FILE"]
     if check.verdict == "cannot say":
-        return [f"next: oomguard profile -- python {script}    measures what reading cannot tell"]
+        return [f"next: oomguard profile -- python {script}    measures it by running the script"]
     return []
 
 

@@ -131,12 +131,12 @@ def test_what_prepare_takes_is_planned_and_counted(oomguard: Run, tmp_path: Path
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.parquet", pa.table({"content": ["x"]}), 'no column "text"; there are: "content"'),
+        ("a.parquet", pa.table({"content": ["x"]}), 'no column "text"; the columns are: "content"'),
         ("nulls.parquet", pa.table({"text": ["x", None]}), 'null in the column "text"'),
         ("latin.txt", "déjà vu\n".encode("latin-1") * 1000, "not UTF-8"),
         ("wide.txt", ("abc\n" * 1000).encode("utf-16"), "not UTF-8: it looks like utf-16"),
         ("bad.jsonl", b'{"text": "one"}\n{"text": \n', "not JSON"),
-        ("other.jsonl", b'{"content": "one"}\n', 'no field "text"; there are: "content"'),
+        ("other.jsonl", b'{"content": "one"}\n', 'no field "text"; the fields are: "content"'),
     ],
 )
 def test_what_prepare_refuses_is_refused_in_its_words(

@@ -319,7 +319,7 @@ def test_prepare_without_a_budget_takes_80_percent_and_is_held(tmp_path: Path) -
     code, _, err = done(tmp_path, "prepare", "--report", "r.json")
     assert code == 0, err
     report = json.loads((tmp_path / "r.json").read_text())
-    assert "80 % of" in err
+    assert "80% of" in err
     assert report["hard_limit"] == report["budget"]
 
 

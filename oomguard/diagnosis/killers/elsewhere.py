@@ -131,7 +131,7 @@ MESSAGES: tuple[Killer, ...] = (
             "Out of Memory Error: ",
             "duckdb.duckdb.OutOfMemoryException: Out of Memory Error: could not allocate block of size 256.0 KiB (12.7 GiB/12.7 GiB used)",
         ),
-        why="the query reached DuckDB's own memory_limit (80 % of the machine unless set); nothing was killed",
+        why="the query reached DuckDB's own memory_limit (80% of the machine by default); nothing was killed",
         do=(
             (
                 "let it use the disk, and fewer threads",
@@ -148,7 +148,7 @@ MESSAGES: tuple[Killer, ...] = (
             "ObjectStoreFullError: ",
             "ray.exceptions.ObjectStoreFullError: Failed to put object 00ff in object store because it is full.",
         ),
-        why="the shared memory that Ray keeps objects in was full (30 % of the machine unless set; in Docker, what /dev/shm has)",
+        why="the shared memory that Ray keeps objects in was full (30% of the machine by default; in Docker, what /dev/shm has)",
         do=(
             (
                 "give it more, and let go of references that are no longer needed (del ref)",
@@ -170,7 +170,7 @@ MESSAGES: tuple[Killer, ...] = (
             "Unmanaged memory use is high",
             "distributed.worker.memory - WARNING - Unmanaged memory use is high. This may indicate a memory leak",
         ),
-        why="the worker neared its own memory limit and takes no new tasks; at 95 % of it the nanny would restart it",
+        why="the worker neared its own memory limit and takes no new tasks; at 95% of it the nanny would restart it",
         do=(
             (
                 "fewer threads for each worker, more memory for each, smaller partitions",

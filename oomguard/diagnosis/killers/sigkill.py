@@ -28,7 +28,12 @@ PROGRAMS: tuple[Killer, ...] = (
             "was terminated by signal 9",
             "2026-03-01 10:00:00.123 UTC [1] LOG:  server process (PID 4711) was terminated by signal 9: Killed",
         ),
-        do=(("protect the database and let the kernel refuse instead of kill", "sudo sysctl vm.overcommit_memory=2"),),
+        do=(
+            (
+                "protect the database and make the kernel refuse memory instead of killing",
+                "sudo sysctl vm.overcommit_memory=2",
+            ),
+        ),
     ),
     sigkill(
         "time",
@@ -78,7 +83,7 @@ PROGRAMS: tuple[Killer, ...] = (
         ),
         do=(
             (
-                "ask systemd whether it was memory: Result is oom-kill then",
+                "ask systemd whether it was memory: if so, Result is oom-kill",
                 "systemctl show UNIT -p Result,MemoryMax,MemoryPeak",
             ),
         ),

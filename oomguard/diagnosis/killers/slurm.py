@@ -23,7 +23,7 @@ _OF_A_JOB = r"\"(?:job_?id|exit_code)\"\s?:"
 def _advise(kill: OtherKill) -> tuple[Advice, ...]:
     job = shlex.quote(kill.facts.get("job", "JOBID"))
     size = ask_for(kill)
-    told = " (half as much again as it had)" if size else ""
+    told = " (1.5 times what it had)" if size else ""
     return (
         Advice(text=f"or ask for more memory{told}", command=f"sbatch --mem={in_gib(size)} JOB.sh"),
         Advice(

@@ -213,7 +213,8 @@ def _of_removed(job_file: JobFile, units: range) -> BadInput | None:
         return None
     take_away = " && ".join(removal(job_file.laid_file(unit)) for unit in gone)
     return BadInput(
-        f"{len(gone):,} unit{'s' * (len(gone) > 1)} removed after the shards were written, and needed for one again",
+        f"{len(gone):,} unit{'s' * (len(gone) > 1)} removed after the shards were written, but needed again for one of "
+        "them",
         do=f"{take_away} && oomguard work {job_file.shown}, then oomguard finish again",
     )
 

@@ -29,7 +29,7 @@ def find_column(schema: Any, field: str, name: str) -> tuple[str, ...]:
         found = schema.get_all_field_indices(path[0])
         if len(found) > 1:
             raise BadInput(
-                f'{name}: {len(found)} columns "{printable(path[0])}"; there are: {_names(schema)}',
+                f'{name}: {len(found)} columns "{printable(path[0])}"; the columns are: {_names(schema)}',
                 do="name the column with --text-field NAME",
             )
         kind = schema.field(found[0]).type if found else None
@@ -47,8 +47,8 @@ def find_column(schema: Any, field: str, name: str) -> tuple[str, ...]:
             )
         return path
     raise BadInput(
-        f'{name}: no column "{printable(field)}"; there are: {_names(schema)}',
-        do="name the column with --text-field NAME (of one of several inputs: --text-field GLOB=NAME)",
+        f'{name}: no column "{printable(field)}"; the columns are: {_names(schema)}',
+        do="name the column with --text-field NAME (for one of several inputs: --text-field GLOB=NAME)",
     )
 
 

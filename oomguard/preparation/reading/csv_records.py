@@ -110,7 +110,7 @@ def find_column(names: list[str], field: str, name: str) -> int:
     shown = ", ".join(f'"{printable(one)}"' for one in names[:_NAMES_SHOWN])
     more = ", ..." if len(names) > _NAMES_SHOWN else ""
     raise BadInput(
-        f'{name}: no column "{printable(field)}"; there are: {shown}{more}',
+        f'{name}: no column "{printable(field)}"; the columns are: {shown}{more}',
         do=for_other_delimiter(names, name) or "name the column with --text-field NAME",
     )
 

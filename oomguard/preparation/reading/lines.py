@@ -211,8 +211,8 @@ def _document(line: bytes, row: int, field: str, them: str) -> bytes:
     more = ", ..." if len(value) > _NAMES_SHOWN else ""
     raise BadLine(
         row,
-        f'no field "{shown}"; there are: {", ".join(names) or "none"}{more}',
-        f"name the field with --text-field NAME (of one of several inputs: --text-field GLOB=NAME), {skip}",
+        f'no field "{shown}"; the fields are: {", ".join(names) or "none"}{more}',
+        f"name the field with --text-field NAME (for one of several inputs: --text-field GLOB=NAME), {skip}",
     )
 
 
@@ -220,7 +220,7 @@ _AGAIN = "{} < FILE | oomguard prepare - --input-format jsonl"
 _NO_LINES: tuple[tuple[Callable[[bytes], object], str, str], ...] = (  # what is known, and the way that works
     (
         re.compile(rb"\0{64}").match,
-        "zero bytes, as a download leaves them that was broken off, and no JSON",
+        "zero bytes, as an interrupted download leaves them, not JSON",
         "download the file again; --bad-files skip keeps what comes before",
     ),
     (

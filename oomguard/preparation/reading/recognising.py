@@ -41,9 +41,9 @@ NO_READER = {
     b"PK\x03\x04": ("a zip archive (as .docx and .npz are)", "unpack it and name the folder"),
     b"%PDF-": ("PDF", "take the text out of it first: pdftotext FILE"),
     b"\x93NUMPY": ("a NumPy array", "give the text that it was made from"),
-    b"\x04\x22\x4d\x18": ("lz4", "lz4 -d FILE, and name what comes out"),
+    b"\x04\x22\x4d\x18": ("lz4", "lz4 -d FILE, and name the decompressed file"),
     b"7z\xbc\xaf\x27\x1c": ("a 7z archive", "unpack it and name the folder"),
-    b"\x5d\x00\x00": ("lzma", "xz --format=lzma -d FILE, and name what comes out"),
+    b"\x5d\x00\x00": ("lzma", "xz --format=lzma -d FILE, and name the decompressed file"),
     b"\x89HDF": ("HDF5", "write its texts as JSON Lines first"),
     b"SQLite format 3\x00": ("an SQLite database", "write its texts as JSON Lines first"),
 }
@@ -121,7 +121,7 @@ def _refuse_twice_compressed(head: bytes, compression: Compression, shown: str) 
         tool = {"gz": "gzip", "zst": "zstd", "xz": "xz", "bz2": "bzip2"}[compression]
         raise BadInput(
             f"{shown} is compressed twice: {inner} within {compression}",
-            do=f"{tool} -d {shell_word(shown)}, and name what comes out",
+            do=f"{tool} -d {shell_word(shown)}, and name the decompressed file",
         )
 
 

@@ -353,7 +353,7 @@ class SplitWriter:
         path = self._plan.folder / self._plan.file_name(self._split, self._index)
         shard = next((shard for shard in stored if shard.path == path), None)
         if shard is None:
-            raise Changed(f"{path} is not there, so that nothing can be added to it", do="--restart starts over")
+            raise Changed(f"{path} is not there, so nothing can be added to it", do="--restart starts over")
         self._open()
         for tokens, ends in shard.pieces():
             after = self._tokens

@@ -74,7 +74,7 @@ class Iteration(Interpretation):
         """`for document in read_documents():` of a library that nothing is known of."""
         if not reads(abstract.origin) and not abstract.of_input:
             return abstract
-        self.memory.cannot_see_line(self.line, f"{abstract.origin}() may hold what is gone through here")
+        self.memory.cannot_see_line(self.line, f"{abstract.origin}() may hold what is iterated over here")
         if not reads(abstract.origin):
             return abstract
         item = AbstractValue(kind="unknown", of_input=True)

@@ -46,7 +46,7 @@ class Interpreter(Uncalled):
         for statement in body:
             self.steps += 1
             if self.steps > _MOST_STATEMENTS:
-                self.memory.cannot_see(statement, "comes after so many steps that it was not looked at")
+                self.memory.cannot_see(statement, "comes after so many steps that it was not analyzed")
                 return
             self.line = statement.lineno
             before = len(self.memory.held)

@@ -103,7 +103,7 @@ def read_whole(
         return AbstractValue()
     it.memory.read_at(node)
     if file.kind == "path_of_many" or "many" in file.parts:
-        it.memory.assume(node, "each of the files is read whole, so that the largest must fit")
+        it.memory.assume(node, "each of the files is read whole, so the largest must fit")
         return it.memory.new("chunk" if binary else "document", of_input=True)
     return it.memory.make(rule, node, "bytes" if binary else "text", 1.0)
 

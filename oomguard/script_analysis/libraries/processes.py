@@ -54,7 +54,7 @@ def use_pool(it: Expressions, call: Call) -> AbstractValue | None:
     if lazy:
         if "imap" in call.name:
             it.memory.assumptions[call.node.lineno] = (
-                "the loop must keep up with the workers: imap keeps every result that it has not taken yet"
+                "the loop must keep up with the workers: imap keeps every result that the loop has not taken yet"
             )
         return it.memory.new("stream", fraction=source.fraction, item=result, of_input=True, parts={"of": source})
     kind = LIST_OF.get(result.kind) if result.of_input or result.fraction > 0 else None

@@ -215,7 +215,7 @@ def _set_attribute(it: Expressions, call: Call) -> AbstractValue:
     """setattr(object, name, value): in a loop, as many attributes as there are names."""
     named = len(call.args) > 2 and not isinstance(call.args[1].value, str)
     if named and it.memory.loops and call.args[2].of_input:
-        it.memory.cannot_see(call.node, "keeps an attribute for each name that there is")
+        it.memory.cannot_see(call.node, "keeps an attribute for each different name")
     elif len(call.args) > 2 and not named:
         call.args[0].parts[call.args[1].value] = call.args[2]
     return AbstractValue()

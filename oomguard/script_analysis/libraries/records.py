@@ -139,7 +139,7 @@ def _member(it: Expressions, call: Call) -> AbstractValue:
     if call.name == "read" and not several:  # the one file that is in it
         return it.memory.make("whole-read", call.node, "bytes", 1.0)
     if call.name == "read":
-        it.memory.assume(call.node, "each of the files is read whole, so that the largest must fit")
+        it.memory.assume(call.node, "each of the files is read whole, so the largest must fit")
         return it.memory.new("chunk", of_input=True)
     if call.name in ("getmembers", "getnames", "namelist", "infolist"):
         return it.memory.new("paths", fraction=1.0)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from oomguard.kernel.proc.memory import ForkFamily
     from oomguard.supervision.options import Way
 
-CANNOT = "a burst can exceed it, kernel memory is not counted, swap stays enabled, and counts"
+CANNOT = "a burst can exceed it, kernel memory is not counted, and swap stays enabled and counts"
 _NEAR_FRACTION = 0.8  # of the budget: from here on shared pages are divided, which costs 8.6 ms for each GB
 _EXACT_COST_PART = 10  # exact looks take at most one tenth of the time,
 _FAR_COST_PART = 200  # and far from the budget half a hundredth: there they only tell how much it was

@@ -349,7 +349,7 @@ def _more_memory(held: Snapshot, line: tuple[Forecast, OpenInput] | None, machin
     need = int(line[0].at_end * _SWAP_MARGIN)
     if need <= held.budget:
         return []
-    told = f"the whole input would need about {format_size(line[0].at_end)}, if it is read once"
+    told = f"the whole input needs about {format_size(line[0].at_end)}, if it is read once"
     room = held.unreclaimable + (machine_available or 0)
     if machine_available is not None and need <= room:
         return [f"{told}: --max-rss {_round_up(need)} is enough, and this machine has it"]

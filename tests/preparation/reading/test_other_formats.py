@@ -283,7 +283,7 @@ def test_columns_of_a_header(tmp_path: Path) -> None:
     path.write_text("\ufefftext,id\r\n\r\na,1\r\n")
     assert documents_in(read("csv", path)) == ["a"]
     path.write_text("body,id\na,1\n")
-    with pytest.raises(BadInput, match='no column "text"; there are: "body", "id"'):
+    with pytest.raises(BadInput, match='no column "text"; the columns are: "body", "id"'):
         read("csv", path)
 
 

@@ -131,10 +131,10 @@ def test_a_column_in_a_column(tmp_path: Path, pages: int, codec: str) -> None:
 @pytest.mark.parametrize(
     ("table", "field", "problem"),
     [
-        ({"content": ["a"], "id": [1]}, "text", 'no column "text"; there are: "content", "id"'),
+        ({"content": ["a"], "id": [1]}, "text", 'no column "text"; the columns are: "content", "id"'),
         ({"text": [1, 2]}, "text", 'the column "text" holds int64, not strings'),
         ({"text": [["a"], ["b"]]}, "text", 'the column "text" holds list<element: string>, not strings'),
-        ({"text": [{"a": "b"}]}, "text.c", 'no column "text.c"; there are: "text"'),
+        ({"text": [{"a": "b"}]}, "text.c", 'no column "text.c"; the columns are: "text"'),
         ({f"c{i}": [1] for i in range(20)}, "text", '"c10", "c11", ...'),
     ],
 )
