@@ -55,10 +55,11 @@ def convert_command(
     """
     from oomguard.preparation.conversion import ConvertOptions, convert, render
 
+    beside = folder if folder.name not in ("", "..") else folder.resolve()  # which have no name themselves
     options = ConvertOptions(
         folder=folder,
         format=format,
-        out=out or folder.with_name(f"{folder.resolve().name}-{format}"),
+        out=out or beside.parent / f"{folder.resolve().name}-{format}",
         name=name,
         shard_tokens=shard_tokens,
         block_size=block_size,

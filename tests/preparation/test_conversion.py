@@ -22,6 +22,7 @@ from oomguard.preparation.writing.formats.table import FORMATS
 from tests.preparation.reading.token_streams import Stream, files_in, write_all
 from tests.preparation.writing.formats.readers import READERS
 from tests.properties import some_of
+from tests.running import run_oomguard
 
 EOT = 50256
 BLOCK = 8
@@ -109,6 +110,17 @@ def test_what_would_be_lost_is_refused_by_name(tmp_path: Path, source: str, targ
     assert "--eot-token" in caught.value.do
     assert not (tmp_path / "b").exists()
     assert loss in convert(replace(asked, lossy=True)).lost[0]
+
+
+def test_the_folder_here_is_converted_into_one_beside_it(tmp_path: Path) -> None:
+    """As "." has no name of its own."""
+    made(tmp_path / "mine", "nanogpt")
+    for where, named in (("mine", "."), ("mine/below", "..")):
+        (tmp_path / where).mkdir(exist_ok=True)
+        done = run_oomguard("convert", named, "--format", "npy", "--encoding", "gpt2", "--lossy", cwd=tmp_path / where)
+        assert done.returncode == 0, done.stderr
+        assert {file.suffix for file in (tmp_path / "mine-npy").glob("*.npy")} == {".npy"}
+        shutil.rmtree(tmp_path / "mine-npy")
 
 
 def test_a_token_that_does_not_end_each_document_is_no_end(tmp_path: Path) -> None:
