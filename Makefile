@@ -15,11 +15,13 @@ DEMO_SIZE ?= 60MB
 FUZZ_SECONDS ?= 3600
 # What `make vmkills` boots.
 KERNELS ?= 5.10 6.1 6.12
-# How many tests run side by side, and how often a property is tried: EXAMPLES=thorough is about eight times as often.
-JOBS ?= auto
+# How many tests run side by side, one more than there are processors, as a test often waits; and how often a property is
+# tried: EXAMPLES=thorough is about eight times as often.
+JOBS ?= $(shell expr $$(nproc 2>/dev/null || echo 2) + 1)
 EXAMPLES ?= oomguard
-# Which mutants `make mutants` makes.
+# Which mutants `make mutants` makes, and which corpora and programs `make bands` and `make forecasts`; and of those, how many.
 SEED ?= 1
+TRIALS ?= 200
 # What `make wheel` and `make versions` run: all tests of `make check`, unless TESTS names files.
 TESTS ?=
 # What `make versions` tries.
@@ -110,8 +112,8 @@ versions: $(READY) ## the tests of `make check` with the lowest allowed versions
 screens: $(READY) ## write tests/screens anew; review reads the diff
 	$(RUN) -m pytest -q tests/cli tests/machine_report tests/profiling tests/swap --update-screens
 
-live: $(READY) ## only the tests that limit real processes (root), one at a time
-	$(PYTEST) -m "live and not vm"
+live: $(READY) ## only the tests that limit real processes (root): some side by side, then the others one at a time
+	$(PYTEST) $(BESIDE) --no-loadscope-reorder -m "live and not vm"
 
 vm: $(READY) ## cgroup v2 in a virtual machine (root, Debian, about 3 minutes)
 	OOMGUARD_VM=1 $(PYTEST) -m vm
@@ -162,11 +164,11 @@ vmkills: $(READY) ## real kills on kernels 5.10, 6.1 and 6.12, by the kernel and
 costs: $(READY) .venv-costs/ready ## what the usual ways to hold a corpus take, beside what `check` says (5 minutes)
 	.venv-costs/bin/python -m benchmarks.trap_costs
 
-bands: $(READY) ## 200 corpora, some of them hard on samples: plan's tokens, peak and time hold the truth (40 minutes)
-	$(RUN) -m benchmarks.plan_bands
+bands: $(READY) ## 200 corpora, some of them hard on samples: plan's tokens, peak and time hold the truth (40 minutes; TRIALS=40: a fifth of it)
+	$(RUN) -m benchmarks.plan_bands --trials $(TRIALS) --seed $(SEED)
 
-forecasts: $(READY) ## 200 programs ended at 10 to 90 % of their input, and 200 spikes: profile's forecast and run's "at most" hold the truth (20 minutes)
-	$(RUN) -m benchmarks.forecast_bands
+forecasts: $(READY) ## 200 programs ended at 10 to 90 % of their input, and 200 spikes: profile's forecast and run's "at most" hold the truth (25 minutes; TRIALS=40: a fifth of it)
+	$(RUN) -m benchmarks.forecast_bands --trials $(TRIALS) --seed $(SEED)
 
 scripts: $(READY) ## check of 1,000 files of the standard library and site-packages: no traceback, under 300 MB and 5 s each (10 minutes)
 	OOMGUARD_CHECK_FILES=1000 $(PYTEST) tests/script_analysis/test_campaign.py

@@ -106,6 +106,8 @@ KINDS: dict[str, tuple[str, Callable[[Path, Path], list[Path]]]] = {
     "jsonl.zst": ("all.jsonl.zst", _jsonl_zst),
     "jsonl.gz": ("part.jsonl.gz", _jsonl_gz),
     "parquet": ("snappy-1000.parquet", _parquet("snappy", 1000)),
+    "parquet, zstd": ("zstd-1000.parquet", _parquet("zstd", 1000)),
+    "parquet, snappy, one row group": ("snappy-one.parquet", _parquet("snappy", None)),
     "parquet, one row group": ("zstd-one.parquet", _parquet("zstd", None)),
 }
 

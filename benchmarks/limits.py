@@ -148,7 +148,7 @@ class Watch:
             self._search()
         user = kernel = 0
         for cgroup in self.cgroups:
-            more_user, more_kernel = _memory(cgroup)
+            more_user, more_kernel = memory_of(cgroup)
             user, kernel = user + more_user, kernel + more_kernel
         reading = self.reading
         reading.samples += 1
@@ -193,7 +193,7 @@ class Watch:
                             self.reading.input_reached = max(self.reading.input_reached or 0, position)
 
 
-def _memory(cgroup: Path) -> tuple[int, int]:
+def memory_of(cgroup: Path) -> tuple[int, int]:
     try:
         stat = (cgroup / "memory.stat").read_text()
     except OSError:

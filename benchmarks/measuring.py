@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 import signal
 import subprocess
@@ -42,6 +43,13 @@ def run_measured(
 ) -> Run:
     """Start, sample every 10 ms, wait, and leave nothing behind."""
     mark = f"OOMGUARD_BENCH_RUN={secrets.token_hex(8)}"
+    priority = _session_priority()
+
+    def enter() -> None:
+        limited.enter()
+        if priority is not None:
+            Path("/proc/self/autogroup").write_text(priority)
+
     name, value = mark.split("=")
     with Limited(memory_max) as limited, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         began = time.monotonic()
@@ -51,7 +59,7 @@ def run_measured(
             stderr=err,
             stdin=subprocess.DEVNULL,
             env=os.environ | (environment or {}) | {name: value},
-            preexec_fn=limited.enter,  # noqa: PLW1509 - this program has one thread
+            preexec_fn=enter,  # noqa: PLW1509 - this program has one thread
             start_new_session=True,
         )
         watch = Watch(child.pid, limited.path, input_path, mark.encode())
@@ -80,6 +88,14 @@ def run_measured(
         stderr=texts[1][-4000:],
         not_enforced=limited.why_not,
     )
+
+
+def _session_priority() -> str | None:
+    """Ours, where sessions share the processors (sched_autogroup): a session of the command's own would have none."""
+    with contextlib.suppress(OSError):
+        found = re.search(r" nice (-?[0-9]+)", Path("/proc/self/autogroup").read_text())
+        return found[1] if found and found[1] != "0" else None
+    return None
 
 
 def _last_json(text: str) -> dict[str, Any]:

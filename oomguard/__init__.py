@@ -1,4 +1,4 @@
-"""Find out why a job was OOM-killed, and run it so that it won't be again.
+"""Find out why a job was OOM-killed, and keep it from happening again.
 
     >>> import oomguard
     >>> shards = oomguard.prepare(oomguard.PrepareOptions(inputs=("train.txt",)), max_rss=512 << 20)

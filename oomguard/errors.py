@@ -23,6 +23,7 @@ from __future__ import annotations
 import errno
 import functools
 import os
+import shlex
 import sys
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -83,11 +84,12 @@ class CannotStart(OomguardError):
 
     def __init__(self, command: str, number: int) -> None:
         missing = number in (errno.ENOENT, errno.ENOTDIR)
+        word = shlex.quote(command)
         super().__init__(
             f'cannot run "{command}": {"there is no such command" if missing else os.strerror(number)}',
-            do=f"check the spelling, or give the full path: type -a {command}"
+            do=f"check the spelling, or give the full path: type -a {word}"
             if missing
-            else f"ls -l {command}; chmod +x {command}",
+            else f"ls -l {word}; chmod +x {word}",
         )
         self.exit_status = 127 if missing else 126
         self.number = number
@@ -172,8 +174,8 @@ def explain(error: BaseException) -> OomguardError | None:
 def _unforeseen() -> list[tuple[type[BaseException], str, str]]:
     kinds: list[tuple[type[BaseException], str, str]] = [
         (MemoryError, "no memory is left for oomguard itself", _DO[errno.ENOMEM]),
-        (SystemError, "a part of Python failed, as where no memory is left: {}", _DO[errno.ENOMEM]),
-        (RecursionError, "something given is nested too deeply to be read", "give a flatter file or folder"),
+        (SystemError, "a part of Python failed, as happens when no memory is left: {}", _DO[errno.ENOMEM]),
+        (RecursionError, "an input is nested too deeply to be read", "give a file or folder with fewer levels"),
         (UnicodeError, "text that cannot be read or shown as it is: {}", "export LC_ALL=C.UTF-8"),
         (RuntimeError, "no thread could be started", _DO[errno.EAGAIN]),
     ]

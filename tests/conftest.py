@@ -1,9 +1,10 @@
 """What all tests share. Nothing above the environment may import Typer, which reads it when it is imported."""
 
+import fcntl
 import os
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(SkipReport(), "oomguard-skips")
     else:
         config.pluginmanager.register(KeepsGroups(), "oomguard-groups")
+        config.pluginmanager.register(TakesTurns(), "oomguard-turns")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -51,8 +53,31 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("slow")
         if "machine" in fixtures:
             item.add_marker("vm")
-        if item.get_closest_marker("live") or "machine" in fixtures:
+        if needs_the_machine(item):
             item.add_marker(pytest.mark.xdist_group("the machine"))  # one at a time, also with -n
+    items.sort(key=needs_the_machine)  # those last: when no other worker has anything left to do beside them
+
+
+def needs_the_machine(item: pytest.Item) -> bool:
+    """Whether nothing else may run meanwhile, beside tests that are not live."""
+    if item.get_closest_marker("live"):
+        return item.get_closest_marker("alone") is not None or item.get_closest_marker("pairs") is None
+    return item.get_closest_marker("vm") is not None
+
+
+class TakesTurns:
+    """In a worker of xdist: a live test that needs the machine waits until no other live test runs, and they for it."""
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        if item.get_closest_marker("live") is None:
+            return (yield)
+        with Path(__file__).open() as turn:
+            fcntl.flock(turn, fcntl.LOCK_EX if needs_the_machine(item) else fcntl.LOCK_SH)
+            try:
+                return (yield)
+            finally:
+                fcntl.flock(turn, fcntl.LOCK_UN)  # whoever was forked meanwhile has the file too
 
 
 class KeepsGroups:

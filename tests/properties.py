@@ -40,10 +40,14 @@ def steps(*, one_in: int = _FEWER) -> Iterator[int]:
 
 
 def some_of(cases: Sequence[Case], *, one_in: int = _FEWER) -> list[Case]:
-    """As share_of(), for parameters of tests: the same in each worker of a run."""
+    """As share_of(), for parameters of tests: the same in each worker of a run, and where OOMGUARD_SAMPLE is the same.
+
+    That lets what failed be tried again.
+    """
     if settings.get_current_profile_name().startswith(_THOROUGH):
         return list(cases)
-    run = random.Random(os.environ.get("PYTEST_XDIST_TESTRUNUID", random.SystemRandom().random()))
+    seed = os.environ.get("OOMGUARD_SAMPLE") or os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    run = random.Random(seed or random.SystemRandom().random())
     return [cases[at] for at in sorted(run.sample(range(len(cases)), -(-len(cases) // one_in)))]
 
 

@@ -23,7 +23,7 @@ SENTENCE = "It was the best of times, it was the worst of times, it was the age 
 def checkout(tmp_path: Path) -> Path:
     """The files that the demo uses; what it makes stays here."""
     for name in ("examples", "tools", "oomguard", "benchmarks"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "record"))
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("record"))
     for number in ("one", "two"):
         (tmp_path / number).mkdir()
         (tmp_path / number / "train.txt").write_text("".join(f"{number} {i} {SENTENCE}" for i in range(150_000)))

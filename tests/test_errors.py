@@ -31,7 +31,7 @@ def _fails(error: BaseException) -> None:
         (FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "/proc/self/smaps_rollup"), "smaps_rollup", ""),
         (FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "/proc/self/stat"), "/proc/self/stat", "mount -t proc"),
         (MemoryError(), "no memory", "ulimit -a"),
-        (RecursionError("maximum recursion depth exceeded"), "nested too deeply", "flatter"),
+        (RecursionError("maximum recursion depth exceeded"), "nested too deeply", "fewer levels"),
         (UnicodeEncodeError("latin-1", "\u2026", 0, 1, "ordinal not in range"), "latin-1", "C.UTF-8"),
         (subprocess.TimeoutExpired(["mkswap"], 5), "mkswap", "again"),
         (RuntimeError("can't start new thread"), "no thread", "ulimit -u"),

@@ -162,3 +162,26 @@ def test_a_module_that_is_named_in_a_string_is_there() -> None:
     named = {text for text in texts if re.fullmatch(rf"oomguard\.({packages})(\.\w+)+", text)}
     assert len(named) > 20
     assert named - set(modules()) == set()
+
+
+_COMMAND = re.compile(
+    r"(?:^|[ ;|&(])(?:ls|rm|cat|zcat|mv|cp|df|du|curl|python3?|zstd|gzip|xz|bzip2|unzip|7z|tar|chmod|chown|cd|aws|stat|export|tail"
+    r"|journalctl|jupyter|readlink|oomguard diagnose|oomguard prepare|oomguard inspect|oomguard check) "
+)
+_QUOTED = re.compile(r"shell_word|quote|word\b|as_root|shown_path|removal|pid|_renamed|command|^'|^smaller|_FORM")
+# Set in the program, and no name that somebody gave: a kind of file, an address of OpenAI's, a path that is a constant.
+_OWN_NAMES = {"sources.py: name", "encodings.py: address", "plan.py: FSTAB_BACKUP"}
+
+
+def test_a_line_to_paste_has_names_quoted_as_the_shell_reads_them() -> None:
+    """A path with a blank, a quote or an escape in it stays one word of the command that an error gives."""
+    plain = set()
+    for path in sorted(ROOT.rglob("*.py")):
+        tree = ast.parse(path.read_text())
+        lines = [each.value for each in ast.walk(tree) if isinstance(each, ast.keyword) and each.arg == "do"]
+        for text in (each for line in lines for each in ast.walk(line) if isinstance(each, ast.JoinedStr)):
+            if not _COMMAND.search("".join(str(part.value) for part in text.values if isinstance(part, ast.Constant))):
+                continue
+            values = (ast.unparse(part.value) for part in text.values if isinstance(part, ast.FormattedValue))
+            plain |= {f"{path.name}: {value}" for value in values if not _QUOTED.search(value)}
+    assert plain - _OWN_NAMES == set()

@@ -267,7 +267,7 @@ Besides the kernel's own log in all its forms ([diagnose.md](diagnose.md)): mess
 Written by `make docs` from the table in `oomguard/diagnosis/killers/`. A message is recognised whatever
 surrounds it: timestamps, prefixes, colours, progress bars, quotes, JSON."""
 _SAYS = {
-    "kill": "Lack of memory ended something",
+    "kill": "Something was ended for lack of memory",
     "sigkill": "A SIGKILL, or a sudden end, whose sender and reason the text does not name",
     "elsewhere": "Memory ran out, but not the host's; or it was refused, and nothing was killed",
 }

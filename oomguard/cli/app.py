@@ -46,7 +46,7 @@ class _Root(Group):
 
 app = typer.Typer(
     name="oomguard",
-    help="Find out why your job was OOM-killed, and run it so that it won't be again.\n\n"
+    help="Find out why your job was OOM-killed, and keep it from happening again.\n\n"
     "Example: oomguard diagnose\n\nExample: oomguard run --max-rss 12G -- python script.py",
     invoke_without_command=True,
     add_completion=True,

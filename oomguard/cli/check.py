@@ -39,13 +39,13 @@ def check_command(
     ] = None,
     text_field: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="The field of JSON Lines or tables in --input that is the text."),
+        typer.Option(metavar="NAME", help="The field of JSON Lines or tables in --input that holds the text."),
     ] = None,
     pin: Annotated[
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="For CI: exit 1 only if a finding is not in FILE. If FILE does not exist, it is written.",
+            help="For CI: exit with 1 only if a finding is not in FILE. If FILE does not exist, it is written.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,

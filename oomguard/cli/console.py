@@ -194,7 +194,7 @@ def tell_bug() -> None:
     kernel = os.uname().release
     tell(
         f"{traceback.format_exc()}error: this is a bug in oomguard {version} (Python {sys.version.split()[0]}, "
-        f"Linux {kernel})\n  try: report these lines, and the command, at the place where you got oomguard; see "
+        f"Linux {kernel})\n  try: report these lines, and the command, to the place where you got oomguard; see "
         "SECURITY.md first if the bug endangers others\n"
     )
 

@@ -19,7 +19,7 @@ def diagnose_command(
         typer.Argument(
             metavar="[FILE]...",
             help="Saved logs or pasted messages, also .gz .xz .bz2 .zst .zip, or folders of them; - is standard input. "
-            "Left out: this machine's logs.",
+            "Default: this machine's logs.",
         ),
     ] = None,
     log: Annotated[str | None, typer.Option(metavar="FILE", help="The same as FILE.")] = None,
@@ -48,7 +48,7 @@ def diagnose_command(
         typer.Option(
             "--redact",
             help="For sharing: hosts, users, paths, command lines and container ids become labels, the same "
-            "name always the same label. Process names stay.",
+            "name always gets the same label. Process names stay.",
         ),
     ] = False,
     page: Annotated[str | None, typer.Option("--html", metavar="FILE", help="Also write a page for a ticket.")] = None,
@@ -56,7 +56,7 @@ def diagnose_command(
 ) -> None:
     """Explain the last out-of-memory kill.
 
-    What killed it, whose limit it was, who filled the memory, and what to do. Works without root if the logs are
+    What killed it, whose limit it was, what filled the memory, and what to do. Works without root if the logs are
     readable. Exit status 0: a kill was found; 3: none was, or none that matches.
 
     Example: oomguard diagnose

@@ -46,7 +46,7 @@ def plan_command(
     ] = "auto",
     subset: Annotated[str | None, typer.Option(metavar="NAME", help="As for prepare.")] = None,
     shuffle: Annotated[
-        int | None, at_least(0, "SEED", "Shuffle the documents over all inputs.", "--shuffle", most=LARGEST_SEED)
+        int | None, at_least(0, "SEED", "Shuffle the documents across all inputs.", "--shuffle", most=LARGEST_SEED)
     ] = None,
     calibrate: Annotated[
         bool,
@@ -63,9 +63,9 @@ def plan_command(
 ) -> None:
     """Estimate tokens, disk, memory and time of a prepare job.
 
-    It also says what the usual other ways would need. The exit status is 1 if the job cannot be done here.
+    It also says what the usual alternatives would need. The exit status is 1 if the job cannot be done here.
 
-    With --cluster and --nodes it says what the job takes on that many nodes: units, tasks, memory of a node, hours.
+    With --cluster and --nodes it says what the job takes on that many nodes: units, tasks, memory per node, hours.
 
     Example: oomguard plan train.txt --max-rss 12G
     """

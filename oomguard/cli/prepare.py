@@ -78,7 +78,7 @@ def prepare_command(
         at_least(
             0,
             "SEED",
-            "Shuffle the documents over all inputs, on disk; the same number gives the same order. Default: the "
+            "Shuffle the documents across all inputs, on disk; the same number gives the same order. Default: the "
             "order of the inputs.",
             "--shuffle",
             most=LARGEST_SEED,

@@ -142,7 +142,7 @@ class _Reporter:
         if self._read_before is None:
             self._read_before = state.bytes_read
         if self._total:
-            parts[0] = f"{100 * state.bytes_read // self._total} %"
+            parts[0] = f"{100 * state.bytes_read // self._total}%"
         speed = (state.bytes_read - self._read_before) / seconds if seconds > 0 else 0.0
         if self._total and speed > 0:
             parts.append(f"{format_clock((self._total - state.bytes_read) / speed)} left")

@@ -95,11 +95,11 @@ def profile_command(
     if command is None and pid is None:
         context.fail("nothing to profile: give -- PROGRAM, prepare FILE, or --pid PID")
     if command is not None and pid is not None:
-        context.fail("--pid profiles a running process: leave out either it or the program")
+        context.fail("--pid profiles a running process: leave out --pid or the program")
     if command is not None and not command:
         context.fail("there is no program after --")
     if fail_over is not None and scale_input is not None:
-        context.fail("--fail-over is about the whole run: leave out either it or --scale-input")
+        context.fail("--fail-over is about the whole run: leave out --fail-over or --scale-input")
     sys.exit(
         run_profile(
             ProfileOptions(
@@ -139,7 +139,7 @@ def report_command(
     profile = read_recording(recording)
     if diff is not None:
         if html is not None:
-            context.fail("--html shows one recording: leave out either it or --diff")
+            context.fail("--html shows one recording: leave out --html or --diff")
         show(compare(profile, read_recording(diff)), render=render_difference, as_json=as_json)
         return
     if html is not None:

@@ -109,7 +109,7 @@ def release_command(
     allow_swap: Annotated[
         str | None,
         typer.Option(
-            metavar="SIZE", help="How much of it may be swapped out, or max; after oomguard swap, for example."
+            metavar="SIZE", help="How much of it may be swapped out; max: no limit. For example after oomguard swap."
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,

@@ -53,7 +53,7 @@ ENFORCE = choice(
 ALLOW_SWAP = typer.Option(metavar="[=SIZE]", help="Let the job swap, up to SIZE; otherwise it may not.")
 WAIT = typer.Option(
     metavar="[=SECONDS]",
-    help="When the command has ended, stay until all that it started has ended too, for SECONDS at most.",
+    help="When the command has ended, wait until everything that it started has ended too, for SECONDS at most.",
 )
 REPORT = typer.Option(metavar="FILE", help=f"Write the report to FILE as JSON. Default: ${_REPORT_VARIABLE}.")
 

@@ -98,7 +98,7 @@ def _show(outcome: RunOutcome, flags: RunFlags, report: ReportFile | None, *, is
         tell(laid_out(outcome.render()) + "\n")
         if outcome.left_behind:
             are = "process that it started is" if outcome.left_behind == 1 else "processes that it started are"
-            say(f"{outcome.left_behind} {are} still running, under the same budget (--wait stays until the end)")
+            say(f"{outcome.left_behind} {are} still running, under the same budget (--wait waits for their end)")
     if unwritten is not None:
         say(f'warning: cannot write the report to "{flags.report}": {unwritten}')
 

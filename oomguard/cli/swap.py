@@ -89,7 +89,7 @@ def swap_command(
         typer.Option(
             "--from",
             metavar="FILE",
-            help="Take the size from the JSON of diagnose, profile or run: peak - available, plus 10 %.",
+            help="Take the size from the JSON of diagnose, profile or run: peak - available, plus 10%.",
         ),
     ] = None,
     path: Annotated[
@@ -187,7 +187,7 @@ def _options(
     from oomguard.units import parse_size
 
     if (size is None) == (report is None):
-        raise typer.BadParameter("give --size SIZE or --from FILE, one of the two, such as --size 8G")
+        raise typer.BadParameter("give either --size SIZE or --from FILE, such as --size 8G")
     return SwapOptions(
         size=None if size is None else parse_size(size),
         report=report,
@@ -202,7 +202,7 @@ def _check_flags(command: list[str], *, for_command: bool, persist: bool) -> Non
     if for_command and not command:
         raise typer.BadParameter("--for needs the command after --, such as --for -- python prepare.py")
     if command and not for_command:
-        raise typer.BadParameter("the command after -- needs --for: it has the swap until it ends")
+        raise typer.BadParameter("the command after -- needs --for, which keeps the swap until that command ends")
     if for_command and persist:
         raise typer.BadParameter("--for removes the swap and --persist keeps it: give one of the two")
 

@@ -47,7 +47,7 @@ def work_command(
 ) -> None:
     """Encode units of a planned job, on any machine.
 
-    The output folder must be on a file system that all machines share, or a bucket of S3. A unit is committed once,
+    The output folder must be on a file system that all machines share, or an S3 bucket. A unit is committed once,
     whole; a unit that fails is named, and does not stop the others.
 
     Example: oomguard work job.json --unit 17
@@ -107,9 +107,9 @@ def _work(
     if as_json:
         show(result, as_json=True)
     elif result.is_finished and not quiet:
-        say("nothing was done: the job is finished, and its shards are laid out")
+        say("nothing was done: the job is finished, and its shards are written")
     elif result.elsewhere and not quiet:
-        say(f"units in the hands of other workers: {result.elsewhere:,}")
+        say(f"units that other workers are doing: {result.elsewhere:,}")
     result.require_success()
 
 

@@ -75,7 +75,7 @@ class JobPlan:
         spread = max(self.tokens.high - self.tokens.value, self.tokens.value - self.tokens.low)
         whole = self.tokens.low == self.tokens.high
         percent = max(0.1, 100 * spread / max(1, self.tokens.value))
-        ids = f"{self.tokens.value:,}" if whole else f"{self.tokens.value:,} ± {percent:.1f} %"
+        ids = f"{self.tokens.value:,}" if whole else f"{self.tokens.value:,} ± {percent:.1f}%"
         beginning = "the first" if corpus.from_start and self.servers is None else "pieces from all over it:"
         sampled = "all of it" if corpus.is_whole or (self.forecast and self.forecast.tried_whole) else (
             f"{beginning} {format_size(corpus.sampled_bytes)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from statistics import mean
 from typing import TYPE_CHECKING
@@ -12,9 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 STEP = 8  # the longer run takes so many times the text of the shorter
-_WHOLE_TEXT = 64 * MIB  # so much is tried whole
-_WHOLE_SECONDS = 1.0  # of encoding, as far as it was seen; with what else a run does it takes about twice that
-_USUAL_TEXT = 200_000_000  # up to here, planning is to take no more than three seconds
+_USUAL_TEXT = 200_000_000  # up to here, planning is to take no more than three seconds, and all is tried
+_WHOLE_SECONDS = 1.0  # where that is no more of encoding, as far as it was seen; starting takes half a second more
 _SECONDS, _SECONDS_OF_LARGE = 0.7, 1.5
 _MOST_TEXT = 256 * MIB
 _SHARED = 1.3  # times as long as with the CPUs to itself: from here on the times are less certain,
@@ -27,8 +27,9 @@ _SURE_PEAK = 0.149
 _PEAK_OF_ROWS, _SURE_PEAK_OF_ROWS = 1.15, 0.44
 _LONG_DOCUMENT = 2 * MIB  # the parts may well be without such a one
 _SURE_TIME = 0.299
-_BESIDE_ENCODING = 1.5  # what a run does takes so many times as long as encoding alone
-_NOISE_SECONDS = 0.08  # by which two runs on the same text differ
+_WARM = 4.0  # a run encodes at most so many times as fast as the sample, whose words are new to the encoder
+_NOISE_SECONDS = 0.056  # the standard deviation of runs on the same text
+_SURE = 2.0  # standard deviations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +62,7 @@ class RunForecast:
 
 def choose_parts(text_bytes: int, *, bytes_per_second: float) -> list[int]:
     """Give the text of the runs: one with all of it where that is quick, else a short and a longer one."""
-    if text_bytes <= min(_WHOLE_TEXT, bytes_per_second * _WHOLE_SECONDS):
+    if text_bytes <= min(_USUAL_TEXT, bytes_per_second * _WHOLE_SECONDS):
         return [text_bytes]
     seconds = _SECONDS if text_bytes <= _USUAL_TEXT else _SECONDS_OF_LARGE
     longer = int(min(text_bytes / 2, bytes_per_second * seconds, _MOST_TEXT))
@@ -93,8 +94,8 @@ def forecast_run(
 
     The peak of a run does not grow with its input (docs/memory.md), so that of the parts is that of the whole; but
     with a line or row that is longer than what the parts have, of which no more is sure than that the budget holds.
-    Where `beginnings_only` of files of lines could be looked at, there may be one. No run is faster than
-    `encoded_a_second`, in bytes of text: where the parts say that, they were disturbed.
+    Where `beginnings_only` of files of lines could be looked at, there may be one. No run is much faster than
+    `encoded_a_second`, bytes of text in the sample: where the parts say that, they were disturbed.
     Raises: ValueError without a run (a caller's bug).
     """
     if not parts or not all(parts):
@@ -115,7 +116,9 @@ def forecast_run(
     stretched = max(1.0, seconds / longest)
     longer = max(1.0, mean(run.wall_seconds or run.seconds for run in parts[-1]) / longest)
     shared = 1 + _UNSURE_BESIDE * max(0.0, min(longer, _MOST_SHARED) - _SHARED)
-    sure = min(0.9, max(_SURE_TIME * shared, max(_NOISE_SECONDS, spread) * stretched / seconds))
+    times = 0.0 if is_whole else (text_bytes - text) / max(1, text - parts[0][0].text_bytes)
+    noise = _NOISE_SECONDS * _difference_counts(max(0.0, times), turns=len(parts[-1]))
+    sure = min(0.9, max(_SURE_TIME * shared, max(_SURE * noise, spread * stretched) / seconds))
     return RunForecast(
         peak=peak,
         peak_low=round(most * (1 - _SURE_PEAK)),
@@ -135,12 +138,20 @@ def _mean_seconds(runs: Sequence[ShortRun]) -> float:
     return mean(run.seconds for run in runs)
 
 
+def _difference_counts(times: float, *, turns: int) -> float:
+    """Give the standard deviation of the whole run's forecast from that run, where that of each run is 1.
+
+    It is the longer run and so many `times` what it took more than the shorter, each run in so many turns.
+    """
+    return math.sqrt(((1 + times) ** 2 + times**2) / turns + 1)
+
+
 def _rate(shorter: Sequence[ShortRun], longer: Sequence[ShortRun], encoded_a_second: float) -> float:
     """Bytes of text a second between the runs, which share the time that starting takes."""
     seconds = _mean_seconds(longer) - _mean_seconds(shorter)
     text = longer[0].text_bytes - shorter[0].text_bytes
-    if encoded_a_second and text > seconds * encoded_a_second:
-        return encoded_a_second / _BESIDE_ENCODING
+    if encoded_a_second and text > seconds * encoded_a_second * _WARM:
+        return encoded_a_second
     if seconds <= 0 or text <= 0:  # disturbed, or parts of hardly different size
         return longer[0].text_bytes / _mean_seconds(longer)
     return text / seconds

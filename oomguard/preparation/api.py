@@ -52,7 +52,7 @@ _BYTES_PER_TOKEN = 4.4  # English text in gpt2; only for the estimate of --dry-r
 def prepare(options: PrepareOptions, *, max_rss: int | None = None, events: PrepareEvents | None = None) -> ShardSet:
     """Turn the inputs into shards; a run that was stopped resumes from its last checkpoint.
 
-    `max_rss` is the budget in bytes, enforced where the machine allows; None: 80 % of what is available.
+    `max_rss` is the budget in bytes, enforced where the machine allows; None: 80% of what is available.
     Raises: OomguardError, whose `do` says what to do next. Call it from the main thread.
     """
     resolved = resolve_options(options)

@@ -99,7 +99,7 @@ class Inspection:
 
     def _ids(self) -> str:
         if self.encoding is None:
-            return "not judged without a tokenizer"
+            return "not checked without a tokenizer"
         wrong = sum(shard.out_of_range or 0 for shard in self.shards)
         return f"{wrong:,} OUT OF RANGE of {self.encoding}" if wrong else "all in range"
 

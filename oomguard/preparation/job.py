@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import asdict, field
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput, BudgetTooSmall, Changed, OomguardError, WorkerFailed
@@ -20,7 +21,6 @@ from oomguard.units import MIB, format_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
     from typing import Any
 
     from oomguard.preparation.engines.messages import Encoded
@@ -50,12 +50,12 @@ _NO_TEXT = {
 
 _PROBLEMS = {
     "separator": (
-        "there or soon after, leaving out what is not UTF-8 would make a separator",
-        "--errors replace (U+FFFD takes its place)",
+        "leaving out bytes that are not UTF-8, here or soon after, would create a separator",
+        "--errors replace (puts U+FFFD in its place)",
     ),
     "engine": (
-        "tiktoken cannot encode this text (a very long run of white space)",
-        "install oomguard where its native core can be built, which can",
+        "tiktoken cannot encode this text (a very long run of white space), but the native core can",
+        "install oomguard where its native core can be built",
     ),
 }
 
@@ -230,27 +230,18 @@ class Job:
         if encoded.error == "input":
             do = self.sources[work.source].line_for(encoded.error_do)
             if self.sources[work.source].kind == "tar" and "--input-format" in do:  # which is of the whole input
-                do = f"tar -xf {file}, and name what comes out"
+                do = f"tar -xf {file}, and name the extracted files"
             return BadInput(f"{where}: {encoded.error_text}", do=do)
         if encoded.error == "utf8":
-            start = bytes.fromhex(encoded.error_text)
-            known = next((words for magic, words in _NO_TEXT.items() if start.startswith(magic)), None)
-            known = known or _no_reader(self.sources[work.source])
-            if known and work.task.kind == "text" and work.task.starts_document and encoded.error_at < _HEAD_BYTES:
-                return BadInput(f"{where}: this is {known[0]}, not plain UTF-8 text", do=known[1].replace("FILE", file))
-            return BadInput(
-                f"{where}: not UTF-8",
-                do="--input-encoding NAME if it is written in another encoding (latin-1, gbk, ...); --errors replace "
-                "(U+FFFD takes its place) or --errors skip (left out), which resume from here",
-            )
+            return self._not_utf8(work, encoded, where)
         if encoded.error == "not text":
             what, do = (
-                f"{where}: a file full of zero bytes, such as an interrupted download leaves, not text",
+                f"{where}: full of zero bytes, as an interrupted download leaves them, not text",
                 "download the file again; if the zeros are meant: "
                 + self.sources[work.source].line_for("tr -d '\\0' < FILE | oomguard prepare -"),
             )
             if encoded.error_text == "tar":
-                what, do = f"{where}: a tar archive, and no plain text", "--input-format tar"
+                what, do = f"{where}: a tar archive, not plain text", "--input-format tar"
             elif encoded.error_text != "zeros":
                 what, do = (
                     f"{where}: not UTF-8: it looks like {encoded.error_text}",
@@ -266,6 +257,22 @@ class Job:
             encoded.error or "", (encoded.error_text, "check the file, then run the same command again")
         )
         return BadInput(f"{where}: {what}", do=do)
+
+    def _not_utf8(self, work: Work, encoded: Encoded, where: str) -> BadInput:
+        source = self.sources[work.source]
+        if work.task.kind == "text" and work.task.starts_document and encoded.error_at < _HEAD_BYTES:
+            if inside := _no_text_inside(source):
+                return inside
+            start = bytes.fromhex(encoded.error_text)
+            known = next((words for magic, words in _NO_TEXT.items() if start.startswith(magic)), None)
+            if known := known or _no_reader(source):
+                do = known[1].replace("FILE", shell_word(source.path))
+                return BadInput(f"{where}: this is {known[0]}, not plain UTF-8 text", do=do)
+        return BadInput(
+            f"{where}: not UTF-8",
+            do="--input-encoding NAME if it is written in another encoding (latin-1, gbk, ...); --errors replace "
+            "(puts U+FFFD in its place) or --errors skip (leaves it out); both resume from here",
+        )
 
     def room_error(self, work: Work, *, documents: int | None, line: int) -> OomguardError:
         """A chunk takes more memory than there is, even when it is alone."""
@@ -291,6 +298,19 @@ def share_of_each_text(sources: Sequence[Source], resolved: ResolvedOptions, *, 
     if texts is None:
         texts = sum(source.divisible_text for source in sources)
     return Fraction(0) if resolved.separator or texts * fraction >= 1 else fraction
+
+
+def _no_text_inside(source: Source) -> BadInput | None:
+    """What is wrong with a compressed file whose content is known to be no text."""
+    from oomguard.preparation.reading.recognising import recognise
+
+    if source.compression is None or source.is_remote or source.path == "-":
+        return None
+    try:
+        recognise(Path(source.path), source.compression)
+    except BadInput as error:
+        return error
+    return None
 
 
 def _no_reader(source: Source) -> tuple[str, str] | None:

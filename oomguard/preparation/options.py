@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -118,7 +119,7 @@ def resolve_options(options: PrepareOptions) -> ResolvedOptions:
     if options.eot is not None:
         _require(options.eot, get_args(EotPlace), "--eot")
     if options.extend and options.restart:
-        raise BadInput("--extend adds to what --restart takes away", do="leave one of them out")
+        raise BadInput("--extend adds to what --restart removes", do="leave one of them out")
     if options.extend and options.last_shard == "fold":
         raise BadInput(
             "--extend fills the last shard up, and --last-shard fold joined it to the one before",
@@ -221,7 +222,8 @@ def _with_its_end(spec: EncodingSpec, options: PrepareOptions, eot: EotPlace) ->
         return replace(spec, eot=spec.bos)  # what the family's models have at the beginning of a document
     if eot != "none" and spec.eot < 0:
         raise BadInput(
-            f"{spec.name}: which id ends a document is not known", do="--eot-token with its name or id, or --eot none"
+            f"{spec.name}: it is not known which id ends a document",
+            do="--eot-token with its name or id, or --eot none",
         )
     return spec
 
@@ -269,12 +271,13 @@ def _separator(options: PrepareOptions) -> bytes:
     return unify_newlines(separator) if options.newlines == "universal" else separator
 
 
+_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "f": "\f", "0": "\0", "\\": "\\"}
+
+
 def _unescape(text: str) -> str:
-    r"""Read \n, \r, \t, \0 and \\ in a separator: shells make a real line feed hard to type, and a NUL impossible."""
-    pairs = {"n": "\n", "r": "\r", "t": "\t", "0": "\0", "\\": "\\"}
-    parts, rest = [], text
-    while "\\" in rest:
-        head, _, rest = rest.partition("\\")
-        parts += [head, pairs.get(rest[:1], "\\" + rest[:1])]
-        rest = rest[1:]
-    return "".join(parts) + rest
+    r"""Read \n, \r, \t, \f, \0, \x1e and \\: shells make a line feed hard to type, and a NUL impossible."""
+
+    def character(escape: re.Match[str]) -> str:
+        return chr(int(escape[2], 16)) if escape[2] else _ESCAPES.get(escape[1], escape[0])
+
+    return re.sub(r"(?s)\\(x([0-7][0-9a-fA-F])|.)", character, text)

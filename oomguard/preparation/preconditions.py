@@ -40,7 +40,7 @@ def require_folder(out: Path) -> None:
         copy = _COPIES.get(scheme, "each shard is one file").replace("ADDRESS", shell_word(shown))
         if scheme == "s3":
             raise BadInput(
-                f"--out {shown}: a run writes to a file system; to a bucket go the shards of a planned job",
+                f"--out {shown}: a run writes to a file system; only a planned job writes its shards to a bucket",
                 do="the same command with --job-only, then oomguard prepare --job job.json; or --out FOLDER, then "
                 + copy,
             )

@@ -56,7 +56,8 @@ def open_set(folder: Path, *, encoding: str | None = None) -> StoredSet:
     output, shards = _find(folder, str(header.get("format") or ""), layout, spec)
     if not shards:
         raise NothingFound(
-            f"{name} holds no shards of a known format", do=f"give a folder of one of: {', '.join(FORMATS)}"
+            f"{name} holds no shards of a known format",
+            do=f"give a folder with shards in one of these formats: {', '.join(FORMATS)}",
         )
     return StoredSet(
         folder=folder,
@@ -187,7 +188,7 @@ class ConversionSource:
         if not np.array_equal(np.flatnonzero(values == self.eot) + 1, ends):
             raise BadInput(
                 f"{printable(str(shard.path))}: not every document ends with id {self.eot}, or others hold it, "
-                "so that it cannot tell where documents end",
+                "so it cannot show where documents end",
                 do="--lossy instead of --eot-token, to do without document ends",
             )
 

@@ -51,7 +51,7 @@ def check_can_be_cut(path: Path) -> int:
         )
     if b"\n" not in beginning and len(beginning) == _CHUNK:
         raise BadInput(
-            f"{shown} has no line end in its first {format_size(_CHUNK)}, so that it cannot be cut there",
+            f"{shown} has no line end in its first {format_size(_CHUNK)}, so it cannot be cut there",
             do="oomguard profile -- COMMAND",
         )
     return size

@@ -146,7 +146,7 @@ def short_path(profile: PeakProfile, path: str) -> str:
 
 def _head_rows(profile: PeakProfile) -> list[Row]:
     peaks = profile.peaks
-    mark = "; between two samples, by the kernel's high-water mark less page cache" if peaks.by_the_mark else ""
+    mark = "; between two samples, from the kernel's high-water mark minus page cache" if peaks.by_the_mark else ""
     coarse = peaks.missed_at_most > _COARSE * peaks.peak_unreclaimable
     busy = "; the machine was too busy for closer samples" if coarse else ""
     cache, largest = format_size(peaks.peak_with_cache), format_size(peaks.largest_process)
@@ -168,7 +168,7 @@ def _limit_rows(profile: PeakProfile) -> list[Row]:
     if profile.is_over:
         return [("limit", f"failed: {format_size(peaks.peak_unreclaimable - limit)} over {most}")]
     if peaks.peak_unreclaimable + peaks.missed_at_most > limit:
-        return [("limit", f"not seen over {most}, but what samples may have missed would be")]
+        return [("limit", f"no sample was over {most}, but with what samples may have missed the peak could be")]
     return [("limit", f"kept: {format_size(limit - peaks.peak_unreclaimable)} below {most}")]
 
 

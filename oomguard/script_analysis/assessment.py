@@ -90,26 +90,29 @@ ADVICE = {
     "trainer": Advice(
         "loads all sentences before it begins", "input_sentence_size=10_000_000, shuffle_input_sentence=True"
     ),
+    "memory-file": Advice("a file in /dev/shm is memory, and counts as such", "write it to a folder on a disk"),
     "growing-text": Advice("a text that grows to the size of the input", "write each piece to a file instead"),
     "growing-array": Advice(
         "an array that grows with the input, and is copied whole each time it grows",
         "write each piece's array to the file: .tofile(out); or fill a np.memmap",
     ),
     "join-all": Advice("puts all pieces together in a second copy", "out.write() each piece with its separator"),
-    "copy": Advice("makes another copy of what is held already", "work on one piece after the other, or del the first"),
+    "copy": Advice("makes another copy of what is already held", "work on one piece at a time, or del the original"),
     "pool-map": Advice(
         "takes in the whole input before it starts, and keeps every result until the last is done",
         "pool.imap(f, items, chunksize=64), and write each result as it comes",
     ),
     "concat-tables": Advice(
-        "the parts and the whole table live at the same time",
+        "the parts and the whole table are in memory at the same time",
         "write each part as it comes: pq.ParquetWriter(...).write_table(part), or part.to_csv(out, mode='a')",
     ),
     "column-tolist": Advice(
         "makes a Python object of every row of the table",
         "go through it in pieces: pq.ParquetFile(...).iter_batches(), pd.read_csv(..., chunksize=10_000)",
     ),
-    "concatenate": Advice("the parts and the whole live at the same time", "write each part to the file: .tofile(out)"),
+    "concatenate": Advice(
+        "the parts and the whole are in memory at the same time", "write each part to the file: .tofile(out)"
+    ),
     "tolist": Advice(
         "turns an array of 2-byte ids into Python ints of 40 bytes each",
         "array.tofile(file) or file.write(array.tobytes()), without a list",

@@ -71,6 +71,14 @@ def path_name(node: ast.AST | None) -> str:
     return ""
 
 
+_MEMORY = "/dev/shm"  # noqa: S108 - looked for in scripts, and never used
+
+
+def is_in_memory(path: object) -> bool:
+    """Whether a path's text says that it is in /dev/shm, whose files are memory."""
+    return isinstance(path, str) and _MEMORY in path
+
+
 # What the functions of libraries do, as far as their names say.
 _READS = re.compile(
     r"(^|_)(load|read|open|iter|stream|parse|fetch|download|scan|from_file|get_data|documents?|docs|corpus|dataset|"

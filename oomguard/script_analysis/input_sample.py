@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, OomguardError
 from oomguard.preparation.reading.text_shape import SMALL_INT, TextShape, measure_shape
-from oomguard.text import printable
+from oomguard.text import printable, shell_word
 from oomguard.units import MIB
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def _no_text(path: str, text_field: str | None, error: OomguardError) -> Oomguar
     named = f' in the field "{printable(text_field)}"' if text_field else ""
     return BadInput(
         f"no text was found{named} in {printable(path)}",
-        do=f"oomguard check SCRIPT --input {printable(path)} --text-field NAME",
+        do=f"oomguard check SCRIPT --input {shell_word(path)} --text-field NAME",
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput
 from oomguard.kernel import safe_files
-from oomguard.text import printable
+from oomguard.text import printable, shell_word
 from oomguard.units import MIB, format_size
 
 if TYPE_CHECKING:
@@ -54,21 +54,21 @@ def _read(path: Path, script: str) -> Counter[Pin] | None:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise BadInput(f"{shown} is not a regular file", do=f"ls -l {shown}")
+                raise BadInput(f"{shown} is not a regular file", do=f"ls -l {shell_word(str(path))}")
             if status.st_size > _LONGEST:
-                raise BadInput(f"{shown} is longer than {format_size(_LONGEST)}", do=f"ls -l {shown}")
+                raise BadInput(f"{shown} is longer than {format_size(_LONGEST)}", do=f"ls -l {shell_word(str(path))}")
             content = file.read(_LONGEST)
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise BadInput(f"{shown} cannot be read: {error.strerror}", do=f"ls -l {shown}") from error
+        raise BadInput(f"{shown} cannot be read: {error.strerror}", do=f"ls -l {shell_word(str(path))}") from error
     try:
         pins = json.loads(content)
         known = {_SCHEMA: pins["findings"]}[pins["schema"]]
         return Counter((str(p["file"]), str(p["function"]), str(p["text"]), str(p["kind"])) for p in known)
     except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise BadInput(
-            f"{shown} does not hold pinned findings", do=f"oomguard check {printable(script)} --pin NEW_FILE"
+            f"{shown} does not hold pinned findings", do=f"oomguard check {shell_word(script)} --pin NEW_FILE"
         ) from error
 
 

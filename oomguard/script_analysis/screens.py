@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from rich.console import Group
@@ -28,24 +27,22 @@ def render(check: ScriptCheck) -> RenderableType:
     """Build the screen."""
     head = Table.grid(padding=(0, 2))
     head.add_column()
-    head.add_column(overflow="fold")
+    head.add_column(overflow="fold", max_width=_WIDTH - 4)
     head.add_row("script", Text(printable(check.script)))
     if check.input is not None:
         for label, value in _input(check.input):
             head.add_row(label, Text(value))
-    said = [line for sentence in (*_verdict(check), *_fixed(check)) for line in wrap(sentence, _WIDTH)]
-    lines = [*_unseen(check), *_assumptions(check), "", *said, *_next(check)]
-    return Group(head, *_findings(check.findings), *(Text(line) for line in lines))
+    said = [_paragraph(sentence) for sentence in (*_verdict(check), *_fixed(check))]
+    lines = [*_unseen(check), *_assumptions(check), Text(""), *said, *map(Text, _next(check))]
+    return Group(head, *_findings(check.findings), *lines)
 
 
 def _input(checked: CheckedInput) -> list[tuple[str, str]]:
     wide = f"U+{ord(checked.widest_character):04X}" if checked.widest_character else "-"
     files = f" in {checked.files:,} files" if checked.files > 1 else ""
-    return [
-        ("input", f"{printable(checked.path)}  {format_size(checked.text_bytes)} of text{files}"),
-        ("", f"{checked.bytes_per_token:.2f} bytes per token; the widest character is {wide}, so Python stores"),
-        ("", f"{checked.character_bytes} byte{'s' * (checked.character_bytes != 1)} per character"),
-    ]
+    stored = f"{checked.character_bytes} byte{'s' * (checked.character_bytes != 1)} per character"
+    tokens = f"{checked.bytes_per_token:.2f} bytes per token; the widest character is {wide}, so Python stores {stored}"
+    return [("input", f"{printable(checked.path)}  {format_size(checked.text_bytes)} of text{files}"), ("", tokens)]
 
 
 def _findings(findings: tuple[Finding, ...]) -> list[RenderableType]:
@@ -95,24 +92,27 @@ def _takes(finding: Finding) -> str:
     return "; ".join(parts) + (", of one file at a time in each process" if finding.each_file else "")
 
 
-def _unseen(check: ScriptCheck) -> list[str]:
+def _unseen(check: ScriptCheck) -> list[RenderableType]:
     if not check.unseen:
         return []
-    lines = ["", "not analyzed"]
-    for unseen in check.unseen[:_MOST_UNSEEN]:
-        lines += [_cut(f"    {_place(unseen)}  {unseen.code}"), *_indented(unseen.why)]
+    lines = [Text(""), Text("not analyzed"), *_places(check.unseen[:_MOST_UNSEEN])]
     if len(check.unseen) > _MOST_UNSEEN:
-        lines.append(f"    {len(check.unseen) - _MOST_UNSEEN} more: --json")
+        lines.append(Text(f"    {len(check.unseen) - _MOST_UNSEEN} more: --json"))
     return lines
 
 
-def _assumptions(check: ScriptCheck) -> list[str]:
+def _assumptions(check: ScriptCheck) -> list[RenderableType]:
     if not check.assumptions or check.verdict != "fits":
         return []
-    lines = ["", "assuming"]
-    for one in check.assumptions[:_MOST_UNSEEN]:
-        lines += [_cut(f"    {_place(one)}  {one.code}"), *_indented(one.why)]
-    return lines
+    return [Text(""), Text("assuming"), *_places(check.assumptions[:_MOST_UNSEEN])]
+
+
+def _places(lines: tuple[UnseenLine, ...]) -> list[RenderableType]:
+    """Each line, and below it what is said of it."""
+    shown: list[RenderableType] = []
+    for one in lines:
+        shown += [Text(_cut(f"    {_place(one)}  {one.code}")), _paragraph(printable(one.why), indent=8)]
+    return shown
 
 
 def _verdict(check: ScriptCheck) -> list[str]:
@@ -176,7 +176,7 @@ def _fixed(check: ScriptCheck) -> list[str]:
     missing = [f"what {', '.join(check.imports_not_counted[:6])} takes"] if check.imports_not_counted else []
     if check.processes is None:
         places = sorted({f"line {worker.line}" for worker in check.workers if worker.count is None})
-        missing.append(f"the processes of {', '.join(places[:3])}, whose number only running shows")
+        missing.append(f"the processes of {', '.join(places[:3])}, whose number is known only at run time")
     elif check.processes > 1:
         missing.append("what each worker holds of its part")
     return lines + ([f"not counted: {'; '.join(missing)}"] if missing else [])
@@ -189,12 +189,16 @@ def _next(check: ScriptCheck) -> list[str]:
             return [f"next: oomguard plan {shlex.quote(printable(check.input.path))}    how to do the same job here"]
         return [f"next: oomguard check {script} --input FILE"]
     if check.verdict == "cannot say":
-        return [f"next: oomguard profile -- python {script}    measures what reading cannot tell"]
+        return [f"next: oomguard profile -- python {script}    measures it by running the script"]
     return []
 
 
-def _indented(sentence: str) -> list[str]:
-    return [f"        {line}" for line in wrap(printable(sentence), _WIDTH - 8)]
+def _paragraph(sentence: str, *, indent: int = 0) -> RenderableType:
+    """A sentence as wide as it reads well, and no wider than the terminal."""
+    lines = Table.grid()
+    lines.add_column(overflow="fold", max_width=_WIDTH - indent)
+    lines.add_row(Text(sentence))
+    return Padding(lines, (0, 0, 0, indent))
 
 
 def _cut(text: str) -> str:

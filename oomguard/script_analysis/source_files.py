@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput
-from oomguard.text import printable
+from oomguard.text import printable, shell_word
 from oomguard.units import MIB, format_size
 
 if TYPE_CHECKING:
@@ -55,7 +55,8 @@ def read_notebook(content: bytes, path: Path) -> NotebookCode:
         code = [(number, _text(cell)) for number, cell in enumerate(cells, 1) if cell.get("cell_type") == "code"]
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise BadInput(
-            f"{shown} is not a notebook: it has no list of cells", do=f"jupyter nbconvert --to script {shown}"
+            f"{shown} is not a notebook: it has no list of cells",
+            do=f"jupyter nbconvert --to script {shell_word(str(path))}",
         ) from error
     lines: list[str] = []
     starts: list[tuple[int, int]] = []
@@ -264,7 +265,7 @@ def read_script(path: Path) -> bytes:
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise BadInput(f"{shown} cannot be read: {error.strerror}", do=f"ls -l {shown}") from error
+        raise BadInput(f"{shown} cannot be read: {error.strerror}", do=f"ls -l {shell_word(str(path))}") from error
 
 
 def find_package_entry(name: str, folder: Path) -> Path:
@@ -301,7 +302,9 @@ def _parse(source: bytes, path: Path, notebook: NotebookCode | None) -> ast.Modu
     except (SyntaxError, ValueError) as error:
         where = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
         what = error.msg if isinstance(error, SyntaxError) else str(error)
-        raise BadInput(f"{shown}{where} is not Python 3: {what}", do=f"python -m py_compile {shown}") from error
+        raise BadInput(
+            f"{shown}{where} is not Python 3: {what}", do=f"python -m py_compile {shell_word(str(path))}"
+        ) from error
     except (RecursionError, MemoryError) as error:
         raise nested_too_deeply(path) from error
 

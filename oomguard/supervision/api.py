@@ -127,7 +127,10 @@ class ChildrenWatcher:
         """Let it end, and give what it saw. Raises: WorkerFailed if it is gone."""
         self.close()
         if not self._answer:
-            raise WorkerFailed("the process that watches the children ended: nobody held them", do="see the kernel log")
+            raise WorkerFailed(
+                "the process that watches the children ended: nothing held them to their budget",
+                do="see the kernel log",
+            )
         return RunOutcome.from_json(json.loads(self._answer))
 
     @property

@@ -93,7 +93,7 @@ def _end_orphans() -> str:
     if not orphans:
         return ""
     left = end_orphans(orphans)
-    told = f"ended what an earlier run left, whose supervisor and reaper were killed: {name_orphans(orphans)}"
+    told = f"an earlier run's supervisor and reaper were killed; ended what it had left: {name_orphans(orphans)}"
     return f"{told}; still there: {name_orphans(left)}" if left else told
 
 

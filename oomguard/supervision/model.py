@@ -103,7 +103,8 @@ class Snapshot:
     shmem: int  # of it, in tmpfs, /dev/shm and shared memory
     cache: int | None  # page cache beside it; None: only a cgroup knows
     processes: tuple[ProcessFacts, ...]  # the largest first
-    stacks: tuple[ProcessStack, ...]  # of the largest process first; in each, the thread that works first
+    # Of the largest process first, or of one about as large that does not wait; in each, the thread that works first.
+    stacks: tuple[ProcessStack, ...]
     unread: dict[int, str]  # the Python processes whose stack could not be read, and why
     maps: dict[int, tuple[MemoryShare, ...]]  # of the largest that run no Python: what holds their memory
     inputs: tuple[OpenInput, ...]

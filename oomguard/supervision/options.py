@@ -148,8 +148,7 @@ def read_budget(text: str) -> int:
     budget = parse_size(text)
     if budget < LEAST_BUDGET:
         raise BudgetTooSmall(
-            f"--max-rss {text} is {format_size(budget)}, and a process that only starts needs "
-            f"{format_size(LEAST_BUDGET)}",
+            f"--max-rss {text} is {format_size(budget)}, and a process needs {format_size(LEAST_BUDGET)} just to start",
             do="--max-rss 12G",
         )
     return budget
@@ -161,7 +160,7 @@ def usual_budget() -> tuple[int, str]:
 
     room = read_headroom()
     size = max(room.available * _OF_AVAILABLE_PERCENT // 100, LEAST_BUDGET)
-    return size, f"{_OF_AVAILABLE_PERCENT} % of {format_size(room.available)}: {room.limited_by}"
+    return size, f"{_OF_AVAILABLE_PERCENT}% of {format_size(room.available)}: {room.limited_by}"
 
 
 class RunEvents(Protocol):

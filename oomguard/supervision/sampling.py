@@ -75,7 +75,7 @@ class JobSamples:
     def measure(self) -> MemoryReading:
         """Measure the job, and nothing else."""
         measure = self._backend.read_memory()
-        self.peak_unreclaimable = max(self.peak_unreclaimable, measure.unreclaimable)
+        self.peak_unreclaimable = max(self.peak_unreclaimable, measure.for_people)
         self.peak_shmem = max(self.peak_shmem, measure.shmem)
         now = time.monotonic()
         mark = None
@@ -83,6 +83,11 @@ class JobSamples:
             mark, self._next_mark = self._backend.take_mark(), now + _MARK_SECONDS
         self._bound.take(measure.unreclaimable, max(0, (measure.cache or 0) - measure.shmem), mark)
         return measure
+
+    def glimpse(self) -> None:
+        """The kernel tells of growth: where that is, if it is sought."""
+        if self.ledger is not None:
+            self.ledger.glimpse()
 
     @property
     def is_seeking(self) -> bool:

@@ -27,16 +27,18 @@ _LONGEST_READ_SECONDS = 0.5
 
 
 def read_code(
-    pids: Sequence[int], ledger: GrowthLedger | None, grown: Sequence[GrownLine]
+    processes: Sequence[ProcessFacts], ledger: GrowthLedger | None, grown: Sequence[GrownLine]
 ) -> tuple[tuple[ProcessStack, ...], dict[int, str]]:
     """The stacks of the processes, in the order in which they are shown; and of those that were not read, why not."""
+    pids = [process.pid for process in processes]
+    sizes = {process.pid: process.unreclaimable for process in processes}
     if ledger is None:
         reading = read_python_stacks(pids)
-        return tuple(first_shown(with_source_lines(reading.stacks), {}, [])), reading.unread
+        return tuple(first_shown(with_source_lines(reading.stacks), {}, [], sizes)), reading.unread
     reading = read_python_stacks(pids, frames=ledger.frames)
     stacks = with_source_lines(reading.stacks, ledger.sources)
     working = {pid: thread for pid in pids if (thread := ledger.frames.thread(pid))}
-    return tuple(first_shown(stacks, working, [(line.file, line.line) for line in grown])), reading.unread
+    return tuple(first_shown(stacks, working, [(line.file, line.line) for line in grown], sizes)), reading.unread
 
 
 def read_maps(

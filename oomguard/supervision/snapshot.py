@@ -32,7 +32,7 @@ def take_snapshot(backend: Backend, began: float, ledger: GrowthLedger | None = 
     if ledger is not None:
         ledger.finish([*read, *(pid for pid in pids if pid not in set(read))], measure.unreclaimable)
     grown = () if ledger is None else ledger.lines()
-    stacks, unread = read_code(read, ledger, grown)
+    stacks, unread = read_code(processes[:_MOST_STACKS], ledger, grown)
     files = TmpfsFiles()
     files.look(pids)
     return Snapshot(

@@ -111,6 +111,8 @@ class Supervisor:
             until = look_at if self._watch is None else min(look_at, watch_at)
             woken = self._wait(max(0.0, until - now), self._backend.wake_on() if self._is_near else [])
             now = time.monotonic()
+            if woken:
+                self._record.samples.glimpse()
             goes_on = self._goes_on()
             if goes_on and (woken or now >= look_at):
                 look_at = now + self._look()

@@ -189,14 +189,14 @@ def _status_lines(status: SwapStatus) -> list[Row]:
         lines.append(
             (
                 "speed",
-                f"{format_size(status.speed.read)}/s read back, {format_size(status.speed.written)}/s written, now",
+                f"now {format_size(status.speed.read)}/s read back, {format_size(status.speed.written)}/s written",
             )
         )
     if status.pressure is not None:
         lines.append(
             (
                 "pressure",
-                f"some task waited for memory for {100 * status.pressure.some_10s:.0f} % of the last 10 s",
+                f"some task waited for memory for {100 * status.pressure.some_10s:.0f}% of the last 10 s",
             )
         )
     lines += [

@@ -82,7 +82,7 @@ def _of_outcome(report: dict[str, Any]) -> PredictedPeak | None:
         whole = min(_MOST, peak * size // position)
         return PredictedPeak(
             peak=whole,
-            because=f"it used {format_size(peak)} when it was stopped at {100 * position // size} % of its input: "
+            because=f"it used {format_size(peak)} when it was stopped at {100 * position // size}% of its input: "
             f"{format_size(whole)} for all of it, if it is read once",
         )
     return _twice(peak)
@@ -147,7 +147,7 @@ def wanted_size(options: SwapOptions, machine: SwapMachine) -> tuple[int, str, i
         )
     if size == 0:
         return 0, f"{found.because}, and {room}", found.peak
-    return size, f"{found.because}; {room}; the difference and 10 % more is {format_size(size)}", found.peak
+    return size, f"{found.because}; {room}; the difference plus 10% is {format_size(size)}", found.peak
 
 
 def _read_report(path: Path) -> object:

@@ -14,6 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.properties import some_of
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Check = Callable[[str, str], None]
 
@@ -107,15 +109,15 @@ def plan_of(run: subprocess.CompletedProcess[str]) -> dict[str, object]:
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [
+    some_of([
         ("zh.txt", CHINESE),
         ("one-line.txt", "word " * 2_000_000),
         ("mixed.txt", "plain words " * 200_000 + "中文" * 500_000),
         ("emoji.txt", "\U0001f642" * 800_000),
         ("books.jsonl", BOOKS),
         ("deep.jsonl", '{"text": "flat", "nested": ' + "[" * 60_000 + "]" * 60_000 + "}\n"),
-    ],
-)
+    ], one_in=2),
+)  # fmt: skip
 def test_what_prepare_takes_is_planned_and_counted(oomguard: Run, tmp_path: Path, name: str, content: str) -> None:
     (tmp_path / name).write_text(content)
     plan = plan_of(oomguard("plan", name, "--max-rss", "300M", "--json"))
@@ -129,12 +131,12 @@ def test_what_prepare_takes_is_planned_and_counted(oomguard: Run, tmp_path: Path
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("a.parquet", pa.table({"content": ["x"]}), 'no column "text"; there are: "content"'),
+        ("a.parquet", pa.table({"content": ["x"]}), 'no column "text"; the columns are: "content"'),
         ("nulls.parquet", pa.table({"text": ["x", None]}), 'null in the column "text"'),
         ("latin.txt", "déjà vu\n".encode("latin-1") * 1000, "not UTF-8"),
         ("wide.txt", ("abc\n" * 1000).encode("utf-16"), "not UTF-8: it looks like utf-16"),
         ("bad.jsonl", b'{"text": "one"}\n{"text": \n', "not JSON"),
-        ("other.jsonl", b'{"content": "one"}\n', 'no field "text"; there are: "content"'),
+        ("other.jsonl", b'{"content": "one"}\n', 'no field "text"; the fields are: "content"'),
     ],
 )
 def test_what_prepare_refuses_is_refused_in_its_words(
@@ -164,6 +166,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_too_small_is_no_next_step(tmp_path: Path, small_disk: Path) -> None:
     (tmp_path / "train.txt").write_text(TEXT * 3)
     run = subprocess.run(
@@ -184,7 +187,7 @@ def test_tokens_that_all_go_to_validation_are_noted(oomguard: Run, tmp_path: Pat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [*some_of([signal.SIGTERM, signal.SIGHUP, signal.SIGINT], one_in=3), signal.SIGKILL])
 def test_a_signal_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
     """Of a kill, the next plan cleans up."""
     (tmp_path / "train.txt").write_text(TEXT * 6)

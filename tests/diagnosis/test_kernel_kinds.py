@@ -37,7 +37,7 @@ RIGHT: dict[str, tuple[int, list[int], list[str], list[str]]] = {  # found, pids
     "k24": (1, [], ["memory limit of a cgroup", "dd had asked"], []),
     "k31": (0, [], ["100.scope, Feb 09 04:13:22"], []),
     "k42": (1, [], ["restd (pid 20183) was chosen"], []),
-    "c7": (2, [77], ["job (pid 77)", "newer a report, Dec 8 11:00:00, asked for by db"], []),
+    "c7": (2, [77], ["job (pid 77)", "newer a report, Dec 8 11:00:00 (db had asked for memory); it is cut off"], []),
     "d4": (1, [4210], ["/build-kernel-tmpfs (a cgroup)"], []),
     "d14": (1, [2131], ["stress (pid 2131)"], []),
     "npd": (1, [2131], ["stress (pid 2131), holding 2.0 GiB", "container"], ["likely"]),
@@ -49,7 +49,7 @@ RIGHT: dict[str, tuple[int, list[int], list[str], list[str]]] = {  # found, pids
     "docsline": (1, [1234], ["mysqld (pid 1234)"], []),
     "pct": (1, [4210], ["LXC container 39004", "pct set 39004 --memory MIB"], []),
     "lxd": (1, [4210], ["LXC container web", "lxc config set web limits.memory SIZE"], []),
-    "k8skern": (1, [4210], ["pod 7f3c2a10-1b2c", "which all in it share"], []),
+    "k8skern": (1, [4210], ["pod 7f3c2a10-1b2c", "that limit is shared"], []),
 }  # fmt: skip
 
 

@@ -122,7 +122,7 @@ def test_a_pipe_in_the_place_of_a_file_keeps_nobody_waiting(tmp_path: Path) -> N
         take_there(tmp_path / "pipe")
     with pytest.raises(OSError, match="not a regular file"):
         lock(tmp_path / "pipe")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
 
 
 def test_a_folder_is_made_with_those_above_it(tmp_path: Path) -> None:

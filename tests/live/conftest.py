@@ -105,12 +105,13 @@ def real_starts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def nothing_is_left() -> Iterator[None]:
-    """No cgroup and no process of a test outlives it."""
+    """No cgroup and no process of a test outlives it; what another has left before is not its own."""
+    before = leftovers()
     yield
-    deadline = time.monotonic() + 10
-    while leftovers() and time.monotonic() < deadline:
+    deadline = time.monotonic() + 20
+    while (left := [each for each in leftovers() if each not in before]) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert leftovers() == []
+    assert left == []
 
 
 @pytest.fixture

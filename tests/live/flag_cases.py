@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 MIB = 1 << 20
 _SECONDS = 240  # a guest without KVM is 20 times slower
 _TINY = "import sys; sys.exit(7)"
-# Grows until it is stopped. SIGTERM: it takes a moment to end, and leaves a file when it got that far.
+# Grows until it is stopped. SIGTERM: it takes ENDS_AFTER seconds to end, and leaves a file when it got that far.
 ENDS_SLOWLY = """
 import os, signal, time
 def end(number, frame):
     open("asked", "w").close()
-    time.sleep(1.5)
+    time.sleep(float(os.environ.get("ENDS_AFTER", "0.2")))
     open("ended", "w").close()
     os._exit(0)
 signal.signal(signal.SIGTERM, end)
@@ -44,7 +44,7 @@ import os, sys, time
 if not os.fork():
     for fd in (0, 1, 2):
         os.close(fd)
-    time.sleep(2)
+    time.sleep(0.7)
     open("late", "w").close()
 """
 
@@ -146,9 +146,9 @@ def _wait(folder: Path, beside: list[str]) -> list[str]:
 
 
 def _grace(folder: Path, beside: list[str]) -> list[str]:
-    for seconds, ends in (("0.1", False), ("60", True)):
+    for seconds, ends, takes in (("0.1", False, "6"), ("60", True, "0.2")):  # without the flag: 10
         flags = ("--max-rss", "150M", "--grace", seconds)
-        code, err = _run(folder, beside, *flags, program=ENDS_SLOWLY)
+        code, err = _run(folder, beside, *flags, program=ENDS_SLOWLY, env={"ENDS_AFTER": takes})
         if code != 137 or (folder / "ended").exists() is not ends:
             return [f"{seconds}: {code}: {err}"]
     return []

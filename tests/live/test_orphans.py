@@ -72,7 +72,7 @@ def test_the_next_run_ends_it_and_says_so(tmp_path: Path, left: tuple[int, int])
     child, _ = left
     run = oomguard(tmp_path, "run", "--max-rss", "100M", "--", "true")
     assert run.returncode == 0
-    assert f"ended what an earlier run left, whose supervisor and reaper were killed: process {child} (" in " ".join(
+    assert f"an earlier run's supervisor and reaper were killed; ended what it had left: process {child} (" in " ".join(
         run.stderr.split()
     ).replace("oomguard: ", "")
     assert gone(child)

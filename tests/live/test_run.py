@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.guarded import MIB, OOMGUARD, WAYS, run, started, state, wait_for
+from tests.live.guarded import MIB, OOMGUARD, WAYS, child_of, run, started, state, wait_for
 from tests.live.run_cases import CASES, Bystander, environment, faults, run_case
 
-pytestmark = [pytest.mark.live, pytest.mark.usefixtures("nothing_is_left")]
+pytestmark = [pytest.mark.live, pytest.mark.pairs, pytest.mark.usefixtures("nothing_is_left")]
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -252,21 +252,25 @@ def test_a_forecast_warns_early_and_once(tmp_path: Path) -> None:
     (opened,) = facts["inputs"]
     assert (opened["path"], opened["size"]) == (str(tmp_path / "train.txt"), 400 * MIB)
     assert 0.3 < opened["position"] / opened["size"] < 0.42
-    assert any("the whole input would need" in line for line in facts["advice"])
+    assert any("the whole input needs" in line for line in facts["advice"])
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("way", WAYS)
 def test_the_guard_costs_little(tmp_path: Path, way: str) -> None:
     """Under 40 MB, under 1 % of a core while far from the budget, and 150 ms of CPU until the command begins.
 
     Over /proc 170. That is where Python needs 55 to import Typer and Rich; a slower machine has as much more.
     """
-    with started(tmp_path, "--quiet", "--", "sleep", "30", budget="1G", way=way) as guard:
-        wait_for(lambda: Path(f"/proc/{guard.pid}/task/{guard.pid}/children").read_text())
-        time.sleep(0.5)
-        before = cpu_ticks(guard.pid)
-        time.sleep(2)
-        assert cpu_ticks(guard.pid) - before <= 0.01 * 2 * os.sysconf("SC_CLK_TCK") + 1
+    with started(tmp_path, "--quiet", "--", "sleep", "60", budget="1G", way=way) as guard:
+        child_of(guard.pid)
+        for _ in range(8):  # in the first, and on a busy machine, it may still be at its beginning
+            before = cpu_ticks(guard.pid)
+            time.sleep(1)
+            spent = cpu_ticks(guard.pid) - before
+            if spent <= 0.01 * os.sysconf("SC_CLK_TCK") + 1:
+                break
+        assert spent <= 0.01 * os.sysconf("SC_CLK_TCK") + 1
         status = Path(f"/proc/{guard.pid}/status").read_text()
         rss = int(status.partition("VmHWM:")[2].split()[0]) << 10
         assert rss < 40_000_000

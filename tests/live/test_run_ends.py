@@ -15,7 +15,7 @@ import pytest
 from tests.live.guarded import MIB, OOMGUARD, WAYS, child_of, read_until, run, started, state, wait_for
 from tests.live.run_cases import environment
 
-pytestmark = [pytest.mark.live, pytest.mark.usefixtures("nothing_is_left")]
+pytestmark = [pytest.mark.live, pytest.mark.pairs, pytest.mark.usefixtures("nothing_is_left")]
 
 
 ESCAPE = """
@@ -76,10 +76,9 @@ IGNORES = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nheld = 
 @pytest.mark.parametrize("way", WAYS)
 def test_who_ignores_sigterm_is_ended_after_the_grace(tmp_path: Path, way: str) -> None:
     (tmp_path / "ignore.py").write_text(IGNORES)
-    began = time.monotonic()
     done, facts = run(tmp_path, "--grace", "0.5", "--", sys.executable, "ignore.py", way=way)
     assert (done.returncode, facts["stopped_by"]) == (137, "budget")
-    assert time.monotonic() - began < 10
+    assert facts["wall_seconds"] - facts["held_seconds"] < 10  # which is what it is given without the flag
 
 
 GROW_AND_SAY = "held = [bytearray(b'x') * (1 << 20) for _ in range(150)]\nprint(len(held))\n"
@@ -192,6 +191,7 @@ def test_a_job_does_not_outlive_its_keeper_and_who_was_there_before_does(tmp_pat
     assert (guard.returncode, facts["left_behind"]) == (137, 0), said
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("moment", ["running", "held"])
 @pytest.mark.parametrize("way", WAYS)
 def test_guard_and_keeper_killed_at_once_the_command_ends_with_them(tmp_path: Path, way: str, moment: str) -> None:
@@ -247,14 +247,17 @@ def test_signals_reach_the_job_once(tmp_path: Path, way: str) -> None:
 def test_what_it_leaves_in_the_background_goes_on_under_the_budget(tmp_path: Path, way: str) -> None:
     """The command's own exit status at once; the rest lives, and no cgroup is left when it has ended."""
     (tmp_path / "late.py").write_text(
-        "import time\ntime.sleep(0.7)\nopen('late', 'w').write('x')\nheld = []\nwhile True: held.append(bytearray(b'x') << 20 if 0 else bytearray(b'x') * (1 << 20))\n"
+        "import os, time\nwhile not os.path.exists('go'): time.sleep(0.01)\nopen('late', 'w').write('x')\nheld = []\nwhile True: held.append(bytearray(b'x') * (1 << 20))\n"
     )
-    program = f"{sys.executable} late.py >/dev/null 2>&1 </dev/null & exit 4"
+    late = str(tmp_path / "late.py")
+    program = f"{sys.executable} {late} >/dev/null 2>&1 </dev/null & exit 4"
     done, facts = run(tmp_path, "--", "bash", "-c", program, way=way)
-    assert (done.returncode, facts["left_behind"], facts["wall_seconds"] < 0.7) == (4, 1, True)
+    assert (done.returncode, facts["left_behind"]) == (4, 1)
     assert "still running, under the same budget" in " ".join(done.stderr.split())
+    assert processes_of(late)
+    (tmp_path / "go").touch()
     wait_for(lambda: (tmp_path / "late").exists())
-    wait_for(lambda: not processes_of("late.py"))  # it meets the budget, and ends
+    wait_for(lambda: not processes_of(late))  # it meets the budget, and ends
 
 
 def processes_of(program: str) -> list[str]:
@@ -271,17 +274,12 @@ def processes_of(program: str) -> list[str]:
 def test_the_kernel_was_faster(tmp_path: Path) -> None:
     """With the guard asleep and parking switched off, the kernel kills; the verdict says so and names the victim."""
     memory = Path("/sys/fs/cgroup/memory")
-    program = "import sys\nsys.stdin.readline()\nheld = [bytearray(b'x') * (1 << 20) for _ in range(400)]\n"
+    program = "import sys\nprint('up', flush=True)\nsys.stdin.readline()\nheld = [bytearray(b'x') * (1 << 20) for _ in range(400)]\n"
     (tmp_path / "hog.py").write_text(program)
     with started(tmp_path, "--report", "report.json", "--", sys.executable, "hog.py") as guard:
+        assert guard.stdout is not None
+        assert guard.stdout.readline() == "up\n"
         job = child_of(child_of(guard.pid))
-        wait_for(
-            lambda: (
-                "hog.py" in Path(f"/proc/{job}/cmdline").read_text()
-                and int(Path(f"/proc/{job}/statm").read_text().split()[1]) > 1000
-            )
-        )
-        time.sleep(0.5)
         if memory.exists():
             name = next(
                 line.split(":")[2]

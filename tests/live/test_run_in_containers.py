@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tests.live.containers import Container
 
-pytestmark = [pytest.mark.live, pytest.mark.usefixtures("nothing_is_left")]
+pytestmark = [pytest.mark.live, pytest.mark.pairs, pytest.mark.usefixtures("nothing_is_left")]
 
 HOG = "held = []\nwhile True: held.append(bytearray(b'x') * (1 << 20))\n"
 HOLDS = "held = [bytearray(b'x') * (1 << 20) for _ in range({})]\nprint('done')\n"

@@ -17,7 +17,7 @@ from tests.live.guarded import MIB, WAYS, run, wait_for
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.live, pytest.mark.usefixtures("nothing_is_left")]
+pytestmark = [pytest.mark.live, pytest.mark.pairs, pytest.mark.usefixtures("nothing_is_left")]
 
 
 _TRIES = 6
@@ -183,7 +183,7 @@ def worker():
     total = 0
     for row in rows:  # stands
         total += len(row)
-    time.sleep(3)
+    time.sleep(60)
     os._exit(0)
 children = []
 for _ in range(4):
@@ -289,12 +289,16 @@ def test_a_spike_between_two_samples_is_in_the_bound(tmp_path: Path) -> None:
     assert facts["peak_unreclaimable"] <= facts["peak_at_most"]
 
 
-PIPELINE = "{python} -c 'import os; os.write(1, os.urandom(100))' | {python} -c '\nimport sys, time\nheld = bytearray(b\"x\") * (60 << 20)\ntime.sleep(0.3)'"
+PIPELINE = "{python} -c 'import os; os.write(1, os.urandom(100))' | {python} -c '\nimport sys, time\nheld = bytearray(b\"x\") * (60 << 20)\ntime.sleep({seconds})'"
 
 
 def test_the_largest_process_is_as_large_as_it_was(tmp_path: Path) -> None:
-    done, facts = run(tmp_path, "--", "bash", "-c", PIPELINE.format(python=sys.executable), budget="200M")
-    assert done.returncode == 0, done.stderr
+    for seconds in (0.3, 2, 10):  # on a busy machine nobody may have looked meanwhile
+        pipeline = PIPELINE.format(python=sys.executable, seconds=seconds)
+        done, facts = run(tmp_path, "--", "bash", "-c", pipeline, budget="200M")
+        assert done.returncode == 0, done.stderr
+        if facts["largest_process"] > 60 * MIB:
+            break
     assert 60 * MIB < facts["largest_process"] <= facts["peak_unreclaimable"] < 90 * MIB
 
 
@@ -329,6 +333,8 @@ held = []
 for number in range(int(sys.argv[1])):
     held.append(bytearray(b"x") * (1 << 20))  # grows
     time.sleep(0.005)
+while sys.argv[2:] and not os.path.exists(sys.argv[2]):
+    time.sleep(0.005)
 open("done", "w").write("ok")
 """
 
@@ -338,12 +344,14 @@ def test_a_daemon_is_waited_for_when_that_is_asked(tmp_path: Path, way: str) -> 
     (tmp_path / "app.py").write_text(DAEMON)
     done, facts = run(tmp_path, "--wait", "--", sys.executable, "app.py", "30", way=way)
     assert (done.returncode, facts["left_behind"], (tmp_path / "done").exists()) == (0, 0, True), done.stderr
-    assert facts["peak_unreclaimable"] > 30 * MIB
+    assert facts["peak_unreclaimable"] > (30 if way == "cgroup" else 15) * MIB  # by samples, the last before its end
+    (tmp_path / "done").unlink()
     done, facts = run(tmp_path, "--wait=60", "--", sys.executable, "app.py", "300", way=way)
     assert (done.returncode, facts["stopped_by"]) == (137, "budget"), done.stderr
     assert facts["stacks"][0]["frames"][0]["line"] in (line_of(DAEMON, "grows"), line_of(DAEMON, "grows") + 1)
-    done, facts = run(tmp_path, "--wait=0.1", "--", sys.executable, "app.py", "60", way=way)
-    assert (done.returncode, facts["left_behind"]) == (0, 1)
+    done, facts = run(tmp_path, "--wait=0.1", "--", sys.executable, "app.py", "30", "go", way=way)
+    assert (done.returncode, facts["left_behind"], (tmp_path / "done").exists()) == (0, 1, False)
+    (tmp_path / "go").touch()
     wait_for(lambda: (tmp_path / "done").exists())
 
 
@@ -352,7 +360,7 @@ def test_a_kill_after_the_end_of_the_guard_is_added_to_the_report(tmp_path: Path
     (tmp_path / "app.py").write_text(DAEMON.replace('open("done"', 'time.sleep(60)\nopen("done"'))
     done, facts = run(tmp_path, "--", sys.executable, "app.py", "200", way=way)
     assert (done.returncode, facts["left_behind"], facts["killed_later"]) == (0, 1, 0)
-    assert "1 process that it started is still running" in done.stderr
+    assert "1 process that it started is still running" in " ".join(done.stderr.split())
     wait_for(lambda: json.loads((tmp_path / "report.json").read_text())["killed_later"] == 1)
     assert not (tmp_path / "done").exists()
 

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from oomguard.formats.cgroup import parse_proc_cgroup
-from tests.live.guarded import MIB, OOMGUARD
+from tests.live.guarded import MIB, OOMGUARD, child_of
 from tests.live.run_cases import environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.live, pytest.mark.usefixtures("nothing_is_left")]
+pytestmark = [pytest.mark.live, pytest.mark.pairs, pytest.mark.usefixtures("nothing_is_left")]
 
 RUN = [*OOMGUARD, "run", "--max-rss", "50M"]
-SEVEN = ["--", "sh", "-c", "sleep 0.5; echo ran > ran; exit 7"]
+SEVEN = ["--", "sh", "-c", "while test -e wait; do sleep 0.02; done; echo ran > ran; exit 7"]
 GROWS = "held = []\nwhile True: held.append(bytearray(b'x') * (1 << 20))\n"
 
 
@@ -59,11 +59,17 @@ def test_a_standard_error_that_cannot_be_written_changes_nothing(tmp_path: Path,
     elif where == "no reader":
         os.close(ours)
     before = ["sh", "-c", 'exec "$@" 2>&-', "sh"] if where == "closed" else []
+    if where == "no reader from the middle on":
+        (tmp_path / "wait").touch()
     with subprocess.Popen([*before, *RUN, *flags, *SEVEN], cwd=tmp_path, env=environment(), stderr=theirs) as guard:
         os.close(theirs)
         if where == "no reader from the middle on":
-            os.read(ours, 10) if "--quiet" not in flags and "--json" not in flags else time.sleep(0.3)
+            if "--quiet" not in flags and "--json" not in flags:
+                os.read(ours, 10)
+            else:
+                child_of(child_of(guard.pid))
             os.close(ours)
+            (tmp_path / "wait").unlink()
         status = guard.wait(timeout=60)
     assert (status, (tmp_path / "ran").exists()) == (7, True)
 

@@ -16,8 +16,8 @@ from tests.live.user_programs import PROGRAMS
 if TYPE_CHECKING:
     from pathlib import Path
 
-_TRIES = 3
-pytestmark = [pytest.mark.live, pytest.mark.slow, pytest.mark.usefixtures("nothing_is_left")]
+_TRIES = 8
+pytestmark = [pytest.mark.live, pytest.mark.pairs, pytest.mark.slow, pytest.mark.usefixtures("nothing_is_left")]
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

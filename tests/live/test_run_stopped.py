@@ -14,7 +14,7 @@ from tests.live.guarded import child_of, started, state, wait_for
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.pairs]
 WAITS = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
 
 

@@ -10,6 +10,7 @@ import select
 import signal
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ from tests.live.run_cases import environment
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.pairs]
 
 RUN = f"{sys.executable} -m oomguard run --quiet --max-rss 100M"
 WAYS = ["cgroup", "watchdog"]
@@ -70,15 +71,15 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_stopped_continued_and_interrupted_as_without_it(shell: Shell, way: str) -> None:
-    shell.type(f"{RUN} --enforce {way} -- cat; echo status $?\n")
-    time.sleep(0.5)
+    shell.type(f"{RUN} --enforce {way} -- sh -c 'echo up; exec cat'; echo status $?\n")
+    shell.expect("\nup\r\n")
     shell.type("hello\n")
     shell.expect("hello\r\nhello")
     shell.type("\x1a")
     shell.expect("Stopped")
     shell.expect("ready> ")
     shell.type("fg\n")
-    shell.expect("-- cat")
+    shell.expect("exec cat'")
     shell.type("again\n")
     shell.expect("again\r\nagain")
     shell.type("\x03")
@@ -99,11 +100,11 @@ def test_an_interactive_shell_inside(shell: Shell) -> None:
     """It makes groups of its own, takes the terminal, and gives it back."""
     shell.type(f"{RUN} -- bash --norc --noprofile -i\n")
     shell.expect("ready> ")
-    shell.type("sleep 60\n")
-    time.sleep(0.3)
+    shell.type("sh -c 'echo up; exec sleep 60'\n")
+    shell.expect("\nup\r\n")
     shell.type("\x1a")
     shell.expect("Stopped")
-    shell.type("kill -9 %1; sleep 0.3; exit 5\n")
+    shell.type("kill -9 %1; wait %1; exit 5\n")
     shell.expect("exit 5")
     shell.type("echo inner said $?\n")
     shell.expect("inner said 5")
@@ -136,7 +137,7 @@ def test_keys_of_a_held_job(shell: Shell, tmp_path: Path, key: str, status: int,
     )
     shell.type(f"{RUN} --on-limit hold -- {sys.executable} job.py; echo status $?\n")
     shell.expect("key s")
-    time.sleep(0.3)
+    wait_for(lambda: not termios.tcgetattr(shell.fd)[3] & termios.ICANON)  # it reads single keys
     shell.type(key)
     shell.expect(said)
     shell.expect(f"status {status}")
@@ -183,10 +184,9 @@ def test_a_held_job_outlives_its_terminal_and_is_released(tmp_path: Path, way: s
         while b"key s" not in said:
             said += os.read(terminal, 4096)
         os.close(terminal)
-        time.sleep(0.5)
         before = _cpu_ticks(guard)
         time.sleep(1)
-        assert state(guard) == "S"
+        wait_for(lambda: state(guard) == "S")
         assert _cpu_ticks(guard) - before < 10  # nor does it ask the terminal over and over
         release = subprocess.run(
             [*OOMGUARD, "release", str(guard), "--max-rss", "300M"], check=False, env=environment()

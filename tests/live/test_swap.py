@@ -99,7 +99,7 @@ def test_refused_where_it_cannot_be(tmp_path: Path) -> None:
                 (in_memory / "s", "8M", ["tmpfs", "in memory already"]),
                 (layered / "s", "8M", ["overlay", "no swap file"]),
                 (frozen / "s", "8M", ["read-only", "remount,rw"]),
-                (mounted / "s", "90M", ["90.0 MiB", "10 %", "free"]),
+                (mounted / "s", "90M", ["90.0 MiB", "10%", "free"]),
                 (mounted / "file", "8M", ["exists already", "a file"]),
                 (mounted / "sparse", "8M", ["exists already"]),
                 (mounted / "link", "8M", ["symbolic link", "link"]),

@@ -81,7 +81,7 @@ def test_what_cannot_start_makes_no_swap(tmp_path: Path) -> None:
             "swap", "--size", "16M", "--path", str(tmp_path), "--yes", "--for", "--", command, cwd=tmp_path
         )
         assert run.returncode == code, run.stderr
-        assert "error: cannot run" in run.stderr
+        assert "error: cannot run" in " ".join(run.stderr.split())
     run = run_oomguard("swap", "--size", "16M", "--path", "/dev/shm/x", "--yes", "--for", "--", "true", cwd=tmp_path)
     assert run.returncode == 125
     assert "tmpfs" in run.stderr

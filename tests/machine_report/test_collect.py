@@ -22,11 +22,11 @@ MIB = 1 << 20
 
 # capture -> (layout, read-only, own cgroup, words of its limit)
 MACHINES = {
-    "nested-v1": ("hybrid", False, "/sandbox/job1", "no cgroup from this one"),
-    "hybrid": ("hybrid", False, "/system.slice/vm-run.service", "no cgroup from this one"),
+    "nested-v1": ("hybrid", False, "/sandbox/job1", "neither this cgroup nor any above it"),
+    "hybrid": ("hybrid", False, "/system.slice/vm-run.service", "neither this cgroup nor any above it"),
     "container-bind-v1": ("v1", False, "/", "a cgroup above the visible ones is limited to 200 MiB"),
     "container-read-only-v2": ("v2", True, "/", "cgroup / is limited to 200 MiB"),
-    "systemd-v2": ("v2", False, "/system.slice/vm-run.service", "no cgroup from this one"),
+    "systemd-v2": ("v2", False, "/system.slice/vm-run.service", "neither this cgroup nor any above it"),
     "systemd-scope-v2": ("v2", False, "/system.slice/run-1.scope", "is limited to 250 MiB (memory.high"),
     "delegated-user-v2": ("v2", False, "/system.slice/run-u0.service", "is limited to 300 MiB"),
 }
@@ -60,7 +60,7 @@ def test_killers_and_their_thresholds(tmp_path: Path) -> None:
         (tmp_path / folder / f"{folder[0]}.conf").write_text(text)
     (tmp_path / "etc/systemd/oomd.conf").write_text("SwapUsedLimit=99%\n")
     acts = {killer.name: killer.acts for killer in doctor(root=tmp_path).facts.killers}
-    assert "less than 4 % of memory" in acts["earlyoom"]
+    assert "less than 4% of memory" in acts["earlyoom"]
     assert "when 70% of memory" in acts["systemd-oomd"]  # the last by file name wins
 
 

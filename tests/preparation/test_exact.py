@@ -128,6 +128,34 @@ def test_invalid_bytes(tmp_path: Path, run: Callable[..., ShardSet], errors: str
     assert made.repaired_bytes == len(raw) - len(raw.decode(errors="ignore").encode())
 
 
+@pytest.mark.parametrize(("errors", "python"), [("replace", "replace"), ("skip", "ignore")])
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.json", "a.csv", "a.parquet", "a.arrow"])
+def test_invalid_bytes_in_records(
+    tmp_path: Path, run: Callable[..., ShardSet], name: str, errors: str, python: str
+) -> None:
+    """The same in every kind of file with a document in each record, and of the documents beside them nothing changes."""
+    values = [b"a\xffb", b"\xf0\x9f\x98", "fine é".encode(), b"", b"\xed\xa0\x80 ok", b"\xe4\xb8"]
+    lines = [b'{"text": "%b"}' % value for value in values]
+    path, table = tmp_path / name, pa.table({"text": pa.array(values, pa.binary())})
+    match name.removeprefix("a."):
+        case "jsonl":
+            path.write_bytes(b"\n".join(lines))
+        case "jsonl.gz":
+            path.write_bytes(gzip.compress(b"\n".join(lines)))
+        case "json":
+            path.write_bytes(b"[" + b",\n".join(lines) + b"]")
+        case "csv":
+            path.write_bytes(b"n,text\r\n" + b"".join(b"1," + value + b"\r\n" for value in values))
+        case "parquet":
+            pq.write_table(table, path)
+        case "arrow":
+            with pa.ipc.new_file(path, table.schema) as writer:
+                writer.write_table(table)
+    made = run(name, errors=errors, verify="full")
+    assert read_tokens(tmp_path / "out" / "train.bin") == tokens_of([value.decode(errors=python) for value in values])
+    assert made.repaired_bytes == sum(len(value) - len(value.decode(errors="ignore").encode()) for value in values)
+
+
 def make_file(path: Path, separator: str) -> None:
     """The documents in the form that the file's name says."""
     text = separator.join(DOCUMENTS).encode()

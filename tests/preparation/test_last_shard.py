@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import subprocess
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from oomguard.preparation.writing.token_sink import EncodedPiece, Totals
 from tests.preparation.reading.token_streams import files_in
 from tests.preparation.writing.formats.readers import READERS
 
+Run = Callable[..., subprocess.CompletedProcess[str]]
 FULL, PIECE, PIECES = 100, 30, 14  # four shards and 20 tokens
 SHARDED = ["npy", "llmc", "datatrove", "olmo", "arrow", "litdata", "mds"]
 
@@ -100,6 +103,27 @@ def test_a_run_that_was_stopped_anywhere_ends_with_the_same_bytes(tmp_path: Path
     write(out, name)
     assert files_in(out) == files_in(tmp_path / "whole")
     assert not list((out / ".oomguard").glob("*.partial"))
+
+
+@pytest.mark.parametrize("name", ["npy", "datatrove"])
+def test_a_set_whose_last_shard_was_folded_is_done(oomguard: Run, tmp_path: Path, name: str) -> None:
+    """The same command once more only says so, and makes the shards again where they were lost with their result."""
+    (tmp_path / "a.jsonl").write_text(
+        "".join(json.dumps({"text": f"{number} word " * 9}) + "\n" for number in range(99))
+    )
+    command = ("prepare", "a.jsonl", "--format", name, "--shard-tokens", "512", "--last-shard", "fold")
+    first = oomguard(*command)
+    assert first.returncode == 0, first.stderr
+    made = files_in(tmp_path / "tokens")
+    again = oomguard(*command)
+    assert again.returncode == 0, again.stderr
+    assert "already done" in again.stdout
+    manifest = tmp_path / "tokens/.oomguard/manifest.jsonl"
+    lines = manifest.read_bytes().splitlines(keepends=True)
+    manifest.write_bytes(b"".join(line for line in lines if b'"result"' not in line))
+    killed = oomguard(*command)  # as one that was killed just before
+    assert killed.returncode == 0, killed.stderr
+    assert files_in(tmp_path / "tokens") == made
 
 
 def test_what_it_cannot_work_with_is_refused_with_a_way_out() -> None:

@@ -85,7 +85,8 @@ def test_zero_in_every_spelling_is_no_validation(zero: str) -> None:
     ("typed", "bytes_"),
     [
         (r"\n\n", b"\n\n"), ("\n", b"\n"), (r"\r\n", b"\r\n"), (r"\t|", b"\t|"), (r"\\n", b"\\n"), (r"\x", b"\\x"), ("\\", b"\\"),
-        (r"a\\\n", b"a\\\n"), ("<|endoftext|>", b"<|endoftext|>"), ("é", "é".encode()), ("", b""),
+        (r"a\\\n", b"a\\\n"), ("<|endoftext|>", b"<|endoftext|>"), ("é", "é".encode()), ("", b""), (r"\x1e\f", b"\x1e\x0c"),
+        (r"\xe9", rb"\xe9"), (r"\x1", rb"\x1"), (r"\0x", b"\0x"),
     ],
 )  # fmt: skip
 def test_a_separator_may_be_typed_with_escapes(typed: str, bytes_: bytes) -> None:

@@ -55,10 +55,15 @@ def running(python: Path, text: str, folder: Path, root: Path | None = None) -> 
         try:
             assert program.stdout is not None
             assert program.stdout.readline() == "ready\n"
-            time.sleep(0.05)  # from print() to sleep()
+            if "(60)" in text:
+                wait_until(lambda: state(program.pid) == "S")  # from print() to sleep()
             yield program
         finally:
             program.kill()
+
+
+def state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def version(python: Path) -> tuple[int, int]:
@@ -105,12 +110,18 @@ def test_the_thread_that_holds_the_lock_is_the_one(tmp_path: Path) -> None:
 
 def test_a_process_that_executes_another_program_is_found_out(tmp_path: Path) -> None:
     frames = PythonFrames()
-    text = (
-        "import os, sys, time\nprint('ready', flush=True)\ntime.sleep(0.3)\nos.execv('/bin/sleep', ['sleep', '60'])\n"
-    )
+    go = tmp_path / "go"
+    text = f"""
+import os, time
+print("ready", flush=True)
+while not os.path.exists({str(go)!r}):
+    time.sleep(0.01)
+os.execv("/bin/sleep", ["sleep", "60"])
+"""
     with running(Path(sys.executable), text, tmp_path) as program:
-        assert frames.read(program.pid)
-        time.sleep(0.6)
+        wait_until(lambda: frames.read(program.pid))
+        go.touch()
+        wait_until(lambda: not frames.read(program.pid))
         assert not frames.read(program.pid)
     frames.close()
 

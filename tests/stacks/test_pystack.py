@@ -79,7 +79,7 @@ def test_what_cannot_be_read_has_a_reason(tmp_path: Path, monkeypatch: pytest.Mo
     with grown(folders[0]) as crash, grown(folders[1]) as hang, grown(folders[2]) as fine:
         began = time.monotonic()
         reading = read_python_stacks([crash.pid, hang.pid, fine.pid], seconds=6)
-        assert time.monotonic() - began < 7
+        assert time.monotonic() - began < 20  # of the 60 for which it hangs
         by_whom = {stack.pid: stack.read_by for stack in reading.stacks}
         assert by_whom == {crash.pid: "oomguard", hang.pid: "oomguard", fine.pid: "pystack"}
         assert {stack.frames[1].line for stack in reading.stacks} == {11}

@@ -65,14 +65,15 @@ def test_another_file_that_was_put_in_its_place_is_not_either(tmp_path: Path) ->
 def test_a_forked_child_has_what_its_parent_read(tmp_path: Path) -> None:
     """It began after the file was changed, and runs the code from before."""
     (tmp_path / "pool.py").write_text(
-        "import os, sys, time\nsys.stdin.readline()\npid = os.fork()\nif pid:\n    print(pid, flush=True)\ntime.sleep(60)\n"
+        "import os, sys, time\nprint('up', flush=True); sys.stdin.readline()\npid = os.fork()\nif pid:\n    print(pid, flush=True)\ntime.sleep(60)\n"
     )
     with subprocess.Popen(
         [sys.executable, "pool.py"], cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        time.sleep(0.3)
+        assert process.stdout.readline() == "up\n"
+        time.sleep(0.1)  # so that the change is later, as the file's time tells it
         (tmp_path / "pool.py").write_text("changed = 1\n" * 20)
         time.sleep(0.1)
         process.stdin.write("\n")

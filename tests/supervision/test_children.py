@@ -52,7 +52,10 @@ def test_the_watcher_is_killed_while_the_children_stand_still() -> None:
             time.sleep(0.0005)
         os.kill(watcher, signal.SIGKILL)
 
-    with pytest.raises(WorkerFailed, match="nobody held them"), oomguard.budget("60M", grace_seconds=30):
+    with (
+        pytest.raises(WorkerFailed, match="nothing held them to their budget"),
+        oomguard.budget("60M", grace_seconds=30),
+    ):
         child = subprocess.Popen([sys.executable, "-c", GROWS], stdout=subprocess.PIPE, text=True)
         thread = threading.Thread(target=kill_it, args=(child.pid, watcher_pid()))
         thread.start()

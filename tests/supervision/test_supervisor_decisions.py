@@ -16,6 +16,7 @@ from oomguard.errors import NothingFound
 from oomguard.kernel import machine
 from oomguard.kernel.proc import ProcFiles
 from oomguard.supervision import supervisor as module
+from oomguard.supervision.backends.base import MemoryReading
 from oomguard.supervision.supervisor import Supervisor
 from tests.supervision.fakes import BUDGET, MIB, FakeBackend
 from tests.supervision.test_supervisor import EXIT_3, Stage, stage
@@ -108,7 +109,7 @@ def test_what_the_kernel_tells_is_looked_at_at_once(stage: Stage) -> None:
         if len(asked) == 3:
             os.read(ours, 1)
             stage.exits()
-        return SimpleNamespace(unreclaimable=60 * GIB, shmem=0, cache=0)
+        return MemoryReading(unreclaimable=60 * GIB, shmem=0, cache=0, exact=True)
 
     backend.read_memory = look  # type: ignore[method-assign]
     backend.wake_on = lambda: [(ours, 1)]  # type: ignore[method-assign]
@@ -199,7 +200,7 @@ def test_the_grace_ends_where_what_was_given_back_is_used_up(stage: Stage) -> No
     backend = FakeBackend([BUDGET], members=[1 << 22])
     backend.on["thaw"] = lambda: setattr(backend, "is_at_the_limit", lambda: True)
     backend.on["kill"] = lambda: stage.exits(signal.SIGKILL)
-    assert stage.run(backend, grace_seconds=30.0).seconds < 10
+    assert stage.run(backend, grace_seconds=30.0).seconds < 20
     assert backend.log[-1] == "kill"
 
 
@@ -222,7 +223,7 @@ def test_a_second_signal_makes_the_grace_shorter(stage: Stage) -> None:
     backend = FakeBackend([BUDGET], members=[1 << 22])
     backend.on["thaw"] = lambda: stage.signals.send(signal.SIGINT)
     backend.on["kill"] = lambda: stage.exits(signal.SIGKILL)
-    assert stage.run(backend, grace_seconds=30.0).seconds < 10
+    assert stage.run(backend, grace_seconds=30.0).seconds < 20
 
 
 def test_a_signal_that_came_before_it_was_held_does_not(stage: Stage) -> None:
@@ -355,7 +356,7 @@ def test_what_goes_on_is_waited_for_where_that_is_wanted(stage: Stage) -> None:
     stage.exits(EXIT_3)
     record = stage.run(backend, wait_seconds=30.0)
     thread.join()
-    assert 0.15 < record.seconds < 10
+    assert 0.15 < record.seconds < 20
     assert (record.status, record.left_behind) == (EXIT_3, 0)
 
 
@@ -422,12 +423,13 @@ def test_a_job_that_was_not_seen_to_end_is_left_to_the_reaper(stage: Stage, monk
         stage.run(FakeBackend([BUDGET]))
 
 
-def test_what_could_not_be_read_once_is_looked_at_again_at_once(stage: Stage) -> None:
-    """A read that failed gave nothing, and half a second until the next: a job had passed its budget and ended by then."""
+def test_what_could_not_be_read_once_is_looked_at_again_at_once(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read that failed gave nothing, and a long step until the next: a job had passed its budget and ended by then."""
+    monkeypatch.setattr(module, "_LONGEST_STEP_SECONDS", 60)
     backend = FakeBackend([0, 100 * GIB])
     backend.limits = backend.plan_budget(100 * GIB)
     backend.on["kill"] = lambda: stage.exits(signal.SIGKILL)
-    assert stage.run(backend).seconds < 0.45
+    assert stage.run(backend).seconds < 30
 
 
 def test_what_a_held_job_came_to_is_told_where_the_machine_does_not_say_what_it_has(

@@ -90,7 +90,7 @@ _LIBRARIES = (
         code=re.compile(r"\bDataLoader\([^)]{0,400}num_workers\s*=\s*(?!0\b)"),
         advice=Advice(
             text=(
-                "DataLoader's workers: each comes to hold a copy of the dataset's Python lists and dicts (reading "
+                "DataLoader's workers: each ends up with a copy of the dataset's Python lists and dicts (reading "
                 "them writes their reference counts); keep it in numpy or Arrow arrays, with fewer workers"
             )
         ),
@@ -115,7 +115,7 @@ _LIBRARIES = (
         processes=re.compile(r"ray::|raylet|plasma_store"),
         code=re.compile(r"\bray\.init\((?![^)]{0,400}object_store_memory)"),
         advice=Advice(
-            text="Ray keeps objects in /dev/shm, 30 % of the memory unless told otherwise: it counts as used",
+            text="Ray keeps objects in /dev/shm, by default in 30% of the memory: it counts as used",
             command="ray.init(object_store_memory=2 * 1024**3)",
         ),
     ),
@@ -176,8 +176,8 @@ def advise_other(kill: OtherKill) -> list[Advice]:
 _KEEP_LOG = Advice(text="or keep the kernel's log while it runs", command="sudo dmesg --follow > kernel.log")
 _GET_LOG = Advice(
     text=(
-        "the kernel log of the machine where it ran shows more: sudo dmesg there; in WSL wsl dmesg; for a pod "
-        "kubectl debug node/NODE; for a cloud's VM its serial console (gcloud compute instances get-serial-port-output)"
+        "the kernel log of the machine where it ran shows more: sudo dmesg there; in WSL: wsl dmesg; for a pod: "
+        "kubectl debug node/NODE; for a cloud VM: its serial console (gcloud compute instances get-serial-port-output)"
     ),
     command="sudo dmesg | oomguard diagnose -",
 )
@@ -190,7 +190,7 @@ def advise_nothing_found(*, unfiltered: str | None = None, pasted: bool = False)
     return [
         Advice(
             text=(
-                "an exit status of 137 or -9 only says SIGKILL: kill -9, docker stop, timeout -s KILL, a batch "
+                "an exit status of 137 or -9 only means SIGKILL; kill -9, docker stop, timeout -s KILL and a batch "
                 "system's time limit send it too"
             )
         ),

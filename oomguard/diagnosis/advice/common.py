@@ -64,7 +64,8 @@ def fewer(group: TaskGroup | None, room: int | None) -> Advice | None:
         fit = max(1, group.count * 3 // 4)
     return Advice(
         text=(
-            f"start fewer of {group.name}: {group.count} held {format_size(each)} each on average; try {fit} or fewer"
+            f"start fewer {group.name} processes: the {group.count} held {format_size(each)} each on average; try "
+            f"{fit} or fewer"
         )
     )
 

@@ -68,7 +68,7 @@ def advise(event: OomEvent, cause: KillCause, *, script: SuspectScript | None = 
 
 
 _ALLOCATING = Advice(
-    text="let the kernel kill the process that holds the most again, not the one that happens to ask",
+    text="make the kernel kill the process that holds the most, as by default, not the one that happens to ask",
     command="sudo sysctl vm.oom_kill_allocating_task=0",
 )
 _WSL = Advice(
@@ -103,7 +103,7 @@ def _check_script(script: SuspectScript) -> Advice:
 
 
 def _manual(_event: OomEvent, _cause: KillCause) -> list[Advice]:
-    return [Advice(text="nothing: start the program again. Who asked for it may be in the shell history of root.")]
+    return [Advice(text="nothing: start the program again. The shell history of root may show who asked for it.")]
 
 
 def _exhausted(event: OomEvent, cause: KillCause) -> list[Advice]:
@@ -116,7 +116,7 @@ def _exhausted(event: OomEvent, cause: KillCause) -> list[Advice]:
         "shmem": shmem_advice,
     }
     if event.tasks is not None and event.tasks.killable == 0 and not event.victims:
-        return [Advice(text="give the machine more memory, or the system less to start: it did not fit by itself")]
+        return [Advice(text="give the machine more memory, or start fewer services: the system alone did not fit")]
     if cause.filler in special:
         return special[cause.filler](event, cause)
     if cause.filler in ("dirty", "cache"):
@@ -174,7 +174,7 @@ def _slab(event: OomEvent, _cause: KillCause) -> list[Advice]:
         first,
         Advice(text="give back what is only cache", command="echo 2 | sudo tee /proc/sys/vm/drop_caches"),
         Advice(
-            text="if it grows again, report it to whoever gave you the kernel, with this output",
+            text="if it grows again, report it to whoever provides the kernel, with this output",
             command="oomguard diagnose --html oom.html",
         ),
     ]
@@ -184,7 +184,7 @@ def _unlisted(event: OomEvent, _cause: KillCause) -> list[Advice]:
     mem_info = event.mem_info
     if swap_in_memory(event) == "zswap":
         look = Advice(
-            text="let zswap keep less in memory (it has 20 %), or switch it off",
+            text="let zswap keep less in memory (it has 20%), or switch it off",
             command="echo 5 | sudo tee /sys/module/zswap/parameters/max_pool_percent",
         )
     elif (
@@ -233,7 +233,7 @@ def _bound(event: OomEvent, _cause: KillCause) -> list[Advice]:
 
 def _fragmented(_event: OomEvent, _cause: KillCause) -> list[Advice]:
     return [
-        Advice(text="put the free pieces together now", command="echo 1 | sudo tee /proc/sys/vm/compact_memory"),
+        Advice(text="compact the free memory now", command="echo 1 | sudo tee /proc/sys/vm/compact_memory"),
         Advice(text="keep more free for such requests", command="sudo sysctl vm.min_free_kbytes=131072"),
         Advice(
             text="more memory or swap would not help much; if it comes back, report it with this output",

@@ -220,9 +220,9 @@ def _why(
         and not _is_full(memcg.usage, limit)
         and _is_full(memcg.memsw_usage, memcg.memsw_limit)
     ):
-        why = f"the limit of {format_size(memcg.memsw_limit or 0)} for memory and swap together of {owner} was reached"
+        why = f"{owner} reached its limit of {format_size(memcg.memsw_limit or 0)} for memory and swap together"
     if ancestor and event.task_memcg:
-        why += f", which all in it share: not the limit of {describe_cgroup(event.task_memcg).words} alone"
+        why += f"; that limit is shared: it is not the limit of {describe_cgroup(event.task_memcg).words} alone"
     return f"{why}{filled}. The machine itself may have had room."
 
 
@@ -266,7 +266,7 @@ def _filler(event: OomEvent, accounting: Accounting | None) -> tuple[Filler | No
 
 def _room(memcg: MemcgReport | None, limit: int | None) -> str:
     if memcg is None or memcg.usage is None:
-        return 'how full that limit was is not in this log (no "memory: usage" line)'
+        return 'this log does not show how full that limit was (no "memory: usage" line)'
     of = f" of {format_size(limit)}" if limit is not None else " (no limit)"
     return f"{format_size(memcg.usage)}{of} was used; {_swap(memcg)}"
 

@@ -51,7 +51,7 @@ def find_cause(event: OomEvent) -> KillCause:
 def free_text(machine: Accounting | None) -> str:
     """How much was free, of how much."""
     if machine is None:
-        return "how much memory was free is not in this log"
+        return "this log does not show how much memory was free"
     return f"{format_size(machine.free)} of {format_size(machine.total)} was free ({machine.free / machine.total:.0%})"
 
 
@@ -75,11 +75,12 @@ def _bound(event: OomEvent, machine: Accounting | None) -> KillCause:
     if zones and all(zone.name == "Movable" for zone in zones):
         room += "; the node holds only movable memory, which the kernel cannot use for itself: killing cannot help"
     elif machine is None:
-        room = "how full the other nodes were is not in this log"
+        room = "this log does not show how full the other nodes were"
     return KillCause(
         kind=event.constraint or "unknown",  # type: ignore[arg-type]  # the parser's words
         why=(
-            f"the process may use only {where}, by {by}, and that was full. Memory of other nodes was out of its reach."
+            f"{by} lets the process use only {where}, whose memory was full. Memory of other nodes was out of its "
+            "reach."
         ),
         room=room,
         filler="anon",
@@ -181,15 +182,15 @@ def explain_counters(counters: OomCounters, *, log_read: bool = False) -> Counte
     if not kills:
         return CounterFinding(verdict="none", text="", limit_text="", oom_kills=0, since="")
     if counters.in_container:
-        text = "the kernel killed somewhere on this machine, perhaps in a container that cannot be seen from here"
+        text = "the kernel killed something on this machine, perhaps in a container that cannot be seen from here"
     elif log_read:
-        text = "the kernel killed since this machine was started; the logs that were read no longer hold it"
+        text = "the kernel killed something since this machine was started; the logs that were read no longer hold it"
     else:
-        text = "the kernel killed somewhere on this machine, none of them in the cgroup of this shell that can be seen"
+        text = "the kernel killed something on this machine, but not in the cgroup of this shell that can be seen"
     return CounterFinding(
         verdict="possible" if counters.in_container or log_read else "likely",
         text=text,
-        limit_text="which limit was reached, or whether it was the machine's memory, is not counted",
+        limit_text="the counters do not show which limit was reached, or whether it was the machine's memory",
         oom_kills=kills,
         since="since boot, on the whole machine",
         evidence=f"/proc/vmstat: oom_kill {kills}",
@@ -199,15 +200,15 @@ def explain_counters(counters: OomCounters, *, log_read: bool = False) -> Counte
 def _in_cgroup(memcg: MemcgCounters, counters: OomCounters) -> CounterFinding:
     where = _words(memcg.name, counters)
     limited = next((above for above in counters.memcgs if above.limit is not None), None)
-    room = "no memory limit that can be seen from here: then it was the machine's memory"
+    room = "no memory limit can be seen from here, so it was the machine's memory that ran out"
     if limited is not None and limited.limit is not None:
-        room = f"{_words(limited.name, counters)} may have {format_size(limited.limit)}"
+        room = f"{_words(limited.name, counters)} is limited to {format_size(limited.limit)}"
         if limited.peak is not None:
             full = ": it was full" if limited.peak >= _FULL * limited.limit else ""
             room += f", and had up to {format_size(limited.peak)}{full}"
     return CounterFinding(
         verdict="likely",
-        text=f"the kernel killed in {where}, which this shell is in",
+        text=f"the kernel killed something in {where}, which this shell is in",
         limit_text=room,
         oom_kills=memcg.oom_kills,
         since="since this container was started"

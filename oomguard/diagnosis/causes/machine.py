@@ -118,7 +118,7 @@ def _without_filler(event: OomEvent, machine: Accounting) -> KillCause:
     """Say what is known where nothing accounts for half."""
     why = "the whole machine ran out of memory; "
     if not machine.complete and machine.unaccounted > _INCOMPLETE * (machine.total - machine.free):
-        why += "the counters in this log are incomplete: what filled it is not known from it"
+        why += "the counters in this log are incomplete, so they do not show what filled it"
     elif _before_any_program(event):
         why += f"no program was running yet: {format_size(machine.total)} was too little for the system to start"
     else:
@@ -161,7 +161,7 @@ def where_unlisted(event: OomEvent) -> str:
     if swapped and where == "zram":
         return "Most likely: swap in memory itself (zram), whose compressed pages no counter shows"
     if swapped and where == "zswap":
-        return "Most likely: zswap, which keeps swapped pages compressed in memory (up to 20 % of it unless set)"
+        return "Most likely: zswap, which keeps swapped pages compressed in memory (up to 20% of it by default)"
     if swapped and where is None:
         driver = ", a driver from outside the kernel (it is tainted)" if _is_tainted(event) else ", a driver"
         return f"It may be swap in memory itself (zram, zswap){driver}, or a leak: the log does not say which"
@@ -198,11 +198,11 @@ def swap_text(event: OomEvent) -> str:
 def _room_without_counters(event: OomEvent) -> str:
     mem_info = event.mem_info
     if mem_info is None or (mem_info.ram_pages is None and mem_info.swap_total is None):
-        return "how full the memory was is not in this log"
+        return "this log does not show how full the memory was"
     told = [swap_text(event)] if mem_info.swap_total is not None else []
     if mem_info.ram_pages is not None:
         ram = format_size(mem_info.ram_pages * (event.page_size or 4096))
-        told.insert(0, f"how much of {ram} of RAM was free is not in this log")
+        told.insert(0, f"this log does not show how much of the {ram} of RAM was free")
     return "; ".join(told)
 
 

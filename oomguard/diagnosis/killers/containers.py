@@ -24,16 +24,40 @@ def _advise(kill: OtherKill) -> tuple[Advice, ...]:
     )
 
 
+_WHAT = "the Linux kernel, at the memory limit of a container (Docker or podman: OOMKilled)"
+_WHY = "the container reached its memory limit"
+
+# The answer to a question that stands above it; in long logs it is not looked for.
+ASKED = Killer(
+    ident="docker-asked",
+    what=_WHAT,
+    killer="kernel",
+    why=_WHY,
+    wordings=(
+        wording(
+            r"'?true\b(?: 137)?'?\s*$",
+            r"true(?: 137)?'?(?:[ \t\r]*\n|[ \t\r]*\Z)",
+            "true",
+            beside=r"\b(?:docker|podman|nerdctl)\b[^\n]{0,200}\binspect\b[^\n]{0,200}\.OOMKilled\s?\}\}[^\n]*\Z",
+        ),
+    ),
+    facts=(
+        fact("engine", r"\b(podman)\b[^\n]{0,200}\binspect\b", "before"),
+        fact("container", r"\binspect\b.{0,300}\}\}['\"]?\s+([\w.-]{1,120})\s*$", "before"),
+    ),
+    advise=_advise,
+)
+
 KILLER = Killer(
     ident="docker",
-    what="the Linux kernel, at the memory limit of a container (Docker or podman: OOMKilled)",
+    what=_WHAT,
     killer="kernel",
-    why="the container reached its memory limit",
+    why=_WHY,
     identifiers=("dockerd", "docker", "podman", "conmon"),
     in_logs=True,
     wordings=(
         wording(
-            r"(?:(?:map|&)?[{\[].{0,60000}?[{,\[\s])?\\?\"?OOMKilled\\?\"?(?::\s?|=)\\?\"?[Tt]rue\b",
+            r"(?:(?:map|&|\\?\"[\w.-]{1,60}\\?\"\s?:\s?)?[{\[].{0,60000}?[{,\[\s])?\\?\"?OOMKilled\\?\"?(?::\s?|=)\\?\"?[Tt]rue\b",
             r'OOMKilled\\?"?(?:: ?|=)\\?"?[Tt]rue',
             '            "OOMKilled": true,',
         ),

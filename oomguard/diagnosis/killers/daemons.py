@@ -87,8 +87,8 @@ _EARLYOOM = re.compile(rf"-([mMsS])\s?{_NUMBER}")
 def earlyoom_acts(arguments: list[str], _settings: str = "") -> str:
     """Say when earlyoom, started with these arguments, ends a process: when both memory and swap are below."""
     set_to = dict(_EARLYOOM.findall(" ".join(arguments)[:4096]))
-    memory = f"{set_to['M']} KiB" if "M" in set_to else f"{set_to.get('m', '10')} %"
-    swap = f"{set_to['S']} KiB" if "S" in set_to else f"{set_to.get('s', '10')} %"
+    memory = f"{set_to['M']} KiB" if "M" in set_to else f"{set_to.get('m', '10')}%"
+    swap = f"{set_to['S']} KiB" if "S" in set_to else f"{set_to.get('s', '10')}%"
     return f"when less than {memory} of memory is available and less than {swap} of swap is free"
 
 
@@ -123,7 +123,7 @@ EARLYOOM = Killer(
         ),
         wording(
             r"sending SIG(?:TERM|KILL) to process (?P<pid>[0-9]{1,10})(?: uid [0-9]+)? \"(?P<name>.{0,64}?)\": "
-            r"(?:badness|oom_score) .{0,100}?VmRSS (?P<size>[0-9]{1,12}) (?P<unit>MiB)",
+            r"(?:badness|oom_score) [0-9]{1,5}(?:.{0,100}?VmRSS (?P<size>[0-9]{1,12}) (?P<unit>MiB))?",
             "sending SIGTERM to process|sending SIGKILL to process",
             'sending SIGTERM to process 12006 uid 1000 "prep": badness 209, VmRSS 2891 MiB',
         ),
@@ -170,8 +170,8 @@ _NOHANG = re.compile(rf"^\s*(soft|hard)_threshold_min_mem\s*=\s*{_NUMBER}\s*(%|M
 
 def nohang_acts(_arguments: list[str], settings: str) -> str:
     """Say when nohang with these settings ends a process."""
-    set_to = {kind: f"{number} {unit}" for kind, number, unit in _NOHANG.findall(settings)}
-    return f"when less than {set_to.get('soft', '5 %')} of memory is available ({set_to.get('hard', '2 %')}: SIGKILL)"
+    set_to = {kind: f"{number}{' ' if unit == 'M' else ''}{unit}" for kind, number, unit in _NOHANG.findall(settings)}
+    return f"when less than {set_to.get('soft', '5%')} of memory is available ({set_to.get('hard', '2%')}: SIGKILL)"
 
 
 def _advise_after_nohang(_kill: OtherKill) -> tuple[Advice, ...]:

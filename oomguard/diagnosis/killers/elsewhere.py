@@ -18,6 +18,17 @@ def _entry(ident: str, what: str, *wordings: Wording, why: str, do: tuple[tuple[
     return Killer(ident=ident, what=what, wordings=wordings, says="elsewhere", advise=advise, why=why)
 
 
+# What the C library calls ENOMEM. Source: glibc's catalogues of messages.
+_REFUSED = (
+    "Cannot allocate memory|Nicht genügend Hauptspeicher verfügbar|Der Speicher kann nicht angefordert werden"
+    "|Impossible d'allouer de la mémoire|Ne peut allouer de la mémoire|No se pudo asignar memoria"
+    "|No se puede asignar memoria|No se puede reservar memoria|Impossibile allocare memoria"
+    "|Não foi possível alocar memória|Não é possível alocar memória"
+    "|\u041d\u0435\u0432\u043e\u0437\u043c\u043e\u0436\u043d\u043e \u0432\u044b\u0434\u0435\u043b\u0438\u0442\u044c \u043f\u0430\u043c\u044f\u0442\u044c"
+    "|\u041d\u0435 \u0443\u0434\u0430\u0451\u0442\u0441\u044f \u0432\u044b\u0434\u0435\u043b\u0438\u0442\u044c \u043f\u0430\u043c\u044f\u0442\u044c|\u041d\u0435 \u0443\u0434\u0430\u0435\u0442\u0441\u044f \u0432\u044b\u0434\u0435\u043b\u0438\u0442\u044c \u043f\u0430\u043c\u044f\u0442\u044c|Nie można przydzielić pamięci"
+    "|メモリを確保できません|메모리를 할당할 수 없습니다|无法分配内存|不能分配内存|無法配置記憶體"
+)
+
 MESSAGES: tuple[Killer, ...] = (
     _entry(
         "gpu",
@@ -33,8 +44,8 @@ MESSAGES: tuple[Killer, ...] = (
             "tensorflow.python.framework.errors_impl.ResourceExhaustedError: OOM when allocating tensor with shape[256,4096] and type float on /job:localhost/replica:0/task:0/device:GPU:0",
         ),
         wording(
-            r"(?:.{0,120}?\s)?(?P<reason>NPU out of memory.{0,200}|CUDA error: CUBLAS_STATUS_ALLOC_FAILED.{0,120}|cudaMalloc failed: out of memory|No available memory for the cache blocks.{0,160})",
-            "NPU out of memory|CUBLAS_STATUS_ALLOC_FAILED|cudaMalloc failed: out of memory|No available memory for the cache",
+            r"(?:.{0,120}?\s)?(?P<reason>NPU out of memory.{0,200}|CUDA error: CUBLAS_STATUS_ALLOC_FAILED.{0,120}|cudaMalloc failed: out of memory|No available memory for the cache blocks.{0,160}|Allocator \(GPU_[0-9]{1,3}_bfc\) ran out of memory trying to allocate .{1,120})",
+            r"Allocator \(GPU_|NPU out of memory|CUBLAS_STATUS_ALLOC_FAILED|cudaMalloc failed: out of memory|No available memory for the cache",
             "ggml_backend_cuda_buffer_type_alloc_buffer: allocating 8192.00 MiB on device 0: cudaMalloc failed: out of memory",
         ),
         why="the memory of the GPU was full; the program got an error, and the host's memory was not the reason",
@@ -120,7 +131,7 @@ MESSAGES: tuple[Killer, ...] = (
             "Out of Memory Error: ",
             "duckdb.duckdb.OutOfMemoryException: Out of Memory Error: could not allocate block of size 256.0 KiB (12.7 GiB/12.7 GiB used)",
         ),
-        why="the query reached DuckDB's own memory_limit (80 % of the machine unless set); nothing was killed",
+        why="the query reached DuckDB's own memory_limit (80% of the machine by default); nothing was killed",
         do=(
             (
                 "let it use the disk, and fewer threads",
@@ -137,7 +148,7 @@ MESSAGES: tuple[Killer, ...] = (
             "ObjectStoreFullError: ",
             "ray.exceptions.ObjectStoreFullError: Failed to put object 00ff in object store because it is full.",
         ),
-        why="the shared memory that Ray keeps objects in was full (30 % of the machine unless set; in Docker, what /dev/shm has)",
+        why="the shared memory that Ray keeps objects in was full (30% of the machine by default; in Docker, what /dev/shm has)",
         do=(
             (
                 "give it more, and let go of references that are no longer needed (del ref)",
@@ -159,7 +170,7 @@ MESSAGES: tuple[Killer, ...] = (
             "Unmanaged memory use is high",
             "distributed.worker.memory - WARNING - Unmanaged memory use is high. This may indicate a memory leak",
         ),
-        why="the worker neared its own memory limit and takes no new tasks; at 95 % of it the nanny would restart it",
+        why="the worker neared its own memory limit and takes no new tasks; at 95% of it the nanny would restart it",
         do=(
             (
                 "fewer threads for each worker, more memory for each, smaller partitions",
@@ -207,8 +218,8 @@ MESSAGES: tuple[Killer, ...] = (
             "ggml_aligned_malloc: insufficient memory (attempted to allocate 12345.67 MB)",
         ),
         wording(  # BuildKit, of a step that the kernel refused memory
-            r"(?:ERROR: )?(?:failed to (?:build|solve): )?ResourceExhausted: (?P<reason>process \".{1,400}?\" did not complete successfully: cannot allocate memory)",
-            "ResourceExhausted: process",
+            r"(?:ERROR: )?(?:failed to (?:build|solve): )?(?:ResourceExhausted: )?(?P<reason>process \".{1,400}?\" did not complete successfully: cannot allocate memory)",
+            "did not complete successfully: cannot allocate",
             'ERROR: failed to solve: ResourceExhausted: process "/bin/sh -c make" did not complete successfully: cannot allocate memory',
         ),
         wording(r"(?P<reason>MemoryError)\s*$", r"MemoryError(?:[ \t\r]*(?:\n|\Z)|\x1b|\\n|\")", "MemoryError"),
@@ -228,9 +239,14 @@ MESSAGES: tuple[Killer, ...] = (
             "RuntimeError: [enforce fail at alloc_cpu.cpp:75] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate 16000000000 bytes.",
         ),
         wording(
-            r"(?:.{0,160}?\s)?(?P<reason>OSError: \[Errno 12\] Cannot allocate memory|fork: Cannot allocate memory|unable to mmap [0-9]+ bytes .{0,120}?Cannot allocate memory|System\.OutOfMemoryException|Allowed memory size of [0-9]+ bytes exhausted)",
-            r"\[Errno 12\] Cannot allocate memory|fork: Cannot allocate memory|unable to mmap [0-9]+ bytes .{0,120}?Cannot allocate memory|System\.OutOfMemoryException|Allowed memory size of [0-9]",
-            "OSError: [Errno 12] Cannot allocate memory",
+            rf"(?:.{{0,160}}?\s)?(?P<reason>(?:OSError: )?\[Errno 12\] (?:{_REFUSED})|fork: (?:{_REFUSED})|(?:InnoDB: )?Cannot allocate memory for the buffer pool)",
+            rf"\[Errno 12\] |fork: (?:{_REFUSED})|annot allocate memory for the buffer",
+            "OSError: [Errno 12] 无法分配内存",
+        ),
+        wording(
+            r"(?:.{0,160}?\s)?(?P<reason>unable to mmap [0-9]+ bytes .{0,120}?Cannot allocate memory|System\.OutOfMemoryException|Allowed memory size of [0-9]+ bytes exhausted)",
+            r"unable to mmap [0-9]+ bytes .{0,120}?Cannot allocate memory|System\.OutOfMemoryException|Allowed memory size of [0-9]",
+            "php: Allowed memory size of 134217728 bytes exhausted",
         ),
         wording(
             r"(?:ERROR: )?(?P<reason>OutOfMemoryError\(\))\s*$",

@@ -194,6 +194,12 @@ LIMIT = Killer(
             "OOMKilled",
             "web-7d9f4c8b6d-x2k9p   OOMKilled",
         ),
+        wording(
+            r"'?OOMKilled'?\s*$",
+            "OOMKilled",
+            "OOMKilled",
+            beside=r"\b(?:kubectl|oc|k)\b[^\n]{0,400}\b(?:jsonpath|go-template)[^\n]{0,400}\breason\b[^\n]*\Z",
+        ),
     ),
     facts=(
         *_FACTS,

@@ -24,7 +24,7 @@ def _advise(_kill: OtherKill) -> tuple[Advice, ...]:
 KILLER = Killer(
     ident="ray",
     what="Ray's memory monitor",
-    why="the memory of the node exceeded the threshold at which Ray kills (0.95 of it unless set)",
+    why="the memory of the node exceeded the threshold at which Ray kills (0.95 of it by default)",
     in_logs=True,
     wordings=(
         wording(

@@ -28,7 +28,12 @@ PROGRAMS: tuple[Killer, ...] = (
             "was terminated by signal 9",
             "2026-03-01 10:00:00.123 UTC [1] LOG:  server process (PID 4711) was terminated by signal 9: Killed",
         ),
-        do=(("protect the database and let the kernel refuse instead of kill", "sudo sysctl vm.overcommit_memory=2"),),
+        do=(
+            (
+                "protect the database and make the kernel refuse memory instead of killing",
+                "sudo sysctl vm.overcommit_memory=2",
+            ),
+        ),
     ),
     sigkill(
         "time",
@@ -47,7 +52,8 @@ PROGRAMS: tuple[Killer, ...] = (
         "exit-137",
         "a program that ended with exit status 137",
         wording(
-            r"(?:[^#]{0,200}?\s|\(?)?(?:exit (?:code|status):? |(?:error )?code |exited with (?:status |code )?|returned? (?:code )?|status (?:of )?)137\b",
+            r"(?:[^#]{0,200}?\s|\(?)?(?:exit (?:code|status):? |(?:error )?code |exited with (?:status |code )?|returned? (?:code )?|status (?:of )?)137\b"
+            r"(?!(?: \([^)]{1,40}\)|,)? (?:means|is|indicates|stands|usually|typically|generally|often|normally|signifies|implies|comes)\b)",
             "xit code: 137|xit code 137|rror code 137| code 137|xit status: 137|xited with 137|eturned 137|eturn 137|tatus 137|tatus of 137|xited with code 137",
             "CalledProcessError: Command returned non-zero exit status 137.",
         ),
@@ -77,7 +83,7 @@ PROGRAMS: tuple[Killer, ...] = (
         ),
         do=(
             (
-                "ask systemd whether it was memory: Result is oom-kill then",
+                "ask systemd whether it was memory: if so, Result is oom-kill",
                 "systemctl show UNIT -p Result,MemoryMax,MemoryPeak",
             ),
         ),
@@ -136,13 +142,13 @@ PROGRAMS: tuple[Killer, ...] = (
         wording(r"flux-job: task\(s\) Killed\s*$", r"task\(s\) Killed", "flux-job: task(s) Killed"),
         wording(r"(?:[^#'\"`\n]{1,200}: )?signal: killed\s*$", "signal: killed", "signal: killed"),
         wording(
-            r"(?:[^#'\"`\n]{0,200}?\s)?(?:died|exited|ended|finished|failed|terminated|crashed) (?:with )?(?:exit |return )?(?:code|status)[ :=]{1,3}-9(?=\s*$|[.,;)\]\s])",
+            r"(?:[^#'\"`\n]{0,200}?\s)?(?:died|exited|ended|finished|failed|terminated|crashed) (?:with )?(?:(?:exit |return )?(?:code|status)|status code)[ :=]{1,3}-9(?=\s*$|[.,;)\]\s])",
             "code -9|code: -9|code = -9|status -9|status: -9|status = -9",
             "child process for step big unexpectedly exited with code -9",
         ),
         wording(
             r"(?:[^#]{0,200}?\s)?(?:[Kk]illed by|[Tt]erminated by|[Rr]eceived|[Ee]xited (?:on|with|by)|[Dd]ied with|interrupted by) (?:signal )?(?:9|SIGKILL|signal 9|signal SIGKILL)\b(?: \(SIGKILL\)|: SIGKILL|: Killed)?",
-            "illed by signal 9|illed by SIGKILL|erminated by signal 9|erminated by SIGKILL|eceived SIGKILL|eceived signal 9|exited with signal 9|died with signal 9|exited by signal 9|nterrupted by signal 9",
+            "illed by signal 9|illed by SIGKILL|erminated by signal 9|erminated by SIGKILL|eceived SIGKILL|eceived signal 9|xited with signal 9|ied with signal 9|xited by signal 9|xited on signal 9|nterrupted by signal 9",
             "worker 3 was killed by signal 9",
         ),
         wording(

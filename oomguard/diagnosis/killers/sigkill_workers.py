@@ -184,9 +184,14 @@ WORKERS: tuple[Killer, ...] = (
             r"died with <Signals\.SIGKILL: 9>",
             "subprocess.CalledProcessError: Command '['python', 'prep.py']' died with <Signals.SIGKILL: 9>.",
         ),
+        wording(  # 256 - 9: a status of -9 that was made one of a byte
+            r"(?:subprocess\.CalledProcessError: )?Command .{1,600}? returned non-zero exit status 247\b",
+            "non-zero exit status 247",
+            "subprocess.CalledProcessError: Command '['python', 'train.py']' returned non-zero exit status 247.",
+        ),
         wording(
-            r"(?:.{0,200}?\s)?exited with status code: -9\b",
-            "exited with status code: -9",
+            r"(?:.{0,200}?\s)?exited with status code:? -9\b",
+            "exited with status code: -9|exited with status code -9",
             "10:00:00.123 | ERROR   | prefect.flow_runs.runner - Process for flow run 'x' exited with status code: -9; This indicates that the process exited due to a SIGKILL signal.",
         ),
         wording(

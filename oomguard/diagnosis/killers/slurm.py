@@ -23,7 +23,7 @@ _OF_A_JOB = r"\"(?:job_?id|exit_code)\"\s?:"
 def _advise(kill: OtherKill) -> tuple[Advice, ...]:
     job = shlex.quote(kill.facts.get("job", "JOBID"))
     size = ask_for(kill)
-    told = " (half as much again as it had)" if size else ""
+    told = " (1.5 times what it had)" if size else ""
     return (
         Advice(text=f"or ask for more memory{told}", command=f"sbatch --mem={in_gib(size)} JOB.sh"),
         Advice(
@@ -69,7 +69,8 @@ def _row_of(line: str, head: str, spans: list[tuple[int, int]]) -> dict[str, str
 
 _FACTS = (
     fact("job", rf"(?:StepId=|JobId=|[Ss]tep |Job ID: |^\s*Job |SLURM_JOB_ID=|job )({_JOB})"),
-    fact("job", rf"\bJob ({_JOB}) \(task: [0-9]+\)"),
+    fact("job", rf"\bJob ({_JOB}) (?:\(task: [0-9]+\)|exceeded )"),
+    fact("limit", r"exceeded ([0-9]{4,15}) KB memory limit", unit="K"),
     fact("job", r"\"job_id\":\s?([1-9][0-9]{0,11})"),
     fact("job", rf"^\s*({_JOB})(?:\.\w+)?[\s|].*OUT_OF_ME"),
     fact("step", rf"(?:StepId=|step ){_JOB}\.(\w{{1,20}})"),
@@ -198,6 +199,11 @@ ENFORCED = Killer(
             r"(?:slurmstepd: )?error: (?P<cgroup>(?:Step|Job|StepId=|JobId=) ?[0-9]\S{0,64}) (?P<reason>exceeded (?:job |step )?memory limit.{0,200})",
             "memory limit",
             "slurmstepd: error: StepId=4711.0 exceeded memory limit (213737472 > 104857600), being killed",
+        ),
+        wording(
+            r"(?:slurmd\[\S{1,64}\]: )?error: (?P<cgroup>(?:Step|Job) [0-9]\S{0,64}) (?P<reason>exceeded [0-9]+ KB memory limit, being killed)",
+            "KB memory limit, being killed",
+            "slurmd[n7]: error: Job 4711 exceeded 4194304 KB memory limit, being killed",
         ),
         wording(
             r"(?:slurmstepd: )?(?:error: )?(?P<reason>Exceeded (?:job|step) memory limit)\s*$",

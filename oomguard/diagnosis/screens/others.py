@@ -33,8 +33,9 @@ def other_lines(kill: OtherKill) -> Lines:
     """The lines about a kill by a program, or told by one."""
     entry = BY_IDENT[kill.told_by]
     habit = f"; {entry.habit}" if entry.habit else ""
+    source = "that counter" if kill.told_by == "memory.events" else "its log"
     return [
-        ("killed by", f"{entry.what}{when_text(kill.time) or _finished(kill)}: proved by its log{habit}"),
+        ("killed by", f"{entry.what}{when_text(kill.time) or _finished(kill)}: proved by {source}{habit}"),
         ("what died", died_text(kill)),
         ("why", _reason_text(kill, entry.why)),
         ("filled by", _filled(kill)),
@@ -128,8 +129,8 @@ def _room_in_words(reason: str) -> str | None:
     """How much room there was, where the program gives it as its reason."""
     if found := _AVAILABLE.search(reason):
         if found["of"]:
-            return f"{found['of']} was available ({found['part'].strip()} %)"
-        share = f" ({found['share']} %)" if found["share"] else ""
+            return f"{found['of']} was available ({found['part'].strip()}%)"
+        share = f" ({found['share']}%)" if found["share"] else ""
         return f"{found['size'] or found['old']} MiB was available{share}"
     if found := _USED.search(reason):
         return f"{found['used']} of {found['total']} of the node was in use ({float(found['part']):.0%})"

@@ -116,11 +116,11 @@ def _verdict(diagnosis: Findings, lines: Lines) -> str:
 
 def _when(time: LogTime | None, made: float) -> str:
     if time is None:
-        return "When is not known."
+        return "The time is not known."
     if time.epoch is None:
         said = when_text(time).removeprefix(", ")
         zone = "" if time.monotonic is not None else " (the log names no time zone)"
-        return f"{safe(said)}{zone}" if said else "When is not known."
+        return f"{safe(said)}{zone}" if said else "The time is not known."
     return moment(time.epoch, made=made)
 
 

@@ -60,7 +60,7 @@ def _asked_by_program(event: OomEvent, diagnosis: Findings) -> Lines:
         if entry.early:
             told.append(("before", f"{kill.told_by} had asked it to end{when_text(kill.time)}, and it did not in time"))
         else:
-            told.append(("also told", f"{short(kill.line)} ({entry.ident})"))
+            told.append(("also says", f"{short(kill.line)} ({entry.ident})"))
     return told[:1]
 
 
@@ -120,7 +120,7 @@ def _groups_text(event: OomEvent, cause: KillCause, total: int | None) -> str:
         and cause.filler in ("anon", None)
         and not cause.ancestor
     ):
-        text += f". What died ({short(victim.name)}) was not what held most"
+        text += f". The process that died ({short(victim.name)}) was not the one that held most"
     if cause.filler in ("slab", "kernel", "unaccounted", "hugetlb", "dirty", "cache", "shmem"):
         text += ". The processes are not what filled it"
     return text
@@ -131,7 +131,7 @@ def group_text(group: TaskGroup, total: int | None, *, limited: bool = False) ->
     times = f"{group.count} x " if group.count > 1 else ""
     swap = f" + {format_size(group.swap)} in swap" if group.swap else ""
     share = f" ({group.rss / total:.0%})" if total and 0.01 * total <= group.rss <= total else ""
-    more = " (files that are charged elsewhere may be in it)" if limited and total and group.rss > total else ""
+    more = " (may include files that are charged elsewhere)" if limited and total and group.rss > total else ""
     return f"{times}{short(group.name)} {format_size(group.rss)}{share}{more}{swap}"
 
 
@@ -199,8 +199,8 @@ def _newer_but_cut(diagnosis: Findings) -> Lines:
     told: Lines = []
     if main is not None and newest is not None and newest is not main and not diagnosis.newest_is_other:
         event = newest.event
-        asked = f", asked for by {short(event.trigger_name)}" if event.trigger_name else ""
-        told.append(("newer", f"a report{when_text(event.time)}{asked}, which is cut off before it says what died"))
+        asked = f" ({short(event.trigger_name)} had asked for memory)" if event.trigger_name else ""
+        told.append(("newer", f"a report{when_text(event.time)}{asked}; it is cut off before it says what died"))
     if main is not None and main.event.outcome == "unknown" and not diagnosis.newest_is_other and diagnosis.units:
         unit = diagnosis.units[0]
         told.append(("systemd", f"a process of {short(unit.unit)} was killed for lack of memory{when_text(unit.time)}"))
@@ -308,7 +308,7 @@ def _choice_text(victim: Victim, event: OomEvent) -> str:
     if adj is None or abs(adj) < _MARKED:
         return ""
     if adj > 0:
-        return f"marked to go before others: oom_score_adj {adj}"
+        return f"marked to be killed before others: oom_score_adj {adj}"
     return _spared_text(victim, event, adj)
 
 
@@ -317,7 +317,7 @@ def _spared_text(victim: Victim, event: OomEvent, adj: int) -> str:
     if tasks is not None and tasks.killable == len(event.victims) == 1:
         return f"oom_score_adj {adj}; the only one in the table that could be killed"
     if tasks is not None and tasks.scores and tasks.scores[0] == tasks.scores[-1] == adj:
-        return f"oom_score_adj {adj}, as all that could be killed there"
+        return f"oom_score_adj {adj}, like everything that could be killed there"
     larger = _larger(victim, event)
     if larger:
         return f"marked to be spared, oom_score_adj {adj}, although {larger} held more: the log does not say why"

@@ -34,7 +34,7 @@ class LimitDidNotStick(MemcgUnavailable):
 
     def __init__(self, what: str, path: Path, asked: int | str, read_back: int | str | None) -> None:
         super().__init__(
-            f"{what} {path}, but that did not stick: asked {asked}, read back "
+            f"{what} {path}, but that did not stick: asked for {asked}, read back "
             f"{'nothing' if read_back is None else read_back}",
             do="run where Linux itself provides the cgroups, not gVisor or another emulation",
         )

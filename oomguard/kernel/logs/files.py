@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from oomguard.errors import BadInput, NeedsPrivilege, NothingFound
 from oomguard.kernel.plain_files import open_readable
+from oomguard.text import shell_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -84,7 +85,7 @@ def _unpack(packed: Packed) -> Iterator[bytes]:
             if "emory" in str(error):
                 raise BadInput(
                     f"{name} takes more than {_XZ_MEMORY >> 20} MiB to unpack (xz with a large dictionary)",
-                    do=f"xz -dc '{name}' | oomguard diagnose -",
+                    do=f"xz -dc {shell_word(name)} | oomguard diagnose -",
                 ) from error
             raise _torn(name, error) from error
         except _TORN as error:
@@ -98,7 +99,7 @@ def _decoder(file: BinaryIO, head: bytes) -> IO[bytes]:
 
 
 def _torn(name: str, error: Exception) -> BadInput:
-    return BadInput(f"{name}: the archive is damaged: {error}", do=f"zcat -f '{name}' | oomguard diagnose -")
+    return BadInput(f"{name}: the archive is damaged: {error}", do=f"zcat -f {shell_word(name)} | oomguard diagnose -")
 
 
 def _xz(file: IO[bytes]) -> Iterator[bytes]:
@@ -132,7 +133,7 @@ def _zstd(packed: Packed) -> Iterator[bytes]:
             while block := unpacking.stdout.read(BLOCK):
                 yield block
         if unpacking.returncode not in (0, -13):
-            raise BadInput(f"{name}: the archive is damaged", do=f"zstd -dcf '{name}' | oomguard diagnose -")
+            raise BadInput(f"{name}: the archive is damaged", do=f"zstd -dcf {shell_word(name)} | oomguard diagnose -")
         return
     try:
         import pyarrow as pa
@@ -149,7 +150,7 @@ def _zstd(packed: Packed) -> Iterator[bytes]:
 def _zip(packed: Packed) -> Iterator[bytes]:
     """Every member in turn. The table of members is bounded before it is read, the members while they are."""
     name, file = packed.name, packed.file
-    by_hand = f"unzip -p '{name}' | oomguard diagnose -"
+    by_hand = f"unzip -p {shell_word(name)} | oomguard diagnose -"
     if not packed.seekable:
         raise BadInput(
             f"{name} is a zip archive, which cannot be read from a pipe", do="unzip -p FILE.zip | oomguard diagnose -"
@@ -170,12 +171,13 @@ def _zip(packed: Packed) -> Iterator[bytes]:
                 continue
             if member.flag_bits & 1:
                 raise BadInput(
-                    f"{name}: {member.filename[:80]} is encrypted", do=f"unzip '{name}'; oomguard diagnose FILE"
+                    f"{name}: {member.filename[:80]} is encrypted",
+                    do=f"unzip {shell_word(name)}; oomguard diagnose FILE",
                 )
             if member.compress_type == zipfile.ZIP_LZMA:
                 raise BadInput(
                     f"{name}: {member.filename[:80]} is compressed with LZMA",
-                    do=f"7z x '{name}'; oomguard diagnose FILE",
+                    do=f"7z x {shell_word(name)}; oomguard diagnose FILE",
                 )
             with archive.open(member) as source:
                 for block in _as_utf8(iter(partial(source.read, BLOCK), b"")):
@@ -234,13 +236,13 @@ def read_log(path: Path) -> Iterator[bytes]:
         raise _unopened(path, error) from error
     if path.is_dir():
         file.close()
-        raise BadInput(f"{path} is a folder", do=f"oomguard diagnose '{path}'/*")
+        raise BadInput(f"{path} is a folder", do=f"oomguard diagnose {shell_word(str(path))}/*")
     head, seekable = _peek(file)
     if head.startswith(_JOURNAL):
         file.close()
         raise BadInput(
             f"{path} is the journal's own format",
-            do=f"journalctl --file '{path}' -o short-iso | oomguard diagnose -",
+            do=f"journalctl --file {shell_word(str(path))} -o short-iso | oomguard diagnose -",
         )
     return unpack(Packed(name=str(path), file=file, head=head, seekable=seekable))
 
@@ -255,11 +257,13 @@ def _unopened(path: Path, error: OSError) -> Exception:
     if isinstance(error, FileNotFoundError):
         return NothingFound(f"no file {path}", do="ls -l /var/log; without FILE this machine's own logs are read")
     if isinstance(error, PermissionError):
-        return NeedsPrivilege(f"may not read {path}", do=f"sudo cat '{path}' | oomguard diagnose -")
+        return NeedsPrivilege(f"may not read {path}", do=f"sudo cat {shell_word(str(path))} | oomguard diagnose -")
     if isinstance(error, IsADirectoryError):
-        return BadInput(f"{path} is a folder", do=f"oomguard diagnose '{path}'/*")
+        return BadInput(f"{path} is a folder", do=f"oomguard diagnose {shell_word(str(path))}/*")
     if error.errno == errno.EINVAL:  # a pipe with a name, or a device
-        return BadInput(f"{path} is not a log: {error.strerror}", do=f"cat '{path}' | oomguard diagnose -")
+        return BadInput(
+            f"{path} is not a log: {error.strerror}", do=f"cat {shell_word(str(path))} | oomguard diagnose -"
+        )
     return BadInput(f"could not open {path}: {error.strerror}", do="check the file, or copy it elsewhere first")
 
 

@@ -19,6 +19,7 @@ from oomguard.formats.kernel_log.log_stream import find_in_blocks
 from oomguard.kernel.logs.files import BLOCK, SYSTEM_PATH, read_log, read_stdin
 from oomguard.kernel.logs.kmsg import open_kmsg, read_records
 from oomguard.kernel.model import LogSource
+from oomguard.text import shell_word
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -104,7 +105,7 @@ def _in_folder(folder: Path) -> list[tuple[float, Readable]]:
     try:
         paths = [path for path in itertools.islice(folder.rglob("*"), 100_000) if path.is_file()]
     except OSError as error:
-        raise BadInput(f"could not list {folder}: {error.strerror}", do=f"ls -lR '{folder}'") from error
+        raise BadInput(f"could not list {folder}: {error.strerror}", do=f"ls -lR {shell_word(str(folder))}") from error
     if not paths:
         raise NothingFound(
             f"no file in the folder {folder}", do="ls -l /var/log; without a name this machine's own logs are read"

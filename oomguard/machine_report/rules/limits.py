@@ -78,7 +78,7 @@ def _limits(facts: DoctorFacts) -> list[Finding]:
                 do="systemd-run --scope -p MemorySwapMax=infinity COMMAND",
             )
         )
-    return found or [Finding(topic="limit", text="no cgroup from this one upwards limits memory")]
+    return found or [Finding(topic="limit", text="neither this cgroup nor any above it limits memory")]
 
 
 def _limit(level: CgroupLimit) -> Finding:
@@ -232,7 +232,8 @@ SETTINGS = (
         topic="victim",
         file="proc/sys/vm/oom_kill_allocating_task",
         costs=lambda value: (
-            "vm.oom_kill_allocating_task is set: whoever asks for memory is killed, not who holds most"
+            "vm.oom_kill_allocating_task is set: the process that asks for memory is killed, not the one that holds "
+            "the most"
             if value
             else None
         ),

@@ -121,7 +121,7 @@ def _pressure(memory: MemoryFacts) -> Finding:
             fine=False,
         )
     share = memory.pressure.some_60s
-    text = f"some task was waiting for memory for {100 * share:.0f} % of the last minute (PSI)"
+    text = f"some task was waiting for memory for {100 * share:.0f}% of the last minute (PSI)"
     if share < _PRESSURE:
         return Finding(topic="pressure", text=text)
     return Finding(topic="pressure", text=text, fine=False, do="oomguard swap status")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shlex
 import stat
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -32,7 +31,7 @@ from oomguard.preparation.encoding.load_engine import tiktoken_unicode
 from oomguard.preparation.options import PrepareOptions, resolve_options
 from oomguard.preparation.reading.source import Part, Source
 from oomguard.preparation.writing.manifest import STATE_FOLDER
-from oomguard.text import printable
+from oomguard.text import printable, shell_word
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -155,7 +154,9 @@ class JobFile:
                 return []
         except OSError as error:
             shown = printable(str(self.parts))
-            raise BadInput(f"{shown} cannot be read: {error.strerror}", do=f"ls -ld {shown}") from error
+            raise BadInput(
+                f"{shown} cannot be read: {error.strerror}", do=f"ls -ld {shell_word(str(self.parts))}"
+            ) from error
         numbers = range(len(self.units))
         return [each for each in numbers if f"{each:07d}.part" not in there and f"{each:07d}.laid" not in there]
 
@@ -198,7 +199,7 @@ def job_within(out: Path) -> Path:
 
 def shown_path(path: Path) -> str:
     """A path or an address, as it is typed."""
-    return shlex.quote(printable(str(place_of(path))))
+    return shell_word(str(place_of(path)))
 
 
 def write_job(job: JobFile, path: Path) -> JobFile:
@@ -256,7 +257,7 @@ def _read_whole(file: JobPlace) -> bytes:
     # O_NONBLOCK: a pipe of that name is not waited for.
     with os.fdopen(os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as opened:
         if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
-            raise BadInput(f"{file} is not a regular file", do=f"ls -l {file}")
+            raise BadInput(f"{printable(str(file))} is not a regular file", do=f"ls -l {shell_word(str(file))}")
         return opened.read(_LARGEST + 1)
 
 

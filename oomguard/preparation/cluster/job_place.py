@@ -190,6 +190,14 @@ def removal(file: JobPlace) -> str:
     return f"{'aws s3 rm' if isinstance(file, S3Place) else 'rm'} {shlex.quote(str(file))}"
 
 
+def removal_of_all(folder: JobPlace, pattern: str) -> str:
+    """The command that takes all files of a pattern away, and is content with none."""
+    name = shlex.quote(str(folder))
+    if isinstance(folder, S3Place):
+        return f"aws s3 rm --recursive {name} --exclude '*' --include '{pattern}'"
+    return f"find {name} -maxdepth 1 -name '{pattern}' -delete"
+
+
 def open_ranges(file: JobPlace) -> Ranges:
     """Open a file to be read here and there. Raises: OSError; OomguardError."""
     return file.ranges() if isinstance(file, S3Place) else FileRanges(file)

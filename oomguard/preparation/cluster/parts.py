@@ -20,7 +20,7 @@ from oomguard.preparation.cluster.job_place import open_ranges, removal
 from oomguard.preparation.cluster.s3_place import S3Place
 from oomguard.preparation.writing.formats.stored import OrderedEnds
 from oomguard.preparation.writing.token_sink import EncodedPiece, Totals
-from oomguard.text import printable
+from oomguard.text import printable, shell_word
 from oomguard.units import MIB
 
 if TYPE_CHECKING:
@@ -210,7 +210,7 @@ def open_part(path: JobPlace, *, job: str, unit: int, token_bytes: int) -> Store
                 raise again
             sums = file.read_at(body, sums_size)
     except OSError as error:
-        look = f"aws s3 ls {path}" if isinstance(path, S3Place) else f"ls -l {path}"
+        look = f"{'aws s3 ls' if isinstance(path, S3Place) else 'ls -l'} {shell_word(str(path))}"
         raise BadInput(f"{printable(str(path))} cannot be read: {error.strerror}", do=look) from error
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, struct.error) as error:
         raise again from error

@@ -172,7 +172,7 @@ def require_conditions(probe: S3Place) -> None:
     if not is_kept:
         raise BadInput(
             f"{printable(str(probe))}: this server replaces an object where it was told not to (If-None-Match), so "
-            "that two workers could write the same one",
+            "two workers could write the same one",
             do="--out FOLDER, or a store that knows conditional writes, as Amazon's does",
         )
 

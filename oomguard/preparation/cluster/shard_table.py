@@ -12,7 +12,7 @@ from dataclasses import asdict, astuple, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput
-from oomguard.preparation.cluster.job_place import read_json, removal
+from oomguard.preparation.cluster.job_place import read_json, removal, removal_of_all
 from oomguard.preparation.cluster.parts import Place, open_part
 from oomguard.preparation.cluster.shard_plan import At, PlannedShard, plan_shards, share_of, stretches_of
 from oomguard.preparation.disk_room import free_bytes, require_room
@@ -121,7 +121,7 @@ def shard_table(job_file: JobFile, job: Job) -> ShardTable:
     """The table of a job all of whose units are done; the first one who needs it writes it. Raises: BadInput."""
     file = job_file.parts / TABLE
     try:
-        table = read_table(file, job_file.sha256)
+        table = read_table(file, job_file.sha256, job_file.parts)
     except FileNotFoundError:
         try:
             table = plan_table(job, read_parts(job_file, job.resolved.spec.token_bytes))
@@ -136,18 +136,18 @@ def shard_table(job_file: JobFile, job: Job) -> ShardTable:
 def _of_another(job_file: JobFile, error: BadInput | FileNotFoundError) -> ShardTable:
     """The table of a machine that wrote it meanwhile, and that removes parts already. Raises: BadInput."""
     try:
-        return read_table(job_file.parts / TABLE, job_file.sha256)
+        return read_table(job_file.parts / TABLE, job_file.sha256, job_file.parts)
     except FileNotFoundError:
         if isinstance(error, BadInput):
             raise error from None
         raise BadInput(f"{error.filename} is gone", do=f"oomguard work {job_file.shown}") from error
 
 
-def read_table(file: Any, job: str) -> ShardTable:
-    """Read it, a JobPlace. Raises: BadInput if it is damaged, or of another job; FileNotFoundError."""
+def read_table(file: Any, job: str, parts: Any) -> ShardTable:
+    """Read it, a JobPlace as `parts` is. Raises: BadInput if it is damaged, or of another job; FileNotFoundError."""
     wrong = BadInput(
         f"{file} is damaged, or of another job",
-        do=f"take away {file} and what ends with .laid beside it, then oomguard work again",
+        do=f"{removal(file)} && {removal_of_all(parts, '*.laid')}, then oomguard work again",
     )
     try:
         body = read_json(file)
@@ -213,7 +213,8 @@ def _of_removed(job_file: JobFile, units: range) -> BadInput | None:
         return None
     take_away = " && ".join(removal(job_file.laid_file(unit)) for unit in gone)
     return BadInput(
-        f"{len(gone):,} unit{'s' * (len(gone) > 1)} removed after the shards were written, and needed for one again",
+        f"{len(gone):,} unit{'s' * (len(gone) > 1)} removed after the shards were written, but needed again for one of "
+        "them",
         do=f"{take_away} && oomguard work {job_file.shown}, then oomguard finish again",
     )
 

@@ -10,7 +10,7 @@ from oomguard.errors import BadInput, Changed
 from oomguard.kernel.plain_files import open_readable
 from oomguard.preparation.cluster.parts import open_part
 from oomguard.preparation.writing.read_parts import require_same_bytes
-from oomguard.text import printable
+from oomguard.text import printable, shell_word
 from oomguard.units import MIB
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def source_now(job_file: JobFile, number: int, *, token_bytes: int) -> Source:
     try:
         status = os.stat(source.path)  # noqa: PTH116 - a path that is any bytes
     except OSError as error:
-        raise BadInput(f"{name} cannot be read: {error.strerror}", do=f"ls -l {name}") from error
+        raise BadInput(f"{name} cannot be read: {error.strerror}", do=f"ls -l {shell_word(source.path)}") from error
     if (status.st_size, status.st_mtime_ns) == (source.size, source.mtime_ns):
         return source
     if sum(each.source == unit.source for each in job_file.units) == 1:

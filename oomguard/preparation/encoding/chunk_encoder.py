@@ -386,9 +386,9 @@ class ChunkEncoder:
         return int(os.pread(self._statm, 64, 0).split()[1]) * _PAGE
 
 
-def _clean_documents(text: Any, offsets: Any, errors: str) -> tuple[bytes, list[int], int]:
+def _clean_documents(text: Any, offsets: Any, errors: str) -> tuple[bytes, array[int], int]:
     """Give the documents as well-formed UTF-8, where they begin, and how many bytes were none."""
-    view, parts, ends, lost = memoryview(text), [], [0], 0
+    view, parts, ends, lost = memoryview(text), [], array("q", [0]), 0
     for i in range(len(offsets) - 1):
         raw = bytes(view[offsets[i] : offsets[i + 1]])
         kept = raw.decode(errors="ignore").encode()

@@ -18,7 +18,7 @@ from oomguard.errors import BadInput, Changed, NothingFound
 from oomguard.kernel.plain_files import read_regular
 from oomguard.preparation.encoding.splitters import CL100K, O200K, R50K, find_splitter, name_of
 from oomguard.records import dataclass
-from oomguard.text import printable
+from oomguard.text import printable, shell_word
 from oomguard.units import MIB
 
 if TYPE_CHECKING:
@@ -205,7 +205,9 @@ def find_rank_file(spec: EncodingSpec) -> Path:
         if _is(file, spec.sha256):
             return file
     if cached.exists() and not cached.is_file():  # tiktoken would wait for a pipe
-        raise NothingFound(f"{cached} is not a regular file", do=f"rm {cached}, and run the same command again")
+        raise NothingFound(
+            f"{cached} is not a regular file", do=f"rm {shell_word(str(cached))}, and run the same command again"
+        )
     try:
         from tiktoken.load import read_file_cached
 
@@ -214,12 +216,13 @@ def find_rank_file(spec: EncodingSpec) -> Path:
         # tiktoken fetches with requests, which has many ways to fail and is not ours to import.
         raise NothingFound(
             f'the ranks of "{spec.name}" are not on this machine and could not be downloaded',
-            do=f"fetch {address} elsewhere, save it as {cached} and set TIKTOKEN_CACHE_DIR={cache}",
+            do=f"fetch {address} elsewhere, save it as {shell_word(str(cached))} and "
+            f"export TIKTOKEN_CACHE_DIR={shell_word(str(cache))}",
         ) from error
     if not cached.is_file():  # TIKTOKEN_CACHE_DIR is set but empty: it downloads and keeps nothing
         raise NothingFound(
             f'the ranks of "{spec.name}" were downloaded, but TIKTOKEN_CACHE_DIR="" lets tiktoken keep nothing',
-            do=f"export TIKTOKEN_CACHE_DIR={cache}",
+            do=f"export TIKTOKEN_CACHE_DIR={shell_word(str(cache))}",
         )
     return cached
 

@@ -42,7 +42,7 @@ def require_tokenizers() -> None:
         raise MissingExtra(what, "tokenizers") from error
     numbers = tuple(int(number) for number in re.findall(r"[0-9]+", installed)[:2])
     if not _LOWEST <= numbers < _TOO_HIGH:
-        raise MissingExtra(f"tokenizers {installed} is installed; 0.21 or later is needed, below 1", "tokenizers")
+        raise MissingExtra(f"tokenizers {installed} is installed; 0.21 or later, but below 1, is needed", "tokenizers")
 
 
 class HuggingFaceEngine(ReferenceEngine):

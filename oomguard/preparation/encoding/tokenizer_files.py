@@ -34,7 +34,7 @@ def open_tokenizer(given: str, *, pattern: str | None = None, eot_token: str | N
     data = _read(file)
     name = printable(given)
     if pattern is not None and pattern not in PATTERNS:
-        raise BadInput(f'--pattern "{pattern}" is not one that is known', do=f"--pattern {' | '.join(PATTERNS)}")
+        raise BadInput(f'--pattern "{pattern}" is unknown', do=f"--pattern {' | '.join(PATTERNS)}")
     if data.lstrip()[:1] == b"{":
         if pattern is not None:
             raise BadInput(f"--pattern: {name} itself says how text is split", do="leave --pattern out")
@@ -69,7 +69,7 @@ def _read(file: Path) -> bytes:
     except OSError as error:
         if error.errno == errno.EFBIG:
             raise BadInput(
-                f"{printable(str(file))}: a tokenizer's file is not that large", do="--tokenizer FILE"
+                f"{printable(str(file))}: too large for a tokenizer's file", do="--tokenizer FILE"
             ) from error
         raise BadInput(
             f"{printable(str(file))} cannot be read: {error.strerror or error}", do=f"ls -l {shell_word(str(file))}"

@@ -17,6 +17,7 @@ from oomguard.preparation.reading.fields import paths_of  # noqa: E402
 from oomguard.text import printable  # noqa: E402
 
 _NAMES_SHOWN = 12
+_SPARE = 4 << 20  # bytes that Arrow may ask for beyond twice what it needs
 
 
 def find_column(schema: Any, field: str, name: str) -> tuple[str, ...]:
@@ -28,7 +29,7 @@ def find_column(schema: Any, field: str, name: str) -> tuple[str, ...]:
         found = schema.get_all_field_indices(path[0])
         if len(found) > 1:
             raise BadInput(
-                f'{name}: {len(found)} columns "{printable(path[0])}"; there are: {_names(schema)}',
+                f'{name}: {len(found)} columns "{printable(path[0])}"; the columns are: {_names(schema)}',
                 do="name the column with --text-field NAME",
             )
         kind = schema.field(found[0]).type if found else None
@@ -46,8 +47,8 @@ def find_column(schema: Any, field: str, name: str) -> tuple[str, ...]:
             )
         return path
     raise BadInput(
-        f'{name}: no column "{printable(field)}"; there are: {_names(schema)}',
-        do="name the column with --text-field NAME (of one of several inputs: --text-field GLOB=NAME)",
+        f'{name}: no column "{printable(field)}"; the columns are: {_names(schema)}',
+        do="name the column with --text-field NAME (for one of several inputs: --text-field GLOB=NAME)",
     )
 
 
@@ -83,15 +84,20 @@ def fitting(texts: pa.Array, most: int, *, at_least: bool) -> int:
     """How many of the first texts have no more than `most` bytes together."""
     if not pa.types.is_dictionary(texts.type):
         texts = plain(texts)
+    found = int(np.searchsorted(ends_of(texts), most, side="right")) if len(texts) else 0
+    return max(found, int(at_least))
+
+
+def ends_of(texts: pa.Array) -> Any:
+    """Where each text would end if all were spelled out one behind the other: int64[text_count]."""
+    if not pa.types.is_dictionary(texts.type):
         offsets = offsets_of(texts)
-        found = int(np.searchsorted(offsets - offsets[0], most, side="right")) - 1 if len(texts) else 0
-    else:
-        lengths = np.diff(offsets_of(plain(texts.dictionary)))
-        codes = (
-            texts.indices.fill_null(0).to_numpy(zero_copy_only=False) if texts.null_count else texts.indices.to_numpy()
-        )
-        found = int(np.searchsorted(np.cumsum(lengths[codes]), most, side="right")) if len(lengths) else len(texts)
-    return max(min(found, len(texts)), int(at_least))
+        return offsets[1:] - offsets[0]
+    lengths = np.diff(offsets_of(plain(texts.dictionary)))
+    if not len(lengths):  # all are null
+        return np.zeros(len(texts), np.int64)
+    codes = texts.indices.fill_null(0).to_numpy(zero_copy_only=False) if texts.null_count else texts.indices.to_numpy()
+    return np.cumsum(lengths[codes])
 
 
 def offsets_of(texts: pa.Array) -> Any:
@@ -138,4 +144,24 @@ def _spelled_out(texts: pa.Array) -> pa.Array:
         codes = texts.indices.to_numpy()
         if int(codes[-1]) - int(codes[0]) == len(codes) - 1 and (np.diff(codes) == 1).all():
             return texts.dictionary.slice(int(codes[0]), len(codes))
-    return texts.dictionary_decode()
+    mean = offsets_of(plain(texts.dictionary))[-1] / max(1, len(texts.dictionary))
+    if len(texts) * mean <= _SPARE + 2 * int(ends_of(texts)[-1:].sum()):
+        return texts.dictionary_decode()
+    return _put_together(texts)
+
+
+def _put_together(texts: pa.Array) -> pa.Array:
+    """The same without Arrow, which asks for room for as many values of the dictionary's mean length.
+
+    With one large value among small ones that is gigabytes for a megabyte of text.
+    """
+    values = plain(texts.dictionary)
+    codes = texts.indices.to_pylist()
+    views = {code: memoryview(values[code].as_buffer() or b"") for code in set(codes) - {None}} | {
+        None: memoryview(b"")
+    }
+    ends = np.cumsum(np.array([len(views[code]) for code in codes], np.int64))
+    offsets = pa.py_buffer(np.concatenate((np.zeros(1, np.int64), ends)))
+    data = pa.py_buffer(b"".join([views[code] for code in codes]))
+    valid = texts.is_valid()
+    return pa.Array.from_buffers(pa.large_binary(), len(texts), [valid.buffers()[1], offsets, data], texts.null_count)

@@ -127,7 +127,7 @@ class ByteStream:
             )
         if not self._given and self._renamed:
             return BadInput(
-                f"{self._name} is not {self._compression}, as its name says, by its first bytes",
+                f"{self._name} is not {self._compression}, although its name says so: its first bytes differ",
                 do=f"mv -n {self._word} {self._renamed}, or, if it is damaged, download the file again",
             )
         return BadInput(

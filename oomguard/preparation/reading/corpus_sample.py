@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 _SURE = 2.6  # standard errors: 99 of 100 samples, where they are normal
 _FEW = 3.0  # of few windows the standard error is uncertain itself
 _LEAST = 0.003  # a sample is never surer than that: a window may begin within a word
-_UNSEEN = 0.15  # how far the rest may differ where only the beginning could be read
+_UNSEEN = 0.15  # how far the rest may differ where only the beginning could be read, if that is the same throughout;
+# else as far as the most different of so many parts of the beginning does, each large beside what is unpacked at once
+_SEGMENTS, _SEGMENT = 8, 2 * MIB
 _SHAPE_TEXT = 2 * MIB  # of documents that the shape is measured on
 _BLANK_LINES = re.compile(r"\n[ \t]*\n")
 _SPARE = 64  # tokens of room that the core wants beyond one a byte
@@ -173,8 +175,37 @@ def _scaled(windows: Sequence[Window], found: Sequence[float]) -> Estimate:
         error += _SURE * (1 + _FEW / len(several)) * math.sqrt(variance)
     else:
         error += _UNSEEN * value
-    error += _UNSEEN * sum(part * window.unseen for window, part in zip(windows, parts, strict=True))
-    return Estimate(value=round(value), low=max(0, round(value - error)), high=round(value + error))
+    unseen = sum(part * window.unseen for window, part in zip(windows, parts, strict=True))
+    if unseen:
+        error += max(_UNSEEN, _difference(windows, parts)) * unseen
+    # By what the files say of themselves; but that may be of their last part alone, so the sample counts as well.
+    told = sum(window.told * part for window, part in zip(windows, parts, strict=True))
+    low, high = min(value, told) - error, max(value, told) + error
+    return Estimate(value=round(told), low=max(0, round(low)), high=round(high))
+
+
+def _difference(windows: Sequence[Window], parts: Sequence[float]) -> float:
+    """How far, as a fraction, the part of the files differs from all that was read that differs most.
+
+    What is behind it is told from the bytes of the files, so it is for each of these that the parts are compared: by
+    how well they are compressed, and what they hold.
+    """
+    sizes = [(one.packed if one.packed >= 0 else one.stands_for) if one.unseen else 0.0 for one in windows]
+    everything = sum(sizes)
+    read = sum(size * (1 - one.unseen) for size, one in zip(sizes, windows, strict=True))
+    segments = max(1, min(_SEGMENTS, int(read / _SEGMENT)))
+    held, taken = [0.0] * segments, [0.0] * segments
+    before = 0.0
+    for window, part, size in zip(windows, parts, sizes, strict=True):
+        if window.unseen:
+            segment = min(segments - 1, int(before * segments / everything)) if everything else 0
+            held[segment] += part
+            taken[segment] += size
+            before += size
+    usual = sum(held) / everything if everything else 0.0
+    return max(
+        (abs(one / size / usual - 1) for one, size in zip(held, taken, strict=True) if size and usual), default=0
+    )
 
 
 # Look at a corpus in a second: all of it where it is small, else stretches from all over it, encoded.

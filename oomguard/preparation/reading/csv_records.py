@@ -34,6 +34,7 @@ _NAMES_SHOWN = 12
 # text of up to 4 a character, as where there is one emoji in it.
 _COPIES = 13
 _OPEN = "unexpected end of data"  # csv.reader's words
+_CR_ALONE = "new-line character seen in unquoted field"
 _SKIP = "correct this record, or leave such records out with --errors skip"
 
 
@@ -50,7 +51,7 @@ def iter_csv(
     with ByteStream(source, reserve=reserve) as raw:
         lines = _Lines(readable(raw, source), name, Room(name, options, reserve, held=lambda: raw.held, copies=_COPIES))
         records = csv.reader(lines, delimiter="\t" if source.kind == "tsv" else ",", strict=True)
-        names = _header(records, lines, name)
+        names = _header(records, lines, name, is_tsv=source.kind == "tsv")
         if names is None:
             return
         column = find_column(names, source.text_field, name)
@@ -109,7 +110,7 @@ def find_column(names: list[str], field: str, name: str) -> int:
     shown = ", ".join(f'"{printable(one)}"' for one in names[:_NAMES_SHOWN])
     more = ", ..." if len(names) > _NAMES_SHOWN else ""
     raise BadInput(
-        f'{name}: no column "{printable(field)}"; there are: {shown}{more}',
+        f'{name}: no column "{printable(field)}"; the columns are: {shown}{more}',
         do=for_other_delimiter(names, name) or "name the column with --text-field NAME",
     )
 
@@ -129,7 +130,7 @@ def for_other_delimiter(names: list[str], name: str) -> str:
     return f"{command} | oomguard prepare - --input-format csv"
 
 
-def _header(records: Any, lines: _Lines, name: str) -> list[str] | None:
+def _header(records: Any, lines: _Lines, name: str, *, is_tsv: bool) -> list[str] | None:
     """The first record that is not blank; None in an empty file."""
     try:
         for record in records:
@@ -137,7 +138,13 @@ def _header(records: Any, lines: _Lines, name: str) -> list[str] | None:
             if record:
                 return [*record]
     except csv.Error as error:
-        raise BadInput(f"{name}:{lines.begun}: {error}", do="correct the header") from error
+        if not str(error).startswith(_CR_ALONE):
+            raise BadInput(f"{name}:{lines.begun}: {error}", do="correct the header") from error
+        command = piped(r"tr '\r' '\n'", name, COMPRESSIONS.get(f".{name.rpartition('.')[2]}"))
+        raise BadInput(
+            f"{name}:{lines.begun}: its lines end with CR alone, and not with LF",
+            do=f"{command} | oomguard prepare - --input-format {'tsv' if is_tsv else 'csv'}",
+        ) from error
     return None
 
 

@@ -106,7 +106,7 @@ class InputNotes:
         if not names:
             return "oomguard prepare FILE_OR_FOLDER"
         more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-        return f"there are: {', '.join(printable(str(name)) for name in names[:_LISTED])}{more}"
+        return f"found there: {', '.join(printable(str(name)) for name in names[:_LISTED])}{more}"
 
 
 def _why_nothing(given: str, path: Path) -> str:
@@ -206,7 +206,8 @@ class FileKinds:
                 self._notes.json_texts.append(shown)
         if kind is not None and KINDS[kind].seeks and compression:
             raise BadInput(
-                f"{shown} is a compressed {kind} file; {kind} compresses inside, and is read by seeking in it",
+                f"{shown} is a compressed {kind} file; {kind} compresses its own contents, and is read by seeking in "
+                "it",
                 do="decompress the file first",
             )
         if wanted is None and looked is not None:

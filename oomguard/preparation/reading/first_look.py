@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, OomguardError
+from oomguard.preparation.encoding.zeros import not_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _BOM = b"\xef\xbb\xbf"
 _QUOTED = re.compile(r'"[^"]*"([;|\t,])"')  # two fields, and what divides them
+_START = 4096
 _CUT = 60_000  # bytes of a begin whose last line may continue behind it
 
 
@@ -25,6 +27,8 @@ def require_field(kind: Kind, head: bytes, field: str, name: str) -> None:
     if kind == "jsonl":
         _require_in_line(head, field, name)
     elif kind in ("csv", "tsv"):
+        if encoding := _wide_encoding(head):
+            raise BadInput(f"{name} is {encoding.upper()}", do=f"--input-encoding {encoding}")
         _require_in_header(head, field, name, delimiter="\t" if kind == "tsv" else ",")
 
 
@@ -43,8 +47,17 @@ def _require_in_line(head: bytes, field: str, name: str) -> None:
         return
 
 
+def _wide_encoding(head: bytes) -> str:
+    """UTF-16 or UTF-32 by its mark, or by where its zeros are; "" if it is neither."""
+    found = not_text(head[:_START], is_first=True)
+    if found.startswith("utf"):
+        return found
+    return "utf-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else ""
+
+
 def _require_in_header(head: bytes, field: str, name: str, *, delimiter: str) -> None:
-    lines = head.decode(errors="surrogateescape").splitlines(keepends=True)
+    # Lines as the reader divides them: a name may have what str.splitlines takes for an end.
+    lines = re.findall(r"[^\n]*\n|[^\n]+", head.decode(errors="surrogateescape"))
     if len(head) >= _CUT:
         del lines[-1]
     try:

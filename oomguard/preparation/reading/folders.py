@@ -68,7 +68,7 @@ def _snapshot(folder: Path) -> str:
     if len(chosen) != 1:
         shown = ", ".join(printable(path.name) for path in snapshots) or "none"
         raise BadInput(
-            f"{printable(str(folder))} is a cache of the Hub, and which revision is meant is not clear: {shown}",
+            f"{printable(str(folder))} is a cache of the Hub, and it is not clear which revision is meant: {shown}",
             do="name the folder below snapshots/",
         )
     return f"snapshots/{chosen[0].name}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from array import array
@@ -183,8 +184,10 @@ def _document(line: bytes, row: int, field: str, them: str) -> bytes:
     skip = _SKIP.format(them=them)
     correct = f"correct this {them[:-1]}, {skip}"
     is_utf8 = _is_utf8(line)
+    # An escaped surrogate would be taken for one of the bytes that are no UTF-8.
+    read = line.decode() if is_utf8 else _ESCAPE.sub(_whole_character, line).decode(errors="surrogateescape")
     try:
-        value = _DECODER.decode(line.decode(errors="strict" if is_utf8 else "surrogateescape"))
+        value = _DECODER.decode(read)
     except json.JSONDecodeError as error:
         raise _no_json(line, row, error, correct) from error
     except RecursionError as error:
@@ -208,8 +211,8 @@ def _document(line: bytes, row: int, field: str, them: str) -> bytes:
     more = ", ..." if len(value) > _NAMES_SHOWN else ""
     raise BadLine(
         row,
-        f'no field "{shown}"; there are: {", ".join(names) or "none"}{more}',
-        f"name the field with --text-field NAME (of one of several inputs: --text-field GLOB=NAME), {skip}",
+        f'no field "{shown}"; the fields are: {", ".join(names) or "none"}{more}',
+        f"name the field with --text-field NAME (for one of several inputs: --text-field GLOB=NAME), {skip}",
     )
 
 
@@ -217,7 +220,7 @@ _AGAIN = "{} < FILE | oomguard prepare - --input-format jsonl"
 _NO_LINES: tuple[tuple[Callable[[bytes], object], str, str], ...] = (  # what is known, and the way that works
     (
         re.compile(rb"\0{64}").match,
-        "zero bytes, as a download leaves them that was broken off, and no JSON",
+        "zero bytes, as an interrupted download leaves them, not JSON",
         "download the file again; --bad-files skip keeps what comes before",
     ),
     (
@@ -283,7 +286,19 @@ def _is_well_formed(data: bytes) -> bool:
     try:
         return utf8_prefix(data) == len(data)
     except CoreUnavailable:
-        return data.isascii()  # for all else, Python's own decoder
+        return data.isascii() or _is_utf8_in_parts(data)
+
+
+def _is_utf8_in_parts(data: bytes) -> bool:
+    """The same from Python's decoder, never with the whole as a text, which can take four bytes for each one."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for at in range(0, len(data), _PART):
+            decoder.decode(data[at : at + _PART])
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _is_utf8(data: bytes) -> bool:
@@ -292,6 +307,13 @@ def _is_utf8(data: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+_ESCAPE = re.compile(rb"(?s)\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F]..)|.)")
+
+
+def _whole_character(escape: re.Match[bytes]) -> bytes:
+    return rb"\ufffd" if escape[1] else escape[0]
 
 
 def _to_utf8(text: str, *, is_utf8: bool) -> bytes:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, Changed, OomguardError
 from oomguard.kernel.plain_files import by_descriptor, open_input
-from oomguard.preparation.reading.arrow_texts import buffers, find_column, fitting, inner, plain, size_of
+from oomguard.preparation.reading.arrow_texts import buffers, ends_of, find_column, fitting, inner, plain, size_of
 from oomguard.preparation.reading.parquet_file import (
     CODECS,
     PAGES_AT,
@@ -38,6 +38,7 @@ _BUFFER = 64 * KIB
 _DEEPEST = 8  # a column in more groups than that is read from the beginning of its row group
 _TAIL = 8  # bytes behind the footer: its length, b"PAR1"
 _STEP = MIB  # of text that is spelled out at a time
+_MOST_ROWS = 1 << 20  # at a time
 
 
 class BadRow(Exception):
@@ -326,25 +327,51 @@ def _leaves(kind: Any) -> int:
 
 def _rows(file: Any, task: EncodeTask, most: int, *, path: tuple[str, ...], group: int) -> Iterator[pa.Array]:
     skip, left, room = task.skip, task.rows, most
-    step = max(1, (task.skip + task.rows) * _STEP // max(task.size, 1))
-    for batch in file.iter_batches(batch_size=step, row_groups=[group], columns=[".".join(path)], use_threads=False):
+    for batch in _batches(file, task, path=path, group=group):
         texts = inner(batch.column(batch.schema.get_field_index(path[0])), path[1:])
+        del batch
         if skip >= len(texts):
             skip -= len(texts)
             continue
         texts, skip = texts.slice(skip, left), 0
-        fit = fitting(texts, room, at_least=left == task.rows)
-        if not fit:
-            return
-        part = plain(texts[:fit])
-        left -= fit
-        room -= size_of(part)
-        is_full = fit < len(texts)
-        del batch, texts
-        yield part
-        if not left or is_full:
+        for part in _parts(texts, room, at_least=left == task.rows):
+            left -= len(part)
+            room -= size_of(part)
+            texts = texts[len(part) :]
+            yield part
+        if not left or len(texts):
             return
     raise BadInput(f"{left} fewer rows than the footer says", do="download the file again")
+
+
+def _batches(file: Any, task: EncodeTask, *, path: tuple[str, ...], group: int) -> Iterator[pa.RecordBatch]:
+    """Give rows of about as much text as is spelled out at a time.
+
+    Of pages with a dictionary, the text is not known from their sizes, and each batch comes with the dictionary anew:
+    of these there are as few as can be, which hold no more than a number for each row.
+    """
+    kind = file.schema_arrow.field(path[0]).type
+    for step in path[1:]:
+        kind = kind.field(step).type
+    rows = task.skip + task.rows
+    wanted = rows if pa.types.is_dictionary(kind) else rows * _STEP // max(task.size, 1)
+    return file.iter_batches(  # type: ignore[no-any-return]  # Arrow has no types
+        batch_size=max(1, min(wanted, _MOST_ROWS)), row_groups=[group], columns=[".".join(path)], use_threads=False
+    )
+
+
+def _parts(texts: pa.Array, room: int, *, at_least: bool) -> Iterator[pa.Array]:
+    """Give the first texts in parts: as many as have no more than `room` bytes together."""
+    if not pa.types.is_dictionary(texts.type):
+        if fit := fitting(texts, room, at_least=at_least):
+            yield plain(texts[:fit])
+        return
+    ends, at, before = ends_of(texts), 0, 0
+    fit = max(int(ends.searchsorted(room, side="right")), int(at_least))
+    while at < fit:
+        until = max(at + 1, min(fit, int(ends.searchsorted(before + _STEP, side="right"))))
+        yield plain(texts[at:until])
+        at, before = until, int(ends[until - 1])
 
 
 @contextmanager

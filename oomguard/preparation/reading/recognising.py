@@ -41,9 +41,9 @@ NO_READER = {
     b"PK\x03\x04": ("a zip archive (as .docx and .npz are)", "unpack it and name the folder"),
     b"%PDF-": ("PDF", "take the text out of it first: pdftotext FILE"),
     b"\x93NUMPY": ("a NumPy array", "give the text that it was made from"),
-    b"\x04\x22\x4d\x18": ("lz4", "lz4 -d FILE, and name what comes out"),
+    b"\x04\x22\x4d\x18": ("lz4", "lz4 -d FILE, and name the decompressed file"),
     b"7z\xbc\xaf\x27\x1c": ("a 7z archive", "unpack it and name the folder"),
-    b"\x5d\x00\x00": ("lzma", "xz --format=lzma -d FILE, and name what comes out"),
+    b"\x5d\x00\x00": ("lzma", "xz --format=lzma -d FILE, and name the decompressed file"),
     b"\x89HDF": ("HDF5", "write its texts as JSON Lines first"),
     b"SQLite format 3\x00": ("an SQLite database", "write its texts as JSON Lines first"),
 }
@@ -52,7 +52,7 @@ _TAR_BLOCK, _TAR_SUM = 512, slice(148, 156)
 _BOM = b"\xef\xbb\xbf"
 _LINES = 20
 _START = 4 * KIB
-_ARRAY = re.compile(rb'\[\s*\{\s*"')
+_ARRAY = re.compile(rb'\[\s*(?:\{\s*"|\]\s*\Z)')
 _OBJECT_ALONE = re.compile(rb'\{[ \t]*\r?\n\s*"')
 _OBJECT = re.compile(rb'[ \t]*\{[ \t]*"')
 
@@ -121,7 +121,7 @@ def _refuse_twice_compressed(head: bytes, compression: Compression, shown: str) 
         tool = {"gz": "gzip", "zst": "zstd", "xz": "xz", "bz2": "bzip2"}[compression]
         raise BadInput(
             f"{shown} is compressed twice: {inner} within {compression}",
-            do=f"{tool} -d {shell_word(shown)}, and name what comes out",
+            do=f"{tool} -d {shell_word(shown)}, and name the decompressed file",
         )
 
 
@@ -199,7 +199,7 @@ def begins_as_json_lines(path: Path) -> bool:
 
 
 def looks_like_json(head: bytes) -> bool:
-    """Whether it begins as an array of objects, or as an object that goes over several lines."""
+    """Whether it begins as an array of objects or an object that goes over several lines, or is an empty array."""
     start = head[:HEAD].removeprefix(_BOM).lstrip()
     if _ARRAY.match(start):
         return True
@@ -230,9 +230,14 @@ def other_kind(path: str, kind: Kind) -> BadInput | None:
     """The error for a file that is another kind than its name says."""
     try:
         with open_regular(path) as file:
-            found = kind_of(file.read(HEAD))
+            head = file.read(HEAD)
     except OSError:
         return None
+    try:
+        refuse_unreadable(head, printable(path))
+    except BadInput as error:
+        return error
+    found = kind_of(head)
     if found in (None, kind):
         return None
     assert found is not None

@@ -43,6 +43,8 @@ class Window:
     documents: Sequence[bytes] = ()  # whole ones that begin in it; none: the text has no such division
     cluster: int = -1  # windows with the same number were drawn together; -1: it was drawn for itself
     unseen: float = 0.0  # of `stands_for`: how much is behind what could be read
+    packed: float = -1.0  # what it stands for of a compressed file; below 0: the file is none
+    told: float = 1.0  # how many times as much it stands for by the size that the file itself ends with
     longest: int = 0  # bytes of the longest row of the pages that it is of
 
 
@@ -83,7 +85,7 @@ def _no_utf8(source: Source, data: bytes, at: int, error: UnicodeDecodeError) ->
         return BadInput(f"{name}: byte 0: not UTF-8: it looks like {what}", do=f"--input-encoding {what}")
     return BadInput(
         f"{name}: byte {at + error.start}: not UTF-8",
-        do="oomguard prepare --errors replace (U+FFFD takes its place) or --errors skip (left out)",
+        do="oomguard prepare --errors replace (puts U+FFFD in its place) or --errors skip (leaves it out)",
     )
 
 

@@ -7,9 +7,11 @@ sticks out of the window the part that is inside counts.
 
 from __future__ import annotations
 
+import os
 import random
 from typing import TYPE_CHECKING
 
+from oomguard.kernel.plain_files import open_regular
 from oomguard.preparation.reading.byte_stream import ByteStream
 from oomguard.preparation.reading.sample_parts import (
     LONGEST_LINE,
@@ -39,6 +41,7 @@ _WHOLE_FILES = 20_000  # each is a window of its own then
 _STREAMED = {"gz": 128 * MIB, "zst": 256 * MIB, "xz": 48 * MIB, "bz2": 24 * MIB}
 _STREAM_WINDOW = 32 * KIB
 _INFLATES = 3
+_GZIP_END = 4  # bytes, the size of what was compressed
 
 
 def read_whole(sources: Sequence[Source], *, separator: bytes, strict: bool) -> list[Window]:
@@ -129,20 +132,38 @@ def _stream_windows(sources: Sequence[Source], look: Look) -> Iterator[Window]:
         most = 2 * MIB if source.is_remote else most
         windows: list[Window] = []
         with ByteStream(source, reserve=lambda *_: None) as stream:
-            read = 0
+            read = before = 0
             step = max(_STREAM_WINDOW, min(most, _INFLATES * packed) // WINDOWS)
             for block, at in _blocks(stream, most, step, lines=source.kind == "jsonl"):
                 windows.append(_stream_window(source, look, block, at))
                 read = at + len(block)
+                place = min(stream.compressed_position(), source.size or 0)
+                windows[-1].packed, before = place - before, place
             done = min(stream.compressed_position(), source.size or 0)
             is_all = read < most and not stream.read(1)
         seen = 1.0 if is_all else max(done, 1) / max(1, source.size or 1)
+        told = 1.0 if is_all else _told_size(source, read / seen) * seen / max(1, read)
         for window in windows:
+            window.told = told if told >= seen else 1.0  # less than was read: there are more members
             window.stands_for *= scale / seen
+            window.packed *= scale / seen
             window.unseen = 1 - seen
             window.cluster = number if scale > 1 else -1
             if window.size:
                 yield window
+
+
+def _told_size(source: Source, about: float) -> float:
+    """The size of the text by the last bytes of a gzip file, nearest to `about`: they have it modulo 4 GiB.
+
+    It is that of its last member, and so of all of it only where it has one; of other files, `about`.
+    """
+    if source.compression != "gz" or source.is_remote or (source.size or 0) < _GZIP_END:
+        return about
+    with open_regular(source.path) as file:
+        file.seek(-_GZIP_END, os.SEEK_END)
+        told = int.from_bytes(file.read(_GZIP_END), "little")
+    return float(told + max(0, round((about - told) / (1 << 32))) * (1 << 32))
 
 
 def _reader_windows(sources: Sequence[Source], look: Look) -> Iterator[Window]:
@@ -163,15 +184,20 @@ def _reader_windows(sources: Sequence[Source], look: Look) -> Iterator[Window]:
 
 def _blocks(stream: ByteStream, most: int, step: int, *, lines: bool) -> Iterator[tuple[bytes, int]]:
     """Give what is in a stream up to about `most` bytes, and where each block begins; of lines, whole ones."""
-    held, at = b"", 0
-    while at + len(held) < most or (lines and held):
+    parts: list[bytes] = []  # of a line that goes on: joined once, as it may have a hundred million bytes
+    size = at = 0
+    while at + size < most or (lines and size):
         got = stream.read(step)
-        held += got
-        cut = held.rfind(b"\n") + 1 if lines and got else len(held)
-        if cut:
-            yield held[:cut], at
-            held, at = held[cut:], at + cut
-        if not got or len(held) > LONGEST_LINE or at >= most:
+        cut = got.rfind(b"\n") + 1 if lines and got else len(got)
+        if cut or not got:
+            block = b"".join([*parts, got[:cut]])
+            if block:
+                yield block, at
+            at += len(block)
+            parts, size = [], 0
+        parts.append(got[cut:])
+        size += len(got) - cut
+        if not got or size > LONGEST_LINE or at >= most:
             return
 
 

@@ -300,5 +300,5 @@ def _refuse_twice(found: Sequence[Source], real_path: RealPath) -> None:
     for source in (source for source, one in zip(found, hashes, strict=True) if one in twice) if twice else ():
         if (path := real(source)) in seen:
             also = "" if seen[path] == source.path else f" (also as {printable(seen[path])})"
-            raise BadInput(f"{printable(source.path)} is there twice{also}", do="name each input once")
+            raise BadInput(f"{printable(source.path)} is given twice{also}", do="name each input once")
         seen[path] = source.path

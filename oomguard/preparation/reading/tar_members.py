@@ -22,7 +22,7 @@ from oomguard.preparation.reading.text_stream import TextReader
 from oomguard.text import printable, shell_word
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from oomguard.preparation.reading.byte_stream import Readable
     from oomguard.preparation.reading.pieces import Held, ReadOptions, Reserve
@@ -42,8 +42,17 @@ class _Member(tarfile.TarInfo):
 
     @classmethod
     def frombuf(cls, buf: Any, encoding: str, errors: str) -> _Member:
+        return cls._noted(super().frombuf, buf, encoding, errors)
+
+    @classmethod
+    def _frombuf(cls, buf: Any, encoding: str, errors: str, **how: bool) -> _Member:
+        """Where there is one, as in Debian 12's Python, tarfile calls it in place of frombuf."""
+        return cls._noted(super()._frombuf, buf, encoding, errors, **how)  # type: ignore[misc]
+
+    @classmethod
+    def _noted(cls, read: Callable[..., Any], buf: Any, encoding: str, errors: str, **how: bool) -> _Member:
         try:
-            found = super().frombuf(buf, encoding, errors)
+            found: _Member = read(buf, encoding, errors, **how)
         except tarfile.HeaderError as error:
             # Nothing, or a block of zeros: those of which tarfile says it by the names of its exceptions alone.
             if not any(buf):
@@ -94,7 +103,7 @@ def _members(
         header, start = first + member.offset, inside
         inside = dict(_BEHIND)
         kind, compression = _kind_of(member.name)
-        if not member.isreg() or kind is None:
+        if not member.isreg() or kind is None or _is_fork(member.name):
             passed += not member.isdir()
             extensions |= set() if member.isdir() else {_extension(member)}
             continue
@@ -119,7 +128,14 @@ def _extension(member: tarfile.TarInfo) -> str:
     """What is said of a member that is passed over."""
     if not member.isreg():
         return "links" if member.islnk() or member.issym() else "devices"
+    if _is_fork(member.name):
+        return "._*"
     return printable(PurePosixPath(member.name.lower()).suffix) or "no extension"
+
+
+def _is_fork(member: str) -> bool:
+    """Whether macOS wrote it beside a file, for its attributes; it has that file's name behind two characters."""
+    return PurePosixPath(member).name.startswith("._")
 
 
 def _kind_of(member: str) -> tuple[str | None, Any]:

@@ -21,7 +21,7 @@ from oomguard.errors import BadInput
 from oomguard.kernel import safe_files
 from oomguard.kernel.plain_files import open_regular
 from oomguard.preparation.remote.remote_file import RemoteFile
-from oomguard.text import printable
+from oomguard.text import printable, shell_word
 from oomguard.units import KIB, MIB, format_size
 
 if TYPE_CHECKING:
@@ -81,8 +81,8 @@ def keep(files: Sequence[tuple[str, int, str]], folder: Path) -> None:
                 print(said, file=sys.stderr, flush=True)
             _fetch(RemoteFile(address, size, pin), path)
     except OSError as error:
-        shown = printable(str(folder))
-        raise BadInput(f"--cache {shown}: {error.strerror}", do=f"df -h {shown}; ls -ld {shown}") from error
+        shown, word = printable(str(folder)), shell_word(str(folder))
+        raise BadInput(f"--cache {shown}: {error.strerror}", do=f"df -h {word}; ls -ld {word}") from error
 
 
 def _fetch(file: RemoteFile, path: Path) -> None:

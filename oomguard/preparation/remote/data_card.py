@@ -87,7 +87,7 @@ def choose(subsets: Subsets, wanted: str | None, *, name: str, address: str) -> 
         chosen, _, split = wanted.rpartition(":")
     if chosen not in subsets:
         raise NothingFound(
-            f"{name}: no subset {printable(wanted or '')}; there are: {_some(subsets)}",
+            f"{name}: no subset {printable(wanted or '')}; the subsets are: {_some(subsets)}",
             do=f"{line} {shell_word(_first(subsets))}",
         )
     splits = subsets[chosen]
@@ -96,7 +96,7 @@ def choose(subsets: Subsets, wanted: str | None, *, name: str, address: str) -> 
     if split not in splits:
         what = f"no split {printable(split)}" if split else f"{len(splits)} splits"
         raise BadInput(
-            f"{name}: the subset {printable(chosen)} has {what}; there are: {_some(splits)}",
+            f"{name}: the subset {printable(chosen)} has {what}; the splits are: {_some(splits)}",
             do=f"{line} {shell_word(f'{chosen}:{_first(splits)}')}",
         )
     return splits[split]

@@ -115,6 +115,6 @@ def _objects(client: Client, url: str, start: str, shown: str) -> Iterator[tuple
                 yield str(one["name"]), int(one["size"]), str(one["generation"])
             more = page.get("nextPageToken", "")
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise Unreachable(f"{shown}: what the server answers is not the JSON API", do=Gcs.check) from error
+            raise Unreachable(f"{shown}: the server's answer is not one of the JSON API", do=Gcs.check) from error
         if not more:
             return

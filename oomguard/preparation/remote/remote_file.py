@@ -81,8 +81,8 @@ class RemoteFile:
         if size < footer <= self.size:
             if footer > _MOST_FOOTER:
                 raise BadInput(
-                    f"{self.name}: its footer has {format_size(footer)}, and of one on a server at most "
-                    f"{format_size(_MOST_FOOTER)} are read",
+                    f"{self.name}: its footer has {format_size(footer)}, and for a file on a server at most "
+                    f"{format_size(_MOST_FOOTER)} of it is read",
                     do="download the file first",
                 )
             more = self.stretch(self.size - footer, footer - size)

@@ -118,8 +118,8 @@ class S3(Store):
         if code == "AccessDenied":
             verb = "read and written" if self._writes else "read"
             more = ", s3:PutObject and s3:DeleteObject" if self._writes else ""
-            what = f"may not be {verb} by whose credentials these are"
-            do = f"s3:GetObject, s3:ListBucket{more} are needed: {_WHO} says who asks"
+            what = f"may not be {verb} with these credentials"
+            do = f"s3:GetObject, s3:ListBucket{more} are needed: {_WHO} shows whose credentials these are"
             if self._credentials is None:
                 what = f"may not be {verb} without credentials, and none were found"
                 do = "aws configure, or AWS_PROFILE"
@@ -220,6 +220,8 @@ class BucketList:
                     )
                 more = page.findtext("{*}NextContinuationToken") or ""
             except (ET.ParseError, ValueError) as error:
-                raise Unreachable(f"{self._name}: what the server answers is not S3", do=self._store.check) from error
+                raise Unreachable(
+                    f"{self._name}: the server's answer is not one of S3's API", do=self._store.check
+                ) from error
             if not more or most == 1:
                 return

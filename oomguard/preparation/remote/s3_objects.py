@@ -127,7 +127,9 @@ class S3Objects:
                 modified, now = (email.utils.parsedate_to_datetime(told[name]) for name in ("Last-Modified", "Date"))
                 size = int(told["Content-Length"])
             except (KeyError, TypeError, ValueError) as error:
-                raise Unreachable(f"{self._name}: what the server answers is not S3", do=self._store.check) from error
+                raise Unreachable(
+                    f"{self._name}: the server's answer is not one of S3's API", do=self._store.check
+                ) from error
             return Found(size, str(told.get(_SUM, "")), modified.timestamp(), now.timestamp())
 
         try:
@@ -153,7 +155,7 @@ class S3Objects:
         url = self._store.url(address, "")
         found = _UPLOAD.search(self._post(f"{url}?uploads=", headers, b""))
         if found is None:
-            raise Unreachable(f"{self._name}: what the server answers is not S3", do=self._store.check)
+            raise Unreachable(f"{self._name}: the server's answer is not one of S3's API", do=self._store.check)
         upload = urlencode({"uploadId": found[1].decode()}, quote_via=quote, safe="")
         piece = max(_PIECE, -(-size // _MOST_PIECES))
         try:

@@ -26,7 +26,7 @@ class Store:
 
     who = "the server"
     check = "check the address"
-    login = "put user and password for that host into ~/.netrc"
+    login = "put the user and the password for that host into ~/.netrc"
     has_secret = False  # it is told who asks by what `secret` gives, and not by ~/.netrc
 
     def url(self, address: str, pin: str) -> str:  # noqa: ARG002 - of others
@@ -79,7 +79,7 @@ _MAGIC = re.compile(r"[*?\[]")
 _WHO = {
     "s3": "credentials come from AWS_PROFILE, AWS_ACCESS_KEY_ID or aws configure, another server from AWS_ENDPOINT_URL",
     "gs": "credentials come from gcloud auth application-default login",
-    "hf": "a token of the Hub comes by hf auth login",
+    "hf": "hf auth login stores a Hub token",
 }
 _HARMLESS = re.compile(r"(?:download(?:=(?:true|false|1|0)?)?)?")  # a query that the Hub's own links have
 
@@ -156,7 +156,7 @@ def refuse_secrets(address: str) -> None:
     if scheme not in ("http", "https"):
         if re.search("[@:]", rest.partition("/")[0]):  # of a bucket or an owner: neither has such a name
             raise BadInput(
-                f"{scheme}://...: an address with a user or a password may hold a secret, and inputs are written down",
+                f"{scheme}://...: an address with a user or a password may hold a secret, and inputs are recorded",
                 do=f"leave it out: {_WHO.get(scheme, 'credentials')}",
             )
         return
@@ -165,11 +165,11 @@ def refuse_secrets(address: str) -> None:
         host, _ = parts.hostname, parts.port
     except ValueError as error:
         shown = f"{scheme}://..." if re.search("[@?]", rest) else printable(address)
-        raise BadInput(f"{shown} is not an address of the web", do=f"check it: {scheme}://HOST/PATH") from error
+        raise BadInput(f"{shown} is not a web address", do=f"check it: {scheme}://HOST/PATH") from error
     if "@" in parts.netloc or not _HARMLESS.fullmatch(parts.query):
         raise BadInput(
             f"{scheme}://{printable(host or '')}{printable(parts.path)}: an address with a user, a password or a query "
-            "may hold a secret, and inputs are written down in the manifest",
+            "may hold a secret, and inputs are recorded in the manifest",
             do="leave it out: user and password belong in ~/.netrc, and a Hub token is stored by hf auth login; "
             "or curl ADDRESS | oomguard prepare -",
         )

@@ -25,5 +25,7 @@ def find_on_web(address: str) -> Iterator[RemoteEntry]:
         )
     size, pin = ask_extent(Client(name, Store()), address)
     if size is None:
-        raise BadInput(f"{name}: the server does not say how long it is", do=f"curl -L {name} | oomguard prepare -")
+        raise BadInput(
+            f"{name}: the server does not say how long it is", do=f"curl -L {shell_word(address)} | oomguard prepare -"
+        )
     yield RemoteEntry(address=address, size=size, pin=pin, named=True)

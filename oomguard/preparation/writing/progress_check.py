@@ -69,7 +69,7 @@ def _check_open(job: Job, progress: Progress, opened: Any) -> None:
             _refuse("an open shard has no place")
         held = _check_held(at, most if layout.fold_last else None, with_documents=with_documents)
         if (at["tokens"] and not is_sha256(at.get("sha256"))) or (most is not None and at["tokens"] >= most):
-            _refuse("an open shard cannot be one")
+            _refuse("an open shard is not valid")
         known = [at.get("documents", 0), at.get("ends_crc32", 0)]
         if not all(map(is_count, known)) or (at["tokens"] and with_documents != ("documents" in at)):
             _refuse("the documents of an open shard are not known")
@@ -91,7 +91,7 @@ def _check_provenance(progress: Progress, at: Any) -> None:
     if "rows" in at:
         lists += [(at["rows"], 2), (at.get("names"), 3)]
     if not isinstance(at.get("name", ""), str) or not all(_are_numbers(found, count) for found, count in lists):
-        _refuse("the place in its provenance cannot be one")
+        _refuse("the place in its provenance is not valid")
 
 
 def _are_numbers(found: Any, count: int) -> bool:
@@ -118,7 +118,7 @@ def _check_position(job: Job, progress: Progress, position: Any, totals: dict[st
         return  # stopped before the first piece
     if job.options.shuffle is not None:
         if not isinstance(position, dict) or position.keys() != _PLACE or not all(map(is_count, position.values())):
-            _refuse("its position cannot be one")
+            _refuse("its position is not valid")
         return
     index: Any = position.get("source") if isinstance(position, dict) else None
     if not is_count(index) or index > len(job.sources):
@@ -126,7 +126,7 @@ def _check_position(job: Job, progress: Progress, position: Any, totals: dict[st
     before, rest = job.sources[:index], {key: value for key, value in position.items() if key not in ("source", "kept")}
     kept = position.get("kept", [0, 0])
     if not isinstance(kept, list) or len(kept) != 2 or not all(map(is_count, kept)):
-        _refuse("its position cannot be one")
+        _refuse("its position is not valid")
     if index == len(job.sources):
         if rest:
             _refuse("its position is past the end of the input")
@@ -150,9 +150,9 @@ def _offset(source: Source, rest: dict[str, Any]) -> int:
         return int(offset)
     resume = rest.get("resume")
     if rest.keys() != {"resume"} or not isinstance(resume, dict):
-        _refuse("its position cannot be one")
+        _refuse("its position is not valid")
     if not all(is_count(value) or isinstance(value, bool) for value in resume.values()):
-        _refuse("its position cannot be one")
+        _refuse("its position is not valid")
     return 0
 
 
@@ -165,7 +165,7 @@ def _check_result(job: Job, progress: Progress, result: dict[str, Any]) -> None:
         value = result.get(name, None if kind == "int | None" else [])
         expected = _RESULT_TYPES.get(kind, list)
         if not isinstance(value, expected) or (isinstance(value, bool) and kind != "bool"):
-            _refuse(f"{name} of its result cannot be one")
+            _refuse(f"{name} of its result is not valid")
         if kind == "tuple[str, ...]" and not all(isinstance(note, str) for note in value):
             _refuse(f"{name} of its result are not notes")
     if result["tokens"] != sum(shard["tokens"] for shard in progress.shards):

@@ -158,6 +158,6 @@ def read_rows(path: Path) -> Iterator[tuple[Any, list[str]]]:
                 rows["split"] = np.array([SPLITS.index(name) for name in split.dictionary.to_pylist()])[split.indices]
                 yield rows, source.dictionary.to_pylist()
     except FileNotFoundError as error:
-        raise Changed(f"{path} is not there, so that nothing can be added to it", do="--restart starts over") from error
+        raise Changed(f"{path} is not there, so nothing can be added to it", do="--restart starts over") from error
     except (pa.ArrowException, OSError, KeyError, ValueError, AttributeError) as error:
         raise Changed(f"{path} is not a provenance file: {error}", do="--restart starts over") from error

@@ -95,7 +95,7 @@ class ReadParts:
         if identity != source_identity(source):
             raise Changed(
                 f"{printable(source.path)} was changed while it was read",
-                do="run the same command again: it compares what was read before, and resumes or says how",
+                do="run the same command again: it compares what was read before, and resumes or says what to do",
             )
         return crc
 
@@ -131,7 +131,7 @@ def require_same_inputs(sources: Sequence[Source], before: list[Any], progress: 
         elif source.size:
             raise Changed(
                 f"{printable(source.path)} was touched or replaced since it was read, "
-                f"and of a {source.kind} file no checksum tells whether its bytes are the same",
+                f"and for a {source.kind} file no checksum shows whether its bytes are the same",
                 do="--restart to make the shards again, or another --out FOLDER",
             )
 

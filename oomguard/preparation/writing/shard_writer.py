@@ -201,8 +201,7 @@ class SplitWriter:
             if held._ends is not None:
                 for ends in full.ends():
                     held._ends.append_ends(ends, after=after)
-            self._drop()
-            self._index -= 1
+            self._drop()  # its number is the next shard's again
         self._finish_held()
         self.finish_shard()
 
@@ -354,7 +353,7 @@ class SplitWriter:
         path = self._plan.folder / self._plan.file_name(self._split, self._index)
         shard = next((shard for shard in stored if shard.path == path), None)
         if shard is None:
-            raise Changed(f"{path} is not there, so that nothing can be added to it", do="--restart starts over")
+            raise Changed(f"{path} is not there, so nothing can be added to it", do="--restart starts over")
         self._open()
         for tokens, ends in shard.pieces():
             after = self._tokens

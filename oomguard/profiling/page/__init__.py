@@ -99,7 +99,7 @@ def _peaks(profile: PeakProfile) -> str:
     whole = max(size for _, size, _, _ in rows[:-1])
     whole = head.available if whole < head.available < 4 * whole else whole  # beyond that, no bar can show it
     return bar_table(
-        "the peak, and numbers that other tools call so",
+        "the peak, and numbers that other tools call the peak",
         (
             (
                 kind,
@@ -168,7 +168,7 @@ def _lines(profile: PeakProfile) -> str:
         inside = f" in {name(line.function)}" if line.function else ""
         source = f"<pre>{safe(cut(line.source.strip()))}</pre>" if line.source.strip() else ""
         percent = 100 * line.grew_bytes / whole if whole > 0 else 0
-        share = f"{percent:.0f} % of the peak" if percent >= 1 else "under 1 % of the peak"
+        share = f"{percent:.0f}% of the peak" if percent >= 1 else "under 1% of the peak"
         rest = f"{bar(line.grew_bytes, whole, 'line')}<span>{place}{inside}</span>{source}"
         rows.append(("line", format_size(line.grew_bytes), f"<small>{share}</small>", rest))
     if not rows:

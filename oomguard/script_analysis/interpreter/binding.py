@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, TypeGuard
 
+from oomguard.script_analysis.interpreter.expressions import OPERATORS
 from oomguard.script_analysis.interpreter.functions import Functions
 from oomguard.script_analysis.interpreter.values import FRAMES, LISTS, TEXTS, AbstractValue, Frame, text_source
 
@@ -60,6 +61,13 @@ class Binding(Functions):
             return
         value = self.evaluate(statement.value, hint=text_source(target))
         self._branches_off(target, statement.value, value)
+        if (
+            value.kind == "exception"
+            and isinstance(target, ast.Name)
+            and target.id in self.causes
+            and self.memory.loops
+        ):
+            self.memory.cannot_see(statement, "each error keeps the one that it is raised from")
         for target in statement.targets:
             self.bind(target, value)
 
@@ -70,7 +78,8 @@ class Binding(Functions):
     def visit_AugAssign(self, statement: ast.AugAssign) -> None:
         added = self.evaluate(statement.value)
         target = self.evaluate(statement.target)
-        own = self.special(target, "__iadd__") if isinstance(statement.op, ast.Add) else None
+        name = OPERATORS.get(type(statement.op), "")
+        own = self.special(target, f"__i{name}__") or self.special(target, f"__{name}__")
         if own is not None:
             self.call_function(own, [target, added], {})
             return
@@ -79,19 +88,22 @@ class Binding(Functions):
         union = isinstance(statement.op, ast.BitOr) and target.kind in ("set", "dict", "counter", *LISTS)
         if not (isinstance(statement.op, ast.Add) or union) or added.kind in ("number", "unknown") or added.is_constant:
             return
-        if target.kind == "element":
+        is_element = target.kind == "element"
+        if is_element:
             target = target.parts["of"]
         elif target.kind in ("number", "unknown", "parameter"):
             target = self.memory.new("text" if added.kind in TEXTS else "list")
             target.born = self._born(statement.target)
             self.bind(statement.target, target)
-        self.memory.grow(target, added, statement, spread=True)
+        self.memory.grow(target, added, statement, spread=not (is_element and _is_textual(added)))
 
     def bind(self, target: ast.expr, value: AbstractValue) -> None:
         """Give a value to a name, an attribute, an element or several of them; what was there is let go."""
         if isinstance(target, ast.Name):
             frame = self.frame_of(target.id)
             old = frame.get(target.id)
+            if old is not None and target.id in self.once and old.kind not in ("none", "unknown"):
+                return
             if old is not None and old is not value:
                 self._chain(old, value, target)
                 if not self._is_named_elsewhere(old, frame, target.id):
@@ -99,46 +111,69 @@ class Binding(Functions):
             frame[target.id] = value = self.downloaded(value, target)
             frame.births[target.id] = self.memory.running()
         elif isinstance(target, ast.Attribute):
-            owner = self.evaluate(target.value)
-            old = owner.parts.get(target.attr)
-            if old is not None and old is not value:
-                self.memory.flush(old)
-            if value.kind == "bound" and value.value in _TAKES_IN and owner.kind == "unknown":
-                self.memory.cannot_see(target, "may be called for each piece of the input, and keeps it")
-            owner.parts[target.attr] = value
+            self._bind_attribute(target, value)
         elif isinstance(target, ast.Subscript):
-            owner = self.evaluate(target.value)
-            own = self.special(owner, "__setitem__")
-            if own is not None and not isinstance(target.slice, ast.Slice):
-                self.call_function(own, [owner, self.evaluate(target.slice), value], {})
-            elif isinstance(target.slice, ast.Slice) and is_len(target.slice.lower) and target.slice.upper is None:
-                self.memory.grow(owner, value, target, spread=True)  # x[len(x):] = more
-            elif isinstance(target.slice, ast.Slice):
-                if owner.kind in ("list", *LISTS):
-                    self.memory.flush(owner)
-            elif owner.kind in FRAMES and value.kind in LISTS - {"token_lists"} and value.fraction > 0:
-                column = self.memory.make("dataframe", target, "frame_csv", value.fraction, each=value.each)
-                owner.parts[text_source(target.slice)] = column  # a copy of the list
-            elif isinstance(target.value, ast.Attribute) and target.value.attr in ("loc", "at", "iloc"):
-                table = self.evaluate(target.value.value)
-                if table.kind in FRAMES and value.of_input:
-                    self.memory.grow(table, value, target, spread=False)  # df.loc[n] = [line]
-            elif owner.kind == "dict" and self._replaces_part(owner, target, value):
-                pass
-            elif owner.kind in ("dict", "list", "element", *LISTS):
-                holder = owner.parts["of"] if owner.kind == "element" else owner
-                if isinstance(target.value, ast.Name) and value.kind in ("dict", "object"):
-                    self.branching.add(target.value.id)
-                replaced = (
-                    holder.named == "empty" and owner.kind != "element"
-                )  # kept[n] = line: in the place of another
-                if not replaced and not self._is_small_entry(holder, target, value):
-                    self.memory.grow(holder, value, target, spread=False)
-                self._grow_key(target)
+            self._bind_element(target, value)
         elif isinstance(target, ast.Starred):
             self.bind(target.value, value)
         elif isinstance(target, (ast.Tuple, ast.List)):
             self._bind_several(target.elts, value)
+
+    def _bind_attribute(self, target: ast.Attribute, value: AbstractValue) -> None:
+        owner = self.evaluate(target.value)
+        if self._sets_by_method(owner, target.attr, value):
+            return
+        old = owner.parts.get(target.attr)
+        if old is not None and text_source(target) in self.once and old.kind not in ("none", "unknown"):
+            return
+        if old is not None and old is not value:
+            self.memory.flush(old)
+        if value.kind == "bound" and value.value in _TAKES_IN and owner.kind == "unknown":
+            self.memory.cannot_see(target, "may be called for each piece of the input, and keeps it")
+        if text_source(target) in self.once:
+            value.born = owner.born
+        owner.parts[target.attr] = value
+
+    def _bind_element(self, target: ast.Subscript, value: AbstractValue) -> None:
+        owner = self.evaluate(target.value)
+        own = self.special(owner, "__setitem__")
+        if own is not None and not isinstance(target.slice, ast.Slice):
+            self.call_function(own, [owner, self.evaluate(target.slice), value], {})
+        elif owner.kind == "module" and self.memory.loops and (value.of_input or self.evaluate(target.slice).of_input):
+            self.memory.cannot_see(target, "what it is put into may keep it")  # os.environ[name] = line
+        elif isinstance(target.slice, ast.Slice) and is_len(target.slice.lower) and target.slice.upper is None:
+            self.memory.grow(owner, value, target, spread=True)  # x[len(x):] = more
+        elif isinstance(target.slice, ast.Slice):
+            if owner.kind in ("list", *LISTS):
+                self.memory.flush(owner)
+        elif owner.kind in FRAMES and value.kind in LISTS - {"token_lists"} and value.fraction > 0:
+            column = self.memory.make("dataframe", target, "frame_csv", value.fraction, each=value.each)
+            owner.parts[text_source(target.slice)] = column  # a copy of the list
+        elif isinstance(target.value, ast.Attribute) and target.value.attr in ("loc", "at", "iloc"):
+            table = self.evaluate(target.value.value)
+            if table.kind in FRAMES and value.of_input:
+                self.memory.grow(table, value, target, spread=False)  # df.loc[n] = [line]
+        elif owner.kind == "dict" and self._replaces_part(owner, target, value):
+            pass
+        elif owner.kind in ("dict", "list", "element", *LISTS):
+            holder = owner.parts["of"] if owner.kind == "element" else owner
+            if isinstance(target.value, ast.Name) and value.kind in ("dict", "object"):
+                self.branching.add(target.value.id)
+            replaced = holder.named == "empty" and owner.kind != "element"  # kept[n] = line: in the place of another
+            if not replaced and not self._is_small_entry(holder, target, value):
+                self.memory.grow(holder, value, target, spread=False)
+            self._grow_key(target)
+
+    def _sets_by_method(self, owner: AbstractValue, name: str, value: AbstractValue) -> bool:
+        """A property's setter, or the `__set__` of what stands in the class."""
+        members = owner.parts["class"].parts if "class" in owner.parts else {}
+        if (setter := members.get(f"{name} setter")) is not None:
+            self.call_function(setter, [owner, value], {})
+            return True
+        describes = self.special(members[name], "__set__") if name in members else None
+        if describes is not None:
+            self.call_function(describes, [members[name], owner, value], {})
+        return describes is not None
 
     def _is_named_elsewhere(self, old: AbstractValue, frame: Frame, name: str) -> bool:
         """Whether another name keeps what this one is taken from: `node = root`, then `node = node[word]`."""
@@ -183,6 +218,8 @@ class Binding(Functions):
         within = value.func.value if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) else (
             value.value if isinstance(value, ast.Subscript) and target.id in self.branching else None
         )  # fmt: skip
+        if isinstance(within, ast.Attribute):  # node = node.children.setdefault(word, Node())
+            within = within.value
         if within is None or text_source(within) != target.id or not (opens or isinstance(value, ast.Subscript)):
             return
         word = AbstractValue(kind="word", of_input=True)
@@ -230,7 +267,9 @@ class Binding(Functions):
         """`x = x + y`, `x = np.concatenate([x, y])`, `x = pd.concat((x, y))`: the same as growing x."""
         name = text_source(target)
         joined = isinstance(value, ast.BinOp) and isinstance(value.op, (ast.Add, ast.BitOr))
-        if isinstance(value, ast.BinOp) and joined and text_source(value.left) == name:
+        if isinstance(value, ast.BinOp) and joined and (
+            text_source(value.left) == name or _reads_element(target, value.left)
+        ):  # fmt: skip
             others = [value.right]
         elif (texts := _text_of(value)) and name in map(text_source, texts):
             others = [one for one in texts if text_source(one) != name]
@@ -250,6 +289,8 @@ class Binding(Functions):
         else:
             return False
         abstract = self.evaluate(target)
+        is_element = abstract.kind == "element"
+        abstract = abstract.parts["of"] if is_element else abstract
         if abstract.kind in ("number", "parameter"):
             return False
         if abstract.weight < 1 and abstract.fraction == 0 and abstract.kind in ("document", "value"):
@@ -263,7 +304,7 @@ class Binding(Functions):
                 abstract.born = ()
                 self.bind(target, abstract)
             if added.kind not in ("number", "unknown"):
-                self.memory.grow(abstract, added, value, spread=True)
+                self.memory.grow(abstract, added, value, spread=not (is_element and _is_textual(added)))
         return True
 
     def _spreads_itself(self, target: ast.expr, value: ast.expr) -> bool:
@@ -305,6 +346,21 @@ class Binding(Functions):
         self.globals[-1].update(statement.names)
 
     visit_Nonlocal = visit_Global
+
+
+def _is_textual(added: AbstractValue) -> bool:
+    """Whether it stays one thing where it is added to what stands in a table: `table[key] += text`."""
+    return added.kind in (*TEXTS, "bytes", "chunk")
+
+
+def _reads_element(target: ast.expr, value: ast.expr) -> bool:
+    """Whether `value` is `table.get(key, b"")`, where the target is `table[key]`."""
+    if not isinstance(target, ast.Subscript) or not isinstance(value, ast.Call) or len(value.args) != 2:
+        return False
+    if isinstance(value.args[1], ast.Constant) and isinstance(value.args[1].value, (int, float)):
+        return False  # a count
+    read = f"{text_source(target.value)}.get"
+    return text_source(value.func) == read and text_source(value.args[0]) == text_source(target.slice)
 
 
 def _text_of(value: ast.expr) -> list[ast.expr]:

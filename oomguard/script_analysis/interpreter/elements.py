@@ -19,6 +19,7 @@ from oomguard.script_analysis.interpreter.values import (
     text_source,
 )
 
+_STREAMS = frozenset({"rfile", "stdin", "stream", "reader"})  # of a request that a server hands over
 _SPLITS = {"train", "validation", "test", "val", "valid", "dev"}
 _SPLIT_NAMES = {"split", "subset", "part", "split_name", "name", "key"}
 _BOUND = frozenset({
@@ -189,6 +190,19 @@ class Elements(Interpretation):
                 return self.memory.new("chunk" if kind == "bytes" else "document", of_input=True)
             return self.memory.make("copy", node, kind, fraction, representation="joined" if kind in TEXTS else "")
 
+    def _member(self, owner: AbstractValue, name: str) -> AbstractValue:
+        """What an object's class has by this name: a method, what a property gives, a value."""
+        member: AbstractValue = owner.parts["class"].parts[name]
+        if member.kind == "function" and member.named == "property":
+            given = self.call_function(member, [owner], {})
+            if "cached_property" in ast.unparse(member.value.decorator_list[0]):
+                owner.parts[name] = given
+            return given
+        if member.kind == "function":
+            return AbstractValue(kind="bound", value=name, parts={"self": owner, "function": member})
+        describes = self.special(member, "__get__")
+        return member if describes is None else self.call_function(describes, [member, owner], {})
+
     def _is_tail(self, node: ast.Subscript) -> bool:
         """Whether a slice takes so many from the end, `x[len(x) - n :]`, or what a loop's number says."""
         assert isinstance(node.slice, ast.Slice)
@@ -206,9 +220,17 @@ class Elements(Interpretation):
         if name in owner.parts:
             return owner.parts[name]
         if owner.kind == "object" and name in owner.parts.get("class", AbstractValue()).parts:
-            member = owner.parts["class"].parts[name]
-            parts = {"self": owner, "function": member}
-            return member if member.kind != "function" else AbstractValue(kind="bound", value=name, parts=parts)
+            return self._member(owner, name)
+        if name in ("__name__", "__qualname__", "__module__", "__doc__"):
+            return AbstractValue(kind="text", value=name)
+        if name == "__class__" and "class" in owner.parts:
+            return owner.parts["class"]
+        if name == "__dict__" and owner.kind == "object":
+            return owner.parts.setdefault("__dict__", AbstractValue(kind="dict", born=owner.born))
+        if owner.named == "handed" and name in _STREAMS:
+            return self.memory.new("file", value="binary", item=AbstractValue(kind="line", of_input=True))
+        if owner.named == "handed":
+            return self.memory.new("document", of_input=True, named="handed")
         if self.libraries.makes_tokens(name) and owner.kind not in (*TEXTS, "bytes", "chunk"):
             return AbstractValue(kind="tokenizer", value=name)
         if owner.kind == "own_module" and owner.home is not None:

@@ -7,6 +7,7 @@ import builtins
 import operator
 from typing import TYPE_CHECKING
 
+from oomguard.script_analysis.file_names import is_in_memory
 from oomguard.script_analysis.interpreter.calls import Call
 from oomguard.script_analysis.interpreter.elements import Elements
 from oomguard.script_analysis.interpreter.iteration import Iteration
@@ -24,10 +25,12 @@ _NUMBERS: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.LShift: operator.lshift,
     ast.Pow: operator.pow,
 }
+OPERATORS: dict[type[ast.operator], str] = {
+    ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "truediv", ast.FloorDiv: "floordiv", ast.Mod: "mod",
+    ast.LShift: "lshift", ast.RShift: "rshift", ast.BitOr: "or", ast.BitAnd: "and", ast.BitXor: "xor",
+    ast.MatMult: "matmul", ast.Pow: "pow",
+}  # fmt: skip
 _MOST = 1e15  # a number beyond is no size, and might take long to compute
-
-
-_MOST_OBJECTS = 50
 
 
 class Expressions(Elements, Iteration):
@@ -50,7 +53,12 @@ class Expressions(Elements, Iteration):
     def visit_JoinedStr(self, node: ast.JoinedStr) -> AbstractValue:
         seen = [self.evaluate(part.value) for part in node.values if isinstance(part, ast.FormattedValue)]
         largest = self.largest(seen)
-        return self.memory.new("line", of_input=True) if largest.of_input else self.memory.new("text")
+        if largest.of_input:
+            return self.memory.new("line", of_input=True)
+        memory = any(one.named == "memory" or is_in_memory(one.value) for one in seen) or is_in_memory(
+            text_source(node)
+        )
+        return self.memory.new("text", named="memory" if memory else "")
 
     def visit_List(self, node: ast.List | ast.Tuple | ast.Set) -> AbstractValue:
         elements = [self.evaluate(element) for element in node.elts]
@@ -126,8 +134,9 @@ class Expressions(Elements, Iteration):
         return self.largest([self.evaluate(value) for value in node.values])
 
     def visit_Compare(self, node: ast.Compare) -> AbstractValue:
-        for part in (node.left, *node.comparators):
-            self.evaluate(part)
+        parts = [self.evaluate(part) for part in (node.left, *node.comparators)]
+        if isinstance(node.ops[0], (ast.In, ast.NotIn)) and (own := self.special(parts[1], "__contains__")) is not None:
+            self.call_function(own, [parts[1], parts[0]], {})
         return AbstractValue(kind="number")
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> AbstractValue:
@@ -140,8 +149,18 @@ class Expressions(Elements, Iteration):
         left, right = self.evaluate(node.left), self.evaluate(node.right)
         if left.kind == "number" and right.kind == "number":
             return _computed(node.op, left, right)
+        own = self._operator(node.op, left, right)
+        if own is not None:
+            return own
+        if any(one.named == "memory" or is_in_memory(one.value) for one in (left, right)) and isinstance(
+            node.op, (ast.Add, ast.Div, ast.Mod)
+        ):
+            return AbstractValue(kind="path", named="memory", value=text_source(node))
         if isinstance(node.op, ast.Div) and (left.kind in ("path", "paths", "module", "unknown", "parameter")):
-            return AbstractValue(kind="path", value=text_source(node), small=left.small)
+            memory = "memory" if is_in_memory(text_source(node)) else ""
+            return AbstractValue(kind="path", value=text_source(node), small=left.small, named=memory)
+        if right.of_length and left.kind == "module" and str(left.value).startswith("ctypes."):
+            return AbstractValue(kind="sized", of_length=right.of_length)
         larger = self.largest([left, right])
         if left.fraction > 0 and right.fraction > 0 and _adds_axis(node.left) and _adds_axis(node.right):
             return self.libraries.pairwise(self, node, larger)  # x[:, None] - x[None, :]
@@ -151,7 +170,7 @@ class Expressions(Elements, Iteration):
                 return self.memory.make(
                     "copy", node, larger.kind, total, representation="joined" if larger.kind == "text" else ""
                 )
-        if isinstance(node.op, ast.Add) and larger.of_input:
+        if isinstance(node.op, ast.Add) and (left.of_input or right.of_input):
             one = left if left.of_input else right
             if one.kind in ("document", "value"):  # another text, whoever has the parts
                 return self.memory.new("document", of_input=True)
@@ -173,6 +192,15 @@ class Expressions(Elements, Iteration):
             return left
         return AbstractValue(kind="number" if "number" in (left.kind, right.kind) else "unknown")
 
+    def _operator(self, operator: ast.operator, left: AbstractValue, right: AbstractValue) -> AbstractValue | None:
+        """What `a << b` gives where one of them says so itself."""
+        name = OPERATORS.get(type(operator), "")
+        for one, other, method in ((left, right, f"__{name}__"), (right, left, f"__r{name}__")):
+            own = self.special(one, method) if name else None
+            if own is not None:
+                return self.call_function(own, [one, other], {})
+        return None
+
     def visit_Lambda(self, node: ast.Lambda) -> AbstractValue:
         names = [argument.arg for argument in (*node.args.posonlyargs, *node.args.args)]
         defaults = zip(reversed(names), reversed(node.args.defaults), strict=False)
@@ -192,6 +220,10 @@ class Expressions(Elements, Iteration):
             if bound is not None:
                 args, kwargs = self._given(node)
                 return self.call_function(bound, [*_first(bound, owner), *args], kwargs)
+            runs = self._bound_method(owner, "run") if node.func.attr == "start" and owner.kind == "object" else None
+            if runs is not None:  # of a class whose parent is a Thread or a Process
+                with self.memory.loop(0.0):
+                    return self.call_function(runs, [owner], {})
             held = owner.parts.get(node.func.attr) if owner.kind == "object" else None
             if held is not None and held.kind in ("bound", "function", "partial", "class", "object"):
                 args, kwargs = self._given(node)
@@ -236,7 +268,13 @@ class Expressions(Elements, Iteration):
                 self.memory.cannot_see(node, "the answer is whole in memory before it is written")
         else:
             args = [self.downloaded(one, node) for one in args]
-        return args, {word.arg or "**": self.evaluate(word.value) for word in node.keywords}
+        kwargs = {word.arg or "**": self.evaluate(word.value) for word in node.keywords}
+        if "**" in kwargs and kwargs["**"].named == "keywords":  # **kwargs of the function that is called
+            kwargs |= kwargs.pop("**").parts
+        if any(isinstance(one, ast.Starred) for one in node.args):
+            spread = zip(node.args, args, strict=True)
+            args = [one for argument, value in spread for one in _spread(argument, value)]
+        return args, kwargs
 
     def _starred(self, node: ast.Call, argument: ast.expr) -> AbstractValue:
         """An argument; of `*lines` all are in memory before the call."""
@@ -295,8 +333,10 @@ class Expressions(Elements, Iteration):
         self, body: AbstractValue, args: list[AbstractValue], kwargs: dict[str, AbstractValue]
     ) -> AbstractValue:
         made = self.memory.new(body.named or "object", parts={"class": body})
-        if id(body) in self.of_others and len(self.made_of_others) < _MOST_OBJECTS:
-            self.made_of_others.append(made)
+        self.made.setdefault(id(body), made)
+        creates = self._bound_method(body, "__new__")
+        if creates is not None:
+            self.call_function(creates, [body, *args], kwargs)
         begins = self._bound_method(body, "__init__")
         if begins is not None:
             self.call_function(begins, [made, *args], kwargs)
@@ -309,6 +349,12 @@ class Expressions(Elements, Iteration):
                 if isinstance(member.value, ast.Call) and name not in made.parts:  # field(default_factory=list)
                     made.parts[name] = self.evaluate(member.value)
         return made
+
+
+def _spread(argument: ast.expr, value: AbstractValue) -> list[AbstractValue]:
+    """The arguments that `*args` is."""
+    is_several = isinstance(argument, ast.Starred) and value.kind == "tuple" and value.fraction <= 0
+    return list(value.parts.values()) if is_several else [value]
 
 
 def _adds_axis(node: ast.expr) -> bool:

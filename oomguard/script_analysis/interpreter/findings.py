@@ -147,6 +147,8 @@ def collected(holder: AbstractValue, item: AbstractValue, *, spread: bool) -> st
 
 def growth_rule(kind: str | None, holder: AbstractValue) -> str:
     """Name the finding for a container that has become this."""
+    if holder.named == "memory":
+        return "memory-file"
     if kind in ("tokens", "token_lists"):
         return "token-list"
     if kind in ("text", "bytes") and holder.kind not in _TABLES:

@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from oomguard.script_analysis.interpreter.expressions import Expressions
-from oomguard.script_analysis.interpreter.values import AbstractValue, Frame
+from oomguard.script_analysis.interpreter.values import CALLABLE, AbstractValue, Frame
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from oomguard.script_analysis.interpreter.findings import Loop
 
 _DEEPEST_CALL = 12
+_MANY_ENTRIES = 1_000_000  # of a cache: more is as if there were no limit
 _MOST_CALLS = 60  # of one function: some call each other very often
 
 
@@ -25,8 +26,13 @@ def _keeps_all(decorator: ast.expr) -> bool:
         return True
     if name not in ("lru_cache", "memoize", "cached") or not isinstance(decorator, ast.Call):
         return False
-    given = [word.value for word in decorator.keywords if word.arg == "maxsize"] + decorator.args[:1]
-    return called and bool(given) and isinstance(given[0], ast.Constant) and given[0].value is None
+    given = [word.value for word in decorator.keywords if word.arg in ("maxsize", "cache")] + decorator.args[:1]
+    if not called or not given:
+        return False
+    if isinstance(given[0], ast.Dict) or ast.unparse(given[0]) == "dict()":  # cachetools' @cached({})
+        return True
+    value = given[0].value if isinstance(given[0], ast.Constant) else 0
+    return value is None or (isinstance(value, int) and value > _MANY_ENTRIES)
 
 
 # What a class of the script is, that is made from one of these.
@@ -38,15 +44,24 @@ _CONTAINERS = {
 
 
 _PLAIN_BASES = frozenset({
-    "object", "ABC", "Protocol", "Generic", "NamedTuple", "TypedDict", "Enum", "IntEnum", "StrEnum", "Exception",
-    "BaseModel",
+    "object", "ABC", "Generic", "typing.Protocol", "typing_extensions.Protocol", "NamedTuple", "TypedDict", "Enum",
+    "IntEnum", "StrEnum", "Exception", "BaseModel",
 })  # fmt: skip
 
 
-def _is_plain(base: ast.expr) -> bool:
+def _is_plain(base: ast.expr, value: AbstractValue) -> bool:
     """Whether this parent calls nothing of its children by itself."""
-    name = ast.unparse(base).partition("[")[0].rpartition(".")[2]
-    return name in _PLAIN_BASES or name.endswith("Error")
+    dotted = str(value.value) if value.kind == "module" else ast.unparse(base).partition("[")[0]
+    name = dotted.rpartition(".")[2]
+    return name in _PLAIN_BASES or dotted in _PLAIN_BASES or name.endswith("Error")
+
+
+def _kind_of_method(method: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    """`setter` of `@name.setter`, `property` of @property and @cached_property; "" of others."""
+    names = {ast.unparse(decorator).rpartition(".")[2] for decorator in method.decorator_list}
+    if names & {"setter", "deleter"}:
+        return "setter" if "setter" in names else "deleter"
+    return "property" if names & {"property", "cached_property"} else ""
 
 
 class Functions(Expressions):
@@ -62,10 +77,29 @@ class Functions(Expressions):
                 function.parts[f"default {name}"] = self.evaluate(default)
         cached = next(filter(_keeps_all, statement.decorator_list), None)
         if cached is not None:
-            function.parts["cache"] = self.memory.new("dict", value=cached)
-        self.bind(ast.Name(id=statement.name), function)
+            function.parts["kept calls"] = self.memory.new("dict", value=cached)
+        self.bind(ast.Name(id=statement.name), self._decorated(statement, function))
 
     visit_AsyncFunctionDef = visit_FunctionDef
+
+    def _decorated(self, statement: ast.FunctionDef | ast.AsyncFunctionDef, function: AbstractValue) -> AbstractValue:
+        """What the script's own decorators make of a function; of others', the function."""
+        for decorator in reversed(statement.decorator_list):
+            called = decorator.func if isinstance(decorator, ast.Call) else decorator
+            if not isinstance(called, (ast.Name, ast.Attribute)):
+                continue
+            maker = self.evaluate(called)
+            if maker.kind not in ("function", "class", "partial", "bound") and not self.special(maker, "__call__"):
+                continue
+            if isinstance(decorator, ast.Call):
+                maker = self.evaluate(decorator)
+            elif maker.kind == "bound" and "function" not in maker.parts:
+                continue  # rows.append
+            call = ast.copy_location(ast.Call(func=called, args=[], keywords=[]), decorator)
+            made = self.call(call, maker, [function], {})
+            if made.kind in (*CALLABLE, "class") or self.special(made, "__call__"):
+                function = made
+        return function
 
     def visit_ClassDef(self, statement: ast.ClassDef) -> None:
         body = AbstractValue(kind="class", value=statement, home=self.memory.frames[-1])
@@ -77,14 +111,23 @@ class Functions(Expressions):
         for base in reversed(bases):
             body.parts |= base.parts
         if any(id(base) in self.of_others for base in bases) or (
-            len(given) > len(bases) and not body.named and not all(map(_is_plain, statement.bases))
+            len(given) > len(bases)
+            and not body.named
+            and not all(_is_plain(base, value) for base, value in zip(statement.bases, given, strict=True))
         ):
             self.of_others[id(body)] = body
+        self.bodies.append(body)
         for member in statement.body:
             if isinstance(member, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                method = AbstractValue(kind="function", value=member, home=self.memory.frames[-1])
-                body.parts[member.name] = method
+                kind = _kind_of_method(member)
+                method = AbstractValue(kind="function", value=member, home=self.memory.frames[-1], named=kind)
                 self.functions.append(method)
+                cached = next(filter(_keeps_all, member.decorator_list), None)
+                if cached is not None:
+                    method.parts["kept calls"] = self.memory.new("dict", value=cached)
+                decorated = self._decorated(member, method)
+                suffix = f" {kind}" if kind.endswith("ter") else ""
+                body.parts[member.name + suffix] = decorated if decorated.kind == "function" else method
                 self.classes[id(member)] = statement.name
                 self.bases[id(member)] = bases
             elif isinstance(member, ast.Assign) and isinstance(member.targets[0], ast.Name):
@@ -110,13 +153,14 @@ class Functions(Expressions):
                 why = "calls functions so deeply or so often that they are not followed"
                 self.memory.cannot_see_line(self.line, why)
             return AbstractValue()
-        cache = function.parts.get("cache")
+        cache = function.parts.get("kept calls")
         if cache is not None:
             for one in args:
                 self.memory.grow(cache, one, cache.value, spread=False)
         frame = self._arguments(node.args, args, kwargs, unknown or AbstractValue(), function.parts)
         frame |= self._opened_by(node)
-        around = [f for f in (function.home,) if f is not None and f is not self.module]
+        around = [] if function.home is None else [function.home, *function.home.around]
+        around = frame.around = [one for one in around if one is not self.module]
         self.calls.append(id(node))
         self.homes.append(around)
         self.globals.append(set())
@@ -198,6 +242,14 @@ class Functions(Expressions):
         frame = Frame(entered=self.memory.running())
         frame |= {name: AbstractValue(kind=unknown.kind) for name in names}
         frame |= {argument.arg: AbstractValue(kind=unknown.kind) for argument in wanted.kwonlyargs}
+        if wanted.vararg is not None:
+            rest = {str(number): one for number, one in enumerate(args[len(names) :])}
+            frame[wanted.vararg.arg] = self.memory.new(
+                "tuple", parts=rest, of_input=any(one.of_input for one in rest.values())
+            )
+        if wanted.kwarg is not None:
+            others = {name: one for name, one in kwargs.items() if name not in frame}
+            frame[wanted.kwarg.arg] = self.memory.new("dict", parts=others, named="keywords")
         for name, default in zip(reversed(names), reversed(wanted.defaults), strict=False):
             frame[name] = made.get(f"default {name}") or self.evaluate(default)
         for argument, given in zip(wanted.kwonlyargs, wanted.kw_defaults, strict=True):

@@ -57,7 +57,8 @@ class Interpretation:
         self.functions: list[AbstractValue] = []
         self.lambdas: list[AbstractValue] = []
         self.of_others: dict[int, AbstractValue] = {}  # classes with a parent from elsewhere
-        self.made_of_others: list[AbstractValue] = []  # objects of these
+        self.bodies: list[AbstractValue] = []  # all classes
+        self.made: dict[int, AbstractValue] = {}  # an object of each class
         self.called: set[int] = set()
         self.times: Counter[int] = Counter()
         self.calls: list[int] = []
@@ -71,6 +72,8 @@ class Interpretation:
         self.imported = 0  # how many modules are being gone through, one within the other
         self.recursive: dict[int, bool] = {}  # whether a function calls itself
         self.branching: set[str] = set()  # names of tables that other tables are put into
+        self.once: frozenset[str] = frozenset()  # what `if x is None:` is about: given a value only the first time
+        self.causes: set[str] = set()  # names of errors that others are raised from
         self.runs = True
         self.bases: dict[int, list[AbstractValue]] = {}  # of the class that a method is of
         self.steps = 0
@@ -124,6 +127,9 @@ class Interpretation:
         self, name: str, args: Sequence[AbstractValue], *, node: ast.AST, owner: AbstractValue | None = None
     ) -> AbstractValue:
         """What nobody knows, given a piece of the input, gives another piece; given all of it, nobody can tell."""
+        for given in args:  # whose methods may be called by it
+            if given.kind == "object" and given is not owner and "class" in given.parts:
+                self.of_others[id(given.parts["class"])] = given.parts["class"]
         origin = (owner.origin if owner is not None else "") or name
         outside = is_outside(origin) and (owner is None or bool(owner.origin))
         if gives_a_number(name) or writes(name):

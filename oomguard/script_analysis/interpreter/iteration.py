@@ -74,16 +74,17 @@ class Iteration(Interpretation):
         """`for document in read_documents():` of a library that nothing is known of."""
         if not reads(abstract.origin) and not abstract.of_input:
             return abstract
-        self.memory.cannot_see_line(self.line, f"{abstract.origin}() may hold what is gone through here")
+        self.memory.cannot_see_line(self.line, f"{abstract.origin}() may hold what is iterated over here")
         if not reads(abstract.origin):
             return abstract
         item = AbstractValue(kind="unknown", of_input=True)
         return AbstractValue(kind="stream", fraction=1.0, item=item, born=abstract.born)
 
     def visit_Yield(self, node: ast.Yield) -> AbstractValue:
-        """`rows.append((yield))`: what somebody sends."""
-        self.memory.cannot_see(node, "what is sent into the generator is not followed")
-        return self.yields(node)
+        """`line = yield`: what somebody sends, a piece each time."""
+        self.yields(node)
+        self.memory.advance(AbstractValue(born=self.memory.frames[-1].entered))
+        return self.memory.new("document", of_input=True)
 
     def yields(self, node: ast.Yield) -> AbstractValue:
         """Give a value to whoever goes through the generator."""

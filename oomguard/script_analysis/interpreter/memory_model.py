@@ -20,6 +20,7 @@ from oomguard.script_analysis.interpreter.findings import (
 )
 from oomguard.script_analysis.interpreter.values import (
     ARRAYS,
+    CALLABLE,
     CONTAINED,
     COUNT,
     LISTS,
@@ -314,6 +315,9 @@ class MemoryModel:
         if holder.kind == "list" and item.kind == "path_of_many":
             holder.kind, holder.fraction, holder.item = "paths", 1.0, item
             return
+        if holder.kind in ("list", "dict") and item.kind in CALLABLE:
+            before = holder.item.parts if holder.item is not None and holder.item.kind == "choice" else {}
+            holder.item = AbstractValue(kind="choice", parts=before | {str(len(before)): item})
         if holder.kind in ("list", "dict") and (foreign or item.kind in ("output", "file", "object", "queue")):
             holder.item = holder.item or item
         if holder.kind in ("dict", "set", "counter") and item.of_input and self.is_of_piece(holder):

@@ -46,7 +46,7 @@ class Interpreter(Uncalled):
         for statement in body:
             self.steps += 1
             if self.steps > _MOST_STATEMENTS:
-                self.memory.cannot_see(statement, "comes after so many steps that it was not looked at")
+                self.memory.cannot_see(statement, "comes after so many steps that it was not analyzed")
                 return
             self.line = statement.lineno
             before = len(self.memory.held)
@@ -76,15 +76,17 @@ class Interpreter(Uncalled):
         if self.imported and "__name__" in text_source(statement.test):
             return  # what a module does as a script
         guarded = self._guarded(statement.test)
-        before = [abstract.kind for abstract in guarded]
+        before, once = [abstract.kind for abstract in guarded], self.once
         for abstract in guarded:
             abstract.kind = "bounded"
         # A single branch: an `else` could be for either.
         fetches = _asks_for_missing_file(statement.test) and not statement.orelse
         self.memory.missing_files += fetches
+        self.once |= _missing(statement.test)
         with self.memory.emptied_at(self._limit(statement.test)):
             self._branches([statement.body, statement.orelse], few=self._is_first_ones(statement.test))
         self.memory.missing_files -= fetches
+        self.once = once
         for abstract, kind in zip(guarded, before, strict=True):
             abstract.kind = kind
 
@@ -145,6 +147,11 @@ class Interpreter(Uncalled):
 
     visit_TryStar = visit_Try
 
+    def visit_Raise(self, statement: ast.Raise) -> None:
+        """Of an error that is raised nothing stays, but what it is raised from."""
+        if isinstance(statement.cause, ast.Name):
+            self.causes.add(statement.cause.id)
+
     def visit_Match(self, statement: ast.Match) -> None:
         subject = self.evaluate(statement.subject)
         for case in statement.cases:
@@ -162,8 +169,10 @@ class Interpreter(Uncalled):
                 self.bind(ast.Name(id=node.rest), subject)
 
     def visit_With(self, statement: ast.With | ast.AsyncWith) -> None:
+        managers: list[AbstractValue] = []
         for item in statement.items:
-            value = self.evaluate(item.context_expr, hint=text_source(item.optional_vars))
+            value = manager = self.evaluate(item.context_expr, hint=text_source(item.optional_vars))
+            managers.append(manager)
             enters = self.special(value, "__enter__") or self.special(value, "__aenter__")
             if enters is not None:
                 value = self.call_function(enters, [value], {})
@@ -172,6 +181,10 @@ class Interpreter(Uncalled):
             if item.optional_vars is not None:
                 self.bind(item.optional_vars, value)
         self.statements(statement.body)
+        for manager in reversed(managers):
+            leaves_it = self.special(manager, "__exit__") or self.special(manager, "__aexit__")
+            if leaves_it is not None:
+                self.call_function(leaves_it, [manager], {})
 
     visit_AsyncWith = visit_With
 
@@ -237,6 +250,19 @@ class Interpreter(Uncalled):
             for test in ends
             if isinstance(test, ast.Compare)
         )
+
+
+def _missing(test: ast.expr) -> frozenset[str]:
+    """What `if x is None`, `if not hasattr(o, "x")` is about."""
+    if isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.Is) and text_source(test.comparators[0]) == "None":
+        return frozenset({text_source(test.left)})
+    if not isinstance(test, ast.UnaryOp) or not isinstance(test.op, ast.Not):
+        return frozenset()
+    asked = test.operand
+    if isinstance(asked, ast.Call) and text_source(asked.func) == "hasattr" and len(asked.args) == 2:
+        name = asked.args[1].value if isinstance(asked.args[1], ast.Constant) else None
+        return frozenset({f"{text_source(asked.args[0])}.{name}"} if isinstance(name, str) else ())
+    return frozenset()
 
 
 def _asks_for_missing_file(test: ast.expr) -> bool:

@@ -91,6 +91,7 @@ class Frame(dict[str, "AbstractValue"]):
         super().__init__(names or {})
         self.entered = entered  # the loops that ran when the function was called
         self.births: dict[str, tuple[int, ...]] = {}
+        self.around: list[Frame] = []  # the names around the function
 
 
 @dataclass(eq=False, slots=True, kw_only=True)

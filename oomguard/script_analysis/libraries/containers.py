@@ -215,6 +215,14 @@ def _container(it: Expressions, call: Call) -> AbstractValue | None:
             if one.of_input or one.fraction > 0:
                 it.memory.grow(holder, one, call.node, spread=False)
         return AbstractValue()
+    if call.name == "fromfile" and len(call.args) > 1:  # array.fromfile(file, count)
+        if call.args[1].of_length:
+            return it.memory.make("growing-array", call.node, "bytes", 1.0)
+        it.memory.grow(holder, AbstractValue(kind="chunk", of_input=True), call.node, spread=True)
+        return AbstractValue()
+    if call.name == "tofile" and call.args and call.args[0].kind == "bytebuffer":
+        it.memory.grow(call.args[0], call.owner, call.node, spread=True)
+        return AbstractValue()
     if call.name in _ALL_OF_IT:
         if call.args:
             it.memory.grow(holder, it.iterated(call.args[0]), call.node, spread=True)

@@ -311,7 +311,7 @@ FUNCTIONS.update({
     **dict.fromkeys(("polars.scan_csv", "polars.scan_parquet", "polars.scan_ndjson", "dask.dataframe.read_csv",
                      "dask.dataframe.read_parquet", "dask.dataframe.read_json", "dask.bag.read_text",
                      "ray.data.read_text", "ray.data.read_json", "ray.data.read_csv", "ray.data.read_parquet",
-                     "data.read_text", "data.read_json", "data.read_csv", "data.read_parquet", "duckdb.connect",
+                     "data.read_text", "data.read_json", "data.read_csv", "data.read_parquet",
                      "pyarrow.dataset.dataset", "dataset.dataset", "pyarrow.csv.open_csv",
                      "duckdb.sql", "duckdb.query", "duckdb.read_csv", "duckdb.read_parquet"), _scan),
     **dict.fromkeys(

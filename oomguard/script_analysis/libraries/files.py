@@ -7,7 +7,7 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
-from oomguard.script_analysis.file_names import is_outside, is_small_file, path_name
+from oomguard.script_analysis.file_names import is_in_memory, is_outside, is_small_file, path_name
 from oomguard.script_analysis.interpreter.calls import ANYWHERE, FUNCTIONS, LAST_NAMES, methods_of
 from oomguard.script_analysis.interpreter.values import AbstractValue, text_source
 
@@ -28,7 +28,10 @@ def open_file(it: Expressions, call: Call) -> AbstractValue:
     hints = [path_name(call.node.args[0])] if call.node.args else []
     if isinstance(path.value, str):
         hints.append(path.value.rpartition("/")[2])
-    made = _opened(it, path, open_mode(call, 1), small=is_small_file(*hints, call.hint))
+    memory = in_memory(path, call.node.args[0] if call.node.args else None)
+    made = _opened(it, path, open_mode(call, 1), small=is_small_file(*hints, call.hint), memory=memory)
+    if made.kind == "bytebuffer":
+        return made
     made.named = " ".join((*hints, call.hint))
     if "t" not in open_mode(call, 1) and _gives_bytes(call.node):
         made.value = "binary"
@@ -55,7 +58,9 @@ def _open_by_library(it: Expressions, call: Call) -> AbstractValue | None:
 
 def open_path(it: Expressions, call: Call) -> AbstractValue:
     """Path.open."""
-    return _opened(it, call.owner, open_mode(call, 0), small=_is_small_path(call))
+    assert isinstance(call.node.func, ast.Attribute)
+    memory = in_memory(call.owner, call.node.func.value)
+    return _opened(it, call.owner, open_mode(call, 0), small=_is_small_path(call), memory=memory)
 
 
 def read_path(it: Expressions, call: Call) -> AbstractValue:
@@ -69,8 +74,17 @@ def _is_small_path(call: Call) -> bool:
     return is_small_file(path_name(call.node.func.value), call.hint)
 
 
-def _opened(it: Expressions, path: AbstractValue, mode: str, *, small: bool) -> AbstractValue:
+def in_memory(path: AbstractValue, node: ast.AST | None) -> bool:
+    """Whether files with this path are memory."""
+    return path.named == "memory" or is_in_memory(path.value) or is_in_memory(text_source(node))
+
+
+def _opened(it: Expressions, path: AbstractValue, mode: str, *, small: bool, memory: bool = False) -> AbstractValue:
     if any(letter in mode for letter in "wax+"):
+        if memory and not small and "+" not in mode:
+            made = it.memory.new("bytebuffer", named="memory")
+            made.born = ()  # it stays when it is closed
+            return made
         return path if path.kind in ("bytebuffer", "textbuffer") else AbstractValue(kind="output")
     small = path.small or small
     made = it.memory.new("file", small=small, item=AbstractValue(kind="line", of_input=not small))
@@ -89,7 +103,7 @@ def read_whole(
         return AbstractValue()
     it.memory.read_at(node)
     if file.kind == "path_of_many" or "many" in file.parts:
-        it.memory.assume(node, "each of the files is read whole, so that the largest must fit")
+        it.memory.assume(node, "each of the files is read whole, so the largest must fit")
         return it.memory.new("chunk" if binary else "document", of_input=True)
     return it.memory.make(rule, node, "bytes" if binary else "text", 1.0)
 
@@ -100,6 +114,7 @@ def _path(_: Expressions, call: Call) -> AbstractValue:
     return AbstractValue(
         kind="path",
         small=is_small_file(path_name(call.node), call.hint) or any(argument.small for argument in call.args),
+        named="memory" if any(in_memory(argument, None) for argument in call.args) else "",
     )
 
 
@@ -125,7 +140,8 @@ def _file_size(_: Expressions, __: Call) -> AbstractValue:
     return AbstractValue(kind="number", of_length=1.0)
 
 
-def _map_file(it: Expressions, call: Call) -> AbstractValue:
+def map_file(it: Expressions, call: Call) -> AbstractValue:
+    """mmap.mmap of a file: pages that the kernel can take back."""
     it.memory.read_at(call.node)
     return it.memory.new("mapped", fraction=1.0, of_input=True)
 
@@ -212,6 +228,15 @@ def _foreign_line(it: Expressions, call: Call) -> AbstractValue | None:
     return it.memory.new("line", of_input=True)
 
 
+def _received(it: Expressions, call: Call) -> AbstractValue | None:
+    """`socket.recv(4096)`, `pipe.recv()`: a piece of what is sent."""
+    if call.owner.kind not in ("unknown", "parameter", "object"):
+        return None
+    it.memory.advance(call.owner)
+    it.memory.read_at(call.node)
+    return it.memory.new("chunk" if call.args else "document", of_input=True)
+
+
 def _foreign_whole(it: Expressions, call: Call) -> AbstractValue | None:
     if call.owner.kind != "unknown" or call.owner.small or call.args or not call.owner.origin:
         return None
@@ -293,7 +318,6 @@ FUNCTIONS.update({
     "shutil.copyfileobj": _copy_file,
     **dict.fromkeys(("os.read", "os.pread"), _read_descriptor),
     "os.path.getsize": _file_size,
-    "mmap.mmap": _map_file,
 })  # fmt: skip
 LAST_NAMES.update({"open": _open_by_library})
 methods_of({"file"}, _file)
@@ -306,6 +330,7 @@ ANYWHERE.update(
         **dict.fromkeys(("download_fileobj", "retrbinary", "getfo", "download_to_file", "readinto"), _into_buffer),
         **dict.fromkeys(("read_text", "read_bytes"), read_path),
         "readline": _foreign_line,
+        **dict.fromkeys(("recv", "recvfrom", "recv_bytes", "recv_into", "recv_string"), _received),
         "read": _foreign_whole,
         "readlines": _foreign_lines,
         **dict.fromkeys(("download_as_text", "download_as_bytes", "download_as_string", "readall"), _blob),

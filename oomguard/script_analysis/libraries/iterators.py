@@ -126,6 +126,23 @@ def _chain(it: Expressions, call: Call) -> AbstractValue:
     return it.memory.new("stream", fraction=source.fraction, item=source.one(), of_input=True, parts={"of": source})
 
 
+def _tokenized(it: Expressions, call: Call) -> AbstractValue:
+    """tokenize.generate_tokens(file.readline): a token at a time."""
+    reads = call.args[0] if call.args else AbstractValue()
+    file = reads.parts.get("self", AbstractValue()) if reads.kind == "bound" else AbstractValue()
+    item = AbstractValue(kind="word", of_input=True)
+    whole = file.kind == "file" and not file.small and "many" not in file.parts
+    return it.memory.new("stream", fraction=1.0 if whole else 0.0, item=item, of_input=True)
+
+
+def _cycle(it: Expressions, call: Call) -> AbstractValue:
+    """itertools.cycle: all that has passed by is kept, to pass by again."""
+    source = it.iterated(call.args[0]) if call.args else AbstractValue()
+    if source.fraction <= 0 or source.kind not in STREAMED:
+        return source
+    return it.memory.keep_all(call.node, source)
+
+
 def _group(it: Expressions, call: Call) -> AbstractValue:
     """itertools.groupby: a key, and the items that follow one another with it."""
     source = it.iterated(call.args[0]) if call.args else AbstractValue()
@@ -172,6 +189,8 @@ def _range(it: Expressions, call: Call) -> AbstractValue:
 FUNCTIONS.update(
     {
         "itertools.tee": _tee,
+        "itertools.cycle": _cycle,
+        **dict.fromkeys(("tokenize.generate_tokens", "tokenize.tokenize"), _tokenized),
         "itertools.groupby": _group,
         **dict.fromkeys(
             (

@@ -54,7 +54,7 @@ def use_pool(it: Expressions, call: Call) -> AbstractValue | None:
     if lazy:
         if "imap" in call.name:
             it.memory.assumptions[call.node.lineno] = (
-                "the loop must keep up with the workers: imap keeps every result that it has not taken yet"
+                "the loop must keep up with the workers: imap keeps every result that the loop has not taken yet"
             )
         return it.memory.new("stream", fraction=source.fraction, item=result, of_input=True, parts={"of": source})
     kind = LIST_OF.get(result.kind) if result.of_input or result.fraction > 0 else None
@@ -72,7 +72,7 @@ def use_pool(it: Expressions, call: Call) -> AbstractValue | None:
 
 def _make_queue(it: Expressions, call: Call) -> AbstractValue:
     given = call.kwargs.get("maxsize") or (call.args[0] if call.args else None)
-    bounded = given is not None and given.value != 0
+    bounded = given is not None and not (isinstance(given.value, int) and given.value <= 0)
     return it.memory.new("queue", value="" if bounded else "unbounded")
 
 
@@ -154,6 +154,9 @@ def _when_done(it: Expressions, call: Call) -> AbstractValue | None:
     result = AbstractValue(kind="document", of_input=True)
     done = call.owner if call.owner.kind == "future" else AbstractValue(kind="future", of_input=True, item=result)
     apply(it, call.node, call.args[0], done)
+    submitted = isinstance(call.node.func, ast.Attribute) and isinstance(call.node.func.value, ast.Call)
+    if submitted and any(loop.fraction > 0 and not loop.bounded for loop in it.memory.loops):
+        it.memory.cannot_see(call.node, "tasks wait in a queue without a limit until a worker takes them")
     return AbstractValue(kind="none")
 
 
@@ -302,6 +305,14 @@ def _popen(it: Expressions, call: Call) -> AbstractValue:
     return it.memory.new("process", parts={"stdout": pipe, "stdin": AbstractValue(kind="output")})
 
 
+def _pickler(it: Expressions, call: Call) -> AbstractValue | None:
+    """pickle.Pickler(file).dump(x): it remembers each object that it has written."""
+    loops = [loop for loop in it.memory.loops if loop.fraction > 0 and loop.number not in call.owner.born]
+    if call.name == "dump" and loops and any(one.of_input for one in call.args):
+        it.memory.cannot_see(call.node, "a Pickler remembers all that it has written, until clear_memo()")
+    return AbstractValue()
+
+
 def _process(it: Expressions, call: Call) -> AbstractValue | None:
     if call.name == "communicate" and _program(call.node) not in _SMALL:
         it.memory.read_at(call.node)
@@ -343,6 +354,15 @@ def _database(it: Expressions, call: Call) -> AbstractValue | None:
         parts = [part for one in call.args for part in (one, *one.parts.values())]
         if any(one.of_input for one in parts):
             it.memory.cannot_see(call.node, "a database in memory keeps what is put into it")
+    if call.owner.value == "memory" and (
+        (call.name.startswith("execute") and any(one.fraction > 0 for one in call.args)) or call.name == "deserialize"
+    ):
+        it.memory.cannot_see(call.node, "a database in memory keeps what is put into it")
+    if call.name == "backup" and any(one.value == "memory" for one in call.args if one.kind == "database"):
+        it.memory.read_at(call.node)
+        it.memory.cannot_see(call.node, "copies a database into memory")
+    if call.name in ("begin", "connect", "__enter__"):
+        return call.owner
     if call.name in ("execute", "cursor", "executescript"):
         query = call.args[0].value if call.args else None
         if isinstance(query, str) and not query.lstrip().lower().startswith(("select", "with")):
@@ -354,8 +374,36 @@ def _database(it: Expressions, call: Call) -> AbstractValue | None:
 
 
 def _connect(it: Expressions, call: Call) -> AbstractValue:
-    name = call.args[0].value if call.args else None
+    name = (call.args[0] if call.args else call.kwargs.get("database", AbstractValue())).value
     return it.memory.new("database", value="memory" if isinstance(name, str) and ":memory:" in name else None)
+
+
+def _engine(it: Expressions, call: Call) -> AbstractValue:
+    """sqlalchemy.create_engine("sqlite://"): a database in memory."""
+    name = call.args[0].value if call.args else None
+    if isinstance(name, str) and (name in ("sqlite://", "sqlite:///") or ":memory:" in name):
+        return it.memory.new("database", value="memory")
+    return AbstractValue()
+
+
+def _connect_duckdb(it: Expressions, call: Call) -> AbstractValue:
+    """duckdb.connect(): in memory, unless it is given a file."""
+    name = call.args[0].value if call.args else call.kwargs.get("database", AbstractValue()).value
+    return it.memory.new("duckdb", named="memory" if not call.node.args or name == ":memory:" else "")
+
+
+def _use_duckdb(it: Expressions, call: Call) -> AbstractValue | None:
+    """A connection: what a query gives is not there before it is fetched; a table in memory is."""
+    query = call.args[0].value if call.args else None
+    makes = isinstance(query, str) and re.match(
+        r"\s*(create\b(?!.*\bview\b)|insert|copy\b.*\bfrom)", query, re.IGNORECASE | re.DOTALL
+    )
+    if call.owner.named == "memory" and makes and call.name in ("execute", "sql", "query", "executemany"):
+        it.memory.read_at(call.node)
+        it.memory.cannot_see(call.node, "a database in memory keeps what is put into it")
+    if call.name in ("cursor", "__enter__"):
+        return call.owner
+    return FUNCTIONS["duckdb.sql"](it, call) if call.name != "close" else AbstractValue()
 
 
 def _rows(it: Expressions, call: Call) -> AbstractValue | None:
@@ -392,7 +440,12 @@ FUNCTIONS.update(
         **dict.fromkeys(("subprocess.check_output", "subprocess.getoutput"), _output),
         "subprocess.run": _run,
         **dict.fromkeys(("subprocess.call", "subprocess.check_call", "os.system"), _start_program),
-        "subprocess.Popen": _popen,
+        **dict.fromkeys(
+            ("subprocess.Popen", "asyncio.create_subprocess_exec", "asyncio.create_subprocess_shell"), _popen
+        ),
+        "pickle.Pickler": lambda it, _: it.memory.new("pickler"),
+        "duckdb.connect": _connect_duckdb,
+        "sqlalchemy.create_engine": _engine,
         "os.popen": lambda it, call: _popen(it, call).parts["stdout"],
         **dict.fromkeys(("requests.get", "requests.post", "httpx.get", "requests.request"), _request),
         **dict.fromkeys(
@@ -404,6 +457,8 @@ FUNCTIONS.update(
     }
 )
 methods_of({"process"}, _process)
+methods_of({"pickler"}, _pickler)
+methods_of({"duckdb"}, _use_duckdb)
 methods_of({"response"}, _response)
 methods_of({"session"}, _session)
 methods_of({"database"}, _database)

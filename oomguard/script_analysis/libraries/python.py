@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from oomguard.script_analysis.interpreter.expressions import Expressions
 
 
+_MANY = 1_000_000  # items of a deque: more is as if there were no limit
 _MOST = 1e15  # a larger number is no size
 _NUMBERS = ("int", "float", "round", "sum", "min", "max", "any", "all", "ord", "hash", "abs")
 
@@ -189,7 +190,8 @@ def _digest(it: Expressions, _: Call) -> AbstractValue:
 
 
 def _deque(it: Expressions, call: Call) -> AbstractValue:
-    if "maxlen" in call.kwargs or len(call.args) > 1:
+    most = call.kwargs.get("maxlen") or (call.args[1] if len(call.args) > 1 else None)
+    if most is not None and most.kind != "none" and not (isinstance(most.value, int) and most.value > _MANY):
         return it.memory.new("bounded")
     return make_list(it, call)
 
@@ -213,7 +215,7 @@ def _set_attribute(it: Expressions, call: Call) -> AbstractValue:
     """setattr(object, name, value): in a loop, as many attributes as there are names."""
     named = len(call.args) > 2 and not isinstance(call.args[1].value, str)
     if named and it.memory.loops and call.args[2].of_input:
-        it.memory.cannot_see(call.node, "keeps an attribute for each name that there is")
+        it.memory.cannot_see(call.node, "keeps an attribute for each different name")
     elif len(call.args) > 2 and not named:
         call.args[0].parts[call.args[1].value] = call.args[2]
     return AbstractValue()
@@ -267,6 +269,11 @@ def _first_argument(_: Expressions, call: Call) -> AbstractValue | None:
     return call.args[0] if call.args else None
 
 
+def _type(_: Expressions, call: Call) -> AbstractValue:
+    given = call.args[0] if call.args else AbstractValue()
+    return given.parts.get("class", AbstractValue())
+
+
 def _error(it: Expressions, _: Call) -> AbstractValue:
     """The error that is handled, or its traceback as text."""
     return it.memory.new("exception", of_input=True, item=AbstractValue(kind="number", of_input=True))
@@ -304,7 +311,8 @@ FUNCTIONS.update(
         ),
         "codecs.iterdecode": lambda it, call: it.iterated(call.args[0]) if call.args else AbstractValue(),
         **dict.fromkeys(
-            ("builtins.str", "builtins.memoryview", "io.TextIOWrapper", "io.BufferedReader", "os.fspath"), same
+            ("builtins.str", "builtins.memoryview", "sys.intern", "io.TextIOWrapper", "io.BufferedReader", "os.fspath"),
+            same,
         ),
         "collections.deque": _deque,
         "builtins.len": _length,
@@ -324,6 +332,7 @@ FUNCTIONS.update(
         "builtins.getattr": _by_name,
         "importlib.import_module": lambda *_: AbstractValue(kind="module", value="a module imported by name"),
         "builtins.isinstance": lambda *_: AbstractValue(),
+        "builtins.type": _type,
         "io.StringIO": _buffer("textbuffer"),
         "io.BytesIO": _buffer("bytebuffer"),
         "array.array": _buffer("compact"),

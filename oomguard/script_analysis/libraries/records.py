@@ -139,7 +139,7 @@ def _member(it: Expressions, call: Call) -> AbstractValue:
     if call.name == "read" and not several:  # the one file that is in it
         return it.memory.make("whole-read", call.node, "bytes", 1.0)
     if call.name == "read":
-        it.memory.assume(call.node, "each of the files is read whole, so that the largest must fit")
+        it.memory.assume(call.node, "each of the files is read whole, so the largest must fit")
         return it.memory.new("chunk", of_input=True)
     if call.name in ("getmembers", "getnames", "namelist", "infolist"):
         return it.memory.new("paths", fraction=1.0)
@@ -229,7 +229,15 @@ methods_of({"record", "json"}, _record)
 # Texts: split, joined, copied.
 
 
+_TAKES_IN = frozenset({"append", "add", "extend", "insert", "appendleft", "setdefault"})
+
+
 def _text(it: Expressions, call: Call) -> AbstractValue | None:
+    if call.owner.named == "handed" and call.name in _TAKES_IN:
+        kept = any(one.kind != "number" and not one.is_constant for one in call.args)
+        if kept and not any(line == call.node.lineno for line, _ in it.memory.findings):
+            it.memory.cannot_see(call.node, "keeps what it is given; how often it is called is not known")
+        return AbstractValue()
     if call.name == "join" and call.args:
         return join(it, call.node, call.args[0])
     if call.name in ("split", "splitlines", "rsplit", "partition", "rpartition"):
@@ -260,7 +268,19 @@ def _text(it: Expressions, call: Call) -> AbstractValue | None:
     if call.name == "clear":
         it.memory.flush(call.owner)
         return AbstractValue()
+    if not hasattr(str, call.name) and not hasattr(bytearray, call.name):  # it is no text after all
+        return _of_caller(it, call) if call.owner.named == "handed" else it.memory.new("document", of_input=True)
     return AbstractValue(kind="number")
+
+
+def _of_caller(it: Expressions, call: Call) -> AbstractValue:
+    """What an object gives that somebody hands over: a request, a reader, a record."""
+    every = not call.args or call.args[0].value == -1
+    if call.name == "read" and every:
+        it.memory.cannot_see(call.node, "reads all that is sent, at once")
+    if call.name.startswith(("read", "recv", "get_payload")):
+        it.memory.advance(call.owner)
+    return it.memory.new("document", of_input=True, named="handed")
 
 
 def _split_kind(name: str, args: list[AbstractValue]) -> str:

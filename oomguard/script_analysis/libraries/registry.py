@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from oomguard.script_analysis.interpreter.calls import ANYWHERE, FRAME_METHODS, FUNCTIONS, LAST_NAMES, METHODS
 from oomguard.script_analysis.interpreter.values import TEXTS, AbstractValue, text_source
 from oomguard.script_analysis.libraries import containers as known_containers
+from oomguard.script_analysis.libraries import keepers as known_keepers
 from oomguard.script_analysis.libraries import processes as known_processes
 from oomguard.script_analysis.libraries import tokenizers as known_tokenizers
 
@@ -78,6 +79,13 @@ class _Libraries:
         if function.kind == "tokenizer":
             method = str(function.value or "")
             return known_tokenizers.encode(it, call.node, call.args, call.kwargs, name=method, wrapped=not method)
+        if function.kind == "sized":  # (ctypes.c_char * size)()
+            return it.memory.make("growing-array", call.node, "bytes", min(1.0, function.of_length or 1.0))
+        if function.kind == "cache_maker":
+            return known_keepers.make_cached(it, function, call)
+        if function.kind == "method_caller" and call.args:
+            given = list(function.parts.values())
+            return self.call_method(it, replace(call, owner=call.args[0], name=str(function.value), args=given))
         if function.kind == "parallel":
             return known_processes.collect_results(it, call.node, call.args)
         if known_tokenizers.is_tokenizer(name) and name.rpartition(".")[2][:1].isupper():

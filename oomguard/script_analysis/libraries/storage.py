@@ -8,6 +8,7 @@ from oomguard.script_analysis.file_names import is_small_file, path_name
 from oomguard.script_analysis.interpreter.calls import FUNCTIONS, methods_of
 from oomguard.script_analysis.interpreter.values import ARRAYS, AbstractValue, text_source
 from oomguard.script_analysis.libraries.containers import dtype_bytes
+from oomguard.script_analysis.libraries.files import in_memory
 
 if TYPE_CHECKING:
     import ast
@@ -40,6 +41,8 @@ def _opened(place: int, written: str = "wax", named: str = "") -> Handler:
         given = call.kwargs.get("mode") or (call.args[place] if len(call.args) > place else None)
         mode = given.value if given is not None and isinstance(given.value, str) else ""
         if mode and mode not in _DISK and any(letter in mode for letter in written):
+            if call.args and in_memory(call.args[0], call.node.args[0] if call.node.args else None):
+                it.memory.cannot_see(call.node, "an array in /dev/shm is memory, and grows as it is filled")
             return AbstractValue(kind="output")
         if call.node.args and is_small_file(path_name(call.node.args[0]), call.hint):
             it.memory.assume_small(call.node)

@@ -106,6 +106,8 @@ def apply(it: Expressions, node: ast.Call, function: AbstractValue, *items: Abst
         return it.call(node, function, list(items), {})
     if function.kind == "tokenizer":
         return encode(it, node, list(items), {})
+    if it.special(function, "__call__") is not None:
+        return it.call(node, function, list(items), {})
     return it.unknown_call("", list(items), node=node)
 
 

@@ -22,6 +22,12 @@ class MemoryReading:
     shmem: int  # the part of it that is tmpfs, /dev/shm and shared memory
     cache: int | None  # page cache charged to the job; None: only a cgroup knows
     exact: bool  # False: an upper bound
+    likely: int | None = None  # what it holds by the last exact look, where that may be less than it holds by now
+
+    @property
+    def for_people(self) -> int:
+        """What to call its memory: the budget is kept by the upper bound."""
+        return self.unreclaimable if self.likely is None else self.likely
 
 
 class Backend(Protocol):

@@ -30,9 +30,11 @@ if TYPE_CHECKING:
     from oomguard.kernel.proc.memory import ForkFamily
     from oomguard.supervision.options import Way
 
-CANNOT = "a burst can exceed it, kernel memory is not counted, swap stays enabled, and counts"
+CANNOT = "a burst can exceed it, kernel memory is not counted, and swap stays enabled and counts"
 _NEAR_FRACTION = 0.8  # of the budget: from here on shared pages are divided, which costs 8.6 ms for each GB
-_EXACT_COST_PART = 10  # exact looks take at most one tenth of the time
+_EXACT_COST_PART = 10  # exact looks take at most one tenth of the time,
+_FAR_COST_PART = 200  # and far from the budget half a hundredth: there they only tell how much it was
+_EXACT_SECONDS_A_BYTE = 2e-11
 _KILL_PATIENCE_SECONDS = 10.0
 _SURE_LOOKS = 3
 
@@ -72,7 +74,8 @@ class PollingBackend:
         self._family: ForkFamily | None = None
         self._looked_at: frozenset[int] = frozenset()  # the processes of the last exact look
         self._shared_twice = 0  # what the bound counted too often then
-        self._next_exact = 0.0
+        self._next_exact = self._next_far = 0.0
+        self._highest = 0  # that was seen of a job of several processes, pages that they share once
 
     def watch_below(self, pid: int, *, without: frozenset[int] = frozenset(), family: ForkFamily | None = None) -> None:
         """The job is what lives below this process, such as the reaper; except for `without` and what they start.
@@ -102,6 +105,8 @@ class PollingBackend:
     def read_memory(self, *, exact: bool = False) -> MemoryReading:
         """The upper bound; near the budget, less what it was found to count twice; or `exact`, what it really is.
 
+        Far from it what is `likely` is found out now and then, for people to be told.
+
         What is counted twice changes without the bound when a process ends, forks, or writes to a page that it shared,
         so near the budget it is found out anew, at once or now and then: it costs 8.6 ms for each GB.
         """
@@ -112,18 +117,35 @@ class PollingBackend:
         bound = sum(bounds.values()) + self._unmapped(files, bounds, exact=False)
         began = time.monotonic()
         is_near = bound >= _NEAR_FRACTION * self.limits.budget
-        if not exact and not is_near:
-            return MemoryReading(unreclaimable=bound, shmem=files, cache=None, exact=False)
-        if not exact and self._looked_at == bounds.keys() and began < self._next_exact:
-            return MemoryReading(unreclaimable=max(0, bound - self._shared_twice), shmem=files, cache=None, exact=False)
+        known = self._shared_twice if self._looked_at == bounds.keys() else 0
+        likely = max(0, bound - known)
+        if not exact and not is_near and not self._is_worth_a_look(len(bounds), bound, began):
+            self._highest = max(self._highest, likely)
+            return MemoryReading(unreclaimable=bound, shmem=files, cache=None, exact=False, likely=likely)
+        if not exact and is_near and self._looked_at == bounds.keys() and began < self._next_exact:
+            return MemoryReading(unreclaimable=likely, shmem=files, cache=None, exact=False)
         # The family first: what changes meanwhile, a fork or an end, then makes the answer too low for one look, and
         # nobody is stopped for pages that are another's.
         of_the_family = self._family.shared_since() if self._family is not None else 0
         held = max(0, self._memory.exact(bounds) - of_the_family) + self._unmapped(files, bounds, exact=True)
         self._looked_at = frozenset(bounds)
         self._shared_twice = max(0, bound - held)
-        self._next_exact = began + self._pause_seconds(time.monotonic() - began, bound, held)
-        return MemoryReading(unreclaimable=held, shmem=files, cache=None, exact=True)
+        cost_seconds = time.monotonic() - began
+        self._next_exact = began + self._pause_seconds(cost_seconds, bound, held)
+        self._next_far = began + cost_seconds * _FAR_COST_PART
+        self._highest = max(self._highest, held)
+        if exact or is_near:
+            return MemoryReading(unreclaimable=held, shmem=files, cache=None, exact=True)
+        return MemoryReading(unreclaimable=bound, shmem=files, cache=None, exact=False, likely=held)
+
+    def _is_worth_a_look(self, processes: int, bound: int, now: float) -> bool:
+        """Whether several processes may hold more than ever, and there is time to see how much they share.
+
+        The bound stays when one writes to a page that it shared.
+        """
+        headroom_seconds = (self.limits.budget - bound) / FASTEST_BYTES_A_SECOND
+        may_be_new = processes > 1 and bound > self._highest and now >= self._next_far
+        return may_be_new and headroom_seconds > bound * _EXACT_SECONDS_A_BYTE
 
     def _pause_seconds(self, cost_seconds: float, bound: int, held: int) -> float:
         """Until the next exact look; sooner where the job can pass its budget without the bound growing."""

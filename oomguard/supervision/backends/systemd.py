@@ -72,8 +72,8 @@ def find_scope_manager(root: Path = Path("/")) -> ScopeManager:
     runtime = root / f"run/user/{os.getuid()}"
     if not (runtime / "bus").exists():
         raise MemcgUnavailable(
-            f"user {os.getuid()} has no session bus (/run/user/{os.getuid()}/bus): logged in by su, cron or a "
-            "service, not by a session",
+            f"user {os.getuid()} has no session bus (/run/user/{os.getuid()}/bus): this was started by su, cron or "
+            "a service, not in a login session",
             do=f"sudo loginctl enable-linger {os.getuid()}",
         )
     # su and cron leave the variable out, though the bus is there.

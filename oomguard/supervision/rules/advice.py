@@ -167,7 +167,7 @@ CURES = (
     ),
     _cure(r"\blist\(csv\.|\blist\(\w*reader|\bsorted\(", "it holds all rows at once: go through them one by one"),
 )
-_GROWING = re.compile(r"\.(append|extend|add|update|setdefault)\(|\+=")
+_GROWING = re.compile(r"\.(append|extend|add|update|setdefault)\(|\+=(?!\s*(len|sum|abs|int|float|round|ord)\(|\s*\d)")
 
 
 def cure_of(source: str, entries: frozenset[tuple[str, str]]) -> str:
@@ -349,7 +349,7 @@ def _more_memory(held: Snapshot, line: tuple[Forecast, OpenInput] | None, machin
     need = int(line[0].at_end * _SWAP_MARGIN)
     if need <= held.budget:
         return []
-    told = f"the whole input would need about {format_size(line[0].at_end)}, if it is read once"
+    told = f"the whole input needs about {format_size(line[0].at_end)}, if it is read once"
     room = held.unreclaimable + (machine_available or 0)
     if machine_available is not None and need <= room:
         return [f"{told}: --max-rss {_round_up(need)} is enough, and this machine has it"]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from oomguard.kernel.model import ProcessStack, StackFrame
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 _LIBRARY = re.compile(r"/(site|dist)-packages/|/lib(64)?/python3|/bin/[^/.]+$|/oomguard/supervision/")
 _CELL = re.compile(r"<ipython-input-|<stdin>$")
 _HELPER = re.compile(r"resource_tracker|multiprocessing\.forkserver|semaphore_tracker")
+_ALIKE = 0.75  # of the largest process: so much makes a process about as large
 # What stands between a waiting thread and the kernel, as these files of Python's library name it.
 _WAITING = re.compile(
     r"/(threading|queue|selectors|socket|ssl|sched|multiprocessing/(connection|queues|synchronize|popen_\w+)"
@@ -99,12 +101,16 @@ def only_waits(source: str) -> bool:
 
 
 def first_shown(
-    stacks: Sequence[ProcessStack], working: dict[int, int], grown: Sequence[tuple[str, int]]
+    stacks: Sequence[ProcessStack],
+    working: dict[int, int],
+    grown: Sequence[tuple[str, int]],
+    sizes: Mapping[int, int] = MappingProxyType({}),
 ) -> list[ProcessStack]:
     """The stacks of each process in the order that people want to see them; the processes stay in theirs.
 
     First the thread in which memory grew; then the one that ran last (`working`: pid -> thread); then those that do
-    not wait; and of these, those that are in the user's own code.
+    not wait; and of these, those that are in the user's own code. Of the processes, those that work go before those
+    that only wait if they are about as large (`sizes`, by pid): of workers alike, some have done their part.
     """
     lines = set(grown)
     order: dict[int, int] = {}
@@ -116,4 +122,18 @@ def first_shown(
         ran = working.get(stack.pid) == stack.thread
         return order[stack.pid], not grew, not ran, waits(stack), user_frame(stack.frames) is None
 
-    return sorted(stacks, key=rank)
+    shown = sorted(stacks, key=rank)
+    leading = {stack.pid: stack for stack in reversed(shown)}
+    largest = max((sizes.get(pid, 0) for pid in leading), default=0)
+
+    def comes_later(stack: ProcessStack) -> bool:
+        if not largest:
+            return False
+        return sizes.get(stack.pid, 0) < _ALIKE * largest or _is_idle(leading[stack.pid])
+
+    return sorted(shown, key=comes_later)
+
+
+def _is_idle(stack: ProcessStack) -> bool:
+    innermost = stack.frames[0] if stack.frames else None
+    return innermost is not None and (waits(stack) or only_waits(innermost.source))

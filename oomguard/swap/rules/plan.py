@@ -60,7 +60,7 @@ def _closed_for_us(machine: SwapMachine, size: int) -> SwapConcern | None:
     return SwapConcern(
         effect="none",
         text=f"{machine.swap_max_of} may not swap (memory.swap.max is 0): nothing started from here can use it; "
-        "other programs of this machine can. To allow it for a job (in Docker: docker run --memory-swap SIZE):",
+        "other programs on this machine can. To allow it for a job (in Docker: docker run --memory-swap SIZE):",
         command="systemd-run --scope -p MemorySwapMax=infinity COMMAND",
     )
 
@@ -113,7 +113,7 @@ def _zram(machine: SwapMachine) -> SwapConcern | None:
     return SwapConcern(
         effect="note",
         text=f"zram is in use already ({zram[0].path}, {format_size(zram[0].size)}, priority "
-        f"{zram[0].priority}) and is filled first, so that the pages swapped last, which are needed soonest, go to the "
+        f"{zram[0].priority}) and is filled first, so the pages swapped last, which are needed soonest, go to the "
         "disk. On a fast disk, zswap in front of it works better; to remove the zram:",
         command=as_root(f"swap remove {shell_word(zram[0].path)}"),
     )
@@ -206,7 +206,7 @@ def pick_place(places: Sequence[PlaceFacts], size: int) -> PlaceFacts:
     """
     if not places:
         raise SwapRefused(
-            "no disk here can hold a swap file: that takes a writable ext4, xfs or btrfs on a disk of this machine",
+            "no disk here can hold a swap file: that needs a writable ext4, xfs or btrfs on a disk of this machine",
             do="oomguard swap --size SIZE --path FILE --dry-run  # says what is wrong with one place",
         )
     with_room = [place for place in places if largest_size(place) >= size]
@@ -216,7 +216,7 @@ def pick_place(places: Sequence[PlaceFacts], size: int) -> PlaceFacts:
             check_room(roomiest, size)
         raise SwapRefused(
             f"{format_size(size)} fits on none of the {len(places)} disks: there is room for at most "
-            f"{format_size(largest_size(roomiest))} on {roomiest.mount_point}, where 10 % is kept free",
+            f"{format_size(largest_size(roomiest))} on {roomiest.mount_point}, where 10% is kept free",
             do=f"oomguard swap --size {largest_size(roomiest) // MIB}M, or make room on one of them",
         )
     return max(with_room, key=lambda place: (place.disk.bytes_per_second, place.free))

@@ -40,9 +40,9 @@ class NoRecipe:
     because: str
 
 
-_IN_RAM = NoRecipe(because="its files are in memory already, so that swapping to them frees none")
+_IN_RAM = NoRecipe(because="its files are in memory already, so swapping to them frees none")
 _NETWORK = NoRecipe(because="over the network the kernel may need memory to free memory, and stop for good")
-_NO_OWNER = NoRecipe(because="it keeps no file modes, so that any user could read the swapped memory")
+_NO_OWNER = NoRecipe(because="it keeps no file modes, so any user could read the swapped memory")
 _READ_ONLY = NoRecipe(because="nothing can be written to it")
 
 _REFUSED = {
@@ -53,8 +53,8 @@ _REFUSED = {
     "overlay": NoRecipe(because="the kernel supports no swap file on an overlay, such as a container's root"),
     "aufs": NoRecipe(because="the kernel supports no swap file on a stacked file system"),
     "ecryptfs": NoRecipe(because="the kernel supports no swap file on a stacked file system"),
-    "zfs": NoRecipe(because="it has no swap files, and a zvol as swap may hang the machine when memory is short"),
-    "bcachefs": NoRecipe(because="it has no swap files yet"),
+    "zfs": NoRecipe(because="it supports no swap files, and a zvol as swap may hang the machine when memory is short"),
+    "bcachefs": NoRecipe(because="it supports no swap files yet"),
     "nilfs2": NoRecipe(because="it moves its files' blocks, which the kernel does not allow for swap"),
     "nfs": _NETWORK, "nfs4": _NETWORK, "cifs": _NETWORK, "smb3": _NETWORK, "9p": _NETWORK, "ceph": _NETWORK,
     "afs": _NETWORK, "glusterfs": _NETWORK, "lustre": _NETWORK, "gpfs": _NETWORK, "beegfs": _NETWORK,
@@ -63,7 +63,7 @@ _REFUSED = {
     "squashfs": _READ_ONLY, "erofs": _READ_ONLY, "iso9660": _READ_ONLY, "udf": _READ_ONLY, "cramfs": _READ_ONLY,
     "proc": _READ_ONLY, "sysfs": _READ_ONLY, "cgroup": _READ_ONLY, "cgroup2": _READ_ONLY,
 }  # fmt: skip
-_FUSE = NoRecipe(because="a program serves it, which may itself need the memory that swapping is to free")
+_FUSE = NoRecipe(because="a program serves it, which may itself need the memory that swapping is meant to free")
 
 
 _FALLOCATE = SwapRecipe(fill="fallocate")
@@ -201,7 +201,7 @@ def check_room(place: PlaceFacts, size: int) -> None:
     smaller = f"--size {most // MIB}M fits, or " if most >= 64 * MIB else ""
     raise SwapRefused(
         f"{format_size(size)} does not fit on {place.mount_point}: {format_size(place.free)} of "
-        f"{format_size(place.total)} is free, and {format_size(place.total * KEEP_FREE)} (10 %) is kept free",
+        f"{format_size(place.total)} is free, and {format_size(place.total * KEEP_FREE)} (10%) is kept free",
         do=f"{smaller}--path FILE on another disk, or make room: du -xh {shlex.quote(place.mount_point)} | sort -h",
     )
 

@@ -145,7 +145,7 @@ class _Maker:
         refusal = swap_switch.switch_on(path, priority=priority)
         if refusal is not None and refusal.needs_zeros:
             # Linux 5.7 and 5.8 took no block of ext4 that was allocated and never written.
-            self._events.on_note(f"the kernel refuses it as allocated ({refusal.because}): writing zeros")
+            self._events.on_note(f"the kernel refuses the file as fallocate made it ({refusal.because}): writing zeros")
             self._write_zeros()
             swap_switch.format_as_swap(path)
             refusal = swap_switch.switch_on(path, priority=priority)

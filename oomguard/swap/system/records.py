@@ -19,7 +19,7 @@ from oomguard.errors import InUse, NeedsPrivilege, SwapFailed
 from oomguard.formats.mounts import add_line, has_swap_line, remove_swap_lines, without_swap_lines
 from oomguard.kernel import safe_files
 from oomguard.kernel.plain_files import read_regular
-from oomguard.text import as_root
+from oomguard.text import as_root, shell_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +68,8 @@ class SwapRecords:
                 stream.write(text.encode(errors="surrogateescape"))
         except OSError as error:
             raise SwapFailed(
-                f"cannot record what is made in {file.parent}: {error.strerror}", do=f"df -h {file.parent}"
+                f"cannot record what is made in {file.parent}: {error.strerror}",
+                do=f"df -h {shell_word(str(file.parent))}",
             ) from error
 
     def forget(self, path: str) -> None:

@@ -19,10 +19,10 @@ def nohang_acts(settings: str) -> str:
 def test_earlyoom() -> None:
     """Source: earlyoom(1); Debian starts it with -r 3600."""
     assert (
-        earlyoom_acts(["-r", "3600"]) == "when less than 10 % of memory is available and less than 10 % of swap is free"
+        earlyoom_acts(["-r", "3600"]) == "when less than 10% of memory is available and less than 10% of swap is free"
     )
-    assert "less than 5 % of memory" in earlyoom_acts(["-m", "5,2", "-s", "100", "--avoid", "(^|/)(init)$"])
-    assert "less than 100 % of swap" in earlyoom_acts(["-m5", "-s100"])
+    assert "less than 5% of memory" in earlyoom_acts(["-m", "5,2", "-s", "100", "--avoid", "(^|/)(init)$"])
+    assert "less than 100% of swap" in earlyoom_acts(["-m5", "-s100"])
     assert "less than 400000 KiB of memory" in earlyoom_acts(["-M", "400000,200000"])
 
 
@@ -37,7 +37,7 @@ def test_oomd() -> None:
 def test_nohang() -> None:
     """Source: nohang.conf as it is shipped."""
     shipped = "##\nsoft_threshold_min_mem  = 5 %\nhard_threshold_min_mem = 2 %\nsoft_threshold_min_swap = 10 %\n"
-    assert nohang_acts(shipped) == "when less than 5 % of memory is available (2 %: SIGKILL)"
+    assert nohang_acts(shipped) == "when less than 5% of memory is available (2%: SIGKILL)"
     assert "400 M" in nohang_acts(shipped.replace("5 %", "400 M"))
 
 

@@ -33,7 +33,7 @@ def test_an_xz_that_asks_for_half_a_gigabyte_is_refused_with_a_line_that_reads_i
     done = diagnose(tmp_path, "bomb.log.xz")
     assert done.returncode == 1
     assert "takes more than" in done.stderr
-    assert "xz -dc 'bomb.log.xz' | oomguard diagnose -" in done.stderr
+    assert "xz -dc bomb.log.xz | oomguard diagnose -" in done.stderr
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="Python reads .zst itself")

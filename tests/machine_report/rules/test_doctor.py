@@ -79,7 +79,7 @@ def test_a_good_machine_is_fine() -> None:
         ({"areas": (DISK, ZRAM)}, "zram", "before the disk", "swap remove /dev/zram0"),
         ({"zswap": False}, "zswap", "uncompressed", "zswap/parameters/enabled"),
         ({"overcommit": 2, "committed": 31 * GIB}, "overcommit", "beyond 32.0 GiB, of which 31.0 GiB", "vm.overcommit_memory=0"),
-        ({"pressure": replace(CALM, some_60s=0.4)}, "pressure", "40 %", "swap status"),
+        ({"pressure": replace(CALM, some_60s=0.4)}, "pressure", "40%", "swap status"),
         ({"pressure": None}, "pressure", "psi=1", ""),
         ({"oom_kills": 3}, "kills", "3 processes", "oomguard diagnose"),
         ({"tmpfs": (TmpfsFacts(mount_point="/dev/shm", size=64 * MIB, used=0),)}, "/dev/shm", "bus error", "--shm-size"),
@@ -108,7 +108,7 @@ def test_memory_that_could_be_better(changed: dict[str, Any], topic: str, words:
         ({"stacks": StackFacts(readers=("py-spy",), ptrace_scope=3, may_trace_all=False)}, "stacks", "next boot", "sysctl.d"),
         ({"logs": (replace(KMSG, unread="it may not be read", do="sudo dmesg"),)}, "kernel log", "may not be read", "sudo dmesg"),
         ({"logs": ()}, "kernel log", "not available", "on the host"),
-        ({"killers": (KillerFacts(name="earlyoom", acts="when less than 10 % is left"),)}, "earlyoom", "less than 10 %", "--avoid"),
+        ({"killers": (KillerFacts(name="earlyoom", acts="when less than 10% is left"),)}, "earlyoom", "less than 10%", "--avoid"),
         ({"killers": (KillerFacts(name="systemd-oomd", acts="when"),)}, "systemd-oomd", "before the kernel", "ManagedOOMPreference=avoid"),
         ({"ulimits": {"Max address space": 8 * GIB, "Max open files": 64}}, "ulimits", "address space 8.0 GiB (ulimit -v); open files 64", "ulimit -v unlimited"),
         ({"oom_score_adj": 500}, "oom score", "sooner", "choom"),
@@ -158,7 +158,7 @@ def test_screens(check_screen: Callable[[str, str], None]) -> None:
         GOOD, cgroup=CgroupFacts(layout="v2", read_only=True, levels=(TIGHT, OPEN), hidden_max=None), container="docker",
         enforcement=EnforcementFacts(way="polling", cannot="a burst can exceed it", better=(BetterWay(
             way="cgroup v2", why="the cgroup filesystem is read-only here, as is usual in containers", do="docker run --memory SIZE ..."),)),
-        killers=(KillerFacts(name="earlyoom", acts="when less than 10 % of memory is available and less than 10 % of swap is free"),),
+        killers=(KillerFacts(name="earlyoom", acts="when less than 10% of memory is available and less than 10% of swap is free"),),
         ulimits={"Max address space": 8 * GIB}, logs=(), stacks=StackFacts(readers=(), ptrace_scope=1, may_trace_all=False),
     )  # fmt: skip
     check_screen("doctor-container.txt", screen(render_report(report(bad, areas=(), oom_kills=2, zswap=None))))

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from oomguard.errors import BadInput, NothingFound, Stopped
 from oomguard.preparation.api import prepare
-from oomguard.preparation.cluster import job_place, receipts, shard_shares
+from oomguard.preparation.cluster import job_place, receipts, shard_shares, shard_table
 from oomguard.preparation.cluster.finishing import finish, finish_share
 from oomguard.preparation.cluster.shard_plan import At, PlannedShard, plan_shards, share_of, stretches_of
 from oomguard.preparation.cluster.unit_queue import do_units
@@ -206,6 +206,7 @@ def test_what_somebody_else_put_there_stays(tmp_path: Path) -> None:
     assert files(tmp_path / "out") == alone
 
 
+@pytest.mark.slow
 def test_a_damaged_receipt_of_a_shard_whose_parts_are_gone(tmp_path: Path) -> None:
     """The lines that are named, one after the other, lead to the same shards."""
     (tmp_path / "a b").mkdir()
@@ -225,6 +226,20 @@ def test_a_damaged_receipt_of_a_shard_whose_parts_are_gone(tmp_path: Path) -> No
     do_units(job).require_success()
     finish(job)
     assert files(tmp_path / "a b/out") == alone
+
+
+def test_the_line_for_a_damaged_table_of_shards_leads_to_the_same_shards(tmp_path: Path) -> None:
+    (tmp_path / "a 'b'").mkdir()
+    alone, job = alone_and_planned(tmp_path / "a 'b'", *CASES[2])
+    finish_share(job, 0, 2)
+    (job.parts / shard_table.TABLE).write_text('{"shards": []')
+    with pytest.raises(BadInput, match="damaged") as refused:
+        finish(job)
+    line = refused.value.do.partition(", then oomguard work again")[0]
+    subprocess.run(["sh", "-c", line], check=True)
+    do_units(job).require_success()
+    finish(job)
+    assert files(tmp_path / "a 'b'/out") == alone
 
 
 @pytest.mark.slow

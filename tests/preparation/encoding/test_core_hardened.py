@@ -16,6 +16,7 @@ import hatch_build
 from oomguard.preparation.encoding import native
 from oomguard.preparation.encoding.native import SLACK_TOKENS, Encoder, Status, Tier
 from tests.preparation.encoding.core_texts import NAMES, SPLITTERS, encoder_of, expected, hostile, rank_file, tiers
+from tests.properties import some_of
 
 # Compiles the core, and again for each fault: in one worker.
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("compiled")]
@@ -105,7 +106,7 @@ def fuzz_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return program
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", some_of(NAMES, one_in=2))
 def test_hostile_text_with_sanitizers(name: str, fuzz_program: Path) -> None:
     splitter = SPLITTERS[name]
     seed = str(random.SystemRandom().randrange(1 << 40))  # another each time: a failure names it
@@ -139,7 +140,7 @@ MUTANTS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("mutant", [None, *MUTANTS])
+@pytest.mark.parametrize("mutant", [None, *some_of(list(MUTANTS), one_in=3)])
 def test_mutants_are_caught(mutant: str | None, tmp_path: Path) -> None:
     """Each of these faults is found by one of the checks above; where there is none, none is found."""
     native_needed()

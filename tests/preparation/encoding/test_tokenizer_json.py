@@ -2,6 +2,7 @@
 
 import json
 import random
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +33,16 @@ DIGITS = {"type": "Digits", "individual_digits": True}
 
 def made(*, regex: str | None = PATTERNS["llama3"], steps: list[Any] | None = None, **changes: Any) -> dict[str, Any]:
     """A small tokenizer.json with something changed."""
-    whole = make_json(RANKS, regex=regex, added=[END])
+    whole = dict(_plain(regex))
     if steps is not None:
         whole["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": steps}
     model = {key[6:]: changes.pop(key) for key in list(changes) if key.startswith("model_")}
     return {**whole, **changes, "model": {**whole["model"], **model}}
+
+
+@cache
+def _plain(regex: str | None) -> dict[str, Any]:
+    return make_json(RANKS, regex=regex, added=[END])
 
 
 def look_at(whole: dict[str, Any], file: str = "x.json") -> EncodingSpec:
@@ -126,7 +132,7 @@ def changed_model(**changes: Any) -> dict[str, Any]:
     return made(**{f"model_{key}": value for key, value in changes.items()})
 
 
-MERGES = make_json(RANKS, regex=None)["model"]["merges"]
+MERGES = made()["model"]["merges"]
 FAST = {
     "llama3": made(),
     "gpt2": made(regex=None),

@@ -1,5 +1,6 @@
 """JSON Lines in, the same documents out, whatever the size of pieces and wherever reading is broken off."""
 
+import contextlib
 import json
 import tempfile
 import tracemalloc
@@ -13,6 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from oomguard.errors import BadInput, BudgetTooSmall, Changed
+from oomguard.preparation.encoding.native import CoreUnavailable
 from oomguard.preparation.engines.line_feed import LineTooLong
 from oomguard.preparation.reading import lines as line_parser
 from oomguard.preparation.reading.line_stream import iter_lines
@@ -135,8 +137,8 @@ def test_truncated_compression(tmp_path: Path, name: str) -> None:
         ('{"text": "a"', "a.jsonl:2: not JSON: Expecting ',' delimiter, at character 13"),
         ("[1, 2]", "a.jsonl:2: a JSON array, not an object"),
         ("7", "a.jsonl:2: a number, not an object"),
-        ('{"content": "a", "id\\u001b": 1}', 'a.jsonl:2: no field "text"; there are: "content", "id\\x1b"'),
-        ("{}", 'a.jsonl:2: no field "text"; there are: none'),
+        ('{"content": "a", "id\\u001b": 1}', 'a.jsonl:2: no field "text"; the fields are: "content", "id\\x1b"'),
+        ("{}", 'a.jsonl:2: no field "text"; the fields are: none'),
         ('{"text": null}', 'a.jsonl:2: the field "text" is null, not a string'),
         ('{"text": 5}', 'a.jsonl:2: the field "text" is a number, not a string'),
         ('{"text": ["a"]}', 'a.jsonl:2: the field "text" is a JSON array, not a string'),
@@ -177,6 +179,14 @@ def test_bytes_that_are_no_utf8(tmp_path: Path) -> None:
     assert documents_in(read(path, "jsonl", errors="replace")) == [b"one", b"\xc3\xa9\xff"]
     path.write_bytes(b'{"text": "one"}\n{"text": "\xc3\xa9\xff"}\n{"text": "\\ud800"}')
     assert documents_in(read(path, "jsonl", errors="skip")) == [b"one", b"\xc3\xa9\xff", "�".encode()]
+
+
+def test_escaped_surrogates_beside_bytes_that_are_no_utf8(tmp_path: Path) -> None:
+    """Such an escape is U+FFFD, as in a line that is UTF-8; it makes no byte of its own, and no character with others."""
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(rb'{"text": "\ud800 \\udc80 \udcc3\udca9 \ud83d\ude00 \"' + b"\xff\xe4\xb8" + rb'\udc80"}')
+    [document] = documents_in(read(path, "jsonl", errors="replace"))
+    assert document == '� \\udc80 �� \U0001f600 "'.encode() + b"\xff\xe4\xb8" + "�".encode()
 
 
 def test_the_first_line_of_each_chunk_is_known(tmp_path: Path) -> None:
@@ -289,14 +299,23 @@ def test_a_large_line_is_what_a_small_one_is(
         assert outcome() == small
 
 
-def test_a_large_line_is_never_whole_as_a_text_of_python(tmp_path: Path) -> None:
+@pytest.mark.parametrize("with_core", [True, False])
+def test_a_large_line_is_never_whole_as_a_text_of_python(with_core: bool) -> None:
     """With one emoji it would take four bytes for each character."""
     line = json.dumps({"text": "word " * 1_600_000 + "🙂"}, ensure_ascii=False).encode() + b"\n"
+    missing = mock.patch.object(line_parser, "utf8_prefix", side_effect=CoreUnavailable("", do=""))
     tracemalloc.start()
     try:
-        found = line_parser.parse_lines(line, field="text", errors="strict", at_start=False)
+        with contextlib.nullcontext() if with_core else missing:
+            found = line_parser.parse_lines(line, field="text", errors="strict", at_start=False)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     assert len(found.text) == 8_000_004
     assert peak < 2.2 * len(line), "its parts, and all of them together"
+
+
+@given(st.binary(max_size=12) | st.text(max_size=12).map(lambda text: text.encode("utf-8", "surrogatepass")))
+def test_without_the_core_utf8_is_told_in_parts(data: bytes) -> None:
+    with mock.patch.object(line_parser, "_PART", 3):
+        assert line_parser._is_utf8_in_parts(data) == line_parser._is_utf8(data)

@@ -283,7 +283,7 @@ def test_columns_of_a_header(tmp_path: Path) -> None:
     path.write_text("\ufefftext,id\r\n\r\na,1\r\n")
     assert documents_in(read("csv", path)) == ["a"]
     path.write_text("body,id\na,1\n")
-    with pytest.raises(BadInput, match='no column "text"; there are: "body", "id"'):
+    with pytest.raises(BadInput, match='no column "text"; the columns are: "body", "id"'):
         read("csv", path)
 
 
@@ -595,3 +595,22 @@ def test_members_of_a_tar_that_are_passed_over_are_counted_and_named(tmp_path: P
     pieces = read("tar", tmp_path / "a.tar", note=notes.append)
     read("tar", tmp_path / "a.tar", note=notes.append, resume=pieces[9].resume)
     assert notes == [f"{tmp_path / 'a.tar'}: ignored: 20 members (.png)"] * 2
+
+
+def test_what_macos_writes_beside_each_file_of_a_tar_is_no_text(tmp_path: Path) -> None:
+    """AppleDouble: the attributes of x.txt, as ._x.txt. In a folder they are hidden files."""
+    members = {
+        "d/._x.txt": b"\0\5\x16\7\0\2\0\0Mac OS X",
+        "d/x.txt": b"one",
+        "d/._y.jsonl": b"\0\5\x16\7",
+        "d/_.txt": b"two",
+    }
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        for name, data in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    notes: list[str] = []
+    pieces = read("tar", tmp_path / "a.tar", note=notes.append)
+    assert [piece.member for piece in pieces] == ["d/x.txt", "d/_.txt"]
+    assert notes == [f"{tmp_path / 'a.tar'}: ignored: 2 members (._*)"]

@@ -131,10 +131,10 @@ def test_a_column_in_a_column(tmp_path: Path, pages: int, codec: str) -> None:
 @pytest.mark.parametrize(
     ("table", "field", "problem"),
     [
-        ({"content": ["a"], "id": [1]}, "text", 'no column "text"; there are: "content", "id"'),
+        ({"content": ["a"], "id": [1]}, "text", 'no column "text"; the columns are: "content", "id"'),
         ({"text": [1, 2]}, "text", 'the column "text" holds int64, not strings'),
         ({"text": [["a"], ["b"]]}, "text", 'the column "text" holds list<element: string>, not strings'),
-        ({"text": [{"a": "b"}]}, "text.c", 'no column "text.c"; there are: "text"'),
+        ({"text": [{"a": "b"}]}, "text.c", 'no column "text.c"; the columns are: "text"'),
         ({f"c{i}": [1] for i in range(20)}, "text", '"c10", "c11", ...'),
     ],
 )
@@ -225,6 +225,30 @@ def test_one_value_used_often_makes_no_large_batch(tmp_path: Path, monkeypatch: 
     total = sum(len(text) for text in documents_in(read(path, "parquet", most=8 << 20)))
     assert total > 140_000_000
     assert max(batches) < 9 << 20
+
+
+def test_one_large_value_among_many_small_ones_costs_no_batch_for_each_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mean of a dictionary of two says nothing of the text that its numbers stand for."""
+    path = tmp_path / "a.parquet"
+    small, large = "a little text that is there again and again", "some words " * 400_000
+    documents = [small] * 9000 + [large] + [small] * 5000 + [None] + [small] * 4000
+    write(path, documents)
+    batches: list[int] = []
+    real = pq.ParquetFile.iter_batches
+
+    def spy(self: Any, **how: Any) -> Any:
+        for batch in real(self, **how):
+            batches.append(batch.num_rows)
+            yield batch
+
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", spy)
+    allocated = pa.default_memory_pool().max_memory()
+    chunks = read(path, "parquet", errors="skip", most=8 << 20)
+    assert documents_in(chunks) == [text.encode() for text in documents if text is not None]
+    assert len(batches) < 50
+    assert pa.default_memory_pool().max_memory() < allocated + (200 << 20)
 
 
 def test_fineweb_is_read_as_pyarrow_reads_it() -> None:

@@ -1,5 +1,6 @@
 """What a file is by its first bytes, whatever its name says, and the way that works where it is not read."""
 
+import bz2
 import gzip
 import inspect
 import io
@@ -82,9 +83,9 @@ def test_what_the_name_does_not_say_is_read(oomguard: Run, tmp_path: Path, name:
     ("name", "data", "what", "do"),
     [
         ("a.jsonl.gz", gzip.compress(gzip.compress(LINES)), "compressed twice", "gzip -d a.jsonl.gz"),
-        ("a.jsonl.gz", LINES, "is not gz, as its name says", "mv -n a.jsonl.gz a.jsonl"),
-        ("a.txt.xz", gzip.compress(LINES), "is not xz, as its name says", "mv -n a.txt.xz a.txt.gz"),
-        ("a.txt.gz", lzma.compress(LINES), "is not gz, as its name says", "mv -n a.txt.gz a.txt.xz"),
+        ("a.jsonl.gz", LINES, "is not gz, although its name says so", "mv -n a.jsonl.gz a.jsonl"),
+        ("a.txt.xz", gzip.compress(LINES), "is not xz, although its name says so", "mv -n a.txt.xz a.txt.gz"),
+        ("a.txt.gz", lzma.compress(LINES), "is not gz, although its name says so", "mv -n a.txt.gz a.txt.xz"),
         ("a b.txt", as_tar(b"one two " * 9999), "a tar archive", "--input-format tar"),
         ("a.txt", b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n", "this is PDF", "pdftotext a.txt"),
         ("a.jsonl", LINES + bytes(50_000), "a.jsonl:5: zero bytes", "--bad-files skip keeps"),
@@ -97,10 +98,16 @@ def test_what_the_name_does_not_say_is_read(oomguard: Run, tmp_path: Path, name:
         ("a.arrow", as_parquet(), "is Parquet by its first bytes, and not Arrow", "mv -n a.arrow a.parquet"),
         ("a.parquet", LINES, "is JSON Lines by its first bytes, and not Parquet", "mv -n a.parquet a.jsonl"),
         ("a.csv", b'"id";"text"\n"1";"one"\n', "a.csv:1:", "delimiter=';'))\" < a.csv | oomguard prepare -"),
-        ("a.tar", as_tar(b'[{"text": "a"}]', "x/a.json"), "member x/a.json", "tar -xf a.tar, and name what comes out"),
-        ("a.csv", b"id;text\n1;one\n", 'there are: "id;text"', "delimiter=';'))\" < a.csv | oomguard prepare -"),
+        ("a.tar", as_tar(b'[{"text": "a"}]', "x/a.json"), "member x/a.json", "tar -xf a.tar, and name the extracted files"),
+        ("a.csv", b"id;text\n1;one\n", 'the columns are: "id;text"', "delimiter=';'))\" < a.csv | oomguard prepare -"),
         ("a.csv", b"id\ttext\n1\tone\n", 'no column "text"', "--input-format tsv"),
         ("a.tsv", b"id,text\n1,one\n", 'no column "text"', "--input-format csv"),
+        ("a b.csv", b"id,text\r1,one\r", "end with CR alone", r"tr '\r' '\n' < 'a b.csv' | oomguard prepare - --input-format csv"),
+        ("a.csv", "id,text\n1,é\n".encode("utf-16"), "a.csv is UTF-16", "--input-encoding utf-16"),
+        ("a.tsv", "id\ttext\n1\té\n".encode("utf-16-be"), "a.tsv is UTF-16-BE", "--input-encoding utf-16-be"),
+        ("a b.feather", b"FEA1" + bytes(400), "Feather of version 1", "pyarrow.feather.write_feather"),
+        ("a.parquet", b"PK\x03\x04" + bytes(400), "a zip archive", "unpack it"),
+        ("a.txt.xz", lzma.compress(bz2.compress(LINES)), "compressed twice: bz2 within xz", "xz -d a.txt.xz"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",  # gzip's bytes hold the time
 )  # fmt: skip
@@ -114,6 +121,23 @@ def test_what_is_not_read_is_named_with_the_way_that_works(
     assert what in said
     assert do in said
     assert not list((tmp_path / "tokens").glob("*.bin"))
+
+
+def test_an_empty_array_among_other_inputs_holds_no_documents(oomguard: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("[ ]\n")
+    (tmp_path / "b.jsonl").write_text("[]")
+    (tmp_path / "c.txt").write_text("one")
+    done = oomguard("prepare", "a.json", "b.jsonl", "c.txt", "--val-fraction", "0")
+    assert done.returncode == 0, done.stderr
+    assert read_tokens(tmp_path / "tokens" / "train.bin") == tokens_of(["one"])
+
+
+@pytest.mark.parametrize("mark", ["\x0b", "\x1c", "\x85", "\u2028"])
+def test_only_a_line_feed_ends_the_header_of_a_csv(oomguard: Run, tmp_path: Path, mark: str) -> None:
+    (tmp_path / "a.csv").write_text(f"a{mark}b,text\n1,one\n", encoding="utf-8")
+    done = oomguard("prepare", "a.csv", "--val-fraction", "0")
+    assert done.returncode == 0, done.stderr
+    assert read_tokens(tmp_path / "tokens" / "train.bin") == tokens_of(["one"])
 
 
 @pytest.mark.parametrize("delimiter", [";", "|"])

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from oomguard.errors import BadInput, NothingFound
 from oomguard.estimation.sample_files import write_sample
 from oomguard.preparation.encoding.encodings import find_encoding
 from oomguard.preparation.reading.corpus_sample import sample_corpus
+from oomguard.preparation.reading.sample_windows import _blocks
 from oomguard.preparation.reading.source import Source
 from oomguard.preparation.reading.sources import find_sources
 from tests.preparation.expecting import tokens_of
@@ -179,3 +181,51 @@ def test_a_small_corpus_is_counted(kind: str, ending: str, tmp_path: Path) -> No
 def test_standard_input_cannot_be_sampled() -> None:
     with pytest.raises(BadInput, match="read only once"):
         sample_corpus(find_sources(["-"], folder=Path(), exclude=None), spec=SPEC)
+
+
+@pytest.mark.parametrize("members", [1, 2])
+def test_a_gzip_file_ends_with_its_size_which_may_be_that_of_its_last_member(
+    members: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first half repeats itself and is compressed a hundred times better than the rest, of which nothing is read."""
+    monkeypatch.setattr("oomguard.preparation.reading.sample_windows._WHOLE", 1 << 19)
+    monkeypatch.setattr("oomguard.preparation.reading.sample_windows._STREAMED", {"gz": 1 << 20})
+    words = " ".join(np.random.default_rng(3).choice(WORDS, 400_000))
+    text = (words[:5000] + "\n") * 300 + words
+    parts = [text] if members == 1 else [text[:1_800_000], text[1_800_000:]]
+    path = tmp_path / "in.txt.gz"
+    path.write_bytes(b"".join(gzip.compress(part.encode(), compresslevel=1) for part in parts))
+    sample = sample_corpus(sources_of(path), spec=SPEC)
+    size, tokens = len(text), len(tokens_of([text], eot="none"))
+    assert sample.text_bytes.low <= size <= sample.text_bytes.high
+    assert sample.tokens.low <= tokens <= sample.tokens.high
+    if members == 1:
+        assert sample.text_bytes.value == pytest.approx(size, rel=0.02)
+        assert sample.tokens.value == pytest.approx(tokens, rel=0.05)
+
+
+class Pieces:
+    """A stream of these pieces, one at each read."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        self._left = list(pieces)
+
+    def read(self, _: int) -> bytes:
+        return self._left.pop(0) if self._left else b""
+
+
+@pytest.mark.parametrize("lines", [False, True])
+def test_blocks_are_all_of_a_stream_and_of_lines_whole_ones(lines: bool) -> None:
+    pieces = [b"a\nb", b"b", b"c\n", b"\nd\ne", b"f"]
+    found: list[tuple[bytes, int]] = list(_blocks(Pieces(*pieces), 1 << 20, 4, lines=lines))  # type: ignore[arg-type]
+    assert b"".join(block for block, _ in found) == b"".join(pieces)
+    assert [at for _, at in found] == [sum(len(block) for block, _ in found[:n]) for n in range(len(found))]
+    assert not lines or [block for block, _ in found] == [b"a\n", b"bbc\n", b"\nd\n", b"ef"]
+
+
+def test_a_long_line_is_put_together_once() -> None:
+    """64 MB in 2,000 pieces: to add each to those before would copy 64 GB."""
+    began = time.process_time()
+    ((block, _),) = _blocks(Pieces(*[b"x" * 32_000] * 2000), 1 << 30, 1, lines=True)  # type: ignore[arg-type]
+    assert len(block) == 64_000_000
+    assert time.process_time() - began < 10

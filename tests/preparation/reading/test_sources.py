@@ -119,11 +119,11 @@ def test_names_start_from_the_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("inputs", "problem"),
     [
-        (["a.jsonl", "a.jsonl"], "a.jsonl is there twice"),
-        (["b2.txt", "./sub/../b2.txt"], r"sub/../b2.txt is there twice (also as b2.txt)"),
-        (["sub", "sub/x.txt"], "sub/x.txt is there twice"),
-        (["b2.txt", "link.txt"], "link.txt is there twice (also as b2.txt)"),
-        (["-", "-"], "- is there twice"),
+        (["a.jsonl", "a.jsonl"], "a.jsonl is given twice"),
+        (["b2.txt", "./sub/../b2.txt"], r"sub/../b2.txt is given twice (also as b2.txt)"),
+        (["sub", "sub/x.txt"], "sub/x.txt is given twice"),
+        (["b2.txt", "link.txt"], "link.txt is given twice (also as b2.txt)"),
+        (["-", "-"], "- is given twice"),
         (["f.parquet.gz"], "f.parquet.gz is a compressed parquet file"),
         (["out/shard.txt"], "out/shard.txt is in the output folder, which is never read as input"),
         (["broken.txt"], "broken.txt cannot be opened: No such file or directory"),
@@ -149,13 +149,13 @@ def test_input_that_is_refused(corpus: Path, inputs: list[str], problem: str) ->
         (
             "nope.txt",
             '"nope.txt" does not exist',
-            "there are: A.TXT, a.jsonl, b2.txt, b10.txt, c.ndjson.zst and 2 more",
+            "found there: A.TXT, a.jsonl, b2.txt, b10.txt, c.ndjson.zst and 2 more",
         ),
-        ("nope/*.txt", '"nope/*.txt" matches no file', "there are: A.TXT"),
-        ("sub/*.parquet", '"sub/*.parquet" matches no file', "there are: sub/x.txt"),
+        ("nope/*.txt", '"nope/*.txt" matches no file', "found there: A.TXT"),
+        ("sub/*.parquet", '"sub/*.parquet" matches no file', "found there: sub/x.txt"),
         ("empty", '"empty" holds no corpus files', "oomguard prepare"),
-        ("", '"" does not exist', "there are: A.TXT"),
-        ("\x1b[2J\n", r'"\x1b[2J\n" matches no file', "there are: A.TXT"),
+        ("", '"" does not exist', "found there: A.TXT"),
+        ("\x1b[2J\n", r'"\x1b[2J\n" matches no file', "found there: A.TXT"),
     ],
 )
 def test_nothing_found(corpus: Path, name: str, problem: str, do: str) -> None:

@@ -87,7 +87,7 @@ def test_a_file_that_is_not_compressed(tmp_path: Path) -> None:
     for name in PACKERS:
         with pytest.raises(
             BadInput,
-            match=f"is not {name}, as its name says, by its first bytes",
+            match=f"is not {name}, although its name says so: its first bytes differ",
         ):
             read_text(path, compression=name)
 

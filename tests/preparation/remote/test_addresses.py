@@ -53,7 +53,7 @@ def test_a_secret_is_refused_and_not_told(address: str, capfd: pytest.CaptureFix
 
 @pytest.mark.parametrize("address", ["https://[bad/x.txt", "http://host.invalid:port/x.txt"])
 def test_what_is_no_address_is_said(address: str) -> None:
-    assert str(refused(address)) == f"{address} is not an address of the web"
+    assert str(refused(address)) == f"{address} is not a web address"
 
 
 def test_no_job_is_planned_with_a_secret(tmp_path: Path, hub: HubServer) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from tests.preparation.remote.hub_server import REPOSITORY, Fault, HubServer
 from tests.preparation.remote.test_remote_prepare import documents, on_disk, prepared
+from tests.properties import some_of
 from tests.running import run_oomguard
 
 pytestmark = pytest.mark.slow  # whole runs
@@ -64,7 +65,7 @@ KINDS: dict[str, Callable[[], bytes]] = {
 }
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", some_of(list(KINDS), one_in=2))
 def test_the_same_shards_as_the_file_on_disk(tmp_path: Path, hub: HubServer, name: str) -> None:
     """Also where the connection is cut in the middle."""
     hub.files = {f"data/{name}": KINDS[name]()}

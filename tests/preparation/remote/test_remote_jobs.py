@@ -20,6 +20,7 @@ from tests.preparation.cluster.test_job import files
 from tests.preparation.remote.conftest import TOKEN
 from tests.preparation.remote.hub_server import COMMIT, REPOSITORY, HubServer
 from tests.preparation.remote.test_remote_prepare import corpus, on_disk
+from tests.properties import some_of
 from tests.running import run_oomguard
 
 ADDRESS = f"hf://datasets/{REPOSITORY}"
@@ -44,7 +45,7 @@ def done(job: JobFile) -> dict[str, bytes]:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "units", "more"),
-    [
+    some_of([
         ("text", 4, {}),
         ("text", 4, {"val_fraction": "0.3", "newlines": "universal"}),
         ("text", 4, {"separator": "\\n", "format": "megatron"}),
@@ -52,8 +53,8 @@ def done(job: JobFile) -> dict[str, bytes]:
         ("small groups", 4, {"format": "datatrove", "val_fraction": "0.1"}),
         ("one group", 2, {}),
         ("jsonl.zst", 2, {}),
-    ],
-)
+    ], one_in=2),
+)  # fmt: skip
 def test_the_bytes_are_those_of_files_on_disk(
     tmp_path: Path, hub: HubServer, kind: str, units: int, more: dict[str, Any]
 ) -> None:

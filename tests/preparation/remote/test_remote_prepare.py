@@ -1,5 +1,6 @@
 """`prepare` of files on a server gives the shards of the same files on disk, with few requests and no secret told."""
 
+import hashlib
 import importlib
 import io
 import json
@@ -11,8 +12,9 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,7 @@ zstd: Any = importlib.import_module("compression.zstd" if sys.version_info >= (3
 ADDRESS = f"hf://datasets/{REPOSITORY}"
 
 
+@cache
 def documents(count: int, seed: int = 1) -> list[str]:
     chance = random.Random(seed)
     words = ["".join(chance.choices("aeiourstlnmdghé字", k=chance.randrange(1, 9))) for _ in range(5000)]
@@ -74,6 +77,19 @@ def prepared(folder: Path, out: str, *arguments: str) -> dict[str, str]:
     return sums_of(folder / out)
 
 
+_known: dict[str, dict[str, str]] = {}
+
+
+def sums_on_disk(files: dict[str, bytes], *arguments: str) -> dict[str, str]:
+    """What prepare makes of these files on disk, as often as it is asked for: one run."""
+    key = hashlib.sha256(repr((sorted(files.items()), arguments)).encode()).hexdigest()
+    if key not in _known:
+        with tempfile.TemporaryDirectory() as folder:
+            on_disk(Path(folder, "disk"), files)
+            _known[key] = prepared(Path(folder), "local", f"{folder}/disk/data", *arguments)
+    return dict(_known[key])
+
+
 KINDS = ["small groups", "one group", "jsonl.zst", "jsonl", "text"]
 
 
@@ -82,8 +98,7 @@ def test_the_same_shards_as_files_on_disk(tmp_path: Path, hub: HubServer, kind: 
     """Listed once and pinned; at most two requests a file beside one for each 64 MiB."""
     hub.files = corpus(kind)
     hub.page = 1  # of the list
-    folder = on_disk(tmp_path / "disk", hub.files)
-    expected = prepared(tmp_path, "local", str(folder / "data"))
+    expected = sums_on_disk(hub.files)
     assert prepared(tmp_path, "remote", f"{ADDRESS}/data") == expected
     assert len(hub.requests("/resolve/")) <= 2 * 3  # two files, each less than 64 MiB
     assert len(hub.requests("^/api/")) == 3  # the commit, and two pages of the tree
@@ -104,9 +119,8 @@ def test_the_end_of_a_text_is_for_validation(
 ) -> None:
     """Each text is divided where it is on disk, also with lines that end in CR LF; two texts at one half are not divided."""
     hub.files = {name: data.replace(b"\n", b"\r\n") for name, data in corpus("text").items()}
-    folder = on_disk(tmp_path / "disk", hub.files)
     options = ["--newlines", newlines, *(["--val-fraction", fraction] if fraction else [])]
-    expected = prepared(tmp_path, "local", str(folder / "data"), *options)
+    expected = sums_on_disk(hub.files, *options)
     assert prepared(tmp_path, "remote", f"{ADDRESS}/data", *options) == expected
 
 
@@ -174,8 +188,7 @@ def test_a_failure_names_the_object_and_the_same_command_resumes(
 ) -> None:
     """What was done is kept; once the server gives the file the shards are those of an undisturbed run."""
     hub.files = corpus("jsonl")
-    folder = on_disk(tmp_path / "disk", hub.files)
-    expected = prepared(tmp_path, "local", str(folder / "data"))
+    expected = sums_on_disk(hub.files)
     fault.match += ".*part-1"
     fault.headers = {name: f"{hub.hub}/datasets/{REPOSITORY}/resolve/{COMMIT}/data/part-1.jsonl" if value == "LOOP" else value
                      for name, value in fault.headers.items()}  # fmt: skip
@@ -223,8 +236,7 @@ def test_what_is_not_there_is_said_before_anything_is_written(
 def test_faults_that_pass_are_not_seen(tmp_path: Path, hub: HubServer) -> None:
     """429 with what to wait, 503, and a connection that is cut in the middle: the same shards, a few requests more."""
     hub.files = corpus("jsonl.zst")
-    folder = on_disk(tmp_path / "disk", hub.files)
-    expected = prepared(tmp_path, "local", str(folder / "data"))
+    expected = sums_on_disk(hub.files)
     hub.faults = [
         Fault("^/api/", status=429, headers={"Retry-After": "0"}),
         Fault("/resolve/", status=429, headers={"RateLimit": '"resolvers";r=0;t=0'}),
@@ -409,7 +421,7 @@ def test_the_least_budget_is_enough(tmp_path: Path, hub: HubServer) -> None:
     letters = random.Random(3).randbytes(5_000_000).hex()
     texts = [letters[at : at + 3000] for at in range(0, len(letters), 3000)]
     hub.files = {"data/a.parquet": parquet(texts, row_group_size=1 << 30)}
-    expected = prepared(tmp_path, "local", str(on_disk(tmp_path / "disk", hub.files) / "data"))
+    expected = sums_on_disk(hub.files)
     command = ("prepare", f"{ADDRESS}/data", "--out", "remote", "--workers", "1", "--max-rss")
     refused = run_oomguard(*command, "64M", cwd=tmp_path)
     least = re.search(r"--max-rss ([0-9]+M) or more", refused.stderr)
@@ -425,8 +437,7 @@ def feature(hub: HubServer, tmp_path: Path) -> Callable[[str], tuple[dict[str, s
 
     def make(kind: str) -> tuple[dict[str, str], tuple[str, ...]]:
         hub.files = corpus(kind)
-        folder = on_disk(tmp_path / "disk", hub.files)
-        return prepared(tmp_path, "local", str(folder / "data")), ("prepare", f"{ADDRESS}/data", "--out", "out")
+        return sums_on_disk(hub.files), ("prepare", f"{ADDRESS}/data", "--out", "out")
 
     return make
 

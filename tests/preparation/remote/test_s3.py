@@ -126,7 +126,7 @@ def test_a_list_of_many_pages(s3: S3Server) -> None:
         (f"{ADDRESS}/data/a.txt", Fault("^/", status=403, body=b"<Code>AccessDenied</Code>", times=9), "may not be read", "s3:GetObject"),
         (f"{ADDRESS}/data/*", Fault("^/", status=400, body=b"<Code>ExpiredToken</Code>"), "have expired", "aws sso login"),
         (f"{ADDRESS}/data/*", Fault("^/", status=403, body=b"<Code>RequestTimeTooSkewed</Code>"), "clock", "timedatectl"),
-        (f"{ADDRESS}/data/*", Fault("^/", status=200, body=b"<html>hello</html>no"), "is not S3", "AWS_ENDPOINT_URL"),
+        (f"{ADDRESS}/data/*", Fault("^/", status=200, body=b"<html>hello</html>no"), "is not one of S3's API", "AWS_ENDPOINT_URL"),
         ("s3://none-such/data/", None, "no such bucket", "aws s3 ls"),
         (f"{ADDRESS}/data/../a.txt", None, "are not read", f"aws s3 cp {ADDRESS}/data/../a.txt"),
         (f"{ADDRESS}/./data/*", None, "are not read", "oomguard prepare FILE"),

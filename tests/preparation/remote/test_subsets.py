@@ -80,9 +80,9 @@ def test_a_subset_gives_its_files(card: HubServer, subset: str, expected: list[s
     ("address", "subset", "said", "do"),
     [
         (ADDRESS, None, "has 6 subsets: default, sample-10BT, one", f"oomguard prepare {ADDRESS} --subset default"),
-        (ADDRESS, "sample-1BT", "no subset sample-1BT; there are: default, sample-10BT", "--subset default"),
-        (ADDRESS, "parts", "has 2 splits; there are: train, test", "--subset parts:train"),
-        (ADDRESS, "parts:dev", "no split dev; there are: train, test", "--subset parts:train"),
+        (ADDRESS, "sample-1BT", "no subset sample-1BT; the subsets are: default, sample-10BT", "--subset default"),
+        (ADDRESS, "parts", "has 2 splits; the splits are: train, test", "--subset parts:train"),
+        (ADDRESS, "parts:dev", "no split dev; the splits are: train, test", "--subset parts:train"),
         (f"{ADDRESS}/data", "one", "so does the path", f"oomguard prepare {ADDRESS} --subset one"),
         (
             "https://example.org/a.txt",

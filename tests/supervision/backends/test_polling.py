@@ -65,6 +65,34 @@ def test_all_below_the_reaper_counts_and_the_reaper_does_not(proc: FakeProc) -> 
     assert not reading.exact, "far from the budget an upper bound is enough"
 
 
+def test_far_from_the_budget_the_bound_holds_and_what_is_likely_is_told(proc: FakeProc) -> None:
+    """A child that shares 16 of its 20 MiB with its parent: the job holds 24, and no more than 40."""
+    proc.put(201, REAPER, anon=20)
+    held = backend(proc)
+    assert held.read_memory().for_people == 20 * MIB
+    proc.put(201, REAPER, anon=20, pss=12)
+    proc.put(202, 201, anon=20, pss=12)
+    reading = held.read_memory()
+    assert (reading.unreclaimable, reading.for_people, reading.exact) == (40 * MIB, 24 * MIB, False)
+    proc.put(202, 201, anon=22, pss=14)
+    assert held.read_memory().for_people == 26 * MIB
+    assert held.read_memory(exact=True).unreclaimable == 26 * MIB
+
+
+def test_how_much_is_shared_is_seldom_looked_at_far_from_the_budget(
+    proc: FakeProc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = iter([0.0, 0.01, 1.5, 2.2, 2.21])  # a look takes 0.01 s, so the next is two seconds later
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
+    proc.put(201, REAPER, anon=20, pss=15)
+    proc.put(202, 201, anon=20, pss=15)
+    held = backend(proc)
+    assert held.read_memory().for_people == 30 * MIB
+    proc.put(202, 201, anon=25, pss=25)  # what it shared is its own now, and 5 MiB are new
+    assert held.read_memory().for_people == 35 * MIB
+    assert held.read_memory().for_people == 40 * MIB
+
+
 def test_near_the_budget_shared_pages_count_once(proc: FakeProc) -> None:
     proc.put(201, REAPER, anon=60, pss=30)
     proc.put(202, 201, anon=60, pss=30)

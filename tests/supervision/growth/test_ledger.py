@@ -56,3 +56,32 @@ def test_looking_more_often_is_paid_for_and_ends_when_that_is_used_up() -> None:
         ledger.look([7], 1 << 20)  # which has not grown since: nothing is read
         looks += 1
     assert 50 < looks < 1000
+
+
+def test_lines_grew_by_no_more_than_the_job_did() -> None:
+    """One process took 90 MiB, another gave back 40: said is 50, of 50."""
+    ledger = ledger_that_reads(FRAMES)
+    ledger._growth.take(7, 0, None)
+    ledger._not_charged = 90 << 20
+    ledger._charge(7, 90 << 20)
+    for last, told in ((50, [50 << 20]), (90, [90 << 20]), (0, [])):
+        ledger._first, ledger._last = 0, last << 20
+        assert [line.grew_bytes for line in ledger.lines()] == told
+
+
+def test_growth_is_where_the_job_was_when_the_kernel_told_of_it() -> None:
+    """Measured a moment later, it sleeps; the glimpse counts for that look alone."""
+    ledger = ledger_that_reads(FRAMES, FRAMES, FRAMES)
+    ledger._growth.take(7, 0, None)
+    ledger._not_charged = 2 << 20
+    ledger._proc = SimpleNamespace(stat=lambda _: SimpleNamespace(name="python", state="S"), read=lambda _: "")
+    ledger.glimpse()  # nothing has grown yet: no stack is read
+    ledger._charge(7, 1 << 20)
+    assert ledger.is_seeking
+    ledger._proc.stat = lambda _: SimpleNamespace(name="python", state="R")
+    ledger.glimpse()
+    ledger._proc.stat = lambda _: SimpleNamespace(name="python", state="S")
+    ledger._first, ledger._last = 0, 2 << 20
+    ledger._charge(7, 2 << 20)
+    assert [(line.line, line.grew_bytes) for line in ledger.lines()] == [(5, 2 << 20)]
+    assert ledger._glimpse is None

@@ -51,6 +51,12 @@ def test_a_line_that_little_grew_in_is_not_blamed() -> None:
     assert told(few) == ""
 
 
+@pytest.mark.parametrize("source", ["total += len(row)", "count += 1", "seen += sum(map(len, rows))"])
+def test_a_number_does_not_grow(source: str) -> None:
+    assert "accumulates" not in told(replace(HELD, stacks=(stands(source),)))
+    assert "accumulates" in told(replace(HELD, stacks=(stands("kept += lines"),)))
+
+
 def test_handles_of_shared_memory_are_not_what_accumulates() -> None:
     held = replace(
         HELD, stacks=(stands("s.append(m)"),), shmem=180 * MIB, files_in_memory=(("/dev/shm/psm_1", 180 * MIB),)

@@ -81,6 +81,19 @@ def test_the_thread_in_which_it_grew_then_the_one_that_works() -> None:
     ]  # processes keep their order
 
 
+def test_a_worker_that_has_done_its_part_is_behind_one_about_as_large_that_works() -> None:
+    done, works = (
+        ProcessStack(
+            pid=pid, thread=pid, language="python", read_by="",
+            frames=(StackFrame(file="app.py", line=line, function="work", arguments={}, locals={}, source=source),),
+        )
+        for pid, line, source in ((1, 14, "time.sleep(2)"), (2, 12, "for row in rows:"))
+    )  # fmt: skip
+    assert first_shown([done, works], {}, [], {1: 33, 2: 27}) == [works, done]
+    assert first_shown([done, works], {}, [], {1: 33, 2: 20}) == [done, works]  # what it holds is the question
+    assert first_shown([done, done], {}, [], {1: 33}) == [done, done]
+
+
 def test_helpers_of_multiprocessing_do_no_work() -> None:
     assert is_helper(("python", "-B", "-c", "from multiprocessing.resource_tracker import main;main(5)"))
     assert not is_helper(("python", "prepare.py"))

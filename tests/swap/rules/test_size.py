@@ -49,7 +49,7 @@ def victim(anon: int | None, shmem: int | None = 0) -> dict[str, Any]:
         ({"schema": "oomguard.peak_profile/1", "peak_unreclaimable": 3 * GIB, "forecast": {"peak": 9 * GIB}}, 9 * GIB, "forecasts"),
         ({"schema": "oomguard.run_outcome/1", "peak_unreclaimable": 3 * GIB, "stopped_by": None, "inputs": []}, 3 * GIB, "needed 3.0 GiB"),
         ({"schema": "oomguard.run_outcome/1", "peak_unreclaimable": 3 * GIB, "stopped_by": "budget",
-          "inputs": [{"path": "a", "position": 25 * MIB, "size": 100 * MIB}, {"path": "b", "position": 1, "size": 1}]}, 12 * GIB, "25 %"),
+          "inputs": [{"path": "a", "position": 25 * MIB, "size": 100 * MIB}, {"path": "b", "position": 1, "size": 1}]}, 12 * GIB, "25%"),
         ({"schema": "oomguard.run_outcome/1", "peak_unreclaimable": 3 * GIB, "stopped_by": "budget", "inputs": []}, 6 * GIB, "twice"),
         (diagnosis({"victims": []}, {"victims": [victim(2 * GIB, GIB), victim(GIB, None)]}, {"victims": [victim(GIB)]}), 8 * GIB, "used 4.0 GiB"),
     ],

@@ -215,7 +215,7 @@ _A_BATCH = 64 * 1024 * 8  # B x T x processes in the anchors' own scripts
 def no_train_shard(done: FinishedSet) -> str:
     """What to do when everything is in the validation shard."""
     return (
-        "all fits in the first shard, which is for validation, and nothing is left to train on: "
+        "everything fits in the first shard, which is for validation, and nothing is left to train on: "
         f"--shard-tokens {max(1, done.tokens('val') // 10)} or --val-fraction 0.01 gives both"
     )
 
@@ -244,7 +244,7 @@ def again(done: FinishedSet, flags: str) -> list[str]:
     """The next command where none can train yet."""
     if done.is_converted:
         return [
-            "next: nothing can be trained on this yet; prepare what it was converted from again, with",
+            "next: nothing can be trained on this yet; prepare the source of the conversion again, with",
             f"  {flags}",
         ]
     return ["next: nothing can be trained on this yet; run the same command again, with", f"  {flags} --restart"]

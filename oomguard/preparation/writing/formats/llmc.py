@@ -63,7 +63,7 @@ class Llmc(OutputFormat):
         if len(done.of("train")) == 1:
             notes.append("one train shard only: modded-nanogpt stops when it has been read once (StopIteration)")
         if not done.tokens("val"):
-            notes.append(f"there is no val shard, which llm.c asks for with -j; for one: {for_validation(done, 0)}")
+            notes.append(f"there is no val shard, which llm.c asks for with -j; to get one: {for_validation(done, 0)}")
         return notes
 
     def next_lines(self, done: FinishedSet) -> list[str]:

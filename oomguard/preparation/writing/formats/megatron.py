@@ -147,4 +147,4 @@ def _require_in_order(path: Path, width: int, sequences: int, tokens: int) -> No
             raise BadInput(f"{path}: its sequences are not in order", do="build it again with Megatron's own builder")
         at = int(starts[-1])
     if at != tokens:
-        raise unreadable(path, f" knows {at:,} tokens, and its .bin holds {tokens:,}")
+        raise unreadable(path, f" lists {at:,} tokens, and its .bin holds {tokens:,}")

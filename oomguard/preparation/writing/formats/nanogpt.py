@@ -39,7 +39,8 @@ class NanoGpt(OutputFormat):
             return [no_train_file(done, "train.bin")]
         if not val:
             return [
-                f"there is no val.bin, which train.py reads at its first step; for one: {for_validation(done, _ENOUGH)}"
+                "there is no val.bin, which train.py reads at its first step; to get one: "
+                + for_validation(done, _ENOUGH)
             ]
         short = [(split, tokens) for split, tokens in (("train", train), ("val", val)) if tokens <= _BLOCK]
         cures = {

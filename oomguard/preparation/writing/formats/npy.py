@@ -57,7 +57,7 @@ class Npy(OutputFormat):
             return [no_train_shard(done)]
         notes = short_last_shard(done, "build-nanogpt stops (RuntimeError)")
         if not done.tokens("val"):
-            notes.append(f"there is no val shard, which train_gpt2.py asserts; for one: {for_validation(done, 0)}")
+            notes.append(f"there is no val shard, which train_gpt2.py asserts; to get one: {for_validation(done, 0)}")
         return notes
 
     def next_lines(self, done: FinishedSet) -> list[str]:

@@ -1,7 +1,7 @@
 def sink():
     rows = []
     while True:
-        rows.append((yield))  # UNSEEN
+        rows.append((yield))  # FINDING
 s = sink()
 next(s)
 for line in open("in.txt"):

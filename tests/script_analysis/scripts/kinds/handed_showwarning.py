@@ -5,4 +5,4 @@ def show(message, category, filename, lineno, file=None, line=None):
 warnings.showwarning = show
 for line in open("in.txt"):
     if not line.isascii():
-        warnings.warn(f"odd: {line}")
+        warnings.warn(f"odd: {line}")  # UNSEEN
