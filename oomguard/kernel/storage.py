@@ -125,16 +125,25 @@ def _measure(device: Path) -> float | None:
         os.close(fd)
 
 
-# Which mount, and so which file system, a folder is on. Source: proc_pid_fdinfo(5), proc_pid_mountinfo(5).
+# Which mount, and so which file system, a folder is on.
+#
+# Source: statfs(2) and include/uapi/linux/magic.h; proc_pid_fdinfo(5), proc_pid_mountinfo(5).
 
 _MOUNT_ID = re.compile(r"^mnt_id:\s+([0-9]{1,10})$", re.MULTILINE)
-_IN_MEMORY = {"tmpfs", "ramfs", "devtmpfs"}
+_IN_MEMORY = {0x01021994, 0x858458F6}  # TMPFS_MAGIC, which devtmpfs has too; RAMFS_MAGIC
+_STATFS_BYTES = 256  # more than struct statfs has; f_type, a long, is its first field
 
 
 def is_in_memory(folder: Path) -> bool:
-    """Whether files in `folder`, which need not be there yet, are memory: they count against a cgroup."""
+    """Whether files in `folder`, which need not be there yet, are memory: they count against a cgroup. Raises: OSError.
+
+    The file system is asked, and not the list of mounts: in a chroot the one of its root may not be in that list.
+    """
     there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
-    return mount_of(there).file_system in _IN_MEMORY
+    facts = ctypes.create_string_buffer(_STATFS_BYTES)
+    if libc().statfs(os.fsencode(there), facts) != 0:
+        raise last_error()
+    return ctypes.c_ulong.from_buffer(facts).value & 0xFFFFFFFF in _IN_MEMORY
 
 
 def mount_of(folder: Path) -> Mount:
