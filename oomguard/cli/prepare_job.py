@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from oomguard.cli.run_job import run_job
 from oomguard.cli.showing import show
+from oomguard.records import dataclass
 
 if TYPE_CHECKING:
     from oomguard.cli.cluster_engines import ClusterFlags

@@ -7,10 +7,10 @@ import os
 import pwd
 import stat
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from oomguard.errors import NotOurs
+from oomguard.records import dataclass
 from oomguard.text import printable
 
 if TYPE_CHECKING:

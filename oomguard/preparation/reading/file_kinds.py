@@ -6,7 +6,7 @@ import glob
 import re
 import shlex
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 from fnmatch import fnmatchcase as fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from oomguard.preparation.reading.folders import list_folder
 from oomguard.preparation.reading.kinds import BY_EXTENSION, KINDS, KNOWN, ending, kind_of, split_name
 from oomguard.preparation.reading.recognising import begins_as_json_lines, is_binary, recognise
 from oomguard.preparation.reading.source import REMOTE
+from oomguard.records import dataclass
 from oomguard.text import printable, shell_word
 
 if TYPE_CHECKING:

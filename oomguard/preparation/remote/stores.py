@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import importlib
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from oomguard.errors import BadInput, NothingFound, OomguardError, Unreachable
+from oomguard.records import dataclass
 from oomguard.text import printable
 
 if TYPE_CHECKING:
