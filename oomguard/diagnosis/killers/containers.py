@@ -73,6 +73,11 @@ KILLER = Killer(
             '{"status":"oom","id":"5954f621c17f","from":"prep:1","Type":"container","Action":"oom"}',
         ),
         wording(
+            r"(?:.{0,400}?: )?(?P<reason>container init was OOM-killed \(memory limit too low\?\))",
+            "init was OOM-killed",
+            "docker: Error response from daemon: failed to create task: OCI runtime create failed: runc create failed: container init was OOM-killed (memory limit too low?): unknown.",
+        ),
+        wording(
             r"time=\S{1,60} level=\w{1,10} msg=(?:\w+|\"[^\"]{1,80}\") .{0,300}?topic=(?P<reason>/tasks/oom)\b",
             "topic=/tasks/oom",
             'time="2026-03-01T10:00:00.123Z" level=debug msg=event module=libcontainerd namespace=moby topic=/tasks/oom',
