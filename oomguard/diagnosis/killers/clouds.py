@@ -196,7 +196,7 @@ CLOUDS: tuple[Killer, ...] = (
         "nomad",
         "the Linux kernel, at the memory limit of a Nomad task",
         wording(
-            r"(?:\S{10,40}\s+|[0-9A-Za-z/:' ]{8,40}\s{2,})?(?:Terminated\s+)?Exit Code: 137,(?: Signal: 9,)? Exit Message: \"(?P<reason>OOM Killed)\"",
+            r"(?:\S{10,40}\s+|[0-9]{2}/[0-9]{2}/[0-9]{2} [0-9:]{5,8} [A-Z]{2,5}\s{1,20})?(?:Terminated\s+)?Exit Code: 137,(?: Signal: 9,)? Exit Message: \"(?P<reason>OOM Killed)\"",
             'Exit Message: "OOM Killed',
             'Terminated  Exit Code: 137, Exit Message: "OOM Killed"',
         ),

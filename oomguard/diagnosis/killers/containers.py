@@ -73,7 +73,8 @@ KILLER = Killer(
             '{"status":"oom","id":"5954f621c17f","from":"prep:1","Type":"container","Action":"oom"}',
         ),
         wording(
-            r"(?:.{0,400}?: )?(?P<reason>container init was OOM-killed \(memory limit too low\?\))",
+            r"(?:(?:docker|Error response from daemon|[Ff]ailed to (?:create|start) [\w\"-]{1,40}(?: [\w\"-]{1,40})?|rpc error: code = \w{1,20} desc = failed to [\w ]{1,40}"
+            r"|(?:OCI runtime|runc) create failed|unable to start container process): ){0,8}(?P<reason>container init was OOM-killed \(memory limit too low\?\))",
             "init was OOM-killed",
             "docker: Error response from daemon: failed to create task: OCI runtime create failed: runc create failed: container init was OOM-killed (memory limit too low?): unknown.",
         ),
