@@ -36,8 +36,8 @@ CLOUDS: tuple[Killer, ...] = (
             "Memory limit of 512 MiB exceeded with 515 MiB used. Consider increasing the memory limit, see https://cloud.google.com/run/docs/configuring/memory-limits",
         ),
         wording(
-            r"(?P<reason>Function invocation was interrupted\. Error: memory limit exceeded)",
-            "Error: memory limit exceeded",
+            r"(?P<reason>Function invocation was interrupted\. Error: memory limit exceeded|(?:Error: )?[Mm]emory limit (?:of [0-9.]+ ?[KMG]i?B )?exceeded\. Function invocation was interrupted)",
+            r"Error: memory limit exceeded|exceeded\. Function invocation was",
             "Function invocation was interrupted. Error: memory limit exceeded.",
         ),
         wording(
@@ -159,6 +159,17 @@ CLOUDS: tuple[Killer, ...] = (
         do=(("or take a larger instance type: Settings of the service, Instance Type", None),),
     ),
     system(
+        "pm2",
+        "PM2, at the limit that its --max-memory-restart sets",
+        wording(
+            r"(?:\[?PM2\]?[\[\]\s|:A-Z]{0,20})?(?P<reason>Process (?P<app>\S{1,40}) restarted because it exceeds --max-memory-restart value.{0,120})",
+            "because it exceeds --max-memory-restart",
+            "[PM2][WORKER] Process 0 restarted because it exceeds --max-memory-restart value (current_memory=1073741824 max_memory_limit=524288000 [octets])",
+        ),
+        facts=(fact("used", r"current_memory=([0-9]{4,15})"), fact("limit", r"max_memory_limit=([0-9]{4,15})")),
+        do=(("or let it take more before it is restarted", "pm2 restart {app} --max-memory-restart {size}"),),
+    ),
+    system(
         "fly",
         "the Linux kernel, out of memory in a Fly.io machine",
         wording(
@@ -184,7 +195,7 @@ CLOUDS: tuple[Killer, ...] = (
         "nomad",
         "the Linux kernel, at the memory limit of a Nomad task",
         wording(
-            r"(?:\S{10,40}\s+)?(?:Terminated\s+)?Exit Code: 137,(?: Signal: 9,)? Exit Message: \"(?P<reason>OOM Killed)\"",
+            r"(?:\S{10,40}\s+|[0-9]{2}/[0-9]{2}/[0-9]{2} [0-9:]{5,8} [A-Z]{2,5}\s{1,20})?(?:Terminated\s+)?Exit Code: 137,(?: Signal: 9,)? Exit Message: \"(?P<reason>OOM Killed)\"",
             'Exit Message: "OOM Killed',
             'Terminated  Exit Code: 137, Exit Message: "OOM Killed"',
         ),

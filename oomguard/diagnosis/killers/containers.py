@@ -72,6 +72,12 @@ KILLER = Killer(
             '{"status":"oom","id":"5954f621c17f","from":"prep:1","Type":"container","Action":"oom"}',
         ),
         wording(
+            r"(?:(?:docker|Error response from daemon|[Ff]ailed to (?:create|start) [\w\"-]{1,40}(?: [\w\"-]{1,40})?|rpc error: code = \w{1,20} desc = failed to [\w ]{1,40}"
+            r"|(?:OCI runtime|runc) create failed|unable to start container process): ){0,8}(?P<reason>container init was OOM-killed \(memory limit too low\?\))",
+            "init was OOM-killed",
+            "docker: Error response from daemon: failed to create task: OCI runtime create failed: runc create failed: container init was OOM-killed (memory limit too low?): unknown.",
+        ),
+        wording(
             r"time=\S{1,60} level=\w{1,10} msg=(?:\w+|\"[^\"]{1,80}\") .{0,300}?topic=(?P<reason>/tasks/oom)\b",
             "topic=/tasks/oom",
             'time="2026-03-01T10:00:00.123Z" level=debug msg=event module=libcontainerd namespace=moby topic=/tasks/oom',

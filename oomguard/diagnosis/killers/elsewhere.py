@@ -48,6 +48,11 @@ MESSAGES: tuple[Killer, ...] = (
             r"Allocator \(GPU_|NPU out of memory|CUBLAS_STATUS_ALLOC_FAILED|cudaMalloc failed: out of memory|No available memory for the cache",
             "ggml_backend_cuda_buffer_type_alloc_buffer: allocating 8192.00 MiB on device 0: cudaMalloc failed: out of memory",
         ),
+        wording(  # CuPy, RAPIDS, PaddlePaddle
+            r"(?:.{0,160}?\s)?(?P<reason>cupy\S{0,80}OutOfMemoryError: Out of memory allocating .{1,120}|std::bad_alloc: (?:out_of_memory: )?CUDA error.{0,160}|Out of memory error on GPU [0-9]{1,3}\..{0,160})",
+            r"OutOfMemoryError: Out of memory allocating|std::bad_alloc: out_of_memory|std::bad_alloc: CUDA|Out of memory error on GPU",
+            "cupy.cuda.memory.OutOfMemoryError: Out of memory allocating 8,000,000,000 bytes (allocated so far: 12,000,000,000 bytes).",
+        ),
         why="the memory of the GPU was full; the program got an error, and the host's memory was not the reason",
         do=(
             ("a smaller batch, or gradient accumulation, or checkpointing", None),
@@ -92,6 +97,11 @@ MESSAGES: tuple[Killer, ...] = (
             r"(?:.{0,200}?\s)?(?P<reason>java\.lang\.OutOfMemoryError: unable to create (?:new )?native thread.{0,80})",
             r"java\.lang\.OutOfMemoryError: unable",
             "java.lang.OutOfMemoryError: unable to create native thread: possibly out of memory or process/resource limits reached",
+        ),
+        wording(
+            r"(?:.{0,200}?\s)?(?P<reason>(?:org\.apache\.spark\.memory\.)?SparkOutOfMemoryError: .{0,40}?Unable to acquire [0-9]+ bytes of memory.{0,40})",
+            r"SparkOutOfMemoryError: ",
+            "org.apache.spark.memory.SparkOutOfMemoryError: Unable to acquire 65536 bytes of memory, got 0",
         ),
         wording(
             r"#? ?(?P<reason>There is insufficient memory for the Java Runtime Environment to continue)",
@@ -229,7 +239,7 @@ MESSAGES: tuple[Killer, ...] = (
             "terminate called after throwing an instance of 'std::bad_alloc'",
         ),
         wording(
-            r"(?P<reason>fatal error: runtime: (?:out of memory|cannot allocate memory))",
+            r"(?P<reason>(?:fatal error: )?runtime: (?:out of memory|cannot allocate memory))",
             "runtime: out of memory|runtime: cannot allocate memory",
             "fatal error: runtime: out of memory",
         ),
@@ -247,6 +257,16 @@ MESSAGES: tuple[Killer, ...] = (
             r"(?:.{0,160}?\s)?(?P<reason>unable to mmap [0-9]+ bytes .{0,120}?Cannot allocate memory|System\.OutOfMemoryException|Allowed memory size of [0-9]+ bytes exhausted)",
             r"unable to mmap [0-9]+ bytes .{0,120}?Cannot allocate memory|System\.OutOfMemoryException|Allowed memory size of [0-9]",
             "php: Allowed memory size of 134217728 bytes exhausted",
+        ),
+        wording(  # pandas, ONNX Runtime, Ruby, MATLAB, Perl
+            r"(?:.{0,160}?\s)?(?P<reason>C error: out of memory|Failed to allocate memory for requested buffer of size [0-9]+|NoMemoryError: failed to allocate memory|failed to allocate memory \(NoMemoryError\))",
+            r"C error: out of memory|memory for requested buffer of size|NoMemoryError: failed|memory \(NoMemoryError\)",
+            "pandas.errors.ParserError: Error tokenizing data. C error: out of memory",
+        ),
+        wording(
+            r"(?P<reason>Out of memory(?:!|\. Type \"help memory\" for your options\.))\s*$",
+            r'Out of memory!|Out of memory\. Type "help',
+            'Out of memory. Type "help memory" for your options.',
         ),
         wording(
             r"(?:ERROR: )?(?P<reason>OutOfMemoryError\(\))\s*$",

@@ -52,9 +52,9 @@ PROGRAMS: tuple[Killer, ...] = (
         "exit-137",
         "a program that ended with exit status 137",
         wording(
-            r"(?:[^#]{0,200}?\s|\(?)?(?:exit (?:code|status):? |(?:error )?code |exited with (?:status |code )?|returned? (?:code )?|status (?:of )?)137\b"
+            r"(?:[^#]{0,200}?\s|\(?)?(?:exit (?:code|status):? |(?:error )?code |exited with (?:(?:status|code):? )?|returned? (?:code )?|status (?:of )?)137\b(?!`)"
             r"(?!(?: \([^)]{1,40}\)|,)? (?:means|is|indicates|stands|usually|typically|generally|often|normally|signifies|implies|comes)\b)",
-            "xit code: 137|xit code 137|rror code 137| code 137|xit status: 137|xited with 137|eturned 137|eturn 137|tatus 137|tatus of 137|xited with code 137",
+            "xit code: 137|xit code 137|rror code 137| code 137|xit status: 137|xited with 137|xited with status: 137|eturned 137|eturn 137|tatus 137|tatus of 137|xited with code 137",
             "CalledProcessError: Command returned non-zero exit status 137.",
         ),
         wording(  # Kubernetes, where its reason is "Error"; Azure
@@ -142,11 +142,12 @@ PROGRAMS: tuple[Killer, ...] = (
         wording(r"flux-job: task\(s\) Killed\s*$", r"task\(s\) Killed", "flux-job: task(s) Killed"),
         wording(r"(?:[^#'\"`\n]{1,200}: )?signal: killed\s*$", "signal: killed", "signal: killed"),
         wording(
-            r"(?:[^#'\"`\n]{0,200}?\s)?(?:died|exited|ended|finished|failed|terminated|crashed) (?:with )?(?:(?:exit |return )?(?:code|status)|status code)[ :=]{1,3}-9(?=\s*$|[.,;)\]\s])",
-            "code -9|code: -9|code = -9|status -9|status: -9|status = -9",
+            r"(?:[^#'\"`\n]{0,200}?\s)?(?:died|exited|ended|finished|failed|terminated|crashed) (?:with )?(?:(?:exit |return )?(?:code|status)[ :=]{1,3}|status code[ :=]{1,3}|(?<=exited with ))-9(?=\s*$|[.,;)\]\s])",
+            "xited with -9|code -9|code: -9|code = -9|status -9|status: -9|status = -9",
             "child process for step big unexpectedly exited with code -9",
         ),
         wording(
+            r"(?!.{0,200}?\b(?:usually|indicates?|means|typically|often|generally|normally)\b)"
             r"(?:[^#]{0,200}?\s)?(?:[Kk]illed by|[Tt]erminated by|[Rr]eceived|[Ee]xited (?:on|with|by)|[Dd]ied with|interrupted by) (?:signal )?(?:9|SIGKILL|signal 9|signal SIGKILL)\b(?: \(SIGKILL\)|: SIGKILL|: Killed)?",
             "illed by signal 9|illed by SIGKILL|erminated by signal 9|erminated by SIGKILL|eceived SIGKILL|eceived signal 9|xited with signal 9|ied with signal 9|xited by signal 9|xited on signal 9|nterrupted by signal 9",
             "worker 3 was killed by signal 9",

@@ -11,7 +11,7 @@ BUILDS: tuple[Killer, ...] = (
         "compiler",
         "a compiler or linker",
         wording(
-            r"(?:[\w+.-]{1,80}: )?(?:fatal error: |internal compiler error: |error: )?(?:Killed signal terminated program (?P<name>\S{1,40})|Killed \(program (?P<name2>\S{1,40}?)\)|(?P<name3>\S{0,40}ld\S{0,10}) terminated with signal 9 \[Killed\])",
+            r"(?:= note: )?(?:[\w+.-]{1,80}: )?(?:fatal error: |internal compiler error: |error: )?(?:Killed signal terminated program (?P<name>\S{1,40})|Killed \(program (?P<name2>\S{1,40}?)\)|(?P<name3>\S{0,40}ld\S{0,10}) terminated with signal 9 \[Killed\])",
             r"Killed signal terminated program|Killed \(program|terminated with signal 9",
             "g++: fatal error: Killed signal terminated program cc1plus",
         ),

@@ -98,7 +98,7 @@ WORKERS: tuple[Killer, ...] = (
     ),
     sigkill(
         "celery",
-        "a Celery worker",
+        "a worker of Celery or RQ",
         wording(
             rf"Process '(?P<name>[^']{{1,80}})' pid:{PID} exited with 'signal 9 \(SIGKILL\)'",
             "exited with 'signal 9",
@@ -108,6 +108,11 @@ WORKERS: tuple[Killer, ...] = (
             r"(?:.{0,200}?\s)?(?:WorkerLostError\(?['\"]?:? ?['\"]?)?Worker exited prematurely: signal 9 \(SIGKILL\)",
             r"exited prematurely: signal 9",
             "billiard.exceptions.WorkerLostError: Worker exited prematurely: signal 9 (SIGKILL) Job: 0.",
+        ),
+        wording(  # RQ
+            r"(?:.{0,160}?\s)?\(?Work-horse (?:process )?(?:was )?terminated unexpectedly; waitpid returned (?:9\b|[^;)]{0,60}?\bsignal 9\b)",
+            "terminated unexpectedly; waitpid",
+            "Moving job to FailedJobRegistry (Work-horse terminated unexpectedly; waitpid returned 9 (signal 9); )",
         ),
         do=(
             (
@@ -183,6 +188,11 @@ WORKERS: tuple[Killer, ...] = (
             r"(?:subprocess\.CalledProcessError: )?Command .{1,600}? died with <Signals\.SIGKILL: 9>",
             r"died with <Signals\.SIGKILL: 9>",
             "subprocess.CalledProcessError: Command '['python', 'prep.py']' died with <Signals.SIGKILL: 9>.",
+        ),
+        wording(  # DVC
+            r"(?:failed to reproduce '[^'\n]{1,120}': )?failed to run: .{1,400}?, exited with -9\b",
+            ", exited with -9",
+            "ERROR: failed to reproduce 'prep': failed to run: python prep.py, exited with -9",
         ),
         wording(  # 256 - 9: a status of -9 that was made one of a byte
             r"(?:subprocess\.CalledProcessError: )?Command .{1,600}? returned non-zero exit status 247\b",
