@@ -66,7 +66,7 @@ ALL = {
         command=(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "{}"),
     ),
     "node_heap": Report(
-        said="superset #6488", budget=140, cure="--max-old-space-size", needs="node", command=("node", "{}"),
+        said="superset #6488", budget=125, cure="--max-old-space-size", needs="node", command=("node", "{}"),
         environment={"NODE_OPTIONS": "--max-old-space-size=105"},
     ),
     "arenas": Report(
