@@ -42,6 +42,7 @@ def room_needed(out: Path, sources: Sequence[Source], resolved: ResolvedOptions)
     width = resolved.layout.token_bytes
     if not known or resolved.spec.family == "none" or len(sources) > _MOST or size * width <= free:
         return None, free
+    from oomguard.preparation.engines.allocators import give_back
     from oomguard.preparation.reading.sample_windows import sample_windows  # 10 ms, which most need not pay
 
     try:
@@ -52,6 +53,8 @@ def room_needed(out: Path, sources: Sequence[Source], resolved: ResolvedOptions)
     for window in windows:
         found = sum(len(_WORD.findall(text)) for text in window.texts)
         words += found * (window.stands_for / window.size if window.size else 0.0)
+    del windows
+    give_back()  # 8 MiB, which would be held to the end of the run
     return int(_SURE * words * width), free
 
 
