@@ -83,7 +83,7 @@ lint: $(READY) ## lint, types and import contracts only
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports --no-cache
 
-test: lint ## all that this machine can run but virtual machines (about 15 minutes on two cores); lists what was skipped and why
+test: lint ## all that this machine can run but virtual machines (about 10 minutes on two cores); lists what was skipped and why
 	$(MAKE) --no-print-directory beside
 	$(MAKE) --no-print-directory live
 
@@ -112,8 +112,8 @@ versions: $(READY) ## the tests of `make check` with the lowest allowed versions
 screens: $(READY) ## write tests/screens anew; review reads the diff
 	$(RUN) -m pytest -q tests/cli tests/machine_report tests/profiling tests/swap --update-screens
 
-live: $(READY) ## only the tests that limit real processes (root): some side by side, then the others one at a time
-	$(PYTEST) $(BESIDE) --no-loadscope-reorder -m "live and not vm"
+live: $(READY) ## only the tests that limit real processes (root): some two at a time, then the others alone
+	$(PYTEST) -n 2 --no-loadscope-reorder -m "live and not vm"
 
 vm: $(READY) ## cgroup v2 in a virtual machine (root, Debian, about 3 minutes)
 	OOMGUARD_VM=1 $(PYTEST) -m vm

@@ -144,7 +144,7 @@ def test_an_encoder_that_is_killed_is_replaced_at_once(tmp_path: Path) -> None:
         noticed = time.monotonic() - began
         output, errors = run.communicate()
     assert run.returncode == 0, errors
-    assert noticed < 10  # a tenth of a second, where the machine is not busy
+    assert noticed < 20  # a tenth of a second, where the machine is not busy
     disturbed = json.loads(output)
     assert disturbed["restarted_workers"] == 1
     assert disturbed["shards"] == calm["shards"]

@@ -271,6 +271,11 @@ def processes_of(program: str) -> list[str]:
     return found
 
 
+def looks(pid: int) -> int:
+    """How often it has gone to sleep, as a guard does between two looks."""
+    return int(Path(f"/proc/{pid}/status").read_text().partition("\nvoluntary_ctxt_switches:")[2].split()[0])
+
+
 def test_the_kernel_was_faster(tmp_path: Path) -> None:
     """With the guard asleep and parking switched off, the kernel kills; the verdict says so and names the victim."""
     memory = Path("/sys/fs/cgroup/memory")
@@ -280,6 +285,8 @@ def test_the_kernel_was_faster(tmp_path: Path) -> None:
         assert guard.stdout is not None
         assert guard.stdout.readline() == "up\n"
         job = child_of(child_of(guard.pid))
+        looked = looks(guard.pid)
+        wait_for(lambda: looks(guard.pid) > looked + 4)  # so that it knows who is there
         if memory.exists():
             name = next(
                 line.split(":")[2]

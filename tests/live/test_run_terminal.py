@@ -104,7 +104,7 @@ def test_an_interactive_shell_inside(shell: Shell) -> None:
     shell.expect("\nup\r\n")
     shell.type("\x1a")
     shell.expect("Stopped")
-    shell.type("kill -9 %1; wait %1; exit 5\n")
+    shell.type("kill -9 %1; while jobs | grep -q Stopped; do sleep 0.05; done; exit 5\n")
     shell.expect("exit 5")
     shell.type("echo inner said $?\n")
     shell.expect("inner said 5")

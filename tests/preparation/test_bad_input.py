@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.preparation.expecting import documents_of, last_checkpoint, read_tokens, tokens_of
+from tests.properties import some_of
 from tests.running import started
 
 pytestmark = pytest.mark.slow  # whole runs
@@ -166,7 +167,7 @@ def test_without_input_the_corpus_files_here_are_listed_first(oomguard: Run, tmp
     assert read_tokens(tmp_path / "tokens" / "train.bin") == tokens_of(["in part2.txt", "in part10.txt"])
 
 
-@pytest.mark.parametrize("name", ["text.txt", "text.txt.gz", "text.jsonl"])
+@pytest.mark.parametrize("name", some_of(["text.txt", "text.txt.gz", "text.jsonl"], one_in=3))
 def test_a_word_that_cannot_be_cut_is_named_with_the_memory_it_needs(oomguard: Run, tmp_path: Path, name: str) -> None:
     """What came before it is kept; with the budget that the error names it is encoded."""
     before, word = words(400_000), "a" * (3 * MIB)
