@@ -12,6 +12,7 @@ _PLAIN = {"property", "staticmethod", "classmethod", "contextmanager", "lru_cach
           "abstractmethod", "dataclass", "override", "njit", "jit", "no_grad"}  # fmt: skip
 _OTHER_FILES = 10_000_000  # from here on lines are those of imported modules
 _MOST_HANDED = 200
+_MOST_STEPS = 10_000  # statements that are gone through for these
 _SERVES = frozenset({"serve_forever", "run_forever", "handle_request", "cmdloop"})  # they call what they were given
 # Methods of parsers that are given the name of a tag first, of which there are few.
 _OF_TAGS = frozenset({"handle_starttag", "handle_endtag", "handle_startendtag", "startElement", "endElement"})
@@ -97,6 +98,7 @@ class Uncalled(Imports):
         pieces = memory.new("stream", fraction=1.0, item=piece, of_input=True)
         with memory.loop(1.0) as loop:
             self.item_in(loop, pieces)
+            self.most_steps = min(self.most_steps, self.steps + _MOST_STEPS)
             for function, owner in handed:
                 wanted = function.value.args
                 given = [piece] * (len(wanted.posonlyargs) + len(wanted.args) - (owner is not None))
