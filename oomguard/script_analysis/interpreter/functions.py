@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from oomguard.script_analysis.interpreter.findings import Loop
 
 _DEEPEST_CALL = 12
+_MOST_DECORATED = 20  # functions by one decorator, whose body is gone through for each
 _MANY_ENTRIES = 1_000_000  # of a cache: more is as if there were no limit
 _MOST_CALLS = 60  # of one function: some call each other very often
 
@@ -89,6 +90,8 @@ class Functions(Expressions):
             if not isinstance(called, (ast.Name, ast.Attribute)):
                 continue
             maker = self.evaluate(called)
+            if self.times[id(maker.value)] > _MOST_DECORATED:
+                continue
             if maker.kind not in ("function", "class", "partial", "bound") and not self.special(maker, "__call__"):
                 continue
             if isinstance(decorator, ast.Call):

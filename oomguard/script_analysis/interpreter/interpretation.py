@@ -77,6 +77,7 @@ class Interpretation:
         self.runs = True
         self.bases: dict[int, list[AbstractValue]] = {}  # of the class that a method is of
         self.steps = 0
+        self.most_steps = 200_000  # functions that call each other can be gone through very often
         self.line = 0
 
     def call_function(

@@ -272,7 +272,7 @@ class MemoryModel:
 
     def grow(self, holder: AbstractValue, item: AbstractValue, node: ast.AST, *, spread: bool) -> None:
         """`holder` takes `item` in, or (`spread`) all that `item` consists of."""
-        if self.few or holder.kind in ("bounded", "output", "file", "queue"):
+        if self.few or holder.kind in ("bounded", "output", "file", "queue", "archive_output"):
             return
         if item.fraction > 0 and item.kind not in STREAMED and not (item.each and self._gathers(holder)):
             self._add_whole(holder, item, node, spread=spread)

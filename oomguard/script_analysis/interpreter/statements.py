@@ -29,7 +29,6 @@ def _caught(handler: ast.ExceptHandler) -> AbstractValue:
 
 
 _HAS_DOCUMENT = re.compile(r"Decode|Unicode|ValueError|\b(Base)?Exception\b")
-_MOST_STATEMENTS = 200_000  # functions that call each other can be gone through very often
 
 
 class Interpreter(Uncalled):
@@ -45,7 +44,7 @@ class Interpreter(Uncalled):
     def statements(self, body: Sequence[ast.stmt]) -> None:
         for statement in body:
             self.steps += 1
-            if self.steps > _MOST_STATEMENTS:
+            if self.steps > self.most_steps:
                 self.memory.cannot_see(statement, "comes after so many steps that it was not analyzed")
                 return
             self.line = statement.lineno

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from copy import copy
+from dataclasses import dataclass
 
 from oomguard.script_analysis.interpreter.binding import Imports
 from oomguard.script_analysis.interpreter.values import AbstractValue
@@ -12,6 +13,7 @@ _PLAIN = {"property", "staticmethod", "classmethod", "contextmanager", "lru_cach
           "abstractmethod", "dataclass", "override", "njit", "jit", "no_grad"}  # fmt: skip
 _OTHER_FILES = 10_000_000  # from here on lines are those of imported modules
 _MOST_HANDED = 200
+_MOST_STEPS = 10_000  # statements that are gone through for these
 _SERVES = frozenset({"serve_forever", "run_forever", "handle_request", "cmdloop"})  # they call what they were given
 # Methods of parsers that are given the name of a tag first, of which there are few.
 _OF_TAGS = frozenset({"handle_starttag", "handle_endtag", "handle_startendtag", "startElement", "endElement"})
@@ -31,11 +33,12 @@ class Uncalled(Imports):
 
     def uncalled(self, module: ast.Module) -> None:
         """Go through each function that was not called; what a script that runs never mentions does not count."""
-        handed = self._handed_over(module)
-        serves = bool(handed) and any(name in _SERVES for tree in (module, *self.trees) for name in _called_names(tree))
+        names = [_names_in(tree) for tree in (module, *self.trees)]
+        mentioned = set().union(*(one.mentioned for one in names))
+        handed = self._handed_over(set().union(*(one.given for one in names)), mentioned)
+        serves = bool(handed) and any(one.called & _SERVES for one in names)
         memory = self.memory
         runs = self.runs = bool(self.called or memory.readers or memory.findings or memory.outsiders or serves)
-        mentioned = set().union(*map(_mentioned, [module, *self.trees]))
         for function in [abstract for abstract in self.functions if id(abstract.value) not in self.called]:
             if id(function.value) in self.called or function.value.lineno >= _OTHER_FILES:
                 continue
@@ -46,14 +49,12 @@ class Uncalled(Imports):
         if runs:
             self._called_back(handed)
 
-    def _handed_over(self, module: ast.Module) -> list[tuple[AbstractValue, AbstractValue | None]]:
+    def _handed_over(self, named: set[str], mentioned: set[str]) -> list[tuple[AbstractValue, AbstractValue | None]]:
         """Functions that others may call, each with the object that it is a method of.
 
         They were not called here, and are mentioned as what they are, or are methods of a class whose parent is from
         elsewhere (handle_data() of an HTMLParser), or such as Python calls by itself (`__contains__`, `__del__`).
         """
-        named = set().union(*map(_mentioned_as_values, [module, *self.trees]))
-        mentioned = set().union(*map(_mentioned, [module, *self.trees]))
         handed: list[tuple[AbstractValue, AbstractValue | None]] = [
             (function, None)
             for function in [*self.functions, *self.lambdas]
@@ -97,6 +98,7 @@ class Uncalled(Imports):
         pieces = memory.new("stream", fraction=1.0, item=piece, of_input=True)
         with memory.loop(1.0) as loop:
             self.item_in(loop, pieces)
+            self.most_steps = min(self.most_steps, self.steps + _MOST_STEPS)
             for function, owner in handed:
                 wanted = function.value.args
                 given = [piece] * (len(wanted.posonlyargs) + len(wanted.args) - (owner is not None))
@@ -119,22 +121,33 @@ class Uncalled(Imports):
         return node.name in mentioned or (owner is not None and node.name.startswith("__"))
 
 
-def _mentioned(module: ast.Module) -> set[str]:
-    """Give the names that stand anywhere in the module, as names, attributes or texts."""
-    names: set[str] = set()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Names:
+    """The names that stand in a module."""
+
+    mentioned: set[str]  # as names, attributes or texts
+    given: set[str]  # to somebody: not called, and not decorated with
+    called: set[str]
+
+
+def _names_in(module: ast.Module) -> _Names:
+    names = _Names(mentioned=set(), given=set(), called=set())
+    called: set[int] = set()  # ast.walk gives a call before its parts
     for node in ast.walk(module):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-            names.add(node.id)
-        elif isinstance(node, ast.Attribute):
-            names.add(node.attr)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isidentifier():
-            names.add(node.value)
+        if isinstance(node, ast.Call):
+            called.add(id(node.func))
+            names.called.add(_last_name(node.func))
+        elif isinstance(node, ast.Constant):
+            if isinstance(node.value, str) and node.value.isidentifier():
+                names.mentioned.add(node.value)
+        elif isinstance(node, (ast.Name, ast.Attribute)):
+            name = node.id if isinstance(node, ast.Name) else node.attr
+            loads = isinstance(node.ctx, ast.Load)
+            if loads or isinstance(node, ast.Attribute):
+                names.mentioned.add(name)
+            if loads and id(node) not in called:
+                names.given.add(name)
     return names
-
-
-def _called_names(module: ast.Module) -> set[str]:
-    """Give the last names of what is called."""
-    return {_last_name(node.func) for node in ast.walk(module) if isinstance(node, ast.Call)}
 
 
 def _last_name(node: ast.expr) -> str:
@@ -151,13 +164,3 @@ def _is_registered(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
 def _is_called(name: str) -> bool:
     """Whether a parent from elsewhere may call a method of this name."""
     return not name.startswith("__") or name in _BY_PYTHON
-
-
-def _mentioned_as_values(module: ast.Module) -> set[str]:
-    """Give the names that are given to somebody: not called, and not decorated with."""
-    called = {id(node.func) for node in ast.walk(module) if isinstance(node, ast.Call)}
-    return {
-        node.id if isinstance(node, ast.Name) else node.attr
-        for node in ast.walk(module)
-        if isinstance(node, (ast.Name, ast.Attribute)) and isinstance(node.ctx, ast.Load) and id(node) not in called
-    }

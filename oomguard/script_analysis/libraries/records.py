@@ -120,8 +120,20 @@ def _archive(it: Expressions, call: Call) -> AbstractValue:
     """A tar or zip file: its members are many files."""
     if any(letter in open_mode(call, 1) for letter in "wax"):
         given = [*call.args[:1], *(call.kwargs[name] for name in ("fileobj", "file") if name in call.kwargs)]
-        return next((one for one in given if one.kind == "bytebuffer"), AbstractValue(kind="output"))
+        members = it.memory.new("list")
+        written = it.memory.new("archive_output", parts={"members": members})
+        return next((one for one in given if one.kind == "bytebuffer"), written)
     return it.memory.new("archive", fraction=1.0, item=AbstractValue(kind="path_of_many"))
+
+
+def _written_member(it: Expressions, call: Call) -> AbstractValue | None:
+    """TarFile.addfile, ZipFile.writestr: what is written goes to the file, and what is said of it stays until close."""
+    if call.name in ("add", "addfile", "writestr", "write", "mkdir", "open"):
+        entry = it.memory.new("member", item=AbstractValue(kind="value", of_input=True))
+        it.memory.grow(call.owner.parts["members"], entry, call.node, spread=False)
+    if call.name == "open":
+        return AbstractValue(kind="output")
+    return call.owner if call.name == "__enter__" else AbstractValue()
 
 
 def _member(it: Expressions, call: Call) -> AbstractValue:
@@ -223,6 +235,7 @@ FUNCTIONS.update({
     "warc.ArchiveIterator": _records_of,
 })  # fmt: skip
 methods_of({"archive"}, _member)
+methods_of({"archive_output"}, _written_member)
 methods_of({"record", "json"}, _record)
 
 
