@@ -125,7 +125,7 @@ class Channel:
         # asdict() would look into each value, at ten times the cost: these are flat. Usual values are left out.
         plain = message
         if not isinstance(message, dict):
-            plain = {n: value for n, usual in _defaults(type(message)) if (value := getattr(message, n)) != usual}
+            plain = {n: value for n, usual in _defaults(message.__class__) if (value := getattr(message, n)) != usual}
         self.connection.sendall(json.dumps(plain, separators=(",", ":")).encode() + b"\n")
 
     def tell(self, message: Any) -> None:
