@@ -1,13 +1,14 @@
-"""What a thread beside the one that writes does for it: its hash, and its dirty pages to the disk."""
+"""What a thread beside the one that writes a shard does for it: its hash, and its dirty pages to the disk."""
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 from typing import TYPE_CHECKING, Any
 
 from oomguard.kernel.process.prctl import set_name
-from oomguard.units import KIB
+from oomguard.units import KIB, MIB
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,3 +103,17 @@ class HashThread:
     def close(self) -> None:
         """End the thread; another one is begun if more comes."""
         self._thread.close()
+
+
+def hash_part(fd: int, digest: Any, start: int, end: int) -> Any:
+    """Add the bytes from `start` to `end` of a file, as far as there are so many."""
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    buffer = memoryview(bytearray(MIB))
+    while start < end:
+        got = os.preadv(fd, [buffer[: min(MIB, end - start)]], start)
+        if not got:
+            break
+        digest.update(buffer[:got])
+        start += got
+        os.posix_fadvise(fd, 0, start, os.POSIX_FADV_DONTNEED)  # page cache counts against the budget
+    return digest
