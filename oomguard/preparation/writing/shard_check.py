@@ -7,12 +7,11 @@ import os
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput, Changed
+from oomguard.preparation.writing.side_thread import hash_part
 from oomguard.text import printable
-from oomguard.units import MIB
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Any
 
     from oomguard.preparation.writing.formats.base import Layout, OutputFormat
     from oomguard.preparation.writing.manifest import Progress
@@ -96,20 +95,6 @@ def sha256_of(file: Path) -> str:
             f"{printable(str(file))} cannot be read: {error.strerror}", do="another --out FOLDER, or move it away"
         ) from error
     return str(digest.hexdigest())
-
-
-def hash_part(fd: int, digest: Any, start: int, end: int) -> Any:
-    """Add the bytes from `start` to `end` of a file, as far as there are so many."""
-    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-    buffer = memoryview(bytearray(MIB))
-    while start < end:
-        got = os.preadv(fd, [buffer[: min(MIB, end - start)]], start)
-        if not got:
-            break
-        digest.update(buffer[:got])
-        start += got
-        os.posix_fadvise(fd, 0, start, os.POSIX_FADV_DONTNEED)  # page cache counts against the budget
-    return digest
 
 
 def _not_as_left(file: Path, how: str) -> Changed:

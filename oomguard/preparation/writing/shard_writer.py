@@ -19,8 +19,13 @@ from oomguard.kernel import safe_files
 from oomguard.preparation.writing.beside_files import BesideFile, give_name, write_beside
 from oomguard.preparation.writing.document_ends import DocumentEnds, FullShard
 from oomguard.preparation.writing.manifest import disk_error, write_all
-from oomguard.preparation.writing.shard_check import hash_part
-from oomguard.preparation.writing.side_thread import FLUSHED_BYTES, HashThread, SideThread, flush_stretch
+from oomguard.preparation.writing.side_thread import (
+    FLUSHED_BYTES,
+    HashThread,
+    SideThread,
+    flush_stretch,
+    hash_part,
+)
 from oomguard.records import dataclass
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What a thread beside the one that writes does for it: its hash, and its dirty pages to the disk."""
+"""What a thread beside the one that writes a shard does for it: its hash, and its dirty pages to the disk."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from oomguard.kernel.prctl import set_name
 from oomguard.kernel.storage import start_writeback
-from oomguard.units import KIB
+from oomguard.units import KIB, MIB
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,3 +114,17 @@ def flush_stretch(fd: int, start: int, end: int) -> None:
     start_writeback(fd, before, start - before, wait=True)
     os.posix_fadvise(fd, 0, start, os.POSIX_FADV_DONTNEED)
     start_writeback(fd, start, end - start, wait=False)
+
+
+def hash_part(fd: int, digest: Any, start: int, end: int) -> Any:
+    """Add the bytes from `start` to `end` of a file, as far as there are so many."""
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    buffer = memoryview(bytearray(MIB))
+    while start < end:
+        got = os.preadv(fd, [buffer[: min(MIB, end - start)]], start)
+        if not got:
+            break
+        digest.update(buffer[:got])
+        start += got
+        os.posix_fadvise(fd, 0, start, os.POSIX_FADV_DONTNEED)  # page cache counts against the budget
+    return digest
