@@ -15,7 +15,7 @@ import oomguard
 from tests.warm import run_warm
 
 _ROOT = str(Path(oomguard.__file__).parents[1])
-_PATIENCE_SECONDS = 60
+_PATIENCE_SECONDS = 120
 NOWHERE = Path(os.devnull)
 START = {"how": "warm"}
 
@@ -148,7 +148,7 @@ def kill_all(process: subprocess.Popen[str]) -> None:
     psutil.wait_procs(helpers, timeout=_PATIENCE_SECONDS)
 
 
-def wait_until(condition: Callable[[], object], *, seconds: float = 30.0) -> None:
+def wait_until(condition: Callable[[], object], *, seconds: float = 90.0) -> None:
     """Look again and again, some hundred times a second."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -49,7 +49,7 @@ def started(folder: Path, *arguments: str, budget: str = "100M", way: str = "aut
 
 def child_of(pid: int) -> int:
     children = Path(f"/proc/{pid}/task/{pid}/children")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not children.read_text().split():
         assert time.monotonic() < deadline
         time.sleep(0.005)
@@ -63,7 +63,7 @@ def state(pid: int) -> str | None:
         return None
 
 
-def wait_for(condition: Any, seconds: float = 20) -> None:
+def wait_for(condition: Any, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"

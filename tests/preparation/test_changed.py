@@ -1,6 +1,7 @@
 """A run that goes on with another input or other options is refused, with both values, and does no harm."""
 
 import gzip
+import itertools
 import json
 import lzma
 import os
@@ -12,6 +13,7 @@ import pytest
 from oomguard.units import format_size
 from tests.preparation.disturbing import FORMATS, SLOW, bytes_written, sums_of
 from tests.preparation.expecting import last_checkpoint
+from tests.properties import some_of
 from tests.reference import encoding_of
 from tests.running import kill_all, run_oomguard, started, wait_until
 
@@ -139,8 +141,9 @@ def assert_goes_on(folder: Path, command: tuple[str, ...]) -> None:
     assert sums_of(folder / "tokens") == sums_of(folder / "fresh")
 
 
-@pytest.mark.parametrize("how", ["touched", "copied", "mode"])
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize(
+    ("name", "how"), some_of(list(itertools.product(KINDS, ("touched", "copied", "mode"))), one_in=2)
+)
 def test_the_same_bytes_are_the_same_input(tmp_path: Path, inputs: Path, name: str, how: str) -> None:
     """Whatever their times and inode."""
     file, command = killed_half_way(tmp_path, inputs, name)

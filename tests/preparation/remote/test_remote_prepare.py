@@ -26,6 +26,7 @@ import pytest
 from tests.preparation.disturbing import bytes_written, sums_of
 from tests.preparation.remote.conftest import TOKEN
 from tests.preparation.remote.hub_server import COMMIT, REPOSITORY, SIGNATURE, Fault, HubServer
+from tests.properties import some_of
 from tests.running import children_of, kill_all, run_oomguard, started, wait_until
 
 pytestmark = pytest.mark.slow  # whole runs
@@ -124,7 +125,7 @@ def test_the_end_of_a_text_is_for_validation(
     assert prepared(tmp_path, "remote", f"{ADDRESS}/data", *options) == expected
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", some_of(KINDS, one_in=2))
 def test_documents_are_traced_to_the_same_places(tmp_path: Path, hub: HubServer, kind: str) -> None:
     hub.files = corpus(kind)
     folder = on_disk(tmp_path / "disk", hub.files)
@@ -311,7 +312,7 @@ def test_the_commands_of_the_page(tmp_path: Path, hub: HubServer) -> None:
     assert sums_of(tmp_path / "another") == sums_of(tmp_path / "fineweb-edu")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", some_of(KINDS, one_in=2))
 def test_plan_reads_a_sample(tmp_path: Path, hub: HubServer, kind: str) -> None:
     """By few short requests; what prepare counts is in its band."""
     hub.files = corpus(kind)
