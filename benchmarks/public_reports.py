@@ -234,7 +234,7 @@ def ask_diagnose(folder: Path, command: list[str], report: Report, answers: Answ
     if not killed:
         answers.seen.append("diagnose: the kernel killed nothing there")
         return
-    said = oomguard(folder, "diagnose", "--since", "2min", "--json")
+    said = oomguard(folder, "diagnose", "--since", "10min", "--json")
     events = json.loads(said.stdout)["events"]
     mine = [event for event in events if str(event.get("oom_memcg") or "").endswith(home.name)]
     answers.diagnosed = bool(mine) and all(event["victims"] for event in mine)
