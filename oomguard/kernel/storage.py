@@ -116,13 +116,19 @@ def _measure(device: Path) -> float | None:
 # Which mount, and so which file system, a folder is on. Source: proc_pid_fdinfo(5), proc_pid_mountinfo(5).
 
 _MOUNT_ID = re.compile(r"^mnt_id:\s+([0-9]{1,10})$", re.MULTILINE)
-_IN_MEMORY = {"tmpfs", "ramfs", "devtmpfs"}
+_IN_MEMORY = {0x01021994, 0x858458F6}  # tmpfs (and devtmpfs), ramfs: linux/magic.h
+_STATFS_BYTES = 256  # more than any struct statfs
 
 
 def is_in_memory(folder: Path) -> bool:
     """Whether files in `folder`, which need not be there yet, are memory: they count against a cgroup."""
     there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
-    return mount_of(there).file_system in _IN_MEMORY
+    # Not by the list of mounts: a chroot whose root is no mount is on one that its list lacks.
+    answer = (ctypes.c_long * (_STATFS_BYTES // ctypes.sizeof(ctypes.c_long)))()
+    if libc().statfs(os.fsencode(there), answer):
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), str(there))
+    return answer[0] & 0xFFFFFFFF in _IN_MEMORY
 
 
 def mount_of(folder: Path) -> Mount:

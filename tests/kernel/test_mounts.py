@@ -14,7 +14,8 @@ from oomguard.kernel.storage import is_in_memory, mount_of
 def test_a_mount_that_cannot_be_found_out_is_an_error_of_the_machine_s(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(storage, "read_kernel_text", lambda _: None)
     with pytest.raises(OSError, match="does not say which file system"):
-        is_in_memory(Path("/tmp"))
+        mount_of(Path("/tmp"))
+    assert not is_in_memory(Path("/proc")), "needs no list: in a chroot it may lack the mount"
 
 
 def test_a_tmpfs_is_memory_and_a_folder_below_that_is_not_there_yet_too() -> None:
