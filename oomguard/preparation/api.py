@@ -58,7 +58,7 @@ def prepare(options: PrepareOptions, *, max_rss: int | None = None, events: Prep
     resolved = resolve_options(options)
     require_folder(options.out)
     found = _find(options, resolved)
-    require_room(options.out, *room_needed(options.out, found.sources, resolved))
+    require_room(options.out, *_room(options, found.sources, resolved))
     rank_file = find_rank_file(resolved.spec)
     with ExitStack() as stack:
         job, budget = open_job(stack, found, options, resolved, rank_file, max_rss)
@@ -145,7 +145,7 @@ def plan_prepare(options: PrepareOptions, *, max_rss: int | None = None) -> Prep
     with ExitStack() as stack:
         job, budget = open_job(stack, found, options, resolved, rank_file, max_rss)
     sources = found.sources
-    needed, room = room_needed(options.out, sources, resolved)
+    needed, room = _room(options, sources, resolved)
     plain = all(source.size is not None and source.divisible_text for source in sources)
     tokens = sum(source.size or 0 for source in sources) / _BYTES_PER_TOKEN
     plan = job.budget
@@ -173,6 +173,14 @@ def plan_prepare(options: PrepareOptions, *, max_rss: int | None = None) -> Prep
         if options.shuffle is not None
         else None,
     )
+
+
+def _room(options: PrepareOptions, sources: Sequence[Source], resolved: ResolvedOptions) -> tuple[int | None, int]:
+    """What the shards take, and the room for them."""
+    return room_needed(
+        options.out, sources, width=resolved.layout.token_bytes, separator=resolved.separator,
+        is_cut=resolved.spec.family != "none",
+    )  # fmt: skip
 
 
 def _find(options: PrepareOptions, resolved: ResolvedOptions) -> Found:

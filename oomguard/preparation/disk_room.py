@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from oomguard.preparation.options import ResolvedOptions
     from oomguard.preparation.reading.source import Source
 
 _WORD = re.compile(rb"[ \n\t][A-Za-z]")
@@ -31,22 +30,24 @@ _BYTES_PER_TOKEN = 4.4  # English text in gpt2
 _ROOMY = 8  # bytes of shards that a byte of input makes at the most, as a rule, where it is compressed
 
 
-def room_needed(out: Path, sources: Sequence[Source], resolved: ResolvedOptions) -> tuple[int | None, int]:
+def room_needed(
+    out: Path, sources: Sequence[Source], *, width: int, separator: bytes, is_cut: bool
+) -> tuple[int | None, int]:
     """Give what the shards take at the least, None where that is not known, and the room for them: bytes.
 
+    `width`: bytes of a token; `is_cut`: the tokenizer divides words, so that they tell of the tokens.
     Only where the disk could be too small anything is read. What an earlier run has written here is room for it.
     """
     free = free_bytes(out) + _written_before(out)
     known = _is_known(sources)
     size = _size_of(sources)
-    width = resolved.layout.token_bytes
-    if not known or resolved.spec.family == "none" or len(sources) > _MOST or size * width <= free:
+    if not known or not is_cut or len(sources) > _MOST or size * width <= free:
         return None, free
     from oomguard.preparation.engines.allocators import give_back
     from oomguard.preparation.reading.sample_windows import sample_windows  # 10 ms, which most need not pay
 
     try:
-        windows = sample_windows(sources, separator=resolved.separator, strict=False)
+        windows = sample_windows(sources, separator=separator, strict=False)
     except BadInput:
         return None, free  # the run itself says it better
     words = 0.0
