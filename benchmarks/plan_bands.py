@@ -29,10 +29,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from oomguard.estimation.time_alone import TimeAlone
 
 from benchmarks import holding
 from benchmarks.sample import load_documents
+from oomguard.estimation.short_runs import TimeAlone
 
 MB = 1_000_000
 FORMATS = ("txt", "txt-separator", "jsonl", "parquet", "parquet-one-group", "txt.gz", "jsonl.zst", "many")

@@ -47,17 +47,19 @@ def changed_program(
     return f"""
 import dataclasses
 import oomguard.preparation.api as feature
+import oomguard.preparation.memory_needs as needs
 from oomguard.cli.app import main
 
+assert feature._CHECKPOINT_SECONDS
 feature._CHECKPOINT_SECONDS = {checkpoint_seconds}
-plan_budget = feature.plan_budget
+plan_budget = needs.plan_budget
 
 def plan(*arguments, **options):
     made = plan_budget(*arguments, **options)
     wanted = dict(piece_bytes={piece_bytes}, learn={learn}, growth={growth})
     return dataclasses.replace(made, **{{name: value for name, value in wanted.items() if value is not None}})
 
-feature.plan_budget = plan
+needs.plan_budget = plan
 main()
 """
 

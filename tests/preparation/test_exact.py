@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import oomguard
-from oomguard.preparation import api as preparing
+from oomguard.preparation import memory_needs
 from oomguard.preparation.encoding.encodings import find_encoding
 from oomguard.preparation.encoding.safe_cuts import unify_newlines
 from oomguard.preparation.engines.memory_sum import plan_budget
@@ -45,7 +45,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     def plan(*arguments: Any, **options: Any) -> Any:
         return replace(plan_budget(*arguments, **options), piece_bytes=700, longest_word=1 << 16, longest_piece=1 << 16)
 
-    monkeypatch.setattr(preparing, "plan_budget", plan)
+    monkeypatch.setattr(memory_needs, "plan_budget", plan)
 
 
 @pytest.fixture

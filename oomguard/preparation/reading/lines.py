@@ -185,7 +185,9 @@ def _document(line: bytes, row: int, field: str, them: str) -> bytes:
     correct = f"correct this {them[:-1]}, {skip}"
     is_utf8 = _is_utf8(line)
     # An escaped surrogate would be taken for one of the bytes that are no UTF-8.
-    read = line.decode() if is_utf8 else _ESCAPE.sub(_whole_character, line).decode(errors="surrogateescape")
+    # Without its end, so that what is wrong is told alike of a large line, which comes with it; a view is no copy.
+    inside = memoryview(line)[: len(line) - line.endswith(b"\n")]
+    read = str(inside, "utf-8") if is_utf8 else _ESCAPE.sub(_whole_character, inside).decode(errors="surrogateescape")
     try:
         value = _DECODER.decode(read)
     except json.JSONDecodeError as error:

@@ -276,6 +276,7 @@ def test_nothing_in_it(tmp_path: Path, text: str) -> None:
     broken=st.sampled_from([None, b" ", b"\\", b'"', b"\x01", b"\xff"]),
     at=st.integers(0, 60),
 )
+@example(text="", field="text", ascii_only=False, part=1, broken=b"\\", at=18)
 def test_a_large_line_is_what_a_small_one_is(
     text: str, field: str, ascii_only: bool, part: int, broken: bytes | None, at: int
 ) -> None:
