@@ -177,7 +177,7 @@ def test_a_damaged_or_foreign_folder_is_an_error(tmp_path: Path) -> None:
     made(tmp_path / "a", "megatron")
     data = tmp_path / "a" / "train_text_document.bin"
     data.write_bytes(data.read_bytes()[:-2])
-    with pytest.raises(BadInput, match="knows"):
+    with pytest.raises(BadInput, match="its .bin holds"):
         inspect(tmp_path / "a")
     made(tmp_path / "b", "megatron")
     with pytest.raises(BadInput, match="among those"):
