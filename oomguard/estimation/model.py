@@ -100,7 +100,8 @@ class JobPlan:
         if run.seconds_beside_others > _SHARED * run.seconds:
             beside = show_duration(run.seconds_beside_others)
             time += f"; {beside} beside what else ran here while it was tried"
-        parts = "the whole job" if run.tried_whole else f"{len(self.tried)} short runs on parts of this input"
+        runs = "1 short run on a part" if len(self.tried) == 1 else f"{len(self.tried)} short runs on parts"
+        parts = "the whole job" if run.tried_whole else f"{runs} of this input"
         return [
             ("peak", peak),
             ("time", f"{time}, {format_size(run.bytes_per_second)}/s"),
