@@ -169,6 +169,11 @@ class RunBudget:
     oom_kills: Callable[[], int]  # processes of the run that the kernel ended so far
     held_before: int = 0  # bytes within the limit that this process held when the run began
 
+    @property
+    def is_enforced(self) -> bool:
+        """Whether anything ends the run above its limit; else its memory is only measured."""
+        return self.enforced_by != _MEASURED
+
 
 _told: RunBudget | None = None  # by the supervisor of this process
 
