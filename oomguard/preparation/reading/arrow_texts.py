@@ -59,8 +59,7 @@ def _names(schema: Any) -> str:
 
 def inner(texts: pa.Array, path: tuple[str, ...]) -> pa.Array:
     """Give what a path leads to in an array of structs; a null struct has null text."""
-    texts = pa.compute.struct_field(texts, list(path)) if path else texts
-    return texts.cast(pa.binary()) if pa.types.is_null(texts.type) else texts
+    return pa.compute.struct_field(texts, list(path)) if path else texts
 
 
 def is_text(kind: Any) -> bool:
@@ -135,7 +134,7 @@ def plain(texts: pa.Array) -> pa.Array:
         return texts.view(pa.large_binary())
     if pa.types.is_string(texts.type) or pa.types.is_binary(texts.type):
         return texts.view(pa.binary())
-    return texts.cast(pa.large_binary())  # views, fixed width
+    return texts.cast(pa.large_binary())  # views, fixed width; nulls of no type: few bytes, billions of rows
 
 
 def _spelled_out(texts: pa.Array) -> pa.Array:

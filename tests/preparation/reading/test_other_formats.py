@@ -153,6 +153,19 @@ def test_a_column_of_no_type(tmp_path: Path, make: Any, count: int) -> None:
     assert documents_in(read("arrow", path, errors="skip")) == [None] * count
 
 
+def test_a_few_bytes_that_stand_for_a_billion_nulls_take_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "a.arrow"
+    with pa.ipc.new_file(path, pa.schema([("text", pa.null())])) as writer:
+        writer.write_batch(pa.record_batch({"text": pa.nulls(1_000_000_000)}))
+    reader, kind, _ = KINDS["arrow"]
+    how = options(errors="skip", piece_bytes=1 << 16)
+    pieces = reader(source(path, kind), options=how, resume=None, reserve=granted)
+    before = pa.total_allocated_bytes()
+    next(pieces)
+    assert pa.total_allocated_bytes() - before < 16 << 20
+    pieces.close()
+
+
 @pytest.mark.parametrize("name", KINDS)
 @examples(40)
 @given(found=documents, piece_bytes=st.integers(1, 300))
