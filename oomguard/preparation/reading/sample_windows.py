@@ -184,7 +184,7 @@ def _reader_windows(sources: Sequence[Source], look: Look) -> Iterator[Window]:
 
 def _blocks(stream: ByteStream, most: int, step: int, *, lines: bool) -> Iterator[tuple[bytes, int]]:
     """Give what is in a stream up to about `most` bytes, and where each block begins; of lines, whole ones."""
-    parts: list[bytes] = []  # of a line that goes on: joined once, as it may have a hundred million bytes
+    parts: list[bytes] = []  # of a line that continues: joined once, as it may have a hundred million bytes
     size = at = 0
     while at + size < most or (lines and size):
         got = stream.read(step)
