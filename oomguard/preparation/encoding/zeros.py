@@ -17,6 +17,8 @@ def not_text(data: bytes, *, is_first: bool) -> str:
     A text may hold zeros. Only its beginning (`is_first`) tells its encoding; further on, what looks like one may be
     text as it is.
     """
+    if 0 not in data:  # ten times as fast as to count them, and nearly always so
+        return ""
     zeros = data.count(0)
     if zeros < _FEW:  # as a short text of which each other byte is zero
         is_wide = is_first and zeros >= _LEAST and zeros * 3 >= len(data)
