@@ -138,7 +138,7 @@ def load_engine(spec: EncodingSpec, file: Path, *, cache_bits: int = 16, vocabul
     vocabulary = map_vocabulary(vocabulary_fd) if vocabulary_fd >= 0 else load_vocabulary(spec, file)
     engine: Engine = NativeEngine(spec, vocabulary, cache_bits=cache_bits)
     if spec.nfc:
-        from oomguard.preparation.encoding.huggingface import NfcEngine
+        from oomguard.preparation.encoding.nfc import NfcEngine
 
         engine = NfcEngine(engine) if spec.added_first else engine
     if spec.added:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from oomguard.preparation.encoding.splitters import Splitter
 
-ABI = 4
+ABI = 5
 _LIBRARY = Path(__file__).parent / "libcore.so.1"
 SLACK_TOKENS = 64  # of room beyond the tokens that are written
 SCRATCH_PER_BYTE = 36  # for a word longer than 64 bytes of which no part is independent
@@ -113,6 +113,7 @@ def load_core(library: Path = _LIBRARY) -> ctypes.CDLL:
     core.og_encode_documents.argtypes = [pointer, ctypes.POINTER(_Job)]
     core.og_utf8_prefix.argtypes = [pointer, u64]
     core.og_utf8_prefix.restype = u64
+    core.og_nfc_find.argtypes = [pointer, u64, u64, ctypes.POINTER(u64), ctypes.POINTER(u64)]
     return core
 
 
@@ -135,6 +136,17 @@ def utf8_prefix(data: Buffer) -> int:
     core = load_core()
     with _Memory(data) as text:
         return int(core.og_utf8_prefix(text.address, text.size))
+
+
+def find_denormal(data: Buffer, start: int) -> tuple[int, int] | None:
+    """Where, from `start` on, the first stretch is that might not be NFC or is ill-formed; it can be changed by itself.
+
+    start: 0, or the end of such a stretch. Raises: CoreUnavailable.
+    """
+    core, begin, end = load_core(), ctypes.c_uint64(), ctypes.c_uint64()
+    with _Memory(data) as text:
+        is_there = core.og_nfc_find(text.address, text.size, start, ctypes.byref(begin), ctypes.byref(end))
+    return (begin.value, end.value) if is_there else None
 
 
 class _PyBuffer(ctypes.Structure):

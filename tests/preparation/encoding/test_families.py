@@ -248,7 +248,7 @@ def test_documents_between_marks_and_of_arrays(name: str, mark: str, folder: Pat
 def test_python_knows_that_it_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
     """A mark that came after this Python's Unicode is put in order by the library that has it."""
     need_tokenizers()
-    from oomguard.preparation.encoding import huggingface
+    from oomguard.preparation.encoding import nfc
 
     new = next(
         (mark for mark in ("\u0897", "\u1acf", "\U00011f5a", "\U0001e4ee") if unicodedata.category(mark) == "Cn"), None
@@ -258,12 +258,12 @@ def test_python_knows_that_it_does_not_know(monkeypatch: pytest.MonkeyPatch) -> 
     from tokenizers.normalizers import NFC
 
     for text in (f"a{new}\u0316", f"a\u0316{new}e\u0301", f"\U0001f642{new}\u0316"):
-        assert huggingface.to_nfc(text) == NFC().normalize_str(text)
+        assert nfc.to_nfc(text) == NFC().normalize_str(text)
 
 
 def test_python_knows_what_it_does_not_know() -> None:
     """Each character, below U+10000 and above."""
-    from oomguard.preparation.encoding.huggingface import _is_unknown_to_python
+    from oomguard.preparation.encoding.nfc import _is_unknown_to_python
 
     for first in range(0x300, 0x110000, 0x100):
         block = "".join(map(chr, range(first, first + 0x100)))

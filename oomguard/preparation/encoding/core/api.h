@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#define OG_ABI 4 /* another number: native.py and the library do not belong together */
+#define OG_ABI 5 /* another number: native.py and the library do not belong together */
 #define OG_EXPORT __attribute__((visibility("default")))
 
 enum og_family { OG_R50K, OG_CL100K, OG_O200K };
@@ -84,5 +84,9 @@ OG_EXPORT int og_encode_documents(void *state, struct og_job *job);
 
 /* How many bytes, from the first, are well-formed UTF-8. */
 OG_EXPORT uint64_t og_utf8_prefix(const uint8_t *text, uint64_t size);
+
+/* Whether something behind `from` might not be NFC, or is ill-formed: the first such stretch is begin..end, and can be
+ * normalized by itself. `from`: 0, or where a stretch ended. */
+OG_EXPORT int og_nfc_find(const uint8_t *text, uint64_t size, uint64_t from, uint64_t *begin, uint64_t *end);
 
 #endif
