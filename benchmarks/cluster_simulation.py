@@ -163,7 +163,7 @@ def make_shards(folder: Path, token_format: str) -> None:
     """As if all machines had ended: shards, receipts, and what is left of parts."""
     from oomguard.preparation.cluster.api import read_job
     from oomguard.preparation.cluster.shard_table import read_table
-    from oomguard.preparation.options import resolve_options
+    from oomguard.preparation.resolving import resolve_options
     from oomguard.preparation.writing.shard_check import file_identity
 
     job = read_job(folder / f"{token_format}.json")

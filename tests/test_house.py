@@ -36,7 +36,6 @@ STILL_WIDE: set[str] = {
     "oomguard.preparation.running",
     "oomguard.preparation.shuffled_run",
     "oomguard.preparation.job",
-    "oomguard.preparation.options",
     "oomguard.supervision.backends.cgroup",
     "oomguard.supervision.backends.polling",
     "oomguard.supervision.launch",

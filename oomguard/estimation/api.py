@@ -16,12 +16,13 @@ from oomguard.estimation.run_forecast import RunForecast, forecast_run
 from oomguard.estimation.trials import job_command, try_some
 from oomguard.kernel.machine import read_headroom
 from oomguard.preparation.api import plan_prepare
-from oomguard.preparation.options import PrepareOptions, resolve_options
 from oomguard.preparation.reading.corpus_sample import Estimate, sample_corpus
 from oomguard.preparation.reading.sources import find_inputs
+from oomguard.preparation.resolving import resolve_options
 
 if TYPE_CHECKING:
     from oomguard.preparation.model import PreparePlan
+    from oomguard.preparation.options import PrepareOptions
 
 _FAST = 1e9  # bytes of text a second, where encoding took no time that could be told
 _UNTRIED = "--no-calibration"

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oomguard.errors import BadInput, Stopped, edge
+from oomguard.errors import Stopped, edge
 from oomguard.kernel.process import stop_on_signals
 from oomguard.kernel.storage import is_in_memory
 from oomguard.preparation.disk_room import free_bytes, require_room, room_needed, unknown_room
@@ -24,11 +24,12 @@ from oomguard.preparation.engines.worker_pool import WorkerPool, open_slots
 from oomguard.preparation.identity import identity
 from oomguard.preparation.job import Job
 from oomguard.preparation.memory_needs import divide_budget, memory_needs
-from oomguard.preparation.options import PrepareOptions, ResolvedOptions, resolve_options
+from oomguard.preparation.options import PrepareOptions, ResolvedOptions
 from oomguard.preparation.preconditions import require_folder, require_known_length
 from oomguard.preparation.reading.kinds import KINDS
 from oomguard.preparation.reading.source import REMOTE
 from oomguard.preparation.reading.sources import Found, behind_earlier, find_inputs
+from oomguard.preparation.resolving import resolve_options
 from oomguard.preparation.shuffle_rules import disk_beside_shards, disk_note, require_documents
 from oomguard.preparation.writing.formats.base import expect_no_train_shard
 from oomguard.supervision.own_budget import RunBudget, enter_budget
@@ -228,11 +229,6 @@ def open_job(
     if resolved.wanted.field_asked and not any(KINDS[source.kind].has_fields for source in sources):
         notes.append("--text-field names a field of jsonl or parquet; here it does nothing")
     if options.shuffle is not None:
-        if options.provenance:
-            raise BadInput(
-                "--provenance follows the order of the input, and --shuffle changes it",
-                do="leave --shuffle or --provenance out",
-            )
         notes += require_documents(sources, resolved.separator)
         notes.append(disk_note(disk_beside_shards(sources, resolved.spec.token_bytes)))
     notes += tokenizer_notes(resolved.spec, options, native=needs.native)

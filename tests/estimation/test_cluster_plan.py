@@ -11,8 +11,9 @@ from oomguard.estimation import cluster_plan
 from oomguard.estimation.cluster_plan import ClusterAsked, plan_cluster
 from oomguard.estimation.run_forecast import RunForecast
 from oomguard.preparation.cluster.units import cut_units
-from oomguard.preparation.options import PrepareOptions, resolve_options
+from oomguard.preparation.options import PrepareOptions
 from oomguard.preparation.reading.sources import find_sources
+from oomguard.preparation.resolving import resolve_options
 from tests.preparation.cluster.test_job import make
 
 if TYPE_CHECKING:

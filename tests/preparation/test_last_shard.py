@@ -11,7 +11,8 @@ import pytest
 
 from oomguard.errors import BadInput
 from oomguard.preparation.conversion_sink import open_sink
-from oomguard.preparation.options import PrepareOptions, resolve_options
+from oomguard.preparation.options import PrepareOptions
+from oomguard.preparation.resolving import resolve_options
 from oomguard.preparation.writing.formats.layout_options import find_format, new_layout
 from oomguard.preparation.writing.token_sink import EncodedPiece, Totals
 from tests.preparation.reading.token_streams import files_in

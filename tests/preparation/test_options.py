@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oomguard.errors import BadInput
-from oomguard.preparation.options import PrepareOptions, resolve_options
+from oomguard.preparation.options import PrepareOptions
+from oomguard.preparation.resolving import resolve_options
 
 REFUSED = [
     ({"format": "hdf5"}, "hdf5", "nanogpt | npy | llmc | megatron | datatrove | olmo | arrow | litdata | mds"),

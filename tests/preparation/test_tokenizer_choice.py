@@ -12,7 +12,8 @@ import pytest
 from oomguard.errors import BadInput, MissingExtra, NothingFound, OomguardError
 from oomguard.preparation.encoding.splitters import PATTERNS
 from oomguard.preparation.encoding.tokenizer_files import open_tokenizer
-from oomguard.preparation.options import PrepareOptions, resolve_options
+from oomguard.preparation.options import PrepareOptions
+from oomguard.preparation.resolving import resolve_options
 from tests.preparation.encoding.tokenizer_files import added_token, make_json, need_tokenizers, read_rank_file
 from tests.preparation.expecting import read_tokens
 from tests.reference import SHIPPED, encoding_of

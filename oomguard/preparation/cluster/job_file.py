@@ -24,13 +24,14 @@ from oomguard.preparation.cluster.job_place import (
     place_of,
     read_small,
     replace_text,
+    state_of,
     write_new,
 )
 from oomguard.preparation.cluster.units import Unit
 from oomguard.preparation.encoding.load_engine import tiktoken_unicode
-from oomguard.preparation.options import PrepareOptions, resolve_options
+from oomguard.preparation.options import PrepareOptions
 from oomguard.preparation.reading.source import Part, Source
-from oomguard.preparation.writing.manifest import STATE_FOLDER
+from oomguard.preparation.resolving import resolve_options
 from oomguard.text import printable, shell_word
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class JobFile:
     @property
     def state(self) -> Any:
         """The folder of what is beside the shards, a JobPlace."""
-        return self.out / STATE_FOLDER
+        return state_of(self.out)
 
     @property
     def parts(self) -> Any:
@@ -134,7 +135,7 @@ class JobFile:
         Raises: Changed if the tokenizer is another one here; OomguardError as `prepare` does.
         """
         resolved = resolve_options(self.options)
-        if json.loads(json.dumps(resolved.spec.identity())) != self.encoding:
+        if _known_by(resolved) != self.encoding:
             raise Changed(
                 f"{resolved.spec.name}: the tokenizer on this machine is not the one that the job was planned with",
                 do="give all machines the same file, or plan the job again",
@@ -192,9 +193,34 @@ class JobFile:
             raise BadInput(f"{printable(str(self.out))} here is not the folder that this job was planned for", do=do)
 
 
+def new_job(
+    options: PrepareOptions,
+    resolved: ResolvedOptions,
+    sources: tuple[Source, ...],
+    units: tuple[Unit, ...],
+    *,
+    notes: tuple[str, ...],
+) -> JobFile:
+    """A job that is in no file yet, with what tells its tokenizer from any other."""
+    return JobFile(
+        options=options,
+        sources=sources,
+        units=units,
+        encoding=_known_by(resolved),
+        unicode=tiktoken_unicode(),
+        sha256="",
+        notes=notes,
+    )
+
+
+def _known_by(resolved: ResolvedOptions) -> Any:
+    """The tokenizer's identity as JSON gives it back."""
+    return json.loads(json.dumps(resolved.spec.identity()))
+
+
 def job_within(out: Path) -> Path:
     """Where the job is that an output folder has to itself."""
-    return Path(absolute(out)) / STATE_FOLDER / "job.json"
+    return Path(state_of(Path(absolute(out)))) / "job.json"
 
 
 def shown_path(path: Path) -> str:

@@ -73,6 +73,11 @@ def place_of(path: Path) -> JobPlace:
     return S3Place.of(f"s3://{str(path).removeprefix(_STORE).lstrip('/')}")
 
 
+def state_of(out: JobPlace) -> Any:
+    """The folder of what is beside the shards, a JobPlace as well."""
+    return out / STATE_FOLDER
+
+
 def is_in_store(path: Path) -> bool:
     """Whether it is an address, and no path of this machine."""
     return str(path) == _STORE or str(path).startswith(f"{_STORE}/")
@@ -224,7 +229,7 @@ def folder_here(out: Path) -> Iterator[Path]:
     with ExitStack() as stack:
         try:
             made = stack.enter_context(scratch_folder(Path(where), _SCRATCH))[0] / "out"
-            (made / STATE_FOLDER).mkdir(parents=True)
+            state_of(made).mkdir(parents=True)
         except OSError as error:
             raise disk_error(error, Path(where)) from error
         yield made
@@ -234,7 +239,7 @@ def folder_here(out: Path) -> Iterator[Path]:
 def laying_folder(parts: JobPlace, out: Path) -> Iterator[tuple[Path, Callable[[], None]]]:
     """Give a folder for temporary files, and what keeps it from being taken for a dead worker's; `out` is here."""
     if isinstance(parts, S3Place):
-        yield out / STATE_FOLDER, lambda: None
+        yield state_of(out), lambda: None
         return
     state = parts / f"{_LAYING}{secrets.token_hex(8)}"
     own = _claim_of_folder(state)

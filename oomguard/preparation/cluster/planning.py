@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput
-from oomguard.preparation.cluster.job_file import JobFile
+from oomguard.preparation.cluster.job_file import JobFile, new_job
 from oomguard.preparation.cluster.job_place import is_in_store, out_of_job
 from oomguard.preparation.cluster.units import UNIT_BYTES, cut_units
-from oomguard.preparation.encoding.load_engine import tiktoken_unicode
-from oomguard.preparation.options import resolve_options
 from oomguard.preparation.reading.source import STDIN
 from oomguard.preparation.reading.sources import find_inputs
+from oomguard.preparation.resolving import resolve_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,12 +47,5 @@ def plan_job(options: PrepareOptions, *, unit_bytes: int | None = None, known: S
         source if source.path == STDIN or source.is_remote else replace(source, path=str(Path(source.path).absolute()))
         for source in found.sources
     ]
-    return JobFile(
-        options=options,
-        sources=tuple(sources),
-        units=tuple(cut_units(sources, options, resolved, size=unit_bytes or UNIT_BYTES)),
-        encoding=json.loads(json.dumps(resolved.spec.identity())),
-        unicode=tiktoken_unicode(),
-        sha256="",
-        notes=found.notes,
-    )
+    units = tuple(cut_units(sources, options, resolved, size=unit_bytes or UNIT_BYTES))
+    return new_job(options, resolved, tuple(sources), units, notes=found.notes)

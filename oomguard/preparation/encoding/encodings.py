@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 # Of a tokenizer's file: a line for each token, Mistral's tekken.json, or Hugging Face's tokenizer.json.
 _MOST_BYTES = 256 * MIB
+USUAL_ENCODING = "gpt2"
 MOST_IDS = (1 << 20) - 1  # the core's ids have 20 bits
 _NAMES_SHOWN = 6
 Form = Literal["ranks", "tekken", "huggingface"]

@@ -1,4 +1,4 @@
-"""What is wanted of the inputs, what a file is by its name and first bytes, and what a person should know of it."""
+"""What a file is by its name and first bytes, and what a person should know of it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import re
 import shlex
 from collections import Counter
 from dataclasses import field
-from fnmatch import fnmatchcase as fnmatch
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.errors import BadInput, NothingFound
@@ -22,9 +20,11 @@ from oomguard.text import printable, shell_word
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-    from oomguard.preparation.reading.kinds import Compression, InputFormat, Kind
+    from oomguard.preparation.reading.kinds import Compression, Kind
     from oomguard.preparation.reading.recognising import Recognised
+    from oomguard.preparation.reading.wanted import Wanted
 
 
 # What a person should know of how inputs were found: recognised, passed over, or why there is nothing.
@@ -118,35 +118,6 @@ def _why_nothing(given: str, path: Path) -> str:
 _LOOKED_INTO = ("jsonl", "json", "csv", "tsv")  # whatever their names say
 _BINARY = ("parquet", "arrow", "tar", "warc")  # no line of characters begins so
 _TEXTS = 64  # that are looked into: of a corpus they are alike
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """What the options say of the inputs."""
-
-    format: InputFormat = "auto"  # what all of them are, whatever their names
-    text_field: str = "text"
-    field_asked: bool = False  # a field was named: then what has no known name is no text, if it can be otherwise
-    fields: tuple[tuple[str, str], ...] = ()  # of the inputs that match a glob, in place of `text_field`
-    encoding: str = ""  # of characters; "": UTF-8
-    subset: str | None = None  # of a dataset on the Hub, as its card names it
-    cache: str | None = None  # a folder where files of servers are kept, and read from there
-    fetch: bool = True  # what is not in it yet
-    known: tuple[str, ...] = ()  # inputs of an earlier run there: what is on a server is taken in the same version
-    check_fields: bool = False  # a file without its field is an error, which is said at once
-    skips_bad: bool = False  # files that cannot be read are left out
-
-    def field_of(self, *paths: str) -> str:
-        """The field with the text in this input, which may have an address and a path."""
-        for pattern, column in self.fields:
-            if any(is_meant(pattern, path) for path in paths):
-                return column
-        return self.text_field
-
-
-def is_meant(pattern: str, path: str) -> bool:
-    """Whether a glob of --text-field matches a path, or its name."""
-    return fnmatch(path, pattern) or fnmatch(Path(path).name, pattern)
 
 
 class FileKinds:

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput
-from oomguard.preparation.reading.file_kinds import FileKinds, InputNotes, Wanted, is_meant
+from oomguard.preparation.reading.file_kinds import FileKinds, InputNotes
 from oomguard.preparation.reading.folders import RealPath, check_links, contents_of, list_folder, natural, status_of
 from oomguard.preparation.reading.kinds import KINDS, ending, kind_of, split_name
 from oomguard.preparation.reading.source import REMOTE, STDIN, Source, SourceList
+from oomguard.preparation.reading.wanted import Wanted, is_meant
 from oomguard.records import dataclass
 from oomguard.text import printable, shell_word
 

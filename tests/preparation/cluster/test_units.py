@@ -19,8 +19,9 @@ from oomguard.preparation.cluster.parts import TAIL, Place, open_part
 from oomguard.preparation.cluster.planning import plan_job
 from oomguard.preparation.cluster.unit_source import source_now
 from oomguard.preparation.cluster.units import cut_units
-from oomguard.preparation.options import PrepareOptions, resolve_options
+from oomguard.preparation.options import PrepareOptions
 from oomguard.preparation.reading.sources import find_sources
+from oomguard.preparation.resolving import resolve_options
 from oomguard.preparation.writing.token_sink import EncodedPiece, Totals
 from tests.reference import encoding_of
 

@@ -18,11 +18,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oomguard.errors import BadInput, NothingFound
-from oomguard.preparation.reading.file_kinds import Wanted
 from oomguard.preparation.reading.folders import natural
 from oomguard.preparation.reading.packed_streams import memory_ahead
 from oomguard.preparation.reading.source import Source, SourceList
 from oomguard.preparation.reading.sources import find_inputs, find_sources
+from oomguard.preparation.reading.wanted import Wanted
 
 
 @pytest.fixture

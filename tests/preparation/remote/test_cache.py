@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from oomguard.errors import BadInput, Changed
-from oomguard.preparation.reading.file_kinds import Wanted
 from oomguard.preparation.reading.sources import find_inputs
+from oomguard.preparation.reading.wanted import Wanted
 from oomguard.preparation.remote.cache import keep, kept_address, kept_path
 from oomguard.preparation.remote.listing import find, keep_remote
 from tests.preparation.remote.hub_server import COMMIT, REPOSITORY, Fault, HubServer
