@@ -144,9 +144,9 @@ def count(folder: Path, asked: argparse.Namespace) -> str:
     """The first `finish`: all counts added up, all shards planned, the table written; then who needs which part."""
     from contextlib import ExitStack
 
-    from oomguard.preparation.api import settle
     from oomguard.preparation.cluster import shard_table
     from oomguard.preparation.cluster.api import read_job
+    from oomguard.preparation.settling import settle
 
     job_file = read_job(folder / f"{asked.format}.json")
     tokens = asked.tokens // asked.units

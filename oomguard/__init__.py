@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from oomguard.estimation.api import plan
     from oomguard.kernel.cgroup.refusals import LimitDidNotStick, MemcgNotPermitted, MemcgUnavailable
     from oomguard.machine_report.api import doctor
-    from oomguard.preparation.api import PrepareEvents, PrepareOptions, plan_prepare, prepare
+    from oomguard.preparation.api import PrepareEvents, PrepareOptions, prepare
+    from oomguard.preparation.dry_run import plan_prepare
     from oomguard.preparation.encoding.native import CoreUnavailable
     from oomguard.script_analysis.api import check_script
     from oomguard.stages import stage
@@ -130,7 +131,7 @@ _HOMES = {  # each public name's module, imported when the name is first used
     "diagnose": "oomguard.diagnosis.api",
     "doctor": "oomguard.machine_report.api",
     "plan": "oomguard.estimation.api",
-    "plan_prepare": "oomguard.preparation.api",
+    "plan_prepare": "oomguard.preparation.dry_run",
     "plan_swap": "oomguard.swap.api",
     "plan_swap_removal": "oomguard.swap.api",
     "prepare": "oomguard.preparation.api",

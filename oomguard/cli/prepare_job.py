@@ -57,18 +57,15 @@ def prepare_as_asked(
 
 def _do(
     options: PrepareOptions,
-    told: str,
     *,
     showing: Showing,
     planned: ClusterFlags | None,
 ) -> None:
-    """The job, below its supervisor, which `told` it its budget; "" where that gave none."""
+    """The job, below its supervisor."""
     from oomguard.cli.prepare_progress import show_events
-    from oomguard.preparation.api import plan_prepare, prepare
-    from oomguard.supervision.own_budget import accept_budget
+    from oomguard.preparation.api import prepare
+    from oomguard.preparation.dry_run import plan_prepare
 
-    if told:
-        accept_budget(told)
     if planned is not None:
         from oomguard.cli.cluster import run_planned
 
@@ -85,12 +82,10 @@ def _do(
     show(result, as_json=showing.as_json, kept="the shards are complete; the same command shows the result again")
 
 
-def _check(options: PrepareOptions, max_rss: int, explanation: str, *, planned: bool) -> None:
+def _check(options: PrepareOptions, max_rss: int, *, planned: bool) -> None:
     """Whether a small budget is enough: in it, the job itself could not say that it is not. Raises: BudgetTooSmall."""
     if planned or max_rss >= _TELLS_ITSELF:
         return
-    from oomguard.preparation.api import plan_prepare
-    from oomguard.supervision.own_budget import expect_budget
+    from oomguard.preparation.dry_run import plan_prepare
 
-    with expect_budget(max_rss, explanation):
-        plan_prepare(options)
+    plan_prepare(options)

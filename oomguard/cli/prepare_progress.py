@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from oomguard.cli.console import ProgressLine, say
 from oomguard.cli.run_events import say as say_of_run
-from oomguard.preparation.engines.events import PrepareEvents
+from oomguard.preparation.engines.progress import PrepareEvents
 from oomguard.units import format_clock, format_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from oomguard.preparation.cluster.ray_tasks import ClusterState
-    from oomguard.preparation.engines.pipeline import PipelineState
+    from oomguard.preparation.engines.progress import PipelineState
     from oomguard.preparation.job import Job
     from oomguard.supervision.own_budget import RunBudget
 

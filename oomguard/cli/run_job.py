@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from oomguard.cli.console import OWN_FAILURE, own_failures_are_told, status_of_job, tell
 from oomguard.cli.run_events import ShowEvents, ShowHeld, laid_out, say
 from oomguard.cli.run_flags import RunFlags, read_options
+from oomguard.supervision.own_budget import accept_budget, expect_budget
 from oomguard.supervision.supervise import is_supervised, supervise
 
 if TYPE_CHECKING:
@@ -45,30 +46,34 @@ def run_job(
     command: tuple[str, ...],
     outer: RunFlags | None,
     flags: RunFlags,
-    job: Callable[[str], None],
+    job: Callable[[], None],
     *,
-    check: Callable[[int, str], None],
+    check: Callable[[int], None] = lambda _: None,
 ) -> int:
     """Run a job of ours, which keeps its budget itself; gives the exit status.
 
     Below a supervisor that holds it already (`profile prepare`) it is run as it is.
 
-    `outer` are the flags of the `run` that it stands behind. `job` is called in a process of its own, with what its
-    supervisor tells it. `check` raises what is wrong with a budget, which comes with where it is from.
+    `outer` are the flags of the `run` that it stands behind. `job` is called in a process of its own, which has
+    accepted what its supervisor tells it. `check` raises what is wrong with a budget, which is expected meanwhile.
     """
     if is_supervised() and outer is None and not flags.are_given:
-        job("")
+        job()
         return 0
     status = _FAILED if outer is None else OWN_FAILURE
     with own_failures_are_told(status):
         flags = (flags if outer is None else outer.joined(flags)).with_environment()
         options, explanation = read_options(command, flags, keeps_itself=True)
-    check(options.max_rss, explanation)
+    with expect_budget(options.max_rss, explanation):
+        check(options.max_rss)
     with own_failures_are_told(status):
         report = _open_report(flags)
         try:
             outcome = supervise(
-                options, ShowHeld(), program=lambda told: status_of_job(partial(job, told)), explanation=explanation
+                options,
+                ShowHeld(),
+                program=lambda told: status_of_job(partial(_below, told, job)),
+                explanation=explanation,
             )
         except BaseException:
             if report is not None:
@@ -103,13 +108,8 @@ def _show(outcome: RunOutcome, flags: RunFlags, report: ReportFile | None, *, is
         say(f'warning: cannot write the report to "{flags.report}": {unwritten}')
 
 
-def run_own(command: tuple[str, ...], flags: RunFlags, function: Callable[[], None]) -> int:
-    """Run a job of ours that says itself what is wrong with its budget; gives the exit status."""
-    from oomguard.supervision.own_budget import accept_budget
-
-    def job(told: str) -> None:
-        if told:
-            accept_budget(told)
-        function()
-
-    return run_job(command, None, flags, job, check=lambda *_: None)
+def _below(told: str, job: Callable[[], None]) -> None:
+    """Do a job below its supervisor, which `told` it its budget; "" where that gave none."""
+    if told:
+        accept_budget(told)
+    job()

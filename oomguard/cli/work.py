@@ -56,11 +56,12 @@ def work_command(
         raise BadInput("--unit and --share both say what to do", do="leave one of them out")
     asked = _read_share(share)
     flags = RunFlags(max_rss=max_rss or usual_task_budget(), enforce=enforce)
-    from oomguard.cli.run_job import run_own
+    from oomguard.cli.run_job import run_job
 
     sys.exit(
-        run_own(
+        run_job(
             ("oomguard", "work", *sys.argv[2:]),
+            None,
             flags,
             partial(_work, job, unit, asked, workers, as_json=as_json, quiet=quiet),
         )
@@ -90,19 +91,19 @@ def finish_command(
     """
     asked = None if part is None else _read_share(part, "--part")
     flags = RunFlags(max_rss=max_rss or usual_task_budget(), enforce=enforce)
-    from oomguard.cli.run_job import run_own
+    from oomguard.cli.run_job import run_job
 
     function = partial(_finish, job, asked, keep_parts=keep_parts, as_json=as_json)
-    sys.exit(run_own(("oomguard", "finish", *sys.argv[2:]), flags, function))
+    sys.exit(run_job(("oomguard", "finish", *sys.argv[2:]), None, flags, function))
 
 
 def _work(
     path: Path, unit: int | None, share: tuple[int, int], workers: int | None, *, as_json: bool, quiet: bool
 ) -> None:
-    from oomguard.preparation.cluster.api import Share, work
+    from oomguard.preparation.cluster.api import Share, unit_line, work
 
     result = work(
-        path, unit, Share(*share), workers=workers, after_each=lambda done: None if quiet else say(done.line())
+        path, unit, Share(*share), workers=workers, after_each=lambda done: None if quiet else say(unit_line(done))
     )
     if as_json:
         show(result, as_json=True)

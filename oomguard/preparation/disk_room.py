@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _WORD = re.compile(rb"[ \n\t][A-Za-z]")
 _SURE = 0.9  # what windows say of the whole may be a little off
 _MOST = 1 << 16  # files that are looked at here
-_BYTES_PER_TOKEN = 4.4  # English text in gpt2
+BYTES_PER_TOKEN = 4.4  # English text in gpt2
 _ROOMY = 8  # bytes of shards that a byte of input makes at the most, as a rule, where it is compressed
 
 
@@ -68,7 +68,7 @@ def unknown_room(out: Path, sources: Sequence[Source], token_bytes: int) -> list
         from oomguard.preparation.reading.parquet_head import likely_text
 
         if (text := likely_text(sources)) is not None:
-            what += f" (about {format_size(int(text / _BYTES_PER_TOKEN * token_bytes))}, by the files' footers)"
+            what += f" (about {format_size(int(text / BYTES_PER_TOKEN * token_bytes))}, by the files' footers)"
     return [f"{what}, and {format_size(free)} is free: oomguard plan estimates it"]
 
 

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 from oomguard.errors import Changed
 from oomguard.preparation.encoding.load_engine import tiktoken_unicode
 from oomguard.preparation.reading.source import STDIN
+from oomguard.preparation.writing.manifest import STATE_FOLDER, Manifest
+from oomguard.preparation.writing.shuffle_folder import spool_folder
+from oomguard.preparation.writing.token_sink import Totals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from oomguard.preparation.job import Job
-    from oomguard.preparation.options import PrepareOptions
     from oomguard.preparation.reading.source import Source
     from oomguard.preparation.writing.manifest import Progress
 
@@ -60,21 +62,6 @@ def full_path(source: Source) -> str:
     return source.path if source.path == "-" or source.is_remote else str(Path(source.path).resolve())
 
 
-def require_same_errors_policy(progress: Progress, options: PrepareOptions) -> None:
-    """Another policy may continue only where the first one has not changed a byte yet.
-
-    Raises: Changed.
-    """
-    if progress.checkpoint is None:
-        return
-    before, totals = progress.checkpoint["errors"], progress.checkpoint["totals"]
-    if before != options.errors and (totals["repaired_bytes"] or totals["left_out"]):
-        raise Changed(
-            f"the shards here were begun with --errors {before}, and now it is {options.errors}",
-            do=f"--errors {before} to resume, --restart to start over, or another --out FOLDER",
-        )
-
-
 def require_comparable(sources: Sequence[Source]) -> None:
     """A finished run is shown again only if it is known to be the same one: standard input is gone.
 
@@ -94,3 +81,15 @@ def require_result(progress: Progress) -> dict[str, Any]:
             "the manifest of the finished shards has no result", do="make them again, in another --out FOLDER"
         )
     return progress.result
+
+
+def bytes_done_before(job: Job) -> int:
+    """Bytes of input that an earlier run of the same job has done, as its manifest says."""
+    states = [job.options.out / STATE_FOLDER]
+    if job.options.shuffle is not None:
+        states.append(spool_folder(job.options.out) / STATE_FOLDER)
+    begun = [state for state in states if (state / "manifest.jsonl").exists()]
+    if not begun:
+        return 0  # what a job is takes half a kilobyte for each file
+    header = identity(job)
+    return max(Totals.before(Manifest.peek(state, header)).input_bytes for state in begun)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from oomguard.preparation.conversion_sink import open_sink
-from oomguard.preparation.engines.pipeline import PipelineState
+from oomguard.preparation.engines.progress import PipelineState
 from oomguard.preparation.identity import identity, require_result
 from oomguard.preparation.result import finished, shard_set
 from oomguard.preparation.writing.manifest import Manifest, Progress

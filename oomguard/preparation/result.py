@@ -11,7 +11,7 @@ from oomguard.preparation.writing.formats.base import FinishedSet, FinishedShard
 from oomguard.preparation.writing.token_sink import Totals
 
 if TYPE_CHECKING:
-    from oomguard.preparation.engines.pipeline import PipelineState
+    from oomguard.preparation.engines.progress import PipelineState
     from oomguard.preparation.job import Job
     from oomguard.preparation.writing.manifest import Progress
     from oomguard.supervision.own_budget import RunBudget
@@ -41,16 +41,11 @@ class Ended(Protocol):
         ...
 
 
-def totals_before(progress: Progress) -> Totals:
-    """What earlier runs of the same command have done."""
-    return Totals(**progress.checkpoint["totals"]) if progress.checkpoint else Totals()
-
-
 def shard_set(
     job: Job, budget: RunBudget, sink: Ended, state: PipelineState, seconds: float, progress: Progress
 ) -> ShardSet:
     """The result of a run that has just ended; `progress` is what earlier ones had done of it."""
-    totals, before = sink.totals, totals_before(progress)
+    totals, before = sink.totals, Totals.before(progress)
     done = _finished_set(job, sink.shards, totals.documents)
     notes = [
         *(note for note in job.notes if note not in job.expectations),

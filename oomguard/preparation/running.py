@@ -9,59 +9,58 @@ from typing import TYPE_CHECKING
 
 from oomguard.errors import OomguardError, Stopped
 from oomguard.kernel.process import stop_on_signals
-from oomguard.preparation.engines.pipeline import MemoryMeter, Pipeline, PipelineState
-from oomguard.records import dataclass
+from oomguard.preparation.engines.pipeline import Pipeline
+from oomguard.preparation.engines.progress import MemoryMeter, PipelineState
+from oomguard.preparation.preconditions import require_some_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextlib import ExitStack
 
-    from oomguard.preparation.engines.events import PrepareEvents
-    from oomguard.preparation.engines.slots import Slots
-    from oomguard.preparation.engines.worker_pool import WorkerPool
-    from oomguard.preparation.job import Job
+    from oomguard.preparation.engines.worker_pool import Run
     from oomguard.preparation.writing.sink_thread import Sink
     from oomguard.preparation.writing.token_sink import TokenSink
-    from oomguard.supervision.own_budget import RunBudget
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """A job whose budget is open and whose workers start."""
-
-    job: Job
-    budget: RunBudget
-    slots: Slots
-    workers: WorkerPool
-    events: PrepareEvents
-    stack: ExitStack  # closes what is opened
-    checkpoint_seconds: float
-
-
-def encode_into(run: Run, sink: TokenSink) -> PipelineState:
+def encode_rest(run: Run, sink: TokenSink) -> PipelineState:
     """Encode what is left of the inputs. Raises: OomguardError; what was done before is kept."""
-    job, budget = run.job, run.budget
     asked = run.stack.enter_context(stop_on_signals())
     try:
-        state = run_pipeline(job, budget, run.slots, run.workers, sink, run.events, asked)
+        state = _work(run, sink, asked)
         sink.finish()
-        if job.options.shuffle is not None:
+        if run.job.options.shuffle is not None:
             _heed(asked)  # half of the work comes behind this
     except Stopped as stop:
         sink.checkpoint()
-        name = asked() or signal.SIGINT.name
         size = sink.totals.input_bytes
-        stopped = Stopped(
-            f"by {name} {f'after {size:,} bytes; what was done is kept' if size else 'before anything was done'}",
-            do=stop.do,
-        )
-        stopped.exit_status = 128 + signal.Signals[name]
-        raise stopped from stop
+        after = f"after {size:,} bytes; what was done is kept" if size else "before anything was done"
+        raise _stopped_by(asked(), stop, after) from stop
     except OomguardError:
         # What came before the bad place is kept, so that the next run begins there.
         try_checkpoint(sink)
         raise
-    return replace(state, peak=max(state.peak, budget.measure()))
+    require_some_text(sink.totals.tokens)
+    return replace(state, peak=max(state.peak, run.budget.measure()))
+
+
+def encode_all(run: Run, sink: Sink, *, lines_before: Callable[[], int]) -> PipelineState:
+    """Encode all of a job's sources into a sink.
+
+    `lines_before` counts the lines before a part of a file, where an error is to name one.
+    Raises: OomguardError, as `prepare` does; Stopped on a signal.
+    """
+    run.events.on_start(run.job, run.budget, 0)
+    asked = run.stack.enter_context(stop_on_signals())
+    try:
+        return _work(run, sink, asked, lines_before=lines_before)
+    except Stopped as stop:
+        raise _stopped_by(asked(), stop) from stop
+
+
+def _stopped_by(name: str | None, stop: Stopped, more: str = "") -> Stopped:
+    """The same with the signal that asked for it."""
+    stopped = Stopped(" ".join(filter(None, (f"by {name or signal.SIGINT.name}", more))), do=stop.do)
+    stopped.exit_status = 128 + signal.Signals[name or signal.SIGINT.name]
+    return stopped
 
 
 def _heed(asked: Callable[[], str | None]) -> None:
@@ -69,28 +68,20 @@ def _heed(asked: Callable[[], str | None]) -> None:
         raise Stopped("stopped on request", do="run the same command again: it resumes from here")
 
 
-def run_pipeline(
-    job: Job,
-    budget: RunBudget,
-    slots: Slots,
-    workers: WorkerPool,
-    sink: Sink,
-    events: PrepareEvents,
-    asked: Callable[[], str | None],
-    *,
-    lines_before: Callable[[], int] = lambda: 0,
+def _work(
+    run: Run, sink: Sink, asked: Callable[[], str | None], *, lines_before: Callable[[], int] = lambda: 0
 ) -> PipelineState:
     """Work until the input ends; `asked` names the signal that asked to stop. Raises: as Pipeline.run."""
+    budget = run.budget
     meter = MemoryMeter(budget=budget.limit, measure=budget.measure, clock=time.monotonic)
     pipeline = Pipeline(
-        job,
-        slots,
-        workers,
+        run.job,
+        run.workers,
         sink,
         meter,
         oom_kills=budget.oom_kills,
         stop_requested=lambda: asked() is not None,
-        on_state=events.on_state,
+        on_state=run.events.on_state,
         lines_before=lines_before,
     )
     state = pipeline.run()

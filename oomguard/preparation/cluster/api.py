@@ -9,7 +9,7 @@ from oomguard.preparation.cluster.finishing import ShardsLaidOut, finish, finish
 from oomguard.preparation.cluster.job_file import JobFile, job_digest, job_within, read_job, shown_path, write_job
 from oomguard.preparation.cluster.job_place import place_of
 from oomguard.preparation.cluster.planning import plan_job
-from oomguard.preparation.cluster.unit_queue import Share, UnitsDone, do_units
+from oomguard.preparation.cluster.unit_queue import Share, UnitsDone, do_units, unit_line
 from oomguard.preparation.cluster.unit_work import UnitResult, do_unit
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ __all__ = [
     "plan_to",
     "plan_within",
     "read_job",
+    "unit_line",
     "work",
 ]
 

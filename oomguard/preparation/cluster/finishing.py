@@ -11,11 +11,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from oomguard.kernel.process import stop_on_signals
-from oomguard.preparation.api import settle
 from oomguard.preparation.cluster.bucket_set import finish_in_bucket
 from oomguard.preparation.cluster.folder_set import finish_in_folder
 from oomguard.preparation.cluster.shard_shares import ShardWork, remove_all
 from oomguard.preparation.cluster.shard_table import shard_table
+from oomguard.preparation.settling import settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable

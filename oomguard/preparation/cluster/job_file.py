@@ -80,6 +80,12 @@ class JobFile:
         """Whether its shards go to a bucket, and not to a folder."""
         return is_in_store(self.options.out)
 
+    def require_unit(self, number: int) -> None:
+        """Raises: BadInput if there is no unit of this number."""
+        if not 0 <= number < len(self.units):
+            count = len(self.units)
+            raise BadInput(f"--unit {number}: the job has only {count:,} units", do=f"--unit 0 to --unit {count - 1}")
+
     def require_done(self) -> None:
         """Raises: NothingFound if units are missing, with their numbers."""
         missing = self.missing()

@@ -16,7 +16,8 @@ from oomguard.errors import OomguardError, Stopped
 from oomguard.kernel.process import stop_on_signals
 from oomguard.preparation.cluster.job_place import claim_of
 from oomguard.preparation.cluster.unit_work import do_unit
-from oomguard.preparation.engines.events import PrepareEvents
+from oomguard.preparation.engines.progress import PrepareEvents
+from oomguard.units import format_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from oomguard.preparation.cluster.claims import Claim
     from oomguard.preparation.cluster.job_file import JobFile
     from oomguard.preparation.cluster.unit_work import UnitResult
-    from oomguard.preparation.engines.pipeline import PipelineState
+    from oomguard.preparation.engines.progress import PipelineState
 
 _LOOK_SECONDS = 1.0  # between looks at what others have in hand, when nothing else is left
 
@@ -42,6 +43,12 @@ class Share:
         rest = [unit for unit in units if unit % self.of != self.number]
         middle = len(rest) * self.number // self.of  # each begins to help elsewhere
         return own + rest[middle:] + rest[:middle]
+
+
+def unit_line(done: UnitResult) -> str:
+    """What was done of a unit, for people."""
+    read = format_size(done.input_bytes)
+    return f"unit {done.unit}: {done.tokens:,} tokens of {read}, {done.seconds:.1f} s"
 
 
 @dataclass(slots=True, kw_only=True)

@@ -7,16 +7,16 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from oomguard.errors import BadInput
-from oomguard.preparation.api import encode_into, settle
 from oomguard.preparation.cluster.part_writer import PartWriter
 from oomguard.preparation.cluster.shard_table import counts_of
 from oomguard.preparation.cluster.unit_source import lines_before, source_now
-from oomguard.units import format_size
+from oomguard.preparation.engines.worker_pool import start_run
+from oomguard.preparation.running import encode_all
+from oomguard.preparation.settling import settle
 
 if TYPE_CHECKING:
     from oomguard.preparation.cluster.job_file import JobFile
-    from oomguard.preparation.engines.events import PrepareEvents
+    from oomguard.preparation.engines.progress import PrepareEvents
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,11 +33,6 @@ class UnitResult:
     peak_unreclaimable: int
     enforced_by: str
     already_done: bool = False
-
-    def line(self) -> str:
-        """For people."""
-        read = format_size(self.input_bytes)
-        return f"unit {self.unit}: {self.tokens:,} tokens of {read}, {self.seconds:.1f} s"
 
     def to_json(self) -> dict[str, Any]:
         """The same facts for programs."""
@@ -57,9 +52,7 @@ def do_unit(
     `max_rss` as in `prepare`.
     Raises: OomguardError, with the place in the input where it is wrong. Call it from the main thread.
     """
-    if not 0 <= number < len(job_file.units):
-        count = len(job_file.units)
-        raise BadInput(f"--unit {number}: the job has only {count:,} units", do=f"--unit 0 to --unit {count - 1}")
+    job_file.require_unit(number)
     job_file.require_same_folder()
     resolved = job_file.resolve()
     path = job_file.part_file(number)
@@ -83,9 +76,8 @@ def do_unit(
         )  # fmt: skip
         stack.callback(writer.close)
         is_lines = source.kind == "jsonl" and not source.is_remote  # there they are counted from the begin of the unit
-        state = encode_into(
-            writer, job, budget, stack, events=events, lines_before=lambda: lines_before(source) if is_lines else 0
-        )
+        run = start_run(job, budget, stack, events=events)
+        state = encode_all(run, writer, lines_before=lambda: lines_before(source) if is_lines else 0)
         is_first = writer.commit()
     return UnitResult(
         unit=number,

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from oomguard.preparation.encoding.encodings import find_rank_file
 from oomguard.preparation.encoding.native import CoreUnavailable, available_tiers, unicode_version
 from oomguard.preparation.encoding.native_engine import NativeEngine, load_vocabulary, map_vocabulary, write_vocabulary
 from oomguard.preparation.encoding.tokenizers import DocumentEngine, Engine, NeedsRoom, ReferenceEngine, TiktokenEngine
@@ -116,6 +117,16 @@ def open_vocabulary(stack: ExitStack) -> int:
     fd = os.memfd_create("oomguard-vocabulary")
     stack.callback(os.close, fd)
     return fd
+
+
+def open_rank_file(spec: EncodingSpec, stack: ExitStack) -> tuple[Path, int]:
+    """Open the tokenizer's file, and give a path of it and its descriptor, which `stack` closes.
+
+    It is the file that was looked at, whatever its name stands for later. Raises: OomguardError if there is none.
+    """
+    fd = os.open(find_rank_file(spec), os.O_RDONLY | os.O_CLOEXEC)
+    stack.callback(os.close, fd)
+    return Path(f"/proc/self/fd/{fd}"), fd
 
 
 def fill_vocabulary(spec: EncodingSpec, file: Path, fd: int) -> None:

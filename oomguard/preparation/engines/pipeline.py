@@ -7,7 +7,6 @@ end first, and a chunk whose worker died is done again.
 from __future__ import annotations
 
 import selectors
-import time
 from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -15,10 +14,10 @@ from typing import TYPE_CHECKING
 from oomguard.errors import BudgetTooSmall, OomguardError, Stopped, WorkerFailed
 from oomguard.preparation.engines.bad_files import Fault, FileLedger
 from oomguard.preparation.engines.intake import Intake
+from oomguard.preparation.engines.progress import PipelineState
 from oomguard.preparation.engines.worker_pool import Child
 from oomguard.preparation.writing.sink_thread import SinkThread
 from oomguard.preparation.writing.token_sink import EncodedPiece, Totals
-from oomguard.records import dataclass
 from oomguard.units import format_size
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from oomguard.preparation.engines.messages import Encoded
-    from oomguard.preparation.engines.slots import Slots
+    from oomguard.preparation.engines.progress import MemoryMeter
     from oomguard.preparation.engines.work import Work
     from oomguard.preparation.engines.worker_pool import WorkerPool
     from oomguard.preparation.job import Job
@@ -35,51 +34,6 @@ if TYPE_CHECKING:
 _TICK_SECONDS = 0.05
 _ATTEMPTS = 3
 _NO_SLOT = -1  # of a piece that comes from no worker
-_LOOK_SECONDS = 0.05
-
-
-@dataclass(slots=True)
-class MemoryMeter:
-    """Measures a run all the time, for its progress and its peak; `measure` gives bytes of unreclaimable memory."""
-
-    budget: int
-    measure: Callable[[], int]
-    clock: Callable[[], float]
-    now: int = 0
-    peak: int = 0
-    _look_at: float = float("-inf")
-
-    def look_now_and_then(self) -> bool:
-        """Measure, if the last time is long enough ago; says whether it was."""
-        now = self.clock()
-        if now < self._look_at:
-            return False
-        before = time.thread_time()  # and not the clock: on a busy machine the rest of a short run would go unseen
-        self.look()
-        # Without a cgroup a look takes 9 ms a GiB: it never costs more than a fiftieth of the time.
-        self._look_at = now + max(_LOOK_SECONDS, 50 * (time.thread_time() - before))
-        return True
-
-    def look(self) -> int:
-        """Measure now."""
-        self.now = self.measure()
-        self.peak = max(self.peak, self.now)
-        return self.now
-
-
-@dataclass(slots=True, kw_only=True)
-class PipelineState:
-    """What a progress display shows. Sizes in bytes."""
-
-    totals: Totals
-    bytes_read: int  # of the files on disk
-    workers: int
-    memory: int
-    peak: int
-    restarts: int
-    largest_rss: int
-    notes: tuple[str, ...] = ()  # of sources
-    shuffled: int | None = None  # tokens that have their place; None: documents are read
 
 
 class Pipeline:
@@ -88,7 +42,6 @@ class Pipeline:
     def __init__(
         self,
         job: Job,
-        slots: Slots,
         workers: WorkerPool,
         sink: Sink,
         meter: MemoryMeter,
@@ -100,7 +53,7 @@ class Pipeline:
     ) -> None:
         """`lines_before` counts the lines before a part of a file, where an error is to name one."""
         self._job = job
-        self._slots = slots
+        self._slots = workers.slots
         self._sink = SinkThread(sink)
         self._meter = meter
         self._oom_kills = oom_kills
@@ -121,7 +74,7 @@ class Pipeline:
         self._source: int = position["source"]
         self._line: int = (position.get("resume") or {}).get("line") or 1  # of what comes next
         workers.ask_check(job.columns_to_check(self._source))
-        self._intake = Intake(job, slots, self._selector, position=position, ask_plan=workers.ask_plan)
+        self._intake = Intake(job, workers.slots, self._selector, position=position, ask_plan=workers.ask_plan)
 
     def run(self) -> PipelineState:
         """Work until the input ends.

@@ -10,7 +10,9 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from oomguard.kernel.process import own_command
+from oomguard.preparation.encoding.load_engine import fill_vocabulary
 from oomguard.preparation.engines.messages import Channel, Encoded
+from oomguard.preparation.engines.progress import PrepareEvents
 from oomguard.preparation.engines.slots import SlotLayout, Slots
 from oomguard.records import dataclass
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from oomguard.preparation.engines.work import Work
     from oomguard.preparation.job import Job
+    from oomguard.supervision.own_budget import RunBudget
 
 _DEPTH = 2  # chunks a worker has at a time, so that it never waits for the next
 _PATIENCE_SECONDS = 5.0
@@ -75,19 +78,6 @@ def start_child(module: str, *, share: tuple[int, ...], stdin: bool = False) -> 
     return Child(channel=Channel(ours), process=process)
 
 
-def open_slots(job: Job, stack: ExitStack) -> Slots:
-    """Make the shared memory, which `stack` closes."""
-    layout = SlotLayout(
-        longest_piece=job.budget.longest_piece,
-        token_bytes=job.resolved.spec.token_bytes,
-        slots=job.budget.slots,
-        with_origins=job.options.provenance,
-    )
-    slots = Slots(layout)
-    stack.callback(slots.close)
-    return slots
-
-
 class WorkerPool:
     """Starts the workers, hands out chunks, and replaces a worker that ended."""
 
@@ -97,7 +87,7 @@ class WorkerPool:
         self.largest_rss = 0
         self.last_status: int | None = None  # of one that ended when it should not have
         self._job = job
-        self._slots = slots
+        self.slots = slots
         self._selector: selectors.BaseSelector | None = None
         self._workers: list[Child] = []
         self._is_set_up = False
@@ -194,8 +184,13 @@ class WorkerPool:
         for child in list(self._workers):
             self._remove(child, kill=kill)
 
+    def free_slots(self) -> None:
+        """Give the memory that was shared back to the kernel: nothing is in it any more."""
+        for slot in range(self.slots.layout.slots):
+            self.slots.free_pages(slot)
+
     def _start(self) -> None:
-        worker = start_child("worker", share=self._job.shared_descriptors(self._slots))
+        worker = start_child("worker", share=self._job.shared_descriptors(self.slots))
         # For a sample, one that verifies is enough: the reference needs memory too.
         worker.verifies = self._job.options.verify == "full" or not any(one.verifies for one in self._workers)
         if self._is_set_up:
@@ -205,7 +200,7 @@ class WorkerPool:
             self._selector.register(worker.channel.connection, selectors.EVENT_READ, worker)
 
     def _configure(self, worker: Child) -> None:
-        worker.channel.tell(self._job.worker_config(self._slots, verify=worker.verifies))
+        worker.channel.tell(self._job.worker_config(self.slots, verify=worker.verifies))
 
     def _remove(self, child: Child, *, kill: bool = False) -> None:
         if self._selector is not None:
@@ -213,3 +208,36 @@ class WorkerPool:
         self._workers.remove(child)
         status = child.close(kill=kill)
         self.last_status = self.last_status if kill else status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A job whose budget is open and whose workers start."""
+
+    job: Job
+    budget: RunBudget
+    workers: WorkerPool
+    events: PrepareEvents
+    stack: ExitStack  # closes what is opened
+
+
+def start_run(job: Job, budget: RunBudget, stack: ExitStack, *, events: PrepareEvents | None = None) -> Run:
+    """Start the workers, which import what they need meanwhile, and tell them all that they share."""
+    workers = WorkerPool(job, _open_slots(job, stack), stack)
+    if job.vocabulary_fd >= 0:
+        fill_vocabulary(job.resolved.spec, job.rank_file, job.vocabulary_fd)
+    workers.configure()
+    return Run(job=job, budget=budget, workers=workers, events=events or PrepareEvents(), stack=stack)
+
+
+def _open_slots(job: Job, stack: ExitStack) -> Slots:
+    """Make the shared memory, which `stack` closes."""
+    layout = SlotLayout(
+        longest_piece=job.budget.longest_piece,
+        token_bytes=job.resolved.spec.token_bytes,
+        slots=job.budget.slots,
+        with_origins=job.options.provenance,
+    )
+    slots = Slots(layout)
+    stack.callback(slots.close)
+    return slots

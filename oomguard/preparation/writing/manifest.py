@@ -103,7 +103,7 @@ class Manifest:
 
         Raises: InUse if another run has it; BadInput if it cannot be made or written.
         """
-        self.state = folder / STATE_FOLDER
+        self.folder, self.state = folder, folder / STATE_FOLDER
         try:
             safe_files.make_folder(self.state)
             self._lock = safe_files.open_or_create(self.state / "lock")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from oomguard.errors import Changed
 from oomguard.preparation.model import ShardSet
 from oomguard.preparation.writing.manifest_lines import are_beside_files, is_count, is_sha256
+from oomguard.preparation.writing.read_parts import require_same_inputs
 from oomguard.preparation.writing.token_sink import Totals
 
 if TYPE_CHECKING:
@@ -49,6 +50,28 @@ def require_sense(job: Job, progress: Progress) -> None:
         _check_provenance(progress, point.get("provenance"))
     if progress.result is not None:
         _check_result(job, progress, progress.result)
+
+
+def check_inputs(job: Job, progress: Progress) -> None:
+    """What an earlier run has read is there as it was, and was read as this run would.
+
+    Raises: Changed; BadInput if it cannot be read.
+    """
+    if not job.options.restart:
+        _require_same_errors_policy(progress, job.options.errors)
+        require_same_inputs(job.sources, progress.inputs, progress)
+
+
+def _require_same_errors_policy(progress: Progress, errors: str) -> None:
+    """Another policy may continue only where the first one has not changed a byte yet."""
+    if progress.checkpoint is None:
+        return
+    before, totals = progress.checkpoint["errors"], progress.checkpoint["totals"]
+    if before != errors and (totals["repaired_bytes"] or totals["left_out"]):
+        raise Changed(
+            f"the shards here were begun with --errors {before}, and now it is {errors}",
+            do=f"--errors {before} to resume, --restart to start over, or another --out FOLDER",
+        )
 
 
 def _check_totals(totals: Any) -> None:

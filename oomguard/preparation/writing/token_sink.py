@@ -35,6 +35,11 @@ class Totals:
     verified_documents: int = 0
     verified_bytes: int = 0
 
+    @classmethod
+    def before(cls, progress: Progress) -> Totals:
+        """What earlier runs of the same command have done."""
+        return cls(**progress.checkpoint["totals"]) if progress.checkpoint else cls()
+
     def plus(self, other: Totals) -> Totals:
         """Give the sum."""
         return Totals(  # each by its name: twice for each chunk, on the threads that no other can help

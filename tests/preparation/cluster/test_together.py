@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from oomguard.errors import BadInput, InUse
-from oomguard.preparation.api import settle
 from oomguard.preparation.cluster import claims, receipts, shard_shares, unit_queue
 from oomguard.preparation.cluster import shard_table as shard_table_module
 from oomguard.preparation.cluster.finishing import finish
@@ -21,6 +20,7 @@ from oomguard.preparation.cluster.part_writer import PartWriter
 from oomguard.preparation.cluster.parts import open_part
 from oomguard.preparation.cluster.shard_shares import ShardWork, remove_all
 from oomguard.preparation.cluster.shard_table import shard_table
+from oomguard.preparation.settling import settle
 from oomguard.preparation.writing.manifest import Manifest
 from oomguard.preparation.writing.token_sink import EncodedPiece, Totals
 from tests.preparation.cluster.test_job import files, planned
