@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from oomguard.preparation.encoding import chunk_encoder
+from oomguard.preparation.encoding import chunk_tools
 from oomguard.preparation.encoding.chunk_encoder import ChunkEncoder
 from oomguard.preparation.encoding.encodings import EncodingSpec, find_encoding, find_rank_file
 from oomguard.preparation.encoding.load_engine import load_engine
@@ -56,7 +56,7 @@ def engine(request: pytest.FixtureRequest) -> Iterator[None]:
     """Each engine in turn."""
     with pytest.MonkeyPatch.context() as patch:
         real = load_engine if request.param == "core" else lambda spec, ranks, **_: TiktokenEngine(spec, ranks)
-        patch.setattr(chunk_encoder, "load_engine", cached(real))  # which takes long
+        patch.setattr(chunk_tools, "load_engine", cached(real))  # which takes long
         yield
     encoder_of.cache_clear()
 
@@ -99,7 +99,7 @@ def encode_file(
 ) -> tuple[list[int], list[int], list[Encoded]]:
     """Write `text` to a file and encode it in pieces: its tokens, where its documents end, what was answered."""
     file.write_bytes(text)
-    config = encoder._config
+    config = encoder._tools.config
     rules = CutRules(
         family=config.spec["family"], separator=marks[encoder], universal_newlines=config.newlines == "universal",
         piece_bytes=piece_bytes, longest_word=LONGEST, flag_with_room=str,
