@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 from oomguard.errors import edge
 from oomguard.estimation.baselines import naive_ways
 from oomguard.estimation.cluster_plan import ClusterAsked, plan_cluster
-from oomguard.estimation.job_command import job_command
 from oomguard.estimation.measured import measure_job
 from oomguard.estimation.model import JobPlan, server_needs
+from oomguard.estimation.short_runs import job_command
 from oomguard.kernel.machine import read_headroom
-from oomguard.preparation.dry_run import plan_prepare
 
 if TYPE_CHECKING:
     from oomguard.preparation.options import PrepareOptions
@@ -34,14 +33,15 @@ def plan(
     """
     if cluster is not None:
         options = replace(options, workers=options.workers or 1)
-    prepared = plan_prepare(options, max_rss=max_rss)
-    job = measure_job(options, prepared, max_rss=max_rss, calibrate=calibrate)
-    corpus, text_bytes, room = job.corpus, job.corpus.text_bytes.value, read_headroom()
+    job = measure_job(options, max_rss=max_rss, calibrate=calibrate)
+    prepared, corpus, sources = job.prepared, job.corpus, job.asked.sources
+    text_bytes, room = corpus.text_bytes.value, read_headroom()
     on_cluster = None
     if cluster is not None:
         on_cluster = plan_cluster(
-            cluster, job.sources, text_bytes=text_bytes, tokens=job.tokens.high,
-            documents=corpus.tokens_with_ends.high - corpus.tokens.high, token_bytes=job.spec_token_bytes,
+            cluster, sources, text_bytes=text_bytes, tokens=job.tokens.high,
+            documents=corpus.tokens_with_ends.high - corpus.tokens.high,
+            token_bytes=job.asked.resolved.spec.token_bytes,
             shard_bytes=job.disk_needed, workers=options.workers or 1, budget=prepared.budget, forecast=job.forecast,
             encoded_a_second=1 / corpus.seconds_to_encode if corpus.seconds_to_encode else None,
         )  # fmt: skip
@@ -64,7 +64,7 @@ def plan(
             f"{prepared.budget >> 20}M",
         ),
         notes=(*job.notes, *(job.time_to_count() if on_cluster is None else on_cluster.notes())),
-        servers=server_needs(job.sources, text_bytes=text_bytes, in_units=cluster is not None),
+        servers=server_needs(sources, text_bytes=text_bytes, in_units=cluster is not None),
         cluster=on_cluster,
     )  # fmt: skip
 

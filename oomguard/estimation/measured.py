@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oomguard.estimation.needs import check_longest, disk_needed, shard_notes, tokens_with_ends
 from oomguard.estimation.run_forecast import RunForecast, forecast_run
 from oomguard.estimation.trials import try_some
+from oomguard.preparation.dry_run import plan_prepare
 from oomguard.preparation.reading.corpus_sample import Estimate, sample_corpus
-from oomguard.preparation.reading.sources import find_inputs
-from oomguard.preparation.resolving import resolve_options
+from oomguard.preparation.request import Request, look_up
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from oomguard.estimation.run_forecast import ShortRun
     from oomguard.estimation.trials import Trial
     from oomguard.preparation.model import PreparePlan
     from oomguard.preparation.options import PrepareOptions
     from oomguard.preparation.reading.corpus_sample import CorpusSample
-    from oomguard.preparation.reading.source import Source
 
 _FAST = 1e9  # bytes of text a second, where encoding took no time that could be told
 _UNTRIED = "--no-calibration"
@@ -32,8 +28,8 @@ _UNTRIED = "--no-calibration"
 class MeasuredJob:
     """What is known of a job once it was measured. Sizes in bytes."""
 
-    sources: Sequence[Source]
-    spec_token_bytes: int  # of a token as the workers have it
+    asked: Request
+    prepared: PreparePlan
     corpus: CorpusSample
     tokens: Estimate
     disk_needed: int
@@ -50,13 +46,13 @@ class MeasuredJob:
         return [f"the tokens are estimated; prepare counts them, in about {self.forecast.seconds:.1f} s"]
 
 
-def measure_job(options: PrepareOptions, prepared: PreparePlan, *, max_rss: int | None, calibrate: bool) -> MeasuredJob:
+def measure_job(options: PrepareOptions, *, max_rss: int | None, calibrate: bool) -> MeasuredJob:
     """Read a sample of the inputs, and (`calibrate`) do the job on some of them.
 
     Raises: OomguardError as `prepare` would; BudgetTooSmall for a line that does not fit.
     """
-    resolved = resolve_options(options)
-    sources = find_inputs(options.inputs, folder=Path(), exclude=options.out, wanted=resolved.wanted).sources
+    prepared, asked = plan_prepare(options, max_rss=max_rss), look_up(options)
+    sources, resolved = asked.sources, asked.resolved
     corpus = sample_corpus(sources, spec=resolved.spec, separator=resolved.separator, strict=True)
     check_longest(corpus, sources, fits=prepared.largest_document, budget=prepared.budget)
     tokens = tokens_with_ends(corpus, sources, options, resolved)
@@ -72,7 +68,7 @@ def measure_job(options: PrepareOptions, prepared: PreparePlan, *, max_rss: int 
         trial, untried = try_some(sources, options, max_rss, text_bytes=corpus.text_bytes.value, encoded_a_second=rate)
     forecast = None
     if trial is not None:
-        forecast = _forecast(trial, sources, corpus, prepared, encoded_a_second=rate)
+        forecast = _forecast(trial, asked, corpus, prepared, encoded_a_second=rate)
         if trial.is_whole:
             counted = trial.parts[0][0].tokens
             tokens = Estimate(value=counted, low=counted, high=counted)
@@ -80,8 +76,8 @@ def measure_job(options: PrepareOptions, prepared: PreparePlan, *, max_rss: int 
     # What `prepare` says when it begins, but for what it guesses of the tokens: here they are known better.
     known = [note for note in prepared.notes if "nothing would be left to train on" not in note]
     return MeasuredJob(
-        sources=sources,
-        spec_token_bytes=resolved.spec.token_bytes,
+        asked=asked,
+        prepared=prepared,
         corpus=corpus,
         tokens=tokens,
         disk_needed=needed,
@@ -94,7 +90,7 @@ def measure_job(options: PrepareOptions, prepared: PreparePlan, *, max_rss: int 
 
 
 def _forecast(
-    trial: Trial, sources: Sequence[Source], corpus: CorpusSample, prepared: PreparePlan, *, encoded_a_second: float
+    trial: Trial, asked: Request, corpus: CorpusSample, prepared: PreparePlan, *, encoded_a_second: float
 ) -> RunForecast:
     """What the whole job takes, by its short runs."""
     return forecast_run(
@@ -103,7 +99,7 @@ def _forecast(
         is_whole=trial.is_whole,
         longest_document=corpus.longest_document,
         budget=prepared.budget,
-        rows_differ=any(source.kind == "parquet" for source in sources),
+        rows_differ=any(source.kind == "parquet" for source in asked.sources),
         encoded_a_second=encoded_a_second,
-        beginnings_only=corpus.from_start and any(source.kind == "jsonl" for source in sources),
+        beginnings_only=corpus.from_start and any(source.kind == "jsonl" for source in asked.sources),
     )

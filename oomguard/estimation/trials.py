@@ -7,10 +7,9 @@ import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from oomguard.estimation.job_command import job_command
 from oomguard.estimation.run_forecast import choose_parts, choose_turns
 from oomguard.estimation.sample_files import write_sample
-from oomguard.estimation.short_runs import CannotTry, Runner, command_of
+from oomguard.estimation.short_runs import CannotTry, Runner, command_of, job_command
 from oomguard.kernel.process import stoppable
 from oomguard.kernel.storage import scratch_folder
 from oomguard.text import printable
