@@ -30,8 +30,6 @@ STILL_WIDE: set[str] = {
     "oomguard.preparation.engines.pipeline",
     "oomguard.preparation.engines.stream_intake",
     "oomguard.preparation.job",
-    "oomguard.supervision.backends.cgroup",
-    "oomguard.supervision.backends.polling",
     "oomguard.supervision.launch",
     "oomguard.supervision.supervisor",
 }

@@ -21,6 +21,7 @@ from oomguard.formats.cgroup import (
     parse_v1_hierarchical_limit,
     path_in_mount,
 )
+from oomguard.formats.proc import parse_meminfo
 from oomguard.records import dataclass
 
 
@@ -66,6 +67,21 @@ class MemcgDir:
             return self._limit("memory.swap.max")
         memory, memory_and_swap = self.memory_max(), self._limit("memory.memsw.limit_in_bytes")
         return None if memory is None or memory_and_swap is None else max(0, memory_and_swap - memory)
+
+    def swap_left(self, most: int | None, root: Path = Path("/")) -> int:
+        """How much more of it may be swapped out, of `most` (None: any): what the machine has. Units: bytes."""
+        if most == 0:
+            return 0
+        machine = parse_meminfo(read_kernel_text(root / "proc/meminfo") or "").swap_free or 0
+        if most is None:
+            return machine
+        if self.version == 2:
+            used = parse_count(self.read("memory.swap.current") or "")
+        else:
+            both = parse_count(self.read("memory.memsw.usage_in_bytes") or "")
+            alone = parse_count(self.read("memory.usage_in_bytes") or "")
+            used = None if both is None or alone is None else both - alone
+        return min(machine, max(0, most - (used or 0)))
 
     def has_swap_accounting(self) -> bool:
         """Whether the kernel can limit swap for this cgroup."""

@@ -220,6 +220,36 @@ def set_memory_max(memcg: MemcgDir, limit: int) -> int:
     return stuck
 
 
+def change_memory_max(memcg: MemcgDir, limit: int, *, swap_max: int | None) -> None:
+    """Raise or lower the hard limit of a cgroup in use, and how much may be swapped out; None: no limit.
+
+    Raises: OSError as the kernel answers; LimitDidNotStick if it reads back something else.
+    """
+    before = memcg.memory_max() or 0
+    if memcg.version == 1 and memcg.has_swap_accounting():
+        # Memory and swap together may never be less than memory alone.
+        both = -1 if swap_max is None else limit + swap_max
+        if limit >= before:
+            cgroup_files.write_setting(memcg.path, "memory.memsw.limit_in_bytes", both)
+            set_memory_max(memcg, limit)
+            return
+        set_memory_max(memcg, limit)
+        cgroup_files.write_setting(memcg.path, "memory.memsw.limit_in_bytes", both)
+        return
+    set_memory_max(memcg, limit)
+    if memcg.version == 2 and memcg.has_swap_accounting():
+        cgroup_files.write_setting(memcg.path, "memory.swap.max", "max" if swap_max is None else swap_max)
+
+
+def try_memory_max(memcg: MemcgDir, limit: int, *, swap_max: int | None) -> bool:
+    """The same, where it need not be; says whether it was done."""
+    try:
+        change_memory_max(memcg, limit, swap_max=swap_max)
+    except (OSError, LimitDidNotStick):
+        return False
+    return True
+
+
 def lowest_limit(memcg: MemcgDir) -> tuple[int | None, str]:
     """The lowest limit that holds in `memcg`, its own or from above, and whose it is in words for people."""
     limits = [(max_, f"cgroup {above.name}") for above in memcg.ancestors() if (max_ := above.memory_max()) is not None]

@@ -12,7 +12,7 @@ import pytest
 from oomguard.kernel.cgroup import freezer
 from oomguard.kernel.model import LimitAbove
 from oomguard.kernel.proc import ProcFiles
-from oomguard.supervision.backends import polling as module
+from oomguard.supervision.backends import polled_memory, tree_members
 from oomguard.supervision.backends.polling import PollingBackend
 from tests.supervision.fakes import BUDGET, MIB, FakeProc
 
@@ -42,7 +42,7 @@ def proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeProc:
             made.end(pid)
         return stat
 
-    monkeypatch.setattr(module, "signal_if", signal_if)
+    monkeypatch.setattr(tree_members, "signal_if", signal_if)
     monkeypatch.setattr(freezer, "signal_if", signal_if)
     return made
 
@@ -83,7 +83,7 @@ def test_how_much_is_shared_is_seldom_looked_at_far_from_the_budget(
     proc: FakeProc, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ticks = iter([0.0, 0.01, 1.5, 2.2, 2.21])  # a look takes 0.01 s, so the next is two seconds later
-    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
+    monkeypatch.setattr(polled_memory, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
     proc.put(201, REAPER, anon=20, pss=15)
     proc.put(202, 201, anon=20, pss=15)
     held = backend(proc)
@@ -110,7 +110,7 @@ def test_what_is_counted_twice_is_taken_off_until_it_is_measured_again(
     proc.put(202, 201, anon=45, pss=25)
     held = backend(proc)
     ticks = iter([0.0, 0.001, 0.002, 0.003, 0.004, 0.005])
-    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
+    monkeypatch.setattr(polled_memory, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
     assert held.read_memory().unreclaimable == 50 * MIB
     proc.put(202, 201, anon=50, pss=30)
     again = held.read_memory()
@@ -258,9 +258,9 @@ def test_it_is_measured_exactly_when_that_is_asked_for(proc: FakeProc) -> None:
     ids=["a tenth of the time", "as fast as it can grow", "no more than a tenth", "no sooner than it takes"],
 )
 def test_exact_readings_take_a_tenth_of_the_time_but_where_the_budget_can_be_passed_unseen(
-    proc: FakeProc, cost: float, bound: int, held: int, pause: float
+    cost: float, bound: int, held: int, pause: float
 ) -> None:
-    assert backend(proc)._pause_seconds(cost, bound, held) == pytest.approx(pause)
+    assert polled_memory.pause_seconds(BUDGET, cost, bound, held) == pytest.approx(pause)
 
 
 def test_what_another_family_maps_too_does_not_count(proc: FakeProc) -> None:
@@ -277,11 +277,11 @@ def test_what_another_family_maps_too_does_not_count(proc: FakeProc) -> None:
 def test_files_in_memory_count_but_for_what_is_mapped(proc: FakeProc, monkeypatch: pytest.MonkeyPatch) -> None:
     proc.put(201, REAPER, anon=10)
     held = backend(proc)
-    monkeypatch.setattr(held._tmpfs, "size", lambda _: 30 * MIB)
-    monkeypatch.setattr(held._memory, "mapped_shmem", lambda pids, *, exact: 12 * MIB)
+    monkeypatch.setattr(held._memory._tmpfs, "size", lambda _: 30 * MIB)
+    monkeypatch.setattr(held._memory._memory, "mapped_shmem", lambda pids, *, exact: 12 * MIB)
     reading = held.read_memory()
     assert (reading.unreclaimable, reading.shmem) == ((10 + 18) * MIB, 30 * MIB)
-    monkeypatch.setattr(held._memory, "mapped_shmem", lambda pids, *, exact: 50 * MIB)
+    monkeypatch.setattr(held._memory._memory, "mapped_shmem", lambda pids, *, exact: 50 * MIB)
     assert held.read_memory().unreclaimable == 10 * MIB
 
 
@@ -325,8 +325,8 @@ def test_what_is_mapped_is_divided_only_where_it_is_measured_exactly(
         asked.append(exact)
         return 0
 
-    monkeypatch.setattr(held._tmpfs, "size", lambda _: MIB)
-    monkeypatch.setattr(held._memory, "mapped_shmem", mapped)
+    monkeypatch.setattr(held._memory._tmpfs, "size", lambda _: MIB)
+    monkeypatch.setattr(held._memory._memory, "mapped_shmem", mapped)
     held.read_memory()
     assert asked == [False]
     held.read_memory(exact=True)
@@ -338,7 +338,7 @@ def test_what_was_counted_twice_never_makes_less_than_nothing(proc: FakeProc) ->
     proc.put(201, REAPER, anon=90, pss=10)
     held = backend(proc)
     assert held.read_memory().exact
-    held._shared_twice, held._next_exact = 200 * MIB, float("inf")
+    held._memory._shared_twice, held._memory._next_exact = 200 * MIB, float("inf")
     assert held.read_memory().unreclaimable == 0
 
 
@@ -361,8 +361,8 @@ def test_kill_stops_looking_when_its_patience_ends(proc: FakeProc, monkeypatch: 
     """On a clock that a pause moves by one."""
     clock, looks = [0], []
     sleeps = SimpleNamespace(monotonic=lambda: clock[0], sleep=lambda _: clock.append(clock.pop() + 1))
-    monkeypatch.setattr(module, "time", sleeps)
-    monkeypatch.setattr(module, "_KILL_PATIENCE_SECONDS", 4)
+    monkeypatch.setattr(tree_members, "time", sleeps)
+    monkeypatch.setattr(tree_members, "_KILL_PATIENCE_SECONDS", 4)
     held = backend(proc)
 
     def is_alive() -> bool:
@@ -376,6 +376,6 @@ def test_kill_stops_looking_when_its_patience_ends(proc: FakeProc, monkeypatch: 
 
 def test_kill_gives_up_in_time(proc: FakeProc, monkeypatch: pytest.MonkeyPatch) -> None:
     proc.put(201, REAPER, state="D")
-    monkeypatch.setattr(module, "_KILL_PATIENCE_SECONDS", 0.02)
-    monkeypatch.setattr(module, "signal_if", lambda *_: None)
+    monkeypatch.setattr(tree_members, "_KILL_PATIENCE_SECONDS", 0.02)
+    monkeypatch.setattr(tree_members, "signal_if", lambda *_: None)
     backend(proc).kill()
