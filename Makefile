@@ -34,7 +34,7 @@ CLUSTER ?= cluster
 BESIDE = -n $(JOBS) --maxprocesses 8
 
 # What limits, freezes and kills: nine tenths of it must be seen by a test.
-GUARDS = oomguard/supervision/launch.py,oomguard/supervision/supervisor.py,oomguard/supervision/reaper.py,oomguard/supervision/rules/limits.py,oomguard/supervision/backends/polling.py,oomguard/kernel/cgroup/freezer.py,oomguard/kernel/terminal.py
+GUARDS = oomguard/supervision/launch.py,oomguard/supervision/supervisor.py,oomguard/supervision/watched_job.py,oomguard/supervision/holding.py,oomguard/supervision/releasing.py,oomguard/supervision/pace.py,oomguard/supervision/reaper.py,oomguard/supervision/rules/limits.py,oomguard/supervision/backends/polling.py,oomguard/supervision/backends/polled_memory.py,oomguard/supervision/backends/tree_members.py,oomguard/kernel/cgroup/freezer.py,oomguard/kernel/terminal.py
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo readme docs man check core wheels fuzz-core lint test beside coverage mutants wheel versions screens live vm cluster bench campaign kills runs vmruns logspeed fuzz prose vmkills costs bands forecasts profiles reports loaders clean scripts faults overshoot

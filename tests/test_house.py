@@ -30,8 +30,6 @@ STILL_WIDE: set[str] = {
     "oomguard.preparation.engines.pipeline",
     "oomguard.preparation.engines.stream_intake",
     "oomguard.preparation.job",
-    "oomguard.supervision.launch",
-    "oomguard.supervision.supervisor",
 }
 
 # Packages with a cycle inside; none is to be left.

@@ -29,9 +29,15 @@ ROOT = Path(__file__).resolve().parents[1]
 MODULES = {
     "oomguard/supervision/rules/limits.py": "tests/supervision/rules",
     "oomguard/supervision/supervisor.py": "tests/supervision/test_supervisor",
+    "oomguard/supervision/watched_job.py": "tests/supervision/test_supervisor",
+    "oomguard/supervision/holding.py": "tests/supervision/test_supervisor",
+    "oomguard/supervision/releasing.py": "tests/supervision/test_supervisor",
+    "oomguard/supervision/pace.py": "tests/supervision/test_supervisor",
     "oomguard/supervision/reaper.py": "tests/supervision/test_reaper",
     "oomguard/kernel/cgroup/freezer.py": "tests/kernel/cgroup/test_freezer",
     "oomguard/supervision/backends/polling.py": "tests/supervision/backends/test_polling",
+    "oomguard/supervision/backends/polled_memory.py": "tests/supervision/backends/test_polling",
+    "oomguard/supervision/backends/tree_members.py": "tests/supervision/backends/test_polling",
 }
 BESIDE = ("tests/supervision", "tests/kernel/cgroup", "tests/kernel/test_prctl.py", "tests/kernel/test_terminal.py")
 PATIENCE_SECONDS = 120

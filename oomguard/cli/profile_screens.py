@@ -12,7 +12,7 @@ from oomguard.cli.showing import screen, write_page
 from oomguard.kernel.process import own_command
 from oomguard.profiling.api import ProfileOptions, profile_command, profile_process, profile_scaling
 from oomguard.profiling.screens import render_profile
-from oomguard.supervision.supervise import mark_supervised
+from oomguard.supervision.own_budget import mark_supervised
 from oomguard.units import format_size
 
 PEAK_TOO_HIGH = 124  # and the program itself ended with 0; a number that few programs end with

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from oomguard.cli.console import OWN_FAILURE, own_failures_are_told, status_of_job, tell
 from oomguard.cli.run_events import ShowEvents, ShowHeld, laid_out, say
 from oomguard.cli.run_flags import RunFlags, read_options
-from oomguard.supervision.own_budget import accept_budget, expect_budget
-from oomguard.supervision.supervise import is_supervised, supervise
+from oomguard.supervision.own_budget import accept_budget, expect_budget, is_supervised
+from oomguard.supervision.supervise import supervise
 
 if TYPE_CHECKING:
     from collections.abc import Callable

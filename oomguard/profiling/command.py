@@ -26,7 +26,7 @@ from oomguard.supervision.supervise import supervise
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from oomguard.supervision.launch import StartedJob
+    from oomguard.supervision.started_job import StartedJob
 
 
 @edge

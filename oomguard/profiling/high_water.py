@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from oomguard.formats.cgroup import MemoryStat
     from oomguard.formats.proc import ProcStat
     from oomguard.kernel.cgroup.directory import MemcgDir
-    from oomguard.supervision.launch import StartedJob
+    from oomguard.supervision.started_job import StartedJob
 
 
 def _without_kernel(stat: MemoryStat) -> int | None:

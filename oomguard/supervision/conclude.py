@@ -11,9 +11,9 @@ from oomguard.supervision.model import STOPPED_CODE, RunOutcome
 
 if TYPE_CHECKING:
     from oomguard.supervision.backends.base import Backend
-    from oomguard.supervision.launch import StartedJob
     from oomguard.supervision.model import Snapshot, StoppedBy
     from oomguard.supervision.sampling import JobSamples, RunRecord
+    from oomguard.supervision.started_job import StartedJob
 
 
 def make_outcome(job: StartedJob, command: tuple[str, ...], record: RunRecord) -> RunOutcome:

@@ -2,59 +2,20 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import signal
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from oomguard.errors import CannotStart, WorkerFailed
 from oomguard.kernel.cgroup.limits import limits_around, machine_limit
 from oomguard.kernel.prctl import become_subreaper
 from oomguard.kernel.proc import ProcessTree, ProcFiles
-from oomguard.records import dataclass
 from oomguard.supervision.backends.choose import describe, find_place
 from oomguard.supervision.options import BudgetRequest, Enforcement
 from oomguard.supervision.orphans import end_orphans, find_orphans, name_orphans
-from oomguard.supervision.own_budget import tell_budget
-from oomguard.supervision.reaper import Program, Reaper, start_reaper
-
-if TYPE_CHECKING:
-    from oomguard.supervision.backends.base import Backend
+from oomguard.supervision.reaper import Program, start_reaper
+from oomguard.supervision.started_job import StartedJob
 
 _DESCRIPTORS = 24  # that a supervisor opens at most, at its start or while it takes a snapshot
-
-
-@dataclass(frozen=True, kw_only=True)
-class StartedJob:
-    """A job that waits at its gate: `reaper.start()` lets it begin."""
-
-    reaper: Reaper
-    backend: Backend
-    enforcement: Enforcement
-
-    def begin(self, name: str, explanation: str) -> None:
-        """Open the gate. A job of ours is told its budget, which comes from where `explanation` says.
-
-        Raises: CannotStart if there is no such command as `name`; WorkerFailed if it was killed while it waited.
-        """
-        number = self.reaper.start(tell_budget(self.enforcement, self.backend.cgroup, explanation))
-        if number == errno.ESRCH:
-            raise WorkerFailed("the command was killed before it began", do="run the same command again")
-        if number:
-            raise CannotStart(name, number)
-
-    def linger(self, report: str | None) -> None:
-        """The command is over, and some of what it started continues: the reaper sees to it, and cleans up after it.
-
-        What is killed for memory later is added to the `report`.
-        """
-        self.reaper.linger(self.backend.kind, self.backend.limits.budget, self.backend.cgroup, report)
-
-    def abort(self) -> None:
-        """End it before it began, or after a failure of the supervisor's. Raises: nothing."""
-        self.reaper.abort()
-        self.backend.close()
 
 
 def start_job(

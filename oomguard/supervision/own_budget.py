@@ -18,6 +18,7 @@ from oomguard.kernel.cgroup import directory as cgroup_files
 from oomguard.kernel.cgroup.directory import MemcgDir, find_own_cgroup, read_kernel_text
 from oomguard.kernel.cgroup.limits import PAGE_SIZE, MadeMemcg, at_first_place, lowest_limit, machine_limit, set_limits
 from oomguard.kernel.cgroup.refusals import LimitDidNotStick, MemcgUnavailable
+from oomguard.kernel.proc import ProcFiles
 from oomguard.records import dataclass
 from oomguard.supervision.options import usual_budget
 from oomguard.units import format_size
@@ -270,3 +271,28 @@ def _tree(limit: int) -> TreeMemory:
 
 def _none() -> int:
     return 0
+
+
+_VARIABLE = "OOMGUARD_SUPERVISOR"
+_GENERATIONS = 16
+
+
+def mark_supervised() -> None:
+    """Let the jobs of ours that this process starts know that it supervises them, without a budget of their own."""
+    os.environ[_VARIABLE] = str(os.getpid())
+
+
+def is_supervised() -> bool:
+    """Whether a supervisor above said that it holds this job: then the job needs none of its own."""
+    text = os.environ.pop(_VARIABLE, "")
+    if not (text.isascii() and text.isdecimal() and len(text) < 11):
+        return False
+    proc, pid = ProcFiles(), os.getpid()
+    for _ in range(_GENERATIONS):
+        stat = proc.stat(pid)
+        if stat is None or stat.parent_pid <= 1:
+            return False
+        pid = stat.parent_pid
+        if pid == int(text):
+            return True
+    return False

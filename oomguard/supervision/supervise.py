@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING
 
-from oomguard.kernel.proc import ProcFiles
 from oomguard.kernel.process import SignalFile
 from oomguard.supervision.launch import start_job
-from oomguard.supervision.supervisor import FORWARDED_SIGNALS, Supervisor
+from oomguard.supervision.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from oomguard.supervision.launch import StartedJob
     from oomguard.supervision.model import RunOutcome
     from oomguard.supervision.options import RunEvents, RunOptions
     from oomguard.supervision.reaper import Program
+    from oomguard.supervision.started_job import StartedJob
 
 
 def supervise(
@@ -38,7 +36,7 @@ def supervise(
     Raises: CannotStart if there is no such command; MemcgUnavailable if `enforce` leaves no way to hold it;
     WorkerFailed if it was killed before it began.
     """
-    signals = SignalFile(FORWARDED_SIGNALS)
+    signals = SignalFile(Supervisor.signals)
     try:
         started: Program = options.command if program is None else program
         job = start_job(started, options.request, mask=signals.mask_before)
@@ -75,28 +73,3 @@ def supervise(
         return outcome
     finally:
         signals.close()
-
-
-_VARIABLE = "OOMGUARD_SUPERVISOR"
-_GENERATIONS = 16
-
-
-def mark_supervised() -> None:
-    """Let the jobs of ours that this process starts know that it supervises them, without a budget of their own."""
-    os.environ[_VARIABLE] = str(os.getpid())
-
-
-def is_supervised() -> bool:
-    """Whether a supervisor above said that it holds this job: then the job needs none of its own."""
-    text = os.environ.pop(_VARIABLE, "")
-    if not (text.isascii() and text.isdecimal() and len(text) < 11):
-        return False
-    proc, pid = ProcFiles(), os.getpid()
-    for _ in range(_GENERATIONS):
-        stat = proc.stat(pid)
-        if stat is None or stat.parent_pid <= 1:
-            return False
-        pid = stat.parent_pid
-        if pid == int(text):
-            return True
-    return False

@@ -12,13 +12,15 @@ import pytest
 
 from oomguard.errors import CannotStart, WorkerFailed
 from oomguard.supervision import launch as module
-from oomguard.supervision.launch import StartedJob, probe_enforcement, start_job
+from oomguard.supervision.launch import probe_enforcement, start_job
 from oomguard.supervision.options import BudgetRequest, Enforcement
 from oomguard.supervision.orphans import Orphan
 from tests.supervision.fakes import BUDGET, FakeBackend
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from oomguard.supervision.started_job import StartedJob
 
 ENFORCEMENT = Enforcement(way="cgroup v1", budget=BUDGET, hard_limit=BUDGET, cannot="", notes=("a note",), refusals=())
 

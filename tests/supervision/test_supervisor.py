@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from oomguard.errors import BudgetTooSmall
-from oomguard.supervision import supervisor as module
+from oomguard.supervision import supervisor, watched_job
 from oomguard.supervision.control_socket import release
 from oomguard.supervision.supervisor import Supervisor
 from tests.supervision.fakes import BUDGET, JOB, MIB, FakeBackend, FakeReaper, FakeSignals
@@ -58,13 +58,13 @@ class Stage:
     """A supervisor with a made-up job."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(module, "stay_awake", lambda: True)
+        monkeypatch.setattr(supervisor, "stay_awake", lambda: True)
         self.reaper, self.signals, self.told = FakeReaper(), FakeSignals(), Told()
         self.forwarded: list[int] = []
         self.backend: FakeBackend | None = None
         self.has_exited = False
         self.state = "S"  # of the command
-        monkeypatch.setattr(module, "signal_if", self._forward)
+        monkeypatch.setattr(watched_job, "signal_if", self._forward)
 
     def run(self, backend: FakeBackend, **options: Any) -> RunRecord:
         self.backend = backend

@@ -15,9 +15,12 @@ import pytest
 from oomguard.errors import NothingFound
 from oomguard.kernel import machine
 from oomguard.kernel.proc import ProcFiles
+from oomguard.supervision import holding, pace, watched_job
 from oomguard.supervision import supervisor as module
 from oomguard.supervision.backends.base import MemoryReading
+from oomguard.supervision.releasing import Releasing
 from oomguard.supervision.supervisor import Supervisor
+from oomguard.supervision.watched_job import WatchedJob
 from tests.supervision.fakes import BUDGET, MIB, FakeBackend
 from tests.supervision.test_supervisor import EXIT_3, Stage, stage
 
@@ -39,32 +42,37 @@ def supervisor_of(stage: Stage, backend: FakeBackend, **options: Any) -> Supervi
 # ---- when it looks again ----
 
 
+def step(supervisor: Supervisor, unreclaimable: int) -> float:
+    samples, budget = supervisor._record.samples, supervisor._backend.limits.budget
+    return supervisor._pace.step(unreclaimable, budget=budget, is_seeking=samples.is_seeking)
+
+
 @pytest.mark.parametrize(
     ("headroom", "seconds"),
     [(60 * MIB, 60 * MIB / 6e9), (6 * MIB, 0.002), (0, 0.002), (-MIB, 0.002)],
     ids=["as fast as memory can grow", "no sooner than in 2 ms", "at the budget", "over it"],
 )
 def test_it_looks_again_before_the_budget_can_be_reached(stage: Stage, headroom: int, seconds: float) -> None:
-    assert supervisor_of(stage, FakeBackend([0]))._step(BUDGET - headroom) == pytest.approx(seconds)
+    assert step(supervisor_of(stage, FakeBackend([0])), BUDGET - headroom) == pytest.approx(seconds)
 
 
 def test_with_a_large_budget_it_looks_every_half_second(stage: Stage) -> None:
     backend = FakeBackend([0])
     backend.limits = backend.plan_budget(100 * GIB)
-    assert supervisor_of(stage, backend)._step(1) == 0.5
+    assert step(supervisor_of(stage, backend), 1) == 0.5
 
 
 def test_where_the_kernel_tells_of_the_budget_it_looks_less_often(stage: Stage) -> None:
-    assert supervisor_of(stage, FakeBackend([0], kind="cgroup v2"))._step(BUDGET) == 0.01
+    assert step(supervisor_of(stage, FakeBackend([0], kind="cgroup v2")), BUDGET) == 0.01
 
 
 def test_a_job_that_stays_near_its_budget_is_looked_at_less_often_until_it_grows(stage: Stage) -> None:
     supervisor = supervisor_of(stage, FakeBackend([0]))
-    steps = [supervisor._step(BUDGET - MIB) for _ in range(18)]
+    steps = [step(supervisor, BUDGET - MIB) for _ in range(18)]
     assert steps == [0.002] * 17 + [0.02]
-    assert supervisor._step(BUDGET - MIB + (1 << 16)) == 0.02, "one step of growth that is none"
-    assert supervisor._step(BUDGET - MIB + (1 << 17) + 1) == 0.002
-    steps = [supervisor._step(BUDGET - MIB - (1 << 18)) for _ in range(3)]
+    assert step(supervisor, BUDGET - MIB + (1 << 16)) == 0.02, "one step of growth that is none"
+    assert step(supervisor, BUDGET - MIB + (1 << 17) + 1) == 0.002
+    steps = [step(supervisor, BUDGET - MIB - (1 << 18)) for _ in range(3)]
     assert steps == [0.002] * 3, "what shrinks may grow again"
 
 
@@ -72,16 +80,16 @@ def test_a_job_that_is_only_met_asleep_is_looked_at_more_often_from_half_of_its_
     supervisor = supervisor_of(stage, FakeBackend([0]))
     ledger: Any = SimpleNamespace(is_seeking=True)
     supervisor._record.samples.ledger = ledger
-    assert supervisor._step(BUDGET * 6 // 10) == 0.002
-    assert supervisor._step(BUDGET * 4 // 10) > 0.002
+    assert step(supervisor, BUDGET * 6 // 10) == 0.002
+    assert step(supervisor, BUDGET * 4 // 10) > 0.002
     ledger.is_seeking = False
-    assert supervisor._step(BUDGET * 6 // 10) > 0.002
+    assert step(supervisor, BUDGET * 6 // 10) > 0.002
 
 
 def test_a_job_that_has_grown_asleep_and_sleeps_on_is_left_in_peace(stage: Stage) -> None:
     supervisor = supervisor_of(stage, FakeBackend([0]))
     supervisor._record.samples.ledger = SimpleNamespace(is_seeking=True)  # type: ignore[assignment]
-    steps = [supervisor._step(BUDGET * 6 // 10) for _ in range(1000)]
+    steps = [step(supervisor, BUDGET * 6 // 10) for _ in range(1000)]
     grown = steps.count(0.002)
     assert grown == 500
     assert steps[:grown] == [0.002] * grown
@@ -90,10 +98,10 @@ def test_a_job_that_has_grown_asleep_and_sleeps_on_is_left_in_peace(stage: Stage
 def test_only_near_its_budget_the_kernels_word_is_waited_for(stage: Stage) -> None:
     """v2 tells of every reclaim, also while only page cache is there to reclaim."""
     supervisor = supervisor_of(stage, FakeBackend([0]))
-    supervisor._step(BUDGET // 2)
-    assert not supervisor._is_near
-    supervisor._step(BUDGET // 2 + 1)
-    assert supervisor._is_near
+    step(supervisor, BUDGET // 2)
+    assert not supervisor._pace.is_near
+    step(supervisor, BUDGET // 2 + 1)
+    assert supervisor._pace.is_near
 
 
 def test_what_the_kernel_tells_is_looked_at_at_once(stage: Stage) -> None:
@@ -130,15 +138,15 @@ def test_between_two_looks_it_sleeps(
 ) -> None:
     """On a clock that stands still, so that no look takes time."""
     waited: list[float] = []
-    wait = Supervisor._wait
+    wait = WatchedJob.wait
 
-    def waits(self: Supervisor, seconds: float, also: list[tuple[int, int]]) -> set[int]:
+    def waits(self: WatchedJob, seconds: float, also: list[tuple[int, int]]) -> set[int]:
         waited.append(seconds)
         if len(waited) == 2:
             stage.exits()
         return wait(self, seconds, also)
 
-    monkeypatch.setattr(Supervisor, "_wait", waits)
+    monkeypatch.setattr(WatchedJob, "wait", waits)
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: 1000.0))
     backend = FakeBackend([1])
     backend.limits = backend.plan_budget(100 * GIB)
@@ -148,9 +156,9 @@ def test_between_two_looks_it_sleeps(
 
 def test_what_a_look_takes_is_no_time_to_sleep(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     clock, waited = [1000.0], []
-    wait = Supervisor._wait
+    wait = WatchedJob.wait
 
-    def waits(self: Supervisor, seconds: float, also: list[tuple[int, int]]) -> set[int]:
+    def waits(self: WatchedJob, seconds: float, also: list[tuple[int, int]]) -> set[int]:
         waited.append(seconds)
         if len(waited) == 2:
             stage.exits()
@@ -161,7 +169,7 @@ def test_what_a_look_takes_is_no_time_to_sleep(stage: Stage, monkeypatch: pytest
             clock[0] += 0.25
             return False
 
-    monkeypatch.setattr(Supervisor, "_wait", waits)
+    monkeypatch.setattr(WatchedJob, "wait", waits)
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
     backend = SlowToRead([1])
     backend.limits = backend.plan_budget(100 * GIB)
@@ -235,7 +243,7 @@ def test_a_signal_that_came_before_it_was_held_does_not(stage: Stage) -> None:
 
 def test_only_who_has_no_code_to_run_is_killed_within_the_grace(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a moment in which to take the signal: it is deep in a system call, and would do nothing but end."""
-    monkeypatch.setattr(module, "is_ending_by", lambda pid, number: (pid, number) == (7, signal.SIGTERM))
+    monkeypatch.setattr(holding, "is_ending_by", lambda pid, number: (pid, number) == (7, signal.SIGTERM))
     backend = FakeBackend([BUDGET], members=[7, 8])
     killed: list[int] = []
     asked = time.monotonic()
@@ -256,7 +264,7 @@ def test_only_who_has_no_code_to_run_is_killed_within_the_grace(stage: Stage, mo
 
 
 def test_what_not_even_sigkill_ends_is_not_waited_for_for_ever(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_AFTER_KILL_SECONDS", 0.05)
+    monkeypatch.setattr(holding, "_AFTER_KILL_SECONDS", 0.05)
     record = stage.run(FakeBackend([BUDGET]))
     assert record.status == signal.SIGKILL
     assert record.stopped
@@ -275,7 +283,8 @@ def test_a_command_that_had_ended_keeps_its_status_when_the_reaper_goes(stage: S
 @pytest.mark.parametrize(("held", "is_refused"), [(BUDGET - 1, False), (BUDGET, True), (BUDGET + 1, True)])
 def test_a_budget_is_refused_where_it_is_used_up_already(stage: Stage, held: int, is_refused: bool) -> None:
     supervisor = supervisor_of(stage, FakeBackend([held]))
-    refusal = supervisor._refusal(FakeBackend([0]).plan_budget(BUDGET))
+    told: Any = stage.told
+    refusal = Releasing(supervisor._job, told, 0)._refusal(FakeBackend([0]).plan_budget(BUDGET))
     assert (refusal is not None) == is_refused
     assert not is_refused or "not less than 100 MiB" in str(refusal)
 
@@ -393,7 +402,7 @@ class Starved:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
         self.times, self.asked = times, 0
         monkeypatch.setattr(ProcFiles, "refusal", lambda _: self._refusal())
-        monkeypatch.setattr(module, "_BLIND_SECONDS", 0.02)
+        monkeypatch.setattr(watched_job, "_BLIND_SECONDS", 0.02)
 
     def _refusal(self) -> OSError | None:
         self.asked += 1
@@ -418,14 +427,14 @@ def test_a_moment_without_descriptors_changes_nothing(stage: Stage, monkeypatch:
 def test_a_job_that_was_not_seen_to_end_is_left_to_the_reaper(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Held at its budget, and then nothing could be read: its processes were nowhere, and nobody was killed."""
     Starved(monkeypatch, times=10**9)
-    monkeypatch.setattr(module, "_AFTER_KILL_SECONDS", 0.02)
+    monkeypatch.setattr(holding, "_AFTER_KILL_SECONDS", 0.02)
     with pytest.raises(OSError, match="Too many open files"):
         stage.run(FakeBackend([BUDGET]))
 
 
 def test_what_could_not_be_read_once_is_looked_at_again_at_once(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """A read that failed gave nothing, and a long step until the next: a job had passed its budget and ended by then."""
-    monkeypatch.setattr(module, "_LONGEST_STEP_SECONDS", 60)
+    monkeypatch.setattr(pace, "_LONGEST_STEP_SECONDS", 60)
     backend = FakeBackend([0, 100 * GIB])
     backend.limits = backend.plan_budget(100 * GIB)
     backend.on["kill"] = lambda: stage.exits(signal.SIGKILL)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
-from oomguard.supervision import supervisor as module
-from oomguard.supervision.supervisor import FORWARDED_SIGNALS
+from oomguard.supervision import watched_job as module
+from oomguard.supervision.watched_job import FORWARDED_SIGNALS
 from tests.supervision.fakes import BUDGET, MIB, FakeBackend
 from tests.supervision.test_supervisor import Stage, stage
 
