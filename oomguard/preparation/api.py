@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.errors import edge
 from oomguard.preparation.engines.progress import PrepareEvents
-from oomguard.preparation.engines.worker_pool import start_run
+from oomguard.preparation.engines.run import start_run
 from oomguard.preparation.options import PrepareOptions
 from oomguard.preparation.request import look_up
 from oomguard.preparation.settling import settle

@@ -12,7 +12,7 @@ from oomguard.preparation.sinks import open_sink
 from oomguard.preparation.writing.shuffle_folder import remove_spool
 
 if TYPE_CHECKING:
-    from oomguard.preparation.engines.worker_pool import Run
+    from oomguard.preparation.engines.run import Run
     from oomguard.preparation.model import ShardSet
 
 

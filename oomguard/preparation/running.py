@@ -16,7 +16,7 @@ from oomguard.preparation.preconditions import require_some_text
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from oomguard.preparation.engines.worker_pool import Run
+    from oomguard.preparation.engines.run import Run
     from oomguard.preparation.writing.sink_thread import Sink
     from oomguard.preparation.writing.token_sink import TokenSink
 
@@ -74,16 +74,7 @@ def _work(
     """Work until the input ends; `asked` names the signal that asked to stop. Raises: as Pipeline.run."""
     budget = run.budget
     meter = MemoryMeter(budget=budget.limit, measure=budget.measure, clock=time.monotonic)
-    pipeline = Pipeline(
-        run.job,
-        run.workers,
-        sink,
-        meter,
-        oom_kills=budget.oom_kills,
-        stop_requested=lambda: asked() is not None,
-        on_state=run.events.on_state,
-        lines_before=lines_before,
-    )
+    pipeline = Pipeline(run, sink, meter, stop_requested=lambda: asked() is not None, lines_before=lines_before)
     state = pipeline.run()
     return replace(state, peak=max(state.peak, meter.look()))
 

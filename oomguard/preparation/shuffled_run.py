@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from oomguard.preparation.conversion_sink import Pieces
-    from oomguard.preparation.engines.worker_pool import Run
+    from oomguard.preparation.engines.run import Run
     from oomguard.preparation.writing.manifest import Manifest, Progress
     from oomguard.preparation.writing.token_sink import EncodedPiece, TokenSink
 

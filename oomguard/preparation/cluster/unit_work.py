@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from oomguard.preparation.cluster.part_writer import PartWriter
 from oomguard.preparation.cluster.shard_table import counts_of
 from oomguard.preparation.cluster.unit_source import lines_before, source_now
-from oomguard.preparation.engines.worker_pool import start_run
+from oomguard.preparation.engines.run import start_run
 from oomguard.preparation.running import encode_all
 from oomguard.preparation.settling import settle
 

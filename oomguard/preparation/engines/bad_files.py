@@ -7,25 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, OomguardError
 from oomguard.preparation.writing.token_sink import EncodedPiece, Totals
-from oomguard.records import dataclass
 from oomguard.text import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from oomguard.preparation.engines.work import Work
     from oomguard.preparation.job import Job
 
 _BEFORE = memoryview((-1).to_bytes(8, "little", signed=True)).cast("q")  # where a document begins: before
 _SOON = 1000  # documents left out after which the end of the file is not waited for
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What stands in the place of a chunk: an error, and the source that it is about."""
-
-    source: int
-    make: Callable[[int], OomguardError]  # the number of the next line -> what is wrong
 
 
 class FileLedger:

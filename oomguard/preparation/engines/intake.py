@@ -4,25 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from oomguard.errors import BudgetTooSmall, OomguardError
-from oomguard.preparation.engines.bad_files import Fault
-from oomguard.preparation.engines.line_feed import LineTooLong
-from oomguard.preparation.engines.memory_sum import LINE_COST
+from oomguard.errors import OomguardError
+from oomguard.preparation.engines.feeds import open_feed
+from oomguard.preparation.engines.problems import Fault, LineTooLong, line_too_long, reader_error
 from oomguard.preparation.engines.stream_intake import StreamIntake
 from oomguard.preparation.reading.source import require_unchanged
-from oomguard.text import printable
-from oomguard.units import format_size
 
 if TYPE_CHECKING:
     import selectors
     from collections.abc import Callable
 
+    from oomguard.preparation.engines.problems import Failure
     from oomguard.preparation.engines.slots import Slots
     from oomguard.preparation.engines.work import Feed, Work
-    from oomguard.preparation.engines.worker_pool import Child
     from oomguard.preparation.job import Job
-
-    Failure = Callable[[int], OomguardError]  # the number of the next line -> what is wrong
 
 
 class Intake:
@@ -79,7 +74,7 @@ class Intake:
         if self._feed is not None:
             return done + self._feed.offset
         if self._index < len(sources):
-            done += self.stream.bytes_read(sources[self._index])
+            done += self.stream.bytes_read(self._index)
         return done
 
     def free(self, slots: list[int]) -> None:
@@ -101,7 +96,7 @@ class Intake:
         if self._feed is None or self._feed.index != message["planned"]:
             return
         if "error" in message:
-            error = self.stream.error_of(message)
+            error = reader_error(self._job, message["error"])
             self._fail(lambda _: error)
             return
         self._feed.planned(message)  # type: ignore[attr-defined]  # a RowFeed: no other asks
@@ -144,7 +139,7 @@ class Intake:
 
     def _cut(self) -> bool:
         if self._feed is None:
-            self._feed = self._job.feed(self._index, self._position, self._ask_plan)
+            self._feed = open_feed(self._job, self._index, self._position, self._ask_plan)
         feed = self._feed
         while not feed.is_done:
             if not self._free:
@@ -152,7 +147,7 @@ class Intake:
             try:
                 work = feed.next_work(self.numbered, self._free[-1])
             except LineTooLong as long:
-                self._fail(self._too_long(long.size))
+                self._fail(line_too_long(self._job, self._index, long.size))
                 return False
             if work is None:
                 return False
@@ -161,19 +156,6 @@ class Intake:
         feed.close()
         self._next_source()
         return True
-
-    def _too_long(self, size: int) -> Failure:
-        name, plan = printable(self._job.sources[self._index].path), self._job.budget
-        need = format_size(LINE_COST * size)
-
-        def failure(line: int) -> OomguardError:
-            return BudgetTooSmall(
-                f"{name}: line {line} is {format_size(size)} long and needs {need} of memory to read; "
-                f"the longest that fits here is {format_size(plan.largest_document)}",
-                do=f"{self._job.flag_with_room(LINE_COST * size)}, or take line {line} out",
-            )
-
-        return failure
 
     def _drive(self, *, busy: bool) -> bool:
         resume = self.stream.resume if self.stream.resume is not None else self._position.get("resume")
@@ -195,7 +177,7 @@ class Intake:
             elif "need" in message:
                 self.stream.need(message)
             elif "error" in message:
-                error = self.stream.error_of(message)
+                error = reader_error(self._job, message["error"])
                 self._fail(lambda _, error=error: error)  # type: ignore[misc]  # mypy takes no default of a lambda
             elif "end" in message:
                 self.notes += message["notes"]
@@ -209,7 +191,3 @@ class Intake:
             return
         self.stream.forget_resume()
         self._free += self.stream.end()
-
-    def is_reader(self, child: Child) -> bool:
-        """Whether this is the stream reader."""
-        return self.stream.is_reader(child)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from oomguard.errors import BadInput
 from oomguard.preparation.engines.memory_sum import LINE_COST
 from oomguard.preparation.engines.messages import EncodeTask
+from oomguard.preparation.engines.problems import LineTooLong
 from oomguard.preparation.engines.work import Work
 from oomguard.preparation.reading.source import Source, read_at
 from oomguard.records import dataclass
@@ -23,14 +24,6 @@ _WINDOW = 64 * 1024
 _WIDEST = MIB
 _GROUPS = 16  # row groups that are planned at a time
 _LOW = 8  # ranges left when the next are asked for
-
-
-class LineTooLong(Exception):
-    """A line is longer than what fits; carries its bytes."""
-
-    def __init__(self, size: int) -> None:
-        super().__init__(size)
-        self.size = size
 
 
 @dataclass(slots=True, kw_only=True)

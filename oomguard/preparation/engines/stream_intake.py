@@ -6,19 +6,15 @@ import selectors
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from oomguard import errors
-from oomguard.errors import BudgetTooSmall, OomguardError, WorkerFailed
-from oomguard.preparation.engines.memory_sum import LINE_COST
-from oomguard.preparation.engines.messages import EncodeTask
-from oomguard.preparation.engines.work import Work
-from oomguard.preparation.engines.worker_pool import Child, start_child
-from oomguard.text import printable
-from oomguard.units import MIB, format_size
+from oomguard.preparation.engines.children import Child, start_reader
+from oomguard.preparation.engines.feeds import stream_work
+from oomguard.preparation.engines.problems import reader_ended, reader_refused
 
 if TYPE_CHECKING:
+    from oomguard.errors import OomguardError
     from oomguard.preparation.engines.slots import Slots
+    from oomguard.preparation.engines.work import Work
     from oomguard.preparation.job import Job
-    from oomguard.preparation.reading.source import Source
 
 _GRANTED = 3  # slots the reader fills ahead
 _ATTEMPTS = 3
@@ -46,15 +42,14 @@ class StreamIntake:
         """Whether this is the reader process."""
         return child is self._reader
 
-    def bytes_read(self, source: Source) -> int:
-        """How far into the file it is."""
+    def bytes_read(self, index: int) -> int:
+        """How far into the file of source `index` it is."""
+        source = self._job.sources[index]
         if self._reader is None or self._reading < 0:
             return 0
         if source.is_remote:
             return self._remote_at
-        from oomguard.kernel.proc.open_files import file_position  # 10 ms, which most jobs need not pay
-
-        return file_position(self._reader.pid, source.path) or 0
+        return self._reader.position_in(source.path)
 
     def drive(self, index: int, resume: dict[str, Any] | None, free: list[int], *, busy: bool) -> None:
         """Have source `index` read, and give the reader slots to fill."""
@@ -76,9 +71,7 @@ class StreamIntake:
 
     def _start(self, index: int) -> None:
         if self._reader is None:
-            config = self._job.reader_config(self._slots)
-            self._reader = start_child("reader_process", share=(self._slots.fd,), stdin=config.stdin)
-            self._reader.channel.tell(config)
+            self._reader = start_reader(self._job, self._slots)
             self._selector.register(self._reader.channel.connection, selectors.EVENT_READ, self._reader)
         source = asdict(self._job.sources[index])
         self._reader.channel.tell({"read": source, "resume": self._resume, "anew": not self.granted})
@@ -87,19 +80,13 @@ class StreamIntake:
     def _answer_need(self) -> None:
         assert self._need is not None
         assert self._reader is not None
-        size, where, plan = self._need["need"], self._need["where"], self._job.budget
+        size, where = self._need["need"], self._need["where"]
         self._need = None
-        if size <= plan.alone:
+        if size <= self._job.budget.alone:
             self._by_turns = True
             self._reader.channel.tell({"granted": True})
             return
-        self._reader.channel.tell(
-            {
-                "refused": f"{where}: needs {format_size(size)} of memory at once, and {format_size(plan.alone)} "
-                f"of the budget of {format_size(plan.budget)} is free",
-                "do": f"{self._job.flag_with_room(size)}; what was done so far is kept",
-            }
-        )
+        self._reader.channel.tell(reader_refused(self._job, size, where))
 
     def receive(self) -> list[dict[str, Any]] | None:
         """Give what the reader says; None: it has ended."""
@@ -112,39 +99,13 @@ class StreamIntake:
 
     def work_of(self, message: dict[str, Any], number: int) -> Work:
         """Make work of a slot that was filled."""
-        slot, size = message["slot"], message["size"]
-        self.granted.discard(slot)
+        self.granted.discard(message["slot"])
         self._deaths = 0
         self._resume = message["resume"]
         source = self._job.sources[self._reading]
         if source.is_remote and message["read_to"] is not None:
             self._remote_at = min(message["read_to"], source.size or 0)
-        is_text = message["task"] == "text"
-        mark = self._job.resolved.separator.decode("latin-1") if is_text else ""
-        large = size > 2 * self._job.budget.piece_bytes
-        return Work(
-            number=number,
-            task=EncodeTask(
-                slot=slot,
-                kind=message["task"],
-                size=size,
-                mark=mark,
-                field=source.text_field,
-                origin=message["origin"],
-                starts_document=message["starts_document"],
-                ends_document=message["ends_document"],
-            ),
-            source=self._reading,
-            split=message["split"] or self._job.stream_split(source),
-            goes_on=message["goes_on"],
-            position={"source": self._reading, "resume": message["resume"]},
-            name=printable(source.path),
-            place=message["where"],
-            lines_from=source.begin if source.is_remote else 0,
-            member=message["member"],
-            read=None if message["read_to"] is None or source.is_remote else (0, message["read_to"]),
-            needs=LINE_COST * size if large else 0,
-        )
+        return stream_work(self._job, self._reading, message, number)
 
     def end(self) -> list[int]:
         """The source has been read. Gives the slots that are free again.
@@ -162,14 +123,6 @@ class StreamIntake:
             return []
         slots, self.granted = list(self.granted), set()
         return slots
-
-    def error_of(self, message: dict[str, Any]) -> OomguardError:
-        """What the reader found wrong."""
-        error = message["error"]
-        if error.get("alone"):
-            flag = self._job.flag_with_room(error["alone"])
-            return BudgetTooSmall(error["what"], do=f"{flag}, or take it out; what was done so far is kept")
-        return getattr(errors, error["class"], OomguardError)(error["what"], do=error["do"])
 
     def died(self, oom_kills: int, *, numbered: int) -> tuple[list[int], OomguardError | None]:
         """It has ended: give the slots that it had, and what to say where it ended too often.
@@ -190,17 +143,7 @@ class StreamIntake:
         if self._deaths < _ATTEMPTS and source.path != "-":
             self._alone = True
             return slots, None
-        place = f"{printable(source.path)}, after {numbered} chunks"
-        if oom_kills:
-            budget = self._job.budget.budget
-            return slots, BudgetTooSmall(
-                f"{place}: what comes next does not fit in the budget of {format_size(budget)} "
-                "(the kernel ended the reader)",
-                do=f"--max-rss {2 * budget // MIB}M; what was done so far is kept",
-            )
-        return slots, WorkerFailed(
-            f"{place}: the reader ended (exit status {status})", do="its message is above; please report it"
-        )
+        return slots, reader_ended(self._job, index, numbered, oom_kills=oom_kills, status=status)
 
     def forget_resume(self) -> None:
         """The next source is read from its beginning."""

@@ -2,80 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import selectors
-import socket
-import subprocess
-from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
-from oomguard.kernel.process import own_command
-from oomguard.preparation.encoding.load_engine import fill_vocabulary
-from oomguard.preparation.engines.messages import Channel, Encoded
-from oomguard.preparation.engines.progress import PrepareEvents
-from oomguard.preparation.engines.slots import SlotLayout, Slots
-from oomguard.records import dataclass
+from oomguard.preparation.engines.children import Child, start_worker, worker_config
+from oomguard.preparation.engines.messages import Encoded
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
 
+    from oomguard.preparation.engines.slots import Slots
     from oomguard.preparation.engines.work import Work
     from oomguard.preparation.job import Job
-    from oomguard.supervision.own_budget import RunBudget
 
 _DEPTH = 2  # chunks a worker has at a time, so that it never waits for the next
-_PATIENCE_SECONDS = 5.0
-
-
-# The helper processes of a run, as the coordinator sees them.
-
-
-@dataclass(eq=False)
-class Child:
-    """A running helper process and what it was given to do."""
-
-    channel: Channel
-    process: subprocess.Popen[bytes]
-    ready: bool = False
-    verifies: bool = False
-    rss: int = 0
-    outstanding: dict[int, Work] = field(default_factory=dict)  # by slot
-    planning: int | None = None  # the source whose rows it was asked to plan
-
-    @property
-    def pid(self) -> int:
-        """Of the process."""
-        return self.process.pid
-
-    def close(self, *, kill: bool = False) -> int:
-        """End the process, which ends by itself when its channel closes; give its exit status."""
-        if kill:
-            self.process.kill()
-        self.channel.connection.close()
-        try:
-            return self.process.wait(timeout=_PATIENCE_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            return self.process.wait()
-
-
-def start_child(module: str, *, share: tuple[int, ...], stdin: bool = False) -> Child:
-    """Start `oomguard.preparation.engines.<module>` with the file descriptors `share`.
-
-    Its first message must be its configuration: not an argument, whose length is limited, since thousands of sources
-    are named in it.
-    """
-    ours, theirs = socket.socketpair()
-    with theirs:
-        process = subprocess.Popen(
-            own_command(f"oomguard.preparation.engines.{module}", str(theirs.fileno()), str(os.getpid())),
-            stdin=None if stdin else subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            pass_fds=(theirs.fileno(), *share),
-            process_group=0,  # Ctrl-C is the coordinator's to handle
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "ARROW_NUM_THREADS": "1"},
-        )
-    return Child(channel=Channel(ours), process=process)
 
 
 class WorkerPool:
@@ -190,7 +130,7 @@ class WorkerPool:
             self.slots.free_pages(slot)
 
     def _start(self) -> None:
-        worker = start_child("worker", share=self._job.shared_descriptors(self.slots))
+        worker = start_worker(self._job, self.slots)
         # For a sample, one that verifies is enough: the reference needs memory too.
         worker.verifies = self._job.options.verify == "full" or not any(one.verifies for one in self._workers)
         if self._is_set_up:
@@ -200,7 +140,7 @@ class WorkerPool:
             self._selector.register(worker.channel.connection, selectors.EVENT_READ, worker)
 
     def _configure(self, worker: Child) -> None:
-        worker.channel.tell(self._job.worker_config(self.slots, verify=worker.verifies))
+        worker.channel.tell(worker_config(self._job, self.slots, verify=worker.verifies))
 
     def _remove(self, child: Child, *, kill: bool = False) -> None:
         if self._selector is not None:
@@ -208,36 +148,3 @@ class WorkerPool:
         self._workers.remove(child)
         status = child.close(kill=kill)
         self.last_status = self.last_status if kill else status
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """A job whose budget is open and whose workers start."""
-
-    job: Job
-    budget: RunBudget
-    workers: WorkerPool
-    events: PrepareEvents
-    stack: ExitStack  # closes what is opened
-
-
-def start_run(job: Job, budget: RunBudget, stack: ExitStack, *, events: PrepareEvents | None = None) -> Run:
-    """Start the workers, which import what they need meanwhile, and tell them all that they share."""
-    workers = WorkerPool(job, _open_slots(job, stack), stack)
-    if job.vocabulary_fd >= 0:
-        fill_vocabulary(job.resolved.spec, job.rank_file, job.vocabulary_fd)
-    workers.configure()
-    return Run(job=job, budget=budget, workers=workers, events=events or PrepareEvents(), stack=stack)
-
-
-def _open_slots(job: Job, stack: ExitStack) -> Slots:
-    """Make the shared memory, which `stack` closes."""
-    layout = SlotLayout(
-        longest_piece=job.budget.longest_piece,
-        token_bytes=job.resolved.spec.token_bytes,
-        slots=job.budget.slots,
-        with_origins=job.options.provenance,
-    )
-    slots = Slots(layout)
-    stack.callback(slots.close)
-    return slots

@@ -27,11 +27,10 @@ def pool(monkeypatch: pytest.MonkeyPatch) -> WorkerPool:
     def start(*_: Any, **__: Any) -> Any:
         return SimpleNamespace(outstanding={}, ready=True, verifies=False)
 
-    monkeypatch.setattr(worker_pool, "start_child", start)
+    monkeypatch.setattr(worker_pool, "start_worker", start)
     job: Any = SimpleNamespace(
         budget=SimpleNamespace(workers=3, together=40 * MIB),
         options=SimpleNamespace(verify="off"),
-        shared_descriptors=lambda _: (),
     )
     return WorkerPool(job, SimpleNamespace(), ExitStack())  # type: ignore[arg-type]  # nothing is shared here
 

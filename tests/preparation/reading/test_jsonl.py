@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from oomguard.errors import BadInput, BudgetTooSmall, Changed
 from oomguard.preparation.encoding.native import CoreUnavailable
-from oomguard.preparation.engines.line_feed import LineTooLong
+from oomguard.preparation.engines.problems import LineTooLong
 from oomguard.preparation.reading import lines as line_parser
 from oomguard.preparation.reading.line_stream import iter_lines
 from tests.preparation.reading.reads import PACKERS, check_every_resume, documents_in, options, read, skipped_in, source
