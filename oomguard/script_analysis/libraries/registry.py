@@ -13,7 +13,7 @@ from oomguard.script_analysis.interpreter.calls import ANYWHERE, FRAME_METHODS, 
 from oomguard.script_analysis.interpreter.values import TEXTS, AbstractValue, text_source
 from oomguard.script_analysis.libraries import containers as known_containers
 from oomguard.script_analysis.libraries import keepers as known_keepers
-from oomguard.script_analysis.libraries import processes as known_processes
+from oomguard.script_analysis.libraries import pools as known_pools
 from oomguard.script_analysis.libraries import tokenizers as known_tokenizers
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class _Libraries:
             given = list(function.parts.values())
             return self.call_method(it, replace(call, owner=call.args[0], name=str(function.value), args=given))
         if function.kind == "parallel":
-            return known_processes.collect_results(it, call.node, call.args)
+            return known_pools.collect_results(it, call.node, call.args)
         if known_tokenizers.is_tokenizer(name) and name.rpartition(".")[2][:1].isupper():
             return AbstractValue(kind="tokenizer")  # Tokenizer(...): a class
         if known_tokenizers.is_tokenizer(name):
