@@ -17,7 +17,6 @@ import os
 import stat
 import time
 from dataclasses import field
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from oomguard.errors import BadInput, Changed, InUse, OomguardError
@@ -26,13 +25,12 @@ from oomguard.preparation.writing.manifest_lines import (
     DamagedLine,
     decode_lines,
     encode_line,
-    is_count,
     old_shards,
     salvage_lines,
 )
+from oomguard.preparation.writing.same_job import is_same, require_same
 from oomguard.records import dataclass
 from oomguard.text import printable
-from oomguard.units import format_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,9 +44,6 @@ AGAIN = "run the same command again: it resumes from the last checkpoint"
 _ELSEWHERE = "--restart to make the shards again, or another --out FOLDER"
 _WORK = {"result", "shard", "provenance_file", "naming"}
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-_NEWER = ("text_ends",)  # keys of the header that earlier versions did not write
-_TOUCHES = ("changed", "inode", "ctime")  # of an input
-_YEAR_9999 = 253_370_764_800 * 10**9  # nanoseconds; datetime ends there
 
 
 @dataclass(slots=True)
@@ -142,7 +137,7 @@ class Manifest:
         lines, _ = _read_to_damage(file)
         if lines:
             try:
-                _require_same(lines, _header_line(header))
+                require_same(lines, _header_line(header))
             except Changed:
                 return Progress()
         return _progress(lines)
@@ -181,12 +176,12 @@ class Manifest:
             self._write_anew([header])
             return Progress()
         lines, damage = _read_to_damage(self._file)
-        if lines and lines[0].get("schema") == SCHEMA and not _is_same(lines[0], header) and not _holds_work(lines):
+        if lines and lines[0].get("schema") == SCHEMA and not is_same(lines[0], header) and not _holds_work(lines):
             lines = []  # an earlier attempt that came to nothing keeps nobody from another job
         if lines and extend and len(header["input"]) > len(lines[0].get("input", ())):
             lines = _unfinished(lines)
         if lines:
-            _require_same(lines, header)
+            require_same(lines, header)
         kept = _kept(lines)
         progress = _progress(kept)
         progress.damaged_line = damage
@@ -343,54 +338,6 @@ def _progress(lines: list[dict[str, Any]]) -> Progress:
     return progress
 
 
-def _is_same(old: dict[str, Any], new: dict[str, Any]) -> bool:
-    return old.keys() == new.keys() and all(_content(old[key]) == _content(new[key]) for key in new)
-
-
-def _content(value: Any) -> Any:
-    """Leave out what may differ between files of the same bytes: require_same_inputs() sees to those."""
-    if isinstance(value, list):
-        return [_content(item) for item in value]
-    return {key: value[key] for key in value if key not in _TOUCHES} if isinstance(value, dict) else value
-
-
-def _require_same(lines: list[dict[str, Any]], new: dict[str, Any]) -> None:
-    old = lines[0]
-    for key in dict.fromkeys([*new, *old]):  # in the order of the header: the input first
-        before, now = old.get(key), new.get(key)
-        if key == "input" and isinstance(before, list) and isinstance(now, list):
-            before, now = _begun(lines, before, now)
-        if _content(before) != _content(now) and not (key in _NEWER and key not in old):
-            more = ""
-            is_longer = isinstance(now, list) and isinstance(before, list) and len(now) > len(before)
-            if key == "input" and is_longer and "shuffle" not in new:
-                more = "--extend to add the new inputs; "
-            was, is_now = _words(before, now), _words(now, before)
-            if was == is_now:
-                was, is_now = _words(before, now, exact=True), _words(now, before, exact=True)
-            raise Changed(
-                f"another job's shards are here: {key} was {was}, and now it is {is_now}",
-                do=f"{more}another --out FOLDER; or the same as before to resume, or --restart to start over here",
-            )
-
-
-def _begun(lines: list[dict[str, Any]], before: list[Any], now: list[Any]) -> tuple[list[Any], list[Any]]:
-    """Give what has to be the same of the inputs: those that were read, and of one under way not its size.
-
-    What was read of that one has a checksum. Of a text the size matters: its end may be for validation.
-    """
-    if any("result" in line for line in lines):
-        return before, now
-    point: dict[str, Any] = next((line["checkpoint"] for line in reversed(lines) if "checkpoint" in line), {})
-    position: Any = point.get("position") or {}
-    done = position.get("source", 0) if is_count(position.get("source", 0)) else len(before)
-    under_way = bool(position.keys() & {"offset", "resume"})
-    before, now = before[: done + under_way], now[: done + under_way]
-    if under_way and len(before) == len(now) == done + 1 and before[done].get("kind") != "text":
-        before, now = ([*some[:done], some[done] | {"bytes": None}] for some in (before, now))
-    return before, now
-
-
 def _unfinished(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The lines of a finished run as they were before its last shards got their names, which are told.
 
@@ -405,30 +352,6 @@ def _unfinished(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
             end = points[-2] + 1
             return lines[:end] + _named_later(lines, end)
     raise Changed("the manifest here does not say where its last shards began", do=_ELSEWHERE)
-
-
-def _words(value: Any, other: Any, *, exact: bool = False) -> str:
-    """A value of the header for people; of a list of files, the first one that the other does not have.
-
-    `exact`: to the byte and the microsecond, where files differ by no more.
-    """
-    if isinstance(value, list):
-        others = {json.dumps(item, sort_keys=True) for item in other} if isinstance(other, list) else set()
-        differs = next((item for item in value if json.dumps(item, sort_keys=True) not in others), None)
-        differs = value[0] if differs is None and value else differs
-        more = f" and {len(value) - 1} more" if len(value) > 1 else ""
-        return f"{_words(differs, None, exact=exact)}{more}"
-    if isinstance(value, dict) and isinstance(value.get("path"), str):
-        size: Any = value.get("bytes")
-        changed: Any = value.get("changed")
-        words = []
-        if is_count(size):  # of a stream, and of one under way, it is left out
-            words.append(f"{size:,} bytes" if exact else format_size(size))
-        if is_count(changed) and changed < _YEAR_9999:
-            when = datetime.fromtimestamp(changed / 1e9).astimezone()
-            words.append(f"changed {when:%Y-%m-%d %H:%M:%S.%f}" if exact else f"changed {when:%Y-%m-%d %H:%M:%S}")
-        return printable(value["path"]) + (f" ({', '.join(words)})" if words else "")
-    return json.dumps(value)
 
 
 def write_all(fd: int, data: memoryview) -> None:
