@@ -32,7 +32,7 @@ MODULES = {
     "oomguard/supervision/watched_job.py": "tests/supervision/test_supervisor",
     "oomguard/supervision/holding.py": "tests/supervision/test_supervisor",
     "oomguard/supervision/releasing.py": "tests/supervision/test_supervisor",
-    "oomguard/supervision/pace.py": "tests/supervision/test_supervisor",
+    "oomguard/supervision/pace.py": "tests/supervision/test_pace",
     "oomguard/supervision/reaper.py": "tests/supervision/test_reaper",
     "oomguard/kernel/cgroup/freezer.py": "tests/kernel/cgroup/test_freezer",
     "oomguard/supervision/backends/polling.py": "tests/supervision/backends/test_polling",
