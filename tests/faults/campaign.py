@@ -31,13 +31,12 @@ from typing import TYPE_CHECKING
 
 from oomguard.kernel.storage import scratch_folder
 from tests.faults.features import FEATURES, GROWS, OOMGUARD, Feature
+from tests.faults.left_behind import MARK, cgroups_left, own_cgroups, processes_left, within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-_MARK = "OOMGUARD_FAULTS_ROUND"
 _PATIENCE_SECONDS = 90.0
-_ENDED_SECONDS = 20.0  # until all that a run started has ended
 _CALLS = {
     "fork: EAGAIN": ("clone,clone3,fork,vfork", "EAGAIN"),
     "open: EMFILE": ("openat,pipe2,socket,dup,memfd_create,epoll_create1", "EMFILE"),
@@ -99,7 +98,7 @@ class Campaign:
                            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
 
     def environment(self, mark: str, temporary: Path | None = None) -> dict[str, str]:
-        environment = {**os.environ, _MARK: mark, "HOME": str(self.folder), "LC_ALL": "C.UTF-8"}
+        environment = {**os.environ, MARK: mark, "HOME": str(self.folder), "LC_ALL": "C.UTF-8"}
         environment["TMPDIR"] = str(temporary or self.folder)
         return environment
 
@@ -152,11 +151,11 @@ class Campaign:
             environment = self.environment(mark, temporary)
             before = _listing(work)
             command = self._command(feature, fault, chance, done, Path(place))
-            with _own_cgroups(mark) as cgroups:
-                self._let_it_run(_within(cgroups, command), work, environment, feature, fault, chance, done)
-                left_cgroups = _cgroups_left(cgroups)
+            with own_cgroups(mark) as cgroups:
+                self._let_it_run(within(cgroups, command), work, environment, feature, fault, chance, done)
+                left_cgroups = cgroups_left(cgroups)
             _judge(done, feature, fault)
-            if left := _processes(mark):
+            if left := processes_left(mark):
                 done.wrong.append(f"processes left: {left}")
             if left_cgroups:
                 done.wrong.append(f"cgroups left: {left_cgroups}")
@@ -359,77 +358,12 @@ def _bytes_of(folder: Path) -> dict[str, str]:
     }
 
 
-def _processes(mark: str) -> list[str]:
-    """Those that have the round's mark in their environment, after a moment to end."""
-    wanted = f"{_MARK}={mark}".encode()
-    until = time.monotonic() + _ENDED_SECONDS
-    while True:
-        found: list[str] = []
-        for entry in Path("/proc").iterdir():
-            if not entry.name.isdecimal():
-                continue
-            try:
-                if wanted in (entry / "environ").read_bytes().split(b"\0"):
-                    state = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()[0]
-                    if state not in "ZX":
-                        found.append(f"{entry.name} {state} {(entry / 'comm').read_text().strip()}")
-            except OSError:
-                continue
-        if not found or time.monotonic() > until:
-            break
-        time.sleep(0.1)
-    for left in found:
-        os.kill(int(left.split()[0]), signal.SIGKILL)
-    return found
-
-
 def _descendants(pid: int) -> list[int]:
     try:
         children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     except OSError:
         return []
     return [found for child in children for found in (child, *_descendants(child))]
-
-
-@contextlib.contextmanager
-def _own_cgroups(mark: str) -> Iterator[list[Path]]:
-    """Cgroups of the round's own, so that those of others' runs are not taken for what it left.
-
-    v1, or a v2 cgroup without processes above: elsewhere there is none, and nothing is said of what is left.
-    """
-    made = []
-    for line in Path("/proc/self/cgroup").read_text().splitlines():
-        _, controllers, path = line.split(":", 2)
-        if {"memory", "freezer"} & set(controllers.split(",")):
-            folder = Path(f"/sys/fs/cgroup/{controllers}{path}") / f"faults-{mark}"
-            with contextlib.suppress(OSError):
-                folder.mkdir()
-                made.append(folder)
-    try:
-        yield made
-    finally:
-        for folder in made:
-            for inner in sorted((path for path in folder.rglob("*") if path.is_dir()), reverse=True):
-                with contextlib.suppress(OSError):  # it was named as left
-                    inner.rmdir()
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-
-
-def _within(cgroups: list[Path], command: list[str]) -> list[str]:
-    """The command, started in these cgroups."""
-    moves = "".join(f"echo $$ >{folder}/cgroup.procs; " for folder in cgroups)
-    return ["/bin/sh", "-c", f'{moves}exec "$@"', "sh", *command]
-
-
-def _cgroups_left(own: list[Path]) -> list[str]:
-    """Those that are still there after a while: a kernel takes some time to end a process."""
-    until = time.monotonic() + _ENDED_SECONDS
-    while True:
-        left = [str(path) for folder in own for path in folder.rglob("oomguard-*")]
-        if not left or time.monotonic() > until:
-            return left
-        time.sleep(0.1)
 
 
 def is_possible(feature: Feature, fault: str) -> bool:
