@@ -10,8 +10,8 @@ from oomguard.preparation.reading.sources import find_inputs
 from oomguard.preparation.reading.wanted import Wanted
 from oomguard.preparation.remote.cache import keep, kept_address, kept_path
 from oomguard.preparation.remote.listing import find, keep_remote
+from tests.preparation.remote.corpora import corpus, prepared, sums_on_disk
 from tests.preparation.remote.hub_server import COMMIT, REPOSITORY, Fault, HubServer
-from tests.preparation.remote.test_remote_prepare import corpus, prepared, sums_on_disk
 from tests.running import run_oomguard
 
 ADDRESS = f"hf://datasets/{REPOSITORY}"

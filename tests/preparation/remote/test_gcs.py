@@ -17,8 +17,8 @@ from oomguard.errors import BadInput, OomguardError, Unreachable
 from oomguard.preparation.remote import listing
 from oomguard.preparation.remote.remote_file import RemoteFile
 from oomguard.preparation.remote.requesting import Client, receive_all
+from tests.preparation.remote.corpora import corpus, on_disk, prepared
 from tests.preparation.remote.hub_server import Fault, HandlerOfFaults, WithFaults
-from tests.preparation.remote.test_remote_prepare import corpus, on_disk, prepared
 from tests.running import run_oomguard
 
 ADDRESS = "gs://corpus"

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.preparation.remote.corpora import documents, on_disk, prepared
 from tests.preparation.remote.hub_server import REPOSITORY, Fault, HubServer
-from tests.preparation.remote.test_remote_prepare import documents, on_disk, prepared
 from tests.properties import some_of
 from tests.running import run_oomguard
 

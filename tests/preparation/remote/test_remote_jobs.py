@@ -18,8 +18,8 @@ from oomguard.preparation.options import PrepareOptions
 from oomguard.preparation.reading.source import Part
 from tests.preparation.cluster.test_job import files
 from tests.preparation.remote.conftest import TOKEN
+from tests.preparation.remote.corpora import corpus, on_disk
 from tests.preparation.remote.hub_server import COMMIT, REPOSITORY, HubServer
-from tests.preparation.remote.test_remote_prepare import corpus, on_disk
 from tests.properties import some_of
 from tests.running import run_oomguard
 

@@ -14,9 +14,9 @@ from oomguard.preparation.remote import listing
 from oomguard.preparation.remote.remote_file import RemoteFile
 from tests.preparation.disturbing import sums_of
 from tests.preparation.remote.conftest import KEY, SESSION
+from tests.preparation.remote.corpora import KINDS, corpus, on_disk, prepared
 from tests.preparation.remote.hub_server import Fault, HandlerOfFaults
 from tests.preparation.remote.s3_server import BUCKET, SECRET, S3Server
-from tests.preparation.remote.test_remote_prepare import KINDS, corpus, on_disk, prepared
 from tests.running import run_oomguard, started
 
 ADDRESS = f"s3://{BUCKET}"

@@ -25,9 +25,9 @@ from oomguard.preparation.cluster.unit_work import do_unit
 from oomguard.preparation.options import PrepareOptions
 from tests.preparation.cluster.test_job import files
 from tests.preparation.remote.conftest import KEY, SESSION
+from tests.preparation.remote.corpora import corpus, on_disk
 from tests.preparation.remote.hub_server import Fault
 from tests.preparation.remote.s3_server import BUCKET, SECRET, S3Server
-from tests.preparation.remote.test_remote_prepare import corpus, on_disk
 from tests.running import run_oomguard
 
 if TYPE_CHECKING:

@@ -19,9 +19,9 @@ from oomguard.preparation.options import PrepareOptions
 from oomguard.preparation.remote import requesting, s3_objects
 from oomguard.preparation.remote.s3_objects import S3Objects
 from oomguard.preparation.writing.token_sink import Totals
+from tests.preparation.remote.corpora import corpus, on_disk
 from tests.preparation.remote.hub_server import Fault
 from tests.preparation.remote.s3_server import S3Server
-from tests.preparation.remote.test_remote_prepare import corpus, on_disk
 from tests.preparation.remote.test_s3_output import OUT
 
 if TYPE_CHECKING:
