@@ -1,16 +1,14 @@
-"""The books of a script's memory: what is alive, what grows in which loop, what was found where, and the peak."""
+"""The books of a script's memory: what is alive, what grows in which loop, and the peak."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from oomguard.preparation.reading.text_shape import HELD, PEAK, TextShape
 from oomguard.script_analysis.interpreter.findings import (
     PAIR_BYTES,
     Growth,
-    LineFinding,
     Loop,
     Peak,
     Retained,
@@ -18,6 +16,7 @@ from oomguard.script_analysis.interpreter.findings import (
     growth_rule,
     retained,
 )
+from oomguard.script_analysis.interpreter.notes import Notes
 from oomguard.script_analysis.interpreter.values import (
     ARRAYS,
     CALLABLE,
@@ -39,29 +38,21 @@ if TYPE_CHECKING:
 WORTH_TELLING = 0.15  # bytes for each byte of the input
 SMALL_OBJECTS = 0.3  # the same, for numbers and keys: how many there are is less sure
 LARGE_LIMIT = 64 << 20  # bytes that a list may have before it is emptied, from where on they are told
-_MOST_OPAQUE = 200
 _MANY_ALIVE = 100  # values; of a script with more the sum is taken less often, and at its end
 _DEEPEST_SOURCE = 6
 
 
-class MemoryModel:
+class MemoryModel(Notes):
     """Counts as the script is gone through."""
 
     def __init__(self, shape: TextShape) -> None:
+        super().__init__()
         self.shape = shape
         self.frames: list[Frame] = []
         self.held: list[AbstractValue] = []  # temporaries of the expression that is gone through
         self.loops: list[Loop] = []
-        self.findings: dict[tuple[int, str], LineFinding] = {}
-        self.missing_files = 0  # `if not os.path.exists(corpus):`, of which this is the body
-        self.fetched_lines: dict[int, str] = {}  # of such bodies: nobody can tell what they hold
-        self.opaque_lines: dict[int, str] = {}  # that cannot be seen through, and why
-        self.readers: set[int] = set()  # lines where the input is read
-        self.outsiders: dict[int, str] = {}  # calls of libraries that nothing is known of, by line
-        self.assumptions: dict[int, str] = {}
         self.peak = Peak()  # of all files together
         self.peak_each = Peak()  # of the one of many files that is being worked on
-        self.reached = True  # False: going through a function that is never called
         self.few = False  # in what only the first items of a loop come to
         self._loops_so_far = 0
         self._calls = self._alive = 0
@@ -150,46 +141,6 @@ class MemoryModel:
             self.report(rule, node, kind, held=held + more, peak=peak + more, each=each)
             self.note_peak(peak + more, line=line, each=each)
         return made
-
-    def report(
-        self, rule: str, node: ast.AST, kind: str, *, held: float, peak: float = 0.0, disk: float = 0.0,
-        fixed: float = 0.0, each: bool = False, squared: float = 0.0,
-    ) -> None:  # fmt: skip
-        """Write a finding down; of two at one line, the larger."""
-        line = getattr(node, "lineno", 0)
-        found = LineFinding(
-            line=line, rule=rule, kind=kind, held=held, peak=max(held, peak), disk=disk, fixed=fixed, each=each,
-            reached=self.reached, squared=squared,
-        )  # fmt: skip
-        known = self.findings.get((line, rule))
-        if known is None or (found.peak, found.disk) > (known.peak, known.disk):
-            self.findings[line, rule] = found
-        elif self.reached and not known.reached:
-            self.findings[line, rule] = replace(known, reached=True)
-
-    def read_at(self, node: ast.AST) -> None:
-        """The input is read here."""
-        if self.reached:
-            self.readers.add(getattr(node, "lineno", 0))
-
-    def assume_small(self, node: ast.AST) -> None:
-        """The file that is read whole here is no corpus, by its name."""
-        self.assume(node, "this file is small, as its name suggests")
-
-    def assume(self, node: ast.AST, what: str) -> None:
-        """The verdict holds only if this does."""
-        if self.reached and len(self.assumptions) < _MOST_OPAQUE:
-            self.assumptions.setdefault(getattr(node, "lineno", 0), what)
-
-    def cannot_see(self, node: ast.AST, why: str) -> None:
-        """Nobody can tell what this line holds."""
-        self.cannot_see_line(getattr(node, "lineno", 0), why)
-
-    def cannot_see_line(self, line: int, why: str) -> None:
-        """Nobody can tell what the line with this number holds."""
-        if self.reached and len(self.opaque_lines) < _MOST_OPAQUE:
-            lines = self.fetched_lines if self.missing_files else self.opaque_lines
-            lines.setdefault(line, why)
 
     # loops
 
