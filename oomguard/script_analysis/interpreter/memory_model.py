@@ -10,13 +10,13 @@ from oomguard.script_analysis.interpreter.findings import (
     PAIR_BYTES,
     Growth,
     Loop,
+    Notes,
     Peak,
     Retained,
     collected,
     growth_rule,
     retained,
 )
-from oomguard.script_analysis.interpreter.notes import Notes
 from oomguard.script_analysis.interpreter.values import (
     ARRAYS,
     CALLABLE,
