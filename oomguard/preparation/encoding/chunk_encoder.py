@@ -39,13 +39,13 @@ class ChunkEncoder:
         """
         tools = self._tools
         before = tools.verifier.documents, tools.verifier.bytes
-        tools.crc = 0
+        tools.bytes.crc = 0
         answer = self._by_kind[task.kind](task)
         if answer.error is not None:
             return answer
         return replace(
             answer,
-            crc=tools.crc,
+            crc=tools.bytes.crc,
             verified_documents=tools.verifier.documents - before[0],
             verified_bytes=tools.verifier.bytes - before[1],
             rss=tools.rss(),

@@ -1,4 +1,4 @@
-"""What all chunks are encoded with: the engine, who verifies it, the slots, and the bytes that are read of files."""
+"""What all chunks are encoded with: the engine, who verifies it, the slots, and who reads their bytes."""
 
 from __future__ import annotations
 
@@ -6,20 +6,16 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from isal import isal_zlib  # its CRC-32 is zlib's, in a tenth of the time
-
-from oomguard.kernel.plain_files import open_input
+from oomguard.preparation.encoding.chunk_bytes import ChunkBytes
 from oomguard.preparation.encoding.encodings import EncodingSpec
 from oomguard.preparation.encoding.load_engine import load_engine
 from oomguard.preparation.encoding.safe_cuts import unify_newlines
 from oomguard.preparation.encoding.verifier import Verifier
 from oomguard.preparation.engines.slots import SlotLayout, Slots
-from oomguard.units import MIB
 
 if TYPE_CHECKING:
     from oomguard.preparation.engines.messages import EncodeTask, WorkerConfig
 
-_USUAL_CHUNK = 2 * MIB  # whose buffer is kept
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _NO_ENDS = memoryview(b"")
 
@@ -42,9 +38,7 @@ class ChunkTools:
         )
         self.verifier = Verifier(config.verify, self._spec, config.rank_file, engine=self.engine.name)
         self.eot = self._spec.eot if config.eot != "none" else -1
-        self._buffer = bytearray()
-        self.crc = 0  # of the bytes of the file that the chunk is
-        self._file: tuple[str, int] | None = None
+        self.bytes = ChunkBytes(self.slots)
         self._statm = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
 
     def room(self, task: EncodeTask) -> tuple[memoryview, memoryview]:
@@ -55,29 +49,6 @@ class ChunkTools:
     def scratch(self, task: EncodeTask) -> int:
         """Bytes that may be taken for a long word."""
         return max(task.scratch, self.config.scratch)
-
-    def read(self, task: EncodeTask) -> memoryview:
-        """The bytes of a chunk, from its slot or its file. Raises: OSError."""
-        if task.path is None:
-            return self.slots.text(task.slot, task.size)
-        if len(self._buffer) < task.size or len(self._buffer) > max(_USUAL_CHUNK, task.size):
-            self._buffer = bytearray(max(task.size, _USUAL_CHUNK // 2))
-        view, fd, got = memoryview(self._buffer)[: task.size], self._open(task.path), 0
-        while got < task.size:
-            more = os.preadv(fd, [view[got:]], task.offset + got)
-            if not more:
-                raise OSError(0, "the file became shorter while it was read")
-            got += more
-        self.crc = isal_zlib.crc32(view)
-        return view
-
-    def _open(self, path: str) -> int:
-        if self._file is None or self._file[0] != path:
-            if self._file is not None:
-                os.close(self._file[1])
-            self._file = None
-            self._file = (path, open_input(path))
-        return self._file[1]
 
     def rss(self) -> int:
         """Of this process, in bytes."""

@@ -30,7 +30,7 @@ class DocumentChunks:
         """Lines of JSON; each method raises OSError if the file cannot be read."""
         from oomguard.preparation.reading.lines import BadLine, parse_lines, parse_values
 
-        raw = bytes(self._tools.read(task))
+        raw = bytes(self._tools.bytes.read(task))
         try:
             found = parse_lines(raw, field=task.field, errors=self._tools.config.errors, at_start=task.starts_document)
         except BadLine as problem:
@@ -59,7 +59,7 @@ class DocumentChunks:
         from oomguard.preparation.reading.lines import BadLine, parse_values
         from oomguard.preparation.reading.pieces import unpack
 
-        text, sizes, origins = unpack(self._tools.read(task))
+        text, sizes, origins = unpack(self._tools.bytes.read(task))
         ends = list(accumulate(sizes, initial=0))
         values = [bytes(text[start:end]) for start, end in pairwise(ends)]
         try:
@@ -77,7 +77,7 @@ class DocumentChunks:
         from oomguard.preparation.reading.lines import BadLine
         from oomguard.preparation.reading.pieces import unpack
 
-        text, sizes, origins = unpack(self._tools.read(task))
+        text, sizes, origins = unpack(self._tools.bytes.read(task))
         rows = [row for row, size in enumerate(sizes) if size >= 0]
         if len(rows) < len(sizes) and self._tools.config.errors != "skip":
             missing = next(row for row, size in enumerate(sizes) if size < 0)
