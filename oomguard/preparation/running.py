@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from oomguard.errors import OomguardError, Stopped
 from oomguard.kernel.process import stop_on_signals
 from oomguard.preparation.engines.pipeline import Pipeline
 from oomguard.preparation.engines.progress import MemoryMeter, PipelineState
+from oomguard.preparation.engines.run import stopped_by
 from oomguard.preparation.preconditions import require_some_text
 
 if TYPE_CHECKING:
@@ -31,9 +31,7 @@ def encode_rest(run: Run, sink: TokenSink) -> PipelineState:
             _heed(asked)  # half of the work comes behind this
     except Stopped as stop:
         sink.checkpoint()
-        size = sink.totals.input_bytes
-        after = f"after {size:,} bytes; what was done is kept" if size else "before anything was done"
-        raise _stopped_by(asked(), stop, after) from stop
+        raise stopped_by(asked(), stop, done=sink.totals.input_bytes) from stop
     except OomguardError:
         # What came before the bad place is kept, so that the next run begins there.
         try_checkpoint(sink)
@@ -53,14 +51,7 @@ def encode_all(run: Run, sink: Sink, *, lines_before: Callable[[], int]) -> Pipe
     try:
         return _work(run, sink, asked, lines_before=lines_before)
     except Stopped as stop:
-        raise _stopped_by(asked(), stop) from stop
-
-
-def _stopped_by(name: str | None, stop: Stopped, more: str = "") -> Stopped:
-    """The same with the signal that asked for it."""
-    stopped = Stopped(" ".join(filter(None, (f"by {name or signal.SIGINT.name}", more))), do=stop.do)
-    stopped.exit_status = 128 + signal.Signals[name or signal.SIGINT.name]
-    return stopped
+        raise stopped_by(asked(), stop) from stop
 
 
 def _heed(asked: Callable[[], str | None]) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
+from oomguard.errors import Stopped
 from oomguard.preparation.encoding.load_engine import fill_vocabulary
 from oomguard.preparation.engines.progress import PrepareEvents
 from oomguard.preparation.engines.slots import SlotLayout, Slots
@@ -35,6 +37,16 @@ def start_run(job: Job, budget: RunBudget, stack: ExitStack, *, events: PrepareE
         fill_vocabulary(job.resolved.spec, job.rank_file, job.vocabulary_fd)
     workers.configure()
     return Run(job=job, budget=budget, workers=workers, events=events or PrepareEvents(), stack=stack)
+
+
+def stopped_by(name: str | None, stop: Stopped, *, done: int | None = None) -> Stopped:
+    """The same with the signal that asked for it, and how many bytes of the input were `done`, if they are kept."""
+    name, more = name or signal.SIGINT.name, ""
+    if done is not None:
+        more = f" after {done:,} bytes; what was done is kept" if done else " before anything was done"
+    stopped = Stopped(f"by {name}{more}", do=stop.do)
+    stopped.exit_status = 128 + signal.Signals[name]
+    return stopped
 
 
 def _open_slots(job: Job, stack: ExitStack) -> Slots:
