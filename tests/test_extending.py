@@ -122,6 +122,14 @@ def _fortunes(stream: ByteStream, room: Room, *, offset: int, fortune: int) -> I
 '''
 
 
+def test_no_input_format_has_a_name_by_which_it_is_not_found() -> None:
+    folder = ROOT / "preparation/reading"
+    lost = [
+        file.name for file in folder.glob("*.py") if file.read_text().count("\nKIND = ") and "_format" not in file.stem
+    ]
+    assert lost == []
+
+
 @pytest.fixture
 def scratch(tmp_path: Path) -> Path:
     """A copy of the package, of links, to put a file into."""

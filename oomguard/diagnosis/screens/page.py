@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from oomguard.diagnosis.screens.layout import when_text
-from oomguard.diagnosis.screens.others import NOT_SAID, died_text, other_lines, who_killed
+from oomguard.diagnosis.screens.other_killers import NOT_SAID, died_text, other_lines, who_killed
 from oomguard.diagnosis.screens.page_kill import ROWS, kill_details, lines_text, rows_of, size_cell
 from oomguard.diagnosis.screens.summary import event_lines, lines_of
 from oomguard.formats.page import (

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.diagnosis.killers import BY_IDENT
 from oomguard.diagnosis.screens.layout import COMMAND, Lines, short, when_text
-from oomguard.diagnosis.screens.others import notice_lines, other_lines
+from oomguard.diagnosis.screens.other_killers import notice_lines, other_lines
 from oomguard.units import format_size
 
 if TYPE_CHECKING:
