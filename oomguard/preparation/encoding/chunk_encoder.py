@@ -11,7 +11,7 @@ from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oomguard.kernel.plain_files import open_input
+from oomguard.kernel.plain_files import open_input, read_into
 from oomguard.preparation.encoding.encodings import EncodingSpec
 from oomguard.preparation.encoding.load_engine import load_engine
 from oomguard.preparation.encoding.native import private_memory
@@ -369,7 +369,7 @@ class ChunkEncoder:
             self._buffer = private_memory(max(task.size, _USUAL_CHUNK))
         view, fd, got = memoryview(self._buffer)[: task.size], self._open(task.path), 0
         while got < task.size:
-            more = os.preadv(fd, [view[got:]], task.offset + got)
+            more = read_into(fd, view[got:], task.offset + got, once=self._config.read_once)
             if not more:
                 raise OSError(0, "the file became shorter while it was read")
             got += more
