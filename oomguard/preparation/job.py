@@ -118,6 +118,7 @@ class Job:
                 chunk=budget.piece_bytes,
                 longest=budget.largest_document,
                 offset=resume.get("offset", source.begin),
+                once=self.reads_once,
             )
         return RowFeed(
             index=index,
@@ -157,6 +158,7 @@ class Job:
             piece_bytes=self.budget.piece_bytes,
             longest_word=self.budget.longest_word,
             flag_with_room=self.flag_with_room,
+            once=self.reads_once,
         )
         feed = PlainFeed(index=index, source=self.sources[index], rules=rules, offset=offset)
         if self._share_of_each_text:
@@ -191,7 +193,13 @@ class Job:
             slots=slots.layout.slots,
             slots_fd=slots.fd,
             to_the_fault=self.options.bad_files == "skip",
+            read_once=self.reads_once,
         )
+
+    @property
+    def reads_once(self) -> bool:
+        """Whether the page cache within the budget is too small to keep the inputs for another run."""
+        return self.needs.chunks * MIB > self.budget.budget
 
     def flag_with_room(self, alone: int) -> str:
         """The flag with which a chunk may take so many bytes while it is alone."""

@@ -197,9 +197,11 @@ class _Memory:
         self.__exit__()  # a vocabulary or a state is held as long as its object lives
 
 
-def private_memory(size: int) -> mmap.mmap:
+def private_memory(size: int, *, huge: bool = False) -> mmap.mmap:
     """Zeroed memory of this process alone; Python's default is shared, and is counted as shmem."""
     memory = mmap.mmap(-1, max(size, 1), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if not huge:
+        return memory
     with contextlib.suppress(OSError):  # a kernel without transparent huge pages
         # A look-up touches two random lines of the cache, and as many small pages: 5 to 9 % of the time. No page beyond
         # `size` is taken for it.
@@ -298,7 +300,7 @@ class Encoder:
         """
         self._core = load_core()
         self._vocabulary = vocabulary  # stays mapped
-        self._state = private_memory(state_size(cache_bits))
+        self._state = private_memory(state_size(cache_bits), huge=True)
         self._memory = _Memory(self._state, writable=True)
         self.token_bytes = token_bytes
         chosen = available_tiers()[-1] if tier is None else tier
