@@ -10,7 +10,6 @@ import contextlib
 import ctypes
 import enum
 import mmap
-import sys
 from array import array
 from functools import cache
 from pathlib import Path
@@ -82,22 +81,27 @@ class _Job(ctypes.Structure):
     ]
 
 
+def _unavailable(what: str) -> CoreUnavailable:
+    from oomguard.preparation.encoding.rebuilding import rebuild_command
+
+    return CoreUnavailable(what, do=rebuild_command())
+
+
 @cache
 def load_core(library: Path = _LIBRARY) -> ctypes.CDLL:
     """Load the library.
 
     Raises: CoreUnavailable if it is not there, is not this version's, or cannot be loaded.
     """
-    rebuild = f"{sys.executable} -m pip install --force-reinstall --no-deps oomguard, with a C compiler (cc) installed"
     if not library.exists():
-        raise CoreUnavailable("the encoder core is not built", do=rebuild)
+        raise _unavailable("the encoder core is not built")
     try:
         core = ctypes.CDLL(str(library))
     except OSError as error:
-        raise CoreUnavailable(f"the encoder core cannot be loaded: {error}", do=rebuild) from error
+        raise _unavailable(f"the encoder core cannot be loaded: {error}") from error
     core.og_abi.restype = ctypes.c_uint32
     if core.og_abi() != ABI:
-        raise CoreUnavailable(f"the encoder core is version {core.og_abi()}, not {ABI}", do=rebuild)
+        raise _unavailable(f"the encoder core is version {core.og_abi()}, not {ABI}")
     pointer, u32, u64 = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64
     core.og_unicode_version.restype = ctypes.c_char_p
     core.og_tiers.restype = u32
