@@ -59,7 +59,7 @@ def plan_command(
             help="Do not try the job. Default: try all of a small input, and parts of a larger one.",
         ),
     ] = False,
-    _tried: Annotated[bool, typer.Option("--calibration", hidden=True)] = True,  # the default, as 0.1 named it
+    _tried: Annotated[bool, typer.Option("--calibration", hidden=True, help="The default.")] = True,  # of 0.1
     cluster: Annotated[
         str | None, choice(("ray", "slurm"), "Plan for a cluster; --max-rss and --workers are for each task.")
     ] = None,
