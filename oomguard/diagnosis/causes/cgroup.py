@@ -43,7 +43,7 @@ _TEMPLATES = (  # pattern of a path's last part, kind, words
     (re.compile(r"app-(?:[A-Za-z0-9]+-)?(?P<name>[^/]+?)(?:-[0-9]+)?\.scope"), "scope", "the application {name}"),
     # Made by systemd-run for one command, and gone with it: there is no limit to raise afterwards.
     (re.compile(r"run-(?P<name>[ru][0-9a-f]+\.(?P<kind>scope|service))"), "scope", "the systemd-run {kind} run-{name}"),
-    (re.compile(r"oomguard-(?P<name>[0-9-]+)"), "budget", "the budget of oomguard run (pid {name})"),
+    (re.compile(r"oomguard-(?P<name>[0-9-]+)"), "budget", "the job of oomguard run (pid {name})"),
     (re.compile(r"user@(?P<name>[0-9]+)\.service"), "slice", "everything that user {name} runs"),
     (re.compile(r"user-(?P<name>[0-9]+)\.slice"), "slice", "everything of user {name}"),
     (re.compile(r"(?P<name>[^/]+\.service)"), "service", "the systemd service {name}"),
