@@ -159,7 +159,7 @@ def test_a_killer_is_one_file(scratch: Path) -> None:
     before = run(ROOT.parent, "diagnose", str(log)).stdout
     assert "killed by  bustd" not in before
     after = run(scratch, "diagnose", str(log)).stdout
-    assert after.startswith("killed by  bustd, Nov 20 10:00:01: proved by its log; it ends the largest")
+    assert after.startswith("killed by  bustd, Nov 20 10:00:01: proved by the log; it ends the largest")
     assert "python3 (pid 4321)" in after
 
 

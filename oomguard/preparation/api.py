@@ -224,9 +224,9 @@ def open_job(
     if is_in_memory(options.out):
         notes.append(f"{options.out} is in memory (tmpfs): what is written there counts against the budget")
     if resolved.separator and not any(source.kind in ("text", "tar") for source in sources):
-        notes.append("--separator divides text files only; here it does nothing")
+        notes.append("--separator divides text files only, and has no effect here")
     if resolved.wanted.field_asked and not any(KINDS[source.kind].has_fields for source in sources):
-        notes.append("--text-field names a field of jsonl or parquet; here it does nothing")
+        notes.append("--text-field names a field of jsonl or parquet, and has no effect here")
     if options.shuffle is not None:
         if options.provenance:
             raise BadInput(

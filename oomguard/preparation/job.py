@@ -272,7 +272,8 @@ class Job:
             if inside := _no_text_inside(source):
                 return inside
             start = bytes.fromhex(encoded.error_text)
-            known = next((words for magic, words in _NO_TEXT.items() if start.startswith(magic)), None)
+            magics = _NO_TEXT.items() if encoded.error_at == 0 else ()  # further on, these are only wrong bytes
+            known = next((words for magic, words in magics if start.startswith(magic)), None)
             if known := known or _no_reader(source):
                 do = known[1].replace("FILE", shell_word(source.path))
                 return BadInput(f"{where}: this is {known[0]}, not plain UTF-8 text", do=do)

@@ -34,7 +34,7 @@ def steady(screen: str) -> str:
     screen = re.sub(r"(budget +)512 MiB \(--max-rss; .*\)", r"\g<1>512 MiB (--max-rss; <who>)", screen)
     screen = re.sub(rf"needed, {SIZE} free", "needed, <free> free", screen)
     screen = re.sub(r"job, [\d.]+ s", "job, <time>", screen)
-    return re.sub(rf"here: {SIZE} \(.*\)", "here: <memory>", screen)
+    return re.sub(rf"here  {SIZE} \(.*\)", "here  <memory>", screen)
 
 
 def test_a_plan_is_tried_and_leaves_nothing_behind(oomguard: Run, tmp_path: Path, check_screen: Check) -> None:

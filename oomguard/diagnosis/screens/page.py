@@ -82,7 +82,7 @@ def _heading(diagnosis: Findings) -> str:
 
 def _other_heading(kill: OtherKill) -> str:
     died = died_text(kill)
-    return "A process that its log does not name: killed" if died == NOT_SAID else f"{cut(died, 80)}: killed"
+    return "A process that the log does not name: killed" if died == NOT_SAID else f"{cut(died, 80)}: killed"
 
 
 def _event_heading(explained: ExplainedEvent) -> str:

@@ -31,7 +31,7 @@ _PAGE = mmap.PAGESIZE
 
 
 class CoreUnavailable(OomguardError):
-    """The library is not there or cannot be loaded: whoever catches this can encode with tiktoken, which is slow."""
+    """The core is not installed or cannot be loaded. Encoding with tiktoken still works, slowly."""
 
 
 class Status(enum.IntEnum):

@@ -260,5 +260,5 @@ class PlainFeed:
             f"{printable(self.source.path)}: the {format_size(longest)} from byte {start} on is one word "
             "that cannot be cut without changing tokens",
             do=f"{self.rules.flag_with_room(_UNCUT_ROOM * 2 * longest)} (for twice as long a word), "
-            "or look at the file: text of that kind is rarely meant to be there",
+            "or look at the file: such text is rarely meant to be there",
         )

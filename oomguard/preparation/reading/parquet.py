@@ -72,7 +72,7 @@ def plan_groups(asked: dict[str, Any]) -> dict[str, Any]:
         if asked["group"] > total:
             raise Changed(
                 f"{column.name}: {total} row groups; the earlier run had read {asked['group']}",
-                do="give the same input again, or begin again with --restart",
+                do="give the same input again, or start over with --restart",
             )
         last = min(total, asked["group"] + asked["groups"])
         ranges: list[dict[str, Any]] = []
