@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from oomguard.kernel.machine import usable_cpus
 from oomguard.preparation.engines.memory_sum import BudgetPlan, Needs, budget_with_room, flag_for
 from oomguard.records import dataclass
+from oomguard.units import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,6 +78,11 @@ class Job:
     def ends_are_val(self) -> bool:
         """Whether the end of each text is for validation, and not whole ones."""
         return bool(self.share_of_each_text) and any(source.divisible_text for source in self.sources)
+
+    @property
+    def reads_once(self) -> bool:
+        """Whether the page cache within the budget is too small to keep the inputs for another run."""
+        return self.needs.chunks * MIB > self.budget.budget
 
     def flag_with_room(self, alone: int) -> str:
         """The flag with which a chunk may take so many bytes while it is alone."""

@@ -19,20 +19,23 @@ if TYPE_CHECKING:
 
 
 def job_notes(
-    sources: Sequence[Source], options: PrepareOptions, resolved: ResolvedOptions, *, native: bool
+    sources: Sequence[Source], options: PrepareOptions, resolved: ResolvedOptions, *, why_slow: str
 ) -> list[str]:
-    """What holds for certain, `native` if the core encodes. Raises: BadInput where a shuffle has no documents."""
+    """What holds for certain; `why_slow`: the core does not encode, "" if it does.
+
+    Raises: BadInput where a shuffle has no documents.
+    """
     notes = []
     if is_in_memory(options.out):
         notes.append(f"{options.out} is in memory (tmpfs): what is written there counts against the budget")
     if resolved.separator and not any(source.kind in ("text", "tar") for source in sources):
-        notes.append("--separator divides text files only; here it does nothing")
+        notes.append("--separator divides text files only, and has no effect here")
     if resolved.wanted.field_asked and not any(KINDS[source.kind].has_fields for source in sources):
-        notes.append("--text-field names a field of jsonl or parquet; here it does nothing")
+        notes.append("--text-field names a field of jsonl or parquet, and has no effect here")
     if options.shuffle is not None:
         notes += require_documents(sources, resolved.separator)
         notes.append(disk_note(disk_beside_shards(sources, resolved.spec.token_bytes)))
-    return [*notes, *_tokenizer_notes(resolved.spec, native=native, asked=options.tokenizer is not None)]
+    return [*notes, *_tokenizer_notes(resolved.spec, why_slow=why_slow, asked=options.tokenizer is not None)]
 
 
 def job_guesses(sources: Sequence[Source], options: PrepareOptions, resolved: ResolvedOptions) -> list[str]:
@@ -44,7 +47,7 @@ def job_guesses(sources: Sequence[Source], options: PrepareOptions, resolved: Re
     )
 
 
-def _tokenizer_notes(spec: EncodingSpec, *, native: bool, asked: bool) -> list[str]:
+def _tokenizer_notes(spec: EncodingSpec, *, why_slow: str, asked: bool) -> list[str]:
     """What a person should know of the tokenizer."""
     notes = []
     if asked:
@@ -53,9 +56,8 @@ def _tokenizer_notes(spec: EncodingSpec, *, native: bool, asked: bool) -> list[s
             notes.append(
                 f"ids go up to {spec.vocabulary_size - 1:,}: the trainer needs vocab_size {spec.vocabulary_size}"
             )
-    if not native:
-        why = spec.why_slow or "the native core was not built here"
-        notes.append(f"{why}: {spec.reference} does the work, some 30 times slower")
+    if why_slow:
+        notes.append(f"{why_slow}: {spec.reference} does the work")  # how slow it is, the first line says
     if spec.family == "none":
         notes.append("with this tokenizer a document is never cut, so each is held in memory whole")
     return notes

@@ -89,7 +89,7 @@ def _require_shuffle(options: PrepareOptions, seed: int) -> None:
 
 def _require(value: str, allowed: tuple[str, ...], flag: str) -> None:
     if value not in allowed:
-        raise BadInput(f'{flag} "{value}" is not possible', do=f"{flag} {' | '.join(allowed)}")
+        raise BadInput(f'unknown {flag} "{value}"', do=f"{flag} {' | '.join(allowed)}")
 
 
 def _val_fraction(asked: str | None, *, usual: str | None) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from oomguard.preparation.encoding.load_engine import open_rank_file, open_vocabulary
+from oomguard.preparation.encoding.load_engine import open_rank_file, open_vocabulary, why_no_core
 from oomguard.preparation.job import Job
 from oomguard.preparation.job_notes import job_guesses, job_notes
 from oomguard.preparation.memory_needs import divide_budget, memory_needs
@@ -44,7 +44,7 @@ def settle(
         )  # before it is enforced: this process itself may not fit in what is too small
     budget = stack.enter_context(enter_budget(max_rss))
     needs = replace(needs, held=budget.held_before, is_part="cgroup" in budget.explanation)  # else "--max-rss", or free
-    known = job_notes(sources, options, resolved, native=needs.native)
+    known = job_notes(sources, options, resolved, why_slow="" if needs.native else why_no_core(resolved.spec))
     guesses = job_guesses(sources, options, resolved)
     job = Job(
         sources=sources,

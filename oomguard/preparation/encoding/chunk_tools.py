@@ -38,7 +38,7 @@ class ChunkTools:
         )
         self.verifier = Verifier(config.verify, self._spec, config.rank_file, engine=self.engine.name)
         self.eot = self._spec.eot if config.eot != "none" else -1
-        self.bytes = ChunkBytes(self.slots)
+        self.bytes = ChunkBytes(self.slots, once=config.read_once)
         self._statm = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
 
     def room(self, task: EncodeTask) -> tuple[memoryview, memoryview]:

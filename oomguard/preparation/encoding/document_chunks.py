@@ -100,7 +100,8 @@ class DocumentChunks:
         answer = Encoded(slot=task.slot)
         config = self._tools.config
         try:
-            for found in read_rows(task, field=task.field, errors=config.errors, most=config.most_text):
+            rows = read_rows(task, field=task.field, errors=config.errors, most=config.most_text, once=config.read_once)
+            for found in rows:
                 self._note_origins(task, answer.documents, found.rows, ())
                 answer = self._documents_answer(task, answer, found.text, found.offsets, rows=found.rows)
                 if answer.error is not None:

@@ -10,7 +10,6 @@ import contextlib
 import ctypes
 import enum
 import mmap
-import sys
 from array import array
 from functools import cache
 from pathlib import Path
@@ -32,7 +31,7 @@ _PAGE = mmap.PAGESIZE
 
 
 class CoreUnavailable(OomguardError):
-    """The library is not there or cannot be loaded: whoever catches this can encode with tiktoken, which is slow."""
+    """The core is not installed or cannot be loaded. Encoding with tiktoken still works, slowly."""
 
 
 class Status(enum.IntEnum):
@@ -82,22 +81,27 @@ class _Job(ctypes.Structure):
     ]
 
 
+def _unavailable(what: str) -> CoreUnavailable:
+    from oomguard.preparation.encoding.rebuilding import rebuild_command
+
+    return CoreUnavailable(what, do=rebuild_command())
+
+
 @cache
 def load_core(library: Path = _LIBRARY) -> ctypes.CDLL:
     """Load the library.
 
     Raises: CoreUnavailable if it is not there, is not this version's, or cannot be loaded.
     """
-    rebuild = f"{sys.executable} -m pip install --force-reinstall --no-deps oomguard, with a C compiler (cc) installed"
     if not library.exists():
-        raise CoreUnavailable("the encoder core is not built", do=rebuild)
+        raise _unavailable("the encoder core is not built")
     try:
         core = ctypes.CDLL(str(library))
     except OSError as error:
-        raise CoreUnavailable(f"the encoder core cannot be loaded: {error}", do=rebuild) from error
+        raise _unavailable(f"the encoder core cannot be loaded: {error}") from error
     core.og_abi.restype = ctypes.c_uint32
     if core.og_abi() != ABI:
-        raise CoreUnavailable(f"the encoder core is version {core.og_abi()}, not {ABI}", do=rebuild)
+        raise _unavailable(f"the encoder core is version {core.og_abi()}, not {ABI}")
     pointer, u32, u64 = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64
     core.og_unicode_version.restype = ctypes.c_char_p
     core.og_tiers.restype = u32
@@ -197,9 +201,11 @@ class _Memory:
         self.__exit__()  # a vocabulary or a state is held as long as its object lives
 
 
-def private_memory(size: int) -> mmap.mmap:
+def private_memory(size: int, *, huge: bool = False) -> mmap.mmap:
     """Zeroed memory of this process alone; Python's default is shared, and is counted as shmem."""
     memory = mmap.mmap(-1, max(size, 1), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if not huge:
+        return memory
     with contextlib.suppress(OSError):  # a kernel without transparent huge pages
         # A look-up touches two random lines of the cache, and as many small pages: 5 to 9 % of the time. No page beyond
         # `size` is taken for it.
@@ -298,7 +304,7 @@ class Encoder:
         """
         self._core = load_core()
         self._vocabulary = vocabulary  # stays mapped
-        self._state = private_memory(state_size(cache_bits))
+        self._state = private_memory(state_size(cache_bits), huge=True)
         self._memory = _Memory(self._state, writable=True)
         self.token_bytes = token_bytes
         chosen = available_tiers()[-1] if tier is None else tier

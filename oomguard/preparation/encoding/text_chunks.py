@@ -24,7 +24,7 @@ class TextChunks:
     def encode(self, task: EncodeTask) -> Encoded:
         """Encode a chunk into its slot. Raises: OSError if its file cannot be read."""
         raw = self._tools.bytes.read(task)
-        if what := not_text(bytes(raw), is_first=task.starts_document):
+        if what := not_text(raw, is_first=task.starts_document):
             return Encoded(slot=task.slot, error="not text", error_text=what)
         mark = task.mark.encode("latin-1")
         strip = task.strip_mark and self._ends_with_mark(raw, mark)

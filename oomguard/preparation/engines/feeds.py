@@ -38,6 +38,7 @@ def open_feed(job: Job, index: int, position: dict[str, Any], ask: Callable[[dic
             chunk=budget.piece_bytes,
             longest=budget.largest_document,
             offset=resume.get("offset", source.begin),
+            once=job.reads_once,
         )
     return RowFeed(
         index=index,
@@ -63,6 +64,7 @@ def _plain_feed(job: Job, index: int, *, offset: int) -> PlainFeed:
         piece_bytes=job.budget.piece_bytes,
         longest_word=job.budget.longest_word,
         flag_with_room=job.flag_with_room,
+        once=job.reads_once,
     )
     feed = PlainFeed(index=index, source=job.sources[index], rules=rules, offset=offset)
     if job.share_of_each_text:

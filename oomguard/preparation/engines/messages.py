@@ -50,6 +50,7 @@ class WorkerConfig:
     slots_fd: int
     with_origins: bool = False  # workers say where in the source documents begin
     to_the_fault: bool = False  # a bad document ends its file: those before it are kept
+    read_once: bool = False  # what is read does not stay in the page cache
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

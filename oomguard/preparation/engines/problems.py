@@ -91,7 +91,8 @@ def _not_utf8(job: Job, work: Work, encoded: Encoded, where: str) -> BadInput:
     if work.task.kind == "text" and work.task.starts_document and encoded.error_at < _HEAD_BYTES:
         if inside := no_text_inside(source):
             return inside
-        if known := known_by(bytes.fromhex(encoded.error_text), source):
+        start = bytes.fromhex(encoded.error_text) if encoded.error_at == 0 else b""  # further on: only wrong bytes
+        if known := known_by(start, source):
             do = known[1].replace("FILE", shell_word(source.path))
             return BadInput(f"{where}: this is {known[0]}, not plain UTF-8 text", do=do)
     return BadInput(
@@ -124,7 +125,7 @@ def line_too_long(job: Job, source: int, size: int) -> Failure:
         return BudgetTooSmall(
             f"{name}: line {line} is {format_size(size)} long and needs {need} of memory to read; "
             f"the longest that fits here is {format_size(plan.largest_document)}",
-            do=f"{job.flag_with_room(LINE_COST * size)}, or take line {line} out",
+            do=f"{job.flag_with_room(LINE_COST * size)}, or remove line {line}",
         )
 
     return failure
@@ -150,7 +151,7 @@ def reader_error(job: Job, error: dict[str, Any]) -> OomguardError:
     """What the stream reader, or a worker that looked for columns or rows, found wrong."""
     if error.get("alone"):
         flag = job.flag_with_room(error["alone"])
-        return BudgetTooSmall(error["what"], do=f"{flag}, or take it out; what was done so far is kept")
+        return BudgetTooSmall(error["what"], do=f"{flag}, or remove it; what was done so far is kept")
     return getattr(errors, error["class"], OomguardError)(error["what"], do=error["do"])
 
 

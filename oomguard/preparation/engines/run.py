@@ -11,6 +11,7 @@ from oomguard.preparation.engines.progress import PrepareEvents
 from oomguard.preparation.engines.slots import SlotLayout, Slots
 from oomguard.preparation.engines.worker_pool import WorkerPool
 from oomguard.records import dataclass
+from oomguard.units import format_size
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -43,7 +44,7 @@ def stopped_by(name: str | None, stop: Stopped, *, done: int | None = None) -> S
     """The same with the signal that asked for it, and how many bytes of the input were `done`, if they are kept."""
     name, more = name or signal.SIGINT.name, ""
     if done is not None:
-        more = f" after {done:,} bytes; what was done is kept" if done else " before anything was done"
+        more = f" after {format_size(done)}; what was done is kept" if done else " before anything was done"
     stopped = Stopped(f"by {name}{more}", do=stop.do)
     stopped.exit_status = 128 + signal.Signals[name]
     return stopped

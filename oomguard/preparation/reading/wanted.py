@@ -59,14 +59,14 @@ def wanted_inputs(
     Raises: BadInput for a value that cannot be, naming those that can.
     """
     if input_format not in FORMATS:
-        raise BadInput(f'--input-format "{input_format}" is not possible', do=f"--input-format {' | '.join(FORMATS)}")
+        raise BadInput(f'unknown --input-format "{input_format}"', do=f"--input-format {' | '.join(FORMATS)}")
     asked = (text_field,) if isinstance(text_field, str) else text_field or ()
     fields = [_glob_and_field(one) for one in asked]
     names = [field for glob, field in fields if glob is None]
     if len(names) > 1:
         raise BadInput(
-            f"--text-field {names[0]} and --text-field {names[1]}: which of them?",
-            do=f"--text-field '{names[0]}|{names[1]}' (the first that is there), or --text-field GLOB=FIELD",
+            f"--text-field is given twice: {names[0]} and {names[1]}",
+            do=f"--text-field '{names[0]}|{names[1]}' (the first that exists), or --text-field GLOB=FIELD",
         )
     return Wanted(
         format=input_format,

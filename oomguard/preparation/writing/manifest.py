@@ -104,7 +104,8 @@ class Manifest:
             self._lock = safe_files.open_or_create(self.state / "lock")
         except OSError as error:
             raise BadInput(
-                f"cannot write in the output folder {folder}: {error.strerror}", do="--out FOLDER that you may write"
+                f"cannot write in the output folder {folder}: {error.strerror}",
+                do="--out with a folder that you may write to",
             ) from error
         try:
             _lock_soon(self._lock)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from oomguard.errors import Changed
 from oomguard.preparation.writing.manifest_lines import is_count
@@ -43,9 +43,10 @@ def require_same(lines: list[dict[str, Any]], new: dict[str, Any]) -> None:
             is_longer = isinstance(now, list) and isinstance(before, list) and len(now) > len(before)
             if key == "input" and is_longer and "shuffle" not in new:
                 more = "--extend to add the new inputs; "
-            was, is_now = _words(before, now), _words(now, before)
-            if was == is_now:
-                was, is_now = _words(before, now, exact=True), _words(now, before, exact=True)
+            for detail in _DETAIL:
+                was, is_now = _words(before, now, detail), _words(now, before, detail)
+                if was != is_now:
+                    break
             raise Changed(
                 f"another job's shards are here: {key} was {was}, and now it is {is_now}",
                 do=f"{more}another --out FOLDER; or the same as before to resume, or --restart to start over here",
@@ -69,25 +70,28 @@ def _begun(lines: list[dict[str, Any]], before: list[Any], now: list[Any]) -> tu
     return before, now
 
 
-def _words(value: Any, other: Any, *, exact: bool = False) -> str:
-    """A value of the header for people; of a list of files, the first one that the other does not have.
+# How much is told of a file: the least that shows how it differs. Last to the byte and the microsecond.
+_Detail = Literal["size", "time", "exact"]
+_DETAIL: tuple[_Detail, ...] = ("size", "time", "exact")
 
-    `exact`: to the byte and the microsecond, where files differ by no more.
-    """
+
+def _words(value: Any, other: Any, detail: _Detail) -> str:
+    """A value of the header for people; of a list of files, the first one that the other does not have."""
     if isinstance(value, list):
         others = {json.dumps(item, sort_keys=True) for item in other} if isinstance(other, list) else set()
         differs = next((item for item in value if json.dumps(item, sort_keys=True) not in others), None)
         differs = value[0] if differs is None and value else differs
         more = f" and {len(value) - 1} more" if len(value) > 1 else ""
-        return f"{_words(differs, None, exact=exact)}{more}"
+        return f"{_words(differs, None, detail)}{more}"
     if isinstance(value, dict) and isinstance(value.get("path"), str):
         size: Any = value.get("bytes")
         changed: Any = value.get("changed")
         words = []
         if is_count(size):  # of a stream, and of one under way, it is left out
-            words.append(f"{size:,} bytes" if exact else format_size(size))
-        if is_count(changed) and changed < _YEAR_9999:
+            words.append(f"{size:,} bytes" if detail == "exact" else format_size(size))
+        if detail != "size" and is_count(changed) and changed < _YEAR_9999:
             when = datetime.fromtimestamp(changed / 1e9).astimezone()
-            words.append(f"changed {when:%Y-%m-%d %H:%M:%S.%f}" if exact else f"changed {when:%Y-%m-%d %H:%M:%S}")
+            micro = f".{when:%f}" if detail == "exact" else ""
+            words.append(f"changed {when:%Y-%m-%d %H:%M:%S}{micro}")
         return printable(value["path"]) + (f" ({', '.join(words)})" if words else "")
     return json.dumps(value)
