@@ -59,7 +59,8 @@ def test_short_documents_of_any_script_fit_the_smallest_budget(oomguard: Run, tm
     assert read_tokens(tmp_path / "tokens" / "train.bin") == tokens_of(documents)
     made = json.loads(done.stdout)
     assert made["documents"] == len(documents)
-    assert 0 < made["verified_bytes"] <= made["input_bytes"]
+    assert (made["verified_bytes"] > 0) == (made["engine"] == "core")  # what tiktoken itself encoded is not checked
+    assert made["verified_bytes"] <= made["input_bytes"]
 
 
 @pytest.mark.parametrize(

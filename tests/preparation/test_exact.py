@@ -77,7 +77,7 @@ def test_one_undivided_text(tmp_path: Path, run: Callable[..., ShardSet], encodi
     expected = tokens_of([text], encoding=encoding)
     assert read_tokens(tmp_path / "out" / "train.bin", token_bytes=find_encoding(encoding).token_bytes) == expected
     assert (made.tokens, made.documents, made.input_bytes) == (len(expected), 1, len(text.encode()))
-    assert made.verified_bytes == len(text.encode())
+    assert made.verified_bytes == (len(text.encode()) if made.engine == "core" else 0)  # tiktoken's own are not checked
 
 
 @pytest.mark.parametrize(
