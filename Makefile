@@ -31,6 +31,8 @@ MORE ?=
 # Bytecode is kept, whatever the environment says: to rewrite every test's asserts anew is 5 s of CPU time for each worker.
 PYTEST = PYTHONDONTWRITEBYTECODE= $(RUN) -m pytest -q --hypothesis-profile=$(EXAMPLES) $(MORE)
 CLUSTER ?= cluster
+# Where there are live tests: to collect all others takes each worker 5 s.
+LIVE = $(shell grep -l 'mark\.live' $$(find tests -name 'test_*.py' | sort))
 BESIDE = -n $(JOBS) --maxprocesses 8
 
 # What limits, freezes and kills: nine tenths of it must be seen by a test.
@@ -112,8 +114,8 @@ versions: $(READY) ## the tests of `make check` with the lowest allowed versions
 screens: $(READY) ## write tests/screens anew; review reads the diff
 	$(RUN) -m pytest -q tests/cli tests/machine_report tests/profiling tests/swap --update-screens
 
-live: $(READY) ## only the tests that limit real processes (root): some two at a time, then the others alone
-	$(PYTEST) -n 2 --no-loadscope-reorder -m "live and not vm"
+live: $(READY) ## only the tests that limit real processes (root): most three at a time, then the others alone
+	$(PYTEST) -n 3 --no-loadscope-reorder -m "live and not vm" $(LIVE)
 
 vm: $(READY) ## cgroup v2 in a virtual machine (root, Debian, about 3 minutes)
 	OOMGUARD_VM=1 $(PYTEST) -m vm

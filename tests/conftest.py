@@ -42,6 +42,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):  # one of xdist's workers: its reports come to the process that started it
         config.pluginmanager.register(SkipReport(), "oomguard-skips")
     else:
+        # A job ends in the process group of its guard, below a reaper in another one. Where nothing else ties that group
+        # to its session, as in a container, the kernel hangs up all of it if any process there is stopped at that moment.
+        # In a group of its own, this worker is the tie.
+        os.setpgid(0, 0)
         config.pluginmanager.register(KeepsGroups(), "oomguard-groups")
         config.pluginmanager.register(TakesTurns(), "oomguard-turns")
 

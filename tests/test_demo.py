@@ -15,7 +15,7 @@ from tools.readme import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.pairs]
 SENTENCE = "It was the best of times, it was the worst of times, it was the age of wisdom.\n"
 
 
@@ -45,10 +45,6 @@ def test_the_story_is_told_and_told_again(checkout: Path) -> None:
     assert re.search(r"^done  ", first, re.MULTILINE)
     assert first.count("\n$ ") == 3
     assert "already done" in demo(checkout, "one/train.txt")
-
-
-def test_another_input_of_the_same_name_has_its_own_folder(checkout: Path) -> None:
-    demo(checkout, "one/train.txt")
-    second = demo(checkout, "two/train.txt")
-    assert "already done" not in second
+    # Another input of the same name has its own folder.
+    assert "already done" not in demo(checkout, "two/train.txt")
     assert len(list((checkout / "demo").glob("tokens-train.txt-*"))) == 2

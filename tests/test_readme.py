@@ -38,7 +38,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    "marker", [marker if marker.startswith(QUICK) else pytest.param(marker, marks=pytest.mark.live) for marker in RUN]
+    "marker",
+    [
+        marker if marker.startswith(QUICK) else pytest.param(marker, marks=[pytest.mark.live, pytest.mark.pairs])
+        for marker in RUN
+    ],
 )
 def test_a_screen_has_the_labels_of_its_command(marker: str, folder: Path) -> None:
     if marker.startswith(NEEDS_ROOT) and os.geteuid() != 0:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from oomguard.diagnosis.hook import Shell
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.pairs]
 
 GROW = "[bytes([1]) * (1 << 20) for _ in range(300)]"
 

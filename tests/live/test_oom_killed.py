@@ -8,7 +8,7 @@ import pytest
 from tests.live.test_budget import MIB, budgets_left, cgroup_of, english, unreclaimable
 from tests.running import children_of, job_of, run_oomguard, started, wait_until
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.pairs]
 
 SLOW = ("--verify", "full", "--workers", "1", "--val-fraction", "0", "--json")
 
@@ -72,10 +72,13 @@ def test_a_limit_that_stays_too_small_ends_the_run_with_what_would_do(tmp_path: 
     """No encoder can start any more. The coordinator says so and keeps what was done; the next run goes on."""
     with started("run", "--max-rss", "400M", "prepare", text.name, *SLOW, cwd=tmp_path, piece_bytes=1 << 18) as run:
         wait_until(lambda: list((tmp_path / "tokens").glob(".oomguard/*.partial")))
-        cgroup = cgroup_of(job_of(run).pid)
+        coordinator = job_of(run)
+        cgroup = cgroup_of(coordinator.pid)
+        coordinator.suspend()  # so that the next encoder starts when the limit is there
         children_of(run)[0].kill()
-        wait_until(lambda: unreclaimable(cgroup) < 40 * MIB)  # the next one is only just starting
+        wait_until(lambda: unreclaimable(cgroup) < 40 * MIB)
         limit_file(cgroup).write_text(str(45 * MIB))
+        coordinator.resume()
         _, errors = run.communicate(timeout=120)
     assert run.returncode == 1, errors
     assert "error: text.txt: byte " in errors

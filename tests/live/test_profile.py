@@ -19,7 +19,7 @@ from tests.live.guarded import MIB, OOMGUARD, WAYS, wait_for
 from tests.live.profiled import lines_of_text, oomguard, profile, python
 from tests.live.run_cases import environment
 
-pytestmark = [pytest.mark.live, pytest.mark.usefixtures("nothing_is_left")]
+pytestmark = [pytest.mark.live, pytest.mark.pairs, pytest.mark.usefixtures("nothing_is_left")]
 
 # It says itself what its three processes hold while all stand still; the two children share its first 40 MiB.
 TREE = """import os, time
@@ -70,6 +70,7 @@ while True:
 """
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("way", WAYS)
 def test_peak_of_a_tree_is_each_page_once(tmp_path: Path, way: str) -> None:
     done, facts = profile(tmp_path, *python(tmp_path, TREE), way=way)
@@ -78,6 +79,7 @@ def test_peak_of_a_tree_is_each_page_once(tmp_path: Path, way: str) -> None:
     assert facts["largest_process"] < truth < facts["summed_rss"]  # neither is the peak, and each stands beside it
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("way", WAYS)
 def test_a_spike_between_two_looks(tmp_path: Path, way: str) -> None:
     _, facts = profile(tmp_path, *python(tmp_path, SPIKE), way=way)
@@ -86,6 +88,7 @@ def test_a_spike_between_two_looks(tmp_path: Path, way: str) -> None:
     assert facts["peak_unreclaimable"] + facts["missed_at_most"] >= 100 * MIB
 
 
+@pytest.mark.alone
 def test_growth_is_charged_to_the_line_and_in_a_child_too(tmp_path: Path) -> None:
     _, facts = profile(tmp_path, *python(tmp_path, TREE))
     grew = {line["line"]: line for line in facts["lines"] if line["file"].endswith("job.py")}
@@ -114,6 +117,7 @@ def test_the_exit_status_is_the_commands(tmp_path: Path, command: list[str], cod
     assert done.stdout == ""
 
 
+@pytest.mark.alone
 def test_a_job_that_is_killed_leaves_a_whole_recording(tmp_path: Path) -> None:
     grow = GROWS.replace("while True", "while len(held) < 120") + "import os\nos.kill(os.getpid(), 9)\n"
     done, facts = profile(tmp_path, *python(tmp_path, grow))
@@ -126,6 +130,7 @@ def test_a_job_that_is_killed_leaves_a_whole_recording(tmp_path: Path) -> None:
         assert told[key] == facts[key], key
 
 
+@pytest.mark.alone
 def test_a_profiler_that_is_killed_leaves_a_recording_to_the_last_second(tmp_path: Path) -> None:
     for _ in range(6):  # on a busy machine it may have waited for its turn when it was killed
         profiler = subprocess.Popen(
@@ -147,13 +152,15 @@ def test_a_profiler_that_is_killed_leaves_a_recording_to_the_last_second(tmp_pat
     assert "before the program did" in " ".join(oomguard(tmp_path, "report", "r.jsonl").stdout.split())
 
 
+@pytest.mark.alone
 def test_what_runs_already_is_profiled_and_left_alone(tmp_path: Path) -> None:
     stays = "import os\nwhile not os.path.exists('seen'): time.sleep(0.05)\n"
     (tmp_path / "job.py").write_text(GROWS.replace("while True", "while len(held) < 160") + stays)
 
     def is_seen() -> bool:
         recording = tmp_path / "r.jsonl"
-        return recording.exists() and read_recording(recording).peaks.peak_unreclaimable >= 80 * MIB
+        has_begun = recording.exists() and b"\n" in recording.read_bytes()
+        return has_begun and read_recording(recording).peaks.peak_unreclaimable >= 80 * MIB
 
     with subprocess.Popen([sys.executable, "job.py"], cwd=tmp_path) as job, ThreadPoolExecutor(1) as beside:
         held = TreeMemory(job.pid)
@@ -192,6 +199,7 @@ def catches(pid: int, number: int) -> bool:
     return bool(int(caught, 16) >> (number - 1) & 1)
 
 
+@pytest.mark.alone
 def test_a_job_that_uses_up_what_is_available_is_ended_first(tmp_path: Path) -> None:
     """The cgroup around it stands for a machine of 150 MiB: the profile is there to read afterwards."""
     inner = [*OOMGUARD, "profile", "-o", "r.jsonl", *python(tmp_path, GROWS)]

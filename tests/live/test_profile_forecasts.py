@@ -14,9 +14,10 @@ from tests.live.profiled import KEEPS_LINES, lines_of_text, oomguard, profile, p
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.live, pytest.mark.usefixtures("nothing_is_left")]
+pytestmark = [pytest.mark.live, pytest.mark.pairs, pytest.mark.usefixtures("nothing_is_left")]
 
 
+@pytest.mark.alone
 def test_the_forecast_is_made_from_how_far_the_input_was_read(tmp_path: Path) -> None:
     text = lines_of_text(tmp_path, 400_000)
     whole, facts = profile(tmp_path, *python(tmp_path, KEEPS_LINES, str(text), "400000"))
@@ -28,6 +29,7 @@ def test_the_forecast_is_made_from_how_far_the_input_was_read(tmp_path: Path) ->
     assert forecast["fits"] is True
 
 
+@pytest.mark.alone
 def test_what_was_read_whole_has_no_forecast(tmp_path: Path) -> None:
     text = lines_of_text(tmp_path, 200_000)
     program = "import sys, time\ntext = open(sys.argv[1]).read()\ntime.sleep(0.3)\nopen(sys.argv[1]).read(9)\n"
@@ -35,6 +37,7 @@ def test_what_was_read_whole_has_no_forecast(tmp_path: Path) -> None:
     assert facts["forecast"] is None or facts["forecast"]["peak_unreclaimable"] is None
 
 
+@pytest.mark.alone
 def test_the_ladder_foresees_what_reads_its_input_twice(tmp_path: Path) -> None:
     text = lines_of_text(tmp_path, 640_000)
     program = "import sys\ntext = open(sys.argv[1]).read()\nwords = text.split('\\n')\n"
@@ -47,6 +50,7 @@ def test_the_ladder_foresees_what_reads_its_input_twice(tmp_path: Path) -> None:
     assert shown["forecast"] is None or shown["forecast"]["method"] != "ladder"  # r.jsonl is that of the last profile
 
 
+@pytest.mark.alone
 def test_the_ladder_puts_parts_in_the_place_of_a_file_that_the_program_names_itself(tmp_path: Path) -> None:
     text = lines_of_text(tmp_path, 640_000)
     program = "lines = open('input.txt').readlines()\nprint(len(lines))\n"

@@ -4,7 +4,6 @@ import itertools
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from oomguard.preparation.writing.formats.table import FORMATS
 from tests.preparation.expecting import tokens_of
 from tests.preparation.reading.token_streams import files_in
 from tests.preparation.writing.formats.readers import READERS
+from tests.running import kill_all, wait_until
 
 pytestmark = pytest.mark.slow  # whole runs
 NEW = ["megatron", "datatrove", "olmo", "arrow", "litdata", "mds"]
@@ -61,33 +61,30 @@ def check(out: Path, name: str, *, encoding: str = "gpt2", width: int = 2) -> No
 
 
 @pytest.mark.parametrize("name", NEW)
-def test_each_loader_sees_tiktokens_tokens(tmp_path: Path, source: Path, name: str) -> None:
-    subprocess.run(command(source, name, tmp_path / "out"), check=True, capture_output=True)
-    check(tmp_path / "out", name)
-    found = inspect(tmp_path / "out")
+def test_each_loader_sees_tiktokens_tokens_and_a_killed_run_gives_the_same_files(
+    tmp_path: Path, source: Path, name: str
+) -> None:
+    whole = tmp_path / "whole"
+    subprocess.run(command(source, name, whole), check=True, capture_output=True)
+    check(whole, name)
+    found = inspect(whole)
     assert found.is_sound
     assert found.has_manifest
-    again = subprocess.run(command(source, name, tmp_path / "out"), check=True, capture_output=True, text=True)
-    assert "already done" in again.stdout
-
-
-@pytest.mark.parametrize("name", NEW)
-def test_a_killed_run_gives_the_same_files(tmp_path: Path, source: Path, name: str) -> None:
-    subprocess.run(command(source, name, tmp_path / "whole"), check=True, capture_output=True)
     kills = 0
-    for number in range(12):
+    for begins in (".oomguard/manifest.jsonl", ".oomguard/*.partial"):
         child = subprocess.Popen(
-            command(source, name, tmp_path / "out"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        time.sleep(0.4 + 0.3 * number)
-        os.kill(child.pid, signal.SIGKILL)
-        if child.wait() == 0:
-            break
-        kills += 1
-    else:
-        subprocess.run(command(source, name, tmp_path / "out"), check=True, capture_output=True)
+            command(source, name, tmp_path / "out"),
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True, start_new_session=True,
+        )  # fmt: skip
+        wait_until(lambda: any((tmp_path / "out").glob(begins)) or child.poll() is not None)  # noqa: B023
+        time.sleep(random.uniform(0, 0.1))
+        kill_all(child)
+        kills += child.returncode != 0
+    subprocess.run(command(source, name, tmp_path / "out"), check=True, capture_output=True)
     assert kills
-    assert files_in(tmp_path / "out") == files_in(tmp_path / "whole")
+    assert files_in(tmp_path / "out") == files_in(whole)
+    again = subprocess.run(command(source, name, whole), check=True, capture_output=True, text=True)
+    assert "already done" in again.stdout
 
 
 def test_wide_ids(tmp_path: Path, source: Path) -> None:

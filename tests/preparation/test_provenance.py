@@ -14,6 +14,7 @@ import pytest
 from tests.preparation.disturbing import SLOW, bytes_written, sums_of
 from tests.preparation.expecting import last_checkpoint, tokens_of
 from tests.preparation.kinds_of_input import KINDS, document_at, some_documents, write_kind
+from tests.properties import some_of
 from tests.running import kill_all, run_oomguard, started, wait_until
 
 pytestmark = pytest.mark.slow  # whole runs
@@ -40,7 +41,7 @@ def has_written(folder: Path, size: float) -> bool:
     return folder.exists() and bytes_written(folder) >= size
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", some_of(list(KINDS), one_in=2))
 def test_every_row_leads_to_its_document_and_its_tokens(tmp_path: Path, kind: str) -> None:
     """Also where documents lie in several chunks, and some are for validation; rows divide all tokens."""
     documents = some_documents(600)

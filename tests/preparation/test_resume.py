@@ -13,6 +13,7 @@ import pytest
 from tests.preparation.disturbing import FORMATS, SLOW, bytes_written, sums_of
 from tests.preparation.expecting import last_checkpoint
 from tests.preparation.kinds_of_input import KINDS, some_documents, write_kind
+from tests.properties import some_of
 from tests.running import children_of, coordinator_of, kill_all, run_oomguard, started, wait_until
 
 pytestmark = pytest.mark.slow  # whole runs
@@ -66,7 +67,10 @@ def test_killed_again_and_again(tmp_path: Path, corpus: Path, undisturbed: Sums,
     assert list((tmp_path / "out" / ".oomguard").glob("*.partial")) == []
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("text", "jsonl.gz", "parquet")])  # as above
+OTHER_KINDS = [kind for kind in KINDS if kind not in ("text", "jsonl.gz", "parquet")]  # which are above
+
+
+@pytest.mark.parametrize("kind", some_of(OTHER_KINDS, one_in=2))
 def test_every_kind_of_input_resumes_within_it(tmp_path: Path, kind: str) -> None:
     """Killed in the middle of the only file, wherever that is cut; what was done is not done again."""
     name, options = write_kind(kind, tmp_path, some_documents())
