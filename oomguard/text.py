@@ -36,7 +36,7 @@ class Rows:
 
     rows: Sequence[tuple[str, str | Command]]
     gap: int = 2  # columns between a label and its text
-    below: Sequence[str] = ()  # lines that follow, which stay whole
+    below: Sequence[str] = ()  # lines that follow; those that are indented are commands, which stay whole
 
     def __rich_console__(self, _console: Console, options: ConsoleOptions) -> Iterator[Text]:
         """Draw it in the width there is."""
@@ -57,7 +57,8 @@ class Rows:
             for number, line in enumerate(lines):
                 shown = f"{label if number == 0 else '':<{margin}}{line}"
                 yield shown.rstrip()
-        yield from map(printable, self.below)
+        for line in map(printable, self.below):
+            yield from [line] if line.startswith(" ") else _wrapped(line, max(_NARROWEST, columns))
 
 
 class Drawn:

@@ -81,7 +81,6 @@ def test_every_command_has_help_and_an_example(name: str, command: object) -> No
         ["prepare", "--workers", "0"],
         ["run", "--max-rss"],
         ["profile"],
-        ["hook", "tcsh"],
         ["no-such-command"],
     ],
     ids=" ".join,
@@ -93,6 +92,24 @@ def test_a_wrong_argument_exits_2_or_125(oomguard: Run, arguments: list[str]) ->
     command = "" if arguments[0] == "no-such-command" else f" {arguments[0]}"
     assert run.stderr.splitlines()[1:] == [f"  try: oomguard{command} --help"]
     assert run.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "do"),
+    [
+        (["run", "python", "x y.py"], 125, "oomguard run --max-rss SIZE -- python 'x y.py'"),
+        (["run", "--max-rss", "1G", "python"], 125, "oomguard run --max-rss 1G -- python"),
+        (["profile", "x.py"], 125, "oomguard profile -- x.py"),
+        (["swap", "64G"], 2, "oomguard swap --size 64G"),
+        (["hook", "tcsh"], 2, "oomguard hook bash (or zsh, or fish)"),
+    ],
+)
+def test_a_wrong_argument_whose_remedy_is_known_names_it(
+    oomguard: Run, arguments: list[str], status: int, do: str
+) -> None:
+    run = oomguard(*arguments)
+    assert run.returncode == status
+    assert run.stderr.splitlines()[1:] == [f"  try: {do}"]
 
 
 @pytest.mark.parametrize(

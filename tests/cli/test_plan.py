@@ -89,6 +89,14 @@ def test_wrong_inputs_are_errors_with_a_next_step(oomguard: Run, tmp_path: Path)
         assert "Traceback" not in run.stderr
 
 
+def test_options_that_only_prepare_has_are_called_so(oomguard: Run, tmp_path: Path) -> None:
+    (tmp_path / "bad.txt").write_bytes(b"hello \xff\xfe world\n" * 100)
+    run = oomguard("plan", "bad.txt", "--no-calibration")
+    assert run.returncode == 1
+    assert "byte 6: not UTF-8\n" in run.stderr
+    assert "--errors skip (leaves it out): options of prepare, which plan does not take" in run.stderr
+
+
 def test_a_hostile_name_does_nothing_on_the_screen(oomguard: Run, tmp_path: Path) -> None:
     name = "a\x1b]0;owned\x07[red].txt"
     (tmp_path / name).write_text(TEXT[:100_000])

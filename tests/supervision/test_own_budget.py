@@ -91,7 +91,7 @@ def test_limits_that_are_left_behind_hold_in_the_new_cgroup(kernel_of: MakeKerne
         assert budget.memory_max == 300 * MIB
         assert kernel.text(budget.path, "memory.high") == f"{250 * MIB}\n"
         assert kernel.text(budget.path, "memory.swap.max") == "0\n"
-        beside = [caveat for caveat in budget.caveats if "beside its old cgroup" in caveat]
+        beside = [caveat for caveat in budget.caveats if "next to its old cgroup" in caveat]
         assert len(beside) == 1
         assert "/system.slice/run-1.scope" in beside[0]
         assert any("limited to 300 MiB, less than the 1000 MiB" in caveat for caveat in budget.caveats)

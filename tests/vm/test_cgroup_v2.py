@@ -69,7 +69,7 @@ def test_service_with_other_processes_goes_beside_itself(under_systemd: dict[str
     facts = under_systemd["service"]
     check_enforced(facts, "/sys/fs/cgroup/system.slice")
     check_left(facts)
-    assert "beside its old cgroup /system.slice/vm-run.service" in " ".join(facts["caveats"])
+    assert "next to its old cgroup /system.slice/vm-run.service" in " ".join(facts["caveats"])
 
 
 @pytest.mark.parametrize("name", ["delegated-scope", "delegated-service", "user-scope", "container-alone"])

@@ -67,7 +67,7 @@ def test_a_torn_archive_says_so(tmp_path: Path, packer: str) -> None:
 
 
 def test_what_is_no_log(tmp_path: Path) -> None:
-    with pytest.raises(NothingFound, match="no file"):
+    with pytest.raises(NothingFound, match="does not exist"):
         read_log(tmp_path / "nowhere")
     with pytest.raises(BadInput, match="folder"):
         read_log(tmp_path)

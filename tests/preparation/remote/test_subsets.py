@@ -169,7 +169,7 @@ def test_access_is_asked_for_on_the_page_of_the_data_set(hub: HubServer, address
     hub.faults = [Fault("^/api", status=403, headers={"X-Error-Code": "GatedRepo"})]
     with pytest.raises(Unreachable, match="gated") as caught:
         found(address.replace("HUB", hub.hub))
-    assert caught.value.do == f"ask for it on {hub.hub}/datasets/{REPOSITORY}, then: hf auth login"
+    assert caught.value.do == f"request access on {hub.hub}/datasets/{REPOSITORY}, then: hf auth login"
 
 
 @pytest.mark.parametrize(

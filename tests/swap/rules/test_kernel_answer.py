@@ -24,7 +24,7 @@ EINVAL = "swapon: /mnt/s: swapon failed: Invalid argument\n"
         (EINVAL, ["Unable to find swap-space signature"], "not formatted", False),
         ("swapon: /mnt/s: swapon failed: Device or resource busy\n", [], "in use", False),
         ("swapon: /mnt/s: swapon failed: Operation not permitted\n", [], "permit", False),
-        ("", [], "does not say why", False),
+        ("", [], "gives no reason", False),
     ],
 )  # fmt: skip
 def test_one_word_becomes_a_reason(said: str, log: list[str], words: str, needs_zeros: bool) -> None:
