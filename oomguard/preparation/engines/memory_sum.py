@@ -25,9 +25,9 @@ _COORDINATOR = 16 * MIB  # with its share of kernel memory, the progress display
 _HELD = 12 * MIB  # of these, by a program that has imported oomguard and no more
 _VARIES = 4 * MIB  # and what any other holds is a little more or less the next time
 _WORKER: Mapping[Input, int] = {  # an interpreter, what it imports, the chunk that it has in hand
-    "text": 11 * MIB,
-    "lines": 16 * MIB,
-    "rows": 27 * MIB,  # with pyarrow, and without a page
+    "text": 21 * MIB // 2,
+    "lines": 18 * MIB,
+    "rows": 19 * MIB,  # with pyarrow, and without a page
 }
 _STREAM_READER = 26 * MIB  # an interpreter and a decompressor
 # With a server: requests and TLS (12 MiB), blocks, the socket's buffer (6 MiB, as tcp_rmem has it); credentials and
@@ -38,12 +38,13 @@ _PROVENANCE = 40 * MIB  # pyarrow and numpy in the coordinator, a row group
 _SHUFFLE = 12 * MIB  # what buckets are given at once, twice for arrays that grow
 _VOCABULARY: Mapping[Family, int] = {"gpt2": 5 * MIB // 2, "cl100k": 5 * MIB, "o200k": 10 * MIB}  # shared by all
 _REFERENCE: Mapping[Family, int] = {"gpt2": 22 * MIB, "cl100k": 40 * MIB, "o200k": 92 * MIB}  # tiktoken
-# A state's cache_bits and its bytes; from 4.6 MiB on with 2 MiB for the huge pages at its ends.
+# A state's cache_bits and its bytes, whether its pages are huge or not.
 _STATES = (
-    (17, 20 * MIB), (16, 11 * MIB), (15, 7 * MIB), (14, 5 * MIB // 2), (13, 4 * MIB // 3), (12, 3 * MIB // 4),
+    (17, 73 * MIB // 4), (16, 37 * MIB // 4), (15, 19 * MIB // 4), (14, 5 * MIB // 2), (13, 4 * MIB // 3),
+    (12, 3 * MIB // 4),
 )  # fmt: skip
 # So many workers at the most have the first, and the second: each is 4 to 8 % faster than the next, while all of them
-# fit in a usual third-level cache. Beyond that a worker more should take little (19 MiB for text).
+# fit in a usual third-level cache. Beyond that a worker more should take little (18 MiB for text).
 _LARGEST_STATES = (2, 4)
 # With so many chunks for each at the most, the first, the first two, the first three are not worth what it takes to
 # clear them: 5 ms of CPU time, and 40 where the kernel has to move memory to make huge pages.
@@ -53,8 +54,8 @@ _CHUNK = MIB
 # Where there is room, twice as large: what the coordinator does for each is what no second thread can take over.
 _LARGE_CHUNK = 2 * MIB
 _ROOM_FOR_CHUNKS = 256 * MIB  # that is left then
-# For each byte of a chunk beyond the usual, what a worker holds of it beside its slot: 3 of text, 7 of short lines.
-_CHUNK_COST: Mapping[Input, int] = {"text": 3, "lines": 7}
+# For each byte of a chunk beyond the usual, what a worker holds of it beside its slot: 1 of text, 5 of short lines.
+_CHUNK_COST: Mapping[Input, int] = {"text": 1, "lines": 5}
 # Of Parquet whose pages are not known: what one needs, and the text in it.
 _USUAL_PAGE, _USUAL_ROWS = 12 * MIB, 4 * MIB
 _BATCH = 4 * MIB  # of values that are copied out of a page, twice

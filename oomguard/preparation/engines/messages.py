@@ -195,11 +195,11 @@ def channel_of_helper(oom_score_adj: int) -> Channel:
     import sys
 
     from oomguard.kernel.prctl import die_with_parent, set_oom_score_adj
-    from oomguard.preparation.engines.allocators import settle_allocators
+    from oomguard.preparation.engines.allocators import in_helper
 
     socket_fd, parent_pid = map(int, sys.argv[1:])
     die_with_parent(parent_pid)
     set_oom_score_adj(oom_score_adj)
-    settle_allocators()
+    in_helper()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     return Channel(socket.socket(fileno=socket_fd))

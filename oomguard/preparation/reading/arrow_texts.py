@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import Any
 
-from oomguard.preparation.engines.allocators import settle_allocators
+from oomguard.errors import BadInput
+from oomguard.preparation.engines.allocators import import_arrow
+from oomguard.preparation.reading.fields import paths_of
+from oomguard.text import printable
 
-settle_allocators()
+import_arrow()
 
-import numpy as np  # noqa: E402
-import pyarrow as pa  # noqa: E402 - its memory pool is chosen when it is imported
-import pyarrow.compute  # noqa: E402
-
-from oomguard.errors import BadInput  # noqa: E402
-from oomguard.preparation.reading.fields import paths_of  # noqa: E402
-from oomguard.text import printable  # noqa: E402
+import pyarrow as pa  # noqa: E402
 
 _NAMES_SHOWN = 12
 _SPARE = 4 << 20  # bytes that Arrow may ask for beyond twice what it needs
@@ -59,7 +57,11 @@ def _names(schema: Any) -> str:
 
 def inner(texts: pa.Array, path: tuple[str, ...]) -> pa.Array:
     """Give what a path leads to in an array of structs; a null struct has null text."""
-    return pa.compute.struct_field(texts, list(path)) if path else texts
+    if not path:
+        return texts
+    import pyarrow.compute as pc  # 4 MiB, for columns within others
+
+    return pc.struct_field(texts, list(path))
 
 
 def is_text(kind: Any) -> bool:
@@ -72,46 +74,63 @@ def buffers(texts: pa.Array) -> tuple[Any, memoryview]:
     """Give the bytes of binary texts, and where each begins and the last one ends."""
     if not len(texts):
         return b"", memoryview(b"\0" * 4).cast("i")
-    _, offsets, data = texts.buffers()
-    places = memoryview(offsets).cast("B")
-    places = places.cast("q") if pa.types.is_large_binary(texts.type) else places.cast("i")
-    view = places[texts.offset : texts.offset + len(texts) + 1]
-    return (memoryview(data) if data is not None else b""), view
+    data = texts.buffers()[2]
+    return (memoryview(data) if data is not None else b""), _places(texts)
+
+
+def _places(texts: pa.Array) -> memoryview:
+    """Where each text begins in the values, and where the last one ends: int32 or int64[text_count + 1]."""
+    offsets = texts.buffers()[1]
+    if not len(texts) or offsets is None:
+        return memoryview(b"\0" * 8).cast("q")
+    is_wide = pa.types.is_large_binary(texts.type) or pa.types.is_large_string(texts.type)
+    width = 8 if is_wide else 4
+    first, end = texts.offset, texts.offset + len(texts) + 1
+    places = memoryview(offsets).cast("B")[width * first : width * end]
+    return places.cast("q") if is_wide else places.cast("i")
 
 
 def fitting(texts: pa.Array, most: int, *, at_least: bool) -> int:
     """How many of the first texts have no more than `most` bytes together."""
-    if not pa.types.is_dictionary(texts.type):
-        texts = plain(texts)
-    found = int(np.searchsorted(ends_of(texts), most, side="right")) if len(texts) else 0
+    if pa.types.is_dictionary(texts.type):
+        found = int(ends_of(texts).searchsorted(most, side="right")) if len(texts) else 0
+    else:
+        places = _places(plain(texts))
+        found = bisect_right(places, places[0] + most, lo=1) - 1 if len(texts) else 0
     return max(found, int(at_least))
 
 
-def ends_of(texts: pa.Array) -> Any:
+def ends_of(texts: pa.DictionaryArray) -> Any:
     """Where each text would end if all were spelled out one behind the other: int64[text_count]."""
-    if not pa.types.is_dictionary(texts.type):
-        offsets = offsets_of(texts)
-        return offsets[1:] - offsets[0]
-    lengths = np.diff(offsets_of(plain(texts.dictionary)))
+    import numpy as np  # only for dictionaries: it takes 6 MiB
+
+    lengths = np.diff(_offsets(texts.dictionary))
     if not len(lengths):  # all are null
         return np.zeros(len(texts), np.int64)
-    codes = texts.indices.fill_null(0).to_numpy(zero_copy_only=False) if texts.null_count else texts.indices.to_numpy()
-    return np.cumsum(lengths[codes])
+    return np.cumsum(lengths[_codes(texts)])
 
 
-def offsets_of(texts: pa.Array) -> Any:
-    """Where each text begins in the values, and where the last one ends: int64[text_count + 1]."""
-    places = texts.buffers()[1]
-    if not len(texts) or places is None:
-        return np.zeros(1, np.int64)
-    width = np.int64 if pa.types.is_large_binary(texts.type) else np.int32
-    return np.frombuffer(places, width, texts.offset + len(texts) + 1)[texts.offset :].astype(np.int64)
+def _codes(texts: pa.DictionaryArray) -> Any:
+    """The number of each text's value: int64[text_count]; 0 for a null."""
+    import numpy as np
+
+    indices = texts.indices.fill_null(0) if texts.null_count else texts.indices
+    # Not to_numpy(): see import_arrow().
+    values = np.frombuffer(indices.buffers()[1], np.dtype(str(indices.type)), indices.offset + len(indices))
+    return values[indices.offset :].astype(np.int64)
+
+
+def _offsets(texts: pa.Array) -> Any:
+    """As `_places`, for texts of any type: int64[text_count + 1]."""
+    import numpy as np
+
+    return np.array(_places(plain(texts)), np.int64)
 
 
 def size_of(texts: pa.Array) -> int:
     """Bytes of binary texts."""
-    offsets = offsets_of(texts)
-    return int(offsets[-1] - offsets[0])
+    places = _places(texts)
+    return int(places[-1] - places[0])
 
 
 def require_inside(texts: pa.Array) -> None:
@@ -140,10 +159,10 @@ def plain(texts: pa.Array) -> pa.Array:
 def _spelled_out(texts: pa.Array) -> pa.Array:
     """Decode a dictionary; where each of its values follows the one before, they are there already."""
     if not texts.null_count and len(texts):
-        codes = texts.indices.to_numpy()
-        if int(codes[-1]) - int(codes[0]) == len(codes) - 1 and (np.diff(codes) == 1).all():
+        codes = _codes(texts)
+        if int(codes[-1]) - int(codes[0]) == len(codes) - 1 and (codes[1:] - codes[:-1] == 1).all():
             return texts.dictionary.slice(int(codes[0]), len(codes))
-    mean = offsets_of(plain(texts.dictionary))[-1] / max(1, len(texts.dictionary))
+    mean = int(_offsets(texts.dictionary)[-1]) / max(1, len(texts.dictionary))
     if len(texts) * mean <= _SPARE + 2 * int(ends_of(texts)[-1:].sum()):
         return texts.dictionary_decode()
     return _put_together(texts)
@@ -154,6 +173,8 @@ def _put_together(texts: pa.Array) -> pa.Array:
 
     With one large value among small ones that is gigabytes for a megabyte of text.
     """
+    import numpy as np
+
     values = plain(texts.dictionary)
     codes = texts.indices.to_pylist()
     views = {code: memoryview(values[code].as_buffer() or b"") for code in set(codes) - {None}} | {

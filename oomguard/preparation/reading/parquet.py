@@ -265,7 +265,7 @@ class _Column:
         if head:
             self._read_into(data, PAGES_AT, pages.dictionary_at, head, once=once)
         self._read_into(data, PAGES_AT + head, first, last - first, once=once)
-        end_file(
+        whole = end_file(
             data,
             column=facts,
             values=pages.end(end - 1) - pages.first_rows[task.page],
@@ -273,7 +273,7 @@ class _Column:
             uncompressed=sum(page.uncompressed + page.header for page in pages.pages[task.page : end]),
         )
         with pa.parquet.ParquetFile(
-            pa.BufferReader(data),
+            pa.BufferReader(whole),
             pre_buffer=False,
             # A few bytes of numbers may stand for any amount of text; where they do not, Arrow is faster without.
             read_dictionary=[".".join(inside)] if is_coded and pages.most_coded_text() > most else None,
@@ -281,15 +281,14 @@ class _Column:
         ) as file:
             yield from _rows(file, task, most, path=inside, group=0)
 
-    def _read_into(self, data: bytearray, start: int, at: int, size: int, *, once: bool) -> None:
-        with memoryview(data) as view:
-            got = 0
-            while got < size:  # a network's file may give it in parts
-                more = read_into(self._raw.fileno(), view[start + got : start + size], at + got, once=once)
-                if not more:
-                    raise OSError("the file ends within a page")
-                got += more
-            self._read.append((at, at + size, zlib.crc32(view[start : start + size])))
+    def _read_into(self, view: memoryview, start: int, at: int, size: int, *, once: bool) -> None:
+        got = 0
+        while got < size:  # a network's file may give it in parts
+            more = read_into(self._raw.fileno(), view[start + got : start + size], at + got, once=once)
+            if not more:
+                raise OSError("the file ends within a page")
+            got += more
+        self._read.append((at, at + size, zlib.crc32(view[start : start + size])))
 
     def _chunk(self, group: int) -> Any:
         return self._file.metadata.row_group(group).column(self._index)

@@ -7,14 +7,25 @@ Source: parquet.thrift (FileMetaData and below) and Thrift's compact protocol.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from oomguard.preparation.encoding.native import private_memory
 from oomguard.records import dataclass
+from oomguard.units import KIB, MIB
+
+if TYPE_CHECKING:
+    import mmap
 
 _MAGIC = b"PAR1"
 PAGES_AT = len(_MAGIC)
 _I32, _I64, _BINARY, _LIST, _STRUCT = 5, 6, 8, 9, 12  # compact protocol types
 CODECS = {"UNCOMPRESSED": 0, "SNAPPY": 1, "GZIP": 2, "BROTLI": 4, "LZ4": 5, "LZ4_RAW": 7, "ZSTD": 6}  # CompressionCodec
 TYPES = {"BYTE_ARRAY": 6, "FIXED_LEN_BYTE_ARRAY": 7}  # Type
+_MOST_FOOTER = 8 * KIB  # some 150 bytes, and 30 for each group that the column is in
+_USUAL = 8 * MIB  # whose memory is kept; where it is not reached, it takes none
 _PLAIN, _RLE = 0, 3  # Encoding; Arrow goes by what the pages say
+
+_room: list[mmap.mmap] = []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,16 +43,23 @@ def leaf_path(column: ColumnFacts) -> tuple[str, ...]:
     return (*(f"g{number}" for number in range(len(column.optional) - 1)), "text")
 
 
-def begin_file(pages: int) -> bytearray:
-    """Give a file with room for so many bytes of pages, from `PAGES_AT` on."""
-    data = bytearray(PAGES_AT + pages)
+def begin_file(pages: int) -> memoryview:
+    """Give a file with room for so many bytes of pages, from `PAGES_AT` on, in memory that is used again and again.
+
+    It would be the largest block in malloc's heap, and each a little longer or shorter than the one before.
+    """
+    size = PAGES_AT + pages + _MOST_FOOTER
+    if not _room or not size <= len(_room[0]) <= max(_USUAL, size):
+        _room.clear()
+        _room.append(private_memory(max(size, _USUAL)))
+    data = memoryview(_room[0])[:size]
     data[:PAGES_AT] = _MAGIC
     return data
 
 
-def end_file(data: bytearray, *, column: ColumnFacts, values: int, dictionary: int, uncompressed: int) -> None:
-    """Write the footer behind the pages, of which the first `dictionary` bytes are the dictionary's."""
-    pages = len(data) - PAGES_AT
+def end_file(data: memoryview, *, column: ColumnFacts, values: int, dictionary: int, uncompressed: int) -> memoryview:
+    """Write the footer behind the pages, of which the first `dictionary` bytes are the dictionary's; give the whole."""
+    pages = len(data) - PAGES_AT - _MOST_FOOTER
     root = _fields((4, _BINARY, _string(b"schema")), (5, _I32, _number(1)))
     *groups, name = leaf_path(column)
     parents = [
@@ -77,7 +95,9 @@ def end_file(data: bytearray, *, column: ColumnFacts, values: int, dictionary: i
         (3, _I64, _number(values)),
         (4, _LIST, _list(_STRUCT, [group])),
     )
-    data += footer + len(footer).to_bytes(4, "little") + _MAGIC
+    end = footer + len(footer).to_bytes(4, "little") + _MAGIC
+    data[PAGES_AT + pages : PAGES_AT + pages + len(end)] = end
+    return data[: PAGES_AT + pages + len(end)]
 
 
 def _fields(*fields: tuple[int, int, bytes]) -> bytes:

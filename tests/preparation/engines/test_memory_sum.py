@@ -160,11 +160,11 @@ ROWS = Needs(
 
 def test_one_worker_with_room_for_a_page_goes_before_two_without() -> None:
     needs = replace(ROWS, page=13 * MIB, page_text=9 * MIB)  # as 1,000 documents of 9 kB make one
-    made = plan(160 * MIB, needs)
+    made = plan(144 * MIB, needs)
     assert made is not None
     assert (made.workers, made.page) == (1, needs.page)
     with pytest.raises(BudgetTooSmall, match="2 workers do not fit") as caught:
-        plan_budget(160 * MIB, needs=needs, workers=2, cpus=2)  # nor has one page room while the other worker waits
+        plan_budget(144 * MIB, needs=needs, workers=2, cpus=2)  # nor has one page room while the other worker waits
     named = int(re.findall(r"--max-rss (\d+)M", caught.value.do)[0])
     asked = plan_budget(named * MIB, needs=needs, workers=2, cpus=2)
     assert asked.workers == 2  # who asks for them gets them
