@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from oomguard.preparation.encoding.native import SCRATCH_PER_BYTE, SLACK_TOKENS, Encoder, Status, Tier, utf8_prefix
+from oomguard.preparation.encoding.bytes_core import utf8_prefix
+from oomguard.preparation.encoding.native import SCRATCH_PER_BYTE, SLACK_TOKENS, Encoder, Status, Tier
 from tests.preparation.encoding.core_texts import (
     NAMES,
     data_folder,
