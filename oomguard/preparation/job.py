@@ -190,6 +190,7 @@ class Job:
             most_text=min(slots.layout.longest_piece, _MOST_CHUNKS * self.budget.piece_bytes),
             slots=slots.layout.slots,
             slots_fd=slots.fd,
+            loose=self.budget.loose,
             to_the_fault=self.options.bad_files == "skip",
         )
 
