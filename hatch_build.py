@@ -28,7 +28,7 @@ except ImportError:  # run by hand, where hatchling is not installed
 PACKAGE = Path("oomguard", "preparation", "encoding")
 SOURCE = PACKAGE / "core"
 LIBRARY = PACKAGE / "libcore.so.1"  # not .so alone: that would be the name of a module of Python
-ONCE = ["pretoken", "cache", "merge", "vocabulary", "encode", "nfc"]
+ONCE = ["pretoken", "cache", "merge", "vocabulary", "encode", "nfc", "json"]
 # Compiled once for each kind of processor; what differs is classify.h, find_way() and find_lowest() alone.
 TIERED = ["scan_r50k", "scan_cl100k", "scan_o200k", "look_up", "merge_short"]
 TIERS = {

@@ -35,19 +35,19 @@ class DocumentChunks:
         """Lines of JSON; each method raises OSError if the file cannot be read."""
         from oomguard.preparation.reading.lines import BadLine, parse_lines, parse_values
 
-        raw = bytes(self._tools.bytes.read(task))
+        raw = self._tools.bytes.read(task)
         try:
             found = parse_lines(raw, field=task.field, errors=self._tools.config.errors, at_start=task.starts_document)
         except BadLine as problem:
             answer = bad_input(task, problem)
             if not (self._tools.config.to_the_fault and problem.row):
                 return answer
-            lines = raw.split(b"\n", problem.row)[: problem.row]
+            lines = bytes(raw).split(b"\n", problem.row)[: problem.row]
             found = parse_values(lines, field=task.field, errors="skip")
             return as_far_as(answer, self._encode_parsed(task, found, self._lines_begin(raw)))
         return self._encode_parsed(task, found, self._lines_begin(raw))
 
-    def _lines_begin(self, raw: bytes) -> Sequence[int]:
+    def _lines_begin(self, raw: memoryview) -> Sequence[int]:
         """Where each line begins in a chunk; nothing where nobody wants to know."""
         begins = array("q", [0])
         if self._tools.config.with_origins:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from oomguard.preparation.encoding.splitters import Splitter
 
-ABI = 5
+ABI = 6
 _LIBRARY = Path(__file__).parent / "libcore.so.1"
 SLACK_TOKENS = 64  # of room beyond the tokens that are written
 SCRATCH_PER_BYTE = 36  # for a word longer than 64 bytes of which no part is independent
@@ -115,8 +115,9 @@ def load_core(library: Path = _LIBRARY) -> ctypes.CDLL:
     core.og_state_init.argtypes = [pointer, u64, pointer, u32, u32, u32, u32, u32, u32]
     core.og_encode.argtypes = [pointer, ctypes.POINTER(_Job)]
     core.og_encode_documents.argtypes = [pointer, ctypes.POINTER(_Job)]
-    core.og_utf8_prefix.argtypes = [pointer, u64]
-    core.og_utf8_prefix.restype = u64
+    for function in (core.og_utf8_prefix, core.og_json_lines, core.og_line_feeds):
+        function.argtypes, function.restype = [pointer, u64], u64
+    core.og_json_strings.argtypes = [pointer, u64, pointer, u64, pointer, u64]
     core.og_nfc_find.argtypes = [pointer, u64, u64, ctypes.POINTER(u64), ctypes.POINTER(u64)]
     return core
 
@@ -130,27 +131,6 @@ def available_tiers() -> list[Tier]:
     """What this machine can run, the fastest last."""
     bits = load_core().og_tiers()
     return [tier for tier in Tier if bits >> tier & 1]
-
-
-def utf8_prefix(data: Buffer) -> int:
-    """How many bytes, from the first, are well-formed UTF-8: five times as fast as bytes.decode.
-
-    Raises: CoreUnavailable.
-    """
-    core = load_core()
-    with _Memory(data) as text:
-        return int(core.og_utf8_prefix(text.address, text.size))
-
-
-def find_denormal(data: Buffer, start: int) -> tuple[int, int] | None:
-    """Where, from `start` on, the first stretch is that might not be NFC or is ill-formed; it can be changed by itself.
-
-    start: 0, or the end of such a stretch. Raises: CoreUnavailable.
-    """
-    core, begin, end = load_core(), ctypes.c_uint64(), ctypes.c_uint64()
-    with _Memory(data) as text:
-        is_there = core.og_nfc_find(text.address, text.size, start, ctypes.byref(begin), ctypes.byref(end))
-    return (begin.value, end.value) if is_there else None
 
 
 class _PyBuffer(ctypes.Structure):
@@ -178,7 +158,7 @@ _release_buffer.argtypes = [ctypes.POINTER(_PyBuffer)]
 _WRITABLE = 1  # PyBUF_WRITABLE
 
 
-class _Memory:
+class Memory:
     """Holds a buffer still while its address is in use."""
 
     def __init__(self, buffer: Buffer | None, *, writable: bool = False) -> None:
@@ -222,7 +202,7 @@ class Vocabulary:
         Raises: ValueError if it is not a block of this version.
         """
         self._core = load_core()
-        self._memory = _Memory(block)
+        self._memory = Memory(block)
         self.block = block
         self.size = self._memory.size
         if self.size < 64 or not self._core.og_vocabulary_check(self._memory.address, self.size):
@@ -236,7 +216,7 @@ class Vocabulary:
         """
         core = load_core()
         block_size, scratch_size = ctypes.c_uint64(), ctypes.c_uint64()
-        with _Memory(ranks) as text:
+        with Memory(ranks) as text:
             if line := core.og_vocabulary_measure(
                 text.address, text.size, ctypes.byref(block_size), ctypes.byref(scratch_size)
             ):
@@ -244,7 +224,7 @@ class Vocabulary:
             # The sizes are upper bounds; what is not touched takes no memory.
             block, scratch = private_memory(block_size.value), private_memory(scratch_size.value)
             what = ctypes.c_char_p()
-            with _Memory(block, writable=True) as out, _Memory(scratch, writable=True) as room:
+            with Memory(block, writable=True) as out, Memory(scratch, writable=True) as room:
                 size = core.og_vocabulary_build(
                     text.address, text.size, out.address, out.size, room.address, room.size, ctypes.byref(what)
                 )
@@ -305,7 +285,7 @@ class Encoder:
         self._core = load_core()
         self._vocabulary = vocabulary  # stays mapped
         self._state = private_memory(state_size(cache_bits), huge=True)
-        self._memory = _Memory(self._state, writable=True)
+        self._memory = Memory(self._state, writable=True)
         self.token_bytes = token_bytes
         chosen = available_tiers()[-1] if tier is None else tier
         if self._core.og_state_init(
@@ -353,7 +333,7 @@ class Encoder:
             tokens_before=tokens_before,
             end_of_text=-1 if end_of_text is None else end_of_text,
         )
-        with _Memory(delimiter) as between:
+        with Memory(delimiter) as between:
             job.delimiter, job.delimiter_size = between.address, between.size
             return self._call(self._core.og_encode, job, text, tokens, ends, scratch)
 
@@ -384,7 +364,7 @@ class Encoder:
             tokens_before=tokens_before,
             end_of_text=-1 if end_of_text is None else end_of_text,
         )
-        with _Memory(offsets) as places:
+        with Memory(offsets) as places:
             job.offsets, job.document_count = places.address, places.size // offset_bytes - 1
             return self._call(self._core.og_encode_documents, job, text, tokens, ends, scratch)
 
@@ -411,10 +391,10 @@ class Encoder:
         scratch: Buffer | None,
     ) -> Progress:
         with (
-            _Memory(text) as data,
-            _Memory(tokens, writable=True) as out,
-            _Memory(ends, writable=True) as places,
-            _Memory(scratch, writable=True) as room,
+            Memory(text) as data,
+            Memory(tokens, writable=True) as out,
+            Memory(ends, writable=True) as places,
+            Memory(scratch, writable=True) as room,
         ):
             job.text, job.text_size = data.address, data.size
             job.tokens, job.token_room = out.address, out.size // self.token_bytes

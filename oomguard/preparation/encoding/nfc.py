@@ -13,8 +13,8 @@ from functools import cache
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
+from oomguard.preparation.encoding.bytes_core import find_denormal
 from oomguard.preparation.encoding.huggingface import require_tokenizers
-from oomguard.preparation.encoding.native import find_denormal
 from oomguard.preparation.encoding.tokenizers import BadUtf8, Engine, NeedsRoom, require_utf8
 
 if TYPE_CHECKING:

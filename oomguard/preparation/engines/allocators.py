@@ -14,7 +14,8 @@ from pathlib import Path
 from oomguard.units import MIB
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # mallopt(3), glibc
-_MAPPED = 8 * MIB  # with less, each page of Parquet faults its memory in anew: a fifth of the time
+# With less, each page of Parquet faults its memory in anew: a fifth of the time.
+_kept = [8 * MIB]  # what malloc keeps of what was freed; larger blocks are mapped
 _WITHOUT_NUMPY = 18  # pyarrow's first version that does without it
 
 _is_helper: list[bool] = []
@@ -37,8 +38,14 @@ def settle_allocators() -> None:
     os.environ["JE_ARROW_MALLOC_CONF"] = "background_thread:false"  # which would be lost in a fork, and warned of
     with suppress(OSError, AttributeError):  # another C library: its own ways are as good
         libc = ctypes.CDLL(None)
-        libc.mallopt(_M_MMAP_THRESHOLD, _MAPPED)
-        libc.mallopt(_M_TRIM_THRESHOLD, _MAPPED)
+        libc.mallopt(_M_MMAP_THRESHOLD, _kept[0])
+        libc.mallopt(_M_TRIM_THRESHOLD, _kept[0])
+
+
+def keep_freed(size: int) -> None:
+    """Let malloc keep more of what was freed: at most 32 MiB, beyond which glibc takes no notice."""
+    _kept[0] = size
+    settle_allocators()
 
 
 def import_arrow() -> None:

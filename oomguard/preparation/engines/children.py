@@ -115,6 +115,7 @@ def worker_config(job: Job, slots: Slots, *, verify: bool) -> WorkerConfig:
         slots=slots.layout.slots,
         slots_fd=slots.fd,
         to_the_fault=job.options.bad_files == "skip",
+        loose=job.budget.loose,
         read_once=job.reads_once,
     )
 

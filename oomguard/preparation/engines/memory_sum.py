@@ -60,6 +60,9 @@ _CHUNK_COST: Mapping[Input, int] = {"text": 1, "lines": 5}
 _USUAL_PAGE, _USUAL_ROWS = 12 * MIB, 4 * MIB
 _BATCH = 4 * MIB  # of values that are copied out of a page, twice
 _LOOSE = 8 * MIB  # that malloc keeps for blocks of less than 8 MiB, at the most
+# Where a worker's share of the budget is so large, larger blocks as well: to read a page of 9 MB that faults its memory
+# in anew takes half as much time again.
+_MORE_LOOSE, _SHARE_FOR_LOOSE = 24 * MIB, 256 * MIB
 _MOST_ROWS = 16 * MIB  # of text that one slot takes
 _RESERVED_PART = 32  # one in so many bytes is never planned with: page tables, sockets
 _UNCUT_COST = 8  # for each byte of text without a cut: the text, its tokens, what takes its place where it is no UTF-8
@@ -91,6 +94,7 @@ class BudgetPlan:
     page: int  # that a page of Parquet may need within a worker's usual share
     alone: int  # that a chunk may take beyond its usual share while it is the only one under way
     together: int  # that all large chunks under way may take so, beside others
+    loose: int = _LOOSE  # that malloc may keep in each worker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +164,8 @@ def plan_budget(budget: int, *, needs: Needs, workers: int | None, cpus: int) ->
     if is_cut and _sum(needs, count, state, _LARGE_CHUNK) + _ROOM_FOR_CHUNKS + needs.ahead <= usable:
         chunk = _LARGE_CHUNK
     total = _sum(needs, count, state, chunk)
+    loose = _loose(needs, usable - total, usable // count) if not waits else _LOOSE
+    total += count * (min(loose, _page(needs)) - min(_LOOSE, _page(needs)))
     together = max(0, usable - total - _dense(needs, count, chunk))
     # One that waits for the others may use what they do not use meanwhile: their chunks.
     alone = together + (count - 1) * chunk
@@ -178,7 +184,14 @@ def plan_budget(budget: int, *, needs: Needs, workers: int | None, cpus: int) ->
         page=_page(needs),
         alone=alone,
         together=together,
+        loose=loose,
     )
+
+
+def _loose(needs: Needs, spare: int, share: int) -> int:
+    """What malloc may keep in a worker, of which each has `share` bytes and all of them leave `spare`."""
+    is_ample = "rows" in needs.inputs and min(share, spare) >= _SHARE_FOR_LOOSE
+    return _MORE_LOOSE if is_ample else _LOOSE
 
 
 def flag_for(budget: int, *, needs: Needs) -> str:

@@ -7,6 +7,7 @@ came with the task, and counts documents. docs/decisions/0005 says why it is a p
 from __future__ import annotations
 
 from oomguard.preparation.encoding.chunk_encoder import ChunkEncoder
+from oomguard.preparation.engines.allocators import keep_freed
 from oomguard.preparation.engines.messages import Encoded, EncodeTask, WorkerConfig, channel_of_helper
 
 # The kernel, when it must, ends a worker rather than the coordinator: its chunk is then done again.
@@ -20,7 +21,10 @@ def main() -> None:
     config = next(messages, None)
     if config is None:
         return
-    encoder = ChunkEncoder(WorkerConfig(**config))
+    settled = WorkerConfig(**config)
+    if settled.loose:
+        keep_freed(settled.loose)
+    encoder = ChunkEncoder(settled)
     channel.send({"ready": encoder.engine_name})
     for message in messages:
         if "plan" in message:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import codecs
 import os
-import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, Self
+
+from isal import isal_zlib
 
 from oomguard.errors import BadInput, Changed
 from oomguard.preparation.encoding.safe_cuts import unify_newlines
@@ -306,7 +307,7 @@ def skip_bytes(stream: Readable, size: int, *, name: str, crc: int | None = None
             raise _shorter(name, done, size)
         done += len(got)
         if crc is not None:
-            now = zlib.crc32(got, now)
+            now = isal_zlib.crc32(got, now)
     if crc is not None and now != crc:
         raise Changed(
             f"{name}: its first {size} bytes are not those that the earlier run read",

@@ -5,9 +5,11 @@ Only a long line makes a large block. A block is a list of parts, so that what w
 
 from __future__ import annotations
 
-import zlib
 from typing import TYPE_CHECKING, Any
 
+from isal import isal_zlib
+
+from oomguard.preparation.encoding.bytes_core import line_feeds
 from oomguard.preparation.reading.byte_stream import ByteStream, Stretch, readable, skip_bytes, with_reach
 from oomguard.preparation.reading.pieces import Piece, Room
 from oomguard.text import printable
@@ -49,7 +51,7 @@ def _piece(data: list[Any], start: dict[str, Any], *, lines: int) -> Piece:
     if "crc" in start:
         end["crc"] = start["crc"]
         for part in data:
-            end["crc"] = zlib.crc32(part, end["crc"])
+            end["crc"] = isal_zlib.crc32(part, end["crc"])
     at = start["offset"]
     return Piece(data, at == 0, True, end, f"line {start['line']}", "lines", origin=at)  # noqa: FBT003
 
@@ -83,8 +85,8 @@ class LineReader:
                 start = piece.resume
             end = chunk.rfind(b"\n") + 1
             if end > at:
-                parts = [rest, memoryview(chunk)[at:end]]
-                piece, rest = _piece(parts, start, lines=chunk.count(b"\n", at, end)), b""
+                whole = memoryview(chunk)[at:end]
+                piece, rest = _piece([rest, whole], start, lines=line_feeds(whole)), b""
                 yield piece
                 start = piece.resume
             rest += chunk[max(at, end) :]

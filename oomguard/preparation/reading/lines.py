@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from oomguard.preparation.encoding.native import CoreUnavailable, utf8_prefix
+from oomguard.preparation.encoding.bytes_core import json_lines, json_strings, utf8_prefix
+from oomguard.preparation.encoding.native import CoreUnavailable
 from oomguard.preparation.reading.fields import find_field, paths_of
 from oomguard.records import dataclass
 from oomguard.text import printable
@@ -36,7 +37,7 @@ _SKIP = "or leave such {them} out with --errors skip"
 class ParsedLines:
     """The documents of some lines."""
 
-    text: bytes  # one behind the other
+    text: bytes | bytearray  # one behind the other
     offsets: Any  # int64[document_count + 1]: where each begins
     rows: Sequence[int]  # the line of each document, from 0
     bad: list[int]  # the lines that were left out
@@ -51,7 +52,7 @@ class BadLine(Exception):
         self.row, self.what, self.do = row, what, do
 
 
-def parse_lines(data: bytes, *, field: str, errors: str, at_start: bool) -> ParsedLines:
+def parse_lines(data: bytes | memoryview, *, field: str, errors: str, at_start: bool) -> ParsedLines:
     """Give the documents of whole lines.
 
     What counts as JSON, and which of two equal keys, is as in Python's json; a lone surrogate becomes U+FFFD, as in
@@ -59,8 +60,35 @@ def parse_lines(data: bytes, *, field: str, errors: str, at_start: bool) -> Pars
     errors="strict", else left for the encoder to treat.
     Raises: BadLine for a line that is no object with a string in the field, unless errors="skip" leaves such lines out.
     """
-    if at_start:
-        data = data.removeprefix(_BOM)
+    if at_start and data[: len(_BOM)] == _BOM:
+        data = data[len(_BOM) :]
+    found = _as_one_block(data, field)
+    return _lines_of(bytes(data), field=field, errors=errors) if found is None else found
+
+
+def _as_one_block(data: bytes | memoryview, field: str) -> ParsedLines | None:
+    """Give the documents of lines that are all as usual: UTF-8, each an object from its first byte to its last.
+
+    Where a line ends with } and the next begins with {, one value ends and another begins: the parser takes no line
+    feed within a string, and in an object or a list JSON has a comma between the two. So no object is on two lines, and
+    with as many of them as there are lines no line has two.
+    """
+    reader = _reader(field, msgspec.Raw)
+    if reader is None:
+        return None
+    decoder, path = reader
+    try:
+        count = json_lines(data)
+        if not count or utf8_prefix(data) < len(data):
+            return None
+        strings = list(map(attrgetter(path), decoder.decode_lines(data)))
+        found = json_strings(b"".join(strings), count) if len(strings) == count else None
+    except (CoreUnavailable, msgspec.DecodeError, RecursionError, AttributeError):
+        return None
+    return found and ParsedLines(*found, range(count), [], count)
+
+
+def _lines_of(data: bytes, *, field: str, errors: str) -> ParsedLines:
     count = data.count(b"\n") + (not data.endswith(b"\n")) if data else 0
     is_one = not data or (count == 1 and len(data) > _LARGE)  # then no copy is made
     lines = [data] if is_one else data.removesuffix(b"\n").split(b"\n")
@@ -94,14 +122,10 @@ def _at_once(values: list[bytes], field: str) -> list[bytes] | None:
     reader = _reader(field)
     if reader is None:
         return None
-    decode, path = reader
-    get = attrgetter(".".join(path))
-    try:
-        if any(len(value) > _LARGE for value in values):
-            return [_in_parts(value, field) if len(value) > _LARGE else get(decode(value)).encode() for value in values]
-        if len(path) == 1:  # one by one: an object may not continue in the next line
-            return [decode(value).f0.encode() for value in values]
-        return [get(decode(value)).encode() for value in values]
+    decoder, path = reader
+    decode, get = decoder.decode, attrgetter(path)
+    try:  # one by one: an object may not continue in the next line
+        return [_in_parts(value, field) if len(value) > _LARGE else get(decode(value)).encode() for value in values]
     except (msgspec.DecodeError, UnicodeError, RecursionError, AttributeError):
         return None
 
@@ -113,8 +137,8 @@ def _in_parts(value: bytes, field: str) -> bytes:
     """
     reader = _reader(field, msgspec.Raw)
     assert reader is not None
-    decode, path = reader
-    text = memoryview(attrgetter(".".join(path))(decode(value)))
+    decoder, path = reader
+    text = memoryview(attrgetter(path)(decoder.decode(value)))
     if text[0] != ord('"'):
         raise msgspec.DecodeError("not a string")
     parts, at, end = [], 1, len(text) - 1
@@ -136,8 +160,8 @@ def _blank_behind(text: memoryview, at: int, end: int) -> int:
 
 
 @cache
-def _reader(field: str, kind: Any = str) -> tuple[Callable[[bytes], Any], tuple[str, ...]] | None:
-    """Give the parser of the field and the attributes that lead to it; None where only Python's json will do.
+def _reader(field: str, kind: Any = str) -> tuple[msgspec.json.Decoder[Any], str] | None:
+    """Give the parser of the field and the attribute that leads to it; None where only Python's json will do.
 
     That is for a choice of several, and for a name that JSON has to escape, which msgspec does not take.
     """
@@ -148,7 +172,7 @@ def _reader(field: str, kind: Any = str) -> tuple[Callable[[bytes], Any], tuple[
     try:
         for level in reversed(range(len(path))):
             kind = _struct(kind, path[level:])
-        return msgspec.json.Decoder(kind).decode, ("f0",) * len(path)
+        return msgspec.json.Decoder(kind), ".".join(["f0"] * len(path))
     except ValueError:
         return None
 

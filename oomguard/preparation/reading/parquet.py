@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-import zlib
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+from isal import isal_zlib
 
 from oomguard.errors import BadInput, Changed, OomguardError
 from oomguard.kernel.plain_files import by_descriptor, open_input, read_into
@@ -243,7 +244,7 @@ class _Column:
         """Read a part of the file for its checksum alone."""
         crc = 0
         for at in range(start, end, MIB):
-            crc = zlib.crc32(os.pread(self._raw.fileno(), min(MIB, end - at), at), crc)
+            crc = isal_zlib.crc32(os.pread(self._raw.fileno(), min(MIB, end - at), at), crc)
         self._read.append((start, end, crc))
 
     def texts(self, task: EncodeTask, most: int, *, once: bool) -> Iterator[pa.Array]:
@@ -288,7 +289,7 @@ class _Column:
             if not more:
                 raise OSError("the file ends within a page")
             got += more
-        self._read.append((at, at + size, zlib.crc32(view[start : start + size])))
+        self._read.append((at, at + size, isal_zlib.crc32(view[start : start + size])))
 
     def _chunk(self, group: int) -> Any:
         return self._file.metadata.row_group(group).column(self._index)

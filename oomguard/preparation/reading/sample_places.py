@@ -96,7 +96,7 @@ def line_documents(source: Source, look: Look, lines: bytes, *, at: int) -> list
         where = f":{bad.row + 1}" if at == 0 else f": line {bad.row + 1} from byte {at} on"
         raise BadInput(f"{printable(source.path)}{where}: {bad.what}", do=source.line_for(bad.do)) from bad
     text, offsets = parsed.text, parsed.offsets
-    found = [text[offsets[one] : offsets[one + 1]] for one in range(len(offsets) - 1)]
+    found = [bytes(text[offsets[one] : offsets[one + 1]]) for one in range(len(offsets) - 1)]
     return found if look.strict else [document.decode(errors="replace").encode() for document in found]
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from isal import isal_zlib
 
 from oomguard.errors import BadInput
 from oomguard.preparation.encoding.cutting import find_val_start
@@ -119,7 +120,7 @@ class TextReader:
                 break
             data, taken, ends = self._next()
             if crc is not None:
-                crc = zlib.crc32(memoryview(self._window)[:taken], crc)
+                crc = isal_zlib.crc32(memoryview(self._window)[:taken], crc)
             origin = self._begin + self._offset
             self._offset += taken
             self._window = self._window[taken:]

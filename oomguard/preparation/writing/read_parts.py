@@ -9,10 +9,11 @@ what was read of it is read again.
 from __future__ import annotations
 
 import os
-import zlib
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from isal import isal_zlib
 
 from oomguard.errors import BadInput, Changed
 from oomguard.text import printable, shell_word
@@ -154,7 +155,7 @@ def read_crc(source: Source, start: int, end: int) -> tuple[int, list[int | None
         fd = os.open(source.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             while start < end and (got := os.pread(fd, min(MIB, end - start), start)):
-                crc = zlib.crc32(got, crc)
+                crc = isal_zlib.crc32(got, crc)
                 start += len(got)
             return crc if start == end else ~crc & 0xFFFFFFFF, _identity(os.fstat(fd))
         finally:

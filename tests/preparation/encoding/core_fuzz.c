@@ -24,6 +24,7 @@ static const char *const PIECES[] = {
     "                                                                          ", "0000000000000000000000000000000000000000000000000000000000000000000",
     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "etaoinshrdluetaoinshrdlu", "\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n",
     "\xe4\xb8\xad\xe6\x96\x87\xe5\xad\x97\xe4\xb8\xad\xe6\x96\x87\xe5\xad\x97\xe4\xb8\xad\xe6\x96\x87\xe5\xad\x97\xe4\xb8\xad\xe6\x96\x87\xe5\xad\x97",
+    "\"", "\"\"", "\\", "\\n", "\\\"", "\\u00e9", "\\ud83d\\ude00", "\\ud83d", "{", "}\n{", "}\r\n",
     "Once upon a time, there were 12 people who didn't read the manual; they've all been well.\n",
 };
 enum { PIECE_COUNT = sizeof PIECES / sizeof *PIECES, MOST = 4096, CACHE_BITS = 8 };
@@ -115,6 +116,32 @@ static void fail(const uint8_t *text, uint64_t size, const char *what)
     abort();
 }
 
+/* The text as lines, and as strings of JSON, in buffers of exactly their size. */
+static void try_json(const uint8_t *text, uint64_t size)
+{
+    uint8_t *json = copy_of(text, size), *said = malloc(size ? size : 1);
+    uint64_t feeds = og_line_feeds(json, size), lines = og_json_lines(json, size), seen = 0;
+    for (uint64_t i = 0; i < size; i++)
+        seen += json[i] == '\n';
+    if (feeds != seen || (lines && lines != feeds + (json[size - 1] != '\n')))
+        fail(text, size, "lines are miscounted");
+    for (uint64_t count = 0; count < 4; count++) {
+        int64_t *offsets = malloc(8 * (count + 1));
+        if (og_json_strings(json, size, said, size, offsets, count)) {
+            for (uint64_t i = 0; i < count; i++)
+                if (offsets[i] > offsets[i + 1])
+                    fail(text, size, "a string ends before it begins");
+            if ((uint64_t)offsets[count] > size || (og_utf8_prefix(json, size) == size &&
+                                                    og_utf8_prefix(said, (uint64_t)offsets[count]) != (uint64_t)offsets[count]))
+                fail(text, size, "a string is no UTF-8");
+        }
+        free(offsets);
+    }
+    if (size && og_json_strings(json, size, said, size - 1, NULL, 0))
+        fail(text, size, "there is too little room");
+    free(json), free(said);
+}
+
 static void *states[OG_TIERS];
 
 /* Each stretch begins and ends where the next can go on, and what lies before the first ill-formed byte is all that is passed. */
@@ -184,8 +211,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     seed = 88172645463325252u;
     if (!states[0])
         load(getenv("OOMGUARD_FUZZ_RANKS"), (unsigned)atoi(getenv("OOMGUARD_FUZZ_FAMILY")), (unsigned)atoi(getenv("OOMGUARD_FUZZ_SWITCHES")));
-    if (size)
+    if (size) {
         try_input(data + 1, size - 1, delimiters[data[0] & 3]);
+        try_json(data + 1, size - 1);
+    }
     return 0;
 }
 #else
@@ -217,6 +246,9 @@ int main(int count, char **arguments)
                 text[size] = (uint8_t)('a' + below(4));
         }
         try_input(text, size, delimiters[below(6)]);
+        if (below(2) && size) /* more of them are strings of JSON then */
+            text[0] = text[size - 1] = '"';
+        try_json(text, size);
     }
     printf("%llu inputs\n", (unsigned long long)inputs);
     return 0;

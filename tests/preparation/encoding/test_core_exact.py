@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from oomguard.preparation.encoding.bytes_core import utf8_prefix
 from oomguard.preparation.encoding.native import (
     SCRATCH_PER_BYTE,
     SLACK_TOKENS,
@@ -16,7 +17,6 @@ from oomguard.preparation.encoding.native import (
     Status,
     Tier,
     available_tiers,
-    utf8_prefix,
 )
 from tests.preparation.encoding.core_texts import (
     NAMES,

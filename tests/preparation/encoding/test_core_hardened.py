@@ -1,6 +1,7 @@
 """The core does not read or write beyond its buffers, and the tests would notice if it did or if it were wrong."""
 
 import ctypes
+import json
 import mmap
 import os
 import platform
@@ -8,12 +9,14 @@ import random
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 import hatch_build
 from oomguard.preparation.encoding import native
+from oomguard.preparation.encoding.bytes_core import find_denormal
 from oomguard.preparation.encoding.native import SLACK_TOKENS, Encoder, Status, Tier
 from tests.preparation.encoding.core_texts import (
     NAMES,
@@ -67,7 +70,7 @@ def touch_only_what_is_given(name: str, tier: Tier) -> None:
         text = (hostile(rng) + "Once upon a time, " * 12).encode()[:length].decode(errors="ignore").encode()
         at_edge = text_room[len(text_room) - len(text) :]
         at_edge[:] = text
-        native.find_denormal(at_edge, 0)
+        find_denormal(at_edge, 0)
         tokens = token_room[len(token_room) - (len(text) + SLACK_TOKENS) * encoder.token_bytes :]
         done = encoder.encode(at_edge, tokens, scratch=bytearray(36 * len(text)))
         assert done.status is Status.DONE
@@ -84,6 +87,51 @@ def test_nothing_beyond_the_buffers_is_touched(name: str, tier: Tier) -> None:
         "from tests.preparation.encoding import test_core_hardened as t; "
         f"t.touch_only_what_is_given({name!r}, t.Tier({int(tier)}))"
     )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def touch_only_strings() -> None:
+    """Strings of JSON of every length up to the edge of their page, what they say up to the edge of another."""
+    core = native.load_core()
+    _, json_room = guarded(mmap.PAGESIZE)
+    _, text_room = guarded(mmap.PAGESIZE)
+    _, place_room = guarded(mmap.PAGESIZE)
+
+    def read(value: bytes, count: int) -> list[str] | None:
+        at_edge, said = json_room[len(json_room) - len(value) :], text_room[len(text_room) - len(value) :]
+        at_edge[:] = value
+        places = place_room[len(place_room) - 8 * (count + 1) :]
+        with native.Memory(at_edge) as data, native.Memory(said) as out, native.Memory(places) as ends:
+            assert core.og_line_feeds(data.address, data.size) == core.og_json_lines(data.address, data.size) == 0
+            if not core.og_json_strings(data.address, data.size, out.address, out.size, ends.address, count):
+                return None
+        return [said[start:end].tobytes().decode() for start, end in pairwise(places.cast("q"))]
+
+    parts = [
+        b"a" * 9,
+        b"\\n",
+        b"ab",
+        b'\\"',
+        b"\\u00e9",
+        b"\xc3\xa9",
+        b"\\ud83d\\ude00",
+        b"abc",
+        b"\\\\",
+        b"0123456789",
+    ]
+    for first in range(len(parts)):
+        for last in range(first, len(parts) + 1):
+            value = b'"%b"' % b"".join(parts[first:last])
+            assert read(value, 1) == [json.loads(value)]
+            assert read(2 * value, 2) == 2 * [json.loads(value)]
+            for end in range(len(value)):
+                assert read(value[:end], 1) is None
+
+
+def test_strings_do_not_touch_what_is_beyond() -> None:
+    native_needed()
+    code = "from tests.preparation.encoding import test_core_hardened as t; t.touch_only_strings()"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
@@ -142,6 +190,9 @@ MUTANTS = {
     "an ASCII byte is passed with what follows it": ("nfc.c", "size - at >= 8 &&", "size - at >= 4 &&"),
     "the order of marks is not looked at": ("nfc.c", " && now < last);", " && now > 'z');"),
     "a stretch begins behind what its marks join": ("nfc.c", "at > from ? at - 1 : at", "at"),
+    "a string is read beyond its end": ("json.c", "!special && size - *in >= 8", "!special && size - *in >= 7"),
+    "an escape is read beyond its end": ("json.c", "size < ESCAPE ||", "size < ESCAPE - 1 ||"),
+    "a quote is overlooked": ("json.c", "((quote - ones) & ~quote)", "((quote - ones) & quote)"),
     "room for tokens is not asked": ("encode.c", "starts[count] - starts[0] > room", "starts[count] - starts[0] > room + 4096"),
 }  # fmt: skip
 
@@ -171,6 +222,7 @@ def find_fault(library: str) -> None:
     core = native.load_core(Path(library))
     native.load_core = lambda *_: core  # type: ignore[assignment]  # no cache is needed here
     nfc_is_made()
+    touch_only_strings()
     for name in ("cl100k", "r50k"):
         touch_only_what_is_given(name, Tier.PLAIN)
         rng = random.Random(1)

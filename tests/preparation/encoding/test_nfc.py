@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oomguard.preparation.encoding.native import find_denormal
+from oomguard.preparation.encoding.bytes_core import find_denormal
 from oomguard.preparation.encoding.nfc import changes, normalized, to_nfc
 from oomguard.preparation.encoding.tokenizers import BadUtf8, require_utf8
 from tests.preparation.encoding.core_texts import native_needed

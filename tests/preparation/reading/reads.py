@@ -95,7 +95,7 @@ def _lines(path: Path, blocks: Iterable[tuple[bytes, bool, Any, str]], errors: s
         except BadLine as bad:
             raise BadInput(f"{path}:{int(where.split()[1]) + bad.row}: {bad.what}", do=bad.do) from bad
         ends = found.offsets
-        documents = [found.text[a:b] for a, b in pairwise(ends)]
+        documents = [bytes(found.text[a:b]) for a, b in pairwise(ends)]
         yield Chunk(documents, resume, len(found.bad), where)
 
 

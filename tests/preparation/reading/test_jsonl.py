@@ -81,7 +81,7 @@ def test_documents_in_are_documents_out(written: list[tuple[str, str]], last: st
     written=[('{"text": "a", "n": ' + "[" * 100_000 + "]" * 100_000 + "}", "a"), ('{"text": "\\udc00"}', "\udc00")]
 )
 def test_both_parsers_read_the_same(written: list[tuple[str, str]]) -> None:
-    """msgspec and Python's json: lone surrogates, equal keys, long numbers and deep lists as well."""
+    """msgspec, a block or a line at a time, and Python's json: lone surrogates, equal keys, long numbers and deep lists as well."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "a.jsonl")
         path.write_bytes("\n".join(line for line, _ in written).encode("utf-8", "replace"))
@@ -90,6 +90,8 @@ def test_both_parsers_read_the_same(written: list[tuple[str, str]]) -> None:
             return  # a surrogate that was not escaped is no UTF-8
         assert documents_in(read(path, "jsonl")) == expected
         with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(line_parser, "_as_one_block", lambda *_: None)
+            assert documents_in(read(path, "jsonl")) == expected
             real = line_parser._at_once
             # It is asked again for what Python's own decoder gives up on.
             patch.setattr(line_parser, "_at_once", lambda data, field: real(data, field) if b"[[[" in data else None)
@@ -102,6 +104,42 @@ def test_an_object_over_two_lines_is_refused_in_any_block(tmp_path: Path) -> Non
     path.write_text('{"text": "a"} {"text": "b"}\n{"text":\n"c"}\n')
     with pytest.raises(BadInput, match=r"a\.jsonl:1: not JSON: Extra data, at character 15"):
         read(path, "jsonl")
+
+
+TORN = ['{"text": "a"}', '{"text":"b\\n"}', "\n", "\n", "\n", "\r\n", "{", "}", '"', ",", ":", "[", "]", "[]", "{}", "}\n{", '"text"',
+        '"text":', '"é"', " ", "1", "null", "\\", '{"text": 1}', '{"text": "a", "text": "c"}', '{"u": {"text": "d"}}', "\ufeff",
+        '{"n": [{"a": 1},{', '{"text": "\\ud83d"}', '"}\n{"', '{"n": {}']  # fmt: skip
+
+
+@examples(500)
+@given(
+    parts=st.lists(st.sampled_from(TORN), max_size=10),
+    field=st.sampled_from(["text", "u.text", "n"]),
+    errors=st.sampled_from(["strict", "skip", "replace"]),
+    bad=st.sampled_from([b"", b"", b"", b"\xff"]),
+)
+@example(parts=['{"text": "a", "n": {}', "\n", '{"text": "b"}'], field="text", errors="strict", bad=b"")
+@example(parts=['{"text": "a"}{"text": "b"}', "\n", "{}"], field="text", errors="strict", bad=b"")
+@example(
+    parts=['{"text": "a"} {"text": "b"}', "\n", '{"text": [{}', "\n", '{"text": "b"}]}'],
+    field="text",
+    errors="skip",
+    bad=b"",
+)
+def test_a_block_is_what_its_lines_are(parts: list[str], field: str, errors: str, bad: bytes) -> None:
+    """Documents, what is left out, and what is said of the first line that is wrong."""
+    data = bad.join(part.encode() for part in parts)
+
+    def outcome() -> Any:
+        try:
+            found = line_parser.parse_lines(data, field=field, errors=errors, at_start=True)
+        except line_parser.BadLine as problem:
+            return problem.row, problem.what, problem.do
+        return found.text, list(found.offsets), list(found.rows), found.bad, found.lines
+
+    together = outcome()
+    with mock.patch.object(line_parser, "_as_one_block", return_value=None):
+        assert outcome() == together
 
 
 @pytest.mark.parametrize("name", PACKERS)

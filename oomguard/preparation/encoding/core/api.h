@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#define OG_ABI 5 /* another number: native.py and the library do not belong together */
+#define OG_ABI 6 /* another number: native.py and the library do not belong together */
 #define OG_EXPORT __attribute__((visibility("default")))
 
 enum og_family { OG_R50K, OG_CL100K, OG_O200K };
@@ -88,5 +88,15 @@ OG_EXPORT uint64_t og_utf8_prefix(const uint8_t *text, uint64_t size);
 /* Whether something behind `from` might not be NFC, or is ill-formed: the first such stretch is begin..end, and can be
  * normalized by itself. `from`: 0, or where a stretch ended. */
 OG_EXPORT int og_nfc_find(const uint8_t *text, uint64_t size, uint64_t from, uint64_t *begin, uint64_t *end);
+
+/* How many lines there are, if each of them, without its LF or CR LF, begins with { and ends with }; else 0. */
+OG_EXPORT uint64_t og_json_lines(const uint8_t *text, uint64_t size);
+OG_EXPORT uint64_t og_line_feeds(const uint8_t *text, uint64_t size);
+/* `count` strings of JSON, each in its quotes and one right behind the other, as what they say, and where each begins:
+ * int64[count + 1]. room: of `text`, at least `size`; what is written there beyond the last string means nothing. The json is
+ * well-formed UTF-8, and so is the text. Gives 0, and anything in text and offsets, for what is not so many strings, and for
+ * a surrogate that is alone; else 1. */
+OG_EXPORT int og_json_strings(const uint8_t *json, uint64_t size, uint8_t *text, uint64_t room, int64_t *offsets,
+                              uint64_t count);
 
 #endif
