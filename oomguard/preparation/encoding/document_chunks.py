@@ -10,18 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from oomguard.preparation.encoding.chunk_problems import PROBLEMS, as_far_as, bad_input, problem_with
 from oomguard.preparation.encoding.tokenizers import BadUtf8
-from oomguard.preparation.engines.allocators import give_back
+from oomguard.preparation.engines.allocators import give_back_after
 from oomguard.preparation.engines.messages import Encoded, EncodeTask
-from oomguard.units import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from oomguard.preparation.encoding.chunk_tools import ChunkTools
 
-# Of Parquet. Blocks of such pages, each a little longer or shorter than the one before, leave holes in malloc's heap of
-# 10 MiB and more; to give these back takes 5 % of the time, and half of it with pages of 3 MiB, which leave less.
-_LARGE_PAGE = 4 * MIB
 _LINE_END = re.compile(rb"\n")
 
 
@@ -122,8 +118,7 @@ class DocumentChunks:
             bad = bad_input(task, problem)
             return as_far_as(bad, self._end_documents(answer)) if self._tools.config.to_the_fault else bad
         finally:
-            if task.size >= _LARGE_PAGE:
-                give_back()
+            give_back_after(task.size)
         return self._end_documents(answer)
 
     def _documents_answer(
