@@ -125,12 +125,17 @@ faults: $(READY) ## each feature under each fault, 600 rounds, then planted link
 	$(RUN) -m tests.faults.campaign --rounds 600
 	$(RUN) -m tests.faults.planted --rounds 1000
 
-bench: $(READY) .venv-bench/ready ## oomguard beside its rivals, answers checked; writes benchmarks/record
+bench: $(READY) .venv-bench/ready .venv-bench-tokenizers/ready ## oomguard beside its rivals, answers checked; writes benchmarks/record
 	$(RUN) -m benchmarks.compare --write-readme
 
 .venv-bench/ready:
 	$(PYTHON) -m venv .venv-bench
 	.venv-bench/bin/pip install --quiet --disable-pip-version-check 'datatrove[processing]' tokenizers orjson
+	@touch $@
+
+.venv-bench-tokenizers/ready:
+	$(PYTHON) -m venv .venv-bench-tokenizers
+	.venv-bench-tokenizers/bin/pip install --quiet --disable-pip-version-check --pre 'tokenizers>=1.0.0rc3' numpy
 	@touch $@
 
 campaign: $(READY) ## 1 GB and 15 GB of text under 512M and 256M (30 GB of disk, 10 minutes)

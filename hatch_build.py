@@ -1,7 +1,8 @@
 """Builds the encoder core into the wheel, or in place for an editable install; `python hatch_build.py` does the latter.
 
 The compiler is $OOMGUARD_CC, else $CC, else cc, else the one of the package ziglang if it is installed (OOMGUARD_CC=zig
-asks for that one). Without a compiler the wheel is pure and oomguard encodes with tiktoken, which it says.
+asks for that one, and pip then brings it). Without a compiler the wheel is pure and oomguard encodes with tiktoken,
+which it says.
 OOMGUARD_WHEEL=x86_64-linux-gnu.2.17 (a target of zig) crosses to another machine and tags the wheel for PyPI.
 """
 
@@ -27,7 +28,7 @@ except ImportError:  # run by hand, where hatchling is not installed
 PACKAGE = Path("oomguard", "preparation", "encoding")
 SOURCE = PACKAGE / "core"
 LIBRARY = PACKAGE / "libcore.so.1"  # not .so alone: that would be the name of a module of Python
-ONCE = ["pretoken", "cache", "merge", "vocabulary", "encode", "json"]
+ONCE = ["pretoken", "cache", "merge", "vocabulary", "encode", "nfc", "json"]
 # Compiled once for each kind of processor; what differs is classify.h, find_way() and find_lowest() alone.
 TIERED = ["scan_r50k", "scan_cl100k", "scan_o200k", "look_up", "merge_short"]
 TIERS = {
@@ -92,6 +93,10 @@ def compile_core(
 
 class CustomBuildHook(BuildHookInterface):  # type: ignore[type-arg,misc,unused-ignore]
     """What hatchling calls before it packs a wheel."""
+
+    def dependencies(self) -> list[str]:
+        """What pip is to install for the build alone: there, nothing that is installed already can be imported."""
+        return ["ziglang"] if os.environ.get("OOMGUARD_CC") == "zig" else []
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile into the tree; a wheel is tagged for this platform, as nothing of Python's ABI is used."""

@@ -5,7 +5,8 @@ one process of the run, two, or all at a random moment, start the same command a
 until one ends, and compare. A run has a supervisor (the process that was started), a reaper, the job itself, workers
 and perhaps a stream reader. Without a worker or a reader the run goes on, and its result counts; whatever else is
 killed, it ends, and two seconds after its supervisor has ended no process of it may live. After each trial no cgroup of
-it may be left. A checkpoint every 10 s would let most kills find nothing to go on from, so the runs are
+it may be left. Each start has a random number of CPUs, so that a run begun with one worker goes on with two, and the
+other way. A checkpoint every 10 s would let most kills find nothing to go on from, so the runs are
 told to make one every 0.5 s (--checkpoint-seconds; 0 leaves it as it is); the output says how many kills found one.
 
     python -m benchmarks.kill_campaign --size 1GB --kills 50
@@ -57,6 +58,7 @@ class Job:
     child: subprocess.Popen[bytes]
     mark: bytes
     log: Path
+    cpus: int
 
     def said(self) -> str:
         return self.log.read_text(errors="replace")[-2000:]
@@ -67,7 +69,10 @@ def start(source: Path, out: Path, token_format: str, asked: argparse.Namespace)
     program = (
         ["-c", WITH_CHECKPOINTS, str(asked.checkpoint_seconds)] if asked.checkpoint_seconds else ["-m", "oomguard"]
     )
-    command = [sys.executable, *program, "run", "--max-rss", asked.budget, "prepare", str(source), "--out", str(out)]
+    there = sorted(os.sched_getaffinity(0))
+    cpus = asked.dice.sample(there, asked.dice.randint(1, len(there)))
+    command = ["taskset", "--cpu-list", ",".join(map(str, cpus)), sys.executable, *program]
+    command += ["run", "--max-rss", asked.budget, "prepare", str(source), "--out", str(out)]
     command += ["--format", token_format, "--separator", "\n\n", "--quiet", *asked.more]
     command += ["--shard-tokens", str(asked.shard_tokens)] if token_format != "nanogpt" else []
     value = secrets.token_hex(8)
@@ -76,7 +81,7 @@ def start(source: Path, out: Path, token_format: str, asked: argparse.Namespace)
     with log.open("wb") as file:
         child = subprocess.Popen(command, stdout=file, stderr=file, env=environment, start_new_session=True)
     asked.started.add(child.pid)
-    return Job(child, f"OOMGUARD_CAMPAIGN={value}".encode(), log)
+    return Job(child, f"OOMGUARD_CAMPAIGN={value}".encode(), log, len(cpus))
 
 
 def shards(out: Path) -> dict[str, str]:
@@ -143,6 +148,7 @@ def trial(
         "kills": 0,
         "moments": [],
         "resumable": 0,
+        "cpus": [],
         "processes_left": 0,
         "problem": "",
     }
@@ -150,6 +156,7 @@ def trial(
         out = Path(folder, "tokens")
         for attempt in range(100):
             job = start(source, out, token_format, asked)
+            result["cpus"].append(job.cpus)
             moment = dice.uniform(0.02, seconds) if attempt == 0 or dice.random() < 0.5 else None
             patience = 60 + 20 * seconds
             killed: list[str] = []
@@ -216,24 +223,27 @@ def main() -> None:
     truths = {token_format: undisturbed(source, token_format, asked) for token_format in asked.format or FORMATS}
     for token_format, (truth, seconds) in truths.items():
         print(f"{token_format}: undisturbed {seconds:.1f} s, {len(truth)} files", flush=True)
-    kills = resumable = bad = turn = 0
+    kills = resumable = bad = turn = others = 0
     while kills < asked.kills and bad < MOST_PROBLEMS:
         token_format = list(truths)[turn % len(truths)]
         result = trial(source, token_format, *truths[token_format], asked)
         turn += 1
         kills += result["kills"]
         resumable += result["resumable"]
+        others += bool(result["resumable"]) and len(set(result["cpus"])) > 1
         left = cgroups_of_runs(asked.started)
         good = not (result["problem"] or result["processes_left"] or left)
         bad += not good
         print(
             f"{kills:3} kills; {token_format}: killed {', '.join(result['moments'])}; "
-            f"{result['resumable']} with work to go on from; then {result['problem'] or 'identical'}; "
+            f"{result['resumable']} with work to go on from; CPUs {', '.join(map(str, result['cpus']))}; "
+            f"then {result['problem'] or 'identical'}; "
             f"processes left {result['processes_left']}, cgroups left {len(left)}",
             flush=True,
         )
     print(
-        f"{kills} kills in {turn} runs, {resumable} of them with work to go on from: "
+        f"{kills} kills in {turn} runs, {resumable} of them with work to go on from, {others} runs with another number "
+        "of CPUs then: "
         f"{turn - bad} runs ended identical and left nothing, {bad} did not"
     )
     sys.exit(1 if bad or kills < asked.kills else 0)

@@ -42,7 +42,8 @@ def new_record() -> Path:
 
 
 def _version(package: str) -> str | None:
-    for python in (sys.executable, str(venv(".venv-bench"))):
+    pythons = [sys.executable, str(venv(".venv-bench")), str(venv(".venv-bench-tokenizers"))]
+    for python in reversed(pythons) if package == "tokenizers" else pythons:
         code = f"from importlib.metadata import version; print(version('{package}'))"
         try:
             done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
@@ -54,9 +55,9 @@ def _version(package: str) -> str | None:
 
 
 def venv(name: str) -> Path:
-    """The Python of an environment of the project's; $OOMGUARD_BENCH_VENV is another place for .venv-bench."""
-    folder = os.environ.get("OOMGUARD_BENCH_VENV") or ROOT / name
-    return Path(folder, "bin", "python")
+    """The Python of an environment; $OOMGUARD_BENCH_VENV stands for .venv-bench, and others lie beside it."""
+    first = os.environ.get("OOMGUARD_BENCH_VENV") or str(ROOT / ".venv-bench")
+    return Path(first + name.removeprefix(".venv-bench"), "bin", "python")
 
 
 def append_rows(file: Path, rows: list[dict[str, Any]]) -> None:

@@ -4,17 +4,17 @@ OomguardError           what happened, and what to do next
 ├── BadInput            the data cannot be used as it is: file, position, reason
 ├── BudgetExceeded      the children of this process were ended at their budget
 ├── BudgetTooSmall      the job does not fit in the memory it was given
-├── CannotStart         the command of a run is not there, or cannot be executed
+├── CannotStart         the command of a run does not exist, or cannot be executed
 ├── Changed             what is on disk was made from another input, with other options
 ├── InUse               another run works in the same folder
 ├── MissingExtra        an optional part of oomguard is not installed
 ├── NeedsPrivilege      the kernel answered EPERM or EACCES
 ├── NotOurs             as root: a file or folder is another user's, and is not written
 ├── NothingFound        the request is fine, but there is nothing to work on
-├── Stopped             the user or a signal ended it; what was done is kept
+├── Stopped             the user or a signal ended it; work already done is kept
 ├── SwapFailed          a step of making or removing swap failed; what went before is undone
 ├── SwapRefused         swap cannot, or should not, be made or removed there; nothing was changed
-├── Unreachable         a server does not give an input; what was done is kept
+├── Unreachable         a server does not deliver an input; work already done is kept
 └── WorkerFailed        a helper process ended when it should not have
 """
 
@@ -71,7 +71,7 @@ class BudgetExceeded(OomguardError):
 class BudgetTooSmall(OomguardError):
     """The job does not fit in the memory it was given.
 
-    alone: bytes that would have to be free for one document, where that is what does not fit.
+    `alone`, if a single document does not fit: the bytes that it needs to be free.
     """
 
     def __init__(self, what: str, *, do: str, alone: int | None = None) -> None:
@@ -80,7 +80,7 @@ class BudgetTooSmall(OomguardError):
 
 
 class CannotStart(OomguardError):
-    """The command of a run is not there, or cannot be executed. Its exit status is that of a shell."""
+    """The command of a run does not exist, or cannot be executed. The exit status is that of a shell."""
 
     def __init__(self, command: str, number: int) -> None:
         missing = number in (errno.ENOENT, errno.ENOTDIR)
@@ -123,7 +123,7 @@ class NothingFound(OomguardError):
 
 
 class Stopped(OomguardError):
-    """Ended by the user or a signal; what was done is kept. The status is a shell's: 128 plus the signal's number."""
+    """Ended by the user or a signal; work already done is kept. The status is a shell's: 128 plus the signal."""
 
     exit_status = 130
 
@@ -137,7 +137,7 @@ class SwapRefused(OomguardError):
 
 
 class Unreachable(OomguardError):
-    """A server does not give an input; what was done is kept."""
+    """A server does not deliver an input; work already done is kept."""
 
 
 class WorkerFailed(OomguardError):
@@ -158,7 +158,7 @@ def explain(error: BaseException) -> OomguardError | None:
         return error
     if isinstance(error, OSError):
         if isinstance(error, FileNotFoundError) and _is_nowhere():
-            return OomguardError("the current folder is gone", do="cd to a folder that is there, such as cd ~")
+            return OomguardError("the current folder is gone", do="cd to a folder that exists, such as cd ~")
         where = f": {error.filename}" if error.filename else ""
         has_no_proc = isinstance(error, FileNotFoundError) and error.filename in ("/proc/self/stat", "/proc/self")
         do = "mount -t proc proc /proc" if has_no_proc else _DO.get(error.errno or 0, "ulimit -a; df -h")

@@ -30,6 +30,8 @@ register_profiles()
 SCREENS = Path(__file__).parent / "screens"
 # Whoever asks for one of these starts processes, makes a large corpus, or draws pages.
 SLOW_FIXTURES = {"browser", "corpus", "oomguard"}
+# Made once for a module, in seconds: all tests of a module that use one run in one worker.
+MADE_ONCE = {"begun", "browser", "skewed", "undisturbed"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -53,6 +55,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("slow")
         if "machine" in fixtures:
             item.add_marker("vm")
+        if (made_once := fixtures & MADE_ONCE) and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}, {min(made_once)}"))
         if needs_the_machine(item):
             item.add_marker(pytest.mark.xdist_group("the machine"))  # one at a time, also with -n
     items.sort(key=needs_the_machine)  # those last: when no other worker has anything left to do beside them

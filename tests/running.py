@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 import oomguard
-from tests.warm import run_warm
+from tests.warm import run_warm, text_of
 
 _ROOT = str(Path(oomguard.__file__).parents[1])
 _PATIENCE_SECONDS = 120
@@ -21,19 +21,21 @@ START = {"how": "warm"}
 
 
 def run_oomguard(
-    *arguments: str, cwd: Path, env: dict[str, str] | None = None, stdin: str = ""
+    *arguments: str, cwd: Path, env: dict[str, str] | None = None, stdin: str | bytes = ""
 ) -> subprocess.CompletedProcess[str]:
     """Run the command and wait for it.
 
     In a fork of a process that has imported it, which takes half the time; not where START says otherwise, nor with an
     `env` of its own, some of which is read when Typer is imported.
     """
+    given = stdin.encode() if isinstance(stdin, str) else stdin
     if START["how"] == "warm" and env is None:
-        return run_warm(arguments, cwd=cwd, env=_environment(None), stdin=stdin, timeout=_PATIENCE_SECONDS)
-    return subprocess.run(
+        return run_warm(arguments, cwd=cwd, env=_environment(None), stdin=given, timeout=_PATIENCE_SECONDS)
+    done = subprocess.run(
         [sys.executable, "-m", "oomguard", *arguments],
-        cwd=cwd, env=_environment(env), input=stdin, capture_output=True, text=True, timeout=_PATIENCE_SECONDS, check=False,
+        cwd=cwd, env=_environment(env), input=given, capture_output=True, timeout=_PATIENCE_SECONDS, check=False,
     )  # fmt: skip
+    return subprocess.CompletedProcess(done.args, done.returncode, text_of(done.stdout), text_of(done.stderr))
 
 
 def changed_program(

@@ -122,6 +122,14 @@ def _fortunes(stream: ByteStream, room: Room, *, offset: int, fortune: int) -> I
 '''
 
 
+def test_no_input_format_has_a_name_by_which_it_is_not_found() -> None:
+    folder = ROOT / "preparation/reading"
+    lost = [
+        file.name for file in folder.glob("*.py") if file.read_text().count("\nKIND = ") and "_format" not in file.stem
+    ]
+    assert lost == []
+
+
 @pytest.fixture
 def scratch(tmp_path: Path) -> Path:
     """A copy of the package, of links, to put a file into."""
@@ -151,7 +159,7 @@ def test_a_killer_is_one_file(scratch: Path) -> None:
     before = run(ROOT.parent, "diagnose", str(log)).stdout
     assert "killed by  bustd" not in before
     after = run(scratch, "diagnose", str(log)).stdout
-    assert after.startswith("killed by  bustd, Nov 20 10:00:01: proved by its log; it ends the largest")
+    assert after.startswith("killed by  bustd, Nov 20 10:00:01: proved by the log; it ends the largest")
     assert "python3 (pid 4321)" in after
 
 

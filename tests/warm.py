@@ -24,7 +24,7 @@ _server: tuple[socket.socket, subprocess.Popen[bytes]] | None = None
 
 
 def run_warm(
-    arguments: tuple[str, ...], *, cwd: Path, env: dict[str, str], stdin: str, timeout: float
+    arguments: tuple[str, ...], *, cwd: Path, env: dict[str, str], stdin: bytes, timeout: float
 ) -> subprocess.CompletedProcess[str]:
     """As subprocess.run() of `python -m oomguard` with its output captured. `env` is all of its environment."""
     with _temporary(stdin) as given, _temporary() as out, _temporary() as err:
@@ -49,13 +49,18 @@ def run_warm(
         texts = []
         for each in (out, err):
             each.seek(0)
-            texts.append(each.read().decode().replace("\r\n", "\n"))
+            texts.append(text_of(each.read()))
     return subprocess.CompletedProcess(["oomguard", *arguments], status, *texts)
 
 
-def _temporary(text: str = "") -> Any:
+def text_of(output: bytes) -> str:
+    """As subprocess gives it where text is asked for."""
+    return output.decode().replace("\r\n", "\n")
+
+
+def _temporary(data: bytes = b"") -> Any:
     file = tempfile.TemporaryFile()  # noqa: SIM115 - its user closes it
-    file.write(text.encode())
+    file.write(data)
     file.seek(0)
     return file
 

@@ -28,7 +28,7 @@ else
 fi
 for splitter in "0 0" "1 2" "1 0" "1 1" "2 0" "2 5"; do
     set -- $splitter
-    ranks=$root/oomguard/vocab/r50k_base.tiktoken
+    ranks=$root/oomguard/preparation/encoding/vocab/r50k_base.tiktoken
     if [ "$compiler" = clang ]; then
         OOMGUARD_FUZZ_RANKS=$ranks OOMGUARD_FUZZ_FAMILY=$1 OOMGUARD_FUZZ_SWITCHES=$2 \
             "$work/fuzz" -max_total_time="$seconds" -max_len=1500 -timeout=60 -artifact_prefix="$root/"

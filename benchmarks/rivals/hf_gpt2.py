@@ -1,4 +1,4 @@
-"""GPT-2 for Hugging Face's tokenizers, from tiktoken's ranks: no network needed.
+"""GPT-2 as a tokenizer.json of Hugging Face's tokenizers (0.20 on, and 1.0), from tiktoken's ranks: no network needed.
 
 The merges follow from the ranks: encode each token with the tokens before it only, until two parts are left; those two
 are its merge. Source: tiktoken's ranks are numbered in the order of GPT-2's merges.
@@ -7,12 +7,12 @@ are its merge. Source: tiktoken's ranks are numbered in the order of GPT-2's mer
 from __future__ import annotations
 
 import base64
+import json
 import os
 from itertools import pairwise
 from pathlib import Path
 
 from common import RANKS
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 
 def write_tokenizer(path: Path) -> None:
@@ -37,8 +37,14 @@ def write_tokenizer(path: Path) -> None:
         if len(parts) == 2:
             merges.append((text(parts[0]), text(parts[1])))
     vocabulary = {text(token): rank for token, rank in ranks.items()} | {"<|endoftext|>": 50256}
-    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.save(f"{path}.{os.getpid()}")
-    Path(f"{path}.{os.getpid()}").replace(path)
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    tokenizer = {
+        "version": "1.0",
+        "added_tokens": [],
+        "pre_tokenizer": byte_level,
+        "decoder": byte_level,
+        "model": {"type": "BPE", "vocab": vocabulary, "merges": merges},
+    }
+    part = Path(f"{path}.{os.getpid()}")
+    part.write_text(json.dumps(tokenizer))
+    part.replace(path)

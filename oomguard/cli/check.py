@@ -27,7 +27,8 @@ def check_command(
         Path | None, typer.Argument(metavar="SCRIPT", help="A Python script or a notebook. It is read, never run.")
     ] = None,
     module: Annotated[
-        str | None, typer.Option("-m", metavar="NAME", help="In place of SCRIPT: what `python -m NAME` would run here.")
+        str | None,
+        typer.Option("-m", metavar="NAME", help="Check what `python -m NAME` would run here, in place of SCRIPT."),
     ] = None,
     data: Annotated[
         str | None,
@@ -48,11 +49,11 @@ def check_command(
             help="For CI: exit with 1 only if a finding is not in FILE. If FILE does not exist, it is written.",
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Find the lines of a script that hold its input in memory.
 
-    For each: why, how much, and what to write instead.
+    For each line it shows why, how much memory it takes, and what to write instead.
 
     Exit status: 0 it fits, 1 it does not, 2 an error, 3 it cannot say, because some line could not be
     analyzed.

@@ -11,11 +11,14 @@ import shutil
 from collections import UserDict
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import typer
 import typer.main
 from typer.core import TyperCommand, TyperGroup
+
+from oomguard.cli.console import OWN_FAILURE
+from oomguard.errors import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +28,7 @@ SETTINGS = {
     "help_option_names": ["-h", "--help"],
     "terminal_width": min(max(shutil.get_terminal_size().columns, 40), 100),
 }
+_WRONG_ARGUMENTS = 2
 _AFTER_DASHES = "oomguard.after_dashes"  # in the context's meta
 
 
@@ -69,6 +73,16 @@ def at_least(least: int, metavar: str, help_text: str, *names: str, most: int | 
 
     kind = typer.Option if names else typer.Argument
     return kind(*names, metavar=metavar, callback=check, help=help_text)
+
+
+def refuse(what: str, *, do: str, of_a_program: bool = False) -> NoReturn:
+    """Refuse arguments whose remedy is known: `do` takes the place of the command's --help.
+
+    `of_a_program`: for run and profile, where any status but one may be the program's own. Raises: BadInput.
+    """
+    error = BadInput(what, do=do)
+    error.exit_status = OWN_FAILURE if of_a_program else _WRONG_ARGUMENTS
+    raise error
 
 
 class _Styled:

@@ -34,9 +34,11 @@ def convert_command(
     ] = None,
     last_shard: Annotated[
         str,
-        choice(("keep", "fold"), "A last shard that is not full: keep it; or fold it into the shard before."),
+        choice(
+            ("keep", "fold"), "What to do with a last shard that is not full: keep it, or fold it into the one before."
+        ),
     ] = "keep",
-    name: Annotated[str | None, typer.Option(metavar="NAME", help="What the shards' names begin with.")] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="First part of the shards' names.")] = None,
     encoding: _Encoding = None,
     eot_token: Annotated[
         int | None,
@@ -44,12 +46,12 @@ def convert_command(
     ] = None,
     lossy: Annotated[bool, typer.Option("--lossy", help="Allow what the format cannot keep to be lost.")] = False,
     restart: Annotated[bool, typer.Option("--restart", help="Start over instead of resuming.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Write shards again in another format, without tokenizing.
+    """Convert shards to another format, without tokenizing again.
 
-    The tokens and document ends are the same. What a format cannot keep is refused without --lossy. After a stop or a
-    kill the same command resumes where it was.
+    The tokens and document ends are the same. A conversion that would lose something is refused
+    without --lossy. After a stop or a kill the same command resumes where it left off.
 
     Example: oomguard convert data/mine --format megatron
     """
@@ -97,13 +99,13 @@ def inspect_command(
     split: Annotated[
         str | None, choice(("train", "val"), "With --token N: the split that it is counted in. Default: train.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Say what a folder of shards holds, and check it.
+    """Show what a folder of shards holds, and check it.
 
-    With --token or --document: where a token or a document came from. Else:
-    tokens, documents, ids that the tokenizer does not have, sha256 against the manifest, the first document as text.
-    Exit status 1 if an id is out of range or a file is not as it was written.
+    With --token or --document it shows where a token or a document came from; otherwise tokens, documents, ids that
+    the tokenizer does not have, sha256 against the manifest, and the first document as text. Exit status 1 if an id is
+    out of range or a file differs from the manifest.
 
     Example: oomguard inspect data/mine
     """

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from oomguard.cli.commands import refuse
+
 if TYPE_CHECKING:
     from oomguard.diagnosis.hook import Shell
 
@@ -47,7 +49,7 @@ def diagnose_command(
         bool,
         typer.Option(
             "--redact",
-            help="For sharing: hosts, users, paths, command lines and container ids become labels, the same "
+            help="For sharing: hosts, users, paths, command lines and container ids become labels, and the same "
             "name always gets the same label. Process names stay.",
         ),
     ] = False,
@@ -100,7 +102,7 @@ def _version() -> str:
 
 def _known(shell: str | None) -> str | None:
     if shell not in (None, "bash", "zsh", "fish"):
-        raise typer.BadParameter(f"{shell!r} is not one of bash, zsh, fish")
+        refuse(f'there is no hook for "{shell}"', do="oomguard hook bash (or zsh, or fish)")
     return shell
 
 

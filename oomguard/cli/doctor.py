@@ -16,7 +16,7 @@ def doctor_command(
     clean: Annotated[
         bool, typer.Option("--clean", help="End processes left behind by runs that were killed, and exit.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Check this machine's memory settings before a big job.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,9 @@ from oomguard.cli.showing import show
 from oomguard.errors import BadInput
 from oomguard.preparation.shuffle_rules import LARGEST_SEED
 from oomguard.preparation.writing.formats.table import FORMATS
+
+# Remedies that a run has and plan, which needs an input without faults, has not.
+_OF_PREPARE = re.compile(r"--(?:errors|bad-files|input-encoding|newlines)\b")
 
 
 def plan_command(
@@ -33,7 +37,7 @@ def plan_command(
     pattern: Annotated[str | None, PATTERN] = None,
     eot_token: Annotated[str | None, EOT_TOKEN] = None,
     workers: Annotated[int | None, at_least(1, "N", "Worker processes.", "--workers")] = None,
-    separator: Annotated[str, typer.Option(metavar="TEXT", help="What divides documents in a text file.")] = "",
+    separator: Annotated[str, typer.Option(metavar="TEXT", help="Document separator for text files.")] = "",
     text_field: Annotated[
         str | None, typer.Option(metavar="NAME", help="The field or column with the text. Default: text.")
     ] = None,
@@ -41,25 +45,26 @@ def plan_command(
         str,
         choice(
             ("auto", "text", "jsonl", "parquet"),
-            "What all inputs are, whatever their names. auto: by name, else by the first bytes.",
+            "Format of all inputs, whatever their names. auto: by name, else by the first bytes.",
         ),
     ] = "auto",
     subset: Annotated[str | None, typer.Option(metavar="NAME", help="As for prepare.")] = None,
     shuffle: Annotated[
         int | None, at_least(0, "SEED", "Shuffle the documents across all inputs.", "--shuffle", most=LARGEST_SEED)
     ] = None,
-    calibrate: Annotated[
+    untried: Annotated[
         bool,
         typer.Option(
-            "--calibration/--no-calibration",
-            help="Try the job first, on all of a small input or on parts of a larger one.",
+            "--no-calibration",
+            help="Do not try the job. Default: try all of a small input, and parts of a larger one.",
         ),
-    ] = True,
+    ] = False,
+    _tried: Annotated[bool, typer.Option("--calibration", hidden=True, help="The default.")] = True,  # of 0.1
     cluster: Annotated[
         str | None, choice(("ray", "slurm"), "Plan for a cluster; --max-rss and --workers are for each task.")
     ] = None,
     nodes: Annotated[int | None, at_least(1, "N", "Nodes of the cluster, each like this machine.", "--nodes")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Estimate tokens, disk, memory and time of a prepare job.
 
@@ -96,7 +101,12 @@ def plan_command(
     asked = None
     if cluster is not None and nodes is not None:
         asked = ClusterAsked(engine=cluster, nodes=nodes)
-    result = plan(options, max_rss=budget, calibrate=calibrate, cluster=asked)
+    try:
+        result = plan(options, max_rss=budget, calibrate=not untried, cluster=asked)
+    except BadInput as error:
+        if _OF_PREPARE.search(error.do):
+            error.do += ": options of prepare, which plan does not take"
+        raise
     show(result, as_json=as_json)
     if not result.is_possible:
         raise typer.Exit(1)

@@ -71,7 +71,9 @@ def prepare_command(
     ] = None,
     last_shard: Annotated[
         str,
-        choice(("keep", "fold"), "A last shard that is not full: keep it; or fold it into the shard before."),
+        choice(
+            ("keep", "fold"), "What to do with a last shard that is not full: keep it, or fold it into the one before."
+        ),
     ] = "keep",
     shuffle: Annotated[
         int | None,
@@ -105,18 +107,18 @@ def prepare_command(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="What the shards' names begin with. Default: edufineweb (npy), fineweb (llmc), tokens (olmo).",
+            help="First part of the shards' names. Default: edufineweb (npy), fineweb (llmc), tokens (olmo).",
         ),
     ] = None,
     separator: Annotated[
         str,
-        typer.Option(metavar="TEXT", help=r"What divides documents in a text file, such as '<|endoftext|>' or '\n\n'."),
+        typer.Option(metavar="TEXT", help=r"Document separator for text files, such as '<|endoftext|>' or '\n\n'."),
     ] = "",
     text_field: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="The field or column with the text: NAME, a.b (nested), a|b (the first that is there); "
+            help="The field or column with the text: NAME, a.b (nested), a|b (the first that exists); "
             "GLOB=NAME for the inputs that match GLOB; repeat it for others. Default: text.",
         ),
     ] = None,
@@ -132,12 +134,13 @@ def prepare_command(
     ] = None,
     input_format: Annotated[
         str,
-        choice(FORMATS_READ, "What all inputs are, whatever their names. auto: by name, else by the first bytes."),
+        choice(FORMATS_READ, "Format of all inputs, whatever their names. auto: by name, else by the first bytes."),
     ] = "auto",
     input_encoding: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="What text, jsonl, json, csv and tsv are written in, such as latin-1. Default: utf-8."
+            metavar="NAME",
+            help="Character encoding of text, jsonl, json, csv and tsv, such as latin-1. Default: utf-8.",
         ),
     ] = None,
     eot: Annotated[
@@ -185,7 +188,7 @@ def prepare_command(
     enforce: Annotated[str | None, ENFORCE] = None,
     allow_swap: Annotated[str | None, ALLOW_SWAP] = None,
     report: Annotated[str | None, REPORT] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress on standard error.")] = False,
     progress: Annotated[
         str, choice(("auto", "json"), "Progress on standard error; json: one object per second, for programs.")
@@ -200,7 +203,7 @@ def prepare_command(
         Path | None, typer.Option(metavar="FILE", help="Do the job in FILE, which --job-only wrote.")
     ] = None,
     unit_size: Annotated[
-        str | None, typer.Option(metavar="SIZE", help="How much text a unit has. Default: 256M.")
+        str | None, typer.Option(metavar="SIZE", help="Amount of text in each unit. Default: 256M.")
     ] = None,
     cluster: Annotated[
         str | None,
@@ -228,7 +231,7 @@ def prepare_command(
 ) -> None:
     """Turn a corpus into training shards in bounded memory.
 
-    The tokens are exactly tiktoken's. After a stop, a kill or a full disk the same command resumes where it was.
+    The tokens are exactly tiktoken's. After a stop, a kill or a full disk the same command resumes where it left off.
 
     Example: oomguard prepare --max-rss 12G train.txt --out data/mine
     """

@@ -105,7 +105,7 @@ class _Reporter:
         """Say what is read, under which budget, and what enforces it."""
         enforced = _MEASURED if budget.enforced_by == "measurement" else f"enforced by {budget.enforced_by}"
         workers = f"{job.budget.workers} {'worker' if job.budget.workers == 1 else 'workers'}"
-        engine = "" if job.needs.native else " with tiktoken, some 30 times slower: the native core was not built here"
+        engine = "" if job.needs.native else f" with {job.resolved.spec.reference}, some 30 times slower"
         say(f"budget {format_size(budget.limit)} ({budget.explanation}), {enforced}; {workers}{engine}", wrap=False)
         if budget.enforced_by == "measurement" and not budget.notes:
             say("note: oomguard run --max-rss SIZE prepare ... lets the kernel enforce a budget", wrap=False)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from oomguard.cli.commands import Command, RunsProgram, at_least, choice, job_index, program_of
+from oomguard.cli.commands import Command, RunsProgram, at_least, choice, job_index, program_of, refuse
 from oomguard.cli.showing import show, write_page
 from oomguard.supervision.options import CHOICES, OLD_NAMES
 
@@ -75,7 +76,7 @@ def profile_command(
     """Measure a program's memory, and which lines take it.
 
     All its processes are counted together. The profile goes to standard error, since standard output is the program's
-    own. Exit status: the program's own; 124 if that is 0 and the peak exceeded --fail-over; else as for run.
+    own. Exit status: the program's own; 124 if that is 0 and the peak exceeded --fail-over; otherwise as for run.
 
     Example: oomguard profile -- python prepare.py
 
@@ -91,7 +92,11 @@ def profile_command(
     job = context.meta.get(_PREPARE)
     command = job if job is not None else program_of(context)
     if unread:
-        context.fail(f"{unread[0]!r} is not one of oomguard's jobs. To profile your own program: -- {' '.join(unread)}")
+        refuse(
+            f'"{unread[0]}" is not a job of oomguard; a program of yours belongs after --',
+            do=f"oomguard profile -- {shlex.join(unread)}",
+            of_a_program=True,
+        )
     if command is None and pid is None:
         context.fail("nothing to profile: give -- PROGRAM, prepare FILE, or --pid PID")
     if command is not None and pid is not None:
@@ -123,7 +128,7 @@ def report_command(
         Path | None,
         typer.Option("--diff", metavar="FILE", help="A later recording of the same program, to show what changed."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Show a recorded profile again.
 

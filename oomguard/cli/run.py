@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from typing import Annotated, Any, ClassVar
 
 import typer
 
-from oomguard.cli.commands import Group, RunsProgram, at_least, program_of
+from oomguard.cli.commands import Group, RunsProgram, at_least, program_of, refuse
 from oomguard.cli.run_flags import (
     ALLOW_SWAP,
     ENFORCE,
@@ -34,7 +35,12 @@ class _RunGroup(RunsProgram, Group):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find our job, or say how a program is run."""
         if args[0] not in self.commands:
-            ctx.fail(f"{args[0]!r} is not one of oomguard's jobs. To run your program: -- {' '.join(args)}")
+            size = ctx.params.get("max_rss") or "SIZE"
+            refuse(
+                f'"{args[0]}" is not a job of oomguard; a program of yours belongs after --',
+                do=f"oomguard run --max-rss {shlex.quote(size)} -- {shlex.join(args)}",
+                of_a_program=True,
+            )
         return super().resolve_command(ctx, args)
 
 
@@ -59,7 +65,7 @@ def run_callback(
     """Run a program or an oomguard job under a memory budget.
 
     At the budget the program is frozen and its stacks are read: you see the line of code, its arguments, and how far
-    it was in its input. Exit status: the program's own; 137 stopped at the budget; 125 oomguard failed; 126 the
+    it had read its input. Exit status: the program's own; 137 stopped at the budget; 125 oomguard failed; 126 the
     program cannot be run; 127 it is not found; 128+N killed by signal N.
 
     Example: oomguard run --max-rss 12G -- python prepare.py
@@ -91,7 +97,8 @@ def run_callback(
     if flags.max_rss is None:
         from oomguard.cli.run_flags import need_max_rss
 
-        raise typer.BadParameter(need_max_rss(command), param_hint="--max-rss")
+        what, do = need_max_rss(command)
+        refuse(what, do=do, of_a_program=True)
     from oomguard.cli.run_job import run_program
 
     sys.exit(run_program(command, flags))
@@ -112,7 +119,7 @@ def release_command(
             metavar="SIZE", help="How much of it may be swapped out; max: no limit. For example after oomguard swap."
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Continue or end a job that is frozen at its budget.
 

@@ -44,13 +44,13 @@ ON_LIMIT = choice(
     "At the budget, after the stacks have been read: stop the job (SIGTERM, then SIGKILL), hold it (until oomguard "
     "release, or the keys r and s), or kill it. Default: stop.",
 )
-GRACE = typer.Option(metavar="SECONDS", help="From SIGTERM to SIGKILL. Default: 10.")
+GRACE = typer.Option(metavar="SECONDS", help="Time from SIGTERM to SIGKILL. Default: 10.")
 ENFORCE = choice(
     CHOICES,
     "What enforces the budget. Default: auto, the best available.",
     aliases=OLD_NAMES,
 )
-ALLOW_SWAP = typer.Option(metavar="[=SIZE]", help="Let the job swap, up to SIZE; otherwise it may not.")
+ALLOW_SWAP = typer.Option(metavar="[=SIZE]", help="Allow the job to use swap, up to SIZE. Default: no swap.")
 WAIT = typer.Option(
     metavar="[=SECONDS]",
     help="When the command has ended, wait until everything that it started has ended too, for SECONDS at most.",
@@ -160,8 +160,8 @@ def _read_seconds(text: str) -> float:
     return seconds
 
 
-def need_max_rss(command: tuple[str, ...] | None) -> str:
-    """What to say to somebody who gave no budget: a number that fits this machine."""
+def need_max_rss(command: tuple[str, ...] | None) -> tuple[str, str]:
+    """What to say to somebody who gave no budget, and what to do: a number that fits this machine."""
     import shlex
 
     from oomguard.kernel.machine import read_headroom
@@ -172,6 +172,6 @@ def need_max_rss(command: tuple[str, ...] | None) -> str:
     budget = suggest_max_rss(room.available)
     rest = f"-- {shlex.join(command)}" if command else "..."
     return (
-        f"a run needs a budget. {format_size(room.available)} is available now ({room.limited_by}): "
-        f"oomguard run --max-rss {budget} {rest}"
+        f"a run needs a budget, and {format_size(room.available)} is available now ({room.limited_by})",
+        f"oomguard run --max-rss {budget} {rest}",
     )

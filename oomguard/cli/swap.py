@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oomguard.cli.commands import Command, Group, RunsProgram, at_least, program_of
+from oomguard.cli.commands import Command, Group, RunsProgram, at_least, program_of, refuse
 from oomguard.cli.console import ProgressLine, say
 from oomguard.cli.showing import screen, show
 from oomguard.errors import CannotStart, NeedsPrivilege, OomguardError, Stopped, SwapRefused
@@ -67,15 +68,17 @@ class _SwapGroup(RunsProgram, Group):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the command, or say where a size belongs."""
         if args[0] not in self.commands and args[0][:1].isdigit():
-            ctx.fail(f"{args[0]!r} is not a command. For swap of that size: oomguard swap --size {args[0]}")
+            refuse(f'"{args[0]}" is not a command', do=f"oomguard swap --size {shlex.quote(args[0])}")
         return super().resolve_command(ctx, args)
 
 
 swap_app = typer.Typer(cls=_SwapGroup, invoke_without_command=True, rich_markup_mode=None, add_completion=False)
 
-JsonFlag = Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 YesFlag = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-DryRunFlag = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, as commands too, and stop.")]
+DryRunFlag = Annotated[
+    bool, typer.Option("--dry-run", help="Show what would be done, and the commands for it, and stop.")
+]
 
 
 @swap_app.callback()
@@ -104,7 +107,7 @@ def swap_command(
         at_least(
             0,
             "N",
-            "0 to 32767, the highest is filled first. Default: lower than every active swap area.",
+            "0 to 32767; the area with the highest is filled first. Default: lower than every active swap area.",
             "--priority",
             most=32767,
         ),

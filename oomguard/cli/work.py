@@ -30,7 +30,7 @@ def work_command(
     job: Annotated[Path, _JOB],
     unit: Annotated[
         int | None,
-        at_least(0, "N", "Do this unit alone. Default: every unit that is neither done nor being done.", "--unit"),
+        at_least(0, "N", "Encode only this unit. Default: every unit that is neither done nor being done.", "--unit"),
     ] = None,
     share: Annotated[
         str | None,
@@ -42,7 +42,7 @@ def work_command(
     ] = None,
     max_rss: Annotated[str | None, MAX_RSS_OR_USUAL] = None,
     enforce: Annotated[str | None, ENFORCE] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No line for each unit on standard error.")] = False,
 ) -> None:
     """Encode units of a planned job, on any machine.
@@ -78,12 +78,12 @@ def finish_command(
     keep_parts: Annotated[bool, typer.Option("--keep-parts", help="Leave the encoded units where they are.")] = False,
     max_rss: Annotated[str | None, MAX_RSS_OR_USUAL] = None,
     enforce: Annotated[str | None, ENFORCE] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Write the shards of a job whose units are done.
 
     They are the same bytes as oomguard prepare writes on one machine. After a stop or a kill the same command resumes
-    where it was. Several machines write them at once with --part 0/N to N-1/N; then oomguard finish without --part
+    where it left off. Several machines write them at once with --part 0/N to N-1/N; then oomguard finish without --part
     records all of them. An encoded unit is removed as soon as its tokens are in shards.
 
     Example: oomguard finish job.json

@@ -35,7 +35,7 @@ def plan(
     calibrate: bool = True,
     cluster: ClusterAsked | None = None,
 ) -> JobPlan:
-    """Say how to prepare `options.inputs` here: tokens, disk, workers, peak, time, and what other ways would need.
+    """Estimate what preparing `options.inputs` here takes: tokens, disk, workers, peak and time; and the alternatives.
 
     It reads a sample, and (`calibrate`) does the job on a small input, or on parts of a larger one, in a temporary
     folder beside the output. With `cluster`, budget, workers and forecast are those of one task.

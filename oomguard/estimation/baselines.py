@@ -93,4 +93,4 @@ def machine_with(needs: int) -> tuple[int | None, str]:
     for gib, machine in _MACHINES:
         if needs <= gib * GIB * _OF_RAM:
             return gib, machine
-    return None, "no machine that is usually sold"
+    return None, "no common machine"

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from oomguard.preparation.model import show_duration
-from oomguard.text import printable
+from oomguard.text import Rows, printable
 from oomguard.units import MIB, format_size
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from oomguard.preparation.reading.source import Source
 
 
+_ALTERNATIVES = "alternatives"
 _SHARED = 1.15  # times longer beside other programs: worth a word
 
 
@@ -76,15 +77,15 @@ class JobPlan:
         whole = self.tokens.low == self.tokens.high
         percent = max(0.1, 100 * spread / max(1, self.tokens.value))
         ids = f"{self.tokens.value:,}" if whole else f"{self.tokens.value:,} ± {percent:.1f}%"
-        beginning = "the first" if corpus.from_start and self.servers is None else "pieces from all over it:"
-        sampled = "all of it" if corpus.is_whole or (self.forecast and self.forecast.tried_whole) else (
-            f"{beginning} {format_size(corpus.sampled_bytes)}"
-        )  # fmt: skip
+        part = format_size(corpus.sampled_bytes)
+        sampled = f"the first {part}" if corpus.from_start and self.servers is None else f"{part} from all over it"
+        if corpus.is_whole or (self.forecast and self.forecast.tried_whole):
+            sampled = "all of it"
         enough = "" if self.is_possible else ": NOT ENOUGH"
         return [
             ("input", f"{files}  {text}{packed}"),
             ("sampled", sampled),
-            ("tokens", f"{ids} ({plan.encoding}, {corpus.bytes_per_token:.2f} bytes each)"),
+            ("tokens", f"{ids} ({plan.encoding}, {corpus.bytes_per_token:.2f} bytes of text each)"),
             ("disk", f"{format_size(self.disk_needed)} needed, {format_size(plan.free_disk_bytes)} free{enough}"),
             ("budget", f"{format_size(plan.budget)} ({plan.limited_by})"),
             ("workers", f"{plan.workers}, chunks of {format_size(plan.piece_bytes)}"),
@@ -97,32 +98,34 @@ class JobPlan:
             return [("peak", bound), ("time", f"not tried: {self.untried_because}")]
         peak = f"{format_size(run.peak)} ({format_size(run.peak_low)} to {format_size(run.peak_high)}); {bound}"
         time = f"{show_duration(run.seconds)} ({show_duration(run.seconds_low)} to {show_duration(run.seconds_high)})"
+        time += f", {format_size(run.bytes_per_second)}/s"
         if run.seconds_beside_others > _SHARED * run.seconds:
-            beside = show_duration(run.seconds_beside_others)
-            time += f"; {beside} beside what else ran here while it was tried"
+            busy = show_duration(run.seconds_beside_others)
+            time += f"; {busy} if other programs are as busy as during the trial"
         runs = "1 short run on a part" if len(self.tried) == 1 else f"{len(self.tried)} short runs on parts"
         parts = "the whole job" if run.tried_whole else f"{runs} of this input"
         return [
             ("peak", peak),
-            ("time", f"{time}, {format_size(run.bytes_per_second)}/s"),
+            ("time", time),
             ("tried", f"{parts}, {self.calibration_seconds:.1f} s"),
         ]
 
     def _others(self) -> list[RenderableType]:
         table = Table.grid(padding=(0, 2))
-        for _ in range(4):
+        table.add_column(overflow="fold", min_width=len(_ALTERNATIVES))
+        for _ in range(3):
             table.add_column(overflow="fold")
-        table.add_row("other ways", "need", "here", "smallest machine")
+        table.add_row(_ALTERNATIVES, "need", "here", "smallest machine")
         for way in self.naive:
             here = "fits" if way.dies_at is None else f"dies at {format_size(way.dies_at)}"
             size = f"{way.machine_gib} GiB ({way.machine})" if way.machine_gib else way.machine
             swap = f", or {format_size(way.swap)} of swap" if way.swap else ""
             table.add_row(way.name, format_size(way.needs), here, f"{size}{swap}")
-        memory = f"here: {format_size(self.available)} ({self.available_limited_by})"
+        memory = f"{format_size(self.available)} ({self.available_limited_by})"
         wide = f"U+{ord(self.corpus.widest_character):04X}" if self.corpus.widest_character else "-"
         stored = self.corpus.shape.widest
         kept = f"the widest character is {wide}, so Python stores {stored} byte{'s' * (stored != 1)} per character"
-        return [table, Text(memory), Text(kept)]
+        return [table, Rows([("here", memory), ("note", kept)])]
 
     def _next(self) -> list[str]:
         notes = [f"note: {note}" for note in self.notes]

@@ -34,7 +34,7 @@ def check_longest(corpus: CorpusSample, sources: Sequence[Source], *, fits: int,
     raise BudgetTooSmall(
         f"prepare would fail: a {what} of about {format_size(longest)} is in the input, and the longest that fits here "
         f"is {format_size(fits)}",
-        do=f"--max-rss {-(-enough // MIB)}M, or take that {what} out",
+        do=f"--max-rss {-(-enough // MIB)}M, or remove that {what}",
     )
 
 

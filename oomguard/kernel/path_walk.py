@@ -245,7 +245,9 @@ def _open_own(folder: int, name: str, flags: int, planters: set[int], path: str)
     if others := planters - {owner}:
         os.close(fd)
         planter, whose = (_name_of(uid) or f"uid {uid}" for uid in (min(others), owner))
-        raise PermissionError(errno.EACCES, f"a link of {planter}'s leads there, to a file of {whose}'s", path)
+        raise PermissionError(
+            errno.EACCES, f"a link that belongs to {planter} leads there, to a file that belongs to {whose}", path
+        )
     return fd
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _DEV_NULL = os.makedev(1, 3)
 _INPUT = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _OPENAT2, _AT_FDCWD = 437, -100  # the number is the same on all architectures but Alpha, which wheels are not for
+_DONT_CACHE = 0x80  # RWF_DONTCACHE of include/uapi/linux/fs.h, from Linux 6.14 on
 _NO_LINKS = struct.pack("<QQQ", _INPUT, 0, 0x04)  # struct open_how: flags, mode, RESOLVE_NO_SYMLINKS
 
 
@@ -77,6 +78,28 @@ def _open_as_root(path: str) -> int:
 @cache
 def _libc() -> Any:
     return ctypes.CDLL(None)
+
+
+def read_into(fd: int, room: memoryview, at: int, *, once: bool) -> int:
+    """Read as os.preadv does, and say how many bytes came.
+
+    once: what is brought into the page cache for this does not stay there, where kernel and file system can do so; what
+    was there before does. Of a page that it has to drop later, the kernel keeps a note in memory of the cgroup that
+    read it: 2 MiB for a large file under 96M.
+    """
+    if once and not _keeps_cache:
+        try:
+            return os.preadv(fd, [room], at, _DONT_CACHE)
+        except NotImplementedError:  # a C library without preadv2
+            _keeps_cache.append(True)
+        except OSError as error:
+            if error.errno != errno.EOPNOTSUPP:
+                raise
+            _keeps_cache.append(True)
+    return os.preadv(fd, [room], at)
+
+
+_keeps_cache: list[bool] = []  # True once it was found that there is no other way
 
 
 def by_descriptor(fd: int, path: str) -> str:

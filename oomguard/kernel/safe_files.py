@@ -78,7 +78,7 @@ def open_or_create(path: Path, mode: int = 0o644) -> int:
                 return _open_there(place, os.O_RDWR)
             with suppress(FileExistsError):
                 return _create(place, mode)
-    raise FileExistsError(errno.EEXIST, "it comes and goes", str(path))
+    raise FileExistsError(errno.EEXIST, "it keeps appearing and disappearing", str(path))
 
 
 def open_there(path: Path, flags: int = os.O_RDWR) -> int:

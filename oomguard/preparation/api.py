@@ -18,7 +18,7 @@ from oomguard.kernel.process import stop_on_signals
 from oomguard.kernel.storage import is_in_memory
 from oomguard.preparation.disk_room import free_bytes, require_room, room_needed, unknown_room
 from oomguard.preparation.encoding.encodings import find_rank_file
-from oomguard.preparation.encoding.load_engine import fill_vocabulary, open_vocabulary
+from oomguard.preparation.encoding.load_engine import fill_vocabulary, open_vocabulary, why_no_core
 from oomguard.preparation.engines.events import PrepareEvents
 from oomguard.preparation.engines.worker_pool import WorkerPool, open_slots
 from oomguard.preparation.identity import identity
@@ -224,9 +224,9 @@ def open_job(
     if is_in_memory(options.out):
         notes.append(f"{options.out} is in memory (tmpfs): what is written there counts against the budget")
     if resolved.separator and not any(source.kind in ("text", "tar") for source in sources):
-        notes.append("--separator divides text files only; here it does nothing")
+        notes.append("--separator divides text files only, and has no effect here")
     if resolved.wanted.field_asked and not any(KINDS[source.kind].has_fields for source in sources):
-        notes.append("--text-field names a field of jsonl or parquet; here it does nothing")
+        notes.append("--text-field names a field of jsonl or parquet, and has no effect here")
     if options.shuffle is not None:
         if options.provenance:
             raise BadInput(
@@ -235,7 +235,8 @@ def open_job(
             )
         notes += require_documents(sources, resolved.separator)
         notes.append(disk_note(disk_beside_shards(sources, resolved.spec.token_bytes)))
-    notes += tokenizer_notes(resolved.spec, options, native=needs.native)
+    why_slow = "" if needs.native else why_no_core(resolved.spec)
+    notes += tokenizer_notes(resolved.spec, options, why_slow=why_slow)
     rank_fd = os.open(
         rank_file, os.O_RDONLY | os.O_CLOEXEC
     )  # the file that was looked at, whatever its name stands for
@@ -262,7 +263,7 @@ def open_job(
     return job, budget
 
 
-def tokenizer_notes(spec: EncodingSpec, options: PrepareOptions, *, native: bool) -> list[str]:
+def tokenizer_notes(spec: EncodingSpec, options: PrepareOptions, *, why_slow: str) -> list[str]:
     """What a person should know of the tokenizer."""
     notes = []
     if options.tokenizer is not None:
@@ -271,9 +272,8 @@ def tokenizer_notes(spec: EncodingSpec, options: PrepareOptions, *, native: bool
             notes.append(
                 f"ids go up to {spec.vocabulary_size - 1:,}: the trainer needs vocab_size {spec.vocabulary_size}"
             )
-    if not native:
-        why = spec.why_slow or "the native core was not built here"
-        notes.append(f"{why}: {spec.reference} does the work, some 30 times slower")
+    if why_slow:
+        notes.append(f"{why_slow}: {spec.reference} does the work")  # how slow it is, the first line says
     if spec.family == "none":
         notes.append("with this tokenizer a document is never cut, so each is held in memory whole")
     return notes

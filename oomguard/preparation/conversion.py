@@ -77,7 +77,7 @@ def convert(options: ConvertOptions) -> Conversion:
     """
     found = open_set(options.folder, encoding=options.encoding)
     if options.out.resolve() == options.folder.resolve():
-        raise BadInput("the shards would be written among those that are read", do="--out FOLDER, another one")
+        raise BadInput("the shards would be written among those that are read", do="another --out FOLDER")
     output = find_format(options.format)
     layout = _layout(found, output, options)
     eot = options.eot_token if options.eot_token is not None else (found.spec.eot if found.spec else None)

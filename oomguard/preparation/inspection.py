@@ -77,8 +77,9 @@ class Inspection:
         counts = [shard.documents for shard in self.shards]
         known = [count for count in counts if count is not None]
         documents = f"{sum(known):,}" if len(known) == len(counts) else "not known (no document ends, no tokenizer)"
+        files = "file" if len(self.shards) == 1 else "files"
         lines = [
-            ("shards", f"{printable(self.folder)}  {self.format}, {len(self.shards)} with tokens"),
+            ("shards", f"{printable(self.folder)}  {self.format}, {len(self.shards)} {files} of tokens"),
             ("tokenizer", self.encoding or "not known: no manifest says it; --encoding NAME"),
             ("tokens", f"{sum(shard.tokens for shard in self.shards):,}"),
             ("documents", documents),
@@ -92,9 +93,9 @@ class Inspection:
         if self.first_document is not None:
             text = self.first_document[:_SHOWN_TEXT]
             more = " ..." if len(self.first_document) > _SHOWN_TEXT else ""
-            lines.append(("first", printable(text) + more))
+            lines.append(("begins", printable(text) + more))
         else:
-            lines.append(("first", " ".join(map(str, self.first_ids))))
+            lines.append(("begins", " ".join(map(str, self.first_ids))))
         return lines
 
     def _ids(self) -> str:
@@ -107,7 +108,7 @@ class Inspection:
         if not self.has_manifest:
             return "not compared: there is no manifest"
         if not self.changed:
-            return "all files are as they were written"
+            return "all files match the manifest"
         return f"DIFFERENT from the manifest, or gone: {', '.join(map(printable, self.changed[:_SHOWN_FILES]))}"
 
     def to_json(self) -> dict[str, Any]:

@@ -118,6 +118,7 @@ class Job:
                 chunk=budget.piece_bytes,
                 longest=budget.largest_document,
                 offset=resume.get("offset", source.begin),
+                once=self.reads_once,
             )
         return RowFeed(
             index=index,
@@ -157,6 +158,7 @@ class Job:
             piece_bytes=self.budget.piece_bytes,
             longest_word=self.budget.longest_word,
             flag_with_room=self.flag_with_room,
+            once=self.reads_once,
         )
         feed = PlainFeed(index=index, source=self.sources[index], rules=rules, offset=offset)
         if self._share_of_each_text:
@@ -192,7 +194,13 @@ class Job:
             slots_fd=slots.fd,
             loose=self.budget.loose,
             to_the_fault=self.options.bad_files == "skip",
+            read_once=self.reads_once,
         )
+
+    @property
+    def reads_once(self) -> bool:
+        """Whether the page cache within the budget is too small to keep the inputs for another run."""
+        return self.needs.chunks * MIB > self.budget.budget
 
     def flag_with_room(self, alone: int) -> str:
         """The flag with which a chunk may take so many bytes while it is alone."""
@@ -265,7 +273,8 @@ class Job:
             if inside := _no_text_inside(source):
                 return inside
             start = bytes.fromhex(encoded.error_text)
-            known = next((words for magic, words in _NO_TEXT.items() if start.startswith(magic)), None)
+            magics = _NO_TEXT.items() if encoded.error_at == 0 else ()  # further on, these are only wrong bytes
+            known = next((words for magic, words in magics if start.startswith(magic)), None)
             if known := known or _no_reader(source):
                 do = known[1].replace("FILE", shell_word(source.path))
                 return BadInput(f"{where}: this is {known[0]}, not plain UTF-8 text", do=do)

@@ -74,7 +74,7 @@ class ShardSet:
         return Rows(self._lines(), below=("", *self._next()))
 
     def _lines(self) -> list[tuple[str, str | Command]]:
-        per_byte = self.input_bytes / self.tokens if self.tokens else 0
+        each = f"{self.input_bytes / self.tokens if self.tokens else 0:.2f} bytes of text each"
         rate = f", {format_size(self.bytes_per_second)}/s" if self.bytes_per_second else ""
         lines: list[tuple[str, str | Command]] = [
             ("already done" if self.already_done else "done", printable(self.folder)),
@@ -82,10 +82,7 @@ class ShardSet:
                 "read",
                 f"{format_size(self.input_bytes)} of text, {self.documents:,} {_plural('document', self.documents)}",
             ),
-            (
-                "wrote",
-                f"{self.tokens:,} tokens ({self.encoding}, {per_byte:.2f} bytes each, uint{8 * self.token_bytes})",
-            ),
+            ("wrote", f"{self.tokens:,} tokens ({self.encoding}, {each}, uint{8 * self.token_bytes})"),
             *(("", f"{shard.path}  {shard.tokens:,} tokens") for shard in self.shards[:_SHOWN]),
         ]
         if len(self.shards) > _SHOWN:
@@ -93,7 +90,7 @@ class ShardSet:
         if self.shuffle is not None:
             lines.append(("order", f"documents shuffled with seed {self.shuffle}"))
         lines += [
-            ("took", f"{show_duration(self.wall_seconds)}{rate}"),
+            ("took", f"{show_duration(self.wall_seconds)}{rate}{' (the run that wrote them)' * self.already_done}"),
             (
                 "memory",
                 f"peak {format_size(self.peak_unreclaimable)}, budget {format_size(self.budget)} ({self.enforced_by})",
@@ -203,7 +200,10 @@ class PreparePlan:
             ("budget", f"{format_size(self.budget)} ({self.limited_by})"),
             ("memory", f"{format_size(self.sum)}, whatever the size of the input"),
             ("workers", f"{self.workers}, chunks of {format_size(self.piece_bytes)}"),
-            ("largest", f"document {format_size(self.largest_document)}, word {format_size(self.longest_word)}"),
+            (
+                "fits",
+                f"documents up to {format_size(self.largest_document)}, words up to {format_size(self.longest_word)}",
+            ),
             (
                 "done",
                 f"{format_size(self.done_bytes)} of the input, by an earlier run" if self.done_bytes else "nothing yet",

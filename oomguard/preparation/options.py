@@ -160,8 +160,8 @@ def _wanted(options: PrepareOptions) -> Wanted:
     names = [field for glob, field in fields if glob is None]
     if len(names) > 1:
         raise BadInput(
-            f"--text-field {names[0]} and --text-field {names[1]}: which of them?",
-            do=f"--text-field '{names[0]}|{names[1]}' (the first that is there), or --text-field GLOB=FIELD",
+            f"--text-field is given twice: {names[0]} and {names[1]}",
+            do=f"--text-field '{names[0]}|{names[1]}' (the first that exists), or --text-field GLOB=FIELD",
         )
     return Wanted(
         format=options.input_format,
@@ -240,7 +240,7 @@ def _require_shuffle(options: PrepareOptions, seed: int) -> None:
 
 def _require(value: str, allowed: tuple[str, ...], flag: str) -> None:
     if value not in allowed:
-        raise BadInput(f'{flag} "{value}" is not possible', do=f"{flag} {' | '.join(allowed)}")
+        raise BadInput(f'unknown {flag} "{value}"', do=f"{flag} {' | '.join(allowed)}")
 
 
 def _val_fraction(options: PrepareOptions, output: OutputFormat) -> str | None:

@@ -11,6 +11,7 @@ from oomguard.errors import OomguardError, Stopped
 from oomguard.kernel.process import stop_on_signals
 from oomguard.preparation.engines.pipeline import MemoryMeter, Pipeline, PipelineState
 from oomguard.records import dataclass
+from oomguard.units import format_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,10 +52,8 @@ def encode_into(run: Run, sink: TokenSink) -> PipelineState:
         sink.checkpoint()
         name = asked() or signal.SIGINT.name
         size = sink.totals.input_bytes
-        stopped = Stopped(
-            f"by {name} {f'after {size:,} bytes; what was done is kept' if size else 'before anything was done'}",
-            do=stop.do,
-        )
+        when = f"after {format_size(size)}; what was done is kept" if size else "before anything was done"
+        stopped = Stopped(f"by {name} {when}", do=stop.do)
         stopped.exit_status = 128 + signal.Signals[name]
         raise stopped from stop
     except OomguardError:

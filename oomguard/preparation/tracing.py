@@ -68,7 +68,7 @@ def _files(found: StoredSet) -> list[Path]:
     if not files:
         raise NothingFound(
             f"{printable(str(found.folder))} does not say where its documents came from",
-            do="oomguard prepare ... --provenance writes that beside the shards",
+            do="oomguard prepare ... --provenance writes that next to the shards",
         )
     return files
 

@@ -74,7 +74,7 @@ def render_difference(difference: ProfileDifference) -> RenderableType:
     if before.head.command != after.head.command:
         rows.append(("note", "these are two different commands: more than one change may explain what differs"))
     if any(profile.end is None or profile.end.exit_code not in (0, None) for profile in (before, after)):
-        rows.append(("note", "not both ended with status 0: one may have done less than the other"))
+        rows.append(("note", "the two did not both end with status 0: one may have done less than the other"))
     shown = [each for each in difference.lines if abs(each.change) >= _LEAST_SHOWN * max(1, _higher(difference))]
     for number, each in enumerate(shown[:_CHANGES_SHOWN]):
         was, now = _held(before, each.before), _held(after, each.after)
@@ -190,7 +190,7 @@ def _line_rows(profile: PeakProfile) -> list[Row]:
 
 def _where(profile: PeakProfile, line: GrownLine) -> str:
     if not line.line:
-        return f"in {line.file}, no Python line known"
+        return f"in {line.file}, not attributed to a line"
     return f"while in {short_path(profile, line.file)}:{line.line} {line.function}".rstrip()
 
 

@@ -34,7 +34,7 @@ class Advice:
 ADVICE = {
     "whole-read": Advice(
         "reads the whole file at once; each character takes as much as the widest one in it (1, 2 or 4 bytes)",
-        "for line in f: ..., or f.read(1 << 20) in a loop, and let go of each piece",
+        "for line in f: ..., or f.read(1 << 20) in a loop, and drop each chunk",
     ),
     "readlines": Advice("makes a string of every line before the first is used", "for line in f: ..."),
     "json-load": Advice(
@@ -61,11 +61,11 @@ ADVICE = {
     "token-list": Advice(
         "a Python list takes 8 bytes for each id, and 32 more for each id above 256: about 35 per token on average; "
         "a file takes 2",
-        "np.array(ids, dtype=np.uint16).tofile(out) for each piece, then ids.clear()",
+        "np.array(ids, dtype=np.uint16).tofile(out) for each chunk, then ids.clear()",
     ),
     "array-of-list": Advice(
         "the array is made while the list it is built from is still in memory",
-        "write each piece's array to the file: .tofile(out); or fill a np.memmap",
+        "write each chunk's array to the file: .tofile(out); or fill a np.memmap",
     ),
     "growing-list": Advice(
         "keeps what it makes of every piece of the input until the end",
@@ -94,7 +94,7 @@ ADVICE = {
     "growing-text": Advice("a text that grows to the size of the input", "write each piece to a file instead"),
     "growing-array": Advice(
         "an array that grows with the input, and is copied whole each time it grows",
-        "write each piece's array to the file: .tofile(out); or fill a np.memmap",
+        "write each chunk's array to the file: .tofile(out); or fill a np.memmap",
     ),
     "join-all": Advice("puts all pieces together in a second copy", "out.write() each piece with its separator"),
     "copy": Advice("makes another copy of what is already held", "work on one piece at a time, or del the original"),

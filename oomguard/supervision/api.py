@@ -46,8 +46,8 @@ def run(
     `max_rss` is in bytes, or as on the command line: "12GiB", "80%". `swap_max`: bytes that may be swapped out; None:
     no limit. The rest is as in subprocess.run(). The supervisor is a separate process, so that this one keeps its
     signals, children and memory to itself.
-    Raises: CannotStart if there is no such command; BadInput; BudgetTooSmall; MemcgUnavailable if `enforce` leaves
-    no way.
+    Raises: CannotStart if there is no such command; BadInput; BudgetTooSmall; MemcgUnavailable if no backend that
+    `enforce` allows can be used.
     """
     from oomguard.supervision.supervisor_process import run_supervised
 
@@ -75,7 +75,7 @@ def budget(max_rss: int | str, *, grace_seconds: float = 2.0) -> Iterator[Childr
 
     This process itself, and its children from before, do not count and are not touched. The children are watched over
     /proc by a separate process, which loses sight of a child that leaves its parents by a double fork. At the budget
-    they are stopped, read, and ended.
+    they are stopped, their stacks are read, and they are ended.
     Raises: BudgetExceeded at the end of the block if that happened; what the block raised meanwhile (a broken pool, a
     failed command) is its cause.
     """

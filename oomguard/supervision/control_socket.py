@@ -175,7 +175,8 @@ def ask_to_release(
             ) from error
     if not answer:
         raise OomguardError(
-            f"the supervisor {supervisor} did not understand", do="use the same version of oomguard for both"
+            f"the supervisor {supervisor} did not understand the request",
+            do="use the same version of oomguard for both",
         )
     got: dict[str, Any] = json.loads(answer)
     return got

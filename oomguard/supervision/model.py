@@ -181,7 +181,7 @@ class RunOutcome(Drawn):
 
     @classmethod
     def from_json(cls, facts: dict[str, Any]) -> RunOutcome:
-        """The outcome again, from what to_json() gave. Keys of later versions are left out."""
+        """Rebuild the outcome from what to_json() gave. Keys of later versions are ignored."""
         known = {each.name for each in fields(cls)}
         given = {name: value for name, value in facts.items() if name in known}
         given["processes"] = tuple(

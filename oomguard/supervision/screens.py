@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.supervision.model import called
 from oomguard.supervision.rules.user_code import is_helper, is_library, user_frame, waits
-from oomguard.text import printable, signal_name
+from oomguard.text import Command, Rows, printable, signal_name
 from oomguard.units import MIB, format_size
 
 if TYPE_CHECKING:
@@ -38,15 +38,13 @@ _LARGEST_FOLIO = 2 << 20  # bytes: what is charged at once, and so may be missin
 
 def render_outcome(outcome: RunOutcome) -> RenderableType:
     """Build the screen: what was decided, and for a job that was stopped, why."""
-    from rich.table import Table
-    from rich.text import Text
+    return Rows([row for line in outcome_lines(outcome) for row in _with_command(*line)])
 
-    screen = Table.grid(padding=(0, 2))
-    screen.add_column(no_wrap=True)
-    screen.add_column(overflow="fold")
-    for label, value in outcome_lines(outcome):
-        screen.add_row(label, Text(printable(value)))
-    return screen
+
+def _with_command(label: str, text: str) -> list[tuple[str, str | Command]]:
+    """Advice may end with a command to paste, which gets a line of its own: there it is never broken."""
+    said, is_there, rest = text.partition(": oomguard ") if label == "try" else (text, "", "")
+    return [(label, f"{said}:"), ("", Command(f"oomguard {rest}"))] if is_there else [(label, text)]
 
 
 def outcome_lines(outcome: RunOutcome) -> list[tuple[str, str]]:
@@ -105,7 +103,7 @@ def _was_killed_below_its_limit(outcome: RunOutcome) -> bool:
 def _peaks(outcome: RunOutcome) -> str:
     parts = [f"peak {format_size(outcome.peak_unreclaimable)}"]
     if outcome.peak_at_most is not None and outcome.peak_at_most > outcome.peak_unreclaimable * _WORTH_SAYING:
-        parts.append(f"at most {format_size(outcome.peak_at_most)}")
+        parts[0] += f" (at most {format_size(outcome.peak_at_most)})"
     if outcome.peak_with_cache is not None:
         parts.append(f"{format_size(outcome.peak_with_cache)} with page cache")
     parts.append(f"budget {format_size(outcome.budget)}")

@@ -343,7 +343,7 @@ class Supervisor:
             try:
                 self._backend.set_budget(limits, swap_max=swap_max)
             except (OSError, LimitDidNotStick) as error:
-                refusal = f"the kernel did not take the new budget: {error}"
+                refusal = f"the kernel did not accept the new budget: {error}"
         if refusal is not None:
             self._events.stays_held(refusal)
             if visitor is not None:

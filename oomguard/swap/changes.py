@@ -46,7 +46,7 @@ def add_swap(plan: SwapPlan, *, events: SwapEvents | None = None) -> SwapAdded:
 
 @contextmanager
 def temporary_swap(plan: SwapPlan, *, events: SwapEvents | None = None) -> Iterator[SwapAdded]:
-    """Have the planned swap until the block ends, however it ends.
+    """Keep the planned swap on until the block ends, however it ends.
 
     Raises: as add_swap(); SwapRefused or SwapFailed at the end where memory cannot take back what is swapped.
     """

@@ -138,8 +138,8 @@ def test_no_line_but_a_command_is_wider_than_80_columns(oomguard: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--log", "nowhere.log"], ["nowhere.log", "ls -l /var/log"]),
-        (["--log", "empty"], ["no file"]),
+        (["--log", "nowhere.log"], ["nowhere.log does not exist", "oomguard diagnose"]),
+        (["--log", "empty"], ["empty does not exist"]),
         (["--since", "soon"], ['"soon"', "2h"]),
     ],
     ids=" ".join,

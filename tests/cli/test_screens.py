@@ -24,7 +24,7 @@ def steady(screen: str) -> str:
     screen = re.sub(r"budget .*workers?\n", "budget <size> (<why>), <who>; <workers>\n", screen)
     screen = re.sub(r"budget  +.*", "budget   <size> (<why>)", screen)
     screen = re.sub(r"[\d.]+ [KMG]iB encoded again", "<size> encoded again", screen)
-    return re.sub(r"(disk|workers|largest|memory(?= +\S+ \S+, whatever)) +.*", r"\1 <machine>", screen)
+    return re.sub(r"(disk|workers|fits|memory(?= +\S+ \S+, whatever)) +.*", r"\1 <machine>", screen)
 
 
 def test_a_finished_run(oomguard: Run, tmp_path: Path, check_screen: Check) -> None:

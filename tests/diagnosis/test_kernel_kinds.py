@@ -38,7 +38,7 @@ RIGHT: dict[str, tuple[int, list[int], list[str], list[str]]] = {  # found, pids
     "k31": (0, [], ["100.scope, Feb 09 04:13:22"], []),
     "k42": (1, [], ["restd (pid 20183) was chosen"], []),
     "c7": (2, [77], ["job (pid 77)", "newer a report, Dec 8 11:00:00 (db had asked for memory); it is cut off"], []),
-    "d4": (1, [4210], ["/build-kernel-tmpfs (a cgroup)"], []),
+    "d4": (1, [4210], ["the cgroup /build-kernel-tmpfs"], []),
     "d14": (1, [2131], ["stress (pid 2131)"], []),
     "npd": (1, [2131], ["stress (pid 2131), holding 2.0 GiB", "container"], ["likely"]),
     "zram": (1, [96054], ["Most likely: swap in memory itself (zram)"], ["zswap"]),

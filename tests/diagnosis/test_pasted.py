@@ -38,7 +38,7 @@ ANSWERS: dict[str, Right] = {
     "m01": Right(pids=[811], cause="exhaustion", filler="anon", says=("938 MiB of 984 MiB",), not_says=("driver", "leak")),
     "m02": Right(pids=[4012], cause="exhaustion", filler="anon", says=("1.9 GiB of 2.0 GiB", "all 2.0 GiB of swap was full")),
     "m03": Right(pids=[305], cause="memcg", says=("/jobs/a7", "1 min 58 s")),
-    "m04": Right(pids=[1324], cause="memcg", says=("/jobs (a cgroup)",), not_says=("another program",)),
+    "m04": Right(pids=[1324], cause="memcg", says=("the cgroup /jobs",), not_says=("another program",)),
     "m05": Right(pids=[58406], cause="memcg", filler="anon", says=("15.1 GiB of 16.0 GiB", "memory.limit_in_bytes"), not_says=("The processes are not", "many open files")),
     "m06": Right("likely", cause="memcg", says=("dd had asked for memory",)),
     "m08": Right(cause="exhaustion", says=("panic",)),

@@ -53,7 +53,9 @@ def test_a_planted_link_leads_to_its_owner_s_files_only(theirs: Path, target: st
     planted(theirs / "other.txt", "../secret/text.txt")
     planted(theirs / "folder", "../secret")
     link = planted(theirs / "link.txt", target.format(above=theirs.parent))
-    with pytest.raises(PermissionError, match="a link of nobody's leads there, to a file of root's"):
+    with pytest.raises(
+        PermissionError, match="a link that belongs to nobody leads there, to a file that belongs to root"
+    ):
         content(link)
     with pytest.raises(PermissionError):
         content(theirs / "folder/text.txt")
@@ -104,7 +106,10 @@ def test_prepare_refuses_it_by_name(theirs: Path, oomguard: Callable[..., Any], 
     planted(theirs / name, "../secret/text.txt")
     done = oomguard("prepare", str(theirs), "--out", str(theirs.parent / "out"))
     assert done.returncode == 1
-    assert f"{name} cannot be opened: a link of nobody's leads there, to a file of root's" in done.stderr
+    assert (
+        f"{name} cannot be opened: a link that belongs to nobody leads there, to a file that belongs to root"
+        in done.stderr
+    )
     assert not (theirs.parent / "out").exists()
     assert f'try: oomguard prepare "$(readlink -f {theirs / name})"' in done.stderr
 
@@ -116,7 +121,7 @@ def test_nothing_of_it_is_shown(theirs: Path, oomguard: Callable[..., Any], comm
     link = planted(theirs / "table.csv", "../secret/text.txt")
     done = oomguard(command, str(link), "--out", str(theirs.parent / "out"))
     assert done.returncode == 1
-    assert "a link of nobody's leads there" in done.stderr
+    assert "a link that belongs to nobody leads there" in done.stderr
     assert "root's own line" not in done.stderr + done.stdout
 
 
@@ -162,5 +167,5 @@ def test_shards_of_another_user_s_are_converted_but_not_what_their_links_lead_to
     planted(theirs / "shards/train.bin", "../../secret/text.txt")
     done = oomguard("convert", str(theirs / "shards"), "--format", "npy", "--out", str(theirs.parent / "out"))
     assert done.returncode == 1
-    assert "a link of nobody's leads there, to a file of root's" in done.stderr
+    assert "a link that belongs to nobody leads there, to a file that belongs to root" in done.stderr
     assert not list((theirs.parent / "out").glob("*.npy"))

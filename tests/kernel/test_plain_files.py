@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
-from oomguard.kernel import safe_files
-from oomguard.kernel.plain_files import open_readable, open_regular, read_regular
+from oomguard.kernel import plain_files, safe_files
+from oomguard.kernel.plain_files import open_readable, open_regular, read_into, read_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,3 +69,36 @@ def test_a_result_is_not_written_into_a_pipe_that_nobody_reads(tmp_path: Path) -
     os.close(fd)
     reader.join()
     assert (kind, got) == ("stream", [b"a report"])
+
+
+def test_what_is_read_once_is_read_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the kernel, the file system or the C library cannot: it is asked once, and never again."""
+    (tmp_path / "file").write_bytes(bytes(range(200)))
+    preadv = os.preadv
+    flags_seen: list[int] = []
+    refusal: Exception | None
+
+    def old_preadv(fd: int, rooms: list[memoryview], at: int, flags: int = 0) -> int:
+        flags_seen.append(flags)
+        if flags:
+            assert refusal is not None
+            raise refusal
+        return preadv(fd, rooms, at)
+
+    fd = os.open(tmp_path / "file", os.O_RDONLY)
+    try:
+        for refusal in (None, OSError(errno.EOPNOTSUPP, "not supported"), NotImplementedError()):
+            monkeypatch.setattr(plain_files, "_keeps_cache", [])
+            monkeypatch.setattr(os, "preadv", old_preadv if refusal else preadv)
+            flags_seen.clear()
+            for at in (5, 100):
+                room = bytearray(20)
+                assert read_into(fd, memoryview(room), at, once=True) == 20
+                assert room == bytes(range(at, at + 20))
+            assert not refusal or flags_seen == [0x80, 0, 0]
+        refusal = OSError(errno.EIO, "a bad disk")
+        monkeypatch.setattr(plain_files, "_keeps_cache", [])
+        with pytest.raises(OSError, match="a bad disk"):
+            read_into(fd, memoryview(bytearray(20)), 0, once=True)
+    finally:
+        os.close(fd)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ MKFS = {
     "xfs": ["mkfs.xfs", "-q"],
     "btrfs": ["mkfs.btrfs", "-q"],
 }
+_MEMORY = Path("/dev/shm")
+_SPARE_BYTES = 2 << 30  # of memory, with one of them full
 
 
 def shell(*command: str | Path) -> str:
@@ -28,11 +31,14 @@ def shell(*command: str | Path) -> str:
 
 @contextmanager
 def disk(folder: Path, kind: str, *, size: str = "320M", options: str = "rw") -> Iterator[Path]:
-    """A file system of `kind`, mounted in `folder`."""
+    """A file system of `kind`, mounted in `folder`; its image is in memory if it is small: a real disk makes each sync wait."""
     if os.geteuid() != 0 or shutil.which(MKFS[kind][0]) is None:
         pytest.skip(f"needs root and {MKFS[kind][0]}; .ci/run installs e2fsprogs, xfsprogs and btrfs-progs")
     folder.mkdir(parents=True)
-    image, mounted = folder / "disk.img", folder / "disk"
+    mounted = folder / "disk"
+    image = (
+        _MEMORY if size.endswith("M") and _has_room() else folder
+    ) / f"oomguard-test-{os.getpid()}-{folder.name}.img"
     shell("truncate", "-s", size, image)
     shell(*MKFS[kind], image)
     mounted.mkdir()
@@ -50,3 +56,9 @@ def disk(folder: Path, kind: str, *, size: str = "320M", options: str = "rw") ->
                 subprocess.run(["swapoff", area], check=False)
         subprocess.run(["umount", "-l", str(mounted)], check=False)
         image.unlink()
+
+
+def _has_room() -> bool:
+    if not os.access(_MEMORY, os.W_OK) or psutil.virtual_memory().available < _SPARE_BYTES:
+        return False
+    return psutil.disk_usage(str(_MEMORY)).free > _SPARE_BYTES

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MIB = 1 << 20
 _SECONDS = 240  # a guest without KVM is 20 times slower
 _TINY = "import sys; sys.exit(7)"
-# Grows until it is stopped. SIGTERM: it takes ENDS_AFTER seconds to end, and leaves a file when it got that far.
+# Grows until it is stopped, at last so slowly that a busy machine's guard sees it in time. SIGTERM: it takes ENDS_AFTER seconds to end, and leaves a file when it got that far.
 ENDS_SLOWLY = """
 import os, signal, time
 def end(number, frame):
@@ -34,10 +34,10 @@ def end(number, frame):
     open("ended", "w").close()
     os._exit(0)
 signal.signal(signal.SIGTERM, end)
-held = []
+held = [bytearray(b"x") * (90 << 20)]
 while True:
     held.append(bytearray(b"x") * (1 << 20))
-    time.sleep(0.002)
+    time.sleep(0.004)
 """
 _LEAVES_A_DAEMON = """
 import os, sys, time

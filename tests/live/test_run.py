@@ -198,6 +198,8 @@ import os, time
 def spoil(held):
     for at in range(0, len(held), 4096):
         held[at] = 1
+        if at % (1 << 20) == 0:
+            time.sleep(0.002)  # so that a busy machine's guard looks meanwhile
     time.sleep(60)
 def grow():
     more = []

@@ -81,7 +81,10 @@ def test_who_ignores_sigterm_is_ended_after_the_grace(tmp_path: Path, way: str) 
     assert facts["wall_seconds"] - facts["held_seconds"] < 10  # which is what it is given without the flag
 
 
-GROW_AND_SAY = "held = [bytearray(b'x') * (1 << 20) for _ in range(150)]\nprint(len(held))\n"
+# Not at once: a guard that has no turn on a busy machine would see nothing of it before its end.
+GROW_AND_SAY = """import time; held = [bytearray(b'x') * (1 << 20) for _ in range(150) if not time.sleep(0.003)]
+print(len(held))
+"""
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -111,7 +114,7 @@ def test_held_and_released(tmp_path: Path, way: str) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_held_and_stopped_and_the_guard_killed(tmp_path: Path, way: str) -> None:
-    (tmp_path / "job.py").write_text(GROW_AND_SAY)
+    (tmp_path / "job.py").write_text(f"{GROW_AND_SAY}time.sleep(60)\n")
     hold = ["--on-limit", "hold", "--", sys.executable, "job.py"]
     with started(tmp_path, *hold, way=way) as guard:
         read_until(guard, "key s")

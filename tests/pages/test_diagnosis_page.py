@@ -49,7 +49,7 @@ def heading(page: str) -> str:
 def test_the_title_says_what_died_why_and_when(tmp_path: Path) -> None:
     page = page_of(kill(), tmp_path)
     assert heading(page) == (
-        "python3 killed: out of memory (limit of the group of processes /job (a cgroup)), Nov 28 18:33:06 - oomguard diagnose"
+        "python3 killed: out of memory (limit of the cgroup /job), Nov 28 18:33:06 - oomguard diagnose"
     )
     assert "proved by the kernel&#x27;s log" in page
     assert page.count("<h1>") == 1

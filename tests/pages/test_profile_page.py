@@ -67,7 +67,7 @@ def test_says_what_the_profile_says() -> None:
         "not the peak: one process of the tree",
         "not the peak: a shared page counts once for each process",
         "6.1 GiB54% of the peakdata/fineweb/prepare.py:61 in mainids.extend(enc.encode_ordinary(text))",
-        "/usr/bin/zstd (no Python line known)",
+        "/usr/bin/zstd (not attributed to a line)",
         "all of train.txt (14.0 GiB) needs about 119 GiB (fit error ± 6.0 GiB), if it is read once",
         "tokenize471120.0 s45.0 s7.1 GiB",
         "write471146.0 snot ended",

@@ -2,11 +2,12 @@
 
 import itertools
 import os
+import random
 import shutil
-import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from oomguard.preparation.writing.formats.table import FORMATS
 from tests.preparation.reading.token_streams import Stream, files_in, write_all
 from tests.preparation.writing.formats.readers import READERS
 from tests.properties import some_of
-from tests.running import run_oomguard
+from tests.running import run_oomguard, wait_until
 
 EOT = 50256
 BLOCK = 8
@@ -226,6 +227,16 @@ def test_inspect_compares_every_file_with_the_manifest(tmp_path: Path) -> None:
         file.write_bytes(content)
 
 
+def size_of(folder: Path) -> int:
+    """Of all files, while they are written and renamed."""
+    size = 0
+    for at, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                size += Path(at, name).stat().st_size
+    return size
+
+
 @pytest.mark.slow
 def test_a_kill_at_any_moment_changes_nothing(tmp_path: Path) -> None:
     """SIGKILL, many times, and the same command again."""
@@ -244,15 +255,14 @@ def test_a_kill_at_any_moment_changes_nothing(tmp_path: Path) -> None:
     )
     kills = 0
     command = [sys.executable, "-c", code, str(tmp_path / "a"), str(tmp_path / "b")]
-    for number in range(40):
+    size = size_of(tmp_path / "whole")
+    for part in (0.0, 0.001, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99):
         child = subprocess.Popen(command)
-        time.sleep(0.1 + 0.03 * number)
-        os.kill(child.pid, signal.SIGKILL)
-        if child.wait() == 0:
-            break
-        kills += 1
-    else:  # a machine so busy that it came to no end between two kills
-        subprocess.run(command, check=True)
+        wait_until(lambda: size_of(tmp_path / "b") >= part * size or child.poll() is not None)  # noqa: B023
+        time.sleep(random.uniform(0, 0.02))
+        child.kill()
+        kills += child.wait() != 0
+    subprocess.run(command, check=True)
     assert kills > 2
     assert files_in(tmp_path / "b") == files_in(tmp_path / "whole")
 

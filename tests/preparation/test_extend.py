@@ -44,8 +44,9 @@ def test_files_added_to_a_finished_set(inputs: Path, tmp_path: Path, name: str) 
     prepare(tmp_path, *files[2:], *options_of(name), "--out", "set", "--extend")
     prepare(tmp_path, *files, *options_of(name), "--out", "at_once")
     assert sums_of(tmp_path / "set") == sums_of(tmp_path / "at_once")
-    again = run_oomguard("prepare", *files, *options_of(name), "--out", "set", "--json", cwd=tmp_path)
-    assert json.loads(again.stdout)["already_done"]
+    if FORMATS[name] is next(iter(FORMATS.values())):  # what is noted of the inputs is the same for all
+        again = run_oomguard("prepare", *files, *options_of(name), "--out", "set", "--json", cwd=tmp_path)
+        assert json.loads(again.stdout)["already_done"]
 
 
 @pytest.mark.parametrize("name", ["nanogpt", "mds", "megatron"])

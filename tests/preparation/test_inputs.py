@@ -19,7 +19,7 @@ import pytest
 from tests.preparation.expecting import read_tokens, tokens_of
 from tests.preparation.kinds_of_input import some_documents, write_kind
 from tests.preparation.reading.reads import PACKERS
-from tests.running import started
+from tests.running import run_oomguard
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 pytestmark = pytest.mark.slow  # whole runs
@@ -34,10 +34,8 @@ def tokens_in(folder: Path) -> list[int]:
 
 def prepare_stdin(folder: Path, data: bytes, *options: str) -> tuple[int, str]:
     """The exit status and what was said on standard error."""
-    (folder / "stdin").write_bytes(data)
-    with started("prepare", "-", *NO_VAL, *options, cwd=folder, stdin=folder / "stdin") as run:
-        _, said = run.communicate(timeout=60)
-    return run.returncode, said
+    run = run_oomguard("prepare", "-", *NO_VAL, *options, cwd=folder, stdin=data)
+    return run.returncode, run.stderr
 
 
 @pytest.mark.parametrize("packed", ["", *PACKERS])
@@ -329,8 +327,6 @@ def test_a_separator_that_divides_nothing_is_said(
 
 def test_the_next_command_after_one_text_from_a_pipe_is_possible(tmp_path: Path) -> None:
     """Its last part cannot be for validation, which --val-fraction alone would be refused for."""
-    (tmp_path / "stdin").write_text("one two three. " * 500)
-    with started("prepare", "-", "--json", cwd=tmp_path, stdin=tmp_path / "stdin") as run:
-        shown, said = run.communicate(timeout=60)
-    assert run.returncode == 0, said
-    assert "--separator TEXT" in " ".join(json.loads(shown)["next_lines"])
+    run = run_oomguard("prepare", "-", "--json", cwd=tmp_path, stdin="one two three. " * 500)
+    assert run.returncode == 0, run.stderr
+    assert "--separator TEXT" in " ".join(json.loads(run.stdout)["next_lines"])

@@ -188,6 +188,19 @@ def test_the_whole_command(small: Path, tmp_path: Path, oomguard: Run) -> None:
 
 
 @pytest.mark.slow
+def test_a_tokenizer_that_the_core_does_not_know(small: Path, tmp_path: Path, oomguard: Run) -> None:
+    """The first line names the library that encodes, and a note says why; on every machine, with the core or without."""
+    need_tokenizers()
+    ranks = dict(list(read_rank_file(RANKS).items())[:2000])
+    small.write_text(json.dumps(make_json(ranks, regex="[a-z]+|[^a-z]+", added=[added_token("<|end_of_text|>", 2000)])))
+    (tmp_path / "in.txt").write_text("words and 12345 numbers " * 500)
+    done = oomguard("prepare", "in.txt", "--tokenizer", str(small), "--val-fraction", "0", "--workers", "1")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.splitlines()[0].endswith("; 1 worker with tokenizers, some 30 times slower")
+    assert "note: its pre-tokenizers are none of those that the core knows: tokenizers does the work" in done.stderr
+
+
+@pytest.mark.slow
 def test_a_rank_file_gives_what_its_encoding_gives(tmp_path: Path, oomguard: Run) -> None:
     text = "It's  a\n\n test 123" * 500
     (tmp_path / "in.txt").write_text(text)

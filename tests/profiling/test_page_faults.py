@@ -73,7 +73,7 @@ def test_a_process_that_came_and_went_is_in_its_parent_s_number() -> None:
 
 
 def test_what_nobody_waits_for_is_not_known() -> None:
-    """A child of a process that ignores SIGCHLD takes its count along, also when it comes and goes between two looks."""
+    """A child of a process that ignores SIGCHLD takes its count along, also when it keeps appearing and disappearing between two looks."""
     text = "import signal\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\nprint('ready', flush=True)\ninput()\n"
     with subprocess.Popen([sys.executable, "-c", text], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
         assert program.stdout is not None

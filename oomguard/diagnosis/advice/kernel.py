@@ -152,8 +152,8 @@ def _swap(event: OomEvent, total: int | None) -> Advice | None:
     what = "add swap" if mem_info.swap_total == 0 else "add more swap"
     return Advice(
         text=(
-            f"or {what}, if the job must run on this machine (slower; the size is a guess, as the log does not show "
-            "how much more it wanted)"
+            f"or {what}, if the job must run on this machine (slower; the size is an estimate: the log does not "
+            "say how much more it needed)"
         ),
         command=f"oomguard swap --size {size_argument(math.ceil(size / GIB) * GIB if size > GIB else size)}",
     )
@@ -172,7 +172,7 @@ def _slab(event: OomEvent, _cause: KillCause) -> list[Advice]:
         )
     return [
         first,
-        Advice(text="give back what is only cache", command="echo 2 | sudo tee /proc/sys/vm/drop_caches"),
+        Advice(text="drop the caches", command="echo 2 | sudo tee /proc/sys/vm/drop_caches"),
         Advice(
             text="if it grows again, report it to whoever provides the kernel, with this output",
             command="oomguard diagnose --html oom.html",

@@ -43,7 +43,7 @@ _TEMPLATES = (  # pattern of a path's last part, kind, words
     (re.compile(r"app-(?:[A-Za-z0-9]+-)?(?P<name>[^/]+?)(?:-[0-9]+)?\.scope"), "scope", "the application {name}"),
     # Made by systemd-run for one command, and gone with it: there is no limit to raise afterwards.
     (re.compile(r"run-(?P<name>[ru][0-9a-f]+\.(?P<kind>scope|service))"), "scope", "the systemd-run {kind} run-{name}"),
-    (re.compile(r"oomguard-(?P<name>[0-9-]+)"), "budget", "the budget of oomguard run (pid {name})"),
+    (re.compile(r"oomguard-(?P<name>[0-9-]+)"), "budget", "the job of oomguard run (pid {name})"),
     (re.compile(r"user@(?P<name>[0-9]+)\.service"), "slice", "everything that user {name} runs"),
     (re.compile(r"user-(?P<name>[0-9]+)\.slice"), "slice", "everything of user {name}"),
     (re.compile(r"(?P<name>[^/]+\.service)"), "service", "the systemd service {name}"),
@@ -152,7 +152,7 @@ def _by_template(path: str, last: str) -> CgroupName:
         if found := pattern.fullmatch(last):
             groups = {key: unescape(text) for key, text in found.groupdict().items()}
             return CgroupName(kind=kind, words=words.format(**groups), name=last)
-    return CgroupName(kind="other", words=f"the group of processes {unescape(path)} (a cgroup)", name=path)
+    return CgroupName(kind="other", words=f"the cgroup {unescape(path)}", name=path)
 
 
 def unescape(name: str) -> str:
@@ -163,7 +163,7 @@ def unescape(name: str) -> str:
 _FULL = 0.98  # of the limit: charges are made in batches of 64 pages per processor
 
 _TEXTS: dict[Filler, str] = {
-    "anon": "programs filled it with their own data",
+    "anon": "the processes' own (anonymous) memory filled it",
     "shmem": "files in /dev/shm or a tmpfs, or memory shared between processes, filled it",
     "dirty": "file data that was not yet written to disk filled it: the disk was slower than the writer",
     "cache": "file data filled it",
@@ -223,7 +223,7 @@ def _why(
         why = f"{owner} reached its limit of {format_size(memcg.memsw_limit or 0)} for memory and swap together"
     if ancestor and event.task_memcg:
         why += f"; that limit is shared: it is not the limit of {describe_cgroup(event.task_memcg).words} alone"
-    return f"{why}{filled}. The machine itself may have had room."
+    return f"{why}{filled}. The machine as a whole may have had free memory."
 
 
 def _filled(filler: Filler | None, held: int, accounting: Accounting | None) -> str:

@@ -31,7 +31,7 @@ _VIRTUAL = (
 )
 
 _TEXTS: dict[Filler, str] = {
-    "anon": "programs filled it with their own data",
+    "anon": "the processes' own (anonymous) memory filled it",
     "shmem": "files in /dev/shm or a tmpfs, or memory shared between processes, filled it",
     "cache": "file data that could not be given back in time filled it",
     "dirty": "file data that was not yet written to disk filled it",

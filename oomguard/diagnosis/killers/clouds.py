@@ -67,7 +67,7 @@ CLOUDS: tuple[Killer, ...] = (
             fact("used", r"Process running mem=([0-9]+[KMG])"),
             fact("app", r"heroku\[([a-z_]+)"),
         ),
-        do=(("or take a larger dyno", "heroku ps:resize {app}=performance-l"),),
+        do=(("or use a larger dyno", "heroku ps:resize {app}=performance-l"),),
     ),
     system(
         "lambda",
@@ -111,7 +111,7 @@ CLOUDS: tuple[Killer, ...] = (
             "The replica workerpool0-0 ran out-of-memory and exited with a non-zero status of 137(SIGKILL).",
         ),
         why="the replica ran out of its machine's memory",
-        do=(("or take a machine with more memory: machine_type in the worker pool, for example", "n2-highmem-8"),),
+        do=(("or use a machine with more memory: machine_type in the worker pool, for example", "n2-highmem-8"),),
     ),
     system(
         "colab",
@@ -123,8 +123,8 @@ CLOUDS: tuple[Killer, ...] = (
         ),
         why="the session used all memory of its machine; its kernel's log cannot be read from outside",
         do=(
-            ("or take a high-RAM runtime: Runtime, Change runtime type", None),
-            ("see what there is, in a cell", "!free -h"),
+            ("or use a high-RAM runtime: Runtime, Change runtime type", None),
+            ("see how much there is, in a cell of the notebook", "!free -h"),
         ),
     ),
     system(
@@ -136,7 +136,7 @@ CLOUDS: tuple[Killer, ...] = (
             "Your notebook tried to allocate more memory than is available. It has restarted.",
         ),
         why="the notebook used all memory of its machine; its kernel's log cannot be read from outside",
-        do=(("see what there is, in a cell", "!free -h"),),
+        do=(("see how much there is, in a cell of the notebook", "!free -h"),),
     ),
     system(
         "huggingface-space",
@@ -146,7 +146,7 @@ CLOUDS: tuple[Killer, ...] = (
             r"Memory limit exceeded \(",
             "Memory limit exceeded (16Gi)",
         ),
-        do=(("or take larger hardware: Settings of the Space, Space hardware", None),),
+        do=(("or use larger hardware: Settings of the Space, Space hardware", None),),
     ),
     system(
         "render",
@@ -156,7 +156,7 @@ CLOUDS: tuple[Killer, ...] = (
             r"Ran out of memory \(used over|Out of memory \(used over",
             "Ran out of memory (used over 512MB) while running your code.",
         ),
-        do=(("or take a larger instance type: Settings of the service, Instance Type", None),),
+        do=(("or use a larger instance type: Settings of the service, Instance Type", None),),
     ),
     system(
         "pm2",
@@ -189,7 +189,7 @@ CLOUDS: tuple[Killer, ...] = (
             "Command Failed due to Out of|Command failed due to Out of|Command failed due to out of",
             "Command Failed due to Out of Memory",
         ),
-        do=(("or take larger workers: Worker type G.2X or more, in the job's details", None),),
+        do=(("or use larger workers: Worker type G.2X or more, in the job's details", None),),
     ),
     system(
         "nomad",
@@ -225,7 +225,7 @@ CLOUDS: tuple[Killer, ...] = (
         ),
         do=(
             (
-                "or take machines with more memory for each processor",
+                "or use machines with more memory for each processor",
                 "--machine_type=n2-highmem-4 --number_of_worker_harness_threads=1",
             ),
         ),
@@ -240,7 +240,7 @@ CLOUDS: tuple[Killer, ...] = (
         ),
         killer="kernel",
         why="the build used all memory of its container",
-        do=(("or take a larger build machine: Settings of the project, Build and Deployment", None),),
+        do=(("or use a larger build machine: Settings of the project, Build and Deployment", None),),
     ),
     sigkill(  # memory, processor or disk: the text does not say which
         "streamlit",
@@ -250,7 +250,7 @@ CLOUDS: tuple[Killer, ...] = (
             "app has gone over its resource",
             "This app has gone over its resource limits.",
         ),
-        do=(("or hold less: cache data once for all sessions", "@st.cache_resource(max_entries=1)"),),
+        do=(("or keep less in memory: cache data once for all sessions", "@st.cache_resource(max_entries=1)"),),
     ),
     system(
         "bitbucket",

@@ -36,7 +36,7 @@ def _advise_after_oomd(kill: OtherKill) -> tuple[Advice, ...]:
     unit = (kill.cgroup or "UNIT").rpartition("/")[2]
     user = "--user " if "/user@" in (kill.cgroup or "") or "app-" in unit else ""
     return (
-        Advice(text="see what it watches, and how near each group is to its limit", command="oomctl"),
+        Advice(text="see what it watches, and how close each group is to its limit", command="oomctl"),
         Advice(
             text="or tell it to spare this one",
             command=f"systemctl {user}set-property {shlex.quote(unit)} ManagedOOMPreference=avoid",

@@ -113,7 +113,7 @@ MESSAGES: tuple[Killer, ...] = (
             "measured GC thrashing",
             "Shutting down JVM after 8 consecutive periods of measured GC thrashing. Memory is used/total/max = 1020/1024/1024 MB",
         ),
-        why="the Java virtual machine reached its own limit (-Xmx); nothing was killed, and the host may have had room",
+        why="the Java virtual machine reached its own limit (-Xmx); nothing was killed, and the host may have had free memory",
         do=(
             (
                 "raise the heap, if the host has room",
@@ -130,7 +130,7 @@ MESSAGES: tuple[Killer, ...] = (
             "(?:JavaScript heap out of memory)",
             "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory",
         ),
-        why="V8 reached its own limit for the heap; the host may have had room",
+        why="V8 reached its own limit for the heap; the host may have had free memory",
         do=(("raise it, if the host has room", "NODE_OPTIONS=--max-old-space-size=8192 node APP.js"),),
     ),
     _entry(
@@ -199,7 +199,7 @@ MESSAGES: tuple[Killer, ...] = (
         why="the dyno is over its memory quota and swaps; at twice the quota Heroku ends it (R15)",
         do=(
             (
-                "take a larger dyno, or fewer workers",
+                "use a larger dyno, or fewer workers",
                 "heroku ps:resize web=performance-l; heroku config:set WEB_CONCURRENCY=1",
             ),
         ),
@@ -307,12 +307,12 @@ MESSAGES: tuple[Killer, ...] = (
             "Function available memory exhausted",
             "Function available memory exhausted. Please visit https://docs.snowflake.com for more information.",
         ),
-        why="the limit was set in the database; nothing was killed, and the host may have had room",
+        why="the limit was set in the database; nothing was killed, and the host may have had free memory",
         do=(("read and join less at a time, let the query use the disk, or raise the limit in its settings", None),),
     ),
     _entry(
         "windows",
-        "Windows could not promise more memory: its paging file is full",
+        "Windows could not commit more memory: its paging file is full",
         wording(
             r"(?:.{0,120}?\s)?(?:OSError: )?\[WinError 1455\] (?P<reason>.{4,120})",
             r"\[WinError 1455\]",
@@ -323,7 +323,7 @@ MESSAGES: tuple[Killer, ...] = (
             "paging file is too small|low virtual memory condition",
             "Windows successfully diagnosed a low virtual memory condition. The following programs consumed the most virtual memory: python.exe (4711) consumed 30123456789 bytes",
         ),
-        why="each process is promised all that it maps, and the paging file was too small for the sum; nothing was killed",
+        why="Windows reserves room for all that a process maps, and the paging file was too small for the sum; nothing was killed",
         do=(
             ("fewer workers: each loads its own copy of the libraries", "DataLoader(..., num_workers=0)"),
             ("or a larger paging file: System, Advanced system settings, Performance, Virtual memory", None),
@@ -337,7 +337,7 @@ MESSAGES: tuple[Killer, ...] = (
             "run out of application memory",
             "Your system has run out of application memory.",
         ),
-        why="memory and the disk for swap were full; macOS stops applications and asks, it has not said that it killed one",
+        why="memory and the disk for swap were full; macOS stopped applications and asked; it does not say that it killed one",
         do=(("see what holds memory, in Activity Monitor or", "memory_pressure; top -o mem -l 1 | head -20"),),
     ),
 )

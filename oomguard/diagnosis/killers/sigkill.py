@@ -124,7 +124,7 @@ PROGRAMS: tuple[Killer, ...] = (
             "The Python kernel is unresponsive",
             "Fatal error: The Python kernel is unresponsive.",
         ),
-        do=(("see how full the driver was: Metrics, in the cluster's page, or take a larger driver", None),),
+        do=(("see how full the driver was: Metrics, in the cluster's page, or use a larger driver", None),),
     ),
     sigkill(
         "shell",

@@ -335,7 +335,7 @@ WORKERS: tuple[Killer, ...] = (
         ),
         do=(
             (
-                "if it was memory: give more beside the heap, which is where Python and Arrow are",
+                "if it was memory: give more memory outside of the heap, which is where Python and Arrow are",
                 "spark-submit --conf spark.executor.memoryOverhead=4g --conf spark.executor.pyspark.memory=4g APP",
             ),
         ),

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from oomguard.diagnosis.screens.layout import when_text
-from oomguard.diagnosis.screens.others import NOT_SAID, died_text, other_lines, who_killed
+from oomguard.diagnosis.screens.other_killers import NOT_SAID, died_text, other_lines, who_killed
 from oomguard.diagnosis.screens.page_kill import ROWS, kill_details, lines_text, rows_of, size_cell
 from oomguard.diagnosis.screens.summary import event_lines, lines_of
 from oomguard.formats.page import (
@@ -82,7 +82,7 @@ def _heading(diagnosis: Findings) -> str:
 
 def _other_heading(kill: OtherKill) -> str:
     died = died_text(kill)
-    return "A process that its log does not name: killed" if died == NOT_SAID else f"{cut(died, 80)}: killed"
+    return "A process that the log does not name: killed" if died == NOT_SAID else f"{cut(died, 80)}: killed"
 
 
 def _event_heading(explained: ExplainedEvent) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from oomguard.diagnosis.killers import BY_IDENT
 from oomguard.diagnosis.screens.layout import COMMAND, Lines, short, when_text
-from oomguard.diagnosis.screens.others import notice_lines, other_lines
+from oomguard.diagnosis.screens.other_killers import notice_lines, other_lines
 from oomguard.units import format_size
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def event_lines(event: OomEvent, cause: KillCause, diagnosis: Findings) -> Lines
         *_asked_by_program(event, diagnosis),
         ("why", cause.why),
         ("filled by", _filled(event, cause)),
-        ("room", cause.room),
+        ("memory", cause.room),
     ]
 
 
@@ -158,7 +158,7 @@ def _counter_lines(diagnosis: Findings) -> Lines:
         ),
         ("why", counters.text),
         ("filled by", "the counters do not say"),
-        ("room", counters.limit_text),
+        ("memory", counters.limit_text),
         *_unread(diagnosis),
     ]
 
@@ -212,10 +212,11 @@ def _try(do: str | None) -> str:
 
 
 def advice_lines(advice: tuple[Advice, ...]) -> Lines:
-    """Numbered steps, each with the line to paste below it."""
+    """The steps, numbered if there are several, each with the line to paste below it."""
     told = []
     for number, step in enumerate(advice, start=1):
-        told.append(("do" if number == 1 else "", f"{number}) {step.text}{':' if step.command else ''}"))
+        mark = f"{number}) " if len(advice) > 1 else ""
+        told.append(("do" if number == 1 else "", f"{mark}{step.text}{':' if step.command else ''}"))
         if step.command:
             told.append(("", f"{COMMAND}{step.command}"))
     return told

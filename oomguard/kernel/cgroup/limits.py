@@ -158,8 +158,8 @@ def make_child(parent: MemcgDir, own: MemcgDir, root: Path, *, for_others: bool 
     made.left = tuple(above[: above.index(parent)])
     if made.left:
         made.caveats.append(
-            f"the job runs beside its old cgroup {own.name}, not in it: limits there other than memory, "
-            "and stopping that unit, do not reach it"
+            f"the job runs next to its old cgroup {own.name}, not in it: limits there other than memory, "
+            "and stopping that unit, do not affect it"
         )
     return made
 

@@ -255,7 +255,7 @@ def read_stdin() -> Iterator[bytes]:
 
 def _unopened(path: Path, error: OSError) -> Exception:
     if isinstance(error, FileNotFoundError):
-        return NothingFound(f"no file {path}", do="ls -l /var/log; without FILE this machine's own logs are read")
+        return NothingFound(f"{path} does not exist", do="oomguard diagnose  # without FILE: this machine's own logs")
     if isinstance(error, PermissionError):
         return NeedsPrivilege(f"may not read {path}", do=f"sudo cat {shell_word(str(path))} | oomguard diagnose -")
     if isinstance(error, IsADirectoryError):

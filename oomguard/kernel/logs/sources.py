@@ -108,7 +108,7 @@ def _in_folder(folder: Path) -> list[tuple[float, Readable]]:
         raise BadInput(f"could not list {folder}: {error.strerror}", do=f"ls -lR {shell_word(str(folder))}") from error
     if not paths:
         raise NothingFound(
-            f"no file in the folder {folder}", do="ls -l /var/log; without a name this machine's own logs are read"
+            f"no file in the folder {folder}", do="oomguard diagnose  # without FILE: this machine's own logs"
         )
     newest = sorted(((_changed(path), str(path)) for path in paths), reverse=True)[:_MOST_FILES]
     return [(changed, _named(path)) for changed, path in newest]
@@ -162,9 +162,7 @@ def _journal(root: Path, boot: str, covers: str, identifiers: Sequence[str]) -> 
     if may_read is None:
         return []
     if not may_read:
-        return [
-            Readable(replace(source, unread="only your own part of it may be read", do=_MAY_READ_JOURNAL), _nothing)
-        ]
+        return [Readable(replace(source, unread="you may read only your own entries", do=_MAY_READ_JOURNAL), _nothing)]
     matches = [
         "_TRANSPORT=kernel",
         *(word for name in (*_IDENTIFIERS, *identifiers) for word in ("+", f"SYSLOG_IDENTIFIER={name}")),

@@ -150,7 +150,8 @@ class S3Place:
                 )
             return
         raise BadInput(
-            f"{shown}: the server says that it is there, and that it is not", do=f"aws s3 ls {shell_word(self.address)}"
+            f"{shown}: the server's answers contradict each other: it exists, and it does not",
+            do=f"aws s3 ls {shell_word(self.address)}",
         )
 
     def ranges(self) -> ObjectRanges:
@@ -173,7 +174,7 @@ def require_conditions(probe: S3Place) -> None:
         raise BadInput(
             f"{printable(str(probe))}: this server replaces an object where it was told not to (If-None-Match), so "
             "two workers could write the same one",
-            do="--out FOLDER, or a store that knows conditional writes, as Amazon's does",
+            do="--out FOLDER, or a store that supports conditional writes, as Amazon's does",
         )
 
 

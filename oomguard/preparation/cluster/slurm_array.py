@@ -104,7 +104,7 @@ def _sbatch(command: list[str]) -> str:
         ) from error
     number = done.stdout.strip().partition(";")[0]  # behind it stands the cluster's name
     if done.returncode or not number.isdigit():
-        raise WorkerFailed(f"sbatch refused: {done.stderr.strip()[:500]}", do="--slurm-args with what it wants")
+        raise WorkerFailed(f"sbatch refused: {done.stderr.strip()[:500]}", do="pass what it asks for with --slurm-args")
     return number
 
 

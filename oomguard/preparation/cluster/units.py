@@ -44,7 +44,7 @@ def cut_units(
     for index, source in enumerate(sources):
         if source.path == STDIN or source.size is None:
             raise BadInput(
-                "standard input comes to one machine only", do="write it to a file that all machines see, and name that"
+                "only one machine has this standard input", do="write it to a file that all machines see, and name that"
             )
         if source.compression is not None or source.encoding:
             parts: Iterator[Part | None] = iter([None])

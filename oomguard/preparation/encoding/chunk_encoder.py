@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from isal import isal_zlib  # its CRC-32 is zlib's, in a tenth of the time
 
-from oomguard.kernel.plain_files import open_input
+from oomguard.kernel.plain_files import open_input, read_into
 from oomguard.preparation.encoding.encodings import EncodingSpec
 from oomguard.preparation.encoding.load_engine import load_engine
+from oomguard.preparation.encoding.native import private_memory
 from oomguard.preparation.encoding.safe_cuts import unify_newlines
 from oomguard.preparation.encoding.tokenizers import BadUtf8, EngineCannotEncode, NeedsRoom
 from oomguard.preparation.encoding.verifier import EngineDiffers, Verifier
@@ -26,7 +27,7 @@ from oomguard.units import MIB
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_USUAL_CHUNK = 2 * MIB  # whose buffer is kept
+_USUAL_CHUNK = 2 * MIB  # whose buffer is kept; where it is not reached, it takes no memory
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _NO_ENDS = memoryview(b"")
 _LINE_END = re.compile(rb"\n")
@@ -54,7 +55,7 @@ class ChunkEncoder:
         )
         self._verifier = Verifier(config.verify, self._spec, config.rank_file, engine=self._engine.name)
         self._eot = self._spec.eot if config.eot != "none" else -1
-        self._buffer = bytearray()
+        self._buffer = private_memory(_USUAL_CHUNK)
         self._crc = 0  # of the bytes of the file that the chunk is
         self._file: tuple[str, int] | None = None
         self._statm = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
@@ -93,7 +94,7 @@ class ChunkEncoder:
 
     def _encode_text(self, task: EncodeTask) -> Encoded:
         raw = self._read(task)
-        if what := not_text(bytes(raw), is_first=task.starts_document):
+        if what := not_text(raw, is_first=task.starts_document):
             return Encoded(slot=task.slot, error="not text", error_text=what)
         mark = task.mark.encode("latin-1")
         strip = task.strip_mark and self._ends_with_mark(raw, mark)
@@ -268,7 +269,8 @@ class ChunkEncoder:
         answer = Encoded(slot=task.slot)
         config = self._config
         try:
-            for found in read_rows(task, field=task.field, errors=config.errors, most=config.most_text):
+            rows = read_rows(task, field=task.field, errors=config.errors, most=config.most_text, once=config.read_once)
+            for found in rows:
                 self._note_origins(task, answer.documents, found.rows, ())
                 answer = self._documents_answer(task, answer, found.text, found.offsets, rows=found.rows)
                 if answer.error is not None:
@@ -364,11 +366,11 @@ class ChunkEncoder:
     def _read(self, task: EncodeTask) -> memoryview:
         if task.path is None:
             return self._slots.text(task.slot, task.size)
-        if len(self._buffer) < task.size or len(self._buffer) > max(_USUAL_CHUNK, task.size):
-            self._buffer = bytearray(max(task.size, _USUAL_CHUNK // 2))
+        if not task.size <= len(self._buffer) <= max(_USUAL_CHUNK, task.size):
+            self._buffer = private_memory(max(task.size, _USUAL_CHUNK))
         view, fd, got = memoryview(self._buffer)[: task.size], self._open(task.path), 0
         while got < task.size:
-            more = os.preadv(fd, [view[got:]], task.offset + got)
+            more = read_into(fd, view[got:], task.offset + got, once=self._config.read_once)
             if not more:
                 raise OSError(0, "the file became shorter while it was read")
             got += more

@@ -103,14 +103,6 @@ def require_core() -> str:
     return available_tiers()[-1].name.lower()
 
 
-def _core_is_there() -> bool:
-    try:
-        require_core()
-    except CoreUnavailable:
-        return False
-    return True
-
-
 def open_vocabulary(stack: ExitStack) -> int:
     """Give a descriptor for `fill_vocabulary`, which workers may inherit before that; `stack` closes it."""
     fd = os.memfd_create("oomguard-vocabulary")
@@ -123,9 +115,20 @@ def fill_vocabulary(spec: EncodingSpec, file: Path, fd: int) -> None:
     write_vocabulary(spec, file, fd)
 
 
+def why_no_core(spec: EncodingSpec) -> str:
+    """Why the reference encodes for this tokenizer here, and not the native core; "": the core does."""
+    if not spec.native:
+        return spec.why_slow
+    try:
+        require_core()
+    except CoreUnavailable as error:
+        return str(error)
+    return ""
+
+
 def uses_core(spec: EncodingSpec) -> bool:
     """Whether the native core encodes for this tokenizer here."""
-    return spec.native and _core_is_there()
+    return spec.native and not why_no_core(spec)
 
 
 def load_engine(spec: EncodingSpec, file: Path, *, cache_bits: int = 16, vocabulary_fd: int = -1) -> Engine:
@@ -138,7 +141,7 @@ def load_engine(spec: EncodingSpec, file: Path, *, cache_bits: int = 16, vocabul
     vocabulary = map_vocabulary(vocabulary_fd) if vocabulary_fd >= 0 else load_vocabulary(spec, file)
     engine: Engine = NativeEngine(spec, vocabulary, cache_bits=cache_bits)
     if spec.nfc:
-        from oomguard.preparation.encoding.huggingface import NfcEngine
+        from oomguard.preparation.encoding.nfc import NfcEngine
 
         engine = NfcEngine(engine) if spec.added_first else engine
     if spec.added:

@@ -10,7 +10,6 @@ import contextlib
 import ctypes
 import enum
 import mmap
-import sys
 from array import array
 from functools import cache
 from pathlib import Path
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
     from oomguard.preparation.encoding.splitters import Splitter
 
-ABI = 5
+ABI = 6
 _LIBRARY = Path(__file__).parent / "libcore.so.1"
 SLACK_TOKENS = 64  # of room beyond the tokens that are written
 SCRATCH_PER_BYTE = 36  # for a word longer than 64 bytes of which no part is independent
@@ -32,7 +31,7 @@ _PAGE = mmap.PAGESIZE
 
 
 class CoreUnavailable(OomguardError):
-    """The library is not there or cannot be loaded: whoever catches this can encode with tiktoken, which is slow."""
+    """The core is not installed or cannot be loaded. Encoding with tiktoken still works, slowly."""
 
 
 class Status(enum.IntEnum):
@@ -82,22 +81,27 @@ class _Job(ctypes.Structure):
     ]
 
 
+def _unavailable(what: str) -> CoreUnavailable:
+    from oomguard.preparation.encoding.rebuilding import rebuild_command
+
+    return CoreUnavailable(what, do=rebuild_command())
+
+
 @cache
 def load_core(library: Path = _LIBRARY) -> ctypes.CDLL:
     """Load the library.
 
     Raises: CoreUnavailable if it is not there, is not this version's, or cannot be loaded.
     """
-    rebuild = f"{sys.executable} -m pip install --force-reinstall --no-deps oomguard, with a C compiler (cc) installed"
     if not library.exists():
-        raise CoreUnavailable("the encoder core is not built", do=rebuild)
+        raise _unavailable("the encoder core is not built")
     try:
         core = ctypes.CDLL(str(library))
     except OSError as error:
-        raise CoreUnavailable(f"the encoder core cannot be loaded: {error}", do=rebuild) from error
+        raise _unavailable(f"the encoder core cannot be loaded: {error}") from error
     core.og_abi.restype = ctypes.c_uint32
     if core.og_abi() != ABI:
-        raise CoreUnavailable(f"the encoder core is version {core.og_abi()}, not {ABI}", do=rebuild)
+        raise _unavailable(f"the encoder core is version {core.og_abi()}, not {ABI}")
     pointer, u32, u64 = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64
     core.og_unicode_version.restype = ctypes.c_char_p
     core.og_tiers.restype = u32
@@ -114,6 +118,7 @@ def load_core(library: Path = _LIBRARY) -> ctypes.CDLL:
     for function in (core.og_utf8_prefix, core.og_json_lines, core.og_line_feeds):
         function.argtypes, function.restype = [pointer, u64], u64
     core.og_json_strings.argtypes = [pointer, u64, pointer, u64, pointer, u64]
+    core.og_nfc_find.argtypes = [pointer, u64, u64, ctypes.POINTER(u64), ctypes.POINTER(u64)]
     return core
 
 
@@ -126,6 +131,17 @@ def available_tiers() -> list[Tier]:
     """What this machine can run, the fastest last."""
     bits = load_core().og_tiers()
     return [tier for tier in Tier if bits >> tier & 1]
+
+
+def find_denormal(data: Buffer, start: int) -> tuple[int, int] | None:
+    """Where, from `start` on, the first stretch is that might not be NFC or is ill-formed; it can be changed by itself.
+
+    start: 0, or the end of such a stretch. Raises: CoreUnavailable.
+    """
+    core, begin, end = load_core(), ctypes.c_uint64(), ctypes.c_uint64()
+    with Memory(data) as text:
+        is_there = core.og_nfc_find(text.address, text.size, start, ctypes.byref(begin), ctypes.byref(end))
+    return (begin.value, end.value) if is_there else None
 
 
 class _PyBuffer(ctypes.Structure):
@@ -176,9 +192,11 @@ class Memory:
         self.__exit__()  # a vocabulary or a state is held as long as its object lives
 
 
-def private_memory(size: int) -> mmap.mmap:
+def private_memory(size: int, *, huge: bool = False) -> mmap.mmap:
     """Zeroed memory of this process alone; Python's default is shared, and is counted as shmem."""
     memory = mmap.mmap(-1, max(size, 1), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if not huge:
+        return memory
     with contextlib.suppress(OSError):  # a kernel without transparent huge pages
         # A look-up touches two random lines of the cache, and as many small pages: 5 to 9 % of the time. No page beyond
         # `size` is taken for it.
@@ -277,7 +295,7 @@ class Encoder:
         """
         self._core = load_core()
         self._vocabulary = vocabulary  # stays mapped
-        self._state = private_memory(state_size(cache_bits))
+        self._state = private_memory(state_size(cache_bits), huge=True)
         self._memory = Memory(self._state, writable=True)
         self.token_bytes = token_bytes
         chosen = available_tiers()[-1] if tier is None else tier

@@ -127,7 +127,7 @@ def _describe_apart(data: bytes, name: str, file: str) -> tuple[EncodingSpec, di
         found = run.stdout
         if run.returncode:
             raise WorkerFailed(
-                f"{name}: the process that looked at it ended with status {run.returncode}",
+                f"{name}: the process that examined it ended with status {run.returncode}",
                 do="run it again, with more memory",
             )
         if "error" not in (answer := json.loads(found)):

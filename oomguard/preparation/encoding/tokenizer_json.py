@@ -253,7 +253,7 @@ def find_difference(
         latest = made
         pair = number[left], number[right]
         if pairs.setdefault(pair[0] << _BITS | pair[1], made) != made or (made_of.get(made, [None])[-1] == pair):
-            return "a merge is there twice"
+            return "a merge is listed twice"
         made_of.setdefault(made, []).append(pair)
     parts: list[tuple[int, int] | None] = [None] * (_BYTES + len(order))  # of each token that merges make
     for made, word in enumerate(order, _BYTES):

@@ -14,6 +14,7 @@ from oomguard.preparation.encoding.cutting import split_pieces
 from oomguard.preparation.encoding.load_engine import load_reference
 from oomguard.preparation.encoding.safe_cuts import Separators, last_safe_cut
 from oomguard.preparation.encoding.tokenizers import EngineCannotEncode, ReferenceEngine
+from oomguard.preparation.engines.allocators import give_back
 from oomguard.units import KIB, MIB
 
 if TYPE_CHECKING:
@@ -94,12 +95,17 @@ class Verifier:
     def _compare(
         self, stretches: Iterable[tuple[int | None, bytes]], tokens: memoryview, *, mark: bytes, eot: int
     ) -> None:
+        """Compare stretch by stretch.
+
+        tiktoken leaves holes in malloc's heap that nothing else fits into: 15 MiB after 30 MB of text, of which 14 can
+        be given back, at 0.3 ms for each stretch.
+        """
         began = time.monotonic()
         if self._reference is None:
             self._reference = self._load()
             began = time.monotonic()  # loading is paid once
         most = self._most_bytes()
-        at = position = 0
+        at = position = given_back = 0
         for end, stretch in stretches:
             try:
                 expected = self._expected(stretch, end, mark=mark, eot=eot)
@@ -112,8 +118,12 @@ class Verifier:
             at += len(stretch)
             self.documents += (stretch.count(mark) if mark else 0) + 1
             self.bytes += len(stretch)
+            if at - given_back >= _STRETCH:
+                given_back = at
+                give_back()
             if at >= most:
                 break
+        give_back()
         self._spent += time.monotonic() - began
 
     def _most_bytes(self) -> int:

@@ -170,7 +170,7 @@ class Intake:
             return BudgetTooSmall(
                 f"{name}: line {line} is {format_size(size)} long and needs {need} of memory to read; "
                 f"the longest that fits here is {format_size(plan.largest_document)}",
-                do=f"{self._job.flag_with_room(LINE_COST * size)}, or take line {line} out",
+                do=f"{self._job.flag_with_room(LINE_COST * size)}, or remove line {line}",
             )
 
         return failure

@@ -42,6 +42,7 @@ class LineFeed:
     chunk: int
     longest: int  # bytes of a line
     offset: int = 0
+    once: bool = False  # what is read does not stay in the page cache
     _fd: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -124,7 +125,7 @@ class LineFeed:
         return self.end
 
     def _read(self, offset: int, length: int) -> bytes:
-        return read_at(self._fd, self.source, offset, length, size=self.size)
+        return read_at(self._fd, self.source, offset, length, size=self.size, once=self.once)
 
     def close(self) -> None:
         """Close the file. Harmless twice."""

@@ -51,6 +51,7 @@ class WorkerConfig:
     loose: int = 0  # bytes that malloc may keep, if that is more than it usually does
     with_origins: bool = False  # workers say where in the source documents begin
     to_the_fault: bool = False  # a bad document ends its file: those before it are kept
+    read_once: bool = False  # what is read does not stay in the page cache
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

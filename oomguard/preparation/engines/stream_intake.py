@@ -168,7 +168,7 @@ class StreamIntake:
         error = message["error"]
         if error.get("alone"):
             flag = self._job.flag_with_room(error["alone"])
-            return BudgetTooSmall(error["what"], do=f"{flag}, or take it out; what was done so far is kept")
+            return BudgetTooSmall(error["what"], do=f"{flag}, or remove it; what was done so far is kept")
         return getattr(errors, error["class"], OomguardError)(error["what"], do=error["do"])
 
     def died(self, oom_kills: int, *, numbered: int) -> tuple[list[int], OomguardError | None]:

@@ -127,6 +127,7 @@ class CutRules:
     piece_bytes: int
     longest_word: int
     flag_with_room: Callable[[int], str]  # bytes that a chunk takes while it is alone -> the budget, for people
+    once: bool = False  # what is read does not stay in the page cache
 
     def need(self, size: int) -> int:
         """Bytes that a chunk takes beyond the usual share of one."""
@@ -182,7 +183,7 @@ class PlainFeed:
         return find_first_cut(self._read, self._cut, start=start, end=self.size, limit=limit)
 
     def _read(self, offset: int, length: int) -> bytes:
-        return read_at(self._fd, self.source, offset, length, size=self.size)
+        return read_at(self._fd, self.source, offset, length, size=self.size, once=self.rules.once)
 
     def next_task(self, slot: int) -> tuple[EncodeTask, Split | None, dict[str, Any]] | None:
         """Cut the next piece; None at the end of the file.
@@ -259,5 +260,5 @@ class PlainFeed:
             f"{printable(self.source.path)}: the {format_size(longest)} from byte {start} on is one word "
             "that cannot be cut without changing tokens",
             do=f"{self.rules.flag_with_room(_UNCUT_ROOM * 2 * longest)} (for twice as long a word), "
-            "or look at the file: text of that kind is rarely meant to be there",
+            "or look at the file: such text is rarely meant to be there",
         )

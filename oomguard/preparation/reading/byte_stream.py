@@ -311,7 +311,7 @@ def skip_bytes(stream: Readable, size: int, *, name: str, crc: int | None = None
     if crc is not None and now != crc:
         raise Changed(
             f"{name}: its first {size} bytes are not those that the earlier run read",
-            do="give the same input again, or begin again with --restart",
+            do="give the same input again, or start over with --restart",
         )
 
 
@@ -330,6 +330,6 @@ def _open(source: Source) -> BinaryIO:
 
 def _shorter(name: str, size: int, offset: int) -> Changed:
     return Changed(
-        f"{name}: {size} bytes are there, but the earlier run had read {offset}",
-        do="give the same input again, or begin again with --restart",
+        f"{name}: it has only {size} bytes, but the earlier run had read {offset}",
+        do="give the same input again, or start over with --restart",
     )

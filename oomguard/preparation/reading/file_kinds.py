@@ -54,11 +54,11 @@ class InputNotes:
         if given is None:
             return NothingFound(
                 f"no corpus files in {printable(str(self.folder.absolute()))}: {KNOWN}{self._but()}",
-                do="oomguard prepare FILE_OR_FOLDER",
+                do="name a file or folder with text (.txt, .jsonl, .parquet, ...)",
             )
         if given.startswith(REMOTE):
             return NothingFound(
-                f'"{printable(given)}" names nothing that is read from a server{self._but()}',
+                f'"{printable(given)}" matches no file that is read from the server{self._but()}',
                 do="name files, folders or globs of .parquet, .jsonl or .txt; --input-format says what others are",
             )
         path = self.folder / given
@@ -104,9 +104,9 @@ class InputNotes:
         if not names and self.passed_over and path.is_dir():
             return f"name the files if they are text: {shlex.quote(printable(str(path)))}/*"
         if not names:
-            return "oomguard prepare FILE_OR_FOLDER"
+            return "name a file or folder with text (.txt, .jsonl, .parquet, ...)"
         more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-        return f"found there: {', '.join(printable(str(name)) for name in names[:_LISTED])}{more}"
+        return f"one of those that are there: {', '.join(printable(str(name)) for name in names[:_LISTED])}{more}"
 
 
 def _why_nothing(given: str, path: Path) -> str:

@@ -52,7 +52,7 @@ def _saved(folder: Path, found: list[str]) -> list[str]:
     if missing is not None:
         raise BadInput(
             f"{printable(str(folder))}: {_STATE} names {printable(missing)}, which is not there",
-            do="get the folder again, whole",
+            do="copy the whole folder again",
         )
     return list(dict.fromkeys(names))
 

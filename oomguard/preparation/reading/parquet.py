@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from isal import isal_zlib
 
 from oomguard.errors import BadInput, Changed, OomguardError
-from oomguard.kernel.plain_files import by_descriptor, open_input
+from oomguard.kernel.plain_files import by_descriptor, open_input, read_into
 from oomguard.preparation.reading.arrow_texts import buffers, ends_of, find_column, fitting, inner, plain, size_of
 from oomguard.preparation.reading.parquet_file import (
     CODECS,
@@ -73,7 +73,7 @@ def plan_groups(asked: dict[str, Any]) -> dict[str, Any]:
         if asked["group"] > total:
             raise Changed(
                 f"{column.name}: {total} row groups; the earlier run had read {asked['group']}",
-                do="give the same input again, or begin again with --restart",
+                do="give the same input again, or start over with --restart",
             )
         last = min(total, asked["group"] + asked["groups"])
         ranges: list[dict[str, Any]] = []
@@ -118,10 +118,11 @@ def group_sizes(path: str, field: str) -> list[int]:
         close_file()
 
 
-def read_rows(task: EncodeTask, *, field: str, errors: str, most: int) -> Iterator[DecodedRows]:
+def read_rows(task: EncodeTask, *, field: str, errors: str, most: int, once: bool = False) -> Iterator[DecodedRows]:
     """Decode some rows, a part at a time, as many as have no more than `most` bytes of text together, one at least.
 
     The column may hold strings of any Arrow type, dictionaries of them, or binary values, which are taken as UTF-8.
+    once: what is read does not stay in the page cache.
     Raises: BadRow for a null, unless errors="skip" leaves such rows out, and for damaged pages.
     """
     assert task.path is not None
@@ -129,7 +130,7 @@ def read_rows(task: EncodeTask, *, field: str, errors: str, most: int) -> Iterat
     try:
         column = _open(task.path, field)
         with _damage("", f"row group {task.group}"):
-            for texts in column.texts(task, most):
+            for texts in column.texts(task, most, once=once):
                 if texts.null_count and errors != "skip":  # what comes before may be kept
                     null = texts.is_valid().to_pylist().index(False)
                     if null:
@@ -246,7 +247,7 @@ class _Column:
             crc = isal_zlib.crc32(os.pread(self._raw.fileno(), min(MIB, end - at), at), crc)
         self._read.append((start, end, crc))
 
-    def texts(self, task: EncodeTask, most: int) -> Iterator[pa.Array]:
+    def texts(self, task: EncodeTask, most: int, *, once: bool) -> Iterator[pa.Array]:
         """Give `binary or large_binary[...]` each: the task's rows, or the first of them up to `most` bytes."""
         pages = self.pages(task.group)
         facts = self._facts(task.group)
@@ -263,8 +264,8 @@ class _Column:
         head = pages.dictionary.header + pages.dictionary.compressed if pages.dictionary and is_coded else 0
         data = begin_file(head + last - first)
         if head:
-            self._read_into(data, PAGES_AT, pages.dictionary_at, head)
-        self._read_into(data, PAGES_AT + head, first, last - first)
+            self._read_into(data, PAGES_AT, pages.dictionary_at, head, once=once)
+        self._read_into(data, PAGES_AT + head, first, last - first, once=once)
         end_file(
             data,
             column=facts,
@@ -281,11 +282,11 @@ class _Column:
         ) as file:
             yield from _rows(file, task, most, path=inside, group=0)
 
-    def _read_into(self, data: bytearray, start: int, at: int, size: int) -> None:
+    def _read_into(self, data: bytearray, start: int, at: int, size: int, *, once: bool) -> None:
         with memoryview(data) as view:
             got = 0
             while got < size:  # a network's file may give it in parts
-                more = os.preadv(self._raw.fileno(), [view[start + got : start + size]], at + got)
+                more = read_into(self._raw.fileno(), view[start + got : start + size], at + got, once=once)
                 if not more:
                     raise OSError("the file ends within a page")
                 got += more

@@ -118,7 +118,7 @@ class Room:
         return BudgetTooSmall(
             f"{self._name}: {where} is {format_size(size)} long and needs {format_size(need)} of memory to read; "
             f"the longest that fits here is {format_size(self._largest)}",
-            do=f"give --max-rss {format_size(need)} more than now, or take it out",
+            do=f"give --max-rss {format_size(need)} more than now, or remove it",
             alone=need + self._held(),
         )
 
@@ -198,5 +198,5 @@ def no_cut(path: str, where: str, width: int) -> BadInput:
     """Say that a text has no safe cut."""
     return BadInput(
         f"{path}: {where}: the next {format_size(width)} is one word, which cannot be cut without changing tokens",
-        do="put spaces into this text or take it out, or give a larger --max-rss",
+        do="put spaces into this text or remove it, or give a larger --max-rss",
     )

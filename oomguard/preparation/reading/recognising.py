@@ -39,7 +39,7 @@ _WARC = re.compile(rb"WARC/1\.[01]\r?\n")
 NO_READER = {
     b"FEA1": ("Feather of version 1", "write it again with pyarrow.feather.write_feather"),
     b"PK\x03\x04": ("a zip archive (as .docx and .npz are)", "unpack it and name the folder"),
-    b"%PDF-": ("PDF", "take the text out of it first: pdftotext FILE"),
+    b"%PDF-": ("PDF", "extract the text first: pdftotext FILE"),
     b"\x93NUMPY": ("a NumPy array", "give the text that it was made from"),
     b"\x04\x22\x4d\x18": ("lz4", "lz4 -d FILE, and name the decompressed file"),
     b"7z\xbc\xaf\x27\x1c": ("a 7z archive", "unpack it and name the folder"),

@@ -85,7 +85,7 @@ def _no_utf8(source: Source, data: bytes, at: int, error: UnicodeDecodeError) ->
         return BadInput(f"{name}: byte 0: not UTF-8: it looks like {what}", do=f"--input-encoding {what}")
     return BadInput(
         f"{name}: byte {at + error.start}: not UTF-8",
-        do="oomguard prepare --errors replace (puts U+FFFD in its place) or --errors skip (leaves it out)",
+        do="--errors replace (puts U+FFFD in its place) or --errors skip (leaves it out)",
     )
 
 

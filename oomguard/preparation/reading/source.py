@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from array import array
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from oomguard.errors import Changed
-from oomguard.kernel.plain_files import open_input
+from oomguard.kernel.plain_files import open_input, read_into
 from oomguard.preparation.reading.kinds import KINDS
 from oomguard.records import dataclass
 from oomguard.text import printable, shell_word
@@ -130,21 +129,23 @@ class Source:
         return self.divisible_text and self.is_cut
 
 
-def read_at(fd: int, source: Source, offset: int, length: int, *, size: int) -> bytes:
+def read_at(fd: int, source: Source, offset: int, length: int, *, size: int, once: bool = False) -> bytes:
     """Read so many bytes of a file that had `size` when the run began; a network's may give them in parts.
 
+    once: they do not stay in the page cache.
     Raises: Changed if the file ends before.
     """
-    got = os.pread(fd, length, offset)
-    while len(got) < length and (more := os.pread(fd, length - len(got), offset + len(got))):
-        got += more
-    if len(got) < length:
+    room, got = bytearray(length), 0
+    with memoryview(room) as view:
+        while got < length and (more := read_into(fd, view[got:], offset + got, once=once)):
+            got += more
+    if got < length:
         raise Changed(
             f"{printable(source.path)} became shorter while it was read: "
-            f"{offset + len(got)} bytes, and {size} when the run began",
+            f"{offset + got} bytes, and {size} when the run began",
             do="give the same file again, or start over with --restart",
         )
-    return got
+    return bytes(room)
 
 
 def source_of(facts: dict[str, Any]) -> Source:

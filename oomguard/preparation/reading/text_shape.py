@@ -139,6 +139,7 @@ HELD: Mapping[str, Callable[[TextShape], float]] = {
     "lines": lambda shape: shape.line_objects,
     "words": lambda shape: shape.word_objects,
     "characters": lambda shape: shape.characters * _SLOT,
+    "octets": lambda _: float(_SLOT),  # a list of bytes' numbers, which Python has ready
     "documents": lambda shape: shape.document_objects,
     "records": _records,
     "json": _records,

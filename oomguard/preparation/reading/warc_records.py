@@ -80,7 +80,7 @@ class _Records:
                 )
                 raise self._wrong(
                     f"a {what} record of {of}, which is not plain text",
-                    "take the text out of the pages first (trafilatura, resiliparse); Common Crawl's .wet has it",
+                    "extract the text from the pages first (trafilatura, resiliparse); Common Crawl's .wet has it",
                 )
 
     @staticmethod

@@ -35,7 +35,7 @@ _FORM = "hf://datasets/OWNER/NAME[@REVISION]/PATH"
 _YES = {"1", "ON", "YES", "TRUE"}  # as huggingface_hub reads its variables
 # What the Hub says in X-Error-Code.
 _REFUSALS: dict[str, tuple[type[OomguardError], str, str]] = {
-    "GatedRepo": (Unreachable, "gated, and you have no access yet", "ask for it on PAGE, then: hf auth login"),
+    "GatedRepo": (Unreachable, "gated, and you have no access yet", "request access on PAGE, then: hf auth login"),
     "RevisionNotFound": (NothingFound, "the dataset has no such revision", "check what comes after the @"),
     "RepoNotFound": (
         NothingFound,
@@ -248,7 +248,7 @@ def hub_endpoint() -> str:
     Raises: Unreachable where HF_HUB_OFFLINE is set; BadInput where it is no address.
     """
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in _YES:
-        raise Unreachable("HF_HUB_OFFLINE is set: the Hub is not asked", do="unset HF_HUB_OFFLINE")
+        raise Unreachable("HF_HUB_OFFLINE is set: the Hub is not contacted", do="unset HF_HUB_OFFLINE")
     endpoint = (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
     try:
         is_one = urlsplit(endpoint).scheme in ("http", "https")

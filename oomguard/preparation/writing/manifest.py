@@ -18,7 +18,7 @@ import stat
 import time
 from dataclasses import field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from oomguard.errors import BadInput, Changed, InUse, OomguardError
 from oomguard.kernel import safe_files
@@ -109,7 +109,8 @@ class Manifest:
             self._lock = safe_files.open_or_create(self.state / "lock")
         except OSError as error:
             raise BadInput(
-                f"cannot write in the output folder {folder}: {error.strerror}", do="--out FOLDER that you may write"
+                f"cannot write in the output folder {folder}: {error.strerror}",
+                do="--out with a folder that you may write to",
             ) from error
         try:
             _lock_soon(self._lock)
@@ -365,9 +366,10 @@ def _require_same(lines: list[dict[str, Any]], new: dict[str, Any]) -> None:
             is_longer = isinstance(now, list) and isinstance(before, list) and len(now) > len(before)
             if key == "input" and is_longer and "shuffle" not in new:
                 more = "--extend to add the new inputs; "
-            was, is_now = _words(before, now), _words(now, before)
-            if was == is_now:
-                was, is_now = _words(before, now, exact=True), _words(now, before, exact=True)
+            for detail in _DETAIL:
+                was, is_now = _words(before, now, detail), _words(now, before, detail)
+                if was != is_now:
+                    break
             raise Changed(
                 f"another job's shards are here: {key} was {was}, and now it is {is_now}",
                 do=f"{more}another --out FOLDER; or the same as before to resume, or --restart to start over here",
@@ -407,26 +409,29 @@ def _unfinished(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
     raise Changed("the manifest here does not say where its last shards began", do=_ELSEWHERE)
 
 
-def _words(value: Any, other: Any, *, exact: bool = False) -> str:
-    """A value of the header for people; of a list of files, the first one that the other does not have.
+# How much is told of a file: the least that shows how it differs. Last to the byte and the microsecond.
+_Detail = Literal["size", "time", "exact"]
+_DETAIL: tuple[_Detail, ...] = ("size", "time", "exact")
 
-    `exact`: to the byte and the microsecond, where files differ by no more.
-    """
+
+def _words(value: Any, other: Any, detail: _Detail) -> str:
+    """A value of the header for people; of a list of files, the first one that the other does not have."""
     if isinstance(value, list):
         others = {json.dumps(item, sort_keys=True) for item in other} if isinstance(other, list) else set()
         differs = next((item for item in value if json.dumps(item, sort_keys=True) not in others), None)
         differs = value[0] if differs is None and value else differs
         more = f" and {len(value) - 1} more" if len(value) > 1 else ""
-        return f"{_words(differs, None, exact=exact)}{more}"
+        return f"{_words(differs, None, detail)}{more}"
     if isinstance(value, dict) and isinstance(value.get("path"), str):
         size: Any = value.get("bytes")
         changed: Any = value.get("changed")
         words = []
         if is_count(size):  # of a stream, and of one under way, it is left out
-            words.append(f"{size:,} bytes" if exact else format_size(size))
-        if is_count(changed) and changed < _YEAR_9999:
+            words.append(f"{size:,} bytes" if detail == "exact" else format_size(size))
+        if detail != "size" and is_count(changed) and changed < _YEAR_9999:
             when = datetime.fromtimestamp(changed / 1e9).astimezone()
-            words.append(f"changed {when:%Y-%m-%d %H:%M:%S.%f}" if exact else f"changed {when:%Y-%m-%d %H:%M:%S}")
+            micro = f".{when:%f}" if detail == "exact" else ""
+            words.append(f"changed {when:%Y-%m-%d %H:%M:%S}{micro}")
         return printable(value["path"]) + (f" ({', '.join(words)})" if words else "")
     return json.dumps(value)
 

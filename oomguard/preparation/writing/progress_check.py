@@ -34,7 +34,7 @@ def require_sense(job: Job, progress: Progress) -> None:
     Raises: Changed.
     """
     if len(progress.files) < len(progress.shards) + len(progress.provenance):
-        _refuse("a shard is there twice")
+        _refuse("a shard is listed twice")
     point = progress.checkpoint
     if point is None:
         if progress.shards or progress.provenance or progress.result is not None:
@@ -66,7 +66,7 @@ def _check_open(job: Job, progress: Progress, opened: Any) -> None:
     tokens = sum(shard["tokens"] for shard in progress.shards)
     for split, at in opened.items():
         if not isinstance(at, dict) or not is_count(at.get("index")) or not is_count(at.get("tokens")):
-            _refuse("an open shard has no place")
+            _refuse("the place of an open shard is missing")
         held = _check_held(at, most if layout.fold_last else None, with_documents=with_documents)
         if (at["tokens"] and not is_sha256(at.get("sha256"))) or (most is not None and at["tokens"] >= most):
             _refuse("an open shard is not valid")

@@ -76,6 +76,6 @@ def require_no_link(folder: Path) -> None:
     """
     if folder.is_symlink():
         raise Changed(
-            f"{printable(str(folder))} is a link, and documents wait in a folder of the run's own",
+            f"{printable(str(folder))} is a link, and the run keeps documents in a folder of its own",
             do=f"rm {shlex.quote(str(folder))}",
         )

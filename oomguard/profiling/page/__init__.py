@@ -91,7 +91,7 @@ def _peaks(profile: PeakProfile) -> str:
     rows = [
         ("Unreclaimable, each page once", peaks.peak_unreclaimable, f"the peak: {when}", "peak"),
         ("Missed at most", peaks.missed_at_most, f"may have come and gone between two samples ({gap})", "missed"),
-        ("With page cache", peaks.peak_with_cache, "not a need: the kernel takes cache back", ""),
+        ("With page cache", peaks.peak_with_cache, "not all of it is needed: the kernel takes page cache back", ""),
         ("Largest process", peaks.largest_process, "not the peak: one process of the tree, at its RSS", ""),
         ("Summed RSS", peaks.summed_rss, "not the peak: a shared page counts once for each process", ""),
         ("Available", head.available, f"to a new job, when it began ({head.limited_by})", "available"),
@@ -123,7 +123,7 @@ def _timeline(chart: ChartData) -> str:
         for view, title, svg, legend in drawn
     )
     moments = (
-        f'<label class="controls">what was held at a moment '
+        f'<label class="controls">memory at one moment '
         f'<input type="range" min="0" max="{len(chart.seconds) - 1}" value="0"></label><output></output>'
     )
     return (
@@ -163,7 +163,7 @@ def _lines(profile: PeakProfile) -> str:
         place = (
             f"{name(short_path(profile, line.file))}:{line.line}"
             if line.line
-            else f"{name(line.file)} (no Python line known)"
+            else f"{name(line.file)} (not attributed to a line)"
         )
         inside = f" in {name(line.function)}" if line.function else ""
         source = f"<pre>{safe(cut(line.source.strip()))}</pre>" if line.source.strip() else ""
@@ -173,7 +173,7 @@ def _lines(profile: PeakProfile) -> str:
         rows.append(("line", format_size(line.grew_bytes), f"<small>{share}</small>", rest))
     if not rows:
         return ""
-    intro = f"<p>Of the peak of {format_size(whole)}, what had grown while a program was in that line:</p>"
+    intro = f"<p>The lines in which the peak of {format_size(whole)} had grown:</p>"
     return f"{intro}{bar_table('lines of code', rows)}{more(profile.lines, _LINES)}"
 
 
@@ -181,7 +181,9 @@ def _calls(profile: PeakProfile) -> str:
     graph = flame_graph(profile)
     if not graph:
         return ""
-    intro = "<p>Each call as wide as what had grown in it and below it, at the peak, over all processes:</p>"
+    intro = (
+        "<p>Each call is as wide as the memory that had grown in it and below it at the peak, over all processes:</p>"
+    )
     listed = call_list(profile)
     return f"{intro}{graph}" + (f"<h3>The same, calls of your own files</h3>{listed}" if listed else "")
 

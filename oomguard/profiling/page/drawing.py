@@ -81,7 +81,12 @@ def views(data: ChartData) -> Iterator[tuple[str, str, str, list[tuple[str, str]
     if data.available > _NEAR * highest:
         far = _Frame(data, 1.05 * data.available, frame.above)
         curves = f"{_under(far, total)}{_line(far, total, '')}"
-        yield "whole", "Beside what was available", _chart(far, curves, "memory beside what was available"), legend[:1]
+        yield (
+            "whole",
+            "Compared with what was available",
+            _chart(far, curves, "memory compared with what was available"),
+            legend[:1],
+        )
     for name, title, parts in (("kinds", "By kind", data.kinds), ("processes", "By process", data.processes)):
         if parts:
             sizes = [[float(size * data.unit) for size in curve.sizes] for curve in parts]

@@ -9,6 +9,7 @@ from oomguard.preparation.reading.text_shape import HELD, TextShape
 from oomguard.script_analysis.interpreter.values import (
     ARRAYS,
     LIST_OF,
+    OCTETS,
     REPRESENTATION,
     STREAMED,
     TEXTS,
@@ -132,6 +133,8 @@ def collected(holder: AbstractValue, item: AbstractValue, *, spread: bool) -> st
         return holder.kind
     if item.is_constant:
         return None
+    if spread and item.kind in OCTETS and holder.kind in ("list", "octets"):
+        return "octets"
     if holder.kind == "counter" and spread:
         one = item.one()
         if one.kind == "tuple" or one.kind in _VOCABULARY:

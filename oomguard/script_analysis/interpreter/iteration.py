@@ -13,6 +13,7 @@ from oomguard.script_analysis.interpreter.values import (
     CONTAINED,
     FRAMES,
     LIST_OF,
+    OCTETS,
     WHOLE_ITEMS,
     AbstractValue,
     Frame,
@@ -171,6 +172,10 @@ class Iteration(Interpretation):
             self.memory.cannot_see(node, "keeps something for each piece of the input; how much is not known")
         if item.kind == "path_of_many":
             return self.memory.new("paths", fraction=1.0, item=item)
+        if container == "list" and item.kind == "number" and passed.source.kind in OCTETS and passed.source.of_input:
+            if passed.fraction > 0:
+                return self.memory.make("list-of-input", node, "octets", passed.fraction, each=passed.each)
+            return self.memory.new("octets", of_input=True)
         made = self.memory.new(container, of_input=item.of_input, line=node.lineno, each=passed.each)
         if item.of_input or item.kind in CONTAINED:
             made.item = item
@@ -192,7 +197,7 @@ class Iteration(Interpretation):
                 inner = self._generate(generators[1:], node)
                 item, fraction, count = inner.item, inner.fraction, max(loop.count, inner.count)
             else:
-                item, fraction, count = _counted(self._element(node), by), 0.0, loop.count
+                item, fraction, count = counted(self._element(node), by), 0.0, loop.count
             whole = max(loop.fraction, fraction, 0.0 if item.each else item.fraction)
             paired = loop.paired or (len(generators) > 1 and inner.paired) or item.paired
         return _Passed(item=item, fraction=whole, count=count, source=iterable, each=loop.each, paired=paired)
@@ -219,7 +224,7 @@ class _Passed:
     paired: bool  # one for each pair of what a list holds
 
 
-def _counted(item: AbstractValue, by: AbstractValue) -> AbstractValue:
+def counted(item: AbstractValue, by: AbstractValue) -> AbstractValue:
     """A number for each character, word or token: there are about as many."""
     if item.of_input or item.kind not in ("unknown", "number", "list", "dict", "element"):
         return item

@@ -21,7 +21,7 @@ ITEM = {
     "column": "document", "file": "line", "table": "record", "frame_csv": "record", "frame_json": "record",
     "frame_parquet": "record", "frames": "frame_csv", "record": "value", "rows": "record", "file_array": "number",
     "tree": "record", "token": "token", "value": "character", "fields": "value", "values": "value", "pairs": "tuple",
-    "stored": "number",
+    "stored": "number", "octets": "number",
 }  # fmt: skip
 
 # What a list of such values is, when each is appended. What is not here costs little for each document: numbers, paths.
@@ -33,7 +33,7 @@ LIST_OF = {
     "record": "records", "records": "records", "json": "records", "frame_csv": "frames", "frame_json": "frames",
     "frame_parquet": "frames", "table": "frames", "chunks": "chunks", "column": "documents", "frames": "frames",
     "value": "lines", "values": "lines", "fields": "lines", "rows": "rows", "file_array": "file_array",
-    "pairs": "pairs", "tree": "records", "matrix": "matrix",
+    "pairs": "pairs", "tree": "records", "matrix": "matrix", "octets": "octets",
 }  # fmt: skip
 
 # The representation of HELD that says what all of it costs.
@@ -44,7 +44,7 @@ REPRESENTATION = {
     "array8": "array8", "records": "records", "json": "json", "frame_csv": "frame_csv", "frame_json": "frame_json",
     "frame_parquet": "frame_parquet", "table": "table", "utf8_copy": "utf8_copy", "frames": "frame_csv",
     "dataset": "dataset", "file_array": "file_array", "pairs": "pairs", "matrix": "matrix", "rows": "rows",
-    "tree": "tree", "fields": "lines", "values": "lines", "value": "text",
+    "tree": "tree", "fields": "lines", "values": "lines", "value": "text", "octets": "octets",
 }  # fmt: skip
 
 # Which count of the input's shape says how many of them there are.
@@ -53,12 +53,13 @@ COUNT = {
     "token": "tokens", "character": "characters", "lines": "documents",
 }  # fmt: skip
 
+OCTETS = frozenset({"bytes", "chunk", "octets"})  # each item is a number that Python has ready
 TEXTS = frozenset({"text", "line", "document", "word", "character", "value"})
 ARRAYS = {"array2": 2, "array4": 4, "array8": 8}
 FRAMES = frozenset({"frame_csv", "frame_json", "frame_parquet", "table"})
 LISTS = frozenset({
     "lines", "words", "documents", "characters", "tokens", "token_lists", "token_arrays", "records", "chunks", "fields",
-    "values", "rows", "pairs",
+    "values", "rows", "pairs", "octets",
 })  # fmt: skip
 SMALL_ITEMS = frozenset({"words", "characters", "tokens", "lines"})  # a list's slots for them are worth telling
 STREAMED = frozenset({"file", "dataset", "stream"})

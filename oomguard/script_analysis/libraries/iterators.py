@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from oomguard.script_analysis.interpreter.calls import FUNCTIONS, LAST_NAMES
+from oomguard.script_analysis.interpreter.iteration import counted
 from oomguard.script_analysis.interpreter.values import LIST_OF, STREAMED, AbstractValue, text_source
 from oomguard.script_analysis.libraries.tokenizers import apply
 
@@ -57,6 +58,7 @@ def _map(it: Expressions, call: Call) -> AbstractValue:
     if len(call.args) < 2:
         return AbstractValue()
     source, item = _each_of(it, call)
+    item = counted(item, source.one())
     return it.memory.new(
         "stream", fraction=source.fraction, item=item, of_input=item.of_input, parts={"of": source}, each=source.each
     )

@@ -93,7 +93,7 @@ def _use_variable(it: Expressions, call: Call) -> AbstractValue | None:
     read = f"{text_source(call.node.func).removesuffix('set')}get"
     gets = any(isinstance(node, ast.Call) and text_source(node.func) == read for node in ast.walk(new))
     if gets and it.memory.loops and (call.args[0].of_input or call.args[0].kind in ("text", "list", "tuple")):
-        it.memory.cannot_see(call.node, "holds what it held before and more, each time")
+        it.memory.cannot_see(call.node, "grows each time, and keeps what it held before")
     call.owner.parts["held"] = call.args[0]
     return it.memory.new("unknown", of_input=call.args[0].of_input)  # a token with the value before
 

@@ -10,6 +10,7 @@ from oomguard.script_analysis.interpreter.findings import PAIR_BYTES
 from oomguard.script_analysis.interpreter.values import (
     LIST_OF,
     LISTS,
+    OCTETS,
     POINTER,
     AbstractValue,
     text_source,
@@ -34,6 +35,8 @@ def make_list(it: Expressions, call: Call) -> AbstractValue:
         it.memory.advance(source) if source.fraction == 0 and source.value == "islice" else None
     if source.fraction <= 0 and source.kind == "words" and text_source(call.node.func) == "tuple":
         return it.memory.new("tuple", of_input=source.of_input, parts={"0": source.one()})
+    if source.kind in OCTETS and source.of_input and source.fraction <= 0:
+        return it.memory.new("octets", of_input=True)
     if source.fraction <= 0:
         item = source.one()
         return it.memory.new("list", item=item if item.of_input else None, of_input=source.of_input)
@@ -41,7 +44,7 @@ def make_list(it: Expressions, call: Call) -> AbstractValue:
         return source
     if source.paired:
         return _all_pairs(it, call, source)
-    kind = LIST_OF.get(source.one().kind)
+    kind = "octets" if source.kind in OCTETS else LIST_OF.get(source.one().kind)
     if source.kind == "stored":
         return it.memory.make("list-of-input", call.node, "tokens" if source.value else "documents", source.fraction)
     if source.kind in (*LISTS, "json", "list", "column") and source.fraction > 0:

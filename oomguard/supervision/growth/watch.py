@@ -31,7 +31,7 @@ _LONGEST_COST = 0.01  # seconds of a stack: the rest of the time it took, it wai
 # Seconds, after which a process that could not be read is tried again.
 _FIRST_PATIENCE, _STARTING, _LAST_PATIENCE = 0.01, 0.16, 30.0
 _NEAR_PEAK = 0.97
-HELD_BEFORE = "held before it was looked at"
+HELD_BEFORE = "held before the first sample"
 
 
 @dataclass(slots=True)

@@ -354,7 +354,7 @@ def _more_memory(held: Snapshot, line: tuple[Forecast, OpenInput] | None, machin
     if machine_available is not None and need <= room:
         return [f"{told}: --max-rss {_round_up(need)} is enough, and this machine has it"]
     swap = need - room if machine_available is not None else need - held.budget
-    return [f"{told}: oomguard swap --size {_round_up(swap)}, or a machine with {-(-need // GIB)} GiB"]
+    return [f"{told}: a machine with {-(-need // GIB)} GiB, or more swap: oomguard swap --size {_round_up(swap)}"]
 
 
 def _round_up(size: int) -> str:

@@ -93,7 +93,7 @@ def explain_swapon(said: str, kernel_log: Sequence[str]) -> SwaponRefusal:
         for pattern, refusal in _MESSAGES:
             if re.search(pattern, text):
                 return refusal
-    last = lines[-1] if lines else said.strip().splitlines()[-1] if said.strip() else "it does not say why"
+    last = lines[-1] if lines else said.strip().splitlines()[-1] if said.strip() else "the kernel gives no reason"
     return SwaponRefusal(because=last[:200], do="sudo dmesg | tail  # what the kernel says; or --path on another disk")
 
 
@@ -210,4 +210,4 @@ def _start(tool: str, *arguments: str) -> subprocess.Popen[str]:
 
 def _last_line(said: str) -> str:
     lines = said.strip().splitlines()
-    return lines[-1][:200] if lines else "it does not say why"
+    return lines[-1][:200] if lines else "it gives no reason"

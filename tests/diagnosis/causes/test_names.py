@@ -28,8 +28,8 @@ PATHS = {
     ),
     "/user.slice/user-1000.slice/session-3.scope": ("scope", "the login session 3"),
     "/user.slice/user-1000.slice/user@1000.service/app.slice/run-u640.service": ("scope", "the systemd-run service run-u640.service"),
-    "/a/oomguard-1544": ("budget", "the budget of oomguard run (pid 1544)"),
-    "/team": ("other", "the group of processes /team (a cgroup)"),
+    "/a/oomguard-1544": ("budget", "the job of oomguard run (pid 1544)"),
+    "/team": ("other", "the cgroup /team"),
 }  # fmt: skip
 
 

@@ -47,6 +47,8 @@ def home_of(folder: Path, shell: Shell, *, before: str = "", after: str = "", ho
     rc = home / _RC_FILE[shell]
     rc.parent.mkdir(parents=True, exist_ok=True)
     rc.write_text(f"{_RC[shell]}{before}\n{hook_script(shell) if hook is None else hook}\n{after}\n")
+    for data in (".data", ".local/share"):  # else fish reads all man pages in the background, for 17 s of CPU time
+        (home / data / "fish/generated_completions").mkdir(parents=True, exist_ok=True)
     return home
 
 

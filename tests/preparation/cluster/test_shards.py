@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shlex
+import shutil
 import subprocess
 from dataclasses import replace
 from itertools import pairwise
@@ -18,6 +19,7 @@ from oomguard.errors import BadInput, NothingFound, Stopped
 from oomguard.preparation.api import prepare
 from oomguard.preparation.cluster import job_place, receipts, shard_shares, shard_table
 from oomguard.preparation.cluster.finishing import finish, finish_share
+from oomguard.preparation.cluster.job_file import read_job
 from oomguard.preparation.cluster.shard_plan import At, PlannedShard, plan_shards, share_of, stretches_of
 from oomguard.preparation.cluster.unit_queue import do_units
 from oomguard.preparation.writing.val_split import ValSplit
@@ -138,13 +140,35 @@ def alone_and_planned(folder: Path, names: tuple[str, ...], more: dict[str, Any]
     return files(folder / "alone"), job
 
 
+class Begun:
+    """The folder of a case with all its units done, and what one machine made of it; made once, and then set back."""
+
+    def __init__(self, made: pytest.TempPathFactory) -> None:
+        self._made = made
+        self._alone: dict[int, dict[str, bytes]] = {}
+        self._folders: dict[int, Path] = {}
+
+    def __call__(self, case: int) -> tuple[Path, dict[str, bytes], JobFile]:
+        if case not in self._folders:
+            folder = self._folders[case] = self._made.mktemp("case")
+            self._alone[case], _ = alone_and_planned(folder, *CASES[case])
+            shutil.copytree(folder / "out", folder / "before")
+        folder = self._folders[case]
+        shutil.rmtree(folder / "out")
+        shutil.copytree(folder / "before", folder / "out")
+        return folder, self._alone[case], read_job(folder / "job.json")
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Begun:
+    return Begun(tmp_path_factory)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("names", "more"), CASES)
-def test_machines_write_disjoint_shards_and_the_bytes_are_those_of_one(
-    tmp_path: Path, names: tuple[str, ...], more: dict[str, Any]
-) -> None:
+@pytest.mark.parametrize("case", range(len(CASES)))
+def test_machines_write_disjoint_shards_and_the_bytes_are_those_of_one(begun: Begun, case: int) -> None:
     """In any order; a part is gone as soon as no shard needs it; then `finish` finds only its notes left to write."""
-    alone, job = alone_and_planned(tmp_path, names, more)
+    folder, alone, job = begun(case)
     order = [0, 1, 2]
     random.Random(3).shuffle(order)
     left = [finish_share(job, part, 3).left for part in order]
@@ -154,7 +178,7 @@ def test_machines_write_disjoint_shards_and_the_bytes_are_those_of_one(
     assert job.missing() == []
     assert all(each.already_done for each in do_units(job).done)
     result = finish(job)
-    assert files(tmp_path / "out") == alone
+    assert files(folder / "out") == alone
     assert sorted(shard.path for shard in result.shards) == sorted({shard.path for shard in result.shards})
     assert {path.name for path in job.parts.iterdir()} <= {"job", "finished"}
     assert finish(job).already_done
@@ -163,10 +187,10 @@ def test_machines_write_disjoint_shards_and_the_bytes_are_those_of_one(
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_a_machine_that_is_killed_between_any_two_steps(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+    begun: Begun, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     """The process ends before any of its small files is written; the same command then goes on."""
-    alone, job = alone_and_planned(tmp_path, *CASES[seed % len(CASES)])
+    folder, alone, job = begun(seed % len(CASES))
     chance, real = random.Random(seed), job_place.replace_text
 
     class Killed(BaseException):
@@ -189,21 +213,21 @@ def test_a_machine_that_is_killed_between_any_two_steps(
         else:
             break
     assert kills
-    assert files(tmp_path / "out") == alone
+    assert files(folder / "out") == alone
 
 
 @pytest.mark.slow
-def test_what_somebody_else_put_there_stays(tmp_path: Path) -> None:
-    alone, job = alone_and_planned(tmp_path, *CASES[2])
+def test_what_somebody_else_put_there_stays(begun: Begun) -> None:
+    folder, alone, job = begun(2)
     finish_share(job, 0, 2)
-    name = next(name for name in alone if not (tmp_path / "out" / name).exists())
-    (tmp_path / "out" / name).write_bytes(b"mine")
+    name = next(name for name in alone if not (folder / "out" / name).exists())
+    (folder / "out" / name).write_bytes(b"mine")
     with pytest.raises(BadInput, match="not made by this run"):
         finish(job)
-    assert (tmp_path / "out" / name).read_bytes() == b"mine"
-    (tmp_path / "out" / name).unlink()
+    assert (folder / "out" / name).read_bytes() == b"mine"
+    (folder / "out" / name).unlink()
     finish(job)
-    assert files(tmp_path / "out") == alone
+    assert files(folder / "out") == alone
 
 
 @pytest.mark.slow
@@ -243,8 +267,8 @@ def test_the_line_for_a_damaged_table_of_shards_leads_to_the_same_shards(tmp_pat
 
 
 @pytest.mark.slow
-def test_a_damaged_part_stops_the_shard_and_is_named(tmp_path: Path) -> None:
-    _, job = alone_and_planned(tmp_path, *CASES[2])
+def test_a_damaged_part_stops_the_shard_and_is_named(begun: Begun) -> None:
+    folder, alone, job = begun(2)
     part = job.part_file(1)
     data = bytearray(part.read_bytes())
     data[10] ^= 1
@@ -256,15 +280,15 @@ def test_a_damaged_part_stops_the_shard_and_is_named(tmp_path: Path) -> None:
         finish(job)
     do_units(job, workers=1)
     finish(job)
-    assert files(tmp_path / "out") == files(tmp_path / "alone")
+    assert files(folder / "out") == alone
 
 
 @pytest.mark.slow
-def test_a_stop_keeps_the_shards_that_were_finished(tmp_path: Path) -> None:
+def test_a_stop_keeps_the_shards_that_were_finished(begun: Begun) -> None:
     import os
     import signal
 
-    alone, job = alone_and_planned(tmp_path, *CASES[2])
+    folder, alone, job = begun(2)
     done: list[PlannedShard] = []
 
     def stop(shard: PlannedShard) -> None:
@@ -277,4 +301,4 @@ def test_a_stop_keeps_the_shards_that_were_finished(tmp_path: Path) -> None:
     assert len(done) == 2
     assert len(list(job.parts.glob("laid-*.json"))) == 2
     finish(job)
-    assert files(tmp_path / "out") == alone
+    assert files(folder / "out") == alone

@@ -144,9 +144,25 @@ static void try_json(const uint8_t *text, uint64_t size)
 
 static void *states[OG_TIERS];
 
+/* Each stretch begins and ends where the next can go on, and what lies before the first ill-formed byte is all that is passed. */
+static void find_denormal(const uint8_t *text, uint64_t size)
+{
+    uint8_t *exact = copy_of(text, size);
+    uint64_t from = 0, begin = 0, end = 0, valid = og_utf8_prefix(exact, size);
+    while (og_nfc_find(exact, size, from, &begin, &end)) {
+        if (begin < from || end <= begin || end > size || (begin > from && exact[begin] >= 0x80) || (end < size && exact[end] >= 0x80))
+            fail(text, size, "a stretch that is not NFC lies wrong");
+        from = end;
+    }
+    if (valid < size && from <= valid)
+        fail(text, size, "ill-formed text was passed as NFC");
+    free(exact);
+}
+
 static void try_input(const uint8_t *text, uint64_t size, const char *delimiter)
 {
     struct outcome first = {0};
+    find_denormal(text, size);
     for (int tier = 0; tier < OG_TIERS; tier++)
         for (int cut = 0; states[tier] && cut < 2; cut++) {
             struct outcome o = encode(states[tier], text, size, cut ? 1 + below(150) : size, cut ? 65 + below(200) : size + 70, delimiter);

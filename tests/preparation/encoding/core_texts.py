@@ -50,6 +50,14 @@ def data_folder() -> Path:
     return Path(os.environ["OOMGUARD_DATA"])
 
 
+def native_needed() -> None:
+    """Skip where the core is not built."""
+    try:
+        native.load_core()
+    except native.CoreUnavailable as error:
+        pytest.skip(f"{error}: {error.do}")
+
+
 def rank_file(name: str) -> Path:
     """The ranks that a splitter is tried with: of the shared data, or else GPT-2's, which are shipped."""
     shared = Path(os.environ.get("OOMGUARD_DATA", "/nonexistent"), "vocab", f"{RANKS[name]}.tiktoken")

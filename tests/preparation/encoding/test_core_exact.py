@@ -1,13 +1,23 @@
 """The core gives tiktoken's tokens, on every tier, however the text is cut and however small the buffers are."""
 
+import platform
 import random
+import re
 from array import array
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from oomguard.preparation.encoding.bytes_core import utf8_prefix
-from oomguard.preparation.encoding.native import SCRATCH_PER_BYTE, SLACK_TOKENS, Encoder, Status, Tier
+from oomguard.preparation.encoding.native import (
+    SCRATCH_PER_BYTE,
+    SLACK_TOKENS,
+    Encoder,
+    Status,
+    Tier,
+    available_tiers,
+)
 from tests.preparation.encoding.core_texts import (
     NAMES,
     data_folder,
@@ -262,3 +272,16 @@ def test_what_contradicts_itself_is_refused() -> None:
     for call in calls:
         with pytest.raises(ValueError, match="contradict"):
             call()
+
+
+def test_the_instructions_are_those_that_the_kernel_lists() -> None:
+    """Whoever compiled the core, and whatever the compiler's own library says of the processor."""
+    encoder_of("r50k")  # skips where the core is not built
+    wanted = {"x86_64": [Tier.PLAIN, Tier.SSE2], "aarch64": [Tier.PLAIN, Tier.NEON]}.get(
+        platform.machine(), [Tier.PLAIN]
+    )
+    if flags := re.search(
+        r"^flags\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE
+    ):  # only x86 has a line so named
+        wanted += [Tier.AVX2] * ({"avx2", "bmi1", "bmi2", "popcnt"} <= set(flags[1].split()))
+    assert available_tiers() == wanted

@@ -17,7 +17,17 @@ import pytest
 import hatch_build
 from oomguard.preparation.encoding import native
 from oomguard.preparation.encoding.native import SLACK_TOKENS, Encoder, Status, Tier
-from tests.preparation.encoding.core_texts import NAMES, SPLITTERS, encoder_of, expected, hostile, rank_file, tiers
+from tests.preparation.encoding.core_texts import (
+    NAMES,
+    SPLITTERS,
+    encoder_of,
+    expected,
+    hostile,
+    native_needed,
+    rank_file,
+    tiers,
+)
+from tests.preparation.encoding.test_nfc import nfc_is_made
 from tests.properties import some_of
 
 # Compiles the core, and again for each fault: in one worker.
@@ -59,6 +69,7 @@ def touch_only_what_is_given(name: str, tier: Tier) -> None:
         text = (hostile(rng) + "Once upon a time, " * 12).encode()[:length].decode(errors="ignore").encode()
         at_edge = text_room[len(text_room) - len(text) :]
         at_edge[:] = text
+        native.find_denormal(at_edge, 0)
         tokens = token_room[len(token_room) - (len(text) + SLACK_TOKENS) * encoder.token_bytes :]
         done = encoder.encode(at_edge, tokens, scratch=bytearray(36 * len(text)))
         assert done.status is Status.DONE
@@ -124,14 +135,6 @@ def test_strings_do_not_touch_what_is_beyond() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def native_needed() -> None:
-    """Skip where the core is not built."""
-    try:
-        native.load_core()
-    except native.CoreUnavailable as error:
-        pytest.skip(f"{error}: {error.do}")
-
-
 # ---- sanitizers ----
 
 
@@ -186,6 +189,9 @@ MUTANTS = {
     "a string is read beyond its end": ("json.c", "!special && size - *in >= 8", "!special && size - *in >= 7"),
     "an escape is read beyond its end": ("json.c", "size < ESCAPE ||", "size < ESCAPE - 1 ||"),
     "a quote is overlooked": ("json.c", "((quote - ones) & ~quote)", "((quote - ones) & quote)"),
+    "an ASCII byte is passed with what follows it": ("nfc.c", "size - at >= 8 &&", "size - at >= 4 &&"),
+    "the order of marks is not looked at": ("nfc.c", " && now < last);", " && now > 'z');"),
+    "a stretch begins behind what its marks join": ("nfc.c", "at > from ? at - 1 : at", "at"),
     "room for tokens is not asked": ("encode.c", "starts[count] - starts[0] > room", "starts[count] - starts[0] > room + 4096"),
 }  # fmt: skip
 
@@ -215,6 +221,7 @@ def find_fault(library: str) -> None:
     core = native.load_core(Path(library))
     native.load_core = lambda *_: core  # type: ignore[assignment]  # no cache is needed here
     touch_only_strings()
+    nfc_is_made()
     for name in ("cl100k", "r50k"):
         touch_only_what_is_given(name, Tier.PLAIN)
         rng = random.Random(1)

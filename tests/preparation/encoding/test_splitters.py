@@ -1,15 +1,19 @@
 """Patterns are known by their whole text, and characters by tiktoken's Unicode."""
 
 import importlib.util
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 import hatch_build
 from oomguard.preparation.encoding import load_engine, native, splitters
 from oomguard.preparation.encoding.native import CoreUnavailable
+from oomguard.preparation.encoding.rebuilding import rebuild_command
 from oomguard.preparation.encoding.splitters import find_splitter, pattern_of
 from tests.preparation.encoding.core_texts import SPLITTERS
 from tests.reference import pattern_of as installed_pattern
@@ -72,6 +76,31 @@ def test_without_the_library_the_caller_is_told(tmp_path: Path) -> None:
     (tmp_path / "broken.so").write_bytes(b"\x7fELF")
     with pytest.raises(CoreUnavailable, match="cannot be loaded"):
         native.load_core(tmp_path / "broken.so")
+
+
+def test_the_command_that_builds_it_can_be_pasted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From its sources or from an index, with the compiler that is there, or with one that pip brings."""
+    monkeypatch.setattr(sys, "executable", "/a b/python")
+    monkeypatch.setattr(shutil, "which", lambda _: "/usr/bin/cc")
+    assert shlex.split(rebuild_command(tmp_path)) == [
+        "/a b/python", "-m", "pip", "install", "--no-deps", "--force-reinstall", "--no-cache-dir", "oomguard",
+    ]  # fmt: skip
+    (tmp_path / "hatch_build.py").touch()
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    assert shlex.split(rebuild_command(tmp_path)) == [
+        "OOMGUARD_CC=zig", "/a b/python", "-m", "pip", "install", "--no-deps", "--editable", str(tmp_path),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("asked", "brought"), [("zig", ["ziglang"]), ("gcc", []), (None, [])])
+def test_zig_is_brought_for_the_build_when_it_is_asked_for(
+    asked: str | None, brought: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is installed cannot be imported by a build of pip's; hatchling asks the hook what the build needs."""
+    monkeypatch.delenv("OOMGUARD_CC", raising=False)
+    if asked:
+        monkeypatch.setenv("OOMGUARD_CC", asked)
+    assert hatch_build.CustomBuildHook.dependencies(mock.Mock(spec=hatch_build.CustomBuildHook)) == brought
 
 
 def test_without_a_compiler_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -291,7 +291,7 @@ def test_a_changed_input_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text('{"text": "x"}\n')
     path.write_bytes(PACKERS["gz"](path.read_bytes()))
-    with pytest.raises(Changed, match="14 bytes are there, but the earlier run had read 100"):
+    with pytest.raises(Changed, match="it has only 14 bytes, but the earlier run had read 100"):
         read(path, "jsonl", compression="gz", resume={"offset": 100, "line": 9})
 
 

@@ -75,8 +75,8 @@ def test_what_comes_in_parts_is_read_whole_and_what_ends_is_named(
 ) -> None:
     """A file of FUSE or NFS may give less than it was asked for, and was called shorter than it had been."""
     (tmp_path / "text.txt").write_bytes(bytes(range(100)))
-    pread = os.pread
-    monkeypatch.setattr(os, "pread", lambda fd, length, offset: pread(fd, min(length, 7), offset))
+    preadv = os.preadv
+    monkeypatch.setattr(os, "preadv", lambda fd, rooms, offset: preadv(fd, [rooms[0][:7]], offset))
     source = Source(path="text.txt", kind="text", compression=None, size=100, mtime_ns=0)
     fd = os.open(tmp_path / "text.txt", os.O_RDONLY)
     try:

@@ -149,13 +149,13 @@ def test_input_that_is_refused(corpus: Path, inputs: list[str], problem: str) ->
         (
             "nope.txt",
             '"nope.txt" does not exist',
-            "found there: A.TXT, a.jsonl, b2.txt, b10.txt, c.ndjson.zst and 2 more",
+            "one of those that are there: A.TXT, a.jsonl, b2.txt, b10.txt, c.ndjson.zst and 2 more",
         ),
-        ("nope/*.txt", '"nope/*.txt" matches no file', "found there: A.TXT"),
-        ("sub/*.parquet", '"sub/*.parquet" matches no file', "found there: sub/x.txt"),
-        ("empty", '"empty" holds no corpus files', "oomguard prepare"),
-        ("", '"" does not exist', "found there: A.TXT"),
-        ("\x1b[2J\n", r'"\x1b[2J\n" matches no file', "found there: A.TXT"),
+        ("nope/*.txt", '"nope/*.txt" matches no file', "one of those that are there: A.TXT"),
+        ("sub/*.parquet", '"sub/*.parquet" matches no file', "one of those that are there: sub/x.txt"),
+        ("empty", '"empty" holds no corpus files', "name a file or folder with text"),
+        ("", '"" does not exist', "one of those that are there: A.TXT"),
+        ("\x1b[2J\n", r'"\x1b[2J\n" matches no file', "one of those that are there: A.TXT"),
     ],
 )
 def test_nothing_found(corpus: Path, name: str, problem: str, do: str) -> None:

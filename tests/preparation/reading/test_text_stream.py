@@ -187,7 +187,7 @@ def check_other_input(stdin: Callable[[bytes], None], body: bytes, again: Callab
     with pytest.raises(Changed, match=r"-: its first [0-9]+ bytes are not those that the earlier run read"):
         again()
     stdin(body[:100])
-    with pytest.raises(Changed, match=r"-: 100 bytes are there, but the earlier run had read"):
+    with pytest.raises(Changed, match=r"-: it has only 100 bytes, but the earlier run had read"):
         again()
 
 

@@ -93,4 +93,4 @@ def test_what_is_read_by_seeking_is_refused_by_name(tmp_path: Path, hub: HubServ
     hub.files = {"data/a.arrow": b"ARROW1" * 100}
     failed = run_oomguard("prepare", f"hf://datasets/{REPOSITORY}/data", "--out", "out", cwd=tmp_path)
     assert failed.returncode == 1
-    assert "names nothing that is read from a server; ignored: 1 file (.arrow)" in " ".join(failed.stderr.split())
+    assert "matches no file that is read from the server; ignored: 1 file (.arrow)" in " ".join(failed.stderr.split())

@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#define OG_ABI 5 /* another number: native.py and the library do not belong together */
+#define OG_ABI 6 /* another number: native.py and the library do not belong together */
 #define OG_EXPORT __attribute__((visibility("default")))
 
 enum og_family { OG_R50K, OG_CL100K, OG_O200K };
@@ -94,5 +94,9 @@ OG_EXPORT uint64_t og_line_feeds(const uint8_t *text, uint64_t size);
  * a surrogate that is alone; else 1. */
 OG_EXPORT int og_json_strings(const uint8_t *json, uint64_t size, uint8_t *text, uint64_t room, int64_t *offsets,
                               uint64_t count);
+
+/* Whether something behind `from` might not be NFC, or is ill-formed: the first such stretch is begin..end, and can be
+ * normalized by itself. `from`: 0, or where a stretch ended. */
+OG_EXPORT int og_nfc_find(const uint8_t *text, uint64_t size, uint64_t from, uint64_t *begin, uint64_t *end);
 
 #endif

@@ -1,6 +1,9 @@
 /* What callers call: states, and text or arrays of documents to tokens. */
 #include "cache.h"
 #include "unicode.h"
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 #define MOST_TEXT (UINT64_C(1) << 31) /* bytes that are looked at together: places have 32 bits */
 
@@ -40,14 +43,29 @@ static const struct tier tiers[OG_TIERS] = {
 uint32_t og_abi(void) { return OG_ABI; }
 const char *og_unicode_version(void) { return OG_UNICODE_VERSION; }
 
+#if defined(__x86_64__) && !defined(OG_PLAIN_ALONE)
+/* Whether the processor has AVX2, BMI, BMI2 and POPCNT, and the kernel saves the registers. __builtin_cpu_supports asks
+ * the compiler's own library, and zig's answers no to everything. */
+static int has_avx2(void)
+{
+    enum { BASE = bit_AVX | bit_OSXSAVE | bit_POPCNT, MORE = bit_AVX2 | bit_BMI | bit_BMI2, SAVED = 6 /* XMM, YMM */ };
+    unsigned a, b, c, d;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || (c & BASE) != BASE)
+        return 0;
+    __asm__("xgetbv" : "=a"(a), "=d"(d) : "c"(0));
+    if ((a & SAVED) != SAVED)
+        return 0;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & MORE) == MORE;
+}
+#endif
+
 uint32_t og_tiers(void)
 {
     uint32_t there = 1u << OG_PLAIN;
 #if defined(OG_PLAIN_ALONE)
 #elif defined(__x86_64__)
     there |= 1u << OG_SSE2;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
-        __builtin_cpu_supports("popcnt"))
+    if (has_avx2())
         there |= 1u << OG_AVX2;
 #elif defined(__aarch64__)
     there |= 1u << OG_NEON;

@@ -276,13 +276,13 @@ def short_last_shard(done: FinishedSet, loaders: str) -> list[str]:
         f"B x T x processes + 1 tokens ({_A_BATCH + 1:,} with 64 x 1,024 x 8)"
     )
     if all_short:
-        return [f"{note}; take a smaller batch, fewer processes, or a larger --shard-tokens"]
+        return [f"{note}; use a smaller batch, fewer processes, or a larger --shard-tokens"]
     full = done.layout.shard_tokens or 0
     if len(shards) > 1 and shards[-1].tokens < full:
         total = sum(shard.tokens for shard in done.shards)
         even = -(-total // len(done.shards))
         if shards[-2].tokens + shards[-1].tokens <= _A_BATCH:
-            return [f"{note}; take a smaller batch, or fewer processes"]
+            return [f"{note}; use a smaller batch, or fewer processes"]
         note += "; --last-shard fold adds it to the shard before"
         if even > _A_BATCH:
             note += f", --shard-tokens {even} makes all shards even"

@@ -18,7 +18,7 @@ LAST_SHARD = ("keep", "fold")
 def find_format(name: str) -> OutputFormat:
     """Give the format called `name`. Raises: BadInput if there is none."""
     if name not in FORMATS:
-        raise BadInput(f'--format "{name}" is not possible', do=f"--format {' | '.join(FORMATS)}")
+        raise BadInput(f'unknown --format "{name}"', do=f"--format {' | '.join(FORMATS)}")
     return FORMATS[name]
 
 
@@ -38,7 +38,7 @@ def new_layout(
     """
     block = _block_size(output, block_size)
     if last_shard not in LAST_SHARD:
-        raise BadInput(f'--last-shard "{last_shard}" is not possible', do=f"--last-shard {' | '.join(LAST_SHARD)}")
+        raise BadInput(f'unknown --last-shard "{last_shard}"', do=f"--last-shard {' | '.join(LAST_SHARD)}")
     if last_shard == "fold" and output.one_file:
         raise BadInput(
             f"--last-shard fold: --format {output.name} is one file for each split, not shards",

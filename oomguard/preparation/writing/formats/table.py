@@ -13,10 +13,7 @@ from oomguard.preparation.writing.formats.base import OutputFormat
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# What formats are made of.
-_PARTS = {
-    "base", "layout_options", "mds_stored", "stored", "table",
-}  # fmt: skip
+_PARTS = {"base", "layout_options", "stored", "table"}  # what formats are made of
 _FIRST = ("nanogpt", "npy", "llmc", "megatron", "datatrove", "olmo", "arrow", "litdata", "mds")  # as --help lists them
 
 

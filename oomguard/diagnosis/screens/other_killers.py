@@ -26,20 +26,20 @@ _TIMES = (
     ("exit", "exit status {}"),
 )
 _FRACTION = re.compile(r"(?<=:[0-9]{2})\.[0-9]{3,9}")
-NOT_SAID = "its log does not say"
+NOT_SAID = "the log does not say"
 
 
 def other_lines(kill: OtherKill) -> Lines:
     """The lines about a kill by a program, or told by one."""
     entry = BY_IDENT[kill.told_by]
     habit = f"; {entry.habit}" if entry.habit else ""
-    source = "that counter" if kill.told_by == "memory.events" else "its log"
+    source = "that counter" if kill.told_by == "memory.events" else "the log"
     return [
         ("killed by", f"{entry.what}{when_text(kill.time) or _finished(kill)}: proved by {source}{habit}"),
         ("what died", died_text(kill)),
         ("why", _reason_text(kill, entry.why)),
         ("filled by", _filled(kill)),
-        ("room", _room(kill, early=entry.early)),
+        ("memory", _room(kill, early=entry.early)),
     ]
 
 
@@ -64,7 +64,7 @@ def died_text(kill: OtherKill) -> str:
     died = f"what ran {died}" if died.startswith("on node") else died or NOT_SAID
     if kill.rss:
         died = (
-            f"{'a process that its log does not name' if died == NOT_SAID else died}, holding {format_size(kill.rss)}"
+            f"{'a process that the log does not name' if died == NOT_SAID else died}, holding {format_size(kill.rss)}"
         )
     if kill.processes:
         died += f" ({kill.processes} process{'es' if kill.processes != 1 else ''})"
@@ -76,10 +76,12 @@ def _reason_text(kill: OtherKill, usual: str) -> str:
     """Its own words, with sizes that can be read."""
     limit = f" ({kill.facts['limit']})" if "limit" in kill.facts and _shown_size(kill.facts["limit"]) else ""
     if kill.reason is None:
-        return f"{usual}{limit}" if usual else "memory ran low; its log says no more"
+        return f"{usual}{limit}" if usual else "memory ran low; the log says no more"
     reason = re.sub(r"(?<=\()[0-9]{6,15}(?=\))", lambda size: format_size(int(size[0])), kill.reason)
     if reason.startswith("memory pressure"):
         return f"its processes spent their time waiting for memory: {reason}"
+    if " being more than " in reason:  # systemd-oomd's words
+        return f"memory ran low: {reason}"
     if kill.told_by == "ray" and reason[:1].isdigit() and "Worker" not in reason:
         return f"the memory of the node was at {reason}"
     return f"{usual}{limit}: {reason}" if usual else reason
@@ -93,7 +95,7 @@ def _filled(kill: OtherKill) -> str:
     used = kill.facts.get("used")
     if used is None:
         return NOT_SAID
-    return f"what ran in it: {_size_text(used)} in use"
+    return f"its processes: {_size_text(used)} in use"
 
 
 def _size_text(told: str) -> str:
