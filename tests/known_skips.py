@@ -21,7 +21,7 @@ import pytest
 
 from hatch_build import find_compiler
 from oomguard.kernel.cgroup.directory import find_own_memcg
-from oomguard.kernel.storage import mount_of, punch_hole
+from oomguard.kernel.storage import is_in_memory, mount_of, punch_hole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -157,7 +157,7 @@ HERE: dict[str, Callable[[], bool]] = {
     "4 GiB of disk": lambda: shutil.disk_usage(tempfile.gettempdir()).free >= 4 << 30,
     "/dev/shm": lambda: os.access("/dev/shm", os.W_OK),
     "tmpfs in /dev/shm": lambda: mount_of(Path("/dev/shm")).file_system == "tmpfs",
-    "temporary files on a disk": lambda: Path(tempfile.gettempdir()).stat().st_dev != Path("/dev/shm").stat().st_dev,
+    "temporary files on a disk": lambda: not is_in_memory(Path(tempfile.gettempdir())),
     "a C library of its own": lambda: bool(re.search(r"/libc[.-]", Path("/proc/self/maps").read_text())),
     "a Python for all": _python_for_all,
     "older than Unicode 16": lambda: int(unicodedata.unidata_version.split(".")[0]) < 16,

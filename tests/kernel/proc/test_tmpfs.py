@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from oomguard.kernel.proc.open_files import TmpfsFiles
+from oomguard.kernel.storage import is_in_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,7 +81,7 @@ def test_a_memfd_counts_while_it_is_open() -> None:
 
 
 def test_a_file_on_a_disk_does_not_count(tmp_path: Path) -> None:
-    if tmp_path.stat().st_dev == Path("/dev/shm").stat().st_dev:
+    if is_in_memory(tmp_path):
         pytest.skip("the temporary folder is memory itself")
     files = TmpfsFiles()
     with (tmp_path / "file").open("wb") as file:
