@@ -14,8 +14,8 @@ from pathlib import Path
 from oomguard.units import MIB
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # mallopt(3), glibc
-# With less, each page of Parquet faults its memory in anew: a fifth of the time.
-_kept = [8 * MIB]  # what malloc keeps of what was freed; larger blocks are mapped
+_USUALLY = 8 * MIB  # with less, each page of Parquet faults its memory in anew: a fifth of the time
+_kept = [_USUALLY]  # what malloc keeps of what was freed; larger blocks are mapped
 # Blocks of such pages of Parquet, each a little longer or shorter than the one before, leave holes in malloc's heap of
 # 10 MiB and more; to give these back takes 5 % of the time, and half of it with pages of 3 MiB, which leave less.
 _LARGE_PAGE = 4 * MIB
@@ -87,6 +87,6 @@ def give_back() -> None:
 
 
 def give_back_after(page: int) -> None:
-    """Give back what the blocks of a page of Parquet leave, of so many bytes, if they are large."""
-    if page >= _LARGE_PAGE:
+    """Give back what the blocks of a page of Parquet leave, if it has so many bytes and no more may be kept."""
+    if page >= _LARGE_PAGE and _kept[0] <= _USUALLY:
         give_back()
