@@ -33,7 +33,7 @@ def torn_gz(path: Path) -> None:
 
 
 def broken_line(path: Path) -> None:
-    path.write_bytes(lines(DOCUMENTS[:2000]) + b"{broken\n" + lines(DOCUMENTS[2000:]))
+    path.write_bytes(b"\xef\xbb\xbf" + lines(DOCUMENTS[:2000]) + b"{broken\n" + lines(DOCUMENTS[2000:]))
 
 
 def null_row(path: Path) -> None:

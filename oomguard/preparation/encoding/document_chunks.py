@@ -29,7 +29,7 @@ class DocumentChunks:
 
     def encode_lines(self, task: EncodeTask) -> Encoded:
         """Lines of JSON; each method raises OSError if the file cannot be read."""
-        from oomguard.preparation.reading.lines import BadLine, parse_lines, parse_values
+        from oomguard.preparation.reading.lines import BadLine, parse_lines
 
         raw = self._tools.bytes.read(task)
         try:
@@ -38,8 +38,8 @@ class DocumentChunks:
             answer = bad_input(task, problem)
             if not (self._tools.config.to_the_fault and problem.row):
                 return answer
-            lines = bytes(raw).split(b"\n", problem.row)[: problem.row]
-            found = parse_values(lines, field=task.field, errors="skip")
+            before = b"".join(line + b"\n" for line in bytes(raw).split(b"\n", problem.row)[: problem.row])
+            found = parse_lines(before, field=task.field, errors="skip", at_start=task.starts_document)
             return as_far_as(answer, self._encode_parsed(task, found, self._lines_begin(raw)))
         return self._encode_parsed(task, found, self._lines_begin(raw))
 

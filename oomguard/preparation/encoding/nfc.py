@@ -1,8 +1,9 @@
 """NFC before encoding, for tokenizers whose file asks for it.
 
-What counts is the Unicode version of Hugging Face's tokenizers. Python's own may be older: text of characters that it
-knows is normalized by it, because no later version may change that (Unicode's stability policy); text with others is
-normalized by tokenizers. Nearly all text is NFC already, which a quick check finds out (Unicode Standard Annex 15, 9).
+What counts is the Unicode version of Hugging Face's tokenizers. Python's own may be older, or later. What both have
+is normalized by Python, because no later version may change that (Unicode's stability policy): characters of Unicode
+3.2, and others that are no letters and marks. Where there are others, text that changes is normalized by tokenizers.
+Nearly all text is NFC already, which a quick check finds out (Unicode Standard Annex 15, 9).
 """
 
 from __future__ import annotations
@@ -108,12 +109,20 @@ def changes(text: Any) -> list[tuple[int, int, bytes]]:
 
 def to_nfc(text: str) -> str:
     """Give the text in NFC. Raises: NothingFound if only Hugging Face's tokenizers knows it, and is not installed."""
-    if _is_unknown_to_python(text):
-        require_tokenizers()
-        from tokenizers.normalizers import NFC
+    if not _is_unknown_to_python(text):
+        # What is NFC here is NFC for an older version, to which a later mark is a letter that nothing joins.
+        normal = unicodedata.normalize("NFC", text)
+        if normal == text or not any(map(_may_be_new, set(text))):
+            return normal
+    require_tokenizers()
+    from tokenizers.normalizers import NFC
 
-        return str(NFC().normalize_str(text))
-    return unicodedata.normalize("NFC", text)
+    return str(NFC().normalize_str(text))
+
+
+def _may_be_new(character: str) -> bool:
+    """Whether a letter or mark might not be in the library's Unicode, which then does not order or compose it."""
+    return unicodedata.ucd_3_2_0.category(character) == "Cn" and unicodedata.category(character)[0] in "LM"
 
 
 def _is_unknown_to_python(text: str) -> bool:

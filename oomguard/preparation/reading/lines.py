@@ -102,8 +102,9 @@ def parse_values(values: list[bytes], *, field: str, errors: str) -> ParsedLines
 
 
 def _parse(values: list[bytes], *, field: str, errors: str, is_utf8: bool, them: str) -> ParsedLines:
-    if errors == "strict" and not is_utf8:
-        _refuse_bad_utf8(values, them)
+    if errors == "strict" and not is_utf8 and (bad := _first_bad_utf8(values, them)):
+        _parse(values[: bad.row], field=field, errors=errors, is_utf8=True, them=them)  # it may be wrong before that
+        raise bad
     texts = _at_once(values, field)
     if texts is not None and len(texts) == len(values):
         return _joined(texts, range(len(values)), [], len(values))
@@ -291,7 +292,7 @@ def _with_arrow(line: bytes, field: str) -> bytes | None:
     return text
 
 
-def _refuse_bad_utf8(values: list[bytes], them: str) -> None:
+def _first_bad_utf8(values: list[bytes], them: str) -> BadLine | None:
     for row, value in enumerate(values):
         if len(value) > _LARGE and _is_well_formed(value):
             continue  # without its text
@@ -299,13 +300,14 @@ def _refuse_bad_utf8(values: list[bytes], them: str) -> None:
             value.decode()
         except UnicodeDecodeError as error:
             if value.startswith((b"\xff\xfe", b"\xfe\xff")):
-                raise BadLine(row, "this is UTF-16", "--input-encoding utf-16") from error
-            raise BadLine(
+                return BadLine(row, "this is UTF-16", "--input-encoding utf-16")
+            return BadLine(
                 row,
                 f"not UTF-8 at byte {error.start} of the {them[:-1]} ({error.reason})",
                 "--errors replace puts U+FFFD there, --errors skip leaves the bytes out; "
                 "--input-encoding NAME if it is written in another encoding",
-            ) from error
+            )
+    return None
 
 
 def _is_well_formed(data: bytes) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
 
 from oomguard.preparation.engines.allocators import settle_allocators
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from oomguard.preparation.writing.document_ends import Spool
 
 SPLITS = ("train", "val")
-_GROUP_ROWS = 1 << 16  # of a row group: what is held in memory at once
+GROUP_ROWS = 1 << 16  # of a row group: what is held in memory at once
 ROW = np.dtype(
     [("document", "<i8"), ("origin", "<i8"), ("first", "<i8"), ("tokens", "<i4"), ("source", "<i4"), ("split", "u1")]
 )
@@ -63,7 +63,7 @@ def parquet_of(spool: Spool, names: Spool) -> Iterator[bytes]:
         version="2.6",
     )
     known = _NamesInOrder(names)
-    for data in spool.stretches(spool.size, _GROUP_ROWS * ROW.itemsize):
+    for data in spool.stretches(spool.size, GROUP_ROWS * ROW.itemsize):
         rows = np.frombuffer(data, ROW)
         first, last = int(rows["source"][0]), int(rows["source"][-1])
         own = known.between(first, last)
@@ -75,14 +75,14 @@ def parquet_of(spool: Spool, names: Spool) -> Iterator[bytes]:
             pa.array(rows["first"]),
             pa.array(rows["tokens"]),
         ]
-        writer.write_table(pa.Table.from_arrays(columns, schema=schema), row_group_size=_GROUP_ROWS)
+        writer.write_table(pa.Table.from_arrays(columns, schema=schema), row_group_size=GROUP_ROWS)
         yield from kept.take()
     writer.close()
     yield from kept.take()
 
 
 class _NamesInOrder:
-    """The names of the open file's sources; of those that lie behind, only the last one is kept."""
+    """The names of the open file's sources; those that lie behind are not kept."""
 
     def __init__(self, spool: Spool) -> None:
         self._lines = _lines(spool)
@@ -91,13 +91,10 @@ class _NamesInOrder:
 
     def between(self, first: int, last: int) -> list[str]:
         """The names from number `first` to `last`, of which each is asked for in order."""
-        while self._first + len(self._held) <= last:
-            if self._first < first and self._held:
-                self._held.clear()
-                self._first = first
-            self._held.append(json.loads(next(self._lines)))
         self._held, self._first = self._held[first - self._first :], first
-        return self._held[: last - first + 1]
+        wanted = last - first + 1
+        self._held += map(json.loads, islice(self._lines, max(0, wanted - len(self._held))))
+        return self._held[:wanted]
 
 
 def _lines(spool: Spool) -> Iterator[bytes]:

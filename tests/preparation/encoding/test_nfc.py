@@ -4,7 +4,7 @@ import random
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from oomguard.preparation.encoding.bytes_core import find_denormal
@@ -60,10 +60,26 @@ def test_what_is_usual_is_passed() -> None:
 @examples(3000)
 @given(text=TEXT)
 def test_changes_are_made_where_they_are(text: str) -> None:
-    if any(unicodedata.category(one) == "Cn" for one in text):
-        pytest.importorskip("tokenizers")  # whose Unicode is newer
+    if any("Cn" in (unicodedata.category(one), unicodedata.ucd_3_2_0.category(one)) for one in text):
+        pytest.importorskip("tokenizers")  # whose Unicode is another one
     assert normalized(text.encode()) == to_nfc(text).encode()
     assert changes(normalized(text.encode())) == []
+
+
+# Marks, letters and a composition (Dives Akuru) that came after Unicode 9, which tokenizers 0.23 has.
+LATER = "\u0d3b\u0d3c\u09fe\u1abf\u0c3c\U0001193e\U00011935\U00011930\U00011938\U00010efd\U0001e2ec"
+
+
+@examples(1500)
+@given(text=st.text(alphabet=st.sampled_from(JOINING + CHANGING + LATER), max_size=20))
+@example(text="\u033b\u0d3b")
+@example(text="e\u0d3b\u0301")
+@example(text="\U00011935\U00011930")
+@example(text="e\u0301🙂")
+def test_it_is_what_tokenizers_makes(text: str) -> None:
+    """Its Unicode may be older than Python's, or newer."""
+    normalizers = pytest.importorskip("tokenizers.normalizers")
+    assert normalized(text.encode()).decode() == normalizers.NFC().normalize_str(text)
 
 
 @examples(1500)

@@ -219,6 +219,15 @@ def test_bytes_that_are_no_utf8(tmp_path: Path) -> None:
     assert documents_in(read(path, "jsonl", errors="skip")) == [b"one", b"\xc3\xa9\xff", "�".encode()]
 
 
+@pytest.mark.parametrize("piece_bytes", [1, 1 << 16])
+def test_the_first_line_that_is_wrong_is_named(tmp_path: Path, piece_bytes: int) -> None:
+    """Also before one that is not UTF-8, which is known without a parser."""
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"text": "a"}\nno JSON\n{"text": "\xff"}\n')
+    with pytest.raises(BadInput, match=r"a\.jsonl:2: not JSON"):
+        read(path, "jsonl", piece_bytes=piece_bytes)
+
+
 def test_escaped_surrogates_beside_bytes_that_are_no_utf8(tmp_path: Path) -> None:
     """Such an escape is U+FFFD, as in a line that is UTF-8; it makes no byte of its own, and no character with others."""
     path = tmp_path / "a.jsonl"

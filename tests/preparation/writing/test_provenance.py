@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from oomguard.errors import Changed
-from oomguard.preparation.writing import provenance
+from oomguard.preparation.writing import provenance, provenance_file
 from oomguard.preparation.writing.manifest import Manifest
 from oomguard.preparation.writing.provenance import Provenance
 from oomguard.preparation.writing.val_split import ValSplit
@@ -72,6 +72,20 @@ def test_the_bytes_do_not_depend_on_where_a_run_was_stopped(tmp_path: Path, monk
     assert [row["split"] == "val" for row in made["stopped"]] == [
         ValSplit("0.1").is_val(number) for number in range(450)
     ]
+
+
+def test_each_row_has_the_name_of_its_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever row groups begin: among the documents of a source, with the first of the next, or beyond several."""
+    monkeypatch.setattr(provenance_file, "GROUP_ROWS", 8)
+    found, manifest = make(tmp_path)
+    documents = [1, 13, 1, 1, 2, 9, 3, 20, 1]
+    for source, count in enumerate(documents):
+        take(found, sum(documents[:source]), [1] * count, 0, source)
+    found.finish()
+    manifest.close()
+    table = pq.read_table(tmp_path / "provenance-00000.parquet")
+    names = [f"/data/{source}.txt" for source, count in enumerate(documents) for _ in range(count)]
+    assert table["source"].to_pylist() == names
 
 
 def test_a_document_of_more_tokens_than_a_row_can_say_has_several(tmp_path: Path) -> None:
