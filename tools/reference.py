@@ -269,7 +269,7 @@ surrounds it: timestamps, prefixes, colours, progress bars, quotes, JSON."""
 _SAYS = {
     "kill": "Something was ended for lack of memory",
     "sigkill": "A SIGKILL, or a sudden end, whose sender and reason the text does not name",
-    "elsewhere": "Memory ran out, but not the host's; or it was refused, and nothing was killed",
+    "elsewhere": "Something other than the host's memory ran out, or memory was refused, and nothing was killed",
 }
 
 
