@@ -71,7 +71,7 @@ class BudgetExceeded(OomguardError):
 class BudgetTooSmall(OomguardError):
     """The job does not fit in the memory it was given.
 
-    `alone`, if a single document does not fit: the bytes that it needs to be free.
+    `alone`, if a single document does not fit: how many bytes must be free for it.
     """
 
     def __init__(self, what: str, *, do: str, alone: int | None = None) -> None:

@@ -37,8 +37,8 @@ _JSON_TYPES = {
 _EXIT_STATUS = {
     "0": "done; check: it fits; diagnose: a kill explained",
     "1": "failed, refused; check: it does not fit; doctor --strict: a check found something to improve",
-    "2": "wrong arguments; check: the script cannot be read",
-    "3": "check: it cannot say; diagnose: no kill was found, or none that matches the filter",
+    "2": "the command line cannot be parsed; check: any error",
+    "3": "check: it cannot say; diagnose: no kill was found, or none matched the filter",
     "124": "profile: --fail-over: the peak was higher than SIZE",
     "125": "run, profile, swap --for: oomguard itself failed, or wrong arguments",
     "126, 127": "run, profile, swap --for: the program cannot be run, or is not found",
@@ -269,7 +269,7 @@ surrounds it: timestamps, prefixes, colours, progress bars, quotes, JSON."""
 _SAYS = {
     "kill": "Something was ended for lack of memory",
     "sigkill": "A SIGKILL, or a sudden end, whose sender and reason the text does not name",
-    "elsewhere": "Memory ran out, but not the host's; or it was refused, and nothing was killed",
+    "elsewhere": "Something other than the host's memory ran out, or memory was refused, and nothing was killed",
 }
 
 

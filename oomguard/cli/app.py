@@ -105,8 +105,8 @@ def _show_usage_error(error: Any) -> int:
 def main() -> None:
     """Run the command line; an error is two lines, what and what to do.
 
-    Exit status: 2 for wrong arguments, 1 for what failed, 128 and the signal where one stopped it; for run and
-    profile 125, since any other may be the program's own.
+    Exit status: 2 where the command line cannot be parsed, 1 for what failed, 128 and the signal where one stopped it;
+    for run and profile 125, since any other may be the program's own.
     """
     _open_standard_streams()
     if sys.platform != "linux":

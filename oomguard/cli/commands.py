@@ -21,7 +21,7 @@ from oomguard.cli.console import OWN_FAILURE
 from oomguard.errors import BadInput
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 # Click's own least width is 50; lines of more than 100 characters are tiring.
 SETTINGS = {
@@ -83,6 +83,19 @@ def refuse(what: str, *, do: str, of_a_program: bool = False) -> NoReturn:
     error = BadInput(what, do=do)
     error.exit_status = OWN_FAILURE if of_a_program else _WRONG_ARGUMENTS
     raise error
+
+
+def refuse_unless_program(ctx: Any, words: Sequence[str], *, cannot: str, own: str, do: str) -> NoReturn:
+    """Refuse words that are neither prepare nor behind --; `own`: what to do where they are a command of ours.
+
+    Raises: BadInput.
+    """
+    root = ctx.find_root()
+    if words[0] in root.command.list_commands(root):
+        what = f'"{words[0]}" cannot {cannot}: of oomguard\'s own commands only prepare can'
+        refuse(what, do=own, of_a_program=True)
+    what = f'"{words[0]}" is not a command of oomguard; a program of yours belongs after --'
+    refuse(what, do=do, of_a_program=True)
 
 
 class _Styled:

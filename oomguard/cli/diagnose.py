@@ -53,13 +53,15 @@ def diagnose_command(
             "name always gets the same label. Process names stay.",
         ),
     ] = False,
-    page: Annotated[str | None, typer.Option("--html", metavar="FILE", help="Also write a page for a ticket.")] = None,
+    page: Annotated[
+        str | None, typer.Option("--html", metavar="FILE", help="Also write an HTML page, to attach to a ticket.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Explain the last out-of-memory kill.
 
     What killed it, whose limit it was, what filled the memory, and what to do. Works without root if the logs are
-    readable. Exit status 0: a kill was found; 3: none was, or none that matches.
+    readable. Exit status 0: a kill was found; 3: none was found, or none matched.
 
     Example: oomguard diagnose
 

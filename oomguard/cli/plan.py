@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from oomguard.cli.commands import ENCODING, EOT_TOKEN, PATTERN, TOKENIZER, at_least, choice
+from oomguard.cli.input_flags import INPUT_FORMAT, SHUFFLE
 from oomguard.cli.showing import show
 from oomguard.errors import BadInput
-from oomguard.preparation.shuffle_rules import LARGEST_SEED
 from oomguard.preparation.writing.formats.table import FORMATS
 
 # Remedies that a run has and plan, which needs an input without faults, has not.
@@ -25,7 +25,8 @@ def plan_command(
         typer.Option(
             "--max-rss",
             metavar="SIZE",
-            help="The budget: 12G (= 12GiB), 12GB, or 80% of what is available now. Default: 80% of that.",
+            help="The budget: 12G (= 12GiB), 12GB, or a percentage of the memory available now, such as 50%. "
+            "Default: 80%.",
         ),
     ] = None,
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="The folder for the shards.")] = Path("tokens"),
@@ -41,17 +42,9 @@ def plan_command(
     text_field: Annotated[
         str | None, typer.Option(metavar="NAME", help="The field or column with the text. Default: text.")
     ] = None,
-    input_format: Annotated[
-        str,
-        choice(
-            ("auto", "text", "jsonl", "parquet"),
-            "Format of all inputs, whatever their names. auto: by name, else by the first bytes.",
-        ),
-    ] = "auto",
+    input_format: Annotated[str, INPUT_FORMAT] = "auto",
     subset: Annotated[str | None, typer.Option(metavar="NAME", help="As for prepare.")] = None,
-    shuffle: Annotated[
-        int | None, at_least(0, "SEED", "Shuffle the documents across all inputs.", "--shuffle", most=LARGEST_SEED)
-    ] = None,
+    shuffle: Annotated[int | None, SHUFFLE] = None,
     untried: Annotated[
         bool,
         typer.Option(

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from oomguard.cli.commands import ENCODING, EOT_TOKEN, PATTERN, TOKENIZER, Command, at_least, choice
+from oomguard.cli.input_flags import INPUT_FORMAT, SHUFFLE
 from oomguard.cli.run_flags import (
     ALLOW_SWAP,
     ENFORCE,
@@ -18,8 +19,6 @@ from oomguard.cli.run_flags import (
     RunFlags,
     allow_swap_alone,
 )
-from oomguard.preparation.reading.kinds import FORMATS as FORMATS_READ
-from oomguard.preparation.shuffle_rules import LARGEST_SEED
 from oomguard.preparation.writing.formats.table import FORMATS, format_help
 
 _GIVEN = "oomguard.prepare.arguments"  # in the context's meta
@@ -75,17 +74,7 @@ def prepare_command(
             ("keep", "fold"), "What to do with a last shard that is not full: keep it, or fold it into the one before."
         ),
     ] = "keep",
-    shuffle: Annotated[
-        int | None,
-        at_least(
-            0,
-            "SEED",
-            "Shuffle the documents across all inputs, on disk; the same number gives the same order. Default: the "
-            "order of the inputs.",
-            "--shuffle",
-            most=LARGEST_SEED,
-        ),
-    ] = None,
+    shuffle: Annotated[int | None, SHUFFLE] = None,
     block_size: Annotated[
         int | None,
         at_least(
@@ -132,10 +121,7 @@ def prepare_command(
             metavar="FOLDER", help="Fetch files from servers into this folder first, and read them from there."
         ),
     ] = None,
-    input_format: Annotated[
-        str,
-        choice(FORMATS_READ, "Format of all inputs, whatever their names. auto: by name, else by the first bytes."),
-    ] = "auto",
+    input_format: Annotated[str, INPUT_FORMAT] = "auto",
     input_encoding: Annotated[
         str | None,
         typer.Option(

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from oomguard.cli.commands import Command, RunsProgram, at_least, choice, job_index, program_of, refuse
+from oomguard.cli.commands import Command, RunsProgram, at_least, choice, job_index, program_of, refuse_unless_program
 from oomguard.cli.showing import show, write_page
 from oomguard.supervision.options import CHOICES, OLD_NAMES
 
@@ -69,11 +69,15 @@ def profile_command(
     pid: Annotated[int | None, at_least(1, "PID", "Profile a running process until Ctrl-C.", "--pid")] = None,
     enforce: Annotated[
         str,
-        choice(CHOICES, "What enforces the limit; as for run.", aliases=OLD_NAMES),
+        choice(
+            CHOICES,
+            "What measures the memory, and stops the job before this machine has none left: as for run.",
+            aliases=OLD_NAMES,
+        ),
     ] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print the profile as JSON instead of the screen.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the profile as JSON, not as text.")] = False,
 ) -> None:
-    """Measure a program's memory, and which lines take it.
+    """Measure a program's memory, and show which lines take it.
 
     All its processes are counted together. The profile goes to standard error, since standard output is the program's
     own. Exit status: the program's own; 124 if that is 0 and the peak exceeded --fail-over; otherwise as for run.
@@ -92,10 +96,12 @@ def profile_command(
     job = context.meta.get(_PREPARE)
     command = job if job is not None else program_of(context)
     if unread:
-        refuse(
-            f'"{unread[0]}" is not a job of oomguard; a program of yours belongs after --',
+        refuse_unless_program(
+            context,
+            unread,
+            cannot="be profiled",
+            own=f"oomguard {shlex.join(unread)}",
             do=f"oomguard profile -- {shlex.join(unread)}",
-            of_a_program=True,
         )
     if command is None and pid is None:
         context.fail("nothing to profile: give -- PROGRAM, prepare FILE, or --pid PID")
@@ -123,7 +129,7 @@ def profile_command(
 def report_command(
     context: typer.Context,
     recording: Annotated[Path, typer.Argument(metavar="FILE", help="A recording that oomguard profile made.")],
-    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Also write it as a page.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Also write it as an HTML page.")] = None,
     diff: Annotated[
         Path | None,
         typer.Option("--diff", metavar="FILE", help="A later recording of the same program, to show what changed."),

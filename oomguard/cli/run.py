@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 import typer
 
-from oomguard.cli.commands import Group, RunsProgram, at_least, program_of, refuse
+from oomguard.cli.commands import Group, RunsProgram, at_least, program_of, refuse, refuse_unless_program
 from oomguard.cli.run_flags import (
     ALLOW_SWAP,
     ENFORCE,
@@ -20,6 +20,8 @@ from oomguard.cli.run_flags import (
     RunFlags,
     allow_swap_alone,
 )
+
+_WITH_A_BUDGET = ("plan", "work", "finish")  # our other commands that take one themselves
 
 
 class _RunGroup(RunsProgram, Group):
@@ -35,11 +37,14 @@ class _RunGroup(RunsProgram, Group):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find our job, or say how a program is run."""
         if args[0] not in self.commands:
-            size = ctx.params.get("max_rss") or "SIZE"
-            refuse(
-                f'"{args[0]}" is not a job of oomguard; a program of yours belongs after --',
-                do=f"oomguard run --max-rss {shlex.quote(size)} -- {shlex.join(args)}",
-                of_a_program=True,
+            size = ctx.params.get("max_rss")
+            budget = ["--max-rss", size] if size and args[0] in _WITH_A_BUDGET else []
+            refuse_unless_program(
+                ctx,
+                args,
+                cannot="be run under a budget",
+                own=f"oomguard {shlex.join([*args, *budget])}",
+                do=f"oomguard run --max-rss {shlex.quote(size or 'SIZE')} -- {shlex.join(args)}",
             )
         return super().resolve_command(ctx, args)
 
@@ -58,7 +63,7 @@ def run_callback(
     report: Annotated[str | None, REPORT] = None,
     wait: Annotated[str | None, WAIT] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print the report as JSON on standard error, instead of the screen.")
+        bool, typer.Option("--json", help="Print the report as JSON, not as text (on standard error).")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing unless the job is stopped.")] = False,
 ) -> None:

@@ -33,11 +33,13 @@ _MAX_RSS_VARIABLE, _REPORT_VARIABLE = "OOMGUARD_MAX_RSS", "OOMGUARD_REPORT"
 MAX_RSS = typer.Option(
     "--max-rss",
     metavar="SIZE",
-    help="The budget: 12G (= 12GiB, 2**30 bytes each), 12GB, or 80% of what is available now. "
+    help="The budget: 12G (= 12GiB, 2**30 bytes each), 12GB, or a percentage of the memory available now, such as 80%. "
     f"Default: ${_MAX_RSS_VARIABLE}.",
 )
 MAX_RSS_OR_USUAL = typer.Option(
-    "--max-rss", metavar="SIZE", help=f"The budget, as for run. Default: ${_MAX_RSS_VARIABLE}, else 80%."
+    "--max-rss",
+    metavar="SIZE",
+    help=f"The budget, as for run. Default: ${_MAX_RSS_VARIABLE}, else 80% of the memory available now.",
 )
 ON_LIMIT = choice(
     _ON_LIMIT,

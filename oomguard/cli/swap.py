@@ -92,7 +92,8 @@ def swap_command(
         typer.Option(
             "--from",
             metavar="FILE",
-            help="Take the size from the JSON of diagnose, profile or run: peak - available, plus 10%.",
+            help="Take the size from the JSON of diagnose, profile or run: peak - available, plus 10%; the peak of a "
+            "killed job is taken to be twice what it used, unless the report says how much of its input it had read.",
         ),
     ] = None,
     path: Annotated[

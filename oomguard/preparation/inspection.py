@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from oomguard.errors import edge
-from oomguard.preparation.encoding.encodings import find_rank_file
+from oomguard.preparation.encoding.encodings import ENCODINGS, USUAL_ENCODING, find_rank_file
 from oomguard.preparation.stored_set import open_set
 from oomguard.preparation.writing.shard_check import sha256_of
 from oomguard.text import printable
@@ -40,7 +40,7 @@ class InspectedShard:
     split: str
     dtype: str
     tokens: int
-    documents: int | None  # that end in it, or by end-of-text tokens
+    documents: int | None  # that end in it, or by end-of-text tokens; one that is in both splits is in both counts
     highest_id: int | None
     out_of_range: int | None  # ids that the tokenizer does not have
 
@@ -53,6 +53,7 @@ class Inspection:
     format: str
     encoding: str | None
     eot: str | None
+    documents: int | None  # of the input: one that is in both splits is counted once
     shards: tuple[InspectedShard, ...]
     changed: tuple[str, ...]  # files that are not what the manifest says
     has_manifest: bool
@@ -74,15 +75,12 @@ class Inspection:
         return Group(screen)
 
     def _lines(self) -> list[tuple[str, str]]:
-        counts = [shard.documents for shard in self.shards]
-        known = [count for count in counts if count is not None]
-        documents = f"{sum(known):,}" if len(known) == len(counts) else "not known (no document ends, no tokenizer)"
         files = "file" if len(self.shards) == 1 else "files"
         lines = [
             ("shards", f"{printable(self.folder)}  {self.format}, {len(self.shards)} {files} of tokens"),
-            ("tokenizer", self.encoding or "not known: no manifest says it; --encoding NAME"),
+            ("tokenizer", self._tokenizer()),
             ("tokens", f"{sum(shard.tokens for shard in self.shards):,}"),
-            ("documents", documents),
+            ("documents", self._documents()),
         ]
         for shard in self.shards[:_SHOWN_FILES]:
             highest = "" if shard.highest_id is None else f", ids up to {shard.highest_id:,}"
@@ -97,6 +95,19 @@ class Inspection:
         else:
             lines.append(("begins", " ".join(map(str, self.first_ids))))
         return lines
+
+    def _tokenizer(self) -> str:
+        if self.encoding is None:
+            return "not known: no manifest says it; --encoding NAME"
+        usual = USUAL_ENCODING if ENCODINGS[USUAL_ENCODING].name == self.encoding else ""  # its name everywhere else
+        return f"{usual} ({self.encoding})" if usual else self.encoding
+
+    def _documents(self) -> str:
+        if self.documents is None:
+            return "not known (no document ends, no tokenizer)"
+        both = sum(shard.documents or 0 for shard in self.shards) - self.documents
+        which = "" if self.documents == 1 else f"{both:,} of them "
+        return f"{self.documents:,}" + (f" ({which}divided between train and val)" if both else "")
 
     def _ids(self) -> str:
         if self.encoding is None:
@@ -190,6 +201,7 @@ def inspect(folder: Path, *, encoding: str | None = None) -> Inspection:
         format=found.output.name,
         encoding=found.spec.name if found.spec else None,
         eot=found.eot,
+        documents=_documents(found, shards),
         shards=shards,
         changed=_changed(found),
         has_manifest=found.progress is not None,
@@ -223,6 +235,16 @@ def _inspect_shard(found: StoredSet, shard: StoredShard, first: _First) -> Inspe
         highest_id=highest if tokens else None,
         out_of_range=out_of_range if found.spec is not None else None,
     )
+
+
+def _documents(found: StoredSet, shards: tuple[InspectedShard, ...]) -> int | None:
+    """How many documents there are: the manifest counts one whose end is for validation once, the shards twice."""
+    if any(shard.documents is None for shard in shards):
+        return None
+    ended = sum(shard.documents or 0 for shard in shards)
+    told = (found.progress.result or {}).get("documents") if found.progress else None
+    has_both = {shard.split for shard in shards} >= {"train", "val"}
+    return told if has_both and isinstance(told, int) and 0 < told < ended else ended
 
 
 def _changed(found: StoredSet) -> tuple[str, ...]:

@@ -59,7 +59,7 @@ ADVICE = {
         "load_dataset(..., streaming=True)",
     ),
     "token-list": Advice(
-        "a Python list takes 8 bytes for each id, and 32 more for each id above 256: about 35 per token on average; "
+        "a Python list takes 8 bytes for each id, and 32 more for each id above 256: up to 40 per token; "
         "a file takes 2",
         "np.array(ids, dtype=np.uint16).tofile(out) for each chunk, then ids.clear()",
     ),

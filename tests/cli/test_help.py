@@ -135,6 +135,32 @@ def test_a_wrong_value_is_two_lines(oomguard: Run, tmp_path: Path, arguments: li
     assert run.stdout == ""
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said", "do"),
+    [
+        (
+            ["run", "--max-rss", "1G", "plan", "t.txt"],
+            '"plan" cannot be run under a budget: of oomguard\'s own commands only prepare can',
+            "oomguard plan t.txt --max-rss 1G",
+        ),
+        (
+            ["run", "--max-rss", "1G", "pytest", "a b"],
+            '"pytest" is not a command of oomguard; a program of yours belongs after --',
+            "oomguard run --max-rss 1G -- pytest 'a b'",
+        ),
+        (
+            ["profile", "check", "a.py"],
+            '"check" cannot be profiled: of oomguard\'s own commands only prepare can',
+            "oomguard check a.py",
+        ),
+    ],
+    ids=["ours", "a program", "profile"],
+)
+def test_what_is_no_program_is_refused(oomguard: Run, arguments: list[str], said: str, do: str) -> None:
+    run = oomguard(*arguments)
+    assert (run.returncode, run.stdout, run.stderr) == (125, "", f"error: {said}\n  try: {do}\n")
+
+
 @pytest.mark.xdist_group("help")  # one worker: the text of all commands is made once for each width
 @pytest.mark.parametrize("columns", [40, 80, 120])
 @pytest.mark.parametrize("name", ["oomguard", *(name for name, _ in commands())])

@@ -46,6 +46,19 @@ def test_a_plan_is_tried_and_leaves_nothing_behind(oomguard: Run, tmp_path: Path
     assert [line for line in run.stdout.splitlines() if len(line) > 80] == []
 
 
+@pytest.mark.parametrize(
+    ("input_format", "text"), [("csv", 'id,text\n1,It was\n2,"the best, of"\n'), ("json", '[{"text": "It was"}]')]
+)
+def test_any_format_may_be_named(oomguard: Run, tmp_path: Path, input_format: str, text: str) -> None:
+    """As for prepare, and the next command names it too."""
+    (tmp_path / "corpus").write_text(text)
+    run = oomguard("plan", "corpus", "--input-format", input_format)
+    assert run.returncode == 0, run.stderr
+    command = run.stdout.partition("next:\n")[2].split()
+    assert command[:4] == ["oomguard", "prepare", "corpus", "--out"]
+    assert command[-2:] == ["--input-format", input_format]
+
+
 def test_json_is_one_object_with_all_that_was_promised(oomguard: Run, tmp_path: Path) -> None:
     """Without the short runs; --encoding and --separator go on into the command."""
     (tmp_path / "train.txt").write_text(SMALL)

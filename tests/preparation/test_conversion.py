@@ -1,6 +1,7 @@
 """`convert`: the same tokens and documents in another format, there and back; what would be lost is refused."""
 
 import itertools
+import json
 import os
 import random
 import shutil
@@ -225,6 +226,20 @@ def test_inspect_compares_every_file_with_the_manifest(tmp_path: Path) -> None:
         except BadInput:
             assert name.endswith(".index")  # of which the last end is then another
         file.write_bytes(content)
+
+
+def test_inspect_counts_a_text_whose_end_is_for_validation_once(tmp_path: Path) -> None:
+    """As prepare does; each of the two shards ends a document."""
+    (tmp_path / "a.txt").write_text("It was the best of times. " * 200)
+    (tmp_path / "b.txt").write_text("It was the worst of times. " * 200)
+    done = run_oomguard("prepare", "a.txt", "b.txt", "--val-fraction", "0.1", "--out", "t", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = inspect(tmp_path / "t")
+    assert found.documents == json.loads(done.stdout)["documents"] == 2
+    assert [shard.documents for shard in found.shards] == [2, 2]
+    shown = run_oomguard("inspect", "t", cwd=tmp_path).stdout
+    assert "documents  2 (2 of them divided between train and val)\n" in shown
+    assert "tokenizer  gpt2 (r50k_base)\n" in shown
 
 
 def size_of(folder: Path) -> int:

@@ -197,11 +197,11 @@ def _unlisted(event: OomEvent, _cause: KillCause) -> list[Advice]:
         look = Advice(text="see whether swap is in memory itself (zram, zswap)", command="zramctl; swapon --show")
     else:
         look = Advice(
-            text="see whether the host took memory away (a virtual machine) or a driver holds it",
+            text="see whether a driver holds it or, if this is a virtual machine, whether its host took memory away",
             command="grep -i balloon /proc/vmstat; sudo dmesg | grep -iE 'balloon|nvidia|amdgpu|leak'",
         )
     return [
-        Advice(text="your program is not the cause: a smaller one would have been killed too, a little later"),
+        Advice(text="no program of yours is the cause: using less memory would only have delayed this"),
         look,
         Advice(
             text="restart the machine to get the memory back; if it shrinks again, report it with this output",

@@ -68,7 +68,8 @@ def _shares(mem_info: MemInfo, page: int) -> list[Share]:
         Share(key="pagetables", label="page tables", size=pages("pagetables", "sec_pagetables")),
         Share(key="stacks", label="kernel stacks", size=mem_info.kernel_stack or 0),
         Share(key="hugetlb", label="reserved huge pages", size=mem_info.hugetlb or 0),
-        Share(key="free", label="free", size=pages("free", "free_pcp")),
+        Share(key="free", label="free", size=pages("free")),
+        Share(key="free_pcp", label="free, in per-CPU lists", size=pages("free_pcp")),
     ]
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 # "kill": lack of memory ended something. "sigkill": a SIGKILL whose sender and reason the text does not name.
-# "elsewhere": memory ran out, but not the host's; or it was refused, and nothing was killed.
+# "elsewhere": something other than the host's memory ran out, or memory was refused, and nothing was killed.
 Says = Literal["kill", "sigkill", "elsewhere"]
 Kind = Literal["begin", "detail", "kill"]
 

@@ -1,4 +1,4 @@
-"""Memory that ran out, but not the host's, or memory that was refused and nothing killed. One entry for each."""
+"""A limit other than the host's memory that was reached, or memory that was refused. One entry for each."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ MESSAGES: tuple[Killer, ...] = (
     ),
     _entry(
         "shm",
-        "/dev/shm or another tmpfs was full, not the host's memory",
+        "/dev/shm or another tmpfs was full: its size limit, not the host's memory",
         wording(
             r"(?:.{0,60}?Error: )?(?P<reason>Unexpected bus error encountered in worker\..{0,200})",
             "bus error encountered in",
@@ -78,7 +78,8 @@ MESSAGES: tuple[Killer, ...] = (
             "unable to write to file </torch_",
             "RuntimeError: unable to write to file </torch_4711_3f>",
         ),
-        why="the file system for shared memory was full (Docker gives a container 64 MB of it), not the host's memory",
+        why="the file system for shared memory was full (Docker gives a container 64 MB of it): it has a limit of its own, apart "
+        "from the host's memory",
         do=(
             ("give the container more of it", "docker run --shm-size=8g IMAGE    # or --ipc=host"),
             ("in Kubernetes: an emptyDir of medium Memory at /dev/shm", None),
@@ -152,7 +153,7 @@ MESSAGES: tuple[Killer, ...] = (
     ),
     _entry(
         "ray-store",
-        "Ray's object store was full, not the host's memory",
+        "Ray's object store was full: its size limit, not the host's memory",
         wording(
             r"(?:ray\.exceptions\.)?(?P<reason>ObjectStoreFullError: .{0,200})",
             "ObjectStoreFullError: ",

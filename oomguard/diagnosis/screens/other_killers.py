@@ -140,7 +140,7 @@ def _room_in_words(reason: str) -> str | None:
 
 
 def notice_lines(diagnosis: Findings) -> Lines:
-    """The lines if nothing is proved: a SIGKILL without a reason, or memory that is not the host's."""
+    """The lines if nothing is proved: a SIGKILL without a reason, or a limit other than the host's memory."""
     notice = diagnosis.notices[0]
     name = BY_IDENT[notice.told_by].what
     if notice.says == "elsewhere":

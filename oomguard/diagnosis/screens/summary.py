@@ -261,11 +261,13 @@ def victims_text(event: OomEvent) -> str:
 
 def _without_victim(event: OomEvent) -> str:
     if event.outcome == "no_victim" and event.panicked:
-        return "the whole machine: there was no process left that the kernel may kill, and it stopped (panic)"
+        return (
+            "the whole machine: there was no process left that the kernel was allowed to kill, and it stopped (panic)"
+        )
     if event.panicked:
         return "the whole machine: the kernel stopped it (panic)"
     if event.outcome == "no_victim":
-        return "nothing: there was no process that it may kill"
+        return "nothing: there was no process that it was allowed to kill"
     if event.chosen is not None:
         return (
             f"{short(event.chosen.name)} (pid {event.chosen.pid}) was chosen; the line that says it was killed is not "

@@ -49,7 +49,8 @@ def require_same(lines: list[dict[str, Any]], new: dict[str, Any]) -> None:
                     break
             raise Changed(
                 f"another job's shards are here: {key} was {was}, and now it is {is_now}",
-                do=f"{more}another --out FOLDER; or the same as before to resume, or --restart to start over here",
+                do=f"{more}another --out FOLDER; or the input and options of before, to resume; "
+                "or --restart to start over here",
             )
 
 

@@ -27,7 +27,7 @@ active_anon:1000 inactive_anon:{anon} isolated_anon:0
  unevictable:0 dirty:{dirty} writeback:0
  slab_reclaimable:100 slab_unreclaimable:{slab}
  mapped:50 shmem:{shmem} pagetables:4000
- free:{free} free_pcp:0 free_cma:0
+ free:{free} free_pcp:{free // 8} free_cma:0
 {zones}Free swap  = {swap[1]}kB
 Total swap = {swap[0]}kB
 1000000 pages RAM
@@ -69,6 +69,14 @@ CASES = {
     "order 1 and simply full": (report(gfp="0x40cc0(GFP_KERNEL|__GFP_COMP)", order=1), "exhaustion", "anon"),
     "one of two nodes, not said": (report(gfp="0x200d2", zones=TWO_NODES, free=477_000, anon=450_000, tail="-"), "mempolicy", "anon"),
 }  # fmt: skip
+
+
+def test_free_is_the_same_number_everywhere() -> None:
+    """What CPUs hold back is free too, but the request could not use it."""
+    cause = find_cause(report())
+    assert cause.accounting is not None
+    assert cause.accounting.size_of("free") == cause.accounting.free
+    assert cause.accounting.size_of("free_pcp") == cause.accounting.free // 8
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -77,7 +77,7 @@ KILLS: dict[str, tuple[str, str, str, dict[str, str]]] = {
     "fly2": ("Process appears to have been OOM killed!\n", "kernel", "fly", {}),
     "glue2": ("Command Failed due to Out of Memory\n", "glue", "glue", {}),
 }  # fmt: skip
-# A SIGKILL whose reason is not told, or memory that is not the host's: text, whose words, pid.
+# A SIGKILL whose reason is not told, or a limit other than the host's memory: text, whose words, pid.
 NOTICES: dict[str, tuple[str, str, int | None]] = {
     "dataloader": ('Traceback (most recent call last):\n  File "train.py", line 10, in <module>\nRuntimeError: DataLoader worker (pid 1817) is killed by signal: Killed. \n', "dataloader", 1817),
     "bus": ("ERROR: Unexpected bus error encountered in worker. This might be caused by insufficient shared memory (shm).\nRuntimeError: DataLoader worker (pid 1817) is killed by signal: Bus error. It is possible that dataloader's workers are out of shared memory. Please try to raise your shared memory limit.\n", "shm", 1817),

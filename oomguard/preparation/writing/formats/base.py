@@ -216,7 +216,8 @@ def no_train_shard(done: FinishedSet) -> str:
     """What to do when everything is in the validation shard."""
     return (
         "everything fits in the first shard, which is for validation, and nothing is left to train on: "
-        f"--shard-tokens {max(1, done.tokens('val') // 10)} or --val-fraction 0.01 gives both"
+        f"either --shard-tokens {max(1, done.tokens('val') // 10)} or --val-fraction 0.01 leaves tokens for both "
+        "training and validation"
     )
 
 
@@ -227,7 +228,8 @@ def expect_no_train_shard(layout: Layout, *, first_is_val: bool, tokens: float) 
         return []
     note = (
         f"about {round(tokens):,} tokens, and the first {full:,} (--shard-tokens) are for validation: nothing would be "
-        f"left to train on; --shard-tokens {max(1, round(tokens) // 10)} or --val-fraction 0.01 gives both"
+        f"left to train on; either --shard-tokens {max(1, round(tokens) // 10)} or --val-fraction 0.01 leaves tokens "
+        "for both training and validation"
     )
     return [note]
 
