@@ -89,13 +89,17 @@ def _ratios(by_rival: dict[str, Rows]) -> list[str]:
     for rival, label in (
         ("tiktoken_loop", "the tiktoken loop"),
         ("tiktoken_loop_numpy", "that loop with `encode_to_numpy`"),
+        ("tokenizers_batch", "tokenizers 1.0"),
+        ("gigatoken_files", "gigatoken's `encode_files` and a write"),
     ):
         if other := rate(rival):
             facts.append(f"{own / other:.1f} times as fast as {label}")
     if rows := by_rival.get("gigatoken_memory"):
         ceiling = median(float(row["in_memory_MB_per_second"]) for row in rows if row["in_memory_MB_per_second"])
         facts.append(f"{own / ceiling:.2f} times as fast as gigatoken encoding in memory only")
-    return ["", f"End to end, oomguard is {', and '.join(facts)}."] if facts else []
+    *first, last = facts or [""]
+    words = f"{', '.join(first)}, and {last}" if first else last
+    return ["", f"End to end, oomguard is {words}."] if words else []
 
 
 def write_readmes() -> None:
