@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow  # whole runs
 @pytest.mark.parametrize(
     ("fault", "said", "do"),
     [
-        (Fault("/resolve/", status=403, headers={"X-Error-Code": "GatedRepo"}), "gated", "ask for it on"),
+        (Fault("/resolve/", status=403, headers={"X-Error-Code": "GatedRepo"}), "gated", "request access on"),
         (Fault("/resolve/", status=401), "may not be read", "hf auth login"),
         (Fault("/resolve/", status=404), "is not there", "check the name"),
         (Fault("/lfs/", status=416), "not the same file as when the run began", "--restart"),
@@ -57,7 +57,7 @@ def test_a_failure_names_the_object_and_the_same_command_resumes(
     [
         ("hf://datasets/tester/none", None, "there is no such dataset"),
         (f"{ADDRESS}@v9/data", None, "no such revision"),
-        (f"{ADDRESS}/nothing/here.jsonl", None, "names nothing that is read"),
+        (f"{ADDRESS}/nothing/here.jsonl", None, "matches no file that is read"),
         (f"{ADDRESS}/data", Fault("^/api/", status=403), "may not be read"),
         (f"{ADDRESS}/data", Fault("^/api/", status=200), "is not the Hub's API"),
         ("hf://datasets/tester", None, "names no dataset"),
