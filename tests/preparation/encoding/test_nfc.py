@@ -2,15 +2,17 @@
 
 import random
 import unicodedata
+from importlib.util import find_spec
 
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from oomguard.preparation.encoding.bytes_core import find_denormal
 from oomguard.preparation.encoding.nfc import changes, normalized, to_nfc
 from oomguard.preparation.encoding.tokenizers import BadUtf8, require_utf8
 from tests.preparation.encoding.core_texts import native_needed
+from tests.preparation.encoding.tokenizer_files import need_tokenizers
 from tests.properties import examples, some_of
 
 # Letters that join with marks, marks of several classes (1, 7, 8, 9, 103, 107, 216, 220, 230), Hangul's parts, characters
@@ -60,8 +62,8 @@ def test_what_is_usual_is_passed() -> None:
 @examples(3000)
 @given(text=TEXT)
 def test_changes_are_made_where_they_are(text: str) -> None:
-    if any("Cn" in (unicodedata.category(one), unicodedata.ucd_3_2_0.category(one)) for one in text):
-        pytest.importorskip("tokenizers")  # whose Unicode is another one
+    is_for_tokenizers = any("Cn" in (unicodedata.category(one), unicodedata.ucd_3_2_0.category(one)) for one in text)
+    assume(not is_for_tokenizers or find_spec("tokenizers"))  # whose Unicode is another one
     assert normalized(text.encode()) == to_nfc(text).encode()
     assert changes(normalized(text.encode())) == []
 
@@ -78,8 +80,10 @@ LATER = "\u0d3b\u0d3c\u09fe\u1abf\u0c3c\U0001193e\U00011935\U00011930\U00011938\
 @example(text="e\u0301🙂")
 def test_it_is_what_tokenizers_makes(text: str) -> None:
     """Its Unicode may be older than Python's, or newer."""
-    normalizers = pytest.importorskip("tokenizers.normalizers")
-    assert normalized(text.encode()).decode() == normalizers.NFC().normalize_str(text)
+    need_tokenizers()
+    from tokenizers.normalizers import NFC
+
+    assert normalized(text.encode()).decode() == NFC().normalize_str(text)
 
 
 @examples(1500)

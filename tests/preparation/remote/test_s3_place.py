@@ -155,5 +155,5 @@ def test_what_is_removed_while_it_is_sent_is_sent_again(tmp_path: Path, s3: S3Se
     assert s3.objects("tokens") == {"tokens/run/shard": b"tokens"}
     s3.remove("tokens/run/shard")
     s3.faults = [Fault(r"/shard$", "PUT", status=412, times=9)]
-    with pytest.raises(BadInput, match="that it is not"):
+    with pytest.raises(BadInput, match="it exists, and it does not"):
         place.publish(file, "sum")
