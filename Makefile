@@ -85,7 +85,7 @@ lint: $(READY) ## lint, types and import contracts only
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports --no-cache
 
-test: lint ## all that this machine can run but virtual machines (about 12 minutes on two cores); lists what was skipped and why
+test: lint ## all that this machine can run but virtual machines (about 11 minutes on two cores); lists what was skipped and why
 	$(MAKE) --no-print-directory beside
 	$(MAKE) --no-print-directory live
 

@@ -34,6 +34,7 @@ def is_passed(text: str) -> bool:
     return find_denormal(text.encode(), 0) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", ["", *some_of(["a", "e\u0323", "\u304b", "\u1100", "\uac00", "a\u0301"], one_in=3)])
 def test_each_character_that_is_passed_is_nfc(before: str) -> None:
     """Alone, and behind what it may join or must stand before."""
