@@ -76,9 +76,10 @@ class MemoryModel(Notes):
         total, total_each, largest = 0.0, 0.0, (0.0, 0)
         while to_see:
             abstract = to_see.pop()
-            if id(abstract) in seen:
+            place = id(abstract)
+            if place in seen:
                 continue
-            seen.add(id(abstract))
+            seen.add(place)
             fixed += abstract.fixed
             if abstract.fraction or abstract.extra:
                 cost = self.cost(abstract)

@@ -5,9 +5,13 @@ from __future__ import annotations
 import ast
 from copy import copy
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from oomguard.script_analysis.interpreter.binding import Imports
 from oomguard.script_analysis.interpreter.values import AbstractValue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _PLAIN = {"property", "staticmethod", "classmethod", "contextmanager", "lru_cache", "cache", "wraps", "setter",
           "abstractmethod", "dataclass", "override", "njit", "jit", "no_grad"}  # fmt: skip
@@ -132,8 +136,8 @@ class _Names:
 
 def _names_in(module: ast.Module) -> _Names:
     names = _Names(mentioned=set(), given=set(), called=set())
-    called: set[int] = set()  # ast.walk gives a call before its parts
-    for node in ast.walk(module):
+    called: set[int] = set()  # a call comes before its parts
+    for node in _walk(module):
         if isinstance(node, ast.Call):
             called.add(id(node.func))
             names.called.add(_last_name(node.func))
@@ -148,6 +152,20 @@ def _names_in(module: ast.Module) -> _Names:
             if loads and id(node) not in called:
                 names.given.add(name)
     return names
+
+
+def _walk(tree: ast.AST) -> Iterator[ast.AST]:
+    """As ast.walk, in a third of the time, but not in its order: each node before its parts."""
+    to_see = [tree]
+    while to_see:
+        node = to_see.pop()
+        yield node
+        for name in node._fields:
+            value = getattr(node, name, None)
+            if isinstance(value, ast.AST):
+                to_see.append(value)
+            elif isinstance(value, list):
+                to_see += [part for part in value if isinstance(part, ast.AST)]
 
 
 def _last_name(node: ast.expr) -> str:
