@@ -231,7 +231,7 @@ def test_a_user_who_swaps_files_all_the_time_makes_root_write_nowhere_else(tmp_p
     try:
         assert attacker.stdout is not None
         assert attacker.stdout.readline() == b"ready\n"
-        while refused + done < 6000:
+        while refused + done < 21_000:
             for write, name in (
                 (safe_files.make_folder, "out/deep"), (make, "out/file"), (lock, "out/lock"), (fill, "out/file"),
                 (take_named, "out/named"), (safe_files.unlink, "out/victim"),
